@@ -1,0 +1,301 @@
+//! The executable form of a process: what the engine walks.
+//!
+//! Elements live in one arena and name each other by index, so that a definition is built once, shared by every instance, and
+//! walked without a lookup by name. Element 0 is always the process itself, the root of all scopes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mandate_feel::Expression;
+
+/// Where an element stands in [`ProcessDefinition::elements`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ElementIndex(pub u32);
+
+/// Where a sequence flow stands in [`ProcessDefinition::flows`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowIndex(pub u32);
+
+/// One executable process of a BPMN file, validated: every index is in range, every reference resolved.
+#[derive(Clone, Debug)]
+pub struct ProcessDefinition {
+    /// The BPMN process id: Camunda's definition key.
+    pub key: Arc<str>,
+    /// The process's name for people.
+    pub name: Option<String>,
+    /// `camunda:versionTag`.
+    pub version_tag: Option<String>,
+    /// The process (index 0) and everything in it, in document order.
+    pub elements: Vec<Element>,
+    /// All sequence flows, in document order.
+    pub flows: Vec<SequenceFlow>,
+    pub(crate) by_id: BTreeMap<Arc<str>, ElementIndex>,
+}
+
+/// The process itself: the root scope.
+pub const ROOT: ElementIndex = ElementIndex(0);
+
+impl ProcessDefinition {
+    /// The element at an index. Indexes come from this definition only, so that a miss is a bug.
+    pub fn element(&self, index: ElementIndex) -> &Element {
+        &self.elements[index.0 as usize]
+    }
+
+    /// The sequence flow at an index.
+    pub fn flow(&self, index: FlowIndex) -> &SequenceFlow {
+        &self.flows[index.0 as usize]
+    }
+
+    /// The element with a BPMN id.
+    pub fn find(&self, id: &str) -> Option<ElementIndex> {
+        self.by_id.get(id).copied()
+    }
+
+    /// All elements with their indexes.
+    pub fn iter(&self) -> impl Iterator<Item = (ElementIndex, &Element)> {
+        self.elements.iter().enumerate().map(|(index, element)| {
+            let index = u32::try_from(index).expect("the parser bounds the number of elements");
+            (ElementIndex(index), element)
+        })
+    }
+}
+
+/// A flow node, sub-process or the process itself.
+#[derive(Clone, Debug)]
+pub struct Element {
+    /// The BPMN id, unique in the file.
+    pub id: Arc<str>,
+    /// The name for people.
+    pub name: Option<String>,
+    /// What it is, with what only that kind has.
+    pub kind: ElementKind,
+    /// The scope it stands in; none for the process itself only.
+    pub parent: Option<ElementIndex>,
+    /// Incoming sequence flows, in document order.
+    pub incoming: Vec<FlowIndex>,
+    /// Outgoing sequence flows, in document order.
+    pub outgoing: Vec<FlowIndex>,
+    /// The flow taken when no other flow's condition is true (BPMN 2.0, 13.4.3).
+    pub default_flow: Option<FlowIndex>,
+    /// Boundary events attached to this activity, in document order.
+    pub boundary_events: Vec<ElementIndex>,
+    /// `camunda:asyncBefore`: a unit of work ends before this element.
+    pub async_before: bool,
+    /// `camunda:asyncAfter`: a unit of work ends after this element.
+    pub async_after: bool,
+    /// `camunda:exclusive`, true by default: its jobs never run beside another exclusive job of the instance.
+    pub exclusive: bool,
+    /// `camunda:failedJobRetryTimeCycle`; none means the engine's default.
+    pub retries: Option<RetryPolicy>,
+    /// `camunda:inputParameter`s, in document order.
+    pub inputs: Vec<Mapping>,
+    /// `camunda:outputParameter`s, in document order.
+    pub outputs: Vec<Mapping>,
+    /// `camunda:property` pairs, in document order.
+    pub properties: Vec<(String, String)>,
+    /// Where it begins in its file.
+    pub position: Position,
+}
+
+/// A place in a file; both count from 1, columns in characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// From 1.
+    pub line: u32,
+    /// From 1.
+    pub column: u32,
+}
+
+/// What an element is. One variant per behaviour of the engine.
+#[derive(Clone, Debug)]
+pub enum ElementKind {
+    /// The process: the root scope.
+    Process(Scope),
+    /// An embedded sub-process.
+    SubProcess(Scope),
+    /// A start event. Only the process itself may have message starts.
+    StartEvent(StartTrigger),
+    /// An end event.
+    EndEvent(EndResult),
+    /// An undefined (abstract) task: passes through (BPMN 2.0, 10.3.3).
+    Task,
+    /// A manual task: passes through.
+    ManualTask,
+    /// A service task, or a send task done by a delegate.
+    ServiceTask(ServiceTask),
+    /// A user task.
+    UserTask(UserTask),
+    /// A receive task: waits for a message.
+    ReceiveTask(MessageReference),
+    /// An exclusive gateway.
+    ExclusiveGateway,
+    /// A parallel gateway.
+    ParallelGateway,
+    /// An intermediate catch event.
+    IntermediateCatchEvent(CatchTrigger),
+    /// A boundary event.
+    BoundaryEvent(BoundaryEvent),
+}
+
+/// What the process and a sub-process have in common.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// The none start event; a process that only starts by message may have none.
+    pub none_start: Option<ElementIndex>,
+    /// Everything directly inside, in document order.
+    pub children: Vec<ElementIndex>,
+}
+
+/// What starts a process.
+#[derive(Clone, Debug)]
+pub enum StartTrigger {
+    /// Started by name, over the API or by an enclosing sub-process.
+    None,
+    /// Started by a message.
+    Message(MessageReference),
+}
+
+/// What an end event does besides consuming its token.
+#[derive(Clone, Debug)]
+pub enum EndResult {
+    /// Nothing.
+    None,
+    /// Ends everything else in its scope.
+    Terminate,
+    /// Throws a BPMN error.
+    Error(ErrorReference),
+}
+
+/// A `bpmn:error` as it is thrown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorReference {
+    /// `errorCode`.
+    pub code: String,
+    /// `camunda:errorMessage`, when there is one.
+    pub message: Option<String>,
+}
+
+/// A `bpmn:message` as it is awaited.
+#[derive(Clone, Debug)]
+pub struct MessageReference {
+    /// The message's name; may be an expression over the instance's variables, except on start events.
+    pub name: Expression,
+}
+
+/// What an intermediate catch event waits for.
+#[derive(Clone, Debug)]
+pub enum CatchTrigger {
+    /// A moment in time.
+    Timer(Timer),
+    /// A message.
+    Message(MessageReference),
+}
+
+/// When a timer fires, evaluated when its wait begins.
+#[derive(Clone, Debug)]
+pub enum Timer {
+    /// An ISO 8601 date and time (`timeDate`).
+    Date(Expression),
+    /// An ISO 8601 duration from the moment the wait begins (`timeDuration`).
+    Duration(Expression),
+}
+
+/// A boundary event.
+#[derive(Clone, Debug)]
+pub struct BoundaryEvent {
+    /// The activity it is attached to.
+    pub attached_to: ElementIndex,
+    /// `cancelActivity`, true by default; an error boundary event always interrupts (BPMN 2.0, 10.5.4).
+    pub interrupting: bool,
+    /// What it waits for.
+    pub trigger: BoundaryTrigger,
+}
+
+/// What a boundary event waits for.
+#[derive(Clone, Debug)]
+pub enum BoundaryTrigger {
+    /// A BPMN error thrown inside the activity.
+    Error(ErrorCatch),
+    /// A moment in time after the activity began to wait.
+    Timer(Timer),
+}
+
+/// Which errors a boundary event catches and where it puts what it learned.
+#[derive(Clone, Debug, Default)]
+pub struct ErrorCatch {
+    /// Only this code; none catches every error.
+    pub code: Option<String>,
+    /// `camunda:errorCodeVariable`.
+    pub code_variable: Option<String>,
+    /// `camunda:errorMessageVariable`.
+    pub message_variable: Option<String>,
+}
+
+/// A task that a delegate does.
+#[derive(Clone, Debug)]
+pub struct ServiceTask {
+    /// Who does it, as the model says; a deployment pins it to a digest.
+    pub implementation: Implementation,
+    /// The BPMN element name, `serviceTask` or `sendTask`: Camunda's activity type.
+    pub element_type: &'static str,
+}
+
+/// How a model names the doer of a task.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Implementation {
+    /// A delegate by name: `camunda:class`, `camunda:delegateExpression` (with or without `${}`), `zeebe:taskDefinition type`, `mandate:delegate`.
+    Delegate {
+        /// The delegate's name.
+        name: String,
+        /// A semver requirement after `@`, as in `mandate:delegate="reserve-line@^1.2"`.
+        requirement: Option<String>,
+    },
+    /// An external-task topic (`camunda:type="external"`); the manifest must map it to a delegate.
+    Topic(String),
+}
+
+/// A user task. Every expression is evaluated when the task is created.
+#[derive(Clone, Debug, Default)]
+pub struct UserTask {
+    /// `camunda:assignee`.
+    pub assignee: Option<Expression>,
+    /// `camunda:candidateUsers`, comma-separated when evaluated.
+    pub candidate_users: Option<Expression>,
+    /// `camunda:candidateGroups`, comma-separated when evaluated.
+    pub candidate_groups: Option<Expression>,
+    /// `camunda:dueDate`, ISO 8601 when evaluated.
+    pub due_date: Option<Expression>,
+    /// `camunda:formKey`, for task lists.
+    pub form_key: Option<String>,
+    /// `bpmn:documentation`.
+    pub documentation: Option<String>,
+}
+
+/// One input or output parameter.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// The variable it sets: in the activity for inputs, in the enclosing scope for outputs.
+    pub target: String,
+    /// Where the value comes from.
+    pub source: Expression,
+}
+
+/// A sequence flow.
+#[derive(Clone, Debug)]
+pub struct SequenceFlow {
+    /// The BPMN id.
+    pub id: Arc<str>,
+    /// Where it comes from.
+    pub source: ElementIndex,
+    /// Where it goes.
+    pub target: ElementIndex,
+    /// Taken only when true; none is always true.
+    pub condition: Option<Expression>,
+}
+
+/// How long to wait after each failed attempt. Attempts in all: one more than waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Milliseconds to wait after the first, second, … failed attempt.
+    pub waits_ms: Vec<u64>,
+}
