@@ -1,0 +1,658 @@
+//! The order aggregate: one method for each command, each of which either changes the order and says what it changed
+//! or refuses with a code and leaves it alone. No I/O and no clock, so that every rule can be tested in a line.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::state::{Facts, LineState, OrderState, derive};
+
+/// The largest number of items an order may have; keeps `lineIds` a small process variable.
+pub const MAX_ITEMS: usize = 50;
+/// The largest quantity of one item, far from overflowing any sum.
+pub const MAX_QUANTITY: i64 = 1_000_000;
+
+/// A refusal by the state machine: a business answer, nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Rejection {
+    /// A stable code that process models may route by, e.g. `BILLING_NOT_ACTIVATED`.
+    pub code: String,
+    /// One sentence for people.
+    pub message: String,
+}
+
+impl Rejection {
+    fn new(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+/// What the customer ordered: one product, some number of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Item {
+    /// The product; a bundle names its parts with `+` (`FIBER+ROUTER`) and is decomposed into one line for each.
+    pub product: String,
+    /// How many, 1 to [`MAX_QUANTITY`].
+    #[serde(default = "one")]
+    pub quantity: i64,
+    /// Whether the order may be completed without it. Default true: it may not.
+    #[serde(default = "yes")]
+    pub mandatory: bool,
+}
+
+const fn one() -> i64 {
+    1
+}
+const fn yes() -> bool {
+    true
+}
+
+/// One line of a decomposed order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Line {
+    /// Unique within the order: `L1`, `L2`, …
+    pub line_id: String,
+    /// The product of this line.
+    pub product: String,
+    /// How many are wanted.
+    pub quantity: i64,
+    /// How many are reserved; more than `quantity` would mean that a reservation was applied twice.
+    pub reserved: i64,
+    /// Whether the order may be completed without it.
+    pub mandatory: bool,
+    /// Where the line stands.
+    pub state: LineState,
+    /// The site the stock was reserved at, if the reservation named one.
+    pub site: Option<String>,
+}
+
+/// Trouble with an order that a person must look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fallout {
+    /// Unique within the order: `F1`, `F2`, …
+    pub fallout_id: String,
+    /// Why it was opened.
+    pub reason: String,
+    /// The line concerned, if it is about one.
+    pub line_id: Option<String>,
+    /// A blocking fallout keeps the order from being completed.
+    pub blocking: bool,
+    /// False once it has been resolved.
+    pub open: bool,
+}
+
+/// What has happened to an order so far, beside what its lines say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Milestones {
+    /// `validate-readiness` was applied at least once.
+    pub validated: bool,
+    /// The order has its lines.
+    pub decomposed: bool,
+    /// Fulfilment was ordered.
+    pub submitted: bool,
+    /// The customer is billed for it.
+    pub billing_active: bool,
+    /// The process has been told that fulfilment is complete.
+    pub told: bool,
+    /// The customer has been notified.
+    pub notified: bool,
+    /// The order is complete.
+    pub completed: bool,
+    /// The order is cancelled.
+    pub cancelled: bool,
+}
+
+/// One change of state, for the transition log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// The line that changed, or `None` for the order itself.
+    pub line_id: Option<String>,
+    /// The state before.
+    pub from: &'static str,
+    /// The state after.
+    pub to: &'static str,
+}
+
+/// The business facts other systems may hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FactKind {
+    /// The order was accepted and stored.
+    OrderCreated,
+    /// The order is ready to be worked on.
+    OrderValidated,
+    /// The order has its lines.
+    OrderDecomposed,
+    /// A line reached the customer.
+    OrderLineFulfilled,
+    /// The order waits for a person.
+    OrderFalloutOpened,
+    /// The order is complete.
+    OrderCompleted,
+    /// The order is cancelled.
+    OrderCancelled,
+}
+
+impl FactKind {
+    /// The name under which it is published.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OrderCreated => "OrderCreated",
+            Self::OrderValidated => "OrderValidated",
+            Self::OrderDecomposed => "OrderDecomposed",
+            Self::OrderLineFulfilled => "OrderLineFulfilled",
+            Self::OrderFalloutOpened => "OrderFalloutOpened",
+            Self::OrderCompleted => "OrderCompleted",
+            Self::OrderCancelled => "OrderCancelled",
+        }
+    }
+}
+
+/// What one command changed: written to the logs together with the order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// State changes, oldest first.
+    pub transitions: Vec<Transition>,
+    /// Business facts, oldest first.
+    pub facts: Vec<(FactKind, Value)>,
+    /// Evidence for auditors: what was decided, on what grounds.
+    pub evidence: Vec<(&'static str, Value)>,
+    /// The lines that must be written.
+    pub lines: Vec<usize>,
+    /// The fallouts that must be written.
+    pub fallouts: Vec<usize>,
+}
+
+/// How somebody repaired an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Resolution {
+    /// What was missing has been delivered after all.
+    Fulfilled,
+    /// The order is to be completed without what is missing.
+    Waived,
+}
+
+/// An order with everything that belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    /// Unique within the service; the process's business key.
+    pub order_id: String,
+    /// Whose order it is.
+    pub tenant_id: String,
+    /// Who ordered.
+    pub customer_id: String,
+    /// Ties the order to whatever caused it, across systems.
+    pub correlation_id: String,
+    /// Counts the changes of the order; the optimistic lock.
+    pub version: i64,
+    /// Derived from lines and milestones after every change.
+    pub state: OrderState,
+    /// A person must have looked at the order before it is ready.
+    pub needs_review: bool,
+    /// The customer pays for speed.
+    pub priority: bool,
+    /// What was ordered.
+    pub items: Vec<Item>,
+    /// What has happened so far.
+    pub milestones: Milestones,
+    /// The lines, once the order is decomposed.
+    pub lines: Vec<Line>,
+    /// Every fallout, open or not.
+    pub fallouts: Vec<Fallout>,
+    /// The process instance that works on the order, once its start was answered.
+    pub process_instance_id: Option<String>,
+    /// What the running command has changed so far.
+    #[serde(skip)]
+    pub changes: Changes,
+}
+
+impl Order {
+    /// A new order, not stored yet.
+    pub fn new(
+        order_id: &str,
+        tenant_id: &str,
+        customer_id: &str,
+        correlation_id: &str,
+        items: Vec<Item>,
+    ) -> Self {
+        let mut order = Self {
+            order_id: order_id.to_owned(),
+            tenant_id: tenant_id.to_owned(),
+            customer_id: customer_id.to_owned(),
+            correlation_id: correlation_id.to_owned(),
+            version: 1,
+            state: OrderState::NotStarted,
+            needs_review: false,
+            priority: false,
+            items,
+            milestones: Milestones::default(),
+            lines: Vec::new(),
+            fallouts: Vec::new(),
+            process_instance_id: None,
+            changes: Changes::default(),
+        };
+        let count = order.items.len();
+        order.fact(
+            FactKind::OrderCreated,
+            json!({ "customerId": customer_id, "items": count }),
+        );
+        order
+    }
+
+    /// Is the order ready to be worked on? `reviewed` says that a person has looked at it.
+    /// May be asked any number of times until the order is decomposed.
+    pub fn validate_readiness(&mut self, reviewed: bool) -> Result<Value, Rejection> {
+        self.must_be_open()?;
+        if self.milestones.decomposed {
+            return Err(Rejection::new(
+                "ORDER_ALREADY_DECOMPOSED",
+                "the order is being worked on already",
+            ));
+        }
+        if self.items.is_empty() || self.items.len() > MAX_ITEMS {
+            let message = format!(
+                "an order has 1 to {MAX_ITEMS} items, this one has {}",
+                self.items.len()
+            );
+            return Err(Rejection::new("ORDER_ITEMS_INVALID", message));
+        }
+        if let Some(item) = self
+            .items
+            .iter()
+            .find(|item| !(1..=MAX_QUANTITY).contains(&item.quantity))
+        {
+            let message = format!(
+                "quantity {} of {} is not within 1 to {MAX_QUANTITY}",
+                item.quantity, item.product
+            );
+            return Err(Rejection::new("ITEM_QUANTITY_INVALID", message));
+        }
+        if self.needs_review && !reviewed {
+            return Err(Rejection::new(
+                "ORDER_NEEDS_REVIEW",
+                "a person must review the order first",
+            ));
+        }
+        self.changes.evidence.push((
+            "validated",
+            json!({ "reviewed": reviewed, "needsReview": self.needs_review }),
+        ));
+        if !self.milestones.validated {
+            self.milestones.validated = true;
+            self.fact(FactKind::OrderValidated, json!({ "reviewed": reviewed }));
+        }
+        Ok(json!({ "ready": true }))
+    }
+
+    /// Turns items into lines, one for each part of a bundle. Answers `lineIds`.
+    pub fn decompose(&mut self) -> Result<Value, Rejection> {
+        self.must_be_open()?;
+        if !self.milestones.validated {
+            return Err(Rejection::new(
+                "ORDER_NOT_VALIDATED",
+                "the order has not passed validate-readiness",
+            ));
+        }
+        if self.milestones.decomposed {
+            return Err(Rejection::new(
+                "ORDER_ALREADY_DECOMPOSED",
+                "the order has its lines already",
+            ));
+        }
+        let mut lines = Vec::new();
+        for item in &self.items {
+            for product in item.product.split('+') {
+                lines.push(Line {
+                    line_id: format!("L{}", lines.len() + 1),
+                    product: product.to_owned(),
+                    quantity: item.quantity,
+                    reserved: 0,
+                    mandatory: item.mandatory,
+                    state: LineState::NotStarted,
+                    site: None,
+                });
+            }
+        }
+        let ids: Vec<_> = lines.iter().map(|line| line.line_id.clone()).collect();
+        self.changes.lines.extend(0..lines.len());
+        self.lines = lines;
+        self.milestones.decomposed = true;
+        self.fact(FactKind::OrderDecomposed, json!({ "lineIds": ids }));
+        Ok(json!({ "lineIds": ids }))
+    }
+
+    /// Reserves stock for a line: `NOT_STARTED` → `IN_PROGRESS`.
+    pub fn reserve_line(&mut self, line_id: &str, site: Option<&str>) -> Result<Value, Rejection> {
+        self.must_be_open()?;
+        let index = self.line(line_id)?;
+        if self.lines[index].state != LineState::NotStarted {
+            let message = format!(
+                "line {line_id} is {}, not NOT_STARTED",
+                self.lines[index].state.as_str()
+            );
+            return Err(Rejection::new("LINE_ALREADY_RESERVED", message));
+        }
+        let line = &mut self.lines[index];
+        line.reserved += line.quantity;
+        line.site = site.map(str::to_owned);
+        let reserved = line.reserved;
+        self.line_to(index, LineState::InProgress);
+        Ok(json!({ "lineId": line_id, "reserved": reserved }))
+    }
+
+    /// Gives reserved stock back: `IN_PROGRESS` → `NOT_STARTED`. Undoes `reserve-line` until fulfilment is ordered.
+    pub fn release_line(&mut self, line_id: &str) -> Result<Value, Rejection> {
+        self.must_be_open()?;
+        let index = self.line(line_id)?;
+        if self.milestones.submitted {
+            return Err(Rejection::new(
+                "ORDER_ALREADY_SUBMITTED",
+                "fulfilment is under way, the stock is gone",
+            ));
+        }
+        if self.lines[index].state != LineState::InProgress {
+            let message = format!(
+                "line {line_id} is {}, not IN_PROGRESS",
+                self.lines[index].state.as_str()
+            );
+            return Err(Rejection::new("LINE_NOT_RESERVED", message));
+        }
+        self.lines[index].reserved -= self.lines[index].quantity;
+        self.lines[index].site = None;
+        self.line_to(index, LineState::NotStarted);
+        Ok(json!({ "lineId": line_id, "reserved": self.lines[index].reserved }))
+    }
+
+    /// Orders fulfilment of all lines; the callback comes later.
+    pub fn submit_fulfillment(&mut self) -> Result<Value, Rejection> {
+        self.must_be_open()?;
+        if !self.milestones.decomposed {
+            return Err(Rejection::new(
+                "ORDER_NOT_DECOMPOSED",
+                "the order has no lines yet",
+            ));
+        }
+        if self.milestones.submitted {
+            return Err(Rejection::new(
+                "ORDER_ALREADY_SUBMITTED",
+                "fulfilment was ordered before",
+            ));
+        }
+        if let Some(line) = self
+            .lines
+            .iter()
+            .find(|line| line.state == LineState::NotStarted)
+        {
+            return Err(Rejection::new(
+                "LINE_NOT_RESERVED",
+                format!("line {} is not reserved", line.line_id),
+            ));
+        }
+        self.milestones.submitted = true;
+        self.changes
+            .evidence
+            .push(("submitted", json!({ "lines": self.lines.len() })));
+        Ok(json!({ "submitted": self.lines.len() }))
+    }
+
+    /// The line reached the customer: `IN_PROGRESS` or `FAILED` → `FULFILLED`.
+    pub fn mark_line_fulfilled(&mut self, line_id: &str) -> Result<Value, Rejection> {
+        self.must_be_open()?;
+        let index = self.line(line_id)?;
+        match self.lines[index].state {
+            LineState::InProgress | LineState::Failed => {}
+            LineState::Fulfilled => {
+                return Err(Rejection::new(
+                    "LINE_ALREADY_FULFILLED",
+                    format!("line {line_id} is FULFILLED"),
+                ));
+            }
+            other => {
+                let message = format!("line {line_id} is {}, not IN_PROGRESS", other.as_str());
+                return Err(Rejection::new("LINE_NOT_IN_PROGRESS", message));
+            }
+        }
+        self.line_to(index, LineState::Fulfilled);
+        Ok(json!({ "lineId": line_id }))
+    }
+
+    /// Tells the customer that the order is being worked on.
+    pub fn notify_customer(&mut self, template: &str) -> Result<Value, Rejection> {
+        self.must_be_open()?;
+        if self.milestones.notified {
+            return Err(Rejection::new(
+                "CUSTOMER_ALREADY_NOTIFIED",
+                "the customer heard of it before",
+            ));
+        }
+        self.milestones.notified = true;
+        self.changes
+            .evidence
+            .push(("notified", json!({ "template": template })));
+        Ok(json!({ "notified": true }))
+    }
+
+    /// Opens a fallout; with a line, that line becomes `FAILED`.
+    pub fn open_fallout(
+        &mut self,
+        reason: &str,
+        line_id: Option<&str>,
+        blocking: bool,
+    ) -> Result<Value, Rejection> {
+        self.must_be_open()?;
+        if let Some(line_id) = line_id {
+            let index = self.line(line_id)?;
+            if self.lines[index].state.settled() {
+                let message = format!("line {line_id} is {}", self.lines[index].state.as_str());
+                return Err(Rejection::new("LINE_ALREADY_SETTLED", message));
+            }
+            self.line_to(index, LineState::Failed);
+        }
+        let fallout_id = format!("F{}", self.fallouts.len() + 1);
+        self.changes.fallouts.push(self.fallouts.len());
+        self.fallouts.push(Fallout {
+            fallout_id: fallout_id.clone(),
+            reason: reason.to_owned(),
+            line_id: line_id.map(str::to_owned),
+            blocking,
+            open: true,
+        });
+        self.fact(
+            FactKind::OrderFalloutOpened,
+            json!({ "falloutId": fallout_id, "reason": reason }),
+        );
+        Ok(json!({ "falloutId": fallout_id }))
+    }
+
+    /// A person repaired the order: closes every open fallout, settles what was missing as `resolution` says,
+    /// and sees to it that billing is active.
+    pub fn resolve_fallout(&mut self, resolution: Resolution) -> Result<Value, Rejection> {
+        self.must_be_open()?;
+        if !self.milestones.decomposed {
+            return Err(Rejection::new(
+                "ORDER_NOT_DECOMPOSED",
+                "there are no lines to repair",
+            ));
+        }
+        let mut resolved = 0;
+        for (index, fallout) in self.fallouts.iter_mut().enumerate() {
+            if fallout.open {
+                fallout.open = false;
+                resolved += 1;
+                self.changes.fallouts.push(index);
+            }
+        }
+        let to = match resolution {
+            Resolution::Fulfilled => LineState::Fulfilled,
+            Resolution::Waived => LineState::Waived,
+        };
+        let missing: Vec<_> = (0..self.lines.len())
+            .filter(|index| !self.lines[*index].state.settled())
+            .collect();
+        for index in &missing {
+            self.line_to(*index, to);
+        }
+        self.milestones.billing_active = true;
+        self.changes.evidence.push((
+            "repaired",
+            json!({ "resolution": resolution, "fallouts": resolved, "lines": missing.len() }),
+        ));
+        Ok(json!({ "resolved": resolved, "lines": missing.len() }))
+    }
+
+    /// Completes the order. Lines that are not mandatory and not settled are waived.
+    pub fn complete(&mut self) -> Result<Value, Rejection> {
+        self.must_be_open()?;
+        if let Some(fallout) = self
+            .fallouts
+            .iter()
+            .find(|fallout| fallout.open && fallout.blocking)
+        {
+            let message = format!(
+                "fallout {} ({}) is open",
+                fallout.fallout_id, fallout.reason
+            );
+            return Err(Rejection::new("ORDER_HAS_OPEN_BLOCKING_FALLOUT", message));
+        }
+        if self.lines.is_empty() {
+            return Err(Rejection::new(
+                "MANDATORY_LINE_NOT_FULFILLED",
+                "the order has no lines yet",
+            ));
+        }
+        if let Some(line) = self
+            .lines
+            .iter()
+            .find(|line| line.mandatory && !line.state.settled())
+        {
+            let message = format!("line {} is {}", line.line_id, line.state.as_str());
+            return Err(Rejection::new("MANDATORY_LINE_NOT_FULFILLED", message));
+        }
+        if !self.milestones.billing_active {
+            return Err(Rejection::new(
+                "BILLING_NOT_ACTIVATED",
+                "the customer is not billed yet",
+            ));
+        }
+        for index in 0..self.lines.len() {
+            if !self.lines[index].state.settled() {
+                self.line_to(index, LineState::Waived);
+            }
+        }
+        self.milestones.completed = true;
+        self.fact(FactKind::OrderCompleted, json!({}));
+        Ok(json!({ "completed": true }))
+    }
+
+    /// Cancels the order and every line that is not settled. What was fulfilled stays fulfilled.
+    pub fn cancel(&mut self, reason: &str) -> Result<Value, Rejection> {
+        self.must_be_open()?;
+        for index in 0..self.lines.len() {
+            if !self.lines[index].state.settled() {
+                self.lines[index].reserved = 0;
+                self.line_to(index, LineState::Cancelled);
+            }
+        }
+        self.milestones.cancelled = true;
+        self.changes
+            .evidence
+            .push(("cancelled", json!({ "reason": reason })));
+        self.fact(FactKind::OrderCancelled, json!({ "reason": reason }));
+        Ok(json!({ "cancelled": true }))
+    }
+
+    /// What `GET /orders/{id}/fulfillment-status` answers: `fulfilled` is true once no mandatory line is missing.
+    pub fn fulfillment_status(&self) -> Value {
+        let missing = self
+            .lines
+            .iter()
+            .filter(|line| line.mandatory && !line.state.settled())
+            .count();
+        json!({
+            "orderId": self.order_id,
+            "state": self.state,
+            "fulfilled": !self.lines.is_empty() && missing == 0,
+            "missingLines": missing,
+            "billingActive": self.milestones.billing_active,
+            "submitted": self.milestones.submitted,
+        })
+    }
+
+    /// Derives the order's state anew and logs the change, if there is one. Called once, when a command was applied.
+    pub fn settle(&mut self) {
+        let states: Vec<_> = self.lines.iter().map(|line| line.state).collect();
+        let facts = Facts {
+            completed: self.milestones.completed,
+            cancelled: self.milestones.cancelled,
+            blocking_fallout: self
+                .fallouts
+                .iter()
+                .any(|fallout| fallout.open && fallout.blocking),
+        };
+        let state = derive(&states, facts);
+        if state != self.state {
+            let (from, to) = (self.state.as_str(), state.as_str());
+            self.changes.transitions.push(Transition {
+                line_id: None,
+                from,
+                to,
+            });
+            self.state = state;
+        }
+    }
+
+    fn must_be_open(&self) -> Result<(), Rejection> {
+        if self.milestones.cancelled {
+            Err(Rejection::new(
+                "ORDER_IS_CANCELLED",
+                "the order is cancelled, nothing changes any more",
+            ))
+        } else if self.milestones.completed {
+            Err(Rejection::new(
+                "ORDER_IS_COMPLETED",
+                "the order is completed, nothing changes any more",
+            ))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn line(&self, line_id: &str) -> Result<usize, Rejection> {
+        self.lines
+            .iter()
+            .position(|line| line.line_id == line_id)
+            .ok_or_else(|| {
+                Rejection::new(
+                    "LINE_NOT_FOUND",
+                    format!("order {} has no line {line_id}", self.order_id),
+                )
+            })
+    }
+
+    fn line_to(&mut self, index: usize, to: LineState) {
+        let line = &mut self.lines[index];
+        let (line_id, from) = (line.line_id.clone(), line.state);
+        line.state = to;
+        if to == LineState::Fulfilled {
+            self.fact(FactKind::OrderLineFulfilled, json!({ "lineId": line_id }));
+        }
+        self.changes.transitions.push(Transition {
+            line_id: Some(line_id),
+            from: from.as_str(),
+            to: to.as_str(),
+        });
+        self.changes.lines.push(index);
+    }
+
+    fn fact(&mut self, kind: FactKind, data: Value) {
+        self.changes.facts.push((kind, data));
+    }
+}

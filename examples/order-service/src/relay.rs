@@ -1,0 +1,629 @@
+//! What leaves the service: the start of each order's process, fulfilment, and the callback that tells the process
+//! about it. Each is a row of the outbox, written in the transaction that decided it and delivered at least once, with
+//! growing pauses, until it is answered or nobody waits for it any more. A kill between delivery and its note
+//! repeats the delivery; receivers recognise that by the start's key, the commands' keys, and the message's mismatch.
+//!
+//! One service process works on one database: two would not harm the data, but would deliver everything twice.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::Row;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::commands::{self, Answer, Origin};
+use crate::db::{Db, Tx};
+use crate::faults::FulfillmentFault;
+use crate::order::Order;
+use crate::repository::{self, Cause};
+use crate::state::LineState;
+
+/// The process that is started for each order.
+pub const PROCESS_KEY: &str = "orderFulfillment";
+/// The message that tells it that fulfilment is complete.
+pub const FULFILLMENT_MESSAGE: &str = "FulfillmentCompleted";
+
+/// Deliveries under way at once; the engine commits in groups, so some company helps it.
+const MAX_IN_FLIGHT: usize = 16;
+/// How long an answer of the engine is waited for. A start answers after its first unit of work.
+const ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest sleep of the loop: the safety net should a wake-up be missed.
+const LONGEST_SLEEP: Duration = Duration::from_millis(500);
+/// The pause after a first failed delivery; it doubles with each further one.
+const FIRST_PAUSE_MS: i64 = 100;
+/// The longest pause while a failure may still be a short one.
+const PAUSE_MS: i64 = 5_000;
+/// After this many attempts the failure is not a short one.
+const PATIENCE: i64 = 20;
+/// The pause from then on.
+const LONG_PAUSE_MS: i64 = 60_000;
+/// The longest note about a failure that is kept.
+const MAX_NOTE: usize = 500;
+
+/// Why the relay could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database failed.
+    #[error(transparent)]
+    Repository(#[from] repository::Error),
+    /// A command of the service's own failed.
+    #[error(transparent)]
+    Command(#[from] commands::Error),
+    /// The HTTP client could not be built.
+    #[error("HTTP client: {0}")]
+    Client(reqwest::Error),
+    /// A row of the outbox cannot be read.
+    #[error("outbox row {id}: {source}")]
+    Payload {
+        /// The row.
+        id: String,
+        /// What does not fit.
+        source: serde_json::Error,
+    },
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Repository(error.into())
+    }
+}
+
+/// Something that is to leave the service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Work {
+    /// Start the order's process.
+    Start,
+    /// Fulfil the order's lines, then tell the process.
+    Fulfill {
+        /// What is to go wrong with it.
+        fault: FulfillmentFault,
+    },
+    /// Tell the process that fulfilment is complete.
+    Callback,
+}
+
+/// A piece of work and when it is due, in milliseconds since 1970 UTC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// What is to be done.
+    pub work: Work,
+    /// Not before this instant.
+    pub due_ms: i64,
+}
+
+/// Writes a delivery into the outbox, as part of the transaction that decided it.
+pub async fn enqueue(
+    tx: &mut Tx,
+    order_id: &str,
+    delivery: &Delivery,
+    now_ms: i64,
+) -> sqlx::Result<()> {
+    let kind = match delivery.work {
+        Work::Start => "START",
+        Work::Fulfill { .. } => "FULFILL",
+        Work::Callback => "CALLBACK",
+    };
+    sqlx::query(
+        "INSERT INTO outbox (id, kind, order_id, payload, state, due_ms, attempts, last_error, created_ms)
+         VALUES ($1, $2, $3, $4, 'PENDING', $5, 0, NULL, $6)",
+    )
+    .bind(uuid::Uuid::now_v7().to_string())
+    .bind(kind)
+    .bind(order_id)
+    .bind(serde_json::to_string(&delivery.work).expect("work is plain data"))
+    .bind(delivery.due_ms)
+    .bind(now_ms)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Now, in milliseconds since 1970 UTC.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The pause before the next attempt, after this many failed ones.
+fn pause_ms(failed: i64) -> i64 {
+    if failed > PATIENCE {
+        return LONG_PAUSE_MS;
+    }
+    let doublings = u32::try_from(failed.clamp(1, 16) - 1).unwrap_or(0);
+    (FIRST_PAUSE_MS << doublings).min(PAUSE_MS)
+}
+
+/// How a delivery ended. Some kinds note their success themselves, in a transaction with what it changed.
+enum Outcome {
+    Noted,
+    Dropped(String),
+    Retry(String),
+}
+
+/// Delivers what the outbox holds.
+#[derive(Debug)]
+pub struct Relay {
+    db: Db,
+    engine: String,
+    client: reqwest::Client,
+    fulfillment_timeout: String,
+    in_flight: Mutex<HashSet<String>>,
+    wake: Notify,
+}
+
+/// A row of the outbox that this task alone works on.
+struct Claim<'a> {
+    relay: &'a Relay,
+    id: String,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.relay
+            .in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.id);
+    }
+}
+
+impl Relay {
+    /// A relay to the engine at `engine` (`http://host:port/engine-rest`). `fulfillment_timeout` is the ISO 8601
+    /// duration the process is told to wait for fulfilment.
+    pub fn new(db: Db, engine: &str, fulfillment_timeout: &str) -> Result<Self, Error> {
+        // A second installation fails and changes nothing, which is fine: there is a provider then.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .timeout(ENGINE_TIMEOUT)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(Error::Client)?;
+        Ok(Self {
+            db,
+            engine: engine.trim_end_matches('/').to_owned(),
+            client,
+            fulfillment_timeout: fulfillment_timeout.to_owned(),
+            in_flight: Mutex::default(),
+            wake: Notify::new(),
+        })
+    }
+
+    /// Says that the outbox has something new.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Delivers until told to stop, then finishes what is under way.
+    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut running = JoinSet::new();
+        while !*stop.borrow() {
+            let mut sleep = LONGEST_SLEEP;
+            let free = MAX_IN_FLIGHT - running.len();
+            match self.due(now_ms(), free).await {
+                Ok((ids, next_due)) => {
+                    if let Some(next) = next_due {
+                        let until = u64::try_from((next - now_ms()).max(1)).unwrap_or(1);
+                        sleep = sleep.min(Duration::from_millis(until));
+                    }
+                    for id in ids {
+                        let relay = Arc::clone(&self);
+                        running.spawn(async move {
+                            if let Err(error) = relay.deliver(&id, now_ms()).await {
+                                tracing::warn!(outbox = %id, %error, "delivery failed");
+                            }
+                        });
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "cannot read the outbox"),
+            }
+            tokio::select! {
+                _ = stop.changed() => {}
+                () = self.wake.notified() => {}
+                Some(_) = running.join_next() => {}
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+        while running.join_next().await.is_some() {}
+    }
+
+    /// Delivers, one after the other, everything that is due at `now_ms`, and says how much that was.
+    pub async fn deliver_due(&self, now_ms: i64) -> Result<usize, Error> {
+        let (ids, _) = self.due(now_ms, usize::MAX).await?;
+        for id in &ids {
+            self.deliver(id, now_ms).await?;
+        }
+        Ok(ids.len())
+    }
+
+    /// Fulfils an order and calls its process back at once, whenever that was due. One attempt each.
+    pub async fn deliver_early(&self, order_id: &str) -> Result<(), Error> {
+        for kind in ["FULFILL", "CALLBACK"] {
+            let rows = sqlx::query(
+                "SELECT id FROM outbox WHERE order_id = $1 AND state = 'PENDING' AND kind = $2",
+            )
+            .bind(order_id)
+            .bind(kind)
+            .fetch_all(self.db.readers())
+            .await?;
+            for row in rows {
+                let id: String = row.try_get(0)?;
+                self.deliver(&id, now_ms()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The engine's view of an order's process: the instance and its tree of activities while it runs, its history
+    /// afterwards. `Err` says why the engine could not be asked.
+    pub async fn process_view(&self, instance_id: &str) -> Result<Value, String> {
+        let running = self.get(&format!("process-instance/{instance_id}")).await?;
+        if let Some(instance) = running
+            && let Some(activities) = self
+                .get(&format!(
+                    "process-instance/{instance_id}/activity-instances"
+                ))
+                .await?
+        {
+            return Ok(
+                json!({ "state": "ACTIVE", "instance": instance, "activityInstances": activities }),
+            );
+        }
+        match self
+            .get(&format!("history/process-instance/{instance_id}"))
+            .await?
+        {
+            Some(history) => Ok(json!({ "state": history["state"], "history": history })),
+            None => Ok(json!({ "state": "UNKNOWN_TO_ENGINE" })),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Result<Option<Value>, String> {
+        let response = self
+            .client
+            .get(format!("{}/{path}", self.engine))
+            .send()
+            .await
+            .map_err(|error| describe(&error))?;
+        match response.status().as_u16() {
+            200 => response
+                .json()
+                .await
+                .map(Some)
+                .map_err(|error| describe(&error)),
+            404 => Ok(None),
+            status => Err(format!("the engine answered {status}")),
+        }
+    }
+
+    /// Up to `limit` rows that are due and not being delivered, and when the next one is due.
+    async fn due(&self, now_ms: i64, limit: usize) -> Result<(Vec<String>, Option<i64>), Error> {
+        let mut ids = Vec::new();
+        if limit > 0 {
+            // Rows under way are still pending: ask for as many more.
+            let rows = sqlx::query(
+                "SELECT id FROM outbox WHERE state = 'PENDING' AND due_ms <= $1 ORDER BY due_ms, id LIMIT $2",
+            )
+            .bind(now_ms)
+            .bind(i64::try_from(limit.saturating_add(MAX_IN_FLIGHT)).unwrap_or(i64::MAX))
+            .fetch_all(self.db.readers())
+            .await?;
+            for row in rows {
+                let id: String = row.try_get(0)?;
+                if ids.len() < limit
+                    && !self
+                        .in_flight
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .contains(&id)
+                {
+                    ids.push(id);
+                }
+            }
+        }
+        let next =
+            sqlx::query("SELECT MIN(due_ms) FROM outbox WHERE state = 'PENDING' AND due_ms > $1")
+                .bind(now_ms)
+                .fetch_one(self.db.readers())
+                .await?;
+        Ok((ids, next.try_get::<Option<i64>, _>(0)?))
+    }
+
+    /// Delivers one row, unless somebody else is at it or has done it, and notes how it went.
+    async fn deliver(&self, id: &str, now_ms: i64) -> Result<(), Error> {
+        if !self
+            .in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.to_owned())
+        {
+            return Ok(());
+        }
+        let _claim = Claim {
+            relay: self,
+            id: id.to_owned(),
+        };
+        let row = sqlx::query(
+            "SELECT order_id, payload, attempts FROM outbox WHERE id = $1 AND state = 'PENDING'",
+        )
+        .bind(id)
+        .fetch_optional(self.db.readers())
+        .await?;
+        let Some(row) = row else { return Ok(()) };
+        let (order_id, payload, attempts): (String, String, i64) = (
+            row.try_get("order_id")?,
+            row.try_get("payload")?,
+            row.try_get("attempts")?,
+        );
+        let work: Work = serde_json::from_str(&payload).map_err(|source| Error::Payload {
+            id: id.to_owned(),
+            source,
+        })?;
+        let Some(order) = repository::load(&self.db, &order_id).await? else {
+            return self
+                .note(id, "DROPPED", attempts, now_ms, "the order does not exist")
+                .await;
+        };
+        let outcome = match work {
+            Work::Start => self.start(id, &order).await?,
+            Work::Fulfill { fault } => self.fulfill(id, &order, fault, now_ms).await?,
+            Work::Callback => self.call_back(id, &order, attempts).await?,
+        };
+        match outcome {
+            Outcome::Noted => Ok(()),
+            Outcome::Dropped(why) => self.note(id, "DROPPED", attempts, now_ms, &why).await,
+            Outcome::Retry(why) => {
+                self.note(
+                    id,
+                    "PENDING",
+                    attempts,
+                    now_ms + pause_ms(attempts + 1),
+                    &why,
+                )
+                .await
+            }
+        }
+    }
+
+    async fn start(&self, id: &str, order: &Order) -> Result<Outcome, Error> {
+        let text = |value: &str| json!({ "value": value, "type": "String" });
+        let body = json!({
+            "businessKey": order.order_id,
+            "variables": {
+                "tenantId": text(&order.tenant_id),
+                "orderId": text(&order.order_id),
+                "orderVersion": { "value": order.version, "type": "Long" },
+                "correlationId": text(&order.correlation_id),
+                "schemaVersion": { "value": 1, "type": "Integer" },
+                "priority": { "value": order.priority, "type": "Boolean" },
+                "fulfillmentTimeout": text(&self.fulfillment_timeout),
+            },
+        });
+        let url = format!("{}/process-definition/key/{PROCESS_KEY}/start", self.engine);
+        let request = self
+            .client
+            .post(url)
+            .header("Idempotency-Key", &order.order_id)
+            .json(&body);
+        let (status, answer) = match exchange(request).await {
+            Ok(answered) => answered,
+            Err(why) => return Ok(Outcome::Retry(why)),
+        };
+        let Some(instance) = answer["id"].as_str().filter(|_| status == 200) else {
+            return Ok(Outcome::Retry(format!("start answered {status}: {answer}")));
+        };
+        let mut tx = self.db.begin().await?;
+        // The reference is not the order's business: it does not change its version.
+        sqlx::query("UPDATE orders SET process_instance_id = $2 WHERE order_id = $1")
+            .bind(&order.order_id)
+            .bind(instance)
+            .execute(&mut *tx)
+            .await?;
+        done(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(Outcome::Noted)
+    }
+
+    /// Plays the warehouse: fulfils each line under a key of its own, activates billing, and lets the callback go.
+    async fn fulfill(
+        &self,
+        id: &str,
+        order: &Order,
+        fault: FulfillmentFault,
+        now_ms: i64,
+    ) -> Result<Outcome, Error> {
+        let spared = usize::from(fault == FulfillmentFault::LineFails);
+        for line in order
+            .lines
+            .iter()
+            .skip(spared)
+            .filter(|line| line.state == LineState::InProgress)
+        {
+            let body = json!({ "tenantId": order.tenant_id, "orderId": order.order_id, "lineId": line.line_id });
+            let key = format!("fulfill:{}:{}", order.order_id, line.line_id);
+            let request =
+                commands::Request::parse("mark-line-fulfilled", &key, body, Origin::Service)?;
+            // A refusal means that a person was faster: the line is settled, or the order closed.
+            if let Answer::Rejected(rejection) =
+                commands::execute(&self.db, &request, now_ms, |_| Vec::new()).await?
+            {
+                tracing::info!(order = %order.order_id, line = %line.line_id, %rejection, "not fulfilled");
+            }
+        }
+        let mut tx = self.db.begin().await?;
+        let Some(mut order) = repository::load_locked(&self.db, &mut tx, &order.order_id).await?
+        else {
+            return Ok(Outcome::Dropped("the order does not exist".to_owned()));
+        };
+        if order.milestones.cancelled {
+            return Ok(Outcome::Dropped("the order was cancelled".to_owned()));
+        }
+        if fault != FulfillmentFault::BillingMissing && !order.milestones.billing_active {
+            order.milestones.billing_active = true;
+            order
+                .changes
+                .evidence
+                .push(("billing", json!({ "active": true })));
+            repository::save(
+                &mut tx,
+                &mut order,
+                Cause {
+                    command: "fulfill",
+                    key: id,
+                    now_ms,
+                },
+            )
+            .await?;
+        }
+        let copies = match fault {
+            FulfillmentFault::Lost => 0,
+            FulfillmentFault::Repeated => 2,
+            _ => 1,
+        };
+        for _ in 0..copies {
+            let callback = Delivery {
+                work: Work::Callback,
+                due_ms: now_ms,
+            };
+            enqueue(&mut tx, &order.order_id, &callback, now_ms).await?;
+        }
+        done(&mut tx, id).await?;
+        tx.commit().await?;
+        self.wake();
+        Ok(Outcome::Noted)
+    }
+
+    async fn call_back(&self, id: &str, order: &Order, attempts: i64) -> Result<Outcome, Error> {
+        let unwanted = || {
+            if order.state.closed() {
+                Some(format!(
+                    "the order no longer waits: it is {}",
+                    order.state.as_str()
+                ))
+            } else if order.milestones.told {
+                Some("the process has been told already".to_owned())
+            } else {
+                None
+            }
+        };
+        // The first attempt is made in any case: a real callback does not know either whether it comes too late.
+        if attempts > 0
+            && let Some(why) = unwanted()
+        {
+            return Ok(Outcome::Dropped(why));
+        }
+        let fulfilled = order
+            .lines
+            .iter()
+            .filter(|line| line.state == LineState::Fulfilled)
+            .count();
+        let body = json!({
+            "messageName": FULFILLMENT_MESSAGE,
+            "businessKey": order.order_id,
+            "processVariables": {
+                "fulfilledLines": { "value": fulfilled, "type": "Integer" },
+                "orderVersion": { "value": order.version, "type": "Long" },
+            },
+            "resultEnabled": false,
+        });
+        let request = self
+            .client
+            .post(format!("{}/message", self.engine))
+            .json(&body);
+        match exchange(request).await {
+            Ok((200 | 204, _)) => {
+                let mut tx = self.db.begin().await?;
+                sqlx::query("UPDATE orders SET told = 1 WHERE order_id = $1")
+                    .bind(&order.order_id)
+                    .execute(&mut *tx)
+                    .await?;
+                done(&mut tx, id).await?;
+                tx.commit().await?;
+                Ok(Outcome::Noted)
+            }
+            Ok((400, answer)) if answer["type"] == "MismatchingMessageCorrelationException" => {
+                Ok(unwanted().map_or_else(
+                    || Outcome::Retry("the process does not wait for the message (yet)".to_owned()),
+                    Outcome::Dropped,
+                ))
+            }
+            Ok((status, answer)) => Ok(Outcome::Retry(format!(
+                "message answered {status}: {answer}"
+            ))),
+            Err(why) => Ok(Outcome::Retry(why)),
+        }
+    }
+
+    async fn note(
+        &self,
+        id: &str,
+        state: &str,
+        attempts: i64,
+        due_ms: i64,
+        why: &str,
+    ) -> Result<(), Error> {
+        let why: String = why.chars().take(MAX_NOTE).collect();
+        let mut tx = self.db.begin().await?;
+        sqlx::query(
+            "UPDATE outbox SET state = $2, attempts = $3, due_ms = $4, last_error = $5
+             WHERE id = $1 AND state = 'PENDING'",
+        )
+        .bind(id)
+        .bind(state)
+        .bind(attempts + 1)
+        .bind(due_ms)
+        .bind(why)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+async fn done(tx: &mut Tx, id: &str) -> sqlx::Result<()> {
+    sqlx::query("UPDATE outbox SET state = 'DONE', attempts = attempts + 1, last_error = NULL WHERE id = $1")
+        .bind(id)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Sends a request and reads status and JSON body (null if there is none).
+async fn exchange(request: reqwest::RequestBuilder) -> Result<(u16, Value), String> {
+    let response = request.send().await.map_err(|error| describe(&error))?;
+    let status = response.status().as_u16();
+    let body = response.bytes().await.map_err(|error| describe(&error))?;
+    Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+}
+
+/// An error with its causes: reqwest's own text says only that sending failed.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_and_then_stay() {
+        let pauses: Vec<_> = (1..=8).map(pause_ms).collect();
+        assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        assert_eq!(pause_ms(PATIENCE), PAUSE_MS);
+        assert_eq!(pause_ms(PATIENCE + 1), LONG_PAUSE_MS);
+    }
+}
