@@ -186,7 +186,7 @@ async fn process(State(app): State<App>, Path(id): Path<String>) -> Result<Respo
     let order = find(&app, &id).await?;
     let process = match &order.process_instance_id {
         None => json!({ "state": "NOT_STARTED" }),
-        Some(instance) => match app.relay.process_view(instance).await {
+        Some(instance) => match app.relay.engine().process_view(instance).await {
             Ok(view) => view,
             // The order is this service's own to answer, whether or not the engine can be reached.
             Err(why) => json!({ "state": "ENGINE_UNREACHABLE", "message": why }),

@@ -10,11 +10,12 @@
 //! - [`order`]: the aggregate and its rules, one method for each command, without any I/O;
 //! - [`commands`]: the names and bodies of the commands, and the protocol that makes them idempotent;
 //! - [`db`], [`repository`]: the tables, and how an order is read and written;
-//! - [`relay`]: what leaves the service: process starts, fulfilment, callbacks;
+//! - [`relay`]: what leaves the service: process starts, fulfilment, callbacks; [`engine`]: where it goes;
 //! - [`http`]: the routes.
 
 pub mod commands;
 pub mod db;
+pub mod engine;
 pub mod faults;
 pub mod http;
 pub mod order;

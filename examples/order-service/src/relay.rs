@@ -10,27 +10,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::Row;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::commands::{self, Answer, Origin};
 use crate::db::{Db, Tx};
+use crate::engine::{Engine, Told};
 use crate::faults::FulfillmentFault;
 use crate::order::Order;
 use crate::repository::{self, Cause};
 use crate::state::LineState;
 
-/// The process that is started for each order.
-pub const PROCESS_KEY: &str = "orderFulfillment";
-/// The message that tells it that fulfilment is complete.
-pub const FULFILLMENT_MESSAGE: &str = "FulfillmentCompleted";
-
 /// Deliveries under way at once; the engine commits in groups, so some company helps it.
 const MAX_IN_FLIGHT: usize = 16;
-/// How long an answer of the engine is waited for. A start answers after its first unit of work.
-const ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest sleep of the loop: the safety net should a wake-up be missed.
 const LONGEST_SLEEP: Duration = Duration::from_millis(500);
 /// The pause after a first failed delivery; it doubles with each further one.
@@ -53,9 +47,6 @@ pub enum Error {
     /// A command of the service's own failed.
     #[error(transparent)]
     Command(#[from] commands::Error),
-    /// The HTTP client could not be built.
-    #[error("HTTP client: {0}")]
-    Client(reqwest::Error),
     /// A row of the outbox cannot be read.
     #[error("outbox row {id}: {source}")]
     Payload {
@@ -151,9 +142,7 @@ enum Outcome {
 #[derive(Debug)]
 pub struct Relay {
     db: Db,
-    engine: String,
-    client: reqwest::Client,
-    fulfillment_timeout: String,
+    engine: Engine,
     in_flight: Mutex<HashSet<String>>,
     wake: Notify,
 }
@@ -175,26 +164,19 @@ impl Drop for Claim<'_> {
 }
 
 impl Relay {
-    /// A relay to the engine at `engine` (`http://host:port/engine-rest`). `fulfillment_timeout` is the ISO 8601
-    /// duration the process is told to wait for fulfilment.
-    pub fn new(db: Db, engine: &str, fulfillment_timeout: &str) -> Result<Self, Error> {
-        // A second installation fails and changes nothing, which is fine: there is a provider then.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .timeout(ENGINE_TIMEOUT)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(Error::Client)?;
-        Ok(Self {
+    /// A relay from this database to this engine.
+    pub fn new(db: Db, engine: Engine) -> Self {
+        Self {
             db,
-            engine: engine.trim_end_matches('/').to_owned(),
-            client,
-            fulfillment_timeout: fulfillment_timeout.to_owned(),
+            engine,
             in_flight: Mutex::default(),
             wake: Notify::new(),
-        })
+        }
+    }
+
+    /// The engine it delivers to.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Says that the outbox has something new.
@@ -260,48 +242,6 @@ impl Relay {
             }
         }
         Ok(())
-    }
-
-    /// The engine's view of an order's process: the instance and its tree of activities while it runs, its history
-    /// afterwards. `Err` says why the engine could not be asked.
-    pub async fn process_view(&self, instance_id: &str) -> Result<Value, String> {
-        let running = self.get(&format!("process-instance/{instance_id}")).await?;
-        if let Some(instance) = running
-            && let Some(activities) = self
-                .get(&format!(
-                    "process-instance/{instance_id}/activity-instances"
-                ))
-                .await?
-        {
-            return Ok(
-                json!({ "state": "ACTIVE", "instance": instance, "activityInstances": activities }),
-            );
-        }
-        match self
-            .get(&format!("history/process-instance/{instance_id}"))
-            .await?
-        {
-            Some(history) => Ok(json!({ "state": history["state"], "history": history })),
-            None => Ok(json!({ "state": "UNKNOWN_TO_ENGINE" })),
-        }
-    }
-
-    async fn get(&self, path: &str) -> Result<Option<Value>, String> {
-        let response = self
-            .client
-            .get(format!("{}/{path}", self.engine))
-            .send()
-            .await
-            .map_err(|error| describe(&error))?;
-        match response.status().as_u16() {
-            200 => response
-                .json()
-                .await
-                .map(Some)
-                .map_err(|error| describe(&error)),
-            404 => Ok(None),
-            status => Err(format!("the engine answered {status}")),
-        }
     }
 
     /// Up to `limit` rows that are due and not being delivered, and when the next one is due.
@@ -394,31 +334,9 @@ impl Relay {
     }
 
     async fn start(&self, id: &str, order: &Order) -> Result<Outcome, Error> {
-        let text = |value: &str| json!({ "value": value, "type": "String" });
-        let body = json!({
-            "businessKey": order.order_id,
-            "variables": {
-                "tenantId": text(&order.tenant_id),
-                "orderId": text(&order.order_id),
-                "orderVersion": { "value": order.version, "type": "Long" },
-                "correlationId": text(&order.correlation_id),
-                "schemaVersion": { "value": 1, "type": "Integer" },
-                "priority": { "value": order.priority, "type": "Boolean" },
-                "fulfillmentTimeout": text(&self.fulfillment_timeout),
-            },
-        });
-        let url = format!("{}/process-definition/key/{PROCESS_KEY}/start", self.engine);
-        let request = self
-            .client
-            .post(url)
-            .header("Idempotency-Key", &order.order_id)
-            .json(&body);
-        let (status, answer) = match exchange(request).await {
-            Ok(answered) => answered,
+        let instance = match self.engine.start(order).await {
+            Ok(instance) => instance,
             Err(why) => return Ok(Outcome::Retry(why)),
-        };
-        let Some(instance) = answer["id"].as_str().filter(|_| status == 200) else {
-            return Ok(Outcome::Retry(format!("start answered {status}: {answer}")));
         };
         let mut tx = self.db.begin().await?;
         // The reference is not the order's business: it does not change its version.
@@ -520,26 +438,8 @@ impl Relay {
         {
             return Ok(Outcome::Dropped(why));
         }
-        let fulfilled = order
-            .lines
-            .iter()
-            .filter(|line| line.state == LineState::Fulfilled)
-            .count();
-        let body = json!({
-            "messageName": FULFILLMENT_MESSAGE,
-            "businessKey": order.order_id,
-            "processVariables": {
-                "fulfilledLines": { "value": fulfilled, "type": "Integer" },
-                "orderVersion": { "value": order.version, "type": "Long" },
-            },
-            "resultEnabled": false,
-        });
-        let request = self
-            .client
-            .post(format!("{}/message", self.engine))
-            .json(&body);
-        match exchange(request).await {
-            Ok((200 | 204, _)) => {
+        match self.engine.tell_fulfilled(order).await {
+            Ok(Told::Accepted) => {
                 let mut tx = self.db.begin().await?;
                 sqlx::query("UPDATE orders SET told = 1 WHERE order_id = $1")
                     .bind(&order.order_id)
@@ -549,15 +449,10 @@ impl Relay {
                 tx.commit().await?;
                 Ok(Outcome::Noted)
             }
-            Ok((400, answer)) if answer["type"] == "MismatchingMessageCorrelationException" => {
-                Ok(unwanted().map_or_else(
-                    || Outcome::Retry("the process does not wait for the message (yet)".to_owned()),
-                    Outcome::Dropped,
-                ))
-            }
-            Ok((status, answer)) => Ok(Outcome::Retry(format!(
-                "message answered {status}: {answer}"
-            ))),
+            Ok(Told::Mismatch) => Ok(unwanted().map_or_else(
+                || Outcome::Retry("the process does not wait for the message (yet)".to_owned()),
+                Outcome::Dropped,
+            )),
             Err(why) => Ok(Outcome::Retry(why)),
         }
     }
@@ -594,25 +489,6 @@ async fn done(tx: &mut Tx, id: &str) -> sqlx::Result<()> {
         .execute(&mut **tx)
         .await?;
     Ok(())
-}
-
-/// Sends a request and reads status and JSON body (null if there is none).
-async fn exchange(request: reqwest::RequestBuilder) -> Result<(u16, Value), String> {
-    let response = request.send().await.map_err(|error| describe(&error))?;
-    let status = response.status().as_u16();
-    let body = response.bytes().await.map_err(|error| describe(&error))?;
-    Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
-}
-
-/// An error with its causes: reqwest's own text says only that sending failed.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

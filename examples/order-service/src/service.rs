@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::commands::digest;
 use crate::db::{self, Db};
+use crate::engine::{self, Engine};
 use crate::faults::{Faults, Injector};
 use crate::order::{Item, Order};
 use crate::relay::{self, Delivery, Relay, Work, now_ms};
@@ -35,9 +36,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The relay could not be set up.
+    /// The engine's client could not be set up.
     #[error(transparent)]
-    Relay(#[from] relay::Error),
+    Engine(#[from] engine::Error),
     /// The order could not be stored.
     #[error(transparent)]
     Repository(#[from] repository::Error),
@@ -107,11 +108,8 @@ impl Service {
             source,
         })?;
         let (stop, stopping) = watch::channel(false);
-        let relay = Arc::new(Relay::new(
-            db.clone(),
-            &options.engine,
-            &options.fulfillment_timeout,
-        )?);
+        let engine = Engine::new(&options.engine, &options.fulfillment_timeout)?;
+        let relay = Arc::new(Relay::new(db.clone(), engine));
         let app = App {
             db,
             relay: Arc::clone(&relay),

@@ -1,0 +1,166 @@
+//! The process engine as this service sees it: three calls of Camunda 7's REST API.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::order::Order;
+use crate::state::LineState;
+
+/// The process that is started for each order.
+pub const PROCESS_KEY: &str = "orderFulfillment";
+/// The message that tells it that fulfilment is complete.
+pub const FULFILLMENT_MESSAGE: &str = "FulfillmentCompleted";
+
+/// How long an answer of the engine is waited for. A start answers after its first unit of work.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why the client could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What the HTTP library said.
+    #[error("HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// How the engine took a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// A process instance waited for it and has it.
+    Accepted,
+    /// No instance waits for it: not yet, or not any more.
+    Mismatch,
+}
+
+/// A client of the engine's REST API. Every error is a sentence for the log: all that a caller can do is try again.
+#[derive(Debug)]
+pub struct Engine {
+    url: String,
+    client: reqwest::Client,
+    fulfillment_timeout: String,
+}
+
+impl Engine {
+    /// A client of the engine at `url` (`http://host:port/engine-rest`). `fulfillment_timeout` is the ISO 8601
+    /// duration that processes are told to wait for fulfilment.
+    pub fn new(url: &str, fulfillment_timeout: &str) -> Result<Self, Error> {
+        // A second installation fails and changes nothing, which is fine: there is a provider then.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .build()?;
+        Ok(Self {
+            url: url.trim_end_matches('/').to_owned(),
+            client,
+            fulfillment_timeout: fulfillment_timeout.to_owned(),
+        })
+    }
+
+    /// Starts the order's process and answers the instance's id. The order's id is the business key and the
+    /// idempotency key: however often this is called, there is one instance.
+    pub async fn start(&self, order: &Order) -> Result<String, String> {
+        let text = |value: &str| json!({ "value": value, "type": "String" });
+        let body = json!({
+            "businessKey": order.order_id,
+            "variables": {
+                "tenantId": text(&order.tenant_id),
+                "orderId": text(&order.order_id),
+                "orderVersion": { "value": order.version, "type": "Long" },
+                "correlationId": text(&order.correlation_id),
+                "schemaVersion": { "value": 1, "type": "Integer" },
+                "priority": { "value": order.priority, "type": "Boolean" },
+                "fulfillmentTimeout": text(&self.fulfillment_timeout),
+            },
+        });
+        let url = format!("{}/process-definition/key/{PROCESS_KEY}/start", self.url);
+        let request = self
+            .client
+            .post(url)
+            .header("Idempotency-Key", &order.order_id);
+        let (status, answer) = exchange(request.json(&body)).await?;
+        match answer["id"].as_str() {
+            Some(instance) if status == 200 => Ok(instance.to_owned()),
+            _ => Err(format!("start answered {status}: {answer}")),
+        }
+    }
+
+    /// Tells the order's process that fulfilment is complete.
+    pub async fn tell_fulfilled(&self, order: &Order) -> Result<Told, String> {
+        let fulfilled = order
+            .lines
+            .iter()
+            .filter(|line| line.state == LineState::Fulfilled)
+            .count();
+        let body = json!({
+            "messageName": FULFILLMENT_MESSAGE,
+            "businessKey": order.order_id,
+            "processVariables": {
+                "fulfilledLines": { "value": fulfilled, "type": "Integer" },
+                "orderVersion": { "value": order.version, "type": "Long" },
+            },
+            "resultEnabled": false,
+        });
+        let request = self.client.post(format!("{}/message", self.url));
+        match exchange(request.json(&body)).await? {
+            (200 | 204, _) => Ok(Told::Accepted),
+            (400, answer) if answer["type"] == "MismatchingMessageCorrelationException" => {
+                Ok(Told::Mismatch)
+            }
+            (status, answer) => Err(format!("message answered {status}: {answer}")),
+        }
+    }
+
+    /// The engine's view of a process instance: the instance and its tree of activities while it runs, its history
+    /// afterwards.
+    pub async fn process_view(&self, instance_id: &str) -> Result<Value, String> {
+        let running = self.get(&format!("process-instance/{instance_id}")).await?;
+        if let Some(instance) = running
+            && let Some(activities) = self
+                .get(&format!(
+                    "process-instance/{instance_id}/activity-instances"
+                ))
+                .await?
+        {
+            return Ok(
+                json!({ "state": "ACTIVE", "instance": instance, "activityInstances": activities }),
+            );
+        }
+        match self
+            .get(&format!("history/process-instance/{instance_id}"))
+            .await?
+        {
+            Some(history) => Ok(json!({ "state": history["state"], "history": history })),
+            None => Ok(json!({ "state": "UNKNOWN_TO_ENGINE" })),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Result<Option<Value>, String> {
+        match exchange(self.client.get(format!("{}/{path}", self.url))).await? {
+            (200, answer) => Ok(Some(answer)),
+            (404, _) => Ok(None),
+            (status, answer) => Err(format!("{path} answered {status}: {answer}")),
+        }
+    }
+}
+
+/// Sends a request and reads status and JSON body (null if there is none).
+async fn exchange(request: reqwest::RequestBuilder) -> Result<(u16, Value), String> {
+    let response = request.send().await.map_err(|error| describe(&error))?;
+    let status = response.status().as_u16();
+    let body = response.bytes().await.map_err(|error| describe(&error))?;
+    Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+}
+
+/// An error with its causes: reqwest's own text says only that sending failed.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
