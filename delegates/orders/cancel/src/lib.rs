@@ -1,0 +1,52 @@
+//! Cancels an order because a person decided so.
+
+use mandate_sdk::{Context, Ignored, Result};
+use serde::Deserialize;
+use serde_json::json;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Input {
+    tenant_id: String,
+    order_id: String,
+    /// Why the order came before a person, if it was refused.
+    rejection_code: Option<String>,
+}
+
+fn cancel(cx: &Context, input: Input) -> Result<()> {
+    let body = json!({
+        "tenantId": input.tenant_id,
+        "orderId": input.order_id,
+        "reason": input.rejection_code.as_deref().unwrap_or("not fulfilled in time"),
+    });
+    let Ignored = cx.command("orders.cancel-order@1", &body)?;
+    Ok(())
+}
+
+mandate_sdk::delegate!(cancel);
+
+#[cfg(test)]
+mod tests {
+    use mandate_sdk::testing::Harness;
+    use serde_json::json;
+
+    #[test]
+    fn the_reason_is_what_brought_the_order_before_a_person() {
+        for (variables, reason) in [
+            (
+                json!({ "tenantId": "t", "orderId": "o", "rejectionCode": "ORDER_NEEDS_REVIEW" }),
+                "ORDER_NEEDS_REVIEW",
+            ),
+            (
+                json!({ "tenantId": "t", "orderId": "o" }),
+                "not fulfilled in time",
+            ),
+        ] {
+            let done = Harness::new()
+                .reply("orders.cancel-order@1", json!({}))
+                .call(super::cancel, variables);
+            assert_eq!(done.outcome, Ok(json!({})));
+            assert_eq!(done.commands[0].body["reason"], reason);
+        }
+    }
+}
