@@ -12,6 +12,9 @@ use crate::state::{Facts, LineState, OrderState, derive};
 
 /// The largest number of items an order may have; keeps `lineIds` a small process variable.
 pub const MAX_ITEMS: usize = 50;
+/// The most lines that the items of an order may be broken into: as many commands as a delegate that works on each line may
+/// issue in one call, by the manifests in `bundle-v1` and `bundle-v2`.
+pub const MAX_LINES: usize = 200;
 /// The largest quantity of one item, far from overflowing any sum.
 pub const MAX_QUANTITY: i64 = 1_000_000;
 
@@ -119,6 +122,12 @@ impl Order {
             );
             return Err(Rejection::new("ORDER_ITEMS_INVALID", message));
         }
+        let lines: usize = self.items.iter().map(|item| item.parts().count()).sum();
+        if lines > MAX_LINES {
+            let message =
+                format!("an order has at most {MAX_LINES} lines, this one would have {lines}");
+            return Err(Rejection::new("ORDER_ITEMS_INVALID", message));
+        }
         if let Some(item) = self
             .items
             .iter()
@@ -164,7 +173,7 @@ impl Order {
         }
         let mut lines = Vec::new();
         for item in &self.items {
-            for product in item.product.split('+') {
+            for product in item.parts() {
                 lines.push(Line {
                     line_id: format!("L{}", lines.len() + 1),
                     product: product.to_owned(),

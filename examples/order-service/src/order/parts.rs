@@ -19,6 +19,13 @@ pub struct Item {
     pub mandatory: bool,
 }
 
+impl Item {
+    /// The products it consists of: itself, or the parts of a bundle.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.product.split('+')
+    }
+}
+
 const fn one() -> i64 {
     1
 }
