@@ -62,13 +62,13 @@ const MAX_IN_FLIGHT: u64 = 10_000;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A job's lock outlives the calls made under it, so that a call cannot be open for long.
-const MAX_TIMEOUT: Duration = Duration::from_secs(300);
+const MAX_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Covers retransmission and queues of an ordinary network, and a service that stalls for a while.
 const DEFAULT_ARRIVES_WITHIN: Duration = Duration::from_secs(30);
 
 /// An hour of doubt is a matter for people.
-const MAX_ARRIVES_WITHIN: Duration = Duration::from_secs(3600);
+const MAX_ARRIVES_WITHIN: Duration = Duration::from_hours(1);
 
 /// A small decision result, which is what variables are to hold.
 const DEFAULT_MAX_RESPONSE: usize = 64 << 10;

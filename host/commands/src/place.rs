@@ -121,7 +121,7 @@ mod tests {
         let first = room.enter().await;
         let _second = room.enter().await;
         // The clock is paused: the hour passes only since nothing else can happen.
-        tokio::time::timeout(Duration::from_secs(3600), room.enter())
+        tokio::time::timeout(Duration::from_hours(1), room.enter())
             .await
             .expect_err("no place is free");
         drop(first);
@@ -159,7 +159,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_idle_target_saves_up_no_burst() {
         let room = room(100, Some(Duration::from_secs(1)));
-        tokio::time::advance(Duration::from_secs(3600)).await;
+        tokio::time::advance(Duration::from_hours(1)).await;
         let started = Instant::now();
         for _ in 0..3 {
             drop(room.enter().await);

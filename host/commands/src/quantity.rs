@@ -116,7 +116,7 @@ mod tests {
         );
         assert_eq!(
             rate("1 /h").map(|r| r.interval),
-            Some(Duration::from_secs(3600))
+            Some(Duration::from_hours(1))
         );
         for text in ["0/s", "2000000/s", "5", "5/d", "/s"] {
             assert_eq!(rate(text), None, "{text}");

@@ -45,9 +45,11 @@ impl<'a> Problems<'a> {
     /// Notes a problem at the line on which `span` starts.
     pub(crate) fn add(&self, span: &Range<usize>, at: String, what: String, remedy: String) {
         let start = span.start.min(self.text.len());
-        let line = self.text.as_bytes()[..start]
-            .iter()
-            .filter(|byte| **byte == b'\n')
+        let line = self
+            .text
+            .get(..start)
+            .unwrap_or_default()
+            .matches('\n')
             .count()
             + 1;
         self.found.borrow_mut().push(Problem {
@@ -172,16 +174,14 @@ impl<'a> Table<'a> {
     /// A text that may be missing.
     pub(crate) fn text(&self, key: &str) -> Option<Located<String>> {
         let value = self.get(key)?;
-        match value.get_ref().as_str() {
-            Some(text) => Some(Located {
-                value: text.to_owned(),
-                span: value.span(),
-            }),
-            None => {
-                self.wrong_type(key, value, "a text in quotes");
-                None
-            }
-        }
+        let Some(text) = value.get_ref().as_str() else {
+            self.wrong_type(key, value, "a text in quotes");
+            return None;
+        };
+        Some(Located {
+            value: text.to_owned(),
+            span: value.span(),
+        })
     }
 
     /// A text that must be there.

@@ -65,7 +65,7 @@ fn at_pointer(steps: &[String], value: &mut Value) {
     };
     match value {
         Value::Object(fields) if step == "*" => {
-            fields.values_mut().for_each(|v| at_pointer(rest, v))
+            fields.values_mut().for_each(|v| at_pointer(rest, v));
         }
         Value::Array(items) if step == "*" => items.iter_mut().for_each(|v| at_pointer(rest, v)),
         Value::Object(fields) => {
