@@ -461,3 +461,14 @@ fn the_example_in_the_documentation_is_a_catalogue() {
         "{found:#?}"
     );
 }
+
+#[test]
+fn the_catalogue_that_ships_is_valid() {
+    let text = include_str!("../../../examples/order-service/catalogue.toml");
+    let catalogue =
+        Catalogue::parse("catalogue.toml", text).unwrap_or_else(|error| panic!("{error}"));
+    let granted = catalogue
+        .commands()
+        .all(|command| !command.grants.is_empty());
+    assert!(granted && catalogue.get("orders.reserve-line@1").is_some());
+}
