@@ -1,7 +1,22 @@
 //! The model: BPMN 2.0 XML, as modellers draw it, into the validated form that the engine walks.
 //!
-//! Pure: no I/O, no clock, no randomness. The same bytes give the same definition and the same diagnostics.
+//! Pure: no I/O, no clock, no randomness. The same bytes give the same definition and the same diagnostics; no bytes make it panic or hang.
+//!
+//! - [`parse`] is the entry: a file's bytes into [`ProcessDefinition`]s, or all [`Diagnostic`]s at once.
+//! - [`definition`] is what the engine walks.
+//! - [`supported`] lists the supported elements.
+//! - [`time`] reads ISO 8601 for timers and due dates, [`RetryPolicy::parse`] reads retry cycles.
 
 pub mod definition;
+mod diagnostic;
+mod parse;
+mod retry;
+pub mod time;
+mod validate;
+mod xml;
 
 pub use definition::*;
+pub use diagnostic::{Diagnostic, Severity};
+pub use parse::{MAX_ELEMENTS, MAX_ID, MAX_SCOPES, Parsed, Supported, parse, supported};
+pub use retry::MAX_ATTEMPTS;
+pub use xml::MAX_FILE_BYTES;

@@ -1,0 +1,71 @@
+//! Activities: tasks and the embedded sub-process.
+
+use mandate_feel::Expression;
+
+use crate::definition::{ElementKind, Scope, ServiceTask, UserTask};
+use crate::parse::process::{Owner, ProcessReader};
+use crate::time;
+use crate::xml::{Namespace, Node};
+
+/// Reads a `task` that is of no particular kind; it passes through (BPMN 2.0, 10.3.3).
+pub(crate) fn task<'n>(_: &mut ProcessReader<'n, '_>, _: &'n Node<'n>, _: Owner<'n>) -> Option<ElementKind> {
+    Some(ElementKind::Task)
+}
+
+/// Reads a `manualTask`; it is done outside of the engine's sight and passes through.
+pub(crate) fn manual_task<'n>(_: &mut ProcessReader<'n, '_>, _: &'n Node<'n>, _: Owner<'n>) -> Option<ElementKind> {
+    Some(ElementKind::ManualTask)
+}
+
+/// Reads a `serviceTask`.
+pub(crate) fn service_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let implementation = reader.implementation(node, owner)?;
+    Some(ElementKind::ServiceTask(ServiceTask { implementation, element_type: "serviceTask" }))
+}
+
+/// Reads a `sendTask`: as in Camunda 7 it is a service task by another name, for nobody else can know how to send.
+pub(crate) fn send_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let implementation = reader.implementation(node, owner)?;
+    Some(ElementKind::ServiceTask(ServiceTask { implementation, element_type: "sendTask" }))
+}
+
+/// Reads a `userTask`.
+pub(crate) fn user_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let mut expression = |name: &str| -> Option<Expression> {
+        let source = node.camunda(name).filter(|source| !source.trim().is_empty())?;
+        reader.expression(&format!("camunda:{name}"), source, owner.at)
+    };
+    let mut task = UserTask {
+        assignee: expression("assignee"),
+        candidate_users: expression("candidateUsers"),
+        candidate_groups: expression("candidateGroups"),
+        due_date: expression("dueDate"),
+        form_key: node.camunda("formKey").map(str::to_owned),
+        documentation: None,
+    };
+    if let Some(due) = task.due_date.as_ref().and_then(Expression::as_literal)
+        && let Err(error) = time::due(0, due)
+    {
+        let help = "write a date such as 2030-12-24T18:00:00Z, a duration such as P2D, or an expression that gives one";
+        reader.diagnostics.error(owner.at, format!("camunda:dueDate: {error}"), help);
+    }
+    task.documentation = node.first("documentation").map(|documentation| documentation.text.trim().to_owned());
+    Some(ElementKind::UserTask(task))
+}
+
+/// Reads a `receiveTask`.
+pub(crate) fn receive_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let message = reader.message(node, owner)?;
+    Some(ElementKind::ReceiveTask(message))
+}
+
+/// Reads an embedded `subProcess` with everything in it.
+pub(crate) fn sub_process<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    if reader.boolean(node, Namespace::None, "triggeredByEvent", false, owner.at) {
+        let help = "use boundary events on an embedded sub-process around what it should watch";
+        reader.diagnostics.error(owner.at, "an event sub-process (subProcess with triggeredByEvent) is not supported yet", help);
+        return None;
+    }
+    reader.scope(node, owner);
+    Some(ElementKind::SubProcess(Scope::default()))
+}

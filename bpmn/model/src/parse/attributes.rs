@@ -1,0 +1,238 @@
+//! What becomes of every attribute and extension element: read, ignored as metadata, warned about, or refused.
+//!
+//! The rule: what changes execution and isn't built is refused; what only describes is ignored in silence; what we have never heard of is a
+//! warning, because it was meant to do something.
+
+use crate::diagnostic::{At, Diagnostics, shown};
+use crate::xml::{Attribute, Namespace, Node};
+
+/// What becomes of an attribute or extension element.
+#[derive(Clone, Copy)]
+pub(crate) enum Fate {
+    /// Read on these elements, or on any if there are none; on others it has no effect, which is a warning.
+    Read(&'static [&'static str]),
+    /// Accepted in silence: it describes.
+    Metadata,
+    /// Accepted with a warning that says what does not happen.
+    Warned(&'static str),
+    /// Refused, with what to do instead.
+    Refused(&'static str),
+    /// Refused unless it has this value, BPMN's default; with what to do instead.
+    RefusedUnless(&'static str, &'static str),
+}
+
+use Fate::{Metadata, Read, Refused, RefusedUnless, Warned};
+
+const TASKS_BY_DELEGATE: &[&str] = &["serviceTask", "sendTask"];
+const USER_TASK: &[&str] = &["userTask"];
+const FLOW_NODES: &[&str] = &[
+    "startEvent", "endEvent", "intermediateCatchEvent", "boundaryEvent", "task", "manualTask", "serviceTask", "sendTask", "userTask",
+    "receiveTask", "subProcess", "exclusiveGateway", "parallelGateway",
+];
+/// Camunda 7 maps variables on tasks, sub-processes and events, not on gateways.
+const MAPPED: &[&str] = &[
+    "startEvent", "endEvent", "intermediateCatchEvent", "boundaryEvent", "task", "manualTask", "serviceTask", "sendTask", "userTask",
+    "receiveTask", "subProcess",
+];
+
+/// BPMN's own attributes, which have no prefix.
+#[rustfmt::skip]
+static BPMN: &[(&str, Fate)] = &[
+    ("id", Read(&[])),
+    ("name", Read(&[])),
+    ("isExecutable", Read(&["process"])),
+    ("processType", Metadata), ("isClosed", Metadata), ("definitionalCollaborationRef", Metadata),
+    ("sourceRef", Read(&["sequenceFlow"])), ("targetRef", Read(&["sequenceFlow"])), ("isImmediate", Metadata),
+    ("default", Read(&["exclusiveGateway", "task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess"])),
+    ("gatewayDirection", Metadata),
+    ("attachedToRef", Read(&["boundaryEvent"])),
+    ("cancelActivity", Read(&["boundaryEvent"])),
+    ("isInterrupting", Metadata),
+    ("parallelMultiple", RefusedUnless("false", "give every event one event definition")),
+    ("messageRef", Read(&["messageEventDefinition", "receiveTask", "sendTask"])),
+    ("operationRef", Metadata),
+    ("errorRef", Read(&["errorEventDefinition"])),
+    ("errorCode", Read(&["error"])),
+    ("structureRef", Metadata), ("itemRef", Metadata), ("itemSubjectRef", Metadata),
+    ("implementation", Metadata),
+    ("instantiate", RefusedUnless("false", "use a message start event, followed by what the task leads to")),
+    ("isForCompensation", RefusedUnless("false", "model the undoing as activities of their own behind a boundary error event")),
+    ("startQuantity", RefusedUnless("1", "use a parallel gateway to wait for several tokens")),
+    ("completionQuantity", RefusedUnless("1", "use a parallel gateway to make several tokens")),
+    ("triggeredByEvent", Read(&["subProcess"])),
+    ("language", Read(&["conditionExpression"])), ("evaluatesToTypeRef", Metadata),
+];
+
+/// Camunda 7's attributes.
+#[rustfmt::skip]
+static CAMUNDA: &[(&str, Fate)] = &[
+    ("asyncBefore", Read(FLOW_NODES)), ("asyncAfter", Read(FLOW_NODES)), ("async", Read(FLOW_NODES)), ("exclusive", Read(FLOW_NODES)),
+    ("versionTag", Read(&["process"])),
+    ("historyTimeToLive", Metadata), ("isStartableInTasklist", Metadata),
+    ("candidateStarterUsers", Metadata), ("candidateStarterGroups", Metadata),
+    ("modelerTemplate", Metadata), ("modelerTemplateVersion", Metadata), ("modelerTemplateIcon", Metadata), ("diagramRelationId", Metadata),
+    ("jobPriority", Warned("jobs run in the order in which they are due")),
+    ("taskPriority", Warned("external tasks are fetched in the order in which they were created")),
+    ("class", Read(TASKS_BY_DELEGATE)), ("delegateExpression", Read(TASKS_BY_DELEGATE)),
+    ("type", Read(TASKS_BY_DELEGATE)), ("topic", Read(TASKS_BY_DELEGATE)),
+    ("expression", Refused("name a delegate by camunda:class or camunda:delegateExpression")),
+    ("resultVariable", Refused("let the delegate return the variable, and rename it by a camunda:outputParameter")),
+    ("assignee", Read(USER_TASK)), ("candidateUsers", Read(USER_TASK)), ("candidateGroups", Read(USER_TASK)),
+    ("dueDate", Read(USER_TASK)), ("formKey", Read(USER_TASK)),
+    ("followUpDate", Warned("the task is not hidden until then")),
+    ("priority", Warned("all tasks have the same priority")),
+    ("formRef", Warned("forms are not served; task lists see camunda:formKey only")),
+    ("formRefBinding", Metadata), ("formRefVersion", Metadata),
+    ("formHandlerClass", Refused("validate what was entered in a service task behind it")),
+    ("initiator", Refused("pass who starts the process as a variable")),
+    ("errorCodeVariable", Read(&["errorEventDefinition"])), ("errorMessageVariable", Read(&["errorEventDefinition"])),
+    ("errorMessage", Read(&["error"])),
+    ("resource", Refused("write the expression into the model")),
+];
+
+/// Camunda 8's attributes stand on its extension elements, where their readers look at them.
+static ZEEBE: &[(&str, Fate)] = &[("modelerTemplate", Metadata), ("modelerTemplateVersion", Metadata), ("modelerTemplateIcon", Metadata)];
+
+/// Our own attributes.
+static MANDATE: &[(&str, Fate)] = &[("delegate", Read(TASKS_BY_DELEGATE))];
+
+/// Camunda 7's extension elements.
+#[rustfmt::skip]
+static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
+    ("inputOutput", Read(MAPPED)),
+    ("properties", Read(&[])),
+    ("failedJobRetryTimeCycle", Read(FLOW_NODES)),
+    ("executionListener", Refused("use a service task with a delegate before or behind it")),
+    ("taskListener", Refused("use a service task with a delegate before or behind it")),
+    ("connector", Refused("use a delegate that issues a domain command")),
+    ("field", Refused("use a camunda:inputParameter, or a camunda:property, which the delegate is given")),
+    ("errorEventDefinition", Refused("let the delegate end with a BPMN error")),
+    ("in", Refused("use a camunda:inputParameter")),
+    ("out", Refused("use a camunda:outputParameter")),
+    ("formData", Warned("forms are not served; task lists see camunda:formKey only")),
+    ("formProperty", Warned("forms are not served; task lists see camunda:formKey only")),
+    ("potentialStarter", Metadata),
+];
+
+/// Camunda 8's extension elements. They are read as far as a model must name its delegates; to ignore the others would run another process.
+#[rustfmt::skip]
+static ZEEBE_ELEMENTS: &[(&str, Fate)] = &[
+    ("taskDefinition", Read(TASKS_BY_DELEGATE)),
+    ("userTask", Metadata), ("versionTag", Metadata),
+    ("ioMapping", Refused("use camunda:inputOutput")),
+    ("assignmentDefinition", Refused("use camunda:assignee, camunda:candidateUsers or camunda:candidateGroups")),
+    ("taskSchedule", Refused("use camunda:dueDate")),
+    ("executionListeners", Refused("use a service task with a delegate before or behind it")),
+    ("taskListeners", Refused("use a service task with a delegate before or behind it")),
+    ("script", Refused("use a service task with a delegate")),
+    ("calledDecision", Refused("use a service task with a delegate")),
+    ("calledElement", Refused("use an embedded sub-process")),
+    ("loopCharacteristics", Refused("draw the loop with an exclusive gateway")),
+    ("formDefinition", Warned("forms are not served; task lists see camunda:formKey only")),
+    ("taskHeaders", Warned("the delegate is not given it; use camunda:properties")),
+    ("properties", Warned("the delegate is not given it; use camunda:properties")),
+    ("subscription", Warned("messages are correlated by business key and by what the caller asks for")),
+];
+
+fn find(table: &[(&str, Fate)], name: &str) -> Option<Fate> {
+    table.iter().find(|(known, _)| *known == name).map(|(_, fate)| *fate)
+}
+
+/// Notes what is to be said about the attributes of an element. Attributes that are read are left to its reader.
+pub(crate) fn check(node: &Node<'_>, at: At<'_>, diagnostics: &mut Diagnostics) {
+    for attribute in &node.attributes {
+        let fate = match attribute.namespace {
+            Namespace::None => find(BPMN, attribute.name),
+            Namespace::Camunda => find(CAMUNDA, attribute.name),
+            Namespace::Zeebe => find(ZEEBE, attribute.name),
+            Namespace::Mandate => find(MANDATE, attribute.name),
+            Namespace::Metadata => continue,
+            Namespace::Bpmn | Namespace::Other => None,
+        };
+        match fate {
+            Some(RefusedUnless(default, _)) if attribute.value.trim() == default => {}
+            Some(RefusedUnless(_, help)) => {
+                let value = shown(&attribute.value);
+                let message = format!("{}=\"{value}\" on {} is not supported yet", attribute.title(), node.title());
+                diagnostics.error(at, message, help);
+            }
+            Some(fate) => settle(fate, &attribute.title(), node, at, diagnostics),
+            None => unknown_attribute(attribute, node, at, diagnostics),
+        }
+    }
+}
+
+/// Says what is to be said about an extension element that stands in `owner`. True if its reader should read it.
+pub(crate) fn check_extension(extension: &Node<'_>, owner: &Node<'_>, at: At<'_>, diagnostics: &mut Diagnostics) -> bool {
+    let fate = match extension.namespace {
+        Namespace::Camunda => find(CAMUNDA_ELEMENTS, extension.name),
+        Namespace::Zeebe => find(ZEEBE_ELEMENTS, extension.name),
+        Namespace::Metadata => return false,
+        Namespace::Mandate => {
+            diagnostics.error(
+                at,
+                format!("{} is not an extension element of this version", extension.title()),
+                "the only extension of this namespace is the attribute mandate:delegate",
+            );
+            return false;
+        }
+        Namespace::None | Namespace::Bpmn | Namespace::Other => None,
+    };
+    match fate {
+        Some(fate) => {
+            settle(fate, &extension.title(), owner, at, diagnostics);
+            matches!(fate, Read(elements) if elements.is_empty() || elements.contains(&owner.name))
+        }
+        None => {
+            diagnostics.warning(
+                at,
+                format!("the extension element {} is not known and has no effect", extension.title()),
+                "remove it, or ignore this if it is meant for another tool",
+            );
+            false
+        }
+    }
+}
+
+/// Acts on the fate of an attribute or extension element with this title, on this element.
+fn settle(fate: Fate, title: &str, on: &Node<'_>, at: At<'_>, diagnostics: &mut Diagnostics) {
+    match fate {
+        Metadata => {}
+        Read(elements) if elements.is_empty() || elements.contains(&on.name) => {}
+        Read(elements) => diagnostics.warning(
+            at,
+            format!("{title} has no effect on {}", on.title()),
+            format!("remove it; it is read on {}", list(elements)),
+        ),
+        Warned(consequence) => {
+            diagnostics.warning(at, format!("{title} has no effect: {consequence}"), "remove it, or do without what it asks for");
+        }
+        Refused(help) | RefusedUnless(_, help) => {
+            diagnostics.error(at, format!("{title} on {} is not supported yet", on.title()), help);
+        }
+    }
+}
+
+fn unknown_attribute(attribute: &Attribute<'_>, node: &Node<'_>, at: At<'_>, diagnostics: &mut Diagnostics) {
+    let title = attribute.title();
+    if attribute.namespace == Namespace::Mandate {
+        let message = format!("{title} is not an attribute of this version");
+        diagnostics.error(at, message, "the only attribute of this namespace is mandate:delegate");
+        return;
+    }
+    diagnostics.warning(
+        at,
+        format!("the attribute {title} of {} is not known and has no effect", node.title()),
+        "check its spelling, or ignore this if it is meant for another tool",
+    );
+}
+
+/// `a, b and c`, or only how many if there are many.
+fn list(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] if names.len() <= 4 => format!("{} and {last}", first.join(", ")),
+        _ => "other elements".to_owned(),
+    }
+}

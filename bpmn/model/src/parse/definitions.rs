@@ -1,0 +1,170 @@
+//! The root of a file, and what stands in it beside the processes: messages, errors, collaborations.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use crate::definition::Position;
+use crate::diagnostic::{At, Diagnostics, shown};
+use crate::parse::attributes;
+use crate::parse::process::MAX_ID;
+use crate::xml::{Namespace, Node};
+
+/// Root elements that describe, or that matter only to elements which are refused where they are used.
+const METADATA: &[&str] = &[
+    "documentation", "extensionElements", "import", "extension", "relationship", "itemDefinition", "signal", "escalation", "category",
+    "dataStore", "interface", "resource", "endPoint", "partnerEntity", "partnerRole", "correlationProperty",
+];
+
+/// A file's root element with its messages and errors by id.
+#[derive(Debug)]
+pub(crate) struct Definitions<'n> {
+    processes: Vec<&'n Node<'n>>,
+    messages: HashMap<&'n str, &'n Node<'n>>,
+    errors: HashMap<&'n str, &'n Node<'n>>,
+}
+
+impl<'n> Definitions<'n> {
+    /// Reads the root. None after an error that leaves nothing to go on with.
+    pub(crate) fn read(root: &'n Node<'n>, diagnostics: &mut Diagnostics) -> Option<Self> {
+        if !root.is("definitions") {
+            let message = format!("the root element is '{}', not BPMN 2.0's 'definitions'", shown(root.written));
+            let help = "export the model as BPMN 2.0 XML, with xmlns=\"http://www.omg.org/spec/BPMN/20100524/MODEL\"";
+            diagnostics.error(root.at(), message, help);
+            return None;
+        }
+        check_ids(root, diagnostics);
+        let mut definitions = Definitions { processes: Vec::new(), messages: HashMap::new(), errors: HashMap::new() };
+        let mut some_process = false;
+        for child in root.children.iter().filter(|child| child.namespace != Namespace::Metadata) {
+            let id = child.id().unwrap_or_default();
+            match child.name {
+                _ if child.namespace != Namespace::Bpmn => ignored(child, diagnostics),
+                "process" => {
+                    some_process = true;
+                    definitions.process(child, diagnostics);
+                }
+                "message" => {
+                    check(child, diagnostics);
+                    definitions.messages.insert(id, child);
+                }
+                "error" => {
+                    check(child, diagnostics);
+                    definitions.errors.insert(id, child);
+                }
+                "collaboration" => collaboration(child, diagnostics),
+                name if METADATA.contains(&name) => {}
+                _ => ignored(child, diagnostics),
+            }
+        }
+        if !some_process {
+            diagnostics.error(root.at(), "the file has no process", "draw one; files with decisions or forms only go by other endings");
+        } else if definitions.processes.is_empty() {
+            let help = "set isExecutable=\"true\" on the process (\"Executable\" in the modeller's properties)";
+            diagnostics.error(root.at(), "no process in the file is executable, so that there is nothing to run", help);
+        }
+        Some(definitions)
+    }
+
+    /// The executable processes, in the order of the file.
+    pub(crate) fn executable(&self) -> impl Iterator<Item = &'n Node<'n>> + use<'_, 'n> {
+        self.processes.iter().copied()
+    }
+
+    /// The message with an id; references are qualified names, so that a prefix may stand before it.
+    pub(crate) fn message(&self, reference: &str) -> Option<&'n Node<'n>> {
+        by_reference(&self.messages, reference)
+    }
+
+    /// The error with an id.
+    pub(crate) fn error(&self, reference: &str) -> Option<&'n Node<'n>> {
+        by_reference(&self.errors, reference)
+    }
+
+    fn process(&mut self, process: &'n Node<'n>, diagnostics: &mut Diagnostics) {
+        match process.plain("isExecutable").map(str::trim) {
+            Some("true" | "1") => self.processes.push(process),
+            Some("false" | "0") => {
+                let help = "set isExecutable=\"true\" if it should run; ignore this if it only documents the other side";
+                diagnostics.warning(process.at(), "the process is not executable and is left out", help);
+            }
+            Some(other) => {
+                let message = format!("isExecutable=\"{}\" is neither true nor false", shown(other));
+                diagnostics.error(process.at(), message, "write true or false");
+                self.processes.push(process);
+            }
+            None => {
+                let help = "set isExecutable=\"true\" or \"false\"";
+                diagnostics.warning(process.at(), "the process does not say whether it is executable, and is taken to be", help);
+                self.processes.push(process);
+            }
+        }
+    }
+}
+
+fn by_reference<'n>(table: &HashMap<&'n str, &'n Node<'n>>, reference: &str) -> Option<&'n Node<'n>> {
+    let reference = reference.trim();
+    let local = || reference.split_once(':').and_then(|(_, local)| table.get(local));
+    table.get(reference).or_else(local).copied()
+}
+
+/// What is said of a message's or error's attributes and extensions.
+fn check(node: &Node<'_>, diagnostics: &mut Diagnostics) {
+    attributes::check(node, node.at(), diagnostics);
+    for extension in node.all("extensionElements").flat_map(|extensions| &extensions.children) {
+        attributes::check_extension(extension, node, extension.at_in(node.at()), diagnostics);
+    }
+}
+
+fn ignored(node: &Node<'_>, diagnostics: &mut Diagnostics) {
+    let message = format!("{} beside the processes has no effect", node.title());
+    diagnostics.warning(node.at(), message, "remove it, or ignore this if it is meant for another tool");
+}
+
+/// A collaboration is a drawing around the processes. Messages go by their names; a message flow is never followed.
+fn collaboration(collaboration: &Node<'_>, diagnostics: &mut Diagnostics) {
+    for flow in collaboration.all("messageFlow") {
+        let help = "a delegate must send the message, by a command of the other side's catalogue or an API; ignore this if it does";
+        diagnostics.warning(flow.at(), "a message flow is a drawing: nothing is sent along it", help);
+    }
+}
+
+/// Ids must be unique in the file, and short enough to be stored and put into addresses.
+fn check_ids(root: &Node<'_>, diagnostics: &mut Diagnostics) {
+    let mut seen: HashMap<&str, Position> = HashMap::new();
+    // A list of its own instead of a recursion keeps document order with `rev`.
+    let mut open: Vec<&Node<'_>> = vec![root];
+    while let Some(node) = open.pop() {
+        open.extend(node.children.iter().rev());
+        if node.namespace != Namespace::Bpmn {
+            continue;
+        }
+        let Some(id) = node.id() else { continue };
+        check_id(id, node, diagnostics);
+        match seen.entry(id) {
+            Entry::Occupied(first) => {
+                let Position { line, column } = *first.get();
+                let message = format!("the id '{}' is used twice, first at {line}:{column}", shown(id));
+                diagnostics.error(node.at(), message, "give one of them another id");
+            }
+            Entry::Vacant(vacant) => {
+                vacant.insert(node.position);
+            }
+        }
+    }
+}
+
+/// An id is an XML name without a colon (`xsd:ID`).
+fn check_id(id: &str, node: &Node<'_>, diagnostics: &mut Diagnostics) {
+    let at = At { position: node.position, id: Some(id) };
+    if id.chars().count() > MAX_ID {
+        let message = format!("the id of this {} is longer than {MAX_ID} characters", node.title());
+        diagnostics.error(at, message, "shorten it");
+        return;
+    }
+    let mut characters = id.chars();
+    let begins = characters.next().is_some_and(|first| first.is_alphabetic() || first == '_');
+    if !begins || !characters.all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
+        let message = format!("'{}' is not an id", shown(id));
+        diagnostics.error(at, message, "an id begins with a letter or _ and goes on with letters, digits, _ - and .");
+    }
+}

@@ -1,0 +1,238 @@
+//! Events: what they wait for, and what they do when they end something.
+
+use crate::definition::{
+    BoundaryEvent, BoundaryTrigger, CatchTrigger, ElementKind, EndResult, ErrorCatch, ErrorReference, MessageReference, ROOT, StartTrigger,
+    Timer,
+};
+use crate::diagnostic::{At, shown};
+use crate::parse::process::{MAX_ID, Owner, ProcessReader};
+use crate::parse::{attributes, table};
+use crate::time;
+use crate::xml::{Namespace, Node};
+
+/// What an event has for its definition.
+enum Trigger<'n> {
+    /// None: a none event.
+    None,
+    /// One of those that the event supports.
+    One(&'n Node<'n>),
+}
+
+/// Reads a `startEvent`.
+pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let help = "use a none or message start event; whoever knows when to start can start it by the API";
+    let trigger = match reader.trigger(node, owner, &["messageEventDefinition"], help)? {
+        Trigger::None => StartTrigger::None,
+        Trigger::One(message) => {
+            if reader.element(owner.index).parent != Some(ROOT) {
+                let help = "make it a none start event: a sub-process starts when its incoming sequence flow is taken";
+                reader.diagnostics.error(owner.at, "a message start event can't start a sub-process", help);
+                return None;
+            }
+            let reference = reader.message(message, owner)?;
+            if reference.name.as_literal().is_none() {
+                let message = format!("the message name '{}' is an expression", shown(reference.name.source()));
+                reader.diagnostics.error(owner.at, message, "a message that starts a process has a fixed name: there are no variables yet");
+                return None;
+            }
+            StartTrigger::Message(reference)
+        }
+    };
+    Some(ElementKind::StartEvent(trigger))
+}
+
+/// Reads an `endEvent`.
+pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let help = "use a none end event, behind a send task with a delegate if something is to be sent";
+    let result = match reader.trigger(node, owner, &["terminateEventDefinition", "errorEventDefinition"], help)? {
+        Trigger::None => EndResult::None,
+        Trigger::One(definition) if definition.name == "terminateEventDefinition" => EndResult::Terminate,
+        Trigger::One(definition) => {
+            let Some(reference) = definition.plain("errorRef") else {
+                let help = "choose the error that it throws (errorRef)";
+                reader.diagnostics.error(owner.at, "the error end event has no errorRef", help);
+                return None;
+            };
+            EndResult::Error(reader.error_reference(reference, definition, owner)?)
+        }
+    };
+    Some(ElementKind::EndEvent(result))
+}
+
+/// Reads an `intermediateCatchEvent`.
+pub(crate) fn catch<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let help = "use a timer or message intermediate catch event";
+    let trigger = match reader.trigger(node, owner, &["timerEventDefinition", "messageEventDefinition"], help)? {
+        Trigger::None => {
+            reader.diagnostics.error(owner.at, "the intermediate catch event waits for nothing", "make it a timer or message event");
+            return None;
+        }
+        Trigger::One(definition) if definition.name == "timerEventDefinition" => CatchTrigger::Timer(reader.timer(definition, owner)?),
+        Trigger::One(definition) => CatchTrigger::Message(reader.message(definition, owner)?),
+    };
+    Some(ElementKind::IntermediateCatchEvent(trigger))
+}
+
+/// Reads a `boundaryEvent`; its activity is found once all elements are known.
+pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    match node.plain("attachedToRef") {
+        Some(activity) => reader.attachments.push((owner.index, owner.at, activity)),
+        None => {
+            let help = "draw it onto the border of a task or sub-process";
+            reader.diagnostics.error(owner.at, "the boundary event is attached to nothing (no attachedToRef)", help);
+        }
+    }
+    let interrupting = reader.boolean(node, Namespace::None, "cancelActivity", true, owner.at);
+    let help = "use a timer or error boundary event; to react to a message, wait for it in a receive task";
+    let trigger = match reader.trigger(node, owner, &["errorEventDefinition", "timerEventDefinition"], help)? {
+        Trigger::None => {
+            reader.diagnostics.error(owner.at, "the boundary event waits for nothing", "make it a timer or error event");
+            return None;
+        }
+        Trigger::One(definition) if definition.name == "timerEventDefinition" => BoundaryTrigger::Timer(reader.timer(definition, owner)?),
+        Trigger::One(definition) => {
+            if !interrupting {
+                let help = "remove cancelActivity=\"false\": an error always ends the activity that it happened in (BPMN 2.0, 10.5.4)";
+                reader.diagnostics.error(owner.at, "an error boundary event can't be non-interrupting", help);
+            }
+            BoundaryTrigger::Error(reader.error_catch(definition, owner)?)
+        }
+    };
+    // The root is never an activity with boundary events: `attach` puts in the one that is meant, or the file is refused.
+    Some(ElementKind::BoundaryEvent(BoundaryEvent { attached_to: ROOT, interrupting, trigger }))
+}
+
+impl<'n> ProcessReader<'n, '_> {
+    /// The event definition in an event: at most one, of those the event supports. None after an error.
+    fn trigger(&mut self, node: &'n Node<'n>, owner: Owner<'n>, supported: &[&str], help: &str) -> Option<Trigger<'n>> {
+        let is_definition = |child: &&'n Node<'n>| child.namespace == Namespace::Bpmn && child.name.ends_with("EventDefinition");
+        let definitions: Vec<&'n Node<'n>> = node.children.iter().filter(is_definition).collect();
+        let mut refused = false;
+        for definition in &definitions {
+            let help = if supported.contains(&definition.name) {
+                continue;
+            } else {
+                table::refused_event(definition.name).unwrap_or(help)
+            };
+            let message = format!("{} on {} is not supported yet", definition.title(), node.title());
+            self.diagnostics.error(definition.at_in(owner.at), message, help);
+            refused = true;
+        }
+        match definitions.as_slice() {
+            _ if refused => None,
+            [] => Some(Trigger::None),
+            [one] => {
+                self.definition_parts(one, owner);
+                Some(Trigger::One(one))
+            }
+            more => {
+                let message = format!("{} with {} event definitions is not supported yet", node.title(), more.len());
+                self.diagnostics.error(owner.at, message, "give every event one event definition");
+                None
+            }
+        }
+    }
+
+    /// What is said of an event definition's attributes and extensions.
+    fn definition_parts(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) {
+        let at = definition.at_in(owner.at);
+        attributes::check(definition, at, self.diagnostics);
+        for extension in definition.all("extensionElements").flat_map(|extensions| &extensions.children) {
+            attributes::check_extension(extension, definition, extension.at_in(owner.at), self.diagnostics);
+        }
+    }
+
+    /// The message that `node`, a receive task or message event definition, refers to.
+    pub(crate) fn message(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<MessageReference> {
+        let at = node.at_in(owner.at);
+        let Some(reference) = node.plain("messageRef") else {
+            let message = format!("{} has no messageRef", node.title());
+            self.diagnostics.error(at, message, "choose the message that it waits for, or create one with a name");
+            return None;
+        };
+        let Some(message) = self.definitions.message(reference) else {
+            let message = format!("the message '{}' does not exist", shown(reference));
+            self.diagnostics.error(at, message, "choose one of the file's messages, or create one with this id and a name");
+            return None;
+        };
+        let name = message.plain("name").unwrap_or_default().trim();
+        if name.is_empty() || name.chars().count() > MAX_ID {
+            let text = format!("the message '{}' has no name of 1 to {MAX_ID} characters", shown(reference));
+            self.diagnostics.error(at, text, "name it: messages are correlated by name");
+            return None;
+        }
+        let name = self.expression("the message name", name, At { position: message.position, ..at })?;
+        Some(MessageReference { name })
+    }
+
+    /// A timer event definition.
+    fn timer(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<Timer> {
+        let at = definition.at_in(owner.at);
+        if let Some(cycle) = definition.first("timeCycle") {
+            let help = "use a timeDuration, and lead its path back to the event for another turn";
+            self.diagnostics.error(cycle.at_in(owner.at), "timeCycle is not supported yet", help);
+            return None;
+        }
+        let (date, duration) = (definition.first("timeDate"), definition.first("timeDuration"));
+        let (when, is_date) = match (date, duration) {
+            (Some(date), None) => (date, true),
+            (None, Some(duration)) => (duration, false),
+            (Some(_), Some(_)) => {
+                self.diagnostics.error(at, "the timer has a timeDate and a timeDuration", "keep one of them");
+                return None;
+            }
+            (None, None) => {
+                self.diagnostics.error(at, "the timer does not say when it fires", "give it a timeDuration such as PT10M, or a timeDate");
+                return None;
+            }
+        };
+        let at = when.at_in(owner.at);
+        if when.text.trim().is_empty() {
+            let message = format!("the timer's {} is empty", when.name);
+            self.diagnostics.error(at, message, "give it a timeDuration such as PT10M, or a timeDate");
+            return None;
+        }
+        let expression = self.expression(when.name, &when.text, at)?;
+        let check: fn(&str) -> Result<i64, time::TimeError> = if is_date { time::due_at } else { |text| time::due_after(0, text) };
+        if let Some(Err(error)) = expression.as_literal().map(check) {
+            let help = "write ISO 8601, or an expression such as ${timeout} that gives it";
+            self.diagnostics.error(at, format!("{}: {error}", when.name), help);
+            return None;
+        }
+        Some(if is_date { Timer::Date(expression) } else { Timer::Duration(expression) })
+    }
+
+    /// Which errors a boundary event catches.
+    fn error_catch(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<ErrorCatch> {
+        let code = match definition.plain("errorRef") {
+            None => None,
+            Some(reference) => Some(self.error_reference(reference, definition, owner)?.code),
+        };
+        let variable = |name: &str| definition.camunda(name).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
+        Some(ErrorCatch { code, code_variable: variable("errorCodeVariable"), message_variable: variable("errorMessageVariable") })
+    }
+
+    /// The error with an id; it must have a code, for errors are caught by code.
+    fn error_reference(&mut self, reference: &str, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<ErrorReference> {
+        let at = definition.at_in(owner.at);
+        let Some(error) = self.definitions.error(reference) else {
+            let message = format!("the error '{}' does not exist", shown(reference));
+            self.diagnostics.error(at, message, "choose one of the file's errors, or create one with this id and a code");
+            return None;
+        };
+        let code = error.plain("errorCode").unwrap_or_default().trim();
+        let is_expression = |text: &str| text.contains("${") || text.contains("#{") || text.starts_with('=');
+        if code.is_empty() || code.chars().count() > MAX_ID {
+            let message = format!("the error '{}' has no errorCode of 1 to {MAX_ID} characters", shown(reference));
+            self.diagnostics.error(at, message, "give it an errorCode: errors are caught by code");
+            return None;
+        }
+        let message = error.camunda("errorMessage").map(str::to_owned);
+        if is_expression(code) || message.as_deref().is_some_and(is_expression) {
+            let text = format!("an expression in the code or message of the error '{}' is not supported yet", shown(reference));
+            self.diagnostics.error(at, text, "write fixed texts");
+            return None;
+        }
+        Some(ErrorReference { code: code.to_owned(), message })
+    }
+}

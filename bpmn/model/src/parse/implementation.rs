@@ -1,0 +1,122 @@
+//! Who does a task: the ways in which a model names a delegate.
+
+use crate::definition::Implementation;
+use crate::diagnostic::shown;
+use crate::parse::process::{MAX_ID, Owner, ProcessReader};
+use crate::xml::{Namespace, Node};
+
+/// The ways to name a delegate, for the help of errors.
+const WAYS: &str = "name its delegate: camunda:class=\"reserve-line\", camunda:delegateExpression=\"${reserveLine}\", \
+                    zeebe:taskDefinition type=\"reserve-line\", mandate:delegate=\"reserve-line@^1.2\", or camunda:type=\"external\" with \
+                    a camunda:topic that the manifest maps to a delegate";
+
+impl<'n> ProcessReader<'n, '_> {
+    /// Who does a service or send task. None after an error.
+    pub(crate) fn implementation(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Implementation> {
+        let mut found: Vec<(&str, Result<Implementation, String>)> = Vec::new();
+        if let Some(class) = node.camunda("class") {
+            found.push(("camunda:class", delegate(class)));
+        }
+        if let Some(expression) = node.camunda("delegateExpression") {
+            found.push(("camunda:delegateExpression", by_expression(expression)));
+        }
+        if let Some(reference) = node.attribute(Namespace::Mandate, "delegate") {
+            found.push(("mandate:delegate", by_reference(reference)));
+        }
+        if let Some(definition) = self.task_definition(node, owner) {
+            found.push(("zeebe:taskDefinition", by_task_type(definition)));
+        }
+        if let Some(kind) = node.camunda("type") {
+            found.push(("camunda:type", by_topic(kind, node.camunda("topic"))));
+        } else if node.camunda("topic").is_some() {
+            let help = "add camunda:type=\"external\", or remove the topic";
+            self.diagnostics.error(owner.at, "camunda:topic means nothing without camunda:type=\"external\"", help);
+            return None;
+        }
+        let unsupported = node.camunda("expression").is_some();
+        match found.len() {
+            0 if unsupported => None,
+            0 => {
+                self.diagnostics.error(owner.at, format!("{} does not say who does it", node.title()), WAYS);
+                None
+            }
+            1 => {
+                let (way, implementation) = found.remove(0);
+                implementation.map_err(|reason| self.diagnostics.error(owner.at, format!("{way}: {reason}"), WAYS)).ok()
+            }
+            _ => {
+                let ways: Vec<&str> = found.iter().map(|(way, _)| *way).collect();
+                let message = format!("{} says more than once who does it: {}", node.title(), ways.join(", "));
+                self.diagnostics.error(owner.at, message, "keep one of them");
+                None
+            }
+        }
+    }
+
+    /// The `zeebe:taskDefinition` of a task.
+    fn task_definition(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<&'n Node<'n>> {
+        let definition = node
+            .all("extensionElements")
+            .flat_map(|extensions| &extensions.children)
+            .find(|extension| extension.namespace == Namespace::Zeebe && extension.name == "taskDefinition")?;
+        if definition.plain("retries").is_some() {
+            let help = "use camunda:failedJobRetryTimeCycle, which says how long to wait as well";
+            self.diagnostics.warning(definition.at_in(owner.at), "retries of zeebe:taskDefinition has no effect", help);
+        }
+        Some(definition)
+    }
+}
+
+/// A delegate's name as it is.
+fn delegate(name: &str) -> Result<Implementation, String> {
+    Ok(Implementation::Delegate { name: checked(name)?, requirement: None })
+}
+
+/// `${reserveLine}` or `reserveLine`: the name of a bean in Camunda 7, of a delegate here. Anything that would compute is refused.
+fn by_expression(expression: &str) -> Result<Implementation, String> {
+    let trimmed = expression.trim();
+    let inner = trimmed.strip_prefix("${").or_else(|| trimmed.strip_prefix("#{")).and_then(|rest| rest.strip_suffix('}'));
+    match inner {
+        None => delegate(trimmed),
+        Some(name) if name.contains(['.', '/', ':']) => {
+            Err(format!("'{}' is more than a name, and is not supported", shown(expression)))
+        }
+        Some(name) => delegate(name).map_err(|_| format!("'{}' is more than a name, and is not supported", shown(expression))),
+    }
+}
+
+/// `reserve-line` or `reserve-line@^1.2`.
+fn by_reference(reference: &str) -> Result<Implementation, String> {
+    let Some((name, requirement)) = reference.split_once('@') else { return delegate(reference) };
+    let requirement = requirement.trim();
+    semver::VersionReq::parse(requirement)
+        .map_err(|error| format!("'{}' is not a version requirement such as ^1.2 or =1.2.3: {error}", shown(requirement)))?;
+    Ok(Implementation::Delegate { name: checked(name)?, requirement: Some(requirement.to_owned()) })
+}
+
+fn by_task_type(definition: &Node<'_>) -> Result<Implementation, String> {
+    definition.plain("type").ok_or_else(|| "it has no type".to_owned()).and_then(delegate)
+}
+
+fn by_topic(kind: &str, topic: Option<&str>) -> Result<Implementation, String> {
+    if kind.trim() != "external" {
+        return Err(format!("the type '{}' is not supported", shown(kind)));
+    }
+    let topic = topic.ok_or_else(|| "an external task has no camunda:topic".to_owned())?;
+    Ok(Implementation::Topic(checked(topic)?))
+}
+
+/// A delegate's or topic's name: letters, digits and `. _ - $ / :`, as class names, bean names, task types and topics have them.
+fn checked(name: &str) -> Result<String, String> {
+    let name = name.trim();
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '$' | '/' | ':');
+    if name.is_empty() {
+        Err("the name is empty".to_owned())
+    } else if name.contains(['{', '}', '(', ')', '=']) {
+        Err(format!("'{}' is an expression, and is not supported", shown(name)))
+    } else if name.chars().count() > MAX_ID || !name.chars().all(allowed) {
+        Err(format!("'{}' is not a name of 1 to {MAX_ID} letters, digits and . _ - $ / :", shown(name)))
+    } else {
+        Ok(name.to_owned())
+    }
+}

@@ -1,0 +1,68 @@
+//! From the bytes of a BPMN file to process definitions.
+//!
+//! The way of a file: `xml` makes a bounded tree of it, `definitions` collects what stands beside the processes, `process` reads each
+//! executable process with the help of one file per kind of element, and `validate` looks at what was read as a whole.
+
+mod activities;
+mod attributes;
+mod definitions;
+mod events;
+mod extensions;
+mod flows;
+mod gateways;
+mod implementation;
+mod process;
+mod table;
+
+use crate::definition::ProcessDefinition;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::{validate, xml};
+
+pub(crate) use definitions::Definitions;
+pub(crate) use process::Draft;
+pub use process::{MAX_ELEMENTS, MAX_ID, MAX_SCOPES};
+pub use table::{Supported, supported};
+
+/// What a file gives when nothing in it is wrong.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The executable processes, in the order of the file. At least one.
+    pub processes: Vec<ProcessDefinition>,
+    /// What is accepted, but has no effect or perhaps not the one that was meant, in the order of the file.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads a BPMN 2.0 file. `file` is only its name, for the diagnostics.
+///
+/// # Errors
+/// All errors and warnings at once, in the order of the file, at least one of them an error. Only when the XML itself is broken does the
+/// first error hide what follows it.
+pub fn parse(file: &str, bytes: &[u8]) -> Result<Parsed, Vec<Diagnostic>> {
+    let mut diagnostics = Diagnostics::new(file);
+    let processes = read(bytes, &mut diagnostics);
+    let failed = diagnostics.has_errors();
+    let all = diagnostics.into_sorted();
+    match processes {
+        Some(processes) if !failed => {
+            debug_assert!(all.iter().all(|diagnostic| diagnostic.severity == Severity::Warning));
+            Ok(Parsed { processes, warnings: all })
+        }
+        _ => Err(all),
+    }
+}
+
+fn read(bytes: &[u8], diagnostics: &mut Diagnostics) -> Option<Vec<ProcessDefinition>> {
+    let text = xml::text(bytes, diagnostics)?;
+    let root = xml::read(text, diagnostics)?;
+    let definitions = Definitions::read(&root, diagnostics)?;
+    let mut processes = Vec::new();
+    let mut budget = MAX_ELEMENTS;
+    for process in definitions.executable() {
+        let draft = Draft::read(process, &definitions, &mut budget, diagnostics);
+        validate::validate(&draft, diagnostics);
+        if !diagnostics.has_errors() {
+            processes.push(draft.finish());
+        }
+    }
+    Some(processes)
+}

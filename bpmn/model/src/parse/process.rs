@@ -1,0 +1,380 @@
+//! One process: its scopes and flow nodes, and what all flow nodes have in common.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use mandate_feel::Expression;
+
+use crate::definition::{
+    Element, ElementIndex, ElementKind, FlowIndex, Position, ProcessDefinition, ROOT, Scope, SequenceFlow, StartTrigger,
+};
+use crate::diagnostic::{At, Diagnostics, shown};
+use crate::parse::table::{self, Disposition, Supported};
+use crate::parse::{Definitions, attributes};
+use crate::xml::{Namespace, Node};
+
+/// More flow nodes and sequence flows than this in one file are refused. The largest hand-drawn processes have some hundred; generated
+/// ones stay in the thousands.
+pub const MAX_ELEMENTS: usize = 20_000;
+
+/// Sub-processes may nest this deeply, the process counted. It bounds the recursion of every reader of definitions.
+pub const MAX_SCOPES: usize = 64;
+
+/// Ids and names of messages, errors, topics and delegates have at most as many characters: what a column of an index can hold everywhere.
+pub const MAX_ID: usize = 255;
+
+/// A process as it was read, before it is known to be valid.
+pub(crate) struct Draft<'n> {
+    process: &'n Node<'n>,
+    pub(crate) elements: Vec<Element>,
+    /// The BPMN name of each element, in the order of `elements`.
+    pub(crate) names: Vec<&'static str>,
+    pub(crate) flows: Vec<SequenceFlow>,
+    /// Where each flow stands, in the order of `flows`.
+    pub(crate) flow_positions: Vec<Position>,
+    /// The flows whose conditions can't be used, which was said already.
+    pub(crate) broken_conditions: HashSet<FlowIndex>,
+    /// The ids in `default` attributes, with whose they are.
+    pub(crate) defaults: Vec<(ElementIndex, &'n str)>,
+    /// Something was left out because it is not supported, so that questions about the whole can't be answered.
+    pub(crate) incomplete: bool,
+}
+
+/// What an id stands for.
+#[derive(Clone, Copy)]
+pub(crate) enum Slot {
+    /// A flow node that was read.
+    Element(ElementIndex),
+    /// A flow node that was refused; what refers to it is not an error of its own.
+    Refused,
+    /// Something that no flow can touch, such as an annotation.
+    NoFlowNode,
+}
+
+/// A flow node as the readers of its parts know it.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner<'n> {
+    pub(crate) index: ElementIndex,
+    pub(crate) at: At<'n>,
+    /// How many scopes it stands in.
+    pub(crate) depth: usize,
+}
+
+/// A sequence flow before its ends are known.
+pub(crate) struct FlowDraft<'n> {
+    pub(crate) node: &'n Node<'n>,
+    /// None without one; an error if it can't be used.
+    pub(crate) condition: Option<Result<Expression, Broken>>,
+}
+
+/// A part that can't be used; why is in the diagnostics.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Broken;
+
+/// Reads one process.
+pub(crate) struct ProcessReader<'n, 'd> {
+    pub(crate) definitions: &'d Definitions<'n>,
+    pub(crate) diagnostics: &'d mut Diagnostics,
+    pub(crate) draft: Draft<'n>,
+    pub(crate) slots: HashMap<&'n str, Slot>,
+    pub(crate) flow_drafts: Vec<FlowDraft<'n>>,
+    /// Boundary events with their `attachedToRef`.
+    pub(crate) attachments: Vec<(ElementIndex, At<'n>, &'n str)>,
+    /// `incoming` and `outgoing` elements: the flow's id, and where.
+    pub(crate) mentions: Vec<(&'n str, &'n Node<'n>, At<'n>)>,
+    budget: &'d mut usize,
+}
+
+impl<'n> Draft<'n> {
+    /// Reads a process. What is wrong is in `diagnostics`. `budget` is how many more elements the file may have.
+    pub(crate) fn read(
+        process: &'n Node<'n>,
+        definitions: &Definitions<'n>,
+        budget: &mut usize,
+        diagnostics: &mut Diagnostics,
+    ) -> Draft<'n> {
+        let mut reader = ProcessReader {
+            definitions,
+            diagnostics,
+            draft: Draft {
+                process,
+                elements: Vec::new(),
+                names: Vec::new(),
+                flows: Vec::new(),
+                flow_positions: Vec::new(),
+                broken_conditions: HashSet::new(),
+                defaults: Vec::new(),
+                incomplete: false,
+            },
+            slots: HashMap::new(),
+            flow_drafts: Vec::new(),
+            attachments: Vec::new(),
+            mentions: Vec::new(),
+            budget,
+        };
+        reader.process();
+        reader.attach();
+        reader.connect();
+        reader.draft
+    }
+
+    /// The definition. Only of a draft that was found valid.
+    pub(crate) fn finish(mut self) -> ProcessDefinition {
+        let mut scopes: BTreeMap<ElementIndex, Scope> = BTreeMap::new();
+        let mut by_id = BTreeMap::new();
+        for (index, element) in self.elements.iter().enumerate() {
+            let index = ElementIndex(u32::try_from(index).expect("MAX_ELEMENTS is far below 2^32"));
+            by_id.insert(Arc::clone(&element.id), index);
+            let Some(parent) = element.parent else { continue };
+            let scope = scopes.entry(parent).or_default();
+            scope.children.push(index);
+            if matches!(element.kind, ElementKind::StartEvent(StartTrigger::None)) {
+                scope.none_start = Some(index);
+            }
+        }
+        for (index, scope) in scopes {
+            match &mut self.elements[index.0 as usize].kind {
+                ElementKind::Process(own) | ElementKind::SubProcess(own) => *own = scope,
+                other => unreachable!("only scopes are parents, not {other:?}"),
+            }
+        }
+        ProcessDefinition {
+            key: Arc::clone(&self.elements[0].id),
+            name: self.elements[0].name.clone(),
+            version_tag: self.process.camunda("versionTag").map(str::to_owned),
+            elements: self.elements,
+            flows: self.flows,
+            by_id,
+        }
+    }
+}
+
+impl<'n> ProcessReader<'n, '_> {
+    /// The element at an index.
+    pub(crate) fn element(&mut self, index: ElementIndex) -> &mut Element {
+        &mut self.draft.elements[index.0 as usize]
+    }
+
+    fn process(&mut self) {
+        let node = self.draft.process;
+        if node.id().is_none() {
+            self.diagnostics.error(node.at(), "process has no id", "give it an id: it is the key by which the process is started");
+        }
+        attributes::check(node, node.at(), self.diagnostics);
+        if let Some(tag) = node.camunda("versionTag")
+            && tag.chars().count() > MAX_ID
+        {
+            self.diagnostics.error(node.at(), format!("camunda:versionTag is longer than {MAX_ID} characters"), "shorten it");
+        }
+        let Some(owner) = self.push(node, "process", ElementKind::Process(Scope::default()), None, 0) else { return };
+        self.scope(node, owner);
+    }
+
+    /// Reads everything directly inside a process or sub-process.
+    pub(crate) fn scope(&mut self, node: &'n Node<'n>, owner: Owner<'n>) {
+        if owner.depth >= MAX_SCOPES {
+            self.diagnostics.error(owner.at, format!("sub-processes nest more than {MAX_SCOPES} deep"), "flatten the model");
+            self.draft.incomplete = true;
+            return;
+        }
+        for child in &node.children {
+            match (child.namespace, child.name) {
+                (Namespace::Bpmn, "sequenceFlow") => self.sequence_flow(child),
+                (Namespace::Bpmn, "extensionElements") => self.extensions(child, node, owner),
+                (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
+                (Namespace::Bpmn, _) => self.in_scope(child, node, owner),
+                _ => self.foreign(child, owner),
+            }
+        }
+    }
+
+    /// Reads a BPMN element in a scope that is no sequence flow.
+    fn in_scope(&mut self, node: &'n Node<'n>, scope: &'n Node<'n>, owner: Owner<'n>) {
+        match table::disposition(node.name) {
+            Disposition::Supported(row) => self.flow_node(row, node, owner),
+            Disposition::Refused(help) => self.refuse(node, owner, help),
+            Disposition::Metadata => self.reserve(node, Slot::NoFlowNode),
+            Disposition::Unknown => {
+                let message = format!("{} has no place in {}", node.title(), scope.title());
+                self.diagnostics.error(node.at_in(owner.at), message, "remove it, or check its spelling: BPMN 2.0 has no such element here");
+                self.reserve(node, Slot::Refused);
+                self.draft.incomplete = true;
+            }
+        }
+    }
+
+    /// Refuses an element by its name.
+    pub(crate) fn refuse(&mut self, node: &'n Node<'n>, owner: Owner<'n>, help: &str) {
+        let at = if node.id().is_some() { node.at() } else { node.at_in(owner.at) };
+        self.diagnostics.error(at, format!("{} is not supported yet", node.title()), help);
+        self.reserve(node, Slot::Refused);
+        self.draft.incomplete = true;
+    }
+
+    fn flow_node(&mut self, row: &'static Supported, node: &'n Node<'n>, parent: Owner<'n>) {
+        if node.id().is_none() {
+            let message = format!("{} has no id", node.title());
+            self.diagnostics.error(node.at_in(parent.at), message, "give it an id that is unique in the file");
+        }
+        attributes::check(node, node.at(), self.diagnostics);
+        let Some(owner) = self.push(node, row.element, ElementKind::Task, Some(parent.index), parent.depth + 1) else { return };
+        self.jobs(node, owner);
+        if row.element != "subProcess" {
+            self.parts(node, owner);
+        }
+        if let Some(flow) = node.plain("default") {
+            self.draft.defaults.push((owner.index, flow));
+        }
+        match (row.read)(self, node, owner) {
+            Some(kind) => self.element(owner.index).kind = kind,
+            // It stays where it is, so that its flows don't seem to lead nowhere; the file is refused anyway.
+            None => self.draft.incomplete = true,
+        }
+    }
+
+    /// Adds an element to the arena. None if there are too many.
+    fn push(
+        &mut self,
+        node: &'n Node<'n>,
+        name: &'static str,
+        kind: ElementKind,
+        parent: Option<ElementIndex>,
+        depth: usize,
+    ) -> Option<Owner<'n>> {
+        if !self.spend(node.at()) {
+            return None;
+        }
+        let index = ElementIndex(u32::try_from(self.draft.elements.len()).expect("MAX_ELEMENTS is far below 2^32"));
+        self.reserve(node, Slot::Element(index));
+        self.draft.names.push(name);
+        self.draft.elements.push(Element {
+            id: Arc::from(node.id().unwrap_or_default()),
+            name: node.plain("name").map(str::to_owned),
+            kind,
+            parent,
+            incoming: Vec::new(),
+            outgoing: Vec::new(),
+            default_flow: None,
+            boundary_events: Vec::new(),
+            async_before: false,
+            async_after: false,
+            exclusive: true,
+            retries: None,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            properties: Vec::new(),
+            position: node.position,
+        });
+        debug_assert!(parent.is_some() || index == ROOT);
+        Some(Owner { index, at: node.at(), depth })
+    }
+
+    /// Counts an element or flow. False once there are too many, which is said once.
+    pub(crate) fn spend(&mut self, at: At<'n>) -> bool {
+        match *self.budget {
+            0 => {
+                self.draft.incomplete = true;
+                return false;
+            }
+            1 => {
+                let message = format!("the file has more than {MAX_ELEMENTS} flow nodes and sequence flows");
+                self.diagnostics.error(at, message, "split it into several processes");
+                self.draft.incomplete = true;
+            }
+            _ => {}
+        }
+        *self.budget -= 1;
+        true
+    }
+
+    /// Notes what an id stands for. The first element keeps an id that is used twice, which is an error already.
+    fn reserve(&mut self, node: &'n Node<'n>, slot: Slot) {
+        let Some(id) = node.id() else { return };
+        match slot {
+            Slot::Refused => {
+                self.slots.insert(id, slot);
+            }
+            Slot::Element(_) | Slot::NoFlowNode => {
+                self.slots.entry(id).or_insert(slot);
+            }
+        }
+    }
+
+    /// Where asynchronous continuations make jobs.
+    fn jobs(&mut self, node: &'n Node<'n>, owner: Owner<'n>) {
+        let before = self.boolean(node, Namespace::Camunda, "asyncBefore", false, owner.at);
+        let before_as_in_old_models = self.boolean(node, Namespace::Camunda, "async", false, owner.at);
+        let after = self.boolean(node, Namespace::Camunda, "asyncAfter", false, owner.at);
+        let exclusive = self.boolean(node, Namespace::Camunda, "exclusive", true, owner.at);
+        let element = self.element(owner.index);
+        element.async_before = before || before_as_in_old_models;
+        element.async_after = after;
+        element.exclusive = exclusive;
+    }
+
+    /// What stands in a flow node that is no scope. Event definitions are left to their reader.
+    fn parts(&mut self, node: &'n Node<'n>, owner: Owner<'n>) {
+        for child in &node.children {
+            match (child.namespace, child.name) {
+                (Namespace::Bpmn, "extensionElements") => self.extensions(child, node, owner),
+                (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
+                (Namespace::Bpmn, name) if name.ends_with("EventDefinition") && row_is_event(node.name) => {}
+                (Namespace::Bpmn, name) => match table::disposition(name) {
+                    Disposition::Metadata => {}
+                    Disposition::Refused(help) => self.refuse(child, owner, help),
+                    Disposition::Supported(_) | Disposition::Unknown => {
+                        let message = format!("{} has no place in {}", child.title(), node.title());
+                        let help = "remove it, or check its spelling: BPMN 2.0 has no such element here";
+                        self.diagnostics.error(child.at_in(owner.at), message, help);
+                    }
+                },
+                _ => self.foreign(child, owner),
+            }
+        }
+    }
+
+    fn mention(&mut self, child: &'n Node<'n>, owner: Owner<'n>) {
+        self.mentions.push((child.text.trim(), child, child.at_in(owner.at)));
+    }
+
+    /// An element of another namespace outside of `extensionElements`.
+    fn foreign(&mut self, child: &'n Node<'n>, owner: Owner<'n>) {
+        if child.namespace != Namespace::Metadata {
+            let message = format!("{} has no effect here", child.title());
+            self.diagnostics.warning(child.at_in(owner.at), message, "extensions stand inside of extensionElements");
+        }
+    }
+
+    /// A boolean attribute.
+    pub(crate) fn boolean(&mut self, node: &Node<'_>, namespace: Namespace, name: &str, default: bool, at: At<'n>) -> bool {
+        match node.attribute(namespace, name).map(str::trim) {
+            None => default,
+            Some("true" | "1") => true,
+            Some("false" | "0") => false,
+            Some(other) => {
+                let message = format!("{}{name}=\"{}\" is neither true nor false", namespace.prefix(), shown(other));
+                self.diagnostics.error(at, message, "write true or false");
+                default
+            }
+        }
+    }
+
+    /// Compiles an expression or a text that may hold one. `what` names it in the error.
+    pub(crate) fn expression(&mut self, what: &str, source: &str, at: At<'n>) -> Option<Expression> {
+        let source = source.trim();
+        match Expression::parse(source) {
+            Ok(expression) => Some(expression),
+            Err(error) => {
+                let character = source.get(..error.offset).map_or(0, |before| before.chars().count()) + 1;
+                let message = format!("{what} '{}': {}, at character {character}", shown(source), shown(&error.message));
+                let help = error.help.unwrap_or_else(|| "correct the expression".to_owned());
+                self.diagnostics.error(at, message, help);
+                None
+            }
+        }
+    }
+}
+
+fn row_is_event(name: &str) -> bool {
+    name.ends_with("Event")
+}

@@ -1,0 +1,129 @@
+//! Which elements of BPMN 2.0 are supported, one line an element; and what becomes of all others.
+
+use crate::definition::ElementKind;
+use crate::parse::process::{Owner, ProcessReader};
+use crate::parse::{activities, events, gateways};
+use crate::xml::Node;
+
+/// A supported element, for the table in the documentation.
+pub struct Supported {
+    /// The BPMN element's name.
+    pub element: &'static str,
+    /// In which forms it is supported.
+    pub forms: &'static str,
+    /// Reads what only this element has.
+    pub(crate) read: Read,
+}
+
+/// Reads the rest of an element whose common part is read. None when it can't be used; then an error was noted.
+pub(crate) type Read = for<'n> fn(&mut ProcessReader<'n, '_>, &'n Node<'n>, Owner<'n>) -> Option<ElementKind>;
+
+macro_rules! supported {
+    ($($element:literal, $forms:literal, $read:path;)*) => {
+        &[$(Supported { element: $element, forms: $forms, read: $read }),*]
+    };
+}
+
+/// The supported elements.
+#[rustfmt::skip]
+static SUPPORTED: &[Supported] = supported! {
+    "startEvent",             "none; message (of a process)",                                          events::start;
+    "endEvent",               "none, terminate, error",                                                events::end;
+    "intermediateCatchEvent", "timer (date, duration), message",                                       events::catch;
+    "boundaryEvent",          "error; timer (date, duration), interrupting or not",                    events::boundary;
+    "task",                   "passes through",                                                        activities::task;
+    "manualTask",             "passes through",                                                        activities::manual_task;
+    "serviceTask",            "done by a delegate",                                                    activities::service_task;
+    "sendTask",               "done by a delegate",                                                    activities::send_task;
+    "userTask",               "assignee, candidate users and groups, due date, form key",              activities::user_task;
+    "receiveTask",            "waits for a message",                                                   activities::receive_task;
+    "subProcess",             "embedded",                                                              activities::sub_process;
+    "exclusiveGateway",       "conditions, default flow",                                              gateways::exclusive;
+    "parallelGateway",        "fork, join",                                                            gateways::parallel;
+};
+
+/// The supported elements, in the order of the documentation. Sequence flows and the process itself go without saying.
+pub fn supported() -> &'static [Supported] {
+    SUPPORTED
+}
+
+/// The line of a supported element.
+pub(crate) fn find(name: &str) -> Option<&'static Supported> {
+    SUPPORTED.iter().find(|row| row.element == name)
+}
+
+/// What BPMN 2.0 has and this engine does not, with what to do instead. To ignore any of these would run another process than was drawn.
+#[rustfmt::skip]
+static REFUSED: &[(&str, &str)] = &[
+    ("inclusiveGateway", "use an exclusive gateway, or a parallel gateway with an exclusive gateway on each branch"),
+    ("complexGateway", "use exclusive and parallel gateways"),
+    ("eventBasedGateway", "use a receive task with a boundary timer event"),
+    ("intermediateThrowEvent", "leave it out if it has no event definition; else use a service or send task with a delegate"),
+    ("callActivity", "use an embedded sub-process, or start the other process from a delegate"),
+    ("scriptTask", "use a service task with a delegate"),
+    ("businessRuleTask", "use a service task with a delegate"),
+    ("transaction", "use an embedded sub-process with boundary error events"),
+    ("adHocSubProcess", "use an embedded sub-process"),
+    ("callChoreography", "choreographies are not executed: remove it"),
+    ("choreographyTask", "choreographies are not executed: remove it"),
+    ("subChoreography", "choreographies are not executed: remove it"),
+    ("implicitThrowEvent", "remove it"),
+    ("event", "use an intermediate catch event"),
+    ("multiInstanceLoopCharacteristics", "draw the loop with an exclusive gateway, or let the delegate work through the list"),
+    ("standardLoopCharacteristics", "draw the loop with an exclusive gateway"),
+    ("completionCondition", "use an embedded sub-process that ends by an exclusive gateway"),
+    ("humanPerformer", "use camunda:assignee"),
+    ("performer", "use camunda:assignee"),
+    ("potentialOwner", "use camunda:candidateUsers or camunda:candidateGroups"),
+    ("resourceRole", "use camunda:candidateUsers or camunda:candidateGroups"),
+    ("eventDefinitionRef", "put the event definition into the event itself"),
+    ("script", "use a service task with a delegate"),
+];
+
+/// Event definitions of BPMN 2.0 that are supported nowhere, with what to do instead.
+#[rustfmt::skip]
+static REFUSED_EVENTS: &[(&str, &str)] = &[
+    ("signalEventDefinition", "use a message"),
+    ("escalationEventDefinition", "use an error event, or a message"),
+    ("conditionalEventDefinition", "use a message, or an exclusive gateway in a loop with a timer"),
+    ("compensateEventDefinition", "model the undoing as activities of their own behind a boundary error event"),
+    ("cancelEventDefinition", "use an error end event and a boundary error event"),
+    ("linkEventDefinition", "connect the two ends by a sequence flow"),
+];
+
+/// What describes, groups or decorates, and is never executed, by Camunda 7 neither.
+#[rustfmt::skip]
+static METADATA: &[&str] = &[
+    "documentation", "extensionElements", "incoming", "outgoing", "auditing", "monitoring", "categoryValueRef", "rendering",
+    "laneSet", "textAnnotation", "association", "group", "dataObject", "dataObjectReference", "dataStoreReference",
+    "ioSpecification", "property", "dataInput", "dataOutput", "inputSet", "outputSet", "dataInputAssociation", "dataOutputAssociation",
+    "supportedInterfaceRef", "ioBinding", "supports",
+];
+
+/// What becomes of a BPMN element by its name alone.
+pub(crate) enum Disposition {
+    /// It is a flow node that is supported.
+    Supported(&'static Supported),
+    /// BPMN has it, we do not; with what to do instead.
+    Refused(&'static str),
+    /// It is accepted and has no effect.
+    Metadata,
+    /// BPMN 2.0 has no such element here.
+    Unknown,
+}
+
+/// What becomes of a BPMN element.
+pub(crate) fn disposition(name: &str) -> Disposition {
+    if let Some(row) = find(name) {
+        return Disposition::Supported(row);
+    }
+    if let Some((_, help)) = REFUSED.iter().chain(REFUSED_EVENTS).find(|(refused, _)| *refused == name) {
+        return Disposition::Refused(help);
+    }
+    if METADATA.contains(&name) { Disposition::Metadata } else { Disposition::Unknown }
+}
+
+/// What to do instead of an event definition that is supported nowhere; none if it is supported somewhere, or no event definition.
+pub(crate) fn refused_event(name: &str) -> Option<&'static str> {
+    REFUSED_EVENTS.iter().find(|(refused, _)| *refused == name).map(|(_, help)| *help)
+}
