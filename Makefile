@@ -1,0 +1,45 @@
+# The two commands that matter: `make run` and `make test`. Both set up what is missing.
+
+GUEST_TARGET := wasm32-wasip2
+BUNDLES := examples/order-service
+
+.DEFAULT_GOAL := help
+.PHONY: help run serve test lint soak guests build toolchain postgres
+
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+run: build guests ## Fulfil 400 orders, with version 2 deployed half-way, and count what was applied
+	target/debug/run-orders
+
+serve: build guests ## Leave the host and the order service running and say where
+	target/debug/run-orders --serve
+
+test: lint build guests postgres ## Everything that must hold
+	cargo test --workspace --locked
+	cargo test --manifest-path delegates/Cargo.toml --locked
+
+lint: toolchain ## Formatting and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+soak: build guests postgres ## A hundred kills on each database and long simulations; about an hour
+	MANDATE_SOAK=1 cargo test -p mandate-tests --locked -- --nocapture --test-threads 1 soak
+	MANDATE_SIM_RUNS=20000 cargo test -p mandate-engine --locked --test simulation -- --nocapture
+
+build: toolchain
+	cargo build --workspace --locked
+
+guests: toolchain ## Build the delegates
+	cargo build --manifest-path delegates/Cargo.toml --release --target $(GUEST_TARGET) --locked
+
+toolchain:
+	@rustup target list --installed | grep -qx $(GUEST_TARGET) || rustup target add $(GUEST_TARGET)
+	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+
+# Tests start a throw-away cluster of their own; only the programs are needed.
+postgres:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q postgresql; } || \
+	  { echo "PostgreSQL's server programs are missing: install the package postgresql" >&2; exit 1; }
