@@ -1,0 +1,186 @@
+//! Which inputs are refused. Everything is looked at before anything changes.
+
+use mandate_model::{ElementKind, ProcessDefinition, ROOT};
+
+use crate::ids::{ActivityId, WaitId};
+use crate::input::{DelegateOutcome, Input};
+use crate::instance::{Instance, State, size};
+use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variables};
+
+/// Why an input was refused. The instance is unchanged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The instance has begun already.
+    #[error("the instance has been started already")]
+    AlreadyStarted,
+    /// The instance has not begun yet.
+    #[error("the instance has not been started")]
+    NotStarted,
+    /// The instance is over.
+    #[error("the instance has ended")]
+    Ended,
+    /// The instance is suspended.
+    #[error("the instance is suspended")]
+    Suspended,
+    /// A unit of work is running on this copy of the instance; only its delegate's answer is expected.
+    #[error("a delegate is running in this unit of work")]
+    InUnit,
+    /// Nothing waits under this number: it is over, was cancelled, or never was.
+    #[error("nothing waits under number {}", .wait.0)]
+    NoSuchWait {
+        /// The number.
+        wait: WaitId,
+    },
+    /// Something waits under this number, but not for this.
+    #[error("number {} is a {is}, not a {expected}", .wait.0)]
+    WrongKind {
+        /// The number.
+        wait: WaitId,
+        /// What the input would end.
+        expected: &'static str,
+        /// What it is.
+        is: &'static str,
+    },
+    /// There is no such activity instance.
+    #[error("there is no activity instance with number {}", .scope.0)]
+    NoSuchScope {
+        /// The number.
+        scope: ActivityId,
+    },
+    /// The element is not a start event of the process.
+    #[error("the element is not a start event of the process")]
+    NotAStartEvent,
+    /// Somebody else has the task.
+    #[error("the task is claimed by '{by}'")]
+    AlreadyClaimed {
+        /// Who.
+        by: String,
+    },
+    /// A variable is larger than [`MAX_VARIABLE_BYTES`].
+    #[error("variable '{name}' has {bytes} bytes; at most {MAX_VARIABLE_BYTES} are allowed")]
+    VariableTooLarge {
+        /// Which.
+        name: String,
+        /// Its size.
+        bytes: usize,
+    },
+    /// All variables together would be larger than [`MAX_INSTANCE_BYTES`].
+    #[error("the variables of the instance would have {bytes} bytes; at most {MAX_INSTANCE_BYTES} are allowed")]
+    InstanceTooLarge {
+        /// Their size.
+        bytes: usize,
+    },
+}
+
+pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: &Input) -> Result<(), Rejection> {
+    check_state(instance, input)?;
+    match input {
+        Input::Start { element, variables, .. } => {
+            let start = definition.elements.get(element.0 as usize);
+            if !start.is_some_and(|start| matches!(start.kind, ElementKind::StartEvent(_)) && start.parent == Some(ROOT)) {
+                return Err(Rejection::NotAStartEvent);
+            }
+            check_sizes(instance, variables, |_| None)
+        }
+        Input::RunJob { wait } | Input::FailJob { wait, .. } | Input::SetRetries { wait, .. } => expect(instance, *wait, "job"),
+        Input::CompleteTask { wait, variables } => {
+            expect(instance, *wait, "user task")?;
+            let activity = instance.tasks[wait].activity;
+            check_delivery(definition, instance, activity, variables)
+        }
+        Input::AssignTask { wait, .. } => expect(instance, *wait, "user task"),
+        Input::ClaimTask { wait, user } => {
+            expect(instance, *wait, "user task")?;
+            match &instance.tasks[wait].assignee {
+                Some(by) if by != user => Err(Rejection::AlreadyClaimed { by: by.clone() }),
+                _ => Ok(()),
+            }
+        }
+        Input::Message { wait, variables } => {
+            expect(instance, *wait, "subscription")?;
+            let activity = instance.subscriptions[wait].activity;
+            check_delivery(definition, instance, activity, variables)
+        }
+        Input::DelegateReturned { wait, outcome } => {
+            // Sizes of what a delegate returns are checked where they are set: past them the unit fails, it is not refused.
+            let (DelegateOutcome::Completed { .. } | DelegateOutcome::BpmnError { .. }) = outcome;
+            expect(instance, *wait, "delegate call")
+        }
+        Input::SetVariables { scope, set, remove } => {
+            let Some(locals) = instance.variables(*scope) else {
+                return Err(Rejection::NoSuchScope { scope: *scope });
+            };
+            let removed: usize =
+                remove.iter().filter(|name| !set.contains_key(*name)).filter_map(|name| locals.get(name).map(|it| size(name, it))).sum();
+            check_sizes_less(instance, set, removed, |name| Some(*scope).filter(|_| locals.contains_key(name)))
+        }
+        Input::Suspend | Input::Activate | Input::Cancel { .. } => Ok(()),
+    }
+}
+
+fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
+    match (instance.state, input) {
+        (State::Created, Input::Start { .. }) => return Ok(()),
+        (State::Created, _) => return Err(Rejection::NotStarted),
+        (_, Input::Start { .. }) => return Err(Rejection::AlreadyStarted),
+        (State::Ended, _) => return Err(Rejection::Ended),
+        (State::Active, _) => {}
+    }
+    let answers = matches!(input, Input::DelegateReturned { .. });
+    if instance.in_unit() && !answers {
+        return Err(Rejection::InUnit);
+    }
+    let allowed = answers
+        || matches!(input, Input::Suspend | Input::Activate | Input::SetVariables { .. } | Input::SetRetries { .. } | Input::Cancel { .. });
+    if instance.suspended && !allowed { Err(Rejection::Suspended) } else { Ok(()) }
+}
+
+fn expect(instance: &Instance, wait: WaitId, expected: &'static str) -> Result<(), Rejection> {
+    let call = instance.unit.as_ref().and_then(|unit| unit.call.as_ref());
+    let is = if instance.jobs.contains_key(&wait) {
+        "job"
+    } else if instance.tasks.contains_key(&wait) {
+        "user task"
+    } else if instance.subscriptions.contains_key(&wait) {
+        "subscription"
+    } else if call.is_some_and(|call| call.wait == wait) {
+        "delegate call"
+    } else {
+        return Err(Rejection::NoSuchWait { wait });
+    };
+    if is == expected { Ok(()) } else { Err(Rejection::WrongKind { wait, expected, is }) }
+}
+
+/// Variables that arrive with an event go where [`deliver`](crate::step::Machine::deliver) will put them.
+fn check_delivery(definition: &ProcessDefinition, instance: &Instance, activity: ActivityId, set: &Variables) -> Result<(), Rejection> {
+    let local = !definition.element(instance.at(activity).element).outputs.is_empty();
+    check_sizes(instance, set, |name| {
+        if local {
+            Some(activity).filter(|_| instance.at(activity).variables.contains_key(name))
+        } else {
+            instance.holder(instance.at(activity).scope(), name)
+        }
+    })
+}
+
+fn check_sizes(instance: &Instance, set: &Variables, holder: impl Fn(&str) -> Option<ActivityId>) -> Result<(), Rejection> {
+    check_sizes_less(instance, set, 0, holder)
+}
+
+/// Whether all of `set` fits, when each value replaces the one in its holder and `removed` bytes go.
+fn check_sizes_less(
+    instance: &Instance,
+    set: &Variables,
+    removed: usize,
+    holder: impl Fn(&str) -> Option<ActivityId>,
+) -> Result<(), Rejection> {
+    let mut bytes = instance.index.bytes - removed;
+    for (name, value) in set {
+        if value.json.len() > MAX_VARIABLE_BYTES {
+            return Err(Rejection::VariableTooLarge { name: name.clone(), bytes: value.json.len() });
+        }
+        let before = holder(name).and_then(|scope| instance.variables(scope)?.get(name)).map_or(0, |before| size(name, before));
+        bytes = bytes + size(name, value) - before;
+    }
+    if bytes > MAX_INSTANCE_BYTES { Err(Rejection::InstanceTooLarge { bytes }) } else { Ok(()) }
+}

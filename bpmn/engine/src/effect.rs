@@ -1,0 +1,237 @@
+//! Everything the engine can ask of the world. One enum: read it first.
+//!
+//! A step answers with a list of these, in order. All but [`Effect::CallDelegate`] are rows: the host writes them with the
+//! instance's snapshot in one transaction or not at all. `CallDelegate` is performed inside the unit of work, before anything
+//! is stored, and answered by [`Input::DelegateReturned`](crate::Input::DelegateReturned); at most one is outstanding.
+//! Times are milliseconds since 1970-01-01 UTC.
+
+use mandate_model::ElementIndex;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ActivityId, IncidentId, WaitId};
+use crate::variable::{Variable, Variables};
+use crate::{Code, EntryKey};
+
+/// What should happen outside the instance.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Call a delegate now, in this unit of work. Always the last effect of its step.
+    CallDelegate(DelegateCall),
+    /// A job is new or has changed: write its row.
+    PutJob(Job),
+    /// A job is done or cancelled: remove its row.
+    RemoveJob(WaitId),
+    /// A user task is new or has changed.
+    PutTask(Task),
+    /// A user task is completed or cancelled.
+    RemoveTask(WaitId),
+    /// The instance waits for a message.
+    PutSubscription(Subscription),
+    /// It no longer does.
+    RemoveSubscription(WaitId),
+    /// Progress stopped here; an operator can help.
+    RaiseIncident(Incident),
+    /// It goes on.
+    ResolveIncident(IncidentId),
+    /// All jobs and tasks of the instance are suspended (true) or active again.
+    SetSuspended(bool),
+    /// Something happened that history keeps.
+    Record(HistoryEvent),
+    /// The instance is over: remove it and everything of it but history.
+    End,
+}
+
+/// Which delegate to call, with what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DelegateCall {
+    /// Names the call in the answer.
+    pub wait: WaitId,
+    /// The activity instance that is executed.
+    pub activity: ActivityId,
+    /// The service task; its [`Implementation`](mandate_model::Implementation) is bound to a digest by the deployment.
+    pub element: ElementIndex,
+    /// Names this entry into the element for ever: the root of its ledger keys.
+    pub entry: EntryKey,
+    /// What the delegate may see: variables of its scope and all enclosing scopes, or only its input mappings' results on top of them.
+    pub variables: Variables,
+    /// 1 for the first attempt of the unit's job; always 1 in a unit that an API call began.
+    pub attempt: u32,
+    /// Attempts left after this one.
+    pub retries_left: u32,
+}
+
+/// Work the engine must do later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Which wait it ends.
+    pub wait: WaitId,
+    /// The activity instance it belongs to.
+    pub activity: ActivityId,
+    /// The element it continues at, or whose timer it is.
+    #[serde(with = "crate::effect::index")]
+    pub element: ElementIndex,
+    /// What happens when it runs.
+    pub kind: JobKind,
+    /// Not before this moment.
+    pub due: i64,
+    /// Attempts left; 0 has an incident.
+    pub retries: u32,
+    /// Failed attempts so far.
+    pub failures: u32,
+    /// Never beside another exclusive job of this instance.
+    pub exclusive: bool,
+    /// When the wait began.
+    pub since: i64,
+    /// The last failure's message, for operators.
+    pub failure: Option<String>,
+}
+
+/// What a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobKind {
+    /// Takes up a start whose first command must not be sent before the instance is durable.
+    Start,
+    /// Enters an element (`camunda:asyncBefore`).
+    AsyncBefore,
+    /// Leaves an element (`camunda:asyncAfter`).
+    AsyncAfter,
+    /// Fires a timer.
+    Timer,
+}
+
+/// A user task, as task lists show it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Which wait its completion ends.
+    pub wait: WaitId,
+    /// Its activity instance.
+    pub activity: ActivityId,
+    /// The user task.
+    #[serde(with = "crate::effect::index")]
+    pub element: ElementIndex,
+    /// Who does it.
+    pub assignee: Option<String>,
+    /// Who may claim it.
+    pub candidate_users: Vec<String>,
+    /// Which groups may claim it.
+    pub candidate_groups: Vec<String>,
+    /// By when.
+    pub due: Option<i64>,
+    /// When it was created.
+    pub since: i64,
+}
+
+/// A wait for a message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Which wait the message ends.
+    pub wait: WaitId,
+    /// The activity instance that waits.
+    pub activity: ActivityId,
+    /// The receive task or catch event.
+    #[serde(with = "crate::effect::index")]
+    pub element: ElementIndex,
+    /// The message's name, evaluated.
+    pub message: String,
+    /// Since when.
+    pub since: i64,
+}
+
+/// Why progress stopped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its number in the instance.
+    pub id: IncidentId,
+    /// The job that has no retries left; none for a join that can never complete.
+    pub wait: Option<WaitId>,
+    /// Where in the tree.
+    pub activity: ActivityId,
+    /// Where in the model: the element that failed, which need not be the job's.
+    #[serde(with = "crate::effect::index")]
+    pub element: ElementIndex,
+    /// What kind of trouble; each has a section in `docs/incidents.md`.
+    pub code: Code,
+    /// What exactly, for people.
+    pub message: String,
+    /// The attempt that failed, from 1.
+    pub attempt: u32,
+    /// When.
+    pub since: i64,
+}
+
+/// What history keeps. Every event happened at the step's `now`. The process itself has no activity events: as in Camunda 7 its
+/// beginning and end are the instance's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum HistoryEvent {
+    /// The instance began at this start event.
+    InstanceStarted {
+        /// The start event.
+        #[serde(with = "crate::effect::index")]
+        element: ElementIndex,
+    },
+    /// The instance is over.
+    InstanceEnded {
+        /// How.
+        state: EndState,
+        /// Why it was deleted, when it was.
+        reason: Option<String>,
+    },
+    /// An activity instance was entered.
+    ActivityStarted {
+        /// Its number.
+        activity: ActivityId,
+        /// The scope it runs in.
+        parent: ActivityId,
+        /// The element.
+        #[serde(with = "crate::effect::index")]
+        element: ElementIndex,
+    },
+    /// An activity instance is over.
+    ActivityEnded {
+        /// Its number.
+        activity: ActivityId,
+        /// Ended by an interruption, a termination or a deletion rather than by itself.
+        canceled: bool,
+    },
+    /// A variable was created or changed.
+    VariableSet {
+        /// Whose: the process's or a local scope's.
+        scope: ActivityId,
+        /// Its name.
+        name: String,
+        /// Its new value.
+        value: Variable,
+    },
+    /// A variable was removed.
+    VariableRemoved {
+        /// Whose.
+        scope: ActivityId,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// How an instance ended, in Camunda 7's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndState {
+    /// `COMPLETED`: no token was left, or a terminate end event was reached.
+    Completed,
+    /// `EXTERNALLY_TERMINATED`: deleted over the API.
+    ExternallyTerminated,
+    /// `INTERNALLY_TERMINATED`.
+    InternallyTerminated,
+}
+
+/// An element's index in serialised form: its number. A definition never changes and an instance keeps its own for life.
+mod index {
+    use mandate_model::ElementIndex;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(index: &ElementIndex, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(index.0)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ElementIndex, D::Error> {
+        u32::deserialize(deserializer).map(ElementIndex)
+    }
+}

@@ -1,0 +1,101 @@
+//! The exclusive gateway (BPMN 2.0, 13.4.2; Camunda `ExclusiveGatewayActivityBehavior`).
+
+use mandate_feel::Value;
+
+use super::{At, Behaviour, Next};
+use crate::Code;
+use crate::input::Failure;
+
+pub(super) struct ExclusiveGateway;
+
+impl Behaviour for ExclusiveGateway {
+    /// Takes the first flow, in document order, whose condition is true or that has none; the default flow if there is no such. FEEL's null is
+    /// not true; anything but a boolean is a mistake of the model. No flow at all consumes the token.
+    fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
+        let element = at.element();
+        if element.outgoing.is_empty() {
+            return Ok(at.leave());
+        }
+        let mut nulls = String::new();
+        for &flow in element.outgoing.iter().filter(|flow| Some(**flow) != element.default_flow) {
+            let taken = match &at.definition.flow(flow).condition {
+                None => true,
+                Some(condition) => match at.evaluate(condition)? {
+                    Value::Boolean(taken) => taken,
+                    Value::Null => {
+                        nulls += &at.why_null(condition);
+                        false
+                    }
+                    other => return Err(at.mismatch(condition, "a boolean", &other)),
+                },
+            };
+            if taken {
+                return Ok(Next::Leave(vec![flow]));
+            }
+        }
+        match element.default_flow {
+            Some(flow) => Ok(Next::Leave(vec![flow])),
+            None => {
+                let message = format!("no condition of the exclusive gateway '{}' is true and it has no default flow{nulls}", element.id);
+                Err(Failure::never(Code::NoFlowTaken, at.index, message))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::check;
+
+    #[test]
+    fn first_true_condition_in_document_order_wins() {
+        check(
+            "<startEvent id='s'/><exclusiveGateway id='x'/><userTask id='a'/><userTask id='b'/><userTask id='c'/>{s>x}\
+             {x>a ? n > 5}{x>b ? n > 1}{x>c ? n > 0}",
+            r#"
+                start {"n": 3}
+            "#,
+            expect![[""]],
+        );
+    }
+
+    #[test]
+    fn default_flow_is_taken_last() {
+        check(
+            "<startEvent id='s'/><exclusiveGateway id='x' default='x_a'/><userTask id='a'/><userTask id='b'/>{s>x}{x>a}\
+             {x>b ? n > 1}",
+            r#"
+                start {"n": 1}
+                cancel
+            "#,
+            expect![[""]],
+        );
+    }
+
+    #[test]
+    fn null_is_not_true_and_no_flow_fails_the_unit() {
+        check(
+            "<startEvent id='s'/><exclusiveGateway id='x'/><userTask id='a'/><userTask id='b'/>{s>x}{x>a ? n > 5}\
+             {x>b ? unknown > 1}",
+            r#"
+                start {"n": 3}
+                start {"n": 6}
+            "#,
+            expect![[""]],
+        );
+    }
+
+    #[test]
+    fn condition_that_is_no_boolean_is_a_mistake() {
+        check(
+            "<startEvent id='s'/><exclusiveGateway id='x' default='x_b'/><userTask id='a'/><userTask id='b'/>{s>x}{x>a ? n}\
+             {x>b}",
+            r#"
+                start {"n": 3}
+            "#,
+            expect![[""]],
+        );
+    }
+}

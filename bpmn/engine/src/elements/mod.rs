@@ -1,0 +1,170 @@
+//! What each element does. One element, one file, one line in [`behaviour`].
+//!
+//! An element looks at the instance and says what should happen next; it changes nothing and moves no token. The loop in `step.rs`
+//! acts on the answer.
+
+use mandate_feel::{Expression, Value};
+use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
+
+use crate::expression::{evaluate, failed, why_null};
+use crate::ids::ActivityId;
+use crate::input::Failure;
+use crate::instance::Instance;
+
+mod boundary_event;
+mod end_event;
+mod exclusive_gateway;
+mod intermediate_catch_event;
+mod parallel_gateway;
+mod receive_task;
+mod service_task;
+mod start_event;
+mod sub_process;
+mod task;
+mod timer;
+mod user_task;
+
+/// The element that a kind of element is.
+pub(crate) fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
+    match kind {
+        ElementKind::Process(scope) | ElementKind::SubProcess(scope) => scope,
+        ElementKind::StartEvent(event) => event,
+        ElementKind::EndEvent(event) => event,
+        ElementKind::Task | ElementKind::ManualTask => &task::Task,
+        ElementKind::ServiceTask(task) => task,
+        ElementKind::UserTask(task) => task,
+        ElementKind::ReceiveTask(message) => message,
+        ElementKind::ExclusiveGateway => &exclusive_gateway::ExclusiveGateway,
+        ElementKind::ParallelGateway => &parallel_gateway::ParallelGateway,
+        ElementKind::IntermediateCatchEvent(event) => event,
+        ElementKind::BoundaryEvent(event) => event,
+    }
+}
+
+/// What an element does. `enter` is called once for each activity instance, after its input mapping; `resume` when what it asked for
+/// is over: the wait ended, the delegate returned without an error, the scope is empty. Variables that came along are set by then.
+pub(crate) trait Behaviour {
+    /// A token came in.
+    fn enter(&self, at: &At<'_>) -> Result<Next, Failure>;
+
+    /// What it waited for has happened. All that wait go on by all their flows.
+    fn resume(&self, at: &At<'_>) -> Result<Next, Failure> {
+        Ok(at.leave())
+    }
+}
+
+/// What should happen next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Wait, with the boundary timers armed, until [`Behaviour::resume`].
+    Wait(WaitFor),
+    /// Call the delegate inside this unit of work, then resume.
+    Call,
+    /// Open a scope at this start event; resume when it is empty.
+    Open(ElementIndex),
+    /// Stand at the gateway until every incoming flow was taken, then leave by all flows.
+    Join,
+    /// Be done, and take these flows; none consumes the token.
+    Leave(Vec<FlowIndex>),
+    /// Be done, and end everything else in the scope.
+    Terminate,
+    /// Throw a BPMN error outward.
+    Throw {
+        /// Its code.
+        code: String,
+        /// For people.
+        message: Option<String>,
+    },
+}
+
+/// What an element waits for.
+#[derive(Debug)]
+pub(crate) enum WaitFor {
+    /// A person.
+    Task {
+        /// Who does it.
+        assignee: Option<String>,
+        /// Who may.
+        candidate_users: Vec<String>,
+        /// Which groups may.
+        candidate_groups: Vec<String>,
+        /// By when; milliseconds since 1970.
+        due: Option<i64>,
+    },
+    /// A message.
+    Message {
+        /// Its name.
+        name: String,
+    },
+    /// A moment in time; milliseconds since 1970.
+    Timer {
+        /// The moment.
+        due: i64,
+    },
+}
+
+/// Where an element finds itself: the instance, read only, at one of its activities.
+pub(crate) struct At<'a> {
+    definition: &'a ProcessDefinition,
+    instance: &'a Instance,
+    activity: ActivityId,
+    index: ElementIndex,
+    now: i64,
+}
+
+impl<'a> At<'a> {
+    /// An activity, seen by its own element.
+    pub(crate) fn new(definition: &'a ProcessDefinition, instance: &'a Instance, activity: ActivityId, now: i64) -> Self {
+        Self { definition, instance, activity, index: instance.at(activity).element, now }
+    }
+
+    /// An activity, seen by an event attached to it.
+    pub(crate) fn attached(self, event: ElementIndex) -> Self {
+        Self { index: event, ..self }
+    }
+
+    /// The element itself.
+    pub(crate) fn element(&self) -> &'a Element {
+        self.definition.element(self.index)
+    }
+
+    /// Leaving by all outgoing flows: what everything but an exclusive gateway does (BPMN 2.0, 13.3.1).
+    fn leave(&self) -> Next {
+        Next::Leave(self.element().outgoing.clone())
+    }
+
+    fn evaluate(&self, expression: &Expression) -> Result<Value, Failure> {
+        evaluate(self.definition, self.instance, self.activity, self.index, expression)
+    }
+
+    /// An expression whose value is shown as text; null is no text.
+    fn text(&self, expression: &Expression) -> Result<Option<String>, Failure> {
+        match self.evaluate(expression)? {
+            Value::Null => Ok(None),
+            value => plain(&value).map(Some).ok_or_else(|| self.mismatch(expression, "a string", &value)),
+        }
+    }
+
+    /// The failure of an expression whose value is of another type than the element needs.
+    fn mismatch(&self, expression: &Expression, expected: &str, value: &Value) -> Failure {
+        let why = if value.is_null() { self.why_null(expression) } else { String::new() };
+        self.failed(expression, &format!("gives {}, not {expected}{why}", value.kind()))
+    }
+
+    fn why_null(&self, expression: &Expression) -> String {
+        why_null(self.instance, self.activity, expression)
+    }
+
+    fn failed(&self, expression: &Expression, reason: &str) -> Failure {
+        failed(self.definition, self.index, expression, reason)
+    }
+}
+
+/// A value as text, if it is one that reads as text.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.to_string()),
+        Value::Boolean(_) | Value::Number(_) => Some(value.to_json().to_string()),
+        _ => None,
+    }
+}

@@ -1,0 +1,61 @@
+//! The embedded sub-process: a scope with variables of its own (BPMN 2.0, 13.3.4). The process itself is one as well, but nothing enters it.
+
+use mandate_model::Scope;
+
+use super::{At, Behaviour, Next};
+use crate::input::Failure;
+
+impl Behaviour for Scope {
+    fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
+        // The parser sees to it that a sub-process has a none start event; without one it would be empty at once.
+        Ok(self.none_start.map_or_else(|| at.leave(), Next::Open))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::check;
+
+    #[test]
+    fn completes_when_its_last_token_is_consumed() {
+        check(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><task id='f'/><userTask id='a'/><userTask id='b'/>\
+             {ps>f}{f>a}{f>b}</subProcess><userTask id='u'/>{s>p>u}",
+            "
+                start
+                complete a
+                complete b
+            ",
+            expect![[""]],
+        );
+    }
+
+    #[test]
+    fn has_variables_of_its_own() {
+        check(
+            "<startEvent id='s'/><subProcess id='p'><extensionElements><camunda:inputOutput><camunda:inputParameter name='n'>\
+             = n + 1</camunda:inputParameter><camunda:outputParameter name='out'>= n</camunda:outputParameter>\
+             </camunda:inputOutput></extensionElements><startEvent id='ps'/><userTask id='a'/>{ps>a}</subProcess>\
+             <userTask id='u'/>{s>p>u}",
+            r#"
+                start {"n": 1}
+                variables a
+                complete a {"n": 10, "m": 5}
+                variables u
+            "#,
+            expect![[""]],
+        );
+    }
+
+    #[test]
+    fn nested_scopes_end_together() {
+        check(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><subProcess id='q'><startEvent id='qs'/>{qs>qa}\
+             <task id='qa'/></subProcess>{ps>q}</subProcess>{s>p}",
+            "start",
+            expect![[""]],
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! User tasks.
+
+use mandate_feel::{Expression, Value};
+use mandate_model::{UserTask, time};
+
+use super::{At, Behaviour, Next, WaitFor, plain};
+use crate::Code;
+use crate::input::Failure;
+
+impl Behaviour for UserTask {
+    /// Everything is evaluated when the task is created (Camunda `TaskDecorator`).
+    fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
+        let assignee = self.assignee.as_ref().map(|it| at.text(it)).transpose()?.flatten();
+        Ok(Next::Wait(WaitFor::Task {
+            assignee: assignee.filter(|it| !it.is_empty()),
+            candidate_users: candidates(at, self.candidate_users.as_ref())?,
+            candidate_groups: candidates(at, self.candidate_groups.as_ref())?,
+            due: self.due_date.as_ref().map(|it| due_date(at, it)).transpose()?.flatten(),
+        }))
+    }
+}
+
+/// Names separated by commas, or a list of names.
+fn candidates(at: &At<'_>, expression: Option<&Expression>) -> Result<Vec<String>, Failure> {
+    let Some(expression) = expression else { return Ok(Vec::new()) };
+    let value = at.evaluate(expression)?;
+    let names = match &value {
+        Value::Null => Some(Vec::new()),
+        Value::List(items) => items.iter().map(plain).collect(),
+        single => plain(single).map(|text| text.split(',').map(str::to_owned).collect()),
+    };
+    let names: Vec<String> = names.ok_or_else(|| at.mismatch(expression, "a string or a list of strings", &value))?;
+    Ok(names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect())
+}
+
+fn due_date(at: &At<'_>, expression: &Expression) -> Result<Option<i64>, Failure> {
+    let Some(text) = at.text(expression)? else { return Ok(None) };
+    time::due_at(&text).map(Some).map_err(|_| {
+        let (id, source) = (&at.element().id, expression.source());
+        let message = format!("the due date '{source}' of '{id}' is not an ISO 8601 date and time such as 2030-01-31T12:00:00Z");
+        Failure::never(Code::TimerInvalid, at.index, message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::check;
+
+    #[test]
+    fn task_is_created_with_what_its_expressions_say() {
+        check(
+            "<startEvent id='s'/>\
+             <userTask id='u' camunda:assignee='${clerk}' camunda:candidateUsers='ann, bob' camunda:candidateGroups='= groups' camunda:dueDate='1970-01-01T00:00:05Z'/>\
+             {s>u}",
+            r#"
+                start {"clerk": "eve", "groups": ["sales", "ops"]}
+                leaves
+                variables p
+            "#,
+            expect![[""]],
+        );
+    }
+
+    #[test]
+    fn claimed_by_one_it_is_refused_to_another() {
+        check(
+            "<startEvent id='s'/><userTask id='u'/><endEvent id='e'/>{s>u>e}",
+            r#"
+                start
+                claim u ann
+                claim u ann
+                claim u bob
+                assign u
+                claim u bob
+                leaves
+                complete u {"ok": true}
+            "#,
+            expect![[""]],
+        );
+    }
+
+    #[test]
+    fn completed_twice_finds_nothing() {
+        check(
+            "<startEvent id='s'/><userTask id='u'/><userTask id='v'/>{s>u>v}",
+            "
+                start
+                complete !3
+                complete !3
+                run !5
+                message !5
+            ",
+            expect![[""]],
+        );
+    }
+
+    #[test]
+    fn bad_due_date_names_its_source() {
+        check(
+            "<startEvent id='s'/><userTask id='u' camunda:dueDate='${when}'/>{s>u}",
+            r#"
+                start {"when": "tomorrow"}
+                start {"when": null}
+            "#,
+            expect![[""]],
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! Expressions of the model, evaluated on an instance's variables.
+
+use mandate_feel::{Expression, Limits, Value};
+use mandate_model::{ElementIndex, ProcessDefinition};
+
+use crate::Code;
+use crate::ids::ActivityId;
+use crate::input::Failure;
+use crate::instance::Instance;
+
+/// Evaluates an expression of an element on what an activity sees. A failure names the element and the expression's text,
+/// never a variable's value: incidents are read by people who may not see those.
+pub(crate) fn evaluate(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    activity: ActivityId,
+    element: ElementIndex,
+    expression: &Expression,
+) -> Result<Value, Failure> {
+    if let Some(text) = expression.as_literal() {
+        return Ok(Value::String(text.into()));
+    }
+    expression
+        .evaluate(&Visible { instance, activity }, &Limits::default())
+        .map(|evaluated| evaluated.value)
+        .map_err(|error| failed(definition, element, expression, &error.to_string()))
+}
+
+/// The failure of an expression for a reason that reads well after a colon.
+pub(crate) fn failed(definition: &ProcessDefinition, element: ElementIndex, expression: &Expression, reason: &str) -> Failure {
+    let id = &definition.element(element).id;
+    let source = expression.source();
+    Failure::never(Code::ExpressionFailed, element, format!("the expression '{source}' of '{id}': {reason}"))
+}
+
+/// Why an expression gives null where it is evaluated, as ` (reason; reason)`; empty if it says nothing. Reasons name variables and
+/// types, never values. Evaluates once more, which only happens on the way to a failure.
+pub(crate) fn why_null(instance: &Instance, activity: ActivityId, expression: &Expression) -> String {
+    match expression.evaluate(&Visible { instance, activity }, &Limits::default()) {
+        Ok(evaluated) if !evaluated.null_reasons.is_empty() => format!(" ({})", evaluated.null_reasons.join("; ")),
+        _ => String::new(),
+    }
+}
+
+/// Names as an activity sees them: variables from the inside out, and `execution`, which JUEL expressions know from Camunda.
+struct Visible<'a> {
+    instance: &'a Instance,
+    activity: ActivityId,
+}
+
+impl mandate_feel::Scope for Visible<'_> {
+    fn resolve(&self, name: &str) -> Option<Value> {
+        match self.instance.visible_variable(self.activity, name) {
+            // A variable's text is valid JSON by construction; were it not, the name would be as good as unknown.
+            Some(variable) => Value::from_json_text(&variable.json).ok(),
+            None if name == "execution" => Some(self.execution()),
+            None => None,
+        }
+    }
+}
+
+impl Visible<'_> {
+    fn execution(&self) -> Value {
+        let id = self.instance.id.to_string();
+        let public = crate::PublicId { instance: self.instance.id, number: self.activity.0 }.to_string();
+        Value::from_json(&serde_json::json!({
+            "id": public,
+            "processInstanceId": id,
+            "processBusinessKey": self.instance.business_key,
+            "businessKey": self.instance.business_key,
+            "tenantId": self.instance.tenant,
+        }))
+    }
+}

@@ -1,0 +1,140 @@
+//! Everything that can happen to an instance.
+//!
+//! Every input but [`Input::Start`] names the wait it ends. A late or repeated one finds no such wait and is rejected with the
+//! instance unchanged.
+
+use mandate_model::ElementIndex;
+
+use crate::Code;
+use crate::ids::{ActivityId, WaitId};
+use crate::variable::Variables;
+
+/// One thing that happens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Begin a new instance at a start event.
+    Start {
+        /// Which start event.
+        element: ElementIndex,
+        /// The instance's first variables.
+        variables: Variables,
+        /// Stop at the start event with a [`JobKind::Start`](crate::JobKind::Start) job that is due at once, because the chain behind it may send
+        /// commands and its origin must be durable first.
+        hold: bool,
+    },
+    /// A due job runs.
+    RunJob {
+        /// The job.
+        wait: WaitId,
+    },
+    /// The unit that a job began has failed technically and was thrown away. Spends a retry; without one left, an incident.
+    FailJob {
+        /// The job.
+        wait: WaitId,
+        /// What went wrong.
+        failure: Failure,
+    },
+    /// A user task is completed.
+    CompleteTask {
+        /// The task.
+        wait: WaitId,
+        /// Variables to set before it goes on.
+        variables: Variables,
+    },
+    /// A user claims a task that nobody else has (claiming one's own again is fine).
+    ClaimTask {
+        /// The task.
+        wait: WaitId,
+        /// Who.
+        user: String,
+    },
+    /// The task's assignee is set, whoever had it; none unclaims it.
+    AssignTask {
+        /// The task.
+        wait: WaitId,
+        /// Who, if anybody.
+        assignee: Option<String>,
+    },
+    /// A message arrives for a subscription.
+    Message {
+        /// The subscription.
+        wait: WaitId,
+        /// Variables to set before it goes on.
+        variables: Variables,
+    },
+    /// The outstanding delegate call has ended. A technical failure is not an input: the host throws the unit away.
+    DelegateReturned {
+        /// The call.
+        wait: WaitId,
+        /// How.
+        outcome: DelegateOutcome,
+    },
+    /// Somebody edits variables.
+    SetVariables {
+        /// Whose; the instance's root activity for process variables.
+        scope: ActivityId,
+        /// New values.
+        set: Variables,
+        /// Names to remove.
+        remove: Vec<String>,
+    },
+    /// An operator gives a job new retries; above 0 its incident is resolved and it is due at once.
+    SetRetries {
+        /// The job.
+        wait: WaitId,
+        /// From 0.
+        retries: u32,
+    },
+    /// Suspend the instance: nothing of it runs and every input but `Activate`, `SetVariables`, `SetRetries` and `Cancel` is rejected.
+    Suspend,
+    /// Let it go on.
+    Activate,
+    /// Delete the instance.
+    Cancel {
+        /// For history.
+        reason: Option<String>,
+    },
+}
+
+/// How a delegate ended, when it ended with an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DelegateOutcome {
+    /// It did its work.
+    Completed {
+        /// Variables it sets.
+        variables: Variables,
+    },
+    /// It threw a BPMN error: a business answer.
+    BpmnError {
+        /// The error code, matched by boundary events.
+        code: String,
+        /// For people.
+        message: String,
+        /// Variables it sets where the error is caught.
+        variables: Variables,
+    },
+}
+
+/// A technical failure of a unit of work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// What kind.
+    pub code: Code,
+    /// What exactly.
+    pub message: String,
+    /// The element that failed, when it is known.
+    pub element: Option<ElementIndex>,
+    /// When to try again.
+    pub retry: Retry,
+}
+
+/// When to try a failed unit again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// As the job's element says (`camunda:failedJobRetryTimeCycle`), or by default.
+    ByPolicy,
+    /// After this many milliseconds; spends a retry all the same.
+    AfterMs(u64),
+    /// Not at all: an incident now.
+    Never,
+}

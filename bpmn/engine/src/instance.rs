@@ -1,0 +1,386 @@
+//! The working state of a process instance.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mandate_model::{ElementIndex, FlowIndex, ROOT};
+
+use crate::effect::{Incident, Job, Subscription, Task};
+use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
+use crate::unit::Unit;
+use crate::variable::{Variable, Variables};
+
+/// The process itself in every instance's tree.
+const ROOT_ACTIVITY: ActivityId = ActivityId(1);
+
+/// What a new instance is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewInstance {
+    /// Its id: the host's choice, derived or random.
+    pub id: InstanceId,
+    /// The business key, if it has one.
+    pub business_key: Option<String>,
+    /// Whose it is, if there are tenants.
+    pub tenant: Option<String>,
+}
+
+/// One run of a process: a tree of activity instances, their variables, and what each of them waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    pub(crate) id: InstanceId,
+    pub(crate) business_key: Option<String>,
+    pub(crate) tenant: Option<String>,
+    pub(crate) state: State,
+    pub(crate) suspended: bool,
+    /// The last number given to an activity, a wait or an incident.
+    pub(crate) last: u64,
+    pub(crate) activities: BTreeMap<ActivityId, Activity>,
+    pub(crate) jobs: BTreeMap<WaitId, Job>,
+    pub(crate) tasks: BTreeMap<WaitId, Task>,
+    pub(crate) subscriptions: BTreeMap<WaitId, Subscription>,
+    pub(crate) incidents: BTreeMap<IncidentId, Incident>,
+    pub(crate) unit: Option<Unit>,
+    pub(crate) index: Index,
+}
+
+/// How far an instance is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Created,
+    Active,
+    Ended,
+}
+
+/// An activity instance: a node of the tree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Activity {
+    /// Its number.
+    pub id: ActivityId,
+    /// The scope it runs in; none for the process itself only.
+    pub parent: Option<ActivityId>,
+    /// The element.
+    pub element: ElementIndex,
+    /// When it was entered, or put before its element by `asyncBefore`; milliseconds since 1970.
+    pub since: i64,
+    /// How far it is.
+    pub phase: Phase,
+    /// Its local variables.
+    pub variables: Variables,
+}
+
+/// How far an activity instance is. `Before` and `After` are Camunda 7's *transition instances*: history has not seen them begin, or has
+/// already seen them end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// A job will enter the element: `asyncBefore`, or a start that is held.
+    Before {
+        /// The sequence flow it came by.
+        by: Option<FlowIndex>,
+    },
+    /// It runs or waits; a scope has children.
+    Active {
+        /// The sequence flow it came by.
+        by: Option<FlowIndex>,
+    },
+    /// It stands at a parallel gateway and waits for the other flows.
+    Joining {
+        /// The sequence flow it came by.
+        by: FlowIndex,
+    },
+    /// It is over and a job will leave by this flow (`asyncAfter`); none consumes the token.
+    After {
+        /// The sequence flow to take.
+        flow: Option<FlowIndex>,
+    },
+}
+
+/// What follows from the rest of the state: kept beside it so that no step looks through everything, never stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Index {
+    pub children: BTreeMap<ActivityId, BTreeSet<ActivityId>>,
+    /// Jobs, tasks and subscriptions of each activity.
+    pub waits: BTreeMap<ActivityId, BTreeSet<WaitId>>,
+    /// Tokens at parallel gateways, by scope instance and gateway, then by flow.
+    pub joins: BTreeMap<(ActivityId, ElementIndex), Arrivals>,
+    pub job_incidents: BTreeMap<WaitId, IncidentId>,
+    pub join_incidents: BTreeMap<(ActivityId, ElementIndex), IncidentId>,
+    /// The sum of all variables' names and texts.
+    pub bytes: usize,
+}
+
+/// Who came by which flow.
+pub(crate) type Arrivals = BTreeMap<FlowIndex, BTreeSet<ActivityId>>;
+
+impl Instance {
+    /// An instance in which nothing is active yet: its first input must be [`Input::Start`](crate::Input::Start).
+    pub fn new(new: NewInstance) -> Self {
+        let root = Activity {
+            id: ROOT_ACTIVITY,
+            parent: None,
+            element: ROOT,
+            since: 0,
+            phase: Phase::Active { by: None },
+            variables: Variables::new(),
+        };
+        Self {
+            id: new.id,
+            business_key: new.business_key,
+            tenant: new.tenant,
+            state: State::Created,
+            suspended: false,
+            last: ROOT_ACTIVITY.0,
+            activities: BTreeMap::from([(ROOT_ACTIVITY, root)]),
+            jobs: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            incidents: BTreeMap::new(),
+            unit: None,
+            index: Index::default(),
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> InstanceId {
+        self.id
+    }
+
+    /// Its business key.
+    pub fn business_key(&self) -> Option<&str> {
+        self.business_key.as_deref()
+    }
+
+    /// Its tenant.
+    pub fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
+    }
+
+    /// Whether it has begun; an instance that has ended has begun, too.
+    pub fn is_started(&self) -> bool {
+        self.state != State::Created
+    }
+
+    /// Whether it is over. Of the tree only the process itself is left then, with the variables as they were at the end.
+    pub fn is_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// Whether it is suspended.
+    pub fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
+    /// Whether a delegate call is outstanding: the unit of work is not over and a host must not store the instance.
+    pub fn in_unit(&self) -> bool {
+        self.unit.is_some()
+    }
+
+    /// The process itself: the scope of process variables.
+    #[expect(clippy::unused_self, reason = "callers need not know that it is the same for all instances")]
+    pub fn root(&self) -> ActivityId {
+        ROOT_ACTIVITY
+    }
+
+    /// The tree, parents before their children.
+    pub fn activities(&self) -> impl Iterator<Item = &Activity> {
+        self.activities.values()
+    }
+
+    /// One activity instance.
+    pub fn activity(&self, id: ActivityId) -> Option<&Activity> {
+        self.activities.get(&id)
+    }
+
+    /// All jobs, as their rows must read.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.values()
+    }
+
+    /// All user tasks, as their rows must read.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.values()
+    }
+
+    /// All message subscriptions, as their rows must read.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
+        self.subscriptions.values()
+    }
+
+    /// All open incidents, as their rows must read.
+    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents.values()
+    }
+
+    /// A scope's local variables; none if there is no such scope.
+    pub fn variables(&self, scope: ActivityId) -> Option<&Variables> {
+        self.activities.get(&scope).map(|activity| &activity.variables)
+    }
+
+    /// What an expression sees in a scope: its variables and those of all enclosing scopes, the inner before the outer. Empty if there is no such scope.
+    pub fn visible_variables(&self, scope: ActivityId) -> Variables {
+        let mut visible = Variables::new();
+        for activity in self.outward(scope) {
+            for (name, value) in &activity.variables {
+                if !visible.contains_key(name) {
+                    visible.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        visible
+    }
+
+    /// What a name means in a scope.
+    pub fn visible_variable(&self, scope: ActivityId, name: &str) -> Option<&Variable> {
+        self.outward(scope).find_map(|activity| activity.variables.get(name))
+    }
+
+    /// The bytes of all variables, as [`MAX_INSTANCE_BYTES`](crate::MAX_INSTANCE_BYTES) counts them.
+    pub fn variable_bytes(&self) -> usize {
+        self.index.bytes
+    }
+
+    /// An activity and the scopes around it, from the inside out.
+    pub(crate) fn outward(&self, from: ActivityId) -> impl Iterator<Item = &Activity> {
+        std::iter::successors(self.activities.get(&from), |activity| activity.parent.and_then(|parent| self.activities.get(&parent)))
+    }
+
+    /// An activity that must exist: whoever asks holds a number that came from the tree.
+    pub(crate) fn at(&self, id: ActivityId) -> &Activity {
+        &self.activities[&id]
+    }
+
+    /// The activities directly inside a scope, oldest first.
+    pub(crate) fn children(&self, scope: ActivityId) -> impl Iterator<Item = ActivityId> {
+        self.index.children.get(&scope).into_iter().flatten().copied()
+    }
+
+    pub(crate) fn number(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    pub(crate) fn insert_activity(&mut self, activity: Activity) {
+        self.index.add_activity(&activity);
+        let before = self.activities.insert(activity.id, activity);
+        debug_assert!(before.is_none(), "numbers are never used again");
+    }
+
+    /// Takes an activity out of the tree. Its waits and children must be gone.
+    pub(crate) fn remove_activity(&mut self, id: ActivityId) -> Activity {
+        let activity = self.activities.remove(&id).expect("the caller found it in the tree");
+        debug_assert!(!self.index.children.contains_key(&id) && !self.index.waits.contains_key(&id), "nothing of it is left");
+        self.index.remove_activity(&activity);
+        activity
+    }
+
+    pub(crate) fn set_phase(&mut self, id: ActivityId, phase: Phase) {
+        let activity = self.activities.get_mut(&id).expect("the caller found it in the tree");
+        self.index.leave_join(activity);
+        activity.phase = phase;
+        self.index.enter_join(activity);
+    }
+
+    /// Sets or, with none, removes a local variable; the limits are the caller's.
+    pub(crate) fn set_local(&mut self, scope: ActivityId, name: &str, value: Option<Variable>) -> bool {
+        let activity = self.activities.get_mut(&scope).expect("the caller found it in the tree");
+        let before = match value {
+            Some(value) => {
+                self.index.bytes += size(name, &value);
+                activity.variables.insert(name.to_owned(), value)
+            }
+            None => activity.variables.remove(name),
+        };
+        if let Some(before) = &before {
+            self.index.bytes -= size(name, before);
+        }
+        before.is_some()
+    }
+}
+
+/// What a variable counts towards [`MAX_INSTANCE_BYTES`](crate::MAX_INSTANCE_BYTES).
+pub(crate) fn size(name: &str, value: &Variable) -> usize {
+    name.len() + value.json.len()
+}
+
+impl Activity {
+    /// The scope around it; only the process itself has none, and it is never moved.
+    pub(crate) fn scope(&self) -> ActivityId {
+        self.parent.expect("only the root has no parent")
+    }
+}
+
+impl Phase {
+    /// The flow by which it came, while it is remembered.
+    pub fn by(self) -> Option<FlowIndex> {
+        match self {
+            Phase::Before { by } | Phase::Active { by } => by,
+            Phase::Joining { by } => Some(by),
+            Phase::After { .. } => None,
+        }
+    }
+
+    /// Whether history has seen the activity begin but not end.
+    pub fn is_live(self) -> bool {
+        matches!(self, Phase::Active { .. } | Phase::Joining { .. })
+    }
+}
+
+impl Index {
+    pub(crate) fn add_activity(&mut self, activity: &Activity) {
+        if let Some(parent) = activity.parent {
+            self.children.entry(parent).or_default().insert(activity.id);
+        }
+        self.bytes += activity.variables.iter().map(|(name, value)| size(name, value)).sum::<usize>();
+        self.enter_join(activity);
+    }
+
+    fn remove_activity(&mut self, activity: &Activity) {
+        self.leave_join(activity);
+        self.bytes -= activity.variables.iter().map(|(name, value)| size(name, value)).sum::<usize>();
+        if let Some(parent) = activity.parent {
+            forget(&mut self.children, parent, activity.id);
+        }
+    }
+
+    fn enter_join(&mut self, activity: &Activity) {
+        if let Phase::Joining { by } = activity.phase {
+            self.joins.entry((activity.scope(), activity.element)).or_default().entry(by).or_default().insert(activity.id);
+        }
+    }
+
+    fn leave_join(&mut self, activity: &Activity) {
+        if let Phase::Joining { by } = activity.phase {
+            let key = (activity.scope(), activity.element);
+            if let Some(arrivals) = self.joins.get_mut(&key) {
+                forget(arrivals, by, activity.id);
+                if arrivals.is_empty() {
+                    self.joins.remove(&key);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn add_wait(&mut self, activity: ActivityId, wait: WaitId) {
+        self.waits.entry(activity).or_default().insert(wait);
+    }
+
+    pub(crate) fn remove_wait(&mut self, activity: ActivityId, wait: WaitId) {
+        forget(&mut self.waits, activity, wait);
+    }
+
+    /// Files an incident under its job or its join; `scope` is the scope around the incident's activity.
+    pub(crate) fn add_incident(&mut self, incident: &Incident, scope: ActivityId) {
+        match incident.wait {
+            Some(wait) => self.job_incidents.insert(wait, incident.id),
+            None => self.join_incidents.insert((scope, incident.element), incident.id),
+        };
+    }
+}
+
+/// Takes a member out of a set in a map of sets, and the set when it was the last.
+fn forget<K: Ord, V: Ord>(map: &mut BTreeMap<K, BTreeSet<V>>, key: K, member: V) {
+    if let Some(set) = map.get_mut(&key) {
+        set.remove(&member);
+        if set.is_empty() {
+            map.remove(&key);
+        }
+    }
+}

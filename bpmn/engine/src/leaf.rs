@@ -1,0 +1,127 @@
+//! Where an instance stands: nothing is ever silently stuck.
+
+use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition};
+
+use crate::ids::{ActivityId, IncidentId, WaitId};
+use crate::instance::{Activity, Instance, Phase};
+use crate::join::missing;
+
+/// One leaf of the tree of activity instances, with the one reason why it stands where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// The activity instance.
+    pub activity: ActivityId,
+    /// Its element.
+    pub element: ElementIndex,
+    /// Since when; milliseconds since 1970.
+    pub since: i64,
+    /// Until when at the latest: its own due moment or its earliest boundary timer's; none if nothing bounds it.
+    pub until: Option<i64>,
+    /// Why.
+    pub state: LeafState,
+}
+
+/// Why a leaf stands where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeafState {
+    /// It waits for a message.
+    Message {
+        /// The subscription.
+        wait: WaitId,
+        /// The message's name.
+        name: String,
+    },
+    /// It waits for a person.
+    Task {
+        /// The task.
+        wait: WaitId,
+        /// Who has it, if anybody.
+        assignee: Option<String>,
+    },
+    /// It waits for a moment in time.
+    Timer {
+        /// The job.
+        wait: WaitId,
+        /// The moment.
+        due: i64,
+    },
+    /// A job will take it further.
+    Job {
+        /// The job.
+        wait: WaitId,
+        /// The attempt that comes next or is running, from 1.
+        attempt: u32,
+        /// Attempts left, that one included.
+        retries: u32,
+        /// Not before.
+        due: i64,
+    },
+    /// It cannot go on without an operator.
+    Incident {
+        /// The incident.
+        incident: IncidentId,
+    },
+    /// It stands at a parallel gateway.
+    Join {
+        /// The flows by which nobody has come yet, in document order.
+        missing: Vec<FlowIndex>,
+    },
+    /// The unit of work that it belongs to is running.
+    Running,
+    /// The instance is suspended.
+    Suspended,
+}
+
+impl Instance {
+    /// Every leaf of the tree with the reason why it stands there, in the order of their numbers. Empty before the start and after the end.
+    pub fn leaves(&self, definition: &ProcessDefinition) -> Vec<Leaf> {
+        let leaf = |activity: &&Activity| activity.parent.is_some() && !self.index.children.contains_key(&activity.id);
+        self.activities.values().filter(leaf).map(|activity| self.leaf(definition, activity)).collect()
+    }
+
+    fn leaf(&self, definition: &ProcessDefinition, activity: &Activity) -> Leaf {
+        Leaf {
+            activity: activity.id,
+            element: activity.element,
+            since: activity.since,
+            until: self.waits_of(activity.id).filter_map(|wait| self.jobs.get(&wait)).map(|job| job.due).min(),
+            state: self.leaf_state(definition, activity),
+        }
+    }
+
+    fn leaf_state(&self, definition: &ProcessDefinition, activity: &Activity) -> LeafState {
+        if self.suspended {
+            return LeafState::Suspended;
+        }
+        if let Phase::Joining { .. } = activity.phase {
+            let key = (activity.scope(), activity.element);
+            if let Some(&incident) = self.index.join_incidents.get(&key) {
+                return LeafState::Incident { incident };
+            }
+            let missing = missing(&self.index.joins[&key], &definition.element(activity.element).incoming);
+            return LeafState::Join { missing };
+        }
+        // A boundary timer is not what the activity itself waits for: those have elements of their own.
+        let own = self.waits_of(activity.id).find_map(|wait| self.wait_state(activity, wait));
+        own.unwrap_or(LeafState::Running)
+    }
+
+    fn wait_state(&self, activity: &Activity, wait: WaitId) -> Option<LeafState> {
+        if let Some(task) = self.tasks.get(&wait) {
+            return Some(LeafState::Task { wait, assignee: task.assignee.clone() });
+        }
+        if let Some(subscription) = self.subscriptions.get(&wait) {
+            return Some(LeafState::Message { wait, name: subscription.message.clone() });
+        }
+        let job = self.jobs.get(&wait).filter(|job| job.element == activity.element)?;
+        Some(match self.index.job_incidents.get(&wait) {
+            Some(&incident) => LeafState::Incident { incident },
+            None if job.kind == crate::JobKind::Timer && job.failures == 0 => LeafState::Timer { wait, due: job.due },
+            None => LeafState::Job { wait, attempt: job.failures.saturating_add(1), retries: job.retries, due: job.due },
+        })
+    }
+
+    fn waits_of(&self, activity: ActivityId) -> impl Iterator<Item = WaitId> {
+        self.index.waits.get(&activity).into_iter().flatten().copied()
+    }
+}

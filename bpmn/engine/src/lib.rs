@@ -1,0 +1,65 @@
+//! The engine: a pure function from an instance and an input to effects.
+//!
+//! No I/O, no clock, no randomness, no async. Time is an argument, numbers come from one counter of the instance, jitter and keys
+//! from digests; so the same arguments give the same answer, byte for byte.
+//!
+//! Read in this order: [`Effect`] (all that can be asked of the world), [`Input`] (all that can happen), [`step`] (the
+//! one loop), then any element under `elements/`. What crosses elements lives beside the loop:
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `step.rs` | the loop: inputs become moves, what an element answers is acted upon |
+//! | `admit.rs` | which inputs are refused, before anything has changed |
+//! | `scope.rs` | entering, leaving, cancelling, ending scopes |
+//! | `wait.rs` | waits and their rows |
+//! | `boundary.rs`, `join.rs`, `error.rs` | boundary timers, parallel joins, BPMN errors |
+//! | `mapping.rs` | variables and input/output mapping |
+//! | `retry.rs` | jobs, failures, incidents |
+//! | `lineage.rs`, `unit.rs` | what makes ledger keys stable; a unit of work |
+//! | `snapshot/` | the stored form |
+//!
+//! # Three kinds of going wrong
+//! A *rejection* refuses the input, and the instance is unchanged. A *failure* means that the unit of work cannot go on: the instance
+//! is spoiled, the host throws it away, falls back to the last stored one and, if a job began the unit, says
+//! [`Input::FailJob`]; that spends a retry and in the end raises an *incident*. A bug panics.
+
+mod admit;
+mod boundary;
+mod code;
+mod effect;
+mod elements;
+mod error;
+mod expression;
+mod ids;
+mod input;
+mod instance;
+mod join;
+mod leaf;
+pub mod limits;
+mod lineage;
+mod mapping;
+mod retry;
+mod scope;
+mod snapshot;
+mod step;
+#[cfg(test)]
+mod testing;
+mod unit;
+mod variable;
+mod wait;
+
+pub use admit::Rejection;
+pub use code::Code;
+pub use effect::{DelegateCall, Effect, EndState, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
+pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
+pub use input::{DelegateOutcome, Failure, Input, Retry};
+pub use instance::{Activity, Instance, NewInstance, Phase};
+pub use leaf::{Leaf, LeafState};
+pub use snapshot::SnapshotError;
+pub use step::{Stop, step};
+pub use variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, VariableKind, Variables};
+
+/// Names one entry of a unit of work into an element: SHA-256 over the instance, the wait that the unit resumes, the element and the token's
+/// way to it inside the unit. Nothing random, nothing that depends on other branches: a unit that runs again makes the same keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct EntryKey(pub [u8; 32]);

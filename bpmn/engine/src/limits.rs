@@ -1,0 +1,29 @@
+//! Every bound of the engine. Past one of them a unit of work fails with a code that names it; it never hangs.
+
+/// Elements that one unit of work may enter. The longest sensible chain of synchronous elements is some hundreds; past this it
+/// is a loop that no wait state interrupts.
+pub const MAX_STEPS: u32 = 10_000;
+
+/// Sub-processes inside each other. The parser refuses deeper models; scopes are walked recursively, so that the engine
+/// asserts the same bound.
+pub const MAX_SCOPE_DEPTH: usize = 64;
+
+/// Active instances directly inside one scope. A model that multiplies tokens in a loop would otherwise grow its snapshot
+/// without an end; at some 30 bytes each, this many are 3 MB.
+pub const MAX_SCOPE_ACTIVITIES: usize = 100_000;
+
+/// Attempts of a job whose element names no retry cycle: Camunda 7's default of three.
+pub const DEFAULT_ATTEMPTS: u32 = 3;
+
+/// The wait after a job's first failure when its element names no retry cycle; it doubles with every further one. Long enough
+/// for a service to restart, short enough that nobody waits for it.
+pub const DEFAULT_FIRST_WAIT_MS: u64 = 5_000;
+
+/// How far a default wait is moved either way, in percent, so that jobs that failed together do not come back together.
+pub const DEFAULT_JITTER_PERCENT: u64 = 20;
+
+/// The longest wait that a delegate's advice is granted: 30 days. Past it the job would look stuck to everybody.
+pub const MAX_ADVISED_WAIT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// The deepest nesting of a variable's JSON: what `serde_json` parses without complaint, less a margin.
+pub const MAX_JSON_DEPTH: usize = 120;

@@ -1,0 +1,105 @@
+//! Variables: where a name is set, how large it may be, and what input and output mapping does.
+
+use mandate_model::ElementIndex;
+
+use crate::Code;
+use crate::effect::HistoryEvent;
+use crate::expression::evaluate;
+use crate::ids::ActivityId;
+use crate::input::Failure;
+use crate::instance::Instance;
+use crate::step::Machine;
+use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, Variables};
+
+impl Instance {
+    /// The nearest scope, from the inside out, that has a variable.
+    pub(crate) fn holder(&self, from: ActivityId, name: &str) -> Option<ActivityId> {
+        self.outward(from).find(|activity| activity.variables.contains_key(name)).map(|activity| activity.id)
+    }
+}
+
+impl Machine<'_> {
+    /// Puts the variables that came with an event, an answer or a completed task where they belong: with output mappings they are
+    /// the activity's own and the mappings carry out what is meant to leave; without, they are set around it.
+    pub(crate) fn deliver(&mut self, activity: ActivityId, variables: Variables) -> Result<(), Failure> {
+        let element = self.instance.at(activity).element;
+        let set = if self.definition.element(element).outputs.is_empty() {
+            self.set_variables(self.instance.at(activity).scope(), variables)
+        } else {
+            self.set_variables_in(activity, variables)
+        };
+        set.map_err(|failure| Failure { element: Some(element), ..failure })
+    }
+
+    /// Camunda's `setVariable`, for each: the nearest enclosing scope that has the name already, else the process instance
+    /// (`AbstractVariableScope.setVariable`).
+    pub(crate) fn set_variables(&mut self, from: ActivityId, variables: Variables) -> Result<(), Failure> {
+        for (name, value) in variables {
+            let scope = self.instance.holder(from, &name).unwrap_or(self.instance.root());
+            self.put_variable(scope, name, value)?;
+        }
+        self.check_total(from)
+    }
+
+    /// Camunda's `setVariableLocal`, for each.
+    pub(crate) fn set_variables_in(&mut self, scope: ActivityId, variables: Variables) -> Result<(), Failure> {
+        for (name, value) in variables {
+            self.put_variable(scope, name, value)?;
+        }
+        self.check_total(scope)
+    }
+
+    fn put_variable(&mut self, scope: ActivityId, name: String, value: Variable) -> Result<(), Failure> {
+        let bytes = value.json.len();
+        if bytes > MAX_VARIABLE_BYTES {
+            let message = format!("variable '{name}' has {bytes} bytes; at most {MAX_VARIABLE_BYTES} are allowed");
+            return Err(Failure::never(Code::VariableLimit, self.instance.at(scope).element, message));
+        }
+        self.instance.set_local(scope, &name, Some(value.clone()));
+        self.record(HistoryEvent::VariableSet { scope, name, value });
+        Ok(())
+    }
+
+    /// The sum is looked at when all of an event's variables are set: some grow and some shrink.
+    fn check_total(&self, scope: ActivityId) -> Result<(), Failure> {
+        let bytes = self.instance.index.bytes;
+        if bytes <= MAX_INSTANCE_BYTES {
+            return Ok(());
+        }
+        let message = format!("the variables of the instance have {bytes} bytes; at most {MAX_INSTANCE_BYTES} are allowed");
+        Err(Failure::never(Code::VariableLimit, self.instance.at(scope).element, message))
+    }
+
+    pub(crate) fn remove_variable(&mut self, scope: ActivityId, name: &str) {
+        if self.instance.set_local(scope, name, None) {
+            self.record(HistoryEvent::VariableRemoved { scope, name: name.to_owned() });
+        }
+    }
+
+    /// Input mapping: each source is evaluated in the enclosing scopes and the earlier inputs, and becomes a local variable.
+    pub(crate) fn map_inputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
+        let definition = self.definition;
+        for mapping in &definition.element(element).inputs {
+            let value = evaluate(definition, self.instance, activity, element, &mapping.source)?;
+            let set = self.set_variables_in(activity, one(&mapping.target, &value));
+            set.map_err(|failure| Failure { element: Some(element), ..failure })?;
+        }
+        Ok(())
+    }
+
+    /// Output mapping: each source is evaluated in the activity and set around it.
+    pub(crate) fn map_outputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
+        let definition = self.definition;
+        for mapping in &definition.element(element).outputs {
+            let value = evaluate(definition, self.instance, activity, element, &mapping.source)?;
+            let scope = self.instance.at(activity).scope();
+            let set = self.set_variables(scope, one(&mapping.target, &value));
+            set.map_err(|failure| Failure { element: Some(element), ..failure })?;
+        }
+        Ok(())
+    }
+}
+
+fn one(name: &str, value: &mandate_feel::Value) -> Variables {
+    Variables::from([(name.to_owned(), Variable::from_json(&value.to_json()))])
+}

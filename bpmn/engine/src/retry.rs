@@ -1,0 +1,127 @@
+//! Jobs that run, fail, are retried, and become incidents.
+
+use mandate_model::{BoundaryEvent, ElementKind, RetryPolicy};
+
+use crate::Code;
+use crate::effect::{Effect, Incident, JobKind};
+use crate::ids::{IncidentId, InstanceId, WaitId};
+use crate::input::{Failure, Retry};
+use crate::instance::Phase;
+use crate::limits::{DEFAULT_ATTEMPTS, DEFAULT_FIRST_WAIT_MS, DEFAULT_JITTER_PERCENT, MAX_ADVISED_WAIT_MS};
+use crate::lineage::digest;
+use crate::step::Machine;
+
+use mandate_model::ElementIndex;
+
+impl Failure {
+    /// A failure that no retry can help.
+    pub(crate) fn never(code: Code, element: ElementIndex, message: String) -> Self {
+        Self { code, message, element: Some(element), retry: Retry::Never }
+    }
+}
+
+impl Machine<'_> {
+    /// A job's turn: it is done, and its activity goes on. A unit that fails later is thrown away with this.
+    pub(crate) fn run_job(&mut self, wait: WaitId) -> Result<(), Failure> {
+        let job = self.instance.jobs[&wait].clone();
+        self.unit.attempt = job.failures.saturating_add(1);
+        self.unit.retries_left = job.retries.saturating_sub(1);
+        self.remove_wait(job.activity, wait);
+        match (job.kind, self.instance.at(job.activity).phase) {
+            (JobKind::Start | JobKind::AsyncBefore, _) => self.begin(job.activity),
+            (JobKind::AsyncAfter, Phase::After { flow }) => self.leave_after(job.activity, flow),
+            (JobKind::AsyncAfter, _) => unreachable!("such a job is only put on an activity that is over"),
+            (JobKind::Timer, _) => match &self.definition.element(job.element).kind {
+                ElementKind::BoundaryEvent(BoundaryEvent { interrupting, .. }) => {
+                    self.fire_boundary(job.activity, job.element, *interrupting);
+                    Ok(())
+                }
+                _ => self.resume(job.activity),
+            },
+        }
+    }
+
+    /// A unit that a job began has failed and is gone: the job spends a retry. Without one left, or if none can help, an incident.
+    pub(crate) fn fail_job(&mut self, wait: WaitId, failure: Failure) {
+        let id = self.instance.id;
+        let job = self.instance.jobs.get_mut(&wait).expect("admit::check found the job");
+        let policy = self.definition.element(job.element).retries.as_ref();
+        job.failures = job.failures.saturating_add(1);
+        job.retries = if failure.retry == Retry::Never { 0 } else { job.retries.saturating_sub(1) };
+        job.failure = Some(failure.message.clone());
+        if job.retries > 0 {
+            let pause = match failure.retry {
+                Retry::AfterMs(pause) => pause.min(MAX_ADVISED_WAIT_MS),
+                _ => pause_ms(policy, job.retries, id, wait, job.failures),
+            };
+            job.due = self.now.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX));
+        }
+        let job = job.clone();
+        self.effects.push(Effect::PutJob(job.clone()));
+        if job.retries == 0 {
+            self.raise_job_incident(wait, failure.code, failure.element.unwrap_or(job.element), failure.message);
+        }
+    }
+
+    /// New retries, from an operator. A job that had failed is due at once; a timer that has not is left its time.
+    pub(crate) fn set_retries(&mut self, wait: WaitId, retries: u32) {
+        let job = self.instance.jobs.get_mut(&wait).expect("admit::check found the job");
+        let failed = job.failures > 0 || job.retries == 0;
+        let element = job.element;
+        job.retries = retries;
+        if retries > 0 && failed {
+            job.due = self.now;
+        }
+        self.effects.push(Effect::PutJob(job.clone()));
+        if retries > 0 {
+            self.resolve_job_incident(wait);
+        } else if !self.instance.index.job_incidents.contains_key(&wait) {
+            let message = "somebody set its retries to 0".to_owned();
+            self.raise_job_incident(wait, Code::RetriesSetToZero, element, message);
+        }
+    }
+
+    /// One open incident a job: a newer one takes the older one's place.
+    fn raise_job_incident(&mut self, wait: WaitId, code: Code, element: ElementIndex, message: String) {
+        self.resolve_job_incident(wait);
+        let job = &self.instance.jobs[&wait];
+        let (activity, attempt) = (job.activity, job.failures.max(1));
+        let id = IncidentId(self.instance.number());
+        let incident = Incident { id, wait: Some(wait), activity, element, code, message, attempt, since: self.now };
+        let scope = self.instance.at(activity).scope();
+        self.instance.index.add_incident(&incident, scope);
+        self.instance.incidents.insert(id, incident.clone());
+        self.effects.push(Effect::RaiseIncident(incident));
+    }
+
+    pub(crate) fn resolve_job_incident(&mut self, wait: WaitId) {
+        if let Some(incident) = self.instance.index.job_incidents.remove(&wait) {
+            self.instance.incidents.remove(&incident);
+            self.effects.push(Effect::ResolveIncident(incident));
+        }
+    }
+}
+
+/// How often a job may be tried in all.
+pub(crate) fn attempts(policy: Option<&RetryPolicy>) -> u32 {
+    policy.map_or(DEFAULT_ATTEMPTS, |policy| u32::try_from(policy.waits_ms.len()).unwrap_or(u32::MAX).saturating_add(1))
+}
+
+/// How long to wait when `retries` are left after a failure. As in Camunda 7 (`DefaultJobRetryCmd`) the place in the list follows from the
+/// retries that are left, so that a job that an operator gave new ones begins the list again.
+fn pause_ms(policy: Option<&RetryPolicy>, retries: u32, instance: InstanceId, wait: WaitId, failures: u32) -> u64 {
+    let waits = attempts(policy) - 1;
+    let nth = waits.saturating_sub(retries);
+    match policy {
+        Some(policy) => policy.waits_ms.get(nth as usize).copied().unwrap_or(0),
+        None => jitter(DEFAULT_FIRST_WAIT_MS << nth.min(DEFAULT_ATTEMPTS), instance, wait, failures),
+    }
+}
+
+/// Moves a wait by up to [`DEFAULT_JITTER_PERCENT`] either way, by a digest: no two jobs alike, every job always the same.
+fn jitter(pause: u64, instance: InstanceId, wait: WaitId, failures: u32) -> u64 {
+    let digest = digest("mandate-jitter-1", &[instance.0.as_bytes(), &wait.0.to_be_bytes(), &failures.to_be_bytes()]);
+    let spread = pause * DEFAULT_JITTER_PERCENT / 100;
+    let random = u64::from_be_bytes(digest[..8].try_into().expect("a digest has 32 bytes"));
+    pause - spread + random % (2 * spread + 1)
+}

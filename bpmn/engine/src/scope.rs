@@ -1,0 +1,154 @@
+//! Entering, leaving, cancelling and ending activities and the scopes around them.
+
+use mandate_model::{ElementIndex, FlowIndex};
+
+use crate::Code;
+use crate::effect::{EndState, HistoryEvent, JobKind};
+use crate::ids::ActivityId;
+use crate::input::Failure;
+use crate::instance::{Activity, Phase, State};
+use crate::limits::{MAX_SCOPE_ACTIVITIES, MAX_SCOPE_DEPTH};
+use crate::step::Machine;
+use crate::unit::Token;
+use crate::variable::Variables;
+
+impl Machine<'_> {
+    /// A token comes to an element: it waits before it for a job (`asyncBefore`) or goes in.
+    pub(crate) fn enter(&mut self, token: Token) -> Result<(), Failure> {
+        let element = self.definition.element(token.element);
+        if element.async_before {
+            let activity = self.place(token.element, token.scope, Phase::Before { by: token.by })?;
+            self.put_job(activity, token.element, JobKind::AsyncBefore, self.now);
+            return Ok(());
+        }
+        let activity = self.place(token.element, token.scope, Phase::Active { by: token.by })?;
+        self.unit.lineages.insert(activity, token.lineage);
+        self.begin(activity)
+    }
+
+    /// The job before an element has run, or there was none: the activity begins.
+    pub(crate) fn begin(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        let it = self.instance.at(activity);
+        let (element, parent, by) = (it.element, it.scope(), it.phase.by());
+        self.instance.set_phase(activity, Phase::Active { by });
+        self.record(HistoryEvent::ActivityStarted { activity, parent, element });
+        self.map_inputs(activity, element)?;
+        self.execute(activity)
+    }
+
+    /// Puts a new activity into the tree, within the bounds.
+    pub(crate) fn place(&mut self, element: ElementIndex, scope: ActivityId, phase: Phase) -> Result<ActivityId, Failure> {
+        if self.instance.index.children.get(&scope).is_some_and(|children| children.len() >= MAX_SCOPE_ACTIVITIES) {
+            let message = format!("a scope holds more than {MAX_SCOPE_ACTIVITIES} active instances");
+            return Err(Failure::never(Code::ActivityLimit, element, message));
+        }
+        // The process itself stands outside the count.
+        if self.instance.outward(scope).count() > MAX_SCOPE_DEPTH + 1 {
+            let message = format!("sub-processes are nested deeper than {MAX_SCOPE_DEPTH}");
+            return Err(Failure::never(Code::ActivityLimit, element, message));
+        }
+        let id = ActivityId(self.instance.number());
+        let since = self.now;
+        self.instance.insert_activity(Activity { id, parent: Some(scope), element, since, phase, variables: Variables::new() });
+        Ok(id)
+    }
+
+    /// An activity has done its work: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
+    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does.
+    pub(crate) fn leave(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
+        let it = self.instance.at(activity);
+        let (element, scope) = (it.element, it.scope());
+        self.map_outputs(activity, element)?;
+        self.remove_waits(activity);
+        self.record(HistoryEvent::ActivityEnded { activity, canceled: false });
+        let lineage = self.unit.lineage(self.instance.id, activity);
+        self.forget(activity);
+        if self.definition.element(element).async_after {
+            let flows = if flows.is_empty() { vec![None] } else { flows.iter().copied().map(Some).collect() };
+            for flow in flows {
+                let after = self.place(element, scope, Phase::After { flow })?;
+                self.put_job(after, element, JobKind::AsyncAfter, self.now);
+            }
+            return Ok(());
+        }
+        // The agenda is a stack: the first flow goes on top.
+        for &flow in flows.iter().rev() {
+            let lineage = if flows.len() > 1 { lineage.branch(&self.definition.flow(flow).id) } else { lineage };
+            self.take(flow, scope, lineage);
+        }
+        self.end_scope_if_empty(scope)
+    }
+
+    /// The job after an element has run.
+    pub(crate) fn leave_after(&mut self, activity: ActivityId, flow: Option<FlowIndex>) -> Result<(), Failure> {
+        let scope = self.instance.at(activity).scope();
+        let lineage = self.unit.lineage(self.instance.id, activity);
+        self.forget(activity);
+        if let Some(flow) = flow {
+            self.take(flow, scope, lineage);
+        }
+        self.end_scope_if_empty(scope)
+    }
+
+    fn take(&mut self, flow: FlowIndex, scope: ActivityId, lineage: crate::lineage::Lineage) {
+        let element = self.definition.flow(flow).target;
+        self.unit.agenda.push(Token { element, scope, by: Some(flow), lineage });
+    }
+
+    /// A scope is complete when no token is left in it, standing or moving (BPMN 2.0, 13.5.6 and 13.3.4).
+    fn end_scope_if_empty(&mut self, scope: ActivityId) -> Result<(), Failure> {
+        let standing = self.instance.index.children.contains_key(&scope);
+        if standing || self.unit.agenda.iter().any(|token| token.scope == scope) {
+            return Ok(());
+        }
+        if scope == self.instance.root() {
+            self.end_instance(EndState::Completed, None);
+            return Ok(());
+        }
+        self.resume(scope)
+    }
+
+    /// A terminate end event: everything else in its scope is cancelled, then the scope completes normally. In an embedded sub-process
+    /// only that sub-process ends (BPMN 2.0, 10.5.3; Camunda `TerminateEndEventActivityBehavior`).
+    pub(crate) fn terminate(&mut self, event: ActivityId) -> Result<(), Failure> {
+        let scope = self.instance.at(event).scope();
+        let others: Vec<_> = self.instance.children(scope).filter(|child| *child != event).collect();
+        for other in others {
+            self.cancel(other);
+        }
+        self.unit.agenda.retain(|token| token.scope != scope);
+        self.leave(event, &[])
+    }
+
+    /// Ends an activity and everything inside it before its time, the innermost first.
+    pub(crate) fn cancel(&mut self, activity: ActivityId) {
+        self.cancel_children(activity);
+        self.remove_waits(activity);
+        if self.instance.at(activity).phase.is_live() {
+            self.record(HistoryEvent::ActivityEnded { activity, canceled: true });
+        }
+        self.forget(activity);
+    }
+
+    /// Cancels everything inside a scope, tokens that are moving included.
+    pub(crate) fn cancel_children(&mut self, scope: ActivityId) {
+        let children: Vec<_> = self.instance.children(scope).collect();
+        for child in children {
+            self.cancel(child);
+        }
+        self.unit.agenda.retain(|token| token.scope != scope);
+    }
+
+    pub(crate) fn end_instance(&mut self, state: EndState, reason: Option<String>) {
+        debug_assert!(self.instance.activities.len() == 1, "only the root is left");
+        self.instance.state = State::Ended;
+        self.record(HistoryEvent::InstanceEnded { state, reason });
+    }
+
+    /// Takes an activity out of the tree once its waits are gone.
+    pub(crate) fn forget(&mut self, activity: ActivityId) {
+        self.resolve_join_incident(activity);
+        self.unit.lineages.remove(&activity);
+        self.instance.remove_activity(activity);
+    }
+}

@@ -1,0 +1,440 @@
+//! Version 1. These types are a file format: they never change. Numbers of elements and flows are places in the definition, which an instance
+//! keeps for life; a [`Code`] is its place in [`Code::ALL`].
+
+use std::collections::BTreeMap;
+
+use mandate_model::{ElementIndex, FlowIndex};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::SnapshotError;
+use crate::Code;
+use crate::effect;
+use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
+use crate::instance::{self, Index, Instance, State};
+use crate::lineage::Lineage;
+use crate::unit;
+use crate::variable::{self, Variables};
+
+#[derive(Serialize, Deserialize)]
+struct Snapshot {
+    id: [u8; 16],
+    business_key: Option<String>,
+    tenant: Option<String>,
+    state: u8,
+    suspended: bool,
+    last: u64,
+    activities: Vec<Activity>,
+    jobs: Vec<Job>,
+    tasks: Vec<Task>,
+    subscriptions: Vec<Subscription>,
+    incidents: Vec<Incident>,
+    unit: Option<Unit>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Activity {
+    id: u64,
+    parent: Option<u64>,
+    element: u32,
+    since: i64,
+    phase: Phase,
+    variables: Vec<Variable>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Phase {
+    Before { by: Option<u32> },
+    Active { by: Option<u32> },
+    Joining { by: u32 },
+    After { flow: Option<u32> },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Variable {
+    name: String,
+    kind: u8,
+    json: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Job {
+    wait: u64,
+    activity: u64,
+    element: u32,
+    kind: u8,
+    due: i64,
+    retries: u32,
+    failures: u32,
+    exclusive: bool,
+    since: i64,
+    failure: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Task {
+    wait: u64,
+    activity: u64,
+    element: u32,
+    assignee: Option<String>,
+    candidate_users: Vec<String>,
+    candidate_groups: Vec<String>,
+    due: Option<i64>,
+    since: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Subscription {
+    wait: u64,
+    activity: u64,
+    element: u32,
+    message: String,
+    since: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Incident {
+    id: u64,
+    wait: Option<u64>,
+    activity: u64,
+    element: u32,
+    code: u32,
+    message: String,
+    attempt: u32,
+    since: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Unit {
+    origin: u64,
+    attempt: u32,
+    retries_left: u32,
+    steps: u32,
+    agenda: Vec<Token>,
+    call: Option<(u64, u64)>,
+    lineages: Vec<(u64, [u8; 32])>,
+    entries: Vec<([u8; 32], u32, u32)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Token {
+    element: u32,
+    scope: u64,
+    by: Option<u32>,
+    lineage: [u8; 32],
+}
+
+pub(super) fn encode(instance: &Instance, bytes: &mut Vec<u8>) {
+    let snapshot = Snapshot::from(instance);
+    let encoded = postcard::to_stdvec(&snapshot).expect("these types hold nothing that postcard cannot write");
+    bytes.extend_from_slice(&encoded);
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Result<Instance, SnapshotError> {
+    let (snapshot, rest) = postcard::take_from_bytes::<Snapshot>(bytes).map_err(|error| SnapshotError::Damaged(error.to_string()))?;
+    if !rest.is_empty() {
+        return Err(SnapshotError::Damaged(format!("{} bytes too many", rest.len())));
+    }
+    snapshot.into_instance()
+}
+
+impl From<&Instance> for Snapshot {
+    fn from(it: &Instance) -> Self {
+        Self {
+            id: it.id.0.into_bytes(),
+            business_key: it.business_key.clone(),
+            tenant: it.tenant.clone(),
+            state: match it.state {
+                State::Created => 0,
+                State::Active => 1,
+                State::Ended => 2,
+            },
+            suspended: it.suspended,
+            last: it.last,
+            activities: it.activities.values().map(Activity::from).collect(),
+            jobs: it.jobs.values().map(Job::from).collect(),
+            tasks: it.tasks.values().map(Task::from).collect(),
+            subscriptions: it.subscriptions.values().map(Subscription::from).collect(),
+            incidents: it.incidents.values().map(Incident::from).collect(),
+            unit: it.unit.as_ref().map(Unit::from),
+        }
+    }
+}
+
+impl Snapshot {
+    fn into_instance(self) -> Result<Instance, SnapshotError> {
+        Ok(Instance {
+            id: InstanceId(Uuid::from_bytes(self.id)),
+            business_key: self.business_key,
+            tenant: self.tenant,
+            state: match self.state {
+                0 => State::Created,
+                1 => State::Active,
+                2 => State::Ended,
+                _ => return Err(SnapshotError::Inconsistent("its state is unknown")),
+            },
+            suspended: self.suspended,
+            last: self.last,
+            activities: unique(self.activities, |it| ActivityId(it.id), Activity::into_activity)?,
+            jobs: unique(self.jobs, |it| WaitId(it.wait), Job::into_job)?,
+            tasks: unique(self.tasks, |it| WaitId(it.wait), |it| Ok(it.into_task()))?,
+            subscriptions: unique(self.subscriptions, |it| WaitId(it.wait), |it| Ok(it.into_subscription()))?,
+            incidents: unique(self.incidents, |it| IncidentId(it.id), Incident::into_incident)?,
+            unit: self.unit.map(Unit::into_unit),
+            index: Index::default(),
+        })
+    }
+}
+
+/// A list as a map by number; each number once.
+fn unique<T, K: Ord, V>(
+    list: Vec<T>,
+    key: impl Fn(&T) -> K,
+    value: impl Fn(T) -> Result<V, SnapshotError>,
+) -> Result<BTreeMap<K, V>, SnapshotError> {
+    let mut map = BTreeMap::new();
+    for item in list {
+        if map.insert(key(&item), value(item)?).is_some() {
+            return Err(SnapshotError::Inconsistent("a number was given twice"));
+        }
+    }
+    Ok(map)
+}
+
+impl From<&instance::Activity> for Activity {
+    fn from(it: &instance::Activity) -> Self {
+        Self {
+            id: it.id.0,
+            parent: it.parent.map(|parent| parent.0),
+            element: it.element.0,
+            since: it.since,
+            phase: match it.phase {
+                instance::Phase::Before { by } => Phase::Before { by: by.map(|by| by.0) },
+                instance::Phase::Active { by } => Phase::Active { by: by.map(|by| by.0) },
+                instance::Phase::Joining { by } => Phase::Joining { by: by.0 },
+                instance::Phase::After { flow } => Phase::After { flow: flow.map(|flow| flow.0) },
+            },
+            variables: it
+                .variables
+                .iter()
+                .map(|(name, value)| Variable { name: name.clone(), kind: kind_number(value.kind), json: value.json.to_string() })
+                .collect(),
+        }
+    }
+}
+
+impl Activity {
+    fn into_activity(self) -> Result<instance::Activity, SnapshotError> {
+        let mut variables = Variables::new();
+        for Variable { name, kind, json } in self.variables {
+            let kind = kind_of(kind).ok_or(SnapshotError::Inconsistent("a variable's type is unknown"))?;
+            variables.insert(name, variable::Variable { kind, json: json.into() });
+        }
+        Ok(instance::Activity {
+            id: ActivityId(self.id),
+            parent: self.parent.map(ActivityId),
+            element: ElementIndex(self.element),
+            since: self.since,
+            phase: match self.phase {
+                Phase::Before { by } => instance::Phase::Before { by: by.map(FlowIndex) },
+                Phase::Active { by } => instance::Phase::Active { by: by.map(FlowIndex) },
+                Phase::Joining { by } => instance::Phase::Joining { by: FlowIndex(by) },
+                Phase::After { flow } => instance::Phase::After { flow: flow.map(FlowIndex) },
+            },
+            variables,
+        })
+    }
+}
+
+fn kind_number(kind: variable::VariableKind) -> u8 {
+    match kind {
+        variable::VariableKind::Null => 0,
+        variable::VariableKind::String => 1,
+        variable::VariableKind::Integer => 2,
+        variable::VariableKind::Long => 3,
+        variable::VariableKind::Double => 4,
+        variable::VariableKind::Boolean => 5,
+        variable::VariableKind::Date => 6,
+        variable::VariableKind::Json => 7,
+    }
+}
+
+fn kind_of(number: u8) -> Option<variable::VariableKind> {
+    Some(match number {
+        0 => variable::VariableKind::Null,
+        1 => variable::VariableKind::String,
+        2 => variable::VariableKind::Integer,
+        3 => variable::VariableKind::Long,
+        4 => variable::VariableKind::Double,
+        5 => variable::VariableKind::Boolean,
+        6 => variable::VariableKind::Date,
+        7 => variable::VariableKind::Json,
+        _ => return None,
+    })
+}
+
+impl From<&effect::Job> for Job {
+    fn from(it: &effect::Job) -> Self {
+        Self {
+            wait: it.wait.0,
+            activity: it.activity.0,
+            element: it.element.0,
+            kind: match it.kind {
+                effect::JobKind::Start => 0,
+                effect::JobKind::AsyncBefore => 1,
+                effect::JobKind::AsyncAfter => 2,
+                effect::JobKind::Timer => 3,
+            },
+            due: it.due,
+            retries: it.retries,
+            failures: it.failures,
+            exclusive: it.exclusive,
+            since: it.since,
+            failure: it.failure.clone(),
+        }
+    }
+}
+
+impl Job {
+    fn into_job(self) -> Result<effect::Job, SnapshotError> {
+        Ok(effect::Job {
+            wait: WaitId(self.wait),
+            activity: ActivityId(self.activity),
+            element: ElementIndex(self.element),
+            kind: match self.kind {
+                0 => effect::JobKind::Start,
+                1 => effect::JobKind::AsyncBefore,
+                2 => effect::JobKind::AsyncAfter,
+                3 => effect::JobKind::Timer,
+                _ => return Err(SnapshotError::Inconsistent("a job's kind is unknown")),
+            },
+            due: self.due,
+            retries: self.retries,
+            failures: self.failures,
+            exclusive: self.exclusive,
+            since: self.since,
+            failure: self.failure,
+        })
+    }
+}
+
+impl From<&effect::Task> for Task {
+    fn from(it: &effect::Task) -> Self {
+        Self {
+            wait: it.wait.0,
+            activity: it.activity.0,
+            element: it.element.0,
+            assignee: it.assignee.clone(),
+            candidate_users: it.candidate_users.clone(),
+            candidate_groups: it.candidate_groups.clone(),
+            due: it.due,
+            since: it.since,
+        }
+    }
+}
+
+impl Task {
+    fn into_task(self) -> effect::Task {
+        effect::Task {
+            wait: WaitId(self.wait),
+            activity: ActivityId(self.activity),
+            element: ElementIndex(self.element),
+            assignee: self.assignee,
+            candidate_users: self.candidate_users,
+            candidate_groups: self.candidate_groups,
+            due: self.due,
+            since: self.since,
+        }
+    }
+}
+
+impl From<&effect::Subscription> for Subscription {
+    fn from(it: &effect::Subscription) -> Self {
+        Self { wait: it.wait.0, activity: it.activity.0, element: it.element.0, message: it.message.clone(), since: it.since }
+    }
+}
+
+impl Subscription {
+    fn into_subscription(self) -> effect::Subscription {
+        effect::Subscription {
+            wait: WaitId(self.wait),
+            activity: ActivityId(self.activity),
+            element: ElementIndex(self.element),
+            message: self.message,
+            since: self.since,
+        }
+    }
+}
+
+impl From<&effect::Incident> for Incident {
+    fn from(it: &effect::Incident) -> Self {
+        let place = Code::ALL.iter().position(|code| *code == it.code).expect("every code is in the list of all codes");
+        Self {
+            id: it.id.0,
+            wait: it.wait.map(|wait| wait.0),
+            activity: it.activity.0,
+            element: it.element.0,
+            code: u32::try_from(place).expect("there are fewer codes than that"),
+            message: it.message.clone(),
+            attempt: it.attempt,
+            since: it.since,
+        }
+    }
+}
+
+impl Incident {
+    fn into_incident(self) -> Result<effect::Incident, SnapshotError> {
+        Ok(effect::Incident {
+            id: IncidentId(self.id),
+            wait: self.wait.map(WaitId),
+            activity: ActivityId(self.activity),
+            element: ElementIndex(self.element),
+            code: *Code::ALL.get(self.code as usize).ok_or(SnapshotError::Inconsistent("an incident's code is unknown"))?,
+            message: self.message,
+            attempt: self.attempt,
+            since: self.since,
+        })
+    }
+}
+
+impl From<&unit::Unit> for Unit {
+    fn from(it: &unit::Unit) -> Self {
+        let token = |token: &unit::Token| Token {
+            element: token.element.0,
+            scope: token.scope.0,
+            by: token.by.map(|by| by.0),
+            lineage: token.lineage.0,
+        };
+        Self {
+            origin: it.origin.0,
+            attempt: it.attempt,
+            retries_left: it.retries_left,
+            steps: it.steps,
+            agenda: it.agenda.iter().map(token).collect(),
+            call: it.call.as_ref().map(|call| (call.wait.0, call.activity.0)),
+            lineages: it.lineages.iter().map(|(activity, lineage)| (activity.0, lineage.0)).collect(),
+            entries: it.entries.iter().map(|((lineage, element), count)| (lineage.0, element.0, *count)).collect(),
+        }
+    }
+}
+
+impl Unit {
+    fn into_unit(self) -> unit::Unit {
+        let token = |token: Token| unit::Token {
+            element: ElementIndex(token.element),
+            scope: ActivityId(token.scope),
+            by: token.by.map(FlowIndex),
+            lineage: Lineage(token.lineage),
+        };
+        unit::Unit {
+            origin: WaitId(self.origin),
+            attempt: self.attempt,
+            retries_left: self.retries_left,
+            steps: self.steps,
+            agenda: self.agenda.into_iter().map(token).collect(),
+            call: self.call.map(|(wait, activity)| unit::Call { wait: WaitId(wait), activity: ActivityId(activity) }),
+            lineages: self.lineages.into_iter().map(|(activity, lineage)| (ActivityId(activity), Lineage(lineage))).collect(),
+            entries: self.entries.into_iter().map(|(lineage, element, count)| ((Lineage(lineage), ElementIndex(element)), count)).collect(),
+        }
+    }
+}

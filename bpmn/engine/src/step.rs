@@ -1,0 +1,238 @@
+//! The one loop.
+
+use mandate_model::{ElementIndex, ProcessDefinition};
+
+use crate::Code;
+use crate::admit::{self, Rejection};
+use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind};
+use crate::elements::{self, At, Next};
+use crate::error::Thrown;
+use crate::ids::{ActivityId, WaitId};
+use crate::input::{DelegateOutcome, Failure, Input};
+use crate::instance::{Instance, Phase, State};
+use crate::limits::MAX_STEPS;
+use crate::unit::{Call, START, Token, Unit};
+use crate::variable::Variables;
+
+/// Why a step gave no effects.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Stop {
+    /// The input is refused and the instance is unchanged.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The unit of work cannot go on. The instance is spoiled: throw it away and fall back to the last stored one.
+    #[error("{}: {}", .0.code, .0.message)]
+    Failed(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Stop::Failed(failure)
+    }
+}
+
+/// Takes an instance one input further and says what must happen outside it, in order. `now` is in milliseconds since
+/// 1970-01-01 UTC.
+///
+/// Pure: the same arguments give the same answer, byte for byte. The definition must be the one that the instance was started with.
+/// Ends when nothing can move any more, or with an [`Effect::CallDelegate`] that is to be answered by
+/// [`Input::DelegateReturned`].
+pub fn step(definition: &ProcessDefinition, instance: &mut Instance, input: Input, now: i64) -> Result<Vec<Effect>, Stop> {
+    admit::check(definition, instance, &input)?;
+    let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(&input)));
+    let mut machine = Machine { definition, instance, now, unit, effects: Vec::new() };
+    machine.perform(input)?;
+    machine.run()?;
+    Ok(machine.finish())
+}
+
+/// The wait that an input names; it names the unit's origin as well.
+fn origin(input: &Input) -> WaitId {
+    match input {
+        Input::RunJob { wait }
+        | Input::FailJob { wait, .. }
+        | Input::CompleteTask { wait, .. }
+        | Input::ClaimTask { wait, .. }
+        | Input::AssignTask { wait, .. }
+        | Input::Message { wait, .. }
+        | Input::DelegateReturned { wait, .. }
+        | Input::SetRetries { wait, .. } => *wait,
+        Input::Start { .. } | Input::SetVariables { .. } | Input::Suspend | Input::Activate | Input::Cancel { .. } => START,
+    }
+}
+
+/// An instance in motion, with what the step has learned so far.
+pub(crate) struct Machine<'a> {
+    pub(crate) definition: &'a ProcessDefinition,
+    pub(crate) instance: &'a mut Instance,
+    pub(crate) now: i64,
+    pub(crate) unit: Unit,
+    pub(crate) effects: Vec<Effect>,
+}
+
+impl Machine<'_> {
+    /// Turns the input into moves. [`admit::check`] has seen to it that every wait it names is there.
+    fn perform(&mut self, input: Input) -> Result<(), Failure> {
+        match input {
+            Input::Start { element, variables, hold } => self.start(element, variables, hold)?,
+            Input::RunJob { wait } => self.run_job(wait)?,
+            Input::FailJob { wait, failure } => self.fail_job(wait, failure),
+            Input::CompleteTask { wait, variables } => {
+                let activity = self.instance.tasks[&wait].activity;
+                self.remove_wait(activity, wait);
+                self.deliver(activity, variables)?;
+                self.resume(activity)?;
+            }
+            Input::ClaimTask { wait, user } => self.assign(wait, Some(user)),
+            Input::AssignTask { wait, assignee } => self.assign(wait, assignee),
+            Input::Message { wait, variables } => {
+                let activity = self.instance.subscriptions[&wait].activity;
+                self.remove_wait(activity, wait);
+                self.deliver(activity, variables)?;
+                self.resume(activity)?;
+            }
+            Input::DelegateReturned { outcome, .. } => self.delegate_returned(outcome)?,
+            Input::SetVariables { scope, set, remove } => {
+                // A name in both lists is set.
+                for name in remove.iter().filter(|name| !set.contains_key(*name)) {
+                    self.remove_variable(scope, name);
+                }
+                self.set_variables_in(scope, set)?;
+            }
+            Input::SetRetries { wait, retries } => self.set_retries(wait, retries),
+            Input::Suspend => self.set_suspended(true),
+            Input::Activate => self.set_suspended(false),
+            Input::Cancel { reason } => {
+                self.cancel_children(self.instance.root());
+                self.end_instance(EndState::ExternallyTerminated, reason);
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, element: ElementIndex, variables: Variables, hold: bool) -> Result<(), Failure> {
+        let root = self.instance.root();
+        self.instance.state = State::Active;
+        self.instance.activities.get_mut(&root).expect("the root is always there").since = self.now;
+        self.record(HistoryEvent::InstanceStarted { element });
+        self.set_variables_in(root, variables)?;
+        let lineage = self.unit.lineage(self.instance.id, root);
+        // `asyncBefore` on the start event holds the start just as well.
+        if hold && !self.definition.element(element).async_before {
+            let activity = self.place(element, root, Phase::Before { by: None })?;
+            self.put_job(activity, element, JobKind::Start, self.now);
+        } else {
+            self.unit.agenda.push(Token { element, scope: root, by: None, lineage });
+        }
+        Ok(())
+    }
+
+    fn delegate_returned(&mut self, outcome: DelegateOutcome) -> Result<(), Failure> {
+        let call = self.unit.call.take().expect("admit::check found the outstanding call");
+        match outcome {
+            DelegateOutcome::Completed { variables } => {
+                self.deliver(call.activity, variables)?;
+                self.resume(call.activity)
+            }
+            DelegateOutcome::BpmnError { code, message, variables } => {
+                self.throw_from_delegate(call.activity, Thrown { code, message: Some(message), variables })
+            }
+        }
+    }
+
+    fn set_suspended(&mut self, suspended: bool) {
+        if self.instance.suspended != suspended {
+            self.instance.suspended = suspended;
+            self.effects.push(Effect::SetSuspended(suspended));
+        }
+    }
+
+    /// Moves tokens until none can, depth first, as Camunda does: a branch runs until it waits before the next begins.
+    fn run(&mut self) -> Result<(), Failure> {
+        while self.unit.call.is_none() {
+            let Some(token) = self.unit.agenda.pop() else { break };
+            self.unit.steps += 1;
+            if self.unit.steps > MAX_STEPS {
+                let message = format!("one unit of work entered more than {MAX_STEPS} elements; a loop without a wait state?");
+                return Err(Failure::never(Code::StepLimit, token.element, message));
+            }
+            self.enter(token)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Vec<Effect> {
+        if self.unit.call.is_some() {
+            self.instance.unit = Some(self.unit);
+        } else {
+            debug_assert!(self.unit.agenda.is_empty(), "the loop ends when nothing can move");
+            if self.instance.state == State::Active {
+                self.check_joins();
+            }
+            if self.instance.state == State::Ended && !self.effects.is_empty() {
+                self.effects.push(Effect::End);
+            }
+        }
+        self.effects
+    }
+
+    /// Lets an activity's element act for the first time.
+    pub(crate) fn execute(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        let at = At::new(self.definition, self.instance, activity, self.now);
+        let next = elements::behaviour(&at.element().kind).enter(&at)?;
+        self.act(activity, next)
+    }
+
+    /// Lets an activity's element go on: the wait it asked for is over.
+    pub(crate) fn resume(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        let at = At::new(self.definition, self.instance, activity, self.now);
+        let next = elements::behaviour(&at.element().kind).resume(&at)?;
+        self.act(activity, next)
+    }
+
+    /// Does what an element said should happen next.
+    fn act(&mut self, activity: ActivityId, next: Next) -> Result<(), Failure> {
+        match next {
+            Next::Wait(wait) => {
+                self.arm_boundary_timers(activity)?;
+                self.wait(activity, wait);
+                Ok(())
+            }
+            Next::Call => {
+                self.call(activity);
+                Ok(())
+            }
+            Next::Open(start) => {
+                self.arm_boundary_timers(activity)?;
+                let lineage = self.unit.lineage(self.instance.id, activity);
+                self.unit.agenda.push(Token { element: start, scope: activity, by: None, lineage });
+                Ok(())
+            }
+            Next::Join => self.arrive(activity),
+            Next::Leave(flows) => self.leave(activity, &flows),
+            Next::Terminate => self.terminate(activity),
+            Next::Throw { code, message } => self.throw_from_event(activity, Thrown { code, message, variables: Variables::new() }),
+        }
+    }
+
+    fn call(&mut self, activity: ActivityId) {
+        let element = self.instance.at(activity).element;
+        let id = &self.definition.element(element).id;
+        let entry = self.unit.entry(self.instance.id, activity, element, id);
+        let wait = WaitId(self.instance.number());
+        self.unit.call = Some(Call { wait, activity });
+        self.effects.push(Effect::CallDelegate(DelegateCall {
+            wait,
+            activity,
+            element,
+            entry,
+            variables: self.instance.visible_variables(activity),
+            attempt: self.unit.attempt,
+            retries_left: self.unit.retries_left,
+        }));
+    }
+
+    pub(crate) fn record(&mut self, event: HistoryEvent) {
+        self.effects.push(Effect::Record(event));
+    }
+}

@@ -1,0 +1,310 @@
+//! `check(elements, script, expect)`: a model, what happens to it, and the trace it leaves.
+//!
+//! Models are BPMN elements without the paper around them; `{a>b>c}` stands for sequence flows `a_b` and `b_c`, `{a>b ? n > 1}` for one
+//! with a FEEL condition. Scripts have one input a line and name elements instead of waits. Between any two steps the
+//! instance goes through its stored form, and every step is taken twice, to see that it is the same.
+
+use std::fmt::Write as _;
+
+use expect_test::Expect;
+use mandate_model::{ElementIndex, ProcessDefinition};
+use uuid::Uuid;
+
+use crate::{
+    ActivityId, DelegateCall, DelegateOutcome, Effect, EntryKey, Failure, HistoryEvent, Input, Instance, InstanceId, LeafState,
+    NewInstance, Retry, Stop, Variable, Variables, WaitId, step,
+};
+
+/// Runs a script on a new instance and compares the trace.
+pub(crate) fn check(elements: &str, script: &str, expect: Expect) {
+    let definition = parse(elements);
+    let mut run = Run::new(&definition);
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        run.line(line);
+    }
+    expect.assert_eq(&run.trace);
+}
+
+/// A process of these elements.
+pub(crate) fn parse(elements: &str) -> ProcessDefinition {
+    let xml = format!(
+        "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
+         xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='test'>\
+         <message id='msg' name='paid'/><error id='err' name='e' errorCode='E'/><error id='err2' name='e2' errorCode='E2'/>\
+         <process id='p' isExecutable='true'>{}</process></definitions>",
+        flows(elements)
+    );
+    let parsed = mandate_model::parse("test.bpmn", xml.as_bytes()).unwrap_or_else(|diagnostics| {
+        let all: Vec<_> = diagnostics.iter().map(ToString::to_string).collect();
+        panic!("{}\n{xml}", all.join("\n"))
+    });
+    parsed.processes.into_iter().next().expect("the file has a process")
+}
+
+/// Writes out the short form of sequence flows.
+fn flows(elements: &str) -> String {
+    let mut xml = String::new();
+    let mut rest = elements;
+    while let Some((before, after)) = rest.split_once('{') {
+        // `${…}` is an expression, not a flow.
+        if before.ends_with('$') {
+            let (expression, after) = after.split_once('}').expect("an expression ends");
+            write!(xml, "{before}{{{expression}}}").expect("text grows");
+            rest = after;
+            continue;
+        }
+        xml += before;
+        let (chain, after) = after.split_once('}').expect("a flow ends with a brace");
+        let (chain, condition) = chain.split_once('?').map_or((chain, None), |(chain, condition)| (chain, Some(condition.trim())));
+        let nodes: Vec<_> = chain.split('>').map(str::trim).collect();
+        for pair in nodes.windows(2) {
+            let (from, to) = (pair[0], pair[1]);
+            write!(xml, "<sequenceFlow id='{from}_{to}' sourceRef='{from}' targetRef='{to}'>").expect("text grows");
+            if let Some(condition) = condition {
+                let condition = condition.replace('<', "&lt;");
+                write!(xml, "<conditionExpression xsi:type='tFormalExpression'>= {condition}</conditionExpression>").expect("text grows");
+            }
+            xml += "</sequenceFlow>";
+        }
+        rest = after;
+    }
+    xml + rest
+}
+
+/// Variables from the text of a JSON object; empty text is none.
+pub(crate) fn variables(json: &str) -> Variables {
+    if json.trim().is_empty() {
+        return Variables::new();
+    }
+    let object: serde_json::Map<_, _> = serde_json::from_str(json).expect("a JSON object");
+    object.iter().map(|(name, value)| (name.clone(), Variable::from_json(value))).collect()
+}
+
+/// An instance on its way through a script.
+pub(crate) struct Run<'a> {
+    pub definition: &'a ProcessDefinition,
+    pub instance: Instance,
+    /// As it was when the last unit of work began: what a host would have stored.
+    pub stored: Instance,
+    pub now: i64,
+    pub calls: Vec<DelegateCall>,
+    pub trace: String,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(definition: &'a ProcessDefinition) -> Self {
+        let id = InstanceId(Uuid::from_u128(7));
+        let instance = Instance::new(NewInstance { id, business_key: Some("order-17".into()), tenant: None });
+        Self { definition, stored: instance.clone(), instance, now: 0, calls: Vec::new(), trace: String::new() }
+    }
+
+    /// One line of a script: see the arms.
+    pub(crate) fn line(&mut self, line: &str) {
+        writeln!(self.trace, "> {line}").expect("text grows");
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let (word, json) = rest.split_once(' ').unwrap_or((rest, ""));
+        let input = match verb {
+            "at" => {
+                self.now = word.parse().expect("milliseconds");
+                return;
+            }
+            "leaves" => return self.leaves(),
+            "variables" => return self.variables(word),
+            "crash" => {
+                self.instance = self.stored.clone();
+                return;
+            }
+            "start" | "hold" => Input::Start { element: self.start(), variables: variables(rest), hold: verb == "hold" },
+            "run" => Input::RunJob { wait: self.job(word) },
+            "fail" => Input::FailJob { wait: self.job(word), failure: failure(json) },
+            "retries" => Input::SetRetries { wait: self.job(word), retries: json.parse().expect("a number") },
+            "complete" => Input::CompleteTask { wait: self.task(word), variables: variables(json) },
+            "claim" => Input::ClaimTask { wait: self.task(word), user: json.into() },
+            "assign" => Input::AssignTask { wait: self.task(word), assignee: Some(json.to_owned()).filter(|it| !it.is_empty()) },
+            "message" => Input::Message { wait: self.subscription(word), variables: variables(json) },
+            "return" => self.returned(DelegateOutcome::Completed { variables: variables(rest) }),
+            "error" => {
+                let (code, message, variables) = (word.to_owned(), "no".to_owned(), variables(json));
+                self.returned(DelegateOutcome::BpmnError { code, message, variables })
+            }
+            "set" => Input::SetVariables { scope: self.instance.root(), set: variables(rest), remove: Vec::new() },
+            "unset" => Input::SetVariables { scope: self.instance.root(), set: Variables::new(), remove: vec![word.into()] },
+            "suspend" => Input::Suspend,
+            "activate" => Input::Activate,
+            "cancel" => Input::Cancel { reason: Some(rest.to_owned()).filter(|it| !it.is_empty()) },
+            _ => panic!("a script knows no '{verb}'"),
+        };
+        self.input(input);
+    }
+
+    /// One step, taken twice on copies that went through the stored form.
+    pub(crate) fn input(&mut self, input: Input) {
+        let mut instance = Instance::decode(&self.instance.encode()).expect("what was encoded decodes");
+        assert_eq!(instance, self.instance, "the stored form keeps everything");
+        let mut again = instance.clone();
+        let answer = step(self.definition, &mut instance, input.clone(), self.now);
+        assert_eq!(answer, step(self.definition, &mut again, input, self.now), "a step depends on its arguments only");
+        match answer {
+            Ok(effects) => {
+                assert_eq!(instance, again);
+                self.instance = instance;
+                if !self.instance.in_unit() {
+                    self.stored = self.instance.clone();
+                }
+                for effect in effects {
+                    let line = self.show(&effect);
+                    writeln!(self.trace, "  {line}").expect("text grows");
+                    if let Effect::CallDelegate(call) = effect {
+                        self.calls.push(call);
+                    }
+                }
+            }
+            Err(Stop::Rejected(rejection)) => {
+                assert_eq!(instance, self.instance, "a rejection changes nothing");
+                writeln!(self.trace, "  rejected: {rejection}").expect("text grows");
+            }
+            Err(stop @ Stop::Failed(_)) => {
+                writeln!(self.trace, "  failed: {stop}").expect("text grows");
+                self.instance = self.stored.clone();
+            }
+        }
+    }
+
+    /// The entry keys of all calls of an element, in order.
+    pub(crate) fn keys(&self, element: &str) -> Vec<EntryKey> {
+        let element = self.find(element);
+        self.calls.iter().filter(|call| call.element == element).map(|call| call.entry).collect()
+    }
+
+    fn find(&self, id: &str) -> ElementIndex {
+        self.definition.find(id).unwrap_or_else(|| panic!("the model has no '{id}'"))
+    }
+
+    fn start(&self) -> ElementIndex {
+        self.find("s")
+    }
+
+    /// A job by its element, or by its number: `!12`.
+    fn job(&self, word: &str) -> WaitId {
+        numbered(word).unwrap_or_else(|| {
+            let element = self.find(word);
+            self.instance.jobs().find(|job| job.element == element).unwrap_or_else(|| panic!("'{word}' has no job")).wait
+        })
+    }
+
+    fn task(&self, word: &str) -> WaitId {
+        numbered(word).unwrap_or_else(|| {
+            let element = self.find(word);
+            self.instance.tasks().find(|task| task.element == element).unwrap_or_else(|| panic!("'{word}' has no task")).wait
+        })
+    }
+
+    fn subscription(&self, word: &str) -> WaitId {
+        numbered(word).unwrap_or_else(|| {
+            let element = self.find(word);
+            self.instance.subscriptions().find(|it| it.element == element).unwrap_or_else(|| panic!("'{word}' has no subscription")).wait
+        })
+    }
+
+    fn returned(&self, outcome: DelegateOutcome) -> Input {
+        let wait = self.calls.last().expect("a delegate was called").wait;
+        Input::DelegateReturned { wait, outcome }
+    }
+
+    fn variables(&mut self, element: &str) {
+        let element = self.find(element);
+        let scope = self.instance.activities().find(|it| it.element == element).expect("it is active").id;
+        let visible = show_variables(&self.instance.visible_variables(scope));
+        writeln!(self.trace, "  {visible}").expect("text grows");
+    }
+
+    fn leaves(&mut self) {
+        for leaf in self.instance.leaves(self.definition) {
+            let state = match leaf.state {
+                LeafState::Message { name, .. } => format!("message '{name}'"),
+                LeafState::Task { assignee, .. } => format!("task of {}", assignee.as_deref().unwrap_or("nobody")),
+                LeafState::Timer { due, .. } => format!("timer due {due}"),
+                LeafState::Job { attempt, retries, due, .. } => format!("job, attempt {attempt}, {retries} left, due {due}"),
+                LeafState::Incident { incident } => format!("incident {}", incident.0),
+                LeafState::Join { missing } => {
+                    let missing: Vec<_> = missing.iter().map(|flow| &*self.definition.flow(*flow).id).collect();
+                    format!("join, missing {}", missing.join(", "))
+                }
+                LeafState::Running => "running".into(),
+                LeafState::Suspended => "suspended".into(),
+            };
+            let until = leaf.until.map(|until| format!(" until {until}")).unwrap_or_default();
+            writeln!(self.trace, "  {} #{}: {state}{until}", self.id(leaf.element), leaf.activity.0).expect("text grows");
+        }
+    }
+
+    fn id(&self, element: ElementIndex) -> &'a str {
+        &self.definition.element(element).id
+    }
+
+    fn show(&self, effect: &Effect) -> String {
+        match effect {
+            Effect::CallDelegate(call) => {
+                let (id, wait) = (self.id(call.element), call.wait.0);
+                let visible = show_variables(&call.variables);
+                format!("call {id} !{wait} attempt {}, {} left {visible}", call.attempt, call.retries_left)
+            }
+            Effect::PutJob(job) => {
+                let exclusive = if job.exclusive { "" } else { " not exclusive" };
+                let (id, wait, due, left, failures) = (self.id(job.element), job.wait.0, job.due, job.retries, job.failures);
+                format!("job {:?} {id} !{wait} due {due}, {left} left, {failures} failed{exclusive}", job.kind)
+            }
+            Effect::PutTask(task) => {
+                let due = task.due.map(|due| format!(" due {due}")).unwrap_or_default();
+                let (id, wait, users, groups) = (self.id(task.element), task.wait.0, &task.candidate_users, &task.candidate_groups);
+                format!("task {id} !{wait} of {} users {users:?} groups {groups:?}{due}", task.assignee.as_deref().unwrap_or("nobody"))
+            }
+            Effect::PutSubscription(it) => format!("subscription {} !{} '{}'", self.id(it.element), it.wait.0, it.message),
+            Effect::RemoveJob(wait) => format!("job !{} gone", wait.0),
+            Effect::RemoveTask(wait) => format!("task !{} gone", wait.0),
+            Effect::RemoveSubscription(wait) => format!("subscription !{} gone", wait.0),
+            Effect::RaiseIncident(it) => {
+                let job = it.wait.map(|wait| format!(" of !{}", wait.0)).unwrap_or_default();
+                format!("incident {}{job} at {}, attempt {}: {}: {}", it.id.0, self.id(it.element), it.attempt, it.code, it.message)
+            }
+            Effect::ResolveIncident(id) => format!("incident {} resolved", id.0),
+            Effect::SetSuspended(suspended) => format!("suspended: {suspended}"),
+            Effect::Record(event) => self.show_event(event),
+            Effect::End => "end".into(),
+        }
+    }
+
+    fn show_event(&self, event: &HistoryEvent) -> String {
+        let scope = |scope: &ActivityId| if *scope == self.instance.root() { String::new() } else { format!(" in #{}", scope.0) };
+        match event {
+            HistoryEvent::InstanceStarted { element } => format!("started at {}", self.id(*element)),
+            HistoryEvent::InstanceEnded { state, reason } => {
+                format!("ended: {state:?}{}", reason.as_ref().map(|it| format!(" ({it})")).unwrap_or_default())
+            }
+            HistoryEvent::ActivityStarted { activity, parent, element } => {
+                format!("+ {} #{}{}", self.id(*element), activity.0, scope(parent))
+            }
+            HistoryEvent::ActivityEnded { activity, canceled } => format!("- #{}{}", activity.0, if *canceled { " canceled" } else { "" }),
+            HistoryEvent::VariableSet { scope: of, name, value } => format!("{name} = {}{}", value.json, scope(of)),
+            HistoryEvent::VariableRemoved { scope: of, name } => format!("{name} removed{}", scope(of)),
+        }
+    }
+}
+
+fn numbered(word: &str) -> Option<WaitId> {
+    word.strip_prefix('!').map(|number| WaitId(number.parse().expect("a number")))
+}
+
+fn failure(json: &str) -> Failure {
+    let retry = match json.split_once(' ') {
+        _ if json == "never" => Retry::Never,
+        Some(("after", ms)) => Retry::AfterMs(ms.parse().expect("milliseconds")),
+        _ => Retry::ByPolicy,
+    };
+    Failure { code: crate::Code::DelegateFailed, message: "it broke".into(), element: None, retry }
+}
+
+fn show_variables(variables: &Variables) -> String {
+    let shown: Vec<_> = variables.iter().map(|(name, value)| format!("{name}: {}", value.json)).collect();
+    format!("{{{}}}", shown.join(", "))
+}

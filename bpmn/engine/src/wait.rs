@@ -1,0 +1,87 @@
+//! Waits and the rows that show them.
+
+use crate::effect::{Effect, Job, JobKind, Subscription, Task};
+use crate::elements::WaitFor;
+use crate::ids::{ActivityId, WaitId};
+use crate::retry;
+use crate::step::Machine;
+
+use mandate_model::ElementIndex;
+
+impl Machine<'_> {
+    /// Opens the wait that an element asked for.
+    pub(crate) fn wait(&mut self, activity: ActivityId, wait: WaitFor) {
+        let element = self.instance.at(activity).element;
+        let since = self.now;
+        match wait {
+            WaitFor::Timer { due } => self.put_job(activity, element, JobKind::Timer, due),
+            WaitFor::Message { name: message } => {
+                let wait = self.new_wait(activity);
+                let subscription = Subscription { wait, activity, element, message, since };
+                self.instance.subscriptions.insert(wait, subscription.clone());
+                self.effects.push(Effect::PutSubscription(subscription));
+            }
+            WaitFor::Task { assignee, candidate_users, candidate_groups, due } => {
+                let wait = self.new_wait(activity);
+                let task = Task { wait, activity, element, assignee, candidate_users, candidate_groups, due, since };
+                self.instance.tasks.insert(wait, task.clone());
+                self.effects.push(Effect::PutTask(task));
+            }
+        }
+    }
+
+    /// A new job of an activity, with all its attempts before it.
+    pub(crate) fn put_job(&mut self, activity: ActivityId, element: ElementIndex, kind: JobKind, due: i64) {
+        let wait = self.new_wait(activity);
+        let definition = self.definition.element(element);
+        let job = Job {
+            wait,
+            activity,
+            element,
+            kind,
+            due,
+            retries: retry::attempts(definition.retries.as_ref()),
+            failures: 0,
+            exclusive: definition.exclusive,
+            since: self.now,
+            failure: None,
+        };
+        self.instance.jobs.insert(wait, job.clone());
+        self.effects.push(Effect::PutJob(job));
+    }
+
+    pub(crate) fn assign(&mut self, wait: WaitId, assignee: Option<String>) {
+        let task = self.instance.tasks.get_mut(&wait).expect("admit::check found the task");
+        if task.assignee != assignee {
+            task.assignee = assignee;
+            self.effects.push(Effect::PutTask(task.clone()));
+        }
+    }
+
+    /// Ends one wait, with its incident if it has one.
+    pub(crate) fn remove_wait(&mut self, activity: ActivityId, wait: WaitId) {
+        self.instance.index.remove_wait(activity, wait);
+        if self.instance.jobs.remove(&wait).is_some() {
+            self.resolve_job_incident(wait);
+            self.effects.push(Effect::RemoveJob(wait));
+        } else if self.instance.tasks.remove(&wait).is_some() {
+            self.effects.push(Effect::RemoveTask(wait));
+        } else if self.instance.subscriptions.remove(&wait).is_some() {
+            self.effects.push(Effect::RemoveSubscription(wait));
+        }
+    }
+
+    /// Ends all waits of an activity.
+    pub(crate) fn remove_waits(&mut self, activity: ActivityId) {
+        let waits: Vec<_> = self.instance.index.waits.get(&activity).into_iter().flatten().copied().collect();
+        for wait in waits {
+            self.remove_wait(activity, wait);
+        }
+    }
+
+    fn new_wait(&mut self, activity: ActivityId) -> WaitId {
+        let wait = WaitId(self.instance.number());
+        self.instance.index.add_wait(activity, wait);
+        wait
+    }
+}
