@@ -1,0 +1,168 @@
+//! From a component's bytes to machine code, in a process of its own.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
+use wasmtime::{Engine, OptLevel};
+
+use crate::error::Error;
+
+/// The first argument with which [`Compiler::Child`] runs its binary; the binary then answers with [`compile_child_main`].
+pub const COMPILE_COMMAND: &str = "compile-component";
+/// The largest component. Python's, with its interpreter, has 18 MB.
+pub const MAX_COMPONENT_SIZE: usize = 64 * 1024 * 1024;
+/// The most machine code that a component may become: about five times its size is usual.
+const MAX_CODE_SIZE: usize = 1024 * 1024 * 1024;
+/// Address space of the compiler's process. Python's component needs about 2 GiB of it.
+const MAX_COMPILER_MEMORY: u64 = 4 * 1024 * 1024 * 1024;
+/// Python's component takes 9 s on an idle core; a busy machine several times that.
+const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
+/// The compiler's CPU time: several threads for the whole timeout.
+const MAX_COMPILER_CPU_SECONDS: u64 = 2 * COMPILE_TIMEOUT.as_secs();
+/// Threads of the compiler. It works beside a host that must keep its pace, and each thread costs address space.
+const COMPILER_THREADS: &str = "2";
+/// Below everything else on the machine.
+const COMPILER_NICENESS: i32 = 10;
+/// How much of what the compiler says is kept.
+const MAX_COMPLAINT: u64 = 16 * 1024;
+
+/// Where components are compiled.
+#[derive(Clone, Debug)]
+pub enum Compiler {
+    /// In a child process that is niced and limited in memory and time: `<exe> compile-component`. A component that makes
+    /// the compiler eat memory or crash harms only itself.
+    Child {
+        /// A binary whose main calls [`compile_child_main`] for [`COMPILE_COMMAND`]: as a rule the host's own.
+        exe: PathBuf,
+    },
+    /// In this process, without limits: for tests and one-off tools.
+    InProcess,
+}
+
+/// The configuration that decides what machine code looks like. The host and its compiling child must agree on every setting here.
+pub(crate) fn config() -> wasmtime::Config {
+    let mut config = wasmtime::Config::new();
+    config
+        .epoch_interruption(true)
+        .cranelift_opt_level(OptLevel::Speed)
+        // So that a call can be replayed on another machine: the same bits whatever the processor makes of NaNs.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable);
+    config
+}
+
+/// Compiles `bytes`, wherever `compiler` says, for `engine`.
+pub(crate) async fn compile(compiler: &Compiler, engine: &Engine, bytes: Arc<[u8]>) -> Result<Vec<u8>, Error> {
+    match compiler {
+        Compiler::Child { exe } => {
+            let work = in_child(exe.clone(), bytes);
+            tokio::time::timeout(COMPILE_TIMEOUT, work).await.map_err(|_| Error::CompileTimeout(COMPILE_TIMEOUT))?
+        }
+        Compiler::InProcess => {
+            let engine = engine.clone();
+            tokio::task::spawn_blocking(move || engine.precompile_component(&bytes))
+                .await
+                .map_err(|died| Error::Compiler(died.to_string()))?
+                .map_err(|error| Error::Compile(format!("{error:#}")))
+        }
+    }
+}
+
+async fn in_child(exe: PathBuf, bytes: Arc<[u8]>) -> Result<Vec<u8>, Error> {
+    let failed = |cause: std::io::Error| Error::Compiler(format!("{}: {cause}", exe.display()));
+    let mut child = Command::new(&exe)
+        .arg(COMPILE_COMMAND)
+        // Credentials of the host are of no use to a compiler.
+        .env_clear()
+        .env("RAYON_NUM_THREADS", COMPILER_THREADS)
+        .env("MALLOC_ARENA_MAX", COMPILER_THREADS)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+        return Err(Error::Compiler("its pipes are missing".to_owned()));
+    };
+    let (mut code, mut complaint) = (Vec::new(), Vec::new());
+    let write = async move {
+        // A child that dies early closes the pipe; its exit says why.
+        let _ = stdin.write_all(&bytes).await;
+        let _ = stdin.shutdown().await;
+    };
+    let mut stdout = stdout.take(MAX_CODE_SIZE as u64 + 1);
+    let mut stderr = stderr.take(MAX_COMPLAINT);
+    let (_, read, heard) = tokio::join!(write, stdout.read_to_end(&mut code), stderr.read_to_end(&mut complaint));
+    read.and(heard).map_err(failed)?;
+    if code.len() > MAX_CODE_SIZE {
+        return Err(Error::Compile(format!("it becomes more than {MAX_CODE_SIZE} bytes of machine code")));
+    }
+    // Both pipes are drained or the child is about to get a broken one, so it ends.
+    drop((stdout, stderr));
+    let status = child.wait().await.map_err(failed)?;
+    let complaint = String::from_utf8_lossy(&complaint).trim().to_owned();
+    match status.code() {
+        Some(0) => Ok(code),
+        Some(code) if code == i32::from(REFUSED) => Err(Error::Compile(complaint)),
+        _ => Err(Error::Compiler(format!("{status}; it may have exceeded its limits of memory or CPU time; {complaint}"))),
+    }
+}
+
+/// Exit code of the child when it is the component that is at fault.
+const REFUSED: u8 = 3;
+
+/// What a binary does when it is run as `<exe> compile-component`: limits itself, reads a component from stdin, and writes machine code
+/// to stdout. Complaints go to stderr.
+pub fn compile_child_main() -> ExitCode {
+    match compile_child() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((code, complaint)) => {
+            eprintln!("{complaint}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn compile_child() -> Result<(), (u8, String)> {
+    let broken = |cause: String| (1, cause);
+    limit_this_process().map_err(|error| broken(format!("cannot limit the compiler: {error}")))?;
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .take(MAX_COMPONENT_SIZE as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| broken(format!("cannot read the component: {error}")))?;
+    if bytes.len() > MAX_COMPONENT_SIZE {
+        return Err((REFUSED, format!("it is larger than {MAX_COMPONENT_SIZE} bytes")));
+    }
+    let engine = Engine::new(&config()).map_err(|error| broken(format!("{error:#}")))?;
+    let code = engine.precompile_component(&bytes).map_err(|error| (REFUSED, format!("{error:#}")))?;
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(&code).and_then(|()| stdout.flush()).map_err(|error| broken(format!("cannot write the code: {error}")))
+}
+
+fn limit_this_process() -> rustix::io::Result<()> {
+    // Where it is not allowed, the compiler is only less polite.
+    let _ = nice(COMPILER_NICENESS);
+    let at_most = |most| Rlimit { current: Some(most), maximum: Some(most) };
+    setrlimit(Resource::As, at_most(MAX_COMPILER_MEMORY))?;
+    setrlimit(Resource::Cpu, at_most(MAX_COMPILER_CPU_SECONDS))?;
+    setrlimit(Resource::Core, at_most(0))?;
+    Ok(())
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        text
+    })
+}

@@ -1,0 +1,143 @@
+//! A delegate that is ready to be called.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tokio::runtime::Handle;
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::call::{Call, Commands, Outcome, Returned, Stats, World};
+use crate::guest::{Guest, State};
+use crate::limits::Limits;
+use crate::meter::{Meter, Metered};
+use crate::outcome::exceeded;
+use crate::sandbox::Inner;
+
+/// A compiled component, ready to be called any number of times at once. Cheap to clone.
+#[derive(Clone)]
+pub struct Delegate {
+    pub(crate) loaded: Arc<Loaded>,
+    pub(crate) sandbox: Arc<Inner>,
+}
+
+/// What is kept of a component once it is compiled and linked.
+pub(crate) struct Loaded {
+    pub(crate) digest: String,
+    pub(crate) pre: crate::bindings::DelegatePre<State>,
+}
+
+impl Delegate {
+    /// The SHA-256 of the component, in hex.
+    pub fn digest(&self) -> &str {
+        &self.loaded.digest
+    }
+
+    /// Calls the delegate once, in a fresh instance.
+    ///
+    /// `variables` is a JSON object; `limits` are capped by the operator's. The call first waits for a place within the memory
+    /// budget, which counts as nothing. When `cancel` fires the guest is stopped at its next tick or host call. However it is
+    /// stopped, a command that is under way is awaited: when this returns, nothing of the call is running any more. Dropping the future
+    /// stops the guest too, and a command under way then ends by itself.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with time enabled.
+    pub async fn call(
+        &self,
+        call: Call,
+        variables: String,
+        world: World,
+        limits: Limits,
+        commands: Arc<dyn Commands>,
+        cancel: CancellationToken,
+    ) -> Returned {
+        let limits = limits.capped_by(&self.sandbox.operator_limits);
+        let size = variables.len() as u64;
+        if size > limits.input {
+            let message = format!("the variables have {size} bytes, more than the {} allowed", limits.input);
+            return Returned { outcome: exceeded("input", message), stats: Stats::default() };
+        }
+        let place = tokio::select! {
+            place = self.sandbox.place(limits.memory) => place,
+            () = cancel.cancelled() => return Returned { outcome: Outcome::Cancelled, stats: Stats::default() },
+        };
+
+        let started = Instant::now();
+        let meter = Arc::new(Meter::default());
+        let under_way = TaskTracker::new();
+        let guest = Guest {
+            pre: self.loaded.pre.clone(),
+            call,
+            variables,
+            world,
+            limits: limits.clone(),
+            commands,
+            home: Handle::current(),
+            under_way: under_way.clone(),
+            meter: Arc::clone(&meter),
+        };
+        let running = self.sandbox.ticker.running();
+        let run = async move {
+            let outcome = guest.run().await;
+            // Held until the guest is really gone, even when nobody waits for it any more.
+            drop((place, running));
+            outcome
+        };
+        let mut task = Task(self.sandbox.guests().spawn(Metered::new(run, Arc::clone(&meter))));
+        let outcome = tokio::select! {
+            biased;
+            ended = &mut task.0 => joined(ended),
+            () = cancel.cancelled() => task.stopped(Outcome::Cancelled).await,
+            () = tokio::time::sleep(limits.wall) => task.stopped(too_slow(&limits, &meter)).await,
+        };
+        under_way.close();
+        under_way.wait().await;
+        let stats = Stats {
+            cpu: meter.spent(),
+            wall: started.elapsed(),
+            commands: meter.commands.load(Ordering::Relaxed),
+            peak_memory: meter.peak_memory(),
+        };
+        Returned { outcome, stats }
+    }
+}
+
+/// A guest's task, which does not outlive the interest in it.
+struct Task(JoinHandle<Outcome>);
+
+impl Task {
+    /// Stops the guest and waits until it is gone, at its next tick. If it ended by itself just before, that counts.
+    async fn stopped(&mut self, why: Outcome) -> Outcome {
+        self.0.abort();
+        match (&mut self.0).await {
+            Err(error) if error.is_cancelled() => why,
+            ended => joined(ended),
+        }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn joined(ended: Result<Outcome, JoinError>) -> Outcome {
+    match ended {
+        Ok(outcome) => outcome,
+        // The sandbox is being torn down around the call.
+        Err(error) if error.is_cancelled() => Outcome::Cancelled,
+        Err(error) => {
+            tracing::error!(%error, "the sandbox itself failed");
+            Outcome::Trapped(format!("the sandbox itself failed: {error}"))
+        }
+    }
+}
+
+fn too_slow(limits: &Limits, meter: &Meter) -> Outcome {
+    let waiting = meter.waits_for_command.load(Ordering::Relaxed);
+    let doing = if waiting { ", the last of them waiting for a command" } else { "" };
+    exceeded("wall", format!("took longer than the {} ms allowed{doing}", limits.wall.as_millis()))
+}

@@ -1,0 +1,42 @@
+//! What can go wrong before a delegate is ever called.
+
+use std::time::Duration;
+
+use crate::fit::Misfit;
+
+/// Why a sandbox or a delegate could not be made ready. A call itself never fails like this: it ends in an
+/// [`Outcome`](crate::Outcome).
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The component is not a delegate.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
+    /// The bytes are not those that the digest names: a damaged artifact.
+    #[error("the component's bytes have the digest {found}, not {expected}: the stored artifact is damaged")]
+    Digest {
+        /// The SHA-256 asked for, in hex.
+        expected: String,
+        /// The SHA-256 of the bytes, in hex.
+        found: String,
+    },
+    /// The compiler refused the component; the text says why.
+    #[error("the component does not compile: {0}")]
+    Compile(String),
+    /// The compiler did not come to an end.
+    #[error("the component took longer than {} s to compile", .0.as_secs())]
+    CompileTimeout(Duration),
+    /// The compiler's process could not be run, or died without a word.
+    #[error("the compiler process failed: {0}")]
+    Compiler(String),
+    /// The directory for compiled code, or the key in it, cannot be used.
+    #[error("the code cache {path} cannot be used: {cause}")]
+    Cache {
+        /// The directory or file.
+        path: String,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// The engine cannot be set up on this machine.
+    #[error("the WebAssembly engine cannot be set up: {0}")]
+    Engine(String),
+}

@@ -1,0 +1,121 @@
+//! What is refused at deployment, and what is said about it.
+
+mod common;
+
+use common::{config, digest, guest};
+use mandate_wasm::{Error, Misfit, Sandbox};
+use tempfile::TempDir;
+
+/// The smallest core module.
+const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+/// The smallest component.
+const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+
+fn sandbox() -> (TempDir, Sandbox) {
+    let dir = TempDir::new().unwrap();
+    let sandbox = Sandbox::new(config(&dir)).unwrap();
+    (dir, sandbox)
+}
+
+fn misfit(bytes: &[u8]) -> String {
+    sandbox().1.inspect(bytes).unwrap_err().to_string()
+}
+
+#[test]
+fn delegate_fits() {
+    let (_dir, sandbox) = sandbox();
+    let fit = sandbox.inspect(&guest("test_echo")).unwrap();
+    assert!(fit.issues_commands);
+    assert!(fit.imports.iter().any(|name| name == "mandate:delegate/commands@0.1.0"), "{:?}", fit.imports);
+    assert!(sandbox.inspect(&guest("test_hostile")).unwrap().issues_commands);
+}
+
+#[test]
+fn wrong_world_is_told_what_it_imports_and_lacks() {
+    let message = misfit(&guest("test_wrong_world"));
+    for part in ["imports acme:payroll/ledger@1.0.0", "lacks the export execute", "it exports pay"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+}
+
+#[test]
+fn network_is_refused_by_name() {
+    let message = misfit(&guest("test_sockets"));
+    assert!(message.contains("wasi:sockets/tcp@0.2") && message.contains("no network"), "{message}");
+    assert!(!message.contains("wasi:io"), "{message}");
+}
+
+#[test]
+fn what_is_no_component_is_told_what_it_is() {
+    for (bytes, says) in [
+        (b"hello, I am a text file".as_slice(), "text"),
+        (b"", "an empty file"),
+        (b"PK\x03\x04rest", "a zip archive"),
+        (b"\x7fELF\x02\xff\xfe", "a native binary"),
+        (b"\xff\xfe\xfd", "something else"),
+        (CORE_MODULE, "core WebAssembly module"),
+        (EMPTY_COMPONENT, "it exports nothing"),
+        (b"\0asm", "damaged"),
+    ] {
+        let message = misfit(bytes);
+        assert!(message.contains(says), "{says}: {message}");
+    }
+}
+
+#[test]
+fn too_large_is_refused_before_anything_is_read() {
+    let message = misfit(&vec![0; mandate_wasm::MAX_COMPONENT_SIZE + 1]);
+    assert!(message.contains("release mode"), "{message}");
+}
+
+#[test]
+fn damaged_component_never_passes_nor_panics() {
+    let (_dir, sandbox) = sandbox();
+    let good = guest("test_echo");
+    // Every length of a cut and every place of a flipped byte in the structure, and a sample of those in the code.
+    for cut in (0..2000).chain((2000..good.len()).step_by(4099)) {
+        assert!(sandbox.inspect(&good[..cut]).is_err(), "cut at {cut}");
+    }
+    for at in (0..500).chain((500..good.len()).step_by(997)) {
+        let mut bad = good.clone();
+        bad[at] ^= 0x55;
+        // Flipped constants may leave a valid component; all that is asked is an answer.
+        let _ = sandbox.inspect(&bad);
+    }
+}
+
+#[test]
+fn contract_of_another_version_is_named() {
+    // The same length, so that only the name changes.
+    let bytes = replaced(guest("test_echo"), b"mandate:delegate/commands@0.1.0", b"mandate:delegate/commands@0.9.0");
+    let message = misfit(&bytes);
+    assert!(message.contains("commands@0.9.0") && message.contains("this host offers"), "{message}");
+}
+
+#[test]
+fn contract_with_other_types_is_refused() {
+    let bytes = replaced(guest("test_echo"), b"business-key", b"business-kez");
+    let message = misfit(&bytes);
+    assert!(message.contains("another type") || message.contains("other types"), "{message}");
+}
+
+#[tokio::test]
+async fn misfit_is_never_compiled() {
+    let (dir, sandbox) = sandbox();
+    for bytes in [guest("test_wrong_world"), guest("test_sockets"), CORE_MODULE.to_vec()] {
+        let error = sandbox.prepare(&digest(&bytes), &bytes).await.err();
+        assert!(matches!(error, Some(Error::Misfit(Misfit::WrongWorld { .. } | Misfit::CoreModule))), "{error:?}");
+    }
+    let files = std::fs::read_dir(dir.path().join("code")).unwrap().count();
+    assert_eq!(files, 1, "only the key");
+}
+
+fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let places: Vec<usize> = bytes.windows(from.len()).enumerate().filter(|(_, window)| *window == from).map(|(at, _)| at).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at..at + to.len()].copy_from_slice(to);
+    }
+    bytes
+}
