@@ -1,0 +1,244 @@
+//! The syntax tree of both languages.
+//!
+//! Whatever can be chained without brackets (`1 + 2 + 3`, `a.b.c`, `x and y and z`) is a flat sequence, so the depth of a tree
+//! is that of its brackets, and the parser bounds those.
+
+use std::sync::Arc;
+
+use crate::Value;
+use crate::builtins::Builtin;
+
+/// One expression.
+#[derive(Debug)]
+pub(crate) enum Node {
+    /// A literal.
+    Constant(Value),
+    /// A name to be looked up.
+    Name(Arc<str>),
+    /// `base.name`, `base[key]`, in any number.
+    Access(Box<Node>, Vec<Step>),
+    /// `-operand`.
+    Negate(Box<Node>),
+    /// JUEL's `!`; FEEL's `not()` is a function.
+    Not(Box<Node>),
+    /// JUEL's `empty`.
+    Empty(Box<Node>),
+    /// Operators applied from left to right.
+    Chain(Box<Node>, Vec<Link>),
+    /// All of these; two or more.
+    And(Vec<Node>),
+    /// Any of these; two or more.
+    Or(Vec<Node>),
+    /// `if a then b else c`, `a ? b : c`.
+    If(Box<[Node; 3]>),
+    /// `[a, b]`.
+    List(Vec<Node>),
+    /// `{a: b}`; later entries see earlier ones.
+    Context(Vec<(String, Node)>),
+    /// A built-in function with its arguments.
+    Call(&'static Builtin, Vec<Node>),
+    /// FEEL's `is defined(a)`, which asks about a name without complaining that it is unknown.
+    IsDefined(Box<Node>),
+    /// `for x in xs return body`.
+    For(Vec<Binding>, Box<Node>),
+    /// `some x in xs satisfies body`, or `every`.
+    Quantified { every: bool, bindings: Vec<Binding>, body: Box<Node> },
+    /// A JUEL template: text and expressions, concatenated.
+    Template(Vec<Node>),
+}
+
+/// One step of an [`Node::Access`].
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// `.name`
+    Member(Arc<str>),
+    /// `[…]`: in FEEL a filter or a position counted from one, in JUEL a key or an index counted from zero.
+    Bracket(Node),
+}
+
+/// One operator of a [`Node::Chain`] with its right operand.
+#[derive(Debug)]
+pub(crate) enum Link {
+    Binary(Operator, Node),
+    /// `between a and b`
+    Between(Node, Node),
+    /// `in` one of these
+    In(Vec<Test>),
+}
+
+/// An operator with two operands that are both evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+    Power,
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Operator {
+    /// As it is written, for messages.
+    pub(crate) fn sign(self) -> &'static str {
+        match self {
+            Operator::Add => "+",
+            Operator::Subtract => "-",
+            Operator::Multiply => "*",
+            Operator::Divide => "/",
+            Operator::Remainder => "%",
+            Operator::Power => "**",
+            Operator::Equal => "=",
+            Operator::NotEqual => "!=",
+            Operator::Less => "<",
+            Operator::LessOrEqual => "<=",
+            Operator::Greater => ">",
+            Operator::GreaterOrEqual => ">=",
+        }
+    }
+}
+
+/// What may stand behind FEEL's `in` (a positive unary test, DMN 1.5, grammar rule 7).
+#[derive(Debug)]
+pub(crate) enum Test {
+    /// `< 5`
+    Compare(Operator, Node),
+    /// `[1..5)`
+    Range(Range),
+    /// A value to be equal to, or a list to be a member of.
+    Value(Node),
+}
+
+/// An interval, each end included or not.
+#[derive(Debug)]
+pub(crate) struct Range {
+    pub(crate) low: Node,
+    pub(crate) low_included: bool,
+    pub(crate) high: Node,
+    pub(crate) high_included: bool,
+}
+
+/// A name that takes the items of a list, or the integers between two, one after another.
+#[derive(Debug)]
+pub(crate) struct Binding {
+    pub(crate) name: Arc<str>,
+    pub(crate) source: Source,
+}
+
+/// What a [`Binding`] runs through.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Items(Node),
+    /// `from..to`, down where `to` is less.
+    Integers(Node, Node),
+}
+
+/// Adds an operator to an operand. An operand that is a chain is continued: operators apply from left to right anyway.
+pub(crate) fn chain(left: Node, link: Link) -> Node {
+    match left {
+        Node::Chain(first, mut links) => {
+            links.push(link);
+            Node::Chain(first, links)
+        }
+        other => Node::Chain(Box::new(other), vec![link]),
+    }
+}
+
+/// Adds a step to a path.
+pub(crate) fn access(base: Node, step: Step) -> Node {
+    match base {
+        Node::Access(first, mut steps) => {
+            steps.push(step);
+            Node::Access(first, steps)
+        }
+        other => Node::Access(Box::new(other), vec![step]),
+    }
+}
+
+/// Joins two operands of `and`.
+pub(crate) fn and(left: Node, right: Node) -> Node {
+    match left {
+        Node::And(mut operands) => {
+            operands.push(right);
+            Node::And(operands)
+        }
+        other => Node::And(vec![other, right]),
+    }
+}
+
+/// Joins two operands of `or`.
+pub(crate) fn or(left: Node, right: Node) -> Node {
+    match left {
+        Node::Or(mut operands) => {
+            operands.push(right);
+            Node::Or(operands)
+        }
+        other => Node::Or(vec![other, right]),
+    }
+}
+
+/// Adds the names that an expression certainly takes from its scope, each once, in the order of their first use.
+///
+/// A name within a FEEL filter may be an entry of the item, and `is defined` asks about names that need not exist: these are left out.
+pub(crate) fn free_names(node: &Node, bound: &mut Vec<Arc<str>>, names: &mut Vec<Arc<str>>, brackets_filter: bool) {
+    let before = bound.len();
+    let mut visit = |node: &Node, bound: &mut Vec<Arc<str>>| free_names(node, bound, names, brackets_filter);
+    match node {
+        Node::Constant(_) | Node::IsDefined(_) => {}
+        Node::Name(name) => {
+            if !bound.contains(name) && !names.contains(name) {
+                names.push(Arc::clone(name));
+            }
+        }
+        Node::Access(base, steps) => {
+            visit(base, bound);
+            for step in steps {
+                if let Step::Bracket(key) = step
+                    && !brackets_filter
+                {
+                    visit(key, bound);
+                }
+            }
+        }
+        Node::Negate(operand) | Node::Not(operand) | Node::Empty(operand) => visit(operand, bound),
+        Node::Chain(first, links) => {
+            visit(first, bound);
+            for link in links {
+                match link {
+                    Link::Binary(_, right) => visit(right, bound),
+                    Link::Between(low, high) => [low, high].iter().for_each(|node| visit(node, bound)),
+                    Link::In(tests) => tests.iter().for_each(|test| match test {
+                        Test::Compare(_, node) | Test::Value(node) => visit(node, bound),
+                        Test::Range(range) => [&range.low, &range.high].iter().for_each(|node| visit(node, bound)),
+                    }),
+                }
+            }
+        }
+        Node::And(nodes) | Node::Or(nodes) | Node::List(nodes) | Node::Call(_, nodes) | Node::Template(nodes) => {
+            nodes.iter().for_each(|node| visit(node, bound));
+        }
+        Node::If(parts) => parts.iter().for_each(|node| visit(node, bound)),
+        Node::Context(entries) => {
+            for (name, node) in entries {
+                visit(node, bound);
+                bound.push(name.as_str().into());
+            }
+        }
+        Node::For(bindings, body) | Node::Quantified { bindings, body, .. } => {
+            for binding in bindings {
+                match &binding.source {
+                    Source::Items(node) => visit(node, bound),
+                    Source::Integers(low, high) => [low, high].iter().for_each(|node| visit(node, bound)),
+                }
+                bound.push(Arc::clone(&binding.name));
+            }
+            visit(body, bound);
+        }
+    }
+    bound.truncate(before);
+}

@@ -1,0 +1,133 @@
+//! Functions on lists. Positions count from one, negative ones from the end. Items are the same where FEEL's `=` says so.
+
+use super::Args;
+use crate::Value;
+use crate::eval::{Error, Evaluator, Fault, position_to_index};
+
+/// `all` (where false decides) and `any` (where true does): null if an item is no boolean and none decides.
+pub(super) fn junction(evaluator: &mut Evaluator<'_>, args: Args<'_>, decisive: bool) -> Result<Value, Fault> {
+    let items = args.items()?;
+    evaluator.charge(items.len())?;
+    if items.contains(&Value::Boolean(decisive)) {
+        return Ok(Value::Boolean(decisive));
+    }
+    match items.iter().find(|item| item.as_bool().is_none()) {
+        Some(other) => Err(Fault::Null(format!("the items must be booleans, not {}", other.kind()))),
+        None => Ok(Value::Boolean(!decisive)),
+    }
+}
+
+pub(super) fn list_contains(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let found = contains(evaluator, args.list(0)?, args.value(1))?;
+    Ok(Value::Boolean(found))
+}
+
+/// The positions of all items that are equal to the value.
+pub(super) fn index_of(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let mut positions = Vec::new();
+    for (index, item) in args.list(0)?.iter().enumerate() {
+        if evaluator.equal(item, args.value(1))? == Some(true) {
+            positions.push(Value::from(index + 1));
+        }
+    }
+    Ok(evaluator.list(positions)?)
+}
+
+pub(super) fn append(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let items = args.list(0)?;
+    evaluator.room_for_list(items.len() + args.len())?;
+    Ok(Value::list([items, &args.0[1..]].concat()))
+}
+
+pub(super) fn concatenate(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let lists = (0..args.len()).map(|at| args.list(at)).collect::<Result<Vec<_>, Fault>>()?;
+    evaluator.room_for_list(lists.iter().map(|list| list.len()).sum())?;
+    Ok(Value::list(lists.concat()))
+}
+
+/// `insert before(list, position, item)`
+pub(super) fn insert_before(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let items = args.list(0)?;
+    let index = index_within(args, items.len() + usize::from(args.integer(1)? > 0), items.len())?;
+    evaluator.room_for_list(items.len() + 1)?;
+    let mut items = items.to_vec();
+    items.insert(index, args.value(2).clone());
+    Ok(Value::list(items))
+}
+
+/// `remove(list, position)`
+pub(super) fn remove(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let items = args.list(0)?;
+    let index = index_within(args, items.len(), items.len())?;
+    evaluator.room_for_list(items.len())?;
+    let mut items = items.to_vec();
+    items.remove(index);
+    Ok(Value::list(items))
+}
+
+pub(super) fn reverse(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let items = args.list(0)?;
+    evaluator.room_for_list(items.len())?;
+    Ok(Value::list(items.iter().rev().cloned().collect()))
+}
+
+/// `sublist(list, start position, length?)`
+pub(super) fn sublist(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let items = args.list(0)?;
+    let index = index_within(args, items.len(), items.len())?;
+    let length = if args.value(2).is_null() { i64::MAX } else { args.integer(2)? };
+    let length = usize::try_from(length).map_err(|_| Fault::null("the length must not be negative"))?;
+    let part = &items[index..index.saturating_add(length).min(items.len())];
+    evaluator.room_for_list(part.len())?;
+    Ok(Value::list(part.to_vec()))
+}
+
+/// All items of lists within lists, at any depth, in their order.
+pub(super) fn flatten(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let mut pending = vec![args.list(0)?.iter()];
+    let mut flat = Vec::new();
+    while let Some(items) = pending.last_mut() {
+        evaluator.charge(1)?;
+        match items.next() {
+            Some(Value::List(inner)) => pending.push(inner.iter()),
+            Some(item) => flat.push(item.clone()),
+            None => drop(pending.pop()),
+        }
+    }
+    Ok(evaluator.list(flat)?)
+}
+
+pub(super) fn distinct_values(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    Ok(distinct(evaluator, args.list(0)?.iter())?)
+}
+
+/// The items of all lists, each once.
+pub(super) fn union(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+    let lists = (0..args.len()).map(|at| args.list(at)).collect::<Result<Vec<_>, Fault>>()?;
+    Ok(distinct(evaluator, lists.into_iter().flatten())?)
+}
+
+fn distinct<'v>(evaluator: &mut Evaluator<'_>, items: impl Iterator<Item = &'v Value>) -> Result<Value, Error> {
+    let mut kept = Vec::new();
+    for item in items {
+        if !contains(evaluator, &kept, item)? {
+            kept.push(item.clone());
+        }
+    }
+    evaluator.list(kept)
+}
+
+fn contains(evaluator: &mut Evaluator<'_>, items: &[Value], wanted: &Value) -> Result<bool, Error> {
+    for item in items {
+        if evaluator.equal(item, wanted)? == Some(true) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The index that the second argument means, if it is below the bound.
+fn index_within(args: Args<'_>, bound: usize, length: usize) -> Result<usize, Fault> {
+    let index = position_to_index(args.integer(1)?, length).filter(|index| *index < bound);
+    index.ok_or_else(|| Fault::Null(format!("there is no such position, the list has {length} items")))
+}

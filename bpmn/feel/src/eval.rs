@@ -1,0 +1,528 @@
+//! From tree to value, within bounds. What both languages do alike is here; where they differ, `eval/feel` and `eval/juel` decide.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::ast::{Link, Node, Operator, Step};
+use crate::lexer::Language;
+use crate::value::{Entries, MAX_NESTING};
+use crate::{Number, Value};
+
+mod feel;
+mod juel;
+mod text;
+
+pub(crate) use feel::position_to_index;
+
+/// What names mean where an expression is evaluated.
+pub trait Scope {
+    /// The value of a variable, or `None` if there is none of this name (which is not the same as a variable that is null).
+    fn resolve(&self, name: &str) -> Option<Value>;
+}
+
+impl Scope for Entries {
+    fn resolve(&self, name: &str) -> Option<Value> {
+        self.get(name).cloned()
+    }
+}
+
+impl Scope for BTreeMap<Arc<str>, Value> {
+    fn resolve(&self, name: &str) -> Option<Value> {
+        self.get(name).cloned()
+    }
+}
+
+impl Scope for HashMap<String, Value> {
+    fn resolve(&self, name: &str) -> Option<Value> {
+        self.get(name).cloned()
+    }
+}
+
+/// The entries of a context; any other value has no names in it.
+impl Scope for Value {
+    fn resolve(&self, name: &str) -> Option<Value> {
+        self.as_context()?.get(name).cloned()
+    }
+}
+
+/// No names at all.
+impl Scope for () {
+    fn resolve(&self, _: &str) -> Option<Value> {
+        None
+    }
+}
+
+/// How much an evaluation may do. Past a limit it ends with the [`Error`] that names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Steps: one for each node of the tree that is evaluated, for each item of a list that is made or looked at, and for each 64 bytes of text that are
+    /// made or looked at. This bounds both time (well below a microsecond a step) and memory (at most 64 bytes a step).
+    pub steps: u32,
+    /// Levels of expressions within each other.
+    pub depth: u32,
+    /// Bytes of one text that an expression makes.
+    pub string_bytes: usize,
+    /// Items of one list that an expression makes.
+    pub list_items: usize,
+}
+
+impl Limits {
+    /// A filter over the largest list that fits a variable, several times over; and less than about a tenth of a second.
+    pub const STEPS: u32 = 500_000;
+    /// As deep as the parser lets any expression be, with the levels that iterations add.
+    pub const DEPTH: u32 = 256;
+    /// What an instance may hold in all its variables: 1 MiB.
+    pub const STRING_BYTES: usize = 1024 * 1024;
+    /// More items than fit into a variable; a result that large could not be stored.
+    pub const LIST_ITEMS: usize = 100_000;
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { steps: Limits::STEPS, depth: Limits::DEPTH, string_bytes: Limits::STRING_BYTES, list_items: Limits::LIST_ITEMS }
+    }
+}
+
+/// Why an evaluation has no value. The texts name variables and kinds of values, never values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Past [`Limits::steps`].
+    #[error("the expression takes more than {limit} steps")]
+    StepLimit {
+        /// The bound.
+        limit: u32,
+    },
+    /// Past [`Limits::depth`].
+    #[error("the expression goes more than {limit} levels deep")]
+    DepthLimit {
+        /// The bound.
+        limit: u32,
+    },
+    /// Past [`Limits::string_bytes`].
+    #[error("the expression makes a text of more than {limit} bytes")]
+    StringLimit {
+        /// The bound.
+        limit: usize,
+    },
+    /// Past [`Limits::list_items`].
+    #[error("the expression makes a list of more than {limit} items")]
+    ListLimit {
+        /// The bound.
+        limit: usize,
+    },
+    /// A value that is compared, printed or given out has more than [`MAX_NESTING`] levels.
+    #[error("a value is nested more than {MAX_NESTING} levels deep")]
+    NestingLimit,
+    /// JUEL only: a name that the scope does not know. The text is Camunda 7's.
+    #[error("Cannot resolve identifier '{0}'")]
+    UnknownName(String),
+    /// JUEL only: an operator was given what it cannot work with, or has no result. FEEL makes this a null with the same text as its reason.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Reasons kept of one evaluation; a loop would otherwise collect one for each item.
+const MAX_REASONS: usize = 16;
+
+/// Text is charged as one step for so many bytes, which take about as long to copy as another step.
+const BYTES_PER_STEP: usize = 64;
+
+/// Why an operator or a function has no result.
+pub(crate) enum Fault {
+    /// FEEL: null, for this reason. JUEL: the error.
+    Null(String),
+    /// A bound was reached; nothing goes on.
+    Error(Error),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Fault {
+        Fault::Error(error)
+    }
+}
+
+impl Fault {
+    pub(crate) fn null(reason: impl Into<String>) -> Fault {
+        Fault::Null(reason.into())
+    }
+}
+
+/// Names that an expression binds itself.
+enum Frame {
+    /// The variable of an iteration.
+    Local(Arc<str>, Value),
+    /// The entries of a context that is being made.
+    Entries(Entries),
+    /// The item that a filter looks at: its entries, and `item` for itself.
+    Item(Value),
+}
+
+/// One evaluation.
+pub(crate) struct Evaluator<'a> {
+    scope: &'a dyn Scope,
+    limits: &'a Limits,
+    language: Language,
+    steps_left: u32,
+    depth: u32,
+    frames: Vec<Frame>,
+    reasons: Vec<String>,
+}
+
+impl<'a> Evaluator<'a> {
+    pub(crate) fn new(scope: &'a dyn Scope, limits: &'a Limits, language: Language) -> Evaluator<'a> {
+        Evaluator { scope, limits, language, steps_left: limits.steps, depth: 0, frames: Vec::new(), reasons: Vec::new() }
+    }
+
+    pub(crate) fn into_reasons(self) -> Vec<String> {
+        self.reasons
+    }
+
+    pub(crate) fn evaluate(&mut self, node: &Node) -> Result<Value, Error> {
+        self.charge(1)?;
+        self.descend()?;
+        let result = self.node(node);
+        self.depth -= 1;
+        result
+    }
+
+    fn node(&mut self, node: &Node) -> Result<Value, Error> {
+        match node {
+            Node::Constant(value) => Ok(value.clone()),
+            Node::Name(name) => self.name(name),
+            Node::Access(base, steps) => self.access(base, steps),
+            Node::Negate(operand) => self.negate(operand),
+            Node::Not(operand) => self.not(operand),
+            Node::Empty(operand) => self.evaluate(operand).map(|value| Value::Boolean(juel::is_empty(&value))),
+            Node::Chain(first, links) => self.chain(first, links),
+            Node::And(operands) => self.junction(operands, false),
+            Node::Or(operands) => self.junction(operands, true),
+            Node::If(parts) => self.condition(parts),
+            Node::List(nodes) => {
+                let items = self.evaluate_all(nodes)?;
+                self.list(items)
+            }
+            Node::Context(entries) => self.context(entries),
+            Node::Call(builtin, arguments) => {
+                let arguments = self.evaluate_all(arguments)?;
+                let result = builtin.call(self, &arguments);
+                self.value_or_null(result)
+            }
+            Node::IsDefined(operand) => self.is_defined(operand),
+            Node::For(bindings, body) => self.for_each(bindings, body),
+            Node::Quantified { every, bindings, body } => self.quantified(*every, bindings, body),
+            Node::Template(parts) => self.template(parts),
+        }
+    }
+
+    fn evaluate_all(&mut self, nodes: &[Node]) -> Result<Vec<Value>, Error> {
+        nodes.iter().map(|node| self.evaluate(node)).collect()
+    }
+
+    fn name(&mut self, name: &Arc<str>) -> Result<Value, Error> {
+        match (self.lookup(name), self.language) {
+            (Some(value), _) => Ok(value),
+            (None, Language::Juel) => Err(Error::UnknownName(name.to_string())),
+            (None, Language::Feel) => Ok(self.null(|| format!("there is no variable '{name}'"))),
+        }
+    }
+
+    fn lookup(&self, name: &str) -> Option<Value> {
+        let bound = self.frames.iter().rev().find_map(|frame| match frame {
+            Frame::Local(local, value) => (**local == *name).then(|| value.clone()),
+            Frame::Entries(entries) => entries.get(name).cloned(),
+            Frame::Item(item) => match item.as_context().and_then(|entries| entries.get(name)) {
+                Some(value) => Some(value.clone()),
+                None => (name == "item").then(|| item.clone()),
+            },
+        });
+        bound.or_else(|| self.scope.resolve(name))
+    }
+
+    fn access(&mut self, base: &Node, steps: &[Step]) -> Result<Value, Error> {
+        let mut value = self.evaluate(base)?;
+        for step in steps {
+            self.charge(1)?;
+            let result = match self.language {
+                Language::Feel => self.feel_step(&value, step),
+                Language::Juel => self.juel_step(&value, step),
+            };
+            value = self.value_or_null(result)?;
+        }
+        Ok(value)
+    }
+
+    fn negate(&mut self, operand: &Node) -> Result<Value, Error> {
+        let operand = self.evaluate(operand)?;
+        let number = match self.language {
+            Language::Feel => operand.as_number().ok_or_else(|| Fault::Null(format!("- needs a number, not {}", operand.kind()))),
+            Language::Juel => juel::to_number(&operand),
+        };
+        self.value_or_null(number.map(|number| Value::Number(-number)))
+    }
+
+    fn not(&mut self, operand: &Node) -> Result<Value, Error> {
+        let operand = self.evaluate(operand)?;
+        let result = juel::to_boolean(&operand).map(|value| Value::Boolean(!value));
+        self.value_or_null(result)
+    }
+
+    fn chain(&mut self, first: &Node, links: &[Link]) -> Result<Value, Error> {
+        let mut left = self.evaluate(first)?;
+        for link in links {
+            self.charge(1)?;
+            let result = match link {
+                Link::Binary(operator, right) => {
+                    let right = self.evaluate(right)?;
+                    self.binary(*operator, &left, &right)
+                }
+                Link::Between(low, high) => {
+                    let (low, high) = (self.evaluate(low)?, self.evaluate(high)?);
+                    self.feel_between(&left, &low, &high)
+                }
+                Link::In(tests) => self.feel_in(&left, tests),
+            };
+            left = self.value_or_null(result)?;
+        }
+        Ok(left)
+    }
+
+    fn binary(&mut self, operator: Operator, left: &Value, right: &Value) -> Result<Value, Fault> {
+        match self.language {
+            Language::Feel => self.feel_binary(operator, left, right),
+            Language::Juel => self.juel_binary(operator, left, right),
+        }
+    }
+
+    /// `and` and `or`: the first operand that is `decisive` decides. In FEEL an operand that is no boolean leaves the others to decide.
+    fn junction(&mut self, operands: &[Node], decisive: bool) -> Result<Value, Error> {
+        let mut unknown = false;
+        for operand in operands {
+            let value = self.evaluate(operand)?;
+            if self.language == Language::Juel {
+                let result = juel::to_boolean(&value).map(Value::Boolean);
+                if self.value_or_null(result)? == Value::Boolean(decisive) {
+                    return Ok(Value::Boolean(decisive));
+                }
+                continue;
+            }
+            match value {
+                Value::Boolean(value) if value == decisive => return Ok(Value::Boolean(decisive)),
+                Value::Boolean(_) => {}
+                _ => {
+                    unknown = true;
+                    if !value.is_null() {
+                        self.null(|| format!("'{}' needs booleans, not {}", if decisive { "or" } else { "and" }, value.kind()));
+                    }
+                }
+            }
+        }
+        Ok(if unknown { Value::Null } else { Value::Boolean(!decisive) })
+    }
+
+    fn condition(&mut self, [condition, then, otherwise]: &[Node; 3]) -> Result<Value, Error> {
+        let condition = self.evaluate(condition)?;
+        let holds = match (self.language, &condition) {
+            (Language::Juel, _) => {
+                let result = juel::to_boolean(&condition).map(Value::Boolean);
+                self.value_or_null(result)? == Value::Boolean(true)
+            }
+            (Language::Feel, Value::Boolean(holds)) => *holds,
+            (Language::Feel, other) => {
+                self.null(|| format!("'if' needs a boolean, not {}", other.kind()));
+                false
+            }
+        };
+        self.evaluate(if holds { then } else { otherwise })
+    }
+
+    fn context(&mut self, entries: &[(String, Node)]) -> Result<Value, Error> {
+        self.frames.push(Frame::Entries(Entries::new()));
+        for (name, node) in entries {
+            let value = self.evaluate(node)?;
+            if let Some(Frame::Entries(made)) = self.frames.last_mut() {
+                made.insert(name.clone(), value);
+            }
+        }
+        match self.frames.pop() {
+            Some(Frame::Entries(made)) => Ok(Value::context(made)),
+            _ => unreachable!("every evaluation leaves the frames as it found them"),
+        }
+    }
+
+    /// A JUEL template: the texts of its parts, joined.
+    fn template(&mut self, parts: &[Node]) -> Result<Value, Error> {
+        let mut text = String::new();
+        for part in parts {
+            let value = self.evaluate(part)?;
+            self.write_juel(&value, &mut text)?;
+        }
+        Ok(Value::from(text))
+    }
+
+    /// Makes a value what JSON can carry: numbers as they come back, and no deeper than [`MAX_NESTING`]. What need not change stays shared.
+    pub(crate) fn settle(&mut self, value: Value) -> Result<Value, Error> {
+        Ok(self.settled(&value, MAX_NESTING)?.unwrap_or(value))
+    }
+
+    /// The value in its settled form, if that is another one.
+    fn settled(&mut self, value: &Value, levels: usize) -> Result<Option<Value>, Error> {
+        match value {
+            Value::Number(number) => {
+                let stored = number.as_stored();
+                Ok((stored != *number).then_some(Value::Number(stored)))
+            }
+            Value::List(_) | Value::Context(_) if levels == 0 => Err(Error::NestingLimit),
+            Value::List(items) => {
+                self.charge(items.len() + 1)?;
+                let mut changed: Option<Vec<Value>> = None;
+                for (at, item) in items.iter().enumerate() {
+                    if let Some(item) = self.settled(item, levels - 1)? {
+                        changed.get_or_insert_with(|| items.to_vec())[at] = item;
+                    }
+                }
+                Ok(changed.map(Value::list))
+            }
+            Value::Context(entries) => {
+                self.charge(entries.len() + 1)?;
+                let mut changed: Option<Entries> = None;
+                for (name, entry) in entries.iter() {
+                    if let Some(entry) = self.settled(entry, levels - 1)? {
+                        changed.get_or_insert_with(|| (**entries).clone()).insert(name.clone(), entry);
+                    }
+                }
+                Ok(changed.map(Value::context))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether two values are equal in FEEL (DMN 1.5, table 53); `None` where they are of different kinds and neither is null.
+    pub(crate) fn equal(&mut self, left: &Value, right: &Value) -> Result<Option<bool>, Error> {
+        self.equal_within(left, right, MAX_NESTING)
+    }
+
+    fn equal_within(&mut self, left: &Value, right: &Value, levels: usize) -> Result<Option<bool>, Error> {
+        self.charge(1)?;
+        Ok(Some(match (left, right) {
+            (Value::Null, Value::Null) => true,
+            (Value::Null, _) | (_, Value::Null) => false,
+            (Value::Boolean(left), Value::Boolean(right)) => left == right,
+            (Value::Number(left), Value::Number(right)) => left == right,
+            (Value::String(left), Value::String(right)) => {
+                self.charge_bytes(left.len().min(right.len()))?;
+                left == right
+            }
+            (Value::List(_) | Value::Context(_), _) if levels == 0 => {
+                return Err(Error::NestingLimit);
+            }
+            (Value::List(left), Value::List(right)) => {
+                left.len() == right.len() && self.all_equal(left.iter().zip(right.iter()), levels - 1)?
+            }
+            (Value::Context(left), Value::Context(right)) => {
+                self.charge(left.len())?;
+                let same_names = left.len() == right.len() && left.keys().eq(right.keys());
+                same_names && self.all_equal(left.values().zip(right.values()), levels - 1)?
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    fn all_equal<'v>(&mut self, pairs: impl Iterator<Item = (&'v Value, &'v Value)>, levels: usize) -> Result<bool, Error> {
+        for (left, right) in pairs {
+            if self.equal_within(left, right, levels)? != Some(true) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Counts work that is about to be done.
+    pub(crate) fn charge(&mut self, steps: usize) -> Result<(), Error> {
+        let left = u32::try_from(steps).ok().and_then(|steps| self.steps_left.checked_sub(steps));
+        self.steps_left = left.ok_or(Error::StepLimit { limit: self.limits.steps })?;
+        Ok(())
+    }
+
+    /// Counts bytes of text that are about to be looked at.
+    pub(crate) fn charge_bytes(&mut self, bytes: usize) -> Result<(), Error> {
+        self.charge(bytes / BYTES_PER_STEP)
+    }
+
+    /// Counts a text that is about to be made, and refuses it if it is too long.
+    pub(crate) fn room_for_text(&mut self, bytes: usize) -> Result<(), Error> {
+        if bytes > self.limits.string_bytes {
+            return Err(Error::StringLimit { limit: self.limits.string_bytes });
+        }
+        self.charge(bytes / BYTES_PER_STEP + 1)
+    }
+
+    /// Counts a list that is about to be made, and refuses it if it is too long.
+    pub(crate) fn room_for_list(&mut self, items: usize) -> Result<(), Error> {
+        if items > self.limits.list_items {
+            return Err(Error::ListLimit { limit: self.limits.list_items });
+        }
+        self.charge(items + 1)
+    }
+
+    /// A text that was made.
+    pub(crate) fn text(&mut self, text: String) -> Result<Value, Error> {
+        self.room_for_text(text.len())?;
+        Ok(Value::from(text))
+    }
+
+    /// A list that was made.
+    pub(crate) fn list(&mut self, items: Vec<Value>) -> Result<Value, Error> {
+        self.room_for_list(items.len())?;
+        Ok(Value::list(items))
+    }
+
+    /// Notes why a null comes out, and gives it.
+    fn null(&mut self, reason: impl FnOnce() -> String) -> Value {
+        if self.reasons.len() < MAX_REASONS {
+            let reason = reason();
+            if !self.reasons.contains(&reason) {
+                self.reasons.push(reason);
+            }
+        }
+        Value::Null
+    }
+
+    /// What a fault means in the language of the expression.
+    fn value_or_null(&mut self, result: Result<Value, Fault>) -> Result<Value, Error> {
+        match (result, self.language) {
+            (Ok(value), _) => Ok(value),
+            (Err(Fault::Error(error)), _) => Err(error),
+            (Err(Fault::Null(reason)), Language::Feel) => Ok(self.null(|| reason)),
+            (Err(Fault::Null(reason)), Language::Juel) => Err(Error::Failed(reason)),
+        }
+    }
+
+    /// Goes one level deeper; whoever calls this subtracts it again.
+    fn descend(&mut self) -> Result<(), Error> {
+        if self.depth >= self.limits.depth {
+            return Err(Error::DepthLimit { limit: self.limits.depth });
+        }
+        self.depth += 1;
+        Ok(())
+    }
+}
+
+/// Arithmetic that both languages share once they have numbers.
+fn arithmetic(operator: Operator, left: Number, right: Number) -> Result<Number, Fault> {
+    let result = match operator {
+        Operator::Add => left.checked_add(right),
+        Operator::Subtract => left.checked_sub(right),
+        Operator::Multiply => left.checked_mul(right),
+        Operator::Power => {
+            let power = right.to_i64().and_then(|power| i32::try_from(power).ok());
+            let Some(power) = power else {
+                return Err(Fault::null("the exponent of ** must be an integer of 32 bits"));
+            };
+            left.checked_pow(power)
+        }
+        _ if right.is_zero() => return Err(Fault::null("division by zero")),
+        Operator::Remainder => left.checked_rem(right),
+        _ => left.checked_div(right),
+    };
+    result.ok_or_else(|| Fault::Null(format!("the result of {} is past the largest number", operator.sign())))
+}

@@ -1,0 +1,307 @@
+//! FEEL's own semantics: what is of the wrong kind is null, with a reason (DMN 1.5, 10.3.2).
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::{Error, Evaluator, Fault, Frame, arithmetic};
+use crate::ast::{Binding, Node, Operator, Range, Source, Step, Test};
+use crate::{Number, Value};
+
+impl Evaluator<'_> {
+    pub(super) fn feel_binary(&mut self, operator: Operator, left: &Value, right: &Value) -> Result<Value, Fault> {
+        match operator {
+            Operator::Equal | Operator::NotEqual => match self.equal(left, right)? {
+                Some(equal) => Ok(Value::Boolean(equal == (operator == Operator::Equal))),
+                None => Err(mismatch(operator, "two values of one kind", left, right)),
+            },
+            Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
+                self.feel_compare(operator, left, right).map(Value::Boolean)
+            }
+            _ => match (left, right) {
+                (Value::Number(left), Value::Number(right)) => arithmetic(operator, *left, *right).map(Value::Number),
+                (Value::String(left), Value::String(right)) if operator == Operator::Add => {
+                    self.room_for_text(left.len() + right.len())?;
+                    Ok(Value::from([&**left, &**right].concat()))
+                }
+                _ if operator == Operator::Add => Err(mismatch(operator, "two numbers or two strings", left, right)),
+                _ => Err(mismatch(operator, "two numbers", left, right)),
+            },
+        }
+    }
+
+    fn feel_compare(&mut self, operator: Operator, left: &Value, right: &Value) -> Result<bool, Fault> {
+        let order = match (left, right) {
+            (Value::Number(left), Value::Number(right)) => left.cmp(right),
+            (Value::String(left), Value::String(right)) => {
+                self.charge_bytes(left.len().min(right.len()))?;
+                left.cmp(right)
+            }
+            _ => {
+                return Err(mismatch(operator, "two numbers or two strings", left, right));
+            }
+        };
+        Ok(holds(operator, order))
+    }
+
+    pub(super) fn feel_between(&mut self, value: &Value, low: &Value, high: &Value) -> Result<Value, Fault> {
+        let from = self.feel_compare(Operator::GreaterOrEqual, value, low);
+        if let Ok(false) | Err(Fault::Error(_)) = from {
+            return from.map(Value::Boolean);
+        }
+        let to = self.feel_compare(Operator::LessOrEqual, value, high)?;
+        if to { from.map(Value::Boolean) } else { Ok(Value::Boolean(false)) }
+    }
+
+    /// True if any test holds; otherwise null if one could not be decided.
+    pub(super) fn feel_in(&mut self, value: &Value, tests: &[Test]) -> Result<Value, Fault> {
+        let mut undecided = None;
+        for test in tests {
+            match self.feel_test(value, test) {
+                Ok(Value::Boolean(true)) => return Ok(Value::Boolean(true)),
+                Ok(_) => {}
+                Err(Fault::Null(reason)) => undecided = Some(reason),
+                Err(error) => return Err(error),
+            }
+        }
+        undecided.map_or(Ok(Value::Boolean(false)), |reason| Err(Fault::Null(reason)))
+    }
+
+    fn feel_test(&mut self, value: &Value, test: &Test) -> Result<Value, Fault> {
+        match test {
+            Test::Compare(operator, node) => {
+                let right = self.evaluate(node)?;
+                self.feel_binary(*operator, value, &right)
+            }
+            Test::Range(Range { low, low_included, high, high_included }) => {
+                let (low, high) = (self.evaluate(low)?, self.evaluate(high)?);
+                let above = if *low_included { Operator::GreaterOrEqual } else { Operator::Greater };
+                let below = if *high_included { Operator::LessOrEqual } else { Operator::Less };
+                let above = self.feel_compare(above, value, &low)?;
+                let below = self.feel_compare(below, value, &high)?;
+                Ok(Value::Boolean(above && below))
+            }
+            Test::Value(node) => {
+                let right = self.evaluate(node)?;
+                if let Value::List(items) = &right {
+                    for item in items.iter() {
+                        if self.equal(value, item)? == Some(true) {
+                            return Ok(Value::Boolean(true));
+                        }
+                    }
+                    // Beside its members, a list may also be the very list asked about.
+                    return Ok(Value::Boolean(self.equal(value, &right)? == Some(true)));
+                }
+                self.feel_binary(Operator::Equal, value, &right)
+            }
+        }
+    }
+
+    pub(super) fn feel_step(&mut self, value: &Value, step: &Step) -> Result<Value, Fault> {
+        match step {
+            Step::Member(name) => self.feel_member(value, name),
+            Step::Bracket(filter) => self.feel_filter(value, filter),
+        }
+    }
+
+    /// `value.name`; of a list, that of each of its items.
+    fn feel_member(&mut self, value: &Value, name: &Arc<str>) -> Result<Value, Fault> {
+        match value {
+            Value::Context(entries) => match entries.get(&**name) {
+                Some(value) => Ok(value.clone()),
+                None => Err(Fault::Null(format!("there is no entry '{name}' in the context"))),
+            },
+            Value::List(items) => {
+                let mut missing = false;
+                let of_item = |item: &Value| item.as_context().and_then(|entries| entries.get(&**name)).cloned();
+                let members = items.iter().map(|item| {
+                    of_item(item).unwrap_or_else(|| {
+                        missing = true;
+                        Value::Null
+                    })
+                });
+                let members = members.collect();
+                if missing {
+                    self.null(|| format!("an item of the list has no entry '{name}'"));
+                }
+                Ok(self.list(members)?)
+            }
+            other => Err(Fault::Null(format!("{} has no entry '{name}'", other.kind()))),
+        }
+    }
+
+    /// `value[filter]`: a position, if the filter is a number; otherwise the items for which it is true (DMN 1.5, 10.3.2.5).
+    fn feel_filter(&mut self, value: &Value, filter: &Node) -> Result<Value, Fault> {
+        let items: Cow<'_, [Value]> = match value {
+            Value::Null => return Err(Fault::null("null has no items")),
+            Value::List(items) => Cow::Borrowed(items),
+            single => Cow::Owned(vec![single.clone()]),
+        };
+        if let Node::Constant(Value::Number(position)) = filter {
+            return item_at(&items, *position);
+        }
+        if items.is_empty() {
+            // Without items only the filter itself can say whether it is a position.
+            return match self.evaluate(filter)? {
+                Value::Number(position) => item_at(&items, position),
+                _ => Ok(Value::list(Vec::new())),
+            };
+        }
+        let mut kept = Vec::new();
+        for item in items.iter() {
+            self.frames.push(Frame::Item(item.clone()));
+            let decision = self.evaluate(filter)?;
+            self.frames.pop();
+            match decision {
+                Value::Boolean(true) => kept.push(item.clone()),
+                Value::Boolean(false) | Value::Null => {}
+                Value::Number(position) => return item_at(&items, position),
+                other => {
+                    self.null(|| format!("a filter needs a boolean or a number, not {}", other.kind()));
+                }
+            }
+        }
+        Ok(self.list(kept)?)
+    }
+
+    pub(super) fn for_each(&mut self, bindings: &[Binding], body: &Node) -> Result<Value, Error> {
+        let mut results = Vec::new();
+        let ended = self.iterate(bindings, &mut |evaluator| {
+            results.push(evaluator.evaluate(body)?);
+            if results.len() > evaluator.limits.list_items {
+                return Err(Error::ListLimit { limit: evaluator.limits.list_items }.into());
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+        let result = ended.and_then(|_| Ok(self.list(results)?));
+        self.value_or_null(result)
+    }
+
+    /// `some` and `every`: the first decisive item decides; otherwise null if one is neither true nor false.
+    pub(super) fn quantified(&mut self, every: bool, bindings: &[Binding], body: &Node) -> Result<Value, Error> {
+        let (mut decided, mut unknown) = (false, false);
+        let ended = self.iterate(bindings, &mut |evaluator| {
+            match evaluator.evaluate(body)? {
+                Value::Boolean(holds) if holds != every => {
+                    decided = true;
+                    return Ok(ControlFlow::Break(()));
+                }
+                Value::Boolean(_) => {}
+                _ => unknown = true,
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+        let result = ended.map(|_| match (decided, unknown) {
+            (true, _) => Value::Boolean(!every),
+            (false, true) => Value::Null,
+            (false, false) => Value::Boolean(every),
+        });
+        self.value_or_null(result)
+    }
+
+    /// Runs through all combinations of the bindings, the last one fastest.
+    fn iterate(
+        &mut self,
+        bindings: &[Binding],
+        visit: &mut dyn FnMut(&mut Self) -> Result<ControlFlow<()>, Fault>,
+    ) -> Result<ControlFlow<()>, Fault> {
+        let Some((binding, rest)) = bindings.split_first() else {
+            return visit(self);
+        };
+        self.descend()?;
+        let flow = self.iterate_over(binding, rest, visit);
+        self.depth -= 1;
+        flow
+    }
+
+    fn iterate_over(
+        &mut self,
+        binding: &Binding,
+        rest: &[Binding],
+        visit: &mut dyn FnMut(&mut Self) -> Result<ControlFlow<()>, Fault>,
+    ) -> Result<ControlFlow<()>, Fault> {
+        let mut bind = |evaluator: &mut Self, value: Value| {
+            evaluator.charge(1)?;
+            evaluator.frames.push(Frame::Local(Arc::clone(&binding.name), value));
+            let flow = evaluator.iterate(rest, visit);
+            evaluator.frames.pop();
+            flow
+        };
+        let mut flow = ControlFlow::Continue(());
+        match &binding.source {
+            Source::Items(node) => {
+                let value = self.evaluate(node)?;
+                let items = match &value {
+                    Value::Null => {
+                        return Err(Fault::Null(format!("'{}' has no list to run through", binding.name)));
+                    }
+                    Value::List(items) => Arc::clone(items),
+                    single => Arc::new(vec![single.clone()]),
+                };
+                for item in items.iter() {
+                    flow = bind(self, item.clone())?;
+                    if flow.is_break() {
+                        break;
+                    }
+                }
+            }
+            Source::Integers(from, to) => {
+                let (from, to) = (self.evaluate(from)?, self.evaluate(to)?);
+                let (Some(from), Some(to)) = (from.as_i64(), to.as_i64()) else {
+                    return Err(Fault::Null(format!("'{}' needs integers to run from and to", binding.name)));
+                };
+                let mut next = Some(from);
+                while let Some(integer) = next {
+                    flow = bind(self, Value::from(integer))?;
+                    if flow.is_break() || integer == to {
+                        break;
+                    }
+                    next = integer.checked_add(if from <= to { 1 } else { -1 });
+                }
+            }
+        }
+        Ok(flow)
+    }
+
+    /// Whether something is there and not null, without complaint if it is not.
+    pub(super) fn is_defined(&mut self, operand: &Node) -> Result<Value, Error> {
+        let reasons = self.reasons.clone();
+        let value = self.evaluate(operand)?;
+        self.reasons = reasons;
+        Ok(Value::Boolean(!value.is_null()))
+    }
+}
+
+/// Whether an order of two operands is what an operator asks for.
+pub(super) fn holds(operator: Operator, order: std::cmp::Ordering) -> bool {
+    match operator {
+        Operator::Less => order.is_lt(),
+        Operator::LessOrEqual => order.is_le(),
+        Operator::Greater => order.is_gt(),
+        Operator::GreaterOrEqual => order.is_ge(),
+        Operator::NotEqual => order.is_ne(),
+        _ => order.is_eq(),
+    }
+}
+
+/// The item at a position counted from one, or from the end if it is negative.
+fn item_at(items: &[Value], position: Number) -> Result<Value, Fault> {
+    let index = position.to_i64().and_then(|position| position_to_index(position, items.len()));
+    match index.and_then(|index| items.get(index)) {
+        Some(item) => Ok(item.clone()),
+        None => Err(Fault::Null(format!("there is no item at the position asked for, the list has {}", items.len()))),
+    }
+}
+
+/// The index from zero of a position from one, or from the end if it is negative. The index may be past the end.
+pub(crate) fn position_to_index(position: i64, length: usize) -> Option<usize> {
+    match position {
+        0 => None,
+        1.. => usize::try_from(position - 1).ok(),
+        _ => length.checked_sub(usize::try_from(position.unsigned_abs()).ok()?),
+    }
+}
+
+fn mismatch(operator: Operator, wanted: &str, left: &Value, right: &Value) -> Fault {
+    Fault::Null(format!("{} needs {wanted}, not {} and {}", operator.sign(), left.kind(), right.kind()))
+}

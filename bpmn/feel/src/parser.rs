@@ -1,0 +1,213 @@
+//! The core that both languages share: one Pratt loop over one lexer, producing one syntax tree.
+//!
+//! A front end says what may begin an expression (`prefix`) and what may continue one and how tightly
+//! it binds (`power`, `infix`); the loop does the rest. Parsing never looks at variables, so what an expression means is settled at deployment.
+
+use crate::ast::{self, Link, Node, Operator};
+use crate::lexer::{Language, Lexer, Token};
+
+pub(crate) mod feel;
+pub(crate) mod juel;
+
+/// Levels of brackets, branches and prefix operators within each other. Each takes a few stack frames here and one in evaluation; people write five.
+pub const MAX_SYNTAX_DEPTH: usize = 200;
+
+/// The longest expression. Longer ones are data; a variable may be as long.
+pub const MAX_SOURCE_BYTES: usize = 64 * 1024;
+
+/// Why a text is no expression, where, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ParseError {
+    /// What is wrong, a lowercase fragment.
+    pub message: String,
+    /// Where: a byte offset into the source as it was handed in, at most its length, on a character's boundary.
+    pub offset: usize,
+    /// What to write instead, where that can be said.
+    pub help: Option<String>,
+}
+
+impl ParseError {
+    pub(crate) fn new(offset: usize, message: impl Into<String>) -> ParseError {
+        ParseError { message: message.into(), offset, help: None }
+    }
+
+    pub(crate) fn help(self, help: impl Into<String>) -> ParseError {
+        ParseError { help: Some(help.into()), ..self }
+    }
+}
+
+/// How tightly the operators of both languages bind; more is tighter. (DMN 1.5, 10.3.1.2; EL 2.1, 1.17)
+pub(crate) mod power {
+    pub(crate) const LOWEST: u8 = 0;
+    pub(crate) const CONDITIONAL: u8 = 10;
+    pub(crate) const OR: u8 = 20;
+    pub(crate) const AND: u8 = 30;
+    pub(crate) const EQUALITY: u8 = 40;
+    pub(crate) const COMPARISON: u8 = 50;
+    pub(crate) const SUM: u8 = 60;
+    pub(crate) const PRODUCT: u8 = 70;
+    pub(crate) const POWER: u8 = 80;
+    pub(crate) const PREFIX: u8 = 90;
+    pub(crate) const ACCESS: u8 = 100;
+}
+
+/// A source being read: the token at hand, and the lexer behind it.
+pub(crate) struct Parser<'s> {
+    lexer: Lexer<'s>,
+    language: Language,
+    token: Token<'s>,
+    /// Where the token at hand begins.
+    offset: usize,
+    depth: usize,
+}
+
+impl<'s> Parser<'s> {
+    /// Reads the first token at `position`.
+    pub(crate) fn new(source: &'s str, position: usize, language: Language) -> Result<Parser<'s>, ParseError> {
+        if source.len() > MAX_SOURCE_BYTES {
+            return Err(ParseError::new(MAX_SOURCE_BYTES, format!("the expression is longer than {MAX_SOURCE_BYTES} bytes"))
+                .help("keep data in variables")
+                .on_boundary(source));
+        }
+        let mut lexer = Lexer::new(source, position, language);
+        let (token, offset) = lexer.next()?;
+        Ok(Parser { lexer, language, token, offset, depth: 0 })
+    }
+
+    /// Reads an expression whose operators all bind at least as tightly as `least`.
+    pub(crate) fn expression(&mut self, least: u8) -> Result<Node, ParseError> {
+        if self.depth == MAX_SYNTAX_DEPTH {
+            return Err(self.error(format!("the expression is nested more than {MAX_SYNTAX_DEPTH} levels deep")));
+        }
+        self.depth += 1;
+        let left = match self.language {
+            Language::Feel => feel::prefix(self)?,
+            Language::Juel => juel::prefix(self)?,
+        };
+        let node = self.continued(left, least)?;
+        self.depth -= 1;
+        Ok(node)
+    }
+
+    /// Reads what continues an operand, as far as it binds at least as tightly as `least`.
+    fn continued(&mut self, mut left: Node, least: u8) -> Result<Node, ParseError> {
+        loop {
+            let power = match self.language {
+                Language::Feel => feel::power(self),
+                Language::Juel => juel::power(&self.token),
+            };
+            if power.is_none_or(|power| power < least) {
+                break;
+            }
+            left = match self.language {
+                Language::Feel => feel::infix(self, left)?,
+                Language::Juel => juel::infix(self, left)?,
+            };
+        }
+        Ok(left)
+    }
+
+    /// Reads the operator at hand and its right operand, which binds more tightly: operators apply from left to right.
+    fn binary(&mut self, left: Node, operator: Operator, power: u8) -> Result<Node, ParseError> {
+        self.advance()?;
+        let right = self.expression(power + 1)?;
+        Ok(ast::chain(left, Link::Binary(operator, right)))
+    }
+
+    fn advance(&mut self) -> Result<Token<'s>, ParseError> {
+        let (token, offset) = self.lexer.next()?;
+        self.offset = offset;
+        Ok(std::mem::replace(&mut self.token, token))
+    }
+
+    fn at(&self, symbol: &str) -> bool {
+        matches!(self.token, Token::Symbol(found) if found == symbol)
+    }
+
+    fn at_word(&self, word: &str) -> bool {
+        matches!(self.token, Token::Word(found) if found == word)
+    }
+
+    /// Takes the symbol if it is at hand.
+    fn take(&mut self, symbol: &str) -> Result<bool, ParseError> {
+        let found = self.at(symbol);
+        if found {
+            self.advance()?;
+        }
+        Ok(found)
+    }
+
+    fn expect(&mut self, symbol: &str, to: &str) -> Result<(), ParseError> {
+        if self.take(symbol)? { Ok(()) } else { Err(self.unexpected(&format!("{symbol:?} {to}"))) }
+    }
+
+    fn expect_word(&mut self, word: &str, to: &str) -> Result<(), ParseError> {
+        if !self.at_word(word) {
+            return Err(self.unexpected(&format!("'{word}' {to}")));
+        }
+        self.advance().map(drop)
+    }
+
+    /// Reads expressions separated by commas up to the closing symbol, which it takes.
+    fn list_until(&mut self, close: &str, to: &str) -> Result<Vec<Node>, ParseError> {
+        let mut nodes = Vec::new();
+        if self.take(close)? {
+            return Ok(nodes);
+        }
+        loop {
+            nodes.push(self.expression(power::LOWEST)?);
+            if !self.take(",")? {
+                self.expect(close, to)?;
+                return Ok(nodes);
+            }
+        }
+    }
+
+    fn error(&self, message: impl Into<String>) -> ParseError {
+        ParseError::new(self.offset, message)
+    }
+
+    /// Something else stands where `expected` should.
+    fn unexpected(&self, expected: &str) -> ParseError {
+        let error = self.error(format!("expected {expected}, found {}", describe(&self.token)));
+        match (&self.token, self.language) {
+            (Token::Symbol("=="), Language::Feel) => error.help("FEEL compares with a single ="),
+            (Token::Symbol("&&"), Language::Feel) => error.help("FEEL writes 'and'"),
+            (Token::Symbol("||"), Language::Feel) => error.help("FEEL writes 'or'"),
+            (Token::Symbol("!"), Language::Feel) => error.help("FEEL writes not(…)"),
+            (Token::Symbol("?"), Language::Feel) => error.help("FEEL writes 'if … then … else …'"),
+            (Token::Symbol("%"), Language::Feel) => error.help("FEEL writes modulo(a, b)"),
+            (Token::Symbol("@"), Language::Feel) => error.help("dates and times are not supported yet; compare ISO 8601 texts"),
+            (Token::Symbol(".."), Language::Feel) => {
+                error.help("a range stands in brackets behind 'in' (x in [1..10]), or behind 'for x in'")
+            }
+            (Token::Word(word), Language::Feel) if !feel::is_keyword(word) => {
+                error.help("a name with blanks is written in backticks, as in `order total`; text is in double quotes")
+            }
+            (Token::Symbol("="), Language::Juel) => error.help("JUEL compares with =="),
+            (Token::Symbol("**"), Language::Juel) => error.help("JUEL has no powers; FEEL does: = a ** b"),
+            (Token::Symbol("["), Language::Juel) => error.help("JUEL has no list literals; FEEL does: = [1, 2]"),
+            (Token::Symbol("{"), Language::Juel) => error.help("expressions do not nest: write ${a + b}, not ${${a} + b}"),
+            _ => error,
+        }
+    }
+}
+
+impl ParseError {
+    fn on_boundary(self, source: &str) -> ParseError {
+        ParseError { offset: source.floor_char_boundary(self.offset), ..self }
+    }
+}
+
+/// A token as a message names it.
+fn describe(token: &Token<'_>) -> String {
+    match token {
+        Token::End => "the end".to_owned(),
+        Token::Number(_) => "a number".to_owned(),
+        Token::Text(_) => "a text".to_owned(),
+        Token::Word(word) => format!("'{word}'"),
+        Token::Quoted(name) => format!("`{name}`"),
+        Token::Symbol(symbol) => format!("{symbol:?}"),
+    }
+}
