@@ -22,7 +22,7 @@ mod error;
 mod outcome;
 mod parse;
 mod place;
-mod quantity;
+pub mod quantity;
 mod reader;
 mod redact;
 mod request;

@@ -13,7 +13,7 @@ pub(crate) struct Rate {
 const MAX_PER_SECOND: u64 = 1_000_000;
 
 /// Reads `500ms`, `5s`, `2m` or `1h`; whole numbers only, so that nothing is rounded silently.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let millis = match unit {
         "ms" => 1,
@@ -26,7 +26,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// Reads `512 B`, `64 KiB` or `1 MiB` as bytes.
-pub(crate) fn size(text: &str) -> Option<u64> {
+pub fn size(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let bytes = match unit {
         "B" => 1,
