@@ -64,8 +64,7 @@ const MAX_SHOWN: usize = 120;
 
 /// A foreign text as a diagnostic repeats it: on one line, and shortened.
 pub(crate) fn shown(text: &str) -> String {
-    let mut shown: String =
-        text.chars().take(MAX_SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut shown: String = text.chars().take(MAX_SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(MAX_SHOWN).is_some() {
         shown.push('…');
     }
@@ -93,13 +92,7 @@ pub(crate) struct Diagnostics {
 
 impl Diagnostics {
     pub(crate) fn new(file: &str) -> Self {
-        Diagnostics {
-            file: file.to_owned(),
-            errors: Vec::new(),
-            warnings: Vec::new(),
-            errors_left_out: 0,
-            warnings_left_out: 0,
-        }
+        Diagnostics { file: file.to_owned(), errors: Vec::new(), warnings: Vec::new(), errors_left_out: 0, warnings_left_out: 0 }
     }
 
     /// Notes an error: the file will be refused.
@@ -132,9 +125,7 @@ impl Diagnostics {
         let mut all = std::mem::take(&mut self.errors);
         all.append(&mut self.warnings);
         all.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
-        for (severity, left_out) in
-            [(Severity::Error, self.errors_left_out), (Severity::Warning, self.warnings_left_out)]
-        {
+        for (severity, left_out) in [(Severity::Error, self.errors_left_out), (Severity::Warning, self.warnings_left_out)] {
             if left_out > 0 {
                 let (line, column) = all.last().map_or((1, 1), |last| (last.line, last.column));
                 let position = Position { line, column };

@@ -2,6 +2,21 @@
 //!
 //! Pure: no I/O, no clock, no randomness. The same bytes give the same definition and the same diagnostics; no bytes make it panic or hang.
 //!
+//! ```
+//! let file = br#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL">
+//!   <process id="hello" isExecutable="true">
+//!     <startEvent id="start"/>
+//!     <sequenceFlow id="flow" sourceRef="start" targetRef="nowhere"/>
+//!   </process>
+//! </definitions>"#;
+//! let diagnostics = mandate_model::parse("hello.bpmn", file).unwrap_err();
+//! assert_eq!(
+//!     diagnostics[0].to_string(),
+//!     "hello.bpmn:4:5: error: the flow goes to 'nowhere', which does not exist in this process (element 'flow'); \
+//!      help: draw it to an element of the same process, or remove it"
+//! );
+//! ```
+//!
 //! - [`parse`] is the entry: a file's bytes into [`ProcessDefinition`]s, or all [`Diagnostic`]s at once.
 //! - [`definition`] is what the engine walks.
 //! - [`supported`] lists the supported elements.

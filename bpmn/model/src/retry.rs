@@ -60,8 +60,7 @@ impl RetryPolicy {
 /// Reads `R3/PT10S`: how often, which is from 1 to [`MAX_ATTEMPTS`], and the milliseconds between.
 fn repeated(cycle: &str) -> Result<(usize, u64), String> {
     let malformed = || format!("'{}' is not a cycle such as R3/PT10S", shown(cycle));
-    let (times, duration) =
-        cycle.strip_prefix(['R', 'r']).and_then(|rest| rest.split_once('/')).ok_or_else(malformed)?;
+    let (times, duration) = cycle.strip_prefix(['R', 'r']).and_then(|rest| rest.split_once('/')).ok_or_else(malformed)?;
     if times.is_empty() {
         return Err(format!("'{}' has no end: a cycle says how often, as in R3/PT10S", shown(cycle)));
     }
@@ -115,27 +114,39 @@ mod tests {
     #[test]
     fn a_list_of_cycles_waits_through_each() {
         let policy = RetryPolicy::parse("R3/PT5M,R2/PT30M,R1/PT2H").unwrap();
-        assert_eq!(
-            policy.waits_ms,
-            [5 * MINUTE, 5 * MINUTE, 5 * MINUTE, 30 * MINUTE, 30 * MINUTE, 2 * HOUR]
-        );
+        assert_eq!(policy.waits_ms, [5 * MINUTE, 5 * MINUTE, 5 * MINUTE, 30 * MINUTE, 30 * MINUTE, 2 * HOUR]);
         assert_eq!(policy.attempts(), 7);
     }
 
     #[test]
     fn what_never_ends_or_never_starts_is_refused() {
         for cycle in [
-            "", " ", "R0/PT10S", "R/PT10S", "R-1/PT10S", "R3", "R3/", "3/PT10S", "R3/10s", "PT10S,", ",", "PT10S,R3/PT1M",
-            "R1001/PT1S", "R99999999999999999999/PT1S", "R999/PT1S,R1/PT1S", "R3/PT1S,R0/PT1S", "R3/P1M", "${cycle}", "= cycle",
-            "R3/${wait}", "R3/2030-01-01T00:00:00Z/PT1H",
+            "",
+            " ",
+            "R0/PT10S",
+            "R/PT10S",
+            "R-1/PT10S",
+            "R3",
+            "R3/",
+            "3/PT10S",
+            "R3/10s",
+            "PT10S,",
+            ",",
+            "PT10S,R3/PT1M",
+            "R1001/PT1S",
+            "R99999999999999999999/PT1S",
+            "R999/PT1S,R1/PT1S",
+            "R3/PT1S,R0/PT1S",
+            "R3/P1M",
+            "${cycle}",
+            "= cycle",
+            "R3/${wait}",
+            "R3/2030-01-01T00:00:00Z/PT1H",
         ] {
             assert!(RetryPolicy::parse(cycle).is_err(), "{cycle}");
         }
         assert!(RetryPolicy::parse(&"PT1S,".repeat(1_000_000)).is_err());
-        assert_eq!(
-            RetryPolicy::parse("R1001/PT1S").unwrap_err(),
-            "the retry cycle has more than 1000 attempts"
-        );
+        assert_eq!(RetryPolicy::parse("R1001/PT1S").unwrap_err(), "the retry cycle has more than 1000 attempts");
         assert_eq!(waits("R998/PT1S,R1/PT1S").len(), 999);
     }
 }

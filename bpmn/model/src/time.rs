@@ -46,11 +46,7 @@ pub enum TimeError {
 /// (or a signed `P`) is a duration, everything else a date.
 pub fn due(now_ms: i64, date_or_duration: &str) -> Result<i64, TimeError> {
     let text = date_or_duration.trim();
-    if text.trim_start_matches(['+', '-']).starts_with(['P', 'p']) {
-        due_after(now_ms, text)
-    } else {
-        due_at(text)
-    }
+    if text.trim_start_matches(['+', '-']).starts_with(['P', 'p']) { due_after(now_ms, text) } else { due_at(text) }
 }
 
 /// The moment that lies an ISO 8601 duration after `now_ms`. A month is a month of the UTC calendar (the 31st goes to the last day of a

@@ -2,9 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::definition::{
-    BoundaryTrigger, Element, ElementIndex, ElementKind, FlowIndex, ROOT, SequenceFlow, StartTrigger,
-};
+use crate::definition::{BoundaryTrigger, Element, ElementIndex, ElementKind, FlowIndex, ROOT, SequenceFlow, StartTrigger};
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::Draft;
 
@@ -181,7 +179,13 @@ impl<'v> Validator<'v, '_> {
                 self.diagnostics.error(at, message, "move it into the scope of the activity");
             }
             let ElementKind::BoundaryEvent(event) = &event.kind else { continue };
-            let BoundaryTrigger::Error(error) = &event.trigger else { continue };
+            let BoundaryTrigger::Error(error) = &event.trigger else {
+                if matches!(element.kind, ElementKind::ServiceTask(_)) {
+                    let help = "limit the delegate's wall time in the manifest, or put the timer on a sub-process around tasks that wait";
+                    self.diagnostics.warning(at, "the timer never fires: a task done by a delegate does not wait (as in Camunda 7)", help);
+                }
+                continue;
+            };
             if !caught.insert(error.code.as_deref()) {
                 let what = error.code.as_deref().map_or("every error".to_owned(), |code| format!("the error code '{}'", shown(code)));
                 let message = format!("two boundary events of '{}' catch {what}", shown(&element.id));
@@ -196,7 +200,8 @@ impl<'v> Validator<'v, '_> {
             let index = FlowIndex(u32::try_from(index).unwrap_or(u32::MAX));
             let [source, target] = [flow.source, flow.target].map(|end| &self.draft.elements[end.0 as usize]);
             if source.parent != target.parent {
-                let message = format!("the flow from '{}' to '{}' crosses the border of a sub-process", shown(&source.id), shown(&target.id));
+                let message =
+                    format!("the flow from '{}' to '{}' crosses the border of a sub-process", shown(&source.id), shown(&target.id));
                 let help = "end inside with an end event, and lead a flow from the sub-process on; or use a boundary event";
                 self.diagnostics.error(self.flow_at(index), message, help);
             }

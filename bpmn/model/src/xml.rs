@@ -233,8 +233,7 @@ pub(crate) fn read<'a>(text: &'a str, diagnostics: &mut Diagnostics) -> Option<N
     let mut reader = NsReader::from_str(text);
     reader.config_mut().check_end_names = true;
     reader.resolver_mut().set_max_namespace_bindings(MAX_PREFIXES);
-    let mut builder =
-        Builder { text, diagnostics, cursor: Cursor::default(), open: Vec::new(), dropped: 0, nodes: 0, root: None };
+    let mut builder = Builder { text, diagnostics, cursor: Cursor::default(), open: Vec::new(), dropped: 0, nodes: 0, root: None };
     loop {
         let before = offset(reader.buffer_position());
         let step = match reader.read_event() {
@@ -387,9 +386,7 @@ impl<'a> Builder<'a, '_> {
         });
         let mut attributes: Vec<Attribute<'a>> = Vec::new();
         for attribute in Attributes::new(tag, name_length).with_checks(false) {
-            let malformed = |reason: String| {
-                Fatal::new(start, format!("in the tag '{}': {reason}", shown(written)), "correct the XML")
-            };
+            let malformed = |reason: String| Fatal::new(start, format!("in the tag '{}': {reason}", shown(written)), "correct the XML");
             let attribute = attribute.map_err(|error| malformed(error.to_string()))?;
             if attribute.key.as_namespace_binding().is_some() {
                 continue;

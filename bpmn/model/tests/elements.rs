@@ -145,9 +145,7 @@ fn a_user_task_says_who_until_when_and_with_which_form() {
 
 #[test]
 fn a_receive_task_waits_for_a_message() {
-    let ElementKind::ReceiveTask(message) = kind(&around_with(MESSAGE, "<bpmn:receiveTask id='a' messageRef='m'/>"), "a") else {
-        panic!()
-    };
+    let ElementKind::ReceiveTask(message) = kind(&around_with(MESSAGE, "<bpmn:receiveTask id='a' messageRef='m'/>"), "a") else { panic!() };
     assert_eq!(message.name.as_literal(), Some("Fulfilled"));
     let by_order = "<bpmn:message id='m' name='fulfilled-${orderId}'/>";
     let ElementKind::ReceiveTask(message) = kind(&around_with(by_order, "<bpmn:receiveTask id='a' messageRef='m'/>"), "a") else {
@@ -175,10 +173,7 @@ fn intermediate_events_wait_for_time_or_a_message() {
     let variable = "<bpmn:timeDuration>${timeout}</bpmn:timeDuration>";
     assert!(matches!(timer(variable), Timer::Duration(duration) if duration.as_literal().is_none()));
     let message = "<bpmn:intermediateCatchEvent id='a'><bpmn:messageEventDefinition messageRef='m'/></bpmn:intermediateCatchEvent>";
-    assert!(matches!(
-        kind(&around_with(MESSAGE, message), "a"),
-        ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_))
-    ));
+    assert!(matches!(kind(&around_with(MESSAGE, message), "a"), ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_))));
 }
 
 #[test]
@@ -188,7 +183,7 @@ fn boundary_events_know_their_activity() {
         <bpmn:boundaryEvent id='b2' attachedToRef='a'><bpmn:errorEventDefinition/></bpmn:boundaryEvent>\
         <bpmn:boundaryEvent id='b3' attachedToRef='a' cancelActivity='false'><bpmn:timerEventDefinition>\
         <bpmn:timeDuration>PT1H</bpmn:timeDuration></bpmn:timerEventDefinition></bpmn:boundaryEvent>\
-        <bpmn:serviceTask id='a' camunda:class='x'/>\
+        <bpmn:userTask id='a'/>\
         <bpmn:sequenceFlow id='g1' sourceRef='b1' targetRef='e'/><bpmn:sequenceFlow id='g2' sourceRef='b2' targetRef='e'/>\
         <bpmn:sequenceFlow id='g3' sourceRef='b3' targetRef='e'/>";
     let definition = definition(&around_with(ERROR, process));
@@ -301,11 +296,7 @@ fn a_file_may_hold_several_processes() {
              <sequenceFlow id='{id}-f' sourceRef='{id}-s' targetRef='{id}-e'/></process>"
         )
     };
-    let file = format!(
-        "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL'>{}{}</definitions>",
-        process("b"),
-        process("a")
-    );
+    let file = format!("<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL'>{}{}</definitions>", process("b"), process("a"));
     let parsed = mandate_model::parse("t.bpmn", file.as_bytes()).unwrap();
     let keys: Vec<_> = parsed.processes.iter().map(|process| &*process.key).collect();
     assert_eq!(keys, ["b", "a"]);

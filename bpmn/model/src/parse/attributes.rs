@@ -26,13 +26,33 @@ use Fate::{Metadata, Read, Refused, RefusedUnless, Warned};
 const TASKS_BY_DELEGATE: &[&str] = &["serviceTask", "sendTask"];
 const USER_TASK: &[&str] = &["userTask"];
 const FLOW_NODES: &[&str] = &[
-    "startEvent", "endEvent", "intermediateCatchEvent", "boundaryEvent", "task", "manualTask", "serviceTask", "sendTask", "userTask",
-    "receiveTask", "subProcess", "exclusiveGateway", "parallelGateway",
+    "startEvent",
+    "endEvent",
+    "intermediateCatchEvent",
+    "boundaryEvent",
+    "task",
+    "manualTask",
+    "serviceTask",
+    "sendTask",
+    "userTask",
+    "receiveTask",
+    "subProcess",
+    "exclusiveGateway",
+    "parallelGateway",
 ];
 /// Camunda 7 maps variables on tasks, sub-processes and events, not on gateways.
 const MAPPED: &[&str] = &[
-    "startEvent", "endEvent", "intermediateCatchEvent", "boundaryEvent", "task", "manualTask", "serviceTask", "sendTask", "userTask",
-    "receiveTask", "subProcess",
+    "startEvent",
+    "endEvent",
+    "intermediateCatchEvent",
+    "boundaryEvent",
+    "task",
+    "manualTask",
+    "serviceTask",
+    "sendTask",
+    "userTask",
+    "receiveTask",
+    "subProcess",
 ];
 
 /// BPMN's own attributes, which have no prefix.

@@ -11,8 +11,22 @@ use crate::xml::{Namespace, Node};
 
 /// Root elements that describe, or that matter only to elements which are refused where they are used.
 const METADATA: &[&str] = &[
-    "documentation", "extensionElements", "import", "extension", "relationship", "itemDefinition", "signal", "escalation", "category",
-    "dataStore", "interface", "resource", "endPoint", "partnerEntity", "partnerRole", "correlationProperty",
+    "documentation",
+    "extensionElements",
+    "import",
+    "extension",
+    "relationship",
+    "itemDefinition",
+    "signal",
+    "escalation",
+    "category",
+    "dataStore",
+    "interface",
+    "resource",
+    "endPoint",
+    "partnerEntity",
+    "partnerRole",
+    "correlationProperty",
 ];
 
 /// A file's root element with its messages and errors by id.
@@ -27,8 +41,12 @@ impl<'n> Definitions<'n> {
     /// Reads the root. None after an error that leaves nothing to go on with.
     pub(crate) fn read(root: &'n Node<'n>, diagnostics: &mut Diagnostics) -> Option<Self> {
         if !root.is("definitions") {
-            let message = format!("the root element is '{}', not BPMN 2.0's 'definitions'", shown(root.written));
-            let help = "export the model as BPMN 2.0 XML, with xmlns=\"http://www.omg.org/spec/BPMN/20100524/MODEL\"";
+            let message = if root.name == "definitions" {
+                format!("the root element '{}' is not in BPMN 2.0's namespace", shown(root.written))
+            } else {
+                format!("the root element is '{}', not BPMN 2.0's definitions", shown(root.written))
+            };
+            let help = "export the model as BPMN 2.0 XML: its namespace is http://www.omg.org/spec/BPMN/20100524/MODEL";
             diagnostics.error(root.at(), message, help);
             return None;
         }

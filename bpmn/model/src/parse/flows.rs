@@ -124,7 +124,11 @@ impl<'n> ProcessReader<'n, '_> {
     /// One end of a sequence flow. None if it is missing, which was said, or was refused, which was said, too.
     fn end(&mut self, node: &'n Node<'n>, attribute: &str, verb: &str) -> Option<ElementIndex> {
         let Some(id) = node.plain(attribute) else {
-            self.diagnostics.error(node.at(), format!("sequenceFlow has no {attribute}"), "draw the flow again, from one element to another");
+            self.diagnostics.error(
+                node.at(),
+                format!("sequenceFlow has no {attribute}"),
+                "draw the flow again, from one element to another",
+            );
             return None;
         };
         self.look_up(id, node.at(), &format!("the flow {verb}"))

@@ -42,7 +42,8 @@ impl<'n> ProcessReader<'n, '_> {
             }
             1 => {
                 let (way, implementation) = found.remove(0);
-                implementation.map_err(|reason| self.diagnostics.error(owner.at, format!("{way}: {reason}"), WAYS)).ok()
+                let help = "write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate";
+                implementation.map_err(|reason| self.diagnostics.error(owner.at, format!("{way}: {reason}"), help)).ok()
             }
             _ => {
                 let ways: Vec<&str> = found.iter().map(|(way, _)| *way).collect();
@@ -78,9 +79,7 @@ fn by_expression(expression: &str) -> Result<Implementation, String> {
     let inner = trimmed.strip_prefix("${").or_else(|| trimmed.strip_prefix("#{")).and_then(|rest| rest.strip_suffix('}'));
     match inner {
         None => delegate(trimmed),
-        Some(name) if name.contains(['.', '/', ':']) => {
-            Err(format!("'{}' is more than a name, and is not supported", shown(expression)))
-        }
+        Some(name) if name.contains(['.', '/', ':']) => Err(format!("'{}' is more than a name, and is not supported", shown(expression))),
         Some(name) => delegate(name).map_err(|_| format!("'{}' is more than a name, and is not supported", shown(expression))),
     }
 }
@@ -100,7 +99,7 @@ fn by_task_type(definition: &Node<'_>) -> Result<Implementation, String> {
 
 fn by_topic(kind: &str, topic: Option<&str>) -> Result<Implementation, String> {
     if kind.trim() != "external" {
-        return Err(format!("the type '{}' is not supported", shown(kind)));
+        return Err(format!("the type '{}' is not supported, only external is", shown(kind)));
     }
     let topic = topic.ok_or_else(|| "an external task has no camunda:topic".to_owned())?;
     Ok(Implementation::Topic(checked(topic)?))

@@ -196,7 +196,11 @@ impl<'n> ProcessReader<'n, '_> {
             Disposition::Metadata => self.reserve(node, Slot::NoFlowNode),
             Disposition::Unknown => {
                 let message = format!("{} has no place in {}", node.title(), scope.title());
-                self.diagnostics.error(node.at_in(owner.at), message, "remove it, or check its spelling: BPMN 2.0 has no such element here");
+                self.diagnostics.error(
+                    node.at_in(owner.at),
+                    message,
+                    "remove it, or check its spelling: BPMN 2.0 has no such element here",
+                );
                 self.reserve(node, Slot::Refused);
                 self.draft.incomplete = true;
             }

@@ -6,6 +6,7 @@ use crate::parse::{activities, events, gateways};
 use crate::xml::Node;
 
 /// A supported element, for the table in the documentation.
+#[derive(Clone, Copy, Debug)]
 pub struct Supported {
     /// The BPMN element's name.
     pub element: &'static str,
