@@ -3,6 +3,7 @@
 //! Whatever can be chained without brackets (`1 + 2 + 3`, `a.b.c`, `x and y and z`) is a flat sequence, so the depth of a tree
 //! is that of its brackets, and the parser bounds those.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::Value;
@@ -182,63 +183,108 @@ pub(crate) fn or(left: Node, right: Node) -> Node {
     }
 }
 
-/// Adds the names that an expression certainly takes from its scope, each once, in the order of their first use.
+/// The names that an expression certainly takes from its scope, each once, in the order of their first use.
 ///
 /// A name within a FEEL filter may be an entry of the item, and `is defined` asks about names that need not exist: these are left out.
-pub(crate) fn free_names(node: &Node, bound: &mut Vec<Arc<str>>, names: &mut Vec<Arc<str>>, brackets_filter: bool) {
-    let before = bound.len();
-    let mut visit = |node: &Node, bound: &mut Vec<Arc<str>>| free_names(node, bound, names, brackets_filter);
-    match node {
-        Node::Constant(_) | Node::IsDefined(_) => {}
-        Node::Name(name) => {
-            if !bound.contains(name) && !names.contains(name) {
-                names.push(Arc::clone(name));
-            }
-        }
-        Node::Access(base, steps) => {
-            visit(base, bound);
-            for step in steps {
-                if let Step::Bracket(key) = step
-                    && !brackets_filter
-                {
-                    visit(key, bound);
+pub(crate) fn free_names(node: &Node, brackets_filter: bool) -> Vec<Arc<str>> {
+    let mut found = FreeNames { brackets_filter, bound: BTreeMap::new(), seen: BTreeSet::new(), names: Vec::new() };
+    found.visit(node);
+    found.names
+}
+
+struct FreeNames {
+    /// Whether `[…]` is FEEL's filter, and not JUEL's key.
+    brackets_filter: bool,
+    /// Names that the expression binds around the current node, and how many times.
+    bound: BTreeMap<Arc<str>, usize>,
+    seen: BTreeSet<Arc<str>>,
+    names: Vec<Arc<str>>,
+}
+
+impl FreeNames {
+    fn visit(&mut self, node: &Node) {
+        match node {
+            Node::Constant(_) | Node::IsDefined(_) => {}
+            Node::Name(name) => {
+                if !self.bound.contains_key(name) && self.seen.insert(Arc::clone(name)) {
+                    self.names.push(Arc::clone(name));
                 }
             }
-        }
-        Node::Negate(operand) | Node::Not(operand) | Node::Empty(operand) => visit(operand, bound),
-        Node::Chain(first, links) => {
-            visit(first, bound);
-            for link in links {
-                match link {
-                    Link::Binary(_, right) => visit(right, bound),
-                    Link::Between(low, high) => [low, high].iter().for_each(|node| visit(node, bound)),
-                    Link::In(tests) => tests.iter().for_each(|test| match test {
-                        Test::Compare(_, node) | Test::Value(node) => visit(node, bound),
-                        Test::Range(range) => [&range.low, &range.high].iter().for_each(|node| visit(node, bound)),
-                    }),
+            Node::Access(base, steps) => {
+                self.visit(base);
+                for step in steps {
+                    match step {
+                        Step::Bracket(key) if !self.brackets_filter => self.visit(key),
+                        Step::Bracket(_) | Step::Member(_) => {}
+                    }
                 }
             }
-        }
-        Node::And(nodes) | Node::Or(nodes) | Node::List(nodes) | Node::Call(_, nodes) | Node::Template(nodes) => {
-            nodes.iter().for_each(|node| visit(node, bound));
-        }
-        Node::If(parts) => parts.iter().for_each(|node| visit(node, bound)),
-        Node::Context(entries) => {
-            for (name, node) in entries {
-                visit(node, bound);
-                bound.push(name.as_str().into());
-            }
-        }
-        Node::For(bindings, body) | Node::Quantified { bindings, body, .. } => {
-            for binding in bindings {
-                match &binding.source {
-                    Source::Items(node) => visit(node, bound),
-                    Source::Integers(low, high) => [low, high].iter().for_each(|node| visit(node, bound)),
+            Node::Negate(operand) | Node::Not(operand) | Node::Empty(operand) => self.visit(operand),
+            Node::Chain(first, links) => {
+                self.visit(first);
+                for link in links {
+                    self.visit_link(link);
                 }
-                bound.push(Arc::clone(&binding.name));
             }
-            visit(body, bound);
+            Node::And(nodes) | Node::Or(nodes) | Node::List(nodes) | Node::Call(_, nodes) | Node::Template(nodes) => {
+                self.visit_all(nodes);
+            }
+            Node::If(parts) => self.visit_all(parts.iter()),
+            Node::Context(entries) => {
+                let names: Vec<Arc<str>> = entries.iter().map(|(name, _)| name.as_str().into()).collect();
+                for ((_, node), name) in entries.iter().zip(&names) {
+                    self.visit(node);
+                    self.bind(name);
+                }
+                for name in &names {
+                    self.unbind(name);
+                }
+            }
+            Node::For(bindings, body) | Node::Quantified { bindings, body, .. } => {
+                for binding in bindings {
+                    match &binding.source {
+                        Source::Items(node) => self.visit(node),
+                        Source::Integers(low, high) => self.visit_all([low, high]),
+                    }
+                    self.bind(&binding.name);
+                }
+                self.visit(body);
+                for binding in bindings {
+                    self.unbind(&binding.name);
+                }
+            }
         }
     }
-    bound.truncate(before);
+
+    fn visit_all<'n>(&mut self, nodes: impl IntoIterator<Item = &'n Node>) {
+        nodes.into_iter().for_each(|node| self.visit(node));
+    }
+
+    fn visit_link(&mut self, link: &Link) {
+        match link {
+            Link::Binary(_, right) => self.visit(right),
+            Link::Between(low, high) => self.visit_all([low, high]),
+            Link::In(tests) => {
+                for test in tests {
+                    match test {
+                        Test::Compare(_, node) | Test::Value(node) => self.visit(node),
+                        Test::Range(range) => self.visit_all([&range.low, &range.high]),
+                    }
+                }
+            }
+        }
+    }
+
+    fn bind(&mut self, name: &Arc<str>) {
+        *self.bound.entry(Arc::clone(name)).or_default() += 1;
+    }
+
+    fn unbind(&mut self, name: &Arc<str>) {
+        if let Some(count) = self.bound.get_mut(name) {
+            *count -= 1;
+            if *count == 0 {
+                self.bound.remove(name);
+            }
+        }
+    }
 }

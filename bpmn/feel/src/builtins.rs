@@ -5,7 +5,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::eval::{Error, Evaluator, Fault};
+use crate::eval::{Evaluator, Fault};
 use crate::number::Rounding;
 use crate::value::Entries;
 use crate::{Number, Value};
@@ -34,7 +34,7 @@ static BUILTINS: &[Builtin] = &[
     // Booleans, and values of any kind.
     builtin("not", 1..=1, |_, args| Ok(Value::Boolean(!args.boolean(0)?))),
     builtin("string", 1..=1, string),
-    builtin("get or else", 2..=2, |_, args| Ok(args.value(if args.value(0).is_null() { 1 } else { 0 }).clone())),
+    builtin("get or else", 2..=2, |_, args| Ok(args.value(usize::from(args.value(0).is_null())).clone())),
     // Contexts.
     builtin("get value", 2..=2, get_value),
     builtin("get entries", 1..=1, get_entries),
@@ -117,7 +117,7 @@ impl Builtin {
     pub(crate) fn call(&self, evaluator: &mut Evaluator<'_>, arguments: &[Value]) -> Result<Value, Fault> {
         (self.run)(evaluator, Args(arguments)).map_err(|fault| match fault {
             Fault::Null(reason) => Fault::Null(format!("{}(): {reason}", self.name)),
-            error => error,
+            Fault::Error(error) => Fault::Error(error),
         })
     }
 }
@@ -194,8 +194,9 @@ fn string(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault>
     }
 }
 
-fn get_value(_: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
+fn get_value(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     let name = args.text(1)?;
+    evaluator.charge_bytes(name.len())?;
     args.context(0)?.get(name).cloned().ok_or_else(|| Fault::null("there is no such entry in the context"))
 }
 
@@ -206,13 +207,14 @@ fn get_entries(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, F
         let pair = [("key".to_owned(), Value::from(name.as_str())), ("value".to_owned(), value.clone())];
         Value::context(pair.into())
     };
-    evaluator.charge(entries.len().saturating_mul(2))?;
+    evaluator.charge_entries(entries)?;
     Ok(Value::list(entries.iter().map(entry).collect()))
 }
 
 fn context_put(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
     let (entries, name) = (args.context(0)?, args.text(1)?);
-    charge_entries(evaluator, entries)?;
+    evaluator.charge_bytes(name.len())?;
+    evaluator.charge_entries(entries)?;
     let mut entries = (**entries).clone();
     entries.insert(name.to_owned(), args.value(2).clone());
     Ok(Value::context(entries))
@@ -224,14 +226,8 @@ fn context_merge(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value,
         let Value::Context(entries) = item else {
             return Err(Fault::Null(format!("only contexts can be merged, not {}", item.kind())));
         };
-        charge_entries(evaluator, entries)?;
+        evaluator.charge_entries(entries)?;
         merged.extend(entries.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
     Ok(Value::context(merged))
-}
-
-/// Counts a copy of entries: each with its name.
-fn charge_entries(evaluator: &mut Evaluator<'_>, entries: &Entries) -> Result<(), Error> {
-    evaluator.charge(entries.len() * 2 + 1)?;
-    evaluator.charge_bytes(entries.keys().map(String::len).sum())
 }

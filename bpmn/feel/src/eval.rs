@@ -1,6 +1,7 @@
 //! From tree to value, within bounds. What both languages do alike is here; where they differ, `eval/feel` and `eval/juel` decide.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use crate::ast::{Link, Node, Operator, Step};
@@ -32,7 +33,7 @@ impl Scope for BTreeMap<Arc<str>, Value> {
     }
 }
 
-impl Scope for HashMap<String, Value> {
+impl<S: BuildHasher> Scope for HashMap<String, Value, S> {
     fn resolve(&self, name: &str) -> Option<Value> {
         self.get(name).cloned()
     }
@@ -127,6 +128,12 @@ const MAX_REASONS: usize = 16;
 /// Text is charged as one step for so many bytes, which take about as long to copy as another step.
 const BYTES_PER_STEP: usize = 64;
 
+/// Frames that a look-up passes in about the time of another step.
+const FRAMES_PER_STEP: usize = 8;
+
+/// Raising to a power multiplies up to 62 times, a few of which take as long as another step.
+const STEPS_PER_POWER: usize = 32;
+
 /// Why an operator or a function has no result.
 pub(crate) enum Fault {
     /// FEEL: null, for this reason. JUEL: the error.
@@ -219,6 +226,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn name(&mut self, name: &Arc<str>) -> Result<Value, Error> {
+        self.charge(self.frames.len() / FRAMES_PER_STEP)?;
         match (self.lookup(name), self.language) {
             (Some(value), _) => Ok(value),
             (None, Language::Juel) => Err(Error::UnknownName(name.to_string())),
@@ -339,6 +347,7 @@ impl<'a> Evaluator<'a> {
         self.frames.push(Frame::Entries(Entries::new()));
         for (name, node) in entries {
             let value = self.evaluate(node)?;
+            self.charge_bytes(name.len())?;
             if let Some(Frame::Entries(made)) = self.frames.last_mut() {
                 made.insert(name.clone(), value);
             }
@@ -383,7 +392,7 @@ impl<'a> Evaluator<'a> {
                 Ok(changed.map(Value::list))
             }
             Value::Context(entries) => {
-                self.charge(entries.len() + 1)?;
+                self.charge_entries(entries)?;
                 let mut changed: Option<Entries> = None;
                 for (name, entry) in entries.iter() {
                     if let Some(entry) = self.settled(entry, levels - 1)? {
@@ -392,7 +401,12 @@ impl<'a> Evaluator<'a> {
                 }
                 Ok(changed.map(Value::context))
             }
-            _ => Ok(None),
+            Value::String(text) => {
+                // Shared here, but written out as often as it occurs.
+                self.charge_bytes(text.len())?;
+                Ok(None)
+            }
+            Value::Null | Value::Boolean(_) => Ok(None),
         }
     }
 
@@ -448,6 +462,12 @@ impl<'a> Evaluator<'a> {
         self.charge(bytes / BYTES_PER_STEP)
     }
 
+    /// Counts entries that are about to be copied or looked at, with their names.
+    pub(crate) fn charge_entries(&mut self, entries: &Entries) -> Result<(), Error> {
+        self.charge(entries.len() * 2 + 1)?;
+        self.charge_bytes(entries.keys().map(String::len).sum())
+    }
+
     /// Counts a text that is about to be made, and refuses it if it is too long.
     pub(crate) fn room_for_text(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes > self.limits.string_bytes {
@@ -480,6 +500,8 @@ impl<'a> Evaluator<'a> {
     fn null(&mut self, reason: impl FnOnce() -> String) -> Value {
         if self.reasons.len() < MAX_REASONS {
             let reason = reason();
+            // Nobody here can be told that the steps are used up: whoever takes the next one is.
+            self.steps_left = self.steps_left.saturating_sub(to_steps(reason.len()));
             if !self.reasons.contains(&reason) {
                 self.reasons.push(reason);
             }
@@ -505,6 +527,10 @@ impl<'a> Evaluator<'a> {
         self.depth += 1;
         Ok(())
     }
+}
+
+fn to_steps(bytes: usize) -> u32 {
+    u32::try_from(bytes / BYTES_PER_STEP).unwrap_or(u32::MAX)
 }
 
 /// Arithmetic that both languages share once they have numbers.

@@ -85,11 +85,10 @@ impl Expression {
     ///
     /// Left out are names within FEEL filters, which may be entries of the items, and those that are only asked about with `is defined`.
     pub fn names(&self) -> Vec<Arc<str>> {
-        let mut names = Vec::new();
-        if let Form::Tree(language, node) = &self.0.form {
-            ast::free_names(node, &mut Vec::new(), &mut names, *language == Language::Feel);
+        match &self.0.form {
+            Form::Tree(language, node) => ast::free_names(node, *language == Language::Feel),
+            Form::Literal(_) => Vec::new(),
         }
-        names
     }
 
     /// Evaluates it with the names of a scope.

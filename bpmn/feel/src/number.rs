@@ -25,7 +25,7 @@ const STRIDE: u32 = 4;
 const STRIDE_FACTOR: u128 = 10_000;
 
 /// The longest text read as a number; a longer one is no number that a person or a program meant.
-const MAX_TEXT_BYTES: usize = 4096;
+pub(crate) const MAX_TEXT_BYTES: usize = 4096;
 
 /// A decimal number: exact up to 34 digits, never infinite, never "not a number".
 ///
@@ -327,14 +327,13 @@ impl Ord for Number {
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.coefficient.to_string();
-        let text = match usize::try_from(self.exponent) {
-            Ok(zeros) => digits + &"0".repeat(zeros),
-            Err(_) => {
-                let behind = usize::from(self.exponent.unsigned_abs());
-                let padded = if digits.len() > behind { digits } else { format!("{digits:0>width$}", width = behind + 1) };
-                let (whole, fraction) = padded.split_at(padded.len() - behind);
-                format!("{whole}.{fraction}")
-            }
+        let text = if let Ok(zeros) = usize::try_from(self.exponent) {
+            digits + &"0".repeat(zeros)
+        } else {
+            let behind = usize::from(self.exponent.unsigned_abs());
+            let padded = if digits.len() > behind { digits } else { format!("{digits:0>width$}", width = behind + 1) };
+            let (whole, fraction) = padded.split_at(padded.len() - behind);
+            format!("{whole}.{fraction}")
         };
         f.pad_integral(!self.negative, "", &text)
     }
@@ -491,11 +490,17 @@ fn wide_product(left: u128, right: u128) -> (u128, u32, bool) {
     // A number of b bits has floor(b · log10 2) digits, or one more.
     let bits = 256 - high.leading_zeros();
     let drop = bits * 1233 / 4096 - 37;
-    let mut limbs = [(high >> 64) as u64, (high & LOW) as u64, (low >> 64) as u64, (low & LOW) as u64];
+    let mut limbs = [low_limb(high >> 64), low_limb(high), low_limb(low >> 64), low_limb(low)];
     let first = drop.min(19);
     let lost_first = divide_limbs(&mut limbs, 10_u64.pow(first)) != 0;
     let lost_second = divide_limbs(&mut limbs, 10_u64.pow(drop - first)) != 0;
     (u128::from(limbs[2]) << 64 | u128::from(limbs[3]), drop, lost_first || lost_second)
+}
+
+/// The lower 64 bits.
+#[allow(clippy::cast_possible_truncation, reason = "cutting off is what it is for")]
+fn low_limb(value: u128) -> u64 {
+    value as u64
 }
 
 /// Divides a number of four 64-bit limbs, the highest first, in place; gives the remainder.
@@ -503,9 +508,9 @@ fn divide_limbs(limbs: &mut [u64; 4], divisor: u64) -> u64 {
     let mut rest = 0_u64;
     for limb in limbs {
         let dividend = u128::from(rest) << 64 | u128::from(*limb);
-        // The rest is below the divisor, so the quotient fits 64 bits.
-        *limb = (dividend / u128::from(divisor)) as u64;
-        rest = (dividend % u128::from(divisor)) as u64;
+        // The rest is below the divisor, so the quotient fits 64 bits; so does the new rest.
+        *limb = low_limb(dividend / u128::from(divisor));
+        rest = low_limb(dividend % u128::from(divisor));
     }
     rest
 }

@@ -478,6 +478,11 @@ fn a_small_text_that_means_a_huge_value_is_stopped() {
         let source = format!("= {function}([{{a0: 1, {}}}.a39 = {{a0: 1, {}}}.a39])", entries.join(", "), entries.join(", "));
         assert_eq!(run(&source, NONE), Err(Error::StepLimit { limit: Limits::STEPS }), "{function}");
     }
+    // A long text that is shared in memory, but written out as often as it occurs.
+    let source = format!("= {{text: \"{}\", all: for i in 1..10000 return text}}", "x".repeat(60_000));
+    assert_eq!(run(&source, NONE), Err(Error::StepLimit { limit: Limits::STEPS }));
+    let source = format!("= count(for i in 1..90000 return {{{}: 1}})", "x".repeat(60_000));
+    assert_eq!(run(&source, NONE), Err(Error::StepLimit { limit: Limits::STEPS }));
     // A text that doubles again and again.
     let doubling: Vec<_> = (1..40).map(|n| format!("a{n}: a{} + a{}", n - 1, n - 1)).collect();
     let source = format!("= {{a0: \"x\", {}}}.a39", doubling.join(", "));

@@ -191,13 +191,13 @@ fn names_include_those_in_brackets() {
 
 #[test]
 fn expressions_are_equal_if_written_alike_in_one_language() {
+    fn shared_between_threads<T: Send + Sync + Clone>(_: &T) {}
     let parse = |source: &str| Expression::parse(source).expect(source);
+    shared_between_threads(&parse("= a"));
     assert_eq!(parse("${a}"), parse("${a}"));
     assert_ne!(parse("${a}"), parse("${ a }"));
     assert_ne!(Expression::literal("${a}"), parse("${a}"));
     assert_eq!(parse("= a").source(), "= a");
-    fn shared_between_threads<T: Send + Sync + Clone>(_: &T) {}
-    shared_between_threads(&parse("= a"));
     assert_eq!(format!("{:?}", parse("= a")), "Feel(\"= a\")");
     assert_eq!(Value::from(Some(1_i64)), Value::from(1_i64));
 }

@@ -58,7 +58,9 @@ pub(super) fn lower_case(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Resul
 }
 
 pub(super) fn trim(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
-    Ok(evaluator.text(args.text(0)?.trim().to_owned())?)
+    let text = args.text(0)?;
+    evaluator.charge_bytes(text.len())?;
+    Ok(evaluator.text(text.trim().to_owned())?)
 }
 
 pub(super) fn string_length(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {

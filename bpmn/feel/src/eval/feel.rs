@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::{Error, Evaluator, Fault, Frame, arithmetic};
+use super::{Error, Evaluator, Fault, Frame, STEPS_PER_POWER, arithmetic};
 use crate::ast::{Binding, Node, Operator, Range, Source, Step, Test};
 use crate::{Number, Value};
 
@@ -19,7 +19,10 @@ impl Evaluator<'_> {
                 self.feel_compare(operator, left, right).map(Value::Boolean)
             }
             _ => match (left, right) {
-                (Value::Number(left), Value::Number(right)) => arithmetic(operator, *left, *right).map(Value::Number),
+                (Value::Number(left), Value::Number(right)) => {
+                    self.charge(if operator == Operator::Power { STEPS_PER_POWER } else { 0 })?;
+                    arithmetic(operator, *left, *right).map(Value::Number)
+                }
                 (Value::String(left), Value::String(right)) if operator == Operator::Add => {
                     self.room_for_text(left.len() + right.len())?;
                     Ok(Value::from([&**left, &**right].concat()))
@@ -265,9 +268,9 @@ impl Evaluator<'_> {
 
     /// Whether something is there and not null, without complaint if it is not.
     pub(super) fn is_defined(&mut self, operand: &Node) -> Result<Value, Error> {
-        let reasons = self.reasons.clone();
+        let before = self.reasons.len();
         let value = self.evaluate(operand)?;
-        self.reasons = reasons;
+        self.reasons.truncate(before);
         Ok(Value::Boolean(!value.is_null()))
     }
 }

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use super::feel::holds;
 use super::{Evaluator, Fault, arithmetic};
 use crate::ast::{Operator, Step};
+use crate::number::MAX_TEXT_BYTES;
 use crate::{Number, Value};
 
 impl Evaluator<'_> {
@@ -105,7 +106,9 @@ pub(super) fn to_number(value: &Value) -> Result<Number, Fault> {
         Value::Null => Ok(Number::ZERO),
         Value::Number(number) => Ok(*number),
         Value::String(text) if text.is_empty() => Ok(Number::ZERO),
-        Value::String(text) => text.trim().parse().map_err(|_| Fault::null("a string that is no number stands where a number is needed")),
+        Value::String(text) if text.len() <= MAX_TEXT_BYTES => {
+            text.trim().parse().map_err(|_| Fault::null("a string that is no number stands where a number is needed"))
+        }
         other => Err(Fault::Null(format!("a number is needed, not {}", other.kind()))),
     }
 }

@@ -67,9 +67,9 @@ impl Evaluator<'_> {
                 for (at, (name, entry)) in entries.iter().enumerate() {
                     self.write(if at == 0 { "" } else { comma }, text)?;
                     if style == Style::Feel {
-                        self.write(name, text)?
+                        self.write(name, text)?;
                     } else {
-                        self.write_quoted(name, text)?
+                        self.write_quoted(name, text)?;
                     }
                     self.write(colon, text)?;
                     self.write_styled(entry, style, levels - 1, text)?;

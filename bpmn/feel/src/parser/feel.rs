@@ -163,7 +163,7 @@ pub(super) fn prefix(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
 
 /// A keyword, a function's name, or a name.
 fn word(parser: &mut Parser<'_>, word: &str) -> Result<Node, ParseError> {
-    if let Some((name, builtin)) = function_ahead(parser)? {
+    if let Some((name, builtin)) = function_ahead(parser) {
         return call(parser, &name, builtin);
     }
     let constant = match word {
@@ -186,18 +186,14 @@ fn word(parser: &mut Parser<'_>, word: &str) -> Result<Node, ParseError> {
     Ok(Node::Constant(constant))
 }
 
-/// Words followed by an opening bracket are a function's name; the lexer is then left before the bracket. `None` where it is no function.
-fn function_ahead(parser: &mut Parser<'_>) -> Result<Option<(String, Option<&'static Builtin>)>, ParseError> {
-    let Token::Word(first) = parser.token else {
-        return Ok(None);
-    };
+/// Words followed by an opening bracket are a function's name; the bracket then is the token at hand. `None` where it is no function.
+fn function_ahead(parser: &mut Parser<'_>) -> Option<(String, Option<&'static Builtin>)> {
+    let Token::Word(first) = parser.token else { return None };
     let mut name = first.to_owned();
     let mut ahead = parser.lexer.clone();
     for _ in 0..builtins::MOST_WORDS {
         // What cannot be read is reported when it is reached.
-        let Ok((token, offset)) = ahead.next() else {
-            return Ok(None);
-        };
+        let (token, offset) = ahead.next().ok()?;
         match token {
             Token::Word(word) => {
                 name.push(' ');
@@ -205,20 +201,22 @@ fn function_ahead(parser: &mut Parser<'_>) -> Result<Option<(String, Option<&'st
             }
             Token::Symbol("(") => {
                 let builtin = builtins::find(&name);
-                let several_words = name.contains(' ');
-                if builtin.is_none() && name != IS_DEFINED && (several_words || is_keyword(&name)) {
+                let known = builtin.is_some() || name == IS_DEFINED;
+                if !known && (name.contains(' ') || is_keyword(&name)) {
                     // `if (a)`, `x and (b)`, `return (c)`: the words belong to the expression around.
-                    return Ok(None);
+                    return None;
                 }
                 parser.lexer = ahead;
                 parser.token = token;
-                parser.offset = if builtin.is_none() && name != IS_DEFINED { parser.offset } else { offset };
-                return Ok(Some((name, builtin)));
+                if known {
+                    parser.offset = offset;
+                }
+                return Some((name, builtin));
             }
-            _ => return Ok(None),
+            _ => return None,
         }
     }
-    Ok(None)
+    None
 }
 
 fn call(parser: &mut Parser<'_>, name: &str, builtin: Option<&'static Builtin>) -> Result<Node, ParseError> {
