@@ -48,11 +48,7 @@ impl From<sqlx::Error> for Error {
 
 /// A command with its own fields. In JSON the fields stand beside those of [`Header`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(
-    tag = "command",
-    rename_all = "kebab-case",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "command", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Command {
     /// Is the order ready to be worked on?
     ValidateReadiness {
@@ -149,11 +145,7 @@ impl Command {
             Self::SubmitFulfillment {} => order.submit_fulfillment(),
             Self::MarkLineFulfilled { line_id } => order.mark_line_fulfilled(line_id),
             Self::NotifyCustomer { template } => order.notify_customer(template),
-            Self::OpenFallout {
-                reason,
-                line_id,
-                blocking,
-            } => order.open_fallout(reason, line_id.as_deref(), *blocking),
+            Self::OpenFallout { reason, line_id, blocking } => order.open_fallout(reason, line_id.as_deref(), *blocking),
             Self::ResolveFallout { resolution } => order.resolve_fallout(*resolution),
             Self::CompleteOrder {} => order.complete(),
             Self::CancelOrder { reason } => order.cancel(reason),
@@ -163,9 +155,7 @@ impl Command {
     /// What the command is about within its order: a line, or the order itself.
     fn subject(&self) -> &str {
         match self {
-            Self::ReserveLine { line_id, .. }
-            | Self::ReleaseLine { line_id }
-            | Self::MarkLineFulfilled { line_id } => line_id,
+            Self::ReserveLine { line_id, .. } | Self::ReleaseLine { line_id } | Self::MarkLineFulfilled { line_id } => line_id,
             _ => "order",
         }
     }
@@ -210,26 +200,15 @@ impl Request {
         let Some(known) = Command::NAMES.into_iter().find(|known| *known == name) else {
             return Err(Error::UnknownCommand(name.to_owned()));
         };
-        let unfit = |reason: String| Error::Body {
-            command: name.to_owned(),
-            reason,
-        };
+        let unfit = |reason: String| Error::Body { command: name.to_owned(), reason };
         let digest = digest(&body);
         let header = Header::deserialize(&body).map_err(|error| unfit(error.to_string()))?;
         let Value::Object(mut fields) = body else {
             return Err(unfit("it is not a JSON object".to_owned()));
         };
         fields.insert("command".to_owned(), known.into());
-        let command = Command::deserialize(Value::Object(fields))
-            .map_err(|error| unfit(error.to_string()))?;
-        Ok(Self {
-            name: known,
-            header,
-            command,
-            key: key.to_owned(),
-            digest,
-            origin,
-        })
+        let command = Command::deserialize(Value::Object(fields)).map_err(|error| unfit(error.to_string()))?;
+        Ok(Self { name: known, header, command, key: key.to_owned(), digest, origin })
     }
 
     /// The order it is about.
@@ -262,12 +241,7 @@ pub type AlsoWrite = Vec<crate::relay::Delivery>;
 
 /// Executes a command as the module's protocol says, in one transaction. `also` names what is to leave the service
 /// if the command is applied by this very call.
-pub async fn execute(
-    db: &Db,
-    request: &Request,
-    now_ms: i64,
-    also: impl FnOnce(&Order) -> AlsoWrite + Send,
-) -> Result<Answer, Error> {
+pub async fn execute(db: &Db, request: &Request, now_ms: i64, also: impl FnOnce(&Order) -> AlsoWrite + Send) -> Result<Answer, Error> {
     let mut tx = db.begin().await?;
     let known = claim(&mut tx, request, now_ms).await?;
     if known.digest != request.digest {
@@ -275,10 +249,7 @@ pub async fn execute(
     }
     if known.outcome == "APPLIED" {
         tx.commit().await?;
-        return Ok(Answer::Applied {
-            reply: known.reply,
-            replayed: true,
-        });
+        return Ok(Answer::Applied { reply: known.reply, replayed: true });
     }
     let decision = match repository::load_locked(db, &mut tx, &request.header.order_id).await? {
         Some(mut order) => decide(&mut order, request).map(|reply| (order, reply)),
@@ -292,11 +263,7 @@ pub async fn execute(
             Ok(Answer::Rejected(rejection))
         }
         Ok((mut order, mut reply)) => {
-            let cause = Cause {
-                command: request.name,
-                key: &request.key,
-                now_ms,
-            };
+            let cause = Cause { command: request.name, key: &request.key, now_ms };
             repository::save(&mut tx, &mut order, cause).await?;
             count_effect(&mut tx, request, now_ms).await?;
             for delivery in also(&order) {
@@ -307,21 +274,13 @@ pub async fn execute(
             reply["orderState"] = json!(order.state);
             decided(&mut tx, request, "APPLIED", &reply).await?;
             tx.commit().await?;
-            Ok(Answer::Applied {
-                reply,
-                replayed: false,
-            })
+            Ok(Answer::Applied { reply, replayed: false })
         }
     }
 }
 
 /// The stored reply of a key, if the command was applied under it. `command` and `tenant` narrow the search.
-pub async fn applied_under(
-    db: &Db,
-    key: &str,
-    command: Option<&str>,
-    tenant: Option<&str>,
-) -> Result<Option<Value>, Error> {
+pub async fn applied_under(db: &Db, key: &str, command: Option<&str>, tenant: Option<&str>) -> Result<Option<Value>, Error> {
     let row = sqlx::query(
         "SELECT reply FROM command_log WHERE command_key = $1 AND outcome = 'APPLIED'
          AND ($2 = '' OR command = $2) AND ($3 = '' OR tenant_id = $3) ORDER BY command, tenant_id LIMIT 1",
@@ -364,10 +323,7 @@ pub fn digest(value: &Value) -> String {
     }
     let mut text = String::new();
     canonical(value, &mut text);
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    format!("{:x}", Sha256::digest(text.as_bytes()))
 }
 
 struct Known {
@@ -408,35 +364,18 @@ fn decide(order: &mut Order, request: &Request) -> Result<Value, Rejection> {
     if let Some(expected) = request.header.expected_version
         && expected != order.version
     {
-        let message = format!(
-            "expected version {expected}, the order has version {}",
-            order.version
-        );
-        return Err(Rejection {
-            code: "ORDER_VERSION_CONFLICT".to_owned(),
-            message,
-        });
+        let message = format!("expected version {expected}, the order has version {}", order.version);
+        return Err(Rejection { code: "ORDER_VERSION_CONFLICT".to_owned(), message });
     }
     request.command.apply(order)
 }
 
 fn not_found(request: &Request) -> Rejection {
-    let message = format!(
-        "tenant {} has no order {}",
-        request.header.tenant_id, request.header.order_id
-    );
-    Rejection {
-        code: "ORDER_NOT_FOUND".to_owned(),
-        message,
-    }
+    let message = format!("tenant {} has no order {}", request.header.tenant_id, request.header.order_id);
+    Rejection { code: "ORDER_NOT_FOUND".to_owned(), message }
 }
 
-async fn decided(
-    tx: &mut Tx,
-    request: &Request,
-    outcome: &str,
-    reply: &Value,
-) -> Result<(), Error> {
+async fn decided(tx: &mut Tx, request: &Request, outcome: &str, reply: &Value) -> Result<(), Error> {
     sqlx::query(
         "UPDATE command_log SET outcome = $4, reply = $5
          WHERE tenant_id = $1 AND command = $2 AND command_key = $3",
@@ -486,9 +425,7 @@ mod tests {
     use super::*;
 
     fn parse(name: &str, body: Value) -> Result<Command, String> {
-        Request::parse(name, "k", body, Origin::Http)
-            .map(|request| request.command)
-            .map_err(|error| error.to_string())
+        Request::parse(name, "k", body, Origin::Http).map(|request| request.command).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -504,25 +441,11 @@ mod tests {
     #[test]
     fn bodies_that_do_not_fit_are_named() {
         let missing = parse("reserve-line", json!({ "tenantId": "t", "orderId": "o" }));
-        assert_eq!(
-            missing.unwrap_err(),
-            "the body does not fit reserve-line: missing field `lineId`"
-        );
+        assert_eq!(missing.unwrap_err(), "the body does not fit reserve-line: missing field `lineId`");
         let no_order = parse("decompose", json!({ "tenantId": "t" }));
-        assert_eq!(
-            no_order.unwrap_err(),
-            "the body does not fit decompose: missing field `orderId`"
-        );
-        assert!(
-            parse("decompose", json!(["t", "o"]))
-                .unwrap_err()
-                .starts_with("the body does not fit decompose")
-        );
-        assert!(
-            parse("explode", json!({}))
-                .unwrap_err()
-                .starts_with("there is no command \"explode\"")
-        );
+        assert_eq!(no_order.unwrap_err(), "the body does not fit decompose: missing field `orderId`");
+        assert!(parse("decompose", json!(["t", "o"])).unwrap_err().starts_with("the body does not fit decompose"));
+        assert!(parse("explode", json!({})).unwrap_err().starts_with("there is no command \"explode\""));
     }
 
     #[test]

@@ -65,27 +65,17 @@ impl Db {
         };
         let open = async {
             let (writer, readers) = match dialect {
-                Dialect::Sqlite => (
-                    pool(&url, 1, dialect).await?,
-                    pool(&url, SQLITE_READERS, dialect).await?,
-                ),
+                Dialect::Sqlite => (pool(&url, 1, dialect).await?, pool(&url, SQLITE_READERS, dialect).await?),
                 Dialect::Postgres => {
                     let pool = pool(&url, POSTGRES_CONNECTIONS, dialect).await?;
                     (pool.clone(), pool)
                 }
             };
-            let db = Self {
-                writer,
-                readers,
-                dialect,
-            };
+            let db = Self { writer, readers, dialect };
             db.create_tables().await?;
             Ok(db)
         };
-        open.await.map_err(|source| Error::Open {
-            url: without_credentials(&url),
-            source,
-        })
+        open.await.map_err(|source| Error::Open { url: without_credentials(&url), source })
     }
 
     /// Begins a transaction that may write.
@@ -133,8 +123,7 @@ async fn pool(url: &str, connections: u32, dialect: Dialect) -> sqlx::Result<Any
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 if dialect == Dialect::Sqlite {
-                    let settings =
-                        "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;";
+                    let settings = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;";
                     connection.execute(sqlx::raw_sql(settings)).await?;
                 }
                 Ok(())
@@ -167,33 +156,15 @@ mod tests {
 
     #[test]
     fn urls_are_completed_and_hide_credentials() {
-        assert_eq!(
-            with_create_mode("sqlite:orders.db"),
-            "sqlite:orders.db?mode=rwc"
-        );
-        assert_eq!(
-            with_create_mode("sqlite:orders.db?cache=private"),
-            "sqlite:orders.db?cache=private&mode=rwc"
-        );
-        assert_eq!(
-            with_create_mode("sqlite:orders.db?mode=rw"),
-            "sqlite:orders.db?mode=rw"
-        );
-        assert_eq!(
-            without_credentials("postgres://joe:secret@db/orders"),
-            "postgres://***@db/orders"
-        );
+        assert_eq!(with_create_mode("sqlite:orders.db"), "sqlite:orders.db?mode=rwc");
+        assert_eq!(with_create_mode("sqlite:orders.db?cache=private"), "sqlite:orders.db?cache=private&mode=rwc");
+        assert_eq!(with_create_mode("sqlite:orders.db?mode=rw"), "sqlite:orders.db?mode=rw");
+        assert_eq!(without_credentials("postgres://joe:secret@db/orders"), "postgres://***@db/orders");
     }
 
     #[tokio::test]
     async fn another_database_is_refused_by_name() {
-        let error = Db::open("mysql://localhost/orders")
-            .await
-            .err()
-            .map(|error| error.to_string());
-        assert_eq!(
-            error.as_deref(),
-            Some("\"mysql://localhost/orders\" is neither sqlite:FILE nor postgres://…")
-        );
+        let error = Db::open("mysql://localhost/orders").await.err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some("\"mysql://localhost/orders\" is neither sqlite:FILE nor postgres://…"));
     }
 }

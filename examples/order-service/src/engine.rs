@@ -52,11 +52,7 @@ impl Engine {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .build()?;
-        Ok(Self {
-            url: url.trim_end_matches('/').to_owned(),
-            client,
-            fulfillment_timeout: fulfillment_timeout.to_owned(),
-        })
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), client, fulfillment_timeout: fulfillment_timeout.to_owned() })
     }
 
     /// Starts the order's process and answers the instance's id. The order's id is the business key and the
@@ -76,10 +72,7 @@ impl Engine {
             },
         });
         let url = format!("{}/process-definition/key/{PROCESS_KEY}/start", self.url);
-        let request = self
-            .client
-            .post(url)
-            .header("Idempotency-Key", &order.order_id);
+        let request = self.client.post(url).header("Idempotency-Key", &order.order_id);
         let (status, answer) = exchange(request.json(&body)).await?;
         match answer["id"].as_str() {
             Some(instance) if status == 200 => Ok(instance.to_owned()),
@@ -89,11 +82,7 @@ impl Engine {
 
     /// Tells the order's process that fulfilment is complete.
     pub async fn tell_fulfilled(&self, order: &Order) -> Result<Told, String> {
-        let fulfilled = order
-            .lines
-            .iter()
-            .filter(|line| line.state == LineState::Fulfilled)
-            .count();
+        let fulfilled = order.lines.iter().filter(|line| line.state == LineState::Fulfilled).count();
         let body = json!({
             "messageName": FULFILLMENT_MESSAGE,
             "businessKey": order.order_id,
@@ -106,9 +95,7 @@ impl Engine {
         let request = self.client.post(format!("{}/message", self.url));
         match exchange(request.json(&body)).await? {
             (200 | 204, _) => Ok(Told::Accepted),
-            (400, answer) if answer["type"] == "MismatchingMessageCorrelationException" => {
-                Ok(Told::Mismatch)
-            }
+            (400, answer) if answer["type"] == "MismatchingMessageCorrelationException" => Ok(Told::Mismatch),
             (status, answer) => Err(format!("message answered {status}: {answer}")),
         }
     }
@@ -118,20 +105,11 @@ impl Engine {
     pub async fn process_view(&self, instance_id: &str) -> Result<Value, String> {
         let running = self.get(&format!("process-instance/{instance_id}")).await?;
         if let Some(instance) = running
-            && let Some(activities) = self
-                .get(&format!(
-                    "process-instance/{instance_id}/activity-instances"
-                ))
-                .await?
+            && let Some(activities) = self.get(&format!("process-instance/{instance_id}/activity-instances")).await?
         {
-            return Ok(
-                json!({ "state": "ACTIVE", "instance": instance, "activityInstances": activities }),
-            );
+            return Ok(json!({ "state": "ACTIVE", "instance": instance, "activityInstances": activities }));
         }
-        match self
-            .get(&format!("history/process-instance/{instance_id}"))
-            .await?
-        {
+        match self.get(&format!("history/process-instance/{instance_id}")).await? {
             Some(history) => Ok(json!({ "state": history["state"], "history": history })),
             None => Ok(json!({ "state": "UNKNOWN_TO_ENGINE" })),
         }

@@ -132,10 +132,7 @@ impl Faults {
         let text = if text_or_file.trim_start().starts_with('{') {
             text_or_file.to_owned()
         } else {
-            std::fs::read_to_string(text_or_file).map_err(|source| Error::File {
-                file: text_or_file.to_owned(),
-                source,
-            })?
+            std::fs::read_to_string(text_or_file).map_err(|source| Error::File { file: text_or_file.to_owned(), source })?
         };
         let faults: Self = serde_json::from_str(&text)?;
         faults.check()?;
@@ -144,27 +141,16 @@ impl Faults {
 
     /// Refuses what is no fraction.
     pub fn check(&self) -> Result<(), Error> {
-        let calls = [
-            self.unavailable,
-            self.hang_after_apply,
-            self.error_after_apply,
-        ];
+        let calls = [self.unavailable, self.hang_after_apply, self.error_after_apply];
         let callbacks = self.fulfillment_fractions().map(|(_, fraction)| fraction);
         for fraction in calls.iter().chain(&callbacks).chain([&self.needs_review]) {
             if !(0.0..=1.0).contains(fraction) {
-                return Err(Error::Fraction(format!(
-                    "{fraction} is not between 0 and 1"
-                )));
+                return Err(Error::Fraction(format!("{fraction} is not between 0 and 1")));
             }
         }
-        for (what, sum) in [
-            ("a call", calls.iter().sum::<f64>()),
-            ("a fulfilment", callbacks.iter().sum()),
-        ] {
+        for (what, sum) in [("a call", calls.iter().sum::<f64>()), ("a fulfilment", callbacks.iter().sum())] {
             if sum > 1.0 {
-                return Err(Error::Fraction(format!(
-                    "the fractions of {what} exceed 1 together: {sum}"
-                )));
+                return Err(Error::Fraction(format!("the fractions of {what} exceed 1 together: {sum}")));
             }
         }
         Ok(())
@@ -234,41 +220,27 @@ pub struct Injector {
 impl Injector {
     /// An injector with these faults in force.
     pub fn new(faults: Faults) -> Self {
-        Self {
-            faults: RwLock::new(faults),
-            calls: Mutex::default(),
-        }
+        Self { faults: RwLock::new(faults), calls: Mutex::default() }
     }
 
     /// The faults in force.
     pub fn faults(&self) -> Faults {
-        self.faults
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+        self.faults.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// Puts other faults in force.
     pub fn set(&self, faults: Faults) {
-        *self
-            .faults
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = faults;
+        *self.faults.write().unwrap_or_else(std::sync::PoisonError::into_inner) = faults;
     }
 
     /// Counts a call under a key and says what happens to it.
     pub fn next_call(&self, command: &str, key: &str) -> CallFault {
         let nth = {
-            let mut calls = self
-                .calls
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut calls = self.calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if calls.len() >= MAX_COUNTED_KEYS {
                 calls.clear();
             }
-            let nth = calls
-                .entry((command.to_owned(), key.to_owned()))
-                .or_default();
+            let nth = calls.entry((command.to_owned(), key.to_owned())).or_default();
             *nth += 1;
             *nth
         };
@@ -282,74 +254,33 @@ mod tests {
 
     #[test]
     fn the_same_seed_hits_the_same_calls() {
-        let faults = Faults {
-            unavailable: 0.3,
-            hang_after_apply: 0.2,
-            error_after_apply: 0.1,
-            ..Faults::default()
-        };
-        let run = |faults: &Faults| {
-            (0..200)
-                .map(|n| faults.call("decompose", "k", n))
-                .collect::<Vec<_>>()
-        };
+        let faults = Faults { unavailable: 0.3, hang_after_apply: 0.2, error_after_apply: 0.1, ..Faults::default() };
+        let run = |faults: &Faults| (0..200).map(|n| faults.call("decompose", "k", n)).collect::<Vec<_>>();
         assert_eq!(run(&faults), run(&faults.clone()));
-        assert_ne!(
-            run(&faults),
-            run(&Faults {
-                seed: 2,
-                ..faults.clone()
-            })
-        );
+        assert_ne!(run(&faults), run(&Faults { seed: 2, ..faults.clone() }));
     }
 
     #[test]
     fn fractions_are_met_about_as_often_as_asked() {
-        let faults = Faults {
-            unavailable: 0.25,
-            callback_lost: 0.5,
-            ..Faults::default()
-        };
-        let hits = (0..4000)
-            .filter(|n| faults.call("x", "k", *n) == CallFault::Unavailable)
-            .count();
+        let faults = Faults { unavailable: 0.25, callback_lost: 0.5, ..Faults::default() };
+        let hits = (0..4000).filter(|n| faults.call("x", "k", *n) == CallFault::Unavailable).count();
         assert!((900..1100).contains(&hits), "{hits}");
-        let lost = (0..4000)
-            .filter(|n| faults.fulfillment(&format!("o{n}")) == FulfillmentFault::Lost)
-            .count();
+        let lost = (0..4000).filter(|n| faults.fulfillment(&format!("o{n}")) == FulfillmentFault::Lost).count();
         assert!((1850..2150).contains(&lost), "{lost}");
     }
 
     #[test]
     fn a_fault_passes_when_the_call_is_repeated() {
-        let injector = Injector::new(Faults {
-            unavailable: 0.5,
-            ..Faults::default()
-        });
+        let injector = Injector::new(Faults { unavailable: 0.5, ..Faults::default() });
         assert!((0..64).any(|_| injector.next_call("x", "k") == CallFault::None));
     }
 
     #[test]
     fn nonsense_is_refused() {
-        assert!(
-            Faults::read(r#"{"unavailable": 1.5}"#)
-                .unwrap_err()
-                .to_string()
-                .contains("not between 0 and 1")
-        );
+        assert!(Faults::read(r#"{"unavailable": 1.5}"#).unwrap_err().to_string().contains("not between 0 and 1"));
         assert!(Faults::read(r#"{"unavailable": 0.6, "errorAfterApply": 0.6}"#).is_err());
-        assert!(
-            Faults::read(r#"{"unavailabel": 0.1}"#)
-                .unwrap_err()
-                .to_string()
-                .contains("unavailabel")
-        );
-        assert!(
-            Faults::read("/nowhere/faults.json")
-                .unwrap_err()
-                .to_string()
-                .contains("/nowhere/faults.json")
-        );
+        assert!(Faults::read(r#"{"unavailabel": 0.1}"#).unwrap_err().to_string().contains("unavailabel"));
+        assert!(Faults::read("/nowhere/faults.json").unwrap_err().to_string().contains("/nowhere/faults.json"));
         assert_eq!(Faults::read("{}").unwrap(), Faults::default());
     }
 }

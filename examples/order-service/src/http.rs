@@ -54,10 +54,7 @@ pub fn router(app: App) -> Router {
         .route("/facts", get(facts))
         .route("/stats", get(statistics))
         .route("/faults", get(faults).put(set_faults))
-        .route(
-            "/health",
-            get(async || json_answer(StatusCode::OK, &json!({ "status": "up" }))),
-        )
+        .route("/health", get(async || json_answer(StatusCode::OK, &json!({ "status": "up" }))))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(app)
 }
@@ -86,67 +83,40 @@ enum Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, code) = match &self {
-            Self::BadRequest(_)
-            | Self::Command(commands::Error::Body { .. })
-            | Self::Service(service::Error::Invalid(_)) => (StatusCode::BAD_REQUEST, "BAD_REQUEST"),
-            Self::Command(commands::Error::UnknownCommand(_)) => {
-                (StatusCode::NOT_FOUND, "UNKNOWN_COMMAND")
+            Self::BadRequest(_) | Self::Command(commands::Error::Body { .. }) | Self::Service(service::Error::Invalid(_)) => {
+                (StatusCode::BAD_REQUEST, "BAD_REQUEST")
             }
-            Self::Command(commands::Error::KeyReused(_)) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED")
-            }
+            Self::Command(commands::Error::UnknownCommand(_)) => (StatusCode::NOT_FOUND, "UNKNOWN_COMMAND"),
+            Self::Command(commands::Error::KeyReused(_)) => (StatusCode::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED"),
             Self::NoOrder(_) => (StatusCode::NOT_FOUND, "ORDER_NOT_FOUND"),
             Self::NotApplied => (StatusCode::NOT_FOUND, "NOT_APPLIED"),
-            Self::Service(service::Error::OrderIdTaken(_)) => {
-                (StatusCode::CONFLICT, "ORDER_ID_TAKEN")
-            }
+            Self::Service(service::Error::OrderIdTaken(_)) => (StatusCode::CONFLICT, "ORDER_ID_TAKEN"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"),
         };
         if status.is_server_error() {
             tracing::error!(error = %self, "a request failed");
         }
-        json_answer(
-            status,
-            &json!(ErrorBody {
-                code,
-                message: self.to_string()
-            }),
-        )
+        json_answer(status, &json!(ErrorBody { code, message: self.to_string() }))
     }
 }
 
 fn json_answer(status: StatusCode, body: &Value) -> Response {
-    (
-        status,
-        [("content-type", "application/json")],
-        body.to_string(),
-    )
-        .into_response()
+    (status, [("content-type", "application/json")], body.to_string()).into_response()
 }
 
 fn read_json(body: &Bytes) -> Result<Value, Error> {
-    serde_json::from_slice(body)
-        .map_err(|error| Error::BadRequest(format!("the body is not JSON: {error}")))
+    serde_json::from_slice(body).map_err(|error| Error::BadRequest(format!("the body is not JSON: {error}")))
 }
 
 async fn find(app: &App, id: &str) -> Result<Order, Error> {
-    repository::load(&app.db, id)
-        .await?
-        .ok_or_else(|| Error::NoOrder(id.to_owned()))
+    repository::load(&app.db, id).await?.ok_or_else(|| Error::NoOrder(id.to_owned()))
 }
 
 async fn create_order(State(app): State<App>, body: Bytes) -> Result<Response, Error> {
     let body = read_json(&body)?;
     // On a task of its own: a client that hangs up does not decide halfway.
     let (order, new) = tokio::spawn(async move { service::take_in(&app, body).await }).await??;
-    Ok(json_answer(
-        if new {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        },
-        &json!(order),
-    ))
+    Ok(json_answer(if new { StatusCode::CREATED } else { StatusCode::OK }, &json!(order)))
 }
 
 #[derive(Deserialize)]
@@ -156,25 +126,13 @@ struct ListQuery {
     limit: Option<i64>,
 }
 
-async fn list_orders(
-    State(app): State<App>,
-    Query(query): Query<ListQuery>,
-) -> Result<Response, Error> {
+async fn list_orders(State(app): State<App>, Query(query): Query<ListQuery>) -> Result<Response, Error> {
     let state = match query.state.as_deref() {
         None | Some("") => None,
-        Some(name) => Some(
-            OrderState::parse(name)
-                .ok_or_else(|| Error::BadRequest(format!("{name:?} is no state of an order")))?,
-        ),
+        Some(name) => Some(OrderState::parse(name).ok_or_else(|| Error::BadRequest(format!("{name:?} is no state of an order")))?),
     };
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
-    let orders = repository::list(
-        &app.db,
-        state,
-        query.after.as_deref().unwrap_or_default(),
-        limit,
-    )
-    .await?;
+    let orders = repository::list(&app.db, state, query.after.as_deref().unwrap_or_default(), limit).await?;
     Ok(json_answer(StatusCode::OK, &json!(orders)))
 }
 
@@ -192,56 +150,28 @@ async fn process(State(app): State<App>, Path(id): Path<String>) -> Result<Respo
             Err(why) => json!({ "state": "ENGINE_UNREACHABLE", "message": why }),
         },
     };
-    Ok(json_answer(
-        StatusCode::OK,
-        &json!({ "order": order, "process": process }),
-    ))
+    Ok(json_answer(StatusCode::OK, &json!({ "order": order, "process": process })))
 }
 
 async fn history(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Error> {
     let order = find(&app, &id).await?;
-    Ok(json_answer(
-        StatusCode::OK,
-        &repository::history(&app.db, &order.order_id).await?,
-    ))
+    Ok(json_answer(StatusCode::OK, &repository::history(&app.db, &order.order_id).await?))
 }
 
-async fn fulfillment_status(
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<Response, Error> {
-    Ok(json_answer(
-        StatusCode::OK,
-        &find(&app, &id).await?.fulfillment_status(),
-    ))
+async fn fulfillment_status(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Error> {
+    Ok(json_answer(StatusCode::OK, &find(&app, &id).await?.fulfillment_status()))
 }
 
-async fn command(
-    State(app): State<App>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Error> {
-    let key = headers
-        .get("idempotency-key")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+async fn command(State(app): State<App>, Path(name): Path<String>, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
+    let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
     if key.is_empty() || key.len() > MAX_KEY {
-        return Err(Error::BadRequest(format!(
-            "the header Idempotency-Key must have 1 to {MAX_KEY} characters"
-        )));
+        return Err(Error::BadRequest(format!("the header Idempotency-Key must have 1 to {MAX_KEY} characters")));
     }
     let request = Request::parse(&name, key, read_json(&body)?, Origin::Http)?;
     let fault = app.injector.next_call(&name, key);
     if fault == CallFault::Unavailable {
         let message = "told to be unavailable; nothing was applied".to_owned();
-        return Ok(json_answer(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &json!(ErrorBody {
-                code: "UNAVAILABLE",
-                message
-            }),
-        ));
+        return Ok(json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!(ErrorBody { code: "UNAVAILABLE", message })));
     }
     // On a task of its own: a client that hangs up does not decide halfway.
     let working = app.clone();
@@ -256,13 +186,7 @@ async fn command(
         }
         CallFault::ErrorAfterApply => {
             let message = "told to fail after applying".to_owned();
-            return Ok(json_answer(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                &json!(ErrorBody {
-                    code: "INTERNAL",
-                    message
-                }),
-            ));
+            return Ok(json_answer(StatusCode::INTERNAL_SERVER_ERROR, &json!(ErrorBody { code: "INTERNAL", message })));
         }
         CallFault::None | CallFault::Unavailable => {}
     }
@@ -270,10 +194,7 @@ async fn command(
         Answer::Applied { reply, replayed } => {
             let mut response = json_answer(StatusCode::OK, &reply);
             if replayed {
-                response.headers_mut().insert(
-                    "idempotent-replayed",
-                    axum::http::HeaderValue::from_static("true"),
-                );
+                response.headers_mut().insert("idempotent-replayed", axum::http::HeaderValue::from_static("true"));
             }
             response
         }
@@ -287,23 +208,9 @@ async fn apply(app: &App, request: &Request) -> Result<Answer, commands::Error> 
     let faults = app.injector.faults();
     let fault = faults.fulfillment(request.order_id());
     let submits = matches!(request.command(), Command::SubmitFulfillment {});
-    let answer = commands::execute(&app.db, request, now_ms, |_| {
-        if submits {
-            fulfillment(&faults, fault, now_ms)
-        } else {
-            Vec::new()
-        }
-    })
-    .await?;
-    if submits
-        && matches!(
-            answer,
-            Answer::Applied {
-                replayed: false,
-                ..
-            }
-        )
-    {
+    let answer =
+        commands::execute(&app.db, request, now_ms, |_| if submits { fulfillment(&faults, fault, now_ms) } else { Vec::new() }).await?;
+    if submits && matches!(answer, Answer::Applied { replayed: false, .. }) {
         if fault == FulfillmentFault::Early
             && let Err(error) = app.relay.deliver_early(request.order_id()).await
         {
@@ -323,10 +230,7 @@ fn fulfillment(faults: &Faults, fault: FulfillmentFault, now_ms: i64) -> Vec<Del
         FulfillmentFault::Early => now_ms + EARLY_GRACE_MS,
         _ => after(faults.fulfillment_millis),
     };
-    vec![Delivery {
-        work: Work::Fulfill { fault },
-        due_ms,
-    }]
+    vec![Delivery { work: Work::Fulfill { fault }, due_ms }]
 }
 
 #[derive(Deserialize)]
@@ -336,20 +240,11 @@ struct ByKeyQuery {
     tenant_id: Option<String>,
 }
 
-async fn command_by_key(
-    State(app): State<App>,
-    Path(key): Path<String>,
-    Query(query): Query<ByKeyQuery>,
-) -> Result<Response, Error> {
+async fn command_by_key(State(app): State<App>, Path(key): Path<String>, Query(query): Query<ByKeyQuery>) -> Result<Response, Error> {
     let (command, tenant) = (query.command.as_deref(), query.tenant_id.as_deref());
-    let reply = commands::applied_under(&app.db, &key, command, tenant)
-        .await?
-        .ok_or(Error::NotApplied)?;
+    let reply = commands::applied_under(&app.db, &key, command, tenant).await?.ok_or(Error::NotApplied)?;
     let mut response = json_answer(StatusCode::OK, &reply);
-    response.headers_mut().insert(
-        "command-outcome",
-        axum::http::HeaderValue::from_static("APPLIED"),
-    );
+    response.headers_mut().insert("command-outcome", axum::http::HeaderValue::from_static("APPLIED"));
     Ok(response)
 }
 
@@ -373,14 +268,8 @@ struct StatsQuery {
     keys: bool,
 }
 
-async fn statistics(
-    State(app): State<App>,
-    Query(query): Query<StatsQuery>,
-) -> Result<Response, Error> {
-    Ok(json_answer(
-        StatusCode::OK,
-        &json!(stats::collect(&app.db, query.keys).await?),
-    ))
+async fn statistics(State(app): State<App>, Query(query): Query<StatsQuery>) -> Result<Response, Error> {
+    Ok(json_answer(StatusCode::OK, &json!(stats::collect(&app.db, query.keys).await?)))
 }
 
 async fn faults(State(app): State<App>) -> Response {
@@ -388,11 +277,8 @@ async fn faults(State(app): State<App>) -> Response {
 }
 
 async fn set_faults(State(app): State<App>, body: Bytes) -> Result<Response, Error> {
-    let faults: Faults = serde_json::from_slice(&body)
-        .map_err(|error| Error::BadRequest(format!("faults: {error}")))?;
-    faults
-        .check()
-        .map_err(|error| Error::BadRequest(error.to_string()))?;
+    let faults: Faults = serde_json::from_slice(&body).map_err(|error| Error::BadRequest(format!("faults: {error}")))?;
+    faults.check().map_err(|error| Error::BadRequest(error.to_string()))?;
     app.injector.set(faults);
     Ok(json_answer(StatusCode::OK, &json!(app.injector.faults())))
 }

@@ -17,28 +17,16 @@ struct Arguments {
     #[arg(long, env = "ORDER_SERVICE_LISTEN", default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
     /// The database: sqlite:FILE or postgres://…; missing tables are created.
-    #[arg(
-        long,
-        env = "ORDER_SERVICE_DATABASE",
-        default_value = "sqlite:orders.db"
-    )]
+    #[arg(long, env = "ORDER_SERVICE_DATABASE", default_value = "sqlite:orders.db")]
     database: String,
     /// The engine's REST API.
-    #[arg(
-        long,
-        env = "ORDER_SERVICE_ENGINE",
-        default_value = "http://127.0.0.1:8080/engine-rest"
-    )]
+    #[arg(long, env = "ORDER_SERVICE_ENGINE", default_value = "http://127.0.0.1:8080/engine-rest")]
     engine: String,
     /// Misbehaviour: JSON, or a file of JSON, e.g. {"seed":7,"unavailable":0.1,"callbackLost":0.05}.
     #[arg(long, env = "ORDER_SERVICE_FAULTS", default_value = "{}")]
     faults: String,
     /// How long a process waits for fulfilment before it asks, as an ISO 8601 duration.
-    #[arg(
-        long,
-        env = "ORDER_SERVICE_FULFILLMENT_TIMEOUT",
-        default_value = "PT5S"
-    )]
+    #[arg(long, env = "ORDER_SERVICE_FULFILLMENT_TIMEOUT", default_value = "PT5S")]
     fulfillment_timeout: String,
 }
 
@@ -46,8 +34,7 @@ struct Arguments {
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
         )
         .with_writer(std::io::stderr)
         .init();
@@ -74,11 +61,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     .await
     .map_err(|error| format!("start: {error}"))?;
     // Scripts wait for this line; whoever closed the pipe does not want it.
-    let _ = writeln!(
-        std::io::stdout(),
-        "order-service listening on http://{}",
-        service.address()
-    );
+    let _ = writeln!(std::io::stdout(), "order-service listening on http://{}", service.address());
     let _ = std::io::stdout().flush();
     tokio::select! {
         _ = terminate.recv() => {}

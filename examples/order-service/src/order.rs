@@ -30,10 +30,7 @@ pub struct Rejection {
 
 impl Rejection {
     fn new(code: &str, message: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            message: message.into(),
-        }
+        Self { code: code.to_owned(), message: message.into() }
     }
 }
 
@@ -74,13 +71,7 @@ pub struct Order {
 
 impl Order {
     /// A new order, not stored yet.
-    pub fn new(
-        order_id: &str,
-        tenant_id: &str,
-        customer_id: &str,
-        correlation_id: &str,
-        items: Vec<Item>,
-    ) -> Self {
+    pub fn new(order_id: &str, tenant_id: &str, customer_id: &str, correlation_id: &str, items: Vec<Item>) -> Self {
         let mut order = Self {
             order_id: order_id.to_owned(),
             tenant_id: tenant_id.to_owned(),
@@ -98,10 +89,7 @@ impl Order {
             changes: Changes::default(),
         };
         let count = order.items.len();
-        order.fact(
-            FactKind::OrderCreated,
-            json!({ "customerId": customer_id, "items": count }),
-        );
+        order.fact(FactKind::OrderCreated, json!({ "customerId": customer_id, "items": count }));
         order
     }
 
@@ -110,45 +98,25 @@ impl Order {
     pub fn validate_readiness(&mut self, reviewed: bool) -> Result<Value, Rejection> {
         self.must_be_open()?;
         if self.milestones.decomposed {
-            return Err(Rejection::new(
-                "ORDER_ALREADY_DECOMPOSED",
-                "the order is being worked on already",
-            ));
+            return Err(Rejection::new("ORDER_ALREADY_DECOMPOSED", "the order is being worked on already"));
         }
         if self.items.is_empty() || self.items.len() > MAX_ITEMS {
-            let message = format!(
-                "an order has 1 to {MAX_ITEMS} items, this one has {}",
-                self.items.len()
-            );
+            let message = format!("an order has 1 to {MAX_ITEMS} items, this one has {}", self.items.len());
             return Err(Rejection::new("ORDER_ITEMS_INVALID", message));
         }
         let lines: usize = self.items.iter().map(|item| item.parts().count()).sum();
         if lines > MAX_LINES {
-            let message =
-                format!("an order has at most {MAX_LINES} lines, this one would have {lines}");
+            let message = format!("an order has at most {MAX_LINES} lines, this one would have {lines}");
             return Err(Rejection::new("ORDER_ITEMS_INVALID", message));
         }
-        if let Some(item) = self
-            .items
-            .iter()
-            .find(|item| !(1..=MAX_QUANTITY).contains(&item.quantity))
-        {
-            let message = format!(
-                "quantity {} of {} is not within 1 to {MAX_QUANTITY}",
-                item.quantity, item.product
-            );
+        if let Some(item) = self.items.iter().find(|item| !(1..=MAX_QUANTITY).contains(&item.quantity)) {
+            let message = format!("quantity {} of {} is not within 1 to {MAX_QUANTITY}", item.quantity, item.product);
             return Err(Rejection::new("ITEM_QUANTITY_INVALID", message));
         }
         if self.needs_review && !reviewed {
-            return Err(Rejection::new(
-                "ORDER_NEEDS_REVIEW",
-                "a person must review the order first",
-            ));
+            return Err(Rejection::new("ORDER_NEEDS_REVIEW", "a person must review the order first"));
         }
-        self.changes.evidence.push((
-            "validated",
-            json!({ "reviewed": reviewed, "needsReview": self.needs_review }),
-        ));
+        self.changes.evidence.push(("validated", json!({ "reviewed": reviewed, "needsReview": self.needs_review })));
         if !self.milestones.validated {
             self.milestones.validated = true;
             self.fact(FactKind::OrderValidated, json!({ "reviewed": reviewed }));
@@ -160,16 +128,10 @@ impl Order {
     pub fn decompose(&mut self) -> Result<Value, Rejection> {
         self.must_be_open()?;
         if !self.milestones.validated {
-            return Err(Rejection::new(
-                "ORDER_NOT_VALIDATED",
-                "the order has not passed validate-readiness",
-            ));
+            return Err(Rejection::new("ORDER_NOT_VALIDATED", "the order has not passed validate-readiness"));
         }
         if self.milestones.decomposed {
-            return Err(Rejection::new(
-                "ORDER_ALREADY_DECOMPOSED",
-                "the order has its lines already",
-            ));
+            return Err(Rejection::new("ORDER_ALREADY_DECOMPOSED", "the order has its lines already"));
         }
         let mut lines = Vec::new();
         for item in &self.items {
@@ -198,10 +160,7 @@ impl Order {
         self.must_be_open()?;
         let index = self.line(line_id)?;
         if self.lines[index].state != LineState::NotStarted {
-            let message = format!(
-                "line {line_id} is {}, not NOT_STARTED",
-                self.lines[index].state.as_str()
-            );
+            let message = format!("line {line_id} is {}, not NOT_STARTED", self.lines[index].state.as_str());
             return Err(Rejection::new("LINE_ALREADY_RESERVED", message));
         }
         let line = &mut self.lines[index];
@@ -217,16 +176,10 @@ impl Order {
         self.must_be_open()?;
         let index = self.line(line_id)?;
         if self.milestones.submitted {
-            return Err(Rejection::new(
-                "ORDER_ALREADY_SUBMITTED",
-                "fulfilment is under way, the stock is gone",
-            ));
+            return Err(Rejection::new("ORDER_ALREADY_SUBMITTED", "fulfilment is under way, the stock is gone"));
         }
         if self.lines[index].state != LineState::InProgress {
-            let message = format!(
-                "line {line_id} is {}, not IN_PROGRESS",
-                self.lines[index].state.as_str()
-            );
+            let message = format!("line {line_id} is {}, not IN_PROGRESS", self.lines[index].state.as_str());
             return Err(Rejection::new("LINE_NOT_RESERVED", message));
         }
         self.lines[index].reserved -= self.lines[index].quantity;
@@ -239,31 +192,16 @@ impl Order {
     pub fn submit_fulfillment(&mut self) -> Result<Value, Rejection> {
         self.must_be_open()?;
         if !self.milestones.decomposed {
-            return Err(Rejection::new(
-                "ORDER_NOT_DECOMPOSED",
-                "the order has no lines yet",
-            ));
+            return Err(Rejection::new("ORDER_NOT_DECOMPOSED", "the order has no lines yet"));
         }
         if self.milestones.submitted {
-            return Err(Rejection::new(
-                "ORDER_ALREADY_SUBMITTED",
-                "fulfilment was ordered before",
-            ));
+            return Err(Rejection::new("ORDER_ALREADY_SUBMITTED", "fulfilment was ordered before"));
         }
-        if let Some(line) = self
-            .lines
-            .iter()
-            .find(|line| line.state == LineState::NotStarted)
-        {
-            return Err(Rejection::new(
-                "LINE_NOT_RESERVED",
-                format!("line {} is not reserved", line.line_id),
-            ));
+        if let Some(line) = self.lines.iter().find(|line| line.state == LineState::NotStarted) {
+            return Err(Rejection::new("LINE_NOT_RESERVED", format!("line {} is not reserved", line.line_id)));
         }
         self.milestones.submitted = true;
-        self.changes
-            .evidence
-            .push(("submitted", json!({ "lines": self.lines.len() })));
+        self.changes.evidence.push(("submitted", json!({ "lines": self.lines.len() })));
         Ok(json!({ "submitted": self.lines.len() }))
     }
 
@@ -274,10 +212,7 @@ impl Order {
         match self.lines[index].state {
             LineState::InProgress | LineState::Failed => {}
             LineState::Fulfilled => {
-                return Err(Rejection::new(
-                    "LINE_ALREADY_FULFILLED",
-                    format!("line {line_id} is FULFILLED"),
-                ));
+                return Err(Rejection::new("LINE_ALREADY_FULFILLED", format!("line {line_id} is FULFILLED")));
             }
             other => {
                 let message = format!("line {line_id} is {}, not IN_PROGRESS", other.as_str());
@@ -292,25 +227,15 @@ impl Order {
     pub fn notify_customer(&mut self, template: &str) -> Result<Value, Rejection> {
         self.must_be_open()?;
         if self.milestones.notified {
-            return Err(Rejection::new(
-                "CUSTOMER_ALREADY_NOTIFIED",
-                "the customer heard of it before",
-            ));
+            return Err(Rejection::new("CUSTOMER_ALREADY_NOTIFIED", "the customer heard of it before"));
         }
         self.milestones.notified = true;
-        self.changes
-            .evidence
-            .push(("notified", json!({ "template": template })));
+        self.changes.evidence.push(("notified", json!({ "template": template })));
         Ok(json!({ "notified": true }))
     }
 
     /// Opens a fallout; with a line, that line becomes `FAILED`.
-    pub fn open_fallout(
-        &mut self,
-        reason: &str,
-        line_id: Option<&str>,
-        blocking: bool,
-    ) -> Result<Value, Rejection> {
+    pub fn open_fallout(&mut self, reason: &str, line_id: Option<&str>, blocking: bool) -> Result<Value, Rejection> {
         self.must_be_open()?;
         if let Some(line_id) = line_id {
             let index = self.line(line_id)?;
@@ -329,10 +254,7 @@ impl Order {
             blocking,
             open: true,
         });
-        self.fact(
-            FactKind::OrderFalloutOpened,
-            json!({ "falloutId": fallout_id, "reason": reason }),
-        );
+        self.fact(FactKind::OrderFalloutOpened, json!({ "falloutId": fallout_id, "reason": reason }));
         Ok(json!({ "falloutId": fallout_id }))
     }
 
@@ -341,10 +263,7 @@ impl Order {
     pub fn resolve_fallout(&mut self, resolution: Resolution) -> Result<Value, Rejection> {
         self.must_be_open()?;
         if !self.milestones.decomposed {
-            return Err(Rejection::new(
-                "ORDER_NOT_DECOMPOSED",
-                "there are no lines to repair",
-            ));
+            return Err(Rejection::new("ORDER_NOT_DECOMPOSED", "there are no lines to repair"));
         }
         let mut resolved = 0;
         for (index, fallout) in self.fallouts.iter_mut().enumerate() {
@@ -358,53 +277,31 @@ impl Order {
             Resolution::Fulfilled => LineState::Fulfilled,
             Resolution::Waived => LineState::Waived,
         };
-        let missing: Vec<_> = (0..self.lines.len())
-            .filter(|index| !self.lines[*index].state.settled())
-            .collect();
+        let missing: Vec<_> = (0..self.lines.len()).filter(|index| !self.lines[*index].state.settled()).collect();
         for index in &missing {
             self.line_to(*index, to);
         }
         self.milestones.billing_active = true;
-        self.changes.evidence.push((
-            "repaired",
-            json!({ "resolution": resolution, "fallouts": resolved, "lines": missing.len() }),
-        ));
+        self.changes.evidence.push(("repaired", json!({ "resolution": resolution, "fallouts": resolved, "lines": missing.len() })));
         Ok(json!({ "resolved": resolved, "lines": missing.len() }))
     }
 
     /// Completes the order. Lines that are not mandatory and not settled are waived.
     pub fn complete(&mut self) -> Result<Value, Rejection> {
         self.must_be_open()?;
-        if let Some(fallout) = self
-            .fallouts
-            .iter()
-            .find(|fallout| fallout.open && fallout.blocking)
-        {
-            let message = format!(
-                "fallout {} ({}) is open",
-                fallout.fallout_id, fallout.reason
-            );
+        if let Some(fallout) = self.fallouts.iter().find(|fallout| fallout.open && fallout.blocking) {
+            let message = format!("fallout {} ({}) is open", fallout.fallout_id, fallout.reason);
             return Err(Rejection::new("ORDER_HAS_OPEN_BLOCKING_FALLOUT", message));
         }
         if self.lines.is_empty() {
-            return Err(Rejection::new(
-                "MANDATORY_LINE_NOT_FULFILLED",
-                "the order has no lines yet",
-            ));
+            return Err(Rejection::new("MANDATORY_LINE_NOT_FULFILLED", "the order has no lines yet"));
         }
-        if let Some(line) = self
-            .lines
-            .iter()
-            .find(|line| line.mandatory && !line.state.settled())
-        {
+        if let Some(line) = self.lines.iter().find(|line| line.mandatory && !line.state.settled()) {
             let message = format!("line {} is {}", line.line_id, line.state.as_str());
             return Err(Rejection::new("MANDATORY_LINE_NOT_FULFILLED", message));
         }
         if !self.milestones.billing_active {
-            return Err(Rejection::new(
-                "BILLING_NOT_ACTIVATED",
-                "the customer is not billed yet",
-            ));
+            return Err(Rejection::new("BILLING_NOT_ACTIVATED", "the customer is not billed yet"));
         }
         for index in 0..self.lines.len() {
             if !self.lines[index].state.settled() {
@@ -426,20 +323,14 @@ impl Order {
             }
         }
         self.milestones.cancelled = true;
-        self.changes
-            .evidence
-            .push(("cancelled", json!({ "reason": reason })));
+        self.changes.evidence.push(("cancelled", json!({ "reason": reason })));
         self.fact(FactKind::OrderCancelled, json!({ "reason": reason }));
         Ok(json!({ "cancelled": true }))
     }
 
     /// What `GET /orders/{id}/fulfillment-status` answers: `fulfilled` is true once no mandatory line is missing.
     pub fn fulfillment_status(&self) -> Value {
-        let missing = self
-            .lines
-            .iter()
-            .filter(|line| line.mandatory && !line.state.settled())
-            .count();
+        let missing = self.lines.iter().filter(|line| line.mandatory && !line.state.settled()).count();
         json!({
             "orderId": self.order_id,
             "state": self.state,
@@ -456,34 +347,21 @@ impl Order {
         let facts = Facts {
             completed: self.milestones.completed,
             cancelled: self.milestones.cancelled,
-            blocking_fallout: self
-                .fallouts
-                .iter()
-                .any(|fallout| fallout.open && fallout.blocking),
+            blocking_fallout: self.fallouts.iter().any(|fallout| fallout.open && fallout.blocking),
         };
         let state = derive(&states, facts);
         if state != self.state {
             let (from, to) = (self.state.as_str(), state.as_str());
-            self.changes.transitions.push(Transition {
-                line_id: None,
-                from,
-                to,
-            });
+            self.changes.transitions.push(Transition { line_id: None, from, to });
             self.state = state;
         }
     }
 
     fn must_be_open(&self) -> Result<(), Rejection> {
         if self.milestones.cancelled {
-            Err(Rejection::new(
-                "ORDER_IS_CANCELLED",
-                "the order is cancelled, nothing changes any more",
-            ))
+            Err(Rejection::new("ORDER_IS_CANCELLED", "the order is cancelled, nothing changes any more"))
         } else if self.milestones.completed {
-            Err(Rejection::new(
-                "ORDER_IS_COMPLETED",
-                "the order is completed, nothing changes any more",
-            ))
+            Err(Rejection::new("ORDER_IS_COMPLETED", "the order is completed, nothing changes any more"))
         } else {
             Ok(())
         }
@@ -493,12 +371,7 @@ impl Order {
         self.lines
             .iter()
             .position(|line| line.line_id == line_id)
-            .ok_or_else(|| {
-                Rejection::new(
-                    "LINE_NOT_FOUND",
-                    format!("order {} has no line {line_id}", self.order_id),
-                )
-            })
+            .ok_or_else(|| Rejection::new("LINE_NOT_FOUND", format!("order {} has no line {line_id}", self.order_id)))
     }
 
     fn line_to(&mut self, index: usize, to: LineState) {
@@ -508,11 +381,7 @@ impl Order {
         if to == LineState::Fulfilled {
             self.fact(FactKind::OrderLineFulfilled, json!({ "lineId": line_id }));
         }
-        self.changes.transitions.push(Transition {
-            line_id: Some(line_id),
-            from: from.as_str(),
-            to: to.as_str(),
-        });
+        self.changes.transitions.push(Transition { line_id: Some(line_id), from: from.as_str(), to: to.as_str() });
         self.changes.lines.push(index);
     }
 

@@ -88,12 +88,7 @@ pub struct Delivery {
 }
 
 /// Writes a delivery into the outbox, as part of the transaction that decided it.
-pub async fn enqueue(
-    tx: &mut Tx,
-    order_id: &str,
-    delivery: &Delivery,
-    now_ms: i64,
-) -> sqlx::Result<()> {
+pub async fn enqueue(tx: &mut Tx, order_id: &str, delivery: &Delivery, now_ms: i64) -> sqlx::Result<()> {
     let kind = match delivery.work {
         Work::Start => "START",
         Work::Fulfill { .. } => "FULFILL",
@@ -116,9 +111,7 @@ pub async fn enqueue(
 
 /// Now, in milliseconds since 1970 UTC.
 pub fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -155,23 +148,14 @@ struct Claim<'a> {
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.relay
-            .in_flight
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.id);
+        self.relay.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
 }
 
 impl Relay {
     /// A relay from this database to this engine.
     pub fn new(db: Db, engine: Engine) -> Self {
-        Self {
-            db,
-            engine,
-            in_flight: Mutex::default(),
-            wake: Notify::new(),
-        }
+        Self { db, engine, in_flight: Mutex::default(), wake: Notify::new() }
     }
 
     /// The engine it delivers to.
@@ -229,13 +213,11 @@ impl Relay {
     /// Fulfils an order and calls its process back at once, whenever that was due. One attempt each.
     pub async fn deliver_early(&self, order_id: &str) -> Result<(), Error> {
         for kind in ["FULFILL", "CALLBACK"] {
-            let rows = sqlx::query(
-                "SELECT id FROM outbox WHERE order_id = $1 AND state = 'PENDING' AND kind = $2",
-            )
-            .bind(order_id)
-            .bind(kind)
-            .fetch_all(self.db.readers())
-            .await?;
+            let rows = sqlx::query("SELECT id FROM outbox WHERE order_id = $1 AND state = 'PENDING' AND kind = $2")
+                .bind(order_id)
+                .bind(kind)
+                .fetch_all(self.db.readers())
+                .await?;
             for row in rows {
                 let id: String = row.try_get(0)?;
                 self.deliver(&id, now_ms()).await?;
@@ -249,68 +231,41 @@ impl Relay {
         let mut ids = Vec::new();
         if limit > 0 {
             // Rows under way are still pending: ask for as many more.
-            let rows = sqlx::query(
-                "SELECT id FROM outbox WHERE state = 'PENDING' AND due_ms <= $1 ORDER BY due_ms, id LIMIT $2",
-            )
-            .bind(now_ms)
-            .bind(i64::try_from(limit.saturating_add(MAX_IN_FLIGHT)).unwrap_or(i64::MAX))
-            .fetch_all(self.db.readers())
-            .await?;
+            let rows = sqlx::query("SELECT id FROM outbox WHERE state = 'PENDING' AND due_ms <= $1 ORDER BY due_ms, id LIMIT $2")
+                .bind(now_ms)
+                .bind(i64::try_from(limit.saturating_add(MAX_IN_FLIGHT)).unwrap_or(i64::MAX))
+                .fetch_all(self.db.readers())
+                .await?;
             for row in rows {
                 let id: String = row.try_get(0)?;
-                if ids.len() < limit
-                    && !self
-                        .in_flight
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .contains(&id)
-                {
+                if ids.len() < limit && !self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).contains(&id) {
                     ids.push(id);
                 }
             }
         }
-        let next =
-            sqlx::query("SELECT MIN(due_ms) FROM outbox WHERE state = 'PENDING' AND due_ms > $1")
-                .bind(now_ms)
-                .fetch_one(self.db.readers())
-                .await?;
+        let next = sqlx::query("SELECT MIN(due_ms) FROM outbox WHERE state = 'PENDING' AND due_ms > $1")
+            .bind(now_ms)
+            .fetch_one(self.db.readers())
+            .await?;
         Ok((ids, next.try_get::<Option<i64>, _>(0)?))
     }
 
     /// Delivers one row, unless somebody else is at it or has done it, and notes how it went.
     async fn deliver(&self, id: &str, now_ms: i64) -> Result<(), Error> {
-        if !self
-            .in_flight
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.to_owned())
-        {
+        if !self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned()) {
             return Ok(());
         }
-        let _claim = Claim {
-            relay: self,
-            id: id.to_owned(),
-        };
-        let row = sqlx::query(
-            "SELECT order_id, payload, attempts FROM outbox WHERE id = $1 AND state = 'PENDING'",
-        )
-        .bind(id)
-        .fetch_optional(self.db.readers())
-        .await?;
+        let _claim = Claim { relay: self, id: id.to_owned() };
+        let row = sqlx::query("SELECT order_id, payload, attempts FROM outbox WHERE id = $1 AND state = 'PENDING'")
+            .bind(id)
+            .fetch_optional(self.db.readers())
+            .await?;
         let Some(row) = row else { return Ok(()) };
-        let (order_id, payload, attempts): (String, String, i64) = (
-            row.try_get("order_id")?,
-            row.try_get("payload")?,
-            row.try_get("attempts")?,
-        );
-        let work: Work = serde_json::from_str(&payload).map_err(|source| Error::Payload {
-            id: id.to_owned(),
-            source,
-        })?;
+        let (order_id, payload, attempts): (String, String, i64) =
+            (row.try_get("order_id")?, row.try_get("payload")?, row.try_get("attempts")?);
+        let work: Work = serde_json::from_str(&payload).map_err(|source| Error::Payload { id: id.to_owned(), source })?;
         let Some(order) = repository::load(&self.db, &order_id).await? else {
-            return self
-                .note(id, "DROPPED", attempts, now_ms, "the order does not exist")
-                .await;
+            return self.note(id, "DROPPED", attempts, now_ms, "the order does not exist").await;
         };
         let outcome = match work {
             Work::Start => self.start(id, &order).await?,
@@ -320,16 +275,7 @@ impl Relay {
         match outcome {
             Outcome::Noted => Ok(()),
             Outcome::Dropped(why) => self.note(id, "DROPPED", attempts, now_ms, &why).await,
-            Outcome::Retry(why) => {
-                self.note(
-                    id,
-                    "PENDING",
-                    attempts,
-                    now_ms + pause_ms(attempts + 1),
-                    &why,
-                )
-                .await
-            }
+            Outcome::Retry(why) => self.note(id, "PENDING", attempts, now_ms + pause_ms(attempts + 1), &why).await,
         }
     }
 
@@ -351,34 +297,19 @@ impl Relay {
     }
 
     /// Plays the warehouse: fulfils each line under a key of its own, activates billing, and lets the callback go.
-    async fn fulfill(
-        &self,
-        id: &str,
-        order: &Order,
-        fault: FulfillmentFault,
-        now_ms: i64,
-    ) -> Result<Outcome, Error> {
+    async fn fulfill(&self, id: &str, order: &Order, fault: FulfillmentFault, now_ms: i64) -> Result<Outcome, Error> {
         let spared = usize::from(fault == FulfillmentFault::LineFails);
-        for line in order
-            .lines
-            .iter()
-            .skip(spared)
-            .filter(|line| line.state == LineState::InProgress)
-        {
+        for line in order.lines.iter().skip(spared).filter(|line| line.state == LineState::InProgress) {
             let body = json!({ "tenantId": order.tenant_id, "orderId": order.order_id, "lineId": line.line_id });
             let key = format!("fulfill:{}:{}", order.order_id, line.line_id);
-            let request =
-                commands::Request::parse("mark-line-fulfilled", &key, body, Origin::Service)?;
+            let request = commands::Request::parse("mark-line-fulfilled", &key, body, Origin::Service)?;
             // A refusal means that a person was faster: the line is settled, or the order closed.
-            if let Answer::Rejected(rejection) =
-                commands::execute(&self.db, &request, now_ms, |_| Vec::new()).await?
-            {
+            if let Answer::Rejected(rejection) = commands::execute(&self.db, &request, now_ms, |_| Vec::new()).await? {
                 tracing::info!(order = %order.order_id, line = %line.line_id, %rejection, "not fulfilled");
             }
         }
         let mut tx = self.db.begin().await?;
-        let Some(mut order) = repository::load_locked(&self.db, &mut tx, &order.order_id).await?
-        else {
+        let Some(mut order) = repository::load_locked(&self.db, &mut tx, &order.order_id).await? else {
             return Ok(Outcome::Dropped("the order does not exist".to_owned()));
         };
         if order.milestones.cancelled {
@@ -386,20 +317,8 @@ impl Relay {
         }
         if fault != FulfillmentFault::BillingMissing && !order.milestones.billing_active {
             order.milestones.billing_active = true;
-            order
-                .changes
-                .evidence
-                .push(("billing", json!({ "active": true })));
-            repository::save(
-                &mut tx,
-                &mut order,
-                Cause {
-                    command: "fulfill",
-                    key: id,
-                    now_ms,
-                },
-            )
-            .await?;
+            order.changes.evidence.push(("billing", json!({ "active": true })));
+            repository::save(&mut tx, &mut order, Cause { command: "fulfill", key: id, now_ms }).await?;
         }
         let copies = match fault {
             FulfillmentFault::Lost => 0,
@@ -407,10 +326,7 @@ impl Relay {
             _ => 1,
         };
         for _ in 0..copies {
-            let callback = Delivery {
-                work: Work::Callback,
-                due_ms: now_ms,
-            };
+            let callback = Delivery { work: Work::Callback, due_ms: now_ms };
             enqueue(&mut tx, &order.order_id, &callback, now_ms).await?;
         }
         done(&mut tx, id).await?;
@@ -422,10 +338,7 @@ impl Relay {
     async fn call_back(&self, id: &str, order: &Order, attempts: i64) -> Result<Outcome, Error> {
         let unwanted = || {
             if order.state.closed() {
-                Some(format!(
-                    "the order no longer waits: it is {}",
-                    order.state.as_str()
-                ))
+                Some(format!("the order no longer waits: it is {}", order.state.as_str()))
             } else if order.milestones.told {
                 Some("the process has been told already".to_owned())
             } else {
@@ -441,30 +354,20 @@ impl Relay {
         match self.engine.tell_fulfilled(order).await {
             Ok(Told::Accepted) => {
                 let mut tx = self.db.begin().await?;
-                sqlx::query("UPDATE orders SET told = 1 WHERE order_id = $1")
-                    .bind(&order.order_id)
-                    .execute(&mut *tx)
-                    .await?;
+                sqlx::query("UPDATE orders SET told = 1 WHERE order_id = $1").bind(&order.order_id).execute(&mut *tx).await?;
                 done(&mut tx, id).await?;
                 tx.commit().await?;
                 Ok(Outcome::Noted)
             }
-            Ok(Told::Mismatch) => Ok(unwanted().map_or_else(
-                || Outcome::Retry("the process does not wait for the message (yet)".to_owned()),
-                Outcome::Dropped,
-            )),
+            Ok(Told::Mismatch) => {
+                Ok(unwanted()
+                    .map_or_else(|| Outcome::Retry("the process does not wait for the message (yet)".to_owned()), Outcome::Dropped))
+            }
             Err(why) => Ok(Outcome::Retry(why)),
         }
     }
 
-    async fn note(
-        &self,
-        id: &str,
-        state: &str,
-        attempts: i64,
-        due_ms: i64,
-        why: &str,
-    ) -> Result<(), Error> {
+    async fn note(&self, id: &str, state: &str, attempts: i64, due_ms: i64, why: &str) -> Result<(), Error> {
         let why: String = why.chars().take(MAX_NOTE).collect();
         let mut tx = self.db.begin().await?;
         sqlx::query(

@@ -40,8 +40,7 @@ macro_rules! select_order {
 }
 const ORDER: &str = select_order!("WHERE order_id = $1");
 const ORDER_LOCKED: &str = select_order!("WHERE order_id = $1 FOR UPDATE");
-const LINES: &str =
-    "SELECT line_id, product, quantity, reserved, mandatory, state, site FROM order_line
+const LINES: &str = "SELECT line_id, product, quantity, reserved, mandatory, state, site FROM order_line
     WHERE order_id = $1 ORDER BY position";
 const FALLOUTS: &str = "SELECT fallout_id, reason, line_id, blocking, is_open FROM fallout
     WHERE order_id = $1 ORDER BY position";
@@ -58,14 +57,11 @@ const LINE: &str = "INSERT INTO order_line (order_id, line_id, position, product
     ON CONFLICT (order_id, line_id) DO UPDATE SET reserved = $6, state = $8, site = $9";
 const FALLOUT: &str = "INSERT INTO fallout (order_id, fallout_id, position, reason, line_id, blocking, is_open)
     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (order_id, fallout_id) DO UPDATE SET is_open = $7";
-const TRANSITION: &str =
-    "INSERT INTO transition_log (order_id, order_version, line_id, from_state, to_state, command,
+const TRANSITION: &str = "INSERT INTO transition_log (order_id, order_version, line_id, from_state, to_state, command,
     command_key, at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-const EVIDENCE: &str =
-    "INSERT INTO evidence (order_id, order_version, kind, data, command, command_key, at_ms)
+const EVIDENCE: &str = "INSERT INTO evidence (order_id, order_version, kind, data, command, command_key, at_ms)
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const FACT: &str =
-    "INSERT INTO fact (kind, order_id, order_version, data, at_ms) VALUES ($1, $2, $3, $4, $5)";
+const FACT: &str = "INSERT INTO fact (kind, order_id, order_version, data, at_ms) VALUES ($1, $2, $3, $4, $5)";
 
 /// On whose behalf an order is written, for the logs.
 #[derive(Debug, Clone, Copy)]
@@ -81,16 +77,8 @@ pub struct Cause<'a> {
 /// Reads an order and locks it until the transaction ends. `None` if there is no such order.
 pub async fn load_locked(db: &Db, tx: &mut Tx, order_id: &str) -> Result<Option<Order>, Error> {
     // On SQLite the transaction itself is the lock: it is the only one that writes.
-    let statement = if db.dialect() == Dialect::Postgres {
-        ORDER_LOCKED
-    } else {
-        ORDER
-    };
-    match sqlx::query(statement)
-        .bind(order_id)
-        .fetch_optional(&mut **tx)
-        .await?
-    {
+    let statement = if db.dialect() == Dialect::Postgres { ORDER_LOCKED } else { ORDER };
+    match sqlx::query(statement).bind(order_id).fetch_optional(&mut **tx).await? {
         Some(row) => children(tx, &row).await.map(Some),
         None => Ok(None),
     }
@@ -99,23 +87,14 @@ pub async fn load_locked(db: &Db, tx: &mut Tx, order_id: &str) -> Result<Option<
 /// Reads an order. `None` if there is no such order.
 pub async fn load(db: &Db, order_id: &str) -> Result<Option<Order>, Error> {
     let mut connection = db.readers().acquire().await?;
-    match sqlx::query(ORDER)
-        .bind(order_id)
-        .fetch_optional(&mut *connection)
-        .await?
-    {
+    match sqlx::query(ORDER).bind(order_id).fetch_optional(&mut *connection).await? {
         Some(row) => children(&mut connection, &row).await.map(Some),
         None => Ok(None),
     }
 }
 
 /// Stores a new order. False if there is one with this id already; nothing is written then.
-pub async fn insert(
-    tx: &mut Tx,
-    order: &Order,
-    digest: &str,
-    cause: Cause<'_>,
-) -> Result<bool, Error> {
+pub async fn insert(tx: &mut Tx, order: &Order, digest: &str, cause: Cause<'_>) -> Result<bool, Error> {
     let done = sqlx::query(INSERT)
         .bind(&order.order_id)
         .bind(&order.tenant_id)
@@ -138,10 +117,7 @@ pub async fn insert(
 
 /// The digest of the request that created an order.
 pub async fn request_digest(tx: &mut Tx, order_id: &str) -> Result<Option<String>, Error> {
-    let row = sqlx::query("SELECT request_digest FROM orders WHERE order_id = $1")
-        .bind(order_id)
-        .fetch_optional(&mut **tx)
-        .await?;
+    let row = sqlx::query("SELECT request_digest FROM orders WHERE order_id = $1").bind(order_id).fetch_optional(&mut **tx).await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
@@ -240,20 +216,12 @@ async fn write_logs(tx: &mut Tx, order: &Order, cause: Cause<'_>) -> Result<(), 
 
 async fn children(connection: &mut AnyConnection, row: &AnyRow) -> Result<Order, Error> {
     let order_id: String = row.try_get("order_id")?;
-    let damaged = |what: String| Error::Damaged {
-        order: order_id.clone(),
-        what,
-    };
+    let damaged = |what: String| Error::Damaged { order: order_id.clone(), what };
     let state: String = row.try_get("state")?;
     let items: String = row.try_get("items")?;
-    let items: Vec<Item> =
-        serde_json::from_str(&items).map_err(|error| damaged(format!("items: {error}")))?;
+    let items: Vec<Item> = serde_json::from_str(&items).map_err(|error| damaged(format!("items: {error}")))?;
     let mut lines = Vec::new();
-    for line in sqlx::query(LINES)
-        .bind(&order_id)
-        .fetch_all(&mut *connection)
-        .await?
-    {
+    for line in sqlx::query(LINES).bind(&order_id).fetch_all(&mut *connection).await? {
         let state: String = line.try_get("state")?;
         lines.push(Line {
             line_id: line.try_get("line_id")?,
@@ -261,17 +229,12 @@ async fn children(connection: &mut AnyConnection, row: &AnyRow) -> Result<Order,
             quantity: line.try_get("quantity")?,
             reserved: line.try_get("reserved")?,
             mandatory: flag(&line, "mandatory")?,
-            state: LineState::parse(&state)
-                .ok_or_else(|| damaged(format!("line state {state:?}")))?,
+            state: LineState::parse(&state).ok_or_else(|| damaged(format!("line state {state:?}")))?,
             site: line.try_get("site")?,
         });
     }
     let mut fallouts = Vec::new();
-    for fallout in sqlx::query(FALLOUTS)
-        .bind(&order_id)
-        .fetch_all(connection)
-        .await?
-    {
+    for fallout in sqlx::query(FALLOUTS).bind(&order_id).fetch_all(connection).await? {
         fallouts.push(Fallout {
             fallout_id: fallout.try_get("fallout_id")?,
             reason: fallout.try_get("reason")?,
@@ -319,12 +282,7 @@ fn position(index: usize) -> i64 {
 
 /// The orders in a state (all, without one) with an id after `after`, in the order of their ids: id, tenant, state,
 /// version, process instance.
-pub async fn list(
-    db: &Db,
-    state: Option<OrderState>,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<Value>, Error> {
+pub async fn list(db: &Db, state: Option<OrderState>, after: &str, limit: i64) -> Result<Vec<Value>, Error> {
     let rows = sqlx::query(
         "SELECT order_id, tenant_id, state, version, process_instance_id FROM orders
          WHERE order_id > $1 AND ($2 = '' OR state = $2) ORDER BY order_id LIMIT $3",
@@ -349,13 +307,11 @@ pub async fn list(
 
 /// Business facts with a number above `after`, oldest first.
 pub async fn facts(db: &Db, after: i64, limit: i64) -> Result<Vec<Value>, Error> {
-    let rows = sqlx::query(
-        "SELECT seq, kind, order_id, order_version, data, at_ms FROM fact WHERE seq > $1 ORDER BY seq LIMIT $2",
-    )
-    .bind(after)
-    .bind(limit)
-    .fetch_all(db.readers())
-    .await?;
+    let rows = sqlx::query("SELECT seq, kind, order_id, order_version, data, at_ms FROM fact WHERE seq > $1 ORDER BY seq LIMIT $2")
+        .bind(after)
+        .bind(limit)
+        .fetch_all(db.readers())
+        .await?;
     let mut facts = Vec::with_capacity(rows.len());
     for row in rows {
         let data: String = row.try_get("data")?;
@@ -389,9 +345,8 @@ pub async fn history(db: &Db, order_id: &str) -> Result<Value, Error> {
             "atMillis": row.try_get::<i64, _>("at_ms")?,
         }));
     }
-    let statement = sqlx::query(
-        "SELECT order_version, kind, data, command, command_key, at_ms FROM evidence WHERE order_id = $1 ORDER BY seq",
-    );
+    let statement =
+        sqlx::query("SELECT order_version, kind, data, command, command_key, at_ms FROM evidence WHERE order_id = $1 ORDER BY seq");
     let mut evidence = Vec::new();
     for row in statement.bind(order_id).fetch_all(db.readers()).await? {
         let data: String = row.try_get("data")?;

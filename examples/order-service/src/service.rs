@@ -97,43 +97,24 @@ impl Service {
     /// Opens the database, listens, and begins to deliver what the outbox holds.
     pub async fn start(options: Options) -> Result<Self, Error> {
         let db = Db::open(&options.database).await?;
-        let listener = TcpListener::bind(options.listen)
-            .await
-            .map_err(|source| Error::Listen {
-                address: options.listen,
-                source,
-            })?;
-        let address = listener.local_addr().map_err(|source| Error::Listen {
-            address: options.listen,
-            source,
-        })?;
+        let listener = TcpListener::bind(options.listen).await.map_err(|source| Error::Listen { address: options.listen, source })?;
+        let address = listener.local_addr().map_err(|source| Error::Listen { address: options.listen, source })?;
         let (stop, stopping) = watch::channel(false);
         let engine = Engine::new(&options.engine, &options.fulfillment_timeout)?;
         let relay = Arc::new(Relay::new(db.clone(), engine));
-        let app = App {
-            db,
-            relay: Arc::clone(&relay),
-            injector: Arc::new(Injector::new(options.faults)),
-            stopping,
-        };
+        let app = App { db, relay: Arc::clone(&relay), injector: Arc::new(Injector::new(options.faults)), stopping };
         let mut until = app.stopping.clone();
-        let server = axum::serve(listener, crate::http::router(app.clone()))
-            .with_graceful_shutdown(async move {
-                // The sender lives as long as the service; should it be gone, it is time to stop as well.
-                let _ = until.wait_for(|stop| *stop).await;
-            });
+        let server = axum::serve(listener, crate::http::router(app.clone())).with_graceful_shutdown(async move {
+            // The sender lives as long as the service; should it be gone, it is time to stop as well.
+            let _ = until.wait_for(|stop| *stop).await;
+        });
         let serving = tokio::spawn(async move {
             if let Err(error) = server.await {
                 tracing::error!(%error, "the server ended");
             }
         });
         let relaying = tokio::spawn(relay.run(app.stopping.clone()));
-        Ok(Self {
-            app,
-            address,
-            stop,
-            tasks: vec![serving, relaying],
-        })
+        Ok(Self { app, address, stop, tasks: vec![serving, relaying] })
     }
 
     /// Where it listens.
@@ -185,54 +166,29 @@ pub struct NewOrder {
 /// Stores an order together with the request to start its process. The flag is false if the order was there already.
 pub async fn take_in(app: &App, body: Value) -> Result<(Order, bool), Error> {
     let digest = digest(&body);
-    let new: NewOrder =
-        serde_json::from_value(body).map_err(|error| Error::Invalid(error.to_string()))?;
-    let order_id = new
-        .order_id
-        .clone()
-        .unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+    let new: NewOrder = serde_json::from_value(body).map_err(|error| Error::Invalid(error.to_string()))?;
+    let order_id = new.order_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let correlation_id = new.correlation_id.as_deref().unwrap_or(&order_id);
-    for (what, id) in [
-        ("orderId", &order_id),
-        ("tenantId", &new.tenant_id),
-        ("customerId", &new.customer_id),
-    ] {
+    for (what, id) in [("orderId", &order_id), ("tenantId", &new.tenant_id), ("customerId", &new.customer_id)] {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
         if id.is_empty() || id.len() > MAX_ID || !id.chars().all(allowed) {
-            return Err(Error::Invalid(format!(
-                "{what} must be 1 to {MAX_ID} of A-Z a-z 0-9 . _ : -"
-            )));
+            return Err(Error::Invalid(format!("{what} must be 1 to {MAX_ID} of A-Z a-z 0-9 . _ : -")));
         }
     }
     if correlation_id.len() > MAX_PRODUCT || correlation_id.contains('\0') {
-        return Err(Error::Invalid(format!(
-            "correlationId must not be longer than {MAX_PRODUCT} bytes"
-        )));
+        return Err(Error::Invalid(format!("correlationId must not be longer than {MAX_PRODUCT} bytes")));
     }
-    if let Some(item) = new.items.iter().find(|item| {
-        item.product.is_empty() || item.product.len() > MAX_PRODUCT || item.product.contains('\0')
-    }) {
-        return Err(Error::Invalid(format!(
-            "product {:?} must be 1 to {MAX_PRODUCT} bytes",
-            item.product
-        )));
+    if let Some(item) =
+        new.items.iter().find(|item| item.product.is_empty() || item.product.len() > MAX_PRODUCT || item.product.contains('\0'))
+    {
+        return Err(Error::Invalid(format!("product {:?} must be 1 to {MAX_PRODUCT} bytes", item.product)));
     }
-    let mut order = Order::new(
-        &order_id,
-        &new.tenant_id,
-        &new.customer_id,
-        correlation_id,
-        new.items,
-    );
+    let mut order = Order::new(&order_id, &new.tenant_id, &new.customer_id, correlation_id, new.items);
     order.needs_review = new.needs_review || app.injector.faults().order_needs_review(&order_id);
     order.priority = new.priority;
 
     let now_ms = now_ms();
-    let cause = Cause {
-        command: "create",
-        key: &order_id,
-        now_ms,
-    };
+    let cause = Cause { command: "create", key: &order_id, now_ms };
     let mut tx = app.db.begin().await?;
     if !repository::insert(&mut tx, &order, &digest, cause).await? {
         let known = repository::request_digest(&mut tx, &order_id).await?;
@@ -242,16 +198,7 @@ pub async fn take_in(app: &App, body: Value) -> Result<(Order, bool), Error> {
             _ => Err(Error::OrderIdTaken(order_id)),
         };
     }
-    relay::enqueue(
-        &mut tx,
-        &order_id,
-        &Delivery {
-            work: Work::Start,
-            due_ms: now_ms,
-        },
-        now_ms,
-    )
-    .await?;
+    relay::enqueue(&mut tx, &order_id, &Delivery { work: Work::Start, due_ms: now_ms }, now_ms).await?;
     tx.commit().await?;
     app.relay.wake();
     Ok((order, true))

@@ -22,14 +22,7 @@ pub enum LineState {
 
 impl LineState {
     /// Every state, in the order of a line's life.
-    pub const ALL: [Self; 6] = [
-        Self::NotStarted,
-        Self::InProgress,
-        Self::Fulfilled,
-        Self::Failed,
-        Self::Waived,
-        Self::Cancelled,
-    ];
+    pub const ALL: [Self; 6] = [Self::NotStarted, Self::InProgress, Self::Fulfilled, Self::Failed, Self::Waived, Self::Cancelled];
 
     /// The name used in the database and in JSON.
     pub const fn as_str(self) -> &'static str {
@@ -76,15 +69,8 @@ pub enum OrderState {
 
 impl OrderState {
     /// Every state.
-    pub const ALL: [Self; 7] = [
-        Self::NotStarted,
-        Self::InProgress,
-        Self::PartiallyFulfilled,
-        Self::Fulfilled,
-        Self::Fallout,
-        Self::Completed,
-        Self::Cancelled,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::NotStarted, Self::InProgress, Self::PartiallyFulfilled, Self::Fulfilled, Self::Fallout, Self::Completed, Self::Cancelled];
 
     /// The name used in the database and in JSON.
     pub const fn as_str(self) -> &'static str {
@@ -150,11 +136,7 @@ mod tests {
     use super::LineState::{Cancelled, Failed, Fulfilled, InProgress, NotStarted, Waived};
     use super::*;
 
-    const OPEN: Facts = Facts {
-        completed: false,
-        cancelled: false,
-        blocking_fallout: false,
-    };
+    const OPEN: Facts = Facts { completed: false, cancelled: false, blocking_fallout: false };
 
     #[test]
     fn order_state_follows_its_lines() {
@@ -168,10 +150,7 @@ mod tests {
             (&[NotStarted, Cancelled], OrderState::InProgress),
             (&[Fulfilled, InProgress], OrderState::PartiallyFulfilled),
             (&[Fulfilled, NotStarted], OrderState::PartiallyFulfilled),
-            (
-                &[Fulfilled, Waived, InProgress],
-                OrderState::PartiallyFulfilled,
-            ),
+            (&[Fulfilled, Waived, InProgress], OrderState::PartiallyFulfilled),
             (&[Fulfilled], OrderState::Fulfilled),
             (&[Fulfilled, Fulfilled], OrderState::Fulfilled),
             (&[Fulfilled, Waived], OrderState::Fulfilled),
@@ -191,36 +170,17 @@ mod tests {
     fn an_end_is_final_whatever_the_lines_say() {
         for line in LineState::ALL {
             for blocking_fallout in [false, true] {
-                let completed = Facts {
-                    completed: true,
-                    blocking_fallout,
-                    ..OPEN
-                };
-                assert_eq!(
-                    derive(&[line], completed),
-                    OrderState::Completed,
-                    "{line:?}"
-                );
-                let cancelled = Facts {
-                    cancelled: true,
-                    blocking_fallout,
-                    ..OPEN
-                };
-                assert_eq!(
-                    derive(&[line], cancelled),
-                    OrderState::Cancelled,
-                    "{line:?}"
-                );
+                let completed = Facts { completed: true, blocking_fallout, ..OPEN };
+                assert_eq!(derive(&[line], completed), OrderState::Completed, "{line:?}");
+                let cancelled = Facts { cancelled: true, blocking_fallout, ..OPEN };
+                assert_eq!(derive(&[line], cancelled), OrderState::Cancelled, "{line:?}");
             }
         }
     }
 
     #[test]
     fn blocking_fallout_hides_progress() {
-        let facts = Facts {
-            blocking_fallout: true,
-            ..OPEN
-        };
+        let facts = Facts { blocking_fallout: true, ..OPEN };
         for line in LineState::ALL {
             assert_eq!(derive(&[line], facts), OrderState::Fallout, "{line:?}");
         }

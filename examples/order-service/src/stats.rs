@@ -55,12 +55,10 @@ pub struct Key {
 }
 
 const APPLIED: &str = "SELECT command, COUNT(*) FROM effect WHERE origin = 'HTTP' GROUP BY command";
-const APPLIED_BY_SERVICE: &str =
-    "SELECT command, COUNT(*) FROM effect WHERE origin = 'SERVICE' GROUP BY command";
+const APPLIED_BY_SERVICE: &str = "SELECT command, COUNT(*) FROM effect WHERE origin = 'SERVICE' GROUP BY command";
 const REJECTED: &str = "SELECT command, reply FROM command_log WHERE outcome = 'REJECTED'";
 const KEYS: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM effect GROUP BY tenant_id, command, command_key) AS k";
-const KEYS_TWICE: &str =
-    "SELECT COUNT(*) FROM (SELECT 1 AS one FROM effect GROUP BY tenant_id, command, command_key
+const KEYS_TWICE: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM effect GROUP BY tenant_id, command, command_key
     HAVING COUNT(*) > 1) AS k";
 /// A line may be released and reserved anew, and a loop may validate or open fallouts again: those are left out, or
 /// set against each other.
@@ -95,10 +93,7 @@ pub async fn collect(db: &Db, keys: bool) -> sqlx::Result<Stats> {
         let (command, reply): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let reply: serde_json::Value = serde_json::from_str(&reply).unwrap_or_default();
         let code = reply["code"].as_str().unwrap_or("?");
-        *stats
-            .rejected
-            .entry(format!("{command} {code}"))
-            .or_default() += 1;
+        *stats.rejected.entry(format!("{command} {code}")).or_default() += 1;
     }
     if keys {
         let mut list = Vec::new();
@@ -126,8 +121,5 @@ async fn counts(db: &Db, statement: &'static str) -> sqlx::Result<BTreeMap<Strin
 }
 
 async fn number(db: &Db, statement: &'static str) -> sqlx::Result<i64> {
-    sqlx::query(statement)
-        .fetch_one(db.readers())
-        .await?
-        .try_get(0)
+    sqlx::query(statement).fetch_one(db.readers()).await?.try_get(0)
 }

@@ -33,18 +33,10 @@ mod tests {
     #[test]
     fn the_reason_is_what_brought_the_order_before_a_person() {
         for (variables, reason) in [
-            (
-                json!({ "tenantId": "t", "orderId": "o", "rejectionCode": "ORDER_NEEDS_REVIEW" }),
-                "ORDER_NEEDS_REVIEW",
-            ),
-            (
-                json!({ "tenantId": "t", "orderId": "o" }),
-                "not fulfilled in time",
-            ),
+            (json!({ "tenantId": "t", "orderId": "o", "rejectionCode": "ORDER_NEEDS_REVIEW" }), "ORDER_NEEDS_REVIEW"),
+            (json!({ "tenantId": "t", "orderId": "o" }), "not fulfilled in time"),
         ] {
-            let done = Harness::new()
-                .reply("orders.cancel-order@1", json!({}))
-                .call(super::cancel, variables);
+            let done = Harness::new().reply("orders.cancel-order@1", json!({})).call(super::cancel, variables);
             assert_eq!(done.outcome, Ok(json!({})));
             assert_eq!(done.commands[0].body["reason"], reason);
         }

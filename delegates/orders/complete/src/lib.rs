@@ -37,15 +37,9 @@ mod tests {
 
     #[test]
     fn what_stands_against_it_keeps_its_code() {
-        for code in [
-            "ORDER_HAS_OPEN_BLOCKING_FALLOUT",
-            "MANDATORY_LINE_NOT_FULFILLED",
-            "BILLING_NOT_ACTIVATED",
-        ] {
+        for code in ["ORDER_HAS_OPEN_BLOCKING_FALLOUT", "MANDATORY_LINE_NOT_FULFILLED", "BILLING_NOT_ACTIVATED"] {
             let variables = json!({ "tenantId": "t", "orderId": "o" });
-            let done = Harness::new()
-                .reject(COMMAND, code, "no")
-                .call(complete, variables);
+            let done = Harness::new().reject(COMMAND, code, "no").call(complete, variables);
             assert_eq!(done.outcome.unwrap_err().bpmn_code(), Some(code));
         }
     }

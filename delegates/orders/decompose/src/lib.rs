@@ -33,15 +33,10 @@ mod tests {
 
     #[test]
     fn only_ids_and_version_become_variables() {
-        let reply =
-            json!({ "lineIds": ["L1", "L2"], "orderVersion": 3, "orderState": "NOT_STARTED" });
-        let done = Harness::new().reply("orders.decompose@1", reply).call(
-            super::decompose,
-            json!({ "tenantId": "t", "orderId": "o", "priority": true }),
-        );
-        assert_eq!(
-            done.outcome,
-            Ok(json!({ "lineIds": ["L1", "L2"], "orderVersion": 3 }))
-        );
+        let reply = json!({ "lineIds": ["L1", "L2"], "orderVersion": 3, "orderState": "NOT_STARTED" });
+        let done = Harness::new()
+            .reply("orders.decompose@1", reply)
+            .call(super::decompose, json!({ "tenantId": "t", "orderId": "o", "priority": true }));
+        assert_eq!(done.outcome, Ok(json!({ "lineIds": ["L1", "L2"], "orderVersion": 3 })));
     }
 }

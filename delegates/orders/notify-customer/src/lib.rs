@@ -14,11 +14,7 @@ struct Input {
 }
 
 fn notify(cx: &Context, input: Input) -> Result<()> {
-    let template = if input.priority {
-        "priority-order-in-progress"
-    } else {
-        "order-in-progress"
-    };
+    let template = if input.priority { "priority-order-in-progress" } else { "order-in-progress" };
     let body = json!({
         "tenantId": input.tenant_id,
         "orderId": input.order_id,
@@ -37,14 +33,9 @@ mod tests {
 
     #[test]
     fn customers_who_pay_for_speed_are_told_so() {
-        for (priority, template) in [
-            (true, "priority-order-in-progress"),
-            (false, "order-in-progress"),
-        ] {
+        for (priority, template) in [(true, "priority-order-in-progress"), (false, "order-in-progress")] {
             let variables = json!({ "tenantId": "t", "orderId": "o", "priority": priority });
-            let done = Harness::new()
-                .reply("orders.notify-customer@1", json!({}))
-                .call(super::notify, variables);
+            let done = Harness::new().reply("orders.notify-customer@1", json!({})).call(super::notify, variables);
             assert_eq!(done.outcome, Ok(json!({})));
             assert_eq!(done.commands[0].body["template"], template);
         }

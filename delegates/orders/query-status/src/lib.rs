@@ -19,10 +19,7 @@ struct Output {
 
 fn query_status(cx: &Context, input: Input) -> Result<Output> {
     // A query: the catalogue makes a GET of it, and nothing is changed by it.
-    Ok(cx.command(
-        "orders.fulfillment-status@1",
-        &json!({ "orderId": input.order_id }),
-    )?)
+    Ok(cx.command("orders.fulfillment-status@1", &json!({ "orderId": input.order_id }))?)
 }
 
 mandate_sdk::delegate!(query_status);
@@ -37,10 +34,7 @@ mod tests {
         let reply = json!({ "orderId": "o", "fulfilled": false, "missingLines": 2 });
         let done = Harness::new()
             .reply("orders.fulfillment-status@1", reply)
-            .call(
-                super::query_status,
-                json!({ "orderId": "o", "tenantId": "t" }),
-            );
+            .call(super::query_status, json!({ "orderId": "o", "tenantId": "t" }));
         assert_eq!(done.outcome, Ok(json!({ "fulfilled": false })));
     }
 }

@@ -21,9 +21,7 @@ struct Output {
 fn reserve_lines(cx: &Context, input: Input) -> Result<Output> {
     let site = cx.property("site").ok_or_else(|| {
         // No retry can help: the model must be corrected.
-        Error::technical("the task has no property named site")
-            .with_code("NO_SITE")
-            .never()
+        Error::technical("the task has no property named site").with_code("NO_SITE").never()
     })?;
     for line in &input.line_ids {
         let body = json!({
@@ -35,9 +33,7 @@ fn reserve_lines(cx: &Context, input: Input) -> Result<Output> {
         let key = format!("reserve:{}:{line}", input.order_id);
         let Ignored = cx.command_with_key("orders.reserve-line@1", &key, &body)?;
     }
-    Ok(Output {
-        site: site.to_owned(),
-    })
+    Ok(Output { site: site.to_owned() })
 }
 
 mandate_sdk::delegate!(reserve_lines);
@@ -57,30 +53,17 @@ mod tests {
             .reply("orders.reserve-line@1", json!({}))
             .call(reserve_lines, variables);
         assert_eq!(done.outcome, Ok(json!({ "site": "NORTH" })));
-        let keys: Vec<_> = done
-            .commands
-            .iter()
-            .filter_map(|issued| issued.key.as_deref())
-            .collect();
+        let keys: Vec<_> = done.commands.iter().filter_map(|issued| issued.key.as_deref()).collect();
         assert_eq!(keys, ["reserve:o-1:L1", "reserve:o-1:L2"]);
-        assert!(
-            done.commands
-                .iter()
-                .all(|issued| issued.body["site"] == "NORTH")
-        );
+        assert!(done.commands.iter().all(|issued| issued.body["site"] == "NORTH"));
     }
 
     #[test]
     fn a_model_without_a_site_is_an_incident_at_once() {
         let variables = json!({ "tenantId": "t", "orderId": "o-1", "lineIds": ["L1"] });
         let done = Harness::new().call(reserve_lines, variables);
-        let Err(Error::Technical(failure)) = done.outcome else {
-            panic!("{:?}", done.outcome)
-        };
-        assert_eq!(
-            (failure.code.as_deref(), failure.retry),
-            (Some("NO_SITE"), Retry::Never)
-        );
+        let Err(Error::Technical(failure)) = done.outcome else { panic!("{:?}", done.outcome) };
+        assert_eq!((failure.code.as_deref(), failure.retry), (Some("NO_SITE"), Retry::Never));
         assert!(done.commands.is_empty());
     }
 }

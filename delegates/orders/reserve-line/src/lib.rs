@@ -15,8 +15,7 @@ struct Input {
 
 fn reserve_lines(cx: &Context, input: Input) -> Result<()> {
     for line in &input.line_ids {
-        let body =
-            json!({ "tenantId": input.tenant_id, "orderId": input.order_id, "lineId": line });
+        let body = json!({ "tenantId": input.tenant_id, "orderId": input.order_id, "lineId": line });
         let Ignored = cx.command("orders.reserve-line@1", &body)?;
     }
     Ok(())
@@ -36,28 +35,18 @@ mod tests {
     #[test]
     fn each_line_is_reserved_in_order() {
         let variables = json!({ "tenantId": "t", "orderId": "o", "lineIds": ["L1", "L2"] });
-        let done = Harness::new()
-            .reply(COMMAND, json!({}))
-            .call(reserve_lines, variables);
+        let done = Harness::new().reply(COMMAND, json!({})).call(reserve_lines, variables);
         assert_eq!(done.outcome, Ok(json!({})));
-        let lines: Vec<_> = done
-            .commands
-            .iter()
-            .map(|issued| issued.body["lineId"].clone())
-            .collect();
+        let lines: Vec<_> = done.commands.iter().map(|issued| issued.body["lineId"].clone()).collect();
         assert_eq!(lines, ["L1", "L2"]);
     }
 
     #[test]
     fn a_line_that_cannot_be_asked_for_ends_the_attempt() {
         let variables = json!({ "tenantId": "t", "orderId": "o", "lineIds": ["L1", "L2", "L3"] });
-        let done = Harness::new()
-            .reply(COMMAND, json!({}))
-            .fail(COMMAND, CommandError::Unavailable("503".into()))
-            .call(reserve_lines, variables);
-        let Err(Error::Technical(failure)) = done.outcome else {
-            panic!("{:?}", done.outcome)
-        };
+        let done =
+            Harness::new().reply(COMMAND, json!({})).fail(COMMAND, CommandError::Unavailable("503".into())).call(reserve_lines, variables);
+        let Err(Error::Technical(failure)) = done.outcome else { panic!("{:?}", done.outcome) };
         assert_eq!(failure.code.as_deref(), Some(COMMAND_UNAVAILABLE));
         assert_eq!(done.commands.len(), 2, "L3 was not asked for");
     }

@@ -17,9 +17,7 @@ fn resolve_fallout(cx: &Context, input: Input) -> Result<()> {
     if !matches!(input.repair.as_str(), "FULFILLED" | "WAIVED") {
         // A typing error in a form: no retry helps until somebody has corrected the variable.
         let message = "the variable repair must be FULFILLED, WAIVED or CANCEL";
-        return Err(Error::technical(message)
-            .with_code("REPAIR_UNKNOWN")
-            .never());
+        return Err(Error::technical(message).with_code("REPAIR_UNKNOWN").never());
     }
     let body = json!({
         "tenantId": input.tenant_id,
@@ -44,9 +42,7 @@ mod tests {
     #[test]
     fn the_decision_is_passed_on() {
         let variables = json!({ "tenantId": "t", "orderId": "o", "repair": "WAIVED" });
-        let done = Harness::new()
-            .reply(COMMAND, json!({}))
-            .call(resolve_fallout, variables);
+        let done = Harness::new().reply(COMMAND, json!({})).call(resolve_fallout, variables);
         assert_eq!(done.outcome, Ok(json!({})));
         assert_eq!(done.commands[0].body["resolution"], "WAIVED");
     }
@@ -54,16 +50,9 @@ mod tests {
     #[test]
     fn a_decision_nobody_knows_is_an_incident_at_once() {
         let variables = json!({ "tenantId": "t", "orderId": "o", "repair": "waved" });
-        let done = Harness::new()
-            .reply(COMMAND, json!({}))
-            .call(resolve_fallout, variables);
-        let Err(Error::Technical(failure)) = done.outcome else {
-            panic!("{:?}", done.outcome)
-        };
-        assert_eq!(
-            (failure.code.as_deref(), failure.retry),
-            (Some("REPAIR_UNKNOWN"), Retry::Never)
-        );
+        let done = Harness::new().reply(COMMAND, json!({})).call(resolve_fallout, variables);
+        let Err(Error::Technical(failure)) = done.outcome else { panic!("{:?}", done.outcome) };
+        assert_eq!((failure.code.as_deref(), failure.retry), (Some("REPAIR_UNKNOWN"), Retry::Never));
         assert!(done.commands.is_empty());
     }
 }

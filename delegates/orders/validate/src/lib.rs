@@ -39,18 +39,10 @@ mod tests {
     fn first_time_is_without_review_and_the_second_with_one() {
         for (variables, reviewed) in [
             (json!({ "tenantId": "t", "orderId": "o" }), false),
-            (
-                json!({ "tenantId": "t", "orderId": "o", "decision": null }),
-                false,
-            ),
-            (
-                json!({ "tenantId": "t", "orderId": "o", "decision": "RETRY" }),
-                true,
-            ),
+            (json!({ "tenantId": "t", "orderId": "o", "decision": null }), false),
+            (json!({ "tenantId": "t", "orderId": "o", "decision": "RETRY" }), true),
         ] {
-            let done = Harness::new()
-                .reply(COMMAND, json!({}))
-                .call(validate, variables);
+            let done = Harness::new().reply(COMMAND, json!({})).call(validate, variables);
             assert_eq!(done.outcome, Ok(json!({})));
             let body = json!({ "tenantId": "t", "orderId": "o", "reviewed": reviewed });
             assert_eq!(done.commands[0].body, body);

@@ -14,7 +14,7 @@ use order_service::{Options, Service};
 use serde_json::{Value, json};
 
 /// Long enough for a busy machine, short enough to notice a hang.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A database that nobody else uses. The directory lives as long as this.
 pub struct TestDb {
@@ -26,26 +26,18 @@ pub struct TestDb {
 pub async fn databases() -> Vec<TestDb> {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let url = format!("sqlite:{}", directory.path().join("orders.db").display());
-    let mut databases = vec![TestDb {
-        url,
-        _directory: directory,
-    }];
+    let mut databases = vec![TestDb { url, _directory: directory }];
     if let Ok(base) = std::env::var("MANDATE_TEST_POSTGRES") {
         let schema = format!("orders_{}", uuid::Uuid::now_v7().simple());
         sqlx::any::install_default_drivers();
-        let pool = sqlx::AnyPool::connect(&base)
-            .await
-            .expect("MANDATE_TEST_POSTGRES can be reached");
+        let pool = sqlx::AnyPool::connect(&base).await.expect("MANDATE_TEST_POSTGRES can be reached");
         let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
         sqlx::query(create).execute(&pool).await.expect("a schema");
         pool.close().await;
         let separator = if base.contains('?') { '&' } else { '?' };
         let url = format!("{base}{separator}options=-csearch_path%3D{schema}");
         let directory = tempfile::tempdir().expect("a temporary directory");
-        databases.push(TestDb {
-            url,
-            _directory: directory,
-        });
+        databases.push(TestDb { url, _directory: directory });
     }
     databases
 }
@@ -54,13 +46,7 @@ pub async fn databases() -> Vec<TestDb> {
 pub async fn service(db: &TestDb, engine: &str, faults: Faults) -> Service {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let fulfillment_timeout = "PT5S".to_owned();
-    let options = Options {
-        listen,
-        database: db.url.clone(),
-        engine: engine.to_owned(),
-        faults,
-        fulfillment_timeout,
-    };
+    let options = Options { listen, database: db.url.clone(), engine: engine.to_owned(), faults, fulfillment_timeout };
     Service::start(options).await.expect("the service starts")
 }
 
@@ -77,15 +63,8 @@ pub struct Client {
 impl Client {
     pub fn new(base: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .timeout(PATIENCE)
-            .no_proxy()
-            .build()
-            .expect("a client");
-        Self {
-            base: base.to_owned(),
-            http,
-        }
+        let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().expect("a client");
+        Self { base: base.to_owned(), http }
     }
 
     pub fn of(service: &Service) -> Self {
@@ -93,9 +72,7 @@ impl Client {
     }
 
     pub async fn get(&self, path: &str) -> (u16, Value) {
-        answer(self.http.get(format!("{}{path}", self.base)))
-            .await
-            .expect("an answer")
+        answer(self.http.get(format!("{}{path}", self.base))).await.expect("an answer")
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
@@ -117,18 +94,10 @@ impl Client {
     }
 
     pub async fn command(&self, name: &str, key: &str, order: &str, more: Value) -> (u16, Value) {
-        self.try_command(name, key, order, more)
-            .await
-            .expect("an answer")
+        self.try_command(name, key, order, more).await.expect("an answer")
     }
 
-    pub async fn try_command(
-        &self,
-        name: &str,
-        key: &str,
-        order: &str,
-        more: Value,
-    ) -> Result<(u16, Value), reqwest::Error> {
+    pub async fn try_command(&self, name: &str, key: &str, order: &str, more: Value) -> Result<(u16, Value), reqwest::Error> {
         let mut body = json!({ "tenantId": "acme", "orderId": order });
         if let Value::Object(more) = more {
             for (field, value) in more {
@@ -136,13 +105,7 @@ impl Client {
             }
         }
         let url = format!("{}/commands/{name}", self.base);
-        answer(
-            self.http
-                .post(url)
-                .header("Idempotency-Key", key)
-                .json(&body),
-        )
-        .await
+        answer(self.http.post(url).header("Idempotency-Key", key).json(&body)).await
     }
 
     /// A command that must be applied.
@@ -159,8 +122,7 @@ impl Client {
         self.must("validate-readiness", order, json!({})).await;
         self.must("decompose", order, json!({})).await;
         for line in ["L1", "L2", "L3"] {
-            self.must("reserve-line", order, json!({ "lineId": line }))
-                .await;
+            self.must("reserve-line", order, json!({ "lineId": line })).await;
         }
     }
 
@@ -172,10 +134,7 @@ impl Client {
             if wanted(&answer) {
                 return answer;
             }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "still not as wanted: {path} {answer}"
-            );
+            assert!(begun.elapsed() < PATIENCE, "still not as wanted: {path} {answer}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -213,38 +172,22 @@ impl Engine {
     pub async fn start() -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let router = Router::new()
-            .route(
-                "/engine-rest/process-definition/key/{key}/start",
-                post(start_instance),
-            )
+            .route("/engine-rest/process-definition/key/{key}/start", post(start_instance))
             .route("/engine-rest/message", post(message))
             .with_state(Arc::clone(&seen));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a free port");
-        let url = format!(
-            "http://{}/engine-rest",
-            listener.local_addr().expect("an address")
-        );
-        let task =
-            tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}/engine-rest", listener.local_addr().expect("an address"));
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
         Self { url, seen, task }
     }
 
     pub fn waits(&self, order: &str) {
-        self.seen
-            .lock()
-            .expect("no panic")
-            .waiting
-            .push(order.to_owned());
+        self.seen.lock().expect("no panic").waiting.push(order.to_owned());
     }
 
     pub fn messages_of(&self, order: &str) -> usize {
         let seen = self.seen.lock().expect("no panic");
-        seen.messages
-            .iter()
-            .filter(|message| message["businessKey"] == order)
-            .count()
+        seen.messages.iter().filter(|message| message["businessKey"] == order).count()
     }
 }
 
@@ -264,28 +207,19 @@ async fn start_instance(
 ) -> (StatusCode, Json<Value>) {
     assert_eq!(key, "orderFulfillment");
     let mut seen = seen.lock().expect("no panic");
-    let key = headers["idempotency-key"]
-        .to_str()
-        .expect("text")
-        .to_owned();
+    let key = headers["idempotency-key"].to_str().expect("text").to_owned();
     let instance = format!("instance-of-{key}");
     seen.starts.push((key, body));
     if seen.failing_starts > 0 {
         seen.failing_starts -= 1;
-        return (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            Json(json!({ "type": "RestException" })),
-        );
+        return (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "type": "RestException" })));
     }
     (StatusCode::OK, Json(json!({ "id": instance })))
 }
 
 async fn message(State(seen): Shared, Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
     let mut seen = seen.lock().expect("no panic");
-    let key = body["businessKey"]
-        .as_str()
-        .expect("a business key")
-        .to_owned();
+    let key = body["businessKey"].as_str().expect("a business key").to_owned();
     seen.messages.push(body);
     if let Some(index) = seen.waiting.iter().position(|waiting| *waiting == key) {
         seen.waiting.remove(index);
