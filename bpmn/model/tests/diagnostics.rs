@@ -1,5 +1,7 @@
 //! What is refused or warned of, in the words a modeller reads. The fragment begins on line 2 of its file.
 
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes the snapshots so")]
+
 mod common;
 
 use common::{around, around_with, diagnostics, file, file_with};

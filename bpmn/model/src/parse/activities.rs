@@ -1,5 +1,7 @@
 //! Activities: tasks and the embedded sub-process.
 
+#![allow(clippy::unnecessary_wraps, reason = "all readers in the table of elements have one type")]
+
 use mandate_feel::Expression;
 
 use crate::definition::{ElementKind, Scope, ServiceTask, UserTask};

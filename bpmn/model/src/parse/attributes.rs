@@ -198,20 +198,16 @@ pub(crate) fn check_extension(extension: &Node<'_>, owner: &Node<'_>, at: At<'_>
         }
         Namespace::None | Namespace::Bpmn | Namespace::Other => None,
     };
-    match fate {
-        Some(fate) => {
-            settle(fate, &extension.title(), owner, at, diagnostics);
-            matches!(fate, Read(elements) if elements.is_empty() || elements.contains(&owner.name))
-        }
-        None => {
-            diagnostics.warning(
-                at,
-                format!("the extension element {} is not known and has no effect", extension.title()),
-                "remove it, or ignore this if it is meant for another tool",
-            );
-            false
-        }
-    }
+    let Some(fate) = fate else {
+        diagnostics.warning(
+            at,
+            format!("the extension element {} is not known and has no effect", extension.title()),
+            "remove it, or ignore this if it is meant for another tool",
+        );
+        return false;
+    };
+    settle(fate, &extension.title(), owner, at, diagnostics);
+    matches!(fate, Read(elements) if elements.is_empty() || elements.contains(&owner.name))
 }
 
 /// Acts on the fate of an attribute or extension element with this title, on this element.

@@ -75,12 +75,11 @@ pub(crate) fn catch<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
 
 /// Reads a `boundaryEvent`; its activity is found once all elements are known.
 pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
-    match node.plain("attachedToRef") {
-        Some(activity) => reader.attachments.push((owner.index, owner.at, activity)),
-        None => {
-            let help = "draw it onto the border of a task or sub-process";
-            reader.diagnostics.error(owner.at, "the boundary event is attached to nothing (no attachedToRef)", help);
-        }
+    if let Some(activity) = node.plain("attachedToRef") {
+        reader.attachments.push((owner.index, owner.at, activity));
+    } else {
+        let help = "draw it onto the border of a task or sub-process";
+        reader.diagnostics.error(owner.at, "the boundary event is attached to nothing (no attachedToRef)", help);
     }
     let interrupting = reader.boolean(node, Namespace::None, "cancelActivity", true, owner.at);
     let help = "use a timer or error boundary event; to react to a message, wait for it in a receive task";

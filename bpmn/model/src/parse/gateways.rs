@@ -1,5 +1,7 @@
 //! Gateways. What their flows must be like is checked with the flows.
 
+#![allow(clippy::unnecessary_wraps, reason = "all readers in the table of elements have one type")]
+
 use crate::definition::ElementKind;
 use crate::parse::process::{Owner, ProcessReader};
 use crate::xml::Node;
