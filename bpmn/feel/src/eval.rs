@@ -18,6 +18,7 @@ pub(crate) use feel::position_to_index;
 /// What names mean where an expression is evaluated.
 pub trait Scope {
     /// The value of a variable, or `None` if there is none of this name (which is not the same as a variable that is null).
+    /// An evaluation asks for a name at most once.
     fn resolve(&self, name: &str) -> Option<Value>;
 }
 
@@ -172,12 +173,23 @@ pub(crate) struct Evaluator<'a> {
     steps_left: u32,
     depth: u32,
     frames: Vec<Frame>,
+    /// What the scope said about each name: a scope may have to read a variable from its stored form, which a loop should not pay for again and again.
+    resolved: BTreeMap<Arc<str>, Option<Value>>,
     reasons: Vec<String>,
 }
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(scope: &'a dyn Scope, limits: &'a Limits, language: Language) -> Evaluator<'a> {
-        Evaluator { scope, limits, language, steps_left: limits.steps, depth: 0, frames: Vec::new(), reasons: Vec::new() }
+        Evaluator {
+            scope,
+            limits,
+            language,
+            steps_left: limits.steps,
+            depth: 0,
+            frames: Vec::new(),
+            resolved: BTreeMap::new(),
+            reasons: Vec::new(),
+        }
     }
 
     pub(crate) fn into_reasons(self) -> Vec<String> {
@@ -234,16 +246,24 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn lookup(&self, name: &str) -> Option<Value> {
+    fn lookup(&mut self, name: &Arc<str>) -> Option<Value> {
         let bound = self.frames.iter().rev().find_map(|frame| match frame {
-            Frame::Local(local, value) => (**local == *name).then(|| value.clone()),
-            Frame::Entries(entries) => entries.get(name).cloned(),
-            Frame::Item(item) => match item.as_context().and_then(|entries| entries.get(name)) {
+            Frame::Local(local, value) => (local == name).then(|| value.clone()),
+            Frame::Entries(entries) => entries.get(&**name).cloned(),
+            Frame::Item(item) => match item.as_context().and_then(|entries| entries.get(&**name)) {
                 Some(value) => Some(value.clone()),
-                None => (name == "item").then(|| item.clone()),
+                None => (**name == *"item").then(|| item.clone()),
             },
         });
-        bound.or_else(|| self.scope.resolve(name))
+        if bound.is_some() {
+            return bound;
+        }
+        if let Some(resolved) = self.resolved.get(name) {
+            return resolved.clone();
+        }
+        let value = self.scope.resolve(name);
+        self.resolved.insert(Arc::clone(name), value.clone());
+        value
     }
 
     fn access(&mut self, base: &Node, steps: &[Step]) -> Result<Value, Error> {

@@ -167,6 +167,21 @@ fn deep_data_is_an_error_where_it_would_have_to_be_followed() {
 }
 
 #[test]
+fn a_loop_asks_the_scope_for_a_name_once() {
+    struct Counting(std::cell::Cell<usize>);
+    impl mandate_feel::Scope for Counting {
+        fn resolve(&self, name: &str) -> Option<Value> {
+            self.0.set(self.0.get() + 1);
+            (name == "a").then(|| Value::from(1))
+        }
+    }
+    let scope = Counting(std::cell::Cell::new(0));
+    let expression = Expression::parse("= every i in 1..1000 satisfies a = 1 and b = null").expect("parses");
+    let outcome = expression.evaluate(&scope, &Limits::default()).expect("evaluates");
+    assert_eq!((outcome.value, scope.0.get()), (Value::from(true), 2));
+}
+
+#[test]
 fn an_evaluation_gives_the_same_after_storage() {
     for source in
         ["= 1/3", "= [1/3, {a: 2/3}]", "= 12345678901234567890123", "= 0.1 + 0.2", "${2/3}", "= 1e-330", "= 123456789.123456789123"]
