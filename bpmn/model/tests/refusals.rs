@@ -1,0 +1,331 @@
+//! What is not supported, not known or does not fit on one element: who does it, and extensions. In the words a modeller reads; fragments begin on line 2.
+
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes the snapshots so")]
+
+mod common;
+
+use common::{around, around_with, diagnostics, file};
+use expect_test::{Expect, expect};
+
+/// The diagnostics of a file.
+fn check_file(file: &str, expected: Expect) {
+    expected.assert_eq(&diagnostics(file.as_bytes()));
+}
+
+/// The diagnostics of a process with these elements.
+fn check(process: &str, expected: Expect) {
+    check_file(&file(process), expected);
+}
+
+/// The diagnostics of a process with this activity, which has the id `a`, between start and end.
+fn check_activity(activity: &str, expected: Expect) {
+    check_file(&around(activity), expected);
+}
+
+/// A start event that leads to `a`, and an end event.
+const ENDS: &str = "<bpmn:startEvent id='s'/><bpmn:endEvent id='e'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='a'/>";
+
+mod unsupported {
+    use super::*;
+
+    #[test]
+    fn elements_are_refused_by_their_names_without_errors_that_only_follow() {
+        check(
+            &format!(
+                "{ENDS}<bpmn:inclusiveGateway id='a'/>\n<bpmn:callActivity id='b' calledElement='x'/>\n<bpmn:scriptTask id='c'/>\n\
+                 <bpmn:businessRuleTask id='d'/>\n<bpmn:eventBasedGateway id='g'/>\n<bpmn:complexGateway id='h'/>\n\
+                 <bpmn:transaction id='i'><bpmn:startEvent id='is'/></bpmn:transaction>\n<bpmn:adHocSubProcess id='j'/>\n\
+                 <bpmn:intermediateThrowEvent id='k'/>\n<bpmn:sequenceFlow id='f2' sourceRef='a' targetRef='b'/>\n\
+                 <bpmn:sequenceFlow id='f3' sourceRef='b' targetRef='e'/>"
+            ),
+            expect![[r#"
+                t.bpmn:2:104: error: inclusiveGateway is not supported yet (element 'a'); help: use an exclusive gateway, or a parallel gateway with an exclusive gateway on each branch
+                t.bpmn:3:1: error: callActivity is not supported yet (element 'b'); help: use an embedded sub-process, or start the other process from a delegate
+                t.bpmn:4:1: error: scriptTask is not supported yet (element 'c'); help: use a service task with a delegate
+                t.bpmn:5:1: error: businessRuleTask is not supported yet (element 'd'); help: use a service task with a delegate
+                t.bpmn:6:1: error: eventBasedGateway is not supported yet (element 'g'); help: use a receive task with a boundary timer event
+                t.bpmn:7:1: error: complexGateway is not supported yet (element 'h'); help: use exclusive and parallel gateways
+                t.bpmn:8:1: error: transaction is not supported yet (element 'i'); help: use an embedded sub-process with boundary error events
+                t.bpmn:9:1: error: adHocSubProcess is not supported yet (element 'j'); help: use an embedded sub-process
+                t.bpmn:10:1: error: intermediateThrowEvent is not supported yet (element 'k'); help: leave it out if it has no event definition; else use a service or send task with a delegate
+            "#]],
+        );
+    }
+
+    #[test]
+    fn event_definitions_are_refused_by_their_names() {
+        check(
+            "<bpmn:startEvent id='s1'><bpmn:signalEventDefinition/></bpmn:startEvent>\n\
+             <bpmn:startEvent id='s2'><bpmn:timerEventDefinition/></bpmn:startEvent>\n\
+             <bpmn:startEvent id='s3'><bpmn:conditionalEventDefinition/></bpmn:startEvent>\n\
+             <bpmn:endEvent id='e1'><bpmn:escalationEventDefinition/></bpmn:endEvent>\n\
+             <bpmn:endEvent id='e2'><bpmn:compensateEventDefinition/></bpmn:endEvent>\n\
+             <bpmn:endEvent id='e3'><bpmn:messageEventDefinition/></bpmn:endEvent>\n\
+             <bpmn:endEvent id='e4'><bpmn:cancelEventDefinition/></bpmn:endEvent>\n\
+             <bpmn:intermediateCatchEvent id='c1'><bpmn:linkEventDefinition/></bpmn:intermediateCatchEvent>\n\
+             <bpmn:boundaryEvent id='b1' attachedToRef='a'><bpmn:messageEventDefinition/></bpmn:boundaryEvent>\n\
+             <bpmn:userTask id='a'/>",
+            expect![[r#"
+                t.bpmn:2:26: error: signalEventDefinition on startEvent is not supported yet (element 's1'); help: use a message
+                t.bpmn:3:26: error: timerEventDefinition on startEvent is not supported yet (element 's2'); help: use a none or message start event; whoever knows when to start can start it by the API
+                t.bpmn:4:26: error: conditionalEventDefinition on startEvent is not supported yet (element 's3'); help: use a message, or an exclusive gateway in a loop with a timer
+                t.bpmn:5:24: error: escalationEventDefinition on endEvent is not supported yet (element 'e1'); help: use an error event, or a message
+                t.bpmn:6:24: error: compensateEventDefinition on endEvent is not supported yet (element 'e2'); help: model the undoing as activities of their own behind a boundary error event
+                t.bpmn:7:24: error: messageEventDefinition on endEvent is not supported yet (element 'e3'); help: use a none end event, behind a send task with a delegate if something is to be sent
+                t.bpmn:8:24: error: cancelEventDefinition on endEvent is not supported yet (element 'e4'); help: use an error end event and a boundary error event
+                t.bpmn:9:38: error: linkEventDefinition on intermediateCatchEvent is not supported yet (element 'c1'); help: connect the two ends by a sequence flow
+                t.bpmn:10:47: error: messageEventDefinition on boundaryEvent is not supported yet (element 'b1'); help: use a timer or error boundary event; to react to a message, wait for it in a receive task
+            "#]],
+        );
+    }
+
+    #[test]
+    fn loops_and_event_sub_processes_are_refused_by_their_names() {
+        check(
+            "<bpmn:startEvent id='s'/>\n<bpmn:userTask id='a'><bpmn:multiInstanceLoopCharacteristics/></bpmn:userTask>\n\
+             <bpmn:subProcess id='b'><bpmn:standardLoopCharacteristics/><bpmn:startEvent id='bs'/></bpmn:subProcess>\n\
+             <bpmn:subProcess id='c' triggeredByEvent='true'><bpmn:startEvent id='cs'><bpmn:signalEventDefinition/></bpmn:startEvent></bpmn:subProcess>",
+            expect![[r#"
+                t.bpmn:3:23: error: multiInstanceLoopCharacteristics is not supported yet (element 'a'); help: draw the loop with an exclusive gateway, or let the delegate work through the list
+                t.bpmn:4:25: error: standardLoopCharacteristics is not supported yet (element 'b'); help: draw the loop with an exclusive gateway
+                t.bpmn:5:1: error: an event sub-process (subProcess with triggeredByEvent) is not supported yet (element 'c'); help: use boundary events on an embedded sub-process around what it should watch
+            "#]],
+        );
+    }
+
+    #[test]
+    fn attributes_that_change_execution_are_refused() {
+        check_activity(
+            "<bpmn:userTask id='a' isForCompensation='true' startQuantity='2' completionQuantity='1' camunda:formHandlerClass='x'>\
+             <bpmn:potentialOwner id='po'/></bpmn:userTask>",
+            expect![[r#"
+                t.bpmn:2:1: error: isForCompensation="true" on userTask is not supported yet (element 'a'); help: model the undoing as activities of their own behind a boundary error event
+                t.bpmn:2:1: error: startQuantity="2" on userTask is not supported yet (element 'a'); help: use a parallel gateway to wait for several tokens
+                t.bpmn:2:1: error: camunda:formHandlerClass on userTask is not supported yet (element 'a'); help: validate what was entered in a service task behind it
+                t.bpmn:2:118: error: potentialOwner is not supported yet (element 'po'); help: use camunda:candidateUsers or camunda:candidateGroups
+            "#]],
+        );
+        check_file(
+            &around_with("<bpmn:message id='m' name='M'/>", "<bpmn:receiveTask id='a' messageRef='m' instantiate='true'/>"),
+            expect![[r#"
+                t.bpmn:2:1: error: instantiate="true" on receiveTask is not supported yet (element 'a'); help: use a message start event, followed by what the task leads to
+            "#]],
+        );
+    }
+
+    #[test]
+    fn ways_to_run_code_in_the_engine_are_refused() {
+        check_activity(
+            "<bpmn:serviceTask id='a' camunda:expression='${bean.go()}' camunda:resultVariable='x'/>",
+            expect![[r#"
+            t.bpmn:2:1: error: camunda:expression on serviceTask is not supported yet (element 'a'); help: name a delegate by camunda:class or camunda:delegateExpression
+            t.bpmn:2:1: error: camunda:resultVariable on serviceTask is not supported yet (element 'a'); help: let the delegate return the variable, and rename it by a camunda:outputParameter
+        "#]],
+        );
+        check_activity(
+            "<bpmn:serviceTask id='a' camunda:class='x'><bpmn:extensionElements>\n<camunda:executionListener class='y' event='start'/>\n\
+             <camunda:connector/>\n<camunda:field name='z'/></bpmn:extensionElements></bpmn:serviceTask>",
+            expect![[r#"
+                t.bpmn:3:1: error: camunda:executionListener on serviceTask is not supported yet (element 'a'); help: use a service task with a delegate before or behind it
+                t.bpmn:4:1: error: camunda:connector on serviceTask is not supported yet (element 'a'); help: use a delegate that issues a domain command
+                t.bpmn:5:1: error: camunda:field on serviceTask is not supported yet (element 'a'); help: use a camunda:inputParameter, or a camunda:property, which the delegate is given
+            "#]],
+        );
+        check_activity(
+            "<bpmn:userTask id='a'><bpmn:extensionElements>\n<camunda:taskListener class='y' event='create'/>\n\
+             <camunda:inputOutput>\n<camunda:inputParameter name='x'><camunda:script scriptFormat='groovy'>1</camunda:script></camunda:inputParameter>\n\
+             <camunda:inputParameter name='y'><camunda:list/></camunda:inputParameter>\n\
+             <camunda:outputParameter name='z'><camunda:map/></camunda:outputParameter></camunda:inputOutput>\
+             </bpmn:extensionElements></bpmn:userTask>",
+            expect![[r#"
+                t.bpmn:3:1: error: camunda:taskListener on userTask is not supported yet (element 'a'); help: use a service task with a delegate before or behind it
+                t.bpmn:5:34: error: camunda:script as the value of 'x' is not supported yet (element 'a'); help: write an expression, such as = [1, 2] or = {a: 1}
+                t.bpmn:6:34: error: camunda:list as the value of 'y' is not supported yet (element 'a'); help: write an expression, such as = [1, 2] or = {a: 1}
+                t.bpmn:7:35: error: camunda:map as the value of 'z' is not supported yet (element 'a'); help: write an expression, such as = [1, 2] or = {a: 1}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn camunda_8_elements_that_change_execution_are_refused() {
+        check_activity(
+            "<bpmn:serviceTask id='a'><bpmn:extensionElements>\n<zeebe:taskDefinition type='x' retries='3'/>\n<zeebe:ioMapping/>\n\
+             <zeebe:taskHeaders/></bpmn:extensionElements></bpmn:serviceTask>",
+            expect![[r#"
+                t.bpmn:3:1: warning: retries of zeebe:taskDefinition has no effect (element 'a'); help: use camunda:failedJobRetryTimeCycle, which says how long to wait as well
+                t.bpmn:4:1: error: zeebe:ioMapping on serviceTask is not supported yet (element 'a'); help: use camunda:inputOutput
+                t.bpmn:5:1: warning: zeebe:taskHeaders has no effect: the delegate is not given it; use camunda:properties (element 'a'); help: remove it, or do without what it asks for
+            "#]],
+        );
+    }
+}
+
+mod delegates {
+    use super::*;
+
+    #[test]
+    fn a_service_task_must_say_who_does_it() {
+        check_activity(
+            "<bpmn:serviceTask id='a'/>",
+            expect![[r#"
+            t.bpmn:2:1: error: serviceTask does not say who does it (element 'a'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that the manifest maps to a delegate
+        "#]],
+        );
+        check_activity(
+            "<bpmn:sendTask id='a' camunda:class=' '/>",
+            expect![[r#"
+                t.bpmn:2:1: error: camunda:class: the name is empty (element 'a'); help: write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_service_task_must_not_say_it_twice() {
+        check_activity(
+            "<bpmn:serviceTask id='a' camunda:class='x' mandate:delegate='y'/>",
+            expect![[r#"
+            t.bpmn:2:1: error: serviceTask says more than once who does it: camunda:class, mandate:delegate (element 'a'); help: keep one of them
+        "#]],
+        );
+    }
+
+    #[test]
+    fn expressions_that_compute_are_no_names() {
+        check_activity(
+            "<bpmn:serviceTask id='a' camunda:delegateExpression='${beans.get(x)}'/>",
+            expect![[r#"
+                t.bpmn:2:1: error: camunda:delegateExpression: '${beans.get(x)}' is more than a name, and is not supported (element 'a'); help: write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate
+            "#]],
+        );
+        check_activity(
+            "<bpmn:serviceTask id='a' camunda:delegateExpression='${a.b}'/>",
+            expect![[r#"
+                t.bpmn:2:1: error: camunda:delegateExpression: '${a.b}' is more than a name, and is not supported (element 'a'); help: write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate
+            "#]],
+        );
+        check_activity(
+            "<bpmn:serviceTask id='a' camunda:class='${x}'/>",
+            expect![[r#"
+                t.bpmn:2:1: error: camunda:class: '${x}' is an expression, and is not supported (element 'a'); help: write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate
+            "#]],
+        );
+        check_activity(
+            "<bpmn:serviceTask id='a' camunda:type='external' camunda:topic='${x}'/>",
+            expect![[r#"
+                t.bpmn:2:1: error: camunda:type: '${x}' is an expression, and is not supported (element 'a'); help: write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate
+            "#]],
+        );
+    }
+
+    #[test]
+    fn types_topics_and_requirements_must_fit() {
+        check_activity(
+            "<bpmn:serviceTask id='a' camunda:type='mail'/>",
+            expect![[r#"
+                t.bpmn:2:1: error: camunda:type: the type 'mail' is not supported, only external is (element 'a'); help: write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate
+            "#]],
+        );
+        check_activity(
+            "<bpmn:serviceTask id='a' camunda:type='external'/>",
+            expect![[r#"
+                t.bpmn:2:1: error: camunda:type: an external task has no camunda:topic (element 'a'); help: write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate
+            "#]],
+        );
+        check_activity(
+            "<bpmn:serviceTask id='a' camunda:topic='x'/>",
+            expect![[r#"
+            t.bpmn:2:1: error: camunda:topic means nothing without camunda:type="external" (element 'a'); help: add camunda:type="external", or remove the topic
+        "#]],
+        );
+        check_activity(
+            "<bpmn:serviceTask id='a' mandate:delegate='x@latest'/>",
+            expect![[r#"
+                t.bpmn:2:1: error: mandate:delegate: 'latest' is not a version requirement such as ^1.2 or =1.2.3: unexpected character 'l' while parsing major version number (element 'a'); help: write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate
+            "#]],
+        );
+        check_activity(
+            "<bpmn:serviceTask id='a' mandate:delegate='@1'/>",
+            expect![[r#"
+                t.bpmn:2:1: error: mandate:delegate: the name is empty (element 'a'); help: write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_misspelt_attribute_of_our_own_is_an_error_and_of_others_a_warning() {
+        check_activity(
+            "<bpmn:serviceTask id='a' camunda:class='x' mandate:delegat='y' camunda:klass='z' other:thing='1' nonsense='2'/>",
+            expect![[r#"
+                t.bpmn:2:1: error: mandate:delegat is not an attribute of this version (element 'a'); help: the only attribute of this namespace is mandate:delegate
+                t.bpmn:2:1: warning: the attribute camunda:klass of serviceTask is not known and has no effect (element 'a'); help: check its spelling, or ignore this if it is meant for another tool
+                t.bpmn:2:1: warning: the attribute other:thing of serviceTask is not known and has no effect (element 'a'); help: check its spelling, or ignore this if it is meant for another tool
+                t.bpmn:2:1: warning: the attribute nonsense of serviceTask is not known and has no effect (element 'a'); help: check its spelling, or ignore this if it is meant for another tool
+            "#]],
+        );
+    }
+}
+
+mod extensions {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_a_warning() {
+        check_activity(
+            "<bpmn:userTask id='a' camunda:priority='50' camunda:followUpDate='P1D' camunda:class='x'><bpmn:extensionElements>\n\
+             <camunda:formData><camunda:formField id='decision'/></camunda:formData>\n<other:thing><bpmn:userTask id='a'/></other:thing>\n\
+             <camunda:unheard/>\n<zeebe:unheard/></bpmn:extensionElements>\n<camunda:properties/></bpmn:userTask>",
+            expect![[r#"
+                t.bpmn:2:1: warning: camunda:priority has no effect: all tasks have the same priority (element 'a'); help: remove it, or do without what it asks for
+                t.bpmn:2:1: warning: camunda:followUpDate has no effect: the task is not hidden until then (element 'a'); help: remove it, or do without what it asks for
+                t.bpmn:2:1: warning: camunda:class has no effect on userTask (element 'a'); help: remove it; it is read on serviceTask and sendTask
+                t.bpmn:3:1: warning: camunda:formData has no effect: forms are not served; task lists see camunda:formKey only (element 'a'); help: remove it, or do without what it asks for
+                t.bpmn:4:1: warning: the extension element other:thing is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool
+                t.bpmn:5:1: warning: the extension element camunda:unheard is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool
+                t.bpmn:6:1: warning: the extension element zeebe:unheard is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool
+                t.bpmn:7:1: warning: camunda:properties has no effect here (element 'a'); help: extensions stand inside of extensionElements
+            "#]],
+        );
+    }
+
+    #[test]
+    fn mappings_and_retries_must_fit() {
+        check_activity(
+            "<bpmn:userTask id='a' camunda:asyncBefore='yes'><bpmn:extensionElements>\n<camunda:failedJobRetryTimeCycle>R/PT1S</camunda:failedJobRetryTimeCycle>\n\
+             <camunda:inputOutput>\n<camunda:inputParameter>x</camunda:inputParameter>\n<camunda:inputParameter name='y'>${</camunda:inputParameter>\n\
+             <camunda:other/></camunda:inputOutput>\n<camunda:properties><camunda:property value='v'/></camunda:properties>\
+             </bpmn:extensionElements></bpmn:userTask>",
+            expect![[r#"
+                t.bpmn:2:1: error: camunda:asyncBefore="yes" is neither true nor false (element 'a'); help: write true or false
+                t.bpmn:3:1: error: camunda:failedJobRetryTimeCycle: 'R/PT1S' has no end: a cycle says how often, as in R3/PT10S (element 'a'); help: write R3/PT10S (three attempts), PT10S,PT1M (the waits) or R3/PT5M,R2/PT30M (cycles)
+                t.bpmn:5:1: error: camunda:inputParameter has no name of 1 to 255 characters (element 'a'); help: name the variable that it sets
+                t.bpmn:6:1: error: camunda:inputParameter 'y' '${': expected a value, found the end, at character 3 (element 'a'); help: correct the expression
+                t.bpmn:7:1: error: camunda:other has no place in camunda:inputOutput (element 'a'); help: use camunda:inputParameter or camunda:outputParameter
+                t.bpmn:8:21: error: camunda:property has no name (element 'a'); help: name it
+            "#]],
+        );
+    }
+
+    #[test]
+    fn gateways_and_ends_map_nothing() {
+        check_activity(
+            "<bpmn:parallelGateway id='a'><bpmn:extensionElements><camunda:inputOutput/></bpmn:extensionElements></bpmn:parallelGateway>\n\
+             <bpmn:endEvent id='e2'><bpmn:extensionElements><camunda:inputOutput><camunda:outputParameter name='x'/></camunda:inputOutput></bpmn:extensionElements></bpmn:endEvent>\
+             <bpmn:sequenceFlow id='g' sourceRef='a' targetRef='e2'/>",
+            expect![[r#"
+                t.bpmn:2:54: warning: camunda:inputOutput has no effect on parallelGateway (element 'a'); help: remove it; it is read on other elements
+                t.bpmn:3:69: error: camunda:outputParameter on endEvent is not possible: nothing follows it (element 'e2'); help: map the variable on the activity before it
+            "#]],
+        );
+    }
+
+    #[test]
+    fn due_dates_must_be_dates() {
+        check_activity(
+            "<bpmn:userTask id='a' camunda:dueDate='soon' camunda:assignee='${a b}'/>",
+            expect![[r#"
+            t.bpmn:2:1: error: camunda:assignee '${a b}': expected an operator or "}", found 'b', at character 5 (element 'a'); help: correct the expression
+            t.bpmn:2:1: error: camunda:dueDate: 'soon' is not an ISO 8601 date such as 2030-12-24T18:00:00Z: failed to parse four digit integer as year: invalid digit, expected 0-9 but got s (element 'a'); help: write a date such as 2030-12-24T18:00:00Z, a duration such as P2D, or an expression that gives one
+        "#]],
+        );
+    }
+}
