@@ -14,7 +14,7 @@ use crate::state::{Facts, LineState, OrderState, derive};
 pub const MAX_ITEMS: usize = 50;
 /// The most lines that the items of an order may be broken into: as many commands as a delegate that works on each line may
 /// issue in one call, by the manifests in `bundle-v1` and `bundle-v2`.
-pub const MAX_LINES: usize = 200;
+pub const MAX_LINES: usize = 100;
 /// The largest quantity of one item, far from overflowing any sum.
 pub const MAX_QUANTITY: i64 = 1_000_000;
 
