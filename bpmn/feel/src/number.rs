@@ -1,10 +1,9 @@
 //! Decimal numbers of 34 digits, as FEEL asks for (DMN 1.5, 10.3.2.3.1), within the range of a JSON number.
 //!
-//! Written here rather than taken from a crate, after trying those at hand against 60,000 sums that were
-//! done by another implementation of IEEE 754-2008 decimals: `rust_decimal` has 28 digits and nothing beyond 7.9e28;
-//! `fastnum` was wrong in a fifth of all remainders and panicked on a remainder by zero, and it keeps
-//! hidden digits, so that a number printed and read again is not the number it was.
-//! The same sums are in `tests/vectors/decimal.tsv`.
+//! Written here rather than taken from a crate, after trying the two at hand: `rust_decimal` has 28 digits and nothing beyond 7.9e28.
+//! `fastnum` 0.7.5 adds, subtracts, multiplies and divides well, but of 9,500 remainders it had 1,200 wrong (1e43 modulo 569114216815.45 gave 3e18)
+//! and it panicked on each remainder by zero. What is here agrees with another implementation of IEEE 754-2008
+//! decimals: `tests/vectors` has the sums, and the program that makes more of them.
 
 use std::cmp::Ordering;
 use std::fmt;
