@@ -41,8 +41,8 @@ pub enum Rejection {
         /// What it is.
         is: &'static str,
     },
-    /// There is no such activity instance.
-    #[error("there is no activity instance with number {}", .scope.0)]
+    /// There is no such activity instance, or it has not begun (`asyncBefore`) or is over already (`asyncAfter`) and so has no variables.
+    #[error("there is no activity instance with number {} that runs", .scope.0)]
     NoSuchScope {
         /// The number.
         scope: ActivityId,
@@ -107,7 +107,7 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             expect(instance, *wait, "delegate call")
         }
         Input::SetVariables { scope, set, remove } => {
-            let Some(locals) = instance.variables(*scope) else {
+            let Some(locals) = instance.activity(*scope).filter(|it| it.phase.is_live()).map(|it| &it.variables) else {
                 return Err(Rejection::NoSuchScope { scope: *scope });
             };
             let removed: usize =
@@ -183,4 +183,89 @@ fn check_sizes_less(
         bytes = bytes + size(name, value) - before;
     }
     if bytes > MAX_INSTANCE_BYTES { Err(Rejection::InstanceTooLarge { bytes }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::testing::{Run, parse};
+    use crate::{
+        ActivityId, DelegateOutcome, Input, MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Rejection, Stop, Variable, VariableKind, Variables,
+        WaitId, step,
+    };
+
+    /// Text whose JSON has this many bytes.
+    fn text(bytes: usize) -> Variable {
+        let json: Arc<str> = format!("\"{}\"", "x".repeat(bytes - 2)).into();
+        Variable { kind: VariableKind::String, json }
+    }
+
+    fn many(names: impl IntoIterator<Item = usize>, bytes: usize) -> Variables {
+        names.into_iter().map(|name| (format!("v{name:03}"), text(bytes))).collect()
+    }
+
+    #[test]
+    fn largest_variable_is_accepted_and_one_byte_more_is_not() {
+        let definition = parse("<startEvent id='s'/><userTask id='u'/>{s>u}");
+        let mut run = Run::new(&definition);
+        run.line("start");
+        let set =
+            |bytes| Input::SetVariables { scope: ActivityId(1), set: Variables::from([("v".into(), text(bytes))]), remove: Vec::new() };
+        assert!(step(&definition, &mut run.instance, set(MAX_VARIABLE_BYTES), 0).is_ok());
+        let too_large = Rejection::VariableTooLarge { name: "v".into(), bytes: MAX_VARIABLE_BYTES + 1 };
+        assert_eq!(step(&definition, &mut run.instance, set(MAX_VARIABLE_BYTES + 1), 0), Err(Stop::Rejected(too_large)));
+    }
+
+    #[test]
+    fn full_instance_takes_replacements_but_no_more() {
+        let definition = parse("<startEvent id='s'/><userTask id='u'/>{s>u}");
+        let mut run = Run::new(&definition);
+        let full = MAX_INSTANCE_BYTES / MAX_VARIABLE_BYTES;
+        let each = MAX_VARIABLE_BYTES - 4;
+        run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..full, each), hold: false });
+        assert_eq!(run.instance.variable_bytes(), MAX_INSTANCE_BYTES);
+        let wait = run.instance.tasks().next().unwrap().wait;
+        let complete = |variables| step(&definition, &mut run.instance.clone(), Input::CompleteTask { wait, variables }, 0);
+        assert!(complete(many(0..2, each)).is_ok());
+        assert!(matches!(complete(many(full..=full, 2)), Err(Stop::Rejected(Rejection::InstanceTooLarge { .. }))));
+        // What goes makes room for what comes.
+        let scope = run.instance.root();
+        let input = Input::SetVariables { scope, set: many(full..=full, each), remove: vec!["v000".into()] };
+        assert!(step(&definition, &mut run.instance, input, 0).is_ok());
+        assert_eq!(run.instance.variable_bytes(), MAX_INSTANCE_BYTES);
+    }
+
+    #[test]
+    fn answer_of_a_delegate_past_the_bound_fails_its_unit() {
+        let definition = parse("<startEvent id='s'/><serviceTask id='a' camunda:class='A'/>{s>a}");
+        let mut run = Run::new(&definition);
+        run.line("start");
+        let outcome = DelegateOutcome::Completed { variables: many(0..1, MAX_VARIABLE_BYTES + 1) };
+        let wait = run.calls[0].wait;
+        let stop = step(&definition, &mut run.instance, Input::DelegateReturned { wait, outcome }, 0);
+        let Err(Stop::Failed(failure)) = stop else { panic!("{stop:?}") };
+        assert_eq!((failure.code, failure.element), (crate::Code::VariableLimit, definition.find("a")));
+    }
+
+    #[test]
+    fn input_of_the_wrong_kind_or_for_nobody_is_refused() {
+        let definition = parse("<startEvent id='s'/><userTask id='u'/>{s>u}");
+        let mut run = Run::new(&definition);
+        run.line("start");
+        let wait = run.instance.tasks().next().unwrap().wait;
+        let mut refused = |input| match step(&definition, &mut run.instance, input, 0) {
+            Err(Stop::Rejected(rejection)) => rejection,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(Input::RunJob { wait }), Rejection::WrongKind { wait, expected: "job", is: "user task" });
+        let nobody = WaitId(99);
+        assert_eq!(refused(Input::RunJob { wait: nobody }), Rejection::NoSuchWait { wait: nobody });
+        let scope = ActivityId(99);
+        assert_eq!(refused(Input::SetVariables { scope, set: Variables::new(), remove: Vec::new() }), Rejection::NoSuchScope { scope });
+        let mut new = Run::new(&definition);
+        let element = definition.find("u").unwrap();
+        let stop = step(&definition, &mut new.instance, Input::Start { element, variables: Variables::new(), hold: false }, 0);
+        assert_eq!(stop, Err(Stop::Rejected(Rejection::NotAStartEvent)));
+    }
 }

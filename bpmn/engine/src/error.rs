@@ -4,6 +4,7 @@ use mandate_model::{BoundaryTrigger, ElementIndex, ElementKind, ErrorCatch};
 use serde_json::Value as Json;
 
 use crate::Code;
+use crate::effect::HistoryEvent;
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::step::Machine;
@@ -34,7 +35,12 @@ impl Machine<'_> {
     /// An error end event. Uncaught, it ends like a none end event, as in Camunda 7: the token is consumed and other branches go on.
     pub(crate) fn throw_from_event(&mut self, event: ActivityId, thrown: Thrown) -> Result<(), Failure> {
         match self.catcher(event, &thrown.code) {
-            Some(catcher) => self.catch(catcher, thrown),
+            Some(catcher) => {
+                // The event did what it is there for: history shows it completed, what is around it cancelled.
+                self.record(HistoryEvent::ActivityEnded { activity: event, canceled: false });
+                self.forget(event);
+                self.catch(catcher, thrown)
+            }
             None => self.leave(event, &[]),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mandate_model::{ElementIndex, FlowIndex, ROOT};
+use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
 
 use crate::effect::{Incident, Job, Subscription, Task};
 use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
@@ -235,6 +235,24 @@ impl Instance {
     /// The bytes of all variables, as [`MAX_INSTANCE_BYTES`](crate::MAX_INSTANCE_BYTES) counts them.
     pub fn variable_bytes(&self) -> usize {
         self.index.bytes
+    }
+
+    /// Whether every element and flow that the instance names is one of this definition's. [`step`](crate::step) takes that for granted; ask when
+    /// the two come from where somebody could have mixed them up.
+    pub fn fits(&self, definition: &ProcessDefinition) -> bool {
+        let element = |index: ElementIndex| (index.0 as usize) < definition.elements.len();
+        let flow = |index: Option<FlowIndex>| index.is_none_or(|index| (index.0 as usize) < definition.flows.len());
+        self.activities.values().all(|it| {
+            element(it.element)
+                && match it.phase {
+                    Phase::After { flow: by } => flow(by),
+                    phase => flow(phase.by()),
+                }
+        }) && self.jobs.values().all(|it| element(it.element))
+            && self.tasks.values().all(|it| element(it.element))
+            && self.subscriptions.values().all(|it| element(it.element))
+            && self.incidents.values().all(|it| element(it.element))
+            && self.unit.iter().flat_map(|unit| &unit.agenda).all(|token| element(token.element) && flow(token.by))
     }
 
     /// An activity and the scopes around it, from the inside out.

@@ -84,7 +84,12 @@ impl Instance {
             activity: activity.id,
             element: activity.element,
             since: activity.since,
-            until: self.waits_of(activity.id).filter_map(|wait| self.jobs.get(&wait)).map(|job| job.due).min(),
+            until: self
+                .waits_of(activity.id)
+                .filter_map(|wait| self.jobs.get(&wait))
+                .filter(|job| job.retries > 0)
+                .map(|job| job.due)
+                .min(),
             state: self.leaf_state(definition, activity),
         }
     }

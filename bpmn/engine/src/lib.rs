@@ -61,5 +61,5 @@ pub use variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, VariableKin
 
 /// Names one entry of a unit of work into an element: SHA-256 over the instance, the wait that the unit resumes, the element and the token's
 /// way to it inside the unit. Nothing random, nothing that depends on other branches: a unit that runs again makes the same keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct EntryKey(pub [u8; 32]);

@@ -47,3 +47,95 @@ pub(crate) fn digest(tag: &str, parts: &[&[u8]]) -> [u8; 32] {
     }
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::EntryKey;
+    use crate::testing::{Run, parse};
+
+    /// The keys of all calls of `w` after a script.
+    fn keys(elements: &str, script: &str) -> Vec<EntryKey> {
+        let definition = parse(elements);
+        let mut run = Run::new(&definition);
+        script.lines().map(str::trim).filter(|line| !line.is_empty()).for_each(|line| run.line(line));
+        run.keys("w")
+    }
+
+    fn distinct(keys: &[EntryKey]) -> usize {
+        keys.iter().collect::<BTreeSet<_>>().len()
+    }
+
+    #[test]
+    fn unit_that_runs_again_makes_the_same_keys() {
+        let model = "<startEvent id='s'/><task id='a' camunda:asyncBefore='true'/><serviceTask id='w' camunda:class='W'/>\
+                     <exclusiveGateway id='x' default='x_e'/><endEvent id='e'/>{s>a>w>x}{x>w ? n > 0}{x>e}";
+        let script = "start {\"n\": 1}\n run a\n return\n return\n crash\n set {\"other\": true}\n run a\n return\n return";
+        let keys = keys(model, script);
+        assert_eq!(keys[..3], keys[3..]);
+        assert_eq!(distinct(&keys), 3, "each turn of the loop has a key of its own");
+    }
+
+    #[test]
+    fn another_unit_and_another_job_make_other_keys() {
+        let model = "<startEvent id='s'/><serviceTask id='w' camunda:class='W' camunda:asyncBefore='true'/>{s>w>w}";
+        let keys = keys(model, "start\n run w\n return\n run w\n return\n run w");
+        assert_eq!((keys.len(), distinct(&keys)), (3, 3));
+    }
+
+    #[test]
+    fn held_start_and_direct_start_have_their_own_origins() {
+        let model = "<startEvent id='s'/><serviceTask id='w' camunda:class='W'/>{s>w}";
+        assert_ne!(keys(model, "start"), keys(model, "hold\n run s"));
+        assert_eq!(keys(model, "hold\n run s"), keys(model, "hold {\"n\": 1}\n run s"));
+    }
+
+    /// Both branches come to the same task; whether the first does so depends on a variable.
+    const BRANCHES: &str = "<startEvent id='s'/><parallelGateway id='f'/><exclusiveGateway id='x' default='x_e'/><task id='b'/>\
+                            <serviceTask id='w' camunda:class='W'/><endEvent id='e'/><endEvent id='e2'/>\
+                            {s>f}{f>x}{f>b>w}{x>w ? n > 0}{x>e}{w>e2}";
+
+    #[test]
+    fn parallel_branches_have_keys_independent_of_each_other() {
+        let both = keys(BRANCHES, "start {\"n\": 1}\n return\n return");
+        let second = keys(BRANCHES, "start {\"n\": 0}\n return");
+        assert_eq!((both.len(), distinct(&both)), (2, 2));
+        assert_eq!(both[1..], second, "the second branch does not know whether the first one came by");
+    }
+
+    #[test]
+    fn way_through_a_branch_plays_no_part_after_the_join() {
+        let model = "<startEvent id='s'/><parallelGateway id='f'/><exclusiveGateway id='x' default='x_j'/><task id='a'/>\
+                     <serviceTask id='b' camunda:class='B'/><parallelGateway id='j'/><serviceTask id='w' camunda:class='W'/>\
+                     {s>f}{f>x}{f>a>j}{x>b ? n > 0}{b>m}{x>m}<task id='m'/>{m>j}{j>w}"
+            .replace("default='x_j'", "default='x_m'");
+        assert_eq!(keys(&model, "start {\"n\": 0}"), keys(&model, "start {\"n\": 1}\n return"));
+    }
+
+    #[test]
+    fn sub_process_goes_on_with_the_lineage_it_was_entered_with() {
+        let model = "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><parallelGateway id='f'/><task id='a'/>\
+                     <exclusiveGateway id='x' default='x_d'/><serviceTask id='c' camunda:class='C'/><task id='d'/>\
+                     {ps>f}{f>a}{f>x}{x>c ? n > 0}{x>d}</subProcess><serviceTask id='w' camunda:class='W'/>{s>p>w}";
+        assert_eq!(keys(model, "start {\"n\": 0}"), keys(model, "start {\"n\": 1}\n return"));
+    }
+
+    #[test]
+    fn sub_processes_side_by_side_have_joins_of_their_own() {
+        let model = "<startEvent id='s'/><parallelGateway id='g'/><task id='a'/><task id='b'/><subProcess id='p'><startEvent id='ps'/>\
+                     <parallelGateway id='f'/><task id='c'/><task id='d'/><parallelGateway id='j'/><serviceTask id='w' camunda:class='W'/>\
+                     {ps>f}{f>c>j}{f>d>j}{j>w}</subProcess>{s>g}{g>a>p}{g>b>p}";
+        let keys = keys(model, "start\n return\n return");
+        assert_eq!((keys.len(), distinct(&keys)), (2, 2));
+    }
+
+    #[test]
+    fn joins_in_a_loop_count_up() {
+        let model = "<startEvent id='s'/><task id='h'/><parallelGateway id='f'/><task id='a'/><task id='b'/><parallelGateway id='j'/>\
+                     <serviceTask id='w' camunda:class='W'/><exclusiveGateway id='x' default='x_e'/><endEvent id='e'/>\
+                     {s>h>f}{f>a>j}{f>b>j}{j>w>x}{x>h ? n > 0}{x>e}";
+        let keys = keys(model, "start {\"n\": 1}\n return\n return\n return {\"n\": 0}");
+        assert_eq!((keys.len(), distinct(&keys)), (3, 3));
+    }
+}

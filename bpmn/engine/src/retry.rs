@@ -54,7 +54,8 @@ impl Machine<'_> {
                 Retry::AfterMs(pause) => pause.min(MAX_ADVISED_WAIT_MS),
                 _ => pause_ms(policy, job.retries, id, wait, job.failures),
             };
-            job.due = self.now.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX));
+            // A timer that somebody ran before its time, and that failed, keeps its time.
+            job.due = job.due.max(self.now.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX)));
         }
         let job = job.clone();
         self.effects.push(Effect::PutJob(job.clone()));
@@ -124,4 +125,29 @@ fn jitter(pause: u64, instance: InstanceId, wait: WaitId, failures: u32) -> u64 
     let spread = pause * DEFAULT_JITTER_PERCENT / 100;
     let random = u64::from_be_bytes(digest[..8].try_into().expect("a digest has 32 bytes"));
     pause - spread + random % (2 * spread + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn default_waits_stay_within_the_jitter_and_differ() {
+        let instance = InstanceId(Uuid::from_u128(1));
+        let waits: BTreeSet<_> = (0..1_000).map(|wait| pause_ms(None, 2, instance, WaitId(wait), 1)).collect();
+        assert!(waits.iter().all(|pause| (4_000..=6_000).contains(pause)));
+        assert!(waits.len() > 500, "jobs that failed together do not come back together");
+        assert!((8_000..=12_000).contains(&pause_ms(None, 1, instance, WaitId(1), 2)));
+    }
+
+    #[test]
+    fn job_that_was_given_more_retries_than_it_had_begins_its_list_again() {
+        let policy = RetryPolicy { waits_ms: vec![10, 20, 30] };
+        let pause = |retries| pause_ms(Some(&policy), retries, InstanceId(Uuid::nil()), WaitId(1), 9);
+        assert_eq!([pause(100), pause(3), pause(2), pause(1)], [10, 10, 20, 30]);
+    }
 }

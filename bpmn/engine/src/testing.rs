@@ -31,7 +31,7 @@ pub(crate) fn parse(elements: &str) -> ProcessDefinition {
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='test'>\
          <message id='msg' name='paid'/><error id='err' name='e' errorCode='E'/><error id='err2' name='e2' errorCode='E2'/>\
-         <process id='p' isExecutable='true'>{}</process></definitions>",
+         <process id='process' isExecutable='true'>{}</process></definitions>",
         flows(elements)
     );
     let parsed = mandate_model::parse("test.bpmn", xml.as_bytes()).unwrap_or_else(|diagnostics| {

@@ -28,10 +28,33 @@ mod tests {
                 leaves
                 at 60000
                 run t
-                complete !4
-                run !3
+                complete !5
+                run !4
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  job Timer t !4 due 60000, 3 left, 0 failed
+                  task u !5 of nobody users [] groups []
+                > leaves
+                  u #3: task of nobody until 60000
+                > at 60000
+                > run t
+                  job !4 gone
+                  task !5 gone
+                  - #3 canceled
+                  + t #6
+                  - #6
+                  + late #7
+                  task late !8 of nobody users [] groups []
+                > complete !5
+                  rejected: nothing waits under number 5
+                > run !4
+                  rejected: nothing waits under number 4
+            "#]],
         );
     }
 
@@ -46,7 +69,23 @@ mod tests {
                 complete u
                 run !4
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  job Timer t !4 due 60000, 3 left, 0 failed
+                  task u !5 of nobody users [] groups []
+                > complete u
+                  task !5 gone
+                  job !4 gone
+                  - #3
+                  + v #6
+                  task v !7 of nobody users [] groups []
+                > run !4
+                  rejected: nothing waits under number 4
+            "#]],
         );
     }
 
@@ -62,7 +101,29 @@ mod tests {
                 complete u
                 complete remind
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  job Timer t !4 due 60000, 3 left, 0 failed
+                  task u !5 of nobody users [] groups []
+                > run t
+                  job !4 gone
+                  + t #6
+                  - #6
+                  + remind #7
+                  task remind !8 of nobody users [] groups []
+                > complete u
+                  task !5 gone
+                  - #3
+                > complete remind
+                  task !8 gone
+                  - #7
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -79,7 +140,39 @@ mod tests {
                 fail a never
                 run t
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  job Timer t !4 due 60000, 3 left, 0 failed
+                  + ps #5 in #3
+                  - #5
+                  + f #6 in #3
+                  - #6
+                  + r #7 in #3
+                  subscription r !8 'paid'
+                  job AsyncBefore a !10 due 0, 3 left, 0 failed
+                  + b #11 in #3
+                  - #11
+                  job AsyncAfter b !13 due 0, 3 left, 0 failed
+                > fail a never
+                  job AsyncBefore a !10 due 0, 0 left, 1 failed
+                  incident 14 of !10 at a, attempt 1: DELEGATE_FAILED: it broke
+                > run t
+                  job !4 gone
+                  subscription !8 gone
+                  - #7 canceled
+                  incident 14 resolved
+                  job !10 gone
+                  job !13 gone
+                  - #3 canceled
+                  + t #15
+                  - #15
+                  + late #16
+                  task late !17 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -94,7 +187,21 @@ mod tests {
                 run a
                 return
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  job AsyncBefore a !4 due 0, 3 left, 0 failed
+                > run a
+                  job !4 gone
+                  + a #3
+                  call a !5 attempt 1, 2 left {}
+                > return
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -109,7 +216,28 @@ mod tests {
                 run t
                 run t
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  job Timer t !4 due 60000, 3 left, 0 failed
+                  task u !5 of nobody users [] groups []
+                > run t
+                  job !4 gone
+                  task !5 gone
+                  - #3 canceled
+                  job AsyncBefore t !7 due 0, 3 left, 0 failed
+                > run t
+                  job !7 gone
+                  + t #6
+                  - #6
+                  + late #8
+                  - #8
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -124,7 +252,27 @@ mod tests {
                 leaves
                 complete u
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  job Timer t !4 due 60000, 3 left, 0 failed
+                  task u !5 of nobody users [] groups []
+                > fail t never
+                  job Timer t !4 due 60000, 0 left, 1 failed
+                  incident 6 of !4 at t, attempt 1: DELEGATE_FAILED: it broke
+                > leaves
+                  u #3: task of nobody
+                > complete u
+                  task !5 gone
+                  incident 6 resolved
+                  job !4 gone
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 }

@@ -31,7 +31,30 @@ mod tests {
                 complete b
                 complete a
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + a #4
+                  task a !5 of nobody users [] groups []
+                  + b #6
+                  task b !7 of nobody users [] groups []
+                > complete b
+                  task !7 gone
+                  - #6
+                  + eb #8
+                  - #8
+                > complete a
+                  task !5 gone
+                  - #4
+                  + ea #9
+                  - #9
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -45,7 +68,35 @@ mod tests {
                 start
                 complete c
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + a #4
+                  task a !5 of nobody users [] groups []
+                  + p #6
+                  + ps #7 in #6
+                  - #7
+                  + b #8 in #6
+                  task b !9 of nobody users [] groups []
+                  + c #10
+                  task c !11 of nobody users [] groups []
+                > complete c
+                  task !11 gone
+                  - #10
+                  + t #12
+                  task !5 gone
+                  - #4 canceled
+                  task !9 gone
+                  - #8 canceled
+                  - #6 canceled
+                  - #12
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -55,7 +106,18 @@ mod tests {
             "<startEvent id='s'/><parallelGateway id='f'/><endEvent id='t'><terminateEventDefinition/></endEvent>\
              <userTask id='c'/>{s>f}{f>t}{f>c}",
             "start",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + t #4
+                  - #4
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -66,7 +128,26 @@ mod tests {
              <endEvent id='t'><terminateEventDefinition/></endEvent>{ps>f}{f>a}{f>t}</subProcess><userTask id='after'/>\
              {s>p>after}",
             "start",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + f #5 in #3
+                  - #5
+                  + a #6 in #3
+                  task a !7 of nobody users [] groups []
+                  + t #8 in #3
+                  task !7 gone
+                  - #6 canceled
+                  - #8
+                  - #3
+                  + after #9
+                  task after !10 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -79,7 +160,30 @@ mod tests {
              <errorEventDefinition errorRef='err' camunda:errorCodeVariable='code' camunda:errorMessageVariable='text'/>\
              </boundaryEvent><userTask id='repair'/><endEvent id='e'/>{s>p>e}{b>repair}",
             "start",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + f #5 in #3
+                  - #5
+                  + a #6 in #3
+                  task a !7 of nobody users [] groups []
+                  + x #8 in #3
+                  - #8
+                  task !7 gone
+                  - #6 canceled
+                  - #3 canceled
+                  code = "E"
+                  text = null
+                  + b #9
+                  - #9
+                  + repair #10
+                  task repair !11 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -91,7 +195,20 @@ mod tests {
              <errorEventDefinition errorRef='err'/></boundaryEvent><userTask id='repair'/><userTask id='on'/>{s>p>on}\
              {b>repair}",
             "start",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + x #5 in #3
+                  - #5
+                  - #3
+                  + on #6
+                  task on !7 of nobody users [] groups []
+            "#]],
         );
     }
 }

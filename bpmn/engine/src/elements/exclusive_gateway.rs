@@ -26,7 +26,7 @@ impl Behaviour for ExclusiveGateway {
                         nulls += &at.why_null(condition);
                         false
                     }
-                    other => return Err(at.mismatch(condition, "a boolean", &other)),
+                    other => return Err(at.mismatch(condition, "boolean", &other)),
                 },
             };
             if taken {
@@ -57,7 +57,17 @@ mod tests {
             r#"
                 start {"n": 3}
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start {"n": 3}
+                  started at s
+                  n = 3
+                  + s #2
+                  - #2
+                  + x #3
+                  - #3
+                  + b #4
+                  task b !5 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -70,7 +80,22 @@ mod tests {
                 start {"n": 1}
                 cancel
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + x #3
+                  - #3
+                  + a #4
+                  task a !5 of nobody users [] groups []
+                > cancel
+                  task !5 gone
+                  - #4 canceled
+                  ended: ExternallyTerminated
+                  end
+            "#]],
         );
     }
 
@@ -83,7 +108,19 @@ mod tests {
                 start {"n": 3}
                 start {"n": 6}
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start {"n": 3}
+                  failed: NO_FLOW_TAKEN: no condition of the exclusive gateway 'x' is true and it has no default flow (there is no variable 'unknown'; > needs two numbers or two strings, not null and number)
+                > start {"n": 6}
+                  started at s
+                  n = 6
+                  + s #2
+                  - #2
+                  + x #3
+                  - #3
+                  + a #4
+                  task a !5 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -95,7 +132,10 @@ mod tests {
             r#"
                 start {"n": 3}
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start {"n": 3}
+                  failed: EXPRESSION_FAILED: the expression '= n' of 'x': gives number, not boolean
+            "#]],
         );
     }
 }

@@ -29,7 +29,19 @@ mod tests {
                 start
                 message m
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + m #3
+                  subscription m !4 'paid'
+                > message m
+                  subscription !4 gone
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -44,10 +56,36 @@ mod tests {
                 leaves
                 retries t 5
                 fail t
+                at 301000
+                fail t
                 leaves
                 run t
             ",
-            expect![[""]],
+            expect![[r#"
+                > at 1000
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + t #3
+                  job Timer t !4 due 301000, 3 left, 0 failed
+                > leaves
+                  t #3: timer due 301000 until 301000
+                > retries t 5
+                  job Timer t !4 due 301000, 5 left, 0 failed
+                > fail t
+                  job Timer t !4 due 301000, 4 left, 1 failed
+                > at 301000
+                > fail t
+                  job Timer t !4 due 305962, 3 left, 2 failed
+                > leaves
+                  t #3: job, attempt 3, 3 left, due 305962 until 305962
+                > run t
+                  job !4 gone
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -61,7 +99,19 @@ mod tests {
                 start {"when": 5}
                 start {"when": "1970-01-01T00:01:00+00:00"}
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start {"when": "soon"}
+                  failed: TIMER_INVALID: the timer '${when}' of 't' is not an ISO 8601 date and time such as 2030-01-31T12:00:00Z
+                > start {"when": 5}
+                  failed: EXPRESSION_FAILED: the expression '${when}' of 't': gives number, not string
+                > start {"when": "1970-01-01T00:01:00+00:00"}
+                  started at s
+                  when = "1970-01-01T00:01:00+00:00"
+                  + s #2
+                  - #2
+                  + t #3
+                  job Timer t !4 due 60000, 3 left, 0 failed
+            "#]],
         );
     }
 }

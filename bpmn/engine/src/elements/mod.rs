@@ -141,14 +141,14 @@ impl<'a> At<'a> {
     fn text(&self, expression: &Expression) -> Result<Option<String>, Failure> {
         match self.evaluate(expression)? {
             Value::Null => Ok(None),
-            value => plain(&value).map(Some).ok_or_else(|| self.mismatch(expression, "a string", &value)),
+            value => plain(&value).map(Some).ok_or_else(|| self.mismatch(expression, "string", &value)),
         }
     }
 
     /// The failure of an expression whose value is of another type than the element needs.
     fn mismatch(&self, expression: &Expression, expected: &str, value: &Value) -> Failure {
         let why = if value.is_null() { self.why_null(expression) } else { String::new() };
-        self.failed(expression, &format!("gives {}, not {expected}{why}", value.kind()))
+        self.failed(expression, &format!("gives {}{why}, not {expected}", value.kind()))
     }
 
     fn why_null(&self, expression: &Expression) -> String {

@@ -28,7 +28,35 @@ mod tests {
                 leaves
                 complete b
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + a #4
+                  - #4
+                  + j #5
+                  + b #6
+                  task b !7 of nobody users [] groups []
+                  + c #8
+                  - #8
+                  + j #9
+                > leaves
+                  j #5: join, missing b_j
+                  b #6: task of nobody
+                  j #9: join, missing b_j
+                > complete b
+                  task !7 gone
+                  - #6
+                  + j #10
+                  - #5
+                  - #9
+                  - #10
+                  + d #11
+                  task d !12 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -43,7 +71,38 @@ mod tests {
                 complete b
                 leaves
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + m #4
+                  - #4
+                  + j #5
+                  + m #6
+                  - #6
+                  + j #7
+                  + b #8
+                  task b !9 of nobody users [] groups []
+                > leaves
+                  j #5: join, missing b_j
+                  j #7: join, missing b_j
+                  b #8: task of nobody
+                > complete b
+                  task !9 gone
+                  - #8
+                  + j #10
+                  - #5
+                  - #10
+                  + d #11
+                  task d !12 of nobody users [] groups []
+                  incident 13 at j, attempt 1: JOIN_CANNOT_COMPLETE: the parallel gateway 'j' waits for 'b_j', on which nothing can arrive any more
+                > leaves
+                  j #7: incident 13
+                  d #11: task of nobody
+            "#]],
         );
     }
 
@@ -60,7 +119,32 @@ mod tests {
                 activate
                 cancel
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + x #3
+                  - #3
+                  + a #4
+                  - #4
+                  + j #5
+                  incident 6 at j, attempt 1: JOIN_CANNOT_COMPLETE: the parallel gateway 'j' waits for 'b_j', on which nothing can arrive any more
+                > leaves
+                  j #5: incident 6
+                > suspend
+                  suspended: true
+                > leaves
+                  j #5: suspended
+                > activate
+                  suspended: false
+                > cancel
+                  - #5 canceled
+                  incident 6 resolved
+                  ended: ExternallyTerminated
+                  end
+            "#]],
         );
     }
 
@@ -77,7 +161,35 @@ mod tests {
                 complete b
                 leaves
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + a #4
+                  task a !5 of nobody users [] groups []
+                  + b #6
+                  job Timer t !7 due 60000, 3 left, 0 failed
+                  task b !8 of nobody users [] groups []
+                > complete a
+                  task !5 gone
+                  - #4
+                  + j #9
+                > leaves
+                  b #6: task of nobody until 60000
+                  j #9: join, missing t_j
+                > complete b
+                  task !8 gone
+                  job !7 gone
+                  - #6
+                  + e #10
+                  - #10
+                  incident 11 at j, attempt 1: JOIN_CANNOT_COMPLETE: the parallel gateway 'j' waits for 't_j', on which nothing can arrive any more
+                > leaves
+                  j #9: incident 11
+            "#]],
         );
     }
 
@@ -87,7 +199,18 @@ mod tests {
             "<startEvent id='s'/><parallelGateway id='f'/><parallelGateway id='j'/><parallelGateway id='k'/><task id='a'/>\
              <task id='b'/>{s>f}{f>j}{f>k}{j>a>k}{k>b>j}",
             "start",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + j #4
+                  + k #5
+                  incident 6 at j, attempt 1: JOIN_CANNOT_COMPLETE: the parallel gateway 'j' waits for 'b_j', on which nothing can arrive any more
+                  incident 7 at k, attempt 1: JOIN_CANNOT_COMPLETE: the parallel gateway 'k' waits for 'a_k', on which nothing can arrive any more
+            "#]],
         );
     }
 
@@ -103,7 +226,59 @@ mod tests {
                 complete b
                 complete b
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + m #3
+                  - #3
+                  + p #4
+                  + ps #5 in #4
+                  - #5
+                  + f #6 in #4
+                  - #6
+                  + a #7 in #4
+                  - #7
+                  + j #8 in #4
+                  + b #9 in #4
+                  task b !10 of nobody users [] groups []
+                  + p #11
+                  + ps #12 in #11
+                  - #12
+                  + f #13 in #11
+                  - #13
+                  + a #14 in #11
+                  - #14
+                  + j #15 in #11
+                  + b #16 in #11
+                  task b !17 of nobody users [] groups []
+                > leaves
+                  j #8: join, missing b_j
+                  b #9: task of nobody
+                  j #15: join, missing b_j
+                  b #16: task of nobody
+                > complete b
+                  task !10 gone
+                  - #9
+                  + j #18 in #4
+                  - #8
+                  - #18
+                  - #4
+                  + e #19
+                  - #19
+                > complete b
+                  task !17 gone
+                  - #16
+                  + j #20 in #11
+                  - #15
+                  - #20
+                  - #11
+                  + e #21
+                  - #21
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 }

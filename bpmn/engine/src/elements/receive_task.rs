@@ -27,10 +27,27 @@ mod tests {
             r#"
                 start
                 leaves
-                message !3 {"amount": 3}
-                message !3
+                message !4 {"amount": 3}
+                message !4
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + r #3
+                  subscription r !4 'paid'
+                > leaves
+                  r #3: message 'paid'
+                > message !4 {"amount": 3}
+                  subscription !4 gone
+                  amount = 3
+                  - #3
+                  + u #5
+                  task u !6 of nobody users [] groups []
+                > message !4
+                  rejected: nothing waits under number 4
+            "#]],
         );
     }
 
@@ -45,7 +62,24 @@ mod tests {
                 message r {"amount": 3, "secret": 4}
                 variables u
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + r #3
+                  subscription r !4 'paid'
+                > message r {"amount": 3, "secret": 4}
+                  subscription !4 gone
+                  amount = 3 in #3
+                  secret = 4 in #3
+                  paid = 3
+                  - #3
+                  + u #5
+                  task u !6 of nobody users [] groups []
+                > variables u
+                  {paid: 3}
+            "#]],
         );
     }
 }

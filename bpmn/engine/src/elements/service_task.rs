@@ -29,7 +29,30 @@ mod tests {
                 return {"n": 2, "ok": true}
                 return {"late": true}
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + a #3
+                  call a !4 attempt 1, 0 left {n: 1}
+                > leaves
+                  a #3: running
+                > suspend
+                  rejected: a delegate is running in this unit of work
+                > return {"n": 2, "ok": true}
+                  n = 2
+                  ok = true
+                  - #3
+                  + b #5
+                  call b !6 attempt 1, 0 left {n: 2, ok: true}
+                > return {"late": true}
+                  late = true
+                  - #5
+                  + u #7
+                  task u !8 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -42,7 +65,20 @@ mod tests {
                 return
                 return
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + a #3
+                  call a !4 attempt 1, 0 left {}
+                > return
+                  - #3
+                  + u #5
+                  task u !6 of nobody users [] groups []
+                > return
+                  rejected: nothing waits under number 4
+            "#]],
         );
     }
 
@@ -57,7 +93,24 @@ mod tests {
                 start {"n": 1, "result": 0}
                 return {"result": 10}
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start {"n": 1, "result": 0}
+                  started at s
+                  n = 1
+                  result = 0
+                  + s #2
+                  - #2
+                  + a #3
+                  x = 2 in #3
+                  y = 4 in #3
+                  call a !4 attempt 1, 0 left {n: 1, result: 0, x: 2, y: 4}
+                > return {"result": 10}
+                  result = 10 in #3
+                  sum = 14
+                  - #3
+                  + u #5
+                  task u !6 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -70,7 +123,10 @@ mod tests {
             r#"
                 start {"n": 1}
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start {"n": 1}
+                  failed: EXPRESSION_FAILED: the expression '${nobody + 1}' of 'a': Cannot resolve identifier 'nobody'
+            "#]],
         );
     }
 
@@ -85,7 +141,23 @@ mod tests {
                 start
                 error E {"why": "stock"}
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + a #3
+                  call a !4 attempt 1, 0 left {}
+                > error E {"why": "stock"}
+                  - #3 canceled
+                  code = "E"
+                  text = "no"
+                  why = "stock"
+                  + b #5
+                  - #5
+                  + w #6
+                  task w !7 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -100,7 +172,20 @@ mod tests {
                 start
                 error OTHER
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + a #3
+                  call a !4 attempt 1, 0 left {}
+                > error OTHER
+                  - #3 canceled
+                  + any #5
+                  - #5
+                  + v #6
+                  task v !7 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -114,7 +199,30 @@ mod tests {
                 start
                 error E
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + f #5 in #3
+                  - #5
+                  + t #6 in #3
+                  task t !7 of nobody users [] groups []
+                  + a #8 in #3
+                  call a !9 attempt 1, 0 left {}
+                > error E
+                  task !7 gone
+                  - #6 canceled
+                  - #8 canceled
+                  - #3 canceled
+                  + b #10
+                  - #10
+                  + w #11
+                  task w !12 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -127,7 +235,19 @@ mod tests {
                 run a
                 error E
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  job AsyncBefore a !4 due 0, 3 left, 0 failed
+                > run a
+                  job !4 gone
+                  + a #3
+                  call a !5 attempt 1, 2 left {}
+                > error E
+                  failed: UNHANDLED_BPMN_ERROR: BPMN error 'E', which nothing catches: no
+            "#]],
         );
     }
 
@@ -156,7 +276,54 @@ mod tests {
                 run a
                 return
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  job AsyncBefore a !4 due 0, 3 left, 0 failed
+                > run a
+                  job !4 gone
+                  + a #3
+                  call a !5 attempt 1, 2 left {}
+                > crash
+                > fail a
+                  job AsyncBefore a !4 due 10000, 2 left, 1 failed
+                > at 10000
+                > run a
+                  job !4 gone
+                  + a #3
+                  call a !5 attempt 2, 1 left {}
+                > crash
+                > fail a
+                  job AsyncBefore a !4 due 70000, 1 left, 2 failed
+                > leaves
+                  a #3: job, attempt 3, 1 left, due 70000 until 70000
+                > fail a
+                  job AsyncBefore a !4 due 70000, 0 left, 3 failed
+                  incident 5 of !4 at a, attempt 3: DELEGATE_FAILED: it broke
+                > leaves
+                  a #3: incident 5
+                > run a
+                  incident 5 resolved
+                  job !4 gone
+                  + a #3
+                  call a !6 attempt 4, 0 left {}
+                > crash
+                > retries a 2
+                  job AsyncBefore a !4 due 10000, 2 left, 3 failed
+                  incident 5 resolved
+                > leaves
+                  a #3: job, attempt 4, 2 left, due 10000 until 10000
+                > run a
+                  job !4 gone
+                  + a #3
+                  call a !6 attempt 4, 1 left {}
+                > return
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -167,10 +334,25 @@ mod tests {
             "
                 start
                 fail a
+                at 10000
                 fail a
                 fail a
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  job AsyncBefore a !4 due 0, 3 left, 0 failed
+                > fail a
+                  job AsyncBefore a !4 due 5733, 2 left, 1 failed
+                > at 10000
+                > fail a
+                  job AsyncBefore a !4 due 21679, 1 left, 2 failed
+                > fail a
+                  job AsyncBefore a !4 due 21679, 0 left, 3 failed
+                  incident 5 of !4 at a, attempt 3: DELEGATE_FAILED: it broke
+            "#]],
         );
     }
 
@@ -186,7 +368,26 @@ mod tests {
                 fail a never
                 fail a
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  job AsyncBefore a !4 due 0, 3 left, 0 failed
+                > fail a after 77
+                  job AsyncBefore a !4 due 77, 2 left, 1 failed
+                > fail a after 99999999999999
+                  job AsyncBefore a !4 due 2592000000, 1 left, 2 failed
+                > retries a 3
+                  job AsyncBefore a !4 due 0, 3 left, 2 failed
+                > fail a never
+                  job AsyncBefore a !4 due 0, 0 left, 3 failed
+                  incident 5 of !4 at a, attempt 3: DELEGATE_FAILED: it broke
+                > fail a
+                  job AsyncBefore a !4 due 0, 0 left, 4 failed
+                  incident 5 resolved
+                  incident 6 of !4 at a, attempt 4: DELEGATE_FAILED: it broke
+            "#]],
         );
     }
 
@@ -201,7 +402,23 @@ mod tests {
                 leaves
                 retries a 1
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  job AsyncBefore a !4 due 0, 3 left, 0 failed
+                > retries a 0
+                  job AsyncBefore a !4 due 0, 0 left, 0 failed
+                  incident 5 of !4 at a, attempt 1: RETRIES_SET_TO_ZERO: somebody set its retries to 0
+                > retries a 0
+                  job AsyncBefore a !4 due 0, 0 left, 0 failed
+                > leaves
+                  a #3: incident 5
+                > retries a 1
+                  job AsyncBefore a !4 due 0, 1 left, 0 failed
+                  incident 5 resolved
+            "#]],
         );
     }
 
@@ -223,7 +440,37 @@ mod tests {
                 run a
                 return
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  job AsyncBefore a !4 due 0, 3 left, 0 failed
+                > suspend
+                  suspended: true
+                > suspend
+                > run a
+                  rejected: the instance is suspended
+                > fail a
+                  rejected: the instance is suspended
+                > set {"n": 1}
+                  n = 1
+                > unset n
+                  n removed
+                > unset n
+                > retries a 5
+                  job AsyncBefore a !4 due 0, 5 left, 0 failed
+                > activate
+                  suspended: false
+                > run a
+                  job !4 gone
+                  + a #3
+                  call a !5 attempt 1, 4 left {}
+                > return
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 }

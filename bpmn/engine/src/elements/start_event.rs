@@ -26,7 +26,22 @@ mod tests {
                 leaves
                 run s
             "#,
-            expect![[""]],
+            expect![[r#"
+                > hold {"n": 1}
+                  started at s
+                  n = 1
+                  job Start s !3 due 0, 3 left, 0 failed
+                > leaves
+                  s #2: job, attempt 1, 3 left, due 0 until 0
+                > run s
+                  job !3 gone
+                  + s #2
+                  - #2
+                  + a #4
+                  - #4
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -38,7 +53,19 @@ mod tests {
                 hold
                 run s
             ",
-            expect![[""]],
+            expect![[r#"
+                > hold
+                  started at s
+                  job AsyncBefore s !3 due 0, 3 left, 0 failed
+                > run s
+                  job !3 gone
+                  + s #2
+                  - #2
+                  + a #4
+                  - #4
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -53,7 +80,25 @@ mod tests {
                 cancel enough
                 start
             ",
-            expect![[""]],
+            expect![[r#"
+                > complete !3
+                  rejected: the instance has not been started
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + a #3
+                  task a !4 of nobody users [] groups []
+                > start
+                  rejected: the instance has been started already
+                > cancel enough
+                  task !4 gone
+                  - #3 canceled
+                  ended: ExternallyTerminated (enough)
+                  end
+                > start
+                  rejected: the instance has been started already
+            "#]],
         );
     }
 
@@ -64,7 +109,15 @@ mod tests {
             r#"
                 start {"amount": 3}
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start {"amount": 3}
+                  started at s
+                  amount = 3
+                  + s #2
+                  - #2
+                  + a #3
+                  task a !4 of nobody users [] groups []
+            "#]],
         );
     }
 }

@@ -28,7 +28,30 @@ mod tests {
                 complete a
                 complete b
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + f #5 in #3
+                  - #5
+                  + a #6 in #3
+                  task a !7 of nobody users [] groups []
+                  + b #8 in #3
+                  task b !9 of nobody users [] groups []
+                > complete a
+                  task !7 gone
+                  - #6
+                > complete b
+                  task !9 gone
+                  - #8
+                  - #3
+                  + u #10
+                  task u !11 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -45,7 +68,32 @@ mod tests {
                 complete a {"n": 10, "m": 5}
                 variables u
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + p #3
+                  n = 2 in #3
+                  + ps #4 in #3
+                  - #4
+                  + a #5 in #3
+                  task a !6 of nobody users [] groups []
+                > variables a
+                  {n: 2}
+                > complete a {"n": 10, "m": 5}
+                  task !6 gone
+                  m = 5
+                  n = 10 in #3
+                  - #5
+                  out = 10
+                  - #3
+                  + u #7
+                  task u !8 of nobody users [] groups []
+                > variables u
+                  {m: 5, n: 1, out: 10}
+            "#]],
         );
     }
 
@@ -55,7 +103,24 @@ mod tests {
             "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><subProcess id='q'><startEvent id='qs'/>{qs>qa}\
              <task id='qa'/></subProcess>{ps>q}</subProcess>{s>p}",
             "start",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + q #5 in #3
+                  + qs #6 in #5
+                  - #6
+                  + qa #7 in #5
+                  - #7
+                  - #5
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 }

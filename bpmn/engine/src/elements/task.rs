@@ -24,7 +24,21 @@ mod tests {
             r#"
                 start {"n": 1}
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + a #3
+                  - #3
+                  + b #4
+                  - #4
+                  + e #5
+                  - #5
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -38,7 +52,34 @@ mod tests {
                 complete u
                 complete u
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + a #3
+                  - #3
+                  + b #4
+                  - #4
+                  + u #5
+                  task u !6 of nobody users [] groups []
+                  + c #7
+                  - #7
+                  + u #8
+                  task u !9 of nobody users [] groups []
+                > complete u
+                  task !6 gone
+                  - #5
+                  + e #10
+                  - #10
+                > complete u
+                  task !9 gone
+                  - #8
+                  + e #11
+                  - #11
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -55,7 +96,28 @@ mod tests {
                 leaves
                 run a
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  job AsyncBefore a !4 due 0, 3 left, 0 failed not exclusive
+                > leaves
+                  a #3: job, attempt 1, 3 left, due 0 until 0
+                > run a
+                  job !4 gone
+                  + a #3
+                  - #3
+                  job AsyncAfter a !6 due 0, 3 left, 0 failed not exclusive
+                > leaves
+                  a #5: job, attempt 1, 3 left, due 0 until 0
+                > run a
+                  job !6 gone
+                  + e #7
+                  - #7
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -69,7 +131,29 @@ mod tests {
                 run a
                 complete c
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + a #3
+                  - #3
+                  job AsyncAfter a !5 due 0, 3 left, 0 failed
+                  job AsyncAfter a !7 due 0, 3 left, 0 failed
+                > run a
+                  job !5 gone
+                  + b #8
+                  - #8
+                > run a
+                  job !7 gone
+                  + c #9
+                  task c !10 of nobody users [] groups []
+                > complete c
+                  task !10 gone
+                  - #9
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -81,12 +165,31 @@ mod tests {
                 start
                 run e
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + e #3
+                  - #3
+                  job AsyncAfter e !5 due 0, 3 left, 0 failed
+                > run e
+                  job !5 gone
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
     #[test]
     fn loop_without_a_wait_state_hits_the_step_limit() {
-        check("<startEvent id='s'/><task id='a'/><task id='b'/>{s>a>b>a}", "start", expect![[""]]);
+        check(
+            "<startEvent id='s'/><task id='a'/><task id='b'/>{s>a>b>a}",
+            "start",
+            expect![[r#"
+            > start
+              failed: STEP_LIMIT: one unit of work entered more than 10000 elements; a loop without a wait state?
+        "#]],
+        );
     }
 }

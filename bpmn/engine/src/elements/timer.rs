@@ -13,7 +13,7 @@ impl At<'_> {
         let (Timer::Date(expression) | Timer::Duration(expression)) = timer;
         let value = self.evaluate(expression)?;
         let Value::String(text) = &value else {
-            return Err(self.mismatch(expression, "a string", &value));
+            return Err(self.mismatch(expression, "string", &value));
         };
         let (due, wanted) = match timer {
             Timer::Date(_) => (time::due_at(text), "an ISO 8601 date and time such as 2030-01-31T12:00:00Z"),

@@ -29,7 +29,7 @@ fn candidates(at: &At<'_>, expression: Option<&Expression>) -> Result<Vec<String
         Value::List(items) => items.iter().map(plain).collect(),
         single => plain(single).map(|text| text.split(',').map(str::to_owned).collect()),
     };
-    let names: Vec<String> = names.ok_or_else(|| at.mismatch(expression, "a string or a list of strings", &value))?;
+    let names: Vec<String> = names.ok_or_else(|| at.mismatch(expression, "string or list of strings", &value))?;
     Ok(names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect())
 }
 
@@ -57,9 +57,22 @@ mod tests {
             r#"
                 start {"clerk": "eve", "groups": ["sales", "ops"]}
                 leaves
-                variables p
+                variables process
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start {"clerk": "eve", "groups": ["sales", "ops"]}
+                  started at s
+                  clerk = "eve"
+                  groups = ["sales","ops"]
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of eve users ["ann", "bob"] groups ["sales", "ops"] due 5000
+                > leaves
+                  u #3: task of eve
+                > variables process
+                  {clerk: "eve", groups: ["sales","ops"]}
+            "#]],
         );
     }
 
@@ -77,7 +90,33 @@ mod tests {
                 leaves
                 complete u {"ok": true}
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups []
+                > claim u ann
+                  task u !4 of ann users [] groups []
+                > claim u ann
+                > claim u bob
+                  rejected: the task is claimed by 'ann'
+                > assign u
+                  task u !4 of nobody users [] groups []
+                > claim u bob
+                  task u !4 of bob users [] groups []
+                > leaves
+                  u #3: task of bob
+                > complete u {"ok": true}
+                  task !4 gone
+                  ok = true
+                  - #3
+                  + e #5
+                  - #5
+                  ended: Completed
+                  end
+            "#]],
         );
     }
 
@@ -87,12 +126,30 @@ mod tests {
             "<startEvent id='s'/><userTask id='u'/><userTask id='v'/>{s>u>v}",
             "
                 start
-                complete !3
-                complete !3
-                run !5
-                message !5
+                complete !4
+                complete !4
+                run !6
+                message !6
             ",
-            expect![[""]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups []
+                > complete !4
+                  task !4 gone
+                  - #3
+                  + v #5
+                  task v !6 of nobody users [] groups []
+                > complete !4
+                  rejected: nothing waits under number 4
+                > run !6
+                  rejected: number 6 is a user task, not a job
+                > message !6
+                  rejected: number 6 is a user task, not a subscription
+            "#]],
         );
     }
 
@@ -104,7 +161,17 @@ mod tests {
                 start {"when": "tomorrow"}
                 start {"when": null}
             "#,
-            expect![[""]],
+            expect![[r#"
+                > start {"when": "tomorrow"}
+                  failed: TIMER_INVALID: the due date '${when}' of 'u' is not an ISO 8601 date and time such as 2030-01-31T12:00:00Z
+                > start {"when": null}
+                  started at s
+                  when = null
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups []
+            "#]],
         );
     }
 }

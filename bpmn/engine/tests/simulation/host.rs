@@ -1,0 +1,399 @@
+//! A host in miniature: it stores snapshots and rows, calls delegates, crashes; and it checks what must hold after each step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mandate_engine::{
+    ActivityId, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, Failure, HistoryEvent, Incident, IncidentId, Input, Instance,
+    InstanceId, Job, LeafState, NewInstance, Rejection, Retry, Stop, Subscription, Task, Variable, Variables, WaitId, step,
+};
+use mandate_model::ProcessDefinition;
+use uuid::Uuid;
+
+use crate::random::Random;
+
+/// The rows of one instance, folded from effects.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Rows {
+    jobs: BTreeMap<WaitId, Job>,
+    tasks: BTreeMap<WaitId, Task>,
+    subscriptions: BTreeMap<WaitId, Subscription>,
+    incidents: BTreeMap<IncidentId, Incident>,
+    suspended: bool,
+    /// Activities that history has seen begin but not end.
+    open: BTreeSet<ActivityId>,
+    variables: BTreeMap<(ActivityId, String), Variable>,
+    started: bool,
+    ended: bool,
+}
+
+pub(crate) struct Host<'a> {
+    definition: &'a ProcessDefinition,
+    random: Random,
+    stored: Vec<u8>,
+    rows: Rows,
+    now: i64,
+    /// Every wait that ever was.
+    waits: BTreeSet<WaitId>,
+    /// Which unit and which call of it an entry key was made for.
+    keys: BTreeMap<EntryKey, WaitId>,
+    pub(crate) calls: usize,
+    pub(crate) crashes: usize,
+    pub(crate) rejected: usize,
+}
+
+/// How a unit of work came out.
+enum Outcome {
+    Committed,
+    Rejected,
+    Failed(Failure),
+    Crashed,
+}
+
+/// What delegates do while a unit runs.
+#[derive(Clone, Copy, PartialEq)]
+enum Mood {
+    /// Anything.
+    Wild,
+    /// Their work.
+    Good,
+}
+
+impl<'a> Host<'a> {
+    pub(crate) fn new(definition: &'a ProcessDefinition, seed: u64) -> Self {
+        let instance =
+            Instance::new(NewInstance { id: InstanceId(Uuid::from_u128(u128::from(seed) + 1)), business_key: None, tenant: None });
+        Self {
+            definition,
+            random: Random::new(seed ^ 0x5eed),
+            stored: instance.encode(),
+            rows: Rows::default(),
+            now: 1_000,
+            waits: BTreeSet::new(),
+            keys: BTreeMap::new(),
+            calls: 0,
+            crashes: 0,
+            rejected: 0,
+        }
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        self.rows.ended
+    }
+
+    fn load(&self) -> Instance {
+        Instance::decode(&self.stored).expect("what was stored decodes")
+    }
+
+    /// Something random happens.
+    pub(crate) fn act(&mut self) {
+        self.now += i64::try_from(self.random.below(100_000)).expect("it is small");
+        let input = self.random_input();
+        self.handle(input, Mood::Wild);
+    }
+
+    /// Everything goes well from here on. Whether the instance came to its end.
+    pub(crate) fn drive(&mut self) -> bool {
+        self.handle(Input::Activate, Mood::Good);
+        if !self.rows.started {
+            self.handle(self.start(false), Mood::Good);
+        }
+        for _ in 0..2_000 {
+            if self.rows.ended {
+                return true;
+            }
+            self.now += 1_000_000;
+            self.correct_variables();
+            let next = if let Some(wait) = self.rows.jobs.values().find(|job| job.retries == 0).map(|job| job.wait) {
+                Input::SetRetries { wait, retries: 3 }
+            } else if let Some(&wait) = self.rows.tasks.keys().next() {
+                Input::CompleteTask { wait, variables: x(0) }
+            } else if let Some(&wait) = self.rows.subscriptions.keys().next() {
+                Input::Message { wait, variables: x(0) }
+            } else if let Some(&wait) = self.rows.jobs.keys().next() {
+                Input::RunJob { wait }
+            } else {
+                return false;
+            };
+            self.handle(next, Mood::Good);
+        }
+        panic!("an instance to which only good things happen comes to rest: {:#?}", self.load().leaves(self.definition));
+    }
+
+    /// An operator puts right what keeps a loop going.
+    fn correct_variables(&mut self) {
+        let right = x(0);
+        let wrong = |((_, name), value): &(&(ActivityId, String), &Variable)| right.get(name).is_some_and(|right| right != *value);
+        let scopes: BTreeSet<_> = self.rows.variables.iter().filter(wrong).map(|((scope, _), _)| *scope).collect();
+        for scope in scopes {
+            self.handle(Input::SetVariables { scope, set: x(0), remove: Vec::new() }, Mood::Good);
+        }
+    }
+
+    /// An instance that is not over and cannot be driven on says why.
+    pub(crate) fn check_stuck(&self) {
+        let instance = self.load();
+        let incidents: Vec<_> = instance.incidents().collect();
+        assert!(incidents.iter().any(|incident| incident.code == Code::JoinCannotComplete), "it is silently stuck: {incidents:?}");
+        for leaf in instance.leaves(self.definition) {
+            assert!(matches!(leaf.state, LeafState::Incident { .. } | LeafState::Join { .. }), "this could have been driven on: {leaf:?}");
+        }
+    }
+
+    fn start(&self, hold: bool) -> Input {
+        let element = self.definition.find("s").expect("each model starts at 's'");
+        Input::Start { element, variables: x(0), hold }
+    }
+
+    fn random_input(&mut self) -> Input {
+        if !self.rows.started && !self.random.one_in(10) {
+            let hold = self.random.one_in(3);
+            return self.start(hold);
+        }
+        let wait = self.random_wait();
+        let variables = x(self.random.below(4));
+        match self.random.below(40) {
+            0 => Input::Suspend,
+            1..=3 => Input::Activate,
+            4 => Input::SetVariables { scope: ActivityId(1 + self.random.next() % 5), set: variables, remove: vec!["seen".into()] },
+            5 => Input::SetRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
+            6 => Input::ClaimTask { wait, user: "ann".into() },
+            7 => Input::AssignTask { wait, assignee: Some("bob".into()).filter(|_| self.random.one_in(2)) },
+            8 => Input::FailJob { wait, failure: self.failure() },
+            9 if self.random.one_in(8) => Input::Cancel { reason: None },
+            10 => self.start(false),
+            11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
+            n if self.rows.tasks.contains_key(&wait) || n == 12 => Input::CompleteTask { wait, variables },
+            n if self.rows.subscriptions.contains_key(&wait) || n == 13 => Input::Message { wait, variables },
+            _ => Input::RunJob { wait },
+        }
+    }
+
+    /// Mostly a wait that is there, sometimes one that is over, sometimes none that ever was.
+    fn random_wait(&mut self) -> WaitId {
+        let open: Vec<_> = self.rows.jobs.keys().chain(self.rows.tasks.keys()).chain(self.rows.subscriptions.keys()).copied().collect();
+        let past: Vec<_> = self.waits.iter().copied().collect();
+        let from = if self.random.one_in(6) { &past } else { &open };
+        self.random.pick(from).copied().unwrap_or(WaitId(self.random.next() % 50))
+    }
+
+    /// One input from beginning to end, as `advance` does it.
+    fn handle(&mut self, input: Input, mood: Mood) {
+        let job = match input {
+            Input::RunJob { wait } => Some(wait),
+            _ => None,
+        };
+        let mut before = Vec::new();
+        if mood == Mood::Wild && self.random.one_in(4) {
+            // The unit runs, and is lost; somebody else's small input is committed meanwhile.
+            self.run_unit(&input, Mood::Good, false, &mut before);
+            if self.random.one_in(2) {
+                let wait = self.random_wait();
+                self.run_unit(&Input::ClaimTask { wait, user: "ann".into() }, Mood::Good, true, &mut Vec::new());
+            }
+        }
+        let mut calls = Vec::new();
+        match self.run_unit(&input, mood, true, &mut calls) {
+            Outcome::Rejected => self.rejected += 1,
+            Outcome::Committed | Outcome::Crashed => {}
+            Outcome::Failed(failure) => {
+                if let Some(wait) = job {
+                    let outcome = self.run_unit(&Input::FailJob { wait, failure }, Mood::Good, true, &mut Vec::new());
+                    assert!(matches!(outcome, Outcome::Committed), "the job is still there");
+                }
+            }
+        }
+        for (one, other) in before.iter().zip(&calls).take_while(|(one, other)| one.element == other.element) {
+            assert_eq!(one.entry, other.entry, "a unit that runs again makes the same keys");
+        }
+    }
+
+    /// Runs one unit of work to its next wait state and, if asked to, commits it.
+    fn run_unit(&mut self, input: &Input, mood: Mood, commit: bool, calls: &mut Vec<DelegateCall>) -> Outcome {
+        let mut instance = self.load();
+        let mut effects = Vec::new();
+        let mut next = input.clone();
+        loop {
+            match self.step(&mut instance, next) {
+                Ok(more) => effects.extend(more),
+                Err(Stop::Rejected(rejection)) => {
+                    assert_eq!(effects, [], "only a unit's first input can be refused: {rejection}");
+                    return Outcome::Rejected;
+                }
+                Err(Stop::Failed(failure)) => return Outcome::Failed(failure),
+            }
+            if mood == Mood::Wild && self.random.one_in(12) {
+                self.crashes += 1;
+                return Outcome::Crashed;
+            }
+            let Some(Effect::CallDelegate(call)) = effects.last().cloned() else { break };
+            effects.pop();
+            self.check_outstanding(&instance, &call);
+            next = match self.delegate(mood) {
+                Ok(outcome) => Input::DelegateReturned { wait: call.wait, outcome },
+                Err(failure) => return Outcome::Failed(failure),
+            };
+            calls.push(call);
+        }
+        self.check_keys(input, calls);
+        if commit {
+            self.commit(&instance, effects);
+        }
+        Outcome::Committed
+    }
+
+    /// One step, on an instance that went through its stored form; taken twice, to see that it is pure.
+    fn step(&mut self, instance: &mut Instance, input: Input) -> Result<Vec<Effect>, Stop> {
+        let before = Instance::decode(&instance.encode()).expect("what was encoded decodes");
+        assert_eq!(before, *instance, "the stored form keeps everything");
+        let mut again = before.clone();
+        let answer = step(self.definition, instance, input.clone(), self.now);
+        assert_eq!(answer, step(self.definition, &mut again, input, self.now), "a step depends on its arguments only");
+        match &answer {
+            Ok(_) => assert_eq!(again, *instance),
+            Err(Stop::Rejected(_)) => assert_eq!(before, *instance, "a rejection changes nothing"),
+            Err(Stop::Failed(_)) => {}
+        }
+        answer
+    }
+
+    fn delegate(&mut self, mood: Mood) -> Result<DelegateOutcome, Failure> {
+        self.calls += 1;
+        if mood == Mood::Good {
+            return Ok(DelegateOutcome::Completed { variables: x(0) });
+        }
+        let variables = x(self.random.below(4));
+        match self.random.below(10) {
+            0 => Err(self.failure()),
+            1 | 2 => {
+                let code = ["E1", "E2", "E3"][self.random.below(3)].to_owned();
+                Ok(DelegateOutcome::BpmnError { code, message: "no".into(), variables })
+            }
+            _ => Ok(DelegateOutcome::Completed { variables }),
+        }
+    }
+
+    fn failure(&mut self) -> Failure {
+        let retry = match self.random.below(4) {
+            0 => Retry::Never,
+            1 => Retry::AfterMs(self.random.next()),
+            _ => Retry::ByPolicy,
+        };
+        Failure { code: Code::DelegateFailed, message: "it broke".into(), element: None, retry }
+    }
+
+    /// While a delegate runs, nothing but its own answer is taken.
+    fn check_outstanding(&mut self, instance: &Instance, call: &DelegateCall) {
+        assert!(instance.in_unit());
+        let mut copy = instance.clone();
+        let other = Input::DelegateReturned { wait: WaitId(call.wait.0 + 1), outcome: DelegateOutcome::Completed { variables: x(1) } };
+        assert!(matches!(self.step(&mut copy, other), Err(Stop::Rejected(Rejection::NoSuchWait { .. }))));
+        let wait = self.random_wait();
+        assert_eq!(self.step(&mut copy, Input::RunJob { wait }), Err(Stop::Rejected(Rejection::InUnit)));
+    }
+
+    /// Keys differ between the calls of a unit and between units.
+    fn check_keys(&mut self, input: &Input, calls: &[DelegateCall]) {
+        let origin = match input {
+            Input::RunJob { wait } | Input::CompleteTask { wait, .. } | Input::Message { wait, .. } => *wait,
+            _ => WaitId(0),
+        };
+        let distinct: BTreeSet<_> = calls.iter().map(|call| call.entry.0).collect();
+        assert_eq!(distinct.len(), calls.len(), "two calls of one unit have the same key");
+        for call in calls {
+            let owner = *self.keys.entry(call.entry).or_insert(origin);
+            assert_eq!(owner, origin, "two units made the same key");
+        }
+    }
+
+    fn commit(&mut self, instance: &Instance, effects: Vec<Effect>) {
+        assert!(!instance.in_unit());
+        for effect in effects {
+            self.fold(effect);
+        }
+        let mut expected = self.rows.clone();
+        expected.jobs = instance.jobs().map(|it| (it.wait, it.clone())).collect();
+        expected.tasks = instance.tasks().map(|it| (it.wait, it.clone())).collect();
+        expected.subscriptions = instance.subscriptions().map(|it| (it.wait, it.clone())).collect();
+        expected.incidents = instance.incidents().map(|it| (it.id, it.clone())).collect();
+        expected.suspended = instance.is_suspended();
+        expected.ended = instance.is_ended();
+        expected.started = instance.is_started();
+        expected.open = instance.activities().filter(|it| it.parent.is_some() && it.phase.is_live()).map(|it| it.id).collect();
+        let locals =
+            instance.activities().flat_map(|it| it.variables.iter().map(move |(name, value)| ((it.id, name.clone()), value.clone())));
+        expected.variables = locals.collect();
+        assert_eq!(self.rows, expected, "rows and instance say the same");
+        self.check_leaves(instance);
+        if self.rows.ended {
+            assert_eq!(instance.activities().count(), 1, "nothing is left of the tree");
+            assert!(self.rows.jobs.is_empty() && self.rows.tasks.is_empty() && self.rows.subscriptions.is_empty());
+            assert!(self.rows.incidents.is_empty());
+        }
+        self.stored = instance.encode();
+    }
+
+    fn check_leaves(&self, instance: &Instance) {
+        let leaves = instance.leaves(self.definition);
+        assert!(self.rows.ended || !self.rows.started || !leaves.is_empty(), "a running instance stands somewhere");
+        for leaf in leaves {
+            assert_ne!(leaf.state, LeafState::Running, "no unit is running: {leaf:?}");
+            assert_eq!(leaf.state == LeafState::Suspended, self.rows.suspended);
+        }
+        for job in self.rows.jobs.values().filter(|job| job.retries == 0) {
+            let incidents = self.rows.incidents.values().filter(|it| it.wait == Some(job.wait)).count();
+            assert_eq!(incidents, 1, "a job without retries has one incident: {job:?}");
+        }
+    }
+
+    fn fold(&mut self, effect: Effect) {
+        let rows = &mut self.rows;
+        assert!(!rows.ended || effect == Effect::End, "after its end nothing happens: {effect:?}");
+        match effect {
+            Effect::CallDelegate(call) => panic!("calls are not rows: {call:?}"),
+            Effect::PutJob(job) => {
+                self.waits.insert(job.wait);
+                rows.jobs.insert(job.wait, job);
+            }
+            Effect::RemoveJob(wait) => assert!(rows.jobs.remove(&wait).is_some()),
+            Effect::PutTask(task) => {
+                self.waits.insert(task.wait);
+                rows.tasks.insert(task.wait, task);
+            }
+            Effect::RemoveTask(wait) => assert!(rows.tasks.remove(&wait).is_some()),
+            Effect::PutSubscription(it) => {
+                self.waits.insert(it.wait);
+                rows.subscriptions.insert(it.wait, it);
+            }
+            Effect::RemoveSubscription(wait) => assert!(rows.subscriptions.remove(&wait).is_some()),
+            Effect::RaiseIncident(it) => assert!(rows.incidents.insert(it.id, it).is_none()),
+            Effect::ResolveIncident(id) => assert!(rows.incidents.remove(&id).is_some()),
+            Effect::SetSuspended(suspended) => rows.suspended = suspended,
+            Effect::Record(event) => self.fold_event(event),
+            Effect::End => assert!(rows.ended, "history knows of the end"),
+        }
+    }
+
+    fn fold_event(&mut self, event: HistoryEvent) {
+        let rows = &mut self.rows;
+        match event {
+            HistoryEvent::InstanceStarted { .. } => {
+                assert!(!rows.started);
+                rows.started = true;
+            }
+            HistoryEvent::InstanceEnded { .. } => rows.ended = true,
+            HistoryEvent::ActivityStarted { activity, .. } => assert!(rows.open.insert(activity), "it began twice"),
+            HistoryEvent::ActivityEnded { activity, .. } => {
+                assert!(rows.open.remove(&activity), "it ended twice");
+                rows.variables.retain(|(scope, _), _| *scope != activity);
+            }
+            HistoryEvent::VariableSet { scope, name, value } => {
+                rows.variables.insert((scope, name), value);
+            }
+            HistoryEvent::VariableRemoved { scope, name } => assert!(rows.variables.remove(&(scope, name)).is_some()),
+        }
+    }
+}
+
+fn x(value: usize) -> Variables {
+    Variables::from([("x".to_owned(), Variable::from_json(&value.into()))])
+}

@@ -1,0 +1,268 @@
+//! Random models out of blocks. Each block has one way in and one way out; some have doors of their own (boundary events, ends).
+
+use std::fmt::Write as _;
+
+use crate::random::Random;
+
+/// How deep blocks stand inside blocks.
+const MAX_DEPTH: usize = 4;
+
+pub(crate) struct Models<'a> {
+    random: &'a mut Random,
+    next: u32,
+    xml: String,
+}
+
+/// A block's first and last element.
+struct Block {
+    first: String,
+    last: String,
+}
+
+/// A BPMN file with one process, whose start event is `s`.
+pub(crate) fn random_model(random: &mut Random) -> String {
+    let mut models = Models { random, next: 0, xml: String::new() };
+    let start = "s".to_owned();
+    let held = models.asynchronous();
+    models.element(&format!("<startEvent id='s'{held}/>"));
+    let body = models.sequence(0, false);
+    models.flow(&start, &body.first);
+    models.end(&body.last);
+    format!(
+        "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
+         xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='test'>\
+         <message id='msg' name='message'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
+         <process id='p' isExecutable='true'>{}</process></definitions>",
+        models.xml
+    )
+}
+
+impl Models<'_> {
+    fn id(&mut self, kind: &str) -> String {
+        self.next += 1;
+        format!("{kind}{}", self.next)
+    }
+
+    fn element(&mut self, xml: &str) {
+        self.xml += xml;
+    }
+
+    fn flow(&mut self, from: &str, to: &str) -> String {
+        self.conditional(from, to, None)
+    }
+
+    fn conditional(&mut self, from: &str, to: &str, condition: Option<&str>) -> String {
+        let id = self.id("flow");
+        write!(self.xml, "<sequenceFlow id='{id}' sourceRef='{from}' targetRef='{to}'>").expect("text grows");
+        if let Some(condition) = condition {
+            write!(self.xml, "<conditionExpression xsi:type='tFormalExpression'>{condition}</conditionExpression>").expect("text grows");
+        }
+        self.xml += "</sequenceFlow>";
+        id
+    }
+
+    fn end(&mut self, from: &str) {
+        let end = self.id("end");
+        let held = self.asynchronous();
+        self.element(&format!("<endEvent id='{end}'{held}/>"));
+        self.flow(from, &end);
+    }
+
+    /// Attributes that end units, now and then.
+    fn asynchronous(&mut self) -> &'static str {
+        match self.random.below(9) {
+            0 => " camunda:asyncBefore='true'",
+            1 => " camunda:asyncAfter='true'",
+            2 => " camunda:asyncBefore='true' camunda:asyncAfter='true' camunda:exclusive='false'",
+            _ => "",
+        }
+    }
+
+    fn sequence(&mut self, depth: usize, inside: bool) -> Block {
+        let first = self.block(depth, inside);
+        let mut last = first.last;
+        for _ in 0..self.random.below(3) {
+            let next = self.block(depth, inside);
+            self.flow(&last, &next.first);
+            last = next.last;
+        }
+        Block { first: first.first, last }
+    }
+
+    /// `inside` a sub-process, errors may be thrown and scopes terminated.
+    fn block(&mut self, depth: usize, inside: bool) -> Block {
+        let kinds = if depth < MAX_DEPTH { 15 } else { 7 };
+        match self.random.below(kinds) {
+            0 => self.single("task", ""),
+            1 | 2 => self.service(depth, inside),
+            3 => self.user_task(depth, inside),
+            4 => self.single("receiveTask", " messageRef='msg'"),
+            5 => self.catch("<messageEventDefinition messageRef='msg'/>"),
+            6 => self.catch("<timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>"),
+            7 => self.decision(depth, inside),
+            8 | 9 => self.parallel(depth, inside),
+            10 => self.repeat(depth, inside),
+            11 | 12 => self.sub_process(depth),
+            13 => self.early_end(inside),
+            _ if self.random.one_in(3) => self.deadlock(depth, inside),
+            _ => self.uncontrolled_merge(),
+        }
+    }
+
+    fn single(&mut self, kind: &str, attributes: &str) -> Block {
+        let id = self.id(kind);
+        let held = self.asynchronous();
+        self.element(&format!("<{kind} id='{id}'{attributes}{held}/>"));
+        Block { first: id.clone(), last: id }
+    }
+
+    fn catch(&mut self, trigger: &str) -> Block {
+        let id = self.id("catch");
+        let held = self.asynchronous();
+        self.element(&format!("<intermediateCatchEvent id='{id}'{held}>{trigger}</intermediateCatchEvent>"));
+        Block { first: id.clone(), last: id }
+    }
+
+    fn service(&mut self, depth: usize, inside: bool) -> Block {
+        let id = self.id("service");
+        let held = self.asynchronous();
+        let retries = match self.random.below(4) {
+            0 => "<camunda:failedJobRetryTimeCycle>R2/PT10S</camunda:failedJobRetryTimeCycle>",
+            1 => "<camunda:failedJobRetryTimeCycle>PT1S,PT1M,PT1H</camunda:failedJobRetryTimeCycle>",
+            _ => "",
+        };
+        let mapping = if self.random.one_in(4) {
+            "<camunda:inputOutput><camunda:inputParameter name='given'>= x</camunda:inputParameter>\
+             <camunda:outputParameter name='x'>= x</camunda:outputParameter></camunda:inputOutput>"
+        } else {
+            ""
+        };
+        self.element(&format!(
+            "<serviceTask id='{id}' camunda:class='worker'{held}><extensionElements>{retries}{mapping}</extensionElements></serviceTask>"
+        ));
+        self.boundary_events(&id, depth, inside);
+        Block { first: id.clone(), last: id }
+    }
+
+    fn user_task(&mut self, depth: usize, inside: bool) -> Block {
+        let block = self.single("userTask", " camunda:candidateGroups='clerks'");
+        self.boundary_events(&block.first, depth, inside);
+        block
+    }
+
+    fn boundary_events(&mut self, host: &str, depth: usize, inside: bool) {
+        if self.random.one_in(3) {
+            let cancel = if self.random.one_in(2) { "true" } else { "false" };
+            let timer = "<timerEventDefinition><timeDuration>PT5M</timeDuration></timerEventDefinition>";
+            self.boundary(host, depth, inside, &format!(" cancelActivity='{cancel}'"), timer);
+        }
+        if self.random.one_in(2) {
+            let catch = ["<errorEventDefinition errorRef='e1'/>", "<errorEventDefinition/>"][self.random.below(2)];
+            self.boundary(host, depth, inside, "", catch);
+        }
+    }
+
+    fn boundary(&mut self, host: &str, depth: usize, inside: bool, attributes: &str, trigger: &str) {
+        let id = self.id("boundary");
+        let held = if self.random.one_in(6) { " camunda:asyncBefore='true'" } else { "" };
+        self.element(&format!("<boundaryEvent id='{id}' attachedToRef='{host}'{attributes}{held}>{trigger}</boundaryEvent>"));
+        let path = self.sequence(depth.max(MAX_DEPTH - 1) + 1, inside);
+        self.flow(&id, &path.first);
+        self.end(&path.last);
+    }
+
+    fn decision(&mut self, depth: usize, inside: bool) -> Block {
+        let (split, merge) = (self.id("split"), self.id("merge"));
+        let mut branches = Vec::new();
+        for n in 1..=1 + self.random.below(2) {
+            let branch = self.sequence(depth + 1, inside);
+            branches.push(self.conditional(&split, &branch.first, Some(&format!("= x = {n}"))));
+            self.flow(&branch.last, &merge);
+        }
+        let default = self.flow(&split, &merge);
+        let held = self.asynchronous();
+        self.element(&format!("<exclusiveGateway id='{split}' default='{default}'{held}/><exclusiveGateway id='{merge}'/>"));
+        Block { first: split, last: merge }
+    }
+
+    fn parallel(&mut self, depth: usize, inside: bool) -> Block {
+        let (fork, join) = (self.id("fork"), self.id("join"));
+        for _ in 0..2 + self.random.below(2) {
+            let branch = self.sequence(depth + 1, inside);
+            self.flow(&fork, &branch.first);
+            self.flow(&branch.last, &join);
+        }
+        let (held, held_too) = (self.asynchronous(), self.asynchronous());
+        self.element(&format!("<parallelGateway id='{fork}'{held}/><parallelGateway id='{join}'{held_too}/>"));
+        Block { first: fork, last: join }
+    }
+
+    fn repeat(&mut self, depth: usize, inside: bool) -> Block {
+        let (head, tail) = (self.id("head"), self.id("tail"));
+        let body = self.sequence(depth + 1, inside);
+        self.flow(&head, &body.first);
+        self.flow(&body.last, &tail);
+        self.conditional(&tail, &head, Some("${x == 1}"));
+        let out = self.single("task", "");
+        let default = self.flow(&tail, &out.first);
+        self.element(&format!("<exclusiveGateway id='{head}'/><exclusiveGateway id='{tail}' default='{default}'/>"));
+        Block { first: head, last: out.last }
+    }
+
+    fn sub_process(&mut self, depth: usize) -> Block {
+        let id = self.id("sub");
+        let outside = std::mem::take(&mut self.xml);
+        let start = self.id("start");
+        self.element(&format!("<startEvent id='{start}'/>"));
+        let body = self.sequence(depth + 1, true);
+        self.flow(&start, &body.first);
+        self.end(&body.last);
+        let inside = std::mem::replace(&mut self.xml, outside);
+        let held = self.asynchronous();
+        let mapping = if self.random.one_in(2) {
+            "<extensionElements><camunda:inputOutput><camunda:inputParameter name='local'>${x}</camunda:inputParameter>\
+             <camunda:outputParameter name='seen'>= local</camunda:outputParameter></camunda:inputOutput></extensionElements>"
+        } else {
+            ""
+        };
+        self.element(&format!("<subProcess id='{id}'{held}>{mapping}{inside}</subProcess>"));
+        self.boundary_events(&id, depth, false);
+        Block { first: id.clone(), last: id }
+    }
+
+    /// A decision that ends here or goes on.
+    fn early_end(&mut self, inside: bool) -> Block {
+        let (split, end) = (self.id("split"), self.id("end"));
+        let result = match self.random.below(4) {
+            0 if inside => "<errorEventDefinition errorRef='e1'/>",
+            1 if inside => "<errorEventDefinition errorRef='e2'/>",
+            2 => "<terminateEventDefinition/>",
+            _ => "",
+        };
+        self.element(&format!("<endEvent id='{end}'>{result}</endEvent>"));
+        self.conditional(&split, &end, Some("= x = 2"));
+        let on = self.single("task", "");
+        let default = self.flow(&split, &on.first);
+        self.element(&format!("<exclusiveGateway id='{split}' default='{default}'/>"));
+        Block { first: split, last: on.last }
+    }
+
+    /// A mistake that modellers make: alternatives that meet at a parallel gateway.
+    fn deadlock(&mut self, depth: usize, inside: bool) -> Block {
+        let (split, join) = (self.id("split"), self.id("join"));
+        let branch = self.sequence(depth + 1, inside);
+        self.conditional(&split, &branch.first, Some("= x = 1"));
+        self.flow(&branch.last, &join);
+        let default = self.flow(&split, &join);
+        self.element(&format!("<exclusiveGateway id='{split}' default='{default}'/><parallelGateway id='{join}'/>"));
+        Block { first: split, last: join }
+    }
+
+    /// Two flows out of a task that both go into the next one: it runs twice.
+    fn uncontrolled_merge(&mut self) -> Block {
+        let (one, two) = (self.single("task", ""), self.service(MAX_DEPTH, false));
+        self.flow(&one.last, &two.first);
+        self.flow(&one.last, &two.first);
+        Block { first: one.first, last: two.last }
+    }
+}
