@@ -93,11 +93,7 @@ impl Context {
 
     /// The value of the element's first `camunda:property` of that name.
     pub fn property(&self, name: &str) -> Option<&str> {
-        self.call
-            .extension_properties
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.call.extension_properties.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Issues a domain command and waits for its outcome.
@@ -108,23 +104,14 @@ impl Context {
     ///
     /// # Errors
     /// See [`CommandError`] and, for what `?` makes of it, [`Error`](crate::Error).
-    pub fn command<T: DeserializeOwned>(
-        &self,
-        name: &str,
-        body: &impl Serialize,
-    ) -> Result<T, CommandError> {
+    pub fn command<T: DeserializeOwned>(&self, name: &str, body: &impl Serialize) -> Result<T, CommandError> {
         self.issue(name, body, None)
     }
 
     /// Like [`command`](Self::command), under a key in the domain's own words, e.g. `reserve:order-17:plan-2`: unique per tenant
     /// and command across activities, sent verbatim, 1 to 200 visible ASCII characters. Two activities that mean the same
     /// effect and name it alike cause it once.
-    pub fn command_with_key<T: DeserializeOwned>(
-        &self,
-        name: &str,
-        key: &str,
-        body: &impl Serialize,
-    ) -> Result<T, CommandError> {
+    pub fn command_with_key<T: DeserializeOwned>(&self, name: &str, key: &str, body: &impl Serialize) -> Result<T, CommandError> {
         self.issue(name, body, Some(key.to_owned()))
     }
 
@@ -153,27 +140,10 @@ impl Context {
         self.log(Level::Error, message);
     }
 
-    fn issue<T: DeserializeOwned>(
-        &self,
-        name: &str,
-        body: &impl Serialize,
-        key: Option<String>,
-    ) -> Result<T, CommandError> {
-        let body = serde_json::to_string(body).map_err(|error| {
-            CommandError::Malformed(format!("body of {name} is not JSON: {error}"))
-        })?;
-        let reply = self.host.issue(&Command {
-            name: name.to_owned(),
-            body,
-            key,
-        })?;
-        let reply = if reply.trim().is_empty() {
-            "null"
-        } else {
-            &reply
-        };
-        serde_json::from_str(reply).map_err(|error| {
-            CommandError::Malformed(format!("reply to {name} is not what was expected: {error}"))
-        })
+    fn issue<T: DeserializeOwned>(&self, name: &str, body: &impl Serialize, key: Option<String>) -> Result<T, CommandError> {
+        let body = serde_json::to_string(body).map_err(|error| CommandError::Malformed(format!("body of {name} is not JSON: {error}")))?;
+        let reply = self.host.issue(&Command { name: name.to_owned(), body, key })?;
+        let reply = if reply.trim().is_empty() { "null" } else { &reply };
+        serde_json::from_str(reply).map_err(|error| CommandError::Malformed(format!("reply to {name} is not what was expected: {error}")))
     }
 }

@@ -72,20 +72,12 @@ pub enum Retry {
 impl Error {
     /// A business answer with the code that the model's boundary event catches.
     pub fn bpmn(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Bpmn(BpmnError {
-            code: code.into(),
-            message: message.into(),
-            variables: Value::Object(serde_json::Map::new()),
-        })
+        Self::Bpmn(BpmnError { code: code.into(), message: message.into(), variables: Value::Object(serde_json::Map::new()) })
     }
 
     /// A technical failure, retried by policy. Fits `.map_err(Error::technical)` after anything that can be displayed.
     pub fn technical(message: impl fmt::Display) -> Self {
-        Self::Technical(TechnicalFailure {
-            message: message.to_string(),
-            code: None,
-            retry: Retry::ByPolicy,
-        })
+        Self::Technical(TechnicalFailure { message: message.to_string(), code: None, retry: Retry::ByPolicy })
     }
 
     /// Sets variables where the BPMN error is caught; they must serialise to a JSON object, anything else turns the error into
@@ -94,14 +86,8 @@ impl Error {
         match self {
             Self::Bpmn(error) => match serde_json::to_value(variables) {
                 Ok(variables @ Value::Object(_)) => Self::Bpmn(BpmnError { variables, ..error }),
-                Ok(_) => Self::malformed(format!(
-                    "variables of the BPMN error {} are not a JSON object",
-                    error.code
-                )),
-                Err(cause) => Self::malformed(format!(
-                    "variables of the BPMN error {} are not JSON: {cause}",
-                    error.code
-                )),
+                Ok(_) => Self::malformed(format!("variables of the BPMN error {} are not a JSON object", error.code)),
+                Err(cause) => Self::malformed(format!("variables of the BPMN error {} are not JSON: {cause}", error.code)),
             },
             technical @ Self::Technical(_) => technical,
         }
@@ -109,26 +95,17 @@ impl Error {
 
     /// Gives a technical failure a short upper-case code; a BPMN error keeps the one it has.
     pub fn with_code(self, code: impl Into<String>) -> Self {
-        self.map_technical(|failure| TechnicalFailure {
-            code: Some(code.into()),
-            ..failure
-        })
+        self.map_technical(|failure| TechnicalFailure { code: Some(code.into()), ..failure })
     }
 
     /// Asks for the next attempt not before `delay`. A BPMN error is never retried and stays as it is.
     pub fn retry_after(self, delay: Duration) -> Self {
-        self.map_technical(|failure| TechnicalFailure {
-            retry: Retry::After(delay),
-            ..failure
-        })
+        self.map_technical(|failure| TechnicalFailure { retry: Retry::After(delay), ..failure })
     }
 
     /// Says that retrying cannot help: an incident at once. A BPMN error is never retried and stays as it is.
     pub fn never(self) -> Self {
-        self.map_technical(|failure| TechnicalFailure {
-            retry: Retry::Never,
-            ..failure
-        })
+        self.map_technical(|failure| TechnicalFailure { retry: Retry::Never, ..failure })
     }
 
     /// The BPMN error's code, if it is one: for tests.
@@ -208,13 +185,9 @@ impl From<CommandError> for Error {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::Rejected(rejection) => Self::bpmn(rejection.code, rejection.message),
-            CommandError::Unavailable(message) => {
-                Self::technical(message).with_code(COMMAND_UNAVAILABLE)
-            }
+            CommandError::Unavailable(message) => Self::technical(message).with_code(COMMAND_UNAVAILABLE),
             CommandError::Unknown(message) => Self::technical(message).with_code(COMMAND_UNKNOWN),
-            CommandError::Refused(message) => {
-                Self::technical(message).with_code(COMMAND_REFUSED).never()
-            }
+            CommandError::Refused(message) => Self::technical(message).with_code(COMMAND_REFUSED).never(),
             CommandError::Malformed(message) => Self::malformed(message),
         }
     }
@@ -241,9 +214,7 @@ pub trait CommandResultExt<T>: Sized {
 impl<T> CommandResultExt<T> for core::result::Result<T, CommandError> {
     fn or_bpmn_error(self, code: &str) -> Result<T> {
         self.map_err(|error| match error {
-            CommandError::Rejected(rejection) => {
-                Error::bpmn(code, format!("{}: {}", rejection.code, rejection.message))
-            }
+            CommandError::Rejected(rejection) => Error::bpmn(code, format!("{}: {}", rejection.code, rejection.message)),
             other => other.into(),
         })
     }

@@ -27,11 +27,7 @@ pub mod bindings {
 use bindings::mandate::delegate::{commands, logging, types};
 
 /// What the exported `execute` does.
-pub fn execute<I, O, F>(
-    call: types::Call,
-    variables: &str,
-    run: F,
-) -> core::result::Result<String, types::Failure>
+pub fn execute<I, O, F>(call: types::Call, variables: &str, run: F) -> core::result::Result<String, types::Failure>
 where
     I: DeserializeOwned,
     O: Serialize,
@@ -46,11 +42,7 @@ struct Imports;
 
 impl Host for Imports {
     fn issue(&self, command: &Command) -> core::result::Result<String, CommandError> {
-        let command = commands::Command {
-            name: command.name.clone(),
-            body: command.body.clone(),
-            key: command.key.clone(),
-        };
+        let command = commands::Command { name: command.name.clone(), body: command.body.clone(), key: command.key.clone() };
         commands::issue(&command).map_err(|error| match error {
             commands::CommandError::Rejected(rejection) => CommandError::Rejected(Rejection {
                 code: rejection.code,
@@ -96,19 +88,15 @@ impl From<types::Call> for Call {
 impl From<Error> for types::Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::Bpmn(error) => Self::BpmnError(types::BpmnError {
-                code: error.code,
-                message: error.message,
-                variables: error.variables.to_string(),
-            }),
+            Error::Bpmn(error) => {
+                Self::BpmnError(types::BpmnError { code: error.code, message: error.message, variables: error.variables.to_string() })
+            }
             Error::Technical(failure) => Self::Technical(types::TechnicalFailure {
                 message: failure.message,
                 code: failure.code,
                 retry: match failure.retry {
                     Retry::ByPolicy => types::RetryAdvice::ByPolicy,
-                    Retry::After(delay) => types::RetryAdvice::AfterMs(
-                        u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-                    ),
+                    Retry::After(delay) => types::RetryAdvice::AfterMs(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
                     Retry::Never => types::RetryAdvice::Never,
                 },
             }),

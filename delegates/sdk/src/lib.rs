@@ -49,9 +49,8 @@ pub mod __guest;
 
 pub use context::{Call, Command, Context, Level};
 pub use error::{
-    BpmnError, COMMAND_REFUSED, COMMAND_UNAVAILABLE, COMMAND_UNKNOWN, CommandError,
-    CommandResultExt, Error, INVALID_DATA, INVALID_INPUT, Rejection, Result, Retry,
-    TechnicalFailure,
+    BpmnError, COMMAND_REFUSED, COMMAND_UNAVAILABLE, COMMAND_UNKNOWN, CommandError, CommandResultExt, Error, INVALID_DATA, INVALID_INPUT,
+    Rejection, Result, Retry, TechnicalFailure,
 };
 
 /// Takes the place of a command's reply that is of no interest: `let Ignored = cx.command(name, &body)?;`.
@@ -78,7 +77,7 @@ macro_rules! delegate {
                     $crate::__guest::execute(call, &variables, $run)
                 }
             }
-            $crate::__guest::bindings::__export_delegate!(Component with_types_in $crate::__guest::bindings);
+    $crate::__guest::bindings::__export_delegate!(Component with_types_in $crate::__guest::bindings);
         };
         #[cfg(not(target_family = "wasm"))]
         const _: () = {
@@ -90,3 +89,8 @@ macro_rules! delegate {
         };
     };
 }
+
+/// Runs the examples of the README as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

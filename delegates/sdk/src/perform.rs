@@ -16,11 +16,7 @@ where
 {
     let input = serde_json::from_str(variables).map_err(|error| {
         // The same variables read the same way again; an operator may correct them and retry the incident.
-        Error::technical(format!(
-            "variables are not what the delegate expects: {error}"
-        ))
-        .with_code(INVALID_INPUT)
-        .never()
+        Error::technical(format!("variables are not what the delegate expects: {error}")).with_code(INVALID_INPUT).never()
     })?;
     let output = run(cx, input)?;
     let text = serde_json::to_string(&output)?;
@@ -33,9 +29,7 @@ where
                 Value::String(_) => "a string",
                 _ => "a number or a boolean",
             };
-            Err(Error::malformed(format!(
-                "the delegate returned {kind}; its result must be an object of variables"
-            )))
+            Err(Error::malformed(format!("the delegate returned {kind}; its result must be an object of variables")))
         }
     }
 }

@@ -63,10 +63,7 @@ pub struct Called {
 impl Called {
     /// The names of the commands that were issued, in order.
     pub fn command_names(&self) -> Vec<&str> {
-        self.commands
-            .iter()
-            .map(|command| command.name.as_str())
-            .collect()
+        self.commands.iter().map(|command| command.name.as_str()).collect()
     }
 }
 
@@ -89,10 +86,7 @@ impl Harness {
             idempotency_key: "instance-1/task/1".into(),
             ..Call::default()
         };
-        Self {
-            call,
-            answers: HashMap::new(),
-        }
+        Self { call, answers: HashMap::new() }
     }
 
     /// Changes who is called: `.with(|call| call.attempt = 3)`.
@@ -108,14 +102,8 @@ impl Harness {
 
     /// Rejects `command`, as the domain does; see [`reply`](Self::reply) for the order.
     pub fn reject(self, command: &str, code: &str, message: &str) -> Self {
-        let rejection = Rejection {
-            code: code.into(),
-            message: message.into(),
-            reply: Value::Null,
-        };
-        self.answer(command, move |_| {
-            Err(CommandError::Rejected(rejection.clone()))
-        })
+        let rejection = Rejection { code: code.into(), message: message.into(), reply: Value::Null };
+        self.answer(command, move |_| Err(CommandError::Rejected(rejection.clone())))
     }
 
     /// Fails `command`; see [`reply`](Self::reply) for the order.
@@ -124,15 +112,8 @@ impl Harness {
     }
 
     /// Answers `command` by what was issued; see [`reply`](Self::reply) for the order.
-    pub fn answer(
-        mut self,
-        command: &str,
-        answer: impl FnMut(&Issued) -> core::result::Result<Value, CommandError> + 'static,
-    ) -> Self {
-        self.answers
-            .entry(command.to_owned())
-            .or_default()
-            .push(Box::new(answer));
+    pub fn answer(mut self, command: &str, answer: impl FnMut(&Issued) -> core::result::Result<Value, CommandError> + 'static) -> Self {
+        self.answers.entry(command.to_owned()).or_default().push(Box::new(answer));
         self
     }
 
@@ -153,18 +134,10 @@ impl Harness {
                 })
             })
             .collect();
-        let fake = Rc::new(Fake {
-            answers: RefCell::new(answers),
-            ..Fake::default()
-        });
+        let fake = Rc::new(Fake { answers: RefCell::new(answers), ..Fake::default() });
         let cx = Context::new(self.call, Box::new(Rc::clone(&fake)));
-        let outcome = perform(&cx, &variables.to_string(), run)
-            .and_then(|text| Ok(serde_json::from_str(&text)?));
-        Called {
-            outcome,
-            commands: fake.commands.take(),
-            log: fake.log.take(),
-        }
+        let outcome = perform(&cx, &variables.to_string(), run).and_then(|text| Ok(serde_json::from_str(&text)?));
+        Called { outcome, commands: fake.commands.take(), log: fake.log.take() }
     }
 }
 
@@ -179,30 +152,19 @@ struct Fake {
 
 impl Host for Rc<Fake> {
     fn issue(&self, command: &Command) -> core::result::Result<String, CommandError> {
-        let body = serde_json::from_str(&command.body)
-            .map_err(|error| CommandError::Malformed(error.to_string()))?;
-        let issued = Issued {
-            name: command.name.clone(),
-            body,
-            key: command.key.clone(),
-        };
+        let body = serde_json::from_str(&command.body).map_err(|error| CommandError::Malformed(error.to_string()))?;
+        let issued = Issued { name: command.name.clone(), body, key: command.key.clone() };
         self.commands.borrow_mut().push(issued.clone());
         let mut answers = self.answers.borrow_mut();
         let Some(queue) = answers.get_mut(&command.name) else {
-            return Err(CommandError::Refused(format!(
-                "the test has no answer for {}",
-                command.name
-            )));
+            return Err(CommandError::Refused(format!("the test has no answer for {}", command.name)));
         };
         // A queue is never made empty: the last answer stays.
         let answer = match queue.len() {
             1 => return queue[0](&issued).map(|reply| reply.to_string()),
             _ => queue.pop(),
         };
-        answer.map_or_else(
-            || Ok(String::new()),
-            |mut answer| answer(&issued).map(|reply| reply.to_string()),
-        )
+        answer.map_or_else(|| Ok(String::new()), |mut answer| answer(&issued).map(|reply| reply.to_string()))
     }
 
     fn log(&self, level: Level, message: &str) {
@@ -224,33 +186,20 @@ mod tests {
     }
 
     fn failure(error: CommandError) -> Error {
-        Harness::new()
-            .fail("a@1", error)
-            .call(issue_once, json!({}))
-            .outcome
-            .unwrap_err()
+        Harness::new().fail("a@1", error).call(issue_once, json!({})).outcome.unwrap_err()
     }
 
     #[test]
     fn rejection_becomes_a_bpmn_error_and_the_rest_technical_failures() {
-        let rejection = Rejection {
-            code: "NO".into(),
-            message: "no".into(),
-            reply: Value::Null,
-        };
-        assert_eq!(
-            failure(CommandError::Rejected(rejection)),
-            Error::bpmn("NO", "no")
-        );
+        let rejection = Rejection { code: "NO".into(), message: "no".into(), reply: Value::Null };
+        assert_eq!(failure(CommandError::Rejected(rejection)), Error::bpmn("NO", "no"));
         for (error, retry) in [
             (CommandError::Unavailable("x".into()), Retry::ByPolicy),
             (CommandError::Unknown("x".into()), Retry::ByPolicy),
             (CommandError::Refused("x".into()), Retry::Never),
             (CommandError::Malformed("x".into()), Retry::Never),
         ] {
-            let Error::Technical(failure) = failure(error.clone()) else {
-                panic!("{error} became a BPMN error")
-            };
+            let Error::Technical(failure) = failure(error.clone()) else { panic!("{error} became a BPMN error") };
             assert_eq!(failure.retry, retry, "{error}");
         }
     }
@@ -258,16 +207,9 @@ mod tests {
     #[test]
     fn rejection_can_be_renamed_or_handled() {
         let rejected = || Harness::new().reject("a@1", "NO", "not today");
-        let renamed = rejected().call(
-            |cx: &Context, _: Value| -> Result<Value> {
-                cx.command("a@1", &json!({})).or_bpmn_error("ORDER_INVALID")
-            },
-            json!({}),
-        );
-        assert_eq!(
-            renamed.outcome,
-            Err(Error::bpmn("ORDER_INVALID", "NO: not today"))
-        );
+        let renamed = rejected()
+            .call(|cx: &Context, _: Value| -> Result<Value> { cx.command("a@1", &json!({})).or_bpmn_error("ORDER_INVALID") }, json!({}));
+        assert_eq!(renamed.outcome, Err(Error::bpmn("ORDER_INVALID", "NO: not today")));
         let handled = rejected().call(
             |cx: &Context, _: Value| {
                 let answer = cx.command::<Value>("a@1", &json!({})).or_rejection()?;
@@ -280,12 +222,8 @@ mod tests {
 
     #[test]
     fn command_outside_the_answers_is_refused() {
-        let done = Harness::new()
-            .reply("b@1", json!({}))
-            .call(issue_once, json!({}));
-        let Err(Error::Technical(ref failure)) = done.outcome else {
-            panic!("{:?}", done.outcome)
-        };
+        let done = Harness::new().reply("b@1", json!({})).call(issue_once, json!({}));
+        let Err(Error::Technical(ref failure)) = done.outcome else { panic!("{:?}", done.outcome) };
         assert!(failure.message.contains("a@1"), "{}", failure.message);
         assert_eq!(done.command_names(), ["a@1"]);
     }
@@ -293,31 +231,18 @@ mod tests {
     #[test]
     fn answers_come_in_order_and_the_last_stays() {
         fn thrice(cx: &Context, _: Value) -> Result<Value> {
-            let replies = (0..3)
-                .map(|_| cx.command("a@1", &json!({})))
-                .collect::<core::result::Result<Vec<u32>, _>>()?;
+            let replies = (0..3).map(|_| cx.command("a@1", &json!({}))).collect::<core::result::Result<Vec<u32>, _>>()?;
             Ok(json!({ "replies": replies }))
         }
-        let done = Harness::new()
-            .reply("a@1", json!(1))
-            .reply("a@1", json!(2))
-            .call(thrice, json!({}));
+        let done = Harness::new().reply("a@1", json!(1)).reply("a@1", json!(2)).call(thrice, json!({}));
         assert_eq!(done.outcome, Ok(json!({ "replies": [1, 2, 2] })));
     }
 
     #[test]
     fn input_of_the_wrong_shape_is_an_incident_at_once() {
-        let done = Harness::new().call(
-            |_: &Context, n: u32| Ok(json!({ "n": n })),
-            json!({ "n": 1 }),
-        );
-        let Err(Error::Technical(failure)) = done.outcome else {
-            panic!("{:?}", done.outcome)
-        };
-        assert_eq!(
-            (failure.code.as_deref(), failure.retry),
-            (Some(INVALID_INPUT), Retry::Never)
-        );
+        let done = Harness::new().call(|_: &Context, n: u32| Ok(json!({ "n": n })), json!({ "n": 1 }));
+        let Err(Error::Technical(failure)) = done.outcome else { panic!("{:?}", done.outcome) };
+        assert_eq!((failure.code.as_deref(), failure.retry), (Some(INVALID_INPUT), Retry::Never));
     }
 
     #[test]
@@ -325,9 +250,7 @@ mod tests {
         let none = Harness::new().call(|_: &Context, _: Value| Ok(()), json!({}));
         assert_eq!(none.outcome, Ok(json!({})));
         let number = Harness::new().call(|_: &Context, _: Value| Ok(7), json!({}));
-        let Err(Error::Technical(failure)) = number.outcome else {
-            panic!("{:?}", number.outcome)
-        };
+        let Err(Error::Technical(failure)) = number.outcome else { panic!("{:?}", number.outcome) };
         assert_eq!(failure.code.as_deref(), Some(INVALID_DATA));
     }
 
@@ -353,22 +276,10 @@ mod tests {
     #[test]
     fn advice_changes_technical_failures_only() {
         let later = Error::technical("x").retry_after(Duration::from_secs(5));
-        assert!(
-            matches!(&later, Error::Technical(failure) if failure.retry == Retry::After(Duration::from_secs(5)))
-        );
-        assert_eq!(
-            Error::bpmn("A", "x").never().retry_after(Duration::ZERO),
-            Error::bpmn("A", "x")
-        );
-        let Error::Bpmn(error) = Error::bpmn("A", "x").with_variables(json!({ "a": 1 })) else {
-            panic!()
-        };
+        assert!(matches!(&later, Error::Technical(failure) if failure.retry == Retry::After(Duration::from_secs(5))));
+        assert_eq!(Error::bpmn("A", "x").never().retry_after(Duration::ZERO), Error::bpmn("A", "x"));
+        let Error::Bpmn(error) = Error::bpmn("A", "x").with_variables(json!({ "a": 1 })) else { panic!() };
         assert_eq!(error.variables, json!({ "a": 1 }));
-        assert!(
-            Error::bpmn("A", "x")
-                .with_variables(1)
-                .bpmn_code()
-                .is_none()
-        );
+        assert!(Error::bpmn("A", "x").with_variables(1).bpmn_code().is_none());
     }
 }

@@ -42,7 +42,7 @@ async fn main() {
     let built = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../delegates/target/wasm32-wasip2/release/test_echo.wasm");
     let path = std::env::args().nth(1).map_or(built, PathBuf::from);
     let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make guests`", path.display()));
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = format!("{:x}", Sha256::digest(&bytes));
     let dir = tempfile::tempdir().expect("a temporary directory");
     for what in ["compile", "load"] {
         let sandbox = Sandbox::new(Config::new(dir.path(), Compiler::InProcess)).expect("a sandbox");

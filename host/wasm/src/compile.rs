@@ -23,7 +23,7 @@ const MAX_CODE_SIZE: usize = 1024 * 1024 * 1024;
 /// Address space of the compiler's process. Python's component needs about 2 GiB of it.
 const MAX_COMPILER_MEMORY: u64 = 4 * 1024 * 1024 * 1024;
 /// Python's component takes 9 s on an idle core; a busy machine several times that.
-const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
+const COMPILE_TIMEOUT: Duration = Duration::from_mins(2);
 /// The compiler's CPU time: several threads for the whole timeout.
 const MAX_COMPILER_CPU_SECONDS: u64 = 2 * COMPILE_TIMEOUT.as_secs();
 /// Threads of the compiler. It works beside a host that must keep its pace, and each thread costs address space.
@@ -101,7 +101,7 @@ async fn in_child(exe: PathBuf, bytes: Arc<[u8]>) -> Result<Vec<u8>, Error> {
     };
     let mut stdout = stdout.take(MAX_CODE_SIZE as u64 + 1);
     let mut stderr = stderr.take(MAX_COMPLAINT);
-    let (_, read, heard) = tokio::join!(write, stdout.read_to_end(&mut code), stderr.read_to_end(&mut complaint));
+    let ((), read, heard) = tokio::join!(write, stdout.read_to_end(&mut code), stderr.read_to_end(&mut complaint));
     read.and(heard).map_err(failed)?;
     if code.len() > MAX_CODE_SIZE {
         return Err(Error::Compile(format!("it becomes more than {MAX_CODE_SIZE} bytes of machine code")));

@@ -20,6 +20,8 @@ use crate::world;
 
 /// WASI resources (streams, timers) that a guest may hold at once. Toolchains use a handful.
 const MAX_RESOURCES: usize = 1000;
+/// Handles to resources, a component's own included: more than the resources above, so that those are found out first.
+const MAX_HANDLES: usize = 10_000;
 /// How often to look whether the pool of instances has a free place again.
 const POOL_RETRY: Duration = Duration::from_millis(5);
 
@@ -94,7 +96,7 @@ fn new_store(pre: &DelegatePre<State>, state: State) -> Store<State> {
     let mut store = Store::new(pre.engine(), state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(crossing);
-    store.set_max_component_handles(MAX_RESOURCES);
+    store.set_max_component_handles(MAX_HANDLES);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|cx| {
         let State { meter, limits, .. } = cx.data();

@@ -102,7 +102,7 @@ impl Inner {
         let from = bytes.len().saturating_sub(MAX_LAST_WORDS);
         self.last_words.push_str(&String::from_utf8_lossy(&bytes[from..]));
         let over = self.last_words.len().saturating_sub(MAX_LAST_WORDS);
-        let at = (over..).find(|at| self.last_words.is_char_boundary(*at)).unwrap_or_default();
+        let at = (over..=self.last_words.len()).find(|at| self.last_words.is_char_boundary(*at)).unwrap_or_default();
         self.last_words.drain(..at);
     }
 }

@@ -69,10 +69,11 @@ pub(crate) fn failed(error: &wasmtime::Error, state: &State) -> Outcome {
     if let Some(wanted) = state.memory.refused {
         return exceeded("memory", format!("asked for {wanted} bytes of memory, more than the {} allowed", limits.memory));
     }
-    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
-        return exceeded("handles", "held too many WASI resources at once".to_owned());
+    let says = |text| error.chain().any(|cause| cause.to_string().contains(text));
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) || says(HANDLE_LIMIT) {
+        return exceeded("handles", "held too many resources at once".to_owned());
     }
-    if error.chain().any(|cause| cause.to_string().contains(HOSTCALL_FUEL)) {
+    if says(HOSTCALL_FUEL) {
         // While a call to the host is decoded the guest is on the stack; while its result is, it has returned.
         return if error.downcast_ref::<WasmBacktrace>().is_some() {
             exceeded("hostcall", format!("handed more than {} bytes to the host at once", limits.crossing()))
@@ -84,6 +85,8 @@ pub(crate) fn failed(error: &wasmtime::Error, state: &State) -> Outcome {
     Outcome::Trapped(cut(&with_last_words(what, state), MAX_MESSAGE))
 }
 
+/// What wasmtime says past `set_max_component_handles`; its error has no public type.
+const HANDLE_LIMIT: &str = "store handle limit exceeded";
 /// What wasmtime says when more crosses to the host than `set_hostcall_fuel` allows; its error has no public type.
 const HOSTCALL_FUEL: &str = "fuel allocated for hostcalls has been exhausted";
 

@@ -164,6 +164,21 @@ async fn sleeper_exceeds_wall_and_costs_no_cpu() {
 }
 
 #[tokio::test]
+async fn hoard_of_timers_exceeds_handles() {
+    let delegate = prepare(&sandbox(), "test_hostile").await;
+    assert_eq!(result(&hostile(&delegate, "handles", 500, limits()).await), json!({}));
+    assert_eq!(limit(&hostile(&delegate, "handles", 1_000_000, limits()).await).0, "handles");
+}
+
+#[tokio::test]
+async fn host_makes_no_mountain_of_random_bytes() {
+    let delegate = prepare(&sandbox(), "test_hostile").await;
+    assert_eq!(result(&hostile(&delegate, "random", 1000, limits()).await), json!({ "bytes": 1000 }));
+    let returned = hostile(&delegate, "random", 1024 * MIB, limits()).await;
+    assert!(trap(&returned).contains("exceeds limit"), "{returned:?}");
+}
+
+#[tokio::test]
 async fn two_that_spin_leave_the_others_their_pace() {
     let sandbox = sandbox();
     let (spinner, good) = (prepare(&sandbox, "test_hostile").await, prepare(&sandbox, "test_echo").await);

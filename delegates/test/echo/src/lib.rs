@@ -22,10 +22,7 @@ struct Output {
 }
 
 fn run(cx: &Context, input: Input) -> Result<Output> {
-    let reply = cx.command(
-        "orders.validate@1",
-        &serde_json::json!({ "orderId": input.order_id }),
-    )?;
+    let reply = cx.command("orders.validate@1", &serde_json::json!({ "orderId": input.order_id }))?;
     cx.log_info("validated");
     Ok(Output {
         order_id: input.order_id,

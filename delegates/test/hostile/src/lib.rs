@@ -39,6 +39,8 @@ fn run(cx: &Context, Input { mode, amount }: Input) -> Result<Value> {
         "recursion" => return Ok(json!({ "depth": recurse(1) })),
         "panic" => panic!("the delegate's own words"),
         "exit" => std::process::exit(i32::try_from(amount).unwrap_or(1)),
+        "handles" => wasi::hold_timers(amount),
+        "random" => return Ok(json!({ "bytes": wasi::random_bytes(amount) })),
         "count" => return Ok(count()),
         "world" => return Ok(world()),
         "bpmn" => {
@@ -110,9 +112,7 @@ fn count() -> Value {
 /// What the guest sees of the world outside.
 fn world() -> Value {
     let started = Instant::now();
-    let wall = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis());
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     json!({
         "wall": u64::try_from(wall).unwrap_or_default(),
         // Seeded from wasi:random.
@@ -120,13 +120,70 @@ fn world() -> Value {
         "environment": std::env::vars().count(),
         "arguments": std::env::args().count(),
         "root": std::fs::read_dir("/").map_or_else(|error| error.to_string(), |_| "readable".to_owned()),
-        "stdin": std::io::read_to_string(std::io::stdin()).map_or_else(|error| error.to_string(), |text| text),
+        "stdin": std::io::read_to_string(std::io::stdin()).unwrap_or_else(|error| error.to_string()),
         "elapsed": u64::try_from(started.elapsed().as_millis()).unwrap_or_default(),
     })
 }
 
 fn work(amount: usize) -> u64 {
-    (0..amount as u64).fold(0, |sum, n| {
-        black_box(sum ^ n.wrapping_mul(0x9E37_79B9_7F4A_7C15))
-    })
+    (0..amount as u64).fold(0, |sum, n| black_box(sum ^ n.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+}
+
+/// What Rust's standard library does not let a guest do.
+#[cfg(target_family = "wasm")]
+mod wasi {
+    #[allow(unsafe_code, clippy::pedantic, reason = "generated: the canonical ABI is raw memory")]
+    mod bindings {
+        wit_bindgen::generate!({
+            inline: "
+                package test:hostile;
+
+                package wasi:io@0.2.1 {
+                    interface poll {
+                        resource pollable;
+                    }
+                }
+
+                package wasi:clocks@0.2.1 {
+                    interface monotonic-clock {
+                        use wasi:io/poll@0.2.1.{pollable};
+                        type duration = u64;
+                        subscribe-duration: func(when: duration) -> pollable;
+                    }
+                }
+
+                package wasi:random@0.2.1 {
+                    interface random {
+                        get-random-bytes: func(len: u64) -> list<u8>;
+                    }
+                }
+
+                world greedy {
+                    import wasi:clocks/monotonic-clock@0.2.1;
+                    import wasi:random/random@0.2.1;
+                }
+            ",
+            generate_all,
+            type_section_suffix: "greedy",
+        });
+    }
+
+    /// Starts timers and never lets go of one.
+    pub fn hold_timers(amount: usize) {
+        let timers = (0..amount).map(|_| bindings::wasi::clocks::monotonic_clock::subscribe_duration(1));
+        std::mem::forget(timers.collect::<Vec<_>>());
+    }
+
+    pub fn random_bytes(amount: usize) -> usize {
+        bindings::wasi::random::random::get_random_bytes(amount as u64).len()
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+mod wasi {
+    pub fn hold_timers(_: usize) {}
+
+    pub fn random_bytes(_: usize) -> usize {
+        0
+    }
 }

@@ -1,11 +1,7 @@
 //! A component that is not a delegate: it exports something else and imports what no host of ours offers.
 
 #[cfg(target_family = "wasm")]
-#[allow(
-    unsafe_code,
-    missing_docs,
-    reason = "generated: the canonical ABI is raw memory"
-)]
+#[allow(unsafe_code, missing_docs, reason = "generated: the canonical ABI is raw memory")]
 mod bindings {
     wit_bindgen::generate!({
         inline: "

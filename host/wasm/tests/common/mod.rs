@@ -22,7 +22,7 @@ pub fn guest(name: &str) -> Vec<u8> {
 }
 
 pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 pub fn config(dir: &TempDir) -> Config {
@@ -101,7 +101,7 @@ pub fn world() -> World {
 
 /// Generous in time, so that a busy machine does not decide a test; tests of a limit set theirs.
 pub fn limits() -> Limits {
-    Limits { wall: Duration::from_secs(120), cpu: Duration::from_secs(20), ..Limits::default() }
+    Limits { wall: Duration::from_mins(2), cpu: Duration::from_secs(20), ..Limits::default() }
 }
 
 pub async fn run(delegate: &Delegate, variables: &str, limits: Limits, commands: &Arc<Fake>) -> Returned {
