@@ -65,6 +65,8 @@ codes! {
     CommandKeyConflict = "COMMAND_KEY_CONFLICT",
     /// Hosts died again and again while they ran this job.
     HostDied = "HOST_DIED",
+    /// The engine met a state that its authors held to be impossible.
+    InternalError = "INTERNAL_ERROR",
     /// Somebody set a job's retries to 0.
     RetriesSetToZero = "RETRIES_SET_TO_ZERO",
 }

@@ -4,7 +4,7 @@
 /// is a loop that no wait state interrupts.
 pub const MAX_STEPS: u32 = 10_000;
 
-/// Sub-processes inside each other. The parser refuses deeper models; scopes are walked recursively, so that the engine
+/// Scopes inside each other, the process counted. The parser refuses deeper models; scopes are walked recursively, so that the engine
 /// asserts the same bound.
 pub const MAX_SCOPE_DEPTH: usize = 64;
 

@@ -42,8 +42,7 @@ impl Machine<'_> {
             let message = format!("a scope holds more than {MAX_SCOPE_ACTIVITIES} active instances");
             return Err(Failure::never(Code::ActivityLimit, element, message));
         }
-        // The process itself stands outside the count.
-        if self.instance.outward(scope).count() > MAX_SCOPE_DEPTH + 1 {
+        if self.instance.outward(scope).count() > MAX_SCOPE_DEPTH {
             let message = format!("sub-processes are nested deeper than {MAX_SCOPE_DEPTH}");
             return Err(Failure::never(Code::ActivityLimit, element, message));
         }
@@ -150,5 +149,53 @@ impl Machine<'_> {
         self.resolve_join_incident(activity);
         self.unit.lineages.remove(&activity);
         self.instance.remove_activity(activity);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use crate::instance::{Activity, Phase};
+    use crate::limits::{MAX_SCOPE_ACTIVITIES, MAX_SCOPE_DEPTH};
+    use crate::testing::{Run, parse};
+    use crate::{ActivityId, Code, Input, Instance, Stop, Variables, step};
+
+    #[test]
+    fn deepest_model_runs_to_its_end_and_through_its_stored_form() {
+        let mut model = "<startEvent id='s'/>".to_owned();
+        // The process itself is one of the scopes.
+        for depth in 1..MAX_SCOPE_DEPTH {
+            let from = if depth == 1 { "s".to_owned() } else { format!("s{}", depth - 1) };
+            write!(model, "{{{from}>p{depth}}}<subProcess id='p{depth}'><startEvent id='s{depth}'/>").unwrap();
+        }
+        write!(model, "<userTask id='u'/>{{s{}>u}}", MAX_SCOPE_DEPTH - 1).unwrap();
+        model += &"</subProcess>".repeat(MAX_SCOPE_DEPTH - 1);
+        let definition = parse(&model);
+        let mut run = Run::new(&definition);
+        run.line("start");
+        run.line("complete u");
+        assert!(run.instance.is_ended(), "{}", run.trace);
+    }
+
+    #[test]
+    fn scope_that_is_full_takes_no_more() {
+        let definition = parse("<startEvent id='s'/><userTask id='u'/><task id='f'/><endEvent id='e'/>{s>u>f}{f>e}{f>u}");
+        let mut run = Run::new(&definition);
+        run.line("start");
+        let wait = run.instance.tasks().next().unwrap().wait;
+        fill(&mut run.instance, definition.find("u").unwrap());
+        let stop = step(&definition, &mut run.instance, Input::CompleteTask { wait, variables: Variables::new() }, 0);
+        assert!(matches!(&stop, Err(Stop::Failed(failure)) if failure.code == Code::ActivityLimit), "{stop:?}");
+    }
+
+    /// Puts activities into the process until there is room for none.
+    fn fill(instance: &mut Instance, element: mandate_model::ElementIndex) {
+        let parent = Some(instance.root());
+        while instance.activities.len() <= MAX_SCOPE_ACTIVITIES + 1 {
+            let id = ActivityId(instance.number());
+            let phase = Phase::Active { by: None };
+            instance.insert_activity(Activity { id, parent, element, since: 0, phase, variables: Variables::new() });
+        }
     }
 }

@@ -73,7 +73,7 @@ fn check_tree(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErro
         if let Some(parent) = activity.parent {
             // Parents are older than their children: so there are no circles.
             let depth = *depths.get(&parent).filter(|_| parent < *id).ok_or(SnapshotError::Inconsistent("an activity has no parent"))?;
-            ensure(depth <= MAX_SCOPE_DEPTH, "scopes are nested too deeply")?;
+            ensure(depth < MAX_SCOPE_DEPTH, "scopes are nested too deeply")?;
             depths.insert(*id, depth + 1);
         }
         ensure(activity.variables.values().all(is_json), "a variable is not JSON")?;
