@@ -116,20 +116,53 @@ pub(crate) fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Comp
     }
 }
 
+/// Whoever comes first makes the key; it appears under its name complete or not at all, however many start at once.
 fn read_or_make_key(path: &Path) -> io::Result<[u8; KEY_SIZE]> {
     let mut key = [0; KEY_SIZE];
-    match private_file(path) {
-        Ok(mut file) => {
-            File::open("/dev/urandom")?.read_exact(&mut key)?;
-            file.write_all(&key)?;
+    if !path.exists() {
+        static TURN: AtomicU64 = AtomicU64::new(0);
+        let temporary = path.with_extension(format!("{}-{}", std::process::id(), TURN.fetch_add(1, Ordering::Relaxed)));
+        File::open("/dev/urandom")?.read_exact(&mut key)?;
+        let made = private_file(&temporary).and_then(|mut file| file.write_all(&key).and_then(|()| file.sync_all()));
+        // Unlike a rename, a link never replaces what another process has put there meanwhile.
+        let linked = made.and_then(|()| fs::hard_link(&temporary, path));
+        let _ = fs::remove_file(&temporary);
+        match linked {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => File::open(path)?.read_exact(&mut key)?,
-        Err(error) => return Err(error),
     }
+    File::open(path)?.read_exact(&mut key)?;
     Ok(key)
 }
 
 /// A new file that only its owner can read.
 fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn many_that_start_at_once_have_one_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(KEY_FILE);
+        let start = std::sync::Barrier::new(16);
+        let keys: BTreeSet<_> = std::thread::scope(|scope| {
+            let make = || {
+                start.wait();
+                read_or_make_key(&path).unwrap()
+            };
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(keys.len(), 1);
+        assert_ne!(keys.first(), Some(&[0; KEY_SIZE]));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "temporary files are left");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 }

@@ -3,7 +3,8 @@
 
 mod common;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
 use common::{Fake, config, digest, guest, limits, result, run};
 use mandate_wasm::{COMPILE_COMMAND, Compiler, Config, Error, Sandbox, compile_child_main};
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         child_that_cannot_compile_says_why().await;
         child_that_dies_is_not_the_components_fault().await;
     });
+    child_limits_itself_before_it_reads();
     println!("compiling in a child process: ok");
     ExitCode::SUCCESS
 }
@@ -58,6 +60,28 @@ async fn child_that_dies_is_not_the_components_fault() {
             other => panic!("{exe}: {:?}", other.map(|_| "compiled")),
         }
     }
+}
+
+/// The component comes through the pipe that this test holds open, so what is seen was done before any of it was read.
+fn child_limits_itself_before_it_reads() {
+    let mut child = Command::new(own_binary()).arg(COMPILE_COMMAND).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let proc = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", child.id())).unwrap_or_default();
+    let limited = || {
+        let limits = proc("limits");
+        let at_most = |what: &str, most: &str| limits.lines().any(|line| line.starts_with(what) && line.contains(most));
+        at_most("Max address space", "4294967296") && at_most("Max cpu time", "240") && at_most("Max core file size", "0 ")
+    };
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !limited() {
+        assert!(Instant::now() < deadline, "the compiler is not limited:\n{}", proc("limits"));
+        std::thread::yield_now();
+    }
+    // The name, which may have blanks, ends with the last parenthesis; niceness is the 17th field behind it.
+    let stat = proc("stat");
+    let niceness = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(16)).map(str::to_owned);
+    drop(child.stdin.take());
+    assert!(!child.wait().unwrap().success(), "nothing is no component");
+    assert_eq!(niceness.as_deref(), Some("10"), "{stat}");
 }
 
 /// A component with a byte of its code changed so that it is no longer valid.
