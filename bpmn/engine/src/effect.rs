@@ -227,6 +227,7 @@ mod index {
     use mandate_model::ElementIndex;
     use serde::{Deserialize, Deserializer, Serializer};
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     pub(super) fn serialize<S: Serializer>(index: &ElementIndex, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u32(index.0)
     }

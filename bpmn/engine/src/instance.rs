@@ -174,7 +174,6 @@ impl Instance {
     }
 
     /// The process itself: the scope of process variables.
-    #[expect(clippy::unused_self, reason = "callers need not know that it is the same for all instances")]
     pub fn root(&self) -> ActivityId {
         ROOT_ACTIVITY
     }

@@ -23,6 +23,8 @@
 //! is spoiled, the host throws it away, falls back to the last stored one and, if a job began the unit, says
 //! [`Input::FailJob`]; that spends a retry and in the end raises an *incident*. A bug panics.
 
+#![cfg_attr(test, allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way"))]
+
 mod admit;
 mod boundary;
 mod code;

@@ -3,6 +3,8 @@
 //! `tests/snapshots/*.hex` were written by the version in their names and never change. A new version adds files of its own:
 //! `cargo test -p mandate-engine --test snapshots -- --ignored` writes those that are missing.
 
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way")]
+
 use std::path::PathBuf;
 
 use expect_test::{Expect, expect};
@@ -92,6 +94,10 @@ fn in_unit(definition: &ProcessDefinition) -> Instance {
     instance
 }
 
+fn hex(byte: &u8) -> String {
+    format!("{byte:02x}")
+}
+
 fn job(definition: &ProcessDefinition, instance: &Instance, element: &str) -> WaitId {
     let element = definition.find(element).expect("the model has it");
     instance.jobs().find(|job| job.element == element).expect("it has a job").wait
@@ -112,8 +118,8 @@ fn write_what_is_missing() {
     let definition = definition();
     for (name, instance) in [("v1-waiting.hex", waiting(&definition)), ("v1-in-unit.hex", in_unit(&definition))] {
         if !path(name).exists() {
-            let digits: String = instance.encode().iter().map(|byte| format!("{byte:02x}")).collect();
-            let lines: Vec<_> = digits.as_bytes().chunks(120).map(|line| std::str::from_utf8(line).expect("ASCII")).collect();
+            let bytes = instance.encode();
+            let lines: Vec<String> = bytes.chunks(60).map(|line| line.iter().map(hex).collect()).collect();
             std::fs::write(path(name), lines.join("\n") + "\n").expect("the directory is there");
         }
     }
@@ -189,9 +195,8 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
     let definition = definition();
     // The second of the two tokens that were on their way is called after the first has returned.
     let outcome = |wait| Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables: Variables::new() } };
-    let last = (1..200).rev().map(WaitId);
-    let answered =
-        last.filter_map(|wait| step(&definition, &mut instance.clone(), outcome(wait), 0).ok()).next().expect("a call is outstanding");
+    let mut last = (1..200).rev().map(WaitId);
+    let answered = last.find_map(|wait| step(&definition, &mut instance.clone(), outcome(wait), 0).ok()).expect("a call is outstanding");
     assert!(matches!(answered.last(), Some(Effect::CallDelegate(_))), "{answered:?}");
 }
 

@@ -33,13 +33,11 @@ impl Behaviour for ExclusiveGateway {
                 return Ok(Next::Leave(vec![flow]));
             }
         }
-        match element.default_flow {
-            Some(flow) => Ok(Next::Leave(vec![flow])),
-            None => {
-                let message = format!("no condition of the exclusive gateway '{}' is true and it has no default flow{nulls}", element.id);
-                Err(Failure::never(Code::NoFlowTaken, at.index, message))
-            }
+        if let Some(flow) = element.default_flow {
+            return Ok(Next::Leave(vec![flow]));
         }
+        let message = format!("no condition of the exclusive gateway '{}' is true and it has no default flow{nulls}", element.id);
+        Err(Failure::never(Code::NoFlowTaken, at.index, message))
     }
 }
 
