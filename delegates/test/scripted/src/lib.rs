@@ -44,6 +44,9 @@ struct Command {
     name: String,
     body: Map<String, Value>,
     key: Option<String>,
+    /// How many times; 0 and 1 are once.
+    #[serde(default)]
+    repeat: u32,
     /// Swallow an outcome that is unknown or unavailable, as a careless delegate would.
     #[serde(default)]
     careless: bool,
@@ -51,7 +54,7 @@ struct Command {
 
 fn run(cx: &Context, mut input: Input) -> Result<Map<String, Value>> {
     let script = input.script.remove(&cx.call().activity_id).unwrap_or_default();
-    for command in &script.commands {
+    for command in script.commands.iter().flat_map(|command| (0..command.repeat.max(1)).map(move |_| command)) {
         let body: Map<String, Value> = command.body.iter().map(|(name, value)| (name.clone(), filled(value, &input.variables))).collect();
         let issued: std::result::Result<Value, CommandError> = match &command.key {
             Some(key) => cx.command_with_key(&command.name, key, &body),
