@@ -78,6 +78,15 @@ mod tests {
     }
 
     #[test]
+    fn what_other_branches_did_meanwhile_changes_no_key() {
+        let model = "<startEvent id='s'/><parallelGateway id='f'/><task id='a' camunda:asyncBefore='true'/>\
+                     <serviceTask id='w' camunda:class='W'/><userTask id='u'/><userTask id='v'/>{s>f}{f>a>w}{f>u>v}";
+        let keys = keys(model, "start\n run a\n crash\n complete u\n fail a\n retries a 0\n run a");
+        assert_eq!(keys.len(), 2);
+        assert_eq!(keys[0], keys[1]);
+    }
+
+    #[test]
     fn another_unit_and_another_job_make_other_keys() {
         let model = "<startEvent id='s'/><serviceTask id='w' camunda:class='W' camunda:asyncBefore='true'/>{s>w>w}";
         let keys = keys(model, "start\n run w\n return\n run w\n return\n run w");

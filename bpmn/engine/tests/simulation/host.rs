@@ -207,7 +207,12 @@ impl<'a> Host<'a> {
             self.run_unit(&input, Mood::Good, false, &mut before);
             if self.random.one_in(2) {
                 let wait = self.random_wait();
-                self.run_unit(&Input::ClaimTask { wait, user: "ann".into() }, Mood::Good, true, &mut Vec::new());
+                let other = match self.random.below(3) {
+                    0 => Input::ClaimTask { wait, user: "ann".into() },
+                    // This one raises an incident and so counts the instance's numbers up.
+                    _ => Input::SetRetries { wait, retries: 0 },
+                };
+                self.run_unit(&other, Mood::Good, true, &mut Vec::new());
             }
         }
         let mut calls = Vec::new();

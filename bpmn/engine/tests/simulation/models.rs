@@ -140,35 +140,49 @@ impl Models<'_> {
         self.element(&format!(
             "<serviceTask id='{id}' camunda:class='worker'{held}><extensionElements>{retries}{mapping}</extensionElements></serviceTask>"
         ));
-        self.boundary_events(&id, depth, inside);
-        Block { first: id.clone(), last: id }
+        self.with_boundary_events(id, depth, inside)
     }
 
     fn user_task(&mut self, depth: usize, inside: bool) -> Block {
         let block = self.single("userTask", " camunda:candidateGroups='clerks'");
-        self.boundary_events(&block.first, depth, inside);
-        block
+        self.with_boundary_events(block.first, depth, inside)
     }
 
-    fn boundary_events(&mut self, host: &str, depth: usize, inside: bool) {
+    /// Boundary events whose paths end by themselves or come back behind the activity.
+    fn with_boundary_events(&mut self, host: String, depth: usize, inside: bool) -> Block {
+        let mut back = Vec::new();
         if self.random.one_in(3) {
             let cancel = if self.random.one_in(2) { "true" } else { "false" };
             let timer = "<timerEventDefinition><timeDuration>PT5M</timeDuration></timerEventDefinition>";
-            self.boundary(host, depth, inside, &format!(" cancelActivity='{cancel}'"), timer);
+            back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), timer));
         }
         if self.random.one_in(2) {
             let catch = ["<errorEventDefinition errorRef='e1'/>", "<errorEventDefinition/>"][self.random.below(2)];
-            self.boundary(host, depth, inside, "", catch);
+            back.extend(self.boundary(&host, depth, inside, "", catch));
         }
+        if back.is_empty() {
+            return Block { first: host.clone(), last: host };
+        }
+        let merge = self.single("exclusiveGateway", "").last;
+        self.flow(&host, &merge);
+        for path in back {
+            self.flow(&path, &merge);
+        }
+        Block { first: host, last: merge }
     }
 
-    fn boundary(&mut self, host: &str, depth: usize, inside: bool, attributes: &str, trigger: &str) {
+    /// The last element of the path behind the event, if it is to come back.
+    fn boundary(&mut self, host: &str, depth: usize, inside: bool, attributes: &str, trigger: &str) -> Option<String> {
         let id = self.id("boundary");
         let held = if self.random.one_in(6) { " camunda:asyncBefore='true'" } else { "" };
         self.element(&format!("<boundaryEvent id='{id}' attachedToRef='{host}'{attributes}{held}>{trigger}</boundaryEvent>"));
         let path = self.sequence(depth.max(MAX_DEPTH - 1) + 1, inside);
         self.flow(&id, &path.first);
+        if self.random.one_in(2) {
+            return Some(path.last);
+        }
         self.end(&path.last);
+        None
     }
 
     fn decision(&mut self, depth: usize, inside: bool) -> Block {
@@ -226,8 +240,7 @@ impl Models<'_> {
             ""
         };
         self.element(&format!("<subProcess id='{id}'{held}>{mapping}{inside}</subProcess>"));
-        self.boundary_events(&id, depth, false);
-        Block { first: id.clone(), last: id }
+        self.with_boundary_events(id, depth, false)
     }
 
     /// A decision that ends here or goes on.
