@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+#[path = "tidy/documents.rs"]
+mod documents;
 #[path = "tidy/source.rs"]
 mod source;
 
-use source::{File, TEXT_MARK, between, code, files, lines_with, root};
+use source::{File, TEXT_MARK, code, files, lines_with, root};
 
 /// Longer than this, a file has more than one subject.
 const MAX_LINES: usize = 600;
@@ -102,6 +104,13 @@ fn rust<'f>(files: &'f [File], wanted: impl Fn(&str) -> bool + 'f) -> impl Itera
     files.iter().filter(move |file| file.is("rs") && wanted(&file.path)).map(|file| (file, code(&file.text)))
 }
 
+/// Whether a crate's root includes the module of this file in tests only.
+fn is_for_tests_only(files: &[File], path: &str) -> bool {
+    let Some((folder, module)) = path.rsplit_once('/') else { return false };
+    let declared = format!("#[cfg(test)]\nmod {};", module.trim_end_matches(".rs"));
+    text_of(files, &format!("{folder}/lib.rs")).contains(&declared)
+}
+
 fn text_of<'f>(files: &'f [File], path: &str) -> &'f str {
     files.iter().find(|file| file.path == path).map_or("", |file| file.text.as_str())
 }
@@ -140,7 +149,8 @@ fn each_library_is_named_in_its_room_only() {
 fn what_decides_has_no_clock_no_world_and_no_chance() {
     let rule = |files: &[File]| {
         let mut findings = Vec::new();
-        for (file, code) in rust(files, |path| path.starts_with("bpmn/") && path.contains("/src/")) {
+        let decides = |path: &str| path.starts_with("bpmn/") && path.contains("/src/") && !is_for_tests_only(files, path);
+        for (file, code) in rust(files, decides) {
             for (word, why) in ABSENT_IN_BPMN {
                 let word_shown = word.trim_end_matches('*');
                 findings.extend(lines_with(&code, word).map(|line| format!("{}:{line}: has {word_shown}; {why}", file.path)));
@@ -446,134 +456,4 @@ fn every_item_of_the_contract_is_documented_and_dated() {
     };
     hold(rule, &[("wit/a.wit", "/// x\nrecord y {\n}\n")]);
     hold(rule, &[("wit/a.wit", "@since(version = 0.1.0)\nissue: func(a: string);\n")]);
-}
-
-mod documents {
-    //! What documents say must be so.
-
-    use super::*;
-
-    #[test]
-    fn every_incident_code_has_its_section() {
-        const PARTS: &[&str] = &["**What happened.**", "**What was applied.**", "**When a retry is safe.**", "**What to do.**"];
-        let rule = |files: &[File]| {
-            let codes: Vec<&str> =
-                between(text_of(files, "bpmn/engine/src/code.rs"), " = \"", "\",").into_iter().map(|(_, code)| code).collect();
-            let sections: Vec<&str> = text_of(files, "docs/incidents.md").split("\n## ").skip(1).collect();
-            let titles: Vec<&str> = sections.iter().map(|section| section.lines().next().unwrap_or_default()).collect();
-            let mut findings = Vec::new();
-            if codes != titles {
-                findings.push(format!(
-                    "docs/incidents.md: its sections are not the codes of bpmn/engine/src/code.rs in their order: add, remove or move \
-                     sections\n  codes    {codes:?}\n  sections {titles:?}"
-                ));
-            }
-            for (title, section) in titles.iter().zip(&sections) {
-                let missing: Vec<&&str> = PARTS.iter().filter(|part| !section.contains(**part)).collect();
-                if !missing.is_empty() {
-                    findings.push(format!("docs/incidents.md: section {title} lacks {missing:?}: operators read it at night, add them"));
-                }
-            }
-            findings
-        };
-        hold(rule, &[("bpmn/engine/src/code.rs", "    A = \"A\",\n"), ("docs/incidents.md", "# x\n")]);
-        hold(rule, &[("bpmn/engine/src/code.rs", "    A = \"A\",\n"), ("docs/incidents.md", "# x\n\n## A\n\nnothing\n")]);
-    }
-
-    #[test]
-    fn what_can_be_set_and_seen_is_documented_and_nothing_else() {
-        // The source, what opens and closes a name in it, the document that has each name in backticks, and what its names begin with there.
-        const KEPT: &[(&str, &str, &str, &str, &str)] = &[
-            ("host/runtime/src/metrics.rs", "!(\"", "\"", "docs/operations.md", "mandate_"),
-            ("host/cli/src/settings.rs", "env = \"", "\"", "docs/operations.md", "MANDATE_"),
-        ];
-        let rule = |files: &[File]| {
-            let mut findings = Vec::new();
-            for (source, open, close, document, prefix) in KEPT {
-                let names: BTreeSet<&str> = between(text_of(files, source), open, close).into_iter().map(|(_, name)| name).collect();
-                let said = between(text_of(files, document), "`", "`");
-                let said: BTreeSet<&str> = said.into_iter().map(|(_, name)| name).filter(|name| name.starts_with(prefix)).collect();
-                findings.extend(names.difference(&said).map(|name| format!("{document}: does not explain `{name}` of {source}: add it")));
-                findings.extend(
-                    said.difference(&names).map(|name| format!("{document}: explains `{name}`, which {source} has not: take it out")),
-                );
-            }
-            findings
-        };
-        hold(rule, &[("host/runtime/src/metrics.rs", "counter!(\"mandate_new\")"), ("docs/operations.md", "")]);
-        hold(rule, &[("host/cli/src/settings.rs", ""), ("docs/operations.md", "set `MANDATE_OLD`")]);
-    }
-
-    #[test]
-    fn every_key_of_the_catalogue_and_the_manifest_is_documented() {
-        let rule = |files: &[File]| {
-            let mut findings = Vec::new();
-            let mut check = |keys: Vec<String>, document: &str| {
-                let said: BTreeSet<&str> = between(text_of(files, document), "`", "`").into_iter().map(|(_, name)| name).collect();
-                let missing = keys.into_iter().filter(|key| !said.contains(key.as_str()));
-                findings.extend(missing.map(|key| format!("{document}: does not explain the key `{key}`: add it")));
-            };
-            let parser = text_of(files, "host/commands/src/parse.rs");
-            let lists = parser.split("_KEYS: &[&str] = &[").skip(1).filter_map(|rest| rest.split("];").next());
-            check(lists.flat_map(|list| between(list, "\"", "\"")).map(|(_, key)| key.to_owned()).collect(), "docs/catalogue.md");
-            let manifest = text_of(files, "host/runtime/src/deploy/manifest.rs");
-            let sections =
-                manifest.split("pub struct ").filter(|part| part.split(' ').next().is_some_and(|name| name.ends_with("Section")));
-            let fields = sections.filter_map(|part| part.split("\n}").next()).flat_map(|body| between(body, "    pub ", ":"));
-            check(fields.map(|(_, field)| field.replace('_', "-")).collect(), "docs/manifest.md");
-            findings
-        };
-        hold(rule, &[("host/commands/src/parse.rs", "const TARGET_KEYS: &[&str] = &[\n    \"new\",\n];\n")]);
-        hold(rule, &[("host/runtime/src/deploy/manifest.rs", "pub struct LimitsSection {\n    pub log_lines: Option<u32>,\n}\n")]);
-    }
-
-    #[test]
-    fn every_supported_element_is_in_the_readme() {
-        let rule = |files: &[File]| {
-            let table = text_of(files, "bpmn/model/src/parse/table.rs");
-            let rows = table.split("= supported! {").nth(1).and_then(|rest| rest.split("\n};").next()).unwrap_or_default();
-            let names = rows.lines().filter_map(|row| row.trim().strip_prefix('"')?.split('"').next());
-            let said: BTreeSet<&str> = between(text_of(files, "README.md"), "`", "`").into_iter().map(|(_, name)| name).collect();
-            names.filter(|name| !said.contains(name)).map(|name| format!("README.md: does not list the element `{name}`: add it")).collect()
-        };
-        hold(rule, &[("bpmn/model/src/parse/table.rs", "= supported! {\n    \"new\", \"x\", y;\n};\n")]);
-    }
-
-    #[test]
-    fn what_documents_point_at_is_there() {
-        let rule = |files: &[File]| {
-            let makefile = text_of(files, "Makefile");
-            let target = |name: &str| makefile.lines().any(|line| line.starts_with(&format!("{name}:")));
-            let mut findings = Vec::new();
-            for file in files.iter().filter(|file| file.is("md")) {
-                let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-                for (line, link) in between(&file.text, "](", ")") {
-                    let path = link.split('#').next().unwrap_or_default();
-                    if !path.is_empty() && !link.contains("://") && !root().join(folder).join(path).exists() {
-                        findings.push(format!("{}:{line}: links to {link}, which is not there: correct it", file.path));
-                    }
-                }
-                for (line, path) in between(&file.text, "`", "`") {
-                    let is_path =
-                        path.contains('/') && [".rs", ".toml", ".md", ".wit", ".bpmn", ".sql"].iter().any(|end| path.ends_with(end));
-                    let exact = !path.contains(['*', '<', '{', ' ', '…', ':']) && !path.contains("NNNN");
-                    if is_path && exact && !root().join(path).exists() && !root().join(folder).join(path).exists() {
-                        findings.push(format!("{}:{line}: names the file {path}, which is not there: correct it", file.path));
-                    }
-                }
-                for (number, line) in file.lines() {
-                    let command = line.trim_start_matches(['$', ' ']).strip_prefix("make ");
-                    let inline = between(line, "`make ", "`").into_iter().map(|(_, rest)| rest);
-                    let names = command.into_iter().chain(inline).filter_map(|rest| rest.split([' ', '`']).next());
-                    let unknown =
-                        names.filter(|name| name.bytes().all(|byte| byte.is_ascii_lowercase()) && !name.is_empty() && !target(name));
-                    findings.extend(unknown.map(|name| format!("{}:{number}: says `make {name}`, which the Makefile has not", file.path)));
-                }
-            }
-            findings
-        };
-        hold(rule, &[("a.md", "see [x](nowhere.md)\n")]);
-        hold(rule, &[("a.md", "see `host/nowhere.rs`\n")]);
-        hold(rule, &[("a.md", "run `make nothing`\n")]);
-    }
 }
