@@ -59,7 +59,7 @@ pub struct Activity {
     pub parent: Option<ActivityId>,
     /// The element.
     pub element: ElementIndex,
-    /// When it was entered, or put before its element by `asyncBefore`; milliseconds since 1970.
+    /// Since when it is in this phase or, if it joins, runs; milliseconds since 1970.
     pub since: i64,
     /// How far it is.
     pub phase: Phase,
@@ -293,6 +293,10 @@ impl Instance {
         self.index.leave_join(activity);
         activity.phase = phase;
         self.index.enter_join(activity);
+    }
+
+    pub(crate) fn set_since(&mut self, id: ActivityId, since: i64) {
+        self.activities.get_mut(&id).expect("the caller found it in the tree").since = since;
     }
 
     /// Sets or, with none, removes a local variable; the limits are the caller's.

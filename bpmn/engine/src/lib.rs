@@ -40,6 +40,8 @@ mod leaf;
 pub mod limits;
 mod lineage;
 mod mapping;
+#[cfg(test)]
+mod processes;
 mod retry;
 mod scope;
 mod snapshot;

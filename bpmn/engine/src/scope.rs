@@ -31,6 +31,7 @@ impl Machine<'_> {
         let it = self.instance.at(activity);
         let (element, parent, by) = (it.element, it.scope(), it.phase.by());
         self.instance.set_phase(activity, Phase::Active { by });
+        self.instance.set_since(activity, self.now);
         self.record(HistoryEvent::ActivityStarted { activity, parent, element });
         self.map_inputs(activity, element)?;
         self.execute(activity)

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use expect_test::Expect;
-use mandate_model::{ElementIndex, ProcessDefinition};
+use mandate_model::{Element, ElementIndex, ElementKind, ProcessDefinition, ROOT};
 use uuid::Uuid;
 
 use crate::{
@@ -17,8 +17,12 @@ use crate::{
 
 /// Runs a script on a new instance and compares the trace.
 pub(crate) fn check(elements: &str, script: &str, expect: Expect) {
-    let definition = parse(elements);
-    let mut run = Run::new(&definition);
+    check_definition(&parse(elements), script, expect);
+}
+
+/// The same for a definition that is there already.
+pub(crate) fn check_definition(definition: &ProcessDefinition, script: &str, expect: Expect) {
+    let mut run = Run::new(definition);
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         run.line(line);
     }
@@ -181,7 +185,8 @@ impl<'a> Run<'a> {
     }
 
     fn start(&self) -> ElementIndex {
-        self.find("s")
+        let start = |(_, element): &(_, &Element)| element.parent == Some(ROOT) && matches!(element.kind, ElementKind::StartEvent(_));
+        self.definition.iter().find(start).expect("the process has a start event").0
     }
 
     /// A job by its element, or by its number: `!12`.
