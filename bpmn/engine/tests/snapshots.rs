@@ -94,7 +94,7 @@ fn in_unit(definition: &ProcessDefinition) -> Instance {
     instance
 }
 
-fn hex(byte: &u8) -> String {
+fn hex(byte: u8) -> String {
     format!("{byte:02x}")
 }
 
@@ -119,7 +119,7 @@ fn write_what_is_missing() {
     for (name, instance) in [("v1-waiting.hex", waiting(&definition)), ("v1-in-unit.hex", in_unit(&definition))] {
         if !path(name).exists() {
             let bytes = instance.encode();
-            let lines: Vec<String> = bytes.chunks(60).map(|line| line.iter().map(hex).collect()).collect();
+            let lines: Vec<String> = bytes.chunks(60).map(|line| line.iter().copied().map(hex).collect()).collect();
             std::fs::write(path(name), lines.join("\n") + "\n").expect("the directory is there");
         }
     }
