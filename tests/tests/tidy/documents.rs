@@ -85,9 +85,7 @@ fn every_route_is_documented_and_every_documented_route_is_there() {
         let mut findings = Vec::new();
         for (room, title) in [("host/http/src/rest/", "## `/engine-rest`"), ("host/http/src/api/", "## `/api/v1`")] {
             let sources = files.iter().filter(|file| file.path.starts_with(room));
-            // A long route may stand on the line behind its opening parenthesis.
-            let text: String = sources.map(|file| file.text.split_whitespace().collect::<String>() + "\n").collect();
-            let routes: BTreeSet<String> = between(&text, ".route(\"", "\"").into_iter().map(|(_, path)| shape(path)).collect();
+            let routes: BTreeSet<String> = sources.flat_map(|file| routes(&file.text)).map(|path| shape(&path)).collect();
             let page = text_of(files, "docs/rest.md");
             let section = page.split_once(title).map_or("", |(_, rest)| rest.split("\n## ").next().unwrap_or_default());
             let table: String = section.lines().filter(|line| line.starts_with("| ")).collect::<Vec<_>>().join("\n");
@@ -100,6 +98,20 @@ fn every_route_is_documented_and_every_documented_route_is_there() {
     };
     hold(rule, &[("host/http/src/rest/a.rs", "Router::new().route(\"/new/{id}\", get(one))"), ("docs/rest.md", "")]);
     hold(rule, &[("docs/rest.md", "## `/engine-rest`: x\n\n| a | `/old` |\n")]);
+}
+
+/// The paths that a file routes: `.route("/path", …)`, and the same below each prefix that is given to a function as its `path`.
+fn routes(source: &str) -> Vec<String> {
+    // A long route may stand on the line behind its opening parenthesis.
+    let source: String = source.split_whitespace().collect();
+    let found = |open: &str, close: &str| between(&source, open, close).into_iter().map(|(_, text)| text.to_owned()).collect::<Vec<_>>();
+    let mut routes = found(".route(\"", "\"");
+    let mut below = found(".route(&format!(\"{path}", "\"");
+    below.extend(source.contains(".route(path,").then(String::new));
+    for prefix in found(".merge(of_one(\"", "\"))") {
+        routes.extend(below.iter().map(|rest| format!("{prefix}{rest}")));
+    }
+    routes
 }
 
 #[test]
