@@ -1,0 +1,410 @@
+//! Group commit: units of work and ledger entries of many callers in one transaction.
+//!
+//! The committer takes what is there and never waits for more; while it commits, the next batch collects. A transaction:
+//!
+//! 1. This host's epoch must hold; its row is kept until the commit, so that a takeover must wait.
+//! 2. Instances are locked in the order of their ids and their revisions compared. A unit that is too late is left out; its neighbours go on.
+//!    Start keys are claimed; ledger entries are checked against their waits.
+//! 3. Every table is written by one statement.
+//! 4. COMMIT. Answers follow it.
+//!
+//! A transaction that fails because of what is in it is bisected until the unit at fault stands alone. One that fails for other reasons is
+//! begun again. When the connection is lost around the COMMIT, the database is asked what became of the transaction before
+//! anybody is answered: what was stored is never called failed and never stored twice.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::config::HistoryLevel;
+use crate::db::{Dialect, Lane, Meter, params};
+use crate::error::Remedy;
+use crate::hosts::{Held, hold_epoch};
+use crate::lease::Lease;
+use crate::ledger::{self, LedgerClose, LedgerOpen, LedgerOpened, Name};
+use crate::lock::FileLock;
+use crate::unit::{CommitError, Committed, StartKey, Unit};
+use crate::write::{self, Stored};
+use crate::{Error, Store};
+
+/// Requests that wait for the committer; beyond it callers wait to hand theirs in.
+pub(crate) const QUEUE: usize = 4_096;
+
+/// Units in one transaction. More would not make a unit cheaper and would make all of them wait.
+const BATCH: usize = 256;
+
+/// How long a transaction is begun again after deadlocks and lost connections before its units are told.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pause before a transaction is begun again, doubled each time up to the second.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the database is asked what became of a transaction whose COMMIT was not answered.
+const FATE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What callers hand in.
+pub(crate) enum Request {
+    Unit(Unit, oneshot::Sender<Result<Committed, CommitError>>),
+    Open(LedgerOpen, oneshot::Sender<Result<LedgerOpened, Error>>),
+    Close(LedgerClose, oneshot::Sender<Result<(), Error>>),
+    /// Answered when everything before it is stored; nothing is taken after it.
+    Stop(oneshot::Sender<()>),
+}
+
+impl Store {
+    /// Stores a unit of work: all of it or nothing, durably before it answers.
+    pub async fn commit(&self, unit: Unit) -> Result<Committed, CommitError> {
+        unit.check()?;
+        if self.inner().lease.is_fenced() {
+            return Err(CommitError::Fenced);
+        }
+        let (answer, wait) = oneshot::channel();
+        self.inner().committer.send(Request::Unit(unit, answer)).await.map_err(|_| Error::Closed)?;
+        wait.await.map_err(|_| Error::Closed)?
+    }
+}
+
+/// A request without its caller.
+enum Item {
+    Unit(Unit),
+    Open(LedgerOpen),
+    Close(LedgerClose),
+}
+
+/// What a request came to.
+enum Outcome {
+    Unit(Result<Committed, CommitError>),
+    Open(Result<LedgerOpened, Error>),
+    Close(Result<(), Error>),
+}
+
+enum Caller {
+    Unit(oneshot::Sender<Result<Committed, CommitError>>),
+    Open(oneshot::Sender<Result<LedgerOpened, Error>>),
+    Close(oneshot::Sender<Result<(), Error>>),
+}
+
+impl Caller {
+    /// A caller that has gone away misses nothing: what was stored is stored.
+    fn answer(self, outcome: Outcome) {
+        match (self, outcome) {
+            (Self::Unit(caller), Outcome::Unit(outcome)) => drop(caller.send(outcome)),
+            (Self::Open(caller), Outcome::Open(outcome)) => drop(caller.send(outcome)),
+            (Self::Close(caller), Outcome::Close(outcome)) => drop(caller.send(outcome)),
+            _ => unreachable!("outcomes are in the order of their requests"),
+        }
+    }
+}
+
+/// What two requests of one batch must not share.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Instance(Uuid),
+    Start(StartKey),
+    Ledger(Name),
+}
+
+impl Item {
+    fn keys(&self) -> Vec<Key> {
+        match self {
+            Self::Unit(unit) => {
+                let instances = unit.instances.iter().map(|write| Key::Instance(write.id));
+                instances.chain(unit.start_key.clone().map(Key::Start)).collect()
+            }
+            Self::Open(open) => vec![Key::Ledger(open.name())],
+            Self::Close(close) => vec![Key::Ledger(close.name())],
+        }
+    }
+
+    fn failed(&self, error: &Error) -> Outcome {
+        match self {
+            Self::Unit(_) => Outcome::Unit(Err(CommitError::Database(error.clone()))),
+            Self::Open(_) => Outcome::Open(Err(error.clone())),
+            Self::Close(_) => Outcome::Close(Err(error.clone())),
+        }
+    }
+
+    fn fenced(&self) -> Outcome {
+        match self {
+            Self::Unit(_) => Outcome::Unit(Err(CommitError::Fenced)),
+            Self::Open(_) => Outcome::Open(Ok(LedgerOpened::Fenced)),
+            Self::Close(_) => Outcome::Close(Err(Error::Fenced)),
+        }
+    }
+}
+
+/// How one transaction ended.
+enum Attempt {
+    Done(Vec<Outcome>),
+    /// Nothing was stored and nothing is at fault.
+    Again(Error),
+    Fenced,
+}
+
+/// The task that writes.
+pub(crate) struct Committer {
+    lane: Lane,
+    /// For asking what became of a transaction: never the connection that it was lost on.
+    witness: Lane,
+    lease: Arc<Lease>,
+    history: HistoryLevel,
+    meter: Arc<Meter>,
+    /// The file is this process's until the last unit is stored.
+    _lock: Option<Arc<FileLock>>,
+}
+
+impl Committer {
+    pub(crate) fn new(
+        lane: Lane,
+        witness: Lane,
+        lease: Arc<Lease>,
+        history: HistoryLevel,
+        meter: Arc<Meter>,
+        lock: Option<Arc<FileLock>>,
+    ) -> Self {
+        Self { lane, witness, lease, history, meter, _lock: lock }
+    }
+
+    /// Works until the store is closed or dropped.
+    pub(crate) async fn run(self, mut requests: mpsc::Receiver<Request>) {
+        let mut waiting: VecDeque<(Item, Caller)> = VecDeque::new();
+        let mut stopped = None;
+        loop {
+            if waiting.is_empty() {
+                match requests.recv().await {
+                    Some(request) => take(request, &mut waiting, &mut stopped),
+                    None => break,
+                }
+            }
+            while waiting.len() < BATCH
+                && stopped.is_none()
+                && let Ok(request) = requests.try_recv()
+            {
+                take(request, &mut waiting, &mut stopped);
+            }
+            if stopped.is_some() {
+                requests.close();
+            }
+            let (items, callers) = next_batch(&mut waiting);
+            let outcomes = self.settle(&items).await;
+            for (caller, outcome) in callers.into_iter().zip(outcomes) {
+                caller.answer(outcome);
+            }
+            if stopped.is_some() && waiting.is_empty() {
+                break;
+            }
+        }
+        if let Some(stopped) = stopped {
+            // What slipped in behind the stop hears that the store is closed, by its dropped answer.
+            let _: Result<(), ()> = stopped.send(());
+        }
+    }
+
+    /// Stores what can be stored, and says for each request what it came to.
+    fn settle<'a>(&'a self, items: &'a [Item]) -> BoxFuture<'a, Vec<Outcome>> {
+        Box::pin(async move {
+            if items.is_empty() {
+                return Vec::new();
+            }
+            let begun = Instant::now();
+            let mut pause = FIRST_PAUSE;
+            loop {
+                let error = match self.attempt(items).await {
+                    Ok(Attempt::Done(outcomes)) => return outcomes,
+                    Ok(Attempt::Fenced) => return items.iter().map(Item::fenced).collect(),
+                    Ok(Attempt::Again(error)) => error,
+                    Err(error) if error.remedy() == Remedy::Retry => error,
+                    Err(error) if items.len() == 1 => return vec![items[0].failed(&error)],
+                    Err(error) => {
+                        tracing::debug!(units = items.len(), "a transaction is bisected: {error}");
+                        let (left, right) = items.split_at(items.len() / 2);
+                        let mut outcomes = self.settle(left).await;
+                        outcomes.extend(self.settle(right).await);
+                        return outcomes;
+                    }
+                };
+                if begun.elapsed() >= PATIENCE {
+                    return items.iter().map(|item| item.failed(&error)).collect();
+                }
+                Meter::add(&self.meter.retries, 1);
+                tracing::debug!("a transaction is begun again: {error}");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        })
+    }
+
+    /// One transaction.
+    async fn attempt(&self, items: &[Item]) -> Result<Attempt, Error> {
+        let mut tx = self.lane.begin().await?;
+        let me = self.lease.host;
+        let transaction = match hold_epoch(&mut tx, me).await? {
+            Held::Valid { transaction } => transaction,
+            Held::Expired => {
+                tx.rollback().await;
+                // Nobody has taken over: this host was merely slow, and may go on if it can still renew.
+                let renewed = self.lease.renew().await?;
+                let expired = Error::Connection("the lease had run out and was renewed".to_owned());
+                return Ok(if renewed { Attempt::Again(expired) } else { Attempt::Fenced });
+            }
+            Held::Over => {
+                tx.rollback().await;
+                self.lease.fence();
+                return Ok(Attempt::Fenced);
+            }
+        };
+        let units = items.iter().filter_map(|item| if let Item::Unit(unit) = item { Some(unit) } else { None }).collect::<Vec<_>>();
+        let opens = items.iter().filter_map(|item| if let Item::Open(open) = item { Some(open) } else { None }).collect::<Vec<_>>();
+        let closes = items.iter().filter_map(|item| if let Item::Close(close) = item { Some(close) } else { None }).collect::<Vec<_>>();
+        let Stored { mut answers, stored } = write::units(&mut tx, me, self.history, &units).await?;
+        let opened = ledger::open_all(&mut tx, me, &opens).await?;
+        let closed = ledger::close_all(&mut tx, &closes).await?;
+        let entries = opened.iter().filter(|answer| matches!(answer, LedgerOpened::Opened { .. })).count()
+            + closed.iter().filter(|answer| answer.is_ok()).count();
+        if stored + entries == 0 {
+            tx.rollback().await;
+        } else if let Some(ended) = self.commit(tx, &transaction, items).await? {
+            return Ok(ended);
+        }
+        Meter::add(&self.meter.units, stored + entries);
+        answers.reverse();
+        let (mut opened, mut closed) = (opened.into_iter(), closed.into_iter());
+        let mut outcome = |item: &Item| -> Outcome {
+            let missing = "there is an answer for every request";
+            match item {
+                Item::Unit(_) => Outcome::Unit(answers.pop().expect(missing)),
+                Item::Open(_) => Outcome::Open(Ok(opened.next().expect(missing))),
+                Item::Close(_) => Outcome::Close(closed.next().expect(missing)),
+            }
+        };
+        Ok(Attempt::Done(items.iter().map(&mut outcome).collect()))
+    }
+
+    /// Commits. None: it is stored.
+    async fn commit(&self, tx: crate::db::Tx, transaction: &str, items: &[Item]) -> Result<Option<Attempt>, Error> {
+        let dialect = tx.dialect;
+        let reason = match (tx.commit().await, dialect) {
+            (Ok(()), _) => return Ok(None),
+            (Err(Error::Connection(reason)), Dialect::Postgres) => reason,
+            // A COMMIT that could not write its log to the disk: only a restart of the database tells what of it is there.
+            (Err(Error::Database { code: Some(code), message }), Dialect::Sqlite) if is_io_error(&code) => {
+                let unclear = Error::Unclear(message);
+                return Ok(Some(Attempt::Done(items.iter().map(|item| item.failed(&unclear)).collect())));
+            }
+            (Err(Error::Connection(reason)), Dialect::Sqlite) => {
+                let unclear = Error::Unclear(reason);
+                return Ok(Some(Attempt::Done(items.iter().map(|item| item.failed(&unclear)).collect())));
+            }
+            (Err(error), _) => return Err(error),
+        };
+        tracing::warn!("the connection was lost around a COMMIT: {reason}");
+        match self.fate(transaction).await {
+            Fate::Committed => Ok(None),
+            Fate::Aborted => Ok(Some(Attempt::Again(Error::Connection(reason)))),
+            Fate::Unknown(reason) => {
+                let unclear = Error::Unclear(reason);
+                Ok(Some(Attempt::Done(items.iter().map(|item| item.failed(&unclear)).collect())))
+            }
+        }
+    }
+
+    /// Asks the database what became of a transaction. Its own record decides: an instance that the transaction ended, or one that
+    /// others have moved on since, bears no trace of the unit.
+    async fn fate(&self, transaction: &str) -> Fate {
+        let begun = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let status = self.witness.fetch("SELECT pg_xact_status($1::text::xid8)", params![transaction]).await;
+            let reason = match status.and_then(|rows| rows.first().map_or(Ok(None), |row| row.get::<Option<String>>(0))) {
+                Ok(Some(status)) if status == "committed" => return Fate::Committed,
+                Ok(Some(status)) if status == "aborted" => return Fate::Aborted,
+                Ok(Some(status)) => format!("it is {status}"),
+                Ok(None) => return Fate::Unknown("the database no longer knows the transaction".to_owned()),
+                Err(error) => error.to_string(),
+            };
+            if begun.elapsed() >= FATE_PATIENCE {
+                return Fate::Unknown(reason);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+/// What became of a transaction whose COMMIT was not answered.
+enum Fate {
+    Committed,
+    Aborted,
+    Unknown(String),
+}
+
+/// SQLite's `SQLITE_IOERR`, 10, with its extended codes.
+fn is_io_error(code: &str) -> bool {
+    code.parse::<u32>().is_ok_and(|code| code & 0xff == 10)
+}
+
+fn take(request: Request, waiting: &mut VecDeque<(Item, Caller)>, stopped: &mut Option<oneshot::Sender<()>>) {
+    match request {
+        Request::Unit(unit, caller) => waiting.push_back((Item::Unit(unit), Caller::Unit(caller))),
+        Request::Open(open, caller) => waiting.push_back((Item::Open(open), Caller::Open(caller))),
+        Request::Close(close, caller) => waiting.push_back((Item::Close(close), Caller::Close(caller))),
+        Request::Stop(caller) => *stopped = Some(caller),
+    }
+}
+
+/// Takes requests that share nothing, in order; one that shares something with an earlier one stays, and so does what shares something
+/// with it.
+fn next_batch(waiting: &mut VecDeque<(Item, Caller)>) -> (Vec<Item>, Vec<Caller>) {
+    let mut touched = HashSet::new();
+    let (mut items, mut callers, mut later) = (Vec::new(), Vec::new(), VecDeque::new());
+    for (item, caller) in waiting.drain(..) {
+        let keys = item.keys();
+        let free = keys.iter().all(|key| !touched.contains(key));
+        touched.extend(keys);
+        if free && items.len() < BATCH {
+            items.push(item);
+            callers.push(caller);
+        } else {
+            later.push_back((item, caller));
+        }
+    }
+    *waiting = later;
+    (items, callers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unit::{Expect, InstanceWrite, State};
+
+    fn unit(n: u128, instance: u128) -> (Item, Caller) {
+        let write = InstanceWrite::new(Uuid::from_u128(instance), Expect::Revision(1), State::Ended);
+        let unit = Unit { id: Uuid::from_u128(n), instances: vec![write], start_key: None };
+        (Item::Unit(unit), Caller::Unit(oneshot::channel().0))
+    }
+
+    fn ids(items: &[Item]) -> Vec<u128> {
+        items.iter().map(|item| if let Item::Unit(unit) = item { unit.id.as_u128() } else { 0 }).collect()
+    }
+
+    #[test]
+    fn units_of_one_instance_are_stored_one_after_the_other_in_order() {
+        let mut waiting = VecDeque::from([unit(1, 7), unit(2, 8), unit(3, 7), unit(4, 7), unit(5, 9)]);
+        assert_eq!(ids(&next_batch(&mut waiting).0), [1, 2, 5]);
+        assert_eq!(ids(&next_batch(&mut waiting).0), [3]);
+        assert_eq!(ids(&next_batch(&mut waiting).0), [4]);
+    }
+
+    #[test]
+    fn a_batch_has_a_limit() {
+        let mut waiting: VecDeque<_> = (0..300).map(|n| unit(n, n)).collect();
+        assert_eq!(next_batch(&mut waiting).0.len(), BATCH);
+        assert_eq!(next_batch(&mut waiting).0.len(), 300 - BATCH);
+    }
+}

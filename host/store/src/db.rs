@@ -1,0 +1,566 @@
+//! The one place that knows which database it is.
+//!
+//! Reads go to a pool. Writes go through *lanes*: single connections that this process keeps, each behind a lock, so that
+//! the committer never waits for somebody else's connection and its prepared statements stay warm. On SQLite, which has one writer, every lane
+//! is the same connection.
+//!
+//! SQL is one text for both databases wherever they agree. Where they do not, a token stands for the difference: see [`Dialect::render`].
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::future::BoxFuture;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::{Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _, SqlStr};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use uuid::Uuid;
+
+use crate::Error;
+
+/// Which SQL is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Dialect {
+    /// Puts this dialect's words in the place of tokens.
+    ///
+    /// | token | PostgreSQL | SQLite |
+    /// |---|---|---|
+    /// | `{now}` | the database's clock in milliseconds | the same |
+    /// | `{any_uuid:1}`, `{any_text:1}` | `= ANY($1)` | `IN (SELECT … FROM json_each($1))` |
+    /// | `{text:x}` | `x COLLATE "C"`: sort by bytes | `x`, which does |
+    /// | `{pg:…}`, `{lite:…}` | only on that database, such as `{pg:FOR UPDATE}` | |
+    pub(crate) fn render(self, sql: &str) -> String {
+        let mut rendered = String::with_capacity(sql.len() + 64);
+        let mut rest = sql;
+        while let Some(open) = rest.find('{') {
+            let close = open + rest[open..].find('}').expect("every token in this crate's SQL is closed");
+            rendered.push_str(&rest[..open]);
+            rendered.push_str(&self.token(&rest[open + 1..close]));
+            rest = &rest[close + 1..];
+        }
+        rendered.push_str(rest);
+        rendered
+    }
+
+    fn token(self, token: &str) -> Cow<'_, str> {
+        let (name, argument) = token.split_once(':').unwrap_or((token, ""));
+        match (name, self) {
+            ("now", Self::Postgres) => "(extract(epoch from clock_timestamp()) * 1000)::bigint".into(),
+            ("now", Self::Sqlite) => "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)".into(),
+            ("any_uuid" | "any_text", Self::Postgres) => format!("= ANY(${argument})").into(),
+            ("any_uuid", Self::Sqlite) => format!("IN (SELECT unhex(value) FROM json_each(${argument}))").into(),
+            ("any_text", Self::Sqlite) => format!("IN (SELECT value FROM json_each(${argument}))").into(),
+            ("text", Self::Postgres) => format!("{argument} COLLATE \"C\"").into(),
+            ("pg", Self::Postgres) | ("lite" | "text", Self::Sqlite) => argument.to_owned().into(),
+            ("pg", Self::Sqlite) | ("lite", Self::Postgres) => "".into(),
+            _ => unreachable!("no such token in this crate's SQL: {token}"),
+        }
+    }
+}
+
+/// A bound parameter.
+#[derive(Clone, Debug)]
+pub(crate) enum Param {
+    I64(i64),
+    Bool(bool),
+    Text(String),
+    OptText(Option<String>),
+    Bytes(Vec<u8>),
+    Uuid(Uuid),
+    Uuids(Vec<Uuid>),
+    Texts(Vec<String>),
+    /// Columns of a multi-row write on PostgreSQL.
+    UuidColumn(Vec<Option<Uuid>>),
+    TextColumn(Vec<Option<String>>),
+    I64Column(Vec<Option<i64>>),
+    BoolColumn(Vec<Option<bool>>),
+    BytesColumn(Vec<Option<Vec<u8>>>),
+    /// A multi-row write on SQLite.
+    Json(String),
+}
+
+impl From<i64> for Param {
+    fn from(value: i64) -> Self {
+        Self::I64(value)
+    }
+}
+impl From<bool> for Param {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+impl From<&str> for Param {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+impl From<String> for Param {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+impl From<Option<String>> for Param {
+    fn from(value: Option<String>) -> Self {
+        Self::OptText(value)
+    }
+}
+impl From<Uuid> for Param {
+    fn from(value: Uuid) -> Self {
+        Self::Uuid(value)
+    }
+}
+
+/// A list of parameters, from whatever converts into one.
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { vec![$($crate::db::Param::from($value)),*] };
+}
+pub(crate) use params;
+
+impl Param {
+    /// PostgreSQL has no NUL in texts; SQLite would cut comparisons short at it. The same answer on both: no.
+    fn refuse_nul(&self) -> Result<(), Error> {
+        let nul = match self {
+            Self::Text(text) => text.contains('\0'),
+            Self::OptText(text) => text.as_ref().is_some_and(|text| text.contains('\0')),
+            Self::Texts(texts) => texts.iter().any(|text| text.contains('\0')),
+            _ => false,
+        };
+        if nul { Err(Error::Refused("a text must not hold a NUL byte".to_owned())) } else { Ok(()) }
+    }
+
+    fn bind_sqlite(self, to: &mut SqliteArguments) -> Result<(), sqlx::error::BoxDynError> {
+        use sqlx::Arguments as _;
+        let json = |list: Vec<serde_json::Value>| serde_json::Value::Array(list).to_string();
+        match self {
+            Self::I64(value) => to.add(value),
+            Self::Bool(value) => to.add(value),
+            Self::Text(value) | Self::Json(value) => to.add(value),
+            Self::OptText(value) => to.add(value),
+            Self::Bytes(value) => to.add(value),
+            Self::Uuid(value) => to.add(value),
+            Self::Uuids(list) => to.add(json(list.into_iter().map(|id| id.simple().to_string().into()).collect())),
+            Self::Texts(list) => to.add(json(list.into_iter().map(Into::into).collect())),
+            Self::UuidColumn(_) | Self::TextColumn(_) | Self::I64Column(_) | Self::BoolColumn(_) | Self::BytesColumn(_) => {
+                unreachable!("columns are rendered as JSON for SQLite")
+            }
+        }
+    }
+
+    fn bind_postgres(self, to: &mut PgArguments) -> Result<(), sqlx::error::BoxDynError> {
+        match self {
+            Self::I64(value) => to.add(value),
+            Self::Bool(value) => to.add(value),
+            Self::Text(value) | Self::Json(value) => to.add(value),
+            Self::OptText(value) => to.add(value),
+            Self::Bytes(value) => to.add(value),
+            Self::Uuid(value) => to.add(value),
+            Self::Uuids(list) => to.add(list),
+            Self::Texts(list) => to.add(list),
+            Self::UuidColumn(list) => to.add(list),
+            Self::TextColumn(list) => to.add(list),
+            Self::I64Column(list) => to.add(list),
+            Self::BoolColumn(list) => to.add(list),
+            Self::BytesColumn(list) => to.add(list),
+        }
+    }
+}
+
+fn sqlite_arguments(params: Vec<Param>) -> Result<SqliteArguments, Error> {
+    let mut arguments = SqliteArguments::default();
+    for param in params {
+        param.refuse_nul()?;
+        param.bind_sqlite(&mut arguments).map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+fn postgres_arguments(params: Vec<Param>) -> Result<PgArguments, Error> {
+    let mut arguments = PgArguments::default();
+    for param in params {
+        param.refuse_nul()?;
+        param.bind_postgres(&mut arguments).map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+/// A row of an answer.
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+/// What a column can be read as.
+pub(crate) trait Readable:
+    for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>
+{
+}
+impl<T> Readable for T where
+    T: for<'r> sqlx::Decode<'r, sqlx::Sqlite>
+        + sqlx::Type<sqlx::Sqlite>
+        + for<'r> sqlx::Decode<'r, sqlx::Postgres>
+        + sqlx::Type<sqlx::Postgres>
+{
+}
+
+impl Row {
+    /// The column at a position, from 0.
+    pub(crate) fn get<T: Readable>(&self, at: usize) -> Result<T, Error> {
+        let value = match self {
+            Self::Sqlite(row) => row.try_get(at),
+            Self::Postgres(row) => row.try_get(at),
+        };
+        value.map_err(Error::from)
+    }
+
+    /// Reads columns from left to right.
+    pub(crate) fn columns(&self) -> Columns<'_> {
+        Columns { row: self, at: 0 }
+    }
+}
+
+/// Reads columns from left to right; a struct expression evaluates its fields in the order they are written.
+pub(crate) struct Columns<'a> {
+    row: &'a Row,
+    at: usize,
+}
+
+impl Columns<'_> {
+    pub(crate) fn next<T: Readable>(&mut self) -> Result<T, Error> {
+        let value = self.row.get(self.at);
+        self.at += 1;
+        value
+    }
+
+    /// A list of texts, stored as JSON.
+    pub(crate) fn next_list(&mut self) -> Result<Vec<String>, Error> {
+        let text: String = self.next()?;
+        serde_json::from_str(&text).map_err(|error| Error::Damaged(format!("a list of texts: {error}")))
+    }
+
+    /// A tenant: none is stored as the empty text, so that it can be part of a key.
+    pub(crate) fn next_tenant(&mut self) -> Result<Option<String>, Error> {
+        let text: String = self.next()?;
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+}
+
+/// What was done since the store was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    pub(crate) commits: AtomicU64,
+    pub(crate) statements: AtomicU64,
+    pub(crate) rows: AtomicU64,
+    pub(crate) units: AtomicU64,
+    pub(crate) retries: AtomicU64,
+}
+
+impl Meter {
+    pub(crate) fn add(counter: &AtomicU64, n: usize) {
+        counter.fetch_add(n as u64, Ordering::Relaxed);
+    }
+}
+
+enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Connection {
+    async fn fetch(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<Vec<Row>, Error> {
+        Ok(match self {
+            Self::Sqlite(connection) => {
+                let rows = sqlx::query_with(sql, sqlite_arguments(params)?).fetch_all(connection).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Self::Postgres(connection) => {
+                let rows = sqlx::query_with(sql, postgres_arguments(params)?).fetch_all(connection).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
+    async fn execute(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<u64, Error> {
+        Ok(match self {
+            Self::Sqlite(connection) => sqlx::query_with(sql, sqlite_arguments(params)?).execute(connection).await?.rows_affected(),
+            Self::Postgres(connection) => sqlx::query_with(sql, postgres_arguments(params)?).execute(connection).await?.rows_affected(),
+        })
+    }
+}
+
+/// How a connection is made, and made again when it was lost.
+#[derive(Clone, Debug)]
+pub(crate) enum Options {
+    Sqlite(Box<SqliteConnectOptions>),
+    Postgres(Box<PgConnectOptions>),
+}
+
+impl Options {
+    async fn connect(&self) -> Result<Connection, Error> {
+        Ok(match self {
+            Self::Sqlite(options) => Connection::Sqlite(options.connect().await?),
+            Self::Postgres(options) => Connection::Postgres(options.connect().await?),
+        })
+    }
+}
+
+/// One connection for writes.
+#[derive(Clone)]
+pub(crate) struct Lane {
+    dialect: Dialect,
+    state: Arc<Mutex<LaneState>>,
+    meter: Arc<Meter>,
+}
+
+struct LaneState {
+    options: Options,
+    connection: Option<Connection>,
+    /// Something was begun and its end was not seen: its owner was dropped.
+    dangling: bool,
+}
+
+impl Lane {
+    pub(crate) fn new(options: Options, meter: Arc<Meter>) -> Self {
+        let dialect = match options {
+            Options::Sqlite(_) => Dialect::Sqlite,
+            Options::Postgres(_) => Dialect::Postgres,
+        };
+        Self { dialect, state: Arc::new(Mutex::new(LaneState { options, connection: None, dangling: false })), meter }
+    }
+
+    /// Begins a transaction. On SQLite at once as a writer: one that begins as a reader and writes later fails whenever
+    /// another has written in between.
+    pub(crate) async fn begin(&self) -> Result<Tx, Error> {
+        let mut state = self.state.clone().lock_owned().await;
+        state.tidy().await?;
+        let begin = match self.dialect {
+            Dialect::Sqlite => "BEGIN IMMEDIATE",
+            Dialect::Postgres => "BEGIN",
+        };
+        state.dangling = true;
+        let begun = state.connected().await?.execute(begin.into_sql_str(), Vec::new()).await;
+        state.settle(&begun);
+        begun?;
+        Ok(Tx { dialect: self.dialect, state, meter: self.meter.clone(), ended: false })
+    }
+
+    /// One statement that is a transaction of its own.
+    pub(crate) async fn fetch(&self, sql: &str, params: Vec<Param>) -> Result<Vec<Row>, Error> {
+        let mut state = self.state.lock().await;
+        state.tidy().await?;
+        Meter::add(&self.meter.statements, 1);
+        let sql = AssertSqlSafe(self.dialect.render(sql)).into_sql_str();
+        state.dangling = true;
+        let rows = state.connected().await?.fetch(sql, params).await;
+        state.dangling = false;
+        state.settle(&rows);
+        rows
+    }
+
+    /// Closes the connection.
+    pub(crate) async fn close(&self) {
+        let connection = self.state.lock().await.connection.take();
+        let closed = match connection {
+            Some(Connection::Sqlite(connection)) => connection.close().await,
+            Some(Connection::Postgres(connection)) => connection.close().await,
+            None => Ok(()),
+        };
+        if let Err(error) = closed {
+            tracing::debug!("closing a connection: {error}");
+        }
+    }
+}
+
+impl LaneState {
+    async fn connected(&mut self) -> Result<&mut Connection, Error> {
+        if self.connection.is_none() {
+            self.connection = Some(self.options.connect().await?);
+        }
+        Ok(self.connection.as_mut().expect("it was just set"))
+    }
+
+    /// Ends what was dropped half-way. On PostgreSQL the connection goes with it: it may be in the middle of an answer.
+    async fn tidy(&mut self) -> Result<(), Error> {
+        if !std::mem::take(&mut self.dangling) {
+            return Ok(());
+        }
+        match &mut self.connection {
+            Some(connection @ Connection::Sqlite(_)) => {
+                // It fails when the database has ended the transaction by itself, which is what is wanted.
+                let _ = connection.execute("ROLLBACK".into_sql_str(), Vec::new()).await;
+            }
+            _ => self.connection = None,
+        }
+        Ok(())
+    }
+
+    /// A connection that failed is not used again.
+    fn settle<T>(&mut self, result: &Result<T, Error>) {
+        if matches!((&self.connection, result), (Some(Connection::Postgres(_)), Err(Error::Connection(_)))) {
+            self.connection = None;
+            self.dangling = false;
+        }
+    }
+}
+
+/// A transaction for writes. Dropped without a commit, it is rolled back.
+pub(crate) struct Tx {
+    pub(crate) dialect: Dialect,
+    state: OwnedMutexGuard<LaneState>,
+    meter: Arc<Meter>,
+    ended: bool,
+}
+
+impl Tx {
+    pub(crate) async fn fetch(&mut self, sql: &str, params: Vec<Param>) -> Result<Vec<Row>, Error> {
+        let sql = AssertSqlSafe(self.dialect.render(sql)).into_sql_str();
+        Meter::add(&self.meter.statements, 1);
+        let rows = self.connection()?.fetch(sql, params).await;
+        self.state.settle(&rows);
+        rows
+    }
+
+    pub(crate) async fn execute(&mut self, sql: &str, params: Vec<Param>) -> Result<u64, Error> {
+        let sql = AssertSqlSafe(self.dialect.render(sql)).into_sql_str();
+        self.execute_rendered(sql, params).await
+    }
+
+    pub(crate) async fn execute_rendered(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<u64, Error> {
+        Meter::add(&self.meter.statements, 1);
+        let done = self.connection()?.execute(sql, params).await;
+        self.state.settle(&done);
+        if let Ok(rows) = &done {
+            self.meter.rows.fetch_add(*rows, Ordering::Relaxed);
+        }
+        done
+    }
+
+    pub(crate) async fn fetch_rendered(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<Vec<Row>, Error> {
+        Meter::add(&self.meter.statements, 1);
+        let rows = self.connection()?.fetch(sql, params).await;
+        self.state.settle(&rows);
+        rows
+    }
+
+    fn connection(&mut self) -> Result<&mut Connection, Error> {
+        self.state.connection.as_mut().ok_or_else(|| Error::Connection("the connection was lost in this transaction".to_owned()))
+    }
+
+    /// Commits. After [`Error::Connection`] it is not known whether it did.
+    pub(crate) async fn commit(mut self) -> Result<(), Error> {
+        let done = self.connection()?.execute("COMMIT".into_sql_str(), Vec::new()).await;
+        self.state.settle(&done);
+        done?;
+        self.state.dangling = false;
+        self.ended = true;
+        Meter::add(&self.meter.commits, 1);
+        Ok(())
+    }
+
+    /// Rolls back. A failure to do so is the database's doing it by itself.
+    pub(crate) async fn rollback(mut self) {
+        if let Ok(connection) = self.connection() {
+            let done = connection.execute("ROLLBACK".into_sql_str(), Vec::new()).await;
+            self.state.settle(&done);
+            self.state.dangling = self.state.dangling && done.is_err();
+        }
+        self.ended = true;
+    }
+}
+
+/// The connections for reads.
+#[derive(Clone)]
+pub(crate) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// After a restart of the database every pooled connection is dead; a read tries as often as a usual pool has connections.
+const READ_ATTEMPTS: usize = 10;
+
+impl Pool {
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// One read, from whatever is committed now.
+    pub(crate) async fn fetch(&self, sql: &str, params: Vec<Param>) -> Result<Vec<Row>, Error> {
+        let sql = AssertSqlSafe(self.dialect().render(sql)).into_sql_str();
+        for attempt in 1.. {
+            match self.fetch_once(sql.clone(), params.clone()).await {
+                Err(Error::Connection(reason)) if attempt < READ_ATTEMPTS => {
+                    tracing::debug!(attempt, "a read lost its connection and is repeated: {reason}");
+                }
+                answered => return answered,
+            }
+        }
+        unreachable!("the last attempt answers");
+    }
+
+    async fn fetch_once(&self, sql: SqlStr, params: Vec<Param>) -> Result<Vec<Row>, Error> {
+        Ok(match self {
+            Self::Sqlite(pool) => {
+                let rows = sqlx::query_with(sql, sqlite_arguments(params)?).fetch_all(pool).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Self::Postgres(pool) => {
+                let rows = sqlx::query_with(sql, postgres_arguments(params)?).fetch_all(pool).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
+    /// Several reads of one moment.
+    pub(crate) async fn snapshot(&self, statements: Vec<(&str, Vec<Param>)>) -> Result<Vec<Vec<Row>>, Error> {
+        let mut answers = Vec::with_capacity(statements.len());
+        match self {
+            Self::Sqlite(pool) => {
+                let mut tx = pool.begin().await?;
+                for (sql, params) in statements {
+                    let sql = AssertSqlSafe(Dialect::Sqlite.render(sql));
+                    let rows = sqlx::query_with(sql, sqlite_arguments(params)?).fetch_all(&mut *tx).await?;
+                    answers.push(rows.into_iter().map(Row::Sqlite).collect());
+                }
+            }
+            Self::Postgres(pool) => {
+                let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+                for (sql, params) in statements {
+                    let sql = AssertSqlSafe(Dialect::Postgres.render(sql));
+                    let rows = sqlx::query_with(sql, postgres_arguments(params)?).fetch_all(&mut *tx).await?;
+                    answers.push(rows.into_iter().map(Row::Postgres).collect());
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    pub(crate) fn close(&self) -> BoxFuture<'_, ()> {
+        match self {
+            Self::Sqlite(pool) => Box::pin(pool.close()),
+            Self::Postgres(pool) => Box::pin(pool.close()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_become_the_words_of_the_dialect() {
+        let sql = "SELECT a FROM t WHERE id {any_uuid:1} AND x {any_text:2} ORDER BY {text:b} {pg:FOR UPDATE}";
+        assert_eq!(Dialect::Postgres.render(sql), "SELECT a FROM t WHERE id = ANY($1) AND x = ANY($2) ORDER BY b COLLATE \"C\" FOR UPDATE");
+        assert_eq!(
+            Dialect::Sqlite.render(sql),
+            "SELECT a FROM t WHERE id IN (SELECT unhex(value) FROM json_each($1)) AND x IN (SELECT value FROM json_each($2)) ORDER BY b "
+        );
+    }
+}

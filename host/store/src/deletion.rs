@@ -1,0 +1,82 @@
+//! Deleting a deployment.
+
+use uuid::Uuid;
+
+use crate::db::{Param, Tx, params};
+use crate::deploy::lock_deployments;
+use crate::deployment::DeploymentDeletion;
+use crate::write::{history, tables};
+use crate::{Error, Store};
+
+impl Store {
+    /// Deletes a deployment with its definitions. Refused while an instance of them lives, or while definitions of other deployments are
+    /// bound to its delegates. With `cascade` its instances and their history go too; what others are bound to stays either way, as do
+    /// ledger and start keys.
+    pub async fn delete_deployment(&self, id: &str, cascade: bool) -> Result<DeploymentDeletion, Error> {
+        let mut tx = self.inner().admin.begin().await?;
+        lock_deployments(&mut tx).await?;
+        if tx.fetch("SELECT id FROM deployment WHERE id = $1", params![id]).await?.is_empty() {
+            tx.rollback().await;
+            return Ok(DeploymentDeletion::NotFound);
+        }
+        // Starts hold the definition's row FOR KEY SHARE until they are committed: from here on there are no new ones.
+        let sql = "SELECT id FROM definition WHERE deployment_id = $1 ORDER BY {text:id} {pg:FOR UPDATE}";
+        let rows = tx.fetch(sql, params![id]).await?;
+        let definitions = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
+        let sql = "SELECT id FROM instance WHERE definition_id {any_text:1} ORDER BY id {pg:FOR UPDATE}";
+        let instances = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;
+        if !cascade {
+            let bindings = bound_by_others(&mut tx, id).await?;
+            if !instances.is_empty() || bindings > 0 {
+                tx.rollback().await;
+                let instances = i64::try_from(instances.len()).expect("instances fit into memory");
+                return Ok(DeploymentDeletion::Refused { instances, bindings });
+            }
+        } else {
+            tables::remove_instances(&mut tx, instances).await?;
+            let sql = "SELECT instance_id FROM history_instance WHERE definition_id {any_text:1}";
+            let remembered = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;
+            history::remove(&mut tx, remembered).await?;
+        }
+        remove_deployment(&mut tx, id, &definitions).await?;
+        tx.commit().await?;
+        Ok(DeploymentDeletion::Deleted { definitions })
+    }
+}
+
+async fn ids(tx: &mut Tx, sql: &str, params: Vec<Param>) -> Result<Vec<Uuid>, Error> {
+    tx.fetch(sql, params).await?.iter().map(|row| row.get(0)).collect()
+}
+
+/// Bindings of other deployments' definitions to components that no other deployment brings.
+async fn bound_by_others(tx: &mut Tx, id: &str) -> Result<i64, Error> {
+    let sql = "SELECT COUNT(*) FROM binding b JOIN definition d ON d.id = b.definition_id WHERE d.deployment_id <> $1 \
+               AND b.digest IN (SELECT g.digest FROM delegate g WHERE g.deployment_id = $1) \
+               AND NOT EXISTS (SELECT 1 FROM delegate o WHERE o.digest = b.digest AND o.deployment_id <> $1)";
+    let rows = tx.fetch(sql, params![id]).await?;
+    rows.first().map_or(Ok(0), |row| row.get(0))
+}
+
+async fn remove_deployment(tx: &mut Tx, id: &str, definitions: &[String]) -> Result<(), Error> {
+    let of_definitions = [
+        "DELETE FROM binding WHERE definition_id {any_text:1}",
+        "DELETE FROM start_message WHERE definition_id {any_text:1}",
+        "DELETE FROM definition WHERE id {any_text:1}",
+    ];
+    for sql in of_definitions {
+        tx.execute(sql, vec![Param::Texts(definitions.to_vec())]).await?;
+    }
+    let of_deployment = [
+        "DELETE FROM delegate WHERE deployment_id = $1",
+        "DELETE FROM resource WHERE deployment_id = $1",
+        "DELETE FROM deployment WHERE id = $1",
+    ];
+    for sql in of_deployment {
+        tx.execute(sql, params![id]).await?;
+    }
+    // A bound artifact outlives its deployment; one that nobody names is gone.
+    let orphans = "DELETE FROM artifact WHERE NOT EXISTS (SELECT 1 FROM binding b WHERE b.digest = artifact.digest) \
+                   AND NOT EXISTS (SELECT 1 FROM delegate g WHERE g.digest = artifact.digest) \
+                   AND NOT EXISTS (SELECT 1 FROM resource r WHERE r.artifact = artifact.digest)";
+    tx.execute(orphans, Vec::new()).await.map(drop)
+}

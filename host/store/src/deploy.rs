@@ -1,0 +1,224 @@
+//! Storing a deployment, and suspending a definition.
+
+use uuid::Uuid;
+
+use crate::batch::{Batch, Type, cells};
+use crate::db::{Tx, params};
+use crate::deployment::{Deployed, DeploymentWrite, NewDefinition};
+use crate::query::DefinitionRow;
+use crate::unit::{check_key, check_text};
+use crate::{Error, Store, query};
+
+static INSERT_RESOURCES: Batch = Batch::new(
+    "INSERT INTO resource (id, deployment_id, name, size, bytes, artifact) \
+     SELECT v.id, v.deployment_id, v.name, v.size, v.bytes, v.artifact FROM {rows}",
+    &[
+        ("id", Type::Text),
+        ("deployment_id", Type::Text),
+        ("name", Type::Text),
+        ("size", Type::I64),
+        ("bytes", Type::Bytes),
+        ("artifact", Type::Text),
+    ],
+);
+
+static INSERT_DELEGATES: Batch = Batch::new(
+    "INSERT INTO delegate (deployment_id, name, version, digest, mandate, topics) \
+     SELECT v.deployment_id, v.name, v.version, v.digest, v.mandate, v.topics FROM {rows}",
+    &[
+        ("deployment_id", Type::Text),
+        ("name", Type::Text),
+        ("version", Type::Text),
+        ("digest", Type::Text),
+        ("mandate", Type::Text),
+        ("topics", Type::Text),
+    ],
+);
+
+static INSERT_DEFINITIONS: Batch = Batch::new(
+    "INSERT INTO definition (id, key, version, tenant, name, version_tag, deployment_id, resource_name, identity, suspended) \
+     SELECT v.id, v.key, v.version, v.tenant, v.name, v.version_tag, v.deployment_id, v.resource_name, v.identity, FALSE FROM {rows}",
+    &[
+        ("id", Type::Text),
+        ("key", Type::Text),
+        ("version", Type::I64),
+        ("tenant", Type::Text),
+        ("name", Type::Text),
+        ("version_tag", Type::Text),
+        ("deployment_id", Type::Text),
+        ("resource_name", Type::Text),
+        ("identity", Type::Text),
+    ],
+);
+
+static INSERT_BINDINGS: Batch = Batch::new(
+    "INSERT INTO binding (definition_id, reference, delegate, version, digest, mandate) \
+     SELECT v.definition_id, v.reference, v.delegate, v.version, v.digest, v.mandate FROM {rows}",
+    &[
+        ("definition_id", Type::Text),
+        ("reference", Type::Text),
+        ("delegate", Type::Text),
+        ("version", Type::Text),
+        ("digest", Type::Text),
+        ("mandate", Type::Text),
+    ],
+);
+
+static INSERT_START_MESSAGES: Batch = Batch::new(
+    "INSERT INTO start_message (definition_id, message, activity_id) SELECT v.definition_id, v.message, v.activity_id FROM {rows}",
+    &[("definition_id", Type::Text), ("message", Type::Text), ("activity_id", Type::Text)],
+);
+
+/// Keeps deployments one after the other, so that versions count up and duplicates are seen. On SQLite every writer is alone anyway.
+pub(crate) async fn lock_deployments(tx: &mut Tx) -> Result<(), Error> {
+    match tx.dialect {
+        crate::db::Dialect::Postgres => tx.execute("LOCK TABLE deployment IN SHARE ROW EXCLUSIVE MODE", Vec::new()).await.map(drop),
+        crate::db::Dialect::Sqlite => Ok(()),
+    }
+}
+
+impl Store {
+    /// Stores a deployment: all of it or nothing. Definitions get the next version of their tenant and key. Artifacts that are there already
+    /// are kept.
+    pub async fn deploy(&self, write: DeploymentWrite) -> Result<Deployed, Error> {
+        check(&write).map_err(Error::Refused)?;
+        let mut tx = self.inner().admin.begin().await?;
+        lock_deployments(&mut tx).await?;
+        if write.filter_duplicates
+            && let Some(existing) = duplicate(&mut tx, &write).await?
+        {
+            tx.rollback().await;
+            return Ok(existing);
+        }
+        let definitions = store(&mut tx, &write).await?;
+        tx.commit().await?;
+        Ok(Deployed { id: write.id, existing: false, definitions, at: write.at })
+    }
+
+    /// Suspends a definition (true): none of its instances can start and none of its jobs is claimed. False: there is no such definition.
+    pub async fn set_definition_suspended(&self, id: &str, suspended: bool) -> Result<bool, Error> {
+        let mut tx = self.inner().admin.begin().await?;
+        let changed = tx.execute("UPDATE definition SET suspended = $2 WHERE id = $1", params![id, suspended]).await?;
+        tx.commit().await?;
+        Ok(changed > 0)
+    }
+}
+
+fn check(write: &DeploymentWrite) -> Result<(), String> {
+    check_key("deployment id", &write.id)?;
+    for (what, text) in [("deployment name", &write.name), ("source", &write.source), ("tenant", &write.tenant)] {
+        check_key(what, text.as_deref().unwrap_or_default())?;
+    }
+    check_text("metadata", Some(&write.metadata))?;
+    write.resources.iter().try_for_each(|resource| check_key("resource name", &resource.name))?;
+    for delegate in &write.delegates {
+        check_key("delegate name", &delegate.name)?;
+        check_key("delegate version", &delegate.version)?;
+        check_text("mandate", Some(&delegate.mandate))?;
+        delegate.topics.iter().try_for_each(|topic| check_key("topic", topic))?;
+    }
+    for definition in &write.definitions {
+        check_key("process id", &definition.key)?;
+        check_text("process name", definition.name.as_deref())?;
+        check_key("version tag", definition.version_tag.as_deref().unwrap_or_default())?;
+        definition.start_messages.iter().try_for_each(|(message, _)| check_key("message name", message))?;
+        definition.bindings.iter().try_for_each(|binding| check_key("reference", &binding.reference))?;
+    }
+    Ok(())
+}
+
+/// The newest deployment of the same name and tenant, if it has the same content.
+async fn duplicate(tx: &mut Tx, write: &DeploymentWrite) -> Result<Option<Deployed>, Error> {
+    let sql = "SELECT id, deployed_at, content_digest FROM deployment WHERE tenant = $1 AND COALESCE(name, '') = $2 \
+               ORDER BY deployed_at DESC, id DESC LIMIT 1";
+    let tenant = write.tenant.as_deref().unwrap_or_default();
+    let rows = tx.fetch(sql, params![tenant, write.name.as_deref().unwrap_or_default()]).await?;
+    let Some(newest) = rows.first().filter(|row| row.get::<String>(2).is_ok_and(|digest| digest == write.content_digest)) else {
+        return Ok(None);
+    };
+    let (id, at): (String, i64) = (newest.get(0)?, newest.get(1)?);
+    let sql = format!("SELECT {} FROM definition d WHERE d.deployment_id = $1 ORDER BY {{text:d.id}}", query::DEFINITION_COLUMNS);
+    let rows = tx.fetch(&sql, params![id.as_str()]).await?;
+    let definitions = rows.iter().map(query::read_definition).collect::<Result<_, _>>()?;
+    Ok(Some(Deployed { id, existing: true, definitions, at }))
+}
+
+async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow>, Error> {
+    let tenant = write.tenant.as_deref().unwrap_or_default();
+    let sql =
+        "INSERT INTO deployment (id, name, source, tenant, deployed_at, content_digest, metadata) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let params = params![
+        write.id.as_str(),
+        write.name.clone(),
+        write.source.clone(),
+        tenant,
+        write.at,
+        write.content_digest.as_str(),
+        write.metadata.as_str()
+    ];
+    tx.execute(sql, params).await?;
+    for (digest, bytes) in &write.artifacts {
+        let sql = "INSERT INTO artifact (digest, created, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        tx.execute(sql, vec![digest.as_str().into(), write.at.into(), crate::db::Param::Bytes(bytes.clone())]).await?;
+    }
+    let resources = write.resources.iter().map(|resource| {
+        let size = i64::try_from(resource.bytes.len()).expect("an upload fits into memory");
+        let artifact = write.artifacts.iter().find(|(_, bytes)| *bytes == resource.bytes).map(|(digest, _)| digest.clone());
+        let bytes = artifact.is_none().then(|| resource.bytes.clone());
+        cells![&resource.id, &write.id, &resource.name, size, bytes, artifact]
+    });
+    INSERT_RESOURCES.execute(tx, resources.collect()).await?;
+    let delegates = write.delegates.iter().map(|delegate| {
+        let topics = serde_json::Value::from(delegate.topics.clone()).to_string();
+        cells![&write.id, &delegate.name, &delegate.version, &delegate.digest, &delegate.mandate, topics]
+    });
+    INSERT_DELEGATES.execute(tx, delegates.collect()).await?;
+
+    let mut definitions = Vec::with_capacity(write.definitions.len());
+    for new in &write.definitions {
+        definitions.push(numbered(tx, write, tenant, new).await?);
+    }
+    let rows = definitions.iter().map(|definition| {
+        cells![
+            &definition.id,
+            &definition.key,
+            definition.version,
+            tenant,
+            &definition.name,
+            &definition.version_tag,
+            &definition.deployment_id,
+            &definition.resource_name,
+            &definition.identity
+        ]
+    });
+    INSERT_DEFINITIONS.execute(tx, rows.collect()).await?;
+    let pairs = || definitions.iter().zip(&write.definitions);
+    let bindings = pairs().flat_map(|(row, new)| {
+        new.bindings
+            .iter()
+            .map(|binding| cells![&row.id, &binding.reference, &binding.delegate, &binding.version, &binding.digest, &binding.mandate])
+    });
+    INSERT_BINDINGS.execute(tx, bindings.collect()).await?;
+    let messages = pairs().flat_map(|(row, new)| new.start_messages.iter().map(|(message, activity)| cells![&row.id, message, activity]));
+    INSERT_START_MESSAGES.execute(tx, messages.collect()).await?;
+    Ok(definitions)
+}
+
+/// A definition with the next version of its tenant and key, and an id.
+async fn numbered(tx: &mut Tx, write: &DeploymentWrite, tenant: &str, new: &NewDefinition) -> Result<DefinitionRow, Error> {
+    let sql = "SELECT COALESCE(MAX(version), 0) + 1 FROM definition WHERE tenant = $1 AND key = $2";
+    let rows = tx.fetch(sql, params![tenant, new.key.as_str()]).await?;
+    let version: i64 = rows.first().map_or(Ok(1), |row| row.get(0))?;
+    Ok(DefinitionRow {
+        id: format!("{}:{version}:{}", new.key, Uuid::now_v7()),
+        key: new.key.clone(),
+        version,
+        tenant: write.tenant.clone(),
+        name: new.name.clone(),
+        version_tag: new.version_tag.clone(),
+        deployment_id: write.id.clone(),
+        resource_name: new.resource_name.clone(),
+        identity: new.identity.clone(),
+        suspended: false,
+    })
+}

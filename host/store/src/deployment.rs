@@ -1,0 +1,124 @@
+//! What a deployment writes.
+
+use crate::query::DefinitionRow;
+
+/// One atomic upload, checked and resolved.
+#[derive(Clone, Debug)]
+pub struct DeploymentWrite {
+    /// A UUID as text.
+    pub id: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// Who made it.
+    pub source: Option<String>,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// When, milliseconds since 1970.
+    pub at: i64,
+    /// Digest of everything that makes it what it is.
+    pub content_digest: String,
+    /// If the newest deployment of this name and tenant has the same digest, nothing is stored.
+    pub filter_duplicates: bool,
+    /// The uploaded files. One whose bytes are an artifact's shares them.
+    pub resources: Vec<Resource>,
+    /// Components by SHA-256 digest, in hex. One that is there already is kept.
+    pub artifacts: Vec<(String, Vec<u8>)>,
+    /// The delegates that these components are.
+    pub delegates: Vec<DelegateRow>,
+    /// The processes.
+    pub definitions: Vec<NewDefinition>,
+    /// Free strings, as JSON.
+    pub metadata: String,
+}
+
+/// An uploaded file.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// A UUID as text.
+    pub id: String,
+    /// The file's name.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// A delegate that a deployment brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DelegateRow {
+    /// The name models refer to.
+    pub name: String,
+    /// Semantic version.
+    pub version: String,
+    /// SHA-256 of its component, in hex.
+    pub digest: String,
+    /// What it may do, as JSON.
+    pub mandate: String,
+    /// External-task topics that it serves.
+    pub topics: Vec<String>,
+}
+
+/// A process to be deployed; the store gives it its version and id.
+#[derive(Clone, Debug)]
+pub struct NewDefinition {
+    /// The BPMN process id.
+    pub key: String,
+    /// The process's name.
+    pub name: Option<String>,
+    /// `camunda:versionTag`.
+    pub version_tag: Option<String>,
+    /// The file it is in.
+    pub resource_name: String,
+    /// Digest of its BPMN and of what its references resolve to.
+    pub identity: String,
+    /// What its references resolve to.
+    pub bindings: Vec<BindingRow>,
+    /// Messages that start it, with the BPMN id of the start event.
+    pub start_messages: Vec<(String, String)>,
+}
+
+/// What a reference of a definition resolves to, for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindingRow {
+    /// As the model says it.
+    pub reference: String,
+    /// The delegate's name.
+    pub delegate: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its component, in hex.
+    pub digest: String,
+    /// What it may do, as JSON.
+    pub mandate: String,
+}
+
+/// A deployment that is stored.
+#[derive(Clone, Debug)]
+pub struct Deployed {
+    /// Its id; the earlier one's if it existed.
+    pub id: String,
+    /// Identical content was there already and nothing was stored.
+    pub existing: bool,
+    /// Its definitions.
+    pub definitions: Vec<DefinitionRow>,
+    /// When it was stored first.
+    pub at: i64,
+}
+
+/// How deleting a deployment ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeploymentDeletion {
+    /// It is gone, with these definitions.
+    Deleted {
+        /// Their ids.
+        definitions: Vec<String>,
+    },
+    /// There is no such deployment.
+    NotFound,
+    /// It is used.
+    Refused {
+        /// Live instances of its definitions.
+        instances: i64,
+        /// Bindings of other deployments' definitions to its delegates.
+        bindings: i64,
+    },
+}

@@ -1,0 +1,97 @@
+//! Taking over the work of hosts that are gone, and leaving in good order.
+
+use crate::db::{Dialect, Lane, Param, Tx, params};
+use crate::lease::HostRef;
+use crate::{Error, Store};
+
+/// What a takeover found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TakenOver {
+    /// Hosts whose lease had ended.
+    pub hosts: u64,
+    /// Jobs that they had locked and that are free again.
+    pub jobs: u64,
+}
+
+/// How long the row of a host that is gone is kept for operators to see: a day.
+const KEEP_ENDED_MS: i64 = 24 * 60 * 60 * 1_000;
+
+impl Store {
+    /// Takes over the work of hosts whose lease has ended: their epoch is raised, so that they can write no more, and
+    /// their jobs are unlocked, each with one more takeover. A host that is committing at this moment is left for the next time.
+    pub async fn take_over(&self) -> Result<TakenOver, Error> {
+        let me = self.host();
+        take_over(&self.inner().jobs, "lease_until < {now} AND id <> $1", params![me.id]).await
+    }
+}
+
+/// On SQLite, whoever has the file is alone: whatever other hosts left is to be taken over, whenever their lease would end.
+pub(crate) async fn take_over_all(lane: &Lane) -> Result<TakenOver, Error> {
+    take_over(lane, "TRUE", Vec::new()).await
+}
+
+async fn take_over(lane: &Lane, which: &str, params: Vec<Param>) -> Result<TakenOver, Error> {
+    // Nearly always there is nobody to take over from; a read tells, without a transaction.
+    let candidates = format!("SELECT id FROM host WHERE ended_at IS NULL AND {which}");
+    if lane.fetch(&candidates, params.clone()).await?.is_empty() {
+        return Ok(TakenOver::default());
+    }
+    let mut tx = lane.begin().await?;
+    // A committer that is at work holds the row FOR KEY SHARE; raising the epoch must wait for it, and waiting is for the next time.
+    let hosts = tx
+        .fetch(
+            &format!(
+                "UPDATE host SET epoch = epoch + 1, ended_at = {{now}} WHERE id IN \
+                 (SELECT id FROM host WHERE ended_at IS NULL AND {which} {{pg:FOR UPDATE SKIP LOCKED}}) RETURNING id"
+            ),
+            params,
+        )
+        .await?;
+    let hosts = hosts.iter().map(|row| row.get(0)).collect::<Result<Vec<uuid::Uuid>, _>>()?;
+    let unlock = "UPDATE job SET locked_by = NULL, locked_epoch = NULL, takeovers = takeovers + 1 WHERE locked_by {any_uuid:1}";
+    let jobs = tx.execute(unlock, vec![Param::Uuids(hosts.clone())]).await?;
+    tx.execute("DELETE FROM host WHERE ended_at < {now} - $1", params![KEEP_ENDED_MS]).await?;
+    tx.commit().await?;
+    Ok(TakenOver { hosts: hosts.len() as u64, jobs })
+}
+
+/// Gives back what this host has locked and ends its row.
+pub(crate) async fn leave(lane: &Lane, me: HostRef) -> Result<(), Error> {
+    let mut tx = lane.begin().await?;
+    let unlock = "UPDATE job SET locked_by = NULL, locked_epoch = NULL WHERE locked_by = $1 AND locked_epoch = $2";
+    tx.execute(unlock, params![me.id, me.epoch]).await?;
+    let end = "UPDATE host SET epoch = epoch + 1, ended_at = {now} WHERE id = $1 AND epoch = $2";
+    tx.execute(end, params![me.id, me.epoch]).await?;
+    tx.commit().await
+}
+
+/// Whether this host may write in this transaction, and keeps it so until the transaction ends: raising the epoch must wait.
+/// Answers the transaction's id on PostgreSQL, by which its fate can be asked for later, and nothing on SQLite.
+pub(crate) async fn hold_epoch(tx: &mut Tx, me: HostRef) -> Result<Held, Error> {
+    let sql = match tx.dialect {
+        Dialect::Postgres => {
+            "SELECT lease_until > {now}, pg_current_xact_id()::text FROM host WHERE id = $1 AND epoch = $2 AND ended_at IS NULL \
+             FOR KEY SHARE"
+        }
+        Dialect::Sqlite => "SELECT TRUE, '' FROM host WHERE id = $1 AND epoch = $2 AND ended_at IS NULL",
+    };
+    let rows = tx.fetch(sql, params![me.id, me.epoch]).await?;
+    match rows.first() {
+        None => Ok(Held::Over),
+        Some(row) if row.get(0)? => Ok(Held::Valid { transaction: row.get(1)? }),
+        Some(_) => Ok(Held::Expired),
+    }
+}
+
+/// What holds of this host's right to write.
+pub(crate) enum Held {
+    /// It may, until this transaction ends.
+    Valid {
+        /// PostgreSQL's id of the transaction.
+        transaction: String,
+    },
+    /// Its lease has run out by the database's clock, but nobody has taken over: it may be renewed.
+    Expired,
+    /// Somebody has taken over.
+    Over,
+}

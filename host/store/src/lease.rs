@@ -1,0 +1,137 @@
+//! The right of this host to write: a row, an epoch, and a lease that is renewed while the process is well.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::Error;
+use crate::db::{Dialect, Lane, params};
+
+/// A host in one of its epochs. Jobs and attempts are held by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HostRef {
+    /// The host: a process, not a machine.
+    pub id: Uuid,
+    /// Raised when another host takes over its work.
+    pub epoch: i64,
+}
+
+/// Renewals per lease: two may be lost.
+const RENEWALS_PER_LEASE: u32 = 3;
+
+/// The lease of a host that is alone: nobody is there to take over.
+const FOR_EVER: i64 = i64::MAX;
+
+pub(crate) struct Lease {
+    pub(crate) host: HostRef,
+    /// None on SQLite, where the process that has the file is the only host.
+    length: Option<Duration>,
+    lane: Lane,
+    /// When the last renewal that succeeded was begun, on [`awake_ms`].
+    renewed: AtomicU64,
+    fenced: AtomicBool,
+    ended: AtomicBool,
+    stop: Notify,
+}
+
+impl Lease {
+    /// Writes this host's row.
+    pub(crate) async fn take(lane: Lane, dialect: Dialect, name: &str, length: Duration) -> Result<Self, Error> {
+        let host = HostRef { id: Uuid::now_v7(), epoch: 1 };
+        let length = (dialect == Dialect::Postgres).then_some(length);
+        let begun = awake_ms();
+        let until = match length {
+            Some(_) => "{now} + $4",
+            None => "$4",
+        };
+        let sql = format!("INSERT INTO host (id, epoch, name, lease_until, started_at) VALUES ($1, $2, $3, {until}, {{now}})");
+        lane.fetch(&sql, params![host.id, host.epoch, name, length.map_or(FOR_EVER, millis)]).await?;
+        Ok(Self {
+            host,
+            length,
+            lane,
+            renewed: AtomicU64::new(begun),
+            fenced: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            stop: Notify::new(),
+        })
+    }
+
+    /// Whether this host may start units of work and send commands: no longer than half a lease after its last renewal.
+    pub(crate) fn may_act(&self) -> bool {
+        if self.fenced.load(Ordering::Acquire) || self.ended.load(Ordering::Acquire) {
+            return false;
+        }
+        let Some(length) = self.length else { return true };
+        let since = awake_ms().saturating_sub(self.renewed.load(Ordering::Acquire));
+        Duration::from_millis(since) < length / 2
+    }
+
+    /// Another host has taken over: nothing is written from here on.
+    pub(crate) fn fence(&self) {
+        if !self.fenced.swap(true, Ordering::AcqRel) {
+            tracing::error!("this host was fenced: another host has taken over its work; restart it");
+        }
+    }
+
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.fenced.load(Ordering::Acquire)
+    }
+
+    /// Extends the lease. False: the epoch is over.
+    pub(crate) async fn renew(&self) -> Result<bool, Error> {
+        let Some(length) = self.length else { return Ok(!self.is_fenced()) };
+        let begun = awake_ms();
+        let sql = "UPDATE host SET lease_until = {now} + $3 WHERE id = $1 AND epoch = $2 AND ended_at IS NULL RETURNING epoch";
+        let renewed = self.lane.fetch(sql, params![self.host.id, self.host.epoch, millis(length)]).await?;
+        if renewed.is_empty() {
+            self.fence();
+            return Ok(false);
+        }
+        self.renewed.fetch_max(begun, Ordering::AcqRel);
+        Ok(true)
+    }
+
+    /// Renews until the store is closed or the host is fenced.
+    pub(crate) async fn keep(&self) {
+        let Some(length) = self.length else { return };
+        let every = length / RENEWALS_PER_LEASE;
+        while !self.is_fenced() && !self.ended.load(Ordering::Acquire) {
+            tokio::select! {
+                () = self.stop.notified() => return,
+                () = tokio::time::sleep(every) => {}
+            }
+            // A renewal that hangs must not keep the next one from being tried on a new connection.
+            match tokio::time::timeout(every, self.renew()).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::warn!("the lease was not renewed: {error}"),
+                Err(_) => tracing::warn!("the lease was not renewed: the database did not answer in time"),
+            }
+        }
+    }
+
+    /// No unit is begun and no renewal made from here on.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.stop.notify_one();
+    }
+}
+
+/// A duration in the database's unit.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Milliseconds of a clock that only goes forward and, where the system has one, goes on while the machine is suspended: a
+/// host that slept must know.
+fn awake_ms() -> u64 {
+    #[cfg(target_os = "linux")]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = rustix::time::ClockId::Monotonic;
+    let time = rustix::time::clock_gettime(clock);
+    let whole = u64::try_from(time.tv_sec).unwrap_or(0) * 1_000;
+    whole + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
+}

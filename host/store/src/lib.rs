@@ -1,0 +1,40 @@
+//! The store: instances and everything beside them, on SQLite or PostgreSQL. Nothing else in the host names sqlx.
+//!
+//! It knows rows, not BPMN. The way of a write: [`Store::commit`] hands a [`Unit`] to the committer (`committer.rs`), which stores many
+//! units in one transaction, one statement a table (`write.rs`, `batch.rs`), after it has checked that this host may still write and that
+//! every instance is at the expected revision. The way of a read: a filter in `query/` becomes one `SELECT` with bound parameters.
+//! `db.rs` is the only file that knows which database it is; `migrations/` says what the tables are for.
+
+mod batch;
+mod claim;
+mod committer;
+mod config;
+mod db;
+mod deletion;
+mod deploy;
+mod deployment;
+mod error;
+mod hosts;
+mod lease;
+mod ledger;
+mod lock;
+mod migrate;
+pub mod query;
+mod rows;
+mod store;
+mod unit;
+mod write;
+
+pub use claim::ClaimedJob;
+pub use config::{Config, DEFAULT_LEASE, DEFAULT_POOL, HistoryLevel, Migrate};
+pub use deployment::{BindingRow, DelegateRow, Deployed, DeploymentDeletion, DeploymentWrite, NewDefinition, Resource};
+pub use error::Error;
+pub use hosts::TakenOver;
+pub use lease::HostRef;
+pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin};
+pub use migrate::migration_script;
+pub use rows::{HistoryRow, IncidentRow, JobRow, SubscriptionRow, TaskRow};
+pub use store::{Counters, Store};
+pub use unit::{
+    CommitError, Committed, Expect, InstanceHead, InstanceWrite, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, StartKey, State, Unit,
+};

@@ -1,0 +1,330 @@
+//! Process definitions, what they are bound to, and how many instances stand where.
+
+use super::select::{Select, Sort, order};
+use super::{Order, Page, Reads};
+use crate::Error;
+use crate::db::{Columns, Row, params};
+use crate::deployment::BindingRow;
+
+/// A process definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefinitionRow {
+    /// `key:version:uuid`.
+    pub id: String,
+    /// The BPMN process id.
+    pub key: String,
+    /// Counts up from 1 per tenant and key.
+    pub version: i64,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// The process's name.
+    pub name: Option<String>,
+    /// `camunda:versionTag`.
+    pub version_tag: Option<String>,
+    /// Its deployment.
+    pub deployment_id: String,
+    /// The file it is in.
+    pub resource_name: String,
+    /// Digest of its BPMN and of what its references resolve to.
+    pub identity: String,
+    /// No instance may start.
+    pub suspended: bool,
+}
+
+/// Which definitions.
+#[derive(Clone, Debug, Default)]
+pub struct DefinitionFilter {
+    /// One of these.
+    pub ids: Vec<String>,
+    /// With this key.
+    pub key: Option<String>,
+    /// With one of these keys.
+    pub keys: Vec<String>,
+    /// With a key like this.
+    pub key_like: Option<String>,
+    /// With this name.
+    pub name: Option<String>,
+    /// With a name like this.
+    pub name_like: Option<String>,
+    /// Of this version.
+    pub version: Option<i64>,
+    /// Only the newest version of every key and tenant.
+    pub latest_version: bool,
+    /// With this tag.
+    pub version_tag: Option<String>,
+    /// With a tag like this.
+    pub version_tag_like: Option<String>,
+    /// Of this deployment.
+    pub deployment_id: Option<String>,
+    /// In a file with this name.
+    pub resource_name: Option<String>,
+    /// Of one of these tenants.
+    pub tenants: Vec<String>,
+    /// Of no tenant.
+    pub without_tenant: bool,
+    /// Suspended (true) or active (false).
+    pub suspended: Option<bool>,
+}
+
+/// What definitions are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefinitionSort {
+    /// Their id.
+    Id,
+    /// Their key.
+    Key,
+    /// Their name.
+    Name,
+    /// Their version.
+    Version,
+    /// Their version tag.
+    VersionTag,
+    /// Their deployment.
+    DeploymentId,
+    /// Their tenant.
+    Tenant,
+}
+
+impl Sort for DefinitionSort {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Id => "{text:d.id}",
+            Self::Key => "{text:d.key}",
+            Self::Name => "{text:d.name}",
+            Self::Version => "d.version",
+            Self::VersionTag => "{text:d.version_tag}",
+            Self::DeploymentId => "{text:d.deployment_id}",
+            Self::Tenant => "{text:d.tenant}",
+        }
+    }
+}
+
+/// A start event that a message starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartMessage {
+    /// The definition.
+    pub definition_id: String,
+    /// Its key.
+    pub key: String,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// The message's name.
+    pub message: String,
+    /// BPMN id of the start event.
+    pub activity_id: String,
+}
+
+/// How many instances of a definition there are, and how they fare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefinitionStatistics {
+    /// Which.
+    pub definition: DefinitionRow,
+    /// Live instances.
+    pub instances: i64,
+    /// Jobs without retries.
+    pub failed_jobs: i64,
+    /// Open incidents by code.
+    pub incidents: Vec<(String, i64)>,
+}
+
+/// How many instances stand at an activity, and how they fare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivityStatistics {
+    /// BPMN id.
+    pub activity_id: String,
+    /// Open activity instances.
+    pub instances: i64,
+    /// Jobs without retries.
+    pub failed_jobs: i64,
+    /// Open incidents by code.
+    pub incidents: Vec<(String, i64)>,
+}
+
+pub(crate) const COLUMNS: &str =
+    "d.id, d.key, d.version, d.tenant, d.name, d.version_tag, d.deployment_id, d.resource_name, d.identity, d.suspended";
+
+pub(crate) fn definition(row: &Row) -> Result<DefinitionRow, Error> {
+    read(&mut row.columns())
+}
+
+fn read(columns: &mut Columns<'_>) -> Result<DefinitionRow, Error> {
+    Ok(DefinitionRow {
+        id: columns.next()?,
+        key: columns.next()?,
+        version: columns.next()?,
+        tenant: columns.next_tenant()?,
+        name: columns.next()?,
+        version_tag: columns.next()?,
+        deployment_id: columns.next()?,
+        resource_name: columns.next()?,
+        identity: columns.next()?,
+        suspended: columns.next()?,
+    })
+}
+
+const NEWEST: &str =
+    "NOT EXISTS (SELECT 1 FROM definition newer WHERE newer.tenant = d.tenant AND newer.key = d.key AND newer.version > d.version)";
+
+fn select(filter: DefinitionFilter) -> Select {
+    let mut select = Select::new("definition d");
+    select.texts("d.id", filter.ids);
+    select.maybe("d.key = $?", filter.key);
+    select.texts("d.key", filter.keys);
+    select.like("d.key", filter.key_like);
+    select.maybe("d.name = $?", filter.name);
+    select.like("d.name", filter.name_like);
+    select.maybe("d.version = $?", filter.version);
+    select.when(filter.latest_version, NEWEST);
+    select.maybe("d.version_tag = $?", filter.version_tag);
+    select.like("d.version_tag", filter.version_tag_like);
+    select.maybe("d.deployment_id = $?", filter.deployment_id);
+    select.maybe("d.resource_name = $?", filter.resource_name);
+    select.tenants("d.tenant", filter.tenants, filter.without_tenant);
+    select.maybe("d.suspended = $?", filter.suspended);
+    select
+}
+
+impl Reads {
+    /// Definitions.
+    pub async fn definitions(
+        &self,
+        filter: DefinitionFilter,
+        page: Page,
+        sort: &[(DefinitionSort, Order)],
+    ) -> Result<Vec<DefinitionRow>, Error> {
+        let rows = select(filter).rows(&self.pool, COLUMNS, &order(sort, "{text:d.id}"), page).await?;
+        rows.iter().map(definition).collect()
+    }
+
+    /// How many there are.
+    pub async fn count_definitions(&self, filter: DefinitionFilter) -> Result<i64, Error> {
+        select(filter).count(&self.pool).await
+    }
+
+    /// All of them.
+    pub async fn all_definitions(&self) -> Result<Vec<DefinitionRow>, Error> {
+        self.definitions(DefinitionFilter::default(), Page::ALL, &[]).await
+    }
+
+    /// The definition with this id.
+    pub async fn definition(&self, id: &str) -> Result<Option<DefinitionRow>, Error> {
+        let filter = DefinitionFilter { ids: vec![id.to_owned()], ..DefinitionFilter::default() };
+        Ok(self.definitions(filter, Page::ALL, &[]).await?.pop())
+    }
+
+    /// The newest version of a key, of one tenant or of none.
+    pub async fn latest_definition(&self, key: &str, tenant: Option<&str>) -> Result<Option<DefinitionRow>, Error> {
+        let sql = format!("SELECT {COLUMNS} FROM definition d WHERE d.tenant = $1 AND d.key = $2 ORDER BY d.version DESC LIMIT 1");
+        let rows = self.pool.fetch(&sql, params![tenant.unwrap_or_default(), key]).await?;
+        rows.first().map(definition).transpose()
+    }
+
+    /// Whether a definition is suspended; one that does not exist is not.
+    pub async fn is_definition_suspended(&self, id: &str) -> Result<bool, Error> {
+        let rows = self.pool.fetch("SELECT suspended FROM definition WHERE id = $1", params![id]).await?;
+        rows.first().map_or(Ok(false), |row| row.get(0))
+    }
+
+    /// What a definition's references resolve to, by reference.
+    pub async fn bindings(&self, definition_id: &str) -> Result<Vec<BindingRow>, Error> {
+        let mut select = Select::new("binding");
+        select.with("definition_id = $?", definition_id);
+        let columns = "reference, delegate, version, digest, mandate";
+        let rows = select.rows(&self.pool, columns, "{text:reference}", Page::ALL).await?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = row.columns();
+                Ok(BindingRow {
+                    reference: columns.next()?,
+                    delegate: columns.next()?,
+                    version: columns.next()?,
+                    digest: columns.next()?,
+                    mandate: columns.next()?,
+                })
+            })
+            .collect()
+    }
+
+    /// Which start events a message starts: those of the newest version of every key, of one tenant, or, without one, of any.
+    pub async fn start_messages(&self, message: &str, tenant: Option<&str>) -> Result<Vec<StartMessage>, Error> {
+        let mut select = Select::new("start_message m JOIN definition d ON d.id = m.definition_id");
+        select.with("m.message = $?", message);
+        select.condition(NEWEST);
+        select.maybe("d.tenant = $?", tenant);
+        let columns = "m.definition_id, d.key, d.tenant, m.message, m.activity_id";
+        let rows = select.rows(&self.pool, columns, "{text:d.id}, {text:m.activity_id}", Page::ALL).await?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = row.columns();
+                Ok(StartMessage {
+                    definition_id: columns.next()?,
+                    key: columns.next()?,
+                    tenant: columns.next_tenant()?,
+                    message: columns.next()?,
+                    activity_id: columns.next()?,
+                })
+            })
+            .collect()
+    }
+
+    /// How many instances of every definition there are, and how they fare.
+    pub async fn definition_statistics(&self) -> Result<Vec<DefinitionStatistics>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS}, (SELECT COUNT(*) FROM instance i WHERE i.definition_id = d.id), \
+             (SELECT COUNT(*) FROM job j WHERE j.definition_id = d.id AND j.retries = 0) FROM definition d ORDER BY {{text:d.id}}"
+        );
+        let incidents = "SELECT definition_id, code, COUNT(*) FROM incident GROUP BY definition_id, code ORDER BY {text:code}";
+        let answers = self.pool.snapshot(vec![(&sql, Vec::new()), (incidents, Vec::new())]).await?;
+        let [rows, incidents] = &answers[..] else { unreachable!("two statements have two answers") };
+        let incidents = counted(incidents)?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = row.columns();
+                let definition = read(&mut columns)?;
+                let incidents = incidents.iter().filter(|(of, _, _)| *of == definition.id);
+                let incidents = incidents.map(|(_, code, n)| (code.clone(), *n)).collect();
+                Ok(DefinitionStatistics { definition, instances: columns.next()?, failed_jobs: columns.next()?, incidents })
+            })
+            .collect()
+    }
+
+    /// How many instances stand at which activity of a definition. Activities at which nothing stands are left out.
+    pub async fn activity_statistics(&self, definition_id: &str) -> Result<Vec<ActivityStatistics>, Error> {
+        let open = if self.keeps_activities {
+            "SELECT a.activity_id, COUNT(*) FROM history_instance h JOIN history_activity a ON a.instance_id = h.instance_id \
+             WHERE h.definition_id = $1 AND h.ended_at IS NULL AND a.ended_at IS NULL GROUP BY a.activity_id"
+        } else {
+            // Without history the waits tell: every leaf that waits for somebody has one.
+            "SELECT w.activity_id, COUNT(*) FROM (SELECT activity_id, definition_id FROM task UNION ALL \
+             SELECT activity_id, definition_id FROM subscription UNION ALL SELECT activity_id, definition_id FROM job WHERE kind <> 'timer') w \
+             WHERE w.definition_id = $1 GROUP BY w.activity_id"
+        };
+        let failed = "SELECT activity_id, COUNT(*) FROM job WHERE definition_id = $1 AND retries = 0 GROUP BY activity_id";
+        let incidents =
+            "SELECT activity_id, code, COUNT(*) FROM incident WHERE definition_id = $1 GROUP BY activity_id, code ORDER BY {text:code}";
+        let statements = [open, failed, incidents].map(|sql| (sql, params![definition_id])).into();
+        let answers = self.pool.snapshot(statements).await?;
+        let [open, failed, incidents] = &answers[..] else { unreachable!("three statements have three answers") };
+        let mut by_activity = std::collections::BTreeMap::<String, ActivityStatistics>::new();
+        let mut entry = |id: String, change: &dyn Fn(&mut ActivityStatistics)| {
+            let fresh = ActivityStatistics { activity_id: id.clone(), instances: 0, failed_jobs: 0, incidents: Vec::new() };
+            change(by_activity.entry(id).or_insert(fresh));
+        };
+        for row in open {
+            let count = row.get(1)?;
+            entry(row.get(0)?, &|statistics| statistics.instances = count);
+        }
+        for row in failed {
+            let count = row.get(1)?;
+            entry(row.get(0)?, &|statistics| statistics.failed_jobs = count);
+        }
+        for (activity, code, count) in counted(incidents)? {
+            entry(activity, &|statistics| statistics.incidents.push((code.clone(), count)));
+        }
+        Ok(by_activity.into_values().collect())
+    }
+}
+
+fn counted(rows: &[Row]) -> Result<Vec<(String, String, i64)>, Error> {
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
+}

@@ -1,0 +1,432 @@
+//! What happened: instances and activities, ended ones too.
+
+use uuid::Uuid;
+
+use super::select::{Select, Sort, order};
+use super::{Order, Page, Reads};
+use crate::Error;
+use crate::db::params;
+
+/// An instance in history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryInstance {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// What it runs.
+    pub definition_id: String,
+    /// What it runs, by key.
+    pub definition_key: String,
+    /// The definition's version; none after the definition was deleted.
+    pub definition_version: Option<i64>,
+    /// The definition's name.
+    pub definition_name: Option<String>,
+    /// The caller's name for it.
+    pub business_key: Option<String>,
+    /// BPMN id of its start event.
+    pub start_activity: Option<String>,
+    /// When it was started.
+    pub started_at: i64,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// `ACTIVE`, `SUSPENDED`, `COMPLETED`, `EXTERNALLY_TERMINATED` or `INTERNALLY_TERMINATED`.
+    pub state: String,
+    /// Why it was deleted.
+    pub reason: Option<String>,
+}
+
+/// Which instances.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryInstanceFilter {
+    /// One of these.
+    pub ids: Vec<Uuid>,
+    /// With this business key.
+    pub business_key: Option<String>,
+    /// With one of these business keys.
+    pub business_keys: Vec<String>,
+    /// With a business key like this.
+    pub business_key_like: Option<String>,
+    /// Of this definition.
+    pub definition_id: Option<String>,
+    /// Of this definition key.
+    pub definition_key: Option<String>,
+    /// Of one of these definition keys.
+    pub definition_keys: Vec<String>,
+    /// Of none of these definition keys.
+    pub definition_keys_not: Vec<String>,
+    /// Of a definition with this name.
+    pub definition_name: Option<String>,
+    /// Ended.
+    pub finished: bool,
+    /// Not ended.
+    pub unfinished: bool,
+    /// In one of these states.
+    pub states: Vec<String>,
+    /// With an open incident.
+    pub with_open_incident: bool,
+    /// With an incident of this code, open or resolved.
+    pub incident_code: Option<String>,
+    /// That went through one of these activities.
+    pub executed_activities: Vec<String>,
+    /// Started before this.
+    pub started_before: Option<i64>,
+    /// Started after this.
+    pub started_after: Option<i64>,
+    /// Ended before this.
+    pub finished_before: Option<i64>,
+    /// Ended after this.
+    pub finished_after: Option<i64>,
+    /// Of one of these tenants.
+    pub tenants: Vec<String>,
+    /// Of no tenant.
+    pub without_tenant: bool,
+}
+
+/// What instances are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryInstanceSort {
+    /// Their id.
+    Id,
+    /// Their definition.
+    DefinitionId,
+    /// Their definition's key.
+    DefinitionKey,
+    /// Their definition's name.
+    DefinitionName,
+    /// Their definition's version.
+    DefinitionVersion,
+    /// Their business key.
+    BusinessKey,
+    /// When they were started.
+    StartedAt,
+    /// When they ended.
+    EndedAt,
+    /// How long they took; live ones have no duration yet.
+    Duration,
+    /// Their tenant.
+    Tenant,
+}
+
+impl Sort for HistoryInstanceSort {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Id => "h.instance_id",
+            Self::DefinitionId => "{text:h.definition_id}",
+            Self::DefinitionKey => "{text:h.definition_key}",
+            Self::DefinitionName => "{text:d.name}",
+            Self::DefinitionVersion => "d.version",
+            Self::BusinessKey => "{text:h.business_key}",
+            Self::StartedAt => "h.started_at",
+            Self::EndedAt => "h.ended_at",
+            Self::Duration => "h.ended_at - h.started_at",
+            Self::Tenant => "{text:h.tenant}",
+        }
+    }
+}
+
+/// An activity in history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryActivity {
+    /// Its instance.
+    pub instance: Uuid,
+    /// Its number.
+    pub n: i64,
+    /// The number of the scope it was in.
+    pub parent: i64,
+    /// BPMN id.
+    pub activity_id: String,
+    /// Name in the model.
+    pub name: Option<String>,
+    /// Camunda's activity type.
+    pub kind: String,
+    /// When it began.
+    pub started_at: i64,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// It was interrupted.
+    pub canceled: bool,
+    /// The delegate that did it.
+    pub delegate: Option<String>,
+    /// SHA-256 of the delegate's component, in hex.
+    pub digest: Option<String>,
+    /// The attempt that succeeded, from 1.
+    pub attempt: Option<i64>,
+    /// Whose the instance is.
+    pub tenant: Option<String>,
+    /// What the instance runs.
+    pub definition_id: String,
+    /// What the instance runs, by key.
+    pub definition_key: String,
+}
+
+/// Which activities.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryActivityFilter {
+    /// This one: an instance and a number of it.
+    pub id: Option<(Uuid, i64)>,
+    /// Of this instance.
+    pub instance: Option<Uuid>,
+    /// Of this definition.
+    pub definition_id: Option<String>,
+    /// Of this definition key.
+    pub definition_key: Option<String>,
+    /// Of an instance with this business key.
+    pub business_key: Option<String>,
+    /// At this element.
+    pub activity_id: Option<String>,
+    /// With this name.
+    pub name: Option<String>,
+    /// With a name like this.
+    pub name_like: Option<String>,
+    /// Of this type.
+    pub kind: Option<String>,
+    /// Done by a delegate with this digest.
+    pub digest: Option<String>,
+    /// Ended.
+    pub finished: bool,
+    /// Not ended.
+    pub unfinished: bool,
+    /// Interrupted.
+    pub canceled: bool,
+    /// Began before this.
+    pub started_before: Option<i64>,
+    /// Began after this.
+    pub started_after: Option<i64>,
+    /// Ended before this.
+    pub finished_before: Option<i64>,
+    /// Ended after this.
+    pub finished_after: Option<i64>,
+    /// Of one of these tenants.
+    pub tenants: Vec<String>,
+    /// Of no tenant.
+    pub without_tenant: bool,
+}
+
+/// What activities are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryActivitySort {
+    /// Their id: the instance, then the order in which they began.
+    Id,
+    /// Their instance.
+    Instance,
+    /// Their element.
+    ActivityId,
+    /// Their name.
+    Name,
+    /// Their type.
+    Kind,
+    /// When they began.
+    StartedAt,
+    /// When they ended.
+    EndedAt,
+    /// How long they took; open ones have no duration yet.
+    Duration,
+    /// Their definition.
+    DefinitionId,
+    /// In which order they began, within an instance.
+    Occurrence,
+    /// Their tenant.
+    Tenant,
+}
+
+impl Sort for HistoryActivitySort {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Id | Self::Instance => "a.instance_id",
+            Self::ActivityId => "{text:a.activity_id}",
+            Self::Name => "{text:a.name}",
+            Self::Kind => "{text:a.kind}",
+            Self::StartedAt => "a.started_at",
+            Self::EndedAt => "a.ended_at",
+            Self::Duration => "a.ended_at - a.started_at",
+            Self::DefinitionId => "{text:h.definition_id}",
+            Self::Occurrence => "a.n",
+            Self::Tenant => "{text:h.tenant}",
+        }
+    }
+}
+
+/// The latest value of a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryVariable {
+    /// Its instance.
+    pub instance: Uuid,
+    /// The number of the scope that has it.
+    pub scope: i64,
+    /// Its name.
+    pub name: String,
+    /// Camunda's type name.
+    pub kind: String,
+    /// Its value.
+    pub json: String,
+    /// It was removed.
+    pub removed: bool,
+    /// When it was set first.
+    pub created: i64,
+    /// When it was set last.
+    pub updated: i64,
+}
+
+/// History does not follow every suspension; while an instance lives, its row tells.
+const STATE: &str = "CASE WHEN h.ended_at IS NULL AND i.suspended THEN 'SUSPENDED' ELSE h.state END";
+
+fn instances(filter: HistoryInstanceFilter) -> Select {
+    let mut select =
+        Select::new("history_instance h LEFT JOIN definition d ON d.id = h.definition_id LEFT JOIN instance i ON i.id = h.instance_id");
+    select.uuids("h.instance_id", filter.ids);
+    select.maybe("h.business_key = $?", filter.business_key);
+    select.texts("h.business_key", filter.business_keys);
+    select.like("h.business_key", filter.business_key_like);
+    select.maybe("h.definition_id = $?", filter.definition_id);
+    select.maybe("h.definition_key = $?", filter.definition_key);
+    select.texts("h.definition_key", filter.definition_keys);
+    select.texts("NOT h.definition_key", filter.definition_keys_not);
+    select.maybe("d.name = $?", filter.definition_name);
+    select.when(filter.finished, "h.ended_at IS NOT NULL");
+    select.when(filter.unfinished, "h.ended_at IS NULL");
+    select.texts(STATE, filter.states);
+    select.when(filter.with_open_incident, "EXISTS (SELECT 1 FROM incident c WHERE c.instance_id = h.instance_id)");
+    select.maybe("EXISTS (SELECT 1 FROM history_incident c WHERE c.instance_id = h.instance_id AND c.code = $?)", filter.incident_code);
+    if !filter.executed_activities.is_empty() {
+        let executed = "EXISTS (SELECT 1 FROM history_activity a WHERE a.instance_id = h.instance_id AND a.activity_id";
+        select.texts(executed, filter.executed_activities);
+        select.close();
+    }
+    select.maybe("h.started_at < $?", filter.started_before);
+    select.maybe("h.started_at > $?", filter.started_after);
+    select.maybe("h.ended_at < $?", filter.finished_before);
+    select.maybe("h.ended_at > $?", filter.finished_after);
+    select.tenants("h.tenant", filter.tenants, filter.without_tenant);
+    select
+}
+
+fn activities(filter: HistoryActivityFilter) -> Select {
+    let mut select = Select::new("history_activity a JOIN history_instance h ON h.instance_id = a.instance_id");
+    select.numbered("a.instance_id", "a.n", filter.id.into_iter().collect());
+    select.maybe("a.instance_id = $?", filter.instance);
+    select.maybe("h.definition_id = $?", filter.definition_id);
+    select.maybe("h.definition_key = $?", filter.definition_key);
+    select.maybe("h.business_key = $?", filter.business_key);
+    select.maybe("a.activity_id = $?", filter.activity_id);
+    select.maybe("a.name = $?", filter.name);
+    select.like("a.name", filter.name_like);
+    select.maybe("a.kind = $?", filter.kind);
+    select.maybe("a.digest = $?", filter.digest);
+    select.when(filter.finished, "a.ended_at IS NOT NULL");
+    select.when(filter.unfinished, "a.ended_at IS NULL");
+    select.when(filter.canceled, "a.canceled");
+    select.maybe("a.started_at < $?", filter.started_before);
+    select.maybe("a.started_at > $?", filter.started_after);
+    select.maybe("a.ended_at < $?", filter.finished_before);
+    select.maybe("a.ended_at > $?", filter.finished_after);
+    select.tenants("h.tenant", filter.tenants, filter.without_tenant);
+    select
+}
+
+impl Reads {
+    /// Instances, ended ones too.
+    pub async fn history_instances(
+        &self,
+        filter: HistoryInstanceFilter,
+        page: Page,
+        sort: &[(HistoryInstanceSort, Order)],
+    ) -> Result<Vec<HistoryInstance>, Error> {
+        let columns = format!(
+            "h.instance_id, h.tenant, h.definition_id, h.definition_key, d.version, d.name, h.business_key, h.start_activity, \
+             h.started_at, h.ended_at, {STATE}, h.reason"
+        );
+        let rows = instances(filter).rows(&self.pool, &columns, &order(sort, "h.instance_id"), page).await?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = row.columns();
+                Ok(HistoryInstance {
+                    id: columns.next()?,
+                    tenant: columns.next_tenant()?,
+                    definition_id: columns.next()?,
+                    definition_key: columns.next()?,
+                    definition_version: columns.next()?,
+                    definition_name: columns.next()?,
+                    business_key: columns.next()?,
+                    start_activity: columns.next()?,
+                    started_at: columns.next()?,
+                    ended_at: columns.next()?,
+                    state: columns.next()?,
+                    reason: columns.next()?,
+                })
+            })
+            .collect()
+    }
+
+    /// How many there are.
+    pub async fn count_history_instances(&self, filter: HistoryInstanceFilter) -> Result<i64, Error> {
+        instances(filter).count(&self.pool).await
+    }
+
+    /// One instance.
+    pub async fn history_instance(&self, id: Uuid) -> Result<Option<HistoryInstance>, Error> {
+        let filter = HistoryInstanceFilter { ids: vec![id], ..HistoryInstanceFilter::default() };
+        Ok(self.history_instances(filter, Page::ALL, &[]).await?.pop())
+    }
+
+    /// Activities, ended ones too.
+    pub async fn history_activities(
+        &self,
+        filter: HistoryActivityFilter,
+        page: Page,
+        sort: &[(HistoryActivitySort, Order)],
+    ) -> Result<Vec<HistoryActivity>, Error> {
+        let columns = "a.instance_id, a.n, a.parent, a.activity_id, a.name, a.kind, a.started_at, a.ended_at, a.canceled, a.delegate, \
+                       a.digest, a.attempt, h.tenant, h.definition_id, h.definition_key";
+        let rows = activities(filter).rows(&self.pool, columns, &order(sort, "a.instance_id, a.n"), page).await?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = row.columns();
+                Ok(HistoryActivity {
+                    instance: columns.next()?,
+                    n: columns.next()?,
+                    parent: columns.next()?,
+                    activity_id: columns.next()?,
+                    name: columns.next()?,
+                    kind: columns.next()?,
+                    started_at: columns.next()?,
+                    ended_at: columns.next()?,
+                    canceled: columns.next()?,
+                    delegate: columns.next()?,
+                    digest: columns.next()?,
+                    attempt: columns.next()?,
+                    tenant: columns.next_tenant()?,
+                    definition_id: columns.next()?,
+                    definition_key: columns.next()?,
+                })
+            })
+            .collect()
+    }
+
+    /// How many there are.
+    pub async fn count_history_activities(&self, filter: HistoryActivityFilter) -> Result<i64, Error> {
+        activities(filter).count(&self.pool).await
+    }
+
+    /// The latest values of an instance's variables, removed ones too.
+    pub async fn history_variables(&self, instance: Uuid) -> Result<Vec<HistoryVariable>, Error> {
+        let sql = "SELECT instance_id, scope, name, kind, json, removed, created, updated FROM history_variable WHERE instance_id = $1 \
+                   ORDER BY scope, {text:name}";
+        let rows = self.pool.fetch(sql, params![instance]).await?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = row.columns();
+                Ok(HistoryVariable {
+                    instance: columns.next()?,
+                    scope: columns.next()?,
+                    name: columns.next()?,
+                    kind: columns.next()?,
+                    json: columns.next()?,
+                    removed: columns.next()?,
+                    created: columns.next()?,
+                    updated: columns.next()?,
+                })
+            })
+            .collect()
+    }
+}

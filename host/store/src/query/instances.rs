@@ -1,0 +1,280 @@
+//! Live process instances.
+
+use uuid::Uuid;
+
+use super::select::{Select, Sort, order};
+use super::{Order, Page, Reads};
+use super::{incidents, jobs, subscriptions, tasks};
+use crate::Error;
+use crate::db::{Param, Row, params};
+use crate::rows::{IncidentRow, JobRow, SubscriptionRow, TaskRow};
+
+/// A live instance with its snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceRow {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// What it runs.
+    pub definition_id: String,
+    /// The caller's name for it.
+    pub business_key: Option<String>,
+    /// When it was started.
+    pub started_at: i64,
+    /// Counts its units of work.
+    pub revision: i64,
+    /// The unit that made this revision.
+    pub last_unit: Uuid,
+    /// It is suspended.
+    pub suspended: bool,
+    /// The engine's.
+    pub snapshot: Vec<u8>,
+}
+
+/// A live instance in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceListed {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// What it runs.
+    pub definition_id: String,
+    /// The caller's name for it.
+    pub business_key: Option<String>,
+    /// When it was started.
+    pub started_at: i64,
+    /// Counts its units of work.
+    pub revision: i64,
+    /// It is suspended.
+    pub suspended: bool,
+    /// What it runs, by key.
+    pub definition_key: String,
+}
+
+/// The rows beside a snapshot, each kind in the order of its numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IndexRows {
+    /// Its jobs.
+    pub jobs: Vec<JobRow>,
+    /// Its user tasks.
+    pub tasks: Vec<TaskRow>,
+    /// Its waits for messages.
+    pub subscriptions: Vec<SubscriptionRow>,
+    /// Its open incidents.
+    pub incidents: Vec<IncidentRow>,
+}
+
+/// Which instances.
+#[derive(Clone, Debug, Default)]
+pub struct InstanceFilter {
+    /// One of these.
+    pub ids: Vec<Uuid>,
+    /// With this business key.
+    pub business_key: Option<String>,
+    /// With a business key like this.
+    pub business_key_like: Option<String>,
+    /// Of this definition.
+    pub definition_id: Option<String>,
+    /// Of this definition key.
+    pub definition_key: Option<String>,
+    /// Of one of these definition keys.
+    pub definition_keys: Vec<String>,
+    /// Of none of these definition keys.
+    pub definition_keys_not: Vec<String>,
+    /// Of a definition of this deployment.
+    pub deployment_id: Option<String>,
+    /// Of one of these tenants.
+    pub tenants: Vec<String>,
+    /// Of no tenant.
+    pub without_tenant: bool,
+    /// Suspended (true) or active (false).
+    pub suspended: Option<bool>,
+    /// With an open incident.
+    pub with_incident: bool,
+    /// With this open incident: the instance and the incident's number.
+    pub incident: Option<(Uuid, i64)>,
+    /// With an open incident of this code.
+    pub incident_code: Option<String>,
+    /// With an open incident with this message.
+    pub incident_message: Option<String>,
+    /// With an open incident with a message like this.
+    pub incident_message_like: Option<String>,
+    /// Standing at one of these activities.
+    pub activity_ids: Vec<String>,
+    /// Started after this.
+    pub started_after: Option<i64>,
+    /// Started before this.
+    pub started_before: Option<i64>,
+}
+
+/// What instances are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceSort {
+    /// Their id.
+    Id,
+    /// Their definition's key.
+    DefinitionKey,
+    /// Their definition.
+    DefinitionId,
+    /// Their tenant.
+    Tenant,
+    /// Their business key.
+    BusinessKey,
+}
+
+impl Sort for InstanceSort {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Id => "i.id",
+            Self::DefinitionKey => "{text:d.key}",
+            Self::DefinitionId => "{text:i.definition_id}",
+            Self::Tenant => "{text:i.tenant}",
+            Self::BusinessKey => "{text:i.business_key}",
+        }
+    }
+}
+
+const FULL: &str = "SELECT id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot FROM instance";
+
+fn instance(row: &Row) -> Result<InstanceRow, Error> {
+    let mut columns = row.columns();
+    Ok(InstanceRow {
+        id: columns.next()?,
+        tenant: columns.next_tenant()?,
+        definition_id: columns.next()?,
+        business_key: columns.next()?,
+        started_at: columns.next()?,
+        revision: columns.next()?,
+        last_unit: columns.next()?,
+        suspended: columns.next()?,
+        snapshot: columns.next()?,
+    })
+}
+
+fn select(filter: InstanceFilter, keeps_activities: bool) -> Select {
+    let mut select = Select::new("instance i JOIN definition d ON d.id = i.definition_id");
+    select.uuids("i.id", filter.ids);
+    select.maybe("i.business_key = $?", filter.business_key);
+    select.like("i.business_key", filter.business_key_like);
+    select.maybe("i.definition_id = $?", filter.definition_id);
+    select.maybe("d.key = $?", filter.definition_key);
+    select.texts("d.key", filter.definition_keys);
+    select.texts("NOT d.key", filter.definition_keys_not);
+    select.maybe("d.deployment_id = $?", filter.deployment_id);
+    select.tenants("i.tenant", filter.tenants, filter.without_tenant);
+    select.maybe("i.suspended = $?", filter.suspended);
+    let incident = |condition: &str| format!("EXISTS (SELECT 1 FROM incident c WHERE c.instance_id = i.id{condition})");
+    select.when(filter.with_incident, &incident(""));
+    if let Some((instance, n)) = filter.incident {
+        select.with("i.id = $?", instance);
+        select.with(&incident(" AND c.n = $?"), n);
+    }
+    select.maybe(&incident(" AND c.code = $?"), filter.incident_code);
+    select.maybe(&incident(" AND c.message = $?"), filter.incident_message);
+    select.maybe(&incident(" AND c.message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
+    if !filter.activity_ids.is_empty() {
+        stands_at(&mut select, filter.activity_ids, keeps_activities);
+    }
+    select.maybe("i.started_at > $?", filter.started_after);
+    select.maybe("i.started_at < $?", filter.started_before);
+    select
+}
+
+/// History knows every open activity. Without it the waits tell, except that a boundary timer is not where a token stands.
+fn stands_at(select: &mut Select, activity_ids: Vec<String>, keeps_activities: bool) {
+    if keeps_activities {
+        select.texts(
+            "i.id IN (SELECT a.instance_id FROM history_activity a WHERE a.instance_id = i.id AND a.ended_at IS NULL AND a.activity_id",
+            activity_ids,
+        );
+    } else {
+        select.texts(
+            "EXISTS (SELECT 1 FROM (SELECT instance_id, activity_id FROM task UNION ALL SELECT instance_id, activity_id FROM subscription \
+             UNION ALL SELECT instance_id, activity_id FROM job WHERE kind <> 'timer') w WHERE w.instance_id = i.id AND w.activity_id",
+            activity_ids,
+        );
+    }
+    select.close();
+}
+
+impl Reads {
+    /// Live instances.
+    pub async fn instances(
+        &self,
+        filter: InstanceFilter,
+        page: Page,
+        sort: &[(InstanceSort, Order)],
+    ) -> Result<Vec<InstanceListed>, Error> {
+        let columns = "i.id, i.tenant, i.definition_id, i.business_key, i.started_at, i.revision, i.suspended, d.key";
+        let rows = select(filter, self.keeps_activities).rows(&self.pool, columns, &order(sort, "i.id"), page).await?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = row.columns();
+                Ok(InstanceListed {
+                    id: columns.next()?,
+                    tenant: columns.next_tenant()?,
+                    definition_id: columns.next()?,
+                    business_key: columns.next()?,
+                    started_at: columns.next()?,
+                    revision: columns.next()?,
+                    suspended: columns.next()?,
+                    definition_key: columns.next()?,
+                })
+            })
+            .collect()
+    }
+
+    /// How many there are.
+    pub async fn count_instances(&self, filter: InstanceFilter) -> Result<i64, Error> {
+        select(filter, self.keeps_activities).count(&self.pool).await
+    }
+
+    /// An instance with its snapshot.
+    pub async fn load_instance(&self, id: Uuid) -> Result<Option<InstanceRow>, Error> {
+        let rows = self.pool.fetch(&format!("{FULL} WHERE id = $1"), params![id]).await?;
+        rows.first().map(instance).transpose()
+    }
+
+    /// Instances with their snapshots, in the order of their ids. Those that are not there are left out.
+    pub async fn load_instances(&self, ids: Vec<Uuid>) -> Result<Vec<InstanceRow>, Error> {
+        let rows = self.pool.fetch(&format!("{FULL} WHERE id {{any_uuid:1}} ORDER BY id"), vec![Param::Uuids(ids)]).await?;
+        rows.iter().map(instance).collect()
+    }
+
+    /// All instances in the order of their ids, `max` at a time.
+    pub async fn instances_after(&self, after: Option<Uuid>, max: u32) -> Result<Vec<InstanceRow>, Error> {
+        let sql = format!("{FULL} WHERE id > $1 ORDER BY id LIMIT $2");
+        let rows = self.pool.fetch(&sql, params![after.unwrap_or(Uuid::nil()), i64::from(max)]).await?;
+        rows.iter().map(instance).collect()
+    }
+
+    /// Ids of a definition's instances.
+    pub async fn instances_of(&self, definition_id: &str) -> Result<Vec<Uuid>, Error> {
+        let sql = "SELECT id FROM instance WHERE definition_id = $1 ORDER BY id";
+        let rows = self.pool.fetch(sql, params![definition_id]).await?;
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// An instance with the rows beside its snapshot, all of one moment.
+    pub async fn instance_with_rows(&self, id: Uuid) -> Result<Option<(InstanceRow, IndexRows)>, Error> {
+        let full = format!("{FULL} WHERE id = $1");
+        let of = |columns: &str, table: &str, n: &str| format!("SELECT {columns} FROM {table} WHERE {table}.instance_id = $1 ORDER BY {n}");
+        let jobs = of(jobs::ROW, "job", "wait");
+        let tasks = of(tasks::ROW, "task", "wait");
+        let subscriptions = of(subscriptions::ROW, "subscription", "wait");
+        let incidents = of(incidents::ROW, "incident", "n");
+        let statements = [&full, &jobs, &tasks, &subscriptions, &incidents].map(|sql| (sql.as_str(), params![id])).into();
+        let answers = self.pool.snapshot(statements).await?;
+        let [instances, jobs, tasks, subscriptions, incidents] = &answers[..] else { unreachable!("five statements have five answers") };
+        let Some(found) = instances.first() else { return Ok(None) };
+        let rows = IndexRows {
+            jobs: jobs.iter().map(|row| jobs::row(&mut row.columns())).collect::<Result<_, _>>()?,
+            tasks: tasks.iter().map(|row| tasks::row(&mut row.columns())).collect::<Result<_, _>>()?,
+            subscriptions: subscriptions.iter().map(|row| subscriptions::row(&mut row.columns())).collect::<Result<_, _>>()?,
+            incidents: incidents.iter().map(|row| incidents::row(&mut row.columns())).collect::<Result<_, _>>()?,
+        };
+        Ok(Some((instance(found)?, rows)))
+    }
+}

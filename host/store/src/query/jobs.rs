@@ -1,0 +1,187 @@
+//! Jobs as operators see them.
+
+use uuid::Uuid;
+
+use super::select::{Select, Sort, order};
+use super::{Order, Page, Reads};
+use crate::Error;
+use crate::db::{Columns, params};
+use crate::rows::JobRow;
+
+/// A job in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobListed {
+    /// Its instance.
+    pub instance: Uuid,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// The instance's definition, by key.
+    pub definition_key: String,
+    /// The instance is suspended.
+    pub suspended: bool,
+    /// The name of the host that has it locked.
+    pub locked_by: Option<String>,
+    /// Hosts that died while they ran it.
+    pub takeovers: i64,
+    /// The job.
+    pub row: JobRow,
+}
+
+/// Which jobs.
+#[derive(Clone, Debug, Default)]
+pub struct JobFilter {
+    /// One of these.
+    pub ids: Vec<(Uuid, i64)>,
+    /// Of one of these instances.
+    pub instances: Vec<Uuid>,
+    /// Of this definition.
+    pub definition_id: Option<String>,
+    /// Of this definition key.
+    pub definition_key: Option<String>,
+    /// At this activity.
+    pub activity_id: Option<String>,
+    /// At an activity that failed and is this one.
+    pub failed_activity_id: Option<String>,
+    /// With retries left.
+    pub with_retries_left: bool,
+    /// Without retries left.
+    pub no_retries_left: bool,
+    /// Due, with retries left and not suspended, at this moment.
+    pub executable_at: Option<i64>,
+    /// Timers only.
+    pub timers: bool,
+    /// Asynchronous continuations only.
+    pub messages: bool,
+    /// That have failed.
+    pub with_exception: bool,
+    /// With this failure message.
+    pub exception_message: Option<String>,
+    /// Due before this.
+    pub due_before: Option<i64>,
+    /// Due after this.
+    pub due_after: Option<i64>,
+    /// Created before this.
+    pub created_before: Option<i64>,
+    /// Created after this.
+    pub created_after: Option<i64>,
+    /// Suspended (true) or active (false).
+    pub suspended: Option<bool>,
+    /// Of one of these tenants.
+    pub tenants: Vec<String>,
+    /// Of no tenant.
+    pub without_tenant: bool,
+}
+
+/// What jobs are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobSort {
+    /// Their id.
+    Id,
+    /// Their instance.
+    Instance,
+    /// Their definition.
+    DefinitionId,
+    /// Their definition's key.
+    DefinitionKey,
+    /// Their retries.
+    Retries,
+    /// When they are due.
+    Due,
+    /// Their tenant.
+    Tenant,
+}
+
+impl Sort for JobSort {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Id | Self::Instance => "job.instance_id",
+            Self::DefinitionId => "{text:job.definition_id}",
+            Self::DefinitionKey => "{text:d.key}",
+            Self::Retries => "job.retries",
+            Self::Due => "job.due",
+            Self::Tenant => "{text:i.tenant}",
+        }
+    }
+}
+
+pub(super) const ROW: &str = "job.wait, job.activity_id, job.kind, job.definition_id, job.due, job.retries, job.failures, job.exclusive, \
+                              job.created, job.failure, job.failed_activity, job.locked_by IS NOT NULL";
+
+pub(super) fn row(columns: &mut Columns<'_>) -> Result<JobRow, Error> {
+    Ok(JobRow {
+        wait: columns.next()?,
+        activity_id: columns.next()?,
+        kind: columns.next()?,
+        definition_id: columns.next()?,
+        due: columns.next()?,
+        retries: columns.next()?,
+        failures: columns.next()?,
+        exclusive: columns.next()?,
+        created: columns.next()?,
+        failure: columns.next()?,
+        failed_activity: columns.next()?,
+        locked: columns.next()?,
+    })
+}
+
+const FROM: &str = "job JOIN instance i ON i.id = job.instance_id JOIN definition d ON d.id = job.definition_id \
+                    LEFT JOIN host h ON h.id = job.locked_by";
+
+fn select(filter: JobFilter) -> Select {
+    let mut select = Select::new(FROM);
+    select.numbered("job.instance_id", "job.wait", filter.ids);
+    select.uuids("job.instance_id", filter.instances);
+    select.maybe("job.definition_id = $?", filter.definition_id);
+    select.maybe("d.key = $?", filter.definition_key);
+    select.maybe("job.activity_id = $?", filter.activity_id);
+    select.maybe("COALESCE(job.failed_activity, job.activity_id) = $?", filter.failed_activity_id.clone());
+    select.when(filter.failed_activity_id.is_some(), "job.failures > 0");
+    select.when(filter.with_retries_left, "job.retries > 0");
+    select.when(filter.no_retries_left, "job.retries = 0");
+    select.maybe("job.due <= $? AND job.retries > 0 AND NOT job.suspended AND NOT d.suspended", filter.executable_at);
+    select.when(filter.timers, "job.kind = 'timer'");
+    select.when(filter.messages, "job.kind <> 'timer'");
+    select.when(filter.with_exception, "job.failure IS NOT NULL");
+    select.maybe("job.failure = $?", filter.exception_message);
+    select.maybe("job.due < $?", filter.due_before);
+    select.maybe("job.due > $?", filter.due_after);
+    select.maybe("job.created < $?", filter.created_before);
+    select.maybe("job.created > $?", filter.created_after);
+    select.maybe("job.suspended = $?", filter.suspended);
+    select.tenants("i.tenant", filter.tenants, filter.without_tenant);
+    select
+}
+
+impl Reads {
+    /// Jobs.
+    pub async fn jobs(&self, filter: JobFilter, page: Page, sort: &[(JobSort, Order)]) -> Result<Vec<JobListed>, Error> {
+        let columns = format!("job.instance_id, i.tenant, d.key, job.suspended, h.name, job.takeovers, {ROW}");
+        let rows = select(filter).rows(&self.pool, &columns, &order(sort, "job.instance_id, job.wait"), page).await?;
+        rows.iter()
+            .map(|found| {
+                let mut columns = found.columns();
+                Ok(JobListed {
+                    instance: columns.next()?,
+                    tenant: columns.next_tenant()?,
+                    definition_key: columns.next()?,
+                    suspended: columns.next()?,
+                    locked_by: columns.next()?,
+                    takeovers: columns.next()?,
+                    row: row(&mut columns)?,
+                })
+            })
+            .collect()
+    }
+
+    /// How many there are.
+    pub async fn count_jobs(&self, filter: JobFilter) -> Result<i64, Error> {
+        select(filter).count(&self.pool).await
+    }
+
+    /// Which host holds which of an instance's jobs, by the host's name.
+    pub async fn job_holders(&self, instance: Uuid) -> Result<Vec<(i64, String)>, Error> {
+        let sql = "SELECT job.wait, h.name FROM job JOIN host h ON h.id = job.locked_by WHERE job.instance_id = $1 ORDER BY job.wait";
+        let rows = self.pool.fetch(sql, params![instance]).await?;
+        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    }
+}

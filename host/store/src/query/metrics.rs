@@ -1,0 +1,127 @@
+//! Counts for gauges, and who has the store open.
+
+use uuid::Uuid;
+
+use super::Reads;
+use crate::Error;
+use crate::db::params;
+
+/// What only the store knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Jobs that could run now and that no host has locked.
+    pub jobs_due: i64,
+    /// Open incidents.
+    pub open_incidents: i64,
+    /// User tasks past their due date.
+    pub waits_overdue: i64,
+    /// Live instances per definition that has any.
+    pub active_instances: Vec<ActiveInstances>,
+}
+
+/// Live instances of a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveInstances {
+    /// The definition.
+    pub definition_id: String,
+    /// Its key.
+    pub key: String,
+    /// Its version.
+    pub version: i64,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// How many.
+    pub instances: i64,
+}
+
+/// A host that has or had the store open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostRow {
+    /// Its id.
+    pub id: Uuid,
+    /// Its epoch.
+    pub epoch: i64,
+    /// Its name.
+    pub name: String,
+    /// When it started, by the database's clock.
+    pub started_at: i64,
+    /// When it left or was taken over.
+    pub ended_at: Option<i64>,
+    /// Its lease lasts.
+    pub alive: bool,
+}
+
+/// Ledger rows of a command in a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerCount {
+    /// The command.
+    pub command: String,
+    /// The state.
+    pub state: String,
+    /// How many.
+    pub attempts: i64,
+}
+
+impl Reads {
+    /// Counts as of `now`.
+    pub async fn counts(&self, now: i64) -> Result<Counts, Error> {
+        let due = "SELECT COUNT(*) FROM job WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND due <= $1";
+        let active = "SELECT d.id, d.key, d.version, d.tenant, COUNT(*) FROM instance i JOIN definition d ON d.id = i.definition_id \
+                      GROUP BY d.id, d.key, d.version, d.tenant ORDER BY {text:d.id}";
+        let answers = self
+            .pool
+            .snapshot(vec![
+                (due, params![now]),
+                ("SELECT COUNT(*) FROM incident", Vec::new()),
+                ("SELECT COUNT(*) FROM task WHERE due < $1", params![now]),
+                (active, Vec::new()),
+            ])
+            .await?;
+        let single = |at: usize| answers[at].first().map_or(Ok(0), |row| row.get(0));
+        Ok(Counts {
+            jobs_due: single(0)?,
+            open_incidents: single(1)?,
+            waits_overdue: single(2)?,
+            active_instances: answers[3]
+                .iter()
+                .map(|row| {
+                    let mut columns = row.columns();
+                    Ok(ActiveInstances {
+                        definition_id: columns.next()?,
+                        key: columns.next()?,
+                        version: columns.next()?,
+                        tenant: columns.next_tenant()?,
+                        instances: columns.next()?,
+                    })
+                })
+                .collect::<Result<_, Error>>()?,
+        })
+    }
+
+    /// Hosts, the newest last. Those that ended over a day ago may be missing.
+    pub async fn hosts(&self) -> Result<Vec<HostRow>, Error> {
+        let sql =
+            "SELECT id, epoch, name, started_at, ended_at, ended_at IS NULL AND lease_until > {now} FROM host ORDER BY started_at, id";
+        let rows = self.pool.fetch(sql, Vec::new()).await?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = row.columns();
+                Ok(HostRow {
+                    id: columns.next()?,
+                    epoch: columns.next()?,
+                    name: columns.next()?,
+                    started_at: columns.next()?,
+                    ended_at: columns.next()?,
+                    alive: columns.next()?,
+                })
+            })
+            .collect()
+    }
+
+    /// How many ledger rows of every command there are in every state.
+    pub async fn ledger_counts(&self) -> Result<Vec<LedgerCount>, Error> {
+        let sql = "SELECT command, state, COUNT(*) FROM ledger GROUP BY command, state ORDER BY {text:command}, {text:state}";
+        let rows = self.pool.fetch(sql, Vec::new()).await?;
+        rows.iter().map(|row| Ok(LedgerCount { command: row.get(0)?, state: row.get(1)?, attempts: row.get(2)? })).collect()
+    }
+}

@@ -1,0 +1,79 @@
+//! Reads: one file per noun, each with a filter, a list and a count.
+//!
+//! A filter's empty fields ask for nothing. Every list has an order of its own to break ties, so that pages neither repeat nor skip rows that
+//! do not move. Texts are compared and sorted by their bytes, on both databases.
+
+mod definitions;
+mod delegates;
+mod deployments;
+mod history;
+mod incidents;
+mod instances;
+mod jobs;
+mod metrics;
+mod select;
+mod subscriptions;
+mod tasks;
+
+use crate::Error;
+use crate::db::Pool;
+
+pub use definitions::{ActivityStatistics, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, StartMessage};
+pub(crate) use definitions::{COLUMNS as DEFINITION_COLUMNS, definition as read_definition};
+pub use delegates::{BoundDefinition, DelegateFilter, DelegateListed};
+pub use deployments::{DeploymentFilter, DeploymentRow, DeploymentSort, ResourceRow};
+pub use history::{
+    HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort,
+    HistoryVariable,
+};
+pub use incidents::{IncidentFilter, IncidentListed, IncidentSort};
+pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, InstanceSort};
+pub use jobs::{JobFilter, JobListed, JobSort};
+pub use metrics::{ActiveInstances, Counts, HostRow, LedgerCount};
+pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
+pub use tasks::{TaskFilter, TaskListed, TaskSort};
+
+/// Reads of a store. Cheap to clone.
+#[derive(Clone)]
+pub struct Reads {
+    pub(crate) pool: Pool,
+    /// Whether history tells which activities are open.
+    pub(crate) keeps_activities: bool,
+}
+
+/// A part of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Rows to skip.
+    pub first: u32,
+    /// Rows at most.
+    pub max: u32,
+}
+
+impl Page {
+    /// Everything.
+    pub const ALL: Self = Self { first: 0, max: u32::MAX };
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+/// Which way a list is sorted. Rows without a value come last when ascending, first when descending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Small ones first.
+    #[default]
+    Asc,
+    /// Large ones first.
+    Desc,
+}
+
+impl Reads {
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.pool.fetch("SELECT 1", Vec::new()).await.map(drop)
+    }
+}

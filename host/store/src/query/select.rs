@@ -1,0 +1,155 @@
+//! The builder that makes a filter a `SELECT`. Values are bound, always; SQL is this crate's own.
+
+use std::fmt::Write as _;
+
+use super::{Order, Page};
+use crate::Error;
+use crate::db::{Param, Pool, Row};
+
+/// A `SELECT` in the making.
+pub(super) struct Select {
+    from: &'static str,
+    conditions: String,
+    params: Vec<Param>,
+}
+
+impl Select {
+    /// `from` is what follows FROM: a table, or a join.
+    pub(super) fn new(from: &'static str) -> Self {
+        Self { from, conditions: String::new(), params: Vec::new() }
+    }
+
+    /// Adds a condition without a value.
+    pub(super) fn condition(&mut self, sql: &str) {
+        self.conditions.push_str(if self.conditions.is_empty() { " WHERE " } else { " AND " });
+        self.conditions.push_str(sql);
+    }
+
+    /// Adds a condition in which `$?` stands for a value.
+    pub(super) fn with(&mut self, sql: &str, value: impl Into<Param>) {
+        self.params.push(value.into());
+        let numbered = sql.replace("$?", &format!("${}", self.params.len()));
+        self.condition(&numbered);
+    }
+
+    /// Adds a condition if there is a value.
+    pub(super) fn maybe<T: Into<Param>>(&mut self, sql: &str, value: Option<T>) {
+        if let Some(value) = value {
+            self.with(sql, value);
+        }
+    }
+
+    /// Adds a condition if it is asked for.
+    pub(super) fn when(&mut self, asked: bool, sql: &str) {
+        if asked {
+            self.condition(sql);
+        }
+    }
+
+    /// The column is one of these texts; none given: no condition.
+    pub(super) fn texts(&mut self, column: &str, values: Vec<String>) {
+        if !values.is_empty() {
+            self.params.push(Param::Texts(values));
+            let condition = format!("{column} {{any_text:{}}}", self.params.len());
+            self.condition(&condition);
+        }
+    }
+
+    /// Closes a bracket that the last condition opened.
+    pub(super) fn close(&mut self) {
+        self.conditions.push(')');
+    }
+
+    /// The column is one of these ids; none given: no condition.
+    pub(super) fn uuids(&mut self, column: &str, values: Vec<uuid::Uuid>) {
+        if !values.is_empty() {
+            self.params.push(Param::Uuids(values));
+            let condition = format!("{column} {{any_uuid:{}}}", self.params.len());
+            self.condition(&condition);
+        }
+    }
+
+    /// An instance and a number of it are one of these; none given: no condition.
+    pub(super) fn numbered(&mut self, instance: &str, number: &str, values: Vec<(uuid::Uuid, i64)>) {
+        if values.is_empty() {
+            return;
+        }
+        let mut either = Vec::with_capacity(values.len());
+        for (id, n) in values {
+            self.params.extend([Param::Uuid(id), Param::I64(n)]);
+            let at = self.params.len();
+            either.push(format!("({instance} = ${} AND {number} = ${at})", at - 1));
+        }
+        let condition = format!("({})", either.join(" OR "));
+        self.condition(&condition);
+    }
+
+    /// Camunda's `like`: `%` stands for anything, a backslash takes its meaning away.
+    pub(super) fn like(&mut self, column: &str, pattern: Option<String>) {
+        self.maybe(&format!("{column} LIKE $? ESCAPE '\\'"), pattern);
+    }
+
+    /// Tenants, where none is the empty text.
+    pub(super) fn tenants(&mut self, column: &str, tenants: Vec<String>, without: bool) {
+        self.texts(column, tenants);
+        self.when(without, &format!("{column} = ''"));
+    }
+
+    /// The rows, of these columns, in this order.
+    pub(super) async fn rows(mut self, pool: &Pool, columns: &str, order: &str, page: Page) -> Result<Vec<Row>, Error> {
+        let mut sql = format!("SELECT {columns} FROM {}{} ORDER BY {order}", self.from, self.conditions);
+        if page != Page::ALL {
+            self.params.extend([Param::I64(page.max.into()), Param::I64(page.first.into())]);
+            let at = self.params.len();
+            write!(sql, " LIMIT ${} OFFSET ${at}", at - 1).expect("a string takes everything");
+        }
+        pool.fetch(&sql, self.params).await
+    }
+
+    /// How many rows there are.
+    pub(super) async fn count(self, pool: &Pool) -> Result<i64, Error> {
+        let sql = format!("SELECT COUNT(*) FROM {}{}", self.from, self.conditions);
+        let rows = pool.fetch(&sql, self.params).await?;
+        rows.first().map_or(Ok(0), |row| row.get(0))
+    }
+}
+
+/// What a list can be sorted by.
+pub(super) trait Sort: Copy {
+    /// Its SQL; a text is written `{text:column}`.
+    fn column(self) -> &'static str;
+}
+
+/// An ORDER BY, with what breaks ties.
+pub(super) fn order<S: Sort>(sort: &[(S, Order)], ties: &str) -> String {
+    let mut sql = String::new();
+    for (by, order) in sort {
+        let direction = match order {
+            Order::Asc => "ASC NULLS LAST",
+            Order::Desc => "DESC NULLS FIRST",
+        };
+        write!(sql, "{} {direction}, ", by.column()).expect("a string takes everything");
+    }
+    sql.push_str(ties);
+    sql
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_numbered_as_they_come() {
+        let mut select = Select::new("t");
+        select.texts("a", vec!["x".into()]);
+        select.maybe("b > $?", Some(3_i64));
+        select.maybe("c > $?", None::<i64>);
+        select.numbered("i", "n", vec![(uuid::Uuid::nil(), 1), (uuid::Uuid::nil(), 2)]);
+        select.like("d", Some("50\\%%".into()));
+        assert_eq!(
+            select.conditions,
+            " WHERE a {any_text:1} AND b > $2 AND ((i = $3 AND n = $4) OR (i = $5 AND n = $6)) AND d LIKE $7 ESCAPE '\\'"
+        );
+        assert_eq!(select.params.len(), 7);
+    }
+}

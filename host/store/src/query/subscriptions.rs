@@ -1,0 +1,94 @@
+//! Waits for messages.
+
+use uuid::Uuid;
+
+use super::select::Select;
+use super::{Page, Reads};
+use crate::Error;
+use crate::db::Columns;
+use crate::rows::SubscriptionRow;
+
+/// A wait for a message in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionListed {
+    /// Its instance.
+    pub instance: Uuid,
+    /// The wait that the message resumes.
+    pub wait: i64,
+    /// BPMN id of the element.
+    pub activity_id: String,
+    /// The message's name.
+    pub message: String,
+    /// The instance's definition.
+    pub definition_id: String,
+    /// Since when.
+    pub created: i64,
+    /// Whose the instance is.
+    pub tenant: Option<String>,
+    /// The instance's business key.
+    pub business_key: Option<String>,
+}
+
+/// Which waits.
+#[derive(Clone, Debug, Default)]
+pub struct SubscriptionFilter {
+    /// For this message.
+    pub message: Option<String>,
+    /// Of this instance.
+    pub instance: Option<Uuid>,
+    /// Of an instance with this business key.
+    pub business_key: Option<String>,
+    /// Of an instance of this tenant.
+    pub tenant: Option<String>,
+    /// Of an instance of no tenant.
+    pub without_tenant: bool,
+    /// Of this definition.
+    pub definition_id: Option<String>,
+    /// At this activity.
+    pub activity_id: Option<String>,
+}
+
+pub(super) const ROW: &str = "wait, activity_id, message, definition_id, created";
+
+pub(super) fn row(columns: &mut Columns<'_>) -> Result<SubscriptionRow, Error> {
+    Ok(SubscriptionRow {
+        wait: columns.next()?,
+        activity_id: columns.next()?,
+        message: columns.next()?,
+        definition_id: columns.next()?,
+        created: columns.next()?,
+    })
+}
+
+fn select(filter: SubscriptionFilter) -> Select {
+    let mut select = Select::new("subscription");
+    select.maybe("message = $?", filter.message);
+    select.maybe("instance_id = $?", filter.instance);
+    select.maybe("business_key = $?", filter.business_key);
+    select.maybe("tenant = $?", filter.tenant);
+    select.when(filter.without_tenant, "tenant = ''");
+    select.maybe("definition_id = $?", filter.definition_id);
+    select.maybe("activity_id = $?", filter.activity_id);
+    select
+}
+
+impl Reads {
+    /// Waits for messages, the oldest first.
+    pub async fn subscriptions(&self, filter: SubscriptionFilter, page: Page) -> Result<Vec<SubscriptionListed>, Error> {
+        let columns = format!("instance_id, tenant, business_key, {ROW}");
+        let rows = select(filter).rows(&self.pool, &columns, "created, instance_id, wait", page).await?;
+        rows.iter()
+            .map(|found| {
+                let mut columns = found.columns();
+                let (instance, tenant, business_key) = (columns.next()?, columns.next_tenant()?, columns.next()?);
+                let SubscriptionRow { wait, activity_id, message, definition_id, created } = row(&mut columns)?;
+                Ok(SubscriptionListed { instance, wait, activity_id, message, definition_id, created, tenant, business_key })
+            })
+            .collect()
+    }
+
+    /// How many there are.
+    pub async fn count_subscriptions(&self, filter: SubscriptionFilter) -> Result<i64, Error> {
+        select(filter).count(&self.pool).await
+    }
+}

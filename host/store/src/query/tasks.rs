@@ -1,0 +1,240 @@
+//! User tasks.
+
+use uuid::Uuid;
+
+use super::select::{Select, Sort, order};
+use super::{Order, Page, Reads};
+use crate::Error;
+use crate::db::Columns;
+use crate::rows::TaskRow;
+
+/// A user task in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskListed {
+    /// Its instance.
+    pub instance: Uuid,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// The instance's business key.
+    pub business_key: Option<String>,
+    /// The instance's definition, by key.
+    pub definition_key: String,
+    /// The instance is suspended.
+    pub suspended: bool,
+    /// The task.
+    pub row: TaskRow,
+}
+
+/// Which tasks.
+#[derive(Clone, Debug, Default)]
+pub struct TaskFilter {
+    /// One of these.
+    pub ids: Vec<(Uuid, i64)>,
+    /// Of one of these instances.
+    pub instances: Vec<Uuid>,
+    /// Of an instance with this business key.
+    pub business_key: Option<String>,
+    /// Of an instance with one of these business keys.
+    pub business_keys: Vec<String>,
+    /// Of an instance with a business key like this.
+    pub business_key_like: Option<String>,
+    /// Of this definition.
+    pub definition_id: Option<String>,
+    /// Of this definition key.
+    pub definition_key: Option<String>,
+    /// Of one of these definition keys.
+    pub definition_keys: Vec<String>,
+    /// Of a definition with this name.
+    pub definition_name: Option<String>,
+    /// At this activity.
+    pub activity_id: Option<String>,
+    /// At one of these activities.
+    pub activity_ids: Vec<String>,
+    /// At an activity like this.
+    pub activity_id_like: Option<String>,
+    /// With this name.
+    pub name: Option<String>,
+    /// With a name like this.
+    pub name_like: Option<String>,
+    /// With this description.
+    pub description: Option<String>,
+    /// With a description like this.
+    pub description_like: Option<String>,
+    /// Assigned to this user.
+    pub assignee: Option<String>,
+    /// Assigned to one of these users.
+    pub assignees: Vec<String>,
+    /// Assigned to a user like this.
+    pub assignee_like: Option<String>,
+    /// Assigned (true) or not (false).
+    pub assigned: Option<bool>,
+    /// That this user may claim. As in Camunda, only those that nobody has, unless `include_assigned`.
+    pub candidate_user: Option<String>,
+    /// That one of these groups may claim. As in Camunda, only those that nobody has, unless `include_assigned`.
+    pub candidate_groups: Vec<String>,
+    /// Assigned tasks too.
+    pub include_assigned: bool,
+    /// With (true) or without (false) candidate groups.
+    pub with_candidate_groups: Option<bool>,
+    /// With (true) or without (false) candidate users.
+    pub with_candidate_users: Option<bool>,
+    /// Due before this.
+    pub due_before: Option<i64>,
+    /// Due after this.
+    pub due_after: Option<i64>,
+    /// With (true) or without (false) a due date.
+    pub has_due: Option<bool>,
+    /// Created before this.
+    pub created_before: Option<i64>,
+    /// Created after this.
+    pub created_after: Option<i64>,
+    /// Suspended (true) or active (false).
+    pub suspended: Option<bool>,
+    /// Of one of these tenants.
+    pub tenants: Vec<String>,
+    /// Of no tenant.
+    pub without_tenant: bool,
+}
+
+/// What tasks are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskSort {
+    /// Their id.
+    Id,
+    /// Their instance.
+    Instance,
+    /// Their name.
+    Name,
+    /// Their description.
+    Description,
+    /// When they are due.
+    Due,
+    /// When they were created.
+    Created,
+    /// Who has them.
+    Assignee,
+    /// Their tenant.
+    Tenant,
+}
+
+impl Sort for TaskSort {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Id | Self::Instance => "task.instance_id",
+            Self::Name => "{text:task.name}",
+            Self::Description => "{text:task.description}",
+            Self::Due => "task.due",
+            Self::Created => "task.created",
+            Self::Assignee => "{text:task.assignee}",
+            Self::Tenant => "{text:i.tenant}",
+        }
+    }
+}
+
+pub(super) const ROW: &str = "task.wait, task.activity_id, task.name, task.definition_id, task.assignee, task.candidate_users, \
+                              task.candidate_groups, task.due, task.created, task.form_key, task.description";
+
+pub(super) fn row(columns: &mut Columns<'_>) -> Result<TaskRow, Error> {
+    Ok(TaskRow {
+        wait: columns.next()?,
+        activity_id: columns.next()?,
+        name: columns.next()?,
+        definition_id: columns.next()?,
+        assignee: columns.next()?,
+        candidate_users: columns.next_list()?,
+        candidate_groups: columns.next_list()?,
+        due: columns.next()?,
+        created: columns.next()?,
+        form_key: columns.next()?,
+        description: columns.next()?,
+    })
+}
+
+const FROM: &str = "task JOIN instance i ON i.id = task.instance_id JOIN definition d ON d.id = task.definition_id";
+
+fn select(filter: TaskFilter) -> Select {
+    let mut select = Select::new(FROM);
+    select.numbered("task.instance_id", "task.wait", filter.ids);
+    select.uuids("task.instance_id", filter.instances);
+    select.maybe("i.business_key = $?", filter.business_key);
+    select.texts("i.business_key", filter.business_keys);
+    select.like("i.business_key", filter.business_key_like);
+    select.maybe("task.definition_id = $?", filter.definition_id);
+    select.maybe("d.key = $?", filter.definition_key);
+    select.texts("d.key", filter.definition_keys);
+    select.maybe("d.name = $?", filter.definition_name);
+    select.maybe("task.activity_id = $?", filter.activity_id);
+    select.texts("task.activity_id", filter.activity_ids);
+    select.like("task.activity_id", filter.activity_id_like);
+    select.maybe("task.name = $?", filter.name);
+    select.like("task.name", filter.name_like);
+    select.maybe("task.description = $?", filter.description);
+    select.like("task.description", filter.description_like);
+    select.maybe("task.assignee = $?", filter.assignee);
+    select.texts("task.assignee", filter.assignees);
+    select.like("task.assignee", filter.assignee_like);
+    match filter.assigned {
+        Some(true) => select.condition("task.assignee IS NOT NULL"),
+        Some(false) => select.condition("task.assignee IS NULL"),
+        None => {}
+    }
+    let by_candidate = filter.candidate_user.is_some() || !filter.candidate_groups.is_empty();
+    select.when(by_candidate && !filter.include_assigned, "task.assignee IS NULL");
+    let candidate = "EXISTS (SELECT 1 FROM task_candidate c WHERE c.instance_id = task.instance_id AND c.wait = task.wait AND";
+    select.maybe(&format!("{candidate} NOT c.is_group AND c.name = $?)"), filter.candidate_user);
+    if !filter.candidate_groups.is_empty() {
+        select.texts(&format!("{candidate} c.is_group AND c.name"), filter.candidate_groups);
+        select.close();
+    }
+    for (asked, kind) in [(filter.with_candidate_groups, "c.is_group"), (filter.with_candidate_users, "NOT c.is_group")] {
+        match asked {
+            Some(true) => select.condition(&format!("{candidate} {kind})")),
+            Some(false) => select.condition(&format!("NOT {candidate} {kind})")),
+            None => {}
+        }
+    }
+    select.maybe("task.due < $?", filter.due_before);
+    select.maybe("task.due > $?", filter.due_after);
+    match filter.has_due {
+        Some(true) => select.condition("task.due IS NOT NULL"),
+        Some(false) => select.condition("task.due IS NULL"),
+        None => {}
+    }
+    select.maybe("task.created < $?", filter.created_before);
+    select.maybe("task.created > $?", filter.created_after);
+    select.maybe("task.suspended = $?", filter.suspended);
+    select.tenants("i.tenant", filter.tenants, filter.without_tenant);
+    select
+}
+
+impl Reads {
+    /// User tasks.
+    pub async fn tasks(&self, filter: TaskFilter, page: Page, sort: &[(TaskSort, Order)]) -> Result<Vec<TaskListed>, Error> {
+        let columns = format!("task.instance_id, i.tenant, i.business_key, d.key, task.suspended, {ROW}");
+        let rows = select(filter).rows(&self.pool, &columns, &order(sort, "task.instance_id, task.wait"), page).await?;
+        rows.iter()
+            .map(|found| {
+                let mut columns = found.columns();
+                Ok(TaskListed {
+                    instance: columns.next()?,
+                    tenant: columns.next_tenant()?,
+                    business_key: columns.next()?,
+                    definition_key: columns.next()?,
+                    suspended: columns.next()?,
+                    row: row(&mut columns)?,
+                })
+            })
+            .collect()
+    }
+
+    /// How many there are.
+    pub async fn count_tasks(&self, filter: TaskFilter) -> Result<i64, Error> {
+        select(filter).count(&self.pool).await
+    }
+
+    /// One task.
+    pub async fn task(&self, instance: Uuid, wait: i64) -> Result<Option<TaskListed>, Error> {
+        let filter = TaskFilter { ids: vec![(instance, wait)], ..TaskFilter::default() };
+        Ok(self.tasks(filter, Page::ALL, &[]).await?.pop())
+    }
+}

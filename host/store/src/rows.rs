@@ -1,0 +1,168 @@
+//! Rows of an instance beside its snapshot, as the runtime writes them and as operators query them.
+//!
+//! Times are milliseconds since 1970. `wait` and `n` are numbers of the instance; a public id is the instance's id and such a number.
+
+/// Work the engine must do later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRow {
+    /// The wait that the job resumes.
+    pub wait: i64,
+    /// BPMN id of the element.
+    pub activity_id: String,
+    /// `start`, `async-before`, `async-after` or `timer`.
+    pub kind: String,
+    /// The instance's definition.
+    pub definition_id: String,
+    /// Not before.
+    pub due: i64,
+    /// Attempts left; 0 means that an operator must give it new ones.
+    pub retries: i64,
+    /// Attempts that failed.
+    pub failures: i64,
+    /// Never beside another exclusive job of its instance.
+    pub exclusive: bool,
+    /// Since when.
+    pub created: i64,
+    /// The last failure's message.
+    pub failure: Option<String>,
+    /// BPMN id of the element that failed, where it is another one.
+    pub failed_activity: Option<String>,
+    /// Written: born locked by this host. Read: locked by some host.
+    pub locked: bool,
+}
+
+/// A user task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskRow {
+    /// The wait that completing it resumes.
+    pub wait: i64,
+    /// BPMN id of the element.
+    pub activity_id: String,
+    /// Its name in the model.
+    pub name: Option<String>,
+    /// The instance's definition.
+    pub definition_id: String,
+    /// Who has it.
+    pub assignee: Option<String>,
+    /// Who may claim it.
+    pub candidate_users: Vec<String>,
+    /// Which groups may claim it.
+    pub candidate_groups: Vec<String>,
+    /// When it should be done.
+    pub due: Option<i64>,
+    /// Since when.
+    pub created: i64,
+    /// `camunda:formKey`.
+    pub form_key: Option<String>,
+    /// The element's documentation.
+    pub description: Option<String>,
+}
+
+/// A wait for a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionRow {
+    /// The wait that the message resumes.
+    pub wait: i64,
+    /// BPMN id of the element.
+    pub activity_id: String,
+    /// The message's name.
+    pub message: String,
+    /// The instance's definition.
+    pub definition_id: String,
+    /// Since when.
+    pub created: i64,
+}
+
+/// Progress that stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncidentRow {
+    /// The incident's number.
+    pub n: i64,
+    /// The wait that cannot go on, if it is one.
+    pub wait: Option<i64>,
+    /// BPMN id of the element.
+    pub activity_id: String,
+    /// The instance's definition.
+    pub definition_id: String,
+    /// The kind of trouble.
+    pub code: String,
+    /// What exactly.
+    pub message: String,
+    /// The attempt that failed, from 1.
+    pub attempt: i64,
+    /// Since when.
+    pub created: i64,
+    /// What an operator should know, as JSON.
+    pub detail: String,
+}
+
+/// One thing that happened. The store keeps what its history level asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HistoryRow {
+    /// The instance began.
+    InstanceStarted {
+        /// BPMN id of the start event.
+        start_activity: String,
+        /// When.
+        at: i64,
+    },
+    /// The instance ended.
+    InstanceEnded {
+        /// `COMPLETED`, `EXTERNALLY_TERMINATED` or `INTERNALLY_TERMINATED`.
+        state: String,
+        /// Why, where somebody said so.
+        reason: Option<String>,
+        /// When.
+        at: i64,
+    },
+    /// An activity began.
+    ActivityStarted {
+        /// Its number.
+        n: i64,
+        /// The number of the scope it is in.
+        parent: i64,
+        /// BPMN id.
+        activity_id: String,
+        /// Name in the model.
+        name: Option<String>,
+        /// Camunda's activity type, such as `serviceTask`.
+        kind: String,
+        /// When.
+        at: i64,
+    },
+    /// An activity ended.
+    ActivityEnded {
+        /// Its number.
+        n: i64,
+        /// It was interrupted.
+        canceled: bool,
+        /// When.
+        at: i64,
+    },
+    /// A delegate did an activity.
+    Delegate {
+        /// The activity's number.
+        n: i64,
+        /// The delegate's name.
+        name: String,
+        /// SHA-256 of its component, in hex.
+        digest: String,
+        /// The attempt, from 1.
+        attempt: i64,
+    },
+    /// A variable was set or removed.
+    Variable {
+        /// The number of the scope that has it.
+        scope: i64,
+        /// Its name.
+        name: String,
+        /// Camunda's type name.
+        kind: String,
+        /// Its value.
+        json: String,
+        /// It is gone.
+        removed: bool,
+        /// When.
+        at: i64,
+    },
+}

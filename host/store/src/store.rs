@@ -1,0 +1,280 @@
+//! The store as the runtime sees it: opened, asked, closed.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::committer::{Committer, QUEUE, Request};
+use crate::config::{Config, HistoryLevel};
+use crate::db::{Dialect, Lane, Meter, Options, Pool};
+use crate::lease::{HostRef, Lease};
+use crate::lock::FileLock;
+use crate::query::Reads;
+use crate::{Error, hosts, migrate};
+
+/// How long a writer on SQLite waits for another: only readers of other processes, such as a backup, make it wait at all.
+const SQLITE_BUSY: Duration = Duration::from_secs(10);
+
+/// How long a read may take on PostgreSQL: a query that takes longer keeps dead rows from being vacuumed.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The shortest lease that makes sense: below it, an ordinary pause of the database fences a host that is well.
+const MIN_LEASE: Duration = Duration::from_secs(1);
+
+/// The store. Cheap to clone. Reads are on [`Reads`], which it dereferences to.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) reads: Reads,
+    /// Claims, releases and takeovers.
+    pub(crate) jobs: Lane,
+    /// Deployments and other rare, long writes.
+    pub(crate) admin: Lane,
+    pub(crate) lease: Arc<Lease>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) committer: mpsc::Sender<Request>,
+    lanes: Vec<Lane>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    closed: AtomicBool,
+    lock: Mutex<Option<Arc<FileLock>>>,
+}
+
+/// What the store has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Transactions committed.
+    pub commits: u64,
+    /// Statements of transactions for writes.
+    pub statements: u64,
+    /// Rows that they changed.
+    pub rows: u64,
+    /// Units of work and ledger entries stored.
+    pub units: u64,
+    /// Transactions of the committer that were begun again after a deadlock or a lost connection.
+    pub retries: u64,
+}
+
+impl std::ops::Deref for Store {
+    type Target = Reads;
+
+    fn deref(&self) -> &Reads {
+        &self.0.reads
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("host", &self.host()).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens a database: migrates it, takes this host's lease, and on SQLite takes over what the last process left.
+    pub async fn open(config: Config) -> Result<Self, Error> {
+        if config.lease < MIN_LEASE {
+            return Err(Error::Refused(format!("a lease lasts at least {MIN_LEASE:?}; {:?} is too short", config.lease)));
+        }
+        if config.url.starts_with("postgres://") || config.url.starts_with("postgresql://") {
+            open_postgres(config).await
+        } else if config.url.starts_with("sqlite:") {
+            open_sqlite(config).await
+        } else {
+            Err(Error::Url(format!("'{}' begins with neither sqlite: nor postgres://", scheme(&config.url))))
+        }
+    }
+
+    /// This host, in its epoch.
+    pub fn host(&self) -> HostRef {
+        self.0.lease.host
+    }
+
+    /// Whether this host may start a unit of work or send a command: it was not fenced, and its last renewal is no older than half a
+    /// lease by a clock of its own. To be asked again right before anything leaves.
+    pub fn may_act(&self) -> bool {
+        self.0.lease.may_act()
+    }
+
+    /// Reads only, for those who should not write.
+    pub fn reads(&self) -> Reads {
+        self.0.reads.clone()
+    }
+
+    /// What it has done so far.
+    pub fn counters(&self) -> Counters {
+        let meter = &self.0.meter;
+        Counters {
+            commits: meter.commits.load(Ordering::Relaxed),
+            statements: meter.statements.load(Ordering::Relaxed),
+            rows: meter.rows.load(Ordering::Relaxed),
+            units: meter.units.load(Ordering::Relaxed),
+            retries: meter.retries.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Stores what was handed in, gives back the jobs this host has locked, ends its lease and closes all connections. What is handed in later
+    /// is refused. Further calls do nothing.
+    pub async fn close(&self) {
+        let inner = &self.0;
+        if inner.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // Answered when everything before it is stored.
+        let (stopped, wait) = tokio::sync::oneshot::channel();
+        if inner.committer.send(Request::Stop(stopped)).await.is_ok() {
+            let _ = wait.await;
+        }
+        inner.lease.end();
+        let tasks = std::mem::take(&mut *inner.tasks.lock().expect("no holder of this lock panics"));
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!("a task of the store ended badly: {error}");
+            }
+        }
+        if !inner.lease.is_fenced()
+            && let Err(error) = hosts::leave(&inner.jobs, self.host()).await
+        {
+            tracing::warn!("jobs stay locked until this host's lease ends: {error}");
+        }
+        for lane in &inner.lanes {
+            lane.close().await;
+        }
+        inner.reads.pool.close().await;
+        inner.lock.lock().expect("no holder of this lock panics").take();
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Its task would otherwise renew the lease of a store that nobody uses.
+        self.lease.end();
+    }
+}
+
+fn scheme(url: &str) -> &str {
+    // Never the rest: it may hold a password.
+    url.split([':', '/']).next().unwrap_or_default()
+}
+
+async fn open_sqlite(config: Config) -> Result<Store, Error> {
+    let path = config.url.trim_start_matches("sqlite:").trim_start_matches("//");
+    if path.is_empty() || path.contains(":memory:") || path.contains('?') {
+        return Err(Error::Url("a SQLite database is a file, without parameters".to_owned()));
+    }
+    let path = PathBuf::from(path);
+    let lock = Arc::new(FileLock::acquire(&path)?);
+    let base = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // Commits survive a power cut, not only the end of the process.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(SQLITE_BUSY)
+        .foreign_keys(true)
+        // As on PostgreSQL.
+        .pragma("case_sensitive_like", "ON");
+    let options = Options::Sqlite(Box::new(base.clone()));
+    migrate::migrate(&options, config.migrate).await?;
+    let meter = Arc::new(Meter::default());
+    let writer = Lane::new(options, meter.clone());
+    let left = hosts::take_over_all(&writer).await?;
+    if left.jobs > 0 {
+        tracing::info!(jobs = left.jobs, "took over jobs that the last process had locked");
+    }
+    let pool = SqlitePoolOptions::new()
+        .max_connections(config.pool.max(1))
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(base.pragma("query_only", "ON"))
+        .await?;
+    let lanes = Lanes { commit: writer.clone(), jobs: writer.clone(), admin: writer.clone(), lease: writer };
+    assemble(config, Pool::Sqlite(pool), lanes, meter, Some(lock)).await
+}
+
+async fn open_postgres(config: Config) -> Result<Store, Error> {
+    let base = PgConnectOptions::from_str(&config.url)
+        .map_err(|error| Error::Url(error.to_string()))?
+        .application_name(&format!("mandate {}", config.host_name));
+    migrate::migrate(&Options::Postgres(Box::new(base.clone())), config.migrate).await?;
+    let meter = Arc::new(Meter::default());
+    // A process that is stopped in the middle of a transaction must not hold its locks for longer than its lease: whoever takes
+    // over waits for them. The same bound for waiting on others' locks.
+    let patience = format!("{}ms", (config.lease / 2).as_millis());
+    let writing = base.clone().options([("idle_in_transaction_session_timeout", &patience), ("lock_timeout", &patience)]);
+    let lane = || Lane::new(Options::Postgres(Box::new(writing.clone())), meter.clone());
+    let lanes = Lanes { commit: lane(), jobs: lane(), admin: lane(), lease: lane() };
+    warn_about_durability(&lanes.admin).await?;
+    let timeout = format!("{}ms", READ_TIMEOUT.as_millis());
+    let pool = PgPoolOptions::new()
+        .max_connections(config.pool.max(1))
+        .test_before_acquire(false)
+        .connect_with(base.options([("statement_timeout", timeout.as_str()), ("default_transaction_read_only", "on")]))
+        .await?;
+    assemble(config, Pool::Postgres(pool), lanes, meter, None).await
+}
+
+struct Lanes {
+    commit: Lane,
+    jobs: Lane,
+    admin: Lane,
+    lease: Lane,
+}
+
+async fn assemble(config: Config, pool: Pool, lanes: Lanes, meter: Arc<Meter>, lock: Option<Arc<FileLock>>) -> Result<Store, Error> {
+    let dialect = pool.dialect();
+    let lease = Arc::new(Lease::take(lanes.lease.clone(), dialect, &config.host_name, config.lease).await?);
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let committer = Committer::new(lanes.commit.clone(), lanes.admin.clone(), lease.clone(), config.history, meter.clone(), lock.clone());
+    let mut tasks = vec![tokio::spawn(committer.run(receiver))];
+    if dialect == Dialect::Postgres {
+        let lease = lease.clone();
+        tasks.push(tokio::spawn(async move { lease.keep().await }));
+    }
+    Ok(Store(Arc::new(Inner {
+        reads: Reads { pool, keeps_activities: config.history >= HistoryLevel::Activity },
+        jobs: lanes.jobs.clone(),
+        admin: lanes.admin.clone(),
+        lease,
+        meter,
+        committer: sender,
+        lanes: vec![lanes.commit, lanes.jobs, lanes.admin, lanes.lease],
+        tasks: Mutex::new(tasks),
+        closed: AtomicBool::new(false),
+        lock: Mutex::new(lock),
+    })))
+}
+
+/// A server that is set up to lose commits is said so loudly: every promise of the ledger rests on them.
+async fn warn_about_durability(lane: &Lane) -> Result<(), Error> {
+    let sql = "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'), \
+               current_setting('server_version_num')::bigint";
+    let rows = lane.fetch(sql, Vec::new()).await?;
+    let row = rows.first().ok_or_else(|| Error::Damaged("the server has no settings".to_owned()))?;
+    for (at, setting) in ["synchronous_commit", "fsync", "full_page_writes"].into_iter().enumerate() {
+        if row.get::<String>(at)? == "off" {
+            tracing::error!(
+                "the server has {setting}=off: a crash of it can lose commits that were acknowledged, and with them the record of commands that were sent"
+            );
+        }
+    }
+    let version: i64 = row.get(3)?;
+    if version < OLDEST_POSTGRES {
+        return Err(Error::Url(format!("the server has version {}; PostgreSQL 13 or newer is needed", version / 10_000)));
+    }
+    Ok(())
+}
+
+/// The first version that can be asked what became of a transaction (`pg_current_xact_id`, `pg_xact_status`).
+const OLDEST_POSTGRES: i64 = 130_000;

@@ -1,0 +1,309 @@
+//! A unit of work as the committer takes it, and how that ends.
+
+use uuid::Uuid;
+
+use crate::Error;
+use crate::rows::{HistoryRow, IncidentRow, JobRow, SubscriptionRow, TaskRow};
+
+/// What one unit of work writes: all of it or nothing.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// Names the unit in the instances it touches.
+    pub id: Uuid,
+    /// The instances it touches, each once.
+    pub instances: Vec<InstanceWrite>,
+    /// Claimed with the first instance, which must be new: the same key starts once.
+    pub start_key: Option<StartKey>,
+}
+
+/// A caller's name for a start. Each part has at most [`MAX_KEY_BYTES`] bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StartKey {
+    /// The definition's tenant; empty for none.
+    pub tenant: String,
+    /// The definition's key.
+    pub definition_key: String,
+    /// The caller's key.
+    pub key: String,
+}
+
+/// What a unit writes of one instance.
+#[derive(Clone, Debug)]
+pub struct InstanceWrite {
+    /// The instance.
+    pub id: Uuid,
+    /// What must hold before.
+    pub expect: Expect,
+    /// What holds afterwards.
+    pub state: State,
+    /// Suspends (or resumes) the instance with its jobs and tasks.
+    pub suspended: Option<bool>,
+    /// Jobs to insert or to update in place. An update clears the lock unless the row says `locked`.
+    pub put_jobs: Vec<JobRow>,
+    /// Waits of jobs that are gone.
+    pub remove_jobs: Vec<i64>,
+    /// Tasks to insert or to update.
+    pub put_tasks: Vec<TaskRow>,
+    /// Waits of tasks that are gone.
+    pub remove_tasks: Vec<i64>,
+    /// Subscriptions to insert.
+    pub put_subscriptions: Vec<SubscriptionRow>,
+    /// Waits of subscriptions that are gone.
+    pub remove_subscriptions: Vec<i64>,
+    /// Incidents to insert or to update.
+    pub put_incidents: Vec<IncidentRow>,
+    /// Numbers of incidents that are resolved, and when.
+    pub remove_incidents: Vec<(i64, i64)>,
+    /// What happened, in order.
+    pub history: Vec<HistoryRow>,
+}
+
+impl InstanceWrite {
+    /// A write without any rows.
+    pub fn new(id: Uuid, expect: Expect, state: State) -> Self {
+        Self {
+            id,
+            expect,
+            state,
+            suspended: None,
+            put_jobs: Vec::new(),
+            remove_jobs: Vec::new(),
+            put_tasks: Vec::new(),
+            remove_tasks: Vec::new(),
+            put_subscriptions: Vec::new(),
+            remove_subscriptions: Vec::new(),
+            put_incidents: Vec::new(),
+            remove_incidents: Vec::new(),
+            history: Vec::new(),
+        }
+    }
+}
+
+/// What must hold of an instance before a unit writes it.
+#[derive(Clone, Debug)]
+pub enum Expect {
+    /// It does not exist yet.
+    New(InstanceHead),
+    /// It is at this revision.
+    Revision(i64),
+}
+
+/// What never changes of an instance.
+#[derive(Clone, Debug)]
+pub struct InstanceHead {
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// What it runs.
+    pub definition_id: String,
+    /// The caller's name for it.
+    pub business_key: Option<String>,
+    /// When it was started.
+    pub started_at: i64,
+}
+
+/// What holds of an instance after a unit.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// It goes on.
+    Live {
+        /// The engine's snapshot.
+        snapshot: Vec<u8>,
+    },
+    /// It is over: its row and all rows beside it go.
+    Ended,
+}
+
+/// A unit that is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// The new revision of every instance that lives.
+    pub revisions: Vec<(Uuid, i64)>,
+    /// Jobs born locked that stayed so: this host runs them. The others are in the store for whoever claims them.
+    pub locked_jobs: Vec<(Uuid, i64)>,
+}
+
+/// Why a unit is not stored. Nothing of it is, except after [`Error::Unclear`].
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CommitError {
+    /// An instance is at another revision: load it and step again.
+    #[error("the instance was changed by another unit of work")]
+    Conflict,
+    /// An instance, or the definition of a new one, is no longer there.
+    #[error("the instance is no longer there")]
+    Gone,
+    /// The start key was claimed before.
+    #[error("the start key was used before, for instance {instance}")]
+    AlreadyStarted {
+        /// What it started.
+        instance: Uuid,
+    },
+    /// This host may not write any more.
+    #[error("this host's lease has ended and another host may have taken over its work")]
+    Fenced,
+    /// The unit holds what no store takes: a NUL byte, an oversize value.
+    #[error("{0}")]
+    Refused(String),
+    /// The database refused it or could not be reached.
+    #[error(transparent)]
+    Database(#[from] Error),
+}
+
+/// The longest text that is part of a key or an index. PostgreSQL takes 2,704 bytes in an index row, and a key has up to three parts.
+pub const MAX_KEY_BYTES: usize = 850;
+
+/// The longest other text of a row. Messages and details are read by people; a megabyte is a dump in the wrong place.
+pub const MAX_TEXT_BYTES: usize = 1 << 20;
+
+/// The largest snapshot. The engine stops far below; SQLite takes it as hexadecimal text, twice as long.
+pub const MAX_SNAPSHOT_BYTES: usize = 64 << 20;
+
+impl Unit {
+    /// Refuses what no database takes, before it can spoil a batch.
+    pub(crate) fn check(&self) -> Result<(), CommitError> {
+        let refused = |error: String| CommitError::Refused(error);
+        if self.instances.is_empty() {
+            return Err(refused("a unit of work touches at least one instance".to_owned()));
+        }
+        for (at, write) in self.instances.iter().enumerate() {
+            if self.instances[..at].iter().any(|earlier| earlier.id == write.id) {
+                return Err(refused(format!("instance {} is in the unit twice", write.id)));
+            }
+            write.check().map_err(refused)?;
+        }
+        if let Some(key) = &self.start_key {
+            for part in [&key.tenant, &key.definition_key, &key.key] {
+                check_key("start key", part).map_err(refused)?;
+            }
+            if !matches!(self.instances[0].expect, Expect::New(_)) {
+                return Err(refused("a start key goes with a new instance".to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl InstanceWrite {
+    fn check(&self) -> Result<(), String> {
+        if let Expect::New(head) = &self.expect {
+            check_key("tenant", head.tenant.as_deref().unwrap_or_default())?;
+            check_key("business key", head.business_key.as_deref().unwrap_or_default())?;
+            check_key("definition id", &head.definition_id)?;
+        }
+        if let State::Live { snapshot } = &self.state
+            && snapshot.len() > MAX_SNAPSHOT_BYTES
+        {
+            return Err(format!("a snapshot has at most {MAX_SNAPSHOT_BYTES} bytes; this one has {}", snapshot.len()));
+        }
+        for job in &self.put_jobs {
+            check_keys([("activity id", &job.activity_id), ("job kind", &job.kind), ("definition id", &job.definition_id)])?;
+            check_text("failure message", job.failure.as_deref())?;
+            check_text("failed activity", job.failed_activity.as_deref())?;
+        }
+        for task in &self.put_tasks {
+            check_keys([("activity id", &task.activity_id), ("definition id", &task.definition_id)])?;
+            check_key("assignee", task.assignee.as_deref().unwrap_or_default())?;
+            task.candidate_users.iter().try_for_each(|user| check_key("candidate user", user))?;
+            task.candidate_groups.iter().try_for_each(|group| check_key("candidate group", group))?;
+            for text in [&task.name, &task.form_key, &task.description] {
+                check_text("text of a task", text.as_deref())?;
+            }
+        }
+        for row in &self.put_subscriptions {
+            check_keys([("activity id", &row.activity_id), ("message name", &row.message), ("definition id", &row.definition_id)])?;
+        }
+        for row in &self.put_incidents {
+            check_keys([("activity id", &row.activity_id), ("definition id", &row.definition_id), ("incident code", &row.code)])?;
+            check_text("incident message", Some(&row.message))?;
+            check_text("incident detail", Some(&row.detail))?;
+        }
+        self.history.iter().try_for_each(check_history)
+    }
+}
+
+fn check_history(row: &HistoryRow) -> Result<(), String> {
+    match row {
+        HistoryRow::InstanceStarted { start_activity, .. } => check_key("activity id", start_activity),
+        HistoryRow::InstanceEnded { state, reason, .. } => {
+            check_key("end state", state)?;
+            check_text("reason", reason.as_deref())
+        }
+        HistoryRow::ActivityStarted { activity_id, name, kind, .. } => {
+            check_keys([("activity id", activity_id), ("activity type", kind)])?;
+            check_text("activity name", name.as_deref())
+        }
+        HistoryRow::ActivityEnded { .. } => Ok(()),
+        HistoryRow::Delegate { name, digest, .. } => check_keys([("delegate name", name), ("digest", digest)]),
+        HistoryRow::Variable { name, kind, json, .. } => {
+            check_keys([("variable name", name), ("variable type", kind)])?;
+            check_text("variable value", Some(json))
+        }
+    }
+}
+
+fn check_keys<const N: usize>(keys: [(&str, &String); N]) -> Result<(), String> {
+    keys.into_iter().try_for_each(|(what, text)| check_key(what, text))
+}
+
+/// Refuses a NUL byte, which PostgreSQL cannot store, and what is too long for an index.
+pub(crate) fn check_key(what: &str, text: &str) -> Result<(), String> {
+    if text.len() > MAX_KEY_BYTES {
+        return Err(format!("a {what} has at most {MAX_KEY_BYTES} bytes; this one has {}", text.len()));
+    }
+    check_text(what, Some(text))
+}
+
+/// Refuses a NUL byte, which PostgreSQL cannot store, and what is out of proportion.
+pub(crate) fn check_text(what: &str, text: Option<&str>) -> Result<(), String> {
+    let text = text.unwrap_or_default();
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(format!("a {what} has at most {MAX_TEXT_BYTES} bytes; this one has {}", text.len()));
+    }
+    if text.contains('\0') {
+        return Err(format!("a {what} must not hold a NUL byte"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write() -> InstanceWrite {
+        InstanceWrite::new(Uuid::from_u128(1), Expect::Revision(1), State::Ended)
+    }
+
+    fn refusal(unit: &Unit) -> String {
+        match unit.check() {
+            Err(CommitError::Refused(reason)) => reason,
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_nul_byte_is_refused_by_the_name_of_its_field() {
+        let mut write = write();
+        write.history.push(HistoryRow::Variable {
+            scope: 1,
+            name: "a".into(),
+            kind: "String".into(),
+            json: "\"\0\"".into(),
+            removed: false,
+            at: 0,
+        });
+        let unit = Unit { id: Uuid::nil(), instances: vec![write], start_key: None };
+        assert!(refusal(&unit).contains("variable value must not hold a NUL byte"));
+    }
+
+    #[test]
+    fn an_instance_is_in_a_unit_once() {
+        let unit = Unit { id: Uuid::nil(), instances: vec![write(), write()], start_key: None };
+        assert!(refusal(&unit).contains("twice"));
+    }
+
+    #[test]
+    fn a_key_too_long_for_an_index_is_refused() {
+        let key = StartKey { tenant: String::new(), definition_key: "p".into(), key: "k".repeat(MAX_KEY_BYTES + 1) };
+        let unit = Unit { id: Uuid::nil(), instances: vec![write()], start_key: Some(key) };
+        assert!(refusal(&unit).contains("start key has at most"));
+    }
+}

@@ -1,0 +1,209 @@
+//! What a batch of units writes: checks first, then one statement a table.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use uuid::Uuid;
+
+use crate::Error;
+use crate::batch::{Batch, Cell, Type, cells};
+use crate::config::HistoryLevel;
+use crate::db::{Dialect, Param, Tx, params};
+use crate::lease::HostRef;
+use crate::rows::JobRow;
+use crate::unit::{CommitError, Committed, Expect, InstanceHead, InstanceWrite, StartKey, State, Unit};
+
+pub(crate) mod history;
+pub(crate) mod tables;
+
+/// What a batch of units came to, before the commit.
+pub(crate) struct Stored {
+    /// In the order of the units.
+    pub(crate) answers: Vec<Result<Committed, CommitError>>,
+    /// Units that are written.
+    pub(crate) stored: usize,
+}
+
+/// An instance as it is before the batch.
+struct Current {
+    revision: i64,
+    suspended: bool,
+    head: InstanceHead,
+}
+
+/// Writes units in the committer's transaction.
+pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units: &[&Unit]) -> Result<Stored, Error> {
+    let mut answers: Vec<Option<CommitError>> = units.iter().map(|_| None).collect();
+    let current = current(tx, units).await?;
+    for (unit, answer) in units.iter().zip(&mut answers) {
+        *answer = unit.instances.iter().find_map(|write| match write.expect {
+            Expect::New(_) => None,
+            Expect::Revision(expected) => match current.get(&write.id) {
+                None => Some(CommitError::Gone),
+                Some(found) if found.revision != expected => Some(CommitError::Conflict),
+                Some(_) => None,
+            },
+        });
+    }
+    refuse_deleted_definitions(tx, units, &mut answers).await?;
+    claim_start_keys(tx, units, &mut answers).await?;
+    let elsewhere = locked_elsewhere(tx, me, units, &answers).await?;
+
+    let mut tables = tables::Tables::default();
+    let mut rows = history::History::new(history);
+    let mut committed = Vec::with_capacity(units.len());
+    let mut stored = 0;
+    for (unit, refused) in units.iter().zip(answers) {
+        if let Some(refused) = refused {
+            committed.push(Err(refused));
+            continue;
+        }
+        stored += 1;
+        let mut answer = Committed::default();
+        for write in &unit.instances {
+            let (head, revision, suspended) = match (&write.expect, current.get(&write.id)) {
+                (Expect::New(head), _) => (head, 1, false),
+                (Expect::Revision(_), Some(found)) => (&found.head, found.revision + 1, found.suspended),
+                (Expect::Revision(_), None) => unreachable!("a unit of a missing instance was refused"),
+            };
+            rows.take(write, head, revision);
+            if let State::Live { .. } = write.state {
+                answer.revisions.push((write.id, revision));
+            }
+            let foreign = elsewhere.contains(&write.id);
+            let locked = tables.take(unit.id, write, head, revision, write.suspended.unwrap_or(suspended), me, foreign);
+            answer.locked_jobs.extend(locked.into_iter().map(|wait| (write.id, wait)));
+        }
+        committed.push(Ok(answer));
+    }
+    tables.write(tx).await?;
+    rows.write(tx).await?;
+    Ok(Stored { answers: committed, stored })
+}
+
+/// Locks the instances that are expected to exist, in the order of their ids, and reads what they are.
+async fn current(tx: &mut Tx, units: &[&Unit]) -> Result<HashMap<Uuid, Current>, Error> {
+    let mut ids: Vec<Uuid> = units
+        .iter()
+        .flat_map(|unit| &unit.instances)
+        .filter(|write| matches!(write.expect, Expect::Revision(_)))
+        .map(|write| write.id)
+        .collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    ids.sort_unstable();
+    let sql = "SELECT id, revision, suspended, tenant, definition_id, business_key, started_at FROM instance WHERE id {any_uuid:1} \
+               ORDER BY id {pg:FOR UPDATE}";
+    let rows = tx.fetch(sql, vec![Param::Uuids(ids)]).await?;
+    rows.iter()
+        .map(|row| {
+            let mut columns = row.columns();
+            let id = columns.next()?;
+            let (revision, suspended) = (columns.next()?, columns.next()?);
+            let head = InstanceHead {
+                tenant: columns.next_tenant()?,
+                definition_id: columns.next()?,
+                business_key: columns.next()?,
+                started_at: columns.next()?,
+            };
+            Ok((id, Current { revision, suspended, head }))
+        })
+        .collect()
+}
+
+/// A definition that is being deleted must not get an instance. Its row is kept until the commit; deleting it waits.
+async fn refuse_deleted_definitions(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
+    fn started(unit: &Unit) -> impl Iterator<Item = &String> {
+        unit.instances.iter().filter_map(|write| match &write.expect {
+            Expect::New(head) => Some(&head.definition_id),
+            Expect::Revision(_) => None,
+        })
+    }
+    let asked: BTreeSet<&String> = units.iter().flat_map(|unit| started(unit)).collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let sql = "SELECT id FROM definition WHERE id {any_text:1} ORDER BY id {pg:FOR KEY SHARE}";
+    let rows = tx.fetch(sql, vec![Param::Texts(asked.into_iter().cloned().collect())]).await?;
+    let there = rows.iter().map(|row| row.get(0)).collect::<Result<HashSet<String>, _>>()?;
+    for (unit, answer) in units.iter().zip(answers) {
+        if started(unit).any(|definition| !there.contains(definition)) {
+            answer.get_or_insert(CommitError::Gone);
+        }
+    }
+    Ok(())
+}
+
+static CLAIM_START: Batch = Batch::new(
+    "INSERT INTO start_key (tenant, definition_key, key, instance_id, created) \
+     SELECT v.tenant, v.definition_key, v.key, v.instance_id, v.created FROM {rows} WHERE TRUE \
+     ON CONFLICT DO NOTHING RETURNING instance_id",
+    &[("tenant", Type::Text), ("definition_key", Type::Text), ("key", Type::Text), ("instance_id", Type::Uuid), ("created", Type::I64)],
+);
+
+/// Claims the start keys of units that may still be stored. Whoever comes second is told who was first.
+async fn claim_start_keys(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
+    let mut asked: BTreeMap<&StartKey, (Uuid, i64, usize)> = BTreeMap::new();
+    for (at, unit) in units.iter().enumerate() {
+        if let (Some(key), None, Expect::New(head)) = (&unit.start_key, &answers[at], &unit.instances[0].expect) {
+            asked.insert(key, (unit.instances[0].id, head.started_at, at));
+        }
+    }
+    // In the order of the keys, so that two hosts never wait for each other in a circle.
+    let rows = asked.iter().map(|(key, (id, at, _))| cells![&key.tenant, &key.definition_key, &key.key, *id, *at]).collect();
+    let claimed = CLAIM_START.fetch(tx, rows).await?;
+    if claimed.len() == asked.len() {
+        return Ok(());
+    }
+    let claimed = claimed.iter().map(|row| row.get(0)).collect::<Result<HashSet<Uuid>, _>>()?;
+    for (key, (id, _, at)) in asked {
+        if claimed.contains(&id) {
+            continue;
+        }
+        let sql = "SELECT instance_id FROM start_key WHERE tenant = $1 AND definition_key = $2 AND key = $3";
+        let first = tx.fetch(sql, params![key.tenant.as_str(), key.definition_key.as_str(), key.key.as_str()]).await?;
+        let first = first.first().ok_or_else(|| Error::Damaged("a start key that was in the way is not there".to_owned()))?;
+        answers[at] = Some(CommitError::AlreadyStarted { instance: first.get(0)? });
+    }
+    Ok(())
+}
+
+/// Instances that have an exclusive job locked by another host: an exclusive job that is born locked here would run beside it. Jobs that
+/// the unit itself replaces or removes do not count. One process has a SQLite file, so there is nobody else there.
+async fn locked_elsewhere(tx: &mut Tx, me: HostRef, units: &[&Unit], answers: &[Option<CommitError>]) -> Result<HashSet<Uuid>, Error> {
+    let wants = |write: &&InstanceWrite| {
+        matches!(write.expect, Expect::Revision(_)) && write.put_jobs.iter().any(|job| job.locked && job.exclusive)
+    };
+    let accepted = units.iter().zip(answers).filter(|(_, refused)| refused.is_none());
+    let asking: HashMap<Uuid, &InstanceWrite> =
+        accepted.flat_map(|(unit, _)| &unit.instances).filter(wants).map(|write| (write.id, write)).collect();
+    if asking.is_empty() || tx.dialect == Dialect::Sqlite {
+        return Ok(HashSet::new());
+    }
+    let sql = "SELECT instance_id, wait FROM job WHERE instance_id {any_uuid:1} AND locked_by IS NOT NULL AND exclusive \
+               AND NOT (locked_by = $2 AND locked_epoch = $3)";
+    let params = vec![Param::Uuids(asking.keys().copied().collect()), Param::Uuid(me.id), Param::I64(me.epoch)];
+    let mut elsewhere = HashSet::new();
+    for row in tx.fetch(sql, params).await? {
+        let (instance, wait): (Uuid, i64) = (row.get(0)?, row.get(1)?);
+        let write = asking[&instance];
+        let replaced = write.remove_jobs.contains(&wait) || write.put_jobs.iter().any(|job| job.wait == wait);
+        if !replaced {
+            elsewhere.insert(instance);
+        }
+    }
+    Ok(elsewhere)
+}
+
+/// A tenant as it is stored: none is the empty text.
+fn tenant(head: &InstanceHead) -> &str {
+    head.tenant.as_deref().unwrap_or_default()
+}
+
+/// Whether a job stays born locked.
+fn stays_locked(job: &JobRow, foreign: bool) -> bool {
+    job.locked && !(job.exclusive && foreign)
+}
+
+/// Rows for a statement.
+type Rows = Vec<Vec<Cell>>;

@@ -1,0 +1,405 @@
+//! What is kept of what happened, by the history level. What begins and ends in one unit is one row and one insert.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use uuid::Uuid;
+
+use super::{Rows, tenant};
+use crate::Error;
+use crate::batch::{Batch, Type, cells};
+use crate::config::HistoryLevel;
+use crate::db::Tx;
+use crate::rows::HistoryRow;
+use crate::unit::{Expect, InstanceHead, InstanceWrite, State};
+
+static INSERT_INSTANCES: Batch = Batch::new(
+    "INSERT INTO history_instance (instance_id, tenant, definition_id, definition_key, business_key, start_activity, started_at, \
+     ended_at, state, reason) \
+     SELECT v.instance_id, v.tenant, v.definition_id, v.definition_key, v.business_key, v.start_activity, v.started_at, v.ended_at, \
+     v.state, v.reason FROM {rows}",
+    &[
+        ("instance_id", Type::Uuid),
+        ("tenant", Type::Text),
+        ("definition_id", Type::Text),
+        ("definition_key", Type::Text),
+        ("business_key", Type::Text),
+        ("start_activity", Type::Text),
+        ("started_at", Type::I64),
+        ("ended_at", Type::I64),
+        ("state", Type::Text),
+        ("reason", Type::Text),
+    ],
+);
+
+static END_INSTANCES: Batch = Batch::new(
+    "UPDATE history_instance SET ended_at = v.ended_at, state = v.state, reason = v.reason FROM {rows} \
+     WHERE history_instance.instance_id = v.instance_id",
+    &[("instance_id", Type::Uuid), ("ended_at", Type::I64), ("state", Type::Text), ("reason", Type::Text)],
+);
+
+static INSERT_ACTIVITIES: Batch = Batch::new(
+    "INSERT INTO history_activity (instance_id, n, parent, activity_id, name, kind, started_at, ended_at, canceled, delegate, digest, \
+     attempt) \
+     SELECT v.instance_id, v.n, v.parent, v.activity_id, v.name, v.kind, v.started_at, v.ended_at, v.canceled, v.delegate, v.digest, \
+     v.attempt FROM {rows}",
+    &[
+        ("instance_id", Type::Uuid),
+        ("n", Type::I64),
+        ("parent", Type::I64),
+        ("activity_id", Type::Text),
+        ("name", Type::Text),
+        ("kind", Type::Text),
+        ("started_at", Type::I64),
+        ("ended_at", Type::I64),
+        ("canceled", Type::Bool),
+        ("delegate", Type::Text),
+        ("digest", Type::Text),
+        ("attempt", Type::I64),
+    ],
+);
+
+static UPDATE_ACTIVITIES: Batch = Batch::new(
+    "UPDATE history_activity SET ended_at = COALESCE(v.ended_at, history_activity.ended_at), \
+     canceled = COALESCE(v.canceled, history_activity.canceled), delegate = COALESCE(v.delegate, history_activity.delegate), \
+     digest = COALESCE(v.digest, history_activity.digest), attempt = COALESCE(v.attempt, history_activity.attempt) FROM {rows} \
+     WHERE history_activity.instance_id = v.instance_id AND history_activity.n = v.n",
+    &[
+        ("instance_id", Type::Uuid),
+        ("n", Type::I64),
+        ("ended_at", Type::I64),
+        ("canceled", Type::Bool),
+        ("delegate", Type::Text),
+        ("digest", Type::Text),
+        ("attempt", Type::I64),
+    ],
+);
+
+static PUT_VARIABLES: Batch = Batch::new(
+    "INSERT INTO history_variable (instance_id, scope, name, kind, json, removed, created, updated) \
+     SELECT v.instance_id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated FROM {rows} WHERE TRUE \
+     ON CONFLICT (instance_id, scope, name) DO UPDATE SET kind = excluded.kind, json = excluded.json, removed = excluded.removed, \
+     updated = excluded.updated",
+    &[
+        ("instance_id", Type::Uuid),
+        ("scope", Type::I64),
+        ("name", Type::Text),
+        ("kind", Type::Text),
+        ("json", Type::Text),
+        ("removed", Type::Bool),
+        ("created", Type::I64),
+        ("updated", Type::I64),
+    ],
+);
+
+static INSERT_VARIABLE_UPDATES: Batch = Batch::new(
+    "INSERT INTO history_variable_update (instance_id, revision, ordinal, scope, name, kind, json, removed, at) \
+     SELECT v.instance_id, v.revision, v.ordinal, v.scope, v.name, v.kind, v.json, v.removed, v.at FROM {rows}",
+    &[
+        ("instance_id", Type::Uuid),
+        ("revision", Type::I64),
+        ("ordinal", Type::I64),
+        ("scope", Type::I64),
+        ("name", Type::Text),
+        ("kind", Type::Text),
+        ("json", Type::Text),
+        ("removed", Type::Bool),
+        ("at", Type::I64),
+    ],
+);
+
+static PUT_TASKS: Batch = Batch::new(
+    "INSERT INTO history_task (instance_id, wait, activity_id, name, definition_id, assignee, due, created) \
+     SELECT v.instance_id, v.wait, v.activity_id, v.name, v.definition_id, v.assignee, v.due, v.created FROM {rows} WHERE TRUE \
+     ON CONFLICT (instance_id, wait) DO UPDATE SET name = excluded.name, assignee = excluded.assignee, due = excluded.due",
+    &[
+        ("instance_id", Type::Uuid),
+        ("wait", Type::I64),
+        ("activity_id", Type::Text),
+        ("name", Type::Text),
+        ("definition_id", Type::Text),
+        ("assignee", Type::Text),
+        ("due", Type::I64),
+        ("created", Type::I64),
+    ],
+);
+
+static END_TASKS: Batch = Batch::new(
+    "UPDATE history_task SET ended_at = v.ended_at FROM {rows} WHERE history_task.instance_id = v.instance_id AND history_task.wait = v.wait",
+    &[("instance_id", Type::Uuid), ("wait", Type::I64), ("ended_at", Type::I64)],
+);
+
+static END_OPEN_TASKS: Batch = Batch::new(
+    "UPDATE history_task SET ended_at = v.ended_at FROM {rows} WHERE history_task.instance_id = v.instance_id \
+     AND history_task.ended_at IS NULL",
+    &[("instance_id", Type::Uuid), ("ended_at", Type::I64)],
+);
+
+static PUT_INCIDENTS: Batch = Batch::new(
+    "INSERT INTO history_incident (instance_id, n, wait, activity_id, definition_id, code, message, attempt, created, detail) \
+     SELECT v.instance_id, v.n, v.wait, v.activity_id, v.definition_id, v.code, v.message, v.attempt, v.created, v.detail FROM {rows} \
+     WHERE TRUE ON CONFLICT (instance_id, n) DO UPDATE SET code = excluded.code, message = excluded.message, \
+     attempt = excluded.attempt, detail = excluded.detail",
+    &[
+        ("instance_id", Type::Uuid),
+        ("n", Type::I64),
+        ("wait", Type::I64),
+        ("activity_id", Type::Text),
+        ("definition_id", Type::Text),
+        ("code", Type::Text),
+        ("message", Type::Text),
+        ("attempt", Type::I64),
+        ("created", Type::I64),
+        ("detail", Type::Text),
+    ],
+);
+
+static RESOLVE_INCIDENTS: Batch = Batch::new(
+    "UPDATE history_incident SET resolved_at = v.resolved_at FROM {rows} WHERE history_incident.instance_id = v.instance_id \
+     AND history_incident.n = v.n",
+    &[("instance_id", Type::Uuid), ("n", Type::I64), ("resolved_at", Type::I64)],
+);
+
+static RESOLVE_OPEN_INCIDENTS: Batch = Batch::new(
+    "UPDATE history_incident SET resolved_at = v.resolved_at FROM {rows} WHERE history_incident.instance_id = v.instance_id \
+     AND history_incident.resolved_at IS NULL",
+    &[("instance_id", Type::Uuid), ("resolved_at", Type::I64)],
+);
+
+/// The state of an instance that goes on.
+const ACTIVE: &str = "ACTIVE";
+
+/// What one unit says of one activity.
+#[derive(Default)]
+struct Activity<'a> {
+    began: Option<(i64, &'a String, &'a Option<String>, &'a String, i64)>,
+    ended: Option<(bool, i64)>,
+    delegate: Option<(&'a String, &'a String, i64)>,
+}
+
+/// Rows to be written, by table.
+pub(super) struct History {
+    level: HistoryLevel,
+    instances: Rows,
+    ended_instances: Rows,
+    activities: Rows,
+    changed_activities: Rows,
+    variables: Rows,
+    variable_updates: Rows,
+    tasks: Rows,
+    ended_tasks: Rows,
+    incidents: Rows,
+    resolved_incidents: Rows,
+    /// Instances that end with whatever of them is open.
+    closed: Rows,
+}
+
+impl History {
+    pub(super) fn new(level: HistoryLevel) -> Self {
+        Self {
+            level,
+            instances: Rows::new(),
+            ended_instances: Rows::new(),
+            activities: Rows::new(),
+            changed_activities: Rows::new(),
+            variables: Rows::new(),
+            variable_updates: Rows::new(),
+            tasks: Rows::new(),
+            ended_tasks: Rows::new(),
+            incidents: Rows::new(),
+            resolved_incidents: Rows::new(),
+            closed: Rows::new(),
+        }
+    }
+
+    /// Takes what the level keeps of one instance's unit.
+    pub(super) fn take(&mut self, write: &InstanceWrite, head: &InstanceHead, revision: i64) {
+        if self.level == HistoryLevel::None {
+            return;
+        }
+        self.take_instance(write, head);
+        self.take_activities(write);
+        if self.level >= HistoryLevel::Audit {
+            self.take_variables(write, revision);
+            self.take_tasks_and_incidents(write);
+        }
+    }
+
+    fn take_instance(&mut self, write: &InstanceWrite, head: &InstanceHead) {
+        let id = write.id;
+        let start = write.history.iter().find_map(|row| match row {
+            HistoryRow::InstanceStarted { start_activity, .. } => Some(start_activity.clone()),
+            _ => None,
+        });
+        let end = write.history.iter().rev().find_map(|row| match row {
+            HistoryRow::InstanceEnded { state, reason, at } => Some((state, reason, *at)),
+            _ => None,
+        });
+        if let Expect::New(_) = write.expect {
+            let (state, reason, ended_at) = match end {
+                Some((state, reason, at)) => (state.as_str(), reason.clone(), Some(at)),
+                None => (ACTIVE, None, None),
+            };
+            // A definition's id begins with its key, and a key has no colon: it is an XML name.
+            let key = head.definition_id.split(':').next().unwrap_or_default();
+            self.instances.push(cells![
+                id,
+                tenant(head),
+                &head.definition_id,
+                key,
+                &head.business_key,
+                start,
+                head.started_at,
+                ended_at,
+                state,
+                reason
+            ]);
+        } else if let Some((state, reason, at)) = end {
+            self.ended_instances.push(cells![id, at, state, reason]);
+        }
+    }
+
+    fn take_activities(&mut self, write: &InstanceWrite) {
+        let mut activities: BTreeMap<i64, Activity<'_>> = BTreeMap::new();
+        for row in &write.history {
+            match row {
+                HistoryRow::ActivityStarted { n, parent, activity_id, name, kind, at } => {
+                    activities.entry(*n).or_default().began = Some((*parent, activity_id, name, kind, *at));
+                }
+                HistoryRow::ActivityEnded { n, canceled, at } => {
+                    activities.entry(*n).or_default().ended = Some((*canceled, *at));
+                }
+                HistoryRow::Delegate { n, name, digest, attempt } => {
+                    activities.entry(*n).or_default().delegate = Some((name, digest, *attempt));
+                }
+                _ => {}
+            }
+        }
+        for (n, activity) in activities {
+            let ended_at = activity.ended.map(|(_, at)| at);
+            let canceled = activity.ended.map(|(canceled, _)| canceled);
+            let delegate = activity.delegate.map(|(name, _, _)| name.clone());
+            let digest = activity.delegate.map(|(_, digest, _)| digest.clone());
+            let attempt = activity.delegate.map(|(_, _, attempt)| attempt);
+            match activity.began {
+                Some((parent, activity_id, name, kind, at)) => self.activities.push(cells![
+                    write.id,
+                    n,
+                    parent,
+                    activity_id,
+                    name,
+                    kind,
+                    at,
+                    ended_at,
+                    canceled.unwrap_or(false),
+                    delegate,
+                    digest,
+                    attempt
+                ]),
+                None => self.changed_activities.push(cells![write.id, n, ended_at, canceled, delegate, digest, attempt]),
+            }
+        }
+    }
+
+    fn take_variables(&mut self, write: &InstanceWrite, revision: i64) {
+        let mut latest: BTreeMap<(i64, &String), (&String, &String, bool, i64, i64)> = BTreeMap::new();
+        let mut ordinal = 0_i64;
+        for row in &write.history {
+            let HistoryRow::Variable { scope, name, kind, json, removed, at } = row else { continue };
+            let first = latest.get(&(*scope, name)).map_or(*at, |(_, _, _, first, _)| *first);
+            latest.insert((*scope, name), (kind, json, *removed, first, *at));
+            if self.level >= HistoryLevel::Full {
+                self.variable_updates.push(cells![write.id, revision, ordinal, *scope, name, kind, json, *removed, *at]);
+                ordinal += 1;
+            }
+        }
+        for ((scope, name), (kind, json, removed, first, last)) in latest {
+            self.variables.push(cells![write.id, scope, name, kind, json, removed, first, last]);
+        }
+    }
+
+    fn take_tasks_and_incidents(&mut self, write: &InstanceWrite) {
+        let id = write.id;
+        for task in &write.put_tasks {
+            self.tasks.push(cells![
+                id,
+                task.wait,
+                &task.activity_id,
+                &task.name,
+                &task.definition_id,
+                &task.assignee,
+                task.due,
+                task.created
+            ]);
+        }
+        for row in &write.put_incidents {
+            self.incidents.push(cells![
+                id,
+                row.n,
+                row.wait,
+                &row.activity_id,
+                &row.definition_id,
+                &row.code,
+                &row.message,
+                row.attempt,
+                row.created,
+                &row.detail
+            ]);
+        }
+        let at = moment(write);
+        self.ended_tasks.extend(write.remove_tasks.iter().map(|wait| cells![id, *wait, at]));
+        self.resolved_incidents.extend(write.remove_incidents.iter().map(|(n, at)| cells![id, *n, *at]));
+        if let State::Ended = write.state {
+            self.closed.push(cells![id, at]);
+        }
+    }
+
+    /// Writes them: one statement a table, none for a table without rows.
+    pub(super) async fn write(self, tx: &mut Tx) -> Result<(), Error> {
+        INSERT_INSTANCES.execute(tx, self.instances).await?;
+        END_INSTANCES.execute(tx, self.ended_instances).await?;
+        INSERT_ACTIVITIES.execute(tx, self.activities).await?;
+        UPDATE_ACTIVITIES.execute(tx, self.changed_activities).await?;
+        PUT_VARIABLES.execute(tx, self.variables).await?;
+        INSERT_VARIABLE_UPDATES.execute(tx, self.variable_updates).await?;
+        PUT_TASKS.execute(tx, self.tasks).await?;
+        END_TASKS.execute(tx, self.ended_tasks).await?;
+        PUT_INCIDENTS.execute(tx, self.incidents).await?;
+        RESOLVE_INCIDENTS.execute(tx, self.resolved_incidents).await?;
+        END_OPEN_TASKS.execute(tx, self.closed.clone()).await?;
+        RESOLVE_OPEN_INCIDENTS.execute(tx, self.closed).await?;
+        Ok(())
+    }
+}
+
+/// When the unit happened: its last event, or, for one without any, now.
+fn moment(write: &InstanceWrite) -> i64 {
+    let last = write.history.iter().map(|row| match row {
+        HistoryRow::InstanceStarted { at, .. }
+        | HistoryRow::InstanceEnded { at, .. }
+        | HistoryRow::ActivityStarted { at, .. }
+        | HistoryRow::ActivityEnded { at, .. }
+        | HistoryRow::Variable { at, .. } => *at,
+        HistoryRow::Delegate { .. } => 0,
+    });
+    last.max().filter(|at| *at > 0).unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+    })
+}
+
+/// History tables of instances, for when a deletion takes history along.
+pub(crate) const TABLES: [&str; 6] =
+    ["history_activity", "history_variable", "history_variable_update", "history_task", "history_incident", "history_instance"];
+
+/// Removes the history of instances.
+pub(crate) async fn remove(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    for table in TABLES {
+        let sql = format!("DELETE FROM {table} WHERE instance_id {{any_uuid:1}}");
+        tx.execute(&sql, vec![crate::db::Param::Uuids(ids.clone())]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,319 @@
+//! The instance's row and the rows beside it.
+
+use uuid::Uuid;
+
+use super::{Rows, stays_locked, tenant};
+use crate::Error;
+use crate::batch::{Batch, Type, cells};
+use crate::db::{Param, Tx};
+use crate::lease::HostRef;
+use crate::unit::{Expect, InstanceHead, InstanceWrite, State};
+
+static INSERT_INSTANCE: Batch = Batch::new(
+    "INSERT INTO instance (id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot) \
+     SELECT v.id, v.tenant, v.definition_id, v.business_key, v.started_at, 1, v.last_unit, v.suspended, v.snapshot FROM {rows}",
+    &[
+        ("id", Type::Uuid),
+        ("tenant", Type::Text),
+        ("definition_id", Type::Text),
+        ("business_key", Type::Text),
+        ("started_at", Type::I64),
+        ("last_unit", Type::Uuid),
+        ("suspended", Type::Bool),
+        ("snapshot", Type::Bytes),
+    ],
+);
+
+static UPDATE_INSTANCE: Batch = Batch::new(
+    "UPDATE instance SET revision = v.revision, last_unit = v.last_unit, suspended = v.suspended, snapshot = v.snapshot FROM {rows} \
+     WHERE instance.id = v.id",
+    &[("id", Type::Uuid), ("revision", Type::I64), ("last_unit", Type::Uuid), ("suspended", Type::Bool), ("snapshot", Type::Bytes)],
+);
+
+static SUSPEND_JOBS: Batch = Batch::new(
+    "UPDATE job SET suspended = v.suspended FROM {rows} WHERE job.instance_id = v.id",
+    &[("id", Type::Uuid), ("suspended", Type::Bool)],
+);
+static SUSPEND_TASKS: Batch = Batch::new(
+    "UPDATE task SET suspended = v.suspended FROM {rows} WHERE task.instance_id = v.id",
+    &[("id", Type::Uuid), ("suspended", Type::Bool)],
+);
+
+static PUT_JOBS: Batch = Batch::new(
+    "INSERT INTO job (instance_id, wait, activity_id, kind, definition_id, due, retries, failures, exclusive, created, failure, \
+     failed_activity, suspended, locked_by, locked_epoch, takeovers) \
+     SELECT v.instance_id, v.wait, v.activity_id, v.kind, v.definition_id, v.due, v.retries, v.failures, v.exclusive, v.created, \
+     v.failure, v.failed_activity, v.suspended, v.locked_by, v.locked_epoch, 0 FROM {rows} WHERE TRUE \
+     ON CONFLICT (instance_id, wait) DO UPDATE SET due = excluded.due, retries = excluded.retries, failures = excluded.failures, \
+     exclusive = excluded.exclusive, failure = excluded.failure, failed_activity = excluded.failed_activity, \
+     suspended = excluded.suspended, locked_by = excluded.locked_by, locked_epoch = excluded.locked_epoch, takeovers = 0",
+    &[
+        ("instance_id", Type::Uuid),
+        ("wait", Type::I64),
+        ("activity_id", Type::Text),
+        ("kind", Type::Text),
+        ("definition_id", Type::Text),
+        ("due", Type::I64),
+        ("retries", Type::I64),
+        ("failures", Type::I64),
+        ("exclusive", Type::Bool),
+        ("created", Type::I64),
+        ("failure", Type::Text),
+        ("failed_activity", Type::Text),
+        ("suspended", Type::Bool),
+        ("locked_by", Type::Uuid),
+        ("locked_epoch", Type::I64),
+    ],
+);
+
+static PUT_TASKS: Batch = Batch::new(
+    "INSERT INTO task (instance_id, wait, activity_id, name, definition_id, assignee, candidate_users, candidate_groups, due, created, \
+     form_key, description, suspended) \
+     SELECT v.instance_id, v.wait, v.activity_id, v.name, v.definition_id, v.assignee, v.candidate_users, v.candidate_groups, v.due, \
+     v.created, v.form_key, v.description, v.suspended FROM {rows} WHERE TRUE \
+     ON CONFLICT (instance_id, wait) DO UPDATE SET name = excluded.name, assignee = excluded.assignee, \
+     candidate_users = excluded.candidate_users, candidate_groups = excluded.candidate_groups, due = excluded.due, \
+     form_key = excluded.form_key, description = excluded.description, suspended = excluded.suspended",
+    &[
+        ("instance_id", Type::Uuid),
+        ("wait", Type::I64),
+        ("activity_id", Type::Text),
+        ("name", Type::Text),
+        ("definition_id", Type::Text),
+        ("assignee", Type::Text),
+        ("candidate_users", Type::Text),
+        ("candidate_groups", Type::Text),
+        ("due", Type::I64),
+        ("created", Type::I64),
+        ("form_key", Type::Text),
+        ("description", Type::Text),
+        ("suspended", Type::Bool),
+    ],
+);
+
+static PUT_CANDIDATES: Batch = Batch::new(
+    "INSERT INTO task_candidate (instance_id, wait, is_group, name) SELECT v.instance_id, v.wait, v.is_group, v.name FROM {rows} \
+     WHERE TRUE ON CONFLICT DO NOTHING",
+    &[("instance_id", Type::Uuid), ("wait", Type::I64), ("is_group", Type::Bool), ("name", Type::Text)],
+);
+
+static PUT_SUBSCRIPTIONS: Batch = Batch::new(
+    "INSERT INTO subscription (instance_id, wait, activity_id, message, definition_id, created, tenant, business_key) \
+     SELECT v.instance_id, v.wait, v.activity_id, v.message, v.definition_id, v.created, v.tenant, v.business_key FROM {rows} WHERE TRUE \
+     ON CONFLICT (instance_id, wait) DO UPDATE SET message = excluded.message, created = excluded.created",
+    &[
+        ("instance_id", Type::Uuid),
+        ("wait", Type::I64),
+        ("activity_id", Type::Text),
+        ("message", Type::Text),
+        ("definition_id", Type::Text),
+        ("created", Type::I64),
+        ("tenant", Type::Text),
+        ("business_key", Type::Text),
+    ],
+);
+
+static PUT_INCIDENTS: Batch = Batch::new(
+    "INSERT INTO incident (instance_id, n, wait, activity_id, definition_id, code, message, attempt, created, detail) \
+     SELECT v.instance_id, v.n, v.wait, v.activity_id, v.definition_id, v.code, v.message, v.attempt, v.created, v.detail FROM {rows} \
+     WHERE TRUE ON CONFLICT (instance_id, n) DO UPDATE SET code = excluded.code, message = excluded.message, \
+     attempt = excluded.attempt, detail = excluded.detail",
+    &[
+        ("instance_id", Type::Uuid),
+        ("n", Type::I64),
+        ("wait", Type::I64),
+        ("activity_id", Type::Text),
+        ("definition_id", Type::Text),
+        ("code", Type::Text),
+        ("message", Type::Text),
+        ("attempt", Type::I64),
+        ("created", Type::I64),
+        ("detail", Type::Text),
+    ],
+);
+
+const NUMBERED: &[(&str, Type)] = &[("instance_id", Type::Uuid), ("n", Type::I64)];
+
+macro_rules! remove {
+    ($table:literal, $n:literal) => {
+        Batch::new(concat!("DELETE FROM ", $table, " WHERE (instance_id, ", $n, ") IN (SELECT v.instance_id, v.n FROM {rows})"), NUMBERED)
+    };
+}
+static REMOVE_JOBS: Batch = remove!("job", "wait");
+static REMOVE_TASKS: Batch = remove!("task", "wait");
+static REMOVE_CANDIDATES: Batch = remove!("task_candidate", "wait");
+static REMOVE_SUBSCRIPTIONS: Batch = remove!("subscription", "wait");
+static REMOVE_INCIDENTS: Batch = remove!("incident", "n");
+
+/// Everything beside an instance; what is ended is removed from all of them. The instance itself is the last.
+const OF_INSTANCES: [&str; 6] = [
+    "DELETE FROM job WHERE instance_id {any_uuid:1}",
+    "DELETE FROM task WHERE instance_id {any_uuid:1}",
+    "DELETE FROM task_candidate WHERE instance_id {any_uuid:1}",
+    "DELETE FROM subscription WHERE instance_id {any_uuid:1}",
+    "DELETE FROM incident WHERE instance_id {any_uuid:1}",
+    "DELETE FROM instance WHERE id {any_uuid:1}",
+];
+
+/// Removes instances with everything beside them, except history and ledger.
+pub(crate) async fn remove_instances(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    for sql in OF_INSTANCES {
+        tx.execute(sql, vec![Param::Uuids(ids.clone())]).await?;
+    }
+    Ok(())
+}
+
+/// Rows to be written, by table.
+#[derive(Default)]
+pub(super) struct Tables {
+    inserted: Rows,
+    updated: Rows,
+    ended: Vec<Uuid>,
+    suspended: Rows,
+    removed_jobs: Rows,
+    removed_tasks: Rows,
+    removed_candidates: Rows,
+    removed_subscriptions: Rows,
+    removed_incidents: Rows,
+    jobs: Rows,
+    tasks: Rows,
+    candidates: Rows,
+    subscriptions: Rows,
+    incidents: Rows,
+}
+
+impl Tables {
+    /// Takes one instance's rows. Answers which of its jobs stay born locked.
+    #[expect(clippy::too_many_arguments, reason = "everything a row is made of, in one place")]
+    pub(super) fn take(
+        &mut self,
+        unit: Uuid,
+        write: &InstanceWrite,
+        head: &InstanceHead,
+        revision: i64,
+        suspended: bool,
+        me: HostRef,
+        foreign: bool,
+    ) -> Vec<i64> {
+        let id = write.id;
+        let State::Live { snapshot } = &write.state else {
+            // What begins and ends in one unit never touches these tables.
+            if matches!(write.expect, Expect::Revision(_)) {
+                self.ended.push(id);
+            }
+            return Vec::new();
+        };
+        if let Expect::New(_) = write.expect {
+            let row = cells![id, tenant(head), &head.definition_id, &head.business_key, head.started_at, unit, suspended, snapshot];
+            self.inserted.push(row);
+        } else {
+            self.updated.push(cells![id, revision, unit, suspended, snapshot]);
+            if write.suspended.is_some() {
+                self.suspended.push(cells![id, suspended]);
+            }
+        }
+        let numbers = |list: &[i64]| list.iter().map(|n| cells![id, *n]).collect::<Rows>();
+        self.removed_jobs.extend(numbers(&write.remove_jobs));
+        self.removed_tasks.extend(numbers(&write.remove_tasks));
+        self.removed_candidates.extend(numbers(&write.remove_tasks));
+        self.removed_subscriptions.extend(numbers(&write.remove_subscriptions));
+        self.removed_incidents.extend(write.remove_incidents.iter().map(|(n, _)| cells![id, *n]));
+        self.take_tasks(write, suspended);
+        self.subscriptions.extend(write.put_subscriptions.iter().map(|row| {
+            cells![id, row.wait, &row.activity_id, &row.message, &row.definition_id, row.created, tenant(head), &head.business_key]
+        }));
+        self.incidents.extend(write.put_incidents.iter().map(|row| {
+            cells![
+                id,
+                row.n,
+                row.wait,
+                &row.activity_id,
+                &row.definition_id,
+                &row.code,
+                &row.message,
+                row.attempt,
+                row.created,
+                &row.detail
+            ]
+        }));
+        self.take_jobs(write, suspended, me, foreign)
+    }
+
+    fn take_jobs(&mut self, write: &InstanceWrite, suspended: bool, me: HostRef, foreign: bool) -> Vec<i64> {
+        let mut stay = Vec::new();
+        for job in &write.put_jobs {
+            let locked = stays_locked(job, foreign).then_some(me);
+            if locked.is_some() {
+                stay.push(job.wait);
+            }
+            self.jobs.push(cells![
+                write.id,
+                job.wait,
+                &job.activity_id,
+                &job.kind,
+                &job.definition_id,
+                job.due,
+                job.retries,
+                job.failures,
+                job.exclusive,
+                job.created,
+                &job.failure,
+                &job.failed_activity,
+                suspended,
+                locked.map(|host| host.id),
+                locked.map(|host| host.epoch)
+            ]);
+        }
+        stay
+    }
+
+    fn take_tasks(&mut self, write: &InstanceWrite, suspended: bool) {
+        let list = |texts: &Vec<String>| serde_json::Value::from(texts.clone()).to_string();
+        for task in &write.put_tasks {
+            self.tasks.push(cells![
+                write.id,
+                task.wait,
+                &task.activity_id,
+                &task.name,
+                &task.definition_id,
+                &task.assignee,
+                list(&task.candidate_users),
+                list(&task.candidate_groups),
+                task.due,
+                task.created,
+                &task.form_key,
+                &task.description,
+                suspended
+            ]);
+            if !matches!(write.expect, Expect::New(_)) {
+                self.removed_candidates.push(cells![write.id, task.wait]);
+            }
+            for (is_group, names) in [(false, &task.candidate_users), (true, &task.candidate_groups)] {
+                self.candidates.extend(names.iter().map(|name| cells![write.id, task.wait, is_group, name]));
+            }
+        }
+    }
+
+    /// Writes them: one statement a table, none for a table without rows.
+    pub(super) async fn write(self, tx: &mut Tx) -> Result<(), Error> {
+        INSERT_INSTANCE.execute(tx, self.inserted).await?;
+        UPDATE_INSTANCE.execute(tx, self.updated).await?;
+        remove_instances(tx, self.ended).await?;
+        SUSPEND_JOBS.execute(tx, self.suspended.clone()).await?;
+        SUSPEND_TASKS.execute(tx, self.suspended).await?;
+        REMOVE_JOBS.execute(tx, self.removed_jobs).await?;
+        REMOVE_TASKS.execute(tx, self.removed_tasks).await?;
+        REMOVE_CANDIDATES.execute(tx, self.removed_candidates).await?;
+        REMOVE_SUBSCRIPTIONS.execute(tx, self.removed_subscriptions).await?;
+        REMOVE_INCIDENTS.execute(tx, self.removed_incidents).await?;
+        PUT_JOBS.execute(tx, self.jobs).await?;
+        PUT_TASKS.execute(tx, self.tasks).await?;
+        PUT_CANDIDATES.execute(tx, self.candidates).await?;
+        PUT_SUBSCRIPTIONS.execute(tx, self.subscriptions).await?;
+        PUT_INCIDENTS.execute(tx, self.incidents).await?;
+        Ok(())
+    }
+}

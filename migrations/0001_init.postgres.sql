@@ -1,0 +1,347 @@
+-- Mandate's schema, PostgreSQL 13 or newer. The SQLite file beside it says the same in SQLite's types.
+--
+-- Times are milliseconds since 1970. Tenants are never NULL: none is the empty text, so that a tenant can be part of a key.
+--
+-- Three kinds of tables, so that the schema can be spread over a distributed PostgreSQL unchanged:
+--   reference tables  small, read everywhere, replicated;
+--   instance tables   keyed first by the instance and stored with it;
+--   claim tables      keyed by what is claimed.
+-- A transaction may span keys; a constraint may not. So there are foreign keys between reference tables only.
+
+-- ---------------------------------------------------------------- claim tables
+
+-- Every process that has this database open. A host may write while its row has its epoch and its lease lasts by this
+-- database's clock; whoever takes over its work raises the epoch.
+CREATE TABLE host (
+    id          UUID   PRIMARY KEY,
+    epoch       BIGINT NOT NULL,
+    name        TEXT   NOT NULL,
+    lease_until BIGINT NOT NULL,
+    started_at  BIGINT NOT NULL,
+    ended_at    BIGINT,
+    -- The epoch is part of a key, so that raising it needs the row's strongest lock. A committer holds the row FOR KEY SHARE:
+    -- that stops a takeover until the commit, and does not stop the renewal of the lease.
+    UNIQUE (id, epoch)
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0);
+
+-- A start with an idempotency key happens once.
+CREATE TABLE start_key (
+    tenant         TEXT   NOT NULL,
+    definition_key TEXT   NOT NULL,
+    key            TEXT   NOT NULL,
+    instance_id    UUID   NOT NULL,
+    created        BIGINT NOT NULL,
+    PRIMARY KEY (tenant, definition_key, key)
+);
+
+-- Every sending of a domain command, written before it leaves. Outlives its instance.
+CREATE TABLE ledger (
+    tenant         TEXT    NOT NULL,
+    command        TEXT    NOT NULL,
+    key            TEXT    NOT NULL,
+    attempt        BIGINT  NOT NULL,
+    generation     BIGINT  NOT NULL,
+    instance_id    UUID    NOT NULL,
+    -- The wait that its unit of work resumed: job, task or subscription.
+    origin_kind    TEXT    NOT NULL,
+    origin_wait    BIGINT  NOT NULL,
+    -- Digest that names the activity's entry.
+    activity_key   TEXT    NOT NULL,
+    activity_id    TEXT    NOT NULL,
+    definition_id  TEXT    NOT NULL,
+    request_digest TEXT    NOT NULL,
+    -- Redacted.
+    request        TEXT    NOT NULL,
+    state          TEXT    NOT NULL CHECK (state IN ('open', 'applied', 'rejected', 'unavailable', 'unknown')),
+    reply          TEXT,
+    code           TEXT,
+    message        TEXT,
+    host           UUID    NOT NULL,
+    epoch          BIGINT  NOT NULL,
+    opened_at      BIGINT  NOT NULL,
+    closed_at      BIGINT,
+    -- Its wait was cancelled while it was on its way.
+    cancelled      BOOLEAN NOT NULL,
+    PRIMARY KEY (tenant, command, key, attempt)
+) WITH (fillfactor = 80);
+-- One open attempt per key.
+CREATE UNIQUE INDEX ledger_open ON ledger (tenant, command, key) WHERE state = 'open';
+CREATE INDEX ledger_instance ON ledger (instance_id, opened_at);
+
+-- ---------------------------------------------------------------- reference tables
+
+CREATE TABLE deployment (
+    id             TEXT   PRIMARY KEY,
+    name           TEXT,
+    source         TEXT,
+    tenant         TEXT   NOT NULL,
+    deployed_at    BIGINT NOT NULL,
+    content_digest TEXT   NOT NULL,
+    metadata       TEXT   NOT NULL
+);
+CREATE INDEX deployment_newest ON deployment (tenant, name, deployed_at);
+
+-- Components by the digest of their bytes.
+CREATE TABLE artifact (
+    digest  TEXT   PRIMARY KEY,
+    created BIGINT NOT NULL,
+    bytes   BYTEA  NOT NULL
+);
+-- Wasm hardly compresses and is read whole.
+ALTER TABLE artifact ALTER COLUMN bytes SET STORAGE EXTERNAL;
+
+CREATE TABLE resource (
+    id            TEXT   PRIMARY KEY,
+    deployment_id TEXT   NOT NULL REFERENCES deployment (id),
+    name          TEXT   NOT NULL,
+    size          BIGINT NOT NULL,
+    -- One of these two: a component's bytes are kept once, as an artifact.
+    bytes         BYTEA,
+    artifact      TEXT   REFERENCES artifact (digest),
+    UNIQUE (deployment_id, name)
+);
+CREATE INDEX resource_artifact ON resource (artifact) WHERE artifact IS NOT NULL;
+
+CREATE TABLE delegate (
+    deployment_id TEXT NOT NULL REFERENCES deployment (id),
+    name          TEXT NOT NULL,
+    version       TEXT NOT NULL,
+    digest        TEXT NOT NULL REFERENCES artifact (digest),
+    mandate       TEXT NOT NULL,
+    -- JSON list of external-task topics.
+    topics        TEXT NOT NULL,
+    PRIMARY KEY (deployment_id, name)
+);
+CREATE INDEX delegate_digest ON delegate (digest);
+
+CREATE TABLE definition (
+    id            TEXT    PRIMARY KEY,
+    key           TEXT    NOT NULL,
+    version       BIGINT  NOT NULL,
+    tenant        TEXT    NOT NULL,
+    name          TEXT,
+    version_tag   TEXT,
+    deployment_id TEXT    NOT NULL REFERENCES deployment (id),
+    resource_name TEXT    NOT NULL,
+    identity      TEXT    NOT NULL,
+    suspended     BOOLEAN NOT NULL,
+    UNIQUE (tenant, key, version)
+);
+CREATE INDEX definition_deployment ON definition (deployment_id);
+CREATE INDEX definition_key ON definition (key);
+
+-- What a definition's references resolve to, for ever. It keeps the artifact when the delegate's deployment is deleted.
+CREATE TABLE binding (
+    definition_id TEXT NOT NULL REFERENCES definition (id),
+    reference     TEXT NOT NULL,
+    delegate      TEXT NOT NULL,
+    version       TEXT NOT NULL,
+    digest        TEXT NOT NULL REFERENCES artifact (digest),
+    mandate       TEXT NOT NULL,
+    PRIMARY KEY (definition_id, reference)
+);
+CREATE INDEX binding_digest ON binding (digest);
+
+CREATE TABLE start_message (
+    definition_id TEXT NOT NULL REFERENCES definition (id),
+    message       TEXT NOT NULL,
+    activity_id   TEXT NOT NULL,
+    PRIMARY KEY (definition_id, message, activity_id)
+);
+CREATE INDEX start_message_message ON start_message (message);
+
+-- ---------------------------------------------------------------- instance tables
+
+-- One row per live instance. Every unit of work rewrites it in place: room in the page keeps that off the indexes, none of
+-- whose columns ever change.
+CREATE TABLE instance (
+    id            UUID    PRIMARY KEY,
+    tenant        TEXT    NOT NULL,
+    definition_id TEXT    NOT NULL,
+    business_key  TEXT,
+    started_at    BIGINT  NOT NULL,
+    revision      BIGINT  NOT NULL,
+    last_unit     UUID    NOT NULL,
+    suspended     BOOLEAN NOT NULL,
+    snapshot      BYTEA   NOT NULL
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX instance_definition ON instance (definition_id);
+CREATE INDEX instance_business_key ON instance (business_key) WHERE business_key IS NOT NULL;
+
+CREATE TABLE job (
+    instance_id     UUID    NOT NULL,
+    wait            BIGINT  NOT NULL,
+    activity_id     TEXT    NOT NULL,
+    kind            TEXT    NOT NULL,
+    definition_id   TEXT    NOT NULL,
+    due             BIGINT  NOT NULL,
+    retries         BIGINT  NOT NULL,
+    failures        BIGINT  NOT NULL,
+    exclusive       BOOLEAN NOT NULL,
+    created         BIGINT  NOT NULL,
+    failure         TEXT,
+    failed_activity TEXT,
+    suspended       BOOLEAN NOT NULL,
+    -- The host that runs it, in which of its epochs.
+    locked_by       UUID,
+    locked_epoch    BIGINT,
+    -- Hosts that died while they had it locked, since its last outcome.
+    takeovers       BIGINT  NOT NULL,
+    PRIMARY KEY (instance_id, wait)
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+-- What a host claims from. A job that is born locked never enters it.
+CREATE INDEX job_claimable ON job (due) WHERE locked_by IS NULL AND retries > 0 AND NOT suspended;
+-- What runs now: few rows. Tells whether an instance has an exclusive job under way.
+CREATE INDEX job_locked ON job (instance_id, locked_by) WHERE locked_by IS NOT NULL;
+-- What waits for an operator.
+CREATE INDEX job_failed ON job (definition_id) WHERE retries = 0;
+
+CREATE TABLE task (
+    instance_id      UUID    NOT NULL,
+    wait             BIGINT  NOT NULL,
+    activity_id      TEXT    NOT NULL,
+    name             TEXT,
+    definition_id    TEXT    NOT NULL,
+    assignee         TEXT,
+    -- JSON lists, as task_candidate has them for queries.
+    candidate_users  TEXT    NOT NULL,
+    candidate_groups TEXT    NOT NULL,
+    due              BIGINT,
+    created          BIGINT  NOT NULL,
+    form_key         TEXT,
+    description      TEXT,
+    suspended        BOOLEAN NOT NULL,
+    PRIMARY KEY (instance_id, wait)
+) WITH (autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX task_assignee ON task (assignee) WHERE assignee IS NOT NULL;
+CREATE INDEX task_created ON task (created);
+
+CREATE TABLE task_candidate (
+    instance_id UUID    NOT NULL,
+    wait        BIGINT  NOT NULL,
+    is_group    BOOLEAN NOT NULL,
+    name        TEXT    NOT NULL,
+    PRIMARY KEY (instance_id, wait, is_group, name)
+) WITH (autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX task_candidate_name ON task_candidate (name, is_group);
+
+CREATE TABLE subscription (
+    instance_id   UUID   NOT NULL,
+    wait          BIGINT NOT NULL,
+    activity_id   TEXT   NOT NULL,
+    message       TEXT   NOT NULL,
+    definition_id TEXT   NOT NULL,
+    created       BIGINT NOT NULL,
+    -- The instance's, which never change: a message finds its receiver by one index.
+    tenant        TEXT   NOT NULL,
+    business_key  TEXT,
+    PRIMARY KEY (instance_id, wait)
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX subscription_message ON subscription (message, business_key);
+
+-- Open incidents; history_incident has the resolved ones too.
+CREATE TABLE incident (
+    instance_id   UUID   NOT NULL,
+    n             BIGINT NOT NULL,
+    wait          BIGINT,
+    activity_id   TEXT   NOT NULL,
+    definition_id TEXT   NOT NULL,
+    code          TEXT   NOT NULL,
+    message       TEXT   NOT NULL,
+    attempt       BIGINT NOT NULL,
+    created       BIGINT NOT NULL,
+    detail        TEXT   NOT NULL,
+    PRIMARY KEY (instance_id, n)
+);
+CREATE INDEX incident_definition ON incident (definition_id);
+
+-- History is written with what it tells of, in the same transaction.
+CREATE TABLE history_instance (
+    instance_id    UUID   PRIMARY KEY,
+    tenant         TEXT   NOT NULL,
+    definition_id  TEXT   NOT NULL,
+    -- Kept apart from the definition, which may be deleted before its history.
+    definition_key TEXT   NOT NULL,
+    business_key   TEXT,
+    start_activity TEXT,
+    started_at     BIGINT NOT NULL,
+    ended_at       BIGINT,
+    state          TEXT   NOT NULL,
+    reason         TEXT
+) WITH (fillfactor = 90);
+CREATE INDEX history_instance_definition ON history_instance (definition_id);
+CREATE INDEX history_instance_business_key ON history_instance (business_key) WHERE business_key IS NOT NULL;
+CREATE INDEX history_instance_started ON history_instance (started_at);
+
+CREATE TABLE history_activity (
+    instance_id UUID    NOT NULL,
+    n           BIGINT  NOT NULL,
+    parent      BIGINT  NOT NULL,
+    activity_id TEXT    NOT NULL,
+    name        TEXT,
+    kind        TEXT    NOT NULL,
+    started_at  BIGINT  NOT NULL,
+    ended_at    BIGINT,
+    canceled    BOOLEAN NOT NULL,
+    -- Which component did it, by its digest.
+    delegate    TEXT,
+    digest      TEXT,
+    attempt     BIGINT,
+    PRIMARY KEY (instance_id, n)
+) WITH (fillfactor = 90);
+
+-- The latest value of every variable.
+CREATE TABLE history_variable (
+    instance_id UUID    NOT NULL,
+    scope       BIGINT  NOT NULL,
+    name        TEXT    NOT NULL,
+    kind        TEXT    NOT NULL,
+    json        TEXT    NOT NULL,
+    removed     BOOLEAN NOT NULL,
+    created     BIGINT  NOT NULL,
+    updated     BIGINT  NOT NULL,
+    PRIMARY KEY (instance_id, scope, name)
+) WITH (fillfactor = 80);
+
+-- Every change of a variable: history level full.
+CREATE TABLE history_variable_update (
+    instance_id UUID    NOT NULL,
+    -- The revision that the unit made, and the change's place in it.
+    revision    BIGINT  NOT NULL,
+    ordinal     BIGINT  NOT NULL,
+    scope       BIGINT  NOT NULL,
+    name        TEXT    NOT NULL,
+    kind        TEXT    NOT NULL,
+    json        TEXT    NOT NULL,
+    removed     BOOLEAN NOT NULL,
+    at          BIGINT  NOT NULL,
+    PRIMARY KEY (instance_id, revision, ordinal)
+);
+
+CREATE TABLE history_task (
+    instance_id   UUID   NOT NULL,
+    wait          BIGINT NOT NULL,
+    activity_id   TEXT   NOT NULL,
+    name          TEXT,
+    definition_id TEXT   NOT NULL,
+    assignee      TEXT,
+    due           BIGINT,
+    created       BIGINT NOT NULL,
+    ended_at      BIGINT,
+    PRIMARY KEY (instance_id, wait)
+);
+
+CREATE TABLE history_incident (
+    instance_id   UUID   NOT NULL,
+    n             BIGINT NOT NULL,
+    wait          BIGINT,
+    activity_id   TEXT   NOT NULL,
+    definition_id TEXT   NOT NULL,
+    code          TEXT   NOT NULL,
+    message       TEXT   NOT NULL,
+    attempt       BIGINT NOT NULL,
+    created       BIGINT NOT NULL,
+    detail        TEXT   NOT NULL,
+    resolved_at   BIGINT,
+    PRIMARY KEY (instance_id, n)
+);

@@ -1,0 +1,343 @@
+-- Mandate's schema, SQLite 3.41 or newer. The PostgreSQL file beside it says the same in PostgreSQL's types.
+--
+-- Times are milliseconds since 1970. Tenants are never NULL: none is the empty text, so that a tenant can be part of a key.
+--
+-- Three kinds of tables, so that the schema can be spread over a distributed PostgreSQL unchanged:
+--   reference tables  small, read everywhere, replicated;
+--   instance tables   keyed first by the instance and stored with it;
+--   claim tables      keyed by what is claimed.
+-- A transaction may span keys; a constraint may not. So there are foreign keys between reference tables only.
+
+-- ---------------------------------------------------------------- claim tables
+
+-- Every process that had this database open. One process at a time owns the file, so the lease of its host lasts until the next
+-- one opens the file, takes over what it left and raises its epoch.
+CREATE TABLE host (
+    id          BLOB    PRIMARY KEY,
+    epoch       INTEGER NOT NULL,
+    name        TEXT    NOT NULL,
+    lease_until INTEGER NOT NULL,
+    started_at  INTEGER NOT NULL,
+    ended_at    INTEGER,
+    -- As on PostgreSQL, where it decides which lock raising the epoch needs.
+    UNIQUE (id, epoch)
+) STRICT;
+
+-- A start with an idempotency key happens once.
+CREATE TABLE start_key (
+    tenant         TEXT    NOT NULL,
+    definition_key TEXT    NOT NULL,
+    key            TEXT    NOT NULL,
+    instance_id    BLOB    NOT NULL,
+    created        INTEGER NOT NULL,
+    PRIMARY KEY (tenant, definition_key, key)
+) STRICT, WITHOUT ROWID;
+
+-- Every sending of a domain command, written before it leaves. Outlives its instance.
+CREATE TABLE ledger (
+    tenant         TEXT    NOT NULL,
+    command        TEXT    NOT NULL,
+    key            TEXT    NOT NULL,
+    attempt        INTEGER NOT NULL,
+    generation     INTEGER NOT NULL,
+    instance_id    BLOB    NOT NULL,
+    -- The wait that its unit of work resumed: job, task or subscription.
+    origin_kind    TEXT    NOT NULL,
+    origin_wait    INTEGER NOT NULL,
+    -- Digest that names the activity's entry.
+    activity_key   TEXT    NOT NULL,
+    activity_id    TEXT    NOT NULL,
+    definition_id  TEXT    NOT NULL,
+    request_digest TEXT    NOT NULL,
+    -- Redacted.
+    request        TEXT    NOT NULL,
+    state          TEXT    NOT NULL CHECK (state IN ('open', 'applied', 'rejected', 'unavailable', 'unknown')),
+    reply          TEXT,
+    code           TEXT,
+    message        TEXT,
+    host           BLOB    NOT NULL,
+    epoch          INTEGER NOT NULL,
+    opened_at      INTEGER NOT NULL,
+    closed_at      INTEGER,
+    -- Its wait was cancelled while it was on its way.
+    cancelled      INTEGER NOT NULL,
+    PRIMARY KEY (tenant, command, key, attempt)
+) STRICT;
+-- One open attempt per key.
+CREATE UNIQUE INDEX ledger_open ON ledger (tenant, command, key) WHERE state = 'open';
+CREATE INDEX ledger_instance ON ledger (instance_id, opened_at);
+
+-- ---------------------------------------------------------------- reference tables
+
+CREATE TABLE deployment (
+    id             TEXT    PRIMARY KEY,
+    name           TEXT,
+    source         TEXT,
+    tenant         TEXT    NOT NULL,
+    deployed_at    INTEGER NOT NULL,
+    content_digest TEXT    NOT NULL,
+    metadata       TEXT    NOT NULL
+) STRICT;
+CREATE INDEX deployment_newest ON deployment (tenant, name, deployed_at);
+
+-- Components by the digest of their bytes.
+CREATE TABLE artifact (
+    digest  TEXT    PRIMARY KEY,
+    created INTEGER NOT NULL,
+    bytes   BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE resource (
+    id            TEXT    PRIMARY KEY,
+    deployment_id TEXT    NOT NULL REFERENCES deployment (id),
+    name          TEXT    NOT NULL,
+    size          INTEGER NOT NULL,
+    -- One of these two: a component's bytes are kept once, as an artifact.
+    bytes         BLOB,
+    artifact      TEXT    REFERENCES artifact (digest),
+    UNIQUE (deployment_id, name)
+) STRICT;
+CREATE INDEX resource_artifact ON resource (artifact) WHERE artifact IS NOT NULL;
+
+CREATE TABLE delegate (
+    deployment_id TEXT NOT NULL REFERENCES deployment (id),
+    name          TEXT NOT NULL,
+    version       TEXT NOT NULL,
+    digest        TEXT NOT NULL REFERENCES artifact (digest),
+    mandate       TEXT NOT NULL,
+    -- JSON list of external-task topics.
+    topics        TEXT NOT NULL,
+    PRIMARY KEY (deployment_id, name)
+) STRICT;
+CREATE INDEX delegate_digest ON delegate (digest);
+
+CREATE TABLE definition (
+    id            TEXT    PRIMARY KEY,
+    key           TEXT    NOT NULL,
+    version       INTEGER NOT NULL,
+    tenant        TEXT    NOT NULL,
+    name          TEXT,
+    version_tag   TEXT,
+    deployment_id TEXT    NOT NULL REFERENCES deployment (id),
+    resource_name TEXT    NOT NULL,
+    identity      TEXT    NOT NULL,
+    suspended     INTEGER NOT NULL,
+    UNIQUE (tenant, key, version)
+) STRICT;
+CREATE INDEX definition_deployment ON definition (deployment_id);
+CREATE INDEX definition_key ON definition (key);
+
+-- What a definition's references resolve to, for ever. It keeps the artifact when the delegate's deployment is deleted.
+CREATE TABLE binding (
+    definition_id TEXT NOT NULL REFERENCES definition (id),
+    reference     TEXT NOT NULL,
+    delegate      TEXT NOT NULL,
+    version       TEXT NOT NULL,
+    digest        TEXT NOT NULL REFERENCES artifact (digest),
+    mandate       TEXT NOT NULL,
+    PRIMARY KEY (definition_id, reference)
+) STRICT;
+CREATE INDEX binding_digest ON binding (digest);
+
+CREATE TABLE start_message (
+    definition_id TEXT NOT NULL REFERENCES definition (id),
+    message       TEXT NOT NULL,
+    activity_id   TEXT NOT NULL,
+    PRIMARY KEY (definition_id, message, activity_id)
+) STRICT;
+CREATE INDEX start_message_message ON start_message (message);
+
+-- ---------------------------------------------------------------- instance tables
+
+-- One row per live instance. Every unit of work rewrites it; no indexed column ever changes.
+CREATE TABLE instance (
+    id            BLOB    PRIMARY KEY,
+    tenant        TEXT    NOT NULL,
+    definition_id TEXT    NOT NULL,
+    business_key  TEXT,
+    started_at    INTEGER NOT NULL,
+    revision      INTEGER NOT NULL,
+    last_unit     BLOB    NOT NULL,
+    suspended     INTEGER NOT NULL,
+    snapshot      BLOB    NOT NULL
+) STRICT;
+CREATE INDEX instance_definition ON instance (definition_id);
+CREATE INDEX instance_business_key ON instance (business_key) WHERE business_key IS NOT NULL;
+
+CREATE TABLE job (
+    instance_id     BLOB    NOT NULL,
+    wait            INTEGER NOT NULL,
+    activity_id     TEXT    NOT NULL,
+    kind            TEXT    NOT NULL,
+    definition_id   TEXT    NOT NULL,
+    due             INTEGER NOT NULL,
+    retries         INTEGER NOT NULL,
+    failures        INTEGER NOT NULL,
+    exclusive       INTEGER NOT NULL,
+    created         INTEGER NOT NULL,
+    failure         TEXT,
+    failed_activity TEXT,
+    suspended       INTEGER NOT NULL,
+    -- The host that runs it, in which of its epochs.
+    locked_by       BLOB,
+    locked_epoch    INTEGER,
+    -- Hosts that died while they had it locked, since its last outcome.
+    takeovers       INTEGER NOT NULL,
+    PRIMARY KEY (instance_id, wait)
+) STRICT, WITHOUT ROWID;
+-- What a host claims from. A job that is born locked never enters it.
+CREATE INDEX job_claimable ON job (due) WHERE locked_by IS NULL AND retries > 0 AND NOT suspended;
+-- What runs now: few rows. Tells whether an instance has an exclusive job under way.
+CREATE INDEX job_locked ON job (instance_id, locked_by) WHERE locked_by IS NOT NULL;
+-- What waits for an operator.
+CREATE INDEX job_failed ON job (definition_id) WHERE retries = 0;
+
+CREATE TABLE task (
+    instance_id      BLOB    NOT NULL,
+    wait             INTEGER NOT NULL,
+    activity_id      TEXT    NOT NULL,
+    name             TEXT,
+    definition_id    TEXT    NOT NULL,
+    assignee         TEXT,
+    -- JSON lists, as task_candidate has them for queries.
+    candidate_users  TEXT    NOT NULL,
+    candidate_groups TEXT    NOT NULL,
+    due              INTEGER,
+    created          INTEGER NOT NULL,
+    form_key         TEXT,
+    description      TEXT,
+    suspended        INTEGER NOT NULL,
+    PRIMARY KEY (instance_id, wait)
+) STRICT;
+CREATE INDEX task_assignee ON task (assignee) WHERE assignee IS NOT NULL;
+CREATE INDEX task_created ON task (created);
+
+CREATE TABLE task_candidate (
+    instance_id BLOB    NOT NULL,
+    wait        INTEGER NOT NULL,
+    is_group    INTEGER NOT NULL,
+    name        TEXT    NOT NULL,
+    PRIMARY KEY (instance_id, wait, is_group, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX task_candidate_name ON task_candidate (name, is_group);
+
+CREATE TABLE subscription (
+    instance_id   BLOB    NOT NULL,
+    wait          INTEGER NOT NULL,
+    activity_id   TEXT    NOT NULL,
+    message       TEXT    NOT NULL,
+    definition_id TEXT    NOT NULL,
+    created       INTEGER NOT NULL,
+    -- The instance's, which never change: a message finds its receiver by one index.
+    tenant        TEXT    NOT NULL,
+    business_key  TEXT,
+    PRIMARY KEY (instance_id, wait)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX subscription_message ON subscription (message, business_key);
+
+-- Open incidents; history_incident has the resolved ones too.
+CREATE TABLE incident (
+    instance_id   BLOB    NOT NULL,
+    n             INTEGER NOT NULL,
+    wait          INTEGER,
+    activity_id   TEXT    NOT NULL,
+    definition_id TEXT    NOT NULL,
+    code          TEXT    NOT NULL,
+    message       TEXT    NOT NULL,
+    attempt       INTEGER NOT NULL,
+    created       INTEGER NOT NULL,
+    detail        TEXT    NOT NULL,
+    PRIMARY KEY (instance_id, n)
+) STRICT;
+CREATE INDEX incident_definition ON incident (definition_id);
+
+-- History is written with what it tells of, in the same transaction.
+CREATE TABLE history_instance (
+    instance_id    BLOB    PRIMARY KEY,
+    tenant         TEXT    NOT NULL,
+    definition_id  TEXT    NOT NULL,
+    -- Kept apart from the definition, which may be deleted before its history.
+    definition_key TEXT    NOT NULL,
+    business_key   TEXT,
+    start_activity TEXT,
+    started_at     INTEGER NOT NULL,
+    ended_at       INTEGER,
+    state          TEXT    NOT NULL,
+    reason         TEXT
+) STRICT;
+CREATE INDEX history_instance_definition ON history_instance (definition_id);
+CREATE INDEX history_instance_business_key ON history_instance (business_key) WHERE business_key IS NOT NULL;
+CREATE INDEX history_instance_started ON history_instance (started_at);
+
+CREATE TABLE history_activity (
+    instance_id BLOB    NOT NULL,
+    n           INTEGER NOT NULL,
+    parent      INTEGER NOT NULL,
+    activity_id TEXT    NOT NULL,
+    name        TEXT,
+    kind        TEXT    NOT NULL,
+    started_at  INTEGER NOT NULL,
+    ended_at    INTEGER,
+    canceled    INTEGER NOT NULL,
+    -- Which component did it, by its digest.
+    delegate    TEXT,
+    digest      TEXT,
+    attempt     INTEGER,
+    PRIMARY KEY (instance_id, n)
+) STRICT, WITHOUT ROWID;
+
+-- The latest value of every variable.
+CREATE TABLE history_variable (
+    instance_id BLOB    NOT NULL,
+    scope       INTEGER NOT NULL,
+    name        TEXT    NOT NULL,
+    kind        TEXT    NOT NULL,
+    json        TEXT    NOT NULL,
+    removed     INTEGER NOT NULL,
+    created     INTEGER NOT NULL,
+    updated     INTEGER NOT NULL,
+    PRIMARY KEY (instance_id, scope, name)
+) STRICT;
+
+-- Every change of a variable: history level full.
+CREATE TABLE history_variable_update (
+    instance_id BLOB    NOT NULL,
+    -- The revision that the unit made, and the change's place in it.
+    revision    INTEGER NOT NULL,
+    ordinal     INTEGER NOT NULL,
+    scope       INTEGER NOT NULL,
+    name        TEXT    NOT NULL,
+    kind        TEXT    NOT NULL,
+    json        TEXT    NOT NULL,
+    removed     INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    PRIMARY KEY (instance_id, revision, ordinal)
+) STRICT;
+
+CREATE TABLE history_task (
+    instance_id   BLOB    NOT NULL,
+    wait          INTEGER NOT NULL,
+    activity_id   TEXT    NOT NULL,
+    name          TEXT,
+    definition_id TEXT    NOT NULL,
+    assignee      TEXT,
+    due           INTEGER,
+    created       INTEGER NOT NULL,
+    ended_at      INTEGER,
+    PRIMARY KEY (instance_id, wait)
+) STRICT;
+
+CREATE TABLE history_incident (
+    instance_id   BLOB    NOT NULL,
+    n             INTEGER NOT NULL,
+    wait          INTEGER,
+    activity_id   TEXT    NOT NULL,
+    definition_id TEXT    NOT NULL,
+    code          TEXT    NOT NULL,
+    message       TEXT    NOT NULL,
+    attempt       INTEGER NOT NULL,
+    created       INTEGER NOT NULL,
+    detail        TEXT    NOT NULL,
+    resolved_at   INTEGER,
+    PRIMARY KEY (instance_id, n)
+) STRICT;
