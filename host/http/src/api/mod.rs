@@ -1,0 +1,25 @@
+//! What Camunda 7 has no word for, one file per noun.
+
+mod catalogue;
+mod definitions;
+mod delegates;
+mod health;
+mod incidents;
+mod ledger;
+mod waiting;
+
+use axum::Router;
+
+use crate::App;
+
+/// Everything under `/api/v1`.
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+        .merge(catalogue::router())
+        .merge(definitions::router())
+        .merge(delegates::router())
+        .merge(health::router())
+        .merge(incidents::router())
+        .merge(ledger::router())
+        .merge(waiting::router())
+}

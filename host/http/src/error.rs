@@ -1,0 +1,230 @@
+//! The one place that turns what went wrong into a status and a body.
+//!
+//! Bodies have Camunda's shape `{"type", "message", "code"}`. What the store or the sandbox says stays in the log: a client learns that it
+//! was the host's fault, not how the host is built.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use mandate_runtime::deploy::Problem;
+use mandate_runtime::engine::Rejection;
+use serde_json::{Value, json};
+
+/// Seconds after which a client may come back to a host that cannot act now: half a lease of the default length.
+const RETRY_AFTER_SECONDS: &str = "5";
+
+/// Camunda's name of a request that makes no sense, or names what does not exist.
+const INVALID_REQUEST: &str = "InvalidRequestException";
+
+/// Camunda's name of a failure that a REST resource wraps.
+const REST: &str = "RestException";
+
+/// Camunda's name of a failure of the engine.
+const ENGINE: &str = "ProcessEngineException";
+
+/// Why a request is answered with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request makes no sense: 400.
+    #[error("{0}")]
+    Invalid(String),
+    /// What it names does not exist: 404.
+    #[error("{0}")]
+    NotFound(String),
+    /// Refused as Camunda refuses it, which is not always with the status one would expect.
+    #[error("{message}")]
+    Refused {
+        /// The status.
+        status: StatusCode,
+        /// Camunda's exception.
+        kind: &'static str,
+        /// What and why.
+        message: String,
+    },
+    /// The runtime did not carry it out.
+    #[error(transparent)]
+    Runtime(#[from] mandate_runtime::Error),
+}
+
+/// What an error looks like on the wire.
+struct Answer {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+    details: Option<Value>,
+}
+
+impl Error {
+    /// A failure as Camunda's REST resources report it: 500 with a `RestException`.
+    pub(crate) fn rest(message: impl Into<String>) -> Self {
+        Self::Refused { status: StatusCode::INTERNAL_SERVER_ERROR, kind: REST, message: message.into() }
+    }
+
+    /// A refusal with a status of its own.
+    pub(crate) fn with_status(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::Refused { status, kind: INVALID_REQUEST, message: message.into() }
+    }
+
+    /// Whether the thing that the request is about does not exist: it never did, or is over.
+    pub(crate) fn is_missing(&self) -> bool {
+        use mandate_runtime::Error as Runtime;
+        match self {
+            Self::NotFound(_) => true,
+            Self::Runtime(error) => matches!(
+                error,
+                Runtime::NotFound { .. }
+                    | Runtime::Rejected(
+                        Rejection::Ended | Rejection::NoSuchWait { .. } | Rejection::WrongKind { .. } | Rejection::NoSuchScope { .. }
+                    )
+            ),
+            _ => false,
+        }
+    }
+
+    /// This error, or `missing` if the thing does not exist: most resources have words of their own for that.
+    pub(crate) fn or_missing(self, missing: impl FnOnce() -> Self) -> Self {
+        if self.is_missing() { missing() } else { self }
+    }
+
+    fn answer(self) -> Answer {
+        let answer = |status, kind, message| Answer { status, kind, message, details: None };
+        match self {
+            Self::Invalid(message) => answer(StatusCode::BAD_REQUEST, INVALID_REQUEST, message),
+            Self::NotFound(message) => answer(StatusCode::NOT_FOUND, INVALID_REQUEST, message),
+            Self::Refused { status, kind, message } => answer(status, kind, message),
+            Self::Runtime(error) => of_runtime(error),
+        }
+    }
+}
+
+fn of_runtime(error: mandate_runtime::Error) -> Answer {
+    use mandate_runtime::Error as Runtime;
+    let answer = |status, kind, message| Answer { status, kind, message, details: None };
+    match error {
+        Runtime::NotFound { what, id } => {
+            answer(StatusCode::NOT_FOUND, INVALID_REQUEST, format!("{} with id '{id}' does not exist", capitalised(what)))
+        }
+        Runtime::Invalid(message) => answer(StatusCode::BAD_REQUEST, INVALID_REQUEST, message),
+        Runtime::Rejected(rejection) => of_rejection(&rejection),
+        Runtime::UnitFailed(failure) => {
+            let message = format!("{}: {}; the instance is where it was before the request", failure.code, failure.message);
+            answer(StatusCode::INTERNAL_SERVER_ERROR, ENGINE, message)
+        }
+        Runtime::MismatchingCorrelation(message) => answer(StatusCode::BAD_REQUEST, "MismatchingMessageCorrelationException", message),
+        Runtime::Conflict(message) => answer(StatusCode::CONFLICT, ENGINE, message),
+        Runtime::Cancelled(_) => answer(StatusCode::CONFLICT, "OptimisticLockingException", error.to_string()),
+        // Nothing was stored, so that any client may simply repeat it.
+        Runtime::Contended(_) => answer(StatusCode::SERVICE_UNAVAILABLE, "OptimisticLockingException", error.to_string()),
+        Runtime::NotActing(_) => answer(StatusCode::SERVICE_UNAVAILABLE, ENGINE, error.to_string()),
+        Runtime::Deployment(problems) => of_problems(&problems),
+        // What the store would refuse, NUL bytes and oversize values, has been refused before it gets there.
+        Runtime::Store(error) => internal(&error),
+        Runtime::Sandbox(error) => internal(&error),
+        Runtime::Catalogue(error) => internal(&error),
+        Runtime::Unreadable { .. } | Runtime::Bug => internal(&error),
+    }
+}
+
+/// The host's own trouble: the log has it, the client learns only that.
+fn internal(error: &dyn std::error::Error) -> Answer {
+    tracing::error!(%error, "a request failed for a reason that its client cannot mend");
+    let message = "the host could not carry out the request; its log says why".to_owned();
+    Answer { status: StatusCode::INTERNAL_SERVER_ERROR, kind: ENGINE, message, details: None }
+}
+
+fn of_rejection(rejection: &Rejection) -> Answer {
+    let (status, kind) = match rejection {
+        Rejection::VariableTooLarge { .. } | Rejection::InstanceTooLarge { .. } | Rejection::NotAStartEvent => {
+            (StatusCode::BAD_REQUEST, INVALID_REQUEST)
+        }
+        Rejection::Ended | Rejection::NoSuchWait { .. } | Rejection::WrongKind { .. } | Rejection::NoSuchScope { .. } => {
+            (StatusCode::NOT_FOUND, INVALID_REQUEST)
+        }
+        Rejection::Suspended => (StatusCode::INTERNAL_SERVER_ERROR, "SuspendedEntityInteractionException"),
+        Rejection::AlreadyClaimed { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "TaskAlreadyClaimedException"),
+        Rejection::AlreadyStarted | Rejection::NotStarted | Rejection::InUnit => (StatusCode::INTERNAL_SERVER_ERROR, ENGINE),
+    };
+    Answer { status, kind, message: capitalised(&rejection.to_string()), details: None }
+}
+
+/// A refused deployment. Where a model is at fault the answer is the one that the Modeler underlines elements by.
+fn of_problems(problems: &[Problem]) -> Answer {
+    let in_model = |problem: &&Problem| problem.resource.ends_with(".bpmn") || problem.resource.ends_with(".bpmn20.xml");
+    let parse = problems.iter().filter(|problem| problem.is_error).any(|problem| in_model(&problem));
+    let (kind, mut message) = if parse {
+        ("ParseException", "ENGINE-09005 Could not parse BPMN process. Errors: ".to_owned())
+    } else {
+        (INVALID_REQUEST, "The deployment was refused and nothing was stored. Errors: ".to_owned())
+    };
+    for problem in problems.iter().filter(|problem| problem.is_error) {
+        message.push_str("\n* ");
+        message.push_str(&with_help(problem));
+        message.push_str(" | resource ");
+        message.push_str(&problem.resource);
+        if problem.line > 0 {
+            message.push_str(&format!(" | line {} | column {}", problem.line, problem.column));
+        }
+    }
+    Answer { status: StatusCode::BAD_REQUEST, kind, message, details: Some(details(problems)) }
+}
+
+/// Camunda's `ResourceReportDto` for every resource with a problem.
+fn details(problems: &[Problem]) -> Value {
+    let mut reports = serde_json::Map::new();
+    for problem in problems {
+        let report = reports.entry(problem.resource.clone()).or_insert_with(|| json!({"errors": [], "warnings": []}));
+        let list = &mut report[if problem.is_error { "errors" } else { "warnings" }];
+        if let Some(list) = list.as_array_mut() {
+            list.push(problem_dto(problem));
+        }
+    }
+    Value::Object(reports)
+}
+
+/// Camunda's `ProblemDto`.
+pub(crate) fn problem_dto(problem: &Problem) -> Value {
+    json!({
+        "message": with_help(problem),
+        "line": problem.line,
+        "column": problem.column,
+        "mainElementId": problem.element_id,
+        "elementIds": problem.element_id.iter().collect::<Vec<_>>(),
+    })
+}
+
+fn with_help(problem: &Problem) -> String {
+    if problem.help.is_empty() { problem.message.clone() } else { format!("{} ({})", problem.message, problem.help) }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + chars.as_str())
+}
+
+/// What a read of the store answered.
+pub(crate) fn stored<T, E>(read: Result<T, E>) -> Result<T, Error>
+where
+    mandate_runtime::Error: From<E>,
+{
+    read.map_err(|error| Error::Runtime(error.into()))
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let Answer { status, kind, message, details } = self.answer();
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(kind, message, "answered with status 500");
+        } else {
+            tracing::debug!(status = status.as_u16(), kind, message, "refused");
+        }
+        let mut body = json!({"type": kind, "message": message, "code": 0});
+        if let Some(details) = details {
+            body["details"] = details;
+        }
+        let mut response = (status, Json(body)).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}

@@ -1,0 +1,87 @@
+//! HTTP: the Camunda 7 REST API under `/engine-rest`, what Camunda has no word for under `/api/v1`, metrics under `/metrics`.
+//!
+//! - `rest/`: one file per noun of Camunda's API. Paths, bodies and statuses are Camunda's; so are the surprises.
+//! - `api/`: delegates, bindings, ledger, catalogue, waiting, health.
+//! - `error.rs`: the one place where an error becomes a status.
+//! - `extract.rs`, `query_params.rs`: how parameters and bodies are read, and why some are refused.
+//! - `variable.rs`, `date.rs`: values on the wire.
+//! - `server.rs`: the listener and what surrounds every request.
+//!
+//! This crate knows the runtime, never the store or the sandbox.
+
+mod api;
+mod date;
+mod error;
+mod extract;
+mod metrics_page;
+mod query_params;
+mod rest;
+mod server;
+mod variable;
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Router, middleware};
+use mandate_runtime::Runtime;
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use error::Error;
+pub use metrics_page::{Metrics, metrics_recorder};
+pub use query_params::{DEFAULT_MAX_RESULTS, LARGEST_MAX_RESULTS};
+pub use server::{check_listen, serve};
+
+/// The largest upload of a deployment unless the operator says otherwise: three Python components of some 20 MB each.
+pub const DEFAULT_UPLOAD_LIMIT: usize = 64 * 1024 * 1024;
+
+/// The largest JSON body: an instance may hold 1 MiB of variables, and JSON texts inside JSON are escaped.
+pub const JSON_LIMIT: usize = 2 * 1024 * 1024;
+
+/// What a host may set about its HTTP interface.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The largest upload of a deployment, in bytes.
+    pub upload_limit: usize,
+    /// What `GET /metrics` renders; none: it answers 404.
+    pub prometheus: Option<Metrics>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { upload_limit: DEFAULT_UPLOAD_LIMIT, prometheus: None }
+    }
+}
+
+/// What every handler is given.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) runtime: Runtime,
+    pub(crate) metrics: Option<Metrics>,
+}
+
+/// All paths of a host.
+pub fn router(runtime: Runtime, options: Options) -> Router {
+    let app = App { runtime, metrics: options.prometheus };
+    let rest = rest::router(options.upload_limit);
+    Router::new()
+        // Camunda's name for the one engine of a host; some clients always say it.
+        .nest("/engine-rest/engine/default", rest.clone())
+        .nest("/engine-rest", rest)
+        .nest("/api/v1", api::router())
+        .route("/metrics", get(metrics_page::render))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(JSON_LIMIT))
+        .layer(middleware::from_fn(server::guard))
+        .layer(CatchPanicLayer::custom(server::panicked))
+        .layer(middleware::from_fn(server::trace))
+        .with_state(app)
+}
+
+async fn not_found(uri: axum::http::Uri) -> Error {
+    Error::NotFound(format!("there is no resource at {}", uri.path()))
+}
+
+async fn method_not_allowed(method: axum::http::Method, uri: axum::http::Uri) -> Error {
+    Error::with_status(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not know the method {method}", uri.path()))
+}

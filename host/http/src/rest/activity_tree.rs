@@ -1,0 +1,115 @@
+//! `GET /process-instance/{id}/activity-instances`: where an instance stands, as a tree.
+
+use std::collections::BTreeMap;
+
+use mandate_runtime::InstanceView;
+use mandate_runtime::engine::{Activity, ActivityId, Phase, PublicId};
+use mandate_runtime::model::{BoundaryTrigger, CatchTrigger, Element, ElementKind, EndResult, StartTrigger};
+use serde_json::{Value, json};
+
+/// Camunda's `ActivityInstanceDto` of the process, with everything inside it. What stands before or behind its element and waits for a job is
+/// a *transition instance*, as in Camunda.
+pub(super) fn of(view: &InstanceView) -> Value {
+    let instance = &view.instance;
+    let mut children: BTreeMap<ActivityId, Vec<&Activity>> = BTreeMap::new();
+    for activity in instance.activities() {
+        if let Some(parent) = activity.parent {
+            children.entry(parent).or_default().push(activity);
+        }
+    }
+    let mut incidents: BTreeMap<ActivityId, Vec<Value>> = BTreeMap::new();
+    for incident in instance.incidents() {
+        let activity_id = &view.definition.model.element(incident.element).id;
+        let dto = json!({"id": Tree::public(view, incident.id.0), "activityId": &**activity_id});
+        incidents.entry(incident.activity).or_default().push(dto);
+    }
+    let tree = Tree { view, children, incidents };
+    // The process itself is the first of the tree, and its model's depth is bounded by the parser.
+    instance.activity(instance.root()).map_or(Value::Null, |root| tree.activity(root))
+}
+
+struct Tree<'a> {
+    view: &'a InstanceView,
+    children: BTreeMap<ActivityId, Vec<&'a Activity>>,
+    incidents: BTreeMap<ActivityId, Vec<Value>>,
+}
+
+impl Tree<'_> {
+    fn public(view: &InstanceView, number: u64) -> String {
+        PublicId { instance: view.instance.id(), number }.to_string()
+    }
+
+    /// The process has its instance's id, everything else a public id.
+    fn id(&self, activity: ActivityId) -> String {
+        if activity == self.view.instance.root() { self.view.instance.id().to_string() } else { Self::public(self.view, activity.0) }
+    }
+
+    fn activity(&self, activity: &Activity) -> Value {
+        let inside = || self.children.get(&activity.id).into_iter().flatten();
+        let is_transition = |child: &&&Activity| matches!(child.phase, Phase::Before { .. } | Phase::After { .. });
+        let mut dto = self.common(activity);
+        let name = dto["activityName"].clone();
+        dto["name"] = name;
+        dto["executionIds"] = json!([self.id(activity.id)]);
+        dto["childActivityInstances"] = inside().filter(|child| !is_transition(child)).map(|child| self.activity(child)).collect();
+        dto["childTransitionInstances"] = inside().filter(is_transition).map(|child| self.transition(child)).collect();
+        dto
+    }
+
+    fn transition(&self, activity: &Activity) -> Value {
+        let mut dto = self.common(activity);
+        dto["executionId"] = json!(self.id(activity.id));
+        dto["targetActivityId"] = dto["activityId"].clone();
+        dto
+    }
+
+    /// What both kinds have.
+    fn common(&self, activity: &Activity) -> Value {
+        let element = self.view.definition.model.element(activity.element);
+        let row = &self.view.definition.row;
+        let incidents = self.incidents.get(&activity.id).cloned().unwrap_or_default();
+        let incident_ids: Vec<_> = incidents.iter().map(|incident| incident["id"].clone()).collect();
+        json!({
+            "id": self.id(activity.id),
+            "parentActivityInstanceId": activity.parent.map(|parent| self.id(parent)),
+            // The process's activity id is its definition's id.
+            "activityId": if activity.parent.is_none() { row.id.as_str() } else { &*element.id },
+            "activityName": name_of(element),
+            "activityType": activity_type(&element.kind),
+            "processInstanceId": self.view.instance.id().to_string(),
+            "processDefinitionId": row.id,
+            "incidentIds": incident_ids,
+            "incidents": incidents,
+        })
+    }
+}
+
+fn name_of(element: &Element) -> Option<&str> {
+    element.name.as_deref()
+}
+
+/// Camunda 7's activity type of an element (its `ActivityTypes`), the same that history keeps.
+fn activity_type(kind: &ElementKind) -> &'static str {
+    match kind {
+        ElementKind::Process(_) => "processDefinition",
+        ElementKind::SubProcess(_) => "subProcess",
+        ElementKind::StartEvent(StartTrigger::None) => "startEvent",
+        ElementKind::StartEvent(StartTrigger::Message(_)) => "messageStartEvent",
+        ElementKind::EndEvent(EndResult::None) => "noneEndEvent",
+        ElementKind::EndEvent(EndResult::Terminate) => "terminateEndEvent",
+        ElementKind::EndEvent(EndResult::Error(_)) => "errorEndEvent",
+        ElementKind::Task => "task",
+        ElementKind::ManualTask => "manualTask",
+        ElementKind::ServiceTask(task) => task.element_type,
+        ElementKind::UserTask(_) => "userTask",
+        ElementKind::ReceiveTask(_) => "receiveTask",
+        ElementKind::ExclusiveGateway => "exclusiveGateway",
+        ElementKind::ParallelGateway => "parallelGateway",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)) => "intermediateTimer",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_)) => "intermediateMessageCatch",
+        ElementKind::BoundaryEvent(event) => match event.trigger {
+            BoundaryTrigger::Error(_) => "boundaryError",
+            BoundaryTrigger::Timer(_) => "boundaryTimer",
+        },
+    }
+}

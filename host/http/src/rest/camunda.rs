@@ -1,0 +1,106 @@
+//! The names of all filters that Camunda 7.24 has, by list: those of the query string and those of the body of its POST twin.
+//!
+//! A reader takes what is implemented and refuses what is left of these: see [`Fields::finish`](crate::query_params::Fields::finish).
+
+/// `/deployment`.
+#[rustfmt::skip]
+pub(super) const DEPLOYMENTS: &[&str] = &[
+    "id", "name", "nameLike", "source", "withoutSource", "tenantIdIn", "withoutTenantId", "includeDeploymentsWithoutTenantId",
+    "after", "before", "sortBy", "sortOrder", "firstResult", "maxResults",
+];
+
+/// `/process-definition`.
+#[rustfmt::skip]
+pub(super) const PROCESS_DEFINITIONS: &[&str] = &[
+    "processDefinitionId", "processDefinitionIdIn", "name", "nameLike", "deploymentId", "deployedAfter", "deployedAt", "key",
+    "keysIn", "keyLike", "category", "categoryLike", "version", "latestVersion", "resourceName", "resourceNameLike",
+    "startableBy", "active", "suspended", "incidentId", "incidentType", "incidentMessage", "incidentMessageLike", "tenantIdIn",
+    "withoutTenantId", "includeProcessDefinitionsWithoutTenantId", "versionTag", "versionTagLike", "withoutVersionTag",
+    "startableInTasklist", "notStartableInTasklist", "startablePermissionCheck", "sortBy", "sortOrder", "firstResult",
+    "maxResults",
+];
+
+/// `/process-definition/statistics` and `/process-definition/{id}/statistics`.
+#[rustfmt::skip]
+pub(super) const DEFINITION_STATISTICS: &[&str] = &[
+    "failedJobs", "incidents", "incidentsForType", "rootIncidents",
+];
+
+/// `/process-instance`.
+#[rustfmt::skip]
+pub(super) const PROCESS_INSTANCES: &[&str] = &[
+    "sortBy", "sortOrder", "firstResult", "maxResults", "processInstanceIds", "businessKey", "businessKeyLike",
+    "caseInstanceId", "processDefinitionId", "processDefinitionKey", "processDefinitionKeyIn", "processDefinitionKeyNotIn",
+    "deploymentId", "superProcessInstance", "subProcessInstance", "superCaseInstance", "subCaseInstance", "active", "suspended",
+    "withIncident", "incidentId", "incidentType", "incidentMessage", "incidentMessageLike", "tenantIdIn", "withoutTenantId",
+    "processDefinitionWithoutTenantId", "activityIdIn", "rootProcessInstances", "rootProcessInstanceId", "leafProcessInstances",
+    "variables", "variableNamesIgnoreCase", "variableValuesIgnoreCase", "orQueries", "sorting",
+];
+
+/// `/task`.
+#[rustfmt::skip]
+pub(super) const TASKS: &[&str] = &[
+    "taskId", "taskIdIn", "processInstanceId", "processInstanceIdIn", "processInstanceBusinessKey",
+    "processInstanceBusinessKeyExpression", "processInstanceBusinessKeyIn", "processInstanceBusinessKeyLike",
+    "processInstanceBusinessKeyLikeExpression", "processDefinitionId", "processDefinitionKey", "processDefinitionKeyIn",
+    "processDefinitionName", "processDefinitionNameLike", "executionId", "caseInstanceId", "caseInstanceBusinessKey",
+    "caseInstanceBusinessKeyLike", "caseDefinitionId", "caseDefinitionKey", "caseDefinitionName", "caseDefinitionNameLike",
+    "caseExecutionId", "activityInstanceIdIn", "tenantIdIn", "withoutTenantId", "assignee", "assigneeExpression",
+    "assigneeLike", "assigneeLikeExpression", "assigneeIn", "assigneeNotIn", "owner", "ownerExpression", "candidateGroup",
+    "candidateGroupLike", "candidateGroupExpression", "candidateUser", "candidateUserExpression", "includeAssignedTasks",
+    "involvedUser", "involvedUserExpression", "assigned", "unassigned", "taskDefinitionKey", "taskDefinitionKeyIn",
+    "taskDefinitionKeyNotIn", "taskDefinitionKeyLike", "name", "nameNotEqual", "nameLike", "nameNotLike", "description",
+    "descriptionLike", "priority", "maxPriority", "minPriority", "dueDate", "dueDateExpression", "dueAfter",
+    "dueAfterExpression", "dueBefore", "dueBeforeExpression", "withoutDueDate", "followUpDate", "followUpDateExpression",
+    "followUpAfter", "followUpAfterExpression", "followUpBefore", "followUpBeforeExpression", "followUpBeforeOrNotExistent",
+    "followUpBeforeOrNotExistentExpression", "createdOn", "createdOnExpression", "createdAfter", "createdAfterExpression",
+    "createdBefore", "createdBeforeExpression", "updatedAfter", "updatedAfterExpression", "delegationState", "candidateGroups",
+    "candidateGroupsExpression", "withCandidateGroups", "withoutCandidateGroups", "withCandidateUsers", "withoutCandidateUsers",
+    "active", "suspended", "taskVariables", "processVariables", "caseInstanceVariables", "variableNamesIgnoreCase",
+    "variableValuesIgnoreCase", "parentTaskId", "withCommentAttachmentInfo", "withTaskVariablesInReturn",
+    "withTaskLocalVariablesInReturn", "sortBy", "sortOrder", "firstResult", "maxResults", "orQueries", "sorting",
+];
+
+/// `/job`.
+#[rustfmt::skip]
+pub(super) const JOBS: &[&str] = &[
+    "jobId", "jobIds", "jobDefinitionId", "processInstanceId", "processInstanceIds", "executionId", "processDefinitionId",
+    "processDefinitionKey", "activityId", "withRetriesLeft", "executable", "timers", "messages", "dueDates", "createTimes",
+    "withException", "exceptionMessage", "failedActivityId", "noRetriesLeft", "active", "suspended",
+    "priorityLowerThanOrEquals", "priorityHigherThanOrEquals", "tenantIdIn", "withoutTenantId", "includeJobsWithoutTenantId",
+    "acquired", "sortBy", "sortOrder", "firstResult", "maxResults", "sorting",
+];
+
+/// `/incident`.
+#[rustfmt::skip]
+pub(super) const INCIDENTS: &[&str] = &[
+    "incidentId", "incidentType", "incidentMessage", "incidentMessageLike", "processDefinitionId", "processDefinitionKeyIn",
+    "processInstanceId", "executionId", "incidentTimestampBefore", "incidentTimestampAfter", "activityId", "failedActivityId",
+    "causeIncidentId", "rootCauseIncidentId", "configuration", "tenantIdIn", "jobDefinitionIdIn", "sortBy", "sortOrder",
+    "firstResult", "maxResults",
+];
+
+/// `/history/process-instance`.
+#[rustfmt::skip]
+pub(super) const HISTORIC_PROCESS_INSTANCES: &[&str] = &[
+    "sortBy", "sortOrder", "firstResult", "maxResults", "processInstanceId", "processInstanceIds", "processInstanceIdNotIn",
+    "processDefinitionId", "processDefinitionKey", "processDefinitionKeyIn", "processDefinitionName",
+    "processDefinitionNameLike", "processDefinitionKeyNotIn", "processInstanceBusinessKey", "processInstanceBusinessKeyIn",
+    "processInstanceBusinessKeyLike", "rootProcessInstances", "rootProcessInstanceId", "finished", "unfinished",
+    "withJobsRetrying", "withIncidents", "withRootIncidents", "incidentIdIn", "incidentType", "incidentStatus",
+    "incidentMessage", "incidentMessageLike", "startedBefore", "startedAfter", "finishedBefore", "finishedAfter",
+    "executedActivityAfter", "executedActivityBefore", "executedJobAfter", "executedJobBefore", "startedBy",
+    "superProcessInstanceId", "subProcessInstanceId", "superCaseInstanceId", "subCaseInstanceId", "caseInstanceId",
+    "tenantIdIn", "withoutTenantId", "activityIdIn", "executedActivityIdIn", "activeActivityIdIn", "active", "suspended",
+    "completed", "externallyTerminated", "internallyTerminated", "variables", "variableNamesIgnoreCase",
+    "variableValuesIgnoreCase", "orQueries", "sorting",
+];
+
+/// `/history/activity-instance`.
+#[rustfmt::skip]
+pub(super) const HISTORIC_ACTIVITY_INSTANCES: &[&str] = &[
+    "sortBy", "sortOrder", "firstResult", "maxResults", "activityInstanceId", "processInstanceId", "processDefinitionId",
+    "executionId", "activityId", "activityName", "activityType", "taskAssignee", "finished", "unfinished", "canceled",
+    "completeScope", "startedBefore", "startedAfter", "finishedBefore", "finishedAfter", "tenantIdIn", "withoutTenantId",
+    "sorting",
+];

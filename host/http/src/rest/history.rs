@@ -1,0 +1,264 @@
+//! `/history/process-instance` and `/history/activity-instance`.
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use mandate_runtime::query::{
+    HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort, Page,
+};
+use serde_json::{Value, json};
+
+use super::camunda;
+use crate::error::stored;
+use crate::extract::{Body, Params, Segments};
+use crate::query_params::{Fields, instance_or_none, public_or_none};
+use crate::{App, Error, date};
+
+/// The number of the process itself in every instance's tree: always the first.
+const ROOT: i64 = 1;
+
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/history/process-instance", get(instances).post(instances_by_body))
+        .route("/history/process-instance/count", get(count_instances).post(count_instances_by_body))
+        .route("/history/process-instance/{id}", get(instance))
+        .route("/history/activity-instance", get(activities).post(activities_by_body))
+        .route("/history/activity-instance/count", get(count_activities).post(count_activities_by_body))
+        .route("/history/activity-instance/{id}", get(activity))
+}
+
+const INSTANCE_SORTS: &[(&str, HistoryInstanceSort)] = &[
+    ("instanceId", HistoryInstanceSort::Id),
+    ("definitionId", HistoryInstanceSort::DefinitionId),
+    ("definitionKey", HistoryInstanceSort::DefinitionKey),
+    ("definitionName", HistoryInstanceSort::DefinitionName),
+    ("definitionVersion", HistoryInstanceSort::DefinitionVersion),
+    ("businessKey", HistoryInstanceSort::BusinessKey),
+    ("startTime", HistoryInstanceSort::StartedAt),
+    ("endTime", HistoryInstanceSort::EndedAt),
+    ("duration", HistoryInstanceSort::Duration),
+    ("tenantId", HistoryInstanceSort::Tenant),
+];
+
+/// The switches that ask for a state, with the state.
+const STATES: &[(&str, &str)] = &[
+    ("active", "ACTIVE"),
+    ("suspended", "SUSPENDED"),
+    ("completed", "COMPLETED"),
+    ("externallyTerminated", "EXTERNALLY_TERMINATED"),
+    ("internallyTerminated", "INTERNALLY_TERMINATED"),
+];
+
+fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilter, Error> {
+    let mut states = Vec::new();
+    for (name, state) in STATES {
+        if fields.flag(name)? {
+            states.push((*state).to_owned());
+        }
+    }
+    if states.len() > 1 {
+        return Err(Error::Invalid("Already querying for historic process instance with another state".to_owned()));
+    }
+    let with_open_incident = match fields.text("incidentStatus")?.as_deref() {
+        None => false,
+        Some("open") => true,
+        Some(other) => return Err(Error::Invalid(format!("'incidentStatus' {other} is not supported by this host; open is"))),
+    };
+    Ok(HistoryInstanceFilter {
+        ids: fields.instances("processInstanceId", Some("processInstanceIds"))?.into_iter().map(|id| id.0).collect(),
+        business_key: fields.text("processInstanceBusinessKey")?,
+        business_keys: fields.filter_texts("processInstanceBusinessKeyIn")?,
+        business_key_like: fields.like("processInstanceBusinessKeyLike")?,
+        definition_id: fields.text("processDefinitionId")?,
+        definition_key: fields.text("processDefinitionKey")?,
+        definition_keys: fields.filter_texts("processDefinitionKeyIn")?,
+        definition_keys_not: fields.filter_texts("processDefinitionKeyNotIn")?,
+        definition_name: fields.text("processDefinitionName")?,
+        finished: fields.flag("finished")?,
+        unfinished: fields.flag("unfinished")?,
+        states,
+        with_open_incident,
+        incident_code: None,
+        executed_activities: fields.filter_texts("executedActivityIdIn")?,
+        started_before: fields.date("startedBefore")?,
+        started_after: fields.date("startedAfter")?,
+        finished_before: fields.date("finishedBefore")?,
+        finished_after: fields.date("finishedAfter")?,
+        tenants: fields.tenants(None)?,
+        without_tenant: fields.flag("withoutTenantId")?,
+    })
+}
+
+async fn instances(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
+    list_instances(&app, fields, None).await
+}
+
+async fn instances_by_body(State(app): State<App>, paging: Params, Body(fields): Body) -> Result<Json<Value>, Error> {
+    list_instances(&app, fields, Some(paging)).await
+}
+
+async fn list_instances(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
+    let filter = instance_filter(&mut fields)?;
+    let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(INSTANCE_SORTS)?);
+    fields.finish(camunda::HISTORIC_PROCESS_INSTANCES)?;
+    let rows = stored(app.runtime.reads().history_instances(filter, page, &sort).await)?;
+    Ok(Json(rows.iter().map(instance_dto).collect()))
+}
+
+async fn count_instances(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
+    counted_instances(&app, fields).await
+}
+
+async fn count_instances_by_body(State(app): State<App>, Body(fields): Body) -> Result<Json<Value>, Error> {
+    counted_instances(&app, fields).await
+}
+
+async fn counted_instances(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
+    let filter = instance_filter(&mut fields)?;
+    fields.finish(camunda::HISTORIC_PROCESS_INSTANCES)?;
+    Ok(super::count(stored(app.runtime.reads().count_history_instances(filter).await)?))
+}
+
+async fn instance(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
+    let found = stored(app.runtime.reads().history_instance(instance_or_none(&id).0).await)?;
+    let missing = || Error::NotFound(format!("Historic process instance with id {id} does not exist"));
+    found.as_ref().map(instance_dto).map(Json).ok_or_else(missing)
+}
+
+/// Camunda's `HistoricProcessInstanceDto`.
+fn instance_dto(row: &HistoryInstance) -> Value {
+    json!({
+        "id": row.id.to_string(),
+        "rootProcessInstanceId": row.id.to_string(),
+        "superProcessInstanceId": null,
+        "superCaseInstanceId": null,
+        "caseInstanceId": null,
+        "processDefinitionName": row.definition_name,
+        "processDefinitionKey": row.definition_key,
+        "processDefinitionVersion": row.definition_version,
+        "processDefinitionId": row.definition_id,
+        "businessKey": row.business_key,
+        "startTime": date::print(row.started_at),
+        "endTime": date::print_option(row.ended_at),
+        "removalTime": null,
+        "durationInMillis": row.ended_at.map(|ended| ended - row.started_at),
+        "startUserId": null,
+        "startActivityId": row.start_activity,
+        "deleteReason": row.reason,
+        "tenantId": row.tenant,
+        "state": row.state,
+        "restartedProcessInstanceId": null,
+    })
+}
+
+const ACTIVITY_SORTS: &[(&str, HistoryActivitySort)] = &[
+    ("activityInstanceId", HistoryActivitySort::Id),
+    ("instanceId", HistoryActivitySort::Instance),
+    ("executionId", HistoryActivitySort::Id),
+    ("activityId", HistoryActivitySort::ActivityId),
+    ("activityName", HistoryActivitySort::Name),
+    ("activityType", HistoryActivitySort::Kind),
+    ("startTime", HistoryActivitySort::StartedAt),
+    ("endTime", HistoryActivitySort::EndedAt),
+    ("duration", HistoryActivitySort::Duration),
+    ("definitionId", HistoryActivitySort::DefinitionId),
+    ("occurrence", HistoryActivitySort::Occurrence),
+    ("tenantId", HistoryActivitySort::Tenant),
+];
+
+fn activity_filter(fields: &mut Fields) -> Result<HistoryActivityFilter, Error> {
+    // An activity instance is its own execution.
+    let id = match (fields.text("activityInstanceId")?, fields.text("executionId")?) {
+        (Some(one), Some(other)) if one != other => Some(String::new()),
+        (one, other) => one.or(other),
+    };
+    Ok(HistoryActivityFilter {
+        id: id.map(|id| super::numbered(public_or_none(&id))),
+        instance: fields.text("processInstanceId")?.map(|id| instance_or_none(&id).0),
+        definition_id: fields.text("processDefinitionId")?,
+        activity_id: fields.text("activityId")?,
+        name: fields.text("activityName")?,
+        kind: fields.text("activityType")?,
+        finished: fields.flag("finished")?,
+        unfinished: fields.flag("unfinished")?,
+        canceled: fields.flag("canceled")?,
+        started_before: fields.date("startedBefore")?,
+        started_after: fields.date("startedAfter")?,
+        finished_before: fields.date("finishedBefore")?,
+        finished_after: fields.date("finishedAfter")?,
+        tenants: fields.tenants(None)?,
+        without_tenant: fields.flag("withoutTenantId")?,
+        ..HistoryActivityFilter::default()
+    })
+}
+
+async fn activities(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
+    list_activities(&app, fields, None).await
+}
+
+async fn activities_by_body(State(app): State<App>, paging: Params, Body(fields): Body) -> Result<Json<Value>, Error> {
+    list_activities(&app, fields, Some(paging)).await
+}
+
+async fn list_activities(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
+    let filter = activity_filter(&mut fields)?;
+    let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(ACTIVITY_SORTS)?);
+    fields.finish(camunda::HISTORIC_ACTIVITY_INSTANCES)?;
+    let rows = stored(app.runtime.reads().history_activities(filter, page, &sort).await)?;
+    Ok(Json(rows.iter().map(activity_dto).collect()))
+}
+
+async fn count_activities(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
+    counted_activities(&app, fields).await
+}
+
+async fn count_activities_by_body(State(app): State<App>, Body(fields): Body) -> Result<Json<Value>, Error> {
+    counted_activities(&app, fields).await
+}
+
+async fn counted_activities(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
+    let filter = activity_filter(&mut fields)?;
+    fields.finish(camunda::HISTORIC_ACTIVITY_INSTANCES)?;
+    Ok(super::count(stored(app.runtime.reads().count_history_activities(filter).await)?))
+}
+
+async fn activity(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
+    let filter = HistoryActivityFilter { id: Some(super::numbered(public_or_none(&id))), ..HistoryActivityFilter::default() };
+    let rows = stored(app.runtime.reads().history_activities(filter, Page::ALL, &[]).await)?;
+    let missing = || Error::NotFound(format!("Historic activity instance with id '{id}' does not exist"));
+    rows.first().map(activity_dto).map(Json).ok_or_else(missing)
+}
+
+/// Camunda's `HistoricActivityInstanceDto`, with the delegate that did it.
+fn activity_dto(row: &HistoryActivity) -> Value {
+    let id = super::public(row.instance, row.n);
+    let instance = row.instance.to_string();
+    let parent = if row.parent == ROOT { instance.clone() } else { super::public(row.instance, row.parent) };
+    json!({
+        "id": id,
+        "parentActivityInstanceId": parent,
+        "activityId": row.activity_id,
+        "activityName": row.name,
+        "activityType": row.kind,
+        "processDefinitionKey": row.definition_key,
+        "processDefinitionId": row.definition_id,
+        "processInstanceId": instance,
+        "executionId": id,
+        "taskId": null,
+        "assignee": null,
+        "calledProcessInstanceId": null,
+        "calledCaseInstanceId": null,
+        "startTime": date::print(row.started_at),
+        "endTime": date::print_option(row.ended_at),
+        "durationInMillis": row.ended_at.map(|ended| ended - row.started_at),
+        "canceled": row.canceled,
+        // Camunda's word for an activity that ended its token's way: an end event.
+        "completeScope": row.kind.ends_with("EndEvent") && row.ended_at.is_some() && !row.canceled,
+        "tenantId": row.tenant,
+        "removalTime": null,
+        "rootProcessInstanceId": instance,
+        "delegateName": row.delegate,
+        "delegateDigest": row.digest,
+        "delegateAttempt": row.attempt,
+    })
+}

@@ -1,0 +1,164 @@
+//! `/job`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use mandate_runtime::query::{JobFilter, JobListed, JobSort, Page};
+use serde_json::{Value, json};
+
+use super::camunda;
+use crate::error::stored;
+use crate::extract::{Body, Params, Segments};
+use crate::query_params::{Fields, public_or_none};
+use crate::{App, Error, date};
+
+/// The kind of a timer's job.
+const TIMER: &str = "timer";
+
+/// More retries than this are a loop without an end.
+const MAX_RETRIES: u32 = 1_000;
+
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/job", get(list).post(list_by_body))
+        .route("/job/count", get(count).post(count_by_body))
+        .route("/job/{id}", get(one))
+        .route("/job/{id}/stacktrace", get(stacktrace))
+        .route("/job/{id}/retries", put(retries))
+        .route("/job/{id}/execute", post(execute))
+}
+
+const SORTS: &[(&str, JobSort)] = &[
+    ("jobId", JobSort::Id),
+    ("processInstanceId", JobSort::Instance),
+    ("processDefinitionId", JobSort::DefinitionId),
+    ("processDefinitionKey", JobSort::DefinitionKey),
+    ("jobRetries", JobSort::Retries),
+    ("jobDueDate", JobSort::Due),
+    ("tenantId", JobSort::Tenant),
+];
+
+fn filter(fields: &mut Fields) -> Result<JobFilter, Error> {
+    let (due_after, due_before) = fields.comparisons("dueDates")?;
+    let (created_after, created_before) = fields.comparisons("createTimes")?;
+    let (timers, messages) = match fields.either("timers", "messages")? {
+        None => (false, false),
+        Some(timers) => (timers, !timers),
+    };
+    Ok(JobFilter {
+        ids: fields.public_ids("jobId", Some("jobIds"))?.into_iter().map(super::numbered).collect(),
+        instances: fields.instances("processInstanceId", Some("processInstanceIds"))?.into_iter().map(|id| id.0).collect(),
+        definition_id: fields.text("processDefinitionId")?,
+        definition_key: fields.text("processDefinitionKey")?,
+        activity_id: fields.text("activityId")?,
+        failed_activity_id: fields.text("failedActivityId")?,
+        with_retries_left: fields.flag("withRetriesLeft")?,
+        no_retries_left: fields.flag("noRetriesLeft")?,
+        executable_at: fields.flag("executable")?.then(date::now),
+        timers,
+        messages,
+        with_exception: fields.flag("withException")?,
+        exception_message: fields.text("exceptionMessage")?,
+        due_before,
+        due_after,
+        created_before,
+        created_after,
+        suspended: fields.suspension()?,
+        tenants: fields.tenants(Some("includeJobsWithoutTenantId"))?,
+        without_tenant: fields.flag("withoutTenantId")?,
+    })
+}
+
+async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
+    listed(&app, fields, None).await
+}
+
+async fn list_by_body(State(app): State<App>, paging: Params, Body(fields): Body) -> Result<Json<Value>, Error> {
+    listed(&app, fields, Some(paging)).await
+}
+
+async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
+    let filter = filter(&mut fields)?;
+    let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
+    fields.finish(camunda::JOBS)?;
+    let rows = stored(app.runtime.reads().jobs(filter, page, &sort).await)?;
+    Ok(Json(rows.iter().map(dto).collect()))
+}
+
+async fn count(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
+    counted(&app, fields).await
+}
+
+async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Json<Value>, Error> {
+    counted(&app, fields).await
+}
+
+async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
+    let filter = filter(&mut fields)?;
+    fields.finish(camunda::JOBS)?;
+    Ok(super::count(stored(app.runtime.reads().count_jobs(filter).await)?))
+}
+
+async fn find(app: &App, id: &str) -> Result<JobListed, Error> {
+    let filter = JobFilter { ids: vec![super::numbered(public_or_none(id))], ..JobFilter::default() };
+    stored(app.runtime.reads().jobs(filter, Page::ALL, &[]).await)?.pop().ok_or_else(|| missing(id))
+}
+
+async fn one(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
+    find(&app, &id).await.map(|row| Json(dto(&row)))
+}
+
+/// There are no stack traces of models and components; the last failure's message is what there is to read.
+async fn stacktrace(State(app): State<App>, Segments(id): Segments<String>) -> Result<String, Error> {
+    Ok(find(&app, &id).await?.row.failure.unwrap_or_default())
+}
+
+/// Camunda's `JobDto`.
+fn dto(listed: &JobListed) -> Value {
+    let row = &listed.row;
+    // A continuation that has never failed is due whenever a worker is free, which Camunda writes as no date at all.
+    let due = Some(row.due).filter(|_| row.kind == TIMER || row.failures > 0);
+    let failed_activity = row.failed_activity.as_ref().or((row.failures > 0).then_some(&row.activity_id));
+    json!({
+        "id": super::public(listed.instance, row.wait),
+        "jobDefinitionId": null,
+        "dueDate": date::print_option(due),
+        "processInstanceId": listed.instance.to_string(),
+        "executionId": listed.instance.to_string(),
+        "processDefinitionId": row.definition_id,
+        "processDefinitionKey": listed.definition_key,
+        "retries": row.retries,
+        "exceptionMessage": row.failure,
+        "failedActivityId": failed_activity,
+        "suspended": listed.suspended,
+        "priority": 0,
+        "tenantId": listed.tenant,
+        "createTime": date::print(row.created),
+        "batchId": null,
+    })
+}
+
+fn missing(id: &str) -> Error {
+    Error::NotFound(format!("No job found with id '{id}'"))
+}
+
+async fn retries(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let retries = body.count("retries")?.ok_or_else(|| Error::Invalid("'retries' is missing".to_owned()))?;
+    body.finish(&["retries", "dueDate"])?;
+    if retries > MAX_RETRIES {
+        return Err(Error::Invalid(format!("a job has at most {MAX_RETRIES} retries")));
+    }
+    let set = app.runtime.set_job_retries(public_or_none(&id), retries).await;
+    set.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn execute(State(app): State<App>, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
+    match app.runtime.execute_job(public_or_none(&id)).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        // The runtime says `Invalid` of a job that ran and failed: the request was fine, as Camunda's 500 says.
+        Err(mandate_runtime::Error::Invalid(message)) => Err(Error::rest(message)),
+        Err(error) => Err(Error::from(error).or_missing(|| missing(&id))),
+    }
+}

@@ -1,0 +1,77 @@
+//! Camunda 7's REST API, one file per noun.
+
+mod activity_tree;
+mod camunda;
+mod deployment;
+mod history;
+mod incident;
+mod job;
+mod message;
+mod process_definition;
+mod process_instance;
+mod start;
+mod task;
+
+use axum::routing::get;
+use axum::{Json, Router};
+use mandate_runtime::engine::{InstanceId, PublicId};
+use mandate_runtime::query::Page;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub(crate) use incident::find as find_incident;
+
+use crate::extract::Params;
+use crate::query_params::Fields;
+use crate::{App, Error};
+
+/// The version of Camunda 7 whose API this is. The Modeler asks for it before it deploys.
+const VERSION: &str = "7.24.0";
+
+/// Everything under `/engine-rest`.
+pub(crate) fn router(upload_limit: usize) -> Router<App> {
+    Router::new()
+        .route("/version", get(version))
+        .route("/engine", get(engines))
+        .merge(deployment::router(upload_limit))
+        .merge(process_definition::router())
+        .merge(start::router())
+        .merge(process_instance::router())
+        .merge(task::router())
+        .merge(message::router())
+        .merge(job::router())
+        .merge(incident::router())
+        .merge(history::router())
+}
+
+async fn version() -> Json<Value> {
+    Json(json!({"version": VERSION}))
+}
+
+async fn engines() -> Json<Value> {
+    Json(json!([{"name": "default"}]))
+}
+
+/// Camunda's `CountResultDto`.
+fn count(count: i64) -> Json<Value> {
+    Json(json!({"count": count}))
+}
+
+/// Which part of a list is asked for: by the query string in any case, by a POST twin beside the filter in its body.
+fn page(filter: &mut Fields, paging: Option<Params>) -> Result<Page, Error> {
+    let Some(Params(mut paging)) = paging else { return filter.page() };
+    let page = paging.page()?;
+    paging.finish(&[])?;
+    Ok(page)
+}
+
+/// A public id as the store knows it. A number that no instance reaches matches nothing.
+fn numbered(id: PublicId) -> (Uuid, i64) {
+    (id.instance.0, i64::try_from(id.number).unwrap_or(i64::MAX))
+}
+
+/// The other way round.
+fn public(instance: Uuid, number: i64) -> String {
+    // Numbers count up from 1.
+    PublicId { instance: InstanceId(instance), number: u64::try_from(number).unwrap_or(0) }.to_string()
+}

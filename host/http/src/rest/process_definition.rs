@@ -1,0 +1,251 @@
+//! `/process-definition`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, put};
+use axum::{Json, Router};
+use mandate_runtime::query::{ActivityStatistics, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, Page};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{camunda, incident};
+use crate::error::stored;
+use crate::extract::{Body, Params, Segments};
+use crate::query_params::Fields;
+use crate::{App, Error};
+
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/process-definition", get(list))
+        .route("/process-definition/count", get(count))
+        .route("/process-definition/statistics", get(statistics))
+        .route("/process-definition/suspended", put(suspend))
+        .merge(of_one("/process-definition/{id}"))
+        .merge(of_one("/process-definition/key/{key}"))
+        .merge(of_one("/process-definition/key/{key}/tenant-id/{tenant}"))
+}
+
+pub(super) fn no_definition(id: &str) -> Error {
+    Error::NotFound(format!("No matching definition with id {id}"))
+}
+
+pub(super) fn no_key(key: &str, tenant: Option<&str>) -> Error {
+    let tenant = tenant.map_or_else(|| "no tenant-id".to_owned(), |tenant| format!("tenant-id: {tenant}"));
+    Error::NotFound(format!("No matching process definition with key: {key} and {tenant}"))
+}
+
+/// The resources of one definition, however its path names it.
+fn of_one(path: &str) -> Router<App> {
+    Router::new()
+        .route(path, get(one))
+        .route(&format!("{path}/xml"), get(xml))
+        .route(&format!("{path}/statistics"), get(activity_statistics))
+        .route(&format!("{path}/suspended"), put(suspend_one))
+}
+
+/// How a path names a definition: by its id, or as the newest version of a key, of one tenant or of none.
+#[derive(Debug, Deserialize)]
+struct Named {
+    id: Option<String>,
+    key: Option<String>,
+    tenant: Option<String>,
+}
+
+impl Named {
+    async fn find(&self, app: &App) -> Result<DefinitionRow, Error> {
+        match (&self.id, &self.key) {
+            (_, Some(key)) => {
+                let tenant = self.tenant.as_deref();
+                stored(app.runtime.reads().latest_definition(key, tenant).await)?.ok_or_else(|| no_key(key, tenant))
+            }
+            (id, None) => find(app, id.as_deref().unwrap_or_default()).await,
+        }
+    }
+}
+
+const SORTS: &[(&str, DefinitionSort)] = &[
+    ("id", DefinitionSort::Id),
+    ("key", DefinitionSort::Key),
+    ("name", DefinitionSort::Name),
+    ("version", DefinitionSort::Version),
+    ("versionTag", DefinitionSort::VersionTag),
+    ("deploymentId", DefinitionSort::DeploymentId),
+    ("tenantId", DefinitionSort::Tenant),
+];
+
+fn filter(fields: &mut Fields) -> Result<DefinitionFilter, Error> {
+    let mut ids = fields.filter_texts("processDefinitionIdIn")?;
+    if let Some(id) = fields.text("processDefinitionId")? {
+        ids = if ids.is_empty() || ids.contains(&id) { vec![id] } else { vec![String::new()] };
+    }
+    Ok(DefinitionFilter {
+        ids,
+        key: fields.text("key")?,
+        keys: fields.filter_texts("keysIn")?,
+        key_like: fields.like("keyLike")?,
+        name: fields.text("name")?,
+        name_like: fields.like("nameLike")?,
+        version: fields.count("version")?.map(i64::from),
+        latest_version: fields.flag("latestVersion")?,
+        version_tag: fields.text("versionTag")?,
+        version_tag_like: fields.like("versionTagLike")?,
+        deployment_id: fields.text("deploymentId")?,
+        resource_name: fields.text("resourceName")?,
+        tenants: fields.tenants(Some("includeProcessDefinitionsWithoutTenantId"))?,
+        without_tenant: fields.flag("withoutTenantId")?,
+        suspended: fields.suspension()?,
+    })
+}
+
+async fn list(State(app): State<App>, Params(mut fields): Params) -> Result<Json<Value>, Error> {
+    let filter = filter(&mut fields)?;
+    let (page, sort) = (fields.page()?, fields.sorting(SORTS)?);
+    fields.finish(camunda::PROCESS_DEFINITIONS)?;
+    let rows = stored(app.runtime.reads().definitions(filter, page, &sort).await)?;
+    Ok(Json(rows.iter().map(dto).collect()))
+}
+
+async fn count(State(app): State<App>, Params(mut fields): Params) -> Result<Json<Value>, Error> {
+    let filter = filter(&mut fields)?;
+    fields.finish(camunda::PROCESS_DEFINITIONS)?;
+    Ok(super::count(stored(app.runtime.reads().count_definitions(filter).await)?))
+}
+
+/// Camunda's `ProcessDefinitionDto`. No diagrams are stored beside models, and history is not cleaned up by definition.
+pub(super) fn dto(row: &DefinitionRow) -> Value {
+    json!({
+        "id": row.id,
+        "key": row.key,
+        "category": null,
+        "description": null,
+        "name": row.name,
+        "version": row.version,
+        "resource": row.resource_name,
+        "deploymentId": row.deployment_id,
+        "diagram": null,
+        "suspended": row.suspended,
+        "tenantId": row.tenant,
+        "versionTag": row.version_tag,
+        "historyTimeToLive": null,
+        "startableInTasklist": true,
+    })
+}
+
+async fn find(app: &App, id: &str) -> Result<DefinitionRow, Error> {
+    stored(app.runtime.reads().definition(id).await)?.ok_or_else(|| no_definition(id))
+}
+
+async fn one(State(app): State<App>, Segments(named): Segments<Named>) -> Result<Json<Value>, Error> {
+    Ok(Json(dto(&named.find(&app).await?)))
+}
+
+/// Camunda's `ProcessDefinitionDiagramDto`: the file as it was uploaded.
+async fn xml(State(app): State<App>, Segments(named): Segments<Named>) -> Result<Json<Value>, Error> {
+    let row = named.find(&app).await?;
+    let bytes = stored(app.runtime.reads().resource_bytes(&row.deployment_id, &row.resource_name).await)?;
+    let bytes = bytes.ok_or_else(|| no_definition(&row.id))?;
+    // The parser takes UTF-8 only.
+    Ok(Json(json!({"id": row.id, "bpmn20Xml": String::from_utf8_lossy(&bytes)})))
+}
+
+/// What statistics are to tell beyond the number of instances.
+struct Told {
+    failed_jobs: bool,
+    incidents: bool,
+}
+
+fn told(mut fields: Fields) -> Result<Told, Error> {
+    let failed_jobs = fields.flag("failedJobs")?;
+    let of_type = fields.text("incidentsForType")?;
+    // Failed jobs are the only type there is; asked for another, there are none to tell.
+    let incidents = fields.flag("incidents")? || of_type.as_deref() == Some(incident::TYPE);
+    fields.finish(camunda::DEFINITION_STATISTICS)?;
+    Ok(Told { failed_jobs, incidents })
+}
+
+impl Told {
+    /// Camunda's names of both kinds of statistics.
+    fn dto(&self, class: &str, id: &str, instances: i64, failed_jobs: i64, incidents: &[(String, i64)]) -> Value {
+        let count: i64 = incidents.iter().map(|(_, count)| count).sum();
+        let incidents: Vec<_> =
+            (self.incidents && count > 0).then(|| json!({"incidentType": incident::TYPE, "incidentCount": count})).into_iter().collect();
+        json!({
+            "@class": format!("org.camunda.bpm.engine.rest.dto.repository.{class}"),
+            "id": id,
+            "instances": instances,
+            "failedJobs": if self.failed_jobs { failed_jobs } else { 0 },
+            "incidents": incidents,
+        })
+    }
+}
+
+async fn statistics(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
+    let told = told(fields)?;
+    let rows = stored(app.runtime.reads().definition_statistics().await)?;
+    let one = |row: DefinitionStatistics| {
+        let class = "ProcessDefinitionStatisticsResultDto";
+        let mut statistics = told.dto(class, &row.definition.id, row.instances, row.failed_jobs, &row.incidents);
+        statistics["definition"] = dto(&row.definition);
+        statistics
+    };
+    Ok(Json(rows.into_iter().map(one).collect()))
+}
+
+async fn activity_statistics(
+    State(app): State<App>,
+    Segments(named): Segments<Named>,
+    Params(fields): Params,
+) -> Result<Json<Value>, Error> {
+    let told = told(fields)?;
+    let id = named.find(&app).await?.id;
+    let rows = stored(app.runtime.reads().activity_statistics(&id).await)?;
+    let one =
+        |row: ActivityStatistics| told.dto("ActivityStatisticsResultDto", &row.activity_id, row.instances, row.failed_jobs, &row.incidents);
+    Ok(Json(rows.into_iter().map(one).collect()))
+}
+
+/// Every field that Camunda's `ProcessDefinitionSuspensionStateDto` has.
+const SUSPENSION_FIELDS: &[&str] =
+    &["suspended", "includeProcessInstances", "executionDate", "processDefinitionId", "processDefinitionKey"];
+
+async fn suspend_one(State(app): State<App>, Segments(named): Segments<Named>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let (suspended, instances) = suspension(&mut body)?;
+    body.finish(SUSPENSION_FIELDS)?;
+    suspend_all(&app, vec![named.find(&app).await?.id], suspended, instances).await
+}
+
+/// All versions of a key, or one definition.
+async fn suspend(State(app): State<App>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let (suspended, instances) = suspension(&mut body)?;
+    let (id, key) = (body.text("processDefinitionId")?, body.text("processDefinitionKey")?);
+    body.finish(SUSPENSION_FIELDS)?;
+    let ids = match (id, key) {
+        (Some(id), None) => vec![find(&app, &id).await?.id],
+        (None, Some(key)) => {
+            let filter = DefinitionFilter { key: Some(key.clone()), ..DefinitionFilter::default() };
+            let rows = stored(app.runtime.reads().definitions(filter, Page::ALL, &[]).await)?;
+            if rows.is_empty() {
+                return Err(no_key(&key, None));
+            }
+            rows.into_iter().map(|row| row.id).collect()
+        }
+        _ => {
+            return Err(Error::Invalid(
+                "Either processDefinitionId or processDefinitionKey can be set to update the suspension state.".to_owned(),
+            ));
+        }
+    };
+    suspend_all(&app, ids, suspended, instances).await
+}
+
+fn suspension(body: &mut Fields) -> Result<(bool, bool), Error> {
+    let suspended = body.boolean("suspended")?.ok_or_else(|| Error::Invalid("'suspended' is missing".to_owned()))?;
+    Ok((suspended, body.flag("includeProcessInstances")?))
+}
+
+async fn suspend_all(app: &App, ids: Vec<String>, suspended: bool, instances: bool) -> Result<StatusCode, Error> {
+    for id in ids {
+        app.runtime.suspend_definition(&id, suspended, instances).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

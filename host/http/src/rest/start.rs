@@ -1,0 +1,136 @@
+//! `POST /process-definition/…/start`.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use mandate_runtime::{DefinitionRef, Start};
+use serde_json::json;
+
+use super::process_definition::{no_definition, no_key};
+use super::process_instance;
+use crate::extract::{Body, Segments};
+use crate::query_params::Fields;
+use crate::{App, Error, variable};
+
+/// Starts once per key and tells the same instance every time (our addition; the IETF's draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Set on the answer to a start whose key had started its instance before.
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// W3C Trace Context.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Every field that Camunda's `StartProcessInstanceDto` has.
+const START_FIELDS: &[&str] =
+    &["businessKey", "variables", "caseInstanceId", "startInstructions", "skipCustomListeners", "skipIoMappings", "withVariablesInReturn"];
+
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/process-definition/{id}/start", post(start_by_id))
+        .route("/process-definition/key/{key}/start", post(start_by_key))
+        .route("/process-definition/key/{key}/tenant-id/{tenant}/start", post(start_by_tenant))
+}
+
+async fn start_by_id(
+    State(app): State<App>,
+    Segments(id): Segments<String>,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<Response, Error> {
+    start(&app, DefinitionRef::Id(id.clone()), &headers, body).await.map_err(|error| error.or_missing(|| no_definition(&id)))
+}
+
+async fn start_by_key(
+    State(app): State<App>,
+    Segments(key): Segments<String>,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<Response, Error> {
+    let reference = DefinitionRef::Key { key: key.clone(), tenant: None };
+    start(&app, reference, &headers, body).await.map_err(|error| error.or_missing(|| no_key(&key, None)))
+}
+
+async fn start_by_tenant(
+    State(app): State<App>,
+    Segments((key, tenant)): Segments<(String, String)>,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<Response, Error> {
+    let reference = DefinitionRef::Key { key: key.clone(), tenant: Some(tenant.clone()) };
+    start(&app, reference, &headers, body).await.map_err(|error| error.or_missing(|| no_key(&key, Some(&tenant))))
+}
+
+async fn start(app: &App, definition: DefinitionRef, headers: &HeaderMap, mut body: Fields) -> Result<Response, Error> {
+    let business_key = body.stored_text("businessKey")?;
+    let variables = body.variables("variables")?;
+    let with_variables = body.flag("withVariablesInReturn")?;
+    // There are no execution listeners to skip.
+    body.ignore(&["skipCustomListeners"]);
+    body.finish(START_FIELDS)?;
+    let start = Start {
+        definition,
+        business_key,
+        variables,
+        idempotency_key: text_header(headers, &IDEMPOTENCY_KEY)?,
+        // Camunda has no words for one that is not valid; W3C says to go on without it.
+        traceparent: text_header(headers, &TRACEPARENT).ok().flatten().filter(|text| is_traceparent(text)),
+    };
+    let started = app.runtime.start(start).await?;
+    let mut dto = process_instance::started(&started);
+    if with_variables {
+        dto["variables"] = started.variables.as_ref().map_or_else(|| json!({}), variable::write_all);
+    }
+    let mut response = Json(dto).into_response();
+    if started.existing {
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+fn text_header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Error> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Error::Invalid(format!("the header {name} is given twice")));
+    }
+    let text = value.to_str().map_err(|_| Error::Invalid(format!("the header {name} is not plain ASCII")))?;
+    Ok(Some(text.to_owned()))
+}
+
+/// `version-traceid-parentid-flags`, in lower-case hex, neither id all zeros.
+fn is_traceparent(text: &str) -> bool {
+    let parts: Vec<_> = text.split('-').collect();
+    let hex = |part: &str, length: usize| part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let [version, trace, parent, flags] = parts[..] else { return false };
+    let names_something = |part: &str| part.bytes().any(|byte| byte != b'0');
+    hex(version, 2)
+        && version != "ff"
+        && hex(trace, 32)
+        && names_something(trace)
+        && hex(parent, 16)
+        && names_something(parent)
+        && hex(flags, 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_valid_trace_contexts_go_along() {
+        assert!(is_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+        for text in [
+            "",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+        ] {
+            assert!(!is_traceparent(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! `/task`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use mandate_runtime::query::{TaskFilter, TaskListed, TaskSort};
+use serde_json::{Value, json};
+
+use super::camunda;
+use crate::error::stored;
+use crate::extract::{Body, Params, Segments};
+use crate::query_params::{Fields, public_or_none};
+use crate::{App, Error, date, variable};
+
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/task", get(list).post(list_by_body))
+        .route("/task/count", get(count).post(count_by_body))
+        .route("/task/{id}", get(one))
+        .route("/task/{id}/claim", post(claim))
+        .route("/task/{id}/unclaim", post(unclaim))
+        .route("/task/{id}/assignee", post(assign))
+        .route("/task/{id}/complete", post(complete))
+        .route("/task/{id}/variables", get(variables))
+        .route("/task/{id}/variables/{name}", get(variable_of))
+}
+
+const SORTS: &[(&str, TaskSort)] = &[
+    ("id", TaskSort::Id),
+    ("instanceId", TaskSort::Instance),
+    ("name", TaskSort::Name),
+    ("description", TaskSort::Description),
+    ("dueDate", TaskSort::Due),
+    ("created", TaskSort::Created),
+    ("assignee", TaskSort::Assignee),
+    ("tenantId", TaskSort::Tenant),
+];
+
+/// Camunda's default; tasks have no other priority yet.
+const PRIORITY: i64 = 50;
+
+fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
+    let candidate_groups = match (fields.text("candidateGroup")?, fields.texts("candidateGroups")?) {
+        (Some(_), Some(_)) => {
+            return Err(Error::Invalid("Invalid query usage: cannot set both candidateGroup and candidateGroupIn".to_owned()));
+        }
+        (Some(group), None) => vec![group],
+        (None, groups) => groups.unwrap_or_default(),
+    };
+    let candidate_user = fields.text("candidateUser")?;
+    if candidate_user.is_some() && !candidate_groups.is_empty() {
+        return Err(Error::Invalid("Invalid query usage: cannot set both candidateUser and candidateGroup".to_owned()));
+    }
+    let include_assigned = fields.flag("includeAssignedTasks")?;
+    if include_assigned && candidate_user.is_none() && candidate_groups.is_empty() {
+        return Err(Error::Invalid(
+            "Invalid query usage: candidateUser, candidateGroup, candidateGroupIn has to be called before 'includeAssignedTasks'"
+                .to_owned(),
+        ));
+    }
+    Ok(TaskFilter {
+        ids: fields.public_ids("taskId", Some("taskIdIn"))?.into_iter().map(super::numbered).collect(),
+        instances: fields.instances("processInstanceId", Some("processInstanceIdIn"))?.into_iter().map(|id| id.0).collect(),
+        business_key: fields.text("processInstanceBusinessKey")?,
+        business_keys: fields.filter_texts("processInstanceBusinessKeyIn")?,
+        business_key_like: fields.like("processInstanceBusinessKeyLike")?,
+        definition_id: fields.text("processDefinitionId")?,
+        definition_key: fields.text("processDefinitionKey")?,
+        definition_keys: fields.filter_texts("processDefinitionKeyIn")?,
+        definition_name: fields.text("processDefinitionName")?,
+        activity_id: fields.text("taskDefinitionKey")?,
+        activity_ids: fields.filter_texts("taskDefinitionKeyIn")?,
+        activity_id_like: fields.like("taskDefinitionKeyLike")?,
+        name: fields.text("name")?,
+        name_like: fields.like("nameLike")?,
+        description: fields.text("description")?,
+        description_like: fields.like("descriptionLike")?,
+        assignee: fields.text("assignee")?,
+        assignees: fields.filter_texts("assigneeIn")?,
+        assignee_like: fields.like("assigneeLike")?,
+        assigned: fields.either("assigned", "unassigned")?,
+        candidate_user,
+        candidate_groups,
+        include_assigned,
+        with_candidate_groups: fields.either("withCandidateGroups", "withoutCandidateGroups")?,
+        with_candidate_users: fields.either("withCandidateUsers", "withoutCandidateUsers")?,
+        due_before: fields.date("dueBefore")?,
+        due_after: fields.date("dueAfter")?,
+        has_due: fields.flag("withoutDueDate")?.then_some(false),
+        created_before: fields.date("createdBefore")?,
+        created_after: fields.date("createdAfter")?,
+        suspended: fields.suspension()?,
+        tenants: fields.tenants(None)?,
+        without_tenant: fields.flag("withoutTenantId")?,
+    })
+}
+
+async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
+    listed(&app, fields, None).await
+}
+
+async fn list_by_body(State(app): State<App>, paging: Params, Body(fields): Body) -> Result<Json<Value>, Error> {
+    listed(&app, fields, Some(paging)).await
+}
+
+async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
+    let filter = filter(&mut fields)?;
+    let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
+    fields.finish(camunda::TASKS)?;
+    let rows = stored(app.runtime.reads().tasks(filter, page, &sort).await)?;
+    Ok(Json(rows.iter().map(dto).collect()))
+}
+
+async fn count(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
+    counted(&app, fields).await
+}
+
+async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Json<Value>, Error> {
+    counted(&app, fields).await
+}
+
+async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
+    let filter = filter(&mut fields)?;
+    fields.finish(camunda::TASKS)?;
+    Ok(super::count(stored(app.runtime.reads().count_tasks(filter).await)?))
+}
+
+async fn one(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
+    let (instance, wait) = super::numbered(public_or_none(&id));
+    let found = stored(app.runtime.reads().task(instance, wait).await)?;
+    found.as_ref().map(dto).map(Json).ok_or_else(|| Error::NotFound(format!("No matching task with id {id}")))
+}
+
+/// Camunda's `TaskDto`.
+fn dto(listed: &TaskListed) -> Value {
+    let row = &listed.row;
+    json!({
+        "id": super::public(listed.instance, row.wait),
+        "name": row.name,
+        "assignee": row.assignee,
+        "owner": null,
+        "created": date::print(row.created),
+        "lastUpdated": null,
+        "due": date::print_option(row.due),
+        "followUp": null,
+        "delegationState": null,
+        "description": row.description,
+        "executionId": listed.instance.to_string(),
+        "parentTaskId": null,
+        "priority": PRIORITY,
+        "processDefinitionId": row.definition_id,
+        "processInstanceId": listed.instance.to_string(),
+        "caseExecutionId": null,
+        "caseDefinitionId": null,
+        "caseInstanceId": null,
+        "taskDefinitionKey": row.activity_id,
+        "suspended": listed.suspended,
+        "formKey": row.form_key,
+        "camundaFormRef": null,
+        "tenantId": listed.tenant,
+        "taskState": "Created",
+    })
+}
+
+/// Camunda's words for a task that does not exist, or no longer does. Clients match the second half.
+fn gone(id: &str) -> Error {
+    Error::rest(format!("Cannot find task with id {id}: task is null"))
+}
+
+/// What the runtime said about a change of a task, in Camunda's words.
+fn refused(doing: &'static str, id: &str) -> impl FnOnce(mandate_runtime::Error) -> Error {
+    let id = id.to_owned();
+    move |error| match error {
+        mandate_runtime::Error::Rejected(mandate_runtime::engine::Rejection::AlreadyClaimed { .. }) => Error::Refused {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            kind: "TaskAlreadyClaimedException",
+            message: format!("Task '{id}' is already claimed by someone else."),
+        },
+        error => {
+            let error = Error::from(error);
+            if error.is_missing() {
+                Error::rest(format!("Cannot {doing} task {id}: Cannot find task with id {id}: task is null"))
+            } else {
+                error
+            }
+        }
+    }
+}
+
+async fn claim(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let user = body.stored_text("userId")?;
+    body.finish(&["userId"])?;
+    let task = public_or_none(&id);
+    // Camunda takes a claim without a user for the opposite.
+    let claimed = match user {
+        Some(user) => app.runtime.claim_task(task, user).await,
+        None => app.runtime.assign_task(task, None).await,
+    };
+    claimed.map_err(refused("claim", &id))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn unclaim(State(app): State<App>, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
+    app.runtime.assign_task(public_or_none(&id), None).await.map_err(refused("unclaim", &id))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn assign(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let user = body.stored_text("userId")?;
+    body.finish(&["userId"])?;
+    app.runtime.assign_task(public_or_none(&id), user).await.map_err(refused("assign", &id))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn complete(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<Response, Error> {
+    let variables = body.variables("variables")?;
+    let with_variables = body.flag("withVariablesInReturn")?;
+    body.finish(&["variables", "withVariablesInReturn"])?;
+    let after = app.runtime.complete_task(public_or_none(&id), variables).await.map_err(refused("complete", &id))?;
+    if with_variables {
+        return Ok(Json(variable::write_all(&after)).into_response());
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn variables(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
+    let visible = app.runtime.task_variables(public_or_none(&id)).await;
+    let visible = visible.map_err(|error| Error::from(error).or_missing(|| gone(&id)))?;
+    Ok(Json(variable::write_all(&visible)))
+}
+
+async fn variable_of(State(app): State<App>, Segments((id, name)): Segments<(String, String)>) -> Result<Json<Value>, Error> {
+    let visible = app.runtime.task_variables(public_or_none(&id)).await;
+    let visible = visible.map_err(|error| Error::from(error).or_missing(|| gone(&id)))?;
+    let found = visible.get(&name).map(variable::write);
+    found.map(Json).ok_or_else(|| Error::NotFound(format!("task variable with name {name} does not exist")))
+}

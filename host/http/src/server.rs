@@ -1,0 +1,159 @@
+//! The listener, and what surrounds every request.
+
+use std::any::Any;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use mandate_runtime::Runtime;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tracing::Instrument;
+
+use crate::{Error, Options};
+
+/// How long requests that are under way at the shutdown may take. Units of work are not theirs: those end with the runtime.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Serves until `shutdown` is done and the requests that are under way then are answered, at the longest [`DRAIN`].
+///
+/// # Errors
+/// The listener fails for good.
+pub async fn serve(
+    runtime: Runtime,
+    listener: TcpListener,
+    options: Options,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let upkeep = options.prometheus.clone().map(|metrics| tokio::spawn(metrics.upkeep()));
+    let (begun, draining) = oneshot::channel();
+    let signal = async move {
+        shutdown.await;
+        // The receiver lives as long as the server.
+        let _ = begun.send(());
+    };
+    let server = axum::serve(listener, crate::router(runtime, options)).with_graceful_shutdown(signal);
+    let overdue = async {
+        // Without a signal the server ends by itself or not at all.
+        if draining.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(DRAIN).await;
+    };
+    let served = tokio::select! {
+        served = server.into_future() => served,
+        () = overdue => {
+            tracing::warn!("requests were still under way {} s after the shutdown began; their connections are closed", DRAIN.as_secs());
+            Ok(())
+        }
+    };
+    if let Some(upkeep) = upkeep {
+        upkeep.abort();
+    }
+    served
+}
+
+/// Whether a host may listen there. There is no authentication yet: whoever reaches the port may do everything.
+///
+/// # Errors
+/// What is wrong with it and what to do.
+pub fn check_listen(address: SocketAddr, insecure: bool) -> Result<(), String> {
+    // An IPv4 address in IPv6 clothes reaches what the IPv4 address reaches.
+    if insecure || address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    Err(format!(
+        "{address} can be reached from other machines and there is no authentication yet: whoever reaches it may deploy, start and delete. \
+         Listen on 127.0.0.1 behind a proxy that authenticates, or add --insecure if the network itself is trusted"
+    ))
+}
+
+/// Refuses what must not reach any handler.
+pub(crate) async fn guard(request: Request, next: Next) -> Response {
+    if request.uri().path().contains("%00") {
+        return Error::Invalid("the path holds a NUL byte".to_owned()).into_response();
+    }
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if changes && is_foreign(request.headers()) {
+        let message = "web pages of another origin may not change anything here";
+        return Error::with_status(StatusCode::FORBIDDEN, message).into_response();
+    }
+    next.run(request).await
+}
+
+/// Whether a web page of another origin sends the request. Browsers say so in `Origin`, and other clients send none. Without this check
+/// any page that a developer looks at could deploy to the host on their machine. Desktop programs, such as the Modeler, say `file://`.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let origin = origin.to_str().unwrap_or("null");
+    if origin.starts_with("file://") {
+        return false;
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    authority.is_none() || authority != host
+}
+
+/// One span per request: method, path and status, never a query string or a body, which may hold what people typed.
+pub(crate) async fn trace(request: Request, next: Next) -> Response {
+    let span = tracing::info_span!("request", method = %request.method(), path = request.uri().path(), status = tracing::field::Empty);
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record("status", response.status().as_u16());
+    span.in_scope(|| tracing::debug!("answered"));
+    response
+}
+
+/// A handler panicked: a bug of ours. The client gets the shape it expects, the log the message.
+pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let message = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(panic = message.unwrap_or("without a message"), "a handler panicked");
+    Error::rest("the host made a mistake; its log says which").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_may_be_listened_on_without_insecure() {
+        for address in ["127.0.0.1:8080", "127.8.7.6:1", "[::1]:8080", "[::ffff:127.0.0.1]:8080"] {
+            check_listen(address.parse().expect("an address"), false).expect(address);
+        }
+        for address in ["0.0.0.0:8080", "192.168.1.4:8080", "[::]:8080", "[fe80::1]:8080", "[::ffff:10.0.0.1]:80"] {
+            let address: SocketAddr = address.parse().expect("an address");
+            let error = check_listen(address, false).expect_err("reachable");
+            assert!(error.contains("--insecure"), "{error}");
+            check_listen(address, true).expect("asked for");
+        }
+    }
+
+    #[test]
+    fn pages_of_other_origins_are_foreign() {
+        let headers = |origin: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "127.0.0.1:8080".parse().expect("a host"));
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().expect("an origin"));
+            }
+            headers
+        };
+        for origin in [None, Some("http://127.0.0.1:8080"), Some("file://")] {
+            assert!(!is_foreign(&headers(origin)), "{origin:?}");
+        }
+        for origin in ["https://evil.example", "null", "http://127.0.0.1:9090", "http://evil.example:8080"] {
+            assert!(is_foreign(&headers(Some(origin))), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_panic_has_the_shape_of_an_error() {
+        let response = panicked(Box::new("boom"));
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+    }
+}

@@ -1,0 +1,268 @@
+//! Variables on the wire: `{"value", "type", "valueInfo"}`.
+
+use mandate_runtime::engine::{Variable, VariableKind, Variables};
+use mandate_runtime::variable_type;
+use serde_json::{Map, Value, json};
+
+use crate::Error;
+use crate::date;
+use crate::query_params::MAX_TEXT_CHARS;
+
+/// Types of Camunda's that hold what an instance may not hold here, and what to do instead.
+const UNSUPPORTED: &[(&str, &str)] = &[
+    ("object", "serialised Java objects mean nothing here: send type Json"),
+    ("file", "files belong to the domain: store the file there and its id in a variable"),
+    ("bytes", "bytes belong to the domain: store them there and an id in a variable"),
+    ("xml", "send type String"),
+    ("short", "send type Integer"),
+    ("float", "send type Double"),
+];
+
+/// The deepest nesting of a Json value: what the engine lets an expression see.
+const MAX_DEPTH: usize = mandate_runtime::engine::limits::MAX_JSON_DEPTH;
+
+/// Reads a map of variables. Explicit nulls among them are no variables at all.
+pub(crate) fn read_all(map: Map<String, Value>) -> Result<Variables, Error> {
+    let mut variables = Variables::new();
+    for (name, dto) in map {
+        if dto.is_null() {
+            continue;
+        }
+        check_name(&name)?;
+        let variable = read(&name, dto)?;
+        variables.insert(name, variable);
+    }
+    Ok(variables)
+}
+
+/// Refuses names that no model could use.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    if name.is_empty() || name.chars().count() > MAX_TEXT_CHARS {
+        return Err(Error::Invalid(format!("a variable's name has 1 to {MAX_TEXT_CHARS} characters")));
+    }
+    Ok(())
+}
+
+/// Reads one variable. Types come in any case, missing, or null; without one the type is inferred from the value.
+pub(crate) fn read(name: &str, dto: Value) -> Result<Variable, Error> {
+    let Value::Object(mut dto) = dto else {
+        return Err(refused(name, "write {\"value\": …, \"type\": …}".to_owned()));
+    };
+    let value = dto.remove("value").unwrap_or(Value::Null);
+    let kind = dto.remove("type").unwrap_or(Value::Null);
+    // Nothing in it concerns the types that are supported: transient variables, file names and serialisation formats.
+    dto.remove("valueInfo");
+    if let Some(unknown) = dto.keys().next() {
+        return Err(refused(name, format!("it has an unknown field '{unknown}'")));
+    }
+    let kind = match kind {
+        Value::Null => return infer(name, &value),
+        Value::String(kind) => kind.to_ascii_lowercase(),
+        _ => return Err(refused(name, "its type is not a text".to_owned())),
+    };
+    match kind.as_str() {
+        "null" if value.is_null() => Ok(null(VariableKind::Null)),
+        "null" => Err(refused(name, "its type is Null and its value is not null".to_owned())),
+        "string" => primitive(name, VariableKind::String, &value, as_text),
+        "boolean" => primitive(name, VariableKind::Boolean, &value, as_boolean),
+        "integer" => primitive(name, VariableKind::Integer, &value, |value| {
+            as_integer(value).filter(|number| i32::try_from(*number).is_ok()).map(Value::from)
+        }),
+        "long" => primitive(name, VariableKind::Long, &value, |value| as_integer(value).map(Value::from)),
+        "double" => primitive(name, VariableKind::Double, &value, |value| as_double(value).map(Value::from)),
+        "date" => match &value {
+            Value::Null => Ok(null(VariableKind::Date)),
+            Value::String(text) => {
+                let moment = date::parse(text).map_err(|reason| refused(name, reason))?;
+                Ok(Variable { kind: VariableKind::Date, json: Value::from(date::stored(moment)).to_string().into() })
+            }
+            _ => Err(refused(name, "a Date is written as 2026-11-20T10:00:00.000+0000".to_owned())),
+        },
+        "json" => read_json(name, value),
+        other => {
+            let found = UNSUPPORTED.iter().find(|(kind, _)| *kind == other);
+            let help = found.map_or("supported are String, Integer, Long, Double, Boolean, Date, Json and Null", |(_, help)| help);
+            Err(refused(name, format!("its type '{other}' is not supported: {help}")))
+        }
+    }
+}
+
+/// A `Json` value is a text that holds JSON, as Camunda's clients send it, or the JSON itself.
+fn read_json(name: &str, value: Value) -> Result<Variable, Error> {
+    let json = match value {
+        Value::Null => return Ok(null(VariableKind::Json)),
+        Value::String(text) => {
+            let parsed: Value =
+                serde_json::from_str(&text).map_err(|error| refused(name, format!("its value is not a JSON text: {error}")))?;
+            check_depth(name, &parsed)?;
+            text
+        }
+        other => {
+            check_depth(name, &other)?;
+            other.to_string()
+        }
+    };
+    Ok(Variable { kind: VariableKind::Json, json: json.into() })
+}
+
+fn infer(name: &str, value: &Value) -> Result<Variable, Error> {
+    check_depth(name, value)?;
+    Ok(Variable::from_json(value))
+}
+
+fn check_depth(name: &str, value: &Value) -> Result<(), Error> {
+    if nests_within(value, MAX_DEPTH) { Ok(()) } else { Err(refused(name, format!("its value is nested deeper than {MAX_DEPTH}"))) }
+}
+
+fn nests_within(value: &Value, depth: usize) -> bool {
+    match value {
+        Value::Array(items) => depth > 0 && items.iter().all(|item| nests_within(item, depth - 1)),
+        Value::Object(entries) => depth > 0 && entries.values().all(|entry| nests_within(entry, depth - 1)),
+        _ => true,
+    }
+}
+
+/// A primitive value; null keeps the type it was given, as Camunda's typed nulls do.
+fn primitive(name: &str, kind: VariableKind, value: &Value, convert: impl Fn(&Value) -> Option<Value>) -> Result<Variable, Error> {
+    if value.is_null() {
+        return Ok(null(kind));
+    }
+    let converted = convert(value).ok_or_else(|| refused(name, format!("its value cannot be converted to {}", variable_type(kind))))?;
+    Ok(Variable { kind, json: converted.to_string().into() })
+}
+
+fn null(kind: VariableKind) -> Variable {
+    Variable { kind, json: "null".into() }
+}
+
+/// Like Camunda, which reads the value's text as the type it is to have.
+fn as_text(value: &Value) -> Option<Value> {
+    match value {
+        Value::String(_) => Some(value.clone()),
+        Value::Number(number) => Some(Value::from(number.to_string())),
+        Value::Bool(flag) => Some(Value::from(flag.to_string())),
+        _ => None,
+    }
+}
+
+fn as_boolean(value: &Value) -> Option<Value> {
+    match value {
+        Value::Bool(_) => Some(value.clone()),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(Value::from(true)),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(Value::from(false)),
+        _ => None,
+    }
+}
+
+fn as_integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+fn as_double(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    // JSON has no infinities and no NaN.
+    number.filter(|number| number.is_finite())
+}
+
+fn refused(name: &str, reason: String) -> Error {
+    Error::Invalid(format!("variable '{name}' cannot be used: {reason}"))
+}
+
+/// Writes a map of variables.
+pub(crate) fn write_all(variables: &Variables) -> Value {
+    Value::Object(variables.iter().map(|(name, variable)| (name.clone(), write(variable))).collect())
+}
+
+/// Writes one variable: its type capitalised, a Json value as the text that holds it.
+pub(crate) fn write(variable: &Variable) -> Value {
+    let value = variable.to_json();
+    let value = match variable.kind {
+        VariableKind::Json if !value.is_null() => Value::from(&*variable.json),
+        VariableKind::Date => match value.as_str().map(date::parse) {
+            Some(Ok(moment)) => Value::from(date::print(moment)),
+            // A delegate may have written something that is no date; better shown as it is than hidden.
+            _ => value,
+        },
+        _ => value,
+    };
+    json!({"type": variable_type(variable.kind), "value": value, "valueInfo": {}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip(dto: Value) -> Result<(Value, Value), String> {
+        let variable = read("x", dto).map_err(|error| error.to_string())?;
+        let written = write(&variable);
+        Ok((written["type"].clone(), written["value"].clone()))
+    }
+
+    #[test]
+    fn types_come_in_any_case_or_not_at_all() {
+        let cases = [
+            (json!({"value": "a", "type": "string"}), "String", json!("a")),
+            (json!({"value": "a", "type": "STRING", "valueInfo": null}), "String", json!("a")),
+            (json!({"value": 1}), "Integer", json!(1)),
+            (json!({"value": 1, "type": null}), "Integer", json!(1)),
+            (json!({"value": 5_000_000_000_i64}), "Long", json!(5_000_000_000_i64)),
+            (json!({"value": 1.5}), "Double", json!(1.5)),
+            (json!({"value": true}), "Boolean", json!(true)),
+            (json!({"value": null}), "Null", json!(null)),
+            (json!({}), "Null", json!(null)),
+            (json!({"value": {"a": [1]}}), "Json", json!("{\"a\":[1]}")),
+            (json!({"value": "{\"a\": [1]}", "type": "Json"}), "Json", json!("{\"a\": [1]}")),
+            (json!({"value": null, "type": "Json"}), "Json", json!(null)),
+            (json!({"value": "7", "type": "Integer"}), "Integer", json!(7)),
+            (json!({"value": 7, "type": "String"}), "String", json!("7")),
+            (json!({"value": 7, "type": "double"}), "Double", json!(7.0)),
+            (json!({"value": null, "type": "Long"}), "Long", json!(null)),
+            (json!({"value": "1970-01-01T00:00:00.000+0000", "type": "date"}), "Date", json!("1970-01-01T00:00:00.000+0000")),
+            (json!({"value": "1970-01-01T01:00:00+01:00", "type": "Date"}), "Date", json!("1970-01-01T00:00:00.000+0000")),
+        ];
+        for (dto, kind, value) in cases {
+            assert_eq!(round_trip(dto.clone()), Ok((json!(kind), value)), "{dto}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_held_is_refused_by_name() {
+        let cases = [
+            (json!({"value": 3_000_000_000_i64, "type": "Integer"}), "Integer"),
+            (json!({"value": 1.5, "type": "Integer"}), "Integer"),
+            (json!({"value": 1e300, "type": "Long"}), "Long"),
+            (json!({"value": "NaN", "type": "Double"}), "Double"),
+            (json!({"value": "x", "type": "Boolean"}), "Boolean"),
+            (json!({"value": "yesterday", "type": "Date"}), "ISO 8601"),
+            (json!({"value": "{", "type": "Json"}), "JSON"),
+            (json!({"value": "rO0", "type": "Object"}), "Json"),
+            (json!({"value": "", "type": "File"}), "file"),
+            (json!({"value": "", "type": "Bytes"}), "bytes"),
+            (json!({"value": "", "type": "Wibble"}), "wibble"),
+            (json!({"value": 1, "type": "Null"}), "Null"),
+            (json!({"value": 1, "type": 5}), "type"),
+            (json!({"value": 1, "tpye": "Integer"}), "tpye"),
+            (json!("bare"), "value"),
+        ];
+        for (dto, expected) in cases {
+            let error = round_trip(dto.clone()).expect_err("refused");
+            assert!(error.contains(expected) && error.contains("'x'"), "{dto}: {error}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let deep = format!("{}1{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1));
+        assert!(round_trip(json!({"value": deep, "type": "Json"})).is_err());
+        let fits = format!("{}1{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
+        assert!(round_trip(json!({"value": fits, "type": "Json"})).is_ok());
+    }
+}

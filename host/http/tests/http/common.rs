@@ -1,0 +1,257 @@
+//! A host in this process, and requests to it.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use mandate_http::Options;
+use mandate_runtime::{Config, Runtime, StoreConfig, wasm};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+/// Of the multipart bodies.
+const BOUNDARY: &str = "----mandate-test-boundary";
+
+/// No answer of a test is larger.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
+/// A runtime on a database of its own, with its router.
+pub(crate) struct Host {
+    router: Router,
+    runtime: Runtime,
+    _folder: tempfile::TempDir,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Host {
+    /// Jobs run only when a test says so.
+    pub(crate) async fn open() -> Self {
+        Self::open_with(Options::default()).await
+    }
+
+    pub(crate) async fn open_with(options: Options) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = StoreConfig::new(format!("sqlite:{}", folder.path().join("test.db").display()));
+        let sandbox = wasm::Config::new(folder.path().join("cache"), wasm::Compiler::InProcess);
+        let config = Config { store, sandbox, catalogue: None, execute_jobs: false };
+        let runtime = Runtime::open(config).await.expect("a runtime");
+        Self { router: mandate_http::router(runtime.clone(), options), runtime, _folder: folder }
+    }
+
+    /// Ends what the host has started.
+    pub(crate) async fn close(self) {
+        self.runtime.shut_down(Duration::from_secs(5)).await;
+    }
+
+    /// Stops the runtime under the router.
+    pub(crate) async fn stop(&self) {
+        self.runtime.shut_down(Duration::from_secs(5)).await;
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("a router never fails");
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, MAX_ANSWER).await.expect("the whole answer").to_vec();
+        Answer { status: parts.status, headers: parts.headers, bytes }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).expect("a request")).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(Request::delete(path).body(Body::empty()).expect("a request")).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.json("POST", path, body).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.json("PUT", path, body).await
+    }
+
+    pub(crate) async fn json(&self, method: &str, path: &str, body: Value) -> Answer {
+        self.raw(method, path, body.to_string().into_bytes()).await
+    }
+
+    pub(crate) async fn raw(&self, method: &str, path: &str, body: Vec<u8>) -> Answer {
+        let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(Body::from(body)).expect("a request")).await
+    }
+
+    /// Uploads texts and files as a deployment.
+    pub(crate) async fn upload(&self, path: &str, texts: &[(&str, &str)], files: &[(&str, &[u8])]) -> Answer {
+        let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
+        let request = Request::post(path).header(header::CONTENT_TYPE, content_type);
+        self.send(request.body(Body::from(multipart(texts, files))).expect("a request")).await
+    }
+
+    /// Deploys one model that must be accepted, and answers with the deployment.
+    pub(crate) async fn deploy(&self, name: &str, model: &str) -> Value {
+        self.upload("/engine-rest/deployment/create", &[("deployment-name", name)], &[("p.bpmn", model.as_bytes())]).await.ok()
+    }
+
+    /// Starts an instance that must start, and answers with its id.
+    pub(crate) async fn start(&self, key: &str, body: Value) -> String {
+        let started = self.post(&format!("/engine-rest/process-definition/key/{key}/start"), body).await.ok();
+        started["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The only element of a list.
+    pub(crate) async fn only(&self, path: &str) -> Value {
+        let list = self.get(path).await.ok();
+        assert_eq!(list.as_array().map(Vec::len), Some(1), "{path}: {list:#}");
+        list[0].clone()
+    }
+
+    /// The id of the only element of a list.
+    pub(crate) async fn only_id(&self, path: &str) -> String {
+        self.only(path).await["id"].as_str().expect("an id").to_owned()
+    }
+
+    pub(crate) async fn count(&self, path: &str) -> i64 {
+        self.get(path).await.ok()["count"].as_i64().expect("a count")
+    }
+}
+
+impl Answer {
+    /// The JSON of a success. The content type is exact: one client parses nothing else.
+    pub(crate) fn ok(&self) -> Value {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.text());
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/json");
+        self.value()
+    }
+
+    /// A success without a body.
+    pub(crate) fn no_content(&self) {
+        assert_eq!(self.status, StatusCode::NO_CONTENT, "{}", self.text());
+        assert!(self.bytes.is_empty());
+    }
+
+    /// An error of Camunda's shape; its message.
+    pub(crate) fn error(&self, status: u16, kind: &str) -> String {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text());
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/json");
+        let body = self.value();
+        assert_eq!(body["type"], kind, "{body:#}");
+        assert_eq!(body["code"], 0, "{body:#}");
+        body["message"].as_str().expect("a message").to_owned()
+    }
+
+    pub(crate) fn value(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// A multipart body. Files are parts that are all called `data`, as the Modeler's are not: only file names count.
+fn multipart(texts: &[(&str, &str)], files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, text) in texts {
+        body.extend(format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n").bytes());
+    }
+    for (name, bytes) in files {
+        let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"data\"; filename=\"{name}\"\r\n\r\n");
+        body.extend(head.bytes());
+        body.extend_from_slice(bytes);
+        body.extend(b"\r\n");
+    }
+    body.extend(format!("--{BOUNDARY}--\r\n").bytes());
+    body
+}
+
+/// Whether an object has exactly these properties, which are those of Camunda's schema, and perhaps some of ours.
+pub(crate) fn assert_properties(dto: &Value, camunda: &[&str], ours: &[&str]) {
+    let mut expected: Vec<&str> = camunda.iter().chain(ours).copied().collect();
+    expected.sort_unstable();
+    let mut found: Vec<&str> = dto.as_object().expect("an object").keys().map(String::as_str).collect();
+    found.sort_unstable();
+    assert_eq!(found, expected, "{dto:#}");
+}
+
+/// A model of one process.
+pub(crate) fn model(process: &str) -> String {
+    model_with("", process)
+}
+
+/// A model of one process, with messages or errors beside it.
+pub(crate) fn model_with(roots: &str, process: &str) -> String {
+    format!(
+        "<bpmn:definitions xmlns:bpmn='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:camunda='http://camunda.org/schema/1.0/bpmn' \
+         xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' targetNamespace='t'>{roots}\n{process}\n</bpmn:definitions>"
+    )
+}
+
+/// A process that waits for a person: `review`.
+pub(crate) fn review() -> String {
+    model(
+        "<bpmn:process id='review' name='Review an order' isExecutable='true' camunda:versionTag='1.0'>\
+         <bpmn:startEvent id='start'/><bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='look'/>\
+         <bpmn:userTask id='look' name='Look at it' camunda:candidateGroups='sales,support' camunda:formKey='look-form'>\
+         <bpmn:documentation>Look closely.</bpmn:documentation></bpmn:userTask>\
+         <bpmn:sequenceFlow id='f2' sourceRef='look' targetRef='end'/><bpmn:endEvent id='end'/></bpmn:process>",
+    )
+}
+
+/// A process that waits for a message: `payment`, message `paid`.
+pub(crate) fn payment() -> String {
+    model_with(
+        "<bpmn:message id='m' name='paid'/>",
+        "<bpmn:process id='payment' isExecutable='true'>\
+         <bpmn:startEvent id='start'/><bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='wait'/>\
+         <bpmn:receiveTask id='wait' messageRef='m'/>\
+         <bpmn:sequenceFlow id='f2' sourceRef='wait' targetRef='end'/><bpmn:endEvent id='end'/></bpmn:process>",
+    )
+}
+
+/// A process that a message starts: `order`, message `ordered`; then it waits for a person.
+pub(crate) fn order() -> String {
+    model_with(
+        "<bpmn:message id='m' name='ordered'/>",
+        "<bpmn:process id='order' isExecutable='true'>\
+         <bpmn:startEvent id='start'><bpmn:messageEventDefinition id='d' messageRef='m'/></bpmn:startEvent>\
+         <bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='pack'/><bpmn:userTask id='pack'/>\
+         <bpmn:sequenceFlow id='f2' sourceRef='pack' targetRef='end'/><bpmn:endEvent id='end'/></bpmn:process>",
+    )
+}
+
+/// A process whose job fails unless a variable `good` is true: `fragile`. One attempt only.
+pub(crate) fn fragile() -> String {
+    model(
+        "<bpmn:process id='fragile' isExecutable='true'>\
+         <bpmn:startEvent id='start'/><bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='decide'/>\
+         <bpmn:exclusiveGateway id='decide' name='Good?' camunda:asyncBefore='true'>\
+         <bpmn:extensionElements><camunda:failedJobRetryTimeCycle>R1/PT1S</camunda:failedJobRetryTimeCycle></bpmn:extensionElements>\
+         </bpmn:exclusiveGateway>\
+         <bpmn:sequenceFlow id='f2' sourceRef='decide' targetRef='end'>\
+         <bpmn:conditionExpression xsi:type='bpmn:tFormalExpression'>${good}</bpmn:conditionExpression></bpmn:sequenceFlow>\
+         <bpmn:endEvent id='end'/></bpmn:process>",
+    )
+}
+
+/// Variables of every type.
+pub(crate) fn some_of_each() -> Value {
+    json!({
+        "s": {"type": "string", "value": "x", "valueInfo": {}},
+        "i": {"type": "integer", "value": 1, "valueInfo": {}},
+        "d": {"type": "double", "value": 1.5, "valueInfo": {}},
+        "l": {"type": "long", "value": 5_000_000_000_i64, "valueInfo": {}},
+        "b": {"type": "boolean", "value": true, "valueInfo": {}},
+        "n": {"type": "null", "value": null, "valueInfo": {}},
+        "o": {"type": "json", "value": "{\"a\":[1]}", "valueInfo": {}},
+        "dt": {"type": "date", "value": "1970-01-01T00:00:00.000+0000", "valueInfo": {}},
+        "u": {"value": "untyped", "type": null, "valueInfo": null},
+    })
+}

@@ -1,0 +1,157 @@
+//! `/deployment`.
+
+use serde_json::json;
+
+use crate::common::{Host, assert_properties, payment, review};
+
+const CREATED: &[&str] = &[
+    "links",
+    "id",
+    "name",
+    "source",
+    "deploymentTime",
+    "tenantId",
+    "deployedProcessDefinitions",
+    "deployedCaseDefinitions",
+    "deployedDecisionDefinitions",
+    "deployedDecisionRequirementsDefinitions",
+];
+const DEPLOYMENT: &[&str] = &["links", "id", "name", "source", "deploymentTime", "tenantId"];
+const CREATE: &str = "/engine-rest/deployment/create";
+
+#[tokio::test]
+async fn a_deployment_is_created_listed_read_and_deleted() {
+    let host = Host::open().await;
+    let texts = [("deployment-name", "orders"), ("deployment-source", "test"), ("tenant-id", "acme"), ("deployment-activation-time", "")];
+    let files: [(&str, &[u8]); 2] = [("review.bpmn", review().into_bytes().leak()), ("notes.txt", b"read me")];
+    let created = host.upload(CREATE, &texts, &files).await.ok();
+    assert_properties(&created, CREATED, &["existing", "bindings", "warnings"]);
+    let id = created["id"].as_str().expect("an id").to_owned();
+    let definitions = created["deployedProcessDefinitions"].as_object().expect("definitions");
+    let (definition_id, definition) = definitions.iter().next().expect("one");
+    assert!(definition_id.starts_with("review:1:"), "{definition_id}");
+    assert_eq!(definition["id"], **definition_id);
+    assert_eq!(definition["tenantId"], "acme");
+
+    let listed = host.only("/engine-rest/deployment?name=orders&tenantIdIn=acme&sortBy=deploymentTime&sortOrder=desc").await;
+    assert_properties(&listed, DEPLOYMENT, &[]);
+    assert_eq!((&listed["id"], &listed["source"]), (&json!(id), &json!("test")));
+    assert_eq!(host.get(&format!("/engine-rest/deployment/{id}")).await.ok(), listed);
+    assert_eq!(host.count("/engine-rest/deployment/count?nameLike=ord%25").await, 1);
+    assert_eq!(host.count("/engine-rest/deployment/count?withoutTenantId=true").await, 0);
+
+    let resources = host.get(&format!("/engine-rest/deployment/{id}/resources")).await.ok();
+    let names: Vec<_> = resources.as_array().expect("a list").iter().map(|resource| resource["name"].as_str().expect("a name")).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let notes = resources.as_array().expect("a list").iter().find(|resource| resource["name"] == "notes.txt").expect("notes");
+    assert_properties(notes, &["id", "name", "deploymentId"], &[]);
+    let resource = format!("/engine-rest/deployment/{id}/resources/{}", notes["id"].as_str().expect("an id"));
+    assert_eq!(&host.get(&resource).await.ok(), notes);
+    let data = host.get(&format!("{resource}/data")).await;
+    assert_eq!((data.status.as_u16(), data.bytes.as_slice()), (200, b"read me".as_slice()));
+    assert!(data.headers["content-disposition"].to_str().expect("text").contains("notes.txt"));
+
+    host.delete(&format!("/engine-rest/deployment/{id}")).await.no_content();
+    host.get(&format!("/engine-rest/deployment/{id}")).await.error(404, "InvalidRequestException");
+    host.delete(&format!("/engine-rest/deployment/{id}")).await.error(404, "InvalidRequestException");
+    host.get(&format!("/engine-rest/deployment/{id}/resources")).await.error(404, "InvalidRequestException");
+    host.close().await;
+}
+
+#[tokio::test]
+async fn the_modelers_connection_check_is_answered() {
+    let host = Host::open().await;
+    host.deploy("one", &review()).await;
+    assert_eq!(host.get("/engine-rest/deployment?maxResults=0").await.ok(), json!([]));
+    assert_eq!(host.get("/engine-rest/version").await.ok(), json!({"version": "7.24.0"}));
+    assert_eq!(host.get("/engine-rest/engine").await.ok(), json!([{"name": "default"}]));
+    assert_eq!(host.count("/engine-rest/engine/default/deployment/count").await, 1);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn identical_content_is_recognised_when_asked() {
+    let host = Host::open().await;
+    let review = review();
+    let files: [(&str, &[u8]); 1] = [("review.bpmn", review.as_bytes())];
+    let first = host.upload(CREATE, &[("deployment-name", "a"), ("enable-duplicate-filtering", "True")], &files).await.ok();
+    let second = host.upload(CREATE, &[("deployment-name", "a"), ("deploy-changed-only", "true")], &files).await.ok();
+    assert_eq!(first["id"], second["id"]);
+    assert_eq!((&first["existing"], &second["existing"]), (&json!(false), &json!(true)));
+    assert!(second["warnings"].to_string().contains("deploy-changed-only"), "{second:#}");
+    let third = host.upload(CREATE, &[("deployment-name", "a")], &files).await.ok();
+    assert_ne!(first["id"], third["id"]);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_dry_run_says_the_same_and_stores_nothing() {
+    let host = Host::open().await;
+    let review = review();
+    let files: [(&str, &[u8]); 1] = [("review.bpmn", review.as_bytes())];
+    for (path, texts) in [(CREATE.to_owned(), vec![("mandate-dry-run", "true")]), (format!("{CREATE}?dryRun=true"), vec![])] {
+        let answer = host.upload(&path, &texts, &files).await.ok();
+        assert_eq!(answer["id"], json!(null));
+    }
+    let broken: [(&str, &[u8]); 1] = [("review.bpmn", b"<x/>")];
+    host.upload(&format!("{CREATE}?dryRun=true"), &[], &broken).await.error(400, "ParseException");
+    assert_eq!(host.count("/engine-rest/deployment/count").await, 0);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_parse_is_underlined_in_the_modeler() {
+    let host = Host::open().await;
+    let broken = review().replace("targetRef='end'", "targetRef='nowhere'");
+    let files: [(&str, &[u8]); 1] = [("review.bpmn", broken.as_bytes())];
+    let answer = host.upload(CREATE, &[("deployment-name", "a")], &files).await;
+    let message = answer.error(400, "ParseException");
+    assert!(message.starts_with("ENGINE-09005 Could not parse BPMN process. Errors: \n* "), "{message}");
+    assert!(message.contains("| resource review.bpmn | line "), "{message}");
+    let report = answer.value()["details"]["review.bpmn"].clone();
+    assert_properties(&report, &["errors", "warnings"], &[]);
+    let error = &report["errors"][0];
+    assert_properties(error, &["message", "line", "column", "mainElementId", "elementIds"], &[]);
+    assert_eq!(error["elementIds"][0], error["mainElementId"]);
+    assert!(error["line"].as_u64().expect("a line") > 0);
+    assert_eq!(host.count("/engine-rest/deployment/count").await, 0);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn uploads_that_are_no_deployments_are_refused() {
+    let host = Host::open().await;
+    let wasm: [(&str, &[u8]); 1] = [("reserve.wasm", b"this is text")];
+    let message = host.upload(CREATE, &[], &wasm).await.error(400, "InvalidRequestException");
+    assert!(message.contains("reserve.wasm"), "{message}");
+    host.upload(CREATE, &[], &[]).await.error(400, "InvalidRequestException");
+    host.upload(CREATE, &[("unknown-text", "x")], &[]).await.error(400, "InvalidRequestException");
+    host.upload(CREATE, &[("enable-duplicate-filtering", "maybe")], &[]).await.error(400, "InvalidRequestException");
+    host.upload(CREATE, &[("deployment-activation-time", "2030-01-01T00:00:00Z")], &[]).await.error(400, "InvalidRequestException");
+    host.upload(CREATE, &[("deployment-name", "a\0b")], &[]).await.error(400, "InvalidRequestException");
+    host.post(CREATE, json!({})).await.error(400, "InvalidRequestException");
+    assert_eq!(host.count("/engine-rest/deployment/count").await, 0);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn an_upload_beyond_the_limit_is_refused() {
+    let options = mandate_http::Options { upload_limit: 20_000, prometheus: None };
+    let host = Host::open_with(options).await;
+    host.deploy("fits", &review()).await;
+    let large = vec![b' '; 30_000];
+    host.upload(CREATE, &[], &[("large.txt", large.as_slice())]).await.error(413, "InvalidRequestException");
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_deployment_in_use_is_not_deleted_unless_cascading() {
+    let host = Host::open().await;
+    let id = host.deploy("payments", &payment()).await["id"].as_str().expect("an id").to_owned();
+    host.start("payment", json!({})).await;
+    let message = host.delete(&format!("/engine-rest/deployment/{id}")).await.error(409, "ProcessEngineException");
+    assert!(message.contains("cascade"), "{message}");
+    host.delete(&format!("/engine-rest/deployment/{id}?cascade=true&skipCustomListeners=true")).await.no_content();
+    assert_eq!(host.count("/engine-rest/process-instance/count").await, 0);
+    host.close().await;
+}

@@ -1,0 +1,129 @@
+//! `/history`.
+
+use serde_json::json;
+
+use crate::common::{Host, assert_properties, payment, review};
+
+const INSTANCE: &[&str] = &[
+    "id",
+    "rootProcessInstanceId",
+    "superProcessInstanceId",
+    "superCaseInstanceId",
+    "caseInstanceId",
+    "processDefinitionName",
+    "processDefinitionKey",
+    "processDefinitionVersion",
+    "processDefinitionId",
+    "businessKey",
+    "startTime",
+    "endTime",
+    "removalTime",
+    "durationInMillis",
+    "startUserId",
+    "startActivityId",
+    "deleteReason",
+    "tenantId",
+    "state",
+    "restartedProcessInstanceId",
+];
+const ACTIVITY: &[&str] = &[
+    "id",
+    "parentActivityInstanceId",
+    "activityId",
+    "activityName",
+    "activityType",
+    "processDefinitionKey",
+    "processDefinitionId",
+    "processInstanceId",
+    "executionId",
+    "taskId",
+    "assignee",
+    "calledProcessInstanceId",
+    "calledCaseInstanceId",
+    "startTime",
+    "endTime",
+    "durationInMillis",
+    "canceled",
+    "completeScope",
+    "tenantId",
+    "removalTime",
+    "rootProcessInstanceId",
+];
+const REFUSED: &str = "InvalidRequestException";
+
+#[tokio::test]
+async fn instances_are_remembered_with_how_they_ended() {
+    let host = Host::open().await;
+    host.deploy("reviews", &review()).await;
+    host.deploy("payments", &payment()).await;
+    let done = host.start("review", json!({"businessKey": "done"})).await;
+    let task = host.only_id("/engine-rest/task").await;
+    host.post(&format!("/engine-rest/task/{task}/complete"), json!({})).await.no_content();
+    let deleted = host.start("review", json!({"businessKey": "deleted"})).await;
+    host.delete(&format!("/engine-rest/process-instance/{deleted}")).await.no_content();
+    let open = host.start("payment", json!({"businessKey": "open"})).await;
+
+    let remembered = host.only("/engine-rest/history/process-instance?processInstanceBusinessKey=done&finished=true").await;
+    assert_properties(&remembered, INSTANCE, &[]);
+    assert_eq!(host.get(&format!("/engine-rest/history/process-instance/{done}")).await.ok(), remembered);
+    assert_eq!((&remembered["state"], &remembered["startActivityId"]), (&json!("COMPLETED"), &json!("start")));
+    assert_eq!((&remembered["processDefinitionVersion"], &remembered["processDefinitionName"]), (&json!(1), &json!("Review an order")));
+    assert!(remembered["durationInMillis"].as_i64().expect("a duration") >= 0);
+    for (filter, expected) in [
+        ("".to_owned(), 3),
+        ("?unfinished=true".to_owned(), 1),
+        ("?completed=true".to_owned(), 1),
+        ("?externallyTerminated=true".to_owned(), 1),
+        ("?active=true".to_owned(), 1),
+        (format!("?processInstanceIds={done},{open}"), 2),
+        (format!("?processInstanceId={done}&processInstanceIds={open}"), 0),
+        ("?processDefinitionKey=review&startedAfter=2001-01-01T00:00:00.000%2B0000".to_owned(), 2),
+        ("?executedActivityIdIn=end".to_owned(), 1),
+        ("?incidentStatus=open".to_owned(), 0),
+    ] {
+        assert_eq!(host.count(&format!("/engine-rest/history/process-instance/count{filter}")).await, expected, "{filter}");
+    }
+    let sorted = host.get("/engine-rest/history/process-instance?sortBy=businessKey&sortOrder=asc&maxResults=2").await.ok();
+    assert_eq!((&sorted[0]["businessKey"], &sorted[1]["businessKey"]), (&json!("deleted"), &json!("done")));
+    let body = json!({"processInstanceBusinessKeyIn": ["open", "done"], "sorting": [{"sortBy": "startTime", "sortOrder": "asc"}], "orQueries": []});
+    assert_eq!(host.post("/engine-rest/history/process-instance?maxResults=1", body).await.ok()[0]["id"], done);
+    assert_eq!(host.post("/engine-rest/history/process-instance/count", json!({"finished": true})).await.ok(), json!({"count": 2}));
+
+    host.get("/engine-rest/history/process-instance/nonsense").await.error(404, REFUSED);
+    for filter in ["active=true&completed=true", "startedBy=ann", "variables=a_eq_1", "incidentStatus=resolved", "startedBefore=soon"] {
+        host.get(&format!("/engine-rest/history/process-instance?{filter}")).await.error(400, REFUSED);
+    }
+    host.close().await;
+}
+
+#[tokio::test]
+async fn activities_are_remembered() {
+    let host = Host::open().await;
+    host.deploy("reviews", &review()).await;
+    let id = host.start("review", json!({})).await;
+    let open = host.only("/engine-rest/history/activity-instance?unfinished=true").await;
+    assert_properties(&open, ACTIVITY, &["delegateName", "delegateDigest", "delegateAttempt"]);
+    assert_eq!((&open["activityId"], &open["activityType"], &open["endTime"]), (&json!("look"), &json!("userTask"), &json!(null)));
+    assert_eq!((&open["parentActivityInstanceId"], &open["executionId"]), (&json!(id), &open["id"]));
+    let activity = open["id"].as_str().expect("an id");
+    assert_eq!(host.get(&format!("/engine-rest/history/activity-instance/{activity}")).await.ok(), open);
+    let task = host.only_id("/engine-rest/task").await;
+    host.post(&format!("/engine-rest/task/{task}/complete"), json!({})).await.no_content();
+
+    let list =
+        host.get(&format!("/engine-rest/history/activity-instance?processInstanceId={id}&sortBy=occurrence&sortOrder=asc")).await.ok();
+    let types: Vec<_> = list.as_array().expect("a list").iter().map(|one| one["activityType"].as_str().expect("text")).collect();
+    assert_eq!(types, ["startEvent", "userTask", "noneEndEvent"]);
+    assert_eq!(list[2]["completeScope"], true);
+    for (filter, expected) in
+        [("?canceled=true", 0), ("?activityType=userTask", 1), ("?activityName=Look%20at%20it", 1), ("?finished=true", 3)]
+    {
+        assert_eq!(host.count(&format!("/engine-rest/history/activity-instance/count{filter}")).await, expected, "{filter}");
+    }
+    let body = json!({"activityId": "look", "finished": true});
+    assert_eq!(host.post("/engine-rest/history/activity-instance", body.clone()).await.ok().as_array().map(Vec::len), Some(1));
+    assert_eq!(host.post("/engine-rest/history/activity-instance/count", body).await.ok(), json!({"count": 1}));
+    host.get("/engine-rest/history/activity-instance/nonsense").await.error(404, REFUSED);
+    host.get("/engine-rest/history/activity-instance?taskAssignee=ann").await.error(400, REFUSED);
+    host.close().await;
+}

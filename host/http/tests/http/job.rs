@@ -1,0 +1,148 @@
+//! `/job` and `/incident`.
+
+use serde_json::json;
+
+use crate::common::{Host, assert_properties, fragile};
+
+const JOB: &[&str] = &[
+    "id",
+    "jobDefinitionId",
+    "dueDate",
+    "processInstanceId",
+    "executionId",
+    "processDefinitionId",
+    "processDefinitionKey",
+    "retries",
+    "exceptionMessage",
+    "failedActivityId",
+    "suspended",
+    "priority",
+    "tenantId",
+    "createTime",
+    "batchId",
+];
+const INCIDENT: &[&str] = &[
+    "id",
+    "processDefinitionId",
+    "processInstanceId",
+    "executionId",
+    "incidentTimestamp",
+    "incidentType",
+    "activityId",
+    "failedActivityId",
+    "causeIncidentId",
+    "rootCauseIncidentId",
+    "configuration",
+    "tenantId",
+    "incidentMessage",
+    "jobDefinitionId",
+    "annotation",
+];
+const REFUSED: &str = "InvalidRequestException";
+const NOBODY: &str = "01936d0e-0000-7000-8000-000000000001.7";
+
+#[tokio::test]
+async fn a_job_fails_until_it_is_an_incident_and_is_repaired() {
+    let host = Host::open().await;
+    host.deploy("fragile", &fragile()).await;
+    let instance = host.start("fragile", json!({"businessKey": "b-1"})).await;
+    let job = host.only("/engine-rest/job?messages=true&withRetriesLeft=true&active=true").await;
+    assert_properties(&job, JOB, &[]);
+    assert_eq!((&job["dueDate"], &job["exceptionMessage"]), (&json!(null), &json!(null)));
+    let id = job["id"].as_str().expect("an id").to_owned();
+    let path = format!("/engine-rest/job/{id}");
+    assert_eq!(host.get(&path).await.ok(), job);
+
+    // Operators run it by hand until it has no retries left.
+    for _ in 0..10 {
+        if host.count("/engine-rest/job/count?noRetriesLeft=true").await == 1 {
+            break;
+        }
+        host.post(&format!("{path}/execute"), json!({})).await.error(500, "RestException");
+    }
+    let failed = host.only("/engine-rest/job?noRetriesLeft=true&withException=true").await;
+    assert_eq!((&failed["id"], &failed["retries"], &failed["failedActivityId"]), (&json!(id), &json!(0), &json!("decide")));
+    let message = failed["exceptionMessage"].as_str().expect("a message");
+    assert_eq!(host.get(&format!("{path}/stacktrace")).await.text(), message);
+
+    let incident = host.only("/engine-rest/incident?incidentType=failedJob").await;
+    assert_properties(&incident, INCIDENT, &["code"]);
+    assert_eq!((&incident["processInstanceId"], &incident["configuration"]), (&json!(instance), &json!(id)));
+    assert_eq!((&incident["code"], &incident["incidentMessage"]), (&json!("EXPRESSION_FAILED"), &json!(message)));
+    let incident_id = incident["id"].as_str().expect("an id");
+    assert_eq!(host.get(&format!("/engine-rest/incident/{incident_id}")).await.ok(), incident);
+    for (filter, expected) in [
+        (format!("?configuration={id}"), 1),
+        ("?incidentType=EXPRESSION_FAILED".to_owned(), 1),
+        ("?incidentType=failedExternalTask".to_owned(), 0),
+        ("?activityId=decide&failedActivityId=decide".to_owned(), 1),
+        ("?activityId=decide&failedActivityId=end".to_owned(), 0),
+        (format!("?processInstanceId={instance}&processDefinitionKeyIn=fragile"), 1),
+        ("?incidentTimestampAfter=2001-01-01T00:00:00.000Z".to_owned(), 1),
+    ] {
+        assert_eq!(host.count(&format!("/engine-rest/incident/count{filter}")).await, expected, "{filter}");
+    }
+    assert_eq!(host.count("/engine-rest/process-instance/count?withIncident=true").await, 1);
+    assert_eq!(host.count(&format!("/engine-rest/process-instance/count?incidentId={incident_id}")).await, 1);
+    let detail = host.get(&format!("/api/v1/incidents/{incident_id}")).await.ok();
+    assert_eq!((&detail["businessKey"], &detail["code"]), (&json!("b-1"), &json!("EXPRESSION_FAILED")));
+
+    host.put(&format!("/engine-rest/process-instance/{instance}/variables/good"), json!({"value": true})).await.no_content();
+    host.put(&format!("{path}/retries"), json!({"retries": 1})).await.no_content();
+    assert_eq!(host.count("/engine-rest/incident/count").await, 0);
+    host.raw("POST", &format!("{path}/execute"), Vec::new()).await.no_content();
+    assert_eq!(host.count("/engine-rest/process-instance/count").await, 0);
+    host.get(&path).await.error(404, REFUSED);
+    host.get(&format!("/engine-rest/incident/{incident_id}")).await.error(404, REFUSED);
+    host.get(&format!("/api/v1/incidents/{incident_id}")).await.error(404, REFUSED);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn jobs_that_do_not_exist_are_not_found() {
+    let host = Host::open().await;
+    for id in [NOBODY, "nonsense", "01936d0e-0000-7000-8000-000000000001.99999999999999999999"] {
+        host.get(&format!("/engine-rest/job/{id}")).await.error(404, REFUSED);
+        host.get(&format!("/engine-rest/job/{id}/stacktrace")).await.error(404, REFUSED);
+        host.post(&format!("/engine-rest/job/{id}/execute"), json!({})).await.error(404, REFUSED);
+        host.put(&format!("/engine-rest/job/{id}/retries"), json!({"retries": 2})).await.error(404, REFUSED);
+    }
+    for body in [
+        json!({}),
+        json!({"retries": -1}),
+        json!({"retries": "many"}),
+        json!({"retries": 5_000}),
+        json!({"retries": 1, "dueDate": "2030-01-01T00:00:00Z"}),
+    ] {
+        host.put(&format!("/engine-rest/job/{NOBODY}/retries"), body).await.error(400, REFUSED);
+    }
+    host.close().await;
+}
+
+#[tokio::test]
+async fn jobs_are_filtered_by_date_and_kind() {
+    let host = Host::open().await;
+    host.deploy("fragile", &fragile()).await;
+    host.start("fragile", json!({})).await;
+    for (filter, expected) in [
+        ("?executable=true", 1),
+        ("?timers=true", 0),
+        ("?dueDates=gt_2001-01-01T00:00:00.000%2B0000", 1),
+        ("?createTimes=lt_2001-01-01T00:00:00.000%2B0000", 0),
+        ("?activityId=decide&processDefinitionKey=fragile", 1),
+        ("?jobIds=nonsense", 0),
+        ("?suspended=true", 0),
+    ] {
+        assert_eq!(host.count(&format!("/engine-rest/job/count{filter}")).await, expected, "{filter}");
+    }
+    let body = json!({"dueDates": [{"operator": "gt", "value": "2001-01-01T00:00:00.000+0000"}], "sorting": [{"sortBy": "jobDueDate", "sortOrder": "desc"}]});
+    assert_eq!(host.post("/engine-rest/job", body).await.ok().as_array().map(Vec::len), Some(1));
+    assert_eq!(host.post("/engine-rest/job/count", json!({"timers": true})).await.ok(), json!({"count": 0}));
+    for filter in
+        ["timers=true&messages=true", "dueDates=2001-01-01T00:00:00.000%2B0000", "jobDefinitionId=x", "priorityHigherThanOrEquals=5"]
+    {
+        host.get(&format!("/engine-rest/job?{filter}")).await.error(400, REFUSED);
+    }
+    host.get("/engine-rest/incident?causeIncidentId=x").await.error(400, REFUSED);
+    host.close().await;
+}

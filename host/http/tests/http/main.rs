@@ -1,0 +1,13 @@
+//! The whole router over a real runtime on SQLite, one database per test. One program, since each one links the sandbox.
+
+mod api;
+mod clients;
+mod common;
+mod deployment;
+mod history;
+mod hostile;
+mod job;
+mod message;
+mod process_definition;
+mod process_instance;
+mod task;

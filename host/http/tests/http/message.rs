@@ -1,0 +1,90 @@
+//! `/message`.
+
+use serde_json::json;
+
+use crate::common::{Host, assert_properties, order, payment};
+
+const MESSAGE: &str = "/engine-rest/message";
+const MISMATCH: &str = "MismatchingMessageCorrelationException";
+
+#[tokio::test]
+async fn a_message_reaches_the_one_instance_that_waits() {
+    let host = Host::open().await;
+    host.deploy("payments", &payment()).await;
+    let first = host.start("payment", json!({"businessKey": "a"})).await;
+    host.start("payment", json!({"businessKey": "b"})).await;
+
+    host.post(MESSAGE, json!({"messageName": "paid"})).await.error(400, MISMATCH);
+    let answer = host
+        .post(
+            MESSAGE,
+            json!({
+                "messageName": "paid", "businessKey": "a", "resultEnabled": true, "variablesInResultEnabled": true, "all": false,
+                "correlationKeys": {}, "localCorrelationKeys": {}, "processVariablesLocal": {}, "withoutTenantId": true,
+                "processVariables": {"amount": {"value": 3, "type": null, "valueInfo": null}},
+            }),
+        )
+        .await
+        .ok();
+    let result = &answer[0];
+    assert_properties(result, &["resultType", "processInstance", "execution", "variables"], &[]);
+    assert_properties(&result["execution"], &["id", "processInstanceId", "ended", "tenantId"], &[]);
+    assert_eq!((&result["resultType"], &result["processInstance"]), (&json!("Execution"), &json!(null)));
+    assert_eq!(result["execution"]["processInstanceId"], first);
+
+    host.post(MESSAGE, json!({"messageName": "paid", "businessKey": "a"})).await.error(400, MISMATCH);
+    host.post(MESSAGE, json!({"messageName": "paid", "businessKey": "b", "processVariables": null})).await.no_content();
+    assert_eq!(host.count("/engine-rest/process-instance/count").await, 0);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_message_starts_a_process() {
+    let host = Host::open().await;
+    host.deploy("orders", &order()).await;
+    let body = json!({"messageName": "ordered", "businessKey": "o-1", "resultEnabled": true, "variablesInResultEnabled": true,
+                      "processVariables": {"x": {"value": 1}}});
+    let result = host.post(MESSAGE, body).await.ok()[0].clone();
+    assert_eq!((&result["resultType"], &result["execution"]), (&json!("ProcessDefinition"), &json!(null)));
+    assert_eq!(result["processInstance"]["businessKey"], "o-1");
+    assert_eq!(result["variables"]["x"]["value"], 1);
+    assert_eq!(host.only("/engine-rest/task").await["processInstanceId"], result["processInstance"]["id"]);
+    // It has no none start event.
+    host.post("/engine-rest/process-definition/key/order/start", json!({})).await.error(400, "InvalidRequestException");
+    host.close().await;
+}
+
+#[tokio::test]
+async fn every_receiver_gets_it_when_all_are_meant() {
+    let host = Host::open().await;
+    host.deploy("payments", &payment()).await;
+    for key in ["a", "b", "c"] {
+        host.start("payment", json!({"businessKey": key, "variables": {"lot": {"value": 7}}})).await;
+    }
+    let body = json!({"messageName": "paid", "all": true, "resultEnabled": true, "correlationKeys": {"lot": {"value": 7}}});
+    assert_eq!(host.post(MESSAGE, body).await.ok().as_array().map(Vec::len), Some(3));
+    host.close().await;
+}
+
+#[tokio::test]
+async fn correlations_that_make_no_sense_are_refused() {
+    let host = Host::open().await;
+    let refused = "InvalidRequestException";
+    for (body, expected) in [
+        (json!({}), "No message name"),
+        (json!({"messageName": null}), "No message name"),
+        (json!({"messageName": 5}), "messageName"),
+        (json!({"messageName": "m", "tenantId": "t", "withoutTenantId": true}), "tenantId"),
+        (json!({"messageName": "m", "variablesInResultEnabled": true}), "resultEnabled"),
+        (json!({"messageName": "m", "processVariablesLocal": {"a": {"value": 1}}}), "processVariablesLocal"),
+        (json!({"messageName": "m", "localCorrelationKeys": {"a": {"value": 1}}}), "localCorrelationKeys"),
+        (json!({"messageName": "m", "wibble": 1}), "wibble"),
+    ] {
+        let message = host.post(MESSAGE, body.clone()).await.error(400, refused);
+        assert!(message.contains(expected), "{body}: {message}");
+    }
+    let nobody = json!({"messageName": "m", "processInstanceId": "no-such-instance"});
+    let message = host.post(MESSAGE, nobody).await.error(400, MISMATCH);
+    assert!(message.starts_with("Cannot correlate message 'm'"), "{message}");
+    host.close().await;
+}

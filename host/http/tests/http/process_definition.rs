@@ -1,0 +1,209 @@
+//! `/process-definition`.
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
+
+use crate::common::{Answer, Host, assert_properties, fragile, payment, review, some_of_each};
+
+const DEFINITION: &[&str] = &[
+    "id",
+    "key",
+    "category",
+    "description",
+    "name",
+    "version",
+    "resource",
+    "deploymentId",
+    "diagram",
+    "suspended",
+    "tenantId",
+    "versionTag",
+    "historyTimeToLive",
+    "startableInTasklist",
+];
+const STARTED: &[&str] =
+    &["links", "id", "definitionId", "definitionKey", "businessKey", "caseInstanceId", "ended", "suspended", "tenantId"];
+const REFUSED: &str = "InvalidRequestException";
+
+#[tokio::test]
+async fn definitions_are_listed_counted_and_read() {
+    let host = Host::open().await;
+    let first = host.deploy("one", &review()).await;
+    host.deploy("two", &review().replace("Look at it", "Look again")).await;
+    host.deploy("three", &payment()).await;
+
+    let latest = host.only("/engine-rest/process-definition?key=review&latestVersion=true").await;
+    assert_properties(&latest, DEFINITION, &[]);
+    assert_eq!((&latest["version"], &latest["versionTag"], &latest["name"]), (&json!(2), &json!("1.0"), &json!("Review an order")));
+    let id = latest["id"].as_str().expect("an id");
+    assert_eq!(host.get(&format!("/engine-rest/process-definition/{id}")).await.ok(), latest);
+    assert_eq!(host.get("/engine-rest/process-definition/key/review").await.ok(), latest);
+    let versions = host.get("/engine-rest/process-definition?key=review&sortBy=version&sortOrder=desc").await.ok();
+    assert_eq!((&versions[0]["version"], &versions[1]["version"]), (&json!(2), &json!(1)));
+    assert_eq!(host.count("/engine-rest/process-definition/count").await, 3);
+    assert_eq!(host.count("/engine-rest/process-definition/count?keysIn=review,none").await, 2);
+    assert_eq!(host.count("/engine-rest/process-definition/count?version=1&withoutTenantId=true").await, 2);
+    let deployment = first["id"].as_str().expect("an id");
+    assert_eq!(host.count(&format!("/engine-rest/process-definition/count?deploymentId={deployment}")).await, 1);
+
+    for path in [format!("/engine-rest/process-definition/{id}/xml"), "/engine-rest/process-definition/key/review/xml".to_owned()] {
+        let xml = host.get(&path).await.ok();
+        assert_properties(&xml, &["id", "bpmn20Xml"], &[]);
+        assert!(xml["bpmn20Xml"].as_str().expect("text").contains("Look again"));
+    }
+    host.get("/engine-rest/process-definition/none").await.error(404, REFUSED);
+    host.get("/engine-rest/process-definition/key/none").await.error(404, REFUSED);
+    host.get("/engine-rest/process-definition/none/xml").await.error(404, REFUSED);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn filters_that_are_not_implemented_are_refused_and_unknown_ones_ignored() {
+    let host = Host::open().await;
+    let message = host.get("/engine-rest/process-definition?startableBy=demo").await.error(400, REFUSED);
+    assert!(message.contains("startableBy"), "{message}");
+    host.get("/engine-rest/process-definition?wibble=demo&startableInTasklist=false").await.ok();
+    host.get("/engine-rest/process-definition?sortBy=key").await.error(400, REFUSED);
+    host.get("/engine-rest/process-definition?sortBy=wibble&sortOrder=asc").await.error(400, REFUSED);
+    host.get("/engine-rest/process-definition?maxResults=-1").await.error(400, REFUSED);
+    host.get("/engine-rest/process-definition?version=one").await.error(400, REFUSED);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn an_instance_is_started_by_id_key_and_tenant() {
+    let host = Host::open().await;
+    let deployed = host.deploy("one", &review()).await;
+    let id = deployed["deployedProcessDefinitions"].as_object().expect("a map").keys().next().expect("one").clone();
+    let body = json!({"businessKey": "b", "variables": some_of_each(), "withVariablesInReturn": true, "startInstructions": [],
+                      "skipCustomListeners": false, "skipIoMappings": false, "caseInstanceId": null});
+    let started = host.post(&format!("/engine-rest/process-definition/{id}/start"), body).await.ok();
+    assert_properties(&started, STARTED, &["variables"]);
+    assert_eq!((&started["definitionId"], &started["definitionKey"]), (&json!(id), &json!("review")));
+    assert_eq!((&started["ended"], &started["suspended"], &started["businessKey"]), (&json!(false), &json!(false), &json!("b")));
+    assert_eq!(started["variables"]["o"], json!({"type": "Json", "value": "{\"a\":[1]}", "valueInfo": {}}));
+    assert_eq!(started["variables"]["dt"], json!({"type": "Date", "value": "1970-01-01T00:00:00.000+0000", "valueInfo": {}}));
+
+    let bare = host.raw("POST", "/engine-rest/process-definition/key/review/start", Vec::new()).await.ok();
+    assert_properties(&bare, STARTED, &[]);
+
+    let tenant = "/engine-rest/process-definition/key/review/tenant-id/acme/start";
+    host.post(tenant, json!({})).await.error(404, REFUSED);
+    let review = review();
+    let files: [(&str, &[u8]); 1] = [("review.bpmn", review.as_bytes())];
+    host.upload("/engine-rest/deployment/create", &[("tenant-id", "acme")], &files).await.ok();
+    assert_eq!(host.post(tenant, json!({})).await.ok()["tenantId"], "acme");
+    assert_eq!(host.get("/engine-rest/process-definition/key/review/tenant-id/acme").await.ok()["tenantId"], "acme");
+    host.get("/engine-rest/process-definition/key/review/tenant-id/acme/xml").await.ok();
+
+    host.post("/engine-rest/process-definition/key/none/start", json!({})).await.error(404, REFUSED);
+    host.post("/engine-rest/process-definition/none/start", json!({})).await.error(404, REFUSED);
+    host.close().await;
+}
+
+async fn start_with_key(host: &Host, key: &str) -> Answer {
+    let request = Request::post("/engine-rest/process-definition/key/review/start").header("Idempotency-Key", key);
+    let request = request.header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    host.send(request.header("content-type", "application/json").body(Body::from("{}")).expect("a request")).await
+}
+
+#[tokio::test]
+async fn the_same_key_starts_once() {
+    let host = Host::open().await;
+    host.deploy("one", &review()).await;
+    let first = start_with_key(&host, "order-1").await;
+    let again = start_with_key(&host, "order-1").await;
+    let other = start_with_key(&host, "order-2").await;
+    assert_eq!(first.ok(), again.ok());
+    assert_ne!(first.ok()["id"], other.ok()["id"]);
+    assert!(!first.headers.contains_key("idempotency-replayed"));
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    start_with_key(&host, "").await.error(400, REFUSED);
+    start_with_key(&host, &"x".repeat(256)).await.error(400, REFUSED);
+    assert_eq!(host.count("/engine-rest/process-instance/count").await, 2);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn starts_that_make_no_sense_are_refused() {
+    let host = Host::open().await;
+    host.deploy("one", &review()).await;
+    let path = "/engine-rest/process-definition/key/review/start";
+    for (body, expected) in [
+        (json!({"variables": {"f": {"value": "x", "type": "Object"}}}), "'f'"),
+        (json!({"variables": {"f": {"value": "x", "type": "File"}}}), "'f'"),
+        (json!({"variables": {"i": {"value": "many", "type": "Integer"}}}), "'i'"),
+        (json!({"variables": {"": {"value": 1}}}), "name"),
+        (json!({"variables": []}), "variables"),
+        (json!({"businessKey": 5}), "businessKey"),
+        (json!({"businessKey": "x".repeat(300)}), "businessKey"),
+        (json!({"startInstructions": [{"type": "startBeforeActivity"}]}), "startInstructions"),
+        (json!({"skipIoMappings": true}), "skipIoMappings"),
+        (json!({"caseInstanceId": "c"}), "caseInstanceId"),
+        (json!({"buisnessKey": "b"}), "buisnessKey"),
+        (json!({"variables": {"v": {"value": "x".repeat(100_000)}}}), "'v'"),
+        (json!({"variables": {"v": {"value": "a\u{0}b"}}}), "NUL"),
+    ] {
+        let message = host.post(path, body.clone()).await.error(400, REFUSED);
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+    assert_eq!(host.count("/engine-rest/process-instance/count").await, 0);
+    host.close().await;
+}
+
+fn statistics_of<'v>(list: &'v Value, id: &str) -> &'v Value {
+    list.as_array().expect("a list").iter().find(|entry| entry["id"] == id).unwrap_or_else(|| panic!("no {id} in {list:#}"))
+}
+
+#[tokio::test]
+async fn statistics_count_instances_failed_jobs_and_incidents() {
+    let host = Host::open().await;
+    let deployed = host.deploy("one", &fragile()).await;
+    let id = deployed["deployedProcessDefinitions"].as_object().expect("a map").keys().next().expect("one").clone();
+    host.start("fragile", json!({})).await;
+    host.start("fragile", json!({})).await;
+    let job = host.get("/engine-rest/job?maxResults=1").await.ok()[0]["id"].as_str().expect("an id").to_owned();
+    host.put(&format!("/engine-rest/job/{job}/retries"), json!({"retries": 0})).await.no_content();
+
+    let list = host.get("/engine-rest/process-definition/statistics?failedJobs=true&incidents=true").await.ok();
+    let entry = statistics_of(&list, &id);
+    assert_properties(entry, &["id", "instances", "failedJobs", "incidents", "definition", "@class"], &[]);
+    assert_properties(&entry["definition"], DEFINITION, &[]);
+    assert_eq!((&entry["instances"], &entry["failedJobs"]), (&json!(2), &json!(1)));
+    assert_eq!(entry["incidents"], json!([{"incidentType": "failedJob", "incidentCount": 1}]));
+
+    let list = host.get(&format!("/engine-rest/process-definition/{id}/statistics?failedJobs=true&incidents=true")).await.ok();
+    let entry = statistics_of(&list, "decide");
+    assert_properties(entry, &["id", "instances", "failedJobs", "incidents", "@class"], &[]);
+    assert_eq!(entry["failedJobs"], 1);
+    let untold = host.get("/engine-rest/process-definition/key/fragile/statistics").await.ok();
+    assert_eq!(statistics_of(&untold, "decide")["failedJobs"], 0);
+    host.get("/engine-rest/process-definition/none/statistics").await.error(404, REFUSED);
+    host.get("/engine-rest/process-definition/statistics?rootIncidents=true").await.error(400, REFUSED);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_suspended_definition_starts_nothing() {
+    let host = Host::open().await;
+    let deployed = host.deploy("one", &review()).await;
+    let id = deployed["deployedProcessDefinitions"].as_object().expect("a map").keys().next().expect("one").clone();
+    let instance = host.start("review", json!({})).await;
+    let path = format!("/engine-rest/process-definition/{id}/suspended");
+    host.put(&path, json!({"suspended": true, "includeProcessInstances": true, "executionDate": null})).await.no_content();
+    assert_eq!(host.count("/engine-rest/process-definition/count?suspended=true").await, 1);
+    assert_eq!(host.get(&format!("/engine-rest/process-instance/{instance}")).await.ok()["suspended"], true);
+    let message = host.post("/engine-rest/process-definition/key/review/start", json!({})).await.error(400, REFUSED);
+    assert!(message.contains("suspended"), "{message}");
+    let by_key = json!({"suspended": false, "processDefinitionKey": "review", "includeProcessInstances": true});
+    host.put("/engine-rest/process-definition/suspended", by_key).await.no_content();
+    host.start("review", json!({})).await;
+    assert_eq!(host.get(&format!("/engine-rest/process-instance/{instance}")).await.ok()["suspended"], false);
+
+    host.put(&path, json!({})).await.error(400, REFUSED);
+    host.put(&path, json!({"suspended": true, "executionDate": "2030-01-01T00:00:00.000+0000"})).await.error(400, REFUSED);
+    host.put("/engine-rest/process-definition/none/suspended", json!({"suspended": true})).await.error(404, REFUSED);
+    host.put("/engine-rest/process-definition/suspended", json!({"suspended": true})).await.error(400, REFUSED);
+    host.close().await;
+}
