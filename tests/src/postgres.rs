@@ -1,0 +1,213 @@
+//! A PostgreSQL cluster to throw away: real, durable, on a unix socket in a folder of its own.
+//!
+//! It runs with the default durability, for that is what is tested. It ends with its owner: when the [`Cluster`] is dropped,
+//! and also when the process that started it is gone, however it went.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long initialising and starting may take on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Pause between two looks at a server that is starting.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The cluster's only role; a superuser, so that tests can end others' sessions.
+const ROLE: &str = "mandate";
+
+/// Keeps the server for as long as its input is open, then ends it at once and removes its folder.
+const KEEPER: &str = r#"folder=$1; shift; "$@" & server=$!; read -r _; kill -QUIT "$server"; wait "$server"; cd /; rm -rf "$folder""#;
+
+/// What can go wrong with a cluster.
+#[derive(Debug)]
+pub struct Error(String);
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    folder: PathBuf,
+    programs: PathBuf,
+    keeper: Child,
+}
+
+/// A user that may run a server: PostgreSQL refuses root.
+#[derive(Clone, Copy)]
+struct User {
+    uid: u32,
+    gid: u32,
+}
+
+impl Cluster {
+    /// Initialises and starts a cluster and waits until it answers.
+    pub fn start() -> Result<Self, Error> {
+        let programs = programs()?;
+        let user = unprivileged()?;
+        let folder = tempfile::Builder::new().prefix("mandate-pg-").tempdir_in("/tmp")?.keep();
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700))?;
+        if let Some(User { uid, gid }) = user {
+            chown(&folder, Some(uid), Some(gid))?;
+        }
+        let data = folder.join("data");
+        let initdb = arguments([&programs.join("initdb"), &"-D".into(), &data])
+            .args(["-U", ROLE, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"])
+            .as_user(user, &folder)
+            .output()?;
+        if !initdb.status.success() {
+            let _ = std::fs::remove_dir_all(&folder);
+            return Err(Error(format!("initdb failed: {}", String::from_utf8_lossy(&initdb.stderr))));
+        }
+        let log = std::fs::File::create(folder.join("log"))?;
+        let keeper = arguments([&PathBuf::from("/bin/sh"), &"-c".into(), &KEEPER.into(), &"keeper".into(), &folder])
+            .args([programs.join("postgres").as_os_str(), OsStr::new("-D"), data.as_os_str(), OsStr::new("-k"), folder.as_os_str()])
+            .args(["-c", "listen_addresses=", "-c", "max_connections=300", "-c", "shared_buffers=128MB"])
+            .as_user(user, &folder)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // Signals for the test, such as Ctrl-C, reach the server as a closed input, in good order.
+            .process_group(0)
+            .spawn()?;
+        let cluster = Self { folder, programs, keeper };
+        cluster.await_answer()?;
+        Ok(cluster)
+    }
+
+    fn await_answer(&self) -> Result<(), Error> {
+        let begun = Instant::now();
+        loop {
+            let ready = self.client("pg_isready").args(["-q", "-d", "postgres"]).status()?;
+            if ready.success() {
+                return Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+                return Err(Error(format!("PostgreSQL did not start in {PATIENCE:?}: {log}")));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Creates an empty database and answers its URL. The name is a lower-case word of the test's own.
+    pub fn create_database(&self, name: &str) -> Result<String, Error> {
+        self.sql("postgres", &format!("CREATE DATABASE {name}"))?;
+        Ok(self.url(name))
+    }
+
+    /// A database's URL.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://{ROLE}@localhost/{database}?host={}", self.folder.display())
+    }
+
+    /// Runs a statement and answers what `psql` prints: one line a row, columns separated by `|`.
+    pub fn sql(&self, database: &str, sql: &str) -> Result<String, Error> {
+        let done = self.client("psql").args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql]).output()?;
+        if !done.status.success() {
+            return Err(Error(format!("{sql}: {}", String::from_utf8_lossy(&done.stderr))));
+        }
+        Ok(String::from_utf8_lossy(&done.stdout).trim_end().to_owned())
+    }
+
+    fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command.arg("-h").arg(&self.folder).args(["-U", ROLE]).current_dir("/");
+        command
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // The keeper reads the end of its input and does the rest.
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+/// A command from a program and its arguments.
+fn arguments<const N: usize>(words: [&PathBuf; N]) -> Command {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
+    command
+}
+
+trait AsUser {
+    fn as_user(&mut self, user: Option<User>, folder: &Path) -> &mut Self;
+}
+
+impl AsUser for Command {
+    fn as_user(&mut self, user: Option<User>, folder: &Path) -> &mut Self {
+        if let Some(User { uid, gid }) = user {
+            self.uid(uid).gid(gid);
+        }
+        self.current_dir(folder).env("LC_ALL", "C")
+    }
+}
+
+/// The folder of the newest installed server's programs.
+fn programs() -> Result<PathBuf, Error> {
+    let version = |folder: &Path| folder.file_name().and_then(OsStr::to_str).and_then(|name| name.parse::<u32>().ok());
+    let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());
+    let newest = installed.filter(|folder| folder.join("bin/initdb").exists()).max_by_key(|folder| version(folder));
+    let on_path = || {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
+    };
+    newest
+        .map(|folder| folder.join("bin"))
+        .or_else(on_path)
+        .ok_or_else(|| Error("PostgreSQL's server programs are not installed: `make postgres` installs them, or say how".to_owned()))
+}
+
+/// Whom a server runs as: none when this process is not root, else the first of PostgreSQL's own user and nobody.
+fn unprivileged() -> Result<Option<User>, Error> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let accounts = std::fs::read_to_string("/etc/passwd")?;
+    let find = |name: &str| {
+        accounts.lines().find_map(|line| {
+            let fields: Vec<&str> = line.split(':').collect();
+            match fields[..] {
+                [account, _, uid, gid, ..] if account == name => Some(User { uid: uid.parse().ok()?, gid: gid.parse().ok()? }),
+                _ => None,
+            }
+        })
+    };
+    let user = find("postgres").or_else(|| find("nobody"));
+    user.map(Some).ok_or_else(|| Error("root may not run PostgreSQL, and there is neither a user postgres nor nobody".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_durable_and_leaves_nothing_behind() {
+        let cluster = Cluster::start().expect("PostgreSQL starts");
+        let url = cluster.create_database("first").expect("a database");
+        assert!(url.starts_with("postgres://mandate@localhost/first?host=/"), "{url}");
+        let settings = cluster.sql("first", "SELECT current_setting('fsync'), current_setting('synchronous_commit')");
+        assert_eq!(settings.expect("an answer"), "on|on");
+        let folder = cluster.folder.clone();
+        drop(cluster);
+        assert!(!folder.exists(), "{} is still there", folder.display());
+    }
+}
