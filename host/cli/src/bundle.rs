@@ -1,0 +1,116 @@
+//! Bundles: a folder of models, components and a manifest.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use mandate_runtime::deploy::{MANIFEST, Manifest};
+use reqwest::Method;
+use reqwest::multipart::{Form, Part};
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::table;
+
+/// What `mandate deploy` was told.
+pub(crate) struct Options {
+    pub(crate) name: Option<String>,
+    pub(crate) tenant: Option<String>,
+    pub(crate) skip_duplicate: bool,
+    pub(crate) dry_run: bool,
+}
+
+/// The files of a bundle by the name under which they are uploaded: every .bpmn and .wasm file and the manifest of the folder, and what
+/// the manifest names by relative path.
+pub(crate) fn read(dir: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(dir).with_context(|| format!("read the folder {}", dir.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let wanted = [".bpmn", ".bpmn20.xml", ".wasm"].iter().any(|ending| name.ends_with(ending)) || name == MANIFEST;
+        if wanted && path.is_file() {
+            paths.push(path);
+        }
+    }
+    let manifest = dir.join(MANIFEST);
+    if manifest.is_file() {
+        let bytes = std::fs::read(&manifest).with_context(|| format!("read {}", manifest.display()))?;
+        let parsed = Manifest::parse(&bytes).map_err(|problem| anyhow::anyhow!("{problem}"))?;
+        let named = parsed.delegates.values().filter_map(|delegate| delegate.file.as_ref());
+        for file in named.chain(&parsed.deployment.models) {
+            let path = dir.join(file);
+            ensure!(path.is_file(), "{MANIFEST} names {file}, which is not there (looked for {})", path.display());
+            if !paths.iter().any(|known| known.file_name() == path.file_name()) {
+                paths.push(path);
+            }
+        }
+    }
+    paths.sort();
+    let read = |path: PathBuf| -> anyhow::Result<(String, Vec<u8>)> {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        Ok((name, bytes))
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// `mandate deploy`.
+pub(crate) async fn deploy(client: &Client, dir: &Path, options: Options, json: bool) -> anyhow::Result<()> {
+    let files = read(dir)?;
+    let mut form = Form::new()
+        .text("deployment-source", "mandate CLI")
+        .text("enable-duplicate-filtering", options.skip_duplicate.to_string());
+    if options.dry_run {
+        form = form.text("mandate-dry-run", "true");
+    }
+    if let Some(name) = options.name {
+        form = form.text("deployment-name", name);
+    }
+    if let Some(tenant) = options.tenant {
+        form = form.text("tenant-id", tenant);
+    }
+    for (name, bytes) in files {
+        form = form.part(name.clone(), Part::bytes(bytes).file_name(name));
+    }
+    let answer = client.send(client.request(Method::POST, "/engine-rest/deployment/create").multipart(form)).await?;
+    if json {
+        println!("{answer:#}");
+        return Ok(());
+    }
+    for warning in answer["warnings"].as_array().into_iter().flatten() {
+        let at = |name: &str| warning[name].as_u64().unwrap_or(0);
+        println!("warning: {}:{}:{}: {}", text(&warning["resource"]), at("line"), at("column"), text(&warning["message"]));
+    }
+    match answer["id"].as_str() {
+        Some(id) => println!("deployment {id}"),
+        None => println!("dry run: nothing was stored"),
+    }
+    for definition in answer["deployedProcessDefinitions"].as_object().into_iter().flat_map(|map| map.values()) {
+        println!("process definition {}", text(&definition["id"]));
+    }
+    let rows: Vec<Vec<String>> = answer["bindings"].as_array().into_iter().flatten().map(binding_row).collect();
+    if !rows.is_empty() {
+        table::print(&["PROCESS", "REFERENCE", "DELEGATE", "VERSION", "DIGEST", "COMMANDS"], &rows);
+    }
+    Ok(())
+}
+
+fn binding_row(binding: &Value) -> Vec<String> {
+    let commands: Vec<&str> = binding["commands"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    vec![
+        text(&binding["processDefinitionKey"]),
+        text(&binding["reference"]),
+        text(&binding["delegate"]),
+        text(&binding["version"]),
+        text(&binding["digest"]).chars().take(12).collect(),
+        commands.join(", "),
+    ]
+}
+
+/// A JSON text as itself, anything else as JSON.
+pub(crate) fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,86 @@
+//! `mandate check` and `mandate check-store`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use mandate_runtime::commands::Catalogue;
+use mandate_runtime::{Config, Migrate, Runtime, StoreConfig, deploy, wasm};
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::{bundle, table};
+
+/// `mandate check DIR`.
+pub(crate) fn run(dir: &Path, catalogue: Option<&Path>, json: bool) -> anyhow::Result<()> {
+    let files = bundle::read(dir)?;
+    let catalogue = match catalogue {
+        Some(path) => Catalogue::load(path)?,
+        None => Catalogue::empty(),
+    };
+    let sandbox = wasm::Sandbox::new(wasm::Config::new(std::env::temp_dir().join("mandate-check"), wasm::Compiler::InProcess))?;
+    let checked = deploy::check_offline(files, Arc::new(catalogue), &sandbox);
+    let (bindings, problems, good) = match checked {
+        Ok((bindings, warnings)) => (bindings, warnings, true),
+        Err(problems) => (Vec::new(), problems, false),
+    };
+    if json {
+        println!("{:#}", serde_json::json!({ "ok": good, "bindings": bindings, "problems": problems }));
+    } else {
+        for problem in &problems {
+            println!("{problem}");
+        }
+        let rows: Vec<Vec<String>> = bindings
+            .iter()
+            .map(|binding| {
+                let digest = binding.digest.chars().take(12).collect();
+                vec![binding.process_definition_key.clone(), binding.reference.clone(), binding.delegate.clone(), binding.version.clone(), digest]
+            })
+            .collect();
+        if !rows.is_empty() {
+            table::print(&["PROCESS", "REFERENCE", "DELEGATE", "VERSION", "DIGEST"], &rows);
+        }
+    }
+    if !good {
+        bail!("{} cannot be deployed: {} problem(s)", dir.display(), problems.iter().filter(|problem| problem.is_error).count());
+    }
+    if !json {
+        println!("{} can be deployed", dir.display());
+    }
+    Ok(())
+}
+
+/// `mandate check-store`.
+pub(crate) async fn store(database: Option<String>, client: &Client, json: bool) -> anyhow::Result<()> {
+    let report: Value = match database {
+        None => client.send(client.request(Method::POST, "/api/v1/check-store")).await?,
+        Some(url) => {
+            let mut store = StoreConfig::new(&url);
+            store.migrate = Migrate::Off;
+            let sandbox = wasm::Config::new(std::env::temp_dir().join("mandate-check"), wasm::Compiler::InProcess);
+            let config = Config { store, sandbox, catalogue: None, execute_jobs: false };
+            let runtime = Runtime::open(config).await.context("open the store")?;
+            let report = runtime.check_store().await;
+            runtime.shut_down(Duration::from_secs(5)).await;
+            serde_json::to_value(report?)?
+        }
+    };
+    let findings = report["findings"].as_array().cloned().unwrap_or_default();
+    if json {
+        println!("{report:#}");
+    } else {
+        for finding in &findings {
+            println!("{}", bundle::text(finding));
+        }
+        println!(
+            "{} instances, {} definitions and {} components were looked at",
+            report["instances"], report["definitions"], report["artifacts"]
+        );
+    }
+    if !findings.is_empty() {
+        bail!("the store does not agree with itself: {} finding(s)", findings.len());
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! The HTTP client of the commands that speak to a host.
+
+use anyhow::{Context as _, bail};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+
+/// A host.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Client {
+    pub(crate) fn new(base: &str) -> anyhow::Result<Self> {
+        // Installed once per process; a second call finds it there.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().build().context("set up the HTTP client")?;
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned() })
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
+    pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
+        let mut separator = '?';
+        let mut full = path.to_owned();
+        for (name, value) in query {
+            full.push(separator);
+            full.push_str(name);
+            full.push('=');
+            full.push_str(&encode(value));
+            separator = '&';
+        }
+        self.send(self.request(Method::GET, &full)).await
+    }
+
+    /// Sends a request and reads its JSON answer; an error answer becomes an error with the host's own words.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        let answer = request.send().await.with_context(|| format!("reach the host at {} (is `mandate serve` running?)", self.base))?;
+        let status = answer.status();
+        let text = answer.text().await.context("read the host's answer")?;
+        if !status.is_success() {
+            let message = serde_json::from_str::<Value>(&text).ok().and_then(|body| Some(body.get("message")?.as_str()?.to_owned()));
+            bail!("the host answered {status}: {}", message.unwrap_or(text));
+        }
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&text).context("read the host's answer as JSON")
+    }
+}
+
+/// Percent-encodes everything that is not unreserved (RFC 3986, 2.3).
+pub(crate) fn encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}

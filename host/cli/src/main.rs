@@ -1,0 +1,226 @@
+//! `mandate`: the host, and the commands that speak to one.
+
+mod bundle;
+mod check;
+mod client;
+mod serve;
+mod settings;
+mod show;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use client::Client;
+
+/// A BPMN 2.0 process engine whose service tasks are sandboxed WebAssembly delegates.
+///
+/// Start a host with `mandate serve`, deploy a bundle of models and components with `mandate deploy DIR`, start instances with
+/// `mandate start KEY`, and see where each of them stands with `mandate waiting` and `mandate show ID`.
+#[derive(Parser)]
+#[command(name = "mandate", version, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a host: serve the HTTP API and execute jobs and timers.
+    ///
+    /// Every option can also stand in mandate-host.toml or come from the environment; flags go before the environment, and that
+    /// before the file.
+    Serve(settings::ServeArgs),
+    /// Say everything that a deployment of a bundle would say, offline and without storing anything.
+    Check {
+        /// The folder with .bpmn files, .wasm files and mandate.toml.
+        dir: PathBuf,
+        /// The operator's catalogue, to check what the delegates ask for.
+        #[arg(long, env = "MANDATE_CATALOGUE")]
+        catalogue: Option<PathBuf>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Deploy a bundle: one atomic upload. Prints which component every task is bound to.
+    Deploy {
+        /// The folder with .bpmn files, .wasm files and mandate.toml.
+        dir: PathBuf,
+        /// The deployment's name; by default the manifest's, then the folder's.
+        #[arg(long)]
+        name: Option<String>,
+        /// The tenant that it belongs to.
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Do nothing if the same content is deployed already.
+        #[arg(long)]
+        skip_duplicate: bool,
+        /// Say what would happen, store nothing.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Start an instance of the newest version of a process.
+    Start {
+        /// The BPMN process id.
+        key: String,
+        /// Your name for the instance, for example the order's number.
+        #[arg(long, short = 'b')]
+        business_key: Option<String>,
+        /// A variable, `name=value`; the value is JSON, or text if it is not JSON. Repeatable.
+        #[arg(long = "var", short = 'v', value_name = "NAME=VALUE")]
+        variables: Vec<String>,
+        /// The tenant of the definition.
+        #[arg(long)]
+        tenant: Option<String>,
+        /// The same key starts once and answers with the same instance.
+        #[arg(long)]
+        idempotency_key: Option<String>,
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List running instances.
+    List {
+        /// Only of this definition key.
+        #[arg(long, short = 'k')]
+        key: Option<String>,
+        /// Only with this business key.
+        #[arg(long, short = 'b')]
+        business_key: Option<String>,
+        /// Only with an open incident.
+        #[arg(long)]
+        incidents: bool,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        max: u32,
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show one instance: where it waits, what was tried, what was sent, what went wrong.
+    Show {
+        /// The instance's id, or its business key.
+        instance: String,
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List where instances stand and why: every wait, job, incident and join.
+    Waiting {
+        /// Only of this definition key.
+        #[arg(long, short = 'k')]
+        key: Option<String>,
+        /// Only with this business key.
+        #[arg(long, short = 'b')]
+        business_key: Option<String>,
+        /// Only what should have happened already.
+        #[arg(long)]
+        overdue: bool,
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Give a failed job new retries: its incident is resolved and it runs at once.
+    Retry {
+        /// The job's id, or an instance's id for all its failed jobs.
+        id: String,
+        /// How many attempts.
+        #[arg(long, default_value_t = 1)]
+        retries: u32,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// List delegates: versions, digests, and which definitions are bound to them.
+    Delegates {
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Prove that the store agrees with itself: snapshots, rows, bindings and components.
+    CheckStore {
+        /// Open this database instead of asking a running host.
+        #[arg(long)]
+        database: Option<String>,
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Compile a component from standard input to standard output; the host runs this in a limited child process.
+    #[command(hide = true)]
+    CompileComponent,
+}
+
+/// Which host to speak to.
+#[derive(Args)]
+struct Server {
+    /// The host's address.
+    #[arg(long, env = "MANDATE_SERVER", default_value = "http://127.0.0.1:8080")]
+    server: String,
+}
+
+/// How to print.
+#[derive(Args)]
+struct Output {
+    /// Print JSON, for scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Before any thread is started: the child limits itself.
+    if matches!(cli.command, Command::CompileComponent) {
+        return mandate_runtime::wasm::compile_child_main();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli.command)),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mandate: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => serve::run(args).await,
+        Command::Check { dir, catalogue, output } => check::run(&dir, catalogue.as_deref(), output.json),
+        Command::Deploy { dir, name, tenant, skip_duplicate, dry_run, server, output } => {
+            let options = bundle::Options { name, tenant, skip_duplicate, dry_run };
+            bundle::deploy(&Client::new(&server.server)?, &dir, options, output.json).await
+        }
+        Command::Start { key, business_key, variables, tenant, idempotency_key, server, output } => {
+            let start = show::Start { key, business_key, variables, tenant, idempotency_key };
+            show::start(&Client::new(&server.server)?, start, output.json).await
+        }
+        Command::List { key, business_key, incidents, max, server, output } => {
+            show::list(&Client::new(&server.server)?, key, business_key, incidents, max, output.json).await
+        }
+        Command::Show { instance, server, output } => show::instance(&Client::new(&server.server)?, &instance, output.json).await,
+        Command::Waiting { key, business_key, overdue, server, output } => {
+            show::waiting(&Client::new(&server.server)?, key, business_key, overdue, output.json).await
+        }
+        Command::Retry { id, retries, server } => show::retry(&Client::new(&server.server)?, &id, retries).await,
+        Command::Delegates { server, output } => show::delegates(&Client::new(&server.server)?, output.json).await,
+        Command::CheckStore { database, server, output } => {
+            check::store(database, &Client::new(&server.server)?, output.json).await
+        }
+        Command::CompileComponent => unreachable!("handled before the runtime starts"),
+    }
+}

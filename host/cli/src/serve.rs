@@ -1,0 +1,58 @@
+//! `mandate serve`.
+
+use anyhow::Context as _;
+use mandate_runtime::{Config, Runtime, StoreConfig, wasm};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::{LogFormat, Resolved, ServeArgs};
+
+pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let settings = args.resolve()?;
+    start_log(settings.log);
+    mandate_http::check_listen(settings.listen, settings.insecure).map_err(anyhow::Error::msg)?;
+    // Bound first: a host that cannot be reached should not begin to run jobs.
+    let listener = tokio::net::TcpListener::bind(settings.listen).await.with_context(|| format!("listen on {}", settings.listen))?;
+    let prometheus = mandate_http::metrics_recorder();
+    let runtime = Runtime::open(config(&settings)?).await.context("open the store")?;
+    let address = listener.local_addr()?;
+    println!("mandate listening on http://{address}");
+    tracing::info!(%address, "serving");
+    let options = mandate_http::Options { upload_limit: settings.upload_limit, prometheus: Some(prometheus) };
+    mandate_http::serve(runtime.clone(), listener, options, stopped()).await?;
+    tracing::info!("draining");
+    runtime.shut_down(settings.drain).await;
+    Ok(())
+}
+
+fn config(settings: &Resolved) -> anyhow::Result<Config> {
+    let mut store = StoreConfig::new(&settings.database);
+    store.migrate = settings.migrate;
+    store.lease = settings.lease;
+    store.history = settings.history;
+    let compiler = wasm::Compiler::Child { exe: std::env::current_exe().context("find this program's own file")? };
+    let sandbox = wasm::Config { memory_budget: settings.delegate_memory, ..wasm::Config::new(&settings.cache, compiler) };
+    Ok(Config { store, sandbox, catalogue: settings.catalogue.clone(), execute_jobs: settings.execute_jobs })
+}
+
+/// Logs go to standard error; standard output says only where the host listens.
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+}
+
+/// SIGTERM or SIGINT.
+async fn stopped() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be caught: stop this host with SIGKILL, its work is taken over");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

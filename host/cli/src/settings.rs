@@ -1,0 +1,171 @@
+//! How a host is set up: flags, then the environment, then `mandate-host.toml`, then defaults.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use mandate_runtime::{HistoryLevel, Migrate};
+use serde::Deserialize;
+
+/// The file that is read when none is named.
+const FILE: &str = "mandate-host.toml";
+
+/// Options of `mandate serve`.
+#[derive(Args, Default)]
+pub(crate) struct ServeArgs {
+    /// Read settings from this file; mandate-host.toml is read when it exists.
+    #[arg(long, env = "MANDATE_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Everything that can be set. The keys of mandate-host.toml are the long flags without their dashes.
+#[derive(Args, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Settings {
+    /// Where to serve HTTP [default: 127.0.0.1:8080].
+    #[arg(long, env = "MANDATE_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// Serve on an address that other machines reach, although there is no authentication.
+    #[arg(long, env = "MANDATE_INSECURE", num_args = 0..=1, default_missing_value = "true")]
+    insecure: Option<bool>,
+    /// sqlite:FILE or postgres://USER@HOST/DATABASE [default: sqlite:mandate.db].
+    #[arg(long, env = "MANDATE_DATABASE", hide_env_values = true)]
+    database: Option<String>,
+    /// The catalogue of domain commands [default: none, no delegate has any].
+    #[arg(long, env = "MANDATE_CATALOGUE")]
+    catalogue: Option<PathBuf>,
+    /// Apply missing migrations at start, or refuse to start without them [default: auto].
+    #[arg(long, env = "MANDATE_MIGRATE")]
+    migrate: Option<MigrateArg>,
+    /// What history keeps [default: audit].
+    #[arg(long, env = "MANDATE_HISTORY")]
+    history: Option<HistoryArg>,
+    /// Lines for people, or JSON [default: text].
+    #[arg(long, env = "MANDATE_LOG")]
+    log: Option<LogFormat>,
+    /// Whether this host runs jobs and timers [default: on].
+    #[arg(long, env = "MANDATE_JOB_EXECUTOR")]
+    job_executor: Option<Switch>,
+    /// The compiled components' private folder [default: beside the database, or under the user's cache folder].
+    #[arg(long, env = "MANDATE_CACHE")]
+    cache: Option<PathBuf>,
+    /// Seconds for which this host owns its jobs without a sign of life [default: 10].
+    #[arg(long, env = "MANDATE_LEASE")]
+    lease: Option<u64>,
+    /// The largest deployment, in MiB [default: 64].
+    #[arg(long, env = "MANDATE_UPLOAD_LIMIT")]
+    upload_limit: Option<usize>,
+    /// Memory for delegates that run at once, in MiB [default: 2048].
+    #[arg(long, env = "MANDATE_DELEGATE_MEMORY")]
+    delegate_memory: Option<u64>,
+    /// Seconds to wait for running work at shutdown [default: 30].
+    #[arg(long, env = "MANDATE_DRAIN")]
+    drain: Option<u64>,
+}
+
+#[derive(Clone, Copy, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum MigrateArg {
+    Auto,
+    Off,
+}
+
+#[derive(Clone, Copy, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum HistoryArg {
+    None,
+    Activity,
+    Audit,
+    Full,
+}
+
+#[derive(Clone, Copy, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
+/// The settings that hold.
+pub(crate) struct Resolved {
+    pub(crate) listen: SocketAddr,
+    pub(crate) insecure: bool,
+    pub(crate) database: String,
+    pub(crate) catalogue: Option<PathBuf>,
+    pub(crate) migrate: Migrate,
+    pub(crate) history: HistoryLevel,
+    pub(crate) log: LogFormat,
+    pub(crate) execute_jobs: bool,
+    pub(crate) cache: PathBuf,
+    pub(crate) lease: Duration,
+    pub(crate) upload_limit: usize,
+    pub(crate) delegate_memory: u64,
+    pub(crate) drain: Duration,
+}
+
+const MIB: u64 = 1 << 20;
+
+impl ServeArgs {
+    /// Flags and environment (clap has merged them) over the file over defaults.
+    pub(crate) fn resolve(self) -> anyhow::Result<Resolved> {
+        let file = match &self.config {
+            Some(path) => read(path)?,
+            None if Path::new(FILE).exists() => read(Path::new(FILE))?,
+            None => Settings::default(),
+        };
+        let given = self.settings;
+        let database = given.database.or(file.database).unwrap_or_else(|| "sqlite:mandate.db".to_owned());
+        let lease = given.lease.or(file.lease).unwrap_or(10);
+        anyhow::ensure!(lease >= 2, "a lease of {lease} s is too short: a host must be able to renew it several times; give at least 2");
+        Ok(Resolved {
+            listen: given.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            insecure: given.insecure.or(file.insecure).unwrap_or(false),
+            catalogue: given.catalogue.or(file.catalogue),
+            migrate: match given.migrate.or(file.migrate) {
+                Some(MigrateArg::Off) => Migrate::Off,
+                _ => Migrate::Auto,
+            },
+            history: match given.history.or(file.history).unwrap_or(HistoryArg::Audit) {
+                HistoryArg::None => HistoryLevel::None,
+                HistoryArg::Activity => HistoryLevel::Activity,
+                HistoryArg::Audit => HistoryLevel::Audit,
+                HistoryArg::Full => HistoryLevel::Full,
+            },
+            log: given.log.or(file.log).unwrap_or(LogFormat::Text),
+            execute_jobs: given.job_executor.or(file.job_executor) != Some(Switch::Off),
+            cache: given.cache.or(file.cache).unwrap_or_else(|| default_cache(&database)),
+            lease: Duration::from_secs(lease),
+            upload_limit: given.upload_limit.or(file.upload_limit).unwrap_or(64) << 20,
+            delegate_memory: given.delegate_memory.or(file.delegate_memory).unwrap_or(2048) * MIB,
+            drain: Duration::from_secs(given.drain.or(file.drain).unwrap_or(30)),
+            database,
+        })
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Settings> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("read {}", path.display()))
+}
+
+/// Compiled code belongs beside an embedded database; a host on PostgreSQL keeps it where its user keeps caches.
+fn default_cache(database: &str) -> PathBuf {
+    if let Some(file) = database.strip_prefix("sqlite:") {
+        return PathBuf::from(format!("{}-components", file.trim_start_matches("//")));
+    }
+    let home = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
+    home.unwrap_or_else(std::env::temp_dir).join("mandate/components")
+}

@@ -1,0 +1,400 @@
+//! The one path: an input, the engine's step, what must be performed inside the unit of work, one commit.
+//!
+//! Everything else in the host only finds the next input. A unit runs like this:
+//!
+//! 1. Load the instance and its definition; nothing is locked and no transaction is open.
+//! 2. `step`. While the engine asks for a delegate, call it and step again with its answer.
+//! 3. Commit snapshot and rows in one transaction, if the instance's revision is still the one that was loaded.
+//! 4. If it is not, load again and step again. A delegate is called again only if what it is given has changed.
+//!
+//! A technical failure throws the unit away. When a job began it, the failure is the next input and spends a retry; when an API
+//! call began it, the caller gets the failure and the instance is where it was.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use mandate_engine::{Code, DelegateOutcome, Effect, EntryKey, Failure, Input, Instance, InstanceId, NewInstance, Rejection, Stop, WaitId};
+use mandate_store::{CommitError, Expect, InstanceHead, Origin, StartKey, Unit};
+use sha2::{Digest, Sha256};
+use tracing::Instrument;
+
+use crate::definitions::Definition;
+use crate::delegate::{CallContext, Called};
+use crate::executor::Permit;
+use crate::running::Registered;
+use crate::unit::Rows;
+use crate::{Error, Inner, clock};
+
+/// After this many lost races a job that is not exclusive queues with the exclusive ones of its instance.
+const MAX_JOB_CONFLICTS: u32 = 3;
+
+/// After this many lost races an API call is told to come again.
+const MAX_API_CONFLICTS: u32 = 100;
+
+/// One input on its way to an instance.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    pub(crate) instance: InstanceId,
+    pub(crate) input: Input,
+    /// Set for a start: the instance does not exist yet.
+    pub(crate) begin: Option<Begin>,
+    /// W3C trace context of whoever caused this.
+    pub(crate) traceparent: Option<String>,
+}
+
+/// What a new instance begins with.
+#[derive(Clone, Debug)]
+pub(crate) struct Begin {
+    pub(crate) definition: Arc<Definition>,
+    pub(crate) tenant: Option<String>,
+    pub(crate) business_key: Option<String>,
+    pub(crate) start_key: Option<StartKey>,
+}
+
+/// What an input led to.
+#[derive(Debug)]
+pub(crate) enum Advanced {
+    /// It was taken up and stored.
+    Committed(Box<State>),
+    /// The start's key was used before: this is the instance that it started.
+    AlreadyStarted(InstanceId),
+    /// The wait was cancelled meanwhile, or the host may not act any more; nothing was stored.
+    Withdrawn,
+    /// A job lost too many races; it should run alone.
+    Contended,
+}
+
+/// An instance after a commit.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) instance: Instance,
+    /// The unit was a job's and failed: what was stored is the failure.
+    pub(crate) failed: bool,
+    /// The start was held: its job is the next input.
+    pub(crate) held: Option<(WaitId, Option<Permit>)>,
+}
+
+/// How the steps of a unit ended, before anything is stored.
+enum Ended {
+    Quiet,
+    HoldStart,
+    Rejected(Rejection),
+    Failed(Failure),
+    Withdrawn,
+}
+
+/// Answers of delegates in this unit, kept for when it must be stepped again on a newer state.
+type Answers = HashMap<(EntryKey, [u8; 32]), DelegateOutcome>;
+
+impl Inner {
+    /// Takes an input up. Runs on a task of its own, so that no client that hangs up drops a unit half-way.
+    pub(crate) async fn advance(self: &Arc<Self>, work: Work) -> Result<Advanced, Error> {
+        let span = tracing::info_span!(
+            "unit",
+            instance = %work.instance,
+            job = work.job().map(|wait| wait.0),
+            tenant = tracing::field::Empty,
+            definition = tracing::field::Empty,
+            version = tracing::field::Empty,
+            business_key = tracing::field::Empty,
+            code = tracing::field::Empty,
+            traceparent = work.traceparent.as_deref(),
+        );
+        let inner = self.clone();
+        let unit = async move {
+            let registered = inner.running.enter(work.instance, work.wait());
+            inner.advance_registered(work, &registered).await
+        };
+        match self.tasks.spawn(unit.instrument(span)).await {
+            Ok(advanced) => advanced,
+            // The panic hook has told where; nothing was stored, for a unit is stored whole.
+            Err(error) if error.is_panic() => Err(Error::Bug),
+            Err(_) => Err(Error::NotActing("it is shutting down")),
+        }
+    }
+
+    async fn advance_registered(self: &Arc<Self>, mut work: Work, registered: &Registered<'_>) -> Result<Advanced, Error> {
+        let mut answers = Answers::new();
+        let mut conflicts = 0;
+        let mut failed = false;
+        loop {
+            if !self.store.may_act() {
+                return Err(Error::NotActing("it could not renew its lease"));
+            }
+            let (definition, mut instance, expect) = self.load(&work).await?;
+            self.describe(&definition, &instance);
+            let now = clock::now_ms();
+            let mut rows = Rows::default();
+            let ended = self.run(&definition, &mut instance, &work, now, &mut rows, &mut answers, registered).await?;
+            match ended {
+                Ended::Quiet => {}
+                Ended::HoldStart => {
+                    hold(&mut work.input);
+                    continue;
+                }
+                Ended::Withdrawn => return Ok(Advanced::Withdrawn),
+                Ended::Rejected(Rejection::NoSuchWait { .. }) if failed => return Ok(Advanced::Withdrawn),
+                Ended::Rejected(rejection) => return Err(rejection.into()),
+                Ended::Failed(failure) => match work.job() {
+                    Some(wait) => {
+                        tracing::Span::current().record("code", failure.code.as_str());
+                        tracing::warn!(code = %failure.code, "unit failed: {}", loggable(&failure));
+                        let activity = failure.element.map(|element| definition.model.element(element).id.to_string());
+                        crate::metrics::job_failed(activity.as_deref().unwrap_or("unknown"), failure.code.as_str());
+                        work.input = Input::FailJob { wait, failure };
+                        failed = true;
+                        continue;
+                    }
+                    None => return Err(Error::UnitFailed(Box::new(failure))),
+                },
+            }
+            match self.store_unit(&definition, &instance, expect, rows, &work, registered, now).await? {
+                Stored::Committed(held) => {
+                    return Ok(Advanced::Committed(Box::new(State { instance, failed, held })));
+                }
+                Stored::AlreadyStarted(existing) => return Ok(Advanced::AlreadyStarted(existing)),
+                Stored::Gone => return Ok(Advanced::Withdrawn),
+                Stored::Conflict => {
+                    conflicts += 1;
+                    let exclusive = work.job().is_none_or(|wait| instance_job_is_exclusive(&instance, wait));
+                    if work.job().is_some() && !exclusive && conflicts >= MAX_JOB_CONFLICTS {
+                        return Ok(Advanced::Contended);
+                    }
+                    if conflicts >= MAX_API_CONFLICTS {
+                        return Err(Error::Contended(work.instance));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Steps until the engine asks for nothing more. A start whose chain comes to a delegate that may issue commands is not durable yet
+    /// and is held instead.
+    #[expect(clippy::too_many_arguments, reason = "everything a unit consists of, in one place")]
+    async fn run(
+        self: &Arc<Self>,
+        definition: &Definition,
+        instance: &mut Instance,
+        work: &Work,
+        now: i64,
+        rows: &mut Rows,
+        answers: &mut Answers,
+        registered: &Registered<'_>,
+    ) -> Result<Ended, Error> {
+        let mut input = work.input.clone();
+        let first_attempt = work.job().and_then(|wait| instance.jobs().find(|job| job.wait == wait).map(|job| job.since));
+        let context = CallContext {
+            instance: work.instance,
+            tenant: instance.tenant().map(str::to_owned),
+            business_key: instance.business_key().map(str::to_owned),
+            origin: work.origin(),
+            traceparent: work.traceparent.clone(),
+            started_at: first_attempt.unwrap_or(now),
+            cancel: registered.cancel.clone(),
+        };
+        loop {
+            let effects = match mandate_engine::step(&definition.model, instance, input, now) {
+                Ok(effects) => effects,
+                Err(Stop::Rejected(rejection)) => return Ok(Ended::Rejected(rejection)),
+                Err(Stop::Failed(failure)) => return Ok(Ended::Failed(failure)),
+            };
+            let mut call = None;
+            for effect in effects {
+                match effect {
+                    Effect::CallDelegate(asked) => call = Some(asked),
+                    row => rows.apply(definition, row, now),
+                }
+            }
+            let Some(call) = call else {
+                return Ok(Ended::Quiet);
+            };
+            if is_unheld_start(&work.input) && definition.may_command(call.element) {
+                return Ok(Ended::HoldStart);
+            }
+            let given = (call.entry, digest(&call.variables));
+            let outcome = match answers.get(&given) {
+                Some(outcome) => outcome.clone(),
+                None => match self.call(definition, &call, &context).await? {
+                    Called::Answered(outcome) => {
+                        answers.insert(given, outcome.clone());
+                        outcome
+                    }
+                    Called::Failed(failure) => return Ok(Ended::Failed(failure)),
+                    Called::Withdrawn => return Ok(Ended::Withdrawn),
+                },
+            };
+            if let DelegateOutcome::BpmnError { code, .. } = &outcome {
+                crate::metrics::bpmn_error(&definition.model.element(call.element).id, code);
+            }
+            if let Ok(binding) = definition.binding(call.element) {
+                rows.record_delegate(crate::unit::number(call.activity.0), &binding.delegate, &binding.digest, call.attempt);
+            }
+            input = Input::DelegateReturned { wait: call.wait, outcome };
+        }
+    }
+
+    async fn load(&self, work: &Work) -> Result<(Arc<Definition>, Instance, Expect), Error> {
+        if let Some(begin) = &work.begin {
+            let instance = Instance::new(NewInstance {
+                id: work.instance,
+                business_key: begin.business_key.clone(),
+                tenant: begin.tenant.clone(),
+            });
+            let head = InstanceHead {
+                tenant: begin.tenant.clone(),
+                definition_id: begin.definition.row.id.clone(),
+                business_key: begin.business_key.clone(),
+                started_at: clock::now_ms(),
+            };
+            return Ok((begin.definition.clone(), instance, Expect::New(head)));
+        }
+        let not_found = || Error::NotFound { what: "process instance", id: work.instance.to_string() };
+        let row = self.store.load_instance(work.instance.0).await?.ok_or_else(not_found)?;
+        let definition = self.definitions.get(&self.store, &row.definition_id).await?;
+        let instance = Instance::decode(&row.snapshot)
+            .map_err(|error| Error::Unreadable { instance: work.instance, reason: error.to_string() })?;
+        Ok((definition, instance, Expect::Revision(row.revision)))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "everything a commit consists of, in one place")]
+    async fn store_unit(
+        self: &Arc<Self>,
+        definition: &Arc<Definition>,
+        instance: &Instance,
+        expect: Expect,
+        rows: Rows,
+        work: &Work,
+        registered: &Registered<'_>,
+        now: i64,
+    ) -> Result<Stored, Error> {
+        let mut permits: HashMap<WaitId, Permit> = HashMap::new();
+        for wait in rows.runnable(now) {
+            if let Some(permit) = self.executor.reserve() {
+                permits.insert(wait, permit);
+            }
+        }
+        let locked: BTreeSet<WaitId> = permits.keys().copied().collect();
+        let mut details = HashMap::new();
+        for incident in rows.incidents() {
+            details.insert(incident.id, self.explain(definition, instance, incident, work.origin()).await?);
+        }
+        let (ended_waits, ended) = rows.ended_waits();
+        let next_due = rows.next_due(now);
+        let is_start = work.begin.is_some();
+        let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
+        let unit = Unit {
+            id: uuid::Uuid::now_v7(),
+            instances: vec![rows.into_write(definition, instance, expect, &locked, detail, now)],
+            start_key: work.begin.as_ref().and_then(|begin| begin.start_key.clone()),
+        };
+        let committed = match self.store.commit(unit).await {
+            Ok(committed) => committed,
+            Err(CommitError::Conflict) => return Ok(Stored::Conflict),
+            Err(CommitError::Gone) => return Ok(Stored::Gone),
+            Err(CommitError::AlreadyStarted { instance }) => return Ok(Stored::AlreadyStarted(InstanceId(instance))),
+            Err(CommitError::Fenced) => return Err(Error::NotActing("another host has taken over its work")),
+            Err(CommitError::Refused(reason)) => return Err(Error::Invalid(reason)),
+            Err(CommitError::Database(error)) => return Err(error.into()),
+        };
+        self.running.ended(registered, &ended_waits, ended);
+        crate::metrics::unit_committed(definition, is_start, ended, details.len());
+        for _ in &details {
+            tracing::error!(instance = %instance.id(), "incident raised");
+        }
+        let mut held = None;
+        for (_, wait) in committed.locked_jobs {
+            let wait = WaitId(u64::try_from(wait).expect("numbers of an instance are not negative"));
+            let permit = permits.remove(&wait);
+            if let (true, Input::Start { hold: true, .. }) = (is_start, &work.input) {
+                held = Some((wait, permit));
+                continue;
+            }
+            let exclusive = instance_job_is_exclusive(instance, wait);
+            self.enqueue(crate::executor::Queued { instance: instance.id(), wait, exclusive, takeovers: 0, permit });
+        }
+        if let Some(due) = next_due {
+            self.executor.expect_due(due);
+        }
+        Ok(Stored::Committed(held))
+    }
+
+    fn describe(&self, definition: &Definition, instance: &Instance) {
+        let span = tracing::Span::current();
+        span.record("tenant", instance.tenant());
+        span.record("definition", definition.row.key.as_str());
+        span.record("version", definition.row.version);
+        span.record("business_key", instance.business_key());
+    }
+}
+
+enum Stored {
+    Committed(Option<(WaitId, Option<Permit>)>),
+    AlreadyStarted(InstanceId),
+    Conflict,
+    Gone,
+}
+
+impl Work {
+    /// The job that this input runs or fails.
+    pub(crate) fn job(&self) -> Option<WaitId> {
+        match self.input {
+            Input::RunJob { wait } | Input::FailJob { wait, .. } => Some(wait),
+            _ => None,
+        }
+    }
+
+    /// The wait that this input resumes.
+    fn wait(&self) -> Option<WaitId> {
+        match self.input {
+            Input::RunJob { wait } | Input::FailJob { wait, .. } | Input::CompleteTask { wait, .. } | Input::Message { wait, .. } => {
+                Some(wait)
+            }
+            _ => None,
+        }
+    }
+
+    /// What must still exist when a command of this unit is sent.
+    fn origin(&self) -> Origin {
+        match self.input {
+            Input::CompleteTask { wait, .. } => Origin::Task(crate::unit::number(wait.0)),
+            Input::Message { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
+            Input::RunJob { wait } | Input::FailJob { wait, .. } => Origin::Job(crate::unit::number(wait.0)),
+            // No other input sends commands: a start is held before its first.
+            _ => Origin::Job(0),
+        }
+    }
+}
+
+/// A failure's message without what the log must not have: a conflict of keys shows both requests.
+fn loggable(failure: &Failure) -> &str {
+    match failure.code {
+        Code::CommandKeyConflict => "another request under the key of a command that was sent; the incident shows both",
+        _ => &failure.message,
+    }
+}
+
+fn is_unheld_start(input: &Input) -> bool {
+    matches!(input, Input::Start { hold: false, .. })
+}
+
+fn hold(input: &mut Input) {
+    if let Input::Start { hold, .. } = input {
+        *hold = true;
+    }
+}
+
+fn instance_job_is_exclusive(instance: &Instance, wait: WaitId) -> bool {
+    instance.jobs().find(|job| job.wait == wait).is_none_or(|job| job.exclusive)
+}
+
+/// What a delegate is given, for telling whether it would be given the same again.
+fn digest(variables: &mandate_engine::Variables) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for (name, variable) in variables {
+        hash.update((name.len() as u64).to_be_bytes());
+        hash.update(name.as_bytes());
+        hash.update((variable.json.len() as u64).to_be_bytes());
+        hash.update(variable.json.as_bytes());
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,121 @@
+//! `mandate check-store`: proves that the store agrees with itself.
+//!
+//! Every snapshot decodes; jobs, tasks, subscriptions and incidents of the snapshot are exactly the rows beside it; every definition
+//! loads, and every digest it is bound to is there with the bytes that it names.
+
+use std::collections::BTreeSet;
+
+use mandate_engine::{Instance, InstanceId};
+use mandate_store::query::IndexRows;
+use sha2::{Digest, Sha256};
+
+use crate::definitions::Definition;
+use crate::ledger::hex;
+use crate::unit::{job_row, number, subscription_row, task_row};
+use crate::{Error, Runtime};
+
+/// Instances read at once.
+const PAGE: u32 = 200;
+
+/// What was looked at and what was found wrong.
+#[derive(Debug, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreReport {
+    /// Instances looked at.
+    pub instances: u64,
+    /// Definitions looked at.
+    pub definitions: u64,
+    /// Components looked at.
+    pub artifacts: u64,
+    /// Everything that is wrong; empty for a store that agrees with itself.
+    pub findings: Vec<String>,
+}
+
+impl Runtime {
+    /// Compares every snapshot with its rows and every binding with its bytes. Reads only; an instance that moves while it is looked at is
+    /// looked at again.
+    pub async fn check_store(&self) -> Result<StoreReport, Error> {
+        let mut report = StoreReport::default();
+        self.check_definitions(&mut report).await?;
+        let mut after = None;
+        loop {
+            let page = self.0.store.instances_after(after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            for row in &page {
+                report.instances += 1;
+                self.check_instance(InstanceId(row.id), &mut report).await?;
+            }
+        }
+        Ok(report)
+    }
+
+    async fn check_instance(&self, id: InstanceId, report: &mut StoreReport) -> Result<(), Error> {
+        // One consistent read: the rows belong to the same revision as the snapshot.
+        let Some((row, rows)) = self.0.store.instance_with_rows(id.0).await? else { return Ok(()) };
+        let definition = match self.0.definitions.get(&self.0.store, &row.definition_id).await {
+            Ok(definition) => definition,
+            Err(error) => {
+                report.findings.push(format!("instance {id}: its definition cannot be loaded: {error}"));
+                return Ok(());
+            }
+        };
+        match Instance::decode(&row.snapshot) {
+            Err(error) => report.findings.push(format!("instance {id}: its snapshot cannot be read: {error}")),
+            Ok(instance) => compare(&definition, &instance, rows, &mut report.findings),
+        }
+        Ok(())
+    }
+
+    async fn check_definitions(&self, report: &mut StoreReport) -> Result<(), Error> {
+        let mut digests = BTreeSet::new();
+        for row in self.0.store.all_definitions().await? {
+            report.definitions += 1;
+            match self.0.definitions.get(&self.0.store, &row.id).await {
+                Err(error) => report.findings.push(format!("definition {}: {error}", row.id)),
+                Ok(definition) => {
+                    for (element, _) in crate::definitions::references(&definition.model) {
+                        match definition.binding(element) {
+                            Ok(binding) => drop(digests.insert(binding.digest.clone())),
+                            Err(failure) => report.findings.push(format!("definition {}: {}", row.id, failure.message)),
+                        }
+                    }
+                }
+            }
+        }
+        for digest in digests {
+            report.artifacts += 1;
+            match self.0.store.artifact(&digest).await? {
+                None => report.findings.push(format!("artifact {digest} is bound and not there")),
+                Some(bytes) if hex(&Sha256::digest(&bytes)) != digest => {
+                    report.findings.push(format!("artifact {digest} holds other bytes than its digest names"));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn compare(definition: &Definition, instance: &Instance, mut rows: IndexRows, findings: &mut Vec<String>) {
+    let id = instance.id();
+    for job in &mut rows.jobs {
+        job.locked = false;
+        job.failed_activity = None;
+    }
+    let mut difference = |what: &str, snapshot: String, stored: String| {
+        if snapshot != stored {
+            findings.push(format!("instance {id}: {what} differ: the snapshot has {snapshot}, the rows have {stored}"));
+        }
+    };
+    let jobs: Vec<_> = instance.jobs().map(|job| job_row(definition, job, false)).collect();
+    difference("jobs", format!("{jobs:?}"), format!("{:?}", rows.jobs));
+    let tasks: Vec<_> = instance.tasks().map(|task| task_row(definition, task.clone())).collect();
+    difference("tasks", format!("{tasks:?}"), format!("{:?}", rows.tasks));
+    let subscriptions: Vec<_> =
+        instance.subscriptions().map(|subscription| subscription_row(definition, subscription.clone())).collect();
+    difference("subscriptions", format!("{subscriptions:?}"), format!("{:?}", rows.subscriptions));
+    let incidents: Vec<_> = instance.incidents().map(|incident| (number(incident.id.0), incident.code.as_str().to_owned())).collect();
+    let stored: Vec<_> = rows.incidents.iter().map(|incident| (incident.n, incident.code.clone())).collect();
+    difference("incidents", format!("{incidents:?}"), format!("{stored:?}"));
+}

@@ -1,0 +1,381 @@
+//! One delegate call inside a unit of work: what the guest is told, what it may do, and what its end means for the unit.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mandate_engine::{Code, DelegateCall, DelegateOutcome, EntryKey, Failure, Retry, Variable, Variables};
+use mandate_store::Origin;
+use mandate_wasm::{Call, Command, CommandError, Commands, Level, Outcome, World};
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::definitions::{Binding, Definition};
+use crate::ledger::{Issue, Issued, hex};
+use crate::{Error, Inner};
+
+/// What the unit of work that makes the call knows about itself.
+#[derive(Clone, Debug)]
+pub(crate) struct CallContext {
+    pub(crate) instance: mandate_engine::InstanceId,
+    pub(crate) tenant: Option<String>,
+    pub(crate) business_key: Option<String>,
+    pub(crate) origin: Origin,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) started_at: i64,
+    pub(crate) cancel: CancellationToken,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub(crate) enum Called {
+    /// With an answer that the engine takes up.
+    Answered(DelegateOutcome),
+    /// Technically: the unit is thrown away.
+    Failed(Failure),
+    /// The wait that the unit resumes is gone, or this host may not act: nobody wants the answer.
+    Withdrawn,
+}
+
+/// The longest key of a delegate's own, in bytes: HTTP header values are bounded by proxies on the way.
+const MAX_KEY_BYTES: usize = 200;
+
+impl Inner {
+    /// Calls the component that the definition binds to the task.
+    pub(crate) async fn call(
+        self: &Arc<Self>,
+        definition: &Definition,
+        call: &DelegateCall,
+        context: &CallContext,
+    ) -> Result<Called, Error> {
+        let binding = match definition.binding(call.element) {
+            Ok(binding) => binding.clone(),
+            Err(failure) => return Ok(Called::Failed(failure)),
+        };
+        let delegate = match self.delegate(&binding.digest).await {
+            Ok(delegate) => delegate,
+            Err(error) => {
+                let message = format!("delegate {} ({}) could not be loaded: {error}", binding.delegate, binding.digest);
+                return Ok(Called::Failed(failure(Code::DelegateUnavailable, message, call, Retry::ByPolicy)));
+            }
+        };
+        let element = definition.model.element(call.element);
+        let task = Arc::new(Task {
+            inner: self.clone(),
+            binding: binding.clone(),
+            context: context.clone(),
+            entry: call.entry,
+            activity_id: element.id.to_string(),
+            definition_id: definition.row.id.clone(),
+            ordinals: Mutex::default(),
+            stop: Mutex::default(),
+            unavailable: Mutex::default(),
+        });
+        let wasm_call = Call {
+            tenant: context.tenant.clone(),
+            definition_key: definition.row.key.clone(),
+            definition_version: u32::try_from(definition.row.version).unwrap_or(u32::MAX),
+            version_tag: definition.row.version_tag.clone(),
+            instance_id: context.instance.to_string(),
+            business_key: context.business_key.clone(),
+            activity_id: element.id.to_string(),
+            attempt: call.attempt,
+            retries_left: call.retries_left,
+            idempotency_key: hex(&call.entry.0),
+            traceparent: context.traceparent.clone(),
+            extension_properties: element.properties.clone(),
+        };
+        let world = World { seed: call.entry.0, wall_clock_ms: context.started_at };
+        let limits = binding.mandate.limits(&self.caps);
+        let span = tracing::info_span!(
+            "delegate",
+            activity = %element.id,
+            attempt = call.attempt,
+            delegate = %binding.delegate,
+            digest = %binding.digest,
+            idempotency_key = %hex(&call.entry.0),
+        );
+        let returned = delegate
+            .call(wasm_call, to_json_text(&call.variables), world, limits, Arc::new(Port(task.clone())), context.cancel.clone())
+            .instrument(span)
+            .await;
+        crate::metrics::delegate_called(&binding.delegate, &returned);
+        let stop = task.stop.lock().expect("no holder of this lock panics").take();
+        let unavailable = task.unavailable.lock().expect("no holder of this lock panics").take();
+        Ok(interpret(returned.outcome, stop, unavailable, &binding, call))
+    }
+
+    /// The component with this digest, from memory, the cache or the store.
+    pub(crate) async fn delegate(&self, digest: &str) -> Result<mandate_wasm::Delegate, Error> {
+        if let Some(loaded) = self.sandbox.loaded(digest) {
+            return Ok(loaded);
+        }
+        let bytes = self
+            .store
+            .artifact(digest)
+            .await?
+            .ok_or_else(|| Error::NotFound { what: "artifact", id: digest.to_owned() })?;
+        Ok(self.sandbox.prepare(digest, &bytes).await?)
+    }
+}
+
+/// What the end of a call means. A stop that the commands side noted goes before whatever the guest made of it: a delegate cannot
+/// talk its unit past a command whose outcome is unknown.
+///
+/// A service that said when to come again is taken at its word, unless the delegate knows better.
+fn interpret(outcome: Outcome, stop: Option<Stop>, unavailable: Option<Unavailable>, binding: &Binding, call: &DelegateCall) -> Called {
+    match stop {
+        Some(Stop::Withdrawn) => return Called::Withdrawn,
+        Some(Stop::Failed(noted)) => return Called::Failed(Failure { element: Some(call.element), ..noted }),
+        None => {}
+    }
+    let name = &binding.delegate;
+    let digest = &binding.digest[..12.min(binding.digest.len())];
+    match outcome {
+        Outcome::Result(json) => match variables(&json) {
+            Ok(variables) => Called::Answered(DelegateOutcome::Completed { variables }),
+            Err(reason) => Called::Failed(invalid_answer(name, digest, &reason, call)),
+        },
+        Outcome::BpmnError { code, message, variables: json } => match variables(&json) {
+            Ok(variables) => Called::Answered(DelegateOutcome::BpmnError { code, message, variables }),
+            Err(reason) => Called::Failed(invalid_answer(name, digest, &reason, call)),
+        },
+        Outcome::Technical { message, code, retry } => {
+            let message = match code {
+                Some(code) => format!("delegate {name} ({digest}) failed with {code}: {message}"),
+                None => format!("delegate {name} ({digest}) failed: {message}"),
+            };
+            let retry = match (retry, unavailable.as_ref().and_then(|service| service.retry_after)) {
+                (mandate_wasm::Retry::ByPolicy, Some(wait)) => Retry::AfterMs(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+                (mandate_wasm::Retry::ByPolicy, None) => Retry::ByPolicy,
+                (mandate_wasm::Retry::AfterMs(ms), _) => Retry::AfterMs(ms),
+                (mandate_wasm::Retry::Never, _) => Retry::Never,
+            };
+            let code = if unavailable.is_some() { Code::CommandUnavailable } else { Code::DelegateFailed };
+            Called::Failed(failure(code, message, call, retry))
+        }
+        Outcome::Trapped(reason) => {
+            let message = format!("delegate {name} ({digest}) trapped: {reason}");
+            Called::Failed(failure(Code::DelegateTrapped, message, call, Retry::ByPolicy))
+        }
+        Outcome::LimitExceeded { limit, message } => {
+            let message = format!("delegate {name} ({digest}) exceeded its {limit} limit: {message}");
+            Called::Failed(failure(Code::DelegateLimitExceeded, message, call, Retry::ByPolicy))
+        }
+        Outcome::Cancelled | Outcome::Aborted => Called::Withdrawn,
+    }
+}
+
+fn failure(code: Code, message: String, call: &DelegateCall, retry: Retry) -> Failure {
+    Failure { code, message, element: Some(call.element), retry }
+}
+
+fn invalid_answer(name: &str, digest: &str, reason: &str, call: &DelegateCall) -> Failure {
+    let message = format!("delegate {name} ({digest}) answered with something else than a JSON object: {reason}");
+    failure(Code::DelegateAnswerInvalid, message, call, Retry::ByPolicy)
+}
+
+/// Variables of a JSON object; an empty text is no variables.
+fn variables(json: &str) -> Result<Variables, String> {
+    if json.trim().is_empty() {
+        return Ok(Variables::new());
+    }
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    Ok(object.iter().map(|(name, value)| (name.clone(), Variable::from_json(value))).collect())
+}
+
+/// A JSON object of the variables' texts as they are, without parsing them.
+fn to_json_text(variables: &Variables) -> String {
+    let mut text = String::with_capacity(64 * variables.len() + 2);
+    text.push('{');
+    for (index, (name, variable)) in variables.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(&serde_json::Value::from(name.as_str()).to_string());
+        text.push(':');
+        text.push_str(&variable.json);
+    }
+    text.push('}');
+    text
+}
+
+/// Why the unit must not go on, noted beside the guest's back.
+enum Stop {
+    Failed(Failure),
+    Withdrawn,
+}
+
+/// The host's side of a guest's imports.
+struct Port(Arc<Task>);
+
+/// What the imports know about the call they belong to.
+struct Task {
+    inner: Arc<Inner>,
+    binding: Arc<Binding>,
+    context: CallContext,
+    entry: EntryKey,
+    activity_id: String,
+    definition_id: String,
+    /// How many times each command was issued in this call: part of the derived keys.
+    ordinals: Mutex<HashMap<String, u32>>,
+    stop: Mutex<Option<Stop>>,
+    /// The last command that was not applied because its service was not there.
+    unavailable: Mutex<Option<Unavailable>>,
+}
+
+/// A domain service that was not there.
+struct Unavailable {
+    /// When it asked to be called again.
+    retry_after: Option<Duration>,
+}
+
+impl Task {
+    fn refuse(&self, message: String) -> CommandError {
+        self.note(Stop::Failed(Failure { code: Code::CommandRefused, message: message.clone(), element: None, retry: Retry::Never }));
+        CommandError::Refused(message)
+    }
+
+    /// The first stop counts: what follows it is a consequence.
+    fn note(&self, stop: Stop) {
+        self.stop.lock().expect("no holder of this lock panics").get_or_insert(stop);
+    }
+
+    fn prepare(&self, command: Command) -> Result<Issue, CommandError> {
+        let name = &command.name;
+        if !self.binding.mandate.commands.contains(name) {
+            return Err(self.refuse(format!(
+                "delegate {} is not granted command {name}: its manifest asks for {:?}",
+                self.binding.delegate, self.binding.mandate.commands
+            )));
+        }
+        let body: serde_json::Value = match serde_json::from_str(&command.body) {
+            Ok(body @ serde_json::Value::Object(_)) => body,
+            Ok(_) => return Err(self.refuse(format!("the body of command {name} is not a JSON object"))),
+            Err(error) => return Err(self.refuse(format!("the body of command {name} is not JSON: {error}"))),
+        };
+        let ordinal = {
+            let mut ordinals = self.ordinals.lock().expect("no holder of this lock panics");
+            let ordinal = ordinals.entry(name.clone()).or_default();
+            *ordinal += 1;
+            *ordinal
+        };
+        let activity_key = hex(&self.entry.0);
+        let key = match command.key {
+            None => derived_key(&self.entry, name, ordinal),
+            Some(own) if is_own_key(&own) => own,
+            Some(_) => {
+                return Err(self.refuse(format!(
+                    "the key given for command {name} is not 1 to {MAX_KEY_BYTES} visible ASCII characters"
+                )));
+            }
+        };
+        Ok(Issue {
+            tenant: self.context.tenant.clone(),
+            delegate: self.binding.delegate.clone(),
+            command: command.name,
+            key,
+            activity_key,
+            body,
+            instance: self.context.instance.0,
+            origin: self.context.origin,
+            activity_id: self.activity_id.clone(),
+            definition_id: self.definition_id.clone(),
+            traceparent: self.context.traceparent.clone(),
+        })
+    }
+
+    fn conclude(&self, issued: Issued) -> Result<String, CommandError> {
+        match issued {
+            Issued::Applied { reply } => Ok(reply),
+            Issued::Rejected { code, message, reply } => Err(CommandError::Rejected { code, message, reply }),
+            Issued::Unavailable { reason, retry_after } => {
+                *self.unavailable.lock().expect("no holder of this lock panics") = Some(Unavailable { retry_after });
+                Err(CommandError::Unavailable(reason))
+            }
+            Issued::Stop(stop) => {
+                self.note(Stop::Failed(stop));
+                Err(CommandError::Abort)
+            }
+            Issued::Withdrawn => {
+                self.note(Stop::Withdrawn);
+                Err(CommandError::Abort)
+            }
+        }
+    }
+}
+
+impl Commands for Port {
+    /// Runs to its end even if the guest is stopped meanwhile: a command that is leaving is awaited and recorded.
+    fn issue(&self, command: Command) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send>> {
+        let task = self.0.clone();
+        Box::pin(async move {
+            let issue = task.prepare(command)?;
+            let issued = task.inner.issue(&issue, || task.context.cancel.is_cancelled()).await;
+            task.conclude(issued)
+        })
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        let (delegate, activity, instance) = (&self.0.binding.delegate, &self.0.activity_id, &self.0.context.instance);
+        match level {
+            Level::Debug => tracing::debug!(target: "mandate::delegate", %delegate, %activity, %instance, "{message}"),
+            Level::Info => tracing::info!(target: "mandate::delegate", %delegate, %activity, %instance, "{message}"),
+            Level::Warn => tracing::warn!(target: "mandate::delegate", %delegate, %activity, %instance, "{message}"),
+            Level::Error => tracing::error!(target: "mandate::delegate", %delegate, %activity, %instance, "{message}"),
+        }
+    }
+}
+
+/// The key of a command that was given none: the entry into the activity, the command, and how many times this call has issued it.
+fn derived_key(entry: &EntryKey, command: &str, ordinal: u32) -> String {
+    let mut hash = Sha256::new();
+    hash.update(entry.0);
+    hash.update(command.as_bytes());
+    hash.update([0]);
+    hash.update(ordinal.to_be_bytes());
+    hex(&hash.finalize())
+}
+
+fn is_own_key(key: &str) -> bool {
+    (1..=MAX_KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_go_to_the_guest_as_the_text_they_are() {
+        let variables = Variables::from([
+            ("a\"b".to_owned(), Variable::from_json(&serde_json::json!(1))),
+            ("list".to_owned(), Variable::from_json(&serde_json::json!([1, "x"]))),
+        ]);
+        let text = to_json_text(&variables);
+        let parsed: serde_json::Value = serde_json::from_str(&text).expect("an object");
+        assert_eq!(parsed, serde_json::json!({"a\"b": 1, "list": [1, "x"]}));
+        assert_eq!(to_json_text(&Variables::new()), "{}");
+    }
+
+    #[test]
+    fn derived_keys_differ_by_command_and_ordinal_and_by_nothing_else() {
+        let entry = EntryKey([7; 32]);
+        let key = derived_key(&entry, "orders.reserve@1", 1);
+        assert_eq!(key, derived_key(&entry, "orders.reserve@1", 1));
+        assert_ne!(key, derived_key(&entry, "orders.reserve@1", 2));
+        assert_ne!(key, derived_key(&entry, "orders.release@1", 1));
+        assert_ne!(key, derived_key(&EntryKey([8; 32]), "orders.reserve@1", 1));
+    }
+
+    #[test]
+    fn own_keys_are_visible_ascii() {
+        assert!(is_own_key("reserve:order-17:plan-2"));
+        assert!(!is_own_key(""));
+        assert!(!is_own_key("a b"));
+        assert!(!is_own_key("a\r\nX-Evil: 1"));
+        assert!(!is_own_key(&"x".repeat(201)));
+    }
+}

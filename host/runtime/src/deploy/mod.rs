@@ -1,0 +1,359 @@
+//! Deployment: one atomic upload. Everything is checked before anything is stored; every reference is pinned to a digest.
+//!
+//! A definition's identity is its BPMN *and* what it resolves to, so that the same diagram with one changed delegate is a new version.
+
+mod manifest;
+mod resolve;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use mandate_commands::Catalogue;
+use mandate_store::{Deployed, DeploymentWrite, NewDefinition, Resource};
+use mandate_store::query::DefinitionRow;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::ledger::hex;
+use crate::{Error, Inner, Runtime, clock};
+
+pub use manifest::{DelegateSection, MANIFEST, Mandate, Manifest};
+pub(crate) use resolve::Available;
+use resolve::Candidate;
+
+/// What a client uploads.
+#[derive(Clone, Debug, Default)]
+pub struct Upload {
+    /// `deployment-name`.
+    pub name: Option<String>,
+    /// `deployment-source`.
+    pub source: Option<String>,
+    /// `tenant-id`.
+    pub tenant: Option<String>,
+    /// `enable-duplicate-filtering`: identical content is recognised and nothing new is stored.
+    pub filter_duplicates: bool,
+    /// Say everything, store nothing.
+    pub dry_run: bool,
+    /// Files by name.
+    pub resources: Vec<(String, Vec<u8>)>,
+}
+
+/// Something wrong, or worth knowing, in an upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// Errors refuse the deployment, warnings do not.
+    pub is_error: bool,
+    /// The file.
+    pub resource: String,
+    /// From 1; 0 when there is none.
+    pub line: u32,
+    /// From 1; 0 when there is none.
+    pub column: u32,
+    /// The BPMN element.
+    pub element_id: Option<String>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+/// What a deployment did, or in a dry run would do.
+#[derive(Debug)]
+pub struct Report {
+    /// The deployment's id; none in a dry run.
+    pub id: Option<String>,
+    /// Identical content was there already: nothing was stored.
+    pub existing: bool,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its source.
+    pub source: Option<String>,
+    /// Whose.
+    pub tenant: Option<String>,
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// The definitions it made; in a dry run without their versions.
+    pub definitions: Vec<DefinitionRow>,
+    /// Every reference with the digest it is pinned to.
+    pub bindings: Vec<PinnedBinding>,
+    /// Warnings.
+    pub warnings: Vec<Problem>,
+}
+
+/// A reference and what it resolved to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PinnedBinding {
+    /// The definition's key.
+    pub process_definition_key: String,
+    /// As the model says it.
+    pub reference: String,
+    /// The delegate's name.
+    pub delegate: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of the component, in hex.
+    pub digest: String,
+    /// The commands it is granted.
+    pub commands: Vec<String>,
+}
+
+impl Problem {
+    /// An error about a whole file.
+    pub fn error(resource: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            is_error: true,
+            resource: resource.to_owned(),
+            line: 0,
+            column: 0,
+            element_id: None,
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+
+    fn of(diagnostic: mandate_model::Diagnostic) -> Self {
+        Self {
+            is_error: diagnostic.severity == mandate_model::Severity::Error,
+            resource: diagnostic.file,
+            line: diagnostic.line,
+            column: diagnostic.column,
+            element_id: diagnostic.element_id,
+            message: diagnostic.message,
+            help: diagnostic.help,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.resource)?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        write!(f, ": {}: {}", if self.is_error { "error" } else { "warning" }, self.message)?;
+        if let Some(element) = &self.element_id {
+            write!(f, " (element '{element}')")?;
+        }
+        if !self.help.is_empty() {
+            write!(f, "\n  help: {}", self.help)?;
+        }
+        Ok(())
+    }
+}
+
+impl Runtime {
+    /// Deploys an upload, or says everything that is wrong with it and stores nothing.
+    pub async fn deploy(&self, upload: Upload) -> Result<Report, Error> {
+        self.0.deploy(upload).await
+    }
+
+    /// Deletes a deployment. Refused while an instance of it lives or a binding of it is used, unless `cascade`.
+    pub async fn delete_deployment(&self, id: &str, cascade: bool) -> Result<(), Error> {
+        use mandate_store::DeploymentDeletion;
+        match self.0.store.delete_deployment(id, cascade).await? {
+            DeploymentDeletion::Deleted { definitions } => {
+                self.0.definitions.forget(&definitions);
+                Ok(())
+            }
+            DeploymentDeletion::NotFound => Err(Error::NotFound { what: "deployment", id: id.to_owned() }),
+            DeploymentDeletion::Refused { instances, bindings } => Err(Error::Conflict(format!(
+                "deployment {id} is in use: {instances} running instance(s) and {bindings} binding(s) of other deployments' definitions; \
+                 end them first, or delete with cascade=true"
+            ))),
+        }
+    }
+}
+
+/// An upload that has passed every check.
+struct Checked {
+    manifest: Manifest,
+    artifacts: BTreeMap<String, Vec<u8>>,
+    delegates: Vec<mandate_store::DelegateRow>,
+    definitions: Vec<NewDefinition>,
+    bindings: Vec<PinnedBinding>,
+    warnings: Vec<Problem>,
+}
+
+impl Inner {
+    async fn deploy(&self, upload: Upload) -> Result<Report, Error> {
+        let earlier = self.store.delegates(upload.tenant.as_deref()).await?;
+        let available = Available { earlier, catalogue: self.catalogue.clone(), caps: self.caps.clone(), sandbox: self.sandbox.clone() };
+        let checked = check(&upload, &available).map_err(Error::Deployment)?;
+        // Compiled before it is stored: what cannot be compiled must not be deployed.
+        for (digest, bytes) in &checked.artifacts {
+            if let Err(error) = self.sandbox.prepare(digest, bytes).await {
+                let name = checked.delegates.iter().find(|delegate| delegate.digest == *digest).map_or("component", |delegate| &delegate.name);
+                let help = "build it with the tool chain's release profile and check it with `wasm-tools validate`";
+                return Err(Error::Deployment(vec![Problem::error(name, format!("cannot be compiled: {error}"), help)]));
+            }
+        }
+        let name = upload.name.clone().or_else(|| checked.manifest.deployment.name.clone());
+        let at = clock::now_ms();
+        let mut report = Report {
+            id: None,
+            existing: false,
+            name: name.clone(),
+            source: upload.source.clone(),
+            tenant: upload.tenant.clone(),
+            at,
+            definitions: Vec::new(),
+            bindings: checked.bindings,
+            warnings: checked.warnings,
+        };
+        if upload.dry_run {
+            return Ok(report);
+        }
+        let write = DeploymentWrite {
+            id: uuid::Uuid::now_v7().to_string(),
+            name,
+            source: upload.source,
+            tenant: upload.tenant,
+            at,
+            content_digest: content_digest(&upload.resources, &report.bindings),
+            filter_duplicates: upload.filter_duplicates,
+            // A component's bytes are kept once, as an artifact; the resource names its digest.
+            resources: upload
+                .resources
+                .into_iter()
+                .map(|(name, bytes)| Resource { id: uuid::Uuid::now_v7().to_string(), name, bytes })
+                .collect(),
+            artifacts: checked.artifacts.into_iter().collect(),
+            delegates: checked.delegates,
+            definitions: checked.definitions,
+            metadata: serde_json::to_string(&checked.manifest.deployment.metadata).expect("texts always serialise"),
+        };
+        let Deployed { id, existing, definitions, at } = self.store.deploy(write).await?;
+        tracing::info!(deployment = %id, existing, definitions = definitions.len(), "deployed");
+        report.id = Some(id);
+        report.existing = existing;
+        report.definitions = definitions;
+        report.at = at;
+        Ok(report)
+    }
+}
+
+/// Everything a deployment of these files would say, without a host: for `mandate check`.
+pub fn check_offline(
+    resources: Vec<(String, Vec<u8>)>,
+    catalogue: std::sync::Arc<Catalogue>,
+    sandbox: &mandate_wasm::Sandbox,
+) -> Result<(Vec<PinnedBinding>, Vec<Problem>), Vec<Problem>> {
+    let upload = Upload { resources, ..Upload::default() };
+    let available =
+        Available { earlier: Vec::new(), catalogue, caps: mandate_wasm::Limits::ceiling(), sandbox: sandbox.clone() };
+    check(&upload, &available).map(|checked| (checked.bindings, checked.warnings))
+}
+
+fn check(upload: &Upload, available: &Available) -> Result<Checked, Vec<Problem>> {
+    let mut problems = Vec::new();
+    check_names(&upload.resources, &mut problems);
+    let manifest = upload.resources.iter().find(|(name, _)| name == MANIFEST);
+    let manifest = match manifest.map(|(_, bytes)| Manifest::parse(bytes)) {
+        None => Manifest::default(),
+        Some(Ok(manifest)) => manifest,
+        Some(Err(problem)) => {
+            problems.push(problem);
+            Manifest::default()
+        }
+    };
+    let candidates = available.candidates(upload, &manifest, &mut problems);
+
+    let mut definitions = Vec::new();
+    let mut pinned = Vec::new();
+    for (name, bytes) in upload.resources.iter().filter(|(name, _)| is_bpmn(name)) {
+        match mandate_model::parse(name, bytes) {
+            Err(diagnostics) => problems.extend(diagnostics.into_iter().map(Problem::of)),
+            Ok(parsed) => {
+                problems.extend(parsed.warnings.into_iter().map(Problem::of));
+                for model in parsed.processes {
+                    let definition = available.resolve(name, bytes, &model, &candidates, &mut problems);
+                    pinned.extend(definition.bindings.iter().map(|binding| PinnedBinding {
+                        process_definition_key: model.key.to_string(),
+                        reference: binding.reference.clone(),
+                        delegate: binding.delegate.clone(),
+                        version: binding.version.clone(),
+                        digest: binding.digest.clone(),
+                        commands: serde_json::from_str::<Mandate>(&binding.mandate).map(|mandate| mandate.commands).unwrap_or_default(),
+                    }));
+                    definitions.push(definition);
+                }
+            }
+        }
+    }
+    check_unique(&definitions, &mut problems);
+    if definitions.is_empty() && !problems.iter().any(|problem| problem.is_error) && candidates.iter().all(|candidate| !candidate.is_new()) {
+        problems.push(Problem::error("upload", "holds neither a process nor a component", "add a .bpmn or a .wasm file"));
+    }
+    let (errors, warnings): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| problem.is_error);
+    if !errors.is_empty() {
+        return Err(errors.into_iter().chain(warnings).collect());
+    }
+    let new = || candidates.iter().filter(|candidate| candidate.is_new());
+    Ok(Checked {
+        manifest,
+        artifacts: new().filter_map(|candidate| Some((candidate.digest.clone(), candidate.bytes.clone()?))).collect(),
+        delegates: new().map(Candidate::row).collect(),
+        definitions,
+        bindings: pinned,
+        warnings,
+    })
+}
+
+fn is_bpmn(name: &str) -> bool {
+    name.ends_with(".bpmn") || name.ends_with(".bpmn20.xml")
+}
+
+fn is_wasm(name: &str) -> bool {
+    name.ends_with(".wasm")
+}
+
+/// The longest name of a resource, as wide as a column of Camunda's.
+const MAX_NAME_BYTES: usize = 255;
+
+fn check_names(resources: &[(String, Vec<u8>)], problems: &mut Vec<Problem>) {
+    let mut seen = std::collections::BTreeSet::new();
+    for (name, _) in resources {
+        if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains('\0') {
+            problems.push(Problem::error(name, "is not a file name", "give every part a file name of 1 to 255 bytes"));
+        }
+        if !seen.insert(name) {
+            problems.push(Problem::error(name, "is uploaded twice", "give every file a name of its own"));
+        }
+    }
+    if resources.is_empty() {
+        problems.push(Problem::error("upload", "holds no files", "add a .bpmn or a .wasm file"));
+    }
+}
+
+fn check_unique(definitions: &[NewDefinition], problems: &mut Vec<Problem>) {
+    let mut seen = BTreeMap::new();
+    for definition in definitions {
+        if let Some(other) = seen.insert(&definition.key, &definition.resource_name) {
+            problems.push(Problem::error(
+                &definition.resource_name,
+                format!("process '{}' is also defined in {other}", definition.key),
+                "deploy each process once in a deployment",
+            ));
+        }
+    }
+}
+
+/// What makes two uploads the same: their files by name, and what their references resolve to.
+fn content_digest(resources: &[(String, Vec<u8>)], bindings: &[PinnedBinding]) -> String {
+    let files: BTreeMap<&String, _> = resources.iter().map(|(name, bytes)| (name, Sha256::digest(bytes))).collect();
+    let mut hash = Sha256::new();
+    for (name, digest) in files {
+        hash.update((name.len() as u64).to_be_bytes());
+        hash.update(name.as_bytes());
+        hash.update(digest);
+    }
+    for binding in bindings {
+        for part in [&binding.process_definition_key, &binding.reference, &binding.digest] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+    }
+    hex(&hash.finalize())
+}

@@ -1,0 +1,248 @@
+//! From the names a model uses to the bytes that will do the work.
+
+use std::sync::Arc;
+
+use mandate_commands::Catalogue;
+use mandate_model::{ElementKind, Implementation, ProcessDefinition, StartTrigger};
+use mandate_store::query::DelegateListed;
+use mandate_store::{BindingRow, DelegateRow, NewDefinition};
+use mandate_wasm::{Limits, Sandbox};
+use semver::{Version, VersionReq};
+use sha2::{Digest, Sha256};
+
+use super::{Manifest, Mandate, Problem, Upload, is_wasm};
+use crate::definitions::{reference, references};
+use crate::ledger::hex;
+
+/// Where delegates may come from, and what they may be granted.
+pub(crate) struct Available {
+    pub(crate) earlier: Vec<DelegateListed>,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) caps: Limits,
+    pub(crate) sandbox: Sandbox,
+}
+
+/// A delegate that a reference may resolve to.
+pub(crate) struct Candidate {
+    pub(crate) name: String,
+    pub(crate) version: Version,
+    pub(crate) digest: String,
+    pub(crate) topics: Vec<String>,
+    pub(crate) mandate: Mandate,
+    /// Its component, when it comes with this upload.
+    pub(crate) bytes: Option<Vec<u8>>,
+}
+
+impl Candidate {
+    pub(crate) fn is_new(&self) -> bool {
+        self.bytes.is_some()
+    }
+
+    pub(crate) fn row(&self) -> DelegateRow {
+        DelegateRow {
+            name: self.name.clone(),
+            version: self.version.to_string(),
+            digest: self.digest.clone(),
+            mandate: serde_json::to_string(&self.mandate).expect("numbers and texts always serialise"),
+            topics: self.topics.clone(),
+        }
+    }
+}
+
+impl Available {
+    /// Delegates of this upload, and those of earlier deployments behind them.
+    pub(crate) fn candidates(&self, upload: &Upload, manifest: &Manifest, problems: &mut Vec<Problem>) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        let mut used = std::collections::BTreeSet::new();
+        for (name, section) in &manifest.delegates {
+            let file = section.file.as_deref().map(file_name);
+            let resource = upload.resources.iter().find(|(resource, _)| match file {
+                Some(file) => file_name(resource) == file,
+                None => is_file_of(name, resource),
+            });
+            let Some((resource, bytes)) = resource else {
+                let expected = file.map_or_else(|| format!("{name}.wasm"), str::to_owned);
+                let message = format!("delegate '{name}' names the file {expected}, which is not in the upload");
+                problems.push(Problem::error(super::MANIFEST, message, "add the file, or correct 'file' in its section"));
+                continue;
+            };
+            used.insert(resource.clone());
+            candidates.extend(self.candidate(name, section, resource, bytes, upload, problems));
+        }
+        for (resource, bytes) in upload.resources.iter().filter(|(name, _)| is_wasm(name) && !used.contains(name)) {
+            let name = file_name(resource).trim_end_matches(".wasm").replace('_', "-");
+            candidates.extend(self.candidate(&name, &super::DelegateSection::default(), resource, bytes, upload, problems));
+        }
+        for delegate in &self.earlier {
+            let (Ok(version), Ok(mandate)) = (delegate.version.parse(), serde_json::from_str(&delegate.mandate)) else { continue };
+            candidates.push(Candidate {
+                name: delegate.name.clone(),
+                version,
+                digest: delegate.digest.clone(),
+                topics: delegate.topics.clone(),
+                mandate,
+                bytes: None,
+            });
+        }
+        candidates
+    }
+
+    fn candidate(
+        &self,
+        name: &str,
+        section: &super::DelegateSection,
+        resource: &str,
+        bytes: &[u8],
+        upload: &Upload,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Candidate> {
+        let digest = hex(&Sha256::digest(bytes));
+        if let Err(misfit) = self.sandbox.inspect(bytes) {
+            let help = "build it for the world mandate:delegate/delegate@0.1.0, for example with the Rust SDK";
+            problems.push(Problem::error(resource, misfit.to_string(), help));
+            return None;
+        }
+        for command in &section.commands {
+            if let Err(refusal) = self.catalogue.grant(command, upload.tenant.as_deref(), name) {
+                let help = "ask the operator to grant it in the catalogue, or take it out of the manifest";
+                problems.push(Problem::error(super::MANIFEST, format!("delegate '{name}' asks for {command}: {refusal}"), help));
+            }
+        }
+        let version = section.version.clone().unwrap_or_else(|| inferred_version(&digest));
+        let same = self.earlier.iter().find(|earlier| earlier.name == name && earlier.version == version.to_string());
+        if let Some(other) = same.filter(|other| other.digest != digest) {
+            let message = format!(
+                "delegate '{name}' version {version} was deployed before with other bytes ({}); these are {}",
+                &other.digest[..12.min(other.digest.len())],
+                &digest[..12]
+            );
+            problems.push(Problem::error(resource, message, "a version is deployed once: raise 'version' in the manifest"));
+        }
+        Some(Candidate {
+            name: name.to_owned(),
+            version,
+            digest,
+            topics: section.topics.clone(),
+            mandate: Mandate::new(section, &self.caps),
+            bytes: Some(bytes.to_owned()),
+        })
+    }
+
+    /// A definition with every reference pinned.
+    pub(crate) fn resolve(
+        &self,
+        resource: &str,
+        bytes: &[u8],
+        model: &ProcessDefinition,
+        candidates: &[Candidate],
+        problems: &mut Vec<Problem>,
+    ) -> NewDefinition {
+        let mut bindings: Vec<BindingRow> = Vec::new();
+        for (index, implementation) in references(model) {
+            let reference = reference(implementation);
+            if bindings.iter().any(|binding| binding.reference == reference) {
+                continue;
+            }
+            match find(implementation, candidates) {
+                Ok(found) => bindings.push(BindingRow {
+                    reference,
+                    delegate: found.name.clone(),
+                    version: found.version.to_string(),
+                    digest: found.digest.clone(),
+                    mandate: found.row().mandate,
+                }),
+                Err((message, help)) => {
+                    let element = model.element(index);
+                    problems.push(Problem {
+                        line: element.position.line,
+                        column: element.position.column,
+                        element_id: Some(element.id.to_string()),
+                        ..Problem::error(resource, message, help)
+                    });
+                }
+            }
+        }
+        bindings.sort_by(|a, b| a.reference.cmp(&b.reference));
+        NewDefinition {
+            key: model.key.to_string(),
+            name: model.name.clone(),
+            version_tag: model.version_tag.clone(),
+            resource_name: resource.to_owned(),
+            identity: identity(bytes, &bindings),
+            bindings,
+            start_messages: start_messages(model),
+        }
+    }
+}
+
+/// The candidate for a reference: one of this upload before earlier ones, then the newest version.
+fn find<'a>(implementation: &Implementation, candidates: &'a [Candidate]) -> Result<&'a Candidate, (String, String)> {
+    let best = |fits: &dyn Fn(&Candidate) -> bool| {
+        candidates.iter().filter(|candidate| fits(candidate)).max_by(|a, b| (a.is_new(), &a.version).cmp(&(b.is_new(), &b.version)))
+    };
+    match implementation {
+        Implementation::Topic(topic) => best(&|candidate| candidate.topics.contains(topic)).ok_or_else(|| {
+            let help = format!("add topics = [\"{topic}\"] to a delegate's section in {}", super::MANIFEST);
+            (format!("no delegate serves the external-task topic '{topic}'"), help)
+        }),
+        Implementation::Delegate { name, requirement } => {
+            let requirement = match requirement.as_deref().map(VersionReq::parse) {
+                None => VersionReq::STAR,
+                Some(Ok(requirement)) => requirement,
+                Some(Err(error)) => {
+                    return Err((format!("the version requirement of '{name}' is not one: {error}"), "write for example @^1.2".to_owned()));
+                }
+            };
+            let any = requirement == VersionReq::STAR;
+            best(&|candidate| candidate.name == *name && (any || requirement.matches(&candidate.version))).ok_or_else(|| {
+                let there: Vec<String> =
+                    candidates.iter().filter(|candidate| candidate.name == *name).map(|candidate| candidate.version.to_string()).collect();
+                let message = if there.is_empty() {
+                    format!("delegate '{name}' is neither in the upload nor deployed before")
+                } else {
+                    format!("no version of delegate '{name}' meets {requirement}; there are {}", there.join(", "))
+                };
+                (message, format!("add {name}.wasm to the upload, or correct the reference"))
+            })
+        }
+    }
+}
+
+fn identity(bpmn: &[u8], bindings: &[BindingRow]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(Sha256::digest(bpmn));
+    for binding in bindings {
+        for part in [&binding.reference, &binding.digest, &binding.mandate] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+    }
+    hex(&hash.finalize())
+}
+
+fn start_messages(model: &ProcessDefinition) -> Vec<(String, String)> {
+    model
+        .iter()
+        .filter_map(|(_, element)| match &element.kind {
+            ElementKind::StartEvent(StartTrigger::Message(message)) => {
+                Some((message.name.as_literal()?.to_owned(), element.id.to_string()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// A version for a component that names none. Build metadata keeps two such components apart.
+fn inferred_version(digest: &str) -> Version {
+    let build = format!("sha.{}", &digest[..12]);
+    Version { build: semver::BuildMetadata::new(&build).expect("hex digits are build metadata"), ..Version::new(0, 0, 0) }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+fn is_file_of(delegate: &str, resource: &str) -> bool {
+    let stem = file_name(resource).trim_end_matches(".wasm");
+    is_wasm(resource) && (stem == delegate || stem.replace('_', "-") == delegate)
+}

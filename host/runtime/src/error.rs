@@ -1,0 +1,63 @@
+//! What can go wrong between a request and its answer. The HTTP layer maps each variant to a status in one place.
+
+use mandate_engine::{Failure, InstanceId, Rejection};
+
+/// Why a request was not carried out. Unless said otherwise nothing was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The named thing does not exist.
+    #[error("{what} with id '{id}' does not exist")]
+    NotFound {
+        /// A noun, e.g. `task`.
+        what: &'static str,
+        /// As it was asked for.
+        id: String,
+    },
+    /// The request makes no sense as it stands.
+    #[error("{0}")]
+    Invalid(String),
+    /// The engine refused the input; the instance is unchanged.
+    #[error("{0}")]
+    Rejected(#[from] Rejection),
+    /// The unit of work failed and was thrown away: the instance is where it was.
+    #[error("the unit of work failed and was rolled back: {}: {}", .0.code, .0.message)]
+    UnitFailed(Box<Failure>),
+    /// A message fits no wait, or more than one (Camunda's `MismatchingMessageCorrelationException`).
+    #[error("{0}")]
+    MismatchingCorrelation(String),
+    /// The request stands against the state of things, e.g. a deployment that is still used.
+    #[error("{0}")]
+    Conflict(String),
+    /// Others changed the instance again and again while this request ran; repeat it.
+    #[error("instance {0} is changed by others faster than this request could be carried out; repeat it")]
+    Contended(InstanceId),
+    /// What the request waited for was cancelled while it ran.
+    #[error("instance {0} was cancelled while the request ran")]
+    Cancelled(InstanceId),
+    /// The host is shutting down or has lost its lease; another host, or this one after a restart, can do it.
+    #[error("this host is not accepting work: {0}")]
+    NotActing(&'static str),
+    /// A deployment was refused; nothing was stored.
+    #[error("the deployment has {} problem(s)", .0.len())]
+    Deployment(Vec<crate::deploy::Problem>),
+    /// A unit of work panicked: a bug, of which the log tells more.
+    #[error("the engine met a state that should be impossible; nothing was stored, and the host's log tells more")]
+    Bug,
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(#[from] mandate_store::Error),
+    /// The sandbox failed outside of a call.
+    #[error("the sandbox failed: {0}")]
+    Sandbox(#[from] mandate_wasm::Error),
+    /// The catalogue cannot be used.
+    #[error("{0}")]
+    Catalogue(#[from] mandate_commands::Error),
+    /// A stored thing cannot be read: a newer host wrote it, or the database was changed by hand.
+    #[error("instance {instance} cannot be read: {reason}")]
+    Unreadable {
+        /// Which.
+        instance: InstanceId,
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,129 @@
+//! What an incident tells an operator beyond its message: who was affected, what was sent, what may safely be done.
+
+use mandate_engine::{Code, Incident, Instance};
+use mandate_store::query::Page;
+use mandate_store::{LedgerRow, LedgerState, Origin};
+
+use serde::{Deserialize, Serialize};
+
+use crate::definitions::Definition;
+use crate::{Error, Inner};
+
+/// Ledger rows of an instance that are read for an incident: beyond, its latest commands may be missing from the list.
+const MAX_COMMANDS: u32 = 10_000;
+
+/// The detail that is stored with an incident.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IncidentDetail {
+    /// The instance's tenant.
+    pub tenant: Option<String>,
+    /// The instance.
+    pub process_instance_id: String,
+    /// Its business key.
+    pub business_key: Option<String>,
+    /// The definition's key.
+    pub process_definition_key: String,
+    /// Its version.
+    pub process_definition_version: i64,
+    /// Its version tag.
+    pub version_tag: Option<String>,
+    /// The BPMN element that failed.
+    pub activity_id: String,
+    /// The attempt that failed, from 1.
+    pub attempt: u32,
+    /// The kind of trouble.
+    pub code: String,
+    /// The last message.
+    pub message: String,
+    /// The delegate bound to the element, when it is a service task.
+    pub delegate: Option<String>,
+    /// Its component's digest.
+    pub delegate_digest: Option<String>,
+    /// Commands that were applied since the last wait: they are done and answer from the ledger on a retry.
+    pub commands_applied: Vec<CommandSeen>,
+    /// Commands whose outcome is unknown or open.
+    pub commands_unknown: Vec<CommandSeen>,
+    /// When a retry is safe.
+    pub retry: String,
+    /// What to do next.
+    pub next: String,
+    /// Where to read on.
+    pub documentation: String,
+}
+
+/// A command in the ledger.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CommandSeen {
+    /// Its name.
+    pub command: String,
+    /// Its key.
+    pub key: String,
+    /// The attempt.
+    pub attempt: i64,
+}
+
+impl Inner {
+    /// The detail of an incident that a unit of work raises, as JSON.
+    pub(crate) async fn explain(
+        &self,
+        definition: &Definition,
+        instance: &Instance,
+        incident: &Incident,
+        origin: Origin,
+    ) -> Result<String, Error> {
+        let page = Page { first: 0, max: MAX_COMMANDS };
+        let rows = self.store.ledger_of_instance(instance.id().0, page).await?;
+        let since_wait = || rows.iter().filter(|row| row.origin == origin);
+        let binding = definition.binding(incident.element).ok();
+        let (retry, next) = advice(incident.code);
+        let detail = IncidentDetail {
+            tenant: instance.tenant().map(str::to_owned),
+            process_instance_id: instance.id().to_string(),
+            business_key: instance.business_key().map(str::to_owned),
+            process_definition_key: definition.row.key.clone(),
+            process_definition_version: definition.row.version,
+            version_tag: definition.row.version_tag.clone(),
+            activity_id: definition.model.element(incident.element).id.to_string(),
+            attempt: incident.attempt,
+            code: incident.code.as_str().to_owned(),
+            message: incident.message.clone(),
+            delegate: binding.map(|binding| format!("{}@{}", binding.delegate, binding.version)),
+            delegate_digest: binding.map(|binding| binding.digest.clone()),
+            commands_applied: seen(since_wait().filter(|row| row.state == LedgerState::Applied)),
+            commands_unknown: seen(since_wait().filter(|row| matches!(row.state, LedgerState::Unknown | LedgerState::Open))),
+            retry: retry.to_owned(),
+            next: next.to_owned(),
+            documentation: format!("docs/incidents.md#{}", incident.code.as_str().to_lowercase()),
+        };
+        Ok(serde_json::to_string(&detail).expect("texts and numbers always serialise"))
+    }
+}
+
+fn seen<'a>(rows: impl Iterator<Item = &'a LedgerRow>) -> Vec<CommandSeen> {
+    rows.map(|row| CommandSeen { command: row.command.clone(), key: row.key.clone(), attempt: row.attempt }).collect()
+}
+
+/// When a retry is safe, and what to do next.
+fn advice(code: Code) -> (&'static str, &'static str) {
+    match code {
+        Code::ExpressionFailed => ("after the variables it reads are corrected", "correct the variables, then retry the job"),
+        Code::NoFlowTaken => ("after the variables its conditions read are corrected", "correct the variables, then retry the job; add a default flow in the next version"),
+        Code::UnhandledBpmnError => ("after the cause of the business error is repaired", "repair the order, then retry the job; catch the error in the next version"),
+        Code::TimerInvalid => ("after the variable it reads is corrected", "set an ISO 8601 date or duration, then retry the job"),
+        Code::JoinCannotComplete => ("never: no retry can bring the missing token", "delete the instance and start it again, or ask whoever owns the model"),
+        Code::StepLimit | Code::ActivityLimit => ("after the model's loop is understood", "look for a loop without a wait; correct variables or delete the instance"),
+        Code::VariableLimit => ("after the value is made smaller", "keep aggregates in the domain service and identifiers in variables"),
+        Code::DelegateFailed => ("always: commands that were applied answer from the ledger", "read the message, repair the cause, then retry the job"),
+        Code::DelegateTrapped | Code::DelegateAnswerInvalid => ("always, though it will likely fail again", "report it to the delegate's authors with the digest"),
+        Code::DelegateLimitExceeded => ("always: commands that were applied answer from the ledger", "look whether the input is unusually large; raise the limit in the next version"),
+        Code::DelegateUnavailable => ("always: nothing was called", "run `mandate check-store`; the component's bytes may be damaged or its compilation impossible on this host"),
+        Code::CommandRefused => ("after the operator grants the command or the delegate is corrected", "compare the delegate's mandate with the catalogue's grants"),
+        Code::CommandUnavailable => ("as soon as the domain service answers again: nothing was applied", "look at the domain service, then retry the job"),
+        Code::CommandOutcomeUnknown => ("only where the catalogue can reconcile it or the service honours the key", "ask the domain service whether the command was applied"),
+        Code::CommandKeyConflict => ("after the variables are put back to what was sent", "compare the two requests in the message; undo the first one in the domain service if it was wrong"),
+        Code::RetriesSetToZero => ("whenever whoever stopped the job says so", "give the job retries again to let it run"),
+        Code::InternalError => ("always: commands that were applied answer from the ledger", "report it to Mandate's authors with the host's log"),
+        Code::HostDied => ("after it is clear that this job is not what kills hosts", "look at the hosts' logs and memory, then retry the job"),
+    }
+}

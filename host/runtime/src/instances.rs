@@ -1,0 +1,259 @@
+//! Starting, reading, editing and deleting process instances.
+
+use std::sync::Arc;
+
+use mandate_engine::{ActivityId, Input, Instance, InstanceId, Variables};
+use mandate_store::StartKey;
+use sha2::{Digest, Sha256};
+
+use crate::advance::{Advanced, Begin, State, Work};
+use crate::definitions::Definition;
+use crate::executor::Queued;
+use crate::{Error, Inner, Runtime};
+
+/// Which definition to start.
+#[derive(Clone, Debug)]
+pub enum DefinitionRef {
+    /// By id: `key:version:uuid`.
+    Id(String),
+    /// The newest version of a key, of one tenant or of none.
+    Key {
+        /// The BPMN process id.
+        key: String,
+        /// Whose.
+        tenant: Option<String>,
+    },
+}
+
+/// A request to start an instance.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// Of what.
+    pub definition: DefinitionRef,
+    /// The caller's name for the instance.
+    pub business_key: Option<String>,
+    /// Its first variables.
+    pub variables: Variables,
+    /// The same key (per tenant and definition key) starts once and answers with the same instance. 1 to 255 bytes.
+    pub idempotency_key: Option<String>,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+}
+
+/// An instance that was started.
+#[derive(Debug)]
+pub struct Started {
+    /// Its id.
+    pub id: InstanceId,
+    /// What it runs.
+    pub definition: Arc<Definition>,
+    /// As it was given.
+    pub business_key: Option<String>,
+    /// It ran to its end already.
+    pub ended: bool,
+    /// It is suspended.
+    pub suspended: bool,
+    /// The idempotency key had started it before.
+    pub existing: bool,
+    /// The process's variables after the start; none when the instance existed before and has ended.
+    pub variables: Option<Variables>,
+}
+
+/// An instance as it is now.
+#[derive(Debug)]
+pub struct InstanceView {
+    /// The instance.
+    pub instance: Instance,
+    /// What it runs.
+    pub definition: Arc<Definition>,
+}
+
+const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+
+impl Runtime {
+    /// Starts an instance. Answers once it is durable: at its first wait state, at its end, or, where its chain may send commands, once
+    /// that chain has run or has failed and is the instance's own to retry.
+    pub async fn start(&self, start: Start) -> Result<Started, Error> {
+        let definition = self.0.resolve(&start.definition).await?;
+        let element = definition.model.element(mandate_model::ROOT);
+        let none_start = match &element.kind {
+            mandate_model::ElementKind::Process(scope) => scope.none_start,
+            _ => None,
+        };
+        let element = none_start.ok_or_else(|| {
+            Error::Invalid(format!("process {} has no none start event: start it by its message", definition.row.key))
+        })?;
+        self.0.start_at(definition, element, start).await
+    }
+
+    /// An instance's tree, variables and waits, from its snapshot.
+    pub async fn instance(&self, id: InstanceId) -> Result<InstanceView, Error> {
+        self.0.view(id).await
+    }
+
+    /// Changes and removes variables of an instance; `scope` is an activity of it, none for the process.
+    pub async fn set_variables(
+        &self,
+        id: InstanceId,
+        scope: Option<ActivityId>,
+        set: Variables,
+        remove: Vec<String>,
+    ) -> Result<(), Error> {
+        let scope = match scope {
+            Some(scope) => scope,
+            None => self.0.view(id).await?.instance.root(),
+        };
+        self.0.api(id, Input::SetVariables { scope, set, remove }).await.map(drop)
+    }
+
+    /// Deletes a running instance; history and ledger stay.
+    pub async fn delete_instance(&self, id: InstanceId, reason: Option<String>) -> Result<(), Error> {
+        self.0.api(id, Input::Cancel { reason }).await.map(drop)
+    }
+
+    /// Suspends an instance (true) or lets it go on.
+    pub async fn suspend_instance(&self, id: InstanceId, suspended: bool) -> Result<(), Error> {
+        let input = if suspended { Input::Suspend } else { Input::Activate };
+        self.0.api(id, input).await.map(drop)
+    }
+}
+
+impl Inner {
+    /// Carries out an input that an API call makes, and answers when it is stored.
+    pub(crate) async fn api(self: &Arc<Self>, instance: InstanceId, input: Input) -> Result<Box<State>, Error> {
+        match self.advance(Work { instance, input, begin: None, traceparent: None }).await? {
+            Advanced::Committed(state) => Ok(state),
+            Advanced::Withdrawn | Advanced::Contended | Advanced::AlreadyStarted(_) => Err(Error::Cancelled(instance)),
+        }
+    }
+
+    pub(crate) async fn view(&self, id: InstanceId) -> Result<InstanceView, Error> {
+        let not_found = || Error::NotFound { what: "process instance", id: id.to_string() };
+        let row = self.store.load_instance(id.0).await?.ok_or_else(not_found)?;
+        let definition = self.definitions.get(&self.store, &row.definition_id).await?;
+        let instance = Instance::decode(&row.snapshot)
+            .map_err(|error| Error::Unreadable { instance: id, reason: error.to_string() })?;
+        Ok(InstanceView { instance, definition })
+    }
+
+    pub(crate) async fn resolve(&self, reference: &DefinitionRef) -> Result<Arc<Definition>, Error> {
+        let id = match reference {
+            DefinitionRef::Id(id) => id.clone(),
+            DefinitionRef::Key { key, tenant } => {
+                let row = self.store.latest_definition(key, tenant.as_deref()).await?;
+                row.ok_or_else(|| Error::NotFound { what: "process definition with key", id: key.clone() })?.id
+            }
+        };
+        self.definitions.get(&self.store, &id).await
+    }
+
+    /// Starts an instance at a start event.
+    pub(crate) async fn start_at(
+        self: &Arc<Self>,
+        definition: Arc<Definition>,
+        element: mandate_model::ElementIndex,
+        start: Start,
+    ) -> Result<Started, Error> {
+        if self.store.is_definition_suspended(&definition.row.id).await? {
+            return Err(Error::Invalid(format!("process definition {} is suspended", definition.row.id)));
+        }
+        let tenant = definition.row.tenant.clone();
+        let start_key = start.idempotency_key.map(|key| checked_key(key, tenant.as_deref(), &definition.row.key)).transpose()?;
+        let id = start_key.as_ref().map_or_else(|| InstanceId(uuid::Uuid::now_v7()), derived_id);
+        let begin = Begin { definition: definition.clone(), tenant, business_key: start.business_key.clone(), start_key };
+        let work = Work {
+            instance: id,
+            input: Input::Start { element, variables: start.variables, hold: false },
+            begin: Some(begin),
+            traceparent: start.traceparent.clone(),
+        };
+        let advanced = self.advance(work).await?;
+        let Advanced::Committed(mut state) = advanced else {
+            return match advanced {
+                Advanced::AlreadyStarted(existing) => self.existing(existing, definition, start.business_key).await,
+                _ => Err(Error::Cancelled(id)),
+            };
+        };
+        if let Some((wait, permit)) = state.held.take() {
+            state = self.run_held(state, wait, permit, start.traceparent).await;
+        }
+        Ok(Started {
+            id,
+            definition,
+            business_key: start.business_key,
+            ended: state.instance.is_ended(),
+            suspended: state.instance.is_suspended(),
+            existing: false,
+            variables: state.instance.variables(state.instance.root()).cloned(),
+        })
+    }
+
+    /// Runs the first job of a held start for its caller. Whatever happens to it, the instance is durable and is the answer.
+    async fn run_held(
+        self: &Arc<Self>,
+        held: Box<State>,
+        wait: mandate_engine::WaitId,
+        permit: Option<crate::executor::Permit>,
+        traceparent: Option<String>,
+    ) -> Box<State> {
+        let instance = held.instance.id();
+        let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent };
+        match self.advance(work).await {
+            Ok(Advanced::Committed(state)) => state,
+            Ok(Advanced::Contended) => {
+                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit });
+                held
+            }
+            Ok(_) => held,
+            Err(error) => {
+                tracing::warn!(%instance, "the started instance goes on by itself: {error}");
+                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit });
+                held
+            }
+        }
+    }
+
+    async fn existing(
+        &self,
+        id: InstanceId,
+        definition: Arc<Definition>,
+        business_key: Option<String>,
+    ) -> Result<Started, Error> {
+        match self.view(id).await {
+            Ok(view) => Ok(Started {
+                id,
+                definition: view.definition,
+                business_key: view.instance.business_key().map(str::to_owned),
+                ended: false,
+                suspended: view.instance.is_suspended(),
+                existing: true,
+                variables: view.instance.variables(view.instance.root()).cloned(),
+            }),
+            Err(Error::NotFound { .. }) => {
+                Ok(Started { id, definition, business_key, ended: true, suspended: false, existing: true, variables: None })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn checked_key(key: String, tenant: Option<&str>, definition_key: &str) -> Result<StartKey, Error> {
+    if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY_BYTES {
+        let limit = MAX_IDEMPOTENCY_KEY_BYTES;
+        return Err(Error::Invalid(format!("an Idempotency-Key has 1 to {limit} bytes; this one has {}", key.len())));
+    }
+    Ok(StartKey { tenant: tenant.unwrap_or_default().to_owned(), definition_key: definition_key.to_owned(), key })
+}
+
+/// The id of an instance that a key starts: derived, so that a start that is tried again under the same key makes the same ledger keys.
+fn derived_id(key: &StartKey) -> InstanceId {
+    let mut hash = Sha256::new();
+    for part in [&key.tenant, &key.definition_key, &key.key] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let digest = hash.finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    InstanceId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+}

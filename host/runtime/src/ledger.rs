@@ -1,0 +1,374 @@
+//! The protocol around one domain command: what is looked up, written and sent, in which order.
+//!
+//! Before an attempt is sent it is in the ledger, durably. After a crash, or when a unit of work runs again, the ledger
+//! answers instead of the service. What may be answered and what must be asked again is decided in [`decide`], a pure function.
+//!
+//! | last attempt under the key | same request | another request |
+//! |---|---|---|
+//! | none | send | |
+//! | applied | answer from the ledger | incident: key conflict |
+//! | rejected, same activity instance | answer from the ledger | send, next generation |
+//! | rejected, another activity instance | send, next generation | send, next generation |
+//! | unavailable | send again | send, next generation |
+//! | open, holder alive | wait for it | wait for it |
+//! | open, holder dead; unknown | reconcile, or resend where the service honours the key, or incident | incident: key conflict |
+
+use std::time::{Duration, Instant};
+
+use mandate_commands::{Command, Outcome, Reconciled, Request, Undo};
+use mandate_engine::{Code, Failure, Retry};
+use mandate_store::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin};
+
+use crate::Inner;
+
+/// How long an attempt that is in flight elsewhere is left alone between two looks at it.
+const IN_FLIGHT_POLL: Duration = Duration::from_millis(50);
+
+/// One command as a delegate issues it, with everything that names it.
+#[derive(Clone, Debug)]
+pub(crate) struct Issue {
+    pub(crate) tenant: Option<String>,
+    pub(crate) delegate: String,
+    pub(crate) command: String,
+    pub(crate) key: String,
+    pub(crate) activity_key: String,
+    pub(crate) body: serde_json::Value,
+    pub(crate) instance: uuid::Uuid,
+    pub(crate) origin: Origin,
+    pub(crate) activity_id: String,
+    pub(crate) definition_id: String,
+    pub(crate) traceparent: Option<String>,
+}
+
+impl Issue {
+    /// The request of one attempt, under the key as the service is to see it.
+    fn request<'a>(&'a self, key: &'a str) -> Request<'a> {
+        Request { key, tenant: self.tenant.as_deref(), traceparent: self.traceparent.as_deref(), body: &self.body }
+    }
+}
+
+/// How a command ended for the delegate.
+#[derive(Clone, Debug)]
+pub(crate) enum Issued {
+    Applied { reply: String },
+    Rejected { code: String, message: String, reply: String },
+    Unavailable { reason: String, retry_after: Option<Duration> },
+    /// The unit must not go on: the failure says why and when to come back.
+    Stop(Failure),
+    /// The wait that this unit resumes is gone, or this host may not act any more: nothing was sent.
+    Withdrawn,
+}
+
+/// What the last attempt under a key means for this request.
+#[derive(Debug, PartialEq, Eq)]
+enum Decision {
+    Send { generation: i64 },
+    Answer,
+    AwaitHolder,
+    Reconcile,
+    Conflict,
+}
+
+fn decide(latest: Option<&LedgerRow>, request_digest: &str, activity_key: &str, holder_alive: bool) -> Decision {
+    let Some(row) = latest else {
+        return Decision::Send { generation: 1 };
+    };
+    let same_request = row.request_digest == request_digest;
+    match row.state {
+        LedgerState::Applied if same_request => Decision::Answer,
+        LedgerState::Applied => Decision::Conflict,
+        LedgerState::Rejected if same_request && row.activity_key == activity_key => Decision::Answer,
+        LedgerState::Rejected => Decision::Send { generation: row.generation + 1 },
+        LedgerState::Unavailable if same_request => Decision::Send { generation: row.generation },
+        LedgerState::Unavailable => Decision::Send { generation: row.generation + 1 },
+        LedgerState::Open if holder_alive => Decision::AwaitHolder,
+        LedgerState::Open | LedgerState::Unknown if same_request => Decision::Reconcile,
+        LedgerState::Open | LedgerState::Unknown => Decision::Conflict,
+    }
+}
+
+impl Inner {
+    /// Carries a command through to an outcome. `cancelled` says whether the wait was cancelled meanwhile: a command that is already
+    /// leaving is awaited and recorded all the same.
+    pub(crate) async fn issue(&self, issue: &Issue, cancelled: impl Fn() -> bool) -> Issued {
+        let command = match self.catalogue.grant(&issue.command, issue.tenant.as_deref(), &issue.delegate) {
+            Ok(command) => command,
+            Err(refusal) => return Issued::Stop(failure(Code::CommandRefused, refusal.to_string(), Retry::Never)),
+        };
+        let request = issue.request(&issue.key);
+        if let Err(refusal) = command.check(&request) {
+            return Issued::Stop(failure(Code::CommandRefused, refusal.to_string(), Retry::Never));
+        }
+        let request_digest = request.digest(command);
+        match self.issue_granted(issue, command, &request_digest, &cancelled).await {
+            Ok(issued) => issued,
+            Err(error) => Issued::Stop(failure(
+                Code::CommandUnavailable,
+                format!("the ledger could not be read or written: {error}"),
+                Retry::ByPolicy,
+            )),
+        }
+    }
+
+    async fn issue_granted(
+        &self,
+        issue: &Issue,
+        command: &Command,
+        request_digest: &str,
+        cancelled: &impl Fn() -> bool,
+    ) -> Result<Issued, mandate_store::Error> {
+        let tenant = issue.tenant.clone().unwrap_or_default();
+        loop {
+            if cancelled() {
+                return Ok(Issued::Withdrawn);
+            }
+            let latest = self.store.ledger_latest(&tenant, &issue.command, &issue.key).await?;
+            let holder_alive = match &latest {
+                Some(row) if row.state == LedgerState::Open => self.is_in_flight(row).await?,
+                _ => false,
+            };
+            match (decide(latest.as_ref(), request_digest, &issue.activity_key, holder_alive), latest) {
+                (Decision::Send { generation }, latest) => {
+                    let after = latest.map_or(0, |row| row.attempt);
+                    if let Some(issued) = self.send(issue, command, request_digest, generation, after, cancelled).await? {
+                        return Ok(issued);
+                    }
+                }
+                (Decision::AwaitHolder, _) => tokio::time::sleep(IN_FLIGHT_POLL).await,
+                (Decision::Answer, Some(row)) => return Ok(answer(&row)),
+                (Decision::Conflict, Some(row)) => return Ok(Issued::Stop(conflict(issue, command, &row))),
+                (Decision::Reconcile, Some(row)) => {
+                    if let Some(issued) = self.reconcile(issue, command, row).await? {
+                        return Ok(issued);
+                    }
+                }
+                (_, None) => unreachable!("only sending needs no earlier attempt"),
+            }
+        }
+    }
+
+    /// Whether an open attempt is still being sent by a host that lives, this one included.
+    async fn is_in_flight(&self, row: &LedgerRow) -> Result<bool, mandate_store::Error> {
+        let me = self.store.host();
+        if row.host == me.id && row.epoch == me.epoch {
+            let key = attempt_name(row);
+            return Ok(self.in_flight.lock().expect("no holder of this lock panics").contains(&key));
+        }
+        self.store.ledger_holder_alive(row.host, row.epoch).await
+    }
+
+    /// Sends one attempt. None means that the key's last attempt has moved meanwhile: look again.
+    async fn send(
+        &self,
+        issue: &Issue,
+        command: &Command,
+        request_digest: &str,
+        generation: i64,
+        after: i64,
+        cancelled: &impl Fn() -> bool,
+    ) -> Result<Option<Issued>, mandate_store::Error> {
+        let place = self.sender.place(command).await;
+        // Counted from before the checks: a host that is suspended anywhere below sends nothing when it wakes.
+        let place = place.not_after(tokio::time::Instant::now() + self.departure);
+        if cancelled() || !self.store.may_act() {
+            return Ok(Some(Issued::Withdrawn));
+        }
+        let flight = Flight::new(self, issue, after + 1);
+        let open = LedgerOpen {
+            tenant: issue.tenant.clone().unwrap_or_default(),
+            command: issue.command.clone(),
+            key: issue.key.clone(),
+            generation,
+            activity_key: issue.activity_key.clone(),
+            request_digest: request_digest.to_owned(),
+            request: command.redact(&issue.body).to_string(),
+            instance: issue.instance,
+            origin: issue.origin,
+            activity_id: issue.activity_id.clone(),
+            definition_id: issue.definition_id.clone(),
+            at: crate::clock::now_ms(),
+        };
+        let attempt = match self.store.ledger_open(open).await? {
+            LedgerOpened::Opened { attempt } => attempt,
+            LedgerOpened::Exists(_) => return Ok(None),
+            LedgerOpened::Gone | LedgerOpened::Fenced => return Ok(Some(Issued::Withdrawn)),
+        };
+        if attempt != after + 1 {
+            flight.rename(issue, attempt);
+        }
+        let key = wire_key(&issue.key, generation);
+        let started = Instant::now();
+        let outcome = self.sender.send(place, command, issue.request(&key)).await;
+        crate::metrics::command_sent(&issue.command, outcome.name(), started.elapsed());
+        let closing = self.store.ledger_close(close(issue, command, attempt, &outcome, cancelled())).await;
+        if let Err(error) = closing {
+            // It left, and the ledger does not know what came of it: whoever looks next finds it open.
+            let reason = format!("its outcome could not be recorded: {error}");
+            return Ok(Some(Issued::Stop(unknown(issue, command, &reason, Retry::ByPolicy))));
+        }
+        Ok(Some(match outcome {
+            Outcome::Applied { reply } => Issued::Applied { reply: reply.to_string() },
+            Outcome::Rejected { code, message, reply } => Issued::Rejected { code, message, reply: reply.to_string() },
+            Outcome::Unavailable { reason, retry_after } => Issued::Unavailable { reason, retry_after },
+            Outcome::Unknown { reason } => Issued::Stop(unknown(issue, command, &reason, Retry::ByPolicy)),
+        }))
+    }
+
+    /// Finds out what became of an attempt that nobody heard back from. None means the row was brought up to date: look again.
+    async fn reconcile(&self, issue: &Issue, command: &Command, row: LedgerRow) -> Result<Option<Issued>, mandate_store::Error> {
+        if row.state == LedgerState::Open {
+            let reason = "the host that sent it died before the answer was recorded";
+            let outcome = Outcome::Unknown { reason: reason.to_owned() };
+            self.store.ledger_close(close(issue, command, row.attempt, &outcome, false)).await?;
+            return Ok(None);
+        }
+        let now = crate::clock::now_ms();
+        let departed_by = row.opened_at.saturating_add(i64::try_from(self.departure.as_millis()).unwrap_or(i64::MAX));
+        let arrived_by = command.last_arrival(departed_by);
+        if command.reconcilable() {
+            let key = wire_key(&row.key, row.generation);
+            let outcome = match self.sender.reconcile(command, issue.request(&key)).await {
+                Reconciled::Applied { reply } => Outcome::Applied { reply },
+                Reconciled::Rejected { code, message, reply } => Outcome::Rejected { code, message, reply },
+                // "Not applied" counts only once the attempt can no longer arrive.
+                Reconciled::NotApplied if now < arrived_by => {
+                    let wait = Retry::AfterMs(u64::try_from(arrived_by - now).unwrap_or(0) + 1);
+                    return Ok(Some(Issued::Stop(unknown(issue, command, "it may still arrive", wait))));
+                }
+                Reconciled::NotApplied => Outcome::Unavailable { reason: "reconciled: it was not applied".into(), retry_after: None },
+                Reconciled::Unknown { reason } => {
+                    return Ok(Some(Issued::Stop(unknown(issue, command, &reason, Retry::ByPolicy))));
+                }
+            };
+            self.store.ledger_close(close(issue, command, row.attempt, &outcome, false)).await?;
+            return Ok(None);
+        }
+        if command.honours_key {
+            return self.send(issue, command, &row.request_digest.clone(), row.generation, row.attempt, &|| false).await;
+        }
+        let reason = "the catalogue has no query to reconcile it and the service does not honour the key";
+        Ok(Some(Issued::Stop(unknown(issue, command, reason, Retry::Never))))
+    }
+}
+
+/// Marks an attempt as in flight in this process for as long as it lives, so that an attempt whose task was dropped is
+/// told apart from one that still waits for its answer.
+struct Flight<'a> {
+    inner: &'a Inner,
+    name: std::sync::Mutex<String>,
+}
+
+impl<'a> Flight<'a> {
+    fn new(inner: &'a Inner, issue: &Issue, attempt: i64) -> Self {
+        let name = flight_name(issue.tenant.as_deref().unwrap_or_default(), &issue.command, &issue.key, attempt);
+        inner.in_flight.lock().expect("no holder of this lock panics").insert(name.clone());
+        Self { inner, name: std::sync::Mutex::new(name) }
+    }
+
+    fn rename(&self, issue: &Issue, attempt: i64) {
+        let renamed = flight_name(issue.tenant.as_deref().unwrap_or_default(), &issue.command, &issue.key, attempt);
+        let mut name = self.name.lock().expect("no holder of this lock panics");
+        let mut flights = self.inner.in_flight.lock().expect("no holder of this lock panics");
+        flights.remove(&*name);
+        flights.insert(renamed.clone());
+        *name = renamed;
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let name = self.name.lock().expect("no holder of this lock panics");
+        self.inner.in_flight.lock().expect("no holder of this lock panics").remove(&*name);
+    }
+}
+
+fn attempt_name(row: &LedgerRow) -> String {
+    flight_name(&row.tenant, &row.command, &row.key, row.attempt)
+}
+
+fn flight_name(tenant: &str, command: &str, key: &str, attempt: i64) -> String {
+    format!("{tenant}\n{command}\n{key}\n{attempt}")
+}
+
+/// The key as the service sees it: verbatim, and with its generation once the request under it was corrected.
+fn wire_key(key: &str, generation: i64) -> String {
+    if generation <= 1 { key.to_owned() } else { format!("{key}.g{generation}") }
+}
+
+fn answer(row: &LedgerRow) -> Issued {
+    let reply = row.reply.clone().unwrap_or_else(|| "null".to_owned());
+    match row.state {
+        LedgerState::Rejected => Issued::Rejected {
+            code: row.code.clone().unwrap_or_default(),
+            message: row.message.clone().unwrap_or_default(),
+            reply,
+        },
+        _ => Issued::Applied { reply },
+    }
+}
+
+fn close(issue: &Issue, command: &Command, attempt: i64, outcome: &Outcome, cancelled: bool) -> LedgerClose {
+    let (state, reply, code, message) = match outcome {
+        Outcome::Applied { reply } => (LedgerState::Applied, Some(reply), None, None),
+        Outcome::Rejected { code, message, reply } => {
+            (LedgerState::Rejected, Some(reply), Some(code.clone()), Some(message.clone()))
+        }
+        Outcome::Unavailable { reason, .. } => (LedgerState::Unavailable, None, None, Some(reason.clone())),
+        Outcome::Unknown { reason } => (LedgerState::Unknown, None, None, Some(reason.clone())),
+    };
+    LedgerClose {
+        tenant: issue.tenant.clone().unwrap_or_default(),
+        command: issue.command.clone(),
+        key: issue.key.clone(),
+        attempt,
+        state,
+        reply: reply.map(|reply| command.redact(reply).to_string()),
+        code,
+        message,
+        at: crate::clock::now_ms(),
+        cancelled,
+    }
+}
+
+fn failure(code: Code, message: String, retry: Retry) -> Failure {
+    Failure { code, message, element: None, retry }
+}
+
+fn unknown(issue: &Issue, command: &Command, reason: &str, retry: Retry) -> Failure {
+    let message = format!(
+        "command {} under key '{}' was sent and its outcome is unknown: {reason}; it is undone by {}",
+        issue.command,
+        issue.key,
+        undo(command)
+    );
+    failure(Code::CommandOutcomeUnknown, message, retry)
+}
+
+fn conflict(issue: &Issue, command: &Command, row: &LedgerRow) -> Failure {
+    let asked = command.redact(&issue.body);
+    let message = format!(
+        "command {} under key '{}' was already sent (attempt {}, {}) with another request; sent: {}; asked now: {asked}",
+        issue.command,
+        issue.key,
+        row.attempt,
+        row.state.as_str(),
+        row.request
+    );
+    failure(Code::CommandKeyConflict, message, Retry::Never)
+}
+
+fn undo(command: &Command) -> &str {
+    match &command.undo {
+        Undo::Command(name) => name,
+        Undo::Nothing => "nothing",
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

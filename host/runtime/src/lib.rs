@@ -1,0 +1,204 @@
+//! What does: takes inputs to instances and their effects to the world.
+//!
+//! Read `advance.rs` first: it is the one path. Everything else finds the next input (`executor.rs`: jobs and timers; `instances.rs`,
+//! `tasks.rs`, `messages.rs`, `jobs.rs`: API calls) or helps a unit of work on its way (`delegate.rs`: a component is called;
+//! `ledger.rs`: a command is sent; `unit.rs`: effects become rows; `incidents.rs`: trouble is explained).
+
+mod advance;
+mod check_store;
+mod clock;
+mod definitions;
+mod delegate;
+pub mod deploy;
+mod error;
+mod executor;
+mod incidents;
+mod instances;
+mod jobs;
+mod ledger;
+mod messages;
+mod metrics;
+mod running;
+mod tasks;
+mod unit;
+mod waiting;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mandate_commands::{Catalogue, Sender};
+use mandate_engine::VariableKind;
+use mandate_wasm::{Limits, Sandbox};
+use tokio_util::task::TaskTracker;
+
+pub use check_store::StoreReport;
+pub use definitions::{Binding, Definition};
+pub use error::Error;
+pub use incidents::{CommandSeen, IncidentDetail};
+pub use instances::{DefinitionRef, InstanceView, Start, Started};
+pub use mandate_engine as engine;
+pub use mandate_model as model;
+pub use mandate_store::query;
+pub use messages::{Correlated, Correlation};
+pub use waiting::{Reason, Waiting, WaitingFilter};
+
+pub use mandate_commands as commands;
+pub use mandate_store::{Config as StoreConfig, HistoryLevel, Migrate};
+pub use mandate_wasm as wasm;
+
+/// How a host is set up.
+pub struct Config {
+    /// Where instances live.
+    pub store: StoreConfig,
+    /// Where compiled components are cached, how many guests run, which caps hold.
+    pub sandbox: wasm::Config,
+    /// The operator's catalogue of commands; none: no delegate has any.
+    pub catalogue: Option<PathBuf>,
+    /// Whether this host runs jobs and timers, or serves requests only.
+    pub execute_jobs: bool,
+}
+
+/// A host of process instances. Cheap to clone.
+#[derive(Clone)]
+pub struct Runtime(Arc<Inner>);
+
+pub(crate) struct Inner {
+    store: mandate_store::Store,
+    sandbox: Sandbox,
+    caps: Limits,
+    catalogue: Arc<Catalogue>,
+    sender: Sender,
+    definitions: definitions::Definitions,
+    executor: executor::Executor,
+    running: running::Running,
+    tasks: TaskTracker,
+    /// Attempts that wait for a service's answer in this process.
+    in_flight: Mutex<HashSet<String>>,
+    /// How long after its ledger row an attempt may still leave: a part of the lease, so that nothing leaves after a takeover.
+    departure: Duration,
+}
+
+/// An attempt may leave within this part of the lease after its host was last seen to hold it. A host may act for half a lease after a
+/// renewal; another quarter keeps the rest as a margin between clocks.
+const DEPARTURES_PER_LEASE: u32 = 4;
+
+impl Runtime {
+    /// Opens the store, takes over what dead hosts left, and starts the loops.
+    pub async fn open(config: Config) -> Result<Self, Error> {
+        let catalogue = Arc::new(match &config.catalogue {
+            Some(path) => Catalogue::load(path)?,
+            None => Catalogue::empty(),
+        });
+        let lease = config.store.lease;
+        let caps = config.sandbox.operator_limits.clone();
+        let inner = Arc::new(Inner {
+            sandbox: Sandbox::new(config.sandbox)?,
+            caps,
+            sender: Sender::new(catalogue.clone())?,
+            catalogue,
+            store: mandate_store::Store::open(config.store).await?,
+            definitions: definitions::Definitions::default(),
+            executor: executor::Executor::new(),
+            running: running::Running::default(),
+            tasks: TaskTracker::new(),
+            in_flight: Mutex::default(),
+            departure: lease / DEPARTURES_PER_LEASE,
+        });
+        inner.report_lost_commands().await?;
+        if config.execute_jobs {
+            inner.tasks.spawn(inner.clone().claim_loop());
+            inner.tasks.spawn(inner.clone().takeover_loop(lease / 2));
+        }
+        Ok(Self(inner))
+    }
+
+    /// Reads of the store, for lists and queries.
+    pub fn reads(&self) -> mandate_store::query::Reads {
+        self.0.store.reads()
+    }
+
+    /// The operator's catalogue.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.0.catalogue
+    }
+
+    /// A definition with its bindings.
+    pub async fn definition(&self, id: &str) -> Result<Arc<Definition>, Error> {
+        self.0.definitions.get(&self.0.store, id).await
+    }
+
+    /// Suspends a definition (true): no instance of it starts and, with `instances`, all its instances are suspended too.
+    pub async fn suspend_definition(&self, id: &str, suspended: bool, instances: bool) -> Result<(), Error> {
+        if !self.0.store.set_definition_suspended(id, suspended).await? {
+            return Err(Error::NotFound { what: "process definition", id: id.to_owned() });
+        }
+        if instances {
+            for instance in self.0.store.instances_of(id).await? {
+                match self.suspend_instance(engine::InstanceId(instance), suspended).await {
+                    // Ended meanwhile, or already as it should be.
+                    Ok(()) | Err(Error::NotFound { .. } | Error::Rejected(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this host holds its lease and its store answers: it should get requests.
+    pub async fn ready(&self) -> Result<(), Error> {
+        if !self.0.store.may_act() {
+            return Err(Error::NotActing("it could not renew its lease"));
+        }
+        Ok(self.0.store.ping().await?)
+    }
+
+    /// Brings the gauges that only the store knows up to date.
+    pub async fn refresh_gauges(&self) -> Result<(), Error> {
+        metrics::gauges(&self.0.store.counts(clock::now_ms()).await?);
+        Ok(())
+    }
+
+    /// Stops taking jobs, waits for what is under way, gives the rest back and ends the lease.
+    pub async fn shut_down(&self, within: Duration) {
+        self.0.executor.stop();
+        self.0.tasks.close();
+        if tokio::time::timeout(within, self.0.tasks.wait()).await.is_err() {
+            tracing::warn!("units of work are still running; another host or the next start takes them over");
+        }
+        self.0.store.close().await;
+    }
+}
+
+impl Inner {
+    /// Says at start which bound commands the catalogue no longer has: their delegates would fail at their next call.
+    async fn report_lost_commands(&self) -> Result<(), Error> {
+        for row in self.store.all_definitions().await? {
+            for binding in self.store.bindings(&row.id).await? {
+                let Ok(mandate) = serde_json::from_str::<deploy::Mandate>(&binding.mandate) else { continue };
+                for command in mandate.commands.iter().filter(|command| self.catalogue.get(command).is_none()) {
+                    tracing::warn!(
+                        definition = %row.id, delegate = %binding.delegate, %command,
+                        "a bound command is no longer in the catalogue: its delegate will be refused it"
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Camunda's name of a variable type.
+pub fn variable_type(kind: VariableKind) -> &'static str {
+    match kind {
+        VariableKind::Null => "Null",
+        VariableKind::String => "String",
+        VariableKind::Integer => "Integer",
+        VariableKind::Long => "Long",
+        VariableKind::Double => "Double",
+        VariableKind::Boolean => "Boolean",
+        VariableKind::Date => "Date",
+        VariableKind::Json => "Json",
+    }
+}

@@ -1,0 +1,69 @@
+//! What is counted. Names and labels in one place; the HTTP layer serves them.
+
+use std::time::Duration;
+
+use mandate_wasm::{Outcome, Returned};
+use metrics::{counter, gauge, histogram};
+
+use crate::definitions::Definition;
+
+/// A unit of work was stored.
+pub(crate) fn unit_committed(definition: &Definition, started: bool, ended: bool, incidents: usize) {
+    let labels = [("definition", definition.row.key.clone()), ("version", definition.row.version.to_string())];
+    counter!("mandate_units_total").increment(1);
+    if started {
+        counter!("mandate_instances_started_total", &labels).increment(1);
+    }
+    if ended {
+        counter!("mandate_instances_ended_total", &labels).increment(1);
+    }
+    if incidents > 0 {
+        counter!("mandate_incidents_raised_total", &labels).increment(incidents as u64);
+    }
+}
+
+/// A job was run, whatever came of it.
+pub(crate) fn job_ran(took: Duration) {
+    counter!("mandate_jobs_run_total").increment(1);
+    histogram!("mandate_job_seconds").record(took.as_secs_f64());
+}
+
+/// A job's unit failed technically.
+pub(crate) fn job_failed(activity: &str, code: &'static str) {
+    counter!("mandate_jobs_failed_total", "activity" => activity.to_owned(), "code" => code).increment(1);
+}
+
+/// A delegate answered with a BPMN error.
+pub(crate) fn bpmn_error(activity: &str, code: &str) {
+    counter!("mandate_bpmn_errors_total", "activity" => activity.to_owned(), "code" => code.to_owned()).increment(1);
+}
+
+/// A delegate was called.
+pub(crate) fn delegate_called(delegate: &str, returned: &Returned) {
+    counter!("mandate_delegate_calls_total", "delegate" => delegate.to_owned()).increment(1);
+    histogram!("mandate_delegate_cpu_seconds", "delegate" => delegate.to_owned()).record(returned.stats.cpu.as_secs_f64());
+    if let Outcome::LimitExceeded { limit, .. } = returned.outcome {
+        counter!("mandate_delegate_limits_hit_total", "delegate" => delegate.to_owned(), "limit" => limit).increment(1);
+    }
+}
+
+/// A command was sent.
+pub(crate) fn command_sent(command: &str, outcome: &'static str, took: Duration) {
+    histogram!("mandate_command_seconds", "command" => command.to_owned(), "outcome" => outcome).record(took.as_secs_f64());
+}
+
+/// What only the store knows, as of now.
+pub(crate) fn gauges(counts: &mandate_store::query::Counts) {
+    gauge!("mandate_jobs_due").set(as_f64(counts.jobs_due));
+    gauge!("mandate_incidents_open").set(as_f64(counts.open_incidents));
+    gauge!("mandate_waits_overdue").set(as_f64(counts.waits_overdue));
+    for active in &counts.active_instances {
+        let labels = [("definition", active.key.clone()), ("version", active.version.to_string())];
+        gauge!("mandate_instances_active", &labels).set(as_f64(active.instances));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts are far below 2^52")]
+fn as_f64(count: i64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,297 @@
+//! A unit of work on its way to the store: effects folded into rows.
+//!
+//! What a unit creates and removes again never reaches the store; of what it changes twice only the last state does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mandate_engine::{Effect, HistoryEvent, Incident, IncidentId, Instance, Job, JobKind, PublicId, Subscription, Task, WaitId};
+use mandate_model::{ElementIndex, ElementKind};
+use mandate_store::{Expect, HistoryRow, IncidentRow, InstanceWrite, JobRow, State, SubscriptionRow, TaskRow};
+
+use crate::definitions::Definition;
+
+/// Rows of one instance, as far as its unit of work has come.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    jobs: BTreeMap<WaitId, Option<Job>>,
+    tasks: BTreeMap<WaitId, Option<Task>>,
+    subscriptions: BTreeMap<WaitId, Option<Subscription>>,
+    incidents: BTreeMap<IncidentId, Option<Incident>>,
+    history: Vec<HistoryRow>,
+    suspended: Option<bool>,
+    ended: bool,
+}
+
+impl Rows {
+    /// Takes one effect in. Calls are not rows: the caller has performed them.
+    pub(crate) fn apply(&mut self, definition: &Definition, effect: Effect, now: i64) {
+        match effect {
+            Effect::CallDelegate(_) => {}
+            Effect::PutJob(job) => put(&mut self.jobs, job.wait, job),
+            Effect::RemoveJob(wait) => remove(&mut self.jobs, wait),
+            Effect::PutTask(task) => put(&mut self.tasks, task.wait, task),
+            Effect::RemoveTask(wait) => remove(&mut self.tasks, wait),
+            Effect::PutSubscription(subscription) => put(&mut self.subscriptions, subscription.wait, subscription),
+            Effect::RemoveSubscription(wait) => remove(&mut self.subscriptions, wait),
+            Effect::RaiseIncident(incident) => put(&mut self.incidents, incident.id, incident),
+            Effect::ResolveIncident(id) => remove(&mut self.incidents, id),
+            Effect::SetSuspended(suspended) => self.suspended = Some(suspended),
+            Effect::Record(event) => self.history.push(history_row(definition, event, now)),
+            Effect::End => self.ended = true,
+        }
+    }
+
+    /// Records which component did an activity.
+    pub(crate) fn record_delegate(&mut self, activity: i64, name: &str, digest: &str, attempt: u32) {
+        self.history.push(HistoryRow::Delegate {
+            n: activity,
+            name: name.to_owned(),
+            digest: digest.to_owned(),
+            attempt: i64::from(attempt),
+        });
+    }
+
+    /// Jobs that could run as soon as they are stored, in order.
+    pub(crate) fn runnable(&self, now: i64) -> Vec<WaitId> {
+        self.jobs
+            .values()
+            .flatten()
+            .filter(|job| job.due <= now && job.retries > 0)
+            .map(|job| job.wait)
+            .collect()
+    }
+
+    /// The earliest moment at which one of the unit's later jobs is due.
+    pub(crate) fn next_due(&self, now: i64) -> Option<i64> {
+        self.jobs.values().flatten().filter(|job| job.retries > 0 && job.due > now).map(|job| job.due).min()
+    }
+
+    /// Incidents that this unit raises.
+    pub(crate) fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents.values().flatten()
+    }
+
+    /// Waits that this unit ends, and whether it ends the instance: units that run for these have nobody left to run for.
+    pub(crate) fn ended_waits(&self) -> (BTreeSet<WaitId>, bool) {
+        let gone = |map: &BTreeMap<WaitId, bool>| map.iter().filter(|(_, gone)| **gone).map(|(wait, _)| *wait).collect::<Vec<_>>();
+        let mut waits = BTreeSet::new();
+        waits.extend(gone(&self.jobs.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
+        waits.extend(gone(&self.tasks.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
+        waits.extend(gone(&self.subscriptions.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
+        (waits, self.ended)
+    }
+
+    /// The write for the store. `locked` are the jobs that this host will run from memory; `detail` explains each incident.
+    pub(crate) fn into_write(
+        self,
+        definition: &Definition,
+        instance: &Instance,
+        expect: Expect,
+        locked: &BTreeSet<WaitId>,
+        detail: impl Fn(&Incident) -> String,
+        now: i64,
+    ) -> InstanceWrite {
+        let model = &definition.model;
+        let id = |element: ElementIndex| model.element(element).id.to_string();
+        let mut write = InstanceWrite {
+            id: instance.id().0,
+            expect,
+            state: if self.ended { State::Ended } else { State::Live { snapshot: instance.encode() } },
+            suspended: self.suspended,
+            put_jobs: Vec::new(),
+            remove_jobs: Vec::new(),
+            put_tasks: Vec::new(),
+            remove_tasks: Vec::new(),
+            put_subscriptions: Vec::new(),
+            remove_subscriptions: Vec::new(),
+            put_incidents: Vec::new(),
+            remove_incidents: Vec::new(),
+            history: self.history,
+        };
+        for (wait, job) in self.jobs {
+            match job {
+                Some(job) => write.put_jobs.push(job_row(definition, &job, locked.contains(&wait))),
+                None => write.remove_jobs.push(number(wait.0)),
+            }
+        }
+        for (wait, task) in self.tasks {
+            match task {
+                Some(task) => write.put_tasks.push(task_row(definition, task)),
+                None => write.remove_tasks.push(number(wait.0)),
+            }
+        }
+        for (wait, subscription) in self.subscriptions {
+            match subscription {
+                Some(subscription) => write.put_subscriptions.push(subscription_row(definition, subscription)),
+                None => write.remove_subscriptions.push(number(wait.0)),
+            }
+        }
+        for (incident, row) in self.incidents {
+            match row {
+                Some(row) => write.put_incidents.push(IncidentRow {
+                    n: number(incident.0),
+                    wait: row.wait.map(|wait| number(wait.0)),
+                    activity_id: id(row.element),
+                    definition_id: definition.row.id.clone(),
+                    code: row.code.as_str().to_owned(),
+                    message: row.message.clone(),
+                    attempt: i64::from(row.attempt),
+                    created: row.since,
+                    detail: detail(&row),
+                }),
+                None => write.remove_incidents.push((number(incident.0), now)),
+            }
+        }
+        write
+    }
+}
+
+fn put<K: Ord, V>(map: &mut BTreeMap<K, Option<V>>, key: K, value: V) {
+    map.insert(key, Some(value));
+}
+
+fn remove<K: Ord, V>(map: &mut BTreeMap<K, Option<V>>, key: K) {
+    map.insert(key, None);
+}
+
+/// Numbers of an instance are far below 2^63: they count what has happened to it.
+pub(crate) fn number(n: u64) -> i64 {
+    i64::try_from(n).expect("an instance does not number 2^63 things")
+}
+
+/// The row of a job, as `check-store` expects it too.
+pub(crate) fn job_row(definition: &Definition, job: &Job, locked: bool) -> JobRow {
+    JobRow {
+        wait: number(job.wait.0),
+        activity_id: definition.model.element(job.element).id.to_string(),
+        kind: job_kind(job.kind).to_owned(),
+        definition_id: definition.row.id.clone(),
+        due: job.due,
+        retries: i64::from(job.retries),
+        failures: i64::from(job.failures),
+        exclusive: job.exclusive,
+        created: job.since,
+        failure: job.failure.clone(),
+        failed_activity: None,
+        locked,
+    }
+}
+
+fn job_kind(kind: JobKind) -> &'static str {
+    match kind {
+        JobKind::Start => "start",
+        JobKind::AsyncBefore => "async-before",
+        JobKind::AsyncAfter => "async-after",
+        JobKind::Timer => "timer",
+    }
+}
+
+/// The row of a user task.
+pub(crate) fn task_row(definition: &Definition, task: Task) -> TaskRow {
+    let element = definition.model.element(task.element);
+    let (form_key, description) = match &element.kind {
+        ElementKind::UserTask(user_task) => (user_task.form_key.clone(), user_task.documentation.clone()),
+        _ => (None, None),
+    };
+    TaskRow {
+        wait: number(task.wait.0),
+        activity_id: element.id.to_string(),
+        name: element.name.clone(),
+        definition_id: definition.row.id.clone(),
+        assignee: task.assignee,
+        candidate_users: task.candidate_users,
+        candidate_groups: task.candidate_groups,
+        due: task.due,
+        created: task.since,
+        form_key,
+        description,
+    }
+}
+
+/// The row of a subscription.
+pub(crate) fn subscription_row(definition: &Definition, subscription: Subscription) -> SubscriptionRow {
+    SubscriptionRow {
+        wait: number(subscription.wait.0),
+        activity_id: definition.model.element(subscription.element).id.to_string(),
+        message: subscription.message,
+        definition_id: definition.row.id.clone(),
+        created: subscription.since,
+    }
+}
+
+fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> HistoryRow {
+    let model = &definition.model;
+    match event {
+        HistoryEvent::InstanceStarted { element } => {
+            HistoryRow::InstanceStarted { start_activity: model.element(element).id.to_string(), at }
+        }
+        HistoryEvent::InstanceEnded { state, reason } => {
+            let state = match state {
+                mandate_engine::EndState::Completed => "COMPLETED",
+                mandate_engine::EndState::ExternallyTerminated => "EXTERNALLY_TERMINATED",
+                mandate_engine::EndState::InternallyTerminated => "INTERNALLY_TERMINATED",
+            };
+            HistoryRow::InstanceEnded { state: state.to_owned(), reason, at }
+        }
+        HistoryEvent::ActivityStarted { activity, parent, element } => {
+            let element = model.element(element);
+            HistoryRow::ActivityStarted {
+                n: number(activity.0),
+                parent: number(parent.0),
+                activity_id: element.id.to_string(),
+                name: element.name.clone(),
+                kind: activity_type(&element.kind).to_owned(),
+                at,
+            }
+        }
+        HistoryEvent::ActivityEnded { activity, canceled } => HistoryRow::ActivityEnded { n: number(activity.0), canceled, at },
+        HistoryEvent::VariableSet { scope, name, value } => HistoryRow::Variable {
+            scope: number(scope.0),
+            name,
+            kind: crate::variable_type(value.kind).to_owned(),
+            json: value.json.to_string(),
+            removed: false,
+            at,
+        },
+        HistoryEvent::VariableRemoved { scope, name } => HistoryRow::Variable {
+            scope: number(scope.0),
+            name,
+            kind: "Null".to_owned(),
+            json: "null".to_owned(),
+            removed: true,
+            at,
+        },
+    }
+}
+
+/// Camunda 7's activity type of an element (its `ActivityTypes`).
+pub(crate) fn activity_type(kind: &ElementKind) -> &'static str {
+    use mandate_model::{BoundaryTrigger, CatchTrigger, EndResult, StartTrigger};
+    match kind {
+        ElementKind::Process(_) => "processDefinition",
+        ElementKind::SubProcess(_) => "subProcess",
+        ElementKind::StartEvent(StartTrigger::None) => "startEvent",
+        ElementKind::StartEvent(StartTrigger::Message(_)) => "messageStartEvent",
+        ElementKind::EndEvent(EndResult::None) => "noneEndEvent",
+        ElementKind::EndEvent(EndResult::Terminate) => "terminateEndEvent",
+        ElementKind::EndEvent(EndResult::Error(_)) => "errorEndEvent",
+        ElementKind::Task => "task",
+        ElementKind::ManualTask => "manualTask",
+        ElementKind::ServiceTask(task) => task.element_type,
+        ElementKind::UserTask(_) => "userTask",
+        ElementKind::ReceiveTask(_) => "receiveTask",
+        ElementKind::ExclusiveGateway => "exclusiveGateway",
+        ElementKind::ParallelGateway => "parallelGateway",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)) => "intermediateTimer",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_)) => "intermediateMessageCatch",
+        ElementKind::BoundaryEvent(event) => match event.trigger {
+            BoundaryTrigger::Error(_) => "boundaryError",
+            BoundaryTrigger::Timer(_) => "boundaryTimer",
+        },
+    }
+}
+
+/// The public id of a number of an instance.
+pub(crate) fn public(instance: &Instance, number: u64) -> String {
+    PublicId { instance: instance.id(), number }.to_string()
+}

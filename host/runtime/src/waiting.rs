@@ -1,0 +1,181 @@
+//! Nothing is silently stuck: where every active instance stands, and why.
+
+use mandate_engine::{Leaf, LeafState};
+use serde::Serialize;
+
+use crate::instances::InstanceView;
+use crate::unit::public;
+use crate::{Error, Runtime};
+
+/// One leaf of an instance, for operators.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// The instance.
+    pub process_instance_id: String,
+    /// Its business key.
+    pub business_key: Option<String>,
+    /// Its tenant.
+    pub tenant_id: Option<String>,
+    /// Its definition's key.
+    pub process_definition_key: String,
+    /// Its definition's version.
+    pub process_definition_version: i64,
+    /// The activity instance.
+    pub activity_instance_id: String,
+    /// The BPMN element.
+    pub activity_id: String,
+    /// Its name.
+    pub activity_name: Option<String>,
+    /// Since when, milliseconds since 1970.
+    pub since: i64,
+    /// Until when at the latest, if anything bounds it.
+    pub until: Option<i64>,
+    /// Why it stands there.
+    #[serde(flatten)]
+    pub reason: Reason,
+}
+
+/// The one reason why a leaf stands where it stands.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "reason", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Reason {
+    /// It waits for a message.
+    Message {
+        /// The subscription.
+        id: String,
+        /// The message's name.
+        message: String,
+    },
+    /// It waits for a person.
+    Task {
+        /// The task.
+        id: String,
+        /// Who has it.
+        assignee: Option<String>,
+    },
+    /// It waits for a moment.
+    Timer {
+        /// The job.
+        id: String,
+        /// The moment.
+        due: i64,
+    },
+    /// A job will take it further.
+    Job {
+        /// The job.
+        id: String,
+        /// The attempt that is next or running, from 1.
+        attempt: u32,
+        /// Attempts left.
+        retries: u32,
+        /// Not before.
+        due: i64,
+        /// The host that holds it, when one does.
+        held_by: Option<String>,
+    },
+    /// Progress stopped.
+    Incident {
+        /// The incident.
+        id: String,
+        /// Its kind.
+        code: String,
+        /// What exactly.
+        message: String,
+    },
+    /// It stands at a join.
+    Join {
+        /// Sequence flows by which no token has come yet.
+        missing: Vec<String>,
+    },
+    /// A unit of work is running.
+    Running {},
+    /// The instance is suspended.
+    Suspended {},
+}
+
+/// Which leaves to list.
+#[derive(Clone, Debug, Default)]
+pub struct WaitingFilter {
+    /// Only of this definition key.
+    pub definition_key: Option<String>,
+    /// Only of instances with this business key.
+    pub business_key: Option<String>,
+    /// Only those whose `until` is before this moment.
+    pub overdue_at: Option<i64>,
+    /// At most this many instances are looked at after `after`.
+    pub max_instances: u32,
+    /// Go on after this instance.
+    pub after: Option<mandate_engine::InstanceId>,
+}
+
+impl Runtime {
+    /// Where instances stand, in the order of their ids. Also the last instance looked at, to go on from; none at the end.
+    pub async fn waiting(&self, filter: WaitingFilter) -> Result<(Vec<Waiting>, Option<mandate_engine::InstanceId>), Error> {
+        let rows = self.0.store.instances_after(filter.after.map(|id| id.0), filter.max_instances).await?;
+        let next = (rows.len() == filter.max_instances as usize)
+            .then(|| rows.last().map(|row| mandate_engine::InstanceId(row.id)))
+            .flatten();
+        let mut listed = Vec::new();
+        for row in rows {
+            if filter.business_key.is_some() && filter.business_key != row.business_key {
+                continue;
+            }
+            let definition = self.0.definitions.get(&self.0.store, &row.definition_id).await?;
+            if filter.definition_key.as_ref().is_some_and(|key| *key != definition.row.key) {
+                continue;
+            }
+            let id = mandate_engine::InstanceId(row.id);
+            let instance = mandate_engine::Instance::decode(&row.snapshot)
+                .map_err(|error| Error::Unreadable { instance: id, reason: error.to_string() })?;
+            let holders = self.0.store.job_holders(row.id).await?;
+            let view = InstanceView { instance, definition };
+            let leaves = view.instance.leaves(&view.definition.model);
+            let overdue = |leaf: &Leaf| filter.overdue_at.is_none_or(|now| leaf.until.is_some_and(|until| until < now));
+            listed.extend(leaves.into_iter().filter(overdue).map(|leaf| describe(&view, &leaf, &holders)));
+        }
+        Ok((listed, next))
+    }
+}
+
+fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Waiting {
+    let instance = &view.instance;
+    let model = &view.definition.model;
+    let element = model.element(leaf.element);
+    let id = |number: u64| public(instance, number);
+    let held_by = |wait: u64| holders.iter().find(|(held, _)| *held == crate::unit::number(wait)).map(|(_, host)| host.clone());
+    let reason = match &leaf.state {
+        LeafState::Message { wait, name } => Reason::Message { id: id(wait.0), message: name.clone() },
+        LeafState::Task { wait, assignee } => Reason::Task { id: id(wait.0), assignee: assignee.clone() },
+        LeafState::Timer { wait, due } => Reason::Timer { id: id(wait.0), due: *due },
+        LeafState::Job { wait, attempt, retries, due } => {
+            Reason::Job { id: id(wait.0), attempt: *attempt, retries: *retries, due: *due, held_by: held_by(wait.0) }
+        }
+        LeafState::Incident { incident } => {
+            let found = instance.incidents().find(|open| open.id == *incident);
+            Reason::Incident {
+                id: id(incident.0),
+                code: found.map(|open| open.code.as_str().to_owned()).unwrap_or_default(),
+                message: found.map(|open| open.message.clone()).unwrap_or_default(),
+            }
+        }
+        LeafState::Join { missing } => {
+            Reason::Join { missing: missing.iter().map(|flow| model.flow(*flow).id.to_string()).collect() }
+        }
+        LeafState::Running => Reason::Running {},
+        LeafState::Suspended => Reason::Suspended {},
+    };
+    Waiting {
+        process_instance_id: instance.id().to_string(),
+        business_key: instance.business_key().map(str::to_owned),
+        tenant_id: instance.tenant().map(str::to_owned),
+        process_definition_key: view.definition.row.key.clone(),
+        process_definition_version: view.definition.row.version,
+        activity_instance_id: id(leaf.activity.0),
+        activity_id: element.id.to_string(),
+        activity_name: element.name.clone(),
+        since: leaf.since,
+        until: leaf.until,
+        reason,
+    }
+}

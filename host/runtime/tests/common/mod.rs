@@ -1,0 +1,143 @@
+//! A host in the test's own process: SQLite, real components, a real domain service on loopback.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use mandate_runtime::deploy::{Report, Upload};
+use mandate_runtime::engine::{InstanceId, Variable, Variables};
+use mandate_runtime::{Config, DefinitionRef, Runtime, Start, Started, StoreConfig, wasm};
+use mandate_tests::domain::Domain;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long a test waits for something that happens by itself.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A host with its folder.
+pub struct Host {
+    pub runtime: Runtime,
+    pub domain: Domain,
+    pub dir: TempDir,
+}
+
+/// A built guest.
+pub fn guest(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../delegates/target/wasm32-wasip2/release").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make guests`", path.display()))
+}
+
+/// A process around the given elements and flows.
+pub fn process(elements: &str) -> Vec<u8> {
+    format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn"
+  xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" id="d" targetNamespace="test">
+  <bpmn:message id="go" name="go"/>
+  <bpmn:process id="p" isExecutable="true">{elements}</bpmn:process>
+</bpmn:definitions>"#
+    )
+    .into_bytes()
+}
+
+/// The manifest under which every reference `worker` is the scripted guest with every test command.
+pub const MANIFEST: &str = r#"
+[delegates.worker]
+file = "test_scripted.wasm"
+version = "1.0.0"
+commands = ["test.ok@1", "test.busy-once@1", "test.lost-once@1", "test.no@1", "test.dark@1"]
+limits = { cpu = "300ms", wall = "20s", commands = 50 }
+"#;
+
+impl Host {
+    pub async fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let domain = Domain::start().expect("a free port");
+        std::fs::write(dir.path().join("catalogue.toml"), domain.catalogue()).expect("written");
+        let runtime = open(dir.path()).await;
+        Self { runtime, domain, dir }
+    }
+
+    /// Ends this host's runtime and starts another one on the same files.
+    pub async fn restart(self) -> Self {
+        self.runtime.shut_down(Duration::from_secs(5)).await;
+        drop(self.runtime);
+        let runtime = open(self.dir.path()).await;
+        Self { runtime, ..self }
+    }
+
+    pub async fn deploy(&self, model: Vec<u8>) -> Report {
+        let resources = vec![
+            ("p.bpmn".to_owned(), model),
+            ("test_scripted.wasm".to_owned(), guest("test_scripted.wasm")),
+            ("mandate.toml".to_owned(), MANIFEST.as_bytes().to_vec()),
+        ];
+        let upload = Upload { resources, ..Upload::default() };
+        match self.runtime.deploy(upload).await {
+            Ok(report) => report,
+            Err(mandate_runtime::Error::Deployment(problems)) => panic!("refused: {problems:#?}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub async fn start_instance(&self, variables: Value) -> Result<Started, mandate_runtime::Error> {
+        let start = Start {
+            definition: DefinitionRef::Key { key: "p".into(), tenant: None },
+            business_key: Some("order-1".into()),
+            variables: as_variables(&variables),
+            idempotency_key: None,
+            traceparent: None,
+        };
+        self.runtime.start(start).await
+    }
+
+    /// Waits until the instance is over.
+    pub async fn ended(&self, id: InstanceId) {
+        self.until("the instance ends", || async { matches!(self.runtime.instance(id).await, Err(mandate_runtime::Error::NotFound { .. })) }).await;
+    }
+
+    /// Waits until the instance has an open incident and gives its code.
+    pub async fn incident(&self, id: InstanceId) -> String {
+        self.until("an incident is raised", || async {
+            self.runtime.instance(id).await.is_ok_and(|view| view.instance.incidents().next().is_some())
+        })
+        .await;
+        let view = self.runtime.instance(id).await.expect("it lives");
+        let code = view.instance.incidents().next().expect("just seen").code;
+        code.as_str().to_owned()
+    }
+
+    /// Waits for a condition.
+    pub async fn until<F: Future<Output = bool>>(&self, what: &str, condition: impl Fn() -> F) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition().await {
+            assert!(Instant::now() < deadline, "waited in vain until {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn open(dir: &Path) -> Runtime {
+    let path: PathBuf = dir.join("mandate.db");
+    let sandbox = wasm::Config::new(dir.join("components"), wasm::Compiler::InProcess);
+    let config = Config {
+        store: StoreConfig::new(format!("sqlite:{}", path.display())),
+        sandbox,
+        catalogue: Some(dir.join("catalogue.toml")),
+        execute_jobs: true,
+    };
+    Runtime::open(config).await.unwrap_or_else(|error| panic!("the host opens: {error}"))
+}
+
+/// Variables of a JSON object.
+pub fn as_variables(object: &Value) -> Variables {
+    object.as_object().expect("an object").iter().map(|(name, value)| (name.clone(), Variable::from_json(value))).collect()
+}
+
+/// A script in which every named activity issues one command with its own name in the body.
+pub fn commands(steps: &[(&str, &str)]) -> Value {
+    let script: serde_json::Map<String, Value> = steps
+        .iter()
+        .map(|(activity, command)| ((*activity).to_owned(), json!({ "commands": [{ "name": command, "body": { "by": activity } }] })))
+        .collect();
+    Value::Object(script)
+}

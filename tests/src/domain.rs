@@ -1,0 +1,133 @@
+//! A domain service small enough to see through: it writes down what it is sent and answers as its path says.
+//!
+//! `/ok/…` applies and answers 200. `/busy-once/…` answers 503 the first time a key comes, and applies nothing. `/lost-once/…` applies and hangs up
+//! without an answer the first time. `/no/…` answers 409 with the code `NO`. A key that was applied is not applied again.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+/// One application of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    /// The request's path.
+    pub path: String,
+    /// Its idempotency key.
+    pub key: String,
+    /// Its body.
+    pub body: Value,
+}
+
+#[derive(Default)]
+struct State {
+    applied: Vec<Applied>,
+    calls: BTreeMap<String, u32>,
+}
+
+/// The running service; its thread ends with the process.
+#[derive(Clone)]
+pub struct Domain {
+    url: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl Domain {
+    /// Starts it on a free port.
+    pub fn start() -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let domain = Self { url: format!("http://{}", listener.local_addr()?), state: Arc::default() };
+        let serving = domain.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let serving = serving.clone();
+                std::thread::spawn(move || serving.answer(&stream));
+            }
+        });
+        Ok(domain)
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Everything that was applied, in order.
+    pub fn applied(&self) -> Vec<Applied> {
+        self.state.lock().expect("no holder of this lock panics").applied.clone()
+    }
+
+    /// How often anything was sent under a key.
+    pub fn calls(&self) -> BTreeMap<String, u32> {
+        self.state.lock().expect("no holder of this lock panics").calls.clone()
+    }
+
+    /// A catalogue in which every delegate has a command per behaviour: `test.ok@1`, `test.busy-once@1`, `test.lost-once@1`, `test.no@1`,
+    /// and `test.dark@1`, which loses its first answer and can be neither asked nor repeated.
+    pub fn catalogue(&self) -> String {
+        let mut text = format!("[targets.domain]\nurl = \"{}\"\narrives-within = \"0s\"\n", self.url);
+        for (name, path, honours_key) in
+            [("ok", "ok", true), ("busy-once", "busy-once", true), ("lost-once", "lost-once", true), ("no", "no", true), ("dark", "lost-once", false)]
+        {
+            text.push_str(&format!(
+                "\n[commands.\"test.{name}@1\"]\ntarget = \"domain\"\nmethod = \"POST\"\npath = \"/{path}/{name}\"\ntimeout = \"5s\"\n\
+                 applied = [200]\nrejected = [409]\nunavailable = [503]\nhonours-key = {honours_key}\nundo = \"nothing\"\n\
+                 grants = [{{ tenants = [\"*\"], delegates = [\"*\"] }}]\n"
+            ));
+        }
+        text
+    }
+
+    fn answer(&self, stream: &TcpStream) -> Option<()> {
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let path = line.split(' ').nth(1)?.to_owned();
+        let (mut key, mut length) = (String::new(), 0);
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header).ok()?;
+            let Some((name, value)) = header.trim_end().split_once(':') else { break };
+            match name.to_ascii_lowercase().as_str() {
+                "idempotency-key" => value.trim().clone_into(&mut key),
+                "content-length" => length = value.trim().parse().ok()?,
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let (status, reply) = self.decide(&path, &key, body)?;
+        let reply = reply.to_string();
+        let mut stream = stream;
+        write!(stream, "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{reply}", reply.len()).ok()
+    }
+
+    /// None hangs up.
+    fn decide(&self, path: &str, key: &str, body: Value) -> Option<(u16, Value)> {
+        let mut state = self.state.lock().expect("no holder of this lock panics");
+        let calls = state.calls.entry(key.to_owned()).or_default();
+        *calls += 1;
+        let first = *calls == 1;
+        let known = state.applied.iter().any(|applied| applied.key == key);
+        let mut apply = |state: &mut State| {
+            if !known {
+                state.applied.push(Applied { path: path.to_owned(), key: key.to_owned(), body });
+            }
+        };
+        match path.split('/').nth(1)? {
+            "busy-once" if first => Some((503, json!({}))),
+            "lost-once" if first => {
+                apply(&mut state);
+                None
+            }
+            "no" => Some((409, json!({ "code": "NO", "message": "told to refuse" }))),
+            _ => {
+                apply(&mut state);
+                Some((200, json!({ "applied": key })))
+            }
+        }
+    }
+}

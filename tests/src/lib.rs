@@ -1,0 +1,12 @@
+//! The harness of the whole-system tests: real programs, real databases, real signals.
+//!
+//! `make run` and the tests share it, so that what is shown is what is tested.
+
+pub mod domain;
+pub mod moments;
+pub mod operator;
+pub mod orders;
+pub mod postgres;
+pub mod program;
+pub mod system;
+pub mod tally;

@@ -1,0 +1,37 @@
+//! Random moments from a seed: a failing run names the seed that repeats its choices.
+
+use std::time::Duration;
+
+/// A small generator (SplitMix64): the same seed, the same moments, on every machine and for ever.
+pub struct Moments {
+    state: u64,
+}
+
+impl Moments {
+    /// From a seed.
+    pub fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    /// The seed of this run: `MANDATE_SEED`, or the test's own.
+    pub fn seed(default: u64) -> u64 {
+        let seed = std::env::var("MANDATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+        println!("seed {seed}: repeat with MANDATE_SEED={seed}");
+        seed
+    }
+
+    /// A number below a bound.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % bound
+    }
+
+    /// Lets a random time between the two pass. What is tested is what happens when something is killed at a moment that nobody chose.
+    pub async fn pass(&mut self, from: Duration, to: Duration) {
+        let span = u64::try_from((to - from).as_millis()).unwrap_or(u64::MAX).max(1);
+        tokio::time::sleep(from + Duration::from_millis(self.below(span))).await;
+    }
+}
