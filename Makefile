@@ -24,7 +24,7 @@ lint: toolchain ## Formatting and lints
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 soak: build guests postgres ## A hundred kills on each database and long simulations; about an hour
-	MANDATE_SOAK=1 cargo test -p mandate-tests --locked -- --nocapture --test-threads 1 soak
+	MANDATE_KILLS=100 cargo test -p mandate-tests --locked --test kill -- --nocapture --test-threads 1
 	MANDATE_SIM_RUNS=20000 cargo test -p mandate-engine --locked --test simulation -- --nocapture
 
 build: toolchain

@@ -112,7 +112,7 @@ impl Domain {
         *calls += 1;
         let first = *calls == 1;
         let known = state.applied.iter().any(|applied| applied.key == key);
-        let mut apply = |state: &mut State| {
+        let apply = |state: &mut State| {
             if !known {
                 state.applied.push(Applied { path: path.to_owned(), key: key.to_owned(), body });
             }

@@ -71,6 +71,10 @@ pub async fn tally(system: &System) -> anyhow::Result<Tally> {
         .buffer_unordered(CLIENTS)
         .try_collect()
         .await?;
+    for definition in system.ask("/engine-rest/process-definition").await?.as_array().into_iter().flatten() {
+        let version = tally.versions.entry(definition["version"].as_i64().unwrap_or(0)).or_default();
+        definition["versionTag"].as_str().unwrap_or_default().clone_into(&mut version.tag);
+    }
     for (instance, activities, ledger) in looked_up {
         tally.take_instance(&instance, &activities);
         tally.take_ledger(&instance, ledger, &mut applied_keys);

@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn moments_beyond_the_calendar_do_not_panic() {
         assert!(print(i64::MAX).starts_with("9999-"));
-        assert!(print(i64::MIN).starts_with("-009999-"), "{}", print(i64::MIN));
+        assert!(print(i64::MIN).starts_with("-9999-"));
     }
 
     #[test]

@@ -285,6 +285,15 @@ impl Connection {
         })
     }
 
+    /// BEGIN, COMMIT, ROLLBACK: nothing to prepare, one message each.
+    async fn control(&mut self, sql: &'static str) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(connection) => sqlx::raw_sql(sql).execute(connection).await?.rows_affected(),
+            Self::Postgres(connection) => sqlx::raw_sql(sql).execute(connection).await?.rows_affected(),
+        };
+        Ok(())
+    }
+
     async fn execute(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<u64, Error> {
         Ok(match self {
             Self::Sqlite(connection) => sqlx::query_with(sql, sqlite_arguments(params)?).execute(connection).await?.rows_affected(),
@@ -343,7 +352,7 @@ impl Lane {
             Dialect::Postgres => "BEGIN",
         };
         state.dangling = true;
-        let begun = state.connected().await?.execute(begin.into_sql_str(), Vec::new()).await;
+        let begun = state.connected().await?.control(begin).await;
         state.settle(&begun);
         begun?;
         Ok(Tx { dialect: self.dialect, state, meter: self.meter.clone(), ended: false })
@@ -392,7 +401,7 @@ impl LaneState {
         match &mut self.connection {
             Some(connection @ Connection::Sqlite(_)) => {
                 // It fails when the database has ended the transaction by itself, which is what is wanted.
-                let _ = connection.execute("ROLLBACK".into_sql_str(), Vec::new()).await;
+                let _ = connection.control("ROLLBACK").await;
             }
             _ => self.connection = None,
         }
@@ -453,7 +462,7 @@ impl Tx {
 
     /// Commits. After [`Error::Connection`] it is not known whether it did.
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
-        let done = self.connection()?.execute("COMMIT".into_sql_str(), Vec::new()).await;
+        let done = self.connection()?.control("COMMIT").await;
         self.state.settle(&done);
         done?;
         self.state.dangling = false;
@@ -465,7 +474,7 @@ impl Tx {
     /// Rolls back. A failure to do so is the database's doing it by itself.
     pub(crate) async fn rollback(mut self) {
         if let Ok(connection) = self.connection() {
-            let done = connection.execute("ROLLBACK".into_sql_str(), Vec::new()).await;
+            let done = connection.control("ROLLBACK").await;
             self.state.settle(&done);
             self.state.dangling = self.state.dangling && done.is_err();
         }

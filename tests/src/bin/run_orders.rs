@@ -122,5 +122,5 @@ fn sum(metrics: &str, name: &str) -> f64 {
         .lines()
         .filter(|line| line.starts_with(name))
         .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
-        .sum()
+        .fold(0.0, |sum, value| sum + value)
 }

@@ -237,6 +237,8 @@ pub(crate) fn fragile() -> String {
          </bpmn:exclusiveGateway>\
          <bpmn:sequenceFlow id='f2' sourceRef='decide' targetRef='end'>\
          <bpmn:conditionExpression xsi:type='bpmn:tFormalExpression'>${good}</bpmn:conditionExpression></bpmn:sequenceFlow>\
+         <bpmn:sequenceFlow id='f3' sourceRef='decide' targetRef='end'>\
+         <bpmn:conditionExpression xsi:type='bpmn:tFormalExpression'>${good == 2}</bpmn:conditionExpression></bpmn:sequenceFlow>\
          <bpmn:endEvent id='end'/></bpmn:process>",
     )
 }

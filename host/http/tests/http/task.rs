@@ -141,6 +141,8 @@ async fn a_unit_that_fails_leaves_the_task_where_it_was() {
          <bpmn:userTask id='t'/><bpmn:sequenceFlow id='f2' sourceRef='t' targetRef='g'/><bpmn:exclusiveGateway id='g'/>\
          <bpmn:sequenceFlow id='f3' sourceRef='g' targetRef='e'>\
          <bpmn:conditionExpression xsi:type='bpmn:tFormalExpression'>${good}</bpmn:conditionExpression></bpmn:sequenceFlow>\
+         <bpmn:sequenceFlow id='f4' sourceRef='g' targetRef='e'>\
+         <bpmn:conditionExpression xsi:type='bpmn:tFormalExpression'>${good == 2}</bpmn:conditionExpression></bpmn:sequenceFlow>\
          <bpmn:endEvent id='e'/></bpmn:process>",
     );
     host.deploy("p", &model).await;
