@@ -88,7 +88,7 @@ async fn a_core_module() {
     let mut files = good();
     files[1].1 = b"\0asm\x01\0\0\0".to_vec();
     let text = refused(files).await;
-    assert!(text.contains("core module"), "{text}");
+    assert!(text.contains("core WebAssembly module"), "{text}");
 }
 
 #[tokio::test]
