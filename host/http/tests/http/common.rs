@@ -13,6 +13,9 @@ use tower::ServiceExt as _;
 /// Of the multipart bodies.
 const BOUNDARY: &str = "----mandate-test-boundary";
 
+/// The longest that a test waits for something.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// No answer of a test is larger.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -123,6 +126,19 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Asks until the answer is as expected: what runs in the background runs on this thread, between the questions.
+    pub(crate) async fn wait_for_count(&self, path: &str, expected: i64) {
+        let asking = async {
+            while self.count(path).await != expected {
+                tokio::task::yield_now().await;
+            }
+        };
+        let answered = tokio::time::timeout(PATIENCE, asking).await;
+        assert!(answered.is_ok(), "{path} did not become {expected}");
+    }
+}
+
 impl Answer {
     /// The JSON of a success. The content type is exact: one client parses nothing else.
     pub(crate) fn ok(&self) -> Value {
@@ -227,20 +243,50 @@ pub(crate) fn order() -> String {
     )
 }
 
-/// A process whose job fails unless a variable `good` is true: `fragile`. One attempt only.
+/// A gateway `decide` that fails unless a variable `good` is true; `attributes` and `inside` are the gateway's.
+fn decide(attributes: &str, inside: &str) -> String {
+    let flow = |id: &str, condition: &str| {
+        format!(
+            "<bpmn:sequenceFlow id='{id}' sourceRef='decide' targetRef='end'>\
+             <bpmn:conditionExpression xsi:type='bpmn:tFormalExpression'>{condition}</bpmn:conditionExpression></bpmn:sequenceFlow>"
+        )
+    };
+    let flows = flow("yes", "${good}") + &flow("never", "${good and false}").replace(" and ", " &amp;&amp; ");
+    format!("<bpmn:exclusiveGateway id='decide' name='Good?' {attributes}>{inside}</bpmn:exclusiveGateway>{flows}<bpmn:endEvent id='end'/>")
+}
+
+const ONE_ATTEMPT: &str =
+    "<bpmn:extensionElements><camunda:failedJobRetryTimeCycle>R1/PT1S</camunda:failedJobRetryTimeCycle></bpmn:extensionElements>";
+
+/// A process that stands before its gateway for ever, since entering it fails: `fragile`.
 pub(crate) fn fragile() -> String {
-    model(
-        "<bpmn:process id='fragile' isExecutable='true'>\
-         <bpmn:startEvent id='start'/><bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='decide'/>\
-         <bpmn:exclusiveGateway id='decide' name='Good?' camunda:asyncBefore='true'>\
-         <bpmn:extensionElements><camunda:failedJobRetryTimeCycle>R1/PT1S</camunda:failedJobRetryTimeCycle></bpmn:extensionElements>\
-         </bpmn:exclusiveGateway>\
-         <bpmn:sequenceFlow id='f2' sourceRef='decide' targetRef='end'>\
-         <bpmn:conditionExpression xsi:type='bpmn:tFormalExpression'>${good}</bpmn:conditionExpression></bpmn:sequenceFlow>\
-         <bpmn:sequenceFlow id='f3' sourceRef='decide' targetRef='end'>\
-         <bpmn:conditionExpression xsi:type='bpmn:tFormalExpression'>${good == 2}</bpmn:conditionExpression></bpmn:sequenceFlow>\
-         <bpmn:endEvent id='end'/></bpmn:process>",
-    )
+    let decide = decide("camunda:asyncBefore='true'", ONE_ATTEMPT);
+    model(&format!(
+        "<bpmn:process id='fragile' isExecutable='true'><bpmn:startEvent id='start'/>\
+         <bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='decide'/>{decide}</bpmn:process>"
+    ))
+}
+
+/// A process that waits for an hour, unless its timer is executed by hand, and then fails unless `good` is true: `delayed`.
+pub(crate) fn delayed() -> String {
+    let decide = decide("", "");
+    model(&format!(
+        "<bpmn:process id='delayed' isExecutable='true'><bpmn:startEvent id='start'/>\
+         <bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='pause'/>\
+         <bpmn:intermediateCatchEvent id='pause'>{ONE_ATTEMPT}<bpmn:timerEventDefinition id='t'>\
+         <bpmn:timeDuration xsi:type='bpmn:tFormalExpression'>PT1H</bpmn:timeDuration></bpmn:timerEventDefinition></bpmn:intermediateCatchEvent>\
+         <bpmn:sequenceFlow id='f2' sourceRef='pause' targetRef='decide'/>{decide}</bpmn:process>"
+    ))
+}
+
+/// A process that fails behind a user task unless `good` is true: `hasty`.
+pub(crate) fn hasty() -> String {
+    let decide = decide("", "");
+    model(&format!(
+        "<bpmn:process id='hasty' isExecutable='true'><bpmn:startEvent id='start'/>\
+         <bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='task'/><bpmn:userTask id='task'/>\
+         <bpmn:sequenceFlow id='f2' sourceRef='task' targetRef='decide'/>{decide}</bpmn:process>"
+    ))
 }
 
 /// Variables of every type.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::{Host, assert_properties, fragile};
+use crate::common::{Host, assert_properties, delayed};
 
 const JOB: &[&str] = &[
     "id",
@@ -44,11 +44,12 @@ const NOBODY: &str = "01936d0e-0000-7000-8000-000000000001.7";
 #[tokio::test]
 async fn a_job_fails_until_it_is_an_incident_and_is_repaired() {
     let host = Host::open().await;
-    host.deploy("fragile", &fragile()).await;
-    let instance = host.start("fragile", json!({"businessKey": "b-1"})).await;
-    let job = host.only("/engine-rest/job?messages=true&withRetriesLeft=true&active=true").await;
+    host.deploy("delayed", &delayed()).await;
+    let instance = host.start("delayed", json!({"businessKey": "b-1"})).await;
+    let job = host.only("/engine-rest/job?timers=true&withRetriesLeft=true&active=true").await;
     assert_properties(&job, JOB, &[]);
-    assert_eq!((&job["dueDate"], &job["exceptionMessage"]), (&json!(null), &json!(null)));
+    assert!(job["dueDate"].is_string());
+    assert_eq!((&job["exceptionMessage"], &job["failedActivityId"]), (&json!(null), &json!(null)));
     let id = job["id"].as_str().expect("an id").to_owned();
     let path = format!("/engine-rest/job/{id}");
     assert_eq!(host.get(&path).await.ok(), job);
@@ -61,7 +62,7 @@ async fn a_job_fails_until_it_is_an_incident_and_is_repaired() {
         host.post(&format!("{path}/execute"), json!({})).await.error(500, "RestException");
     }
     let failed = host.only("/engine-rest/job?noRetriesLeft=true&withException=true").await;
-    assert_eq!((&failed["id"], &failed["retries"], &failed["failedActivityId"]), (&json!(id), &json!(0), &json!("decide")));
+    assert_eq!((&failed["id"], &failed["retries"]), (&json!(id), &json!(0)));
     let message = failed["exceptionMessage"].as_str().expect("a message");
     assert_eq!(host.get(&format!("{path}/stacktrace")).await.text(), message);
 
@@ -77,7 +78,7 @@ async fn a_job_fails_until_it_is_an_incident_and_is_repaired() {
         ("?incidentType=failedExternalTask".to_owned(), 0),
         ("?activityId=decide&failedActivityId=decide".to_owned(), 1),
         ("?activityId=decide&failedActivityId=end".to_owned(), 0),
-        (format!("?processInstanceId={instance}&processDefinitionKeyIn=fragile"), 1),
+        (format!("?processInstanceId={instance}&processDefinitionKeyIn=delayed"), 1),
         ("?incidentTimestampAfter=2001-01-01T00:00:00.000Z".to_owned(), 1),
     ] {
         assert_eq!(host.count(&format!("/engine-rest/incident/count{filter}")).await, expected, "{filter}");
@@ -90,8 +91,10 @@ async fn a_job_fails_until_it_is_an_incident_and_is_repaired() {
     host.put(&format!("/engine-rest/process-instance/{instance}/variables/good"), json!({"value": true})).await.no_content();
     host.put(&format!("{path}/retries"), json!({"retries": 1})).await.no_content();
     assert_eq!(host.count("/engine-rest/incident/count").await, 0);
-    host.raw("POST", &format!("{path}/execute"), Vec::new()).await.no_content();
-    assert_eq!(host.count("/engine-rest/process-instance/count").await, 0);
+    // The host may be quicker than the operator who executes it.
+    let executed = host.raw("POST", &format!("{path}/execute"), Vec::new()).await;
+    assert!([204, 404, 409].contains(&executed.status.as_u16()), "{}", executed.text());
+    host.wait_for_count("/engine-rest/process-instance/count", 0).await;
     host.get(&path).await.error(404, REFUSED);
     host.get(&format!("/engine-rest/incident/{incident_id}")).await.error(404, REFUSED);
     host.get(&format!("/api/v1/incidents/{incident_id}")).await.error(404, REFUSED);
@@ -122,14 +125,14 @@ async fn jobs_that_do_not_exist_are_not_found() {
 #[tokio::test]
 async fn jobs_are_filtered_by_date_and_kind() {
     let host = Host::open().await;
-    host.deploy("fragile", &fragile()).await;
-    host.start("fragile", json!({})).await;
+    host.deploy("delayed", &delayed()).await;
+    host.start("delayed", json!({})).await;
     for (filter, expected) in [
-        ("?executable=true", 1),
-        ("?timers=true", 0),
+        ("?executable=true", 0),
+        ("?messages=true", 0),
         ("?dueDates=gt_2001-01-01T00:00:00.000%2B0000", 1),
         ("?createTimes=lt_2001-01-01T00:00:00.000%2B0000", 0),
-        ("?activityId=decide&processDefinitionKey=fragile", 1),
+        ("?activityId=pause&processDefinitionKey=delayed", 1),
         ("?jobIds=nonsense", 0),
         ("?suspended=true", 0),
     ] {
@@ -137,7 +140,7 @@ async fn jobs_are_filtered_by_date_and_kind() {
     }
     let body = json!({"dueDates": [{"operator": "gt", "value": "2001-01-01T00:00:00.000+0000"}], "sorting": [{"sortBy": "jobDueDate", "sortOrder": "desc"}]});
     assert_eq!(host.post("/engine-rest/job", body).await.ok().as_array().map(Vec::len), Some(1));
-    assert_eq!(host.post("/engine-rest/job/count", json!({"timers": true})).await.ok(), json!({"count": 0}));
+    assert_eq!(host.post("/engine-rest/job/count", json!({"timers": true})).await.ok(), json!({"count": 1}));
     for filter in
         ["timers=true&messages=true", "dueDates=2001-01-01T00:00:00.000%2B0000", "jobDefinitionId=x", "priorityHigherThanOrEquals=5"]
     {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::{Host, assert_properties, model, review};
+use crate::common::{Host, assert_properties, hasty, review};
 
 const TASK: &[&str] = &[
     "id",
@@ -136,17 +136,8 @@ async fn a_completed_task_takes_the_process_on() {
 #[tokio::test]
 async fn a_unit_that_fails_leaves_the_task_where_it_was() {
     let host = Host::open().await;
-    let model = model(
-        "<bpmn:process id='p' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='t'/>\
-         <bpmn:userTask id='t'/><bpmn:sequenceFlow id='f2' sourceRef='t' targetRef='g'/><bpmn:exclusiveGateway id='g'/>\
-         <bpmn:sequenceFlow id='f3' sourceRef='g' targetRef='e'>\
-         <bpmn:conditionExpression xsi:type='bpmn:tFormalExpression'>${good}</bpmn:conditionExpression></bpmn:sequenceFlow>\
-         <bpmn:sequenceFlow id='f4' sourceRef='g' targetRef='e'>\
-         <bpmn:conditionExpression xsi:type='bpmn:tFormalExpression'>${good == 2}</bpmn:conditionExpression></bpmn:sequenceFlow>\
-         <bpmn:endEvent id='e'/></bpmn:process>",
-    );
-    host.deploy("p", &model).await;
-    host.start("p", json!({})).await;
+    host.deploy("hasty", &hasty()).await;
+    host.start("hasty", json!({})).await;
     let id = host.only_id("/engine-rest/task").await;
     let complete = format!("/engine-rest/task/{id}/complete");
     let message = host.post(&complete, json!({})).await.error(500, "ProcessEngineException");
