@@ -1,7 +1,7 @@
 //! A domain service small enough to see through: it writes down what it is sent and answers as its path says.
 //!
 //! `/ok/…` applies and answers 200. `/busy-once/…` answers 503 the first time a key comes, and applies nothing. `/lost-once/…` applies and hangs up
-//! without an answer the first time. `/no/…` answers 409 with the code `NO`. A key that was applied is not applied again.
+//! without an answer the first time. `/slow/…` takes half a second. `/no/…` answers 409 with the code `NO`. A key that was applied is not applied again.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -9,6 +9,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+
+/// How long `/slow/…` takes: long enough for a caller to go away meanwhile.
+const SLOW: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// One application of a command.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +72,7 @@ impl Domain {
     pub fn catalogue(&self) -> String {
         let mut text = format!("[targets.domain]\nurl = \"{}\"\narrives-within = \"0s\"\n", self.url);
         for (name, path, honours_key) in
-            [("ok", "ok", true), ("busy-once", "busy-once", true), ("lost-once", "lost-once", true), ("no", "no", true), ("dark", "lost-once", false)]
+            [("ok", "ok", true), ("busy-once", "busy-once", true), ("lost-once", "lost-once", true), ("no", "no", true), ("slow", "slow", true), ("dark", "lost-once", false)]
         {
             text.push_str(&format!(
                 "\n[commands.\"test.{name}@1\"]\ntarget = \"domain\"\nmethod = \"POST\"\npath = \"/{path}/{name}\"\ntimeout = \"5s\"\n\
@@ -99,6 +102,9 @@ impl Domain {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        if path.starts_with("/slow/") {
+            std::thread::sleep(SLOW);
+        }
         let (status, reply) = self.decide(&path, &key, body)?;
         let reply = reply.to_string();
         let mut stream = stream;

@@ -147,8 +147,20 @@ impl Inner {
         self.definitions.get(&self.store, &id).await
     }
 
-    /// Starts an instance at a start event.
+    /// Starts an instance at a start event. Runs on a task of its own: a held start is two units, and a client that hangs up must not
+    /// leave the second one undone.
     pub(crate) async fn start_at(
+        self: &Arc<Self>,
+        definition: Arc<Definition>,
+        element: mandate_model::ElementIndex,
+        start: Start,
+    ) -> Result<Started, Error> {
+        let inner = self.clone();
+        let starting = self.tasks.spawn(async move { inner.start_undisturbed(definition, element, start).await });
+        starting.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })?
+    }
+
+    async fn start_undisturbed(
         self: &Arc<Self>,
         definition: Arc<Definition>,
         element: mandate_model::ElementIndex,

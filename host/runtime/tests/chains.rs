@@ -192,6 +192,24 @@ async fn a_restart_between_failure_and_retry_changes_nothing() {
     assert_eq!(report.findings, Vec::<String>::new());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_goes_away_changes_nothing_about_its_instance() {
+    let host = Host::start().await;
+    host.deploy(process(CHAIN.replace(r#" camunda:asyncBefore="true""#, "").as_str())).await;
+    let script = commands(&[("a", "test.slow@1"), ("b", "test.ok@1")]);
+    let variables = json!({ "script": script });
+    let starting = host.start_instance(variables);
+    let gone = tokio::time::timeout(std::time::Duration::from_millis(200), starting).await;
+    assert!(gone.is_err(), "the chain takes longer than its caller waits");
+    host.until("both commands are applied", || async { host.domain.applied().len() == 2 }).await;
+    host.until("the instance has ended", || async {
+        let running = host.runtime.reads().count_instances(Default::default()).await.expect("counted");
+        let ended = mandate_runtime::query::HistoryInstanceFilter { finished: true, ..Default::default() };
+        running == 0 && host.runtime.reads().count_history_instances(ended).await.expect("counted") == 1
+    })
+    .await;
+}
+
 /// What an operator does: new retries for the failed job.
 async fn retry_with(host: &Host, id: mandate_runtime::engine::InstanceId, retries: u32) {
     let view = host.runtime.instance(id).await.expect("it lives");

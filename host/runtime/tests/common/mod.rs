@@ -44,7 +44,7 @@ pub const MANIFEST: &str = r#"
 [delegates.worker]
 file = "test_scripted.wasm"
 version = "1.0.0"
-commands = ["test.ok@1", "test.busy-once@1", "test.lost-once@1", "test.no@1", "test.dark@1"]
+commands = ["test.ok@1", "test.busy-once@1", "test.lost-once@1", "test.no@1", "test.slow@1", "test.dark@1"]
 limits = { cpu = "300ms", wall = "20s", commands = 50 }
 "#;
 
