@@ -71,9 +71,14 @@ impl Domain {
     /// and `test.dark@1`, which loses its first answer and can be neither asked nor repeated.
     pub fn catalogue(&self) -> String {
         let mut text = format!("[targets.domain]\nurl = \"{}\"\narrives-within = \"0s\"\n", self.url);
-        for (name, path, honours_key) in
-            [("ok", "ok", true), ("busy-once", "busy-once", true), ("lost-once", "lost-once", true), ("no", "no", true), ("slow", "slow", true), ("dark", "lost-once", false)]
-        {
+        for (name, path, honours_key) in [
+            ("ok", "ok", true),
+            ("busy-once", "busy-once", true),
+            ("lost-once", "lost-once", true),
+            ("no", "no", true),
+            ("slow", "slow", true),
+            ("dark", "lost-once", false),
+        ] {
             text.push_str(&format!(
                 "\n[commands.\"test.{name}@1\"]\ntarget = \"domain\"\nmethod = \"POST\"\npath = \"/{path}/{name}\"\ntimeout = \"5s\"\n\
                  applied = [200]\nrejected = [409]\nunavailable = [503]\nhonours-key = {honours_key}\nundo = \"nothing\"\n\
@@ -108,7 +113,12 @@ impl Domain {
         let (status, reply) = self.decide(&path, &key, body)?;
         let reply = reply.to_string();
         let mut stream = stream;
-        write!(stream, "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{reply}", reply.len()).ok()
+        write!(
+            stream,
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{reply}",
+            reply.len()
+        )
+        .ok()
     }
 
     /// None hangs up.

@@ -59,16 +59,11 @@ impl Drop for Operator {
 
 async fn look(http: &reqwest::Client, host: &str) -> reqwest::Result<Done> {
     let mut done = Done::default();
-    let tasks: Vec<Value> =
-        http.get(format!("{host}/engine-rest/task?maxResults=50")).send().await?.error_for_status()?.json().await?;
+    let tasks: Vec<Value> = http.get(format!("{host}/engine-rest/task?maxResults=50")).send().await?.error_for_status()?.json().await?;
     for task in tasks {
         let (Some(id), Some(key)) = (task["id"].as_str(), task["taskDefinitionKey"].as_str()) else { continue };
         let variables = decide(key, task["processInstanceId"].as_str().unwrap_or_default());
-        let answer = http
-            .post(format!("{host}/engine-rest/task/{id}/complete"))
-            .json(&json!({ "variables": variables }))
-            .send()
-            .await?;
+        let answer = http.post(format!("{host}/engine-rest/task/{id}/complete")).json(&json!({ "variables": variables })).send().await?;
         if answer.status().is_success() {
             if key == "manualReview" { done.reviews += 1 } else { done.repairs += 1 }
         }

@@ -81,14 +81,8 @@ impl System {
                 None => free_port()?,
             });
         }
-        let mut system = Self {
-            http: http_client()?,
-            service_port,
-            host_ports,
-            service: None,
-            hosts: (0..hosts).map(|_| None).collect(),
-            setup,
-        };
+        let mut system =
+            Self { http: http_client()?, service_port, host_ports, service: None, hosts: (0..hosts).map(|_| None).collect(), setup };
         for index in 0..hosts {
             system.start_host(index).await?;
         }
@@ -186,12 +180,8 @@ impl System {
 
     /// Deploys a bundle with the command a user would type.
     pub async fn deploy(&self, bundle: &Path) -> anyhow::Result<Value> {
-        let output = Command::new(built("mandate")?)
-            .arg("deploy")
-            .arg(bundle)
-            .args(["--json", "--server", &self.host_url(0)])
-            .output()
-            .await?;
+        let output =
+            Command::new(built("mandate")?).arg("deploy").arg(bundle).args(["--json", "--server", &self.host_url(0)]).output().await?;
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "deploy {}: {errors}", bundle.display());
         Ok(serde_json::from_slice(&output.stdout)?)

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use mandate_tests::moments::Moments;
 use mandate_tests::operator::Operator;
+use mandate_tests::orders;
 use mandate_tests::postgres::Cluster;
 use mandate_tests::program::root;
 use mandate_tests::system::{Setup, System};
 use mandate_tests::tally::tally;
-use mandate_tests::orders;
 
 /// Orders of a run per kill: enough that there are some under way at every kill.
 const ORDERS_PER_KILL: usize = 20;
@@ -60,7 +60,11 @@ async fn survive(mut setup: Setup, seed: u64) -> anyhow::Result<()> {
     let tally = tally(&system).await?;
     println!(
         "{kills} kills, {} orders: commands applied exactly once: {} of {}; {} sent again; operator: {:?}",
-        kills * ORDERS_PER_KILL, tally.applied_once, tally.applied, tally.repeated_attempts, operator.done()
+        kills * ORDERS_PER_KILL,
+        tally.applied_once,
+        tally.applied,
+        tally.repeated_attempts,
+        operator.done()
     );
     tally.assert_sound()?;
     system.check_store().await?;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use mandate_tests::operator::Operator;
+use mandate_tests::orders;
 use mandate_tests::postgres::Cluster;
 use mandate_tests::program::root;
 use mandate_tests::system::{Setup, System};
 use mandate_tests::tally::tally;
-use mandate_tests::orders;
 use rustix::process::Signal;
 
 /// Orders of each test.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use mandate_tests::operator::Operator;
+use mandate_tests::orders;
 use mandate_tests::program::root;
 use mandate_tests::system::{Setup, System};
 use mandate_tests::tally::tally;
-use mandate_tests::orders;
 use serde_json::json;
 
 /// Orders of each version.

@@ -56,9 +56,8 @@ pub(crate) fn read(dir: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
 /// `mandate deploy`.
 pub(crate) async fn deploy(client: &Client, dir: &Path, options: Options, json: bool) -> anyhow::Result<()> {
     let files = read(dir)?;
-    let mut form = Form::new()
-        .text("deployment-source", "mandate CLI")
-        .text("enable-duplicate-filtering", options.skip_duplicate.to_string());
+    let mut form =
+        Form::new().text("deployment-source", "mandate CLI").text("enable-duplicate-filtering", options.skip_duplicate.to_string());
     if options.dry_run {
         form = form.text("mandate-dry-run", "true");
     }

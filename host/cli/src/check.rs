@@ -36,7 +36,13 @@ pub(crate) fn run(dir: &Path, catalogue: Option<&Path>, json: bool) -> anyhow::R
             .iter()
             .map(|binding| {
                 let digest = binding.digest.chars().take(12).collect();
-                vec![binding.process_definition_key.clone(), binding.reference.clone(), binding.delegate.clone(), binding.version.clone(), digest]
+                vec![
+                    binding.process_definition_key.clone(),
+                    binding.reference.clone(),
+                    binding.delegate.clone(),
+                    binding.version.clone(),
+                    digest,
+                ]
             })
             .collect();
         if !rows.is_empty() {

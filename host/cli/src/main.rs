@@ -218,9 +218,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Retry { id, retries, server } => show::retry(&Client::new(&server.server)?, &id, retries).await,
         Command::Delegates { server, output } => show::delegates(&Client::new(&server.server)?, output.json).await,
-        Command::CheckStore { database, server, output } => {
-            check::store(database, &Client::new(&server.server)?, output.json).await
-        }
+        Command::CheckStore { database, server, output } => check::store(database, &Client::new(&server.server)?, output.json).await,
         Command::CompileComponent => unreachable!("handled before the runtime starts"),
     }
 }

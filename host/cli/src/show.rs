@@ -141,7 +141,10 @@ pub(crate) async fn instance(client: &Client, wanted: &str, json: bool) -> anyho
     let history = client.get(&format!("/engine-rest/history/process-instance/{path}"), &[]).await?;
     let ledger = client.get(&format!("/api/v1/process-instances/{path}/ledger"), &[]).await?;
     let activities = client
-        .get("/engine-rest/history/activity-instance", &[("processInstanceId", id.clone()), ("sortBy", "startTime".into()), ("sortOrder", "asc".into())])
+        .get(
+            "/engine-rest/history/activity-instance",
+            &[("processInstanceId", id.clone()), ("sortBy", "startTime".into()), ("sortOrder", "asc".into())],
+        )
         .await?;
     let business_key = history["businessKey"].as_str().map(str::to_owned);
     let standing: Vec<Value> = match history["endTime"].as_str() {
@@ -153,7 +156,10 @@ pub(crate) async fn instance(client: &Client, wanted: &str, json: bool) -> anyho
     };
     let incidents = client.get("/engine-rest/incident", &[("processInstanceId", id.clone())]).await?;
     if json {
-        println!("{:#}", json!({ "instance": history, "waiting": standing, "activities": activities, "ledger": ledger, "incidents": incidents }));
+        println!(
+            "{:#}",
+            json!({ "instance": history, "waiting": standing, "activities": activities, "ledger": ledger, "incidents": incidents })
+        );
         return Ok(());
     }
     println!("instance    {id}");
@@ -165,7 +171,16 @@ pub(crate) async fn instance(client: &Client, wanted: &str, json: bool) -> anyho
         println!("{}  {}", text(&leaf["activityId"]), reason(leaf));
     }
     section("Activities");
-    print(&activities, &[("ACTIVITY", "activityId"), ("TYPE", "activityType"), ("STARTED", "startTime"), ("ENDED", "endTime"), ("DELEGATE", "delegateDigest")]);
+    print(
+        &activities,
+        &[
+            ("ACTIVITY", "activityId"),
+            ("TYPE", "activityType"),
+            ("STARTED", "startTime"),
+            ("ENDED", "endTime"),
+            ("DELEGATE", "delegateDigest"),
+        ],
+    );
     section("Ledger");
     print(&ledger, &[("COMMAND", "command"), ("STATE", "state"), ("ATTEMPT", "attempt"), ("CODE", "code"), ("KEY", "key")]);
     section("Incidents");
@@ -183,7 +198,9 @@ async fn find(client: &Client, wanted: &str) -> anyhow::Result<String> {
     let found = client.get("/engine-rest/history/process-instance", &by_key).await?;
     match found.as_array().map(Vec::as_slice) {
         Some([only]) => Ok(text(&only["id"])),
-        Some([_, _, ..]) => bail!("several instances have the business key '{wanted}': name one by its id (see `mandate list -b {wanted}`)"),
+        Some([_, _, ..]) => {
+            bail!("several instances have the business key '{wanted}': name one by its id (see `mandate list -b {wanted}`)")
+        }
         _ => Ok(wanted.to_owned()),
     }
 }

@@ -30,23 +30,11 @@ pub(crate) struct Answer {
 impl Answer {
     /// Reads the body if `wanted` says so of the status, up to `max` bytes. A longer body reads as null; a body that
     /// breaks off is an error, since the answer is then incomplete (RFC 9112 section 8).
-    pub(crate) async fn read(
-        mut response: Response,
-        max: usize,
-        wanted: impl FnOnce(u16) -> bool,
-    ) -> Result<Self, reqwest::Error> {
+    pub(crate) async fn read(mut response: Response, max: usize, wanted: impl FnOnce(u16) -> bool) -> Result<Self, reqwest::Error> {
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
-        let reply = if wanted(status) {
-            body(&mut response, max).await?
-        } else {
-            Value::Null
-        };
-        Ok(Self {
-            status,
-            retry_after,
-            reply,
-        })
+        let reply = if wanted(status) { body(&mut response, max).await? } else { Value::Null };
+        Ok(Self { status, retry_after, reply })
     }
 
     /// The body as a value: JSON as it is, other text as a string, anything else null.
@@ -56,10 +44,7 @@ impl Answer {
 
     /// The part of the reply that a JSON pointer means; null if there is none.
     pub(crate) fn into_part(mut self, pointer: &str) -> Value {
-        self.reply
-            .pointer_mut(pointer)
-            .map(Value::take)
-            .unwrap_or_default()
+        self.reply.pointer_mut(pointer).map(Value::take).unwrap_or_default()
     }
 
     /// The code of a rejection.
@@ -70,20 +55,12 @@ impl Answer {
             _ => String::new(),
         };
         let usable = !code.is_empty() && code.len() <= MAX_CODE && !code.contains(char::is_control);
-        if usable {
-            code
-        } else {
-            format!("HTTP_{}", self.status)
-        }
+        if usable { code } else { format!("HTTP_{}", self.status) }
     }
 
     /// The message of a rejection.
     pub(crate) fn message(&self, pointer: &str) -> String {
-        let message = self
-            .reply
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let message = self.reply.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         message.chars().take(MAX_MESSAGE).collect()
     }
 }
@@ -107,9 +84,8 @@ fn value(bytes: &[u8]) -> Value {
     if bytes.is_empty() {
         return Value::Null;
     }
-    let mut value = serde_json::from_slice(bytes).unwrap_or_else(|_| {
-        std::str::from_utf8(bytes).map_or(Value::Null, |text| Value::String(text.to_owned()))
-    });
+    let mut value = serde_json::from_slice(bytes)
+        .unwrap_or_else(|_| std::str::from_utf8(bytes).map_or(Value::Null, |text| Value::String(text.to_owned())));
     replace_nul(&mut value);
     value
 }
@@ -120,10 +96,7 @@ fn replace_nul(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(replace_nul),
         Value::Object(fields) => {
             if fields.keys().any(|name| name.contains('\0')) {
-                *fields = std::mem::take(fields)
-                    .into_iter()
-                    .map(|(name, value)| (name.replace('\0', INSTEAD_OF_NUL), value))
-                    .collect();
+                *fields = std::mem::take(fields).into_iter().map(|(name, value)| (name.replace('\0', INSTEAD_OF_NUL), value)).collect();
             }
             fields.values_mut().for_each(replace_nul);
         }
@@ -136,10 +109,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(text)
-            .ok()?
-            .duration_since(SystemTime::now())
-            .unwrap_or_default(),
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).unwrap_or_default(),
     };
     Some(wait.min(MAX_RETRY_AFTER))
 }
@@ -150,11 +120,7 @@ mod tests {
     use serde_json::json;
 
     fn answer(status: u16, reply: Value) -> Answer {
-        Answer {
-            status,
-            retry_after: None,
-            reply,
-        }
+        Answer { status, retry_after: None, reply }
     }
 
     fn header(text: &str) -> Option<Duration> {
@@ -170,61 +136,28 @@ mod tests {
         assert_eq!(value(b"done"), json!("done"));
         assert_eq!(value(b"\xff\xfe"), Value::Null);
         let deep = "[".repeat(100_000);
-        assert_eq!(
-            value(deep.as_bytes()),
-            Value::String(deep),
-            "too deep to be JSON, hence text"
-        );
+        assert_eq!(value(deep.as_bytes()), Value::String(deep), "too deep to be JSON, hence text");
     }
 
     #[test]
     fn nul_is_replaced_since_no_database_column_holds_it() {
-        assert_eq!(
-            value(br#"{"a\u0000":["\u0000b"]}"#),
-            json!({"a\u{fffd}": ["\u{fffd}b"]})
-        );
+        assert_eq!(value(br#"{"a\u0000":["\u0000b"]}"#), json!({"a\u{fffd}": ["\u{fffd}b"]}));
         assert_eq!(value(b"a\0b"), json!("a\u{fffd}b"));
     }
 
     #[test]
     fn a_code_is_a_word_or_the_status() {
-        assert_eq!(
-            answer(409, json!({"code": "OUT_OF_STOCK"})).code("/code"),
-            "OUT_OF_STOCK"
-        );
-        assert_eq!(
-            answer(409, json!({"error": {"id": 17}})).code("/error/id"),
-            "17"
-        );
-        for reply in [
-            json!(null),
-            json!({}),
-            json!({"code": ""}),
-            json!({"code": {}}),
-            json!({"code": "a\nb"}),
-            json!("no"),
-        ] {
-            assert_eq!(
-                answer(409, reply.clone()).code("/code"),
-                "HTTP_409",
-                "{reply}"
-            );
+        assert_eq!(answer(409, json!({"code": "OUT_OF_STOCK"})).code("/code"), "OUT_OF_STOCK");
+        assert_eq!(answer(409, json!({"error": {"id": 17}})).code("/error/id"), "17");
+        for reply in [json!(null), json!({}), json!({"code": ""}), json!({"code": {}}), json!({"code": "a\nb"}), json!("no")] {
+            assert_eq!(answer(409, reply.clone()).code("/code"), "HTTP_409", "{reply}");
         }
-        assert_eq!(
-            answer(422, json!({"code": "x".repeat(300)})).code("/code"),
-            "HTTP_422"
-        );
+        assert_eq!(answer(422, json!({"code": "x".repeat(300)})).code("/code"), "HTTP_422");
     }
 
     #[test]
     fn a_message_is_bounded() {
-        assert_eq!(
-            answer(409, json!({"message": "ü".repeat(2000)}))
-                .message("/message")
-                .chars()
-                .count(),
-            1000
-        );
+        assert_eq!(answer(409, json!({"message": "ü".repeat(2000)})).message("/message").chars().count(), 1000);
         assert_eq!(answer(409, json!({})).message("/message"), "");
     }
 
@@ -232,15 +165,8 @@ mod tests {
     fn retry_after_is_seconds_or_a_date_and_bounded() {
         assert_eq!(header("7"), Some(Duration::from_secs(7)));
         assert_eq!(header("999999999"), Some(MAX_RETRY_AFTER));
-        assert_eq!(
-            header("Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(Duration::ZERO),
-            "a date that has passed"
-        );
-        assert_eq!(
-            header("Thu, 31 Dec 2099 23:59:59 GMT"),
-            Some(MAX_RETRY_AFTER)
-        );
+        assert_eq!(header("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO), "a date that has passed");
+        assert_eq!(header("Thu, 31 Dec 2099 23:59:59 GMT"), Some(MAX_RETRY_AFTER));
         assert_eq!(header("soon"), None);
     }
 }

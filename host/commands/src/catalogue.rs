@@ -56,10 +56,7 @@ impl Catalogue {
     /// # Errors
     /// All problems at once, each with its line and what to do.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         Self::parse(&path.display().to_string(), &text)
     }
 
@@ -75,11 +72,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// All problems at once.
-    pub fn parse_with(
-        file_name: &str,
-        toml: &str,
-        environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, Error> {
+    pub fn parse_with(file_name: &str, toml: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         match parse::commands(file_name, toml, &environment) {
             Ok(commands) => Ok(Self { commands }),
             Err(problems) => Err(Error::Invalid { problems }),
@@ -101,17 +94,9 @@ impl Catalogue {
     ///
     /// # Errors
     /// Why it may not.
-    pub fn grant(
-        &self,
-        command: &str,
-        tenant: Option<&str>,
-        delegate: &str,
-    ) -> Result<&Command, Refusal> {
+    pub fn grant(&self, command: &str, tenant: Option<&str>, delegate: &str) -> Result<&Command, Refusal> {
         let Some(found) = self.get(command) else {
-            return Err(Refusal::UnknownCommand {
-                command: command.to_owned(),
-                others: self.versions(command),
-            });
+            return Err(Refusal::UnknownCommand { command: command.to_owned(), others: self.versions(command) });
         };
         found.granted(tenant, delegate).map(|()| found)
     }
@@ -119,10 +104,6 @@ impl Catalogue {
     /// The contract versions it has of the command that `name` means, whatever version `name` asks for.
     fn versions(&self, name: &str) -> Vec<String> {
         let stem = name.split('@').next().unwrap_or(name);
-        self.commands
-            .keys()
-            .filter(|known| known.split('@').next() == Some(stem))
-            .cloned()
-            .collect()
+        self.commands.keys().filter(|known| known.split('@').next() == Some(stem)).cloned().collect()
     }
 }

@@ -139,11 +139,7 @@ impl Command {
     /// Why this delegate of this tenant may not have it, or `Ok`.
     pub(crate) fn granted(&self, tenant: Option<&str>, delegate: &str) -> Result<(), Refusal> {
         let mut named = false;
-        for grant in self
-            .grants
-            .iter()
-            .filter(|grant| names(&grant.delegates, delegate))
-        {
+        for grant in self.grants.iter().filter(|grant| names(&grant.delegates, delegate)) {
             named = true;
             if names(&grant.tenants, tenant.unwrap_or_default()) {
                 return Ok(());
@@ -152,11 +148,7 @@ impl Command {
         let command = self.name.clone();
         let delegate = delegate.to_owned();
         Err(if named {
-            Refusal::Tenant {
-                command,
-                delegate,
-                tenant: tenant.map(ToOwned::to_owned),
-            }
+            Refusal::Tenant { command, delegate, tenant: tenant.map(ToOwned::to_owned) }
         } else {
             Refusal::Delegate { command, delegate }
         })
@@ -165,9 +157,7 @@ impl Command {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials")
-            .field("header", &self.header)
-            .finish_non_exhaustive()
+        f.debug_struct("Credentials").field("header", &self.header).finish_non_exhaustive()
     }
 }
 

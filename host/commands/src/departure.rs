@@ -41,35 +41,19 @@ pub(crate) struct Held;
 
 impl Departure {
     pub(crate) fn new(not_after: Instant) -> Self {
-        Self {
-            state: Arc::new(AtomicU8::new(WAITING)),
-            not_after,
-        }
+        Self { state: Arc::new(AtomicU8::new(WAITING)), not_after }
     }
 
     /// The body to send. `bytes` is not empty, for an empty body is never asked for.
     pub(crate) fn body(&self, bytes: Bytes) -> Departing {
-        debug_assert!(
-            !bytes.is_empty(),
-            "an empty body would never be seen to leave"
-        );
-        Departing {
-            bytes: Some(bytes),
-            departure: self.clone(),
-        }
+        debug_assert!(!bytes.is_empty(), "an empty body would never be seen to leave");
+        Departing { bytes: Some(bytes), departure: self.clone() }
     }
 
     /// Lets the request leave, unless it is too late or forbidden.
     pub(crate) fn leave(&self) -> Result<(), Held> {
-        let to = if Instant::now() > self.not_after {
-            HELD
-        } else {
-            LEFT
-        };
-        match self
-            .state
-            .compare_exchange(WAITING, to, Ordering::AcqRel, Ordering::Acquire)
-        {
+        let to = if Instant::now() > self.not_after { HELD } else { LEFT };
+        match self.state.compare_exchange(WAITING, to, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) if to == LEFT => Ok(()),
             _ => Err(Held),
         }
@@ -77,10 +61,7 @@ impl Departure {
 
     /// Forbids the request to leave. `true` if it has not left, and then it never will.
     pub(crate) fn hold(&self) -> bool {
-        match self
-            .state
-            .compare_exchange(WAITING, HELD, Ordering::AcqRel, Ordering::Acquire)
-        {
+        match self.state.compare_exchange(WAITING, HELD, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => true,
             Err(state) => state == HELD,
         }
@@ -91,10 +72,7 @@ impl Body for Departing {
     type Data = Bytes;
     type Error = Held;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Held>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Held>>> {
         let Some(bytes) = self.bytes.take() else {
             return Poll::Ready(None);
         };

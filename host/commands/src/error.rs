@@ -133,9 +133,7 @@ pub enum Refusal {
         problem: &'static str,
     },
     /// The key cannot travel verbatim as an HTTP header.
-    #[error(
-        "the key of command {command} {problem}; a key is 1 to 255 visible ASCII characters without spaces"
-    )]
+    #[error("the key of command {command} {problem}; a key is 1 to 255 visible ASCII characters without spaces")]
     Key {
         /// The command.
         command: String,
@@ -143,9 +141,7 @@ pub enum Refusal {
         problem: &'static str,
     },
     /// The tenant cannot travel verbatim as an HTTP header.
-    #[error(
-        "the tenant of command {command} {problem}; a tenant is 1 to 255 visible ASCII characters without spaces"
-    )]
+    #[error("the tenant of command {command} {problem}; a tenant is 1 to 255 visible ASCII characters without spaces")]
     TenantId {
         /// The command.
         command: String,
@@ -155,16 +151,9 @@ pub enum Refusal {
 }
 
 fn known(others: &[String]) -> String {
-    if others.is_empty() {
-        "; the operator adds it to the catalogue".to_owned()
-    } else {
-        format!("; it has {}", others.join(", "))
-    }
+    if others.is_empty() { "; the operator adds it to the catalogue".to_owned() } else { format!("; it has {}", others.join(", ")) }
 }
 
 fn whom(tenant: Option<&str>) -> String {
-    tenant.map_or_else(
-        || "instances without a tenant".to_owned(),
-        |tenant| format!("tenant {tenant}"),
-    )
+    tenant.map_or_else(|| "instances without a tenant".to_owned(), |tenant| format!("tenant {tenant}"))
 }

@@ -16,14 +16,7 @@ use crate::redact::Redaction;
 use crate::request::{IDEMPOTENCY_KEY, TENANT_ID, TRACEPARENT};
 use crate::template::Template;
 
-const TARGET_KEYS: &[&str] = &[
-    "url",
-    "in-flight",
-    "rate",
-    "arrives-within",
-    "reuse-connections",
-    "credentials",
-];
+const TARGET_KEYS: &[&str] = &["url", "in-flight", "rate", "arrives-within", "reuse-connections", "credentials"];
 const CREDENTIAL_KEYS: &[&str] = &["header", "env", "prefix"];
 const COMMAND_KEYS: &[&str] = &[
     "target",
@@ -42,14 +35,7 @@ const COMMAND_KEYS: &[&str] = &[
     "max-response",
     "grants",
 ];
-const RECONCILE_KEYS: &[&str] = &[
-    "method",
-    "path",
-    "applied",
-    "rejected",
-    "not-applied",
-    "reply-at",
-];
+const RECONCILE_KEYS: &[&str] = &["method", "path", "applied", "rejected", "not-applied", "reply-at"];
 const GRANT_KEYS: &[&str] = &["tenants", "delegates"];
 
 /// Enough to keep a service busy, few enough that a slow one is not buried.
@@ -91,12 +77,7 @@ pub(crate) fn commands(
         // What a broken text seems to say is not worth a second complaint.
         for error in syntax {
             let message = error.message().trim().replace('\n', ", ");
-            problems.add(
-                &error.span().unwrap_or(0..0),
-                String::new(),
-                message,
-                String::new(),
-            );
+            problems.add(&error.span().unwrap_or(0..0), String::new(), message, String::new());
         }
         return Err(problems.into_list());
     }
@@ -113,11 +94,7 @@ pub(crate) fn commands(
         }
         let tables = root.named_tables("commands", COMMAND_KEYS);
         let names: BTreeSet<&str> = tables.iter().map(|(name, _)| name.value.as_str()).collect();
-        let known = Known {
-            declared: &declared,
-            targets: &targets,
-            commands: &names,
-        };
+        let known = Known { declared: &declared, targets: &targets, commands: &names };
         for (name, table) in &tables {
             if let Some(command) = command(name, table, &known) {
                 commands.insert(name.value.clone(), command);
@@ -125,11 +102,7 @@ pub(crate) fn commands(
         }
     }
     let problems = problems.into_list();
-    if problems.is_empty() {
-        Ok(commands)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(commands) } else { Err(problems) }
 }
 
 /// What a command may refer to. A target with a problem is declared without being usable: it is complained of once.
@@ -139,15 +112,8 @@ struct Known<'a> {
     commands: &'a BTreeSet<&'a str>,
 }
 
-fn target(
-    name: &Located<String>,
-    table: &Table<'_>,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Option<Target> {
-    let url = table.required_text(
-        "url",
-        "where the service is, for example \"http://127.0.0.1:8090\"",
-    );
+fn target(name: &Located<String>, table: &Table<'_>, environment: &dyn Fn(&str) -> Option<String>) -> Option<Target> {
+    let url = table.required_text("url", "where the service is, for example \"http://127.0.0.1:8090\"");
     let url = url.and_then(|url| match base(&url.value) {
         Ok(parsed) => Some(parsed),
         Err((what, remedy)) => {
@@ -159,21 +125,12 @@ fn target(
         let rate = quantity::rate(&text.value);
         if rate.is_none() {
             let what = format!("{:?} is not a rate", text.value);
-            table.problem_at(
-                "rate",
-                &text.span,
-                what,
-                "write for example \"200/s\", \"600/m\" or \"1000/h\"",
-            );
+            table.problem_at("rate", &text.span, what, "write for example \"200/s\", \"600/m\" or \"1000/h\"");
         }
         rate
     });
-    let credentials = table
-        .has("credentials")
-        .then(|| credentials(&table.table("credentials", CREDENTIAL_KEYS)?, environment));
-    let in_flight = table
-        .integer("in-flight", 1..=MAX_IN_FLIGHT)
-        .and_then(|n| usize::try_from(n).ok());
+    let credentials = table.has("credentials").then(|| credentials(&table.table("credentials", CREDENTIAL_KEYS)?, environment));
+    let in_flight = table.integer("in-flight", 1..=MAX_IN_FLIGHT).and_then(|n| usize::try_from(n).ok());
     let arrives_within = table.duration("arrives-within", Duration::ZERO..=MAX_ARRIVES_WITHIN);
     Some(Target {
         name: name.value.clone(),
@@ -188,58 +145,28 @@ fn target(
 
 /// The base URL of a target, without a slash at its end.
 fn base(text: &str) -> Result<Url, (String, &'static str)> {
-    let url = Url::parse(text).map_err(|error| {
-        (
-            format!("this is not a URL: {error}"),
-            "write http:// or https:// and the host",
-        )
-    })?;
+    let url = Url::parse(text).map_err(|error| (format!("this is not a URL: {error}"), "write http:// or https:// and the host"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err((
-            "this is not an HTTP URL".to_owned(),
-            "write http:// or https:// and the host",
-        ));
+        return Err(("this is not an HTTP URL".to_owned(), "write http:// or https:// and the host"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err((
-            "the URL holds a user or password".to_owned(),
-            "put them into the environment and name it in credentials",
-        ));
+        return Err(("the URL holds a user or password".to_owned(), "put them into the environment and name it in credentials"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err((
-            "the URL has a query or fragment".to_owned(),
-            "put a query into the commands' paths",
-        ));
+        return Err(("the URL has a query or fragment".to_owned(), "put a query into the commands' paths"));
     }
     Ok(url)
 }
 
-fn credentials(
-    table: &Table<'_>,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Option<Credentials> {
-    let header = table.required_text(
-        "header",
-        "the header that carries them, for example \"Authorization\"",
-    );
+fn credentials(table: &Table<'_>, environment: &dyn Fn(&str) -> Option<String>) -> Option<Credentials> {
+    let header = table.required_text("header", "the header that carries them, for example \"Authorization\"");
     let variable = table.required_text("env", "the environment variable that holds them");
-    let prefix = table
-        .text("prefix")
-        .map(|prefix| prefix.value)
-        .unwrap_or_default();
+    let prefix = table.text("prefix").map(|prefix| prefix.value).unwrap_or_default();
     let name = header.and_then(|text| {
-        let name = HeaderName::try_from(text.value.as_str())
-            .ok()
-            .filter(|name| !is_ours(name));
+        let name = HeaderName::try_from(text.value.as_str()).ok().filter(|name| !is_ours(name));
         if name.is_none() {
             let what = format!("{:?} cannot carry credentials", text.value);
-            table.problem_at(
-                "header",
-                &text.span,
-                what,
-                "name a header that the host does not set itself",
-            );
+            table.problem_at("header", &text.span, what, "name a header that the host does not set itself");
         }
         name
     });
@@ -252,23 +179,12 @@ fn credentials(
     };
     // The parse error of a header value does not quote the value, but neither does our text, to be sure.
     let Ok(mut value) = HeaderValue::try_from(format!("{prefix}{secret}")) else {
-        let what = format!(
-            "the environment variable {} holds what no header can carry",
-            variable.value
-        );
-        table.problem_at(
-            "env",
-            &variable.span,
-            what,
-            "remove line breaks and control characters from it",
-        );
+        let what = format!("the environment variable {} holds what no header can carry", variable.value);
+        table.problem_at("env", &variable.span, what, "remove line breaks and control characters from it");
         return None;
     };
     value.set_sensitive(true);
-    Some(Credentials {
-        header: name?,
-        value,
-    })
+    Some(Credentials { header: name?, value })
 }
 
 /// Headers that the host or its HTTP client sets.
@@ -290,35 +206,17 @@ fn command(name: &Located<String>, table: &Table<'_>, known: &Known<'_>) -> Opti
     if let Err((what, remedy)) = check_name(&name.value) {
         table.problem(what, &remedy);
     }
-    let target = table
-        .required_text("target", "the name of the target it is sent to")
-        .and_then(|target| find_target(table, &target, known));
-    let method = method(
-        table,
-        &[
-            Method::GET,
-            Method::POST,
-            Method::PUT,
-            Method::PATCH,
-            Method::DELETE,
-        ],
-    );
-    let method = if table.has("method") {
-        method
-    } else {
-        Some(Method::POST)
-    };
+    let target =
+        table.required_text("target", "the name of the target it is sent to").and_then(|target| find_target(table, &target, known));
+    let method = method(table, &[Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE]);
+    let method = if table.has("method") { method } else { Some(Method::POST) };
     let path = path(table);
     let answers = answers(table);
-    let reconcile = table
-        .has("reconcile")
-        .then(|| reconcile(&table.table("reconcile", RECONCILE_KEYS)?));
+    let reconcile = table.has("reconcile").then(|| reconcile(&table.table("reconcile", RECONCILE_KEYS)?));
     let undo = undo(name, table, known);
     let redact = redactions(table);
     let timeout = table.duration("timeout", Duration::from_millis(1)..=MAX_TIMEOUT);
-    let max_response = table
-        .size("max-response", 1..=MAX_MAX_RESPONSE)
-        .and_then(|n| usize::try_from(n).ok());
+    let max_response = table.size("max-response", 1..=MAX_MAX_RESPONSE).and_then(|n| usize::try_from(n).ok());
     let honours_key = table.boolean("honours-key");
     let grants = grants(table);
     let method = method?;
@@ -345,31 +243,18 @@ fn check_name(name: &str) -> Result<(), (String, String)> {
         let remedy = format!("write \"{name}@1\"; a changed meaning is a new version");
         return Err((format!("the name {name:?} has no contract version"), remedy));
     };
-    let numbered = !version.is_empty()
-        && !version.starts_with('0')
-        && version.bytes().all(|b| b.is_ascii_digit());
-    let word = |word: &str| {
-        !word.is_empty()
-            && word
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
+    let numbered = !version.is_empty() && !version.starts_with('0') && version.bytes().all(|b| b.is_ascii_digit());
+    let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if !numbered || !stem.contains('.') || !stem.split('.').all(word) || name.len() > MAX_NAME {
         return Err((
             format!("{name:?} is not the name of a command"),
-            format!(
-                "write domain.name@version in at most {MAX_NAME} characters, for example \"orders.reserve-line@1\""
-            ),
+            format!("write domain.name@version in at most {MAX_NAME} characters, for example \"orders.reserve-line@1\""),
         ));
     }
     Ok(())
 }
 
-fn find_target(
-    table: &Table<'_>,
-    name: &Located<String>,
-    known: &Known<'_>,
-) -> Option<Arc<Target>> {
+fn find_target(table: &Table<'_>, name: &Located<String>, known: &Known<'_>) -> Option<Arc<Target>> {
     if !known.declared.contains(&name.value) {
         let what = format!("there is no target {:?}", name.value);
         let targets: Vec<_> = known.declared.iter().map(String::as_str).collect();
@@ -385,19 +270,11 @@ fn find_target(
 
 fn method(table: &Table<'_>, allowed: &[Method]) -> Option<Method> {
     let text = table.text("method")?;
-    let found = allowed
-        .iter()
-        .find(|method| method.as_str() == text.value)
-        .cloned();
+    let found = allowed.iter().find(|method| method.as_str() == text.value).cloned();
     if found.is_none() {
         let names: Vec<_> = allowed.iter().map(Method::as_str).collect();
         let what = format!("{:?} is not a method for this", text.value);
-        table.problem_at(
-            "method",
-            &text.span,
-            what,
-            &format!("write one of {}", names.join(", ")),
-        );
+        table.problem_at("method", &text.span, what, &format!("write one of {}", names.join(", ")));
     }
     found
 }
@@ -414,10 +291,7 @@ fn path(table: &Table<'_>) -> Option<Template> {
 }
 
 fn answers(table: &Table<'_>) -> Option<Answers> {
-    table.require(
-        "applied",
-        "the HTTP statuses that mean it was done, for example [200]",
-    );
+    table.require("applied", "the HTTP statuses that mean it was done, for example [200]");
     let [applied, rejected, unavailable] = distinct(table, ["applied", "rejected", "unavailable"]);
     Some(Answers {
         applied: filled(table, "applied", applied)?,
@@ -429,26 +303,13 @@ fn answers(table: &Table<'_>) -> Option<Answers> {
 }
 
 fn reconcile(table: &Table<'_>) -> Option<Reconcile> {
-    let method = if table.has("method") {
-        method(table, &[Method::GET, Method::HEAD])
-    } else {
-        Some(Method::GET)
-    };
+    let method = if table.has("method") { method(table, &[Method::GET, Method::HEAD]) } else { Some(Method::GET) };
     let path = path(table);
     if path.as_ref().is_some_and(|path| !path.varies()) {
-        table.problem(
-            "the query is the same for every attempt".to_owned(),
-            "put {key} into its path",
-        );
+        table.problem("the query is the same for every attempt".to_owned(), "put {key} into its path");
     }
-    table.require(
-        "applied",
-        "the HTTP statuses that mean it was applied, for example [200]",
-    );
-    table.require(
-        "not-applied",
-        "the HTTP statuses that mean it was not, for example [404]",
-    );
+    table.require("applied", "the HTTP statuses that mean it was applied, for example [200]");
+    table.require("not-applied", "the HTTP statuses that mean it was not, for example [404]");
     let [applied, rejected, not_applied] = distinct(table, ["applied", "rejected", "not-applied"]);
     Some(Reconcile {
         method: method?,
@@ -497,28 +358,15 @@ fn pointer(table: &Table<'_>, key: &str, default: &str) -> Option<String> {
 }
 
 fn undo(name: &Located<String>, table: &Table<'_>, known: &Known<'_>) -> Option<Undo> {
-    let text = table.required_text(
-        "undo",
-        "the name of the command that undoes it, or \"nothing\"",
-    )?;
+    let text = table.required_text("undo", "the name of the command that undoes it, or \"nothing\"")?;
     if text.value == "nothing" {
         return Some(Undo::Nothing);
     }
     if text.value == name.value {
-        table.problem_at(
-            "undo",
-            &text.span,
-            "a command cannot undo itself".to_owned(),
-            "write \"nothing\" if nothing undoes it",
-        );
+        table.problem_at("undo", &text.span, "a command cannot undo itself".to_owned(), "write \"nothing\" if nothing undoes it");
     } else if !known.commands.contains(text.value.as_str()) {
         let what = format!("there is no command {:?}", text.value);
-        table.problem_at(
-            "undo",
-            &text.span,
-            what,
-            "add it to the catalogue, or write \"nothing\"",
-        );
+        table.problem_at("undo", &text.span, what, "add it to the catalogue, or write \"nothing\"");
     }
     Some(Undo::Command(text.value))
 }
@@ -530,12 +378,7 @@ fn redactions(table: &Table<'_>) -> Vec<Redaction> {
             redactions.push(redaction);
         } else {
             let what = format!("{:?} names no field", text.value);
-            table.problem_at(
-                "do-not-store",
-                &text.span,
-                what,
-                "write a JSON pointer, \"/card/number\", or a field's name, \"cvv\"",
-            );
+            table.problem_at("do-not-store", &text.span, what, "write a JSON pointer, \"/card/number\", or a field's name, \"cvv\"");
         }
     }
     redactions
@@ -544,29 +387,16 @@ fn redactions(table: &Table<'_>) -> Vec<Redaction> {
 fn grants(table: &Table<'_>) -> Vec<Grant> {
     let mut grants = Vec::new();
     for grant in table.tables("grants", GRANT_KEYS) {
-        grant.require(
-            "tenants",
-            "the tenants it is for; \"*\" for all, \"\" for instances without a tenant",
-        );
-        grant.require(
-            "delegates",
-            "the delegates that may have the command; \"*\" for all",
-        );
+        grant.require("tenants", "the tenants it is for; \"*\" for all, \"\" for instances without a tenant");
+        grant.require("delegates", "the delegates that may have the command; \"*\" for all");
         let list = |key: &str| -> Vec<String> {
             let texts = grant.texts(key);
             if texts.as_ref().is_some_and(Vec::is_empty) {
                 grant.problem(format!("{key} is empty"), "name one, or remove the grant");
             }
-            texts
-                .unwrap_or_default()
-                .into_iter()
-                .map(|text| text.value)
-                .collect()
+            texts.unwrap_or_default().into_iter().map(|text| text.value).collect()
         };
-        grants.push(Grant {
-            tenants: list("tenants"),
-            delegates: list("delegates"),
-        });
+        grants.push(Grant { tenants: list("tenants"), delegates: list("delegates") });
     }
     grants
 }

@@ -43,27 +43,18 @@ impl Room {
         Self {
             target: target.name.clone(),
             in_flight: Arc::new(Semaphore::new(target.in_flight)),
-            rate: target.rate.map(|rate| Pace {
-                rate,
-                due: Mutex::new(Instant::now()),
-            }),
+            rate: target.rate.map(|rate| Pace { rate, due: Mutex::new(Instant::now()) }),
         }
     }
 
     /// Waits for a place.
     pub(crate) async fn enter(&self) -> Place {
-        let permit = Arc::clone(&self.in_flight)
-            .acquire_owned()
-            .await
-            .expect("the semaphore lives as long as the room and is never closed");
+        let permit =
+            Arc::clone(&self.in_flight).acquire_owned().await.expect("the semaphore lives as long as the room and is never closed");
         if let Some(pace) = &self.rate {
             pace.turn().await;
         }
-        Place {
-            target: self.target.clone(),
-            not_after: None,
-            _permit: permit,
-        }
+        Place { target: self.target.clone(), not_after: None, _permit: permit }
     }
 }
 
@@ -90,8 +81,7 @@ impl Place {
 
     /// The last moment at which the request may leave, given the attempt's own deadline.
     pub(crate) fn latest(&self, deadline: Instant) -> Instant {
-        self.not_after
-            .map_or(deadline, |moment| moment.min(deadline))
+        self.not_after.map_or(deadline, |moment| moment.min(deadline))
     }
 
     /// The target it is a place at.
@@ -108,10 +98,7 @@ mod tests {
         Room {
             target: "orders".to_owned(),
             in_flight: Arc::new(Semaphore::new(in_flight)),
-            rate: interval.map(|interval| Pace {
-                rate: Rate { interval },
-                due: Mutex::new(Instant::now()),
-            }),
+            rate: interval.map(|interval| Pace { rate: Rate { interval }, due: Mutex::new(Instant::now()) }),
         }
     }
 
@@ -121,9 +108,7 @@ mod tests {
         let first = room.enter().await;
         let _second = room.enter().await;
         // The clock is paused: the hour passes only since nothing else can happen.
-        tokio::time::timeout(Duration::from_hours(1), room.enter())
-            .await
-            .expect_err("no place is free");
+        tokio::time::timeout(Duration::from_hours(1), room.enter()).await.expect_err("no place is free");
         drop(first);
         let _third = room.enter().await;
     }
@@ -136,10 +121,7 @@ mod tests {
             drop(room.enter().await);
         }
         let elapsed = started.elapsed();
-        assert!(
-            (Duration::from_millis(990)..=Duration::from_millis(1001)).contains(&elapsed),
-            "{elapsed:?}"
-        );
+        assert!((Duration::from_millis(990)..=Duration::from_millis(1001)).contains(&elapsed), "{elapsed:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -150,10 +132,7 @@ mod tests {
             drop(room.enter().await);
         }
         let elapsed = started.elapsed();
-        assert!(
-            (Duration::from_millis(980)..=Duration::from_millis(1050)).contains(&elapsed),
-            "{elapsed:?}"
-        );
+        assert!((Duration::from_millis(980)..=Duration::from_millis(1050)).contains(&elapsed), "{elapsed:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -164,11 +143,7 @@ mod tests {
         for _ in 0..3 {
             drop(room.enter().await);
         }
-        assert!(
-            started.elapsed() >= Duration::from_millis(1980),
-            "{:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed() >= Duration::from_millis(1980), "{:?}", started.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
@@ -177,15 +152,9 @@ mod tests {
         let started = Instant::now();
         drop(room.enter().await);
         for _ in 0..5 {
-            tokio::time::timeout(Duration::from_secs(1), room.enter())
-                .await
-                .expect_err("too early");
+            tokio::time::timeout(Duration::from_secs(1), room.enter()).await.expect_err("too early");
         }
         drop(room.enter().await);
-        assert!(
-            started.elapsed() <= Duration::from_millis(10_001),
-            "{:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed() <= Duration::from_millis(10_001), "{:?}", started.elapsed());
     }
 }

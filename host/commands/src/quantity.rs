@@ -50,9 +50,7 @@ pub(crate) fn rate(text: &str) -> Option<Rate> {
         return None;
     }
     let nanos = u128::from(seconds) * 1_000_000_000 / u128::from(number);
-    Some(Rate {
-        interval: Duration::from_nanos(u64::try_from(nanos).ok()?),
-    })
+    Some(Rate { interval: Duration::from_nanos(u64::try_from(nanos).ok()?) })
 }
 
 fn split(text: &str) -> Option<(u64, &str)> {
@@ -68,29 +66,10 @@ mod tests {
 
     #[test]
     fn durations_are_whole_numbers_with_a_unit() {
-        for (text, millis) in [
-            ("500ms", 500),
-            ("5s", 5_000),
-            ("2 m", 120_000),
-            ("1h", 3_600_000),
-            ("0s", 0),
-        ] {
-            assert_eq!(
-                duration(text),
-                Some(Duration::from_millis(millis)),
-                "{text}"
-            );
+        for (text, millis) in [("500ms", 500), ("5s", 5_000), ("2 m", 120_000), ("1h", 3_600_000), ("0s", 0)] {
+            assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
         }
-        for text in [
-            "",
-            "5",
-            "s",
-            "1.5s",
-            "-1s",
-            "5 parsecs",
-            "99999999999999999999s",
-            "18446744073709551615h",
-        ] {
+        for text in ["", "5", "s", "1.5s", "-1s", "5 parsecs", "99999999999999999999s", "18446744073709551615h"] {
             assert_eq!(duration(text), None, "{text}");
         }
     }
@@ -106,18 +85,9 @@ mod tests {
 
     #[test]
     fn a_rate_is_an_interval() {
-        assert_eq!(
-            rate("200/s").map(|r| r.interval),
-            Some(Duration::from_millis(5))
-        );
-        assert_eq!(
-            rate("60/m").map(|r| r.interval),
-            Some(Duration::from_secs(1))
-        );
-        assert_eq!(
-            rate("1 /h").map(|r| r.interval),
-            Some(Duration::from_hours(1))
-        );
+        assert_eq!(rate("200/s").map(|r| r.interval), Some(Duration::from_millis(5)));
+        assert_eq!(rate("60/m").map(|r| r.interval), Some(Duration::from_secs(1)));
+        assert_eq!(rate("1 /h").map(|r| r.interval), Some(Duration::from_hours(1)));
         for text in ["0/s", "2000000/s", "5", "5/d", "/s"] {
             assert_eq!(rate(text), None, "{text}");
         }

@@ -35,30 +35,14 @@ pub(crate) struct Table<'a> {
 
 impl<'a> Problems<'a> {
     pub(crate) fn new(file: &'a str, text: &'a str) -> Self {
-        Self {
-            file,
-            text,
-            found: RefCell::default(),
-        }
+        Self { file, text, found: RefCell::default() }
     }
 
     /// Notes a problem at the line on which `span` starts.
     pub(crate) fn add(&self, span: &Range<usize>, at: String, what: String, remedy: String) {
         let start = span.start.min(self.text.len());
-        let line = self
-            .text
-            .get(..start)
-            .unwrap_or_default()
-            .matches('\n')
-            .count()
-            + 1;
-        self.found.borrow_mut().push(Problem {
-            file: self.file.to_owned(),
-            line,
-            at,
-            what,
-            remedy,
-        });
+        let line = self.text.get(..start).unwrap_or_default().matches('\n').count() + 1;
+        self.found.borrow_mut().push(Problem { file: self.file.to_owned(), line, at, what, remedy });
     }
 
     /// All problems in the order of their lines.
@@ -71,27 +55,14 @@ impl<'a> Problems<'a> {
 
 impl<'a> Table<'a> {
     /// The whole document.
-    pub(crate) fn root(
-        problems: &'a Problems<'a>,
-        document: &'a Spanned<DeTable<'a>>,
-        allowed: &[&str],
-    ) -> Self {
-        let table = Self {
-            problems,
-            entries: document.get_ref(),
-            at: String::new(),
-            span: document.span(),
-        };
+    pub(crate) fn root(problems: &'a Problems<'a>, document: &'a Spanned<DeTable<'a>>, allowed: &[&str]) -> Self {
+        let table = Self { problems, entries: document.get_ref(), at: String::new(), span: document.span() };
         table.refuse_unknown(allowed);
         table
     }
 
     /// Every entry of a table whose keys are names the operator chose, each of which is to be a table.
-    pub(crate) fn named_tables(
-        &self,
-        key: &str,
-        allowed: &[&str],
-    ) -> Vec<(Located<String>, Table<'a>)> {
+    pub(crate) fn named_tables(&self, key: &str, allowed: &[&str]) -> Vec<(Located<String>, Table<'a>)> {
         let Some(value) = self.get(key) else {
             return Vec::new();
         };
@@ -99,18 +70,10 @@ impl<'a> Table<'a> {
             self.wrong_type(key, value, "a table of tables");
             return Vec::new();
         };
-        let outer = Table {
-            problems: self.problems,
-            entries,
-            at: self.path(key),
-            span: value.span(),
-        };
+        let outer = Table { problems: self.problems, entries, at: self.path(key), span: value.span() };
         let mut tables = Vec::new();
         for name in entries.keys() {
-            let located = Located {
-                value: name.get_ref().to_string(),
-                span: name.span(),
-            };
+            let located = Located { value: name.get_ref().to_string(), span: name.span() };
             if let Some(mut table) = outer.table(name.get_ref(), allowed) {
                 // A table made by dotted keys has no header of its own to point at; its name always has a place.
                 table.span = name.span();
@@ -127,12 +90,7 @@ impl<'a> Table<'a> {
             self.wrong_type(key, value, "a table");
             return None;
         };
-        let table = Table {
-            problems: self.problems,
-            entries,
-            at: self.path(key),
-            span: value.span(),
-        };
+        let table = Table { problems: self.problems, entries, at: self.path(key), span: value.span() };
         table.refuse_unknown(allowed);
         Some(table)
     }
@@ -151,21 +109,11 @@ impl<'a> Table<'a> {
             let at = format!("{}[{index}]", self.path(key));
             match item.get_ref().as_table() {
                 Some(entries) => {
-                    let table = Table {
-                        problems: self.problems,
-                        entries,
-                        at,
-                        span: item.span(),
-                    };
+                    let table = Table { problems: self.problems, entries, at, span: item.span() };
                     table.refuse_unknown(allowed);
                     tables.push(table);
                 }
-                None => self.problems.add(
-                    &item.span(),
-                    at,
-                    "this is not a table".to_owned(),
-                    "write { … }".to_owned(),
-                ),
+                None => self.problems.add(&item.span(), at, "this is not a table".to_owned(), "write { … }".to_owned()),
             }
         }
         tables
@@ -178,10 +126,7 @@ impl<'a> Table<'a> {
             self.wrong_type(key, value, "a text in quotes");
             return None;
         };
-        Some(Located {
-            value: text.to_owned(),
-            span: value.span(),
-        })
+        Some(Located { value: text.to_owned(), span: value.span() })
     }
 
     /// A text that must be there.
@@ -203,15 +148,11 @@ impl<'a> Table<'a> {
     /// A whole number within bounds that may be missing.
     pub(crate) fn integer(&self, key: &str, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let value = self.get(key)?;
-        let number = value
-            .get_ref()
-            .as_integer()
-            .and_then(|i| u64::from_str_radix(i.as_str(), i.radix()).ok());
+        let number = value.get_ref().as_integer().and_then(|i| u64::from_str_radix(i.as_str(), i.radix()).ok());
         match number {
             Some(number) if bounds.contains(&number) => Some(number),
             _ => {
-                let expected =
-                    format!("a whole number from {} to {}", bounds.start(), bounds.end());
+                let expected = format!("a whole number from {} to {}", bounds.start(), bounds.end());
                 self.wrong_type(key, value, &expected);
                 None
             }
@@ -228,10 +169,7 @@ impl<'a> Table<'a> {
         let mut texts = Vec::new();
         for item in items {
             match item.get_ref().as_str() {
-                Some(text) => texts.push(Located {
-                    value: text.to_owned(),
-                    span: item.span(),
-                }),
+                Some(text) => texts.push(Located { value: text.to_owned(), span: item.span() }),
                 None => self.wrong_type(key, item, "a text in quotes"),
             }
         }
@@ -242,24 +180,14 @@ impl<'a> Table<'a> {
     pub(crate) fn statuses(&self, key: &str) -> Option<Vec<Located<u16>>> {
         let value = self.get(key)?;
         let Some(items) = value.get_ref().as_array() else {
-            self.wrong_type(
-                key,
-                value,
-                "a list of HTTP statuses, for example [200, 201]",
-            );
+            self.wrong_type(key, value, "a list of HTTP statuses, for example [200, 201]");
             return None;
         };
         let mut statuses = Vec::new();
         for item in items {
-            let number = item
-                .get_ref()
-                .as_integer()
-                .and_then(|i| u16::from_str_radix(i.as_str(), i.radix()).ok());
+            let number = item.get_ref().as_integer().and_then(|i| u16::from_str_radix(i.as_str(), i.radix()).ok());
             match number {
-                Some(status @ 200..=599) => statuses.push(Located {
-                    value: status,
-                    span: item.span(),
-                }),
+                Some(status @ 200..=599) => statuses.push(Located { value: status, span: item.span() }),
                 _ => self.wrong_type(key, item, "an HTTP status from 200 to 599"),
             }
         }
@@ -267,20 +195,11 @@ impl<'a> Table<'a> {
     }
 
     /// A duration within bounds that may be missing.
-    pub(crate) fn duration(
-        &self,
-        key: &str,
-        bounds: std::ops::RangeInclusive<Duration>,
-    ) -> Option<Duration> {
+    pub(crate) fn duration(&self, key: &str, bounds: std::ops::RangeInclusive<Duration>) -> Option<Duration> {
         let text = self.text(key)?;
         let Some(duration) = quantity::duration(&text.value) else {
             let what = format!("{:?} is not a duration", text.value);
-            self.problem_at(
-                key,
-                &text.span,
-                what,
-                "write for example \"500ms\", \"5s\" or \"2m\"",
-            );
+            self.problem_at(key, &text.span, what, "write for example \"500ms\", \"5s\" or \"2m\"");
             return None;
         };
         if !bounds.contains(&duration) {
@@ -297,21 +216,12 @@ impl<'a> Table<'a> {
         let text = self.text(key)?;
         let Some(size) = quantity::size(&text.value) else {
             let what = format!("{:?} is not a size", text.value);
-            self.problem_at(
-                key,
-                &text.span,
-                what,
-                "write for example \"64 KiB\" or \"1 MiB\"",
-            );
+            self.problem_at(key, &text.span, what, "write for example \"64 KiB\" or \"1 MiB\"");
             return None;
         };
         if !bounds.contains(&size) {
             let what = format!("{:?} is out of bounds", text.value);
-            let remedy = format!(
-                "choose between {} and {} bytes",
-                bounds.start(),
-                bounds.end()
-            );
+            let remedy = format!("choose between {} and {} bytes", bounds.start(), bounds.end());
             self.problem_at(key, &text.span, what, &remedy);
             return None;
         }
@@ -321,10 +231,7 @@ impl<'a> Table<'a> {
     /// Notes that a key is missing if it is; `meaning` says what it is for.
     pub(crate) fn require(&self, key: &str, meaning: &str) {
         if self.get(key).is_none() {
-            self.problem(
-                format!("{key} is missing"),
-                &format!("add {key}, {meaning}"),
-            );
+            self.problem(format!("{key} is missing"), &format!("add {key}, {meaning}"));
         }
     }
 
@@ -335,21 +242,16 @@ impl<'a> Table<'a> {
 
     /// Notes a problem with the table as a whole.
     pub(crate) fn problem(&self, what: String, remedy: &str) {
-        self.problems
-            .add(&self.span, self.at.clone(), what, remedy.to_owned());
+        self.problems.add(&self.span, self.at.clone(), what, remedy.to_owned());
     }
 
     /// Notes a problem with the value of a key.
     pub(crate) fn problem_at(&self, key: &str, span: &Range<usize>, what: String, remedy: &str) {
-        self.problems
-            .add(span, self.path(key), what, remedy.to_owned());
+        self.problems.add(span, self.path(key), what, remedy.to_owned());
     }
 
     fn get(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.entries
-            .iter()
-            .find(|(name, _)| name.get_ref() == key)
-            .map(|(_, value)| value)
+        self.entries.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
     }
 
     fn refuse_unknown(&self, allowed: &[&str]) {
@@ -357,15 +259,10 @@ impl<'a> Table<'a> {
         if allowed.is_empty() {
             return;
         }
-        for key in self
-            .entries
-            .keys()
-            .filter(|key| !allowed.contains(&key.get_ref().as_ref()))
-        {
+        for key in self.entries.keys().filter(|key| !allowed.contains(&key.get_ref().as_ref())) {
             let what = format!("there is no key {:?} here", key.get_ref());
             let remedy = format!("allowed are {}", allowed.join(", "));
-            self.problems
-                .add(&key.span(), self.at.clone(), what, remedy);
+            self.problems.add(&key.span(), self.at.clone(), what, remedy);
         }
     }
 
@@ -375,19 +272,8 @@ impl<'a> Table<'a> {
     }
 
     fn path(&self, key: &str) -> String {
-        let bare = !key.is_empty()
-            && key
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-        let key = if bare {
-            key.to_owned()
-        } else {
-            format!("{key:?}")
-        };
-        if self.at.is_empty() {
-            key
-        } else {
-            format!("{}.{key}", self.at)
-        }
+        let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        let key = if bare { key.to_owned() } else { format!("{key:?}") };
+        if self.at.is_empty() { key } else { format!("{}.{key}", self.at) }
     }
 }

@@ -82,25 +82,14 @@ impl Command {
         let mut headers = self.headers(request)?;
         headers.insert(
             HeaderName::from_static(IDEMPOTENCY_KEY),
-            verbatim(request.key, |problem| Refusal::Key {
-                command: self.name.clone(),
-                problem,
-            })?,
+            verbatim(request.key, |problem| Refusal::Key { command: self.name.clone(), problem })?,
         );
         // RFC 9110 sections 9.3.1 and 9.3.5: content of GET and DELETE has no defined meaning.
         let body = (self.method != Method::GET && self.method != Method::DELETE).then(|| {
-            headers.insert(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            );
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             Bytes::from(request.body.to_string())
         });
-        Ok(Prepared {
-            method: self.method.clone(),
-            url,
-            headers,
-            body,
-        })
+        Ok(Prepared { method: self.method.clone(), url, headers, body })
     }
 
     /// The query that asks what became of the command, if the catalogue has one. It carries no `Idempotency-Key`: it is
@@ -109,12 +98,7 @@ impl Command {
         let reconcile = self.reconcile.as_ref()?;
         Some(self.url(&reconcile.path, request).and_then(|url| {
             let headers = self.headers(request)?;
-            Ok(Prepared {
-                method: reconcile.method.clone(),
-                url,
-                headers,
-                body: None,
-            })
+            Ok(Prepared { method: reconcile.method.clone(), url, headers, body: None })
         }))
     }
 
@@ -123,44 +107,22 @@ impl Command {
         if !request.body.is_object() {
             return Err(Refusal::Body { command: command() });
         }
-        let values = Values {
-            key: request.key,
-            tenant: request.tenant,
-            body: request.body,
-        };
+        let values = Values { key: request.key, tenant: request.tenant, body: request.body };
         let path = template.fill(values).map_err(|unfilled| match unfilled {
-            Unfilled::Field(field, problem) => Refusal::Path {
-                command: command(),
-                field,
-                problem,
-            },
-            Unfilled::Path(problem) => Refusal::Url {
-                command: command(),
-                problem,
-            },
+            Unfilled::Field(field, problem) => Refusal::Path { command: command(), field, problem },
+            Unfilled::Path(problem) => Refusal::Url { command: command(), problem },
         })?;
-        build(&self.target, &path).map_err(|problem| Refusal::Url {
-            command: command(),
-            problem,
-        })
+        build(&self.target, &path).map_err(|problem| Refusal::Url { command: command(), problem })
     }
 
     fn headers(&self, request: &Request<'_>) -> Result<HeaderMap, Refusal> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(tenant) = request.tenant {
-            let refusal = |problem| Refusal::TenantId {
-                command: self.name.clone(),
-                problem,
-            };
-            headers.insert(
-                HeaderName::from_static(TENANT_ID),
-                verbatim(tenant, refusal)?,
-            );
+            let refusal = |problem| Refusal::TenantId { command: self.name.clone(), problem };
+            headers.insert(HeaderName::from_static(TENANT_ID), verbatim(tenant, refusal)?);
         }
-        if let Some(trace) = request
-            .traceparent
-            .filter(|trace| trace.len() <= MAX_TRACEPARENT)
+        if let Some(trace) = request.traceparent.filter(|trace| trace.len() <= MAX_TRACEPARENT)
             && let Ok(value) = verbatim_bytes(trace)
         {
             headers.insert(HeaderName::from_static(TRACEPARENT), value);
@@ -180,17 +142,10 @@ fn build(target: &Target, path: &str) -> Result<Url, &'static str> {
     }
     let url = Url::parse(&text).map_err(|_| "makes no URL")?;
     // Whatever a URL parser rewrites would be another path than the operator's template means.
-    if url.as_str() == text {
-        Ok(url)
-    } else {
-        Err("is not the one its template means")
-    }
+    if url.as_str() == text { Ok(url) } else { Err("is not the one its template means") }
 }
 
-fn verbatim(
-    text: &str,
-    refusal: impl FnOnce(&'static str) -> Refusal,
-) -> Result<HeaderValue, Refusal> {
+fn verbatim(text: &str, refusal: impl FnOnce(&'static str) -> Refusal) -> Result<HeaderValue, Refusal> {
     if text.is_empty() {
         return Err(refusal("is empty"));
     }

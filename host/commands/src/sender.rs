@@ -59,13 +59,7 @@ impl Sender {
             let target = &command.target;
             if !targets.contains_key(&target.name) {
                 let client = client(target)?;
-                targets.insert(
-                    target.name.clone(),
-                    Channel {
-                        room: Room::new(target),
-                        client,
-                    },
-                );
+                targets.insert(target.name.clone(), Channel { room: Room::new(target), client });
             }
         }
         Ok(Self { targets })
@@ -85,30 +79,19 @@ impl Sender {
     /// # Panics
     /// If the place is at another target than the command's: a bug of the caller.
     pub async fn send(&self, place: Place, command: &Command, request: Request<'_>) -> Outcome {
-        assert_eq!(
-            place.target(),
-            command.target(),
-            "a place at one target does for requests to it alone"
-        );
+        assert_eq!(place.target(), command.target(), "a place at one target does for requests to it alone");
         let prepared = match command.prepare(&request) {
             Ok(prepared) => prepared,
             Err(refusal) => {
-                return Outcome::Unavailable {
-                    reason: refusal.to_string(),
-                    retry_after: None,
-                };
+                return Outcome::Unavailable { reason: refusal.to_string(), retry_after: None };
             }
         };
         let started = Instant::now();
         let answers = &command.answers;
-        let wanted =
-            |status| answers.applied.contains(&status) || answers.rejected.contains(&status);
+        let wanted = |status| answers.applied.contains(&status) || answers.rejected.contains(&status);
         let outcome = match self.exchange(&place, command, prepared, wanted).await {
             Ok(answer) => classify(command, answer),
-            Err(Failure::NotSent(reason)) => Outcome::Unavailable {
-                reason,
-                retry_after: None,
-            },
+            Err(Failure::NotSent(reason)) => Outcome::Unavailable { reason, retry_after: None },
             Err(Failure::Unclear(reason)) => Outcome::Unknown { reason },
         };
         tracing::debug!(
@@ -127,9 +110,7 @@ impl Sender {
         let (query, prepared) = match (&command.reconcile, command.prepare_query(&request)) {
             (Some(query), Some(Ok(prepared))) => (query, prepared),
             (_, Some(Err(refusal))) => {
-                return Reconciled::Unknown {
-                    reason: refusal.to_string(),
-                };
+                return Reconciled::Unknown { reason: refusal.to_string() };
             }
             _ => {
                 let reason = format!("the catalogue has no reconcile query for {}", command.name);
@@ -139,21 +120,15 @@ impl Sender {
         let place = self.place(command).await;
         let wanted = |status| query.applied.contains(&status) || query.rejected.contains(&status);
         match self.exchange(&place, command, prepared, wanted).await {
-            Err(Failure::NotSent(reason) | Failure::Unclear(reason)) => {
-                Reconciled::Unknown { reason }
-            }
-            Ok(answer) if query.applied.contains(&answer.status) => Reconciled::Applied {
-                reply: answer.into_part(&query.reply_at),
-            },
+            Err(Failure::NotSent(reason) | Failure::Unclear(reason)) => Reconciled::Unknown { reason },
+            Ok(answer) if query.applied.contains(&answer.status) => Reconciled::Applied { reply: answer.into_part(&query.reply_at) },
             Ok(answer) if query.not_applied.contains(&answer.status) => Reconciled::NotApplied,
             Ok(answer) if query.rejected.contains(&answer.status) => Reconciled::Rejected {
                 code: answer.code(&command.answers.code_at),
                 message: answer.message(&command.answers.message_at),
                 reply: answer.into_reply(),
             },
-            Ok(answer) => Reconciled::Unknown {
-                reason: unlisted(command, answer.status),
-            },
+            Ok(answer) => Reconciled::Unknown { reason: unlisted(command, answer.status) },
         }
     }
 
@@ -167,18 +142,11 @@ impl Sender {
     ) -> Result<Answer, Failure> {
         let deadline = Instant::now() + command.timeout;
         let departure = Departure::new(place.latest(deadline));
-        let mut builder = self
-            .channel(command)
-            .client
-            .request(prepared.method, prepared.url)
-            .headers(prepared.headers);
+        let mut builder = self.channel(command).client.request(prepared.method, prepared.url).headers(prepared.headers);
         if let Some(bytes) = prepared.body {
             builder = builder.body(reqwest::Body::wrap(departure.body(bytes)));
         } else if let Err(held) = departure.leave() {
-            return Err(Failure::NotSent(format!(
-                "target {}: {held}",
-                command.target()
-            )));
+            return Err(Failure::NotSent(format!("target {}: {held}", command.target())));
         }
         let exchange = async {
             let response = builder.send().await?;
@@ -194,26 +162,13 @@ impl Sender {
                 }
                 reason
             }
-            Err(_) => format!(
-                "target {}: no answer within {:?}",
-                command.target(),
-                command.timeout
-            ),
+            Err(_) => format!("target {}: no answer within {:?}", command.target(), command.timeout),
         };
-        Err(if departure.hold() {
-            Failure::NotSent(reason)
-        } else {
-            Failure::Unclear(reason)
-        })
+        Err(if departure.hold() { Failure::NotSent(reason) } else { Failure::Unclear(reason) })
     }
 
     fn channel(&self, command: &Command) -> &Channel {
-        self.targets.get(command.target()).unwrap_or_else(|| {
-            panic!(
-                "command {} is of another catalogue than this sender's",
-                command.name
-            )
-        })
+        self.targets.get(command.target()).unwrap_or_else(|| panic!("command {} is of another catalogue than this sender's", command.name))
     }
 }
 
@@ -232,37 +187,19 @@ impl Outcome {
 fn classify(command: &Command, answer: Answer) -> Outcome {
     let answers = &command.answers;
     if answers.applied.contains(&answer.status) {
-        Outcome::Applied {
-            reply: answer.into_reply(),
-        }
+        Outcome::Applied { reply: answer.into_reply() }
     } else if answers.rejected.contains(&answer.status) {
-        Outcome::Rejected {
-            code: answer.code(&answers.code_at),
-            message: answer.message(&answers.message_at),
-            reply: answer.into_reply(),
-        }
+        Outcome::Rejected { code: answer.code(&answers.code_at), message: answer.message(&answers.message_at), reply: answer.into_reply() }
     } else if answers.unavailable.contains(&answer.status) {
-        let reason = format!(
-            "target {}: answered with status {}",
-            command.target(),
-            answer.status
-        );
-        Outcome::Unavailable {
-            reason,
-            retry_after: answer.retry_after,
-        }
+        let reason = format!("target {}: answered with status {}", command.target(), answer.status);
+        Outcome::Unavailable { reason, retry_after: answer.retry_after }
     } else {
-        Outcome::Unknown {
-            reason: unlisted(command, answer.status),
-        }
+        Outcome::Unknown { reason: unlisted(command, answer.status) }
     }
 }
 
 fn unlisted(command: &Command, status: u16) -> String {
-    format!(
-        "target {}: answered with status {status}, of which the catalogue does not say what it means",
-        command.target()
-    )
+    format!("target {}: answered with status {status}, of which the catalogue does not say what it means", command.target())
 }
 
 /// A client that does what it is told, once: no redirects, no retries, no proxy from the environment.
@@ -290,10 +227,7 @@ fn client(target: &Target) -> Result<Client, Error> {
         // Without TLS nothing is verified, so that a machine without CA certificates will do.
         builder = builder.tls_certs_only([]);
     }
-    builder.build().map_err(|error| Error::Client {
-        target: target.name.clone(),
-        reason: describe(error),
-    })
+    builder.build().map_err(|error| Error::Client { target: target.name.clone(), reason: describe(error) })
 }
 
 /// rustls takes its cryptography from the process; one that is installed already will do.

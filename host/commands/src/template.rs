@@ -57,10 +57,7 @@ impl Template {
             let open = rest.find('{').unwrap_or(rest.len());
             let (literal, after) = rest.split_at(open);
             if let Some(c) = literal.chars().find(|c| !allowed(*c)) {
-                return Err((
-                    format!("{c:?} cannot stand in a path"),
-                    "percent-encode it; a placeholder is written {field}",
-                ));
+                return Err((format!("{c:?} cannot stand in a path"), "percent-encode it; a placeholder is written {field}"));
             }
             if !literal.is_empty() {
                 parts.push(Part::Literal(literal.to_owned()));
@@ -72,38 +69,21 @@ impl Template {
                 return Err(("a placeholder is not closed".to_owned(), "close it with }"));
             };
             if name.is_empty() || name.contains(['{', '/', '?']) {
-                return Err((
-                    format!("{name:?} is not the name of a field"),
-                    "name a field of the body, key or tenant",
-                ));
+                return Err((format!("{name:?} is not the name of a field"), "name a field of the body, key or tenant"));
             }
             parts.push(Part::Placeholder(name.to_owned()));
             rest = after;
         }
-        let literal: String = parts
-            .iter()
-            .map(|part| {
-                if let Part::Literal(text) = part {
-                    text.as_str()
-                } else {
-                    "{}"
-                }
-            })
-            .collect();
+        let literal: String = parts.iter().map(|part| if let Part::Literal(text) = part { text.as_str() } else { "{}" }).collect();
         if climbs(&literal) {
-            return Err((
-                "the path has a segment . or ..".to_owned(),
-                "write the path that is meant",
-            ));
+            return Err(("the path has a segment . or ..".to_owned(), "write the path that is meant"));
         }
         Ok(Self { parts })
     }
 
     /// Whether it has any placeholder, without which every attempt asks for the same.
     pub(crate) fn varies(&self) -> bool {
-        self.parts
-            .iter()
-            .any(|part| matches!(part, Part::Placeholder(_)))
+        self.parts.iter().any(|part| matches!(part, Part::Placeholder(_)))
     }
 
     /// The path with all placeholders filled.
@@ -113,8 +93,7 @@ impl Template {
             match part {
                 Part::Literal(text) => path.push_str(text),
                 Part::Placeholder(name) => {
-                    let value = text(name, values)
-                        .map_err(|problem| Unfilled::Field(name.clone(), problem))?;
+                    let value = text(name, values).map_err(|problem| Unfilled::Field(name.clone(), problem))?;
                     encode(&value, &mut path);
                 }
             }
@@ -130,10 +109,7 @@ impl Template {
 fn text(name: &str, values: Values<'_>) -> Result<String, &'static str> {
     let text = match name {
         KEY => values.key.to_owned(),
-        TENANT => values
-            .tenant
-            .ok_or("is missing: the instance has no tenant")?
-            .to_owned(),
+        TENANT => values.tenant.ok_or("is missing: the instance has no tenant")?.to_owned(),
         field => match values.body.get(field) {
             None => return Err("is missing in the body"),
             Some(Value::Null) => return Err("is null in the body"),
@@ -185,48 +161,29 @@ mod tests {
     use serde_json::json;
 
     fn fill(template: &str, body: &Value) -> Result<String, Unfilled> {
-        let values = Values {
-            key: "k:1",
-            tenant: Some("acme"),
-            body,
-        };
+        let values = Values { key: "k:1", tenant: Some("acme"), body };
         Template::parse(template).expect("a template").fill(values)
     }
 
     #[test]
     fn values_are_percent_encoded() {
         let body = json!({"id": "a/b c?ü", "n": 7, "ok": true});
-        assert_eq!(
-            fill("/o/{id}/{n}?x={ok}", &body).unwrap(),
-            "/o/a%2Fb%20c%3F%C3%BC/7?x=true"
-        );
+        assert_eq!(fill("/o/{id}/{n}?x={ok}", &body).unwrap(), "/o/a%2Fb%20c%3F%C3%BC/7?x=true");
     }
 
     #[test]
     fn key_and_tenant_are_not_taken_from_the_body() {
         let body = json!({"key": "forged", "tenant": "other"});
-        assert_eq!(
-            fill("/{tenant}/by-key/{key}", &body).unwrap(),
-            "/acme/by-key/k%3A1"
-        );
+        assert_eq!(fill("/{tenant}/by-key/{key}", &body).unwrap(), "/acme/by-key/k%3A1");
     }
 
     #[test]
     fn a_value_cannot_climb_out_of_the_path() {
         for body in [json!({"a": "..", "b": "x"}), json!({"a": ".", "b": "x"})] {
-            assert_eq!(
-                fill("/o/{a}/{b}", &body),
-                Err(Unfilled::Path("would have a segment . or .."))
-            );
+            assert_eq!(fill("/o/{a}/{b}", &body), Err(Unfilled::Path("would have a segment . or ..")));
         }
-        assert!(
-            fill("/o/{a}{b}", &json!({"a": ".", "b": "."})).is_err(),
-            "two values that make one climbing segment"
-        );
-        assert_eq!(
-            fill("/o/{a}", &json!({"a": "%2e%2e"})).unwrap(),
-            "/o/%252e%252e"
-        );
+        assert!(fill("/o/{a}{b}", &json!({"a": ".", "b": "."})).is_err(), "two values that make one climbing segment");
+        assert_eq!(fill("/o/{a}", &json!({"a": "%2e%2e"})).unwrap(), "/o/%252e%252e");
         assert_eq!(fill("/o/{a}", &json!({"a": "../x"})).unwrap(), "/o/..%2Fx");
         assert_eq!(fill("/o?x={a}", &json!({"a": ".."})).unwrap(), "/o?x=..");
     }
@@ -243,30 +200,13 @@ mod tests {
             ("empty", "is empty"),
             ("long", "is longer than 512 bytes"),
         ] {
-            assert_eq!(
-                fill(&format!("/o/{{{name}}}"), &body),
-                Err(Unfilled::Field(name.to_owned(), problem))
-            );
+            assert_eq!(fill(&format!("/o/{{{name}}}"), &body), Err(Unfilled::Field(name.to_owned(), problem)));
         }
     }
 
     #[test]
     fn broken_templates_are_refused() {
-        for text in [
-            "",
-            "o",
-            "//evil.example",
-            "/a b",
-            "/a\\b",
-            "/a#b",
-            "/{",
-            "/{}",
-            "/{a{b}",
-            "/}",
-            "/a/../b",
-            "/%2E/b",
-            "/ü",
-        ] {
+        for text in ["", "o", "//evil.example", "/a b", "/a\\b", "/a#b", "/{", "/{}", "/{a{b}", "/}", "/a/../b", "/%2E/b", "/ü"] {
             assert!(Template::parse(text).is_err(), "{text}");
         }
     }

@@ -75,10 +75,7 @@ fn one_problem(from: &str, to: &str, expected: &[&str]) {
 #[test]
 fn a_good_catalogue_is_read_whole() {
     let catalogue = parse(GOOD).unwrap();
-    let names: Vec<_> = catalogue
-        .commands()
-        .map(|command| command.name.as_str())
-        .collect();
+    let names: Vec<_> = catalogue.commands().map(|command| command.name.as_str()).collect();
     assert_eq!(names, ["orders.release-line@1", "orders.reserve-line@1"]);
 
     let reserve = catalogue.get("orders.reserve-line@1").unwrap();
@@ -86,20 +83,8 @@ fn a_good_catalogue_is_read_whole() {
     assert!(reserve.honours_key && reserve.reconcilable());
     assert_eq!(reserve.target(), "orders");
     assert_eq!(reserve.undo, Undo::Command("orders.release-line@1".into()));
-    assert_eq!(
-        reserve.redact,
-        [
-            Redaction::Pointer(vec!["card".into(), "number".into()]),
-            Redaction::Field("cvv".into())
-        ]
-    );
-    assert_eq!(
-        reserve.grants[1],
-        Grant {
-            tenants: vec!["*".into()],
-            delegates: vec!["repair".into()]
-        }
-    );
+    assert_eq!(reserve.redact, [Redaction::Pointer(vec!["card".into(), "number".into()]), Redaction::Field("cvv".into())]);
+    assert_eq!(reserve.grants[1], Grant { tenants: vec!["*".into()], delegates: vec!["repair".into()] });
     assert_eq!(reserve.last_arrival(1_000), 1_000 + 5_000 + 20_000);
 
     let release = catalogue.get("orders.release-line@1").unwrap();
@@ -119,62 +104,30 @@ fn a_file_that_is_not_there_is_named() {
     let missing = std::env::temp_dir().join("mandate-no-such-catalogue.toml");
     let error = Catalogue::load(&missing).unwrap_err();
     assert!(matches!(error, Error::Read { .. }));
-    assert!(
-        error.to_string().contains("mandate-no-such-catalogue.toml"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("mandate-no-such-catalogue.toml"), "{error}");
 }
 
 #[test]
 fn a_grant_names_tenant_and_delegate() {
     let catalogue = parse(GOOD).unwrap();
     let name = "orders.reserve-line@1";
-    for (tenant, delegate) in [
-        (Some("acme"), "reserve-line"),
-        (None, "reserve-line"),
-        (Some("other"), "repair"),
-        (None, "repair"),
-    ] {
-        assert_eq!(
-            catalogue
-                .grant(name, tenant, delegate)
-                .map(|c| c.name.as_str()),
-            Ok(name)
-        );
+    for (tenant, delegate) in [(Some("acme"), "reserve-line"), (None, "reserve-line"), (Some("other"), "repair"), (None, "repair")] {
+        assert_eq!(catalogue.grant(name, tenant, delegate).map(|c| c.name.as_str()), Ok(name));
     }
-    assert!(matches!(
-        catalogue.grant(name, Some("other"), "reserve-line"),
-        Err(Refusal::Tenant { .. })
-    ));
+    assert!(matches!(catalogue.grant(name, Some("other"), "reserve-line"), Err(Refusal::Tenant { .. })));
     for stranger in ["submit", "reserve", "reserve-line-2", "*", ""] {
-        assert!(
-            matches!(
-                catalogue.grant(name, Some("acme"), stranger),
-                Err(Refusal::Delegate { .. })
-            ),
-            "{stranger}"
-        );
+        assert!(matches!(catalogue.grant(name, Some("acme"), stranger), Err(Refusal::Delegate { .. })), "{stranger}");
     }
     assert!(
-        matches!(
-            catalogue.grant("orders.release-line@1", None, "repair"),
-            Err(Refusal::Delegate { .. })
-        ),
+        matches!(catalogue.grant("orders.release-line@1", None, "repair"), Err(Refusal::Delegate { .. })),
         "nobody has a command without grants"
     );
 }
 
 #[test]
 fn an_unknown_command_is_refused_with_the_versions_there_are() {
-    let refusal = parse(GOOD)
-        .unwrap()
-        .grant("orders.reserve-line@2", None, "repair")
-        .map(drop)
-        .unwrap_err();
-    assert_eq!(
-        refusal.to_string(),
-        "the catalogue has no command orders.reserve-line@2; it has orders.reserve-line@1"
-    );
+    let refusal = parse(GOOD).unwrap().grant("orders.reserve-line@2", None, "repair").map(drop).unwrap_err();
+    assert_eq!(refusal.to_string(), "the catalogue has no command orders.reserve-line@2; it has orders.reserve-line@1");
 }
 
 #[test]
@@ -182,40 +135,20 @@ fn fields_that_must_not_be_stored_are_replaced() {
     let catalogue = parse(GOOD).unwrap();
     let body = json!({"card": {"number": "4111", "holder": "A"}, "items": [{"cvv": 123}]});
     assert_eq!(
-        catalogue
-            .get("orders.reserve-line@1")
-            .unwrap()
-            .redact(&body),
+        catalogue.get("orders.reserve-line@1").unwrap().redact(&body),
         json!({"card": {"number": NOT_STORED, "holder": "A"}, "items": [{"cvv": NOT_STORED}]})
     );
-    assert_eq!(
-        catalogue
-            .get("orders.release-line@1")
-            .unwrap()
-            .redact(&body),
-        body
-    );
+    assert_eq!(catalogue.get("orders.release-line@1").unwrap().redact(&body), body);
 }
 
 #[test]
 fn a_digest_depends_on_command_and_body_alone() {
     let catalogue = parse(GOOD).unwrap();
-    let [release, reserve] = [
-        catalogue.get("orders.release-line@1").unwrap(),
-        catalogue.get("orders.reserve-line@1").unwrap(),
-    ];
+    let [release, reserve] = [catalogue.get("orders.release-line@1").unwrap(), catalogue.get("orders.reserve-line@1").unwrap()];
     let body = json!({"a": [1, {"x": null}], "b": "2"});
     let same: serde_json::Value = serde_json::from_str(r#"{"b":"2","a":[1,{"x":null}]}"#).unwrap();
     let other = json!({"a": [1, {"x": null}], "b": 2});
-    let of = |key, body, command| {
-        Request {
-            key,
-            tenant: None,
-            traceparent: None,
-            body,
-        }
-        .digest(command)
-    };
+    let of = |key, body, command| Request { key, tenant: None, traceparent: None, body }.digest(command);
     let digest = of("k", &body, reserve);
     assert_eq!(digest.len(), 64);
     assert_eq!(digest, of("another key", &same, reserve));
@@ -235,15 +168,8 @@ timeout = "5 parsecs"
 applied = []
 "#;
     let found = problems(text);
-    let lines: Vec<_> = found
-        .iter()
-        .map(|p| p.split(':').nth(1).unwrap().to_owned())
-        .collect();
-    assert_eq!(
-        lines,
-        ["2", "3", "4", "4", "4", "5", "6", "7"],
-        "{found:#?}"
-    );
+    let lines: Vec<_> = found.iter().map(|p| p.split(':').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(lines, ["2", "3", "4", "4", "4", "5", "6", "7"], "{found:#?}");
     for (found, expected) in found.iter().zip([
         "catalogue.toml:2: targets.orders.url: this is not an HTTP URL; write http:// or https:// and the host",
         "catalogue.toml:3: targets.orders: there is no key \"in_flight\" here; allowed are url, in-flight, rate",
@@ -256,21 +182,11 @@ applied = []
     ]) {
         assert!(found.starts_with(expected), "{found:?} starts with {expected:?}");
     }
-    for part in [
-        "has no contract version; write \"reserve-line@1\"",
-        "undo is missing",
-        "applied is empty",
-    ] {
-        assert!(
-            found.iter().any(|p| p.contains(part)),
-            "{part:?} is in {found:#?}"
-        );
+    for part in ["has no contract version; write \"reserve-line@1\"", "undo is missing", "applied is empty"] {
+        assert!(found.iter().any(|p| p.contains(part)), "{part:?} is in {found:#?}");
     }
     let error = parse(text).unwrap_err().to_string();
-    assert!(
-        error.starts_with("use the catalogue, which has 8 problems:\n  catalogue.toml:2: "),
-        "{error}"
-    );
+    assert!(error.starts_with("use the catalogue, which has 8 problems:\n  catalogue.toml:2: "), "{error}");
 }
 
 #[test]
@@ -283,17 +199,7 @@ fn syntax_errors_have_a_line() {
 
 #[test]
 fn a_command_is_named_domain_name_and_version() {
-    for bad in [
-        "orders.x",
-        "orders.x@",
-        "orders.x@0",
-        "orders.x@01",
-        "orders.x@v1",
-        "x@1",
-        "orders.@1",
-        ".x@1",
-        "orders x.y@1",
-    ] {
+    for bad in ["orders.x", "orders.x@", "orders.x@0", "orders.x@01", "orders.x@v1", "x@1", "orders.@1", ".x@1", "orders x.y@1"] {
         let found = problems(&GOOD.replace("orders.release-line@1", bad));
         assert_eq!(found.len(), 1, "{found:#?}");
         assert!(found[0].contains("commands."), "{found:#?}");
@@ -304,52 +210,22 @@ fn a_command_is_named_domain_name_and_version() {
 fn targets_are_checked() {
     let url = "\"http://127.0.0.1:8090\"";
     one_problem(url, "\"127.0.0.1:8090\"", &[":3:", "targets.orders.url"]);
-    one_problem(
-        url,
-        "\"http://me:pw@host\"",
-        &["holds a user or password", "environment"],
-    );
+    one_problem(url, "\"http://me:pw@host\"", &["holds a user or password", "environment"]);
     one_problem(url, "\"http://host?a=b\"", &["query or fragment"]);
     one_problem(url, "7", &["targets.orders.url", "write a text in quotes"]);
     one_problem("in-flight = 16", "in-flight = 0", &["from 1 to 10000"]);
     one_problem("\"200/s\"", "\"200\"", &["is not a rate", "\"600/m\""]);
     one_problem("\"20s\"", "\"2h\"", &["out of bounds"]);
-    one_problem(
-        "rate =",
-        "speed =",
-        &[
-            "there is no key \"speed\"",
-            "allowed are url, in-flight, rate",
-        ],
-    );
+    one_problem("rate =", "speed =", &["there is no key \"speed\"", "allowed are url, in-flight, rate"]);
 }
 
 #[test]
 fn credentials_come_from_a_variable_that_is_set_and_are_never_shown() {
-    one_problem(
-        "ORDERS_TOKEN",
-        "NOWHERE",
-        &[
-            "targets.orders.credentials.env",
-            "variable NOWHERE is not set",
-        ],
-    );
+    one_problem("ORDERS_TOKEN", "NOWHERE", &["targets.orders.credentials.env", "variable NOWHERE is not set"]);
     one_problem("ORDERS_TOKEN", "EMPTY", &["variable EMPTY is not set"]);
-    one_problem(
-        "ORDERS_TOKEN",
-        "BROKEN",
-        &["variable BROKEN holds what no header can carry"],
-    );
-    one_problem(
-        "\"Authorization\"",
-        "\"Idempotency-Key\"",
-        &["cannot carry credentials"],
-    );
-    one_problem(
-        "\"Authorization\"",
-        "\"Content-Length\"",
-        &["cannot carry credentials"],
-    );
+    one_problem("ORDERS_TOKEN", "BROKEN", &["variable BROKEN holds what no header can carry"]);
+    one_problem("\"Authorization\"", "\"Idempotency-Key\"", &["cannot carry credentials"]);
+    one_problem("\"Authorization\"", "\"Content-Length\"", &["cannot carry credentials"]);
     one_problem("env = \"ORDERS_TOKEN\", ", "", &["env is missing"]);
     let broken = problems(&GOOD.replace("ORDERS_TOKEN", "BROKEN"));
     assert!(!broken[0].contains(SECRET), "{broken:?}");
@@ -357,87 +233,39 @@ fn credentials_come_from_a_variable_that_is_set_and_are_never_shown() {
 
 #[test]
 fn statuses_are_listed_once_and_are_statuses() {
-    one_problem(
-        "rejected = [409, 422]",
-        "rejected = [409, 200]",
-        &["status 200 is in applied already"],
-    );
+    one_problem("rejected = [409, 422]", "rejected = [409, 200]", &["status 200 is in applied already"]);
     one_problem("[503, 429]", "[503, 100]", &["from 200 to 599"]);
     one_problem("[503, 429]", "503", &["a list of HTTP statuses"]);
     one_problem("applied = [200, 201]\n", "", &["applied is missing"]);
-    one_problem(
-        "not-applied = [404]",
-        "not-applied = [200]",
-        &["reconcile.not-applied", "already"],
-    );
+    one_problem("not-applied = [404]", "not-applied = [200]", &["reconcile.not-applied", "already"]);
 }
 
 #[test]
 fn a_reconcile_query_says_everything_explicitly() {
     one_problem(", not-applied = [404]", "", &["not-applied is missing"]);
-    one_problem(
-        "/by-key/{key}",
-        "/by-key",
-        &["the same for every attempt", "{key}"],
-    );
+    one_problem("/by-key/{key}", "/by-key", &["the same for every attempt", "{key}"]);
     one_problem("method = \"GET\"", "method = \"POST\"", &["GET, HEAD"]);
 }
 
 #[test]
 fn other_keys_of_a_command_are_checked() {
-    one_problem(
-        "\"orders.release-line@1\"\ndo",
-        "\"orders.nothing@1\"\ndo",
-        &["there is no command \"orders.nothing@1\""],
-    );
-    one_problem(
-        "\"orders.release-line@1\"\ndo",
-        "\"orders.reserve-line@1\"\ndo",
-        &["cannot undo itself"],
-    );
-    one_problem(
-        "method = \"POST\"",
-        "method = \"TRACE\"",
-        &["GET, POST, PUT, PATCH, DELETE"],
-    );
+    one_problem("\"orders.release-line@1\"\ndo", "\"orders.nothing@1\"\ndo", &["there is no command \"orders.nothing@1\""]);
+    one_problem("\"orders.release-line@1\"\ndo", "\"orders.reserve-line@1\"\ndo", &["cannot undo itself"]);
+    one_problem("method = \"POST\"", "method = \"TRACE\"", &["GET, POST, PUT, PATCH, DELETE"]);
     one_problem("\"5s\"", "\"10m\"", &["out of bounds"]);
     one_problem("\"5s\"", "5", &["timeout", "a text in quotes"]);
     one_problem("\"64 KiB\"", "\"64 KB\"", &["is not a size"]);
-    one_problem(
-        "honours-key = true",
-        "honours-key = \"yes\"",
-        &["write true or false"],
-    );
-    one_problem(
-        "honours-key = true",
-        "code-at = \"code\"",
-        &["is not a JSON pointer", "\"/code\""],
-    );
+    one_problem("honours-key = true", "honours-key = \"yes\"", &["write true or false"]);
+    one_problem("honours-key = true", "code-at = \"code\"", &["is not a JSON pointer", "\"/code\""]);
     one_problem("\"cvv\"", "\"a/b\"", &["names no field"]);
-    one_problem(
-        "tenants = [\"acme\", \"\"], ",
-        "",
-        &["grants[0]", "tenants is missing"],
-    );
-    one_problem(
-        "delegates = [\"repair\"]",
-        "delegates = []",
-        &["grants[1]", "delegates is empty"],
-    );
-    one_problem(
-        "delegates = [\"repair\"]",
-        "delegates = [\"repair\"], users = []",
-        &["\"users\"", "tenants, delegates"],
-    );
+    one_problem("tenants = [\"acme\", \"\"], ", "", &["grants[0]", "tenants is missing"]);
+    one_problem("delegates = [\"repair\"]", "delegates = []", &["grants[1]", "delegates is empty"]);
+    one_problem("delegates = [\"repair\"]", "delegates = [\"repair\"], users = []", &["\"users\"", "tenants, delegates"]);
 }
 
 #[test]
 fn a_target_with_a_problem_is_complained_of_once() {
-    one_problem(
-        "\"http://127.0.0.1:8090\"",
-        "\"nonsense\"",
-        &["targets.orders.url"],
-    );
+    one_problem("\"http://127.0.0.1:8090\"", "\"nonsense\"", &["targets.orders.url"]);
 }
 
 #[test]
@@ -451,24 +279,14 @@ fn the_example_in_the_documentation_is_a_catalogue() {
         .map(|line| line.trim_start_matches("///").to_owned() + "\n")
         .collect();
     let found = problems(&example);
-    assert_eq!(
-        found.len(),
-        1,
-        "its undo is not part of the example: {found:#?}"
-    );
-    assert!(
-        found[0].contains("there is no command \"orders.release-line@1\""),
-        "{found:#?}"
-    );
+    assert_eq!(found.len(), 1, "its undo is not part of the example: {found:#?}");
+    assert!(found[0].contains("there is no command \"orders.release-line@1\""), "{found:#?}");
 }
 
 #[test]
 fn the_catalogue_that_ships_is_valid() {
     let text = include_str!("../../../examples/order-service/catalogue.toml");
-    let catalogue =
-        Catalogue::parse("catalogue.toml", text).unwrap_or_else(|error| panic!("{error}"));
-    let granted = catalogue
-        .commands()
-        .all(|command| !command.grants.is_empty());
+    let catalogue = Catalogue::parse("catalogue.toml", text).unwrap_or_else(|error| panic!("{error}"));
+    let granted = catalogue.commands().all(|command| !command.grants.is_empty());
     assert!(granted && catalogue.get("orders.reserve-line@1").is_some());
 }

@@ -235,11 +235,8 @@ impl Inner {
 
     async fn load(&self, work: &Work) -> Result<(Arc<Definition>, Instance, Expect), Error> {
         if let Some(begin) = &work.begin {
-            let instance = Instance::new(NewInstance {
-                id: work.instance,
-                business_key: begin.business_key.clone(),
-                tenant: begin.tenant.clone(),
-            });
+            let instance =
+                Instance::new(NewInstance { id: work.instance, business_key: begin.business_key.clone(), tenant: begin.tenant.clone() });
             let head = InstanceHead {
                 tenant: begin.tenant.clone(),
                 definition_id: begin.definition.row.id.clone(),
@@ -251,8 +248,8 @@ impl Inner {
         let not_found = || Error::NotFound { what: "process instance", id: work.instance.to_string() };
         let row = self.store.load_instance(work.instance.0).await?.ok_or_else(not_found)?;
         let definition = self.definitions.get(&self.store, &row.definition_id).await?;
-        let instance = Instance::decode(&row.snapshot)
-            .map_err(|error| Error::Unreadable { instance: work.instance, reason: error.to_string() })?;
+        let instance =
+            Instance::decode(&row.snapshot).map_err(|error| Error::Unreadable { instance: work.instance, reason: error.to_string() })?;
         Ok((definition, instance, Expect::Revision(row.revision)))
     }
 

@@ -112,8 +112,7 @@ fn compare(definition: &Definition, instance: &Instance, mut rows: IndexRows, fi
     difference("jobs", format!("{jobs:?}"), format!("{:?}", rows.jobs));
     let tasks: Vec<_> = instance.tasks().map(|task| task_row(definition, task.clone())).collect();
     difference("tasks", format!("{tasks:?}"), format!("{:?}", rows.tasks));
-    let subscriptions: Vec<_> =
-        instance.subscriptions().map(|subscription| subscription_row(definition, subscription.clone())).collect();
+    let subscriptions: Vec<_> = instance.subscriptions().map(|subscription| subscription_row(definition, subscription.clone())).collect();
     difference("subscriptions", format!("{subscriptions:?}"), format!("{:?}", rows.subscriptions));
     let incidents: Vec<_> = instance.incidents().map(|incident| (number(incident.id.0), incident.code.as_str().to_owned())).collect();
     let stored: Vec<_> = rows.incidents.iter().map(|incident| (incident.n, incident.code.clone())).collect();

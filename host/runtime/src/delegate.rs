@@ -113,11 +113,7 @@ impl Inner {
         if let Some(loaded) = self.sandbox.loaded(digest) {
             return Ok(loaded);
         }
-        let bytes = self
-            .store
-            .artifact(digest)
-            .await?
-            .ok_or_else(|| Error::NotFound { what: "artifact", id: digest.to_owned() })?;
+        let bytes = self.store.artifact(digest).await?.ok_or_else(|| Error::NotFound { what: "artifact", id: digest.to_owned() })?;
         Ok(self.sandbox.prepare(digest, &bytes).await?)
     }
 }
@@ -268,9 +264,7 @@ impl Task {
             None => derived_key(&self.entry, name, ordinal),
             Some(own) if is_own_key(&own) => own,
             Some(_) => {
-                return Err(self.refuse(format!(
-                    "the key given for command {name} is not 1 to {MAX_KEY_BYTES} visible ASCII characters"
-                )));
+                return Err(self.refuse(format!("the key given for command {name} is not 1 to {MAX_KEY_BYTES} visible ASCII characters")));
             }
         };
         Ok(Issue {

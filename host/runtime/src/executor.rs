@@ -131,11 +131,7 @@ impl Inner {
             self.release(instance, wait).await;
             return None;
         }
-        let input = if takeovers > MAX_TAKEOVERS {
-            Input::FailJob { wait, failure: host_died(takeovers) }
-        } else {
-            Input::RunJob { wait }
-        };
+        let input = if takeovers > MAX_TAKEOVERS { Input::FailJob { wait, failure: host_died(takeovers) } } else { Input::RunJob { wait } };
         let started = std::time::Instant::now();
         let mut advanced = self.advance(Work { instance, input, begin: None, traceparent: None }).await;
         if let Err(Error::Bug) = advanced {

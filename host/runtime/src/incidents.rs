@@ -108,22 +108,57 @@ fn seen<'a>(rows: impl Iterator<Item = &'a LedgerRow>) -> Vec<CommandSeen> {
 fn advice(code: Code) -> (&'static str, &'static str) {
     match code {
         Code::ExpressionFailed => ("after the variables it reads are corrected", "correct the variables, then retry the job"),
-        Code::NoFlowTaken => ("after the variables its conditions read are corrected", "correct the variables, then retry the job; add a default flow in the next version"),
-        Code::UnhandledBpmnError => ("after the cause of the business error is repaired", "repair the order, then retry the job; catch the error in the next version"),
+        Code::NoFlowTaken => (
+            "after the variables its conditions read are corrected",
+            "correct the variables, then retry the job; add a default flow in the next version",
+        ),
+        Code::UnhandledBpmnError => (
+            "after the cause of the business error is repaired",
+            "repair the order, then retry the job; catch the error in the next version",
+        ),
         Code::TimerInvalid => ("after the variable it reads is corrected", "set an ISO 8601 date or duration, then retry the job"),
-        Code::JoinCannotComplete => ("never: no retry can bring the missing token", "delete the instance and start it again, or ask whoever owns the model"),
-        Code::StepLimit | Code::ActivityLimit => ("after the model's loop is understood", "look for a loop without a wait; correct variables or delete the instance"),
+        Code::JoinCannotComplete => {
+            ("never: no retry can bring the missing token", "delete the instance and start it again, or ask whoever owns the model")
+        }
+        Code::StepLimit | Code::ActivityLimit => {
+            ("after the model's loop is understood", "look for a loop without a wait; correct variables or delete the instance")
+        }
         Code::VariableLimit => ("after the value is made smaller", "keep aggregates in the domain service and identifiers in variables"),
-        Code::DelegateFailed => ("always: commands that were applied answer from the ledger", "read the message, repair the cause, then retry the job"),
-        Code::DelegateTrapped | Code::DelegateAnswerInvalid => ("always, though it will likely fail again", "report it to the delegate's authors with the digest"),
-        Code::DelegateLimitExceeded => ("always: commands that were applied answer from the ledger", "look whether the input is unusually large; raise the limit in the next version"),
-        Code::DelegateUnavailable => ("always: nothing was called", "run `mandate check-store`; the component's bytes may be damaged or its compilation impossible on this host"),
-        Code::CommandRefused => ("after the operator grants the command or the delegate is corrected", "compare the delegate's mandate with the catalogue's grants"),
-        Code::CommandUnavailable => ("as soon as the domain service answers again: nothing was applied", "look at the domain service, then retry the job"),
-        Code::CommandOutcomeUnknown => ("only where the catalogue can reconcile it or the service honours the key", "ask the domain service whether the command was applied"),
-        Code::CommandKeyConflict => ("after the variables are put back to what was sent", "compare the two requests in the message; undo the first one in the domain service if it was wrong"),
+        Code::DelegateFailed => {
+            ("always: commands that were applied answer from the ledger", "read the message, repair the cause, then retry the job")
+        }
+        Code::DelegateTrapped | Code::DelegateAnswerInvalid => {
+            ("always, though it will likely fail again", "report it to the delegate's authors with the digest")
+        }
+        Code::DelegateLimitExceeded => (
+            "always: commands that were applied answer from the ledger",
+            "look whether the input is unusually large; raise the limit in the next version",
+        ),
+        Code::DelegateUnavailable => (
+            "always: nothing was called",
+            "run `mandate check-store`; the component's bytes may be damaged or its compilation impossible on this host",
+        ),
+        Code::CommandRefused => (
+            "after the operator grants the command or the delegate is corrected",
+            "compare the delegate's mandate with the catalogue's grants",
+        ),
+        Code::CommandUnavailable => {
+            ("as soon as the domain service answers again: nothing was applied", "look at the domain service, then retry the job")
+        }
+        Code::CommandOutcomeUnknown => (
+            "only where the catalogue can reconcile it or the service honours the key",
+            "ask the domain service whether the command was applied",
+        ),
+        Code::CommandKeyConflict => (
+            "after the variables are put back to what was sent",
+            "compare the two requests in the message; undo the first one in the domain service if it was wrong",
+        ),
         Code::RetriesSetToZero => ("whenever whoever stopped the job says so", "give the job retries again to let it run"),
-        Code::InternalError => ("always: commands that were applied answer from the ledger", "report it to Mandate's authors with the host's log"),
-        Code::HostDied => ("after it is clear that this job is not what kills hosts", "look at the hosts' logs and memory, then retry the job"),
+        Code::InternalError => {
+            ("always: commands that were applied answer from the ledger", "report it to Mandate's authors with the host's log")
+        }
+        Code::HostDied => {
+            ("after it is clear that this job is not what kills hosts", "look at the hosts' logs and memory, then retry the job")
+        }
     }
 }

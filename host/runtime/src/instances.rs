@@ -80,9 +80,8 @@ impl Runtime {
             mandate_model::ElementKind::Process(scope) => scope.none_start,
             _ => None,
         };
-        let element = none_start.ok_or_else(|| {
-            Error::Invalid(format!("process {} has no none start event: start it by its message", definition.row.key))
-        })?;
+        let element = none_start
+            .ok_or_else(|| Error::Invalid(format!("process {} has no none start event: start it by its message", definition.row.key)))?;
         self.0.start_at(definition, element, start).await
     }
 
@@ -92,13 +91,7 @@ impl Runtime {
     }
 
     /// Changes and removes variables of an instance; `scope` is an activity of it, none for the process.
-    pub async fn set_variables(
-        &self,
-        id: InstanceId,
-        scope: Option<ActivityId>,
-        set: Variables,
-        remove: Vec<String>,
-    ) -> Result<(), Error> {
+    pub async fn set_variables(&self, id: InstanceId, scope: Option<ActivityId>, set: Variables, remove: Vec<String>) -> Result<(), Error> {
         let scope = match scope {
             Some(scope) => scope,
             None => self.0.view(id).await?.instance.root(),
@@ -131,8 +124,7 @@ impl Inner {
         let not_found = || Error::NotFound { what: "process instance", id: id.to_string() };
         let row = self.store.load_instance(id.0).await?.ok_or_else(not_found)?;
         let definition = self.definitions.get(&self.store, &row.definition_id).await?;
-        let instance = Instance::decode(&row.snapshot)
-            .map_err(|error| Error::Unreadable { instance: id, reason: error.to_string() })?;
+        let instance = Instance::decode(&row.snapshot).map_err(|error| Error::Unreadable { instance: id, reason: error.to_string() })?;
         Ok(InstanceView { instance, definition })
     }
 
@@ -225,12 +217,7 @@ impl Inner {
         }
     }
 
-    async fn existing(
-        &self,
-        id: InstanceId,
-        definition: Arc<Definition>,
-        business_key: Option<String>,
-    ) -> Result<Started, Error> {
+    async fn existing(&self, id: InstanceId, definition: Arc<Definition>, business_key: Option<String>) -> Result<Started, Error> {
         match self.view(id).await {
             Ok(view) => Ok(Started {
                 id,

@@ -50,9 +50,18 @@ impl Issue {
 /// How a command ended for the delegate.
 #[derive(Clone, Debug)]
 pub(crate) enum Issued {
-    Applied { reply: String },
-    Rejected { code: String, message: String, reply: String },
-    Unavailable { reason: String, retry_after: Option<Duration> },
+    Applied {
+        reply: String,
+    },
+    Rejected {
+        code: String,
+        message: String,
+        reply: String,
+    },
+    Unavailable {
+        reason: String,
+        retry_after: Option<Duration>,
+    },
     /// The unit must not go on: the failure says why and when to come back.
     Stop(Failure),
     /// The wait that this unit resumes is gone, or this host may not act any more: nothing was sent.
@@ -298,11 +307,9 @@ fn wire_key(key: &str, generation: i64) -> String {
 fn answer(row: &LedgerRow) -> Issued {
     let reply = row.reply.clone().unwrap_or_else(|| "null".to_owned());
     match row.state {
-        LedgerState::Rejected => Issued::Rejected {
-            code: row.code.clone().unwrap_or_default(),
-            message: row.message.clone().unwrap_or_default(),
-            reply,
-        },
+        LedgerState::Rejected => {
+            Issued::Rejected { code: row.code.clone().unwrap_or_default(), message: row.message.clone().unwrap_or_default(), reply }
+        }
         _ => Issued::Applied { reply },
     }
 }
@@ -310,9 +317,7 @@ fn answer(row: &LedgerRow) -> Issued {
 fn close(issue: &Issue, command: &Command, attempt: i64, outcome: &Outcome, cancelled: bool) -> LedgerClose {
     let (state, reply, code, message) = match outcome {
         Outcome::Applied { reply } => (LedgerState::Applied, Some(reply), None, None),
-        Outcome::Rejected { code, message, reply } => {
-            (LedgerState::Rejected, Some(reply), Some(code.clone()), Some(message.clone()))
-        }
+        Outcome::Rejected { code, message, reply } => (LedgerState::Rejected, Some(reply), Some(code.clone()), Some(message.clone())),
         Outcome::Unavailable { reason, .. } => (LedgerState::Unavailable, None, None, Some(reason.clone())),
         Outcome::Unknown { reason } => (LedgerState::Unknown, None, None, Some(reason.clone())),
     };

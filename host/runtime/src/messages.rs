@@ -62,7 +62,10 @@ impl Runtime {
                 return self.start_by_message(&correlation).await;
             }
             if waiting.len() > 1 && !correlation.all {
-                return Err(mismatch(&correlation, &format!("{} executions wait for it; name one by its business key, instance or correlation keys", waiting.len())));
+                return Err(mismatch(
+                    &correlation,
+                    &format!("{} executions wait for it; name one by its business key, instance or correlation keys", waiting.len()),
+                ));
             }
             let mut correlated = Vec::with_capacity(waiting.len());
             for receiver in waiting {
@@ -127,11 +130,15 @@ impl Runtime {
             return Err(mismatch(correlation, &format!("{} processes start with it", starts.len())));
         }
         let definition = self.0.resolve(&DefinitionRef::Id(start.definition_id.clone())).await?;
-        let element = definition.model.find(&start.activity_id).filter(|element| {
-            matches!(definition.model.element(*element).kind, ElementKind::StartEvent(StartTrigger::Message(_)))
-        });
+        let element = definition
+            .model
+            .find(&start.activity_id)
+            .filter(|element| matches!(definition.model.element(*element).kind, ElementKind::StartEvent(StartTrigger::Message(_))));
         let element = element.ok_or_else(|| {
-            Error::Conflict(format!("definition {} has no message start '{}'; run `mandate check-store`", start.definition_id, start.activity_id))
+            Error::Conflict(format!(
+                "definition {} has no message start '{}'; run `mandate check-store`",
+                start.definition_id, start.activity_id
+            ))
         })?;
         let request = Start {
             definition: DefinitionRef::Id(start.definition_id.clone()),

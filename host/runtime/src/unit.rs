@@ -53,12 +53,7 @@ impl Rows {
 
     /// Jobs that could run as soon as they are stored, in order.
     pub(crate) fn runnable(&self, now: i64) -> Vec<WaitId> {
-        self.jobs
-            .values()
-            .flatten()
-            .filter(|job| job.due <= now && job.retries > 0)
-            .map(|job| job.wait)
-            .collect()
+        self.jobs.values().flatten().filter(|job| job.due <= now && job.retries > 0).map(|job| job.wait).collect()
     }
 
     /// The earliest moment at which one of the unit's later jobs is due.
@@ -253,14 +248,9 @@ fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> History
             removed: false,
             at,
         },
-        HistoryEvent::VariableRemoved { scope, name } => HistoryRow::Variable {
-            scope: number(scope.0),
-            name,
-            kind: "Null".to_owned(),
-            json: "null".to_owned(),
-            removed: true,
-            at,
-        },
+        HistoryEvent::VariableRemoved { scope, name } => {
+            HistoryRow::Variable { scope: number(scope.0), name, kind: "Null".to_owned(), json: "null".to_owned(), removed: true, at }
+        }
     }
 }
 

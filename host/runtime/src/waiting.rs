@@ -113,9 +113,8 @@ impl Runtime {
     /// Where instances stand, in the order of their ids. Also the last instance looked at, to go on from; none at the end.
     pub async fn waiting(&self, filter: WaitingFilter) -> Result<(Vec<Waiting>, Option<mandate_engine::InstanceId>), Error> {
         let rows = self.0.store.instances_after(filter.after.map(|id| id.0), filter.max_instances).await?;
-        let next = (rows.len() == filter.max_instances as usize)
-            .then(|| rows.last().map(|row| mandate_engine::InstanceId(row.id)))
-            .flatten();
+        let next =
+            (rows.len() == filter.max_instances as usize).then(|| rows.last().map(|row| mandate_engine::InstanceId(row.id))).flatten();
         let mut listed = Vec::new();
         for row in rows {
             if filter.business_key.is_some() && filter.business_key != row.business_key {
@@ -159,9 +158,7 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
                 message: found.map(|open| open.message.clone()).unwrap_or_default(),
             }
         }
-        LeafState::Join { missing } => {
-            Reason::Join { missing: missing.iter().map(|flow| model.flow(*flow).id.to_string()).collect() }
-        }
+        LeafState::Join { missing } => Reason::Join { missing: missing.iter().map(|flow| model.flow(*flow).id.to_string()).collect() },
         LeafState::Running => Reason::Running {},
         LeafState::Suspended => Reason::Suspended {},
     };

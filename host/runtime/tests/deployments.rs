@@ -167,7 +167,8 @@ async fn a_component_alone_is_a_deployment_and_changes_no_binding() {
     // The model alone now takes the newest; with a requirement, the one that meets it.
     let newest = deployed(&host, upload(vec![("p.bpmn", process(TASK))])).await;
     assert_eq!(newest.bindings[0].version, "1.1.0");
-    let pinned = process(&TASK.replace(r#"camunda:class="worker""#, r#"xmlns:m="https://mandate.dev/schema/1.0" m:delegate="worker@=1.0.0""#));
+    let pinned =
+        process(&TASK.replace(r#"camunda:class="worker""#, r#"xmlns:m="https://mandate.dev/schema/1.0" m:delegate="worker@=1.0.0""#));
     let pinned = deployed(&host, upload(vec![("p.bpmn", pinned)])).await;
     assert_eq!(pinned.bindings[0].version, "1.0.0");
 }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use mandate_tests::operator::Operator;
+use mandate_tests::orders;
 use mandate_tests::program::root;
 use mandate_tests::system::{Setup, System};
 use mandate_tests::tally::{Tally, tally};
-use mandate_tests::orders;
 
 /// Runs the order example from end to end and ends with a table.
 #[derive(Parser)]
@@ -111,7 +111,11 @@ fn print_table(tally: &Tally, metrics: &str, operator: &Operator, took: Duration
     println!("attempts that failed      {}", sum(metrics, "mandate_jobs_failed_total"));
     println!("commands sent again       {}", tally.repeated_attempts);
     println!("BPMN errors               {}", sum(metrics, "mandate_bpmn_errors_total"));
-    println!("incidents                 {} raised, {} jobs given new retries", sum(metrics, "mandate_incidents_raised_total"), done.retried);
+    println!(
+        "incidents                 {} raised, {} jobs given new retries",
+        sum(metrics, "mandate_incidents_raised_total"),
+        done.retried
+    );
     println!("time                      {:.1} s", took.as_secs_f64());
     println!("\ncommands applied exactly once: {} of {}", tally.applied_once, tally.applied);
 }

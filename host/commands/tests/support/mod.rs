@@ -54,9 +54,7 @@ struct State {
 
 impl Service {
     pub(crate) async fn start(script: Script) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a loopback port");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let state = Arc::new(State {
             requests: Mutex::default(),
@@ -104,9 +102,7 @@ impl Service {
 
     /// Waits until a request has been read.
     pub(crate) async fn received(&self) {
-        tokio::time::timeout(PATIENCE, self.state.received.notified())
-            .await
-            .expect("a request arrives");
+        tokio::time::timeout(PATIENCE, self.state.received.notified()).await.expect("a request arrives");
     }
 }
 
@@ -118,11 +114,7 @@ impl Drop for Service {
 
 /// A complete HTTP answer.
 pub(crate) fn answer(status: u16, headers: &str, body: &str) -> Vec<u8> {
-    format!(
-        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
+    format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len()).into_bytes()
 }
 
 async fn serve(mut stream: TcpStream, script: Script, state: Arc<State>) {
@@ -185,12 +177,7 @@ async fn read_request(stream: &mut TcpStream) -> Option<String> {
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let length = head
                 .lines()
-                .find_map(|line| {
-                    line.to_ascii_lowercase()
-                        .strip_prefix("content-length: ")?
-                        .parse::<usize>()
-                        .ok()
-                })
+                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok())
                 .unwrap_or(0);
             if body.len() >= length {
                 return Some(text);
@@ -224,10 +211,7 @@ grants = [{{ tenants = ["*"], delegates = ["*"] }}]
 "#
     );
     let environment = |name: &str| (name == "ORDERS_TOKEN").then(|| SECRET.to_owned());
-    Arc::new(
-        Catalogue::parse_with("catalogue.toml", &text, environment)
-            .unwrap_or_else(|error| panic!("{error}")),
-    )
+    Arc::new(Catalogue::parse_with("catalogue.toml", &text, environment).unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// What must never be seen.
@@ -257,17 +241,12 @@ pub(crate) async fn send(url: &str, more: &str) -> Outcome {
     let sender = Sender::new(Arc::clone(&catalogue)).expect("a sender");
     let command = command(&catalogue);
     let place = sender.place(command).await;
-    tokio::time::timeout(PATIENCE, sender.send(place, command, request(&body())))
-        .await
-        .expect("an outcome in time")
+    tokio::time::timeout(PATIENCE, sender.send(place, command, request(&body()))).await.expect("an outcome in time")
 }
 
 /// Runs `work` until the service has read a request, then lets the clock run ahead to its next timer: what waits for an answer
 /// that never comes times out at once.
-pub(crate) async fn time_out_after_request<T: Send + 'static>(
-    service: &Service,
-    work: impl Future<Output = T> + Send + 'static,
-) -> T {
+pub(crate) async fn time_out_after_request<T: Send + 'static>(service: &Service, work: impl Future<Output = T> + Send + 'static) -> T {
     let work = tokio::spawn(work);
     service.received().await;
     tokio::time::pause();

@@ -151,15 +151,10 @@ fn millis(duration: Duration) -> u64 {
 impl Manifest {
     /// Reads a manifest; the problem names line and column.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|_| Problem::error(MANIFEST, "is not UTF-8 text", "save the manifest as UTF-8"))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| Problem::error(MANIFEST, "is not UTF-8 text", "save the manifest as UTF-8"))?;
         toml::from_str(text).map_err(|error| {
             let (line, column) = error.span().map_or((0, 0), |span| position(text, span.start));
-            Problem {
-                line,
-                column,
-                ..Problem::error(MANIFEST, error.message(), "see docs/manifest.md for the keys a manifest may have")
-            }
+            Problem { line, column, ..Problem::error(MANIFEST, error.message(), "see docs/manifest.md for the keys a manifest may have") }
         })
     }
 }
@@ -224,8 +219,10 @@ mod tests {
 
     #[test]
     fn the_operators_caps_hold() {
-        let manifest = Manifest::parse(b"[delegates.x]\ncommands = [\"b@1\", \"a@1\", \"b@1\"]\n[delegates.x.limits]\nmemory = \"2048 MiB\"\ncpu = \"1h\"\n")
-            .expect("valid");
+        let manifest = Manifest::parse(
+            b"[delegates.x]\ncommands = [\"b@1\", \"a@1\", \"b@1\"]\n[delegates.x.limits]\nmemory = \"2048 MiB\"\ncpu = \"1h\"\n",
+        )
+        .expect("valid");
         let caps = Limits { memory: 128 << 20, cpu: Duration::from_secs(2), ..Limits::default() };
         let mandate = Mandate::new(&manifest.delegates["x"], &caps);
         assert_eq!((mandate.memory, mandate.cpu_ms), (128 << 20, 2_000));

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use mandate_commands::Catalogue;
-use mandate_store::{Deployed, DeploymentWrite, NewDefinition, Resource};
 use mandate_store::query::DefinitionRow;
+use mandate_store::{Deployed, DeploymentWrite, NewDefinition, Resource};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -184,7 +184,8 @@ impl Inner {
         // Compiled before it is stored: what cannot be compiled must not be deployed.
         for (digest, bytes) in &checked.artifacts {
             if let Err(error) = self.sandbox.prepare(digest, bytes).await {
-                let name = checked.delegates.iter().find(|delegate| delegate.digest == *digest).map_or("component", |delegate| &delegate.name);
+                let name =
+                    checked.delegates.iter().find(|delegate| delegate.digest == *digest).map_or("component", |delegate| &delegate.name);
                 let help = "build it with the tool chain's release profile and check it with `wasm-tools validate`";
                 return Err(Error::Deployment(vec![Problem::error(name, format!("cannot be compiled: {error}"), help)]));
             }
@@ -241,8 +242,7 @@ pub fn check_offline(
     sandbox: &mandate_wasm::Sandbox,
 ) -> Result<(Vec<PinnedBinding>, Vec<Problem>), Vec<Problem>> {
     let upload = Upload { resources, ..Upload::default() };
-    let available =
-        Available { earlier: Vec::new(), catalogue, caps: mandate_wasm::Limits::ceiling(), sandbox: sandbox.clone() };
+    let available = Available { earlier: Vec::new(), catalogue, caps: mandate_wasm::Limits::ceiling(), sandbox: sandbox.clone() };
     check(&upload, &available).map(|checked| (checked.bindings, checked.warnings))
 }
 
@@ -283,7 +283,8 @@ fn check(upload: &Upload, available: &Available) -> Result<Checked, Vec<Problem>
         }
     }
     check_unique(&definitions, &mut problems);
-    if definitions.is_empty() && !problems.iter().any(|problem| problem.is_error) && candidates.iter().all(|candidate| !candidate.is_new()) {
+    if definitions.is_empty() && !problems.iter().any(|problem| problem.is_error) && candidates.iter().all(|candidate| !candidate.is_new())
+    {
         problems.push(Problem::error("upload", "holds neither a process nor a component", "add a .bpmn or a .wasm file"));
     }
     let (errors, warnings): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| problem.is_error);

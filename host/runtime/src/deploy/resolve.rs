@@ -10,7 +10,7 @@ use mandate_wasm::{Limits, Sandbox};
 use semver::{Version, VersionReq};
 use sha2::{Digest, Sha256};
 
-use super::{Manifest, Mandate, Problem, Upload, is_wasm};
+use super::{Mandate, Manifest, Problem, Upload, is_wasm};
 use crate::definitions::{reference, references};
 use crate::ledger::hex;
 

@@ -92,7 +92,10 @@ impl Host {
 
     /// Waits until the instance is over.
     pub async fn ended(&self, id: InstanceId) {
-        self.until("the instance ends", || async { matches!(self.runtime.instance(id).await, Err(mandate_runtime::Error::NotFound { .. })) }).await;
+        self.until("the instance ends", || async {
+            matches!(self.runtime.instance(id).await, Err(mandate_runtime::Error::NotFound { .. }))
+        })
+        .await;
     }
 
     /// Waits until the instance has an open incident and gives its code.
