@@ -21,6 +21,7 @@ test: lint build guests postgres ## Everything that must hold
 
 lint: toolchain ## Formatting and lints
 	cargo fmt --all --check
+	cargo fmt --manifest-path delegates/Cargo.toml --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 soak: build guests postgres ## A hundred kills on each database and long simulations; about an hour

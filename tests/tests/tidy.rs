@@ -82,6 +82,7 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("host/commands/tests/support/mod.rs", "a service that drips its answer slower than any timeout"),
     ("host/runtime/tests/common/mod.rs", "polls a condition of the store"),
     ("host/wasm/tests/calls.rs", "a command whose duration is what is measured"),
+    ("tests/src/domain.rs", "a service that is slower than its caller's patience"),
     ("tests/src/moments.rs", "random moments at which something is killed"),
     ("tests/src/operator.rs", "an operator who looks at the task list now and then"),
     ("tests/src/orders.rs", "polls a condition over HTTP"),
