@@ -3,6 +3,8 @@
 //! Bodies have Camunda's shape `{"type", "message", "code"}`. What the store or the sandbox says stays in the log: a client learns that it
 //! was the host's fault, not how the host is built.
 
+use std::fmt::Write as _;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,6 +23,9 @@ const REST: &str = "RestException";
 
 /// Camunda's name of a failure of the engine.
 const ENGINE: &str = "ProcessEngineException";
+
+/// How names of models end.
+const MODELS: &[&str] = &[".bpmn", ".bpmn20.xml"];
 
 /// Why a request is answered with an error.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +154,7 @@ fn of_rejection(rejection: &Rejection) -> Answer {
 
 /// A refused deployment. Where a model is at fault the answer is the one that the Modeler underlines elements by.
 fn of_problems(problems: &[Problem]) -> Answer {
-    let in_model = |problem: &&Problem| problem.resource.ends_with(".bpmn") || problem.resource.ends_with(".bpmn20.xml");
+    let in_model = |problem: &&Problem| MODELS.iter().any(|ending| problem.resource.ends_with(ending));
     let parse = problems.iter().filter(|problem| problem.is_error).any(|problem| in_model(&problem));
     let (kind, mut message) = if parse {
         ("ParseException", "ENGINE-09005 Could not parse BPMN process. Errors: ".to_owned())
@@ -162,7 +167,7 @@ fn of_problems(problems: &[Problem]) -> Answer {
         message.push_str(" | resource ");
         message.push_str(&problem.resource);
         if problem.line > 0 {
-            message.push_str(&format!(" | line {} | column {}", problem.line, problem.column));
+            write!(message, " | line {} | column {}", problem.line, problem.column).expect("a String takes everything");
         }
     }
     Answer { status: StatusCode::BAD_REQUEST, kind, message, details: Some(details(problems)) }

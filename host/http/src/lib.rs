@@ -25,6 +25,7 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use mandate_runtime::Runtime;
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
 
 pub use error::Error;
 pub use metrics_page::{Metrics, metrics_recorder};
@@ -57,6 +58,15 @@ impl Default for Options {
 pub(crate) struct App {
     pub(crate) runtime: Runtime,
     pub(crate) metrics: Option<Metrics>,
+}
+
+/// Carries something out to its end, whether or not its client is still there: a handler is dropped with its connection.
+pub(crate) async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(done) => done,
+        // Nobody aborts it, so that it can only have panicked; the panic goes on where it would have.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// All paths of a host.

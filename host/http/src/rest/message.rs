@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::process_instance;
 use crate::extract::Body;
 use crate::query_params::instance_or_none;
-use crate::{App, Error, variable};
+use crate::{App, Error, to_the_end, variable};
 
 /// Every field that Camunda's `CorrelationMessageDto` has.
 const FIELDS: &[&str] = &[
@@ -57,7 +57,8 @@ async fn correlate(State(app): State<App>, Body(mut body): Body) -> Result<Respo
     if variables_enabled && !result_enabled {
         return Err(Error::Invalid("Parameter 'variablesInResultEnabled' cannot be used without 'resultEnabled' set to true.".to_owned()));
     }
-    let correlated = app.runtime.correlate(correlation).await?;
+    let runtime = app.runtime.clone();
+    let correlated = to_the_end(async move { runtime.correlate(correlation).await }).await?;
     if !result_enabled {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }

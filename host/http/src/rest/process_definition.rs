@@ -12,7 +12,7 @@ use super::{camunda, incident};
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
 use crate::query_params::Fields;
-use crate::{App, Error};
+use crate::{App, Error, to_the_end};
 
 pub(super) fn router() -> Router<App> {
     Router::new()
@@ -244,8 +244,12 @@ fn suspension(body: &mut Fields) -> Result<(bool, bool), Error> {
 }
 
 async fn suspend_all(app: &App, ids: Vec<String>, suspended: bool, instances: bool) -> Result<StatusCode, Error> {
-    for id in ids {
-        app.runtime.suspend_definition(&id, suspended, instances).await?;
-    }
-    Ok(StatusCode::NO_CONTENT)
+    let runtime = app.runtime.clone();
+    let suspend = async move {
+        for id in ids {
+            runtime.suspend_definition(&id, suspended, instances).await?;
+        }
+        Ok(StatusCode::NO_CONTENT)
+    };
+    to_the_end(suspend).await
 }

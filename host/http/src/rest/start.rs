@@ -12,7 +12,7 @@ use super::process_definition::{no_definition, no_key};
 use super::process_instance;
 use crate::extract::{Body, Segments};
 use crate::query_params::Fields;
-use crate::{App, Error, variable};
+use crate::{App, Error, to_the_end, variable};
 
 /// Starts once per key and tells the same instance every time (our addition; the IETF's draft-ietf-httpapi-idempotency-key-header).
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -78,7 +78,9 @@ async fn start(app: &App, definition: DefinitionRef, headers: &HeaderMap, mut bo
         // Camunda has no words for one that is not valid; W3C says to go on without it.
         traceparent: text_header(headers, &TRACEPARENT).ok().flatten().filter(|text| is_traceparent(text)),
     };
-    let started = app.runtime.start(start).await?;
+    // Of several units a client that hangs up would otherwise cut off the later ones.
+    let runtime = app.runtime.clone();
+    let started = to_the_end(async move { runtime.start(start).await }).await?;
     let mut dto = process_instance::started(&started);
     if with_variables {
         dto["variables"] = started.variables.as_ref().map_or_else(|| json!({}), variable::write_all);

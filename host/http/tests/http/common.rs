@@ -49,6 +49,10 @@ impl Host {
         Self { router: mandate_http::router(runtime.clone(), options), runtime, _folder: folder }
     }
 
+    pub(crate) fn runtime(&self) -> Runtime {
+        self.runtime.clone()
+    }
+
     /// Ends what the host has started.
     pub(crate) async fn close(self) {
         self.runtime.shut_down(Duration::from_secs(5)).await;

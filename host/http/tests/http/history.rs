@@ -70,7 +70,7 @@ async fn instances_are_remembered_with_how_they_ended() {
     assert_eq!((&remembered["processDefinitionVersion"], &remembered["processDefinitionName"]), (&json!(1), &json!("Review an order")));
     assert!(remembered["durationInMillis"].as_i64().expect("a duration") >= 0);
     for (filter, expected) in [
-        ("".to_owned(), 3),
+        (String::new(), 3),
         ("?unfinished=true".to_owned(), 1),
         ("?completed=true".to_owned(), 1),
         ("?externallyTerminated=true".to_owned(), 1),

@@ -10,4 +10,5 @@ mod job;
 mod message;
 mod process_definition;
 mod process_instance;
+mod server;
 mod task;

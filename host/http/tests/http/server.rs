@@ -1,0 +1,76 @@
+//! The server over real sockets, on loopback.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use mandate_http::{Options, serve};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::common::{Host, review};
+
+/// The longest that a server may take to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Server {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+async fn server(host: &Host) -> Server {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shutdown = async move { drop(stopped.await) };
+    let task = tokio::spawn(serve(host.runtime(), listener, Options::default(), shutdown));
+    Server { address, stop, task }
+}
+
+async fn exchange(stream: &mut TcpStream, request: &str) -> String {
+    stream.write_all(request.as_bytes()).await.expect("written");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("read to the end");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_server_answers_and_ends_with_idle_connections_open() {
+    let host = Host::open().await;
+    let server = server(&host).await;
+    let mut idle = TcpStream::connect(server.address).await.expect("connected");
+    let mut asking = TcpStream::connect(server.address).await.expect("connected");
+    let answer = exchange(&mut asking, "GET /api/v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("content-type: application/json\r\n"), "{answer}");
+
+    server.stop.send(()).expect("it listens for the signal");
+    let ended = tokio::time::timeout(PATIENCE, server.task).await.expect("it ends");
+    ended.expect("no panic").expect("no error");
+    assert_eq!(idle.read(&mut [0; 1]).await.unwrap_or(0), 0, "the idle connection is closed");
+    assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_changes_nothing_about_its_start() {
+    let host = Host::open().await;
+    host.deploy("reviews", &review()).await;
+    let server = server(&host).await;
+    let body = json!({"businessKey": "hasty"}).to_string();
+    let request = format!(
+        "POST /engine-rest/process-definition/key/review/start HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(server.address).await.expect("connected");
+    stream.write_all(request.as_bytes()).await.expect("written");
+    // What is written arrives before the end of the stream does; the answer is not waited for.
+    drop(stream);
+    host.wait_for_count("/engine-rest/task/count?processInstanceBusinessKey=hasty", 1).await;
+    server.stop.send(()).expect("it listens for the signal");
+    tokio::time::timeout(PATIENCE, server.task).await.expect("it ends").expect("no panic").expect("no error");
+    host.close().await;
+}
