@@ -2,13 +2,14 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses its part of this")]
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
+use mandate_tests::postgres::Cluster;
 use order_service::faults::Faults;
 use order_service::{Options, Service};
 use serde_json::{Value, json};
@@ -22,24 +23,18 @@ pub struct TestDb {
     _directory: tempfile::TempDir,
 }
 
-/// A SQLite file, and a schema of the PostgreSQL named by `MANDATE_TEST_POSTGRES` if there is one.
+/// A SQLite file, and a database of a PostgreSQL cluster that ends with this process.
 pub async fn databases() -> Vec<TestDb> {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let url = format!("sqlite:{}", directory.path().join("orders.db").display());
-    let mut databases = vec![TestDb { url, _directory: directory }];
-    if let Ok(base) = std::env::var("MANDATE_TEST_POSTGRES") {
-        let schema = format!("orders_{}", uuid::Uuid::now_v7().simple());
-        sqlx::any::install_default_drivers();
-        let pool = sqlx::AnyPool::connect(&base).await.expect("MANDATE_TEST_POSTGRES can be reached");
-        let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
-        sqlx::query(create).execute(&pool).await.expect("a schema");
-        pool.close().await;
-        let separator = if base.contains('?') { '&' } else { '?' };
-        let url = format!("{base}{separator}options=-csearch_path%3D{schema}");
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        databases.push(TestDb { url, _directory: directory });
-    }
-    databases
+    static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start().expect("a throw-away PostgreSQL"));
+    let directory = || tempfile::tempdir().expect("a temporary directory");
+    let sqlite = directory();
+    let url = format!("sqlite:{}", sqlite.path().join("orders.db").display());
+    let postgres = tokio::task::spawn_blocking(|| {
+        let name = format!("orders_{}", uuid::Uuid::now_v7().simple());
+        CLUSTER.create_database(&name).expect("a database")
+    });
+    let postgres = postgres.await.expect("the cluster's starter does not panic");
+    vec![TestDb { url, _directory: sqlite }, TestDb { url: postgres, _directory: directory() }]
 }
 
 /// The service on this database, working with this engine.
