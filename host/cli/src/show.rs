@@ -184,7 +184,7 @@ pub(crate) async fn instance(client: &Client, wanted: &str, json: bool) -> anyho
     section("Ledger");
     print(&ledger, &[("COMMAND", "command"), ("STATE", "state"), ("ATTEMPT", "attempt"), ("CODE", "code"), ("KEY", "key")]);
     section("Incidents");
-    print(&incidents, &[("ID", "id"), ("ACTIVITY", "activityId"), ("CODE", "incidentType"), ("MESSAGE", "incidentMessage")]);
+    print(&incidents, &[("ID", "id"), ("ACTIVITY", "activityId"), ("CODE", "code"), ("MESSAGE", "incidentMessage")]);
     Ok(())
 }
 

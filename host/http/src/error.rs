@@ -122,11 +122,11 @@ fn of_runtime(error: mandate_runtime::Error) -> Answer {
         Runtime::Contended(_) => answer(StatusCode::SERVICE_UNAVAILABLE, "OptimisticLockingException", error.to_string()),
         Runtime::NotActing(_) => answer(StatusCode::SERVICE_UNAVAILABLE, ENGINE, error.to_string()),
         Runtime::Deployment(problems) => of_problems(&problems),
-        // What the store would refuse, NUL bytes and oversize values, has been refused before it gets there.
+        Runtime::Store(mandate_runtime::StoreError::Refused(message)) => answer(StatusCode::BAD_REQUEST, INVALID_REQUEST, message),
         Runtime::Store(error) => internal(&error),
         Runtime::Sandbox(error) => internal(&error),
         Runtime::Catalogue(error) => internal(&error),
-        Runtime::Unreadable { .. } | Runtime::Bug => internal(&error),
+        Runtime::Unreadable { .. } | Runtime::Damaged(_) | Runtime::Bug => internal(&error),
     }
 }
 

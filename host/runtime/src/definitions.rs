@@ -106,7 +106,7 @@ async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Erro
     let not_found = || Error::NotFound { what: "process definition", id: id.to_owned() };
     let row = store.definition(id).await?.ok_or_else(not_found)?;
     let bytes = store.resource_bytes(&row.deployment_id, &row.resource_name).await?.ok_or_else(not_found)?;
-    let damaged = |what: &str| Error::Conflict(format!("definition {id} cannot be loaded: {what}; run `mandate check-store`"));
+    let damaged = |what: &str| Error::Damaged(format!("definition {id} cannot be loaded: {what}"));
     let parsed = mandate_model::parse(&row.resource_name, &bytes)
         .map_err(|diagnostics| damaged(&diagnostics.first().map_or_else(String::new, ToString::to_string)))?;
     let model = parsed

@@ -52,6 +52,9 @@ pub enum Error {
     /// The catalogue cannot be used.
     #[error("{0}")]
     Catalogue(#[from] mandate_commands::Error),
+    /// Something stored is not what it should be: an operator must look.
+    #[error("{0}; run `mandate check-store`")]
+    Damaged(String),
     /// A stored thing cannot be read: a newer host wrote it, or the database was changed by hand.
     #[error("instance {instance} cannot be read: {reason}")]
     Unreadable {

@@ -53,11 +53,14 @@ pub(crate) struct Executor {
     wake: Notify,
     next_due: AtomicI64,
     stopping: CancellationToken,
+    /// A host that only serves requests leaves every job to others.
+    executes: bool,
 }
 
 impl Executor {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(executes: bool) -> Self {
         Self {
+            executes,
             places: Arc::new(Semaphore::new(QUEUE)),
             workers: Arc::new(Semaphore::new(WORKERS)),
             exclusive: Mutex::default(),
@@ -67,9 +70,9 @@ impl Executor {
         }
     }
 
-    /// A place in the queue for a job that is about to be stored; none when it is full or the host is stopping.
+    /// A place in the queue for a job that is about to be stored; none when it is full, or the host is stopping or leaves jobs to others.
     pub(crate) fn reserve(&self) -> Option<Permit> {
-        if self.stopping.is_cancelled() {
+        if !self.executes || self.stopping.is_cancelled() {
             return None;
         }
         self.places.clone().try_acquire_owned().ok()

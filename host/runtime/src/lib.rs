@@ -42,10 +42,11 @@ pub use mandate_engine as engine;
 pub use mandate_model as model;
 pub use mandate_store::query;
 pub use messages::{Correlated, Correlation};
+pub use unit::activity_type;
 pub use waiting::{Reason, Waiting, WaitingFilter};
 
 pub use mandate_commands as commands;
-pub use mandate_store::{Config as StoreConfig, HistoryLevel, Migrate};
+pub use mandate_store::{Config as StoreConfig, Error as StoreError, HistoryLevel, Migrate};
 pub use mandate_wasm as wasm;
 
 /// How a host is set up.
@@ -100,7 +101,7 @@ impl Runtime {
             catalogue,
             store: mandate_store::Store::open(config.store).await?,
             definitions: definitions::Definitions::default(),
-            executor: executor::Executor::new(),
+            executor: executor::Executor::new(config.execute_jobs),
             running: running::Running::default(),
             tasks: TaskTracker::new(),
             in_flight: Mutex::default(),

@@ -134,12 +134,8 @@ impl Runtime {
             .model
             .find(&start.activity_id)
             .filter(|element| matches!(definition.model.element(*element).kind, ElementKind::StartEvent(StartTrigger::Message(_))));
-        let element = element.ok_or_else(|| {
-            Error::Conflict(format!(
-                "definition {} has no message start '{}'; run `mandate check-store`",
-                start.definition_id, start.activity_id
-            ))
-        })?;
+        let element = element
+            .ok_or_else(|| Error::Damaged(format!("definition {} has no message start '{}'", start.definition_id, start.activity_id)))?;
         let request = Start {
             definition: DefinitionRef::Id(start.definition_id.clone()),
             business_key: correlation.business_key.clone(),

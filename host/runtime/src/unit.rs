@@ -255,7 +255,7 @@ fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> History
 }
 
 /// Camunda 7's activity type of an element (its `ActivityTypes`).
-pub(crate) fn activity_type(kind: &ElementKind) -> &'static str {
+pub fn activity_type(kind: &ElementKind) -> &'static str {
     use mandate_model::{BoundaryTrigger, CatchTrigger, EndResult, StartTrigger};
     match kind {
         ElementKind::Process(_) => "processDefinition",

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use mandate_runtime::InstanceView;
 use mandate_runtime::engine::{Activity, ActivityId, Phase, PublicId};
-use mandate_runtime::model::{BoundaryTrigger, CatchTrigger, Element, ElementKind, EndResult, StartTrigger};
+use mandate_runtime::model::Element;
+use mandate_runtime::{InstanceView, activity_type};
 use serde_json::{Value, json};
 
 /// Camunda's `ActivityInstanceDto` of the process, with everything inside it. What stands before or behind its element and waits for a job is
@@ -86,30 +86,4 @@ impl Tree<'_> {
 
 fn name_of(element: &Element) -> Option<&str> {
     element.name.as_deref()
-}
-
-/// Camunda 7's activity type of an element (its `ActivityTypes`), the same that history keeps.
-fn activity_type(kind: &ElementKind) -> &'static str {
-    match kind {
-        ElementKind::Process(_) => "processDefinition",
-        ElementKind::SubProcess(_) => "subProcess",
-        ElementKind::StartEvent(StartTrigger::None) => "startEvent",
-        ElementKind::StartEvent(StartTrigger::Message(_)) => "messageStartEvent",
-        ElementKind::EndEvent(EndResult::None) => "noneEndEvent",
-        ElementKind::EndEvent(EndResult::Terminate) => "terminateEndEvent",
-        ElementKind::EndEvent(EndResult::Error(_)) => "errorEndEvent",
-        ElementKind::Task => "task",
-        ElementKind::ManualTask => "manualTask",
-        ElementKind::ServiceTask(task) => task.element_type,
-        ElementKind::UserTask(_) => "userTask",
-        ElementKind::ReceiveTask(_) => "receiveTask",
-        ElementKind::ExclusiveGateway => "exclusiveGateway",
-        ElementKind::ParallelGateway => "parallelGateway",
-        ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)) => "intermediateTimer",
-        ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_)) => "intermediateMessageCatch",
-        ElementKind::BoundaryEvent(event) => match event.trigger {
-            BoundaryTrigger::Error(_) => "boundaryError",
-            BoundaryTrigger::Timer(_) => "boundaryTimer",
-        },
-    }
 }
