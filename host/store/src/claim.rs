@@ -153,3 +153,7 @@ impl Store {
         tx.commit().await
     }
 }
+
+/// The multi-row statements of this file.
+#[cfg(test)]
+pub(crate) static BATCHES: &[&Batch] = &[&LOCK, &RELEASE];

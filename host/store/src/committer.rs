@@ -22,15 +22,14 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::config::HistoryLevel;
-use crate::db::{Dialect, Lane, Meter, params};
+use crate::db::{Dialect, Lane, Meter, Tx, params};
 use crate::error::Remedy;
 use crate::hosts::{Held, hold_epoch};
 use crate::lease::Lease;
 use crate::ledger::{self, LedgerClose, LedgerOpen, LedgerOpened, Name};
 use crate::lock::FileLock;
 use crate::unit::{CommitError, Committed, StartKey, Unit};
-use crate::write::{self, Stored};
-use crate::{Error, Store};
+use crate::{Error, Store, write};
 
 /// Requests that wait for the committer; beyond it callers wait to hand theirs in.
 pub(crate) const QUEUE: usize = 4_096;
@@ -137,6 +136,14 @@ impl Item {
             Self::Close(_) => Outcome::Close(Err(Error::Fenced)),
         }
     }
+}
+
+/// What a transaction holds before its commit.
+struct Written {
+    /// In the order of the requests.
+    outcomes: Vec<Outcome>,
+    /// Requests that changed something.
+    stored: usize,
 }
 
 /// How one transaction ended.
@@ -259,35 +266,52 @@ impl Committer {
                 return Ok(Attempt::Fenced);
             }
         };
-        let units = items.iter().filter_map(|item| if let Item::Unit(unit) = item { Some(unit) } else { None }).collect::<Vec<_>>();
-        let opens = items.iter().filter_map(|item| if let Item::Open(open) = item { Some(open) } else { None }).collect::<Vec<_>>();
-        let closes = items.iter().filter_map(|item| if let Item::Close(close) = item { Some(close) } else { None }).collect::<Vec<_>>();
-        let Stored { mut answers, stored } = write::units(&mut tx, me, self.history, &units).await?;
-        let opened = ledger::open_all(&mut tx, me, &opens).await?;
-        let closed = ledger::close_all(&mut tx, &closes).await?;
-        let entries = opened.iter().filter(|answer| matches!(answer, LedgerOpened::Opened { .. })).count()
-            + closed.iter().filter(|answer| answer.is_ok()).count();
-        if stored + entries == 0 {
+        let written = match self.write(&mut tx, items).await {
+            Ok(written) => written,
+            Err(error) => {
+                tx.rollback().await;
+                return Err(error);
+            }
+        };
+        if written.stored == 0 {
             tx.rollback().await;
         } else if let Some(ended) = self.commit(tx, &transaction, items).await? {
             return Ok(ended);
         }
-        Meter::add(&self.meter.units, stored + entries);
-        answers.reverse();
-        let (mut opened, mut closed) = (opened.into_iter(), closed.into_iter());
-        let mut outcome = |item: &Item| -> Outcome {
-            let missing = "there is an answer for every request";
+        Meter::add(&self.meter.units, written.stored);
+        Ok(Attempt::Done(written.outcomes))
+    }
+
+    /// Writes what can be written of all requests.
+    async fn write(&self, tx: &mut Tx, items: &[Item]) -> Result<Written, Error> {
+        let me = self.lease.host;
+        let (mut units, mut opens, mut closes) = (Vec::new(), Vec::new(), Vec::new());
+        for item in items {
             match item {
-                Item::Unit(_) => Outcome::Unit(answers.pop().expect(missing)),
-                Item::Open(_) => Outcome::Open(Ok(opened.next().expect(missing))),
-                Item::Close(_) => Outcome::Close(closed.next().expect(missing)),
+                Item::Unit(unit) => units.push(unit),
+                Item::Open(open) => opens.push(open),
+                Item::Close(close) => closes.push(close),
             }
-        };
-        Ok(Attempt::Done(items.iter().map(&mut outcome).collect()))
+        }
+        // Entries first: whether their waits exist is asked of the state before the units of the same transaction.
+        let opened = ledger::open_all(tx, me, &opens).await?;
+        let closed = ledger::close_all(tx, &closes).await?;
+        let answered = write::units(tx, me, self.history, &units).await?;
+        let stored = opened.iter().filter(|answer| matches!(answer, LedgerOpened::Opened { .. })).count()
+            + closed.iter().filter(|answer| answer.is_ok()).count()
+            + answered.iter().filter(|answer| answer.is_ok()).count();
+        let (mut opened, mut closed, mut answered) = (opened.into_iter(), closed.into_iter(), answered.into_iter());
+        let missing = "there is an answer for every request";
+        let outcomes = items.iter().map(|item| match item {
+            Item::Unit(_) => Outcome::Unit(answered.next().expect(missing)),
+            Item::Open(_) => Outcome::Open(Ok(opened.next().expect(missing))),
+            Item::Close(_) => Outcome::Close(closed.next().expect(missing)),
+        });
+        Ok(Written { outcomes: outcomes.collect(), stored })
     }
 
     /// Commits. None: it is stored.
-    async fn commit(&self, tx: crate::db::Tx, transaction: &str, items: &[Item]) -> Result<Option<Attempt>, Error> {
+    async fn commit(&self, tx: Tx, transaction: &str, items: &[Item]) -> Result<Option<Attempt>, Error> {
         let dialect = tx.dialect;
         let reason = match (tx.commit().await, dialect) {
             (Ok(()), _) => return Ok(None),

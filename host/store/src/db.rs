@@ -371,6 +371,18 @@ impl Lane {
         rows
     }
 
+    /// Has the database look at a statement without running it.
+    #[cfg(test)]
+    pub(crate) async fn prepare(&self, sql: SqlStr) -> Result<(), Error> {
+        use sqlx::Executor as _;
+        let mut state = self.state.lock().await;
+        match state.connected().await? {
+            Connection::Sqlite(connection) => drop(connection.prepare(sql).await?),
+            Connection::Postgres(connection) => drop(connection.prepare(sql).await?),
+        }
+        Ok(())
+    }
+
     /// Closes the connection.
     pub(crate) async fn close(&self) {
         let connection = self.state.lock().await.connection.take();

@@ -3,24 +3,11 @@
 use uuid::Uuid;
 
 use crate::batch::{Batch, Type, cells};
-use crate::db::{Tx, params};
+use crate::db::{Dialect, Param, Tx, params};
 use crate::deployment::{Deployed, DeploymentWrite, NewDefinition};
 use crate::query::DefinitionRow;
 use crate::unit::{check_key, check_text};
 use crate::{Error, Store, query};
-
-static INSERT_RESOURCES: Batch = Batch::new(
-    "INSERT INTO resource (id, deployment_id, name, size, bytes, artifact) \
-     SELECT v.id, v.deployment_id, v.name, v.size, v.bytes, v.artifact FROM {rows}",
-    &[
-        ("id", Type::Text),
-        ("deployment_id", Type::Text),
-        ("name", Type::Text),
-        ("size", Type::I64),
-        ("bytes", Type::Bytes),
-        ("artifact", Type::Text),
-    ],
-);
 
 static INSERT_DELEGATES: Batch = Batch::new(
     "INSERT INTO delegate (deployment_id, name, version, digest, mandate, topics) \
@@ -72,8 +59,8 @@ static INSERT_START_MESSAGES: Batch = Batch::new(
 /// Keeps deployments one after the other, so that versions count up and duplicates are seen. On SQLite every writer is alone anyway.
 pub(crate) async fn lock_deployments(tx: &mut Tx) -> Result<(), Error> {
     match tx.dialect {
-        crate::db::Dialect::Postgres => tx.execute("LOCK TABLE deployment IN SHARE ROW EXCLUSIVE MODE", Vec::new()).await.map(drop),
-        crate::db::Dialect::Sqlite => Ok(()),
+        Dialect::Postgres => tx.execute("LOCK TABLE deployment IN SHARE ROW EXCLUSIVE MODE", Vec::new()).await.map(drop),
+        Dialect::Sqlite => Ok(()),
     }
 }
 
@@ -159,15 +146,24 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
     tx.execute(sql, params).await?;
     for (digest, bytes) in &write.artifacts {
         let sql = "INSERT INTO artifact (digest, created, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-        tx.execute(sql, vec![digest.as_str().into(), write.at.into(), crate::db::Param::Bytes(bytes.clone())]).await?;
+        tx.execute(sql, vec![digest.as_str().into(), write.at.into(), Param::Bytes(bytes.clone())]).await?;
     }
-    let resources = write.resources.iter().map(|resource| {
+    for resource in &write.resources {
         let size = i64::try_from(resource.bytes.len()).expect("an upload fits into memory");
-        let artifact = write.artifacts.iter().find(|(_, bytes)| *bytes == resource.bytes).map(|(digest, _)| digest.clone());
-        let bytes = artifact.is_none().then(|| resource.bytes.clone());
-        cells![&resource.id, &write.id, &resource.name, size, bytes, artifact]
-    });
-    INSERT_RESOURCES.execute(tx, resources.collect()).await?;
+        let mut params = params![resource.id.as_str(), write.id.as_str(), resource.name.as_str(), size];
+        // One at a time, the bytes as they are: a batch would make one text of them all on SQLite.
+        let sql = match write.artifacts.iter().find(|(_, bytes)| *bytes == resource.bytes) {
+            Some((digest, _)) => {
+                params.push(digest.as_str().into());
+                "INSERT INTO resource (id, deployment_id, name, size, artifact) VALUES ($1, $2, $3, $4, $5)"
+            }
+            None => {
+                params.push(Param::Bytes(resource.bytes.clone()));
+                "INSERT INTO resource (id, deployment_id, name, size, bytes) VALUES ($1, $2, $3, $4, $5)"
+            }
+        };
+        tx.execute(sql, params).await?;
+    }
     let delegates = write.delegates.iter().map(|delegate| {
         let topics = serde_json::Value::from(delegate.topics.clone()).to_string();
         cells![&write.id, &delegate.name, &delegate.version, &delegate.digest, &delegate.mandate, topics]
@@ -222,3 +218,7 @@ async fn numbered(tx: &mut Tx, write: &DeploymentWrite, tenant: &str, new: &NewD
         suspended: false,
     })
 }
+
+/// The multi-row statements of this file.
+#[cfg(test)]
+pub(crate) static BATCHES: &[&Batch] = &[&INSERT_DELEGATES, &INSERT_DEFINITIONS, &INSERT_BINDINGS, &INSERT_START_MESSAGES];

@@ -545,6 +545,10 @@ fn refuse(close: &LedgerClose, states: &HashMap<Name, String>) -> Result<(), Err
     })
 }
 
+/// The multi-row statements of this file.
+#[cfg(test)]
+pub(crate) static BATCHES: &[&Batch] = &[&WAITS, &LATEST, &OPEN, &CLOSE, &STATES];
+
 #[cfg(test)]
 mod tests {
     use super::*;

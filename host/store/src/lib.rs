@@ -22,6 +22,8 @@ mod migrate;
 pub mod query;
 mod rows;
 mod store;
+#[cfg(test)]
+mod tests;
 mod unit;
 mod write;
 

@@ -15,14 +15,6 @@ use crate::unit::{CommitError, Committed, Expect, InstanceHead, InstanceWrite, S
 pub(crate) mod history;
 pub(crate) mod tables;
 
-/// What a batch of units came to, before the commit.
-pub(crate) struct Stored {
-    /// In the order of the units.
-    pub(crate) answers: Vec<Result<Committed, CommitError>>,
-    /// Units that are written.
-    pub(crate) stored: usize,
-}
-
 /// An instance as it is before the batch.
 struct Current {
     revision: i64,
@@ -30,8 +22,11 @@ struct Current {
     head: InstanceHead,
 }
 
-/// Writes units in the committer's transaction.
-pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units: &[&Unit]) -> Result<Stored, Error> {
+/// What becomes of a unit, before the commit.
+pub(crate) type Answer = Result<Committed, CommitError>;
+
+/// Writes units in the committer's transaction. Answers in their order.
+pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units: &[&Unit]) -> Result<Vec<Answer>, Error> {
     let mut answers: Vec<Option<CommitError>> = units.iter().map(|_| None).collect();
     let current = current(tx, units).await?;
     for (unit, answer) in units.iter().zip(&mut answers) {
@@ -51,13 +46,11 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     let mut tables = tables::Tables::default();
     let mut rows = history::History::new(history);
     let mut committed = Vec::with_capacity(units.len());
-    let mut stored = 0;
     for (unit, refused) in units.iter().zip(answers) {
         if let Some(refused) = refused {
             committed.push(Err(refused));
             continue;
         }
-        stored += 1;
         let mut answer = Committed::default();
         for write in &unit.instances {
             let (head, revision, suspended) = match (&write.expect, current.get(&write.id)) {
@@ -77,7 +70,7 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     }
     tables.write(tx).await?;
     rows.write(tx).await?;
-    Ok(Stored { answers: committed, stored })
+    Ok(committed)
 }
 
 /// Locks the instances that are expected to exist, in the order of their ids, and reads what they are.
@@ -207,3 +200,7 @@ fn stays_locked(job: &JobRow, foreign: bool) -> bool {
 
 /// Rows for a statement.
 type Rows = Vec<Vec<Cell>>;
+
+/// The multi-row statements of this file.
+#[cfg(test)]
+pub(crate) static BATCHES: &[&Batch] = &[&CLAIM_START];

@@ -349,7 +349,7 @@ impl History {
         let at = moment(write);
         self.ended_tasks.extend(write.remove_tasks.iter().map(|wait| cells![id, *wait, at]));
         self.resolved_incidents.extend(write.remove_incidents.iter().map(|(n, at)| cells![id, *n, *at]));
-        if let State::Ended = write.state {
+        if let (State::Ended, Expect::Revision(_)) = (&write.state, &write.expect) {
             self.closed.push(cells![id, at]);
         }
     }
@@ -403,3 +403,20 @@ pub(crate) async fn remove(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
     }
     Ok(())
 }
+
+/// The multi-row statements of this file.
+#[cfg(test)]
+pub(crate) static BATCHES: &[&Batch] = &[
+    &INSERT_INSTANCES,
+    &END_INSTANCES,
+    &INSERT_ACTIVITIES,
+    &UPDATE_ACTIVITIES,
+    &PUT_VARIABLES,
+    &INSERT_VARIABLE_UPDATES,
+    &PUT_TASKS,
+    &END_TASKS,
+    &END_OPEN_TASKS,
+    &PUT_INCIDENTS,
+    &RESOLVE_INCIDENTS,
+    &RESOLVE_OPEN_INCIDENTS,
+];

@@ -44,9 +44,10 @@ static PUT_JOBS: Batch = Batch::new(
      failed_activity, suspended, locked_by, locked_epoch, takeovers) \
      SELECT v.instance_id, v.wait, v.activity_id, v.kind, v.definition_id, v.due, v.retries, v.failures, v.exclusive, v.created, \
      v.failure, v.failed_activity, v.suspended, v.locked_by, v.locked_epoch, 0 FROM {rows} WHERE TRUE \
-     ON CONFLICT (instance_id, wait) DO UPDATE SET due = excluded.due, retries = excluded.retries, failures = excluded.failures, \
-     exclusive = excluded.exclusive, failure = excluded.failure, failed_activity = excluded.failed_activity, \
-     suspended = excluded.suspended, locked_by = excluded.locked_by, locked_epoch = excluded.locked_epoch, takeovers = 0",
+     ON CONFLICT (instance_id, wait) DO UPDATE SET activity_id = excluded.activity_id, kind = excluded.kind, due = excluded.due, \
+     retries = excluded.retries, failures = excluded.failures, exclusive = excluded.exclusive, created = excluded.created, \
+     failure = excluded.failure, failed_activity = excluded.failed_activity, suspended = excluded.suspended, locked_by = excluded.locked_by, \
+     locked_epoch = excluded.locked_epoch, takeovers = 0",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
@@ -71,9 +72,9 @@ static PUT_TASKS: Batch = Batch::new(
      form_key, description, suspended) \
      SELECT v.instance_id, v.wait, v.activity_id, v.name, v.definition_id, v.assignee, v.candidate_users, v.candidate_groups, v.due, \
      v.created, v.form_key, v.description, v.suspended FROM {rows} WHERE TRUE \
-     ON CONFLICT (instance_id, wait) DO UPDATE SET name = excluded.name, assignee = excluded.assignee, \
-     candidate_users = excluded.candidate_users, candidate_groups = excluded.candidate_groups, due = excluded.due, \
-     form_key = excluded.form_key, description = excluded.description, suspended = excluded.suspended",
+     ON CONFLICT (instance_id, wait) DO UPDATE SET activity_id = excluded.activity_id, name = excluded.name, \
+     assignee = excluded.assignee, created = excluded.created, candidate_users = excluded.candidate_users, \
+     candidate_groups = excluded.candidate_groups, due = excluded.due, form_key = excluded.form_key, description = excluded.description, suspended = excluded.suspended",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
@@ -100,7 +101,8 @@ static PUT_CANDIDATES: Batch = Batch::new(
 static PUT_SUBSCRIPTIONS: Batch = Batch::new(
     "INSERT INTO subscription (instance_id, wait, activity_id, message, definition_id, created, tenant, business_key) \
      SELECT v.instance_id, v.wait, v.activity_id, v.message, v.definition_id, v.created, v.tenant, v.business_key FROM {rows} WHERE TRUE \
-     ON CONFLICT (instance_id, wait) DO UPDATE SET message = excluded.message, created = excluded.created",
+     ON CONFLICT (instance_id, wait) DO UPDATE SET activity_id = excluded.activity_id, message = excluded.message, \
+     created = excluded.created",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
@@ -116,8 +118,8 @@ static PUT_SUBSCRIPTIONS: Batch = Batch::new(
 static PUT_INCIDENTS: Batch = Batch::new(
     "INSERT INTO incident (instance_id, n, wait, activity_id, definition_id, code, message, attempt, created, detail) \
      SELECT v.instance_id, v.n, v.wait, v.activity_id, v.definition_id, v.code, v.message, v.attempt, v.created, v.detail FROM {rows} \
-     WHERE TRUE ON CONFLICT (instance_id, n) DO UPDATE SET code = excluded.code, message = excluded.message, \
-     attempt = excluded.attempt, detail = excluded.detail",
+     WHERE TRUE ON CONFLICT (instance_id, n) DO UPDATE SET wait = excluded.wait, activity_id = excluded.activity_id, \
+     code = excluded.code, message = excluded.message, attempt = excluded.attempt, created = excluded.created, detail = excluded.detail",
     &[
         ("instance_id", Type::Uuid),
         ("n", Type::I64),
@@ -317,3 +319,22 @@ impl Tables {
         Ok(())
     }
 }
+
+/// The multi-row statements of this file.
+#[cfg(test)]
+pub(crate) static BATCHES: &[&Batch] = &[
+    &INSERT_INSTANCE,
+    &UPDATE_INSTANCE,
+    &SUSPEND_JOBS,
+    &SUSPEND_TASKS,
+    &PUT_JOBS,
+    &PUT_TASKS,
+    &PUT_CANDIDATES,
+    &PUT_SUBSCRIPTIONS,
+    &PUT_INCIDENTS,
+    &REMOVE_JOBS,
+    &REMOVE_TASKS,
+    &REMOVE_CANDIDATES,
+    &REMOVE_SUBSCRIPTIONS,
+    &REMOVE_INCIDENTS,
+];

@@ -1,0 +1,94 @@
+//! The store's contract: one body of tests, run on SQLite and on PostgreSQL.
+//!
+//! Every test opens a database of its own; PostgreSQL's are in one cluster per process of tests. What only several hosts can show is in
+//! `hosts.rs`, on PostgreSQL alone.
+
+#[path = "contract/common.rs"]
+mod common;
+#[path = "contract/comparison.rs"]
+mod comparison;
+#[path = "contract/deployments.rs"]
+mod deployments;
+#[path = "contract/hosts.rs"]
+mod hosts;
+#[path = "contract/jobs.rs"]
+mod jobs;
+#[path = "contract/ledger.rs"]
+mod ledger;
+#[path = "contract/lost_connections.rs"]
+mod lost_connections;
+#[path = "contract/opening.rs"]
+mod opening;
+#[path = "contract/queries.rs"]
+mod queries;
+#[path = "contract/units.rs"]
+mod units;
+
+/// Runs each named test on both databases.
+macro_rules! on_both {
+    ($($module:ident: $($test:ident)*;)*) => {
+        mod sqlite {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                crate::$module::$test(crate::common::Fixture::sqlite()).await;
+            })*)*
+        }
+        mod postgres {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                crate::$module::$test(crate::common::Fixture::postgres(stringify!($test))).await;
+            })*)*
+        }
+    };
+}
+
+on_both! {
+    units:
+        a_unit_is_stored_with_the_rows_beside_it
+        a_unit_updates_in_place_and_removes_what_is_gone
+        a_late_unit_conflicts_and_its_neighbours_go_on
+        a_unit_of_two_instances_is_stored_whole_or_not_at_all
+        an_ended_instance_leaves_only_history
+        what_begins_and_ends_in_one_unit_never_touches_the_live_tables
+        a_unit_at_fault_alone_gets_the_error
+        fifty_starts_with_one_key_start_once
+        a_nul_byte_is_refused_at_the_edge
+        suspending_an_instance_takes_its_jobs_and_tasks_along
+        history_keeps_what_its_level_says
+        a_unit_of_nothing_that_is_there_is_gone
+        many_units_share_few_transactions;
+    jobs:
+        due_jobs_are_claimed_longest_due_first
+        what_must_not_run_is_not_claimed
+        of_exclusive_jobs_one_at_a_time_is_claimed
+        many_exclusive_jobs_of_one_instance_do_not_starve_others
+        a_born_locked_job_is_not_claimed_until_it_is_put_unlocked
+        a_released_job_is_claimed_again_unchanged
+        the_next_process_takes_over_what_the_last_one_had_locked;
+    ledger:
+        an_attempt_is_opened_once_and_closed_once
+        an_attempt_needs_its_wait
+        one_attempt_per_key_is_open_at_a_time
+        another_request_is_another_generation
+        an_unknown_outcome_is_reconciled
+        the_ledger_outlives_its_instance;
+    deployments:
+        versions_count_up_per_tenant_and_key
+        identical_content_is_recognised
+        a_component_is_kept_once
+        what_is_used_is_not_deleted
+        a_cascade_takes_instances_and_history_along
+        only_the_newest_version_starts_by_message
+        statistics_count_where_instances_stand;
+    queries:
+        every_filter_and_every_order_is_understood
+        tasks_are_found_by_candidates_and_assignees
+        likes_respect_case_and_escapes
+        pages_neither_repeat_nor_skip
+        metrics_count_what_is_open;
+    opening:
+        a_schema_applied_by_hand_is_accepted
+        a_newer_database_is_refused
+        missing_migrations_are_named_when_they_may_not_be_applied
+        a_closed_store_gives_everything_back;
+}

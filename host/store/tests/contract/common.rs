@@ -1,0 +1,214 @@
+//! What every test needs: a database, a definition, units.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use mandate_store::query::DefinitionRow;
+use mandate_store::{
+    Committed, Config, DeploymentWrite, Expect, HistoryLevel, HistoryRow, IncidentRow, InstanceHead, InstanceWrite, JobRow, NewDefinition,
+    Resource, State, Store, SubscriptionRow, TaskRow, Unit,
+};
+use mandate_tests::postgres::Cluster;
+use uuid::Uuid;
+
+/// Long enough that no test waits for it.
+pub(crate) const LEASE: Duration = Duration::from_secs(3_600);
+
+/// A database of one test.
+pub(crate) struct Fixture {
+    pub(crate) url: String,
+    /// Removed with the fixture.
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// The cluster of this process; its keeper ends it with the process.
+pub(crate) fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::start().expect("PostgreSQL starts"))
+}
+
+impl Fixture {
+    pub(crate) fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { url: format!("sqlite:{}", folder.path().join("test.db").display()), _folder: Some(folder) }
+    }
+
+    pub(crate) fn postgres(test: &str) -> Self {
+        static DATABASES: AtomicU32 = AtomicU32::new(0);
+        // Names of databases are at most 63 bytes.
+        let name = format!("t{}_{}", DATABASES.fetch_add(1, Ordering::Relaxed), &test[..test.len().min(40)]);
+        Self { url: cluster().create_database(&name).expect("a database"), _folder: None }
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.url.starts_with("postgres")
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        Config { lease: LEASE, ..Config::new(&self.url) }
+    }
+
+    pub(crate) async fn open(&self) -> Store {
+        Store::open(self.config()).await.expect("the store opens")
+    }
+
+    pub(crate) async fn open_with(&self, history: HistoryLevel) -> Store {
+        Store::open(Config { history, ..self.config() }).await.expect("the store opens")
+    }
+
+    /// Runs a statement behind the store's back. On SQLite only while no store has the file.
+    pub(crate) async fn raw(&self, sql: &str) {
+        if self.is_postgres() {
+            let name = self.url.split('/').nth(3).and_then(|rest| rest.split('?').next()).expect("a database");
+            cluster().sql(name, sql).expect("a statement");
+        } else {
+            use sqlx::{ConnectOptions as _, Connection as _};
+            let file = self.url.trim_start_matches("sqlite:");
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).create_if_missing(true);
+            let mut connection = options.connect().await.expect("a connection");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.expect("a statement");
+            connection.close().await.expect("a close");
+        }
+    }
+}
+
+pub(crate) fn upload(key: &str) -> DeploymentWrite {
+    DeploymentWrite {
+        id: Uuid::now_v7().to_string(),
+        name: Some(format!("deployment of {key}")),
+        source: None,
+        tenant: None,
+        at: 1_000,
+        content_digest: "digest".into(),
+        filter_duplicates: false,
+        resources: vec![Resource { id: Uuid::now_v7().to_string(), name: format!("{key}.bpmn"), bytes: b"<xml/>".to_vec() }],
+        artifacts: Vec::new(),
+        delegates: Vec::new(),
+        definitions: vec![NewDefinition {
+            key: key.into(),
+            name: Some(format!("The {key}")),
+            version_tag: Some("1.0".into()),
+            resource_name: format!("{key}.bpmn"),
+            identity: "identity".into(),
+            bindings: Vec::new(),
+            start_messages: Vec::new(),
+        }],
+        metadata: "{}".into(),
+    }
+}
+
+/// Deploys a process without anything.
+pub(crate) async fn definition(store: &Store, key: &str) -> DefinitionRow {
+    store.deploy(upload(key)).await.expect("a deployment").definitions.remove(0)
+}
+
+pub(crate) fn head(definition: &DefinitionRow) -> InstanceHead {
+    InstanceHead { tenant: None, definition_id: definition.id.clone(), business_key: Some("order-1".into()), started_at: 10 }
+}
+
+pub(crate) fn live() -> State {
+    State::Live { snapshot: b"snapshot".to_vec() }
+}
+
+/// A unit of one instance.
+pub(crate) fn unit(write: InstanceWrite) -> Unit {
+    Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None }
+}
+
+pub(crate) fn start(definition: &DefinitionRow, id: Uuid) -> InstanceWrite {
+    let mut write = InstanceWrite::new(id, Expect::New(head(definition)), live());
+    write.history.push(HistoryRow::InstanceStarted { start_activity: "Start".into(), at: 10 });
+    write
+}
+
+pub(crate) fn step(id: Uuid, revision: i64) -> InstanceWrite {
+    InstanceWrite::new(id, Expect::Revision(revision), live())
+}
+
+pub(crate) fn end(id: Uuid, revision: i64) -> InstanceWrite {
+    let mut write = InstanceWrite::new(id, Expect::Revision(revision), State::Ended);
+    write.history.push(HistoryRow::InstanceEnded { state: "COMPLETED".into(), reason: None, at: 99 });
+    write
+}
+
+/// Starts an instance with these jobs.
+pub(crate) async fn started_with(store: &Store, definition: &DefinitionRow, jobs: Vec<JobRow>) -> (Uuid, Committed) {
+    let id = Uuid::now_v7();
+    let mut write = start(definition, id);
+    write.put_jobs = jobs;
+    let committed = store.commit(unit(write)).await.expect("a start");
+    (id, committed)
+}
+
+pub(crate) fn job(definition: &DefinitionRow, wait: i64, due: i64) -> JobRow {
+    JobRow {
+        wait,
+        activity_id: "Task".into(),
+        kind: "async-before".into(),
+        definition_id: definition.id.clone(),
+        due,
+        retries: 3,
+        failures: 0,
+        exclusive: false,
+        created: due,
+        failure: None,
+        failed_activity: None,
+        locked: false,
+    }
+}
+
+pub(crate) fn task(definition: &DefinitionRow, wait: i64) -> TaskRow {
+    TaskRow {
+        wait,
+        activity_id: "Review".into(),
+        name: Some("Review it".into()),
+        definition_id: definition.id.clone(),
+        assignee: None,
+        candidate_users: vec!["ann".into()],
+        candidate_groups: vec!["ops".into(), "repair".into()],
+        due: Some(500),
+        created: 20,
+        form_key: Some("form".into()),
+        description: Some("what to do".into()),
+    }
+}
+
+pub(crate) fn subscription(definition: &DefinitionRow, wait: i64, message: &str) -> SubscriptionRow {
+    SubscriptionRow { wait, activity_id: "Receive".into(), message: message.into(), definition_id: definition.id.clone(), created: 30 }
+}
+
+pub(crate) fn incident(definition: &DefinitionRow, n: i64, wait: Option<i64>) -> IncidentRow {
+    IncidentRow {
+        n,
+        wait,
+        activity_id: "Task".into(),
+        definition_id: definition.id.clone(),
+        code: "DELEGATE_FAILED".into(),
+        message: "it failed".into(),
+        attempt: 3,
+        created: 40,
+        detail: "{\"retry\":\"always\"}".into(),
+    }
+}
+
+/// A generator that a seed repeats (splitmix64).
+pub(crate) struct Random(pub u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}

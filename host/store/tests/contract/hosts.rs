@@ -1,0 +1,235 @@
+//! Several hosts on one database: who may write, and who runs what.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::join_all;
+use mandate_store::query::{InstanceFilter, JobFilter, Page};
+use mandate_store::{CommitError, Config, Error, JobRow, LedgerOpened, LedgerState, Origin, StartKey, Store, Unit};
+use uuid::Uuid;
+
+use crate::common::{Fixture, definition, job, start, started_with, step, unit};
+use crate::ledger::{close, open};
+
+async fn two(test: &str) -> (Fixture, Store, Store) {
+    let fixture = Fixture::postgres(test);
+    let (a, b) = (fixture.open().await, fixture.open().await);
+    (fixture, a, b)
+}
+
+/// Ends a host's lease, as the database's clock would.
+async fn expire(fixture: &Fixture, store: &Store) {
+    fixture.raw(&format!("UPDATE host SET lease_until = 0 WHERE id = '{}'", store.host().id)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_was_taken_over_writes_nothing_more() {
+    let (fixture, a, b) = two("fenced").await;
+    let process = definition(&a, "p").await;
+    let (id, _) = started_with(&a, &process, vec![job(&process, 1, 5)]).await;
+    assert_eq!(a.claim(100, 10).await.expect("claimed").len(), 1);
+    let asked = open(id, Origin::Job(1), "k");
+    assert_eq!(a.ledger_open(asked.clone()).await.expect("opened"), LedgerOpened::Opened { attempt: 1 });
+    assert!(b.ledger_holder_alive(a.host().id, a.host().epoch).await.expect("read"));
+    assert_eq!(b.ledger_open(open(id, Origin::Job(1), "other")).await.expect("answered"), LedgerOpened::Gone, "the job is another host's");
+    assert!(a.may_act());
+
+    expire(&fixture, &a).await;
+    let taken = b.take_over().await.expect("taken over");
+    assert_eq!((taken.hosts, taken.jobs), (1, 1));
+    assert!(!b.ledger_holder_alive(a.host().id, a.host().epoch).await.expect("read"));
+
+    assert!(matches!(a.commit(unit(step(id, 1))).await, Err(CommitError::Fenced)));
+    assert!(!a.may_act());
+    assert_eq!(a.ledger_open(open(id, Origin::Job(1), "late")).await.expect("answered"), LedgerOpened::Fenced);
+    assert!(matches!(a.ledger_close(close(&asked, 1, LedgerState::Applied)).await, Err(Error::Fenced)));
+    assert!(matches!(a.claim(100, 10).await, Err(Error::Fenced)) || b.count_jobs(JobFilter::default()).await.expect("read") == 1);
+    assert_eq!(b.load_instance(id).await.expect("read").expect("there").revision, 1);
+    assert_eq!(b.ledger_latest("acme", &asked.command, "k").await.expect("read").expect("there").state, LedgerState::Open);
+
+    let claimed = b.claim(100, 10).await.expect("claimed");
+    assert_eq!((claimed.len(), claimed[0].takeovers), (1, 1));
+    b.commit(unit(step(id, 1))).await.expect("stored");
+    // It leaves without touching what is no longer its own.
+    a.close().await;
+    let held = b.jobs(JobFilter::default(), Page::ALL, &[]).await.expect("read");
+    assert!(held[0].locked_by.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_was_slow_and_not_taken_over_goes_on() {
+    let (fixture, a, b) = two("slow").await;
+    let process = definition(&a, "p").await;
+    expire(&fixture, &a).await;
+    let (id, _) = started_with(&a, &process, Vec::new()).await;
+    a.commit(unit(step(id, 1))).await.expect("stored");
+    assert!(a.may_act());
+    assert_eq!(b.take_over().await.expect("nobody").hosts, 0, "its lease was renewed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_takeover_waits_for_no_one_and_a_commit_is_before_or_after_it() {
+    let (fixture, a, b) = two("before_or_after").await;
+    let process = definition(&a, "p").await;
+    let mut ids = Vec::new();
+    for _ in 0..200 {
+        ids.push(started_with(&a, &process, Vec::new()).await.0);
+    }
+    let stored = Arc::new(AtomicUsize::new(0));
+    let commits = ids.iter().map(|id| {
+        let (a, id, stored) = (a.clone(), *id, stored.clone());
+        tokio::spawn(async move {
+            let answer = a.commit(unit(step(id, 1))).await;
+            stored.fetch_add(1, Ordering::SeqCst);
+            (id, answer)
+        })
+    });
+    let commits: Vec<_> = commits.collect();
+    while stored.load(Ordering::SeqCst) < 20 {
+        tokio::task::yield_now().await;
+    }
+    loop {
+        expire(&fixture, &a).await;
+        // A host that commits at this moment is left for the next time.
+        if b.take_over().await.expect("taken over").hosts == 1 || a.may_act() && stored.load(Ordering::SeqCst) == 200 {
+            break;
+        }
+    }
+    for commit in commits {
+        let (id, answer) = commit.await.expect("a task");
+        let revision = b.load_instance(id).await.expect("read").expect("there").revision;
+        match answer {
+            Ok(_) => assert_eq!(revision, 2),
+            Err(CommitError::Fenced) => assert_eq!(revision, 1),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_not_born_locked_beside_another_hosts_exclusive_one() {
+    let (_fixture, a, b) = two("born_locked").await;
+    let process = definition(&a, "p").await;
+    let exclusive = |wait| JobRow { exclusive: true, ..job(&process, wait, 5) };
+    let (id, _) = started_with(&a, &process, vec![exclusive(1)]).await;
+    assert_eq!(b.claim(100, 10).await.expect("claimed").len(), 1);
+    let mut write = step(id, 1);
+    write.put_jobs = vec![JobRow { locked: true, ..exclusive(2) }, JobRow { locked: true, ..job(&process, 3, 5) }];
+    assert_eq!(a.commit(unit(write)).await.expect("stored").locked_jobs, [(id, 3)], "what is not exclusive may run beside it");
+    assert_eq!(a.claim(100, 10).await.expect("claimed"), []);
+    // The other host ends its job and makes the next one its own, in one unit.
+    let mut write = step(id, 2);
+    write.remove_jobs = vec![1];
+    write.put_jobs = vec![JobRow { locked: true, ..exclusive(4) }];
+    assert_eq!(b.commit(unit(write)).await.expect("stored").locked_jobs, [(id, 4)]);
+    // An operator takes over the very job that the other host has: nothing else is in its way.
+    let mut write = step(id, 3);
+    write.put_jobs = vec![JobRow { locked: true, ..exclusive(4) }];
+    assert_eq!(a.commit(unit(write)).await.expect("stored").locked_jobs, [(id, 4)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hosts_never_have_two_exclusive_jobs_of_one_instance() {
+    const INSTANCES: usize = 30;
+    const JOBS: i64 = 6;
+    let (_fixture, a, b) = two("exclusive").await;
+    let process = definition(&a, "p").await;
+    for _ in 0..INSTANCES {
+        let jobs = (1..=JOBS).map(|wait| JobRow { exclusive: wait % 3 != 0, ..job(&process, wait, 1) }).collect();
+        started_with(&a, &process, jobs).await;
+    }
+    let done = Arc::new(AtomicUsize::new(0));
+    let hosts = [a.clone(), b.clone()].map(|store| {
+        let done = done.clone();
+        tokio::spawn(async move { run_all(store, &done, INSTANCES * usize::try_from(JOBS).expect("small")).await })
+    });
+    for host in hosts {
+        host.await.expect("a host that saw nothing wrong");
+    }
+    assert_eq!(a.count_jobs(JobFilter::default()).await.expect("read"), 0);
+}
+
+/// Claims and ends jobs until all are done, and looks for two exclusive ones of one instance.
+async fn run_all(store: Store, done: &AtomicUsize, all: usize) {
+    while done.load(Ordering::SeqCst) < all {
+        let claimed = store.claim(100, 7).await.expect("claimed");
+        let listed = store.jobs(JobFilter::default(), Page::ALL, &[]).await.expect("read");
+        let mut running: Vec<Uuid> = listed.iter().filter(|job| job.row.locked && job.row.exclusive).map(|job| job.instance).collect();
+        let count = running.len();
+        running.sort_unstable();
+        running.dedup();
+        assert_eq!(running.len(), count, "two exclusive jobs of one instance are locked");
+        for job in claimed {
+            loop {
+                let row = store.load_instance(job.instance).await.expect("read").expect("there");
+                let mut write = step(job.instance, row.revision);
+                write.remove_jobs = vec![job.wait];
+                match store.commit(unit(write)).await {
+                    Ok(_) => break,
+                    Err(CommitError::Conflict) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            done.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_key_starts_once_across_hosts() {
+    let (_fixture, a, b) = two("start_keys").await;
+    let process = definition(&a, "p").await;
+    let starts = (0..200).map(|n| {
+        let store = if n % 2 == 0 { a.clone() } else { b.clone() };
+        let key = StartKey { tenant: String::new(), definition_key: "p".into(), key: format!("order-{}", n % 10) };
+        let unit = Unit { start_key: Some(key), ..unit(start(&process, Uuid::now_v7())) };
+        tokio::spawn(async move { store.commit(unit).await })
+    });
+    let mut won = 0;
+    for answer in join_all(starts).await {
+        match answer.expect("a task") {
+            Ok(_) => won += 1,
+            Err(CommitError::AlreadyStarted { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(won, 10);
+    assert_eq!(a.count_instances(InstanceFilter::default()).await.expect("read"), 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_attempt_is_opened_across_hosts() {
+    let (_fixture, a, b) = two("attempts").await;
+    let process = definition(&a, "p").await;
+    let (id, _) = started_with(&a, &process, vec![job(&process, 1, 5)]).await;
+    for round in 0..10 {
+        let answers = join_all([&a, &b, &a, &b].map(|store| {
+            let (store, asked) = (store.clone(), open(id, Origin::Job(1), &format!("k{round}")));
+            tokio::spawn(async move { store.ledger_open(asked).await.expect("answered") })
+        }))
+        .await;
+        let opened = answers.iter().filter(|answer| matches!(answer, Ok(LedgerOpened::Opened { .. }))).count();
+        assert_eq!(opened, 1, "{answers:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_is_renewed_while_the_store_is_open() {
+    let fixture = Fixture::postgres("renewed");
+    let config = Config { lease: std::time::Duration::from_secs(1), ..fixture.config() };
+    let store = Store::open(config).await.expect("the store opens");
+    let until = async || -> i64 {
+        let name = fixture.url.split('/').nth(3).and_then(|rest| rest.split('?').next()).expect("a database");
+        let lease = crate::common::cluster().sql(name, "SELECT lease_until FROM host").expect("read");
+        lease.parse().expect("a number")
+    };
+    let first = until().await;
+    // Three renewals, seen in the database; the test's own patience is far longer than a lease.
+    let begun = std::time::Instant::now();
+    while until().await < first + 900 {
+        assert!(begun.elapsed().as_secs() < 60, "the lease is not renewed");
+        tokio::task::yield_now().await;
+    }
+    assert!(store.may_act());
+    store.close().await;
+}

@@ -1,0 +1,130 @@
+//! Claims.
+
+use mandate_store::JobRow;
+use mandate_store::query::{JobFilter, Page};
+use uuid::Uuid;
+
+use crate::common::{Fixture, definition, job, started_with, step, unit};
+
+pub(crate) async fn due_jobs_are_claimed_longest_due_first(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    for due in [40, 10, 30, 20, 1_000] {
+        started_with(&store, &process, vec![job(&process, 1, due)]).await;
+    }
+    let dues = |jobs: Vec<mandate_store::ClaimedJob>| jobs.iter().map(|job| job.due).collect::<Vec<_>>();
+    assert_eq!(store.next_due(25).await.expect("read"), Some(30));
+    assert_eq!(dues(store.claim(50, 3).await.expect("claimed")), [10, 20, 30]);
+    assert_eq!(dues(store.claim(50, 3).await.expect("claimed")), [40]);
+    assert_eq!(dues(store.claim(50, 3).await.expect("claimed")), [0; 0]);
+    assert_eq!(store.next_due(50).await.expect("read"), Some(1_000));
+    let held = store.jobs(JobFilter { due_before: Some(50), ..JobFilter::default() }, Page::ALL, &[]).await.expect("read");
+    assert!(held.iter().all(|job| job.locked_by.is_some() && job.row.locked), "{held:?}");
+    assert_eq!(store.job_holders(held[0].instance).await.expect("read").len(), 1);
+}
+
+pub(crate) async fn what_must_not_run_is_not_claimed(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let failed = JobRow { retries: 0, ..job(&process, 1, 5) };
+    started_with(&store, &process, vec![failed]).await;
+    assert_eq!(store.claim(100, 10).await.expect("claimed"), []);
+    started_with(&store, &process, vec![job(&process, 1, 5)]).await;
+    assert!(store.set_definition_suspended(&process.id, true).await.expect("written"));
+    assert!(store.is_definition_suspended(&process.id).await.expect("read"));
+    assert_eq!(store.claim(100, 10).await.expect("claimed"), []);
+    assert!(store.set_definition_suspended(&process.id, false).await.expect("written"));
+    assert_eq!(store.claim(100, 10).await.expect("claimed").len(), 1);
+    assert!(!store.set_definition_suspended("nothing", true).await.expect("written"));
+}
+
+pub(crate) async fn of_exclusive_jobs_one_at_a_time_is_claimed(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let exclusive = |wait| JobRow { exclusive: true, ..job(&process, wait, wait) };
+    let (id, _) = started_with(&store, &process, vec![exclusive(1), exclusive(2), job(&process, 3, 3), exclusive(4)]).await;
+    let waits = |jobs: Vec<mandate_store::ClaimedJob>| jobs.iter().map(|job| job.wait).collect::<Vec<_>>();
+    assert_eq!(waits(store.claim(100, 10).await.expect("claimed")), [1, 3], "one exclusive, and what is not exclusive");
+    assert_eq!(waits(store.claim(100, 10).await.expect("claimed")), [0; 0]);
+    let mut write = step(id, 1);
+    write.remove_jobs = vec![1];
+    store.commit(unit(write)).await.expect("stored");
+    assert_eq!(waits(store.claim(100, 10).await.expect("claimed")), [2]);
+}
+
+pub(crate) async fn many_exclusive_jobs_of_one_instance_do_not_starve_others(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let many = (1..=300).map(|wait| JobRow { exclusive: true, ..job(&process, wait, 1) }).collect();
+    started_with(&store, &process, many).await;
+    let (other, _) = started_with(&store, &process, vec![job(&process, 1, 2)]).await;
+    let claimed = store.claim(100, 20).await.expect("claimed");
+    assert!(claimed.iter().any(|job| job.instance == other), "{claimed:?}");
+    assert_eq!(claimed.len(), 2);
+}
+
+pub(crate) async fn a_born_locked_job_is_not_claimed_until_it_is_put_unlocked(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let born = JobRow { locked: true, exclusive: true, ..job(&process, 1, 5) };
+    let (id, committed) = started_with(&store, &process, vec![born.clone(), JobRow { wait: 2, ..born.clone() }]).await;
+    assert_eq!(committed.locked_jobs, [(id, 1), (id, 2)], "the host itself runs its exclusive jobs one after the other");
+    assert_eq!(store.claim(100, 10).await.expect("claimed"), []);
+    assert_eq!(store.next_due(0).await.expect("read"), None);
+    // It failed and comes again later: an update without `locked` clears the lock.
+    let mut write = step(id, 1);
+    write.put_jobs = vec![JobRow { due: 50, locked: false, ..born }];
+    write.remove_jobs = vec![2];
+    assert_eq!(store.commit(unit(write)).await.expect("stored").locked_jobs, []);
+    assert_eq!(store.next_due(0).await.expect("read"), Some(50));
+    assert_eq!(store.claim(100, 10).await.expect("claimed").len(), 1);
+}
+
+pub(crate) async fn a_released_job_is_claimed_again_unchanged(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    started_with(&store, &process, vec![job(&process, 1, 5)]).await;
+    let first = store.claim(100, 10).await.expect("claimed");
+    store.release(&[(first[0].instance, 1), (Uuid::now_v7(), 9)]).await.expect("released");
+    assert_eq!(store.claim(100, 10).await.expect("claimed"), first);
+    store.release(&[]).await.expect("nothing to do");
+}
+
+pub(crate) async fn the_next_process_takes_over_what_the_last_one_had_locked(fixture: Fixture) {
+    let first = fixture.open().await;
+    let process = definition(&first, "p").await;
+    started_with(&first, &process, vec![job(&process, 1, 5)]).await;
+    assert_eq!(first.claim(100, 10).await.expect("claimed").len(), 1);
+    let dead = first.host();
+    // It goes without closing.
+    drop(first);
+    let second = reopened(&fixture).await;
+    if fixture.is_postgres() {
+        assert!(second.ledger_holder_alive(dead.id, dead.epoch).await.expect("read"));
+        fixture.raw("UPDATE host SET lease_until = 0 WHERE ended_at IS NULL AND started_at = (SELECT MIN(started_at) FROM host)").await;
+        let taken = second.take_over().await.expect("taken over");
+        assert_eq!((taken.hosts, taken.jobs), (1, 1));
+    }
+    assert!(!second.ledger_holder_alive(dead.id, dead.epoch).await.expect("read"));
+    let again = second.claim(100, 10).await.expect("claimed");
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].takeovers, 1);
+    assert_eq!(second.take_over().await.expect("nobody").hosts, 0);
+    // An outcome, whatever it is, shows that the job does not kill its hosts.
+    let mut write = step(again[0].instance, 1);
+    write.put_jobs = vec![job(&process, 1, 6)];
+    second.commit(unit(write)).await.expect("stored");
+    assert_eq!(second.claim(100, 10).await.expect("claimed")[0].takeovers, 0);
+}
+
+/// Opens the database again as soon as the process that dropped it lets go.
+async fn reopened(fixture: &Fixture) -> mandate_store::Store {
+    let begun = std::time::Instant::now();
+    while begun.elapsed().as_secs() < 60 {
+        match mandate_store::Store::open(fixture.config()).await {
+            Err(mandate_store::Error::Locked { .. }) => tokio::task::yield_now().await,
+            opened => return opened.expect("the store opens"),
+        }
+    }
+    panic!("the lock of a dropped store is still held");
+}

@@ -1,0 +1,197 @@
+//! Reads: that every filter is SQL which both databases understand, and what the less obvious ones mean.
+
+use mandate_store::query::{
+    DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, HistoryActivityFilter, HistoryActivitySort,
+    HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentSort, InstanceFilter, InstanceSort, JobFilter, JobSort, Order,
+    Page, SubscriptionFilter, TaskFilter, TaskSort,
+};
+use mandate_store::{Expect, HistoryLevel, InstanceHead, InstanceWrite};
+use uuid::Uuid;
+
+use crate::common::{Fixture, definition, incident, job, live, start, started_with, subscription, task, unit};
+
+/// Lists and counts by a filter whose every field is set, in every order there is.
+macro_rules! every {
+    ($store:ident.$list:ident, $count:ident, $filter:expr, $sort:ident { $($by:ident)* }) => {
+        let sort = [$(($sort::$by, Order::Asc), ($sort::$by, Order::Desc)),*];
+        $store.$list($filter, Page { first: 1, max: 2 }, &sort).await.expect(stringify!($list));
+        $store.$count($filter).await.expect(stringify!($count));
+    };
+}
+
+pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture) {
+    for level in [HistoryLevel::Audit, HistoryLevel::None] {
+        let store = fixture.open_with(level).await;
+        let id = Uuid::now_v7();
+        let text = || Some("x".to_owned());
+        let texts = || vec!["x".to_owned(), "y".to_owned()];
+        every!(store.deployments, count_deployments, DeploymentFilter {
+            ids: texts(), name: text(), name_like: text(), source: text(), without_source: true, tenants: texts(), without_tenant: true,
+            after: Some(1), before: Some(1),
+        }, DeploymentSort { Id Name DeployedAt Tenant });
+        every!(store.definitions, count_definitions, DefinitionFilter {
+            ids: texts(), key: text(), keys: texts(), key_like: text(), name: text(), name_like: text(), version: Some(1),
+            latest_version: true, version_tag: text(), version_tag_like: text(), deployment_id: text(), resource_name: text(),
+            tenants: texts(), without_tenant: true, suspended: Some(true),
+        }, DefinitionSort { Id Key Name Version VersionTag DeploymentId Tenant });
+        every!(store.instances, count_instances, InstanceFilter {
+            ids: vec![id], business_key: text(), business_key_like: text(), definition_id: text(), definition_key: text(),
+            definition_keys: texts(), definition_keys_not: texts(), deployment_id: text(), tenants: texts(), without_tenant: true,
+            suspended: Some(false), with_incident: true, incident: Some((id, 1)), incident_code: text(), incident_message: text(),
+            incident_message_like: text(), activity_ids: texts(), started_after: Some(1), started_before: Some(1),
+        }, InstanceSort { Id DefinitionKey DefinitionId Tenant BusinessKey });
+        every!(store.jobs, count_jobs, JobFilter {
+            ids: vec![(id, 1), (id, 2)], instances: vec![id], definition_id: text(), definition_key: text(), activity_id: text(),
+            failed_activity_id: text(), with_retries_left: true, no_retries_left: true, executable_at: Some(1), timers: true,
+            messages: true, with_exception: true, exception_message: text(), due_before: Some(1), due_after: Some(1),
+            created_before: Some(1), created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true,
+        }, JobSort { Id Instance DefinitionId DefinitionKey Retries Due Tenant });
+        every!(store.tasks, count_tasks, TaskFilter {
+            ids: vec![(id, 1)], instances: vec![id], business_key: text(), business_keys: texts(), business_key_like: text(),
+            definition_id: text(), definition_key: text(), definition_keys: texts(), definition_name: text(), activity_id: text(),
+            activity_ids: texts(), activity_id_like: text(), name: text(), name_like: text(), description: text(),
+            description_like: text(), assignee: text(), assignees: texts(), assignee_like: text(), assigned: Some(true),
+            candidate_user: text(), candidate_groups: texts(), include_assigned: false, with_candidate_groups: Some(true),
+            with_candidate_users: Some(false), due_before: Some(1), due_after: Some(1), has_due: Some(false), created_before: Some(1),
+            created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true,
+        }, TaskSort { Id Instance Name Description Due Created Assignee Tenant });
+        every!(store.incidents, count_incidents, IncidentFilter {
+            ids: vec![(id, 1)], instances: vec![id], definition_id: text(), definition_keys: texts(), business_key: text(),
+            activity_id: text(), code: text(), message: text(), message_like: text(), wait: Some((id, 1)), created_before: Some(1),
+            created_after: Some(1), tenants: texts(), without_tenant: true,
+        }, IncidentSort { Id Created Code Message ActivityId Instance DefinitionId Tenant });
+        every!(store.history_instances, count_history_instances, HistoryInstanceFilter {
+            ids: vec![id], business_key: text(), business_keys: texts(), business_key_like: text(), definition_id: text(),
+            definition_key: text(), definition_keys: texts(), definition_keys_not: texts(), definition_name: text(), finished: true,
+            unfinished: true, states: texts(), with_open_incident: true, incident_code: text(), executed_activities: texts(),
+            started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1), tenants: texts(),
+            without_tenant: true,
+        }, HistoryInstanceSort {
+            Id DefinitionId DefinitionKey DefinitionName DefinitionVersion BusinessKey StartedAt EndedAt Duration Tenant
+        });
+        every!(store.history_activities, count_history_activities, HistoryActivityFilter {
+            id: Some((id, 1)), instance: Some(id), definition_id: text(), definition_key: text(), business_key: text(),
+            activity_id: text(), name: text(), name_like: text(), kind: text(), digest: text(), finished: true, unfinished: true,
+            canceled: true, started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1),
+            tenants: texts(), without_tenant: true,
+        }, HistoryActivitySort { Id Instance ActivityId Name Kind StartedAt EndedAt Duration DefinitionId Occurrence Tenant });
+        let waits = || SubscriptionFilter {
+            message: text(),
+            instance: Some(id),
+            business_key: text(),
+            tenant: text(),
+            without_tenant: true,
+            definition_id: text(),
+            activity_id: text(),
+        };
+        store.subscriptions(waits(), Page { first: 1, max: 2 }).await.expect("subscriptions");
+        store.count_subscriptions(waits()).await.expect("subscriptions");
+        let delegates =
+            DelegateFilter { name: text(), version: text(), digest: text(), deployment_id: text(), tenants: texts(), without_tenant: true };
+        store.list_delegates(delegates, Page { first: 1, max: 2 }).await.expect("delegates");
+        store.delegates(Some("acme")).await.expect("delegates");
+        store.activity_statistics("x").await.expect("statistics");
+        store.instances_of("x").await.expect("instances");
+        store.load_instances(vec![id]).await.expect("instances");
+        store.hosts().await.expect("hosts");
+        store.ping().await.expect("an answer");
+        store.close().await;
+    }
+}
+
+pub(crate) async fn tasks_are_found_by_candidates_and_assignees(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let mut write = start(&process, Uuid::now_v7());
+    let mut assigned = task(&process, 2);
+    assigned.assignee = Some("bob".into());
+    let mut bare = task(&process, 3);
+    bare.candidate_users.clear();
+    bare.candidate_groups.clear();
+    bare.due = None;
+    write.put_tasks = vec![task(&process, 1), assigned, bare];
+    store.commit(unit(write)).await.expect("stored");
+    let waits = async |filter: TaskFilter| -> Vec<i64> {
+        let listed = store.tasks(filter, Page::ALL, &[]).await.expect("read");
+        listed.iter().map(|listed| listed.row.wait).collect()
+    };
+    let all = TaskFilter::default;
+    assert_eq!(waits(TaskFilter { candidate_groups: vec!["ops".into()], ..all() }).await, [1]);
+    assert_eq!(waits(TaskFilter { candidate_groups: vec!["ops".into()], include_assigned: true, ..all() }).await, [1, 2]);
+    assert_eq!(waits(TaskFilter { candidate_groups: vec!["none".into(), "repair".into()], ..all() }).await, [1]);
+    assert_eq!(waits(TaskFilter { candidate_user: Some("ann".into()), ..all() }).await, [1]);
+    assert_eq!(waits(TaskFilter { candidate_user: Some("ops".into()), ..all() }).await, [0; 0], "a group is not a user");
+    assert_eq!(waits(TaskFilter { assignee: Some("bob".into()), ..all() }).await, [2]);
+    assert_eq!(waits(TaskFilter { assigned: Some(false), ..all() }).await, [1, 3]);
+    assert_eq!(waits(TaskFilter { with_candidate_groups: Some(false), ..all() }).await, [3]);
+    assert_eq!(waits(TaskFilter { has_due: Some(false), ..all() }).await, [3]);
+    assert_eq!(waits(TaskFilter { business_key: Some("order-1".into()), ..all() }).await, [1, 2, 3]);
+    let due = store.tasks(all(), Page::ALL, &[(TaskSort::Due, Order::Desc)]).await.expect("read");
+    assert_eq!(due[0].row.wait, 3, "without a due date: first when descending");
+    assert_eq!(store.task(due[0].instance, 3).await.expect("read").as_ref(), Some(&due[0]));
+    assert_eq!(store.counts(501).await.expect("read").waits_overdue, 2);
+}
+
+pub(crate) async fn likes_respect_case_and_escapes(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    for key in ["Order-1", "order-2", "50%", "50x", "a_b", "aXb"] {
+        let head = InstanceHead { business_key: Some(key.into()), ..crate::common::head(&process) };
+        store.commit(unit(InstanceWrite::new(Uuid::now_v7(), Expect::New(head), live()))).await.expect("stored");
+    }
+    for (pattern, expected) in
+        [("order-%", vec!["order-2"]), ("50\\%", vec!["50%"]), ("a\\_b", vec!["a_b"]), ("a_b", vec!["aXb", "a_b"]), ("%X%", vec!["aXb"])]
+    {
+        let filter = InstanceFilter { business_key_like: Some(pattern.into()), ..InstanceFilter::default() };
+        let found = store.instances(filter, Page::ALL, &[(InstanceSort::BusinessKey, Order::Asc)]).await.expect("read");
+        let found: Vec<_> = found.iter().filter_map(|row| row.business_key.as_deref()).collect();
+        assert_eq!(found, expected, "{pattern}");
+    }
+}
+
+pub(crate) async fn pages_neither_repeat_nor_skip(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let mut ids = Vec::new();
+    for _ in 0..25 {
+        ids.push(started_with(&store, &process, vec![job(&process, 1, 5), job(&process, 2, 5)]).await.0);
+    }
+    ids.sort_unstable();
+    let mut seen = Vec::new();
+    for first in (0..60).step_by(7) {
+        let page = store.jobs(JobFilter::default(), Page { first, max: 7 }, &[(JobSort::Due, Order::Asc)]).await.expect("read");
+        seen.extend(page.iter().map(|job| (job.instance, job.row.wait)));
+    }
+    let all: Vec<_> = ids.iter().flat_map(|id| [(*id, 1), (*id, 2)]).collect();
+    assert_eq!(seen, all);
+    let (mut after, mut walked) = (None, Vec::new());
+    loop {
+        let page = store.instances_after(after, 10).await.expect("read");
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        walked.extend(page.iter().map(|row| row.id));
+    }
+    assert_eq!(walked, ids);
+}
+
+pub(crate) async fn metrics_count_what_is_open(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    for due in [10, 20, 1_000] {
+        let mut write = start(&process, Uuid::now_v7());
+        write.put_jobs = vec![job(&process, 1, due)];
+        write.put_tasks = vec![task(&process, 2)];
+        write.put_subscriptions = vec![subscription(&process, 3, "paid")];
+        write.put_incidents = vec![incident(&process, 4, Some(1))];
+        store.commit(unit(write)).await.expect("stored");
+    }
+    store.claim(100, 1).await.expect("claimed");
+    let counts = store.counts(100).await.expect("read");
+    assert_eq!((counts.jobs_due, counts.open_incidents, counts.waits_overdue), (1, 3, 0));
+    assert_eq!(counts.active_instances.len(), 1);
+    assert_eq!((counts.active_instances[0].key.as_str(), counts.active_instances[0].instances), ("p", 3));
+    let waiting = SubscriptionFilter { message: Some("paid".into()), business_key: Some("order-1".into()), ..Default::default() };
+    assert_eq!(store.subscriptions(waiting, Page { first: 0, max: 2 }).await.expect("read").len(), 2);
+    let hosts = store.hosts().await.expect("read");
+    assert_eq!((hosts.len(), hosts[0].id, hosts[0].alive), (1, store.host().id, true));
+}
