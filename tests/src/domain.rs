@@ -4,6 +4,7 @@
 //! without an answer the first time. `/slow/…` takes half a second. `/no/…` answers 409 with the code `NO`. A key that was applied is not applied again.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -79,11 +80,12 @@ impl Domain {
             ("slow", "slow", true),
             ("dark", "lost-once", false),
         ] {
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "\n[commands.\"test.{name}@1\"]\ntarget = \"domain\"\nmethod = \"POST\"\npath = \"/{path}/{name}\"\ntimeout = \"5s\"\n\
                  applied = [200]\nrejected = [409]\nunavailable = [503]\nhonours-key = {honours_key}\nundo = \"nothing\"\n\
                  grants = [{{ tenants = [\"*\"], delegates = [\"*\"] }}]\n"
-            ));
+            );
         }
         text
     }

@@ -31,7 +31,7 @@ impl Moments {
 
     /// Lets a random time between the two pass. What is tested is what happens when something is killed at a moment that nobody chose.
     pub async fn pass(&mut self, from: Duration, to: Duration) {
-        let span = u64::try_from((to - from).as_millis()).unwrap_or(u64::MAX).max(1);
+        let span = u64::try_from(to.saturating_sub(from).as_millis()).unwrap_or(u64::MAX).max(1);
         tokio::time::sleep(from + Duration::from_millis(self.below(span))).await;
     }
 }

@@ -44,7 +44,7 @@ pub async fn send(system: &System, prefix: &str, count: usize) -> anyhow::Result
                 "tenantId": "acme",
                 "customerId": format!("customer-{}", number % 17),
                 "items": items(number),
-                "priority": number % 5 == 0,
+                "priority": number.is_multiple_of(5),
             });
             let deadline = Instant::now() + Duration::from_secs(60);
             loop {
@@ -65,7 +65,7 @@ pub async fn send(system: &System, prefix: &str, count: usize) -> anyhow::Result
 
 fn items(number: usize) -> Value {
     let products = ["line", "router", "tv-box"];
-    Value::from_iter((0..=number % 3).map(|index| json!({ "product": products[index], "quantity": 1 })))
+    (0..=number % 3).map(|index| json!({ "product": products[index], "quantity": 1 })).collect()
 }
 
 /// How many orders the service has in each state.

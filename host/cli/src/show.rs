@@ -147,13 +147,11 @@ pub(crate) async fn instance(client: &Client, wanted: &str, json: bool) -> anyho
         )
         .await?;
     let business_key = history["businessKey"].as_str().map(str::to_owned);
-    let standing: Vec<Value> = match history["endTime"].as_str() {
-        Some(_) => Vec::new(),
-        None => {
-            let leaves = leaves(client, None, business_key, false).await?;
-            leaves.into_iter().filter(|leaf| leaf["processInstanceId"] == id.as_str()).collect()
-        }
-    };
+    let mut standing = Vec::new();
+    if history["endTime"].is_null() {
+        standing = leaves(client, None, business_key, false).await?;
+        standing.retain(|leaf| leaf["processInstanceId"] == id.as_str());
+    }
     let incidents = client.get("/engine-rest/incident", &[("processInstanceId", id.clone())]).await?;
     if json {
         println!(

@@ -122,7 +122,7 @@ impl Inner {
                 return Err(Error::NotActing("it could not renew its lease"));
             }
             let (definition, mut instance, expect) = self.load(&work).await?;
-            self.describe(&definition, &instance);
+            describe(&definition, &instance);
             let now = clock::now_ms();
             let mut rows = Rows::default();
             let ended = self.run(&definition, &mut instance, &work, now, &mut rows, &mut answers, registered).await?;
@@ -314,14 +314,15 @@ impl Inner {
         }
         Ok(Stored::Committed(held))
     }
+}
 
-    fn describe(&self, definition: &Definition, instance: &Instance) {
-        let span = tracing::Span::current();
-        span.record("tenant", instance.tenant());
-        span.record("definition", definition.row.key.as_str());
-        span.record("version", definition.row.version);
-        span.record("business_key", instance.business_key());
-    }
+/// Says on the unit's span whose it is.
+fn describe(definition: &Definition, instance: &Instance) {
+    let span = tracing::Span::current();
+    span.record("tenant", instance.tenant());
+    span.record("definition", definition.row.key.as_str());
+    span.record("version", definition.row.version);
+    span.record("business_key", instance.business_key());
 }
 
 enum Stored {

@@ -209,10 +209,8 @@ impl Inner {
             let (instance, exclusive) = (InstanceId(job.instance), job.exclusive);
             self.enqueue(Queued { instance, wait, exclusive, takeovers: job.takeovers, permit });
         }
-        if !full {
-            if let Some(due) = self.store.next_due(now).await? {
-                self.executor.next_due.fetch_min(due, Ordering::Relaxed);
-            }
+        if !full && let Some(due) = self.store.next_due(now).await? {
+            self.executor.next_due.fetch_min(due, Ordering::Relaxed);
         }
         Ok(full)
     }

@@ -4,6 +4,7 @@ mod common;
 
 use common::{Host, as_variables, commands, process};
 use mandate_runtime::engine::PublicId;
+use mandate_runtime::query::{HistoryInstanceFilter, InstanceFilter};
 use serde_json::json;
 
 /// start → a → b → c → end, synchronous, retried quickly; the start is held because the delegates may issue commands.
@@ -203,8 +204,8 @@ async fn a_caller_that_goes_away_changes_nothing_about_its_instance() {
     assert!(gone.is_err(), "the chain takes longer than its caller waits");
     host.until("both commands are applied", || async { host.domain.applied().len() == 2 }).await;
     host.until("the instance has ended", || async {
-        let running = host.runtime.reads().count_instances(Default::default()).await.expect("counted");
-        let ended = mandate_runtime::query::HistoryInstanceFilter { finished: true, ..Default::default() };
+        let running = host.runtime.reads().count_instances(InstanceFilter::default()).await.expect("counted");
+        let ended = HistoryInstanceFilter { finished: true, ..Default::default() };
         running == 0 && host.runtime.reads().count_history_instances(ended).await.expect("counted") == 1
     })
     .await;

@@ -5,7 +5,7 @@ mod common;
 use common::{Host, MANIFEST, guest, process};
 use mandate_runtime::Error;
 use mandate_runtime::deploy::{Report, Upload};
-use mandate_runtime::query::Page;
+use mandate_runtime::query::{DefinitionFilter, DeploymentFilter, Page};
 
 const TASK: &str = r#"
   <bpmn:startEvent id="s"/>
@@ -32,8 +32,8 @@ async fn refused(files: Vec<(&str, Vec<u8>)>) -> String {
         Ok(report) => panic!("it was deployed: {report:#?}"),
     };
     let reads = host.runtime.reads();
-    assert_eq!(reads.deployments(Default::default(), Page { first: 0, max: 10 }, &[]).await.expect("listed").len(), 0);
-    assert_eq!(reads.definitions(Default::default(), Page { first: 0, max: 10 }, &[]).await.expect("listed").len(), 0);
+    assert_eq!(reads.deployments(DeploymentFilter::default(), Page { first: 0, max: 10 }, &[]).await.expect("listed").len(), 0);
+    assert_eq!(reads.definitions(DefinitionFilter::default(), Page { first: 0, max: 10 }, &[]).await.expect("listed").len(), 0);
     assert_eq!(reads.delegates(None).await.expect("listed").len(), 0);
     text
 }

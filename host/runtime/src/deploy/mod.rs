@@ -268,7 +268,7 @@ fn check(upload: &Upload, available: &Available) -> Result<Checked, Vec<Problem>
             Ok(parsed) => {
                 problems.extend(parsed.warnings.into_iter().map(Problem::of));
                 for model in parsed.processes {
-                    let definition = available.resolve(name, bytes, &model, &candidates, &mut problems);
+                    let definition = resolve::resolve(name, bytes, &model, &candidates, &mut problems);
                     pinned.extend(definition.bindings.iter().map(|binding| PinnedBinding {
                         process_definition_key: model.key.to_string(),
                         reference: binding.reference.clone(),
@@ -302,12 +302,13 @@ fn check(upload: &Upload, available: &Available) -> Result<Checked, Vec<Problem>
     })
 }
 
+/// Camunda 7's suffixes of a BPMN resource, which it compares as they are written.
 fn is_bpmn(name: &str) -> bool {
-    name.ends_with(".bpmn") || name.ends_with(".bpmn20.xml")
+    [".bpmn", ".bpmn20.xml"].iter().any(|suffix| name.ends_with(suffix))
 }
 
 fn is_wasm(name: &str) -> bool {
-    name.ends_with(".wasm")
+    name.strip_suffix(".wasm").is_some()
 }
 
 /// The longest name of a resource, as wide as a column of Camunda's.

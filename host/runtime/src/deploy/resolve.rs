@@ -127,51 +127,50 @@ impl Available {
             bytes: Some(bytes.to_owned()),
         })
     }
+}
 
-    /// A definition with every reference pinned.
-    pub(crate) fn resolve(
-        &self,
-        resource: &str,
-        bytes: &[u8],
-        model: &ProcessDefinition,
-        candidates: &[Candidate],
-        problems: &mut Vec<Problem>,
-    ) -> NewDefinition {
-        let mut bindings: Vec<BindingRow> = Vec::new();
-        for (index, implementation) in references(model) {
-            let reference = reference(implementation);
-            if bindings.iter().any(|binding| binding.reference == reference) {
-                continue;
-            }
-            match find(implementation, candidates) {
-                Ok(found) => bindings.push(BindingRow {
-                    reference,
-                    delegate: found.name.clone(),
-                    version: found.version.to_string(),
-                    digest: found.digest.clone(),
-                    mandate: found.row().mandate,
-                }),
-                Err((message, help)) => {
-                    let element = model.element(index);
-                    problems.push(Problem {
-                        line: element.position.line,
-                        column: element.position.column,
-                        element_id: Some(element.id.to_string()),
-                        ..Problem::error(resource, message, help)
-                    });
-                }
+/// A definition with every reference pinned.
+pub(crate) fn resolve(
+    resource: &str,
+    bytes: &[u8],
+    model: &ProcessDefinition,
+    candidates: &[Candidate],
+    problems: &mut Vec<Problem>,
+) -> NewDefinition {
+    let mut bindings: Vec<BindingRow> = Vec::new();
+    for (index, implementation) in references(model) {
+        let reference = reference(implementation);
+        if bindings.iter().any(|binding| binding.reference == reference) {
+            continue;
+        }
+        match find(implementation, candidates) {
+            Ok(found) => bindings.push(BindingRow {
+                reference,
+                delegate: found.name.clone(),
+                version: found.version.to_string(),
+                digest: found.digest.clone(),
+                mandate: found.row().mandate,
+            }),
+            Err((message, help)) => {
+                let element = model.element(index);
+                problems.push(Problem {
+                    line: element.position.line,
+                    column: element.position.column,
+                    element_id: Some(element.id.to_string()),
+                    ..Problem::error(resource, message, help)
+                });
             }
         }
-        bindings.sort_by(|a, b| a.reference.cmp(&b.reference));
-        NewDefinition {
-            key: model.key.to_string(),
-            name: model.name.clone(),
-            version_tag: model.version_tag.clone(),
-            resource_name: resource.to_owned(),
-            identity: identity(bytes, &bindings),
-            bindings,
-            start_messages: start_messages(model),
-        }
+    }
+    bindings.sort_by(|a, b| a.reference.cmp(&b.reference));
+    NewDefinition {
+        key: model.key.to_string(),
+        name: model.name.clone(),
+        version_tag: model.version_tag.clone(),
+        resource_name: resource.to_owned(),
+        identity: identity(bytes, &bindings),
+        bindings,
+        start_messages: start_messages(model),
     }
 }
 

@@ -1,4 +1,5 @@
 //! A host in the test's own process: SQLite, real components, a real domain service on loopback.
+#![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses its part of this")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
