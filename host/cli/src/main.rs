@@ -156,9 +156,21 @@ enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Print the whole schema as one script, for those who run migrations by hand on an empty database (`serve --migrate off`).
+    MigrationScript {
+        /// Which database it is for.
+        dialect: Dialect,
+    },
     /// Compile a component from standard input to standard output; the host runs this in a limited child process.
     #[command(hide = true)]
     CompileComponent,
+}
+
+/// A database's kind.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Dialect {
+    Sqlite,
+    Postgres,
 }
 
 /// Which host to speak to.
@@ -219,6 +231,10 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Retry { id, retries, server } => show::retry(&Client::new(&server.server)?, &id, retries).await,
         Command::Delegates { server, output } => show::delegates(&Client::new(&server.server)?, output.json).await,
         Command::CheckStore { database, server, output } => check::store(database, &Client::new(&server.server)?, output.json).await,
+        Command::MigrationScript { dialect } => {
+            print!("{}", mandate_runtime::migration_script(matches!(dialect, Dialect::Postgres)));
+            Ok(())
+        }
         Command::CompileComponent => unreachable!("handled before the runtime starts"),
     }
 }

@@ -23,10 +23,13 @@ use crate::delegate::{CallContext, Called};
 use crate::executor::Permit;
 use crate::running::Registered;
 use crate::unit::Rows;
-use crate::{Error, Inner, clock};
+use crate::{Error, Inner, clock, text};
 
 /// After this many lost races a job that is not exclusive queues with the exclusive ones of its instance.
 const MAX_JOB_CONFLICTS: u32 = 3;
+
+/// The longest message of a failure that is stored: people read it, and it stands in job, incident and history.
+const MAX_FAILURE_BYTES: usize = 16 * 1024;
 
 /// After this many lost races an API call is told to come again.
 const MAX_API_CONFLICTS: u32 = 100;
@@ -137,11 +140,7 @@ impl Inner {
                 Ended::Rejected(rejection) => return Err(rejection.into()),
                 Ended::Failed(failure) => match work.job() {
                     Some(wait) => {
-                        tracing::Span::current().record("code", failure.code.as_str());
-                        tracing::warn!(code = %failure.code, "unit failed: {}", loggable(&failure));
-                        let activity = failure.element.map(|element| definition.model.element(element).id.to_string());
-                        crate::metrics::job_failed(activity.as_deref().unwrap_or("unknown"), failure.code.as_str());
-                        work.input = Input::FailJob { wait, failure };
+                        work.input = failed_job(&definition, wait, failure);
                         failed = true;
                         continue;
                     }
@@ -154,6 +153,16 @@ impl Inner {
                 }
                 Stored::AlreadyStarted(existing) => return Ok(Advanced::AlreadyStarted(existing)),
                 Stored::Gone => return Ok(Advanced::Withdrawn),
+                Stored::Refused(reason) => match work.job() {
+                    // Whatever made it will likely make it again: a failure that is counted, not a job that comes back for ever.
+                    Some(wait) if !failed => {
+                        let message = format!("what the unit of work would store is refused: {reason}");
+                        let failure = Failure { code: Code::VariableLimit, message, element: None, retry: mandate_engine::Retry::ByPolicy };
+                        work.input = failed_job(&definition, wait, failure);
+                        failed = true;
+                    }
+                    _ => return Err(Error::Invalid(reason)),
+                },
                 Stored::Conflict => {
                     conflicts += 1;
                     let exclusive = work.job().is_none_or(|wait| instance_job_is_exclusive(&instance, wait));
@@ -290,7 +299,7 @@ impl Inner {
             Err(CommitError::Gone) => return Ok(Stored::Gone),
             Err(CommitError::AlreadyStarted { instance }) => return Ok(Stored::AlreadyStarted(InstanceId(instance))),
             Err(CommitError::Fenced) => return Err(Error::NotActing("another host has taken over its work")),
-            Err(CommitError::Refused(reason)) => return Err(Error::Invalid(reason)),
+            Err(CommitError::Refused(reason)) => return Ok(Stored::Refused(reason)),
             Err(CommitError::Database(error)) => return Err(error.into()),
         };
         self.running.ended(registered, &ended_waits, ended);
@@ -330,6 +339,8 @@ enum Stored {
     AlreadyStarted(InstanceId),
     Conflict,
     Gone,
+    /// It holds what no store takes.
+    Refused(String),
 }
 
 impl Work {
@@ -361,6 +372,17 @@ impl Work {
             _ => Origin::Job(0),
         }
     }
+}
+
+/// The next input after a job's unit has failed: what is counted, logged and stored about it.
+fn failed_job(definition: &Definition, wait: WaitId, failure: Failure) -> Input {
+    tracing::Span::current().record("code", failure.code.as_str());
+    tracing::warn!(code = %failure.code, "unit failed: {}", text::one_line(loggable(&failure)));
+    let activity = failure.element.map(|element| definition.model.element(element).id.to_string());
+    crate::metrics::job_failed(activity.as_deref().unwrap_or("unknown"), failure.code.as_str());
+    // A message that could not be stored would make the failure itself fail, and the job come back without spending an attempt.
+    let failure = Failure { message: text::storable(&failure.message, MAX_FAILURE_BYTES), ..failure };
+    Input::FailJob { wait, failure }
 }
 
 /// A failure's message without what the log must not have: a conflict of keys shows both requests.

@@ -264,7 +264,9 @@ impl Task {
             None => derived_key(&self.entry, name, ordinal),
             Some(own) if is_own_key(&own) => own,
             Some(_) => {
-                return Err(self.refuse(format!("the key given for command {name} is not 1 to {MAX_KEY_BYTES} visible ASCII characters")));
+                return Err(self.refuse(format!(
+                    "the key given for command {name} is not 1 to {MAX_KEY_BYTES} visible ASCII characters, or ends like a generation, .g2"
+                )));
             }
         };
         Ok(Issue {
@@ -315,6 +317,7 @@ impl Commands for Port {
 
     fn log(&self, level: Level, message: &str) {
         let (delegate, activity, instance) = (&self.0.binding.delegate, &self.0.activity_id, &self.0.context.instance);
+        let message = crate::text::one_line(message);
         match level {
             Level::Debug => tracing::debug!(target: "mandate::delegate", %delegate, %activity, %instance, "{message}"),
             Level::Info => tracing::info!(target: "mandate::delegate", %delegate, %activity, %instance, "{message}"),
@@ -335,7 +338,12 @@ fn derived_key(entry: &EntryKey, command: &str, ordinal: u32) -> String {
 }
 
 fn is_own_key(key: &str) -> bool {
-    (1..=MAX_KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+    (1..=MAX_KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) && !ends_like_a_generation(key)
+}
+
+/// Whether the service could take it for a later generation of another key, and answer with what became of that.
+fn ends_like_a_generation(key: &str) -> bool {
+    key.rsplit_once(".g").is_some_and(|(_, digits)| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -365,8 +373,10 @@ mod tests {
     }
 
     #[test]
-    fn own_keys_are_visible_ascii() {
+    fn own_keys_are_visible_ascii_and_no_generation_of_another() {
         assert!(is_own_key("reserve:order-17:plan-2"));
+        assert!(is_own_key("reserve.g2:order-17") && is_own_key("a.g") && is_own_key("a.gx"));
+        assert!(!is_own_key("reserve:order-17.g2"));
         assert!(!is_own_key(""));
         assert!(!is_own_key("a b"));
         assert!(!is_own_key("a\r\nX-Evil: 1"));

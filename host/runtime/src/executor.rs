@@ -145,13 +145,14 @@ impl Inner {
         crate::metrics::job_ran(started.elapsed());
         match advanced {
             Ok(Advanced::Contended) => Some(Queued { instance, wait, exclusive: true, takeovers, permit }),
-            Ok(_) | Err(Error::NotFound { .. }) => None,
-            Err(Error::Rejected(Rejection::Suspended)) => {
+            Ok(Advanced::Committed(_) | Advanced::AlreadyStarted(_)) => None,
+            // Nothing was stored. As a rule the wait is gone or another host has its job, and then there is nothing to unlock. But a host that
+            // could not renew its lease in time withdraws too, and may recover: what it kept locked then would never run.
+            Ok(Advanced::Withdrawn)
+            | Err(Error::NotFound { .. } | Error::Rejected(Rejection::Suspended | Rejection::NoSuchWait { .. })) => {
                 self.release(instance, wait).await;
                 None
             }
-            // The wait was ended while the job was on its way here: an interruption, a deletion, another host.
-            Err(Error::Rejected(Rejection::NoSuchWait { .. })) => None,
             Err(error) => {
                 tracing::error!(%instance, job = wait.0, "job could not be run and is put back: {error}");
                 // Not at once: whatever stopped it is likely still there.
@@ -162,10 +163,20 @@ impl Inner {
         }
     }
 
-    /// Unlocks a job unchanged, for whichever host claims it next.
-    async fn release(&self, instance: InstanceId, wait: WaitId) {
-        if let Err(error) = self.store.release(&[(instance.0, crate::unit::number(wait.0))]).await {
-            tracing::warn!(%instance, job = wait.0, "job stays locked until this host's lease ends: {error}");
+    /// Unlocks a job unchanged, for whichever host claims it next. Does not give up while this host works: nobody else may run the job, and
+    /// it does not itself.
+    pub(crate) async fn release(&self, instance: InstanceId, wait: WaitId) {
+        loop {
+            let error = match self.store.release(&[(instance.0, crate::unit::number(wait.0))]).await {
+                Ok(()) => return,
+                Err(error) => error,
+            };
+            if self.executor.stopping.is_cancelled() {
+                tracing::warn!(%instance, job = wait.0, "job stays locked until this host's lease ends: {error}");
+                return;
+            }
+            tracing::warn!(%instance, job = wait.0, "job is still locked: {error}");
+            tokio::time::sleep(POLL).await;
         }
     }
 

@@ -1,5 +1,7 @@
 //! What an incident tells an operator beyond its message: who was affected, what was sent, what may safely be done.
 
+use std::collections::VecDeque;
+
 use mandate_engine::{Code, Incident, Instance};
 use mandate_store::query::Page;
 use mandate_store::{LedgerRow, LedgerState, Origin};
@@ -11,6 +13,13 @@ use crate::{Error, Inner};
 
 /// Ledger rows of an instance that are read for an incident: beyond, its latest commands may be missing from the list.
 const MAX_COMMANDS: u32 = 10_000;
+
+/// Ledger rows read at once: each may hold a request and a reply of a megabyte.
+const PAGE: u32 = 100;
+
+/// Commands in either list of a detail, the latest: the store takes a megabyte of detail, and a detail that it refuses is no incident. The
+/// ledger has all of them.
+const MAX_LISTED: usize = 500;
 
 /// The detail that is stored with an incident.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,9 +49,9 @@ pub struct IncidentDetail {
     pub delegate: Option<String>,
     /// Its component's digest.
     pub delegate_digest: Option<String>,
-    /// Commands that were applied since the last wait: they are done and answer from the ledger on a retry.
+    /// Commands that were applied since the last wait, the latest 500: they are done and answer from the ledger on a retry.
     pub commands_applied: Vec<CommandSeen>,
-    /// Commands whose outcome is unknown or open.
+    /// Commands whose outcome is unknown or open, the latest 500.
     pub commands_unknown: Vec<CommandSeen>,
     /// When a retry is safe.
     pub retry: String,
@@ -72,9 +81,7 @@ impl Inner {
         incident: &Incident,
         origin: Origin,
     ) -> Result<String, Error> {
-        let page = Page { first: 0, max: MAX_COMMANDS };
-        let rows = self.store.ledger_of_instance(instance.id().0, page).await?;
-        let since_wait = || rows.iter().filter(|row| row.origin == origin);
+        let (commands_applied, commands_unknown) = self.since_wait(instance, origin).await?;
         let binding = definition.binding(incident.element).ok();
         let (retry, next) = advice(incident.code);
         let detail = IncidentDetail {
@@ -90,18 +97,43 @@ impl Inner {
             message: incident.message.clone(),
             delegate: binding.map(|binding| format!("{}@{}", binding.delegate, binding.version)),
             delegate_digest: binding.map(|binding| binding.digest.clone()),
-            commands_applied: seen(since_wait().filter(|row| row.state == LedgerState::Applied)),
-            commands_unknown: seen(since_wait().filter(|row| matches!(row.state, LedgerState::Unknown | LedgerState::Open))),
+            commands_applied,
+            commands_unknown,
             retry: retry.to_owned(),
             next: next.to_owned(),
             documentation: format!("docs/incidents.md#{}", incident.code.as_str().to_lowercase()),
         };
         Ok(serde_json::to_string(&detail).expect("texts and numbers always serialise"))
     }
+
+    /// Commands that units resuming this wait have sent: those that were applied, and those of which it is not known.
+    async fn since_wait(&self, instance: &Instance, origin: Origin) -> Result<(Vec<CommandSeen>, Vec<CommandSeen>), Error> {
+        let (mut applied, mut unknown) = (VecDeque::new(), VecDeque::new());
+        let mut first = 0;
+        while first < MAX_COMMANDS {
+            let rows = self.store.ledger_of_instance(instance.id().0, Page { first, max: PAGE }).await?;
+            let last = rows.len() < PAGE as usize;
+            for row in rows.into_iter().filter(|row| row.origin == origin) {
+                match row.state {
+                    LedgerState::Applied => note(&mut applied, row),
+                    LedgerState::Unknown | LedgerState::Open => note(&mut unknown, row),
+                    LedgerState::Rejected | LedgerState::Unavailable => {}
+                }
+            }
+            if last {
+                break;
+            }
+            first += PAGE;
+        }
+        Ok((applied.into(), unknown.into()))
+    }
 }
 
-fn seen<'a>(rows: impl Iterator<Item = &'a LedgerRow>) -> Vec<CommandSeen> {
-    rows.map(|row| CommandSeen { command: row.command.clone(), key: row.key.clone(), attempt: row.attempt }).collect()
+fn note(list: &mut VecDeque<CommandSeen>, row: LedgerRow) {
+    if list.len() == MAX_LISTED {
+        list.pop_front();
+    }
+    list.push_back(CommandSeen { command: row.command, key: row.key, attempt: row.attempt });
 }
 
 /// When a retry is safe, and what to do next.
@@ -113,8 +145,8 @@ fn advice(code: Code) -> (&'static str, &'static str) {
             "correct the variables, then retry the job; add a default flow in the next version",
         ),
         Code::UnhandledBpmnError => (
-            "after the cause of the business error is repaired",
-            "repair the order, then retry the job; catch the error in the next version",
+            "after the variables that its request depends on are corrected: the same request after a rejection answers from the ledger",
+            "correct the variables and retry the job, or delete the instance and start it again; catch the error in the next version",
         ),
         Code::TimerInvalid => ("after the variable it reads is corrected", "set an ISO 8601 date or duration, then retry the job"),
         Code::JoinCannotComplete => {

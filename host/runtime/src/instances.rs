@@ -208,7 +208,10 @@ impl Inner {
                 self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit });
                 held
             }
-            Ok(_) => held,
+            Ok(_) => {
+                self.release(instance, wait).await;
+                held
+            }
             Err(error) => {
                 tracing::warn!(%instance, "the started instance goes on by itself: {error}");
                 self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit });

@@ -13,16 +13,26 @@
 //! | open, holder alive | wait for it | wait for it |
 //! | open, holder dead; unknown | reconcile, or resend where the service honours the key, or incident | incident: key conflict |
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use mandate_commands::{Command, Outcome, Reconciled, Request, Undo};
 use mandate_engine::{Code, Failure, Retry};
 use mandate_store::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin};
 
-use crate::Inner;
+use crate::{Inner, text};
 
 /// How long an attempt that is in flight elsewhere is left alone between two looks at it.
 const IN_FLIGHT_POLL: Duration = Duration::from_millis(50);
+
+/// Pause before an outcome that could not be recorded is written again. Everybody else waits for it as long as this host lives.
+const RECORD_PAUSE: Duration = Duration::from_millis(500);
+
+/// How often the database may refuse to record an outcome whole before it is recorded without its texts, and so before it is given up.
+const MAX_REFUSALS: u32 = 3;
+
+/// What a conflict shows of each request; the ledger has the whole of the first.
+const MAX_SHOWN_BYTES: usize = 4 * 1024;
 
 /// One command as a delegate issues it, with everything that names it.
 #[derive(Clone, Debug)]
@@ -111,6 +121,8 @@ impl Inner {
         let request_digest = request.digest(command);
         match self.issue_granted(issue, command, &request_digest, &cancelled).await {
             Ok(issued) => issued,
+            // The ledger does not take the request as it is, and will not the next time.
+            Err(mandate_store::Error::Refused(reason)) => Issued::Stop(failure(Code::CommandRefused, reason, Retry::Never)),
             Err(error) => Issued::Stop(failure(
                 Code::CommandUnavailable,
                 format!("the ledger could not be read or written: {error}"),
@@ -147,7 +159,7 @@ impl Inner {
                 (Decision::Answer, Some(row)) => return Ok(answer(&row)),
                 (Decision::Conflict, Some(row)) => return Ok(Issued::Stop(conflict(issue, command, &row))),
                 (Decision::Reconcile, Some(row)) => {
-                    if let Some(issued) = self.reconcile(issue, command, row).await? {
+                    if let Some(issued) = self.reconcile(issue, command, row, cancelled).await? {
                         return Ok(issued);
                     }
                 }
@@ -161,7 +173,7 @@ impl Inner {
         let me = self.store.host();
         if row.host == me.id && row.epoch == me.epoch {
             let key = attempt_name(row);
-            return Ok(self.in_flight.lock().expect("no holder of this lock panics").contains(&key));
+            return Ok(self.in_flight.lock().expect("no holder of this lock panics").contains_key(&key));
         }
         self.store.ledger_holder_alive(row.host, row.epoch).await
     }
@@ -209,26 +221,67 @@ impl Inner {
         let started = Instant::now();
         let outcome = self.sender.send(place, command, issue.request(&key)).await;
         crate::metrics::command_sent(&issue.command, outcome.name(), started.elapsed());
-        let closing = self.store.ledger_close(close(issue, command, attempt, &outcome, cancelled())).await;
-        if let Err(error) = closing {
-            // It left, and the ledger does not know what came of it: whoever looks next finds it open.
-            let reason = format!("its outcome could not be recorded: {error}");
-            return Ok(Some(Issued::Stop(unknown(issue, command, &reason, Retry::ByPolicy))));
+        let retry_after = match &outcome {
+            Outcome::Unavailable { retry_after, .. } => *retry_after,
+            _ => None,
+        };
+        match self.record(close(issue, command, attempt, &outcome, cancelled())).await {
+            Ok(Some(closed)) => Ok(Some(told(issue, command, closed, retry_after))),
+            // Somebody else knew more about it: what the row says now counts.
+            Ok(None) => Ok(None),
+            Err(error) => {
+                // It left, and the ledger does not know what came of it: whoever looks next finds it open.
+                let reason = format!("its outcome could not be recorded: {error}");
+                Ok(Some(Issued::Stop(unknown(issue, command, &reason, Retry::ByPolicy))))
+            }
         }
-        Ok(Some(match outcome {
-            Outcome::Applied { reply } => Issued::Applied { reply: reply.to_string() },
-            Outcome::Rejected { code, message, reply } => Issued::Rejected { code, message, reply: reply.to_string() },
-            Outcome::Unavailable { reason, retry_after } => Issued::Unavailable { reason, retry_after },
-            Outcome::Unknown { reason } => Issued::Stop(unknown(issue, command, &reason, Retry::ByPolicy)),
-        }))
+    }
+
+    /// Writes what came of an attempt, and does not give up while this host may write: until it is written, hosts that come to the same key
+    /// wait for it. Answers what was written; none if the row had gone on without this outcome.
+    async fn record(&self, mut close: LedgerClose) -> Result<Option<LedgerClose>, mandate_store::Error> {
+        use mandate_store::Error;
+        let mut refusals = 0;
+        loop {
+            let error = match self.store.ledger_close(close.clone()).await {
+                Ok(()) => return Ok(Some(close)),
+                Err(Error::LedgerTransition { .. }) => return Ok(None),
+                Err(error @ (Error::Fenced | Error::Closed)) => return Err(error),
+                Err(error) => error,
+            };
+            match error {
+                // The same write may succeed as soon as the database is back, and changes nothing if it has.
+                Error::Connection(_) | Error::Unclear(_) => {}
+                Error::Refused(_) => refusals += MAX_REFUSALS,
+                _ => refusals += 1,
+            }
+            if refusals >= 2 * MAX_REFUSALS {
+                return Err(error);
+            }
+            if refusals >= MAX_REFUSALS {
+                // That it was applied matters more than what the service said about it.
+                tracing::warn!(command = %close.command, attempt = close.attempt, "an outcome is recorded without its reply: {error}");
+                close.reply = None;
+                close.message = Some("the service's reply could not be stored".to_owned());
+            } else {
+                tracing::warn!(command = %close.command, attempt = close.attempt, "an outcome is not recorded yet: {error}");
+                tokio::time::sleep(RECORD_PAUSE).await;
+            }
+        }
     }
 
     /// Finds out what became of an attempt that nobody heard back from. None means the row was brought up to date: look again.
-    async fn reconcile(&self, issue: &Issue, command: &Command, row: LedgerRow) -> Result<Option<Issued>, mandate_store::Error> {
+    async fn reconcile(
+        &self,
+        issue: &Issue,
+        command: &Command,
+        row: LedgerRow,
+        cancelled: &impl Fn() -> bool,
+    ) -> Result<Option<Issued>, mandate_store::Error> {
         if row.state == LedgerState::Open {
             let reason = "the host that sent it died before the answer was recorded";
             let outcome = Outcome::Unknown { reason: reason.to_owned() };
-            self.store.ledger_close(close(issue, command, row.attempt, &outcome, false)).await?;
+            self.record(close(issue, command, row.attempt, &outcome, false)).await?;
             return Ok(None);
         }
         let now = crate::clock::now_ms();
@@ -249,11 +302,11 @@ impl Inner {
                     return Ok(Some(Issued::Stop(unknown(issue, command, &reason, Retry::ByPolicy))));
                 }
             };
-            self.store.ledger_close(close(issue, command, row.attempt, &outcome, false)).await?;
+            self.record(close(issue, command, row.attempt, &outcome, false)).await?;
             return Ok(None);
         }
         if command.honours_key {
-            return self.send(issue, command, &row.request_digest.clone(), row.generation, row.attempt, &|| false).await;
+            return self.send(issue, command, &row.request_digest.clone(), row.generation, row.attempt, cancelled).await;
         }
         let reason = "the catalogue has no query to reconcile it and the service does not honour the key";
         Ok(Some(Issued::Stop(unknown(issue, command, reason, Retry::Never))))
@@ -261,7 +314,8 @@ impl Inner {
 }
 
 /// Marks an attempt as in flight in this process for as long as it lives, so that an attempt whose task was dropped is
-/// told apart from one that still waits for its answer.
+/// told apart from one that still waits for its answer. Counted, for several units may be about to open the same attempt: those that
+/// come too late must not take the mark of the one that did.
 struct Flight<'a> {
     inner: &'a Inner,
     name: std::sync::Mutex<String>,
@@ -270,7 +324,7 @@ struct Flight<'a> {
 impl<'a> Flight<'a> {
     fn new(inner: &'a Inner, issue: &Issue, attempt: i64) -> Self {
         let name = flight_name(issue.tenant.as_deref().unwrap_or_default(), &issue.command, &issue.key, attempt);
-        inner.in_flight.lock().expect("no holder of this lock panics").insert(name.clone());
+        take_off(&mut inner.in_flight.lock().expect("no holder of this lock panics"), name.clone());
         Self { inner, name: std::sync::Mutex::new(name) }
     }
 
@@ -278,8 +332,8 @@ impl<'a> Flight<'a> {
         let renamed = flight_name(issue.tenant.as_deref().unwrap_or_default(), &issue.command, &issue.key, attempt);
         let mut name = self.name.lock().expect("no holder of this lock panics");
         let mut flights = self.inner.in_flight.lock().expect("no holder of this lock panics");
-        flights.remove(&*name);
-        flights.insert(renamed.clone());
+        take_off(&mut flights, renamed.clone());
+        land(&mut flights, &name);
         *name = renamed;
     }
 }
@@ -287,7 +341,20 @@ impl<'a> Flight<'a> {
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
         let name = self.name.lock().expect("no holder of this lock panics");
-        self.inner.in_flight.lock().expect("no holder of this lock panics").remove(&*name);
+        land(&mut self.inner.in_flight.lock().expect("no holder of this lock panics"), &name);
+    }
+}
+
+fn take_off(flights: &mut HashMap<String, u32>, name: String) {
+    *flights.entry(name).or_default() += 1;
+}
+
+fn land(flights: &mut HashMap<String, u32>, name: &str) {
+    if let Some(count) = flights.get_mut(name) {
+        *count -= 1;
+        if *count == 0 {
+            flights.remove(name);
+        }
     }
 }
 
@@ -311,6 +378,19 @@ fn answer(row: &LedgerRow) -> Issued {
             Issued::Rejected { code: row.code.clone().unwrap_or_default(), message: row.message.clone().unwrap_or_default(), reply }
         }
         _ => Issued::Applied { reply },
+    }
+}
+
+/// What the delegate is told: what the ledger keeps, so that a delegate that runs again is told the same.
+fn told(issue: &Issue, command: &Command, closed: LedgerClose, retry_after: Option<Duration>) -> Issued {
+    let LedgerClose { state, reply, code, message, .. } = closed;
+    let reply = reply.unwrap_or_else(|| "null".to_owned());
+    let message = message.unwrap_or_default();
+    match state {
+        LedgerState::Applied => Issued::Applied { reply },
+        LedgerState::Rejected => Issued::Rejected { code: code.unwrap_or_default(), message, reply },
+        LedgerState::Unavailable => Issued::Unavailable { reason: message, retry_after },
+        LedgerState::Unknown | LedgerState::Open => Issued::Stop(unknown(issue, command, &message, Retry::ByPolicy)),
     }
 }
 
@@ -350,14 +430,14 @@ fn unknown(issue: &Issue, command: &Command, reason: &str, retry: Retry) -> Fail
 }
 
 fn conflict(issue: &Issue, command: &Command, row: &LedgerRow) -> Failure {
-    let asked = command.redact(&issue.body);
+    let asked = command.redact(&issue.body).to_string();
+    let (sent, asked) = (text::cut(&row.request, MAX_SHOWN_BYTES), text::cut(&asked, MAX_SHOWN_BYTES));
     let message = format!(
-        "command {} under key '{}' was already sent (attempt {}, {}) with another request; sent: {}; asked now: {asked}",
+        "command {} under key '{}' was already sent (attempt {}, {}) with another request; sent: {sent}; asked now: {asked}",
         issue.command,
         issue.key,
         row.attempt,
-        row.state.as_str(),
-        row.request
+        row.state.as_str()
     );
     failure(Code::CommandKeyConflict, message, Retry::Never)
 }

@@ -20,10 +20,11 @@ mod messages;
 mod metrics;
 mod running;
 mod tasks;
+mod text;
 mod unit;
 mod waiting;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -46,7 +47,7 @@ pub use unit::activity_type;
 pub use waiting::{Reason, Waiting, WaitingFilter};
 
 pub use mandate_commands as commands;
-pub use mandate_store::{Config as StoreConfig, Error as StoreError, HistoryLevel, Migrate};
+pub use mandate_store::{Config as StoreConfig, Error as StoreError, HistoryLevel, Migrate, migration_script};
 pub use mandate_wasm as wasm;
 
 /// How a host is set up.
@@ -75,8 +76,8 @@ pub(crate) struct Inner {
     executor: executor::Executor,
     running: running::Running,
     tasks: TaskTracker,
-    /// Attempts that wait for a service's answer in this process.
-    in_flight: Mutex<HashSet<String>>,
+    /// Attempts that wait for a service's answer in this process, by how many units mean to send them.
+    in_flight: Mutex<HashMap<String, u32>>,
     /// How long after its ledger row an attempt may still leave: a part of the lease, so that nothing leaves after a takeover.
     departure: Duration,
 }

@@ -47,8 +47,12 @@ pub enum Correlated {
 /// How often a correlation is looked for again when the wait it found was gone a moment later.
 const ATTEMPTS: usize = 3;
 
-/// The most receivers of one message with `all`.
-const MAX_RECEIVERS: u32 = 1_000;
+/// The most waits for one message name that are looked through for correlation keys, or delivered to with `all`. More are refused: to leave
+/// some out would lose messages.
+const MAX_RECEIVERS: u32 = 100_000;
+
+/// Waits that are counted to say how many there are where one is wanted.
+const MAX_COUNTED: u32 = 1_000;
 
 impl Runtime {
     /// Correlates a message. Without `all` there must be exactly one receiver.
@@ -91,8 +95,13 @@ impl Runtime {
             without_tenant: correlation.without_tenant,
             ..SubscriptionFilter::default()
         };
-        let page = Page { first: 0, max: MAX_RECEIVERS };
-        let listed = self.0.store.subscriptions(filter, page).await?;
+        let wants_every_one = correlation.all || !correlation.correlation_keys.is_empty();
+        let max = if wants_every_one { MAX_RECEIVERS + 1 } else { MAX_COUNTED };
+        let listed = self.0.store.subscriptions(filter, Page { first: 0, max }).await?;
+        if listed.len() > MAX_RECEIVERS as usize {
+            let help = "name them more closely: by business key, instance or tenant";
+            return Err(mismatch(correlation, &format!("more than {MAX_RECEIVERS} executions wait for it; {help}")));
+        }
         if correlation.correlation_keys.is_empty() {
             return Ok(listed);
         }

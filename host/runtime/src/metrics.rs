@@ -1,5 +1,7 @@
 //! What is counted. Names and labels in one place; the HTTP layer serves them.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mandate_wasm::{Outcome, Returned};
@@ -33,9 +35,28 @@ pub(crate) fn job_failed(activity: &str, code: &'static str) {
     counter!("mandate_jobs_failed_total", "activity" => activity.to_owned(), "code" => code).increment(1);
 }
 
+/// Codes of BPMN errors that are counted by name. Delegates make them up, and every series is kept for ever.
+const MAX_ERROR_CODES: usize = 500;
+
+/// What further codes are counted as.
+const OTHER: &str = "other";
+
 /// A delegate answered with a BPMN error.
 pub(crate) fn bpmn_error(activity: &str, code: &str) {
-    counter!("mandate_bpmn_errors_total", "activity" => activity.to_owned(), "code" => code.to_owned()).increment(1);
+    static CODES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let code = bounded(&mut CODES.lock().unwrap_or_else(PoisonError::into_inner), code, MAX_ERROR_CODES).to_owned();
+    counter!("mandate_bpmn_errors_total", "activity" => activity.to_owned(), "code" => code).increment(1);
+}
+
+/// A name that was seen before or for which there is still room, or [`OTHER`].
+fn bounded<'a>(seen: &mut BTreeSet<String>, name: &'a str, most: usize) -> &'a str {
+    if !seen.contains(name) {
+        if seen.len() >= most {
+            return OTHER;
+        }
+        seen.insert(name.to_owned());
+    }
+    name
 }
 
 /// A delegate was called.
@@ -66,4 +87,15 @@ pub(crate) fn gauges(counts: &mandate_store::query::Counts) {
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts are far below 2^52")]
 fn as_f64(count: i64) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_somebody_makes_up_are_counted_by_name_up_to_a_bound() {
+        let mut seen = BTreeSet::new();
+        assert_eq!(["a", "b", "c", "a"].map(|name| bounded(&mut seen, name, 2)), ["a", "b", OTHER, "a"]);
+    }
 }

@@ -5,7 +5,8 @@ mod common;
 use common::{Host, MANIFEST, guest, process};
 use mandate_runtime::Error;
 use mandate_runtime::deploy::{Report, Upload};
-use mandate_runtime::query::{DefinitionFilter, DeploymentFilter, Page};
+use mandate_runtime::engine::{PublicId, Variables};
+use mandate_runtime::query::{DefinitionFilter, DeploymentFilter, HistoryActivityFilter, Page};
 
 const TASK: &str = r#"
   <bpmn:startEvent id="s"/>
@@ -193,5 +194,35 @@ async fn deployed(host: &Host, upload: Upload) -> Report {
         Ok(report) => report,
         Err(Error::Deployment(problems)) => panic!("refused: {problems:#?}"),
         Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_that_differ_in_one_delegates_bytes_run_side_by_side() {
+    let host = Host::start().await;
+    let model = process(
+        r#"
+      <bpmn:startEvent id="s"/><bpmn:userTask id="u"/><bpmn:serviceTask id="t" camunda:class="worker"/><bpmn:endEvent id="e"/>
+      <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="u"/><bpmn:sequenceFlow id="f2" sourceRef="u" targetRef="t"/>
+      <bpmn:sequenceFlow id="f3" sourceRef="t" targetRef="e"/>"#,
+    );
+    let mut files = good();
+    files[0].1 = model;
+    let mut digests = Vec::new();
+    let mut tasks = Vec::new();
+    for version in ["1.0.0", "1.0.1"] {
+        files[2].1 = MANIFEST.replace("1.0.0", version).into_bytes();
+        digests.push(deployed(&host, upload(files.clone())).await.bindings[0].digest.clone());
+        let id = host.start_instance(serde_json::json!({})).await.expect("it starts").id;
+        let view = host.runtime.instance(id).await.expect("it waits");
+        tasks.push(PublicId { instance: id, number: view.instance.tasks().next().expect("a task").wait.0 });
+        files[1].1.extend([0, 3, 1, b'x', 0]);
+    }
+    for (task, digest) in tasks.into_iter().zip(digests) {
+        host.runtime.complete_task(task, Variables::new()).await.expect("completed");
+        let filter = HistoryActivityFilter { instance: Some(task.instance.0), ..HistoryActivityFilter::default() };
+        let history = host.runtime.reads().history_activities(filter, Page { first: 0, max: 10 }, &[]).await.expect("listed");
+        let called: Vec<_> = history.into_iter().filter_map(|activity| activity.digest).collect();
+        assert_eq!(called, [digest]);
     }
 }
