@@ -144,6 +144,14 @@ impl Store {
         rows.first().map(|row| row.get(0)).transpose()
     }
 
+    /// The jobs that this host has locked.
+    pub async fn locked(&self) -> Result<Vec<(Uuid, i64)>, Error> {
+        let me = self.host();
+        let sql = "SELECT j.instance_id, j.wait FROM job j WHERE j.locked_by = $1 AND j.locked_epoch = $2";
+        let rows = self.pool.fetch(sql, params![me.id, me.epoch]).await?;
+        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    }
+
     /// Unlocks jobs of this host, unchanged: any host may claim them again. Those it does not have are left alone.
     pub async fn release(&self, jobs: &[(Uuid, i64)]) -> Result<(), Error> {
         let me = self.host();

@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgRow};
@@ -271,6 +272,18 @@ enum Connection {
     Postgres(PgConnection),
 }
 
+/// How long a server that can still be connected to may leave a write unanswered. Waits for locks end sooner by themselves; a network that
+/// swallows everything would otherwise be noticed after a quarter of an hour.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// Waits for an answer of PostgreSQL, though not for ever. SQLite answers from this machine.
+async fn answered<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+    match tokio::time::timeout(ANSWER, answer).await {
+        Ok(answer) => answer.map_err(Error::from),
+        Err(_) => Err(Error::Connection(format!("the database did not answer within {ANSWER:?}"))),
+    }
+}
+
 impl Connection {
     async fn fetch(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<Vec<Row>, Error> {
         Ok(match self {
@@ -279,7 +292,7 @@ impl Connection {
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(connection) => {
-                let rows = sqlx::query_with(sql, postgres_arguments(params)?).fetch_all(connection).await?;
+                let rows = answered(sqlx::query_with(sql, postgres_arguments(params)?).fetch_all(connection)).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -288,16 +301,17 @@ impl Connection {
     /// BEGIN, COMMIT, ROLLBACK: nothing to prepare, one message each.
     async fn control(&mut self, sql: &'static str) -> Result<(), Error> {
         match self {
-            Self::Sqlite(connection) => sqlx::raw_sql(sql).execute(connection).await?.rows_affected(),
-            Self::Postgres(connection) => sqlx::raw_sql(sql).execute(connection).await?.rows_affected(),
-        };
-        Ok(())
+            Self::Sqlite(connection) => sqlx::raw_sql(sql).execute(connection).await.map(|_| ()).map_err(Error::from),
+            Self::Postgres(connection) => answered(sqlx::raw_sql(sql).execute(connection)).await.map(|_| ()),
+        }
     }
 
     async fn execute(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<u64, Error> {
         Ok(match self {
             Self::Sqlite(connection) => sqlx::query_with(sql, sqlite_arguments(params)?).execute(connection).await?.rows_affected(),
-            Self::Postgres(connection) => sqlx::query_with(sql, postgres_arguments(params)?).execute(connection).await?.rows_affected(),
+            Self::Postgres(connection) => {
+                answered(sqlx::query_with(sql, postgres_arguments(params)?).execute(connection)).await?.rows_affected()
+            }
         })
     }
 }
@@ -313,7 +327,7 @@ impl Options {
     async fn connect(&self) -> Result<Connection, Error> {
         Ok(match self {
             Self::Sqlite(options) => Connection::Sqlite(options.connect().await?),
-            Self::Postgres(options) => Connection::Postgres(options.connect().await?),
+            Self::Postgres(options) => Connection::Postgres(answered(options.connect()).await?),
         })
     }
 }
@@ -501,8 +515,11 @@ pub(crate) enum Pool {
     Postgres(PgPool),
 }
 
-/// After a restart of the database every pooled connection is dead; a read tries as often as a usual pool has connections.
-const READ_ATTEMPTS: usize = 10;
+/// After a restart of the database every pooled connection is dead: a read is repeated until it has a living one.
+const READ_ATTEMPTS: usize = 20;
+
+/// How long reads wait for a connection.
+pub(crate) const READ_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Pool {
     pub(crate) fn dialect(&self) -> Dialect {
@@ -515,9 +532,10 @@ impl Pool {
     /// One read, from whatever is committed now.
     pub(crate) async fn fetch(&self, sql: &str, params: Vec<Param>) -> Result<Vec<Row>, Error> {
         let sql = AssertSqlSafe(self.dialect().render(sql)).into_sql_str();
+        let begun = tokio::time::Instant::now();
         for attempt in 1.. {
             match self.fetch_once(sql.clone(), params.clone()).await {
-                Err(Error::Connection(reason)) if attempt < READ_ATTEMPTS => {
+                Err(Error::Connection(reason)) if attempt < READ_ATTEMPTS && begun.elapsed() < READ_PATIENCE => {
                     tracing::debug!(attempt, "a read lost its connection and is repeated: {reason}");
                 }
                 answered => return answered,

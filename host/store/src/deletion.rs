@@ -25,18 +25,18 @@ impl Store {
         let definitions = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
         let sql = "SELECT id FROM instance WHERE definition_id {any_text:1} ORDER BY id {pg:FOR UPDATE}";
         let instances = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;
-        if !cascade {
+        if cascade {
+            tables::remove_instances(&mut tx, instances).await?;
+            let sql = "SELECT instance_id FROM history_instance WHERE definition_id {any_text:1}";
+            let remembered = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;
+            history::remove(&mut tx, remembered).await?;
+        } else {
             let bindings = bound_by_others(&mut tx, id).await?;
             if !instances.is_empty() || bindings > 0 {
                 tx.rollback().await;
                 let instances = i64::try_from(instances.len()).expect("instances fit into memory");
                 return Ok(DeploymentDeletion::Refused { instances, bindings });
             }
-        } else {
-            tables::remove_instances(&mut tx, instances).await?;
-            let sql = "SELECT instance_id FROM history_instance WHERE definition_id {any_text:1}";
-            let remembered = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;
-            history::remove(&mut tx, remembered).await?;
         }
         remove_deployment(&mut tx, id, &definitions).await?;
         tx.commit().await?;

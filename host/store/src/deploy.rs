@@ -152,15 +152,12 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
         let size = i64::try_from(resource.bytes.len()).expect("an upload fits into memory");
         let mut params = params![resource.id.as_str(), write.id.as_str(), resource.name.as_str(), size];
         // One at a time, the bytes as they are: a batch would make one text of them all on SQLite.
-        let sql = match write.artifacts.iter().find(|(_, bytes)| *bytes == resource.bytes) {
-            Some((digest, _)) => {
-                params.push(digest.as_str().into());
-                "INSERT INTO resource (id, deployment_id, name, size, artifact) VALUES ($1, $2, $3, $4, $5)"
-            }
-            None => {
-                params.push(Param::Bytes(resource.bytes.clone()));
-                "INSERT INTO resource (id, deployment_id, name, size, bytes) VALUES ($1, $2, $3, $4, $5)"
-            }
+        let sql = if let Some((digest, _)) = write.artifacts.iter().find(|(_, bytes)| *bytes == resource.bytes) {
+            params.push(digest.as_str().into());
+            "INSERT INTO resource (id, deployment_id, name, size, artifact) VALUES ($1, $2, $3, $4, $5)"
+        } else {
+            params.push(Param::Bytes(resource.bytes.clone()));
+            "INSERT INTO resource (id, deployment_id, name, size, bytes) VALUES ($1, $2, $3, $4, $5)"
         };
         tx.execute(sql, params).await?;
     }

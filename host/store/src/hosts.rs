@@ -50,9 +50,13 @@ async fn take_over(lane: &Lane, which: &str, params: Vec<Param>) -> Result<Taken
     let hosts = hosts.iter().map(|row| row.get(0)).collect::<Result<Vec<uuid::Uuid>, _>>()?;
     let unlock = "UPDATE job SET locked_by = NULL, locked_epoch = NULL, takeovers = takeovers + 1 WHERE locked_by {any_uuid:1}";
     let jobs = tx.execute(unlock, vec![Param::Uuids(hosts.clone())]).await?;
-    tx.execute("DELETE FROM host WHERE ended_at < {now} - $1", params![KEEP_ENDED_MS]).await?;
     tx.commit().await?;
     Ok(TakenOver { hosts: hosts.len() as u64, jobs })
+}
+
+/// Removes the rows of hosts that have been gone for long.
+pub(crate) async fn forget_ended(lane: &Lane) -> Result<(), Error> {
+    lane.fetch("DELETE FROM host WHERE ended_at < {now} - $1", params![KEEP_ENDED_MS]).await.map(drop)
 }
 
 /// Gives back what this host has locked and ends its row.

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::committer::{Committer, QUEUE, Request};
 use crate::config::{Config, HistoryLevel};
-use crate::db::{Dialect, Lane, Meter, Options, Pool};
+use crate::db::{Dialect, Lane, Meter, Options, Pool, READ_PATIENCE};
 use crate::lease::{HostRef, Lease};
 use crate::lock::FileLock;
 use crate::query::Reads;
@@ -220,6 +220,7 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
     let pool = PgPoolOptions::new()
         .max_connections(config.pool.max(1))
         .test_before_acquire(false)
+        .acquire_timeout(READ_PATIENCE)
         .connect_with(base.options([("statement_timeout", timeout.as_str()), ("default_transaction_read_only", "on")]))
         .await?;
     assemble(config, Pool::Postgres(pool), lanes, meter, None).await
@@ -234,6 +235,7 @@ struct Lanes {
 
 async fn assemble(config: Config, pool: Pool, lanes: Lanes, meter: Arc<Meter>, lock: Option<Arc<FileLock>>) -> Result<Store, Error> {
     let dialect = pool.dialect();
+    hosts::forget_ended(&lanes.admin).await?;
     let lease = Arc::new(Lease::take(lanes.lease.clone(), dialect, &config.host_name, config.lease).await?);
     let (sender, receiver) = mpsc::channel(QUEUE);
     let committer = Committer::new(lanes.commit.clone(), lanes.admin.clone(), lease.clone(), config.history, meter.clone(), lock.clone());

@@ -177,6 +177,15 @@ struct Activity<'a> {
     delegate: Option<(&'a String, &'a String, i64)>,
 }
 
+/// What one unit leaves of one variable.
+struct Variable<'a> {
+    kind: &'a String,
+    json: &'a String,
+    removed: bool,
+    first: i64,
+    last: i64,
+}
+
 /// Rows to be written, by table.
 pub(super) struct History {
     level: HistoryLevel,
@@ -302,18 +311,18 @@ impl History {
     }
 
     fn take_variables(&mut self, write: &InstanceWrite, revision: i64) {
-        let mut latest: BTreeMap<(i64, &String), (&String, &String, bool, i64, i64)> = BTreeMap::new();
+        let mut latest: BTreeMap<(i64, &String), Variable<'_>> = BTreeMap::new();
         let mut ordinal = 0_i64;
         for row in &write.history {
             let HistoryRow::Variable { scope, name, kind, json, removed, at } = row else { continue };
-            let first = latest.get(&(*scope, name)).map_or(*at, |(_, _, _, first, _)| *first);
-            latest.insert((*scope, name), (kind, json, *removed, first, *at));
+            let first = latest.get(&(*scope, name)).map_or(*at, |earlier| earlier.first);
+            latest.insert((*scope, name), Variable { kind, json, removed: *removed, first, last: *at });
             if self.level >= HistoryLevel::Full {
                 self.variable_updates.push(cells![write.id, revision, ordinal, *scope, name, kind, json, *removed, *at]);
                 ordinal += 1;
             }
         }
-        for ((scope, name), (kind, json, removed, first, last)) in latest {
+        for ((scope, name), Variable { kind, json, removed, first, last }) in latest {
             self.variables.push(cells![write.id, scope, name, kind, json, removed, first, last]);
         }
     }

@@ -68,7 +68,7 @@ async fn trace(seed: u64, fixture: Fixture) -> Vec<String> {
 async fn operation(world: &mut World, store: &Store, definitions: &[DefinitionRow]) -> String {
     let choice = world.random.below(100);
     let known: Vec<Uuid> = world.instances.keys().copied().collect();
-    let Some(id) = (!known.is_empty()).then(|| known[world.random.below(known.len() as u64) as usize]) else {
+    let Some(id) = (!known.is_empty()).then(|| known[world.random.index(known.len())]) else {
         return begin(world, store, definitions).await;
     };
     match choice {
@@ -86,7 +86,7 @@ async fn operation(world: &mut World, store: &Store, definitions: &[DefinitionRo
             let asked = open(id, Origin::Job(wait), &key);
             let opened = store.ledger_open(asked.clone()).await.expect("answered");
             let states = [LedgerState::Applied, LedgerState::Rejected, LedgerState::Unavailable, LedgerState::Unknown];
-            let state = states[world.random.below(4) as usize];
+            let state = states[world.random.index(4)];
             let closed = match &opened {
                 LedgerOpened::Opened { attempt } => store.ledger_close(close(&asked, *attempt, state)).await.is_ok(),
                 LedgerOpened::Exists(row) => store.ledger_close(close(&asked, row.attempt, state)).await.is_ok(),
@@ -96,7 +96,7 @@ async fn operation(world: &mut World, store: &Store, definitions: &[DefinitionRo
         }
         _ => {
             let suspended = world.random.chance(50);
-            let at = world.random.below(3) as usize;
+            let at = world.random.index(3);
             format!("suspend {at} {:?}", store.set_definition_suspended(&definitions[at].id, suspended).await)
         }
     }
@@ -106,11 +106,14 @@ async fn begin(world: &mut World, store: &Store, definitions: &[DefinitionRow]) 
     world.made += 1;
     // Scattered, so that the order of ids is not the order of time.
     let id = Uuid::from_u128(world.made.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) | 1);
-    let process = &definitions[world.random.below(3) as usize];
+    let process = &definitions[world.random.index(3)];
     let head = InstanceHead {
         tenant: world.random.chance(30).then(|| "acme".to_owned()),
         definition_id: process.id.clone(),
-        business_key: world.random.chance(80).then(|| format!("{}rder-{}", ["o", "O", "ö"][world.made as usize % 3], world.made % 7)),
+        business_key: world
+            .random
+            .chance(80)
+            .then(|| format!("{}rder-{}", ["o", "O", "ö"][usize::try_from(world.made % 3).expect("small")], world.made % 7)),
         started_at: i64::try_from(world.made).expect("small") * 10,
     };
     let start_key = world.random.chance(20).then(|| StartKey {
@@ -119,7 +122,7 @@ async fn begin(world: &mut World, store: &Store, definitions: &[DefinitionRow]) 
         key: format!("start-{}", world.random.below(4)),
     });
     let ended = world.random.chance(10);
-    let state = if ended { State::Ended } else { State::Live { snapshot: vec![7; 1 + world.random.below(5_000) as usize] } };
+    let state = if ended { State::Ended } else { State::Live { snapshot: vec![7; 1 + world.random.index(5_000)] } };
     let mut write = InstanceWrite::new(id, Expect::New(head), state);
     write.history.push(HistoryRow::InstanceStarted { start_activity: "Start".into(), at: 1 });
     let next = rows(world, &mut write, process, 1);
@@ -135,8 +138,8 @@ async fn change(world: &mut World, store: &Store, definitions: &[DefinitionRow],
     let (revision, next) = world.instances[&id];
     let expected = if world.random.chance(10) { revision + 1 } else { revision };
     let ended = world.random.chance(15);
-    let state = if ended { State::Ended } else { State::Live { snapshot: vec![8; 1 + world.random.below(100) as usize] } };
-    let process = &definitions[world.random.below(3) as usize];
+    let state = if ended { State::Ended } else { State::Live { snapshot: vec![8; 1 + world.random.index(100)] } };
+    let process = &definitions[world.random.index(3)];
     let mut write = InstanceWrite::new(id, Expect::Revision(expected), state);
     if world.random.chance(15) {
         write.suspended = Some(world.random.chance(50));
@@ -179,11 +182,11 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
                 let mut row = task(process, next);
                 row.assignee = random.chance(40).then(|| format!("user{}", number % 3));
                 row.due = random.chance(60).then_some(number);
-                row.candidate_groups.truncate(random.below(3) as usize);
+                row.candidate_groups.truncate(random.index(3));
                 write.put_tasks.push(row);
             }
             3 => write.remove_tasks.push(old),
-            4 => write.put_subscriptions.push(subscription(process, next, ["paid", "Paid", "päid"][random.below(3) as usize])),
+            4 => write.put_subscriptions.push(subscription(process, next, ["paid", "Paid", "päid"][random.index(3)])),
             5 => write.remove_subscriptions.push(old),
             6 => write.put_incidents.push(incident(process, next, random.chance(50).then_some(old))),
             7 => write.remove_incidents.push((old, number)),
@@ -216,9 +219,9 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
 }
 
 async fn queries(random: &mut Random, store: &Store, definitions: &[DefinitionRow]) -> Vec<String> {
-    let page = Page { first: random.below(5) as u32, max: 1 + random.below(20) as u32 };
-    let order = [Order::Asc, Order::Desc][random.below(2) as usize];
-    let like = Some(["order-%", "%r-1", "O%", "ö%"][random.below(4) as usize].to_owned());
+    let page = Page { first: u32::try_from(random.below(5)).expect("small"), max: u32::try_from(1 + random.below(20)).expect("small") };
+    let order = [Order::Asc, Order::Desc][random.index(2)];
+    let like = Some(["order-%", "%r-1", "O%", "ö%"][random.index(4)].to_owned());
     let moment = i64::try_from(random.below(1_000)).expect("small");
     let mut lines = Vec::new();
     macro_rules! ask {
