@@ -316,7 +316,8 @@ impl Inner {
                 continue;
             }
             let exclusive = instance_job_is_exclusive(instance, wait);
-            self.enqueue(crate::executor::Queued { instance: instance.id(), wait, exclusive, takeovers: 0, permit });
+            let mine = self.executor.mine(instance.id(), wait);
+            self.enqueue(crate::executor::Queued { instance: instance.id(), wait, exclusive, takeovers: 0, permit, mine });
         }
         if let Some(due) = next_due {
             self.executor.expect_due(due);

@@ -4,7 +4,7 @@
 //! store: by a loop that polls every half second, or sooner when it knows of a due date. Exclusive jobs of one instance
 //! run one at a time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -42,6 +42,28 @@ pub(crate) struct Queued {
     pub(crate) exclusive: bool,
     pub(crate) takeovers: i64,
     pub(crate) permit: Option<Permit>,
+    pub(crate) mine: Mine,
+}
+
+/// Says that this host has a job in its memory, for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Mine {
+    jobs: Arc<Mutex<HashMap<JobName, u32>>>,
+    name: JobName,
+}
+
+type JobName = (InstanceId, WaitId);
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        let mut jobs = self.jobs.lock().expect("no holder of this lock panics");
+        if let Some(count) = jobs.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                jobs.remove(&self.name);
+            }
+        }
+    }
 }
 
 /// The queue's state.
@@ -55,6 +77,8 @@ pub(crate) struct Executor {
     stopping: CancellationToken,
     /// A host that only serves requests leaves every job to others.
     executes: bool,
+    /// Every job in this host's memory, by how many times it is there.
+    mine: Arc<Mutex<HashMap<JobName, u32>>>,
 }
 
 impl Executor {
@@ -67,7 +91,15 @@ impl Executor {
             wake: Notify::new(),
             next_due: AtomicI64::new(i64::MAX),
             stopping: CancellationToken::new(),
+            mine: Arc::default(),
         }
+    }
+
+    /// A job comes into this host's memory.
+    pub(crate) fn mine(&self, instance: InstanceId, wait: WaitId) -> Mine {
+        let name = (instance, wait);
+        *self.mine.lock().expect("no holder of this lock panics").entry(name).or_default() += 1;
+        Mine { jobs: self.mine.clone(), name }
     }
 
     /// A place in the queue for a job that is about to be stored; none when it is full, or the host is stopping or leaves jobs to others.
@@ -129,7 +161,7 @@ impl Inner {
     async fn run_job(self: &Arc<Self>, queued: Queued) -> Option<Queued> {
         let _worker = self.executor.workers.acquire().await.ok()?;
         // The place in the queue is held until the job has run.
-        let Queued { instance, wait, exclusive: _, takeovers, permit } = queued;
+        let Queued { instance, wait, exclusive: _, takeovers, permit, mine } = queued;
         if self.executor.stopping.is_cancelled() {
             self.release(instance, wait).await;
             return None;
@@ -144,7 +176,7 @@ impl Inner {
         }
         crate::metrics::job_ran(started.elapsed());
         match advanced {
-            Ok(Advanced::Contended) => Some(Queued { instance, wait, exclusive: true, takeovers, permit }),
+            Ok(Advanced::Contended) => Some(Queued { instance, wait, exclusive: true, takeovers, permit, mine }),
             Ok(Advanced::Committed(_) | Advanced::AlreadyStarted(_)) => None,
             // Nothing was stored. As a rule the wait is gone or another host has its job, and then there is nothing to unlock. But a host that
             // could not renew its lease in time withdraws too, and may recover: what it kept locked then would never run.
@@ -218,7 +250,8 @@ impl Inner {
             let wait = WaitId(u64::try_from(job.wait).expect("numbers of an instance are not negative"));
             let permit = self.executor.places.clone().try_acquire_owned().ok();
             let (instance, exclusive) = (InstanceId(job.instance), job.exclusive);
-            self.enqueue(Queued { instance, wait, exclusive, takeovers: job.takeovers, permit });
+            let mine = self.executor.mine(instance, wait);
+            self.enqueue(Queued { instance, wait, exclusive, takeovers: job.takeovers, permit, mine });
         }
         if !full && let Some(due) = self.store.next_due(now).await? {
             self.executor.next_due.fetch_min(due, Ordering::Relaxed);
@@ -226,9 +259,22 @@ impl Inner {
         Ok(full)
     }
 
-    /// Takes over the work of hosts whose lease has ended, until the host stops.
+    /// Takes over the work of hosts whose lease has ended, and unlocks what this one has locked and forgotten, until the host stops.
     pub(crate) async fn takeover_loop(self: Arc<Self>, every: Duration) {
+        let mut suspects = HashSet::new();
         while !self.executor.stopping.is_cancelled() {
+            match self.forgotten().await {
+                Ok(forgotten) => {
+                    // Seen twice, so that a job on its way between store and memory is not meant.
+                    for (instance, wait) in forgotten.intersection(&suspects) {
+                        tracing::warn!(%instance, job = wait.0, "this host had locked a job that it did not know of; it is put back");
+                        self.release(*instance, *wait).await;
+                        self.executor.wake.notify_one();
+                    }
+                    suspects = forgotten;
+                }
+                Err(error) => tracing::error!("could not look for jobs that this host has locked and forgotten: {error}"),
+            }
             match self.store.take_over().await {
                 Ok(taken) if taken.hosts > 0 => {
                     tracing::warn!(hosts = taken.hosts, jobs = taken.jobs, "took over the work of hosts whose lease ended");
@@ -245,6 +291,17 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Jobs that are locked by this host and not in its memory: the answer to the COMMIT that locked them was lost, or whoever had them ended
+    /// before its time. As long as this host lives nobody else would run them.
+    async fn forgotten(&self) -> Result<HashSet<JobName>, Error> {
+        let locked = self.store.locked().await?;
+        let mine = self.executor.mine.lock().expect("no holder of this lock panics");
+        let names = locked.into_iter().filter_map(|(instance, wait)| Some((InstanceId(instance), WaitId(u64::try_from(wait).ok()?))));
+        Ok(names.filter(|name| !mine.contains_key(name)).collect())
+    }
+}
+
 fn bug() -> Failure {
     Failure { code: Code::InternalError, message: Error::Bug.to_string(), element: None, retry: Retry::ByPolicy }
 }
@@ -255,5 +312,53 @@ fn host_died(takeovers: i64) -> Failure {
         message: format!("{takeovers} hosts died or lost their lease while they ran this job"),
         element: None,
         retry: Retry::Never,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::Upload;
+    use crate::{Config, DefinitionRef, Runtime, Start, StoreConfig, wasm};
+
+    const TIMER: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="test">
+      <process id="p" isExecutable="true">
+        <startEvent id="s"/>
+        <intermediateCatchEvent id="t"><timerEventDefinition><timeDuration>PT1S</timeDuration></timerEventDefinition></intermediateCatchEvent>
+        <endEvent id="e"/>
+        <sequenceFlow id="f1" sourceRef="s" targetRef="t"/>
+        <sequenceFlow id="f2" sourceRef="t" targetRef="e"/>
+      </process>
+    </definitions>"#;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_job_that_was_locked_without_this_host_knowing_runs_all_the_same() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mut store = StoreConfig::new(format!("sqlite:{}", dir.path().join("mandate.db").display()));
+        store.lease = Duration::from_secs(1);
+        let sandbox = wasm::Config::new(dir.path().join("components"), wasm::Compiler::InProcess);
+        let config = Config { store, sandbox, catalogue: None, execute_jobs: true };
+        let runtime = Runtime::open(config).await.expect("the host opens");
+        let upload = Upload { resources: vec![("p.bpmn".to_owned(), TIMER.as_bytes().to_vec())], ..Upload::default() };
+        runtime.deploy(upload).await.expect("deployed");
+        let start = Start {
+            definition: DefinitionRef::Key { key: "p".to_owned(), tenant: None },
+            business_key: None,
+            variables: mandate_engine::Variables::new(),
+            idempotency_key: None,
+            traceparent: None,
+        };
+        let id = runtime.start(start).await.expect("it starts").id;
+        // What is left of a claim whose COMMIT was never answered. Before its time, so that the executor cannot have it.
+        let claimed = runtime.0.store.claim(clock::now_ms() + 60_000, 10).await.expect("claimed");
+        assert_eq!(claimed.len(), 1);
+        let ended = async {
+            while runtime.instance(id).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), ended).await.expect("the timer fires");
+        assert!(runtime.0.executor.mine.lock().expect("no holder of this lock panics").is_empty(), "nothing is left in memory");
+        runtime.shut_down(Duration::from_secs(5)).await;
     }
 }

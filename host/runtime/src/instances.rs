@@ -201,11 +201,12 @@ impl Inner {
         traceparent: Option<String>,
     ) -> Box<State> {
         let instance = held.instance.id();
+        let mine = self.executor.mine(instance, wait);
         let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent };
         match self.advance(work).await {
             Ok(Advanced::Committed(state)) => state,
             Ok(Advanced::Contended) => {
-                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit });
+                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit, mine });
                 held
             }
             Ok(_) => {
@@ -214,7 +215,7 @@ impl Inner {
             }
             Err(error) => {
                 tracing::warn!(%instance, "the started instance goes on by itself: {error}");
-                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit });
+                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit, mine });
                 held
             }
         }
