@@ -457,3 +457,69 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_that_comes_too_late_for_an_attempt_leaves_the_mark_of_the_one_that_sends_it() {
+        let mut flights = HashMap::new();
+        take_off(&mut flights, "attempt".to_owned());
+        take_off(&mut flights, "attempt".to_owned());
+        land(&mut flights, "attempt");
+        assert!(flights.contains_key("attempt"));
+        land(&mut flights, "attempt");
+        assert!(flights.is_empty());
+    }
+
+    fn row(state: LedgerState) -> LedgerRow {
+        LedgerRow {
+            tenant: String::new(),
+            command: "c@1".into(),
+            key: "k".into(),
+            attempt: 3,
+            generation: 2,
+            instance: uuid::Uuid::nil(),
+            origin: Origin::Job(1),
+            activity_key: "here".into(),
+            activity_id: "a".into(),
+            definition_id: "p:1:x".into(),
+            request_digest: "same".into(),
+            request: "{}".into(),
+            state,
+            reply: None,
+            code: None,
+            message: None,
+            host: uuid::Uuid::nil(),
+            epoch: 1,
+            opened_at: 0,
+            closed_at: None,
+            cancelled: false,
+        }
+    }
+
+    #[test]
+    fn what_the_last_attempt_under_a_key_means() {
+        use Decision::{Answer, AwaitHolder, Conflict, Reconcile, Send};
+        use LedgerState::{Applied, Open, Rejected, Unavailable, Unknown};
+        for (state, alive, request, activity, decision) in [
+            (Applied, false, "same", "elsewhere", Answer),
+            (Applied, false, "other", "here", Conflict),
+            (Rejected, false, "same", "here", Answer),
+            (Rejected, false, "same", "elsewhere", Send { generation: 3 }),
+            (Rejected, false, "other", "here", Send { generation: 3 }),
+            (Unavailable, false, "same", "elsewhere", Send { generation: 2 }),
+            (Unavailable, false, "other", "here", Send { generation: 3 }),
+            (Open, true, "same", "here", AwaitHolder),
+            (Open, true, "other", "here", AwaitHolder),
+            (Open, false, "same", "here", Reconcile),
+            (Open, false, "other", "here", Conflict),
+            (Unknown, false, "same", "here", Reconcile),
+            (Unknown, false, "other", "here", Conflict),
+        ] {
+            assert_eq!(decide(Some(&row(state)), request, activity, alive), decision, "{state:?} {alive} {request} {activity}");
+        }
+        assert_eq!(decide(None, "any", "here", false), Send { generation: 1 });
+    }
+}

@@ -22,11 +22,25 @@ const ONE: &str = r#"
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_that_issue_the_same_own_key_at_once_send_it_once() {
     let host = Host::start().await;
-    host.deploy(process(ONE)).await;
+    // All timers are due at one moment, so that one claim starts all units together.
+    host.deploy(process(
+        r#"
+      <bpmn:startEvent id="s"/>
+      <bpmn:intermediateCatchEvent id="t">
+        <bpmn:timerEventDefinition><bpmn:timeDate xsi:type="bpmn:tFormalExpression">${moment}</bpmn:timeDate></bpmn:timerEventDefinition>
+      </bpmn:intermediateCatchEvent>
+      <bpmn:serviceTask id="a" camunda:class="worker"/>
+      <bpmn:endEvent id="e"/>
+      <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="t"/>
+      <bpmn:sequenceFlow id="f2" sourceRef="t" targetRef="a"/>
+      <bpmn:sequenceFlow id="f3" sourceRef="a" targetRef="e"/>"#,
+    ))
+    .await;
     let script = json!({ "a": { "commands": [{ "name": "test.slow@1", "body": { "plan": 2 }, "key": "reserve:order-17:plan-2" }] } });
+    let moment = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2)).to_string();
     let mut started = Vec::new();
-    for _ in 0..12 {
-        started.push(host.start_instance(json!({ "script": script })).await.expect("it starts").id);
+    for _ in 0..40 {
+        started.push(host.start_instance(json!({ "script": script, "moment": moment })).await.expect("it starts").id);
     }
     for id in started {
         host.ended(id).await;
