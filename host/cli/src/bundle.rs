@@ -9,7 +9,7 @@ use reqwest::multipart::{Form, Part};
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::table;
+use crate::table::{self, say};
 
 /// What `mandate deploy` was told.
 pub(crate) struct Options {
@@ -61,7 +61,7 @@ pub(crate) async fn deploy(client: &Client, dir: &Path, options: Options, json: 
     if options.dry_run {
         form = form.text("mandate-dry-run", "true");
     }
-    if let Some(name) = options.name {
+    if let Some(name) = options.name.or_else(|| folder_name(dir, &files)) {
         form = form.text("deployment-name", name);
     }
     if let Some(tenant) = options.tenant {
@@ -72,25 +72,36 @@ pub(crate) async fn deploy(client: &Client, dir: &Path, options: Options, json: 
     }
     let answer = client.send(client.request(Method::POST, "/engine-rest/deployment/create").multipart(form)).await?;
     if json {
-        println!("{answer:#}");
+        say!("{answer:#}");
         return Ok(());
     }
     for warning in answer["warnings"].as_array().into_iter().flatten() {
         let at = |name: &str| warning[name].as_u64().unwrap_or(0);
-        println!("warning: {}:{}:{}: {}", text(&warning["resource"]), at("line"), at("column"), text(&warning["message"]));
+        say!("warning: {}:{}:{}: {}", text(&warning["resource"]), at("line"), at("column"), text(&warning["message"]));
     }
     match answer["id"].as_str() {
-        Some(id) => println!("deployment {id}"),
-        None => println!("dry run: nothing was stored"),
+        Some(id) if answer["existing"] == true => say!("deployment {id} has the same content: nothing was stored"),
+        Some(id) => say!("deployment {id}"),
+        None => say!("dry run: nothing was stored"),
     }
     for definition in answer["deployedProcessDefinitions"].as_object().into_iter().flat_map(|map| map.values()) {
-        println!("process definition {}", text(&definition["id"]));
+        say!("process definition {}", text(&definition["id"]));
     }
     let rows: Vec<Vec<String>> = answer["bindings"].as_array().into_iter().flatten().map(binding_row).collect();
     if !rows.is_empty() {
         table::print(&["PROCESS", "REFERENCE", "DELEGATE", "VERSION", "DIGEST", "COMMANDS"], &rows);
     }
     Ok(())
+}
+
+/// The folder's name, unless the manifest names the deployment. Deployments without a name would all count as one series, and
+/// `--skip-duplicate` compares with the newest of the series.
+fn folder_name(dir: &Path, files: &[(String, Vec<u8>)]) -> Option<String> {
+    let manifest = files.iter().find(|(name, _)| name == MANIFEST).and_then(|(_, bytes)| Manifest::parse(bytes).ok());
+    if manifest.is_some_and(|manifest| manifest.deployment.name.is_some()) {
+        return None;
+    }
+    Some(dir.canonicalize().ok()?.file_name()?.to_string_lossy().into_owned())
 }
 
 fn binding_row(binding: &Value) -> Vec<String> {

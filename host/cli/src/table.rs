@@ -1,4 +1,26 @@
-//! Columns for people.
+//! What is printed: lines, and columns for people.
+
+use std::io::{ErrorKind, Write as _};
+
+/// What a shell says of a program that SIGPIPE ended: 128 and the signal's number.
+const READER_LEFT: i32 = 141;
+
+/// Prints a line to standard output. `println!` panics when nobody reads any more, as in `mandate list | head`.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::table::line(&format!($($words)*)) };
+}
+pub(crate) use say;
+
+/// Prints a line, or ends the program: quietly when its reader left, with an error when the line cannot be written.
+pub(crate) fn line(text: &str) {
+    if let Err(error) = writeln!(std::io::stdout().lock(), "{text}") {
+        if error.kind() == ErrorKind::BrokenPipe {
+            std::process::exit(READER_LEFT);
+        }
+        eprintln!("mandate: write to standard output: {error}");
+        std::process::exit(1);
+    }
+}
 
 /// Prints rows under their heads, each column as wide as its widest cell.
 pub(crate) fn print(heads: &[&str], rows: &[Vec<String>]) {
@@ -8,12 +30,12 @@ pub(crate) fn print(heads: &[&str], rows: &[Vec<String>]) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let line = |cells: Vec<&str>| {
+    let print_row = |cells: Vec<&str>| {
         let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("{}", padded.join("  ").trim_end());
+        line(padded.join("  ").trim_end());
     };
-    line(heads.to_vec());
+    print_row(heads.to_vec());
     for row in rows {
-        line(row.iter().map(String::as_str).collect());
+        print_row(row.iter().map(String::as_str).collect());
     }
 }
