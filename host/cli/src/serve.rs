@@ -1,5 +1,7 @@
 //! `mandate serve`.
 
+use std::io::IsTerminal as _;
+
 use anyhow::Context as _;
 use mandate_runtime::{Config, Runtime, StoreConfig, wasm};
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,7 +16,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     // Bound first: a host that cannot be reached should not begin to run jobs.
     let listener = tokio::net::TcpListener::bind(settings.listen).await.with_context(|| format!("listen on {}", settings.listen))?;
     let prometheus = mandate_http::metrics_recorder();
-    let runtime = Runtime::open(config(&settings)?).await.context("open the store")?;
+    let runtime = Runtime::open(config(&settings)?).await.map_err(in_one_line)?;
     let address = listener.local_addr()?;
     println!("mandate listening on http://{address}");
     tracing::info!(%address, "serving");
@@ -35,10 +37,15 @@ fn config(settings: &Resolved) -> anyhow::Result<Config> {
     Ok(Config { store, sandbox, catalogue: settings.catalogue.clone(), execute_jobs: settings.execute_jobs })
 }
 
-/// Logs go to standard error; standard output says only where the host listens.
+/// The runtime's errors say their causes themselves; a chain printed behind them would say everything twice.
+pub(crate) fn in_one_line(error: mandate_runtime::Error) -> anyhow::Error {
+    anyhow::Error::msg(error.to_string())
+}
+
+/// Logs go to standard error, in colour only for eyes; standard output says only where the host listens.
 fn start_log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
