@@ -1,12 +1,14 @@
 //! The commands that start instances and show where they stand.
 
+use std::collections::{BTreeSet, HashMap};
+
 use anyhow::{bail, ensure};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::bundle::text;
 use crate::client::{Client, encode};
-use crate::table;
+use crate::table::{self, say};
 
 /// What `mandate start` was told.
 pub(crate) struct Start {
@@ -38,9 +40,9 @@ pub(crate) async fn start(client: &Client, start: Start, json: bool) -> anyhow::
     }
     let answer = client.send(request).await?;
     if json {
-        println!("{answer:#}");
+        say!("{answer:#}");
     } else {
-        println!("{}", text(&answer["id"]));
+        say!("{}", text(&answer["id"]));
     }
     Ok(())
 }
@@ -61,7 +63,7 @@ pub(crate) async fn list(
     }
     let instances = client.get("/engine-rest/process-instance", &query).await?;
     if json {
-        println!("{instances:#}");
+        say!("{instances:#}");
         return Ok(());
     }
     print(&instances, &[("ID", "id"), ("BUSINESS KEY", "businessKey"), ("DEFINITION", "definitionId"), ("SUSPENDED", "suspended")]);
@@ -77,7 +79,7 @@ pub(crate) async fn waiting(
 ) -> anyhow::Result<()> {
     let leaves = leaves(client, key, business_key, overdue).await?;
     if json {
-        println!("{:#}", Value::from(leaves));
+        say!("{:#}", Value::from(leaves));
         return Ok(());
     }
     let rows: Vec<Vec<String>> = leaves.iter().map(leaf_row).collect();
@@ -130,7 +132,7 @@ fn reason(leaf: &Value) -> String {
             format!("job, attempt {}, {} left{held}", leaf["attempt"], leaf["retries"])
         }
         "incident" => format!("INCIDENT {}: {}", text(&leaf["code"]), text(&leaf["message"])),
-        "join" => format!("waits at a join for {}", text(&leaf["missing"])),
+        "join" => format!("waits at a join for {}", joined(&leaf["missing"])),
         other => other.to_owned(),
     }
 }
@@ -152,42 +154,96 @@ pub(crate) async fn instance(client: &Client, wanted: &str, json: bool) -> anyho
         standing = leaves(client, None, business_key, false).await?;
         standing.retain(|leaf| leaf["processInstanceId"] == id.as_str());
     }
-    let incidents = client.get("/engine-rest/incident", &[("processInstanceId", id.clone())]).await?;
+    let incidents = incidents(client, &id).await?;
     if json {
-        println!(
+        say!(
             "{:#}",
             json!({ "instance": history, "waiting": standing, "activities": activities, "ledger": ledger, "incidents": incidents })
         );
         return Ok(());
     }
-    println!("instance    {id}");
-    println!("definition  {}", text(&history["processDefinitionId"]));
-    println!("business key {}", text(&history["businessKey"]));
-    println!("state       {}", text(&history["state"]));
-    section("Waiting");
-    for leaf in &standing {
-        println!("{}  {}", text(&leaf["activityId"]), reason(leaf));
+    say!("instance    {id}");
+    say!("definition  {}", text(&history["processDefinitionId"]));
+    say!("key         {}", text(&history["businessKey"]));
+    say!("state       {}", text(&history["state"]));
+    if !standing.is_empty() {
+        section("Waiting");
+        let row = |leaf: &Value| vec![text(&leaf["activityId"]), reason(leaf), moment(&leaf["since"]), moment(&leaf["until"])];
+        table::print(&["ACTIVITY", "REASON", "SINCE", "UNTIL"], &standing.iter().map(row).collect::<Vec<_>>());
     }
     section("Activities");
-    print(
-        &activities,
-        &[
-            ("ACTIVITY", "activityId"),
-            ("TYPE", "activityType"),
-            ("STARTED", "startTime"),
-            ("ENDED", "endTime"),
-            ("DELEGATE", "delegateDigest"),
-        ],
-    );
-    section("Ledger");
-    print(&ledger, &[("COMMAND", "command"), ("STATE", "state"), ("ATTEMPT", "attempt"), ("CODE", "code"), ("KEY", "key")]);
-    section("Incidents");
-    print(&incidents, &[("ID", "id"), ("ACTIVITY", "activityId"), ("CODE", "code"), ("MESSAGE", "incidentMessage")]);
+    table::print(&["ACTIVITY", "TYPE", "STARTED", "ENDED", "ATTEMPT", "DELEGATE"], &activity_rows(&activities));
+    if ledger.as_array().is_some_and(|rows| !rows.is_empty()) {
+        section("Ledger");
+        print(&ledger, &[("COMMAND", "command"), ("STATE", "state"), ("ATTEMPT", "attempt"), ("CODE", "code"), ("KEY", "key")]);
+    }
+    for incident in &incidents {
+        print_incident(incident);
+    }
     Ok(())
 }
 
+/// Activities in the order in which they started, each indented by the scopes around it.
+fn activity_rows(activities: &Value) -> Vec<Vec<String>> {
+    let listed: Vec<&Value> = activities.as_array().into_iter().flatten().collect();
+    let parents: HashMap<&str, &str> =
+        listed.iter().filter_map(|one| Some((one["id"].as_str()?, one["parentActivityInstanceId"].as_str()?))).collect();
+    let depth = |id: &str| std::iter::successors(parents.get(id), |id| parents.get(**id)).filter(|id| parents.contains_key(**id)).count();
+    let row = |one: &Value| {
+        let delegate = match (one["delegateName"].as_str(), one["delegateDigest"].as_str()) {
+            (Some(name), Some(digest)) => format!("{name} {}", digest.chars().take(12).collect::<String>()),
+            _ => String::new(),
+        };
+        let indent = "  ".repeat(depth(one["id"].as_str().unwrap_or_default()));
+        let activity = format!("{indent}{}", text(&one["activityId"]));
+        vec![activity, text(&one["activityType"]), text(&one["startTime"]), text(&one["endTime"]), text(&one["delegateAttempt"]), delegate]
+    };
+    listed.into_iter().map(row).collect()
+}
+
+/// All that an operator needs to decide.
+fn print_incident(incident: &Value) {
+    section(&format!("Incident {}", text(&incident["id"])));
+    let commands = |name: &str| {
+        let listed = incident[name].as_array().into_iter().flatten();
+        let each = listed.map(|one| format!("{} (attempt {}, key {})", text(&one["command"]), one["attempt"], text(&one["key"])));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let lines = [
+        ("activity", text(&incident["activityId"])),
+        ("code", text(&incident["code"])),
+        ("message", text(&incident["message"])),
+        ("attempt", text(&incident["attempt"])),
+        ("delegate", text(&incident["delegate"])),
+        ("applied", commands("commandsApplied")),
+        ("unknown", commands("commandsUnknown")),
+        ("retry", text(&incident["retry"])),
+        ("next", text(&incident["next"])),
+        ("see", text(&incident["documentation"])),
+    ];
+    for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
+        say!("{name:<11} {value}");
+    }
+}
+
+/// The open incidents of an instance with their details; one that was resolved meanwhile is left out.
+async fn incidents(client: &Client, instance: &str) -> anyhow::Result<Vec<Value>> {
+    let open = client.get("/engine-rest/incident", &[("processInstanceId", instance.to_owned())]).await?;
+    let mut detailed = Vec::new();
+    for incident in open.as_array().into_iter().flatten() {
+        let id = text(&incident["id"]);
+        if let Ok(Value::Object(mut detail)) = client.get(&format!("/api/v1/incidents/{}", encode(&id)), &[]).await {
+            for name in ["id", "incidentTimestamp", "configuration"] {
+                detail.insert(name.to_owned(), incident[name].clone());
+            }
+            detailed.push(Value::Object(detail));
+        }
+    }
+    Ok(detailed)
+}
+
 fn section(name: &str) {
-    println!("\n{name}");
+    say!("\n{name}");
 }
 
 /// An instance by its id or by its business key.
@@ -214,7 +270,7 @@ pub(crate) async fn retry(client: &Client, id: &str, retries: u32) -> anyhow::Re
     for job in jobs {
         let path = format!("/engine-rest/job/{}/retries", encode(&job));
         client.send(client.request(Method::PUT, &path).json(&json!({ "retries": retries }))).await?;
-        println!("job {job} has {retries} more attempt(s)");
+        say!("job {job} has {retries} more attempt(s)");
     }
     Ok(())
 }
@@ -222,11 +278,24 @@ pub(crate) async fn retry(client: &Client, id: &str, retries: u32) -> anyhow::Re
 pub(crate) async fn delegates(client: &Client, json: bool) -> anyhow::Result<()> {
     let delegates = client.get("/api/v1/delegates", &[]).await?;
     if json {
-        println!("{delegates:#}");
+        say!("{delegates:#}");
         return Ok(());
     }
-    print(&delegates, &[("NAME", "name"), ("VERSION", "version"), ("DIGEST", "digest"), ("BOUND BY", "boundBy")]);
+    // One that several deployments brought is listed by the host once for each.
+    let rows: BTreeSet<Vec<String>> = delegates.as_array().into_iter().flatten().map(delegate_row).collect();
+    table::print(&["NAME", "VERSION", "TENANT", "DIGEST", "BOUND BY"], &rows.into_iter().collect::<Vec<_>>());
     Ok(())
+}
+
+fn delegate_row(delegate: &Value) -> Vec<String> {
+    let field = |name: &str| text(&delegate[name]);
+    let digest = field("digest").chars().take(12).collect();
+    vec![field("name"), field("version"), field("tenantId"), digest, joined(&delegate["boundBy"])]
+}
+
+/// A list of texts as people write one.
+fn joined(list: &Value) -> String {
+    list.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(", ")
 }
 
 fn print(list: &Value, columns: &[(&str, &str)]) {
@@ -239,5 +308,5 @@ fn print(list: &Value, columns: &[(&str, &str)]) {
 /// Milliseconds since 1970 as a date in UTC.
 fn moment(value: &Value) -> String {
     let Some(ms) = value.as_i64() else { return String::new() };
-    jiff::Timestamp::from_millisecond(ms).map(|moment| moment.to_string()).unwrap_or_default()
+    jiff::Timestamp::from_millisecond(ms).map(|moment| format!("{moment:.3}")).unwrap_or_default()
 }
