@@ -57,3 +57,34 @@ async fn a_host_that_slept_through_its_lease_neither_writes_nor_sends() -> anyho
     system.host(1)?.signal(Signal::KILL)?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_slept_through_most_of_its_lease_forgets_no_job() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let cluster = Cluster::start()?;
+    let mut setup = Setup::new(dir.path());
+    setup.host_database = Some(cluster.create_database("host")?);
+    setup.service_database = Some(cluster.create_database("orders")?);
+    setup.faults = orders::faults(6);
+    setup.lease = 4;
+    // Alone: nobody takes over what it forgets.
+    let system = System::start(setup, 1).await?;
+    system.deploy(&root().join("examples/order-service/bundle-v1")).await?;
+    let operator = Operator::start(system.http().clone(), vec![system.host_url(0)]);
+    let (sent, slept) = tokio::join!(orders::send(&system, "order", ORDERS), async {
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            system.host(0)?.signal(Signal::STOP)?;
+            // It may act for half of its lease after a renewal, and renews it at a third.
+            tokio::time::sleep(Duration::from_millis(2_500)).await;
+            system.host(0)?.signal(Signal::CONT)?;
+        }
+        anyhow::Ok(())
+    });
+    sent.and(slept)?;
+    orders::all_done(&system, ORDERS, Duration::from_secs(120)).await?;
+    tally(&system).await?.assert_sound()?;
+    system.check_store().await?;
+    drop(operator);
+    system.stop().await
+}
