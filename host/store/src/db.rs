@@ -12,13 +12,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _, SqlStr};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _, SqlStr};
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use uuid::Uuid;
 
 use crate::Error;
+
+mod param;
+mod row;
+
+pub(crate) use param::{Param, params};
+use param::{postgres_arguments, sqlite_arguments};
+pub(crate) use row::{Columns, Row};
 
 /// Which SQL is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,192 +68,6 @@ impl Dialect {
             ("pg", Self::Sqlite) | ("lite", Self::Postgres) => "".into(),
             _ => unreachable!("no such token in this crate's SQL: {token}"),
         }
-    }
-}
-
-/// A bound parameter.
-#[derive(Clone, Debug)]
-pub(crate) enum Param {
-    I64(i64),
-    Bool(bool),
-    Text(String),
-    OptText(Option<String>),
-    Bytes(Vec<u8>),
-    Uuid(Uuid),
-    Uuids(Vec<Uuid>),
-    Texts(Vec<String>),
-    /// Columns of a multi-row write on PostgreSQL.
-    UuidColumn(Vec<Option<Uuid>>),
-    TextColumn(Vec<Option<String>>),
-    I64Column(Vec<Option<i64>>),
-    BoolColumn(Vec<Option<bool>>),
-    BytesColumn(Vec<Option<Vec<u8>>>),
-    /// A multi-row write on SQLite.
-    Json(String),
-}
-
-impl From<i64> for Param {
-    fn from(value: i64) -> Self {
-        Self::I64(value)
-    }
-}
-impl From<bool> for Param {
-    fn from(value: bool) -> Self {
-        Self::Bool(value)
-    }
-}
-impl From<&str> for Param {
-    fn from(value: &str) -> Self {
-        Self::Text(value.to_owned())
-    }
-}
-impl From<String> for Param {
-    fn from(value: String) -> Self {
-        Self::Text(value)
-    }
-}
-impl From<Option<String>> for Param {
-    fn from(value: Option<String>) -> Self {
-        Self::OptText(value)
-    }
-}
-impl From<Uuid> for Param {
-    fn from(value: Uuid) -> Self {
-        Self::Uuid(value)
-    }
-}
-
-/// A list of parameters, from whatever converts into one.
-macro_rules! params {
-    ($($value:expr),* $(,)?) => { vec![$($crate::db::Param::from($value)),*] };
-}
-pub(crate) use params;
-
-impl Param {
-    /// PostgreSQL has no NUL in texts; SQLite would cut comparisons short at it. The same answer on both: no.
-    fn refuse_nul(&self) -> Result<(), Error> {
-        let nul = match self {
-            Self::Text(text) => text.contains('\0'),
-            Self::OptText(text) => text.as_ref().is_some_and(|text| text.contains('\0')),
-            Self::Texts(texts) => texts.iter().any(|text| text.contains('\0')),
-            _ => false,
-        };
-        if nul { Err(Error::Refused("a text must not hold a NUL byte".to_owned())) } else { Ok(()) }
-    }
-
-    fn bind_sqlite(self, to: &mut SqliteArguments) -> Result<(), sqlx::error::BoxDynError> {
-        use sqlx::Arguments as _;
-        let json = |list: Vec<serde_json::Value>| serde_json::Value::Array(list).to_string();
-        match self {
-            Self::I64(value) => to.add(value),
-            Self::Bool(value) => to.add(value),
-            Self::Text(value) | Self::Json(value) => to.add(value),
-            Self::OptText(value) => to.add(value),
-            Self::Bytes(value) => to.add(value),
-            Self::Uuid(value) => to.add(value),
-            Self::Uuids(list) => to.add(json(list.into_iter().map(|id| id.simple().to_string().into()).collect())),
-            Self::Texts(list) => to.add(json(list.into_iter().map(Into::into).collect())),
-            Self::UuidColumn(_) | Self::TextColumn(_) | Self::I64Column(_) | Self::BoolColumn(_) | Self::BytesColumn(_) => {
-                unreachable!("columns are rendered as JSON for SQLite")
-            }
-        }
-    }
-
-    fn bind_postgres(self, to: &mut PgArguments) -> Result<(), sqlx::error::BoxDynError> {
-        match self {
-            Self::I64(value) => to.add(value),
-            Self::Bool(value) => to.add(value),
-            Self::Text(value) | Self::Json(value) => to.add(value),
-            Self::OptText(value) => to.add(value),
-            Self::Bytes(value) => to.add(value),
-            Self::Uuid(value) => to.add(value),
-            Self::Uuids(list) => to.add(list),
-            Self::Texts(list) => to.add(list),
-            Self::UuidColumn(list) => to.add(list),
-            Self::TextColumn(list) => to.add(list),
-            Self::I64Column(list) => to.add(list),
-            Self::BoolColumn(list) => to.add(list),
-            Self::BytesColumn(list) => to.add(list),
-        }
-    }
-}
-
-fn sqlite_arguments(params: Vec<Param>) -> Result<SqliteArguments, Error> {
-    let mut arguments = SqliteArguments::default();
-    for param in params {
-        param.refuse_nul()?;
-        param.bind_sqlite(&mut arguments).map_err(sqlx::Error::Encode)?;
-    }
-    Ok(arguments)
-}
-
-fn postgres_arguments(params: Vec<Param>) -> Result<PgArguments, Error> {
-    let mut arguments = PgArguments::default();
-    for param in params {
-        param.refuse_nul()?;
-        param.bind_postgres(&mut arguments).map_err(sqlx::Error::Encode)?;
-    }
-    Ok(arguments)
-}
-
-/// A row of an answer.
-pub(crate) enum Row {
-    Sqlite(SqliteRow),
-    Postgres(PgRow),
-}
-
-/// What a column can be read as.
-pub(crate) trait Readable:
-    for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>
-{
-}
-impl<T> Readable for T where
-    T: for<'r> sqlx::Decode<'r, sqlx::Sqlite>
-        + sqlx::Type<sqlx::Sqlite>
-        + for<'r> sqlx::Decode<'r, sqlx::Postgres>
-        + sqlx::Type<sqlx::Postgres>
-{
-}
-
-impl Row {
-    /// The column at a position, from 0.
-    pub(crate) fn get<T: Readable>(&self, at: usize) -> Result<T, Error> {
-        let value = match self {
-            Self::Sqlite(row) => row.try_get(at),
-            Self::Postgres(row) => row.try_get(at),
-        };
-        value.map_err(Error::from)
-    }
-
-    /// Reads columns from left to right.
-    pub(crate) fn columns(&self) -> Columns<'_> {
-        Columns { row: self, at: 0 }
-    }
-}
-
-/// Reads columns from left to right; a struct expression evaluates its fields in the order they are written.
-pub(crate) struct Columns<'a> {
-    row: &'a Row,
-    at: usize,
-}
-
-impl Columns<'_> {
-    pub(crate) fn next<T: Readable>(&mut self) -> Result<T, Error> {
-        let value = self.row.get(self.at);
-        self.at += 1;
-        value
-    }
-
-    /// A list of texts, stored as JSON.
-    pub(crate) fn next_list(&mut self) -> Result<Vec<String>, Error> {
-        let text: String = self.next()?;
-        serde_json::from_str(&text).map_err(|error| Error::Damaged(format!("a list of texts: {error}")))
-    }
-
-    /// A tenant: none is stored as the empty text, so that it can be part of a key.
-    pub(crate) fn next_tenant(&mut self) -> Result<Option<String>, Error> {
-        let text: String = self.next()?;
-        Ok(Some(text).filter(|text| !text.is_empty()))
     }
 }
 

@@ -33,7 +33,7 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
     let sources = [
         include_str!("claim.rs"),
         include_str!("deploy.rs"),
-        include_str!("ledger.rs"),
+        include_str!("ledger/write.rs"),
         include_str!("write.rs"),
         include_str!("write/tables.rs"),
         include_str!("write/history.rs"),

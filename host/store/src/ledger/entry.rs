@@ -1,0 +1,227 @@
+//! Ledger entries: what is stored of an attempt, what is asked for, what is answered.
+
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+use super::Name;
+use crate::Error;
+use crate::unit::{check_key, check_text};
+
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerState {
+    /// It may have left; no answer is recorded.
+    Open,
+    /// The domain service did it.
+    Applied,
+    /// The domain service said no.
+    Rejected,
+    /// It is known not to have been applied.
+    Unavailable,
+    /// Anything else.
+    Unknown,
+}
+
+impl LedgerState {
+    /// As it is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Applied => "applied",
+            Self::Rejected => "rejected",
+            Self::Unavailable => "unavailable",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl FromStr for LedgerState {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        [Self::Open, Self::Applied, Self::Rejected, Self::Unavailable, Self::Unknown]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| Error::Damaged(format!("no ledger state: {text}")))
+    }
+}
+
+/// The wait that the unit of work which sends a command resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A job.
+    Job(i64),
+    /// A user task.
+    Task(i64),
+    /// A wait for a message.
+    Subscription(i64),
+}
+
+impl Origin {
+    pub(super) fn parts(self) -> (&'static str, i64) {
+        match self {
+            Self::Job(wait) => ("job", wait),
+            Self::Task(wait) => ("task", wait),
+            Self::Subscription(wait) => ("subscription", wait),
+        }
+    }
+
+    pub(super) fn from_parts(kind: &str, wait: i64) -> Result<Self, Error> {
+        match kind {
+            "job" => Ok(Self::Job(wait)),
+            "task" => Ok(Self::Task(wait)),
+            "subscription" => Ok(Self::Subscription(wait)),
+            other => Err(Error::Damaged(format!("no kind of wait: {other}"))),
+        }
+    }
+}
+
+/// One attempt. The key is (tenant, command, key), attempts under it count up from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerRow {
+    /// Empty for none.
+    pub tenant: String,
+    /// The command's name.
+    pub command: String,
+    /// The idempotency key.
+    pub key: String,
+    /// Counts attempts under the key from 1.
+    pub attempt: i64,
+    /// Counts requests under the key from 1: another request is another generation.
+    pub generation: i64,
+    /// The instance that sent it.
+    pub instance: Uuid,
+    /// The wait its unit resumed.
+    pub origin: Origin,
+    /// Digest that names the activity's entry.
+    pub activity_key: String,
+    /// BPMN id of the activity.
+    pub activity_id: String,
+    /// The instance's definition.
+    pub definition_id: String,
+    /// Digest of the request.
+    pub request_digest: String,
+    /// The request without what must not be stored, as JSON.
+    pub request: String,
+    /// What came of it.
+    pub state: LedgerState,
+    /// The answer, as JSON.
+    pub reply: Option<String>,
+    /// The code of a rejection.
+    pub code: Option<String>,
+    /// Why it was rejected, unavailable or unknown.
+    pub message: Option<String>,
+    /// The host that sent it.
+    pub host: Uuid,
+    /// In which of its epochs.
+    pub epoch: i64,
+    /// When it was written.
+    pub opened_at: i64,
+    /// When its outcome was.
+    pub closed_at: Option<i64>,
+    /// Its wait was cancelled while it was on its way.
+    pub cancelled: bool,
+}
+
+/// An attempt about to be sent.
+#[derive(Clone, Debug)]
+pub struct LedgerOpen {
+    /// Empty for none.
+    pub tenant: String,
+    /// The command's name.
+    pub command: String,
+    /// The idempotency key.
+    pub key: String,
+    /// The generation asked for: that of the last row seen to send the same request again, one more for another, 1 for the first.
+    pub generation: i64,
+    /// Digest that names the activity's entry.
+    pub activity_key: String,
+    /// Digest of the request.
+    pub request_digest: String,
+    /// The request without what must not be stored, as JSON.
+    pub request: String,
+    /// The instance that sends it.
+    pub instance: Uuid,
+    /// The wait its unit resumes.
+    pub origin: Origin,
+    /// BPMN id of the activity.
+    pub activity_id: String,
+    /// The instance's definition.
+    pub definition_id: String,
+    /// Now.
+    pub at: i64,
+}
+
+/// Whether an attempt may be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerOpened {
+    /// It is in the ledger, durably.
+    Opened {
+        /// Its number.
+        attempt: i64,
+    },
+    /// The last attempt under the key does not allow it: decide again on this row.
+    Exists(Box<LedgerRow>),
+    /// The wait is gone, or another host has its job.
+    Gone,
+    /// This host may not write any more.
+    Fenced,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug)]
+pub struct LedgerClose {
+    /// Empty for none.
+    pub tenant: String,
+    /// The command's name.
+    pub command: String,
+    /// The idempotency key.
+    pub key: String,
+    /// The attempt.
+    pub attempt: i64,
+    /// Not open.
+    pub state: LedgerState,
+    /// The answer without what must not be stored, as JSON.
+    pub reply: Option<String>,
+    /// The code of a rejection.
+    pub code: Option<String>,
+    /// Why.
+    pub message: Option<String>,
+    /// Now.
+    pub at: i64,
+    /// Its wait was cancelled while it was on its way.
+    pub cancelled: bool,
+}
+
+impl LedgerOpen {
+    pub(super) fn check(&self) -> Result<(), String> {
+        check_key("tenant", &self.tenant)?;
+        check_key("command name", &self.command)?;
+        check_key("idempotency key", &self.key)?;
+        check_key("activity key", &self.activity_key)?;
+        check_key("request digest", &self.request_digest)?;
+        check_key("activity id", &self.activity_id)?;
+        check_key("definition id", &self.definition_id)?;
+        check_text("request", Some(&self.request))
+    }
+
+    pub(crate) fn name(&self) -> Name {
+        (self.tenant.clone(), self.command.clone(), self.key.clone())
+    }
+}
+
+impl LedgerClose {
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.state == LedgerState::Open {
+            return Err("an attempt is not closed as open".to_owned());
+        }
+        check_key("rejection code", self.code.as_deref().unwrap_or_default())?;
+        check_text("message", self.message.as_deref())?;
+        check_text("reply", self.reply.as_deref())
+    }
+
+    pub(crate) fn name(&self) -> Name {
+        (self.tenant.clone(), self.command.clone(), self.key.clone())
+    }
+}

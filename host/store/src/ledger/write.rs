@@ -1,0 +1,307 @@
+//! What the committer writes to the ledger, within its transaction.
+
+use std::collections::HashMap;
+
+use super::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Name, ledger_row};
+use crate::Error;
+use crate::batch::{Batch, Cell, Type, cells};
+use crate::db::{Row, Tx};
+use crate::lease::HostRef;
+
+static WAITS: Batch = Batch::new(
+    "SELECT v.item FROM {rows} WHERE CASE v.kind \
+     WHEN 'job' THEN EXISTS (SELECT 1 FROM job j WHERE j.instance_id = v.instance_id AND j.wait = v.wait \
+       AND (j.locked_by IS NULL OR (j.locked_by = v.host AND j.locked_epoch = v.epoch))) \
+     WHEN 'task' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = v.instance_id AND t.wait = v.wait) \
+     ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = v.instance_id AND s.wait = v.wait) END",
+    &[
+        ("item", Type::I64),
+        ("kind", Type::Text),
+        ("instance_id", Type::Uuid),
+        ("wait", Type::I64),
+        ("host", Type::Uuid),
+        ("epoch", Type::I64),
+    ],
+);
+
+static LATEST: Batch = Batch::new(
+    "SELECT l.tenant, l.command, l.key, l.attempt, l.generation, l.instance_id, l.origin_kind, l.origin_wait, l.activity_key, \
+     l.activity_id, l.definition_id, l.request_digest, l.request, l.state, l.reply, l.code, l.message, l.host, l.epoch, l.opened_at, \
+     l.closed_at, l.cancelled FROM {rows} JOIN ledger l ON l.tenant = v.tenant AND l.command = v.command AND l.key = v.key \
+     WHERE l.attempt = (SELECT MAX(m.attempt) FROM ledger m WHERE m.tenant = v.tenant AND m.command = v.command AND m.key = v.key)",
+    &[("tenant", Type::Text), ("command", Type::Text), ("key", Type::Text)],
+);
+
+static OPEN: Batch = Batch::new(
+    "INSERT INTO ledger (tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, activity_key, activity_id, \
+     definition_id, request_digest, request, state, host, epoch, opened_at, cancelled) \
+     SELECT v.tenant, v.command, v.key, v.attempt, v.generation, v.instance_id, v.origin_kind, v.origin_wait, v.activity_key, \
+     v.activity_id, v.definition_id, v.request_digest, v.request, 'open', v.host, v.epoch, v.opened_at, FALSE FROM {rows} WHERE TRUE \
+     ON CONFLICT DO NOTHING RETURNING tenant, command, key",
+    &[
+        ("tenant", Type::Text),
+        ("command", Type::Text),
+        ("key", Type::Text),
+        ("attempt", Type::I64),
+        ("generation", Type::I64),
+        ("instance_id", Type::Uuid),
+        ("origin_kind", Type::Text),
+        ("origin_wait", Type::I64),
+        ("activity_key", Type::Text),
+        ("activity_id", Type::Text),
+        ("definition_id", Type::Text),
+        ("request_digest", Type::Text),
+        ("request", Type::Text),
+        ("host", Type::Uuid),
+        ("epoch", Type::I64),
+        ("opened_at", Type::I64),
+    ],
+);
+
+static CLOSE: Batch = Batch::new(
+    "UPDATE ledger SET state = v.state, reply = v.reply, code = v.code, message = v.message, closed_at = v.closed_at, \
+     cancelled = v.cancelled FROM {rows} WHERE ledger.tenant = v.tenant AND ledger.command = v.command AND ledger.key = v.key \
+     AND ledger.attempt = v.attempt AND (ledger.state = 'open' OR (ledger.state = 'unknown' AND v.state <> 'unknown')) \
+     RETURNING ledger.tenant, ledger.command, ledger.key",
+    &[
+        ("tenant", Type::Text),
+        ("command", Type::Text),
+        ("key", Type::Text),
+        ("attempt", Type::I64),
+        ("state", Type::Text),
+        ("reply", Type::Text),
+        ("code", Type::Text),
+        ("message", Type::Text),
+        ("closed_at", Type::I64),
+        ("cancelled", Type::Bool),
+    ],
+);
+
+static STATES: Batch = Batch::new(
+    "SELECT l.tenant, l.command, l.key, l.state FROM {rows} JOIN ledger l \
+     ON l.tenant = v.tenant AND l.command = v.command AND l.key = v.key AND l.attempt = v.attempt",
+    &[("tenant", Type::Text), ("command", Type::Text), ("key", Type::Text), ("attempt", Type::I64)],
+);
+
+/// Which attempt a request may open after the last one under its key, if any.
+///
+/// Applied and open ones allow none. A rejected one allows the next generation; an unavailable or unknown one allows the same request again
+/// in its generation; an unavailable one also the next.
+fn may_open(latest: Option<&LedgerRow>, open: &LedgerOpen) -> Option<i64> {
+    let Some(last) = latest else { return Some(1) };
+    let again = open.generation == last.generation && open.request_digest == last.request_digest;
+    let next = open.generation == last.generation + 1;
+    let allowed = match last.state {
+        LedgerState::Open | LedgerState::Applied => false,
+        LedgerState::Rejected => next,
+        LedgerState::Unavailable => again || next,
+        LedgerState::Unknown => again,
+    };
+    allowed.then_some(last.attempt + 1)
+}
+
+/// Writes attempts in the committer's transaction. Answers in their order.
+pub(crate) async fn open_all(tx: &mut Tx, me: HostRef, opens: &[&LedgerOpen]) -> Result<Vec<LedgerOpened>, Error> {
+    if opens.is_empty() {
+        return Ok(Vec::new());
+    }
+    let waits = opens.iter().enumerate().map(|(item, open)| {
+        let (kind, wait) = open.origin.parts();
+        cells![i64::try_from(item).expect("a batch is small"), kind, open.instance, wait, me.id, me.epoch]
+    });
+    let waiting = WAITS.fetch(tx, waits.collect()).await?;
+    let waiting = waiting.iter().map(|row| row.get(0)).collect::<Result<std::collections::HashSet<i64>, _>>()?;
+    let latest = latest(tx, opens).await?;
+    let mut answers = Vec::with_capacity(opens.len());
+    let mut rows = Vec::new();
+    for (item, open) in opens.iter().enumerate() {
+        let last = latest.get(&open.name());
+        answers.push(match may_open(last, open) {
+            _ if !waiting.contains(&i64::try_from(item).expect("a batch is small")) => LedgerOpened::Gone,
+            Some(attempt) => {
+                rows.push(opening(open, attempt, me));
+                LedgerOpened::Opened { attempt }
+            }
+            None => LedgerOpened::Exists(Box::new(last.expect("only an earlier attempt forbids one").clone())),
+        });
+    }
+    // Sorted, so that two hosts that write the same keys never wait for each other in a circle.
+    rows.sort_by(|a, b| format!("{:?}", &a[..3]).cmp(&format!("{:?}", &b[..3])));
+    let asked = rows.len();
+    let opened = OPEN.fetch(tx, rows).await?;
+    if opened.len() < asked {
+        let opened = opened.iter().map(name).collect::<Result<Vec<Name>, _>>()?;
+        lost_races(tx, opens, &opened, &mut answers).await?;
+    }
+    Ok(answers)
+}
+
+fn opening(open: &LedgerOpen, attempt: i64, me: HostRef) -> Vec<Cell> {
+    let (kind, wait) = open.origin.parts();
+    cells![
+        &open.tenant,
+        &open.command,
+        &open.key,
+        attempt,
+        open.generation,
+        open.instance,
+        kind,
+        wait,
+        &open.activity_key,
+        &open.activity_id,
+        &open.definition_id,
+        &open.request_digest,
+        &open.request,
+        me.id,
+        me.epoch,
+        open.at
+    ]
+}
+
+/// Another host wrote the same key between the look and the write: its row is the answer.
+async fn lost_races(tx: &mut Tx, opens: &[&LedgerOpen], opened: &[Name], answers: &mut [LedgerOpened]) -> Result<(), Error> {
+    let now = latest(tx, opens).await?;
+    for (open, answer) in opens.iter().zip(answers) {
+        if matches!(answer, LedgerOpened::Opened { .. }) && !opened.contains(&open.name()) {
+            let row = now.get(&open.name());
+            let row = row.ok_or_else(|| Error::Damaged("a ledger row that was in the way is not there".to_owned()))?;
+            *answer = LedgerOpened::Exists(Box::new(row.clone()));
+        }
+    }
+    Ok(())
+}
+
+async fn latest(tx: &mut Tx, opens: &[&LedgerOpen]) -> Result<HashMap<Name, LedgerRow>, Error> {
+    let rows = LATEST.fetch(tx, opens.iter().map(|open| cells![&open.tenant, &open.command, &open.key]).collect()).await?;
+    rows.iter()
+        .map(|row| {
+            let row = ledger_row(row)?;
+            Ok(((row.tenant.clone(), row.command.clone(), row.key.clone()), row))
+        })
+        .collect()
+}
+
+fn name(row: &Row) -> Result<Name, Error> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+/// Writes outcomes in the committer's transaction. Answers in their order.
+pub(crate) async fn close_all(tx: &mut Tx, closes: &[&LedgerClose]) -> Result<Vec<Result<(), Error>>, Error> {
+    let rows = closes.iter().map(|close| {
+        cells![
+            &close.tenant,
+            &close.command,
+            &close.key,
+            close.attempt,
+            close.state.as_str(),
+            &close.reply,
+            &close.code,
+            &close.message,
+            close.at,
+            close.cancelled
+        ]
+    });
+    let closed = CLOSE.fetch(tx, rows.collect()).await?;
+    let closed = closed.iter().map(name).collect::<Result<Vec<Name>, _>>()?;
+    if closed.len() == closes.len() {
+        return Ok(closes.iter().map(|_| Ok(())).collect());
+    }
+    let names = closes.iter().map(|close| cells![&close.tenant, &close.command, &close.key, close.attempt]);
+    let states = STATES.fetch(tx, names.collect()).await?;
+    let states = states.iter().map(|row| Ok((name(row)?, row.get::<String>(3)?))).collect::<Result<HashMap<_, _>, Error>>()?;
+    Ok(closes.iter().map(|close| if closed.contains(&close.name()) { Ok(()) } else { refuse(close, &states) }).collect())
+}
+
+fn refuse(close: &LedgerClose, states: &HashMap<Name, String>) -> Result<(), Error> {
+    let from = states.get(&close.name()).map_or("missing", String::as_str);
+    if from == close.state.as_str() {
+        return Ok(());
+    }
+    Err(Error::LedgerTransition {
+        command: close.command.clone(),
+        key: close.key.clone(),
+        attempt: close.attempt,
+        from: from.to_owned(),
+        to: close.state.as_str().to_owned(),
+    })
+}
+
+/// The multi-row statements of this file.
+#[cfg(test)]
+pub(crate) static BATCHES: &[&Batch] = &[&WAITS, &LATEST, &OPEN, &CLOSE, &STATES];
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::super::Origin;
+    use super::*;
+
+    fn open(generation: i64, digest: &str) -> LedgerOpen {
+        LedgerOpen {
+            tenant: String::new(),
+            command: "c@1".into(),
+            key: "k".into(),
+            generation,
+            activity_key: "a".into(),
+            request_digest: digest.into(),
+            request: "{}".into(),
+            instance: Uuid::nil(),
+            origin: Origin::Job(1),
+            activity_id: "A".into(),
+            definition_id: "p:1:x".into(),
+            at: 0,
+        }
+    }
+
+    fn last(state: LedgerState) -> LedgerRow {
+        let LedgerOpen {
+            tenant, command, key, activity_key, request_digest, request, instance, origin, activity_id, definition_id, ..
+        } = open(2, "same");
+        LedgerRow {
+            tenant,
+            command,
+            key,
+            attempt: 5,
+            generation: 2,
+            instance,
+            origin,
+            activity_key,
+            activity_id,
+            definition_id,
+            request_digest,
+            request,
+            state,
+            reply: None,
+            code: None,
+            message: None,
+            host: Uuid::nil(),
+            epoch: 1,
+            opened_at: 0,
+            closed_at: None,
+            cancelled: false,
+        }
+    }
+
+    #[test]
+    fn what_the_last_attempt_allows() {
+        let table = [
+            (LedgerState::Open, 2, "same", None),
+            (LedgerState::Open, 3, "other", None),
+            (LedgerState::Applied, 2, "same", None),
+            (LedgerState::Applied, 3, "other", None),
+            (LedgerState::Rejected, 2, "same", None),
+            (LedgerState::Rejected, 3, "same", Some(6)),
+            (LedgerState::Unavailable, 2, "same", Some(6)),
+            (LedgerState::Unavailable, 2, "other", None),
+            (LedgerState::Unavailable, 3, "other", Some(6)),
+            (LedgerState::Unavailable, 4, "other", None),
+            (LedgerState::Unknown, 2, "same", Some(6)),
+            (LedgerState::Unknown, 3, "other", None),
+        ];
+        for (state, generation, digest, allowed) in table {
+            assert_eq!(may_open(Some(&last(state)), &open(generation, digest)), allowed, "{state:?} {generation} {digest}");
+        }
+        assert_eq!(may_open(None, &open(1, "any")), Some(1));
+    }
+}
