@@ -4,24 +4,27 @@
 //! and also when the process that started it is gone, however it went.
 
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-/// How long initialising and starting may take on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Pause between two looks at a server that is starting.
-const LOOK: Duration = Duration::from_millis(20);
+/// How many seconds starting may take on a machine that is busy with other tests.
+const PATIENCE: &str = "120";
 
 /// The cluster's only role; a superuser, so that tests can end others' sessions.
 const ROLE: &str = "mandate";
 
-/// Keeps the server for as long as its input is open, then ends it at once and removes its folder.
-const KEEPER: &str = r#"folder=$1; shift; "$@" & server=$!; read -r _; kill -QUIT "$server"; wait "$server"; cd /; rm -rf "$folder""#;
+/// Starts the server, says when it answers, keeps it for as long as its own input is open, then ends it at once and removes its folder.
+const KEEPER: &str = r#"
+folder=$1; patience=$2; options=$3; pg_ctl=$4
+"$pg_ctl" -s -w -t "$patience" -D "$folder/data" -l "$folder/log" -o "$options" start >&2 && echo ready || echo failed
+read -r _
+"$pg_ctl" -s -w -m immediate -D "$folder/data" stop
+cd /
+rm -rf "$folder"
+"#;
 
 /// What can go wrong with a cluster.
 #[derive(Debug)]
@@ -75,35 +78,32 @@ impl Cluster {
             let _ = std::fs::remove_dir_all(&folder);
             return Err(Error(format!("initdb failed: {}", String::from_utf8_lossy(&initdb.stderr))));
         }
-        let log = std::fs::File::create(folder.join("log"))?;
+        let options = format!("-k {} -c listen_addresses= -c max_connections=300 -c shared_buffers=128MB", folder.display());
         let keeper = arguments([&PathBuf::from("/bin/sh"), &"-c".into(), &KEEPER.into(), &"keeper".into(), &folder])
-            .args([programs.join("postgres").as_os_str(), OsStr::new("-D"), data.as_os_str(), OsStr::new("-k"), folder.as_os_str()])
-            .args(["-c", "listen_addresses=", "-c", "max_connections=300", "-c", "shared_buffers=128MB"])
+            .args([PATIENCE, &options])
+            .arg(programs.join("pg_ctl"))
             .as_user(user, &folder)
             .stdin(Stdio::piped())
-            .stdout(log.try_clone()?)
-            .stderr(log)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             // Signals for the test, such as Ctrl-C, reach the server as a closed input, in good order.
             .process_group(0)
             .spawn()?;
-        let cluster = Self { folder, programs, keeper };
+        let mut cluster = Self { folder, programs, keeper };
         cluster.await_answer()?;
         Ok(cluster)
     }
 
-    fn await_answer(&self) -> Result<(), Error> {
-        let begun = Instant::now();
-        loop {
-            let ready = self.client("pg_isready").args(["-q", "-d", "postgres"]).status()?;
-            if ready.success() {
-                return Ok(());
-            }
-            if begun.elapsed() > PATIENCE {
-                let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-                return Err(Error(format!("PostgreSQL did not start in {PATIENCE:?}: {log}")));
-            }
-            std::thread::sleep(LOOK);
+    fn await_answer(&mut self) -> Result<(), Error> {
+        let mut answer = String::new();
+        if let Some(output) = self.keeper.stdout.take() {
+            BufReader::new(output).read_line(&mut answer)?;
         }
+        if answer.trim() == "ready" {
+            return Ok(());
+        }
+        let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        Err(Error(format!("PostgreSQL did not start: {log}")))
     }
 
     /// Creates an empty database and answers its URL. The name is a lower-case word of the test's own.
