@@ -80,6 +80,7 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("examples/order-service/tests/kill.rs", "the moment of a kill"),
     ("examples/order-service/tests/common/mod.rs", "polls a condition over HTTP"),
     ("host/commands/tests/support/mod.rs", "a service that drips its answer slower than any timeout"),
+    ("host/runtime/src/executor.rs", "polls a condition of the store"),
     ("host/runtime/tests/common/mod.rs", "polls a condition of the store"),
     ("host/wasm/tests/calls.rs", "a command whose duration is what is measured"),
     ("tests/src/domain.rs", "a service that is slower than its caller's patience"),

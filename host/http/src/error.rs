@@ -112,7 +112,7 @@ fn of_runtime(error: mandate_runtime::Error) -> Answer {
         Runtime::Invalid(message) => answer(StatusCode::BAD_REQUEST, INVALID_REQUEST, message),
         Runtime::Rejected(rejection) => of_rejection(&rejection),
         Runtime::UnitFailed(failure) => {
-            let message = format!("{}: {}; the instance is where it was before the request", failure.code, failure.message);
+            let message = format!("{}: {}; the unit of work was rolled back and nothing was stored", failure.code, failure.message);
             answer(StatusCode::INTERNAL_SERVER_ERROR, ENGINE, message)
         }
         Runtime::MismatchingCorrelation(message) => answer(StatusCode::BAD_REQUEST, "MismatchingMessageCorrelationException", message),
@@ -166,6 +166,10 @@ fn of_problems(problems: &[Problem]) -> Answer {
         message.push_str(&with_help(problem));
         message.push_str(" | resource ");
         message.push_str(&problem.resource);
+        if let Some(element) = &problem.element_id {
+            message.push_str(" | element ");
+            message.push_str(element);
+        }
         if problem.line > 0 {
             write!(message, " | line {} | column {}", problem.line, problem.column).expect("a String takes everything");
         }
@@ -217,10 +221,13 @@ where
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let Answer { status, kind, message, details } = self.answer();
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!(kind, message, "answered with status 500");
+        if status == StatusCode::INTERNAL_SERVER_ERROR && kind == ENGINE {
+            tracing::error!(kind, reason = message, "answered with status 500");
+        } else if status == StatusCode::INTERNAL_SERVER_ERROR {
+            // Camunda answers so where the client asked for what cannot be, such as a task that somebody else has.
+            tracing::info!(kind, reason = message, "refused with status 500");
         } else {
-            tracing::debug!(status = status.as_u16(), kind, message, "refused");
+            tracing::debug!(status = status.as_u16(), kind, reason = message, "refused");
         }
         let mut body = json!({"type": kind, "message": message, "code": 0});
         if let Some(details) = details {

@@ -100,6 +100,11 @@ impl Inner {
             definition = tracing::field::Empty,
             version = tracing::field::Empty,
             business_key = tracing::field::Empty,
+            activity = tracing::field::Empty,
+            attempt = tracing::field::Empty,
+            delegate = tracing::field::Empty,
+            digest = tracing::field::Empty,
+            idempotency_key = tracing::field::Empty,
             code = tracing::field::Empty,
             traceparent = work.traceparent.as_deref(),
         );
@@ -126,9 +131,9 @@ impl Inner {
             }
             let (definition, mut instance, expect) = self.load(&work).await?;
             describe(&definition, &instance);
-            let now = clock::now_ms();
+            let mut now = clock::now_ms();
             let mut rows = Rows::default();
-            let ended = self.run(&definition, &mut instance, &work, now, &mut rows, &mut answers, registered).await?;
+            let ended = self.run(&definition, &mut instance, &work, &mut now, &mut rows, &mut answers, registered).await?;
             match ended {
                 Ended::Quiet => {}
                 Ended::HoldStart => {
@@ -185,7 +190,7 @@ impl Inner {
         definition: &Definition,
         instance: &mut Instance,
         work: &Work,
-        now: i64,
+        now: &mut i64,
         rows: &mut Rows,
         answers: &mut Answers,
         registered: &Registered<'_>,
@@ -198,11 +203,11 @@ impl Inner {
             business_key: instance.business_key().map(str::to_owned),
             origin: work.origin(),
             traceparent: work.traceparent.clone(),
-            started_at: first_attempt.unwrap_or(now),
+            started_at: first_attempt.unwrap_or(*now),
             cancel: registered.cancel.clone(),
         };
         loop {
-            let effects = match mandate_engine::step(&definition.model, instance, input, now) {
+            let effects = match mandate_engine::step(&definition.model, instance, input, *now) {
                 Ok(effects) => effects,
                 Err(Stop::Rejected(rejection)) => return Ok(Ended::Rejected(rejection)),
                 Err(Stop::Failed(failure)) => return Ok(Ended::Failed(failure)),
@@ -211,7 +216,7 @@ impl Inner {
             for effect in effects {
                 match effect {
                     Effect::CallDelegate(asked) => call = Some(asked),
-                    row => rows.apply(definition, row, now),
+                    row => rows.apply(definition, row, *now),
                 }
             }
             let Some(call) = call else {
@@ -232,6 +237,8 @@ impl Inner {
                     Called::Withdrawn => return Ok(Ended::Withdrawn),
                 },
             };
+            // The delegate took its time: what follows happened after it.
+            *now = clock::now_ms();
             if let DelegateOutcome::BpmnError { code, .. } = &outcome {
                 crate::metrics::bpmn_error(&definition.model.element(call.element).id, code);
             }

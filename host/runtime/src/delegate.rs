@@ -11,7 +11,6 @@ use mandate_store::Origin;
 use mandate_wasm::{Call, Command, CommandError, Commands, Level, Outcome, World};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use crate::definitions::{Binding, Definition};
 use crate::ledger::{Issue, Issued, hex};
@@ -70,6 +69,7 @@ impl Inner {
             entry: call.entry,
             activity_id: element.id.to_string(),
             definition_id: definition.row.id.clone(),
+            span: tracing::Span::current(),
             ordinals: Mutex::default(),
             stop: Mutex::default(),
             unavailable: Mutex::default(),
@@ -90,17 +90,15 @@ impl Inner {
         };
         let world = World { seed: call.entry.0, wall_clock_ms: context.started_at };
         let limits = binding.mandate.limits(&self.caps);
-        let span = tracing::info_span!(
-            "delegate",
-            activity = %element.id,
-            attempt = call.attempt,
-            delegate = %binding.delegate,
-            digest = %binding.digest,
-            idempotency_key = %hex(&call.entry.0),
-        );
+        // On the unit's own span, so that every line that the unit writes from here on tells them, the guest's lines included.
+        let span = tracing::Span::current();
+        span.record("activity", tracing::field::display(&element.id));
+        span.record("attempt", call.attempt);
+        span.record("delegate", binding.delegate.as_str());
+        span.record("digest", binding.digest.as_str());
+        span.record("idempotency_key", hex(&call.entry.0));
         let returned = delegate
             .call(wasm_call, to_json_text(&call.variables), world, limits, Arc::new(Port(task.clone())), context.cancel.clone())
-            .instrument(span)
             .await;
         crate::metrics::delegate_called(&binding.delegate, &returned);
         let stop = task.stop.lock().expect("no holder of this lock panics").take();
@@ -216,6 +214,8 @@ struct Task {
     entry: EntryKey,
     activity_id: String,
     definition_id: String,
+    /// The unit's span: guests run on threads of their own.
+    span: tracing::Span,
     /// How many times each command was issued in this call: part of the derived keys.
     ordinals: Mutex<HashMap<String, u32>>,
     stop: Mutex<Option<Stop>>,
@@ -316,13 +316,12 @@ impl Commands for Port {
     }
 
     fn log(&self, level: Level, message: &str) {
-        let (delegate, activity, instance) = (&self.0.binding.delegate, &self.0.activity_id, &self.0.context.instance);
-        let message = crate::text::one_line(message);
+        let span = &self.0.span;
         match level {
-            Level::Debug => tracing::debug!(target: "mandate::delegate", %delegate, %activity, %instance, "{message}"),
-            Level::Info => tracing::info!(target: "mandate::delegate", %delegate, %activity, %instance, "{message}"),
-            Level::Warn => tracing::warn!(target: "mandate::delegate", %delegate, %activity, %instance, "{message}"),
-            Level::Error => tracing::error!(target: "mandate::delegate", %delegate, %activity, %instance, "{message}"),
+            Level::Debug => tracing::debug!(target: "mandate::delegate", parent: span, "{message}"),
+            Level::Info => tracing::info!(target: "mandate::delegate", parent: span, "{message}"),
+            Level::Warn => tracing::warn!(target: "mandate::delegate", parent: span, "{message}"),
+            Level::Error => tracing::error!(target: "mandate::delegate", parent: span, "{message}"),
         }
     }
 }

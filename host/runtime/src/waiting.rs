@@ -1,6 +1,7 @@
 //! Nothing is silently stuck: where every active instance stands, and why.
 
 use mandate_engine::{Leaf, LeafState};
+use mandate_store::query::{InstanceFilter, InstanceRow, Page};
 use serde::Serialize;
 
 use crate::instances::InstanceView;
@@ -109,17 +110,15 @@ pub struct WaitingFilter {
     pub after: Option<mandate_engine::InstanceId>,
 }
 
+/// Instances under one business key that are looked at: it names one order or a few, not a population.
+const MAX_UNDER_ONE_KEY: u32 = 1_000;
+
 impl Runtime {
     /// Where instances stand, in the order of their ids. Also the last instance looked at, to go on from; none at the end.
     pub async fn waiting(&self, filter: WaitingFilter) -> Result<(Vec<Waiting>, Option<mandate_engine::InstanceId>), Error> {
-        let rows = self.0.store.instances_after(filter.after.map(|id| id.0), filter.max_instances).await?;
-        let next =
-            (rows.len() == filter.max_instances as usize).then(|| rows.last().map(|row| mandate_engine::InstanceId(row.id))).flatten();
+        let (rows, next) = self.looked_at(&filter).await?;
         let mut listed = Vec::new();
         for row in rows {
-            if filter.business_key.is_some() && filter.business_key != row.business_key {
-                continue;
-            }
             let definition = self.0.definitions.get(&self.0.store, &row.definition_id).await?;
             if filter.definition_key.as_ref().is_some_and(|key| *key != definition.row.key) {
                 continue;
@@ -134,6 +133,20 @@ impl Runtime {
             listed.extend(leaves.into_iter().filter(overdue).map(|leaf| describe(&view, &leaf, &holders)));
         }
         Ok((listed, next))
+    }
+
+    /// The instances of one page: those under a business key are found by it, not by walking all of them.
+    async fn looked_at(&self, filter: &WaitingFilter) -> Result<(Vec<InstanceRow>, Option<mandate_engine::InstanceId>), Error> {
+        if let Some(business_key) = filter.business_key.clone() {
+            let under = InstanceFilter { business_key: Some(business_key), ..InstanceFilter::default() };
+            let page = Page { first: 0, max: MAX_UNDER_ONE_KEY };
+            let ids = self.0.store.instances(under, page, &[]).await?.into_iter().map(|instance| instance.id).collect();
+            return Ok((self.0.store.load_instances(ids).await?, None));
+        }
+        let rows = self.0.store.instances_after(filter.after.map(|id| id.0), filter.max_instances).await?;
+        let full = rows.len() == filter.max_instances as usize;
+        let next = rows.last().filter(|_| full).map(|row| mandate_engine::InstanceId(row.id));
+        Ok((rows, next))
     }
 }
 

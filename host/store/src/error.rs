@@ -17,7 +17,7 @@ pub enum Error {
         holder: String,
     },
     /// Migrations are missing and [`crate::Migrate::Off`] forbids to apply them.
-    #[error("the database lacks the migrations {}; apply these files in order, or start once with --migrate=auto", .0.join(", "))]
+    #[error("the database lacks the migrations {}; apply what `mandate migration-script` prints to an empty database, or start once with --migrate=auto", .0.join(", "))]
     MigrationsMissing(Vec<String>),
     /// A newer host has migrated this database.
     #[error("the database has migration {0}, which this version does not know: start the newer version, or restore a backup")]

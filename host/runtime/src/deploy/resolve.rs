@@ -29,6 +29,8 @@ pub(crate) struct Candidate {
     pub(crate) digest: String,
     pub(crate) topics: Vec<String>,
     pub(crate) mandate: Mandate,
+    /// When it was deployed; the end of time for those of this upload. Orders components that name no version of their own.
+    pub(crate) deployed_at: i64,
     /// Its component, when it comes with this upload.
     pub(crate) bytes: Option<Vec<u8>>,
 }
@@ -81,6 +83,7 @@ impl Available {
                 digest: delegate.digest.clone(),
                 topics: delegate.topics.clone(),
                 mandate,
+                deployed_at: delegate.deployed_at,
                 bytes: None,
             });
         }
@@ -124,6 +127,7 @@ impl Available {
             digest,
             topics: section.topics.clone(),
             mandate: Mandate::new(section, &self.caps),
+            deployed_at: i64::MAX,
             bytes: Some(bytes.to_owned()),
         })
     }
@@ -176,9 +180,7 @@ pub(crate) fn resolve(
 
 /// The candidate for a reference: one of this upload before earlier ones, then the newest version.
 fn find<'a>(implementation: &Implementation, candidates: &'a [Candidate]) -> Result<&'a Candidate, (String, String)> {
-    let best = |fits: &dyn Fn(&Candidate) -> bool| {
-        candidates.iter().filter(|candidate| fits(candidate)).max_by(|a, b| (a.is_new(), &a.version).cmp(&(b.is_new(), &b.version)))
-    };
+    let best = |fits: &dyn Fn(&Candidate) -> bool| candidates.iter().filter(|candidate| fits(candidate)).max_by(|a, b| newer(a, b));
     match implementation {
         Implementation::Topic(topic) => best(&|candidate| candidate.topics.contains(topic)).ok_or_else(|| {
             let help = format!("add topics = [\"{topic}\"] to a delegate's section in {}", super::MANIFEST);
@@ -205,6 +207,11 @@ fn find<'a>(implementation: &Implementation, candidates: &'a [Candidate]) -> Res
             })
         }
     }
+}
+
+/// Those of this upload first, then by version. Build metadata orders nothing (Semantic Versioning 2.0.0, 10): the later deployment does.
+fn newer(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
+    a.is_new().cmp(&b.is_new()).then_with(|| a.version.cmp_precedence(&b.version)).then_with(|| a.deployed_at.cmp(&b.deployed_at))
 }
 
 fn identity(bpmn: &[u8], bindings: &[BindingRow]) -> String {
