@@ -21,9 +21,18 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     println!("mandate listening on http://{address}");
     tracing::info!(%address, "serving");
     let options = mandate_http::Options { upload_limit: settings.upload_limit, prometheus: Some(prometheus) };
-    mandate_http::serve(runtime.clone(), listener, options, stopped()).await?;
+    let fenced = runtime.clone();
+    let ending = async move {
+        tokio::select! {
+            () = stopped() => {}
+            () = fenced.fenced() => {}
+        }
+    };
+    mandate_http::serve(runtime.clone(), listener, options, ending).await?;
     tracing::info!("draining");
     runtime.shut_down(settings.drain).await;
+    // Whoever supervises this process should start it anew.
+    anyhow::ensure!(!runtime.is_fenced(), "another host has taken over this one's work");
     Ok(())
 }
 

@@ -207,7 +207,8 @@ impl Inner {
             origin: issue.origin,
             activity_id: issue.activity_id.clone(),
             definition_id: issue.definition_id.clone(),
-            at: crate::clock::now_ms(),
+            // By the database's clock: whether an attempt can still arrive may be decided by another host.
+            at: self.store.now().await?,
         };
         let attempt = match self.store.ledger_open(open).await? {
             LedgerOpened::Opened { attempt } => attempt,
@@ -284,7 +285,7 @@ impl Inner {
             self.record(close(issue, command, row.attempt, &outcome, false)).await?;
             return Ok(None);
         }
-        let now = crate::clock::now_ms();
+        let now = self.store.now().await?;
         let departed_by = row.opened_at.saturating_add(i64::try_from(self.departure.as_millis()).unwrap_or(i64::MAX));
         let arrived_by = command.last_arrival(departed_by);
         if command.reconcilable() {

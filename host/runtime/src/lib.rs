@@ -86,6 +86,9 @@ pub(crate) struct Inner {
 /// renewal; another quarter keeps the rest as a margin between clocks.
 const DEPARTURES_PER_LEASE: u32 = 4;
 
+/// How often a host looks whether it was fenced. It has stopped acting long before: this only ends the process.
+const FENCE_LOOK: Duration = Duration::from_millis(500);
+
 impl Runtime {
     /// Opens the store, takes over what dead hosts left, and starts the loops.
     pub async fn open(config: Config) -> Result<Self, Error> {
@@ -154,6 +157,18 @@ impl Runtime {
             return Err(Error::NotActing("it could not renew its lease"));
         }
         Ok(self.0.store.ping().await?)
+    }
+
+    /// Whether another host has taken over this one's work.
+    pub fn is_fenced(&self) -> bool {
+        self.0.store.is_fenced()
+    }
+
+    /// Completes when another host has taken over this one's work. It will never write again: end the process, and start it anew.
+    pub async fn fenced(&self) {
+        while !self.0.store.is_fenced() {
+            tokio::time::sleep(FENCE_LOOK).await;
+        }
     }
 
     /// Brings the gauges that only the store knows up to date.

@@ -102,6 +102,11 @@ impl Store {
         self.0.lease.may_act()
     }
 
+    /// Whether another host has taken over: this one will never write again.
+    pub fn is_fenced(&self) -> bool {
+        self.0.lease.is_fenced()
+    }
+
     /// Reads only, for those who should not write.
     pub fn reads(&self) -> Reads {
         self.0.reads.clone()

@@ -107,7 +107,7 @@ async fn a_model_that_does_not_parse_is_underlined_in_the_modeler() {
     let answer = host.upload(CREATE, &[("deployment-name", "a")], &files).await;
     let message = answer.error(400, "ParseException");
     assert!(message.starts_with("ENGINE-09005 Could not parse BPMN process. Errors: \n* "), "{message}");
-    assert!(message.contains("| resource review.bpmn | line "), "{message}");
+    assert!(message.contains("| resource review.bpmn | element f2 | line "), "{message}");
     let report = answer.value()["details"]["review.bpmn"].clone();
     assert_properties(&report, &["errors", "warnings"], &[]);
     let error = &report["errors"][0];

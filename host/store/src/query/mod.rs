@@ -76,4 +76,10 @@ impl Reads {
     pub async fn ping(&self) -> Result<(), Error> {
         self.pool.fetch("SELECT 1", Vec::new()).await.map(drop)
     }
+
+    /// The database's clock, milliseconds since 1970: the one that hosts share.
+    pub async fn now(&self) -> Result<i64, Error> {
+        let rows = self.pool.fetch("SELECT {now}", Vec::new()).await?;
+        rows.first().map_or_else(|| Err(Error::Damaged("the database does not tell the time".to_owned())), |row| row.get(0))
+    }
 }
