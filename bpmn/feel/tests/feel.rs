@@ -150,6 +150,8 @@ fn comparison_and_membership() {
             ("x between 6 and null", "false"),
             ("x between 1 and 4 or true", "true"),
             ("x in [1..5]", "true"),
+            ("2 in (for y in 1..3 return y)", "true"),
+            ("4 in ((for y in 1..3 return y))", "false"),
             ("x in [1..5)", "false"),
             ("x in [1..5[", "false"),
             ("x in [1..5[ or s in [\"a\"..\"c\"[", "true"),

@@ -410,6 +410,8 @@ fn range_ahead(parser: &Parser<'_>) -> Result<bool, ParseError> {
             Token::Symbol("(" | "[" | "{") => depth += 1,
             Token::Symbol(")" | "]" | "}") if depth > 0 => depth -= 1,
             Token::Symbol("..") if depth == 0 => return Ok(true),
+            // What an iteration runs over is a range of its own, and an iteration reaches to the bracket's end.
+            Token::Word("for" | "some" | "every") if depth == 0 => return Ok(false),
             Token::Symbol(")" | "]" | "}" | ",") if depth == 0 => return Ok(false),
             Token::End => return Ok(false),
             _ => {}
