@@ -15,8 +15,10 @@ run: build guests ## Fulfil 400 orders, with version 2 deployed half-way, and co
 serve: build guests ## Leave the host and the order service running and say where
 	target/debug/run-orders --serve
 
+# The gate tries the same random values every time; `make soak` tries others.
+test: export PROPTEST_RNG_SEED := 20
 test: lint build guests postgres ## Everything that must hold
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 	cargo test --manifest-path delegates/Cargo.toml --locked
 
 lint: toolchain ## Formatting and lints
@@ -27,6 +29,7 @@ lint: toolchain ## Formatting and lints
 soak: build guests postgres ## A hundred kills on each database and long simulations; about an hour
 	MANDATE_KILLS=100 cargo test -p mandate-tests --locked --test kill -- --nocapture --test-threads 1
 	MANDATE_SIM_RUNS=20000 cargo test -p mandate-engine --locked --test simulation -- --nocapture
+	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test -q -p mandate-feel -p mandate-model --locked --test robust --test corpus || exit 1; done
 
 build: toolchain
 	cargo build --workspace --locked
