@@ -163,10 +163,22 @@ CREATE TABLE instance (
     revision      BIGINT  NOT NULL,
     last_unit     UUID    NOT NULL,
     suspended     BOOLEAN NOT NULL,
-    snapshot      BYTEA   NOT NULL
+    snapshot      BYTEA   NOT NULL,
+    -- How many rows of instance_part belong to it.
+    parts         BIGINT  NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX instance_definition ON instance (definition_id);
 CREATE INDEX instance_business_key ON instance (business_key) WHERE business_key IS NOT NULL;
+
+-- What an instance has in great number or size: activities beyond the first, and large variables. Written only when they change.
+CREATE TABLE instance_part (
+    instance_id UUID   NOT NULL,
+    activity    BIGINT NOT NULL,
+    -- Empty for the activity itself with its waits.
+    variable    TEXT   NOT NULL,
+    bytes       BYTEA  NOT NULL,
+    PRIMARY KEY (instance_id, activity, variable)
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 CREATE TABLE job (
     instance_id     UUID    NOT NULL,

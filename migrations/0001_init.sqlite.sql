@@ -159,10 +159,22 @@ CREATE TABLE instance (
     revision      INTEGER NOT NULL,
     last_unit     BLOB    NOT NULL,
     suspended     INTEGER NOT NULL,
-    snapshot      BLOB    NOT NULL
+    snapshot      BLOB    NOT NULL,
+    -- How many rows of instance_part belong to it.
+    parts         INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX instance_definition ON instance (definition_id);
 CREATE INDEX instance_business_key ON instance (business_key) WHERE business_key IS NOT NULL;
+
+-- What an instance has in great number or size: activities beyond the first, and large variables. Written only when they change.
+CREATE TABLE instance_part (
+    instance_id BLOB    NOT NULL,
+    activity    INTEGER NOT NULL,
+    -- Empty for the activity itself with its waits.
+    variable    TEXT    NOT NULL,
+    bytes       BLOB    NOT NULL,
+    PRIMARY KEY (instance_id, activity, variable)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE job (
     instance_id     BLOB    NOT NULL,

@@ -61,7 +61,7 @@ pub struct DelegateCall {
 }
 
 /// Work the engine must do later.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Which wait it ends.
     pub wait: WaitId,
@@ -100,7 +100,7 @@ pub enum JobKind {
 }
 
 /// A user task, as task lists show it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// Which wait its completion ends.
     pub wait: WaitId,
@@ -122,7 +122,7 @@ pub struct Task {
 }
 
 /// A wait for a message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     /// Which wait the message ends.
     pub wait: WaitId,
@@ -138,7 +138,7 @@ pub struct Subscription {
 }
 
 /// Why progress stopped.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     /// Its number in the instance.
     pub id: IncidentId,

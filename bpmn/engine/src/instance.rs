@@ -1,11 +1,13 @@
 //! The working state of a process instance.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use imbl::{OrdMap, OrdSet};
 use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
 
 use crate::effect::{Incident, Job, Subscription, Task};
 use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
+use crate::limits::{MAX_INLINE_ACTIVITIES, MAX_INLINE_VARIABLE_BYTES};
 use crate::unit::Unit;
 use crate::variable::{Variable, Variables};
 
@@ -21,23 +23,31 @@ pub struct NewInstance {
     pub business_key: Option<String>,
     /// Whose it is, if there are tenants.
     pub tenant: Option<String>,
+    /// W3C trace context of whoever started it: units of work that nobody else caused belong to its trace.
+    pub traceparent: Option<String>,
 }
 
-/// One run of a process: a tree of activity instances, their variables, and what each of them waits for.
+/// Things of an instance by their numbers. Persistent: a clone shares everything, and two states of an instance are compared by what they do not
+/// share. So a unit of work may be thrown away, a host may keep the last stored state, and what has changed since is found without
+/// looking at what has not.
+pub(crate) type Map<K, V> = OrdMap<K, Arc<V>>;
+
+/// One run of a process: a tree of activity instances, their variables, and what each of them waits for. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Instance {
     pub(crate) id: InstanceId,
     pub(crate) business_key: Option<String>,
     pub(crate) tenant: Option<String>,
+    pub(crate) traceparent: Option<String>,
     pub(crate) state: State,
     pub(crate) suspended: bool,
     /// The last number given to an activity, a wait or an incident.
     pub(crate) last: u64,
-    pub(crate) activities: BTreeMap<ActivityId, Activity>,
-    pub(crate) jobs: BTreeMap<WaitId, Job>,
-    pub(crate) tasks: BTreeMap<WaitId, Task>,
-    pub(crate) subscriptions: BTreeMap<WaitId, Subscription>,
-    pub(crate) incidents: BTreeMap<IncidentId, Incident>,
+    pub(crate) activities: Map<ActivityId, Activity>,
+    pub(crate) jobs: Map<WaitId, Job>,
+    pub(crate) tasks: Map<WaitId, Task>,
+    pub(crate) subscriptions: Map<WaitId, Subscription>,
+    pub(crate) incidents: Map<IncidentId, Incident>,
     pub(crate) unit: Option<Unit>,
     pub(crate) index: Index,
 }
@@ -51,7 +61,7 @@ pub(crate) enum State {
 }
 
 /// An activity instance: a node of the tree.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity {
     /// Its number.
     pub id: ActivityId,
@@ -65,6 +75,8 @@ pub struct Activity {
     pub phase: Phase,
     /// Its local variables.
     pub variables: Variables,
+    /// It is stored apart from the snapshot, with its waits: there were many others when it began.
+    pub(crate) apart: bool,
 }
 
 /// How far an activity instance is. `Before` and `After` are Camunda 7's *transition instances*: history has not seen them begin, or has
@@ -96,19 +108,23 @@ pub enum Phase {
 /// What follows from the rest of the state: kept beside it so that no step looks through everything, never stored.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Index {
-    pub children: BTreeMap<ActivityId, BTreeSet<ActivityId>>,
+    pub children: OrdMap<ActivityId, OrdSet<ActivityId>>,
     /// Jobs, tasks and subscriptions of each activity.
-    pub waits: BTreeMap<ActivityId, BTreeSet<WaitId>>,
+    pub waits: OrdMap<ActivityId, OrdSet<WaitId>>,
     /// Tokens at parallel gateways, by scope instance and gateway, then by flow.
-    pub joins: BTreeMap<(ActivityId, ElementIndex), Arrivals>,
-    pub job_incidents: BTreeMap<WaitId, IncidentId>,
-    pub join_incidents: BTreeMap<(ActivityId, ElementIndex), IncidentId>,
+    pub joins: OrdMap<(ActivityId, ElementIndex), Arrivals>,
+    pub job_incidents: OrdMap<WaitId, IncidentId>,
+    pub join_incidents: OrdMap<(ActivityId, ElementIndex), IncidentId>,
+    /// Activities that are stored in the snapshot itself.
+    pub inline: OrdSet<ActivityId>,
+    /// How many variables are stored apart from the snapshot.
+    pub large_variables: usize,
     /// The sum of all variables' names and texts.
     pub bytes: usize,
 }
 
 /// Who came by which flow.
-pub(crate) type Arrivals = BTreeMap<FlowIndex, BTreeSet<ActivityId>>;
+pub(crate) type Arrivals = OrdMap<FlowIndex, OrdSet<ActivityId>>;
 
 impl Instance {
     /// An instance in which nothing is active yet: its first input must be [`Input::Start`](crate::Input::Start).
@@ -120,21 +136,25 @@ impl Instance {
             since: 0,
             phase: Phase::Active { by: None },
             variables: Variables::new(),
+            apart: false,
         };
+        let mut index = Index::default();
+        index.add_activity(&root);
         Self {
             id: new.id,
             business_key: new.business_key,
             tenant: new.tenant,
+            traceparent: new.traceparent,
             state: State::Created,
             suspended: false,
             last: ROOT_ACTIVITY.0,
-            activities: BTreeMap::from([(ROOT_ACTIVITY, root)]),
-            jobs: BTreeMap::new(),
-            tasks: BTreeMap::new(),
-            subscriptions: BTreeMap::new(),
-            incidents: BTreeMap::new(),
+            activities: OrdMap::unit(ROOT_ACTIVITY, Arc::new(root)),
+            jobs: OrdMap::new(),
+            tasks: OrdMap::new(),
+            subscriptions: OrdMap::new(),
+            incidents: OrdMap::new(),
             unit: None,
-            index: Index::default(),
+            index,
         }
     }
 
@@ -151,6 +171,11 @@ impl Instance {
     /// Its tenant.
     pub fn tenant(&self) -> Option<&str> {
         self.tenant.as_deref()
+    }
+
+    /// The trace context of whoever started it.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
     }
 
     /// Whether it has begun; an instance that has ended has begun, too.
@@ -180,32 +205,53 @@ impl Instance {
 
     /// The tree, parents before their children.
     pub fn activities(&self) -> impl Iterator<Item = &Activity> {
-        self.activities.values()
+        self.activities.values().map(Arc::as_ref)
     }
 
     /// One activity instance.
     pub fn activity(&self, id: ActivityId) -> Option<&Activity> {
-        self.activities.get(&id)
+        self.activities.get(&id).map(Arc::as_ref)
+    }
+
+    /// The job, task or subscription behind a wait began at this moment; none if there is no such wait.
+    pub fn waiting_since(&self, wait: WaitId) -> Option<i64> {
+        let job = self.jobs.get(&wait).map(|job| job.since);
+        let task = || self.tasks.get(&wait).map(|task| task.since);
+        job.or_else(task).or_else(|| self.subscriptions.get(&wait).map(|subscription| subscription.since))
+    }
+
+    /// A job, as its row must read.
+    pub fn job(&self, wait: WaitId) -> Option<&Job> {
+        self.jobs.get(&wait).map(Arc::as_ref)
+    }
+
+    /// About how many bytes of memory it takes, for those who keep many.
+    pub fn weight(&self) -> usize {
+        /// A node of each of the trees, nearly empty.
+        const EMPTY: usize = 2 * 1024;
+        /// An activity with a wait and its places in the trees.
+        const ACTIVITY: usize = 512;
+        EMPTY + self.activities.len() * ACTIVITY + self.index.bytes
     }
 
     /// All jobs, as their rows must read.
     pub fn jobs(&self) -> impl Iterator<Item = &Job> {
-        self.jobs.values()
+        self.jobs.values().map(Arc::as_ref)
     }
 
     /// All user tasks, as their rows must read.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.values()
+        self.tasks.values().map(Arc::as_ref)
     }
 
     /// All message subscriptions, as their rows must read.
     pub fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
-        self.subscriptions.values()
+        self.subscriptions.values().map(Arc::as_ref)
     }
 
     /// All open incidents, as their rows must read.
     pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
-        self.incidents.values()
+        self.incidents.values().map(Arc::as_ref)
     }
 
     /// A scope's local variables; none if there is no such scope.
@@ -256,7 +302,7 @@ impl Instance {
 
     /// An activity and the scopes around it, from the inside out.
     pub(crate) fn outward(&self, from: ActivityId) -> impl Iterator<Item = &Activity> {
-        std::iter::successors(self.activities.get(&from), |activity| activity.parent.and_then(|parent| self.activities.get(&parent)))
+        std::iter::successors(self.activity(from), |activity| activity.parent.and_then(|parent| self.activity(parent)))
     }
 
     /// An activity that must exist: whoever asks holds a number that came from the tree.
@@ -274,14 +320,19 @@ impl Instance {
         self.last
     }
 
-    pub(crate) fn insert_activity(&mut self, activity: Activity) {
+    /// Puts a new activity into the tree. Beyond [`MAX_INLINE_ACTIVITIES`] it is stored apart, for as long as it lives.
+    pub(crate) fn add_activity(&mut self, scope: ActivityId, element: ElementIndex, phase: Phase, since: i64) -> ActivityId {
+        let id = ActivityId(self.number());
+        let apart = self.index.inline.len() >= MAX_INLINE_ACTIVITIES;
+        let activity = Activity { id, parent: Some(scope), element, since, phase, variables: Variables::new(), apart };
         self.index.add_activity(&activity);
-        let before = self.activities.insert(activity.id, activity);
+        let before = self.activities.insert(id, Arc::new(activity));
         debug_assert!(before.is_none(), "numbers are never used again");
+        id
     }
 
     /// Takes an activity out of the tree. Its waits and children must be gone.
-    pub(crate) fn remove_activity(&mut self, id: ActivityId) -> Activity {
+    pub(crate) fn remove_activity(&mut self, id: ActivityId) -> Arc<Activity> {
         let activity = self.activities.remove(&id).expect("the caller found it in the tree");
         debug_assert!(!self.index.children.contains_key(&id) && !self.index.waits.contains_key(&id), "nothing of it is left");
         self.index.remove_activity(&activity);
@@ -289,28 +340,28 @@ impl Instance {
     }
 
     pub(crate) fn set_phase(&mut self, id: ActivityId, phase: Phase) {
-        let activity = self.activities.get_mut(&id).expect("the caller found it in the tree");
+        let activity = Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree"));
         self.index.leave_join(activity);
         activity.phase = phase;
         self.index.enter_join(activity);
     }
 
     pub(crate) fn set_since(&mut self, id: ActivityId, since: i64) {
-        self.activities.get_mut(&id).expect("the caller found it in the tree").since = since;
+        Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree")).since = since;
     }
 
     /// Sets or, with none, removes a local variable; the limits are the caller's.
     pub(crate) fn set_local(&mut self, scope: ActivityId, name: &str, value: Option<Variable>) -> bool {
-        let activity = self.activities.get_mut(&scope).expect("the caller found it in the tree");
+        let activity = Arc::make_mut(self.activities.get_mut(&scope).expect("the caller found it in the tree"));
         let before = match value {
             Some(value) => {
-                self.index.bytes += size(name, &value);
+                self.index.add_variable(name, &value);
                 activity.variables.insert(name.to_owned(), value)
             }
             None => activity.variables.remove(name),
         };
         if let Some(before) = &before {
-            self.index.bytes -= size(name, before);
+            self.index.remove_variable(name, before);
         }
         before.is_some()
     }
@@ -319,6 +370,11 @@ impl Instance {
 /// What a variable counts towards [`MAX_INSTANCE_BYTES`](crate::MAX_INSTANCE_BYTES).
 pub(crate) fn size(name: &str, value: &Variable) -> usize {
     name.len() + value.json.len()
+}
+
+/// Whether a variable is stored apart from the snapshot.
+pub(crate) fn is_large(name: &str, value: &Variable) -> bool {
+    !name.is_empty() && value.json.len() > MAX_INLINE_VARIABLE_BYTES
 }
 
 impl Activity {
@@ -349,16 +405,34 @@ impl Index {
         if let Some(parent) = activity.parent {
             self.children.entry(parent).or_default().insert(activity.id);
         }
-        self.bytes += activity.variables.iter().map(|(name, value)| size(name, value)).sum::<usize>();
+        if !activity.apart {
+            self.inline.insert(activity.id);
+        }
+        for (name, value) in &activity.variables {
+            self.add_variable(name, value);
+        }
         self.enter_join(activity);
     }
 
     fn remove_activity(&mut self, activity: &Activity) {
         self.leave_join(activity);
-        self.bytes -= activity.variables.iter().map(|(name, value)| size(name, value)).sum::<usize>();
+        self.inline.remove(&activity.id);
+        for (name, value) in &activity.variables {
+            self.remove_variable(name, value);
+        }
         if let Some(parent) = activity.parent {
             forget(&mut self.children, parent, activity.id);
         }
+    }
+
+    fn add_variable(&mut self, name: &str, value: &Variable) {
+        self.bytes += size(name, value);
+        self.large_variables += usize::from(is_large(name, value));
+    }
+
+    fn remove_variable(&mut self, name: &str, value: &Variable) {
+        self.bytes -= size(name, value);
+        self.large_variables -= usize::from(is_large(name, value));
     }
 
     fn enter_join(&mut self, activity: &Activity) {
@@ -397,7 +471,7 @@ impl Index {
 }
 
 /// Takes a member out of a set in a map of sets, and the set when it was the last.
-fn forget<K: Ord, V: Ord>(map: &mut BTreeMap<K, BTreeSet<V>>, key: K, member: V) {
+fn forget<K: Ord + Clone, V: Ord + Clone>(map: &mut OrdMap<K, OrdSet<V>>, key: K, member: V) {
     if let Some(set) = map.get_mut(&key) {
         set.remove(&member);
         if set.is_empty() {

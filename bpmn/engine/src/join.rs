@@ -1,6 +1,7 @@
 //! Parallel joins: they count taken sequence flows, and say when one can never be complete.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 
@@ -21,10 +22,10 @@ impl Machine<'_> {
         self.instance.set_phase(activity, Phase::Joining { by });
         let element = self.definition.element(gateway);
         let arrivals = &self.instance.index.joins[&(scope, gateway)];
-        if !missing(arrivals, &element.incoming).is_empty() {
+        if arrivals.len() < element.incoming.len() {
             return Ok(());
         }
-        let consumed: BTreeSet<_> = element.incoming.iter().filter_map(|flow| arrivals[flow].first().copied()).collect();
+        let consumed: BTreeSet<_> = element.incoming.iter().filter_map(|flow| arrivals[flow].get_min().copied()).collect();
         debug_assert!(consumed.contains(&activity), "before it came its flow was the missing one");
         for &other in consumed.iter().filter(|other| **other != activity) {
             self.remove_waits(other);
@@ -39,7 +40,7 @@ impl Machine<'_> {
 
     /// Raises an incident for each join that waits for flows on which nothing can arrive any more. Runs when nothing moves.
     pub(crate) fn check_joins(&mut self) {
-        let mut reached: Option<(ActivityId, BTreeSet<FlowIndex>)> = None;
+        let mut reached: Option<(ActivityId, Flows)> = None;
         let joins: Vec<_> = self.instance.index.joins.keys().copied().collect();
         for (scope, gateway) in joins {
             if self.instance.index.join_incidents.contains_key(&(scope, gateway)) {
@@ -50,8 +51,8 @@ impl Machine<'_> {
             }
             let flows = &reached.as_ref().expect("it was just computed").1;
             let arrivals = &self.instance.index.joins[&(scope, gateway)];
-            let missing = missing(arrivals, &self.definition.element(gateway).incoming);
-            let lost: Vec<_> = missing.into_iter().filter(|flow| !flows.contains(flow)).collect();
+            let incoming = self.definition.element(gateway).incoming.iter().copied();
+            let lost: Vec<_> = incoming.filter(|flow| !flows[flow.0 as usize] && !arrivals.contains_key(flow)).collect();
             if !lost.is_empty() {
                 self.raise_join_incident(scope, gateway, &lost);
             }
@@ -75,7 +76,7 @@ impl Machine<'_> {
             since: self.now,
         };
         self.instance.index.add_incident(&incident, scope);
-        self.instance.incidents.insert(incident.id, incident.clone());
+        self.instance.incidents.insert(incident.id, Arc::new(incident.clone()));
         self.effects.push(Effect::RaiseIncident(incident));
     }
 
@@ -98,8 +99,10 @@ pub(crate) fn missing(arrivals: &Arrivals, incoming: &[FlowIndex]) -> Vec<FlowIn
 
 /// The flows of a scope on which a token may still come, if every decision goes its way. A join counts as passable only if each of
 /// its flows has arrived or may still arrive; so two joins that wait for each other are both found.
-fn reachable(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> BTreeSet<FlowIndex> {
-    let mut search = Search { definition, instance, scope, live: BTreeSet::new(), flows: BTreeSet::new(), open: Vec::new() };
+fn reachable(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> Flows {
+    let live = vec![false; definition.elements.len()];
+    let flows = vec![false; definition.flows.len()];
+    let mut search = Search { definition, instance, scope, live, flows, open: Vec::new() };
     for child in instance.children(scope) {
         let child = instance.at(child);
         match child.phase {
@@ -120,24 +123,28 @@ fn reachable(definition: &ProcessDefinition, instance: &Instance, scope: Activit
     search.flows
 }
 
+/// Which flows, by their numbers.
+type Flows = Vec<bool>;
+
 struct Search<'a> {
     definition: &'a ProcessDefinition,
     instance: &'a Instance,
     scope: ActivityId,
-    live: BTreeSet<ElementIndex>,
-    flows: BTreeSet<FlowIndex>,
+    /// By the number of the element.
+    live: Vec<bool>,
+    flows: Flows,
     open: Vec<ElementIndex>,
 }
 
 impl Search<'_> {
     fn reach_element(&mut self, element: ElementIndex) {
-        if self.live.insert(element) {
+        if !std::mem::replace(&mut self.live[element.0 as usize], true) {
             self.open.push(element);
         }
     }
 
     fn reach_flow(&mut self, flow: FlowIndex) {
-        if !self.flows.insert(flow) {
+        if std::mem::replace(&mut self.flows[flow.0 as usize], true) {
             return;
         }
         let target = self.definition.flow(flow).target;
@@ -145,7 +152,7 @@ impl Search<'_> {
         if matches!(element.kind, ElementKind::ParallelGateway) {
             let arrivals = self.instance.index.joins.get(&(self.scope, target));
             let arrived = |flow: &FlowIndex| arrivals.is_some_and(|arrivals| arrivals.contains_key(flow));
-            if !element.incoming.iter().all(|flow| self.flows.contains(flow) || arrived(flow)) {
+            if !element.incoming.iter().all(|flow| self.flows[flow.0 as usize] || arrived(flow)) {
                 return;
             }
         }

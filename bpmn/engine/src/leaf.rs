@@ -76,7 +76,7 @@ impl Instance {
     /// Every leaf of the tree with the reason why it stands there, in the order of their numbers. Empty before the start and after the end.
     pub fn leaves(&self, definition: &ProcessDefinition) -> Vec<Leaf> {
         let leaf = |activity: &&Activity| activity.parent.is_some() && !self.index.children.contains_key(&activity.id);
-        self.activities.values().filter(leaf).map(|activity| self.leaf(definition, activity)).collect()
+        self.activities().filter(leaf).map(|activity| self.leaf(definition, activity)).collect()
     }
 
     fn leaf(&self, definition: &ProcessDefinition, activity: &Activity) -> Leaf {

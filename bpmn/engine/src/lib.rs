@@ -59,7 +59,7 @@ pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry};
 pub use instance::{Activity, Instance, NewInstance, Phase};
 pub use leaf::{Leaf, LeafState};
-pub use snapshot::SnapshotError;
+pub use snapshot::{Changes, PartId, SnapshotError, Stored};
 pub use step::{Stop, step};
 pub use variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, VariableKind, Variables};
 

@@ -27,3 +27,10 @@ pub const MAX_ADVISED_WAIT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
 /// The deepest nesting of a variable's JSON: what `serde_json` parses without complaint, less a margin.
 pub const MAX_JSON_DEPTH: usize = 120;
+
+/// Activities that are written with the instance's snapshot. Those that begin while there are as many have rows of their own, written when they
+/// change: a unit of work in an instance of ten thousand writes what one of ten writes.
+pub const MAX_INLINE_ACTIVITIES: usize = 64;
+
+/// The largest JSON text of a variable that is written with the snapshot. A larger one has a row of its own.
+pub const MAX_INLINE_VARIABLE_BYTES: usize = 1024;

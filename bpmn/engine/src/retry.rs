@@ -1,5 +1,7 @@
 //! Jobs that run, fail, are retried, and become incidents.
 
+use std::sync::Arc;
+
 use mandate_model::{BoundaryEvent, ElementKind, RetryPolicy};
 
 use crate::Code;
@@ -44,7 +46,7 @@ impl Machine<'_> {
     /// A unit that a job began has failed and is gone: the job spends a retry. Without one left, or if none can help, an incident.
     pub(crate) fn fail_job(&mut self, wait: WaitId, failure: Failure) {
         let id = self.instance.id;
-        let job = self.instance.jobs.get_mut(&wait).expect("admit::check found the job");
+        let job = Arc::make_mut(self.instance.jobs.get_mut(&wait).expect("admit::check found the job"));
         let policy = self.definition.element(job.element).retries.as_ref();
         job.failures = job.failures.saturating_add(1);
         job.retries = if failure.retry == Retry::Never { 0 } else { job.retries.saturating_sub(1) };
@@ -66,7 +68,7 @@ impl Machine<'_> {
 
     /// New retries, from an operator. A job that had failed is due at once; a timer that has not is left its time.
     pub(crate) fn set_retries(&mut self, wait: WaitId, retries: u32) {
-        let job = self.instance.jobs.get_mut(&wait).expect("admit::check found the job");
+        let job = Arc::make_mut(self.instance.jobs.get_mut(&wait).expect("admit::check found the job"));
         let failed = job.failures > 0 || job.retries == 0;
         let element = job.element;
         job.retries = retries;
@@ -91,7 +93,7 @@ impl Machine<'_> {
         let incident = Incident { id, wait: Some(wait), activity, element, code, message, attempt, since: self.now };
         let scope = self.instance.at(activity).scope();
         self.instance.index.add_incident(&incident, scope);
-        self.instance.incidents.insert(id, incident.clone());
+        self.instance.incidents.insert(id, Arc::new(incident.clone()));
         self.effects.push(Effect::RaiseIncident(incident));
     }
 

@@ -6,11 +6,10 @@ use crate::Code;
 use crate::effect::{EndState, HistoryEvent, JobKind};
 use crate::ids::ActivityId;
 use crate::input::Failure;
-use crate::instance::{Activity, Phase, State};
+use crate::instance::{Phase, State};
 use crate::limits::{MAX_SCOPE_ACTIVITIES, MAX_SCOPE_DEPTH};
 use crate::step::Machine;
 use crate::unit::Token;
-use crate::variable::Variables;
 
 impl Machine<'_> {
     /// A token comes to an element: it waits before it for a job (`asyncBefore`) or goes in.
@@ -47,10 +46,7 @@ impl Machine<'_> {
             let message = format!("sub-processes are nested deeper than {MAX_SCOPE_DEPTH}");
             return Err(Failure::never(Code::ActivityLimit, element, message));
         }
-        let id = ActivityId(self.instance.number());
-        let since = self.now;
-        self.instance.insert_activity(Activity { id, parent: Some(scope), element, since, phase, variables: Variables::new() });
-        Ok(id)
+        Ok(self.instance.add_activity(scope, element, phase, self.now))
     }
 
     /// An activity has done its work: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
@@ -157,10 +153,10 @@ impl Machine<'_> {
 mod tests {
     use std::fmt::Write as _;
 
-    use crate::instance::{Activity, Phase};
+    use crate::instance::Phase;
     use crate::limits::{MAX_SCOPE_ACTIVITIES, MAX_SCOPE_DEPTH};
     use crate::testing::{Run, parse};
-    use crate::{ActivityId, Code, Input, Instance, Stop, Variables, step};
+    use crate::{Code, Input, Instance, Stop, Variables, step};
 
     #[test]
     fn deepest_model_runs_to_its_end_and_through_its_stored_form() {
@@ -192,11 +188,9 @@ mod tests {
 
     /// Puts activities into the process until there is room for none.
     fn fill(instance: &mut Instance, element: mandate_model::ElementIndex) {
-        let parent = Some(instance.root());
+        let scope = instance.root();
         while instance.activities.len() <= MAX_SCOPE_ACTIVITIES + 1 {
-            let id = ActivityId(instance.number());
-            let phase = Phase::Active { by: None };
-            instance.insert_activity(Activity { id, parent, element, since: 0, phase, variables: Variables::new() });
+            instance.add_activity(scope, element, Phase::Active { by: None }, 0);
         }
     }
 }

@@ -113,7 +113,7 @@ impl Machine<'_> {
     fn start(&mut self, element: ElementIndex, variables: Variables, hold: bool) -> Result<(), Failure> {
         let root = self.instance.root();
         self.instance.state = State::Active;
-        self.instance.activities.get_mut(&root).expect("the root is always there").since = self.now;
+        self.instance.set_since(root, self.now);
         self.record(HistoryEvent::InstanceStarted { element });
         self.set_variables_in(root, variables)?;
         let lineage = self.unit.lineage(self.instance.id, root);

@@ -98,7 +98,7 @@ pub(crate) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(crate) fn new(definition: &'a ProcessDefinition) -> Self {
         let id = InstanceId(Uuid::from_u128(7));
-        let instance = Instance::new(NewInstance { id, business_key: Some("order-17".into()), tenant: None });
+        let instance = Instance::new(NewInstance { id, business_key: Some("order-17".into()), tenant: None, traceparent: None });
         Self { definition, stored: instance.clone(), instance, now: 0, calls: Vec::new(), trace: String::new() }
     }
 
@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
 
     /// One step, taken twice on copies that went through the stored form.
     pub(crate) fn input(&mut self, input: Input) {
-        let mut instance = Instance::decode(&self.instance.encode()).expect("what was encoded decodes");
+        let mut instance = self.instance.encode().decode().expect("what was encoded decodes");
         assert_eq!(instance, self.instance, "the stored form keeps everything");
         let mut again = instance.clone();
         let answer = step(self.definition, &mut instance, input.clone(), self.now);

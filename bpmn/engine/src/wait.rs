@@ -1,5 +1,7 @@
 //! Waits and the rows that show them.
 
+use std::sync::Arc;
+
 use crate::effect::{Effect, Job, JobKind, Subscription, Task};
 use crate::elements::WaitFor;
 use crate::ids::{ActivityId, WaitId};
@@ -18,13 +20,13 @@ impl Machine<'_> {
             WaitFor::Message { name: message } => {
                 let wait = self.new_wait(activity);
                 let subscription = Subscription { wait, activity, element, message, since };
-                self.instance.subscriptions.insert(wait, subscription.clone());
+                self.instance.subscriptions.insert(wait, Arc::new(subscription.clone()));
                 self.effects.push(Effect::PutSubscription(subscription));
             }
             WaitFor::Task { assignee, candidate_users, candidate_groups, due } => {
                 let wait = self.new_wait(activity);
                 let task = Task { wait, activity, element, assignee, candidate_users, candidate_groups, due, since };
-                self.instance.tasks.insert(wait, task.clone());
+                self.instance.tasks.insert(wait, Arc::new(task.clone()));
                 self.effects.push(Effect::PutTask(task));
             }
         }
@@ -46,12 +48,12 @@ impl Machine<'_> {
             since: self.now,
             failure: None,
         };
-        self.instance.jobs.insert(wait, job.clone());
+        self.instance.jobs.insert(wait, Arc::new(job.clone()));
         self.effects.push(Effect::PutJob(job));
     }
 
     pub(crate) fn assign(&mut self, wait: WaitId, assignee: Option<String>) {
-        let task = self.instance.tasks.get_mut(&wait).expect("admit::check found the task");
+        let task = Arc::make_mut(self.instance.tasks.get_mut(&wait).expect("admit::check found the task"));
         if task.assignee != assignee {
             task.assignee = assignee;
             self.effects.push(Effect::PutTask(task.clone()));

@@ -8,9 +8,10 @@
 use std::path::PathBuf;
 
 use expect_test::{Expect, expect};
+use mandate_engine::limits::MAX_INLINE_ACTIVITIES;
 use mandate_engine::{
-    Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, NewInstance, Retry, SnapshotError, Variable, Variables, WaitId,
-    step,
+    ActivityId, Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, NewInstance, PartId, Retry, SnapshotError, Stored,
+    Variable, Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use proptest::prelude::*;
@@ -65,15 +66,24 @@ fn definition() -> ProcessDefinition {
 
 fn variables() -> Variables {
     let value = serde_json::json!({"a": [1, "two", null], "b": 1.5});
-    [("json", &value), ("text", &"täxt".into()), ("number", &7.into()), ("long", &(1_i64 << 40).into()), ("none", &serde_json::Value::Null)]
-        .map(|(name, value)| (name.to_owned(), Variable::from_json(value)))
-        .into()
+    let large = "large ".repeat(200).into();
+    [
+        ("large", &large),
+        ("json", &value),
+        ("text", &"täxt".into()),
+        ("number", &7.into()),
+        ("long", &(1_i64 << 40).into()),
+        ("none", &serde_json::Value::Null),
+    ]
+    .map(|(name, value)| (name.to_owned(), Variable::from_json(value)))
+    .into()
 }
 
 /// An instance with one of everything, at rest.
 fn waiting(definition: &ProcessDefinition) -> Instance {
     let id = InstanceId(Uuid::from_u128(0x0123_4567_89ab_cdef));
-    let mut instance = Instance::new(NewInstance { id, business_key: Some("order-17".into()), tenant: Some("acme".into()) });
+    let mut instance =
+        Instance::new(NewInstance { id, business_key: Some("order-17".into()), tenant: Some("acme".into()), traceparent: None });
     let element = definition.find("s").expect("it has a start");
     step(definition, &mut instance, Input::Start { element, variables: variables(), hold: false }, 1_000).expect("it starts");
     let wait = job(definition, &instance, "later");
@@ -94,8 +104,39 @@ fn in_unit(definition: &ProcessDefinition) -> Instance {
     instance
 }
 
-fn hex(byte: u8) -> String {
-    format!("{byte:02x}")
+/// A fork to more branches than are stored with the snapshot.
+fn wide() -> (ProcessDefinition, Instance) {
+    use std::fmt::Write as _;
+    let mut model = "<startEvent id='s'/><parallelGateway id='fork'/><sequenceFlow id='f' sourceRef='s' targetRef='fork'/>".to_owned();
+    for n in 0..MAX_INLINE_ACTIVITIES + 2 {
+        let _ = write!(model, "<userTask id='t{n}'/><sequenceFlow id='f{n}' sourceRef='fork' targetRef='t{n}'/>");
+    }
+    let model = format!(
+        "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' targetNamespace='t'>\
+         <process id='wide' isExecutable='true'>{model}</process></definitions>"
+    );
+    let parsed = mandate_model::parse("wide.bpmn", model.as_bytes()).unwrap_or_else(|all| panic!("{all:#?}"));
+    let definition = parsed.processes.into_iter().next().expect("there is one process");
+    let traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    let id = InstanceId(Uuid::from_u128(7));
+    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent });
+    let element = definition.find("s").expect("it has a start");
+    step(&definition, &mut instance, Input::Start { element, variables: Variables::new(), hold: false }, 1_000).expect("it starts");
+    (definition, instance)
+}
+
+/// Stored bytes as text: a line that names a part or the snapshot, then hexadecimal lines.
+fn print(stored: &Stored) -> String {
+    let mut lines = vec!["snapshot".to_owned()];
+    let bytes = |lines: &mut Vec<String>, bytes: &[u8]| {
+        lines.extend(bytes.chunks(60).map(|line| line.iter().map(|byte| format!("{byte:02x}")).collect()));
+    };
+    bytes(&mut lines, &stored.snapshot);
+    for (part, content) in &stored.parts {
+        lines.push(format!("part {} {}", part.activity.0, part.variable));
+        bytes(&mut lines, content);
+    }
+    lines.join("\n") + "\n"
 }
 
 fn job(definition: &ProcessDefinition, instance: &Instance, element: &str) -> WaitId {
@@ -107,20 +148,37 @@ fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name)
 }
 
-fn yesterday(name: &str) -> Vec<u8> {
-    let text: String = std::fs::read_to_string(path(name)).expect("the file is committed").split_whitespace().collect();
-    text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hexadecimal")).collect()
+fn yesterday(name: &str) -> Stored {
+    let text = std::fs::read_to_string(path(name)).expect("the file is committed");
+    let mut stored = Stored::default();
+    let mut part = None;
+    for line in text.lines() {
+        if line == "snapshot" {
+            part = None;
+        } else if let Some(id) = line.strip_prefix("part ") {
+            let (activity, variable) = id.split_once(' ').expect("a number and a name");
+            let activity = ActivityId(activity.parse().expect("a number"));
+            part = Some(PartId { activity, variable: variable.to_owned() });
+        } else {
+            let pairs = line.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
+            let bytes = pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal"));
+            match &part {
+                None => stored.snapshot.extend(bytes),
+                Some(id) => stored.parts.entry(id.clone()).or_default().extend(bytes),
+            }
+        }
+    }
+    stored
 }
 
 #[test]
 #[ignore = "writes the files of a new version"]
 fn write_what_is_missing() {
     let definition = definition();
-    for (name, instance) in [("v1-waiting.hex", waiting(&definition)), ("v1-in-unit.hex", in_unit(&definition))] {
+    let files = [("v1-waiting.hex", waiting(&definition)), ("v1-in-unit.hex", in_unit(&definition)), ("v1-wide.hex", wide().1)];
+    for (name, instance) in files {
         if !path(name).exists() {
-            let bytes = instance.encode();
-            let lines: Vec<String> = bytes.chunks(60).map(|line| line.iter().copied().map(hex).collect()).collect();
-            std::fs::write(path(name), lines.join("\n") + "\n").expect("the directory is there");
+            std::fs::write(path(name), print(&instance.encode())).expect("the directory is there");
         }
     }
 }
@@ -128,12 +186,12 @@ fn write_what_is_missing() {
 /// What is in yesterday's bytes, told so that a change is seen.
 fn check(name: &str, expect: Expect) -> Instance {
     let definition = definition();
-    let instance = Instance::decode(&yesterday(name)).expect("yesterday's bytes decode");
+    let instance = yesterday(name).decode().expect("yesterday's bytes decode");
     assert!(instance.fits(&definition));
     let mut lines =
         vec![format!("{} {:?} {:?} in unit: {}", instance.id(), instance.business_key(), instance.tenant(), instance.in_unit())];
     lines.extend(instance.activities().map(|it| {
-        let names: Vec<_> = it.variables.iter().map(|(name, value)| format!("{name}={}", value.json)).collect();
+        let names: Vec<_> = it.variables.iter().map(|(name, value)| format!("{name}={}", shown(&value.json))).collect();
         let parent = it.parent.map(|parent| parent.0);
         format!("#{} {} in {parent:?} since {} {:?} {}", it.id.0, definition.element(it.element).id, it.since, it.phase, names.join(" "))
     }));
@@ -145,13 +203,34 @@ fn check(name: &str, expect: Expect) -> Instance {
     instance
 }
 
+fn shown(json: &str) -> String {
+    if json.len() > 100 { format!("{} bytes", json.len()) } else { json.to_owned() }
+}
+
+#[test]
+fn version_1_with_activities_apart() {
+    let (definition, now) = wide();
+    let mut instance = yesterday("v1-wide.hex").decode().expect("yesterday's bytes decode");
+    assert_eq!(instance, now);
+    assert!(instance.traceparent().is_some_and(|trace| trace.starts_with("00-0af7")));
+    // The last branch is apart: it is found, goes on, and its part is all that goes.
+    let before = instance.clone();
+    let last = definition.find(&format!("t{}", MAX_INLINE_ACTIVITIES + 1)).expect("the model has it");
+    let task = instance.tasks().find(|task| task.element == last).expect("it waits");
+    let (wait, activity) = (task.wait, task.activity);
+    step(&definition, &mut instance, Input::CompleteTask { wait, variables: Variables::new() }, 2_000).expect("the task is there");
+    let changes = instance.changes(Some(&before));
+    assert_eq!(changes.put, []);
+    assert_eq!(changes.remove, [PartId { activity, variable: String::new() }]);
+}
+
 #[test]
 fn version_1_at_rest() {
     let instance = check(
         "v1-waiting.hex",
         expect![[r#"
         00000000-0000-0000-0123-456789abcdef Some("order-17") Some("acme") in unit: false
-        #1 process in None since 1000 Active { by: None } json={"a":[1,"two",null],"b":1.5} long=1099511627776 none=null number=7 text="täxt"
+        #1 process in None since 1000 Active { by: None } json={"a":[1,"two",null],"b":1.5} large=1202 bytes long=1099511627776 none=null number=7 text="täxt"
         #4 task in Some(1) since 1000 Active { by: Some(FlowIndex(1)) } 
         #7 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
         #9 later in Some(1) since 1000 Before { by: Some(FlowIndex(3)) } 
@@ -168,7 +247,7 @@ fn version_1_at_rest() {
         Incident { id: IncidentId(21), wait: Some(WaitId(10)), activity: ActivityId(9), element: ElementIndex(6), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
     "#]],
     );
-    assert_eq!(Instance::decode(&instance.encode()), Ok(instance));
+    assert_eq!(instance.encode().decode(), Ok(instance));
 }
 
 #[test]
@@ -177,7 +256,7 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
         "v1-in-unit.hex",
         expect![[r#"
         00000000-0000-0000-0123-456789abcdef Some("order-17") Some("acme") in unit: true
-        #1 process in None since 1000 Active { by: None } json={"a":[1,"two",null],"b":1.5} long=1099511627776 none=null number=7 text="täxt"
+        #1 process in None since 1000 Active { by: None } json={"a":[1,"two",null],"b":1.5} large=1202 bytes long=1099511627776 none=null number=7 text="täxt"
         #4 task in Some(1) since 1000 Active { by: Some(FlowIndex(1)) } 
         #7 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
         #11 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
@@ -200,23 +279,67 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
     assert!(matches!(answered.last(), Some(Effect::CallDelegate(_))), "{answered:?}");
 }
 
+fn decode(snapshot: &[u8]) -> Result<Instance, SnapshotError> {
+    Instance::decode(snapshot, [])
+}
+
 #[test]
 fn what_is_not_a_snapshot_is_refused() {
-    assert_eq!(Instance::decode(&[]), Err(SnapshotError::Empty));
-    assert_eq!(Instance::decode(&[0]), Err(SnapshotError::UnknownVersion(0)));
-    assert_eq!(Instance::decode(&[99, 1, 2]), Err(SnapshotError::UnknownVersion(99)));
-    assert!(matches!(Instance::decode(&[1, 2, 3]), Err(SnapshotError::Damaged(_))));
+    assert_eq!(decode(&[]), Err(SnapshotError::Empty));
+    assert_eq!(decode(&[0]), Err(SnapshotError::UnknownVersion(0)));
+    assert_eq!(decode(&[99, 1, 2]), Err(SnapshotError::UnknownVersion(99)));
+    assert!(matches!(decode(&[1, 2, 3]), Err(SnapshotError::Damaged(_))));
     let mut longer = waiting(&definition()).encode();
-    longer.push(0);
-    assert!(matches!(Instance::decode(&longer), Err(SnapshotError::Damaged(_))));
+    longer.snapshot.push(0);
+    assert!(matches!(longer.decode(), Err(SnapshotError::Damaged(_))));
 }
 
 #[test]
 fn every_shorter_snapshot_is_refused() {
-    let bytes = in_unit(&definition()).encode();
-    for length in 0..bytes.len() {
-        assert!(Instance::decode(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
+    let mut stored = in_unit(&definition()).encode();
+    while stored.snapshot.pop().is_some() {
+        assert!(stored.decode().is_err(), "{} bytes", stored.snapshot.len());
     }
+}
+
+#[test]
+fn a_part_that_is_missing_or_another_instances_is_refused() {
+    for whole in [waiting(&definition()).encode(), wide().1.encode()] {
+        for id in whole.parts.keys() {
+            let mut less = whole.clone();
+            let content = less.parts.remove(id).expect("it is there");
+            assert!(less.decode().is_err(), "without {id:?}");
+            let mut elsewhere = less.clone();
+            elsewhere.parts.insert(PartId { activity: ActivityId(9_999), ..id.clone() }, content.clone());
+            assert!(elsewhere.decode().is_err(), "{id:?} of another activity");
+            let mut shorter = whole.clone();
+            shorter.parts.insert(id.clone(), Vec::new());
+            assert_eq!(shorter.decode(), Err(SnapshotError::Empty));
+        }
+        let mut more = whole.clone();
+        more.parts.insert(PartId { activity: ActivityId(1), variable: "nobody's".to_owned() }, vec![1, b'1']);
+        assert!(more.decode().is_err());
+    }
+}
+
+#[test]
+fn large_variable_is_written_when_it_changes_and_only_then() {
+    let definition = definition();
+    let mut instance = waiting(&definition);
+    let large = PartId { activity: instance.root(), variable: "large".to_owned() };
+    assert!(instance.encode().parts.contains_key(&large));
+    let mut set = |name: &str, value: serde_json::Value| {
+        let before = instance.clone();
+        let set = Variables::from([(name.to_owned(), Variable::from_json(&value))]);
+        let scope = instance.root();
+        step(&definition, &mut instance, Input::SetVariables { scope, set, remove: Vec::new() }, 3_000).expect("it fits");
+        instance.changes(Some(&before))
+    };
+    assert_eq!(set("number", 8.into()).put, []);
+    let changes = set("large", "other ".repeat(300).into());
+    assert_eq!(changes.put.iter().map(|(id, _)| id).collect::<Vec<_>>(), [&large]);
+    let changes = set("large", "small".into());
+    assert_eq!((changes.put, changes.remove, changes.parts), (vec![], vec![large], 0));
 }
 
 proptest! {
@@ -228,11 +351,11 @@ proptest! {
         let definition = definition();
         let mut bytes = if in_a_unit { in_unit(&definition) } else { waiting(&definition) }.encode();
         for (place, value) in changes {
-            let place = place.index(bytes.len());
-            bytes[place] = value;
+            let place = place.index(bytes.snapshot.len());
+            bytes.snapshot[place] = value;
         }
-        if let Ok(instance) = Instance::decode(&bytes) {
-            prop_assert_eq!(Instance::decode(&instance.encode()), Ok(instance.clone()));
+        if let Ok(instance) = bytes.decode() {
+            prop_assert_eq!(instance.encode().decode(), Ok(instance.clone()));
             if instance.fits(&definition) {
                 let _ = instance.leaves(&definition);
             }
@@ -247,6 +370,6 @@ proptest! {
     #[test]
     fn random_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..400), version in 0..3_u8) {
         bytes.insert(0, version);
-        let _ = Instance::decode(&bytes);
+        let _ = decode(&bytes);
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Everything else in the host only finds the next input. A unit runs like this:
 //!
-//! 1. Load the instance and its definition; nothing is locked and no transaction is open.
+//! 1. Take the instance as it was last stored, from memory or from the store; nothing is locked and no transaction is open.
 //! 2. `step`. While the engine asks for a delegate, call it and step again with its answer.
-//! 3. Commit snapshot and rows in one transaction, if the instance's revision is still the one that was loaded.
-//! 4. If it is not, load again and step again. A delegate is called again only if what it is given has changed.
+//! 3. Commit snapshot and rows in one transaction, if the instance's revision is still the one it was begun from.
+//! 4. If it is not, load and step again. A delegate is called again only if what it is given has changed.
 //!
 //! A technical failure throws the unit away. When a job began it, the failure is the next input and spends a retry; when an API
 //! call began it, the caller gets the failure and the instance is where it was.
@@ -13,11 +13,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use mandate_engine::{Code, DelegateOutcome, Effect, EntryKey, Failure, Input, Instance, InstanceId, NewInstance, Rejection, Stop, WaitId};
-use mandate_store::{CommitError, Expect, InstanceHead, Origin, StartKey, Unit};
+use mandate_engine::{Code, DelegateOutcome, Effect, EntryKey, Failure, Input, Instance, InstanceId, Rejection, Stop, WaitId};
+use mandate_store::{CommitError, Origin, StartKey, Unit};
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
+use crate::cache::Base;
 use crate::definitions::Definition;
 use crate::delegate::{CallContext, Called};
 use crate::executor::Permit;
@@ -84,6 +85,15 @@ enum Ended {
     Rejected(Rejection),
     Failed(Failure),
     Withdrawn,
+    /// Another host has moved the instance on since this one had it in memory: begin again from the store.
+    Stale,
+}
+
+impl Ended {
+    /// Whether somebody is refused something, or a failure counted, because of the state the unit began from.
+    fn refuses(&self) -> bool {
+        matches!(self, Self::Rejected(_) | Self::Failed(_))
+    }
 }
 
 /// Answers of delegates in this unit, kept for when it must be stepped again on a newer state.
@@ -129,13 +139,19 @@ impl Inner {
             if !self.store.may_act() {
                 return Err(Error::NotActing("it could not renew its lease"));
             }
-            let (definition, mut instance, expect) = self.load(&work).await?;
+            let mut base = self.base(&work).await?;
+            let definition = base.definition.clone();
+            let mut instance = base.instance.clone();
             describe(&definition, &instance);
             let mut now = clock::now_ms();
             let mut rows = Rows::default();
-            let ended = self.run(&definition, &mut instance, &work, &mut now, &mut rows, &mut answers, registered).await?;
+            let ended = self.run(&mut base, &mut instance, &work, &mut now, &mut rows, &mut answers, registered).await?;
+            if ended.refuses() && self.is_stale(&mut base).await? {
+                continue;
+            }
             match ended {
                 Ended::Quiet => {}
+                Ended::Stale => continue,
                 Ended::HoldStart => {
                     hold(&mut work.input);
                     continue;
@@ -152,11 +168,13 @@ impl Inner {
                     None => return Err(Error::UnitFailed(Box::new(failure))),
                 },
             }
-            match self.store_unit(&definition, &instance, expect, rows, &work, registered, now).await? {
+            match self.store_unit(&base, &instance, rows, &work, registered, now).await? {
                 Stored::Committed(held) => {
                     return Ok(Advanced::Committed(Box::new(State { instance, failed, held })));
                 }
                 Stored::AlreadyStarted(existing) => return Ok(Advanced::AlreadyStarted(existing)),
+                // Memory did not know; the store will say what to answer.
+                Stored::Gone if base.remembered => {}
                 Stored::Gone => return Ok(Advanced::Withdrawn),
                 Stored::Refused(reason) => match work.job() {
                     // Whatever made it will likely make it again: a failure that is counted, not a job that comes back for ever.
@@ -187,7 +205,7 @@ impl Inner {
     #[expect(clippy::too_many_arguments, reason = "everything a unit consists of, in one place")]
     async fn run(
         self: &Arc<Self>,
-        definition: &Definition,
+        base: &mut Base,
         instance: &mut Instance,
         work: &Work,
         now: &mut i64,
@@ -196,14 +214,16 @@ impl Inner {
         registered: &Registered<'_>,
     ) -> Result<Ended, Error> {
         let mut input = work.input.clone();
-        let first_attempt = work.job().and_then(|wait| instance.jobs().find(|job| job.wait == wait).map(|job| job.since));
+        let definition = base.definition.clone();
+        // The same for every attempt to resume this wait.
+        let begun = work.wait().and_then(|wait| instance.waiting_since(wait));
         let context = CallContext {
             instance: work.instance,
             tenant: instance.tenant().map(str::to_owned),
             business_key: instance.business_key().map(str::to_owned),
             origin: work.origin(),
-            traceparent: work.traceparent.clone(),
-            started_at: first_attempt.unwrap_or(*now),
+            traceparent: work.traceparent.clone().or_else(|| instance.traceparent().map(str::to_owned)),
+            started_at: begun.unwrap_or(*now),
             cancel: registered.cancel.clone(),
         };
         loop {
@@ -216,7 +236,7 @@ impl Inner {
             for effect in effects {
                 match effect {
                     Effect::CallDelegate(asked) => call = Some(asked),
-                    row => rows.apply(definition, row, *now),
+                    row => rows.apply(&definition, row, *now),
                 }
             }
             let Some(call) = call else {
@@ -228,7 +248,8 @@ impl Inner {
             let given = (call.entry, digest(&call.variables));
             let outcome = match answers.get(&given) {
                 Some(outcome) => outcome.clone(),
-                None => match self.call(definition, &call, &context).await? {
+                None if definition.may_command(call.element) && self.is_stale(base).await? => return Ok(Ended::Stale),
+                None => match self.call(&definition, &call, &context).await? {
                     Called::Answered(outcome) => {
                         answers.insert(given, outcome.clone());
                         outcome
@@ -249,37 +270,17 @@ impl Inner {
         }
     }
 
-    async fn load(&self, work: &Work) -> Result<(Arc<Definition>, Instance, Expect), Error> {
-        if let Some(begin) = &work.begin {
-            let instance =
-                Instance::new(NewInstance { id: work.instance, business_key: begin.business_key.clone(), tenant: begin.tenant.clone() });
-            let head = InstanceHead {
-                tenant: begin.tenant.clone(),
-                definition_id: begin.definition.row.id.clone(),
-                business_key: begin.business_key.clone(),
-                started_at: clock::now_ms(),
-            };
-            return Ok((begin.definition.clone(), instance, Expect::New(head)));
-        }
-        let not_found = || Error::NotFound { what: "process instance", id: work.instance.to_string() };
-        let row = self.store.load_instance(work.instance.0).await?.ok_or_else(not_found)?;
-        let definition = self.definitions.get(&self.store, &row.definition_id).await?;
-        let instance =
-            Instance::decode(&row.snapshot).map_err(|error| Error::Unreadable { instance: work.instance, reason: error.to_string() })?;
-        Ok((definition, instance, Expect::Revision(row.revision)))
-    }
-
     #[expect(clippy::too_many_arguments, reason = "everything a commit consists of, in one place")]
     async fn store_unit(
         self: &Arc<Self>,
-        definition: &Arc<Definition>,
+        base: &Base,
         instance: &Instance,
-        expect: Expect,
         rows: Rows,
         work: &Work,
         registered: &Registered<'_>,
         now: i64,
     ) -> Result<Stored, Error> {
+        let definition = &base.definition;
         let mut permits: HashMap<WaitId, Permit> = HashMap::new();
         for wait in rows.runnable(now) {
             if let Some(permit) = self.executor.reserve() {
@@ -297,18 +298,28 @@ impl Inner {
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
         let unit = Unit {
             id: uuid::Uuid::now_v7(),
-            instances: vec![rows.into_write(definition, instance, expect, &locked, detail, now)],
+            instances: vec![rows.into_write(definition, instance, base, &locked, detail, now)],
             start_key: work.begin.as_ref().and_then(|begin| begin.start_key.clone()),
         };
         let committed = match self.store.commit(unit).await {
             Ok(committed) => committed,
-            Err(CommitError::Conflict) => return Ok(Stored::Conflict),
-            Err(CommitError::Gone) => return Ok(Stored::Gone),
+            Err(CommitError::Conflict) => {
+                self.instances.forget(instance.id());
+                return Ok(Stored::Conflict);
+            }
+            Err(CommitError::Gone) => {
+                self.instances.forget(instance.id());
+                return Ok(Stored::Gone);
+            }
             Err(CommitError::AlreadyStarted { instance }) => return Ok(Stored::AlreadyStarted(InstanceId(instance))),
             Err(CommitError::Fenced) => return Err(Error::NotActing("another host has taken over its work")),
             Err(CommitError::Refused(reason)) => return Ok(Stored::Refused(reason)),
             Err(CommitError::Database(error)) => return Err(error.into()),
         };
+        match committed.revisions.first() {
+            Some((_, revision)) => self.instances.keep(instance, definition, *revision),
+            None => self.instances.forget(instance.id()),
+        }
         self.running.ended(registered, &ended_waits, ended);
         crate::metrics::unit_committed(definition, is_start, ended, details.len());
         for _ in &details {
@@ -412,7 +423,7 @@ fn hold(input: &mut Input) {
 }
 
 fn instance_job_is_exclusive(instance: &Instance, wait: WaitId) -> bool {
-    instance.jobs().find(|job| job.wait == wait).is_none_or(|job| job.exclusive)
+    instance.job(wait).is_none_or(|job| job.exclusive)
 }
 
 /// What a delegate is given, for telling whether it would be given the same again.

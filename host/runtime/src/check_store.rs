@@ -60,7 +60,7 @@ impl Runtime {
                 return Ok(());
             }
         };
-        match Instance::decode(&row.snapshot) {
+        match crate::cache::decode(&row) {
             Err(error) => report.findings.push(format!("instance {id}: its snapshot cannot be read: {error}")),
             Ok(instance) => compare(&definition, &instance, rows, &mut report.findings),
         }

@@ -124,7 +124,7 @@ impl Inner {
         let not_found = || Error::NotFound { what: "process instance", id: id.to_string() };
         let row = self.store.load_instance(id.0).await?.ok_or_else(not_found)?;
         let definition = self.definitions.get(&self.store, &row.definition_id).await?;
-        let instance = Instance::decode(&row.snapshot).map_err(|error| Error::Unreadable { instance: id, reason: error.to_string() })?;
+        let instance = crate::cache::decode(&row).map_err(|error| Error::Unreadable { instance: id, reason: error.to_string() })?;
         Ok(InstanceView { instance, definition })
     }
 

@@ -5,6 +5,7 @@
 //! `ledger.rs`: a command is sent; `unit.rs`: effects become rows; `incidents.rs`: trouble is explained).
 
 mod advance;
+mod cache;
 mod check_store;
 mod clock;
 mod definitions;
@@ -73,6 +74,7 @@ pub(crate) struct Inner {
     catalogue: Arc<Catalogue>,
     sender: Sender,
     definitions: definitions::Definitions,
+    instances: cache::Instances,
     executor: executor::Executor,
     running: running::Running,
     tasks: TaskTracker,
@@ -105,6 +107,7 @@ impl Runtime {
             catalogue,
             store: mandate_store::Store::open(config.store).await?,
             definitions: definitions::Definitions::default(),
+            instances: cache::Instances::new(),
             executor: executor::Executor::new(config.execute_jobs),
             running: running::Running::default(),
             tasks: TaskTracker::new(),

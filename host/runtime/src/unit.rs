@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mandate_engine::{Effect, HistoryEvent, Incident, IncidentId, Instance, Job, JobKind, PublicId, Subscription, Task, WaitId};
+use mandate_engine::{Effect, HistoryEvent, Incident, IncidentId, Instance, Job, JobKind, PartId, PublicId, Subscription, Task, WaitId};
 use mandate_model::{ElementIndex, ElementKind};
-use mandate_store::{Expect, HistoryRow, IncidentRow, InstanceWrite, JobRow, State, SubscriptionRow, TaskRow};
+use mandate_store::{HistoryRow, IncidentRow, InstanceWrite, JobRow, PartRow, Parts, State, SubscriptionRow, TaskRow};
 
+use crate::cache::Base;
 use crate::definitions::Definition;
 
 /// Rows of one instance, as far as its unit of work has come.
@@ -81,7 +82,7 @@ impl Rows {
         self,
         definition: &Definition,
         instance: &Instance,
-        expect: Expect,
+        base: &Base,
         locked: &BTreeSet<WaitId>,
         detail: impl Fn(&Incident) -> String,
         now: i64,
@@ -90,8 +91,8 @@ impl Rows {
         let id = |element: ElementIndex| model.element(element).id.to_string();
         let mut write = InstanceWrite {
             id: instance.id().0,
-            expect,
-            state: if self.ended { State::Ended } else { State::Live { snapshot: instance.encode() } },
+            expect: base.expect.clone(),
+            state: if self.ended { State::Ended } else { live(instance, base.stored()) },
             suspended: self.suspended,
             put_jobs: Vec::new(),
             remove_jobs: Vec::new(),
@@ -139,6 +140,18 @@ impl Rows {
         }
         write
     }
+}
+
+/// The stored form, as far as it has changed.
+fn live(instance: &Instance, stored: Option<&Instance>) -> State {
+    let changes = instance.changes(stored);
+    let put = |(part, bytes): (PartId, Vec<u8>)| PartRow { activity: number(part.activity.0), variable: part.variable, bytes };
+    let parts = Parts {
+        count: i64::try_from(changes.parts).expect("parts are in memory"),
+        put: changes.put.into_iter().map(put).collect(),
+        remove: changes.remove.into_iter().map(|part| (number(part.activity.0), part.variable)).collect(),
+    };
+    State::Live { snapshot: changes.snapshot, parts }
 }
 
 fn put<K: Ord, V>(map: &mut BTreeMap<K, Option<V>>, key: K, value: V) {

@@ -124,8 +124,7 @@ impl Runtime {
                 continue;
             }
             let id = mandate_engine::InstanceId(row.id);
-            let instance = mandate_engine::Instance::decode(&row.snapshot)
-                .map_err(|error| Error::Unreadable { instance: id, reason: error.to_string() })?;
+            let instance = crate::cache::decode(&row).map_err(|error| Error::Unreadable { instance: id, reason: error.to_string() })?;
             let holders = self.0.store.job_holders(row.id).await?;
             let view = InstanceView { instance, definition };
             let leaves = view.instance.leaves(&view.definition.model);

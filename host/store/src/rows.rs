@@ -2,6 +2,17 @@
 //!
 //! Times are milliseconds since 1970. `wait` and `n` are numbers of the instance; a public id is the instance's id and such a number.
 
+/// A part of an instance's snapshot that is stored apart, because there are many or it is large.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartRow {
+    /// The activity that it is or belongs to.
+    pub activity: i64,
+    /// Empty for the activity itself; else the name of a variable.
+    pub variable: String,
+    /// The engine's.
+    pub bytes: Vec<u8>,
+}
+
 /// Work the engine must do later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobRow {

@@ -102,6 +102,11 @@ impl Store {
         self.0.lease.may_act()
     }
 
+    /// Whether other processes may write the same database.
+    pub fn is_shared(&self) -> bool {
+        self.0.reads.pool.dialect() == Dialect::Postgres
+    }
+
     /// Whether another host has taken over: this one will never write again.
     pub fn is_fenced(&self) -> bool {
         self.0.lease.is_fenced()

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::Error;
-use crate::rows::{HistoryRow, IncidentRow, JobRow, SubscriptionRow, TaskRow};
+use crate::rows::{HistoryRow, IncidentRow, JobRow, PartRow, SubscriptionRow, TaskRow};
 
 /// What one unit of work writes: all of it or nothing.
 #[derive(Clone, Debug)]
@@ -108,9 +108,22 @@ pub enum State {
     Live {
         /// The engine's snapshot.
         snapshot: Vec<u8>,
+        /// What is stored apart from it.
+        parts: Parts,
     },
     /// It is over: its row and all rows beside it go.
     Ended,
+}
+
+/// What a unit changes of the parts that are stored apart from a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// How many there are afterwards, changed or not.
+    pub count: i64,
+    /// New or changed.
+    pub put: Vec<PartRow>,
+    /// Gone: the activity's number and the variable's name.
+    pub remove: Vec<(i64, String)>,
 }
 
 /// A unit that is stored.
@@ -189,10 +202,12 @@ impl InstanceWrite {
             check_key("business key", head.business_key.as_deref().unwrap_or_default())?;
             check_key("definition id", &head.definition_id)?;
         }
-        if let State::Live { snapshot } = &self.state
-            && snapshot.len() > MAX_SNAPSHOT_BYTES
-        {
-            return Err(format!("a snapshot has at most {MAX_SNAPSHOT_BYTES} bytes; this one has {}", snapshot.len()));
+        if let State::Live { snapshot, parts } = &self.state {
+            let largest = parts.put.iter().map(|part| part.bytes.len()).fold(snapshot.len(), usize::max);
+            if largest > MAX_SNAPSHOT_BYTES {
+                return Err(format!("a snapshot or a part of it has at most {MAX_SNAPSHOT_BYTES} bytes; this one has {largest}"));
+            }
+            parts.put.iter().try_for_each(|part| check_key("variable name", &part.variable))?;
         }
         for job in &self.put_jobs {
             check_keys([("activity id", &job.activity_id), ("job kind", &job.kind), ("definition id", &job.definition_id)])?;

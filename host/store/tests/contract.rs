@@ -46,6 +46,7 @@ on_both! {
     units:
         a_unit_is_stored_with_the_rows_beside_it
         a_unit_updates_in_place_and_removes_what_is_gone
+        what_is_stored_apart_is_read_with_its_instance_and_goes_with_it
         a_late_unit_conflicts_and_its_neighbours_go_on
         a_unit_of_two_instances_is_stored_whole_or_not_at_all
         an_ended_instance_leaves_only_history

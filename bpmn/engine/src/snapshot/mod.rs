@@ -1,24 +1,31 @@
-//! The stored form of an instance: a version byte and, behind it, that version's encoding.
+//! The stored form of an instance: a snapshot and, apart from it, parts that are written only when they change.
+//!
+//! The snapshot holds the instance's head and the first [`MAX_INLINE_ACTIVITIES`](crate::limits::MAX_INLINE_ACTIVITIES) of its activities with
+//! their waits and incidents; it is written with every unit of work. Every further activity is a part, and so is every variable of more than
+//! [`MAX_INLINE_VARIABLE_BYTES`](crate::limits::MAX_INLINE_VARIABLE_BYTES). Snapshot and parts begin with a version byte; a part may be
+//! older than its snapshot.
 //!
 //! Working types may change with every release; a version's types never do. A host reads this version and the one before.
 
+mod check;
 mod v1;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::ids::{ActivityId, WaitId};
-use crate::instance::{Index, Instance, Phase};
-use crate::limits::{MAX_JSON_DEPTH, MAX_SCOPE_DEPTH};
-use crate::variable::Variable;
+use imbl::ordmap::DiffItem;
 
-/// The version that [`Instance::encode`] writes.
+use crate::ids::ActivityId;
+use crate::instance::{Instance, Map, is_large};
+
+/// The version that [`Instance::changes`] writes.
 const CURRENT: u8 = 1;
 
 /// Why stored bytes are not an instance.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
     /// There are none.
-    #[error("the snapshot is empty")]
+    #[error("the snapshot or a part of it is empty")]
     Empty,
     /// A version that this engine does not read: it was written by a newer or a much older one.
     #[error("snapshot version {0} is not one that this engine reads (1)")]
@@ -31,118 +38,146 @@ pub enum SnapshotError {
     Inconsistent(&'static str),
 }
 
-impl Instance {
-    /// The instance as bytes, a unit of work that is under way included.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![CURRENT];
-        v1::encode(self, &mut bytes);
-        bytes
+/// What is stored apart from the snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartId {
+    /// The activity that it is or belongs to.
+    pub activity: ActivityId,
+    /// Empty for the activity itself with its waits; else the name of its large variable.
+    pub variable: String,
+}
+
+/// What must be written so that the store holds an instance as it is now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The snapshot.
+    pub snapshot: Vec<u8>,
+    /// How many parts there are in all, changed or not.
+    pub parts: usize,
+    /// Parts that are new or have changed.
+    pub put: Vec<(PartId, Vec<u8>)>,
+    /// Parts that are gone.
+    pub remove: Vec<PartId>,
+}
+
+/// An instance as a store holds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The snapshot.
+    pub snapshot: Vec<u8>,
+    /// All parts.
+    pub parts: BTreeMap<PartId, Vec<u8>>,
+}
+
+impl Stored {
+    /// Writes what has changed.
+    pub fn apply(&mut self, changes: Changes) {
+        self.snapshot = changes.snapshot;
+        for part in changes.remove {
+            self.parts.remove(&part);
+        }
+        self.parts.extend(changes.put);
     }
 
-    /// The instance that was encoded. Bytes that are not one give an error, never a panic; whether element and flow numbers fit the
-    /// definition only the caller can know who stored the two together.
-    pub fn decode(bytes: &[u8]) -> Result<Instance, SnapshotError> {
-        let mut instance = match bytes {
-            [] => return Err(SnapshotError::Empty),
-            [1, rest @ ..] => v1::decode(rest)?,
-            [version, ..] => return Err(SnapshotError::UnknownVersion(*version)),
+    /// The instance that was stored.
+    pub fn decode(&self) -> Result<Instance, SnapshotError> {
+        Instance::decode(&self.snapshot, self.parts.iter().map(|(id, bytes)| (id.clone(), bytes.as_slice())))
+    }
+}
+
+impl Instance {
+    /// The whole stored form.
+    pub fn encode(&self) -> Stored {
+        let mut stored = Stored::default();
+        stored.apply(self.changes(None));
+        stored
+    }
+
+    /// What differs from the state that is stored; everything, if none is. A unit of work that is under way is included.
+    pub fn changes(&self, stored: Option<&Instance>) -> Changes {
+        let mut snapshot = vec![CURRENT];
+        v1::encode(self, &mut snapshot);
+        let mut changes = Changes { snapshot, parts: self.parts(), put: Vec::new(), remove: Vec::new() };
+        if changes.parts == 0 && stored.is_none_or(|stored| stored.parts() == 0) {
+            return changes;
+        }
+        let touched = match stored {
+            Some(stored) => self.touched(stored),
+            None => self.activities.keys().copied().collect(),
         };
-        instance.index = check(&instance)?;
+        for id in touched {
+            self.changes_of(id, stored, &mut changes);
+        }
+        changes
+    }
+
+    /// The instance that was stored. Bytes that are not one give an error, never a panic; whether element and flow numbers fit the
+    /// definition only the caller can know who stored the two together.
+    pub fn decode<'a>(snapshot: &[u8], parts: impl IntoIterator<Item = (PartId, &'a [u8])>) -> Result<Instance, SnapshotError> {
+        let mut instance = match version(snapshot)? {
+            (1, rest) => v1::decode(rest, parts)?,
+            (version, _) => return Err(SnapshotError::UnknownVersion(version)),
+        };
+        instance.index = check::check(&instance)?;
         Ok(instance)
     }
-}
 
-/// What every instance holds to. On the way the index is built, which is never stored.
-fn check(instance: &Instance) -> Result<Index, SnapshotError> {
-    let mut index = Index::default();
-    check_tree(instance, &mut index)?;
-    check_waits(instance, &mut index)?;
-    check_incidents(instance, &mut index)?;
-    check_unit(instance)?;
-    Ok(index)
-}
-
-fn check_tree(instance: &Instance, index: &mut Index) -> Result<(), SnapshotError> {
-    let root = instance.root();
-    let mut depths = std::collections::BTreeMap::from([(root, 0_usize)]);
-    ensure(instance.activities.contains_key(&root), "it has no root")?;
-    for (id, activity) in &instance.activities {
-        ensure(id.0 <= instance.last, "an activity has a number that was never given")?;
-        ensure(activity.parent.is_none() == (*id == root), "the root, and only the root, has no parent")?;
-        ensure(*id != root || matches!(activity.phase, Phase::Active { by: None }), "its root is not active")?;
-        if let Some(parent) = activity.parent {
-            // Parents are older than their children: so there are no circles.
-            let depth = *depths.get(&parent).filter(|_| parent < *id).ok_or(SnapshotError::Inconsistent("an activity has no parent"))?;
-            ensure(depth < MAX_SCOPE_DEPTH, "scopes are nested too deeply")?;
-            depths.insert(*id, depth + 1);
-        }
-        ensure(activity.variables.values().all(is_json), "a variable is not JSON")?;
-        index.add_activity(activity);
+    /// How many parts the instance is stored in, apart from its snapshot.
+    pub(crate) fn parts(&self) -> usize {
+        self.activities.len() - self.index.inline.len() + self.index.large_variables
     }
-    Ok(())
-}
 
-fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotError> {
-    let jobs = instance.jobs.values().map(|job| (job.wait, job.activity));
-    let tasks = instance.tasks.values().map(|task| (task.wait, task.activity));
-    let subscriptions = instance.subscriptions.values().map(|it| (it.wait, it.activity));
-    let mut seen: BTreeSet<WaitId> = BTreeSet::new();
-    for (wait, activity) in jobs.chain(tasks).chain(subscriptions) {
-        ensure(wait.0 > 0 && wait.0 <= instance.last, "a wait has a number that was never given")?;
-        ensure(seen.insert(wait), "two waits have the same number")?;
-        ensure(activity != instance.root() && instance.activities.contains_key(&activity), "a wait belongs to no activity")?;
-        index.add_wait(activity, wait);
+    /// Activities of either state that differ, or whose waits or incidents do.
+    fn touched(&self, stored: &Instance) -> BTreeSet<ActivityId> {
+        let mut touched = BTreeSet::new();
+        touched.extend(changed(&stored.activities, &self.activities).map(|it| it.id));
+        touched.extend(changed(&stored.jobs, &self.jobs).map(|it| it.activity));
+        touched.extend(changed(&stored.tasks, &self.tasks).map(|it| it.activity));
+        touched.extend(changed(&stored.subscriptions, &self.subscriptions).map(|it| it.activity));
+        touched.extend(changed(&stored.incidents, &self.incidents).map(|it| it.activity));
+        touched
     }
-    for job in instance.jobs.values() {
-        let after = matches!(instance.at(job.activity).phase, Phase::After { .. });
-        ensure(after == (job.kind == crate::JobKind::AsyncAfter), "a job does not fit its activity")?;
-    }
-    Ok(())
-}
 
-fn check_incidents(instance: &Instance, index: &mut Index) -> Result<(), SnapshotError> {
-    for incident in instance.incidents.values() {
-        ensure(incident.id.0 <= instance.last, "an incident has a number that was never given")?;
-        ensure(incident.wait.is_none_or(|wait| instance.jobs.contains_key(&wait)), "an incident belongs to no job")?;
-        let activity = instance.activities.get(&incident.activity).filter(|it| it.parent.is_some());
-        let activity = activity.ok_or(SnapshotError::Inconsistent("an incident belongs to no activity"))?;
-        if incident.wait.is_none() {
-            let fits = matches!(activity.phase, Phase::Joining { .. }) && activity.element == incident.element;
-            ensure(fits, "an incident belongs to no join")?;
-        }
-        index.add_incident(incident, activity.scope());
-    }
-    ensure(index.job_incidents.len() + index.join_incidents.len() == instance.incidents.len(), "something has two incidents")
-}
-
-fn check_unit(instance: &Instance) -> Result<(), SnapshotError> {
-    let Some(unit) = &instance.unit else { return Ok(()) };
-    let known = |id: &ActivityId| instance.activities.contains_key(id);
-    ensure(unit.agenda.iter().all(|token| known(&token.scope)), "a token belongs to no scope")?;
-    let call = unit.call.as_ref().ok_or(SnapshotError::Inconsistent("a unit of work waits for no call"))?;
-    ensure(call.activity != instance.root() && known(&call.activity), "a call belongs to no activity")?;
-    ensure(call.wait.0 <= instance.last, "a call has a number that was never given")
-}
-
-fn ensure(holds: bool, otherwise: &'static str) -> Result<(), SnapshotError> {
-    if holds { Ok(()) } else { Err(SnapshotError::Inconsistent(otherwise)) }
-}
-
-/// Whether a variable's text is JSON that parses without running out of depth.
-fn is_json(variable: &Variable) -> bool {
-    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0_usize, false, false);
-    for byte in variable.json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'[' | b'{' if !quoted => {
-                depth += 1;
-                deepest = deepest.max(depth);
+    /// The parts of one activity, as far as they differ.
+    fn changes_of(&self, id: ActivityId, stored: Option<&Instance>, changes: &mut Changes) {
+        let now = self.activities.get(&id);
+        let before = stored.and_then(|stored| stored.activities.get(&id));
+        let part = |variable: &str| PartId { activity: id, variable: variable.to_owned() };
+        match (now, before) {
+            (Some(activity), _) if activity.apart => {
+                let mut bytes = vec![CURRENT];
+                v1::encode_part(self, activity, &mut bytes);
+                changes.put.push((part(""), bytes));
             }
-            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            (None, Some(before)) if before.apart => changes.remove.push(part("")),
+            // What is apart stays apart: an activity's place is decided when it begins.
             _ => {}
         }
+        let large_now = now.map(|activity| &activity.variables);
+        let large_before = before.map(|activity| &activity.variables);
+        for (name, value) in large_now.into_iter().flatten().filter(|(name, value)| is_large(name, value)) {
+            let same = large_before.and_then(|variables| variables.get(name)).is_some_and(|it| Arc::ptr_eq(&it.json, &value.json));
+            if !same {
+                let mut bytes = vec![CURRENT];
+                bytes.extend_from_slice(value.json.as_bytes());
+                changes.put.push((part(name), bytes));
+            }
+        }
+        for (name, _) in large_before.into_iter().flatten().filter(|(name, value)| is_large(name, value)) {
+            if !large_now.and_then(|variables| variables.get(name)).is_some_and(|value| is_large(name, value)) {
+                changes.remove.push(part(name));
+            }
+        }
     }
-    deepest <= MAX_JSON_DEPTH && serde_json::from_str::<serde::de::IgnoredAny>(&variable.json).is_ok()
+}
+
+fn version(bytes: &[u8]) -> Result<(u8, &[u8]), SnapshotError> {
+    bytes.split_first().map(|(version, rest)| (*version, rest)).ok_or(SnapshotError::Empty)
+}
+
+/// What is in only one of two maps, or differs between them. Looks only at what they do not share.
+fn changed<'a, K: Ord, V: Eq>(before: &'a Map<K, V>, now: &'a Map<K, V>) -> impl Iterator<Item = &'a V> {
+    before.diff(now).map(|item| match item {
+        DiffItem::Add(_, value) | DiffItem::Remove(_, value) | DiffItem::Update { new: (_, value), .. } => value.as_ref(),
+    })
 }

@@ -1,13 +1,15 @@
-//! Version 1. These types are a file format: they never change. Numbers of elements and flows are places in the definition, which an instance
+//! Version 1. These types are a file format: from the first release on they never change. Numbers of elements and flows are places in the definition, which an instance
 //! keeps for life; a [`Code`] is its place in [`Code::ALL`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use imbl::OrdMap;
 use mandate_model::{ElementIndex, FlowIndex};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::SnapshotError;
+use super::{PartId, SnapshotError};
 use crate::Code;
 use crate::effect;
 use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
@@ -24,12 +26,21 @@ struct Snapshot {
     state: u8,
     suspended: bool,
     last: u64,
-    activities: Vec<Activity>,
+    traceparent: Option<String>,
+    /// How many parts are stored beside the snapshot.
+    parts: u64,
+    inline: Vec<Branch>,
+    unit: Option<Unit>,
+}
+
+/// An activity with what waits for it: a member of the snapshot's list, or a part of its own.
+#[derive(Serialize, Deserialize)]
+struct Branch {
+    activity: Activity,
     jobs: Vec<Job>,
     tasks: Vec<Task>,
     subscriptions: Vec<Subscription>,
     incidents: Vec<Incident>,
-    unit: Option<Unit>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,7 +65,8 @@ enum Phase {
 struct Variable {
     name: String,
     kind: u8,
-    json: String,
+    /// None: it is a part of its own.
+    json: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -125,17 +137,29 @@ struct Token {
 }
 
 pub(super) fn encode(instance: &Instance, bytes: &mut Vec<u8>) {
-    let snapshot = Snapshot::from(instance);
-    let encoded = postcard::to_stdvec(&snapshot).expect("these types hold nothing that postcard cannot write");
+    write(&Snapshot::from(instance), bytes);
+}
+
+/// An activity as a part of its own.
+pub(super) fn encode_part(instance: &Instance, activity: &instance::Activity, bytes: &mut Vec<u8>) {
+    write(&Branch::new(instance, activity), bytes);
+}
+
+pub(super) fn decode<'a>(bytes: &[u8], parts: impl IntoIterator<Item = (PartId, &'a [u8])>) -> Result<Instance, SnapshotError> {
+    read::<Snapshot>(bytes)?.into_instance(parts)
+}
+
+fn write(value: &impl Serialize, bytes: &mut Vec<u8>) {
+    let encoded = postcard::to_stdvec(value).expect("these types hold nothing that postcard cannot write");
     bytes.extend_from_slice(&encoded);
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Instance, SnapshotError> {
-    let (snapshot, rest) = postcard::take_from_bytes::<Snapshot>(bytes).map_err(|error| SnapshotError::Damaged(error.to_string()))?;
+fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, SnapshotError> {
+    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|error| SnapshotError::Damaged(error.to_string()))?;
     if !rest.is_empty() {
         return Err(SnapshotError::Damaged(format!("{} bytes too many", rest.len())));
     }
-    snapshot.into_instance()
+    Ok(value)
 }
 
 impl From<&Instance> for Snapshot {
@@ -151,22 +175,21 @@ impl From<&Instance> for Snapshot {
             },
             suspended: it.suspended,
             last: it.last,
-            activities: it.activities.values().map(Activity::from).collect(),
-            jobs: it.jobs.values().map(Job::from).collect(),
-            tasks: it.tasks.values().map(Task::from).collect(),
-            subscriptions: it.subscriptions.values().map(Subscription::from).collect(),
-            incidents: it.incidents.values().map(Incident::from).collect(),
+            traceparent: it.traceparent.clone(),
+            parts: it.parts() as u64,
+            inline: it.index.inline.iter().map(|id| Branch::new(it, it.at(*id))).collect(),
             unit: it.unit.as_ref().map(Unit::from),
         }
     }
 }
 
 impl Snapshot {
-    fn into_instance(self) -> Result<Instance, SnapshotError> {
-        Ok(Instance {
+    fn into_instance<'a>(self, parts: impl IntoIterator<Item = (PartId, &'a [u8])>) -> Result<Instance, SnapshotError> {
+        let mut instance = Instance {
             id: InstanceId(Uuid::from_bytes(self.id)),
             business_key: self.business_key,
             tenant: self.tenant,
+            traceparent: self.traceparent,
             state: match self.state {
                 0 => State::Created,
                 1 => State::Active,
@@ -175,30 +198,85 @@ impl Snapshot {
             },
             suspended: self.suspended,
             last: self.last,
-            activities: unique(self.activities, |it| ActivityId(it.id), Activity::into_activity)?,
-            jobs: unique(self.jobs, |it| WaitId(it.wait), Job::into_job)?,
-            tasks: unique(self.tasks, |it| WaitId(it.wait), |it| Ok(it.into_task()))?,
-            subscriptions: unique(self.subscriptions, |it| WaitId(it.wait), |it| Ok(it.into_subscription()))?,
-            incidents: unique(self.incidents, |it| IncidentId(it.id), Incident::into_incident)?,
+            activities: OrdMap::new(),
+            jobs: OrdMap::new(),
+            tasks: OrdMap::new(),
+            subscriptions: OrdMap::new(),
+            incidents: OrdMap::new(),
             unit: self.unit.map(Unit::into_unit),
             index: Index::default(),
-        })
+        };
+        let mut branches: Vec<(Branch, bool)> = self.inline.into_iter().map(|branch| (branch, false)).collect();
+        let mut texts = BTreeMap::new();
+        let mut found = 0_u64;
+        for (id, bytes) in parts {
+            found += 1;
+            let bytes = match super::version(bytes)? {
+                (1, bytes) => bytes,
+                (version, _) => return Err(SnapshotError::UnknownVersion(version)),
+            };
+            if id.variable.is_empty() {
+                let branch = read::<Branch>(bytes)?;
+                ensure(branch.activity.id == id.activity.0, "a part is another activity's")?;
+                branches.push((branch, true));
+            } else {
+                let text = std::str::from_utf8(bytes).map_err(|error| SnapshotError::Damaged(error.to_string()))?;
+                texts.insert(id, Arc::from(text));
+            }
+        }
+        ensure(found == self.parts, "parts of it are missing, or there are too many")?;
+        for (branch, apart) in branches {
+            branch.add_to(&mut instance, apart, &mut texts)?;
+        }
+        ensure(texts.is_empty(), "a part is a variable that nobody has")?;
+        Ok(instance)
     }
 }
 
-/// A list as a map by number; each number once.
-fn unique<T, K: Ord, V>(
-    list: Vec<T>,
-    key: impl Fn(&T) -> K,
-    value: impl Fn(T) -> Result<V, SnapshotError>,
-) -> Result<BTreeMap<K, V>, SnapshotError> {
-    let mut map = BTreeMap::new();
-    for item in list {
-        if map.insert(key(&item), value(item)?).is_some() {
-            return Err(SnapshotError::Inconsistent("a number was given twice"));
+impl Branch {
+    fn new(of: &Instance, activity: &instance::Activity) -> Self {
+        let waits = || of.index.waits.get(&activity.id).into_iter().flatten();
+        let of_jobs = waits().filter_map(|wait| of.index.job_incidents.get(wait));
+        let of_join = activity.parent.and_then(|scope| of.index.join_incidents.get(&(scope, activity.element)));
+        let incidents = of_jobs.chain(of_join).map(|id| &of.incidents[id]).filter(|incident| incident.activity == activity.id);
+        Self {
+            activity: Activity::from(activity),
+            jobs: waits().filter_map(|wait| of.jobs.get(wait)).map(|job| Job::from(&**job)).collect(),
+            tasks: waits().filter_map(|wait| of.tasks.get(wait)).map(|task| Task::from(&**task)).collect(),
+            subscriptions: waits().filter_map(|wait| of.subscriptions.get(wait)).map(|it| Subscription::from(&**it)).collect(),
+            incidents: incidents.map(|incident| Incident::from(&**incident)).collect(),
         }
     }
-    Ok(map)
+
+    fn add_to(self, instance: &mut Instance, apart: bool, texts: &mut Texts) -> Result<(), SnapshotError> {
+        let activity = self.activity.into_activity(apart, texts)?;
+        put(&mut instance.activities, activity.id, activity)?;
+        for job in self.jobs {
+            put(&mut instance.jobs, WaitId(job.wait), job.into_job()?)?;
+        }
+        for task in self.tasks {
+            put(&mut instance.tasks, WaitId(task.wait), task.into_task())?;
+        }
+        for subscription in self.subscriptions {
+            put(&mut instance.subscriptions, WaitId(subscription.wait), subscription.into_subscription())?;
+        }
+        for incident in self.incidents {
+            put(&mut instance.incidents, IncidentId(incident.id), incident.into_incident()?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Large variables that were read and not yet given to their activity.
+type Texts = BTreeMap<PartId, Arc<str>>;
+
+/// Each number once.
+fn put<K: Ord + Clone, V>(map: &mut OrdMap<K, Arc<V>>, key: K, value: V) -> Result<(), SnapshotError> {
+    ensure(map.insert(key, Arc::new(value)).is_none(), "a number was given twice")
+}
+
+fn ensure(holds: bool, otherwise: &'static str) -> Result<(), SnapshotError> {
+    if holds { Ok(()) } else { Err(SnapshotError::Inconsistent(otherwise)) }
 }
 
 impl From<&instance::Activity> for Activity {
@@ -217,18 +295,29 @@ impl From<&instance::Activity> for Activity {
             variables: it
                 .variables
                 .iter()
-                .map(|(name, value)| Variable { name: name.clone(), kind: kind_number(value.kind), json: value.json.to_string() })
+                .map(|(name, value)| Variable {
+                    name: name.clone(),
+                    kind: kind_number(value.kind),
+                    json: (!instance::is_large(name, value)).then(|| value.json.to_string()),
+                })
                 .collect(),
         }
     }
 }
 
 impl Activity {
-    fn into_activity(self) -> Result<instance::Activity, SnapshotError> {
+    fn into_activity(self, apart: bool, texts: &mut Texts) -> Result<instance::Activity, SnapshotError> {
         let mut variables = Variables::new();
         for Variable { name, kind, json } in self.variables {
             let kind = kind_of(kind).ok_or(SnapshotError::Inconsistent("a variable's type is unknown"))?;
-            variables.insert(name, variable::Variable { kind, json: json.into() });
+            let json = match json {
+                Some(json) => Arc::from(json),
+                None => {
+                    let part = PartId { activity: ActivityId(self.id), variable: name.clone() };
+                    texts.remove(&part).ok_or(SnapshotError::Inconsistent("a large variable has no part"))?
+                }
+            };
+            variables.insert(name, variable::Variable { kind, json });
         }
         Ok(instance::Activity {
             id: ActivityId(self.id),
@@ -242,6 +331,7 @@ impl Activity {
                 Phase::After { flow } => instance::Phase::After { flow: flow.map(FlowIndex) },
             },
             variables,
+            apart,
         })
     }
 }

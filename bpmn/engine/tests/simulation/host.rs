@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{
     ActivityId, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, Failure, HistoryEvent, Incident, IncidentId, Input, Instance,
-    InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Stop, Subscription, Task, Variable, Variables, WaitId, step,
+    InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Stop, Stored, Subscription, Task, Variable, Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use uuid::Uuid;
@@ -29,7 +30,7 @@ struct Rows {
 pub(crate) struct Host<'a> {
     definition: &'a ProcessDefinition,
     random: Random,
-    stored: Vec<u8>,
+    stored: Stored,
     late: usize,
     rows: Rows,
     now: i64,
@@ -63,8 +64,12 @@ enum Mood {
 
 impl<'a> Host<'a> {
     pub(crate) fn new(definition: &'a ProcessDefinition, seed: u64) -> Self {
-        let instance =
-            Instance::new(NewInstance { id: InstanceId(Uuid::from_u128(u128::from(seed) + 1)), business_key: None, tenant: None });
+        let instance = Instance::new(NewInstance {
+            id: InstanceId(Uuid::from_u128(u128::from(seed) + 1)),
+            business_key: None,
+            tenant: None,
+            traceparent: None,
+        });
         Self {
             definition,
             random: Random::new(seed ^ 0x5eed),
@@ -91,7 +96,7 @@ impl<'a> Host<'a> {
     }
 
     fn load(&self) -> Instance {
-        Instance::decode(&self.stored).expect("what was stored decodes")
+        self.stored.decode().expect("what was stored decodes")
     }
 
     /// Something random happens.
@@ -169,7 +174,12 @@ impl<'a> Host<'a> {
             return self.start(hold);
         }
         let wait = self.random_wait();
-        let variables = x(self.random.below(4));
+        let mut variables = x(self.random.below(4));
+        if self.random.one_in(8) {
+            // Around the size from which a variable is stored apart.
+            let size = self.random.below(2 * MAX_INLINE_VARIABLE_BYTES);
+            variables.insert("large".to_owned(), Variable::from_json(&"x".repeat(size).into()));
+        }
         match self.random.below(40) {
             0 => Input::Suspend,
             1..=3 => Input::Activate,
@@ -275,7 +285,7 @@ impl<'a> Host<'a> {
 
     /// One step, on an instance that went through its stored form; taken twice, to see that it is pure.
     fn step(&mut self, instance: &mut Instance, input: Input) -> Result<Vec<Effect>, Stop> {
-        let before = Instance::decode(&instance.encode()).expect("what was encoded decodes");
+        let before = instance.encode().decode().expect("what was encoded decodes");
         assert_eq!(before, *instance, "the stored form keeps everything");
         let mut again = before.clone();
         let answer = step(self.definition, instance, input.clone(), self.now);
@@ -293,7 +303,12 @@ impl<'a> Host<'a> {
         if mood == Mood::Good {
             return Ok(DelegateOutcome::Completed { variables: x(0) });
         }
-        let variables = x(self.random.below(4));
+        let mut variables = x(self.random.below(4));
+        if self.random.one_in(8) {
+            // Around the size from which a variable is stored apart.
+            let size = self.random.below(2 * MAX_INLINE_VARIABLE_BYTES);
+            variables.insert("large".to_owned(), Variable::from_json(&"x".repeat(size).into()));
+        }
         match self.random.below(10) {
             0 => Err(self.failure()),
             1 | 2 => {
@@ -361,7 +376,9 @@ impl<'a> Host<'a> {
             assert!(self.rows.jobs.is_empty() && self.rows.tasks.is_empty() && self.rows.subscriptions.is_empty());
             assert!(self.rows.incidents.is_empty());
         }
-        self.stored = instance.encode();
+        let changes = instance.changes(Some(&self.load()));
+        self.stored.apply(changes);
+        assert_eq!(self.stored, instance.encode(), "writing what has changed is as good as writing everything");
     }
 
     fn check_leaves(&self, instance: &Instance) {

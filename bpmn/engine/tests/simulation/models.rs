@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use mandate_engine::limits::MAX_INLINE_ACTIVITIES;
+
 use crate::random::Random;
 
 /// How deep blocks stand inside blocks.
@@ -201,8 +203,11 @@ impl Models<'_> {
 
     fn parallel(&mut self, depth: usize, inside: bool) -> Block {
         let (fork, join) = (self.id("fork"), self.id("join"));
-        for _ in 0..2 + self.random.below(2) {
-            let branch = self.sequence(depth + 1, inside);
+        // Now and then so wide that some branches are stored apart, and then each is one element.
+        let wide = depth == 0 && self.random.one_in(20);
+        let branches = if wide { MAX_INLINE_ACTIVITIES + 4 } else { 2 + self.random.below(2) };
+        for _ in 0..branches {
+            let branch = if wide { self.block(MAX_DEPTH, inside) } else { self.sequence(depth + 1, inside) };
             self.flow(&fork, &branch.first);
             self.flow(&branch.last, &join);
         }

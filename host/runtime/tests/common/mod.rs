@@ -1,7 +1,7 @@
 //! A host in the test's own process: SQLite, real components, a real domain service on loopback.
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses its part of this")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mandate_runtime::deploy::{Report, Upload};
@@ -19,6 +19,7 @@ pub struct Host {
     pub runtime: Runtime,
     pub domain: Domain,
     pub dir: TempDir,
+    url: String,
 }
 
 /// A built guest.
@@ -52,17 +53,23 @@ limits = { cpu = "300ms", wall = "20s", commands = 50 }
 impl Host {
     pub async fn start() -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
+        let url = format!("sqlite:{}", dir.path().join("mandate.db").display());
+        Self::start_on(dir, url).await
+    }
+
+    /// A host of its own on this database.
+    pub async fn start_on(dir: TempDir, url: String) -> Self {
         let domain = Domain::start().expect("a free port");
         std::fs::write(dir.path().join("catalogue.toml"), domain.catalogue()).expect("written");
-        let runtime = open(dir.path()).await;
-        Self { runtime, domain, dir }
+        let runtime = open(dir.path(), &url).await;
+        Self { runtime, domain, dir, url }
     }
 
     /// Ends this host's runtime and starts another one on the same files.
     pub async fn restart(self) -> Self {
         self.runtime.shut_down(Duration::from_secs(5)).await;
         drop(self.runtime);
-        let runtime = open(self.dir.path()).await;
+        let runtime = open(self.dir.path(), &self.url).await;
         Self { runtime, ..self }
     }
 
@@ -120,11 +127,10 @@ impl Host {
     }
 }
 
-async fn open(dir: &Path) -> Runtime {
-    let path: PathBuf = dir.join("mandate.db");
+async fn open(dir: &Path, url: &str) -> Runtime {
     let sandbox = wasm::Config::new(dir.join("components"), wasm::Compiler::InProcess);
     let config = Config {
-        store: StoreConfig::new(format!("sqlite:{}", path.display())),
+        store: StoreConfig::new(url.to_owned()),
         sandbox,
         catalogue: Some(dir.join("catalogue.toml")),
         execute_jobs: true,

@@ -7,7 +7,7 @@ use super::{Order, Page, Reads};
 use super::{incidents, jobs, subscriptions, tasks};
 use crate::Error;
 use crate::db::{Param, Row, params};
-use crate::rows::{IncidentRow, JobRow, SubscriptionRow, TaskRow};
+use crate::rows::{IncidentRow, JobRow, PartRow, SubscriptionRow, TaskRow};
 
 /// A live instance with its snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct InstanceRow {
     pub suspended: bool,
     /// The engine's.
     pub snapshot: Vec<u8>,
+    /// What is stored apart from the snapshot.
+    pub parts: Vec<PartRow>,
 }
 
 /// A live instance in a list.
@@ -136,11 +138,14 @@ impl Sort for InstanceSort {
     }
 }
 
-const FULL: &str = "SELECT id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot FROM instance";
+const FULL: &str =
+    "SELECT id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, parts FROM instance";
+const PARTS: &str = "SELECT activity, variable, bytes FROM instance_part WHERE instance_id = $1 ORDER BY activity, variable";
 
-fn instance(row: &Row) -> Result<InstanceRow, Error> {
+/// An instance as its row has it, and how many parts it has besides.
+fn instance(row: &Row) -> Result<(InstanceRow, i64), Error> {
     let mut columns = row.columns();
-    Ok(InstanceRow {
+    let instance = InstanceRow {
         id: columns.next()?,
         tenant: columns.next_tenant()?,
         definition_id: columns.next()?,
@@ -150,7 +155,22 @@ fn instance(row: &Row) -> Result<InstanceRow, Error> {
         last_unit: columns.next()?,
         suspended: columns.next()?,
         snapshot: columns.next()?,
-    })
+        parts: Vec::new(),
+    };
+    Ok((instance, columns.next()?))
+}
+
+/// An instance with its parts, all of one moment.
+fn whole(instances: &[Row], parts: &[Row]) -> Result<Option<InstanceRow>, Error> {
+    let Some((mut found, count)) = instances.first().map(instance).transpose()? else { return Ok(None) };
+    for row in parts {
+        let mut columns = row.columns();
+        found.parts.push(PartRow { activity: columns.next()?, variable: columns.next()?, bytes: columns.next()? });
+    }
+    if i64::try_from(found.parts.len()) != Ok(count) {
+        return Err(Error::Damaged(format!("instance {} has {} of its {count} parts", found.id, found.parts.len())));
+    }
+    Ok(Some(found))
 }
 
 fn select(filter: InstanceFilter, keeps_activities: bool) -> Select {
@@ -233,21 +253,49 @@ impl Reads {
 
     /// An instance with its snapshot.
     pub async fn load_instance(&self, id: Uuid) -> Result<Option<InstanceRow>, Error> {
-        let rows = self.pool.fetch(&format!("{FULL} WHERE id = $1"), params![id]).await?;
-        rows.first().map(instance).transpose()
+        let full = format!("{FULL} WHERE id = $1");
+        let rows = self.pool.fetch(&full, params![id]).await?;
+        match rows.first().map(instance).transpose()? {
+            Some((_, parts)) if parts > 0 => {
+                let answers = self.pool.snapshot(vec![(&full, params![id]), (PARTS, params![id])]).await?;
+                let [instances, parts] = &answers[..] else { unreachable!("two statements have two answers") };
+                whole(instances, parts)
+            }
+            found => Ok(found.map(|(instance, _)| instance)),
+        }
+    }
+
+    /// How many units of work an instance has seen; none if it is not there.
+    pub async fn revision(&self, id: Uuid) -> Result<Option<i64>, Error> {
+        let rows = self.pool.fetch("SELECT revision FROM instance WHERE id = $1", params![id]).await?;
+        rows.first().map(|row| row.get(0)).transpose()
     }
 
     /// Instances with their snapshots, in the order of their ids. Those that are not there are left out.
     pub async fn load_instances(&self, ids: Vec<Uuid>) -> Result<Vec<InstanceRow>, Error> {
         let rows = self.pool.fetch(&format!("{FULL} WHERE id {{any_uuid:1}} ORDER BY id"), vec![Param::Uuids(ids)]).await?;
-        rows.iter().map(instance).collect()
+        self.with_parts(&rows).await
     }
 
     /// All instances in the order of their ids, `max` at a time.
     pub async fn instances_after(&self, after: Option<Uuid>, max: u32) -> Result<Vec<InstanceRow>, Error> {
         let sql = format!("{FULL} WHERE id > $1 ORDER BY id LIMIT $2");
         let rows = self.pool.fetch(&sql, params![after.unwrap_or(Uuid::nil()), i64::from(max)]).await?;
-        rows.iter().map(instance).collect()
+        self.with_parts(&rows).await
+    }
+
+    /// Few instances have parts: those are read one by one. One that ended meanwhile is left out.
+    async fn with_parts(&self, rows: &[Row]) -> Result<Vec<InstanceRow>, Error> {
+        let mut instances = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (instance, parts) = instance(row)?;
+            if parts == 0 {
+                instances.push(instance);
+            } else {
+                instances.extend(self.load_instance(instance.id).await?);
+            }
+        }
+        Ok(instances)
     }
 
     /// Ids of a definition's instances.
@@ -265,16 +313,18 @@ impl Reads {
         let tasks = of(tasks::ROW, "task", "wait");
         let subscriptions = of(subscriptions::ROW, "subscription", "wait");
         let incidents = of(incidents::ROW, "incident", "n");
-        let statements = [&full, &jobs, &tasks, &subscriptions, &incidents].map(|sql| (sql.as_str(), params![id])).into();
+        let statements = [full.as_str(), PARTS, &jobs, &tasks, &subscriptions, &incidents].map(|sql| (sql, params![id])).into();
         let answers = self.pool.snapshot(statements).await?;
-        let [instances, jobs, tasks, subscriptions, incidents] = &answers[..] else { unreachable!("five statements have five answers") };
-        let Some(found) = instances.first() else { return Ok(None) };
+        let [instances, parts, jobs, tasks, subscriptions, incidents] = &answers[..] else {
+            unreachable!("six statements have six answers")
+        };
+        let Some(found) = whole(instances, parts)? else { return Ok(None) };
         let rows = IndexRows {
             jobs: jobs.iter().map(|row| jobs::row(&mut row.columns())).collect::<Result<_, _>>()?,
             tasks: tasks.iter().map(|row| tasks::row(&mut row.columns())).collect::<Result<_, _>>()?,
             subscriptions: subscriptions.iter().map(|row| subscriptions::row(&mut row.columns())).collect::<Result<_, _>>()?,
             incidents: incidents.iter().map(|row| incidents::row(&mut row.columns())).collect::<Result<_, _>>()?,
         };
-        Ok(Some((instance(found)?, rows)))
+        Ok(Some((found, rows)))
     }
 }

@@ -10,8 +10,8 @@ use crate::lease::HostRef;
 use crate::unit::{Expect, InstanceHead, InstanceWrite, State};
 
 static INSERT_INSTANCE: Batch = Batch::new(
-    "INSERT INTO instance (id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot) \
-     SELECT v.id, v.tenant, v.definition_id, v.business_key, v.started_at, 1, v.last_unit, v.suspended, v.snapshot FROM {rows}",
+    "INSERT INTO instance (id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, parts) \
+     SELECT v.id, v.tenant, v.definition_id, v.business_key, v.started_at, 1, v.last_unit, v.suspended, v.snapshot, v.parts FROM {rows}",
     &[
         ("id", Type::Uuid),
         ("tenant", Type::Text),
@@ -21,13 +21,31 @@ static INSERT_INSTANCE: Batch = Batch::new(
         ("last_unit", Type::Uuid),
         ("suspended", Type::Bool),
         ("snapshot", Type::Bytes),
+        ("parts", Type::I64),
     ],
 );
 
 static UPDATE_INSTANCE: Batch = Batch::new(
-    "UPDATE instance SET revision = v.revision, last_unit = v.last_unit, suspended = v.suspended, snapshot = v.snapshot FROM {rows} \
-     WHERE instance.id = v.id",
-    &[("id", Type::Uuid), ("revision", Type::I64), ("last_unit", Type::Uuid), ("suspended", Type::Bool), ("snapshot", Type::Bytes)],
+    "UPDATE instance SET revision = v.revision, last_unit = v.last_unit, suspended = v.suspended, snapshot = v.snapshot, \
+     parts = v.parts FROM {rows} WHERE instance.id = v.id",
+    &[
+        ("id", Type::Uuid),
+        ("revision", Type::I64),
+        ("last_unit", Type::Uuid),
+        ("suspended", Type::Bool),
+        ("snapshot", Type::Bytes),
+        ("parts", Type::I64),
+    ],
+);
+
+static PUT_PARTS: Batch = Batch::new(
+    "INSERT INTO instance_part (instance_id, activity, variable, bytes) SELECT v.instance_id, v.activity, v.variable, v.bytes FROM {rows} \
+     WHERE TRUE ON CONFLICT (instance_id, activity, variable) DO UPDATE SET bytes = excluded.bytes",
+    &[("instance_id", Type::Uuid), ("activity", Type::I64), ("variable", Type::Text), ("bytes", Type::Bytes)],
+);
+static REMOVE_PARTS: Batch = Batch::new(
+    "DELETE FROM instance_part WHERE (instance_id, activity, variable) IN (SELECT v.instance_id, v.activity, v.variable FROM {rows})",
+    &[("instance_id", Type::Uuid), ("activity", Type::I64), ("variable", Type::Text)],
 );
 
 static SUSPEND_JOBS: Batch = Batch::new(
@@ -148,7 +166,8 @@ static REMOVE_SUBSCRIPTIONS: Batch = remove!("subscription", "wait");
 static REMOVE_INCIDENTS: Batch = remove!("incident", "n");
 
 /// Everything beside an instance; what is ended is removed from all of them. The instance itself is the last.
-const OF_INSTANCES: [&str; 6] = [
+const OF_INSTANCES: [&str; 7] = [
+    "DELETE FROM instance_part WHERE instance_id {any_uuid:1}",
     "DELETE FROM job WHERE instance_id {any_uuid:1}",
     "DELETE FROM task WHERE instance_id {any_uuid:1}",
     "DELETE FROM task_candidate WHERE instance_id {any_uuid:1}",
@@ -175,6 +194,8 @@ pub(super) struct Tables {
     updated: Rows,
     ended: Vec<Uuid>,
     suspended: Rows,
+    removed_parts: Rows,
+    parts: Rows,
     removed_jobs: Rows,
     removed_tasks: Rows,
     removed_candidates: Rows,
@@ -201,7 +222,7 @@ impl Tables {
         foreign: bool,
     ) -> Vec<i64> {
         let id = write.id;
-        let State::Live { snapshot } = &write.state else {
+        let State::Live { snapshot, parts } = &write.state else {
             // What begins and ends in one unit never touches these tables.
             if matches!(write.expect, Expect::Revision(_)) {
                 self.ended.push(id);
@@ -209,14 +230,17 @@ impl Tables {
             return Vec::new();
         };
         if let Expect::New(_) = write.expect {
-            let row = cells![id, tenant(head), &head.definition_id, &head.business_key, head.started_at, unit, suspended, snapshot];
+            let row =
+                cells![id, tenant(head), &head.definition_id, &head.business_key, head.started_at, unit, suspended, snapshot, parts.count];
             self.inserted.push(row);
         } else {
-            self.updated.push(cells![id, revision, unit, suspended, snapshot]);
+            self.updated.push(cells![id, revision, unit, suspended, snapshot, parts.count]);
             if write.suspended.is_some() {
                 self.suspended.push(cells![id, suspended]);
             }
         }
+        self.removed_parts.extend(parts.remove.iter().map(|(activity, variable)| cells![id, *activity, variable]));
+        self.parts.extend(parts.put.iter().map(|part| cells![id, part.activity, &part.variable, &part.bytes]));
         let numbers = |list: &[i64]| list.iter().map(|n| cells![id, *n]).collect::<Rows>();
         self.removed_jobs.extend(numbers(&write.remove_jobs));
         self.removed_tasks.extend(numbers(&write.remove_tasks));
@@ -306,6 +330,8 @@ impl Tables {
         remove_instances(tx, self.ended).await?;
         SUSPEND_JOBS.execute(tx, self.suspended.clone()).await?;
         SUSPEND_TASKS.execute(tx, self.suspended).await?;
+        REMOVE_PARTS.execute(tx, self.removed_parts).await?;
+        PUT_PARTS.execute(tx, self.parts).await?;
         REMOVE_JOBS.execute(tx, self.removed_jobs).await?;
         REMOVE_TASKS.execute(tx, self.removed_tasks).await?;
         REMOVE_CANDIDATES.execute(tx, self.removed_candidates).await?;
@@ -325,6 +351,8 @@ impl Tables {
 pub(crate) static BATCHES: &[&Batch] = &[
     &INSERT_INSTANCE,
     &UPDATE_INSTANCE,
+    &PUT_PARTS,
+    &REMOVE_PARTS,
     &SUSPEND_JOBS,
     &SUSPEND_TASKS,
     &PUT_JOBS,

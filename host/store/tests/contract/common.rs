@@ -7,7 +7,7 @@ use std::time::Duration;
 use mandate_store::query::DefinitionRow;
 use mandate_store::{
     Committed, Config, DeploymentWrite, Expect, HistoryLevel, HistoryRow, IncidentRow, InstanceHead, InstanceWrite, JobRow, NewDefinition,
-    Resource, State, Store, SubscriptionRow, TaskRow, Unit,
+    Parts, Resource, State, Store, SubscriptionRow, TaskRow, Unit,
 };
 use mandate_tests::postgres::Cluster;
 use uuid::Uuid;
@@ -108,7 +108,7 @@ pub(crate) fn head(definition: &DefinitionRow) -> InstanceHead {
 }
 
 pub(crate) fn live() -> State {
-    State::Live { snapshot: b"snapshot".to_vec() }
+    State::Live { snapshot: b"snapshot".to_vec(), parts: Parts::default() }
 }
 
 /// A unit of one instance.

@@ -1,6 +1,6 @@
 //! The same operations on both databases, from a seed, and the same answers to every query.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use mandate_store::query::{
@@ -8,7 +8,8 @@ use mandate_store::query::{
     JobFilter, JobSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
 };
 use mandate_store::{
-    Expect, HistoryRow, InstanceHead, InstanceWrite, JobRow, LedgerOpened, LedgerState, Origin, StartKey, State, Store, Unit,
+    Expect, HistoryRow, InstanceHead, InstanceWrite, JobRow, LedgerOpened, LedgerState, Origin, PartRow, Parts, StartKey, State, Store,
+    Unit,
 };
 use uuid::Uuid;
 
@@ -42,6 +43,8 @@ struct World {
     random: Random,
     /// Live instances: the revision, and the next number.
     instances: BTreeMap<Uuid, (i64, i64)>,
+    /// Which activities of a live instance are stored apart.
+    parts: BTreeMap<Uuid, BTreeSet<i64>>,
     made: u128,
 }
 
@@ -51,7 +54,7 @@ async fn trace(seed: u64, fixture: Fixture) -> Vec<String> {
     for key in ["p", "q", "p"] {
         definitions.push(definition(&store, key).await);
     }
-    let mut world = World { random: Random(seed), instances: BTreeMap::new(), made: 0 };
+    let mut world = World { random: Random(seed), instances: BTreeMap::new(), parts: BTreeMap::new(), made: 0 };
     let mut lines = Vec::new();
     for at in 0..OPERATIONS {
         let line = operation(&mut world, &store, &definitions).await;
@@ -122,7 +125,8 @@ async fn begin(world: &mut World, store: &Store, definitions: &[DefinitionRow]) 
         key: format!("start-{}", world.random.below(4)),
     });
     let ended = world.random.chance(10);
-    let state = if ended { State::Ended } else { State::Live { snapshot: vec![7; 1 + world.random.index(5_000)] } };
+    let (parts, kept) = parts(world, id);
+    let state = if ended { State::Ended } else { State::Live { snapshot: vec![7; 1 + world.random.index(5_000)], parts } };
     let mut write = InstanceWrite::new(id, Expect::New(head), state);
     write.history.push(HistoryRow::InstanceStarted { start_activity: "Start".into(), at: 1 });
     let next = rows(world, &mut write, process, 1);
@@ -130,6 +134,7 @@ async fn begin(world: &mut World, store: &Store, definitions: &[DefinitionRow]) 
     let answer = store.commit(unit).await;
     if answer.is_ok() && !ended {
         world.instances.insert(id, (1, next));
+        world.parts.insert(id, kept);
     }
     format!("begin {answer:?}")
 }
@@ -138,7 +143,8 @@ async fn change(world: &mut World, store: &Store, definitions: &[DefinitionRow],
     let (revision, next) = world.instances[&id];
     let expected = if world.random.chance(10) { revision + 1 } else { revision };
     let ended = world.random.chance(15);
-    let state = if ended { State::Ended } else { State::Live { snapshot: vec![8; 1 + world.random.index(100)] } };
+    let (parts, kept) = parts(world, id);
+    let state = if ended { State::Ended } else { State::Live { snapshot: vec![8; 1 + world.random.index(100)], parts } };
     let process = &definitions[world.random.index(3)];
     let mut write = InstanceWrite::new(id, Expect::Revision(expected), state);
     if world.random.chance(15) {
@@ -156,9 +162,31 @@ async fn change(world: &mut World, store: &Store, definitions: &[DefinitionRow],
             world.instances.remove(&id);
         } else {
             world.instances.insert(id, (revision + 1, next));
+            world.parts.insert(id, kept);
         }
     }
     format!("change {answer:?}")
+}
+
+/// Parts that come, change and go. Answers the change, and which there are once it is stored.
+fn parts(world: &mut World, id: Uuid) -> (Parts, BTreeSet<i64>) {
+    let mut kept = world.parts.get(&id).cloned().unwrap_or_default();
+    let mut parts = Parts::default();
+    for activity in 1..4 {
+        if world.random.chance(70) {
+            continue;
+        }
+        if kept.contains(&activity) && world.random.chance(50) {
+            kept.remove(&activity);
+            parts.remove.push((activity, "päd".into()));
+        } else {
+            kept.insert(activity);
+            let bytes = vec![0; world.random.index(3_000)];
+            parts.put.push(PartRow { activity, variable: "päd".into(), bytes });
+        }
+    }
+    parts.count = i64::try_from(kept.len()).expect("small");
+    (parts, kept)
 }
 
 /// Fills a write with rows that come and go. Answers the next number of the instance.

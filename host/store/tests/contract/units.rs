@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use mandate_store::query::{HistoryActivityFilter, HistoryInstanceFilter, IndexRows, InstanceFilter, JobFilter, Page, TaskFilter};
-use mandate_store::{CommitError, Expect, HistoryLevel, HistoryRow, InstanceWrite, StartKey, State, Unit};
+use mandate_store::{CommitError, Expect, HistoryLevel, HistoryRow, InstanceWrite, PartRow, Parts, StartKey, State, Unit};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, end, head, incident, job, live, start, started_with, step, subscription, task, unit};
@@ -31,6 +31,42 @@ pub(crate) async fn a_unit_is_stored_with_the_rows_beside_it(fixture: Fixture) {
     assert_eq!((row.revision, row.last_unit, row.suspended), (1, unit_id, false));
     assert_eq!((row.business_key.as_deref(), row.started_at, row.snapshot.as_slice()), (Some("order-1"), 10, b"snapshot".as_slice()));
     assert_eq!(store.load_instance(id).await.expect("read"), Some(row));
+}
+
+pub(crate) async fn what_is_stored_apart_is_read_with_its_instance_and_goes_with_it(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let id = Uuid::now_v7();
+    let part = |activity, variable: &str, bytes: &[u8]| PartRow { activity, variable: variable.into(), bytes: bytes.into() };
+    let changed = |count, put: &[PartRow], remove: &[(i64, &str)]| {
+        let remove = remove.iter().map(|(activity, variable)| (*activity, (*variable).to_owned())).collect();
+        State::Live { snapshot: b"snapshot".to_vec(), parts: Parts { count, put: put.to_vec(), remove } }
+    };
+    let mut write = start(&process, id);
+    write.state = changed(3, &[part(1, "", b"one"), part(1, "large", b"\0\xff"), part(2, "", b"two")], &[]);
+    store.commit(unit(write)).await.expect("stored");
+    let row = store.load_instance(id).await.expect("read").expect("there");
+    assert_eq!(row.parts, [part(1, "", b"one"), part(1, "large", b"\0\xff"), part(2, "", b"two")]);
+
+    let mut write = step(id, 1);
+    write.state = changed(2, &[part(1, "large", b"larger")], &[(2, "")]);
+    store.commit(unit(write)).await.expect("stored");
+    let row = store.load_instance(id).await.expect("read").expect("there");
+    assert_eq!(row.parts, [part(1, "", b"one"), part(1, "large", b"larger")]);
+    assert_eq!(store.instances_after(None, 10).await.expect("read"), [row.clone()]);
+    assert_eq!(store.instance_with_rows(id).await.expect("read").expect("there").0, row);
+
+    // One that does not say how many it has would never be read again.
+    let mut write = step(id, 2);
+    write.state = changed(9, &[], &[]);
+    store.commit(unit(write)).await.expect("stored");
+    let error = store.load_instance(id).await.expect_err("parts are missing").to_string();
+    assert!(error.contains("2 of its 9 parts"), "{error}");
+
+    store.commit(unit(end(id, 3))).await.expect("stored");
+    let again = InstanceWrite::new(id, Expect::New(head(&process)), changed(0, &[], &[]));
+    store.commit(unit(again)).await.expect("stored");
+    assert_eq!(store.load_instance(id).await.expect("read").expect("there").parts, []);
 }
 
 pub(crate) async fn a_unit_updates_in_place_and_removes_what_is_gone(fixture: Fixture) {

@@ -1,0 +1,104 @@
+//! What every instance holds to, whoever stored it.
+
+use std::collections::BTreeSet;
+
+use super::SnapshotError;
+use crate::ids::{ActivityId, WaitId};
+use crate::instance::{Index, Instance, Phase};
+use crate::limits::{MAX_JSON_DEPTH, MAX_SCOPE_DEPTH};
+use crate::variable::Variable;
+
+/// Looks at everything. On the way the index is built, which is never stored.
+pub(super) fn check(instance: &Instance) -> Result<Index, SnapshotError> {
+    let mut index = Index::default();
+    check_tree(instance, &mut index)?;
+    check_waits(instance, &mut index)?;
+    check_incidents(instance, &mut index)?;
+    check_unit(instance)?;
+    Ok(index)
+}
+
+fn check_tree(instance: &Instance, index: &mut Index) -> Result<(), SnapshotError> {
+    let root = instance.root();
+    let mut depths = std::collections::BTreeMap::from([(root, 0_usize)]);
+    ensure(instance.activities.contains_key(&root), "it has no root")?;
+    for (id, activity) in &instance.activities {
+        ensure(id.0 <= instance.last, "an activity has a number that was never given")?;
+        ensure(activity.parent.is_none() == (*id == root), "the root, and only the root, has no parent")?;
+        ensure(*id != root || matches!(activity.phase, Phase::Active { by: None }), "its root is not active")?;
+        if let Some(parent) = activity.parent {
+            // Parents are older than their children: so there are no circles.
+            let depth = *depths.get(&parent).filter(|_| parent < *id).ok_or(SnapshotError::Inconsistent("an activity has no parent"))?;
+            ensure(depth < MAX_SCOPE_DEPTH, "scopes are nested too deeply")?;
+            depths.insert(*id, depth + 1);
+        }
+        ensure(activity.variables.values().all(is_json), "a variable is not JSON")?;
+        index.add_activity(activity);
+    }
+    Ok(())
+}
+
+fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotError> {
+    let jobs = instance.jobs.values().map(|job| (job.wait, job.activity));
+    let tasks = instance.tasks.values().map(|task| (task.wait, task.activity));
+    let subscriptions = instance.subscriptions.values().map(|it| (it.wait, it.activity));
+    let mut seen: BTreeSet<WaitId> = BTreeSet::new();
+    for (wait, activity) in jobs.chain(tasks).chain(subscriptions) {
+        ensure(wait.0 > 0 && wait.0 <= instance.last, "a wait has a number that was never given")?;
+        ensure(seen.insert(wait), "two waits have the same number")?;
+        ensure(activity != instance.root() && instance.activities.contains_key(&activity), "a wait belongs to no activity")?;
+        index.add_wait(activity, wait);
+    }
+    for job in instance.jobs.values() {
+        let after = matches!(instance.at(job.activity).phase, Phase::After { .. });
+        ensure(after == (job.kind == crate::JobKind::AsyncAfter), "a job does not fit its activity")?;
+    }
+    Ok(())
+}
+
+fn check_incidents(instance: &Instance, index: &mut Index) -> Result<(), SnapshotError> {
+    for incident in instance.incidents.values() {
+        ensure(incident.id.0 <= instance.last, "an incident has a number that was never given")?;
+        ensure(incident.wait.is_none_or(|wait| instance.jobs.contains_key(&wait)), "an incident belongs to no job")?;
+        let activity = instance.activities.get(&incident.activity).filter(|it| it.parent.is_some());
+        let activity = activity.ok_or(SnapshotError::Inconsistent("an incident belongs to no activity"))?;
+        if incident.wait.is_none() {
+            let fits = matches!(activity.phase, Phase::Joining { .. }) && activity.element == incident.element;
+            ensure(fits, "an incident belongs to no join")?;
+        }
+        index.add_incident(incident, activity.scope());
+    }
+    ensure(index.job_incidents.len() + index.join_incidents.len() == instance.incidents.len(), "something has two incidents")
+}
+
+fn check_unit(instance: &Instance) -> Result<(), SnapshotError> {
+    let Some(unit) = &instance.unit else { return Ok(()) };
+    let known = |id: &ActivityId| instance.activities.contains_key(id);
+    ensure(unit.agenda.iter().all(|token| known(&token.scope)), "a token belongs to no scope")?;
+    let call = unit.call.as_ref().ok_or(SnapshotError::Inconsistent("a unit of work waits for no call"))?;
+    ensure(call.activity != instance.root() && known(&call.activity), "a call belongs to no activity")?;
+    ensure(call.wait.0 <= instance.last, "a call has a number that was never given")
+}
+
+fn ensure(holds: bool, otherwise: &'static str) -> Result<(), SnapshotError> {
+    if holds { Ok(()) } else { Err(SnapshotError::Inconsistent(otherwise)) }
+}
+
+/// Whether a variable's text is JSON that parses without running out of depth.
+fn is_json(variable: &Variable) -> bool {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0_usize, false, false);
+    for byte in variable.json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest <= MAX_JSON_DEPTH && serde_json::from_str::<serde::de::IgnoredAny>(&variable.json).is_ok()
+}

@@ -1,0 +1,143 @@
+//! What a unit of work begins from: the instance as it was last stored, from memory or from the store.
+//!
+//! Whoever commits a unit leaves the new state here, so that the next unit of the instance reads nothing. The revision decides: a commit that
+//! was made from an old state finds another revision and is made again from the store.
+//!
+//! Where other hosts write the same database, a state from memory may be old *before* the commit finds out. A unit that only steps and calls
+//! delegates without commands loses nothing by it. But nothing is sent, and nobody is refused anything, on the strength of an old
+//! state: before the first delegate that may issue commands is called, and before a rejection or a failure counts, the revision is
+//! compared with the store's ([`Inner::is_stale`]).
+
+use std::sync::Arc;
+
+use mandate_engine::{ActivityId, Instance, InstanceId, NewInstance, PartId, SnapshotError};
+use mandate_store::query::InstanceRow;
+use mandate_store::{Expect, InstanceHead};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::advance::Work;
+use crate::definitions::Definition;
+use crate::{Error, Inner, clock};
+
+/// Memory for instances, in bytes as [`Instance::weight`] estimates them: some thousands that are busy. It does not grow with those that wait.
+const MEMORY: u64 = 64 << 20;
+
+/// An instance is seldom smaller: sizes the cache's own tables.
+const SMALLEST: usize = 4 << 10;
+
+/// Instances in memory, as they were last stored by this host.
+pub(crate) struct Instances(Cache<InstanceId, Arc<Loaded>, Weights>);
+
+/// A stored state.
+pub(crate) struct Loaded {
+    revision: i64,
+    definition: Arc<Definition>,
+    instance: Instance,
+}
+
+/// What a unit begins from.
+pub(crate) struct Base {
+    pub(crate) definition: Arc<Definition>,
+    /// The state that the unit steps from; a clone shares everything with it.
+    pub(crate) instance: Instance,
+    pub(crate) expect: Expect,
+    /// It comes from memory.
+    pub(crate) remembered: bool,
+    /// It comes from memory and other hosts may have moved it on.
+    unsure: bool,
+}
+
+#[derive(Clone)]
+struct Weights;
+
+impl Weighter<InstanceId, Arc<Loaded>> for Weights {
+    fn weight(&self, _: &InstanceId, loaded: &Arc<Loaded>) -> u64 {
+        loaded.instance.weight() as u64
+    }
+}
+
+impl Instances {
+    pub(crate) fn new() -> Self {
+        let items = usize::try_from(MEMORY).unwrap_or(usize::MAX) / SMALLEST;
+        Self(Cache::with_weighter(items, MEMORY, Weights))
+    }
+
+    /// An instance was stored in this state.
+    pub(crate) fn keep(&self, instance: &Instance, definition: &Arc<Definition>, revision: i64) {
+        let loaded = Loaded { revision, definition: definition.clone(), instance: instance.clone() };
+        self.0.insert(instance.id(), Arc::new(loaded));
+    }
+
+    /// An instance is over, or somebody else has moved it on.
+    pub(crate) fn forget(&self, instance: InstanceId) {
+        self.0.remove(&instance);
+    }
+}
+
+impl Base {
+    /// The state that the store holds, for telling what has changed; none for a new instance.
+    pub(crate) fn stored(&self) -> Option<&Instance> {
+        match self.expect {
+            Expect::New(_) => None,
+            Expect::Revision(_) => Some(&self.instance),
+        }
+    }
+}
+
+impl Inner {
+    /// The state that an input meets: a new instance, one from memory, or one from the store.
+    pub(crate) async fn base(&self, work: &Work) -> Result<Base, Error> {
+        if let Some(begin) = &work.begin {
+            let (business_key, tenant) = (begin.business_key.clone(), begin.tenant.clone());
+            let head = InstanceHead {
+                tenant: tenant.clone(),
+                definition_id: begin.definition.row.id.clone(),
+                business_key: business_key.clone(),
+                started_at: clock::now_ms(),
+            };
+            let new = NewInstance { id: work.instance, business_key, tenant, traceparent: work.traceparent.clone() };
+            let (instance, expect) = (Instance::new(new), Expect::New(head));
+            return Ok(Base { definition: begin.definition.clone(), instance, expect, remembered: false, unsure: false });
+        }
+        if let Some(loaded) = self.instances.0.get(&work.instance) {
+            return Ok(Base {
+                definition: loaded.definition.clone(),
+                instance: loaded.instance.clone(),
+                expect: Expect::Revision(loaded.revision),
+                remembered: true,
+                unsure: self.store.is_shared(),
+            });
+        }
+        let not_found = || Error::NotFound { what: "process instance", id: work.instance.to_string() };
+        let row = self.store.load_instance(work.instance.0).await?.ok_or_else(not_found)?;
+        let definition = self.definitions.get(&self.store, &row.definition_id).await?;
+        let instance = decode(&row).map_err(|error| Error::Unreadable { instance: work.instance, reason: error.to_string() })?;
+        Ok(Base { definition, instance, expect: Expect::Revision(row.revision), remembered: false, unsure: false })
+    }
+
+    /// Whether the store holds another state than the one that came from memory. Then it is forgotten, and the unit begins again from the
+    /// store. Asks the store once; what came from the store is taken as it is, for the commit compares.
+    pub(crate) async fn is_stale(&self, base: &mut Base) -> Result<bool, Error> {
+        if !std::mem::replace(&mut base.unsure, false) {
+            return Ok(false);
+        }
+        let id = base.instance.id();
+        let current = self.store.revision(id.0).await?;
+        let stale = !matches!(base.expect, Expect::Revision(revision) if current == Some(revision));
+        if stale {
+            self.instances.forget(id);
+        }
+        Ok(stale)
+    }
+}
+
+/// The instance of a row and its parts.
+pub(crate) fn decode(row: &InstanceRow) -> Result<Instance, SnapshotError> {
+    let part = |activity: i64, variable: &str| {
+        // A number that no activity has: the engine says that the part is another's.
+        let activity = ActivityId(u64::try_from(activity).unwrap_or(0));
+        PartId { activity, variable: variable.to_owned() }
+    };
+    Instance::decode(&row.snapshot, row.parts.iter().map(|row| (part(row.activity, &row.variable), row.bytes.as_slice())))
+}
