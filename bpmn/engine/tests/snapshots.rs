@@ -125,11 +125,15 @@ fn wide() -> (ProcessDefinition, Instance) {
     (definition, instance)
 }
 
+fn hex(byte: u8) -> String {
+    format!("{byte:02x}")
+}
+
 /// Stored bytes as text: a line that names a part or the snapshot, then hexadecimal lines.
 fn print(stored: &Stored) -> String {
     let mut lines = vec!["snapshot".to_owned()];
     let bytes = |lines: &mut Vec<String>, bytes: &[u8]| {
-        lines.extend(bytes.chunks(60).map(|line| line.iter().map(|byte| format!("{byte:02x}")).collect()));
+        lines.extend(bytes.chunks(60).map(|line| line.iter().copied().map(hex).collect()));
     };
     bytes(&mut lines, &stored.snapshot);
     for (part, content) in &stored.parts {

@@ -270,7 +270,6 @@ impl Inner {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "everything a commit consists of, in one place")]
     async fn store_unit(
         self: &Arc<Self>,
         base: &Base,

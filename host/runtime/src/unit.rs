@@ -94,6 +94,7 @@ impl Rows {
             expect: base.expect.clone(),
             state: if self.ended { State::Ended } else { live(instance, base.stored()) },
             suspended: self.suspended,
+            other_exclusive_jobs: instance.jobs().any(|job| job.exclusive && !self.jobs.contains_key(&job.wait)),
             put_jobs: Vec::new(),
             remove_jobs: Vec::new(),
             put_tasks: Vec::new(),

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::db::{Param, Tx, params};
 use crate::deploy::lock_deployments;
 use crate::deployment::DeploymentDeletion;
-use crate::write::{history, tables};
+use crate::write::{history, instances, tables};
 use crate::{Error, Store};
 
 impl Store {
@@ -24,17 +24,18 @@ impl Store {
         let rows = tx.fetch(sql, params![id]).await?;
         let definitions = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
         let sql = "SELECT id FROM instance WHERE definition_id {any_text:1} ORDER BY id {pg:FOR UPDATE}";
-        let instances = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;
+        let living = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;
         if cascade {
-            tables::remove_instances(&mut tx, instances).await?;
+            tables::remove_rows(&mut tx, &living).await?;
+            instances::remove(&mut tx, living).await?;
             let sql = "SELECT instance_id FROM history_instance WHERE definition_id {any_text:1}";
             let remembered = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;
             history::remove(&mut tx, remembered).await?;
         } else {
             let bindings = bound_by_others(&mut tx, id).await?;
-            if !instances.is_empty() || bindings > 0 {
+            if !living.is_empty() || bindings > 0 {
                 tx.rollback().await;
-                let instances = i64::try_from(instances.len()).expect("instances fit into memory");
+                let instances = i64::try_from(living.len()).expect("instances fit into memory");
                 return Ok(DeploymentDeletion::Refused { instances, bindings });
             }
         }

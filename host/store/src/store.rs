@@ -222,7 +222,16 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
     // A process that is stopped in the middle of a transaction must not hold its locks for longer than its lease: whoever takes
     // over waits for them. The same bound for waiting on others' locks.
     let patience = format!("{}ms", (config.lease / 2).as_millis());
-    let writing = base.clone().options([("idle_in_transaction_session_timeout", &patience), ("lock_timeout", &patience)]);
+    // Batches are joined with their tables row by row, by index: the order of the rows is then the order in which locks are taken. One plan a statement,
+    // whatever the statistics of the day say.
+    let writing = base.clone().options([
+        ("idle_in_transaction_session_timeout", patience.as_str()),
+        ("lock_timeout", &patience),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("enable_seqscan", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
+    ]);
     let lane = || Lane::new(Options::Postgres(Box::new(writing.clone())), meter.clone());
     let lanes = Lanes { commit: lane(), jobs: lane(), admin: lane(), lease: lane() };
     warn_about_durability(&lanes.admin).await?;

@@ -9,7 +9,16 @@ use crate::{Config, Store, claim, deploy, ledger, write};
 
 /// The multi-row statements of the crate.
 fn batches() -> Vec<&'static Batch> {
-    [claim::BATCHES, deploy::BATCHES, ledger::BATCHES, write::BATCHES, write::tables::BATCHES, write::history::BATCHES].concat()
+    [
+        claim::BATCHES,
+        deploy::BATCHES,
+        ledger::BATCHES,
+        write::BATCHES,
+        write::instances::BATCHES,
+        write::tables::BATCHES,
+        write::history::BATCHES,
+    ]
+    .concat()
 }
 
 async fn on_both(test: impl AsyncFn(Store)) {
@@ -35,6 +44,7 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
         include_str!("deploy.rs"),
         include_str!("ledger/write.rs"),
         include_str!("write.rs"),
+        include_str!("write/instances.rs"),
         include_str!("write/tables.rs"),
         include_str!("write/history.rs"),
     ];

@@ -38,6 +38,8 @@ pub struct InstanceWrite {
     pub state: State,
     /// Suspends (or resumes) the instance with its jobs and tasks.
     pub suspended: Option<bool>,
+    /// The instance has exclusive jobs besides those written here; another host may be at one of them.
+    pub other_exclusive_jobs: bool,
     /// Jobs to insert or to update in place. An update clears the lock unless the row says `locked`.
     pub put_jobs: Vec<JobRow>,
     /// Waits of jobs that are gone.
@@ -66,6 +68,7 @@ impl InstanceWrite {
             expect,
             state,
             suspended: None,
+            other_exclusive_jobs: true,
             put_jobs: Vec::new(),
             remove_jobs: Vec::new(),
             put_tasks: Vec::new(),

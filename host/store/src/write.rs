@@ -13,14 +13,8 @@ use crate::rows::JobRow;
 use crate::unit::{CommitError, Committed, Expect, InstanceHead, InstanceWrite, StartKey, State, Unit};
 
 pub(crate) mod history;
+pub(crate) mod instances;
 pub(crate) mod tables;
-
-/// An instance as it is before the batch.
-struct Current {
-    revision: i64,
-    suspended: bool,
-    head: InstanceHead,
-}
 
 /// What becomes of a unit, before the commit.
 pub(crate) type Answer = Result<Committed, CommitError>;
@@ -28,19 +22,10 @@ pub(crate) type Answer = Result<Committed, CommitError>;
 /// Writes units in the committer's transaction. Answers in their order.
 pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units: &[&Unit]) -> Result<Vec<Answer>, Error> {
     let mut answers: Vec<Option<CommitError>> = units.iter().map(|_| None).collect();
-    let current = current(tx, units).await?;
-    for (unit, answer) in units.iter().zip(&mut answers) {
-        *answer = unit.instances.iter().find_map(|write| match write.expect {
-            Expect::New(_) => None,
-            Expect::Revision(expected) => match current.get(&write.id) {
-                None => Some(CommitError::Gone),
-                Some(found) if found.revision != expected => Some(CommitError::Conflict),
-                Some(_) => None,
-            },
-        });
-    }
+    instances::hold(tx, units, &mut answers).await?;
     refuse_deleted_definitions(tx, units, &mut answers).await?;
     claim_start_keys(tx, units, &mut answers).await?;
+    let moved = instances::write(tx, units, &mut answers).await?;
     let elsewhere = locked_elsewhere(tx, me, units, &answers).await?;
 
     let mut tables = tables::Tables::default();
@@ -53,17 +38,17 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
         }
         let mut answer = Committed::default();
         for write in &unit.instances {
-            let (head, revision, suspended) = match (&write.expect, current.get(&write.id)) {
-                (Expect::New(head), _) => (head, 1, false),
-                (Expect::Revision(_), Some(found)) => (&found.head, found.revision + 1, found.suspended),
-                (Expect::Revision(_), None) => unreachable!("a unit of a missing instance was refused"),
+            let (head, revision, suspended) = match (&write.expect, moved.get(&write.id)) {
+                (Expect::New(head), _) => (head, 1, write.suspended.unwrap_or(false)),
+                (Expect::Revision(revision), Some(found)) => (&found.head, revision + 1, found.suspended),
+                (Expect::Revision(_), None) => unreachable!("a unit whose instance was not written is refused"),
             };
             rows.take(write, head, revision);
             if let State::Live { .. } = write.state {
                 answer.revisions.push((write.id, revision));
             }
             let foreign = elsewhere.contains(&write.id);
-            let locked = tables.take(unit.id, write, head, revision, write.suspended.unwrap_or(suspended), me, foreign);
+            let locked = tables.take(write, head, suspended, me, foreign);
             answer.locked_jobs.extend(locked.into_iter().map(|wait| (write.id, wait)));
         }
         committed.push(Ok(answer));
@@ -71,37 +56,6 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     tables.write(tx).await?;
     rows.write(tx).await?;
     Ok(committed)
-}
-
-/// Locks the instances that are expected to exist, in the order of their ids, and reads what they are.
-async fn current(tx: &mut Tx, units: &[&Unit]) -> Result<HashMap<Uuid, Current>, Error> {
-    let mut ids: Vec<Uuid> = units
-        .iter()
-        .flat_map(|unit| &unit.instances)
-        .filter(|write| matches!(write.expect, Expect::Revision(_)))
-        .map(|write| write.id)
-        .collect();
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    ids.sort_unstable();
-    let sql = "SELECT id, revision, suspended, tenant, definition_id, business_key, started_at FROM instance WHERE id {any_uuid:1} \
-               ORDER BY id {pg:FOR UPDATE}";
-    let rows = tx.fetch(sql, vec![Param::Uuids(ids)]).await?;
-    rows.iter()
-        .map(|row| {
-            let mut columns = row.columns();
-            let id = columns.next()?;
-            let (revision, suspended) = (columns.next()?, columns.next()?);
-            let head = InstanceHead {
-                tenant: columns.next_tenant()?,
-                definition_id: columns.next()?,
-                business_key: columns.next()?,
-                started_at: columns.next()?,
-            };
-            Ok((id, Current { revision, suspended, head }))
-        })
-        .collect()
 }
 
 /// A definition that is being deleted must not get an instance. Its row is kept until the commit; deleting it waits.
@@ -165,7 +119,8 @@ async fn claim_start_keys(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Co
 /// the unit itself replaces or removes do not count. One process has a SQLite file, so there is nobody else there.
 async fn locked_elsewhere(tx: &mut Tx, me: HostRef, units: &[&Unit], answers: &[Option<CommitError>]) -> Result<HashSet<Uuid>, Error> {
     let wants = |write: &&InstanceWrite| {
-        matches!(write.expect, Expect::Revision(_)) && write.put_jobs.iter().any(|job| job.locked && job.exclusive)
+        let exclusive = || write.put_jobs.iter().any(|job| job.locked && job.exclusive);
+        matches!(write.expect, Expect::Revision(_)) && write.other_exclusive_jobs && exclusive()
     };
     let accepted = units.iter().zip(answers).filter(|(_, refused)| refused.is_none());
     let asking: HashMap<Uuid, &InstanceWrite> =

@@ -310,13 +310,9 @@ impl Activity {
         let mut variables = Variables::new();
         for Variable { name, kind, json } in self.variables {
             let kind = kind_of(kind).ok_or(SnapshotError::Inconsistent("a variable's type is unknown"))?;
-            let json = match json {
-                Some(json) => Arc::from(json),
-                None => {
-                    let part = PartId { activity: ActivityId(self.id), variable: name.clone() };
-                    texts.remove(&part).ok_or(SnapshotError::Inconsistent("a large variable has no part"))?
-                }
-            };
+            let part = || PartId { activity: ActivityId(self.id), variable: name.clone() };
+            let json = json.map(Arc::from).or_else(|| texts.remove(&part()));
+            let json = json.ok_or(SnapshotError::Inconsistent("a large variable has no part"))?;
             variables.insert(name, variable::Variable { kind, json });
         }
         Ok(instance::Activity {

@@ -129,12 +129,8 @@ impl Host {
 
 async fn open(dir: &Path, url: &str) -> Runtime {
     let sandbox = wasm::Config::new(dir.join("components"), wasm::Compiler::InProcess);
-    let config = Config {
-        store: StoreConfig::new(url.to_owned()),
-        sandbox,
-        catalogue: Some(dir.join("catalogue.toml")),
-        execute_jobs: true,
-    };
+    let config =
+        Config { store: StoreConfig::new(url.to_owned()), sandbox, catalogue: Some(dir.join("catalogue.toml")), execute_jobs: true };
     Runtime::open(config).await.unwrap_or_else(|error| panic!("the host opens: {error}"))
 }
 

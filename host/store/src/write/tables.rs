@@ -1,4 +1,4 @@
-//! The instance's row and the rows beside it.
+//! The rows beside an instance's own.
 
 use uuid::Uuid;
 
@@ -8,35 +8,6 @@ use crate::batch::{Batch, Type, cells};
 use crate::db::{Param, Tx};
 use crate::lease::HostRef;
 use crate::unit::{Expect, InstanceHead, InstanceWrite, State};
-
-static INSERT_INSTANCE: Batch = Batch::new(
-    "INSERT INTO instance (id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, parts) \
-     SELECT v.id, v.tenant, v.definition_id, v.business_key, v.started_at, 1, v.last_unit, v.suspended, v.snapshot, v.parts FROM {rows}",
-    &[
-        ("id", Type::Uuid),
-        ("tenant", Type::Text),
-        ("definition_id", Type::Text),
-        ("business_key", Type::Text),
-        ("started_at", Type::I64),
-        ("last_unit", Type::Uuid),
-        ("suspended", Type::Bool),
-        ("snapshot", Type::Bytes),
-        ("parts", Type::I64),
-    ],
-);
-
-static UPDATE_INSTANCE: Batch = Batch::new(
-    "UPDATE instance SET revision = v.revision, last_unit = v.last_unit, suspended = v.suspended, snapshot = v.snapshot, \
-     parts = v.parts FROM {rows} WHERE instance.id = v.id",
-    &[
-        ("id", Type::Uuid),
-        ("revision", Type::I64),
-        ("last_unit", Type::Uuid),
-        ("suspended", Type::Bool),
-        ("snapshot", Type::Bytes),
-        ("parts", Type::I64),
-    ],
-);
 
 static PUT_PARTS: Batch = Batch::new(
     "INSERT INTO instance_part (instance_id, activity, variable, bytes) SELECT v.instance_id, v.activity, v.variable, v.bytes FROM {rows} \
@@ -165,24 +136,23 @@ static REMOVE_CANDIDATES: Batch = remove!("task_candidate", "wait");
 static REMOVE_SUBSCRIPTIONS: Batch = remove!("subscription", "wait");
 static REMOVE_INCIDENTS: Batch = remove!("incident", "n");
 
-/// Everything beside an instance; what is ended is removed from all of them. The instance itself is the last.
-const OF_INSTANCES: [&str; 7] = [
+/// Everything beside an instance; what is ended is removed from all of them.
+const BESIDE_INSTANCES: [&str; 6] = [
     "DELETE FROM instance_part WHERE instance_id {any_uuid:1}",
     "DELETE FROM job WHERE instance_id {any_uuid:1}",
     "DELETE FROM task WHERE instance_id {any_uuid:1}",
     "DELETE FROM task_candidate WHERE instance_id {any_uuid:1}",
     "DELETE FROM subscription WHERE instance_id {any_uuid:1}",
     "DELETE FROM incident WHERE instance_id {any_uuid:1}",
-    "DELETE FROM instance WHERE id {any_uuid:1}",
 ];
 
-/// Removes instances with everything beside them, except history and ledger.
-pub(crate) async fn remove_instances(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
+/// Removes everything beside instances, except history and ledger.
+pub(crate) async fn remove_rows(tx: &mut Tx, ids: &[Uuid]) -> Result<(), Error> {
     if ids.is_empty() {
         return Ok(());
     }
-    for sql in OF_INSTANCES {
-        tx.execute(sql, vec![Param::Uuids(ids.clone())]).await?;
+    for sql in BESIDE_INSTANCES {
+        tx.execute(sql, vec![Param::Uuids(ids.to_vec())]).await?;
     }
     Ok(())
 }
@@ -190,8 +160,6 @@ pub(crate) async fn remove_instances(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), 
 /// Rows to be written, by table.
 #[derive(Default)]
 pub(super) struct Tables {
-    inserted: Rows,
-    updated: Rows,
     ended: Vec<Uuid>,
     suspended: Rows,
     removed_parts: Rows,
@@ -210,34 +178,17 @@ pub(super) struct Tables {
 
 impl Tables {
     /// Takes one instance's rows. Answers which of its jobs stay born locked.
-    #[expect(clippy::too_many_arguments, reason = "everything a row is made of, in one place")]
-    pub(super) fn take(
-        &mut self,
-        unit: Uuid,
-        write: &InstanceWrite,
-        head: &InstanceHead,
-        revision: i64,
-        suspended: bool,
-        me: HostRef,
-        foreign: bool,
-    ) -> Vec<i64> {
+    pub(super) fn take(&mut self, write: &InstanceWrite, head: &InstanceHead, suspended: bool, me: HostRef, foreign: bool) -> Vec<i64> {
         let id = write.id;
-        let State::Live { snapshot, parts } = &write.state else {
+        let State::Live { parts, .. } = &write.state else {
             // What begins and ends in one unit never touches these tables.
             if matches!(write.expect, Expect::Revision(_)) {
                 self.ended.push(id);
             }
             return Vec::new();
         };
-        if let Expect::New(_) = write.expect {
-            let row =
-                cells![id, tenant(head), &head.definition_id, &head.business_key, head.started_at, unit, suspended, snapshot, parts.count];
-            self.inserted.push(row);
-        } else {
-            self.updated.push(cells![id, revision, unit, suspended, snapshot, parts.count]);
-            if write.suspended.is_some() {
-                self.suspended.push(cells![id, suspended]);
-            }
+        if let (Expect::Revision(_), Some(_)) = (&write.expect, write.suspended) {
+            self.suspended.push(cells![id, suspended]);
         }
         self.removed_parts.extend(parts.remove.iter().map(|(activity, variable)| cells![id, *activity, variable]));
         self.parts.extend(parts.put.iter().map(|part| cells![id, part.activity, &part.variable, &part.bytes]));
@@ -325,9 +276,7 @@ impl Tables {
 
     /// Writes them: one statement a table, none for a table without rows.
     pub(super) async fn write(self, tx: &mut Tx) -> Result<(), Error> {
-        INSERT_INSTANCE.execute(tx, self.inserted).await?;
-        UPDATE_INSTANCE.execute(tx, self.updated).await?;
-        remove_instances(tx, self.ended).await?;
+        remove_rows(tx, &self.ended).await?;
         SUSPEND_JOBS.execute(tx, self.suspended.clone()).await?;
         SUSPEND_TASKS.execute(tx, self.suspended).await?;
         REMOVE_PARTS.execute(tx, self.removed_parts).await?;
@@ -349,8 +298,6 @@ impl Tables {
 /// The multi-row statements of this file.
 #[cfg(test)]
 pub(crate) static BATCHES: &[&Batch] = &[
-    &INSERT_INSTANCE,
-    &UPDATE_INSTANCE,
     &PUT_PARTS,
     &REMOVE_PARTS,
     &SUSPEND_JOBS,

@@ -34,7 +34,8 @@ pub(crate) async fn a_unit_is_stored_with_the_rows_beside_it(fixture: Fixture) {
 }
 
 pub(crate) async fn what_is_stored_apart_is_read_with_its_instance_and_goes_with_it(fixture: Fixture) {
-    let store = fixture.open().await;
+    // Without history an id may begin again, which shows what the first instance left behind.
+    let store = fixture.open_with(HistoryLevel::None).await;
     let process = definition(&store, "p").await;
     let id = Uuid::now_v7();
     let part = |activity, variable: &str, bytes: &[u8]| PartRow { activity, variable: variable.into(), bytes: bytes.into() };
@@ -53,7 +54,7 @@ pub(crate) async fn what_is_stored_apart_is_read_with_its_instance_and_goes_with
     store.commit(unit(write)).await.expect("stored");
     let row = store.load_instance(id).await.expect("read").expect("there");
     assert_eq!(row.parts, [part(1, "", b"one"), part(1, "large", b"larger")]);
-    assert_eq!(store.instances_after(None, 10).await.expect("read"), [row.clone()]);
+    assert_eq!(store.instances_after(None, 10).await.expect("read"), std::slice::from_ref(&row));
     assert_eq!(store.instance_with_rows(id).await.expect("read").expect("there").0, row);
 
     // One that does not say how many it has would never be read again.

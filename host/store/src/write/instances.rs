@@ -1,0 +1,179 @@
+//! The instance's own row: moved on if it is at the revision that its unit began from, left alone otherwise.
+
+use std::collections::{BTreeSet, HashMap};
+
+use uuid::Uuid;
+
+use super::{Rows, tenant};
+use crate::Error;
+use crate::batch::{Batch, Cell, Type, cells};
+use crate::db::{Columns, Param, Row, Tx};
+use crate::unit::{CommitError, Expect, InstanceHead, State, Unit};
+
+static INSERT: Batch = Batch::new(
+    "INSERT INTO instance (id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, parts) \
+     SELECT v.id, v.tenant, v.definition_id, v.business_key, v.started_at, 1, v.last_unit, v.suspended, v.snapshot, v.parts FROM {rows}",
+    &[
+        ("id", Type::Uuid),
+        ("tenant", Type::Text),
+        ("definition_id", Type::Text),
+        ("business_key", Type::Text),
+        ("started_at", Type::I64),
+        ("last_unit", Type::Uuid),
+        ("suspended", Type::Bool),
+        ("snapshot", Type::Bytes),
+        ("parts", Type::I64),
+    ],
+);
+
+static UPDATE: Batch = Batch::new(
+    "UPDATE instance SET revision = v.revision + 1, last_unit = v.last_unit, suspended = COALESCE(v.suspended, instance.suspended), \
+     snapshot = v.snapshot, parts = v.parts FROM {rows} WHERE instance.id = v.id AND instance.revision = v.revision \
+     RETURNING instance.id, instance.suspended, tenant, definition_id, business_key, started_at",
+    &[
+        ("id", Type::Uuid),
+        ("revision", Type::I64),
+        ("last_unit", Type::Uuid),
+        ("suspended", Type::Bool),
+        ("snapshot", Type::Bytes),
+        ("parts", Type::I64),
+    ],
+);
+
+static DELETE: Batch = Batch::new(
+    "DELETE FROM instance {pg:USING {rows} WHERE instance.id = v.id AND instance.revision = v.revision}\
+     {lite:WHERE (id, revision) IN (SELECT v.id, v.revision FROM {rows})} \
+     RETURNING instance.id, instance.suspended, tenant, definition_id, business_key, started_at",
+    &[("id", Type::Uuid), ("revision", Type::I64)],
+);
+
+/// An instance that was moved on.
+pub(super) struct Moved {
+    pub(super) suspended: bool,
+    pub(super) head: InstanceHead,
+}
+
+/// Units of several instances are stored whole or not at all: their instances are locked in the order of their ids, and their revisions compared,
+/// before anything is written. A unit of one instance needs no lock: writing the row compares.
+pub(super) async fn hold(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
+    let several = |unit: &Unit| unit.instances.len() > 1;
+    let mut ids = BTreeSet::new();
+    for unit in units.iter().filter(|unit| several(unit)) {
+        ids.extend(unit.instances.iter().filter(|write| matches!(write.expect, Expect::Revision(_))).map(|write| write.id));
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let revisions = revisions(tx, ids, "{pg:FOR UPDATE}").await?;
+    for (unit, answer) in units.iter().zip(answers).filter(|(unit, _)| several(unit)) {
+        *answer = unit.instances.iter().find_map(|write| match write.expect {
+            Expect::New(_) => None,
+            Expect::Revision(expected) => refusal(revisions.get(&write.id).copied(), expected),
+        });
+    }
+    Ok(())
+}
+
+/// Writes the rows of all units that are not refused yet. Refuses those whose instance is at another revision or gone.
+pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<HashMap<Uuid, Moved>, Error> {
+    let (mut inserted, mut updated, mut deleted) = (Rows::new(), Vec::new(), Vec::new());
+    for (unit, _) in units.iter().zip(&*answers).filter(|(_, refused)| refused.is_none()) {
+        for write in &unit.instances {
+            let id = write.id;
+            match (&write.expect, &write.state) {
+                (Expect::New(head), State::Live { snapshot, parts }) => inserted.push(cells![
+                    id,
+                    tenant(head),
+                    &head.definition_id,
+                    &head.business_key,
+                    head.started_at,
+                    unit.id,
+                    write.suspended.unwrap_or(false),
+                    snapshot,
+                    parts.count
+                ]),
+                // What begins and ends in one unit never has a row.
+                (Expect::New(_), State::Ended) => {}
+                (Expect::Revision(revision), State::Live { snapshot, parts }) => {
+                    updated.push((id, cells![id, *revision, unit.id, write.suspended, snapshot, parts.count]));
+                }
+                (Expect::Revision(revision), State::Ended) => deleted.push((id, cells![id, *revision])),
+            }
+        }
+    }
+    INSERT.execute(tx, inserted).await?;
+    let mut moved = HashMap::with_capacity(updated.len() + deleted.len());
+    for row in UPDATE.fetch(tx, in_order(updated)).await?.iter().chain(&DELETE.fetch(tx, in_order(deleted)).await?) {
+        let (id, found) = read(row)?;
+        moved.insert(id, found);
+    }
+    refuse_the_others(tx, units, answers, &moved).await?;
+    Ok(moved)
+}
+
+/// Removes instances' own rows.
+pub(crate) async fn remove(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {
+    tx.execute("DELETE FROM instance WHERE id {any_uuid:1}", vec![Param::Uuids(ids)]).await.map(drop)
+}
+
+/// Refuses units whose row was not written, and says why.
+async fn refuse_the_others(
+    tx: &mut Tx,
+    units: &[&Unit],
+    answers: &mut [Option<CommitError>],
+    moved: &HashMap<Uuid, Moved>,
+) -> Result<(), Error> {
+    let is_missing = |expect: &Expect, id: &Uuid| matches!(expect, Expect::Revision(_)) && !moved.contains_key(id);
+    let mut missing = BTreeSet::new();
+    for (unit, _) in units.iter().zip(&*answers).filter(|(_, refused)| refused.is_none()) {
+        missing.extend(unit.instances.iter().filter(|write| is_missing(&write.expect, &write.id)).map(|write| write.id));
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let revisions = revisions(tx, missing, "").await?;
+    for (unit, answer) in units.iter().zip(answers) {
+        let Some(write) = unit.instances.iter().find(|write| is_missing(&write.expect, &write.id)) else { continue };
+        if answer.is_none() && unit.instances.len() > 1 {
+            return Err(Error::Damaged(format!("instance {} was held at its revision and could not be written", write.id)));
+        }
+        answer.get_or_insert(if revisions.contains_key(&write.id) { CommitError::Conflict } else { CommitError::Gone });
+    }
+    Ok(())
+}
+
+async fn revisions(tx: &mut Tx, ids: BTreeSet<Uuid>, lock: &str) -> Result<HashMap<Uuid, i64>, Error> {
+    let sql = format!("SELECT id, revision FROM instance WHERE id {{any_uuid:1}} ORDER BY id {lock}");
+    let rows = tx.fetch(&sql, vec![Param::Uuids(ids.into_iter().collect())]).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+fn refusal(found: Option<i64>, expected: i64) -> Option<CommitError> {
+    match found {
+        None => Some(CommitError::Gone),
+        Some(revision) if revision != expected => Some(CommitError::Conflict),
+        Some(_) => None,
+    }
+}
+
+/// In the order of the ids: two hosts that write the same instances never wait for each other in a circle.
+fn in_order(mut rows: Vec<(Uuid, Vec<Cell>)>) -> Rows {
+    rows.sort_unstable_by_key(|(id, _)| *id);
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+fn read(row: &Row) -> Result<(Uuid, Moved), Error> {
+    let mut columns: Columns<'_> = row.columns();
+    let (id, suspended) = (columns.next()?, columns.next()?);
+    let head = InstanceHead {
+        tenant: columns.next_tenant()?,
+        definition_id: columns.next()?,
+        business_key: columns.next()?,
+        started_at: columns.next()?,
+    };
+    Ok((id, Moved { suspended, head }))
+}
+
+/// The multi-row statements of this file.
+#[cfg(test)]
+pub(crate) static BATCHES: &[&Batch] = &[&INSERT, &UPDATE, &DELETE];
