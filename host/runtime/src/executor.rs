@@ -1,7 +1,7 @@
 //! Which job runs when, on this host.
 //!
 //! A job that a unit commits for now is inserted already locked by this host and runs from memory. Everything else is claimed from the
-//! store: by a loop that polls every half second, or sooner when it knows of a due date. Exclusive jobs of one instance
+//! store: by a loop that wakes when another host says that there is one, when one is due, and every half second. Exclusive jobs of one instance
 //! run one at a time.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::advance::{Advanced, Work};
 use crate::{Error, Inner, clock};
 
-/// Between hosts the store is polled this often; a wake-up between hosts would make it a safety net only.
+/// The store is polled this often, should a word from another host have been lost.
 const POLL: Duration = Duration::from_millis(500);
 
 /// Jobs taken from the store at once.
@@ -230,6 +230,7 @@ impl Inner {
             tokio::select! {
                 () = self.executor.stopping.cancelled() => {}
                 () = self.executor.wake.notified() => {}
+                () = self.store.jobs_elsewhere() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }

@@ -29,6 +29,8 @@ use crate::lease::Lease;
 use crate::ledger::{self, LedgerClose, LedgerOpen, LedgerOpened, Name};
 use crate::lock::FileLock;
 use crate::unit::{CommitError, Committed, StartKey, Unit};
+use crate::wake::Wake;
+use crate::write::now_ms;
 use crate::{Error, Store, write};
 
 /// Requests that wait for the committer; beyond it callers wait to hand theirs in.
@@ -121,6 +123,13 @@ impl Item {
         }
     }
 
+    /// Whether it stores a job that is due and that this host does not run from memory.
+    fn leaves_work(&self) -> bool {
+        let Self::Unit(unit) = self else { return false };
+        let mut jobs = unit.instances.iter().flat_map(|write| &write.put_jobs).filter(|job| !job.locked && job.retries > 0).peekable();
+        jobs.peek().is_some() && jobs.any(|job| job.due <= now_ms())
+    }
+
     fn failed(&self, error: &Error) -> Outcome {
         match self {
             Self::Unit(_) => Outcome::Unit(Err(CommitError::Database(error.clone()))),
@@ -164,6 +173,7 @@ pub(crate) struct Committer {
     meter: Arc<Meter>,
     /// The file is this process's until the last unit is stored.
     _lock: Option<Arc<FileLock>>,
+    wake: Arc<Wake>,
 }
 
 impl Committer {
@@ -174,8 +184,9 @@ impl Committer {
         history: HistoryLevel,
         meter: Arc<Meter>,
         lock: Option<Arc<FileLock>>,
+        wake: Arc<Wake>,
     ) -> Self {
-        Self { lane, witness, lease, history, meter, _lock: lock }
+        Self { lane, witness, lease, history, meter, _lock: lock, wake }
     }
 
     /// Works until the store is closed or dropped.
@@ -279,6 +290,9 @@ impl Committer {
             return Ok(ended);
         }
         Meter::add(&self.meter.units, written.stored);
+        if items.iter().any(Item::leaves_work) {
+            self.wake.say();
+        }
         Ok(Attempt::Done(written.outcomes))
     }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Error;
@@ -32,8 +32,7 @@ pub(crate) struct Lease {
     /// When the last renewal that succeeded was begun, on [`awake_ms`].
     renewed: AtomicU64,
     fenced: AtomicBool,
-    ended: AtomicBool,
-    stop: Notify,
+    ended: CancellationToken,
 }
 
 impl Lease {
@@ -48,20 +47,12 @@ impl Lease {
         };
         let sql = format!("INSERT INTO host (id, epoch, name, lease_until, started_at) VALUES ($1, $2, $3, {until}, {{now}})");
         lane.fetch(&sql, params![host.id, host.epoch, name, length.map_or(FOR_EVER, millis)]).await?;
-        Ok(Self {
-            host,
-            length,
-            lane,
-            renewed: AtomicU64::new(begun),
-            fenced: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-            stop: Notify::new(),
-        })
+        Ok(Self { host, length, lane, renewed: AtomicU64::new(begun), fenced: AtomicBool::new(false), ended: CancellationToken::new() })
     }
 
     /// Whether this host may start units of work and send commands: no longer than half a lease after its last renewal.
     pub(crate) fn may_act(&self) -> bool {
-        if self.fenced.load(Ordering::Acquire) || self.ended.load(Ordering::Acquire) {
+        if self.fenced.load(Ordering::Acquire) || self.ended.is_cancelled() {
             return false;
         }
         let Some(length) = self.length else { return true };
@@ -98,9 +89,9 @@ impl Lease {
     pub(crate) async fn keep(&self) {
         let Some(length) = self.length else { return };
         let every = length / RENEWALS_PER_LEASE;
-        while !self.is_fenced() && !self.ended.load(Ordering::Acquire) {
+        while !self.is_fenced() && !self.ended.is_cancelled() {
             tokio::select! {
-                () = self.stop.notified() => return,
+                () = self.ended.cancelled() => return,
                 () = tokio::time::sleep(every) => {}
             }
             // A renewal that hangs must not keep the next one from being tried on a new connection.
@@ -114,8 +105,12 @@ impl Lease {
 
     /// No unit is begun and no renewal made from here on.
     pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::Release);
-        self.stop.notify_one();
+        self.ended.cancel();
+    }
+
+    /// Completes when the store is closed.
+    pub(crate) async fn over(&self) {
+        self.ended.cancelled().await;
     }
 }
 

@@ -25,6 +25,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod unit;
+mod wake;
 mod write;
 
 pub use claim::ClaimedJob;

@@ -17,6 +17,7 @@ use crate::db::{Dialect, Lane, Meter, Options, Pool, READ_PATIENCE};
 use crate::lease::{HostRef, Lease};
 use crate::lock::FileLock;
 use crate::query::Reads;
+use crate::wake::Wake;
 use crate::{Error, hosts, migrate};
 
 /// How long a writer on SQLite waits for another: only readers of other processes, such as a backup, make it wait at all.
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) lease: Arc<Lease>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) committer: mpsc::Sender<Request>,
+    pub(crate) wake: Arc<Wake>,
     lanes: Vec<Lane>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     closed: AtomicBool,
@@ -210,7 +212,7 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
         .connect_with(base.pragma("query_only", "ON"))
         .await?;
     let lanes = Lanes { commit: writer.clone(), jobs: writer.clone(), admin: writer.clone(), lease: writer };
-    assemble(config, Pool::Sqlite(pool), lanes, meter, Some(lock)).await
+    assemble(config, Pool::Sqlite(pool), lanes, meter, Some(lock), None).await
 }
 
 async fn open_postgres(config: Config) -> Result<Store, Error> {
@@ -240,9 +242,9 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
         .max_connections(config.pool.max(1))
         .test_before_acquire(false)
         .acquire_timeout(READ_PATIENCE)
-        .connect_with(base.options([("statement_timeout", timeout.as_str()), ("default_transaction_read_only", "on")]))
+        .connect_with(base.clone().options([("statement_timeout", timeout.as_str()), ("default_transaction_read_only", "on")]))
         .await?;
-    assemble(config, Pool::Postgres(pool), lanes, meter, None).await
+    assemble(config, Pool::Postgres(pool), lanes, meter, None, Some(base)).await
 }
 
 struct Lanes {
@@ -252,14 +254,25 @@ struct Lanes {
     lease: Lane,
 }
 
-async fn assemble(config: Config, pool: Pool, lanes: Lanes, meter: Arc<Meter>, lock: Option<Arc<FileLock>>) -> Result<Store, Error> {
+async fn assemble(
+    config: Config,
+    pool: Pool,
+    lanes: Lanes,
+    meter: Arc<Meter>,
+    lock: Option<Arc<FileLock>>,
+    shared: Option<PgConnectOptions>,
+) -> Result<Store, Error> {
     let dialect = pool.dialect();
     hosts::forget_ended(&lanes.admin).await?;
     let lease = Arc::new(Lease::take(lanes.lease.clone(), dialect, &config.host_name, config.lease).await?);
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let committer = Committer::new(lanes.commit.clone(), lanes.admin.clone(), lease.clone(), config.history, meter.clone(), lock.clone());
+    let wake = Arc::new(Wake::default());
+    let committer =
+        Committer::new(lanes.commit.clone(), lanes.admin.clone(), lease.clone(), config.history, meter.clone(), lock.clone(), wake.clone());
     let mut tasks = vec![tokio::spawn(committer.run(receiver))];
-    if dialect == Dialect::Postgres {
+    if let Some(options) = shared {
+        tasks.push(tokio::spawn(wake.clone().speak(lanes.admin.clone(), lease.clone())));
+        tasks.push(tokio::spawn(wake.clone().listen(options, lease.clone())));
         let lease = lease.clone();
         tasks.push(tokio::spawn(async move { lease.keep().await }));
     }
@@ -270,6 +283,7 @@ async fn assemble(config: Config, pool: Pool, lanes: Lanes, meter: Arc<Meter>, l
         lease,
         meter,
         committer: sender,
+        wake,
         lanes: vec![lanes.commit, lanes.jobs, lanes.admin, lanes.lease],
         tasks: Mutex::new(tasks),
         closed: AtomicBool::new(false),

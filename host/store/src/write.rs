@@ -1,6 +1,7 @@
 //! What a batch of units writes: checks first, then one statement a table.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
@@ -141,6 +142,12 @@ async fn locked_elsewhere(tx: &mut Tx, me: HostRef, units: &[&Unit], answers: &[
         }
     }
     Ok(elsewhere)
+}
+
+/// This machine's clock: for what is not compared with other hosts' times.
+pub(crate) fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A tenant as it is stored: none is the empty text.

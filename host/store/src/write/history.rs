@@ -1,11 +1,10 @@
 //! What is kept of what happened, by the history level. What begins and ends in one unit is one row and one insert.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
-use super::{Rows, tenant};
+use super::{Rows, now_ms, tenant};
 use crate::Error;
 use crate::batch::{Batch, Type, cells};
 use crate::config::HistoryLevel;
@@ -391,10 +390,7 @@ fn moment(write: &InstanceWrite) -> i64 {
         | HistoryRow::Variable { at, .. } => *at,
         HistoryRow::Delegate { .. } => 0,
     });
-    last.max().filter(|at| *at > 0).unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
-    })
+    last.max().filter(|at| *at > 0).unwrap_or_else(now_ms)
 }
 
 /// History tables of instances, for when a deletion takes history along.

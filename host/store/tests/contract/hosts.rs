@@ -233,3 +233,28 @@ async fn a_lease_is_renewed_while_the_store_is_open() {
     assert!(store.may_act());
     store.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_one_host_leaves_wakes_the_other() {
+    let (_fixture, a, b) = two("wake").await;
+    let process = definition(&a, "p").await;
+    let heard = tokio::spawn({
+        let b = b.clone();
+        async move { b.jobs_elsewhere().await }
+    });
+    // The other may not be listening yet, so it is said until it is heard.
+    for _ in 0..600 {
+        started_with(&a, &process, vec![job(&process, 1, 5)]).await;
+        if heard.is_finished() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    tokio::time::timeout(std::time::Duration::from_secs(30), heard).await.expect("it is heard").expect("it ends well");
+    // Nobody wakes itself: else a host whose queue is full would claim without an end.
+    let myself = tokio::time::timeout(std::time::Duration::from_millis(50), a.jobs_elsewhere()).await;
+    assert!(myself.is_err());
+    for store in [a, b] {
+        store.close().await;
+    }
+}
