@@ -171,6 +171,8 @@ CREATE INDEX instance_business_key ON instance (business_key) WHERE business_key
 CREATE TABLE job (
     instance_id     UUID    NOT NULL,
     wait            BIGINT  NOT NULL,
+    -- The activity instance it belongs to, as in the tables below: Camunda's execution.
+    activity        BIGINT  NOT NULL,
     activity_id     TEXT    NOT NULL,
     kind            TEXT    NOT NULL,
     definition_id   TEXT    NOT NULL,
@@ -199,6 +201,7 @@ CREATE INDEX job_failed ON job (definition_id) WHERE retries = 0;
 CREATE TABLE task (
     instance_id      UUID    NOT NULL,
     wait             BIGINT  NOT NULL,
+    activity         BIGINT  NOT NULL,
     activity_id      TEXT    NOT NULL,
     name             TEXT,
     definition_id    TEXT    NOT NULL,
@@ -228,6 +231,7 @@ CREATE INDEX task_candidate_name ON task_candidate (name, is_group);
 CREATE TABLE subscription (
     instance_id   UUID   NOT NULL,
     wait          BIGINT NOT NULL,
+    activity      BIGINT NOT NULL,
     activity_id   TEXT   NOT NULL,
     message       TEXT   NOT NULL,
     definition_id TEXT   NOT NULL,
@@ -244,6 +248,7 @@ CREATE TABLE incident (
     instance_id   UUID   NOT NULL,
     n             BIGINT NOT NULL,
     wait          BIGINT,
+    activity      BIGINT NOT NULL,
     activity_id   TEXT   NOT NULL,
     definition_id TEXT   NOT NULL,
     code          TEXT   NOT NULL,
@@ -321,6 +326,7 @@ CREATE TABLE history_variable_update (
 CREATE TABLE history_task (
     instance_id   UUID   NOT NULL,
     wait          BIGINT NOT NULL,
+    activity      BIGINT NOT NULL,
     activity_id   TEXT   NOT NULL,
     name          TEXT,
     definition_id TEXT   NOT NULL,
@@ -335,6 +341,7 @@ CREATE TABLE history_incident (
     instance_id   UUID   NOT NULL,
     n             BIGINT NOT NULL,
     wait          BIGINT,
+    activity      BIGINT NOT NULL,
     activity_id   TEXT   NOT NULL,
     definition_id TEXT   NOT NULL,
     code          TEXT   NOT NULL,

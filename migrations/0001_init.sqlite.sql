@@ -167,6 +167,8 @@ CREATE INDEX instance_business_key ON instance (business_key) WHERE business_key
 CREATE TABLE job (
     instance_id     BLOB    NOT NULL,
     wait            INTEGER NOT NULL,
+    -- The activity instance it belongs to, as in the tables below: Camunda's execution.
+    activity        INTEGER NOT NULL,
     activity_id     TEXT    NOT NULL,
     kind            TEXT    NOT NULL,
     definition_id   TEXT    NOT NULL,
@@ -195,6 +197,7 @@ CREATE INDEX job_failed ON job (definition_id) WHERE retries = 0;
 CREATE TABLE task (
     instance_id      BLOB    NOT NULL,
     wait             INTEGER NOT NULL,
+    activity         INTEGER NOT NULL,
     activity_id      TEXT    NOT NULL,
     name             TEXT,
     definition_id    TEXT    NOT NULL,
@@ -224,6 +227,7 @@ CREATE INDEX task_candidate_name ON task_candidate (name, is_group);
 CREATE TABLE subscription (
     instance_id   BLOB    NOT NULL,
     wait          INTEGER NOT NULL,
+    activity      INTEGER NOT NULL,
     activity_id   TEXT    NOT NULL,
     message       TEXT    NOT NULL,
     definition_id TEXT    NOT NULL,
@@ -240,6 +244,7 @@ CREATE TABLE incident (
     instance_id   BLOB    NOT NULL,
     n             INTEGER NOT NULL,
     wait          INTEGER,
+    activity      INTEGER NOT NULL,
     activity_id   TEXT    NOT NULL,
     definition_id TEXT    NOT NULL,
     code          TEXT    NOT NULL,
@@ -317,6 +322,7 @@ CREATE TABLE history_variable_update (
 CREATE TABLE history_task (
     instance_id   BLOB    NOT NULL,
     wait          INTEGER NOT NULL,
+    activity      INTEGER NOT NULL,
     activity_id   TEXT    NOT NULL,
     name          TEXT,
     definition_id TEXT    NOT NULL,
@@ -331,6 +337,7 @@ CREATE TABLE history_incident (
     instance_id   BLOB    NOT NULL,
     n             INTEGER NOT NULL,
     wait          INTEGER,
+    activity      INTEGER NOT NULL,
     activity_id   TEXT    NOT NULL,
     definition_id TEXT    NOT NULL,
     code          TEXT    NOT NULL,

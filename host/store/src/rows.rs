@@ -7,9 +7,11 @@
 pub struct JobRow {
     /// The wait that the job resumes.
     pub wait: i64,
+    /// The activity instance it belongs to: Camunda's execution.
+    pub activity: i64,
     /// BPMN id of the element.
     pub activity_id: String,
-    /// `start`, `async-before`, `async-after` or `timer`.
+    /// `start`, `async-before`, `async-after`, `timer`, or `boundary-timer`, which is not what its activity itself waits for.
     pub kind: String,
     /// The instance's definition.
     pub definition_id: String,
@@ -36,6 +38,8 @@ pub struct JobRow {
 pub struct TaskRow {
     /// The wait that completing it resumes.
     pub wait: i64,
+    /// Its activity instance: Camunda's execution.
+    pub activity: i64,
     /// BPMN id of the element.
     pub activity_id: String,
     /// Its name in the model.
@@ -63,6 +67,8 @@ pub struct TaskRow {
 pub struct SubscriptionRow {
     /// The wait that the message resumes.
     pub wait: i64,
+    /// The activity instance that waits: Camunda's execution.
+    pub activity: i64,
     /// BPMN id of the element.
     pub activity_id: String,
     /// The message's name.
@@ -80,6 +86,8 @@ pub struct IncidentRow {
     pub n: i64,
     /// The wait that cannot go on, if it is one.
     pub wait: Option<i64>,
+    /// The activity instance that cannot go on: Camunda's execution.
+    pub activity: i64,
     /// BPMN id of the element.
     pub activity_id: String,
     /// The instance's definition.
