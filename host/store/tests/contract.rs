@@ -79,7 +79,7 @@ on_both! {
         what_is_used_is_not_deleted
         a_cascade_takes_instances_and_history_along
         only_the_newest_version_starts_by_message
-        statistics_count_where_instances_stand;
+        statistics_count_where_tokens_stand;
     queries:
         every_filter_and_every_order_is_understood
         tasks_are_found_by_candidates_and_assignees

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Host, assert_properties, delayed, payment, review, some_of_each};
+use crate::common::{Answer, Host, assert_properties, delayed, fragile, nested, payment, review, some_of_each};
 
 const DEFINITION: &[&str] = &[
     "id",
@@ -181,6 +181,29 @@ async fn statistics_count_instances_failed_jobs_and_incidents() {
     assert_eq!(statistics_of(&untold, "pause")["failedJobs"], 0);
     host.get("/engine-rest/process-definition/none/statistics").await.error(404, REFUSED);
     host.get("/engine-rest/process-definition/statistics?rootIncidents=true").await.error(400, REFUSED);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn statistics_count_each_token_where_it_stands() {
+    let host = Host::open().await;
+    host.deploy("before", &fragile()).await;
+    host.deploy("after", &payment().replace("<bpmn:receiveTask id='wait'", "<bpmn:receiveTask id='wait' camunda:asyncAfter='true'")).await;
+    host.deploy("inside", &nested("2100-01-01T00:00:00Z")).await;
+    for key in ["fragile", "payment", "nested"] {
+        host.start(key, json!({})).await;
+    }
+    host.post("/engine-rest/message", json!({"messageName": "paid"})).await.no_content();
+    let path = |key: &str| format!("/engine-rest/process-definition/key/{key}/statistics");
+    for (key, activity) in [("fragile", "decide"), ("payment", "wait"), ("nested", "task")] {
+        let list = host.get(&path(key)).await.ok();
+        let counted: Vec<_> = list.as_array().expect("a list").iter().map(|entry| (&entry["id"], &entry["instances"])).collect();
+        assert_eq!(counted, [(&json!(activity), &json!(1))], "{key}");
+        assert_eq!(host.count(&format!("/engine-rest/process-instance/count?activityIdIn={activity}")).await, 1, "{activity}");
+    }
+    let job = host.only_id("/engine-rest/job?activityId=wait").await;
+    host.post(&format!("/engine-rest/job/{job}/execute"), json!({})).await.no_content();
+    assert_eq!(host.get(&path("payment")).await.ok(), json!([]));
     host.close().await;
 }
 
