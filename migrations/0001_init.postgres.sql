@@ -218,6 +218,7 @@ CREATE TABLE task (
 ) WITH (autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX task_assignee ON task (assignee) WHERE assignee IS NOT NULL;
 CREATE INDEX task_created ON task (created);
+CREATE INDEX task_due ON task (due) WHERE due IS NOT NULL;
 
 CREATE TABLE task_candidate (
     instance_id UUID    NOT NULL,

@@ -214,6 +214,7 @@ CREATE TABLE task (
 ) STRICT;
 CREATE INDEX task_assignee ON task (assignee) WHERE assignee IS NOT NULL;
 CREATE INDEX task_created ON task (created);
+CREATE INDEX task_due ON task (due) WHERE due IS NOT NULL;
 
 CREATE TABLE task_candidate (
     instance_id BLOB    NOT NULL,

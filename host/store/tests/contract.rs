@@ -83,6 +83,7 @@ on_both! {
     queries:
         every_filter_and_every_order_is_understood
         tasks_are_found_by_candidates_and_assignees
+        what_is_overdue_is_counted_and_listed_alike
         likes_respect_case_and_escapes
         pages_neither_repeat_nor_skip
         metrics_count_what_is_open;

@@ -11,6 +11,7 @@ mod incidents;
 mod instances;
 mod jobs;
 mod metrics;
+mod overdue;
 mod select;
 mod subscriptions;
 mod tasks;
