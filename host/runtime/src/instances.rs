@@ -1,6 +1,7 @@
 //! Starting, reading, editing and deleting process instances.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use mandate_engine::{ActivityId, Input, Instance, InstanceId, Variables};
 use mandate_store::StartKey;
@@ -203,7 +204,10 @@ impl Inner {
         let instance = held.instance.id();
         let mine = self.executor.mine(instance, wait);
         let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent };
-        match self.advance(work).await {
+        let started = Instant::now();
+        let advanced = self.advance(work).await;
+        crate::metrics::job_ran(started.elapsed());
+        match advanced {
             Ok(Advanced::Committed(state)) => state,
             Ok(Advanced::Contended) => {
                 self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit, mine });

@@ -120,6 +120,7 @@ async fn metrics_are_counted_and_gauged() {
     // Other tests of this program count, too, and the gauge is the last one's.
     assert!(text.contains("mandate_instances_started_total{definition=\"counted\",version=\"1\"} 1"), "{text}");
     assert!(text.contains("mandate_instances_active{definition=\"counted\",version=\"1\"} 1"), "{text}");
+    assert!(text.contains("\nmandate_jobs_acquired_total "), "{text}");
     host.close().await;
 
     let silent = Host::open().await;
