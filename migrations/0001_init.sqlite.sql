@@ -118,6 +118,8 @@ CREATE TABLE definition (
     tenant        TEXT    NOT NULL,
     name          TEXT,
     version_tag   TEXT,
+    -- Days for which the history of its ended instances is meant to be kept.
+    history_ttl   INTEGER,
     deployment_id TEXT    NOT NULL REFERENCES deployment (id),
     resource_name TEXT    NOT NULL,
     identity      TEXT    NOT NULL,

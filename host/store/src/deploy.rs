@@ -23,8 +23,9 @@ static INSERT_DELEGATES: Batch = Batch::new(
 );
 
 static INSERT_DEFINITIONS: Batch = Batch::new(
-    "INSERT INTO definition (id, key, version, tenant, name, version_tag, deployment_id, resource_name, identity, suspended) \
-     SELECT v.id, v.key, v.version, v.tenant, v.name, v.version_tag, v.deployment_id, v.resource_name, v.identity, FALSE FROM {rows}",
+    "INSERT INTO definition (id, key, version, tenant, name, version_tag, history_ttl, deployment_id, resource_name, identity, suspended) \
+     SELECT v.id, v.key, v.version, v.tenant, v.name, v.version_tag, v.history_ttl, v.deployment_id, v.resource_name, v.identity, FALSE \
+     FROM {rows}",
     &[
         ("id", Type::Text),
         ("key", Type::Text),
@@ -32,6 +33,7 @@ static INSERT_DEFINITIONS: Batch = Batch::new(
         ("tenant", Type::Text),
         ("name", Type::Text),
         ("version_tag", Type::Text),
+        ("history_ttl", Type::I64),
         ("deployment_id", Type::Text),
         ("resource_name", Type::Text),
         ("identity", Type::Text),
@@ -179,6 +181,7 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
             tenant,
             &definition.name,
             &definition.version_tag,
+            definition.history_ttl,
             &definition.deployment_id,
             &definition.resource_name,
             &definition.identity
@@ -209,6 +212,7 @@ async fn numbered(tx: &mut Tx, write: &DeploymentWrite, tenant: &str, new: &NewD
         tenant: write.tenant.clone(),
         name: new.name.clone(),
         version_tag: new.version_tag.clone(),
+        history_ttl: new.history_ttl,
         deployment_id: write.id.clone(),
         resource_name: new.resource_name.clone(),
         identity: new.identity.clone(),

@@ -208,6 +208,16 @@ async fn statistics_count_each_token_where_it_stands() {
 }
 
 #[tokio::test]
+async fn a_definition_says_how_long_its_history_is_meant_to_live() {
+    let host = Host::open().await;
+    host.deploy("one", &review().replace("id='review'", "id='review' camunda:historyTimeToLive='P5D'")).await;
+    host.deploy("two", &payment()).await;
+    let days = async |key: &str| host.get(&format!("/engine-rest/process-definition/key/{key}")).await.ok()["historyTimeToLive"].clone();
+    assert_eq!((days("review").await, days("payment").await), (json!(5), json!(null)));
+    host.close().await;
+}
+
+#[tokio::test]
 async fn a_suspended_definition_starts_nothing() {
     let host = Host::open().await;
     let deployed = host.deploy("one", &review()).await;

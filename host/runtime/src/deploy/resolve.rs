@@ -171,6 +171,7 @@ pub(crate) fn resolve(
         key: model.key.to_string(),
         name: model.name.clone(),
         version_tag: model.version_tag.clone(),
+        history_ttl: model.history_ttl.map(i64::from),
         resource_name: resource.to_owned(),
         identity: identity(bytes, &bindings),
         bindings,

@@ -21,6 +21,8 @@ pub struct DefinitionRow {
     pub name: Option<String>,
     /// `camunda:versionTag`.
     pub version_tag: Option<String>,
+    /// `camunda:historyTimeToLive`, in days.
+    pub history_ttl: Option<i64>,
     /// Its deployment.
     pub deployment_id: String,
     /// The file it is in.
@@ -141,7 +143,7 @@ pub struct ActivityStatistics {
 }
 
 pub(crate) const COLUMNS: &str =
-    "d.id, d.key, d.version, d.tenant, d.name, d.version_tag, d.deployment_id, d.resource_name, d.identity, d.suspended";
+    "d.id, d.key, d.version, d.tenant, d.name, d.version_tag, d.history_ttl, d.deployment_id, d.resource_name, d.identity, d.suspended";
 
 pub(crate) fn definition(row: &Row) -> Result<DefinitionRow, Error> {
     read(&mut row.columns())
@@ -155,6 +157,7 @@ fn read(columns: &mut Columns<'_>) -> Result<DefinitionRow, Error> {
         tenant: columns.next_tenant()?,
         name: columns.next()?,
         version_tag: columns.next()?,
+        history_ttl: columns.next()?,
         deployment_id: columns.next()?,
         resource_name: columns.next()?,
         identity: columns.next()?,

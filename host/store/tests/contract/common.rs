@@ -89,6 +89,7 @@ pub(crate) fn upload(key: &str) -> DeploymentWrite {
             key: key.into(),
             name: Some(format!("The {key}")),
             version_tag: Some("1.0".into()),
+            history_ttl: Some(180),
             resource_name: format!("{key}.bpmn"),
             identity: "identity".into(),
             bindings: Vec::new(),
