@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use mandate_commands::Catalogue;
+use mandate_model::Position;
 use mandate_store::query::DefinitionRow;
 use mandate_store::{Deployed, DeploymentWrite, NewDefinition, Resource};
 use serde::Serialize;
@@ -17,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::ledger::hex;
 use crate::{Error, Inner, Runtime, clock};
 
-pub use manifest::{DelegateSection, MANIFEST, Mandate, Manifest};
+pub use manifest::{DelegateSection, MANIFEST, Mandate, Manifest, Placed};
 pub(crate) use resolve::Available;
 use resolve::Candidate;
 
@@ -111,6 +112,12 @@ impl Problem {
             message: message.into(),
             help: help.into(),
         }
+    }
+
+    /// The same, with its place in the file.
+    #[must_use]
+    pub fn at(self, Position { line, column }: Position) -> Self {
+        Self { line, column, ..self }
     }
 
     fn of(diagnostic: mandate_model::Diagnostic) -> Self {
@@ -250,14 +257,8 @@ fn check(upload: &Upload, available: &Available) -> Result<Checked, Vec<Problem>
     let mut problems = Vec::new();
     check_names(&upload.resources, &mut problems);
     let manifest = upload.resources.iter().find(|(name, _)| name == MANIFEST);
-    let manifest = match manifest.map(|(_, bytes)| Manifest::parse(bytes)) {
-        None => Manifest::default(),
-        Some(Ok(manifest)) => manifest,
-        Some(Err(problem)) => {
-            problems.push(problem);
-            Manifest::default()
-        }
-    };
+    let (manifest, found) = manifest.map(|(_, bytes)| Manifest::read(bytes)).unwrap_or_default();
+    problems.extend(found);
     let candidates = available.candidates(upload, &manifest, &mut problems);
 
     let mut definitions = Vec::new();

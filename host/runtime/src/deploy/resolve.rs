@@ -57,7 +57,7 @@ impl Available {
         let mut candidates = Vec::new();
         let mut used = std::collections::BTreeSet::new();
         for (name, section) in &manifest.delegates {
-            let file = section.file.as_deref().map(file_name);
+            let file = section.file.as_ref().map(|file| file_name(&file.value));
             let resource = upload.resources.iter().find(|(resource, _)| match file {
                 Some(file) => file_name(resource) == file,
                 None => is_file_of(name, resource),
@@ -65,7 +65,8 @@ impl Available {
             let Some((resource, bytes)) = resource else {
                 let expected = file.map_or_else(|| format!("{name}.wasm"), str::to_owned);
                 let message = format!("delegate '{name}' names the file {expected}, which is not in the upload");
-                problems.push(Problem::error(super::MANIFEST, message, "add the file, or correct 'file' in its section"));
+                let at = section.file.as_ref().map_or(section.at, |file| file.at);
+                problems.push(Problem::error(super::MANIFEST, message, "add the file, or correct 'file' in its section").at(at));
                 continue;
             };
             used.insert(resource.clone());
@@ -106,9 +107,10 @@ impl Available {
             return None;
         }
         for command in &section.commands {
-            if let Err(refusal) = self.catalogue.grant(command, upload.tenant.as_deref(), name) {
+            if let Err(refusal) = self.catalogue.grant(&command.value, upload.tenant.as_deref(), name) {
+                let message = format!("delegate '{name}' asks for {}: {refusal}", command.value);
                 let help = "ask the operator to grant it in the catalogue, or take it out of the manifest";
-                problems.push(Problem::error(super::MANIFEST, format!("delegate '{name}' asks for {command}: {refusal}"), help));
+                problems.push(Problem::error(super::MANIFEST, message, help).at(command.at));
             }
         }
         let version = section.version.clone().unwrap_or_else(|| inferred_version(&digest));
@@ -157,12 +159,8 @@ pub(crate) fn resolve(
             }),
             Err((message, help)) => {
                 let element = model.element(index);
-                problems.push(Problem {
-                    line: element.position.line,
-                    column: element.position.column,
-                    element_id: Some(element.id.to_string()),
-                    ..Problem::error(resource, message, help)
-                });
+                let problem = Problem { element_id: Some(element.id.to_string()), ..Problem::error(resource, message, help) };
+                problems.push(problem.at(element.position));
             }
         }
     }
