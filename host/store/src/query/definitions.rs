@@ -3,7 +3,7 @@
 use super::select::{Select, Sort, order};
 use super::{Order, Page, Reads};
 use crate::Error;
-use crate::db::{Columns, Row, params};
+use crate::db::{Columns, Pool, Row, params};
 use crate::deployment::BindingRow;
 
 /// A process definition.
@@ -248,26 +248,24 @@ impl Reads {
             .collect()
     }
 
-    /// Which start events a message starts: those of the newest version of every key, of one tenant, or, without one, of any.
-    pub async fn start_messages(&self, message: &str, tenant: Option<&str>) -> Result<Vec<StartMessage>, Error> {
+    /// Which start events a message starts: those of the newest version of every key, unless it is suspended; of one tenant, of none, or
+    /// of any.
+    pub async fn start_messages(&self, message: &str, tenant: Option<&str>, without_tenant: bool) -> Result<Vec<StartMessage>, Error> {
         let mut select = Select::new("start_message m JOIN definition d ON d.id = m.definition_id");
         select.with("m.message = $?", message);
         select.condition(NEWEST);
+        select.condition("NOT d.suspended");
         select.maybe("d.tenant = $?", tenant);
-        let columns = "m.definition_id, d.key, d.tenant, m.message, m.activity_id";
-        let rows = select.rows(&self.pool, columns, "{text:d.id}, {text:m.activity_id}", Page::ALL).await?;
-        rows.iter()
-            .map(|row| {
-                let mut columns = row.columns();
-                Ok(StartMessage {
-                    definition_id: columns.next()?,
-                    key: columns.next()?,
-                    tenant: columns.next_tenant()?,
-                    message: columns.next()?,
-                    activity_id: columns.next()?,
-                })
-            })
-            .collect()
+        select.when(without_tenant, "d.tenant = ''");
+        read_start_messages(select, &self.pool).await
+    }
+
+    /// All start events of a tenant's processes that a message starts, those of the newest version of every key; suspended or not.
+    pub async fn start_messages_of(&self, tenant: Option<&str>) -> Result<Vec<StartMessage>, Error> {
+        let mut select = Select::new("start_message m JOIN definition d ON d.id = m.definition_id");
+        select.with("d.tenant = $?", tenant.unwrap_or_default());
+        select.condition(NEWEST);
+        read_start_messages(select, &self.pool).await
     }
 
     /// How many instances of every definition there are, and how they fare.
@@ -325,6 +323,23 @@ impl Reads {
         }
         Ok(by_activity.into_values().collect())
     }
+}
+
+async fn read_start_messages(select: Select, pool: &Pool) -> Result<Vec<StartMessage>, Error> {
+    let columns = "m.definition_id, d.key, d.tenant, m.message, m.activity_id";
+    let rows = select.rows(pool, columns, "{text:d.id}, {text:m.activity_id}", Page::ALL).await?;
+    rows.iter()
+        .map(|row| {
+            let mut columns = row.columns();
+            Ok(StartMessage {
+                definition_id: columns.next()?,
+                key: columns.next()?,
+                tenant: columns.next_tenant()?,
+                message: columns.next()?,
+                activity_id: columns.next()?,
+            })
+        })
+        .collect()
 }
 
 fn counted(rows: &[Row]) -> Result<Vec<(String, String, i64)>, Error> {

@@ -48,6 +48,8 @@ pub struct SubscriptionFilter {
     pub definition_id: Option<String>,
     /// At this activity.
     pub activity_id: Option<String>,
+    /// Of an instance that is not suspended.
+    pub active: bool,
 }
 
 pub(super) const ROW: &str = "wait, activity, activity_id, message, definition_id, created";
@@ -72,6 +74,7 @@ fn select(filter: SubscriptionFilter) -> Select {
     select.when(filter.without_tenant, "tenant = ''");
     select.maybe("definition_id = $?", filter.definition_id);
     select.maybe("activity_id = $?", filter.activity_id);
+    select.when(filter.active, "NOT EXISTS (SELECT 1 FROM instance i WHERE i.id = subscription.instance_id AND i.suspended)");
     select
 }
 

@@ -156,10 +156,10 @@ pub(crate) async fn only_the_newest_version_starts_by_message(fixture: Fixture) 
     store.deploy(with_message(None, "old")).await.expect("deployed");
     let newest = store.deploy(with_message(None, "new")).await.expect("deployed");
     store.deploy(with_message(Some("acme"), "new")).await.expect("deployed");
-    assert_eq!(store.start_messages("old", None).await.expect("read"), []);
-    assert_eq!(store.start_messages("new", None).await.expect("read").len(), 2, "of any tenant");
-    assert_eq!(store.start_messages("new", Some("acme")).await.expect("read").len(), 1);
-    let untenanted = store.start_messages("new", Some("")).await.expect("read");
+    assert_eq!(store.start_messages("old", None, false).await.expect("read"), []);
+    assert_eq!(store.start_messages("new", None, false).await.expect("read").len(), 2, "of any tenant");
+    assert_eq!(store.start_messages("new", Some("acme"), false).await.expect("read").len(), 1);
+    let untenanted = store.start_messages("new", None, true).await.expect("read");
     assert_eq!((untenanted.len(), &untenanted[0].definition_id), (1, &newest.definitions[0].id));
 }
 

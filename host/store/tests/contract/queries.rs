@@ -83,6 +83,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             without_tenant: true,
             definition_id: text(),
             activity_id: text(),
+            active: true,
         };
         store.subscriptions(waits(), Page { first: 1, max: 2 }).await.expect("subscriptions");
         store.count_subscriptions(waits()).await.expect("subscriptions");
@@ -91,6 +92,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         store.list_delegates(delegates, Page { first: 1, max: 2 }).await.expect("delegates");
         store.delegates(Some("acme")).await.expect("delegates");
         store.activity_statistics("x").await.expect("statistics");
+        store.start_messages("x", Some("acme"), true).await.expect("start messages");
         store.instances_of("x").await.expect("instances");
         store.load_instances(vec![id]).await.expect("instances");
         store.hosts().await.expect("hosts");
