@@ -1,5 +1,7 @@
 //! Storing a deployment, and suspending a definition.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use crate::batch::{Batch, Type, cells};
@@ -68,7 +70,7 @@ pub(crate) async fn lock_deployments(tx: &mut Tx) -> Result<(), Error> {
 
 impl Store {
     /// Stores a deployment: all of it or nothing. Definitions get the next version of their tenant and key. Artifacts that are there already
-    /// are kept.
+    /// are kept. Refused with [`Error::StartMessageTaken`] where a message would start two processes.
     pub async fn deploy(&self, write: DeploymentWrite) -> Result<Deployed, Error> {
         check(&write).map_err(Error::Refused)?;
         let mut tx = self.inner().admin.begin().await?;
@@ -78,6 +80,10 @@ impl Store {
         {
             tx.rollback().await;
             return Ok(existing);
+        }
+        if let Err(taken) = refuse_taken_messages(&mut tx, &write).await {
+            tx.rollback().await;
+            return Err(taken);
         }
         let definitions = store(&mut tx, &write).await?;
         tx.commit().await?;
@@ -130,6 +136,34 @@ async fn duplicate(tx: &mut Tx, write: &DeploymentWrite) -> Result<Option<Deploy
     let rows = tx.fetch(&sql, params![id.as_str()]).await?;
     let definitions = rows.iter().map(query::read_definition).collect::<Result<_, _>>()?;
     Ok(Some(Deployed { id, existing: true, definitions, at }))
+}
+
+/// A message starts one process of a tenant. Deployments are one after the other from here on, so that two of them cannot both find it free.
+async fn refuse_taken_messages(tx: &mut Tx, write: &DeploymentWrite) -> Result<(), Error> {
+    let mut starts = BTreeMap::new();
+    for definition in &write.definitions {
+        for (message, _) in &definition.start_messages {
+            if let Some(other) = starts.insert(message.clone(), definition.key.clone()) {
+                return Err(Error::StartMessageTaken { key: definition.key.clone(), message: message.clone(), other });
+            }
+        }
+    }
+    if starts.is_empty() {
+        return Ok(());
+    }
+    // A process of this deployment is about to have another newest version: what it started by does not count.
+    let sql = format!(
+        "SELECT m.message, d.key FROM start_message m JOIN definition d ON d.id = m.definition_id WHERE d.tenant = $1 \
+         AND m.message {{any_text:2}} AND NOT d.key {{any_text:3}} AND {} ORDER BY {{text:m.message}}, {{text:d.key}} LIMIT 1",
+        query::NEWEST
+    );
+    let keys = write.definitions.iter().map(|definition| definition.key.clone()).collect();
+    let tenant = write.tenant.as_deref().unwrap_or_default();
+    let rows = tx.fetch(&sql, vec![tenant.into(), Param::Texts(starts.keys().cloned().collect()), Param::Texts(keys)]).await?;
+    let Some(row) = rows.first() else { return Ok(()) };
+    let (message, other): (String, String) = (row.get(0)?, row.get(1)?);
+    let key = starts.remove(&message).unwrap_or_default();
+    Err(Error::StartMessageTaken { key, message, other })
 }
 
 async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow>, Error> {

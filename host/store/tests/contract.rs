@@ -79,6 +79,8 @@ on_both! {
         what_is_used_is_not_deleted
         a_cascade_takes_instances_and_history_along
         only_the_newest_version_starts_by_message
+        two_processes_do_not_start_by_one_message
+        of_concurrent_deployments_one_gets_the_message
         statistics_count_where_tokens_stand;
     queries:
         every_filter_and_every_order_is_understood

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mandate_commands::Catalogue;
 use mandate_model::{ElementKind, Implementation, ProcessDefinition, StartTrigger};
-use mandate_store::query::DelegateListed;
+use mandate_store::query::{DelegateListed, StartMessage};
 use mandate_store::{BindingRow, DelegateRow, NewDefinition};
 use mandate_wasm::{Limits, Sandbox};
 use semver::{Version, VersionReq};
@@ -14,9 +14,11 @@ use super::{Mandate, Manifest, Problem, Upload, is_wasm};
 use crate::definitions::{reference, references};
 use crate::ledger::hex;
 
-/// Where delegates may come from, and what they may be granted.
+/// Where delegates may come from, what they may be granted, and what is taken already.
 pub(crate) struct Available {
     pub(crate) earlier: Vec<DelegateListed>,
+    /// The messages by which deployed processes of the tenant start.
+    pub(crate) starts: Vec<StartMessage>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) caps: Limits,
     pub(crate) sandbox: Sandbox,

@@ -165,7 +165,8 @@ fn read(columns: &mut Columns<'_>) -> Result<DefinitionRow, Error> {
     })
 }
 
-const NEWEST: &str =
+/// The newest version of its tenant and key.
+pub(crate) const NEWEST: &str =
     "NOT EXISTS (SELECT 1 FROM definition newer WHERE newer.tenant = d.tenant AND newer.key = d.key AND newer.version > d.version)";
 
 fn select(filter: DefinitionFilter) -> Select {

@@ -20,7 +20,7 @@ use crate::Error;
 use crate::db::Pool;
 
 pub use definitions::{ActivityStatistics, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, StartMessage};
-pub(crate) use definitions::{COLUMNS as DEFINITION_COLUMNS, definition as read_definition};
+pub(crate) use definitions::{COLUMNS as DEFINITION_COLUMNS, NEWEST, definition as read_definition};
 pub use delegates::{BoundDefinition, DelegateFilter, DelegateListed};
 pub use deployments::{DeploymentFilter, DeploymentRow, DeploymentSort, ResourceRow};
 pub use history::{

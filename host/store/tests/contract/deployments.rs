@@ -163,6 +163,57 @@ pub(crate) async fn only_the_newest_version_starts_by_message(fixture: Fixture) 
     assert_eq!((untenanted.len(), &untenanted[0].definition_id), (1, &newest.definitions[0].id));
 }
 
+pub(crate) async fn two_processes_do_not_start_by_one_message(fixture: Fixture) {
+    let store = fixture.open().await;
+    let starting = |key: &str, message: &str| {
+        let mut write = upload(key);
+        write.definitions[0].start_messages = vec![(message.to_owned(), "Start".to_owned())];
+        write
+    };
+    let taken = |key: &str, other: &str| mandate_store::Error::StartMessageTaken {
+        key: key.to_owned(),
+        message: "ordered".to_owned(),
+        other: other.to_owned(),
+    };
+    let refused = async |write| store.deploy(write).await.expect_err("refused").to_string();
+    store.deploy(starting("p", "ordered")).await.expect("deployed");
+    assert_eq!(refused(starting("q", "ordered")).await, taken("q", "p").to_string());
+    store.deploy(starting("p", "ordered")).await.expect("a new version takes its message over");
+    store.deploy(DeploymentWrite { tenant: Some("acme".into()), ..starting("q", "ordered") }).await.expect("another tenant's");
+    store.deploy(starting("p", "other")).await.expect("the newest version no longer starts by it");
+    store.deploy(starting("q", "ordered")).await.expect("it is free");
+    assert_eq!(refused(starting("p", "ordered")).await, taken("p", "q").to_string());
+    let of_all: Vec<_> = store.start_messages_of(None).await.expect("read").into_iter().map(|start| (start.key, start.message)).collect();
+    assert_eq!(of_all, [("p".to_owned(), "other".to_owned()), ("q".to_owned(), "ordered".to_owned())]);
+
+    // In one deployment two processes may exchange their messages, but not share one.
+    let together = |first: &str, second: &str| {
+        let mut write = starting("p", first);
+        write.definitions.extend(starting("q", second).definitions);
+        write
+    };
+    assert_eq!(refused(together("ordered", "ordered")).await, taken("q", "p").to_string());
+    store.deploy(together("ordered", "other")).await.expect("they exchange them");
+}
+
+pub(crate) async fn of_concurrent_deployments_one_gets_the_message(fixture: Fixture) {
+    let store = fixture.open().await;
+    // One store deploys one after the other by itself; two hosts do not.
+    let other = if fixture.is_postgres() { fixture.open().await } else { store.clone() };
+    let deploying = (0..8).map(|n| {
+        let store = [&store, &other][n % 2].clone();
+        let mut write = upload(&format!("p{n}"));
+        write.definitions[0].start_messages = vec![("ordered".to_owned(), "Start".to_owned())];
+        tokio::spawn(async move { store.deploy(write).await.is_ok() })
+    });
+    let mut deployed = 0;
+    for one in deploying.collect::<Vec<_>>() {
+        deployed += usize::from(one.await.expect("it ends"));
+    }
+    assert_eq!(deployed, 1);
+    assert_eq!(store.start_messages("ordered", None, false).await.expect("read").len(), 1);
+}
+
 pub(crate) async fn statistics_count_where_tokens_stand(fixture: Fixture) {
     let store = fixture.open().await;
     let process = definition(&store, "p").await;
