@@ -30,8 +30,11 @@ CREATE TABLE start_key (
     definition_key TEXT   NOT NULL,
     key            TEXT   NOT NULL,
     instance_id    UUID   NOT NULL,
+    -- What the instance runs and is called, for an answer when it and its definition are gone.
+    definition_id  TEXT   NOT NULL,
+    business_key   TEXT,
     created        BIGINT NOT NULL,
-    PRIMARY KEY (tenant, definition_key, key)
+    PRIMARY KEY (definition_key, key, tenant)
 );
 
 -- Every sending of a domain command, written before it leaves. Outlives its instance.

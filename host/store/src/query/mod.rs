@@ -13,6 +13,7 @@ mod jobs;
 mod metrics;
 mod overdue;
 mod select;
+mod starts;
 mod subscriptions;
 mod tasks;
 
@@ -31,6 +32,7 @@ pub use incidents::{IncidentFilter, IncidentListed, IncidentSort};
 pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, InstanceSort};
 pub use jobs::{JobFilter, JobListed, JobSort};
 pub use metrics::{ActiveInstances, Counts, HostRow, LedgerCount};
+pub use starts::KeyedStart;
 pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
 pub use tasks::{TaskFilter, TaskListed, TaskSort};
 
