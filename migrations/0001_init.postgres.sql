@@ -30,8 +30,11 @@ CREATE TABLE start_key (
     definition_key TEXT   NOT NULL,
     key            TEXT   NOT NULL,
     instance_id    UUID   NOT NULL,
+    -- What the instance runs and is called, for an answer when it and its definition are gone.
+    definition_id  TEXT   NOT NULL,
+    business_key   TEXT,
     created        BIGINT NOT NULL,
-    PRIMARY KEY (tenant, definition_key, key)
+    PRIMARY KEY (definition_key, key, tenant)
 );
 
 -- Every sending of a domain command, written before it leaves. Outlives its instance.
@@ -121,6 +124,8 @@ CREATE TABLE definition (
     tenant        TEXT    NOT NULL,
     name          TEXT,
     version_tag   TEXT,
+    -- Days for which the history of its ended instances is meant to be kept.
+    history_ttl   BIGINT,
     deployment_id TEXT    NOT NULL REFERENCES deployment (id),
     resource_name TEXT    NOT NULL,
     identity      TEXT    NOT NULL,
@@ -183,6 +188,8 @@ CREATE TABLE instance_part (
 CREATE TABLE job (
     instance_id     UUID    NOT NULL,
     wait            BIGINT  NOT NULL,
+    -- The activity instance it belongs to, as in the tables below: Camunda's execution.
+    activity        BIGINT  NOT NULL,
     activity_id     TEXT    NOT NULL,
     kind            TEXT    NOT NULL,
     definition_id   TEXT    NOT NULL,
@@ -211,6 +218,7 @@ CREATE INDEX job_failed ON job (definition_id) WHERE retries = 0;
 CREATE TABLE task (
     instance_id      UUID    NOT NULL,
     wait             BIGINT  NOT NULL,
+    activity         BIGINT  NOT NULL,
     activity_id      TEXT    NOT NULL,
     name             TEXT,
     definition_id    TEXT    NOT NULL,
@@ -227,6 +235,7 @@ CREATE TABLE task (
 ) WITH (autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX task_assignee ON task (assignee) WHERE assignee IS NOT NULL;
 CREATE INDEX task_created ON task (created);
+CREATE INDEX task_due ON task (due) WHERE due IS NOT NULL;
 
 CREATE TABLE task_candidate (
     instance_id UUID    NOT NULL,
@@ -240,6 +249,7 @@ CREATE INDEX task_candidate_name ON task_candidate (name, is_group);
 CREATE TABLE subscription (
     instance_id   UUID   NOT NULL,
     wait          BIGINT NOT NULL,
+    activity      BIGINT NOT NULL,
     activity_id   TEXT   NOT NULL,
     message       TEXT   NOT NULL,
     definition_id TEXT   NOT NULL,
@@ -256,6 +266,7 @@ CREATE TABLE incident (
     instance_id   UUID   NOT NULL,
     n             BIGINT NOT NULL,
     wait          BIGINT,
+    activity      BIGINT NOT NULL,
     activity_id   TEXT   NOT NULL,
     definition_id TEXT   NOT NULL,
     code          TEXT   NOT NULL,
@@ -333,6 +344,7 @@ CREATE TABLE history_variable_update (
 CREATE TABLE history_task (
     instance_id   UUID   NOT NULL,
     wait          BIGINT NOT NULL,
+    activity      BIGINT NOT NULL,
     activity_id   TEXT   NOT NULL,
     name          TEXT,
     definition_id TEXT   NOT NULL,
@@ -347,6 +359,7 @@ CREATE TABLE history_incident (
     instance_id   UUID   NOT NULL,
     n             BIGINT NOT NULL,
     wait          BIGINT,
+    activity      BIGINT NOT NULL,
     activity_id   TEXT   NOT NULL,
     definition_id TEXT   NOT NULL,
     code          TEXT   NOT NULL,

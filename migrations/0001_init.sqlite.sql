@@ -29,8 +29,11 @@ CREATE TABLE start_key (
     definition_key TEXT    NOT NULL,
     key            TEXT    NOT NULL,
     instance_id    BLOB    NOT NULL,
+    -- What the instance runs and is called, for an answer when it and its definition are gone.
+    definition_id  TEXT    NOT NULL,
+    business_key   TEXT,
     created        INTEGER NOT NULL,
-    PRIMARY KEY (tenant, definition_key, key)
+    PRIMARY KEY (definition_key, key, tenant)
 ) STRICT, WITHOUT ROWID;
 
 -- Every sending of a domain command, written before it leaves. Outlives its instance.
@@ -118,6 +121,8 @@ CREATE TABLE definition (
     tenant        TEXT    NOT NULL,
     name          TEXT,
     version_tag   TEXT,
+    -- Days for which the history of its ended instances is meant to be kept.
+    history_ttl   INTEGER,
     deployment_id TEXT    NOT NULL REFERENCES deployment (id),
     resource_name TEXT    NOT NULL,
     identity      TEXT    NOT NULL,
@@ -179,6 +184,8 @@ CREATE TABLE instance_part (
 CREATE TABLE job (
     instance_id     BLOB    NOT NULL,
     wait            INTEGER NOT NULL,
+    -- The activity instance it belongs to, as in the tables below: Camunda's execution.
+    activity        INTEGER NOT NULL,
     activity_id     TEXT    NOT NULL,
     kind            TEXT    NOT NULL,
     definition_id   TEXT    NOT NULL,
@@ -207,6 +214,7 @@ CREATE INDEX job_failed ON job (definition_id) WHERE retries = 0;
 CREATE TABLE task (
     instance_id      BLOB    NOT NULL,
     wait             INTEGER NOT NULL,
+    activity         INTEGER NOT NULL,
     activity_id      TEXT    NOT NULL,
     name             TEXT,
     definition_id    TEXT    NOT NULL,
@@ -223,6 +231,7 @@ CREATE TABLE task (
 ) STRICT;
 CREATE INDEX task_assignee ON task (assignee) WHERE assignee IS NOT NULL;
 CREATE INDEX task_created ON task (created);
+CREATE INDEX task_due ON task (due) WHERE due IS NOT NULL;
 
 CREATE TABLE task_candidate (
     instance_id BLOB    NOT NULL,
@@ -236,6 +245,7 @@ CREATE INDEX task_candidate_name ON task_candidate (name, is_group);
 CREATE TABLE subscription (
     instance_id   BLOB    NOT NULL,
     wait          INTEGER NOT NULL,
+    activity      INTEGER NOT NULL,
     activity_id   TEXT    NOT NULL,
     message       TEXT    NOT NULL,
     definition_id TEXT    NOT NULL,
@@ -252,6 +262,7 @@ CREATE TABLE incident (
     instance_id   BLOB    NOT NULL,
     n             INTEGER NOT NULL,
     wait          INTEGER,
+    activity      INTEGER NOT NULL,
     activity_id   TEXT    NOT NULL,
     definition_id TEXT    NOT NULL,
     code          TEXT    NOT NULL,
@@ -329,6 +340,7 @@ CREATE TABLE history_variable_update (
 CREATE TABLE history_task (
     instance_id   BLOB    NOT NULL,
     wait          INTEGER NOT NULL,
+    activity      INTEGER NOT NULL,
     activity_id   TEXT    NOT NULL,
     name          TEXT,
     definition_id TEXT    NOT NULL,
@@ -343,6 +355,7 @@ CREATE TABLE history_incident (
     instance_id   BLOB    NOT NULL,
     n             INTEGER NOT NULL,
     wait          INTEGER,
+    activity      INTEGER NOT NULL,
     activity_id   TEXT    NOT NULL,
     definition_id TEXT    NOT NULL,
     code          TEXT    NOT NULL,

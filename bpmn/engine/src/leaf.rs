@@ -15,7 +15,8 @@ pub struct Leaf {
     pub element: ElementIndex,
     /// Since when; milliseconds since 1970.
     pub since: i64,
-    /// Until when at the latest: its own due moment or its earliest boundary timer's; none if nothing bounds it.
+    /// Until when at the latest: its own due moment, a user task's due date or its earliest boundary timer's moment, whichever comes first; none if
+    /// nothing bounds it.
     pub until: Option<i64>,
     /// Why.
     pub state: LeafState,
@@ -80,16 +81,15 @@ impl Instance {
     }
 
     fn leaf(&self, definition: &ProcessDefinition, activity: &Activity) -> Leaf {
+        let due = |wait| match self.jobs.get(&wait) {
+            Some(job) => Some(job.due).filter(|_| job.retries > 0),
+            None => self.tasks.get(&wait)?.due,
+        };
         Leaf {
             activity: activity.id,
             element: activity.element,
             since: activity.since,
-            until: self
-                .waits_of(activity.id)
-                .filter_map(|wait| self.jobs.get(&wait))
-                .filter(|job| job.retries > 0)
-                .map(|job| job.due)
-                .min(),
+            until: self.waits_of(activity.id).filter_map(due).min(),
             state: self.leaf_state(definition, activity),
         }
     }

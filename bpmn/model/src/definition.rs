@@ -25,6 +25,8 @@ pub struct ProcessDefinition {
     pub name: Option<String>,
     /// `camunda:versionTag`.
     pub version_tag: Option<String>,
+    /// `camunda:historyTimeToLive`: for how many days the history of an ended instance is meant to be kept.
+    pub history_ttl: Option<u32>,
     /// The process (index 0) and everything in it, in document order.
     pub elements: Vec<Element>,
     /// All sequence flows, in document order.

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{around, around_with, definition, element, file, file_with};
+use common::{around, around_with, definition, diagnostics, element, file, file_with};
 use mandate_model::{
     BoundaryTrigger, CatchTrigger, ElementKind, EndResult, ErrorReference, Implementation, ROOT, StartTrigger, Timer, supported,
 };
@@ -38,6 +38,7 @@ fn the_process_is_the_root_of_its_elements() {
     assert_eq!(&*definition.key, "order");
     assert_eq!(definition.name.as_deref(), Some("An order"));
     assert_eq!(definition.version_tag.as_deref(), Some("1.2.0"));
+    assert_eq!(definition.history_ttl, Some(180));
     let root = definition.element(ROOT);
     assert_eq!(&*root.id, "order");
     assert_eq!(root.properties, [("team".to_owned(), "orders".to_owned())]);
@@ -48,6 +49,19 @@ fn the_process_is_the_root_of_its_elements() {
     assert_eq!(element(&definition, "s").outgoing, element(&definition, "e").incoming);
     assert_eq!((element(&definition, "e").position.line, element(&definition, "e").position.column), (6, 11));
     assert_eq!(definition.find("nobody"), None);
+}
+
+#[test]
+fn the_time_to_live_of_history_is_a_number_of_days() {
+    let body = "<bpmn:startEvent id='s'/><bpmn:endEvent id='e'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='e'/>";
+    let with = |text: &str| file(body).replace("id='p'", &format!("id='p' camunda:historyTimeToLive='{text}'"));
+    for (text, days) in [("5", Some(5)), ("P5D", Some(5)), (" 0 ", Some(0)), ("", None), ("2147483647", Some(2_147_483_647))] {
+        assert_eq!(definition(&with(text)).history_ttl, days, "{text}");
+    }
+    for text in ["P1M", "PT5H", "P5", "5D", "-5", "+5", "5.5", "${days}", "2147483648", "PD"] {
+        let said = diagnostics(with(text).as_bytes());
+        assert!(said.contains("is not a number of days") && said.contains("P180D"), "{text}: {said}");
+    }
 }
 
 #[test]

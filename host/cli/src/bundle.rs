@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
-use mandate_runtime::deploy::{MANIFEST, Manifest};
+use anyhow::{Context as _, bail};
+use mandate_runtime::deploy::{MANIFEST, Manifest, Problem};
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::Value;
@@ -19,9 +19,16 @@ pub(crate) struct Options {
     pub(crate) dry_run: bool,
 }
 
-/// The files of a bundle by the name under which they are uploaded: every .bpmn and .wasm file and the manifest of the folder, and what
-/// the manifest names by relative path.
-pub(crate) fn read(dir: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+/// A bundle's files by the name under which they are uploaded, and what is missing of it.
+pub(crate) struct Bundle {
+    pub(crate) files: Vec<(String, Vec<u8>)>,
+    /// Files that the manifest adds to the folder's and that are not there. A host would not miss them.
+    pub(crate) missing: Vec<Problem>,
+}
+
+/// Every .bpmn and .wasm file and the manifest of the folder, and what the manifest names by relative path. What else is wrong with the manifest
+/// is for whoever checks it to say, together with everything else.
+pub(crate) fn read(dir: &Path) -> anyhow::Result<Bundle> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(dir).with_context(|| format!("read the folder {}", dir.display()))? {
         let path = entry?.path();
@@ -31,15 +38,23 @@ pub(crate) fn read(dir: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
             paths.push(path);
         }
     }
+    let mut missing = Vec::new();
     let manifest = dir.join(MANIFEST);
     if manifest.is_file() {
         let bytes = std::fs::read(&manifest).with_context(|| format!("read {}", manifest.display()))?;
-        let parsed = Manifest::parse(&bytes).map_err(|problem| anyhow::anyhow!("{problem}"))?;
-        let named = parsed.delegates.values().filter_map(|delegate| delegate.file.as_ref());
-        for file in named.chain(&parsed.deployment.models) {
-            let path = dir.join(file);
-            ensure!(path.is_file(), "{MANIFEST} names {file}, which is not there (looked for {})", path.display());
-            if !paths.iter().any(|known| known.file_name() == path.file_name()) {
+        let (manifest, _) = Manifest::read(&bytes);
+        for model in &manifest.deployment.models {
+            let path = dir.join(&model.value);
+            if !path.is_file() {
+                let message = format!("the model {} is not there (looked for {})", model.value, path.display());
+                missing.push(Problem::error(MANIFEST, message, "correct its path, which is relative to the folder").at(model.at));
+            }
+        }
+        // A component that is not there is missed by the check of the upload.
+        let components = manifest.delegates.values().filter_map(|delegate| delegate.file.as_ref());
+        for file in components.chain(&manifest.deployment.models) {
+            let path = dir.join(&file.value);
+            if path.is_file() && !paths.iter().any(|known| known.file_name() == path.file_name()) {
                 paths.push(path);
             }
         }
@@ -50,12 +65,16 @@ pub(crate) fn read(dir: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
         Ok((name, bytes))
     };
-    paths.into_iter().map(read).collect()
+    Ok(Bundle { files: paths.into_iter().map(read).collect::<anyhow::Result<_>>()?, missing })
 }
 
 /// `mandate deploy`.
 pub(crate) async fn deploy(client: &Client, dir: &Path, options: Options, json: bool) -> anyhow::Result<()> {
-    let files = read(dir)?;
+    let Bundle { files, missing } = read(dir)?;
+    if !missing.is_empty() {
+        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        bail!("the bundle is not complete:\n{}", missing.join("\n"));
+    }
     let mut form =
         Form::new().text("deployment-source", "mandate CLI").text("enable-duplicate-filtering", options.skip_duplicate.to_string());
     if options.dry_run {
@@ -97,7 +116,7 @@ pub(crate) async fn deploy(client: &Client, dir: &Path, options: Options, json: 
 /// The folder's name, unless the manifest names the deployment. Deployments without a name would all count as one series, and
 /// `--skip-duplicate` compares with the newest of the series.
 fn folder_name(dir: &Path, files: &[(String, Vec<u8>)]) -> Option<String> {
-    let manifest = files.iter().find(|(name, _)| name == MANIFEST).and_then(|(_, bytes)| Manifest::parse(bytes).ok());
+    let manifest = files.iter().find(|(name, _)| name == MANIFEST).map(|(_, bytes)| Manifest::read(bytes).0);
     if manifest.is_some_and(|manifest| manifest.deployment.name.is_some()) {
         return None;
     }

@@ -16,17 +16,19 @@ use crate::{bundle, serve, table};
 
 /// `mandate check DIR`.
 pub(crate) fn run(dir: &Path, catalogue: Option<&Path>, json: bool) -> anyhow::Result<()> {
-    let files = bundle::read(dir)?;
+    let bundle = bundle::read(dir)?;
     let catalogue = match catalogue {
         Some(path) => catalogue_without_secrets(path)?,
         None => Catalogue::empty(),
     };
     let sandbox = wasm::Sandbox::new(wasm::Config::new(std::env::temp_dir().join("mandate-check"), wasm::Compiler::InProcess))?;
-    let checked = deploy::check_offline(files, Arc::new(catalogue), &sandbox);
-    let (bindings, problems, good) = match checked {
-        Ok((bindings, warnings)) => (bindings, warnings, true),
-        Err(problems) => (Vec::new(), problems, false),
+    let checked = deploy::check_offline(bundle.files, Arc::new(catalogue), &sandbox);
+    let (bindings, found) = match checked {
+        Ok((bindings, warnings)) => (bindings, warnings),
+        Err(problems) => (Vec::new(), problems),
     };
+    let problems: Vec<_> = bundle.missing.into_iter().chain(found).collect();
+    let good = !problems.iter().any(|problem| problem.is_error);
     if json {
         say!("{:#}", serde_json::json!({ "ok": good, "bindings": bindings, "problems": problems }));
     } else {

@@ -30,13 +30,15 @@ pub enum Error {
     },
 }
 
-/// One thing that is wrong with a catalogue.
+/// One thing that is wrong with a catalogue, or with another file that is read like one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The catalogue file, as it was named.
+    /// The file, as it was named.
     pub file: String,
     /// The line, from 1.
     pub line: usize,
+    /// The column, from 1, in characters.
+    pub column: usize,
     /// The key, written as in TOML: `commands."orders.reserve-line@1".timeout`; empty for a syntax error.
     pub at: String,
     /// What is wrong.

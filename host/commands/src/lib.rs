@@ -23,7 +23,7 @@ mod outcome;
 mod parse;
 mod place;
 pub mod quantity;
-mod reader;
+pub mod reader;
 mod redact;
 mod request;
 mod sender;

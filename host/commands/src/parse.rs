@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use reqwest::header::{self, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
-use toml::de::DeTable;
 
 use crate::command::{Answers, Command, Credentials, Grant, Reconcile, Target, Undo};
 use crate::error::Problem;
@@ -72,15 +71,9 @@ pub(crate) fn commands(
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<BTreeMap<String, Command>, Vec<Problem>> {
     let problems = Problems::new(file, text);
-    let (document, syntax) = DeTable::parse_recoverable(text);
-    if !syntax.is_empty() {
-        // What a broken text seems to say is not worth a second complaint.
-        for error in syntax {
-            let message = error.message().trim().replace('\n', ", ");
-            problems.add(&error.span().unwrap_or(0..0), String::new(), message, String::new());
-        }
+    let Some(document) = problems.document() else {
         return Err(problems.into_list());
-    }
+    };
     let mut commands = BTreeMap::new();
     {
         let root = Table::root(&problems, &document, &["targets", "commands"]);

@@ -1,4 +1,5 @@
-//! Reads TOML tables key by key and collects every problem, where serde would stop at the first.
+//! Reads TOML tables key by key and collects every problem, where serde would stop at the first. The catalogue is read by it, and so are the
+//! manifests of bundles.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -11,7 +12,8 @@ use crate::error::Problem;
 use crate::quantity;
 
 /// The problems of one file so far.
-pub(crate) struct Problems<'a> {
+#[derive(Debug)]
+pub struct Problems<'a> {
     file: &'a str,
     text: &'a str,
     found: RefCell<Vec<Problem>>,
@@ -19,13 +21,16 @@ pub(crate) struct Problems<'a> {
 
 /// A value with the place it was read from, so that a later finding can name its line.
 #[derive(Clone, Debug)]
-pub(crate) struct Located<T> {
-    pub(crate) value: T,
-    pub(crate) span: Range<usize>,
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Its bytes in the file.
+    pub span: Range<usize>,
 }
 
 /// One table of the file, and where it stands.
-pub(crate) struct Table<'a> {
+#[derive(Debug)]
+pub struct Table<'a> {
     problems: &'a Problems<'a>,
     entries: &'a DeTable<'a>,
     /// As in an error text: `targets.orders`.
@@ -34,35 +39,55 @@ pub(crate) struct Table<'a> {
 }
 
 impl<'a> Problems<'a> {
-    pub(crate) fn new(file: &'a str, text: &'a str) -> Self {
+    /// None yet, of the file with this name and text.
+    pub fn new(file: &'a str, text: &'a str) -> Self {
         Self { file, text, found: RefCell::default() }
     }
 
-    /// Notes a problem at the line on which `span` starts.
-    pub(crate) fn add(&self, span: &Range<usize>, at: String, what: String, remedy: String) {
-        let start = span.start.min(self.text.len());
-        let line = self.text.get(..start).unwrap_or_default().matches('\n').count() + 1;
-        self.found.borrow_mut().push(Problem { file: self.file.to_owned(), line, at, what, remedy });
+    /// The document. None if the text is not TOML, which is noted: what a broken text seems to say is not worth a second complaint.
+    pub fn document(&self) -> Option<Spanned<DeTable<'a>>> {
+        let (document, syntax) = DeTable::parse_recoverable(self.text);
+        if syntax.is_empty() {
+            return Some(document);
+        }
+        for error in syntax {
+            let message = error.message().trim().replace('\n', ", ");
+            self.add(&error.span().unwrap_or(0..0), String::new(), message, String::new());
+        }
+        None
     }
 
-    /// All problems in the order of their lines.
-    pub(crate) fn into_list(self) -> Vec<Problem> {
+    /// Notes a problem at the place where `span` starts.
+    pub fn add(&self, span: &Range<usize>, at: String, what: String, remedy: String) {
+        let (line, column) = self.position(span);
+        self.found.borrow_mut().push(Problem { file: self.file.to_owned(), line, column, at, what, remedy });
+    }
+
+    /// The line and column, in characters, at which `span` starts; both from 1.
+    pub fn position(&self, span: &Range<usize>) -> (usize, usize) {
+        let before = self.text.get(..span.start.min(self.text.len())).unwrap_or_default();
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        (before.matches('\n').count() + 1, column)
+    }
+
+    /// All problems in the order of their places.
+    pub fn into_list(self) -> Vec<Problem> {
         let mut list = self.found.into_inner();
-        list.sort_by_key(|problem| problem.line);
+        list.sort_by_key(|problem| (problem.line, problem.column));
         list
     }
 }
 
 impl<'a> Table<'a> {
     /// The whole document.
-    pub(crate) fn root(problems: &'a Problems<'a>, document: &'a Spanned<DeTable<'a>>, allowed: &[&str]) -> Self {
+    pub fn root(problems: &'a Problems<'a>, document: &'a Spanned<DeTable<'a>>, allowed: &[&str]) -> Self {
         let table = Self { problems, entries: document.get_ref(), at: String::new(), span: document.span() };
         table.refuse_unknown(allowed);
         table
     }
 
-    /// Every entry of a table whose keys are names the operator chose, each of which is to be a table.
-    pub(crate) fn named_tables(&self, key: &str, allowed: &[&str]) -> Vec<(Located<String>, Table<'a>)> {
+    /// Every entry of a table whose keys are free names, each of which is to be a table.
+    pub fn named_tables(&self, key: &str, allowed: &[&str]) -> Vec<(Located<String>, Table<'a>)> {
         let Some(value) = self.get(key) else {
             return Vec::new();
         };
@@ -84,7 +109,7 @@ impl<'a> Table<'a> {
     }
 
     /// A table that may be missing.
-    pub(crate) fn table(&self, key: &str, allowed: &[&str]) -> Option<Table<'a>> {
+    pub fn table(&self, key: &str, allowed: &[&str]) -> Option<Table<'a>> {
         let value = self.get(key)?;
         let Some(entries) = value.get_ref().as_table() else {
             self.wrong_type(key, value, "a table");
@@ -96,7 +121,7 @@ impl<'a> Table<'a> {
     }
 
     /// A list of tables that may be missing.
-    pub(crate) fn tables(&self, key: &str, allowed: &[&str]) -> Vec<Table<'a>> {
+    pub fn tables(&self, key: &str, allowed: &[&str]) -> Vec<Table<'a>> {
         let Some(value) = self.get(key) else {
             return Vec::new();
         };
@@ -120,7 +145,7 @@ impl<'a> Table<'a> {
     }
 
     /// A text that may be missing.
-    pub(crate) fn text(&self, key: &str) -> Option<Located<String>> {
+    pub fn text(&self, key: &str) -> Option<Located<String>> {
         let value = self.get(key)?;
         let Some(text) = value.get_ref().as_str() else {
             self.wrong_type(key, value, "a text in quotes");
@@ -129,14 +154,23 @@ impl<'a> Table<'a> {
         Some(Located { value: text.to_owned(), span: value.span() })
     }
 
+    /// Every entry of a table whose keys are free names and whose values are texts.
+    pub fn named_texts(&self, key: &str) -> Vec<(String, String)> {
+        let Some(table) = self.table(key, &[]) else {
+            return Vec::new();
+        };
+        let names = table.entries.keys().map(|name| name.get_ref().to_string());
+        names.filter_map(|name| table.text(&name).map(|text| (name, text.value))).collect()
+    }
+
     /// A text that must be there.
-    pub(crate) fn required_text(&self, key: &str, meaning: &str) -> Option<Located<String>> {
+    pub fn required_text(&self, key: &str, meaning: &str) -> Option<Located<String>> {
         self.require(key, meaning);
         self.text(key)
     }
 
     /// A truth value that may be missing.
-    pub(crate) fn boolean(&self, key: &str) -> Option<bool> {
+    pub fn boolean(&self, key: &str) -> Option<bool> {
         let value = self.get(key)?;
         let boolean = value.get_ref().as_bool();
         if boolean.is_none() {
@@ -146,7 +180,7 @@ impl<'a> Table<'a> {
     }
 
     /// A whole number within bounds that may be missing.
-    pub(crate) fn integer(&self, key: &str, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    pub fn integer(&self, key: &str, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let value = self.get(key)?;
         let number = value.get_ref().as_integer().and_then(|i| u64::from_str_radix(i.as_str(), i.radix()).ok());
         match number {
@@ -160,7 +194,7 @@ impl<'a> Table<'a> {
     }
 
     /// A list of texts that may be missing.
-    pub(crate) fn texts(&self, key: &str) -> Option<Vec<Located<String>>> {
+    pub fn texts(&self, key: &str) -> Option<Vec<Located<String>>> {
         let value = self.get(key)?;
         let Some(items) = value.get_ref().as_array() else {
             self.wrong_type(key, value, "a list of texts");
@@ -177,7 +211,7 @@ impl<'a> Table<'a> {
     }
 
     /// A list of HTTP statuses that may be missing. 1xx is no answer, hence not allowed.
-    pub(crate) fn statuses(&self, key: &str) -> Option<Vec<Located<u16>>> {
+    pub fn statuses(&self, key: &str) -> Option<Vec<Located<u16>>> {
         let value = self.get(key)?;
         let Some(items) = value.get_ref().as_array() else {
             self.wrong_type(key, value, "a list of HTTP statuses, for example [200, 201]");
@@ -195,7 +229,7 @@ impl<'a> Table<'a> {
     }
 
     /// A duration within bounds that may be missing.
-    pub(crate) fn duration(&self, key: &str, bounds: std::ops::RangeInclusive<Duration>) -> Option<Duration> {
+    pub fn duration(&self, key: &str, bounds: std::ops::RangeInclusive<Duration>) -> Option<Duration> {
         let text = self.text(key)?;
         let Some(duration) = quantity::duration(&text.value) else {
             let what = format!("{:?} is not a duration", text.value);
@@ -212,7 +246,7 @@ impl<'a> Table<'a> {
     }
 
     /// A size in bytes within bounds that may be missing.
-    pub(crate) fn size(&self, key: &str, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    pub fn size(&self, key: &str, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let text = self.text(key)?;
         let Some(size) = quantity::size(&text.value) else {
             let what = format!("{:?} is not a size", text.value);
@@ -229,24 +263,24 @@ impl<'a> Table<'a> {
     }
 
     /// Notes that a key is missing if it is; `meaning` says what it is for.
-    pub(crate) fn require(&self, key: &str, meaning: &str) {
+    pub fn require(&self, key: &str, meaning: &str) {
         if self.get(key).is_none() {
             self.problem(format!("{key} is missing"), &format!("add {key}, {meaning}"));
         }
     }
 
     /// Whether the key is there, whatever its value.
-    pub(crate) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
 
     /// Notes a problem with the table as a whole.
-    pub(crate) fn problem(&self, what: String, remedy: &str) {
+    pub fn problem(&self, what: String, remedy: &str) {
         self.problems.add(&self.span, self.at.clone(), what, remedy.to_owned());
     }
 
     /// Notes a problem with the value of a key.
-    pub(crate) fn problem_at(&self, key: &str, span: &Range<usize>, what: String, remedy: &str) {
+    pub fn problem_at(&self, key: &str, span: &Range<usize>, what: String, remedy: &str) {
         self.problems.add(span, self.path(key), what, remedy.to_owned());
     }
 
@@ -255,7 +289,7 @@ impl<'a> Table<'a> {
     }
 
     fn refuse_unknown(&self, allowed: &[&str]) {
-        // The names of targets and commands are the operator's: an empty list stands for any.
+        // The names of targets and commands are their authors': an empty list stands for any.
         if allowed.is_empty() {
             return;
         }

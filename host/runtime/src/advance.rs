@@ -321,6 +321,7 @@ impl Inner {
         }
         self.running.ended(registered, &ended_waits, ended);
         crate::metrics::unit_committed(definition, is_start, ended, details.len());
+        crate::metrics::jobs_acquired(committed.locked_jobs.len());
         for _ in &details {
             tracing::error!(instance = %instance.id(), "incident raised");
         }

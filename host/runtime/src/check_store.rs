@@ -114,7 +114,7 @@ fn compare(definition: &Definition, instance: &Instance, mut rows: IndexRows, fi
     difference("tasks", format!("{tasks:?}"), format!("{:?}", rows.tasks));
     let subscriptions: Vec<_> = instance.subscriptions().map(|subscription| subscription_row(definition, subscription.clone())).collect();
     difference("subscriptions", format!("{subscriptions:?}"), format!("{:?}", rows.subscriptions));
-    let incidents: Vec<_> = instance.incidents().map(|incident| (number(incident.id.0), incident.code.as_str().to_owned())).collect();
-    let stored: Vec<_> = rows.incidents.iter().map(|incident| (incident.n, incident.code.clone())).collect();
+    let incidents: Vec<_> = instance.incidents().map(|it| (number(it.id.0), number(it.activity.0), it.code.as_str().to_owned())).collect();
+    let stored: Vec<_> = rows.incidents.iter().map(|it| (it.n, it.activity, it.code.clone())).collect();
     difference("incidents", format!("{incidents:?}"), format!("{stored:?}"));
 }

@@ -166,11 +166,17 @@ impl Inner {
             self.release(instance, wait).await;
             return None;
         }
-        let input = if takeovers > MAX_TAKEOVERS { Input::FailJob { wait, failure: host_died(takeovers) } } else { Input::RunJob { wait } };
+        let input = if takeovers > MAX_TAKEOVERS {
+            crate::metrics::job_failed("unknown", Code::HostDied.as_str());
+            Input::FailJob { wait, failure: host_died(takeovers) }
+        } else {
+            Input::RunJob { wait }
+        };
         let started = std::time::Instant::now();
         let mut advanced = self.advance(Work { instance, input, begin: None, traceparent: None }).await;
         if let Err(Error::Bug) = advanced {
             // A job that meets a bug spends its attempts and ends in an incident, rather than running into it for ever.
+            crate::metrics::job_failed("unknown", Code::InternalError.as_str());
             let input = Input::FailJob { wait, failure: bug() };
             advanced = self.advance(Work { instance, input, begin: None, traceparent: None }).await;
         }
@@ -247,6 +253,7 @@ impl Inner {
         self.executor.next_due.store(i64::MAX, Ordering::Relaxed);
         let claimed = self.store.claim(now, room).await?;
         let full = claimed.len() == room as usize;
+        crate::metrics::jobs_acquired(claimed.len());
         for job in claimed {
             let wait = WaitId(u64::try_from(job.wait).expect("numbers of an instance are not negative"));
             let permit = self.executor.places.clone().try_acquire_owned().ok();

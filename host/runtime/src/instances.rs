@@ -1,9 +1,11 @@
 //! Starting, reading, editing and deleting process instances.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use mandate_engine::{ActivityId, Input, Instance, InstanceId, Variables};
 use mandate_store::StartKey;
+use mandate_store::query::KeyedStart;
 use sha2::{Digest, Sha256};
 
 use crate::advance::{Advanced, Begin, State, Work};
@@ -46,10 +48,14 @@ pub struct Started {
     /// Its id.
     pub id: InstanceId,
     /// What it runs.
-    pub definition: Arc<Definition>,
+    pub definition_id: String,
+    /// What it runs, by key.
+    pub definition_key: String,
+    /// Whose it is.
+    pub tenant: Option<String>,
     /// As it was given.
     pub business_key: Option<String>,
-    /// It ran to its end already.
+    /// It ran to its end already, or was deleted.
     pub ended: bool,
     /// It is suspended.
     pub suspended: bool,
@@ -73,7 +79,15 @@ const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 impl Runtime {
     /// Starts an instance. Answers once it is durable: at its first wait state, at its end, or, where its chain may send commands, once
     /// that chain has run or has failed and is the instance's own to retry.
+    ///
+    /// What the idempotency key has started before is the answer, whatever has become of the definition since: suspended, replaced by a newer
+    /// version, or deleted.
     pub async fn start(&self, start: Start) -> Result<Started, Error> {
+        if let Some(key) = &start.idempotency_key
+            && let Some(before) = self.0.started_before(&start.definition, key).await?
+        {
+            return self.0.existing(before).await;
+        }
         let definition = self.0.resolve(&start.definition).await?;
         let element = definition.model.element(mandate_model::ROOT);
         let none_start = match &element.kind {
@@ -162,9 +176,10 @@ impl Inner {
             return Err(Error::Invalid(format!("process definition {} is suspended", definition.row.id)));
         }
         let tenant = definition.row.tenant.clone();
-        let start_key = start.idempotency_key.map(|key| checked_key(key, tenant.as_deref(), &definition.row.key)).transpose()?;
+        let start_key = start.idempotency_key.map(|key| start_key(tenant.as_deref(), &definition.row.key, &key));
         let id = start_key.as_ref().map_or_else(|| InstanceId(uuid::Uuid::now_v7()), derived_id);
-        let begin = Begin { definition: definition.clone(), tenant, business_key: start.business_key.clone(), start_key };
+        let begin =
+            Begin { definition: definition.clone(), tenant, business_key: start.business_key.clone(), start_key: start_key.clone() };
         let work = Work {
             instance: id,
             input: Input::Start { element, variables: start.variables, hold: false },
@@ -172,18 +187,25 @@ impl Inner {
             traceparent: start.traceparent.clone(),
         };
         let advanced = self.advance(work).await?;
-        let Advanced::Committed(mut state) = advanced else {
-            return match advanced {
-                Advanced::AlreadyStarted(existing) => self.existing(existing, definition, start.business_key).await,
-                _ => Err(Error::Cancelled(id)),
-            };
+        let mut state = match (advanced, &start_key) {
+            (Advanced::Committed(state), _) => state,
+            // Another start under the same key was a moment faster.
+            (Advanced::AlreadyStarted(first), Some(key)) => {
+                let before = self.store.keyed_start(key).await?;
+                return self
+                    .existing(before.ok_or_else(|| Error::Damaged(format!("the start key of instance {first} is not there")))?)
+                    .await;
+            }
+            _ => return Err(Error::Cancelled(id)),
         };
         if let Some((wait, permit)) = state.held.take() {
             state = self.run_held(state, wait, permit, start.traceparent).await;
         }
         Ok(Started {
             id,
-            definition,
+            definition_id: definition.row.id.clone(),
+            definition_key: definition.row.key.clone(),
+            tenant: definition.row.tenant.clone(),
             business_key: start.business_key,
             ended: state.instance.is_ended(),
             suspended: state.instance.is_suspended(),
@@ -203,7 +225,10 @@ impl Inner {
         let instance = held.instance.id();
         let mine = self.executor.mine(instance, wait);
         let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent };
-        match self.advance(work).await {
+        let started = Instant::now();
+        let advanced = self.advance(work).await;
+        crate::metrics::job_ran(started.elapsed());
+        match advanced {
             Ok(Advanced::Committed(state)) => state,
             Ok(Advanced::Contended) => {
                 self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit, mine });
@@ -221,31 +246,46 @@ impl Inner {
         }
     }
 
-    async fn existing(&self, id: InstanceId, definition: Arc<Definition>, business_key: Option<String>) -> Result<Started, Error> {
-        match self.view(id).await {
-            Ok(view) => Ok(Started {
-                id,
-                definition: view.definition,
-                business_key: view.instance.business_key().map(str::to_owned),
-                ended: false,
-                suspended: view.instance.is_suspended(),
-                existing: true,
-                variables: view.instance.variables(view.instance.root()).cloned(),
-            }),
-            Err(Error::NotFound { .. }) => {
-                Ok(Started { id, definition, business_key, ended: true, suspended: false, existing: true, variables: None })
-            }
-            Err(error) => Err(error),
+    /// What a key has started before, if anything.
+    async fn started_before(&self, definition: &DefinitionRef, key: &str) -> Result<Option<KeyedStart>, Error> {
+        if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY_BYTES {
+            let limit = MAX_IDEMPOTENCY_KEY_BYTES;
+            return Err(Error::Invalid(format!("an Idempotency-Key has 1 to {limit} bytes; this one has {}", key.len())));
         }
+        let start_key = match definition {
+            DefinitionRef::Key { key: definition_key, tenant } => start_key(tenant.as_deref(), definition_key, key),
+            DefinitionRef::Id(id) => match self.store.definition(id).await? {
+                Some(row) => start_key(row.tenant.as_deref(), &row.key, key),
+                None => return Ok(self.store.keyed_start_of(id, key).await?),
+            },
+        };
+        Ok(self.store.keyed_start(&start_key).await?)
+    }
+
+    /// The answer to a start that was made before: the instance as it is now or, once it is over or deleted, as the key remembers it.
+    async fn existing(&self, before: KeyedStart) -> Result<Started, Error> {
+        let id = InstanceId(before.instance);
+        let now = match self.view(id).await {
+            Ok(view) => Some(view.instance),
+            Err(Error::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Started {
+            id,
+            definition_id: before.definition_id,
+            definition_key: before.definition_key,
+            tenant: before.tenant,
+            business_key: before.business_key,
+            ended: now.is_none(),
+            suspended: now.as_ref().is_some_and(Instance::is_suspended),
+            existing: true,
+            variables: now.and_then(|instance| instance.variables(instance.root()).cloned()),
+        })
     }
 }
 
-fn checked_key(key: String, tenant: Option<&str>, definition_key: &str) -> Result<StartKey, Error> {
-    if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY_BYTES {
-        let limit = MAX_IDEMPOTENCY_KEY_BYTES;
-        return Err(Error::Invalid(format!("an Idempotency-Key has 1 to {limit} bytes; this one has {}", key.len())));
-    }
-    Ok(StartKey { tenant: tenant.unwrap_or_default().to_owned(), definition_key: definition_key.to_owned(), key })
+fn start_key(tenant: Option<&str>, definition_key: &str, key: &str) -> StartKey {
+    StartKey { tenant: tenant.unwrap_or_default().to_owned(), definition_key: definition_key.to_owned(), key: key.to_owned() }
 }
 
 /// The id of an instance that a key starts: derived, so that a start that is tried again under the same key makes the same ledger keys.

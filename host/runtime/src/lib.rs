@@ -27,7 +27,7 @@ mod waiting;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mandate_commands::{Catalogue, Sender};
@@ -80,6 +80,8 @@ pub(crate) struct Inner {
     tasks: TaskTracker,
     /// Attempts that wait for a service's answer in this process, by how many units mean to send them.
     in_flight: Mutex<HashMap<String, u32>>,
+    /// What the gauges were set to last.
+    gauged: Mutex<metrics::Active>,
     /// How long after its ledger row an attempt may still leave: a part of the lease, so that nothing leaves after a takeover.
     departure: Duration,
 }
@@ -112,6 +114,7 @@ impl Runtime {
             running: running::Running::default(),
             tasks: TaskTracker::new(),
             in_flight: Mutex::default(),
+            gauged: Mutex::default(),
             departure: lease / DEPARTURES_PER_LEASE,
         });
         inner.report_lost_commands().await?;
@@ -176,7 +179,8 @@ impl Runtime {
 
     /// Brings the gauges that only the store knows up to date.
     pub async fn refresh_gauges(&self) -> Result<(), Error> {
-        metrics::gauges(&self.0.store.counts(clock::now_ms()).await?);
+        let counts = self.0.store.counts(clock::now_ms()).await?;
+        metrics::gauges(&counts, &mut self.0.gauged.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(())
     }
 

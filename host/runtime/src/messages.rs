@@ -1,8 +1,8 @@
-//! Message correlation: to the one instance that waits, or to the one process that starts (Camunda 7, "Message Correlation").
+//! Message correlation: to what waits for a message, and to what starts with it (Camunda 7, "Message Correlation").
 
 use mandate_engine::{Input, InstanceId, Rejection, Variables, WaitId};
 use mandate_model::{ElementKind, StartTrigger};
-use mandate_store::query::{Page, SubscriptionFilter, SubscriptionListed};
+use mandate_store::query::{Page, StartMessage, SubscriptionFilter, SubscriptionListed};
 
 use crate::instances::{DefinitionRef, Start, Started};
 use crate::{Error, Runtime};
@@ -35,10 +35,14 @@ pub enum Correlated {
     Execution {
         /// The instance.
         instance: InstanceId,
-        /// Its definition's id.
-        definition_id: String,
-        /// The wait that ended.
-        wait: WaitId,
+        /// The number of the activity instance that waited.
+        activity: i64,
+        /// Whose the instance is.
+        tenant: Option<String>,
+        /// The message brought the instance to its end.
+        ended: bool,
+        /// The process's variables afterwards.
+        variables: Variables,
     },
     /// A new instance was started.
     Started(Box<Started>),
@@ -55,35 +59,60 @@ const MAX_RECEIVERS: u32 = 100_000;
 const MAX_COUNTED: u32 = 1_000;
 
 impl Runtime {
-    /// Correlates a message. Without `all` there must be exactly one receiver.
+    /// Correlates a message. As in Camunda 7 (`DefaultCorrelationHandler`): without `all` the one execution that waits for it or, only if none
+    /// does, the one process that starts with it; with `all` every execution that waits *and* every process that starts, perhaps nobody.
+    /// What is suspended receives nothing.
     pub async fn correlate(&self, correlation: Correlation) -> Result<Vec<Correlated>, Error> {
         if correlation.message.is_empty() {
             return Err(Error::Invalid("a message needs a name: give 'messageName'".to_owned()));
         }
+        if correlation.all { self.correlate_all(&correlation).await } else { Ok(vec![self.correlate_one(&correlation).await?]) }
+    }
+
+    async fn correlate_one(&self, correlation: &Correlation) -> Result<Correlated, Error> {
         for _ in 0..ATTEMPTS {
-            let waiting = self.receivers(&correlation).await?;
-            if waiting.is_empty() {
-                return self.start_by_message(&correlation).await;
-            }
-            if waiting.len() > 1 && !correlation.all {
-                return Err(mismatch(
-                    &correlation,
-                    &format!("{} executions wait for it; name one by its business key, instance or correlation keys", waiting.len()),
-                ));
-            }
-            let mut correlated = Vec::with_capacity(waiting.len());
-            for receiver in waiting {
-                match self.deliver(&correlation, &receiver).await {
-                    Ok(delivered) => correlated.push(delivered),
-                    Err(Error::Rejected(Rejection::NoSuchWait { .. }) | Error::NotFound { .. } | Error::Cancelled(_)) => {}
-                    Err(error) => return Err(error),
+            let receivers = self.receivers(correlation).await?;
+            let receiver = match receivers.as_slice() {
+                [] => return self.start_one(correlation).await,
+                [only] => only,
+                several => {
+                    let help = "name one by its business key, instance or correlation keys";
+                    return Err(mismatch(correlation, &format!("{} executions wait for it; {help}", several.len())));
                 }
-            }
-            if !correlated.is_empty() {
-                return Ok(correlated);
+            };
+            match self.deliver(correlation, receiver).await {
+                Err(error) if has_moved_on(&error) => {}
+                delivered => return delivered,
             }
         }
-        Err(mismatch(&correlation, "the execution that waited for it went on in the same moment"))
+        Err(mismatch(correlation, "the execution that waited for it went on in the same moment"))
+    }
+
+    async fn start_one(&self, correlation: &Correlation) -> Result<Correlated, Error> {
+        let starts = self.starts(correlation).await?;
+        match starts.as_slice() {
+            [] => Err(mismatch(correlation, "no execution waits for it and no process starts with it")),
+            [only] => self.start_by_message(correlation, only).await,
+            several => Err(mismatch(correlation, &format!("{} processes start with it; name one by its tenant", several.len()))),
+        }
+    }
+
+    /// Both lists are made before anybody gets the message, so that nobody gets it twice. Each delivery is a unit of work of its own: the first
+    /// that fails ends it, and processes start last, so that repeating the request does not start them again.
+    async fn correlate_all(&self, correlation: &Correlation) -> Result<Vec<Correlated>, Error> {
+        let receivers = self.receivers(correlation).await?;
+        let starts = self.starts(correlation).await?;
+        let mut correlated = Vec::with_capacity(receivers.len() + starts.len());
+        for receiver in &receivers {
+            match self.deliver(correlation, receiver).await {
+                Err(error) if has_moved_on(&error) => {}
+                delivered => correlated.push(delivered?),
+            }
+        }
+        for start in &starts {
+            correlated.push(self.start_by_message(correlation, start).await?);
+        }
+        Ok(correlated)
     }
 
     async fn receivers(&self, correlation: &Correlation) -> Result<Vec<SubscriptionListed>, Error> {
@@ -93,6 +122,7 @@ impl Runtime {
             business_key: correlation.business_key.clone(),
             tenant: correlation.tenant.clone(),
             without_tenant: correlation.without_tenant,
+            active: true,
             ..SubscriptionFilter::default()
         };
         let wants_every_one = correlation.all || !correlation.correlation_keys.is_empty();
@@ -122,22 +152,27 @@ impl Runtime {
     async fn deliver(&self, correlation: &Correlation, receiver: &SubscriptionListed) -> Result<Correlated, Error> {
         let instance = InstanceId(receiver.instance);
         let wait = WaitId(u64::try_from(receiver.wait).expect("numbers of an instance are not negative"));
-        self.0.api(instance, Input::Message { wait, variables: correlation.variables.clone() }).await?;
-        Ok(Correlated::Execution { instance, definition_id: receiver.definition_id.clone(), wait })
+        let after = self.0.api(instance, Input::Message { wait, variables: correlation.variables.clone() }).await?.instance;
+        Ok(Correlated::Execution {
+            instance,
+            activity: receiver.activity,
+            tenant: receiver.tenant.clone(),
+            ended: after.is_ended(),
+            variables: after.variables(after.root()).cloned().unwrap_or_default(),
+        })
     }
 
-    async fn start_by_message(&self, correlation: &Correlation) -> Result<Vec<Correlated>, Error> {
-        let starts = if correlation.instance.is_some() || !correlation.correlation_keys.is_empty() {
-            Vec::new()
-        } else {
-            self.0.store.start_messages(&correlation.message, correlation.tenant.as_deref()).await?
-        };
-        let Some(start) = starts.first() else {
-            return Err(mismatch(correlation, "no execution waits for it and no process starts with it"));
-        };
-        if starts.len() > 1 && !correlation.all {
-            return Err(mismatch(correlation, &format!("{} processes start with it", starts.len())));
+    /// The processes that start with the message. Correlation keys choose among executions only, as in Camunda 7; but who names an instance
+    /// does not mean another one.
+    async fn starts(&self, correlation: &Correlation) -> Result<Vec<StartMessage>, Error> {
+        if correlation.instance.is_some() {
+            return Ok(Vec::new());
         }
+        let Correlation { message, tenant, without_tenant, .. } = correlation;
+        Ok(self.0.store.start_messages(message, tenant.as_deref(), *without_tenant).await?)
+    }
+
+    async fn start_by_message(&self, correlation: &Correlation, start: &StartMessage) -> Result<Correlated, Error> {
         let definition = self.0.resolve(&DefinitionRef::Id(start.definition_id.clone())).await?;
         let element = definition
             .model
@@ -152,9 +187,13 @@ impl Runtime {
             idempotency_key: None,
             traceparent: None,
         };
-        let started = self.0.start_at(definition, element, request).await?;
-        Ok(vec![Correlated::Started(Box::new(started))])
+        Ok(Correlated::Started(Box::new(self.0.start_at(definition, element, request).await?)))
     }
+}
+
+/// Whether what waited a moment ago no longer does.
+fn has_moved_on(error: &Error) -> bool {
+    matches!(error, Error::Rejected(Rejection::NoSuchWait { .. } | Rejection::Suspended) | Error::NotFound { .. } | Error::Cancelled(_))
 }
 
 /// Camunda's words, which clients match.

@@ -1,9 +1,10 @@
 //! What is counted. Names and labels in one place; the HTTP layer serves them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use mandate_store::query::ActiveInstances;
 use mandate_wasm::{Outcome, Returned};
 use metrics::{counter, gauge, histogram};
 
@@ -22,6 +23,11 @@ pub(crate) fn unit_committed(definition: &Definition, started: bool, ended: bool
     if incidents > 0 {
         counter!("mandate_incidents_raised_total", &labels).increment(incidents as u64);
     }
+}
+
+/// Jobs were taken by this host: claimed from the store, or born locked with the unit that made them.
+pub(crate) fn jobs_acquired(count: usize) {
+    counter!("mandate_jobs_acquired_total").increment(count as u64);
 }
 
 /// A job was run, whatever came of it.
@@ -73,15 +79,29 @@ pub(crate) fn command_sent(command: &str, outcome: &'static str, took: Duration)
     histogram!("mandate_command_seconds", "command" => command.to_owned(), "outcome" => outcome).record(took.as_secs_f64());
 }
 
-/// What only the store knows, as of now.
-pub(crate) fn gauges(counts: &mandate_store::query::Counts) {
+/// Live instances by definition key and version.
+pub(crate) type Active = BTreeMap<(String, String), i64>;
+
+/// What only the store knows, as of now. `before` is what was told last time: a definition whose last instance has ended is told once more.
+pub(crate) fn gauges(counts: &mandate_store::query::Counts, before: &mut Active) {
     gauge!("mandate_jobs_due").set(as_f64(counts.jobs_due));
     gauge!("mandate_incidents_open").set(as_f64(counts.open_incidents));
     gauge!("mandate_waits_overdue").set(as_f64(counts.waits_overdue));
-    for active in &counts.active_instances {
-        let labels = [("definition", active.key.clone()), ("version", active.version.to_string())];
-        gauge!("mandate_instances_active", &labels).set(as_f64(active.instances));
+    for ((key, version), instances) in active(&counts.active_instances, before) {
+        gauge!("mandate_instances_active", "definition" => key, "version" => version).set(as_f64(instances));
     }
+}
+
+/// Tenants may each have a definition of the same key and version: they are added up, as the counters add them up.
+fn active(listed: &[ActiveInstances], before: &mut Active) -> Active {
+    let mut now = Active::new();
+    for active in listed {
+        *now.entry((active.key.clone(), active.version.to_string())).or_default() += active.instances;
+    }
+    let gone = std::mem::replace(before, now.clone()).into_keys().map(|labels| (labels, 0));
+    let mut told: Active = gone.collect();
+    told.extend(now);
+    told
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts are far below 2^52")]
@@ -97,5 +117,24 @@ mod tests {
     fn names_that_somebody_makes_up_are_counted_by_name_up_to_a_bound() {
         let mut seen = BTreeSet::new();
         assert_eq!(["a", "b", "c", "a"].map(|name| bounded(&mut seen, name, 2)), ["a", "b", OTHER, "a"]);
+    }
+
+    #[test]
+    fn active_instances_of_all_tenants_are_added_up_and_go_back_to_zero() {
+        let row = |tenant: Option<&str>, version, instances| ActiveInstances {
+            definition_id: "p:1:x".into(),
+            key: "p".into(),
+            version,
+            tenant: tenant.map(str::to_owned),
+            instances,
+        };
+        let told = |listed: &[ActiveInstances], before: &mut Active| -> Vec<(String, i64)> {
+            active(listed, before).into_iter().map(|((_, version), instances)| (version, instances)).collect()
+        };
+        let mut before = Active::new();
+        let first = told(&[row(None, 1, 2), row(Some("acme"), 1, 3), row(None, 2, 1)], &mut before);
+        assert_eq!(first, [("1".to_owned(), 5), ("2".to_owned(), 1)]);
+        assert_eq!(told(&[row(None, 2, 4)], &mut before), [("1".to_owned(), 0), ("2".to_owned(), 4)]);
+        assert_eq!(told(&[row(None, 2, 4)], &mut before), [("2".to_owned(), 4)]);
     }
 }

@@ -128,6 +128,7 @@ impl Rows {
                 Some(row) => write.put_incidents.push(IncidentRow {
                     n: number(incident.0),
                     wait: row.wait.map(|wait| number(wait.0)),
+                    activity: number(row.activity.0),
                     activity_id: id(row.element),
                     definition_id: definition.row.id.clone(),
                     code: row.code.as_str().to_owned(),
@@ -170,10 +171,12 @@ pub(crate) fn number(n: u64) -> i64 {
 
 /// The row of a job, as `check-store` expects it too.
 pub(crate) fn job_row(definition: &Definition, job: &Job, locked: bool) -> JobRow {
+    let element = definition.model.element(job.element);
     JobRow {
         wait: number(job.wait.0),
-        activity_id: definition.model.element(job.element).id.to_string(),
-        kind: job_kind(job.kind).to_owned(),
+        activity: number(job.activity.0),
+        activity_id: element.id.to_string(),
+        kind: job_kind(job.kind, &element.kind).to_owned(),
         definition_id: definition.row.id.clone(),
         due: job.due,
         retries: i64::from(job.retries),
@@ -186,11 +189,12 @@ pub(crate) fn job_row(definition: &Definition, job: &Job, locked: bool) -> JobRo
     }
 }
 
-fn job_kind(kind: JobKind) -> &'static str {
+fn job_kind(kind: JobKind, element: &ElementKind) -> &'static str {
     match kind {
         JobKind::Start => "start",
         JobKind::AsyncBefore => "async-before",
         JobKind::AsyncAfter => "async-after",
+        JobKind::Timer if matches!(element, ElementKind::BoundaryEvent(_)) => "boundary-timer",
         JobKind::Timer => "timer",
     }
 }
@@ -204,6 +208,7 @@ pub(crate) fn task_row(definition: &Definition, task: Task) -> TaskRow {
     };
     TaskRow {
         wait: number(task.wait.0),
+        activity: number(task.activity.0),
         activity_id: element.id.to_string(),
         name: element.name.clone(),
         definition_id: definition.row.id.clone(),
@@ -221,6 +226,7 @@ pub(crate) fn task_row(definition: &Definition, task: Task) -> TaskRow {
 pub(crate) fn subscription_row(definition: &Definition, subscription: Subscription) -> SubscriptionRow {
     SubscriptionRow {
         wait: number(subscription.wait.0),
+        activity: number(subscription.activity.0),
         activity_id: definition.model.element(subscription.element).id.to_string(),
         message: subscription.message,
         definition_id: definition.row.id.clone(),

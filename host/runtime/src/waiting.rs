@@ -5,7 +5,7 @@ use mandate_store::query::{InstanceFilter, InstanceRow, Page};
 use serde::Serialize;
 
 use crate::instances::InstanceView;
-use crate::unit::public;
+use crate::unit::{number, public};
 use crate::{Error, Runtime};
 
 /// One leaf of an instance, for operators.
@@ -102,7 +102,7 @@ pub struct WaitingFilter {
     pub definition_key: Option<String>,
     /// Only of instances with this business key.
     pub business_key: Option<String>,
-    /// Only those whose `until` is before this moment.
+    /// Only what is overdue at this moment: see [`Reads::overdue`](mandate_store::query::Reads::overdue).
     pub overdue_at: Option<i64>,
     /// At most this many instances are looked at after `after`.
     pub max_instances: u32,
@@ -114,9 +114,14 @@ pub struct WaitingFilter {
 const MAX_UNDER_ONE_KEY: u32 = 1_000;
 
 impl Runtime {
-    /// Where instances stand, in the order of their ids. Also the last instance looked at, to go on from; none at the end.
+    /// Where instances stand, in the order of their ids. Also the last instance looked at, to go on from; none at the end. What is overdue may
+    /// be a scope as well, whose boundary timer should have fired: it is told as waiting for that timer.
     pub async fn waiting(&self, filter: WaitingFilter) -> Result<(Vec<Waiting>, Option<mandate_engine::InstanceId>), Error> {
         let (rows, next) = self.looked_at(&filter).await?;
+        let overdue = match filter.overdue_at {
+            Some(now) => Some(self.0.store.overdue(now, rows.iter().map(|row| row.id).collect()).await?),
+            None => None,
+        };
         let mut listed = Vec::new();
         for row in rows {
             let definition = self.0.definitions.get(&self.0.store, &row.definition_id).await?;
@@ -128,8 +133,14 @@ impl Runtime {
             let holders = self.0.store.job_holders(row.id).await?;
             let view = InstanceView { instance, definition };
             let leaves = view.instance.leaves(&view.definition.model);
-            let overdue = |leaf: &Leaf| filter.overdue_at.is_none_or(|now| leaf.until.is_some_and(|until| until < now));
-            listed.extend(leaves.into_iter().filter(overdue).map(|leaf| describe(&view, &leaf, &holders)));
+            let leaves = match &overdue {
+                None => leaves,
+                Some(overdue) => {
+                    let overdue = overdue.iter().filter(|(instance, _)| *instance == row.id).map(|(_, activity)| *activity);
+                    overdue.filter_map(|activity| leaf_or_scope(&view, &leaves, activity)).collect()
+                }
+            };
+            listed.extend(leaves.iter().map(|leaf| describe(&view, leaf, &holders)));
         }
         Ok((listed, next))
     }
@@ -142,11 +153,39 @@ impl Runtime {
             let ids = self.0.store.instances(under, page, &[]).await?.into_iter().map(|instance| instance.id).collect();
             return Ok((self.0.store.load_instances(ids).await?, None));
         }
-        let rows = self.0.store.instances_after(filter.after.map(|id| id.0), filter.max_instances).await?;
-        let full = rows.len() == filter.max_instances as usize;
-        let next = rows.last().filter(|_| full).map(|row| mandate_engine::InstanceId(row.id));
-        Ok((rows, next))
+        let after = filter.after.map(|id| id.0);
+        let is_full = |found: usize| found == filter.max_instances as usize;
+        let (rows, last) = match filter.overdue_at {
+            Some(now) => {
+                let ids = self.0.store.overdue_instances(now, after, filter.max_instances).await?;
+                let last = ids.last().copied().filter(|_| is_full(ids.len()));
+                (self.0.store.load_instances(ids).await?, last)
+            }
+            None => {
+                let rows = self.0.store.instances_after(after, filter.max_instances).await?;
+                let last = rows.last().map(|row| row.id).filter(|_| is_full(rows.len()));
+                (rows, last)
+            }
+        };
+        Ok((rows, last.map(mandate_engine::InstanceId)))
     }
+}
+
+/// The leaf with a number or, when it is a scope's, that scope as it waits for its earliest boundary timer. None: it is over by now.
+fn leaf_or_scope(view: &InstanceView, leaves: &[Leaf], activity: i64) -> Option<Leaf> {
+    if let Some(leaf) = leaves.iter().find(|leaf| number(leaf.activity.0) == activity) {
+        return Some(leaf.clone());
+    }
+    let timers = view.instance.jobs().filter(|job| number(job.activity.0) == activity && job.retries > 0);
+    let timer = timers.min_by_key(|job| job.due)?;
+    let scope = view.instance.activity(timer.activity)?;
+    Some(Leaf {
+        activity: scope.id,
+        element: scope.element,
+        since: scope.since,
+        until: Some(timer.due),
+        state: LeafState::Timer { wait: timer.wait, due: timer.due },
+    })
 }
 
 fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Waiting {
@@ -154,7 +193,7 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
     let model = &view.definition.model;
     let element = model.element(leaf.element);
     let id = |number: u64| public(instance, number);
-    let held_by = |wait: u64| holders.iter().find(|(held, _)| *held == crate::unit::number(wait)).map(|(_, host)| host.clone());
+    let held_by = |wait: u64| holders.iter().find(|(held, _)| *held == number(wait)).map(|(_, host)| host.clone());
     let reason = match &leaf.state {
         LeafState::Message { wait, name } => Reason::Message { id: id(wait.0), message: name.clone() },
         LeafState::Task { wait, assignee } => Reason::Task { id: id(wait.0), assignee: assignee.clone() },

@@ -105,7 +105,7 @@ async fn a_command_that_is_not_granted() {
     let mut files = good();
     files[2].1 = MANIFEST.replace("test.ok@1", "test.everything@1").into_bytes();
     let text = refused(files).await;
-    assert!(text.contains("test.everything@1"), "{text}");
+    assert!(text.contains("mandate.toml:5:13: ") && text.contains("test.everything@1"), "{text}");
 }
 
 #[tokio::test]
@@ -121,6 +121,24 @@ async fn everything_that_is_wrong_is_said_at_once() {
     files[1].1 = b"not a component".to_vec();
     let text = refused(files).await;
     assert!(text.contains("nobody") && text.contains("test_scripted.wasm"), "{text}");
+}
+
+#[tokio::test]
+async fn a_manifest_says_all_its_problems_beside_those_of_models_and_grants() {
+    let mut files = good();
+    files[0].1 = process(&TASK.replace("worker", "nobody"));
+    let manifest = MANIFEST.replace("test.ok@1", "test.everything@1").replace("\"1.0.0\"", "\"one\"\nmemmory = 3");
+    files[2].1 = format!("{manifest}[delegates.missing]\nfile = \"missing.wasm\"\n").into_bytes();
+    let text = refused(files).await;
+    for expected in [
+        "mandate.toml:4:11: error: delegates.worker.version: \"one\" is not a semantic version",
+        "mandate.toml:5:1: error: delegates.worker: there is no key \"memmory\" here",
+        "mandate.toml:6:13: error: delegate 'worker' asks for test.everything@1",
+        "mandate.toml:9:8: error: delegate 'missing' names the file missing.wasm, which is not in the upload",
+        "'nobody'",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Storing a deployment, and suspending a definition.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use crate::batch::{Batch, Type, cells};
@@ -23,8 +25,9 @@ static INSERT_DELEGATES: Batch = Batch::new(
 );
 
 static INSERT_DEFINITIONS: Batch = Batch::new(
-    "INSERT INTO definition (id, key, version, tenant, name, version_tag, deployment_id, resource_name, identity, suspended) \
-     SELECT v.id, v.key, v.version, v.tenant, v.name, v.version_tag, v.deployment_id, v.resource_name, v.identity, FALSE FROM {rows}",
+    "INSERT INTO definition (id, key, version, tenant, name, version_tag, history_ttl, deployment_id, resource_name, identity, suspended) \
+     SELECT v.id, v.key, v.version, v.tenant, v.name, v.version_tag, v.history_ttl, v.deployment_id, v.resource_name, v.identity, FALSE \
+     FROM {rows}",
     &[
         ("id", Type::Text),
         ("key", Type::Text),
@@ -32,6 +35,7 @@ static INSERT_DEFINITIONS: Batch = Batch::new(
         ("tenant", Type::Text),
         ("name", Type::Text),
         ("version_tag", Type::Text),
+        ("history_ttl", Type::I64),
         ("deployment_id", Type::Text),
         ("resource_name", Type::Text),
         ("identity", Type::Text),
@@ -66,7 +70,7 @@ pub(crate) async fn lock_deployments(tx: &mut Tx) -> Result<(), Error> {
 
 impl Store {
     /// Stores a deployment: all of it or nothing. Definitions get the next version of their tenant and key. Artifacts that are there already
-    /// are kept.
+    /// are kept. Refused with [`Error::StartMessageTaken`] where a message would start two processes.
     pub async fn deploy(&self, write: DeploymentWrite) -> Result<Deployed, Error> {
         check(&write).map_err(Error::Refused)?;
         let mut tx = self.inner().admin.begin().await?;
@@ -76,6 +80,10 @@ impl Store {
         {
             tx.rollback().await;
             return Ok(existing);
+        }
+        if let Err(taken) = refuse_taken_messages(&mut tx, &write).await {
+            tx.rollback().await;
+            return Err(taken);
         }
         let definitions = store(&mut tx, &write).await?;
         tx.commit().await?;
@@ -130,6 +138,34 @@ async fn duplicate(tx: &mut Tx, write: &DeploymentWrite) -> Result<Option<Deploy
     Ok(Some(Deployed { id, existing: true, definitions, at }))
 }
 
+/// A message starts one process of a tenant. Deployments are one after the other from here on, so that two of them cannot both find it free.
+async fn refuse_taken_messages(tx: &mut Tx, write: &DeploymentWrite) -> Result<(), Error> {
+    let mut starts = BTreeMap::new();
+    for definition in &write.definitions {
+        for (message, _) in &definition.start_messages {
+            if let Some(other) = starts.insert(message.clone(), definition.key.clone()) {
+                return Err(Error::StartMessageTaken { key: definition.key.clone(), message: message.clone(), other });
+            }
+        }
+    }
+    if starts.is_empty() {
+        return Ok(());
+    }
+    // A process of this deployment is about to have another newest version: what it started by does not count.
+    let sql = format!(
+        "SELECT m.message, d.key FROM start_message m JOIN definition d ON d.id = m.definition_id WHERE d.tenant = $1 \
+         AND m.message {{any_text:2}} AND NOT d.key {{any_text:3}} AND {} ORDER BY {{text:m.message}}, {{text:d.key}} LIMIT 1",
+        query::NEWEST
+    );
+    let keys = write.definitions.iter().map(|definition| definition.key.clone()).collect();
+    let tenant = write.tenant.as_deref().unwrap_or_default();
+    let rows = tx.fetch(&sql, vec![tenant.into(), Param::Texts(starts.keys().cloned().collect()), Param::Texts(keys)]).await?;
+    let Some(row) = rows.first() else { return Ok(()) };
+    let (message, other): (String, String) = (row.get(0)?, row.get(1)?);
+    let key = starts.remove(&message).unwrap_or_default();
+    Err(Error::StartMessageTaken { key, message, other })
+}
+
 async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow>, Error> {
     let tenant = write.tenant.as_deref().unwrap_or_default();
     let sql =
@@ -179,6 +215,7 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
             tenant,
             &definition.name,
             &definition.version_tag,
+            definition.history_ttl,
             &definition.deployment_id,
             &definition.resource_name,
             &definition.identity
@@ -209,6 +246,7 @@ async fn numbered(tx: &mut Tx, write: &DeploymentWrite, tenant: &str, new: &NewD
         tenant: write.tenant.clone(),
         name: new.name.clone(),
         version_tag: new.version_tag.clone(),
+        history_ttl: new.history_ttl,
         deployment_id: write.id.clone(),
         resource_name: new.resource_name.clone(),
         identity: new.identity.clone(),

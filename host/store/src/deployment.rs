@@ -66,6 +66,8 @@ pub struct NewDefinition {
     pub name: Option<String>,
     /// `camunda:versionTag`.
     pub version_tag: Option<String>,
+    /// `camunda:historyTimeToLive`, in days.
+    pub history_ttl: Option<i64>,
     /// The file it is in.
     pub resource_name: String,
     /// Digest of its BPMN and of what its references resolve to.

@@ -28,6 +28,16 @@ pub enum Error {
     /// A text holds a NUL byte, or a value is larger than the store takes. Nothing was stored.
     #[error("{0}")]
     Refused(String),
+    /// Another process of the tenant starts by the same message: a message would not know which of them to start. Nothing was stored.
+    #[error("process '{key}' and process '{other}' would both start by the message '{message}'")]
+    StartMessageTaken {
+        /// The process to be deployed.
+        key: String,
+        /// The message.
+        message: String,
+        /// The process whose newest version starts by it.
+        other: String,
+    },
     /// The database refused a statement.
     #[error("the database refused a statement: {message}")]
     Database {

@@ -18,9 +18,11 @@ pub struct PartRow {
 pub struct JobRow {
     /// The wait that the job resumes.
     pub wait: i64,
+    /// The activity instance it belongs to: Camunda's execution.
+    pub activity: i64,
     /// BPMN id of the element.
     pub activity_id: String,
-    /// `start`, `async-before`, `async-after` or `timer`.
+    /// `start`, `async-before`, `async-after`, `timer`, or `boundary-timer`, which is not what its activity itself waits for.
     pub kind: String,
     /// The instance's definition.
     pub definition_id: String,
@@ -47,6 +49,8 @@ pub struct JobRow {
 pub struct TaskRow {
     /// The wait that completing it resumes.
     pub wait: i64,
+    /// Its activity instance: Camunda's execution.
+    pub activity: i64,
     /// BPMN id of the element.
     pub activity_id: String,
     /// Its name in the model.
@@ -74,6 +78,8 @@ pub struct TaskRow {
 pub struct SubscriptionRow {
     /// The wait that the message resumes.
     pub wait: i64,
+    /// The activity instance that waits: Camunda's execution.
+    pub activity: i64,
     /// BPMN id of the element.
     pub activity_id: String,
     /// The message's name.
@@ -91,6 +97,8 @@ pub struct IncidentRow {
     pub n: i64,
     /// The wait that cannot go on, if it is one.
     pub wait: Option<i64>,
+    /// The activity instance that cannot go on: Camunda's execution.
+    pub activity: i64,
     /// BPMN id of the element.
     pub activity_id: String,
     /// The instance's definition.

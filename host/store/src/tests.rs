@@ -70,7 +70,7 @@ async fn claims_use_their_index() {
             }
             Dialect::Postgres => {
                 // With enough rows that a plan without the index would be worse, most of them not due.
-                let fill = "INSERT INTO job SELECT gen_random_uuid(), n, 'A', 'timer', 'p:1:x', n * 1000, 3, 0, TRUE, 0, NULL, NULL, FALSE, \
+                let fill = "INSERT INTO job SELECT gen_random_uuid(), n, 2, 'A', 'timer', 'p:1:x', n * 1000, 3, 0, TRUE, 0, NULL, NULL, FALSE, \
                             NULL, NULL, 0 FROM generate_series(1, 20000) n";
                 lane.fetch(fill, Vec::new()).await.expect("rows");
                 lane.fetch("ANALYZE job", Vec::new()).await.expect("statistics");

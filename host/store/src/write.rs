@@ -83,22 +83,33 @@ async fn refuse_deleted_definitions(tx: &mut Tx, units: &[&Unit], answers: &mut 
 }
 
 static CLAIM_START: Batch = Batch::new(
-    "INSERT INTO start_key (tenant, definition_key, key, instance_id, created) \
-     SELECT v.tenant, v.definition_key, v.key, v.instance_id, v.created FROM {rows} WHERE TRUE \
+    "INSERT INTO start_key (tenant, definition_key, key, instance_id, definition_id, business_key, created) \
+     SELECT v.tenant, v.definition_key, v.key, v.instance_id, v.definition_id, v.business_key, v.created FROM {rows} WHERE TRUE \
      ON CONFLICT DO NOTHING RETURNING instance_id",
-    &[("tenant", Type::Text), ("definition_key", Type::Text), ("key", Type::Text), ("instance_id", Type::Uuid), ("created", Type::I64)],
+    &[
+        ("tenant", Type::Text),
+        ("definition_key", Type::Text),
+        ("key", Type::Text),
+        ("instance_id", Type::Uuid),
+        ("definition_id", Type::Text),
+        ("business_key", Type::Text),
+        ("created", Type::I64),
+    ],
 );
 
 /// Claims the start keys of units that may still be stored. Whoever comes second is told who was first.
 async fn claim_start_keys(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
-    let mut asked: BTreeMap<&StartKey, (Uuid, i64, usize)> = BTreeMap::new();
+    let mut asked: BTreeMap<&StartKey, (Uuid, &InstanceHead, usize)> = BTreeMap::new();
     for (at, unit) in units.iter().enumerate() {
         if let (Some(key), None, Expect::New(head)) = (&unit.start_key, &answers[at], &unit.instances[0].expect) {
-            asked.insert(key, (unit.instances[0].id, head.started_at, at));
+            asked.insert(key, (unit.instances[0].id, head, at));
         }
     }
     // In the order of the keys, so that two hosts never wait for each other in a circle.
-    let rows = asked.iter().map(|(key, (id, at, _))| cells![&key.tenant, &key.definition_key, &key.key, *id, *at]).collect();
+    let row = |key: &StartKey, id: Uuid, head: &InstanceHead| {
+        cells![&key.tenant, &key.definition_key, &key.key, id, &head.definition_id, &head.business_key, head.started_at]
+    };
+    let rows = asked.iter().map(|(key, (id, head, _))| row(key, *id, head)).collect();
     let claimed = CLAIM_START.fetch(tx, rows).await?;
     if claimed.len() == asked.len() {
         return Ok(());

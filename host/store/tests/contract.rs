@@ -80,10 +80,13 @@ on_both! {
         what_is_used_is_not_deleted
         a_cascade_takes_instances_and_history_along
         only_the_newest_version_starts_by_message
-        statistics_count_where_instances_stand;
+        two_processes_do_not_start_by_one_message
+        of_concurrent_deployments_one_gets_the_message
+        statistics_count_where_tokens_stand;
     queries:
         every_filter_and_every_order_is_understood
         tasks_are_found_by_candidates_and_assignees
+        what_is_overdue_is_counted_and_listed_alike
         likes_respect_case_and_escapes
         pages_neither_repeat_nor_skip
         metrics_count_what_is_open;

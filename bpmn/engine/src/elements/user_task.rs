@@ -69,7 +69,7 @@ mod tests {
                   + u #3
                   task u !4 of eve users ["ann", "bob"] groups ["sales", "ops"] due 5000
                 > leaves
-                  u #3: task of eve
+                  u #3: task of eve until 5000
                 > variables process
                   {clerk: "eve", groups: ["sales","ops"]}
             "#]],

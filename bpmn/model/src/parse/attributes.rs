@@ -87,8 +87,8 @@ static BPMN: &[(&str, Fate)] = &[
 #[rustfmt::skip]
 static CAMUNDA: &[(&str, Fate)] = &[
     ("asyncBefore", Read(FLOW_NODES)), ("asyncAfter", Read(FLOW_NODES)), ("async", Read(FLOW_NODES)), ("exclusive", Read(FLOW_NODES)),
-    ("versionTag", Read(&["process"])),
-    ("historyTimeToLive", Metadata), ("isStartableInTasklist", Metadata),
+    ("versionTag", Read(&["process"])), ("historyTimeToLive", Read(&["process"])),
+    ("isStartableInTasklist", Metadata),
     ("candidateStarterUsers", Metadata), ("candidateStarterGroups", Metadata),
     ("modelerTemplate", Metadata), ("modelerTemplateVersion", Metadata), ("modelerTemplateIcon", Metadata), ("diagramRelationId", Metadata),
     ("jobPriority", Warned("jobs run in the order in which they are due")),

@@ -23,9 +23,13 @@ pub const MAX_SCOPES: usize = 64;
 /// Ids and names of messages, errors, topics and delegates have at most as many characters: what a column of an index can hold everywhere.
 pub const MAX_ID: usize = 255;
 
+/// The longest time to live of history in days: clients of Camunda read it into 32 bits.
+const MAX_HISTORY_TTL: u32 = i32::MAX.unsigned_abs();
+
 /// A process as it was read, before it is known to be valid.
 pub(crate) struct Draft<'n> {
     process: &'n Node<'n>,
+    history_ttl: Option<u32>,
     pub(crate) elements: Vec<Element>,
     /// The BPMN name of each element, in the order of `elements`.
     pub(crate) names: Vec<&'static str>,
@@ -98,6 +102,7 @@ impl<'n> Draft<'n> {
             diagnostics,
             draft: Draft {
                 process,
+                history_ttl: None,
                 elements: Vec::new(),
                 names: Vec::new(),
                 flows: Vec::new(),
@@ -142,6 +147,7 @@ impl<'n> Draft<'n> {
             key: Arc::clone(&self.elements[0].id),
             name: self.elements[0].name.clone(),
             version_tag: self.process.camunda("versionTag").map(str::to_owned),
+            history_ttl: self.history_ttl,
             elements: self.elements,
             flows: self.flows,
             by_id,
@@ -166,8 +172,22 @@ impl<'n> ProcessReader<'n, '_> {
         {
             self.diagnostics.error(node.at(), format!("camunda:versionTag is longer than {MAX_ID} characters"), "shorten it");
         }
+        self.draft.history_ttl = self.history_ttl(node);
         let Some(owner) = self.push(node, "process", ElementKind::Process(Scope::default()), None, 0) else { return };
         self.scope(node, owner);
+    }
+
+    /// A number of days, or `P` and `D` around one, as Camunda 7 has it (`ParseUtil.parseHistoryTimeToLive`). Empty is none.
+    fn history_ttl(&mut self, node: &'n Node<'n>) -> Option<u32> {
+        let text = node.camunda("historyTimeToLive").map(str::trim).filter(|text| !text.is_empty())?;
+        let days = text.strip_prefix('P').and_then(|rest| rest.strip_suffix('D')).unwrap_or(text);
+        let is_number = days.bytes().all(|byte| byte.is_ascii_digit());
+        let days = days.parse().ok().filter(|days| is_number && *days <= MAX_HISTORY_TTL);
+        if days.is_none() {
+            let message = format!("camunda:historyTimeToLive=\"{}\" is not a number of days", shown(text));
+            self.diagnostics.error(node.at(), message, "write for example 180 or P180D");
+        }
+        days
     }
 
     /// Reads everything directly inside a process or sub-process.

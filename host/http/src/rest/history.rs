@@ -14,9 +14,6 @@ use crate::extract::{Body, Params, Segments};
 use crate::query_params::{Fields, instance_or_none, public_or_none};
 use crate::{App, Error, date};
 
-/// The number of the process itself in every instance's tree: always the first.
-const ROOT: i64 = 1;
-
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/history/process-instance", get(instances).post(instances_by_body))
@@ -233,10 +230,9 @@ async fn activity(State(app): State<App>, Segments(id): Segments<String>) -> Res
 fn activity_dto(row: &HistoryActivity) -> Value {
     let id = super::public(row.instance, row.n);
     let instance = row.instance.to_string();
-    let parent = if row.parent == ROOT { instance.clone() } else { super::public(row.instance, row.parent) };
     json!({
         "id": id,
-        "parentActivityInstanceId": parent,
+        "parentActivityInstanceId": super::execution(row.instance, row.parent),
         "activityId": row.activity_id,
         "activityName": row.name,
         "activityType": row.kind,

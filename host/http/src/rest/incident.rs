@@ -116,7 +116,7 @@ fn dto(listed: &IncidentListed) -> Value {
         "id": id,
         "processDefinitionId": row.definition_id,
         "processInstanceId": listed.instance.to_string(),
-        "executionId": listed.instance.to_string(),
+        "executionId": super::execution(listed.instance, row.activity),
         "incidentTimestamp": date::print(row.created),
         "incidentType": TYPE,
         "activityId": row.activity_id,

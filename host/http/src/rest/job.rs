@@ -125,7 +125,7 @@ fn dto(listed: &JobListed) -> Value {
         "jobDefinitionId": null,
         "dueDate": date::print_option(due),
         "processInstanceId": listed.instance.to_string(),
-        "executionId": listed.instance.to_string(),
+        "executionId": super::execution(listed.instance, row.activity),
         "processDefinitionId": row.definition_id,
         "processDefinitionKey": listed.definition_key,
         "retries": row.retries,

@@ -5,7 +5,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use mandate_runtime::engine::InstanceId;
 use mandate_runtime::{Correlated, Correlation};
 use serde_json::{Value, json};
 
@@ -62,42 +61,28 @@ async fn correlate(State(app): State<App>, Body(mut body): Body) -> Result<Respo
     if !result_enabled {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let mut results = Vec::with_capacity(correlated.len());
-    for receiver in correlated {
-        results.push(result(&app, receiver, variables_enabled).await?);
-    }
-    Ok(Json(results).into_response())
+    Ok(Json(correlated.iter().map(|receiver| result(receiver, variables_enabled)).collect::<Value>()).into_response())
 }
 
-async fn result(app: &App, correlated: Correlated, with_variables: bool) -> Result<Value, Error> {
+/// Camunda's `MessageCorrelationResultWithVariableDto`.
+fn result(correlated: &Correlated, with_variables: bool) -> Value {
     let (mut dto, variables) = match correlated {
-        Correlated::Execution { instance, definition_id, .. } => {
-            let tenant = app.runtime.definition(&definition_id).await?.row.tenant.clone();
-            let variables = if with_variables { variables_of(app, instance).await? } else { json!({}) };
-            // The wait is over and its activity instance with it; what the receiver still is, is the process instance.
-            let execution =
-                json!({"id": instance.to_string(), "processInstanceId": instance.to_string(), "ended": false, "tenantId": tenant});
-            (json!({"resultType": "Execution", "execution": execution, "processInstance": null}), variables)
+        Correlated::Execution { instance, activity, tenant, ended, variables } => {
+            let execution = json!({
+                "id": super::execution(instance.0, *activity),
+                "processInstanceId": instance.to_string(),
+                "ended": ended,
+                "tenantId": tenant,
+            });
+            (json!({"resultType": "Execution", "execution": execution, "processInstance": null}), Some(variables))
         }
         Correlated::Started(started) => {
-            let variables = started.variables.as_ref().map_or_else(|| json!({}), variable::write_all);
-            (
-                json!({"resultType": "ProcessDefinition", "execution": null, "processInstance": process_instance::started(&started)}),
-                variables,
-            )
+            let instance = process_instance::started(started);
+            (json!({"resultType": "ProcessDefinition", "execution": null, "processInstance": instance}), started.variables.as_ref())
         }
     };
     if with_variables {
-        dto["variables"] = variables;
+        dto["variables"] = variables.map_or_else(|| json!({}), variable::write_all);
     }
-    Ok(dto)
-}
-
-/// The process variables of an instance; none if the message has brought it to its end.
-async fn variables_of(app: &App, instance: InstanceId) -> Result<Value, Error> {
-    match app.runtime.instance(instance).await.map_err(Error::from) {
-        Ok(view) => Ok(view.instance.variables(view.instance.root()).map_or_else(|| json!({}), variable::write_all)),
-        Err(error) if error.is_missing() => Ok(json!({})),
-        Err(error) => Err(error),
-    }
+    dto
 }

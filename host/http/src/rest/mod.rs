@@ -28,6 +28,9 @@ use crate::{App, Error};
 /// The version of Camunda 7 whose API this is. The Modeler asks for it before it deploys.
 const VERSION: &str = "7.24.0";
 
+/// The number of the process itself in every instance's tree: always the first.
+const ROOT: i64 = 1;
+
 /// Everything under `/engine-rest`.
 pub(crate) fn router(upload_limit: usize) -> Router<App> {
     Router::new()
@@ -74,4 +77,9 @@ fn numbered(id: PublicId) -> (Uuid, i64) {
 fn public(instance: Uuid, number: i64) -> String {
     // Numbers count up from 1.
     PublicId { instance: InstanceId(instance), number: u64::try_from(number).unwrap_or(0) }.to_string()
+}
+
+/// Camunda's execution, which here is an activity instance. The process itself has its instance's id, as in Camunda.
+fn execution(instance: Uuid, activity: i64) -> String {
+    if activity == ROOT { instance.to_string() } else { public(instance, activity) }
 }

@@ -111,7 +111,7 @@ async fn count(State(app): State<App>, Params(mut fields): Params) -> Result<Jso
     Ok(super::count(stored(app.runtime.reads().count_definitions(filter).await)?))
 }
 
-/// Camunda's `ProcessDefinitionDto`. No diagrams are stored beside models, and history is not cleaned up by definition.
+/// Camunda's `ProcessDefinitionDto`. No diagrams are stored beside models.
 pub(super) fn dto(row: &DefinitionRow) -> Value {
     json!({
         "id": row.id,
@@ -126,7 +126,7 @@ pub(super) fn dto(row: &DefinitionRow) -> Value {
         "suspended": row.suspended,
         "tenantId": row.tenant,
         "versionTag": row.version_tag,
-        "historyTimeToLive": null,
+        "historyTimeToLive": row.history_ttl,
         "startableInTasklist": true,
     })
 }

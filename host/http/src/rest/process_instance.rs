@@ -32,13 +32,13 @@ pub(super) fn started(started: &Started) -> Value {
     json!({
         "links": [],
         "id": started.id.to_string(),
-        "definitionId": started.definition.row.id,
-        "definitionKey": started.definition.row.key,
+        "definitionId": started.definition_id,
+        "definitionKey": started.definition_key,
         "businessKey": started.business_key,
         "caseInstanceId": null,
         "ended": started.ended,
         "suspended": started.suspended,
-        "tenantId": started.definition.row.tenant,
+        "tenantId": started.tenant,
     })
 }
 

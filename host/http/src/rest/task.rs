@@ -147,7 +147,7 @@ fn dto(listed: &TaskListed) -> Value {
         "followUp": null,
         "delegationState": null,
         "description": row.description,
-        "executionId": listed.instance.to_string(),
+        "executionId": super::execution(listed.instance, row.activity),
         "parentTaskId": null,
         "priority": PRIORITY,
         "processDefinitionId": row.definition_id,

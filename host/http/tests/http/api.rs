@@ -3,7 +3,7 @@
 use mandate_http::{Options, metrics_recorder};
 use serde_json::json;
 
-use crate::common::{Host, payment, review};
+use crate::common::{Host, nested, payment, review};
 
 const REFUSED: &str = "InvalidRequestException";
 
@@ -59,6 +59,35 @@ async fn every_leaf_says_why_it_stands_where_it_stands() {
 }
 
 #[tokio::test]
+async fn what_is_overdue_is_counted_as_it_is_listed() {
+    let host = Host::open().await;
+    host.deploy("late", &nested("2020-01-01T00:00:00Z")).await;
+    host.deploy("early", &nested("2100-01-01T00:00:00Z").replace("id='nested'", "id='early'")).await;
+    host.deploy("payments", &payment()).await;
+    let instance = host.start("nested", json!({"businessKey": "late"})).await;
+    for key in ["early", "payment"] {
+        host.start(key, json!({})).await;
+    }
+    let overdue = host.get("/api/v1/waiting?overdue=true").await.ok();
+    let items = overdue["items"].as_array().expect("a list");
+    let told: Vec<_> = items.iter().map(|item| (&item["activityId"], &item["reason"], &item["processInstanceId"])).collect();
+    let id = json!(instance);
+    assert_eq!(told, [(&json!("scope"), &json!("timer"), &id), (&json!("task"), &json!("task"), &id)]);
+    assert_eq!(items[1]["until"], 1_577_836_800_000_i64);
+    let counted = host.runtime().reads().counts(jiff::Timestamp::now().as_millisecond()).await.expect("counts").waits_overdue;
+    assert_eq!(counted, 2, "mandate_waits_overdue");
+
+    let first = host.get("/api/v1/waiting?overdueAt=2101-01-01T00:00:00.000%2B0000&maxInstances=1").await.ok();
+    let next = first["next"].as_str().expect("there is more");
+    let second = host.get(&format!("/api/v1/waiting?overdueAt=2101-01-01T00:00:00.000%2B0000&maxInstances=1&after={next}")).await.ok();
+    assert_eq!((first["items"].as_array().map(Vec::len), second["items"].as_array().map(Vec::len)), (Some(2), Some(2)));
+    let by_key = host.get("/api/v1/waiting?overdue=true&businessKey=late").await.ok();
+    assert_eq!(by_key["items"], overdue["items"]);
+    assert_eq!(host.get("/api/v1/waiting?overdue=true&processDefinitionKey=early").await.ok()["items"], json!([]));
+    host.close().await;
+}
+
+#[tokio::test]
 async fn what_nobody_has_deployed_or_sent_is_empty() {
     let host = Host::open().await;
     let deployed = host.deploy("reviews", &review()).await;
@@ -91,6 +120,7 @@ async fn metrics_are_counted_and_gauged() {
     // Other tests of this program count, too, and the gauge is the last one's.
     assert!(text.contains("mandate_instances_started_total{definition=\"counted\",version=\"1\"} 1"), "{text}");
     assert!(text.contains("mandate_instances_active{definition=\"counted\",version=\"1\"} 1"), "{text}");
+    assert!(text.contains("\nmandate_jobs_acquired_total "), "{text}");
     host.close().await;
 
     let silent = Host::open().await;

@@ -236,6 +236,28 @@ pub(crate) fn payment() -> String {
     )
 }
 
+/// A process that waits for a person inside of a sub-process `scope`, with a timer on both: `nested`. `due` is when the person should be done and
+/// both timers fire.
+pub(crate) fn nested(due: &str) -> String {
+    let timer = |id: &str, on: &str| {
+        format!(
+            "<bpmn:boundaryEvent id='{id}' attachedToRef='{on}' cancelActivity='false'><bpmn:timerEventDefinition>\
+             <bpmn:timeDate>{due}</bpmn:timeDate></bpmn:timerEventDefinition></bpmn:boundaryEvent>\
+             <bpmn:sequenceFlow id='{id}-f' sourceRef='{id}' targetRef='{id}-end'/><bpmn:endEvent id='{id}-end'/>"
+        )
+    };
+    model(&format!(
+        "<bpmn:process id='nested' isExecutable='true'><bpmn:startEvent id='start'/>\
+         <bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='scope'/>\
+         <bpmn:subProcess id='scope'><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='g1' sourceRef='s' targetRef='task'/>\
+         <bpmn:userTask id='task' camunda:dueDate='{due}'/>\
+         <bpmn:sequenceFlow id='g2' sourceRef='task' targetRef='e'/><bpmn:endEvent id='e'/>{}</bpmn:subProcess>\
+         <bpmn:sequenceFlow id='f2' sourceRef='scope' targetRef='end'/><bpmn:endEvent id='end'/>{}</bpmn:process>",
+        timer("task-late", "task"),
+        timer("scope-late", "scope"),
+    ))
+}
+
 /// A process that a message starts: `order`, message `ordered`; then it waits for a person.
 pub(crate) fn order() -> String {
     model_with(

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::{Host, assert_properties, payment, review};
+use crate::common::{Host, assert_properties, order, payment, review};
 
 const CREATED: &[&str] = &[
     "links",
@@ -153,5 +153,51 @@ async fn a_deployment_in_use_is_not_deleted_unless_cascading() {
     assert!(message.contains("cascade"), "{message}");
     host.delete(&format!("/engine-rest/deployment/{id}?cascade=true&skipCustomListeners=true")).await.no_content();
     assert_eq!(host.count("/engine-rest/process-instance/count").await, 0);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_message_that_starts_another_process_refuses_the_deployment() {
+    let host = Host::open().await;
+    host.deploy("orders", &order()).await;
+    let other = order().replace("id='order'", "id='other'");
+    let files: [(&str, &[u8]); 1] = [("other.bpmn", other.as_bytes())];
+    let taken =
+        "Cannot deploy process definition 'other.bpmn': there already is a message event subscription for the message with name 'ordered'.";
+    for texts in [&[][..], &[("mandate-dry-run", "true")], &[("enable-duplicate-filtering", "true")]] {
+        let answer = host.upload(CREATE, texts, &files).await;
+        let message = answer.error(400, "ParseException");
+        assert!(message.contains(taken) && message.contains("'order' starts by it"), "{texts:?}: {message}");
+        let problem = &answer.value()["details"]["other.bpmn"]["errors"][0];
+        assert_eq!((&problem["mainElementId"], &problem["line"]), (&json!("start"), &json!(2)), "{texts:?}");
+    }
+    host.deploy("orders", &order().replace("id='pack'", "id='pack' name='Pack it'")).await;
+    host.upload(CREATE, &[("tenant-id", "acme")], &files).await.ok();
+
+    // In one deployment: neither may two share it, nor does the older version of one count.
+    let shared = order().replace("id='order'", "id='third'");
+    let both: [(&str, &[u8]); 2] = [("other.bpmn", other.as_bytes()), ("third.bpmn", shared.as_bytes())];
+    let message = host.upload(CREATE, &[("tenant-id", "else")], &both).await.error(400, "ParseException");
+    assert!(message.contains("'third.bpmn'") && message.contains("'other' starts by it"), "{message}");
+    let renamed = order().replace("ordered", "bought");
+    let exchange: [(&str, &[u8]); 2] = [("other.bpmn", other.as_bytes()), ("order.bpmn", renamed.as_bytes())];
+    host.upload(CREATE, &[], &exchange).await.ok();
+    assert_eq!(host.count("/engine-rest/process-definition/count?withoutTenantId=true").await, 4);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn what_is_there_already_is_recognised_though_another_process_has_its_message_now() {
+    let host = Host::open().await;
+    let (first, later) = (order(), order().replace("ordered", "bought"));
+    let deploy = async |name: &str, model: &str| {
+        let texts = [("deployment-name", name), ("enable-duplicate-filtering", "true")];
+        host.upload(CREATE, &texts, &[("p.bpmn", model.as_bytes())]).await.ok()
+    };
+    let original = deploy("orders", &first).await;
+    deploy("changed", &later).await;
+    deploy("other", &first.replace("id='order'", "id='other'")).await;
+    let again = deploy("orders", &first).await;
+    assert_eq!((&again["id"], &again["existing"]), (&original["id"], &json!(true)));
     host.close().await;
 }

@@ -4,6 +4,7 @@ mod api;
 mod clients;
 mod common;
 mod deployment;
+mod execution;
 mod history;
 mod hostile;
 mod job;

@@ -66,6 +66,61 @@ async fn every_receiver_gets_it_when_all_are_meant() {
     host.close().await;
 }
 
+/// How many results of each type there are.
+async fn receivers(host: &Host, mut body: serde_json::Value) -> (usize, usize) {
+    body["messageName"] = json!("paid");
+    body["resultEnabled"] = json!(true);
+    let results = host.post(MESSAGE, body).await.ok();
+    let of = |kind: &str| results.as_array().expect("a list").iter().filter(|result| result["resultType"] == kind).count();
+    (of("Execution"), of("ProcessDefinition"))
+}
+
+#[tokio::test]
+async fn with_all_executions_go_on_and_processes_start() {
+    let host = Host::open().await;
+    host.deploy("payments", &payment()).await;
+    let starts = host.deploy("orders", &order().replace("ordered", "paid")).await;
+    let starting = starts["deployedProcessDefinitions"].as_object().expect("a map").keys().next().expect("one").clone();
+    for key in ["a", "b", "c"] {
+        host.start("payment", json!({"businessKey": key})).await;
+    }
+    // Without it an execution that waits goes before a process that starts, and one of several must be named.
+    host.post(MESSAGE, json!({"messageName": "paid"})).await.error(400, MISMATCH);
+    assert_eq!(receivers(&host, json!({"businessKey": "a"})).await, (1, 0));
+    assert_eq!(receivers(&host, json!({"all": true})).await, (2, 1));
+    assert_eq!(receivers(&host, json!({"all": true})).await, (0, 1));
+    assert_eq!(receivers(&host, json!({})).await, (0, 1));
+    assert_eq!(host.count("/engine-rest/process-instance/count?processDefinitionKey=order").await, 3);
+
+    // Keys choose among executions; whoever names an instance means no other.
+    let instance = host.start("payment", json!({"variables": {"lot": {"value": 7}}})).await;
+    assert_eq!(receivers(&host, json!({"all": true, "correlationKeys": {"lot": {"value": 8}}})).await, (0, 1));
+    assert_eq!(receivers(&host, json!({"all": true, "processInstanceId": instance})).await, (1, 0));
+    assert_eq!(receivers(&host, json!({"all": true, "processInstanceId": instance})).await, (0, 0));
+    assert_eq!(receivers(&host, json!({"all": true, "tenantId": "acme"})).await, (0, 0));
+    host.post(MESSAGE, json!({"messageName": "nobody", "all": true})).await.no_content();
+
+    // What is suspended receives nothing.
+    let instance = host.start("payment", json!({})).await;
+    host.put(&format!("/engine-rest/process-instance/{instance}/suspended"), json!({"suspended": true})).await.no_content();
+    assert_eq!(receivers(&host, json!({"all": true})).await, (0, 1));
+    host.put(&format!("/engine-rest/process-definition/{starting}/suspended"), json!({"suspended": true})).await.no_content();
+    assert_eq!(receivers(&host, json!({"all": true})).await, (0, 0));
+    host.post(MESSAGE, json!({"messageName": "paid"})).await.error(400, MISMATCH);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn without_a_tenant_only_processes_of_none_start() {
+    let host = Host::open().await;
+    let order = order();
+    let files: [(&str, &[u8]); 1] = [("order.bpmn", order.as_bytes())];
+    host.upload("/engine-rest/deployment/create", &[("tenant-id", "acme")], &files).await.ok();
+    host.post(MESSAGE, json!({"messageName": "ordered", "withoutTenantId": true})).await.error(400, MISMATCH);
+    host.post(MESSAGE, json!({"messageName": "ordered", "tenantId": "acme"})).await.no_content();
+    host.close().await;
+}
+
 #[tokio::test]
 async fn correlations_that_make_no_sense_are_refused() {
     let host = Host::open().await;

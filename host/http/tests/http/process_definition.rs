@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Host, assert_properties, delayed, payment, review, some_of_each};
+use crate::common::{Answer, Host, assert_properties, delayed, fragile, nested, order, payment, review, some_of_each};
 
 const DEFINITION: &[&str] = &[
     "id",
@@ -103,7 +103,11 @@ async fn an_instance_is_started_by_id_key_and_tenant() {
 }
 
 async fn start_with_key(host: &Host, key: &str) -> Answer {
-    let request = Request::post("/engine-rest/process-definition/key/review/start").header("Idempotency-Key", key);
+    start_at_with_key(host, "/engine-rest/process-definition/key/review/start", key).await
+}
+
+async fn start_at_with_key(host: &Host, path: &str, key: &str) -> Answer {
+    let request = Request::post(path).header("Idempotency-Key", key);
     let request = request.header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     host.send(request.header("content-type", "application/json").body(Body::from("{}")).expect("a request")).await
 }
@@ -122,6 +126,65 @@ async fn the_same_key_starts_once() {
     start_with_key(&host, "").await.error(400, REFUSED);
     start_with_key(&host, &"x".repeat(256)).await.error(400, REFUSED);
     assert_eq!(host.count("/engine-rest/process-instance/count").await, 2);
+    host.close().await;
+}
+
+/// Starts that are tried again, by key and by id, whatever became of the definition meanwhile.
+#[tokio::test]
+async fn the_same_key_answers_with_its_instance_whatever_became_of_the_definition() {
+    let host = Host::open().await;
+    let deployed = host.deploy("one", &review()).await;
+    let id = deployed["deployedProcessDefinitions"].as_object().expect("a map").keys().next().expect("one").clone();
+    let by_id = format!("/engine-rest/process-definition/{id}/start");
+    let first = start_with_key(&host, "order-1").await.ok();
+    let instance = first["id"].as_str().expect("an id").to_owned();
+    let again = async |expected: &Value| {
+        for path in ["/engine-rest/process-definition/key/review/start", by_id.as_str()] {
+            let answer = start_at_with_key(&host, path, "order-1").await;
+            assert_eq!(answer.ok(), *expected, "{path}");
+            assert_eq!(answer.headers["idempotency-replayed"], "true");
+        }
+    };
+
+    let suspension = "/engine-rest/process-definition/suspended";
+    host.put(suspension, json!({"suspended": true, "processDefinitionKey": "review"})).await.no_content();
+    start_with_key(&host, "order-2").await.error(400, REFUSED);
+    again(&first).await;
+    host.put(suspension, json!({"suspended": false, "processDefinitionKey": "review"})).await.no_content();
+
+    // The newest version no longer starts by name; the first one's instance still runs it.
+    let by_message = order().replace("id='order'", "id='review'");
+    host.deploy("two", &by_message).await;
+    start_with_key(&host, "order-2").await.error(400, REFUSED);
+    again(&first).await;
+
+    let mut over = first.clone();
+    over["ended"] = json!(true);
+    host.delete(&format!("/engine-rest/process-instance/{instance}")).await.no_content();
+    again(&over).await;
+
+    let deployments = host.get("/engine-rest/deployment").await.ok();
+    for deployment in deployments.as_array().expect("a list") {
+        host.delete(&format!("/engine-rest/deployment/{}", deployment["id"].as_str().expect("an id"))).await.no_content();
+    }
+    start_with_key(&host, "order-2").await.error(404, REFUSED);
+    start_at_with_key(&host, &by_id, "order-2").await.error(404, REFUSED);
+    again(&over).await;
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_key_stays_used_when_a_cascade_deletes_its_instance() {
+    let host = Host::open().await;
+    let deployed = host.deploy("one", &review()).await;
+    let first = start_with_key(&host, "order-1").await.ok();
+    host.delete(&format!("/engine-rest/deployment/{}?cascade=true", deployed["id"].as_str().expect("an id"))).await.no_content();
+    let mut gone = first.clone();
+    gone["ended"] = json!(true);
+    assert_eq!(start_with_key(&host, "order-1").await.ok(), gone);
+    host.deploy("again", &review()).await;
+    assert_eq!(start_with_key(&host, "order-1").await.ok(), gone, "the same key starts once");
+    assert_eq!(host.count("/engine-rest/process-instance/count").await, 0);
     host.close().await;
 }
 
@@ -181,6 +244,39 @@ async fn statistics_count_instances_failed_jobs_and_incidents() {
     assert_eq!(statistics_of(&untold, "pause")["failedJobs"], 0);
     host.get("/engine-rest/process-definition/none/statistics").await.error(404, REFUSED);
     host.get("/engine-rest/process-definition/statistics?rootIncidents=true").await.error(400, REFUSED);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn statistics_count_each_token_where_it_stands() {
+    let host = Host::open().await;
+    host.deploy("before", &fragile()).await;
+    host.deploy("after", &payment().replace("<bpmn:receiveTask id='wait'", "<bpmn:receiveTask id='wait' camunda:asyncAfter='true'")).await;
+    host.deploy("inside", &nested("2100-01-01T00:00:00Z")).await;
+    for key in ["fragile", "payment", "nested"] {
+        host.start(key, json!({})).await;
+    }
+    host.post("/engine-rest/message", json!({"messageName": "paid"})).await.no_content();
+    let path = |key: &str| format!("/engine-rest/process-definition/key/{key}/statistics");
+    for (key, activity) in [("fragile", "decide"), ("payment", "wait"), ("nested", "task")] {
+        let list = host.get(&path(key)).await.ok();
+        let counted: Vec<_> = list.as_array().expect("a list").iter().map(|entry| (&entry["id"], &entry["instances"])).collect();
+        assert_eq!(counted, [(&json!(activity), &json!(1))], "{key}");
+        assert_eq!(host.count(&format!("/engine-rest/process-instance/count?activityIdIn={activity}")).await, 1, "{activity}");
+    }
+    let job = host.only_id("/engine-rest/job?activityId=wait").await;
+    host.post(&format!("/engine-rest/job/{job}/execute"), json!({})).await.no_content();
+    assert_eq!(host.get(&path("payment")).await.ok(), json!([]));
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_definition_says_how_long_its_history_is_meant_to_live() {
+    let host = Host::open().await;
+    host.deploy("one", &review().replace("id='review'", "id='review' camunda:historyTimeToLive='P5D'")).await;
+    host.deploy("two", &payment()).await;
+    let days = async |key: &str| host.get(&format!("/engine-rest/process-definition/key/{key}")).await.ok()["historyTimeToLive"].clone();
+    assert_eq!((days("review").await, days("payment").await), (json!(5), json!(null)));
     host.close().await;
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mandate_commands::reader::{Located, Problems, Table};
+use mandate_model::Position;
 use mandate_wasm::Limits;
 use serde::{Deserialize, Serialize};
 
@@ -11,69 +13,74 @@ use super::Problem;
 /// The manifest's file name in a bundle.
 pub const MANIFEST: &str = "mandate.toml";
 
+const KEYS: &[&str] = &["deployment", "delegates"];
+const DEPLOYMENT_KEYS: &[&str] = &["name", "models", "metadata"];
+const DELEGATE_KEYS: &[&str] = &["file", "version", "commands", "topics", "limits"];
+const LIMITS_KEYS: &[&str] = &["memory", "cpu", "wall", "commands", "log-lines", "input", "output"];
+
 /// A parsed manifest.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default)]
 pub struct Manifest {
     /// About the deployment as a whole.
-    #[serde(default)]
     pub deployment: DeploymentSection,
     /// By the name that models refer to.
-    #[serde(default)]
     pub delegates: BTreeMap<String, DelegateSection>,
 }
 
 /// `[deployment]`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default)]
 pub struct DeploymentSection {
     /// Used when the upload gives no deployment name.
     pub name: Option<String>,
     /// Files outside the bundle's folder that `mandate deploy` adds to the upload. The host ignores it.
-    #[serde(default)]
-    pub models: Vec<String>,
+    pub models: Vec<Placed<String>>,
     /// Free strings, such as the git commit; stored with the deployment.
-    #[serde(default)]
     pub metadata: BTreeMap<String, String>,
 }
 
 /// `[delegates.<name>]`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default)]
 pub struct DelegateSection {
+    /// Where its name stands.
+    pub at: Position,
     /// The component's resource; only its last path segment counts on the host.
-    pub file: Option<String>,
+    pub file: Option<Placed<String>>,
     /// Semantic version; inferred from the digest when absent.
     pub version: Option<semver::Version>,
     /// The commands it asks for. Nothing listed: none.
-    #[serde(default)]
-    pub commands: Vec<String>,
+    pub commands: Vec<Placed<String>>,
     /// External-task topics that it serves.
-    #[serde(default)]
     pub topics: Vec<String>,
     /// Its limits; the operator's caps hold in any case.
-    #[serde(default)]
     pub limits: LimitsSection,
 }
 
 /// `[delegates.<name>.limits]`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default)]
 pub struct LimitsSection {
-    /// The sum of all memories and tables, e.g. `64 MiB`.
-    pub memory: Option<Size>,
-    /// Time spent inside the guest, e.g. `1s`.
-    pub cpu: Option<Time>,
-    /// Time with host calls, e.g. `30s`.
-    pub wall: Option<Time>,
+    /// Bytes of all memories and tables together.
+    pub memory: Option<u64>,
+    /// Time spent inside the guest.
+    pub cpu: Option<Duration>,
+    /// Time with host calls.
+    pub wall: Option<Duration>,
     /// Command calls per attempt.
     pub commands: Option<u32>,
     /// Log lines per attempt.
     pub log_lines: Option<u32>,
-    /// Variables in.
-    pub input: Option<Size>,
-    /// Variables out.
-    pub output: Option<Size>,
+    /// Bytes of variables in.
+    pub input: Option<u64>,
+    /// Bytes of variables out.
+    pub output: Option<u64>,
+}
+
+/// A value with its place in the file, for what is found wrong with it later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Placed<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub at: Position,
 }
 
 /// What a delegate may do, as a binding keeps it: fixed at deployment with the digest.
@@ -102,17 +109,17 @@ impl Mandate {
     pub fn new(section: &DelegateSection, caps: &Limits) -> Self {
         let default = Limits::default();
         let asked = &section.limits;
-        let mut commands = section.commands.clone();
+        let mut commands: Vec<String> = section.commands.iter().map(|command| command.value.clone()).collect();
         commands.sort();
         commands.dedup();
         let limits = Limits {
-            memory: asked.memory.map_or(default.memory, |size| size.0),
-            cpu: asked.cpu.map_or(default.cpu, |time| time.0),
-            wall: asked.wall.map_or(default.wall, |time| time.0),
+            memory: asked.memory.unwrap_or(default.memory),
+            cpu: asked.cpu.unwrap_or(default.cpu),
+            wall: asked.wall.unwrap_or(default.wall),
             commands: asked.commands.unwrap_or(default.commands),
             log_lines: asked.log_lines.unwrap_or(default.log_lines),
-            input: asked.input.map_or(default.input, |size| size.0),
-            output: asked.output.map_or(default.output, |size| size.0),
+            input: asked.input.unwrap_or(default.input),
+            output: asked.output.unwrap_or(default.output),
             ..default
         }
         .capped_by(caps);
@@ -149,80 +156,157 @@ fn millis(duration: Duration) -> u64 {
 }
 
 impl Manifest {
-    /// Reads a manifest; the problem names line and column.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
-        let text = std::str::from_utf8(bytes).map_err(|_| Problem::error(MANIFEST, "is not UTF-8 text", "save the manifest as UTF-8"))?;
-        toml::from_str(text).map_err(|error| {
-            let (line, column) = error.span().map_or((0, 0), |span| position(text, span.start));
-            Problem { line, column, ..Problem::error(MANIFEST, error.message(), "see docs/manifest.md for the keys a manifest may have") }
-        })
+    /// What could be read of a manifest, and everything that is wrong with it.
+    pub fn read(bytes: &[u8]) -> (Self, Vec<Problem>) {
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return (Self::default(), vec![Problem::error(MANIFEST, "is not UTF-8 text", "save the manifest as UTF-8")]);
+        };
+        let problems = Problems::new(MANIFEST, text);
+        let manifest = match problems.document() {
+            Some(document) => Self::of(&problems, &Table::root(&problems, &document, KEYS)),
+            None => Self::default(),
+        };
+        (manifest, problems.into_list().into_iter().map(problem).collect())
+    }
+
+    fn of(problems: &Problems<'_>, root: &Table<'_>) -> Self {
+        let place = |located: Located<String>| Placed { at: position(problems, &located), value: located.value };
+        let deployment = root.table("deployment", DEPLOYMENT_KEYS).map(|table| DeploymentSection {
+            name: table.text("name").map(|name| name.value),
+            models: table.texts("models").unwrap_or_default().into_iter().map(place).collect(),
+            metadata: table.named_texts("metadata").into_iter().collect(),
+        });
+        let delegates = root.named_tables("delegates", DELEGATE_KEYS).into_iter().map(|(name, table)| {
+            let section = DelegateSection {
+                at: position(problems, &name),
+                file: table.text("file").map(place),
+                version: version(&table),
+                commands: table.texts("commands").unwrap_or_default().into_iter().map(place).collect(),
+                topics: table.texts("topics").unwrap_or_default().into_iter().map(|topic| topic.value).collect(),
+                limits: table.table("limits", LIMITS_KEYS).map(|table| limits(&table)).unwrap_or_default(),
+            };
+            (name.value, section)
+        });
+        Self { deployment: deployment.unwrap_or_default(), delegates: delegates.collect() }
     }
 }
 
-fn position(text: &str, offset: usize) -> (u32, u32) {
-    let before = &text[..offset.min(text.len())];
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+fn version(table: &Table<'_>) -> Option<semver::Version> {
+    let text = table.text("version")?;
+    let parsed = semver::Version::parse(&text.value);
+    if let Err(error) = &parsed {
+        let what = format!("{:?} is not a semantic version: {error}", text.value);
+        table.problem_at("version", &text.span, what, "write for example \"1.2.0\"");
+    }
+    parsed.ok()
 }
 
-/// Bytes, written as the catalogue writes them: `64 MiB`, `256 KiB`, `512 B`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Size(pub u64);
-
-/// A length of time, written as the catalogue writes it: `500ms`, `30s`, `5m`, `2h`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Time(pub Duration);
-
-impl TryFrom<String> for Size {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let wrong = || format!("\"{text}\" is not a size: write for example \"64 MiB\"");
-        mandate_commands::quantity::size(&text).map(Size).ok_or_else(wrong)
+/// What is beyond the operator's caps is lowered to them, so that here any number will do.
+fn limits(table: &Table<'_>) -> LimitsSection {
+    let size = |key| table.size(key, 0..=u64::MAX);
+    let time = |key| table.duration(key, Duration::ZERO..=Duration::MAX);
+    let count = |key| table.integer(key, 0..=u32::MAX.into()).and_then(|count| u32::try_from(count).ok());
+    LimitsSection {
+        memory: size("memory"),
+        cpu: time("cpu"),
+        wall: time("wall"),
+        commands: count("commands"),
+        log_lines: count("log-lines"),
+        input: size("input"),
+        output: size("output"),
     }
 }
 
-impl TryFrom<String> for Time {
-    type Error = String;
+fn position<T>(problems: &Problems<'_>, located: &Located<T>) -> Position {
+    let (line, column) = problems.position(&located.span);
+    Position { line: small(line), column: small(column) }
+}
 
-    fn try_from(text: String) -> Result<Self, String> {
-        let wrong = || format!("\"{text}\" is not a length of time: write for example \"500ms\", \"30s\" or \"5m\"");
-        mandate_commands::quantity::duration(&text).map(Time).ok_or_else(wrong)
-    }
+fn problem(found: mandate_commands::Problem) -> Problem {
+    let message = if found.at.is_empty() { found.what } else { format!("{}: {}", found.at, found.what) };
+    let help = if found.remedy.is_empty() { "see docs/manifest.md for how a manifest is written".to_owned() } else { found.remedy };
+    Problem::error(MANIFEST, message, help).at(Position { line: small(found.line), column: small(found.column) })
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_raw_string_hashes, reason = "expect-test writes the snapshots so")]
 mod tests {
+    use expect_test::{Expect, expect};
+
     use super::*;
+
+    /// The problems of a manifest, one a line.
+    fn check(text: &str, expected: Expect) {
+        let (_, problems) = Manifest::read(text.as_bytes());
+        let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        expected.assert_eq(&lines.join("\n"));
+    }
 
     #[test]
     fn everything_may_be_left_out() {
-        let manifest = Manifest::parse(b"").expect("an empty manifest is a manifest");
-        assert!(manifest.delegates.is_empty());
+        let (manifest, problems) = Manifest::read(b"");
+        assert!(manifest.delegates.is_empty() && problems.is_empty());
     }
 
     #[test]
-    fn an_unknown_key_is_named_with_its_line() {
-        let problem = Manifest::parse(b"[delegates.x]\nmemmory = 3\n").expect_err("misspelled");
-        assert_eq!(problem.line, 2);
-        assert!(problem.message.contains("memmory"), "{}", problem.message);
+    fn everything_that_is_wrong_is_said_at_once_with_its_place() {
+        check(
+            "[deployment]\nname = 5\nmetadata = { commit = 7 }\n[delegates.x]\nmemmory = 3\nversion = \"one\"\ncommands = [\"a@1\", 2]\n\
+             [delegates.x.limits]\nmemory = \"64\"\nwall = \"soon\"\ncommands = -1\n[delegate.y]\n",
+            expect![[r#"
+                mandate.toml:2:8: error: deployment.name: this integer does not fit
+                  help: write a text in quotes
+                mandate.toml:3:23: error: deployment.metadata.commit: this integer does not fit
+                  help: write a text in quotes
+                mandate.toml:5:1: error: delegates.x: there is no key "memmory" here
+                  help: allowed are file, version, commands, topics, limits
+                mandate.toml:6:11: error: delegates.x.version: "one" is not a semantic version: unexpected character 'o' while parsing major version number
+                  help: write for example "1.2.0"
+                mandate.toml:7:20: error: delegates.x.commands: this integer does not fit
+                  help: write a text in quotes
+                mandate.toml:9:10: error: delegates.x.limits.memory: "64" is not a size
+                  help: write for example "64 KiB" or "1 MiB"
+                mandate.toml:10:8: error: delegates.x.limits.wall: "soon" is not a duration
+                  help: write for example "500ms", "5s" or "2m"
+                mandate.toml:11:12: error: delegates.x.limits.commands: this integer does not fit
+                  help: write a whole number from 0 to 4294967295
+                mandate.toml:12:2: error: there is no key "delegate" here
+                  help: allowed are deployment, delegates"#]],
+        );
     }
 
     #[test]
-    fn a_size_without_a_unit_says_what_to_write() {
-        let problem = Manifest::parse(b"[delegates.x.limits]\nmemory = \"64\"\n").expect_err("no unit");
-        assert!(problem.message.contains("write for example"), "{}", problem.message);
+    fn a_text_that_is_not_toml_says_where_it_breaks_off() {
+        check(
+            "[delegates.x\nfile = 'a.wasm'\ncommands = [\n",
+            expect![[r#"
+            mandate.toml:1:13: error: unclosed table, expected `]`
+              help: see docs/manifest.md for how a manifest is written
+            mandate.toml:3:13: error: unclosed array, expected `]`
+              help: see docs/manifest.md for how a manifest is written"#]],
+        );
+    }
+
+    #[test]
+    fn what_is_asked_for_is_told_with_its_place() {
+        let (manifest, problems) = Manifest::read(b"[delegates.x]\nfile = \"x.wasm\"\ncommands = [\n  \"a@1\",\n  \"b@1\",\n]\n");
+        assert_eq!(problems, []);
+        let section = &manifest.delegates["x"];
+        let places: Vec<_> = section.commands.iter().map(|command| (command.value.as_str(), command.at.line, command.at.column)).collect();
+        assert_eq!(places, [("a@1", 4, 3), ("b@1", 5, 3)]);
+        assert_eq!((section.at.line, section.file.as_ref().map(|file| file.at.line)), (1, Some(2)));
     }
 
     #[test]
     fn the_operators_caps_hold() {
-        let manifest = Manifest::parse(
+        let (manifest, problems) = Manifest::read(
             b"[delegates.x]\ncommands = [\"b@1\", \"a@1\", \"b@1\"]\n[delegates.x.limits]\nmemory = \"2048 MiB\"\ncpu = \"1h\"\n",
-        )
-        .expect("valid");
+        );
+        assert_eq!(problems, []);
         let caps = Limits { memory: 128 << 20, cpu: Duration::from_secs(2), ..Limits::default() };
         let mandate = Mandate::new(&manifest.delegates["x"], &caps);
         assert_eq!((mandate.memory, mandate.cpu_ms), (128 << 20, 2_000));

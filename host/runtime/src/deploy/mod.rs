@@ -4,11 +4,13 @@
 
 mod manifest;
 mod resolve;
+mod starts;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use mandate_commands::Catalogue;
+use mandate_model::Position;
 use mandate_store::query::DefinitionRow;
 use mandate_store::{Deployed, DeploymentWrite, NewDefinition, Resource};
 use serde::Serialize;
@@ -17,7 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::ledger::hex;
 use crate::{Error, Inner, Runtime, clock};
 
-pub use manifest::{DelegateSection, MANIFEST, Mandate, Manifest};
+pub use manifest::{DelegateSection, MANIFEST, Mandate, Manifest, Placed};
 pub(crate) use resolve::Available;
 use resolve::Candidate;
 
@@ -113,6 +115,12 @@ impl Problem {
         }
     }
 
+    /// The same, with its place in the file.
+    #[must_use]
+    pub fn at(self, Position { line, column }: Position) -> Self {
+        Self { line, column, ..self }
+    }
+
     fn of(diagnostic: mandate_model::Diagnostic) -> Self {
         Self {
             is_error: diagnostic.severity == mandate_model::Severity::Error,
@@ -174,22 +182,24 @@ struct Checked {
     definitions: Vec<NewDefinition>,
     bindings: Vec<PinnedBinding>,
     warnings: Vec<Problem>,
+    /// Start events whose message starts a deployed process: refused, unless the upload turns out to be there already.
+    taken: Vec<Problem>,
 }
 
 impl Inner {
     async fn deploy(&self, upload: Upload) -> Result<Report, Error> {
-        let earlier = self.store.delegates(upload.tenant.as_deref()).await?;
-        let available = Available { earlier, catalogue: self.catalogue.clone(), caps: self.caps.clone(), sandbox: self.sandbox.clone() };
+        let available = Available {
+            earlier: self.store.delegates(upload.tenant.as_deref()).await?,
+            starts: self.store.start_messages_of(upload.tenant.as_deref()).await?,
+            catalogue: self.catalogue.clone(),
+            caps: self.caps.clone(),
+            sandbox: self.sandbox.clone(),
+        };
         let checked = check(&upload, &available).map_err(Error::Deployment)?;
-        // Compiled before it is stored: what cannot be compiled must not be deployed.
-        for (digest, bytes) in &checked.artifacts {
-            if let Err(error) = self.sandbox.prepare(digest, bytes).await {
-                let name =
-                    checked.delegates.iter().find(|delegate| delegate.digest == *digest).map_or("component", |delegate| &delegate.name);
-                let help = "build it with the tool chain's release profile and check it with `wasm-tools validate`";
-                return Err(Error::Deployment(vec![Problem::error(name, format!("cannot be compiled: {error}"), help)]));
-            }
+        if !checked.taken.is_empty() && (upload.dry_run || !upload.filter_duplicates) {
+            return Err(Error::Deployment(checked.taken.into_iter().chain(checked.warnings).collect()));
         }
+        self.compile(&checked).await?;
         let name = upload.name.clone().or_else(|| checked.manifest.deployment.name.clone());
         let at = clock::now_ms();
         let mut report = Report {
@@ -225,13 +235,28 @@ impl Inner {
             definitions: checked.definitions,
             metadata: serde_json::to_string(&checked.manifest.deployment.metadata).expect("texts always serialise"),
         };
-        let Deployed { id, existing, definitions, at } = self.store.deploy(write).await?;
+        let new = write.definitions.clone();
+        let deployed = self.store.deploy(write).await.map_err(|error| starts::refused(error, checked.taken, &new))?;
+        let Deployed { id, existing, definitions, at } = deployed;
         tracing::info!(deployment = %id, existing, definitions = definitions.len(), "deployed");
         report.id = Some(id);
         report.existing = existing;
         report.definitions = definitions;
         report.at = at;
         Ok(report)
+    }
+
+    /// Compiles the upload's components, before anything is stored: what cannot be compiled must not be deployed.
+    async fn compile(&self, checked: &Checked) -> Result<(), Error> {
+        for (digest, bytes) in &checked.artifacts {
+            if let Err(error) = self.sandbox.prepare(digest, bytes).await {
+                let delegate = checked.delegates.iter().find(|delegate| delegate.digest == *digest);
+                let name = delegate.map_or("component", |delegate| &delegate.name);
+                let help = "build it with the tool chain's release profile and check it with `wasm-tools validate`";
+                return Err(Error::Deployment(vec![Problem::error(name, format!("cannot be compiled: {error}"), help)]));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -242,7 +267,8 @@ pub fn check_offline(
     sandbox: &mandate_wasm::Sandbox,
 ) -> Result<(Vec<PinnedBinding>, Vec<Problem>), Vec<Problem>> {
     let upload = Upload { resources, ..Upload::default() };
-    let available = Available { earlier: Vec::new(), catalogue, caps: mandate_wasm::Limits::ceiling(), sandbox: sandbox.clone() };
+    let (earlier, starts) = (Vec::new(), Vec::new());
+    let available = Available { earlier, starts, catalogue, caps: mandate_wasm::Limits::ceiling(), sandbox: sandbox.clone() };
     check(&upload, &available).map(|checked| (checked.bindings, checked.warnings))
 }
 
@@ -250,16 +276,11 @@ fn check(upload: &Upload, available: &Available) -> Result<Checked, Vec<Problem>
     let mut problems = Vec::new();
     check_names(&upload.resources, &mut problems);
     let manifest = upload.resources.iter().find(|(name, _)| name == MANIFEST);
-    let manifest = match manifest.map(|(_, bytes)| Manifest::parse(bytes)) {
-        None => Manifest::default(),
-        Some(Ok(manifest)) => manifest,
-        Some(Err(problem)) => {
-            problems.push(problem);
-            Manifest::default()
-        }
-    };
+    let (manifest, found) = manifest.map(|(_, bytes)| Manifest::read(bytes)).unwrap_or_default();
+    problems.extend(found);
     let candidates = available.candidates(upload, &manifest, &mut problems);
 
+    let mut models = Vec::new();
     let mut definitions = Vec::new();
     let mut pinned = Vec::new();
     for (name, bytes) in upload.resources.iter().filter(|(name, _)| is_bpmn(name)) {
@@ -278,18 +299,20 @@ fn check(upload: &Upload, available: &Available) -> Result<Checked, Vec<Problem>
                         commands: serde_json::from_str::<Mandate>(&binding.mandate).map(|mandate| mandate.commands).unwrap_or_default(),
                     }));
                     definitions.push(definition);
+                    models.push((name.as_str(), model));
                 }
             }
         }
     }
     check_unique(&definitions, &mut problems);
+    let taken = starts::check(&models, &available.starts, &mut problems);
     if definitions.is_empty() && !problems.iter().any(|problem| problem.is_error) && candidates.iter().all(|candidate| !candidate.is_new())
     {
         problems.push(Problem::error("upload", "holds neither a process nor a component", "add a .bpmn or a .wasm file"));
     }
     let (errors, warnings): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| problem.is_error);
     if !errors.is_empty() {
-        return Err(errors.into_iter().chain(warnings).collect());
+        return Err(errors.into_iter().chain(taken).chain(warnings).collect());
     }
     let new = || candidates.iter().filter(|candidate| candidate.is_new());
     Ok(Checked {
@@ -299,6 +322,7 @@ fn check(upload: &Upload, available: &Available) -> Result<Checked, Vec<Problem>
         definitions,
         bindings: pinned,
         warnings,
+        taken,
     })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mandate_commands::Catalogue;
 use mandate_model::{ElementKind, Implementation, ProcessDefinition, StartTrigger};
-use mandate_store::query::DelegateListed;
+use mandate_store::query::{DelegateListed, StartMessage};
 use mandate_store::{BindingRow, DelegateRow, NewDefinition};
 use mandate_wasm::{Limits, Sandbox};
 use semver::{Version, VersionReq};
@@ -14,9 +14,11 @@ use super::{Mandate, Manifest, Problem, Upload, is_wasm};
 use crate::definitions::{reference, references};
 use crate::ledger::hex;
 
-/// Where delegates may come from, and what they may be granted.
+/// Where delegates may come from, what they may be granted, and what is taken already.
 pub(crate) struct Available {
     pub(crate) earlier: Vec<DelegateListed>,
+    /// The messages by which deployed processes of the tenant start.
+    pub(crate) starts: Vec<StartMessage>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) caps: Limits,
     pub(crate) sandbox: Sandbox,
@@ -57,7 +59,7 @@ impl Available {
         let mut candidates = Vec::new();
         let mut used = std::collections::BTreeSet::new();
         for (name, section) in &manifest.delegates {
-            let file = section.file.as_deref().map(file_name);
+            let file = section.file.as_ref().map(|file| file_name(&file.value));
             let resource = upload.resources.iter().find(|(resource, _)| match file {
                 Some(file) => file_name(resource) == file,
                 None => is_file_of(name, resource),
@@ -65,7 +67,8 @@ impl Available {
             let Some((resource, bytes)) = resource else {
                 let expected = file.map_or_else(|| format!("{name}.wasm"), str::to_owned);
                 let message = format!("delegate '{name}' names the file {expected}, which is not in the upload");
-                problems.push(Problem::error(super::MANIFEST, message, "add the file, or correct 'file' in its section"));
+                let at = section.file.as_ref().map_or(section.at, |file| file.at);
+                problems.push(Problem::error(super::MANIFEST, message, "add the file, or correct 'file' in its section").at(at));
                 continue;
             };
             used.insert(resource.clone());
@@ -106,9 +109,10 @@ impl Available {
             return None;
         }
         for command in &section.commands {
-            if let Err(refusal) = self.catalogue.grant(command, upload.tenant.as_deref(), name) {
+            if let Err(refusal) = self.catalogue.grant(&command.value, upload.tenant.as_deref(), name) {
+                let message = format!("delegate '{name}' asks for {}: {refusal}", command.value);
                 let help = "ask the operator to grant it in the catalogue, or take it out of the manifest";
-                problems.push(Problem::error(super::MANIFEST, format!("delegate '{name}' asks for {command}: {refusal}"), help));
+                problems.push(Problem::error(super::MANIFEST, message, help).at(command.at));
             }
         }
         let version = section.version.clone().unwrap_or_else(|| inferred_version(&digest));
@@ -157,12 +161,8 @@ pub(crate) fn resolve(
             }),
             Err((message, help)) => {
                 let element = model.element(index);
-                problems.push(Problem {
-                    line: element.position.line,
-                    column: element.position.column,
-                    element_id: Some(element.id.to_string()),
-                    ..Problem::error(resource, message, help)
-                });
+                let problem = Problem { element_id: Some(element.id.to_string()), ..Problem::error(resource, message, help) };
+                problems.push(problem.at(element.position));
             }
         }
     }
@@ -171,6 +171,7 @@ pub(crate) fn resolve(
         key: model.key.to_string(),
         name: model.name.clone(),
         version_tag: model.version_tag.clone(),
+        history_ttl: model.history_ttl.map(i64::from),
         resource_name: resource.to_owned(),
         identity: identity(bytes, &bindings),
         bindings,

@@ -3,7 +3,7 @@
 use super::select::{Select, Sort, order};
 use super::{Order, Page, Reads};
 use crate::Error;
-use crate::db::{Columns, Row, params};
+use crate::db::{Columns, Pool, Row, params};
 use crate::deployment::BindingRow;
 
 /// A process definition.
@@ -21,6 +21,8 @@ pub struct DefinitionRow {
     pub name: Option<String>,
     /// `camunda:versionTag`.
     pub version_tag: Option<String>,
+    /// `camunda:historyTimeToLive`, in days.
+    pub history_ttl: Option<i64>,
     /// Its deployment.
     pub deployment_id: String,
     /// The file it is in.
@@ -127,12 +129,12 @@ pub struct DefinitionStatistics {
     pub incidents: Vec<(String, i64)>,
 }
 
-/// How many instances stand at an activity, and how they fare.
+/// How many tokens stand at an activity, and how they fare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActivityStatistics {
     /// BPMN id.
     pub activity_id: String,
-    /// Open activity instances.
+    /// Tokens that stand there.
     pub instances: i64,
     /// Jobs without retries.
     pub failed_jobs: i64,
@@ -141,7 +143,7 @@ pub struct ActivityStatistics {
 }
 
 pub(crate) const COLUMNS: &str =
-    "d.id, d.key, d.version, d.tenant, d.name, d.version_tag, d.deployment_id, d.resource_name, d.identity, d.suspended";
+    "d.id, d.key, d.version, d.tenant, d.name, d.version_tag, d.history_ttl, d.deployment_id, d.resource_name, d.identity, d.suspended";
 
 pub(crate) fn definition(row: &Row) -> Result<DefinitionRow, Error> {
     read(&mut row.columns())
@@ -155,6 +157,7 @@ fn read(columns: &mut Columns<'_>) -> Result<DefinitionRow, Error> {
         tenant: columns.next_tenant()?,
         name: columns.next()?,
         version_tag: columns.next()?,
+        history_ttl: columns.next()?,
         deployment_id: columns.next()?,
         resource_name: columns.next()?,
         identity: columns.next()?,
@@ -162,7 +165,8 @@ fn read(columns: &mut Columns<'_>) -> Result<DefinitionRow, Error> {
     })
 }
 
-const NEWEST: &str =
+/// The newest version of its tenant and key.
+pub(crate) const NEWEST: &str =
     "NOT EXISTS (SELECT 1 FROM definition newer WHERE newer.tenant = d.tenant AND newer.key = d.key AND newer.version > d.version)";
 
 fn select(filter: DefinitionFilter) -> Select {
@@ -245,26 +249,24 @@ impl Reads {
             .collect()
     }
 
-    /// Which start events a message starts: those of the newest version of every key, of one tenant, or, without one, of any.
-    pub async fn start_messages(&self, message: &str, tenant: Option<&str>) -> Result<Vec<StartMessage>, Error> {
+    /// Which start events a message starts: those of the newest version of every key, unless it is suspended; of one tenant, of none, or
+    /// of any.
+    pub async fn start_messages(&self, message: &str, tenant: Option<&str>, without_tenant: bool) -> Result<Vec<StartMessage>, Error> {
         let mut select = Select::new("start_message m JOIN definition d ON d.id = m.definition_id");
         select.with("m.message = $?", message);
         select.condition(NEWEST);
+        select.condition("NOT d.suspended");
         select.maybe("d.tenant = $?", tenant);
-        let columns = "m.definition_id, d.key, d.tenant, m.message, m.activity_id";
-        let rows = select.rows(&self.pool, columns, "{text:d.id}, {text:m.activity_id}", Page::ALL).await?;
-        rows.iter()
-            .map(|row| {
-                let mut columns = row.columns();
-                Ok(StartMessage {
-                    definition_id: columns.next()?,
-                    key: columns.next()?,
-                    tenant: columns.next_tenant()?,
-                    message: columns.next()?,
-                    activity_id: columns.next()?,
-                })
-            })
-            .collect()
+        select.when(without_tenant, "d.tenant = ''");
+        read_start_messages(select, &self.pool).await
+    }
+
+    /// All start events of a tenant's processes that a message starts, those of the newest version of every key; suspended or not.
+    pub async fn start_messages_of(&self, tenant: Option<&str>) -> Result<Vec<StartMessage>, Error> {
+        let mut select = Select::new("start_message m JOIN definition d ON d.id = m.definition_id");
+        select.with("d.tenant = $?", tenant.unwrap_or_default());
+        select.condition(NEWEST);
+        read_start_messages(select, &self.pool).await
     }
 
     /// How many instances of every definition there are, and how they fare.
@@ -288,29 +290,28 @@ impl Reads {
             .collect()
     }
 
-    /// How many instances stand at which activity of a definition. Activities at which nothing stands are left out.
+    /// How many tokens stand at which activity of a definition, as Camunda 7 counts its active executions: where one waits, also before or
+    /// behind its element for an asynchronous continuation, each once. Scopes do not count, nor do tokens at a join. Activities without any
+    /// token, failed job or incident are left out.
     pub async fn activity_statistics(&self, definition_id: &str) -> Result<Vec<ActivityStatistics>, Error> {
-        let open = if self.keeps_activities {
-            "SELECT a.activity_id, COUNT(*) FROM history_instance h JOIN history_activity a ON a.instance_id = h.instance_id \
-             WHERE h.definition_id = $1 AND h.ended_at IS NULL AND a.ended_at IS NULL GROUP BY a.activity_id"
-        } else {
-            // Without history the waits tell: every leaf that waits for somebody has one.
-            "SELECT w.activity_id, COUNT(*) FROM (SELECT activity_id, definition_id FROM task UNION ALL \
-             SELECT activity_id, definition_id FROM subscription UNION ALL SELECT activity_id, definition_id FROM job WHERE kind <> 'timer') w \
-             WHERE w.definition_id = $1 GROUP BY w.activity_id"
-        };
+        // By the instances, which have an index by definition. An activity that has several waits is told once by its number.
+        let tokens = "SELECT w.activity_id, COUNT(*) FROM (\
+             SELECT i.id, t.activity, t.activity_id FROM instance i JOIN task t ON t.instance_id = i.id WHERE i.definition_id = $1 UNION \
+             SELECT i.id, s.activity, s.activity_id FROM instance i JOIN subscription s ON s.instance_id = i.id WHERE i.definition_id = $1 UNION \
+             SELECT i.id, j.activity, j.activity_id FROM instance i JOIN job j ON j.instance_id = i.id WHERE i.definition_id = $1 \
+             AND j.kind <> 'boundary-timer') w GROUP BY w.activity_id";
         let failed = "SELECT activity_id, COUNT(*) FROM job WHERE definition_id = $1 AND retries = 0 GROUP BY activity_id";
         let incidents =
             "SELECT activity_id, code, COUNT(*) FROM incident WHERE definition_id = $1 GROUP BY activity_id, code ORDER BY {text:code}";
-        let statements = [open, failed, incidents].map(|sql| (sql, params![definition_id])).into();
+        let statements = [tokens, failed, incidents].map(|sql| (sql, params![definition_id])).into();
         let answers = self.pool.snapshot(statements).await?;
-        let [open, failed, incidents] = &answers[..] else { unreachable!("three statements have three answers") };
+        let [tokens, failed, incidents] = &answers[..] else { unreachable!("three statements have three answers") };
         let mut by_activity = std::collections::BTreeMap::<String, ActivityStatistics>::new();
         let mut entry = |id: String, change: &dyn Fn(&mut ActivityStatistics)| {
             let fresh = ActivityStatistics { activity_id: id.clone(), instances: 0, failed_jobs: 0, incidents: Vec::new() };
             change(by_activity.entry(id).or_insert(fresh));
         };
-        for row in open {
+        for row in tokens {
             let count = row.get(1)?;
             entry(row.get(0)?, &|statistics| statistics.instances = count);
         }
@@ -323,6 +324,23 @@ impl Reads {
         }
         Ok(by_activity.into_values().collect())
     }
+}
+
+async fn read_start_messages(select: Select, pool: &Pool) -> Result<Vec<StartMessage>, Error> {
+    let columns = "m.definition_id, d.key, d.tenant, m.message, m.activity_id";
+    let rows = select.rows(pool, columns, "{text:d.id}, {text:m.activity_id}", Page::ALL).await?;
+    rows.iter()
+        .map(|row| {
+            let mut columns = row.columns();
+            Ok(StartMessage {
+                definition_id: columns.next()?,
+                key: columns.next()?,
+                tenant: columns.next_tenant()?,
+                message: columns.next()?,
+                activity_id: columns.next()?,
+            })
+        })
+        .collect()
 }
 
 fn counted(rows: &[Row]) -> Result<Vec<(String, String, i64)>, Error> {

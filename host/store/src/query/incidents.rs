@@ -91,13 +91,14 @@ impl Sort for IncidentSort {
     }
 }
 
-pub(super) const ROW: &str = "incident.n, incident.wait, incident.activity_id, incident.definition_id, incident.code, incident.message, \
-                              incident.attempt, incident.created, incident.detail";
+pub(super) const ROW: &str = "incident.n, incident.wait, incident.activity, incident.activity_id, incident.definition_id, incident.code, \
+                              incident.message, incident.attempt, incident.created, incident.detail";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<IncidentRow, Error> {
     Ok(IncidentRow {
         n: columns.next()?,
         wait: columns.next()?,
+        activity: columns.next()?,
         activity_id: columns.next()?,
         definition_id: columns.next()?,
         code: columns.next()?,

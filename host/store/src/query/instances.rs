@@ -202,20 +202,17 @@ fn select(filter: InstanceFilter, keeps_activities: bool) -> Select {
     select
 }
 
-/// History knows every open activity. Without it the waits tell, except that a boundary timer is not where a token stands.
+/// Waits tell where tokens stand, also before and behind an element; a boundary timer is not such a place. History, where it is kept, knows
+/// scopes and joins as well.
 fn stands_at(select: &mut Select, activity_ids: Vec<String>, keeps_activities: bool) {
-    if keeps_activities {
-        select.texts(
-            "i.id IN (SELECT a.instance_id FROM history_activity a WHERE a.instance_id = i.id AND a.ended_at IS NULL AND a.activity_id",
-            activity_ids,
-        );
-    } else {
-        select.texts(
-            "EXISTS (SELECT 1 FROM (SELECT instance_id, activity_id FROM task UNION ALL SELECT instance_id, activity_id FROM subscription \
-             UNION ALL SELECT instance_id, activity_id FROM job WHERE kind <> 'timer') w WHERE w.instance_id = i.id AND w.activity_id",
-            activity_ids,
-        );
-    }
+    let open =
+        if keeps_activities { " UNION ALL SELECT instance_id, activity_id FROM history_activity WHERE ended_at IS NULL" } else { "" };
+    let condition = format!(
+        "EXISTS (SELECT 1 FROM (SELECT instance_id, activity_id FROM task UNION ALL SELECT instance_id, activity_id FROM subscription \
+         UNION ALL SELECT instance_id, activity_id FROM job WHERE kind <> 'boundary-timer'{open}) w \
+         WHERE w.instance_id = i.id AND w.activity_id"
+    );
+    select.texts(&condition, activity_ids);
     select.close();
 }
 

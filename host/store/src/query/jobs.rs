@@ -104,12 +104,13 @@ impl Sort for JobSort {
     }
 }
 
-pub(super) const ROW: &str = "job.wait, job.activity_id, job.kind, job.definition_id, job.due, job.retries, job.failures, job.exclusive, \
-                              job.created, job.failure, job.failed_activity, job.locked_by IS NOT NULL";
+pub(super) const ROW: &str = "job.wait, job.activity, job.activity_id, job.kind, job.definition_id, job.due, job.retries, job.failures, \
+                              job.exclusive, job.created, job.failure, job.failed_activity, job.locked_by IS NOT NULL";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<JobRow, Error> {
     Ok(JobRow {
         wait: columns.next()?,
+        activity: columns.next()?,
         activity_id: columns.next()?,
         kind: columns.next()?,
         definition_id: columns.next()?,
@@ -139,8 +140,8 @@ fn select(filter: JobFilter) -> Select {
     select.when(filter.with_retries_left, "job.retries > 0");
     select.when(filter.no_retries_left, "job.retries = 0");
     select.maybe("job.due <= $? AND job.retries > 0 AND NOT job.suspended AND NOT d.suspended", filter.executable_at);
-    select.when(filter.timers, "job.kind = 'timer'");
-    select.when(filter.messages, "job.kind <> 'timer'");
+    select.when(filter.timers, "job.kind IN ('timer', 'boundary-timer')");
+    select.when(filter.messages, "job.kind NOT IN ('timer', 'boundary-timer')");
     select.when(filter.with_exception, "job.failure IS NOT NULL");
     select.maybe("job.failure = $?", filter.exception_message);
     select.maybe("job.due < $?", filter.due_before);

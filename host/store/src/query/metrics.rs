@@ -2,18 +2,18 @@
 
 use uuid::Uuid;
 
-use super::Reads;
+use super::{Reads, overdue};
 use crate::Error;
 use crate::db::params;
 
 /// What only the store knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Jobs that could run now and that no host has locked.
+    /// Jobs that could run now and that no host has taken up.
     pub jobs_due: i64,
     /// Open incidents.
     pub open_incidents: i64,
-    /// User tasks past their due date.
+    /// Activity instances at which something should have happened already, as [`Reads::overdue`] tells them.
     pub waits_overdue: i64,
     /// Live instances per definition that has any.
     pub active_instances: Vec<ActiveInstances>,
@@ -65,7 +65,9 @@ pub struct LedgerCount {
 impl Reads {
     /// Counts as of `now`.
     pub async fn counts(&self, now: i64) -> Result<Counts, Error> {
-        let due = "SELECT COUNT(*) FROM job WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND due <= $1";
+        let due = "SELECT COUNT(*) FROM job j WHERE j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND j.due <= $1 \
+                   AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.definition_id AND d.suspended)";
+        let overdue = overdue::count_sql();
         let active = "SELECT d.id, d.key, d.version, d.tenant, COUNT(*) FROM instance i JOIN definition d ON d.id = i.definition_id \
                       GROUP BY d.id, d.key, d.version, d.tenant ORDER BY {text:d.id}";
         let answers = self
@@ -73,7 +75,7 @@ impl Reads {
             .snapshot(vec![
                 (due, params![now]),
                 ("SELECT COUNT(*) FROM incident", Vec::new()),
-                ("SELECT COUNT(*) FROM task WHERE due < $1", params![now]),
+                (&overdue, params![now]),
                 (active, Vec::new()),
             ])
             .await?;

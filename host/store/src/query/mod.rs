@@ -11,7 +11,9 @@ mod incidents;
 mod instances;
 mod jobs;
 mod metrics;
+mod overdue;
 mod select;
+mod starts;
 mod subscriptions;
 mod tasks;
 
@@ -19,7 +21,7 @@ use crate::Error;
 use crate::db::Pool;
 
 pub use definitions::{ActivityStatistics, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, StartMessage};
-pub(crate) use definitions::{COLUMNS as DEFINITION_COLUMNS, definition as read_definition};
+pub(crate) use definitions::{COLUMNS as DEFINITION_COLUMNS, NEWEST, definition as read_definition};
 pub use delegates::{BoundDefinition, DelegateFilter, DelegateListed};
 pub use deployments::{DeploymentFilter, DeploymentRow, DeploymentSort, ResourceRow};
 pub use history::{
@@ -30,6 +32,7 @@ pub use incidents::{IncidentFilter, IncidentListed, IncidentSort};
 pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, InstanceSort};
 pub use jobs::{JobFilter, JobListed, JobSort};
 pub use metrics::{ActiveInstances, Counts, HostRow, LedgerCount};
+pub use starts::KeyedStart;
 pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
 pub use tasks::{TaskFilter, TaskListed, TaskSort};
 

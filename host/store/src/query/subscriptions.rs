@@ -15,6 +15,8 @@ pub struct SubscriptionListed {
     pub instance: Uuid,
     /// The wait that the message resumes.
     pub wait: i64,
+    /// The activity instance that waits.
+    pub activity: i64,
     /// BPMN id of the element.
     pub activity_id: String,
     /// The message's name.
@@ -46,13 +48,16 @@ pub struct SubscriptionFilter {
     pub definition_id: Option<String>,
     /// At this activity.
     pub activity_id: Option<String>,
+    /// Of an instance that is not suspended.
+    pub active: bool,
 }
 
-pub(super) const ROW: &str = "wait, activity_id, message, definition_id, created";
+pub(super) const ROW: &str = "wait, activity, activity_id, message, definition_id, created";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<SubscriptionRow, Error> {
     Ok(SubscriptionRow {
         wait: columns.next()?,
+        activity: columns.next()?,
         activity_id: columns.next()?,
         message: columns.next()?,
         definition_id: columns.next()?,
@@ -69,6 +74,7 @@ fn select(filter: SubscriptionFilter) -> Select {
     select.when(filter.without_tenant, "tenant = ''");
     select.maybe("definition_id = $?", filter.definition_id);
     select.maybe("activity_id = $?", filter.activity_id);
+    select.when(filter.active, "NOT EXISTS (SELECT 1 FROM instance i WHERE i.id = subscription.instance_id AND i.suspended)");
     select
 }
 
@@ -81,8 +87,8 @@ impl Reads {
             .map(|found| {
                 let mut columns = found.columns();
                 let (instance, tenant, business_key) = (columns.next()?, columns.next_tenant()?, columns.next()?);
-                let SubscriptionRow { wait, activity_id, message, definition_id, created } = row(&mut columns)?;
-                Ok(SubscriptionListed { instance, wait, activity_id, message, definition_id, created, tenant, business_key })
+                let SubscriptionRow { wait, activity, activity_id, message, definition_id, created } = row(&mut columns)?;
+                Ok(SubscriptionListed { instance, wait, activity, activity_id, message, definition_id, created, tenant, business_key })
             })
             .collect()
     }

@@ -131,12 +131,13 @@ impl Sort for TaskSort {
     }
 }
 
-pub(super) const ROW: &str = "task.wait, task.activity_id, task.name, task.definition_id, task.assignee, task.candidate_users, \
-                              task.candidate_groups, task.due, task.created, task.form_key, task.description";
+pub(super) const ROW: &str = "task.wait, task.activity, task.activity_id, task.name, task.definition_id, task.assignee, \
+                              task.candidate_users, task.candidate_groups, task.due, task.created, task.form_key, task.description";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<TaskRow, Error> {
     Ok(TaskRow {
         wait: columns.next()?,
+        activity: columns.next()?,
         activity_id: columns.next()?,
         name: columns.next()?,
         definition_id: columns.next()?,

@@ -108,12 +108,13 @@ static INSERT_VARIABLE_UPDATES: Batch = Batch::new(
 );
 
 static PUT_TASKS: Batch = Batch::new(
-    "INSERT INTO history_task (instance_id, wait, activity_id, name, definition_id, assignee, due, created) \
-     SELECT v.instance_id, v.wait, v.activity_id, v.name, v.definition_id, v.assignee, v.due, v.created FROM {rows} WHERE TRUE \
+    "INSERT INTO history_task (instance_id, wait, activity, activity_id, name, definition_id, assignee, due, created) \
+     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.name, v.definition_id, v.assignee, v.due, v.created FROM {rows} WHERE TRUE \
      ON CONFLICT (instance_id, wait) DO UPDATE SET name = excluded.name, assignee = excluded.assignee, due = excluded.due",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
+        ("activity", Type::I64),
         ("activity_id", Type::Text),
         ("name", Type::Text),
         ("definition_id", Type::Text),
@@ -135,14 +136,15 @@ static END_OPEN_TASKS: Batch = Batch::new(
 );
 
 static PUT_INCIDENTS: Batch = Batch::new(
-    "INSERT INTO history_incident (instance_id, n, wait, activity_id, definition_id, code, message, attempt, created, detail) \
-     SELECT v.instance_id, v.n, v.wait, v.activity_id, v.definition_id, v.code, v.message, v.attempt, v.created, v.detail FROM {rows} \
-     WHERE TRUE ON CONFLICT (instance_id, n) DO UPDATE SET code = excluded.code, message = excluded.message, \
+    "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, definition_id, code, message, attempt, created, detail) \
+     SELECT v.instance_id, v.n, v.wait, v.activity, v.activity_id, v.definition_id, v.code, v.message, v.attempt, v.created, v.detail \
+     FROM {rows} WHERE TRUE ON CONFLICT (instance_id, n) DO UPDATE SET code = excluded.code, message = excluded.message, \
      attempt = excluded.attempt, detail = excluded.detail",
     &[
         ("instance_id", Type::Uuid),
         ("n", Type::I64),
         ("wait", Type::I64),
+        ("activity", Type::I64),
         ("activity_id", Type::Text),
         ("definition_id", Type::Text),
         ("code", Type::Text),
@@ -332,6 +334,7 @@ impl History {
             self.tasks.push(cells![
                 id,
                 task.wait,
+                task.activity,
                 &task.activity_id,
                 &task.name,
                 &task.definition_id,
@@ -345,6 +348,7 @@ impl History {
                 id,
                 row.n,
                 row.wait,
+                row.activity,
                 &row.activity_id,
                 &row.definition_id,
                 &row.code,

@@ -29,17 +29,18 @@ static SUSPEND_TASKS: Batch = Batch::new(
 );
 
 static PUT_JOBS: Batch = Batch::new(
-    "INSERT INTO job (instance_id, wait, activity_id, kind, definition_id, due, retries, failures, exclusive, created, failure, \
+    "INSERT INTO job (instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, created, failure, \
      failed_activity, suspended, locked_by, locked_epoch, takeovers) \
-     SELECT v.instance_id, v.wait, v.activity_id, v.kind, v.definition_id, v.due, v.retries, v.failures, v.exclusive, v.created, \
-     v.failure, v.failed_activity, v.suspended, v.locked_by, v.locked_epoch, 0 FROM {rows} WHERE TRUE \
-     ON CONFLICT (instance_id, wait) DO UPDATE SET activity_id = excluded.activity_id, kind = excluded.kind, due = excluded.due, \
-     retries = excluded.retries, failures = excluded.failures, exclusive = excluded.exclusive, created = excluded.created, \
+     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.kind, v.definition_id, v.due, v.retries, v.failures, v.exclusive, \
+     v.created, v.failure, v.failed_activity, v.suspended, v.locked_by, v.locked_epoch, 0 FROM {rows} WHERE TRUE \
+     ON CONFLICT (instance_id, wait) DO UPDATE SET activity = excluded.activity, activity_id = excluded.activity_id, \
+     kind = excluded.kind, due = excluded.due, retries = excluded.retries, failures = excluded.failures, exclusive = excluded.exclusive, created = excluded.created, \
      failure = excluded.failure, failed_activity = excluded.failed_activity, suspended = excluded.suspended, locked_by = excluded.locked_by, \
      locked_epoch = excluded.locked_epoch, takeovers = 0",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
+        ("activity", Type::I64),
         ("activity_id", Type::Text),
         ("kind", Type::Text),
         ("definition_id", Type::Text),
@@ -57,16 +58,17 @@ static PUT_JOBS: Batch = Batch::new(
 );
 
 static PUT_TASKS: Batch = Batch::new(
-    "INSERT INTO task (instance_id, wait, activity_id, name, definition_id, assignee, candidate_users, candidate_groups, due, created, \
-     form_key, description, suspended) \
-     SELECT v.instance_id, v.wait, v.activity_id, v.name, v.definition_id, v.assignee, v.candidate_users, v.candidate_groups, v.due, \
-     v.created, v.form_key, v.description, v.suspended FROM {rows} WHERE TRUE \
-     ON CONFLICT (instance_id, wait) DO UPDATE SET activity_id = excluded.activity_id, name = excluded.name, \
+    "INSERT INTO task (instance_id, wait, activity, activity_id, name, definition_id, assignee, candidate_users, candidate_groups, due, \
+     created, form_key, description, suspended) \
+     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.name, v.definition_id, v.assignee, v.candidate_users, \
+     v.candidate_groups, v.due, v.created, v.form_key, v.description, v.suspended FROM {rows} WHERE TRUE \
+     ON CONFLICT (instance_id, wait) DO UPDATE SET activity = excluded.activity, activity_id = excluded.activity_id, name = excluded.name, \
      assignee = excluded.assignee, created = excluded.created, candidate_users = excluded.candidate_users, \
      candidate_groups = excluded.candidate_groups, due = excluded.due, form_key = excluded.form_key, description = excluded.description, suspended = excluded.suspended",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
+        ("activity", Type::I64),
         ("activity_id", Type::Text),
         ("name", Type::Text),
         ("definition_id", Type::Text),
@@ -88,13 +90,14 @@ static PUT_CANDIDATES: Batch = Batch::new(
 );
 
 static PUT_SUBSCRIPTIONS: Batch = Batch::new(
-    "INSERT INTO subscription (instance_id, wait, activity_id, message, definition_id, created, tenant, business_key) \
-     SELECT v.instance_id, v.wait, v.activity_id, v.message, v.definition_id, v.created, v.tenant, v.business_key FROM {rows} WHERE TRUE \
-     ON CONFLICT (instance_id, wait) DO UPDATE SET activity_id = excluded.activity_id, message = excluded.message, \
-     created = excluded.created",
+    "INSERT INTO subscription (instance_id, wait, activity, activity_id, message, definition_id, created, tenant, business_key) \
+     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.message, v.definition_id, v.created, v.tenant, v.business_key FROM {rows} \
+     WHERE TRUE ON CONFLICT (instance_id, wait) DO UPDATE SET activity = excluded.activity, activity_id = excluded.activity_id, \
+     message = excluded.message, created = excluded.created",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
+        ("activity", Type::I64),
         ("activity_id", Type::Text),
         ("message", Type::Text),
         ("definition_id", Type::Text),
@@ -105,14 +108,15 @@ static PUT_SUBSCRIPTIONS: Batch = Batch::new(
 );
 
 static PUT_INCIDENTS: Batch = Batch::new(
-    "INSERT INTO incident (instance_id, n, wait, activity_id, definition_id, code, message, attempt, created, detail) \
-     SELECT v.instance_id, v.n, v.wait, v.activity_id, v.definition_id, v.code, v.message, v.attempt, v.created, v.detail FROM {rows} \
-     WHERE TRUE ON CONFLICT (instance_id, n) DO UPDATE SET wait = excluded.wait, activity_id = excluded.activity_id, \
-     code = excluded.code, message = excluded.message, attempt = excluded.attempt, created = excluded.created, detail = excluded.detail",
+    "INSERT INTO incident (instance_id, n, wait, activity, activity_id, definition_id, code, message, attempt, created, detail) \
+     SELECT v.instance_id, v.n, v.wait, v.activity, v.activity_id, v.definition_id, v.code, v.message, v.attempt, v.created, v.detail \
+     FROM {rows} WHERE TRUE ON CONFLICT (instance_id, n) DO UPDATE SET wait = excluded.wait, activity = excluded.activity, \
+     activity_id = excluded.activity_id, code = excluded.code, message = excluded.message, attempt = excluded.attempt, created = excluded.created, detail = excluded.detail",
     &[
         ("instance_id", Type::Uuid),
         ("n", Type::I64),
         ("wait", Type::I64),
+        ("activity", Type::I64),
         ("activity_id", Type::Text),
         ("definition_id", Type::Text),
         ("code", Type::Text),
@@ -200,13 +204,24 @@ impl Tables {
         self.removed_incidents.extend(write.remove_incidents.iter().map(|(n, _)| cells![id, *n]));
         self.take_tasks(write, suspended);
         self.subscriptions.extend(write.put_subscriptions.iter().map(|row| {
-            cells![id, row.wait, &row.activity_id, &row.message, &row.definition_id, row.created, tenant(head), &head.business_key]
+            cells![
+                id,
+                row.wait,
+                row.activity,
+                &row.activity_id,
+                &row.message,
+                &row.definition_id,
+                row.created,
+                tenant(head),
+                &head.business_key
+            ]
         }));
         self.incidents.extend(write.put_incidents.iter().map(|row| {
             cells![
                 id,
                 row.n,
                 row.wait,
+                row.activity,
                 &row.activity_id,
                 &row.definition_id,
                 &row.code,
@@ -229,6 +244,7 @@ impl Tables {
             self.jobs.push(cells![
                 write.id,
                 job.wait,
+                job.activity,
                 &job.activity_id,
                 &job.kind,
                 &job.definition_id,
@@ -253,6 +269,7 @@ impl Tables {
             self.tasks.push(cells![
                 write.id,
                 task.wait,
+                task.activity,
                 &task.activity_id,
                 &task.name,
                 &task.definition_id,

@@ -89,6 +89,7 @@ pub(crate) fn upload(key: &str) -> DeploymentWrite {
             key: key.into(),
             name: Some(format!("The {key}")),
             version_tag: Some("1.0".into()),
+            history_ttl: Some(180),
             resource_name: format!("{key}.bpmn"),
             identity: "identity".into(),
             bindings: Vec::new(),
@@ -144,6 +145,7 @@ pub(crate) async fn started_with(store: &Store, definition: &DefinitionRow, jobs
 pub(crate) fn job(definition: &DefinitionRow, wait: i64, due: i64) -> JobRow {
     JobRow {
         wait,
+        activity: 2,
         activity_id: "Task".into(),
         kind: "async-before".into(),
         definition_id: definition.id.clone(),
@@ -161,6 +163,7 @@ pub(crate) fn job(definition: &DefinitionRow, wait: i64, due: i64) -> JobRow {
 pub(crate) fn task(definition: &DefinitionRow, wait: i64) -> TaskRow {
     TaskRow {
         wait,
+        activity: 3,
         activity_id: "Review".into(),
         name: Some("Review it".into()),
         definition_id: definition.id.clone(),
@@ -175,13 +178,21 @@ pub(crate) fn task(definition: &DefinitionRow, wait: i64) -> TaskRow {
 }
 
 pub(crate) fn subscription(definition: &DefinitionRow, wait: i64, message: &str) -> SubscriptionRow {
-    SubscriptionRow { wait, activity_id: "Receive".into(), message: message.into(), definition_id: definition.id.clone(), created: 30 }
+    SubscriptionRow {
+        wait,
+        activity: 4,
+        activity_id: "Receive".into(),
+        message: message.into(),
+        definition_id: definition.id.clone(),
+        created: 30,
+    }
 }
 
 pub(crate) fn incident(definition: &DefinitionRow, n: i64, wait: Option<i64>) -> IncidentRow {
     IncidentRow {
         n,
         wait,
+        activity: 2,
         activity_id: "Task".into(),
         definition_id: definition.id.clone(),
         code: "DELEGATE_FAILED".into(),

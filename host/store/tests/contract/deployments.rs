@@ -6,7 +6,7 @@ use mandate_store::query::{
 use mandate_store::{BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, HistoryRow, JobRow, Resource, Store};
 use uuid::Uuid;
 
-use crate::common::{Fixture, definition, incident, job, start, started_with, unit, upload};
+use crate::common::{Fixture, definition, incident, job, start, started_with, subscription, task, unit, upload};
 
 fn with_component(key: &str, digest: &str, bytes: &[u8]) -> DeploymentWrite {
     let mut write = upload(key);
@@ -156,32 +156,93 @@ pub(crate) async fn only_the_newest_version_starts_by_message(fixture: Fixture) 
     store.deploy(with_message(None, "old")).await.expect("deployed");
     let newest = store.deploy(with_message(None, "new")).await.expect("deployed");
     store.deploy(with_message(Some("acme"), "new")).await.expect("deployed");
-    assert_eq!(store.start_messages("old", None).await.expect("read"), []);
-    assert_eq!(store.start_messages("new", None).await.expect("read").len(), 2, "of any tenant");
-    assert_eq!(store.start_messages("new", Some("acme")).await.expect("read").len(), 1);
-    let untenanted = store.start_messages("new", Some("")).await.expect("read");
+    assert_eq!(store.start_messages("old", None, false).await.expect("read"), []);
+    assert_eq!(store.start_messages("new", None, false).await.expect("read").len(), 2, "of any tenant");
+    assert_eq!(store.start_messages("new", Some("acme"), false).await.expect("read").len(), 1);
+    let untenanted = store.start_messages("new", None, true).await.expect("read");
     assert_eq!((untenanted.len(), &untenanted[0].definition_id), (1, &newest.definitions[0].id));
 }
 
-pub(crate) async fn statistics_count_where_instances_stand(fixture: Fixture) {
+pub(crate) async fn two_processes_do_not_start_by_one_message(fixture: Fixture) {
+    let store = fixture.open().await;
+    let starting = |key: &str, message: &str| {
+        let mut write = upload(key);
+        write.definitions[0].start_messages = vec![(message.to_owned(), "Start".to_owned())];
+        write
+    };
+    let taken = |key: &str, other: &str| mandate_store::Error::StartMessageTaken {
+        key: key.to_owned(),
+        message: "ordered".to_owned(),
+        other: other.to_owned(),
+    };
+    let refused = async |write| store.deploy(write).await.expect_err("refused").to_string();
+    store.deploy(starting("p", "ordered")).await.expect("deployed");
+    assert_eq!(refused(starting("q", "ordered")).await, taken("q", "p").to_string());
+    store.deploy(starting("p", "ordered")).await.expect("a new version takes its message over");
+    store.deploy(DeploymentWrite { tenant: Some("acme".into()), ..starting("q", "ordered") }).await.expect("another tenant's");
+    store.deploy(starting("p", "other")).await.expect("the newest version no longer starts by it");
+    store.deploy(starting("q", "ordered")).await.expect("it is free");
+    assert_eq!(refused(starting("p", "ordered")).await, taken("p", "q").to_string());
+    let of_all: Vec<_> = store.start_messages_of(None).await.expect("read").into_iter().map(|start| (start.key, start.message)).collect();
+    assert_eq!(of_all, [("p".to_owned(), "other".to_owned()), ("q".to_owned(), "ordered".to_owned())]);
+
+    // In one deployment two processes may exchange their messages, but not share one.
+    let together = |first: &str, second: &str| {
+        let mut write = starting("p", first);
+        write.definitions.extend(starting("q", second).definitions);
+        write
+    };
+    assert_eq!(refused(together("ordered", "ordered")).await, taken("q", "p").to_string());
+    store.deploy(together("ordered", "other")).await.expect("they exchange them");
+}
+
+pub(crate) async fn of_concurrent_deployments_one_gets_the_message(fixture: Fixture) {
+    let store = fixture.open().await;
+    // One store deploys one after the other by itself; two hosts do not.
+    let other = if fixture.is_postgres() { fixture.open().await } else { store.clone() };
+    let deploying = (0..8).map(|n| {
+        let store = [&store, &other][n % 2].clone();
+        let mut write = upload(&format!("p{n}"));
+        write.definitions[0].start_messages = vec![("ordered".to_owned(), "Start".to_owned())];
+        tokio::spawn(async move { store.deploy(write).await.is_ok() })
+    });
+    let mut deployed = 0;
+    for one in deploying.collect::<Vec<_>>() {
+        deployed += usize::from(one.await.expect("it ends"));
+    }
+    assert_eq!(deployed, 1);
+    assert_eq!(store.start_messages("ordered", None, false).await.expect("read").len(), 1);
+}
+
+pub(crate) async fn statistics_count_where_tokens_stand(fixture: Fixture) {
     let store = fixture.open().await;
     let process = definition(&store, "p").await;
-    for n in 0..3 {
-        let mut write = start(&process, Uuid::now_v7());
-        write.history.push(HistoryRow::ActivityStarted {
-            n: 2,
-            parent: 1,
-            activity_id: "Task".into(),
-            name: None,
-            kind: "serviceTask".into(),
-            at: 12,
-        });
-        if n == 0 {
-            write.put_jobs = vec![JobRow { retries: 0, ..job(&process, 3, 5) }];
-            write.put_incidents = vec![incident(&process, 4, Some(3))];
-        }
-        store.commit(unit(write)).await.expect("stored");
-    }
+    let begin = |n: i64, activity_id: &str| HistoryRow::ActivityStarted {
+        n,
+        parent: 1,
+        activity_id: activity_id.into(),
+        name: None,
+        kind: "subProcess".into(),
+        at: 12,
+    };
+    // One stands before its task, out of retries.
+    let mut before = start(&process, Uuid::now_v7());
+    before.put_jobs = vec![JobRow { retries: 0, ..job(&process, 3, 5) }];
+    before.put_incidents = vec![incident(&process, 4, Some(3))];
+    store.commit(unit(before)).await.expect("stored");
+    // One stands behind the same task and, in other branches, at a timer and at an activity that waits for two messages.
+    let mut several = start(&process, Uuid::now_v7());
+    let pause = JobRow { activity: 3, activity_id: "Pause".into(), kind: "timer".into(), ..job(&process, 6, 5) };
+    several.put_jobs = vec![JobRow { kind: "async-after".into(), ..job(&process, 5, 5) }, pause];
+    several.put_subscriptions = vec![subscription(&process, 7, "paid"), subscription(&process, 8, "cancelled")];
+    store.commit(unit(several)).await.expect("stored");
+    // One stands at a user task with a boundary timer, inside of a sub-process.
+    let mut task_in_scope = start(&process, Uuid::now_v7());
+    let late = JobRow { activity: 3, activity_id: "Late".into(), kind: "boundary-timer".into(), ..job(&process, 9, 5) };
+    (task_in_scope.put_jobs, task_in_scope.put_tasks) = (vec![late], vec![task(&process, 8)]);
+    task_in_scope.history.extend([begin(2, "Scope"), begin(3, "Review")]);
+    store.commit(unit(task_in_scope)).await.expect("stored");
+
     let idle = definition(&store, "q").await;
     let statistics = store.definition_statistics().await.expect("read");
     assert_eq!(statistics.len(), 2);
@@ -189,10 +250,17 @@ pub(crate) async fn statistics_count_where_instances_stand(fixture: Fixture) {
     assert_eq!(statistics[0].incidents, [("DELEGATE_FAILED".to_owned(), 1)]);
     assert_eq!((&statistics[1].definition, statistics[1].instances), (&idle, 0));
     let activities = store.activity_statistics(&process.id).await.expect("read");
-    assert_eq!(activities.len(), 1);
-    assert_eq!((activities[0].activity_id.as_str(), activities[0].instances, activities[0].failed_jobs), ("Task", 3, 1));
-    let standing = InstanceFilter { activity_ids: vec!["Task".into()], ..InstanceFilter::default() };
-    assert_eq!(store.count_instances(standing).await.expect("read"), 3);
+    let counted: Vec<_> = activities.iter().map(|one| (one.activity_id.as_str(), one.instances, one.failed_jobs)).collect();
+    assert_eq!(counted, [("Pause", 1, 0), ("Receive", 1, 0), ("Review", 1, 0), ("Task", 2, 1)]);
+    assert_eq!(store.activity_statistics(&idle.id).await.expect("read"), []);
+
+    let standing = async |activity: &str| {
+        let filter = InstanceFilter { activity_ids: vec![activity.to_owned()], ..InstanceFilter::default() };
+        store.count_instances(filter).await.expect("read")
+    };
+    for (activity, instances) in [("Task", 2), ("Pause", 1), ("Receive", 1), ("Review", 1), ("Scope", 1), ("Late", 0)] {
+        assert_eq!(standing(activity).await, instances, "{activity}");
+    }
     assert_eq!(count_delegates(&store).await, 0);
 }
 

@@ -5,7 +5,7 @@ use mandate_store::query::{
     HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentSort, InstanceFilter, InstanceSort, JobFilter, JobSort, Order,
     Page, SubscriptionFilter, TaskFilter, TaskSort,
 };
-use mandate_store::{Expect, HistoryLevel, InstanceHead, InstanceWrite};
+use mandate_store::{Expect, HistoryLevel, InstanceHead, InstanceWrite, JobRow, TaskRow};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, incident, job, live, start, started_with, subscription, task, unit};
@@ -83,6 +83,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             without_tenant: true,
             definition_id: text(),
             activity_id: text(),
+            active: true,
         };
         store.subscriptions(waits(), Page { first: 1, max: 2 }).await.expect("subscriptions");
         store.count_subscriptions(waits()).await.expect("subscriptions");
@@ -91,6 +92,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         store.list_delegates(delegates, Page { first: 1, max: 2 }).await.expect("delegates");
         store.delegates(Some("acme")).await.expect("delegates");
         store.activity_statistics("x").await.expect("statistics");
+        store.start_messages("x", Some("acme"), true).await.expect("start messages");
         store.instances_of("x").await.expect("instances");
         store.load_instances(vec![id]).await.expect("instances");
         store.hosts().await.expect("hosts");
@@ -129,7 +131,44 @@ pub(crate) async fn tasks_are_found_by_candidates_and_assignees(fixture: Fixture
     let due = store.tasks(all(), Page::ALL, &[(TaskSort::Due, Order::Desc)]).await.expect("read");
     assert_eq!(due[0].row.wait, 3, "without a due date: first when descending");
     assert_eq!(store.task(due[0].instance, 3).await.expect("read").as_ref(), Some(&due[0]));
-    assert_eq!(store.counts(501).await.expect("read").waits_overdue, 2);
+}
+
+pub(crate) async fn what_is_overdue_is_counted_and_listed_alike(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let one = async |jobs: Vec<JobRow>, tasks: Vec<TaskRow>, suspended: Option<bool>| {
+        let mut write = start(&process, Uuid::now_v7());
+        (write.put_jobs, write.put_tasks, write.suspended) = (jobs, tasks, suspended);
+        let id = write.id;
+        store.commit(unit(write)).await.expect("stored");
+        id
+    };
+    let timer = |activity, due| JobRow { activity, kind: "boundary-timer".into(), ..job(&process, 7, due) };
+    // A task that is due, with a boundary timer that should have fired, is one; beside it in the same instance a job is another.
+    let both = one(vec![timer(3, 400), JobRow { activity: 5, ..job(&process, 1, 100) }], vec![task(&process, 2)], None).await;
+    let scope = one(vec![timer(4, 400)], vec![TaskRow { due: None, ..task(&process, 2) }], None).await;
+    one(vec![job(&process, 1, 9_000)], vec![TaskRow { due: Some(9_000), ..task(&process, 2) }], None).await;
+    one(vec![JobRow { retries: 0, ..job(&process, 1, 100) }], Vec::new(), None).await;
+    one(vec![JobRow { locked: true, ..job(&process, 1, 100) }], Vec::new(), None).await;
+    one(vec![job(&process, 1, 100)], vec![task(&process, 2)], Some(true)).await;
+
+    let expected = [(both, 3), (both, 5), (scope, 4)];
+    assert_eq!(store.counts(501).await.expect("read").waits_overdue, 3);
+    assert_eq!(store.overdue_instances(501, None, 10).await.expect("read"), [both, scope]);
+    assert_eq!(store.overdue_instances(501, None, 1).await.expect("read"), [both]);
+    assert_eq!(store.overdue_instances(501, Some(both), 10).await.expect("read"), [scope]);
+    assert_eq!(store.overdue(501, vec![scope, both]).await.expect("read"), expected);
+    assert_eq!(store.overdue(501, vec![scope]).await.expect("read"), expected[2..]);
+    assert_eq!(store.counts(500).await.expect("read").waits_overdue, 3, "the timer is late, the task is not yet");
+    assert_eq!(store.counts(400).await.expect("read").waits_overdue, 1);
+    let due = store.counts(501).await.expect("read").jobs_due;
+    store.set_definition_suspended(&process.id, true).await.expect("suspended");
+    let counts = store.counts(501).await.expect("read");
+    assert_eq!(
+        (due, counts.jobs_due, counts.waits_overdue),
+        (3, 0, 1),
+        "jobs of a suspended definition are held back; its tasks can be done"
+    );
 }
 
 pub(crate) async fn likes_respect_case_and_escapes(fixture: Fixture) {
@@ -187,7 +226,7 @@ pub(crate) async fn metrics_count_what_is_open(fixture: Fixture) {
     }
     store.claim(100, 1).await.expect("claimed");
     let counts = store.counts(100).await.expect("read");
-    assert_eq!((counts.jobs_due, counts.open_incidents, counts.waits_overdue), (1, 3, 0));
+    assert_eq!((counts.jobs_due, counts.open_incidents, counts.waits_overdue), (1, 3, 1));
     assert_eq!(counts.active_instances.len(), 1);
     assert_eq!((counts.active_instances[0].key.as_str(), counts.active_instances[0].instances), ("p", 3));
     let waiting = SubscriptionFilter { message: Some("paid".into()), business_key: Some("order-1".into()), ..Default::default() };

@@ -245,6 +245,14 @@ pub(crate) async fn fifty_starts_with_one_key_start_once(fixture: Fixture) {
     assert_eq!((winners.len(), told.len()), (1, 49));
     assert!(told.iter().all(|id| *id == winners[0]));
     assert_eq!(store.count_instances(InstanceFilter::default()).await.expect("read"), 1);
+    let first = store.keyed_start(&key).await.expect("read").expect("it is remembered");
+    assert_eq!(
+        (first.instance, first.definition_id.as_str(), first.business_key.as_deref()),
+        (winners[0], process.id.as_str(), Some("order-1"))
+    );
+    assert_eq!(store.keyed_start_of(&process.id, &key.key).await.expect("read"), Some(first));
+    assert_eq!(store.keyed_start_of("p:9:gone", &key.key).await.expect("read"), None);
+    assert_eq!(store.keyed_start(&StartKey { tenant: "t".into(), ..key.clone() }).await.expect("read"), None);
     // Another tenant, another definition, another key: other starts.
     for other in [
         StartKey { tenant: "t".into(), ..key.clone() },

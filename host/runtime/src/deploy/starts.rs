@@ -1,0 +1,60 @@
+//! A message starts one process of a tenant: deployed twice, it would not know which to start (Camunda 7, `BpmnDeployer`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mandate_model::{ElementKind, ProcessDefinition, StartTrigger};
+use mandate_store::NewDefinition;
+use mandate_store::query::StartMessage;
+
+use super::Problem;
+use crate::Error;
+
+/// Refuses start events whose message starts another process of the upload, and answers those whose message starts the newest version of a
+/// deployed one. A process that is in the upload itself gets a new newest version: what its older ones start by is free.
+pub(super) fn check(models: &[(&str, ProcessDefinition)], deployed: &[StartMessage], problems: &mut Vec<Problem>) -> Vec<Problem> {
+    let uploaded: BTreeSet<&str> = models.iter().map(|(_, model)| &*model.key).collect();
+    let others = deployed.iter().filter(|start| !uploaded.contains(start.key.as_str()));
+    let others: BTreeMap<&str, &str> = others.map(|start| (start.message.as_str(), start.key.as_str())).collect();
+    let mut taken = Vec::new();
+    let mut own: BTreeMap<&str, &str> = BTreeMap::new();
+    for (resource, model) in models {
+        for (_, element) in model.iter() {
+            let ElementKind::StartEvent(StartTrigger::Message(reference)) = &element.kind else { continue };
+            let Some(message) = reference.name.as_literal() else { continue };
+            let refused = |other: &str| {
+                let found = Problem { element_id: Some(element.id.to_string()), ..problem(resource, message, other) };
+                found.at(element.position)
+            };
+            if let Some(other) = own.insert(message, &model.key) {
+                problems.push(refused(other));
+            } else if let Some(other) = others.get(message) {
+                taken.push(refused(other));
+            }
+        }
+    }
+    taken
+}
+
+/// What is said of a deployment that the store did not take. `taken` is what the check found; it found nothing if another deployment came
+/// between it and the transaction.
+pub(super) fn refused(error: mandate_store::Error, taken: Vec<Problem>, definitions: &[NewDefinition]) -> Error {
+    let mandate_store::Error::StartMessageTaken { key, message, other } = &error else { return error.into() };
+    if !taken.is_empty() {
+        return Error::Deployment(taken);
+    }
+    let definition = definitions.iter().find(|definition| definition.key == *key);
+    let start = definition.and_then(|definition| definition.start_messages.iter().find(|(name, _)| name == message));
+    let resource = definition.map_or("upload", |definition| definition.resource_name.as_str());
+    Error::Deployment(vec![Problem { element_id: start.map(|(_, activity)| activity.clone()), ..problem(resource, message, other) }])
+}
+
+/// Camunda's words.
+fn problem(resource: &str, message: &str, other: &str) -> Problem {
+    Problem::error(
+        resource,
+        format!(
+            "Cannot deploy process definition '{resource}': there already is a message event subscription for the message with name '{message}'."
+        ),
+        format!("process '{other}' starts by it: choose another message, or first deploy a version of '{other}' that does not"),
+    )
+}
