@@ -65,7 +65,7 @@ pub struct LedgerCount {
 impl Reads {
     /// Counts as of `now`.
     pub async fn counts(&self, now: i64) -> Result<Counts, Error> {
-        let due = "SELECT COUNT(*) FROM job WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND due <= $1";
+        let due = "SELECT COUNT(*) FROM job WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind AND due <= $1";
         let active = "SELECT d.id, d.key, d.version, d.tenant, COUNT(*) FROM instance i JOIN definition d ON d.id = i.definition_id \
                       GROUP BY d.id, d.key, d.version, d.tenant ORDER BY {text:d.id}";
         let answers = self
