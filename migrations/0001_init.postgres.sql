@@ -197,6 +197,8 @@ CREATE TABLE job (
     retries         BIGINT  NOT NULL,
     failures        BIGINT  NOT NULL,
     exclusive       BOOLEAN NOT NULL,
+    -- An exclusive job that is not its instance's next: nobody claims it before a unit of work makes it the next one.
+    behind          BOOLEAN NOT NULL,
     created         BIGINT  NOT NULL,
     failure         TEXT,
     failed_activity TEXT,
@@ -208,8 +210,9 @@ CREATE TABLE job (
     takeovers       BIGINT  NOT NULL,
     PRIMARY KEY (instance_id, wait)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
--- What a host claims from. A job that is born locked never enters it.
-CREATE INDEX job_claimable ON job (due) WHERE locked_by IS NULL AND retries > 0 AND NOT suspended;
+-- What a host claims from, in its order: a thousand jobs that are due at one moment are not sorted for every claim. A job that is born
+-- locked never enters it, and of an instance's exclusive jobs there is one in it, however many wait.
+CREATE INDEX job_claimable ON job (due, instance_id, wait) WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind;
 -- What runs now: few rows. Tells whether an instance has an exclusive job under way.
 CREATE INDEX job_locked ON job (instance_id, locked_by) WHERE locked_by IS NOT NULL;
 -- What waits for an operator.

@@ -1,13 +1,14 @@
 //! A domain service small enough to see through: it writes down what it is sent and answers as its path says.
 //!
 //! `/ok/…` applies and answers 200. `/busy-once/…` answers 503 the first time a key comes, and applies nothing. `/lost-once/…` applies and hangs up
-//! without an answer the first time. `/slow/…` takes half a second. `/no/…` answers 409 with the code `NO`. A key that was applied is not applied again.
+//! without an answer the first time. `/slow/…` takes half a second. `/held/…` applies and answers when the test lets it go. `/no/…` answers 409 with
+//! the code `NO`. A key that was applied is not applied again.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use serde_json::{Value, json};
 
@@ -25,10 +26,21 @@ pub struct Applied {
     pub body: Value,
 }
 
+/// How long `/held/…` waits to be let go: longer than any test is patient.
+const HELD: std::time::Duration = std::time::Duration::from_secs(120);
+
 #[derive(Default)]
 struct State {
     applied: Vec<Applied>,
     calls: BTreeMap<String, u32>,
+}
+
+/// Requests that wait for the test.
+#[derive(Default)]
+struct Gate {
+    waiting: u32,
+    /// How many may pass.
+    open: u32,
 }
 
 /// The running service; its thread ends with the process.
@@ -36,13 +48,14 @@ struct State {
 pub struct Domain {
     url: String,
     state: Arc<Mutex<State>>,
+    gate: Arc<(Mutex<Gate>, Condvar)>,
 }
 
 impl Domain {
     /// Starts it on a free port.
     pub fn start() -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let domain = Self { url: format!("http://{}", listener.local_addr()?), state: Arc::default() };
+        let domain = Self { url: format!("http://{}", listener.local_addr()?), state: Arc::default(), gate: Arc::default() };
         let serving = domain.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -63,13 +76,24 @@ impl Domain {
         self.state.lock().expect("no holder of this lock panics").applied.clone()
     }
 
+    /// How many requests wait to be let go.
+    pub fn held(&self) -> u32 {
+        self.gate.0.lock().expect("no holder of this lock panics").waiting
+    }
+
+    /// Lets so many requests go, waiting ones and later ones.
+    pub fn let_go(&self, requests: u32) {
+        self.gate.0.lock().expect("no holder of this lock panics").open += requests;
+        self.gate.1.notify_all();
+    }
+
     /// How often anything was sent under a key.
     pub fn calls(&self) -> BTreeMap<String, u32> {
         self.state.lock().expect("no holder of this lock panics").calls.clone()
     }
 
     /// A catalogue in which every delegate has a command per behaviour: `test.ok@1`, `test.busy-once@1`, `test.lost-once@1`, `test.no@1`,
-    /// and `test.dark@1`, which loses its first answer and can be neither asked nor repeated.
+    /// `test.slow@1`, `test.held@1`, and `test.dark@1`, which loses its first answer and can be neither asked nor repeated.
     pub fn catalogue(&self) -> String {
         let mut text = format!("[targets.domain]\nurl = \"{}\"\narrives-within = \"0s\"\n", self.url);
         for (name, path, honours_key) in [
@@ -78,11 +102,13 @@ impl Domain {
             ("lost-once", "lost-once", true),
             ("no", "no", true),
             ("slow", "slow", true),
+            ("held", "held", true),
             ("dark", "lost-once", false),
         ] {
+            let timeout = if name == "held" { "30s" } else { "5s" };
             let _ = write!(
                 text,
-                "\n[commands.\"test.{name}@1\"]\ntarget = \"domain\"\nmethod = \"POST\"\npath = \"/{path}/{name}\"\ntimeout = \"5s\"\n\
+                "\n[commands.\"test.{name}@1\"]\ntarget = \"domain\"\nmethod = \"POST\"\npath = \"/{path}/{name}\"\ntimeout = \"{timeout}\"\n\
                  applied = [200]\nrejected = [409]\nunavailable = [503]\nhonours-key = {honours_key}\nundo = \"nothing\"\n\
                  grants = [{{ tenants = [\"*\"], delegates = [\"*\"] }}]\n"
             );
@@ -112,6 +138,9 @@ impl Domain {
         if path.starts_with("/slow/") {
             std::thread::sleep(SLOW);
         }
+        if path.starts_with("/held/") {
+            self.wait_to_be_let_go();
+        }
         let (status, reply) = self.decide(&path, &key, body)?;
         let reply = reply.to_string();
         let mut stream = stream;
@@ -121,6 +150,15 @@ impl Domain {
             reply.len()
         )
         .ok()
+    }
+
+    fn wait_to_be_let_go(&self) {
+        let (gate, changed) = &*self.gate;
+        let mut held = gate.lock().expect("no holder of this lock panics");
+        held.waiting += 1;
+        (held, _) = changed.wait_timeout_while(held, HELD, |gate| gate.open == 0).expect("no holder of this lock panics");
+        held.open = held.open.saturating_sub(1);
+        held.waiting -= 1;
     }
 
     /// None hangs up.

@@ -133,6 +133,7 @@ fn reason(leaf: &Value) -> String {
         }
         "incident" => format!("INCIDENT {}: {}", text(&leaf["code"]), text(&leaf["message"])),
         "join" => format!("waits at a join for {}", joined(&leaf["missing"])),
+        "unreadable" => format!("UNREADABLE: {}; {}", text(&leaf["message"]), text(&leaf["help"])),
         other => other.to_owned(),
     }
 }

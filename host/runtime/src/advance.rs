@@ -10,7 +10,7 @@
 //! A technical failure throws the unit away. When a job began it, the failure is the next input and spends a retry; when an API
 //! call began it, the caller gets the failure and the instance is where it was.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use mandate_engine::{Code, DelegateOutcome, Effect, EntryKey, Failure, Input, Instance, InstanceId, Rejection, Stop, WaitId};
@@ -144,7 +144,7 @@ impl Inner {
             let mut instance = base.instance.clone();
             describe(&definition, &instance);
             let mut now = clock::now_ms();
-            let mut rows = Rows::default();
+            let mut rows = Rows::before(&instance, &work.input);
             let ended = self.run(&mut base, &mut instance, &work, &mut now, &mut rows, &mut answers, registered).await?;
             if ended.refuses() && self.is_stale(&mut base).await? {
                 continue;
@@ -188,8 +188,8 @@ impl Inner {
                 },
                 Stored::Conflict => {
                     conflicts += 1;
-                    let exclusive = work.job().is_none_or(|wait| instance_job_is_exclusive(&instance, wait));
-                    if work.job().is_some() && !exclusive && conflicts >= MAX_JOB_CONFLICTS {
+                    let races = work.job().is_some_and(|wait| !self.executor.has_turn(work.instance, wait));
+                    if races && conflicts >= MAX_JOB_CONFLICTS {
                         return Ok(Advanced::Contended);
                     }
                     if conflicts >= MAX_API_CONFLICTS {
@@ -274,19 +274,14 @@ impl Inner {
         self: &Arc<Self>,
         base: &Base,
         instance: &Instance,
-        rows: Rows,
+        mut rows: Rows,
         work: &Work,
         registered: &Registered<'_>,
         now: i64,
     ) -> Result<Stored, Error> {
         let definition = &base.definition;
-        let mut permits: HashMap<WaitId, Permit> = HashMap::new();
-        for wait in rows.runnable(now) {
-            if let Some(permit) = self.executor.reserve() {
-                permits.insert(wait, permit);
-            }
-        }
-        let locked: BTreeSet<WaitId> = permits.keys().copied().collect();
+        rows.settle(instance);
+        let mut places = self.executor.places(&rows, work.instance, work.job(), now);
         let mut details = HashMap::new();
         for incident in rows.incidents() {
             details.insert(incident.id, self.explain(definition, instance, incident, work.origin()).await?);
@@ -297,7 +292,7 @@ impl Inner {
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
         let unit = Unit {
             id: uuid::Uuid::now_v7(),
-            instances: vec![rows.into_write(definition, instance, base, &locked, detail, now)],
+            instances: vec![rows.into_write(definition, instance, base, &places.waits(), detail, now)],
             start_key: work.begin.as_ref().and_then(|begin| begin.start_key.clone()),
         };
         let committed = match self.store.commit(unit).await {
@@ -325,22 +320,17 @@ impl Inner {
         for _ in &details {
             tracing::error!(instance = %instance.id(), "incident raised");
         }
-        let mut held = None;
-        for (_, wait) in committed.locked_jobs {
-            let wait = WaitId(u64::try_from(wait).expect("numbers of an instance are not negative"));
-            let permit = permits.remove(&wait);
-            if let (true, Input::Start { hold: true, .. }) = (is_start, &work.input) {
-                held = Some((wait, permit));
-                continue;
-            }
-            let exclusive = instance_job_is_exclusive(instance, wait);
-            let mine = self.executor.mine(instance.id(), wait);
-            self.enqueue(crate::executor::Queued { instance: instance.id(), wait, exclusive, takeovers: 0, permit, mine });
-        }
         if let Some(due) = next_due {
             self.executor.expect_due(due);
         }
-        Ok(Stored::Committed(held))
+        // The job of a start that is held is run for the caller.
+        let held = matches!(work.input, Input::Start { hold: true, .. });
+        if let (true, [job]) = (held, &committed.locked_jobs[..]) {
+            let wait = crate::executor::wait_of(job);
+            return Ok(Stored::Committed(Some((wait, places.take(wait)))));
+        }
+        self.take_up(work.instance, committed.locked_jobs, places);
+        Ok(Stored::Committed(None))
     }
 }
 
@@ -420,10 +410,6 @@ fn hold(input: &mut Input) {
     if let Input::Start { hold, .. } = input {
         *hold = true;
     }
-}
-
-fn instance_job_is_exclusive(instance: &Instance, wait: WaitId) -> bool {
-    instance.job(wait).is_none_or(|job| job.exclusive)
 }
 
 /// What a delegate is given, for telling whether it would be given the same again.

@@ -111,7 +111,7 @@ impl Inner {
         }
         let not_found = || Error::NotFound { what: "process instance", id: work.instance.to_string() };
         let row = self.store.load_instance(work.instance.0).await?.ok_or_else(not_found)?;
-        let definition = self.definitions.get(&self.store, &row.definition_id).await?;
+        let definition = self.definition_of(&row.definition_id).await?;
         let instance = decode(&row).map_err(|error| Error::Unreadable { instance: work.instance, reason: error.to_string() })?;
         Ok(Base { definition, instance, expect: Expect::Revision(row.revision), remembered: false, unsure: false })
     }

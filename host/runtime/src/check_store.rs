@@ -1,7 +1,7 @@
 //! `mandate check-store`: proves that the store agrees with itself.
 //!
-//! Every snapshot decodes; jobs, tasks, subscriptions and incidents of the snapshot are exactly the rows beside it; every definition
-//! loads, and every digest it is bound to is there with the bytes that it names.
+//! Every snapshot decodes; jobs, tasks, subscriptions and incidents of the snapshot are exactly the rows beside it, and of an instance's exclusive
+//! jobs the next is the one that can be claimed; every definition loads, and every digest it is bound to is there with the bytes that it names.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::definitions::Definition;
 use crate::ledger::hex;
-use crate::unit::{job_row, number, subscription_row, task_row};
+use crate::unit::{Next, job_row, number, subscription_row, task_row};
 use crate::{Error, Runtime};
 
 /// Instances read at once.
@@ -53,16 +53,11 @@ impl Runtime {
     async fn check_instance(&self, id: InstanceId, report: &mut StoreReport) -> Result<(), Error> {
         // One consistent read: the rows belong to the same revision as the snapshot.
         let Some((row, rows)) = self.0.store.instance_with_rows(id.0).await? else { return Ok(()) };
-        let definition = match self.0.definitions.get(&self.0.store, &row.definition_id).await {
-            Ok(definition) => definition,
-            Err(error) => {
-                report.findings.push(format!("instance {id}: its definition cannot be loaded: {error}"));
-                return Ok(());
-            }
-        };
-        match crate::cache::decode(&row) {
-            Err(error) => report.findings.push(format!("instance {id}: its snapshot cannot be read: {error}")),
-            Ok(instance) => compare(&definition, &instance, rows, &mut report.findings),
+        match self.readable(&row).await {
+            Ok(view) => compare(&view.definition, &view.instance, rows, &mut report.findings),
+            Err(Error::Unreadable { reason, .. }) => report.findings.push(format!("instance {id} cannot be read: {reason}")),
+            Err(error @ Error::DefinitionUnreadable { .. }) => report.findings.push(format!("instance {id} cannot run: {error}")),
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -72,7 +67,8 @@ impl Runtime {
         for row in self.0.store.all_definitions().await? {
             report.definitions += 1;
             match self.0.definitions.get(&self.0.store, &row.id).await {
-                Err(error) => report.findings.push(format!("definition {}: {error}", row.id)),
+                Err(Error::Store(error)) => return Err(error.into()),
+                Err(error) => report.findings.push(error.to_string()),
                 Ok(definition) => {
                     for (element, _) in crate::definitions::references(&definition.model) {
                         match definition.binding(element) {
@@ -108,7 +104,8 @@ fn compare(definition: &Definition, instance: &Instance, mut rows: IndexRows, fi
             findings.push(format!("instance {id}: {what} differ: the snapshot has {snapshot}, the rows have {stored}"));
         }
     };
-    let jobs: Vec<_> = instance.jobs().map(|job| job_row(definition, job, false)).collect();
+    let next = Next::of(instance).map(|next| next.wait);
+    let jobs: Vec<_> = instance.jobs().map(|job| job_row(definition, job, next, false)).collect();
     difference("jobs", format!("{jobs:?}"), format!("{:?}", rows.jobs));
     let tasks: Vec<_> = instance.tasks().map(|task| task_row(definition, task.clone())).collect();
     difference("tasks", format!("{tasks:?}"), format!("{:?}", rows.tasks));

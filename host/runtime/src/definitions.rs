@@ -1,14 +1,24 @@
-//! Definitions with their bindings, loaded once: a definition never changes after its deployment.
+//! Definitions with their bindings, kept in memory while there is room: a definition never changes after its deployment.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use mandate_engine::{Code, Failure, Retry};
 use mandate_model::{ElementIndex, ElementKind, Implementation, ProcessDefinition};
 use mandate_store::query::DefinitionRow;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
-use crate::Error;
 use crate::deploy::Mandate;
+use crate::{Error, Inner};
+
+/// The text of all models in memory, in bytes. A parsed model takes about as much as its text, most of which is its diagram: a thousand models of
+/// ordinary size. Instances of more definitions than that at one time are rare, and cost a read and a parse each time one of the others
+/// comes back.
+const MAX_MODEL_BYTES: u64 = 64 << 20;
+
+/// How many models that is, roughly.
+const MODELS: usize = 1_000;
 
 /// A deployed definition: the model and which digest does which task.
 #[derive(Debug)]
@@ -18,6 +28,8 @@ pub struct Definition {
     /// What the engine walks.
     pub model: ProcessDefinition,
     bindings: HashMap<ElementIndex, Arc<Binding>>,
+    /// The size of the model's text.
+    bytes: u64,
 }
 
 /// Which component does a task, pinned at deployment.
@@ -76,53 +88,150 @@ pub(crate) fn references(model: &ProcessDefinition) -> impl Iterator<Item = (Ele
     })
 }
 
-/// The loaded definitions of this host, by id.
-#[derive(Default)]
+/// The loaded definitions of this host, by id. What units of work use stays alive with them, in memory or not.
 pub(crate) struct Definitions {
-    loaded: RwLock<HashMap<String, Arc<Definition>>>,
+    loaded: Cache<String, Arc<Definition>, ByText>,
+}
+
+#[derive(Clone)]
+struct ByText;
+
+impl Weighter<String, Arc<Definition>> for ByText {
+    fn weight(&self, _: &String, definition: &Arc<Definition>) -> u64 {
+        definition.bytes.max(1)
+    }
 }
 
 impl Definitions {
-    /// A definition, from memory or from the store.
-    pub(crate) async fn get(&self, store: &mandate_store::Store, id: &str) -> Result<Arc<Definition>, Error> {
-        if let Some(found) = self.loaded.read().expect("no holder of this lock panics").get(id) {
-            return Ok(found.clone());
-        }
-        let definition = Arc::new(load(store, id).await?);
-        self.loaded.write().expect("no holder of this lock panics").insert(id.to_owned(), definition.clone());
-        Ok(definition)
+    /// Keeps models of so many bytes altogether.
+    pub(crate) fn new(max_bytes: u64) -> Self {
+        let mut options = OptionsBuilder::new();
+        // One part: in several, the largest model could be larger than its part and would be loaded again for every unit.
+        let options =
+            options.shards(1).estimated_items_capacity(MODELS).weight_capacity(max_bytes).build().expect("both capacities are set");
+        Self { loaded: Cache::with_options(options, ByText, DefaultHashBuilder::default(), DefaultLifecycle::default()) }
     }
 
-    /// Forgets deleted or changed definitions.
+    /// A definition, from memory or from the store. Whoever asks for one that is just being loaded waits for it.
+    pub(crate) async fn get(&self, store: &mandate_store::Store, id: &str) -> Result<Arc<Definition>, Error> {
+        self.loaded.get_or_insert_async(id, async { Ok(Arc::new(load(store, id).await?)) }).await
+    }
+
+    /// Forgets deleted definitions, also those that are just being loaded.
     pub(crate) fn forget(&self, ids: &[String]) {
-        let mut loaded = self.loaded.write().expect("no holder of this lock panics");
         for id in ids {
-            loaded.remove(id);
+            self.loaded.remove(id);
         }
+    }
+}
+
+impl Default for Definitions {
+    fn default() -> Self {
+        Self::new(MAX_MODEL_BYTES)
+    }
+}
+
+impl Inner {
+    /// The definition of an instance. That it is not there is not the fault of whoever asks for the instance.
+    pub(crate) async fn definition_of(&self, id: &str) -> Result<Arc<Definition>, Error> {
+        self.definitions.get(&self.store, id).await.map_err(|error| match error {
+            Error::NotFound { .. } => Error::DefinitionUnreadable { id: id.to_owned(), reason: "it is not in the store".to_owned() },
+            error => error,
+        })
     }
 }
 
 async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Error> {
     let not_found = || Error::NotFound { what: "process definition", id: id.to_owned() };
     let row = store.definition(id).await?.ok_or_else(not_found)?;
-    let bytes = store.resource_bytes(&row.deployment_id, &row.resource_name).await?.ok_or_else(not_found)?;
-    let damaged = |what: &str| Error::Damaged(format!("definition {id} cannot be loaded: {what}"));
+    let unreadable = |reason: &str| Error::DefinitionUnreadable { id: id.to_owned(), reason: reason.to_owned() };
+    let bytes = store.resource_bytes(&row.deployment_id, &row.resource_name).await?;
+    let bytes = bytes.ok_or_else(|| unreadable("its resource is not in the store"))?;
     let parsed = mandate_model::parse(&row.resource_name, &bytes)
-        .map_err(|diagnostics| damaged(&diagnostics.first().map_or_else(String::new, ToString::to_string)))?;
+        .map_err(|diagnostics| unreadable(&diagnostics.first().map_or_else(String::new, ToString::to_string)))?;
     let model = parsed
         .processes
         .into_iter()
         .find(|process| *process.key == *row.key)
-        .ok_or_else(|| damaged("its resource no longer has this process"))?;
+        .ok_or_else(|| unreadable("its resource does not have this process"))?;
 
     let mut by_reference = HashMap::new();
     for binding in store.bindings(id).await? {
-        let mandate = serde_json::from_str(&binding.mandate).map_err(|error| damaged(&error.to_string()))?;
+        let mandate = serde_json::from_str(&binding.mandate).map_err(|error| unreadable(&error.to_string()))?;
         let bound = Binding { delegate: binding.delegate, version: binding.version, digest: binding.digest, mandate };
         by_reference.insert(binding.reference, Arc::new(bound));
     }
     let bindings = references(&model)
         .filter_map(|(element, implementation)| Some((element, by_reference.get(&reference(implementation))?.clone())))
         .collect();
-    Ok(Definition { row, model, bindings })
+    Ok(Definition { row, model, bindings, bytes: bytes.len() as u64 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::Upload;
+    use crate::{Config, Runtime, StoreConfig, wasm};
+
+    async fn host(dir: &std::path::Path) -> Runtime {
+        let store = StoreConfig::new(format!("sqlite:{}", dir.join("mandate.db").display()));
+        let sandbox = wasm::Config::new(dir.join("components"), wasm::Compiler::InProcess);
+        Runtime::open(Config { store, sandbox, catalogue: None, execute_jobs: false }).await.expect("the host opens")
+    }
+
+    /// Deploys a process with this id, and answers its definition's.
+    async fn deploy(runtime: &Runtime, key: &str) -> String {
+        let model = format!(
+            r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="test"><process id="{key}" isExecutable="true">
+              <startEvent id="s"/><endEvent id="e"/><sequenceFlow id="f" sourceRef="s" targetRef="e"/></process></definitions>"#
+        );
+        let upload = Upload { resources: vec![(format!("{key}.bpmn"), model.into_bytes())], ..Upload::default() };
+        runtime.deploy(upload).await.expect("deployed").definitions.remove(0).id
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn models_take_no_more_memory_than_they_may_and_come_back_when_they_are_asked_for() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let runtime = host(dir.path()).await;
+        let store = &runtime.0.store;
+        let mut ids = Vec::new();
+        for n in 0..20 {
+            ids.push(deploy(&runtime, &format!("p{n:02}")).await);
+        }
+        let size = runtime.definition(&ids[0]).await.expect("loaded").bytes;
+        let definitions = Definitions::new(size * 5);
+        let in_use = definitions.get(store, &ids[0]).await.expect("loaded");
+        for id in ids.iter().chain(&ids) {
+            assert_eq!(definitions.get(store, id).await.expect("loaded").row.id, *id);
+            assert!(definitions.loaded.weight() <= size * 5, "{} bytes", definitions.loaded.weight());
+        }
+        assert!(definitions.loaded.len() >= 3, "there is room for five");
+        assert_eq!(in_use.row.key, "p00");
+        // One that is larger than all the room is used all the same.
+        let narrow = Definitions::new(1);
+        assert_eq!(narrow.get(store, &ids[0]).await.expect("loaded").row.key, "p00");
+        runtime.shut_down(std::time::Duration::from_secs(5)).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_definition_that_many_ask_for_is_loaded_once_and_forgotten_when_it_is_deleted() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let runtime = host(dir.path()).await;
+        let id = deploy(&runtime, "p").await;
+        let asking: Vec<_> = (0..50)
+            .map(|_| {
+                tokio::spawn({
+                    let (runtime, id) = (runtime.clone(), id.clone());
+                    async move { runtime.definition(&id).await }
+                })
+            })
+            .collect();
+        let first = runtime.definition(&id).await.expect("loaded");
+        for asked in asking {
+            assert!(Arc::ptr_eq(&first, &asked.await.expect("a task").expect("loaded")));
+        }
+        runtime.delete_deployment(&first.row.deployment_id, false).await.expect("deleted");
+        assert!(matches!(runtime.definition(&id).await, Err(Error::NotFound { .. })));
+        runtime.shut_down(std::time::Duration::from_secs(5)).await;
+    }
 }

@@ -55,6 +55,14 @@ pub enum Error {
     /// Something stored is not what it should be: an operator must look.
     #[error("{0}; run `mandate check-store`")]
     Damaged(String),
+    /// The definition of an instance cannot be loaded: it is missing, or this host does not understand it.
+    #[error("definition {id} cannot be loaded: {reason}")]
+    DefinitionUnreadable {
+        /// Which.
+        id: String,
+        /// Why.
+        reason: String,
+    },
     /// A stored thing cannot be read: a newer host wrote it, or the database was changed by hand.
     #[error("instance {instance} cannot be read: {reason}")]
     Unreadable {

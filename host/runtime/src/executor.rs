@@ -1,26 +1,40 @@
 //! Which job runs when, on this host.
 //!
-//! A job that a unit commits for now is inserted already locked by this host and runs from memory. Everything else is claimed from the
-//! store: by a loop that wakes when another host says that there is one, when one is due, and every half second. Exclusive jobs of one instance
-//! run one at a time.
+//! **From memory.** A job that a unit of work leaves due is locked by this host in the unit's own commit, as long as there is a *place* for it in
+//! memory, and runs as soon as there is a *worker*. Everything else stays in the store for whoever claims it (`executor/loops.rs`).
+//!
+//! **Exclusive jobs** of one instance run one at a time, over all hosts. In the store only the *next* of them can be claimed; the others are
+//! behind it ([`Next`]) and cost a claim nothing. The unit that ends or fails an exclusive job hands its turn on: its commit also locks the job
+//! that is next now, which takes over the place in memory and queues for a worker again. So an instance with ten thousand exclusive jobs has one
+//! place and one worker at the most, starts the next job without asking the store, and pays for each job the same.
+//!
+//! What is locked otherwise while an exclusive job of its instance is under way here waits in the instance's *line*: a job that an operator
+//! executes, or one that lost too many races and should run alone. While anybody is in line no turn is handed on, so lines stay short.
+//!
+//! **Nothing is left over.** A job runs on a task of its own, so that a panic ends nothing but that job: the line moves on. What this host has
+//! locked and does not have in memory is put back (`executor/loops.rs`). What it cannot read it leaves alone for a while
+//! (`executor/held_back.rs`).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use mandate_engine::{Code, Failure, Input, InstanceId, Rejection, Retry, WaitId};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use mandate_store::ClaimedJob;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::advance::{Advanced, Work};
-use crate::{Error, Inner, clock};
+use crate::advance::{Advanced, State, Work};
+use crate::executor::held_back::{HeldBack, Subject};
+use crate::unit::{Next, Rows};
+use crate::{Error, Inner};
+
+mod held_back;
+mod loops;
 
 /// The store is polled this often, should a word from another host have been lost.
 const POLL: Duration = Duration::from_millis(500);
-
-/// Jobs taken from the store at once.
-const CLAIM: u32 = 100;
 
 /// Jobs in this host's memory, queued and running. More stay in the store, where any host can take them.
 const QUEUE: usize = 2_000;
@@ -41,8 +55,12 @@ pub(crate) struct Queued {
     pub(crate) wait: WaitId,
     pub(crate) exclusive: bool,
     pub(crate) takeovers: i64,
+    /// None: it has that of the job before it in line, or somebody waits for it.
     pub(crate) permit: Option<Permit>,
+    #[expect(dead_code, reason = "it counts by being there")]
     pub(crate) mine: Mine,
+    /// Who waits for it to have run, if anybody does.
+    pub(crate) answer: Option<oneshot::Sender<Result<(), Error>>>,
 }
 
 /// Says that this host has a job in its memory, for as long as it lives.
@@ -66,19 +84,53 @@ impl Drop for Mine {
     }
 }
 
+/// The exclusive jobs of an instance on this host.
+struct Line {
+    running: WaitId,
+    waiting: VecDeque<Queued>,
+}
+
+/// The jobs that a unit means to lock with its commit.
+#[derive(Default)]
+pub(crate) struct Places {
+    /// None: the place of the unit's own job.
+    permits: BTreeMap<WaitId, Option<Permit>>,
+    /// How many jobs the unit makes that are due.
+    due: usize,
+}
+
+impl Places {
+    pub(crate) fn waits(&self) -> BTreeSet<WaitId> {
+        self.permits.keys().copied().collect()
+    }
+
+    pub(crate) fn take(&mut self, wait: WaitId) -> Option<Permit> {
+        self.permits.remove(&wait).flatten()
+    }
+}
+
+/// How a job's turn ended.
+enum Ran {
+    /// Whatever came of it is stored, or it is put back.
+    Done(Result<(), Error>),
+    /// It lost too many races and should run alone.
+    Contended,
+}
+
 /// The queue's state.
 pub(crate) struct Executor {
     places: Arc<Semaphore>,
     workers: Arc<Semaphore>,
-    /// Instances with an exclusive job under way, and the exclusive jobs that wait behind it.
-    exclusive: Mutex<HashMap<InstanceId, VecDeque<Queued>>>,
+    /// Instances with an exclusive job under way here.
+    lines: Mutex<HashMap<InstanceId, Line>>,
     wake: Notify,
     next_due: AtomicI64,
     stopping: CancellationToken,
-    /// A host that only serves requests leaves every job to others.
+    /// A host that only serves requests leaves every job to others, but for those that an operator executes.
     executes: bool,
     /// Every job in this host's memory, by how many times it is there.
     mine: Arc<Mutex<HashMap<JobName, u32>>>,
+    held_back: HeldBack,
 }
 
 impl Executor {
@@ -87,11 +139,12 @@ impl Executor {
             executes,
             places: Arc::new(Semaphore::new(QUEUE)),
             workers: Arc::new(Semaphore::new(WORKERS)),
-            exclusive: Mutex::default(),
+            lines: Mutex::default(),
             wake: Notify::new(),
             next_due: AtomicI64::new(i64::MAX),
             stopping: CancellationToken::new(),
             mine: Arc::default(),
+            held_back: HeldBack::default(),
         }
     }
 
@@ -102,12 +155,28 @@ impl Executor {
         Mine { jobs: self.mine.clone(), name }
     }
 
-    /// A place in the queue for a job that is about to be stored; none when it is full, or the host is stopping or leaves jobs to others.
-    pub(crate) fn reserve(&self) -> Option<Permit> {
-        if !self.executes || self.stopping.is_cancelled() {
-            return None;
+    /// Which of the jobs that are due after a unit this host locks with it. `own` is the job that the unit runs or fails. Without a place in
+    /// memory, or where somebody else has the turn, a job stays unlocked.
+    pub(crate) fn places(&self, rows: &Rows, instance: InstanceId, own: Option<WaitId>, now: i64) -> Places {
+        if !self.executes || self.is_stopping() {
+            return Places::default();
         }
-        self.places.clone().try_acquire_owned().ok()
+        let is_due = |next: &Next| next.due <= now;
+        let due = rows.runnable(now).count() + rows.new_next().filter(is_due).iter().len();
+        let mut permits: BTreeMap<_, _> = rows.runnable(now).map_while(|wait| Some((wait, Some(self.reserve()?)))).collect();
+        let next = match self.lines().get(&instance) {
+            None => rows.new_next().filter(is_due).and_then(|next| Some((next.wait, Some(self.reserve()?)))),
+            // The turn is handed on, and the place with it.
+            Some(line) if Some(line.running) == own && line.waiting.is_empty() => rows.next().filter(is_due).map(|next| (next.wait, None)),
+            Some(_) => None,
+        };
+        permits.extend(next);
+        Places { permits, due }
+    }
+
+    /// Whether this job has its instance's turn here: no other exclusive job of the instance runs beside it.
+    pub(crate) fn has_turn(&self, instance: InstanceId, wait: WaitId) -> bool {
+        self.lines().get(&instance).is_some_and(|line| line.running == wait)
     }
 
     /// A job was stored for later: the claim loop should look again then.
@@ -121,193 +190,211 @@ impl Executor {
     pub(crate) fn stop(&self) {
         self.stopping.cancel();
     }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+
+    /// A place for a job that is about to be stored; none when the queue is full.
+    fn reserve(&self) -> Option<Permit> {
+        self.places.clone().try_acquire_owned().ok()
+    }
+
+    fn lines(&self) -> MutexGuard<'_, HashMap<InstanceId, Line>> {
+        self.lines.lock().expect("no holder of this lock panics")
+    }
+
+    /// The turn of a job is over: who is next in line has it, and if it has no place of its own, this one.
+    fn hand_on(&self, instance: InstanceId, place: Option<Permit>) -> Option<Queued> {
+        let mut lines = self.lines();
+        let line = lines.get_mut(&instance)?;
+        let Some(mut next) = line.waiting.pop_front() else {
+            lines.remove(&instance);
+            return None;
+        };
+        line.running = next.wait;
+        next.permit = next.permit.or(place);
+        Some(next)
+    }
 }
 
 impl Inner {
-    /// Runs a locked job as soon as there is a worker and, if it is exclusive, no other exclusive job of its instance is under way.
+    /// Runs the jobs that a commit has locked, and has those looked for that it has left to whoever claims them.
+    pub(crate) fn take_up(self: &Arc<Self>, instance: InstanceId, locked: Vec<ClaimedJob>, mut places: Places) {
+        let left = places.due > locked.len();
+        for job in locked {
+            let place = places.take(wait_of(&job));
+            self.enqueue(self.queued(&job, place));
+        }
+        // Who has the instance's turn here sees them when it commits.
+        if left && !self.executor.lines().contains_key(&instance) {
+            self.executor.wake.notify_one();
+        }
+    }
+
+    /// A job that this host has just locked.
+    pub(crate) fn queued(&self, job: &ClaimedJob, permit: Option<Permit>) -> Queued {
+        let (instance, wait) = (InstanceId(job.instance), wait_of(job));
+        let mine = self.executor.mine(instance, wait);
+        Queued { instance, wait, exclusive: job.exclusive, takeovers: job.takeovers, permit, mine, answer: None }
+    }
+
+    /// Runs a locked job as soon as there is a worker and, if it is exclusive, its instance's turn is its own.
     pub(crate) fn enqueue(self: &Arc<Self>, queued: Queued) {
         if queued.exclusive {
-            let mut exclusive = self.executor.exclusive.lock().expect("no holder of this lock panics");
-            if let Some(behind) = exclusive.get_mut(&queued.instance) {
-                behind.push_back(queued);
+            let mut lines = self.executor.lines();
+            if let Some(line) = lines.get_mut(&queued.instance) {
+                line.waiting.push_back(queued);
                 return;
             }
-            exclusive.insert(queued.instance, VecDeque::new());
+            lines.insert(queued.instance, Line { running: queued.wait, waiting: VecDeque::new() });
         }
         let inner = self.clone();
         self.tasks.spawn(async move { inner.work_off(queued).await });
     }
 
-    /// Runs a job and then the exclusive jobs that queued behind it.
+    /// Runs a job and then those that come after it in line.
     async fn work_off(self: Arc<Self>, first: Queued) {
         let mut next = Some(first);
-        while let Some(queued) = next.take() {
-            let (instance, exclusive) = (queued.instance, queued.exclusive);
-            let again = self.run_job(queued).await;
-            if exclusive {
-                let mut map = self.executor.exclusive.lock().expect("no holder of this lock panics");
-                next = map.get_mut(&instance).and_then(VecDeque::pop_front);
-                if next.is_none() {
-                    map.remove(&instance);
-                }
+        while let Some(mut queued) = next.take() {
+            let ran = self.run_apart(&queued).await;
+            if queued.exclusive {
+                next = self.executor.hand_on(queued.instance, queued.permit.take());
             }
-            if let Some(contended) = again {
-                self.enqueue(contended);
+            match ran {
+                Ran::Contended => self.enqueue(Queued { exclusive: true, ..queued }),
+                // Whoever asked may have gone away.
+                Ran::Done(outcome) => drop(queued.answer.map(|answer| answer.send(outcome))),
             }
         }
     }
 
-    /// Runs one job. Gives it back when it lost too many races and should run alone.
-    async fn run_job(self: &Arc<Self>, queued: Queued) -> Option<Queued> {
-        let _worker = self.executor.workers.acquire().await.ok()?;
-        // The place in the queue is held until the job has run.
-        let Queued { instance, wait, exclusive: _, takeovers, permit, mine } = queued;
-        if self.executor.stopping.is_cancelled() {
+    /// Runs a job where a panic ends nothing else.
+    async fn run_apart(self: &Arc<Self>, queued: &Queued) -> Ran {
+        let (inner, instance, wait, takeovers) = (self.clone(), queued.instance, queued.wait, queued.takeovers);
+        let worker = self.tasks.spawn(async move { inner.run_job(instance, wait, takeovers).await });
+        worker.await.unwrap_or_else(|error| {
+            // The panic hook has told where. The job is still locked and, once this host has it in memory no more, put back.
+            tracing::error!(%instance, job = wait.0, "the worker of a job ended before its time: {error}");
+            Ran::Done(Err(Error::Bug))
+        })
+    }
+
+    async fn run_job(self: &Arc<Self>, instance: InstanceId, wait: WaitId, takeovers: i64) -> Ran {
+        let _worker = self.executor.workers.acquire().await.expect("nobody closes it");
+        if self.executor.is_stopping() {
             self.release(instance, wait).await;
-            return None;
+            return Ran::Done(Err(Error::NotActing("it is shutting down")));
         }
-        let input = if takeovers > MAX_TAKEOVERS {
+        let died = (takeovers > MAX_TAKEOVERS).then(|| host_died(takeovers));
+        let mut trouble = died.as_ref().map(|failure| Error::Invalid(failure.message.clone()));
+        if died.is_some() {
             crate::metrics::job_failed("unknown", Code::HostDied.as_str());
-            Input::FailJob { wait, failure: host_died(takeovers) }
-        } else {
-            Input::RunJob { wait }
-        };
-        let started = std::time::Instant::now();
+        }
+        let input = died.map_or(Input::RunJob { wait }, |failure| Input::FailJob { wait, failure });
+        let started = Instant::now();
         let mut advanced = self.advance(Work { instance, input, begin: None, traceparent: None }).await;
         if let Err(Error::Bug) = advanced {
             // A job that meets a bug spends its attempts and ends in an incident, rather than running into it for ever.
             crate::metrics::job_failed("unknown", Code::InternalError.as_str());
             let input = Input::FailJob { wait, failure: bug() };
             advanced = self.advance(Work { instance, input, begin: None, traceparent: None }).await;
+            trouble = Some(Error::Bug);
         }
         crate::metrics::job_ran(started.elapsed());
         match advanced {
-            Ok(Advanced::Contended) => Some(Queued { instance, wait, exclusive: true, takeovers, permit, mine }),
-            Ok(Advanced::Committed(_) | Advanced::AlreadyStarted(_)) => None,
+            Ok(Advanced::Contended) => Ran::Contended,
+            Ok(Advanced::Committed(state)) => {
+                self.executor.held_back.forget(instance);
+                Ran::Done(trouble.map_or_else(|| outcome(&state, wait), Err))
+            }
+            Ok(Advanced::AlreadyStarted(_)) => Ran::Done(Ok(())),
             // Nothing was stored. As a rule the wait is gone or another host has its job, and then there is nothing to unlock. But a host that
             // could not renew its lease in time withdraws too, and may recover: what it kept locked then would never run.
-            Ok(Advanced::Withdrawn)
-            | Err(Error::NotFound { .. } | Error::Rejected(Rejection::Suspended | Rejection::NoSuchWait { .. })) => {
+            Ok(Advanced::Withdrawn) => {
                 self.release(instance, wait).await;
-                None
+                self.executor.wake.notify_one();
+                Ran::Done(Err(Error::Cancelled(instance)))
             }
             Err(error) => {
-                tracing::error!(%instance, job = wait.0, "job could not be run and is put back: {error}");
-                // Not at once: whatever stopped it is likely still there.
-                tokio::time::sleep(POLL).await;
-                self.release(instance, wait).await;
-                None
+                self.put_back(instance, wait, &error).await;
+                Ran::Done(Err(error))
             }
         }
     }
 
-    /// Unlocks a job unchanged, for whichever host claims it next. Does not give up while this host works: nobody else may run the job, and
-    /// it does not itself.
-    pub(crate) async fn release(&self, instance: InstanceId, wait: WaitId) {
+    /// Unlocks a job that could not be run.
+    async fn put_back(&self, instance: InstanceId, wait: WaitId, error: &Error) {
+        match error {
+            Error::Rejected(Rejection::Suspended) => drop(self.release(instance, wait).await),
+            // It is over. Its row went with it, unless the store is damaged.
+            Error::NotFound { .. } | Error::Rejected(_) => {
+                if self.release(instance, wait).await {
+                    self.hold_back(
+                        instance,
+                        wait,
+                        Subject::Instance(instance),
+                        &format!("{error}, but the job has a row; run `mandate check-store`"),
+                    );
+                }
+            }
+            Error::Unreadable { .. } | Error::DefinitionUnreadable { .. } | Error::Bug => {
+                let subject = match error {
+                    Error::DefinitionUnreadable { id, .. } => Subject::Definition(id.clone()),
+                    _ => Subject::Instance(instance),
+                };
+                self.hold_back(instance, wait, subject, &error.to_string());
+                self.release(instance, wait).await;
+            }
+            _ => {
+                tracing::error!(%instance, job = wait.0, "job could not be run and is put back: {error}");
+                // Not at once: whatever stopped it is likely still there.
+                tokio::time::sleep(POLL).await;
+                self.release(instance, wait).await;
+                self.executor.wake.notify_one();
+            }
+        }
+    }
+
+    /// Leaves what this host cannot run alone for a while.
+    fn hold_back(&self, instance: InstanceId, wait: WaitId, subject: Subject, reason: &str) {
+        crate::metrics::job_held_back(subject.kind());
+        if let Some(pause) = self.executor.held_back.hold(subject, Instant::now()) {
+            tracing::error!(%instance, job = wait.0, "job is left to other hosts for {pause:?}, and for longer each time: {reason}");
+        }
+    }
+
+    /// Unlocks a job unchanged, for whichever host claims it next, and answers whether it was there. Does not give up while this host works:
+    /// nobody else may run the job, and it does not itself.
+    pub(crate) async fn release(&self, instance: InstanceId, wait: WaitId) -> bool {
         loop {
             let error = match self.store.release(&[(instance.0, crate::unit::number(wait.0))]).await {
-                Ok(()) => return,
+                Ok(released) => return released > 0,
                 Err(error) => error,
             };
-            if self.executor.stopping.is_cancelled() {
+            if self.executor.is_stopping() {
                 tracing::warn!(%instance, job = wait.0, "job stays locked until this host's lease ends: {error}");
-                return;
+                return false;
             }
             tracing::warn!(%instance, job = wait.0, "job is still locked: {error}");
             tokio::time::sleep(POLL).await;
         }
     }
-
-    /// Claims due jobs until the host stops.
-    pub(crate) async fn claim_loop(self: Arc<Self>) {
-        while !self.executor.stopping.is_cancelled() {
-            let more = match self.claim_once(clock::now_ms()).await {
-                Ok(more) => more,
-                Err(error) => {
-                    tracing::error!("due jobs could not be claimed: {error}");
-                    false
-                }
-            };
-            if more {
-                continue;
-            }
-            let until_due = self.executor.next_due.load(Ordering::Relaxed).saturating_sub(clock::now_ms());
-            let pause = POLL.min(Duration::from_millis(u64::try_from(until_due).unwrap_or(0).max(1)));
-            tokio::select! {
-                () = self.executor.stopping.cancelled() => {}
-                () = self.executor.wake.notified() => {}
-                () = self.store.jobs_elsewhere() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-    }
-
-    /// Claims what is due, as far as there is room. True when there may be more.
-    async fn claim_once(self: &Arc<Self>, now: i64) -> Result<bool, Error> {
-        let room = u32::try_from(self.executor.places.available_permits()).unwrap_or(CLAIM).min(CLAIM);
-        if room == 0 || !self.store.may_act() {
-            self.executor.next_due.store(i64::MAX, Ordering::Relaxed);
-            return Ok(false);
-        }
-        // Before asking: a due date that a commit announces from here on is not overwritten.
-        self.executor.next_due.store(i64::MAX, Ordering::Relaxed);
-        let claimed = self.store.claim(now, room).await?;
-        let full = claimed.len() == room as usize;
-        crate::metrics::jobs_acquired(claimed.len());
-        for job in claimed {
-            let wait = WaitId(u64::try_from(job.wait).expect("numbers of an instance are not negative"));
-            let permit = self.executor.places.clone().try_acquire_owned().ok();
-            let (instance, exclusive) = (InstanceId(job.instance), job.exclusive);
-            let mine = self.executor.mine(instance, wait);
-            self.enqueue(Queued { instance, wait, exclusive, takeovers: job.takeovers, permit, mine });
-        }
-        if !full && let Some(due) = self.store.next_due(now).await? {
-            self.executor.next_due.fetch_min(due, Ordering::Relaxed);
-        }
-        Ok(full)
-    }
-
-    /// Takes over the work of hosts whose lease has ended, and unlocks what this one has locked and forgotten, until the host stops.
-    pub(crate) async fn takeover_loop(self: Arc<Self>, every: Duration) {
-        let mut suspects = HashSet::new();
-        while !self.executor.stopping.is_cancelled() {
-            match self.forgotten().await {
-                Ok(forgotten) => {
-                    // Seen twice, so that a job on its way between store and memory is not meant.
-                    for (instance, wait) in forgotten.intersection(&suspects) {
-                        tracing::warn!(%instance, job = wait.0, "this host had locked a job that it did not know of; it is put back");
-                        self.release(*instance, *wait).await;
-                        self.executor.wake.notify_one();
-                    }
-                    suspects = forgotten;
-                }
-                Err(error) => tracing::error!("could not look for jobs that this host has locked and forgotten: {error}"),
-            }
-            match self.store.take_over().await {
-                Ok(taken) if taken.hosts > 0 => {
-                    tracing::warn!(hosts = taken.hosts, jobs = taken.jobs, "took over the work of hosts whose lease ended");
-                    self.executor.wake.notify_one();
-                }
-                Ok(_) => {}
-                Err(error) => tracing::error!("could not look for hosts whose lease ended: {error}"),
-            }
-            tokio::select! {
-                () = self.executor.stopping.cancelled() => {}
-                () = tokio::time::sleep(every) => {}
-            }
-        }
-    }
 }
 
-impl Inner {
-    /// Jobs that are locked by this host and not in its memory: the answer to the COMMIT that locked them was lost, or whoever had them ended
-    /// before its time. As long as this host lives nobody else would run them.
-    async fn forgotten(&self) -> Result<HashSet<JobName>, Error> {
-        let locked = self.store.locked().await?;
-        let mine = self.executor.mine.lock().expect("no holder of this lock panics");
-        let names = locked.into_iter().filter_map(|(instance, wait)| Some((InstanceId(instance), WaitId(u64::try_from(wait).ok()?))));
-        Ok(names.filter(|name| !mine.contains_key(name)).collect())
+/// The wait that a job resumes.
+pub(crate) fn wait_of(job: &ClaimedJob) -> WaitId {
+    WaitId(u64::try_from(job.wait).expect("numbers of an instance are not negative"))
+}
+
+/// What a job that was run has to tell whoever waits for it.
+fn outcome(state: &State, wait: WaitId) -> Result<(), Error> {
+    if !state.failed {
+        return Ok(());
     }
+    let reason = state.instance.jobs().find(|job| job.wait == wait).and_then(|job| job.failure.clone());
+    let id = mandate_engine::PublicId { instance: state.instance.id(), number: wait.0 };
+    Err(Error::Invalid(format!("job {id} failed: {}", reason.unwrap_or_default())))
 }
 
 fn bug() -> Failure {
@@ -324,49 +411,4 @@ fn host_died(takeovers: i64) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::deploy::Upload;
-    use crate::{Config, DefinitionRef, Runtime, Start, StoreConfig, wasm};
-
-    const TIMER: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="test">
-      <process id="p" isExecutable="true">
-        <startEvent id="s"/>
-        <intermediateCatchEvent id="t"><timerEventDefinition><timeDuration>PT1S</timeDuration></timerEventDefinition></intermediateCatchEvent>
-        <endEvent id="e"/>
-        <sequenceFlow id="f1" sourceRef="s" targetRef="t"/>
-        <sequenceFlow id="f2" sourceRef="t" targetRef="e"/>
-      </process>
-    </definitions>"#;
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_job_that_was_locked_without_this_host_knowing_runs_all_the_same() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let mut store = StoreConfig::new(format!("sqlite:{}", dir.path().join("mandate.db").display()));
-        store.lease = Duration::from_secs(1);
-        let sandbox = wasm::Config::new(dir.path().join("components"), wasm::Compiler::InProcess);
-        let config = Config { store, sandbox, catalogue: None, execute_jobs: true };
-        let runtime = Runtime::open(config).await.expect("the host opens");
-        let upload = Upload { resources: vec![("p.bpmn".to_owned(), TIMER.as_bytes().to_vec())], ..Upload::default() };
-        runtime.deploy(upload).await.expect("deployed");
-        let start = Start {
-            definition: DefinitionRef::Key { key: "p".to_owned(), tenant: None },
-            business_key: None,
-            variables: mandate_engine::Variables::new(),
-            idempotency_key: None,
-            traceparent: None,
-        };
-        let id = runtime.start(start).await.expect("it starts").id;
-        // What is left of a claim whose COMMIT was never answered. Before its time, so that the executor cannot have it.
-        let claimed = runtime.0.store.claim(clock::now_ms() + 60_000, 10).await.expect("claimed");
-        assert_eq!(claimed.len(), 1);
-        let ended = async {
-            while runtime.instance(id).await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), ended).await.expect("the timer fires");
-        assert!(runtime.0.executor.mine.lock().expect("no holder of this lock panics").is_empty(), "nothing is left in memory");
-        runtime.shut_down(Duration::from_secs(5)).await;
-    }
-}
+mod tests;

@@ -231,7 +231,7 @@ impl Inner {
         match advanced {
             Ok(Advanced::Committed(state)) => state,
             Ok(Advanced::Contended) => {
-                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit, mine });
+                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit, mine, answer: None });
                 held
             }
             Ok(_) => {
@@ -240,7 +240,7 @@ impl Inner {
             }
             Err(error) => {
                 tracing::warn!(%instance, "the started instance goes on by itself: {error}");
-                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit, mine });
+                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit, mine, answer: None });
                 held
             }
         }

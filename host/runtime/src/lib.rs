@@ -118,10 +118,7 @@ impl Runtime {
             departure: lease / DEPARTURES_PER_LEASE,
         });
         inner.report_lost_commands().await?;
-        if config.execute_jobs {
-            inner.tasks.spawn(inner.clone().claim_loop());
-            inner.tasks.spawn(inner.clone().takeover_loop(lease / 2));
-        }
+        inner.start_loops(lease);
         Ok(Self(inner))
     }
 

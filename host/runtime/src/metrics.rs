@@ -36,6 +36,11 @@ pub(crate) fn job_ran(took: Duration) {
     histogram!("mandate_job_seconds").record(took.as_secs_f64());
 }
 
+/// A job could not be run because of something that this host cannot read.
+pub(crate) fn job_held_back(kind: &'static str) {
+    counter!("mandate_jobs_held_back_total", "what" => kind).increment(1);
+}
+
 /// A job's unit failed technically.
 pub(crate) fn job_failed(activity: &str, code: &'static str) {
     counter!("mandate_jobs_failed_total", "activity" => activity.to_owned(), "code" => code).increment(1);

@@ -47,12 +47,6 @@ impl Running {
             }
         }
     }
-
-    /// Whether a unit of this instance that resumes this wait is running here.
-    pub(crate) fn is_running(&self, instance: InstanceId, wait: WaitId) -> bool {
-        let units = self.units.lock().expect("no holder of this lock panics");
-        units.get(&instance).is_some_and(|units| units.iter().any(|unit| unit.wait == Some(wait)))
-    }
 }
 
 impl Drop for Registered<'_> {

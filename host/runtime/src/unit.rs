@@ -4,16 +4,39 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mandate_engine::{Effect, HistoryEvent, Incident, IncidentId, Instance, Job, JobKind, PartId, PublicId, Subscription, Task, WaitId};
+use mandate_engine::{
+    Effect, HistoryEvent, Incident, IncidentId, Input, Instance, Job, JobKind, PartId, PublicId, Subscription, Task, WaitId,
+};
 use mandate_model::{ElementIndex, ElementKind};
-use mandate_store::{HistoryRow, IncidentRow, InstanceWrite, JobRow, PartRow, Parts, State, SubscriptionRow, TaskRow};
+use mandate_store::{HistoryRow, IncidentRow, InstanceWrite, JobRevision, JobRow, PartRow, Parts, State, SubscriptionRow, TaskRow};
 
 use crate::cache::Base;
 use crate::definitions::Definition;
 
+/// An instance's next exclusive job: of those with attempts left the one that is due first, and of these the oldest. All others are *behind* it:
+/// no claim finds them, however many they are, until a unit of work makes one of them the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Next {
+    pub(crate) due: i64,
+    pub(crate) wait: WaitId,
+}
+
+impl Next {
+    pub(crate) fn of(instance: &Instance) -> Option<Self> {
+        let exclusive = instance.jobs().filter(|job| job.exclusive && job.retries > 0);
+        exclusive.map(|job| Self { due: job.due, wait: job.wait }).min()
+    }
+}
+
 /// Rows of one instance, as far as its unit of work has come.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
+    /// The next exclusive job as it was before the unit.
+    before: Option<Next>,
+    /// And as it is after it.
+    next: Option<Next>,
+    /// The job that an operator gives retries: somebody may be running it.
+    revised: Option<WaitId>,
     jobs: BTreeMap<WaitId, Option<Job>>,
     tasks: BTreeMap<WaitId, Option<Task>>,
     subscriptions: BTreeMap<WaitId, Option<Subscription>>,
@@ -24,6 +47,31 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// Nothing yet, of an instance that is about to take this input.
+    pub(crate) fn before(instance: &Instance, input: &Input) -> Self {
+        let revised = match input {
+            Input::SetRetries { wait, .. } => Some(*wait),
+            _ => None,
+        };
+        Self { before: Next::of(instance), revised, ..Self::default() }
+    }
+
+    /// Nothing more will happen in this unit.
+    pub(crate) fn settle(&mut self, instance: &Instance) {
+        self.next = Next::of(instance);
+    }
+
+    /// The next exclusive job after the unit.
+    pub(crate) fn next(&self) -> Option<Next> {
+        self.next
+    }
+
+    /// The next exclusive job after the unit, if it is one that the unit has made, changed, or made the next.
+    pub(crate) fn new_next(&self) -> Option<Next> {
+        let is_old = |next: &Next| self.before.is_some_and(|before| before.wait == next.wait) && !self.jobs.contains_key(&next.wait);
+        self.next.filter(|next| !is_old(next))
+    }
+
     /// Takes one effect in. Calls are not rows: the caller has performed them.
     pub(crate) fn apply(&mut self, definition: &Definition, effect: Effect, now: i64) {
         match effect {
@@ -52,14 +100,15 @@ impl Rows {
         });
     }
 
-    /// Jobs that could run as soon as they are stored, in order.
-    pub(crate) fn runnable(&self, now: i64) -> Vec<WaitId> {
-        self.jobs.values().flatten().filter(|job| job.due <= now && job.retries > 0).map(|job| job.wait).collect()
+    /// Jobs that can run beside others as soon as they are stored, in order.
+    pub(crate) fn runnable(&self, now: i64) -> impl Iterator<Item = WaitId> {
+        self.jobs.values().flatten().filter(move |job| !job.exclusive && job.due <= now && job.retries > 0).map(|job| job.wait)
     }
 
-    /// The earliest moment at which one of the unit's later jobs is due.
+    /// The earliest moment at which a job of the unit can be claimed later.
     pub(crate) fn next_due(&self, now: i64) -> Option<i64> {
-        self.jobs.values().flatten().filter(|job| job.retries > 0 && job.due > now).map(|job| job.due).min()
+        let beside = self.jobs.values().flatten().filter(|job| !job.exclusive && job.retries > 0).map(|job| job.due);
+        beside.chain(self.new_next().map(|next| next.due)).filter(|due| *due > now).min()
     }
 
     /// Incidents that this unit raises.
@@ -89,25 +138,30 @@ impl Rows {
     ) -> InstanceWrite {
         let model = &definition.model;
         let id = |element: ElementIndex| model.element(element).id.to_string();
+        let state = if self.ended { State::Ended } else { live(instance, base.stored()) };
         let mut write = InstanceWrite {
-            id: instance.id().0,
-            expect: base.expect.clone(),
-            state: if self.ended { State::Ended } else { live(instance, base.stored()) },
             suspended: self.suspended,
-            other_exclusive_jobs: instance.jobs().any(|job| job.exclusive && !self.jobs.contains_key(&job.wait)),
-            put_jobs: Vec::new(),
-            remove_jobs: Vec::new(),
-            put_tasks: Vec::new(),
-            remove_tasks: Vec::new(),
-            put_subscriptions: Vec::new(),
-            remove_subscriptions: Vec::new(),
-            put_incidents: Vec::new(),
-            remove_incidents: Vec::new(),
             history: self.history,
+            ..InstanceWrite::new(instance.id().0, base.expect.clone(), state)
         };
+        let (before, next) = (self.before.map(|before| before.wait), self.next.map(|next| next.wait));
+        if next != before {
+            let kept = |wait: &WaitId| !self.jobs.contains_key(wait);
+            write.behind_jobs.extend(next.filter(kept).map(|wait| (number(wait.0), false)));
+            write.behind_jobs.extend(before.filter(kept).map(|wait| (number(wait.0), true)));
+        }
+        let put = |wait: &WaitId| self.revised != Some(*wait) && self.jobs.get(wait).is_some_and(Option::is_some);
+        write.other_exclusive_jobs = instance.jobs().any(|job| job.exclusive && !self.jobs.contains_key(&job.wait));
+        write.lock_jobs = locked.iter().filter(|wait| !put(wait)).map(|wait| number(wait.0)).collect();
         for (wait, job) in self.jobs {
             match job {
-                Some(job) => write.put_jobs.push(job_row(definition, &job, locked.contains(&wait))),
+                Some(job) if self.revised == Some(wait) => write.revise_jobs.push(JobRevision {
+                    wait: number(wait.0),
+                    due: job.due,
+                    retries: i64::from(job.retries),
+                    behind: is_behind(&job, next),
+                }),
+                Some(job) => write.put_jobs.push(job_row(definition, &job, next, locked.contains(&wait))),
                 None => write.remove_jobs.push(number(wait.0)),
             }
         }
@@ -169,8 +223,13 @@ pub(crate) fn number(n: u64) -> i64 {
     i64::try_from(n).expect("an instance does not number 2^63 things")
 }
 
-/// The row of a job, as `check-store` expects it too.
-pub(crate) fn job_row(definition: &Definition, job: &Job, locked: bool) -> JobRow {
+/// Whether a job is behind its instance's next exclusive one.
+fn is_behind(job: &Job, next: Option<WaitId>) -> bool {
+    job.exclusive && job.retries > 0 && next != Some(job.wait)
+}
+
+/// The row of a job of an instance whose next exclusive job is `next`, as `check-store` expects it too.
+pub(crate) fn job_row(definition: &Definition, job: &Job, next: Option<WaitId>, locked: bool) -> JobRow {
     let element = definition.model.element(job.element);
     JobRow {
         wait: number(job.wait.0),
@@ -182,6 +241,7 @@ pub(crate) fn job_row(definition: &Definition, job: &Job, locked: bool) -> JobRo
         retries: i64::from(job.retries),
         failures: i64::from(job.failures),
         exclusive: job.exclusive,
+        behind: is_behind(job, next),
         created: job.since,
         failure: job.failure.clone(),
         failed_activity: None,

@@ -8,7 +8,7 @@ use crate::instances::InstanceView;
 use crate::unit::{number, public};
 use crate::{Error, Runtime};
 
-/// One leaf of an instance, for operators.
+/// One leaf of an instance, for operators, or an instance of which no leaf can be told.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
@@ -22,13 +22,13 @@ pub struct Waiting {
     pub process_definition_key: String,
     /// Its definition's version.
     pub process_definition_version: i64,
-    /// The activity instance.
-    pub activity_instance_id: String,
-    /// The BPMN element.
-    pub activity_id: String,
+    /// The activity instance; none of an instance that cannot be read.
+    pub activity_instance_id: Option<String>,
+    /// The BPMN element; none of an instance that cannot be read.
+    pub activity_id: Option<String>,
     /// Its name.
     pub activity_name: Option<String>,
-    /// Since when, milliseconds since 1970.
+    /// Since when, milliseconds since 1970. Of an instance that cannot be read: when it was started.
     pub since: i64,
     /// Until when at the latest, if anything bounds it.
     pub until: Option<i64>,
@@ -93,7 +93,18 @@ pub enum Reason {
     Running {},
     /// The instance is suspended.
     Suspended {},
+    /// This host cannot read the instance or load its definition. Its jobs are left to hosts that can.
+    Unreadable {
+        /// Why.
+        message: String,
+        /// What to do.
+        help: &'static str,
+    },
 }
+
+const HELP_INSTANCE: &str = "if a newer host wrote it, upgrade this one: hosts that can read it go on with it meanwhile; otherwise                              `mandate check-store` says what else is damaged, and the row must come back from a backup";
+
+const HELP_DEFINITION: &str = "if a newer host deployed it, upgrade this one: hosts that can load it go on with its instances meanwhile; otherwise                                `mandate check-store` says what else is damaged, and the deployment must come back from a backup";
 
 /// Which leaves to list.
 #[derive(Clone, Debug, Default)]
@@ -102,7 +113,7 @@ pub struct WaitingFilter {
     pub definition_key: Option<String>,
     /// Only of instances with this business key.
     pub business_key: Option<String>,
-    /// Only what is overdue at this moment: see [`Reads::overdue`](mandate_store::query::Reads::overdue).
+    /// Only what is overdue at this moment, see [`Reads::overdue`](mandate_store::query::Reads::overdue), and instances of which nobody can tell.
     pub overdue_at: Option<i64>,
     /// At most this many instances are looked at after `after`.
     pub max_instances: u32,
@@ -124,14 +135,20 @@ impl Runtime {
         };
         let mut listed = Vec::new();
         for row in rows {
-            let definition = self.0.definitions.get(&self.0.store, &row.definition_id).await?;
-            if filter.definition_key.as_ref().is_some_and(|key| *key != definition.row.key) {
+            let (key, version) = self.key_and_version(&row.definition_id).await?;
+            if filter.definition_key.as_ref().is_some_and(|wanted| *wanted != key) {
                 continue;
             }
-            let id = mandate_engine::InstanceId(row.id);
-            let instance = crate::cache::decode(&row).map_err(|error| Error::Unreadable { instance: id, reason: error.to_string() })?;
+            let view = match self.readable(&row).await {
+                Ok(view) => view,
+                // One that cannot be read does not hide the others.
+                Err(error @ (Error::Unreadable { .. } | Error::DefinitionUnreadable { .. })) => {
+                    listed.push(unreadable(&row, key, version, &error));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let holders = self.0.store.job_holders(row.id).await?;
-            let view = InstanceView { instance, definition };
             let leaves = view.instance.leaves(&view.definition.model);
             let leaves = match &overdue {
                 None => leaves,
@@ -143,6 +160,31 @@ impl Runtime {
             listed.extend(leaves.iter().map(|leaf| describe(&view, leaf, &holders)));
         }
         Ok((listed, next))
+    }
+
+    /// An instance with its definition, if both can be read and belong together.
+    pub(crate) async fn readable(&self, row: &InstanceRow) -> Result<InstanceView, Error> {
+        let definition = self.0.definition_of(&row.definition_id).await?;
+        let id = mandate_engine::InstanceId(row.id);
+        let instance = crate::cache::decode(row).map_err(|error| Error::Unreadable { instance: id, reason: error.to_string() })?;
+        if !instance.fits(&definition.model) {
+            let reason = format!("its snapshot names elements that definition {} does not have", row.definition_id);
+            return Err(Error::Unreadable { instance: id, reason });
+        }
+        Ok(InstanceView { instance, definition })
+    }
+
+    /// A definition's key and version, also of one that cannot be loaded.
+    async fn key_and_version(&self, id: &str) -> Result<(String, i64), Error> {
+        match self.0.definition_of(id).await {
+            Ok(definition) => return Ok((definition.row.key.clone(), definition.row.version)),
+            Err(Error::DefinitionUnreadable { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        // `key:version:unique`; a key has no colon.
+        let mut parts = id.split(':');
+        let key = parts.next().unwrap_or_default().to_owned();
+        Ok((key, parts.next().and_then(|version| version.parse().ok()).unwrap_or(0)))
     }
 
     /// The instances of one page: those under a business key are found by it, not by walking all of them.
@@ -188,6 +230,23 @@ fn leaf_or_scope(view: &InstanceView, leaves: &[Leaf], activity: i64) -> Option<
     })
 }
 
+fn unreadable(row: &InstanceRow, process_definition_key: String, process_definition_version: i64, error: &Error) -> Waiting {
+    let help = if matches!(error, Error::DefinitionUnreadable { .. }) { HELP_DEFINITION } else { HELP_INSTANCE };
+    Waiting {
+        process_instance_id: mandate_engine::InstanceId(row.id).to_string(),
+        business_key: row.business_key.clone(),
+        tenant_id: row.tenant.clone(),
+        process_definition_key,
+        process_definition_version,
+        activity_instance_id: None,
+        activity_id: None,
+        activity_name: None,
+        since: row.started_at,
+        until: None,
+        reason: Reason::Unreadable { message: error.to_string(), help },
+    }
+}
+
 fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Waiting {
     let instance = &view.instance;
     let model = &view.definition.model;
@@ -219,8 +278,8 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
         tenant_id: instance.tenant().map(str::to_owned),
         process_definition_key: view.definition.row.key.clone(),
         process_definition_version: view.definition.row.version,
-        activity_instance_id: id(leaf.activity.0),
-        activity_id: element.id.to_string(),
+        activity_instance_id: Some(id(leaf.activity.0)),
+        activity_id: Some(element.id.to_string()),
         activity_name: element.name.clone(),
         since: leaf.since,
         until: leaf.until,

@@ -2,10 +2,9 @@
 
 mod common;
 
-use common::{Host, as_variables, process};
+use common::{Host, Setup, as_variables, postgres, process};
 use mandate_runtime::engine::{InstanceId, PublicId};
 use mandate_runtime::{Error, Runtime};
-use mandate_tests::postgres::Cluster;
 use serde_json::json;
 
 /// start → one → two → a → end: two user tasks, then a delegate with commands.
@@ -30,19 +29,17 @@ async fn set(runtime: &Runtime, instance: InstanceId, variables: serde_json::Val
 }
 
 /// Two hosts on one PostgreSQL. Whatever one of them remembers, the other changes behind its back.
-async fn two_hosts(cluster: &Cluster, name: &str) -> (Host, Host) {
-    let url = cluster.create_database(name).expect("a database");
-    let folder = || tempfile::tempdir().expect("a temporary folder");
-    let here = Host::start_on(folder(), url.clone()).await;
-    let there = Host::start_on(folder(), url).await;
+async fn two_hosts() -> (Host, Host) {
+    let setup = Setup { database: Some(postgres()), ..Setup::default() };
+    let here = Host::start_with(setup.clone()).await;
+    let there = Host::start_with(setup).await;
     here.deploy(process(TASKS)).await;
     (here, there)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_another_host_did_is_found_before_anything_is_refused_or_sent() {
-    let cluster = Cluster::start().unwrap_or_else(|error| panic!("{error}"));
-    let (here, there) = two_hosts(&cluster, "memory").await;
+    let (here, there) = two_hosts().await;
     let script = json!({ "a": { "commands": [{ "name": "test.ok@1", "body": { "plan": "$plan" }, "key": "k" }] } });
     let started = here.start_instance(json!({ "script": script, "plan": 1 })).await.expect("it starts");
     let id = started.id;

@@ -1,9 +1,11 @@
-//! Jobs find a host: claimed in batches, released unchanged.
+//! Jobs find a host: claimed in batches or one by one, released unchanged.
+
+use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use crate::batch::{Batch, Type, cells};
-use crate::db::{Param, Tx, params};
+use crate::batch::{Batch, Cell, Type, cells};
+use crate::db::{Param, Row, Tx, params};
 use crate::hosts::{Held, hold_epoch};
 use crate::{Error, Store};
 
@@ -22,28 +24,77 @@ pub struct ClaimedJob {
     pub due: i64,
 }
 
-/// How often a claim looks again when what it found was mostly exclusive jobs of the same instances. Whatever is left then is found
-/// by the next claim.
-const ROUNDS: usize = 8;
+/// What a claim leaves for other hosts.
+#[derive(Clone, Debug, Default)]
+pub struct Except {
+    /// Jobs of these instances.
+    pub instances: Vec<Uuid>,
+    /// Jobs of all instances of these definitions.
+    pub definitions: Vec<String>,
+}
 
-/// What may be claimed; the first three terms are the predicate of the index `job_claimable`.
-const CLAIMABLE: &str = "j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended \
+impl Except {
+    /// Nothing: a claim takes whatever is due.
+    pub const NOTHING: Self = Self { instances: Vec::new(), definitions: Vec::new() };
+}
+
+/// What the claim of one job came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// This host has it.
+    Locked(ClaimedJob),
+    /// There is no such job.
+    Missing,
+    /// A host has it already; it may be this one.
+    Taken(Holder),
+    /// It is exclusive, and another host has another exclusive job of its instance.
+    Exclusive {
+        /// The other job's wait.
+        wait: i64,
+        /// Who has it.
+        holder: Holder,
+    },
+}
+
+/// Who has a job locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The host.
+    pub host: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Its lease lasts, and it is in the epoch in which it locked the job.
+    pub alive: bool,
+}
+
+/// What may be claimed; the first four terms are the predicate of the index `job_claimable`. As a rule an exclusive job passes the last one,
+/// for only its instance's next is not behind. What does not is an instance of which an operator has begun another exclusive job.
+const CLAIMABLE: &str = "j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind \
      AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.definition_id AND d.suspended) \
      AND (NOT j.exclusive OR NOT EXISTS \
        (SELECT 1 FROM job o WHERE o.instance_id = j.instance_id AND o.locked_by IS NOT NULL AND o.exclusive))";
 
+/// Leaves out the instances `$3` and the definitions `$4`. In this form each list is looked up in a hash or a tree, however long it is.
+const NOT_EXCEPTED: &str = "{pg:AND j.instance_id NOT IN (SELECT unnest($3::uuid[])) AND j.definition_id NOT IN (SELECT unnest($4::text[]))}\
+     {lite:AND j.instance_id NOT IN (SELECT unhex(value) FROM json_each($3)) AND j.definition_id NOT IN (SELECT value FROM json_each($4))}";
+
 /// One look at what is due: `$1` now, `$2` how many.
-pub(crate) fn candidates_sql() -> String {
+pub(crate) fn candidates_sql(excepted: bool) -> String {
+    let excepted = if excepted { NOT_EXCEPTED } else { "" };
     format!(
-        "SELECT j.instance_id, j.wait, j.exclusive FROM job j WHERE {CLAIMABLE} AND j.due <= $1 ORDER BY j.due, j.instance_id, j.wait LIMIT $2"
+        "SELECT j.instance_id, j.wait, j.exclusive FROM job j WHERE {CLAIMABLE} AND j.due <= $1 {excepted} \
+         ORDER BY j.due, j.instance_id, j.wait LIMIT $2"
     )
 }
 
 const LOCK_INSTANCES: &str = "SELECT id FROM instance WHERE id {any_uuid:1} ORDER BY id {pg:FOR UPDATE SKIP LOCKED}";
 
+/// A job that is locked has its turn: it is behind nobody any more.
 static LOCK: Batch = Batch::new(
-    "UPDATE job SET locked_by = v.host, locked_epoch = v.epoch FROM {rows} WHERE job.instance_id = v.instance_id AND job.wait = v.wait \
-     AND job.locked_by IS NULL AND job.retries > 0 AND NOT job.suspended AND (NOT job.exclusive OR NOT EXISTS \
+    "UPDATE job SET locked_by = v.host, locked_epoch = v.epoch, behind = FALSE FROM {rows} \
+     WHERE job.instance_id = v.instance_id AND job.wait = v.wait \
+     AND job.locked_by IS NULL AND job.retries > 0 AND NOT job.suspended \
+     AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = job.definition_id AND d.suspended) AND (NOT job.exclusive OR NOT EXISTS \
      (SELECT 1 FROM job o WHERE o.instance_id = job.instance_id AND o.locked_by IS NOT NULL AND o.exclusive)) \
      RETURNING job.instance_id, job.wait, job.exclusive, job.takeovers, job.due",
     &[("instance_id", Type::Uuid), ("wait", Type::I64), ("host", Type::Uuid), ("epoch", Type::I64)],
@@ -55,40 +106,40 @@ static RELEASE: Batch = Batch::new(
     &[("instance_id", Type::Uuid), ("wait", Type::I64), ("host", Type::Uuid), ("epoch", Type::I64)],
 );
 
+/// Who has a job `j` locked: host, name, whether it lives.
+const HOLDER: &str = "j.locked_by, h.name, h.epoch = j.locked_epoch AND h.ended_at IS NULL AND h.lease_until > {now}";
+const WITH_HOLDER: &str = "FROM job j LEFT JOIN host h ON h.id = j.locked_by WHERE j.instance_id = $1";
+
 impl Store {
     /// Locks up to `max` jobs that are due, the longest due first, and answers them in that order. Of exclusive jobs at most one per
     /// instance, and none while another one of its instance is locked. Instances that are being committed to are left for the next time.
-    pub async fn claim(&self, now: i64, max: u32) -> Result<Vec<ClaimedJob>, Error> {
+    pub async fn claim(&self, now: i64, max: u32, except: &Except) -> Result<Vec<ClaimedJob>, Error> {
         // Nothing is due most of the time: a read costs no transaction.
-        let any = self.pool.fetch(&candidates_sql(), params![now, 1_i64]).await?;
-        if any.is_empty() || max == 0 {
+        let (sql, params) = candidates(now, 1, except);
+        if max == 0 || self.pool.fetch(&sql, params).await?.is_empty() {
             return Ok(Vec::new());
         }
+        let mut tx = self.begin_in_epoch().await?;
+        let (sql, params) = candidates(now, i64::from(max), except);
         let me = self.host();
-        let mut tx = self.inner().jobs.begin().await?;
-        // Jobs locked in an epoch that is over would be nobody's.
-        match hold_epoch(&mut tx, me).await? {
-            Held::Valid { .. } => {}
-            Held::Expired => {
-                tx.rollback().await;
-                return Err(Error::Fenced);
-            }
-            Held::Over => {
-                tx.rollback().await;
-                self.inner().lease.fence();
-                return Err(Error::Fenced);
+        let mut exclusive = HashSet::new();
+        let mut found: Vec<(Uuid, i64)> = Vec::new();
+        for row in tx.fetch(&sql, params).await? {
+            let (instance, wait) = (row.get(0)?, row.get(1)?);
+            // One statement locks them all and would not see that it locks a second one.
+            if !row.get::<bool>(2)? || exclusive.insert(instance) {
+                found.push((instance, wait));
             }
         }
-        let mut claimed = Vec::new();
-        for _ in 0..ROUNDS {
-            let room = i64::from(max) - i64::try_from(claimed.len()).expect("a claim is small");
-            let (found, locked) = self.claim_round(&mut tx, now, room).await?;
-            let nothing_new = locked.is_empty();
-            claimed.extend(locked);
-            if nothing_new || found < room || claimed.len() >= max as usize {
-                break;
-            }
-        }
+        let mut instances: Vec<Uuid> = found.iter().map(|(instance, _)| *instance).collect();
+        instances.sort_unstable();
+        instances.dedup();
+        // Whoever locks jobs of an instance beside its commits holds the instance's row first.
+        let held = tx.fetch(LOCK_INSTANCES, vec![Param::Uuids(instances)]).await?;
+        let held = held.iter().map(|row| row.get(0)).collect::<Result<HashSet<Uuid>, _>>()?;
+        found.retain(|(instance, _)| held.contains(instance));
+        let mut claimed =
+            lock(&mut tx, found.into_iter().map(|(instance, wait)| cells![instance, wait, me.id, me.epoch]).collect()).await?;
         if claimed.is_empty() {
             tx.rollback().await;
         } else {
@@ -98,47 +149,25 @@ impl Store {
         Ok(claimed)
     }
 
-    /// Answers how many candidates there were, and what of them was locked.
-    async fn claim_round(&self, tx: &mut Tx, now: i64, room: i64) -> Result<(i64, Vec<ClaimedJob>), Error> {
+    /// Locks one job, due or not, with retries or without. Waits for whoever commits to its instance.
+    pub async fn claim_one(&self, instance: Uuid, wait: i64) -> Result<Claim, Error> {
         let me = self.host();
-        let rows = tx.fetch(&candidates_sql(), params![now, room]).await?;
-        let found = i64::try_from(rows.len()).expect("a claim is small");
-        let mut candidates: Vec<(Uuid, i64, bool)> = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let candidate = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let second = candidate.2 && candidates.iter().any(|(instance, _, exclusive)| *exclusive && *instance == candidate.0);
-            if !second {
-                candidates.push(candidate);
-            }
+        let mut tx = self.begin_in_epoch().await?;
+        tx.fetch("SELECT id FROM instance WHERE id = $1 {pg:FOR UPDATE}", params![instance]).await?;
+        let claim = look_at_one(&mut tx, me.id, instance, wait).await?;
+        if let Claim::Locked(_) = claim {
+            let sql = "UPDATE job SET locked_by = $3, locked_epoch = $4 WHERE instance_id = $1 AND wait = $2";
+            tx.execute(sql, params![instance, wait, me.id, me.epoch]).await?;
+            tx.commit().await?;
+        } else {
+            tx.rollback().await;
         }
-        let mut instances: Vec<Uuid> = candidates.iter().map(|(instance, _, _)| *instance).collect();
-        instances.sort_unstable();
-        instances.dedup();
-        // Whoever locks or unlocks jobs of an instance beside its commits holds the instance's row first.
-        let held = tx.fetch(LOCK_INSTANCES, vec![Param::Uuids(instances)]).await?;
-        let held = held.iter().map(|row| row.get(0)).collect::<Result<std::collections::HashSet<Uuid>, _>>()?;
-        let lock = candidates
-            .into_iter()
-            .filter(|(instance, _, _)| held.contains(instance))
-            .map(|(instance, wait, _)| cells![instance, wait, me.id, me.epoch])
-            .collect();
-        let locked = LOCK.fetch(tx, lock).await?;
-        let locked = locked.iter().map(|row| {
-            let mut columns = row.columns();
-            Ok(ClaimedJob {
-                instance: columns.next()?,
-                wait: columns.next()?,
-                exclusive: columns.next()?,
-                takeovers: columns.next()?,
-                due: columns.next()?,
-            })
-        });
-        Ok((found, locked.collect::<Result<_, Error>>()?))
+        Ok(claim)
     }
 
     /// The next moment after `now` at which a job becomes due.
     pub async fn next_due(&self, now: i64) -> Result<Option<i64>, Error> {
-        let sql = "SELECT j.due FROM job j WHERE j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND j.due > $1 \
+        let sql = "SELECT j.due FROM job j WHERE j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind AND j.due > $1 \
                    ORDER BY j.due LIMIT 1";
         let rows = self.pool.fetch(sql, params![now]).await?;
         rows.first().map(|row| row.get(0)).transpose()
@@ -152,14 +181,88 @@ impl Store {
         rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
     }
 
-    /// Unlocks jobs of this host, unchanged: any host may claim them again. Those it does not have are left alone.
-    pub async fn release(&self, jobs: &[(Uuid, i64)]) -> Result<(), Error> {
+    /// Unlocks jobs of this host, unchanged: any host may claim them again. Those it does not have are left alone. Answers how many it had.
+    pub async fn release(&self, jobs: &[(Uuid, i64)]) -> Result<u64, Error> {
         let me = self.host();
         let rows = jobs.iter().map(|(instance, wait)| cells![*instance, *wait, me.id, me.epoch]).collect();
         let mut tx = self.inner().jobs.begin().await?;
-        RELEASE.execute(&mut tx, rows).await?;
-        tx.commit().await
+        let released = RELEASE.execute(&mut tx, rows).await?;
+        tx.commit().await?;
+        Ok(released)
     }
+
+    /// A transaction in which this host may lock jobs: locked in an epoch that is over, they would be nobody's.
+    async fn begin_in_epoch(&self) -> Result<Tx, Error> {
+        let mut tx = self.inner().jobs.begin().await?;
+        match hold_epoch(&mut tx, self.host()).await? {
+            Held::Valid { .. } => Ok(tx),
+            Held::Expired => {
+                tx.rollback().await;
+                Err(Error::Fenced)
+            }
+            Held::Over => {
+                tx.rollback().await;
+                self.inner().lease.fence();
+                Err(Error::Fenced)
+            }
+        }
+    }
+}
+
+fn candidates(now: i64, max: i64, except: &Except) -> (String, Vec<Param>) {
+    let excepted = !(except.instances.is_empty() && except.definitions.is_empty());
+    let mut params = params![now, max];
+    if excepted {
+        params.push(Param::Uuids(except.instances.clone()));
+        params.push(Param::Texts(except.definitions.clone()));
+    }
+    (candidates_sql(excepted), params)
+}
+
+/// Locks jobs as far as they may be claimed: rows of instance, wait, host, epoch, at most one exclusive job of an instance among them.
+pub(crate) async fn lock(tx: &mut Tx, rows: Vec<Vec<Cell>>) -> Result<Vec<ClaimedJob>, Error> {
+    let locked = LOCK.fetch(tx, rows).await?;
+    let job = |row: &Row| {
+        let mut columns = row.columns();
+        Ok(ClaimedJob {
+            instance: columns.next()?,
+            wait: columns.next()?,
+            exclusive: columns.next()?,
+            takeovers: columns.next()?,
+            due: columns.next()?,
+        })
+    };
+    locked.iter().map(job).collect()
+}
+
+/// Whether a job can be locked by `me`, whose instance's row is held.
+async fn look_at_one(tx: &mut Tx, me: Uuid, instance: Uuid, wait: i64) -> Result<Claim, Error> {
+    let one = format!("SELECT {HOLDER}, j.exclusive, j.takeovers, j.due {WITH_HOLDER} AND j.wait = $2");
+    let rows = tx.fetch(&one, params![instance, wait]).await?;
+    let Some(row) = rows.first() else { return Ok(Claim::Missing) };
+    if let Some(holder) = holder(row)? {
+        return Ok(Claim::Taken(holder));
+    }
+    let job = ClaimedJob { instance, wait, exclusive: row.get(3)?, takeovers: row.get(4)?, due: row.get(5)? };
+    if job.exclusive {
+        let others =
+            format!("SELECT {HOLDER}, j.wait {WITH_HOLDER} AND j.locked_by IS NOT NULL AND j.locked_by <> $2 AND j.exclusive LIMIT 1");
+        if let Some(row) = tx.fetch(&others, params![instance, me]).await?.first()
+            && let Some(holder) = holder(row)?
+        {
+            return Ok(Claim::Exclusive { wait: row.get(3)?, holder });
+        }
+    }
+    Ok(Claim::Locked(job))
+}
+
+/// Who has the job of a row that begins with [`HOLDER`].
+fn holder(row: &Row) -> Result<Option<Holder>, Error> {
+    let Some(host) = row.get(0)? else { return Ok(None) };
+    // A host that has been gone for long has no row any more.
+    let name: Option<String> = row.get(1)?;
+    let alive: Option<bool> = row.get(2)?;
+    Ok(Some(Holder { host, name: name.unwrap_or_else(|| "unknown".to_owned()), alive: alive.unwrap_or(false) }))
 }
 
 /// The multi-row statements of this file.

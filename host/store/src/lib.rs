@@ -28,7 +28,7 @@ mod unit;
 mod wake;
 mod write;
 
-pub use claim::ClaimedJob;
+pub use claim::{Claim, ClaimedJob, Except, Holder};
 pub use config::{Config, DEFAULT_LEASE, DEFAULT_POOL, HistoryLevel, Migrate};
 pub use deployment::{BindingRow, DelegateRow, Deployed, DeploymentDeletion, DeploymentWrite, NewDefinition, Resource};
 pub use error::Error;
@@ -39,6 +39,6 @@ pub use migrate::migration_script;
 pub use rows::{HistoryRow, IncidentRow, JobRow, PartRow, SubscriptionRow, TaskRow};
 pub use store::{Counters, Store};
 pub use unit::{
-    CommitError, Committed, Expect, InstanceHead, InstanceWrite, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts, StartKey, State,
-    Unit,
+    CommitError, Committed, Expect, InstanceHead, InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts,
+    StartKey, State, Unit,
 };

@@ -34,6 +34,8 @@ pub struct JobRow {
     pub failures: i64,
     /// Never beside another exclusive job of its instance.
     pub exclusive: bool,
+    /// It is exclusive and not its instance's next: no claim finds it. Whoever writes the job that is before it says when that changes.
+    pub behind: bool,
     /// Since when.
     pub created: i64,
     /// The last failure's message.

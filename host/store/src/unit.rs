@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::Error;
+use crate::claim::ClaimedJob;
 use crate::rows::{HistoryRow, IncidentRow, JobRow, PartRow, SubscriptionRow, TaskRow};
 
 /// What one unit of work writes: all of it or nothing.
@@ -42,6 +43,14 @@ pub struct InstanceWrite {
     pub other_exclusive_jobs: bool,
     /// Jobs to insert or to update in place. An update clears the lock unless the row says `locked`.
     pub put_jobs: Vec<JobRow>,
+    /// Jobs that get other retries and another due date. Whoever has one locked keeps it.
+    pub revise_jobs: Vec<JobRevision>,
+    /// Waits of jobs that are not put and become their instance's next exclusive job (false) or stop being it (true).
+    pub behind_jobs: Vec<(i64, bool)>,
+    /// Waits of jobs that are not put and that this host locks, each if it may be claimed when everything else is written: if nobody has it, it
+    /// has retries, neither it nor its definition is suspended, and, where it is exclusive, no other exclusive job of the instance is locked.
+    /// At most one of them is exclusive.
+    pub lock_jobs: Vec<i64>,
     /// Waits of jobs that are gone.
     pub remove_jobs: Vec<i64>,
     /// Tasks to insert or to update.
@@ -70,6 +79,9 @@ impl InstanceWrite {
             suspended: None,
             other_exclusive_jobs: true,
             put_jobs: Vec::new(),
+            revise_jobs: Vec::new(),
+            behind_jobs: Vec::new(),
+            lock_jobs: Vec::new(),
             remove_jobs: Vec::new(),
             put_tasks: Vec::new(),
             remove_tasks: Vec::new(),
@@ -80,6 +92,19 @@ impl InstanceWrite {
             history: Vec::new(),
         }
     }
+}
+
+/// What changes of a job when an operator gives it retries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRevision {
+    /// Which.
+    pub wait: i64,
+    /// Not before.
+    pub due: i64,
+    /// Attempts left.
+    pub retries: i64,
+    /// As in [`JobRow`].
+    pub behind: bool,
 }
 
 /// What must hold of an instance before a unit writes it.
@@ -134,8 +159,9 @@ pub struct Parts {
 pub struct Committed {
     /// The new revision of every instance that lives.
     pub revisions: Vec<(Uuid, i64)>,
-    /// Jobs born locked that stayed so: this host runs them. The others are in the store for whoever claims them.
-    pub locked_jobs: Vec<(Uuid, i64)>,
+    /// Jobs that this host has locked with the unit and runs: those born locked that stayed so, and those of `lock_jobs` that it got. The
+    /// others are in the store for whoever claims them.
+    pub locked_jobs: Vec<ClaimedJob>,
 }
 
 /// Why a unit is not stored. Nothing of it is, except after [`Error::Unclear`].

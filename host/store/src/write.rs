@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::batch::{Batch, Cell, Type, cells};
+use crate::claim::ClaimedJob;
 use crate::config::HistoryLevel;
 use crate::db::{Dialect, Param, Tx, params};
 use crate::lease::HostRef;
@@ -50,13 +51,29 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
             }
             let foreign = elsewhere.contains(&write.id);
             let locked = tables.take(write, head, suspended, me, foreign);
-            answer.locked_jobs.extend(locked.into_iter().map(|wait| (write.id, wait)));
+            answer.locked_jobs.extend(locked);
         }
         committed.push(Ok(answer));
     }
-    tables.write(tx).await?;
+    let locked = tables.write(tx).await?;
     rows.write(tx).await?;
+    hand_out(locked, units, &mut committed);
     Ok(committed)
+}
+
+/// Tells each unit which of the jobs that it meant to lock it got.
+fn hand_out(locked: Vec<ClaimedJob>, units: &[&Unit], answers: &mut [Answer]) {
+    if locked.is_empty() {
+        return;
+    }
+    let instances = |unit: &Unit| unit.instances.iter().map(|write| write.id).collect::<Vec<_>>();
+    let owners: HashMap<Uuid, usize> =
+        units.iter().enumerate().flat_map(|(at, unit)| instances(unit).into_iter().map(move |id| (id, at))).collect();
+    for job in locked {
+        if let Ok(committed) = &mut answers[owners[&job.instance]] {
+            committed.locked_jobs.push(job);
+        }
+    }
 }
 
 /// A definition that is being deleted must not get an instance. Its row is kept until the commit; deleting it waits.

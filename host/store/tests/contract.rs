@@ -64,6 +64,11 @@ on_both! {
         of_exclusive_jobs_one_at_a_time_is_claimed
         many_exclusive_jobs_of_one_instance_do_not_starve_others
         a_born_locked_job_is_not_claimed_until_it_is_put_unlocked
+        what_is_behind_is_claimed_when_a_unit_makes_it_the_next
+        a_turn_is_handed_on_in_the_commit_that_ends_the_one_before
+        retries_from_an_operator_leave_a_running_job_to_its_host
+        one_job_is_claimed_by_its_name_due_or_not
+        what_a_host_cannot_run_stands_in_nobodys_way
         a_released_job_is_claimed_again_unchanged
         the_next_process_takes_over_what_the_last_one_had_locked;
     ledger:

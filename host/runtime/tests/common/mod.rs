@@ -1,13 +1,16 @@
-//! A host in the test's own process: SQLite, real components, a real domain service on loopback.
+//! A host in the test's own process: SQLite or PostgreSQL, real components, a real domain service on loopback.
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses its part of this")]
 
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use mandate_runtime::deploy::{Report, Upload};
 use mandate_runtime::engine::{InstanceId, Variable, Variables};
 use mandate_runtime::{Config, DefinitionRef, Runtime, Start, Started, StoreConfig, wasm};
 use mandate_tests::domain::Domain;
+use mandate_tests::postgres::Cluster;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -19,7 +22,29 @@ pub struct Host {
     pub runtime: Runtime,
     pub domain: Domain,
     pub dir: TempDir,
-    url: String,
+    setup: Setup,
+}
+
+/// What differs between hosts of tests.
+#[derive(Clone)]
+pub struct Setup {
+    /// None: a file in the host's folder.
+    pub database: Option<String>,
+    pub execute_jobs: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { database: None, execute_jobs: true }
+    }
+}
+
+/// An empty PostgreSQL database. The cluster of this process; its keeper ends it with the process.
+pub fn postgres() -> String {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    static DATABASES: AtomicU32 = AtomicU32::new(0);
+    let cluster = CLUSTER.get_or_init(|| Cluster::start().expect("PostgreSQL starts"));
+    cluster.create_database(&format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed))).expect("a database")
 }
 
 /// A built guest.
@@ -46,30 +71,33 @@ pub const MANIFEST: &str = r#"
 [delegates.worker]
 file = "test_scripted.wasm"
 version = "1.0.0"
-commands = ["test.ok@1", "test.busy-once@1", "test.lost-once@1", "test.no@1", "test.slow@1", "test.dark@1"]
-limits = { cpu = "300ms", wall = "20s", commands = 50 }
+commands = ["test.ok@1", "test.busy-once@1", "test.lost-once@1", "test.no@1", "test.slow@1", "test.held@1", "test.dark@1"]
+limits = { cpu = "300ms", wall = "60s", commands = 50 }
 "#;
 
 impl Host {
     pub async fn start() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let url = format!("sqlite:{}", dir.path().join("mandate.db").display());
-        Self::start_on(dir, url).await
+        Self::start_with(Setup::default()).await
     }
 
-    /// A host of its own on this database.
-    pub async fn start_on(dir: TempDir, url: String) -> Self {
+    pub async fn start_with(setup: Setup) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
         let domain = Domain::start().expect("a free port");
         std::fs::write(dir.path().join("catalogue.toml"), domain.catalogue()).expect("written");
-        let runtime = open(dir.path(), &url).await;
-        Self { runtime, domain, dir, url }
+        let runtime = open(dir.path(), "components", &setup).await;
+        Self { runtime, domain, dir, setup }
+    }
+
+    /// Another host on the same database.
+    pub async fn beside(&self, setup: Setup) -> Runtime {
+        open(self.dir.path(), "components-of-another", &Setup { database: self.setup.database.clone(), ..setup }).await
     }
 
     /// Ends this host's runtime and starts another one on the same files.
     pub async fn restart(self) -> Self {
         self.runtime.shut_down(Duration::from_secs(5)).await;
         drop(self.runtime);
-        let runtime = open(self.dir.path(), &self.url).await;
+        let runtime = open(self.dir.path(), "components", &self.setup).await;
         Self { runtime, ..self }
     }
 
@@ -127,10 +155,15 @@ impl Host {
     }
 }
 
-async fn open(dir: &Path, url: &str) -> Runtime {
-    let sandbox = wasm::Config::new(dir.join("components"), wasm::Compiler::InProcess);
-    let config =
-        Config { store: StoreConfig::new(url.to_owned()), sandbox, catalogue: Some(dir.join("catalogue.toml")), execute_jobs: true };
+async fn open(dir: &Path, components: &str, setup: &Setup) -> Runtime {
+    let file = || format!("sqlite:{}", dir.join("mandate.db").display());
+    let sandbox = wasm::Config::new(dir.join(components), wasm::Compiler::InProcess);
+    let config = Config {
+        store: StoreConfig::new(setup.database.clone().unwrap_or_else(file)),
+        sandbox,
+        catalogue: Some(dir.join("catalogue.toml")),
+        execute_jobs: setup.execute_jobs,
+    };
     Runtime::open(config).await.unwrap_or_else(|error| panic!("the host opens: {error}"))
 }
 

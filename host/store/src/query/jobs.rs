@@ -105,7 +105,7 @@ impl Sort for JobSort {
 }
 
 pub(super) const ROW: &str = "job.wait, job.activity, job.activity_id, job.kind, job.definition_id, job.due, job.retries, job.failures, \
-                              job.exclusive, job.created, job.failure, job.failed_activity, job.locked_by IS NOT NULL";
+                              job.exclusive, job.behind, job.created, job.failure, job.failed_activity, job.locked_by IS NOT NULL";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<JobRow, Error> {
     Ok(JobRow {
@@ -118,6 +118,7 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<JobRow, Error> {
         retries: columns.next()?,
         failures: columns.next()?,
         exclusive: columns.next()?,
+        behind: columns.next()?,
         created: columns.next()?,
         failure: columns.next()?,
         failed_activity: columns.next()?,

@@ -65,7 +65,7 @@ pub struct LedgerCount {
 impl Reads {
     /// Counts as of `now`.
     pub async fn counts(&self, now: i64) -> Result<Counts, Error> {
-        let due = "SELECT COUNT(*) FROM job j WHERE j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND j.due <= $1 \
+        let due = "SELECT COUNT(*) FROM job j WHERE j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind AND j.due <= $1 \
                    AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.definition_id AND d.suspended)";
         let overdue = overdue::count_sql();
         let active = "SELECT d.id, d.key, d.version, d.tenant, COUNT(*) FROM instance i JOIN definition d ON d.id = i.definition_id \

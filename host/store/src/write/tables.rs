@@ -1,10 +1,13 @@
 //! The rows beside an instance's own.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 use super::{Rows, stays_locked, tenant};
 use crate::Error;
 use crate::batch::{Batch, Type, cells};
+use crate::claim::{self, ClaimedJob};
 use crate::db::{Param, Tx};
 use crate::lease::HostRef;
 use crate::unit::{Expect, InstanceHead, InstanceWrite, State};
@@ -29,13 +32,14 @@ static SUSPEND_TASKS: Batch = Batch::new(
 );
 
 static PUT_JOBS: Batch = Batch::new(
-    "INSERT INTO job (instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, created, failure, \
-     failed_activity, suspended, locked_by, locked_epoch, takeovers) \
-     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.kind, v.definition_id, v.due, v.retries, v.failures, v.exclusive, \
+    "INSERT INTO job (instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, behind, created, \
+     failure, failed_activity, suspended, locked_by, locked_epoch, takeovers) \
+     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.kind, v.definition_id, v.due, v.retries, v.failures, v.exclusive, v.behind, \
      v.created, v.failure, v.failed_activity, v.suspended, v.locked_by, v.locked_epoch, 0 FROM {rows} WHERE TRUE \
      ON CONFLICT (instance_id, wait) DO UPDATE SET activity = excluded.activity, activity_id = excluded.activity_id, \
-     kind = excluded.kind, due = excluded.due, retries = excluded.retries, failures = excluded.failures, exclusive = excluded.exclusive, created = excluded.created, \
-     failure = excluded.failure, failed_activity = excluded.failed_activity, suspended = excluded.suspended, locked_by = excluded.locked_by, \
+     kind = excluded.kind, due = excluded.due, retries = excluded.retries, failures = excluded.failures, exclusive = excluded.exclusive, \
+     behind = excluded.behind, created = excluded.created, failure = excluded.failure, failed_activity = excluded.failed_activity, \
+     suspended = excluded.suspended, locked_by = excluded.locked_by, \
      locked_epoch = excluded.locked_epoch, takeovers = 0",
     &[
         ("instance_id", Type::Uuid),
@@ -48,6 +52,7 @@ static PUT_JOBS: Batch = Batch::new(
         ("retries", Type::I64),
         ("failures", Type::I64),
         ("exclusive", Type::Bool),
+        ("behind", Type::Bool),
         ("created", Type::I64),
         ("failure", Type::Text),
         ("failed_activity", Type::Text),
@@ -55,6 +60,17 @@ static PUT_JOBS: Batch = Batch::new(
         ("locked_by", Type::Uuid),
         ("locked_epoch", Type::I64),
     ],
+);
+
+/// Leaves the lock alone: a job that runs while an operator gives it retries is still its host's.
+static REVISE_JOBS: Batch = Batch::new(
+    "UPDATE job SET due = v.due, retries = v.retries, behind = v.behind FROM {rows} WHERE job.instance_id = v.instance_id AND job.wait = v.wait",
+    &[("instance_id", Type::Uuid), ("wait", Type::I64), ("due", Type::I64), ("retries", Type::I64), ("behind", Type::Bool)],
+);
+
+static SET_BEHIND: Batch = Batch::new(
+    "UPDATE job SET behind = v.behind FROM {rows} WHERE job.instance_id = v.instance_id AND job.wait = v.wait",
+    &[("instance_id", Type::Uuid), ("wait", Type::I64), ("behind", Type::Bool)],
 );
 
 static PUT_TASKS: Batch = Batch::new(
@@ -174,6 +190,9 @@ pub(super) struct Tables {
     removed_subscriptions: Rows,
     removed_incidents: Rows,
     jobs: Rows,
+    revised_jobs: Rows,
+    locked_jobs: Rows,
+    behind_jobs: Vec<(Uuid, i64, bool)>,
     tasks: Rows,
     candidates: Rows,
     subscriptions: Rows,
@@ -182,7 +201,14 @@ pub(super) struct Tables {
 
 impl Tables {
     /// Takes one instance's rows. Answers which of its jobs stay born locked.
-    pub(super) fn take(&mut self, write: &InstanceWrite, head: &InstanceHead, suspended: bool, me: HostRef, foreign: bool) -> Vec<i64> {
+    pub(super) fn take(
+        &mut self,
+        write: &InstanceWrite,
+        head: &InstanceHead,
+        suspended: bool,
+        me: HostRef,
+        foreign: bool,
+    ) -> Vec<ClaimedJob> {
         let id = write.id;
         let State::Live { parts, .. } = &write.state else {
             // What begins and ends in one unit never touches these tables.
@@ -234,15 +260,19 @@ impl Tables {
         self.take_jobs(write, suspended, me, foreign)
     }
 
-    fn take_jobs(&mut self, write: &InstanceWrite, suspended: bool, me: HostRef, foreign: bool) -> Vec<i64> {
+    fn take_jobs(&mut self, write: &InstanceWrite, suspended: bool, me: HostRef, foreign: bool) -> Vec<ClaimedJob> {
+        let id = write.id;
+        self.revised_jobs.extend(write.revise_jobs.iter().map(|job| cells![id, job.wait, job.due, job.retries, job.behind]));
+        self.locked_jobs.extend(write.lock_jobs.iter().map(|wait| cells![id, *wait, me.id, me.epoch]));
+        self.behind_jobs.extend(write.behind_jobs.iter().map(|(wait, behind)| (id, *wait, *behind)));
         let mut stay = Vec::new();
         for job in &write.put_jobs {
             let locked = stays_locked(job, foreign).then_some(me);
             if locked.is_some() {
-                stay.push(job.wait);
+                stay.push(ClaimedJob { instance: id, wait: job.wait, exclusive: job.exclusive, takeovers: 0, due: job.due });
             }
             self.jobs.push(cells![
-                write.id,
+                id,
                 job.wait,
                 job.activity,
                 &job.activity_id,
@@ -252,6 +282,7 @@ impl Tables {
                 job.retries,
                 job.failures,
                 job.exclusive,
+                job.behind,
                 job.created,
                 &job.failure,
                 &job.failed_activity,
@@ -291,8 +322,8 @@ impl Tables {
         }
     }
 
-    /// Writes them: one statement a table, none for a table without rows.
-    pub(super) async fn write(self, tx: &mut Tx) -> Result<(), Error> {
+    /// Writes them: one statement a table, none for a table without rows. Answers which jobs it has locked that were there before.
+    pub(super) async fn write(self, tx: &mut Tx) -> Result<Vec<ClaimedJob>, Error> {
         remove_rows(tx, &self.ended).await?;
         SUSPEND_JOBS.execute(tx, self.suspended.clone()).await?;
         SUSPEND_TASKS.execute(tx, self.suspended).await?;
@@ -304,11 +335,17 @@ impl Tables {
         REMOVE_SUBSCRIPTIONS.execute(tx, self.removed_subscriptions).await?;
         REMOVE_INCIDENTS.execute(tx, self.removed_incidents).await?;
         PUT_JOBS.execute(tx, self.jobs).await?;
+        REVISE_JOBS.execute(tx, self.revised_jobs).await?;
+        // A job that is locked as its instance's next needs no second statement to become it.
+        let locked = claim::lock(tx, self.locked_jobs).await?;
+        let got: HashSet<(Uuid, i64)> = locked.iter().map(|job| (job.instance, job.wait)).collect();
+        let changed = self.behind_jobs.into_iter().filter(|(id, wait, behind)| *behind || !got.contains(&(*id, *wait)));
+        SET_BEHIND.execute(tx, changed.map(|(id, wait, behind)| cells![id, wait, behind]).collect()).await?;
         PUT_TASKS.execute(tx, self.tasks).await?;
         PUT_CANDIDATES.execute(tx, self.candidates).await?;
         PUT_SUBSCRIPTIONS.execute(tx, self.subscriptions).await?;
         PUT_INCIDENTS.execute(tx, self.incidents).await?;
-        Ok(())
+        Ok(locked)
     }
 }
 
@@ -320,6 +357,8 @@ pub(crate) static BATCHES: &[&Batch] = &[
     &SUSPEND_JOBS,
     &SUSPEND_TASKS,
     &PUT_JOBS,
+    &REVISE_JOBS,
+    &SET_BEHIND,
     &PUT_TASKS,
     &PUT_CANDIDATES,
     &PUT_SUBSCRIPTIONS,

@@ -142,6 +142,11 @@ pub(crate) async fn started_with(store: &Store, definition: &DefinitionRow, jobs
     (id, committed)
 }
 
+/// Which jobs this host has locked with a unit.
+pub(crate) fn locked(committed: &Committed) -> Vec<(Uuid, i64)> {
+    committed.locked_jobs.iter().map(|job| (job.instance, job.wait)).collect()
+}
+
 pub(crate) fn job(definition: &DefinitionRow, wait: i64, due: i64) -> JobRow {
     JobRow {
         wait,
@@ -153,6 +158,7 @@ pub(crate) fn job(definition: &DefinitionRow, wait: i64, due: i64) -> JobRow {
         retries: 3,
         failures: 0,
         exclusive: false,
+        behind: false,
         created: due,
         failure: None,
         failed_activity: None,

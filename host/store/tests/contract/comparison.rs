@@ -8,8 +8,8 @@ use mandate_store::query::{
     JobFilter, JobSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
 };
 use mandate_store::{
-    Expect, HistoryRow, InstanceHead, InstanceWrite, JobRow, LedgerOpened, LedgerState, Origin, PartRow, Parts, StartKey, State, Store,
-    Unit,
+    Except, Expect, HistoryRow, InstanceHead, InstanceWrite, JobRevision, JobRow, LedgerOpened, LedgerState, Origin, PartRow, Parts,
+    StartKey, State, Store, Unit,
 };
 use uuid::Uuid;
 
@@ -78,7 +78,8 @@ async fn operation(world: &mut World, store: &Store, definitions: &[DefinitionRo
         0..25 => begin(world, store, definitions).await,
         25..70 => change(world, store, definitions, id).await,
         70..80 => {
-            let claimed = store.claim(i64::try_from(world.random.below(2_000)).expect("small"), 5).await.expect("claimed");
+            let claimed =
+                store.claim(i64::try_from(world.random.below(2_000)).expect("small"), 5, &Except::NOTHING).await.expect("claimed");
             let release: Vec<_> = claimed.iter().filter(|_| world.random.chance(50)).map(|job| (job.instance, job.wait)).collect();
             store.release(&release).await.expect("released");
             format!("claim {claimed:?}")
@@ -197,9 +198,10 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
         next += 1;
         let old = earlier(random, next);
         let number = i64::try_from(random.below(1_000)).expect("small");
-        match random.below(9) {
+        match random.below(12) {
             0 => write.put_jobs.push(JobRow {
                 exclusive: random.chance(50),
+                behind: random.chance(20),
                 locked: random.chance(30),
                 retries: number % 3,
                 failure: random.chance(30).then(|| "it said \"no\"\n\tand 'why' ☂".to_owned()),
@@ -218,6 +220,9 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
             5 => write.remove_subscriptions.push(old),
             6 => write.put_incidents.push(incident(process, next, random.chance(50).then_some(old))),
             7 => write.remove_incidents.push((old, number)),
+            8 => write.revise_jobs.push(JobRevision { wait: old, due: number, retries: number % 3, behind: random.chance(20) }),
+            9 => write.behind_jobs.push((old, random.chance(50))),
+            10 => write.lock_jobs = vec![old],
             _ => {
                 write.history.push(HistoryRow::ActivityStarted {
                     n: next,

@@ -3,7 +3,7 @@
 use mandate_store::query::{
     DefinitionFilter, DefinitionSort, DelegateFilter, HistoryInstanceFilter, InstanceFilter, Order, Page, ResourceRow,
 };
-use mandate_store::{BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, HistoryRow, JobRow, Resource, Store};
+use mandate_store::{BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, Except, HistoryRow, JobRow, Resource, Store};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, incident, job, start, started_with, subscription, task, unit, upload};
@@ -142,7 +142,7 @@ pub(crate) async fn a_cascade_takes_instances_and_history_along(fixture: Fixture
         "a bound artifact outlives its deployment"
     );
     assert!(store.load_instance(kept).await.expect("read").is_some());
-    assert_eq!(store.claim(100, 10).await.expect("claimed").len(), 1);
+    assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed").len(), 1);
     assert!(matches!(store.commit(unit(start(process, Uuid::now_v7()))).await, Err(mandate_store::CommitError::Gone)));
 }
 

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use mandate_store::query::{InstanceFilter, JobFilter, Page};
-use mandate_store::{CommitError, Config, Error, JobRow, LedgerOpened, LedgerState, Origin, StartKey, Store, Unit};
+use mandate_store::{Claim, CommitError, Config, Error, Except, JobRow, LedgerOpened, LedgerState, Origin, StartKey, Store, Unit};
 use uuid::Uuid;
 
-use crate::common::{Fixture, definition, job, start, started_with, step, unit};
+use crate::common::{Fixture, definition, job, locked, start, started_with, step, unit};
 use crate::ledger::{close, open};
 
 async fn two(test: &str) -> (Fixture, Store, Store) {
@@ -27,7 +27,7 @@ async fn a_host_that_was_taken_over_writes_nothing_more() {
     let (fixture, a, b) = two("fenced").await;
     let process = definition(&a, "p").await;
     let (id, _) = started_with(&a, &process, vec![job(&process, 1, 5)]).await;
-    assert_eq!(a.claim(100, 10).await.expect("claimed").len(), 1);
+    assert_eq!(a.claim(100, 10, &Except::NOTHING).await.expect("claimed").len(), 1);
     let asked = open(id, Origin::Job(1), "k");
     assert_eq!(a.ledger_open(asked.clone()).await.expect("opened"), LedgerOpened::Opened { attempt: 1 });
     assert!(b.ledger_holder_alive(a.host().id, a.host().epoch).await.expect("read"));
@@ -43,11 +43,14 @@ async fn a_host_that_was_taken_over_writes_nothing_more() {
     assert!(!a.may_act());
     assert_eq!(a.ledger_open(open(id, Origin::Job(1), "late")).await.expect("answered"), LedgerOpened::Fenced);
     assert!(matches!(a.ledger_close(close(&asked, 1, LedgerState::Applied)).await, Err(Error::Fenced)));
-    assert!(matches!(a.claim(100, 10).await, Err(Error::Fenced)) || b.count_jobs(JobFilter::default()).await.expect("read") == 1);
+    assert!(
+        matches!(a.claim(100, 10, &Except::NOTHING).await, Err(Error::Fenced))
+            || b.count_jobs(JobFilter::default()).await.expect("read") == 1
+    );
     assert_eq!(b.load_instance(id).await.expect("read").expect("there").revision, 1);
     assert_eq!(b.ledger_latest("acme", &asked.command, "k").await.expect("read").expect("there").state, LedgerState::Open);
 
-    let claimed = b.claim(100, 10).await.expect("claimed");
+    let claimed = b.claim(100, 10, &Except::NOTHING).await.expect("claimed");
     assert_eq!((claimed.len(), claimed[0].takeovers), (1, 1));
     b.commit(unit(step(id, 1))).await.expect("stored");
     // It leaves without touching what is no longer its own.
@@ -112,20 +115,54 @@ async fn a_job_is_not_born_locked_beside_another_hosts_exclusive_one() {
     let process = definition(&a, "p").await;
     let exclusive = |wait| JobRow { exclusive: true, ..job(&process, wait, 5) };
     let (id, _) = started_with(&a, &process, vec![exclusive(1)]).await;
-    assert_eq!(b.claim(100, 10).await.expect("claimed").len(), 1);
+    assert_eq!(b.claim(100, 10, &Except::NOTHING).await.expect("claimed").len(), 1);
     let mut write = step(id, 1);
     write.put_jobs = vec![JobRow { locked: true, ..exclusive(2) }, JobRow { locked: true, ..job(&process, 3, 5) }];
-    assert_eq!(a.commit(unit(write)).await.expect("stored").locked_jobs, [(id, 3)], "what is not exclusive may run beside it");
-    assert_eq!(a.claim(100, 10).await.expect("claimed"), []);
+    let stored = a.commit(unit(write)).await.expect("stored");
+    assert_eq!(locked(&stored), [(id, 3)], "what is not exclusive may run beside it");
+    assert_eq!(a.claim(100, 10, &Except::NOTHING).await.expect("claimed"), []);
     // The other host ends its job and makes the next one its own, in one unit.
     let mut write = step(id, 2);
     write.remove_jobs = vec![1];
     write.put_jobs = vec![JobRow { locked: true, ..exclusive(4) }];
-    assert_eq!(b.commit(unit(write)).await.expect("stored").locked_jobs, [(id, 4)]);
-    // An operator takes over the very job that the other host has: nothing else is in its way.
-    let mut write = step(id, 3);
-    write.put_jobs = vec![JobRow { locked: true, ..exclusive(4) }];
-    assert_eq!(a.commit(unit(write)).await.expect("stored").locked_jobs, [(id, 4)]);
+    assert_eq!(locked(&b.commit(unit(write)).await.expect("stored")), [(id, 4)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_not_claimed_by_name_while_a_host_that_lives_has_it_or_runs_another_exclusive_one() {
+    let (fixture, a, b) = two("by_name").await;
+    let process = definition(&a, "p").await;
+    let exclusive = |wait| JobRow { exclusive: true, behind: wait > 1, ..job(&process, wait, 5) };
+    let (id, _) = started_with(&a, &process, vec![exclusive(1), exclusive(2), job(&process, 3, 5)]).await;
+    assert!(matches!(a.claim_one(id, 1).await.expect("claimed"), Claim::Locked(job) if job.wait == 1));
+    for alive in [true, false] {
+        let Claim::Taken(holder) = b.claim_one(id, 1).await.expect("answered") else { panic!("it is taken") };
+        assert_eq!((holder.host, holder.alive), (a.host().id, alive));
+        let Claim::Exclusive { wait, holder } = b.claim_one(id, 2).await.expect("answered") else { panic!("another one is under way") };
+        assert_eq!((wait, holder.host, holder.alive), (1, a.host().id, alive));
+        expire(&fixture, &a).await;
+    }
+    assert_eq!(b.take_over().await.expect("taken over").hosts, 1);
+    assert!(matches!(b.claim_one(id, 2).await.expect("claimed"), Claim::Locked(_)));
+    assert!(matches!(b.claim_one(id, 3).await.expect("claimed"), Claim::Locked(_)), "what is not exclusive runs beside it");
+    // This host's own exclusive jobs wait for each other in its memory.
+    assert!(matches!(b.claim_one(id, 1).await.expect("claimed"), Claim::Locked(job) if job.takeovers == 1));
+    assert!(matches!(a.claim_one(id, 3).await, Err(Error::Fenced)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_is_not_handed_on_beside_another_hosts_exclusive_job() {
+    let (_fixture, a, b) = two("turns").await;
+    let process = definition(&a, "p").await;
+    let exclusive = |wait| JobRow { exclusive: true, behind: wait > 1, ..job(&process, wait, 5) };
+    let (id, _) = started_with(&a, &process, vec![exclusive(1), exclusive(2)]).await;
+    assert_eq!(b.claim(100, 10, &Except::NOTHING).await.expect("claimed").len(), 1);
+    let mut write = step(id, 1);
+    write.behind_jobs = vec![(2, false)];
+    write.lock_jobs = vec![1, 2];
+    assert_eq!(locked(&a.commit(unit(write)).await.expect("stored")), []);
+    b.release(&[(id, 1)]).await.expect("released");
+    assert_eq!(a.claim(100, 10, &Except::NOTHING).await.expect("claimed").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,7 +189,7 @@ async fn two_hosts_never_have_two_exclusive_jobs_of_one_instance() {
 /// Claims and ends jobs until all are done, and looks for two exclusive ones of one instance.
 async fn run_all(store: Store, done: &AtomicUsize, all: usize) {
     while done.load(Ordering::SeqCst) < all {
-        let claimed = store.claim(100, 7).await.expect("claimed");
+        let claimed = store.claim(100, 7, &Except::NOTHING).await.expect("claimed");
         let listed = store.jobs(JobFilter::default(), Page::ALL, &[]).await.expect("read");
         let mut running: Vec<Uuid> = listed.iter().filter(|job| job.row.locked && job.row.exclusive).map(|job| job.instance).collect();
         let count = running.len();

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use mandate_store::query::Page;
-use mandate_store::{Error, LedgerClose, LedgerOpen, LedgerOpened, LedgerState, Origin, Store};
+use mandate_store::{Error, Except, LedgerClose, LedgerOpen, LedgerOpened, LedgerState, Origin, Store};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, end, job, start, started_with, step, subscription, task, unit};
@@ -106,7 +106,7 @@ pub(crate) async fn an_attempt_needs_its_wait(fixture: Fixture) {
     }
     assert_eq!(store.ledger_open(open(Uuid::now_v7(), Origin::Job(1), "other")).await.expect("answered"), LedgerOpened::Gone);
     // A job of this host's own is as good as an unlocked one.
-    assert_eq!(store.claim(100, 10).await.expect("claimed").len(), 1);
+    assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed").len(), 1);
     assert_eq!(opened(&store, open(id, Origin::Job(1), "claimed")).await, 1);
 }
 

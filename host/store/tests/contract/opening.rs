@@ -1,7 +1,7 @@
 //! How a store is opened and closed.
 
 use mandate_store::query::InstanceFilter;
-use mandate_store::{CommitError, Config, Error, Migrate, Store, migration_script};
+use mandate_store::{CommitError, Config, Error, Except, Migrate, Store, migration_script};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, job, start, started_with, unit};
@@ -41,7 +41,7 @@ pub(crate) async fn a_closed_store_gives_everything_back(fixture: Fixture) {
     let store = fixture.open().await;
     let process = definition(&store, "p").await;
     started_with(&store, &process, vec![job(&process, 1, 5)]).await;
-    assert_eq!(store.claim(100, 10).await.expect("claimed").len(), 1);
+    assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed").len(), 1);
     let late = (0..20).map(|_| {
         let (store, process) = (store.clone(), process.clone());
         tokio::spawn(async move { store.commit(unit(start(&process, Uuid::now_v7()))).await })
@@ -60,7 +60,7 @@ pub(crate) async fn a_closed_store_gives_everything_back(fixture: Fixture) {
     store.close().await;
     let again = fixture.open().await;
     assert_eq!(again.count_instances(InstanceFilter::default()).await.expect("read"), stored, "what was answered is what is there");
-    let claimed = again.claim(100, 10).await.expect("claimed");
+    let claimed = again.claim(100, 10, &Except::NOTHING).await.expect("claimed");
     assert_eq!((claimed.len(), claimed[0].takeovers), (1, 0), "given back, not taken over");
 }
 

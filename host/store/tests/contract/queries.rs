@@ -5,7 +5,7 @@ use mandate_store::query::{
     HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentSort, InstanceFilter, InstanceSort, JobFilter, JobSort, Order,
     Page, SubscriptionFilter, TaskFilter, TaskSort,
 };
-use mandate_store::{Expect, HistoryLevel, InstanceHead, InstanceWrite, JobRow, TaskRow};
+use mandate_store::{Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobRow, TaskRow};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, incident, job, live, start, started_with, subscription, task, unit};
@@ -224,7 +224,7 @@ pub(crate) async fn metrics_count_what_is_open(fixture: Fixture) {
         write.put_incidents = vec![incident(&process, 4, Some(1))];
         store.commit(unit(write)).await.expect("stored");
     }
-    store.claim(100, 1).await.expect("claimed");
+    store.claim(100, 1, &Except::NOTHING).await.expect("claimed");
     let counts = store.counts(100).await.expect("read");
     assert_eq!((counts.jobs_due, counts.open_incidents, counts.waits_overdue), (1, 3, 1));
     assert_eq!(counts.active_instances.len(), 1);

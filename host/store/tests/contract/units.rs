@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use mandate_store::query::{HistoryActivityFilter, HistoryInstanceFilter, IndexRows, InstanceFilter, JobFilter, Page, TaskFilter};
-use mandate_store::{CommitError, Expect, HistoryLevel, HistoryRow, InstanceWrite, PartRow, Parts, StartKey, State, Unit};
+use mandate_store::{CommitError, Except, Expect, HistoryLevel, HistoryRow, InstanceWrite, PartRow, Parts, StartKey, State, Unit};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, end, head, incident, job, live, start, started_with, step, subscription, task, unit};
@@ -293,7 +293,7 @@ pub(crate) async fn suspending_an_instance_takes_its_jobs_and_tasks_along(fixtur
     write.put_jobs = vec![job(&process, 3, 5)];
     store.commit(unit(write)).await.expect("stored");
     assert!(store.load_instance(id).await.expect("read").expect("there").suspended);
-    assert_eq!(store.claim(100, 10).await.expect("claimed"), []);
+    assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed"), []);
     let suspended = TaskFilter { suspended: Some(true), ..TaskFilter::default() };
     assert_eq!(store.count_tasks(suspended).await.expect("read"), 1);
     assert_eq!(store.history_instance(id).await.expect("read").expect("there").state, "SUSPENDED");
@@ -301,11 +301,11 @@ pub(crate) async fn suspending_an_instance_takes_its_jobs_and_tasks_along(fixtur
     let mut write = step(id, 2);
     write.put_jobs = vec![job(&process, 4, 5)];
     store.commit(unit(write)).await.expect("stored");
-    assert_eq!(store.claim(100, 10).await.expect("claimed"), []);
+    assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed"), []);
     let mut write = step(id, 3);
     write.suspended = Some(false);
     store.commit(unit(write)).await.expect("stored");
-    assert_eq!(store.claim(100, 10).await.expect("claimed").len(), 3);
+    assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed").len(), 3);
     assert_eq!(store.history_instance(id).await.expect("read").expect("there").state, "ACTIVE");
 }
 

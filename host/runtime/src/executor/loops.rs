@@ -1,0 +1,120 @@
+//! What a host does by itself, for ever: claim jobs that are due, and put right what hosts have left behind.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use mandate_engine::{InstanceId, WaitId};
+
+use super::{JobName, POLL, Permit};
+use crate::{Error, Inner, clock};
+
+/// Jobs taken from the store at once.
+const CLAIM: u32 = 100;
+
+impl Inner {
+    /// Starts this host's loops; each goes on until the host stops.
+    pub(crate) fn start_loops(self: &Arc<Self>, lease: Duration) {
+        if self.executor.executes {
+            self.tasks.spawn(self.clone().keep("claims of due jobs", Self::claim_loop));
+        }
+        // Also where no jobs are executed but those that an operator asks for: nobody else would put back what this host has forgotten.
+        self.tasks.spawn(self.clone().keep("takeovers", move |inner| inner.recovery_loop(lease / 2)));
+    }
+
+    /// Begins a loop again that ended with a panic: without it this host would look well and do nothing.
+    async fn keep<F: Future<Output = ()> + Send + 'static>(self: Arc<Self>, what: &'static str, begin: impl Fn(Arc<Self>) -> F + Send) {
+        while let Err(error) = self.tasks.spawn(begin(self.clone())).await
+            && !self.executor.is_stopping()
+        {
+            tracing::error!("{what} ended before their time and are begun again: {error}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Claims due jobs whenever there is room for some.
+    async fn claim_loop(self: Arc<Self>) {
+        loop {
+            // All at once: a full queue that is worked off is filled in batches and not job by job.
+            let places = tokio::select! {
+                () = self.executor.stopping.cancelled() => return,
+                places = self.executor.places.clone().acquire_many_owned(CLAIM) => places.expect("nobody closes it"),
+            };
+            match self.claim_once(places, clock::now_ms()).await {
+                Ok(0) => {}
+                Ok(_) => continue,
+                Err(error) => tracing::error!("due jobs could not be claimed: {error}"),
+            }
+            let until_due = self.executor.next_due.load(Ordering::Relaxed).saturating_sub(clock::now_ms());
+            let pause = POLL.min(Duration::from_millis(u64::try_from(until_due).unwrap_or(0).max(1)));
+            tokio::select! {
+                () = self.executor.stopping.cancelled() => return,
+                () = self.executor.wake.notified() => {}
+                () = self.store.jobs_elsewhere() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Claims what is due, as far as there are places for it. Answers how many jobs.
+    async fn claim_once(self: &Arc<Self>, mut places: Permit, now: i64) -> Result<usize, Error> {
+        // Before asking: a due date that a commit announces from here on is not overwritten.
+        self.executor.next_due.store(i64::MAX, Ordering::Relaxed);
+        if !self.store.may_act() {
+            return Ok(0);
+        }
+        let except = self.executor.held_back.except(Instant::now());
+        let claimed = self.store.claim(now, CLAIM, &except).await?;
+        crate::metrics::jobs_acquired(claimed.len());
+        for job in &claimed {
+            self.enqueue(self.queued(job, places.split(1)));
+        }
+        if claimed.is_empty()
+            && let Some(due) = self.store.next_due(now).await?
+        {
+            self.executor.next_due.fetch_min(due, Ordering::Relaxed);
+        }
+        Ok(claimed.len())
+    }
+
+    /// Takes over the work of hosts whose lease has ended, and unlocks what this one has locked and forgotten.
+    async fn recovery_loop(self: Arc<Self>, every: Duration) {
+        let mut suspects = HashSet::new();
+        while !self.executor.is_stopping() {
+            match self.forgotten().await {
+                Ok(forgotten) => {
+                    // Seen twice, so that a job on its way between store and memory is not meant.
+                    for (instance, wait) in forgotten.intersection(&suspects) {
+                        tracing::warn!(%instance, job = wait.0, "this host had locked a job that it did not know of; it is put back");
+                        self.release(*instance, *wait).await;
+                        self.executor.wake.notify_one();
+                    }
+                    suspects = forgotten;
+                }
+                Err(error) => tracing::error!("could not look for jobs that this host has locked and forgotten: {error}"),
+            }
+            match self.store.take_over().await {
+                Ok(taken) if taken.hosts > 0 => {
+                    tracing::warn!(hosts = taken.hosts, jobs = taken.jobs, "took over the work of hosts whose lease ended");
+                    self.executor.wake.notify_one();
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!("could not look for hosts whose lease ended: {error}"),
+            }
+            tokio::select! {
+                () = self.executor.stopping.cancelled() => {}
+                () = tokio::time::sleep(every) => {}
+            }
+        }
+    }
+
+    /// Jobs that are locked by this host and not in its memory: the answer to the COMMIT that locked them was lost, or whoever had them ended
+    /// before its time. As long as this host lives nobody else would run them.
+    async fn forgotten(&self) -> Result<HashSet<JobName>, Error> {
+        let locked = self.store.locked().await?;
+        let mine = self.executor.mine.lock().expect("no holder of this lock panics");
+        let names = locked.into_iter().filter_map(|(instance, wait)| Some((InstanceId(instance), WaitId(u64::try_from(wait).ok()?))));
+        Ok(names.filter(|name| !mine.contains_key(name)).collect())
+    }
+}

@@ -1,0 +1,282 @@
+//! What only this crate can bring about: a job that is locked and forgotten, a worker that dies, a snapshot that nobody can read.
+
+use mandate_engine::Variables;
+use mandate_store::{DeploymentWrite, Except, Expect, InstanceHead, InstanceWrite, JobRow, NewDefinition, Resource, Unit};
+use mandate_tests::postgres::Cluster;
+use uuid::Uuid;
+
+use super::*;
+use crate::deploy::Upload;
+use crate::{Config, DefinitionRef, Reason, Runtime, Start, StoreConfig, Waiting, WaitingFilter, clock, wasm};
+
+/// How long a test waits for something that happens by itself.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for a moment.
+const TIMER: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="test">
+  <process id="p" isExecutable="true">
+    <startEvent id="s"/>
+    <intermediateCatchEvent id="t"><timerEventDefinition><timeDuration>${wait}</timeDuration></timerEventDefinition></intermediateCatchEvent>
+    <endEvent id="e"/>
+    <sequenceFlow id="f1" sourceRef="s" targetRef="t"/>
+    <sequenceFlow id="f2" sourceRef="t" targetRef="e"/>
+  </process>
+</definitions>"#;
+
+struct Host {
+    runtime: Runtime,
+    _dir: tempfile::TempDir,
+}
+
+impl Host {
+    async fn open(database: Option<String>) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mut store = StoreConfig::new(database.unwrap_or_else(|| format!("sqlite:{}", dir.path().join("mandate.db").display())));
+        store.lease = Duration::from_secs(3);
+        let sandbox = wasm::Config::new(dir.path().join("components"), wasm::Compiler::InProcess);
+        let runtime = Runtime::open(Config { store, sandbox, catalogue: None, execute_jobs: true }).await.expect("the host opens");
+        let upload = Upload { resources: vec![("p.bpmn".to_owned(), TIMER.as_bytes().to_vec())], ..Upload::default() };
+        runtime.deploy(upload).await.expect("deployed");
+        Self { runtime, _dir: dir }
+    }
+
+    fn inner(&self) -> &Arc<Inner> {
+        &self.runtime.0
+    }
+
+    /// Starts an instance that waits so long, e.g. `PT1S`.
+    async fn start(&self, wait: &str) -> InstanceId {
+        let start = Start {
+            definition: DefinitionRef::Key { key: "p".to_owned(), tenant: None },
+            business_key: None,
+            variables: Variables::from([("wait".to_owned(), mandate_engine::Variable::from_json(&wait.into()))]),
+            idempotency_key: None,
+            traceparent: None,
+        };
+        self.runtime.start(start).await.expect("it starts").id
+    }
+
+    /// Stores a snapshot of another kind, and a timer that is due.
+    async fn damage(&self, id: InstanceId) {
+        let store = &self.inner().store;
+        let (row, rows) = store.instance_with_rows(id.0).await.expect("read").expect("there");
+        let mut write = InstanceWrite::new(
+            id.0,
+            Expect::Revision(row.revision),
+            mandate_store::State::Live { snapshot: b"\xffnot mine".to_vec(), parts: mandate_store::Parts::default() },
+        );
+        write.put_jobs = rows.jobs.into_iter().map(|job| JobRow { due: 1, ..job }).collect();
+        store.commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None }).await.expect("stored");
+    }
+
+    async fn ended(&self, id: InstanceId) {
+        self.until("the instance ends", async || matches!(self.runtime.instance(id).await, Err(Error::NotFound { .. }))).await;
+    }
+
+    async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
+        let waited = async {
+            while !condition().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waited).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+    }
+
+    async fn waiting(&self) -> Vec<Waiting> {
+        self.runtime.waiting(WaitingFilter { max_instances: 1_000, ..WaitingFilter::default() }).await.expect("the list is answered").0
+    }
+
+    /// Ends it; whatever was in memory must be gone.
+    async fn close(self) {
+        self.until("nothing is left in memory", async || {
+            let executor = &self.inner().executor;
+            executor.mine.lock().expect("no holder of this lock panics").is_empty() && executor.lines().is_empty()
+        })
+        .await;
+        self.runtime.shut_down(Duration::from_secs(5)).await;
+    }
+}
+
+async fn on_both(test: impl AsyncFn(Host)) {
+    test(Host::open(None).await).await;
+    let cluster = Cluster::start().expect("PostgreSQL starts");
+    test(Host::open(Some(cluster.create_database("host").expect("a database"))).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_locked_without_this_host_knowing_runs_all_the_same() {
+    on_both(async |host| {
+        let id = host.start("PT1S").await;
+        // What is left of a claim whose COMMIT was never answered. Before its time, so that the executor cannot have it.
+        let claimed = host.inner().store.claim(clock::now_ms() + 60_000, 10, &Except::NOTHING).await.expect("claimed");
+        assert_eq!(claimed.len(), 1);
+        host.ended(id).await;
+        host.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_dies_leaves_its_place_and_its_turn_to_others() {
+    on_both(async |host| {
+        let id = host.start("PT1S").await;
+        let executor = &host.inner().executor;
+        // No instance counts so far, and whoever writes such a number into a row panics.
+        let wait = WaitId(u64::MAX);
+        let (mine, permit) = (executor.mine(id, wait), executor.reserve());
+        let (answer, answered) = oneshot::channel();
+        host.inner().enqueue(Queued { instance: id, wait, exclusive: true, takeovers: 0, permit, mine, answer: Some(answer) });
+        let answered = answered.await.expect("whoever asked is told");
+        assert!(matches!(answered, Err(Error::Bug)), "{answered:?}");
+        host.ended(id).await;
+        host.until("its place is free", async || executor.places.available_permits() == QUEUE).await;
+        assert_eq!(executor.workers.available_permits(), WORKERS);
+        host.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_cannot_be_read_are_told_of_and_stand_in_nobodys_way() {
+    on_both(async |host| {
+        // More than one claim takes, all due before the timers that matter.
+        let mut unreadable = Vec::new();
+        for _ in 0..250 {
+            let id = host.start("PT1H").await;
+            host.damage(id).await;
+            unreadable.push(id);
+        }
+        for _ in 0..3 {
+            let id = host.start("PT0.1S").await;
+            host.ended(id).await;
+        }
+        host.until("all of them have been tried", async || {
+            host.inner().executor.held_back.except(Instant::now()).instances.len() == unreadable.len()
+        })
+        .await;
+        assert_eq!(host.inner().store.locked().await.expect("read"), [], "hosts that can read them may have them");
+
+        let readable = host.start("PT1H").await;
+        let waiting = host.waiting().await;
+        assert_eq!(waiting.len(), unreadable.len() + 1);
+        for leaf in waiting {
+            if leaf.process_instance_id == readable.to_string() {
+                assert!(matches!(leaf.reason, Reason::Timer { .. }), "{leaf:?}");
+            } else {
+                assert!(
+                    matches!(&leaf.reason, Reason::Unreadable { message, help } if message.contains("cannot be read") && !help.is_empty()),
+                    "{leaf:?}"
+                );
+                assert_eq!((leaf.process_definition_key.as_str(), leaf.process_definition_version), ("p", 1));
+            }
+        }
+        let report = host.runtime.check_store().await.expect("it goes on");
+        assert_eq!((report.instances, report.findings.len()), (251, 250), "{:?}", report.findings.first());
+        host.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_that_cannot_be_loaded_stops_its_own_instances_only() {
+    on_both(async |host| {
+        let definition_id = host.deploy_nonsense().await;
+        let mut unreadable = Vec::new();
+        for _ in 0..250 {
+            unreadable.push(host.start_nonsense(&definition_id).await);
+        }
+        let id = host.start("PT0.1S").await;
+        host.ended(id).await;
+        let except = host.inner().executor.held_back.except(Instant::now());
+        assert_eq!((except.instances.len(), except.definitions), (0, vec![definition_id]), "one entry for all of them");
+        let waiting = host.waiting().await;
+        assert_eq!(waiting.len(), unreadable.len());
+        let about = |leaf: &Waiting| matches!(&leaf.reason, Reason::Unreadable { message, .. } if message.contains("nonsense:1:"));
+        assert!(waiting.iter().all(|leaf| about(leaf) && leaf.process_definition_key == "nonsense"), "{waiting:?}");
+        let report = host.runtime.check_store().await.expect("it goes on");
+        assert_eq!(report.findings.len(), unreadable.len() + 1, "the definition, and every instance of it");
+        host.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_a_job_that_its_instance_does_not_have_is_left_alone() {
+    on_both(async |host| {
+        let id = host.start("PT1H").await;
+        let store = &host.inner().store;
+        let (row, rows) = store.instance_with_rows(id.0).await.expect("read").expect("there");
+        let mut write = InstanceWrite::new(
+            id.0,
+            Expect::Revision(row.revision),
+            mandate_store::State::Live { snapshot: row.snapshot, parts: mandate_store::Parts::default() },
+        );
+        write.put_jobs = rows.jobs.into_iter().map(|job| JobRow { wait: 99, due: 1, ..job }).collect();
+        store.commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None }).await.expect("stored");
+        host.inner().executor.expect_due(1);
+        host.until("it was tried", async || host.inner().executor.held_back.except(Instant::now()).instances == [id.0]).await;
+        assert_eq!(host.runtime.check_store().await.expect("checked").findings.len(), 1);
+        host.close().await;
+    })
+    .await;
+}
+
+impl Host {
+    /// A definition that no parser takes, past the checks of a deployment. Answers its id.
+    async fn deploy_nonsense(&self) -> String {
+        let definition = NewDefinition {
+            key: "nonsense".into(),
+            name: None,
+            version_tag: None,
+            history_ttl: None,
+            resource_name: "n.bpmn".into(),
+            identity: "n".into(),
+            bindings: Vec::new(),
+            start_messages: Vec::new(),
+        };
+        let deployment = DeploymentWrite {
+            id: Uuid::now_v7().to_string(),
+            name: None,
+            source: None,
+            tenant: None,
+            at: 1,
+            content_digest: "n".into(),
+            filter_duplicates: false,
+            resources: vec![Resource { id: Uuid::now_v7().to_string(), name: "n.bpmn".into(), bytes: b"<newer/>".to_vec() }],
+            artifacts: Vec::new(),
+            delegates: Vec::new(),
+            definitions: vec![definition],
+            metadata: "{}".into(),
+        };
+        self.inner().store.deploy(deployment).await.expect("stored").definitions.remove(0).id
+    }
+
+    /// An instance of it with a job that is due.
+    async fn start_nonsense(&self, definition_id: &str) -> InstanceId {
+        let id = InstanceId(Uuid::now_v7());
+        let head = InstanceHead { tenant: None, definition_id: definition_id.to_owned(), business_key: None, started_at: 1 };
+        let mut write = InstanceWrite::new(
+            id.0,
+            Expect::New(head),
+            mandate_store::State::Live { snapshot: b"whatever".to_vec(), parts: mandate_store::Parts::default() },
+        );
+        write.put_jobs.push(JobRow {
+            wait: 2,
+            activity: 1,
+            activity_id: "t".into(),
+            kind: "timer".into(),
+            definition_id: definition_id.to_owned(),
+            due: 1,
+            retries: 3,
+            failures: 0,
+            exclusive: true,
+            behind: false,
+            created: 1,
+            failure: None,
+            failed_activity: None,
+            locked: false,
+        });
+        self.inner().store.commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None }).await.expect("stored");
+        id
+    }
+}
