@@ -7,6 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use mandate_http::Options;
 use mandate_runtime::{Config, Runtime, StoreConfig, wasm};
+use mandate_tests::domain::Domain;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -41,10 +42,24 @@ impl Host {
     }
 
     pub(crate) async fn open_with(options: Options) -> Self {
+        Self::open_for(options, None).await
+    }
+
+    /// With a domain service whose commands every delegate may have.
+    pub(crate) async fn open_before(domain: &Domain) -> Self {
+        Self::open_for(Options::default(), Some(domain)).await
+    }
+
+    async fn open_for(options: Options, domain: Option<&Domain>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let catalogue = domain.map(|domain| {
+            let path = folder.path().join("catalogue.toml");
+            std::fs::write(&path, domain.catalogue()).expect("written");
+            path
+        });
         let store = StoreConfig::new(format!("sqlite:{}", folder.path().join("test.db").display()));
         let sandbox = wasm::Config::new(folder.path().join("cache"), wasm::Compiler::InProcess);
-        let config = Config { store, sandbox, catalogue: None, execute_jobs: false };
+        let config = Config { store, sandbox, catalogue, execute_jobs: false };
         let runtime = Runtime::open(config).await.expect("a runtime");
         Self { router: mandate_http::router(runtime.clone(), options), runtime, _folder: folder }
     }

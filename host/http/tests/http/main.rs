@@ -7,6 +7,7 @@ mod deployment;
 mod history;
 mod hostile;
 mod job;
+mod ledger;
 mod message;
 mod process_definition;
 mod process_instance;
