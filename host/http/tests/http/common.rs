@@ -41,10 +41,19 @@ impl Host {
     }
 
     pub(crate) async fn open_with(options: Options) -> Self {
+        Self::open_as(options, false).await
+    }
+
+    /// Jobs run as soon as they are due.
+    pub(crate) async fn open_executing(options: Options) -> Self {
+        Self::open_as(options, true).await
+    }
+
+    async fn open_as(options: Options, execute_jobs: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = StoreConfig::new(format!("sqlite:{}", folder.path().join("test.db").display()));
         let sandbox = wasm::Config::new(folder.path().join("cache"), wasm::Compiler::InProcess);
-        let config = Config { store, sandbox, catalogue: None, execute_jobs: false };
+        let config = Config { store, sandbox, catalogue: None, execute_jobs };
         let runtime = Runtime::open(config).await.expect("a runtime");
         Self { router: mandate_http::router(runtime.clone(), options), runtime, _folder: folder }
     }
@@ -111,6 +120,12 @@ impl Host {
     pub(crate) async fn start(&self, key: &str, body: Value) -> String {
         let started = self.post(&format!("/engine-rest/process-definition/key/{key}/start"), body).await.ok();
         started["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Compares the store with itself.
+    pub(crate) async fn check_store(&self) {
+        let report = self.raw("POST", "/api/v1/check-store", Vec::new()).await.ok();
+        assert_eq!(report["findings"], json!([]), "{report:#}");
     }
 
     /// The only element of a list.
