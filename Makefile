@@ -4,7 +4,7 @@ GUEST_TARGET := wasm32-wasip2
 BUNDLES := examples/order-service
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test lint soak guests build toolchain postgres
+.PHONY: help run serve test lint soak fuzz guests build toolchain databases
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -17,19 +17,24 @@ serve: build guests ## Leave the host and the order service running and say wher
 
 # The gate tries the same random values every time; `make soak` tries others.
 test: export PROPTEST_RNG_SEED := 20
-test: lint build guests postgres ## Everything that must hold
+test: lint build guests databases ## Everything that must hold
 	cargo test --workspace --locked --no-fail-fast
 	cargo test --manifest-path delegates/Cargo.toml --locked
 
 lint: toolchain ## Formatting and lints
 	cargo fmt --all --check
 	cargo fmt --manifest-path delegates/Cargo.toml --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-soak: build guests postgres ## A hundred kills on each database and long simulations; about an hour
+soak: build guests databases ## A hundred kills on each database, long simulations, fuzzing; more than an hour
 	MANDATE_KILLS=100 cargo test -p mandate-tests --locked --test kill -- --nocapture --test-threads 1
 	MANDATE_SIM_RUNS=20000 cargo test -p mandate-engine --locked --test simulation -- --nocapture
 	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test -q -p mandate-feel -p mandate-model --locked --test robust --test corpus || exit 1; done
+	@if fuzz/run --check; then fuzz/run; else echo "so the fuzz targets were NOT run" >&2; fi
+
+fuzz: ## Each fuzz target for FUZZ_SECONDS (60); needs a nightly compiler and cargo-fuzz
+	fuzz/run
 
 build: toolchain
 	cargo build --workspace --locked
@@ -42,8 +47,11 @@ toolchain:
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 
-# Tests start a throw-away cluster of their own; only the programs are needed.
-postgres:
+# Tests start databases of their own; only the programs are needed: a server, and SQLite's shell.
+databases:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q postgresql; } || \
 	  { echo "PostgreSQL's server programs are missing: install the package postgresql" >&2; exit 1; }
+	@command -v sqlite3 >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q sqlite3; } || \
+	  { echo "SQLite's shell is missing: install the package sqlite3" >&2; exit 1; }

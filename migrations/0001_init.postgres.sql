@@ -63,8 +63,12 @@ CREATE TABLE ledger (
     epoch          BIGINT  NOT NULL,
     opened_at      BIGINT  NOT NULL,
     closed_at      BIGINT,
-    -- Its wait was cancelled while it was on its way.
+    -- Its wait was gone when its outcome was written: nobody in the instance has taken it up.
     cancelled      BOOLEAN NOT NULL,
+    -- A person has decided what was unknown: who, how they know, when. State and reply are theirs then, message and closed_at are not.
+    verdict_by     TEXT,
+    verdict_reason TEXT,
+    verdict_at     BIGINT,
     PRIMARY KEY (tenant, command, key, attempt)
 ) WITH (fillfactor = 80);
 -- One open attempt per key.

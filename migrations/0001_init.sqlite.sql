@@ -62,8 +62,12 @@ CREATE TABLE ledger (
     epoch          INTEGER NOT NULL,
     opened_at      INTEGER NOT NULL,
     closed_at      INTEGER,
-    -- Its wait was cancelled while it was on its way.
+    -- Its wait was gone when its outcome was written: nobody in the instance has taken it up.
     cancelled      INTEGER NOT NULL,
+    -- A person has decided what was unknown: who, how they know, when. State and reply are theirs then, message and closed_at are not.
+    verdict_by     TEXT,
+    verdict_reason TEXT,
+    verdict_at     INTEGER,
     PRIMARY KEY (tenant, command, key, attempt)
 ) STRICT;
 -- One open attempt per key.

@@ -4,7 +4,7 @@
 //! and also when the process that started it is gone, however it went.
 
 use std::ffi::OsStr;
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -126,6 +126,22 @@ impl Cluster {
         Ok(String::from_utf8_lossy(&done.stdout).trim_end().to_owned())
     }
 
+    /// Runs a script as an operator would, `psql` reading it from its input; the first error ends it.
+    pub fn script(&self, database: &str, script: &str) -> Result<(), Error> {
+        let mut psql = self.client("psql");
+        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", database]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut running = psql.spawn()?;
+        if let Some(mut input) = running.stdin.take() {
+            // Should it end before it has read everything, it says why.
+            let _ = input.write_all(script.as_bytes());
+        }
+        let done = running.wait_with_output()?;
+        if !done.status.success() {
+            return Err(Error(format!("psql: {}", String::from_utf8_lossy(&done.stderr))));
+        }
+        Ok(())
+    }
+
     fn client(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
         command.arg("-h").arg(&self.folder).args(["-U", ROLE]).current_dir("/");
@@ -173,7 +189,7 @@ fn programs() -> Result<PathBuf, Error> {
     newest
         .map(|folder| folder.join("bin"))
         .or_else(on_path)
-        .ok_or_else(|| Error("PostgreSQL's server programs are not installed: `make postgres` installs them, or say how".to_owned()))
+        .ok_or_else(|| Error("PostgreSQL's server programs are not installed: `make databases` installs them, or say how".to_owned()))
 }
 
 /// Whom a server runs as: none when this process is not root, else the first of PostgreSQL's own user and nobody.

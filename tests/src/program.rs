@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -72,6 +72,12 @@ impl Program {
         let id = self.child.id().with_context(|| format!("{} is running", self.name))?;
         let pid = Pid::from_raw(i32::try_from(id)?).context("a process has an id")?;
         kill_process(pid, signal).with_context(|| format!("signal {}", self.name))
+    }
+
+    /// Waits until it ends by itself, and says how.
+    pub async fn ended(mut self, within: Duration) -> anyhow::Result<ExitStatus> {
+        let ended = tokio::time::timeout(within, self.child.wait()).await;
+        Ok(ended.with_context(|| format!("{} did not end by itself within {within:?}", self.name))??)
     }
 
     /// SIGKILL, as a crash: no handler runs.

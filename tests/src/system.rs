@@ -1,6 +1,7 @@
 //! The whole example system: order service and hosts, each with its database, in a folder of their own.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -135,6 +136,11 @@ impl System {
     /// SIGKILL to a host.
     pub async fn kill_host(&mut self, index: usize) -> anyhow::Result<()> {
         self.hosts[index].take().context("the host is running")?.kill().await
+    }
+
+    /// Waits until a host ends by itself, and says how.
+    pub async fn host_ended(&mut self, index: usize, within: Duration) -> anyhow::Result<ExitStatus> {
+        self.hosts[index].take().context("the host is running")?.ended(within).await
     }
 
     /// SIGKILL to the service, its relay included.

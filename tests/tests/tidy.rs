@@ -73,6 +73,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mandate-tests", &[]),
     ("order-service", &[]),
     ("mandate-sdk", &[]),
+    // Whatever parses foreign bytes.
+    (
+        "mandate-fuzz",
+        &["mandate-feel", "mandate-model", "mandate-engine", "mandate-commands", "mandate-wasm", "mandate-runtime", "mandate-http"],
+    ),
 ];
 
 /// Tests wait for a condition or take time as an argument. These sleep.

@@ -13,6 +13,9 @@ use rustix::process::Signal;
 /// Orders of each test.
 const ORDERS: usize = 40;
 
+/// How long a host that may not go on may take to end: its drain, half a minute, and as much again on a busy machine.
+const DRAINED: Duration = Duration::from_secs(60);
+
 async fn two_hosts(dir: &std::path::Path, cluster: &Cluster) -> anyhow::Result<System> {
     let mut setup = Setup::new(dir);
     setup.host_database = Some(cluster.create_database("host")?);
@@ -40,22 +43,26 @@ async fn the_other_host_finishes_what_a_killed_host_began() -> anyhow::Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_slept_through_its_lease_neither_writes_nor_sends() -> anyhow::Result<()> {
+async fn a_host_that_slept_through_its_lease_neither_writes_nor_sends_and_ends() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let cluster = Cluster::start()?;
-    let system = two_hosts(dir.path(), &cluster).await?;
+    let mut system = two_hosts(dir.path(), &cluster).await?;
     let operator = Operator::start(system.http().clone(), vec![system.host_url(0)]);
     orders::send(&system, "order", ORDERS).await?;
     system.host(1)?.signal(Signal::STOP)?;
     // Three leases: the other host has long taken over.
     tokio::time::sleep(Duration::from_secs(9)).await;
     system.host(1)?.signal(Signal::CONT)?;
+    // It finds itself taken over at its next renewal, drains and ends, so that whoever supervises it starts it anew.
+    let status = system.host_ended(1, DRAINED).await?;
+    assert_eq!(status.code(), Some(1), "{status}");
+    let log = std::fs::read_to_string(dir.path().join("host-1.log"))?;
+    assert!(log.contains("another host has taken over this one's work"), "{log}");
     orders::all_done(&system, ORDERS, Duration::from_secs(120)).await?;
     tally(&system).await?.assert_sound()?;
     system.check_store().await?;
     drop(operator);
-    system.host(1)?.signal(Signal::KILL)?;
-    Ok(())
+    system.stop().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

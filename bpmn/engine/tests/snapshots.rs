@@ -5,6 +5,9 @@
 
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way")]
 
+#[path = "common/property.rs"]
+mod property;
+
 use std::path::PathBuf;
 
 use expect_test::{Expect, expect};
@@ -129,17 +132,11 @@ fn hex(byte: u8) -> String {
     format!("{byte:02x}")
 }
 
-/// Stored bytes as text: a line that names a part or the snapshot, then hexadecimal lines.
+/// Stored bytes as hexadecimal lines, framed as `common/property.rs` reads them.
 fn print(stored: &Stored) -> String {
-    let mut lines = vec!["snapshot".to_owned()];
-    let bytes = |lines: &mut Vec<String>, bytes: &[u8]| {
-        lines.extend(bytes.chunks(60).map(|line| line.iter().copied().map(hex).collect()));
-    };
-    bytes(&mut lines, &stored.snapshot);
-    for (part, content) in &stored.parts {
-        lines.push(format!("part {} {}", part.activity.0, part.variable));
-        bytes(&mut lines, content);
-    }
+    let parts: Vec<_> = stored.parts.iter().map(|(part, bytes)| (part.activity.0, &part.variable, bytes)).collect();
+    let bytes = postcard::to_stdvec(&(&stored.snapshot, parts)).expect("nothing that postcard cannot write");
+    let lines: Vec<String> = bytes.chunks(60).map(|line| line.iter().copied().map(hex).collect()).collect();
     lines.join("\n") + "\n"
 }
 
@@ -153,26 +150,10 @@ fn path(name: &str) -> PathBuf {
 }
 
 fn yesterday(name: &str) -> Stored {
-    let text = std::fs::read_to_string(path(name)).expect("the file is committed");
-    let mut stored = Stored::default();
-    let mut part = None;
-    for line in text.lines() {
-        if line == "snapshot" {
-            part = None;
-        } else if let Some(id) = line.strip_prefix("part ") {
-            let (activity, variable) = id.split_once(' ').expect("a number and a name");
-            let activity = ActivityId(activity.parse().expect("a number"));
-            part = Some(PartId { activity, variable: variable.to_owned() });
-        } else {
-            let pairs = line.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
-            let bytes = pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal"));
-            match &part {
-                None => stored.snapshot.extend(bytes),
-                Some(id) => stored.parts.entry(id.clone()).or_default().extend(bytes),
-            }
-        }
-    }
-    stored
+    let text: String = std::fs::read_to_string(path(name)).expect("the file is committed").split_whitespace().collect();
+    let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
+    let bytes: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal")).collect();
+    property::stored(&bytes).expect("it is framed")
 }
 
 #[test]

@@ -1,47 +1,31 @@
 //! Whatever the text and the data: a value or an error, never a panic, an overflow of the stack, or a hang.
 
+#[path = "common/property.rs"]
+mod property;
+
 use std::path::Path;
 
-use mandate_feel::{Expression, Limits, MAX_SYNTAX_DEPTH, Number, ParseError, Value};
+use mandate_feel::{Expression, Limits, MAX_SYNTAX_DEPTH, Number, Value};
 use proptest::prelude::*;
+
+use property::{LIMITS, holds, scope};
 
 /// A quarter of what the threads of an asynchronous runtime have, and of what test threads have.
 const SMALL_STACK: usize = 512 * 1024;
-
-/// Fewer steps than by default, so that thousands of random trees stay quick.
-const LIMITS: Limits = Limits { steps: 20_000, depth: Limits::DEPTH, string_bytes: 10_000, list_items: 1_000 };
 
 fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
     let thread = std::thread::Builder::new().stack_size(SMALL_STACK).spawn(test).expect("a thread");
     thread.join().expect("no panic");
 }
 
-fn scope() -> Value {
-    Value::from_json_text(
-        r#"{"a": 1, "b": "text", "c": {"a": [1, 2, {"b": null}], "d": 2.5}, "d": [3, 1, 2], "e": null, "f": true, "g": -1e300}"#,
-    )
-    .expect("JSON")
-}
-
 /// Reads a text in every way, and evaluates what can be read.
 fn try_all(text: &str) {
     for parse in [Expression::parse, Expression::parse_feel, Expression::parse_juel] {
-        match parse(text) {
-            Ok(expression) => {
-                expression.names();
-                let outcome = expression.evaluate(&scope(), &LIMITS);
-                if let Ok(outcome) = outcome {
-                    // What comes out is what comes back from storage.
-                    assert_eq!(Value::from_json(&outcome.value.to_json()), outcome.value, "{text}");
-                }
-            }
-            Err(ParseError { offset, .. }) => {
-                assert!(text.is_char_boundary(offset), "{text:?} at {offset}");
-            }
-        }
+        holds(parse, text);
     }
 }
 
+/// The fuzz targets begin with the same files.
 #[test]
 fn the_corpus_is_harmless() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");

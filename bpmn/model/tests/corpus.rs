@@ -1,13 +1,14 @@
 //! Small files, good and bad, and random changes to the good ones.
 
 mod common;
+#[path = "common/property.rs"]
+mod property;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use mandate_model::{Severity, parse};
 use proptest::prelude::*;
-use proptest::test_runner::TestCaseError;
 
 /// The BPMN files of a directory beside this crate's manifest, by name.
 fn files(directory: &str) -> Vec<(String, Vec<u8>)> {
@@ -48,6 +49,18 @@ fn bad_files_are_refused_for_what_is_bad_in_them() {
         let expected = expected.unwrap_or_else(|| panic!("{name} does not say what is bad in it"));
         let said: Vec<String> = said.iter().map(ToString::to_string).collect();
         assert!(said.iter().any(|line| line.contains(expected)), "{name}: expected '{expected}' in {said:#?}");
+    }
+}
+
+/// The fuzz targets begin with the same files.
+#[test]
+fn the_corpus_is_harmless() {
+    for (_, bytes) in ["corpus/good", "corpus/bad", "../processes"].into_iter().flat_map(files) {
+        property::model(&bytes);
+    }
+    let times = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/time");
+    for entry in fs::read_dir(times).unwrap() {
+        property::moment(fs::read_to_string(entry.unwrap().path()).unwrap().trim_end());
     }
 }
 
@@ -128,35 +141,6 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
     }
 }
 
-/// Whatever the bytes: a definition whose indexes are in range, or at least one error; and the same every time.
-fn holds(bytes: &[u8]) -> Result<(), TestCaseError> {
-    match parse("t.bpmn", bytes) {
-        Ok(parsed) => {
-            prop_assert!(!parsed.processes.is_empty());
-            for process in &parsed.processes {
-                for (index, element) in process.iter() {
-                    prop_assert_eq!(process.find(&element.id), Some(index));
-                    for flow in &element.outgoing {
-                        prop_assert_eq!(process.flow(*flow).source, index);
-                    }
-                    for flow in &element.incoming {
-                        prop_assert_eq!(process.flow(*flow).target, index);
-                    }
-                }
-            }
-        }
-        Err(diagnostics) => {
-            prop_assert!(diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error));
-            let again = parse("t.bpmn", bytes).err();
-            prop_assert_eq!(again.as_ref(), Some(&diagnostics));
-            for pair in diagnostics.windows(2) {
-                prop_assert!((pair[0].line, pair[0].column) <= (pair[1].line, pair[1].column));
-            }
-        }
-    }
-    Ok(())
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -167,11 +151,11 @@ proptest! {
         for change in &changes {
             apply(&mut bytes, change);
         }
-        holds(&bytes)?;
+        property::model(&bytes);
     }
 
     #[test]
     fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
-        holds(&bytes)?;
+        property::model(&bytes);
     }
 }

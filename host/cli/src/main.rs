@@ -7,6 +7,7 @@ mod serve;
 mod settings;
 mod show;
 mod table;
+mod verdict;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -139,6 +140,16 @@ enum Command {
         #[command(flatten)]
         server: Server,
     },
+    /// Say what became of a command whose outcome is unknown, so that its instance can go on.
+    ///
+    /// For an incident COMMAND_OUTCOME_UNKNOWN that neither the catalogue's reconcile query nor sending again can settle. Ask the domain
+    /// service whether it has done the command, then say so. --applied answers the command from the ledger when its job runs again, with
+    /// --reply if the delegate reads one; nothing is sent. --not-applied lets it be sent once more, under the same key. The verdict is
+    /// given once and kept in the ledger with who gave it and why. Afterwards `mandate retry INSTANCE` lets the job run again.
+    ///
+    /// `mandate show` prints this command for every attempt that needs it. An attempt that is decided, or that a living host still
+    /// waits for, is refused.
+    Verdict(verdict::Arguments),
     /// List delegates: versions, digests, and which definitions are bound to them.
     Delegates {
         #[command(flatten)]
@@ -229,6 +240,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             show::waiting(&Client::new(&server.server)?, key, business_key, overdue, output.json).await
         }
         Command::Retry { id, retries, server } => show::retry(&Client::new(&server.server)?, &id, retries).await,
+        Command::Verdict(arguments) => verdict::run(arguments).await,
         Command::Delegates { server, output } => show::delegates(&Client::new(&server.server)?, output.json).await,
         Command::CheckStore { database, server, output } => check::store(database, &Client::new(&server.server)?, output.json).await,
         Command::MigrationScript { dialect } => {

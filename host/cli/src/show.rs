@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::bundle::text;
 use crate::client::{Client, encode};
 use crate::table::{self, say};
+use crate::verdict;
 
 /// What `mandate start` was told.
 pub(crate) struct Start {
@@ -177,6 +178,7 @@ pub(crate) async fn instance(client: &Client, wanted: &str, json: bool) -> anyho
     if ledger.as_array().is_some_and(|rows| !rows.is_empty()) {
         section("Ledger");
         print(&ledger, &[("COMMAND", "command"), ("STATE", "state"), ("ATTEMPT", "attempt"), ("CODE", "code"), ("KEY", "key")]);
+        print_verdicts(&ledger);
     }
     for incident in &incidents {
         print_incident(incident);
@@ -200,6 +202,27 @@ fn activity_rows(activities: &Value) -> Vec<Vec<String>> {
         vec![activity, text(&one["activityType"]), text(&one["startTime"]), text(&one["endTime"]), text(&one["delegateAttempt"]), delegate]
     };
     listed.into_iter().map(row).collect()
+}
+
+/// What people have said of attempts, and of which somebody should.
+fn print_verdicts(ledger: &Value) {
+    let given: Vec<&Value> = ledger.as_array().into_iter().flatten().filter(|row| row["verdict"].is_object()).collect();
+    if !given.is_empty() {
+        section("Verdicts");
+    }
+    for row in given {
+        let verdict = &row["verdict"];
+        let (by, at, reason) = (text(&verdict["by"]), text(&verdict["at"]), text(&verdict["reason"]));
+        let finding = if row["state"] == "applied" { "applied" } else { "not applied" };
+        say!("{} attempt {}: {finding}, says {by} at {at}: {reason}", text(&row["command"]), row["attempt"]);
+    }
+    let wanted = verdict::wanted(ledger);
+    if !wanted.is_empty() {
+        section("Unknown: if nothing else settles it, ask the domain service, say so, and retry");
+    }
+    for words in wanted {
+        say!("{words}");
+    }
 }
 
 /// All that an operator needs to decide.

@@ -1,5 +1,9 @@
 //! What a catalogue says, and how a wrong one is refused.
 
+#[path = "support/property.rs"]
+mod property;
+
+use std::path::Path;
 use std::time::Duration;
 
 use mandate_commands::{Catalogue, Error, Grant, NOT_STORED, Redaction, Refusal, Request, Undo};
@@ -289,4 +293,19 @@ fn the_catalogue_that_ships_is_valid() {
     let catalogue = Catalogue::parse("catalogue.toml", text).unwrap_or_else(|error| panic!("{error}"));
     let granted = catalogue.commands().all(|command| !command.grants.is_empty());
     assert!(granted && catalogue.get("orders.reserve-line@1").is_some());
+}
+
+/// The fuzz target begins with the same files.
+#[test]
+fn the_corpus_is_read_or_refused_with_its_lines() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let corpus = std::fs::read_dir(root.join("corpus")).unwrap().map(|entry| entry.unwrap().path());
+    for path in corpus.chain([root.join("../../examples/order-service/catalogue.toml")]) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        property::catalogue(&text);
+        // Cut anywhere, it is another text.
+        for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
+            property::catalogue(&text[..end]);
+        }
+    }
 }

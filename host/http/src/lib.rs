@@ -5,6 +5,7 @@
 //! - `error.rs`: the one place where an error becomes a status.
 //! - `extract.rs`, `query_params.rs`: how parameters and bodies are read, and why some are refused.
 //! - `variable.rs`, `date.rs`: values on the wire.
+//! - `fuzzing.rs`: what holds of every body; for tests only.
 //! - `server.rs`: the listener and what surrounds every request.
 //!
 //! This crate knows the runtime, never the store or the sandbox.
@@ -13,6 +14,8 @@ mod api;
 mod date;
 mod error;
 mod extract;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod metrics_page;
 mod query_params;
 mod rest;

@@ -242,6 +242,11 @@ impl Fields {
         }
     }
 
+    /// JSON of any kind.
+    pub(crate) fn json(&mut self, name: &str) -> Option<Value> {
+        self.values.remove(name)
+    }
+
     /// Variables.
     pub(crate) fn variables(&mut self, name: &str) -> Result<Variables, Error> {
         variable::read_all(self.object(name)?.unwrap_or_default())

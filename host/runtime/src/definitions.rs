@@ -12,10 +12,10 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use crate::deploy::Mandate;
 use crate::{Error, Inner};
 
-/// The text of all models in memory, in bytes. A parsed model takes about as much as its text, most of which is its diagram: a thousand models of
-/// ordinary size. Instances of more definitions than that at one time are rare, and cost a read and a parse each time one of the others
-/// comes back.
-const MAX_MODEL_BYTES: u64 = 64 << 20;
+/// The text of all models in memory, in bytes: a thousand models of ordinary size. A parsed model takes as much memory as its text where that has a
+/// diagram, and five times as much where it has none. Instances of more definitions than that at one time are rare, and cost a read and a
+/// parse each time one of the others comes back.
+const MAX_MODEL_BYTES: u64 = 32 << 20;
 
 /// How many models that is, roughly.
 const MODELS: usize = 1_000;

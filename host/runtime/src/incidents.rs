@@ -178,11 +178,12 @@ fn advice(code: Code) -> (&'static str, &'static str) {
             ("as soon as the domain service answers again: nothing was applied", "look at the domain service, then retry the job")
         }
         Code::CommandOutcomeUnknown => (
-            "only where the catalogue can reconcile it or the service honours the key",
-            "ask the domain service whether the command was applied",
+            "where the catalogue can reconcile it or the service honours the key, or after a verdict: nothing is sent before",
+            "ask the domain service whether the command was applied, say so with `mandate verdict` (`mandate show` prints it in full), then \
+             retry the job",
         ),
         Code::CommandKeyConflict => (
-            "after the variables are put back to what was sent",
+            "after the variables are put back to what was sent, or after the verdict that what was sent is not applied",
             "compare the two requests in the message; undo the first one in the domain service if it was wrong",
         ),
         Code::RetriesSetToZero => ("whenever whoever stopped the job says so", "give the job retries again to let it run"),

@@ -12,6 +12,8 @@
 //! | unavailable | send again | send, next generation |
 //! | open, holder alive | wait for it | wait for it |
 //! | open, holder dead; unknown | reconcile, or resend where the service honours the key, or incident | incident: key conflict |
+//!
+//! Where nothing but a person can find out what became of an attempt, a person says it: `ledger/verdict.rs`.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -21,6 +23,8 @@ use mandate_engine::{Code, Failure, Retry};
 use mandate_store::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin};
 
 use crate::{Inner, text};
+
+pub(crate) mod verdict;
 
 /// How long an attempt that is in flight elsewhere is left alone between two looks at it.
 const IN_FLIGHT_POLL: Duration = Duration::from_millis(50);
@@ -107,8 +111,8 @@ fn decide(latest: Option<&LedgerRow>, request_digest: &str, activity_key: &str, 
 }
 
 impl Inner {
-    /// Carries a command through to an outcome. `cancelled` says whether the wait was cancelled meanwhile: a command that is already
-    /// leaving is awaited and recorded all the same.
+    /// Carries a command through to an outcome. `cancelled` says whether the wait was cancelled meanwhile in this process: then nothing is
+    /// sent any more. A command that is already leaving is awaited and recorded all the same, and the store notes that its wait is gone.
     pub(crate) async fn issue(&self, issue: &Issue, cancelled: impl Fn() -> bool) -> Issued {
         let command = match self.catalogue.grant(&issue.command, issue.tenant.as_deref(), &issue.delegate) {
             Ok(command) => command,
@@ -226,14 +230,14 @@ impl Inner {
             Outcome::Unavailable { retry_after, .. } => *retry_after,
             _ => None,
         };
-        match self.record(close(issue, command, attempt, &outcome, cancelled())).await {
+        match self.record(close(issue, command, attempt, &outcome)).await {
             Ok(Some(closed)) => Ok(Some(told(issue, command, closed, retry_after))),
             // Somebody else knew more about it: what the row says now counts.
             Ok(None) => Ok(None),
             Err(error) => {
                 // It left, and the ledger does not know what came of it: whoever looks next finds it open.
                 let reason = format!("its outcome could not be recorded: {error}");
-                Ok(Some(Issued::Stop(unknown(issue, command, &reason, Retry::ByPolicy))))
+                Ok(Some(Issued::Stop(unknown(issue, command, attempt, &reason, Retry::ByPolicy))))
             }
         }
     }
@@ -246,7 +250,16 @@ impl Inner {
         loop {
             let error = match self.store.ledger_close(close.clone()).await {
                 Ok(()) => return Ok(Some(close)),
-                Err(Error::LedgerTransition { .. }) => return Ok(None),
+                Err(Error::LedgerTransition { from, .. }) => {
+                    if close.state != LedgerState::Unknown {
+                        // What was recorded first stands; whoever said it, as in a verdict, may want to know.
+                        tracing::error!(
+                            command = %close.command, key = %close.key, attempt = close.attempt, recorded = %from,
+                            "an attempt turned out to be {} after it was recorded otherwise", close.state.as_str()
+                        );
+                    }
+                    return Ok(None);
+                }
                 Err(error @ (Error::Fenced | Error::Closed)) => return Err(error),
                 Err(error) => error,
             };
@@ -280,14 +293,11 @@ impl Inner {
         cancelled: &impl Fn() -> bool,
     ) -> Result<Option<Issued>, mandate_store::Error> {
         if row.state == LedgerState::Open {
-            let reason = "the host that sent it died before the answer was recorded";
-            let outcome = Outcome::Unknown { reason: reason.to_owned() };
-            self.record(close(issue, command, row.attempt, &outcome, false)).await?;
+            self.record(abandoned(&row)).await?;
             return Ok(None);
         }
         let now = self.store.now().await?;
-        let departed_by = row.opened_at.saturating_add(i64::try_from(self.departure.as_millis()).unwrap_or(i64::MAX));
-        let arrived_by = command.last_arrival(departed_by);
+        let arrived_by = command.last_arrival(self.departed_by(&row));
         if command.reconcilable() {
             let key = wire_key(&row.key, row.generation);
             let outcome = match self.sender.reconcile(command, issue.request(&key)).await {
@@ -296,21 +306,26 @@ impl Inner {
                 // "Not applied" counts only once the attempt can no longer arrive.
                 Reconciled::NotApplied if now < arrived_by => {
                     let wait = Retry::AfterMs(u64::try_from(arrived_by - now).unwrap_or(0) + 1);
-                    return Ok(Some(Issued::Stop(unknown(issue, command, "it may still arrive", wait))));
+                    return Ok(Some(Issued::Stop(unknown(issue, command, row.attempt, "it may still arrive", wait))));
                 }
                 Reconciled::NotApplied => Outcome::Unavailable { reason: "reconciled: it was not applied".into(), retry_after: None },
                 Reconciled::Unknown { reason } => {
-                    return Ok(Some(Issued::Stop(unknown(issue, command, &reason, Retry::ByPolicy))));
+                    return Ok(Some(Issued::Stop(unknown(issue, command, row.attempt, &reason, Retry::ByPolicy))));
                 }
             };
-            self.record(close(issue, command, row.attempt, &outcome, false)).await?;
+            self.record(close(issue, command, row.attempt, &outcome)).await?;
             return Ok(None);
         }
         if command.honours_key {
             return self.send(issue, command, &row.request_digest.clone(), row.generation, row.attempt, cancelled).await;
         }
         let reason = "the catalogue has no query to reconcile it and the service does not honour the key";
-        Ok(Some(Issued::Stop(unknown(issue, command, reason, Retry::Never))))
+        Ok(Some(Issued::Stop(unknown(issue, command, row.attempt, reason, Retry::Never))))
+    }
+
+    /// The last moment at which an attempt can have left its host.
+    fn departed_by(&self, row: &LedgerRow) -> i64 {
+        row.opened_at.saturating_add(i64::try_from(self.departure.as_millis()).unwrap_or(i64::MAX))
     }
 }
 
@@ -384,18 +399,18 @@ fn answer(row: &LedgerRow) -> Issued {
 
 /// What the delegate is told: what the ledger keeps, so that a delegate that runs again is told the same.
 fn told(issue: &Issue, command: &Command, closed: LedgerClose, retry_after: Option<Duration>) -> Issued {
-    let LedgerClose { state, reply, code, message, .. } = closed;
+    let LedgerClose { attempt, state, reply, code, message, .. } = closed;
     let reply = reply.unwrap_or_else(|| "null".to_owned());
     let message = message.unwrap_or_default();
     match state {
         LedgerState::Applied => Issued::Applied { reply },
         LedgerState::Rejected => Issued::Rejected { code: code.unwrap_or_default(), message, reply },
         LedgerState::Unavailable => Issued::Unavailable { reason: message, retry_after },
-        LedgerState::Unknown | LedgerState::Open => Issued::Stop(unknown(issue, command, &message, Retry::ByPolicy)),
+        LedgerState::Unknown | LedgerState::Open => Issued::Stop(unknown(issue, command, attempt, &message, Retry::ByPolicy)),
     }
 }
 
-fn close(issue: &Issue, command: &Command, attempt: i64, outcome: &Outcome, cancelled: bool) -> LedgerClose {
+fn close(issue: &Issue, command: &Command, attempt: i64, outcome: &Outcome) -> LedgerClose {
     let (state, reply, code, message) = match outcome {
         Outcome::Applied { reply } => (LedgerState::Applied, Some(reply), None, None),
         Outcome::Rejected { code, message, reply } => (LedgerState::Rejected, Some(reply), Some(code.clone()), Some(message.clone())),
@@ -412,7 +427,23 @@ fn close(issue: &Issue, command: &Command, attempt: i64, outcome: &Outcome, canc
         code,
         message,
         at: crate::clock::now_ms(),
-        cancelled,
+        verdict: None,
+    }
+}
+
+/// What becomes of an open attempt that nobody waits for any more.
+fn abandoned(row: &LedgerRow) -> LedgerClose {
+    LedgerClose {
+        tenant: row.tenant.clone(),
+        command: row.command.clone(),
+        key: row.key.clone(),
+        attempt: row.attempt,
+        state: LedgerState::Unknown,
+        reply: None,
+        code: None,
+        message: Some("the host that sent it died before the answer was recorded".to_owned()),
+        at: crate::clock::now_ms(),
+        verdict: None,
     }
 }
 
@@ -420,9 +451,9 @@ fn failure(code: Code, message: String, retry: Retry) -> Failure {
     Failure { code, message, element: None, retry }
 }
 
-fn unknown(issue: &Issue, command: &Command, reason: &str, retry: Retry) -> Failure {
+fn unknown(issue: &Issue, command: &Command, attempt: i64, reason: &str, retry: Retry) -> Failure {
     let message = format!(
-        "command {} under key '{}' was sent and its outcome is unknown: {reason}; it is undone by {}",
+        "command {} under key '{}' was sent (attempt {attempt}) and its outcome is unknown: {reason}; it is undone by {}",
         issue.command,
         issue.key,
         undo(command)
@@ -474,7 +505,7 @@ mod tests {
         assert!(flights.is_empty());
     }
 
-    fn row(state: LedgerState) -> LedgerRow {
+    pub(super) fn row(state: LedgerState) -> LedgerRow {
         LedgerRow {
             tenant: String::new(),
             command: "c@1".into(),
@@ -497,6 +528,7 @@ mod tests {
             opened_at: 0,
             closed_at: None,
             cancelled: false,
+            verdict: None,
         }
     }
 

@@ -40,6 +40,7 @@ pub use definitions::{Binding, Definition};
 pub use error::Error;
 pub use incidents::{CommandSeen, IncidentDetail};
 pub use instances::{DefinitionRef, InstanceView, Start, Started};
+pub use ledger::verdict::{Finding, Verdict};
 pub use mandate_engine as engine;
 pub use mandate_model as model;
 pub use mandate_store::query;
@@ -48,7 +49,7 @@ pub use unit::activity_type;
 pub use waiting::{Reason, Waiting, WaitingFilter};
 
 pub use mandate_commands as commands;
-pub use mandate_store::{Config as StoreConfig, Error as StoreError, HistoryLevel, Migrate, migration_script};
+pub use mandate_store::{Config as StoreConfig, Error as StoreError, HistoryLevel, LedgerState, Migrate, migration_script};
 pub use mandate_wasm as wasm;
 
 /// How a host is set up.

@@ -197,17 +197,14 @@ impl Runtime {
         }
         let after = filter.after.map(|id| id.0);
         let is_full = |found: usize| found == filter.max_instances as usize;
-        let (rows, last) = match filter.overdue_at {
-            Some(now) => {
-                let ids = self.0.store.overdue_instances(now, after, filter.max_instances).await?;
-                let last = ids.last().copied().filter(|_| is_full(ids.len()));
-                (self.0.store.load_instances(ids).await?, last)
-            }
-            None => {
-                let rows = self.0.store.instances_after(after, filter.max_instances).await?;
-                let last = rows.last().map(|row| row.id).filter(|_| is_full(rows.len()));
-                (rows, last)
-            }
+        let (rows, last) = if let Some(now) = filter.overdue_at {
+            let ids = self.0.store.overdue_instances(now, after, filter.max_instances).await?;
+            let last = ids.last().copied().filter(|_| is_full(ids.len()));
+            (self.0.store.load_instances(ids).await?, last)
+        } else {
+            let rows = self.0.store.instances_after(after, filter.max_instances).await?;
+            let last = rows.last().map(|row| row.id).filter(|_| is_full(rows.len()));
+            (rows, last)
         };
         Ok((rows, last.map(mandate_engine::InstanceId)))
     }

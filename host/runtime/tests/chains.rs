@@ -65,7 +65,7 @@ async fn a_gateway_that_takes_another_path_on_the_retry_sends_under_other_keys()
     assert_eq!(host.incident(started.id).await, "DELEGATE_FAILED");
     // The operator changes the path before the retry.
     host.runtime.set_variables(started.id, None, as_variables(&json!({ "path": "right" })), Vec::new()).await.expect("set");
-    retry_with(&host, started.id, 3).await;
+    host.retry(started.id, 3).await;
     host.ended(started.id).await;
     let mut applied: Vec<_> = host.domain.applied().into_iter().map(|applied| applied.body["by"].to_string()).collect();
     applied.sort();
@@ -113,7 +113,7 @@ async fn a_changed_variable_never_gets_the_answer_of_another_request() {
     let started = host.start_instance(json!({ "script": script, "amount": 1 })).await.expect("it starts");
     assert_eq!(host.incident(started.id).await, "DELEGATE_FAILED");
     host.runtime.set_variables(started.id, None, as_variables(&json!({ "amount": 2 })), Vec::new()).await.expect("set");
-    retry_with(&host, started.id, 1).await;
+    host.retry(started.id, 1).await;
     host.until("the conflict is seen", || async {
         let view = host.runtime.instance(started.id).await.expect("it lives");
         view.instance.incidents().any(|incident| incident.code.as_str() == "COMMAND_KEY_CONFLICT")
@@ -122,7 +122,7 @@ async fn a_changed_variable_never_gets_the_answer_of_another_request() {
     assert_eq!(host.domain.applied().len(), 1, "the second request was not sent");
     // Put back, it goes on with the answer of the first.
     host.runtime.set_variables(started.id, None, as_variables(&json!({ "amount": 1 })), Vec::new()).await.expect("set");
-    retry_with(&host, started.id, 1).await;
+    host.retry(started.id, 1).await;
     host.ended(started.id).await;
     assert_eq!(host.domain.applied().len(), 1);
 }
@@ -186,7 +186,7 @@ async fn a_restart_between_failure_and_retry_changes_nothing() {
     let started = host.start_instance(json!({ "script": script })).await.expect("it starts");
     host.incident(started.id).await;
     let host = host.restart().await;
-    retry_with(&host, started.id, 1).await;
+    host.retry(started.id, 1).await;
     host.ended(started.id).await;
     assert_eq!(host.domain.applied().len(), 2);
     let report = host.runtime.check_store().await.expect("it can be checked");
@@ -209,11 +209,4 @@ async fn a_caller_that_goes_away_changes_nothing_about_its_instance() {
         running == 0 && host.runtime.reads().count_history_instances(ended).await.expect("counted") == 1
     })
     .await;
-}
-
-/// What an operator does: new retries for the failed job.
-async fn retry_with(host: &Host, id: mandate_runtime::engine::InstanceId, retries: u32) {
-    let view = host.runtime.instance(id).await.expect("it lives");
-    let job = view.instance.jobs().find(|job| job.retries == 0).expect("a failed job").wait;
-    host.runtime.set_job_retries(PublicId { instance: id, number: job.0 }, retries).await.expect("retries are given");
 }

@@ -1,6 +1,10 @@
 //! Deployments: broken ones are refused with everything that is wrong and leave no row; good ones pin every reference.
 
 mod common;
+#[path = "common/property.rs"]
+mod property;
+
+use std::path::Path;
 
 use common::{Host, MANIFEST, guest, process};
 use mandate_runtime::Error;
@@ -193,6 +197,29 @@ async fn a_component_alone_is_a_deployment_and_changes_no_binding() {
 }
 
 #[tokio::test]
+async fn of_components_that_name_no_version_the_one_deployed_last_is_taken() {
+    let host = Host::start().await;
+    let unversioned = MANIFEST.replace("version = \"1.0.0\"\n", "");
+    let plain = guest("test_scripted.wasm");
+    let mut longer = plain.clone();
+    longer.extend([0, 3, 1, b'x', 0]);
+    let required =
+        TASK.replace(r#"camunda:class="worker""#, r#"xmlns:m="https://mandate.dev/schema/1.0" m:delegate="worker@>=0.0.0, <1.0.0""#);
+    // In both orders and with the first one once more, so that neither bytes nor rows can have decided it.
+    let mut bound = Vec::new();
+    for bytes in [&plain, &longer, &plain] {
+        let files = vec![("test_scripted.wasm", bytes.clone()), ("mandate.toml", unversioned.clone().into_bytes())];
+        deployed(&host, upload(files)).await;
+        let any = deployed(&host, upload(vec![("p.bpmn", process(TASK))])).await.bindings.remove(0);
+        let met = deployed(&host, upload(vec![("p.bpmn", process(&required))])).await.bindings.remove(0);
+        assert_eq!((&any.digest, &any.version), (&met.digest, &met.version), "a requirement orders them as none does");
+        assert!(any.version.starts_with("0.0.0+sha."), "{}", any.version);
+        bound.push(any.digest);
+    }
+    assert!(bound[0] != bound[1] && bound[0] == bound[2], "{bound:?}");
+}
+
+#[tokio::test]
 async fn a_deployment_in_use_is_not_deleted() {
     let host = Host::start().await;
     let waits = r#"
@@ -242,5 +269,19 @@ async fn versions_that_differ_in_one_delegates_bytes_run_side_by_side() {
         let history = host.runtime.reads().history_activities(filter, Page { first: 0, max: 10 }, &[]).await.expect("listed");
         let called: Vec<_> = history.into_iter().filter_map(|activity| activity.digest).collect();
         assert_eq!(called, [digest]);
+    }
+}
+
+/// The fuzz target begins with the same files.
+#[test]
+fn manifests_of_the_corpus_are_read_or_refused_with_their_lines() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let corpus = std::fs::read_dir(root.join("corpus")).expect("the folder is there").map(|entry| entry.expect("an entry").path());
+    for path in corpus.chain([root.join("../../examples/order-service/bundle-v1/mandate.toml")]) {
+        let bytes = std::fs::read(&path).expect("readable");
+        // Cut anywhere, it is another manifest.
+        for end in 0..=bytes.len() {
+            property::manifest(&bytes[..end]);
+        }
     }
 }

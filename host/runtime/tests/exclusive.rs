@@ -254,14 +254,14 @@ async fn the_rows_of_exclusive_jobs_say_which_one_is_next() {
             r#"
           <bpmn:startEvent id="s"/>
           <bpmn:parallelGateway id="g"/>
-          <bpmn:subProcess id="p">
+          <bpmn:subProcess id="sub">
             <bpmn:startEvent id="ps"/><bpmn:userTask id="u"/><bpmn:endEvent id="pe"/>
             <bpmn:sequenceFlow id="p1" sourceRef="ps" targetRef="u"/><bpmn:sequenceFlow id="p2" sourceRef="u" targetRef="pe"/>
           </bpmn:subProcess>
-          <bpmn:boundaryEvent id="long" attachedToRef="p" cancelActivity="false">
+          <bpmn:boundaryEvent id="long" attachedToRef="sub" cancelActivity="false">
             <bpmn:timerEventDefinition><bpmn:timeDuration xsi:type="bpmn:tFormalExpression">PT2H</bpmn:timeDuration></bpmn:timerEventDefinition>
           </bpmn:boundaryEvent>
-          <bpmn:boundaryEvent id="short" attachedToRef="p" cancelActivity="false">
+          <bpmn:boundaryEvent id="short" attachedToRef="sub" cancelActivity="false">
             <bpmn:timerEventDefinition><bpmn:timeDuration xsi:type="bpmn:tFormalExpression">PT1H</bpmn:timeDuration></bpmn:timerEventDefinition>
           </bpmn:boundaryEvent>
           <bpmn:serviceTask id="a" camunda:class="worker" camunda:asyncBefore="true">
@@ -269,9 +269,9 @@ async fn the_rows_of_exclusive_jobs_say_which_one_is_next() {
           </bpmn:serviceTask>
           <bpmn:endEvent id="e"/>
           <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="g"/>
-          <bpmn:sequenceFlow id="f2" sourceRef="g" targetRef="p"/>
+          <bpmn:sequenceFlow id="f2" sourceRef="g" targetRef="sub"/>
           <bpmn:sequenceFlow id="f3" sourceRef="g" targetRef="a"/>
-          <bpmn:sequenceFlow id="f4" sourceRef="p" targetRef="e"/>
+          <bpmn:sequenceFlow id="f4" sourceRef="sub" targetRef="e"/>
           <bpmn:sequenceFlow id="f5" sourceRef="a" targetRef="e"/>
           <bpmn:sequenceFlow id="f6" sourceRef="short" targetRef="e"/>
           <bpmn:sequenceFlow id="f7" sourceRef="long" targetRef="e"/>"#,

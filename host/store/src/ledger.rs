@@ -4,9 +4,9 @@
 //! |---|---|
 //! | (nothing) | open |
 //! | open | applied, rejected, unavailable, unknown |
-//! | unknown | applied, rejected, unavailable: it was reconciled |
+//! | unknown | applied, rejected, unavailable: it was reconciled, or heard of late; applied, unavailable: by a person's [`Verdict`] |
 //!
-//! A state that is written twice is written once. One attempt per key is open at a time, by constraint. Entries go through the committer,
+//! A state that is written twice is written once; a verdict is given once. One attempt per key is open at a time, by constraint. Entries go through the committer,
 //! with the same check of this host's epoch as units of work.
 
 use tokio::sync::oneshot;
@@ -20,7 +20,7 @@ use crate::{Error, Store};
 mod entry;
 mod write;
 
-pub use entry::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin};
+pub use entry::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Verdict};
 #[cfg(test)]
 pub(crate) use write::BATCHES;
 pub(crate) use write::{close_all, open_all};
@@ -38,7 +38,9 @@ impl Store {
         wait.await.map_err(|_| Error::Closed)?
     }
 
-    /// Writes what came of an attempt. Writing the state that it has already changes nothing.
+    /// Writes what came of an attempt. Writing the state that it has already changes nothing, unless a person says so: of two verdicts, and of
+    /// a verdict and an outcome that is heard of late, one is written, and the other is [`Error::LedgerTransition`]. Whether the wait that it
+    /// was sent for still exists is noted in the same transaction.
     pub async fn ledger_close(&self, close: LedgerClose) -> Result<(), Error> {
         close.check().map_err(Error::Refused)?;
         let (answer, wait) = oneshot::channel();
@@ -49,7 +51,7 @@ impl Store {
 
 const COLUMNS: &str = "l.tenant, l.command, l.key, l.attempt, l.generation, l.instance_id, l.origin_kind, l.origin_wait, l.activity_key, \
                        l.activity_id, l.definition_id, l.request_digest, l.request, l.state, l.reply, l.code, l.message, l.host, l.epoch, \
-                       l.opened_at, l.closed_at, l.cancelled";
+                       l.opened_at, l.closed_at, l.cancelled, l.verdict_by, l.verdict_reason, l.verdict_at";
 
 fn ledger_row(row: &Row) -> Result<LedgerRow, Error> {
     let mut columns = row.columns();
@@ -58,6 +60,10 @@ fn ledger_row(row: &Row) -> Result<LedgerRow, Error> {
         Origin::from_parts(&kind, columns.next()?)
     };
     let state = |columns: &mut Columns<'_>| columns.next::<String>()?.parse();
+    let verdict = |columns: &mut Columns<'_>| {
+        let (by, reason, at): (Option<String>, Option<String>, Option<i64>) = (columns.next()?, columns.next()?, columns.next()?);
+        Ok::<_, Error>(by.zip(reason).zip(at).map(|((by, reason), at)| Verdict { by, reason, at }))
+    };
     Ok(LedgerRow {
         tenant: columns.next()?,
         command: columns.next()?,
@@ -80,6 +86,7 @@ fn ledger_row(row: &Row) -> Result<LedgerRow, Error> {
         opened_at: columns.next()?,
         closed_at: columns.next()?,
         cancelled: columns.next()?,
+        verdict: verdict(&mut columns)?,
     })
 }
 

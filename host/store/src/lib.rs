@@ -34,7 +34,7 @@ pub use deployment::{BindingRow, DelegateRow, Deployed, DeploymentDeletion, Depl
 pub use error::Error;
 pub use hosts::TakenOver;
 pub use lease::HostRef;
-pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin};
+pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Verdict};
 pub use migrate::migration_script;
 pub use rows::{HistoryRow, IncidentRow, JobRow, PartRow, SubscriptionRow, TaskRow};
 pub use store::{Counters, Store};

@@ -77,6 +77,10 @@ on_both! {
         one_attempt_per_key_is_open_at_a_time
         another_request_is_another_generation
         an_unknown_outcome_is_reconciled
+        an_outcome_that_is_heard_after_its_wait_ended_is_marked
+        a_verdict_decides_what_is_unknown_and_leaves_the_evidence
+        a_verdict_is_of_the_last_attempt_and_says_applied_or_not
+        of_verdicts_and_late_outcomes_one_counts
         the_ledger_outlives_its_instance;
     deployments:
         versions_count_up_per_tenant_and_key

@@ -8,12 +8,20 @@ use wasmparser::{Encoding, FuncValidatorAllocations, Parser, Payload, ValidPaylo
 
 use crate::bindings::COMPONENT_TYPE;
 use crate::compile::MAX_COMPONENT_SIZE;
+use crate::outcome::cut;
 use crate::world::WASI_INTERFACES;
 
 /// The interface through which a delegate acts on the world.
 const COMMANDS: &str = "mandate:delegate/commands";
 /// What every WebAssembly file begins with.
 const MAGIC: &[u8] = b"\0asm";
+
+/// As many imports and exports that do not fit are told: who has more has the wrong component, and a hostile one must not make an answer
+/// as large as itself.
+const MAX_PROBLEMS: usize = 20;
+
+/// As much of a name, or of the validator's words about one, is repeated, in bytes.
+const MAX_SHOWN: usize = 200;
 
 /// What a component that fits looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +61,7 @@ pub enum Misfit {
     /// A component, but not of the world `delegate`.
     #[error("it does not fit the world mandate:delegate/delegate: {}", Problems(.problems))]
     WrongWorld {
-        /// One sentence for each import or export that does not fit.
+        /// One sentence for each import or export that does not fit, of the first twenty; how many more there are.
         problems: Vec<String>,
     },
 }
@@ -81,7 +89,12 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Fit, Misfit> {
     let contract = Contract::read(&mut validator);
     validator.reset();
     let component = Component::read(&mut validator, bytes)?;
-    let problems: Vec<String> = import_problems(&component, &contract).chain(export_problems(&component, &contract)).collect();
+    let mut found = import_problems(&component, &contract).chain(export_problems(&component, &contract));
+    let mut problems: Vec<String> = found.by_ref().take(MAX_PROBLEMS).collect();
+    let more = found.count();
+    if more > 0 {
+        problems.push(format!("and {more} more"));
+    }
     if !problems.is_empty() {
         return Err(Misfit::WrongWorld { problems });
     }
@@ -129,8 +142,10 @@ struct Component {
 impl Component {
     /// Validates everything, and notes the names of imports and exports of the outermost component.
     fn read(validator: &mut Validator, bytes: &[u8]) -> Result<Self, Misfit> {
-        let malformed =
-            |error: wasmparser::BinaryReaderError| Misfit::Malformed { message: error.message().to_owned(), offset: error.offset() as u64 };
+        let malformed = |error: wasmparser::BinaryReaderError| Misfit::Malformed {
+            message: cut(error.message(), MAX_SHOWN),
+            offset: error.offset() as u64,
+        };
         let (mut imports, mut exports) = (Vec::new(), Vec::new());
         let mut functions = FuncValidatorAllocations::default();
         let mut depth = 0_usize;
@@ -181,14 +196,14 @@ fn import_problems<'a>(component: &'a Component, contract: &'a Contract) -> impl
         if WASI_INTERFACES.contains(&interface) && version.starts_with("0.2.") {
             return None;
         }
-        Some(format!("it imports {name}: {}", advice(interface, version, contract)))
+        Some(format!("it imports {}: {}", cut(name, MAX_SHOWN), advice(interface, version, contract)))
     })
 }
 
 fn export_problems<'a>(component: &'a Component, contract: &'a Contract) -> impl Iterator<Item = String> + 'a {
     contract.exports().filter_map(|(name, wanted)| {
         let Some(offered) = component.types.as_ref().component_item_for_export(name) else {
-            let instead = if component.exports.is_empty() { "nothing".to_owned() } else { component.exports.join(", ") };
+            let instead = if component.exports.is_empty() { "nothing".to_owned() } else { cut(&component.exports.join(", "), MAX_SHOWN) };
             return Some(format!("it lacks the export {name} (it exports {instead}): build it against the world `delegate`"));
         };
         (!fits(&offered.ty, &component.types, &wanted.ty, &contract.types)).then(|| {
@@ -214,6 +229,7 @@ fn advice(interface: &str, version: &str, contract: &Contract) -> String {
             format!("this host offers {}; build it against that version of the WIT files", offered.join(", "))
         }
         _ if WASI_INTERFACES.contains(&interface) => {
+            let version = cut(version, MAX_SHOWN);
             format!("this host offers version 0.2, not {version}; build it for WASI 0.2, e.g. for wasm32-wasip2")
         }
         _ => "nothing here offers that; a delegate may import mandate:delegate and, of WASI 0.2, cli, clocks, filesystem, io and random; remove \

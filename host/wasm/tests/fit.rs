@@ -1,6 +1,10 @@
 //! What is refused at deployment, and what is said about it.
 
 mod common;
+#[path = "common/property.rs"]
+mod property;
+
+use std::path::Path;
 
 use common::{config, digest, guest};
 use mandate_wasm::{Error, Misfit, Sandbox};
@@ -118,4 +122,67 @@ fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
         bytes[at..at + to.len()].copy_from_slice(to);
     }
     bytes
+}
+
+/// The files of the corpus, which hold bytes in hexadecimal; the fuzz target begins with the same.
+fn corpus() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let bytes = |path: &Path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        let digits: String = text.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace).collect();
+        digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    };
+    std::fs::read_dir(folder).unwrap().map(|entry| bytes(&entry.unwrap().path())).collect()
+}
+
+#[test]
+fn corpus_is_accepted_or_refused_shortly_whatever_is_changed_in_it() {
+    let (_dir, sandbox) = sandbox();
+    let corpus = corpus();
+    assert!(corpus.iter().any(|bytes| sandbox.inspect(bytes).is_ok()), "one of them fits");
+    for bytes in corpus {
+        property::component(&sandbox, &bytes);
+        for at in 0..bytes.len() {
+            property::component(&sandbox, &bytes[..at]);
+            let mut other = bytes.clone();
+            other[at] ^= 0x55;
+            property::component(&sandbox, &other);
+        }
+    }
+}
+
+#[test]
+fn many_wrong_imports_are_told_shortly() {
+    // As text: (component (type (instance)) (import "a:b/cN" (instance (type 0))) …), each with a long name.
+    let imports = 900_u32;
+    let mut section = leb(imports);
+    for n in 0..imports {
+        let name = format!("acme:{}/n{n}", "x".repeat(200));
+        section.push(0);
+        section.extend(leb(u32::try_from(name.len()).unwrap()));
+        section.extend(name.bytes());
+        // An instance of type 0.
+        section.extend([5, 0]);
+    }
+    let mut bytes = EMPTY_COMPONENT.to_vec();
+    // One type: an instance without anything.
+    bytes.extend([7, 3, 1, 0x42, 0, 10]);
+    bytes.extend(leb(u32::try_from(section.len()).unwrap()));
+    bytes.extend(section);
+    let message = misfit(&bytes);
+    assert!(message.contains("imports acme:") && message.contains("more"), "{message}");
+    property::component(&sandbox().1, &bytes);
+}
+
+/// An unsigned number as WebAssembly writes it.
+fn leb(mut n: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = u8::try_from(n & 0x7f).unwrap();
+        n >>= 7;
+        bytes.push(if n == 0 { low } else { low | 0x80 });
+        if n == 0 {
+            return bytes;
+        }
+    }
 }

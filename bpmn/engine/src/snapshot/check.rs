@@ -84,7 +84,7 @@ fn ensure(holds: bool, otherwise: &'static str) -> Result<(), SnapshotError> {
     if holds { Ok(()) } else { Err(SnapshotError::Inconsistent(otherwise)) }
 }
 
-/// Whether a variable's text is JSON that parses without running out of depth.
+/// Whether a variable's text is JSON that parses: within the depth, and with numbers that there are (`1e999` is JSON and is none).
 fn is_json(variable: &Variable) -> bool {
     let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0_usize, false, false);
     for byte in variable.json.bytes() {
@@ -100,5 +100,5 @@ fn is_json(variable: &Variable) -> bool {
             _ => {}
         }
     }
-    deepest <= MAX_JSON_DEPTH && serde_json::from_str::<serde::de::IgnoredAny>(&variable.json).is_ok()
+    deepest <= MAX_JSON_DEPTH && serde_json::from_str::<serde_json::Value>(&variable.json).is_ok()
 }

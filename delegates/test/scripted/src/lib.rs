@@ -1,7 +1,7 @@
 //! A delegate that does what the variable `script` says for the activity that calls it. For tests of units of work and the ledger.
 //!
 //! ```json
-//! { "reserve": { "commands": [{ "name": "stock.take@1", "body": { "n": 1 }, "key": "own" }],
+//! { "reserve": { "commands": [{ "name": "stock.take@1", "body": { "n": 1 }, "key": "own", "into": "y" }],
 //!                "failAttempts": 1, "error": "CODE", "set": { "x": 1 } } }
 //! ```
 
@@ -50,18 +50,21 @@ struct Command {
     /// Swallow an outcome that is unknown or unavailable, as a careless delegate would.
     #[serde(default)]
     careless: bool,
+    /// The variable that takes the reply.
+    into: Option<String>,
 }
 
 fn run(cx: &Context, mut input: Input) -> Result<Map<String, Value>> {
-    let script = input.script.remove(&cx.call().activity_id).unwrap_or_default();
-    for command in script.commands.iter().flat_map(|command| (0..command.repeat.max(1)).map(move |_| command)) {
+    let mut script = input.script.remove(&cx.call().activity_id).unwrap_or_default();
+    let commands = std::mem::take(&mut script.commands);
+    for command in commands.iter().flat_map(|command| (0..command.repeat.max(1)).map(move |_| command)) {
         let body: Map<String, Value> = command.body.iter().map(|(name, value)| (name.clone(), filled(value, &input.variables))).collect();
         let issued: std::result::Result<Value, CommandError> = match &command.key {
             Some(key) => cx.command_with_key(&command.name, key, &body),
             None => cx.command(&command.name, &body),
         };
         match issued {
-            Ok(_) => {}
+            Ok(reply) => script.set.extend(command.into.clone().map(|name| (name, reply))),
             Err(CommandError::Unavailable(_) | CommandError::Unknown(_)) if command.careless => {}
             Err(error) => return Err(error.into()),
         }

@@ -1,17 +1,19 @@
-//! The ledger of an instance: every sending of a command with what came of it. It outlives the instance.
+//! The ledger: every sending of a command with what came of it, and what people say of those of which nobody knows. It outlives the instance.
 
 use axum::extract::State;
-use axum::routing::get;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
 use axum::{Json, Router};
+use mandate_runtime::{Finding, LedgerState, Verdict};
 use serde_json::{Value, json};
 
 use crate::error::stored;
-use crate::extract::{Params, Segments};
-use crate::query_params::instance_or_none;
-use crate::{App, Error, date};
+use crate::extract::{Body, Params, Segments};
+use crate::query_params::{Fields, instance_or_none};
+use crate::{App, Error, date, to_the_end};
 
 pub(super) fn router() -> Router<App> {
-    Router::new().route("/process-instances/{id}/ledger", get(ledger))
+    Router::new().route("/process-instances/{id}/ledger", get(ledger)).route("/ledger/verdict", post(verdict))
 }
 
 /// In the order in which attempts were written; empty for an instance that has sent nothing, or never was. `firstResult` and `maxResults` as
@@ -39,10 +41,43 @@ async fn ledger(State(app): State<App>, Segments(id): Segments<String>, Params(m
             "reply": row.reply.as_deref().map(parsed),
             "openedAt": date::print(row.opened_at),
             "closedAt": date::print_option(row.closed_at),
-            "appliedAfterCancellation": row.cancelled,
+            "appliedAfterCancellation": row.cancelled && row.state == LedgerState::Applied,
+            "verdict": row.verdict.as_ref().map(|verdict| json!({"by": verdict.by, "reason": verdict.reason, "at": date::print(verdict.at)})),
         })
     });
     Ok(Json(dtos.collect()))
+}
+
+/// `command`, `key` and `attempt` as the ledger lists them, `tenantId` where it lists one, `applied` (true or false), `reply` (what the delegate is
+/// answered, with `applied` true only), `by` and `reason`. 409: there is nothing to decide, and what the attempt is.
+async fn verdict(State(app): State<App>, Body(body): Body) -> Result<StatusCode, Error> {
+    let verdict = read_verdict(body)?;
+    // Two writes, of which a client that hangs up must not leave the second one undone.
+    let runtime = app.runtime.clone();
+    to_the_end(async move { runtime.give_verdict(verdict).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn read_verdict(mut body: Fields) -> Result<Verdict, Error> {
+    fn required<T>(name: &str, value: Option<T>) -> Result<T, Error> {
+        value.ok_or_else(|| Error::Invalid(format!("'{name}' is missing")))
+    }
+    let applied = required("applied", body.boolean("applied")?)?;
+    let reply = body.json("reply");
+    if !applied && reply.is_some() {
+        return Err(Error::Invalid("'reply' is what a command was answered that was applied; leave it out".to_owned()));
+    }
+    let verdict = Verdict {
+        tenant: body.text("tenantId")?,
+        command: required("command", body.text("command")?)?,
+        key: required("key", body.text("key")?)?,
+        attempt: required("attempt", body.count("attempt")?)?.into(),
+        finding: if applied { Finding::Applied { reply } } else { Finding::NotApplied },
+        by: required("by", body.stored_text("by")?)?,
+        reason: required("reason", body.text("reason")?)?,
+    };
+    body.finish_own()?;
+    Ok(verdict)
 }
 
 /// Stored JSON as JSON.

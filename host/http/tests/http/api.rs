@@ -3,7 +3,7 @@
 use mandate_http::{Options, metrics_recorder};
 use serde_json::json;
 
-use crate::common::{Host, nested, payment, review};
+use crate::common::{Host, fragile, nested, payment, review};
 
 const REFUSED: &str = "InvalidRequestException";
 
@@ -120,10 +120,23 @@ async fn metrics_are_counted_and_gauged() {
     // Other tests of this program count, too, and the gauge is the last one's.
     assert!(text.contains("mandate_instances_started_total{definition=\"counted\",version=\"1\"} 1"), "{text}");
     assert!(text.contains("mandate_instances_active{definition=\"counted\",version=\"1\"} 1"), "{text}");
-    assert!(text.contains("\nmandate_jobs_acquired_total "), "{text}");
     host.close().await;
 
     let silent = Host::open().await;
     silent.get("/metrics").await.error(404, REFUSED);
     silent.close().await;
+}
+
+#[tokio::test]
+async fn jobs_are_counted_when_they_are_taken_and_when_they_fail() {
+    let host = Host::open_executing(Options { prometheus: Some(metrics_recorder()), ..Options::default() }).await;
+    host.deploy("fragile", &fragile().replace("decide", "judge")).await;
+    host.start("fragile", json!({})).await;
+    host.wait_for_count("/engine-rest/incident/count", 1).await;
+    let text = host.get("/metrics").await.text();
+    // No other host of this program runs jobs by itself.
+    for line in ["mandate_jobs_acquired_total 1", "mandate_jobs_failed_total{activity=\"judge\",code=\"EXPRESSION_FAILED\"} 1"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    host.close().await;
 }

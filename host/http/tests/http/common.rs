@@ -7,6 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use mandate_http::Options;
 use mandate_runtime::{Config, Runtime, StoreConfig, wasm};
+use mandate_tests::domain::Domain;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -41,10 +42,29 @@ impl Host {
     }
 
     pub(crate) async fn open_with(options: Options) -> Self {
+        Self::open_for(options, None, false).await
+    }
+
+    /// With a domain service whose commands every delegate may have.
+    pub(crate) async fn open_before(domain: &Domain) -> Self {
+        Self::open_for(Options::default(), Some(domain), false).await
+    }
+
+    /// Jobs run as soon as they are due.
+    pub(crate) async fn open_executing(options: Options) -> Self {
+        Self::open_for(options, None, true).await
+    }
+
+    async fn open_for(options: Options, domain: Option<&Domain>, execute_jobs: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let catalogue = domain.map(|domain| {
+            let path = folder.path().join("catalogue.toml");
+            std::fs::write(&path, domain.catalogue()).expect("written");
+            path
+        });
         let store = StoreConfig::new(format!("sqlite:{}", folder.path().join("test.db").display()));
         let sandbox = wasm::Config::new(folder.path().join("cache"), wasm::Compiler::InProcess);
-        let config = Config { store, sandbox, catalogue: None, execute_jobs: false };
+        let config = Config { store, sandbox, catalogue, execute_jobs };
         let runtime = Runtime::open(config).await.expect("a runtime");
         Self { router: mandate_http::router(runtime.clone(), options), runtime, _folder: folder }
     }
@@ -111,6 +131,12 @@ impl Host {
     pub(crate) async fn start(&self, key: &str, body: Value) -> String {
         let started = self.post(&format!("/engine-rest/process-definition/key/{key}/start"), body).await.ok();
         started["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Compares the store with itself.
+    pub(crate) async fn check_store(&self) {
+        let report = self.raw("POST", "/api/v1/check-store", Vec::new()).await.ok();
+        assert_eq!(report["findings"], json!([]), "{report:#}");
     }
 
     /// The only element of a list.

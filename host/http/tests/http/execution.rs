@@ -27,6 +27,7 @@ async fn a_task_and_its_timer_are_of_the_activity_instance_inside_its_scope() {
     assert_eq!(execution_in_history(&host, "task").await, *inner);
     assert_eq!(host.only("/engine-rest/job?activityId=task-late").await["executionId"], *inner);
     assert_eq!(host.only("/engine-rest/job?activityId=scope-late").await["executionId"], scope["id"]);
+    host.check_store().await;
     host.close().await;
 }
 
@@ -42,6 +43,7 @@ async fn a_job_before_its_element_and_its_incident_are_of_the_transition_instanc
     host.post(&format!("/engine-rest/job/{id}/execute"), json!({})).await.error(500, "RestException");
     let incident = host.only("/engine-rest/incident").await;
     assert_eq!((&incident["executionId"], &incident["activityId"]), (&transition, &json!("decide")));
+    host.check_store().await;
     host.close().await;
 }
 
@@ -55,5 +57,6 @@ async fn a_correlation_names_the_activity_instance_that_waited() {
     let result = host.post("/engine-rest/message", message).await.ok()[0]["execution"].clone();
     assert_eq!(result, json!({"id": waiting, "processInstanceId": instance, "ended": true, "tenantId": null}));
     assert_eq!(execution_in_history(&host, "wait").await, waiting);
+    host.check_store().await;
     host.close().await;
 }

@@ -8,6 +8,7 @@ mod execution;
 mod history;
 mod hostile;
 mod job;
+mod ledger;
 mod message;
 mod process_definition;
 mod process_instance;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use mandate_runtime::deploy::{Report, Upload};
-use mandate_runtime::engine::{InstanceId, Variable, Variables};
+use mandate_runtime::engine::{InstanceId, PublicId, Variable, Variables};
 use mandate_runtime::{Config, DefinitionRef, Runtime, Start, Started, StoreConfig, wasm};
 use mandate_tests::domain::Domain;
 use mandate_tests::postgres::Cluster;
@@ -71,7 +71,7 @@ pub const MANIFEST: &str = r#"
 [delegates.worker]
 file = "test_scripted.wasm"
 version = "1.0.0"
-commands = ["test.ok@1", "test.busy-once@1", "test.lost-once@1", "test.no@1", "test.slow@1", "test.held@1", "test.dark@1"]
+commands = ["test.ok@1", "test.busy-once@1", "test.lost-once@1", "test.no@1", "test.slow@1", "test.held@1", "test.dark@1", "test.cut@1"]
 limits = { cpu = "300ms", wall = "60s", commands = 50 }
 "#;
 
@@ -143,6 +143,13 @@ impl Host {
         let view = self.runtime.instance(id).await.expect("it lives");
         let code = view.instance.incidents().next().expect("just seen").code;
         code.as_str().to_owned()
+    }
+
+    /// What an operator does: new retries for the failed job.
+    pub async fn retry(&self, id: InstanceId, retries: u32) {
+        let view = self.runtime.instance(id).await.expect("it lives");
+        let job = view.instance.jobs().find(|job| job.retries == 0).expect("a failed job").wait;
+        self.runtime.set_job_retries(PublicId { instance: id, number: job.0 }, retries).await.expect("retries are given");
     }
 
     /// Waits for a condition.

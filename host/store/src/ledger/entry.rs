@@ -120,8 +120,22 @@ pub struct LedgerRow {
     pub opened_at: i64,
     /// When its outcome was.
     pub closed_at: Option<i64>,
-    /// Its wait was cancelled while it was on its way.
+    /// Its wait was gone when its outcome was written: nobody in the instance has taken it up.
     pub cancelled: bool,
+    /// Who decided an unknown outcome, where nothing else could.
+    pub verdict: Option<Verdict>,
+}
+
+/// What a person said of an attempt whose outcome was unknown: that it was applied, or that it was not and so is unavailable. The row's state
+/// says which; its message and the moment it was closed stay what they were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Who says so.
+    pub by: String,
+    /// How they know.
+    pub reason: String,
+    /// When.
+    pub at: i64,
 }
 
 /// An attempt about to be sent.
@@ -190,8 +204,8 @@ pub struct LedgerClose {
     pub message: Option<String>,
     /// Now.
     pub at: i64,
-    /// Its wait was cancelled while it was on its way.
-    pub cancelled: bool,
+    /// A person says so, of an attempt whose outcome is unknown: nothing else may have decided it, and what is known of it stays.
+    pub verdict: Option<Verdict>,
 }
 
 impl LedgerOpen {
@@ -215,6 +229,13 @@ impl LedgerClose {
     pub(super) fn check(&self) -> Result<(), String> {
         if self.state == LedgerState::Open {
             return Err("an attempt is not closed as open".to_owned());
+        }
+        if let Some(verdict) = &self.verdict {
+            if !matches!(self.state, LedgerState::Applied | LedgerState::Unavailable) {
+                return Err(format!("a verdict says that an attempt was applied or was not; not that it is {}", self.state.as_str()));
+            }
+            check_key("verdict's author", &verdict.by)?;
+            check_text("verdict's reason", Some(&verdict.reason))?;
         }
         check_key("rejection code", self.code.as_deref().unwrap_or_default())?;
         check_text("message", self.message.as_deref())?;

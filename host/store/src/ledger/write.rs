@@ -27,7 +27,7 @@ static WAITS: Batch = Batch::new(
 static LATEST: Batch = Batch::new(
     "SELECT l.tenant, l.command, l.key, l.attempt, l.generation, l.instance_id, l.origin_kind, l.origin_wait, l.activity_key, \
      l.activity_id, l.definition_id, l.request_digest, l.request, l.state, l.reply, l.code, l.message, l.host, l.epoch, l.opened_at, \
-     l.closed_at, l.cancelled FROM {rows} JOIN ledger l ON l.tenant = v.tenant AND l.command = v.command AND l.key = v.key \
+     l.closed_at, l.cancelled, l.verdict_by, l.verdict_reason, l.verdict_at FROM {rows} JOIN ledger l ON l.tenant = v.tenant AND l.command = v.command AND l.key = v.key \
      WHERE l.attempt = (SELECT MAX(m.attempt) FROM ledger m WHERE m.tenant = v.tenant AND m.command = v.command AND m.key = v.key)",
     &[("tenant", Type::Text), ("command", Type::Text), ("key", Type::Text)],
 );
@@ -58,10 +58,21 @@ static OPEN: Batch = Batch::new(
     ],
 );
 
+// A verdict needs an outcome that is unknown, of the last attempt, and leaves what is known about it as it is: its message says why it is
+// unknown, and its moment since when.
 static CLOSE: Batch = Batch::new(
-    "UPDATE ledger SET state = v.state, reply = v.reply, code = v.code, message = v.message, closed_at = v.closed_at, \
-     cancelled = v.cancelled FROM {rows} WHERE ledger.tenant = v.tenant AND ledger.command = v.command AND ledger.key = v.key \
-     AND ledger.attempt = v.attempt AND (ledger.state = 'open' OR (ledger.state = 'unknown' AND v.state <> 'unknown')) \
+    "UPDATE ledger SET state = v.state, reply = v.reply, code = v.code, \
+     message = CASE WHEN v.verdict_by IS NULL THEN v.message ELSE ledger.message END, \
+     closed_at = CASE WHEN v.verdict_by IS NULL THEN v.closed_at ELSE ledger.closed_at END, \
+     verdict_by = v.verdict_by, verdict_reason = v.verdict_reason, verdict_at = v.verdict_at, \
+     cancelled = ledger.cancelled OR NOT CASE ledger.origin_kind \
+     WHEN 'job' THEN EXISTS (SELECT 1 FROM job j WHERE j.instance_id = ledger.instance_id AND j.wait = ledger.origin_wait) \
+     WHEN 'task' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = ledger.instance_id AND t.wait = ledger.origin_wait) \
+     ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = ledger.instance_id AND s.wait = ledger.origin_wait) END \
+     FROM {rows} WHERE ledger.tenant = v.tenant AND ledger.command = v.command AND ledger.key = v.key AND ledger.attempt = v.attempt \
+     AND ((ledger.state = 'open' AND v.verdict_by IS NULL) OR (ledger.state = 'unknown' AND v.state <> 'unknown')) \
+     AND (v.verdict_by IS NULL OR NOT EXISTS (SELECT 1 FROM ledger n WHERE n.tenant = v.tenant AND n.command = v.command \
+       AND n.key = v.key AND n.attempt > v.attempt)) \
      RETURNING ledger.tenant, ledger.command, ledger.key",
     &[
         ("tenant", Type::Text),
@@ -73,12 +84,14 @@ static CLOSE: Batch = Batch::new(
         ("code", Type::Text),
         ("message", Type::Text),
         ("closed_at", Type::I64),
-        ("cancelled", Type::Bool),
+        ("verdict_by", Type::Text),
+        ("verdict_reason", Type::Text),
+        ("verdict_at", Type::I64),
     ],
 );
 
 static STATES: Batch = Batch::new(
-    "SELECT l.tenant, l.command, l.key, l.state FROM {rows} JOIN ledger l \
+    "SELECT l.tenant, l.command, l.key, l.state, l.verdict_by IS NOT NULL FROM {rows} JOIN ledger l \
      ON l.tenant = v.tenant AND l.command = v.command AND l.key = v.key AND l.attempt = v.attempt",
     &[("tenant", Type::Text), ("command", Type::Text), ("key", Type::Text), ("attempt", Type::I64)],
 );
@@ -198,7 +211,9 @@ pub(crate) async fn close_all(tx: &mut Tx, closes: &[&LedgerClose]) -> Result<Ve
             &close.code,
             &close.message,
             close.at,
-            close.cancelled
+            close.verdict.as_ref().map(|verdict| verdict.by.clone()),
+            close.verdict.as_ref().map(|verdict| verdict.reason.clone()),
+            close.verdict.as_ref().map(|verdict| verdict.at)
         ]
     });
     let closed = CLOSE.fetch(tx, rows.collect()).await?;
@@ -208,13 +223,14 @@ pub(crate) async fn close_all(tx: &mut Tx, closes: &[&LedgerClose]) -> Result<Ve
     }
     let names = closes.iter().map(|close| cells![&close.tenant, &close.command, &close.key, close.attempt]);
     let states = STATES.fetch(tx, names.collect()).await?;
-    let states = states.iter().map(|row| Ok((name(row)?, row.get::<String>(3)?))).collect::<Result<HashMap<_, _>, Error>>()?;
+    let states = states.iter().map(|row| Ok((name(row)?, (row.get(3)?, row.get(4)?)))).collect::<Result<HashMap<_, _>, Error>>()?;
     Ok(closes.iter().map(|close| if closed.contains(&close.name()) { Ok(()) } else { refuse(close, &states) }).collect())
 }
 
-fn refuse(close: &LedgerClose, states: &HashMap<Name, String>) -> Result<(), Error> {
-    let from = states.get(&close.name()).map_or("missing", String::as_str);
-    if from == close.state.as_str() {
+/// A state that is written twice is written once, but for a verdict: who said it, and with which reply, is not the same twice.
+fn refuse(close: &LedgerClose, states: &HashMap<Name, (String, bool)>) -> Result<(), Error> {
+    let (from, by_verdict) = states.get(&close.name()).map_or(("missing", false), |(state, by_verdict)| (state.as_str(), *by_verdict));
+    if from == close.state.as_str() && !by_verdict && close.verdict.is_none() {
         return Ok(());
     }
     Err(Error::LedgerTransition {
@@ -280,6 +296,7 @@ mod tests {
             opened_at: 0,
             closed_at: None,
             cancelled: false,
+            verdict: None,
         }
     }
 

@@ -8,8 +8,8 @@ use mandate_store::query::{InstanceFilter, JobFilter, Page};
 use mandate_store::{Claim, CommitError, Config, Error, Except, JobRow, LedgerOpened, LedgerState, Origin, StartKey, Store, Unit};
 use uuid::Uuid;
 
-use crate::common::{Fixture, definition, job, locked, start, started_with, step, unit};
-use crate::ledger::{close, open};
+use crate::common::{Fixture, definition, end, job, locked, start, started_with, step, unit};
+use crate::ledger::{close, latest, one_counts, open};
 
 async fn two(test: &str) -> (Fixture, Store, Store) {
     let fixture = Fixture::postgres(test);
@@ -248,6 +248,32 @@ async fn one_attempt_is_opened_across_hosts() {
         let opened = answers.iter().filter(|answer| matches!(answer, Ok(LedgerOpened::Opened { .. }))).count();
         assert_eq!(opened, 1, "{answers:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_that_another_host_ended_marks_what_was_on_its_way() {
+    let (_fixture, a, b) = two("cancelled").await;
+    let process = definition(&a, "p").await;
+    let (deleted, _) = started_with(&a, &process, vec![job(&process, 1, 5)]).await;
+    let (stays, _) = started_with(&a, &process, vec![job(&process, 1, 5)]).await;
+    let sent = [open(deleted, Origin::Job(1), "deleted"), open(stays, Origin::Job(1), "stays")];
+    for asked in &sent {
+        assert_eq!(a.ledger_open(asked.clone()).await.expect("opened"), LedgerOpened::Opened { attempt: 1 });
+    }
+    b.commit(unit(end(deleted, 1))).await.expect("ended");
+    for closed in join_all(sent.iter().map(|asked| a.ledger_close(close(asked, 1, LedgerState::Applied)))).await {
+        closed.expect("closed");
+    }
+    let rows = [latest(&b, &sent[0]).await, latest(&b, &sent[1]).await];
+    assert_eq!(rows.map(|row| (row.state, row.cancelled)), [(LedgerState::Applied, true), (LedgerState::Applied, false)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_verdicts_and_late_outcomes_on_two_hosts_one_counts() {
+    let (_fixture, a, b) = two("verdicts").await;
+    let process = definition(&a, "p").await;
+    let (id, _) = started_with(&a, &process, vec![job(&process, 1, 5)]).await;
+    one_counts(id, &[a, b]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

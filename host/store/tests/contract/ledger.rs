@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use mandate_store::query::Page;
-use mandate_store::{Error, Except, LedgerClose, LedgerOpen, LedgerOpened, LedgerState, Origin, Store};
+use mandate_store::{Error, Except, LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Store, Verdict};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, end, job, start, started_with, step, subscription, task, unit};
@@ -35,8 +35,19 @@ pub(crate) fn close(open: &LedgerOpen, attempt: i64, state: LedgerState) -> Ledg
         code: None,
         message: None,
         at: 200,
-        cancelled: false,
+        verdict: None,
     }
+}
+
+/// What a person says of an attempt.
+pub(crate) fn verdict(open: &LedgerOpen, attempt: i64, state: LedgerState, by: &str) -> LedgerClose {
+    let verdict = Verdict { by: by.into(), reason: "asked the service".into(), at: 300 };
+    LedgerClose { reply: Some(format!("{{\"by\":\"{by}\"}}")), at: 300, verdict: Some(verdict), ..close(open, attempt, state) }
+}
+
+/// The last attempt under the key of a request.
+pub(crate) async fn latest(store: &Store, open: &LedgerOpen) -> LedgerRow {
+    store.ledger_latest(&open.tenant, &open.command, &open.key).await.expect("read").expect("there")
 }
 
 async fn with_job(fixture: &Fixture) -> (Store, Uuid) {
@@ -147,12 +158,126 @@ pub(crate) async fn an_unknown_outcome_is_reconciled(fixture: Fixture) {
     opened(&store, asked.clone()).await;
     store.ledger_close(close(&asked, 1, LedgerState::Unknown)).await.expect("closed");
     store.ledger_close(close(&asked, 1, LedgerState::Unknown)).await.expect("the same again is nothing");
-    let late = LedgerClose { cancelled: true, message: Some("found".into()), ..close(&asked, 1, LedgerState::Applied) };
+    let late = LedgerClose { message: Some("found".into()), ..close(&asked, 1, LedgerState::Applied) };
     store.ledger_close(late).await.expect("reconciled");
-    let row = store.ledger_latest("acme", &asked.command, "k").await.expect("read").expect("there");
-    assert_eq!((row.state, row.cancelled, row.message.as_deref()), (LedgerState::Applied, true, Some("found")));
+    let row = latest(&store, &asked).await;
+    assert_eq!((row.state, row.cancelled, row.message.as_deref()), (LedgerState::Applied, false, Some("found")));
     let refusal = store.ledger_close(close(&asked, 1, LedgerState::Open)).await;
     assert!(matches!(refusal, Err(Error::Refused(_))), "{refusal:?}");
+}
+
+pub(crate) async fn an_outcome_that_is_heard_after_its_wait_ended_is_marked(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let id = Uuid::now_v7();
+    let mut write = start(&process, id);
+    write.put_jobs = vec![job(&process, 1, 5), job(&process, 2, 5)];
+    write.put_tasks = vec![task(&process, 3), task(&process, 4)];
+    write.put_subscriptions = vec![subscription(&process, 5, "paid"), subscription(&process, 6, "paid")];
+    store.commit(unit(write)).await.expect("stored");
+    // Each kind of wait twice: the first goes on, the second is ended by another unit while the command is on its way.
+    let sent: Vec<LedgerOpen> =
+        [Origin::Job(1), Origin::Job(2), Origin::Task(3), Origin::Task(4), Origin::Subscription(5), Origin::Subscription(6)]
+            .into_iter()
+            .map(|origin| open(id, origin, &format!("{origin:?}")))
+            .collect();
+    for asked in &sent {
+        opened(&store, asked.clone()).await;
+    }
+    // Of this one it is heard before, and again after the end.
+    let twice = open(id, Origin::Job(2), "twice");
+    opened(&store, twice.clone()).await;
+    store.ledger_close(close(&twice, 1, LedgerState::Unknown)).await.expect("closed");
+    let mut write = step(id, 1);
+    (write.remove_jobs, write.remove_tasks, write.remove_subscriptions) = (vec![2], vec![4], vec![6]);
+    store.commit(unit(write)).await.expect("stored");
+    // All at once, so that they share a transaction.
+    let closes = sent.iter().chain([&twice]).map(|asked| store.ledger_close(close(asked, 1, LedgerState::Applied)));
+    for closed in join_all(closes).await {
+        closed.expect("closed");
+    }
+    let mut marks = Vec::new();
+    for asked in sent.iter().chain([&twice]) {
+        marks.push(latest(&store, asked).await.cancelled);
+    }
+    assert_eq!(marks, [false, true, false, true, false, true, true]);
+}
+
+pub(crate) async fn a_verdict_decides_what_is_unknown_and_leaves_the_evidence(fixture: Fixture) {
+    let (store, id) = with_job(&fixture).await;
+    for (key, state) in [("applied", LedgerState::Applied), ("not", LedgerState::Unavailable)] {
+        let asked = open(id, Origin::Job(1), key);
+        opened(&store, asked.clone()).await;
+        let refusal = store.ledger_close(verdict(&asked, 1, state, "ann")).await;
+        assert!(matches!(&refusal, Err(Error::LedgerTransition { from, .. }) if from == "open"), "{refusal:?}");
+        let unknown = LedgerClose { reply: None, message: Some("no answer".into()), ..close(&asked, 1, LedgerState::Unknown) };
+        store.ledger_close(unknown).await.expect("closed");
+        store.ledger_close(verdict(&asked, 1, state, "ann")).await.expect("given");
+        let row = latest(&store, &asked).await;
+        assert_eq!((row.state, row.reply.as_deref()), (state, Some("{\"by\":\"ann\"}")));
+        assert_eq!((row.message.as_deref(), row.closed_at), (Some("no answer"), Some(200)), "what was known stays");
+        assert_eq!(row.verdict, Some(Verdict { by: "ann".into(), reason: "asked the service".into(), at: 300 }));
+        // The same words again are another person's, or come too late: they are not written, and not taken for written.
+        for again in [verdict(&asked, 1, state, "ann"), close(&asked, 1, state)] {
+            let refusal = store.ledger_close(again).await;
+            assert!(matches!(&refusal, Err(Error::LedgerTransition { from, .. }) if *from == state.as_str()), "{refusal:?}");
+        }
+        assert_eq!(latest(&store, &asked).await, row);
+    }
+    // Not applied is as good as unavailable: the same request may go out again, under the same generation.
+    assert_eq!(opened(&store, open(id, Origin::Job(1), "not")).await, 2);
+    assert_eq!(refused(&store, open(id, Origin::Job(1), "applied")).await, (1, LedgerState::Applied));
+}
+
+pub(crate) async fn a_verdict_is_of_the_last_attempt_and_says_applied_or_not(fixture: Fixture) {
+    let (store, id) = with_job(&fixture).await;
+    let asked = open(id, Origin::Job(1), "k");
+    for attempt in [1, 2] {
+        assert_eq!(opened(&store, asked.clone()).await, attempt);
+        store.ledger_close(close(&asked, attempt, LedgerState::Unknown)).await.expect("closed");
+    }
+    let refusal = store.ledger_close(verdict(&asked, 1, LedgerState::Applied, "ann")).await;
+    assert!(matches!(&refusal, Err(Error::LedgerTransition { attempt: 1, .. })), "{refusal:?}");
+    for state in [LedgerState::Unknown, LedgerState::Rejected] {
+        let refusal = store.ledger_close(verdict(&asked, 2, state, "ann")).await;
+        assert!(matches!(refusal, Err(Error::Refused(_))), "{refusal:?}");
+    }
+    store.ledger_close(verdict(&asked, 2, LedgerState::Applied, "ann")).await.expect("given");
+}
+
+pub(crate) async fn of_verdicts_and_late_outcomes_one_counts(fixture: Fixture) {
+    let (store, id) = with_job(&fixture).await;
+    one_counts(id, &[store.clone(), store]).await;
+}
+
+/// Two people and the sender decide the same attempt at once, again and again, each on one of these hosts.
+pub(crate) async fn one_counts(id: Uuid, stores: &[Store; 2]) {
+    for round in 0..20 {
+        let asked = open(id, Origin::Job(1), &format!("k{round}"));
+        opened(&stores[0], asked.clone()).await;
+        stores[0].ledger_close(close(&asked, 1, LedgerState::Unknown)).await.expect("closed");
+        let said = [
+            verdict(&asked, 1, LedgerState::Applied, "ann"),
+            verdict(&asked, 1, LedgerState::Unavailable, "bob"),
+            verdict(&asked, 1, LedgerState::Applied, "eve"),
+            close(&asked, 1, LedgerState::Applied),
+        ];
+        let decisions = said.iter().enumerate().map(|(n, close)| {
+            let (store, close) = (stores[(n + round) % 2].clone(), close.clone());
+            tokio::spawn(async move { store.ledger_close(close).await })
+        });
+        let mut won = Vec::new();
+        for (answer, close) in join_all(decisions).await.into_iter().zip(&said) {
+            match answer.expect("a task") {
+                Ok(()) => won.push(close),
+                Err(Error::LedgerTransition { .. }) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(won.len(), 1, "{won:?}");
+        let row = latest(&stores[0], &asked).await;
+        assert_eq!((row.state, &row.reply, &row.verdict), (won[0].state, &won[0].reply, &won[0].verdict));
+    }
 }
 
 pub(crate) async fn the_ledger_outlives_its_instance(fixture: Fixture) {
@@ -169,7 +294,9 @@ pub(crate) async fn the_ledger_outlives_its_instance(fixture: Fixture) {
     assert_eq!(keys(store.ledger_of_instance(id, Page::ALL).await.expect("read")), ["a", "b", "c", "d"]);
     assert_eq!(keys(store.ledger_of_instance(id, Page { first: 1, max: 2 }).await.expect("read")), ["b", "c"]);
     // What was on its way when the instance ended is recorded all the same.
-    store.ledger_close(LedgerClose { cancelled: true, ..close(&left_open, 1, LedgerState::Applied) }).await.expect("closed");
+    store.ledger_close(close(&left_open, 1, LedgerState::Applied)).await.expect("closed");
+    let marks = store.ledger_of_instance(id, Page::ALL).await.expect("read").into_iter().map(|row| row.cancelled).collect::<Vec<_>>();
+    assert_eq!(marks, [false, false, false, true], "nobody took up what was heard after the end");
     let counts = store.ledger_counts().await.expect("read");
     assert_eq!(counts.len(), 1);
     assert_eq!((counts[0].state.as_str(), counts[0].attempts), ("applied", 4));

@@ -1,0 +1,54 @@
+//! What holds of any bytes that are read as a model, and of any text that is read as a time: for the tests beside it, and for the fuzz targets.
+
+use mandate_model::{Severity, parse, time};
+
+/// A definition whose indexes are in range, or at least one error, in the order of the file; and the same every time.
+pub(crate) fn model(bytes: &[u8]) {
+    match parse("t.bpmn", bytes) {
+        Ok(parsed) => {
+            assert!(!parsed.processes.is_empty());
+            for process in &parsed.processes {
+                for (index, element) in process.iter() {
+                    assert_eq!(process.find(&element.id), Some(index));
+                    for flow in &element.outgoing {
+                        assert_eq!(process.flow(*flow).source, index);
+                    }
+                    for flow in &element.incoming {
+                        assert_eq!(process.flow(*flow).target, index);
+                    }
+                }
+            }
+        }
+        Err(diagnostics) => {
+            assert!(diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error));
+            let again = parse("t.bpmn", bytes).err();
+            assert_eq!(again.as_ref(), Some(&diagnostics));
+            for pair in diagnostics.windows(2) {
+                assert!((pair[0].line, pair[0].column) <= (pair[1].line, pair[1].column));
+            }
+        }
+    }
+}
+
+/// The end of the year 9999, UTC: no timer falls later.
+const LAST_MS: i64 = 253_402_300_799_999;
+
+/// What is said about a text that is no time, in bytes: it is stored as the message of an incident.
+const MAX_SAID: usize = 1_000;
+
+/// A moment that can be stored and printed, no earlier than now where it is a duration; or an error that is short whatever the text.
+pub(crate) fn moment(text: &str) {
+    for now_ms in [0, 1_700_000_000_000, LAST_MS] {
+        let after = time::due_after(now_ms, text);
+        assert!(after.as_ref().map_or(true, |at| *at >= now_ms), "{text}: {after:?}");
+        for due in [after, time::due(now_ms, text), time::due_at(text)] {
+            match due {
+                Ok(at) => assert!(at <= LAST_MS, "{text}: {at}"),
+                Err(error) => assert!(error.to_string().len() < MAX_SAID, "{error}"),
+            }
+        }
+    }
+    if let Ok(length) = time::millis(text) {
+        assert_eq!(time::due_after(0, text).ok(), i64::try_from(length).ok(), "{text}");
+    }
+}
