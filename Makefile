@@ -4,7 +4,7 @@ GUEST_TARGET := wasm32-wasip2
 BUNDLES := examples/order-service
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test lint soak guests build toolchain postgres
+.PHONY: help run serve test lint soak bench guests build toolchain postgres
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,10 @@ soak: build guests postgres ## A hundred kills on each database and long simulat
 	MANDATE_KILLS=100 cargo test -p mandate-tests --locked --test kill -- --nocapture --test-threads 1
 	MANDATE_SIM_RUNS=20000 cargo test -p mandate-engine --locked --test simulation -- --nocapture
 	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test -q -p mandate-feel -p mandate-model --locked --test robust --test corpus || exit 1; done
+
+bench: guests postgres ## What the engine costs, on both databases; BENCH="--scenario S1 --runs 1" for less
+	cargo build -p mandate-bench --release --locked
+	target/release/bench $(BENCH)
 
 build: toolchain
 	cargo build --workspace --locked
