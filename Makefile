@@ -4,7 +4,7 @@ GUEST_TARGET := wasm32-wasip2
 BUNDLES := examples/order-service
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test lint soak fuzz guests build toolchain databases
+.PHONY: help run serve test lint soak fuzz bench guests build toolchain databases
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,10 @@ soak: build guests databases ## A hundred kills on each database, long simulatio
 
 fuzz: ## Each fuzz target for FUZZ_SECONDS (60); needs a nightly compiler and cargo-fuzz
 	fuzz/run
+
+bench: guests databases ## What the engine costs, on both databases; BENCH="--scenario S1 --runs 1" for less
+	cargo build -p mandate-bench --release --locked
+	target/release/bench $(BENCH)
 
 build: toolchain
 	cargo build --workspace --locked

@@ -62,6 +62,11 @@ struct User {
 impl Cluster {
     /// Initialises and starts a cluster and waits until it answers.
     pub fn start() -> Result<Self, Error> {
+        Self::start_with("")
+    }
+
+    /// The same with more options for the server, such as `-c shared_preload_libraries=pg_stat_statements`.
+    pub fn start_with(options: &str) -> Result<Self, Error> {
         let programs = programs()?;
         let user = unprivileged()?;
         let folder = tempfile::Builder::new().prefix("mandate-pg-").tempdir_in("/tmp")?.keep();
@@ -78,7 +83,7 @@ impl Cluster {
             let _ = std::fs::remove_dir_all(&folder);
             return Err(Error(format!("initdb failed: {}", String::from_utf8_lossy(&initdb.stderr))));
         }
-        let options = format!("-k {} -c listen_addresses= -c max_connections=300 -c shared_buffers=128MB", folder.display());
+        let options = format!("-k {} -c listen_addresses= -c max_connections=300 -c shared_buffers=128MB {options}", folder.display());
         let keeper = arguments([&PathBuf::from("/bin/sh"), &"-c".into(), &KEEPER.into(), &"keeper".into(), &folder])
             .args([PATIENCE, &options])
             .arg(programs.join("pg_ctl"))

@@ -21,7 +21,8 @@ const LONG: &[(&str, usize, &str)] = &[];
 
 /// A line of code knows its room: which words stand in which folders only.
 const ROOMS: &[(&str, &[&str], &str)] = &[
-    ("sqlx*", &["host/store/", "examples/order-service/"], "ask the store, or add a query to host/store/src/query"),
+    // The benchmark's floor is sqlx without an engine, and it looks at the database from outside the host.
+    ("sqlx*", &["host/store/", "examples/order-service/", "tests/bench/"], "ask the store, or add a query to host/store/src/query"),
     ("wasmtime*", &["host/wasm/"], "use what mandate-wasm offers"),
     ("wasmparser", &["host/wasm/"], "use `Sandbox::inspect`"),
     ("axum*", &["host/http/", "examples/order-service/"], "put HTTP into host/http"),
@@ -71,6 +72,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mandate-http", &["mandate-runtime"]),
     ("mandate", &["mandate-http", "mandate-runtime"]),
     ("mandate-tests", &[]),
+    ("mandate-bench", &["mandate-http", "mandate-runtime", "mandate-engine", "mandate-model", "mandate-tests"]),
     ("order-service", &[]),
     ("mandate-sdk", &[]),
     // Whatever parses foreign bytes.
@@ -88,6 +90,9 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("host/runtime/src/executor/tests.rs", "polls a condition of the store"),
     ("host/runtime/tests/common/mod.rs", "polls a condition of the store"),
     ("host/wasm/tests/calls.rs", "a command whose duration is what is measured"),
+    ("tests/bench/src/database.rs", "polls a condition of the database server"),
+    ("tests/bench/src/floor/mod.rs", "commits that are alone"),
+    ("tests/bench/src/scenarios/s7.rs", "a client that leaves the host in peace between two requests"),
     ("tests/src/domain.rs", "a service that is slower than its caller's patience"),
     ("tests/src/moments.rs", "random moments at which something is killed"),
     ("tests/src/operator.rs", "an operator who looks at the task list now and then"),

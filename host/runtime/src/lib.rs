@@ -49,7 +49,7 @@ pub use unit::activity_type;
 pub use waiting::{Reason, Waiting, WaitingFilter};
 
 pub use mandate_commands as commands;
-pub use mandate_store::{Config as StoreConfig, Error as StoreError, HistoryLevel, LedgerState, Migrate, migration_script};
+pub use mandate_store::{Config as StoreConfig, Counters, Error as StoreError, HistoryLevel, LedgerState, Migrate, migration_script};
 pub use mandate_wasm as wasm;
 
 /// How a host is set up.
@@ -126,6 +126,11 @@ impl Runtime {
     /// Reads of the store, for lists and queries.
     pub fn reads(&self) -> mandate_store::query::Reads {
         self.0.store.reads()
+    }
+
+    /// What the store has done since this host opened it.
+    pub fn counters(&self) -> Counters {
+        self.0.store.counters()
     }
 
     /// The operator's catalogue.

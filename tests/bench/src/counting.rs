@@ -1,0 +1,129 @@
+//! Counts as a host does that is scraped by Prometheus, and tells when instances have ended: no query, no polling.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::ensure;
+use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use tokio::sync::Notify;
+
+/// The runtime's counter of instances that have ended.
+const ENDED: &str = "mandate_instances_ended_total";
+
+/// As many buckets as `mandate-http` has.
+const SECONDS: &[f64] = &[0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0];
+
+/// How often a host folds its samples when nobody scrapes.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// When no instance has ended for so long, none will.
+const STALLED: Duration = Duration::from_secs(120);
+
+/// Instances that have ended in this process.
+#[derive(Default)]
+pub struct Ended {
+    count: AtomicU64,
+    wanted: AtomicU64,
+    reached: Notify,
+}
+
+/// Makes this process count. Further calls answer with the same count. Needs a tokio runtime.
+pub fn count() -> anyhow::Result<Arc<Ended>> {
+    static INSTALLED: OnceLock<(Arc<Ended>, PrometheusHandle)> = OnceLock::new();
+    if let Some((ended, _)) = INSTALLED.get() {
+        return Ok(ended.clone());
+    }
+    let prometheus = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?.build_recorder();
+    let handle = prometheus.handle();
+    let ended = Arc::new(Ended::default());
+    let (ended, handle) = INSTALLED.get_or_init(|| (ended, handle)).clone();
+    metrics::set_global_recorder(Tee { prometheus, ended: ended.clone() }).map_err(|error| anyhow::anyhow!("{error}"))?;
+    tokio::spawn(async move {
+        let mut interval = tokio::time::interval(UPKEEP);
+        loop {
+            interval.tick().await;
+            handle.run_upkeep();
+        }
+    });
+    Ok(ended)
+}
+
+impl Ended {
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Waits until there are so many.
+    pub async fn reach(&self, wanted: u64) -> anyhow::Result<()> {
+        self.wanted.store(wanted, Ordering::Release);
+        loop {
+            let reached = self.reached.notified();
+            let count = self.count();
+            if count >= wanted {
+                return Ok(());
+            }
+            if tokio::time::timeout(STALLED, reached).await.is_err() {
+                ensure!(self.count() > count, "{count} of {wanted} instances have ended, and none in the last {STALLED:?}");
+            }
+        }
+    }
+
+    fn add(&self, more: u64) {
+        let count = self.count.fetch_add(more, Ordering::AcqRel) + more;
+        if count >= self.wanted.load(Ordering::Acquire) {
+            self.reached.notify_waiters();
+        }
+    }
+}
+
+/// A recorder in front of Prometheus's.
+struct Tee {
+    prometheus: PrometheusRecorder,
+    ended: Arc<Ended>,
+}
+
+struct CountedTwice {
+    prometheus: Counter,
+    ended: Arc<Ended>,
+}
+
+impl CounterFn for CountedTwice {
+    fn increment(&self, more: u64) {
+        self.prometheus.increment(more);
+        self.ended.add(more);
+    }
+
+    fn absolute(&self, value: u64) {
+        self.prometheus.absolute(value);
+    }
+}
+
+impl Recorder for Tee {
+    fn describe_counter(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
+        self.prometheus.describe_counter(key, unit, description);
+    }
+
+    fn describe_gauge(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
+        self.prometheus.describe_gauge(key, unit, description);
+    }
+
+    fn describe_histogram(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
+        self.prometheus.describe_histogram(key, unit, description);
+    }
+
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+        let prometheus = self.prometheus.register_counter(key, metadata);
+        if key.name() == ENDED { Counter::from_arc(Arc::new(CountedTwice { prometheus, ended: self.ended.clone() })) } else { prometheus }
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        self.prometheus.register_gauge(key, metadata)
+    }
+
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+        self.prometheus.register_histogram(key, metadata)
+    }
+}

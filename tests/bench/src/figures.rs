@@ -1,0 +1,150 @@
+//! What a run comes to.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// One line of `target/bench/latest.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Figures {
+    /// `S1`.
+    pub scenario: String,
+    /// `sqlite` or `postgres`.
+    pub database: String,
+    /// Instances that were counted; the warm-up is not among them.
+    pub instances: u32,
+    /// Until the last of them had ended.
+    pub instances_per_s: f64,
+    /// From the window's beginning to its end, upkeep included.
+    pub cpu_ms_per_instance: Cpu,
+    /// The total over the floor's; none where a scenario has no floor or it was not measured.
+    pub floor_ratio: Option<f64>,
+    /// Transactions that the store committed.
+    pub commits_per_instance: f64,
+    /// Statements in its transactions for writes; reads beside them are not among them.
+    pub statements_per_instance: f64,
+    /// Rows that they changed.
+    pub rows_per_instance: f64,
+    /// PostgreSQL: write-ahead log. SQLite: bytes that the process had written to storage, checkpoints included.
+    pub wal_bytes_per_instance: f64,
+    /// The median latency; what is measured depends on the scenario.
+    pub p50_ms: f64,
+    /// Of a hundred, the slowest but one.
+    pub p99_ms: f64,
+    /// The most resident memory within the window.
+    pub rss_mb: f64,
+}
+
+/// CPU time, in milliseconds per instance.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Cpu {
+    /// This process: host and clients, and SQLite with them.
+    pub host: f64,
+    /// All processes of the PostgreSQL cluster.
+    pub database: f64,
+    /// Both.
+    pub total: f64,
+}
+
+/// A run with what else was seen of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    /// The line.
+    pub figures: Figures,
+    /// Activities in history, events included, per instance.
+    pub activities_per_instance: f64,
+    /// Units of work and ledger entries per instance.
+    pub units_per_instance: f64,
+    /// Bytes of one instance's history as its rows hold them.
+    pub history_bytes: usize,
+    /// What the server itself counted, per instance and over the whole run, reads and all.
+    pub server: Option<Server>,
+}
+
+/// What PostgreSQL counted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Server {
+    /// `pg_stat_database.xact_commit`.
+    pub commits: f64,
+    /// `tup_inserted`, `tup_updated` and `tup_deleted`, system tables included.
+    pub rows: f64,
+    /// Calls in `pg_stat_statements`, where it is loaded.
+    pub statements: Option<f64>,
+    /// Its most expensive statements.
+    pub dearest: Vec<Statement>,
+}
+
+/// A statement in `pg_stat_statements`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Statement {
+    /// Calls per instance.
+    pub calls: f64,
+    /// Execution time per instance, in milliseconds by the clock on the wall.
+    pub ms: f64,
+    /// Write-ahead log per instance, in bytes.
+    pub wal_bytes: f64,
+    /// Its text.
+    pub text: String,
+}
+
+impl Run {
+    /// Activities per second.
+    pub fn activities_per_s(&self) -> f64 {
+        self.figures.instances_per_s * self.activities_per_instance
+    }
+
+    /// Units in one transaction, on average.
+    pub fn units_per_commit(&self) -> f64 {
+        self.units_per_instance / self.figures.commits_per_instance.max(f64::MIN_POSITIVE)
+    }
+}
+
+/// Milliseconds of something, for each of so many.
+pub fn ms_each(time: Duration, count: u32) -> f64 {
+    time.as_secs_f64() * 1e3 / f64::from(count.max(1))
+}
+
+/// So much of something, for each of so many.
+#[expect(clippy::cast_precision_loss, reason = "counts of a benchmark are far below 2^52")]
+pub fn each(amount: u64, count: u32) -> f64 {
+    amount as f64 / f64::from(count.max(1))
+}
+
+/// Of values in any order, the one that a share of them does not exceed: 0.5 is the median.
+pub fn quantile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index into a list in memory"
+    )]
+    let at = (share * values.len() as f64).ceil() as usize;
+    values.get(at.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+}
+
+/// The run whose CPU is the median.
+pub fn median<T>(mut runs: Vec<T>, cpu: impl Fn(&T) -> f64) -> Option<T> {
+    runs.sort_by(|a, b| cpu(a).total_cmp(&cpu(b)));
+    let middle = runs.len().checked_sub(1)? / 2;
+    Some(runs.swap_remove(middle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_values_that_occurred() {
+        let mut values: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        assert_eq!([0.5, 0.99, 1.0].map(|share| quantile(&mut values, share)).map(f64::to_bits), [50.0, 99.0, 100.0].map(f64::to_bits));
+        assert!(quantile(&mut [], 0.5).is_nan());
+    }
+
+    #[test]
+    fn the_median_of_two_is_the_better_one() {
+        assert_eq!(median(vec![3.0, 1.0], |run| *run), Some(1.0));
+        assert_eq!(median(vec![3.0, 1.0, 2.0], |run| *run), Some(2.0));
+        assert_eq!(median(Vec::<f64>::new(), |run| *run), None);
+    }
+}

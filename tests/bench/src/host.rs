@@ -1,0 +1,197 @@
+//! The host under measurement, in this process, and the clients that use it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use mandate_runtime::deploy::{MANIFEST, Upload};
+use mandate_runtime::engine::{Variable, Variables};
+use mandate_runtime::{Config, DefinitionRef, Runtime, Start, Started, StoreConfig, wasm};
+use serde_json::{Value, json};
+
+use crate::counting::{self, Ended};
+
+/// Clients that use the host at once.
+pub const CLIENTS: u32 = 4;
+
+/// Requests that each of them keeps under way: it asks for the next as soon as one is answered.
+pub const IN_FLIGHT: usize = 16;
+
+/// How long units of work may take to end at the shutdown.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// The component, and its name in the models.
+const COMPONENT: &str = "test_bench.wasm";
+const DELEGATE: &str = "bench";
+
+/// The command of the catalogue.
+pub const COMMAND: &str = "bench.do@1";
+
+/// How a host is opened.
+pub struct Setup {
+    /// Its database.
+    pub url: String,
+    /// A folder for compiled components and the catalogue.
+    pub dir: PathBuf,
+    /// Where commands go; none: there is no catalogue.
+    pub stub: Option<String>,
+    /// Where components are compiled.
+    pub compiler: wasm::Compiler,
+}
+
+impl Setup {
+    /// Without commands, and with components compiled in this process.
+    pub fn new(url: String, dir: PathBuf) -> Self {
+        Self { url, dir, stub: None, compiler: wasm::Compiler::InProcess }
+    }
+}
+
+/// Some instances of one run.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// Tells their business keys from others'.
+    pub name: &'static str,
+    /// How many.
+    pub count: u32,
+}
+
+impl Batch {
+    /// The business key of one of them.
+    pub fn key(&self, number: u32) -> String {
+        format!("{}-{number}", self.name)
+    }
+}
+
+/// A host with one process deployed.
+pub struct Host {
+    /// The host.
+    pub runtime: Runtime,
+    /// The process's key.
+    pub process: String,
+    ended: Arc<Ended>,
+}
+
+impl Host {
+    /// Opens a host and deploys a model. With `commands` its delegate may issue [`COMMAND`].
+    pub async fn open(setup: &Setup, model: String, commands: bool) -> anyhow::Result<Self> {
+        let ended = counting::count()?;
+        let catalogue = setup.stub.as_deref().map(|stub| write_catalogue(&setup.dir, stub)).transpose()?;
+        let sandbox = wasm::Config::new(setup.dir.join("components"), setup.compiler.clone());
+        let config = Config { store: StoreConfig::new(&setup.url), sandbox, catalogue, execute_jobs: true };
+        let runtime = Runtime::open(config).await.map_err(|error| anyhow::Error::msg(error.to_string()))?;
+        let asks = if commands { format!("commands = [\"{COMMAND}\"]\n") } else { String::new() };
+        let manifest = format!("[delegates.{DELEGATE}]\nfile = \"{COMPONENT}\"\nversion = \"1.0.0\"\n{asks}");
+        let resources = vec![
+            ("bench.bpmn".to_owned(), model.into_bytes()),
+            (COMPONENT.to_owned(), component()?),
+            (MANIFEST.to_owned(), manifest.into_bytes()),
+        ];
+        let report = match runtime.deploy(Upload { resources, ..Upload::default() }).await {
+            Ok(report) => report,
+            Err(mandate_runtime::Error::Deployment(problems)) => bail!("the deployment is refused: {problems:#?}"),
+            Err(error) => return Err(error.into()),
+        };
+        let process = report.definitions.first().context("the model has a process")?.key.clone();
+        Ok(Self { runtime, process, ended })
+    }
+
+    /// Starts an instance by its process's key, as clients do. Answers when it is durable.
+    pub async fn start(&self, business_key: String, variables: Variables) -> anyhow::Result<Started> {
+        let start = Start {
+            definition: DefinitionRef::Key { key: self.process.clone(), tenant: None },
+            business_key: Some(business_key),
+            variables,
+            idempotency_key: None,
+            traceparent: None,
+        };
+        Ok(self.runtime.start(start).await?)
+    }
+
+    /// Starts instances from all clients, each as soon as an earlier one is accepted. Answers how long each start took.
+    pub async fn start_all(&self, batch: Batch, variables: impl Fn(u32) -> Variables) -> anyhow::Result<Vec<Duration>> {
+        self.from_clients(batch.count, |number| {
+            let (key, variables) = (batch.key(number), variables(number));
+            async move { self.start(key, variables).await.map(drop) }
+        })
+        .await
+    }
+
+    /// Does something so many times, from [`CLIENTS`] with [`IN_FLIGHT`] each. Answers how long each took.
+    pub async fn from_clients<F>(&self, count: u32, each: impl Fn(u32) -> F) -> anyhow::Result<Vec<Duration>>
+    where
+        F: Future<Output = anyhow::Result<()>>,
+    {
+        let each = &each;
+        let timed = move |number| async move {
+            let begun = Instant::now();
+            each(number).await?;
+            anyhow::Ok(begun.elapsed())
+        };
+        let clients = (0..CLIENTS).map(|client| {
+            let numbers = (client..count).step_by(CLIENTS as usize);
+            stream::iter(numbers).map(timed).buffer_unordered(IN_FLIGHT).try_collect::<Vec<_>>()
+        });
+        let took = futures_util::future::try_join_all(clients).await?;
+        Ok(took.into_iter().flatten().collect())
+    }
+
+    /// How many instances of this process have ended so far.
+    pub fn ended(&self) -> u64 {
+        self.ended.count()
+    }
+
+    /// Waits until so many instances have ended.
+    pub async fn until_ended(&self, count: u64) -> anyhow::Result<()> {
+        self.ended.reach(count).await
+    }
+
+    /// Closes it: everything is given back.
+    pub async fn close(self) {
+        self.runtime.shut_down(DRAIN).await;
+    }
+}
+
+/// The variables that every instance starts with.
+pub fn order(id: &str) -> Variables {
+    variables(&order_json(id))
+}
+
+/// The same as JSON.
+pub fn order_json(id: &str) -> Value {
+    json!({
+        "orderId": id,
+        "express": true,
+        "items": [
+            { "sku": "router-ax3000", "quantity": 1, "price": 129.0 },
+            { "sku": "cable-cat6-2m", "quantity": 4, "price": 7.5 },
+            { "sku": "installation", "quantity": 1, "price": 59.9 },
+        ],
+    })
+}
+
+/// Variables of a JSON object.
+pub fn variables(object: &Value) -> Variables {
+    let fields = object.as_object().into_iter().flatten();
+    fields.map(|(name, value)| (name.clone(), Variable::from_json(value))).collect()
+}
+
+/// The bytes of the delegate.
+pub fn component() -> anyhow::Result<Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../delegates/target/wasm32-wasip2/release").join(COMPONENT);
+    std::fs::read(&path).with_context(|| format!("read {}: build it with `make guests`", path.display()))
+}
+
+/// One command at a target that answers at once and keeps its connections.
+fn write_catalogue(dir: &Path, stub: &str) -> anyhow::Result<PathBuf> {
+    let in_flight = CLIENTS as usize * IN_FLIGHT;
+    let text = format!(
+        "[targets.stub]\nurl = \"{stub}\"\nin-flight = {in_flight}\narrives-within = \"0s\"\nreuse-connections = true\n\n\
+         [commands.\"{COMMAND}\"]\ntarget = \"stub\"\npath = \"/do\"\napplied = [200]\nhonours-key = true\nundo = \"nothing\"\n\
+         grants = [{{ tenants = [\"*\"], delegates = [\"{DELEGATE}\"] }}]\n"
+    );
+    let path = dir.join("catalogue.toml");
+    std::fs::write(&path, text)?;
+    Ok(path)
+}

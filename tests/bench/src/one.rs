@@ -1,0 +1,129 @@
+//! One run of one scenario on one database, in a process of its own.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use mandate_runtime::Runtime;
+use mandate_runtime::query::{HistoryActivityFilter, HistoryInstance, HistoryInstanceFilter, Page};
+
+use crate::database::{Database, Kind};
+use crate::figures::{Cpu, Figures, Run, each, ms_each, quantile};
+use crate::host::{Batch, Host, Setup};
+use crate::scenarios::{Latency, Scenario};
+use crate::window::{Spent, Window};
+
+/// One instance in so many runs beforehand, so that what is done once per process does not count.
+const WARM_UP: u32 = 10;
+
+/// Of warm-up instances at most; more would not make anything warmer.
+const MOST_WARM_UP: u32 = 1_000;
+
+/// Runs a scenario with so many instances.
+pub async fn run(scenario: &dyn Scenario, instances: u32, setup: &Setup) -> anyhow::Result<Run> {
+    ensure!(instances > 0, "a run has at least one instance");
+    let host = Host::open(setup, scenario.model(), scenario.commands() > 0).await?;
+    let warm_up = Batch { name: "warm-up", count: (instances / WARM_UP).clamp(1, MOST_WARM_UP) };
+    scenario.run(&host, warm_up, &mut Window::unmeasured(host.runtime.clone())).await.context("the warm-up")?;
+
+    let mut database = Database::connect(&setup.url).await?;
+    let mut window = Window::new(host.runtime.clone(), &mut database);
+    let latency = scenario.run(&host, Batch { name: "run", count: instances }, &mut window).await?;
+    let spent = window.close().await?;
+
+    let seen = Seen::of(&host.runtime, instances, spent.opened_at).await?;
+    let took = match latency {
+        // Until then there was nothing to do.
+        Latency::Since(moment) => Duration::from_millis(u64::try_from(spent.done_at - moment)?),
+        Latency::StartToEnd | Latency::Measured(_) => spent.took,
+    };
+    let mut latencies = latencies(latency, &seen.ended);
+    let everything = u32::try_from(host.ended()).unwrap_or(u32::MAX);
+    host.close().await;
+    let server = database.counted(everything).await?;
+    let figures = figures(scenario, Kind::of(&setup.url), instances, took, &spent, &mut latencies);
+    Ok(Run {
+        figures,
+        activities_per_instance: seen.activities_per_instance,
+        units_per_instance: each(spent.counters.units, instances),
+        history_bytes: seen.history_bytes,
+        server,
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bytes of memory are far below 2^52")]
+fn figures(scenario: &dyn Scenario, database: Kind, instances: u32, took: Duration, spent: &Spent, latencies: &mut [f64]) -> Figures {
+    let counters = &spent.counters;
+    Figures {
+        scenario: scenario.name().to_owned(),
+        database: database.name().to_owned(),
+        instances,
+        instances_per_s: f64::from(instances) / took.as_secs_f64(),
+        cpu_ms_per_instance: Cpu {
+            host: ms_each(spent.host_cpu, instances),
+            database: ms_each(spent.database_cpu, instances),
+            total: ms_each(spent.host_cpu + spent.database_cpu, instances),
+        },
+        floor_ratio: None,
+        commits_per_instance: each(counters.commits, instances),
+        statements_per_instance: each(counters.statements, instances),
+        rows_per_instance: each(counters.rows, instances),
+        wal_bytes_per_instance: each(spent.logged, instances),
+        p50_ms: quantile(latencies, 0.5),
+        p99_ms: quantile(latencies, 0.99),
+        rss_mb: spent.peak_memory as f64 / 1e6,
+    }
+}
+
+/// What history tells about a run, asked when nothing counts any more.
+struct Seen {
+    ended: Vec<HistoryInstance>,
+    activities_per_instance: f64,
+    history_bytes: usize,
+}
+
+impl Seen {
+    async fn of(runtime: &Runtime, instances: u32, opened_at: i64) -> anyhow::Result<Self> {
+        let reads = runtime.reads();
+        let filter = HistoryInstanceFilter { finished: true, finished_after: Some(opened_at - 1), ..HistoryInstanceFilter::default() };
+        let ended = reads.history_instances(filter, Page::ALL, &[]).await?;
+        ensure!(ended.len() == instances as usize, "history has {} instances that ended in the window, not {instances}", ended.len());
+        ensure!(ended.iter().all(|it| it.state == "COMPLETED"), "not every instance came to its end");
+        let one = ended.first().context("a run has at least one instance")?.id;
+        let of_one = || HistoryActivityFilter { instance: Some(one), ..HistoryActivityFilter::default() };
+        let activities = reads.count_history_activities(of_one()).await?;
+        let mut history_bytes = format!("{:?}", ended.first()).len();
+        for activity in reads.history_activities(of_one(), Page::ALL, &[]).await? {
+            history_bytes += numbers(5);
+            let texts = [
+                Some(&activity.activity_id),
+                activity.name.as_ref(),
+                Some(&activity.kind),
+                activity.delegate.as_ref(),
+                activity.digest.as_ref(),
+            ];
+            history_bytes += texts.into_iter().flatten().map(String::len).sum::<usize>();
+        }
+        for variable in reads.history_variables(one).await? {
+            history_bytes += numbers(3) + variable.name.len() + variable.kind.len() + variable.json.len();
+        }
+        Ok(Self { ended, activities_per_instance: each(activities.unsigned_abs(), 1), history_bytes })
+    }
+}
+
+/// Bytes of so many numbers and times in a row.
+fn numbers(count: usize) -> usize {
+    count * size_of::<i64>()
+}
+
+/// In milliseconds.
+fn latencies(latency: Latency, ended: &[HistoryInstance]) -> Vec<f64> {
+    let since = |began: &dyn Fn(&HistoryInstance) -> i64| -> Vec<f64> {
+        let took = ended.iter().filter_map(|it| u64::try_from(it.ended_at? - began(it)).ok());
+        took.map(|ms| Duration::from_millis(ms).as_secs_f64() * 1e3).collect()
+    };
+    match latency {
+        Latency::StartToEnd => since(&|it| it.started_at),
+        Latency::Since(moment) => since(&|_| moment),
+        Latency::Measured(took) => took.iter().map(|it| it.as_secs_f64() * 1e3).collect(),
+    }
+}

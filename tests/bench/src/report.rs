@@ -1,0 +1,97 @@
+//! The results, for people and for programs.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use mandate_tests::program::root;
+
+use crate::conduct::Line;
+use crate::figures::{Figures, Statement};
+
+/// Columns of the table: heading, width, what stands in it.
+const COLUMNS: &[(&str, usize, fn(&Line) -> String)] = &[
+    ("instances/s", 12, |line| format!("{:.1}", line.run.figures.instances_per_s)),
+    ("activities/s", 13, |line| format!("{:.0}", line.run.activities_per_s())),
+    ("p50 ms", 9, |line| format!("{:.1}", line.run.figures.p50_ms)),
+    ("p99 ms", 9, |line| format!("{:.1}", line.run.figures.p99_ms)),
+    ("host ms", 9, |line| format!("{:.3}", line.run.figures.cpu_ms_per_instance.host)),
+    ("db ms", 9, |line| format!("{:.3}", line.run.figures.cpu_ms_per_instance.database)),
+    ("CPU ms", 9, |line| format!("{:.3}", line.run.figures.cpu_ms_per_instance.total)),
+    ("/floor", 8, |line| line.run.figures.floor_ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))),
+    ("commits", 9, |line| format!("{:.3}", line.run.figures.commits_per_instance)),
+    ("statements", 12, |line| format!("{:.2}", line.run.figures.statements_per_instance)),
+    ("rows", 8, |line| format!("{:.1}", line.run.figures.rows_per_instance)),
+    ("log bytes", 11, |line| format!("{:.0}", line.run.figures.wal_bytes_per_instance)),
+    ("RSS MB", 8, |line| format!("{:.0}", line.run.figures.rss_mb)),
+];
+
+/// The table, and below it what stands behind the figures.
+pub fn table(lines: &[Line]) -> String {
+    let mut text = format!("\n{:<6}{:<10}{:>10}", "", "database", "instances");
+    for (heading, width, _) in COLUMNS {
+        write!(text, "{heading:>width$}").expect("a string takes everything");
+    }
+    text.push('\n');
+    for line in lines {
+        let Figures { scenario, database, instances, .. } = &line.run.figures;
+        write!(text, "{scenario:<6}{database:<10}{instances:>10}").expect("a string takes everything");
+        for (_, width, show) in COLUMNS {
+            write!(text, "{:>width$}", show(line)).expect("a string takes everything");
+        }
+        text.push('\n');
+    }
+    text.push('\n');
+    for line in lines {
+        text.push_str(&behind(line));
+    }
+    text
+}
+
+/// One paragraph about a line: what the floor is made of, and what the server counted.
+fn behind(line: &Line) -> String {
+    let (run, name) = (&line.run, format!("{} {}", line.run.figures.scenario, line.run.figures.database));
+    let mut text = String::new();
+    if let Some(floor) = &line.floor {
+        let of = match floor.lone_commit_ms {
+            Some(commit) => format!("a lone commit takes {commit:.2} ms"),
+            None => format!(
+                "{:.3} ms: rows {:.3} in batches of {:.0}, calls {:.3}, commands {:.3}",
+                floor.total_ms(),
+                floor.rows_ms,
+                run.units_per_commit().round().max(1.0),
+                floor.calls_ms,
+                floor.commands_ms
+            ),
+        };
+        writeln!(text, "{name}: floor: {of}").expect("a string takes everything");
+    }
+    if let Some(server) = &run.server {
+        let statements = server.statements.map_or_else(String::new, |count| format!(", {count:.2} statements"));
+        writeln!(
+            text,
+            "{name}: the server counted {:.2} commits{statements} and {:.1} rows per instance, reads and warm-up among them",
+            server.commits, server.rows
+        )
+        .expect("a string takes everything");
+        if server.commits < run.figures.commits_per_instance * ALMOST {
+            writeln!(text, "{name}: WARNING: that is less than the host says it committed").expect("a string takes everything");
+        }
+        for Statement { calls, ms, wal_bytes, text: sql } in &server.dearest {
+            let sql: String = sql.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(110).collect();
+            writeln!(text, "  {ms:>8.4} ms {calls:>8.3} calls {wal_bytes:>7.0} bytes of log  {sql}").expect("a string takes everything");
+        }
+    }
+    text
+}
+
+/// The warm-up commits in other batches than the counted instances.
+const ALMOST: f64 = 0.8;
+
+/// Writes `target/bench/latest.json`.
+pub fn write(lines: &[Line]) -> anyhow::Result<PathBuf> {
+    let path = root().canonicalize()?.join("target/bench/latest.json");
+    let figures: Vec<&Figures> = lines.iter().map(|line| &line.run.figures).collect();
+    fs::write(&path, serde_json::to_string_pretty(&figures)? + "\n")?;
+    Ok(path)
+}

@@ -1,0 +1,136 @@
+//! What is measured. A scenario is one file and one line in [`SCENARIOS`].
+
+mod s1;
+mod s2;
+mod s2c;
+mod s3;
+mod s3w;
+mod s4;
+mod s6;
+mod s7;
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::host::{Batch, Host, order};
+use crate::window::Window;
+
+/// All scenarios, in the order in which they run.
+pub static SCENARIOS: &[&dyn Scenario] = &[&s1::S1, &s2::S2, &s2c::S2c, &s3::S3, &s3w::S3w, &s4::S4, &s6::S6, &s7::S7];
+
+/// Something that is measured.
+pub trait Scenario: Sync {
+    /// As it is called on the command line and in the results.
+    fn name(&self) -> &'static str;
+
+    /// One line for people.
+    fn about(&self) -> &'static str;
+
+    /// Instances of a counted run, unless somebody asks for others.
+    fn instances(&self) -> u32;
+
+    /// The process, as BPMN.
+    fn model(&self) -> String;
+
+    /// Commands that an instance issues.
+    fn commands(&self) -> u32 {
+        0
+    }
+
+    /// With what it is compared.
+    fn floor(&self) -> Floor {
+        Floor::None
+    }
+
+    /// Prepares, opens the window, and runs the instances to their end.
+    fn run<'a>(&'a self, host: &'a Host, batch: Batch, window: &'a mut Window<'_>) -> BoxFuture<'a, anyhow::Result<Latency>>;
+}
+
+/// What is measured with no engine, beside a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Floor {
+    /// Nothing.
+    None,
+    /// The rows of an instance's units of work but the first ones, which were stored before the window, and the calls in them.
+    Units {
+        /// Units before the window.
+        before_window: usize,
+    },
+    /// How long a lone commit takes that waits for nobody.
+    LoneCommit,
+}
+
+/// What `p50_ms` and `p99_ms` are of.
+#[derive(Debug)]
+pub enum Latency {
+    /// From an instance's start to its end, as history has them: the last commit is not in it.
+    StartToEnd,
+    /// From this moment, in milliseconds since 1970, to an instance's end.
+    Since(i64),
+    /// As the clients measured it.
+    Measured(Vec<Duration>),
+}
+
+/// A scenario by its name, in any case.
+pub fn find(name: &str) -> Option<&'static dyn Scenario> {
+    SCENARIOS.iter().copied().find(|scenario| scenario.name().eq_ignore_ascii_case(name))
+}
+
+/// Starts all instances from the clients and follows them to their end.
+fn start_and_follow<'a>(host: &'a Host, batch: Batch, window: &'a mut Window<'_>) -> BoxFuture<'a, anyhow::Result<Latency>> {
+    Box::pin(async move {
+        let before = host.ended();
+        window.open().await?;
+        host.start_all(batch, |number| order(&batch.key(number))).await?;
+        host.until_ended(before + u64::from(batch.count)).await?;
+        Ok(Latency::StartToEnd)
+    })
+}
+
+/// The same for instances that have ended when their start is answered.
+fn start_to_end<'a>(host: &'a Host, batch: Batch, window: &'a mut Window<'_>) -> BoxFuture<'a, anyhow::Result<Latency>> {
+    Box::pin(async move {
+        let before = host.ended();
+        window.open().await?;
+        let took = host.start_all(batch, |number| order(&batch.key(number))).await?;
+        host.until_ended(before + u64::from(batch.count)).await?;
+        Ok(Latency::Measured(took))
+    })
+}
+
+/// A process that forks into so many asynchronous service tasks and joins them.
+fn fork(branches: u32) -> String {
+    let branch = |number: u32| {
+        format!(
+            "<bpmn:serviceTask id=\"reserve{number}\" name=\"Reserve line {number}\" camunda:asyncBefore=\"true\" camunda:class=\"bench\"/>\n    \
+             <bpmn:sequenceFlow id=\"to{number}\" sourceRef=\"fork\" targetRef=\"reserve{number}\"/>\n    \
+             <bpmn:sequenceFlow id=\"from{number}\" sourceRef=\"reserve{number}\" targetRef=\"join\"/>"
+        )
+    };
+    let branches: Vec<String> = (1..=branches).map(branch).collect();
+    include_str!("../../models/fork.bpmn").replace("<!-- branches -->", &branches.join("\n    "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_model_is_one() {
+        for scenario in SCENARIOS {
+            let parsed = mandate_model::parse(scenario.name(), scenario.model().as_bytes());
+            let parsed = parsed.unwrap_or_else(|diagnostics| panic!("{}: {diagnostics:#?}", scenario.name()));
+            assert_eq!(parsed.processes.len(), 1, "{}", scenario.name());
+        }
+    }
+
+    #[test]
+    fn names_are_found_in_any_case_and_are_different() {
+        for (at, scenario) in SCENARIOS.iter().enumerate() {
+            let found = find(&scenario.name().to_lowercase()).expect("it is in the table");
+            assert_eq!(found.name(), scenario.name());
+            assert!(SCENARIOS[..at].iter().all(|earlier| !earlier.name().eq_ignore_ascii_case(scenario.name())));
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Timers that are all due at the same moment.
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+use super::{Latency, Scenario};
+use crate::host::{Batch, Host, order_json, variables};
+use crate::window::{Window, now_ms};
+
+/// Instances that are started to see how fast they can be.
+const PROBE: u32 = 200;
+
+/// How much longer than it should take the starting may take.
+const SLACK: u32 = 2;
+
+/// For settling the database between the last start and the moment at which the timers are due.
+const PAUSE: Duration = Duration::from_secs(5);
+
+pub(super) struct S6;
+
+impl Scenario for S6 {
+    fn name(&self) -> &'static str {
+        "S6"
+    }
+
+    fn about(&self) -> &'static str {
+        "timers due at once"
+    }
+
+    fn instances(&self) -> u32 {
+        10_000
+    }
+
+    fn model(&self) -> String {
+        include_str!("../../models/timer.bpmn").to_owned()
+    }
+
+    fn run<'a>(&'a self, host: &'a Host, batch: Batch, window: &'a mut Window<'_>) -> BoxFuture<'a, anyhow::Result<Latency>> {
+        Box::pin(async move {
+            let before = host.ended();
+            let begun = Instant::now();
+            start(host, Batch { name: "probe", count: PROBE }, now_ms()).await?;
+            host.until_ended(before + u64::from(PROBE)).await?;
+            let needed = begun.elapsed() * batch.count / PROBE * SLACK + PAUSE;
+            let due = now_ms() + i64::try_from(needed.as_millis())?;
+            start(host, batch, due).await?;
+            window.open().await?;
+            ensure!(now_ms() < due, "timers were due before all of them were stored and settled: the machine is too busy for this");
+            host.until_ended(before + u64::from(PROBE + batch.count)).await?;
+            Ok(Latency::Since(due))
+        })
+    }
+}
+
+/// Starts instances that wait until a moment in milliseconds since 1970.
+async fn start(host: &Host, batch: Batch, due: i64) -> anyhow::Result<()> {
+    let due = jiff::Timestamp::from_millisecond(due)?.to_string();
+    let order = |number| {
+        let mut order = order_json(&batch.key(number));
+        order["due"] = Value::from(due.as_str());
+        variables(&order)
+    };
+    host.start_all(batch, order).await.map(drop)
+}
