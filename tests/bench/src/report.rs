@@ -9,8 +9,10 @@ use mandate_tests::program::root;
 use crate::conduct::Line;
 use crate::figures::{Figures, Statement};
 
-/// Columns of the table: heading, width, what stands in it.
-const COLUMNS: &[(&str, usize, fn(&Line) -> String)] = &[
+/// A column of the table: heading, width, what stands in it.
+type Column = (&'static str, usize, fn(&Line) -> String);
+
+const COLUMNS: &[Column] = &[
     ("instances/s", 12, |line| format!("{:.1}", line.run.figures.instances_per_s)),
     ("activities/s", 13, |line| format!("{:.0}", line.run.activities_per_s())),
     ("p50 ms", 9, |line| format!("{:.1}", line.run.figures.p50_ms)),

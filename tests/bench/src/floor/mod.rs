@@ -87,19 +87,19 @@ pub async fn measure(scenario: &dyn Scenario, instances: u32, setup: &Setup, obs
     let before = process::own_cpu() + database.cpu()?;
     writer.write(before_window..units.len(), instances).await?;
     database.settle().await?;
-    measured.rows_ms = ms_each(process::own_cpu() + database.cpu()? - before, instances);
+    measured.rows_ms = ms_each((process::own_cpu() + database.cpu()?).saturating_sub(before), instances);
 
     let count: u32 = units[before_window.min(units.len())..].iter().map(|unit| unit.calls).sum();
     let before = process::own_cpu();
     calls.many(count * instances).await?;
-    measured.calls_ms = ms_each(process::own_cpu() - before, instances);
+    measured.calls_ms = ms_each(process::own_cpu().saturating_sub(before), instances);
 
     if let (1.., Some(stub)) = (scenario.commands(), &setup.stub) {
         let client = mandate_tests::system::http_client()?;
         calls::requests(&client, stub, 1).await?;
         let before = process::own_cpu();
         calls::requests(&client, stub, scenario.commands() * instances).await?;
-        measured.commands_ms = ms_each(process::own_cpu() - before, instances);
+        measured.commands_ms = ms_each(process::own_cpu().saturating_sub(before), instances);
     }
     Ok(measured)
 }

@@ -259,8 +259,8 @@ impl Connection {
     pub(super) async fn run(&mut self, sql: String) -> anyhow::Result<()> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql));
         match self {
-            Self::Sqlite(connection) => drop(sql.execute(connection).await?),
-            Self::Postgres(connection) => drop(sql.execute(connection).await?),
+            Self::Sqlite(connection) => sql.execute(connection).await.map(|_| ())?,
+            Self::Postgres(connection) => sql.execute(connection).await.map(|_| ())?,
         }
         Ok(())
     }
