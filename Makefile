@@ -17,7 +17,9 @@ serve: build guests ## Leave the host and the order service running and say wher
 
 # The gate tries the same random values every time; `make soak` tries others.
 test: export PROPTEST_RNG_SEED := 20
-test: lint build guests databases ## Everything that must hold
+test: lint guests databases ## Everything that must hold
+	# With the tests' own dependencies from the start: else what both need is compiled twice.
+	cargo build --workspace --all-targets --locked
 	cargo test --workspace --locked --no-fail-fast
 	cargo test --manifest-path delegates/Cargo.toml --locked
 

@@ -176,6 +176,8 @@ impl Inner {
                 // Memory did not know; the store will say what to answer.
                 Stored::Gone if base.remembered => {}
                 Stored::Gone => return Ok(Advanced::Withdrawn),
+                // What was wrong with an old state need not be wrong with the one that is stored.
+                Stored::Refused(_) if self.is_stale(&mut base).await? => {}
                 Stored::Refused(reason) => match work.job() {
                     // Whatever made it will likely make it again: a failure that is counted, not a job that comes back for ever.
                     Some(wait) if !failed => {
@@ -282,6 +284,8 @@ impl Inner {
         let definition = &base.definition;
         rows.settle(instance);
         let mut places = self.executor.places(&rows, work.instance, work.job(), now);
+        // From before the commit: a job whose commit is answered late is not one that this host has forgotten.
+        let _mine: Vec<_> = places.waits().into_iter().map(|wait| self.executor.mine(work.instance, wait)).collect();
         let mut details = HashMap::new();
         for incident in rows.incidents() {
             details.insert(incident.id, self.explain(definition, instance, incident, work.origin()).await?);
@@ -308,7 +312,11 @@ impl Inner {
             Err(CommitError::AlreadyStarted { instance }) => return Ok(Stored::AlreadyStarted(InstanceId(instance))),
             Err(CommitError::Fenced) => return Err(Error::NotActing("another host has taken over its work")),
             Err(CommitError::Refused(reason)) => return Ok(Stored::Refused(reason)),
-            Err(CommitError::Database(error)) => return Err(error.into()),
+            Err(CommitError::Database(error)) => {
+                // It may have been stored all the same.
+                self.instances.forget(instance.id());
+                return Err(error.into());
+            }
         };
         match committed.revisions.first() {
             Some((_, revision)) => self.instances.keep(instance, definition, *revision),

@@ -3,18 +3,18 @@
 //! Whoever commits a unit leaves the new state here, so that the next unit of the instance reads nothing. The revision decides: a commit that
 //! was made from an old state finds another revision and is made again from the store.
 //!
-//! Where other hosts write the same database, a state from memory may be old *before* the commit finds out. A unit that only steps and calls
-//! delegates without commands loses nothing by it. But nothing is sent, and nobody is refused anything, on the strength of an old
-//! state: before the first delegate that may issue commands is called, and before a rejection or a failure counts, the revision is
-//! compared with the store's ([`Inner::is_stale`]).
+//! A state from memory may be old *before* the commit finds out: another host has moved the instance on, its deployment was deleted, or two units of
+//! this host left their states here in the wrong order. A unit that only steps and calls delegates without commands loses nothing by it. But
+//! nothing is sent, and nobody is refused anything, on the strength of an old state: before the first delegate that may issue commands is
+//! called, and before a rejection or a failure counts, the revision is compared with the store's ([`Inner::is_stale`]).
 
 use std::sync::Arc;
 
 use mandate_engine::{ActivityId, Instance, InstanceId, NewInstance, PartId, SnapshotError};
 use mandate_store::query::InstanceRow;
 use mandate_store::{Expect, InstanceHead};
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::advance::Work;
 use crate::definitions::Definition;
@@ -44,7 +44,7 @@ pub(crate) struct Base {
     pub(crate) expect: Expect,
     /// It comes from memory.
     pub(crate) remembered: bool,
-    /// It comes from memory and other hosts may have moved it on.
+    /// It comes from memory and was not compared with the store yet.
     unsure: bool,
 }
 
@@ -60,11 +60,17 @@ impl Weighter<InstanceId, Arc<Loaded>> for Weights {
 impl Instances {
     pub(crate) fn new() -> Self {
         let items = usize::try_from(MEMORY).unwrap_or(usize::MAX) / SMALLEST;
-        Self(Cache::with_weighter(items, MEMORY, Weights))
+        let mut options = OptionsBuilder::new();
+        // One part: in several, a large instance could be larger than its part and would be read again for every unit.
+        let options = options.shards(1).estimated_items_capacity(items).weight_capacity(MEMORY).build().expect("both capacities are set");
+        Self(Cache::with_options(options, Weights, DefaultHashBuilder::default(), DefaultLifecycle::default()))
     }
 
-    /// An instance was stored in this state.
+    /// An instance was stored in this state. A later one that is here already stays.
     pub(crate) fn keep(&self, instance: &Instance, definition: &Arc<Definition>, revision: i64) {
+        if self.0.peek(&instance.id()).is_some_and(|kept| kept.revision > revision) {
+            return;
+        }
         let loaded = Loaded { revision, definition: definition.clone(), instance: instance.clone() };
         self.0.insert(instance.id(), Arc::new(loaded));
     }
@@ -106,7 +112,7 @@ impl Inner {
                 instance: loaded.instance.clone(),
                 expect: Expect::Revision(loaded.revision),
                 remembered: true,
-                unsure: self.store.is_shared(),
+                unsure: true,
             });
         }
         let not_found = || Error::NotFound { what: "process instance", id: work.instance.to_string() };

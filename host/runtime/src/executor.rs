@@ -88,6 +88,8 @@ impl Drop for Mine {
 struct Line {
     running: WaitId,
     waiting: VecDeque<Queued>,
+    /// A unit has left a job to whoever has the turn, who may have committed already: it is looked for when the line is empty.
+    left: bool,
 }
 
 /// The jobs that a unit means to lock with its commit.
@@ -209,7 +211,9 @@ impl Executor {
         let mut lines = self.lines();
         let line = lines.get_mut(&instance)?;
         let Some(mut next) = line.waiting.pop_front() else {
-            lines.remove(&instance);
+            if lines.remove(&instance).is_some_and(|line| line.left) {
+                self.wake.notify_one();
+            }
             return None;
         };
         line.running = next.wait;
@@ -226,9 +230,11 @@ impl Inner {
             let place = places.take(wait_of(&job));
             self.enqueue(self.queued(&job, place));
         }
-        // Who has the instance's turn here sees them when it commits.
-        if left && !self.executor.lines().contains_key(&instance) {
-            self.executor.wake.notify_one();
+        if left {
+            match self.executor.lines().get_mut(&instance) {
+                Some(line) => line.left = true,
+                None => self.executor.wake.notify_one(),
+            }
         }
     }
 
@@ -247,7 +253,7 @@ impl Inner {
                 line.waiting.push_back(queued);
                 return;
             }
-            lines.insert(queued.instance, Line { running: queued.wait, waiting: VecDeque::new() });
+            lines.insert(queued.instance, Line { running: queued.wait, waiting: VecDeque::new(), left: false });
         }
         let inner = self.clone();
         self.tasks.spawn(async move { inner.work_off(queued).await });

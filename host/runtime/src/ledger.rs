@@ -232,6 +232,11 @@ impl Inner {
         };
         match self.record(close(issue, command, attempt, &outcome)).await {
             Ok(Some(closed)) => Ok(Some(told(issue, command, closed, retry_after))),
+            // This host knows that it was applied and somebody has recorded otherwise: it is never sent again on their word.
+            Ok(None) if matches!(outcome, Outcome::Applied { .. }) => {
+                let reason = "it was applied, and was recorded otherwise before this host could say so";
+                Ok(Some(Issued::Stop(unknown(issue, command, attempt, reason, Retry::Never))))
+            }
             // Somebody else knew more about it: what the row says now counts.
             Ok(None) => Ok(None),
             Err(error) => {

@@ -126,7 +126,8 @@ impl Item {
     /// Whether it stores a job that is due and that this host does not run from memory.
     fn leaves_work(&self) -> bool {
         let Self::Unit(unit) = self else { return false };
-        let mut jobs = unit.instances.iter().flat_map(|write| &write.put_jobs).filter(|job| !job.locked && job.retries > 0).peekable();
+        let mut jobs =
+            unit.instances.iter().flat_map(|write| &write.put_jobs).filter(|job| !job.locked && !job.behind && job.retries > 0).peekable();
         jobs.peek().is_some() && jobs.any(|job| job.due <= now_ms())
     }
 

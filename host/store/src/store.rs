@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::committer::{Committer, QUEUE, Request};
 use crate::config::{Config, HistoryLevel};
-use crate::db::{Dialect, Lane, Meter, Options, Pool, READ_PATIENCE};
+use crate::db::{Lane, Meter, Options, Pool, READ_PATIENCE};
 use crate::lease::{HostRef, Lease};
 use crate::lock::FileLock;
 use crate::query::Reads;
@@ -102,11 +102,6 @@ impl Store {
     /// lease by a clock of its own. To be asked again right before anything leaves.
     pub fn may_act(&self) -> bool {
         self.0.lease.may_act()
-    }
-
-    /// Whether other processes may write the same database.
-    pub fn is_shared(&self) -> bool {
-        self.0.reads.pool.dialect() == Dialect::Postgres
     }
 
     /// Whether another host has taken over: this one will never write again.

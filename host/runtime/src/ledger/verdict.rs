@@ -86,10 +86,18 @@ impl Inner {
         Ok(())
     }
 
-    /// "Not applied" counts only once the attempt can no longer arrive, whoever says it. Of a command that the catalogue no longer has, only
-    /// people can know.
+    /// "Not applied" counts only once the attempt can no longer arrive, whoever says it. A host whose catalogue does not have the command knows
+    /// neither that moment nor what of a reply must not be stored: there it can only be said that the command was applied.
     fn check_arrival(&self, row: &LedgerRow, finding: &Finding, now: i64) -> Result<(), Error> {
-        let Some(command) = self.catalogue.get(&row.command) else { return Ok(()) };
+        let Some(command) = self.catalogue.get(&row.command) else {
+            return match finding {
+                Finding::Applied { reply: None } => Ok(()),
+                _ => Err(Error::Conflict(format!(
+                    "the catalogue of this host does not have {}: give this verdict on a host that has it, or put the command back",
+                    row.command
+                ))),
+            };
+        };
         let arrived_by = command.last_arrival(self.departed_by(row));
         if *finding == Finding::NotApplied && now < arrived_by {
             let seconds = (arrived_by - now) / 1_000 + 1;

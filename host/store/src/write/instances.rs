@@ -156,7 +156,8 @@ fn refusal(found: Option<i64>, expected: i64) -> Option<CommitError> {
     }
 }
 
-/// In the order of the ids: two hosts that write the same instances never wait for each other in a circle.
+/// In the order of the ids: two hosts that write the same instances do not wait for each other in a circle. One that ends what the other moves on, and
+/// the other way round, in the same moment, still can: PostgreSQL ends one of the two transactions, and it is begun again.
 fn in_order(mut rows: Vec<(Uuid, Vec<Cell>)>) -> Rows {
     rows.sort_unstable_by_key(|(id, _)| *id);
     rows.into_iter().map(|(_, row)| row).collect()
