@@ -3,9 +3,9 @@
 //! The committer takes what is there and never waits for more; while it commits, the next batch collects. A transaction:
 //!
 //! 1. This host's epoch must hold; its row is kept until the commit, so that a takeover must wait.
-//! 2. Instances are locked in the order of their ids and their revisions compared. A unit that is too late is left out; its neighbours go on.
-//!    Start keys are claimed; ledger entries are checked against their waits.
-//! 3. Every table is written by one statement.
+//! 2. Ledger entries are checked against their waits; start keys are claimed.
+//! 3. Instances are written, in the order of their ids, if they are at the revision that their unit began from. A unit that is too late is left out;
+//!    its neighbours go on. Then every other table is written by one statement.
 //! 4. COMMIT. Answers follow it.
 //!
 //! A transaction that fails because of what is in it is bisected until the unit at fault stands alone. One that fails for other reasons is
