@@ -85,7 +85,7 @@ enum Ended {
     Rejected(Rejection),
     Failed(Failure),
     Withdrawn,
-    /// Another host has moved the instance on since this one had it in memory: begin again from the store.
+    /// Somebody has moved the instance on since this host had it in memory: begin again from the store.
     Stale,
 }
 
