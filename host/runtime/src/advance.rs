@@ -11,8 +11,10 @@
 //! call began it, the caller gets the failure and the instance is where it was.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use mandate_engine::{Code, DelegateOutcome, Effect, EntryKey, Failure, Input, Instance, InstanceId, Rejection, Stop, WaitId};
 use mandate_store::{CommitError, Origin, StartKey, Unit};
 use sha2::{Digest, Sha256};
@@ -100,8 +102,19 @@ impl Ended {
 type Answers = HashMap<(EntryKey, [u8; 32]), DelegateOutcome>;
 
 impl Inner {
-    /// Takes an input up. Runs on a task of its own, so that no client that hangs up drops a unit half-way.
+    /// Takes an input up on a task of its own, so that no client that hangs up drops a unit half-way.
     pub(crate) async fn advance(self: &Arc<Self>, work: Work) -> Result<Advanced, Error> {
+        let inner = self.clone();
+        match self.spawn_unit(async move { inner.advance_here(work).await }).await {
+            Ok(advanced) => advanced,
+            Err(error) if error.is_panic() => Err(Error::Bug),
+            Err(_) => Err(Error::NotActing("it is shutting down")),
+        }
+    }
+
+    /// Takes an input up on this task, which nobody drops half-way and which [`Inner::spawn_unit`] has made: a delegate that the unit calls runs
+    /// on its thread.
+    pub(crate) async fn advance_here(self: &Arc<Self>, work: Work) -> Result<Advanced, Error> {
         let span = tracing::info_span!(
             "unit",
             instance = %work.instance,
@@ -118,17 +131,12 @@ impl Inner {
             code = tracing::field::Empty,
             traceparent = work.traceparent.as_deref(),
         );
-        let inner = self.clone();
-        let unit = async move {
-            let registered = inner.running.enter(work.instance, work.wait());
-            inner.advance_registered(work, &registered).await
+        let unit = async {
+            let registered = self.running.enter(work.instance, work.wait());
+            self.advance_registered(work, &registered).await
         };
-        match self.tasks.spawn(unit.instrument(span)).await {
-            Ok(advanced) => advanced,
-            // The panic hook has told where; nothing was stored, for a unit is stored whole.
-            Err(error) if error.is_panic() => Err(Error::Bug),
-            Err(_) => Err(Error::NotActing("it is shutting down")),
-        }
+        // The panic hook tells where; nothing was stored, for a unit is stored whole.
+        AssertUnwindSafe(unit).catch_unwind().instrument(span).await.unwrap_or(Err(Error::Bug))
     }
 
     async fn advance_registered(self: &Arc<Self>, mut work: Work, registered: &Registered<'_>) -> Result<Advanced, Error> {

@@ -11,15 +11,17 @@
 //! What is locked otherwise while an exclusive job of its instance is under way here waits in the instance's *line*: a job that an operator
 //! executes, or one that lost too many races and should run alone. While anybody is in line no turn is handed on, so lines stay short.
 //!
-//! **Nothing is left over.** A job runs on a task of its own, so that a panic ends nothing but that job: the line moves on. What this host has
+//! **Nothing is left over.** A panic ends nothing but its job: the line moves on. What this host has
 //! locked and does not have in memory is put back (`executor/loops.rs`). What it cannot read it leaves alone for a while
 //! (`executor/held_back.rs`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use mandate_engine::{Code, Failure, Input, InstanceId, Rejection, Retry, WaitId};
 use mandate_store::ClaimedJob;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
@@ -256,7 +258,7 @@ impl Inner {
             lines.insert(queued.instance, Line { running: queued.wait, waiting: VecDeque::new(), left: false });
         }
         let inner = self.clone();
-        self.tasks.spawn(async move { inner.work_off(queued).await });
+        self.spawn_unit(async move { inner.work_off(queued).await });
     }
 
     /// Runs a job and then those that come after it in line.
@@ -275,13 +277,12 @@ impl Inner {
         }
     }
 
-    /// Runs a job where a panic ends nothing else.
+    /// Runs a job. A panic ends nothing else.
     async fn run_apart(self: &Arc<Self>, queued: &Queued) -> Ran {
-        let (inner, instance, wait, takeovers) = (self.clone(), queued.instance, queued.wait, queued.takeovers);
-        let worker = self.tasks.spawn(async move { inner.run_job(instance, wait, takeovers).await });
-        worker.await.unwrap_or_else(|error| {
+        let (instance, wait) = (queued.instance, queued.wait);
+        AssertUnwindSafe(self.run_job(instance, wait, queued.takeovers)).catch_unwind().await.unwrap_or_else(|_| {
             // The panic hook has told where. The job is still locked and, once this host has it in memory no more, put back.
-            tracing::error!(%instance, job = wait.0, "the worker of a job ended before its time: {error}");
+            tracing::error!(%instance, job = wait.0, "the worker of a job ended before its time");
             Ran::Done(Err(Error::Bug))
         })
     }
@@ -299,12 +300,12 @@ impl Inner {
         }
         let input = died.map_or(Input::RunJob { wait }, |failure| Input::FailJob { wait, failure });
         let started = Instant::now();
-        let mut advanced = self.advance(Work { instance, input, begin: None, traceparent: None }).await;
+        let mut advanced = self.advance_here(Work { instance, input, begin: None, traceparent: None }).await;
         if let Err(Error::Bug) = advanced {
             // A job that meets a bug spends its attempts and ends in an incident, rather than running into it for ever.
             crate::metrics::job_failed("unknown", Code::InternalError.as_str());
             let input = Input::FailJob { wait, failure: bug() };
-            advanced = self.advance(Work { instance, input, begin: None, traceparent: None }).await;
+            advanced = self.advance_here(Work { instance, input, begin: None, traceparent: None }).await;
             trouble = Some(Error::Bug);
         }
         crate::metrics::job_ran(started.elapsed());

@@ -226,7 +226,7 @@ impl Inner {
         let mine = self.executor.mine(instance, wait);
         let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent };
         let started = Instant::now();
-        let advanced = self.advance(work).await;
+        let advanced = self.advance_here(work).await;
         crate::metrics::job_ran(started.elapsed());
         match advanced {
             Ok(Advanced::Committed(state)) => state,

@@ -33,6 +33,7 @@ use std::time::Duration;
 use mandate_commands::{Catalogue, Sender};
 use mandate_engine::VariableKind;
 use mandate_wasm::{Limits, Sandbox};
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 pub use check_store::StoreReport;
@@ -199,6 +200,11 @@ impl Runtime {
 }
 
 impl Inner {
+    /// Begins a task for units of work, on the threads that guests run on: apart from requests, the committer and the lease.
+    pub(crate) fn spawn_unit<T: Send + 'static>(&self, unit: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.tasks.spawn_on(unit, self.sandbox.threads())
+    }
+
     /// Says at start which bound commands the catalogue no longer has: their delegates would fail at their next call.
     async fn report_lost_commands(&self) -> Result<(), Error> {
         for row in self.store.all_definitions().await? {

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use tokio::runtime::Handle;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -42,9 +41,35 @@ impl Delegate {
     /// stopped, a command that is under way is awaited: when this returns, nothing of the call is running any more. Dropping the future
     /// stops the guest too, and a command under way then ends by itself.
     ///
+    /// On a thread of [`Sandbox::threads`] the guest runs where it is called. Called from elsewhere it goes to one of those threads, and its
+    /// answer comes back.
+    ///
     /// # Panics
     /// Outside of a tokio runtime with time enabled.
     pub async fn call(
+        &self,
+        call: Call,
+        variables: String,
+        world: World,
+        limits: Limits,
+        commands: Arc<dyn Commands>,
+        cancel: CancellationToken,
+    ) -> Returned {
+        if self.sandbox.is_own_thread() {
+            return self.call_here(call, variables, world, limits, commands, cancel).await;
+        }
+        let this = self.clone();
+        let call = async move { this.call_here(call, variables, world, limits, commands, cancel).await };
+        let mut task = Task(self.sandbox.threads().spawn(call));
+        match (&mut task.0).await {
+            Ok(returned) => returned,
+            // The sandbox is being torn down around the call.
+            Err(error) if error.is_cancelled() => Returned { outcome: Outcome::Cancelled, stats: Stats::default() },
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    async fn call_here(
         &self,
         call: Call,
         variables: String,
@@ -59,7 +84,8 @@ impl Delegate {
             let message = format!("the variables have {size} bytes, more than the {} allowed", limits.input);
             return Returned { outcome: exceeded("input", message), stats: Stats::default() };
         }
-        let place = tokio::select! {
+        let _place = tokio::select! {
+            biased;
             place = self.sandbox.place(limits.memory) => place,
             () = cancel.cancelled() => return Returned { outcome: Outcome::Cancelled, stats: Stats::default() },
         };
@@ -74,24 +100,20 @@ impl Delegate {
             world,
             limits: limits.clone(),
             commands,
-            home: Handle::current(),
+            home: self.sandbox.home.clone(),
             under_way: under_way.clone(),
             meter: Arc::clone(&meter),
         };
         let running = self.sandbox.ticker.running();
-        let run = async move {
-            let outcome = guest.run().await;
-            // Held until the guest is really gone, even when nobody waits for it any more.
-            drop((place, running));
-            outcome
-        };
-        let mut task = Task(self.sandbox.guests().spawn(Metered::new(run, Arc::clone(&meter))));
+        let mut guest = Metered::new(guest.run(), Arc::clone(&meter));
+        // The guest goes first: as a rule it has answered before the others are even asked to watch.
         let outcome = tokio::select! {
             biased;
-            ended = &mut task.0 => joined(ended),
-            () = cancel.cancelled() => task.stopped(Outcome::Cancelled).await,
-            () = tokio::time::sleep(limits.wall) => task.stopped(too_slow(&limits, &meter)).await,
+            outcome = &mut guest => outcome,
+            () = cancel.cancelled() => Outcome::Cancelled,
+            () = tokio::time::sleep(limits.wall) => too_slow(&limits, &meter),
         };
+        drop((guest, running));
         under_way.close();
         under_way.wait().await;
         let stats = Stats {
@@ -104,35 +126,12 @@ impl Delegate {
     }
 }
 
-/// A guest's task, which does not outlive the interest in it.
-struct Task(JoinHandle<Outcome>);
-
-impl Task {
-    /// Stops the guest and waits until it is gone, at its next tick. If it ended by itself just before, that counts.
-    async fn stopped(&mut self, why: Outcome) -> Outcome {
-        self.0.abort();
-        match (&mut self.0).await {
-            Err(error) if error.is_cancelled() => why,
-            ended => joined(ended),
-        }
-    }
-}
+/// A call on another thread, which does not outlive the interest in it.
+struct Task(JoinHandle<Returned>);
 
 impl Drop for Task {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-fn joined(ended: Result<Outcome, JoinError>) -> Outcome {
-    match ended {
-        Ok(outcome) => outcome,
-        // The sandbox is being torn down around the call.
-        Err(error) if error.is_cancelled() => Outcome::Cancelled,
-        Err(error) => {
-            tracing::error!(%error, "the sandbox itself failed");
-            Outcome::Trapped(format!("the sandbox itself failed: {error}"))
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::available_parallelism;
 
 use sha2::{Digest, Sha256};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -102,6 +102,8 @@ pub(crate) struct Inner {
     preparing: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// Always there until the sandbox is dropped.
     guests: Option<Runtime>,
+    /// Where commands run: apart from the guests.
+    pub(crate) home: Handle,
 }
 
 struct Slot {
@@ -111,7 +113,7 @@ struct Slot {
 }
 
 impl Sandbox {
-    /// Sets up the engine, the guests' threads and the code cache.
+    /// Sets up the engine, the guests' threads and the code cache. Commands of guests will run on the tokio runtime that this is called on.
     ///
     /// # Errors
     /// When the cache directory cannot be used, or the machine does not allow the address space that the pool reserves.
@@ -145,9 +147,16 @@ impl Sandbox {
                 loaded: RwLock::default(),
                 uses: AtomicU64::new(0),
                 preparing: Mutex::default(),
+                home: Handle::try_current().unwrap_or_else(|_| guests.handle().clone()),
                 guests: Some(guests),
             }),
         })
+    }
+
+    /// The threads that guests run on, with their timers. Whoever calls delegates does best to run here too, for then a call needs no other
+    /// thread; but nothing that must not wait for a guest's tick, which lasts [`TICK`](crate::TICK).
+    pub fn threads(&self) -> &Handle {
+        self.inner.threads()
     }
 
     /// Says whether the bytes are a delegate, without compiling them: what they are, what they import, whether imports and
@@ -243,8 +252,12 @@ impl Inner {
         Arc::clone(&self.budget).acquire_many_owned(wanted).await.expect("the semaphore is never closed")
     }
 
-    pub(crate) fn guests(&self) -> &Runtime {
-        self.guests.as_ref().expect("taken by drop only")
+    pub(crate) fn threads(&self) -> &Handle {
+        self.guests.as_ref().expect("taken by drop only").handle()
+    }
+
+    pub(crate) fn is_own_thread(&self) -> bool {
+        Handle::try_current().is_ok_and(|current| current.id() == self.threads().id())
     }
 
     fn keep(&self, loaded: Arc<Loaded>) {
