@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
 use crate::cache::Base;
-use crate::definitions::Definition;
+use crate::definitions::{Definition, suspended};
 use crate::delegate::{CallContext, Called};
 use crate::executor::Permit;
 use crate::running::Registered;
@@ -55,6 +55,8 @@ pub(crate) struct Begin {
     pub(crate) tenant: Option<String>,
     pub(crate) business_key: Option<String>,
     pub(crate) start_key: Option<StartKey>,
+    /// The caller wants the newest version of a key, and this was it when it was last looked up.
+    pub(crate) newest: bool,
 }
 
 /// What an input led to.
@@ -64,6 +66,8 @@ pub(crate) enum Advanced {
     Committed(Box<State>),
     /// The start's key was used before: this is the instance that it started.
     AlreadyStarted(InstanceId),
+    /// The start's definition is not the newest version of its key, or not there any more; nothing was stored.
+    Superseded,
     /// The wait was cancelled meanwhile, or the host may not act any more; nothing was stored.
     Withdrawn,
     /// A job lost too many races; it should run alone.
@@ -157,6 +161,12 @@ impl Inner {
             if ended.refuses() && self.is_stale(&mut base).await? {
                 continue;
             }
+            if let Some(begin) = &work.begin
+                && ended.refuses()
+                && self.is_superseded(begin).await?
+            {
+                return Ok(Advanced::Superseded);
+            }
             match ended {
                 Ended::Quiet => {}
                 Ended::Stale => continue,
@@ -181,6 +191,8 @@ impl Inner {
                     return Ok(Advanced::Committed(Box::new(State { instance, failed, held })));
                 }
                 Stored::AlreadyStarted(existing) => return Ok(Advanced::AlreadyStarted(existing)),
+                Stored::Superseded => return Ok(Advanced::Superseded),
+                Stored::Gone if work.begin.as_ref().is_some_and(|begin| begin.newest) => return Ok(Advanced::Superseded),
                 // Memory did not know; the store will say what to answer.
                 Stored::Gone if base.remembered => {}
                 Stored::Gone => return Ok(Advanced::Withdrawn),
@@ -306,6 +318,7 @@ impl Inner {
             id: uuid::Uuid::now_v7(),
             instances: vec![rows.into_write(definition, instance, base, &places.waits(), detail, now)],
             start_key: work.begin.as_ref().and_then(|begin| begin.start_key.clone()),
+            newest: work.begin.as_ref().is_some_and(|begin| begin.newest),
         };
         let committed = match self.store.commit(unit).await {
             Ok(committed) => committed,
@@ -318,6 +331,8 @@ impl Inner {
                 return Ok(Stored::Gone);
             }
             Err(CommitError::AlreadyStarted { instance }) => return Ok(Stored::AlreadyStarted(InstanceId(instance))),
+            Err(CommitError::Superseded) => return Ok(Stored::Superseded),
+            Err(CommitError::Suspended) => return Err(suspended(definition)),
             Err(CommitError::Fenced) => return Err(Error::NotActing("another host has taken over its work")),
             Err(CommitError::Refused(reason)) => return Ok(Stored::Refused(reason)),
             Err(CommitError::Database(error)) => {
@@ -362,6 +377,7 @@ fn describe(definition: &Definition, instance: &Instance) {
 enum Stored {
     Committed(Option<(WaitId, Option<Permit>)>),
     AlreadyStarted(InstanceId),
+    Superseded,
     Conflict,
     Gone,
     /// It holds what no store takes.

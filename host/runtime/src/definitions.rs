@@ -1,7 +1,7 @@
 //! Definitions with their bindings, kept in memory while there is room: a definition never changes after its deployment.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use mandate_engine::{Code, Failure, Retry};
 use mandate_model::{ElementIndex, ElementKind, Implementation, ProcessDefinition};
@@ -9,7 +9,9 @@ use mandate_store::query::DefinitionRow;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
+use crate::advance::Begin;
 use crate::deploy::Mandate;
+use crate::instances::DefinitionRef;
 use crate::{Error, Inner};
 
 /// The text of all models in memory, in bytes: a thousand models of ordinary size. A parsed model takes as much memory as its text where that has a
@@ -19,6 +21,9 @@ const MAX_MODEL_BYTES: u64 = 32 << 20;
 
 /// How many models that is, roughly.
 const MODELS: usize = 1_000;
+
+/// Keys whose newest version is remembered: some hundred bytes each.
+const MAX_NEWEST: usize = 10_000;
 
 /// A deployed definition: the model and which digest does which task.
 #[derive(Debug)]
@@ -91,6 +96,8 @@ pub(crate) fn references(model: &ProcessDefinition) -> impl Iterator<Item = (Ele
 /// The loaded definitions of this host, by id. What units of work use stays alive with them, in memory or not.
 pub(crate) struct Definitions {
     loaded: Cache<String, Arc<Definition>, ByText>,
+    /// Ids of the newest versions, by key and tenant, as they were last looked up. Whoever starts one has the commit say whether it still is.
+    newest: Mutex<HashMap<(String, Option<String>), String>>,
 }
 
 #[derive(Clone)]
@@ -109,12 +116,35 @@ impl Definitions {
         // One part: in several, the largest model could be larger than its part and would be loaded again for every unit.
         let options =
             options.shards(1).estimated_items_capacity(MODELS).weight_capacity(max_bytes).build().expect("both capacities are set");
-        Self { loaded: Cache::with_options(options, ByText, DefaultHashBuilder::default(), DefaultLifecycle::default()) }
+        let loaded = Cache::with_options(options, ByText, DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Self { loaded, newest: Mutex::default() }
     }
 
     /// A definition, from memory or from the store. Whoever asks for one that is just being loaded waits for it.
     pub(crate) async fn get(&self, store: &mandate_store::Store, id: &str) -> Result<Arc<Definition>, Error> {
         self.loaded.get_or_insert_async(id, async { Ok(Arc::new(load(store, id).await?)) }).await
+    }
+
+    /// The id of the newest version of a key when it was last looked up, which may be long ago.
+    pub(crate) async fn newest(&self, store: &mandate_store::Store, key: &str, tenant: Option<&str>) -> Result<Option<String>, Error> {
+        let name = (key.to_owned(), tenant.map(str::to_owned));
+        if let Some(id) = self.newest.lock().expect("no holder of this lock panics").get(&name) {
+            return Ok(Some(id.clone()));
+        }
+        let Some(row) = store.latest_definition(key, tenant).await? else { return Ok(None) };
+        let mut newest = self.newest.lock().expect("no holder of this lock panics");
+        if newest.len() >= MAX_NEWEST {
+            newest.clear();
+        }
+        newest.insert(name, row.id.clone());
+        Ok(Some(row.id))
+    }
+
+    /// What was remembered is not the newest version any more.
+    pub(crate) fn forget_newest(&self, reference: &DefinitionRef) {
+        if let DefinitionRef::Key { key, tenant } = reference {
+            self.newest.lock().expect("no holder of this lock panics").remove(&(key.clone(), tenant.clone()));
+        }
     }
 
     /// Forgets deleted definitions, also those that are just being loaded.
@@ -139,6 +169,27 @@ impl Inner {
             error => error,
         })
     }
+}
+
+impl Inner {
+    /// Whether a start that was refused something was begun from a definition that it does not mean any more. A suspended one is an error.
+    pub(crate) async fn is_superseded(&self, begin: &Begin) -> Result<bool, Error> {
+        let Definition { row, .. } = &*begin.definition;
+        let newest = match begin.newest {
+            true => self.store.latest_definition(&row.key, row.tenant.as_deref()).await?,
+            false => self.store.definition(&row.id).await?,
+        };
+        match newest {
+            Some(found) if found.id == row.id && found.suspended => Err(suspended(&begin.definition)),
+            Some(found) if found.id == row.id => Ok(false),
+            _ => Ok(begin.newest),
+        }
+    }
+}
+
+/// No instance of it may start.
+pub(crate) fn suspended(definition: &Definition) -> Error {
+    Error::Invalid(format!("process definition {} is suspended", definition.row.id))
 }
 
 async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Error> {

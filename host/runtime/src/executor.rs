@@ -315,7 +315,7 @@ impl Inner {
                 self.executor.held_back.forget(instance);
                 Ran::Done(trouble.map_or_else(|| outcome(&state, wait), Err))
             }
-            Ok(Advanced::AlreadyStarted(_)) => Ran::Done(Ok(())),
+            Ok(Advanced::AlreadyStarted(_) | Advanced::Superseded) => unreachable!("a job starts nothing"),
             // Nothing was stored. As a rule the wait is gone or another host has its job, and then there is nothing to unlock. But a host that
             // could not renew its lease in time withdraws too, and may recover: what it kept locked then would never run.
             Ok(Advanced::Withdrawn) => {

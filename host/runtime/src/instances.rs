@@ -76,6 +76,9 @@ pub struct InstanceView {
 
 const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 
+/// How often a start by key is made again because a newer version was deployed a moment ago.
+const MAX_SUPERSEDED: usize = 10;
+
 impl Runtime {
     /// Starts an instance. Answers once it is durable: at its first wait state, at its end, or, where its chain may send commands, once
     /// that chain has run or has failed and is the instance's own to retry.
@@ -88,15 +91,15 @@ impl Runtime {
         {
             return self.0.existing(before).await;
         }
-        let definition = self.0.resolve(&start.definition).await?;
-        let element = definition.model.element(mandate_model::ROOT);
-        let none_start = match &element.kind {
-            mandate_model::ElementKind::Process(scope) => scope.none_start,
-            _ => None,
-        };
-        let element = none_start
-            .ok_or_else(|| Error::Invalid(format!("process {} has no none start event: start it by its message", definition.row.key)))?;
-        self.0.start_at(definition, element, start).await
+        for _ in 0..MAX_SUPERSEDED {
+            let definition = self.0.resolve(&start.definition).await?;
+            let element = none_start(&definition)?;
+            if let Some(started) = self.0.start_at(definition, element, start.clone()).await? {
+                return Ok(started);
+            }
+            self.0.definitions.forget_newest(&start.definition);
+        }
+        Err(Error::Conflict("new versions were deployed faster than this start could be made; repeat it".to_owned()))
     }
 
     /// An instance's tree, variables and waits, from its snapshot.
@@ -130,7 +133,8 @@ impl Inner {
     pub(crate) async fn api(self: &Arc<Self>, instance: InstanceId, input: Input) -> Result<Box<State>, Error> {
         match self.advance(Work { instance, input, begin: None, traceparent: None }).await? {
             Advanced::Committed(state) => Ok(state),
-            Advanced::Withdrawn | Advanced::Contended | Advanced::AlreadyStarted(_) => Err(Error::Cancelled(instance)),
+            Advanced::Withdrawn | Advanced::Contended => Err(Error::Cancelled(instance)),
+            Advanced::AlreadyStarted(_) | Advanced::Superseded => unreachable!("it starts nothing"),
         }
     }
 
@@ -146,23 +150,23 @@ impl Inner {
         let id = match reference {
             DefinitionRef::Id(id) => id.clone(),
             DefinitionRef::Key { key, tenant } => {
-                let row = self.store.latest_definition(key, tenant.as_deref()).await?;
-                row.ok_or_else(|| Error::NotFound { what: "process definition with key", id: key.clone() })?.id
+                let newest = self.definitions.newest(&self.store, key, tenant.as_deref()).await?;
+                newest.ok_or_else(|| Error::NotFound { what: "process definition with key", id: key.clone() })?
             }
         };
         self.definitions.get(&self.store, &id).await
     }
 
     /// Starts an instance at a start event. Runs on a task of its own: a held start is two units, and a client that hangs up must not
-    /// leave the second one undone.
+    /// leave the second one undone. None: a version newer than the remembered one has been deployed, or that one deleted.
     pub(crate) async fn start_at(
         self: &Arc<Self>,
         definition: Arc<Definition>,
         element: mandate_model::ElementIndex,
         start: Start,
-    ) -> Result<Started, Error> {
+    ) -> Result<Option<Started>, Error> {
         let inner = self.clone();
-        let starting = self.tasks.spawn(async move { inner.start_undisturbed(definition, element, start).await });
+        let starting = self.spawn_unit(async move { inner.start_undisturbed(definition, element, start).await });
         starting.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })?
     }
 
@@ -171,37 +175,35 @@ impl Inner {
         definition: Arc<Definition>,
         element: mandate_model::ElementIndex,
         start: Start,
-    ) -> Result<Started, Error> {
-        if self.store.is_definition_suspended(&definition.row.id).await? {
-            return Err(Error::Invalid(format!("process definition {} is suspended", definition.row.id)));
-        }
+    ) -> Result<Option<Started>, Error> {
+        let newest = matches!(start.definition, DefinitionRef::Key { .. });
         let tenant = definition.row.tenant.clone();
         let start_key = start.idempotency_key.map(|key| start_key(tenant.as_deref(), &definition.row.key, &key));
         let id = start_key.as_ref().map_or_else(|| InstanceId(uuid::Uuid::now_v7()), derived_id);
-        let begin =
-            Begin { definition: definition.clone(), tenant, business_key: start.business_key.clone(), start_key: start_key.clone() };
+        let (definition, business_key) = (definition.clone(), start.business_key.clone());
+        let begin = Begin { definition: definition.clone(), tenant, business_key, start_key: start_key.clone(), newest };
         let work = Work {
             instance: id,
             input: Input::Start { element, variables: start.variables, hold: false },
             begin: Some(begin),
             traceparent: start.traceparent.clone(),
         };
-        let advanced = self.advance(work).await?;
+        let advanced = self.advance_here(work).await?;
         let mut state = match (advanced, &start_key) {
             (Advanced::Committed(state), _) => state,
             // Another start under the same key was a moment faster.
             (Advanced::AlreadyStarted(first), Some(key)) => {
                 let before = self.store.keyed_start(key).await?;
-                return self
-                    .existing(before.ok_or_else(|| Error::Damaged(format!("the start key of instance {first} is not there")))?)
-                    .await;
+                let before = before.ok_or_else(|| Error::Damaged(format!("the start key of instance {first} is not there")))?;
+                return self.existing(before).await.map(Some);
             }
+            (Advanced::Superseded, _) => return Ok(None),
             _ => return Err(Error::Cancelled(id)),
         };
         if let Some((wait, permit)) = state.held.take() {
             state = self.run_held(state, wait, permit, start.traceparent).await;
         }
-        Ok(Started {
+        Ok(Some(Started {
             id,
             definition_id: definition.row.id.clone(),
             definition_key: definition.row.key.clone(),
@@ -211,7 +213,7 @@ impl Inner {
             suspended: state.instance.is_suspended(),
             existing: false,
             variables: state.instance.variables(state.instance.root()).cloned(),
-        })
+        }))
     }
 
     /// Runs the first job of a held start for its caller. Whatever happens to it, the instance is durable and is the answer.
@@ -282,6 +284,15 @@ impl Inner {
             variables: now.and_then(|instance| instance.variables(instance.root()).cloned()),
         })
     }
+}
+
+/// The start event of a process that is started without a message.
+fn none_start(definition: &Definition) -> Result<mandate_model::ElementIndex, Error> {
+    let none_start = match &definition.model.element(mandate_model::ROOT).kind {
+        mandate_model::ElementKind::Process(scope) => scope.none_start,
+        _ => None,
+    };
+    none_start.ok_or_else(|| Error::Invalid(format!("process {} has no none start event: start it by its message", definition.row.key)))
 }
 
 fn start_key(tenant: Option<&str>, definition_key: &str, key: &str) -> StartKey {

@@ -187,7 +187,8 @@ impl Runtime {
             idempotency_key: None,
             traceparent: None,
         };
-        Ok(Correlated::Started(Box::new(self.0.start_at(definition, element, request).await?)))
+        let started = self.0.start_at(definition, element, request).await?;
+        Ok(Correlated::Started(Box::new(started.expect("a start by id asks for no newest version"))))
     }
 }
 

@@ -424,7 +424,7 @@ mod tests {
 
     fn unit(n: u128, instance: u128) -> (Item, Caller) {
         let write = InstanceWrite::new(Uuid::from_u128(instance), Expect::Revision(1), State::Ended);
-        let unit = Unit { id: Uuid::from_u128(n), instances: vec![write], start_key: None };
+        let unit = Unit { id: Uuid::from_u128(n), instances: vec![write], start_key: None, newest: false };
         (Item::Unit(unit), Caller::Unit(oneshot::channel().0))
     }
 

@@ -15,6 +15,8 @@ pub struct Unit {
     pub instances: Vec<InstanceWrite>,
     /// Claimed with the first instance, which must be new: the same key starts once.
     pub start_key: Option<StartKey>,
+    /// The definitions of new instances must be the newest versions of their keys. Whoever starts by key need not ask for it before.
+    pub newest: bool,
 }
 
 /// A caller's name for a start. Each part has at most [`MAX_KEY_BYTES`] bytes.
@@ -173,6 +175,12 @@ pub enum CommitError {
     /// An instance, or the definition of a new one, is no longer there.
     #[error("the instance is no longer there")]
     Gone,
+    /// The definition of a new instance is not the newest version of its key.
+    #[error("the definition is not the newest version of its key any more")]
+    Superseded,
+    /// The definition of a new instance is suspended.
+    #[error("the definition is suspended")]
+    Suspended,
     /// The start key was claimed before.
     #[error("the start key was used before, for instance {instance}")]
     AlreadyStarted {
@@ -334,13 +342,13 @@ mod tests {
             removed: false,
             at: 0,
         });
-        let unit = Unit { id: Uuid::nil(), instances: vec![write], start_key: None };
+        let unit = Unit { id: Uuid::nil(), instances: vec![write], start_key: None, newest: false };
         assert!(refusal(&unit).contains("variable value must not hold a NUL byte"));
     }
 
     #[test]
     fn an_instance_is_in_a_unit_once() {
-        let unit = Unit { id: Uuid::nil(), instances: vec![write(), write()], start_key: None };
+        let unit = Unit { id: Uuid::nil(), instances: vec![write(), write()], start_key: None, newest: false };
         assert!(refusal(&unit).contains("twice"));
     }
 

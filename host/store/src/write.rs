@@ -25,7 +25,7 @@ pub(crate) type Answer = Result<Committed, CommitError>;
 pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units: &[&Unit]) -> Result<Vec<Answer>, Error> {
     let mut answers: Vec<Option<CommitError>> = units.iter().map(|_| None).collect();
     instances::hold(tx, units, &mut answers).await?;
-    refuse_deleted_definitions(tx, units, &mut answers).await?;
+    refuse_starts(tx, units, &mut answers).await?;
     claim_start_keys(tx, units, &mut answers).await?;
     let moved = instances::write(tx, units, &mut answers).await?;
     let elsewhere = locked_elsewhere(tx, me, units, &answers).await?;
@@ -76,8 +76,15 @@ fn hand_out(locked: Vec<ClaimedJob>, units: &[&Unit], answers: &mut [Answer]) {
     }
 }
 
-/// A definition that is being deleted must not get an instance. Its row is kept until the commit; deleting it waits.
-async fn refuse_deleted_definitions(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
+/// What a start must know of its definition.
+struct Startable {
+    suspended: bool,
+    newest: bool,
+}
+
+/// A definition gets no instance while it is suspended, when it is not the newest one and that was asked for, or when it is being deleted: its
+/// row is kept until the commit, and deleting it waits.
+async fn refuse_starts(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
     fn started(unit: &Unit) -> impl Iterator<Item = &String> {
         unit.instances.iter().filter_map(|write| match &write.expect {
             Expect::New(head) => Some(&head.definition_id),
@@ -88,13 +95,21 @@ async fn refuse_deleted_definitions(tx: &mut Tx, units: &[&Unit], answers: &mut 
     if asked.is_empty() {
         return Ok(());
     }
-    let sql = "SELECT id FROM definition WHERE id {any_text:1} ORDER BY id {pg:FOR KEY SHARE}";
-    let rows = tx.fetch(sql, vec![Param::Texts(asked.into_iter().cloned().collect())]).await?;
-    let there = rows.iter().map(|row| row.get(0)).collect::<Result<HashSet<String>, _>>()?;
+    let sql = "SELECT d.id, d.suspended, NOT EXISTS \
+               (SELECT 1 FROM definition n WHERE n.tenant = d.tenant AND n.key = d.key AND n.version > d.version) \
+               FROM definition d WHERE d.id {any_text:1} ORDER BY d.id {pg:FOR KEY SHARE OF d}";
+    let mut there = HashMap::with_capacity(asked.len());
+    for row in tx.fetch(sql, vec![Param::Texts(asked.into_iter().cloned().collect())]).await? {
+        there.insert(row.get::<String>(0)?, Startable { suspended: row.get(1)?, newest: row.get(2)? });
+    }
     for (unit, answer) in units.iter().zip(answers) {
-        if started(unit).any(|definition| !there.contains(definition)) {
-            answer.get_or_insert(CommitError::Gone);
-        }
+        let refused = started(unit).find_map(|definition| match there.get(definition) {
+            None => Some(CommitError::Gone),
+            Some(found) if unit.newest && !found.newest => Some(CommitError::Superseded),
+            Some(found) if found.suspended => Some(CommitError::Suspended),
+            Some(_) => None,
+        });
+        *answer = answer.take().or(refused);
     }
     Ok(())
 }

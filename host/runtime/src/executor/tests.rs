@@ -66,7 +66,7 @@ impl Host {
             mandate_store::State::Live { snapshot: b"\xffnot mine".to_vec(), parts: mandate_store::Parts::default() },
         );
         write.put_jobs = rows.jobs.into_iter().map(|job| JobRow { due: 1, ..job }).collect();
-        store.commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None }).await.expect("stored");
+        store.commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false }).await.expect("stored");
     }
 
     async fn ended(&self, id: InstanceId) {
@@ -212,7 +212,7 @@ async fn a_row_of_a_job_that_its_instance_does_not_have_is_left_alone() {
             mandate_store::State::Live { snapshot: row.snapshot, parts: mandate_store::Parts::default() },
         );
         write.put_jobs = rows.jobs.into_iter().map(|job| JobRow { wait: 99, due: 1, ..job }).collect();
-        store.commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None }).await.expect("stored");
+        store.commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false }).await.expect("stored");
         host.inner().executor.expect_due(1);
         host.until("it was tried", async || host.inner().executor.held_back.except(Instant::now()).instances == [id.0]).await;
         assert_eq!(host.runtime.check_store().await.expect("checked").findings.len(), 1);
@@ -276,7 +276,7 @@ impl Host {
             failed_activity: None,
             locked: false,
         });
-        self.inner().store.commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None }).await.expect("stored");
+        self.inner().store.commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false }).await.expect("stored");
         id
     }
 }

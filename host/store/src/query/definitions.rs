@@ -223,12 +223,6 @@ impl Reads {
         rows.first().map(definition).transpose()
     }
 
-    /// Whether a definition is suspended; one that does not exist is not.
-    pub async fn is_definition_suspended(&self, id: &str) -> Result<bool, Error> {
-        let rows = self.pool.fetch("SELECT suspended FROM definition WHERE id = $1", params![id]).await?;
-        rows.first().map_or(Ok(false), |row| row.get(0))
-    }
-
     /// What a definition's references resolve to, by reference.
     pub async fn bindings(&self, definition_id: &str) -> Result<Vec<BindingRow>, Error> {
         let mut select = Select::new("binding");

@@ -114,7 +114,7 @@ pub(crate) fn live() -> State {
 
 /// A unit of one instance.
 pub(crate) fn unit(write: InstanceWrite) -> Unit {
-    Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None }
+    Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false }
 }
 
 pub(crate) fn start(definition: &DefinitionRow, id: Uuid) -> InstanceWrite {

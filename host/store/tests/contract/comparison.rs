@@ -131,7 +131,7 @@ async fn begin(world: &mut World, store: &Store, definitions: &[DefinitionRow]) 
     let mut write = InstanceWrite::new(id, Expect::New(head), state);
     write.history.push(HistoryRow::InstanceStarted { start_activity: "Start".into(), at: 1 });
     let next = rows(world, &mut write, process, 1);
-    let unit = Unit { id: Uuid::from_u128(world.made), instances: vec![write], start_key };
+    let unit = Unit { id: Uuid::from_u128(world.made), instances: vec![write], start_key, newest: false };
     let answer = store.commit(unit).await;
     if answer.is_ok() && !ended {
         world.instances.insert(id, (1, next));
@@ -156,7 +156,7 @@ async fn change(world: &mut World, store: &Store, definitions: &[DefinitionRow],
         write.history.push(HistoryRow::InstanceEnded { state: "COMPLETED".into(), reason: Some("so".into()), at: next });
     }
     world.made += 1;
-    let unit = Unit { id: Uuid::from_u128(world.made), instances: vec![write], start_key: None };
+    let unit = Unit { id: Uuid::from_u128(world.made), instances: vec![write], start_key: None, newest: false };
     let answer = store.commit(unit).await;
     if answer.is_ok() {
         if ended {

@@ -31,7 +31,7 @@ pub(crate) async fn what_must_not_run_is_not_claimed(fixture: Fixture) {
     assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed"), []);
     started_with(&store, &process, vec![job(&process, 1, 5)]).await;
     assert!(store.set_definition_suspended(&process.id, true).await.expect("written"));
-    assert!(store.is_definition_suspended(&process.id).await.expect("read"));
+    assert!(store.definition(&process.id).await.expect("read").expect("there").suspended);
     assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed"), []);
     assert!(store.set_definition_suspended(&process.id, false).await.expect("written"));
     assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed").len(), 1);

@@ -354,7 +354,7 @@ pub(crate) async fn a_unit_of_nothing_that_is_there_is_gone(fixture: Fixture) {
     deleted.id = "p:9:gone".into();
     assert!(matches!(store.commit(unit(start(&deleted, Uuid::now_v7()))).await, Err(CommitError::Gone)));
     let twice = InstanceWrite::new(Uuid::now_v7(), Expect::New(head(&process)), live());
-    let unit = Unit { id: Uuid::now_v7(), instances: vec![twice.clone(), twice], start_key: None };
+    let unit = Unit { id: Uuid::now_v7(), instances: vec![twice.clone(), twice], start_key: None, newest: false };
     assert!(matches!(store.commit(unit).await, Err(CommitError::Refused(_))));
 }
 
