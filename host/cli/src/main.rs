@@ -16,6 +16,10 @@ use clap::{Args, Parser, Subcommand};
 
 use client::Client;
 
+/// Units of work are made on one thread and thrown away on another, many small things each.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A BPMN 2.0 process engine whose service tasks are sandboxed WebAssembly delegates.
 ///
 /// Start a host with `mandate serve`, deploy a bundle of models and components with `mandate deploy DIR`, start instances with

@@ -12,6 +12,10 @@ use mandate_bench::{report, steps};
 use mandate_runtime::wasm::{COMPILE_COMMAND, compile_child_main};
 use tracing_subscriber::EnvFilter;
 
+/// As the host has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures what the engine costs on SQLite and PostgreSQL, beside what the database and the sandbox cost by themselves.
 ///
 /// Prints a table and writes target/bench/latest.json. Every run is a process of its own; its log is in target/bench/logs.
