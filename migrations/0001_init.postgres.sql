@@ -174,8 +174,22 @@ CREATE TABLE instance (
     suspended     BOOLEAN NOT NULL,
     snapshot      BYTEA   NOT NULL,
     -- How many rows of instance_part belong to it.
-    parts         BIGINT  NOT NULL
+    parts         BIGINT  NOT NULL,
+    -- The job that a host runs from memory, as the columns of the table job have it. It was locked by the unit that made it and is as a rule gone
+    -- with the next one, so that it costs no row of its own. It changes with the revision only.
+    job_wait        BIGINT,
+    job_activity    BIGINT,
+    job_activity_id TEXT,
+    job_kind        TEXT,
+    job_due         BIGINT,
+    job_retries     BIGINT,
+    job_exclusive   BOOLEAN,
+    job_created     BIGINT,
+    job_host        UUID,
+    job_epoch       BIGINT
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+-- Of all columns of indexes only this one changes, and not from one job of a chain to the next.
+CREATE INDEX instance_job ON instance (job_host) WHERE job_host IS NOT NULL;
 CREATE INDEX instance_definition ON instance (definition_id);
 CREATE INDEX instance_business_key ON instance (business_key) WHERE business_key IS NOT NULL;
 
@@ -221,6 +235,14 @@ CREATE INDEX job_claimable ON job (due, instance_id, wait) WHERE locked_by IS NU
 CREATE INDEX job_locked ON job (instance_id, locked_by) WHERE locked_by IS NOT NULL;
 -- What waits for an operator.
 CREATE INDEX job_failed ON job (definition_id) WHERE retries = 0;
+
+-- All jobs of an instance, wherever they stand. Lists of many instances ask both places by themselves, each in its order.
+CREATE VIEW any_job AS
+    SELECT instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, behind, created, failure,
+        failed_activity, suspended, locked_by, locked_epoch, takeovers FROM job
+    UNION ALL
+    SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive, FALSE, job_created, NULL,
+        NULL, suspended, job_host, job_epoch, 0 FROM instance WHERE job_host IS NOT NULL;
 
 CREATE TABLE task (
     instance_id      UUID    NOT NULL,

@@ -170,8 +170,22 @@ CREATE TABLE instance (
     suspended     INTEGER NOT NULL,
     snapshot      BLOB    NOT NULL,
     -- How many rows of instance_part belong to it.
-    parts         INTEGER NOT NULL
+    parts         INTEGER NOT NULL,
+    -- The job that a host runs from memory, as the columns of the table job have it. It was locked by the unit that made it and is as a rule gone
+    -- with the next one, so that it costs no row of its own. It changes with the revision only.
+    job_wait        INTEGER,
+    job_activity    INTEGER,
+    job_activity_id TEXT,
+    job_kind        TEXT,
+    job_due         INTEGER,
+    job_retries     INTEGER,
+    job_exclusive   INTEGER,
+    job_created     INTEGER,
+    job_host        BLOB,
+    job_epoch       INTEGER
 ) STRICT;
+-- Of all columns of indexes only this one changes, and not from one job of a chain to the next.
+CREATE INDEX instance_job ON instance (job_host) WHERE job_host IS NOT NULL;
 CREATE INDEX instance_definition ON instance (definition_id);
 CREATE INDEX instance_business_key ON instance (business_key) WHERE business_key IS NOT NULL;
 
@@ -217,6 +231,14 @@ CREATE INDEX job_claimable ON job (due, instance_id, wait) WHERE locked_by IS NU
 CREATE INDEX job_locked ON job (instance_id, locked_by) WHERE locked_by IS NOT NULL;
 -- What waits for an operator.
 CREATE INDEX job_failed ON job (definition_id) WHERE retries = 0;
+
+-- All jobs of an instance, wherever they stand. Lists of many instances ask both places by themselves, each in its order.
+CREATE VIEW any_job AS
+    SELECT instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, behind, created, failure,
+        failed_activity, suspended, locked_by, locked_epoch, takeovers FROM job
+    UNION ALL
+    SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive, FALSE, job_created, NULL,
+        NULL, suspended, job_host, job_epoch, 0 FROM instance WHERE job_host IS NOT NULL;
 
 CREATE TABLE task (
     instance_id      BLOB    NOT NULL,

@@ -314,9 +314,11 @@ impl Inner {
         let next_due = rows.next_due(now);
         let is_start = work.begin.is_some();
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
+        let write = rows.into_write(definition, instance, base, self.store.host(), &places.waits(), detail, now);
+        let running = write.running.clone();
         let unit = Unit {
             id: uuid::Uuid::now_v7(),
-            instances: vec![rows.into_write(definition, instance, base, &places.waits(), detail, now)],
+            instances: vec![write],
             start_key: work.begin.as_ref().and_then(|begin| begin.start_key.clone()),
             newest: work.begin.as_ref().is_some_and(|begin| begin.newest),
         };
@@ -342,7 +344,7 @@ impl Inner {
             }
         };
         match committed.revisions.first() {
-            Some((_, revision)) => self.instances.keep(instance, definition, *revision),
+            Some((_, revision)) => self.instances.keep(instance, definition, *revision, running),
             None => self.instances.forget(instance.id()),
         }
         self.running.ended(registered, &ended_waits, ended);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use mandate_engine::{ActivityId, Instance, InstanceId, NewInstance, PartId, SnapshotError};
 use mandate_store::query::InstanceRow;
-use mandate_store::{Expect, InstanceHead};
+use mandate_store::{Expect, InstanceHead, RunningJob};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
@@ -32,6 +32,7 @@ pub(crate) struct Instances(Cache<InstanceId, Arc<Loaded>, Weights>);
 /// A stored state.
 pub(crate) struct Loaded {
     revision: i64,
+    running: Option<RunningJob>,
     definition: Arc<Definition>,
     instance: Instance,
 }
@@ -42,6 +43,8 @@ pub(crate) struct Base {
     /// The state that the unit steps from; a clone shares everything with it.
     pub(crate) instance: Instance,
     pub(crate) expect: Expect,
+    /// The job that stands in the instance's row.
+    pub(crate) running: Option<RunningJob>,
     /// It comes from memory.
     pub(crate) remembered: bool,
     /// It comes from memory and was not compared with the store yet.
@@ -67,11 +70,11 @@ impl Instances {
     }
 
     /// An instance was stored in this state. A later one that is here already stays.
-    pub(crate) fn keep(&self, instance: &Instance, definition: &Arc<Definition>, revision: i64) {
+    pub(crate) fn keep(&self, instance: &Instance, definition: &Arc<Definition>, revision: i64, running: Option<RunningJob>) {
         if self.0.peek(&instance.id()).is_some_and(|kept| kept.revision > revision) {
             return;
         }
-        let loaded = Loaded { revision, definition: definition.clone(), instance: instance.clone() };
+        let loaded = Loaded { revision, running, definition: definition.clone(), instance: instance.clone() };
         self.0.insert(instance.id(), Arc::new(loaded));
     }
 
@@ -104,13 +107,14 @@ impl Inner {
             };
             let new = NewInstance { id: work.instance, business_key, tenant, traceparent: work.traceparent.clone() };
             let (instance, expect) = (Instance::new(new), Expect::New(head));
-            return Ok(Base { definition: begin.definition.clone(), instance, expect, remembered: false, unsure: false });
+            return Ok(Base { definition: begin.definition.clone(), instance, expect, running: None, remembered: false, unsure: false });
         }
         if let Some(loaded) = self.instances.0.get(&work.instance) {
             return Ok(Base {
                 definition: loaded.definition.clone(),
                 instance: loaded.instance.clone(),
                 expect: Expect::Revision(loaded.revision),
+                running: loaded.running.clone(),
                 remembered: true,
                 unsure: true,
             });
@@ -119,7 +123,7 @@ impl Inner {
         let row = self.store.load_instance(work.instance.0).await?.ok_or_else(not_found)?;
         let definition = self.definition_of(&row.definition_id).await?;
         let instance = decode(&row).map_err(|error| Error::Unreadable { instance: work.instance, reason: error.to_string() })?;
-        Ok(Base { definition, instance, expect: Expect::Revision(row.revision), remembered: false, unsure: false })
+        Ok(Base { definition, instance, expect: Expect::Revision(row.revision), running: row.running, remembered: false, unsure: false })
     }
 
     /// Whether the store holds another state than the one that came from memory. Then it is forgotten, and the unit begins again from the

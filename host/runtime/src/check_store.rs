@@ -95,17 +95,20 @@ impl Runtime {
 
 fn compare(definition: &Definition, instance: &Instance, mut rows: IndexRows, findings: &mut Vec<String>) {
     let id = instance.id();
-    for job in &mut rows.jobs {
-        job.locked = false;
-        job.failed_activity = None;
-    }
     let mut difference = |what: &str, snapshot: String, stored: String| {
         if snapshot != stored {
             findings.push(format!("instance {id}: {what} differ: the snapshot has {snapshot}, the rows have {stored}"));
         }
     };
     let next = Next::of(instance).map(|next| next.wait);
-    let jobs: Vec<_> = instance.jobs().map(|job| job_row(definition, job, next, false)).collect();
+    let mut jobs: Vec<_> = instance.jobs().map(|job| job_row(definition, job, next, false)).collect();
+    for stored in &mut rows.jobs {
+        stored.failed_activity = None;
+        // One that somebody runs is behind nobody.
+        if std::mem::take(&mut stored.locked) {
+            jobs.iter_mut().filter(|job| job.wait == stored.wait).for_each(|job| job.behind = false);
+        }
+    }
     difference("jobs", format!("{jobs:?}"), format!("{:?}", rows.jobs));
     let tasks: Vec<_> = instance.tasks().map(|task| task_row(definition, task.clone())).collect();
     difference("tasks", format!("{tasks:?}"), format!("{:?}", rows.tasks));

@@ -376,7 +376,11 @@ impl Inner {
     pub(crate) async fn release(&self, instance: InstanceId, wait: WaitId) -> bool {
         loop {
             let error = match self.store.release(&[(instance.0, crate::unit::number(wait.0))]).await {
-                Ok(released) => return released > 0,
+                Ok(released) => {
+                    // It may have changed the instance's row.
+                    self.instances.forget(instance);
+                    return released > 0;
+                }
                 Err(error) => error,
             };
             if self.executor.is_stopping() {

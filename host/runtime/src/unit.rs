@@ -8,7 +8,9 @@ use mandate_engine::{
     Effect, HistoryEvent, Incident, IncidentId, Input, Instance, Job, JobKind, PartId, PublicId, Subscription, Task, WaitId,
 };
 use mandate_model::{ElementIndex, ElementKind};
-use mandate_store::{HistoryRow, IncidentRow, InstanceWrite, JobRevision, JobRow, PartRow, Parts, State, SubscriptionRow, TaskRow};
+use mandate_store::{
+    Beside, HistoryRow, HostRef, IncidentRow, InstanceWrite, JobRevision, JobRow, PartRow, Parts, RunningJob, State, SubscriptionRow, TaskRow,
+};
 
 use crate::cache::Base;
 use crate::definitions::Definition;
@@ -132,29 +134,37 @@ impl Rows {
         definition: &Definition,
         instance: &Instance,
         base: &Base,
+        me: HostRef,
         locked: &BTreeSet<WaitId>,
         detail: impl Fn(&Incident) -> String,
         now: i64,
     ) -> InstanceWrite {
         let model = &definition.model;
         let id = |element: ElementIndex| model.element(element).id.to_string();
-        let state = if self.ended { State::Ended } else { live(instance, base.stored()) };
+        let state = if self.ended { State::Ended { beside: beside(base) } } else { live(instance, base.stored()) };
         let mut write = InstanceWrite {
             suspended: self.suspended,
             history: self.history,
             ..InstanceWrite::new(instance.id().0, base.expect.clone(), state)
         };
         let (before, next) = (self.before.map(|before| before.wait), self.next.map(|next| next.wait));
+        let was_running = base.running.as_ref().map(|running| running.wait);
+        let in_its_row = |wait: &WaitId| was_running == Some(number(wait.0));
         if next != before {
-            let kept = |wait: &WaitId| !self.jobs.contains_key(wait);
+            let kept = |wait: &WaitId| !self.jobs.contains_key(wait) && !in_its_row(wait);
             write.behind_jobs.extend(next.filter(kept).map(|wait| (number(wait.0), false)));
             write.behind_jobs.extend(before.filter(kept).map(|wait| (number(wait.0), true)));
         }
         let put = |wait: &WaitId| self.revised != Some(*wait) && self.jobs.get(wait).is_some_and(Option::is_some);
         write.other_exclusive_jobs = instance.jobs().any(|job| job.exclusive && !self.jobs.contains_key(&job.wait));
         write.lock_jobs = locked.iter().filter(|wait| !put(wait)).map(|wait| number(wait.0)).collect();
+        write.running = base.running.clone().filter(|running| !self.jobs.keys().any(|wait| number(wait.0) == running.wait));
         for (wait, job) in self.jobs {
             match job {
+                Some(job) if self.revised == Some(wait) && in_its_row(&wait) => {
+                    let revised = |running| RunningJob { due: job.due, retries: i64::from(job.retries), ..running };
+                    write.running = base.running.clone().map(revised);
+                }
                 Some(job) if self.revised == Some(wait) => write.revise_jobs.push(JobRevision {
                     wait: number(wait.0),
                     due: job.due,
@@ -162,6 +172,7 @@ impl Rows {
                     behind: is_behind(&job, next),
                 }),
                 Some(job) => write.put_jobs.push(job_row(definition, &job, next, locked.contains(&wait))),
+                None if in_its_row(&wait) => {}
                 None => write.remove_jobs.push(number(wait.0)),
             }
         }
@@ -194,7 +205,30 @@ impl Rows {
                 None => write.remove_incidents.push((number(incident.0), now)),
             }
         }
+        if write.running.is_none() && !self.ended && !instance.is_suspended() {
+            write.running = take_running(&mut write.put_jobs, write.other_exclusive_jobs, me);
+            write.starts_running = write.running.is_some();
+        }
         write
+    }
+}
+
+/// One of the jobs that this host locks with the unit needs no row: the first that has not failed, and runs beside no other exclusive one.
+fn take_running(jobs: &mut Vec<JobRow>, other_exclusive_jobs: bool, me: HostRef) -> Option<RunningJob> {
+    let fits = |job: &JobRow| job.locked && job.failures == 0 && job.failure.is_none() && !(job.exclusive && other_exclusive_jobs);
+    let JobRow { wait, activity, activity_id, kind, due, retries, exclusive, created, .. } = jobs.remove(jobs.iter().position(fits)?);
+    Some(RunningJob { wait, activity, activity_id, kind, due, retries, exclusive, created, holder: me })
+}
+
+/// Where an instance has rows beside its own, by the state that is stored.
+fn beside(base: &Base) -> Beside {
+    let Some(stored) = base.stored() else { return Beside::NONE };
+    Beside {
+        parts: stored.parts() > 0,
+        jobs: stored.jobs().count() > usize::from(base.running.is_some()),
+        tasks: stored.tasks().next().is_some(),
+        subscriptions: stored.subscriptions().next().is_some(),
+        incidents: stored.incidents().next().is_some(),
     }
 }
 

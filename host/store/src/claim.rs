@@ -71,8 +71,9 @@ pub struct Holder {
 /// for only its instance's next is not behind. What does not is an instance of which an operator has begun another exclusive job.
 const CLAIMABLE: &str = "j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind \
      AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.definition_id AND d.suspended) \
-     AND (NOT j.exclusive OR NOT EXISTS \
-       (SELECT 1 FROM job o WHERE o.instance_id = j.instance_id AND o.locked_by IS NOT NULL AND o.exclusive))";
+     AND (NOT j.exclusive OR NOT (EXISTS \
+       (SELECT 1 FROM job o WHERE o.instance_id = j.instance_id AND o.locked_by IS NOT NULL AND o.exclusive) \
+       OR EXISTS (SELECT 1 FROM instance i WHERE i.id = j.instance_id AND i.job_host IS NOT NULL AND i.job_exclusive)))";
 
 /// Leaves out the instances `$3` and the definitions `$4`. In this form each list is looked up in a hash or a tree, however long it is.
 const NOT_EXCEPTED: &str = "{pg:AND j.instance_id NOT IN (SELECT unnest($3::uuid[])) AND j.definition_id NOT IN (SELECT unnest($4::text[]))}\
@@ -94,8 +95,9 @@ static LOCK: Batch = Batch::new(
     "UPDATE job SET locked_by = v.host, locked_epoch = v.epoch, behind = FALSE FROM {rows} \
      WHERE job.instance_id = v.instance_id AND job.wait = v.wait \
      AND job.locked_by IS NULL AND job.retries > 0 AND NOT job.suspended \
-     AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = job.definition_id AND d.suspended) AND (NOT job.exclusive OR NOT EXISTS \
-     (SELECT 1 FROM job o WHERE o.instance_id = job.instance_id AND o.locked_by IS NOT NULL AND o.exclusive)) \
+     AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = job.definition_id AND d.suspended) AND (NOT job.exclusive OR NOT (EXISTS \
+     (SELECT 1 FROM job o WHERE o.instance_id = job.instance_id AND o.locked_by IS NOT NULL AND o.exclusive) \
+     OR EXISTS (SELECT 1 FROM instance i WHERE i.id = job.instance_id AND i.job_host IS NOT NULL AND i.job_exclusive))) \
      RETURNING job.instance_id, job.wait, job.exclusive, job.takeovers, job.due",
     &[("instance_id", Type::Uuid), ("wait", Type::I64), ("host", Type::Uuid), ("epoch", Type::I64)],
 );
@@ -108,7 +110,7 @@ static RELEASE: Batch = Batch::new(
 
 /// Who has a job `j` locked: host, name, whether it lives.
 const HOLDER: &str = "j.locked_by, h.name, h.epoch = j.locked_epoch AND h.ended_at IS NULL AND h.lease_until > {now}";
-const WITH_HOLDER: &str = "FROM job j LEFT JOIN host h ON h.id = j.locked_by WHERE j.instance_id = $1";
+const WITH_HOLDER: &str = "FROM any_job j LEFT JOIN host h ON h.id = j.locked_by WHERE j.instance_id = $1";
 
 impl Store {
     /// Locks up to `max` jobs that are due, the longest due first, and answers them in that order. Of exclusive jobs at most one per
@@ -176,7 +178,7 @@ impl Store {
     /// The jobs that this host has locked.
     pub async fn locked(&self) -> Result<Vec<(Uuid, i64)>, Error> {
         let me = self.host();
-        let sql = "SELECT j.instance_id, j.wait FROM job j WHERE j.locked_by = $1 AND j.locked_epoch = $2";
+        let sql = "SELECT j.instance_id, j.wait FROM any_job j WHERE j.locked_by = $1 AND j.locked_epoch = $2";
         let rows = self.pool.fetch(sql, params![me.id, me.epoch]).await?;
         rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
     }
@@ -186,7 +188,13 @@ impl Store {
         let me = self.host();
         let rows = jobs.iter().map(|(instance, wait)| cells![*instance, *wait, me.id, me.epoch]).collect();
         let mut tx = self.inner().jobs.begin().await?;
-        let released = RELEASE.execute(&mut tx, rows).await?;
+        let mut released = RELEASE.execute(&mut tx, rows).await?;
+        if released < jobs.len() as u64 {
+            for (instance, wait) in jobs {
+                let which = "job_host = $1 AND job_epoch = $2 AND id = $3 AND job_wait = $4";
+                released += put_down(&mut tx, which, params![me.id, me.epoch, *instance, *wait], 0).await?;
+            }
+        }
         tx.commit().await?;
         Ok(released)
     }
@@ -233,6 +241,26 @@ pub(crate) async fn lock(tx: &mut Tx, rows: Vec<Vec<Cell>>) -> Result<Vec<Claime
         })
     };
     locked.iter().map(job).collect()
+}
+
+/// Gives the jobs that hosts run from memory rows of their own, unlocked: those of the instances that the condition names. It is a change of their
+/// instances, whose revision tells it to whoever remembers them.
+pub(crate) async fn put_down(tx: &mut Tx, which: &str, params: Vec<Param>, takeovers: i64) -> Result<u64, Error> {
+    let sql = format!("SELECT id FROM instance WHERE {which} ORDER BY id {{pg:FOR UPDATE}}");
+    let ids = tx.fetch(&sql, params).await?.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let insert = "INSERT INTO job (instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, behind, created, \
+                  failure, failed_activity, suspended, locked_by, locked_epoch, takeovers) \
+                  SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive, FALSE, \
+                  job_created, NULL, NULL, suspended, NULL, NULL, $2 FROM instance WHERE id {any_uuid:1} AND job_host IS NOT NULL";
+    let inserted = tx.execute(insert, vec![Param::Uuids(ids.clone()), Param::I64(takeovers)]).await?;
+    let clear = "UPDATE instance SET revision = revision + 1, job_wait = NULL, job_activity = NULL, job_activity_id = NULL, job_kind = NULL, \
+                 job_due = NULL, job_retries = NULL, job_exclusive = NULL, job_created = NULL, job_host = NULL, job_epoch = NULL \
+                 WHERE id {any_uuid:1} AND job_host IS NOT NULL";
+    tx.execute(clear, vec![Param::Uuids(ids)]).await?;
+    Ok(inserted)
 }
 
 /// Whether a job can be locked by `me`, whose instance's row is held.

@@ -420,10 +420,10 @@ fn next_batch(waiting: &mut VecDeque<(Item, Caller)>) -> (Vec<Item>, Vec<Caller>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::unit::{Expect, InstanceWrite, State};
+    use crate::unit::{Beside, Expect, InstanceWrite, State};
 
     fn unit(n: u128, instance: u128) -> (Item, Caller) {
-        let write = InstanceWrite::new(Uuid::from_u128(instance), Expect::Revision(1), State::Ended);
+        let write = InstanceWrite::new(Uuid::from_u128(instance), Expect::Revision(1), State::Ended { beside: Beside::ALL });
         let unit = Unit { id: Uuid::from_u128(n), instances: vec![write], start_key: None, newest: false };
         (Item::Unit(unit), Caller::Unit(oneshot::channel().0))
     }

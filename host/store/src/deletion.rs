@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::db::{Param, Tx, params};
 use crate::deploy::lock_deployments;
 use crate::deployment::DeploymentDeletion;
+use crate::unit::Beside;
 use crate::write::{history, instances, tables};
 use crate::{Error, Store};
 
@@ -26,7 +27,8 @@ impl Store {
         let sql = "SELECT id FROM instance WHERE definition_id {any_text:1} ORDER BY id {pg:FOR UPDATE}";
         let living = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;
         if cascade {
-            tables::remove_rows(&mut tx, &living).await?;
+            let everything: Vec<_> = living.iter().map(|id| (*id, Beside::ALL)).collect();
+            tables::remove_rows(&mut tx, &everything).await?;
             instances::remove(&mut tx, living).await?;
             let sql = "SELECT instance_id FROM history_instance WHERE definition_id {any_text:1}";
             let remembered = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;

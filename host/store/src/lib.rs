@@ -36,9 +36,9 @@ pub use hosts::TakenOver;
 pub use lease::HostRef;
 pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Verdict};
 pub use migrate::migration_script;
-pub use rows::{HistoryRow, IncidentRow, JobRow, PartRow, SubscriptionRow, TaskRow};
+pub use rows::{HistoryRow, IncidentRow, JobRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
 pub use store::{Counters, Store};
 pub use unit::{
-    CommitError, Committed, Expect, InstanceHead, InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts,
+    Beside, CommitError, Committed, Expect, InstanceHead, InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts,
     StartKey, State, Unit,
 };

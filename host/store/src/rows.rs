@@ -2,6 +2,8 @@
 //!
 //! Times are milliseconds since 1970. `wait` and `n` are numbers of the instance; a public id is the instance's id and such a number.
 
+use crate::lease::HostRef;
+
 /// A part of an instance's snapshot that is stored apart, because there are many or it is large.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartRow {
@@ -44,6 +46,30 @@ pub struct JobRow {
     pub failed_activity: Option<String>,
     /// Written: born locked by this host. Read: locked by some host.
     pub locked: bool,
+}
+
+/// A job that its host runs from memory and that has no row of its own: it stands in its instance's row, which every unit of work writes
+/// anyway. It has not failed since it was made, and changes only with the instance's revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningJob {
+    /// The wait that the job resumes.
+    pub wait: i64,
+    /// The activity instance it belongs to.
+    pub activity: i64,
+    /// BPMN id of the element.
+    pub activity_id: String,
+    /// As in [`JobRow`].
+    pub kind: String,
+    /// Not before.
+    pub due: i64,
+    /// Attempts left.
+    pub retries: i64,
+    /// Never beside another exclusive job of its instance.
+    pub exclusive: bool,
+    /// Since when.
+    pub created: i64,
+    /// The host that runs it, in which of its epochs.
+    pub holder: HostRef,
 }
 
 /// A user task.

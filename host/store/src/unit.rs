@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::claim::ClaimedJob;
-use crate::rows::{HistoryRow, IncidentRow, JobRow, PartRow, SubscriptionRow, TaskRow};
+use crate::rows::{HistoryRow, IncidentRow, JobRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
 
 /// What one unit of work writes: all of it or nothing.
 #[derive(Clone, Debug)]
@@ -41,6 +41,11 @@ pub struct InstanceWrite {
     pub state: State,
     /// Suspends (or resumes) the instance with its jobs and tasks.
     pub suspended: Option<bool>,
+    /// The job that stands in the instance's row from here on: one that is new, locked by this host, or the one that stood there before. All
+    /// other jobs are rows. A new one is no exclusive job beside another one.
+    pub running: Option<RunningJob>,
+    /// It is a new one: this host runs it from here on.
+    pub starts_running: bool,
     /// The instance has exclusive jobs besides those written here; another host may be at one of them.
     pub other_exclusive_jobs: bool,
     /// Jobs to insert or to update in place. An update clears the lock unless the row says `locked`.
@@ -79,6 +84,8 @@ impl InstanceWrite {
             expect,
             state,
             suspended: None,
+            running: None,
+            starts_running: false,
             other_exclusive_jobs: true,
             put_jobs: Vec::new(),
             revise_jobs: Vec::new(),
@@ -142,7 +149,32 @@ pub enum State {
         parts: Parts,
     },
     /// It is over: its row and all rows beside it go.
-    Ended,
+    Ended {
+        /// Where it has any.
+        beside: Beside,
+    },
+}
+
+/// The tables in which an instance may have rows beside its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// Parts of its snapshot.
+    pub parts: bool,
+    /// Jobs, but for the one in its own row.
+    pub jobs: bool,
+    /// User tasks.
+    pub tasks: bool,
+    /// Subscriptions.
+    pub subscriptions: bool,
+    /// Incidents.
+    pub incidents: bool,
+}
+
+impl Beside {
+    /// In all of them.
+    pub const ALL: Self = Self { parts: true, jobs: true, tasks: true, subscriptions: true, incidents: true };
+    /// In none.
+    pub const NONE: Self = Self { parts: false, jobs: false, tasks: false, subscriptions: false, incidents: false };
 }
 
 /// What a unit changes of the parts that are stored apart from a snapshot.
@@ -246,6 +278,9 @@ impl InstanceWrite {
             }
             parts.put.iter().try_for_each(|part| check_key("variable name", &part.variable))?;
         }
+        if let Some(job) = &self.running {
+            check_keys([("activity id", &job.activity_id), ("job kind", &job.kind)])?;
+        }
         for job in &self.put_jobs {
             check_keys([("activity id", &job.activity_id), ("job kind", &job.kind), ("definition id", &job.definition_id)])?;
             check_text("failure message", job.failure.as_deref())?;
@@ -321,7 +356,7 @@ mod tests {
     use super::*;
 
     fn write() -> InstanceWrite {
-        InstanceWrite::new(Uuid::from_u128(1), Expect::Revision(1), State::Ended)
+        InstanceWrite::new(Uuid::from_u128(1), Expect::Revision(1), State::Ended { beside: Beside::ALL })
     }
 
     fn refusal(unit: &Unit) -> String {

@@ -51,6 +51,7 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
             }
             let foreign = elsewhere.contains(&write.id);
             let locked = tables.take(write, head, suspended, me, foreign);
+            answer.locked_jobs.extend(newly_running(write, me));
             answer.locked_jobs.extend(locked);
         }
         committed.push(Ok(answer));
@@ -59,6 +60,13 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     rows.write(tx).await?;
     hand_out(locked, units, &mut committed);
     Ok(committed)
+}
+
+/// The job that stands in its instance's row since this unit.
+fn newly_running(write: &InstanceWrite, me: HostRef) -> Option<ClaimedJob> {
+    let job = write.running.as_ref().filter(|_| write.starts_running)?;
+    debug_assert_eq!(job.holder, me, "a job is locked by the host that makes it");
+    Some(ClaimedJob { instance: write.id, wait: job.wait, exclusive: job.exclusive, takeovers: 0, due: job.due })
 }
 
 /// Tells each unit which of the jobs that it meant to lock it got.
@@ -172,7 +180,7 @@ async fn locked_elsewhere(tx: &mut Tx, me: HostRef, units: &[&Unit], answers: &[
     if asking.is_empty() || tx.dialect == Dialect::Sqlite {
         return Ok(HashSet::new());
     }
-    let sql = "SELECT instance_id, wait FROM job WHERE instance_id {any_uuid:1} AND locked_by IS NOT NULL AND exclusive \
+    let sql = "SELECT instance_id, wait FROM any_job WHERE instance_id {any_uuid:1} AND locked_by IS NOT NULL AND exclusive \
                AND NOT (locked_by = $2 AND locked_epoch = $3)";
     let params = vec![Param::Uuids(asking.keys().copied().collect()), Param::Uuid(me.id), Param::I64(me.epoch)];
     let mut elsewhere = HashSet::new();

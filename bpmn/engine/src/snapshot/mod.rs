@@ -123,7 +123,7 @@ impl Instance {
     }
 
     /// How many parts the instance is stored in, apart from its snapshot.
-    pub(crate) fn parts(&self) -> usize {
+    pub fn parts(&self) -> usize {
         self.activities.len() - self.index.inline.len() + self.index.large_variables
     }
 

@@ -12,6 +12,7 @@ static WAITS: Batch = Batch::new(
     "SELECT v.item FROM {rows} WHERE CASE v.kind \
      WHEN 'job' THEN EXISTS (SELECT 1 FROM job j WHERE j.instance_id = v.instance_id AND j.wait = v.wait \
        AND (j.locked_by IS NULL OR (j.locked_by = v.host AND j.locked_epoch = v.epoch))) \
+       OR EXISTS (SELECT 1 FROM instance i WHERE i.id = v.instance_id AND i.job_wait = v.wait AND i.job_host = v.host AND i.job_epoch = v.epoch) \
      WHEN 'task' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = v.instance_id AND t.wait = v.wait) \
      ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = v.instance_id AND s.wait = v.wait) END",
     &[
@@ -67,6 +68,7 @@ static CLOSE: Batch = Batch::new(
      verdict_by = v.verdict_by, verdict_reason = v.verdict_reason, verdict_at = v.verdict_at, \
      cancelled = ledger.cancelled OR NOT CASE ledger.origin_kind \
      WHEN 'job' THEN EXISTS (SELECT 1 FROM job j WHERE j.instance_id = ledger.instance_id AND j.wait = ledger.origin_wait) \
+       OR EXISTS (SELECT 1 FROM instance i WHERE i.id = ledger.instance_id AND i.job_wait = ledger.origin_wait) \
      WHEN 'task' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = ledger.instance_id AND t.wait = ledger.origin_wait) \
      ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = ledger.instance_id AND s.wait = ledger.origin_wait) END \
      FROM {rows} WHERE ledger.tenant = v.tenant AND ledger.command = v.command AND ledger.key = v.key AND ledger.attempt = v.attempt \

@@ -6,8 +6,9 @@ use super::select::{Select, Sort, order};
 use super::{Order, Page, Reads};
 use super::{incidents, jobs, subscriptions, tasks};
 use crate::Error;
-use crate::db::{Param, Row, params};
-use crate::rows::{IncidentRow, JobRow, PartRow, SubscriptionRow, TaskRow};
+use crate::db::{Columns, Param, Row, params};
+use crate::lease::HostRef;
+use crate::rows::{IncidentRow, JobRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
 
 /// A live instance with its snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct InstanceRow {
     pub suspended: bool,
     /// The engine's.
     pub snapshot: Vec<u8>,
+    /// The job that a host runs from memory.
+    pub running: Option<RunningJob>,
     /// What is stored apart from the snapshot.
     pub parts: Vec<PartRow>,
 }
@@ -139,7 +142,8 @@ impl Sort for InstanceSort {
 }
 
 const FULL: &str =
-    "SELECT id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, parts FROM instance";
+    "SELECT id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, job_wait, job_activity, \
+     job_activity_id, job_kind, job_due, job_retries, job_exclusive, job_created, job_host, job_epoch, parts FROM instance";
 const PARTS: &str = "SELECT activity, variable, bytes FROM instance_part WHERE instance_id = $1 ORDER BY activity, variable";
 
 /// An instance as its row has it, and how many parts it has besides.
@@ -155,12 +159,36 @@ fn instance(row: &Row) -> Result<(InstanceRow, i64), Error> {
         last_unit: columns.next()?,
         suspended: columns.next()?,
         snapshot: columns.next()?,
+        running: running(&mut columns)?,
         parts: Vec::new(),
     };
     Ok((instance, columns.next()?))
 }
 
 /// An instance with its parts, all of one moment.
+/// The job in an instance's row.
+fn running(columns: &mut Columns<'_>) -> Result<Option<RunningJob>, Error> {
+    let (wait, activity): (Option<i64>, Option<i64>) = (columns.next()?, columns.next()?);
+    let (activity_id, kind): (Option<String>, Option<String>) = (columns.next()?, columns.next()?);
+    let (due, retries): (Option<i64>, Option<i64>) = (columns.next()?, columns.next()?);
+    let (exclusive, created): (Option<bool>, Option<i64>) = (columns.next()?, columns.next()?);
+    let (host, epoch): (Option<Uuid>, Option<i64>) = (columns.next()?, columns.next()?);
+    let found = || {
+        Some(RunningJob {
+            wait: wait?,
+            activity: activity?,
+            activity_id: activity_id?,
+            kind: kind?,
+            due: due?,
+            retries: retries?,
+            exclusive: exclusive?,
+            created: created?,
+            holder: HostRef { id: host?, epoch: epoch? },
+        })
+    };
+    Ok(found())
+}
+
 fn whole(instances: &[Row], parts: &[Row]) -> Result<Option<InstanceRow>, Error> {
     let Some((mut found, count)) = instances.first().map(instance).transpose()? else { return Ok(None) };
     for row in parts {
@@ -209,7 +237,7 @@ fn stands_at(select: &mut Select, activity_ids: Vec<String>, keeps_activities: b
         if keeps_activities { " UNION ALL SELECT instance_id, activity_id FROM history_activity WHERE ended_at IS NULL" } else { "" };
     let condition = format!(
         "EXISTS (SELECT 1 FROM (SELECT instance_id, activity_id FROM task UNION ALL SELECT instance_id, activity_id FROM subscription \
-         UNION ALL SELECT instance_id, activity_id FROM job WHERE kind <> 'boundary-timer'{open}) w \
+         UNION ALL SELECT instance_id, activity_id FROM any_job WHERE kind <> 'boundary-timer'{open}) w \
          WHERE w.instance_id = i.id AND w.activity_id"
     );
     select.texts(&condition, activity_ids);
@@ -306,7 +334,7 @@ impl Reads {
     pub async fn instance_with_rows(&self, id: Uuid) -> Result<Option<(InstanceRow, IndexRows)>, Error> {
         let full = format!("{FULL} WHERE id = $1");
         let of = |columns: &str, table: &str, n: &str| format!("SELECT {columns} FROM {table} WHERE {table}.instance_id = $1 ORDER BY {n}");
-        let jobs = of(jobs::ROW, "job", "wait");
+        let jobs = format!("SELECT {} FROM any_job job WHERE job.instance_id = $1 ORDER BY wait", jobs::ROW);
         let tasks = of(tasks::ROW, "task", "wait");
         let subscriptions = of(subscriptions::ROW, "subscription", "wait");
         let incidents = of(incidents::ROW, "incident", "n");

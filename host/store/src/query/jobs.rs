@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::select::{Select, Sort, order};
+use super::select::{Select, Sort, keys};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::{Columns, params};
@@ -129,8 +129,16 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<JobRow, Error> {
 const FROM: &str = "job JOIN instance i ON i.id = job.instance_id JOIN definition d ON d.id = job.definition_id \
                     LEFT JOIN host h ON h.id = job.locked_by";
 
-fn select(filter: JobFilter) -> Select {
-    let mut select = Select::new(FROM);
+/// The same of the jobs that stand in their instances' rows.
+const FROM_RUNNING: &str = "(SELECT id AS instance_id, job_wait AS wait, job_activity AS activity, job_activity_id AS activity_id, job_kind AS kind, \
+                            definition_id, job_due AS due, job_retries AS retries, 0 AS failures, job_exclusive AS exclusive, FALSE AS behind, \
+                            job_created AS created, CAST(NULL AS TEXT) AS failure, CAST(NULL AS TEXT) AS failed_activity, suspended, \
+                            job_host AS locked_by, 0 AS takeovers FROM instance WHERE job_host IS NOT NULL) job \
+                            JOIN instance i ON i.id = job.instance_id JOIN definition d ON d.id = job.definition_id \
+                            LEFT JOIN host h ON h.id = job.locked_by";
+
+fn select(filter: JobFilter, from: &'static str) -> Select {
+    let mut select = Select::new(from);
     select.numbered("job.instance_id", "job.wait", filter.ids);
     select.uuids("job.instance_id", filter.instances);
     select.maybe("job.definition_id = $?", filter.definition_id);
@@ -158,7 +166,8 @@ impl Reads {
     /// Jobs.
     pub async fn jobs(&self, filter: JobFilter, page: Page, sort: &[(JobSort, Order)]) -> Result<Vec<JobListed>, Error> {
         let columns = format!("job.instance_id, i.tenant, d.key, job.suspended, h.name, job.takeovers, {ROW}");
-        let rows = select(filter).rows(&self.pool, &columns, &order(sort, "job.instance_id, job.wait"), page).await?;
+        let order = keys(sort, &["job.instance_id", "job.wait"]);
+        let rows = select(filter, FROM).rows_with(FROM_RUNNING, &self.pool, &columns, &order, page).await?;
         rows.iter()
             .map(|found| {
                 let mut columns = found.columns();
@@ -177,12 +186,12 @@ impl Reads {
 
     /// How many there are.
     pub async fn count_jobs(&self, filter: JobFilter) -> Result<i64, Error> {
-        select(filter).count(&self.pool).await
+        Ok(select(filter.clone(), FROM).count(&self.pool).await? + select(filter, FROM_RUNNING).count(&self.pool).await?)
     }
 
     /// Which host holds which of an instance's jobs, by the host's name.
     pub async fn job_holders(&self, instance: Uuid) -> Result<Vec<(i64, String)>, Error> {
-        let sql = "SELECT job.wait, h.name FROM job JOIN host h ON h.id = job.locked_by WHERE job.instance_id = $1 ORDER BY job.wait";
+        let sql = "SELECT job.wait, h.name FROM any_job job JOIN host h ON h.id = job.locked_by WHERE job.instance_id = $1 ORDER BY job.wait";
         let rows = self.pool.fetch(sql, params![instance]).await?;
         rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
     }

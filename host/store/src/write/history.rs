@@ -200,8 +200,10 @@ pub(super) struct History {
     ended_tasks: Rows,
     incidents: Rows,
     resolved_incidents: Rows,
-    /// Instances that end with whatever of them is open.
-    closed: Rows,
+    /// Instances that end with whatever tasks of them are open.
+    closed_tasks: Rows,
+    /// Instances that end with whatever incidents of them are open.
+    closed_incidents: Rows,
 }
 
 impl History {
@@ -218,7 +220,8 @@ impl History {
             ended_tasks: Rows::new(),
             incidents: Rows::new(),
             resolved_incidents: Rows::new(),
-            closed: Rows::new(),
+            closed_tasks: Rows::new(),
+            closed_incidents: Rows::new(),
         }
     }
 
@@ -361,8 +364,9 @@ impl History {
         let at = moment(write);
         self.ended_tasks.extend(write.remove_tasks.iter().map(|wait| cells![id, *wait, at]));
         self.resolved_incidents.extend(write.remove_incidents.iter().map(|(n, at)| cells![id, *n, *at]));
-        if let (State::Ended, Expect::Revision(_)) = (&write.state, &write.expect) {
-            self.closed.push(cells![id, at]);
+        if let (State::Ended { beside }, Expect::Revision(_)) = (&write.state, &write.expect) {
+            self.closed_tasks.extend(beside.tasks.then(|| cells![id, at]));
+            self.closed_incidents.extend(beside.incidents.then(|| cells![id, at]));
         }
     }
 
@@ -378,8 +382,8 @@ impl History {
         END_TASKS.execute(tx, self.ended_tasks).await?;
         PUT_INCIDENTS.execute(tx, self.incidents).await?;
         RESOLVE_INCIDENTS.execute(tx, self.resolved_incidents).await?;
-        END_OPEN_TASKS.execute(tx, self.closed.clone()).await?;
-        RESOLVE_OPEN_INCIDENTS.execute(tx, self.closed).await?;
+        END_OPEN_TASKS.execute(tx, self.closed_tasks).await?;
+        RESOLVE_OPEN_INCIDENTS.execute(tx, self.closed_incidents).await?;
         Ok(())
     }
 }

@@ -8,11 +8,15 @@ use super::{Rows, tenant};
 use crate::Error;
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::db::{Columns, Param, Row, Tx};
+use crate::rows::RunningJob;
 use crate::unit::{CommitError, Expect, InstanceHead, State, Unit};
 
 static INSERT: Batch = Batch::new(
-    "INSERT INTO instance (id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, parts) \
-     SELECT v.id, v.tenant, v.definition_id, v.business_key, v.started_at, 1, v.last_unit, v.suspended, v.snapshot, v.parts FROM {rows}",
+    "INSERT INTO instance (id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, parts, \
+     job_wait, job_activity, job_activity_id, job_kind, job_due, job_retries, job_exclusive, job_created, job_host, job_epoch) \
+     SELECT v.id, v.tenant, v.definition_id, v.business_key, v.started_at, 1, v.last_unit, v.suspended, v.snapshot, v.parts, \
+     v.job_wait, v.job_activity, v.job_activity_id, v.job_kind, v.job_due, v.job_retries, v.job_exclusive, v.job_created, v.job_host, v.job_epoch \
+     FROM {rows}",
     &[
         ("id", Type::Uuid),
         ("tenant", Type::Text),
@@ -23,12 +27,24 @@ static INSERT: Batch = Batch::new(
         ("suspended", Type::Bool),
         ("snapshot", Type::Bytes),
         ("parts", Type::I64),
+        ("job_wait", Type::I64),
+        ("job_activity", Type::I64),
+        ("job_activity_id", Type::Text),
+        ("job_kind", Type::Text),
+        ("job_due", Type::I64),
+        ("job_retries", Type::I64),
+        ("job_exclusive", Type::Bool),
+        ("job_created", Type::I64),
+        ("job_host", Type::Uuid),
+        ("job_epoch", Type::I64),
     ],
 );
 
 static UPDATE: Batch = Batch::new(
     "UPDATE instance SET revision = v.revision + 1, last_unit = v.last_unit, suspended = COALESCE(v.suspended, instance.suspended), \
-     snapshot = v.snapshot, parts = v.parts FROM {rows} WHERE instance.id = v.id AND instance.revision = v.revision \
+     snapshot = v.snapshot, parts = v.parts, job_wait = v.job_wait, job_activity = v.job_activity, job_activity_id = v.job_activity_id, \
+     job_kind = v.job_kind, job_due = v.job_due, job_retries = v.job_retries, job_exclusive = v.job_exclusive, job_created = v.job_created, \
+     job_host = v.job_host, job_epoch = v.job_epoch FROM {rows} WHERE instance.id = v.id AND instance.revision = v.revision \
      RETURNING instance.id, instance.suspended, tenant, definition_id, business_key, started_at",
     &[
         ("id", Type::Uuid),
@@ -37,6 +53,16 @@ static UPDATE: Batch = Batch::new(
         ("suspended", Type::Bool),
         ("snapshot", Type::Bytes),
         ("parts", Type::I64),
+        ("job_wait", Type::I64),
+        ("job_activity", Type::I64),
+        ("job_activity_id", Type::Text),
+        ("job_kind", Type::Text),
+        ("job_due", Type::I64),
+        ("job_retries", Type::I64),
+        ("job_exclusive", Type::Bool),
+        ("job_created", Type::I64),
+        ("job_host", Type::Uuid),
+        ("job_epoch", Type::I64),
     ],
 );
 
@@ -81,23 +107,29 @@ pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Co
         for write in &unit.instances {
             let id = write.id;
             match (&write.expect, &write.state) {
-                (Expect::New(head), State::Live { snapshot, parts }) => inserted.push(cells![
-                    id,
-                    tenant(head),
-                    &head.definition_id,
-                    &head.business_key,
-                    head.started_at,
-                    unit.id,
-                    write.suspended.unwrap_or(false),
-                    snapshot,
-                    parts.count
-                ]),
-                // What begins and ends in one unit never has a row.
-                (Expect::New(_), State::Ended) => {}
-                (Expect::Revision(revision), State::Live { snapshot, parts }) => {
-                    updated.push((id, cells![id, *revision, unit.id, write.suspended, snapshot, parts.count]));
+                (Expect::New(head), State::Live { snapshot, parts }) => {
+                    let mut row = cells![
+                        id,
+                        tenant(head),
+                        &head.definition_id,
+                        &head.business_key,
+                        head.started_at,
+                        unit.id,
+                        write.suspended.unwrap_or(false),
+                        snapshot,
+                        parts.count
+                    ];
+                    row.extend(running(write.running.as_ref()));
+                    inserted.push(row);
                 }
-                (Expect::Revision(revision), State::Ended) => deleted.push((id, cells![id, *revision])),
+                // What begins and ends in one unit never has a row.
+                (Expect::New(_), State::Ended { .. }) => {}
+                (Expect::Revision(revision), State::Live { snapshot, parts }) => {
+                    let mut row = cells![id, *revision, unit.id, write.suspended, snapshot, parts.count];
+                    row.extend(running(write.running.as_ref()));
+                    updated.push((id, row));
+                }
+                (Expect::Revision(revision), State::Ended { .. }) => deleted.push((id, cells![id, *revision])),
             }
         }
     }
@@ -109,6 +141,23 @@ pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Co
     }
     refuse_the_others(tx, units, answers, &moved).await?;
     Ok(moved)
+}
+
+/// The job that an instance's row has.
+fn running(job: Option<&RunningJob>) -> [Cell; 10] {
+    let Some(job) = job else { return [const { Cell::Null }; 10] };
+    [
+        job.wait.into(),
+        job.activity.into(),
+        (&job.activity_id).into(),
+        (&job.kind).into(),
+        job.due.into(),
+        job.retries.into(),
+        job.exclusive.into(),
+        job.created.into(),
+        job.holder.id.into(),
+        job.holder.epoch.into(),
+    ]
 }
 
 /// Removes instances' own rows.

@@ -10,7 +10,7 @@ use crate::batch::{Batch, Type, cells};
 use crate::claim::{self, ClaimedJob};
 use crate::db::{Param, Tx};
 use crate::lease::HostRef;
-use crate::unit::{Expect, InstanceHead, InstanceWrite, State};
+use crate::unit::{Beside, Expect, InstanceHead, InstanceWrite, State};
 
 static PUT_PARTS: Batch = Batch::new(
     "INSERT INTO instance_part (instance_id, activity, variable, bytes) SELECT v.instance_id, v.activity, v.variable, v.bytes FROM {rows} \
@@ -156,23 +156,24 @@ static REMOVE_CANDIDATES: Batch = remove!("task_candidate", "wait");
 static REMOVE_SUBSCRIPTIONS: Batch = remove!("subscription", "wait");
 static REMOVE_INCIDENTS: Batch = remove!("incident", "n");
 
-/// Everything beside an instance; what is ended is removed from all of them.
-const BESIDE_INSTANCES: [&str; 6] = [
-    "DELETE FROM instance_part WHERE instance_id {any_uuid:1}",
-    "DELETE FROM job WHERE instance_id {any_uuid:1}",
-    "DELETE FROM task WHERE instance_id {any_uuid:1}",
-    "DELETE FROM task_candidate WHERE instance_id {any_uuid:1}",
-    "DELETE FROM subscription WHERE instance_id {any_uuid:1}",
-    "DELETE FROM incident WHERE instance_id {any_uuid:1}",
+/// Everything beside an instance, and whether one has any of it; what is ended is removed from all of them.
+type HasAny = fn(&Beside) -> bool;
+const BESIDE_INSTANCES: [(&str, HasAny); 6] = [
+    ("DELETE FROM instance_part WHERE instance_id {any_uuid:1}", |beside| beside.parts),
+    ("DELETE FROM job WHERE instance_id {any_uuid:1}", |beside| beside.jobs),
+    ("DELETE FROM task WHERE instance_id {any_uuid:1}", |beside| beside.tasks),
+    ("DELETE FROM task_candidate WHERE instance_id {any_uuid:1}", |beside| beside.tasks),
+    ("DELETE FROM subscription WHERE instance_id {any_uuid:1}", |beside| beside.subscriptions),
+    ("DELETE FROM incident WHERE instance_id {any_uuid:1}", |beside| beside.incidents),
 ];
 
 /// Removes everything beside instances, except history and ledger.
-pub(crate) async fn remove_rows(tx: &mut Tx, ids: &[Uuid]) -> Result<(), Error> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    for sql in BESIDE_INSTANCES {
-        tx.execute(sql, vec![Param::Uuids(ids.to_vec())]).await?;
+pub(crate) async fn remove_rows(tx: &mut Tx, ended: &[(Uuid, Beside)]) -> Result<(), Error> {
+    for (sql, has_any) in BESIDE_INSTANCES {
+        let ids: Vec<Uuid> = ended.iter().filter(|(_, beside)| has_any(beside)).map(|(id, _)| *id).collect();
+        if !ids.is_empty() {
+            tx.execute(sql, vec![Param::Uuids(ids)]).await?;
+        }
     }
     Ok(())
 }
@@ -180,7 +181,7 @@ pub(crate) async fn remove_rows(tx: &mut Tx, ids: &[Uuid]) -> Result<(), Error> 
 /// Rows to be written, by table.
 #[derive(Default)]
 pub(super) struct Tables {
-    ended: Vec<Uuid>,
+    ended: Vec<(Uuid, Beside)>,
     suspended: Rows,
     removed_parts: Rows,
     parts: Rows,
@@ -210,12 +211,15 @@ impl Tables {
         foreign: bool,
     ) -> Vec<ClaimedJob> {
         let id = write.id;
-        let State::Live { parts, .. } = &write.state else {
-            // What begins and ends in one unit never touches these tables.
-            if matches!(write.expect, Expect::Revision(_)) {
-                self.ended.push(id);
+        let parts = match &write.state {
+            State::Live { parts, .. } => parts,
+            State::Ended { beside } => {
+                // What begins and ends in one unit never touches these tables.
+                if matches!(write.expect, Expect::Revision(_)) {
+                    self.ended.push((id, *beside));
+                }
+                return Vec::new();
             }
-            return Vec::new();
         };
         if let (Expect::Revision(_), Some(_)) = (&write.expect, write.suspended) {
             self.suspended.push(cells![id, suspended]);

@@ -128,7 +128,7 @@ pub(crate) fn step(id: Uuid, revision: i64) -> InstanceWrite {
 }
 
 pub(crate) fn end(id: Uuid, revision: i64) -> InstanceWrite {
-    let mut write = InstanceWrite::new(id, Expect::Revision(revision), State::Ended);
+    let mut write = InstanceWrite::new(id, Expect::Revision(revision), State::Ended { beside: Beside::ALL });
     write.history.push(HistoryRow::InstanceEnded { state: "COMPLETED".into(), reason: None, at: 99 });
     write
 }

@@ -169,7 +169,7 @@ pub(crate) async fn what_begins_and_ends_in_one_unit_never_touches_the_live_tabl
     let process = definition(&store, "p").await;
     let before = store.counters();
     let id = Uuid::now_v7();
-    let mut write = InstanceWrite::new(id, Expect::New(head(&process)), State::Ended);
+    let mut write = InstanceWrite::new(id, Expect::New(head(&process)), State::Ended { beside: Beside::ALL });
     write.history = vec![
         HistoryRow::InstanceStarted { start_activity: "Start".into(), at: 10 },
         HistoryRow::ActivityStarted { n: 2, parent: 1, activity_id: "Reserve".into(), name: None, kind: "serviceTask".into(), at: 11 },
