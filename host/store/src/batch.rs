@@ -1,11 +1,15 @@
 //! One definition of a multi-row write, rendered for each database.
 //!
 //! The number of statements decides what a transaction costs, so a batch of units writes each table in one statement: on PostgreSQL from
-//! arrays (`UNNEST`), on SQLite from one JSON text (`json_each`, bytes as hexadecimal). Both are prepared once per connection,
-//! whatever the number of rows.
+//! arrays (`UNNEST`), prepared once per connection whatever the number of rows; on SQLite from `VALUES` of one of a few [`SIZES`], each prepared
+//! once, whose last rows are left NULL and filtered out. (From JSON it is one statement too, but SQLite then spends more on
+//! the JSON than on the rows.)
 
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
+
+/// How many rows one statement on SQLite has room for. More rows are more statements.
+const SIZES: [usize; 5] = [1, 4, 16, 64, 256];
 
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 use uuid::Uuid;
@@ -23,11 +27,12 @@ pub(crate) enum Type {
     Bytes,
 }
 
-/// A multi-row statement. `{rows}` in its SQL stands for the written rows as a table `v` with the given columns.
+/// A multi-row statement. `{rows}` in its SQL stands for the written rows as a table `v` with the given columns, of which the first is never NULL.
 pub(crate) struct Batch {
     pub(crate) sql: &'static str,
     pub(crate) columns: &'static [(&'static str, Type)],
-    rendered: [OnceLock<Arc<str>>; 2],
+    on_postgres: OnceLock<Arc<str>>,
+    on_sqlite: [OnceLock<Arc<str>>; SIZES.len()],
 }
 
 /// One value of a row.
@@ -107,15 +112,22 @@ pub(crate) use cells;
 
 impl Batch {
     pub(crate) const fn new(sql: &'static str, columns: &'static [(&'static str, Type)]) -> Self {
-        Self { sql, columns, rendered: [OnceLock::new(), OnceLock::new()] }
+        Self { sql, columns, on_postgres: OnceLock::new(), on_sqlite: [const { OnceLock::new() }; SIZES.len()] }
     }
 
-    /// The statement as the database gets it.
-    pub(crate) fn render(&self, dialect: Dialect) -> SqlStr {
-        let rendered = self.rendered[dialect as usize].get_or_init(|| {
+    /// The statement as the database gets it, for so many rows or, on PostgreSQL, for any number.
+    pub(crate) fn render(&self, dialect: Dialect, rows: usize) -> SqlStr {
+        let (kept, size) = match dialect {
+            Dialect::Postgres => (&self.on_postgres, 0),
+            Dialect::Sqlite => {
+                let at = SIZES.iter().position(|size| *size >= rows).expect("rows are handed over in chunks of at most the largest size");
+                (&self.on_sqlite[at], SIZES[at])
+            }
+        };
+        let rendered = kept.get_or_init(|| {
             let rows = match dialect {
                 Dialect::Postgres => self.unnest(),
-                Dialect::Sqlite => self.json_each(),
+                Dialect::Sqlite => self.values(size),
             };
             dialect.render(&self.sql.replace("{rows}", &rows)).into()
         });
@@ -140,44 +152,53 @@ impl Batch {
         sql
     }
 
-    fn json_each(&self) -> String {
+    fn values(&self, size: usize) -> String {
         let mut sql = "(SELECT ".to_owned();
-        for (at, (name, kind)) in self.columns.iter().enumerate() {
+        for (at, (name, _)) in self.columns.iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };
-            match kind {
-                Type::Uuid | Type::Bytes => write!(sql, "{comma}unhex(value ->> {at}) AS {name}"),
-                Type::I64 | Type::Text | Type::Bool => write!(sql, "{comma}value ->> {at} AS {name}"),
-            }
-            .expect("a string takes everything");
+            write!(sql, "{comma}column{} AS {name}", at + 1).expect("a string takes everything");
         }
-        sql.push_str(" FROM json_each($1)) AS v");
+        let row = format!("({})", vec!["?"; self.columns.len()].join(","));
+        let rows = vec![row.as_str(); size].join(",");
+        write!(sql, " FROM (VALUES {rows}) WHERE column1 IS NOT NULL) AS v").expect("a string takes everything");
         sql
     }
 
-    fn params(&self, dialect: Dialect, rows: Vec<Vec<Cell>>) -> Vec<Param> {
+    /// The rows as a statement takes them: on PostgreSQL all at once, on SQLite as many as the largest one has room for.
+    fn statements(&self, dialect: Dialect, rows: Vec<Vec<Cell>>) -> Vec<(SqlStr, Vec<Param>)> {
         debug_assert!(rows.iter().all(|row| row.len() == self.columns.len()), "a row of {} has another width", self.sql);
         match dialect {
-            Dialect::Postgres => columns(self.columns, rows),
-            Dialect::Sqlite => vec![Param::Json(json(&rows))],
+            _ if rows.is_empty() => Vec::new(),
+            Dialect::Postgres => vec![(self.render(dialect, rows.len()), columns(self.columns, rows))],
+            Dialect::Sqlite => {
+                let mut statements = Vec::new();
+                let mut rows = rows.into_iter().peekable();
+                while rows.peek().is_some() {
+                    let some: Vec<_> = rows.by_ref().take(SIZES[SIZES.len() - 1]).collect();
+                    // Parameters that are not bound are NULL.
+                    statements.push((self.render(dialect, some.len()), some.into_iter().flatten().map(Param::Cell).collect()));
+                }
+                statements
+            }
         }
     }
 
     /// Runs the statement, unless there are no rows. Answers how many rows it changed.
     pub(crate) async fn execute(&self, tx: &mut Tx, rows: Vec<Vec<Cell>>) -> Result<u64, Error> {
-        if rows.is_empty() {
-            return Ok(0);
+        let mut changed = 0;
+        for (sql, params) in self.statements(tx.dialect, rows) {
+            changed += tx.execute_rendered(sql, params).await?;
         }
-        let params = self.params(tx.dialect, rows);
-        tx.execute_rendered(self.render(tx.dialect), params).await
+        Ok(changed)
     }
 
     /// Runs the statement, unless there are no rows. Answers what it returns.
     pub(crate) async fn fetch(&self, tx: &mut Tx, rows: Vec<Vec<Cell>>) -> Result<Vec<Row>, Error> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
+        let mut answers = Vec::new();
+        for (sql, params) in self.statements(tx.dialect, rows) {
+            answers.extend(tx.fetch_rendered(sql, params).await?);
         }
-        let params = self.params(tx.dialect, rows);
-        tx.fetch_rendered(self.render(tx.dialect), params).await
+        Ok(answers)
     }
 }
 
@@ -212,40 +233,6 @@ fn columns(types: &[(&str, Type)], rows: Vec<Vec<Cell>>) -> Vec<Param> {
     columns
 }
 
-fn json(rows: &[Vec<Cell>]) -> String {
-    let mut text = "[".to_owned();
-    for (at, row) in rows.iter().enumerate() {
-        text.push_str(if at == 0 { "[" } else { ",[" });
-        for (at, cell) in row.iter().enumerate() {
-            if at > 0 {
-                text.push(',');
-            }
-            match cell {
-                Cell::Null => text.push_str("null"),
-                Cell::I64(value) => write!(text, "{value}").expect("a string takes everything"),
-                Cell::Bool(value) => text.push(if *value { '1' } else { '0' }),
-                Cell::Text(value) => text.push_str(&serde_json::Value::from(value.as_str()).to_string()),
-                Cell::Uuid(value) => hex(&mut text, value.as_bytes()),
-                Cell::Bytes(value) => hex(&mut text, value),
-            }
-        }
-        text.push(']');
-    }
-    text.push(']');
-    text
-}
-
-fn hex(text: &mut String, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    text.reserve(bytes.len() * 2 + 2);
-    text.push('"');
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text.push('"');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,25 +245,27 @@ mod tests {
     #[test]
     fn one_definition_becomes_arrays_on_postgres() {
         assert_eq!(
-            PUT.render(Dialect::Postgres).as_str(),
+            PUT.render(Dialect::Postgres, 2).as_str(),
             "INSERT INTO t (id, n, body) SELECT id, n, body FROM UNNEST($1::uuid[], $2::bigint[], $3::bytea[]) AS v(id, n, body)"
         );
-        let params = PUT.params(Dialect::Postgres, vec![cells![Uuid::nil(), 7_i64, Cell::Null], cells![Uuid::max(), 8_i64, vec![1_u8]]]);
+        let rows = vec![cells![Uuid::nil(), 7_i64, Cell::Null], cells![Uuid::max(), 8_i64, vec![1_u8]]];
+        let (_, params) = PUT.statements(Dialect::Postgres, rows).pop().expect("one statement");
         assert!(matches!(&params[1], Param::I64Column(list) if *list == [Some(7), Some(8)]));
         assert!(matches!(&params[2], Param::BytesColumn(list) if *list == [None, Some(vec![1])]));
     }
 
     #[test]
-    fn one_definition_becomes_json_on_sqlite() {
+    fn one_definition_becomes_values_on_sqlite() {
         assert_eq!(
-            PUT.render(Dialect::Sqlite).as_str(),
-            "INSERT INTO t (id, n, body) SELECT id, n, body FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS n, \
-             unhex(value ->> 2) AS body FROM json_each($1)) AS v"
+            PUT.render(Dialect::Sqlite, 2).as_str(),
+            "INSERT INTO t (id, n, body) SELECT id, n, body FROM (SELECT column1 AS id, column2 AS n, column3 AS body \
+             FROM (VALUES (?,?,?),(?,?,?),(?,?,?),(?,?,?)) WHERE column1 IS NOT NULL) AS v"
         );
-        let params = PUT.params(Dialect::Sqlite, vec![cells![Uuid::nil(), "a\"b", vec![0_u8, 255]]]);
-        assert!(
-            matches!(&params[0], Param::Json(text) if text == "[[\"00000000000000000000000000000000\",\"a\\\"b\",\"00ff\"]]"),
-            "{params:?}"
-        );
+        let row = |n: i64| cells![Uuid::nil(), n, vec![0_u8, 255]];
+        let statements = PUT.statements(Dialect::Sqlite, (0..257).map(row).collect());
+        let params: Vec<_> = statements.iter().map(|(_, params)| params.len()).collect();
+        assert_eq!(params, [256 * 3, 3]);
+        assert!(matches!(&statements[1].1[1], Param::Cell(Cell::I64(256))), "{statements:?}");
+        assert!(PUT.statements(Dialect::Sqlite, Vec::new()).is_empty());
     }
 }

@@ -23,6 +23,9 @@ use crate::{Error, hosts, migrate};
 /// How long a writer on SQLite waits for another: only readers of other processes, such as a backup, make it wait at all.
 const SQLITE_BUSY: Duration = Duration::from_secs(10);
 
+/// Statements that a connection to SQLite keeps prepared: the most is some 30 multi-row writes of five sizes each, and what is read.
+const PREPARED: usize = 400;
+
 /// How long a read may take on PostgreSQL: a query that takes longer keeps dead rows from being vacuumed.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -191,6 +194,8 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
         .foreign_keys(true)
         // A statement of many rows keeps what it would undo; in a file that is as much written again as half the log.
         .pragma("temp_store", "MEMORY")
+        // Of every multi-row write there are several sizes; to prepare a large one takes as long as to run it.
+        .statement_cache_capacity(PREPARED)
         // As on PostgreSQL.
         .pragma("case_sensitive_like", "ON");
     let options = Options::Sqlite(Box::new(base.clone()));

@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteArguments;
 use uuid::Uuid;
 
 use crate::Error;
+use crate::batch::Cell;
 
 /// A bound parameter.
 #[derive(Clone, Debug)]
@@ -24,8 +25,8 @@ pub(crate) enum Param {
     I64Column(Vec<Option<i64>>),
     BoolColumn(Vec<Option<bool>>),
     BytesColumn(Vec<Option<Vec<u8>>>),
-    /// A multi-row write on SQLite.
-    Json(String),
+    /// One value of a multi-row write on SQLite.
+    Cell(Cell),
 }
 
 impl From<i64> for Param {
@@ -80,16 +81,17 @@ impl Param {
     fn bind_sqlite(self, to: &mut SqliteArguments) -> Result<(), sqlx::error::BoxDynError> {
         let json = |list: Vec<serde_json::Value>| serde_json::Value::Array(list).to_string();
         match self {
-            Self::I64(value) => to.add(value),
-            Self::Bool(value) => to.add(value),
-            Self::Text(value) | Self::Json(value) => to.add(value),
+            Self::I64(value) | Self::Cell(Cell::I64(value)) => to.add(value),
+            Self::Bool(value) | Self::Cell(Cell::Bool(value)) => to.add(value),
+            Self::Text(value) | Self::Cell(Cell::Text(value)) => to.add(value),
             Self::OptText(value) => to.add(value),
-            Self::Bytes(value) => to.add(value),
-            Self::Uuid(value) => to.add(value),
+            Self::Bytes(value) | Self::Cell(Cell::Bytes(value)) => to.add(value),
+            Self::Uuid(value) | Self::Cell(Cell::Uuid(value)) => to.add(value),
+            Self::Cell(Cell::Null) => to.add(None::<i64>),
             Self::Uuids(list) => to.add(json(list.into_iter().map(|id| id.simple().to_string().into()).collect())),
             Self::Texts(list) => to.add(json(list.into_iter().map(Into::into).collect())),
             Self::UuidColumn(_) | Self::TextColumn(_) | Self::I64Column(_) | Self::BoolColumn(_) | Self::BytesColumn(_) => {
-                unreachable!("columns are rendered as JSON for SQLite")
+                unreachable!("SQLite takes the values of a multi-row write one by one")
             }
         }
     }
@@ -98,10 +100,11 @@ impl Param {
         match self {
             Self::I64(value) => to.add(value),
             Self::Bool(value) => to.add(value),
-            Self::Text(value) | Self::Json(value) => to.add(value),
+            Self::Text(value) => to.add(value),
             Self::OptText(value) => to.add(value),
             Self::Bytes(value) => to.add(value),
             Self::Uuid(value) => to.add(value),
+            Self::Cell(_) => unreachable!("PostgreSQL takes the columns of a multi-row write"),
             Self::Uuids(list) => to.add(list),
             Self::Texts(list) => to.add(list),
             Self::UuidColumn(list) => to.add(list),
