@@ -370,10 +370,13 @@ impl Inner {
 /// Says on the unit's span whose it is.
 fn describe(definition: &Definition, instance: &Instance) {
     let span = tracing::Span::current();
-    span.record("tenant", instance.tenant());
-    span.record("definition", definition.row.key.as_str());
-    span.record("version", definition.row.version);
-    span.record("business_key", instance.business_key());
+    tracing::record_all!(
+        span,
+        tenant = instance.tenant(),
+        definition = definition.row.key.as_str(),
+        version = definition.row.version,
+        business_key = instance.business_key(),
+    );
 }
 
 enum Stored {

@@ -92,11 +92,14 @@ impl Inner {
         let limits = binding.mandate.limits(&self.caps);
         // On the unit's own span, so that every line that the unit writes from here on tells them, the guest's lines included.
         let span = tracing::Span::current();
-        span.record("activity", tracing::field::display(&element.id));
-        span.record("attempt", call.attempt);
-        span.record("delegate", binding.delegate.as_str());
-        span.record("digest", binding.digest.as_str());
-        span.record("idempotency_key", hex(&call.entry.0));
+        tracing::record_all!(
+            span,
+            activity = %element.id,
+            attempt = call.attempt,
+            delegate = binding.delegate.as_str(),
+            digest = binding.digest.as_str(),
+            idempotency_key = wasm_call.idempotency_key.as_str(),
+        );
         let returned = delegate
             .call(wasm_call, to_json_text(&call.variables), world, limits, Arc::new(Port(task.clone())), context.cancel.clone())
             .await;

@@ -12,16 +12,16 @@ use crate::definitions::Definition;
 
 /// A unit of work was stored.
 pub(crate) fn unit_committed(definition: &Definition, started: bool, ended: bool, incidents: usize) {
-    let labels = [("definition", definition.row.key.clone()), ("version", definition.row.version.to_string())];
+    let labels = || [("definition", definition.row.key.clone()), ("version", definition.row.version.to_string())];
     counter!("mandate_units_total").increment(1);
     if started {
-        counter!("mandate_instances_started_total", &labels).increment(1);
+        counter!("mandate_instances_started_total", &labels()).increment(1);
     }
     if ended {
-        counter!("mandate_instances_ended_total", &labels).increment(1);
+        counter!("mandate_instances_ended_total", &labels()).increment(1);
     }
     if incidents > 0 {
-        counter!("mandate_incidents_raised_total", &labels).increment(incidents as u64);
+        counter!("mandate_incidents_raised_total", &labels()).increment(incidents as u64);
     }
 }
 
