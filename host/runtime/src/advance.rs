@@ -44,6 +44,21 @@ pub(crate) struct Work {
     pub(crate) begin: Option<Begin>,
     /// W3C trace context of whoever caused this.
     pub(crate) traceparent: Option<String>,
+    /// The worker that answers for an external task.
+    pub(crate) worker: Option<Worker>,
+}
+
+/// A worker that answers for an external task. It must have it when the unit is stored, and before a command of the unit leaves.
+#[derive(Clone, Debug)]
+pub(crate) struct Worker {
+    /// Its name.
+    pub(crate) id: String,
+    /// The external task.
+    pub(crate) wait: WaitId,
+    /// After a failure: what it says at length.
+    pub(crate) details: Option<String>,
+    /// After a failure: for how long nobody fetches the task, in milliseconds.
+    pub(crate) rest_ms: i64,
 }
 
 /// What a new instance begins with.
@@ -85,6 +100,8 @@ enum Ended {
     Rejected(Rejection),
     Failed(Failure),
     Withdrawn,
+    /// Another worker has the external task, or none.
+    NotHeld(Option<String>),
     /// Somebody has moved the instance on since this host had it in memory: begin again from the store.
     Stale,
 }
@@ -157,6 +174,7 @@ impl Inner {
                     continue;
                 }
                 Ended::Withdrawn => return Ok(Advanced::Withdrawn),
+                Ended::NotHeld(worker) => return Err(Error::NotHeld { worker }),
                 Ended::Rejected(Rejection::NoSuchWait { .. }) if failed => return Ok(Advanced::Withdrawn),
                 Ended::Rejected(rejection) => return Err(rejection.into()),
                 Ended::Failed(failure) => match work.job() {
@@ -172,6 +190,7 @@ impl Inner {
                 Stored::Committed(held) => {
                     return Ok(Advanced::Committed(Box::new(State { instance, failed, held })));
                 }
+                Stored::NotHeld(worker) => return Err(Error::NotHeld { worker }),
                 Stored::AlreadyStarted(existing) => return Ok(Advanced::AlreadyStarted(existing)),
                 // Memory did not know; the store will say what to answer.
                 Stored::Gone if base.remembered => {}
@@ -251,6 +270,12 @@ impl Inner {
             let outcome = match answers.get(&given) {
                 Some(outcome) => outcome.clone(),
                 None if definition.may_command(call.element) && self.is_stale(base).await? => return Ok(Ended::Stale),
+                // Nothing leaves on the word of a worker that no longer has its task.
+                None if definition.may_command(call.element)
+                    && let Some(holder) = self.other_holder(work).await? =>
+                {
+                    return Ok(Ended::NotHeld(holder));
+                }
                 None => match self.call(&definition, &call, &context).await? {
                     Called::Answered(outcome) => {
                         answers.insert(given, outcome.clone());
@@ -290,13 +315,14 @@ impl Inner {
         for incident in rows.incidents() {
             details.insert(incident.id, self.explain(definition, instance, incident, work.origin()).await?);
         }
+        let topics = rows.topics();
         let (ended_waits, ended) = rows.ended_waits();
         let next_due = rows.next_due(now);
         let is_start = work.begin.is_some();
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
         let unit = Unit {
             id: uuid::Uuid::now_v7(),
-            instances: vec![rows.into_write(definition, instance, base, &places.waits(), detail, now)],
+            instances: vec![rows.into_write(definition, instance, base, &places.waits(), work.worker.as_ref(), detail, now)],
             start_key: work.begin.as_ref().and_then(|begin| begin.start_key.clone()),
         };
         let committed = match self.store.commit(unit).await {
@@ -309,6 +335,7 @@ impl Inner {
                 self.instances.forget(instance.id());
                 return Ok(Stored::Gone);
             }
+            Err(CommitError::NotHeld { worker }) => return Ok(Stored::NotHeld(worker)),
             Err(CommitError::AlreadyStarted { instance }) => return Ok(Stored::AlreadyStarted(InstanceId(instance))),
             Err(CommitError::Fenced) => return Err(Error::NotActing("another host has taken over its work")),
             Err(CommitError::Refused(reason)) => return Ok(Stored::Refused(reason)),
@@ -328,6 +355,7 @@ impl Inner {
         for _ in &details {
             tracing::error!(instance = %instance.id(), "incident raised");
         }
+        self.workers.tell(&topics);
         if let Some(due) = next_due {
             self.executor.expect_due(due);
         }
@@ -356,6 +384,8 @@ enum Stored {
     AlreadyStarted(InstanceId),
     Conflict,
     Gone,
+    /// Another worker has the external task, or none.
+    NotHeld(Option<String>),
     /// It holds what no store takes.
     Refused(String),
 }
@@ -372,9 +402,12 @@ impl Work {
     /// The wait that this input resumes.
     fn wait(&self) -> Option<WaitId> {
         match self.input {
-            Input::RunJob { wait } | Input::FailJob { wait, .. } | Input::CompleteTask { wait, .. } | Input::Message { wait, .. } => {
-                Some(wait)
-            }
+            Input::RunJob { wait }
+            | Input::FailJob { wait, .. }
+            | Input::CompleteTask { wait, .. }
+            | Input::CompleteExternalTask { wait, .. }
+            | Input::ThrowFromExternalTask { wait, .. }
+            | Input::Message { wait, .. } => Some(wait),
             _ => None,
         }
     }
@@ -383,6 +416,9 @@ impl Work {
     fn origin(&self) -> Origin {
         match self.input {
             Input::CompleteTask { wait, .. } => Origin::Task(crate::unit::number(wait.0)),
+            Input::CompleteExternalTask { wait, .. } | Input::ThrowFromExternalTask { wait, .. } => {
+                Origin::ExternalTask(crate::unit::number(wait.0))
+            }
             Input::Message { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
             Input::RunJob { wait } | Input::FailJob { wait, .. } => Origin::Job(crate::unit::number(wait.0)),
             // No other input sends commands: a start is held before its first.

@@ -5,7 +5,9 @@ use mandate_store::query::{HistoryActivityFilter, HistoryInstanceFilter, IndexRo
 use mandate_store::{CommitError, Except, Expect, HistoryLevel, HistoryRow, InstanceWrite, PartRow, Parts, StartKey, State, Unit};
 use uuid::Uuid;
 
-use crate::common::{Fixture, definition, end, head, incident, job, live, start, started_with, step, subscription, task, unit};
+use crate::common::{
+    Fixture, definition, end, external_task, head, incident, job, live, start, started_with, step, subscription, task, unit,
+};
 
 pub(crate) async fn a_unit_is_stored_with_the_rows_beside_it(fixture: Fixture) {
     let store = fixture.open().await;
@@ -15,10 +17,12 @@ pub(crate) async fn a_unit_is_stored_with_the_rows_beside_it(fixture: Fixture) {
     write.put_jobs = vec![job(&process, 1, 5), job(&process, 2, 7)];
     write.put_tasks = vec![task(&process, 3)];
     write.put_subscriptions = vec![subscription(&process, 4, "paid")];
+    write.put_external_tasks = vec![external_task(&process, 6, "charge")];
     write.put_incidents = vec![incident(&process, 5, Some(1))];
     let expected = IndexRows {
         jobs: write.put_jobs.clone(),
         tasks: write.put_tasks.clone(),
+        external_tasks: write.put_external_tasks.clone(),
         subscriptions: write.put_subscriptions.clone(),
         incidents: write.put_incidents.clone(),
     };
