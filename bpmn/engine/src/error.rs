@@ -31,13 +31,11 @@ impl Machine<'_> {
     /// An error that a worker answers with. Uncaught, it is an incident at once, as a delegate's: no retry can help.
     pub(crate) fn throw_from_external_task(&mut self, wait: WaitId, thrown: Thrown) -> Result<(), Failure> {
         let activity = self.instance.external_tasks[&wait].activity;
-        match self.catcher(activity, &thrown.code) {
-            Some(catcher) => self.catch(catcher, thrown),
-            None => {
-                self.fail_external_task(wait, Some(uncaught(&thrown)), 0);
-                Ok(())
-            }
+        if let Some(catcher) = self.catcher(activity, &thrown.code) {
+            return self.catch(catcher, thrown);
         }
+        self.fail_external_task(wait, Some(uncaught(&thrown)), 0);
+        Ok(())
     }
 
     /// An error end event. Uncaught, it ends like a none end event, as in Camunda 7: the token is consumed and other branches go on.

@@ -100,8 +100,6 @@ enum Ended {
     Rejected(Rejection),
     Failed(Failure),
     Withdrawn,
-    /// Another worker has the external task, or none.
-    NotHeld(Option<String>),
     /// Somebody has moved the instance on since this host had it in memory: begin again from the store.
     Stale,
 }
@@ -174,7 +172,6 @@ impl Inner {
                     continue;
                 }
                 Ended::Withdrawn => return Ok(Advanced::Withdrawn),
-                Ended::NotHeld(worker) => return Err(Error::NotHeld { worker }),
                 Ended::Rejected(Rejection::NoSuchWait { .. }) if failed => return Ok(Advanced::Withdrawn),
                 Ended::Rejected(rejection) => return Err(rejection.into()),
                 Ended::Failed(failure) => match work.job() {
@@ -270,20 +267,20 @@ impl Inner {
             let outcome = match answers.get(&given) {
                 Some(outcome) => outcome.clone(),
                 None if definition.may_command(call.element) && self.is_stale(base).await? => return Ok(Ended::Stale),
-                // Nothing leaves on the word of a worker that no longer has its task.
-                None if definition.may_command(call.element)
-                    && let Some(holder) = self.other_holder(work).await? =>
-                {
-                    return Ok(Ended::NotHeld(holder));
-                }
-                None => match self.call(&definition, &call, &context).await? {
-                    Called::Answered(outcome) => {
-                        answers.insert(given, outcome.clone());
-                        outcome
+                None => {
+                    // Nothing leaves on the word of a worker that no longer has its task.
+                    if definition.may_command(call.element) {
+                        self.check_worker(work).await?;
                     }
-                    Called::Failed(failure) => return Ok(Ended::Failed(failure)),
-                    Called::Withdrawn => return Ok(Ended::Withdrawn),
-                },
+                    match self.call(&definition, &call, &context).await? {
+                        Called::Answered(outcome) => {
+                            answers.insert(given, outcome.clone());
+                            outcome
+                        }
+                        Called::Failed(failure) => return Ok(Ended::Failed(failure)),
+                        Called::Withdrawn => return Ok(Ended::Withdrawn),
+                    }
+                }
             };
             // The delegate took its time: what follows happened after it.
             *now = clock::now_ms();

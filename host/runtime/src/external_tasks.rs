@@ -147,7 +147,7 @@ impl Runtime {
     pub async fn fetch_and_lock(
         &self,
         fetch: Fetch,
-        wanted: &HashMap<String, Wanted>,
+        wanted: &BTreeMap<String, Wanted>,
         patience: Duration,
     ) -> Result<Vec<FetchedTask>, Error> {
         let topics: BTreeSet<String> = fetch.topics.iter().map(|topic| topic.topic.clone()).collect();
@@ -234,11 +234,11 @@ impl Runtime {
 }
 
 impl Inner {
-    /// The worker that has the external task of a unit, if it is another one than the unit's own. None: it may go on.
-    pub(crate) async fn other_holder(&self, work: &Work) -> Result<Option<Option<String>>, Error> {
-        let Some(worker) = &work.worker else { return Ok(None) };
+    /// Refuses a unit whose worker no longer has its external task.
+    pub(crate) async fn check_worker(&self, work: &Work) -> Result<(), Error> {
+        let Some(worker) = &work.worker else { return Ok(()) };
         let holder = self.store.external_task_worker(work.instance.0, number(worker.wait.0)).await?;
-        Ok(holder.filter(|holder| holder.as_ref() != Some(&worker.id)))
+        if holder.as_ref() == Some(&worker.id) { Ok(()) } else { Err(Error::NotHeld { worker: holder }) }
     }
 
     async fn answer(
@@ -258,7 +258,7 @@ impl Inner {
     }
 
     /// One look. On a task of its own, which gives back what its client has hung up on: nobody would do it before the lock runs out.
-    async fn fetch(self: &Arc<Self>, mut fetch: Fetch, wanted: &HashMap<String, Wanted>) -> Result<Vec<FetchedTask>, Error> {
+    async fn fetch(self: &Arc<Self>, mut fetch: Fetch, wanted: &BTreeMap<String, Wanted>) -> Result<Vec<FetchedTask>, Error> {
         if !self.store.may_act() {
             return Err(Error::NotActing("it could not renew its lease"));
         }
@@ -380,7 +380,7 @@ fn describe(
     task: ExternalTaskListed,
     instance: &Instance,
     definition: Arc<Definition>,
-    wanted: &HashMap<String, Wanted>,
+    wanted: &BTreeMap<String, Wanted>,
 ) -> Option<FetchedTask> {
     let found = instance.external_task(WaitId(u64::try_from(task.row.wait).ok()?))?;
     let wanted = wanted.get(&found.topic);

@@ -142,6 +142,7 @@ impl Rows {
 
     /// The write for the store. `locked` are the jobs that this host will run from memory; `worker` must have the external task that the unit
     /// is about; `detail` explains each incident.
+    #[expect(clippy::too_many_arguments, reason = "everything a write consists of, in one place")]
     pub(crate) fn into_write(
         self,
         definition: &Definition,

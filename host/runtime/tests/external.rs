@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::{Host, MANIFEST, Setup, as_variables, guest, postgres, process};
@@ -27,7 +27,7 @@ fn asking(worker: &str, lock_ms: i64) -> Fetch {
 }
 
 async fn fetch(runtime: &Runtime, worker: &str, lock_ms: i64, patience: Duration) -> Vec<FetchedTask> {
-    runtime.fetch_and_lock(asking(worker, lock_ms), &HashMap::new(), patience).await.expect("fetched")
+    runtime.fetch_and_lock(asking(worker, lock_ms), &BTreeMap::new(), patience).await.expect("fetched")
 }
 
 fn id(task: &FetchedTask) -> PublicId {

@@ -1,6 +1,6 @@
 //! `/external-task`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -51,7 +51,7 @@ async fn fetch_and_lock(State(app): State<App>, Body(mut body): Body) -> Result<
     }
     let by_created = body.sorting(&[("createTime", ())])?.first().map(|((), order)| *order);
     let mut topics: BTreeMap<String, FetchTopic> = BTreeMap::new();
-    let (mut wanted, mut with_properties) = (HashMap::new(), BTreeSet::new());
+    let (mut wanted, mut with_properties) = (BTreeMap::new(), BTreeSet::new());
     for mut fields in body.objects("topics")? {
         let (topic, variables, properties) = read_topic(&mut fields)?;
         fields.finish(camunda::FETCHED_TOPIC)?;
@@ -75,22 +75,13 @@ fn read_topic(fields: &mut Fields) -> Result<(FetchTopic, Wanted, bool), Error> 
     let names = if fields.has("variables") { Some(fields.texts_or_none("variables")?.into_iter().collect()) } else { None };
     let process_variables = fields.object("processVariables")?.unwrap_or_default().into_iter().collect();
     let wanted = Wanted { names, local: fields.flag("localVariables")?, process_variables };
-    let both = |one: Option<String>, mut many: Vec<String>| match one {
-        None => Ok(many),
-        Some(one) if many.is_empty() || many.contains(&one) => {
-            many = vec![one];
-            Ok(many)
-        }
-        // In both lists there is nothing.
-        Some(_) => Ok::<_, Error>(vec![String::new()]),
-    };
     let topic = FetchTopic {
         topic,
         lock_ms,
         business_key: fields.text("businessKey")?,
         instances: None,
-        definition_ids: both(fields.text("processDefinitionId")?, fields.texts_or_none("processDefinitionIdIn")?)?,
-        definition_keys: both(fields.text("processDefinitionKey")?, fields.texts_or_none("processDefinitionKeyIn")?)?,
+        definition_ids: one_of(fields.text("processDefinitionId")?, fields.texts_or_none("processDefinitionIdIn")?),
+        definition_keys: one_of(fields.text("processDefinitionKey")?, fields.texts_or_none("processDefinitionKeyIn")?),
         version_tag: fields.text("processDefinitionVersionTag")?,
         tenants: fields.texts_or_none("tenantIdIn")?,
         without_tenant: fields.flag("withoutTenantId")?,
@@ -99,6 +90,15 @@ fn read_topic(fields: &mut Fields) -> Result<(FetchTopic, Wanted, bool), Error> 
     // Every value travels as Camunda sends a serialised one: Json as its text.
     fields.flag("deserializeValues")?;
     Ok((topic, wanted, properties))
+}
+
+/// Texts that were given alone or as a list; given both ways, those that are in both: if there is none, one that nothing has.
+fn one_of(one: Option<String>, many: Vec<String>) -> Vec<String> {
+    match one {
+        None => many,
+        Some(one) if many.is_empty() || many.contains(&one) => vec![one],
+        Some(_) => vec![String::new()],
+    }
 }
 
 /// Camunda's words for a length of time that is none.
@@ -267,13 +267,6 @@ const SORTS: &[(&str, ExternalTaskSort)] = &[
 ];
 
 fn filter(fields: &mut Fields) -> Result<ExternalTaskFilter, Error> {
-    let (mut activity_ids, mut definition_keys) = (fields.filter_texts("activityIdIn")?, fields.filter_texts("processDefinitionKeyIn")?);
-    for (one, many) in [("activityId", &mut activity_ids), ("processDefinitionKey", &mut definition_keys)] {
-        if let Some(one) = fields.text(one)? {
-            let possible = many.is_empty() || many.contains(&one);
-            *many = vec![if possible { one } else { String::new() }];
-        }
-    }
     Ok(ExternalTaskFilter {
         ids: fields.public_ids("externalTaskId", Some("externalTaskIdIn"))?.into_iter().map(super::numbered).collect(),
         topic: fields.text("topicName")?,
@@ -282,11 +275,11 @@ fn filter(fields: &mut Fields) -> Result<ExternalTaskFilter, Error> {
         lock_until_before: fields.date("lockExpirationBefore")?,
         lock_until_after: fields.date("lockExpirationAfter")?,
         retries_left: fields.either("withRetriesLeft", "noRetriesLeft")?,
-        activity_ids,
+        activity_ids: one_of(fields.text("activityId")?, fields.filter_texts("activityIdIn")?),
         execution: fields.text("executionId")?.map(|id| super::numbered(public_or_none(&id))),
         instances: fields.instances("processInstanceId", Some("processInstanceIdIn"))?.into_iter().map(|id| id.0).collect(),
         definition_id: fields.text("processDefinitionId")?,
-        definition_keys,
+        definition_keys: one_of(fields.text("processDefinitionKey")?, fields.filter_texts("processDefinitionKeyIn")?),
         priority_from: fields.whole("priorityHigherThanOrEquals")?,
         priority_to: fields.whole("priorityLowerThanOrEquals")?,
         suspended: fields.suspension()?,

@@ -205,9 +205,9 @@ impl Reads {
         Ok(!self.pool.fetch(&sql, vec![Param::Texts(topics), Param::I64(now)]).await?.is_empty())
     }
 
-    /// The worker that fetched a task last. None: there is no such task.
-    pub async fn external_task_worker(&self, instance: Uuid, wait: i64) -> Result<Option<Option<String>>, Error> {
-        let sql = "SELECT worker_id FROM external_task WHERE instance_id = $1 AND wait = $2";
+    /// The worker that fetched a task last. None: nobody has it, or there is no such task.
+    pub async fn external_task_worker(&self, instance: Uuid, wait: i64) -> Result<Option<String>, Error> {
+        let sql = "SELECT worker_id FROM external_task WHERE instance_id = $1 AND wait = $2 AND worker_id IS NOT NULL";
         self.pool.fetch(sql, params![instance, wait]).await?.first().map(|row| row.get(0)).transpose()
     }
 }

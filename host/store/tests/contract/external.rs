@@ -61,7 +61,7 @@ pub(crate) async fn a_fetched_task_is_its_workers_until_the_lock_runs_out(fixtur
     assert!(!store.has_external_tasks(vec!["charge".into()], 199 + LOCK).await.expect("read"));
     assert!(store.has_external_tasks(vec!["charge".into()], 200 + LOCK).await.expect("read"));
     assert_eq!(fetched(&store, fetch("bob", 200 + LOCK, vec![topic("charge")])).await, [(id, 2)]);
-    assert_eq!(store.external_task_worker(id, 2).await.expect("read"), Some(Some("bob".to_owned())));
+    assert_eq!(store.external_task_worker(id, 2).await.expect("read"), Some("bob".to_owned()));
     assert_eq!(store.external_task_worker(id, 3).await.expect("read"), None);
 }
 
