@@ -44,7 +44,7 @@ CREATE TABLE ledger (
     attempt        INTEGER NOT NULL,
     generation     INTEGER NOT NULL,
     instance_id    BLOB    NOT NULL,
-    -- The wait that its unit of work resumed: job, task or subscription.
+    -- The wait that its unit of work resumed: job, task, external_task or subscription.
     origin_kind    TEXT    NOT NULL,
     origin_wait    INTEGER NOT NULL,
     -- Digest that names the activity's entry.
@@ -270,6 +270,36 @@ CREATE TABLE task_candidate (
     PRIMARY KEY (instance_id, wait, is_group, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX task_candidate_name ON task_candidate (name, is_group);
+
+-- Work that workers fetch over REST. Fetching writes the last two columns and nothing else: no unit of work, no snapshot.
+CREATE TABLE external_task (
+    instance_id   BLOB    NOT NULL,
+    wait          INTEGER NOT NULL,
+    activity      INTEGER NOT NULL,
+    activity_id   TEXT    NOT NULL,
+    topic         TEXT    NOT NULL,
+    definition_id TEXT    NOT NULL,
+    priority      INTEGER NOT NULL,
+    -- Attempts left, as the last failure said; NULL: it has never failed.
+    retries       INTEGER,
+    failures      INTEGER NOT NULL,
+    failure       TEXT,
+    details       TEXT,
+    created       INTEGER NOT NULL,
+    -- The instance's, which never change: workers ask for them.
+    tenant        TEXT    NOT NULL,
+    business_key  TEXT,
+    suspended     INTEGER NOT NULL,
+    -- Who fetched it last.
+    worker_id     TEXT,
+    -- Nobody fetches it before: until then it is locked, or rests after a failure. Of one that nobody has: when it was created or given back.
+    lock_until    INTEGER NOT NULL,
+    PRIMARY KEY (instance_id, wait)
+) STRICT, WITHOUT ROWID;
+-- What workers fetch from, in its order.
+CREATE INDEX external_task_fetchable ON external_task (topic, priority DESC, lock_until) WHERE NOT suspended AND (retries IS NULL OR retries > 0);
+-- What waits for an operator.
+CREATE INDEX external_task_failed ON external_task (definition_id) WHERE retries = 0;
 
 CREATE TABLE subscription (
     instance_id   BLOB    NOT NULL,

@@ -32,7 +32,7 @@ pub enum Rejection {
         wait: WaitId,
     },
     /// Something waits under this number, but not for this.
-    #[error("number {} is a {is}, not a {expected}", .wait.0)]
+    #[error("number {} is {} {is}, not {} {expected}", .wait.0, article(is), article(expected))]
     WrongKind {
         /// The number.
         wait: WaitId,
@@ -72,6 +72,11 @@ pub enum Rejection {
     },
 }
 
+/// Of a kind of wait.
+fn article(kind: &str) -> &'static str {
+    if kind.starts_with('e') { "an" } else { "a" }
+}
+
 pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: &Input) -> Result<(), Rejection> {
     check_state(instance, input)?;
     match input {
@@ -96,6 +101,18 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
                 _ => Ok(()),
             }
         }
+        Input::CompleteExternalTask { wait, variables, local_variables }
+        | Input::FailExternalTask { wait, variables, local_variables, .. } => {
+            expect(instance, *wait, "external task")?;
+            let activity = instance.external_tasks[wait].activity;
+            check_sizes(instance, local_variables, |name| Some(activity).filter(|_| instance.at(activity).variables.contains_key(name)))?;
+            check_delivery(definition, instance, activity, variables)
+        }
+        Input::ThrowFromExternalTask { wait, variables, .. } => {
+            expect(instance, *wait, "external task")?;
+            check_sizes(instance, variables, |_| None)
+        }
+        Input::SetExternalTaskRetries { wait, .. } => expect(instance, *wait, "external task"),
         Input::Message { wait, variables } => {
             expect(instance, *wait, "subscription")?;
             let activity = instance.subscriptions[wait].activity;
@@ -131,7 +148,15 @@ fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
         return Err(Rejection::InUnit);
     }
     let allowed = answers
-        || matches!(input, Input::Suspend | Input::Activate | Input::SetVariables { .. } | Input::SetRetries { .. } | Input::Cancel { .. });
+        || matches!(
+            input,
+            Input::Suspend
+                | Input::Activate
+                | Input::SetVariables { .. }
+                | Input::SetRetries { .. }
+                | Input::SetExternalTaskRetries { .. }
+                | Input::Cancel { .. }
+        );
     if instance.suspended && !allowed { Err(Rejection::Suspended) } else { Ok(()) }
 }
 
@@ -141,6 +166,8 @@ fn expect(instance: &Instance, wait: WaitId, expected: &'static str) -> Result<(
         "job"
     } else if instance.tasks.contains_key(&wait) {
         "user task"
+    } else if instance.external_tasks.contains_key(&wait) {
+        "external task"
     } else if instance.subscriptions.contains_key(&wait) {
         "subscription"
     } else if call.is_some_and(|call| call.wait == wait) {

@@ -69,6 +69,8 @@ codes! {
     InternalError = "INTERNAL_ERROR",
     /// Somebody set a job's retries to 0.
     RetriesSetToZero = "RETRIES_SET_TO_ZERO",
+    /// No attempts are left of an external task: its worker failed, or threw a BPMN error that nothing catches, or somebody set its retries to 0.
+    ExternalTaskFailed = "EXTERNAL_TASK_FAILED",
 }
 
 impl fmt::Display for Code {

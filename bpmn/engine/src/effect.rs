@@ -29,11 +29,15 @@ pub enum Effect {
     PutSubscription(Subscription),
     /// It no longer does.
     RemoveSubscription(WaitId),
+    /// An external task is new or has changed.
+    PutExternalTask(ExternalTask),
+    /// An external task is completed or cancelled.
+    RemoveExternalTask(WaitId),
     /// Progress stopped here; an operator can help.
     RaiseIncident(Incident),
     /// It goes on.
     ResolveIncident(IncidentId),
-    /// All jobs and tasks of the instance are suspended (true) or active again.
+    /// All jobs, tasks and external tasks of the instance are suspended (true) or active again.
     SetSuspended(bool),
     /// Something happened that history keeps.
     Record(HistoryEvent),
@@ -121,6 +125,30 @@ pub struct Task {
     pub since: i64,
 }
 
+/// Work that a worker outside fetches. Who has it locked, and until when, is the host's: it is written without a unit of work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalTask {
+    /// Which wait its completion ends.
+    pub wait: WaitId,
+    /// Its activity instance.
+    pub activity: ActivityId,
+    /// The service or send task.
+    #[serde(with = "crate::effect::index")]
+    pub element: ElementIndex,
+    /// What workers ask for.
+    pub topic: String,
+    /// The higher, the sooner it is fetched.
+    pub priority: i64,
+    /// Attempts left, as the last failure said; 0 has an incident. None: it has never failed.
+    pub retries: Option<u32>,
+    /// Failures so far.
+    pub failures: u32,
+    /// The last failure's message, for operators.
+    pub failure: Option<String>,
+    /// When it was created.
+    pub since: i64,
+}
+
 /// A wait for a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
@@ -142,11 +170,11 @@ pub struct Subscription {
 pub struct Incident {
     /// Its number in the instance.
     pub id: IncidentId,
-    /// The job that has no retries left; none for a join that can never complete.
+    /// The job or external task that has no retries left; none for a join that can never complete.
     pub wait: Option<WaitId>,
     /// Where in the tree.
     pub activity: ActivityId,
-    /// Where in the model: the element that failed, which need not be the job's.
+    /// Where in the model: the element that failed, which need not be the wait's.
     #[serde(with = "crate::effect::index")]
     pub element: ElementIndex,
     /// What kind of trouble; each has a section in `docs/incidents.md`.

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use crate::Code;
 use crate::effect::HistoryEvent;
-use crate::ids::ActivityId;
+use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::step::Machine;
 use crate::variable::{Variable, Variables};
@@ -23,13 +23,19 @@ impl Machine<'_> {
     pub(crate) fn throw_from_delegate(&mut self, activity: ActivityId, thrown: Thrown) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
         let Some(catcher) = self.catcher(activity, &thrown.code) else {
-            let message = match &thrown.message {
-                Some(message) if !message.is_empty() => format!("BPMN error '{}', which nothing catches: {message}", thrown.code),
-                _ => format!("BPMN error '{}', which nothing catches", thrown.code),
-            };
-            return Err(Failure::never(Code::UnhandledBpmnError, element, message));
+            return Err(Failure::never(Code::UnhandledBpmnError, element, uncaught(&thrown)));
         };
         self.catch(catcher, thrown)
+    }
+
+    /// An error that a worker answers with. Uncaught, it is an incident at once, as a delegate's: no retry can help.
+    pub(crate) fn throw_from_external_task(&mut self, wait: WaitId, thrown: Thrown) -> Result<(), Failure> {
+        let activity = self.instance.external_tasks[&wait].activity;
+        if let Some(catcher) = self.catcher(activity, &thrown.code) {
+            return self.catch(catcher, thrown);
+        }
+        self.fail_external_task(wait, Some(uncaught(&thrown)), 0);
+        Ok(())
     }
 
     /// An error end event. Uncaught, it ends like a none end event, as in Camunda 7: the token is consumed and other branches go on.
@@ -82,5 +88,12 @@ impl Machine<'_> {
         }
         let set = self.set_variables(scope, variables);
         set.map_err(|failure| Failure { element: Some(event), ..failure })
+    }
+}
+
+fn uncaught(thrown: &Thrown) -> String {
+    match &thrown.message {
+        Some(message) if !message.is_empty() => format!("BPMN error '{}', which nothing catches: {message}", thrown.code),
+        _ => format!("BPMN error '{}', which nothing catches", thrown.code),
     }
 }

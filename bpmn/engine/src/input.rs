@@ -55,6 +55,46 @@ pub enum Input {
         /// Who, if anybody.
         assignee: Option<String>,
     },
+    /// A worker has done an external task.
+    CompleteExternalTask {
+        /// The task.
+        wait: WaitId,
+        /// Variables to set before it goes on.
+        variables: Variables,
+        /// Variables of the task's own to set, which its output mappings see.
+        local_variables: Variables,
+    },
+    /// A worker could not do an external task. Without retries left, an incident.
+    FailExternalTask {
+        /// The task.
+        wait: WaitId,
+        /// What went wrong, if the worker says so.
+        message: Option<String>,
+        /// Attempts left: the worker's decision.
+        retries: u32,
+        /// Variables to set.
+        variables: Variables,
+        /// Variables of the task's own to set.
+        local_variables: Variables,
+    },
+    /// A worker answers with a BPMN error. One that nothing catches is a failure without retries: an incident.
+    ThrowFromExternalTask {
+        /// The task.
+        wait: WaitId,
+        /// The error code, matched by boundary events.
+        code: String,
+        /// For people.
+        message: Option<String>,
+        /// Variables to set where the error is caught.
+        variables: Variables,
+    },
+    /// An operator gives an external task retries; above 0 its incident is resolved.
+    SetExternalTaskRetries {
+        /// The task.
+        wait: WaitId,
+        /// From 0.
+        retries: u32,
+    },
     /// A message arrives for a subscription.
     Message {
         /// The subscription.
@@ -85,7 +125,7 @@ pub enum Input {
         /// From 0.
         retries: u32,
     },
-    /// Suspend the instance: nothing of it runs and every input but `Activate`, `SetVariables`, `SetRetries` and `Cancel` is rejected.
+    /// Suspend the instance: nothing of it runs and every input but `Activate`, `SetVariables`, `SetRetries`, `SetExternalTaskRetries` and `Cancel` is rejected.
     Suspend,
     /// Let it go on.
     Activate,

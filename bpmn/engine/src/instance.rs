@@ -5,7 +5,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
 
-use crate::effect::{Incident, Job, Subscription, Task};
+use crate::effect::{ExternalTask, Incident, Job, Subscription, Task};
 use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
 use crate::limits::{MAX_INLINE_ACTIVITIES, MAX_INLINE_VARIABLE_BYTES};
 use crate::unit::Unit;
@@ -46,6 +46,7 @@ pub struct Instance {
     pub(crate) activities: Map<ActivityId, Activity>,
     pub(crate) jobs: Map<WaitId, Job>,
     pub(crate) tasks: Map<WaitId, Task>,
+    pub(crate) external_tasks: Map<WaitId, ExternalTask>,
     pub(crate) subscriptions: Map<WaitId, Subscription>,
     pub(crate) incidents: Map<IncidentId, Incident>,
     pub(crate) unit: Option<Unit>,
@@ -109,11 +110,11 @@ pub enum Phase {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Index {
     pub children: OrdMap<ActivityId, OrdSet<ActivityId>>,
-    /// Jobs, tasks and subscriptions of each activity.
+    /// Jobs, tasks, external tasks and subscriptions of each activity.
     pub waits: OrdMap<ActivityId, OrdSet<WaitId>>,
     /// Tokens at parallel gateways, by scope instance and gateway, then by flow.
     pub joins: OrdMap<(ActivityId, ElementIndex), Arrivals>,
-    pub job_incidents: OrdMap<WaitId, IncidentId>,
+    pub wait_incidents: OrdMap<WaitId, IncidentId>,
     pub join_incidents: OrdMap<(ActivityId, ElementIndex), IncidentId>,
     /// Activities that are stored in the snapshot itself.
     pub inline: OrdSet<ActivityId>,
@@ -151,6 +152,7 @@ impl Instance {
             activities: OrdMap::unit(ROOT_ACTIVITY, Arc::new(root)),
             jobs: OrdMap::new(),
             tasks: OrdMap::new(),
+            external_tasks: OrdMap::new(),
             subscriptions: OrdMap::new(),
             incidents: OrdMap::new(),
             unit: None,
@@ -213,11 +215,12 @@ impl Instance {
         self.activities.get(&id).map(Arc::as_ref)
     }
 
-    /// The job, task or subscription behind a wait began at this moment; none if there is no such wait.
+    /// The job, task, external task or subscription behind a wait began at this moment; none if there is no such wait.
     pub fn waiting_since(&self, wait: WaitId) -> Option<i64> {
         let job = self.jobs.get(&wait).map(|job| job.since);
         let task = || self.tasks.get(&wait).map(|task| task.since);
-        job.or_else(task).or_else(|| self.subscriptions.get(&wait).map(|subscription| subscription.since))
+        let external = || self.external_tasks.get(&wait).map(|task| task.since);
+        job.or_else(task).or_else(external).or_else(|| self.subscriptions.get(&wait).map(|subscription| subscription.since))
     }
 
     /// A job, as its row must read.
@@ -242,6 +245,16 @@ impl Instance {
     /// All user tasks, as their rows must read.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.tasks.values().map(Arc::as_ref)
+    }
+
+    /// All external tasks, as their rows must read.
+    pub fn external_tasks(&self) -> impl Iterator<Item = &ExternalTask> {
+        self.external_tasks.values().map(Arc::as_ref)
+    }
+
+    /// An external task, as its row must read.
+    pub fn external_task(&self, wait: WaitId) -> Option<&ExternalTask> {
+        self.external_tasks.get(&wait).map(Arc::as_ref)
     }
 
     /// All message subscriptions, as their rows must read.
@@ -295,6 +308,7 @@ impl Instance {
                 }
         }) && self.jobs.values().all(|it| element(it.element))
             && self.tasks.values().all(|it| element(it.element))
+            && self.external_tasks.values().all(|it| element(it.element))
             && self.subscriptions.values().all(|it| element(it.element))
             && self.incidents.values().all(|it| element(it.element))
             && self.unit.iter().flat_map(|unit| &unit.agenda).all(|token| element(token.element) && flow(token.by))
@@ -461,10 +475,10 @@ impl Index {
         forget(&mut self.waits, activity, wait);
     }
 
-    /// Files an incident under its job or its join; `scope` is the scope around the incident's activity.
+    /// Files an incident under its wait or its join; `scope` is the scope around the incident's activity.
     pub(crate) fn add_incident(&mut self, incident: &Incident, scope: ActivityId) {
         match incident.wait {
-            Some(wait) => self.job_incidents.insert(wait, incident.id),
+            Some(wait) => self.wait_incidents.insert(wait, incident.id),
             None => self.join_incidents.insert((scope, incident.element), incident.id),
         };
     }

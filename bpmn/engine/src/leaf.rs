@@ -39,6 +39,15 @@ pub enum LeafState {
         /// Who has it, if anybody.
         assignee: Option<String>,
     },
+    /// It waits for a worker.
+    ExternalTask {
+        /// The external task.
+        wait: WaitId,
+        /// What workers ask for.
+        topic: String,
+        /// Attempts left; none: it has never failed.
+        retries: Option<u32>,
+    },
     /// It waits for a moment in time.
     Timer {
         /// The job.
@@ -118,8 +127,14 @@ impl Instance {
         if let Some(subscription) = self.subscriptions.get(&wait) {
             return Some(LeafState::Message { wait, name: subscription.message.clone() });
         }
+        if let Some(task) = self.external_tasks.get(&wait) {
+            return Some(match self.index.wait_incidents.get(&wait) {
+                Some(&incident) => LeafState::Incident { incident },
+                None => LeafState::ExternalTask { wait, topic: task.topic.clone(), retries: task.retries },
+            });
+        }
         let job = self.jobs.get(&wait).filter(|job| job.element == activity.element)?;
-        Some(match self.index.job_incidents.get(&wait) {
+        Some(match self.index.wait_incidents.get(&wait) {
             Some(&incident) => LeafState::Incident { incident },
             None if job.kind == crate::JobKind::Timer && job.failures == 0 => LeafState::Timer { wait, due: job.due },
             None => LeafState::Job { wait, attempt: job.failures.saturating_add(1), retries: job.retries, due: job.due },

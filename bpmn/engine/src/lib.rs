@@ -54,7 +54,7 @@ mod wait;
 
 pub use admit::Rejection;
 pub use code::Code;
-pub use effect::{DelegateCall, Effect, EndState, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
+pub use effect::{DelegateCall, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry};
 pub use instance::{Activity, Instance, NewInstance, Phase};

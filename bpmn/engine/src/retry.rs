@@ -1,4 +1,4 @@
-//! Jobs that run, fail, are retried, and become incidents.
+//! Jobs and external tasks that fail, are retried, and become incidents.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ impl Machine<'_> {
         let job = job.clone();
         self.effects.push(Effect::PutJob(job.clone()));
         if job.retries == 0 {
-            self.raise_job_incident(wait, failure.code, failure.element.unwrap_or(job.element), failure.message);
+            self.raise_incident_of(wait, failure.code, failure.element.unwrap_or(job.element), failure.message);
         }
     }
 
@@ -77,19 +77,50 @@ impl Machine<'_> {
         }
         self.effects.push(Effect::PutJob(job.clone()));
         if retries > 0 {
-            self.resolve_job_incident(wait);
-        } else if !self.instance.index.job_incidents.contains_key(&wait) {
+            self.resolve_incident_of(wait);
+        } else if !self.instance.index.wait_incidents.contains_key(&wait) {
             let message = "somebody set its retries to 0".to_owned();
-            self.raise_job_incident(wait, Code::RetriesSetToZero, element, message);
+            self.raise_incident_of(wait, Code::RetriesSetToZero, element, message);
         }
     }
 
-    /// One open incident a job: a newer one takes the older one's place.
-    fn raise_job_incident(&mut self, wait: WaitId, code: Code, element: ElementIndex, message: String) {
-        self.resolve_job_incident(wait);
-        let job = &self.instance.jobs[&wait];
-        let (activity, attempt) = (job.activity, job.failures.max(1));
-        let id = IncidentId(self.instance.number());
+    /// A worker could not do an external task: what it says of the retries left holds. Without any, an incident.
+    pub(crate) fn fail_external_task(&mut self, wait: WaitId, message: Option<String>, retries: u32) {
+        let task = Arc::make_mut(self.instance.external_tasks.get_mut(&wait).expect("admit::check found the external task"));
+        task.failures = task.failures.saturating_add(1);
+        task.retries = Some(retries);
+        task.failure.clone_from(&message);
+        let element = task.element;
+        self.effects.push(Effect::PutExternalTask(task.clone()));
+        if retries > 0 {
+            self.resolve_incident_of(wait);
+        } else {
+            let message = message.unwrap_or_else(|| "the worker reported a failure without a message".to_owned());
+            self.raise_incident_of(wait, Code::ExternalTaskFailed, element, message);
+        }
+    }
+
+    /// New retries of an external task, from an operator. Its lock and its last failure stay.
+    pub(crate) fn set_external_task_retries(&mut self, wait: WaitId, retries: u32) {
+        let task = Arc::make_mut(self.instance.external_tasks.get_mut(&wait).expect("admit::check found the external task"));
+        task.retries = Some(retries);
+        let element = task.element;
+        self.effects.push(Effect::PutExternalTask(task.clone()));
+        if retries > 0 {
+            self.resolve_incident_of(wait);
+        } else if !self.instance.index.wait_incidents.contains_key(&wait) {
+            let message = "somebody set its retries to 0".to_owned();
+            self.raise_incident_of(wait, Code::ExternalTaskFailed, element, message);
+        }
+    }
+
+    /// One open incident a job or external task: a newer one takes the older one's place.
+    fn raise_incident_of(&mut self, wait: WaitId, code: Code, element: ElementIndex, message: String) {
+        self.resolve_incident_of(wait);
+        let of_job = self.instance.jobs.get(&wait).map(|job| (job.activity, job.failures));
+        let of_task = || self.instance.external_tasks.get(&wait).map(|task| (task.activity, task.failures));
+        let (activity, failures) = of_job.or_else(of_task).expect("the caller has just changed it");
+        let (id, attempt) = (IncidentId(self.instance.number()), failures.max(1));
         let incident = Incident { id, wait: Some(wait), activity, element, code, message, attempt, since: self.now };
         let scope = self.instance.at(activity).scope();
         self.instance.index.add_incident(&incident, scope);
@@ -97,8 +128,8 @@ impl Machine<'_> {
         self.effects.push(Effect::RaiseIncident(incident));
     }
 
-    pub(crate) fn resolve_job_incident(&mut self, wait: WaitId) {
-        if let Some(incident) = self.instance.index.job_incidents.remove(&wait) {
+    pub(crate) fn resolve_incident_of(&mut self, wait: WaitId) {
+        if let Some(incident) = self.instance.index.wait_incidents.remove(&wait) {
             self.instance.incidents.remove(&incident);
             self.effects.push(Effect::ResolveIncident(incident));
         }

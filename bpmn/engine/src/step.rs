@@ -54,6 +54,10 @@ fn origin(input: &Input) -> WaitId {
         | Input::CompleteTask { wait, .. }
         | Input::ClaimTask { wait, .. }
         | Input::AssignTask { wait, .. }
+        | Input::CompleteExternalTask { wait, .. }
+        | Input::FailExternalTask { wait, .. }
+        | Input::ThrowFromExternalTask { wait, .. }
+        | Input::SetExternalTaskRetries { wait, .. }
         | Input::Message { wait, .. }
         | Input::DelegateReturned { wait, .. }
         | Input::SetRetries { wait, .. } => *wait,
@@ -85,6 +89,23 @@ impl Machine<'_> {
             }
             Input::ClaimTask { wait, user } => self.assign(wait, Some(user)),
             Input::AssignTask { wait, assignee } => self.assign(wait, assignee),
+            Input::CompleteExternalTask { wait, variables, local_variables } => {
+                let activity = self.instance.external_tasks[&wait].activity;
+                self.remove_wait(activity, wait);
+                self.set_variables_in(activity, local_variables)?;
+                self.deliver(activity, variables)?;
+                self.resume(activity)?;
+            }
+            Input::FailExternalTask { wait, message, retries, variables, local_variables } => {
+                let activity = self.instance.external_tasks[&wait].activity;
+                self.set_variables_in(activity, local_variables)?;
+                self.deliver(activity, variables)?;
+                self.fail_external_task(wait, message, retries);
+            }
+            Input::ThrowFromExternalTask { wait, code, message, variables } => {
+                self.throw_from_external_task(wait, Thrown { code, message, variables })?;
+            }
+            Input::SetExternalTaskRetries { wait, retries } => self.set_external_task_retries(wait, retries),
             Input::Message { wait, variables } => {
                 let activity = self.instance.subscriptions[&wait].activity;
                 self.remove_wait(activity, wait);

@@ -123,6 +123,30 @@ impl<'a> Run<'a> {
             "fail" => Input::FailJob { wait: self.job(word), failure: failure(json) },
             "retries" => Input::SetRetries { wait: self.job(word), retries: json.parse().expect("a number") },
             "complete" => Input::CompleteTask { wait: self.task(word), variables: variables(json) },
+            "done" => {
+                let (json, local) = json.split_once(" local ").unwrap_or((json, ""));
+                Input::CompleteExternalTask {
+                    wait: self.external_task(word),
+                    variables: variables(json),
+                    local_variables: variables(local),
+                }
+            }
+            "unable" => {
+                let (retries, message) = json.split_once(' ').unwrap_or((json, ""));
+                Input::FailExternalTask {
+                    wait: self.external_task(word),
+                    message: Some(message.to_owned()).filter(|it| !it.is_empty()),
+                    retries: retries.parse().expect("a number"),
+                    variables: Variables::new(),
+                    local_variables: Variables::new(),
+                }
+            }
+            "throw" => {
+                let (code, json) = json.split_once(' ').unwrap_or((json, ""));
+                let (code, message) = (code.to_owned(), Some("no".to_owned()));
+                Input::ThrowFromExternalTask { wait: self.external_task(word), code, message, variables: variables(json) }
+            }
+            "grant" => Input::SetExternalTaskRetries { wait: self.external_task(word), retries: json.parse().expect("a number") },
             "claim" => Input::ClaimTask { wait: self.task(word), user: json.into() },
             "assign" => Input::AssignTask { wait: self.task(word), assignee: Some(json.to_owned()).filter(|it| !it.is_empty()) },
             "message" => Input::Message { wait: self.subscription(word), variables: variables(json) },
@@ -204,6 +228,14 @@ impl<'a> Run<'a> {
         })
     }
 
+    fn external_task(&self, word: &str) -> WaitId {
+        numbered(word).unwrap_or_else(|| {
+            let element = self.find(word);
+            let found = self.instance.external_tasks().find(|task| task.element == element);
+            found.unwrap_or_else(|| panic!("'{word}' has no external task")).wait
+        })
+    }
+
     fn subscription(&self, word: &str) -> WaitId {
         numbered(word).unwrap_or_else(|| {
             let element = self.find(word);
@@ -228,6 +260,10 @@ impl<'a> Run<'a> {
             let state = match leaf.state {
                 LeafState::Message { name, .. } => format!("message '{name}'"),
                 LeafState::Task { assignee, .. } => format!("task of {}", assignee.as_deref().unwrap_or("nobody")),
+                LeafState::ExternalTask { topic, retries, .. } => match retries {
+                    Some(retries) => format!("external task '{topic}', {retries} left"),
+                    None => format!("external task '{topic}'"),
+                },
                 LeafState::Timer { due, .. } => format!("timer due {due}"),
                 LeafState::Job { attempt, retries, due, .. } => format!("job, attempt {attempt}, {retries} left, due {due}"),
                 LeafState::Incident { incident } => format!("incident {}", incident.0),
@@ -264,6 +300,13 @@ impl<'a> Run<'a> {
                 let (id, wait, users, groups) = (self.id(task.element), task.wait.0, &task.candidate_users, &task.candidate_groups);
                 format!("task {id} !{wait} of {} users {users:?} groups {groups:?}{due}", task.assignee.as_deref().unwrap_or("nobody"))
             }
+            Effect::PutExternalTask(task) => {
+                let (id, wait, topic, priority) = (self.id(task.element), task.wait.0, &task.topic, task.priority);
+                let failed = task.retries.map(|left| format!(", {left} left, {} failed", task.failures)).unwrap_or_default();
+                let failure = task.failure.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
+                format!("external task {id} !{wait} '{topic}' priority {priority}{failed}{failure}")
+            }
+            Effect::RemoveExternalTask(wait) => format!("external task !{} gone", wait.0),
             Effect::PutSubscription(it) => format!("subscription {} !{} '{}'", self.id(it.element), it.wait.0, it.message),
             Effect::RemoveJob(wait) => format!("job !{} gone", wait.0),
             Effect::RemoveTask(wait) => format!("task !{} gone", wait.0),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::effect::{Effect, Job, JobKind, Subscription, Task};
+use crate::effect::{Effect, ExternalTask, Job, JobKind, Subscription, Task};
 use crate::elements::WaitFor;
 use crate::ids::{ActivityId, WaitId};
 use crate::retry;
@@ -22,6 +22,12 @@ impl Machine<'_> {
                 let subscription = Subscription { wait, activity, element, message, since };
                 self.instance.subscriptions.insert(wait, Arc::new(subscription.clone()));
                 self.effects.push(Effect::PutSubscription(subscription));
+            }
+            WaitFor::ExternalTask { topic, priority } => {
+                let wait = self.new_wait(activity);
+                let task = ExternalTask { wait, activity, element, topic, priority, retries: None, failures: 0, failure: None, since };
+                self.instance.external_tasks.insert(wait, Arc::new(task.clone()));
+                self.effects.push(Effect::PutExternalTask(task));
             }
             WaitFor::Task { assignee, candidate_users, candidate_groups, due } => {
                 let wait = self.new_wait(activity);
@@ -64,8 +70,11 @@ impl Machine<'_> {
     pub(crate) fn remove_wait(&mut self, activity: ActivityId, wait: WaitId) {
         self.instance.index.remove_wait(activity, wait);
         if self.instance.jobs.remove(&wait).is_some() {
-            self.resolve_job_incident(wait);
+            self.resolve_incident_of(wait);
             self.effects.push(Effect::RemoveJob(wait));
+        } else if self.instance.external_tasks.remove(&wait).is_some() {
+            self.resolve_incident_of(wait);
+            self.effects.push(Effect::RemoveExternalTask(wait));
         } else if self.instance.tasks.remove(&wait).is_some() {
             self.effects.push(Effect::RemoveTask(wait));
         } else if self.instance.subscriptions.remove(&wait).is_some() {

@@ -34,12 +34,14 @@ const MODEL: &str = "
         <sequenceFlow id='f5' sourceRef='fork' targetRef='sub'/>
         <sequenceFlow id='f6' sourceRef='fork' targetRef='join'/>
         <sequenceFlow id='f7' sourceRef='fork' targetRef='after'/>
+        <sequenceFlow id='f19' sourceRef='fork' targetRef='outside'/>
         <userTask id='task' camunda:assignee='ann' camunda:candidateUsers='bob' camunda:candidateGroups='sales,ops' camunda:dueDate='2030-01-01T00:00:00Z'/>
         <boundaryEvent id='late' attachedToRef='task' cancelActivity='false'>
           <timerEventDefinition><timeDuration>PT1H</timeDuration></timerEventDefinition>
         </boundaryEvent>
         <sequenceFlow id='f8' sourceRef='late' targetRef='e'/>
         <sequenceFlow id='f9' sourceRef='task' targetRef='join'/>
+        <serviceTask id='outside' camunda:type='external' camunda:topic='charge' camunda:taskPriority='7'/>
         <receiveTask id='receive' messageRef='msg'/>
         <serviceTask id='later' camunda:class='A' camunda:asyncBefore='true' camunda:exclusive='false'/>
         <serviceTask id='next' camunda:class='B'/>
@@ -92,6 +94,10 @@ fn waiting(definition: &ProcessDefinition) -> Instance {
     let wait = job(definition, &instance, "later");
     let failure = Failure { code: Code::CommandUnavailable, message: "503".into(), element: None, retry: Retry::Never };
     step(definition, &mut instance, Input::FailJob { wait, failure }, 2_000).expect("the job is there");
+    let wait = instance.external_tasks().next().expect("it waits for a worker").wait;
+    let (message, variables, local_variables) = (Some("declined".to_owned()), Variables::new(), Variables::new());
+    let failed = Input::FailExternalTask { wait, message, retries: 2, variables, local_variables };
+    step(definition, &mut instance, failed, 2_000).expect("the external task is there");
     instance
 }
 
@@ -182,6 +188,7 @@ fn check(name: &str, expect: Expect) -> Instance {
     }));
     lines.extend(instance.jobs().map(|it| format!("{it:?}")));
     lines.extend(instance.tasks().map(|it| format!("{it:?}")));
+    lines.extend(instance.external_tasks().map(|it| format!("{it:?}")));
     lines.extend(instance.subscriptions().map(|it| format!("{it:?}")));
     lines.extend(instance.incidents().map(|it| format!("{it:?}")));
     expect.assert_eq(&(lines.join("\n") + "\n"));
@@ -214,23 +221,25 @@ fn version_1_at_rest() {
     let instance = check(
         "v1-waiting.hex",
         expect![[r#"
-        00000000-0000-0000-0123-456789abcdef Some("order-17") Some("acme") in unit: false
-        #1 process in None since 1000 Active { by: None } json={"a":[1,"two",null],"b":1.5} large=1202 bytes long=1099511627776 none=null number=7 text="täxt"
-        #4 task in Some(1) since 1000 Active { by: Some(FlowIndex(1)) } 
-        #7 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
-        #9 later in Some(1) since 1000 Before { by: Some(FlowIndex(3)) } 
-        #11 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
-        #15 stuck in Some(11) since 1000 Joining { by: FlowIndex(14) } 
-        #16 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
-        #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(16)) } 
-        Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(4), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-        Job { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(6), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503") }
-        Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(14), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-        Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(3), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), since: 1000 }
-        Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(5), message: "paid", since: 1000 }
-        Incident { id: IncidentId(20), wait: None, activity: ActivityId(15), element: ElementIndex(13), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
-        Incident { id: IncidentId(21), wait: Some(WaitId(10)), activity: ActivityId(9), element: ElementIndex(6), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
-    "#]],
+            00000000-0000-0000-0123-456789abcdef Some("order-17") Some("acme") in unit: false
+            #1 process in None since 1000 Active { by: None } json={"a":[1,"two",null],"b":1.5} large=1202 bytes long=1099511627776 none=null number=7 text="täxt"
+            #4 task in Some(1) since 1000 Active { by: Some(FlowIndex(1)) } 
+            #7 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
+            #9 later in Some(1) since 1000 Before { by: Some(FlowIndex(3)) } 
+            #11 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
+            #15 stuck in Some(11) since 1000 Joining { by: FlowIndex(15) } 
+            #16 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
+            #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(17)) } 
+            #20 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
+            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(4), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Job { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(7), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503") }
+            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(15), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(3), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), since: 1000 }
+            ExternalTask { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(5), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
+            Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(6), message: "paid", since: 1000 }
+            Incident { id: IncidentId(22), wait: None, activity: ActivityId(15), element: ElementIndex(14), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
+            Incident { id: IncidentId(23), wait: Some(WaitId(10)), activity: ActivityId(9), element: ElementIndex(7), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
+        "#]],
     );
     assert_eq!(instance.encode().decode(), Ok(instance));
 }
@@ -240,21 +249,23 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
     let instance = check(
         "v1-in-unit.hex",
         expect![[r#"
-        00000000-0000-0000-0123-456789abcdef Some("order-17") Some("acme") in unit: true
-        #1 process in None since 1000 Active { by: None } json={"a":[1,"two",null],"b":1.5} large=1202 bytes long=1099511627776 none=null number=7 text="täxt"
-        #4 task in Some(1) since 1000 Active { by: Some(FlowIndex(1)) } 
-        #7 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
-        #11 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
-        #15 stuck in Some(11) since 1000 Joining { by: FlowIndex(14) } 
-        #16 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
-        #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(16)) } 
-        #24 next in Some(1) since 3000 Active { by: Some(FlowIndex(10)) } 
-        Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(4), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-        Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(14), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-        Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(3), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), since: 1000 }
-        Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(5), message: "paid", since: 1000 }
-        Incident { id: IncidentId(20), wait: None, activity: ActivityId(15), element: ElementIndex(13), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
-    "#]],
+            00000000-0000-0000-0123-456789abcdef Some("order-17") Some("acme") in unit: true
+            #1 process in None since 1000 Active { by: None } json={"a":[1,"two",null],"b":1.5} large=1202 bytes long=1099511627776 none=null number=7 text="täxt"
+            #4 task in Some(1) since 1000 Active { by: Some(FlowIndex(1)) } 
+            #7 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
+            #11 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
+            #15 stuck in Some(11) since 1000 Joining { by: FlowIndex(15) } 
+            #16 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
+            #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(17)) } 
+            #20 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
+            #26 next in Some(1) since 3000 Active { by: Some(FlowIndex(11)) } 
+            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(4), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(15), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(3), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), since: 1000 }
+            ExternalTask { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(5), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
+            Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(6), message: "paid", since: 1000 }
+            Incident { id: IncidentId(22), wait: None, activity: ActivityId(15), element: ElementIndex(14), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
+        "#]],
     );
     let definition = definition();
     // The second of the two tokens that were on their way is called after the first has returned.

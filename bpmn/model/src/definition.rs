@@ -53,6 +53,16 @@ impl ProcessDefinition {
         self.by_id.get(id).copied()
     }
 
+    /// Says which external-task topics delegates serve: tasks of these are done within their unit of work, all others wait for workers.
+    pub fn serve_topics(&mut self, is_served: impl Fn(&str) -> bool) {
+        for element in &mut self.elements {
+            if let ElementKind::ServiceTask(ServiceTask { implementation: Implementation::Topic(topic), by_worker, .. }) = &mut element.kind
+            {
+                *by_worker = !is_served(topic);
+            }
+        }
+    }
+
     /// All elements with their indexes.
     pub fn iter(&self) -> impl Iterator<Item = (ElementIndex, &Element)> {
         self.elements.iter().enumerate().map(|(index, element)| {
@@ -123,7 +133,7 @@ pub enum ElementKind {
     Task,
     /// A manual task: passes through.
     ManualTask,
-    /// A service task, or a send task done by a delegate.
+    /// A service task or a send task: done by a delegate or, as an external task, by a worker.
     ServiceTask(ServiceTask),
     /// A user task.
     UserTask(UserTask),
@@ -233,11 +243,16 @@ pub struct ErrorCatch {
     pub message_variable: Option<String>,
 }
 
-/// A task that a delegate does.
+/// A task that a delegate or a worker does.
 #[derive(Clone, Debug)]
 pub struct ServiceTask {
-    /// Who does it, as the model says; a deployment pins it to a digest.
+    /// Who does it, as the model says; a deployment pins a delegate to a digest.
     pub implementation: Implementation,
+    /// It is an external task: it waits until a worker that fetched it over REST completes it. So it is with every
+    /// [`Implementation::Topic`] until [`ProcessDefinition::serve_topics`] says that a delegate serves it.
+    pub by_worker: bool,
+    /// `camunda:taskPriority` of the task or, failing that, of the process: a whole number when evaluated; none is 0. Of external tasks only.
+    pub priority: Option<Expression>,
     /// The BPMN element name, `serviceTask` or `sendTask`: Camunda's activity type.
     pub element_type: &'static str,
 }
@@ -252,7 +267,7 @@ pub enum Implementation {
         /// A semver requirement after `@`, as in `mandate:delegate="reserve-line@^1.2"`.
         requirement: Option<String>,
     },
-    /// An external-task topic (`camunda:type="external"`); the manifest must map it to a delegate.
+    /// An external-task topic (`camunda:type="external"`). The manifest may map it to a delegate; otherwise workers fetch its tasks.
     Topic(String),
 }
 

@@ -180,7 +180,7 @@ impl<'v> Validator<'v, '_> {
             }
             let ElementKind::BoundaryEvent(event) = &event.kind else { continue };
             let BoundaryTrigger::Error(error) = &event.trigger else {
-                if matches!(element.kind, ElementKind::ServiceTask(_)) {
+                if matches!(&element.kind, ElementKind::ServiceTask(task) if !task.by_worker) {
                     let help = "limit the delegate's wall time in the manifest, or put the timer on a sub-process around tasks that wait";
                     self.diagnostics.warning(at, "the timer never fires: a task done by a delegate does not wait (as in Camunda 7)", help);
                 }

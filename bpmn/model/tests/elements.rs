@@ -122,6 +122,23 @@ fn a_delegate_is_named_in_five_ways() {
 }
 
 #[test]
+fn an_external_task_waits_for_a_worker_unless_a_delegate_serves_its_topic() {
+    let tasks = "<bpmn:startEvent id='s'/><bpmn:serviceTask id='a' camunda:type='external' camunda:topic='reserve' camunda:taskPriority='7'/>\
+        <bpmn:sendTask id='b' camunda:type='external' camunda:topic='notify'/><bpmn:serviceTask id='c' camunda:class='x'/>\
+        <bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='a'/><bpmn:sequenceFlow id='f2' sourceRef='a' targetRef='b'/>\
+        <bpmn:sequenceFlow id='f3' sourceRef='b' targetRef='c'/>";
+    let mut definition = definition(&file(tasks).replace("id='p'", "id='p' camunda:taskPriority='${urgency}'"));
+    definition.serve_topics(|topic| topic == "notify");
+    let task = |id: &str| match &element(&definition, id).kind {
+        ElementKind::ServiceTask(task) => (task.by_worker, task.priority.as_ref().map(|it| it.source().to_owned())),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(task("a"), (true, Some("7".to_owned())));
+    assert_eq!(task("b"), (false, Some("${urgency}".to_owned())), "its own priority or the process's");
+    assert_eq!(task("c"), (false, None));
+}
+
+#[test]
 fn extensions_are_known_by_their_namespace_not_by_their_prefix() {
     let task = "<bpmn:serviceTask id='a' xmlns:x='https://mandate.dev/schema/1.0' x:delegate='reserve'/>";
     assert_eq!(implementation(task), delegate("reserve", None));

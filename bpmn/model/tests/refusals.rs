@@ -168,7 +168,7 @@ mod delegates {
         check_activity(
             "<bpmn:serviceTask id='a'/>",
             expect![[r#"
-            t.bpmn:2:1: error: serviceTask does not say who does it (element 'a'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that the manifest maps to a delegate
+            t.bpmn:2:1: error: serviceTask does not say who does it (element 'a'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate
         "#]],
         );
         check_activity(
@@ -229,6 +229,12 @@ mod delegates {
             "<bpmn:serviceTask id='a' camunda:type='external'/>",
             expect![[r#"
                 t.bpmn:2:1: error: camunda:type: an external task has no camunda:topic (element 'a'); help: write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate
+            "#]],
+        );
+        check_activity(
+            "<bpmn:serviceTask id='a' camunda:type='external' camunda:topic='x' camunda:taskPriority='high'/>",
+            expect![[r#"
+                t.bpmn:2:1: error: camunda:taskPriority 'high' is not a whole number (element 'a'); help: write for example 50, or an expression that gives a whole number
             "#]],
         );
         check_activity(

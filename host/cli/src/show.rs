@@ -127,6 +127,7 @@ fn reason(leaf: &Value) -> String {
         "message" => format!("waits for message {}", text(&leaf["message"])),
         "task" if leaf["assignee"].is_string() => format!("task of {}", text(&leaf["assignee"])),
         "task" => "task, unclaimed".to_owned(),
+        "external-task" => format!("waits for a worker of topic '{}'", text(&leaf["topic"])),
         "timer" => "waits until its time".to_owned(),
         "job" => {
             let held = leaf["heldBy"].as_str().map(|host| format!(", held by {host}")).unwrap_or_default();
@@ -284,17 +285,19 @@ async fn find(client: &Client, wanted: &str) -> anyhow::Result<String> {
 }
 
 pub(crate) async fn retry(client: &Client, id: &str, retries: u32) -> anyhow::Result<()> {
-    let jobs: Vec<String> = if id.contains('.') {
-        vec![id.to_owned()]
-    } else {
-        let failed = client.get("/engine-rest/job", &[("processInstanceId", id.to_owned()), ("noRetriesLeft", "true".into())]).await?;
-        failed.as_array().into_iter().flatten().map(|job| text(&job["id"])).collect()
-    };
-    ensure!(!jobs.is_empty(), "instance {id} has no job without retries");
-    for job in jobs {
-        let path = format!("/engine-rest/job/{}/retries", encode(&job));
+    let mut failed: Vec<(&str, String)> = Vec::new();
+    for noun in ["job", "external-task"] {
+        let of_instance = [("processInstanceId", id.to_owned()), ("noRetriesLeft", "true".to_owned())];
+        let by_id = [(if noun == "job" { "jobId" } else { "externalTaskId" }, id.to_owned())];
+        let asked: &[(&str, String)] = if id.contains('.') { &by_id } else { &of_instance };
+        let found = client.get(&format!("/engine-rest/{noun}"), asked).await?;
+        failed.extend(found.as_array().into_iter().flatten().map(|it| (noun, text(&it["id"]))));
+    }
+    ensure!(!failed.is_empty(), "{id} has no job and no external task without retries, and is none");
+    for (noun, id) in failed {
+        let path = format!("/engine-rest/{noun}/{}/retries", encode(&id));
         client.send(client.request(Method::PUT, &path).json(&json!({ "retries": retries }))).await?;
-        say!("job {job} has {retries} more attempt(s)");
+        say!("{noun} {id} has {retries} more attempt(s)");
     }
     Ok(())
 }

@@ -65,6 +65,11 @@ impl Error {
         Self::Refused { status: StatusCode::INTERNAL_SERVER_ERROR, kind: REST, message: message.into() }
     }
 
+    /// The same with another status.
+    pub(crate) fn rest_with(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::Refused { status, kind: REST, message: message.into() }
+    }
+
     /// A refusal with a status of its own.
     pub(crate) fn with_status(status: StatusCode, message: impl Into<String>) -> Self {
         Self::Refused { status, kind: INVALID_REQUEST, message: message.into() }
@@ -115,6 +120,13 @@ fn of_runtime(error: mandate_runtime::Error) -> Answer {
             let message = format!("{}: {}; the unit of work was rolled back and nothing was stored", failure.code, failure.message);
             answer(StatusCode::INTERNAL_SERVER_ERROR, ENGINE, message)
         }
+        Runtime::NotHeld { .. } => answer(StatusCode::BAD_REQUEST, REST, capitalised(&error.to_string())),
+        // Camunda's words and status for a queue that is full.
+        Runtime::TooManyWaiting => answer(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            INVALID_REQUEST,
+            "At the moment the server has to handle too many requests at the same time. Please try again later.".to_owned(),
+        ),
         Runtime::MismatchingCorrelation(message) => answer(StatusCode::BAD_REQUEST, "MismatchingMessageCorrelationException", message),
         Runtime::Conflict(message) => answer(StatusCode::CONFLICT, ENGINE, message),
         Runtime::Cancelled(_) => answer(StatusCode::CONFLICT, "OptimisticLockingException", error.to_string()),

@@ -242,6 +242,39 @@ impl Fields {
         }
     }
 
+    /// Objects in a list, each to be read like a body; absent: none.
+    pub(crate) fn objects(&mut self, name: &str) -> Result<Vec<Fields>, Error> {
+        let items = match self.values.remove(name) {
+            None => return Ok(Vec::new()),
+            Some(Value::Array(items)) if items.iter().all(Value::is_object) => items,
+            Some(other) => return Err(self.wrong(name, &other, "a list of objects")),
+        };
+        if items.len() > MAX_VALUES {
+            return Err(Error::Invalid(format!("'{name}' has {} entries; at most {MAX_VALUES} are allowed", items.len())));
+        }
+        let fields = |item| match item {
+            Value::Object(map) => Some(map.into_iter().filter(|(_, value): &(String, Value)| !value.is_null()).collect()),
+            _ => None,
+        };
+        Ok(items.into_iter().filter_map(fields).map(|values| Self { source: Source::Body, values }).collect())
+    }
+
+    /// A length of time in milliseconds, or a priority: a whole number of 64 bits.
+    pub(crate) fn whole(&mut self, name: &str) -> Result<Option<i64>, Error> {
+        let Some(value) = self.values.remove(name) else { return Ok(None) };
+        let number = match &value {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        number.map(Some).ok_or_else(|| self.wrong(name, &value, "a whole number"))
+    }
+
+    /// Whether something is given.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
     /// JSON of any kind.
     pub(crate) fn json(&mut self, name: &str) -> Option<Value> {
         self.values.remove(name)

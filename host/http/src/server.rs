@@ -31,9 +31,12 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let upkeep = options.prometheus.clone().map(|metrics| tokio::spawn(metrics.upkeep()));
+    let waiting = runtime.clone();
     let (begun, draining) = oneshot::channel();
     let signal = async move {
         shutdown.await;
+        // A client that waits for external tasks would otherwise be waited for.
+        waiting.stop_waiting();
         // The receiver lives as long as the server.
         let _ = begun.send(());
     };

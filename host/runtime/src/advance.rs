@@ -46,6 +46,21 @@ pub(crate) struct Work {
     pub(crate) begin: Option<Begin>,
     /// W3C trace context of whoever caused this.
     pub(crate) traceparent: Option<String>,
+    /// The worker that answers for an external task.
+    pub(crate) worker: Option<Worker>,
+}
+
+/// A worker that answers for an external task. It must have it when the unit is stored, and before a command of the unit leaves.
+#[derive(Clone, Debug)]
+pub(crate) struct Worker {
+    /// Its name.
+    pub(crate) id: String,
+    /// The external task.
+    pub(crate) wait: WaitId,
+    /// After a failure: what it says at length.
+    pub(crate) details: Option<String>,
+    /// After a failure: for how long nobody fetches the task, in milliseconds.
+    pub(crate) rest_ms: i64,
 }
 
 /// What a new instance begins with.
@@ -190,6 +205,7 @@ impl Inner {
                 Stored::Committed(held) => {
                     return Ok(Advanced::Committed(Box::new(State { instance, failed, held })));
                 }
+                Stored::NotHeld(worker) => return Err(Error::NotHeld { worker }),
                 Stored::AlreadyStarted(existing) => return Ok(Advanced::AlreadyStarted(existing)),
                 Stored::Superseded => return Ok(Advanced::Superseded),
                 Stored::Gone if work.begin.as_ref().is_some_and(|begin| begin.newest) => return Ok(Advanced::Superseded),
@@ -271,14 +287,20 @@ impl Inner {
             let outcome = match answers.get(&given) {
                 Some(outcome) => outcome.clone(),
                 None if definition.may_command(call.element) && self.is_stale(base).await? => return Ok(Ended::Stale),
-                None => match self.call(&definition, &call, &context).await? {
-                    Called::Answered(outcome) => {
-                        answers.insert(given, outcome.clone());
-                        outcome
+                None => {
+                    // Nothing leaves on the word of a worker that no longer has its task.
+                    if definition.may_command(call.element) {
+                        self.check_worker(work).await?;
                     }
-                    Called::Failed(failure) => return Ok(Ended::Failed(failure)),
-                    Called::Withdrawn => return Ok(Ended::Withdrawn),
-                },
+                    match self.call(&definition, &call, &context).await? {
+                        Called::Answered(outcome) => {
+                            answers.insert(given, outcome.clone());
+                            outcome
+                        }
+                        Called::Failed(failure) => return Ok(Ended::Failed(failure)),
+                        Called::Withdrawn => return Ok(Ended::Withdrawn),
+                    }
+                }
             };
             // The delegate took its time: what follows happened after it.
             *now = clock::now_ms();
@@ -310,11 +332,12 @@ impl Inner {
         for incident in rows.incidents() {
             details.insert(incident.id, self.explain(definition, instance, incident, work.origin()).await?);
         }
+        let topics = rows.topics();
         let (ended_waits, ended) = rows.ended_waits();
         let next_due = rows.next_due(now);
         let is_start = work.begin.is_some();
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
-        let write = rows.into_write(definition, instance, base, self.store.host(), &places.waits(), detail, now);
+        let write = rows.into_write(definition, instance, base, self.store.host(), &places.waits(), work.worker.as_ref(), detail, now);
         let running = write.running.clone();
         let unit = Unit {
             id: uuid::Uuid::now_v7(),
@@ -332,6 +355,7 @@ impl Inner {
                 self.instances.forget(instance.id());
                 return Ok(Stored::Gone);
             }
+            Err(CommitError::NotHeld { worker }) => return Ok(Stored::NotHeld(worker)),
             Err(CommitError::AlreadyStarted { instance }) => return Ok(Stored::AlreadyStarted(InstanceId(instance))),
             Err(CommitError::Superseded) => return Ok(Stored::Superseded),
             Err(CommitError::Suspended) => return Err(suspended(definition)),
@@ -353,6 +377,7 @@ impl Inner {
         for _ in &details {
             tracing::error!(instance = %instance.id(), "incident raised");
         }
+        self.workers.tell(&topics);
         if let Some(due) = next_due {
             self.executor.expect_due(due);
         }
@@ -385,6 +410,8 @@ enum Stored {
     Superseded,
     Conflict,
     Gone,
+    /// Another worker has the external task, or none.
+    NotHeld(Option<String>),
     /// It holds what no store takes.
     Refused(String),
 }
@@ -401,9 +428,12 @@ impl Work {
     /// The wait that this input resumes.
     fn wait(&self) -> Option<WaitId> {
         match self.input {
-            Input::RunJob { wait } | Input::FailJob { wait, .. } | Input::CompleteTask { wait, .. } | Input::Message { wait, .. } => {
-                Some(wait)
-            }
+            Input::RunJob { wait }
+            | Input::FailJob { wait, .. }
+            | Input::CompleteTask { wait, .. }
+            | Input::CompleteExternalTask { wait, .. }
+            | Input::ThrowFromExternalTask { wait, .. }
+            | Input::Message { wait, .. } => Some(wait),
             _ => None,
         }
     }
@@ -412,6 +442,9 @@ impl Work {
     fn origin(&self) -> Origin {
         match self.input {
             Input::CompleteTask { wait, .. } => Origin::Task(crate::unit::number(wait.0)),
+            Input::CompleteExternalTask { wait, .. } | Input::ThrowFromExternalTask { wait, .. } => {
+                Origin::ExternalTask(crate::unit::number(wait.0))
+            }
             Input::Message { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
             Input::RunJob { wait } | Input::FailJob { wait, .. } => Origin::Job(crate::unit::number(wait.0)),
             // No other input sends commands: a start is held before its first.

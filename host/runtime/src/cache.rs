@@ -78,6 +78,12 @@ impl Instances {
         self.0.insert(instance.id(), Arc::new(loaded));
     }
 
+    /// An instance at a revision, if that is what is here.
+    pub(crate) fn at(&self, instance: InstanceId, revision: i64) -> Option<(Instance, Arc<Definition>)> {
+        let loaded = self.0.get(&instance).filter(|loaded| loaded.revision == revision)?;
+        Some((loaded.instance.clone(), loaded.definition.clone()))
+    }
+
     /// An instance is over, or somebody else has moved it on.
     pub(crate) fn forget(&self, instance: InstanceId) {
         self.0.remove(&instance);

@@ -1,6 +1,6 @@
 //! `mandate check-store`: proves that the store agrees with itself.
 //!
-//! Every snapshot decodes; jobs, tasks, subscriptions and incidents of the snapshot are exactly the rows beside it, and of an instance's exclusive
+//! Every snapshot decodes; jobs, tasks, external tasks, subscriptions and incidents of the snapshot are exactly the rows beside it, and of an instance's exclusive
 //! jobs the next is the one that can be claimed; every definition loads, and every digest it is bound to is there with the bytes that it names.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::definitions::Definition;
 use crate::ledger::hex;
-use crate::unit::{Next, job_row, number, subscription_row, task_row};
+use crate::unit::{Next, external_task_row, job_row, number, subscription_row, task_row};
 use crate::{Error, Runtime};
 
 /// Instances read at once.
@@ -70,7 +70,7 @@ impl Runtime {
                 Err(Error::Store(error)) => return Err(error.into()),
                 Err(error) => report.findings.push(error.to_string()),
                 Ok(definition) => {
-                    for (element, _) in crate::definitions::references(&definition.model) {
+                    for (element, _) in crate::definitions::references(&definition.model).filter(|(it, _)| !definition.is_external(*it)) {
                         match definition.binding(element) {
                             Ok(binding) => drop(digests.insert(binding.digest.clone())),
                             Err(failure) => report.findings.push(format!("definition {}: {}", row.id, failure.message)),
@@ -112,6 +112,8 @@ fn compare(definition: &Definition, instance: &Instance, mut rows: IndexRows, fi
     difference("jobs", format!("{jobs:?}"), format!("{:?}", rows.jobs));
     let tasks: Vec<_> = instance.tasks().map(|task| task_row(definition, task.clone())).collect();
     difference("tasks", format!("{tasks:?}"), format!("{:?}", rows.tasks));
+    let external: Vec<_> = instance.external_tasks().map(|task| external_task_row(definition, task.clone())).collect();
+    difference("external tasks", format!("{external:?}"), format!("{:?}", rows.external_tasks));
     let subscriptions: Vec<_> = instance.subscriptions().map(|subscription| subscription_row(definition, subscription.clone())).collect();
     difference("subscriptions", format!("{subscriptions:?}"), format!("{:?}", rows.subscriptions));
     let incidents: Vec<_> = instance.incidents().map(|it| (number(it.id.0), number(it.activity.0), it.code.as_str().to_owned())).collect();

@@ -51,7 +51,7 @@ pub struct Binding {
 }
 
 impl Definition {
-    /// The binding of a service task. Every service task has one: a deployment without is refused.
+    /// The binding of a task that a delegate does. Every such task has one: a deployment without is refused.
     pub fn binding(&self, element: ElementIndex) -> Result<&Arc<Binding>, Failure> {
         self.bindings.get(&element).ok_or_else(|| Failure {
             code: Code::DelegateUnavailable,
@@ -63,6 +63,11 @@ impl Definition {
             element: Some(element),
             retry: Retry::Never,
         })
+    }
+
+    /// Whether a task waits for a worker.
+    pub(crate) fn is_external(&self, element: ElementIndex) -> bool {
+        matches!(&self.model.element(element).kind, ElementKind::ServiceTask(task) if task.by_worker)
     }
 
     /// Whether a delegate of this task may issue commands: then its unit's origin must be durable first.
@@ -81,11 +86,15 @@ pub(crate) fn reference(implementation: &Implementation) -> String {
     match implementation {
         Implementation::Delegate { name, requirement: None } => name.clone(),
         Implementation::Delegate { name, requirement: Some(requirement) } => format!("{name}@{requirement}"),
-        Implementation::Topic(topic) => format!("topic:{topic}"),
+        Implementation::Topic(topic) => topic_reference(topic),
     }
 }
 
-/// The service tasks of a model with the references they make.
+fn topic_reference(topic: &str) -> String {
+    format!("topic:{topic}")
+}
+
+/// The service tasks of a model with the references they make. Those of topics that no delegate serves resolve to nothing: workers do them.
 pub(crate) fn references(model: &ProcessDefinition) -> impl Iterator<Item = (ElementIndex, &Implementation)> {
     model.iter().filter_map(|(index, element)| match &element.kind {
         ElementKind::ServiceTask(task) => Some((index, &task.implementation)),
@@ -200,7 +209,7 @@ async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Erro
     let bytes = bytes.ok_or_else(|| unreadable("its resource is not in the store"))?;
     let parsed = mandate_model::parse(&row.resource_name, &bytes)
         .map_err(|diagnostics| unreadable(&diagnostics.first().map_or_else(String::new, ToString::to_string)))?;
-    let model = parsed
+    let mut model = parsed
         .processes
         .into_iter()
         .find(|process| *process.key == *row.key)
@@ -212,6 +221,7 @@ async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Erro
         let bound = Binding { delegate: binding.delegate, version: binding.version, digest: binding.digest, mandate };
         by_reference.insert(binding.reference, Arc::new(bound));
     }
+    model.serve_topics(|topic| by_reference.contains_key(&topic_reference(topic)));
     let bindings = references(&model)
         .filter_map(|(element, implementation)| Some((element, by_reference.get(&reference(implementation))?.clone())))
         .collect();

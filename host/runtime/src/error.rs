@@ -22,6 +22,15 @@ pub enum Error {
     /// The unit of work failed and was thrown away: the instance is where it was.
     #[error("the unit of work failed and was rolled back: {}: {}", .0.code, .0.message)]
     UnitFailed(Box<Failure>),
+    /// Another worker has fetched the external task since, or none has it.
+    #[error("the external task is locked by {}", .worker.as_deref().map_or("nobody".to_owned(), |worker| format!("worker '{worker}'")))]
+    NotHeld {
+        /// Who has it, if anybody.
+        worker: Option<String>,
+    },
+    /// As many clients wait for external tasks as this host lets wait.
+    #[error("at the moment too many clients wait for external tasks; try again later")]
+    TooManyWaiting,
     /// A message fits no wait, or more than one (Camunda's `MismatchingMessageCorrelationException`).
     #[error("{0}")]
     MismatchingCorrelation(String),

@@ -187,6 +187,10 @@ fn advice(code: Code) -> (&'static str, &'static str) {
             "compare the two requests in the message; undo the first one in the domain service if it was wrong",
         ),
         Code::RetriesSetToZero => ("whenever whoever stopped the job says so", "give the job retries again to let it run"),
+        Code::ExternalTaskFailed => (
+            "as soon as a worker can do the task: it is given to one again",
+            "read the message and the worker's error details, repair the cause, then give the external task retries",
+        ),
         Code::InternalError => {
             ("always: commands that were applied answer from the ledger", "report it to Mandate's authors with the host's log")
         }

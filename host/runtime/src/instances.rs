@@ -131,7 +131,7 @@ impl Runtime {
 impl Inner {
     /// Carries out an input that an API call makes, and answers when it is stored.
     pub(crate) async fn api(self: &Arc<Self>, instance: InstanceId, input: Input) -> Result<Box<State>, Error> {
-        match self.advance(Work { instance, input, begin: None, traceparent: None }).await? {
+        match self.advance(Work { instance, input, begin: None, traceparent: None, worker: None }).await? {
             Advanced::Committed(state) => Ok(state),
             Advanced::Withdrawn | Advanced::Contended => Err(Error::Cancelled(instance)),
             Advanced::AlreadyStarted(_) | Advanced::Superseded => unreachable!("it starts nothing"),
@@ -187,6 +187,7 @@ impl Inner {
             input: Input::Start { element, variables: start.variables, hold: false },
             begin: Some(begin),
             traceparent: start.traceparent.clone(),
+            worker: None,
         };
         let advanced = self.advance_here(work).await?;
         let mut state = match (advanced, &start_key) {
@@ -226,7 +227,7 @@ impl Inner {
     ) -> Box<State> {
         let instance = held.instance.id();
         let mine = self.executor.mine(instance, wait);
-        let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent };
+        let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent, worker: None };
         let started = Instant::now();
         let advanced = self.advance_here(work).await;
         crate::metrics::job_ran(started.elapsed());

@@ -1,7 +1,7 @@
 //! What does: takes inputs to instances and their effects to the world.
 //!
 //! Read `advance.rs` first: it is the one path. Everything else finds the next input (`executor.rs`: jobs and timers; `instances.rs`,
-//! `tasks.rs`, `messages.rs`, `jobs.rs`: API calls) or helps a unit of work on its way (`delegate.rs`: a component is called;
+//! `tasks.rs`, `external_tasks.rs`, `messages.rs`, `jobs.rs`: API calls) or helps a unit of work on its way (`delegate.rs`: a component is called;
 //! `ledger.rs`: a command is sent; `unit.rs`: effects become rows; `incidents.rs`: trouble is explained).
 
 mod advance;
@@ -13,6 +13,7 @@ mod delegate;
 pub mod deploy;
 mod error;
 mod executor;
+mod external_tasks;
 mod incidents;
 mod instances;
 mod jobs;
@@ -39,6 +40,7 @@ use tokio_util::task::TaskTracker;
 pub use check_store::StoreReport;
 pub use definitions::{Binding, Definition};
 pub use error::Error;
+pub use external_tasks::{FetchedTask, Wanted, WorkerFailure};
 pub use incidents::{CommandSeen, IncidentDetail};
 pub use instances::{DefinitionRef, InstanceView, Start, Started};
 pub use ledger::verdict::{Finding, Verdict};
@@ -51,6 +53,7 @@ pub use waiting::{Reason, Waiting, WaitingFilter};
 
 pub use mandate_commands as commands;
 pub use mandate_store::{Config as StoreConfig, Counters, Error as StoreError, HistoryLevel, LedgerState, Migrate, migration_script};
+pub use mandate_store::{Fetch, FetchTopic, LockChange};
 pub use mandate_wasm as wasm;
 
 /// How a host is set up.
@@ -79,6 +82,7 @@ pub(crate) struct Inner {
     instances: cache::Instances,
     executor: executor::Executor,
     running: running::Running,
+    workers: external_tasks::Workers,
     tasks: TaskTracker,
     /// Attempts that wait for a service's answer in this process, by how many units mean to send them.
     in_flight: Mutex<HashMap<String, u32>>,
@@ -114,6 +118,7 @@ impl Runtime {
             instances: cache::Instances::new(),
             executor: executor::Executor::new(config.execute_jobs),
             running: running::Running::default(),
+            workers: external_tasks::Workers::default(),
             tasks: TaskTracker::new(),
             in_flight: Mutex::default(),
             gauged: Mutex::default(),
@@ -191,6 +196,7 @@ impl Runtime {
     /// Stops taking jobs, waits for what is under way, gives the rest back and ends the lease.
     pub async fn shut_down(&self, within: Duration) {
         self.0.executor.stop();
+        self.0.workers.stop();
         self.0.tasks.close();
         if tokio::time::timeout(within, self.0.tasks.wait()).await.is_err() {
             tracing::warn!("units of work are still running; another host or the next start takes them over");

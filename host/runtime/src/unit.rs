@@ -5,13 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_engine::{
-    Effect, HistoryEvent, Incident, IncidentId, Input, Instance, Job, JobKind, PartId, PublicId, Subscription, Task, WaitId,
+    Effect, ExternalTask, HistoryEvent, Incident, IncidentId, Input, Instance, Job, JobKind, PartId, PublicId, Subscription, Task, WaitId,
 };
 use mandate_model::{ElementIndex, ElementKind};
 use mandate_store::{
-    Beside, HistoryRow, HostRef, IncidentRow, InstanceWrite, JobRevision, JobRow, PartRow, Parts, RunningJob, State, SubscriptionRow, TaskRow,
+    Beside, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, HeldExternalTask, HistoryRow, HostRef, IncidentRow, InstanceWrite,
+    JobRevision, JobRow, PartRow, Parts, RunningJob, State, SubscriptionRow, TaskRow,
 };
 
+use crate::advance::Worker;
 use crate::cache::Base;
 use crate::definitions::Definition;
 
@@ -41,6 +43,7 @@ pub(crate) struct Rows {
     revised: Option<WaitId>,
     jobs: BTreeMap<WaitId, Option<Job>>,
     tasks: BTreeMap<WaitId, Option<Task>>,
+    external_tasks: BTreeMap<WaitId, Option<ExternalTask>>,
     subscriptions: BTreeMap<WaitId, Option<Subscription>>,
     incidents: BTreeMap<IncidentId, Option<Incident>>,
     history: Vec<HistoryRow>,
@@ -82,6 +85,8 @@ impl Rows {
             Effect::RemoveJob(wait) => remove(&mut self.jobs, wait),
             Effect::PutTask(task) => put(&mut self.tasks, task.wait, task),
             Effect::RemoveTask(wait) => remove(&mut self.tasks, wait),
+            Effect::PutExternalTask(task) => put(&mut self.external_tasks, task.wait, task),
+            Effect::RemoveExternalTask(wait) => remove(&mut self.external_tasks, wait),
             Effect::PutSubscription(subscription) => put(&mut self.subscriptions, subscription.wait, subscription),
             Effect::RemoveSubscription(wait) => remove(&mut self.subscriptions, wait),
             Effect::RaiseIncident(incident) => put(&mut self.incidents, incident.id, incident),
@@ -118,17 +123,26 @@ impl Rows {
         self.incidents.values().flatten()
     }
 
+    /// Topics of which a worker might fetch something after the unit that it could not before.
+    pub(crate) fn topics(&self) -> BTreeSet<String> {
+        let tasks = self.external_tasks.values().flatten();
+        tasks.filter(|task| task.retries != Some(0)).map(|task| task.topic.clone()).collect()
+    }
+
     /// Waits that this unit ends, and whether it ends the instance: units that run for these have nobody left to run for.
     pub(crate) fn ended_waits(&self) -> (BTreeSet<WaitId>, bool) {
         let gone = |map: &BTreeMap<WaitId, bool>| map.iter().filter(|(_, gone)| **gone).map(|(wait, _)| *wait).collect::<Vec<_>>();
         let mut waits = BTreeSet::new();
         waits.extend(gone(&self.jobs.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
         waits.extend(gone(&self.tasks.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
+        waits.extend(gone(&self.external_tasks.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
         waits.extend(gone(&self.subscriptions.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
         (waits, self.ended)
     }
 
-    /// The write for the store. `locked` are the jobs that this host will run from memory; `detail` explains each incident.
+    /// The write for the store. `locked` are the jobs that this host will run from memory; `worker` must have the external task that the unit
+    /// is about; `detail` explains each incident.
+    #[expect(clippy::too_many_arguments, reason = "everything a write consists of, in one place")]
     pub(crate) fn into_write(
         self,
         definition: &Definition,
@@ -136,6 +150,7 @@ impl Rows {
         base: &Base,
         me: HostRef,
         locked: &BTreeSet<WaitId>,
+        worker: Option<&Worker>,
         detail: impl Fn(&Incident) -> String,
         now: i64,
     ) -> InstanceWrite {
@@ -180,6 +195,24 @@ impl Rows {
             match task {
                 Some(task) => write.put_tasks.push(task_row(definition, task)),
                 None => write.remove_tasks.push(number(wait.0)),
+            }
+        }
+        write.held_external_task = worker.map(|worker| HeldExternalTask { wait: number(worker.wait.0), worker: worker.id.clone() });
+        for (wait, task) in self.external_tasks {
+            let is_old = base.stored().is_some_and(|stored| stored.external_task(wait).is_some());
+            match task {
+                Some(task) if is_old => write.revise_external_tasks.push(ExternalTaskRevision {
+                    wait: number(wait.0),
+                    retries: task.retries.map(i64::from),
+                    failures: i64::from(task.failures),
+                    failure: task.failure,
+                    failed: worker.map(|worker| ExternalTaskFailure {
+                        details: worker.details.clone(),
+                        lock_until: now.saturating_add(worker.rest_ms),
+                    }),
+                }),
+                Some(task) => write.put_external_tasks.push(external_task_row(definition, task)),
+                None => write.remove_external_tasks.push(number(wait.0)),
             }
         }
         for (wait, subscription) in self.subscriptions {
@@ -227,6 +260,7 @@ fn beside(base: &Base) -> Beside {
         parts: stored.parts() > 0,
         jobs: stored.jobs().count() > usize::from(base.running.is_some()),
         tasks: stored.tasks().next().is_some(),
+        external_tasks: stored.external_tasks().next().is_some(),
         subscriptions: stored.subscriptions().next().is_some(),
         incidents: stored.incidents().next().is_some(),
     }
@@ -313,6 +347,22 @@ pub(crate) fn task_row(definition: &Definition, task: Task) -> TaskRow {
         created: task.since,
         form_key,
         description,
+    }
+}
+
+/// The row of an external task.
+pub(crate) fn external_task_row(definition: &Definition, task: ExternalTask) -> ExternalTaskRow {
+    ExternalTaskRow {
+        wait: number(task.wait.0),
+        activity: number(task.activity.0),
+        activity_id: definition.model.element(task.element).id.to_string(),
+        topic: task.topic,
+        definition_id: definition.row.id.clone(),
+        priority: task.priority,
+        retries: task.retries.map(i64::from),
+        failures: i64::from(task.failures),
+        failure: task.failure,
+        created: task.since,
     }
 }
 

@@ -55,6 +55,15 @@ pub enum Reason {
         /// Who has it.
         assignee: Option<String>,
     },
+    /// It waits for a worker.
+    ExternalTask {
+        /// The external task.
+        id: String,
+        /// Its topic.
+        topic: String,
+        /// Attempts left; none: it has never failed.
+        retries: Option<u32>,
+    },
     /// It waits for a moment.
     Timer {
         /// The job.
@@ -253,6 +262,9 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
     let reason = match &leaf.state {
         LeafState::Message { wait, name } => Reason::Message { id: id(wait.0), message: name.clone() },
         LeafState::Task { wait, assignee } => Reason::Task { id: id(wait.0), assignee: assignee.clone() },
+        LeafState::ExternalTask { wait, topic, retries } => {
+            Reason::ExternalTask { id: id(wait.0), topic: topic.clone(), retries: *retries }
+        }
         LeafState::Timer { wait, due } => Reason::Timer { id: id(wait.0), due: *due },
         LeafState::Job { wait, attempt, retries, due } => {
             Reason::Job { id: id(wait.0), attempt: *attempt, retries: *retries, due: *due, held_by: held_by(wait.0) }

@@ -14,6 +14,7 @@ mod deletion;
 mod deploy;
 mod deployment;
 mod error;
+mod external;
 mod hosts;
 mod lease;
 mod ledger;
@@ -32,13 +33,14 @@ pub use claim::{Claim, ClaimedJob, Except, Holder};
 pub use config::{Config, DEFAULT_LEASE, DEFAULT_POOL, HistoryLevel, Migrate};
 pub use deployment::{BindingRow, DelegateRow, Deployed, DeploymentDeletion, DeploymentWrite, NewDefinition, Resource};
 pub use error::Error;
+pub use external::{Fetch, FetchTopic, Fetched, LockChange};
 pub use hosts::TakenOver;
 pub use lease::HostRef;
 pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Verdict};
 pub use migrate::migration_script;
-pub use rows::{HistoryRow, IncidentRow, JobRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+pub use rows::{ExternalTaskRow, HistoryRow, IncidentRow, JobRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
 pub use store::{Counters, Store};
 pub use unit::{
-    Beside, CommitError, Committed, Expect, InstanceHead, InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts,
-    StartKey, State, Unit,
+    Beside, CommitError, Committed, Expect, ExternalTaskFailure, ExternalTaskRevision, HeldExternalTask, InstanceHead, InstanceWrite,
+    JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts, StartKey, State, Unit,
 };

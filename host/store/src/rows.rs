@@ -101,6 +101,31 @@ pub struct TaskRow {
     pub description: Option<String>,
 }
 
+/// Work that a worker fetches, as units of work write it. Who has it is in [`ExternalTaskListed`](crate::query::ExternalTaskListed).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalTaskRow {
+    /// The wait that completing it resumes.
+    pub wait: i64,
+    /// Its activity instance: Camunda's execution.
+    pub activity: i64,
+    /// BPMN id of the element.
+    pub activity_id: String,
+    /// What workers ask for.
+    pub topic: String,
+    /// The instance's definition.
+    pub definition_id: String,
+    /// The higher, the sooner it is fetched.
+    pub priority: i64,
+    /// Attempts left; none: it has never failed.
+    pub retries: Option<i64>,
+    /// Failures so far.
+    pub failures: i64,
+    /// The last failure's message.
+    pub failure: Option<String>,
+    /// Since when.
+    pub created: i64,
+}
+
 /// A wait for a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionRow {

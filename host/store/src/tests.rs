@@ -5,7 +5,8 @@ use mandate_tests::postgres::Cluster;
 use crate::batch::Batch;
 use crate::claim::candidates_sql;
 use crate::db::{Dialect, Lane};
-use crate::{Config, Store, claim, deploy, ledger, write};
+use crate::external::fetch_sql;
+use crate::{Config, Fetch, FetchTopic, Store, claim, deploy, ledger, write};
 
 /// The multi-row statements of the crate.
 fn batches() -> Vec<&'static Batch> {
@@ -114,6 +115,43 @@ async fn a_claim_does_not_look_at_exclusive_jobs_that_are_behind_another() {
         if store.pool.dialect() == Dialect::Postgres {
             assert!(plan.contains("Index Scan using job_claimable on job j") && plan.contains("(actual rows=1 loops=1)"), "{plan}");
             assert!(!plan.contains("Rows Removed"), "{plan}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn fetches_read_external_tasks_from_their_index_in_its_order() {
+    on_both(async |store| {
+        let lane = &store.inner().admin;
+        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)";
+        let one = "{pg:gen_random_uuid()}{lite:randomblob(16)}";
+        let fill = format!(
+            "INSERT INTO external_task {numbers} SELECT {one}, n, 2, 'A', 'charge', 'p:1:x', 0, NULL, 0, NULL, NULL, n, '', NULL, FALSE, NULL, n \
+             FROM numbers"
+        );
+        lane.fetch(&fill, Vec::new()).await.expect("rows");
+        if store.pool.dialect() == Dialect::Postgres {
+            lane.fetch("ANALYZE external_task", Vec::new()).await.expect("statistics");
+        }
+        let topic = |name: &str| FetchTopic { topic: name.into(), lock_ms: 1_000, ..FetchTopic::default() };
+        for topics in [vec![topic("charge")], vec![topic("charge"), topic("mail")]] {
+            let fetch = Fetch { worker: "w".into(), max: 100, topics, by_created: None, by_priority: true, now: 10_000_000 };
+            let (sql, params) = fetch_sql(&fetch);
+            let explain = match store.pool.dialect() {
+                Dialect::Sqlite => "EXPLAIN QUERY PLAN",
+                Dialect::Postgres => "EXPLAIN (ANALYZE, TIMING OFF)",
+            };
+            let column = if store.pool.dialect() == Dialect::Sqlite { 3 } else { 0 };
+            let rows = lane.fetch(&format!("{explain} {sql}"), params).await.expect("a plan");
+            let plan: Vec<String> = rows.iter().map(|row| row.get(column).expect("a text")).collect();
+            let plan = plan.join("\n");
+            assert!(plan.contains("external_task_fetchable"), "{plan}");
+            assert!(!plan.contains("Seq Scan on external_task"), "{plan}");
+            // Of several topics the best are sorted out; but no more are read of each than are asked for.
+            let several = fetch.topics.len() > 1;
+            assert!(several || (!plan.contains("TEMP B-TREE FOR ORDER BY") && !plan.contains("Sort")), "{plan}");
+            assert!(!plan.contains("actual rows=20000"), "{plan}");
         }
     })
     .await;

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::claim::ClaimedJob;
-use crate::rows::{HistoryRow, IncidentRow, JobRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+use crate::rows::{ExternalTaskRow, HistoryRow, IncidentRow, JobRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
 
 /// What one unit of work writes: all of it or nothing.
 #[derive(Clone, Debug)]
@@ -64,6 +64,14 @@ pub struct InstanceWrite {
     pub put_tasks: Vec<TaskRow>,
     /// Waits of tasks that are gone.
     pub remove_tasks: Vec<i64>,
+    /// External tasks to insert: nobody has them.
+    pub put_external_tasks: Vec<ExternalTaskRow>,
+    /// External tasks that failed or that an operator gave retries. Whoever fetched one is still its worker.
+    pub revise_external_tasks: Vec<ExternalTaskRevision>,
+    /// Waits of external tasks that are gone.
+    pub remove_external_tasks: Vec<i64>,
+    /// Refused with [`CommitError::NotHeld`] unless this worker was the last to fetch this external task.
+    pub held_external_task: Option<HeldExternalTask>,
     /// Subscriptions to insert.
     pub put_subscriptions: Vec<SubscriptionRow>,
     /// Waits of subscriptions that are gone.
@@ -94,6 +102,10 @@ impl InstanceWrite {
             remove_jobs: Vec::new(),
             put_tasks: Vec::new(),
             remove_tasks: Vec::new(),
+            put_external_tasks: Vec::new(),
+            revise_external_tasks: Vec::new(),
+            remove_external_tasks: Vec::new(),
+            held_external_task: None,
             put_subscriptions: Vec::new(),
             remove_subscriptions: Vec::new(),
             put_incidents: Vec::new(),
@@ -114,6 +126,39 @@ pub struct JobRevision {
     pub retries: i64,
     /// As in [`JobRow`].
     pub behind: bool,
+}
+
+/// What changes of an external task that stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalTaskRevision {
+    /// Which.
+    pub wait: i64,
+    /// Attempts left.
+    pub retries: Option<i64>,
+    /// Failures so far.
+    pub failures: i64,
+    /// The last failure's message.
+    pub failure: Option<String>,
+    /// It has failed just now; none: what is stored of its last failure and its lock stay.
+    pub failed: Option<ExternalTaskFailure>,
+}
+
+/// What is stored of an external task's failure besides its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalTaskFailure {
+    /// What the worker says at length.
+    pub details: Option<String>,
+    /// Nobody fetches it before.
+    pub lock_until: i64,
+}
+
+/// An external task that a worker must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldExternalTask {
+    /// Which.
+    pub wait: i64,
+    /// Who.
+    pub worker: String,
 }
 
 /// What must hold of an instance before a unit writes it.
@@ -164,6 +209,8 @@ pub struct Beside {
     pub jobs: bool,
     /// User tasks.
     pub tasks: bool,
+    /// External tasks.
+    pub external_tasks: bool,
     /// Subscriptions.
     pub subscriptions: bool,
     /// Incidents.
@@ -172,9 +219,10 @@ pub struct Beside {
 
 impl Beside {
     /// In all of them.
-    pub const ALL: Self = Self { parts: true, jobs: true, tasks: true, subscriptions: true, incidents: true };
+    pub const ALL: Self = Self { parts: true, jobs: true, tasks: true, external_tasks: true, subscriptions: true, incidents: true };
     /// In none.
-    pub const NONE: Self = Self { parts: false, jobs: false, tasks: false, subscriptions: false, incidents: false };
+    pub const NONE: Self =
+        Self { parts: false, jobs: false, tasks: false, external_tasks: false, subscriptions: false, incidents: false };
 }
 
 /// What a unit changes of the parts that are stored apart from a snapshot.
@@ -218,6 +266,12 @@ pub enum CommitError {
     AlreadyStarted {
         /// What it started.
         instance: Uuid,
+    },
+    /// Another worker has fetched the external task since, or none has.
+    #[error("another worker has the external task")]
+    NotHeld {
+        /// Who has it, if anybody.
+        worker: Option<String>,
     },
     /// This host may not write any more.
     #[error("this host's lease has ended and another host may have taken over its work")]
@@ -295,6 +349,15 @@ impl InstanceWrite {
                 check_text("text of a task", text.as_deref())?;
             }
         }
+        for row in &self.put_external_tasks {
+            check_keys([("activity id", &row.activity_id), ("topic", &row.topic), ("definition id", &row.definition_id)])?;
+            check_text("failure message", row.failure.as_deref())?;
+        }
+        for row in &self.revise_external_tasks {
+            check_text("failure message", row.failure.as_deref())?;
+            check_text("error details", row.failed.as_ref().and_then(|failed| failed.details.as_deref()))?;
+        }
+        check_key("worker", self.held_external_task.as_ref().map_or("", |held| &held.worker))?;
         for row in &self.put_subscriptions {
             check_keys([("activity id", &row.activity_id), ("message name", &row.message), ("definition id", &row.definition_id)])?;
         }

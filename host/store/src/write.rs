@@ -26,6 +26,7 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     let mut answers: Vec<Option<CommitError>> = units.iter().map(|_| None).collect();
     instances::hold(tx, units, &mut answers).await?;
     refuse_starts(tx, units, &mut answers).await?;
+    refuse_lost_locks(tx, units, &mut answers).await?;
     claim_start_keys(tx, units, &mut answers).await?;
     let moved = instances::write(tx, units, &mut answers).await?;
     let elsewhere = locked_elsewhere(tx, me, units, &answers).await?;
@@ -118,6 +119,35 @@ async fn refuse_starts(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Commi
             Some(_) => None,
         });
         *answer = answer.take().or(refused);
+    }
+    Ok(())
+}
+
+/// The instance's row first, as everybody takes them who locks rows beside an instance. From here to the commit nobody else fetches the task.
+static HOLDERS: Batch = Batch::new(
+    "SELECT e.instance_id, e.worker_id FROM {rows} JOIN instance i ON i.id = v.instance_id \
+     JOIN external_task e ON e.instance_id = v.instance_id AND e.wait = v.wait {pg:FOR UPDATE OF i, e}",
+    &[("instance_id", Type::Uuid), ("wait", Type::I64)],
+);
+
+/// A worker whose lock ran out may go on as long as nobody else has fetched its task. A task that is gone is left to the instance's revision, which
+/// has moved with it.
+async fn refuse_lost_locks(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
+    let mut asked: BTreeMap<Uuid, (i64, &str, usize)> = BTreeMap::new();
+    for (at, unit) in units.iter().enumerate().filter(|(at, _)| answers[*at].is_none()) {
+        for write in &unit.instances {
+            if let Some(held) = &write.held_external_task {
+                asked.insert(write.id, (held.wait, &held.worker, at));
+            }
+        }
+    }
+    let found = HOLDERS.fetch(tx, asked.iter().map(|(id, (wait, _, _))| cells![*id, *wait]).collect()).await?;
+    for row in found {
+        let (id, worker): (Uuid, Option<String>) = (row.get(0)?, row.get(1)?);
+        let (_, expected, at) = asked[&id];
+        if worker.as_deref() != Some(expected) {
+            answers[at] = Some(CommitError::NotHeld { worker });
+        }
     }
     Ok(())
 }
@@ -216,4 +246,4 @@ type Rows = Vec<Vec<Cell>>;
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&CLAIM_START];
+pub(crate) static BATCHES: &[&Batch] = &[&CLAIM_START, &HOLDERS];

@@ -9,6 +9,8 @@ mod common;
 mod comparison;
 #[path = "contract/deployments.rs"]
 mod deployments;
+#[path = "contract/external.rs"]
+mod external;
 #[path = "contract/hosts.rs"]
 mod hosts;
 #[path = "contract/jobs.rs"]
@@ -71,6 +73,16 @@ on_both! {
         what_a_host_cannot_run_stands_in_nobodys_way
         a_released_job_is_claimed_again_unchanged
         the_next_process_takes_over_what_the_last_one_had_locked;
+    external:
+        a_fetched_task_is_its_workers_until_the_lock_runs_out
+        what_must_not_be_fetched_is_not
+        topics_are_asked_for_together_and_each_has_its_filters
+        higher_priorities_come_first_and_of_these_the_longest_waiting
+        a_late_worker_completes_only_what_nobody_else_has_fetched
+        two_workers_and_a_lock_that_runs_out
+        a_failure_rests_and_keeps_its_worker
+        locks_are_extended_taken_and_given_back
+        workers_that_fetch_at_once_share_no_task;
     ledger:
         an_attempt_is_opened_once_and_closed_once
         an_attempt_needs_its_wait

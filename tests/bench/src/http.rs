@@ -49,7 +49,11 @@ fn parse(read: &[u8]) -> anyhow::Result<Option<(u16, String)>> {
     let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&read[..end])?;
     let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).context("a status line")?.parse()?;
+    let status: u16 = lines.next().and_then(|line| line.split(' ').nth(1)).context("a status line")?.parse()?;
+    // No content has no length.
+    if status == 204 {
+        return Ok(Some((status, String::new())));
+    }
     let length = lines.find_map(|line| line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length")));
     let length: usize = length.context("an answer says its length")?.1.trim().parse()?;
     let body = &read[end + 4..];
@@ -68,5 +72,6 @@ mod tests {
         }
         assert_eq!(parse(whole.as_bytes()).expect("an answer"), Some((200, "{}".to_owned())));
         assert!(parse(b"HTTP/1.1 200 OK\r\n\r\n").is_err(), "without its length");
+        assert_eq!(parse(b"HTTP/1.1 204 No Content\r\n\r\n").expect("an answer"), Some((204, String::new())));
     }
 }

@@ -14,6 +14,7 @@ use crate::instance::Instance;
 mod boundary_event;
 mod end_event;
 mod exclusive_gateway;
+mod external_task;
 mod intermediate_catch_event;
 mod parallel_gateway;
 mod receive_task;
@@ -90,6 +91,13 @@ pub(crate) enum WaitFor {
         candidate_groups: Vec<String>,
         /// By when; milliseconds since 1970.
         due: Option<i64>,
+    },
+    /// A worker.
+    ExternalTask {
+        /// What workers ask for.
+        topic: String,
+        /// The higher, the sooner.
+        priority: i64,
     },
     /// A message.
     Message {

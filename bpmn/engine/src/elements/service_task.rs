@@ -1,13 +1,16 @@
-//! Service tasks, and send tasks that a delegate does.
+//! Service and send tasks that a delegate does. Those that a worker does are in `external_task.rs`.
 
-use mandate_model::ServiceTask;
+use mandate_model::{Implementation, ServiceTask};
 
-use super::{At, Behaviour, Next};
+use super::{At, Behaviour, Next, external_task};
 use crate::input::Failure;
 
 impl Behaviour for ServiceTask {
-    fn enter(&self, _at: &At<'_>) -> Result<Next, Failure> {
-        Ok(Next::Call)
+    fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
+        match &self.implementation {
+            Implementation::Topic(topic) if self.by_worker => external_task::enter(at, topic, self.priority.as_ref()),
+            _ => Ok(Next::Call),
+        }
     }
 }
 

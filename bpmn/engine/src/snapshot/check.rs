@@ -41,9 +41,10 @@ fn check_tree(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErro
 fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotError> {
     let jobs = instance.jobs.values().map(|job| (job.wait, job.activity));
     let tasks = instance.tasks.values().map(|task| (task.wait, task.activity));
+    let external_tasks = instance.external_tasks.values().map(|task| (task.wait, task.activity));
     let subscriptions = instance.subscriptions.values().map(|it| (it.wait, it.activity));
     let mut seen: BTreeSet<WaitId> = BTreeSet::new();
-    for (wait, activity) in jobs.chain(tasks).chain(subscriptions) {
+    for (wait, activity) in jobs.chain(tasks).chain(external_tasks).chain(subscriptions) {
         ensure(wait.0 > 0 && wait.0 <= instance.last, "a wait has a number that was never given")?;
         ensure(seen.insert(wait), "two waits have the same number")?;
         ensure(activity != instance.root() && instance.activities.contains_key(&activity), "a wait belongs to no activity")?;
@@ -59,7 +60,8 @@ fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErr
 fn check_incidents(instance: &Instance, index: &mut Index) -> Result<(), SnapshotError> {
     for incident in instance.incidents.values() {
         ensure(incident.id.0 <= instance.last, "an incident has a number that was never given")?;
-        ensure(incident.wait.is_none_or(|wait| instance.jobs.contains_key(&wait)), "an incident belongs to no job")?;
+        let can_fail = |wait| instance.jobs.contains_key(&wait) || instance.external_tasks.contains_key(&wait);
+        ensure(incident.wait.is_none_or(can_fail), "an incident belongs to no job or external task")?;
         let activity = instance.activities.get(&incident.activity).filter(|it| it.parent.is_some());
         let activity = activity.ok_or(SnapshotError::Inconsistent("an incident belongs to no activity"))?;
         if incident.wait.is_none() {
@@ -68,7 +70,7 @@ fn check_incidents(instance: &Instance, index: &mut Index) -> Result<(), Snapsho
         }
         index.add_incident(incident, activity.scope());
     }
-    ensure(index.job_incidents.len() + index.join_incidents.len() == instance.incidents.len(), "something has two incidents")
+    ensure(index.wait_incidents.len() + index.join_incidents.len() == instance.incidents.len(), "something has two incidents")
 }
 
 fn check_unit(instance: &Instance) -> Result<(), SnapshotError> {

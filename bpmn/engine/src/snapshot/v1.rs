@@ -39,6 +39,7 @@ struct Branch {
     activity: Activity,
     jobs: Vec<Job>,
     tasks: Vec<Task>,
+    external_tasks: Vec<ExternalTask>,
     subscriptions: Vec<Subscription>,
     incidents: Vec<Incident>,
 }
@@ -92,6 +93,19 @@ struct Task {
     candidate_users: Vec<String>,
     candidate_groups: Vec<String>,
     due: Option<i64>,
+    since: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ExternalTask {
+    wait: u64,
+    activity: u64,
+    element: u32,
+    topic: String,
+    priority: i64,
+    retries: Option<u32>,
+    failures: u32,
+    failure: Option<String>,
     since: i64,
 }
 
@@ -201,6 +215,7 @@ impl Snapshot {
             activities: OrdMap::new(),
             jobs: OrdMap::new(),
             tasks: OrdMap::new(),
+            external_tasks: OrdMap::new(),
             subscriptions: OrdMap::new(),
             incidents: OrdMap::new(),
             unit: self.unit.map(Unit::into_unit),
@@ -236,13 +251,14 @@ impl Snapshot {
 impl Branch {
     fn new(of: &Instance, activity: &instance::Activity) -> Self {
         let waits = || of.index.waits.get(&activity.id).into_iter().flatten();
-        let of_jobs = waits().filter_map(|wait| of.index.job_incidents.get(wait));
+        let of_waits = waits().filter_map(|wait| of.index.wait_incidents.get(wait));
         let of_join = activity.parent.and_then(|scope| of.index.join_incidents.get(&(scope, activity.element)));
-        let incidents = of_jobs.chain(of_join).map(|id| &of.incidents[id]).filter(|incident| incident.activity == activity.id);
+        let incidents = of_waits.chain(of_join).map(|id| &of.incidents[id]).filter(|incident| incident.activity == activity.id);
         Self {
             activity: Activity::from(activity),
             jobs: waits().filter_map(|wait| of.jobs.get(wait)).map(|job| Job::from(&**job)).collect(),
             tasks: waits().filter_map(|wait| of.tasks.get(wait)).map(|task| Task::from(&**task)).collect(),
+            external_tasks: waits().filter_map(|wait| of.external_tasks.get(wait)).map(|task| ExternalTask::from(&**task)).collect(),
             subscriptions: waits().filter_map(|wait| of.subscriptions.get(wait)).map(|it| Subscription::from(&**it)).collect(),
             incidents: incidents.map(|incident| Incident::from(&**incident)).collect(),
         }
@@ -256,6 +272,9 @@ impl Branch {
         }
         for task in self.tasks {
             put(&mut instance.tasks, WaitId(task.wait), task.into_task())?;
+        }
+        for task in self.external_tasks {
+            put(&mut instance.external_tasks, WaitId(task.wait), task.into_external_task())?;
         }
         for subscription in self.subscriptions {
             put(&mut instance.subscriptions, WaitId(subscription.wait), subscription.into_subscription())?;
@@ -429,6 +448,38 @@ impl Task {
             candidate_users: self.candidate_users,
             candidate_groups: self.candidate_groups,
             due: self.due,
+            since: self.since,
+        }
+    }
+}
+
+impl From<&effect::ExternalTask> for ExternalTask {
+    fn from(it: &effect::ExternalTask) -> Self {
+        Self {
+            wait: it.wait.0,
+            activity: it.activity.0,
+            element: it.element.0,
+            topic: it.topic.clone(),
+            priority: it.priority,
+            retries: it.retries,
+            failures: it.failures,
+            failure: it.failure.clone(),
+            since: it.since,
+        }
+    }
+}
+
+impl ExternalTask {
+    fn into_external_task(self) -> effect::ExternalTask {
+        effect::ExternalTask {
+            wait: WaitId(self.wait),
+            activity: ActivityId(self.activity),
+            element: ElementIndex(self.element),
+            topic: self.topic,
+            priority: self.priority,
+            retries: self.retries,
+            failures: self.failures,
+            failure: self.failure,
             since: self.since,
         }
     }

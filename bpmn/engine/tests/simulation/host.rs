@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{
-    ActivityId, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, Failure, HistoryEvent, Incident, IncidentId, Input, Instance,
-    InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Stop, Stored, Subscription, Task, Variable, Variables, WaitId, step,
+    ActivityId, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure, HistoryEvent, Incident, IncidentId, Input,
+    Instance, InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Stop, Stored, Subscription, Task, Variable, Variables,
+    WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use uuid::Uuid;
@@ -17,6 +18,7 @@ use crate::random::Random;
 struct Rows {
     jobs: BTreeMap<WaitId, Job>,
     tasks: BTreeMap<WaitId, Task>,
+    external_tasks: BTreeMap<WaitId, ExternalTask>,
     subscriptions: BTreeMap<WaitId, Subscription>,
     incidents: BTreeMap<IncidentId, Incident>,
     suspended: bool,
@@ -123,6 +125,10 @@ impl<'a> Host<'a> {
                 Input::SetRetries { wait, retries: 3 }
             } else if let Some(&wait) = self.rows.tasks.keys().next() {
                 Input::CompleteTask { wait, variables: x(0) }
+            } else if let Some(wait) = self.rows.external_tasks.values().find(|task| task.retries == Some(0)).map(|task| task.wait) {
+                Input::SetExternalTaskRetries { wait, retries: 1 }
+            } else if let Some(&wait) = self.rows.external_tasks.keys().next() {
+                Input::CompleteExternalTask { wait, variables: x(0), local_variables: Variables::new() }
             } else if let Some(&wait) = self.rows.subscriptions.keys().next() {
                 Input::Message { wait, variables: x(0) }
             } else if let Some(&wait) = self.rows.jobs.keys().next() {
@@ -192,14 +198,35 @@ impl<'a> Host<'a> {
             10 => self.start(false),
             11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
             n if self.rows.tasks.contains_key(&wait) || n == 12 => Input::CompleteTask { wait, variables },
+            n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
             n if self.rows.subscriptions.contains_key(&wait) || n == 13 => Input::Message { wait, variables },
             _ => Input::RunJob { wait },
         }
     }
 
+    /// What a worker, or an operator, makes of an external task.
+    fn work(&mut self, wait: WaitId, variables: Variables) -> Input {
+        let local_variables = if self.random.one_in(3) { x(self.random.below(4)) } else { Variables::new() };
+        match self.random.below(8) {
+            0 | 1 => {
+                let retries = u32::try_from(self.random.below(3)).expect("it is small");
+                let message = Some("it broke".to_owned()).filter(|_| self.random.one_in(2));
+                Input::FailExternalTask { wait, message, retries, variables, local_variables }
+            }
+            2 => {
+                let code = ["E1", "E2", "E3"][self.random.below(3)].to_owned();
+                Input::ThrowFromExternalTask { wait, code, message: None, variables }
+            }
+            3 => Input::SetExternalTaskRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
+            _ => Input::CompleteExternalTask { wait, variables, local_variables },
+        }
+    }
+
     /// Mostly a wait that is there, sometimes one that is over, sometimes none that ever was.
     fn random_wait(&mut self) -> WaitId {
-        let open: Vec<_> = self.rows.jobs.keys().chain(self.rows.tasks.keys()).chain(self.rows.subscriptions.keys()).copied().collect();
+        let rows = &self.rows;
+        let open = rows.jobs.keys().chain(rows.tasks.keys()).chain(rows.external_tasks.keys()).chain(rows.subscriptions.keys());
+        let open: Vec<_> = open.copied().collect();
         let past: Vec<_> = self.waits.iter().copied().collect();
         let from = if self.random.one_in(6) { &past } else { &open };
         self.random.pick(from).copied().unwrap_or(WaitId(self.random.next() % 50))
@@ -341,7 +368,11 @@ impl<'a> Host<'a> {
     /// Keys differ between the calls of a unit and between units.
     fn check_keys(&mut self, input: &Input, calls: &[(DelegateCall, DelegateOutcome)]) {
         let origin = match input {
-            Input::RunJob { wait } | Input::CompleteTask { wait, .. } | Input::Message { wait, .. } => *wait,
+            Input::RunJob { wait }
+            | Input::CompleteTask { wait, .. }
+            | Input::CompleteExternalTask { wait, .. }
+            | Input::ThrowFromExternalTask { wait, .. }
+            | Input::Message { wait, .. } => *wait,
             _ => WaitId(0),
         };
         let distinct: BTreeSet<_> = calls.iter().map(|(call, _)| call.entry).collect();
@@ -360,6 +391,7 @@ impl<'a> Host<'a> {
         let mut expected = self.rows.clone();
         expected.jobs = instance.jobs().map(|it| (it.wait, it.clone())).collect();
         expected.tasks = instance.tasks().map(|it| (it.wait, it.clone())).collect();
+        expected.external_tasks = instance.external_tasks().map(|it| (it.wait, it.clone())).collect();
         expected.subscriptions = instance.subscriptions().map(|it| (it.wait, it.clone())).collect();
         expected.incidents = instance.incidents().map(|it| (it.id, it.clone())).collect();
         expected.suspended = instance.is_suspended();
@@ -374,7 +406,7 @@ impl<'a> Host<'a> {
         if self.rows.ended {
             assert_eq!(instance.activities().count(), 1, "nothing is left of the tree");
             assert!(self.rows.jobs.is_empty() && self.rows.tasks.is_empty() && self.rows.subscriptions.is_empty());
-            assert!(self.rows.incidents.is_empty());
+            assert!(self.rows.external_tasks.is_empty() && self.rows.incidents.is_empty());
         }
         let changes = instance.changes(Some(&self.load()));
         self.stored.apply(changes);
@@ -388,9 +420,11 @@ impl<'a> Host<'a> {
             assert_ne!(leaf.state, LeafState::Running, "no unit is running: {leaf:?}");
             assert_eq!(leaf.state == LeafState::Suspended, self.rows.suspended);
         }
-        for job in self.rows.jobs.values().filter(|job| job.retries == 0) {
-            let incidents = self.rows.incidents.values().filter(|it| it.wait == Some(job.wait)).count();
-            assert_eq!(incidents, 1, "a job without retries has one incident: {job:?}");
+        let jobs = self.rows.jobs.values().filter(|job| job.retries == 0).map(|job| job.wait);
+        let tasks = self.rows.external_tasks.values().filter(|task| task.retries == Some(0)).map(|task| task.wait);
+        for wait in jobs.chain(tasks) {
+            let incidents = self.rows.incidents.values().filter(|it| it.wait == Some(wait)).count();
+            assert_eq!(incidents, 1, "what has no retries has one incident: {wait:?}");
         }
     }
 
@@ -409,6 +443,11 @@ impl<'a> Host<'a> {
                 rows.tasks.insert(task.wait, task);
             }
             Effect::RemoveTask(wait) => assert!(rows.tasks.remove(&wait).is_some()),
+            Effect::PutExternalTask(task) => {
+                self.waits.insert(task.wait);
+                rows.external_tasks.insert(task.wait, task);
+            }
+            Effect::RemoveExternalTask(wait) => assert!(rows.external_tasks.remove(&wait).is_some()),
             Effect::PutSubscription(it) => {
                 self.waits.insert(it.wait);
                 rows.subscriptions.insert(it.wait, it);

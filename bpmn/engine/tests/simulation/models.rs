@@ -93,7 +93,7 @@ impl Models<'_> {
 
     /// `inside` a sub-process, errors may be thrown and scopes terminated.
     fn block(&mut self, depth: usize, inside: bool) -> Block {
-        let kinds = if depth < MAX_DEPTH { 15 } else { 7 };
+        let kinds = if depth < MAX_DEPTH { 16 } else { 8 };
         match self.random.below(kinds) {
             0 => self.single("task", ""),
             1 | 2 => self.service(depth, inside),
@@ -101,11 +101,12 @@ impl Models<'_> {
             4 => self.single("receiveTask", " messageRef='msg'"),
             5 => self.catch("<messageEventDefinition messageRef='msg'/>"),
             6 => self.catch("<timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>"),
-            7 => self.decision(depth, inside),
-            8 | 9 => self.parallel(depth, inside),
-            10 => self.repeat(depth, inside),
-            11 | 12 => self.sub_process(depth),
-            13 => self.early_end(inside),
+            7 => self.external_task(depth, inside),
+            8 => self.decision(depth, inside),
+            9 | 10 => self.parallel(depth, inside),
+            11 => self.repeat(depth, inside),
+            12 | 13 => self.sub_process(depth),
+            14 => self.early_end(inside),
             _ if self.random.one_in(3) => self.deadlock(depth, inside),
             _ => self.uncontrolled_merge(),
         }
@@ -147,6 +148,12 @@ impl Models<'_> {
 
     fn user_task(&mut self, depth: usize, inside: bool) -> Block {
         let block = self.single("userTask", " camunda:candidateGroups='clerks'");
+        self.with_boundary_events(block.first, depth, inside)
+    }
+
+    fn external_task(&mut self, depth: usize, inside: bool) -> Block {
+        let priority = ["", " camunda:taskPriority='${x}'"][self.random.below(2)];
+        let block = self.single("serviceTask", &format!(" camunda:type='external' camunda:topic='outside'{priority}"));
         self.with_boundary_events(block.first, depth, inside)
     }
 

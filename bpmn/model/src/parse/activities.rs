@@ -4,7 +4,8 @@
 
 use mandate_feel::Expression;
 
-use crate::definition::{ElementKind, Scope, ServiceTask, UserTask};
+use crate::definition::{ElementKind, Implementation, Scope, ServiceTask, UserTask};
+use crate::diagnostic::shown;
 use crate::parse::process::{Owner, ProcessReader};
 use crate::time;
 use crate::xml::{Namespace, Node};
@@ -21,14 +22,31 @@ pub(crate) fn manual_task<'n>(_: &mut ProcessReader<'n, '_>, _: &'n Node<'n>, _:
 
 /// Reads a `serviceTask`.
 pub(crate) fn service_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
-    let implementation = reader.implementation(node, owner)?;
-    Some(ElementKind::ServiceTask(ServiceTask { implementation, element_type: "serviceTask" }))
+    work(reader, node, owner, "serviceTask")
 }
 
 /// Reads a `sendTask`: as in Camunda 7 it is a service task by another name, for nobody else can know how to send.
 pub(crate) fn send_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    work(reader, node, owner, "sendTask")
+}
+
+fn work<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>, element_type: &'static str) -> Option<ElementKind> {
     let implementation = reader.implementation(node, owner)?;
-    Some(ElementKind::ServiceTask(ServiceTask { implementation, element_type: "sendTask" }))
+    let by_worker = matches!(implementation, Implementation::Topic(_));
+    // Camunda 7's `DefaultExternalTaskPriorityProvider`: the activity's own, else the process's.
+    let source = node.camunda("taskPriority").or_else(|| reader.draft.process.camunda("taskPriority")).filter(|_| by_worker);
+    let priority = match source {
+        Some(source) => Some(reader.expression("camunda:taskPriority", source, owner.at)?),
+        None => None,
+    };
+    if let Some(literal) = priority.as_ref().and_then(Expression::as_literal)
+        && literal.parse::<i64>().is_err()
+    {
+        let message = format!("camunda:taskPriority '{}' is not a whole number", shown(literal));
+        reader.diagnostics.error(owner.at, message, "write for example 50, or an expression that gives a whole number");
+        return None;
+    }
+    Some(ElementKind::ServiceTask(ServiceTask { implementation, by_worker, priority, element_type }))
 }
 
 /// Reads a `userTask`.

@@ -92,7 +92,7 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("candidateStarterUsers", Metadata), ("candidateStarterGroups", Metadata),
     ("modelerTemplate", Metadata), ("modelerTemplateVersion", Metadata), ("modelerTemplateIcon", Metadata), ("diagramRelationId", Metadata),
     ("jobPriority", Warned("jobs run in the order in which they are due")),
-    ("taskPriority", Warned("external tasks are fetched in the order in which they were created")),
+    ("taskPriority", Read(&["process", "serviceTask", "sendTask"])),
     ("class", Read(TASKS_BY_DELEGATE)), ("delegateExpression", Read(TASKS_BY_DELEGATE)),
     ("type", Read(TASKS_BY_DELEGATE)), ("topic", Read(TASKS_BY_DELEGATE)),
     ("expression", Refused("name a delegate by camunda:class or camunda:delegateExpression")),

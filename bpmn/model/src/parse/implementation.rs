@@ -8,7 +8,7 @@ use crate::xml::{Namespace, Node};
 /// The ways to name a delegate, for the help of errors.
 const WAYS: &str = "name its delegate: camunda:class=\"reserve-line\", camunda:delegateExpression=\"${reserveLine}\", \
                     zeebe:taskDefinition type=\"reserve-line\", mandate:delegate=\"reserve-line@^1.2\", or camunda:type=\"external\" with \
-                    a camunda:topic that the manifest maps to a delegate";
+                    a camunda:topic that workers fetch or the manifest maps to a delegate";
 
 impl<'n> ProcessReader<'n, '_> {
     /// Who does a service or send task. None after an error.

@@ -28,7 +28,7 @@ const MAX_HISTORY_TTL: u32 = i32::MAX.unsigned_abs();
 
 /// A process as it was read, before it is known to be valid.
 pub(crate) struct Draft<'n> {
-    process: &'n Node<'n>,
+    pub(crate) process: &'n Node<'n>,
     history_ttl: Option<u32>,
     pub(crate) elements: Vec<Element>,
     /// The BPMN name of each element, in the order of `elements`.

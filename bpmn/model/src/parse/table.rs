@@ -34,8 +34,8 @@ static SUPPORTED: &[Supported] = supported! {
     "boundaryEvent",          "error; timer (date, duration), interrupting or not",                    events::boundary;
     "task",                   "passes through",                                                        activities::task;
     "manualTask",             "passes through",                                                        activities::manual_task;
-    "serviceTask",            "done by a delegate",                                                    activities::service_task;
-    "sendTask",               "done by a delegate",                                                    activities::send_task;
+    "serviceTask",            "done by a delegate, or external",                                       activities::service_task;
+    "sendTask",               "done by a delegate, or external",                                       activities::send_task;
     "userTask",               "assignee, candidate users and groups, due date, form key",              activities::user_task;
     "receiveTask",            "waits for a message",                                                   activities::receive_task;
     "subProcess",             "embedded",                                                              activities::sub_process;

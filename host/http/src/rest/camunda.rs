@@ -61,6 +61,25 @@ pub(super) const TASKS: &[&str] = &[
     "withTaskLocalVariablesInReturn", "sortBy", "sortOrder", "firstResult", "maxResults", "orQueries", "sorting",
 ];
 
+/// `/external-task`.
+#[rustfmt::skip]
+pub(super) const EXTERNAL_TASKS: &[&str] = &[
+    "externalTaskId", "externalTaskIdIn", "topicName", "workerId", "locked", "notLocked", "withRetriesLeft", "noRetriesLeft",
+    "lockExpirationAfter", "lockExpirationBefore", "activityId", "activityIdIn", "executionId", "processInstanceId",
+    "processInstanceIdIn", "processDefinitionId", "tenantIdIn", "active", "suspended", "priorityHigherThanOrEquals",
+    "priorityLowerThanOrEquals", "processDefinitionKey", "processDefinitionKeyIn", "processDefinitionName",
+    "processDefinitionNameLike", "variableNamesIgnoreCase", "variableValuesIgnoreCase", "processVariables", "sortBy", "sortOrder",
+    "firstResult", "maxResults", "sorting",
+];
+
+/// A topic of `/external-task/fetchAndLock`.
+#[rustfmt::skip]
+pub(super) const FETCHED_TOPIC: &[&str] = &[
+    "topicName", "lockDuration", "variables", "localVariables", "businessKey", "processDefinitionId", "processDefinitionIdIn",
+    "processDefinitionKey", "processDefinitionKeyIn", "processDefinitionVersionTag", "withoutTenantId", "tenantIdIn",
+    "processVariables", "deserializeValues", "includeExtensionProperties",
+];
+
 /// `/job`.
 #[rustfmt::skip]
 pub(super) const JOBS: &[&str] = &[

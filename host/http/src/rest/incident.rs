@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
+use mandate_runtime::engine::Code;
 use mandate_runtime::query::{IncidentFilter, IncidentListed, IncidentSort, Page};
 use serde_json::{Value, json};
 
@@ -12,8 +13,17 @@ use crate::extract::{Params, Segments};
 use crate::query_params::{Fields, public_or_none};
 use crate::{App, Error, date};
 
-/// Camunda's name for the kind of incident there is here: dashboards and alerts filter by it. What exactly went wrong is our `code`.
-pub(super) const TYPE: &str = "failedJob";
+/// Camunda's names for the kinds of incident there are here: dashboards and alerts filter by them. What exactly went wrong is our `code`.
+pub(super) const FAILED_JOB: &str = "failedJob";
+pub(super) const FAILED_EXTERNAL_TASK: &str = "failedExternalTask";
+
+/// The code of every incident of an external task, and of no other.
+const OF_EXTERNAL_TASKS: Code = Code::ExternalTaskFailed;
+
+/// Camunda's type of an incident with this code.
+pub(super) fn type_of(code: &str) -> &'static str {
+    if code == OF_EXTERNAL_TASKS.as_str() { FAILED_EXTERNAL_TASK } else { FAILED_JOB }
+}
 
 pub(super) fn router() -> Router<App> {
     Router::new().route("/incident", get(list)).route("/incident/count", get(count)).route("/incident/{id}", get(one))
@@ -35,27 +45,34 @@ const SORTS: &[(&str, IncidentSort)] = &[
 pub(super) enum Wanted {
     /// Nothing.
     Unsaid,
-    /// Incidents, whatever their code.
-    Any,
+    /// Incidents of jobs and joins, whatever their code.
+    FailedJob,
     /// Those of one code: a finer type than Camunda's.
     Code(String),
 }
 
-/// Camunda's type is every incident's; anything else is a code, or matches nothing.
+/// What is neither of Camunda's types is a code, or matches nothing.
 pub(super) fn code_of_type(kind: Option<String>) -> Wanted {
     match kind {
         None => Wanted::Unsaid,
-        Some(kind) if kind == TYPE => Wanted::Any,
+        Some(kind) if kind == FAILED_JOB => Wanted::FailedJob,
+        Some(kind) if kind == FAILED_EXTERNAL_TASK => Wanted::Code(OF_EXTERNAL_TASKS.as_str().to_owned()),
         Some(kind) => Wanted::Code(kind),
     }
 }
 
 impl Wanted {
-    pub(super) fn code(self) -> Option<String> {
+    /// Only incidents with this code.
+    pub(super) fn code(&self) -> Option<String> {
         match self {
-            Self::Code(code) => Some(code),
-            Self::Unsaid | Self::Any => None,
+            Self::Code(code) => Some(code.clone()),
+            Self::Unsaid | Self::FailedJob => None,
         }
+    }
+
+    /// Only incidents with any other code.
+    pub(super) fn code_not(&self) -> Option<String> {
+        (*self == Self::FailedJob).then(|| OF_EXTERNAL_TASKS.as_str().to_owned())
     }
 }
 
@@ -65,6 +82,7 @@ fn filter(fields: &mut Fields) -> Result<IncidentFilter, Error> {
         (Some(one), Some(other)) if one != other => Some(String::new()),
         (one, other) => one.or(other),
     };
+    let wanted = code_of_type(fields.text("incidentType")?);
     Ok(IncidentFilter {
         ids: fields.public_ids("incidentId", None)?.into_iter().map(super::numbered).collect(),
         instances: fields.instances("processInstanceId", None)?.into_iter().map(|id| id.0).collect(),
@@ -72,7 +90,8 @@ fn filter(fields: &mut Fields) -> Result<IncidentFilter, Error> {
         definition_keys: fields.filter_texts("processDefinitionKeyIn")?,
         business_key: None,
         activity_id,
-        code: code_of_type(fields.text("incidentType")?).code(),
+        code: wanted.code(),
+        code_not: wanted.code_not(),
         message: fields.text("incidentMessage")?,
         message_like: fields.like("incidentMessageLike")?,
         wait: fields.text("configuration")?.map(|id| super::numbered(public_or_none(&id))),
@@ -118,7 +137,7 @@ fn dto(listed: &IncidentListed) -> Value {
         "processInstanceId": listed.instance.to_string(),
         "executionId": super::execution(listed.instance, row.activity),
         "incidentTimestamp": date::print(row.created),
-        "incidentType": TYPE,
+        "incidentType": type_of(&row.code),
         "activityId": row.activity_id,
         "failedActivityId": row.activity_id,
         // It is nobody else's consequence.

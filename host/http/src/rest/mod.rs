@@ -3,6 +3,7 @@
 mod activity_tree;
 mod camunda;
 mod deployment;
+mod external_task;
 mod history;
 mod incident;
 mod job;
@@ -41,6 +42,7 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(start::router())
         .merge(process_instance::router())
         .merge(task::router())
+        .merge(external_task::router())
         .merge(message::router())
         .merge(job::router())
         .merge(incident::router())

@@ -151,14 +151,14 @@ async fn xml(State(app): State<App>, Segments(named): Segments<Named>) -> Result
 /// What statistics are to tell beyond the number of instances.
 struct Told {
     failed_jobs: bool,
-    incidents: bool,
+    /// None: no incidents. Else those of one type, or of all.
+    incidents: Option<Option<String>>,
 }
 
 fn told(mut fields: Fields) -> Result<Told, Error> {
     let failed_jobs = fields.flag("failedJobs")?;
     let of_type = fields.text("incidentsForType")?;
-    // Failed jobs are the only type there is; asked for another, there are none to tell.
-    let incidents = fields.flag("incidents")? || of_type.as_deref() == Some(incident::TYPE);
+    let incidents = if fields.flag("incidents")? { Some(None) } else { of_type.map(Some) };
     fields.finish(camunda::DEFINITION_STATISTICS)?;
     Ok(Told { failed_jobs, incidents })
 }
@@ -166,9 +166,14 @@ fn told(mut fields: Fields) -> Result<Told, Error> {
 impl Told {
     /// Camunda's names of both kinds of statistics.
     fn dto(&self, class: &str, id: &str, instances: i64, failed_jobs: i64, incidents: &[(String, i64)]) -> Value {
-        let count: i64 = incidents.iter().map(|(_, count)| count).sum();
-        let incidents: Vec<_> =
-            (self.incidents && count > 0).then(|| json!({"incidentType": incident::TYPE, "incidentCount": count})).into_iter().collect();
+        let mut by_type = std::collections::BTreeMap::<&str, i64>::new();
+        for (code, count) in incidents {
+            let kind = incident::type_of(code);
+            if self.incidents.as_ref().is_some_and(|of_type| of_type.as_deref().is_none_or(|wanted| wanted == kind)) {
+                *by_type.entry(kind).or_default() += count;
+            }
+        }
+        let incidents: Vec<_> = by_type.into_iter().map(|(kind, count)| json!({"incidentType": kind, "incidentCount": count})).collect();
         json!({
             "@class": format!("org.camunda.bpm.engine.rest.dto.repository.{class}"),
             "id": id,

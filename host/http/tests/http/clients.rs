@@ -71,6 +71,63 @@ async fn reads_of_pycamunda_are_understood() {
     host.close().await;
 }
 
+/// A process whose worker is asked for as the recorded requests ask.
+fn charging() -> String {
+    model(
+        "<bpmn:process id='p' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='t'/>\
+         <bpmn:serviceTask id='t' camunda:type='external' camunda:topic='charge'/></bpmn:process>",
+    )
+}
+
+#[tokio::test]
+async fn workers_of_four_clients_are_understood() {
+    let host = Host::open().await;
+    host.deploy("recorded", &charging()).await;
+    let javascript = json!({"maxTasks": 2, "usePriority": true, "asyncResponseTimeout": 1000,
+        "sorting": [{"sortBy": "createTime", "sortOrder": "asc"}],
+        "topics": [{"topicName": "charge", "lockDuration": 5000, "processVariables": {"a": 1}, "includeExtensionProperties": true}],
+        "workerId": "jsw"});
+    let python = json!({"workerId": "pyw", "maxTasks": 1, "topics": [{"topicName": "charge", "lockDuration": 300_000, "processVariables": {},
+        "includeExtensionProperties": true, "deserializeValues": true, "variables": null}],
+        "asyncResponseTimeout": 500, "usePriority": false, "sorting": null});
+    let pycamunda = json!({"workerId": "pw", "maxTasks": 1, "usePriority": false,
+        "topics": [{"topicName": "charge", "lockDuration": 1000, "deserializeValues": false}]});
+    let generated = json!({"workerId": "gw", "maxTasks": 1, "topics": [{"topicName": "charge", "lockDuration": 1000, "localVariables": false,
+        "withoutTenantId": false, "deserializeValues": false, "includeExtensionProperties": false}]});
+    let loud = json!({"type": "integer", "value": 1, "valueInfo": {}});
+    let transient = json!({"type": "string", "value": "t", "valueInfo": {"transient": true}});
+    let answers = [
+        ("complete", &javascript, json!({"workerId": "jsw", "variables": {"i": loud, "tr": transient}, "localVariables": {"loc": loud}})),
+        ("failure", &javascript, json!({"errorMessage": "e", "errorDetails": "d", "retries": 1, "retryTimeout": 1000, "workerId": "jsw"})),
+        ("bpmnError", &javascript, json!({"errorCode": "E1", "workerId": "jsw", "errorMessage": "msg", "variables": {"tr": transient}})),
+        ("extendLock", &javascript, json!({"newDuration": 1000, "workerId": "jsw"})),
+        ("lock", &javascript, json!({"lockDuration": 1000, "workerId": "jsw"})),
+        ("complete", &python, json!({"workerId": "pyw", "variables": {"r": {"value": 1}}, "localVariables": {}})),
+        ("failure", &python, json!({"workerId": "pyw", "errorMessage": "e", "retries": 1, "retryTimeout": 1000, "errorDetails": "d"})),
+        ("bpmnError", &python, json!({"workerId": "pyw", "errorCode": "E1", "errorMessage": "m", "variables": {"q": {"value": 2}}})),
+        (
+            "complete",
+            &pycamunda,
+            json!({"workerId": "pw", "variables": {"r": {"value": 1, "type": null, "valueInfo": null}}, "localVariables": {}}),
+        ),
+        ("complete", &generated, json!({"variables": {"x": {"value": true}}, "workerId": "gw"})),
+    ];
+    for (what, asks, body) in answers {
+        let instance = host.start("p", json!({"variables": {"a": {"value": 1}}})).await;
+        let fetched = host.post("/engine-rest/external-task/fetchAndLock", asks.clone()).await.ok();
+        assert_eq!(fetched[0]["processInstanceId"], json!(instance), "{what}: {fetched:#}");
+        let id = fetched[0]["id"].as_str().expect("an id");
+        host.post(&format!("/engine-rest/external-task/{id}/{what}"), body).await.no_content();
+        if what != "complete" {
+            // No body and no content type, as the JavaScript client sends it.
+            let unlock = Request::post(format!("/engine-rest/external-task/{id}/unlock")).body(Body::empty()).expect("a request");
+            host.send(unlock).await.no_content();
+            host.delete(&format!("/engine-rest/process-instance/{instance}")).await.no_content();
+        }
+    }
+    host.close().await;
+}
+
 async fn upload(host: &Host, boundary: &str, parts: &str) -> crate::common::Answer {
     let body = format!("{parts}--{boundary}--\r\n").replace("BOUNDARY", boundary);
     let content_type = format!("multipart/form-data; boundary={boundary}");

@@ -5,6 +5,7 @@ mod clients;
 mod common;
 mod deployment;
 mod execution;
+mod external_task;
 mod history;
 mod hostile;
 mod job;

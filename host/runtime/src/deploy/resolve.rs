@@ -159,6 +159,8 @@ pub(crate) fn resolve(
                 digest: found.digest.clone(),
                 mandate: found.row().mandate,
             }),
+            // Nobody serves the topic: workers fetch its tasks.
+            Err(_) if matches!(implementation, Implementation::Topic(_)) => {}
             Err((message, help)) => {
                 let element = model.element(index);
                 let problem = Problem { element_id: Some(element.id.to_string()), ..Problem::error(resource, message, help) };

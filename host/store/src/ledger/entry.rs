@@ -54,6 +54,8 @@ pub enum Origin {
     Job(i64),
     /// A user task.
     Task(i64),
+    /// An external task.
+    ExternalTask(i64),
     /// A wait for a message.
     Subscription(i64),
 }
@@ -63,6 +65,7 @@ impl Origin {
         match self {
             Self::Job(wait) => ("job", wait),
             Self::Task(wait) => ("task", wait),
+            Self::ExternalTask(wait) => ("external_task", wait),
             Self::Subscription(wait) => ("subscription", wait),
         }
     }
@@ -71,6 +74,7 @@ impl Origin {
         match kind {
             "job" => Ok(Self::Job(wait)),
             "task" => Ok(Self::Task(wait)),
+            "external_task" => Ok(Self::ExternalTask(wait)),
             "subscription" => Ok(Self::Subscription(wait)),
             other => Err(Error::Damaged(format!("no kind of wait: {other}"))),
         }

@@ -291,6 +291,7 @@ impl Reads {
         // By the instances, which have an index by definition. An activity that has several waits is told once by its number.
         let tokens = "SELECT w.activity_id, COUNT(*) FROM (\
              SELECT i.id, t.activity, t.activity_id FROM instance i JOIN task t ON t.instance_id = i.id WHERE i.definition_id = $1 UNION \
+             SELECT i.id, e.activity, e.activity_id FROM instance i JOIN external_task e ON e.instance_id = i.id WHERE i.definition_id = $1 UNION \
              SELECT i.id, s.activity, s.activity_id FROM instance i JOIN subscription s ON s.instance_id = i.id WHERE i.definition_id = $1 UNION \
              SELECT i.id, j.activity, j.activity_id FROM instance i JOIN job j ON j.instance_id = i.id WHERE i.definition_id = $1 \
              AND j.kind <> 'boundary-timer' UNION \

@@ -40,6 +40,8 @@ pub struct IncidentFilter {
     pub activity_id: Option<String>,
     /// Of this kind of trouble.
     pub code: Option<String>,
+    /// Of any other kind of trouble than this.
+    pub code_not: Option<String>,
     /// With this message.
     pub message: Option<String>,
     /// With a message like this.
@@ -120,6 +122,7 @@ fn select(filter: IncidentFilter) -> Select {
     select.maybe("i.business_key = $?", filter.business_key);
     select.maybe("incident.activity_id = $?", filter.activity_id);
     select.maybe("incident.code = $?", filter.code);
+    select.maybe("incident.code <> $?", filter.code_not);
     select.maybe("incident.message = $?", filter.message);
     select.like("incident.message", filter.message_like);
     select.numbered("incident.instance_id", "incident.wait", filter.wait.into_iter().collect());

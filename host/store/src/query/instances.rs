@@ -4,11 +4,11 @@ use uuid::Uuid;
 
 use super::select::{Select, Sort, order};
 use super::{Order, Page, Reads};
-use super::{incidents, jobs, subscriptions, tasks};
+use super::{external_tasks, incidents, jobs, subscriptions, tasks};
 use crate::Error;
 use crate::db::{Columns, Param, Row, params};
 use crate::lease::HostRef;
-use crate::rows::{IncidentRow, JobRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+use crate::rows::{ExternalTaskRow, IncidentRow, JobRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
 
 /// A live instance with its snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub struct IndexRows {
     pub jobs: Vec<JobRow>,
     /// Its user tasks.
     pub tasks: Vec<TaskRow>,
+    /// Its external tasks.
+    pub external_tasks: Vec<ExternalTaskRow>,
     /// Its waits for messages.
     pub subscriptions: Vec<SubscriptionRow>,
     /// Its open incidents.
@@ -102,6 +104,8 @@ pub struct InstanceFilter {
     pub incident: Option<(Uuid, i64)>,
     /// With an open incident of this code.
     pub incident_code: Option<String>,
+    /// With an open incident of any other code than this.
+    pub incident_code_not: Option<String>,
     /// With an open incident with this message.
     pub incident_message: Option<String>,
     /// With an open incident with a message like this.
@@ -220,6 +224,7 @@ fn select(filter: InstanceFilter, keeps_activities: bool) -> Select {
         select.with(&incident(" AND c.n = $?"), n);
     }
     select.maybe(&incident(" AND c.code = $?"), filter.incident_code);
+    select.maybe(&incident(" AND c.code <> $?"), filter.incident_code_not);
     select.maybe(&incident(" AND c.message = $?"), filter.incident_message);
     select.maybe(&incident(" AND c.message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
     if !filter.activity_ids.is_empty() {
@@ -236,7 +241,8 @@ fn stands_at(select: &mut Select, activity_ids: Vec<String>, keeps_activities: b
     let open =
         if keeps_activities { " UNION ALL SELECT instance_id, activity_id FROM history_activity WHERE ended_at IS NULL" } else { "" };
     let condition = format!(
-        "EXISTS (SELECT 1 FROM (SELECT instance_id, activity_id FROM task UNION ALL SELECT instance_id, activity_id FROM subscription \
+        "EXISTS (SELECT 1 FROM (SELECT instance_id, activity_id FROM task UNION ALL SELECT instance_id, activity_id FROM external_task \
+         UNION ALL SELECT instance_id, activity_id FROM subscription \
          UNION ALL SELECT instance_id, activity_id FROM any_job WHERE kind <> 'boundary-timer'{open}) w \
          WHERE w.instance_id = i.id AND w.activity_id"
     );
@@ -336,17 +342,20 @@ impl Reads {
         let of = |columns: &str, table: &str, n: &str| format!("SELECT {columns} FROM {table} WHERE {table}.instance_id = $1 ORDER BY {n}");
         let jobs = format!("SELECT {} FROM any_job job WHERE job.instance_id = $1 ORDER BY wait", jobs::ROW);
         let tasks = of(tasks::ROW, "task", "wait");
+        let external_tasks = of(external_tasks::ROW, "external_task", "wait");
         let subscriptions = of(subscriptions::ROW, "subscription", "wait");
         let incidents = of(incidents::ROW, "incident", "n");
-        let statements = [full.as_str(), PARTS, &jobs, &tasks, &subscriptions, &incidents].map(|sql| (sql, params![id])).into();
+        let statements =
+            [full.as_str(), PARTS, &jobs, &tasks, &external_tasks, &subscriptions, &incidents].map(|sql| (sql, params![id])).into();
         let answers = self.pool.snapshot(statements).await?;
-        let [instances, parts, jobs, tasks, subscriptions, incidents] = &answers[..] else {
-            unreachable!("six statements have six answers")
+        let [instances, parts, jobs, tasks, external_tasks, subscriptions, incidents] = &answers[..] else {
+            unreachable!("seven statements have seven answers")
         };
         let Some(found) = whole(instances, parts)? else { return Ok(None) };
         let rows = IndexRows {
             jobs: jobs.iter().map(|row| jobs::row(&mut row.columns())).collect::<Result<_, _>>()?,
             tasks: tasks.iter().map(|row| tasks::row(&mut row.columns())).collect::<Result<_, _>>()?,
+            external_tasks: external_tasks.iter().map(|row| external_tasks::row(&mut row.columns())).collect::<Result<_, _>>()?,
             subscriptions: subscriptions.iter().map(|row| subscriptions::row(&mut row.columns())).collect::<Result<_, _>>()?,
             incidents: incidents.iter().map(|row| incidents::row(&mut row.columns())).collect::<Result<_, _>>()?,
         };

@@ -6,6 +6,7 @@
 mod definitions;
 mod delegates;
 mod deployments;
+mod external_tasks;
 mod history;
 mod incidents;
 mod instances;
@@ -24,6 +25,8 @@ pub use definitions::{ActivityStatistics, DefinitionFilter, DefinitionRow, Defin
 pub(crate) use definitions::{COLUMNS as DEFINITION_COLUMNS, NEWEST, definition as read_definition};
 pub use delegates::{BoundDefinition, DelegateFilter, DelegateListed};
 pub use deployments::{DeploymentFilter, DeploymentRow, DeploymentSort, ResourceRow};
+pub use external_tasks::{ExternalTaskFilter, ExternalTaskListed, ExternalTaskSort};
+pub(crate) use external_tasks::{columns as external_task_columns, read as read_external_task};
 pub use history::{
     HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort,
     HistoryVariable,

@@ -99,6 +99,52 @@ static PUT_TASKS: Batch = Batch::new(
     ],
 );
 
+static SUSPEND_EXTERNAL_TASKS: Batch = Batch::new(
+    "UPDATE external_task SET suspended = v.suspended FROM {rows} WHERE external_task.instance_id = v.id",
+    &[("id", Type::Uuid), ("suspended", Type::Bool)],
+);
+
+/// What is new is fetched from the moment of its creation on.
+static PUT_EXTERNAL_TASKS: Batch = Batch::new(
+    "INSERT INTO external_task (instance_id, wait, activity, activity_id, topic, definition_id, priority, retries, failures, failure, created, \
+     tenant, business_key, suspended, lock_until) \
+     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.topic, v.definition_id, v.priority, v.retries, v.failures, v.failure, v.created, \
+     v.tenant, v.business_key, v.suspended, v.created FROM {rows}",
+    &[
+        ("instance_id", Type::Uuid),
+        ("wait", Type::I64),
+        ("activity", Type::I64),
+        ("activity_id", Type::Text),
+        ("topic", Type::Text),
+        ("definition_id", Type::Text),
+        ("priority", Type::I64),
+        ("retries", Type::I64),
+        ("failures", Type::I64),
+        ("failure", Type::Text),
+        ("created", Type::I64),
+        ("tenant", Type::Text),
+        ("business_key", Type::Text),
+        ("suspended", Type::Bool),
+    ],
+);
+
+/// Without a new lock it was not a failure: what the last one left stays.
+static REVISE_EXTERNAL_TASKS: Batch = Batch::new(
+    "UPDATE external_task SET retries = v.retries, failures = v.failures, failure = v.failure, \
+     details = CASE WHEN v.lock_until IS NULL THEN external_task.details ELSE v.details END, \
+     lock_until = COALESCE(v.lock_until, external_task.lock_until) FROM {rows} \
+     WHERE external_task.instance_id = v.instance_id AND external_task.wait = v.wait",
+    &[
+        ("instance_id", Type::Uuid),
+        ("wait", Type::I64),
+        ("retries", Type::I64),
+        ("failures", Type::I64),
+        ("failure", Type::Text),
+        ("details", Type::Text),
+        ("lock_until", Type::I64),
+    ],
+);
+
 static PUT_CANDIDATES: Batch = Batch::new(
     "INSERT INTO task_candidate (instance_id, wait, is_group, name) SELECT v.instance_id, v.wait, v.is_group, v.name FROM {rows} \
      WHERE TRUE ON CONFLICT DO NOTHING",
@@ -153,16 +199,18 @@ macro_rules! remove {
 static REMOVE_JOBS: Batch = remove!("job", "wait");
 static REMOVE_TASKS: Batch = remove!("task", "wait");
 static REMOVE_CANDIDATES: Batch = remove!("task_candidate", "wait");
+static REMOVE_EXTERNAL_TASKS: Batch = remove!("external_task", "wait");
 static REMOVE_SUBSCRIPTIONS: Batch = remove!("subscription", "wait");
 static REMOVE_INCIDENTS: Batch = remove!("incident", "n");
 
 /// Everything beside an instance, and whether one has any of it; what is ended is removed from all of them.
 type HasAny = fn(&Beside) -> bool;
-const BESIDE_INSTANCES: [(&str, HasAny); 6] = [
+const BESIDE_INSTANCES: [(&str, HasAny); 7] = [
     ("DELETE FROM instance_part WHERE instance_id {any_uuid:1}", |beside| beside.parts),
     ("DELETE FROM job WHERE instance_id {any_uuid:1}", |beside| beside.jobs),
     ("DELETE FROM task WHERE instance_id {any_uuid:1}", |beside| beside.tasks),
     ("DELETE FROM task_candidate WHERE instance_id {any_uuid:1}", |beside| beside.tasks),
+    ("DELETE FROM external_task WHERE instance_id {any_uuid:1}", |beside| beside.external_tasks),
     ("DELETE FROM subscription WHERE instance_id {any_uuid:1}", |beside| beside.subscriptions),
     ("DELETE FROM incident WHERE instance_id {any_uuid:1}", |beside| beside.incidents),
 ];
@@ -188,6 +236,7 @@ pub(super) struct Tables {
     removed_jobs: Rows,
     removed_tasks: Rows,
     removed_candidates: Rows,
+    removed_external_tasks: Rows,
     removed_subscriptions: Rows,
     removed_incidents: Rows,
     jobs: Rows,
@@ -196,6 +245,8 @@ pub(super) struct Tables {
     behind_jobs: Vec<(Uuid, i64, bool)>,
     tasks: Rows,
     candidates: Rows,
+    external_tasks: Rows,
+    revised_external_tasks: Rows,
     subscriptions: Rows,
     incidents: Rows,
 }
@@ -230,9 +281,11 @@ impl Tables {
         self.removed_jobs.extend(numbers(&write.remove_jobs));
         self.removed_tasks.extend(numbers(&write.remove_tasks));
         self.removed_candidates.extend(numbers(&write.remove_tasks));
+        self.removed_external_tasks.extend(numbers(&write.remove_external_tasks));
         self.removed_subscriptions.extend(numbers(&write.remove_subscriptions));
         self.removed_incidents.extend(write.remove_incidents.iter().map(|(n, _)| cells![id, *n]));
         self.take_tasks(write, suspended);
+        self.take_external_tasks(write, head, suspended);
         self.subscriptions.extend(write.put_subscriptions.iter().map(|row| {
             cells![
                 id,
@@ -326,16 +379,44 @@ impl Tables {
         }
     }
 
+    fn take_external_tasks(&mut self, write: &InstanceWrite, head: &InstanceHead, suspended: bool) {
+        self.external_tasks.extend(write.put_external_tasks.iter().map(|task| {
+            cells![
+                write.id,
+                task.wait,
+                task.activity,
+                &task.activity_id,
+                &task.topic,
+                &task.definition_id,
+                task.priority,
+                task.retries,
+                task.failures,
+                &task.failure,
+                task.created,
+                tenant(head),
+                &head.business_key,
+                suspended
+            ]
+        }));
+        self.revised_external_tasks.extend(write.revise_external_tasks.iter().map(|task| {
+            let details = task.failed.as_ref().and_then(|failed| failed.details.clone());
+            let lock_until = task.failed.as_ref().map(|failed| failed.lock_until);
+            cells![write.id, task.wait, task.retries, task.failures, &task.failure, details, lock_until]
+        }));
+    }
+
     /// Writes them: one statement a table, none for a table without rows. Answers which jobs it has locked that were there before.
     pub(super) async fn write(self, tx: &mut Tx) -> Result<Vec<ClaimedJob>, Error> {
         remove_rows(tx, &self.ended).await?;
         SUSPEND_JOBS.execute(tx, self.suspended.clone()).await?;
-        SUSPEND_TASKS.execute(tx, self.suspended).await?;
+        SUSPEND_TASKS.execute(tx, self.suspended.clone()).await?;
+        SUSPEND_EXTERNAL_TASKS.execute(tx, self.suspended).await?;
         REMOVE_PARTS.execute(tx, self.removed_parts).await?;
         PUT_PARTS.execute(tx, self.parts).await?;
         REMOVE_JOBS.execute(tx, self.removed_jobs).await?;
         REMOVE_TASKS.execute(tx, self.removed_tasks).await?;
         REMOVE_CANDIDATES.execute(tx, self.removed_candidates).await?;
+        REMOVE_EXTERNAL_TASKS.execute(tx, self.removed_external_tasks).await?;
         REMOVE_SUBSCRIPTIONS.execute(tx, self.removed_subscriptions).await?;
         REMOVE_INCIDENTS.execute(tx, self.removed_incidents).await?;
         PUT_JOBS.execute(tx, self.jobs).await?;
@@ -347,6 +428,8 @@ impl Tables {
         SET_BEHIND.execute(tx, changed.map(|(id, wait, behind)| cells![id, wait, behind]).collect()).await?;
         PUT_TASKS.execute(tx, self.tasks).await?;
         PUT_CANDIDATES.execute(tx, self.candidates).await?;
+        PUT_EXTERNAL_TASKS.execute(tx, self.external_tasks).await?;
+        REVISE_EXTERNAL_TASKS.execute(tx, self.revised_external_tasks).await?;
         PUT_SUBSCRIPTIONS.execute(tx, self.subscriptions).await?;
         PUT_INCIDENTS.execute(tx, self.incidents).await?;
         Ok(locked)
@@ -360,16 +443,20 @@ pub(crate) static BATCHES: &[&Batch] = &[
     &REMOVE_PARTS,
     &SUSPEND_JOBS,
     &SUSPEND_TASKS,
+    &SUSPEND_EXTERNAL_TASKS,
     &PUT_JOBS,
     &REVISE_JOBS,
     &SET_BEHIND,
     &PUT_TASKS,
     &PUT_CANDIDATES,
+    &PUT_EXTERNAL_TASKS,
+    &REVISE_EXTERNAL_TASKS,
     &PUT_SUBSCRIPTIONS,
     &PUT_INCIDENTS,
     &REMOVE_JOBS,
     &REMOVE_TASKS,
     &REMOVE_CANDIDATES,
+    &REMOVE_EXTERNAL_TASKS,
     &REMOVE_SUBSCRIPTIONS,
     &REMOVE_INCIDENTS,
 ];

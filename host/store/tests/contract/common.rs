@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mandate_store::query::DefinitionRow;
 use mandate_store::{
-    Committed, Config, DeploymentWrite, Expect, HistoryLevel, HistoryRow, IncidentRow, InstanceHead, InstanceWrite, JobRow, NewDefinition,
-    Parts, Resource, State, Store, SubscriptionRow, TaskRow, Unit,
+    Beside, Committed, Config, DeploymentWrite, Expect, ExternalTaskRow, HistoryLevel, HistoryRow, IncidentRow, InstanceHead, InstanceWrite,
+    JobRow, NewDefinition, Parts, Resource, State, Store, SubscriptionRow, TaskRow, Unit,
 };
 use mandate_tests::postgres::Cluster;
 use uuid::Uuid;
@@ -180,6 +180,21 @@ pub(crate) fn task(definition: &DefinitionRow, wait: i64) -> TaskRow {
         created: 20,
         form_key: Some("form".into()),
         description: Some("what to do".into()),
+    }
+}
+
+pub(crate) fn external_task(definition: &DefinitionRow, wait: i64, topic: &str) -> ExternalTaskRow {
+    ExternalTaskRow {
+        wait,
+        activity: 5,
+        activity_id: "Charge".into(),
+        topic: topic.into(),
+        definition_id: definition.id.clone(),
+        priority: 0,
+        retries: None,
+        failures: 0,
+        failure: None,
+        created: 100,
     }
 }
 

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use mandate_store::query::{
-    DefinitionRow, HistoryActivityFilter, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, InstanceFilter, InstanceSort,
-    JobFilter, JobSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
+    DefinitionRow, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter,
+    InstanceFilter, InstanceSort, JobFilter, JobSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
 };
 use mandate_store::{
-    Except, Expect, HistoryRow, InstanceHead, InstanceWrite, JobRevision, JobRow, LedgerOpened, LedgerState, Origin, PartRow, Parts,
-    StartKey, State, Store, Unit,
+    Beside, Except, Expect, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, Fetch, FetchTopic, HistoryRow, InstanceHead, InstanceWrite,
+    JobRevision, JobRow, LedgerOpened, LedgerState, Origin, PartRow, Parts, StartKey, State, Store, Unit,
 };
 use uuid::Uuid;
 
-use crate::common::{Fixture, Random, definition, incident, job, subscription, task};
+use crate::common::{Fixture, Random, definition, external_task, incident, job, subscription, task};
 use crate::ledger::{close, open};
 
 const SEEDS: [u64; 3] = [1, 2, 3];
@@ -77,7 +77,15 @@ async fn operation(world: &mut World, store: &Store, definitions: &[DefinitionRo
     match choice {
         0..25 => begin(world, store, definitions).await,
         25..70 => change(world, store, definitions, id).await,
-        70..80 => {
+        70..74 => {
+            let now = i64::try_from(world.random.below(2_000)).expect("small");
+            let topic = |name: &str| FetchTopic { topic: name.into(), lock_ms: 300, ..FetchTopic::default() };
+            let topics = if world.random.chance(50) { vec![topic("charge")] } else { vec![topic("charge"), topic("mail")] };
+            // All of them: of those that are alike either database may take any first.
+            let fetch = Fetch { worker: "ann".into(), max: 1_000, topics, by_created: None, by_priority: true, now };
+            format!("fetch {:?}", store.fetch_external_tasks(&fetch).await.expect("fetched"))
+        }
+        74..80 => {
             let claimed =
                 store.claim(i64::try_from(world.random.below(2_000)).expect("small"), 5, &Except::NOTHING).await.expect("claimed");
             let release: Vec<_> = claimed.iter().filter(|_| world.random.chance(50)).map(|job| (job.instance, job.wait)).collect();
@@ -198,7 +206,7 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
         next += 1;
         let old = earlier(random, next);
         let number = i64::try_from(random.below(1_000)).expect("small");
-        match random.below(12) {
+        match random.below(15) {
             0 => write.put_jobs.push(JobRow {
                 exclusive: random.chance(50),
                 behind: random.chance(20),
@@ -220,6 +228,22 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
             5 => write.remove_subscriptions.push(old),
             6 => write.put_incidents.push(incident(process, next, random.chance(50).then_some(old))),
             7 => write.remove_incidents.push((old, number)),
+            11 => write.put_external_tasks.push(ExternalTaskRow {
+                priority: number % 3,
+                retries: random.chance(30).then_some(number % 2),
+                created: number,
+                ..external_task(process, next, ["charge", "mail"][random.index(2)])
+            }),
+            12 => write.remove_external_tasks.push(old),
+            13 => write.revise_external_tasks.push(ExternalTaskRevision {
+                wait: old,
+                retries: random.chance(80).then_some(number % 2),
+                failures: number,
+                failure: random.chance(50).then(|| "declined ☂".to_owned()),
+                failed: random
+                    .chance(50)
+                    .then(|| ExternalTaskFailure { details: random.chance(50).then(|| "at length".to_owned()), lock_until: number }),
+            }),
             8 => write.revise_jobs.push(JobRevision { wait: old, due: number, retries: number % 3, behind: random.chance(20) }),
             9 => write.behind_jobs.push((old, random.chance(50))),
             10 => write.lock_jobs = vec![old],
@@ -286,6 +310,11 @@ async fn queries(random: &mut Random, store: &Store, definitions: &[DefinitionRo
         &[(TaskSort::Assignee, order)]
     ));
     ask!(incidents(IncidentFilter::default(), page, &[]));
+    ask!(external_tasks(
+        ExternalTaskFilter { retries_left: Some(true), ..Default::default() },
+        Page::ALL,
+        &[(ExternalTaskSort::LockUntil, Order::Desc)]
+    ));
     ask!(subscriptions(SubscriptionFilter { message: Some("päid".into()), ..Default::default() }, Page::ALL));
     ask!(history_instances(
         HistoryInstanceFilter::default(),

@@ -1,9 +1,9 @@
 //! Reads: that every filter is SQL which both databases understand, and what the less obvious ones mean.
 
 use mandate_store::query::{
-    DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, HistoryActivityFilter, HistoryActivitySort,
-    HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentSort, InstanceFilter, InstanceSort, JobFilter, JobSort, Order,
-    Page, SubscriptionFilter, TaskFilter, TaskSort,
+    DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, ExternalTaskFilter, ExternalTaskSort,
+    HistoryActivityFilter, HistoryActivitySort, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentSort, InstanceFilter,
+    InstanceSort, JobFilter, JobSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
 };
 use mandate_store::{Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobRow, TaskRow};
 use uuid::Uuid;
@@ -37,7 +37,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         every!(store.instances, count_instances, InstanceFilter {
             ids: vec![id], business_key: text(), business_key_like: text(), definition_id: text(), definition_key: text(),
             definition_keys: texts(), definition_keys_not: texts(), deployment_id: text(), tenants: texts(), without_tenant: true,
-            suspended: Some(false), with_incident: true, incident: Some((id, 1)), incident_code: text(), incident_message: text(),
+            suspended: Some(false), with_incident: true, incident: Some((id, 1)), incident_code: text(), incident_code_not: text(), incident_message: text(),
             incident_message_like: text(), activity_ids: texts(), started_after: Some(1), started_before: Some(1),
         }, InstanceSort { Id DefinitionKey DefinitionId Tenant BusinessKey });
         every!(store.jobs, count_jobs, JobFilter {
@@ -55,9 +55,15 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             with_candidate_users: Some(false), due_before: Some(1), due_after: Some(1), has_due: Some(false), created_before: Some(1),
             created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true,
         }, TaskSort { Id Instance Name Description Due Created Assignee Tenant });
+        every!(store.external_tasks, count_external_tasks, ExternalTaskFilter {
+            ids: vec![(id, 1), (id, 2)], topic: text(), worker: text(), locked: Some((true, 1)), lock_until_before: Some(1),
+            lock_until_after: Some(1), retries_left: Some(true), activity_ids: texts(), execution: Some((id, 1)), instances: vec![id],
+            definition_id: text(), definition_keys: texts(), priority_from: Some(1), priority_to: Some(1), suspended: Some(false),
+            tenants: texts(),
+        }, ExternalTaskSort { Id LockUntil Instance DefinitionId DefinitionKey Tenant Priority Created });
         every!(store.incidents, count_incidents, IncidentFilter {
             ids: vec![(id, 1)], instances: vec![id], definition_id: text(), definition_keys: texts(), business_key: text(),
-            activity_id: text(), code: text(), message: text(), message_like: text(), wait: Some((id, 1)), created_before: Some(1),
+            activity_id: text(), code: text(), code_not: text(), message: text(), message_like: text(), wait: Some((id, 1)), created_before: Some(1),
             created_after: Some(1), tenants: texts(), without_tenant: true,
         }, IncidentSort { Id Created Code Message ActivityId Instance DefinitionId Tenant });
         every!(store.history_instances, count_history_instances, HistoryInstanceFilter {

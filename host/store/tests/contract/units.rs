@@ -2,10 +2,12 @@
 
 use futures_util::future::join_all;
 use mandate_store::query::{HistoryActivityFilter, HistoryInstanceFilter, IndexRows, InstanceFilter, JobFilter, Page, TaskFilter};
-use mandate_store::{CommitError, Except, Expect, HistoryLevel, HistoryRow, InstanceWrite, PartRow, Parts, StartKey, State, Unit};
+use mandate_store::{Beside, CommitError, Except, Expect, HistoryLevel, HistoryRow, InstanceWrite, PartRow, Parts, StartKey, State, Unit};
 use uuid::Uuid;
 
-use crate::common::{Fixture, definition, end, head, incident, job, live, start, started_with, step, subscription, task, unit};
+use crate::common::{
+    Fixture, definition, end, external_task, head, incident, job, live, start, started_with, step, subscription, task, unit,
+};
 
 pub(crate) async fn a_unit_is_stored_with_the_rows_beside_it(fixture: Fixture) {
     let store = fixture.open().await;
@@ -15,10 +17,12 @@ pub(crate) async fn a_unit_is_stored_with_the_rows_beside_it(fixture: Fixture) {
     write.put_jobs = vec![job(&process, 1, 5), job(&process, 2, 7)];
     write.put_tasks = vec![task(&process, 3)];
     write.put_subscriptions = vec![subscription(&process, 4, "paid")];
+    write.put_external_tasks = vec![external_task(&process, 6, "charge")];
     write.put_incidents = vec![incident(&process, 5, Some(1))];
     let expected = IndexRows {
         jobs: write.put_jobs.clone(),
         tasks: write.put_tasks.clone(),
+        external_tasks: write.put_external_tasks.clone(),
         subscriptions: write.put_subscriptions.clone(),
         incidents: write.put_incidents.clone(),
     };
@@ -134,6 +138,7 @@ pub(crate) async fn a_unit_of_two_instances_is_stored_whole_or_not_at_all(fixtur
         id: Uuid::now_v7(),
         instances: vec![step(a, a_revision), start(&process, child), step(b, b_revision)],
         start_key: None,
+        newest: false,
     };
     assert!(matches!(store.commit(both(1, 9)).await, Err(CommitError::Conflict)));
     assert_eq!(store.load_instance(a).await.expect("read").expect("there").revision, 1);

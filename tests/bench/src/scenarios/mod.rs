@@ -6,6 +6,7 @@ mod s2c;
 mod s3;
 mod s3w;
 mod s4;
+mod s5;
 mod s6;
 mod s7;
 
@@ -17,7 +18,7 @@ use crate::host::{Batch, Host, order};
 use crate::window::Window;
 
 /// All scenarios, in the order in which they run.
-pub static SCENARIOS: &[&dyn Scenario] = &[&s1::S1, &s2::S2, &s2c::S2c, &s3::S3, &s3w::S3w, &s4::S4, &s6::S6, &s7::S7];
+pub static SCENARIOS: &[&dyn Scenario] = &[&s1::S1, &s2::S2, &s2c::S2c, &s3::S3, &s3w::S3w, &s4::S4, &s5::S5, &s6::S6, &s7::S7];
 
 /// Something that is measured.
 pub trait Scenario: Sync {

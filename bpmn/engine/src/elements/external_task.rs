@@ -1,0 +1,274 @@
+//! External tasks: service and send tasks that wait for a worker outside.
+
+use mandate_feel::{Expression, Value};
+
+use super::{At, Next, WaitFor};
+use crate::input::Failure;
+
+/// A token came in: the task waits under its topic. Its priority is evaluated now (Camunda `ExternalTaskActivityBehavior`); null is 0, the default.
+pub(super) fn enter(at: &At<'_>, topic: &str, priority: Option<&Expression>) -> Result<Next, Failure> {
+    let priority = priority.map(|it| whole(at, it)).transpose()?.unwrap_or(0);
+    Ok(Next::Wait(WaitFor::ExternalTask { topic: topic.to_owned(), priority }))
+}
+
+/// A whole number, also as text.
+fn whole(at: &At<'_>, expression: &Expression) -> Result<i64, Failure> {
+    let value = at.evaluate(expression)?;
+    let number = match &value {
+        Value::Null => Some(0),
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Number(_) => value.to_json().as_i64(),
+        _ => None,
+    };
+    number.ok_or_else(|| at.mismatch(expression, "a whole number", &value))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::check;
+
+    #[test]
+    fn worker_completes_it_once_and_the_process_goes_on() {
+        check(
+            "<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='charge' camunda:taskPriority='${urgency}'/>\
+             <endEvent id='e'/>{s>x>e}",
+            r#"
+                start {"urgency": 7}
+                leaves
+                done x {"paid": true}
+                done !4
+            "#,
+            expect![[r#"
+                > start {"urgency": 7}
+                  started at s
+                  urgency = 7
+                  + s #2
+                  - #2
+                  + x #3
+                  external task x !4 'charge' priority 7
+                > leaves
+                  x #3: external task 'charge'
+                > done x {"paid": true}
+                  external task !4 gone
+                  paid = true
+                  - #3
+                  + e #5
+                  - #5
+                  ended: Completed
+                  end
+                > done !4
+                  rejected: the instance has ended
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_is_local_stays_inside_and_outputs_carry_it_out() {
+        check(
+            "<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='charge'><extensionElements>\
+             <camunda:inputOutput><camunda:inputParameter name='amount'>= total * 100</camunda:inputParameter>\
+             <camunda:outputParameter name='receipt'>= number + amount</camunda:outputParameter></camunda:inputOutput>\
+             </extensionElements></serviceTask><userTask id='u'/>{s>x>u}",
+            r#"
+                start {"total": 3}
+                variables x
+                done x {"number": 1} local {"amount": 5}
+                variables u
+            "#,
+            expect![[r#"
+                > start {"total": 3}
+                  started at s
+                  total = 3
+                  + s #2
+                  - #2
+                  + x #3
+                  amount = 300 in #3
+                  external task x !4 'charge' priority 0
+                > variables x
+                  {amount: 300, total: 3}
+                > done x {"number": 1} local {"amount": 5}
+                  external task !4 gone
+                  amount = 5 in #3
+                  number = 1 in #3
+                  receipt = 6
+                  - #3
+                  + u #5
+                  task u !6 of nobody users [] groups []
+                > variables u
+                  {receipt: 6, total: 3}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn failures_count_down_to_an_incident_that_new_retries_resolve() {
+        check(
+            "<startEvent id='s'/><sendTask id='x' camunda:type='external' camunda:topic='mail'/><endEvent id='e'/>{s>x>e}",
+            r#"
+                start
+                unable x 1 smtp is down
+                leaves
+                unable x 0
+                leaves
+                suspend
+                done x
+                grant x 2
+                activate
+                leaves
+                grant x 0
+                grant x 0
+                done x
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + x #3
+                  external task x !4 'mail' priority 0
+                > unable x 1 smtp is down
+                  external task x !4 'mail' priority 0, 1 left, 1 failed: smtp is down
+                > leaves
+                  x #3: external task 'mail', 1 left
+                > unable x 0
+                  external task x !4 'mail' priority 0, 0 left, 2 failed
+                  incident 5 of !4 at x, attempt 2: EXTERNAL_TASK_FAILED: the worker reported a failure without a message
+                > leaves
+                  x #3: incident 5
+                > suspend
+                  suspended: true
+                > done x
+                  rejected: the instance is suspended
+                > grant x 2
+                  external task x !4 'mail' priority 0, 2 left, 2 failed
+                  incident 5 resolved
+                > activate
+                  suspended: false
+                > leaves
+                  x #3: external task 'mail', 2 left
+                > grant x 0
+                  external task x !4 'mail' priority 0, 0 left, 2 failed
+                  incident 6 of !4 at x, attempt 2: EXTERNAL_TASK_FAILED: somebody set its retries to 0
+                > grant x 0
+                  external task x !4 'mail' priority 0, 0 left, 2 failed
+                > done x
+                  incident 6 resolved
+                  external task !4 gone
+                  - #3
+                  + e #7
+                  - #7
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn business_error_is_caught_or_is_an_incident() {
+        check(
+            "<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='charge'/>\
+             <boundaryEvent id='b' attachedToRef='x'><errorEventDefinition errorRef='err' camunda:errorMessageVariable='why'/></boundaryEvent>\
+             <userTask id='u'/><endEvent id='e'/>{s>x>e}{b>u}",
+            r#"
+                start
+                throw x E2 {"ignored": 1}
+                leaves
+                throw x E {"limit": 10}
+                throw !4 E
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + x #3
+                  external task x !4 'charge' priority 0
+                > throw x E2 {"ignored": 1}
+                  external task x !4 'charge' priority 0, 0 left, 1 failed: BPMN error 'E2', which nothing catches: no
+                  incident 5 of !4 at x, attempt 1: EXTERNAL_TASK_FAILED: BPMN error 'E2', which nothing catches: no
+                > leaves
+                  x #3: incident 5
+                > throw x E {"limit": 10}
+                  incident 5 resolved
+                  external task !4 gone
+                  - #3 canceled
+                  limit = 10
+                  why = "no"
+                  + b #6
+                  - #6
+                  + u #7
+                  task u !8 of nobody users [] groups []
+                > throw !4 E
+                  rejected: nothing waits under number 4
+            "#]],
+        );
+    }
+
+    #[test]
+    fn timer_that_wins_cancels_the_task() {
+        check(
+            "<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='charge'/>\
+             <boundaryEvent id='b' attachedToRef='x'><timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition></boundaryEvent>\
+             <userTask id='u'/><endEvent id='e'/>{s>x>e}{b>u}",
+            "
+                start
+                leaves
+                at 60000
+                run b
+                done !5
+                run !5
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + x #3
+                  job Timer b !4 due 60000, 3 left, 0 failed
+                  external task x !5 'charge' priority 0
+                > leaves
+                  x #3: external task 'charge' until 60000
+                > at 60000
+                > run b
+                  job !4 gone
+                  external task !5 gone
+                  - #3 canceled
+                  + b #6
+                  - #6
+                  + u #7
+                  task u !8 of nobody users [] groups []
+                > done !5
+                  rejected: nothing waits under number 5
+                > run !5
+                  rejected: nothing waits under number 5
+            "#]],
+        );
+    }
+
+    #[test]
+    fn priority_that_is_no_whole_number_fails_the_unit() {
+        check(
+            "<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='charge' camunda:taskPriority='${urgency}'/>{s>x}",
+            r#"
+                start {"urgency": "high"}
+                start {"urgency": 1.5}
+                start {"urgency": null}
+            "#,
+            expect![[r#"
+                > start {"urgency": "high"}
+                  failed: EXPRESSION_FAILED: the expression '${urgency}' of 'x': gives string, not a whole number
+                > start {"urgency": 1.5}
+                  failed: EXPRESSION_FAILED: the expression '${urgency}' of 'x': gives number, not a whole number
+                > start {"urgency": null}
+                  started at s
+                  urgency = null
+                  + s #2
+                  - #2
+                  + x #3
+                  external task x !4 'charge' priority 0
+            "#]],
+        );
+    }
+}

@@ -1,0 +1,398 @@
+//! External tasks: workers fetch them, complete them, fail at them.
+//!
+//! Fetching is the store's alone (`mandate_store::Fetch`): it locks rows and reads no instance. What a worker gets to see comes from memory where
+//! that holds the revision that the store named with the task, and from one read for all others. Every answer of a worker is a unit of work, which
+//! is stored only if the worker still has its task.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mandate_engine::{Input, Instance, InstanceId, PublicId, Variables, WaitId};
+use mandate_store::query::{ExternalTaskListed, Page};
+use mandate_store::{Fetch, Fetched, LockChange};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use crate::advance::{Advanced, Work, Worker};
+use crate::definitions::Definition;
+use crate::unit::number;
+use crate::{Error, Inner, Runtime, clock, text};
+
+/// Clients that wait for tasks at once, as in Camunda 7: each holds a connection.
+const MAX_WAITING: usize = 200;
+
+/// How often a waiting client looks by itself: for locks that ran out, and for tasks of other hosts.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Tasks that are looked at for their instances' process variables: at once, and for one fetch.
+const LOOKED_AT: u32 = 500;
+const MAX_LOOKED_AT: u32 = 10_000;
+
+/// The longest error message and the longest error details that are kept: people read them.
+const MAX_MESSAGE_BYTES: usize = 16 * 1024;
+const MAX_DETAILS_BYTES: usize = 256 * 1024;
+
+/// A task that a worker has fetched, with what it needs to do it.
+#[derive(Debug)]
+pub struct FetchedTask {
+    /// The task.
+    pub task: ExternalTaskListed,
+    /// What the instance runs.
+    pub definition: Arc<Definition>,
+    /// What the task sees, or its own variables only.
+    pub variables: Variables,
+    /// `camunda:property` pairs of its element.
+    pub properties: Vec<(String, String)>,
+}
+
+/// What a worker wants of the tasks of a topic that only their instances know.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Only these variables; none: all.
+    pub names: Option<BTreeSet<String>>,
+    /// Only the task's own variables.
+    pub local: bool,
+    /// Only tasks of instances whose process variables have these values.
+    pub process_variables: Vec<(String, serde_json::Value)>,
+}
+
+/// A worker's failure at an external task.
+#[derive(Clone, Debug, Default)]
+pub struct WorkerFailure {
+    /// What went wrong.
+    pub message: Option<String>,
+    /// The same at length.
+    pub details: Option<String>,
+    /// Attempts left; 0 is an incident.
+    pub retries: u32,
+    /// For how long nobody fetches the task, in milliseconds.
+    pub rest_ms: i64,
+    /// Variables to set.
+    pub variables: Variables,
+    /// Variables of the task's own to set.
+    pub local_variables: Variables,
+}
+
+/// Clients that wait for tasks.
+#[derive(Default)]
+pub(crate) struct Workers(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    clients: BTreeMap<u64, Client>,
+    last: u64,
+    stopped: bool,
+}
+
+struct Client {
+    topics: BTreeSet<String>,
+    woken: Arc<Notify>,
+}
+
+/// A client's place among those that wait; given up when it is dropped.
+struct Place<'a> {
+    workers: &'a Workers,
+    number: u64,
+    woken: Arc<Notify>,
+}
+
+impl Workers {
+    /// Tasks of these topics may be there.
+    pub(crate) fn tell(&self, topics: &BTreeSet<String>) {
+        if topics.is_empty() {
+            return;
+        }
+        for client in self.lock().clients.values().filter(|client| !client.topics.is_disjoint(topics)) {
+            client.woken.notify_one();
+        }
+    }
+
+    /// Nobody waits any longer: what they would get could not be completed here.
+    pub(crate) fn stop(&self) {
+        let mut waiting = self.lock();
+        waiting.stopped = true;
+        waiting.clients.values().for_each(|client| client.woken.notify_one());
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.lock().stopped
+    }
+
+    fn enter(&self, topics: BTreeSet<String>) -> Result<Place<'_>, Error> {
+        let mut waiting = self.lock();
+        if waiting.clients.len() >= MAX_WAITING {
+            return Err(Error::TooManyWaiting);
+        }
+        waiting.last += 1;
+        let (number, woken) = (waiting.last, Arc::new(Notify::new()));
+        waiting.clients.insert(number, Client { topics, woken: woken.clone() });
+        Ok(Place { workers: self, number, woken })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.workers.lock().clients.remove(&self.number);
+    }
+}
+
+impl Runtime {
+    /// Locks tasks for a worker. If there are none, waits for some at the longest for `patience`. `wanted` says what is wanted of each topic; of one
+    /// that it does not have, all variables of any task.
+    pub async fn fetch_and_lock(
+        &self,
+        fetch: Fetch,
+        wanted: &BTreeMap<String, Wanted>,
+        patience: Duration,
+    ) -> Result<Vec<FetchedTask>, Error> {
+        let topics: BTreeSet<String> = fetch.topics.iter().map(|topic| topic.topic.clone()).collect();
+        // From before the first look: what comes between it and the wait is not missed.
+        let place = if patience.is_zero() { None } else { Some(self.0.workers.enter(topics.clone())?) };
+        let until = Instant::now() + patience;
+        loop {
+            let fetched = self.0.fetch(fetch.clone(), wanted).await?;
+            let Some(place) = place.as_ref().filter(|_| fetched.is_empty() && Instant::now() < until) else { return Ok(fetched) };
+            if !self.0.wait_for_tasks(place, &topics, until).await? {
+                return Ok(Vec::new());
+            }
+        }
+    }
+
+    /// Completes a task that this worker has, and sets variables; the process goes on in the same unit of work.
+    pub async fn complete_external_task(
+        &self,
+        task: PublicId,
+        worker: String,
+        variables: Variables,
+        local_variables: Variables,
+    ) -> Result<(), Error> {
+        let wait = WaitId(task.number);
+        self.0.answer(task, worker, Input::CompleteExternalTask { wait, variables, local_variables }, None, 0).await
+    }
+
+    /// This worker could not do a task that it has.
+    pub async fn fail_external_task(&self, task: PublicId, worker: String, failure: WorkerFailure) -> Result<(), Error> {
+        let WorkerFailure { message, details, retries, rest_ms, variables, local_variables } = failure;
+        let message = message.map(|message| text::storable(&message, MAX_MESSAGE_BYTES));
+        let details = details.map(|details| text::storable(&details, MAX_DETAILS_BYTES));
+        let input = Input::FailExternalTask { wait: WaitId(task.number), message, retries, variables, local_variables };
+        self.0.answer(task, worker, input, details, rest_ms).await
+    }
+
+    /// This worker answers with a BPMN error for a task that it has. One that nothing catches is an incident of the task.
+    pub async fn throw_from_external_task(
+        &self,
+        task: PublicId,
+        worker: String,
+        code: String,
+        message: Option<String>,
+        variables: Variables,
+    ) -> Result<(), Error> {
+        let message = message.map(|message| text::storable(&message, MAX_MESSAGE_BYTES));
+        let input = Input::ThrowFromExternalTask { wait: WaitId(task.number), code, message, variables };
+        self.0.answer(task, worker, input, None, 0).await
+    }
+
+    /// Gives a task retries. Above 0 its incident is resolved; its lock stays.
+    pub async fn set_external_task_retries(&self, task: PublicId, retries: u32) -> Result<(), Error> {
+        self.0.api(task.instance, Input::SetExternalTaskRetries { wait: WaitId(task.number), retries }).await.map(drop)
+    }
+
+    /// Locks one task for a worker for so many milliseconds, unless another one has it.
+    pub async fn lock_external_task(&self, task: PublicId, worker: &str, lock_ms: i64) -> Result<LockChange, Error> {
+        let (now, wait) = (clock::now_ms(), stored_number(task));
+        Ok(self.0.store.lock_external_task(task.instance.0, wait, worker, now, now.saturating_add(lock_ms)).await?)
+    }
+
+    /// Lets the lock of a worker that has a task last for so many milliseconds from now.
+    pub async fn extend_external_task_lock(&self, task: PublicId, worker: &str, lock_ms: i64) -> Result<LockChange, Error> {
+        let (now, wait) = (clock::now_ms(), stored_number(task));
+        Ok(self.0.store.extend_external_task_lock(task.instance.0, wait, worker, now, now.saturating_add(lock_ms)).await?)
+    }
+
+    /// Takes a task from whoever has it: anybody may fetch it.
+    pub async fn unlock_external_task(&self, task: PublicId) -> Result<LockChange, Error> {
+        let wait = stored_number(task);
+        let changed = self.0.store.unlock_external_task(task.instance.0, wait, clock::now_ms()).await?;
+        if changed == LockChange::Changed
+            && let Some(listed) = self.0.store.external_task(task.instance.0, wait).await?
+        {
+            self.0.workers.tell(&BTreeSet::from([listed.row.topic]));
+        }
+        Ok(changed)
+    }
+
+    /// Sends clients that wait for tasks home, for the host is about to end.
+    pub fn stop_waiting(&self) {
+        self.0.workers.stop();
+    }
+}
+
+impl Inner {
+    /// Refuses a unit whose worker no longer has its external task.
+    pub(crate) async fn check_worker(&self, work: &Work) -> Result<(), Error> {
+        let Some(worker) = &work.worker else { return Ok(()) };
+        let holder = self.store.external_task_worker(work.instance.0, number(worker.wait.0)).await?;
+        if holder.as_ref() == Some(&worker.id) { Ok(()) } else { Err(Error::NotHeld { worker: holder }) }
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        task: PublicId,
+        worker: String,
+        input: Input,
+        details: Option<String>,
+        rest_ms: i64,
+    ) -> Result<(), Error> {
+        let worker = Worker { id: worker, wait: WaitId(task.number), details, rest_ms };
+        let work = Work { instance: task.instance, input, begin: None, traceparent: None, worker: Some(worker) };
+        match self.advance(work).await? {
+            Advanced::Committed(_) => Ok(()),
+            Advanced::Withdrawn | Advanced::Contended => Err(Error::Cancelled(task.instance)),
+            Advanced::AlreadyStarted(_) | Advanced::Superseded => unreachable!("it starts nothing"),
+        }
+    }
+
+    /// One look. On a task of its own, which gives back what its client has hung up on: nobody would do it before the lock runs out.
+    async fn fetch(self: &Arc<Self>, mut fetch: Fetch, wanted: &BTreeMap<String, Wanted>) -> Result<Vec<FetchedTask>, Error> {
+        if !self.store.may_act() {
+            return Err(Error::NotActing("it could not renew its lease"));
+        }
+        fetch.now = clock::now_ms();
+        let inner = self.clone();
+        let (answer, answered) = oneshot::channel();
+        let by_variables: Vec<_> = wanted.iter().filter(|(_, wanted)| !wanted.process_variables.is_empty()).collect();
+        let by_variables = by_variables.into_iter().map(|(topic, wanted)| (topic.clone(), wanted.process_variables.clone())).collect();
+        self.tasks.spawn(async move {
+            let fetched = async {
+                inner.narrow(&mut fetch, &by_variables).await?;
+                let fetched = inner.store.fetch_external_tasks(&fetch).await?;
+                inner.with_instances(fetched).await
+            };
+            if let Err(Ok(unwanted)) = answer.send(fetched.await) {
+                inner.give_back(unwanted.into_iter().map(|(task, _, _)| task)).await;
+            }
+        });
+        let with_instances = answered.await.unwrap_or(Err(Error::Bug))?;
+        Ok(with_instances.into_iter().filter_map(|(task, instance, definition)| describe(task, &instance, definition, wanted)).collect())
+    }
+
+    /// Names the instances that have the process variables that a topic asks for: only they know. A worker that asks so among more than
+    /// [`MAX_LOOKED_AT`] tasks that have others gets none behind these.
+    async fn narrow(&self, fetch: &mut Fetch, by_variables: &HashMap<String, Vec<(String, serde_json::Value)>>) -> Result<(), Error> {
+        let mut topics = std::mem::take(&mut fetch.topics);
+        for topic in &mut topics {
+            let Some(values) = by_variables.get(&topic.topic) else { continue };
+            let mut fitting = BTreeSet::new();
+            for first in (0..MAX_LOOKED_AT).step_by(LOOKED_AT as usize) {
+                let page = Page { first, max: LOOKED_AT };
+                let found = self.store.fetchable_instances(fetch, topic, page).await?;
+                let is_last = found.len() < LOOKED_AT as usize;
+                let ids: BTreeSet<_> = found.into_iter().collect();
+                for row in self.store.load_instances(ids.into_iter().collect()).await? {
+                    let Ok(instance) = crate::cache::decode(&row) else { continue };
+                    let variables = instance.variables(instance.root());
+                    let has = |(name, value): &(String, serde_json::Value)| {
+                        variables.and_then(|all| all.get(name)).is_some_and(|variable| variable.to_json() == *value)
+                    };
+                    if values.iter().all(has) {
+                        fitting.insert(row.id);
+                    }
+                }
+                if is_last || fitting.len() >= fetch.max as usize {
+                    break;
+                }
+            }
+            topic.instances = Some(fitting.into_iter().collect());
+        }
+        fetch.topics = topics;
+        Ok(())
+    }
+
+    async fn give_back(&self, tasks: impl Iterator<Item = ExternalTaskListed>) {
+        for task in tasks {
+            if let Err(error) = self.store.unlock_external_task(task.instance, task.row.wait, clock::now_ms()).await {
+                tracing::warn!("an external task stays locked for a client that hung up, until its lock runs out: {error}");
+            }
+            self.workers.tell(&BTreeSet::from([task.row.topic]));
+        }
+    }
+
+    /// Waits until there may be tasks. False: there was none in time.
+    async fn wait_for_tasks(&self, place: &Place<'_>, topics: &BTreeSet<String>, until: Instant) -> Result<bool, Error> {
+        loop {
+            let look = (Instant::now() + LOOK).min(until);
+            let told = tokio::time::timeout_at(look, place.woken.notified()).await.is_ok();
+            if self.workers.is_stopped() {
+                return Ok(false);
+            }
+            if told || self.store.has_external_tasks(topics.iter().cloned().collect(), clock::now_ms()).await? {
+                return Ok(true);
+            }
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// The instances of fetched tasks, as they were when the tasks were locked or later. One that ended meanwhile is left out with its task.
+    async fn with_instances(&self, fetched: Vec<Fetched>) -> Result<Vec<(ExternalTaskListed, Instance, Arc<Definition>)>, Error> {
+        let mut known: HashMap<InstanceId, (Instance, Arc<Definition>)> = HashMap::new();
+        let mut unknown = BTreeSet::new();
+        for it in &fetched {
+            let id = InstanceId(it.task.instance);
+            match it.revision.and_then(|revision| self.instances.at(id, revision)) {
+                Some(found) => drop(known.insert(id, found)),
+                None => drop(unknown.insert(id.0)),
+            }
+        }
+        if !unknown.is_empty() {
+            for row in self.store.load_instances(unknown.into_iter().collect()).await? {
+                let (id, definition) = (InstanceId(row.id), self.definition_of(&row.definition_id).await?);
+                match crate::cache::decode(&row) {
+                    Ok(instance) => {
+                        self.instances.keep(&instance, &definition, row.revision, row.running.clone());
+                        known.insert(id, (instance, definition));
+                    }
+                    // Another host may be able to: the lock runs out, and the others are not kept from their workers.
+                    Err(error) => {
+                        tracing::error!(instance = %id, "an external task is not handed out, for its instance cannot be read: {error}")
+                    }
+                }
+            }
+        }
+        let with = |it: Fetched| known.get(&InstanceId(it.task.instance)).map(|(instance, of)| (it.task, instance.clone(), of.clone()));
+        Ok(fetched.into_iter().filter_map(with).collect())
+    }
+}
+
+/// A number that no instance reaches names nothing.
+fn stored_number(task: PublicId) -> i64 {
+    i64::try_from(task.number).unwrap_or(i64::MAX)
+}
+
+/// What the worker gets. None: the task was over a moment after it was locked.
+fn describe(
+    task: ExternalTaskListed,
+    instance: &Instance,
+    definition: Arc<Definition>,
+    wanted: &BTreeMap<String, Wanted>,
+) -> Option<FetchedTask> {
+    let found = instance.external_task(WaitId(u64::try_from(task.row.wait).ok()?))?;
+    let wanted = wanted.get(&found.topic);
+    let mut variables = if wanted.is_some_and(|wanted| wanted.local) {
+        instance.variables(found.activity).cloned().unwrap_or_default()
+    } else {
+        instance.visible_variables(found.activity)
+    };
+    if let Some(names) = wanted.and_then(|wanted| wanted.names.as_ref()) {
+        variables.retain(|name, _| names.contains(name));
+    }
+    let properties = definition.model.element(found.element).properties.clone();
+    Some(FetchedTask { task, definition, variables, properties })
+}

@@ -1,0 +1,213 @@
+//! External tasks.
+
+use uuid::Uuid;
+
+use super::select::{Select, Sort, order};
+use super::{Order, Page, Reads};
+use crate::Error;
+use crate::db::{Columns, Param, params};
+use crate::external::FETCHABLE;
+use crate::rows::ExternalTaskRow;
+
+/// An external task in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalTaskListed {
+    /// Its instance.
+    pub instance: Uuid,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// The instance's business key.
+    pub business_key: Option<String>,
+    /// The instance is suspended.
+    pub suspended: bool,
+    /// The worker that fetched it last, if it was not given back.
+    pub worker: Option<String>,
+    /// Nobody fetches it before: the end of its lock, or of its rest after a failure.
+    pub lock_until: i64,
+    /// What the worker said at length about the last failure.
+    pub details: Option<String>,
+    /// The task.
+    pub row: ExternalTaskRow,
+}
+
+/// Which external tasks.
+#[derive(Clone, Debug, Default)]
+pub struct ExternalTaskFilter {
+    /// One of these.
+    pub ids: Vec<(Uuid, i64)>,
+    /// Of this topic.
+    pub topic: Option<String>,
+    /// Fetched last by this worker.
+    pub worker: Option<String>,
+    /// Locked (true) or not (false) at a moment.
+    pub locked: Option<(bool, i64)>,
+    /// Its lock ends before this.
+    pub lock_until_before: Option<i64>,
+    /// Its lock ends after this.
+    pub lock_until_after: Option<i64>,
+    /// With (true) or without (false) retries left.
+    pub retries_left: Option<bool>,
+    /// At one of these activities.
+    pub activity_ids: Vec<String>,
+    /// At this activity instance.
+    pub execution: Option<(Uuid, i64)>,
+    /// Of one of these instances.
+    pub instances: Vec<Uuid>,
+    /// Of this definition.
+    pub definition_id: Option<String>,
+    /// Of one of these definition keys.
+    pub definition_keys: Vec<String>,
+    /// With at least this priority.
+    pub priority_from: Option<i64>,
+    /// With at most this priority.
+    pub priority_to: Option<i64>,
+    /// Suspended (true) or active (false).
+    pub suspended: Option<bool>,
+    /// Of one of these tenants.
+    pub tenants: Vec<String>,
+}
+
+/// What external tasks are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExternalTaskSort {
+    /// Their id.
+    Id,
+    /// The end of their lock.
+    LockUntil,
+    /// Their instance.
+    Instance,
+    /// Their definition.
+    DefinitionId,
+    /// Their definition's key.
+    DefinitionKey,
+    /// Their tenant.
+    Tenant,
+    /// Their priority.
+    Priority,
+    /// When they were created.
+    Created,
+}
+
+impl Sort for ExternalTaskSort {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Id | Self::Instance => "external_task.instance_id",
+            Self::LockUntil => "CASE WHEN external_task.worker_id IS NOT NULL THEN external_task.lock_until END",
+            Self::DefinitionId => "{text:external_task.definition_id}",
+            Self::DefinitionKey => "{text:d.key}",
+            Self::Tenant => "{text:external_task.tenant}",
+            Self::Priority => "external_task.priority",
+            Self::Created => "external_task.created",
+        }
+    }
+}
+
+pub(super) const ROW: &str = "external_task.wait, external_task.activity, external_task.activity_id, external_task.topic, \
+                              external_task.definition_id, external_task.priority, external_task.retries, external_task.failures, \
+                              external_task.failure, external_task.created";
+
+pub(super) fn row(columns: &mut Columns<'_>) -> Result<ExternalTaskRow, Error> {
+    Ok(ExternalTaskRow {
+        wait: columns.next()?,
+        activity: columns.next()?,
+        activity_id: columns.next()?,
+        topic: columns.next()?,
+        definition_id: columns.next()?,
+        priority: columns.next()?,
+        retries: columns.next()?,
+        failures: columns.next()?,
+        failure: columns.next()?,
+        created: columns.next()?,
+    })
+}
+
+/// What an [`ExternalTaskListed`] is read from.
+const LISTED: &str = "external_task.instance_id, external_task.tenant, external_task.business_key, external_task.suspended, \
+                      external_task.worker_id, external_task.lock_until, external_task.details";
+
+pub(crate) fn columns() -> String {
+    format!("{LISTED}, {ROW}")
+}
+
+pub(crate) fn read(columns: &mut Columns<'_>) -> Result<ExternalTaskListed, Error> {
+    Ok(ExternalTaskListed {
+        instance: columns.next()?,
+        tenant: columns.next_tenant()?,
+        business_key: columns.next()?,
+        suspended: columns.next()?,
+        worker: columns.next()?,
+        lock_until: columns.next()?,
+        details: columns.next()?,
+        row: row(columns)?,
+    })
+}
+
+const FROM: &str = "external_task JOIN definition d ON d.id = external_task.definition_id";
+
+fn select(filter: ExternalTaskFilter) -> Select {
+    let mut select = Select::new(FROM);
+    select.numbered("external_task.instance_id", "external_task.wait", filter.ids);
+    select.maybe("external_task.topic = $?", filter.topic);
+    select.maybe("external_task.worker_id = $?", filter.worker);
+    match filter.locked {
+        Some((true, now)) => select.with("external_task.worker_id IS NOT NULL AND external_task.lock_until > $?", now),
+        Some((false, now)) => select.with("(external_task.worker_id IS NULL OR external_task.lock_until <= $?)", now),
+        None => {}
+    }
+    select.maybe("external_task.worker_id IS NOT NULL AND external_task.lock_until < $?", filter.lock_until_before);
+    select.maybe("external_task.worker_id IS NOT NULL AND external_task.lock_until > $?", filter.lock_until_after);
+    match filter.retries_left {
+        Some(true) => select.condition("(external_task.retries IS NULL OR external_task.retries > 0)"),
+        Some(false) => select.condition("external_task.retries = 0"),
+        None => {}
+    }
+    select.texts("external_task.activity_id", filter.activity_ids);
+    if let Some(execution) = filter.execution {
+        select.numbered("external_task.instance_id", "external_task.activity", vec![execution]);
+    }
+    select.uuids("external_task.instance_id", filter.instances);
+    select.maybe("external_task.definition_id = $?", filter.definition_id);
+    select.texts("d.key", filter.definition_keys);
+    select.maybe("external_task.priority >= $?", filter.priority_from);
+    select.maybe("external_task.priority <= $?", filter.priority_to);
+    select.maybe("external_task.suspended = $?", filter.suspended);
+    select.tenants("external_task.tenant", filter.tenants, false);
+    select
+}
+
+impl Reads {
+    /// External tasks.
+    pub async fn external_tasks(
+        &self,
+        filter: ExternalTaskFilter,
+        page: Page,
+        sort: &[(ExternalTaskSort, Order)],
+    ) -> Result<Vec<ExternalTaskListed>, Error> {
+        let ties = "external_task.instance_id, external_task.wait";
+        let rows = select(filter).rows(&self.pool, &columns(), &order(sort, ties), page).await?;
+        rows.iter().map(|row| read(&mut row.columns())).collect()
+    }
+
+    /// How many there are.
+    pub async fn count_external_tasks(&self, filter: ExternalTaskFilter) -> Result<i64, Error> {
+        select(filter).count(&self.pool).await
+    }
+
+    /// One external task.
+    pub async fn external_task(&self, instance: Uuid, wait: i64) -> Result<Option<ExternalTaskListed>, Error> {
+        let filter = ExternalTaskFilter { ids: vec![(instance, wait)], ..ExternalTaskFilter::default() };
+        Ok(self.external_tasks(filter, Page::ALL, &[]).await?.pop())
+    }
+
+    /// Whether anything of these topics could be fetched, without locking it.
+    pub async fn has_external_tasks(&self, topics: Vec<String>, now: i64) -> Result<bool, Error> {
+        let sql = format!("SELECT 1 FROM external_task e WHERE e.topic {{any_text:1}} AND {FETCHABLE} AND e.lock_until <= $2 LIMIT 1");
+        Ok(!self.pool.fetch(&sql, vec![Param::Texts(topics), Param::I64(now)]).await?.is_empty())
+    }
+
+    /// The worker that fetched a task last. None: nobody has it, or there is no such task.
+    pub async fn external_task_worker(&self, instance: Uuid, wait: i64) -> Result<Option<String>, Error> {
+        let sql = "SELECT worker_id FROM external_task WHERE instance_id = $1 AND wait = $2 AND worker_id IS NOT NULL";
+        self.pool.fetch(sql, params![instance, wait]).await?.first().map(|row| row.get(0)).transpose()
+    }
+}

@@ -1,0 +1,109 @@
+//! Jobs that their host runs from memory: they stand in their instances' rows.
+
+use mandate_store::query::{JobFilter, JobSort, Order, Page};
+use mandate_store::{Claim, Except, InstanceWrite, JobRow, LedgerOpened, Origin, RunningJob, Store};
+use uuid::Uuid;
+
+use crate::common::{Fixture, definition, end, job, locked, start, step, unit};
+use crate::ledger::open;
+
+fn running(store: &Store, wait: i64) -> RunningJob {
+    RunningJob {
+        wait,
+        activity: 2,
+        activity_id: "Task".into(),
+        kind: "async-before".into(),
+        due: 5,
+        retries: 3,
+        exclusive: true,
+        created: 5,
+        holder: store.host(),
+    }
+}
+
+pub(crate) fn begin(store: &Store, write: &mut InstanceWrite, wait: i64) {
+    write.running = Some(running(store, wait));
+    write.starts_running = true;
+}
+
+async fn waits(store: &Store) -> Vec<i64> {
+    let jobs = store.jobs(JobFilter::default(), Page::ALL, &[]).await.expect("read");
+    assert_eq!(store.count_jobs(JobFilter::default()).await.expect("read"), i64::try_from(jobs.len()).expect("few"));
+    jobs.iter().map(|job| job.row.wait).collect()
+}
+
+pub(crate) async fn a_running_job_stands_in_its_instances_row_until_a_unit_ends_it(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let id = Uuid::now_v7();
+    let mut write = start(&process, id);
+    begin(&store, &mut write, 1);
+    write.put_jobs = vec![JobRow { exclusive: true, behind: true, ..job(&process, 2, 5) }, job(&process, 3, 50)];
+    assert_eq!(locked(&store.commit(unit(write)).await.expect("stored")), [(id, 1)]);
+
+    assert_eq!(store.load_instance(id).await.expect("read").expect("there").running, Some(running(&store, 1)));
+    assert_eq!(waits(&store).await, [1, 2, 3]);
+    let newest = [(JobSort::Due, Order::Desc)];
+    let page = store.jobs(JobFilter::default(), Page { first: 1, max: 1 }, &newest).await.expect("read");
+    assert_eq!(page.iter().map(|job| (job.row.wait, job.row.locked)).collect::<Vec<_>>(), [(1, true)]);
+    assert_eq!(store.locked().await.expect("read"), [(id, 1)]);
+    assert_eq!(store.job_holders(id).await.expect("read").len(), 1);
+    let (_, rows) = store.instance_with_rows(id).await.expect("read").expect("there");
+    assert_eq!(
+        rows.jobs.iter().map(|job| (job.wait, job.locked, job.failures)).collect::<Vec<_>>(),
+        [(1, true, 0), (2, false, 0), (3, false, 0)]
+    );
+
+    // It is held, and no exclusive job runs beside it.
+    assert!(
+        matches!(store.claim_one(id, 1).await.expect("answered"), Claim::Taken(holder) if holder.host == store.host().id && holder.alive)
+    );
+    let mut write = step(id, 1);
+    write.running = Some(running(&store, 1));
+    write.behind_jobs = vec![(2, false)];
+    write.lock_jobs = vec![2];
+    assert_eq!(locked(&store.commit(unit(write)).await.expect("stored")), [], "another unit of the instance leaves it where it is");
+    assert_eq!(store.claim(10, 10, &Except::NOTHING).await.expect("claimed"), []);
+    assert_eq!(store.ledger_open(open(id, Origin::Job(1), "k")).await.expect("answered"), LedgerOpened::Opened { attempt: 1 });
+
+    // The unit that ends it makes the next one.
+    let mut write = step(id, 2);
+    begin(&store, &mut write, 4);
+    write.remove_jobs = vec![2, 3];
+    assert_eq!(locked(&store.commit(unit(write)).await.expect("stored")), [(id, 4)]);
+    assert_eq!(waits(&store).await, [4]);
+    assert_eq!(store.ledger_open(open(id, Origin::Job(1), "l")).await.expect("answered"), LedgerOpened::Gone);
+    store.commit(unit(end(id, 3))).await.expect("stored");
+    assert_eq!(waits(&store).await, [0; 0]);
+}
+
+pub(crate) async fn a_running_job_that_is_put_down_is_a_change_of_its_instance(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let (id, other) = (Uuid::now_v7(), Uuid::now_v7());
+    for id in [id, other] {
+        let mut write = start(&process, id);
+        begin(&store, &mut write, 1);
+        store.commit(unit(write)).await.expect("stored");
+    }
+    assert_eq!(store.release(&[(id, 2)]).await.expect("answered"), 0, "it has another job");
+    assert_eq!(store.release(&[(id, 1)]).await.expect("answered"), 1);
+    assert_eq!(store.release(&[(id, 1)]).await.expect("answered"), 0);
+    let row = store.load_instance(id).await.expect("read").expect("there");
+    assert_eq!((row.revision, row.running), (2, None));
+    assert!(store.commit(unit(step(id, 1))).await.is_err(), "who remembers it with its job is told");
+    assert_eq!(store.locked().await.expect("read"), [(other, 1)]);
+
+    let claimed = store.claim(10, 10, &Except::NOTHING).await.expect("claimed");
+    assert_eq!(claimed.iter().map(|job| (job.instance, job.wait, job.exclusive, job.takeovers)).collect::<Vec<_>>(), [(id, 1, true, 0)]);
+    let listed = store.jobs(JobFilter { instances: vec![id], ..JobFilter::default() }, Page::ALL, &[]).await.expect("read");
+    let row = JobRow { exclusive: true, created: 5, locked: true, ..job(&process, 1, 5) };
+    assert_eq!(listed.iter().map(|job| job.row.clone()).collect::<Vec<_>>(), [row]);
+
+    // A host that leaves in good order leaves its jobs to the next.
+    store.close().await;
+    let next = fixture.open().await;
+    let claimed = next.claim(10, 10, &Except::NOTHING).await.expect("claimed");
+    assert_eq!(claimed.len(), 2);
+    assert!(claimed.iter().all(|job| job.takeovers == 0), "{claimed:?}");
+}
