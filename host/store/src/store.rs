@@ -43,7 +43,8 @@ pub(crate) struct Inner {
     pub(crate) meter: Arc<Meter>,
     pub(crate) committer: mpsc::Sender<Request>,
     pub(crate) wake: Arc<Wake>,
-    lanes: Vec<Lane>,
+    /// Every connection that writes.
+    pub(crate) lanes: Vec<Lane>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     closed: AtomicBool,
     lock: Mutex<Option<Arc<FileLock>>>,
@@ -290,22 +291,24 @@ async fn assemble(
 
 /// A server that is set up to lose commits is said so loudly: every promise of the ledger rests on them.
 async fn warn_about_durability(lane: &Lane) -> Result<(), Error> {
-    let sql = "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'), \
-               current_setting('server_version_num')::bigint";
-    let rows = lane.fetch(sql, Vec::new()).await?;
-    let row = rows.first().ok_or_else(|| Error::Damaged("the server has no settings".to_owned()))?;
-    for (at, setting) in ["synchronous_commit", "fsync", "full_page_writes"].into_iter().enumerate() {
-        if row.get::<String>(at)? == "off" {
-            tracing::error!(
-                "the server has {setting}=off: a crash of it can lose commits that were acknowledged, and with them the record of commands that were sent"
-            );
-        }
+    for setting in given_up(lane).await? {
+        tracing::error!(
+            "the server has {setting}=off: a crash of it can lose commits that were acknowledged, and with them the record of commands that were sent"
+        );
     }
-    let version: i64 = row.get(3)?;
+    let rows = lane.fetch("SELECT current_setting('server_version_num')::bigint", Vec::new()).await?;
+    let version: i64 = rows.first().map_or(Ok(0), |row| row.get(0))?;
     if version < OLDEST_POSTGRES {
         return Err(Error::Url(format!("the server has version {}; PostgreSQL 13 or newer is needed", version / 10_000)));
     }
     Ok(())
+}
+
+/// Which of the settings that durability needs a connection to PostgreSQL has switched off.
+pub(crate) async fn given_up(lane: &Lane) -> Result<Vec<String>, Error> {
+    let sql =
+        "SELECT name FROM pg_settings WHERE name IN ('synchronous_commit', 'fsync', 'full_page_writes') AND setting = 'off' ORDER BY name";
+    lane.fetch(sql, Vec::new()).await?.iter().map(|row| row.get(0)).collect()
 }
 
 /// The first version that can be asked what became of a transaction (`pg_current_xact_id`, `pg_xact_status`).
