@@ -25,9 +25,28 @@ pub(crate) fn unit_committed(definition: &Definition, started: bool, ended: bool
     }
 }
 
-/// Jobs were taken by this host: claimed from the store, or born locked with the unit that made them.
-pub(crate) fn jobs_acquired(count: usize) {
-    counter!("mandate_jobs_acquired_total").increment(count as u64);
+/// How jobs come to a host.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Acquired {
+    /// Locked with the unit of work that made them.
+    Unit,
+    /// Claimed because this host had left some in the store, or has room again.
+    Here,
+    /// Claimed because another host has said that there are some.
+    Notification,
+    /// Claimed because it was time to look.
+    Poll,
+}
+
+/// Jobs were taken by this host.
+pub(crate) fn jobs_acquired(by: Acquired, count: usize) {
+    let by = match by {
+        Acquired::Unit => "unit",
+        Acquired::Here => "here",
+        Acquired::Notification => "notification",
+        Acquired::Poll => "poll",
+    };
+    counter!("mandate_jobs_acquired_total", "by" => by).increment(count as u64);
 }
 
 /// A job was run, whatever came of it.
