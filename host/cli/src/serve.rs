@@ -43,7 +43,13 @@ fn config(settings: &Resolved) -> anyhow::Result<Config> {
     store.history = settings.history;
     let compiler = wasm::Compiler::Child { exe: std::env::current_exe().context("find this program's own file")? };
     let sandbox = wasm::Config { memory_budget: settings.delegate_memory, ..wasm::Config::new(&settings.cache, compiler) };
-    Ok(Config { store, sandbox, catalogue: settings.catalogue.clone(), execute_jobs: settings.execute_jobs })
+    Ok(Config {
+        store,
+        sandbox,
+        catalogue: settings.catalogue.clone(),
+        execute_jobs: settings.execute_jobs,
+        history_cleanup: settings.cleanup.clone(),
+    })
 }
 
 /// The runtime's errors say their causes themselves; a chain printed behind them would say everything twice.

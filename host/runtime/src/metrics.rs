@@ -49,6 +49,11 @@ pub(crate) fn jobs_acquired(by: Acquired, count: usize) {
     counter!("mandate_jobs_acquired_total", "by" => by).increment(count as u64);
 }
 
+/// The history of so many instances was removed.
+pub(crate) fn history_removed(instances: usize) {
+    counter!("mandate_history_removed_total").increment(instances as u64);
+}
+
 /// A job was run, whatever came of it.
 pub(crate) fn job_ran(took: Duration) {
     counter!("mandate_jobs_run_total").increment(1);
@@ -110,6 +115,7 @@ pub(crate) type Active = BTreeMap<(String, String), i64>;
 pub(crate) fn gauges(counts: &mandate_store::query::Counts, before: &mut Active) {
     gauge!("mandate_jobs_due").set(as_f64(counts.jobs_due));
     gauge!("mandate_incidents_open").set(as_f64(counts.open_incidents));
+    gauge!("mandate_history_due").set(as_f64(counts.history_due));
     gauge!("mandate_waits_overdue").set(as_f64(counts.waits_overdue));
     for ((key, version), instances) in active(&counts.active_instances, before) {
         gauge!("mandate_instances_active", "definition" => key, "version" => version).set(as_f64(instances));

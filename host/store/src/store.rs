@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) jobs: Lane,
     /// Deployments and other rare, long writes.
     pub(crate) admin: Lane,
+    /// Removal of history.
+    pub(crate) cleanup: Lane,
     pub(crate) lease: Arc<Lease>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) committer: mpsc::Sender<Request>,
@@ -209,7 +211,7 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
         .max_lifetime(None)
         .connect_with(base.pragma("query_only", "ON"))
         .await?;
-    let lanes = Lanes { commit: writer.clone(), jobs: writer.clone(), admin: writer.clone(), lease: writer };
+    let lanes = Lanes { commit: writer.clone(), jobs: writer.clone(), admin: writer.clone(), cleanup: writer.clone(), lease: writer };
     assemble(config, Pool::Sqlite(pool), lanes, meter, Some(lock), None).await
 }
 
@@ -233,7 +235,7 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
         ("plan_cache_mode", "force_generic_plan"),
     ]);
     let lane = || Lane::new(Options::Postgres(Box::new(writing.clone())), meter.clone());
-    let lanes = Lanes { commit: lane(), jobs: lane(), admin: lane(), lease: lane() };
+    let lanes = Lanes { commit: lane(), jobs: lane(), admin: lane(), cleanup: lane(), lease: lane() };
     warn_about_durability(&lanes.admin).await?;
     let timeout = format!("{}ms", READ_TIMEOUT.as_millis());
     let pool = PgPoolOptions::new()
@@ -249,6 +251,7 @@ struct Lanes {
     commit: Lane,
     jobs: Lane,
     admin: Lane,
+    cleanup: Lane,
     lease: Lane,
 }
 
@@ -278,11 +281,12 @@ async fn assemble(
         reads: Reads { pool, keeps_activities: config.history >= HistoryLevel::Activity },
         jobs: lanes.jobs.clone(),
         admin: lanes.admin.clone(),
+        cleanup: lanes.cleanup.clone(),
         lease,
         meter,
         committer: sender,
         wake,
-        lanes: vec![lanes.commit, lanes.jobs, lanes.admin, lanes.lease],
+        lanes: vec![lanes.commit, lanes.jobs, lanes.admin, lanes.cleanup, lanes.lease],
         tasks: Mutex::new(tasks),
         closed: AtomicBool::new(false),
         lock: Mutex::new(lock),

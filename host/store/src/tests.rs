@@ -6,7 +6,7 @@ use crate::batch::Batch;
 use crate::claim::candidates_sql;
 use crate::db::{Dialect, Lane};
 use crate::store::given_up;
-use crate::{Config, Store, claim, deploy, ledger, write};
+use crate::{Config, Store, claim, cleanup, deploy, ledger, write};
 
 /// The multi-row statements of the crate.
 fn batches() -> Vec<&'static Batch> {
@@ -116,6 +116,37 @@ async fn a_claim_does_not_look_at_exclusive_jobs_that_are_behind_another() {
             assert!(plan.contains("Index Scan using job_claimable on job j") && plan.contains("(actual rows=1 loops=1)"), "{plan}");
             assert!(!plan.contains("Rows Removed"), "{plan}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_cleanup_reads_what_is_due_from_its_index_in_its_order() {
+    on_both(async |store| {
+        let lane = &store.inner().admin;
+        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)";
+        // Half of them are due.
+        let fill = format!(
+            "INSERT INTO history_instance (instance_id, tenant, definition_id, definition_key, started_at, ended_at, state, removal_at) \
+             {numbers} SELECT {{pg:gen_random_uuid()}}{{lite:randomblob(16)}}, '', 'p:1:x', 'p', n, n, 'COMPLETED', n * 1000 FROM numbers"
+        );
+        lane.fetch(&fill, Vec::new()).await.expect("rows");
+        lane.fetch("ANALYZE", Vec::new()).await.expect("statistics");
+        let sql = cleanup::DUE.replace("$1", "10000000").replace("$2", "100");
+        let plan = match store.pool.dialect() {
+            Dialect::Sqlite => {
+                let rows = lane.fetch(&format!("EXPLAIN QUERY PLAN {sql}"), Vec::new()).await.expect("a plan");
+                rows.iter().map(|row| row.get::<String>(3).expect("a text")).collect()
+            }
+            // As a read, whose plans are free.
+            Dialect::Postgres => {
+                let rows = store.pool.fetch(&format!("EXPLAIN {sql}"), Vec::new()).await.expect("a plan");
+                rows.iter().map(|row| row.get::<String>(0).expect("a text")).collect::<Vec<_>>()
+            }
+        };
+        let plan = plan.join("\n");
+        assert!(plan.contains("history_instance_removal"), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE FOR ORDER BY") && !plan.contains("Sort") && !plan.contains("Seq Scan"), "{plan}");
     })
     .await;
 }

@@ -20,6 +20,9 @@ impl Inner {
         if self.executor.executes {
             self.tasks.spawn(self.clone().keep("claims of due jobs", Self::claim_loop));
         }
+        if let Some(cleanup) = self.cleanup.clone() {
+            self.tasks.spawn(self.clone().keep("the removal of history", move |inner| inner.cleanup_loop(cleanup.clone())));
+        }
         // Also where no jobs are executed but those that an operator asks for: nobody else would put back what this host has forgotten.
         self.tasks.spawn(self.clone().keep("takeovers", move |inner| inner.recovery_loop(lease / 2)));
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::join_all;
 use mandate_store::query::{InstanceFilter, JobFilter, Page};
 use mandate_store::{
-    Claim, CommitError, Config, Error, Except, JobRevision, JobRow, LedgerOpened, LedgerState, Origin, StartKey, Store, Unit,
+    Claim, CommitError, Config, Error, Except, HistoryRow, JobRevision, JobRow, LedgerOpened, LedgerState, Origin, StartKey, Store, Unit,
 };
 use uuid::Uuid;
 
@@ -215,6 +215,28 @@ async fn run_all(store: Store, done: &AtomicUsize, all: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_host_removes_history_until_it_is_gone() {
+    let (fixture, a, b) = two("cleanup").await;
+    let process = definition(&a, "p").await;
+    let (id, _) = started_with(&a, &process, Vec::new()).await;
+    let mut write = end(id, 1);
+    let Some(HistoryRow::InstanceEnded { removal_at, .. }) = write.history.last_mut() else { panic!("it ends") };
+    *removal_at = Some(100);
+    a.commit(unit(write)).await.expect("stored");
+    assert_eq!(b.remove_history(vec![id], 100).await.expect("asked"), None, "it has not asked");
+    let asked = join_all((0..20).map(|n| if n % 2 == 0 { &a } else { &b }).map(Store::take_history_cleanup)).await;
+    let took: Vec<bool> = asked.into_iter().map(|answer| answer.expect("asked")).collect();
+    let (first, second) = if took[0] { (&a, &b) } else { (&b, &a) };
+    assert!(took.iter().enumerate().all(|(n, mine)| *mine == (n % 2 == usize::from(!took[0]))), "{took:?}");
+    assert_eq!(second.remove_history(vec![id], 100).await.expect("asked"), None);
+
+    expire(&fixture, first).await;
+    assert!(second.take_history_cleanup().await.expect("asked"), "the first may be gone");
+    assert_eq!(first.remove_history(vec![id], 100).await.expect("asked"), None);
+    assert_eq!(second.remove_history(vec![id], 100).await.expect("asked"), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_key_starts_once_across_hosts() {
     let (_fixture, a, b) = two("start_keys").await;
     let process = definition(&a, "p").await;
@@ -303,7 +325,7 @@ async fn a_lease_is_renewed_while_the_store_is_open() {
 async fn a_job_that_may_run_since_a_unit_changed_it_wakes_the_other() {
     let (fixture, a, b) = two("wake_changed").await;
     let process = definition(&a, "p").await;
-    let name = fixture.url.split('/').nth(3).and_then(|rest| rest.split('?').next()).expect("a database");
+    let name = fixture.database();
     let listening = format!("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = '{name}' AND state = 'idle' AND query LIKE 'LISTEN%'");
     while crate::common::cluster().sql("postgres", &listening).expect("read") != "2" {
         tokio::task::yield_now().await;
