@@ -30,7 +30,7 @@ lint: toolchain ## Formatting and lints
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 soak: build guests databases ## A hundred kills on each database, long simulations, fuzzing; more than an hour
-	MANDATE_KILLS=100 cargo test -p mandate-tests --locked --test kill -- --nocapture --test-threads 1
+	MANDATE_KILLS=100 cargo test -p mandate-tests --locked --test kill --test crash -- --nocapture --test-threads 1
 	MANDATE_SIM_RUNS=20000 cargo test -p mandate-engine --locked --test simulation -- --nocapture
 	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test -q -p mandate-feel -p mandate-model --locked --test robust --test corpus || exit 1; done
 	@if fuzz/run --check; then fuzz/run; else echo "so the fuzz targets were NOT run" >&2; fi
@@ -53,7 +53,7 @@ toolchain:
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 
-# Tests start databases of their own; only the programs are needed: a server, and SQLite's shell.
+# Tests start databases of their own; only the programs are needed: a server, SQLite's shell, and what shows their system calls.
 databases:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q postgresql; } || \
@@ -61,3 +61,6 @@ databases:
 	@command -v sqlite3 >/dev/null || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q sqlite3; } || \
 	  { echo "SQLite's shell is missing: install the package sqlite3" >&2; exit 1; }
+	@command -v strace >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q strace; } || \
+	  { echo "strace is missing: install the package strace" >&2; exit 1; }

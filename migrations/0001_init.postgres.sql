@@ -75,6 +75,14 @@ CREATE TABLE ledger (
 CREATE UNIQUE INDEX ledger_open ON ledger (tenant, command, key) WHERE state = 'open';
 CREATE INDEX ledger_instance ON ledger (instance_id, opened_at);
 
+-- Its one row is held by the host that removes history: one at a time, for as long as it lives.
+CREATE TABLE history_cleanup (
+    id    BIGINT PRIMARY KEY CHECK (id = 1),
+    host  UUID,
+    epoch BIGINT
+);
+INSERT INTO history_cleanup (id) VALUES (1);
+
 -- ---------------------------------------------------------------- reference tables
 
 CREATE TABLE deployment (
@@ -128,7 +136,7 @@ CREATE TABLE definition (
     tenant        TEXT    NOT NULL,
     name          TEXT,
     version_tag   TEXT,
-    -- Days for which the history of its ended instances is meant to be kept.
+    -- Days for which the history of its ended instances is kept.
     history_ttl   BIGINT,
     deployment_id TEXT    NOT NULL REFERENCES deployment (id),
     resource_name TEXT    NOT NULL,
@@ -349,11 +357,15 @@ CREATE TABLE history_instance (
     started_at     BIGINT NOT NULL,
     ended_at       BIGINT,
     state          TEXT   NOT NULL,
-    reason         TEXT
+    reason         TEXT,
+    -- When its history is to be removed, known since it ended; none: never.
+    removal_at     BIGINT
 ) WITH (fillfactor = 90);
 CREATE INDEX history_instance_definition ON history_instance (definition_id);
 CREATE INDEX history_instance_business_key ON history_instance (business_key) WHERE business_key IS NOT NULL;
 CREATE INDEX history_instance_started ON history_instance (started_at);
+-- What the cleanup takes from, in its order. An instance that is kept for ever, or has not ended, never enters it.
+CREATE INDEX history_instance_removal ON history_instance (removal_at, instance_id) WHERE removal_at IS NOT NULL;
 
 CREATE TABLE history_activity (
     instance_id UUID    NOT NULL,

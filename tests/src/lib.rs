@@ -3,6 +3,7 @@
 //! `make run` and the tests share it, so that what is shown is what is tested.
 
 pub mod domain;
+pub mod lone;
 pub mod moments;
 pub mod operator;
 pub mod orders;
@@ -10,3 +11,4 @@ pub mod postgres;
 pub mod program;
 pub mod system;
 pub mod tally;
+pub mod trace;

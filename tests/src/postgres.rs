@@ -10,6 +10,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// How many seconds starting may take on a machine that is busy with other tests.
 const PATIENCE: &str = "120";
 
@@ -49,11 +51,14 @@ impl From<io::Error> for Error {
 pub struct Cluster {
     folder: PathBuf,
     programs: PathBuf,
+    user: Option<User>,
+    /// The server's.
+    options: String,
     keeper: Child,
 }
 
 /// A user that may run a server: PostgreSQL refuses root.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct User {
     uid: u32,
     gid: u32,
@@ -94,7 +99,7 @@ impl Cluster {
             // Signals for the test, such as Ctrl-C, reach the server as a closed input, in good order.
             .process_group(0)
             .spawn()?;
-        let mut cluster = Self { folder, programs, keeper };
+        let mut cluster = Self { folder, programs, user, options, keeper };
         cluster.await_answer()?;
         Ok(cluster)
     }
@@ -145,6 +150,53 @@ impl Cluster {
             return Err(Error(format!("psql: {}", String::from_utf8_lossy(&done.stderr))));
         }
         Ok(())
+    }
+
+    /// The ids of all its processes.
+    pub fn processes(&self) -> Result<Vec<u32>, Error> {
+        let data = self.folder.join("data");
+        let ids = std::fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        // Each of them works in the folder of the data. One that ends meanwhile has no folder any more.
+        Ok(ids.filter(|id| std::fs::read_link(format!("/proc/{id}/cwd")).is_ok_and(|folder| folder == data)).collect())
+    }
+
+    /// SIGKILL to the server and every backend, as a crash of all of it. Answers when none is left.
+    pub fn kill(&self) -> Result<(), Error> {
+        loop {
+            let processes = self.processes()?;
+            if processes.is_empty() {
+                return Ok(());
+            }
+            for id in processes {
+                let pid = i32::try_from(id).ok().and_then(Pid::from_raw).expect("ids of processes are positive");
+                // It may have ended by itself since: backends do when their server is gone.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Starts it again after [`Cluster::kill`], and waits until it has recovered.
+    pub fn start_again(&self) -> Result<(), Error> {
+        let (data, log) = (self.folder.join("data"), self.folder.join("log"));
+        // A dead server that nobody has waited for yet still has its id, and would be taken for a living one by what it has left: the lock files of
+        // its data and of its socket. There is none: `kill` has seen to it.
+        std::fs::remove_file(data.join("postmaster.pid"))?;
+        for entry in std::fs::read_dir(&self.folder)?.flatten().filter(|entry| entry.path().extension() == Some(OsStr::new("lock"))) {
+            std::fs::remove_file(entry.path())?;
+        }
+        let done = arguments([&self.programs.join("pg_ctl"), &"-D".into(), &data, &"-l".into(), &log])
+            .args(["-s", "-w", "-t", PATIENCE, "-o", &self.options, "start"])
+            .as_user(self.user, &self.folder)
+            .stdin(Stdio::null())
+            // The server would keep a pipe open for as long as it runs.
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()?;
+        if done.success() {
+            return Ok(());
+        }
+        Err(Error(format!("PostgreSQL did not start again: {}", std::fs::read_to_string(log).unwrap_or_default())))
     }
 
     fn client(&self, program: &str) -> Command {

@@ -67,10 +67,14 @@ impl Program {
         &self.url
     }
 
+    /// The process's id.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.child.id().with_context(|| format!("{} is running", self.name))
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        let id = self.child.id().with_context(|| format!("{} is running", self.name))?;
-        let pid = Pid::from_raw(i32::try_from(id)?).context("a process has an id")?;
+        let pid = Pid::from_raw(i32::try_from(self.pid()?)?).context("a process has an id")?;
         kill_process(pid, signal).with_context(|| format!("signal {}", self.name))
     }
 

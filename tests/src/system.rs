@@ -62,7 +62,8 @@ pub fn http_client() -> anyhow::Result<reqwest::Client> {
     Ok(reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build()?)
 }
 
-fn free_port() -> anyhow::Result<u16> {
+/// A port of loopback that nobody listens on.
+pub fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

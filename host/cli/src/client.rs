@@ -1,7 +1,9 @@
 //! The HTTP client of the commands that speak to a host.
 
+use std::io::Write as _;
+
 use anyhow::{Context as _, bail};
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
 /// A host.
@@ -23,32 +25,53 @@ impl Client {
     }
 
     pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
-        let mut separator = '?';
-        let mut full = path.to_owned();
-        for (name, value) in query {
-            full.push(separator);
-            full.push_str(name);
-            full.push('=');
-            full.push_str(&encode(value));
-            separator = '&';
+        self.send(self.request(Method::GET, &with_query(path, query))).await
+    }
+
+    /// Prints an answer of any length as it comes.
+    pub(crate) async fn print(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<()> {
+        let mut answer = self.answer(self.request(Method::GET, &with_query(path, query))).await?;
+        let mut out = std::io::stdout().lock();
+        while let Some(part) = answer.chunk().await.context("read the host's answer to its end")? {
+            out.write_all(&part)?;
         }
-        self.send(self.request(Method::GET, &full)).await
+        Ok(out.flush()?)
     }
 
     /// Sends a request and reads its JSON answer; an error answer becomes an error with the host's own words.
     pub(crate) async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
-        let answer = request.send().await.with_context(|| format!("reach the host at {} (is `mandate serve` running?)", self.base))?;
-        let status = answer.status();
-        let text = answer.text().await.context("read the host's answer")?;
-        if !status.is_success() {
-            let message = serde_json::from_str::<Value>(&text).ok().and_then(|body| Some(body.get("message")?.as_str()?.to_owned()));
-            bail!("the host answered {status}: {}", message.unwrap_or(text));
-        }
+        let text = self.answer(request).await?.text().await.context("read the host's answer")?;
         if text.is_empty() {
             return Ok(Value::Null);
         }
         serde_json::from_str(&text).context("read the host's answer as JSON")
     }
+
+    /// A good answer, not read yet.
+    async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let answer = request.send().await.with_context(|| format!("reach the host at {} (is `mandate serve` running?)", self.base))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let text = answer.text().await.context("read the host's answer")?;
+        let message = serde_json::from_str::<Value>(&text).ok().and_then(|body| Some(body.get("message")?.as_str()?.to_owned()));
+        bail!("the host answered {status}: {}", message.unwrap_or(text));
+    }
+}
+
+/// A path with its query string.
+fn with_query(path: &str, query: &[(&str, String)]) -> String {
+    let mut full = path.to_owned();
+    let mut separator = '?';
+    for (name, value) in query {
+        full.push(separator);
+        full.push_str(name);
+        full.push('=');
+        full.push_str(&encode(value));
+        separator = '&';
+    }
+    full
 }
 
 /// Percent-encodes everything that is not unreserved (RFC 3986, 2.3).

@@ -134,6 +134,28 @@ enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Print ended instances with everything that is known of them, a line of JSON each.
+    ///
+    /// An instance, its activities, variables, user tasks and incidents, and the commands that it has sent: what `serve --history-export` writes
+    /// down before it removes history whose time to live is over. A command that ends with an error has not printed everything.
+    Export {
+        /// Only this instance.
+        instance: Option<String>,
+        /// Only of this definition key.
+        #[arg(long, short = 'k')]
+        key: Option<String>,
+        /// Only with this business key.
+        #[arg(long, short = 'b')]
+        business_key: Option<String>,
+        /// Only what ended after this moment, such as 2026-11-20T10:00:00Z.
+        #[arg(long)]
+        finished_after: Option<String>,
+        /// Only what ended before this moment.
+        #[arg(long)]
+        finished_before: Option<String>,
+        #[command(flatten)]
+        server: Server,
+    },
     /// Give a failed job new retries: its incident is resolved and it runs at once.
     Retry {
         /// The job's id, or an instance's id for all its failed jobs.
@@ -235,6 +257,17 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Start { key, business_key, variables, tenant, idempotency_key, server, output } => {
             let start = show::Start { key, business_key, variables, tenant, idempotency_key };
             show::start(&Client::new(&server.server)?, start, output.json).await
+        }
+        Command::Export { instance, key, business_key, finished_after, finished_before, server } => {
+            let query = [
+                ("processInstanceId", instance),
+                ("processDefinitionKey", key),
+                ("processInstanceBusinessKey", business_key),
+                ("finishedAfter", finished_after),
+                ("finishedBefore", finished_before),
+            ];
+            let query = query.into_iter().filter_map(|(name, value)| Some((name, value?))).collect::<Vec<_>>();
+            Client::new(&server.server)?.print("/api/v1/history/export", &query).await
         }
         Command::List { key, business_key, incidents, max, server, output } => {
             show::list(&Client::new(&server.server)?, key, business_key, incidents, max, output.json).await

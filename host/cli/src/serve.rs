@@ -17,6 +17,8 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(settings.listen).await.with_context(|| format!("listen on {}", settings.listen))?;
     let prometheus = mandate_http::metrics_recorder();
     let runtime = Runtime::open(config(&settings)?).await.map_err(in_one_line)?;
+    // Before anybody is told that it serves: whoever is may stop it at once, and it is to drain.
+    let stopped = stopped();
     let address = listener.local_addr()?;
     println!("mandate listening on http://{address}");
     tracing::info!(%address, "serving");
@@ -24,7 +26,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let fenced = runtime.clone();
     let ending = async move {
         tokio::select! {
-            () = stopped() => {}
+            () = stopped => {}
             () = fenced.fenced() => {}
         }
     };
@@ -43,7 +45,13 @@ fn config(settings: &Resolved) -> anyhow::Result<Config> {
     store.history = settings.history;
     let compiler = wasm::Compiler::Child { exe: std::env::current_exe().context("find this program's own file")? };
     let sandbox = wasm::Config { memory_budget: settings.delegate_memory, ..wasm::Config::new(&settings.cache, compiler) };
-    Ok(Config { store, sandbox, catalogue: settings.catalogue.clone(), execute_jobs: settings.execute_jobs })
+    Ok(Config {
+        store,
+        sandbox,
+        catalogue: settings.catalogue.clone(),
+        execute_jobs: settings.execute_jobs,
+        history_cleanup: settings.cleanup.clone(),
+    })
 }
 
 /// The runtime's errors say their causes themselves; a chain printed behind them would say everything twice.
@@ -61,14 +69,17 @@ fn start_log(format: LogFormat) {
     }
 }
 
-/// SIGTERM or SIGINT.
-async fn stopped() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::error!("signals cannot be caught: stop this host with SIGKILL, its work is taken over");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM or SIGINT, from this call on.
+fn stopped() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            tracing::error!("signals cannot be caught: stop this host with SIGKILL, its work is taken over");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use mandate_runtime::{HistoryLevel, Migrate};
+use mandate_runtime::{DEFAULT_SHARE, HistoryCleanup, HistoryExport, HistoryLevel, Migrate};
 use serde::Deserialize;
 
 /// The file that is read when none is named.
@@ -44,6 +44,15 @@ pub(crate) struct Settings {
     /// What history keeps [default: audit].
     #[arg(long, env = "MANDATE_HISTORY")]
     history: Option<HistoryArg>,
+    /// Whether this host removes history whose time to live is over [default: on].
+    #[arg(long, env = "MANDATE_HISTORY_CLEANUP")]
+    history_cleanup: Option<Switch>,
+    /// The part of the time that removing history may take, in per cent, 1 to 100 [default: 2].
+    #[arg(long, env = "MANDATE_HISTORY_CLEANUP_SHARE")]
+    history_cleanup_share: Option<u32>,
+    /// Write instances as JSON lines to files in this folder before their history is removed [default: none].
+    #[arg(long, env = "MANDATE_HISTORY_EXPORT")]
+    history_export: Option<PathBuf>,
     /// Lines for people, or JSON [default: text].
     #[arg(long, env = "MANDATE_LOG")]
     log: Option<LogFormat>,
@@ -105,6 +114,8 @@ pub(crate) struct Resolved {
     pub(crate) catalogue: Option<PathBuf>,
     pub(crate) migrate: Migrate,
     pub(crate) history: HistoryLevel,
+    /// None: this host removes none.
+    pub(crate) cleanup: Option<HistoryCleanup>,
     pub(crate) log: LogFormat,
     pub(crate) execute_jobs: bool,
     pub(crate) cache: PathBuf,
@@ -142,6 +153,11 @@ impl ServeArgs {
                 HistoryArg::Audit => HistoryLevel::Audit,
                 HistoryArg::Full => HistoryLevel::Full,
             },
+            cleanup: cleanup(
+                given.history_cleanup.or(file.history_cleanup).unwrap_or(Switch::On),
+                given.history_cleanup_share.or(file.history_cleanup_share),
+                given.history_export.or(file.history_export),
+            )?,
             log: given.log.or(file.log).unwrap_or(LogFormat::Text),
             execute_jobs: given.job_executor.or(file.job_executor) != Some(Switch::Off),
             cache: given.cache.or(file.cache).unwrap_or_else(|| default_cache(&database)),
@@ -152,6 +168,16 @@ impl ServeArgs {
             database,
         })
     }
+}
+
+fn cleanup(switch: Switch, share: Option<u32>, export: Option<PathBuf>) -> anyhow::Result<Option<HistoryCleanup>> {
+    let share = share.unwrap_or(DEFAULT_SHARE);
+    anyhow::ensure!((1..=100).contains(&share), "a share of {share} % of the time is not between 1 and 100");
+    if let Some(dir) = &export {
+        std::fs::create_dir_all(dir).with_context(|| format!("make the folder {} for removed history", dir.display()))?;
+    }
+    let export = export.map(|dir| HistoryExport { dir, line: mandate_http::history_line });
+    Ok((switch == Switch::On).then_some(HistoryCleanup { share, export }))
 }
 
 fn read(path: &Path) -> anyhow::Result<Settings> {

@@ -138,7 +138,9 @@ fn of_runtime(error: mandate_runtime::Error) -> Answer {
         Runtime::Store(error) => internal(&error),
         Runtime::Sandbox(error) => internal(&error),
         Runtime::Catalogue(error) => internal(&error),
-        Runtime::Unreadable { .. } | Runtime::DefinitionUnreadable { .. } | Runtime::Damaged(_) | Runtime::Bug => internal(&error),
+        Runtime::Unreadable { .. } | Runtime::DefinitionUnreadable { .. } | Runtime::Damaged(_) | Runtime::Export { .. } | Runtime::Bug => {
+            internal(&error)
+        }
     }
 }
 

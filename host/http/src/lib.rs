@@ -4,6 +4,7 @@
 //! - `api/`: delegates, bindings, ledger, catalogue, waiting, health.
 //! - `error.rs`: the one place where an error becomes a status.
 //! - `extract.rs`, `query_params.rs`: how parameters and bodies are read, and why some are refused.
+//! - `record.rs`: an ended instance as one line.
 //! - `variable.rs`, `date.rs`: values on the wire.
 //! - `fuzzing.rs`: what holds of every body; for tests only.
 //! - `server.rs`: the listener and what surrounds every request.
@@ -18,6 +19,7 @@ mod extract;
 pub mod fuzzing;
 mod metrics_page;
 mod query_params;
+mod record;
 mod rest;
 mod server;
 mod variable;
@@ -33,6 +35,7 @@ use tracing::Instrument as _;
 pub use error::Error;
 pub use metrics_page::{Metrics, metrics_recorder};
 pub use query_params::{DEFAULT_MAX_RESULTS, LARGEST_MAX_RESULTS};
+pub use record::history_line;
 pub use server::{check_listen, serve};
 
 /// The largest upload of a deployment unless the operator says otherwise: three Python components of some 20 MB each.

@@ -181,6 +181,23 @@ pub(crate) fn write_all(variables: &Variables) -> Value {
     Value::Object(variables.iter().map(|(name, variable)| (name.clone(), write(variable))).collect())
 }
 
+/// A value of history, by the name of its type, as [`write`] writes values.
+pub(crate) fn shown(kind: &str, json: &str) -> Value {
+    let kind = KINDS.into_iter().find(|known| variable_type(*known) == kind).unwrap_or(VariableKind::Json);
+    write(&Variable { kind, json: json.into() })["value"].take()
+}
+
+const KINDS: [VariableKind; 8] = [
+    VariableKind::Null,
+    VariableKind::String,
+    VariableKind::Integer,
+    VariableKind::Long,
+    VariableKind::Double,
+    VariableKind::Boolean,
+    VariableKind::Date,
+    VariableKind::Json,
+];
+
 /// Writes one variable: its type capitalised, a Json value as the text that holds it.
 pub(crate) fn write(variable: &Variable) -> Value {
     let value = variable.to_json();

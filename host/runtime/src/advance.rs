@@ -24,6 +24,7 @@ use crate::cache::Base;
 use crate::definitions::{Definition, suspended};
 use crate::delegate::{CallContext, Called};
 use crate::executor::Permit;
+use crate::metrics::Acquired;
 use crate::running::Registered;
 use crate::unit::Rows;
 use crate::{Error, Inner, clock, text};
@@ -373,7 +374,7 @@ impl Inner {
         }
         self.running.ended(registered, &ended_waits, ended);
         crate::metrics::unit_committed(definition, is_start, ended, details.len());
-        crate::metrics::jobs_acquired(committed.locked_jobs.len());
+        crate::metrics::jobs_acquired(Acquired::Unit, committed.locked_jobs.len());
         for _ in &details {
             tracing::error!(instance = %instance.id(), "incident raised");
         }

@@ -237,7 +237,7 @@ mod tests {
     async fn host(dir: &std::path::Path) -> Runtime {
         let store = StoreConfig::new(format!("sqlite:{}", dir.join("mandate.db").display()));
         let sandbox = wasm::Config::new(dir.join("components"), wasm::Compiler::InProcess);
-        Runtime::open(Config { store, sandbox, catalogue: None, execute_jobs: false }).await.expect("the host opens")
+        Runtime::open(Config { store, sandbox, catalogue: None, execute_jobs: false, history_cleanup: None }).await.expect("the host opens")
     }
 
     /// Deploys a process with this id, and answers its definition's.

@@ -61,6 +61,14 @@ pub enum Error {
     /// The catalogue cannot be used.
     #[error("{0}")]
     Catalogue(#[from] mandate_commands::Error),
+    /// Instances could not be written down before their history is removed, which stays for now.
+    #[error("history could not be exported to {}: {reason}", path.display())]
+    Export {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Something stored is not what it should be: an operator must look.
     #[error("{0}; run `mandate check-store`")]
     Damaged(String),

@@ -195,6 +195,11 @@ impl Executor {
         self.stopping.cancel();
     }
 
+    /// Completes when the host stops.
+    pub(crate) async fn stopped(&self) {
+        self.stopping.cancelled().await;
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.is_cancelled()
     }

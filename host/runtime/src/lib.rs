@@ -20,6 +20,7 @@ mod jobs;
 mod ledger;
 mod messages;
 mod metrics;
+mod retention;
 mod running;
 mod tasks;
 mod text;
@@ -48,11 +49,14 @@ pub use mandate_engine as engine;
 pub use mandate_model as model;
 pub use mandate_store::query;
 pub use messages::{Correlated, Correlation};
+pub use retention::{Cleaned, DEFAULT_SHARE, HistoryCleanup, HistoryExport};
 pub use unit::activity_type;
 pub use waiting::{Reason, Waiting, WaitingFilter};
 
 pub use mandate_commands as commands;
-pub use mandate_store::{Config as StoreConfig, Counters, Error as StoreError, HistoryLevel, LedgerState, Migrate, migration_script};
+pub use mandate_store::{
+    Config as StoreConfig, Counters, Error as StoreError, HistoryLevel, LedgerRow, LedgerState, Migrate, migration_script,
+};
 pub use mandate_store::{Fetch, FetchTopic, LockChange};
 pub use mandate_wasm as wasm;
 
@@ -66,6 +70,8 @@ pub struct Config {
     pub catalogue: Option<PathBuf>,
     /// Whether this host runs jobs and timers, or serves requests only.
     pub execute_jobs: bool,
+    /// How this host removes the history of instances whose time to live is over; none: it leaves that to others.
+    pub history_cleanup: Option<HistoryCleanup>,
 }
 
 /// A host of process instances. Cheap to clone.
@@ -83,6 +89,7 @@ pub(crate) struct Inner {
     executor: executor::Executor,
     running: running::Running,
     workers: external_tasks::Workers,
+    cleanup: Option<HistoryCleanup>,
     tasks: TaskTracker,
     /// Attempts that wait for a service's answer in this process, by how many units mean to send them.
     in_flight: Mutex<HashMap<String, u32>>,
@@ -119,6 +126,7 @@ impl Runtime {
             executor: executor::Executor::new(config.execute_jobs),
             running: running::Running::default(),
             workers: external_tasks::Workers::default(),
+            cleanup: config.history_cleanup,
             tasks: TaskTracker::new(),
             in_flight: Mutex::default(),
             gauged: Mutex::default(),

@@ -25,9 +25,33 @@ pub(crate) fn unit_committed(definition: &Definition, started: bool, ended: bool
     }
 }
 
-/// Jobs were taken by this host: claimed from the store, or born locked with the unit that made them.
-pub(crate) fn jobs_acquired(count: usize) {
-    counter!("mandate_jobs_acquired_total").increment(count as u64);
+/// How jobs come to a host.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Acquired {
+    /// Locked with the unit of work that made them.
+    Unit,
+    /// Claimed because this host had left some in the store, or has room again.
+    Here,
+    /// Claimed because another host has said that there are some.
+    Notification,
+    /// Claimed because it was time to look.
+    Poll,
+}
+
+/// Jobs were taken by this host.
+pub(crate) fn jobs_acquired(by: Acquired, count: usize) {
+    let by = match by {
+        Acquired::Unit => "unit",
+        Acquired::Here => "here",
+        Acquired::Notification => "notification",
+        Acquired::Poll => "poll",
+    };
+    counter!("mandate_jobs_acquired_total", "by" => by).increment(count as u64);
+}
+
+/// The history of so many instances was removed.
+pub(crate) fn history_removed(instances: usize) {
+    counter!("mandate_history_removed_total").increment(instances as u64);
 }
 
 /// A job was run, whatever came of it.
@@ -91,6 +115,7 @@ pub(crate) type Active = BTreeMap<(String, String), i64>;
 pub(crate) fn gauges(counts: &mandate_store::query::Counts, before: &mut Active) {
     gauge!("mandate_jobs_due").set(as_f64(counts.jobs_due));
     gauge!("mandate_incidents_open").set(as_f64(counts.open_incidents));
+    gauge!("mandate_history_due").set(as_f64(counts.history_due));
     gauge!("mandate_waits_overdue").set(as_f64(counts.waits_overdue));
     for ((key, version), instances) in active(&counts.active_instances, before) {
         gauge!("mandate_instances_active", "definition" => key, "version" => version).set(as_f64(instances));

@@ -378,6 +378,8 @@ pub(crate) fn subscription_row(definition: &Definition, subscription: Subscripti
     }
 }
 
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
 fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> HistoryRow {
     let model = &definition.model;
     match event {
@@ -390,7 +392,8 @@ fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> History
                 mandate_engine::EndState::ExternallyTerminated => "EXTERNALLY_TERMINATED",
                 mandate_engine::EndState::InternallyTerminated => "INTERNALLY_TERMINATED",
             };
-            HistoryRow::InstanceEnded { state: state.to_owned(), reason, at }
+            let removal_at = definition.row.history_ttl.map(|days| at.saturating_add(days.saturating_mul(DAY_MS)));
+            HistoryRow::InstanceEnded { state: state.to_owned(), reason, at, removal_at }
         }
         HistoryEvent::ActivityStarted { activity, parent, element } => {
             let element = model.element(element);

@@ -28,7 +28,7 @@ use crate::hosts::{Held, hold_epoch};
 use crate::lease::Lease;
 use crate::ledger::{self, LedgerClose, LedgerOpen, LedgerOpened, Name};
 use crate::lock::FileLock;
-use crate::unit::{CommitError, Committed, StartKey, Unit};
+use crate::unit::{CommitError, Committed, Expect, StartKey, Unit};
 use crate::wake::Wake;
 use crate::write::now_ms;
 use crate::{Error, Store, write};
@@ -123,12 +123,19 @@ impl Item {
         }
     }
 
-    /// Whether it stores a job that is due and that this host does not run from memory.
-    fn leaves_work(&self) -> bool {
-        let Self::Unit(unit) = self else { return false };
-        let mut jobs =
-            unit.instances.iter().flat_map(|write| &write.put_jobs).filter(|job| !job.locked && !job.behind && job.retries > 0).peekable();
-        jobs.peek().is_some() && jobs.any(|job| job.due <= now_ms())
+    /// Whether it has left a job that is due to whoever claims it: a new one, one that an operator gave retries, one that is its instance's
+    /// next, or whatever was suspended, as far as this host has not locked it to run it from memory.
+    fn leaves_work(&self, outcome: &Outcome, now: i64) -> bool {
+        let (Self::Unit(unit), Outcome::Unit(Ok(committed))) = (self, outcome) else { return false };
+        let is_locked = |instance, wait| committed.locked_jobs.iter().any(|job| job.instance == instance && job.wait == wait);
+        unit.instances.iter().any(|write| {
+            let put = write.put_jobs.iter().filter(|job| !job.behind && job.retries > 0).map(|job| (job.wait, job.due));
+            let revised = write.revise_jobs.iter().filter(|job| !job.behind && job.retries > 0).map(|job| (job.wait, job.due));
+            // When these are due is not known here: whoever looks in vain has lost one read.
+            let turns = write.behind_jobs.iter().filter(|(_, behind)| !behind).map(|(wait, _)| (*wait, i64::MIN));
+            let due = put.chain(revised).chain(turns).any(|(wait, due)| due <= now && !is_locked(write.id, wait));
+            due || write.suspended == Some(false) && matches!(write.expect, Expect::Revision(_))
+        })
     }
 
     fn failed(&self, error: &Error) -> Outcome {
@@ -291,7 +298,8 @@ impl Committer {
             return Ok(ended);
         }
         Meter::add(&self.meter.units, written.stored);
-        if items.iter().any(Item::leaves_work) {
+        let now = now_ms();
+        if items.iter().zip(&written.outcomes).any(|(item, outcome)| item.leaves_work(outcome, now)) {
             self.wake.say();
         }
         Ok(Attempt::Done(written.outcomes))
@@ -420,7 +428,9 @@ fn next_batch(waiting: &mut VecDeque<(Item, Caller)>) -> (Vec<Item>, Vec<Caller>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::unit::{Beside, Expect, InstanceWrite, State};
+    use crate::claim::ClaimedJob;
+    use crate::rows::JobRow;
+    use crate::unit::{Beside, InstanceWrite, JobRevision, Parts, State};
 
     fn unit(n: u128, instance: u128) -> (Item, Caller) {
         let write = InstanceWrite::new(Uuid::from_u128(instance), Expect::Revision(1), State::Ended { beside: Beside::ALL });
@@ -445,5 +455,58 @@ mod tests {
         let mut waiting: VecDeque<_> = (0..300).map(|n| unit(n, n)).collect();
         assert_eq!(next_batch(&mut waiting).0.len(), BATCH);
         assert_eq!(next_batch(&mut waiting).0.len(), 300 - BATCH);
+    }
+
+    /// Whether other hosts are told of a unit, at moment 100, of which this host has locked these jobs.
+    fn is_said(change: impl FnOnce(&mut InstanceWrite), locked: &[i64]) -> bool {
+        let id = Uuid::from_u128(7);
+        let state = State::Live { snapshot: Vec::new(), parts: Parts::default() };
+        let mut write = InstanceWrite::new(id, Expect::Revision(1), state);
+        change(&mut write);
+        let job = |wait: &i64| ClaimedJob { instance: id, wait: *wait, exclusive: true, takeovers: 0, due: 0 };
+        let committed = Committed { revisions: Vec::new(), locked_jobs: locked.iter().map(job).collect() };
+        let unit = Unit { id: Uuid::from_u128(1), instances: vec![write], start_key: None };
+        Item::Unit(unit).leaves_work(&Outcome::Unit(Ok(committed)), 100)
+    }
+
+    fn job(wait: i64, due: i64) -> JobRow {
+        JobRow {
+            wait,
+            activity: 2,
+            activity_id: "Task".into(),
+            kind: "async-before".into(),
+            definition_id: "p:1:x".into(),
+            due,
+            retries: 3,
+            failures: 0,
+            exclusive: true,
+            behind: false,
+            created: 1,
+            failure: None,
+            failed_activity: None,
+            locked: true,
+        }
+    }
+
+    #[test]
+    fn others_are_told_of_every_job_that_this_host_leaves_to_them() {
+        let revision = |due, retries, behind| JobRevision { wait: 3, due, retries, behind };
+        // One that was to be born locked, and was not, is left like any other.
+        assert!(is_said(|write| write.put_jobs = vec![job(3, 100)], &[]));
+        assert!(!is_said(|write| write.put_jobs = vec![job(3, 100)], &[3]));
+        assert!(is_said(|write| write.put_jobs = vec![job(3, 100), job(4, 100)], &[3]));
+        assert!(!is_said(|write| write.put_jobs = vec![job(3, 101)], &[]), "it is not due");
+        assert!(!is_said(|write| write.put_jobs = vec![JobRow { retries: 0, ..job(3, 1) }], &[]));
+        assert!(!is_said(|write| write.put_jobs = vec![JobRow { behind: true, ..job(3, 1) }], &[]));
+        assert!(is_said(|write| write.behind_jobs = vec![(3, false)], &[]), "it has become the next");
+        assert!(!is_said(|write| write.behind_jobs = vec![(3, false)], &[3]));
+        assert!(!is_said(|write| write.behind_jobs = vec![(3, true)], &[]));
+        assert!(is_said(|write| write.revise_jobs = vec![revision(100, 1, false)], &[]), "an operator gave it retries");
+        assert!(!is_said(|write| write.revise_jobs = vec![revision(101, 1, false)], &[]));
+        assert!(!is_said(|write| write.revise_jobs = vec![revision(1, 0, false)], &[]));
+        assert!(!is_said(|write| write.revise_jobs = vec![revision(1, 1, true)], &[]));
+        assert!(is_said(|write| write.suspended = Some(false), &[]), "what was suspended may go on");
+        assert!(!is_said(|write| write.suspended = Some(true), &[]));
+        assert!(!is_said(|_| {}, &[]));
     }
 }

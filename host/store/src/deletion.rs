@@ -7,7 +7,7 @@ use crate::deploy::lock_deployments;
 use crate::deployment::DeploymentDeletion;
 use crate::unit::Beside;
 use crate::write::{history, instances, tables};
-use crate::{Error, Store};
+use crate::{Error, Store, cleanup};
 
 impl Store {
     /// Deletes a deployment with its definitions. Refused while an instance of them lives, or while definitions of other deployments are
@@ -30,6 +30,7 @@ impl Store {
             let everything: Vec<_> = living.iter().map(|id| (*id, Beside::ALL)).collect();
             tables::remove_rows(&mut tx, &everything).await?;
             instances::remove(&mut tx, living).await?;
+            cleanup::hold_off(&mut tx).await?;
             let sql = "SELECT instance_id FROM history_instance WHERE definition_id {any_text:1}";
             let remembered = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;
             history::remove(&mut tx, remembered).await?;

@@ -7,6 +7,7 @@
 
 mod batch;
 mod claim;
+mod cleanup;
 mod committer;
 mod config;
 mod db;

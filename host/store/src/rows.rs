@@ -186,6 +186,8 @@ pub enum HistoryRow {
         reason: Option<String>,
         /// When.
         at: i64,
+        /// When its history is to be removed; none: it is kept.
+        removal_at: Option<i64>,
     },
     /// An activity began.
     ActivityStarted {

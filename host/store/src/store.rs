@@ -42,11 +42,14 @@ pub(crate) struct Inner {
     pub(crate) jobs: Lane,
     /// Deployments and other rare, long writes.
     pub(crate) admin: Lane,
+    /// Removal of history.
+    pub(crate) cleanup: Lane,
     pub(crate) lease: Arc<Lease>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) committer: mpsc::Sender<Request>,
     pub(crate) wake: Arc<Wake>,
-    lanes: Vec<Lane>,
+    /// Every connection that writes.
+    pub(crate) lanes: Vec<Lane>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     closed: AtomicBool,
     lock: Mutex<Option<Arc<FileLock>>>,
@@ -213,7 +216,7 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
         .max_lifetime(None)
         .connect_with(base.pragma("query_only", "ON"))
         .await?;
-    let lanes = Lanes { commit: writer.clone(), jobs: writer.clone(), admin: writer.clone(), lease: writer };
+    let lanes = Lanes { commit: writer.clone(), jobs: writer.clone(), admin: writer.clone(), cleanup: writer.clone(), lease: writer };
     assemble(config, Pool::Sqlite(pool), lanes, meter, Some(lock), None).await
 }
 
@@ -237,7 +240,7 @@ async fn open_postgres(config: Config) -> Result<Store, Error> {
         ("plan_cache_mode", "force_generic_plan"),
     ]);
     let lane = || Lane::new(Options::Postgres(Box::new(writing.clone())), meter.clone());
-    let lanes = Lanes { commit: lane(), jobs: lane(), admin: lane(), lease: lane() };
+    let lanes = Lanes { commit: lane(), jobs: lane(), admin: lane(), cleanup: lane(), lease: lane() };
     warn_about_durability(&lanes.admin).await?;
     let timeout = format!("{}ms", READ_TIMEOUT.as_millis());
     let pool = PgPoolOptions::new()
@@ -253,6 +256,7 @@ struct Lanes {
     commit: Lane,
     jobs: Lane,
     admin: Lane,
+    cleanup: Lane,
     lease: Lane,
 }
 
@@ -282,11 +286,12 @@ async fn assemble(
         reads: Reads { pool, keeps_activities: config.history >= HistoryLevel::Activity },
         jobs: lanes.jobs.clone(),
         admin: lanes.admin.clone(),
+        cleanup: lanes.cleanup.clone(),
         lease,
         meter,
         committer: sender,
         wake,
-        lanes: vec![lanes.commit, lanes.jobs, lanes.admin, lanes.lease],
+        lanes: vec![lanes.commit, lanes.jobs, lanes.admin, lanes.cleanup, lanes.lease],
         tasks: Mutex::new(tasks),
         closed: AtomicBool::new(false),
         lock: Mutex::new(lock),
@@ -295,22 +300,24 @@ async fn assemble(
 
 /// A server that is set up to lose commits is said so loudly: every promise of the ledger rests on them.
 async fn warn_about_durability(lane: &Lane) -> Result<(), Error> {
-    let sql = "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'), \
-               current_setting('server_version_num')::bigint";
-    let rows = lane.fetch(sql, Vec::new()).await?;
-    let row = rows.first().ok_or_else(|| Error::Damaged("the server has no settings".to_owned()))?;
-    for (at, setting) in ["synchronous_commit", "fsync", "full_page_writes"].into_iter().enumerate() {
-        if row.get::<String>(at)? == "off" {
-            tracing::error!(
-                "the server has {setting}=off: a crash of it can lose commits that were acknowledged, and with them the record of commands that were sent"
-            );
-        }
+    for setting in given_up(lane).await? {
+        tracing::error!(
+            "the server has {setting}=off: a crash of it can lose commits that were acknowledged, and with them the record of commands that were sent"
+        );
     }
-    let version: i64 = row.get(3)?;
+    let rows = lane.fetch("SELECT current_setting('server_version_num')::bigint", Vec::new()).await?;
+    let version: i64 = rows.first().map_or(Ok(0), |row| row.get(0))?;
     if version < OLDEST_POSTGRES {
         return Err(Error::Url(format!("the server has version {}; PostgreSQL 13 or newer is needed", version / 10_000)));
     }
     Ok(())
+}
+
+/// Which of the settings that durability needs a connection to PostgreSQL has switched off.
+pub(crate) async fn given_up(lane: &Lane) -> Result<Vec<String>, Error> {
+    let sql =
+        "SELECT name FROM pg_settings WHERE name IN ('synchronous_commit', 'fsync', 'full_page_writes') AND setting = 'off' ORDER BY name";
+    lane.fetch(sql, Vec::new()).await?.iter().map(|row| row.get(0)).collect()
 }
 
 /// The first version that can be asked what became of a transaction (`pg_current_xact_id`, `pg_xact_status`).

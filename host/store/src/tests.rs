@@ -6,7 +6,8 @@ use crate::batch::Batch;
 use crate::claim::candidates_sql;
 use crate::db::{Dialect, Lane};
 use crate::external::fetch_sql;
-use crate::{Config, Fetch, FetchTopic, Store, claim, deploy, ledger, write};
+use crate::store::given_up;
+use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, deploy, ledger, write};
 
 /// The multi-row statements of the crate.
 fn batches() -> Vec<&'static Batch> {
@@ -158,28 +159,79 @@ async fn fetches_read_external_tasks_from_their_index_in_its_order() {
 }
 
 #[tokio::test]
-async fn commits_are_durable() {
+async fn the_cleanup_reads_what_is_due_from_its_index_in_its_order() {
     on_both(async |store| {
         let lane = &store.inner().admin;
-        match store.pool.dialect() {
+        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)";
+        // Half of them are due.
+        let fill = format!(
+            "INSERT INTO history_instance (instance_id, tenant, definition_id, definition_key, started_at, ended_at, state, removal_at) \
+             {numbers} SELECT {{pg:gen_random_uuid()}}{{lite:randomblob(16)}}, '', 'p:1:x', 'p', n, n, 'COMPLETED', n * 1000 FROM numbers"
+        );
+        lane.fetch(&fill, Vec::new()).await.expect("rows");
+        lane.fetch("ANALYZE", Vec::new()).await.expect("statistics");
+        let sql = cleanup::DUE.replace("$1", "10000000").replace("$2", "100");
+        let plan = match store.pool.dialect() {
             Dialect::Sqlite => {
-                assert_eq!(texts(lane, "PRAGMA journal_mode").await, ["wal"]);
-                for (pragma, value) in [("synchronous", 2_i64), ("foreign_keys", 1)] {
-                    let rows = lane.fetch(&format!("PRAGMA {pragma}"), Vec::new()).await.expect("a pragma");
-                    assert_eq!(rows[0].get::<i64>(0).expect("a number"), value, "{pragma}");
-                }
-                let written = store.pool.fetch("DELETE FROM host", Vec::new()).await;
-                assert!(written.is_err(), "readers cannot write");
+                let rows = lane.fetch(&format!("EXPLAIN QUERY PLAN {sql}"), Vec::new()).await.expect("a plan");
+                rows.iter().map(|row| row.get::<String>(3).expect("a text")).collect()
             }
+            // As a read, whose plans are free.
             Dialect::Postgres => {
-                for setting in ["synchronous_commit", "fsync", "full_page_writes"] {
-                    assert_eq!(texts(lane, &format!("SELECT current_setting('{setting}')")).await, ["on"], "{setting}");
-                }
-                assert_eq!(texts(lane, "SELECT current_setting('idle_in_transaction_session_timeout')").await, ["5s"]);
-                let written = store.pool.fetch("DELETE FROM host", Vec::new()).await;
-                assert!(written.is_err(), "readers cannot write");
+                let rows = store.pool.fetch(&format!("EXPLAIN {sql}"), Vec::new()).await.expect("a plan");
+                rows.iter().map(|row| row.get::<String>(0).expect("a text")).collect::<Vec<_>>()
             }
-        }
+        };
+        let plan = plan.join("\n");
+        assert!(plan.contains("history_instance_removal"), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE FOR ORDER BY") && !plan.contains("Sort") && !plan.contains("Seq Scan"), "{plan}");
     })
     .await;
+}
+
+/// Every connection that writes, looked at in its own session: a URL, a role or a database could have set it up otherwise.
+#[tokio::test]
+async fn every_connection_that_writes_is_durable() {
+    on_both(async |store| {
+        for (at, lane) in store.inner().lanes.iter().enumerate() {
+            match store.pool.dialect() {
+                Dialect::Sqlite => {
+                    assert_eq!(texts(lane, "PRAGMA journal_mode").await, ["wal"], "lane {at}");
+                    // FULL: the log is synchronised before a COMMIT is answered.
+                    assert_eq!(number(lane, "PRAGMA synchronous").await, 2, "lane {at}");
+                    assert_eq!(number(lane, "PRAGMA foreign_keys").await, 1, "lane {at}");
+                }
+                Dialect::Postgres => {
+                    for setting in ["synchronous_commit", "fsync", "full_page_writes"] {
+                        let sql = format!("SELECT current_setting('{setting}')");
+                        assert_eq!(texts(lane, &sql).await, ["on"], "{setting} of lane {at}");
+                    }
+                    assert_eq!(texts(lane, "SELECT current_setting('idle_in_transaction_session_timeout')").await, ["5s"], "lane {at}");
+                }
+            }
+        }
+        let written = store.pool.fetch("DELETE FROM host", Vec::new()).await;
+        assert!(written.is_err(), "readers cannot write");
+    })
+    .await;
+}
+
+/// What one session gives up, all of a host's may: a role's or a URL's settings reach every connection.
+#[tokio::test]
+async fn a_session_that_gives_up_durability_is_found_out() {
+    let cluster = Cluster::start().expect("PostgreSQL starts");
+    let url = cluster.create_database("a").expect("a database");
+    let found = async || {
+        let store = Store::open(Config::new(&url)).await.expect("it opens");
+        let found = given_up(&store.inner().admin).await.expect("settings");
+        store.close().await;
+        found
+    };
+    assert_eq!(found().await, [""; 0]);
+    cluster.sql("a", "ALTER DATABASE a SET synchronous_commit = off").expect("a statement");
+    assert_eq!(found().await, ["synchronous_commit"]);
+}
+
+async fn number(lane: &Lane, sql: &str) -> i64 {
+    lane.fetch(sql, Vec::new()).await.expect(sql)[0].get(0).expect("a number")
 }

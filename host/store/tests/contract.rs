@@ -3,6 +3,8 @@
 //! Every test opens a database of its own; PostgreSQL's are in one cluster per process of tests. What only several hosts can show is in
 //! `hosts.rs`, on PostgreSQL alone.
 
+#[path = "contract/cleanup.rs"]
+mod cleanup;
 #[path = "contract/common.rs"]
 mod common;
 #[path = "contract/comparison.rs"]
@@ -104,6 +106,10 @@ on_both! {
         two_processes_do_not_start_by_one_message
         of_concurrent_deployments_one_gets_the_message
         statistics_count_where_tokens_stand;
+    cleanup:
+        history_goes_when_its_time_is_over_and_not_before
+        a_cascade_and_the_cleanup_leave_nothing_to_each_other
+        finished_instances_are_found_page_by_page;
     queries:
         every_filter_and_every_order_is_understood
         tasks_are_found_by_candidates_and_assignees

@@ -79,7 +79,7 @@ impl Host {
         let ended = counting::count()?;
         let catalogue = setup.stub.as_deref().map(|stub| write_catalogue(&setup.dir, stub)).transpose()?;
         let sandbox = wasm::Config::new(setup.dir.join("components"), setup.compiler.clone());
-        let config = Config { store: StoreConfig::new(&setup.url), sandbox, catalogue, execute_jobs: true };
+        let config = Config { store: StoreConfig::new(&setup.url), sandbox, catalogue, execute_jobs: true, history_cleanup: None };
         let runtime = Runtime::open(config).await.map_err(|error| anyhow::Error::msg(error.to_string()))?;
         let asks = if commands { format!("commands = [\"{COMMAND}\"]\n") } else { String::new() };
         let manifest = format!("[delegates.{DELEGATE}]\nfile = \"{COMPONENT}\"\nversion = \"1.0.0\"\n{asks}");

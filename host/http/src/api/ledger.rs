@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use mandate_runtime::{Finding, LedgerState, Verdict};
+use mandate_runtime::{Finding, LedgerRow, LedgerState, Verdict};
 use serde_json::{Value, json};
 
 use crate::error::stored;
@@ -22,8 +22,12 @@ async fn ledger(State(app): State<App>, Segments(id): Segments<String>, Params(m
     let page = params.page()?;
     params.finish_own()?;
     let rows = stored(app.runtime.reads().ledger_of_instance(instance_or_none(&id).0, page).await)?;
-    let dtos = rows.iter().map(|row| {
-        json!({
+    Ok(Json(rows.iter().map(dto).collect()))
+}
+
+/// An attempt as the ledger lists it.
+pub(crate) fn dto(row: &LedgerRow) -> Value {
+    json!({
             "command": row.command,
             "key": row.key,
             "generation": row.generation,
@@ -43,9 +47,7 @@ async fn ledger(State(app): State<App>, Segments(id): Segments<String>, Params(m
             "closedAt": date::print_option(row.closed_at),
             "appliedAfterCancellation": row.cancelled && row.state == LedgerState::Applied,
             "verdict": row.verdict.as_ref().map(|verdict| json!({"by": verdict.by, "reason": verdict.reason, "at": date::print(verdict.at)})),
-        })
-    });
-    Ok(Json(dtos.collect()))
+    })
 }
 
 /// `command`, `key` and `attempt` as the ledger lists them, `tenantId` where it lists one, `applied` (true or false), `reply` (what the delegate is

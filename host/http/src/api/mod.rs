@@ -4,11 +4,14 @@ mod catalogue;
 mod definitions;
 mod delegates;
 mod health;
+mod history;
 mod incidents;
 mod ledger;
 mod waiting;
 
 use axum::Router;
+
+pub(crate) use ledger::dto as ledger_dto;
 
 use crate::App;
 
@@ -19,6 +22,7 @@ pub(crate) fn router() -> Router<App> {
         .merge(definitions::router())
         .merge(delegates::router())
         .merge(health::router())
+        .merge(history::router())
         .merge(incidents::router())
         .merge(ledger::router())
         .merge(waiting::router())

@@ -46,7 +46,7 @@ const STATES: &[(&str, &str)] = &[
     ("internallyTerminated", "INTERNALLY_TERMINATED"),
 ];
 
-fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilter, Error> {
+pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilter, Error> {
     let mut states = Vec::new();
     for (name, state) in STATES {
         if fields.flag(name)? {
@@ -123,7 +123,7 @@ async fn instance(State(app): State<App>, Segments(id): Segments<String>) -> Res
 }
 
 /// Camunda's `HistoricProcessInstanceDto`.
-fn instance_dto(row: &HistoryInstance) -> Value {
+pub(crate) fn instance_dto(row: &HistoryInstance) -> Value {
     json!({
         "id": row.id.to_string(),
         "rootProcessInstanceId": row.id.to_string(),
@@ -137,7 +137,7 @@ fn instance_dto(row: &HistoryInstance) -> Value {
         "businessKey": row.business_key,
         "startTime": date::print(row.started_at),
         "endTime": date::print_option(row.ended_at),
-        "removalTime": null,
+        "removalTime": date::print_option(row.removal_at),
         "durationInMillis": row.ended_at.map(|ended| ended - row.started_at),
         "startUserId": null,
         "startActivityId": row.start_activity,
@@ -227,7 +227,7 @@ async fn activity(State(app): State<App>, Segments(id): Segments<String>) -> Res
 }
 
 /// Camunda's `HistoricActivityInstanceDto`, with the delegate that did it.
-fn activity_dto(row: &HistoryActivity) -> Value {
+pub(crate) fn activity_dto(row: &HistoryActivity) -> Value {
     let id = super::public(row.instance, row.n);
     let instance = row.instance.to_string();
     json!({
@@ -251,7 +251,7 @@ fn activity_dto(row: &HistoryActivity) -> Value {
         // Camunda's word for an activity that ended its token's way: an end event.
         "completeScope": row.kind.ends_with("EndEvent") && row.ended_at.is_some() && !row.canceled,
         "tenantId": row.tenant,
-        "removalTime": null,
+        "removalTime": date::print_option(row.removal_at),
         "rootProcessInstanceId": instance,
         "delegateName": row.delegate,
         "delegateDigest": row.digest,

@@ -20,6 +20,7 @@ use mandate_runtime::query::Page;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub(crate) use history::{activity_dto, instance_dto, instance_filter as history_filter};
 pub(crate) use incident::find as find_incident;
 
 use crate::extract::Params;
@@ -76,12 +77,12 @@ fn numbered(id: PublicId) -> (Uuid, i64) {
 }
 
 /// The other way round.
-fn public(instance: Uuid, number: i64) -> String {
+pub(crate) fn public(instance: Uuid, number: i64) -> String {
     // Numbers count up from 1.
     PublicId { instance: InstanceId(instance), number: u64::try_from(number).unwrap_or(0) }.to_string()
 }
 
 /// Camunda's execution, which here is an activity instance. The process itself has its instance's id, as in Camunda.
-fn execution(instance: Uuid, activity: i64) -> String {
+pub(crate) fn execution(instance: Uuid, activity: i64) -> String {
     if activity == ROOT { instance.to_string() } else { public(instance, activity) }
 }

@@ -135,7 +135,8 @@ async fn jobs_are_counted_when_they_are_taken_and_when_they_fail() {
     host.wait_for_count("/engine-rest/incident/count", 1).await;
     let text = host.get("/metrics").await.text();
     // No other host of this program runs jobs by itself.
-    for line in ["mandate_jobs_acquired_total 1", "mandate_jobs_failed_total{activity=\"judge\",code=\"EXPRESSION_FAILED\"} 1"] {
+    for line in ["mandate_jobs_acquired_total{by=\"unit\"} 1", "mandate_jobs_failed_total{activity=\"judge\",code=\"EXPRESSION_FAILED\"} 1"]
+    {
         assert!(text.contains(line), "{line}: {text}");
     }
     host.close().await;

@@ -64,7 +64,7 @@ impl Host {
         });
         let store = StoreConfig::new(format!("sqlite:{}", folder.path().join("test.db").display()));
         let sandbox = wasm::Config::new(folder.path().join("cache"), wasm::Compiler::InProcess);
-        let config = Config { store, sandbox, catalogue, execute_jobs };
+        let config = Config { store, sandbox, catalogue, execute_jobs, history_cleanup: None };
         let runtime = Runtime::open(config).await.expect("a runtime");
         Self { router: mandate_http::router(runtime.clone(), options), runtime, _folder: folder }
     }

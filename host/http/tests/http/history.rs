@@ -1,6 +1,6 @@
 //! `/history`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::common::{Host, assert_properties, payment, review};
 
@@ -50,6 +50,48 @@ const ACTIVITY: &[&str] = &[
     "rootProcessInstanceId",
 ];
 const REFUSED: &str = "InvalidRequestException";
+
+#[tokio::test]
+async fn ended_instances_are_exported_as_lines_with_everything_that_is_known_of_them() {
+    let host = Host::open().await;
+    host.deploy("reviews", &review().replace("isExecutable='true'", "isExecutable='true' camunda:historyTimeToLive='P2D'")).await;
+    host.deploy("payments", &payment()).await;
+    let variables = json!({"a": {"value": 1}, "b": {"value": "{\"x\": 1}", "type": "Json"}, "c": {"value": "2026-11-20T10:00:00.000+0000", "type": "Date"}});
+    let done = host.start("review", json!({"businessKey": "done", "variables": variables})).await;
+    let task = host.only_id("/engine-rest/task").await;
+    host.post(&format!("/engine-rest/task/{task}/complete"), json!({})).await.no_content();
+    let deleted = host.start("payment", json!({})).await;
+    host.delete(&format!("/engine-rest/process-instance/{deleted}")).await.no_content();
+    host.start("review", json!({"businessKey": "goes on"})).await;
+
+    let answer = host.get("/api/v1/history/export").await;
+    assert_eq!(answer.headers["content-type"], "application/x-ndjson");
+    let text = answer.text();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.iter().map(|line| line["id"].as_str().expect("an id")).collect::<Vec<_>>(), [&done, &deleted]);
+    let line = &lines[0];
+    let instance = host.get(&format!("/engine-rest/history/process-instance/{done}")).await.ok();
+    for (name, value) in instance.as_object().expect("an object") {
+        assert_eq!(&line[name], value, "{name}");
+    }
+    assert!(line["removalTime"].as_str() > line["endTime"].as_str());
+    let activities =
+        host.get(&format!("/engine-rest/history/activity-instance?processInstanceId={done}&sortBy=occurrence&sortOrder=asc")).await;
+    assert_eq!(line["activityInstances"], activities.ok());
+    let variables: Vec<_> =
+        line["variableInstances"].as_array().expect("a list").iter().map(|v| (&v["name"], &v["type"], &v["value"])).collect();
+    let expected = json!([["a", "Integer", 1], ["b", "Json", "{\"x\": 1}"], ["c", "Date", "2026-11-20T10:00:00.000+0000"]]);
+    assert_eq!(json!(variables), expected);
+    assert_eq!((&line["taskInstances"][0]["id"], &line["taskInstances"][0]["taskDefinitionKey"]), (&json!(task), &json!("look")));
+    assert_eq!((&line["ledger"], &line["incidents"], &line["variableUpdates"]), (&json!([]), &json!([]), &json!([])));
+    assert_eq!((&lines[1]["state"], &lines[1]["removalTime"]), (&json!("EXTERNALLY_TERMINATED"), &json!(null)));
+
+    let one = host.get(&format!("/api/v1/history/export?processInstanceId={deleted}")).await.text();
+    assert_eq!(one.lines().collect::<Vec<_>>(), [text.lines().nth(1).expect("two lines")]);
+    assert_eq!(host.get("/api/v1/history/export?processDefinitionKey=none").await.text(), "");
+    host.get("/api/v1/history/export?wibble=1").await.error(400, REFUSED);
+    host.close().await;
+}
 
 #[tokio::test]
 async fn instances_are_remembered_with_how_they_ended() {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use mandate_engine::{InstanceId, WaitId};
 
 use super::{JobName, POLL, Permit};
+use crate::metrics::Acquired;
 use crate::{Error, Inner, clock};
 
 /// Jobs taken from the store at once.
@@ -18,6 +19,9 @@ impl Inner {
     pub(crate) fn start_loops(self: &Arc<Self>, lease: Duration) {
         if self.executor.executes {
             self.tasks.spawn(self.clone().keep("claims of due jobs", Self::claim_loop));
+        }
+        if let Some(cleanup) = self.cleanup.clone() {
+            self.tasks.spawn(self.clone().keep("the removal of history", move |inner| inner.cleanup_loop(cleanup.clone())));
         }
         // Also where no jobs are executed but those that an operator asks for: nobody else would put back what this host has forgotten.
         self.tasks.spawn(self.clone().keep("takeovers", move |inner| inner.recovery_loop(lease / 2)));
@@ -35,30 +39,31 @@ impl Inner {
 
     /// Claims due jobs whenever there is room for some.
     async fn claim_loop(self: Arc<Self>) {
+        let mut by = Acquired::Poll;
         loop {
             // All at once: a full queue that is worked off is filled in batches and not job by job.
             let places = tokio::select! {
                 () = self.executor.stopping.cancelled() => return,
                 places = self.executor.places.clone().acquire_many_owned(CLAIM) => places.expect("nobody closes it"),
             };
-            match self.claim_once(places, clock::now_ms()).await {
+            match self.claim_once(places, clock::now_ms(), by).await {
                 Ok(0) => {}
                 Ok(_) => continue,
                 Err(error) => tracing::error!("due jobs could not be claimed: {error}"),
             }
             let until_due = self.executor.next_due.load(Ordering::Relaxed).saturating_sub(clock::now_ms());
             let pause = POLL.min(Duration::from_millis(u64::try_from(until_due).unwrap_or(0).max(1)));
-            tokio::select! {
+            by = tokio::select! {
                 () = self.executor.stopping.cancelled() => return,
-                () = self.executor.wake.notified() => {}
-                () = self.store.jobs_elsewhere() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
+                () = self.executor.wake.notified() => Acquired::Here,
+                () = self.store.jobs_elsewhere() => Acquired::Notification,
+                () = tokio::time::sleep(pause) => Acquired::Poll,
+            };
         }
     }
 
     /// Claims what is due, as far as there are places for it. Answers how many jobs.
-    async fn claim_once(self: &Arc<Self>, mut places: Permit, now: i64) -> Result<usize, Error> {
+    async fn claim_once(self: &Arc<Self>, mut places: Permit, now: i64, by: Acquired) -> Result<usize, Error> {
         // Before asking: a due date that a commit announces from here on is not overwritten.
         self.executor.next_due.store(i64::MAX, Ordering::Relaxed);
         if !self.store.may_act() {
@@ -66,7 +71,7 @@ impl Inner {
         }
         let except = self.executor.held_back.except(Instant::now());
         let claimed = self.store.claim(now, CLAIM, &except).await?;
-        crate::metrics::jobs_acquired(claimed.len());
+        crate::metrics::jobs_acquired(by, claimed.len());
         for job in &claimed {
             self.enqueue(self.queued(job, places.split(1)));
         }

@@ -34,7 +34,9 @@ impl Host {
         let mut store = StoreConfig::new(database.unwrap_or_else(|| format!("sqlite:{}", dir.path().join("mandate.db").display())));
         store.lease = Duration::from_secs(3);
         let sandbox = wasm::Config::new(dir.path().join("components"), wasm::Compiler::InProcess);
-        let runtime = Runtime::open(Config { store, sandbox, catalogue: None, execute_jobs: true }).await.expect("the host opens");
+        let runtime = Runtime::open(Config { store, sandbox, catalogue: None, execute_jobs: true, history_cleanup: None })
+            .await
+            .expect("the host opens");
         let upload = Upload { resources: vec![("p.bpmn".to_owned(), TIMER.as_bytes().to_vec())], ..Upload::default() };
         runtime.deploy(upload).await.expect("deployed");
         Self { runtime, _dir: dir }

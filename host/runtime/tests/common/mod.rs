@@ -170,6 +170,8 @@ async fn open(dir: &Path, components: &str, setup: &Setup) -> Runtime {
         sandbox,
         catalogue: Some(dir.join("catalogue.toml")),
         execute_jobs: setup.execute_jobs,
+        // Tests clean when they say so.
+        history_cleanup: None,
     };
     Runtime::open(config).await.unwrap_or_else(|error| panic!("the host opens: {error}"))
 }

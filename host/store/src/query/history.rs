@@ -34,6 +34,8 @@ pub struct HistoryInstance {
     pub state: String,
     /// Why it was deleted.
     pub reason: Option<String>,
+    /// When its history is to be removed; none: it is kept, or has not ended.
+    pub removal_at: Option<i64>,
 }
 
 /// Which instances.
@@ -158,6 +160,8 @@ pub struct HistoryActivity {
     pub definition_id: String,
     /// What the instance runs, by key.
     pub definition_key: String,
+    /// When the instance's history is to be removed.
+    pub removal_at: Option<i64>,
 }
 
 /// Which activities.
@@ -271,7 +275,7 @@ pub struct HistoryVariable {
 /// History does not follow every suspension; while an instance lives, its row tells.
 const STATE: &str = "CASE WHEN h.ended_at IS NULL AND i.suspended THEN 'SUSPENDED' ELSE h.state END";
 
-fn instances(filter: HistoryInstanceFilter) -> Select {
+pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
     let mut select =
         Select::new("history_instance h LEFT JOIN definition d ON d.id = h.definition_id LEFT JOIN instance i ON i.id = h.instance_id");
     select.uuids("h.instance_id", filter.ids);
@@ -334,7 +338,7 @@ impl Reads {
     ) -> Result<Vec<HistoryInstance>, Error> {
         let columns = format!(
             "h.instance_id, h.tenant, h.definition_id, h.definition_key, d.version, d.name, h.business_key, h.start_activity, \
-             h.started_at, h.ended_at, {STATE}, h.reason"
+             h.started_at, h.ended_at, {STATE}, h.reason, h.removal_at"
         );
         let rows = instances(filter).rows(&self.pool, &columns, &order(sort, "h.instance_id"), page).await?;
         rows.iter()
@@ -353,6 +357,7 @@ impl Reads {
                     ended_at: columns.next()?,
                     state: columns.next()?,
                     reason: columns.next()?,
+                    removal_at: columns.next()?,
                 })
             })
             .collect()
@@ -377,7 +382,7 @@ impl Reads {
         sort: &[(HistoryActivitySort, Order)],
     ) -> Result<Vec<HistoryActivity>, Error> {
         let columns = "a.instance_id, a.n, a.parent, a.activity_id, a.name, a.kind, a.started_at, a.ended_at, a.canceled, a.delegate, \
-                       a.digest, a.attempt, h.tenant, h.definition_id, h.definition_key";
+                       a.digest, a.attempt, h.tenant, h.definition_id, h.definition_key, h.removal_at";
         let rows = activities(filter).rows(&self.pool, columns, &order(sort, "a.instance_id, a.n"), page).await?;
         rows.iter()
             .map(|row| {
@@ -398,6 +403,7 @@ impl Reads {
                     tenant: columns.next_tenant()?,
                     definition_id: columns.next()?,
                     definition_key: columns.next()?,
+                    removal_at: columns.next()?,
                 })
             })
             .collect()

@@ -4,7 +4,11 @@ use uuid::Uuid;
 
 use super::{Reads, overdue};
 use crate::Error;
+use crate::cleanup::due_count_sql;
 use crate::db::params;
+
+/// A backlog is not counted further: whoever looks at it knows enough.
+pub const MOST_DUE: u32 = 100_000;
 
 /// What only the store knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +19,8 @@ pub struct Counts {
     pub open_incidents: i64,
     /// Activity instances at which something should have happened already, as [`Reads::overdue`] tells them.
     pub waits_overdue: i64,
+    /// Ended instances whose history is to be removed; [`MOST_DUE`] stands for that many or more.
+    pub history_due: i64,
     /// Live instances per definition that has any.
     pub active_instances: Vec<ActiveInstances>,
 }
@@ -68,6 +74,7 @@ impl Reads {
         let due = "SELECT COUNT(*) FROM job j WHERE j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind AND j.due <= $1 \
                    AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.definition_id AND d.suspended)";
         let overdue = overdue::count_sql();
+        let history_due = due_count_sql();
         let active = "SELECT d.id, d.key, d.version, d.tenant, COUNT(*) FROM instance i JOIN definition d ON d.id = i.definition_id \
                       GROUP BY d.id, d.key, d.version, d.tenant ORDER BY {text:d.id}";
         let answers = self
@@ -77,6 +84,7 @@ impl Reads {
                 ("SELECT COUNT(*) FROM incident", Vec::new()),
                 (&overdue, params![now]),
                 (active, Vec::new()),
+                (&history_due, params![now, i64::from(MOST_DUE)]),
             ])
             .await?;
         let single = |at: usize| answers[at].first().map_or(Ok(0), |row| row.get(0));
@@ -84,6 +92,7 @@ impl Reads {
             jobs_due: single(0)?,
             open_incidents: single(1)?,
             waits_overdue: single(2)?,
+            history_due: single(4)?,
             active_instances: answers[3]
                 .iter()
                 .map(|row| {

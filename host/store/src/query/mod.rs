@@ -13,6 +13,7 @@ mod instances;
 mod jobs;
 mod metrics;
 mod overdue;
+mod record;
 mod select;
 mod starts;
 mod subscriptions;
@@ -34,7 +35,8 @@ pub use history::{
 pub use incidents::{IncidentFilter, IncidentListed, IncidentSort};
 pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, InstanceSort};
 pub use jobs::{JobFilter, JobListed, JobSort};
-pub use metrics::{ActiveInstances, Counts, HostRow, LedgerCount};
+pub use metrics::{ActiveInstances, Counts, HostRow, LedgerCount, MOST_DUE};
+pub use record::{HistoryIncident, HistoryTask, HistoryUpdate, InstanceRecord};
 pub use starts::KeyedStart;
 pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
 pub use tasks::{TaskFilter, TaskListed, TaskSort};

@@ -14,9 +14,9 @@ use crate::unit::{Expect, InstanceHead, InstanceWrite, State};
 
 static INSERT_INSTANCES: Batch = Batch::new(
     "INSERT INTO history_instance (instance_id, tenant, definition_id, definition_key, business_key, start_activity, started_at, \
-     ended_at, state, reason) \
+     ended_at, state, reason, removal_at) \
      SELECT v.instance_id, v.tenant, v.definition_id, v.definition_key, v.business_key, v.start_activity, v.started_at, v.ended_at, \
-     v.state, v.reason FROM {rows}",
+     v.state, v.reason, v.removal_at FROM {rows}",
     &[
         ("instance_id", Type::Uuid),
         ("tenant", Type::Text),
@@ -28,13 +28,14 @@ static INSERT_INSTANCES: Batch = Batch::new(
         ("ended_at", Type::I64),
         ("state", Type::Text),
         ("reason", Type::Text),
+        ("removal_at", Type::I64),
     ],
 );
 
 static END_INSTANCES: Batch = Batch::new(
-    "UPDATE history_instance SET ended_at = v.ended_at, state = v.state, reason = v.reason FROM {rows} \
+    "UPDATE history_instance SET ended_at = v.ended_at, state = v.state, reason = v.reason, removal_at = v.removal_at FROM {rows} \
      WHERE history_instance.instance_id = v.instance_id",
-    &[("instance_id", Type::Uuid), ("ended_at", Type::I64), ("state", Type::Text), ("reason", Type::Text)],
+    &[("instance_id", Type::Uuid), ("ended_at", Type::I64), ("state", Type::Text), ("reason", Type::Text), ("removal_at", Type::I64)],
 );
 
 static INSERT_ACTIVITIES: Batch = Batch::new(
@@ -245,13 +246,13 @@ impl History {
             _ => None,
         });
         let end = write.history.iter().rev().find_map(|row| match row {
-            HistoryRow::InstanceEnded { state, reason, at } => Some((state, reason, *at)),
+            HistoryRow::InstanceEnded { state, reason, at, removal_at } => Some((state, reason, *at, *removal_at)),
             _ => None,
         });
         if let Expect::New(_) = write.expect {
-            let (state, reason, ended_at) = match end {
-                Some((state, reason, at)) => (state.as_str(), reason.clone(), Some(at)),
-                None => (ACTIVE, None, None),
+            let (state, reason, ended_at, removal_at) = match end {
+                Some((state, reason, at, removal_at)) => (state.as_str(), reason.clone(), Some(at), removal_at),
+                None => (ACTIVE, None, None, None),
             };
             // A definition's id begins with its key, and a key has no colon: it is an XML name.
             let key = head.definition_id.split(':').next().unwrap_or_default();
@@ -265,10 +266,11 @@ impl History {
                 head.started_at,
                 ended_at,
                 state,
-                reason
+                reason,
+                removal_at
             ]);
-        } else if let Some((state, reason, at)) = end {
-            self.ended_instances.push(cells![id, at, state, reason]);
+        } else if let Some((state, reason, at, removal_at)) = end {
+            self.ended_instances.push(cells![id, at, state, reason, removal_at]);
         }
     }
 
@@ -401,7 +403,7 @@ fn moment(write: &InstanceWrite) -> i64 {
     last.max().filter(|at| *at > 0).unwrap_or_else(now_ms)
 }
 
-/// History tables of instances, for when a deletion takes history along.
+/// History tables of instances, in the order in which they are removed from.
 pub(crate) const TABLES: [&str; 6] =
     ["history_activity", "history_variable", "history_variable_update", "history_task", "history_incident", "history_instance"];
 

@@ -60,8 +60,7 @@ impl Fixture {
     /// Runs a statement behind the store's back. On SQLite only while no store has the file.
     pub(crate) async fn raw(&self, sql: &str) {
         if self.is_postgres() {
-            let name = self.url.split('/').nth(3).and_then(|rest| rest.split('?').next()).expect("a database");
-            cluster().sql(name, sql).expect("a statement");
+            cluster().sql(self.database(), sql).expect("a statement");
         } else {
             use sqlx::{ConnectOptions as _, Connection as _};
             let file = self.url.trim_start_matches("sqlite:");
@@ -70,6 +69,27 @@ impl Fixture {
             sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.expect("a statement");
             connection.close().await.expect("a close");
         }
+    }
+}
+
+impl Fixture {
+    /// How many rows a table has, seen from beside the store.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        use sqlx::{ConnectOptions as _, Connection as _};
+        let sql = format!("SELECT COUNT(*) FROM {table}");
+        if self.is_postgres() {
+            return cluster().sql(self.database(), &sql).expect("read").parse().expect("a number");
+        }
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.url.trim_start_matches("sqlite:")).read_only(true);
+        let mut connection = options.connect().await.expect("a connection");
+        let count = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.expect("a number");
+        connection.close().await.expect("a close");
+        count
+    }
+
+    /// The database's name on PostgreSQL.
+    pub(crate) fn database(&self) -> &str {
+        self.url.split('/').nth(3).and_then(|rest| rest.split('?').next()).expect("a database")
     }
 }
 
@@ -129,7 +149,7 @@ pub(crate) fn step(id: Uuid, revision: i64) -> InstanceWrite {
 
 pub(crate) fn end(id: Uuid, revision: i64) -> InstanceWrite {
     let mut write = InstanceWrite::new(id, Expect::Revision(revision), State::Ended { beside: Beside::ALL });
-    write.history.push(HistoryRow::InstanceEnded { state: "COMPLETED".into(), reason: None, at: 99 });
+    write.history.push(HistoryRow::InstanceEnded { state: "COMPLETED".into(), reason: None, at: 99, removal_at: None });
     write
 }
 

@@ -161,7 +161,7 @@ async fn change(world: &mut World, store: &Store, definitions: &[DefinitionRow],
     }
     let next = rows(world, &mut write, process, next);
     if ended {
-        write.history.push(HistoryRow::InstanceEnded { state: "COMPLETED".into(), reason: Some("so".into()), at: next });
+        write.history.push(HistoryRow::InstanceEnded { state: "COMPLETED".into(), reason: Some("so".into()), at: next, removal_at: None });
     }
     world.made += 1;
     let unit = Unit { id: Uuid::from_u128(world.made), instances: vec![write], start_key: None, newest: false };

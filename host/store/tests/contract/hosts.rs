@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use mandate_store::query::{InstanceFilter, JobFilter, Page};
-use mandate_store::{Claim, CommitError, Config, Error, Except, JobRow, LedgerOpened, LedgerState, Origin, StartKey, Store, Unit};
+use mandate_store::{
+    Claim, CommitError, Config, Error, Except, HistoryRow, JobRevision, JobRow, LedgerOpened, LedgerState, Origin, StartKey, Store, Unit,
+};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, end, job, locked, start, started_with, step, unit};
@@ -213,6 +215,28 @@ async fn run_all(store: Store, done: &AtomicUsize, all: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_host_removes_history_until_it_is_gone() {
+    let (fixture, a, b) = two("cleanup").await;
+    let process = definition(&a, "p").await;
+    let (id, _) = started_with(&a, &process, Vec::new()).await;
+    let mut write = end(id, 1);
+    let Some(HistoryRow::InstanceEnded { removal_at, .. }) = write.history.last_mut() else { panic!("it ends") };
+    *removal_at = Some(100);
+    a.commit(unit(write)).await.expect("stored");
+    assert_eq!(b.remove_history(vec![id], 100).await.expect("asked"), None, "it has not asked");
+    let asked = join_all((0..20).map(|n| if n % 2 == 0 { &a } else { &b }).map(Store::take_history_cleanup)).await;
+    let took: Vec<bool> = asked.into_iter().map(|answer| answer.expect("asked")).collect();
+    let (first, second) = if took[0] { (&a, &b) } else { (&b, &a) };
+    assert!(took.iter().enumerate().all(|(n, mine)| *mine == (n % 2 == usize::from(!took[0]))), "{took:?}");
+    assert_eq!(second.remove_history(vec![id], 100).await.expect("asked"), None);
+
+    expire(&fixture, first).await;
+    assert!(second.take_history_cleanup().await.expect("asked"), "the first may be gone");
+    assert_eq!(first.remove_history(vec![id], 100).await.expect("asked"), None);
+    assert_eq!(second.remove_history(vec![id], 100).await.expect("asked"), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_key_starts_once_across_hosts() {
     let (_fixture, a, b) = two("start_keys").await;
     let process = definition(&a, "p").await;
@@ -295,6 +319,32 @@ async fn a_lease_is_renewed_while_the_store_is_open() {
     }
     assert!(store.may_act());
     store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_may_run_since_a_unit_changed_it_wakes_the_other() {
+    let (fixture, a, b) = two("wake_changed").await;
+    let process = definition(&a, "p").await;
+    let name = fixture.database();
+    let listening = format!("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = '{name}' AND state = 'idle' AND query LIKE 'LISTEN%'");
+    while crate::common::cluster().sql("postgres", &listening).expect("read") != "2" {
+        tokio::task::yield_now().await;
+    }
+    // Nobody is told of these.
+    let behind = JobRow { exclusive: true, behind: true, ..job(&process, 1, 5) };
+    let failed = JobRow { retries: 0, ..job(&process, 2, 5) };
+    let (id, _) = started_with(&a, &process, vec![behind, failed]).await;
+    let mut next = step(id, 1);
+    next.behind_jobs = vec![(1, false)];
+    let mut retried = step(id, 2);
+    retried.revise_jobs = vec![JobRevision { wait: 2, due: 5, retries: 1, behind: false }];
+    for write in [next, retried] {
+        a.commit(unit(write)).await.expect("stored");
+        tokio::time::timeout(std::time::Duration::from_secs(30), b.jobs_elsewhere()).await.expect("it is heard");
+    }
+    for store in [a, b] {
+        store.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

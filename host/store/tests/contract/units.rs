@@ -180,7 +180,7 @@ pub(crate) async fn what_begins_and_ends_in_one_unit_never_touches_the_live_tabl
         HistoryRow::ActivityStarted { n: 2, parent: 1, activity_id: "Reserve".into(), name: None, kind: "serviceTask".into(), at: 11 },
         HistoryRow::Delegate { n: 2, name: "reserve-line".into(), digest: "abc".into(), attempt: 2 },
         HistoryRow::ActivityEnded { n: 2, canceled: false, at: 12 },
-        HistoryRow::InstanceEnded { state: "COMPLETED".into(), reason: None, at: 13 },
+        HistoryRow::InstanceEnded { state: "COMPLETED".into(), reason: None, at: 13, removal_at: None },
     ];
     store.commit(unit(write)).await.expect("stored");
     let after = store.counters();

@@ -1,0 +1,79 @@
+//! An ended instance as one line of JSON: what is exported, and what is written down before its history is removed.
+
+use mandate_runtime::query::{HistoryIncident, HistoryTask, HistoryUpdate, HistoryVariable, InstanceRecord};
+use serde_json::{Value, json};
+
+use crate::api::ledger_dto;
+use crate::rest::{activity_dto, execution, instance_dto, public};
+use crate::{date, variable};
+
+/// One line, without its end: the fields of Camunda's `HistoricProcessInstanceDto`, and `activityInstances`, `variableInstances`,
+/// `variableUpdates`, `taskInstances` and `incidents` with those of its other historic DTOs as far as there is anything to say, and `ledger` as
+/// `/api/v1` lists it.
+pub fn history_line(record: &InstanceRecord) -> String {
+    let mut line = instance_dto(&record.instance);
+    line["activityInstances"] = record.activities.iter().map(activity_dto).collect();
+    line["variableInstances"] = record.variables.iter().map(variable_dto).collect();
+    line["variableUpdates"] = record.updates.iter().map(|update| update_dto(record, update)).collect();
+    line["taskInstances"] = record.tasks.iter().map(|task| task_dto(record, task)).collect();
+    line["incidents"] = record.incidents.iter().map(|incident| incident_dto(record, incident)).collect();
+    line["ledger"] = record.ledger.iter().map(ledger_dto).collect();
+    line.to_string()
+}
+
+/// Of Camunda's `HistoricVariableInstanceDto`.
+fn variable_dto(row: &HistoryVariable) -> Value {
+    json!({
+        "name": row.name,
+        "type": row.kind,
+        "value": variable::shown(&row.kind, &row.json),
+        "activityInstanceId": execution(row.instance, row.scope),
+        "state": if row.removed { "DELETED" } else { "CREATED" },
+        "createTime": date::print(row.created),
+        // Camunda keeps it in the details only.
+        "updateTime": date::print(row.updated),
+    })
+}
+
+/// Of Camunda's `HistoricVariableUpdateDto`.
+fn update_dto(record: &InstanceRecord, row: &HistoryUpdate) -> Value {
+    json!({
+        "type": "variableUpdate",
+        "variableName": row.name,
+        "variableType": row.kind,
+        "value": variable::shown(&row.kind, &row.json),
+        "activityInstanceId": execution(record.instance.id, row.scope),
+        "time": date::print(row.at),
+        "revision": row.revision,
+        "removed": row.removed,
+    })
+}
+
+/// Of Camunda's `HistoricTaskInstanceDto`.
+fn task_dto(record: &InstanceRecord, row: &HistoryTask) -> Value {
+    json!({
+        "id": public(record.instance.id, row.wait),
+        "taskDefinitionKey": row.activity_id,
+        "activityInstanceId": public(record.instance.id, row.activity),
+        "name": row.name,
+        "assignee": row.assignee,
+        "due": date::print_option(row.due),
+        "startTime": date::print(row.created),
+        "endTime": date::print_option(row.ended_at),
+        "duration": row.ended_at.map(|ended| ended - row.created),
+    })
+}
+
+/// Of Camunda's `HistoricIncidentDto`, with our `code`.
+fn incident_dto(record: &InstanceRecord, row: &HistoryIncident) -> Value {
+    json!({
+        "id": public(record.instance.id, row.n),
+        "code": row.code,
+        "incidentMessage": row.message,
+        "activityId": row.activity_id,
+        "executionId": execution(record.instance.id, row.activity),
+        "configuration": row.wait.map(|wait| public(record.instance.id, wait)),
+        "createTime": date::print(row.created),
+        "endTime": date::print_option(row.resolved_at),
+    })
+}

@@ -1,0 +1,339 @@
+//! History whose time to live is over: exported where the operator wants it, then removed, in batches, by one host at a time.
+//!
+//! After a batch the loop pauses for so long that all batches together take no more than a share of the time: what cleaning costs does not depend
+//! on how much there is to clean, and on a busy machine, where a batch takes longer, there are fewer. A batch is one transaction, so that an
+//! instance's history is there whole or not at all, and its instances' lines are on the disk before it commits. After a crash in between they
+//! are exported once more.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use mandate_store::query::InstanceRecord;
+use uuid::Uuid;
+
+use crate::{Error, Inner, Runtime, clock};
+
+/// The part of the time, in per cent, that cleaning takes unless the operator says otherwise.
+pub const DEFAULT_SHARE: u32 = 2;
+
+/// How long the loop waits when there was nothing to do: after days nobody counts seconds.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// A batch that takes less is followed by a larger one.
+const SHORT: Duration = Duration::from_millis(10);
+/// A batch that takes longer is followed by a smaller one. On SQLite it keeps every other write waiting.
+const LONG: Duration = Duration::from_millis(40);
+/// Then its instances must be large, and not the machine be busy.
+const FAR_TOO_LONG: Duration = Duration::from_secs(1);
+
+/// Instances of the largest batch.
+const LARGEST: u32 = 256;
+/// Instances of the first batch. What a batch costs at least, however small it is, is spread over so many even on a busy machine.
+const FEW: u32 = 16;
+
+/// Bytes of exported lines after which a batch takes no further instance.
+const LINES: usize = 8 << 20;
+
+/// How a host removes history.
+#[derive(Clone, Debug)]
+pub struct HistoryCleanup {
+    /// The part of the time that it may take, in per cent, from 1 to 100.
+    pub share: u32,
+    /// Where instances are written before they are removed.
+    pub export: Option<HistoryExport>,
+}
+
+impl Default for HistoryCleanup {
+    fn default() -> Self {
+        Self { share: DEFAULT_SHARE, export: None }
+    }
+}
+
+/// Where removed instances are written.
+#[derive(Clone, Debug)]
+pub struct HistoryExport {
+    /// A folder, with a file `history-YYYY-MM-DD.jsonl` for every day (UTC) on which any were removed. Hosts may share it.
+    pub dir: PathBuf,
+    /// An instance as one line, without its end.
+    pub line: fn(&InstanceRecord) -> String,
+}
+
+/// What one batch came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cleaned {
+    /// Nothing is due.
+    Nothing,
+    /// Another host cleans.
+    Elsewhere,
+    /// So many instances are gone.
+    Instances(usize),
+}
+
+impl Runtime {
+    /// Removes one batch of what is due at `now`, up to `max` instances, if this host is the one that cleans.
+    pub async fn clean_history(&self, now: i64, max: u32) -> Result<Cleaned, Error> {
+        let export = self.0.cleanup.as_ref().and_then(|cleanup| cleanup.export.as_ref());
+        self.0.clean(now, max, export).await
+    }
+}
+
+impl Inner {
+    /// Cleans until the host stops.
+    pub(crate) async fn cleanup_loop(self: Arc<Self>, cleanup: HistoryCleanup) {
+        let mut max = FEW;
+        while !self.executor.is_stopping() {
+            let begun = Instant::now();
+            let pause = match self.clean(clock::now_ms(), max, cleanup.export.as_ref()).await {
+                Ok(Cleaned::Nothing | Cleaned::Elsewhere) => IDLE,
+                Ok(Cleaned::Instances(_)) => {
+                    let took = begun.elapsed();
+                    max = next_batch(max, took);
+                    pause_after(took, cleanup.share)
+                }
+                Err(error) => {
+                    tracing::warn!("history could not be removed, which is tried again: {error}");
+                    IDLE
+                }
+            };
+            tokio::select! {
+                () = self.executor.stopped() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn clean(&self, now: i64, max: u32, export: Option<&HistoryExport>) -> Result<Cleaned, Error> {
+        // Nothing is due most of the time: a read costs no transaction.
+        let mut due = self.store.history_due(now, max).await?;
+        if due.is_empty() {
+            return Ok(Cleaned::Nothing);
+        }
+        if !self.store.take_history_cleanup().await? {
+            return Ok(Cleaned::Elsewhere);
+        }
+        if let Some(export) = export {
+            self.export(export, &mut due, now).await?;
+        }
+        match self.store.remove_history(due, now).await? {
+            None => Ok(Cleaned::Elsewhere),
+            Some(removed) => {
+                crate::metrics::history_removed(removed);
+                tracing::debug!(instances = removed, "removed history whose time to live is over");
+                Ok(Cleaned::Instances(removed))
+            }
+        }
+    }
+
+    /// Writes instances to today's file, durably. Leaves out of `due` those that are too much for one batch.
+    async fn export(&self, export: &HistoryExport, due: &mut Vec<Uuid>, now: i64) -> Result<(), Error> {
+        let mut lines = Vec::new();
+        for (at, id) in due.iter().enumerate() {
+            if lines.len() > LINES {
+                due.truncate(at);
+                break;
+            }
+            // One that is not there any more was deleted with its deployment.
+            if let Some(record) = self.store.instance_record(*id).await? {
+                lines.extend_from_slice((export.line)(&record).as_bytes());
+                lines.push(b'\n');
+            }
+        }
+        let path = export.dir.join(file_name(now));
+        let written = tokio::task::spawn_blocking({
+            let path = path.clone();
+            move || append(&path, &lines)
+        });
+        let written = written.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        written.map_err(|error| Error::Export { path, reason: error.to_string() })
+    }
+}
+
+/// How many instances the next batch may have, after one of `max` that took so long.
+fn next_batch(max: u32, took: Duration) -> u32 {
+    if took > FAR_TOO_LONG {
+        (max / 2).max(1)
+    } else if took > LONG {
+        (max / 2).max(FEW.min(max))
+    } else if took < SHORT {
+        (max * 2).min(LARGEST)
+    } else {
+        max
+    }
+}
+
+/// The pause after a batch, of which the batch is to be a share.
+fn pause_after(took: Duration, share: u32) -> Duration {
+    let share = share.clamp(1, 100);
+    took * (100 - share) / share
+}
+
+fn file_name(now: i64) -> String {
+    let day = Timestamp::from_millisecond(now).unwrap_or(Timestamp::UNIX_EPOCH);
+    day.strftime("history-%Y-%m-%d.jsonl").to_string()
+}
+
+/// Appends whole lines to a file and answers when they are on the disk. Others that append to it wait. What a crash has left of a line is
+/// removed: the instance that it was of is still in the database.
+fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
+    let mut file = File::options().read(true).append(true).create(true).open(path)?;
+    file.lock()?;
+    let whole = whole_lines(&file)?;
+    if whole == 0 {
+        // The file's name must be on the disk, too.
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    file.set_len(whole)?;
+    file.write_all(lines)?;
+    file.sync_all()
+}
+
+/// Where the last whole line ends.
+fn whole_lines(file: &File) -> io::Result<u64> {
+    const BLOCK: u64 = 64 << 10;
+    let mut end = file.metadata()?.len();
+    let mut block = Vec::new();
+    while end > 0 {
+        let begin = end.saturating_sub(BLOCK);
+        block.resize(usize::try_from(end - begin).expect("at most a block"), 0);
+        file.read_exact_at(&mut block, begin)?;
+        if let Some(at) = block.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(begin + at as u64 + 1);
+        }
+        end = begin;
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::Upload;
+    use crate::{Config, DefinitionRef, Start, StoreConfig, wasm};
+
+    /// A day after its end an instance is to go.
+    const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn"
+  id="d" targetNamespace="test">
+  <bpmn:process id="p" isExecutable="true" camunda:historyTimeToLive="P1D">
+    <bpmn:startEvent id="start"/>
+    <bpmn:sequenceFlow id="a" sourceRef="start" targetRef="end"/>
+    <bpmn:endEvent id="end"/>
+  </bpmn:process>
+</bpmn:definitions>"#;
+
+    /// A host that cleans when it is told to.
+    async fn open(dir: &Path) -> Runtime {
+        let store = StoreConfig::new(format!("sqlite:{}", dir.join("mandate.db").display()));
+        let sandbox = wasm::Config::new(dir.join("components"), wasm::Compiler::InProcess);
+        let config = Config { store, sandbox, catalogue: None, execute_jobs: false, history_cleanup: None };
+        Runtime::open(config).await.expect("the host opens")
+    }
+
+    async fn deploy(runtime: &Runtime) {
+        let upload = Upload { resources: vec![("p.bpmn".to_owned(), MODEL.as_bytes().to_vec())], ..Upload::default() };
+        runtime.deploy(upload).await.expect("deployed");
+    }
+
+    async fn start(runtime: &Runtime) -> Uuid {
+        let start = Start {
+            definition: DefinitionRef::Key { key: "p".to_owned(), tenant: None },
+            business_key: None,
+            variables: mandate_engine::Variables::new(),
+            idempotency_key: None,
+            traceparent: None,
+        };
+        runtime.start(start).await.expect("it starts").id.0
+    }
+
+    fn id_only(record: &InstanceRecord) -> String {
+        record.instance.id.to_string()
+    }
+
+    #[tokio::test]
+    async fn what_was_exported_and_not_removed_is_exported_again_and_removed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let export = HistoryExport { dir: dir.path().to_owned(), line: id_only };
+        let runtime = open(dir.path()).await;
+        deploy(&runtime).await;
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            ids.push(start(&runtime).await);
+        }
+        let ended = runtime.reads().history_instance(ids[0]).await.expect("read").expect("there").ended_at.expect("it has ended");
+        let a_day_later = ended + 24 * 60 * 60 * 1_000;
+        assert_eq!(runtime.clean_history(a_day_later - 1, 10).await.expect("cleaned"), Cleaned::Nothing);
+        // As far as a host has come that dies between the two.
+        let now = a_day_later + 60_000;
+        let mut due = runtime.reads().history_due(now, 2).await.expect("read");
+        runtime.0.export(&export, &mut due, now).await.expect("written");
+        runtime.shut_down(Duration::from_secs(5)).await;
+
+        let runtime = open(dir.path()).await;
+        let inner = &runtime.0;
+        assert_eq!(inner.clean(now, 10, Some(&export)).await.expect("cleaned"), Cleaned::Instances(3));
+        assert_eq!(inner.clean(now, 10, Some(&export)).await.expect("cleaned"), Cleaned::Nothing);
+        assert_eq!(runtime.reads().history_instance(ids[0]).await.expect("read"), None);
+        let text = std::fs::read_to_string(dir.path().join(file_name(now))).expect("read");
+        let lines: Vec<Uuid> = text.lines().map(|line| line.parse().expect("an id")).collect();
+        assert_eq!(lines, [&due[..], &ids[..]].concat());
+        runtime.shut_down(Duration::from_secs(5)).await;
+    }
+
+    #[tokio::test]
+    async fn nothing_is_removed_that_cannot_be_exported() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let runtime = open(dir.path()).await;
+        deploy(&runtime).await;
+        let id = start(&runtime).await;
+        let export = HistoryExport { dir: dir.path().join("missing"), line: id_only };
+        let refused = runtime.0.clean(i64::MAX, 10, Some(&export)).await.expect_err("it cannot be written");
+        assert!(refused.to_string().contains("missing/history-"), "{refused}");
+        assert!(runtime.reads().history_instance(id).await.expect("read").is_some());
+        runtime.shut_down(Duration::from_secs(5)).await;
+    }
+
+    #[test]
+    fn cleaning_takes_its_share_of_the_time() {
+        let took = Duration::from_millis(20);
+        assert_eq!(pause_after(took, 2), Duration::from_millis(980));
+        assert_eq!(pause_after(took, 50), took);
+        assert_eq!(pause_after(took, 100), Duration::ZERO);
+        assert_eq!(pause_after(took, 0), pause_after(took, 1));
+    }
+
+    #[test]
+    fn batches_grow_and_shrink_with_the_time_they_take() {
+        assert_eq!(next_batch(8, Duration::from_millis(1)), 16);
+        assert_eq!(next_batch(LARGEST, Duration::from_millis(1)), LARGEST);
+        assert_eq!(next_batch(8, Duration::from_millis(20)), 8);
+        assert_eq!(next_batch(64, Duration::from_millis(50)), 32);
+        assert_eq!(next_batch(FEW, Duration::from_millis(500)), FEW);
+        assert_eq!(next_batch(4, Duration::from_millis(500)), 4);
+        assert_eq!(next_batch(FEW, Duration::from_secs(2)), FEW / 2);
+        assert_eq!(next_batch(1, Duration::from_secs(2)), 1);
+    }
+
+    #[test]
+    fn what_a_crash_left_of_a_line_is_removed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join(file_name(1_795_168_800_000));
+        assert!(path.ends_with("history-2026-11-20.jsonl"));
+        append(&path, b"{\"a\":1}\n{\"b\":2}\n").expect("written");
+        append(&path, b"{\"c\":3}\n").expect("written");
+        let mut text = std::fs::read(&path).expect("read");
+        assert_eq!(text, b"{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n");
+        // Longer than one block.
+        text.extend_from_slice(format!("{{\"torn\":\"{}", "x".repeat(100_000)).as_bytes());
+        std::fs::write(&path, &text).expect("written");
+        append(&path, b"{\"d\":4}\n").expect("written");
+        assert_eq!(std::fs::read(&path).expect("read"), b"{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n{\"d\":4}\n");
+        std::fs::write(&path, b"{\"torn\"").expect("written");
+        append(&path, b"{\"e\":5}\n").expect("written");
+        assert_eq!(std::fs::read(&path).expect("read"), b"{\"e\":5}\n");
+    }
+}

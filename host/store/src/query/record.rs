@@ -1,0 +1,170 @@
+//! Everything that is known of an ended instance, for those who keep it elsewhere.
+
+use uuid::Uuid;
+
+use super::history::instances;
+use super::{HistoryActivity, HistoryActivityFilter, HistoryInstance, HistoryInstanceFilter, HistoryVariable, Page, Reads};
+use crate::db::{Row, params};
+use crate::{Error, LedgerRow};
+
+/// An ended instance's whole history, and the commands that it has sent. Nothing of it changes any more but verdicts in the ledger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstanceRecord {
+    /// The instance.
+    pub instance: HistoryInstance,
+    /// Its activities, in the order in which they began.
+    pub activities: Vec<HistoryActivity>,
+    /// The latest value of every variable.
+    pub variables: Vec<HistoryVariable>,
+    /// Every change of a variable, in order, at history level full.
+    pub updates: Vec<HistoryUpdate>,
+    /// Its user tasks.
+    pub tasks: Vec<HistoryTask>,
+    /// Its incidents.
+    pub incidents: Vec<HistoryIncident>,
+    /// Its attempts, in the order in which they were written.
+    pub ledger: Vec<LedgerRow>,
+}
+
+/// A change of a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryUpdate {
+    /// The instance's revision that it came with.
+    pub revision: i64,
+    /// Its place in that revision.
+    pub ordinal: i64,
+    /// The number of the scope that has the variable.
+    pub scope: i64,
+    /// The variable's name.
+    pub name: String,
+    /// Camunda's type name.
+    pub kind: String,
+    /// Its value from then on.
+    pub json: String,
+    /// It was removed.
+    pub removed: bool,
+    /// When.
+    pub at: i64,
+}
+
+/// A user task in history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryTask {
+    /// Its wait.
+    pub wait: i64,
+    /// Its activity instance.
+    pub activity: i64,
+    /// BPMN id.
+    pub activity_id: String,
+    /// Name in the model.
+    pub name: Option<String>,
+    /// Who had it last.
+    pub assignee: Option<String>,
+    /// When it should have been done.
+    pub due: Option<i64>,
+    /// When it was created.
+    pub created: i64,
+    /// When it was completed or cancelled.
+    pub ended_at: Option<i64>,
+}
+
+/// An incident in history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryIncident {
+    /// Its number.
+    pub n: i64,
+    /// The wait of the job that failed.
+    pub wait: Option<i64>,
+    /// The activity instance.
+    pub activity: i64,
+    /// BPMN id.
+    pub activity_id: String,
+    /// What went wrong.
+    pub code: String,
+    /// What exactly.
+    pub message: String,
+    /// Since when.
+    pub created: i64,
+    /// Until when.
+    pub resolved_at: Option<i64>,
+}
+
+impl Reads {
+    /// Ended instances in the order of their ids, after one of them.
+    pub async fn finished_instances(&self, filter: HistoryInstanceFilter, after: Option<Uuid>, max: u32) -> Result<Vec<Uuid>, Error> {
+        let mut select = instances(HistoryInstanceFilter { finished: true, ..filter });
+        select.maybe("h.instance_id > $?", after);
+        let rows = select.rows(&self.pool, "h.instance_id", "h.instance_id", Page { first: 0, max }).await?;
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// An ended instance's record; none for an instance that lives, never was, or is gone.
+    pub async fn instance_record(&self, id: Uuid) -> Result<Option<InstanceRecord>, Error> {
+        let Some(instance) = self.history_instance(id).await?.filter(|instance| instance.ended_at.is_some()) else { return Ok(None) };
+        let of_instance = HistoryActivityFilter { instance: Some(id), ..HistoryActivityFilter::default() };
+        Ok(Some(InstanceRecord {
+            instance,
+            activities: self.history_activities(of_instance, Page::ALL, &[]).await?,
+            variables: self.history_variables(id).await?,
+            updates: self.list(UPDATES, id, update).await?,
+            tasks: self.list(TASKS, id, task).await?,
+            incidents: self.list(INCIDENTS, id, incident).await?,
+            ledger: self.ledger_of_instance(id, Page::ALL).await?,
+        }))
+    }
+
+    async fn list<T>(&self, sql: &str, id: Uuid, read: fn(&Row) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+        self.pool.fetch(sql, params![id]).await?.iter().map(read).collect()
+    }
+}
+
+const UPDATES: &str = "SELECT revision, ordinal, scope, name, kind, json, removed, at FROM history_variable_update WHERE instance_id = $1 \
+                       ORDER BY revision, ordinal";
+
+fn update(row: &Row) -> Result<HistoryUpdate, Error> {
+    let mut columns = row.columns();
+    Ok(HistoryUpdate {
+        revision: columns.next()?,
+        ordinal: columns.next()?,
+        scope: columns.next()?,
+        name: columns.next()?,
+        kind: columns.next()?,
+        json: columns.next()?,
+        removed: columns.next()?,
+        at: columns.next()?,
+    })
+}
+
+const TASKS: &str =
+    "SELECT wait, activity, activity_id, name, assignee, due, created, ended_at FROM history_task WHERE instance_id = $1 ORDER BY wait";
+
+fn task(row: &Row) -> Result<HistoryTask, Error> {
+    let mut columns = row.columns();
+    Ok(HistoryTask {
+        wait: columns.next()?,
+        activity: columns.next()?,
+        activity_id: columns.next()?,
+        name: columns.next()?,
+        assignee: columns.next()?,
+        due: columns.next()?,
+        created: columns.next()?,
+        ended_at: columns.next()?,
+    })
+}
+
+const INCIDENTS: &str =
+    "SELECT n, wait, activity, activity_id, code, message, created, resolved_at FROM history_incident WHERE instance_id = $1 ORDER BY n";
+
+fn incident(row: &Row) -> Result<HistoryIncident, Error> {
+    let mut columns = row.columns();
+    Ok(HistoryIncident {
+        n: columns.next()?,
+        wait: columns.next()?,
+        activity: columns.next()?,
+        activity_id: columns.next()?,
+        code: columns.next()?,
+        message: columns.next()?,
+        created: columns.next()?,
+        resolved_at: columns.next()?,
+    })
+}

@@ -1,0 +1,138 @@
+//! Removing history whose time to live is over.
+
+use mandate_store::query::HistoryInstanceFilter;
+use mandate_store::{HistoryLevel, HistoryRow, LedgerState, Origin, StartKey, Store, Unit};
+use uuid::Uuid;
+
+use crate::common::{Fixture, definition, end, incident, job, start, step, subscription, task, unit};
+use crate::ledger::{close, open};
+
+/// Everything that history has, with rows in every table. It ended at 99.
+async fn ended(store: &Store, key: &str, removal: Option<i64>) -> Uuid {
+    let process = definition(store, "p").await;
+    let id = Uuid::now_v7();
+    let mut write = start(&process, id);
+    write.history.push(HistoryRow::ActivityStarted {
+        n: 2,
+        parent: 1,
+        activity_id: "Task".into(),
+        name: None,
+        kind: "serviceTask".into(),
+        at: 11,
+    });
+    for json in ["1", "2"] {
+        write.history.push(HistoryRow::Variable {
+            scope: 1,
+            name: "amount".into(),
+            kind: "Integer".into(),
+            json: json.into(),
+            removed: false,
+            at: 12,
+        });
+    }
+    write.put_jobs = vec![job(&process, 1, 5)];
+    write.put_tasks = vec![task(&process, 2)];
+    write.put_subscriptions = vec![subscription(&process, 3, "paid")];
+    write.put_incidents = vec![incident(&process, 4, Some(1))];
+    let start_key = StartKey { tenant: String::new(), definition_key: "p".into(), key: key.into() };
+    store.commit(Unit { start_key: Some(start_key), ..unit(write) }).await.expect("stored");
+    let asked = open(id, Origin::Job(1), key);
+    store.ledger_open(asked.clone()).await.expect("opened");
+    store.ledger_close(close(&asked, 1, LedgerState::Applied)).await.expect("closed");
+    let mut write = end(id, 1);
+    let Some(HistoryRow::InstanceEnded { removal_at, .. }) = write.history.last_mut() else { panic!("it ends") };
+    *removal_at = removal;
+    store.commit(unit(write)).await.expect("stored");
+    id
+}
+
+/// How many rows there are of each kind.
+async fn rows(fixture: &Fixture) -> Vec<i64> {
+    const TABLES: [&str; 9] = [
+        "history_instance",
+        "history_activity",
+        "history_variable",
+        "history_variable_update",
+        "history_task",
+        "history_incident",
+        "instance",
+        "start_key",
+        "ledger",
+    ];
+    let mut rows = Vec::new();
+    for table in TABLES {
+        rows.push(fixture.count(table).await);
+    }
+    rows
+}
+
+pub(crate) async fn history_goes_when_its_time_is_over_and_not_before(fixture: Fixture) {
+    let store = fixture.open_with(HistoryLevel::Full).await;
+    let first = ended(&store, "first", Some(200)).await;
+    let later = ended(&store, "later", Some(300)).await;
+    let kept = ended(&store, "kept", None).await;
+    let process = definition(&store, "p").await;
+    let live = Uuid::now_v7();
+    store.commit(unit(start(&process, live))).await.expect("stored");
+    let all = vec![first, later, kept, live];
+
+    assert!(store.history_due(199, 10).await.expect("read").is_empty());
+    assert_eq!(store.history_due(1_000, 10).await.expect("read"), [first, later]);
+    assert_eq!(store.history_due(1_000, 1).await.expect("read"), [first]);
+    assert_eq!(store.counts(250).await.expect("read").history_due, 1);
+    assert_eq!(store.history_instance(first).await.expect("read").expect("there").removal_at, Some(200));
+    assert!(store.take_history_cleanup().await.expect("asked"));
+    assert!(store.take_history_cleanup().await.expect("asked"), "it stays this host's");
+
+    let before = rows(&fixture).await;
+    assert_eq!(before, [4, 3, 3, 6, 3, 3, 1, 3, 3]);
+    assert_eq!(store.remove_history(all.clone(), 199).await.expect("removed"), Some(0));
+    assert_eq!(rows(&fixture).await, before);
+
+    assert_eq!(store.remove_history(all.clone(), 200).await.expect("removed"), Some(1));
+    assert_eq!(store.instance_record(first).await.expect("read"), None);
+    assert_eq!(store.remove_history(all.clone(), 300).await.expect("removed"), Some(1));
+    // What is kept for ever and what lives stays, whenever it is.
+    assert_eq!(store.remove_history(all, i64::MAX).await.expect("removed"), Some(0));
+    // Of one ended instance and one that lives; what was started under a key, and what was sent, is remembered of all.
+    assert_eq!(rows(&fixture).await, [2, 1, 1, 2, 1, 1, 1, 3, 3]);
+    let record = store.instance_record(kept).await.expect("read").expect("there");
+    assert_eq!((record.updates.len(), record.tasks.len(), record.incidents.len(), record.ledger.len()), (2, 1, 1, 1));
+    let key = StartKey { tenant: String::new(), definition_key: "p".into(), key: "first".into() };
+    assert_eq!(store.keyed_start(&key).await.expect("read").expect("there").instance, first);
+    store.commit(unit(step(live, 1))).await.expect("it goes on");
+}
+
+pub(crate) async fn a_cascade_and_the_cleanup_leave_nothing_to_each_other(fixture: Fixture) {
+    let store = fixture.open().await;
+    let id = ended(&store, "k", Some(200)).await;
+    let process = store.history_instance(id).await.expect("read").expect("there");
+    assert!(store.take_history_cleanup().await.expect("asked"));
+    let deployment = store.definition(&process.definition_id).await.expect("read").expect("there").deployment_id;
+    store.delete_deployment(&deployment, true).await.expect("deleted");
+    // Found before, gone since.
+    assert_eq!(store.remove_history(vec![id], 1_000).await.expect("removed"), Some(0));
+    assert!(store.history_due(1_000, 10).await.expect("read").is_empty());
+}
+
+pub(crate) async fn finished_instances_are_found_page_by_page(fixture: Fixture) {
+    let store = fixture.open().await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(ended(&store, &format!("k{n}"), None).await);
+    }
+    let process = definition(&store, "p").await;
+    let live = Uuid::now_v7();
+    store.commit(unit(start(&process, live))).await.expect("stored");
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.finished_instances(HistoryInstanceFilter::default(), after, 2).await.expect("read");
+        if page.is_empty() {
+            break;
+        }
+        after = page.last().copied();
+        found.extend(page);
+    }
+    assert_eq!(found, ids);
+    assert_eq!(store.instance_record(live).await.expect("read"), None, "it has not ended");
+}

@@ -1,0 +1,227 @@
+//! SIGKILL of everything in the middle of a load of starts, PostgreSQL with all its backends included: what was answered is there, runs to its
+//! end, and did everything once.
+//!
+//! Three crashes in the gate; `MANDATE_KILLS=100` for the long run (`make soak`). The kernel keeps what a killed process has written, so this shows
+//! recovery: logs read again, locks taken over, jobs begun again. That commits are on the disk before they are answered is shown in `durability.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use mandate_tests::lone::{Lone, guest};
+use mandate_tests::moments::Moments;
+use mandate_tests::postgres::Cluster;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// S1 of the benchmark.
+const MODEL: &str = include_str!("../bench/models/five-asynchronous.bpmn");
+const MANIFEST: &str = "[delegates.bench]\nfile = \"test_bench.wasm\"\nversion = \"1.0.0\"\n";
+
+/// What an instance goes through.
+const ACTIVITIES: [&str; 7] = ["confirm", "done", "price", "received", "reserve", "submit", "validate"];
+
+/// Clients that start instances, each as soon as its last one was answered.
+const CLIENTS: u64 = 8;
+
+/// How long starts may stay without any answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Rows a list is asked for at once.
+const PAGE: usize = 1_000;
+
+fn kills() -> usize {
+    std::env::var("MANDATE_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_survives_a_crash_of_the_host_on_sqlite() -> anyhow::Result<()> {
+    survive(None, Moments::seed(21)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_survives_a_crash_of_host_and_database_on_postgres() -> anyhow::Result<()> {
+    survive(Some(&Cluster::start()?), Moments::seed(22)).await
+}
+
+async fn survive(cluster: Option<&Cluster>, seed: u64) -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let database = cluster.map(|cluster| cluster.create_database("host")).transpose()?;
+    let mut host = Lone::start(dir.path(), database.as_deref(), &["--lease=2"]).await?;
+    let files = [("p.bpmn", MODEL.as_bytes()), ("mandate.toml", MANIFEST.as_bytes()), ("test_bench.wasm", &guest("test_bench.wasm")?)];
+    host.deploy(&files).await?;
+    let mut moments = Moments::new(seed);
+    let load = Load::start(&host);
+    for kill in 0..kills() {
+        let answered = load.answered();
+        moments.pass(Duration::from_millis(50), Duration::from_millis(1_000)).await;
+        load.until_answered(answered + 10).await?;
+        match cluster {
+            // Sometimes the database is gone before its host is, and has it ask what became of its last transaction in vain.
+            Some(cluster) if kill % 2 == 0 => {
+                cluster.kill()?;
+                host.kill().await?;
+            }
+            Some(cluster) => {
+                host.kill().await?;
+                cluster.kill()?;
+            }
+            None => host.kill().await?,
+        }
+        if let Some(cluster) = cluster {
+            cluster.start_again()?;
+        }
+        host.start_again().await?;
+        load.go_on();
+    }
+    let answered = load.stop().await?;
+    host.until("/engine-rest/process-instance/count", |count| count["count"] == 0).await?;
+    let found = assert_each_once(&host, &answered).await?;
+    println!("{} crashes, {} starts answered, {found} instances, each to its end and once", kills(), answered.len());
+    host.check_store().await?;
+    host.stop().await
+}
+
+/// Clients that start instances until they are stopped, through every crash.
+struct Load {
+    phase: watch::Sender<Phase>,
+    answered: Arc<AtomicU64>,
+    clients: Vec<JoinHandle<Vec<String>>>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Phase {
+    /// So many crashes are over.
+    Starting(usize),
+    Over,
+}
+
+impl Load {
+    fn start(host: &Lone) -> Self {
+        let (phase, answered) = (watch::Sender::new(Phase::Starting(0)), Arc::new(AtomicU64::new(0)));
+        let clients = (0..CLIENTS).map(|client| {
+            let url = format!("{}/engine-rest/process-definition/key/fiveAsynchronous/start", host.url());
+            tokio::spawn(start_instances(client, host.http().clone(), url, phase.subscribe(), answered.clone()))
+        });
+        Self { clients: clients.collect(), phase, answered }
+    }
+
+    /// How many starts were answered so far.
+    fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    async fn until_answered(&self, count: u64) -> anyhow::Result<()> {
+        let answered = async {
+            while self.answered() < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, answered).await.context("starts are not answered")
+    }
+
+    /// The host is there again.
+    fn go_on(&self) {
+        self.phase.send_modify(|phase| {
+            if let Phase::Starting(crashes) = phase {
+                *crashes += 1;
+            }
+        });
+    }
+
+    /// Ends it and answers the ids of all instances whose start was answered.
+    async fn stop(self) -> anyhow::Result<BTreeSet<String>> {
+        self.phase.send_replace(Phase::Over);
+        let mut answered = BTreeSet::new();
+        for client in self.clients {
+            for id in client.await? {
+                ensure!(answered.insert(id.clone()), "two starts were answered with the instance {id}");
+            }
+        }
+        Ok(answered)
+    }
+}
+
+/// One client. Answers which of its starts were answered.
+async fn start_instances(
+    client: u64,
+    http: reqwest::Client,
+    url: String,
+    mut phase: watch::Receiver<Phase>,
+    count: Arc<AtomicU64>,
+) -> Vec<String> {
+    let mut answered = Vec::new();
+    for number in 0.. {
+        if *phase.borrow_and_update() == Phase::Over {
+            break;
+        }
+        match start_one(&http, &url, &format!("order-{client}-{number}")).await {
+            Some(id) => {
+                answered.push(id);
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            // It may have happened or not, and is not tried again. The host is down, or about to be.
+            None => {
+                if phase.changed().await.is_err() {
+                    break;
+                }
+            }
+        }
+    }
+    answered
+}
+
+async fn start_one(http: &reqwest::Client, url: &str, business_key: &str) -> Option<String> {
+    let body = json!({
+        "businessKey": business_key,
+        "variables": {
+            "orderId": { "value": business_key, "type": "String" },
+            "express": { "value": true, "type": "Boolean" },
+            "items": { "value": "[{\"sku\":\"router\",\"quantity\":1,\"price\":129.0}]", "type": "Json" },
+        },
+    });
+    let answer = http.post(url).json(&body).send().await.ok()?.error_for_status().ok()?;
+    let started: Value = answer.json().await.ok()?;
+    started["id"].as_str().map(str::to_owned)
+}
+
+/// History has every answered start, every instance completed, no business key twice, and of every instance each activity once. Answers how
+/// many instances there are.
+async fn assert_each_once(host: &Lone, answered: &BTreeSet<String>) -> anyhow::Result<usize> {
+    let instances = all(host, "/engine-rest/history/process-instance?sortBy=instanceId&sortOrder=asc").await?;
+    let mut activities: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for activity in all(host, "/engine-rest/history/activity-instance?finished=true&sortBy=activityInstanceId&sortOrder=asc").await? {
+        let text = |name: &str| activity[name].as_str().unwrap_or_default().to_owned();
+        activities.entry(text("processInstanceId")).or_default().push(text("activityId"));
+    }
+    let (mut ids, mut keys) = (BTreeSet::new(), BTreeSet::new());
+    for instance in &instances {
+        let id = instance["id"].as_str().context("an id")?;
+        ensure!(ids.insert(id.to_owned()), "instance {id} is in history twice");
+        ensure!(instance["state"] == "COMPLETED", "instance {id} is {}", instance["state"]);
+        ensure!(keys.insert(instance["businessKey"].to_string()), "{} was started twice", instance["businessKey"]);
+        let mut done = activities.remove(id).unwrap_or_default();
+        done.retain(|activity| activity != "fiveAsynchronous");
+        done.sort();
+        ensure!(done == ACTIVITIES, "instance {id} went through {done:?}");
+    }
+    let lost: Vec<&String> = answered.difference(&ids).collect();
+    ensure!(lost.is_empty(), "{} answered starts are lost: {lost:?}", lost.len());
+    Ok(ids.len())
+}
+
+/// All pages of a list.
+async fn all(host: &Lone, path: &str) -> anyhow::Result<Vec<Value>> {
+    let mut rows = Vec::new();
+    loop {
+        let page = host.ask(&format!("{path}&firstResult={}&maxResults={PAGE}", rows.len())).await?;
+        let page = page.as_array().context("a list")?;
+        rows.extend(page.iter().cloned());
+        if page.len() < PAGE {
+            return Ok(rows);
+        }
+    }
+}
