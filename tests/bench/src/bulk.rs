@@ -24,7 +24,7 @@ const MOST: u32 = 9_999_999;
 /// By how many milliseconds a replica is older than the one after it.
 const APART: i64 = 1_000;
 
-/// Columns of history that hold moments; other tables have some of the same names, and say what the snapshot says.
+/// Columns that hold moments, in history and in the list of incidents. Other tables say what the snapshot says, to which somebody may hold them.
 const MOMENTS: &[&str] = &["created", "updated", "started_at", "ended_at", "at"];
 
 /// An instance to replicate.
@@ -99,7 +99,7 @@ impl Plan {
                     it if it == id => "n.id".to_owned(),
                     "business_key" => "n.business_key".to_owned(),
                     "snapshot" => snapshot.clone().unwrap_or_default(),
-                    it if name.starts_with("history") && MOMENTS.contains(&it) => format!("t.{it} - n.age"),
+                    it if (name.starts_with("history") || name == "incident") && MOMENTS.contains(&it) => format!("t.{it} - n.age"),
                     it => format!("t.{it}"),
                 };
                 (column, made)

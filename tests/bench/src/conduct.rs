@@ -110,8 +110,8 @@ struct Place {
     url: String,
 }
 
-/// Runs everything, saying on standard error what it does.
-pub async fn all(options: Options) -> anyhow::Result<Vec<Line>> {
+/// Runs everything, saying on standard error what it does. Answers what was measured, and what went wrong with scenarios that were not.
+pub async fn all(options: Options) -> anyhow::Result<(Vec<Line>, Vec<anyhow::Error>)> {
     if u64::try_from(rustix::fs::statfs(DATABASES)?.f_type) == Ok(TMPFS) {
         eprintln!("warning: {DATABASES} is in memory, so that nothing here is durable and commits cost too little");
     }
@@ -124,12 +124,15 @@ pub async fn all(options: Options) -> anyhow::Result<Vec<Line>> {
         false => None,
     };
     let mut stage = Stage { dir, logs, cluster, stub: stub::start()?, seen: BTreeMap::new(), options };
-    let mut lines = Vec::new();
+    let (mut lines, mut failures) = (Vec::new(), Vec::new());
     for (scenario, instances) in stage.options.scenarios.clone() {
         for database in stage.options.databases.clone() {
             if scenario.runs_on(database) {
-                let line = stage.line(scenario, instances, database).await;
-                lines.push(line.with_context(|| format!("{} on {}", scenario.name(), database.name()))?);
+                match stage.line(scenario, instances, database).await {
+                    Ok(line) => lines.push(line),
+                    // What others cost is worth knowing all the same.
+                    Err(error) => failures.push(error.context(format!("{} on {}", scenario.name(), database.name()))),
+                }
             }
         }
     }
@@ -137,7 +140,7 @@ pub async fn all(options: Options) -> anyhow::Result<Vec<Line>> {
         let log = Path::new(&cluster.sql("postgres", "SHOW data_directory")?).with_file_name("log");
         fs::copy(log, stage.logs.join("postgres_server.log")).context("keep the server's log")?;
     }
-    Ok(lines)
+    Ok((lines, failures))
 }
 
 /// What a process of its own does: carries out an order and prints what came of it, as JSON.

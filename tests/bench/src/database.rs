@@ -67,10 +67,11 @@ impl Database {
                     .busy_timeout(PATIENCE)
                     // Statements over many rows keep a journal, which would be a file.
                     .pragma("temp_store", "MEMORY");
-                Ok(Self::Sqlite(options.connect().await?))
+                Ok(Self::Sqlite(options.disable_statement_logging().connect().await?))
             }
             Kind::Postgres => {
-                let mut connection = PgConnectOptions::from_str(url)?.application_name("bench").connect().await?;
+                let options = PgConnectOptions::from_str(url)?.application_name("bench").disable_statement_logging();
+                let mut connection = options.connect().await?;
                 let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
                 Ok(Self::Postgres(connection, process::parent(u32::try_from(backend)?)?))
             }

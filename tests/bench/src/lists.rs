@@ -1,5 +1,6 @@
 //! How long the first page of each list takes over HTTP, as an operator's tool asks for it.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -38,6 +39,7 @@ const HISTORY: &[&str] = &[
     "history/process-instance?processDefinitionKey={key}&sortBy=startTime&sortOrder=desc",
     "history/process-instance?processDefinitionId={definition}&sortBy=startTime&sortOrder=desc",
     "history/process-instance?processDefinitionId={definition}&finished=true&sortBy=endTime&sortOrder=desc",
+    "history/process-instance?processDefinitionKey=nowhere",
     "history/process-instance?processInstanceBusinessKey={businessKey}",
     "history/process-instance?processInstanceBusinessKeyLike={businessKey}%25",
     "history/process-instance?startedAfter={started}",
@@ -54,6 +56,7 @@ const HISTORY: &[&str] = &[
     "history/activity-instance?activityId=price",
     "history/activity-instance?activityId=price&sortBy=startTime&sortOrder=desc",
     "history/activity-instance?activityId=price&finished=true&sortBy=endTime&sortOrder=desc",
+    "history/activity-instance?activityId=nowhere",
     "history/activity-instance?activityType=serviceTask",
     "history/activity-instance?processDefinitionId={definition}",
     "history/activity-instance?processDefinitionId={definition}&activityId=price",
@@ -184,9 +187,11 @@ async fn time(client: &mut Client, path: &str) -> anyhow::Result<f64> {
 }
 
 async fn get(client: &mut Client, path: &str) -> anyhow::Result<Value> {
-    let separator = if path.contains('?') { '&' } else { '?' };
-    // Those that have no pages ignore it, as Camunda does.
-    let (status, body) = client.get(&format!("/engine-rest/{path}{separator}maxResults={PAGE}")).await?;
+    let mut asked = format!("/engine-rest/{path}");
+    if !["/count", "/statistics"].iter().any(|whole| path.contains(whole)) {
+        write!(asked, "{}maxResults={PAGE}", if path.contains('?') { '&' } else { '?' })?;
+    }
+    let (status, body) = client.get(&asked).await?;
     ensure!(status == 200, "{path} is answered by {status}: {body}");
     Ok(serde_json::from_str(&body)?)
 }

@@ -3,7 +3,7 @@
 use std::io::stderr;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use mandate_bench::conduct::{self, ONE, Options};
 use mandate_bench::database::Kind;
@@ -120,9 +120,13 @@ async fn measure(cli: Cli) -> anyhow::Result<()> {
         statements: cli.statements,
         under: cli.under.split_whitespace().map(str::to_owned).collect(),
     };
-    let lines = conduct::all(options).await?;
+    let (lines, failures) = conduct::all(options).await?;
     print!("{}", report::table(&lines));
     println!("\nwritten to {}", report::write(&lines)?.display());
+    for failure in &failures {
+        eprintln!("error: {failure:#}");
+    }
+    ensure!(failures.is_empty(), "{} scenarios could not be measured", failures.len());
     Ok(())
 }
 
