@@ -90,15 +90,13 @@ impl Plan {
             if database.texts(&rows).await? == [["0"]] {
                 continue;
             }
-            let snapshot = match columns.iter().any(|column| column == "snapshot") {
-                true => Some(plan.snapshot(database, &name, id).await?),
-                false => None,
-            };
+            let has_snapshot = columns.iter().any(|column| column == "snapshot");
+            let snapshot = if has_snapshot { plan.snapshot(database, &name, id).await? } else { String::new() };
             let columns = columns.into_iter().map(|column| {
                 let made = match column.as_str() {
                     it if it == id => "n.id".to_owned(),
                     "business_key" => "n.business_key".to_owned(),
-                    "snapshot" => snapshot.clone().unwrap_or_default(),
+                    "snapshot" => snapshot.clone(),
                     it if (name.starts_with("history") || name == "incident") && MOMENTS.contains(&it) => format!("t.{it} - n.age"),
                     it => format!("t.{it}"),
                 };

@@ -94,9 +94,10 @@ fn behind(line: &Line) -> String {
 /// A list of many figures has a line for each; others stand in one.
 fn extra(value: &Value) -> String {
     match value {
-        Value::Object(figures) if figures.len() > MANY => {
-            figures.iter().map(|(what, value)| format!("\n  {value:>12}  {what}")).collect::<String>()
-        }
+        Value::Object(figures) if figures.len() > MANY => figures.iter().fold(String::new(), |mut text, (what, value)| {
+            write!(text, "\n  {value:>12}  {what}").expect("a string takes everything");
+            text
+        }),
         other => other.to_string(),
     }
 }

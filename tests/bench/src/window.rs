@@ -82,11 +82,6 @@ impl<'a> Window<'a> {
         self.notes.insert(name.to_owned(), value.into());
     }
 
-    /// Whether anybody measures.
-    pub fn measures(&self) -> bool {
-        self.database.is_some()
-    }
-
     /// From here on everything counts.
     pub async fn open(&mut self) -> anyhow::Result<()> {
         if let Some(database) = &mut self.database {

@@ -99,7 +99,7 @@ fn slope(points: &[(f64, f64)]) -> Option<f64> {
     let (x_mean, y_mean) = (points.iter().map(|(x, _)| x).sum::<f64>() / count, points.iter().map(|(_, y)| y).sum::<f64>() / count);
     let spread: f64 = points.iter().map(|(x, _)| (x - x_mean).powi(2)).sum();
     let together: f64 = points.iter().map(|(x, y)| (x - x_mean) * (y - y_mean)).sum();
-    (spread > 0.0).then(|| together / spread)
+    (spread > 0.0).then_some(together / spread)
 }
 
 #[cfg(test)]
