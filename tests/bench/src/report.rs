@@ -95,7 +95,7 @@ fn behind(line: &Line) -> String {
 fn extra(value: &Value) -> String {
     match value {
         Value::Object(figures) if figures.len() > MANY => figures.iter().fold(String::new(), |mut text, (what, value)| {
-            write!(text, "\n  {value:>12}  {what}").expect("a string takes everything");
+            write!(text, "\n  {:>12}  {what}", value.to_string()).expect("a string takes everything");
             text
         }),
         other => other.to_string(),
