@@ -4,7 +4,7 @@ GUEST_TARGET := wasm32-wasip2
 BUNDLES := examples/order-service
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test lint soak fuzz bench guests build toolchain databases
+.PHONY: help run serve test lint soak fuzz bench bench-long guests build toolchain databases
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,10 @@ fuzz: ## Each fuzz target for FUZZ_SECONDS (60); needs a nightly compiler and ca
 bench: guests databases ## What the engine costs, on both databases; BENCH="--scenario S1 --runs 1" for less
 	cargo build -p mandate-bench --release --locked
 	target/release/bench $(BENCH)
+
+bench-long: guests databases ## The same beside a million instances, on two hosts, beside a long read, and a soak; more than an hour
+	cargo build -p mandate-bench --release --locked
+	target/release/bench --long $(BENCH)
 
 build: toolchain
 	cargo build --workspace --locked

@@ -1,5 +1,6 @@
 //! Conducts the runs: starts the databases, and itself as a process for each run.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,18 +12,20 @@ use mandate_tests::postgres::Cluster;
 use mandate_tests::program::root;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::database::Kind;
-use crate::figures::{Run, median};
+use crate::figures::{Figures, Run, median, rounded};
 use crate::floor::{Measured, Observed};
-use crate::host::Setup;
+use crate::host::{Setup, Size};
 use crate::scenarios::{self, Floor, Scenario};
+use crate::window::Notes;
 use crate::{floor, one, stub};
 
-/// How long one process may take.
-const PATIENCE: Duration = Duration::from_secs(20 * 60);
+/// How long one process may take: filling a database with a million instances, with their history, takes minutes.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// What of a log is shown when its process failed.
 const SHOWN: usize = 4_000;
@@ -33,17 +36,21 @@ const TMPFS: u64 = 0x0102_1994;
 /// Where the databases are: PostgreSQL's cluster cannot be in a folder of ours, which its user may not enter.
 const DATABASES: &str = "/tmp";
 
+/// With these the server counts its statements and logs the plans of slow ones.
+const COUNTING: &str = "-c shared_preload_libraries=pg_stat_statements,auto_explain -c auto_explain.log_min_duration=20ms \
+     -c auto_explain.log_analyze=on -c auto_explain.log_timing=off";
+
 /// The first argument with which this program runs itself.
 pub const ONE: &str = "one";
 
 /// What is to be run.
 pub struct Options {
-    /// Which scenarios.
-    pub scenarios: Vec<&'static dyn Scenario>,
+    /// Which scenarios, each with so many instances.
+    pub scenarios: Vec<(&'static dyn Scenario, u32)>,
     /// On which databases.
     pub databases: Vec<Kind>,
-    /// Other numbers of instances than the scenarios' own.
-    pub instances: Option<u32>,
+    /// How large the long scenarios are.
+    pub size: Size,
     /// Counted runs; the median is reported.
     pub runs: u32,
     /// Whether floors are measured.
@@ -70,8 +77,19 @@ struct Order {
     url: String,
     dir: PathBuf,
     stub: String,
-    /// Measure the floor of a run that saw this: units in one transaction, bytes of history.
-    floor: Option<(usize, usize)>,
+    size: Size,
+    task: Task,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum Task {
+    /// Fill the database.
+    Stock,
+    /// Run the scenario.
+    Run,
+    /// Measure the floor of a run that saw so many units in one transaction and so many bytes of history.
+    Floor { batch: usize, history_bytes: usize },
 }
 
 /// What all runs share.
@@ -81,10 +99,19 @@ struct Stage {
     logs: PathBuf,
     cluster: Option<Cluster>,
     stub: String,
+    /// Runs so far, by scenario, database and instances, for scenarios that are compared with others.
+    seen: BTreeMap<(&'static str, &'static str, u32), Run>,
 }
 
-/// Runs everything, saying on standard error what it does.
-pub async fn all(options: Options) -> anyhow::Result<Vec<Line>> {
+/// Where a process finds its database.
+struct Place {
+    name: String,
+    dir: PathBuf,
+    url: String,
+}
+
+/// Runs everything, saying on standard error what it does. Answers what was measured, and what went wrong with scenarios that were not.
+pub async fn all(options: Options) -> anyhow::Result<(Vec<Line>, Vec<anyhow::Error>)> {
     if u64::try_from(rustix::fs::statfs(DATABASES)?.f_type) == Ok(TMPFS) {
         eprintln!("warning: {DATABASES} is in memory, so that nothing here is durable and commits cost too little");
     }
@@ -92,18 +119,28 @@ pub async fn all(options: Options) -> anyhow::Result<Vec<Line>> {
     fs::create_dir_all(&logs)?;
     let dir = tempfile::Builder::new().prefix("mandate-bench-").tempdir_in(DATABASES)?;
     let cluster = match options.databases.contains(&Kind::Postgres) {
-        true if options.statements => Some(Cluster::start_with("-c shared_preload_libraries=pg_stat_statements")?),
+        true if options.statements => Some(Cluster::start_with(COUNTING)?),
         true => Some(Cluster::start()?),
         false => None,
     };
-    let stage = Stage { options, dir, logs, cluster, stub: stub::start()? };
-    let mut lines = Vec::new();
-    for scenario in &stage.options.scenarios {
-        for database in &stage.options.databases {
-            lines.push(stage.line(*scenario, *database).await.with_context(|| format!("{} on {}", scenario.name(), database.name()))?);
+    let mut stage = Stage { dir, logs, cluster, stub: stub::start()?, seen: BTreeMap::new(), options };
+    let (mut lines, mut failures) = (Vec::new(), Vec::new());
+    for (scenario, instances) in stage.options.scenarios.clone() {
+        for database in stage.options.databases.clone() {
+            if scenario.runs_on(database) {
+                match stage.line(scenario, instances, database).await {
+                    Ok(line) => lines.push(line),
+                    // What others cost is worth knowing all the same.
+                    Err(error) => failures.push(error.context(format!("{} on {}", scenario.name(), database.name()))),
+                }
+            }
         }
     }
-    Ok(lines)
+    if let (true, Some(cluster)) = (stage.options.statements, &stage.cluster) {
+        let log = Path::new(&cluster.sql("postgres", "SHOW data_directory")?).with_file_name("log");
+        fs::copy(log, stage.logs.join("postgres_server.log")).context("keep the server's log")?;
+    }
+    Ok((lines, failures))
 }
 
 /// What a process of its own does: carries out an order and prints what came of it, as JSON.
@@ -111,10 +148,11 @@ pub async fn carry_out(order: &str) -> anyhow::Result<()> {
     let order: Order = serde_json::from_str(order)?;
     let scenario = scenarios::find(&order.scenario).context("a scenario of the table")?;
     let compiler = Compiler::Child { exe: std::env::current_exe()? };
-    let setup = Setup { url: order.url, dir: order.dir, stub: Some(order.stub), compiler };
-    let answer = match order.floor {
-        None => serde_json::to_string(&one::run(scenario, order.instances, &setup).await?)?,
-        Some((batch, history_bytes)) => {
+    let setup = Setup { url: order.url, dir: order.dir, stub: Some(order.stub), compiler, size: order.size };
+    let answer = match order.task {
+        Task::Stock => serde_json::to_string(&one::stock(scenario, order.instances, &setup).await?)?,
+        Task::Run => serde_json::to_string(&one::run(scenario, order.instances, &setup).await?)?,
+        Task::Floor { batch, history_bytes } => {
             let observed = Observed { batch, history_bytes };
             serde_json::to_string(&floor::measure(scenario, order.instances, &setup, observed).await?)?
         }
@@ -124,26 +162,20 @@ pub async fn carry_out(order: &str) -> anyhow::Result<()> {
 }
 
 impl Stage {
-    async fn line(&self, scenario: &dyn Scenario, database: Kind) -> anyhow::Result<Line> {
-        let mut runs = Vec::new();
-        for number in 1..=self.options.runs {
-            let run: Run = self.process(scenario, database, &format!("run{number}"), None).await?;
-            eprintln!(
-                "{} {} run {number}: {:.1} instances/s, {:.3} ms CPU",
-                scenario.name(),
-                database.name(),
-                run.figures.instances_per_s,
-                run.figures.cpu_ms_per_instance.total
-            );
-            runs.push(run);
+    async fn line(&mut self, scenario: &'static dyn Scenario, instances: u32, database: Kind) -> anyhow::Result<Line> {
+        let mut run = self.runs(scenario, instances, database).await?;
+        if let Some(base) = scenario.base() {
+            let base = scenarios::find(base).context("a scenario of the table")?;
+            let base = self.runs(base, instances, database).await?;
+            run.figures.extra.insert("base".to_owned(), compared(&run.figures, &base.figures));
         }
-        let mut run = median(runs, |run: &Run| run.figures.cpu_ms_per_instance.total).context("at least one run")?;
         let mut floors = Vec::new();
         if self.options.floor && scenario.floor() != Floor::None {
-            let observed = Observed::of(&run);
+            let Observed { batch, history_bytes } = Observed::of(&run);
             for number in 1..=self.options.runs {
-                let what = format!("floor{number}");
-                floors.push(self.process(scenario, database, &what, Some((observed.batch, observed.history_bytes))).await?);
+                let place = self.place(scenario, database, &format!("floor{number}"))?;
+                floors.push(self.process(scenario, instances, &place, Task::Floor { batch, history_bytes }).await?);
+                self.leave(&place)?;
             }
         }
         let floor = median(floors, |floor: &Measured| floor.lone_commit_ms.unwrap_or_else(|| floor.total_ms()));
@@ -152,14 +184,39 @@ impl Stage {
         Ok(Line { run, floor })
     }
 
-    /// One process on a database of its own.
-    async fn process<T: DeserializeOwned>(
-        &self,
-        scenario: &dyn Scenario,
-        database: Kind,
-        what: &str,
-        floor: Option<(usize, usize)>,
-    ) -> anyhow::Result<T> {
+    /// The median of a scenario's runs, which are made once.
+    async fn runs(&mut self, scenario: &'static dyn Scenario, instances: u32, database: Kind) -> anyhow::Result<Run> {
+        let key = (scenario.name(), database.name(), instances);
+        if let Some(run) = self.seen.get(&key) {
+            return Ok(run.clone());
+        }
+        let mut runs = Vec::new();
+        for number in 1..=self.options.runs {
+            let place = self.place(scenario, database, &format!("run{number}"))?;
+            let mut notes = Notes::new();
+            if scenario.has_stock() {
+                eprintln!("{} {} run {number}: the database is being filled", scenario.name(), database.name());
+                notes = self.process(scenario, instances, &place, Task::Stock).await?;
+            }
+            let mut run: Run = self.process(scenario, instances, &place, Task::Run).await?;
+            run.figures.extra.append(&mut notes);
+            eprintln!(
+                "{} {} run {number}: {:.1} instances/s, {:.3} ms CPU",
+                scenario.name(),
+                database.name(),
+                run.figures.instances_per_s,
+                run.figures.cpu_ms_per_instance.total
+            );
+            self.leave(&place)?;
+            runs.push(run);
+        }
+        let run = median(runs, |run: &Run| run.figures.cpu_ms_per_instance.total).context("at least one run")?;
+        self.seen.insert(key, run.clone());
+        Ok(run)
+    }
+
+    /// An empty database and a folder.
+    fn place(&self, scenario: &dyn Scenario, database: Kind, what: &str) -> anyhow::Result<Place> {
         let name = format!("{}_{what}", scenario.name().to_lowercase());
         let dir = self.dir.path().join(database.name()).join(&name);
         fs::create_dir_all(&dir)?;
@@ -167,14 +224,31 @@ impl Stage {
             (Some(cluster), Kind::Postgres) => cluster.create_database(&name)?,
             _ => format!("sqlite:{}", dir.join("mandate.db").display()),
         };
-        let instances = self.options.instances.unwrap_or_else(|| scenario.instances());
-        let order = Order { scenario: scenario.name().to_owned(), instances, url, dir: dir.clone(), stub: self.stub.clone(), floor };
-        let answer = self.run(&serde_json::to_string(&order)?, &self.logs.join(format!("{}_{name}.log", database.name()))).await?;
-        if let (Some(cluster), Kind::Postgres) = (&self.cluster, database) {
-            // Nobody vacuums it while the next run is measured.
-            cluster.sql("postgres", &format!("DROP DATABASE {name}"))?;
+        Ok(Place { name, dir, url })
+    }
+
+    /// Nobody vacuums a database while the next run is measured: it goes.
+    fn leave(&self, place: &Place) -> anyhow::Result<()> {
+        if let (Some(cluster), Kind::Postgres) = (&self.cluster, Kind::of(&place.url)) {
+            cluster.sql("postgres", &format!("DROP DATABASE {}", place.name))?;
         }
-        fs::remove_dir_all(&dir)?;
+        Ok(fs::remove_dir_all(&place.dir)?)
+    }
+
+    /// A process that does something in a place.
+    async fn process<T: DeserializeOwned>(&self, scenario: &dyn Scenario, instances: u32, place: &Place, task: Task) -> anyhow::Result<T> {
+        let order = Order {
+            scenario: scenario.name().to_owned(),
+            instances,
+            url: place.url.clone(),
+            dir: place.dir.clone(),
+            stub: self.stub.clone(),
+            size: self.options.size,
+            task,
+        };
+        let stocks = if matches!(task, Task::Stock) { "_stock" } else { "" };
+        let log = format!("{}_{}{stocks}.log", Kind::of(&place.url).name(), place.name);
+        let answer = self.run(&serde_json::to_string(&order)?, &self.logs.join(log)).await?;
         serde_json::from_str(&answer).with_context(|| format!("the process answered: {answer}"))
     }
 
@@ -207,4 +281,16 @@ impl Stage {
         // A program that runs it may print lines of its own.
         Ok(answer.lines().rev().find(|line| line.starts_with('{')).unwrap_or_default().to_owned())
     }
+}
+
+/// How a scenario compares with the one that it is a harder case of.
+fn compared(run: &Figures, base: &Figures) -> Value {
+    json!({
+        "scenario": base.scenario,
+        "instances_per_s": rounded(base.instances_per_s),
+        "cpu_ms_per_instance": rounded(base.cpu_ms_per_instance.total),
+        "rss_mb": rounded(base.rss_mb),
+        "pace": rounded(run.instances_per_s / base.instances_per_s),
+        "cpu": rounded(run.cpu_ms_per_instance.total / base.cpu_ms_per_instance.total),
+    })
 }

@@ -1,4 +1,5 @@
-//! Counts as a host does that is scraped by Prometheus, and tells when instances have ended: no query, no polling.
+//! Counts as a host does that is scraped by Prometheus, and tells when instances have ended and how often delegates were called: no query, no
+//! polling.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,6 +13,9 @@ use tokio::sync::Notify;
 /// The runtime's counter of instances that have ended.
 const ENDED: &str = "mandate_instances_ended_total";
 
+/// The runtime's counter of calls of delegates.
+const CALLED: &str = "mandate_delegate_calls_total";
+
 /// As many buckets as `mandate-http` has.
 const SECONDS: &[f64] = &[0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0];
 
@@ -21,25 +25,33 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// When no instance has ended for so long, none will.
 const STALLED: Duration = Duration::from_secs(120);
 
-/// Instances that have ended in this process.
+/// What the hosts of this process have done.
+#[derive(Clone, Default)]
+pub struct Counts {
+    /// Instances that have ended.
+    pub ended: Arc<Tally>,
+    /// Calls of delegates.
+    pub called: Arc<Tally>,
+}
+
+/// Something that is counted.
 #[derive(Default)]
-pub struct Ended {
+pub struct Tally {
     count: AtomicU64,
     wanted: AtomicU64,
     reached: Notify,
 }
 
-/// Makes this process count. Further calls answer with the same count. Needs a tokio runtime.
-pub fn count() -> anyhow::Result<Arc<Ended>> {
-    static INSTALLED: OnceLock<(Arc<Ended>, PrometheusHandle)> = OnceLock::new();
-    if let Some((ended, _)) = INSTALLED.get() {
-        return Ok(ended.clone());
+/// Makes this process count. Further calls answer with the same counts. Needs a tokio runtime.
+pub fn count() -> anyhow::Result<Counts> {
+    static INSTALLED: OnceLock<(Counts, PrometheusHandle)> = OnceLock::new();
+    if let Some((counts, _)) = INSTALLED.get() {
+        return Ok(counts.clone());
     }
     let prometheus = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?.build_recorder();
     let handle = prometheus.handle();
-    let ended = Arc::new(Ended::default());
-    let (ended, handle) = INSTALLED.get_or_init(|| (ended, handle)).clone();
-    metrics::set_global_recorder(Tee { prometheus, ended: ended.clone() }).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let (counts, handle) = INSTALLED.get_or_init(|| (Counts::default(), handle)).clone();
+    metrics::set_global_recorder(Tee { prometheus, counts: counts.clone() }).map_err(|error| anyhow::anyhow!("{error}"))?;
     tokio::spawn(async move {
         let mut interval = tokio::time::interval(UPKEEP);
         loop {
@@ -47,10 +59,10 @@ pub fn count() -> anyhow::Result<Arc<Ended>> {
             handle.run_upkeep();
         }
     });
-    Ok(ended)
+    Ok(counts)
 }
 
-impl Ended {
+impl Tally {
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Acquire)
@@ -66,7 +78,7 @@ impl Ended {
                 return Ok(());
             }
             if tokio::time::timeout(STALLED, reached).await.is_err() {
-                ensure!(self.count() > count, "{count} of {wanted} instances have ended, and none in the last {STALLED:?}");
+                ensure!(self.count() > count, "{count} of {wanted} have been counted, and none in the last {STALLED:?}");
             }
         }
     }
@@ -82,18 +94,18 @@ impl Ended {
 /// A recorder in front of Prometheus's.
 struct Tee {
     prometheus: PrometheusRecorder,
-    ended: Arc<Ended>,
+    counts: Counts,
 }
 
 struct CountedTwice {
     prometheus: Counter,
-    ended: Arc<Ended>,
+    tally: Arc<Tally>,
 }
 
 impl CounterFn for CountedTwice {
     fn increment(&self, more: u64) {
         self.prometheus.increment(more);
-        self.ended.add(more);
+        self.tally.add(more);
     }
 
     fn absolute(&self, value: u64) {
@@ -116,7 +128,12 @@ impl Recorder for Tee {
 
     fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
         let prometheus = self.prometheus.register_counter(key, metadata);
-        if key.name() == ENDED { Counter::from_arc(Arc::new(CountedTwice { prometheus, ended: self.ended.clone() })) } else { prometheus }
+        let tally = match key.name() {
+            ENDED => self.counts.ended.clone(),
+            CALLED => self.counts.called.clone(),
+            _ => return prometheus,
+        };
+        Counter::from_arc(Arc::new(CountedTwice { prometheus, tally }))
     }
 
     fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {

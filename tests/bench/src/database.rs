@@ -1,5 +1,6 @@
 //! The database under a run, looked at from outside the host: a connection of the benchmark's own.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -66,14 +67,107 @@ impl Database {
                     .busy_timeout(PATIENCE)
                     // Statements over many rows keep a journal, which would be a file.
                     .pragma("temp_store", "MEMORY");
-                Ok(Self::Sqlite(options.connect().await?))
+                Ok(Self::Sqlite(options.disable_statement_logging().connect().await?))
             }
             Kind::Postgres => {
-                let mut connection = PgConnectOptions::from_str(url)?.application_name("bench").connect().await?;
+                let options = PgConnectOptions::from_str(url)?.application_name("bench").disable_statement_logging();
+                let mut connection = options.connect().await?;
                 let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
                 Ok(Self::Postgres(connection, process::parent(u32::try_from(backend)?)?))
             }
         }
+    }
+
+    /// Which of the two it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Sqlite(_) => Kind::Sqlite,
+            Self::Postgres(..) => Kind::Postgres,
+        }
+    }
+
+    /// Runs statements that answer nothing.
+    pub async fn run(&mut self, sql: &str) -> anyhow::Result<()> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        match self {
+            Self::Sqlite(connection) => sql.execute(connection).await.map(drop)?,
+            Self::Postgres(connection, _) => sql.execute(connection).await.map(drop)?,
+        }
+        Ok(())
+    }
+
+    /// The rows of a query whose columns are texts.
+    pub async fn texts(&mut self, sql: &str) -> anyhow::Result<Vec<Vec<String>>> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let texts = match self {
+            Self::Sqlite(connection) => {
+                let rows = sqlx::query(sql).fetch_all(connection).await?;
+                rows.iter().map(|row| (0..row.len()).map(|at| row.try_get(at)).collect()).collect::<Result<_, _>>()?
+            }
+            Self::Postgres(connection, _) => {
+                let rows = sqlx::query(sql).fetch_all(connection).await?;
+                rows.iter().map(|row| (0..row.len()).map(|at| row.try_get(at)).collect()).collect::<Result<_, _>>()?
+            }
+        };
+        Ok(texts)
+    }
+
+    /// The host's tables, each with its columns.
+    pub async fn tables(&mut self) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
+        let sql = match self.kind() {
+            Kind::Sqlite => {
+                "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c \
+                 WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY m.name, c.cid"
+            }
+            Kind::Postgres => {
+                "SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = 'public' \
+                 ORDER BY table_name, ordinal_position"
+            }
+        };
+        let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for row in self.texts(sql).await? {
+            if let [table, column] = &row[..] {
+                tables.entry(table.clone()).or_default().push(column.clone());
+            }
+        }
+        Ok(tables)
+    }
+
+    /// Begins a transaction that goes on seeing the database as it is now, as a long report does. [`Database::release`] ends it.
+    pub async fn hold(&mut self) -> anyhow::Result<()> {
+        let begin = match self.kind() {
+            Kind::Sqlite => "BEGIN",
+            Kind::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+        };
+        // It sees the state of its first read.
+        self.run(&format!("{begin}; SELECT COUNT(*) FROM host")).await
+    }
+
+    /// Ends what [`Database::hold`] began.
+    pub async fn release(&mut self) -> anyhow::Result<()> {
+        self.run("COMMIT").await
+    }
+
+    /// What it takes on the disk, in bytes, by name: `total` is the database without its log, `log` is the log; then the tables of PostgreSQL
+    /// with their indexes.
+    pub async fn sizes(&mut self) -> anyhow::Result<BTreeMap<String, u64>> {
+        let sql = match self.kind() {
+            Kind::Sqlite => {
+                let files = self.texts("SELECT file FROM pragma_database_list WHERE name = 'main'").await?.concat().concat();
+                let size = |path: String| std::fs::metadata(path).map_or(0, |it| it.len());
+                return Ok([("log", size(format!("{files}-wal"))), ("total", size(files))]
+                    .map(|(name, size)| (name.to_owned(), size))
+                    .into());
+            }
+            Kind::Postgres => {
+                "SELECT 'log', (SELECT SUM(size) FROM pg_ls_waldir())::text \
+                 UNION ALL SELECT 'total', pg_database_size(current_database())::text \
+                 UNION ALL SELECT relname::text, pg_total_relation_size(oid)::text FROM pg_class \
+                 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+            }
+        };
+        let sizes = self.texts(sql).await?;
+        sizes.iter().map(|row| Ok((row[0].clone(), row[1].parse()?))).collect()
     }
 
     /// Does what the database has put off: vacuum and a checkpoint. What it costs belongs to whoever caused it.

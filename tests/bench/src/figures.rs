@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::window::Notes;
+
 /// One line of `target/bench/latest.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Figures {
@@ -33,6 +35,9 @@ pub struct Figures {
     pub p99_ms: f64,
     /// The most resident memory within the window.
     pub rss_mb: f64,
+    /// What has no field of its own, by name: what a long scenario was about, and how it compares with the scenario that it is one of.
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    pub extra: Notes,
 }
 
 /// CPU time, in milliseconds per instance.
@@ -102,6 +107,17 @@ impl Run {
 /// Milliseconds of something, for each of so many.
 pub fn ms_each(time: Duration, count: u32) -> f64 {
     time.as_secs_f64() * 1e3 / f64::from(count.max(1))
+}
+
+/// Bytes, in units of a million.
+#[expect(clippy::cast_precision_loss, reason = "bytes of this machine are far below 2^52")]
+pub fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// With no more digits than anybody reads.
+pub fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
 }
 
 /// So much of something, for each of so many.

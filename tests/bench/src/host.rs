@@ -1,7 +1,7 @@
 //! The host under measurement, in this process, and the clients that use it.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -9,9 +9,10 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use mandate_runtime::deploy::{MANIFEST, Upload};
 use mandate_runtime::engine::{Variable, Variables};
 use mandate_runtime::{Config, DefinitionRef, Runtime, Start, Started, StoreConfig, wasm};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::counting::{self, Ended};
+use crate::counting::{self, Counts};
 
 /// Clients that use the host at once.
 pub const CLIENTS: u32 = 4;
@@ -22,14 +23,32 @@ pub const IN_FLIGHT: usize = 16;
 /// How long units of work may take to end at the shutdown.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// The component, and its name in the models.
+/// The component.
 const COMPONENT: &str = "test_bench.wasm";
-const DELEGATE: &str = "bench";
+
+/// Its name in the models.
+pub const DELEGATE: &str = "bench";
 
 /// The command of the catalogue.
 pub const COMMAND: &str = "bench.do@1";
 
+/// How large the long scenarios are.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Size {
+    /// Instances that are in the store beforehand.
+    pub stock: u32,
+    /// Seconds for which load lasts.
+    pub seconds: u32,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { stock: 1_000_000, seconds: 600 }
+    }
+}
+
 /// How a host is opened.
+#[derive(Clone)]
 pub struct Setup {
     /// Its database.
     pub url: String,
@@ -39,12 +58,14 @@ pub struct Setup {
     pub stub: Option<String>,
     /// Where components are compiled.
     pub compiler: wasm::Compiler,
+    /// Of the scenarios that ask for it.
+    pub size: Size,
 }
 
 impl Setup {
     /// Without commands, and with components compiled in this process.
     pub fn new(url: String, dir: PathBuf) -> Self {
-        Self { url, dir, stub: None, compiler: wasm::Compiler::InProcess }
+        Self { url, dir, stub: None, compiler: wasm::Compiler::InProcess, size: Size::default() }
     }
 }
 
@@ -64,43 +85,72 @@ impl Batch {
     }
 }
 
-/// A host with one process deployed.
+/// A component that is deployed under a name.
+pub struct Component {
+    /// As models refer to it.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A host.
 pub struct Host {
     /// The host.
     pub runtime: Runtime,
-    /// The process's key.
+    /// How it was opened.
+    pub setup: Setup,
+    /// The key of the process that clients start.
     pub process: String,
-    ended: Arc<Ended>,
+    /// What the hosts of this process have done.
+    counts: Counts,
 }
 
 impl Host {
     /// Opens a host and deploys a model. With `commands` its delegate may issue [`COMMAND`].
     pub async fn open(setup: &Setup, model: String, commands: bool) -> anyhow::Result<Self> {
-        let ended = counting::count()?;
+        let mut host = Self::join(setup, String::new()).await?;
+        let asks = if commands { format!("commands = [\"{COMMAND}\"]\n") } else { String::new() };
+        let keys = host.deploy("bench", model, vec![Component { name: DELEGATE.to_owned(), bytes: component()? }], &asks).await?;
+        host.process = keys.into_iter().next().context("the model has a process")?;
+        Ok(host)
+    }
+
+    /// Opens a host on a database in which a process is deployed already.
+    pub async fn join(setup: &Setup, process: String) -> anyhow::Result<Self> {
+        let counts = counting::count()?;
+        std::fs::create_dir_all(&setup.dir)?;
         let catalogue = setup.stub.as_deref().map(|stub| write_catalogue(&setup.dir, stub)).transpose()?;
         let sandbox = wasm::Config::new(setup.dir.join("components"), setup.compiler.clone());
         let config = Config { store: StoreConfig::new(&setup.url), sandbox, catalogue, execute_jobs: true, history_cleanup: None };
         let runtime = Runtime::open(config).await.map_err(|error| anyhow::Error::msg(error.to_string()))?;
-        let asks = if commands { format!("commands = [\"{COMMAND}\"]\n") } else { String::new() };
-        let manifest = format!("[delegates.{DELEGATE}]\nfile = \"{COMPONENT}\"\nversion = \"1.0.0\"\n{asks}");
-        let resources = vec![
-            ("bench.bpmn".to_owned(), model.into_bytes()),
-            (COMPONENT.to_owned(), component()?),
-            (MANIFEST.to_owned(), manifest.into_bytes()),
-        ];
-        let report = match runtime.deploy(Upload { resources, ..Upload::default() }).await {
-            Ok(report) => report,
+        Ok(Self { runtime, setup: setup.clone(), process, counts })
+    }
+
+    /// Deploys a model with its components, each with `asks` in its section of the manifest. Answers the keys of its processes.
+    pub async fn deploy(&self, name: &str, model: String, components: Vec<Component>, asks: &str) -> anyhow::Result<Vec<String>> {
+        let mut manifest = String::new();
+        let mut resources = vec![(format!("{name}.bpmn"), model.into_bytes())];
+        for Component { name, bytes } in components {
+            writeln!(manifest, "[delegates.{name}]\nfile = \"{name}.wasm\"\nversion = \"1.0.0\"\n{asks}")?;
+            resources.push((format!("{name}.wasm"), bytes));
+        }
+        resources.push((MANIFEST.to_owned(), manifest.into_bytes()));
+        match self.runtime.deploy(Upload { resources, ..Upload::default() }).await {
+            Ok(report) => Ok(report.definitions.into_iter().map(|definition| definition.key).collect()),
             Err(mandate_runtime::Error::Deployment(problems)) => bail!("the deployment is refused: {problems:#?}"),
-            Err(error) => return Err(error.into()),
-        };
-        let process = report.definitions.first().context("the model has a process")?.key.clone();
-        Ok(Self { runtime, process, ended })
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Starts an instance by its process's key, as clients do. Answers when it is durable.
     pub async fn start(&self, business_key: String, variables: Variables) -> anyhow::Result<Started> {
+        self.start_of(&self.process, business_key, variables).await
+    }
+
+    /// The same for a process that is named by its key.
+    pub async fn start_of(&self, process: &str, business_key: String, variables: Variables) -> anyhow::Result<Started> {
         let start = Start {
-            definition: DefinitionRef::Key { key: self.process.clone(), tenant: None },
+            definition: DefinitionRef::Key { key: process.to_owned(), tenant: None },
             business_key: Some(business_key),
             variables,
             idempotency_key: None,
@@ -139,12 +189,17 @@ impl Host {
 
     /// How many instances of this process have ended so far.
     pub fn ended(&self) -> u64 {
-        self.ended.count()
+        self.counts.ended.count()
+    }
+
+    /// How often delegates were called in this process so far.
+    pub fn called(&self) -> u64 {
+        self.counts.called.count()
     }
 
     /// Waits until so many instances have ended.
     pub async fn until_ended(&self, count: u64) -> anyhow::Result<()> {
-        self.ended.reach(count).await
+        self.counts.ended.reach(count).await
     }
 
     /// Closes it: everything is given back.

@@ -31,6 +31,16 @@ impl Client {
             self.host,
             body.len()
         );
+        self.send(request).await
+    }
+
+    /// Asks for something.
+    pub async fn get(&mut self, path: &str) -> anyhow::Result<(u16, String)> {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host);
+        self.send(request).await
+    }
+
+    async fn send(&mut self, request: String) -> anyhow::Result<(u16, String)> {
         self.stream.write_all(request.as_bytes()).await?;
         self.read.clear();
         loop {

@@ -4,8 +4,10 @@
 //! memory and CPU are of that run alone. Such a process (`one.rs`) opens a host, warms it up, and lets a scenario run within a
 //! window (`window.rs`): what the clocks and counters say at its end less what they said at its beginning. A scenario is one file under
 //! `scenarios/` and one line in its table. `floor/` writes the same rows in the same batches with no engine, and calls the same
-//! component with no store. `steps.rs` counts instructions instead of time.
+//! component with no store. `bulk.rs` fills a database with very many instances, and `lists.rs` asks it for its lists. `steps.rs` counts
+//! instructions instead of time.
 
+pub mod bulk;
 pub mod conduct;
 pub mod counting;
 pub mod database;
@@ -14,6 +16,7 @@ pub mod figures;
 pub mod floor;
 pub mod host;
 pub mod http;
+pub mod lists;
 pub mod one;
 pub mod process;
 pub mod report;

@@ -3,10 +3,11 @@
 use std::io::stderr;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use mandate_bench::conduct::{self, ONE, Options};
 use mandate_bench::database::Kind;
+use mandate_bench::host::Size;
 use mandate_bench::scenarios::{self, SCENARIOS, Scenario};
 use mandate_bench::{report, steps};
 use mandate_runtime::wasm::{COMPILE_COMMAND, compile_child_main};
@@ -16,6 +17,12 @@ use tracing_subscriber::EnvFilter;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Counted runs, unless somebody asks for others.
+const RUNS: u32 = 3;
+
+/// Instances of S1 among the long scenarios, to see how cost grows.
+const MANY: u32 = 100_000;
+
 /// Measures what the engine costs on SQLite and PostgreSQL, beside what the database and the sandbox cost by themselves.
 ///
 /// Prints a table and writes target/bench/latest.json. Every run is a process of its own; its log is in target/bench/logs.
@@ -24,6 +31,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    /// The long scenarios instead of the others, and S1 with 100,000 instances.
+    #[arg(long)]
+    long: bool,
     /// Only these scenarios, such as S1,S2; see `bench list`.
     #[arg(long, env = "BENCH_SCENARIO", value_delimiter = ',')]
     scenario: Vec<String>,
@@ -33,13 +43,20 @@ struct Cli {
     /// So many instances instead of each scenario's own number.
     #[arg(long, env = "BENCH_INSTANCES", value_parser = clap::value_parser!(u32).range(1..))]
     instances: Option<u32>,
-    /// Counted runs, of which the median is reported.
-    #[arg(long, env = "BENCH_RUNS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
+    /// Counted runs, of which the median is reported: 3 unless said otherwise, 1 with --long.
+    #[arg(long, env = "BENCH_RUNS", value_parser = clap::value_parser!(u32).range(1..))]
+    runs: Option<u32>,
+    /// Instances that are in the store beforehand, in the scenarios that have such.
+    #[arg(long, env = "BENCH_STOCK", default_value_t = Size::default().stock, value_parser = clap::value_parser!(u32).range(10..))]
+    stock: u32,
+    /// How long soak and S11 last.
+    #[arg(long, env = "BENCH_SECONDS", default_value_t = Size::default().seconds, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
     /// Leave the floors out.
     #[arg(long)]
     no_floor: bool,
-    /// Have PostgreSQL count its statements (pg_stat_statements), and show the dearest.
+    /// Have PostgreSQL count its statements (pg_stat_statements), show the dearest, and log the plans of those that take over 20 ms
+    /// (auto_explain) to target/bench/logs/postgres_server.log.
     #[arg(long)]
     statements: bool,
     /// Run each process under another program, such as "perf record -F 499 -g -o perf.data --".
@@ -86,7 +103,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Some(Command::List) => {
             for scenario in SCENARIOS {
-                println!("{:<6}{:>8}  {}", scenario.name(), scenario.instances(), scenario.about());
+                let long = if scenario.is_long() { "long" } else { "" };
+                println!("{:<6}{:>8}  {long:<6}{}", scenario.name(), scenario.instances(), scenario.about());
             }
             Ok(())
         }
@@ -97,23 +115,39 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 
 #[tokio::main]
 async fn measure(cli: Cli) -> anyhow::Result<()> {
-    let find =
-        |name: &String| scenarios::find(name).with_context(|| format!("there is no scenario {name}: `bench list` says which there are"));
-    let scenarios: Vec<&dyn Scenario> = match cli.scenario[..] {
-        [] => SCENARIOS.to_vec(),
-        _ => cli.scenario.iter().map(find).collect::<anyhow::Result<_>>()?,
-    };
     let options = Options {
-        scenarios,
+        scenarios: chosen(&cli)?,
         databases: if cli.database.is_empty() { vec![Kind::Sqlite, Kind::Postgres] } else { cli.database },
-        instances: cli.instances,
-        runs: cli.runs,
+        size: Size { stock: cli.stock, seconds: cli.seconds },
+        runs: cli.runs.unwrap_or(if cli.long { 1 } else { RUNS }),
         floor: !cli.no_floor,
         statements: cli.statements,
         under: cli.under.split_whitespace().map(str::to_owned).collect(),
     };
-    let lines = conduct::all(options).await?;
+    let (lines, failures) = conduct::all(options).await?;
     print!("{}", report::table(&lines));
     println!("\nwritten to {}", report::write(&lines)?.display());
+    for failure in &failures {
+        eprintln!("error: {failure:#}");
+    }
+    ensure!(failures.is_empty(), "{} scenarios could not be measured", failures.len());
     Ok(())
+}
+
+/// Which scenarios, each with its number of instances.
+fn chosen(cli: &Cli) -> anyhow::Result<Vec<(&'static dyn Scenario, u32)>> {
+    let find =
+        |name: &String| scenarios::find(name).with_context(|| format!("there is no scenario {name}: `bench list` says which there are"));
+    let scenarios: Vec<&dyn Scenario> = match cli.scenario[..] {
+        // The first is S1, which the long ones are cases of.
+        [] if cli.long => SCENARIOS[..1].iter().chain(SCENARIOS.iter().filter(|scenario| scenario.is_long())).copied().collect(),
+        [] => SCENARIOS.iter().filter(|scenario| !scenario.is_long()).copied().collect(),
+        _ => cli.scenario.iter().map(find).collect::<anyhow::Result<_>>()?,
+    };
+    let instances = |scenario: &dyn Scenario| match cli.instances {
+        Some(instances) => instances,
+        None if cli.long && !scenario.is_long() => MANY,
+        None => scenario.instances(),
+    };
+    Ok(scenarios.into_iter().map(|scenario| (scenario, instances(scenario))).collect())
 }

@@ -7,10 +7,10 @@ use mandate_runtime::Runtime;
 use mandate_runtime::query::{HistoryActivityFilter, HistoryInstance, HistoryInstanceFilter, Page};
 
 use crate::database::{Database, Kind};
-use crate::figures::{Cpu, Figures, Run, each, ms_each, quantile};
+use crate::figures::{Cpu, Figures, Run, each, megabytes, ms_each, quantile};
 use crate::host::{Batch, Host, Setup};
 use crate::scenarios::{Latency, Scenario};
-use crate::window::{Spent, Window};
+use crate::window::{Notes, Spent, Window};
 
 /// One instance in so many runs beforehand, so that what is done once per process does not count.
 const WARM_UP: u32 = 10;
@@ -21,14 +21,18 @@ const MOST_WARM_UP: u32 = 1_000;
 /// Runs a scenario with so many instances.
 pub async fn run(scenario: &dyn Scenario, instances: u32, setup: &Setup) -> anyhow::Result<Run> {
     ensure!(instances > 0, "a run has at least one instance");
+    let mut notes = Notes::new();
+    scenario.before(setup, &mut notes).await?;
     let host = Host::open(setup, scenario.model(), scenario.commands() > 0).await?;
     let warm_up = Batch { name: "warm-up", count: (instances / WARM_UP).clamp(1, MOST_WARM_UP) };
-    scenario.run(&host, warm_up, &mut Window::unmeasured(host.runtime.clone())).await.context("the warm-up")?;
+    scenario.warm_up(&host, warm_up, &mut Window::unmeasured(host.runtime.clone())).await.context("the warm-up")?;
 
     let mut database = Database::connect(&setup.url).await?;
     let mut window = Window::new(host.runtime.clone(), &mut database);
     let latency = scenario.run(&host, Batch { name: "run", count: instances }, &mut window).await?;
-    let spent = window.close().await?;
+    let mut spent = window.close().await?;
+    notes.append(&mut spent.notes);
+    let instances = spent.instances.unwrap_or(instances);
 
     let seen = Seen::of(&host.runtime, instances, spent.opened_at).await?;
     let took = match latency {
@@ -38,11 +42,12 @@ pub async fn run(scenario: &dyn Scenario, instances: u32, setup: &Setup) -> anyh
     };
     let mut latencies = latencies(latency, &seen.ended);
     let everything = u32::try_from(host.ended()).unwrap_or(u32::MAX);
+    scenario.after(&host, instances, &mut notes).await.context("after the window")?;
     host.close().await;
     let server = database.counted(everything).await?;
     let figures = figures(scenario, Kind::of(&setup.url), instances, took, &spent, &mut latencies);
     Ok(Run {
-        figures,
+        figures: Figures { extra: notes, ..figures },
         activities_per_instance: seen.activities_per_instance,
         units_per_instance: each(spent.counters.units, instances),
         history_bytes: seen.history_bytes,
@@ -50,7 +55,13 @@ pub async fn run(scenario: &dyn Scenario, instances: u32, setup: &Setup) -> anyh
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "bytes of memory are far below 2^52")]
+/// Fills a scenario's database.
+pub async fn stock(scenario: &dyn Scenario, instances: u32, setup: &Setup) -> anyhow::Result<Notes> {
+    let mut notes = Notes::new();
+    scenario.stock(setup, instances, &mut notes).await?;
+    Ok(notes)
+}
+
 fn figures(scenario: &dyn Scenario, database: Kind, instances: u32, took: Duration, spent: &Spent, latencies: &mut [f64]) -> Figures {
     let counters = &spent.counters;
     Figures {
@@ -70,7 +81,8 @@ fn figures(scenario: &dyn Scenario, database: Kind, instances: u32, took: Durati
         wal_bytes_per_instance: each(spent.logged, instances),
         p50_ms: quantile(latencies, 0.5),
         p99_ms: quantile(latencies, 0.99),
-        rss_mb: spent.peak_memory as f64 / 1e6,
+        rss_mb: megabytes(spent.peak_memory),
+        extra: Notes::new(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use mandate_tests::program::root;
+use serde_json::Value;
 
 use crate::conduct::Line;
 use crate::figures::{Figures, Statement};
@@ -68,6 +69,9 @@ fn behind(line: &Line) -> String {
         };
         writeln!(text, "{name}: floor: {of}").expect("a string takes everything");
     }
+    for (what, value) in &run.figures.extra {
+        writeln!(text, "{name}: {what}: {}", extra(value)).expect("a string takes everything");
+    }
     if let Some(server) = &run.server {
         let statements = server.statements.map_or_else(String::new, |count| format!(", {count:.2} statements"));
         writeln!(
@@ -86,6 +90,20 @@ fn behind(line: &Line) -> String {
     }
     text
 }
+
+/// A list of many figures has a line for each; others stand in one.
+fn extra(value: &Value) -> String {
+    match value {
+        Value::Object(figures) if figures.len() > MANY => figures.iter().fold(String::new(), |mut text, (what, value)| {
+            write!(text, "\n  {:>12}  {what}", value.to_string()).expect("a string takes everything");
+            text
+        }),
+        other => other.to_string(),
+    }
+}
+
+/// Figures that do not fit on one line.
+const MANY: usize = 12;
 
 /// The warm-up commits in other batches than the counted instances.
 const ALMOST: f64 = 0.8;

@@ -17,8 +17,11 @@ pub struct Sample {
     counters: Counters,
 }
 
+/// Figures of a scenario that have no column, by name.
+pub type Notes = serde_json::Map<String, serde_json::Value>;
+
 /// What was spent within a window.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Spent {
     /// From the window's opening until the scenario was done.
     pub took: Duration,
@@ -36,25 +39,47 @@ pub struct Spent {
     pub counters: Counters,
     /// The most resident memory, in bytes.
     pub peak_memory: u64,
+    /// How many instances were counted, where the scenario decided it.
+    pub instances: Option<u32>,
+    /// What the scenario noted.
+    pub notes: Notes,
 }
 
 /// Opened by the scenario when its preparations are done, closed when the database is settled.
 pub struct Window<'a> {
-    runtime: Runtime,
+    /// The first is the measured host's; see [`Window::also`].
+    runtimes: Vec<Runtime>,
     /// None for a warm-up, which nobody measures.
     database: Option<&'a mut Database>,
     opened: Option<(Sample, Instant, i64)>,
+    instances: Option<u32>,
+    notes: Notes,
 }
 
 impl<'a> Window<'a> {
     /// A window that measures.
     pub fn new(runtime: Runtime, database: &'a mut Database) -> Self {
-        Self { runtime, database: Some(database), opened: None }
+        Self { runtimes: vec![runtime], database: Some(database), opened: None, instances: None, notes: Notes::new() }
     }
 
     /// A window for a warm-up.
     pub fn unmeasured(runtime: Runtime) -> Self {
-        Self { runtime, database: None, opened: None }
+        Self { runtimes: vec![runtime], database: None, opened: None, instances: None, notes: Notes::new() }
+    }
+
+    /// Another host in this process counts too. To be said before the window is opened.
+    pub fn also(&mut self, runtime: Runtime) {
+        self.runtimes.push(runtime);
+    }
+
+    /// So many instances were counted, whatever number was asked for.
+    pub fn count(&mut self, instances: u32) {
+        self.instances = Some(instances);
+    }
+
+    /// Something that has no column of its own.
+    pub fn note(&mut self, name: &str, value: impl Into<serde_json::Value>) {
+        self.notes.insert(name.to_owned(), value.into());
     }
 
     /// From here on everything counts.
@@ -62,7 +87,7 @@ impl<'a> Window<'a> {
         if let Some(database) = &mut self.database {
             database.settle().await?;
             process::forget_peak_memory();
-            let sample = sample(&self.runtime, database).await?;
+            let sample = sample(&self.runtimes, database).await?;
             self.opened = Some((sample, Instant::now(), now_ms()));
         }
         Ok(())
@@ -74,7 +99,7 @@ impl<'a> Window<'a> {
         let database = self.database.take().context("a window that measures")?;
         let (took, done_at) = (opened.elapsed(), now_ms());
         database.settle().await?;
-        let after = sample(&self.runtime, database).await?;
+        let after = sample(&self.runtimes, database).await?;
         let counters = |of: fn(&Counters) -> u64| of(&after.counters) - of(&before.counters);
         Ok(Spent {
             took,
@@ -91,13 +116,23 @@ impl<'a> Window<'a> {
                 retries: counters(|it| it.retries),
             },
             peak_memory: process::peak_memory()?,
+            instances: self.instances,
+            notes: self.notes,
         })
     }
 }
 
-async fn sample(runtime: &Runtime, database: &mut Database) -> anyhow::Result<Sample> {
+async fn sample(runtimes: &[Runtime], database: &mut Database) -> anyhow::Result<Sample> {
     let logged = database.logged().await?;
-    Ok(Sample { host_cpu: process::own_cpu(), database_cpu: database.cpu()?, logged, counters: runtime.counters() })
+    let sum = |a: Counters, b: Counters| Counters {
+        commits: a.commits + b.commits,
+        statements: a.statements + b.statements,
+        rows: a.rows + b.rows,
+        units: a.units + b.units,
+        retries: a.retries + b.retries,
+    };
+    let counters = runtimes.iter().map(Runtime::counters).reduce(sum).unwrap_or_default();
+    Ok(Sample { host_cpu: process::own_cpu(), database_cpu: database.cpu()?, logged, counters })
 }
 
 /// Milliseconds since 1970.

@@ -1,6 +1,8 @@
 //! What is measured. A scenario is one file and one line in [`SCENARIOS`].
 
 mod s1;
+mod s10;
+mod s11;
 mod s2;
 mod s2c;
 mod s3;
@@ -8,17 +10,39 @@ mod s3w;
 mod s4;
 mod s5;
 mod s6;
+mod s6b;
 mod s7;
+mod s8;
+mod s9;
+mod soak;
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::host::{Batch, Host, order};
-use crate::window::Window;
+use crate::database::Kind;
+use crate::host::{Batch, Host, Setup, order};
+use crate::window::{Notes, Window};
 
 /// All scenarios, in the order in which they run.
-pub static SCENARIOS: &[&dyn Scenario] = &[&s1::S1, &s2::S2, &s2c::S2c, &s3::S3, &s3w::S3w, &s4::S4, &s5::S5, &s6::S6, &s7::S7];
+pub static SCENARIOS: &[&dyn Scenario] = &[
+    &s1::S1,
+    &s2::S2,
+    &s2c::S2c,
+    &s3::S3,
+    &s3w::S3w,
+    &s4::S4,
+    &s5::S5,
+    &s6::S6,
+    &s7::S7,
+    // The long ones.
+    &s6b::S6b,
+    &s8::S8,
+    &s9::S9,
+    &s10::S10,
+    &soak::Soak,
+    &s11::S11,
+];
 
 /// Something that is measured.
 pub trait Scenario: Sync {
@@ -42,6 +66,46 @@ pub trait Scenario: Sync {
     /// With what it is compared.
     fn floor(&self) -> Floor {
         Floor::None
+    }
+
+    /// Whether only `bench --long` runs it unasked.
+    fn is_long(&self) -> bool {
+        false
+    }
+
+    /// Whether there is such a thing on a database.
+    fn runs_on(&self, _database: Kind) -> bool {
+        true
+    }
+
+    /// The scenario of which it is a harder case: it is run as well, with as many instances on an empty database.
+    fn base(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether [`Scenario::stock`] has anything to do.
+    fn has_stock(&self) -> bool {
+        false
+    }
+
+    /// Fills the database, in a process of its own that ends before the measured one begins.
+    fn stock<'a>(&'a self, _setup: &'a Setup, _instances: u32, _notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// What comes before the measured host is opened, in its process.
+    fn before<'a>(&'a self, _setup: &'a Setup, _notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Runs some instances that nobody counts.
+    fn warm_up<'a>(&'a self, host: &'a Host, batch: Batch, window: &'a mut Window<'_>) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async move { self.run(host, batch, window).await.map(drop) })
+    }
+
+    /// What comes after the window, with the host that was measured.
+    fn after<'a>(&'a self, _host: &'a Host, _instances: u32, _notes: &'a mut Notes) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async { Ok(()) })
     }
 
     /// Prepares, opens the window, and runs the instances to their end.
