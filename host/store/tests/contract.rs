@@ -25,6 +25,8 @@ mod lost_connections;
 mod opening;
 #[path = "contract/queries.rs"]
 mod queries;
+#[path = "contract/running.rs"]
+mod running;
 #[path = "contract/units.rs"]
 mod units;
 
@@ -75,6 +77,9 @@ on_both! {
         what_a_host_cannot_run_stands_in_nobodys_way
         a_released_job_is_claimed_again_unchanged
         the_next_process_takes_over_what_the_last_one_had_locked;
+    running:
+        a_running_job_stands_in_its_instances_row_until_a_unit_ends_it
+        a_running_job_that_is_put_down_is_a_change_of_its_instance;
     external:
         a_fetched_task_is_its_workers_until_the_lock_runs_out
         what_must_not_be_fetched_is_not

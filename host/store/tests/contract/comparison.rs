@@ -8,8 +8,8 @@ use mandate_store::query::{
     InstanceFilter, InstanceSort, JobFilter, JobSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
 };
 use mandate_store::{
-    Beside, Except, Expect, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, Fetch, FetchTopic, HistoryRow, InstanceHead, InstanceWrite,
-    JobRevision, JobRow, LedgerOpened, LedgerState, Origin, PartRow, Parts, StartKey, State, Store, Unit,
+    Beside, Except, Expect, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, Fetch, FetchTopic, HistoryRow, InstanceHead,
+    InstanceWrite, JobRevision, JobRow, LedgerOpened, LedgerState, Origin, PartRow, Parts, StartKey, State, Store, Unit,
 };
 use uuid::Uuid;
 
@@ -135,7 +135,8 @@ async fn begin(world: &mut World, store: &Store, definitions: &[DefinitionRow]) 
     });
     let ended = world.random.chance(10);
     let (parts, kept) = parts(world, id);
-    let state = if ended { State::Ended { beside: Beside::ALL } } else { State::Live { snapshot: vec![7; 1 + world.random.index(5_000)], parts } };
+    let state =
+        if ended { State::Ended { beside: Beside::ALL } } else { State::Live { snapshot: vec![7; 1 + world.random.index(5_000)], parts } };
     let mut write = InstanceWrite::new(id, Expect::New(head), state);
     write.history.push(HistoryRow::InstanceStarted { start_activity: "Start".into(), at: 1 });
     let next = rows(world, &mut write, process, 1);
@@ -153,7 +154,8 @@ async fn change(world: &mut World, store: &Store, definitions: &[DefinitionRow],
     let expected = if world.random.chance(10) { revision + 1 } else { revision };
     let ended = world.random.chance(15);
     let (parts, kept) = parts(world, id);
-    let state = if ended { State::Ended { beside: Beside::ALL } } else { State::Live { snapshot: vec![8; 1 + world.random.index(100)], parts } };
+    let state =
+        if ended { State::Ended { beside: Beside::ALL } } else { State::Live { snapshot: vec![8; 1 + world.random.index(100)], parts } };
     let process = &definitions[world.random.index(3)];
     let mut write = InstanceWrite::new(id, Expect::Revision(expected), state);
     if world.random.chance(15) {

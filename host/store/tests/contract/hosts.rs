@@ -25,6 +25,27 @@ async fn expire(fixture: &Fixture, store: &Store) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_a_dead_host_ran_from_memory_is_taken_over_with_its_instance() {
+    let (fixture, a, b) = two("running").await;
+    let process = definition(&a, "p").await;
+    let id = Uuid::now_v7();
+    let mut write = start(&process, id);
+    crate::running::begin(&a, &mut write, 1);
+    a.commit(unit(write)).await.expect("stored");
+    assert_eq!(b.claim(100, 10, &Except::NOTHING).await.expect("claimed"), []);
+    assert!(matches!(b.claim_one(id, 1).await.expect("answered"), Claim::Taken(holder) if holder.alive));
+    assert_eq!(b.ledger_open(open(id, Origin::Job(1), "k")).await.expect("answered"), LedgerOpened::Gone, "the job is another host's");
+    expire(&fixture, &a).await;
+    let taken = b.take_over().await.expect("taken over");
+    assert_eq!((taken.hosts, taken.jobs), (1, 1));
+    let row = b.load_instance(id).await.expect("read").expect("there");
+    assert_eq!((row.revision, row.running), (2, None));
+    let claimed = b.claim(100, 10, &Except::NOTHING).await.expect("claimed");
+    assert_eq!((claimed.len(), claimed[0].takeovers), (1, 1));
+    assert!(matches!(a.commit(unit(step(id, 1))).await, Err(CommitError::Fenced)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_was_taken_over_writes_nothing_more() {
     let (fixture, a, b) = two("fenced").await;
     let process = definition(&a, "p").await;
