@@ -223,7 +223,9 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
 async fn open_postgres(config: Config) -> Result<Store, Error> {
     let base = PgConnectOptions::from_str(&config.url)
         .map_err(|error| Error::Url(error.to_string()))?
-        .application_name(&format!("mandate {}", config.host_name));
+        .application_name(&format!("mandate {}", config.host_name))
+        // No statement here is worth compiling; the costs by which the server decides are fiction where a session forbids kinds of scans.
+        .options([("jit", "off")]);
     migrate::migrate(&Options::Postgres(Box::new(base.clone())), config.migrate).await?;
     let meter = Arc::new(Meter::default());
     // A process that is stopped in the middle of a transaction must not hold its locks for longer than its lease: whoever takes
