@@ -184,9 +184,10 @@ impl Inner {
     /// Whether a start that was refused something was begun from a definition that it does not mean any more. A suspended one is an error.
     pub(crate) async fn is_superseded(&self, begin: &Begin) -> Result<bool, Error> {
         let Definition { row, .. } = &*begin.definition;
-        let newest = match begin.newest {
-            true => self.store.latest_definition(&row.key, row.tenant.as_deref()).await?,
-            false => self.store.definition(&row.id).await?,
+        let newest = if begin.newest {
+            self.store.latest_definition(&row.key, row.tenant.as_deref()).await?
+        } else {
+            self.store.definition(&row.id).await?
         };
         match newest {
             Some(found) if found.id == row.id && found.suspended => Err(suspended(&begin.definition)),

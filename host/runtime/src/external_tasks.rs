@@ -361,7 +361,7 @@ impl Inner {
                     }
                     // Another host may be able to: the lock runs out, and the others are not kept from their workers.
                     Err(error) => {
-                        tracing::error!(instance = %id, "an external task is not handed out, for its instance cannot be read: {error}")
+                        tracing::error!(instance = %id, "an external task is not handed out, for its instance cannot be read: {error}");
                     }
                 }
             }

@@ -54,8 +54,10 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
     assert_eq!(batches().len(), written, "a statement is missing from its file's BATCHES");
     on_both(async |store| {
         for batch in batches() {
-            let sql = batch.render(store.pool.dialect());
-            store.inner().admin.prepare(sql.clone()).await.unwrap_or_else(|error| panic!("{error}: {}", sql.as_str()));
+            for rows in [1, 256] {
+                let sql = batch.render(store.pool.dialect(), rows);
+                store.inner().admin.prepare(sql.clone()).await.unwrap_or_else(|error| panic!("{error}: {}", sql.as_str()));
+            }
         }
     })
     .await;

@@ -221,8 +221,7 @@ impl Beside {
     /// In all of them.
     pub const ALL: Self = Self { parts: true, jobs: true, tasks: true, external_tasks: true, subscriptions: true, incidents: true };
     /// In none.
-    pub const NONE: Self =
-        Self { parts: false, jobs: false, tasks: false, external_tasks: false, subscriptions: false, incidents: false };
+    pub const NONE: Self = Self { parts: false, jobs: false, tasks: false, external_tasks: false, subscriptions: false, incidents: false };
 }
 
 /// What a unit changes of the parts that are stored apart from a snapshot.
@@ -453,7 +452,7 @@ mod tests {
     #[test]
     fn a_key_too_long_for_an_index_is_refused() {
         let key = StartKey { tenant: String::new(), definition_key: "p".into(), key: "k".repeat(MAX_KEY_BYTES + 1) };
-        let unit = Unit { id: Uuid::nil(), instances: vec![write()], start_key: Some(key) };
+        let unit = Unit { id: Uuid::nil(), instances: vec![write()], start_key: Some(key), newest: false };
         assert!(refusal(&unit).contains("start key has at most"));
     }
 }

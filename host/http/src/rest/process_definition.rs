@@ -151,14 +151,24 @@ async fn xml(State(app): State<App>, Segments(named): Segments<Named>) -> Result
 /// What statistics are to tell beyond the number of instances.
 struct Told {
     failed_jobs: bool,
-    /// None: no incidents. Else those of one type, or of all.
-    incidents: Option<Option<String>>,
+    incidents: ToldIncidents,
+}
+
+/// Which incidents are counted.
+enum ToldIncidents {
+    None,
+    OfType(String),
+    All,
 }
 
 fn told(mut fields: Fields) -> Result<Told, Error> {
     let failed_jobs = fields.flag("failedJobs")?;
     let of_type = fields.text("incidentsForType")?;
-    let incidents = if fields.flag("incidents")? { Some(None) } else { of_type.map(Some) };
+    let incidents = match (fields.flag("incidents")?, of_type) {
+        (true, _) => ToldIncidents::All,
+        (false, Some(wanted)) => ToldIncidents::OfType(wanted),
+        (false, None) => ToldIncidents::None,
+    };
     fields.finish(camunda::DEFINITION_STATISTICS)?;
     Ok(Told { failed_jobs, incidents })
 }
@@ -169,7 +179,12 @@ impl Told {
         let mut by_type = std::collections::BTreeMap::<&str, i64>::new();
         for (code, count) in incidents {
             let kind = incident::type_of(code);
-            if self.incidents.as_ref().is_some_and(|of_type| of_type.as_deref().is_none_or(|wanted| wanted == kind)) {
+            let is_told = match &self.incidents {
+                ToldIncidents::None => false,
+                ToldIncidents::OfType(wanted) => wanted == kind,
+                ToldIncidents::All => true,
+            };
+            if is_told {
                 *by_type.entry(kind).or_default() += count;
             }
         }

@@ -278,7 +278,11 @@ impl Host {
             failed_activity: None,
             locked: false,
         });
-        self.inner().store.commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false }).await.expect("stored");
+        self.inner()
+            .store
+            .commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false })
+            .await
+            .expect("stored");
         id
     }
 }

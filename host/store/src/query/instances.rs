@@ -145,8 +145,7 @@ impl Sort for InstanceSort {
     }
 }
 
-const FULL: &str =
-    "SELECT id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, job_wait, job_activity, \
+const FULL: &str = "SELECT id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, job_wait, job_activity, \
      job_activity_id, job_kind, job_due, job_retries, job_exclusive, job_created, job_host, job_epoch, parts FROM instance";
 const PARTS: &str = "SELECT activity, variable, bytes FROM instance_part WHERE instance_id = $1 ORDER BY activity, variable";
 

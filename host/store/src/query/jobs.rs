@@ -191,7 +191,8 @@ impl Reads {
 
     /// Which host holds which of an instance's jobs, by the host's name.
     pub async fn job_holders(&self, instance: Uuid) -> Result<Vec<(i64, String)>, Error> {
-        let sql = "SELECT job.wait, h.name FROM any_job job JOIN host h ON h.id = job.locked_by WHERE job.instance_id = $1 ORDER BY job.wait";
+        let sql =
+            "SELECT job.wait, h.name FROM any_job job JOIN host h ON h.id = job.locked_by WHERE job.instance_id = $1 ORDER BY job.wait";
         let rows = self.pool.fetch(sql, params![instance]).await?;
         rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
     }
