@@ -49,9 +49,10 @@ async fn take_over(lane: &Lane, which: &str, params: Vec<Param>) -> Result<Taken
         )
         .await?;
     let hosts = hosts.iter().map(|row| row.get(0)).collect::<Result<Vec<uuid::Uuid>, _>>()?;
+    // Instances before jobs, as a committer locks them.
+    let mut jobs = put_down(&mut tx, "job_host {any_uuid:1}", vec![Param::Uuids(hosts.clone())], 1).await?;
     let unlock = "UPDATE job SET locked_by = NULL, locked_epoch = NULL, takeovers = takeovers + 1 WHERE locked_by {any_uuid:1}";
-    let mut jobs = tx.execute(unlock, vec![Param::Uuids(hosts.clone())]).await?;
-    jobs += put_down(&mut tx, "job_host {any_uuid:1}", vec![Param::Uuids(hosts.clone())], 1).await?;
+    jobs += tx.execute(unlock, vec![Param::Uuids(hosts.clone())]).await?;
     tx.commit().await?;
     Ok(TakenOver { hosts: hosts.len() as u64, jobs })
 }
@@ -65,8 +66,8 @@ pub(crate) async fn forget_ended(lane: &Lane) -> Result<(), Error> {
 pub(crate) async fn leave(lane: &Lane, me: HostRef) -> Result<(), Error> {
     let mut tx = lane.begin().await?;
     let unlock = "UPDATE job SET locked_by = NULL, locked_epoch = NULL WHERE locked_by = $1 AND locked_epoch = $2";
-    tx.execute(unlock, params![me.id, me.epoch]).await?;
     put_down(&mut tx, "job_host = $1 AND job_epoch = $2", params![me.id, me.epoch], 0).await?;
+    tx.execute(unlock, params![me.id, me.epoch]).await?;
     let end = "UPDATE host SET epoch = epoch + 1, ended_at = {now} WHERE id = $1 AND epoch = $2";
     tx.execute(end, params![me.id, me.epoch]).await?;
     tx.commit().await
