@@ -143,11 +143,12 @@ impl Inner {
         cancelled: &impl Fn() -> bool,
     ) -> Result<Issued, mandate_store::Error> {
         let tenant = issue.tenant.clone().unwrap_or_default();
+        // Nearly always there was none before, and if there was the ledger says so: it need not be asked first.
+        let mut latest: Option<LedgerRow> = None;
         loop {
             if cancelled() {
                 return Ok(Issued::Withdrawn);
             }
-            let latest = self.store.ledger_latest(&tenant, &issue.command, &issue.key).await?;
             let holder_alive = match &latest {
                 Some(row) if row.state == LedgerState::Open => self.is_in_flight(row).await?,
                 _ => false,
@@ -169,6 +170,7 @@ impl Inner {
                 }
                 (_, None) => unreachable!("only sending needs no earlier attempt"),
             }
+            latest = self.store.ledger_latest(&tenant, &issue.command, &issue.key).await?;
         }
     }
 
@@ -211,8 +213,9 @@ impl Inner {
             origin: issue.origin,
             activity_id: issue.activity_id.clone(),
             definition_id: issue.definition_id.clone(),
-            // By the database's clock: whether an attempt can still arrive may be decided by another host.
-            at: self.store.now().await?,
+            // By the database's clock, which is read later than this host's was: whether an attempt can still arrive may be decided by another host.
+            at: None,
+            first: after == 0,
         };
         let attempt = match self.store.ledger_open(open).await? {
             LedgerOpened::Opened { attempt } => attempt,

@@ -115,7 +115,8 @@ async fn an_attempt_that_is_open_is_decided_when_its_host_is_gone_and_not_before
         origin: row.origin,
         activity_id: row.activity_id.clone(),
         definition_id: row.definition_id.clone(),
-        at: row.opened_at,
+        at: Some(row.opened_at),
+        first: false,
     };
     assert_eq!(store.ledger_open(left).await.expect("opened"), LedgerOpened::Opened { attempt: 1 });
     store.close().await;

@@ -167,8 +167,10 @@ pub struct LedgerOpen {
     pub activity_id: String,
     /// The instance's definition.
     pub definition_id: String,
-    /// Now.
-    pub at: i64,
+    /// Now; none: the database's clock when it is written.
+    pub at: Option<i64>,
+    /// The caller has not looked and takes it to be the first attempt under its key. If it is not, nothing is opened.
+    pub first: bool,
 }
 
 /// Whether an attempt may be sent.

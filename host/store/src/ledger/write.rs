@@ -38,7 +38,7 @@ static OPEN: Batch = Batch::new(
     "INSERT INTO ledger (tenant, command, key, attempt, generation, instance_id, origin_kind, origin_wait, activity_key, activity_id, \
      definition_id, request_digest, request, state, host, epoch, opened_at, cancelled) \
      SELECT v.tenant, v.command, v.key, v.attempt, v.generation, v.instance_id, v.origin_kind, v.origin_wait, v.activity_key, \
-     v.activity_id, v.definition_id, v.request_digest, v.request, 'open', v.host, v.epoch, v.opened_at, FALSE FROM {rows} WHERE TRUE \
+     v.activity_id, v.definition_id, v.request_digest, v.request, 'open', v.host, v.epoch, COALESCE(v.opened_at, {now}), FALSE FROM {rows} WHERE TRUE \
      ON CONFLICT DO NOTHING RETURNING tenant, command, key",
     &[
         ("tenant", Type::Text),
@@ -102,10 +102,13 @@ static STATES: Batch = Batch::new(
 
 /// Which attempt a request may open after the last one under its key, if any.
 ///
-/// Applied and open ones allow none. A rejected one allows the next generation; an unavailable or unknown one allows the same request again
+/// None does for whoever takes its own to be the first. Applied and open ones allow none. A rejected one allows the next generation; an unavailable or unknown one allows the same request again
 /// in its generation; an unavailable one also the next.
 fn may_open(latest: Option<&LedgerRow>, open: &LedgerOpen) -> Option<i64> {
     let Some(last) = latest else { return Some(1) };
+    if open.first {
+        return None;
+    }
     let again = open.generation == last.generation && open.request_digest == last.request_digest;
     let next = open.generation == last.generation + 1;
     let allowed = match last.state {
@@ -270,7 +273,8 @@ mod tests {
             origin: Origin::Job(1),
             activity_id: "A".into(),
             definition_id: "p:1:x".into(),
-            at: 0,
+            at: Some(0),
+            first: false,
         }
     }
 

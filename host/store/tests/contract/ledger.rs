@@ -20,7 +20,8 @@ pub(crate) fn open(instance: Uuid, origin: Origin, key: &str) -> LedgerOpen {
         origin,
         activity_id: "Reserve".into(),
         definition_id: "p:1:x".into(),
-        at: 100,
+        at: Some(100),
+        first: false,
     }
 }
 
@@ -302,4 +303,18 @@ pub(crate) async fn the_ledger_outlives_its_instance(fixture: Fixture) {
     assert_eq!((counts[0].state.as_str(), counts[0].attempts), ("applied", 4));
     assert_eq!(store.ledger_open(open(id, Origin::Job(1), "e")).await.expect("answered"), LedgerOpened::Gone);
     assert!(matches!(store.commit(unit(step(id, 2))).await, Err(mandate_store::CommitError::Gone)));
+}
+
+pub(crate) async fn who_has_not_looked_opens_the_first_attempt_only(fixture: Fixture) {
+    let (store, id) = with_job(&fixture).await;
+    let unseen = LedgerOpen { first: true, at: None, ..open(id, Origin::Job(1), "k") };
+    assert_eq!(store.ledger_open(unseen.clone()).await.expect("answered"), LedgerOpened::Opened { attempt: 1 });
+    let row = latest(&store, &unseen).await;
+    assert!((row.opened_at - store.now().await.expect("read")).abs() < 60_000, "by the database's clock: {}", row.opened_at);
+    // It may be sent again, but not by somebody who does not know what it came to.
+    store.ledger_close(close(&unseen, 1, LedgerState::Unavailable)).await.expect("closed");
+    let answered = store.ledger_open(unseen.clone()).await.expect("answered");
+    assert!(matches!(answered, LedgerOpened::Exists(row) if row.state == LedgerState::Unavailable));
+    let seen = LedgerOpen { first: false, ..unseen };
+    assert_eq!(store.ledger_open(seen).await.expect("answered"), LedgerOpened::Opened { attempt: 2 });
 }
