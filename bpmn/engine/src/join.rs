@@ -1,6 +1,6 @@
 //! Parallel joins: they count taken sequence flows, and say when one can never be complete.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
@@ -102,7 +102,7 @@ pub(crate) fn missing(arrivals: &Arrivals, incoming: &[FlowIndex]) -> Vec<FlowIn
 fn reachable(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> Flows {
     let live = vec![false; definition.elements.len()];
     let flows = vec![false; definition.flows.len()];
-    let mut search = Search { definition, instance, scope, live, flows, open: Vec::new() };
+    let mut search = Search { definition, instance, scope, live, flows, missing: BTreeMap::new(), open: Vec::new() };
     for child in instance.children(scope) {
         let child = instance.at(child);
         match child.phase {
@@ -133,6 +133,9 @@ struct Search<'a> {
     /// By the number of the element.
     live: Vec<bool>,
     flows: Flows,
+    /// Of each join that was come to, how many of its flows have neither arrived nor been reached: counted, for a join of a thousand flows is come
+    /// to a thousand times.
+    missing: BTreeMap<ElementIndex, usize>,
     open: Vec<ElementIndex>,
 }
 
@@ -151,8 +154,11 @@ impl Search<'_> {
         let element = self.definition.element(target);
         if matches!(element.kind, ElementKind::ParallelGateway) {
             let arrivals = self.instance.index.joins.get(&(self.scope, target));
-            let arrived = |flow: &FlowIndex| arrivals.is_some_and(|arrivals| arrivals.contains_key(flow));
-            if !element.incoming.iter().all(|flow| self.flows[flow.0 as usize] || arrived(flow)) {
+            let missing = self.missing.entry(target).or_insert_with(|| element.incoming.len() - arrivals.map_or(0, Arrivals::len));
+            if !arrivals.is_some_and(|arrivals| arrivals.contains_key(&flow)) {
+                *missing -= 1;
+            }
+            if *missing > 0 {
                 return;
             }
         }
