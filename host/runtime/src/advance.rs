@@ -209,7 +209,7 @@ impl Inner {
                 Stored::NotHeld(worker) => return Err(Error::NotHeld { worker }),
                 Stored::AlreadyStarted(existing) => return Ok(Advanced::AlreadyStarted(existing)),
                 Stored::Superseded => return Ok(Advanced::Superseded),
-                Stored::Gone if work.begin.as_ref().is_some_and(|begin| begin.newest) => return Ok(Advanced::Superseded),
+                Stored::Gone if work.begin.is_some() => return Ok(Advanced::Superseded),
                 // Memory did not know; the store will say what to answer.
                 Stored::Gone if base.remembered => {}
                 Stored::Gone => return Ok(Advanced::Withdrawn),

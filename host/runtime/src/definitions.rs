@@ -149,10 +149,15 @@ impl Definitions {
         Ok(Some(row.id))
     }
 
-    /// What was remembered is not the newest version any more.
-    pub(crate) fn forget_newest(&self, reference: &DefinitionRef) {
-        if let DefinitionRef::Key { key, tenant } = reference {
-            self.newest.lock().expect("no holder of this lock panics").remove(&(key.clone(), tenant.clone()));
+    /// Forgets what a reference meant, so that the store is asked the next time. Answers whether anything was remembered.
+    pub(crate) fn look_again(&self, reference: &DefinitionRef) -> bool {
+        match reference {
+            DefinitionRef::Id(id) => self.loaded.remove(id).is_some(),
+            DefinitionRef::Key { key, tenant } => {
+                let name = (key.clone(), tenant.clone());
+                let id = self.newest.lock().expect("no holder of this lock panics").remove(&name);
+                id.inspect(|id| drop(self.loaded.remove(id))).is_some()
+            }
         }
     }
 
@@ -294,6 +299,41 @@ mod tests {
         }
         runtime.delete_deployment(&first.row.deployment_id, false).await.expect("deleted");
         assert!(matches!(runtime.definition(&id).await, Err(Error::NotFound { .. })));
+        runtime.shut_down(std::time::Duration::from_secs(5)).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_start_by_key_is_refused_nothing_because_of_a_version_that_is_only_remembered() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let runtime = host(dir.path()).await;
+        let start = async || {
+            let start = crate::Start {
+                definition: DefinitionRef::Key { key: "p".into(), tenant: None },
+                business_key: None,
+                variables: mandate_engine::Variables::new(),
+                idempotency_key: None,
+                traceparent: None,
+            };
+            runtime.start(start).await.map(|started| started.definition_id)
+        };
+        assert!(matches!(start().await, Err(Error::NotFound { .. })));
+        let by_message = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="test">
+          <message id="m" name="go"/><process id="p" isExecutable="true">
+          <startEvent id="s"><messageEventDefinition messageRef="m"/></startEvent><endEvent id="e"/>
+          <sequenceFlow id="f" sourceRef="s" targetRef="e"/></process></definitions>"#;
+        let upload = Upload { resources: vec![("p.bpmn".into(), by_message.as_bytes().to_vec())], ..Upload::default() };
+        runtime.deploy(upload).await.expect("deployed");
+        assert!(matches!(start().await, Err(Error::Invalid(_))));
+        let second = deploy(&runtime, "p").await;
+        assert_eq!(start().await.expect("started"), second);
+        let third = deploy(&runtime, "p").await;
+        assert_eq!(start().await.expect("started"), third);
+        // The newest goes, and the one before is the newest again.
+        let deployment = runtime.definition(&third).await.expect("loaded").row.deployment_id.clone();
+        runtime.delete_deployment(&deployment, true).await.expect("deleted");
+        assert_eq!(start().await.expect("started"), second);
+        runtime.suspend_definition(&second, true, false).await.expect("suspended");
+        assert!(matches!(start().await, Err(Error::Invalid(message)) if message.contains("suspended")));
         runtime.shut_down(std::time::Duration::from_secs(5)).await;
     }
 }

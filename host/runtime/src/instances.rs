@@ -92,12 +92,16 @@ impl Runtime {
             return self.0.existing(before).await;
         }
         for _ in 0..MAX_SUPERSEDED {
-            let definition = self.0.resolve(&start.definition).await?;
-            let element = none_start(&definition)?;
+            let mut chosen = self.0.choose(&start.definition).await;
+            // Nobody is refused anything because of what is only remembered.
+            if chosen.is_err() && self.0.definitions.look_again(&start.definition) {
+                chosen = self.0.choose(&start.definition).await;
+            }
+            let (definition, element) = chosen?;
             if let Some(started) = self.0.start_at(definition, element, start.clone()).await? {
                 return Ok(started);
             }
-            self.0.definitions.forget_newest(&start.definition);
+            self.0.definitions.look_again(&start.definition);
         }
         Err(Error::Conflict("new versions were deployed faster than this start could be made; repeat it".to_owned()))
     }
@@ -157,8 +161,15 @@ impl Inner {
         self.definitions.get(&self.store, &id).await
     }
 
+    /// What a start without a message begins with.
+    async fn choose(&self, reference: &DefinitionRef) -> Result<(Arc<Definition>, mandate_model::ElementIndex), Error> {
+        let definition = self.resolve(reference).await?;
+        let element = none_start(&definition)?;
+        Ok((definition, element))
+    }
+
     /// Starts an instance at a start event. Runs on a task of its own: a held start is two units, and a client that hangs up must not
-    /// leave the second one undone. None: a version newer than the remembered one has been deployed, or that one deleted.
+    /// leave the second one undone. None: the definition is deleted, or a newer version of the key that is to be started has been deployed.
     pub(crate) async fn start_at(
         self: &Arc<Self>,
         definition: Arc<Definition>,

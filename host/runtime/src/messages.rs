@@ -188,7 +188,8 @@ impl Runtime {
             traceparent: None,
         };
         let started = self.0.start_at(definition, element, request).await?;
-        Ok(Correlated::Started(Box::new(started.expect("a start by id asks for no newest version"))))
+        let gone = || mismatch(correlation, "the process that starts with it was deleted in the same moment");
+        Ok(Correlated::Started(Box::new(started.ok_or_else(gone)?)))
     }
 }
 

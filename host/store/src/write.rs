@@ -106,7 +106,7 @@ async fn refuse_starts(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Commi
     }
     let sql = "SELECT d.id, d.suspended, NOT EXISTS \
                (SELECT 1 FROM definition n WHERE n.tenant = d.tenant AND n.key = d.key AND n.version > d.version) \
-               FROM definition d WHERE d.id {any_text:1} ORDER BY d.id {pg:FOR KEY SHARE OF d}";
+               FROM definition d WHERE d.id {any_text:1} ORDER BY d.id {pg:FOR SHARE OF d}";
     let mut there = HashMap::with_capacity(asked.len());
     for row in tx.fetch(sql, vec![Param::Texts(asked.into_iter().cloned().collect())]).await? {
         there.insert(row.get::<String>(0)?, Startable { suspended: row.get(1)?, newest: row.get(2)? });
