@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -73,6 +74,7 @@ impl Inner {
             ordinals: Mutex::default(),
             stop: Mutex::default(),
             unavailable: Mutex::default(),
+            sent_before: Arc::new(AtomicBool::new(call.attempt > 1)),
         });
         let wasm_call = Call {
             tenant: context.tenant.clone(),
@@ -224,6 +226,8 @@ struct Task {
     stop: Mutex<Option<Stop>>,
     /// The last command that was not applied because its service was not there.
     unavailable: Mutex<Option<Unavailable>>,
+    /// As in [`Issue`].
+    sent_before: Arc<AtomicBool>,
 }
 
 /// A domain service that was not there.
@@ -284,6 +288,7 @@ impl Task {
             activity_id: self.activity_id.clone(),
             definition_id: self.definition_id.clone(),
             traceparent: self.context.traceparent.clone(),
+            sent_before: Arc::clone(&self.sent_before),
         })
     }
 

@@ -16,6 +16,8 @@
 //! Where nothing but a person can find out what became of an attempt, a person says it: `ledger/verdict.rs`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mandate_commands::{Command, Outcome, Reconciled, Request, Undo};
@@ -52,6 +54,8 @@ pub(crate) struct Issue {
     pub(crate) activity_id: String,
     pub(crate) definition_id: String,
     pub(crate) traceparent: Option<String>,
+    /// Commands of this call may have been sent before: the ledger is asked before there is a place at the target to wait for. Shared by the call.
+    pub(crate) sent_before: Arc<AtomicBool>,
 }
 
 impl Issue {
@@ -143,8 +147,11 @@ impl Inner {
         cancelled: &impl Fn() -> bool,
     ) -> Result<Issued, mandate_store::Error> {
         let tenant = issue.tenant.clone().unwrap_or_default();
-        // Nearly always there was none before, and if there was the ledger says so: it need not be asked first.
-        let mut latest: Option<LedgerRow> = None;
+        // A first run has sent nothing as a rule, and if it has the ledger says so when the attempt is opened: it need not be asked before.
+        let mut latest = None;
+        if issue.sent_before.load(Ordering::Relaxed) {
+            latest = self.store.ledger_latest(&tenant, &issue.command, &issue.key).await?;
+        }
         loop {
             if cancelled() {
                 return Ok(Issued::Withdrawn);
@@ -159,6 +166,7 @@ impl Inner {
                     if let Some(issued) = self.send(issue, command, request_digest, generation, after, cancelled).await? {
                         return Ok(issued);
                     }
+                    issue.sent_before.store(true, Ordering::Relaxed);
                 }
                 (Decision::AwaitHolder, _) => tokio::time::sleep(IN_FLIGHT_POLL).await,
                 (Decision::Answer, Some(row)) => return Ok(answer(&row)),
