@@ -272,7 +272,14 @@ impl Inner {
             let fetched = async {
                 inner.narrow(&mut fetch, &by_variables).await?;
                 let fetched = inner.store.fetch_external_tasks(&fetch).await?;
-                inner.with_instances(fetched).await
+                let locked: Vec<_> = fetched.iter().map(|it| it.task.clone()).collect();
+                match inner.with_instances(fetched).await {
+                    Err(error) => {
+                        inner.give_back(locked.into_iter()).await;
+                        Err(error)
+                    }
+                    found => found,
+                }
             };
             if let Err(Ok(unwanted)) = answer.send(fetched.await) {
                 inner.give_back(unwanted.into_iter().map(|(task, _, _)| task)).await;
@@ -316,8 +323,8 @@ impl Inner {
 
     async fn give_back(&self, tasks: impl Iterator<Item = ExternalTaskListed>) {
         for task in tasks {
-            if let Err(error) = self.store.unlock_external_task(task.instance, task.row.wait, clock::now_ms()).await {
-                tracing::warn!("an external task stays locked for a client that hung up, until its lock runs out: {error}");
+            if let Err(error) = self.store.give_back_external_task(&task, clock::now_ms()).await {
+                tracing::warn!("an external task stays locked for a client that did not get it, until its lock runs out: {error}");
             }
             self.workers.tell(&BTreeSet::from([task.row.topic]));
         }
@@ -353,9 +360,18 @@ impl Inner {
         }
         if !unknown.is_empty() {
             for row in self.store.load_instances(unknown.into_iter().collect()).await? {
-                let (id, definition) = (InstanceId(row.id), self.definition_of(&row.definition_id).await?);
-                match crate::cache::decode(&row) {
-                    Ok(instance) => {
+                let id = InstanceId(row.id);
+                let definition = match self.definition_of(&row.definition_id).await {
+                    Err(Error::Store(error)) => return Err(error.into()),
+                    definition => definition,
+                };
+                let instance = definition.and_then(|definition| {
+                    let instance =
+                        crate::cache::decode(&row).map_err(|error| Error::Unreadable { instance: id, reason: error.to_string() })?;
+                    Ok((instance, definition))
+                });
+                match instance {
+                    Ok((instance, definition)) => {
                         self.instances.keep(&instance, &definition, row.revision, row.running.clone());
                         known.insert(id, (instance, definition));
                     }

@@ -133,6 +133,15 @@ impl Store {
         self.change_lock(sql, params![instance, wait, now], instance, wait, "").await
     }
 
+    /// Gives a fetched task back that its worker did not get, unless somebody else has fetched it since.
+    pub async fn give_back_external_task(&self, task: &ExternalTaskListed, now: i64) -> Result<(), Error> {
+        let sql = "UPDATE external_task SET worker_id = NULL, lock_until = $5 \
+                   WHERE instance_id = $1 AND wait = $2 AND worker_id = $3 AND lock_until = $4 RETURNING wait";
+        let holder = task.worker.clone().unwrap_or_default();
+        let params = params![task.instance, task.row.wait, holder, task.lock_until, now.min(task.lock_until)];
+        self.inner().jobs.fetch(sql, params).await.map(drop)
+    }
+
     async fn change_lock(&self, sql: &str, params: Vec<Param>, instance: Uuid, wait: i64, worker: &str) -> Result<LockChange, Error> {
         if !self.inner().jobs.fetch(sql, params).await?.is_empty() {
             return Ok(LockChange::Changed);
