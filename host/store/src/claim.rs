@@ -1,6 +1,6 @@
 //! Jobs find a host: claimed in batches or one by one, released unchanged.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use uuid::Uuid;
 
@@ -186,14 +186,17 @@ impl Store {
     /// Unlocks jobs of this host, unchanged: any host may claim them again. Those it does not have are left alone. Answers how many it had.
     pub async fn release(&self, jobs: &[(Uuid, i64)]) -> Result<u64, Error> {
         let me = self.host();
-        let rows = jobs.iter().map(|(instance, wait)| cells![*instance, *wait, me.id, me.epoch]).collect();
+        let mut rows: Vec<_> = jobs.iter().map(|(instance, wait)| cells![*instance, *wait, me.id, me.epoch]).collect();
         let mut tx = self.inner().jobs.begin().await?;
-        let mut released = RELEASE.execute(&mut tx, rows).await?;
+        let mut released = 0;
+        // Instances before jobs, as a committer locks them.
+        for (instance, wait) in jobs.iter().collect::<BTreeSet<_>>() {
+            let which = "job_host = $1 AND job_epoch = $2 AND id = $3 AND job_wait = $4";
+            released += put_down(&mut tx, which, params![me.id, me.epoch, *instance, *wait], 0).await?;
+        }
         if released < jobs.len() as u64 {
-            for (instance, wait) in jobs {
-                let which = "job_host = $1 AND job_epoch = $2 AND id = $3 AND job_wait = $4";
-                released += put_down(&mut tx, which, params![me.id, me.epoch, *instance, *wait], 0).await?;
-            }
+            rows.sort_by_key(|row| format!("{:?}", &row[..2]));
+            released += RELEASE.execute(&mut tx, rows).await?;
         }
         tx.commit().await?;
         Ok(released)
@@ -253,8 +256,9 @@ pub(crate) async fn put_down(tx: &mut Tx, which: &str, params: Vec<Param>, takeo
     }
     let insert = "INSERT INTO job (instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, behind, created, \
                   failure, failed_activity, suspended, locked_by, locked_epoch, takeovers) \
-                  SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive, FALSE, \
-                  job_created, NULL, NULL, suspended, NULL, NULL, $2 FROM instance WHERE id {any_uuid:1} AND job_host IS NOT NULL";
+                  SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive, \
+                  job_exclusive AND job_retries > 0 AND EXISTS (SELECT 1 FROM job o WHERE o.instance_id = instance.id AND o.exclusive \
+                  AND o.retries > 0 AND NOT o.behind), job_created, NULL, NULL, suspended, NULL, NULL, $2 FROM instance WHERE id {any_uuid:1} AND job_host IS NOT NULL";
     let inserted = tx.execute(insert, vec![Param::Uuids(ids.clone()), Param::I64(takeovers)]).await?;
     let clear = "UPDATE instance SET revision = revision + 1, job_wait = NULL, job_activity = NULL, job_activity_id = NULL, job_kind = NULL, \
                  job_due = NULL, job_retries = NULL, job_exclusive = NULL, job_created = NULL, job_host = NULL, job_epoch = NULL \
