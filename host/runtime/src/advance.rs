@@ -261,6 +261,7 @@ impl Inner {
             tenant: instance.tenant().map(str::to_owned),
             business_key: instance.business_key().map(str::to_owned),
             origin: work.origin(),
+            worker: work.worker.as_ref().map(|worker| worker.id.clone()),
             traceparent: work.traceparent.clone().or_else(|| instance.traceparent().map(str::to_owned)),
             started_at: begun.unwrap_or(*now),
             cancel: registered.cancel.clone(),
@@ -288,20 +289,14 @@ impl Inner {
             let outcome = match answers.get(&given) {
                 Some(outcome) => outcome.clone(),
                 None if definition.may_command(call.element) && self.is_stale(base).await? => return Ok(Ended::Stale),
-                None => {
-                    // Nothing leaves on the word of a worker that no longer has its task.
-                    if definition.may_command(call.element) {
-                        self.check_worker(work).await?;
+                None => match self.call(&definition, &call, &context).await? {
+                    Called::Answered(outcome) => {
+                        answers.insert(given, outcome.clone());
+                        outcome
                     }
-                    match self.call(&definition, &call, &context).await? {
-                        Called::Answered(outcome) => {
-                            answers.insert(given, outcome.clone());
-                            outcome
-                        }
-                        Called::Failed(failure) => return Ok(Ended::Failed(failure)),
-                        Called::Withdrawn => return Ok(Ended::Withdrawn),
-                    }
-                }
+                    Called::Failed(failure) => return Ok(Ended::Failed(failure)),
+                    Called::Withdrawn => return Ok(Ended::Withdrawn),
+                },
             };
             // The delegate took its time: what follows happened after it.
             *now = clock::now_ms();

@@ -24,6 +24,8 @@ pub(crate) struct CallContext {
     pub(crate) tenant: Option<String>,
     pub(crate) business_key: Option<String>,
     pub(crate) origin: Origin,
+    /// Who answers for the external task that the unit resumes.
+    pub(crate) worker: Option<String>,
     pub(crate) traceparent: Option<String>,
     pub(crate) started_at: i64,
     pub(crate) cancel: CancellationToken,
@@ -285,6 +287,7 @@ impl Task {
             body,
             instance: self.context.instance.0,
             origin: self.context.origin,
+            worker: self.context.worker.clone(),
             activity_id: self.activity_id.clone(),
             definition_id: self.definition_id.clone(),
             traceparent: self.context.traceparent.clone(),

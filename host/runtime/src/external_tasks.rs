@@ -11,12 +11,11 @@ use std::time::Duration;
 use mandate_engine::{Input, Instance, InstanceId, PublicId, Variables, WaitId};
 use mandate_store::query::{ExternalTaskListed, Page};
 use mandate_store::{Fetch, Fetched, LockChange};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use crate::advance::{Advanced, Work, Worker};
 use crate::definitions::Definition;
-use crate::unit::number;
 use crate::{Error, Inner, Runtime, clock, text};
 
 /// Clients that wait for tasks at once, as in Camunda 7: each holds a connection.
@@ -28,6 +27,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Tasks that are looked at for their instances' process variables: at once, and for one fetch.
 const LOOKED_AT: u32 = 500;
 const MAX_LOOKED_AT: u32 = 10_000;
+
+/// Topics of one fetch, each of which is a query of its own: SQLite joins at most 500 in one statement.
+const MAX_TOPICS: usize = 200;
 
 /// The longest error message and the longest error details that are kept: people read them.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024;
@@ -74,9 +76,18 @@ pub struct WorkerFailure {
     pub local_variables: Variables,
 }
 
-/// Clients that wait for tasks.
-#[derive(Default)]
-pub(crate) struct Workers(Mutex<Waiting>);
+/// Clients that want tasks.
+pub(crate) struct Workers {
+    waiting: Mutex<Waiting>,
+    /// Whoever asks for process variables makes this host read instances, up to [`MAX_LOOKED_AT`] for nothing: one client at a time.
+    looking: Semaphore,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), looking: Semaphore::new(1) }
+    }
+}
 
 #[derive(Default)]
 struct Waiting {
@@ -131,7 +142,7 @@ impl Workers {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -150,6 +161,10 @@ impl Runtime {
         wanted: &BTreeMap<String, Wanted>,
         patience: Duration,
     ) -> Result<Vec<FetchedTask>, Error> {
+        if fetch.topics.len() > MAX_TOPICS {
+            let asked = fetch.topics.len();
+            return Err(Error::Invalid(format!("{asked} topics are asked for at once; ask for at most {MAX_TOPICS} in one request")));
+        }
         let topics: BTreeSet<String> = fetch.topics.iter().map(|topic| topic.topic.clone()).collect();
         // From before the first look: what comes between it and the wait is not missed.
         let place = if patience.is_zero() { None } else { Some(self.0.workers.enter(topics.clone())?) };
@@ -234,13 +249,6 @@ impl Runtime {
 }
 
 impl Inner {
-    /// Refuses a unit whose worker no longer has its external task.
-    pub(crate) async fn check_worker(&self, work: &Work) -> Result<(), Error> {
-        let Some(worker) = &work.worker else { return Ok(()) };
-        let holder = self.store.external_task_worker(work.instance.0, number(worker.wait.0)).await?;
-        if holder.as_ref() == Some(&worker.id) { Ok(()) } else { Err(Error::NotHeld { worker: holder }) }
-    }
-
     async fn answer(
         self: &Arc<Self>,
         task: PublicId,
@@ -249,11 +257,18 @@ impl Inner {
         details: Option<String>,
         rest_ms: i64,
     ) -> Result<(), Error> {
-        let worker = Worker { id: worker, wait: WaitId(task.number), details, rest_ms };
-        let work = Work { instance: task.instance, input, begin: None, traceparent: None, worker: Some(worker) };
+        let holds = Worker { id: worker.clone(), wait: WaitId(task.number), details, rest_ms };
+        let work = Work { instance: task.instance, input, begin: None, traceparent: None, worker: Some(holds) };
         match self.advance(work).await? {
             Advanced::Committed(_) => Ok(()),
-            Advanced::Withdrawn | Advanced::Contended => Err(Error::Cancelled(task.instance)),
+            Advanced::Withdrawn | Advanced::Contended => {
+                // The ledger lets nothing leave on the word of a worker that no longer has its task.
+                let holder = self.store.external_task_worker(task.instance.0, stored_number(task)).await?;
+                match holder {
+                    Some(holder) if holder != worker => Err(Error::NotHeld { worker: Some(holder) }),
+                    _ => Err(Error::Cancelled(task.instance)),
+                }
+            }
             Advanced::AlreadyStarted(_) | Advanced::Superseded => unreachable!("it starts nothing"),
         }
     }
@@ -292,6 +307,10 @@ impl Inner {
     /// Names the instances that have the process variables that a topic asks for: only they know. A worker that asks so among more than
     /// [`MAX_LOOKED_AT`] tasks that have others gets none behind these.
     async fn narrow(&self, fetch: &mut Fetch, by_variables: &HashMap<String, Vec<(String, serde_json::Value)>>) -> Result<(), Error> {
+        if by_variables.is_empty() {
+            return Ok(());
+        }
+        let _turn = self.workers.looking.acquire().await.map_err(|_| Error::Bug)?;
         let mut topics = std::mem::take(&mut fetch.topics);
         for topic in &mut topics {
             let Some(values) = by_variables.get(&topic.topic) else { continue };

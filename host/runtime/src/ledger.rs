@@ -51,6 +51,7 @@ pub(crate) struct Issue {
     pub(crate) body: serde_json::Value,
     pub(crate) instance: uuid::Uuid,
     pub(crate) origin: Origin,
+    pub(crate) worker: Option<String>,
     pub(crate) activity_id: String,
     pub(crate) definition_id: String,
     pub(crate) traceparent: Option<String>,
@@ -219,6 +220,7 @@ impl Inner {
             request: command.redact(&issue.body).to_string(),
             instance: issue.instance,
             origin: issue.origin,
+            worker: issue.worker.clone(),
             activity_id: issue.activity_id.clone(),
             definition_id: issue.definition_id.clone(),
             // By the database's clock, which is read later than this host's was: whether an attempt can still arrive may be decided by another host.

@@ -176,3 +176,31 @@ async fn a_task_and_its_failure_outlive_the_host() {
     host.ended(started.id).await;
     assert_sound(&host.runtime).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_that_hangs_up_would_have_got_is_another_ones() {
+    let host = Host::start().await;
+    host.deploy(process(MODEL)).await;
+    for patience in [Duration::ZERO, Duration::from_secs(30)] {
+        let started = host.start_instance(json!({})).await.expect("it starts");
+        let mut asked = Box::pin(fetch(&host.runtime, "ann", 600_000, patience));
+        // Once is enough to send the query on its way.
+        assert!(futures_util::poll!(&mut asked).is_pending());
+        drop(asked);
+        let got = fetch(&host.runtime, "bob", 600_000, Duration::from_secs(30)).await;
+        assert_eq!(got.iter().map(|task| task.task.instance).collect::<Vec<_>>(), [started.id.0]);
+        complete(&host.runtime, id(&got[0]), "bob").await.expect("completed");
+        host.ended(started.id).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_of_too_many_topics_is_refused() {
+    let host = Host::start().await;
+    let topics = |many: u32| (0..many).map(|n| FetchTopic { topic: format!("t{n}"), lock_ms: 1, ..FetchTopic::default() }).collect();
+    let asked = |many| Fetch { topics: topics(many), ..asking("ann", 1) };
+    let most = host.runtime.fetch_and_lock(asked(200), &BTreeMap::new(), Duration::ZERO).await;
+    assert!(most.expect("one statement").is_empty());
+    let refused = host.runtime.fetch_and_lock(asked(201), &BTreeMap::new(), Duration::ZERO).await;
+    assert!(matches!(&refused, Err(Error::Invalid(why)) if why.contains("at most 200")), "{refused:?}");
+}

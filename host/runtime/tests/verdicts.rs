@@ -113,6 +113,7 @@ async fn an_attempt_that_is_open_is_decided_when_its_host_is_gone_and_not_before
         request: row.request.clone(),
         instance: row.instance,
         origin: row.origin,
+        worker: None,
         activity_id: row.activity_id.clone(),
         definition_id: row.definition_id.clone(),
         at: Some(row.opened_at),

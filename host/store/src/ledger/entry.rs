@@ -163,6 +163,8 @@ pub struct LedgerOpen {
     pub instance: Uuid,
     /// The wait its unit resumes.
     pub origin: Origin,
+    /// Who answers for an external task, which nobody else may have fetched since; none for every other wait.
+    pub worker: Option<String>,
     /// BPMN id of the activity.
     pub activity_id: String,
     /// The instance's definition.
@@ -183,7 +185,7 @@ pub enum LedgerOpened {
     },
     /// The last attempt under the key does not allow it: decide again on this row.
     Exists(Box<LedgerRow>),
-    /// The wait is gone, or another host has its job.
+    /// The wait is gone, or another host has its job, or another worker its external task.
     Gone,
     /// This host may not write any more.
     Fenced,

@@ -14,7 +14,8 @@ static WAITS: Batch = Batch::new(
        AND (j.locked_by IS NULL OR (j.locked_by = v.host AND j.locked_epoch = v.epoch))) \
        OR EXISTS (SELECT 1 FROM instance i WHERE i.id = v.instance_id AND i.job_wait = v.wait AND i.job_host = v.host AND i.job_epoch = v.epoch) \
      WHEN 'task' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = v.instance_id AND t.wait = v.wait) \
-     WHEN 'external_task' THEN EXISTS (SELECT 1 FROM external_task x WHERE x.instance_id = v.instance_id AND x.wait = v.wait) \
+     WHEN 'external_task' THEN EXISTS (SELECT 1 FROM external_task x WHERE x.instance_id = v.instance_id AND x.wait = v.wait \
+       AND x.worker_id = v.worker) \
      ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = v.instance_id AND s.wait = v.wait) END",
     &[
         ("item", Type::I64),
@@ -23,6 +24,7 @@ static WAITS: Batch = Batch::new(
         ("wait", Type::I64),
         ("host", Type::Uuid),
         ("epoch", Type::I64),
+        ("worker", Type::Text),
     ],
 );
 
@@ -127,7 +129,7 @@ pub(crate) async fn open_all(tx: &mut Tx, me: HostRef, opens: &[&LedgerOpen]) ->
     }
     let waits = opens.iter().enumerate().map(|(item, open)| {
         let (kind, wait) = open.origin.parts();
-        cells![i64::try_from(item).expect("a batch is small"), kind, open.instance, wait, me.id, me.epoch]
+        cells![i64::try_from(item).expect("a batch is small"), kind, open.instance, wait, me.id, me.epoch, &open.worker]
     });
     let waiting = WAITS.fetch(tx, waits.collect()).await?;
     let waiting = waiting.iter().map(|row| row.get(0)).collect::<Result<std::collections::HashSet<i64>, _>>()?;
@@ -271,6 +273,7 @@ mod tests {
             request: "{}".into(),
             instance: Uuid::nil(),
             origin: Origin::Job(1),
+            worker: None,
             activity_id: "A".into(),
             definition_id: "p:1:x".into(),
             at: Some(0),

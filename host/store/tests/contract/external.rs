@@ -65,6 +65,28 @@ pub(crate) async fn a_fetched_task_is_its_workers_until_the_lock_runs_out(fixtur
     assert_eq!(store.external_task_worker(id, 3).await.expect("read"), None);
 }
 
+pub(crate) async fn a_task_is_given_back_only_by_whoever_has_it(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let id = begun(&store, &process, vec![external_task(&process, 2, "charge")]).await;
+    let take = |worker: &'static str, now: i64| {
+        let store = store.clone();
+        async move { store.fetch_external_tasks(&fetch(worker, now, vec![topic("charge")])).await.expect("fetched").remove(0).task }
+    };
+    let first = take("ann", 200).await;
+    store.give_back_external_task(&first, 201).await.expect("given back");
+    assert_eq!(store.external_task_worker(id, 2).await.expect("read"), None);
+    let second = take("bob", 201).await;
+    store.give_back_external_task(&first, 202).await.expect("nothing to give back");
+    assert_eq!(store.external_task(id, 2).await.expect("read"), Some(second), "it is bob's");
+    // The same worker's later fetch is not given back with an earlier one.
+    let third = take("bob", 201 + LOCK).await;
+    store.give_back_external_task(&third, 202 + LOCK).await.expect("given back");
+    let fourth = take("bob", 300 + LOCK).await;
+    store.give_back_external_task(&third, 301 + LOCK).await.expect("nothing to give back");
+    assert_eq!(store.external_task(id, 2).await.expect("read"), Some(fourth));
+}
+
 pub(crate) async fn what_must_not_be_fetched_is_not(fixture: Fixture) {
     let store = fixture.open().await;
     let process = definition(&store, "p").await;

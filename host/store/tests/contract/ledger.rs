@@ -2,10 +2,10 @@
 
 use futures_util::future::join_all;
 use mandate_store::query::Page;
-use mandate_store::{Error, Except, LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Store, Verdict};
+use mandate_store::{Error, Except, LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, LockChange, Origin, Store, Verdict};
 use uuid::Uuid;
 
-use crate::common::{Fixture, definition, end, job, start, started_with, step, subscription, task, unit};
+use crate::common::{Fixture, definition, end, external_task, job, start, started_with, step, subscription, task, unit};
 
 pub(crate) fn open(instance: Uuid, origin: Origin, key: &str) -> LedgerOpen {
     LedgerOpen {
@@ -18,6 +18,7 @@ pub(crate) fn open(instance: Uuid, origin: Origin, key: &str) -> LedgerOpen {
         request: "{\"line\":1}".into(),
         instance,
         origin,
+        worker: None,
         activity_id: "Reserve".into(),
         definition_id: "p:1:x".into(),
         at: Some(100),
@@ -104,6 +105,7 @@ pub(crate) async fn an_attempt_needs_its_wait(fixture: Fixture) {
     write.put_jobs = vec![job(&process, 1, 5)];
     write.put_tasks = vec![task(&process, 2)];
     write.put_subscriptions = vec![subscription(&process, 3, "paid")];
+    write.put_external_tasks = vec![external_task(&process, 4, "charge")];
     store.commit(unit(write)).await.expect("stored");
     for (origin, there) in [
         (Origin::Job(1), true),
@@ -117,6 +119,12 @@ pub(crate) async fn an_attempt_needs_its_wait(fixture: Fixture) {
         assert_eq!(answer == LedgerOpened::Gone, !there, "{origin:?}: {answer:?}");
     }
     assert_eq!(store.ledger_open(open(Uuid::now_v7(), Origin::Job(1), "other")).await.expect("answered"), LedgerOpened::Gone);
+    // An external task counts for the worker that has it.
+    let asked = |worker: &str| LedgerOpen { worker: Some(worker.into()), ..open(id, Origin::ExternalTask(4), "done") };
+    assert_eq!(store.ledger_open(asked("ann")).await.expect("answered"), LedgerOpened::Gone);
+    assert_eq!(store.lock_external_task(id, 4, "ann", 100, 200).await.expect("locked"), LockChange::Changed);
+    assert_eq!(store.ledger_open(asked("bob")).await.expect("answered"), LedgerOpened::Gone);
+    assert_eq!(opened(&store, asked("ann")).await, 1);
     // A job of this host's own is as good as an unlocked one.
     assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed").len(), 1);
     assert_eq!(opened(&store, open(id, Origin::Job(1), "claimed")).await, 1);
