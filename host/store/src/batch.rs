@@ -198,6 +198,9 @@ impl Batch {
         for (sql, params) in self.statements(tx.dialect, rows) {
             answers.extend(tx.fetch_rendered(sql, params).await?);
         }
+        if !self.sql.starts_with("SELECT") {
+            tx.wrote(answers.len() as u64);
+        }
         Ok(answers)
     }
 }

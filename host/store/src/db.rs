@@ -290,9 +290,14 @@ impl Tx {
         let done = self.connection()?.execute(sql, params).await;
         self.state.settle(&done);
         if let Ok(rows) = &done {
-            self.meter.rows.fetch_add(*rows, Ordering::Relaxed);
+            self.wrote(*rows);
         }
         done
+    }
+
+    /// Counts rows that a statement wrote and returned.
+    pub(crate) fn wrote(&self, rows: u64) {
+        self.meter.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
     pub(crate) async fn fetch_rendered(&mut self, sql: SqlStr, params: Vec<Param>) -> Result<Vec<Row>, Error> {
