@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Rows, now_ms, tenant};
 use crate::Error;
-use crate::batch::{Batch, Type, cells};
+use crate::batch::{Batch, Cell, Type, cells};
 use crate::config::HistoryLevel;
 use crate::db::Tx;
 use crate::rows::HistoryRow;
@@ -75,22 +75,29 @@ static UPDATE_ACTIVITIES: Batch = Batch::new(
     ],
 );
 
-static PUT_VARIABLES: Batch = Batch::new(
+static INSERT_VARIABLES: Batch = Batch::new(
     "INSERT INTO history_variable (instance_id, scope, name, kind, json, removed, created, updated) \
-     SELECT v.instance_id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated FROM {rows} WHERE TRUE \
-     ON CONFLICT (instance_id, scope, name) DO UPDATE SET kind = excluded.kind, json = excluded.json, removed = excluded.removed, \
-     updated = excluded.updated",
-    &[
-        ("instance_id", Type::Uuid),
-        ("scope", Type::I64),
-        ("name", Type::Text),
-        ("kind", Type::Text),
-        ("json", Type::Text),
-        ("removed", Type::Bool),
-        ("created", Type::I64),
-        ("updated", Type::I64),
-    ],
+     SELECT v.instance_id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated FROM {rows}",
+    VARIABLE,
 );
+
+static UPDATE_VARIABLES: Batch = Batch::new(
+    "UPDATE history_variable SET kind = v.kind, json = v.json, removed = v.removed, updated = v.updated FROM {rows} \
+     WHERE history_variable.instance_id = v.instance_id AND history_variable.scope = v.scope AND history_variable.name = v.name \
+     RETURNING history_variable.instance_id, history_variable.scope, history_variable.name",
+    VARIABLE,
+);
+
+const VARIABLE: &[(&str, Type)] = &[
+    ("instance_id", Type::Uuid),
+    ("scope", Type::I64),
+    ("name", Type::Text),
+    ("kind", Type::Text),
+    ("json", Type::Text),
+    ("removed", Type::Bool),
+    ("created", Type::I64),
+    ("updated", Type::I64),
+];
 
 static INSERT_VARIABLE_UPDATES: Batch = Batch::new(
     "INSERT INTO history_variable_update (instance_id, revision, ordinal, scope, name, kind, json, removed, at) \
@@ -188,6 +195,9 @@ struct Variable<'a> {
     last: i64,
 }
 
+/// Rows of variables by what they are of.
+type Variables = BTreeMap<(Uuid, i64, String), Vec<Cell>>;
+
 /// Rows to be written, by table.
 pub(super) struct History {
     level: HistoryLevel,
@@ -195,7 +205,9 @@ pub(super) struct History {
     ended_instances: Rows,
     activities: Rows,
     changed_activities: Rows,
-    variables: Rows,
+    /// Variables of new instances.
+    first_variables: Rows,
+    variables: Variables,
     variable_updates: Rows,
     tasks: Rows,
     ended_tasks: Rows,
@@ -215,7 +227,8 @@ impl History {
             ended_instances: Rows::new(),
             activities: Rows::new(),
             changed_activities: Rows::new(),
-            variables: Rows::new(),
+            first_variables: Rows::new(),
+            variables: Variables::new(),
             variable_updates: Rows::new(),
             tasks: Rows::new(),
             ended_tasks: Rows::new(),
@@ -329,7 +342,11 @@ impl History {
             }
         }
         for ((scope, name), Variable { kind, json, removed, first, last }) in latest {
-            self.variables.push(cells![write.id, scope, name, kind, json, removed, first, last]);
+            let row = cells![write.id, scope, name, kind, json, removed, first, last];
+            match write.expect {
+                Expect::New(_) => self.first_variables.push(row),
+                Expect::Revision(_) => drop(self.variables.insert((write.id, scope, name.clone()), row)),
+            }
         }
     }
 
@@ -378,7 +395,8 @@ impl History {
         END_INSTANCES.execute(tx, self.ended_instances).await?;
         INSERT_ACTIVITIES.execute(tx, self.activities).await?;
         UPDATE_ACTIVITIES.execute(tx, self.changed_activities).await?;
-        PUT_VARIABLES.execute(tx, self.variables).await?;
+        INSERT_VARIABLES.execute(tx, self.first_variables).await?;
+        put_variables(tx, self.variables).await?;
         INSERT_VARIABLE_UPDATES.execute(tx, self.variable_updates).await?;
         PUT_TASKS.execute(tx, self.tasks).await?;
         END_TASKS.execute(tx, self.ended_tasks).await?;
@@ -388,6 +406,14 @@ impl History {
         RESOLVE_OPEN_INCIDENTS.execute(tx, self.closed_incidents).await?;
         Ok(())
     }
+}
+
+/// Most variables that a unit sets are there already. Nobody else writes an instance's history meanwhile: the unit has its row.
+async fn put_variables(tx: &mut Tx, mut variables: Variables) -> Result<(), Error> {
+    for row in UPDATE_VARIABLES.fetch(tx, variables.values().cloned().collect()).await? {
+        variables.remove(&(row.get(0)?, row.get(1)?, row.get(2)?));
+    }
+    INSERT_VARIABLES.execute(tx, variables.into_values().collect()).await.map(drop)
 }
 
 /// When the unit happened: its last event, or, for one without any, now.
@@ -426,7 +452,8 @@ pub(crate) static BATCHES: &[&Batch] = &[
     &END_INSTANCES,
     &INSERT_ACTIVITIES,
     &UPDATE_ACTIVITIES,
-    &PUT_VARIABLES,
+    &INSERT_VARIABLES,
+    &UPDATE_VARIABLES,
     &INSERT_VARIABLE_UPDATES,
     &PUT_TASKS,
     &END_TASKS,
