@@ -195,11 +195,13 @@ CREATE TABLE instance (
     job_created     BIGINT,
     job_host        UUID,
     job_epoch       BIGINT
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 -- Of all columns of indexes only this one changes, and not from one job of a chain to the next.
 CREATE INDEX instance_job ON instance (job_host) WHERE job_host IS NOT NULL;
-CREATE INDEX instance_definition ON instance (definition_id);
-CREATE INDEX instance_business_key ON instance (business_key) WHERE business_key IS NOT NULL;
+-- What lists are made by, each in its order.
+CREATE INDEX instance_definition ON instance (definition_id, started_at, id);
+CREATE INDEX instance_started ON instance (started_at, id);
+CREATE INDEX instance_business_key ON instance (business_key COLLATE "C", id);
 
 -- What an instance has in great number or size: activities beyond the first, and large variables. Written only when they change.
 CREATE TABLE instance_part (
@@ -343,7 +345,8 @@ CREATE TABLE incident (
     detail        TEXT   NOT NULL,
     PRIMARY KEY (instance_id, n)
 );
-CREATE INDEX incident_definition ON incident (definition_id);
+CREATE INDEX incident_definition ON incident (definition_id, instance_id, n);
+CREATE INDEX incident_created ON incident (created, instance_id, n);
 
 -- History is written with what it tells of, in the same transaction.
 CREATE TABLE history_instance (
@@ -360,10 +363,14 @@ CREATE TABLE history_instance (
     reason         TEXT,
     -- When its history is to be removed, known since it ended; none: never.
     removal_at     BIGINT
-) WITH (fillfactor = 90);
-CREATE INDEX history_instance_definition ON history_instance (definition_id);
-CREATE INDEX history_instance_business_key ON history_instance (business_key) WHERE business_key IS NOT NULL;
-CREATE INDEX history_instance_started ON history_instance (started_at);
+) WITH (fillfactor = 70);
+-- What lists of ended instances are made by, each in its order. One that lives is in none of them: it is found by its own row, and the unit that ends
+-- it enters them all.
+CREATE INDEX history_instance_started ON history_instance (started_at, instance_id) WHERE ended_at IS NOT NULL;
+CREATE INDEX history_instance_ended ON history_instance (ended_at, instance_id) WHERE ended_at IS NOT NULL;
+CREATE INDEX history_instance_key_started ON history_instance (definition_key, started_at, instance_id) WHERE ended_at IS NOT NULL;
+CREATE INDEX history_instance_key_ended ON history_instance (definition_key, ended_at, instance_id) WHERE ended_at IS NOT NULL;
+CREATE INDEX history_instance_business_key ON history_instance (business_key COLLATE "C", instance_id) WHERE ended_at IS NOT NULL;
 -- What the cleanup takes from, in its order. An instance that is kept for ever, or has not ended, never enters it.
 CREATE INDEX history_instance_removal ON history_instance (removal_at, instance_id) WHERE removal_at IS NOT NULL;
 
@@ -383,6 +390,11 @@ CREATE TABLE history_activity (
     attempt     BIGINT,
     PRIMARY KEY (instance_id, n)
 ) WITH (fillfactor = 90);
+-- What lists of many instances' activities are made by. Whoever filters them by what is rare reads more than a page of an index.
+CREATE INDEX history_activity_started ON history_activity (started_at);
+CREATE INDEX history_activity_ended ON history_activity (ended_at);
+CREATE INDEX history_activity_open ON history_activity (instance_id, n) WHERE ended_at IS NULL;
+CREATE INDEX history_activity_canceled ON history_activity (instance_id, n) WHERE canceled;
 
 -- The latest value of every variable.
 CREATE TABLE history_variable (

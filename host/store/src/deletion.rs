@@ -29,10 +29,13 @@ impl Store {
         if cascade {
             let everything: Vec<_> = living.iter().map(|id| (*id, Beside::ALL)).collect();
             tables::remove_rows(&mut tx, &everything).await?;
-            instances::remove(&mut tx, living).await?;
+            instances::remove(&mut tx, living.clone()).await?;
             cleanup::hold_off(&mut tx).await?;
-            let sql = "SELECT instance_id FROM history_instance WHERE definition_id {any_text:1}";
-            let remembered = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;
+            // An id begins with the key, by which ended instances are found.
+            let keys = definitions.iter().map(|id| id.split(':').next().unwrap_or_default().to_owned()).collect();
+            let sql = "SELECT instance_id FROM history_instance WHERE definition_key {any_text:1} AND definition_id {any_text:2} AND ended_at IS NOT NULL";
+            let mut remembered = ids(&mut tx, sql, vec![Param::Texts(keys), Param::Texts(definitions.clone())]).await?;
+            remembered.extend(living);
             history::remove(&mut tx, remembered).await?;
         } else {
             let bindings = bound_by_others(&mut tx, id).await?;

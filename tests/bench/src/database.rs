@@ -120,7 +120,8 @@ impl Database {
                  WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY m.name, c.cid"
             }
             Kind::Postgres => {
-                "SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = 'public' \
+                "SELECT table_name::text, column_name::text FROM information_schema.columns \
+                 JOIN information_schema.tables USING (table_schema, table_name) WHERE table_schema = 'public' AND table_type = 'BASE TABLE' \
                  ORDER BY table_name, ordinal_position"
             }
         };

@@ -1,6 +1,6 @@
 //! Process definitions, what they are bound to, and how many instances stand where.
 
-use super::select::{Select, Sort, order};
+use super::select::{Select, Sort, ascending, keys};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::{Columns, Pool, Row, params};
@@ -196,7 +196,7 @@ impl Reads {
         page: Page,
         sort: &[(DefinitionSort, Order)],
     ) -> Result<Vec<DefinitionRow>, Error> {
-        let rows = select(filter).rows(&self.pool, COLUMNS, &order(sort, "{text:d.id}"), page).await?;
+        let rows = select(filter).rows(&self.pool, COLUMNS, &keys(sort, &["{text:d.id}"]), page).await?;
         rows.iter().map(definition).collect()
     }
 
@@ -228,7 +228,7 @@ impl Reads {
         let mut select = Select::new("binding");
         select.with("definition_id = $?", definition_id);
         let columns = "reference, delegate, version, digest, mandate";
-        let rows = select.rows(&self.pool, columns, "{text:reference}", Page::ALL).await?;
+        let rows = select.rows(&self.pool, columns, &ascending(&["{text:reference}"]), Page::ALL).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();
@@ -325,7 +325,7 @@ impl Reads {
 
 async fn read_start_messages(select: Select, pool: &Pool) -> Result<Vec<StartMessage>, Error> {
     let columns = "m.definition_id, d.key, d.tenant, m.message, m.activity_id";
-    let rows = select.rows(pool, columns, "{text:d.id}, {text:m.activity_id}", Page::ALL).await?;
+    let rows = select.rows(pool, columns, &ascending(&["{text:d.id}", "{text:m.activity_id}"]), Page::ALL).await?;
     rows.iter()
         .map(|row| {
             let mut columns = row.columns();

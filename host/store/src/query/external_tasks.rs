@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::select::{Select, Sort, order};
+use super::select::{Select, Sort, keys};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::{Columns, Param, params};
@@ -183,8 +183,8 @@ impl Reads {
         page: Page,
         sort: &[(ExternalTaskSort, Order)],
     ) -> Result<Vec<ExternalTaskListed>, Error> {
-        let ties = "external_task.instance_id, external_task.wait";
-        let rows = select(filter).rows(&self.pool, &columns(), &order(sort, ties), page).await?;
+        let ties = ["external_task.instance_id", "external_task.wait"];
+        let rows = select(filter).rows(&self.pool, &columns(), &keys(sort, &ties), page).await?;
         rows.iter().map(|row| read(&mut row.columns())).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::select::{Select, Sort, order};
+use super::select::{Select, Sort, keys};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::params;
@@ -272,25 +272,41 @@ pub struct HistoryVariable {
     pub updated: i64,
 }
 
-/// History does not follow every suspension; while an instance lives, its row tells.
-const STATE: &str = "CASE WHEN h.ended_at IS NULL AND i.suspended THEN 'SUSPENDED' ELSE h.state END";
+/// Those that have ended. Only they are in the indexes of the table.
+const ENDED: &str = "(SELECT * FROM history_instance WHERE ended_at IS NOT NULL) h LEFT JOIN definition d ON d.id = h.definition_id";
+
+/// Those that live, by the indexes of their own rows. History does not follow every suspension; those rows tell.
+const LIVE: &str = "(SELECT i.id AS instance_id, i.tenant, i.definition_id, g.definition_key, i.business_key, g.start_activity, i.started_at, \
+                    g.ended_at, CASE WHEN i.suspended THEN 'SUSPENDED' ELSE g.state END AS state, g.reason, g.removal_at \
+                    FROM instance i CROSS JOIN history_instance g WHERE g.instance_id = i.id) h LEFT JOIN definition d ON d.id = h.definition_id";
+
+/// States of those that live.
+const OF_LIVE: [&str; 2] = ["ACTIVE", "SUSPENDED"];
+
+/// Where instances like these can be at all.
+fn places(filter: &HistoryInstanceFilter) -> Vec<&'static str> {
+    let state = |live: bool| filter.states.is_empty() || filter.states.iter().any(|state| OF_LIVE.contains(&state.as_str()) == live);
+    let by_end = filter.finished || filter.finished_before.is_some() || filter.finished_after.is_some();
+    let ended = !filter.unfinished && !filter.with_open_incident && state(false);
+    let live = !by_end && state(true);
+    [(ended, ENDED), (live, LIVE)].into_iter().filter_map(|(there, place)| there.then_some(place)).collect()
+}
 
 pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
-    let mut select =
-        Select::new("history_instance h LEFT JOIN definition d ON d.id = h.definition_id LEFT JOIN instance i ON i.id = h.instance_id");
+    let mut select = Select::of(places(&filter));
     select.uuids("h.instance_id", filter.ids);
-    select.maybe("h.business_key = $?", filter.business_key);
-    select.texts("h.business_key", filter.business_keys);
+    select.maybe("{text:h.business_key} = $?", filter.business_key);
+    select.texts("{text:h.business_key}", filter.business_keys);
     select.like("h.business_key", filter.business_key_like);
+    // A definition's id begins with its key, which the indexes have.
+    select.maybe("h.definition_key = $?", filter.definition_id.as_deref().and_then(|id| id.split(':').next()).map(str::to_owned));
     select.maybe("h.definition_id = $?", filter.definition_id);
     select.maybe("h.definition_key = $?", filter.definition_key);
     select.texts("h.definition_key", filter.definition_keys);
     select.texts("NOT h.definition_key", filter.definition_keys_not);
     select.maybe("d.name = $?", filter.definition_name);
-    select.when(filter.finished, "h.ended_at IS NOT NULL");
-    select.when(filter.unfinished, "h.ended_at IS NULL");
-    select.texts(STATE, filter.states);
-    select.when(filter.with_open_incident, "EXISTS (SELECT 1 FROM incident c WHERE c.instance_id = h.instance_id)");
+    select.texts("h.state", filter.states);
+    select.when(filter.with_open_incident, "h.instance_id IN (SELECT c.instance_id FROM incident c)");
     select.maybe("EXISTS (SELECT 1 FROM history_incident c WHERE c.instance_id = h.instance_id AND c.code = $?)", filter.incident_code);
     if !filter.executed_activities.is_empty() {
         let executed = "EXISTS (SELECT 1 FROM history_activity a WHERE a.instance_id = h.instance_id AND a.activity_id";
@@ -305,13 +321,21 @@ pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
     select
 }
 
+/// The order of a list for which none is asked: one that an index has for what it asks.
+fn by_time<S: Copy>(ended: S, started: S, by_end: bool) -> [(S, Order); 1] {
+    [(if by_end { ended } else { started }, Order::Asc)]
+}
+
 fn activities(filter: HistoryActivityFilter) -> Select {
-    let mut select = Select::new("history_activity a JOIN history_instance h ON h.instance_id = a.instance_id");
+    let mut select = Select::new("history_activity a CROSS JOIN history_instance h");
+    select.condition("h.instance_id = a.instance_id");
     select.numbered("a.instance_id", "a.n", filter.id.into_iter().collect());
     select.maybe("a.instance_id = $?", filter.instance);
     select.maybe("h.definition_id = $?", filter.definition_id);
     select.maybe("h.definition_key = $?", filter.definition_key);
-    select.maybe("h.business_key = $?", filter.business_key);
+    let of_key = "a.instance_id IN (SELECT e.instance_id FROM history_instance e WHERE {text:e.business_key} = $? AND e.ended_at IS NOT NULL \
+                  UNION ALL SELECT i.id FROM instance i WHERE {text:i.business_key} = $?)";
+    select.maybe(of_key, filter.business_key);
     select.maybe("a.activity_id = $?", filter.activity_id);
     select.maybe("a.name = $?", filter.name);
     select.like("a.name", filter.name_like);
@@ -336,11 +360,12 @@ impl Reads {
         page: Page,
         sort: &[(HistoryInstanceSort, Order)],
     ) -> Result<Vec<HistoryInstance>, Error> {
-        let columns = format!(
-            "h.instance_id, h.tenant, h.definition_id, h.definition_key, d.version, d.name, h.business_key, h.start_activity, \
-             h.started_at, h.ended_at, {STATE}, h.reason, h.removal_at"
-        );
-        let rows = instances(filter).rows(&self.pool, &columns, &order(sort, "h.instance_id"), page).await?;
+        let columns = "h.instance_id, h.tenant, h.definition_id, h.definition_key, d.version, d.name, h.business_key, h.start_activity, \
+                       h.started_at, h.ended_at, h.state, h.reason, h.removal_at";
+        let by_end = filter.finished_before.is_some() || filter.finished_after.is_some();
+        let by_time = by_time(HistoryInstanceSort::EndedAt, HistoryInstanceSort::StartedAt, by_end);
+        let sort = if sort.is_empty() { &by_time } else { sort };
+        let rows = instances(filter).rows(&self.pool, columns, &keys(sort, &["h.instance_id"]), page).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();
@@ -383,7 +408,13 @@ impl Reads {
     ) -> Result<Vec<HistoryActivity>, Error> {
         let columns = "a.instance_id, a.n, a.parent, a.activity_id, a.name, a.kind, a.started_at, a.ended_at, a.canceled, a.delegate, \
                        a.digest, a.attempt, h.tenant, h.definition_id, h.definition_key, h.removal_at";
-        let rows = activities(filter).rows(&self.pool, columns, &order(sort, "a.instance_id, a.n"), page).await?;
+        let (by_end, by_start) = (
+            filter.finished_before.is_some() || filter.finished_after.is_some(),
+            filter.started_before.is_some() || filter.started_after.is_some(),
+        );
+        let by_time = by_time(HistoryActivitySort::EndedAt, HistoryActivitySort::StartedAt, by_end);
+        let sort = if sort.is_empty() && (by_end || by_start) { &by_time } else { sort };
+        let rows = activities(filter).rows(&self.pool, columns, &keys(sort, &["a.instance_id", "a.n"]), page).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::select::{Select, Sort, order};
+use super::select::{Select, Sort, keys};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::Columns;
@@ -111,15 +111,19 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<IncidentRow, Error> {
     })
 }
 
-const FROM: &str = "incident JOIN instance i ON i.id = incident.instance_id JOIN definition d ON d.id = incident.definition_id";
+const FROM: &str = "incident CROSS JOIN instance i LEFT JOIN definition d ON d.id = incident.definition_id";
 
 fn select(filter: IncidentFilter) -> Select {
     let mut select = Select::new(FROM);
+    select.condition("i.id = incident.instance_id");
     select.numbered("incident.instance_id", "incident.n", filter.ids);
     select.uuids("incident.instance_id", filter.instances);
     select.maybe("incident.definition_id = $?", filter.definition_id);
-    select.texts("d.key", filter.definition_keys);
-    select.maybe("i.business_key = $?", filter.business_key);
+    if !filter.definition_keys.is_empty() {
+        select.texts("incident.definition_id IN (SELECT k.id FROM definition k WHERE k.key", filter.definition_keys);
+        select.close();
+    }
+    select.maybe("{text:i.business_key} = $?", filter.business_key);
     select.maybe("incident.activity_id = $?", filter.activity_id);
     select.maybe("incident.code = $?", filter.code);
     select.maybe("incident.code <> $?", filter.code_not);
@@ -141,7 +145,7 @@ impl Reads {
         sort: &[(IncidentSort, Order)],
     ) -> Result<Vec<IncidentListed>, Error> {
         let columns = format!("incident.instance_id, i.tenant, i.business_key, d.key, {ROW}");
-        let rows = select(filter).rows(&self.pool, &columns, &order(sort, "incident.instance_id, incident.n"), page).await?;
+        let rows = select(filter).rows(&self.pool, &columns, &keys(sort, &["incident.instance_id", "incident.n"]), page).await?;
         rows.iter()
             .map(|found| {
                 let mut columns = found.columns();

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::select::{Select, Sort, order};
+use super::select::{Select, Sort, keys};
 use super::{Order, Page, Reads};
 use super::{external_tasks, incidents, jobs, subscriptions, tasks};
 use crate::Error;
@@ -205,13 +205,16 @@ fn whole(instances: &[Row], parts: &[Row]) -> Result<Option<InstanceRow>, Error>
 }
 
 fn select(filter: InstanceFilter, keeps_activities: bool) -> Select {
-    let mut select = Select::new("instance i JOIN definition d ON d.id = i.definition_id");
+    let mut select = Select::new("instance i LEFT JOIN definition d ON d.id = i.definition_id");
     select.uuids("i.id", filter.ids);
-    select.maybe("i.business_key = $?", filter.business_key);
+    select.maybe("{text:i.business_key} = $?", filter.business_key);
     select.like("i.business_key", filter.business_key_like);
     select.maybe("i.definition_id = $?", filter.definition_id);
-    select.maybe("d.key = $?", filter.definition_key);
-    select.texts("d.key", filter.definition_keys);
+    select.maybe("i.definition_id IN (SELECT k.id FROM definition k WHERE k.key = $?)", filter.definition_key);
+    if !filter.definition_keys.is_empty() {
+        select.texts("i.definition_id IN (SELECT k.id FROM definition k WHERE k.key", filter.definition_keys);
+        select.close();
+    }
     select.texts("NOT d.key", filter.definition_keys_not);
     select.maybe("d.deployment_id = $?", filter.deployment_id);
     select.tenants("i.tenant", filter.tenants, filter.without_tenant);
@@ -258,7 +261,7 @@ impl Reads {
         sort: &[(InstanceSort, Order)],
     ) -> Result<Vec<InstanceListed>, Error> {
         let columns = "i.id, i.tenant, i.definition_id, i.business_key, i.started_at, i.revision, i.suspended, d.key";
-        let rows = select(filter, self.keeps_activities).rows(&self.pool, columns, &order(sort, "i.id"), page).await?;
+        let rows = select(filter, self.keeps_activities).rows(&self.pool, columns, &keys(sort, &["i.id"]), page).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::history::instances;
+use super::select::ascending;
 use super::{HistoryActivity, HistoryActivityFilter, HistoryInstance, HistoryInstanceFilter, HistoryVariable, Page, Reads};
 use crate::db::{Row, params};
 use crate::{Error, LedgerRow};
@@ -94,7 +95,7 @@ impl Reads {
     pub async fn finished_instances(&self, filter: HistoryInstanceFilter, after: Option<Uuid>, max: u32) -> Result<Vec<Uuid>, Error> {
         let mut select = instances(HistoryInstanceFilter { finished: true, ..filter });
         select.maybe("h.instance_id > $?", after);
-        let rows = select.rows(&self.pool, "h.instance_id", "h.instance_id", Page { first: 0, max }).await?;
+        let rows = select.rows(&self.pool, "h.instance_id", &ascending(&["h.instance_id"]), Page { first: 0, max }).await?;
         rows.iter().map(|row| row.get(0)).collect()
     }
 

@@ -1,14 +1,12 @@
 //! The builder that makes a filter a `SELECT`. Values are bound, always; SQL is this crate's own.
 
-use std::fmt::Write as _;
-
 use super::{Order, Page};
 use crate::Error;
 use crate::db::{Param, Pool, Row};
 
 /// A `SELECT` in the making.
 pub(super) struct Select {
-    from: &'static str,
+    places: Vec<&'static str>,
     conditions: String,
     params: Vec<Param>,
 }
@@ -16,7 +14,12 @@ pub(super) struct Select {
 impl Select {
     /// `from` is what follows FROM: a table, or a join.
     pub(super) fn new(from: &'static str) -> Self {
-        Self { from, conditions: String::new(), params: Vec::new() }
+        Self::of(vec![from])
+    }
+
+    /// Of several places that have the same columns and share no row. None has no rows.
+    pub(super) fn of(places: Vec<&'static str>) -> Self {
+        Self { places, conditions: String::new(), params: Vec::new() }
     }
 
     /// Adds a condition without a value.
@@ -95,52 +98,47 @@ impl Select {
         self.when(without, &format!("{column} = ''"));
     }
 
-    /// The rows, of these columns, in this order.
-    pub(super) async fn rows(mut self, pool: &Pool, columns: &str, order: &str, page: Page) -> Result<Vec<Row>, Error> {
-        let mut sql = format!("SELECT {columns} FROM {}{} ORDER BY {order}", self.from, self.conditions);
-        if page != Page::ALL {
-            self.params.extend([Param::I64(page.max.into()), Param::I64(page.first.into())]);
-            let at = self.params.len();
-            write!(sql, " LIMIT ${} OFFSET ${at}", at - 1).expect("a string takes everything");
-        }
-        pool.fetch(&sql, self.params).await
-    }
-
-    /// The rows of this and of another place that has the same columns and was asked for the same, in this order. Each place gives its first rows
-    /// in the order of its own indexes, so that a page costs what it does in one place.
-    pub(super) async fn rows_with(
-        mut self,
-        from: &'static str,
-        pool: &Pool,
-        columns: &str,
-        order: &[(String, &str)],
-        page: Page,
-    ) -> Result<Vec<Row>, Error> {
-        let keys: Vec<String> = order.iter().enumerate().map(|(at, (column, _))| format!("{column} AS k{at}")).collect();
-        let inner: Vec<String> = order.iter().map(|(column, direction)| format!("{column} {direction}")).collect();
-        let outer: Vec<String> = order.iter().enumerate().map(|(at, (_, direction))| format!("k{at} {direction}")).collect();
+    /// The rows, of these columns, in this order. Each place gives its first rows in the order of its own indexes, so that a page of several costs
+    /// what it does of one.
+    pub(super) async fn rows(mut self, pool: &Pool, columns: &str, order: &[(String, &str)], page: Page) -> Result<Vec<Row>, Error> {
         let (mut first, mut paged) = (String::new(), String::new());
         if page != Page::ALL {
             let up_to = i64::from(page.first) + i64::from(page.max);
-            self.params.extend([Param::I64(up_to), Param::I64(page.max.into()), Param::I64(page.first.into())]);
+            self.params.extend([page.max.into(), page.first.into(), up_to].map(Param::I64));
             let at = self.params.len();
-            first = format!(" LIMIT ${}", at - 2);
-            paged = format!(" LIMIT ${} OFFSET ${at}", at - 1);
+            paged = format!(" LIMIT ${} OFFSET ${}", at - 2, at - 1);
+            first = format!(" LIMIT ${at}");
         }
-        let place = |from: &str, name: &str| {
-            let (keys, inner) = (keys.join(", "), inner.join(", "));
-            format!("SELECT * FROM (SELECT {columns}, {keys} FROM {from}{} ORDER BY {inner}{first}) {name}", self.conditions)
+        let by = |key: &dyn Fn(usize, &str) -> String| {
+            let keys = order.iter().enumerate().map(|(at, (column, direction))| format!("{} {direction}", key(at, column)));
+            keys.collect::<Vec<_>>().join(", ")
         };
-        let both = format!("{} UNION ALL {}", place(self.from, "a"), place(from, "b"));
-        let sql = format!("SELECT * FROM ({both}) u ORDER BY {}{paged}", outer.join(", "));
+        let inner = by(&|_, column| column.to_owned());
+        let sql = if self.places.is_empty() {
+            return Ok(Vec::new());
+        } else if let [place] = self.places[..] {
+            format!("SELECT {columns} FROM {place}{} ORDER BY {inner}{paged}", self.conditions)
+        } else {
+            let keys: Vec<String> = order.iter().enumerate().map(|(at, (column, _))| format!("{column} AS k{at}")).collect();
+            let keys = keys.join(", ");
+            let of = |(at, place): (usize, &&str)| {
+                format!("SELECT * FROM (SELECT {columns}, {keys} FROM {place}{} ORDER BY {inner}{first}) p{at}", self.conditions)
+            };
+            let all: Vec<String> = self.places.iter().enumerate().map(of).collect();
+            format!("SELECT * FROM ({}) u ORDER BY {}{paged}", all.join(" UNION ALL "), by(&|at, _| format!("k{at}")))
+        };
         pool.fetch(&sql, self.params).await
     }
 
     /// How many rows there are.
     pub(super) async fn count(self, pool: &Pool) -> Result<i64, Error> {
-        let sql = format!("SELECT COUNT(*) FROM {}{}", self.from, self.conditions);
-        let rows = pool.fetch(&sql, self.params).await?;
-        rows.first().map_or(Ok(0), |row| row.get(0))
+        let mut all = 0;
+        for place in self.places {
+            let sql = format!("SELECT COUNT(*) FROM {place}{}", self.conditions);
+            let rows = pool.fetch(&sql, self.params.clone()).await?;
+            all += rows.first().map_or(Ok(0), |row| row.get::<i64>(0))?;
+        }
+        Ok(all)
     }
 }
 
@@ -150,24 +148,24 @@ pub(super) trait Sort: Copy {
     fn column(self) -> &'static str;
 }
 
-/// An ORDER BY, with what breaks ties.
-pub(super) fn order<S: Sort>(sort: &[(S, Order)], ties: &str) -> String {
-    let mut sql = String::new();
-    for (column, direction) in keys(sort, &[]) {
-        write!(sql, "{column} {direction}, ").expect("a string takes everything");
-    }
-    sql.push_str(ties);
-    sql
+/// An order by some columns, each from small to large.
+pub(super) fn ascending(columns: &[&str]) -> Vec<(String, &'static str)> {
+    columns.iter().map(|column| ((*column).to_owned(), "ASC")).collect()
 }
 
-/// The columns of an ORDER BY with their directions, and those that break ties.
+/// The columns of an ORDER BY with their directions, and those that break ties: these in the direction of the last one, so that an index over
+/// all of them is read from either end.
 pub(super) fn keys<S: Sort>(sort: &[(S, Order)], ties: &[&str]) -> Vec<(String, &'static str)> {
     let direction = |order: Order| match order {
         Order::Asc => "ASC NULLS LAST",
         Order::Desc => "DESC NULLS FIRST",
     };
     let sorted = sort.iter().map(|(by, order)| (by.column().to_owned(), direction(*order)));
-    sorted.chain(ties.iter().map(|column| ((*column).to_owned(), "ASC"))).collect()
+    let of_ties = match sort.last() {
+        Some((_, Order::Desc)) => "DESC",
+        _ => "ASC",
+    };
+    sorted.chain(ties.iter().map(|column| ((*column).to_owned(), of_ties))).collect()
 }
 
 #[cfg(test)]

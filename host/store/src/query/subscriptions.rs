@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::select::Select;
+use super::select::{Select, ascending};
 use super::{Page, Reads};
 use crate::Error;
 use crate::db::Columns;
@@ -82,7 +82,7 @@ impl Reads {
     /// Waits for messages, the oldest first.
     pub async fn subscriptions(&self, filter: SubscriptionFilter, page: Page) -> Result<Vec<SubscriptionListed>, Error> {
         let columns = format!("instance_id, tenant, business_key, {ROW}");
-        let rows = select(filter).rows(&self.pool, &columns, "created, instance_id, wait", page).await?;
+        let rows = select(filter).rows(&self.pool, &columns, &ascending(&["created", "instance_id", "wait"]), page).await?;
         rows.iter()
             .map(|found| {
                 let mut columns = found.columns();

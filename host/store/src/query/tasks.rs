@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::select::{Select, Sort, order};
+use super::select::{Select, Sort, keys};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::Columns;
@@ -151,10 +151,11 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<TaskRow, Error> {
     })
 }
 
-const FROM: &str = "task JOIN instance i ON i.id = task.instance_id JOIN definition d ON d.id = task.definition_id";
+const FROM: &str = "task CROSS JOIN instance i LEFT JOIN definition d ON d.id = task.definition_id";
 
 fn select(filter: TaskFilter) -> Select {
     let mut select = Select::new(FROM);
+    select.condition("i.id = task.instance_id");
     select.numbered("task.instance_id", "task.wait", filter.ids);
     select.uuids("task.instance_id", filter.instances);
     select.maybe("i.business_key = $?", filter.business_key);
@@ -212,7 +213,7 @@ impl Reads {
     /// User tasks.
     pub async fn tasks(&self, filter: TaskFilter, page: Page, sort: &[(TaskSort, Order)]) -> Result<Vec<TaskListed>, Error> {
         let columns = format!("task.instance_id, i.tenant, i.business_key, d.key, task.suspended, {ROW}");
-        let rows = select(filter).rows(&self.pool, &columns, &order(sort, "task.instance_id, task.wait"), page).await?;
+        let rows = select(filter).rows(&self.pool, &columns, &keys(sort, &["task.instance_id", "task.wait"]), page).await?;
         rows.iter()
             .map(|found| {
                 let mut columns = found.columns();

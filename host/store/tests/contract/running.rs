@@ -44,7 +44,7 @@ pub(crate) async fn a_running_job_stands_in_its_instances_row_until_a_unit_ends_
     assert_eq!(store.load_instance(id).await.expect("read").expect("there").running, Some(running(&store, 1)));
     assert_eq!(waits(&store).await, [1, 2, 3]);
     let newest = [(JobSort::Due, Order::Desc)];
-    let page = store.jobs(JobFilter::default(), Page { first: 1, max: 1 }, &newest).await.expect("read");
+    let page = store.jobs(JobFilter::default(), Page { first: 2, max: 1 }, &newest).await.expect("read");
     assert_eq!(page.iter().map(|job| (job.row.wait, job.row.locked)).collect::<Vec<_>>(), [(1, true)]);
     assert_eq!(store.locked().await.expect("read"), [(id, 1)]);
     assert_eq!(store.job_holders(id).await.expect("read").len(), 1);
