@@ -83,6 +83,12 @@ CREATE TABLE history_cleanup (
 );
 INSERT INTO history_cleanup (id) VALUES (1);
 
+-- Where the clock stands that is set instead of the systems' clocks; no row: this database has never run under one.
+CREATE TABLE set_clock (
+    id  BIGINT  PRIMARY KEY CHECK (id = 1),
+    now BIGINT  NOT NULL
+);
+
 -- ---------------------------------------------------------------- reference tables
 
 CREATE TABLE deployment (

@@ -82,6 +82,12 @@ CREATE TABLE history_cleanup (
 ) STRICT;
 INSERT INTO history_cleanup (id) VALUES (1);
 
+-- Where the clock stands that is set instead of the systems' clocks; no row: this database has never run under one.
+CREATE TABLE set_clock (
+    id  INTEGER PRIMARY KEY CHECK (id = 1),
+    now INTEGER NOT NULL
+) STRICT;
+
 -- ---------------------------------------------------------------- reference tables
 
 CREATE TABLE deployment (

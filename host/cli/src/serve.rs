@@ -50,6 +50,7 @@ fn config(settings: &Resolved) -> anyhow::Result<Config> {
         sandbox,
         catalogue: settings.catalogue.clone(),
         execute_jobs: settings.execute_jobs,
+        clock: settings.clock,
         history_cleanup: settings.cleanup.clone(),
     })
 }

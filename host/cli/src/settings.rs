@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use mandate_runtime::{DEFAULT_SHARE, HistoryCleanup, HistoryExport, HistoryLevel, Migrate};
+use mandate_runtime::{ClockSource, DEFAULT_SHARE, HistoryCleanup, HistoryExport, HistoryLevel, Migrate};
 use serde::Deserialize;
 
 /// The file that is read when none is named.
@@ -59,6 +59,9 @@ pub(crate) struct Settings {
     /// Whether this host runs jobs and timers [default: on].
     #[arg(long, env = "MANDATE_JOB_EXECUTOR")]
     job_executor: Option<Switch>,
+    /// What processes take the time from: the system, or `PUT /api/v1/clock` and nothing else, on a database of its own [default: system].
+    #[arg(long, env = "MANDATE_CLOCK")]
+    clock: Option<ClockArg>,
     /// The compiled components' private folder [default: beside the database, or under the user's cache folder].
     #[arg(long, env = "MANDATE_CACHE")]
     cache: Option<PathBuf>,
@@ -106,6 +109,13 @@ pub(crate) enum Switch {
     Off,
 }
 
+#[derive(Clone, Copy, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ClockArg {
+    System,
+    Manual,
+}
+
 /// The settings that hold.
 pub(crate) struct Resolved {
     pub(crate) listen: SocketAddr,
@@ -118,6 +128,7 @@ pub(crate) struct Resolved {
     pub(crate) cleanup: Option<HistoryCleanup>,
     pub(crate) log: LogFormat,
     pub(crate) execute_jobs: bool,
+    pub(crate) clock: ClockSource,
     pub(crate) cache: PathBuf,
     pub(crate) lease: Duration,
     pub(crate) upload_limit: usize,
@@ -160,6 +171,10 @@ impl ServeArgs {
             )?,
             log: given.log.or(file.log).unwrap_or(LogFormat::Text),
             execute_jobs: given.job_executor.or(file.job_executor) != Some(Switch::Off),
+            clock: match given.clock.or(file.clock) {
+                Some(ClockArg::Manual) => ClockSource::Manual,
+                _ => ClockSource::System,
+            },
             cache: given.cache.or(file.cache).unwrap_or_else(|| default_cache(&database)),
             lease: Duration::from_secs(lease),
             upload_limit: given.upload_limit.or(file.upload_limit).unwrap_or(64) << 20,

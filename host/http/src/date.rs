@@ -32,11 +32,6 @@ pub(crate) fn stored(millis: i64) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// Now, in milliseconds since 1970.
-pub(crate) fn now() -> i64 {
-    Timestamp::now().as_millisecond()
-}
-
 fn is_offset(text: &str) -> bool {
     let digits: Vec<_> = text.bytes().filter(|byte| *byte != b':').collect();
     digits.len() == 4 && digits.iter().all(u8::is_ascii_digit)

@@ -27,7 +27,7 @@ use crate::executor::Permit;
 use crate::metrics::Acquired;
 use crate::running::Registered;
 use crate::unit::Rows;
-use crate::{Error, Inner, clock, text};
+use crate::{Error, Inner, text};
 
 /// After this many lost races a job that is not exclusive queues with the exclusive ones of its instance.
 const MAX_JOB_CONFLICTS: u32 = 3;
@@ -171,7 +171,7 @@ impl Inner {
             let definition = base.definition.clone();
             let mut instance = base.instance.clone();
             describe(&definition, &instance);
-            let mut now = clock::now_ms();
+            let mut now = self.clock.now_ms();
             let mut rows = Rows::before(&instance, &work.input);
             let ended = self.run(&mut base, &mut instance, &work, &mut now, &mut rows, &mut answers, registered).await?;
             if ended.refuses() && self.is_stale(&mut base).await? {
@@ -299,7 +299,7 @@ impl Inner {
                 },
             };
             // The delegate took its time: what follows happened after it.
-            *now = clock::now_ms();
+            *now = self.clock.now_ms();
             if let DelegateOutcome::BpmnError { code, .. } = &outcome {
                 crate::metrics::bpmn_error(&definition.model.element(call.element).id, code);
             }

@@ -18,7 +18,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::advance::Work;
 use crate::definitions::Definition;
-use crate::{Error, Inner, clock};
+use crate::{Error, Inner};
 
 /// Memory for instances, in bytes as [`Instance::weight`] estimates them: some thousands that are busy. It does not grow with those that wait.
 const MEMORY: u64 = 64 << 20;
@@ -109,7 +109,7 @@ impl Inner {
                 tenant: tenant.clone(),
                 definition_id: begin.definition.row.id.clone(),
                 business_key: business_key.clone(),
-                started_at: clock::now_ms(),
+                started_at: self.clock.now_ms(),
             };
             let new = NewInstance { id: work.instance, business_key, tenant, traceparent: work.traceparent.clone() };
             let (instance, expect) = (Instance::new(new), Expect::New(head));

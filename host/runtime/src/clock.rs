@@ -1,9 +1,160 @@
-//! The one place that reads the system's clock.
+//! The one place that reads a clock: the system's, or one that is set.
+//!
+//! Under a *set* clock (`mandate serve --clock=manual`) time stands still until somebody moves it, so that a process with a timeout of two days is
+//! tested in a moment. What a process sees of time follows it: due dates, times of retries, locks of external tasks, history. What keeps hosts
+//! apart does not: leases, limits and the ledger, which go by real time.
+//!
+//! The clock is a row of the database. Whoever has run under a set clock once stays under it: its due dates may be years ahead.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since 1970-01-01 UTC.
-pub(crate) fn now_ms() -> i64 {
+use jiff::Timestamp;
+use mandate_store::Store;
+use tokio::sync::Mutex;
+
+use crate::{Error, Inner, Runtime};
+
+/// What a host takes the time from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClockSource {
+    /// The system's clock.
+    #[default]
+    System,
+    /// [`Runtime::set_clock`] and nothing else.
+    Manual,
+}
+
+/// How often a host looks where another one has set the clock.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Pauses between looks whether all is quiet: from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The clock of a host.
+pub(crate) enum Clock {
+    System,
+    Manual {
+        now: AtomicI64,
+        /// Held by whoever moves it: two that step through due dates at once would leave some out of order.
+        moving: Mutex<()>,
+    },
+}
+
+impl Clock {
+    /// Refuses a database whose time is another.
+    pub(crate) async fn open(source: ClockSource, store: &Store) -> Result<Self, Error> {
+        let stored = store.set_clock().await?;
+        match (source, stored) {
+            (ClockSource::System, None) => Ok(Self::System),
+            (ClockSource::System, Some(at)) => Err(Error::Conflict(format!(
+                "this database has run under a set clock, which shows {}; use --clock=manual, or another database",
+                show(at)
+            ))),
+            (ClockSource::Manual, None) if store.has_other_hosts().await? => {
+                let why = "other hosts have this database open and use their systems' clocks; stop them, or use another database";
+                Err(Error::Conflict(why.to_owned()))
+            }
+            (ClockSource::Manual, _) => {
+                let now = store.move_clock(stored.unwrap_or_else(system_now_ms)).await?;
+                Ok(Self::Manual { now: AtomicI64::new(now), moving: Mutex::default() })
+            }
+        }
+    }
+
+    /// Milliseconds since 1970-01-01 UTC.
+    pub(crate) fn now_ms(&self) -> i64 {
+        match self {
+            Self::System => system_now_ms(),
+            Self::Manual { now, .. } => now.load(Ordering::Acquire),
+        }
+    }
+}
+
+/// Milliseconds since 1970-01-01 UTC by the system's clock, whatever the process is told.
+pub(crate) fn system_now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Runtime {
+    /// The time as processes see it, in milliseconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.0.clock.now_ms()
+    }
+
+    /// Moves the clock forward to a moment and answers where it stands. On a host that runs jobs it stops at every due date on the way, in their order,
+    /// until all that is due there has run; retries are such dates, too. Refused on a host that uses the system's clock.
+    ///
+    /// Dropped on its way it leaves the clock at the date that it has come to.
+    pub async fn set_clock(&self, to: i64) -> Result<i64, Error> {
+        let Clock::Manual { now, moving } = &self.0.clock else {
+            let why = "this host uses its system's clock, which cannot be set; start it with --clock=manual, on a database of its own";
+            return Err(Error::Conflict(why.to_owned()));
+        };
+        let _moving = moving.lock().await;
+        let at = now.load(Ordering::Acquire);
+        if to < at {
+            return Err(Error::Invalid(format!("the clock shows {} and moves forward only, not to {}", show(at), show(to))));
+        }
+        if self.0.executor.executes() {
+            self.0.settle().await?;
+            while let Some(due) = self.0.store.next_due(self.now()).await?.filter(|due| *due <= to) {
+                self.0.move_clock(now, due).await?;
+                self.0.settle().await?;
+            }
+        }
+        self.0.move_clock(now, to).await?;
+        if self.0.executor.executes() {
+            self.0.settle().await?;
+        }
+        Ok(self.now())
+    }
+}
+
+impl Inner {
+    async fn move_clock(&self, now: &AtomicI64, to: i64) -> Result<(), Error> {
+        now.fetch_max(self.store.move_clock(to).await?, Ordering::AcqRel);
+        self.executor.look_again();
+        Ok(())
+    }
+
+    /// Waits until no job runs anywhere and none is due that this host would run.
+    async fn settle(&self) -> Result<(), Error> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if self.executor.is_stopping() {
+                return Err(Error::NotActing("it is shutting down"));
+            }
+            let except = self.executor.held_back(Instant::now());
+            if self.executor.is_idle() && self.store.is_quiet(self.clock.now_ms(), &except).await? {
+                return Ok(());
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Follows a clock that another host has moved.
+    pub(crate) async fn clock_loop(self: Arc<Self>) {
+        let Clock::Manual { now, .. } = &self.clock else { return };
+        while !self.executor.is_stopping() {
+            match self.store.set_clock().await {
+                Ok(Some(at)) if now.fetch_max(at, Ordering::AcqRel) < at => self.executor.look_again(),
+                Ok(_) => {}
+                Err(error) => tracing::error!("could not look where the clock was set: {error}"),
+            }
+            tokio::select! {
+                () = self.executor.stopped() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+}
+
+/// A moment as people read it.
+fn show(millis: i64) -> String {
+    Timestamp::from_millisecond(millis).map_or_else(|_| format!("{millis} ms"), |moment| moment.to_string())
 }

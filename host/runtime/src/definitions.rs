@@ -238,12 +238,14 @@ async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Erro
 mod tests {
     use super::*;
     use crate::deploy::Upload;
-    use crate::{Config, Runtime, StoreConfig, wasm};
+    use crate::{ClockSource, Config, Runtime, StoreConfig, wasm};
 
     async fn host(dir: &std::path::Path) -> Runtime {
         let store = StoreConfig::new(format!("sqlite:{}", dir.join("mandate.db").display()));
         let sandbox = wasm::Config::new(dir.join("components"), wasm::Compiler::InProcess);
-        Runtime::open(Config { store, sandbox, catalogue: None, execute_jobs: false, history_cleanup: None }).await.expect("the host opens")
+        Runtime::open(Config { store, sandbox, catalogue: None, execute_jobs: false, clock: ClockSource::System, history_cleanup: None })
+            .await
+            .expect("the host opens")
     }
 
     /// Deploys a process with this id, and answers its definition's.

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use mandate_engine::{Code, Failure, Input, InstanceId, Rejection, Retry, WaitId};
-use mandate_store::ClaimedJob;
+use mandate_store::{ClaimedJob, Except};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -202,6 +202,26 @@ impl Executor {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.is_cancelled()
+    }
+
+    /// Whether this host runs jobs that nobody asks for.
+    pub(crate) fn executes(&self) -> bool {
+        self.executes
+    }
+
+    /// Has the claim loop look what is due now.
+    pub(crate) fn look_again(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Whether no job is in this host's memory.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.mine.lock().expect("no holder of this lock panics").is_empty()
+    }
+
+    /// What this host leaves alone at this moment.
+    pub(crate) fn held_back(&self, now: Instant) -> Except {
+        self.held_back.except(now)
     }
 
     /// A place for a job that is about to be stored; none when the queue is full.

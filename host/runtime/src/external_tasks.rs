@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::advance::{Advanced, Work, Worker};
 use crate::definitions::Definition;
-use crate::{Error, Inner, Runtime, clock, text};
+use crate::{Error, Inner, Runtime, text};
 
 /// Clients that wait for tasks at once, as in Camunda 7: each holds a connection.
 const MAX_WAITING: usize = 200;
@@ -220,20 +220,20 @@ impl Runtime {
 
     /// Locks one task for a worker for so many milliseconds, unless another one has it.
     pub async fn lock_external_task(&self, task: PublicId, worker: &str, lock_ms: i64) -> Result<LockChange, Error> {
-        let (now, wait) = (clock::now_ms(), stored_number(task));
+        let (now, wait) = (self.now(), stored_number(task));
         Ok(self.0.store.lock_external_task(task.instance.0, wait, worker, now, now.saturating_add(lock_ms)).await?)
     }
 
     /// Lets the lock of a worker that has a task last for so many milliseconds from now.
     pub async fn extend_external_task_lock(&self, task: PublicId, worker: &str, lock_ms: i64) -> Result<LockChange, Error> {
-        let (now, wait) = (clock::now_ms(), stored_number(task));
+        let (now, wait) = (self.now(), stored_number(task));
         Ok(self.0.store.extend_external_task_lock(task.instance.0, wait, worker, now, now.saturating_add(lock_ms)).await?)
     }
 
     /// Takes a task from whoever has it: anybody may fetch it.
     pub async fn unlock_external_task(&self, task: PublicId) -> Result<LockChange, Error> {
         let wait = stored_number(task);
-        let changed = self.0.store.unlock_external_task(task.instance.0, wait, clock::now_ms()).await?;
+        let changed = self.0.store.unlock_external_task(task.instance.0, wait, self.now()).await?;
         if changed == LockChange::Changed
             && let Some(listed) = self.0.store.external_task(task.instance.0, wait).await?
         {
@@ -278,7 +278,7 @@ impl Inner {
         if !self.store.may_act() {
             return Err(Error::NotActing("it could not renew its lease"));
         }
-        fetch.now = clock::now_ms();
+        fetch.now = self.clock.now_ms();
         let inner = self.clone();
         let (answer, answered) = oneshot::channel();
         let by_variables: Vec<_> = wanted.iter().filter(|(_, wanted)| !wanted.process_variables.is_empty()).collect();
@@ -342,7 +342,7 @@ impl Inner {
 
     async fn give_back(&self, tasks: impl Iterator<Item = ExternalTaskListed>) {
         for task in tasks {
-            if let Err(error) = self.store.give_back_external_task(&task, clock::now_ms()).await {
+            if let Err(error) = self.store.give_back_external_task(&task, self.clock.now_ms()).await {
                 tracing::warn!("an external task stays locked for a client that did not get it, until its lock runs out: {error}");
             }
             self.workers.tell(&BTreeSet::from([task.row.topic]));
@@ -357,7 +357,7 @@ impl Inner {
             if self.workers.is_stopped() {
                 return Ok(false);
             }
-            if told || self.store.has_external_tasks(topics.iter().cloned().collect(), clock::now_ms()).await? {
+            if told || self.store.has_external_tasks(topics.iter().cloned().collect(), self.clock.now_ms()).await? {
                 return Ok(true);
             }
             if Instant::now() >= until {

@@ -444,7 +444,7 @@ fn close(issue: &Issue, command: &Command, attempt: i64, outcome: &Outcome) -> L
         reply: reply.map(|reply| command.redact(reply).to_string()),
         code,
         message,
-        at: crate::clock::now_ms(),
+        at: crate::clock::system_now_ms(),
         verdict: None,
     }
 }
@@ -460,7 +460,7 @@ fn abandoned(row: &LedgerRow) -> LedgerClose {
         reply: None,
         code: None,
         message: Some("the host that sent it died before the answer was recorded".to_owned()),
-        at: crate::clock::now_ms(),
+        at: crate::clock::system_now_ms(),
         verdict: None,
     }
 }

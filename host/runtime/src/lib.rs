@@ -32,6 +32,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use clock::Clock;
 use mandate_commands::{Catalogue, Sender};
 use mandate_engine::VariableKind;
 use mandate_wasm::{Limits, Sandbox};
@@ -39,6 +40,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 pub use check_store::StoreReport;
+pub use clock::ClockSource;
 pub use definitions::{Binding, Definition};
 pub use error::Error;
 pub use external_tasks::{FetchedTask, Wanted, WorkerFailure};
@@ -70,6 +72,8 @@ pub struct Config {
     pub catalogue: Option<PathBuf>,
     /// Whether this host runs jobs and timers, or serves requests only.
     pub execute_jobs: bool,
+    /// What this host takes the time from.
+    pub clock: ClockSource,
     /// How this host removes the history of instances whose time to live is over; none: it leaves that to others.
     pub history_cleanup: Option<HistoryCleanup>,
 }
@@ -80,6 +84,7 @@ pub struct Runtime(Arc<Inner>);
 
 pub(crate) struct Inner {
     store: mandate_store::Store,
+    clock: Clock,
     sandbox: Sandbox,
     caps: Limits,
     catalogue: Arc<Catalogue>,
@@ -115,12 +120,22 @@ impl Runtime {
         });
         let lease = config.store.lease;
         let caps = config.sandbox.operator_limits.clone();
+        let (sandbox, sender) = (Sandbox::new(config.sandbox)?, Sender::new(catalogue.clone())?);
+        let store = mandate_store::Store::open(config.store).await?;
+        let clock = match Clock::open(config.clock, &store).await {
+            Ok(clock) => clock,
+            Err(error) => {
+                store.close().await;
+                return Err(error);
+            }
+        };
         let inner = Arc::new(Inner {
-            sandbox: Sandbox::new(config.sandbox)?,
+            sandbox,
             caps,
-            sender: Sender::new(catalogue.clone())?,
+            sender,
             catalogue,
-            store: mandate_store::Store::open(config.store).await?,
+            store,
+            clock,
             definitions: definitions::Definitions::default(),
             instances: cache::Instances::new(),
             executor: executor::Executor::new(config.execute_jobs),
@@ -196,7 +211,7 @@ impl Runtime {
 
     /// Brings the gauges that only the store knows up to date.
     pub async fn refresh_gauges(&self) -> Result<(), Error> {
-        let counts = self.0.store.counts(clock::now_ms()).await?;
+        let counts = self.0.store.counts(self.now()).await?;
         metrics::gauges(&counts, &mut self.0.gauged.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(())
     }

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use mandate_store::query::InstanceRecord;
 use uuid::Uuid;
 
-use crate::{Error, Inner, Runtime, clock};
+use crate::{Error, Inner, Runtime};
 
 /// The part of the time, in per cent, that cleaning takes unless the operator says otherwise.
 pub const DEFAULT_SHARE: u32 = 2;
@@ -88,7 +88,7 @@ impl Inner {
         let mut max = FEW;
         while !self.executor.is_stopping() {
             let begun = Instant::now();
-            let pause = match self.clean(clock::now_ms(), max, cleanup.export.as_ref()).await {
+            let pause = match self.clean(self.clock.now_ms(), max, cleanup.export.as_ref()).await {
                 Ok(Cleaned::Nothing | Cleaned::Elsewhere) => IDLE,
                 Ok(Cleaned::Instances(_)) => {
                     let took = begun.elapsed();
@@ -213,7 +213,7 @@ fn whole_lines(file: &File) -> io::Result<u64> {
 mod tests {
     use super::*;
     use crate::deploy::Upload;
-    use crate::{Config, DefinitionRef, Start, StoreConfig, wasm};
+    use crate::{ClockSource, Config, DefinitionRef, Start, StoreConfig, wasm};
 
     /// A day after its end an instance is to go.
     const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -230,7 +230,7 @@ mod tests {
     async fn open(dir: &Path) -> Runtime {
         let store = StoreConfig::new(format!("sqlite:{}", dir.join("mandate.db").display()));
         let sandbox = wasm::Config::new(dir.join("components"), wasm::Compiler::InProcess);
-        let config = Config { store, sandbox, catalogue: None, execute_jobs: false, history_cleanup: None };
+        let config = Config { store, sandbox, catalogue: None, execute_jobs: false, clock: ClockSource::System, history_cleanup: None };
         Runtime::open(config).await.expect("the host opens")
     }
 

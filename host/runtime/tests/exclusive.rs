@@ -99,7 +99,7 @@ async fn an_executed_job_is_refused_while_another_host_runs_an_exclusive_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_leaves_jobs_alone_executes_those_that_an_operator_names() {
     for database in [None, Some(postgres())] {
-        let host = Host::start_with(Setup { database, execute_jobs: false }).await;
+        let host = Host::start_with(Setup { database, execute_jobs: false, ..Setup::default() }).await;
         host.deploy(process(
             r#"
           <bpmn:startEvent id="s"/>

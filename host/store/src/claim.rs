@@ -175,6 +175,16 @@ impl Store {
         rows.first().map(|row| row.get(0)).transpose()
     }
 
+    /// Whether no host has a job locked, and none is due at `now` that could be claimed.
+    pub async fn is_quiet(&self, now: i64, except: &Except) -> Result<bool, Error> {
+        let locked = "SELECT wait FROM any_job WHERE locked_by IS NOT NULL LIMIT 1";
+        if !self.pool.fetch(locked, Vec::new()).await?.is_empty() {
+            return Ok(false);
+        }
+        let (sql, params) = candidates(now, 1, except);
+        Ok(self.pool.fetch(&sql, params).await?.is_empty())
+    }
+
     /// The jobs that this host has locked.
     pub async fn locked(&self) -> Result<Vec<(Uuid, i64)>, Error> {
         let me = self.host();

@@ -23,6 +23,7 @@ mod lock;
 mod migrate;
 pub mod query;
 mod rows;
+mod set_clock;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use mandate_runtime::deploy::{MANIFEST, Upload};
 use mandate_runtime::engine::{Variable, Variables};
-use mandate_runtime::{Config, DefinitionRef, Runtime, Start, Started, StoreConfig, wasm};
+use mandate_runtime::{ClockSource, Config, DefinitionRef, Runtime, Start, Started, StoreConfig, wasm};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -121,7 +121,14 @@ impl Host {
         std::fs::create_dir_all(&setup.dir)?;
         let catalogue = setup.stub.as_deref().map(|stub| write_catalogue(&setup.dir, stub)).transpose()?;
         let sandbox = wasm::Config::new(setup.dir.join("components"), setup.compiler.clone());
-        let config = Config { store: StoreConfig::new(&setup.url), sandbox, catalogue, execute_jobs: true, history_cleanup: None };
+        let config = Config {
+            store: StoreConfig::new(&setup.url),
+            sandbox,
+            catalogue,
+            execute_jobs: true,
+            clock: ClockSource::System,
+            history_cleanup: None,
+        };
         let runtime = Runtime::open(config).await.map_err(|error| anyhow::Error::msg(error.to_string()))?;
         Ok(Self { runtime, setup: setup.clone(), process, counts })
     }

@@ -1,6 +1,7 @@
 //! What Camunda 7 has no word for, one file per noun.
 
 mod catalogue;
+mod clock;
 mod definitions;
 mod delegates;
 mod health;
@@ -19,6 +20,7 @@ use crate::App;
 pub(crate) fn router() -> Router<App> {
     Router::new()
         .merge(catalogue::router())
+        .merge(clock::router())
         .merge(definitions::router())
         .merge(delegates::router())
         .merge(health::router())

@@ -7,7 +7,7 @@ use mandate_runtime::WaitingFilter;
 use serde_json::{Value, json};
 
 use crate::extract::Params;
-use crate::{App, Error, date};
+use crate::{App, Error};
 
 /// Instances looked at by one request unless it says otherwise.
 const DEFAULT_INSTANCES: u32 = 200;
@@ -23,7 +23,7 @@ pub(super) fn router() -> Router<App> {
 /// before). A page may hold fewer leaves than there are on later pages: go on until `next` is null.
 async fn waiting(State(app): State<App>, Params(mut params): Params) -> Result<Json<Value>, Error> {
     let overdue = params.flag("overdue")?;
-    let overdue_at = params.date("overdueAt")?.or_else(|| overdue.then(date::now));
+    let overdue_at = params.date("overdueAt")?.or_else(|| overdue.then(|| app.runtime.now()));
     let max_instances = params.count("maxInstances")?.unwrap_or(DEFAULT_INSTANCES);
     if !(1..=MAX_INSTANCES).contains(&max_instances) {
         return Err(Error::Invalid(format!("'maxInstances' is a number from 1 to {MAX_INSTANCES}")));

@@ -63,7 +63,7 @@ async fn fetch_and_lock(State(app): State<App>, Body(mut body): Body) -> Result<
         topics.insert(topic.topic.clone(), topic);
     }
     body.finish(&["workerId", "maxTasks", "usePriority", "asyncResponseTimeout", "sorting", "topics"])?;
-    let fetch = Fetch { worker, max, topics: topics.into_values().collect(), by_created, by_priority, now: date::now() };
+    let fetch = Fetch { worker, max, topics: topics.into_values().collect(), by_created, by_priority, now: app.runtime.now() };
     let patience = Duration::from_millis(patience.unsigned_abs());
     let fetched = app.runtime.fetch_and_lock(fetch, &wanted, patience).await?;
     Ok(Json(fetched.iter().map(|it| locked_dto(it, with_properties.contains(&it.task.row.topic))).collect()))
@@ -220,7 +220,7 @@ async fn lock(State(app): State<App>, Segments(id): Segments<String>, Body(mut b
     let lock_ms = positive("lockDuration", body.whole("lockDuration")?)?;
     body.finish(&["workerId", "lockDuration"])?;
     let changed = app.runtime.lock_external_task(public_or_none(&id), &worker, lock_ms).await?;
-    of_lock(changed, &id, &worker, "External Task {id} cannot be locked")
+    of_lock(changed, app.runtime.now(), &id, &worker, "External Task {id} cannot be locked")
 }
 
 async fn extend_lock(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
@@ -228,20 +228,21 @@ async fn extend_lock(State(app): State<App>, Segments(id): Segments<String>, Bod
     let lock_ms = positive("lockTime", body.whole("newDuration")?)?;
     body.finish(&["workerId", "newDuration"])?;
     let changed = app.runtime.extend_external_task_lock(public_or_none(&id), &worker, lock_ms).await?;
-    of_lock(changed, &id, &worker, "The lock of the External Task {id} cannot be extended")
+    of_lock(changed, app.runtime.now(), &id, &worker, "The lock of the External Task {id} cannot be extended")
 }
 
 async fn unlock(State(app): State<App>, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
-    of_lock(app.runtime.unlock_external_task(public_or_none(&id)).await?, &id, "", "")
+    let changed = app.runtime.unlock_external_task(public_or_none(&id)).await?;
+    of_lock(changed, app.runtime.now(), &id, "", "")
 }
 
-fn of_lock(changed: LockChange, id: &str, worker: &str, what: &str) -> Result<StatusCode, Error> {
+fn of_lock(changed: LockChange, now: i64, id: &str, worker: &str, what: &str) -> Result<StatusCode, Error> {
     match changed {
         LockChange::Changed => Ok(StatusCode::NO_CONTENT),
         LockChange::Missing => Err(gone(id)),
         LockChange::NotHeld(holder) => Err(not_held(id, worker, what, holder.as_deref())),
         LockChange::Expired(_) => {
-            let message = format!("Cannot extend a lock that expired: lockExpirationTime is not greater than or equal to {}", date::now());
+            let message = format!("Cannot extend a lock that expired: lockExpirationTime is not greater than or equal to {now}");
             Err(Error::rest_with(StatusCode::BAD_REQUEST, message))
         }
     }
@@ -266,12 +267,12 @@ const SORTS: &[(&str, ExternalTaskSort)] = &[
     ("createTime", ExternalTaskSort::Created),
 ];
 
-fn filter(fields: &mut Fields) -> Result<ExternalTaskFilter, Error> {
+fn filter(fields: &mut Fields, now: i64) -> Result<ExternalTaskFilter, Error> {
     Ok(ExternalTaskFilter {
         ids: fields.public_ids("externalTaskId", Some("externalTaskIdIn"))?.into_iter().map(super::numbered).collect(),
         topic: fields.text("topicName")?,
         worker: fields.text("workerId")?,
-        locked: fields.either("locked", "notLocked")?.map(|locked| (locked, date::now())),
+        locked: fields.either("locked", "notLocked")?.map(|locked| (locked, now)),
         lock_until_before: fields.date("lockExpirationBefore")?,
         lock_until_after: fields.date("lockExpirationAfter")?,
         retries_left: fields.either("withRetriesLeft", "noRetriesLeft")?,
@@ -296,7 +297,7 @@ async fn list_by_body(State(app): State<App>, paging: Params, Body(fields): Body
 }
 
 async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
-    let filter = filter(&mut fields)?;
+    let filter = filter(&mut fields, app.runtime.now())?;
     let (page, sort): (_, Vec<(ExternalTaskSort, Order)>) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
     fields.finish(camunda::EXTERNAL_TASKS)?;
     let rows = stored(app.runtime.reads().external_tasks(filter, page, &sort).await)?;
@@ -324,7 +325,7 @@ async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Jso
 }
 
 async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
-    let filter = filter(&mut fields)?;
+    let filter = filter(&mut fields, app.runtime.now())?;
     fields.finish(camunda::EXTERNAL_TASKS)?;
     Ok(super::count(stored(app.runtime.reads().count_external_tasks(filter).await)?))
 }

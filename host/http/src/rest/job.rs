@@ -39,7 +39,7 @@ const SORTS: &[(&str, JobSort)] = &[
     ("tenantId", JobSort::Tenant),
 ];
 
-fn filter(fields: &mut Fields) -> Result<JobFilter, Error> {
+fn filter(fields: &mut Fields, now: i64) -> Result<JobFilter, Error> {
     let (due_after, due_before) = fields.comparisons("dueDates")?;
     let (created_after, created_before) = fields.comparisons("createTimes")?;
     let (timers, messages) = match fields.either("timers", "messages")? {
@@ -55,7 +55,7 @@ fn filter(fields: &mut Fields) -> Result<JobFilter, Error> {
         failed_activity_id: fields.text("failedActivityId")?,
         with_retries_left: fields.flag("withRetriesLeft")?,
         no_retries_left: fields.flag("noRetriesLeft")?,
-        executable_at: fields.flag("executable")?.then(date::now),
+        executable_at: fields.flag("executable")?.then_some(now),
         timers,
         messages,
         with_exception: fields.flag("withException")?,
@@ -79,7 +79,7 @@ async fn list_by_body(State(app): State<App>, paging: Params, Body(fields): Body
 }
 
 async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
-    let filter = filter(&mut fields)?;
+    let filter = filter(&mut fields, app.runtime.now())?;
     let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
     fields.finish(camunda::JOBS)?;
     let rows = stored(app.runtime.reads().jobs(filter, page, &sort).await)?;
@@ -95,7 +95,7 @@ async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Jso
 }
 
 async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
-    let filter = filter(&mut fields)?;
+    let filter = filter(&mut fields, app.runtime.now())?;
     fields.finish(camunda::JOBS)?;
     Ok(super::count(stored(app.runtime.reads().count_jobs(filter).await)?))
 }

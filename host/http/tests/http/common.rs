@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use mandate_http::Options;
-use mandate_runtime::{Config, Runtime, StoreConfig, wasm};
+use mandate_runtime::{ClockSource, Config, Runtime, StoreConfig, wasm};
 use mandate_tests::domain::Domain;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -42,20 +42,26 @@ impl Host {
     }
 
     pub(crate) async fn open_with(options: Options) -> Self {
-        Self::open_for(options, None, false).await
+        Self::open_for(options, None, |_| ()).await
     }
 
     /// With a domain service whose commands every delegate may have.
     pub(crate) async fn open_before(domain: &Domain) -> Self {
-        Self::open_for(Options::default(), Some(domain), false).await
+        Self::open_for(Options::default(), Some(domain), |_| ()).await
     }
 
     /// Jobs run as soon as they are due.
     pub(crate) async fn open_executing(options: Options) -> Self {
-        Self::open_for(options, None, true).await
+        Self::open_for(options, None, |config| config.execute_jobs = true).await
     }
 
-    async fn open_for(options: Options, domain: Option<&Domain>, execute_jobs: bool) -> Self {
+    /// Under a clock that is set, with jobs running as soon as they are due.
+    pub(crate) async fn open_under_a_set_clock() -> Self {
+        let manual = |config: &mut Config| (config.execute_jobs, config.clock) = (true, ClockSource::Manual);
+        Self::open_for(Options::default(), None, manual).await
+    }
+
+    async fn open_for(options: Options, domain: Option<&Domain>, configure: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let catalogue = domain.map(|domain| {
             let path = folder.path().join("catalogue.toml");
@@ -64,7 +70,8 @@ impl Host {
         });
         let store = StoreConfig::new(format!("sqlite:{}", folder.path().join("test.db").display()));
         let sandbox = wasm::Config::new(folder.path().join("cache"), wasm::Compiler::InProcess);
-        let config = Config { store, sandbox, catalogue, execute_jobs, history_cleanup: None };
+        let mut config = Config { store, sandbox, catalogue, execute_jobs: false, clock: ClockSource::System, history_cleanup: None };
+        configure(&mut config);
         let runtime = Runtime::open(config).await.expect("a runtime");
         Self { router: mandate_http::router(runtime.clone(), options), runtime, _folder: folder }
     }

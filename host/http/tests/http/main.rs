@@ -2,6 +2,7 @@
 
 mod api;
 mod clients;
+mod clock;
 mod common;
 mod deployment;
 mod execution;

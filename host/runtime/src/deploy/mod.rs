@@ -17,7 +17,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::ledger::hex;
-use crate::{Error, Inner, Runtime, clock};
+use crate::{Error, Inner, Runtime};
 
 pub use manifest::{DelegateSection, MANIFEST, Mandate, Manifest, Placed};
 pub(crate) use resolve::Available;
@@ -201,7 +201,7 @@ impl Inner {
         }
         self.compile(&checked).await?;
         let name = upload.name.clone().or_else(|| checked.manifest.deployment.name.clone());
-        let at = clock::now_ms();
+        let at = self.clock.now_ms();
         let mut report = Report {
             id: None,
             existing: false,

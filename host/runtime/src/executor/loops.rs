@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use mandate_engine::{InstanceId, WaitId};
 
 use super::{JobName, POLL, Permit};
+use crate::clock::Clock;
 use crate::metrics::Acquired;
-use crate::{Error, Inner, clock};
+use crate::{Error, Inner};
 
 /// Jobs taken from the store at once.
 const CLAIM: u32 = 100;
@@ -19,6 +20,9 @@ impl Inner {
     pub(crate) fn start_loops(self: &Arc<Self>, lease: Duration) {
         if self.executor.executes {
             self.tasks.spawn(self.clone().keep("claims of due jobs", Self::claim_loop));
+        }
+        if let Clock::Manual { .. } = self.clock {
+            self.tasks.spawn(self.clone().keep("looks at the clock", Self::clock_loop));
         }
         if let Some(cleanup) = self.cleanup.clone() {
             self.tasks.spawn(self.clone().keep("the removal of history", move |inner| inner.cleanup_loop(cleanup.clone())));
@@ -46,12 +50,12 @@ impl Inner {
                 () = self.executor.stopping.cancelled() => return,
                 places = self.executor.places.clone().acquire_many_owned(CLAIM) => places.expect("nobody closes it"),
             };
-            match self.claim_once(places, clock::now_ms(), by).await {
+            match self.claim_once(places, self.clock.now_ms(), by).await {
                 Ok(0) => {}
                 Ok(_) => continue,
                 Err(error) => tracing::error!("due jobs could not be claimed: {error}"),
             }
-            let until_due = self.executor.next_due.load(Ordering::Relaxed).saturating_sub(clock::now_ms());
+            let until_due = self.executor.next_due.load(Ordering::Relaxed).saturating_sub(self.clock.now_ms());
             let pause = POLL.min(Duration::from_millis(u64::try_from(until_due).unwrap_or(0).max(1)));
             by = tokio::select! {
                 () = self.executor.stopping.cancelled() => return,
@@ -69,7 +73,7 @@ impl Inner {
         if !self.store.may_act() {
             return Ok(0);
         }
-        let except = self.executor.held_back.except(Instant::now());
+        let except = self.executor.held_back(Instant::now());
         let claimed = self.store.claim(now, CLAIM, &except).await?;
         crate::metrics::jobs_acquired(by, claimed.len());
         for job in &claimed {

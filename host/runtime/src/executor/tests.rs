@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::deploy::Upload;
-use crate::{Config, DefinitionRef, Reason, Runtime, Start, StoreConfig, Waiting, WaitingFilter, clock, wasm};
+use crate::{ClockSource, Config, DefinitionRef, Reason, Runtime, Start, StoreConfig, Waiting, WaitingFilter, clock, wasm};
 
 /// How long a test waits for something that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,9 +34,16 @@ impl Host {
         let mut store = StoreConfig::new(database.unwrap_or_else(|| format!("sqlite:{}", dir.path().join("mandate.db").display())));
         store.lease = Duration::from_secs(3);
         let sandbox = wasm::Config::new(dir.path().join("components"), wasm::Compiler::InProcess);
-        let runtime = Runtime::open(Config { store, sandbox, catalogue: None, execute_jobs: true, history_cleanup: None })
-            .await
-            .expect("the host opens");
+        let runtime = Runtime::open(Config {
+            store,
+            sandbox,
+            catalogue: None,
+            execute_jobs: true,
+            clock: ClockSource::System,
+            history_cleanup: None,
+        })
+        .await
+        .expect("the host opens");
         let upload = Upload { resources: vec![("p.bpmn".to_owned(), TIMER.as_bytes().to_vec())], ..Upload::default() };
         runtime.deploy(upload).await.expect("deployed");
         Self { runtime, _dir: dir }
@@ -110,7 +117,7 @@ async fn a_job_that_was_locked_without_this_host_knowing_runs_all_the_same() {
     on_both(async |host| {
         let id = host.start("PT1S").await;
         // What is left of a claim whose COMMIT was never answered. Before its time, so that the executor cannot have it.
-        let claimed = host.inner().store.claim(clock::now_ms() + 60_000, 10, &Except::NOTHING).await.expect("claimed");
+        let claimed = host.inner().store.claim(clock::system_now_ms() + 60_000, 10, &Except::NOTHING).await.expect("claimed");
         assert_eq!(claimed.len(), 1);
         host.ended(id).await;
         host.close().await;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mandate_runtime::deploy::{Report, Upload};
 use mandate_runtime::engine::{InstanceId, PublicId, Variable, Variables};
-use mandate_runtime::{Config, DefinitionRef, Runtime, Start, Started, StoreConfig, wasm};
+use mandate_runtime::{ClockSource, Config, DefinitionRef, Runtime, Start, Started, StoreConfig, wasm};
 use mandate_tests::domain::Domain;
 use mandate_tests::postgres::Cluster;
 use serde_json::{Value, json};
@@ -31,11 +31,12 @@ pub struct Setup {
     /// None: a file in the host's folder.
     pub database: Option<String>,
     pub execute_jobs: bool,
+    pub clock: ClockSource,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { database: None, execute_jobs: true }
+        Self { database: None, execute_jobs: true, clock: ClockSource::System }
     }
 }
 
@@ -170,6 +171,7 @@ async fn open(dir: &Path, components: &str, setup: &Setup) -> Runtime {
         sandbox,
         catalogue: Some(dir.join("catalogue.toml")),
         execute_jobs: setup.execute_jobs,
+        clock: setup.clock,
         // Tests clean when they say so.
         history_cleanup: None,
     };
