@@ -2,6 +2,7 @@
 
 use mandate_runtime::query::{HistoryIncident, HistoryTask, HistoryUpdate, HistoryVariable, InstanceRecord};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::api::ledger_dto;
 use crate::rest::{activity_dto, execution, instance_dto, public};
@@ -15,14 +16,14 @@ pub fn history_line(record: &InstanceRecord) -> String {
     line["activityInstances"] = record.activities.iter().map(activity_dto).collect();
     line["variableInstances"] = record.variables.iter().map(variable_dto).collect();
     line["variableUpdates"] = record.updates.iter().map(|update| update_dto(record, update)).collect();
-    line["taskInstances"] = record.tasks.iter().map(|task| task_dto(record, task)).collect();
-    line["incidents"] = record.incidents.iter().map(|incident| incident_dto(record, incident)).collect();
+    line["taskInstances"] = record.tasks.iter().map(|task| task_dto(record.instance.id, task)).collect();
+    line["incidents"] = record.incidents.iter().map(|incident| incident_dto(record.instance.id, incident)).collect();
     line["ledger"] = record.ledger.iter().map(ledger_dto).collect();
     line.to_string()
 }
 
 /// Of Camunda's `HistoricVariableInstanceDto`.
-fn variable_dto(row: &HistoryVariable) -> Value {
+pub(crate) fn variable_dto(row: &HistoryVariable) -> Value {
     json!({
         "name": row.name,
         "type": row.kind,
@@ -50,11 +51,11 @@ fn update_dto(record: &InstanceRecord, row: &HistoryUpdate) -> Value {
 }
 
 /// Of Camunda's `HistoricTaskInstanceDto`.
-fn task_dto(record: &InstanceRecord, row: &HistoryTask) -> Value {
+pub(crate) fn task_dto(instance: Uuid, row: &HistoryTask) -> Value {
     json!({
-        "id": public(record.instance.id, row.wait),
+        "id": public(instance, row.wait),
         "taskDefinitionKey": row.activity_id,
-        "activityInstanceId": public(record.instance.id, row.activity),
+        "activityInstanceId": public(instance, row.activity),
         "name": row.name,
         "assignee": row.assignee,
         "due": date::print_option(row.due),
@@ -65,14 +66,14 @@ fn task_dto(record: &InstanceRecord, row: &HistoryTask) -> Value {
 }
 
 /// Of Camunda's `HistoricIncidentDto`, with our `code`.
-fn incident_dto(record: &InstanceRecord, row: &HistoryIncident) -> Value {
+pub(crate) fn incident_dto(instance: Uuid, row: &HistoryIncident) -> Value {
     json!({
-        "id": public(record.instance.id, row.n),
+        "id": public(instance, row.n),
         "code": row.code,
         "incidentMessage": row.message,
         "activityId": row.activity_id,
-        "executionId": execution(record.instance.id, row.activity),
-        "configuration": row.wait.map(|wait| public(record.instance.id, wait)),
+        "executionId": execution(instance, row.activity),
+        "configuration": row.wait.map(|wait| public(instance, wait)),
         "createTime": date::print(row.created),
         "endTime": date::print_option(row.resolved_at),
     })

@@ -123,3 +123,40 @@ pub(super) const HISTORIC_ACTIVITY_INSTANCES: &[&str] = &[
     "completeScope", "startedBefore", "startedAfter", "finishedBefore", "finishedAfter", "tenantIdIn", "withoutTenantId",
     "sorting",
 ];
+
+/// `/history/variable-instance`.
+#[rustfmt::skip]
+pub(super) const HISTORIC_VARIABLE_INSTANCES: &[&str] = &[
+    "variableName", "variableNameLike", "variableValue", "variableNamesIgnoreCase", "variableValuesIgnoreCase",
+    "variableTypeIn", "includeDeleted", "processInstanceId", "processInstanceIdIn", "processDefinitionId",
+    "processDefinitionKey", "executionIdIn", "caseInstanceId", "caseExecutionIdIn", "caseActivityIdIn", "taskIdIn",
+    "activityInstanceIdIn", "tenantIdIn", "withoutTenantId", "variableNameIn", "sortBy", "sortOrder", "firstResult",
+    "maxResults", "deserializeValues", "sorting",
+];
+
+/// `/history/task`.
+#[rustfmt::skip]
+pub(super) const HISTORIC_TASKS: &[&str] = &[
+    "taskId", "taskParentTaskId", "processInstanceId", "rootProcessInstanceId", "processInstanceBusinessKey",
+    "processInstanceBusinessKeyIn", "processInstanceBusinessKeyLike", "executionId", "processDefinitionId",
+    "processDefinitionKey", "processDefinitionName", "caseInstanceId", "caseExecutionId", "caseDefinitionId",
+    "caseDefinitionKey", "caseDefinitionName", "activityInstanceIdIn", "taskName", "taskNameLike", "taskDescription",
+    "taskDescriptionLike", "taskDefinitionKey", "taskDefinitionKeyIn", "taskDeleteReason", "taskDeleteReasonLike",
+    "taskAssignee", "taskAssigneeLike", "taskOwner", "taskOwnerLike", "taskPriority", "assigned", "unassigned", "finished",
+    "unfinished", "processFinished", "processUnfinished", "taskDueDate", "taskDueDateBefore", "taskDueDateAfter",
+    "withoutTaskDueDate", "taskFollowUpDate", "taskFollowUpDateBefore", "taskFollowUpDateAfter", "startedBefore",
+    "startedAfter", "finishedBefore", "finishedAfter", "tenantIdIn", "withoutTenantId", "taskVariables", "processVariables",
+    "variableNamesIgnoreCase", "variableValuesIgnoreCase", "taskInvolvedUser", "taskInvolvedGroup", "taskHadCandidateUser",
+    "taskHadCandidateGroup", "withCandidateGroups", "withoutCandidateGroups", "sortBy", "sortOrder", "firstResult",
+    "maxResults", "orQueries", "sorting",
+];
+
+/// `/history/incident`.
+#[rustfmt::skip]
+pub(super) const HISTORIC_INCIDENTS: &[&str] = &[
+    "incidentId", "incidentType", "incidentMessage", "incidentMessageLike", "processDefinitionId", "processDefinitionKey",
+    "processDefinitionKeyIn", "processInstanceId", "executionId", "createTimeBefore", "createTimeAfter", "endTimeBefore",
+    "endTimeAfter", "activityId", "failedActivityId", "causeIncidentId", "rootCauseIncidentId", "configuration",
+    "historyConfiguration", "open", "resolved", "deleted", "tenantIdIn", "withoutTenantId", "jobDefinitionIdIn", "sortBy",
+    "sortOrder", "firstResult", "maxResults",
+];

@@ -80,8 +80,8 @@ fn read_topic(fields: &mut Fields) -> Result<(FetchTopic, Wanted, bool), Error> 
         lock_ms,
         business_key: fields.text("businessKey")?,
         instances: None,
-        definition_ids: one_of(fields.text("processDefinitionId")?, fields.texts_or_none("processDefinitionIdIn")?),
-        definition_keys: one_of(fields.text("processDefinitionKey")?, fields.texts_or_none("processDefinitionKeyIn")?),
+        definition_ids: super::one_of(fields.text("processDefinitionId")?, fields.texts_or_none("processDefinitionIdIn")?),
+        definition_keys: super::one_of(fields.text("processDefinitionKey")?, fields.texts_or_none("processDefinitionKeyIn")?),
         version_tag: fields.text("processDefinitionVersionTag")?,
         tenants: fields.texts_or_none("tenantIdIn")?,
         without_tenant: fields.flag("withoutTenantId")?,
@@ -90,15 +90,6 @@ fn read_topic(fields: &mut Fields) -> Result<(FetchTopic, Wanted, bool), Error> 
     // Every value travels as Camunda sends a serialised one: Json as its text.
     fields.flag("deserializeValues")?;
     Ok((topic, wanted, properties))
-}
-
-/// Texts that were given alone or as a list; given both ways, those that are in both: if there is none, one that nothing has.
-fn one_of(one: Option<String>, many: Vec<String>) -> Vec<String> {
-    match one {
-        None => many,
-        Some(one) if many.is_empty() || many.contains(&one) => vec![one],
-        Some(_) => vec![String::new()],
-    }
 }
 
 /// Camunda's words for a length of time that is none.
@@ -276,11 +267,11 @@ fn filter(fields: &mut Fields, now: i64) -> Result<ExternalTaskFilter, Error> {
         lock_until_before: fields.date("lockExpirationBefore")?,
         lock_until_after: fields.date("lockExpirationAfter")?,
         retries_left: fields.either("withRetriesLeft", "noRetriesLeft")?,
-        activity_ids: one_of(fields.text("activityId")?, fields.filter_texts("activityIdIn")?),
+        activity_ids: super::one_of(fields.text("activityId")?, fields.filter_texts("activityIdIn")?),
         execution: fields.text("executionId")?.map(|id| super::numbered(public_or_none(&id))),
         instances: fields.instances("processInstanceId", Some("processInstanceIdIn"))?.into_iter().map(|id| id.0).collect(),
         definition_id: fields.text("processDefinitionId")?,
-        definition_keys: one_of(fields.text("processDefinitionKey")?, fields.filter_texts("processDefinitionKeyIn")?),
+        definition_keys: super::one_of(fields.text("processDefinitionKey")?, fields.filter_texts("processDefinitionKeyIn")?),
         priority_from: fields.whole("priorityHigherThanOrEquals")?,
         priority_to: fields.whole("priorityLowerThanOrEquals")?,
         suspended: fields.suspension()?,

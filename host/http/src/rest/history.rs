@@ -3,25 +3,92 @@
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
+use mandate_runtime::StoreError;
 use mandate_runtime::query::{
-    HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort, Page,
+    HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort, Order, Page,
+    Reads,
 };
 use serde_json::{Value, json};
 
 use super::camunda;
+use super::list::{List, by_query_or_body};
 use crate::error::stored;
-use crate::extract::{Body, Params, Segments};
+use crate::extract::Segments;
 use crate::query_params::{Fields, instance_or_none, public_or_none};
 use crate::{App, Error, date};
 
 pub(super) fn router() -> Router<App> {
     Router::new()
-        .route("/history/process-instance", get(instances).post(instances_by_body))
-        .route("/history/process-instance/count", get(count_instances).post(count_instances_by_body))
+        .merge(by_query_or_body::<Instances>())
         .route("/history/process-instance/{id}", get(instance))
-        .route("/history/activity-instance", get(activities).post(activities_by_body))
-        .route("/history/activity-instance/count", get(count_activities).post(count_activities_by_body))
+        .merge(by_query_or_body::<Activities>())
         .route("/history/activity-instance/{id}", get(activity))
+}
+
+struct Instances;
+
+impl List for Instances {
+    const PATH: &'static str = "/history/process-instance";
+    const CAMUNDA: &'static [&'static str] = camunda::HISTORIC_PROCESS_INSTANCES;
+    const SORTS: &'static [(&'static str, HistoryInstanceSort)] = INSTANCE_SORTS;
+
+    type Sort = HistoryInstanceSort;
+    type Filter = HistoryInstanceFilter;
+    type Row = HistoryInstance;
+
+    fn filter(fields: &mut Fields) -> Result<HistoryInstanceFilter, Error> {
+        instance_filter(fields)
+    }
+
+    async fn rows(
+        reads: &Reads,
+        filter: HistoryInstanceFilter,
+        page: Page,
+        sort: &[(HistoryInstanceSort, Order)],
+    ) -> Result<Vec<HistoryInstance>, StoreError> {
+        reads.history_instances(filter, page, sort).await
+    }
+
+    async fn count(reads: &Reads, filter: HistoryInstanceFilter) -> Result<i64, StoreError> {
+        reads.count_history_instances(filter).await
+    }
+
+    fn dto(row: &HistoryInstance) -> Value {
+        instance_dto(row)
+    }
+}
+
+struct Activities;
+
+impl List for Activities {
+    const PATH: &'static str = "/history/activity-instance";
+    const CAMUNDA: &'static [&'static str] = camunda::HISTORIC_ACTIVITY_INSTANCES;
+    const SORTS: &'static [(&'static str, HistoryActivitySort)] = ACTIVITY_SORTS;
+
+    type Sort = HistoryActivitySort;
+    type Filter = HistoryActivityFilter;
+    type Row = HistoryActivity;
+
+    fn filter(fields: &mut Fields) -> Result<HistoryActivityFilter, Error> {
+        activity_filter(fields)
+    }
+
+    async fn rows(
+        reads: &Reads,
+        filter: HistoryActivityFilter,
+        page: Page,
+        sort: &[(HistoryActivitySort, Order)],
+    ) -> Result<Vec<HistoryActivity>, StoreError> {
+        reads.history_activities(filter, page, sort).await
+    }
+
+    async fn count(reads: &Reads, filter: HistoryActivityFilter) -> Result<i64, StoreError> {
+        reads.count_history_activities(filter).await
+    }
+
+    fn dto(row: &HistoryActivity) -> Value {
+        activity_dto(row)
+    }
 }
 
 const INSTANCE_SORTS: &[(&str, HistoryInstanceSort)] = &[
@@ -84,36 +151,6 @@ pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilt
         tenants: fields.tenants(None)?,
         without_tenant: fields.flag("withoutTenantId")?,
     })
-}
-
-async fn instances(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    list_instances(&app, fields, None).await
-}
-
-async fn instances_by_body(State(app): State<App>, paging: Params, Body(fields): Body) -> Result<Json<Value>, Error> {
-    list_instances(&app, fields, Some(paging)).await
-}
-
-async fn list_instances(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
-    let filter = instance_filter(&mut fields)?;
-    let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(INSTANCE_SORTS)?);
-    fields.finish(camunda::HISTORIC_PROCESS_INSTANCES)?;
-    let rows = stored(app.runtime.reads().history_instances(filter, page, &sort).await)?;
-    Ok(Json(rows.iter().map(instance_dto).collect()))
-}
-
-async fn count_instances(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    counted_instances(&app, fields).await
-}
-
-async fn count_instances_by_body(State(app): State<App>, Body(fields): Body) -> Result<Json<Value>, Error> {
-    counted_instances(&app, fields).await
-}
-
-async fn counted_instances(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
-    let filter = instance_filter(&mut fields)?;
-    fields.finish(camunda::HISTORIC_PROCESS_INSTANCES)?;
-    Ok(super::count(stored(app.runtime.reads().count_history_instances(filter).await)?))
 }
 
 async fn instance(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
@@ -187,36 +224,6 @@ fn activity_filter(fields: &mut Fields) -> Result<HistoryActivityFilter, Error> 
         without_tenant: fields.flag("withoutTenantId")?,
         ..HistoryActivityFilter::default()
     })
-}
-
-async fn activities(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    list_activities(&app, fields, None).await
-}
-
-async fn activities_by_body(State(app): State<App>, paging: Params, Body(fields): Body) -> Result<Json<Value>, Error> {
-    list_activities(&app, fields, Some(paging)).await
-}
-
-async fn list_activities(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
-    let filter = activity_filter(&mut fields)?;
-    let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(ACTIVITY_SORTS)?);
-    fields.finish(camunda::HISTORIC_ACTIVITY_INSTANCES)?;
-    let rows = stored(app.runtime.reads().history_activities(filter, page, &sort).await)?;
-    Ok(Json(rows.iter().map(activity_dto).collect()))
-}
-
-async fn count_activities(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    counted_activities(&app, fields).await
-}
-
-async fn count_activities_by_body(State(app): State<App>, Body(fields): Body) -> Result<Json<Value>, Error> {
-    counted_activities(&app, fields).await
-}
-
-async fn counted_activities(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
-    let filter = activity_filter(&mut fields)?;
-    fields.finish(camunda::HISTORIC_ACTIVITY_INSTANCES)?;
-    Ok(super::count(stored(app.runtime.reads().count_history_activities(filter).await)?))
 }
 
 async fn activity(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {

@@ -3,13 +3,15 @@
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
+use mandate_runtime::StoreError;
 use mandate_runtime::engine::Code;
-use mandate_runtime::query::{IncidentFilter, IncidentListed, IncidentSort, Page};
+use mandate_runtime::query::{IncidentFilter, IncidentListed, IncidentSort, Order, Page, Reads};
 use serde_json::{Value, json};
 
 use super::camunda;
+use super::list::{List, by_query};
 use crate::error::stored;
-use crate::extract::{Params, Segments};
+use crate::extract::Segments;
 use crate::query_params::{Fields, public_or_none};
 use crate::{App, Error, date};
 
@@ -26,7 +28,40 @@ pub(super) fn type_of(code: &str) -> &'static str {
 }
 
 pub(super) fn router() -> Router<App> {
-    Router::new().route("/incident", get(list)).route("/incident/count", get(count)).route("/incident/{id}", get(one))
+    by_query::<Incidents>().route("/incident/{id}", get(one))
+}
+
+struct Incidents;
+
+impl List for Incidents {
+    const PATH: &'static str = "/incident";
+    const CAMUNDA: &'static [&'static str] = camunda::INCIDENTS;
+    const SORTS: &'static [(&'static str, IncidentSort)] = SORTS;
+
+    type Sort = IncidentSort;
+    type Filter = IncidentFilter;
+    type Row = IncidentListed;
+
+    fn filter(fields: &mut Fields) -> Result<IncidentFilter, Error> {
+        filter(fields)
+    }
+
+    async fn rows(
+        reads: &Reads,
+        filter: IncidentFilter,
+        page: Page,
+        sort: &[(IncidentSort, Order)],
+    ) -> Result<Vec<IncidentListed>, StoreError> {
+        reads.incidents(filter, page, sort).await
+    }
+
+    async fn count(reads: &Reads, filter: IncidentFilter) -> Result<i64, StoreError> {
+        reads.count_incidents(filter).await
+    }
+
+    fn dto(row: &IncidentListed) -> Value {
+        dto(row)
+    }
 }
 
 const SORTS: &[(&str, IncidentSort)] = &[
@@ -100,20 +135,6 @@ fn filter(fields: &mut Fields) -> Result<IncidentFilter, Error> {
         tenants: fields.tenants(None)?,
         without_tenant: false,
     })
-}
-
-async fn list(State(app): State<App>, Params(mut fields): Params) -> Result<Json<Value>, Error> {
-    let filter = filter(&mut fields)?;
-    let (page, sort) = (fields.page()?, fields.sorting(SORTS)?);
-    fields.finish(camunda::INCIDENTS)?;
-    let rows = stored(app.runtime.reads().incidents(filter, page, &sort).await)?;
-    Ok(Json(rows.iter().map(dto).collect()))
-}
-
-async fn count(State(app): State<App>, Params(mut fields): Params) -> Result<Json<Value>, Error> {
-    let filter = filter(&mut fields)?;
-    fields.finish(camunda::INCIDENTS)?;
-    Ok(super::count(stored(app.runtime.reads().count_incidents(filter).await)?))
 }
 
 async fn one(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {

@@ -7,9 +7,11 @@ mod external_task;
 mod history;
 mod incident;
 mod job;
+mod list;
 mod message;
 mod process_definition;
 mod process_instance;
+mod remembered;
 mod start;
 mod task;
 
@@ -24,7 +26,7 @@ pub(crate) use history::{activity_dto, instance_dto, instance_filter as history_
 pub(crate) use incident::find as find_incident;
 
 use crate::extract::Params;
-use crate::query_params::Fields;
+use crate::query_params::{Fields, public_or_none};
 use crate::{App, Error};
 
 /// The version of Camunda 7 whose API this is. The Modeler asks for it before it deploys.
@@ -48,6 +50,7 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(job::router())
         .merge(incident::router())
         .merge(history::router())
+        .merge(remembered::router())
 }
 
 async fn version() -> Json<Value> {
@@ -74,6 +77,23 @@ fn page(filter: &mut Fields, paging: Option<Params>) -> Result<Page, Error> {
 /// A public id as the store knows it. A number that no instance reaches matches nothing.
 fn numbered(id: PublicId) -> (Uuid, i64) {
     (id.instance.0, i64::try_from(id.number).unwrap_or(i64::MAX))
+}
+
+/// Texts that were given alone or as a list; given both ways, those that are in both: if there is none, one that nothing has.
+fn one_of(one: Option<String>, many: Vec<String>) -> Vec<String> {
+    match one {
+        None => many,
+        Some(one) if many.is_empty() || many.contains(&one) => vec![one],
+        Some(_) => vec![String::new()],
+    }
+}
+
+/// An execution as the store knows it: the process's own has the instance's id.
+fn scope_or_none(id: &str) -> (Uuid, i64) {
+    match id.parse::<InstanceId>() {
+        Ok(instance) => (instance.0, ROOT),
+        Err(_) => numbered(public_or_none(id)),
+    }
 }
 
 /// The other way round.

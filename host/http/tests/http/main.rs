@@ -14,5 +14,6 @@ mod ledger;
 mod message;
 mod process_definition;
 mod process_instance;
+mod remembered;
 mod server;
 mod task;

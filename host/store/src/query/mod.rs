@@ -14,6 +14,7 @@ mod jobs;
 mod metrics;
 mod overdue;
 mod record;
+mod remembered;
 mod select;
 mod starts;
 mod subscriptions;
@@ -37,6 +38,10 @@ pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, Inst
 pub use jobs::{JobFilter, JobListed, JobSort};
 pub use metrics::{ActiveInstances, Counts, HostRow, LedgerCount, MOST_DUE};
 pub use record::{HistoryIncident, HistoryTask, HistoryUpdate, InstanceRecord};
+pub use remembered::{
+    HistoryIncidentFilter, HistoryIncidentSort, HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort,
+    IncidentState, OfInstances, Remembered,
+};
 pub use starts::KeyedStart;
 pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
 pub use tasks::{TaskFilter, TaskListed, TaskSort};

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::history::instances;
 use super::select::ascending;
 use super::{HistoryActivity, HistoryActivityFilter, HistoryInstance, HistoryInstanceFilter, HistoryVariable, Page, Reads};
-use crate::db::{Row, params};
+use crate::db::{Columns, params};
 use crate::{Error, LedgerRow};
 
 /// An ended instance's whole history, and the commands that it has sent. Nothing of it changes any more but verdicts in the ledger.
@@ -114,16 +114,15 @@ impl Reads {
         }))
     }
 
-    async fn list<T>(&self, sql: &str, id: Uuid, read: fn(&Row) -> Result<T, Error>) -> Result<Vec<T>, Error> {
-        self.pool.fetch(sql, params![id]).await?.iter().map(read).collect()
+    async fn list<T>(&self, sql: &str, id: Uuid, read: fn(&mut Columns<'_>) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+        self.pool.fetch(sql, params![id]).await?.iter().map(|row| read(&mut row.columns())).collect()
     }
 }
 
 const UPDATES: &str = "SELECT revision, ordinal, scope, name, kind, json, removed, at FROM history_variable_update WHERE instance_id = $1 \
                        ORDER BY revision, ordinal";
 
-fn update(row: &Row) -> Result<HistoryUpdate, Error> {
-    let mut columns = row.columns();
+fn update(columns: &mut Columns<'_>) -> Result<HistoryUpdate, Error> {
     Ok(HistoryUpdate {
         revision: columns.next()?,
         ordinal: columns.next()?,
@@ -139,8 +138,7 @@ fn update(row: &Row) -> Result<HistoryUpdate, Error> {
 const TASKS: &str =
     "SELECT wait, activity, activity_id, name, assignee, due, created, ended_at FROM history_task WHERE instance_id = $1 ORDER BY wait";
 
-fn task(row: &Row) -> Result<HistoryTask, Error> {
-    let mut columns = row.columns();
+pub(super) fn task(columns: &mut Columns<'_>) -> Result<HistoryTask, Error> {
     Ok(HistoryTask {
         wait: columns.next()?,
         activity: columns.next()?,
@@ -156,8 +154,7 @@ fn task(row: &Row) -> Result<HistoryTask, Error> {
 const INCIDENTS: &str =
     "SELECT n, wait, activity, activity_id, code, message, created, resolved_at FROM history_incident WHERE instance_id = $1 ORDER BY n";
 
-fn incident(row: &Row) -> Result<HistoryIncident, Error> {
-    let mut columns = row.columns();
+pub(super) fn incident(columns: &mut Columns<'_>) -> Result<HistoryIncident, Error> {
     Ok(HistoryIncident {
         n: columns.next()?,
         wait: columns.next()?,

@@ -1,0 +1,298 @@
+//! `/history/variable-instance`, `/history/task` and `/history/incident`.
+
+use axum::Router;
+use mandate_runtime::StoreError;
+use mandate_runtime::query::{
+    HistoryIncident, HistoryIncidentFilter, HistoryIncidentSort, HistoryTask, HistoryTaskFilter, HistoryTaskSort, HistoryVariable,
+    HistoryVariableFilter, HistoryVariableSort, IncidentState, OfInstances, Order, Page, Reads, Remembered,
+};
+use serde_json::{Value, json};
+
+use super::camunda;
+use super::incident::{code_of_type, type_of};
+use super::list::{List, by_query, by_query_or_body};
+use crate::query_params::{Fields, public_or_none};
+use crate::record::{incident_dto, task_dto, variable_dto};
+use crate::{App, Error, date};
+
+pub(super) fn router() -> Router<App> {
+    Router::new().merge(by_query_or_body::<Variables>()).merge(by_query_or_body::<Tasks>()).merge(by_query::<Incidents>())
+}
+
+struct Variables;
+
+impl List for Variables {
+    const PATH: &'static str = "/history/variable-instance";
+    const CAMUNDA: &'static [&'static str] = camunda::HISTORIC_VARIABLE_INSTANCES;
+    const SORTS: &'static [(&'static str, HistoryVariableSort)] = &[
+        ("instanceId", HistoryVariableSort::Instance),
+        ("variableName", HistoryVariableSort::Name),
+        ("tenantId", HistoryVariableSort::Tenant),
+    ];
+
+    type Sort = HistoryVariableSort;
+    type Filter = HistoryVariableFilter;
+    type Row = Remembered<HistoryVariable>;
+
+    fn filter(fields: &mut Fields) -> Result<HistoryVariableFilter, Error> {
+        // Values are always as they are read.
+        fields.ignore(&["deserializeValues"]);
+        let of = OfInstances {
+            ids: fields.instances("processInstanceId", Some("processInstanceIdIn"))?.into_iter().map(|id| id.0).collect(),
+            ..of_instances(fields)?
+        };
+        // An activity instance is its own execution.
+        let (mut scopes, others) = (fields.filter_texts("executionIdIn")?, fields.filter_texts("activityInstanceIdIn")?);
+        if scopes.is_empty() || others.is_empty() {
+            scopes.extend(others);
+        } else {
+            scopes = scopes.into_iter().flat_map(|id| super::one_of(Some(id), others.clone())).collect();
+        }
+        Ok(HistoryVariableFilter {
+            of,
+            scopes: scopes.iter().map(|id| super::scope_or_none(id)).collect(),
+            names: super::one_of(fields.text("variableName")?, fields.filter_texts("variableNameIn")?),
+            name_like: fields.like("variableNameLike")?,
+            kinds: fields.filter_texts("variableTypeIn")?,
+            removed_too: fields.flag("includeDeleted")?,
+        })
+    }
+
+    async fn rows(
+        reads: &Reads,
+        filter: HistoryVariableFilter,
+        page: Page,
+        sort: &[(HistoryVariableSort, Order)],
+    ) -> Result<Vec<Self::Row>, StoreError> {
+        reads.remembered_variables(filter, page, sort).await
+    }
+
+    async fn count(reads: &Reads, filter: HistoryVariableFilter) -> Result<i64, StoreError> {
+        reads.count_remembered_variables(filter).await
+    }
+
+    /// Camunda's `HistoricVariableInstanceDto`. A variable's id is its scope's with its name.
+    fn dto(row: &Self::Row) -> Value {
+        let scope = super::execution(row.instance, row.row.scope);
+        let mut dto = variable_dto(&row.row);
+        dto["id"] = json!(format!("{scope}:{}", row.row.name));
+        dto["executionId"] = json!(scope);
+        dto["valueInfo"] = json!({});
+        for absent in ["caseDefinitionKey", "caseDefinitionId", "caseInstanceId", "caseExecutionId", "taskId", "errorMessage"] {
+            dto[absent] = Value::Null;
+        }
+        with_instance(dto, row)
+    }
+}
+
+struct Tasks;
+
+impl List for Tasks {
+    const PATH: &'static str = "/history/task";
+    const CAMUNDA: &'static [&'static str] = camunda::HISTORIC_TASKS;
+    const SORTS: &'static [(&'static str, HistoryTaskSort)] = &[
+        ("taskId", HistoryTaskSort::Id),
+        ("activityInstanceId", HistoryTaskSort::Id),
+        ("executionId", HistoryTaskSort::Id),
+        ("processInstanceId", HistoryTaskSort::Instance),
+        ("processDefinitionId", HistoryTaskSort::DefinitionId),
+        ("taskDefinitionKey", HistoryTaskSort::ActivityId),
+        ("taskName", HistoryTaskSort::Name),
+        ("assignee", HistoryTaskSort::Assignee),
+        ("dueDate", HistoryTaskSort::Due),
+        ("startTime", HistoryTaskSort::Created),
+        ("endTime", HistoryTaskSort::Ended),
+        ("duration", HistoryTaskSort::Duration),
+        ("tenantId", HistoryTaskSort::Tenant),
+    ];
+
+    type Sort = HistoryTaskSort;
+    type Filter = HistoryTaskFilter;
+    type Row = Remembered<(HistoryTask, bool)>;
+
+    fn filter(fields: &mut Fields) -> Result<HistoryTaskFilter, Error> {
+        let of = OfInstances {
+            // Nobody calls it: an instance is its own root.
+            ids: fields.instances("processInstanceId", Some("rootProcessInstanceId"))?.into_iter().map(|id| id.0).collect(),
+            business_key: fields.text("processInstanceBusinessKey")?,
+            ended: fields.either("processFinished", "processUnfinished")?,
+            ..of_instances(fields)?
+        };
+        Ok(HistoryTaskFilter {
+            of,
+            ids: fields.public_ids("taskId", None)?.into_iter().map(super::numbered).collect(),
+            activities: fields.public_ids("executionId", Some("activityInstanceIdIn"))?.into_iter().map(super::numbered).collect(),
+            activity_ids: super::one_of(fields.text("taskDefinitionKey")?, fields.filter_texts("taskDefinitionKeyIn")?),
+            name: fields.text("taskName")?,
+            name_like: fields.like("taskNameLike")?,
+            assignee: fields.text("taskAssignee")?,
+            assignee_like: fields.like("taskAssigneeLike")?,
+            assigned: fields.either("assigned", "unassigned")?,
+            ended: fields.either("finished", "unfinished")?,
+            due_before: fields.date("taskDueDateBefore")?,
+            due_after: fields.date("taskDueDateAfter")?,
+            created_before: fields.date("startedBefore")?,
+            created_after: fields.date("startedAfter")?,
+            ended_before: fields.date("finishedBefore")?,
+            ended_after: fields.date("finishedAfter")?,
+        })
+    }
+
+    async fn rows(
+        reads: &Reads,
+        filter: HistoryTaskFilter,
+        page: Page,
+        sort: &[(HistoryTaskSort, Order)],
+    ) -> Result<Vec<Self::Row>, StoreError> {
+        reads.remembered_tasks(filter, page, sort).await
+    }
+
+    async fn count(reads: &Reads, filter: HistoryTaskFilter) -> Result<i64, StoreError> {
+        reads.count_remembered_tasks(filter).await
+    }
+
+    /// Camunda's `HistoricTaskInstanceDto`.
+    fn dto(row: &Self::Row) -> Value {
+        let (task, canceled) = &row.row;
+        let mut dto = task_dto(row.instance, task);
+        let (reason, state) = match (task.ended_at, canceled) {
+            (None, _) => (None, "Created"),
+            (Some(_), false) => (Some("completed"), "Completed"),
+            (Some(_), true) => (Some("deleted"), "Deleted"),
+        };
+        (dto["deleteReason"], dto["taskState"]) = (json!(reason), json!(state));
+        dto["executionId"] = dto["activityInstanceId"].clone();
+        // Camunda's default, which no model changes here.
+        dto["priority"] = json!(50);
+        for absent in [
+            "caseDefinitionKey",
+            "caseDefinitionId",
+            "caseInstanceId",
+            "caseExecutionId",
+            "description",
+            "owner",
+            "parentTaskId",
+            "followUp",
+        ] {
+            dto[absent] = Value::Null;
+        }
+        with_instance(dto, row)
+    }
+}
+
+struct Incidents;
+
+impl List for Incidents {
+    const PATH: &'static str = "/history/incident";
+    const CAMUNDA: &'static [&'static str] = camunda::HISTORIC_INCIDENTS;
+    const SORTS: &'static [(&'static str, HistoryIncidentSort)] = &[
+        ("incidentId", HistoryIncidentSort::Id),
+        ("executionId", HistoryIncidentSort::Id),
+        ("processInstanceId", HistoryIncidentSort::Instance),
+        ("incidentMessage", HistoryIncidentSort::Message),
+        ("createTime", HistoryIncidentSort::Created),
+        ("endTime", HistoryIncidentSort::Resolved),
+        ("incidentType", HistoryIncidentSort::Code),
+        ("activityId", HistoryIncidentSort::ActivityId),
+        ("processDefinitionId", HistoryIncidentSort::DefinitionId),
+        ("processDefinitionKey", HistoryIncidentSort::DefinitionKey),
+        ("tenantId", HistoryIncidentSort::Tenant),
+    ];
+
+    type Sort = HistoryIncidentSort;
+    type Filter = HistoryIncidentFilter;
+    type Row = Remembered<(HistoryIncident, IncidentState)>;
+
+    fn filter(fields: &mut Fields) -> Result<HistoryIncidentFilter, Error> {
+        let ids = fields.instances("processInstanceId", None)?.into_iter().map(|id| id.0).collect();
+        let of = OfInstances { ids, ..of_instances(fields)? };
+        // An incident stands at the activity that failed; Camunda has two names for it.
+        let activity_id = match (fields.text("activityId")?, fields.text("failedActivityId")?) {
+            (Some(one), Some(other)) if one != other => Some(String::new()),
+            (one, other) => one.or(other),
+        };
+        let wanted = code_of_type(fields.text("incidentType")?);
+        Ok(HistoryIncidentFilter {
+            of,
+            ids: fields.public_ids("incidentId", None)?.into_iter().map(super::numbered).collect(),
+            activity_id,
+            code: wanted.code(),
+            code_not: wanted.code_not(),
+            message: fields.text("incidentMessage")?,
+            message_like: fields.like("incidentMessageLike")?,
+            wait: fields.text("configuration")?.map(|id| super::numbered(public_or_none(&id))),
+            state: state(fields)?,
+            created_before: fields.date("createTimeBefore")?,
+            created_after: fields.date("createTimeAfter")?,
+            resolved_before: fields.date("endTimeBefore")?,
+            resolved_after: fields.date("endTimeAfter")?,
+        })
+    }
+
+    async fn rows(
+        reads: &Reads,
+        filter: HistoryIncidentFilter,
+        page: Page,
+        sort: &[(HistoryIncidentSort, Order)],
+    ) -> Result<Vec<Self::Row>, StoreError> {
+        reads.remembered_incidents(filter, page, sort).await
+    }
+
+    async fn count(reads: &Reads, filter: HistoryIncidentFilter) -> Result<i64, StoreError> {
+        reads.count_remembered_incidents(filter).await
+    }
+
+    /// Camunda's `HistoricIncidentDto`, with our `code`.
+    fn dto(row: &Self::Row) -> Value {
+        let (incident, state) = &row.row;
+        let mut dto = incident_dto(row.instance, incident);
+        dto["incidentType"] = json!(type_of(&incident.code));
+        dto["failedActivityId"] = dto["activityId"].clone();
+        // It is nobody else's consequence.
+        dto["causeIncidentId"] = dto["id"].clone();
+        dto["rootCauseIncidentId"] = dto["id"].clone();
+        dto["open"] = json!(*state == IncidentState::Open);
+        dto["resolved"] = json!(*state == IncidentState::Resolved);
+        dto["deleted"] = json!(*state == IncidentState::Deleted);
+        for absent in ["historyConfiguration", "jobDefinitionId", "annotation"] {
+            dto[absent] = Value::Null;
+        }
+        with_instance(dto, row)
+    }
+}
+
+/// Camunda's three switches, of which one counts.
+fn state(fields: &mut Fields) -> Result<Option<IncidentState>, Error> {
+    let mut asked = Vec::new();
+    for (name, state) in [("open", IncidentState::Open), ("resolved", IncidentState::Resolved), ("deleted", IncidentState::Deleted)] {
+        if fields.flag(name)? {
+            asked.push(state);
+        }
+    }
+    if asked.len() > 1 {
+        return Err(Error::Invalid("Already querying for incidents with another incident state".to_owned()));
+    }
+    Ok(asked.pop())
+}
+
+/// What all of them can ask of the instance.
+fn of_instances(fields: &mut Fields) -> Result<OfInstances, Error> {
+    Ok(OfInstances {
+        definition_id: fields.text("processDefinitionId")?,
+        definition_keys: super::one_of(fields.text("processDefinitionKey")?, fields.filter_texts("processDefinitionKeyIn")?),
+        tenants: fields.tenants(None)?,
+        without_tenant: fields.flag("withoutTenantId")?,
+        ..OfInstances::default()
+    })
+}
+
+fn with_instance<T>(mut dto: Value, row: &Remembered<T>) -> Value {
+    let instance = row.instance.to_string();
+    dto["processDefinitionKey"] = json!(row.definition_key);
+    dto["processDefinitionId"] = json!(row.definition_id);
+    dto["processInstanceId"] = json!(instance);
+    dto["rootProcessInstanceId"] = json!(instance);
+    dto["tenantId"] = json!(row.tenant);
+    dto["removalTime"] = json!(date::print_option(row.removal_at));
+    dto
+}

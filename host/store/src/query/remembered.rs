@@ -1,0 +1,420 @@
+//! What history has beside instances and activities: variables, user tasks and incidents, of ended instances too.
+
+use uuid::Uuid;
+
+use super::history::HistoryVariable;
+use super::record::{HistoryIncident, HistoryTask};
+use super::select::{Select, Sort, keys};
+use super::{Order, Page, Reads};
+use crate::Error;
+use crate::db::{Columns, Row};
+
+/// A row of history with what its list says of its instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered<T> {
+    /// Its instance.
+    pub instance: Uuid,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// What the instance runs.
+    pub definition_id: String,
+    /// What the instance runs, by key.
+    pub definition_key: String,
+    /// When the instance's history is to be removed.
+    pub removal_at: Option<i64>,
+    /// The row.
+    pub row: T,
+}
+
+/// Of which instances, in every list of this file.
+#[derive(Clone, Debug, Default)]
+pub struct OfInstances {
+    /// One of these.
+    pub ids: Vec<Uuid>,
+    /// Of this definition.
+    pub definition_id: Option<String>,
+    /// Of one of these definition keys.
+    pub definition_keys: Vec<String>,
+    /// With this business key.
+    pub business_key: Option<String>,
+    /// Ended (true) or alive.
+    pub ended: Option<bool>,
+    /// Of one of these tenants.
+    pub tenants: Vec<String>,
+    /// Of no tenant.
+    pub without_tenant: bool,
+}
+
+/// Which variables.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryVariableFilter {
+    /// Whose.
+    pub of: OfInstances,
+    /// Of one of these scopes.
+    pub scopes: Vec<(Uuid, i64)>,
+    /// With one of these names.
+    pub names: Vec<String>,
+    /// With a name like this.
+    pub name_like: Option<String>,
+    /// Of one of these types.
+    pub kinds: Vec<String>,
+    /// Removed ones, too.
+    pub removed_too: bool,
+}
+
+/// What variables are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryVariableSort {
+    /// Their instance.
+    Instance,
+    /// Their name.
+    Name,
+    /// Their tenant.
+    Tenant,
+}
+
+impl Sort for HistoryVariableSort {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Instance => "v.instance_id",
+            Self::Name => "{text:v.name}",
+            Self::Tenant => "{text:h.tenant}",
+        }
+    }
+}
+
+/// Which user tasks.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryTaskFilter {
+    /// Whose.
+    pub of: OfInstances,
+    /// One of these.
+    pub ids: Vec<(Uuid, i64)>,
+    /// Of one of these activity instances.
+    pub activities: Vec<(Uuid, i64)>,
+    /// At one of these elements.
+    pub activity_ids: Vec<String>,
+    /// With this name.
+    pub name: Option<String>,
+    /// With a name like this.
+    pub name_like: Option<String>,
+    /// Of this assignee.
+    pub assignee: Option<String>,
+    /// Of an assignee like this.
+    pub assignee_like: Option<String>,
+    /// With an assignee (true) or without.
+    pub assigned: Option<bool>,
+    /// Ended (true) or open.
+    pub ended: Option<bool>,
+    /// Due before this.
+    pub due_before: Option<i64>,
+    /// Due after this.
+    pub due_after: Option<i64>,
+    /// Created before this.
+    pub created_before: Option<i64>,
+    /// Created after this.
+    pub created_after: Option<i64>,
+    /// Ended before this.
+    pub ended_before: Option<i64>,
+    /// Ended after this.
+    pub ended_after: Option<i64>,
+}
+
+/// What user tasks are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryTaskSort {
+    /// Their id.
+    Id,
+    /// Their instance.
+    Instance,
+    /// Their definition.
+    DefinitionId,
+    /// Their element.
+    ActivityId,
+    /// Their name.
+    Name,
+    /// Their assignee.
+    Assignee,
+    /// When they are due.
+    Due,
+    /// When they were created.
+    Created,
+    /// When they ended.
+    Ended,
+    /// How long they took; open ones have no duration yet.
+    Duration,
+    /// Their tenant.
+    Tenant,
+}
+
+impl Sort for HistoryTaskSort {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Id | Self::Instance => "t.instance_id",
+            Self::DefinitionId => "{text:t.definition_id}",
+            Self::ActivityId => "{text:t.activity_id}",
+            Self::Name => "{text:t.name}",
+            Self::Assignee => "{text:t.assignee}",
+            Self::Due => "t.due",
+            Self::Created => "t.created",
+            Self::Ended => "t.ended_at",
+            Self::Duration => "t.ended_at - t.created",
+            Self::Tenant => "{text:h.tenant}",
+        }
+    }
+}
+
+/// How far a remembered incident is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncidentState {
+    /// It is open.
+    Open,
+    /// It was resolved.
+    Resolved,
+    /// It was open when its instance was deleted.
+    Deleted,
+}
+
+/// Which incidents.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryIncidentFilter {
+    /// Whose.
+    pub of: OfInstances,
+    /// One of these.
+    pub ids: Vec<(Uuid, i64)>,
+    /// At this element.
+    pub activity_id: Option<String>,
+    /// Of this kind of trouble.
+    pub code: Option<String>,
+    /// Of any other kind of trouble than this.
+    pub code_not: Option<String>,
+    /// With this message.
+    pub message: Option<String>,
+    /// With a message like this.
+    pub message_like: Option<String>,
+    /// About this wait.
+    pub wait: Option<(Uuid, i64)>,
+    /// In this state.
+    pub state: Option<IncidentState>,
+    /// Raised before this.
+    pub created_before: Option<i64>,
+    /// Raised after this.
+    pub created_after: Option<i64>,
+    /// Over before this.
+    pub resolved_before: Option<i64>,
+    /// Over after this.
+    pub resolved_after: Option<i64>,
+}
+
+/// What incidents are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryIncidentSort {
+    /// Their id.
+    Id,
+    /// Their instance.
+    Instance,
+    /// Their message.
+    Message,
+    /// When they were raised.
+    Created,
+    /// When they were over.
+    Resolved,
+    /// Their kind.
+    Code,
+    /// Their element.
+    ActivityId,
+    /// Their definition.
+    DefinitionId,
+    /// Their definition's key.
+    DefinitionKey,
+    /// Their tenant.
+    Tenant,
+}
+
+impl Sort for HistoryIncidentSort {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Id | Self::Instance => "c.instance_id",
+            Self::Message => "{text:c.message}",
+            Self::Created => "c.created",
+            Self::Resolved => "c.resolved_at",
+            Self::Code => "{text:c.code}",
+            Self::ActivityId => "{text:c.activity_id}",
+            Self::DefinitionId => "{text:c.definition_id}",
+            Self::DefinitionKey => "{text:h.definition_key}",
+            Self::Tenant => "{text:h.tenant}",
+        }
+    }
+}
+
+/// What every list of this file shows of the instance.
+const OF_INSTANCE: &str = "h.instance_id, h.tenant, h.definition_id, h.definition_key, h.removal_at";
+
+const OPEN: &str = "c.resolved_at IS NULL";
+/// Deleting an instance ends what is open of it at that moment.
+const DELETED: &str = "c.resolved_at IS NOT NULL AND h.state = 'EXTERNALLY_TERMINATED' AND c.resolved_at = h.ended_at";
+
+/// Rows that belong to instances; `key` is the column that says to which. The rows come first, in the order of their own key.
+fn select(from: &'static str, key: &str, of: OfInstances) -> Select {
+    let mut select = Select::new(from);
+    select.condition(&format!("h.instance_id = {key}"));
+    select.uuids(key, of.ids);
+    select.maybe("h.definition_id = $?", of.definition_id);
+    select.texts("h.definition_key", of.definition_keys);
+    let by_key = "IN (SELECT e.instance_id FROM history_instance e WHERE {text:e.business_key} = $? AND e.ended_at IS NOT NULL \
+                  UNION ALL SELECT i.id FROM instance i WHERE {text:i.business_key} = $?)";
+    select.maybe(&format!("{key} {by_key}"), of.business_key);
+    select.when(of.ended == Some(true), "h.ended_at IS NOT NULL");
+    select.when(of.ended == Some(false), "h.ended_at IS NULL");
+    select.tenants("h.tenant", of.tenants, of.without_tenant);
+    select
+}
+
+fn variables(filter: HistoryVariableFilter) -> Select {
+    let mut select = select("history_variable v CROSS JOIN history_instance h", "v.instance_id", filter.of);
+    select.numbered("v.instance_id", "v.scope", filter.scopes);
+    select.texts("v.name", filter.names);
+    select.like("v.name", filter.name_like);
+    select.texts("v.kind", filter.kinds);
+    select.when(!filter.removed_too, "NOT v.removed");
+    select
+}
+
+fn tasks(filter: HistoryTaskFilter) -> Select {
+    let from =
+        "history_task t CROSS JOIN history_instance h LEFT JOIN history_activity a ON a.instance_id = t.instance_id AND a.n = t.activity";
+    let mut select = select(from, "t.instance_id", filter.of);
+    select.numbered("t.instance_id", "t.wait", filter.ids);
+    select.numbered("t.instance_id", "t.activity", filter.activities);
+    select.texts("t.activity_id", filter.activity_ids);
+    select.maybe("t.name = $?", filter.name);
+    select.like("t.name", filter.name_like);
+    select.maybe("t.assignee = $?", filter.assignee);
+    select.like("t.assignee", filter.assignee_like);
+    select.when(filter.assigned == Some(true), "t.assignee IS NOT NULL");
+    select.when(filter.assigned == Some(false), "t.assignee IS NULL");
+    select.when(filter.ended == Some(true), "t.ended_at IS NOT NULL");
+    select.when(filter.ended == Some(false), "t.ended_at IS NULL");
+    select.maybe("t.due < $?", filter.due_before);
+    select.maybe("t.due > $?", filter.due_after);
+    select.maybe("t.created < $?", filter.created_before);
+    select.maybe("t.created > $?", filter.created_after);
+    select.maybe("t.ended_at < $?", filter.ended_before);
+    select.maybe("t.ended_at > $?", filter.ended_after);
+    select
+}
+
+fn incidents(filter: HistoryIncidentFilter) -> Select {
+    let mut select = select("history_incident c CROSS JOIN history_instance h", "c.instance_id", filter.of);
+    select.numbered("c.instance_id", "c.n", filter.ids);
+    select.maybe("c.activity_id = $?", filter.activity_id);
+    select.maybe("c.code = $?", filter.code);
+    select.maybe("c.code <> $?", filter.code_not);
+    select.maybe("c.message = $?", filter.message);
+    select.like("c.message", filter.message_like);
+    select.numbered("c.instance_id", "c.wait", filter.wait.into_iter().collect());
+    match filter.state {
+        None => {}
+        Some(IncidentState::Open) => select.condition(OPEN),
+        Some(IncidentState::Deleted) => select.condition(DELETED),
+        Some(IncidentState::Resolved) => select.condition(&format!("c.resolved_at IS NOT NULL AND NOT ({DELETED})")),
+    }
+    select.maybe("c.created < $?", filter.created_before);
+    select.maybe("c.created > $?", filter.created_after);
+    select.maybe("c.resolved_at < $?", filter.resolved_before);
+    select.maybe("c.resolved_at > $?", filter.resolved_after);
+    select
+}
+
+fn remembered<T>(row: &Row, read: impl FnOnce(Uuid, &mut Columns<'_>) -> Result<T, Error>) -> Result<Remembered<T>, Error> {
+    let mut columns = row.columns();
+    let instance = columns.next()?;
+    Ok(Remembered {
+        instance,
+        tenant: columns.next_tenant()?,
+        definition_id: columns.next()?,
+        definition_key: columns.next()?,
+        removal_at: columns.next()?,
+        row: read(instance, &mut columns)?,
+    })
+}
+
+impl Reads {
+    /// Variables, each with its last value.
+    pub async fn remembered_variables(
+        &self,
+        filter: HistoryVariableFilter,
+        page: Page,
+        sort: &[(HistoryVariableSort, Order)],
+    ) -> Result<Vec<Remembered<HistoryVariable>>, Error> {
+        let columns = format!("{OF_INSTANCE}, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated");
+        let ties = ["v.instance_id", "v.scope", "{text:v.name}"];
+        let rows = variables(filter).rows(&self.pool, &columns, &keys(sort, &ties), page).await?;
+        let variable = |instance, columns: &mut Columns<'_>| {
+            Ok(HistoryVariable {
+                instance,
+                scope: columns.next()?,
+                name: columns.next()?,
+                kind: columns.next()?,
+                json: columns.next()?,
+                removed: columns.next()?,
+                created: columns.next()?,
+                updated: columns.next()?,
+            })
+        };
+        rows.iter().map(|row| remembered(row, variable)).collect()
+    }
+
+    /// How many there are.
+    pub async fn count_remembered_variables(&self, filter: HistoryVariableFilter) -> Result<i64, Error> {
+        variables(filter).count(&self.pool).await
+    }
+
+    /// User tasks; with each, whether it was interrupted.
+    pub async fn remembered_tasks(
+        &self,
+        filter: HistoryTaskFilter,
+        page: Page,
+        sort: &[(HistoryTaskSort, Order)],
+    ) -> Result<Vec<Remembered<(HistoryTask, bool)>>, Error> {
+        let columns = format!(
+            "{OF_INSTANCE}, t.wait, t.activity, t.activity_id, t.name, t.assignee, t.due, t.created, t.ended_at, COALESCE(a.canceled, FALSE)"
+        );
+        let rows = tasks(filter).rows(&self.pool, &columns, &keys(sort, &["t.instance_id", "t.wait"]), page).await?;
+        rows.iter().map(|row| remembered(row, |_, columns| Ok((super::record::task(columns)?, columns.next()?)))).collect()
+    }
+
+    /// How many there are.
+    pub async fn count_remembered_tasks(&self, filter: HistoryTaskFilter) -> Result<i64, Error> {
+        tasks(filter).count(&self.pool).await
+    }
+
+    /// Incidents, resolved ones too.
+    pub async fn remembered_incidents(
+        &self,
+        filter: HistoryIncidentFilter,
+        page: Page,
+        sort: &[(HistoryIncidentSort, Order)],
+    ) -> Result<Vec<Remembered<(HistoryIncident, IncidentState)>>, Error> {
+        let columns = format!(
+            "{OF_INSTANCE}, c.n, c.wait, c.activity, c.activity_id, c.code, c.message, c.created, c.resolved_at, \
+             CAST(CASE WHEN {OPEN} THEN 0 WHEN {DELETED} THEN 2 ELSE 1 END AS BIGINT)"
+        );
+        let rows = incidents(filter).rows(&self.pool, &columns, &keys(sort, &["c.instance_id", "c.n"]), page).await?;
+        let incident = |_, columns: &mut Columns<'_>| {
+            let incident = super::record::incident(columns)?;
+            let state = match columns.next::<i64>()? {
+                0 => IncidentState::Open,
+                2 => IncidentState::Deleted,
+                _ => IncidentState::Resolved,
+            };
+            Ok((incident, state))
+        };
+        rows.iter().map(|row| remembered(row, incident)).collect()
+    }
+
+    /// How many there are.
+    pub async fn count_remembered_incidents(&self, filter: HistoryIncidentFilter) -> Result<i64, Error> {
+        incidents(filter).count(&self.pool).await
+    }
+}
