@@ -1,6 +1,6 @@
 //! Where an instance stands: nothing is ever silently stuck.
 
-use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition};
+use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 
 use crate::ids::{ActivityId, IncidentId, WaitId};
 use crate::instance::{Activity, Instance, Phase};
@@ -71,6 +71,12 @@ pub enum LeafState {
         /// The incident.
         incident: IncidentId,
     },
+    /// It stands at an event-based gateway.
+    Events {
+        /// The elements of which the first to happen takes it further, in document order of the gateway's flows. Those whose job has an incident are
+        /// left out.
+        events: Vec<ElementIndex>,
+    },
     /// It stands at a parallel gateway.
     Join {
         /// The flows by which nobody has come yet, in document order.
@@ -117,14 +123,29 @@ impl Instance {
         }
         // A boundary timer is not what the activity itself waits for: those have elements of their own.
         let own = self.waits_of(activity.id).find_map(|wait| self.wait_state(activity, wait));
-        own.unwrap_or(LeafState::Running)
+        let is_gateway = matches!(definition.element(activity.element).kind, ElementKind::EventBasedGateway);
+        own.or_else(|| self.first_event(activity).filter(|_| is_gateway)).unwrap_or(LeafState::Running)
+    }
+
+    /// The events of which the first takes an activity further; the incident, if all that is left to wait for has one.
+    fn first_event(&self, activity: &Activity) -> Option<LeafState> {
+        let element = |wait| match self.jobs.get(&wait) {
+            Some(job) => Some(job.element),
+            None => self.subscriptions.get(&wait).map(|subscription| subscription.element),
+        };
+        let incident = |wait| self.index.wait_incidents.get(&wait).copied();
+        let events: Vec<_> = self.waits_of(activity.id).filter(|wait| incident(*wait).is_none()).filter_map(element).collect();
+        if events.is_empty() {
+            return self.waits_of(activity.id).find_map(incident).map(|incident| LeafState::Incident { incident });
+        }
+        Some(LeafState::Events { events })
     }
 
     fn wait_state(&self, activity: &Activity, wait: WaitId) -> Option<LeafState> {
         if let Some(task) = self.tasks.get(&wait) {
             return Some(LeafState::Task { wait, assignee: task.assignee.clone() });
         }
-        if let Some(subscription) = self.subscriptions.get(&wait) {
+        if let Some(subscription) = self.subscriptions.get(&wait).filter(|subscription| subscription.element == activity.element) {
             return Some(LeafState::Message { wait, name: subscription.message.clone() });
         }
         if let Some(task) = self.external_tasks.get(&wait) {

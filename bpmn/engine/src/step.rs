@@ -4,7 +4,7 @@ use mandate_model::{ElementIndex, ProcessDefinition};
 
 use crate::Code;
 use crate::admit::{self, Rejection};
-use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind};
+use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind, Subscription};
 use crate::elements::{self, At, Next};
 use crate::error::Thrown;
 use crate::ids::{ActivityId, WaitId};
@@ -107,10 +107,10 @@ impl Machine<'_> {
             }
             Input::SetExternalTaskRetries { wait, retries } => self.set_external_task_retries(wait, retries),
             Input::Message { wait, variables } => {
-                let activity = self.instance.subscriptions[&wait].activity;
+                let Subscription { activity, element, .. } = *self.instance.subscriptions[&wait];
                 self.remove_wait(activity, wait);
                 self.deliver(activity, variables)?;
-                self.resume(activity)?;
+                self.trigger(activity, element)?;
             }
             Input::DelegateReturned { outcome, .. } => self.delegate_returned(outcome)?,
             Input::SetVariables { scope, set, remove } => {
@@ -197,8 +197,11 @@ impl Machine<'_> {
         self.effects
     }
 
-    /// Lets an activity's element act for the first time.
+    /// Lets an activity's element act for the first time. What an event-based gateway waited for in an element's place has happened.
     pub(crate) fn execute(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        if self.definition.is_awaited_by_gateway(self.instance.at(activity).element) {
+            return self.resume(activity);
+        }
         let at = At::new(self.definition, self.instance, activity, self.now);
         let next = elements::behaviour(&at.element().kind).enter(&at)?;
         self.act(activity, next)
@@ -216,7 +219,13 @@ impl Machine<'_> {
         match next {
             Next::Wait(wait) => {
                 self.arm_boundary_timers(activity)?;
-                self.wait(activity, wait);
+                self.wait(activity, self.instance.at(activity).element, wait);
+                Ok(())
+            }
+            Next::WaitForFirst(waits) => {
+                for (event, wait) in waits {
+                    self.wait(activity, event, wait);
+                }
                 Ok(())
             }
             Next::Call => {

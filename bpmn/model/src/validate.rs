@@ -6,6 +6,8 @@ use crate::definition::{BoundaryTrigger, Element, ElementIndex, ElementKind, Flo
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::Draft;
 
+mod event_gateway;
+
 /// Checks a process that was read. What is wrong is in `diagnostics`.
 pub(crate) fn validate(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
     let mut validator = Validator { draft, diagnostics };
@@ -15,6 +17,9 @@ pub(crate) fn validate(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
         validator.ends(index, element);
         validator.conditions(index, element);
         validator.boundary_events(index, element);
+        if let ElementKind::EventBasedGateway = element.kind {
+            validator.event_gateway(index, element);
+        }
     }
     validator.flows();
     // What is missing may only seem so while elements are left out.
@@ -149,10 +154,10 @@ impl<'v> Validator<'v, '_> {
         let name = self.name(index);
         for flow in &element.outgoing {
             if self.flow(*flow).condition.is_some() {
-                let message = if name == "parallelGateway" {
-                    "a flow of a parallel gateway has a condition, but all of them are taken".to_owned()
-                } else {
-                    format!("a conditional sequence flow out of {name} is not supported yet")
+                let message = match name {
+                    "parallelGateway" => "a flow of a parallel gateway has a condition, but all of them are taken".to_owned(),
+                    "eventBasedGateway" => "a flow of an event-based gateway has a condition, but the event decides".to_owned(),
+                    _ => format!("a conditional sequence flow out of {name} is not supported yet"),
                 };
                 self.diagnostics.error(self.flow_at(*flow), message, "decide in an exclusive gateway");
             }

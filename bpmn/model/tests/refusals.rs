@@ -33,7 +33,7 @@ mod unsupported {
         check(
             &format!(
                 "{ENDS}<bpmn:inclusiveGateway id='a'/>\n<bpmn:callActivity id='b' calledElement='x'/>\n<bpmn:scriptTask id='c'/>\n\
-                 <bpmn:businessRuleTask id='d'/>\n<bpmn:eventBasedGateway id='g'/>\n<bpmn:complexGateway id='h'/>\n\
+                 <bpmn:businessRuleTask id='d'/>\n<bpmn:eventBasedGateway id='g' instantiate='true' eventGatewayType='Parallel'/>\n<bpmn:complexGateway id='h'/>\n\
                  <bpmn:transaction id='i'><bpmn:startEvent id='is'/></bpmn:transaction>\n<bpmn:adHocSubProcess id='j'/>\n\
                  <bpmn:intermediateThrowEvent id='k'/>\n<bpmn:sequenceFlow id='f2' sourceRef='a' targetRef='b'/>\n\
                  <bpmn:sequenceFlow id='f3' sourceRef='b' targetRef='e'/>"
@@ -43,7 +43,8 @@ mod unsupported {
                 t.bpmn:3:1: error: callActivity is not supported yet (element 'b'); help: use an embedded sub-process, or start the other process from a delegate
                 t.bpmn:4:1: error: scriptTask is not supported yet (element 'c'); help: use a service task with a delegate
                 t.bpmn:5:1: error: businessRuleTask is not supported yet (element 'd'); help: use a service task with a delegate
-                t.bpmn:6:1: error: eventBasedGateway is not supported yet (element 'g'); help: use a receive task with a boundary timer event
+                t.bpmn:6:1: error: instantiate="true" on eventBasedGateway is not supported yet (element 'g'); help: use a message start event, followed by what the task leads to
+                t.bpmn:6:1: error: eventGatewayType="Parallel" on eventBasedGateway is not supported yet (element 'g'); help: use a parallel gateway in front of the events: then each of them is waited for
                 t.bpmn:7:1: error: complexGateway is not supported yet (element 'h'); help: use exclusive and parallel gateways
                 t.bpmn:8:1: error: transaction is not supported yet (element 'i'); help: use an embedded sub-process with boundary error events
                 t.bpmn:9:1: error: adHocSubProcess is not supported yet (element 'j'); help: use an embedded sub-process

@@ -341,6 +341,84 @@ mod flows {
     }
 
     #[test]
+    fn an_event_based_gateway_leads_to_what_waits_and_nothing_else_leads_there() {
+        let gateway = |rest: &str| {
+            format!(
+                "<bpmn:startEvent id='s'/><bpmn:eventBasedGateway id='g'/>\
+                 <bpmn:sequenceFlow id='f' sourceRef='s' targetRef='g'/>\n{rest}"
+            )
+        };
+        let roots = "<bpmn:message id='m' name='paid'/><bpmn:message id='n' name='refused'/>";
+        let check = |rest: &str, expected: Expect| expected.assert_eq(&diagnostics(file_with(roots, &gateway(rest)).as_bytes()));
+        let flow = |from: &str, to: &str| format!("<bpmn:sequenceFlow id='{from}_{to}' sourceRef='{from}' targetRef='{to}'/>\n");
+        let event = |id: &str, message: &str| {
+            format!(
+                "<bpmn:intermediateCatchEvent id='{id}'><bpmn:messageEventDefinition messageRef='{message}'/></bpmn:intermediateCatchEvent>\n"
+            )
+        };
+        let [g_a, g_b] = ["a", "b"].map(|to| flow("g", to));
+        check(
+            &(event("a", "m") + &event("b", "n") + &g_a + &g_b),
+            expect![[r#"
+            fine
+        "#]],
+        );
+        check(
+            &(event("a", "m") + &event("b", "m") + &g_a + &g_b),
+            expect![[r#"
+            t.bpmn:2:26: error: the event-based gateway waits for the message 'paid' twice (element 'g'); help: keep one of them
+        "#]],
+        );
+        check(
+            &(event("a", "m") + "<bpmn:receiveTask id='b' messageRef='n'/>\n" + &g_a + &g_b),
+            expect![[r#"
+            t.bpmn:2:26: error: the event-based gateway leads to message events and to receive tasks (element 'g'); help: use message events only, or receive tasks only (BPMN 2.0, 10.6.6)
+        "#]],
+        );
+        check(
+            &(event("a", "m") + "<bpmn:userTask id='b'/>\n" + &g_a + &g_b),
+            expect![[r#"
+            t.bpmn:6:1: error: the event-based gateway 'g' leads to a userTask (element 'g_b'); help: lead it to intermediate catch events or receive tasks
+        "#]],
+        );
+        check(
+            &(event("a", "m") + &event("b", "n") + &g_a + &g_b + &flow("a", "b")),
+            expect![[r#"
+            t.bpmn:4:1: error: another flow leads to this intermediateCatchEvent, for which the event-based gateway 'g' waits (element 'b'); help: lead the other flow to the gateway, or to an event of its own
+        "#]],
+        );
+        let guarded = "<bpmn:receiveTask id='a' messageRef='n'/>\n<bpmn:boundaryEvent id='t' attachedToRef='a'><bpmn:timerEventDefinition>\
+            <bpmn:timeDuration>PT1M</bpmn:timeDuration></bpmn:timerEventDefinition></bpmn:boundaryEvent><bpmn:endEvent id='e'/>\n";
+        check(
+            &(guarded.to_owned() + &g_a + &flow("t", "e")),
+            expect![[r#"
+            t.bpmn:3:1: error: this receiveTask stands behind an event-based gateway and has boundary events (element 'a'); help: give the gateway a flow to a timer event of its own
+        "#]],
+        );
+        check(
+            "",
+            expect![[r#"
+            t.bpmn:2:26: error: the event-based gateway has no outgoing sequence flow (element 'g'); help: lead sequence flows from it to the events that it waits for
+        "#]],
+        );
+        let conditional = g_a.replace("/>", "><bpmn:conditionExpression>${x}</bpmn:conditionExpression></bpmn:sequenceFlow>");
+        check(
+            &(event("a", "m") + &conditional),
+            expect![[r#"
+            t.bpmn:4:1: error: a flow of an event-based gateway has a condition, but the event decides (element 'g_a'); help: decide in an exclusive gateway
+        "#]],
+        );
+        let late = "<bpmn:eventBasedGateway id='h' camunda:asyncAfter='true'/>\n";
+        check(
+            &(event("a", "m") + late + &flow("g", "a") + &flow("a", "h")),
+            expect![[r#"
+            t.bpmn:4:1: error: an event-based gateway can't have camunda:asyncAfter (element 'h'); help: put camunda:asyncBefore on the events behind it, or camunda:asyncAfter
+            t.bpmn:4:1: error: the event-based gateway has no outgoing sequence flow (element 'h'); help: lead sequence flows from it to the events that it waits for
+        "#]],
+        );
+    }
+
+    #[test]
     fn start_and_end_are_at_the_ends() {
         check(
             "<bpmn:startEvent id='s'/>\n<bpmn:endEvent id='e'/>\n<bpmn:userTask id='t'/>\n\

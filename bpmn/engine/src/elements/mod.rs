@@ -13,6 +13,7 @@ use crate::instance::Instance;
 
 mod boundary_event;
 mod end_event;
+mod event_based_gateway;
 mod exclusive_gateway;
 mod external_task;
 mod intermediate_catch_event;
@@ -37,6 +38,7 @@ pub(crate) fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::ReceiveTask(message) => message,
         ElementKind::ExclusiveGateway => &exclusive_gateway::ExclusiveGateway,
         ElementKind::ParallelGateway => &parallel_gateway::ParallelGateway,
+        ElementKind::EventBasedGateway => &event_based_gateway::EventBasedGateway,
         ElementKind::IntermediateCatchEvent(event) => event,
         ElementKind::BoundaryEvent(event) => event,
     }
@@ -59,6 +61,8 @@ pub(crate) trait Behaviour {
 pub(crate) enum Next {
     /// Wait, with the boundary timers armed, until [`Behaviour::resume`].
     Wait(WaitFor),
+    /// Wait for the first of these elements' events; the others are waited for no longer then.
+    WaitForFirst(Vec<(ElementIndex, WaitFor)>),
     /// Call the delegate inside this unit of work, then resume.
     Call,
     /// Open a scope at this start event; resume when it is empty.
@@ -112,6 +116,7 @@ pub(crate) enum WaitFor {
 }
 
 /// Where an element finds itself: the instance, read only, at one of its activities.
+#[derive(Clone, Copy)]
 pub(crate) struct At<'a> {
     definition: &'a ProcessDefinition,
     instance: &'a Instance,
@@ -126,7 +131,7 @@ impl<'a> At<'a> {
         Self { definition, instance, activity, index: instance.at(activity).element, now }
     }
 
-    /// An activity, seen by an event attached to it.
+    /// An activity, seen by an event that it waits for on the event's behalf: one attached to it, or behind it.
     pub(crate) fn attached(self, event: ElementIndex) -> Self {
         Self { index: event, ..self }
     }

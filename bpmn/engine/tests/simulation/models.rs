@@ -93,7 +93,7 @@ impl Models<'_> {
 
     /// `inside` a sub-process, errors may be thrown and scopes terminated.
     fn block(&mut self, depth: usize, inside: bool) -> Block {
-        let kinds = if depth < MAX_DEPTH { 16 } else { 8 };
+        let kinds = if depth < MAX_DEPTH { 17 } else { 8 };
         match self.random.below(kinds) {
             0 => self.single("task", ""),
             1 | 2 => self.service(depth, inside),
@@ -107,6 +107,7 @@ impl Models<'_> {
             11 => self.repeat(depth, inside),
             12 | 13 => self.sub_process(depth),
             14 => self.early_end(inside),
+            15 => self.first_event(depth, inside),
             _ if self.random.one_in(3) => self.deadlock(depth, inside),
             _ => self.uncontrolled_merge(),
         }
@@ -270,6 +271,22 @@ impl Models<'_> {
         let default = self.flow(&split, &on.first);
         self.element(&format!("<exclusiveGateway id='{split}' default='{default}'/>"));
         Block { first: split, last: on.last }
+    }
+
+    /// Messages and timers of which the first wins, each with a path of its own.
+    fn first_event(&mut self, depth: usize, inside: bool) -> Block {
+        let (gateway, merge) = (self.id("first"), self.id("merge"));
+        let timer = "<timerEventDefinition><timeDuration>PT3M</timeDuration></timerEventDefinition>";
+        for trigger in ["<messageEventDefinition messageRef='msg'/>", timer, timer].into_iter().take(2 + self.random.below(2)) {
+            let event = self.catch(trigger).first;
+            self.flow(&gateway, &event);
+            let path = self.sequence(depth + 1, inside);
+            self.flow(&event, &path.first);
+            self.flow(&path.last, &merge);
+        }
+        let held = if self.random.one_in(4) { " camunda:asyncBefore='true'" } else { "" };
+        self.element(&format!("<eventBasedGateway id='{gateway}'{held}/><exclusiveGateway id='{merge}'/>"));
+        Block { first: gateway, last: merge }
     }
 
     /// A mistake that modellers make: alternatives that meet at a parallel gateway.

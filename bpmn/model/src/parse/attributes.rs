@@ -39,6 +39,7 @@ const FLOW_NODES: &[&str] = &[
     "subProcess",
     "exclusiveGateway",
     "parallelGateway",
+    "eventBasedGateway",
 ];
 /// Camunda 7 maps variables on tasks, sub-processes and events, not on gateways.
 const MAPPED: &[&str] = &[
@@ -65,6 +66,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("sourceRef", Read(&["sequenceFlow"])), ("targetRef", Read(&["sequenceFlow"])), ("isImmediate", Metadata),
     ("default", Read(&["exclusiveGateway", "task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess"])),
     ("gatewayDirection", Metadata),
+    ("eventGatewayType", RefusedUnless("Exclusive", "use a parallel gateway in front of the events: then each of them is waited for")),
     ("attachedToRef", Read(&["boundaryEvent"])),
     ("cancelActivity", Read(&["boundaryEvent"])),
     ("isInterrupting", Metadata),

@@ -41,6 +41,7 @@ static SUPPORTED: &[Supported] = supported! {
     "subProcess",             "embedded",                                                              activities::sub_process;
     "exclusiveGateway",       "conditions, default flow",                                              gateways::exclusive;
     "parallelGateway",        "fork, join",                                                            gateways::parallel;
+    "eventBasedGateway",      "exclusive: message and timer events, receive tasks",                    gateways::event_based;
 };
 
 /// The supported elements, in the order of the documentation. Sequence flows and the process itself go without saying.
@@ -58,7 +59,6 @@ pub(crate) fn find(name: &str) -> Option<&'static Supported> {
 static REFUSED: &[(&str, &str)] = &[
     ("inclusiveGateway", "use an exclusive gateway, or a parallel gateway with an exclusive gateway on each branch"),
     ("complexGateway", "use exclusive and parallel gateways"),
-    ("eventBasedGateway", "use a receive task with a boundary timer event"),
     ("intermediateThrowEvent", "leave it out if it has no event definition; else use a service or send task with a delegate"),
     ("callActivity", "use an embedded sub-process, or start the other process from a delegate"),
     ("scriptTask", "use a service task with a delegate"),
