@@ -16,6 +16,7 @@ mod end_event;
 mod event_based_gateway;
 mod exclusive_gateway;
 mod external_task;
+mod flows;
 mod intermediate_catch_event;
 mod parallel_gateway;
 mod receive_task;
@@ -50,9 +51,9 @@ pub(crate) trait Behaviour {
     /// A token came in.
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure>;
 
-    /// What it waited for has happened. All that wait go on by all their flows.
+    /// What it waited for has happened. All that wait go on by the flows whose conditions say so.
     fn resume(&self, at: &At<'_>) -> Result<Next, Failure> {
-        Ok(at.leave())
+        at.leave()
     }
 }
 
@@ -139,11 +140,6 @@ impl<'a> At<'a> {
     /// The element itself.
     pub(crate) fn element(&self) -> &'a Element {
         self.definition.element(self.index)
-    }
-
-    /// Leaving by all outgoing flows: what everything but an exclusive gateway does (BPMN 2.0, 13.3.1).
-    fn leave(&self) -> Next {
-        Next::Leave(self.element().outgoing.clone())
     }
 
     fn evaluate(&self, expression: &Expression) -> Result<Value, Failure> {

@@ -93,7 +93,7 @@ impl Models<'_> {
 
     /// `inside` a sub-process, errors may be thrown and scopes terminated.
     fn block(&mut self, depth: usize, inside: bool) -> Block {
-        let kinds = if depth < MAX_DEPTH { 17 } else { 8 };
+        let kinds = if depth < MAX_DEPTH { 18 } else { 8 };
         match self.random.below(kinds) {
             0 => self.single("task", ""),
             1 | 2 => self.service(depth, inside),
@@ -108,6 +108,7 @@ impl Models<'_> {
             12 | 13 => self.sub_process(depth),
             14 => self.early_end(inside),
             15 => self.first_event(depth, inside),
+            16 => self.choices(depth, inside),
             _ if self.random.one_in(3) => self.deadlock(depth, inside),
             _ => self.uncontrolled_merge(),
         }
@@ -271,6 +272,20 @@ impl Models<'_> {
         let default = self.flow(&split, &on.first);
         self.element(&format!("<exclusiveGateway id='{split}' default='{default}'/>"));
         Block { first: split, last: on.last }
+    }
+
+    /// Flows out of an activity: each whose condition is true, or the default flow. They meet at the next task, which runs for each.
+    fn choices(&mut self, depth: usize, inside: bool) -> Block {
+        let (task, merge) = (self.id("choose"), self.single("task", "").first);
+        for condition in ["= x = 1", "= x > 0"] {
+            let path = self.sequence(depth + 1, inside);
+            self.conditional(&task, &path.first, Some(condition));
+            self.flow(&path.last, &merge);
+        }
+        let default = self.flow(&task, &merge);
+        let held = self.asynchronous();
+        self.element(&format!("<userTask id='{task}' default='{default}'{held}/>"));
+        Block { first: task, last: merge }
     }
 
     /// Messages and timers of which the first wins, each with a path of its own.

@@ -64,7 +64,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("isExecutable", Read(&["process"])),
     ("processType", Metadata), ("isClosed", Metadata), ("definitionalCollaborationRef", Metadata),
     ("sourceRef", Read(&["sequenceFlow"])), ("targetRef", Read(&["sequenceFlow"])), ("isImmediate", Metadata),
-    ("default", Read(&["exclusiveGateway", "task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess"])),
+    ("default", Read(&[])),
     ("gatewayDirection", Metadata),
     ("eventGatewayType", RefusedUnless("Exclusive", "use a parallel gateway in front of the events: then each of them is waited for")),
     ("attachedToRef", Read(&["boundaryEvent"])),
