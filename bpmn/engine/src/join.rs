@@ -1,4 +1,5 @@
-//! Parallel joins: they count taken sequence flows, and say when one can never be complete.
+//! Parallel and inclusive joins: they count taken sequence flows, and look where tokens may still come from. A parallel join that can never be
+//! complete is an incident; an inclusive one goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,20 +14,47 @@ use crate::instance::{Arrivals, Instance, Phase};
 use crate::step::Machine;
 
 impl Machine<'_> {
-    /// A token stands at a parallel gateway. When every incoming flow has been taken, the oldest token of each is consumed and one goes
-    /// on; what came twice by the same flow stays for the next round (BPMN 2.0, 13.4.1).
+    /// A token stands at a parallel or inclusive gateway. When every incoming flow has been taken, it goes on (BPMN 2.0, 13.4.1 and 13.4.3).
     pub(crate) fn arrive(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let it = self.instance.at(activity);
-        let (gateway, scope) = (it.element, it.scope());
+        let key = (it.scope(), it.element);
         let by = it.phase.by().expect("a gateway is entered by a sequence flow");
         self.instance.set_phase(activity, Phase::Joining { by });
-        let element = self.definition.element(gateway);
-        let arrivals = &self.instance.index.joins[&(scope, gateway)];
-        if arrivals.len() < element.incoming.len() {
+        if self.instance.index.joins[&key].len() < self.definition.element(key.1).incoming.len() {
             return Ok(());
         }
-        let consumed: BTreeSet<_> = element.incoming.iter().filter_map(|flow| arrivals[flow].get_min().copied()).collect();
-        debug_assert!(consumed.contains(&activity), "before it came its flow was the missing one");
+        self.join(activity)
+    }
+
+    /// Lets the inclusive join go on that waits for nothing more, if there is one: the first in the order of the scopes' numbers and of the document.
+    /// To be asked when nothing else moves.
+    pub(crate) fn activate_inclusive(&mut self) -> Result<bool, Failure> {
+        let mut waiting: BTreeMap<ActivityId, Vec<ElementIndex>> = BTreeMap::new();
+        for (scope, gateway) in self.instance.index.joins.keys().copied().collect::<Vec<_>>() {
+            if is_inclusive(self.definition, gateway) {
+                waiting.entry(scope).or_default().push(gateway);
+            }
+        }
+        let ready = |(scope, gateways): (ActivityId, Vec<_>)| Some((scope, settled(self.definition, self.instance, scope, &gateways)?));
+        let Some(key) = waiting.into_iter().find_map(ready) else { return Ok(false) };
+        let activity =
+            *self.instance.index.joins[&key].values().flatten().max().expect("a join is only remembered while a token stands at it");
+        self.join(activity)?;
+        Ok(true)
+    }
+
+    /// Consumes what stands at a join, so that one token goes on: all of an inclusive join; of a parallel one the oldest of each flow, and what
+    /// came twice by the same flow stays for the next round.
+    fn join(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        let it = self.instance.at(activity);
+        let (gateway, scope) = (it.element, it.scope());
+        let arrivals = &self.instance.index.joins[&(scope, gateway)];
+        let consumed: BTreeSet<_> = if is_inclusive(self.definition, gateway) {
+            arrivals.values().flatten().copied().collect()
+        } else {
+            arrivals.values().filter_map(|tokens| tokens.get_min().copied()).collect()
+        };
+        debug_assert!(consumed.contains(&activity), "of a parallel join it came by the flow that was missing");
         for &other in consumed.iter().filter(|other| **other != activity) {
             self.remove_waits(other);
             self.record(crate::HistoryEvent::ActivityEnded { activity: other, canceled: false });
@@ -34,16 +62,16 @@ impl Machine<'_> {
         }
         let around = self.unit.lineage(self.instance.id, scope);
         let nth = self.unit.count(around, gateway);
-        self.unit.lineages.insert(activity, around.joined(&element.id, nth));
-        self.leave(activity, &element.outgoing)
+        self.unit.lineages.insert(activity, around.joined(&self.definition.element(gateway).id, nth));
+        self.resume(activity)
     }
 
-    /// Raises an incident for each join that waits for flows on which nothing can arrive any more. Runs when nothing moves.
+    /// Raises an incident for each parallel join that waits for flows on which nothing can arrive any more. Runs when nothing moves, inclusive
+    /// joins neither: so each of those is one that a token may still come to.
     pub(crate) fn check_joins(&mut self) {
         let mut reached: Option<(ActivityId, Flows)> = None;
-        let joins: Vec<_> = self.instance.index.joins.keys().copied().collect();
-        for (scope, gateway) in joins {
-            if self.instance.index.join_incidents.contains_key(&(scope, gateway)) {
+        for (scope, gateway) in self.instance.index.joins.keys().copied().collect::<Vec<_>>() {
+            if is_inclusive(self.definition, gateway) || self.instance.index.join_incidents.contains_key(&(scope, gateway)) {
                 continue;
             }
             if reached.as_ref().is_none_or(|(of, _)| *of != scope) {
@@ -92,54 +120,114 @@ impl Machine<'_> {
     }
 }
 
-/// The flows by which nobody has come yet, in document order.
-pub(crate) fn missing(arrivals: &Arrivals, incoming: &[FlowIndex]) -> Vec<FlowIndex> {
-    incoming.iter().copied().filter(|flow| !arrivals.contains_key(flow)).collect()
+/// The flows for which a join waits, in document order: of a parallel one those by which nobody has come yet, of an inclusive one those by which
+/// somebody may still come.
+pub(crate) fn missing(definition: &ProcessDefinition, instance: &Instance, (scope, gateway): (ActivityId, ElementIndex)) -> Vec<FlowIndex> {
+    let incoming = definition.element(gateway).incoming.iter().copied();
+    if !is_inclusive(definition, gateway) {
+        let arrivals = &instance.index.joins[&(scope, gateway)];
+        return incoming.filter(|flow| !arrivals.contains_key(flow)).collect();
+    }
+    let mut search = Search::new(definition, instance, scope);
+    // What leads through the gateway itself is nothing that it waits for.
+    search.live[gateway.0 as usize] = true;
+    search.follow_tokens(|_| false);
+    incoming.filter(|flow| search.flows[flow.0 as usize]).collect()
 }
 
-/// The flows of a scope on which a token may still come, if every decision goes its way. A join counts as passable only if each of
-/// its flows has arrived or may still arrive; so two joins that wait for each other are both found.
+fn is_inclusive(definition: &ProcessDefinition, gateway: ElementIndex) -> bool {
+    matches!(definition.element(gateway).kind, ElementKind::InclusiveGateway)
+}
+
+/// Of the inclusive gateways of a scope at which tokens stand, in document order, the one that should go on first. None if there may still come a
+/// token to each from elsewhere.
+fn settled(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId, waiting: &[ElementIndex]) -> Option<ElementIndex> {
+    let mut search = Search::new(definition, instance, scope);
+    let mut unreached = waiting.iter().copied().peekable();
+    search.follow_tokens(|search| {
+        while unreached.next_if(|gateway| search.live[gateway.0 as usize]).is_some() {}
+        unreached.peek().is_none()
+    });
+    // Those that are left can only wait for each other. What is reached neither from those before it nor from those behind it waits for nobody,
+    // or only for what waits for it.
+    let begun = search.clone().begin_at(waiting.iter().copied());
+    search.begin_at(begun.into_iter().rev()).pop()
+}
+
+/// The flows of a scope on which a token may still come, if every decision goes its way. A parallel join counts as passable only if each of
+/// its flows has arrived or may still arrive; so two joins that wait for each other are both found. An inclusive one is passable for each
+/// token that comes.
 fn reachable(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> Flows {
-    let live = vec![false; definition.elements.len()];
-    let flows = vec![false; definition.flows.len()];
-    let mut search = Search { definition, instance, scope, live, flows, missing: BTreeMap::new(), open: Vec::new() };
-    for child in instance.children(scope) {
-        let child = instance.at(child);
-        match child.phase {
-            Phase::Before { by: Some(flow) } | Phase::After { flow: Some(flow) } => search.reach_flow(flow),
-            Phase::Before { by: None } | Phase::Active { .. } => search.reach_element(child.element),
-            Phase::Joining { .. } | Phase::After { flow: None } => {}
-        }
-    }
-    while let Some(element) = search.open.pop() {
-        let element = definition.element(element);
-        for &flow in &element.outgoing {
-            search.reach_flow(flow);
-        }
-        for &event in &element.boundary_events {
-            search.reach_element(event);
-        }
-    }
+    let mut search = Search::new(definition, instance, scope);
+    search.follow_tokens(|_| false);
     search.flows
 }
 
 /// Which flows, by their numbers.
 type Flows = Vec<bool>;
 
+#[derive(Clone)]
 struct Search<'a> {
     definition: &'a ProcessDefinition,
     instance: &'a Instance,
     scope: ActivityId,
-    /// By the number of the element.
+    /// Elements that a token may still come to, by their numbers.
     live: Vec<bool>,
     flows: Flows,
-    /// Of each join that was come to, how many of its flows have neither arrived nor been reached: counted, for a join of a thousand flows is come
-    /// to a thousand times.
+    /// Of each parallel join that was come to, how many of its flows have neither arrived nor been reached: counted, for a join of a thousand flows is
+    /// come to a thousand times.
     missing: BTreeMap<ElementIndex, usize>,
     open: Vec<ElementIndex>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(definition: &'a ProcessDefinition, instance: &'a Instance, scope: ActivityId) -> Self {
+        let live = vec![false; definition.elements.len()];
+        let flows = vec![false; definition.flows.len()];
+        Search { definition, instance, scope, live, flows, missing: BTreeMap::new(), open: Vec::new() }
+    }
+
+    /// From each token that does not stand at a join, the oldest first, until that is enough.
+    fn follow_tokens(&mut self, mut is_enough: impl FnMut(&Self) -> bool) {
+        for token in self.instance.elsewhere(self.scope) {
+            let token = self.instance.at(token);
+            match token.phase {
+                Phase::Before { by: Some(flow) } | Phase::After { flow: Some(flow) } => self.reach_flow(flow),
+                Phase::Before { by: None } | Phase::Active { .. } => self.reach_element(token.element),
+                Phase::Joining { .. } | Phase::After { flow: None } => continue,
+            }
+            self.drain();
+            if is_enough(self) {
+                return;
+            }
+        }
+    }
+
+    /// From each of these elements that was not reached from the ones before it; which those are.
+    fn begin_at(mut self, elements: impl Iterator<Item = ElementIndex>) -> Vec<ElementIndex> {
+        let mut begun = Vec::new();
+        for element in elements {
+            if !self.live[element.0 as usize] {
+                begun.push(element);
+                self.reach_element(element);
+                self.drain();
+            }
+        }
+        begun
+    }
+
+    fn drain(&mut self) {
+        while let Some(element) = self.open.pop() {
+            let element = self.definition.element(element);
+            for &flow in &element.outgoing {
+                self.reach_flow(flow);
+            }
+            for &event in &element.boundary_events {
+                self.reach_element(event);
+            }
+        }
+    }
+
     fn reach_element(&mut self, element: ElementIndex) {
         if !std::mem::replace(&mut self.live[element.0 as usize], true) {
             self.open.push(element);

@@ -168,10 +168,16 @@ impl Machine<'_> {
         }
     }
 
-    /// Moves tokens until none can, depth first, as Camunda does: a branch runs until it waits before the next begins.
+    /// Moves tokens until none can, depth first, as Camunda does: a branch runs until it waits before the next begins. Inclusive joins that wait
+    /// for nothing more go on when all others stand.
     fn run(&mut self) -> Result<(), Failure> {
         while self.unit.call.is_none() {
-            let Some(token) = self.unit.agenda.pop() else { break };
+            let Some(token) = self.unit.agenda.pop() else {
+                if self.activate_inclusive()? {
+                    continue;
+                }
+                break;
+            };
             self.unit.steps += 1;
             if self.unit.steps > MAX_STEPS {
                 let message = format!("one unit of work entered more than {MAX_STEPS} elements; a loop without a wait state?");

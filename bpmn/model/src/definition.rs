@@ -65,8 +65,9 @@ impl ProcessDefinition {
 
     /// Whether an element stands behind an event-based gateway: the gateway waits for it, and what it waits for has happened when it is entered.
     pub fn is_awaited_by_gateway(&self, index: ElementIndex) -> bool {
-        let source = |flow: &FlowIndex| &self.element(self.flow(*flow).source).kind;
-        self.element(index).incoming.iter().any(|flow| matches!(source(flow), ElementKind::EventBasedGateway))
+        // Nothing else leads there.
+        let [flow] = self.element(index).incoming[..] else { return false };
+        matches!(self.element(self.flow(flow).source).kind, ElementKind::EventBasedGateway)
     }
 
     /// All elements with their indexes.
@@ -149,6 +150,8 @@ pub enum ElementKind {
     ExclusiveGateway,
     /// A parallel gateway.
     ParallelGateway,
+    /// An inclusive gateway.
+    InclusiveGateway,
     /// An exclusive event-based gateway. What its flows lead to waits for a message or a moment, and nothing else leads there.
     EventBasedGateway,
     /// An intermediate catch event.

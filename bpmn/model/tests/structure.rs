@@ -343,6 +343,39 @@ mod flows {
     }
 
     #[test]
+    fn an_inclusive_gateway_takes_flows_with_and_without_conditions() {
+        let gateway = |default: &str, flows: &str| format!("{ENDS}\n<bpmn:inclusiveGateway id='a' {default}/>\n{flows}");
+        let to_end =
+            |id: &str, inside: &str| format!("<bpmn:sequenceFlow id='{id}' sourceRef='a' targetRef='e'>{inside}</bpmn:sequenceFlow>\n");
+        let condition = "<bpmn:conditionExpression>${x}</bpmn:conditionExpression>";
+        check(
+            &gateway("", &(to_end("g1", condition) + &to_end("g2", condition))),
+            expect![[r#"
+            fine
+        "#]],
+        );
+        check(
+            &gateway("default='g2'", &(to_end("g1", condition) + &to_end("g2", "") + &to_end("g3", ""))),
+            expect![[r#"
+            fine
+        "#]],
+        );
+        check(
+            &gateway("default='g1'", &(to_end("g1", condition) + &to_end("g2", condition))),
+            expect![[r#"
+            t.bpmn:4:1: warning: the condition of a default flow has no effect (element 'g1'); help: remove it: the default flow is taken when no other flow is
+        "#]],
+        );
+        check(
+            &gateway("", ""),
+            expect![[r#"
+            t.bpmn:2:26: warning: no path leads to this endEvent (element 'e'); help: lead a sequence flow to it, or remove it
+            t.bpmn:3:1: error: the inclusive gateway has no outgoing sequence flow (element 'a'); help: lead sequence flows from it, or remove it
+        "#]],
+        );
+    }
+
+    #[test]
     fn an_event_based_gateway_leads_to_what_waits_and_nothing_else_leads_there() {
         let gateway = |rest: &str| {
             format!(

@@ -100,7 +100,7 @@ pub enum Reason {
     },
     /// It stands at a join.
     Join {
-        /// Sequence flows by which no token has come yet.
+        /// Sequence flows by which no token has come yet; of an inclusive gateway those by which one may still come.
         missing: Vec<String>,
     },
     /// A unit of work is running.

@@ -17,6 +17,7 @@ mod event_based_gateway;
 mod exclusive_gateway;
 mod external_task;
 mod flows;
+mod inclusive_gateway;
 mod intermediate_catch_event;
 mod parallel_gateway;
 mod receive_task;
@@ -39,6 +40,7 @@ pub(crate) fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::ReceiveTask(message) => message,
         ElementKind::ExclusiveGateway => &exclusive_gateway::ExclusiveGateway,
         ElementKind::ParallelGateway => &parallel_gateway::ParallelGateway,
+        ElementKind::InclusiveGateway => &inclusive_gateway::InclusiveGateway,
         ElementKind::EventBasedGateway => &event_based_gateway::EventBasedGateway,
         ElementKind::IntermediateCatchEvent(event) => event,
         ElementKind::BoundaryEvent(event) => event,
@@ -68,7 +70,7 @@ pub(crate) enum Next {
     Call,
     /// Open a scope at this start event; resume when it is empty.
     Open(ElementIndex),
-    /// Stand at the gateway until every incoming flow was taken, then leave by all flows.
+    /// Stand at the gateway until all have come that it waits for, then resume one of them.
     Join,
     /// Be done, and take these flows; none consumes the token.
     Leave(Vec<FlowIndex>),

@@ -93,7 +93,7 @@ impl Models<'_> {
 
     /// `inside` a sub-process, errors may be thrown and scopes terminated.
     fn block(&mut self, depth: usize, inside: bool) -> Block {
-        let kinds = if depth < MAX_DEPTH { 18 } else { 8 };
+        let kinds = if depth < MAX_DEPTH { 20 } else { 8 };
         match self.random.below(kinds) {
             0 => self.single("task", ""),
             1 | 2 => self.service(depth, inside),
@@ -109,6 +109,7 @@ impl Models<'_> {
             14 => self.early_end(inside),
             15 => self.first_event(depth, inside),
             16 => self.choices(depth, inside),
+            17 | 18 => self.inclusive(depth, inside),
             _ if self.random.one_in(3) => self.deadlock(depth, inside),
             _ => self.uncontrolled_merge(),
         }
@@ -233,7 +234,8 @@ impl Models<'_> {
         self.conditional(&tail, &head, Some("${x == 1}"));
         let out = self.single("task", "");
         let default = self.flow(&tail, &out.first);
-        self.element(&format!("<exclusiveGateway id='{head}'/><exclusiveGateway id='{tail}' default='{default}'/>"));
+        let merge = ["exclusiveGateway", "inclusiveGateway"][self.random.below(2)];
+        self.element(&format!("<{merge} id='{head}'/><exclusiveGateway id='{tail}' default='{default}'/>"));
         Block { first: head, last: out.last }
     }
 
@@ -272,6 +274,25 @@ impl Models<'_> {
         let default = self.flow(&split, &on.first);
         self.element(&format!("<exclusiveGateway id='{split}' default='{default}'/>"));
         Block { first: split, last: on.last }
+    }
+
+    /// An inclusive fork or, now and then, another, and a join that waits for what comes: some branches end by themselves.
+    fn inclusive(&mut self, depth: usize, inside: bool) -> Block {
+        let (fork, join) = (self.id("fork"), self.id("join"));
+        let kind = ["inclusiveGateway", "inclusiveGateway", "exclusiveGateway", "task"][self.random.below(4)];
+        for condition in ["= x = 1", "= x > 0", "${x == 3}"].into_iter().take(1 + self.random.below(3)) {
+            let branch = self.sequence(depth + 1, inside);
+            self.conditional(&fork, &branch.first, Some(condition));
+            if self.random.one_in(6) {
+                self.end(&branch.last);
+            } else {
+                self.flow(&branch.last, &join);
+            }
+        }
+        let default = self.flow(&fork, &join);
+        let (held, held_too) = (self.asynchronous(), self.asynchronous());
+        self.element(&format!("<{kind} id='{fork}' default='{default}'{held}/><inclusiveGateway id='{join}'{held_too}/>"));
+        Block { first: fork, last: join }
     }
 
     /// Flows out of an activity: each whose condition is true, or the default flow. They meet at the next task, which runs for each.

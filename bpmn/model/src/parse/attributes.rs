@@ -39,6 +39,7 @@ const FLOW_NODES: &[&str] = &[
     "subProcess",
     "exclusiveGateway",
     "parallelGateway",
+    "inclusiveGateway",
     "eventBasedGateway",
 ];
 /// Camunda 7 maps variables on tasks, sub-processes and events, not on gateways.

@@ -41,6 +41,7 @@ static SUPPORTED: &[Supported] = supported! {
     "subProcess",             "embedded",                                                              activities::sub_process;
     "exclusiveGateway",       "conditions, default flow",                                              gateways::exclusive;
     "parallelGateway",        "fork, join",                                                            gateways::parallel;
+    "inclusiveGateway",       "fork by conditions, default flow, join",                                gateways::inclusive;
     "eventBasedGateway",      "exclusive: message and timer events, receive tasks",                    gateways::event_based;
 };
 
@@ -57,8 +58,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Supported> {
 /// What BPMN 2.0 has and this engine does not, with what to do instead. To ignore any of these would run another process than was drawn.
 #[rustfmt::skip]
 static REFUSED: &[(&str, &str)] = &[
-    ("inclusiveGateway", "use an exclusive gateway, or a parallel gateway with an exclusive gateway on each branch"),
-    ("complexGateway", "use exclusive and parallel gateways"),
+    ("complexGateway", "use exclusive, inclusive and parallel gateways"),
     ("intermediateThrowEvent", "leave it out if it has no event definition; else use a service or send task with a delegate"),
     ("callActivity", "use an embedded sub-process, or start the other process from a delegate"),
     ("scriptTask", "use a service task with a delegate"),
