@@ -11,6 +11,7 @@ use crate::effect::{Effect, Incident};
 use crate::ids::{ActivityId, IncidentId};
 use crate::input::Failure;
 use crate::instance::{Arrivals, Instance, Phase};
+use crate::snapshot::changed;
 use crate::step::Machine;
 
 impl Machine<'_> {
@@ -30,7 +31,7 @@ impl Machine<'_> {
     /// To be asked when nothing else moves.
     pub(crate) fn activate_inclusive(&mut self) -> Result<bool, Failure> {
         let mut waiting: BTreeMap<ActivityId, Vec<ElementIndex>> = BTreeMap::new();
-        for (scope, gateway) in self.instance.index.joins.keys().copied().collect::<Vec<_>>() {
+        for (scope, gateway) in self.joins_to_look_at() {
             if is_inclusive(self.definition, gateway) {
                 waiting.entry(scope).or_default().push(gateway);
             }
@@ -70,7 +71,7 @@ impl Machine<'_> {
     /// joins neither: so each of those is one that a token may still come to.
     pub(crate) fn check_joins(&mut self) {
         let mut reached: Option<(ActivityId, Flows)> = None;
-        for (scope, gateway) in self.instance.index.joins.keys().copied().collect::<Vec<_>>() {
+        for (scope, gateway) in self.joins_to_look_at() {
             if is_inclusive(self.definition, gateway) || self.instance.index.join_incidents.contains_key(&(scope, gateway)) {
                 continue;
             }
@@ -85,6 +86,16 @@ impl Machine<'_> {
                 self.raise_join_incident(scope, gateway, &lost);
             }
         }
+    }
+
+    /// The joins at which tokens stand, in the scopes in which this unit has moved any: elsewhere a join waits for what it waited for before. All
+    /// of them, if the unit began in an earlier step.
+    fn joins_to_look_at(&self) -> Vec<(ActivityId, ElementIndex)> {
+        let joins = &self.instance.index.joins;
+        let Some(before) = self.before.as_ref().filter(|_| !joins.is_empty()) else { return joins.keys().copied().collect() };
+        let scopes: BTreeSet<_> = changed(before, &self.instance.activities).filter_map(|it| it.parent).collect();
+        let of_scope = |scope| joins.range((scope, ElementIndex(0))..=(scope, ElementIndex(u32::MAX)));
+        scopes.into_iter().flat_map(of_scope).map(|(join, _)| *join).collect()
     }
 
     fn raise_join_incident(&mut self, scope: ActivityId, gateway: ElementIndex, lost: &[FlowIndex]) {

@@ -9,7 +9,7 @@ use crate::elements::{self, At, Next};
 use crate::error::Thrown;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Failure, Input};
-use crate::instance::{Instance, Phase, State};
+use crate::instance::{Activity, Instance, Map, Phase, State};
 use crate::limits::MAX_STEPS;
 use crate::unit::{Call, START, Token, Unit};
 use crate::variable::Variables;
@@ -39,8 +39,9 @@ impl From<Failure> for Stop {
 /// [`Input::DelegateReturned`].
 pub fn step(definition: &ProcessDefinition, instance: &mut Instance, input: Input, now: i64) -> Result<Vec<Effect>, Stop> {
     admit::check(definition, instance, &input)?;
+    let before = instance.unit.is_none().then(|| instance.activities.clone());
     let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(&input)));
-    let mut machine = Machine { definition, instance, now, unit, effects: Vec::new() };
+    let mut machine = Machine { definition, instance, before, now, unit, effects: Vec::new() };
     machine.perform(input)?;
     machine.run()?;
     Ok(machine.finish())
@@ -69,6 +70,8 @@ fn origin(input: &Input) -> WaitId {
 pub(crate) struct Machine<'a> {
     pub(crate) definition: &'a ProcessDefinition,
     pub(crate) instance: &'a mut Instance,
+    /// The tree when the unit of work began; none if that was in an earlier step.
+    pub(crate) before: Option<Map<ActivityId, Activity>>,
     pub(crate) now: i64,
     pub(crate) unit: Unit,
     pub(crate) effects: Vec<Effect>,

@@ -50,3 +50,36 @@ fn ten_thousand_branches_meet_at_one_inclusive_join() {
     let leaves = instance.leaves(&definition);
     assert!(matches!(&leaves[..], [leaf] if matches!(leaf.state, LeafState::Task { .. })), "{leaves:?}");
 }
+
+#[test]
+fn thousands_of_scopes_each_have_a_join_that_waits() {
+    const SCOPES: usize = 3_000;
+    let mut elements = "<startEvent id='s'/><sequenceFlow id='f' sourceRef='s' targetRef='fork'/><task id='fork'/>\
+                        <subProcess id='sub'><startEvent id='ps'/><sequenceFlow id='pf' sourceRef='ps' targetRef='both'/><task id='both'/>\
+                        <sequenceFlow id='pa' sourceRef='both' targetRef='a'/><userTask id='a'/>\
+                        <sequenceFlow id='pb' sourceRef='both' targetRef='b'/><userTask id='b'/>\
+                        <sequenceFlow id='aj' sourceRef='a' targetRef='j'/><sequenceFlow id='bj' sourceRef='b' targetRef='j'/>\
+                        <inclusiveGateway id='j'/><sequenceFlow id='jk' sourceRef='j' targetRef='k'/>\
+                        <sequenceFlow id='ak' sourceRef='a' targetRef='k'/><parallelGateway id='k'/></subProcess>"
+        .to_owned();
+    for scope in 0..SCOPES {
+        write!(elements, "<sequenceFlow id='f{scope}' sourceRef='fork' targetRef='t{scope}'/>").expect("text grows");
+        write!(elements, "<task id='t{scope}' camunda:asyncBefore='true'/>").expect("text grows");
+        write!(elements, "<sequenceFlow id='g{scope}' sourceRef='t{scope}' targetRef='sub'/>").expect("text grows");
+    }
+    let definition = parse(&elements);
+    let mut instance = started(&definition);
+    let jobs: Vec<_> = instance.jobs().map(|job| job.wait).collect();
+    for wait in jobs {
+        step(&definition, &mut instance, Input::RunJob { wait }, 0).expect("the job is there");
+    }
+    for id in ["a", "b"] {
+        let element = definition.find(id).expect("it is in the model");
+        let tasks: Vec<_> = instance.tasks().filter(|task| task.element == element).map(|task| task.wait).collect();
+        assert_eq!(tasks.len(), SCOPES);
+        for wait in tasks {
+            step(&definition, &mut instance, Input::CompleteTask { wait, variables: Variables::new() }, 0).expect("the task is there");
+        }
+    }
+    assert!(instance.is_ended());
+}
