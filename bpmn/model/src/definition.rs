@@ -154,7 +154,7 @@ pub enum ElementKind {
     InclusiveGateway,
     /// An exclusive event-based gateway. What its flows lead to waits for a message or a moment, and nothing else leads there.
     EventBasedGateway,
-    /// An intermediate catch event.
+    /// An intermediate catch event. Throwing ends of links are no elements.
     IntermediateCatchEvent(CatchTrigger),
     /// A boundary event.
     BoundaryEvent(BoundaryEvent),
@@ -212,6 +212,8 @@ pub enum CatchTrigger {
     Timer(Timer),
     /// A message.
     Message(MessageReference),
+    /// Nothing: the catching end of a link, to which the flows lead that were drawn to its throwing ends.
+    Link,
 }
 
 /// When a timer fires, evaluated when its wait begins.

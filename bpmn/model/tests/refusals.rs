@@ -47,7 +47,7 @@ mod unsupported {
                 t.bpmn:6:1: error: eventGatewayType="Parallel" on eventBasedGateway is not supported yet (element 'g'); help: use a parallel gateway in front of the events: then each of them is waited for
                 t.bpmn:7:1: error: transaction is not supported yet (element 'i'); help: use an embedded sub-process with boundary error events
                 t.bpmn:8:1: error: adHocSubProcess is not supported yet (element 'j'); help: use an embedded sub-process
-                t.bpmn:9:1: error: intermediateThrowEvent is not supported yet (element 'k'); help: leave it out if it has no event definition; else use a service or send task with a delegate
+                t.bpmn:9:1: error: intermediateThrowEvent without an event definition is not supported yet (element 'k'); help: leave it out, or make it a task
             "#]],
         );
     }
@@ -62,7 +62,7 @@ mod unsupported {
              <bpmn:endEvent id='e2'><bpmn:compensateEventDefinition/></bpmn:endEvent>\n\
              <bpmn:endEvent id='e3'><bpmn:messageEventDefinition/></bpmn:endEvent>\n\
              <bpmn:endEvent id='e4'><bpmn:cancelEventDefinition/></bpmn:endEvent>\n\
-             <bpmn:intermediateCatchEvent id='c1'><bpmn:linkEventDefinition/></bpmn:intermediateCatchEvent>\n\
+             <bpmn:intermediateThrowEvent id='c1'><bpmn:signalEventDefinition/></bpmn:intermediateThrowEvent>\n\
              <bpmn:boundaryEvent id='b1' attachedToRef='a'><bpmn:messageEventDefinition/></bpmn:boundaryEvent>\n\
              <bpmn:userTask id='a'/>",
             expect![[r#"
@@ -73,7 +73,7 @@ mod unsupported {
                 t.bpmn:6:24: error: compensateEventDefinition on endEvent is not supported yet (element 'e2'); help: model the undoing as activities of their own behind a boundary error event
                 t.bpmn:7:24: error: messageEventDefinition on endEvent is not supported yet (element 'e3'); help: use a none end event, behind a send task with a delegate if something is to be sent
                 t.bpmn:8:24: error: cancelEventDefinition on endEvent is not supported yet (element 'e4'); help: use an error end event and a boundary error event
-                t.bpmn:9:38: error: linkEventDefinition on intermediateCatchEvent is not supported yet (element 'c1'); help: connect the two ends by a sequence flow
+                t.bpmn:9:38: error: signalEventDefinition on intermediateThrowEvent is not supported yet (element 'c1'); help: use a message
                 t.bpmn:10:47: error: messageEventDefinition on boundaryEvent is not supported yet (element 'b1'); help: use a timer or error boundary event; to react to a message, wait for it in a receive task
             "#]],
         );

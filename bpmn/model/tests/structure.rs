@@ -343,6 +343,65 @@ mod flows {
     }
 
     #[test]
+    fn ends_of_links_find_each_other_in_one_scope() {
+        let throw = |id: &str, rest: &str| {
+            format!("<bpmn:intermediateThrowEvent id='{id}' {rest}><bpmn:linkEventDefinition name='on'/></bpmn:intermediateThrowEvent>\n")
+        };
+        let catch = |id: &str, name: &str| {
+            format!("<bpmn:intermediateCatchEvent id='{id}'><bpmn:linkEventDefinition name='{name}'/></bpmn:intermediateCatchEvent>\n")
+        };
+        let on = |id: &str| format!("<bpmn:sequenceFlow id='{id}_e' sourceRef='{id}' targetRef='e'/>\n");
+        let check = |rest: &str, expected: Expect| super::check(&format!("{ENDS}\n{rest}"), expected);
+        check(
+            &(throw("a", "") + &catch("c", "on") + &on("c")),
+            expect![[r#"
+            fine
+        "#]],
+        );
+        check(
+            &(throw("a", "") + &catch("c", "off") + &on("c")),
+            expect![[r#"
+            t.bpmn:3:1: error: there is no link catch event 'on' in this scope (element 'a'); help: add one with this name, or correct the name
+        "#]],
+        );
+        check(
+            &(throw("a", "") + &catch("c", "on") + &catch("d", "on") + &on("c") + &on("d")),
+            expect![[r#"
+                t.bpmn:5:1: error: two link catch events of this scope have the name 'on' (element 'd'); help: keep one: several link throw events may lead to it
+                t.bpmn:5:1: warning: no path leads to this intermediateCatchEvent (element 'd'); help: lead a sequence flow to it, or remove it
+            "#]],
+        );
+        check(
+            &(throw("a", "") + &catch("c", "on") + &on("c") + &on("a")),
+            expect![[r#"
+            t.bpmn:6:1: error: the flow comes from the link throw event 'a' (element 'a_e'); help: use the link catch event: a link throw event is no activity
+        "#]],
+        );
+        check(
+            &(throw("a", "camunda:asyncBefore='true'") + &catch("c", "") + &on("c")),
+            expect![[r#"
+            t.bpmn:3:1: error: there is no link catch event 'on' in this scope (element 'a'); help: add one with this name, or correct the name
+            t.bpmn:3:1: warning: camunda:asyncBefore has no effect on a link throw event: it is no activity (as in Camunda 7) (element 'a'); help: put it on the link catch event
+            t.bpmn:4:1: error: the link event's definition has no name of 1 to 255 characters (element 'c'); help: name it: the ends of a link have one name
+        "#]],
+        );
+        let inside = format!("<bpmn:subProcess id='q'><bpmn:startEvent id='qs'/>{}</bpmn:subProcess>\n", catch("c", "on"));
+        check(
+            &(throw("a", "") + &inside),
+            expect![[r#"
+                t.bpmn:3:1: error: there is no link catch event 'on' in this scope (element 'a'); help: add one with this name, or correct the name
+            "#]],
+        );
+        let gateway = "<bpmn:eventBasedGateway id='a'/><bpmn:sequenceFlow id='a_t' sourceRef='a' targetRef='t'/>\n";
+        check(
+            &(gateway.to_owned() + &throw("t", "") + &catch("c", "on") + &on("c")),
+            expect![[r#"
+            t.bpmn:3:33: error: the event-based gateway 'a' leads to a link event (element 'a_t'); help: lead it to intermediate catch events or receive tasks
+        "#]],
+        );
+    }
+
+    #[test]
     fn an_inclusive_gateway_takes_flows_with_and_without_conditions() {
         let gateway = |default: &str, flows: &str| format!("{ENDS}\n<bpmn:inclusiveGateway id='a' {default}/>\n{flows}");
         let to_end =

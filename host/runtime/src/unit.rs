@@ -443,6 +443,7 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::EventBasedGateway => "eventBasedGateway",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)) => "intermediateTimer",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_)) => "intermediateMessageCatch",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Link) => "intermediateLinkCatch",
         ElementKind::BoundaryEvent(event) => match event.trigger {
             BoundaryTrigger::Error(_) => "boundaryError",
             BoundaryTrigger::Timer(_) => "boundaryTimer",

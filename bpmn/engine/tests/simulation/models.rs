@@ -93,7 +93,7 @@ impl Models<'_> {
 
     /// `inside` a sub-process, errors may be thrown and scopes terminated.
     fn block(&mut self, depth: usize, inside: bool) -> Block {
-        let kinds = if depth < MAX_DEPTH { 20 } else { 8 };
+        let kinds = if depth < MAX_DEPTH { 21 } else { 8 };
         match self.random.below(kinds) {
             0 => self.single("task", ""),
             1 | 2 => self.service(depth, inside),
@@ -110,6 +110,7 @@ impl Models<'_> {
             15 => self.first_event(depth, inside),
             16 => self.choices(depth, inside),
             17 | 18 => self.inclusive(depth, inside),
+            19 => self.linked(depth, inside),
             _ if self.random.one_in(3) => self.deadlock(depth, inside),
             _ => self.uncontrolled_merge(),
         }
@@ -293,6 +294,23 @@ impl Models<'_> {
         let (held, held_too) = (self.asynchronous(), self.asynchronous());
         self.element(&format!("<{kind} id='{fork}' default='{default}'{held}/><inclusiveGateway id='{join}'{held_too}/>"));
         Block { first: fork, last: join }
+    }
+
+    /// Two paths out of a decision, each of which goes on through a link to the same place.
+    fn linked(&mut self, depth: usize, inside: bool) -> Block {
+        let (split, catch) = (self.id("split"), self.id("link"));
+        let mut default = String::new();
+        for condition in [Some("= x = 1"), None] {
+            let (path, throw) = (self.sequence(depth + 1, inside), self.id("throw"));
+            default = self.conditional(&split, &path.first, condition);
+            self.flow(&path.last, &throw);
+            let link = format!("<linkEventDefinition name='{catch}'/>");
+            self.element(&format!("<intermediateThrowEvent id='{throw}'>{link}</intermediateThrowEvent>"));
+        }
+        let link = format!("<linkEventDefinition name='{catch}'/>");
+        self.element(&format!("<exclusiveGateway id='{split}' default='{default}'/>"));
+        self.element(&format!("<intermediateCatchEvent id='{catch}'>{link}</intermediateCatchEvent>"));
+        Block { first: split, last: catch }
     }
 
     /// Flows out of an activity: each whose condition is true, or the default flow. They meet at the next task, which runs for each.

@@ -29,6 +29,7 @@ const FLOW_NODES: &[&str] = &[
     "startEvent",
     "endEvent",
     "intermediateCatchEvent",
+    "intermediateThrowEvent",
     "boundaryEvent",
     "task",
     "manualTask",

@@ -30,7 +30,8 @@ macro_rules! supported {
 static SUPPORTED: &[Supported] = supported! {
     "startEvent",             "none; message (of a process)",                                          events::start;
     "endEvent",               "none, terminate, error",                                                events::end;
-    "intermediateCatchEvent", "timer (date, duration), message",                                       events::catch;
+    "intermediateCatchEvent", "timer (date, duration), message, link",                                 events::catch;
+    "intermediateThrowEvent", "link",                                                                  events::throw;
     "boundaryEvent",          "error; timer (date, duration), interrupting or not",                    events::boundary;
     "task",                   "passes through",                                                        activities::task;
     "manualTask",             "passes through",                                                        activities::manual_task;
@@ -59,7 +60,6 @@ pub(crate) fn find(name: &str) -> Option<&'static Supported> {
 #[rustfmt::skip]
 static REFUSED: &[(&str, &str)] = &[
     ("complexGateway", "use exclusive, inclusive and parallel gateways"),
-    ("intermediateThrowEvent", "leave it out if it has no event definition; else use a service or send task with a delegate"),
     ("callActivity", "use an embedded sub-process, or start the other process from a delegate"),
     ("scriptTask", "use a service task with a delegate"),
     ("businessRuleTask", "use a service task with a delegate"),
@@ -89,7 +89,6 @@ static REFUSED_EVENTS: &[(&str, &str)] = &[
     ("conditionalEventDefinition", "use a message, or an exclusive gateway in a loop with a timer"),
     ("compensateEventDefinition", "model the undoing as activities of their own behind a boundary error event"),
     ("cancelEventDefinition", "use an error end event and a boundary error event"),
-    ("linkEventDefinition", "connect the two ends by a sequence flow"),
 ];
 
 /// What describes, groups or decorates, and is never executed, by Camunda 7 neither.

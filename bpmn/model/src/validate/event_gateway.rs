@@ -17,8 +17,10 @@ impl Validator<'_, '_> {
             let target = self.flow(flow).target;
             let event = &self.draft.elements[target.0 as usize];
             let name = self.name(target);
-            if !matches!(name, "intermediateCatchEvent" | "receiveTask") {
-                let message = format!("the event-based gateway '{}' leads to a {name}", shown(&element.id));
+            let is_link = matches!(event.kind, ElementKind::IntermediateCatchEvent(CatchTrigger::Link));
+            if is_link || !matches!(name, "intermediateCatchEvent" | "receiveTask") {
+                let what = if is_link { "link event" } else { name };
+                let message = format!("the event-based gateway '{}' leads to a {what}", shown(&element.id));
                 self.diagnostics.error(self.flow_at(flow), message, "lead it to intermediate catch events or receive tasks");
                 continue;
             }
