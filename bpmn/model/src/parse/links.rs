@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use crate::definition::{CatchTrigger, ElementIndex};
 use crate::diagnostic::{At, shown};
 use crate::parse::attributes;
+use crate::parse::events::Trigger;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader, Slot};
 use crate::parse::table::{self, Disposition};
 use crate::xml::{Namespace, Node};
@@ -50,7 +51,7 @@ impl<'n> ProcessReader<'n, '_> {
         }
         let at = Owner { at: node.at(), ..scope };
         self.link_parts(node, at);
-        match self.trigger(node, at, &["linkEventDefinition"], "use a link event alone").and_then(|trigger| trigger.one()) {
+        match self.trigger(node, at, &["linkEventDefinition"], "use a link event alone").and_then(Trigger::one) {
             Some(definition) => {
                 if let Some(end) = self.link_end(definition, scope.index, node.at()) {
                     self.links.throws.push((id, end));

@@ -33,9 +33,9 @@ impl Validator<'_, '_> {
                 let message = format!("this {name} stands behind an event-based gateway and has boundary events");
                 self.diagnostics.error(self.at(target), message, "give the gateway a flow to a timer event of its own");
             }
-            let reference = match &event.kind {
-                ElementKind::IntermediateCatchEvent(CatchTrigger::Message(reference)) | ElementKind::ReceiveTask(reference) => reference,
-                _ => continue,
+            let (ElementKind::IntermediateCatchEvent(CatchTrigger::Message(reference)) | ElementKind::ReceiveTask(reference)) = &event.kind
+            else {
+                continue;
             };
             forms.insert(name);
             if !messages.insert(reference.name.source().to_owned()) {
