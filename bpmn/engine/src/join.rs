@@ -159,6 +159,7 @@ fn settled(definition: &ProcessDefinition, instance: &Instance, scope: ActivityI
         while unreached.next_if(|gateway| search.live[gateway.0 as usize]).is_some() {}
         unreached.peek().is_none()
     });
+    unreached.peek()?;
     // Those that are left can only wait for each other. What is reached neither from those before it nor from those behind it waits for nobody,
     // or only for what waits for it.
     let begun = search.clone().begin_at(waiting.iter().copied());

@@ -331,11 +331,15 @@ impl Models<'_> {
     fn first_event(&mut self, depth: usize, inside: bool) -> Block {
         let (gateway, merge) = (self.id("first"), self.id("merge"));
         let timer = "<timerEventDefinition><timeDuration>PT3M</timeDuration></timerEventDefinition>";
-        for trigger in ["<messageEventDefinition messageRef='msg'/>", timer, timer].into_iter().take(2 + self.random.below(2)) {
-            let event = self.catch(trigger).first;
-            self.flow(&gateway, &event);
+        for nth in 0..2 + self.random.below(2) {
+            let event = match nth {
+                0 if self.random.one_in(3) => self.single("receiveTask", " messageRef='msg'"),
+                0 => self.catch("<messageEventDefinition messageRef='msg'/>"),
+                _ => self.catch(timer),
+            };
+            self.flow(&gateway, &event.first);
             let path = self.sequence(depth + 1, inside);
-            self.flow(&event, &path.first);
+            self.flow(&event.last, &path.first);
             self.flow(&path.last, &merge);
         }
         let held = if self.random.one_in(4) { " camunda:asyncBefore='true'" } else { "" };
