@@ -265,3 +265,265 @@ impl<'a> Search<'a> {
         self.reach_element(target);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::check;
+
+    #[test]
+    fn joins_that_become_ready_together_go_on_in_document_order() {
+        check(
+            "<startEvent id='s'/><parallelGateway id='f'/><userTask id='a'/><userTask id='b'/><userTask id='c'/><exclusiveGateway id='x' \
+             default='x_e'/><endEvent id='e'/><inclusiveGateway id='j'/><inclusiveGateway id='k'/><userTask id='d'/>\
+             {s>f}{f>a>k}{f>b>j}{f>c>x}{x>j ? n = 1}{x>k ? n = 2}{x>e}{j>d}{k>d}",
+            r#"
+                start {"n": 0}
+                complete a
+                complete b
+                leaves
+                complete c
+            "#,
+            expect![[r#"
+                > start {"n": 0}
+                  started at s
+                  n = 0
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + a #4
+                  task a !5 of nobody users [] groups []
+                  + b #6
+                  task b !7 of nobody users [] groups []
+                  + c #8
+                  task c !9 of nobody users [] groups []
+                > complete a
+                  task !5 gone
+                  - #4
+                  + k #10
+                > complete b
+                  task !7 gone
+                  - #6
+                  + j #11
+                > leaves
+                  c #8: task of nobody
+                  k #10: join, missing x_k
+                  j #11: join, missing x_j
+                > complete c
+                  task !9 gone
+                  - #8
+                  + x #12
+                  - #12
+                  + e #13
+                  - #13
+                  - #11
+                  + d #14
+                  task d !15 of nobody users [] groups []
+                  - #10
+                  + d #16
+                  task d !17 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn join_waits_for_another_that_goes_on_first() {
+        check(
+            "<startEvent id='s'/><parallelGateway id='f'/><userTask id='a'/><userTask id='b'/><userTask id='c'/><exclusiveGateway id='x' \
+             default='x_e'/><endEvent id='e'/><inclusiveGateway id='k'/><inclusiveGateway id='j'/><userTask id='d'/>\
+             {s>f}{f>a>k}{f>b>j}{f>c>x}{x>j ? n = 1}{x>e}{j>k}{k>d}",
+            r#"
+                start {"n": 0}
+                complete a
+                complete b
+                leaves
+                complete c
+            "#,
+            expect![[r#"
+                > start {"n": 0}
+                  started at s
+                  n = 0
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + a #4
+                  task a !5 of nobody users [] groups []
+                  + b #6
+                  task b !7 of nobody users [] groups []
+                  + c #8
+                  task c !9 of nobody users [] groups []
+                > complete a
+                  task !5 gone
+                  - #4
+                  + k #10
+                > complete b
+                  task !7 gone
+                  - #6
+                  + j #11
+                > leaves
+                  c #8: task of nobody
+                  k #10: join, missing j_k
+                  j #11: join, missing x_j
+                > complete c
+                  task !9 gone
+                  - #8
+                  + x #12
+                  - #12
+                  + e #13
+                  - #13
+                  - #11
+                  + k #14
+                  - #10
+                  - #14
+                  + d #15
+                  task d !16 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn joins_that_wait_for_each_other_alone_do_not() {
+        check(
+            "<startEvent id='s'/><parallelGateway id='f'/><userTask id='a'/><userTask id='b'/><inclusiveGateway id='j'/><inclusiveGateway id='k'/>\
+             <exclusiveGateway id='x' default='x_e'/><exclusiveGateway id='y' default='y_e'/><endEvent id='e'/>\
+             {s>f}{f>a>j}{f>b>k}{j>x}{x>k ? n = 1}{x>e}{k>y}{y>j ? n = 1}{y>e}",
+            r#"
+                start {"n": 1}
+                complete a
+                leaves
+                set {"n": 0}
+                complete b
+            "#,
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + a #4
+                  task a !5 of nobody users [] groups []
+                  + b #6
+                  task b !7 of nobody users [] groups []
+                > complete a
+                  task !5 gone
+                  - #4
+                  + j #8
+                > leaves
+                  b #6: task of nobody
+                  j #8: join, missing y_j
+                > set {"n": 0}
+                  n = 0
+                > complete b
+                  task !7 gone
+                  - #6
+                  + k #9
+                  - #8
+                  + x #10
+                  - #10
+                  + e #11
+                  - #11
+                  - #9
+                  + y #12
+                  - #12
+                  + e #13
+                  - #13
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn parallel_join_that_can_never_complete_keeps_nobody_waiting() {
+        check(
+            "<startEvent id='s'/><inclusiveGateway id='f' default='f_a'/><userTask id='a'/><userTask id='b'/><userTask id='c'/>\
+             <parallelGateway id='p'/><inclusiveGateway id='j'/><userTask id='d'/>{s>f}{f>a}{f>b ? n = 1}{f>c ? n = 1}{a>p}{b>p}{p>j}{c>j}{j>d}",
+            r#"
+                start {"n": 1}
+                complete c
+                leaves
+                complete b
+            "#,
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + b #4
+                  task b !5 of nobody users [] groups []
+                  + c #6
+                  task c !7 of nobody users [] groups []
+                > complete c
+                  task !7 gone
+                  - #6
+                  + j #8
+                  - #8
+                  + d #9
+                  task d !10 of nobody users [] groups []
+                > leaves
+                  b #4: task of nobody
+                  d #9: task of nobody
+                > complete b
+                  task !5 gone
+                  - #4
+                  + p #11
+                  incident 12 at p, attempt 1: JOIN_CANNOT_COMPLETE: the parallel gateway 'p' waits for 'a_p', on which nothing can arrive any more
+            "#]],
+        );
+    }
+
+    #[test]
+    fn tokens_of_another_instance_of_the_scope_do_not_count() {
+        check(
+            "<startEvent id='s'/><task id='m'/><subProcess id='p'><startEvent id='ps'/><inclusiveGateway id='f' default='f_a'/><userTask id='a'/>\
+             <userTask id='b'/><inclusiveGateway id='j'/><endEvent id='pe'/>{ps>f}{f>a}{f>b ? n > 1}{a>j}{b>j}{j>pe}</subProcess>\
+             {s>m}{m>p}<sequenceFlow id='m_p2' sourceRef='m' targetRef='p'/>",
+            r#"
+                start {"n": 0}
+                complete a
+                leaves
+            "#,
+            expect![[r#"
+                > start {"n": 0}
+                  started at s
+                  n = 0
+                  + s #2
+                  - #2
+                  + m #3
+                  - #3
+                  + p #4
+                  + ps #5 in #4
+                  - #5
+                  + f #6 in #4
+                  - #6
+                  + a #7 in #4
+                  task a !8 of nobody users [] groups []
+                  + p #9
+                  + ps #10 in #9
+                  - #10
+                  + f #11 in #9
+                  - #11
+                  + a #12 in #9
+                  task a !13 of nobody users [] groups []
+                > complete a
+                  task !8 gone
+                  - #7
+                  + j #14 in #4
+                  - #14
+                  + pe #15 in #4
+                  - #15
+                  - #4
+                > leaves
+                  a #12: task of nobody
+            "#]],
+        );
+    }
+}
