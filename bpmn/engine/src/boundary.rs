@@ -26,6 +26,20 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// What an activity waited for has happened; that wait is gone already. Its own lets it go on. One of another element is an event's:
+    /// attached to the activity or, of an event-based gateway, behind it, which ends the gateway and all that it still waits for.
+    pub(crate) fn trigger(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
+        if element == self.instance.at(activity).element {
+            return self.resume(activity);
+        }
+        let interrupting = match &self.definition.element(element).kind {
+            ElementKind::BoundaryEvent(boundary) => boundary.interrupting,
+            _ => true,
+        };
+        self.fire_boundary(activity, element, interrupting);
+        Ok(())
+    }
+
     /// A boundary timer has fired: an interrupting one cancels its activity, the other lets it go on; a token starts from the
     /// boundary event (BPMN 2.0, 13.5.3). The timer's own job is gone already.
     pub(crate) fn fire_boundary(&mut self, activity: ActivityId, event: ElementIndex, interrupting: bool) {

@@ -31,7 +31,7 @@ macro_rules! codes {
 codes! {
     /// An expression of the model could not be evaluated.
     ExpressionFailed = "EXPRESSION_FAILED",
-    /// No condition of an exclusive gateway was true and it has no default flow.
+    /// No condition of a flow out of an element was true and it has no default flow.
     NoFlowTaken = "NO_FLOW_TAKEN",
     /// A delegate threw a BPMN error that nothing catches.
     UnhandledBpmnError = "UNHANDLED_BPMN_ERROR",

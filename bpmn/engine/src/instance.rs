@@ -94,7 +94,7 @@ pub enum Phase {
         /// The sequence flow it came by.
         by: Option<FlowIndex>,
     },
-    /// It stands at a parallel gateway and waits for the other flows.
+    /// It stands at a parallel or inclusive gateway and waits for the other flows.
     Joining {
         /// The sequence flow it came by.
         by: FlowIndex,
@@ -110,9 +110,11 @@ pub enum Phase {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Index {
     pub children: OrdMap<ActivityId, OrdSet<ActivityId>>,
+    /// Those of them that do not stand at a join.
+    pub elsewhere: OrdMap<ActivityId, OrdSet<ActivityId>>,
     /// Jobs, tasks, external tasks and subscriptions of each activity.
     pub waits: OrdMap<ActivityId, OrdSet<WaitId>>,
-    /// Tokens at parallel gateways, by scope instance and gateway, then by flow.
+    /// Tokens at joins, by scope instance and gateway, then by flow.
     pub joins: OrdMap<(ActivityId, ElementIndex), Arrivals>,
     pub wait_incidents: OrdMap<WaitId, IncidentId>,
     pub join_incidents: OrdMap<(ActivityId, ElementIndex), IncidentId>,
@@ -329,6 +331,11 @@ impl Instance {
         self.index.children.get(&scope).into_iter().flatten().copied()
     }
 
+    /// Those of them that do not stand at a join.
+    pub(crate) fn elsewhere(&self, scope: ActivityId) -> impl Iterator<Item = ActivityId> {
+        self.index.elsewhere.get(&scope).into_iter().flatten().copied()
+    }
+
     pub(crate) fn number(&mut self) -> u64 {
         self.last += 1;
         self.last
@@ -418,6 +425,7 @@ impl Index {
     pub(crate) fn add_activity(&mut self, activity: &Activity) {
         if let Some(parent) = activity.parent {
             self.children.entry(parent).or_default().insert(activity.id);
+            self.elsewhere.entry(parent).or_default().insert(activity.id);
         }
         if !activity.apart {
             self.inline.insert(activity.id);
@@ -436,6 +444,7 @@ impl Index {
         }
         if let Some(parent) = activity.parent {
             forget(&mut self.children, parent, activity.id);
+            forget(&mut self.elsewhere, parent, activity.id);
         }
     }
 
@@ -451,6 +460,7 @@ impl Index {
 
     fn enter_join(&mut self, activity: &Activity) {
         if let Phase::Joining { by } = activity.phase {
+            forget(&mut self.elsewhere, activity.scope(), activity.id);
             self.joins.entry((activity.scope(), activity.element)).or_default().entry(by).or_default().insert(activity.id);
         }
     }
@@ -458,6 +468,7 @@ impl Index {
     fn leave_join(&mut self, activity: &Activity) {
         if let Phase::Joining { by } = activity.phase {
             let key = (activity.scope(), activity.element);
+            self.elsewhere.entry(key.0).or_default().insert(activity.id);
             if let Some(arrivals) = self.joins.get_mut(&key) {
                 forget(arrivals, by, activity.id);
                 if arrivals.is_empty() {

@@ -1,4 +1,5 @@
-//! Parallel joins: they count taken sequence flows, and say when one can never be complete.
+//! Parallel and inclusive joins: they count taken sequence flows, and look where tokens may still come from. A parallel join that can never be
+//! complete is an incident; an inclusive one goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,23 +11,51 @@ use crate::effect::{Effect, Incident};
 use crate::ids::{ActivityId, IncidentId};
 use crate::input::Failure;
 use crate::instance::{Arrivals, Instance, Phase};
+use crate::snapshot::changed;
 use crate::step::Machine;
 
 impl Machine<'_> {
-    /// A token stands at a parallel gateway. When every incoming flow has been taken, the oldest token of each is consumed and one goes
-    /// on; what came twice by the same flow stays for the next round (BPMN 2.0, 13.4.1).
+    /// A token stands at a parallel or inclusive gateway. When every incoming flow has been taken, it goes on (BPMN 2.0, 13.4.1 and 13.4.3).
     pub(crate) fn arrive(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let it = self.instance.at(activity);
-        let (gateway, scope) = (it.element, it.scope());
+        let key = (it.scope(), it.element);
         let by = it.phase.by().expect("a gateway is entered by a sequence flow");
         self.instance.set_phase(activity, Phase::Joining { by });
-        let element = self.definition.element(gateway);
-        let arrivals = &self.instance.index.joins[&(scope, gateway)];
-        if arrivals.len() < element.incoming.len() {
+        if self.instance.index.joins[&key].len() < self.definition.element(key.1).incoming.len() {
             return Ok(());
         }
-        let consumed: BTreeSet<_> = element.incoming.iter().filter_map(|flow| arrivals[flow].get_min().copied()).collect();
-        debug_assert!(consumed.contains(&activity), "before it came its flow was the missing one");
+        self.join(activity)
+    }
+
+    /// Lets the inclusive join go on that waits for nothing more, if there is one: the first in the order of the scopes' numbers and of the document.
+    /// To be asked when nothing else moves.
+    pub(crate) fn activate_inclusive(&mut self) -> Result<bool, Failure> {
+        let mut waiting: BTreeMap<ActivityId, Vec<ElementIndex>> = BTreeMap::new();
+        for (scope, gateway) in self.joins_to_look_at() {
+            if is_inclusive(self.definition, gateway) {
+                waiting.entry(scope).or_default().push(gateway);
+            }
+        }
+        let ready = |(scope, gateways): (ActivityId, Vec<_>)| Some((scope, settled(self.definition, self.instance, scope, &gateways)?));
+        let Some(key) = waiting.into_iter().find_map(ready) else { return Ok(false) };
+        let activity =
+            *self.instance.index.joins[&key].values().flatten().max().expect("a join is only remembered while a token stands at it");
+        self.join(activity)?;
+        Ok(true)
+    }
+
+    /// Consumes what stands at a join, so that one token goes on: all of an inclusive join; of a parallel one the oldest of each flow, and what
+    /// came twice by the same flow stays for the next round.
+    fn join(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        let it = self.instance.at(activity);
+        let (gateway, scope) = (it.element, it.scope());
+        let arrivals = &self.instance.index.joins[&(scope, gateway)];
+        let consumed: BTreeSet<_> = if is_inclusive(self.definition, gateway) {
+            arrivals.values().flatten().copied().collect()
+        } else {
+            arrivals.values().filter_map(|tokens| tokens.get_min().copied()).collect()
+        };
+        debug_assert!(consumed.contains(&activity), "of a parallel join it came by the flow that was missing");
         for &other in consumed.iter().filter(|other| **other != activity) {
             self.remove_waits(other);
             self.record(crate::HistoryEvent::ActivityEnded { activity: other, canceled: false });
@@ -34,16 +63,16 @@ impl Machine<'_> {
         }
         let around = self.unit.lineage(self.instance.id, scope);
         let nth = self.unit.count(around, gateway);
-        self.unit.lineages.insert(activity, around.joined(&element.id, nth));
-        self.leave(activity, &element.outgoing)
+        self.unit.lineages.insert(activity, around.joined(&self.definition.element(gateway).id, nth));
+        self.resume(activity)
     }
 
-    /// Raises an incident for each join that waits for flows on which nothing can arrive any more. Runs when nothing moves.
+    /// Raises an incident for each parallel join that waits for flows on which nothing can arrive any more. Runs when nothing moves, inclusive
+    /// joins neither: so each of those is one that a token may still come to.
     pub(crate) fn check_joins(&mut self) {
         let mut reached: Option<(ActivityId, Flows)> = None;
-        let joins: Vec<_> = self.instance.index.joins.keys().copied().collect();
-        for (scope, gateway) in joins {
-            if self.instance.index.join_incidents.contains_key(&(scope, gateway)) {
+        for (scope, gateway) in self.joins_to_look_at() {
+            if is_inclusive(self.definition, gateway) || self.instance.index.join_incidents.contains_key(&(scope, gateway)) {
                 continue;
             }
             if reached.as_ref().is_none_or(|(of, _)| *of != scope) {
@@ -57,6 +86,16 @@ impl Machine<'_> {
                 self.raise_join_incident(scope, gateway, &lost);
             }
         }
+    }
+
+    /// The joins at which tokens stand, in the scopes in which this unit has moved any: elsewhere a join waits for what it waited for before. All
+    /// of them, if the unit began in an earlier step.
+    fn joins_to_look_at(&self) -> Vec<(ActivityId, ElementIndex)> {
+        let joins = &self.instance.index.joins;
+        let Some(before) = self.before.as_ref().filter(|_| !joins.is_empty()) else { return joins.keys().copied().collect() };
+        let scopes: BTreeSet<_> = changed(before, &self.instance.activities).filter_map(|it| it.parent).collect();
+        let of_scope = |scope| joins.range((scope, ElementIndex(0))..=(scope, ElementIndex(u32::MAX)));
+        scopes.into_iter().flat_map(of_scope).map(|(join, _)| *join).collect()
     }
 
     fn raise_join_incident(&mut self, scope: ActivityId, gateway: ElementIndex, lost: &[FlowIndex]) {
@@ -92,54 +131,115 @@ impl Machine<'_> {
     }
 }
 
-/// The flows by which nobody has come yet, in document order.
-pub(crate) fn missing(arrivals: &Arrivals, incoming: &[FlowIndex]) -> Vec<FlowIndex> {
-    incoming.iter().copied().filter(|flow| !arrivals.contains_key(flow)).collect()
+/// The flows for which a join waits, in document order: of a parallel one those by which nobody has come yet, of an inclusive one those by which
+/// somebody may still come.
+pub(crate) fn missing(definition: &ProcessDefinition, instance: &Instance, (scope, gateway): (ActivityId, ElementIndex)) -> Vec<FlowIndex> {
+    let incoming = definition.element(gateway).incoming.iter().copied();
+    if !is_inclusive(definition, gateway) {
+        let arrivals = &instance.index.joins[&(scope, gateway)];
+        return incoming.filter(|flow| !arrivals.contains_key(flow)).collect();
+    }
+    let mut search = Search::new(definition, instance, scope);
+    // What leads through the gateway itself is nothing that it waits for.
+    search.live[gateway.0 as usize] = true;
+    search.follow_tokens(|_| false);
+    incoming.filter(|flow| search.flows[flow.0 as usize]).collect()
 }
 
-/// The flows of a scope on which a token may still come, if every decision goes its way. A join counts as passable only if each of
-/// its flows has arrived or may still arrive; so two joins that wait for each other are both found.
+fn is_inclusive(definition: &ProcessDefinition, gateway: ElementIndex) -> bool {
+    matches!(definition.element(gateway).kind, ElementKind::InclusiveGateway)
+}
+
+/// Of the inclusive gateways of a scope at which tokens stand, in document order, the one that should go on first. None if there may still come a
+/// token to each from elsewhere.
+fn settled(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId, waiting: &[ElementIndex]) -> Option<ElementIndex> {
+    let mut search = Search::new(definition, instance, scope);
+    let mut unreached = waiting.iter().copied().peekable();
+    search.follow_tokens(|search| {
+        while unreached.next_if(|gateway| search.live[gateway.0 as usize]).is_some() {}
+        unreached.peek().is_none()
+    });
+    unreached.peek()?;
+    // Those that are left can only wait for each other. What is reached neither from those before it nor from those behind it waits for nobody,
+    // or only for what waits for it.
+    let begun = search.clone().begin_at(waiting.iter().copied());
+    search.begin_at(begun.into_iter().rev()).pop()
+}
+
+/// The flows of a scope on which a token may still come, if every decision goes its way. A parallel join counts as passable only if each of
+/// its flows has arrived or may still arrive; so two joins that wait for each other are both found. An inclusive one is passable for each
+/// token that comes.
 fn reachable(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> Flows {
-    let live = vec![false; definition.elements.len()];
-    let flows = vec![false; definition.flows.len()];
-    let mut search = Search { definition, instance, scope, live, flows, missing: BTreeMap::new(), open: Vec::new() };
-    for child in instance.children(scope) {
-        let child = instance.at(child);
-        match child.phase {
-            Phase::Before { by: Some(flow) } | Phase::After { flow: Some(flow) } => search.reach_flow(flow),
-            Phase::Before { by: None } | Phase::Active { .. } => search.reach_element(child.element),
-            Phase::Joining { .. } | Phase::After { flow: None } => {}
-        }
-    }
-    while let Some(element) = search.open.pop() {
-        let element = definition.element(element);
-        for &flow in &element.outgoing {
-            search.reach_flow(flow);
-        }
-        for &event in &element.boundary_events {
-            search.reach_element(event);
-        }
-    }
+    let mut search = Search::new(definition, instance, scope);
+    search.follow_tokens(|_| false);
     search.flows
 }
 
 /// Which flows, by their numbers.
 type Flows = Vec<bool>;
 
+#[derive(Clone)]
 struct Search<'a> {
     definition: &'a ProcessDefinition,
     instance: &'a Instance,
     scope: ActivityId,
-    /// By the number of the element.
+    /// Elements that a token may still come to, by their numbers.
     live: Vec<bool>,
     flows: Flows,
-    /// Of each join that was come to, how many of its flows have neither arrived nor been reached: counted, for a join of a thousand flows is come
-    /// to a thousand times.
+    /// Of each parallel join that was come to, how many of its flows have neither arrived nor been reached: counted, for a join of a thousand flows is
+    /// come to a thousand times.
     missing: BTreeMap<ElementIndex, usize>,
     open: Vec<ElementIndex>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(definition: &'a ProcessDefinition, instance: &'a Instance, scope: ActivityId) -> Self {
+        let live = vec![false; definition.elements.len()];
+        let flows = vec![false; definition.flows.len()];
+        Search { definition, instance, scope, live, flows, missing: BTreeMap::new(), open: Vec::new() }
+    }
+
+    /// From each token that does not stand at a join, the oldest first, until that is enough.
+    fn follow_tokens(&mut self, mut is_enough: impl FnMut(&Self) -> bool) {
+        for token in self.instance.elsewhere(self.scope) {
+            let token = self.instance.at(token);
+            match token.phase {
+                Phase::Before { by: Some(flow) } | Phase::After { flow: Some(flow) } => self.reach_flow(flow),
+                Phase::Before { by: None } | Phase::Active { .. } => self.reach_element(token.element),
+                Phase::Joining { .. } | Phase::After { flow: None } => continue,
+            }
+            self.drain();
+            if is_enough(self) {
+                return;
+            }
+        }
+    }
+
+    /// From each of these elements that was not reached from the ones before it; which those are.
+    fn begin_at(mut self, elements: impl Iterator<Item = ElementIndex>) -> Vec<ElementIndex> {
+        let mut begun = Vec::new();
+        for element in elements {
+            if !self.live[element.0 as usize] {
+                begun.push(element);
+                self.reach_element(element);
+                self.drain();
+            }
+        }
+        begun
+    }
+
+    fn drain(&mut self) {
+        while let Some(element) = self.open.pop() {
+            let element = self.definition.element(element);
+            for &flow in &element.outgoing {
+                self.reach_flow(flow);
+            }
+            for &event in &element.boundary_events {
+                self.reach_element(event);
+            }
+        }
+    }
+
     fn reach_element(&mut self, element: ElementIndex) {
         if !std::mem::replace(&mut self.live[element.0 as usize], true) {
             self.open.push(element);
@@ -163,5 +263,267 @@ impl Search<'_> {
             }
         }
         self.reach_element(target);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::check;
+
+    #[test]
+    fn joins_that_become_ready_together_go_on_in_document_order() {
+        check(
+            "<startEvent id='s'/><parallelGateway id='f'/><userTask id='a'/><userTask id='b'/><userTask id='c'/><exclusiveGateway id='x' \
+             default='x_e'/><endEvent id='e'/><inclusiveGateway id='j'/><inclusiveGateway id='k'/><userTask id='d'/>\
+             {s>f}{f>a>k}{f>b>j}{f>c>x}{x>j ? n = 1}{x>k ? n = 2}{x>e}{j>d}{k>d}",
+            r#"
+                start {"n": 0}
+                complete a
+                complete b
+                leaves
+                complete c
+            "#,
+            expect![[r#"
+                > start {"n": 0}
+                  started at s
+                  n = 0
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + a #4
+                  task a !5 of nobody users [] groups []
+                  + b #6
+                  task b !7 of nobody users [] groups []
+                  + c #8
+                  task c !9 of nobody users [] groups []
+                > complete a
+                  task !5 gone
+                  - #4
+                  + k #10
+                > complete b
+                  task !7 gone
+                  - #6
+                  + j #11
+                > leaves
+                  c #8: task of nobody
+                  k #10: join, missing x_k
+                  j #11: join, missing x_j
+                > complete c
+                  task !9 gone
+                  - #8
+                  + x #12
+                  - #12
+                  + e #13
+                  - #13
+                  - #11
+                  + d #14
+                  task d !15 of nobody users [] groups []
+                  - #10
+                  + d #16
+                  task d !17 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn join_waits_for_another_that_goes_on_first() {
+        check(
+            "<startEvent id='s'/><parallelGateway id='f'/><userTask id='a'/><userTask id='b'/><userTask id='c'/><exclusiveGateway id='x' \
+             default='x_e'/><endEvent id='e'/><inclusiveGateway id='k'/><inclusiveGateway id='j'/><userTask id='d'/>\
+             {s>f}{f>a>k}{f>b>j}{f>c>x}{x>j ? n = 1}{x>e}{j>k}{k>d}",
+            r#"
+                start {"n": 0}
+                complete a
+                complete b
+                leaves
+                complete c
+            "#,
+            expect![[r#"
+                > start {"n": 0}
+                  started at s
+                  n = 0
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + a #4
+                  task a !5 of nobody users [] groups []
+                  + b #6
+                  task b !7 of nobody users [] groups []
+                  + c #8
+                  task c !9 of nobody users [] groups []
+                > complete a
+                  task !5 gone
+                  - #4
+                  + k #10
+                > complete b
+                  task !7 gone
+                  - #6
+                  + j #11
+                > leaves
+                  c #8: task of nobody
+                  k #10: join, missing j_k
+                  j #11: join, missing x_j
+                > complete c
+                  task !9 gone
+                  - #8
+                  + x #12
+                  - #12
+                  + e #13
+                  - #13
+                  - #11
+                  + k #14
+                  - #10
+                  - #14
+                  + d #15
+                  task d !16 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn joins_that_wait_for_each_other_alone_do_not() {
+        check(
+            "<startEvent id='s'/><parallelGateway id='f'/><userTask id='a'/><userTask id='b'/><inclusiveGateway id='j'/><inclusiveGateway id='k'/>\
+             <exclusiveGateway id='x' default='x_e'/><exclusiveGateway id='y' default='y_e'/><endEvent id='e'/>\
+             {s>f}{f>a>j}{f>b>k}{j>x}{x>k ? n = 1}{x>e}{k>y}{y>j ? n = 1}{y>e}",
+            r#"
+                start {"n": 1}
+                complete a
+                leaves
+                set {"n": 0}
+                complete b
+            "#,
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + a #4
+                  task a !5 of nobody users [] groups []
+                  + b #6
+                  task b !7 of nobody users [] groups []
+                > complete a
+                  task !5 gone
+                  - #4
+                  + j #8
+                > leaves
+                  b #6: task of nobody
+                  j #8: join, missing y_j
+                > set {"n": 0}
+                  n = 0
+                > complete b
+                  task !7 gone
+                  - #6
+                  + k #9
+                  - #8
+                  + x #10
+                  - #10
+                  + e #11
+                  - #11
+                  - #9
+                  + y #12
+                  - #12
+                  + e #13
+                  - #13
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn parallel_join_that_can_never_complete_keeps_nobody_waiting() {
+        check(
+            "<startEvent id='s'/><inclusiveGateway id='f' default='f_a'/><userTask id='a'/><userTask id='b'/><userTask id='c'/>\
+             <parallelGateway id='p'/><inclusiveGateway id='j'/><userTask id='d'/>{s>f}{f>a}{f>b ? n = 1}{f>c ? n = 1}{a>p}{b>p}{p>j}{c>j}{j>d}",
+            r#"
+                start {"n": 1}
+                complete c
+                leaves
+                complete b
+            "#,
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + b #4
+                  task b !5 of nobody users [] groups []
+                  + c #6
+                  task c !7 of nobody users [] groups []
+                > complete c
+                  task !7 gone
+                  - #6
+                  + j #8
+                  - #8
+                  + d #9
+                  task d !10 of nobody users [] groups []
+                > leaves
+                  b #4: task of nobody
+                  d #9: task of nobody
+                > complete b
+                  task !5 gone
+                  - #4
+                  + p #11
+                  incident 12 at p, attempt 1: JOIN_CANNOT_COMPLETE: the parallel gateway 'p' waits for 'a_p', on which nothing can arrive any more
+            "#]],
+        );
+    }
+
+    #[test]
+    fn tokens_of_another_instance_of_the_scope_do_not_count() {
+        check(
+            "<startEvent id='s'/><task id='m'/><subProcess id='p'><startEvent id='ps'/><inclusiveGateway id='f' default='f_a'/><userTask id='a'/>\
+             <userTask id='b'/><inclusiveGateway id='j'/><endEvent id='pe'/>{ps>f}{f>a}{f>b ? n > 1}{a>j}{b>j}{j>pe}</subProcess>\
+             {s>m}{m>p}<sequenceFlow id='m_p2' sourceRef='m' targetRef='p'/>",
+            r#"
+                start {"n": 0}
+                complete a
+                leaves
+            "#,
+            expect![[r#"
+                > start {"n": 0}
+                  started at s
+                  n = 0
+                  + s #2
+                  - #2
+                  + m #3
+                  - #3
+                  + p #4
+                  + ps #5 in #4
+                  - #5
+                  + f #6 in #4
+                  - #6
+                  + a #7 in #4
+                  task a !8 of nobody users [] groups []
+                  + p #9
+                  + ps #10 in #9
+                  - #10
+                  + f #11 in #9
+                  - #11
+                  + a #12 in #9
+                  task a !13 of nobody users [] groups []
+                > complete a
+                  task !8 gone
+                  - #7
+                  + j #14 in #4
+                  - #14
+                  + pe #15 in #4
+                  - #15
+                  - #4
+                > leaves
+                  a #12: task of nobody
+            "#]],
+        );
     }
 }

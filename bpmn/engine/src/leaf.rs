@@ -1,6 +1,8 @@
 //! Where an instance stands: nothing is ever silently stuck.
 
-use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition};
+use std::collections::BTreeMap;
+
+use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 
 use crate::ids::{ActivityId, IncidentId, WaitId};
 use crate::instance::{Activity, Instance, Phase};
@@ -71,9 +73,15 @@ pub enum LeafState {
         /// The incident.
         incident: IncidentId,
     },
-    /// It stands at a parallel gateway.
+    /// It stands at an event-based gateway.
+    Events {
+        /// The elements of which the first to happen takes it further, in document order of the gateway's flows. Those whose job has an incident are
+        /// left out.
+        events: Vec<ElementIndex>,
+    },
+    /// It stands at a parallel or inclusive gateway.
     Join {
-        /// The flows by which nobody has come yet, in document order.
+        /// The flows that it waits for, in document order: by which nobody has come yet or, at an inclusive gateway, by which somebody may still come.
         missing: Vec<FlowIndex>,
     },
     /// The unit of work that it belongs to is running.
@@ -82,14 +90,19 @@ pub enum LeafState {
     Suspended,
 }
 
+/// What each join waits for, as far as it was asked.
+type Missing = BTreeMap<(ActivityId, ElementIndex), Vec<FlowIndex>>;
+
 impl Instance {
     /// Every leaf of the tree with the reason why it stands there, in the order of their numbers. Empty before the start and after the end.
     pub fn leaves(&self, definition: &ProcessDefinition) -> Vec<Leaf> {
         let leaf = |activity: &&Activity| activity.parent.is_some() && !self.index.children.contains_key(&activity.id);
-        self.activities().filter(leaf).map(|activity| self.leaf(definition, activity)).collect()
+        // Of a join its tokens all say the same.
+        let mut joins = BTreeMap::new();
+        self.activities().filter(leaf).map(|activity| self.leaf(definition, activity, &mut joins)).collect()
     }
 
-    fn leaf(&self, definition: &ProcessDefinition, activity: &Activity) -> Leaf {
+    fn leaf(&self, definition: &ProcessDefinition, activity: &Activity, joins: &mut Missing) -> Leaf {
         let due = |wait| match self.jobs.get(&wait) {
             Some(job) => Some(job.due).filter(|_| job.retries > 0),
             None => self.tasks.get(&wait)?.due,
@@ -99,11 +112,11 @@ impl Instance {
             element: activity.element,
             since: activity.since,
             until: self.waits_of(activity.id).filter_map(due).min(),
-            state: self.leaf_state(definition, activity),
+            state: self.leaf_state(definition, activity, joins),
         }
     }
 
-    fn leaf_state(&self, definition: &ProcessDefinition, activity: &Activity) -> LeafState {
+    fn leaf_state(&self, definition: &ProcessDefinition, activity: &Activity, joins: &mut Missing) -> LeafState {
         if self.suspended {
             return LeafState::Suspended;
         }
@@ -112,19 +125,34 @@ impl Instance {
             if let Some(&incident) = self.index.join_incidents.get(&key) {
                 return LeafState::Incident { incident };
             }
-            let missing = missing(&self.index.joins[&key], &definition.element(activity.element).incoming);
-            return LeafState::Join { missing };
+            let missing = joins.entry(key).or_insert_with(|| missing(definition, self, key));
+            return LeafState::Join { missing: missing.clone() };
         }
         // A boundary timer is not what the activity itself waits for: those have elements of their own.
         let own = self.waits_of(activity.id).find_map(|wait| self.wait_state(activity, wait));
-        own.unwrap_or(LeafState::Running)
+        let is_gateway = matches!(definition.element(activity.element).kind, ElementKind::EventBasedGateway);
+        own.or_else(|| self.first_event(activity).filter(|_| is_gateway)).unwrap_or(LeafState::Running)
+    }
+
+    /// The events of which the first takes an activity further; the incident, if all that is left to wait for has one.
+    fn first_event(&self, activity: &Activity) -> Option<LeafState> {
+        let element = |wait| match self.jobs.get(&wait) {
+            Some(job) => Some(job.element),
+            None => self.subscriptions.get(&wait).map(|subscription| subscription.element),
+        };
+        let incident = |wait| self.index.wait_incidents.get(&wait).copied();
+        let events: Vec<_> = self.waits_of(activity.id).filter(|wait| incident(*wait).is_none()).filter_map(element).collect();
+        if events.is_empty() {
+            return self.waits_of(activity.id).find_map(incident).map(|incident| LeafState::Incident { incident });
+        }
+        Some(LeafState::Events { events })
     }
 
     fn wait_state(&self, activity: &Activity, wait: WaitId) -> Option<LeafState> {
         if let Some(task) = self.tasks.get(&wait) {
             return Some(LeafState::Task { wait, assignee: task.assignee.clone() });
         }
-        if let Some(subscription) = self.subscriptions.get(&wait) {
+        if let Some(subscription) = self.subscriptions.get(&wait).filter(|subscription| subscription.element == activity.element) {
             return Some(LeafState::Message { wait, name: subscription.message.clone() });
         }
         if let Some(task) = self.external_tasks.get(&wait) {

@@ -12,7 +12,7 @@
 //! | `admit.rs` | which inputs are refused, before anything has changed |
 //! | `scope.rs` | entering, leaving, cancelling, ending scopes |
 //! | `wait.rs` | waits and their rows |
-//! | `boundary.rs`, `join.rs`, `error.rs` | boundary timers, parallel joins, BPMN errors |
+//! | `boundary.rs`, `join.rs`, `error.rs` | boundary timers, joins, BPMN errors |
 //! | `mapping.rs` | variables and input/output mapping |
 //! | `retry.rs` | jobs, failures, incidents |
 //! | `lineage.rs`, `unit.rs` | what makes ledger keys stable; a unit of work |

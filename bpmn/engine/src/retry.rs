@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mandate_model::{BoundaryEvent, ElementKind, RetryPolicy};
+use mandate_model::RetryPolicy;
 
 use crate::Code;
 use crate::effect::{Effect, Incident, JobKind};
@@ -33,13 +33,7 @@ impl Machine<'_> {
             (JobKind::Start | JobKind::AsyncBefore, _) => self.begin(job.activity),
             (JobKind::AsyncAfter, Phase::After { flow }) => self.leave_after(job.activity, flow),
             (JobKind::AsyncAfter, _) => unreachable!("such a job is only put on an activity that is over"),
-            (JobKind::Timer, _) => match &self.definition.element(job.element).kind {
-                ElementKind::BoundaryEvent(BoundaryEvent { interrupting, .. }) => {
-                    self.fire_boundary(job.activity, job.element, *interrupting);
-                    Ok(())
-                }
-                _ => self.resume(job.activity),
-            },
+            (JobKind::Timer, _) => self.trigger(job.activity, job.element),
         }
     }
 

@@ -4,12 +4,12 @@ use mandate_model::{ElementIndex, ProcessDefinition};
 
 use crate::Code;
 use crate::admit::{self, Rejection};
-use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind};
+use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind, Subscription};
 use crate::elements::{self, At, Next};
 use crate::error::Thrown;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Failure, Input};
-use crate::instance::{Instance, Phase, State};
+use crate::instance::{Activity, Instance, Map, Phase, State};
 use crate::limits::MAX_STEPS;
 use crate::unit::{Call, START, Token, Unit};
 use crate::variable::Variables;
@@ -39,8 +39,9 @@ impl From<Failure> for Stop {
 /// [`Input::DelegateReturned`].
 pub fn step(definition: &ProcessDefinition, instance: &mut Instance, input: Input, now: i64) -> Result<Vec<Effect>, Stop> {
     admit::check(definition, instance, &input)?;
+    let before = instance.unit.is_none().then(|| instance.activities.clone());
     let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(&input)));
-    let mut machine = Machine { definition, instance, now, unit, effects: Vec::new() };
+    let mut machine = Machine { definition, instance, before, now, unit, effects: Vec::new() };
     machine.perform(input)?;
     machine.run()?;
     Ok(machine.finish())
@@ -69,6 +70,8 @@ fn origin(input: &Input) -> WaitId {
 pub(crate) struct Machine<'a> {
     pub(crate) definition: &'a ProcessDefinition,
     pub(crate) instance: &'a mut Instance,
+    /// The tree when the unit of work began; none if that was in an earlier step.
+    pub(crate) before: Option<Map<ActivityId, Activity>>,
     pub(crate) now: i64,
     pub(crate) unit: Unit,
     pub(crate) effects: Vec<Effect>,
@@ -107,10 +110,10 @@ impl Machine<'_> {
             }
             Input::SetExternalTaskRetries { wait, retries } => self.set_external_task_retries(wait, retries),
             Input::Message { wait, variables } => {
-                let activity = self.instance.subscriptions[&wait].activity;
+                let Subscription { activity, element, .. } = *self.instance.subscriptions[&wait];
                 self.remove_wait(activity, wait);
                 self.deliver(activity, variables)?;
-                self.resume(activity)?;
+                self.trigger(activity, element)?;
             }
             Input::DelegateReturned { outcome, .. } => self.delegate_returned(outcome)?,
             Input::SetVariables { scope, set, remove } => {
@@ -168,10 +171,16 @@ impl Machine<'_> {
         }
     }
 
-    /// Moves tokens until none can, depth first, as Camunda does: a branch runs until it waits before the next begins.
+    /// Moves tokens until none can, depth first, as Camunda does: a branch runs until it waits before the next begins. Inclusive joins that wait
+    /// for nothing more go on when all others stand.
     fn run(&mut self) -> Result<(), Failure> {
         while self.unit.call.is_none() {
-            let Some(token) = self.unit.agenda.pop() else { break };
+            let Some(token) = self.unit.agenda.pop() else {
+                if self.activate_inclusive()? {
+                    continue;
+                }
+                break;
+            };
             self.unit.steps += 1;
             if self.unit.steps > MAX_STEPS {
                 let message = format!("one unit of work entered more than {MAX_STEPS} elements; a loop without a wait state?");
@@ -197,8 +206,11 @@ impl Machine<'_> {
         self.effects
     }
 
-    /// Lets an activity's element act for the first time.
+    /// Lets an activity's element act for the first time. What an event-based gateway waited for in an element's place has happened.
     pub(crate) fn execute(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        if self.definition.is_awaited_by_gateway(self.instance.at(activity).element) {
+            return self.resume(activity);
+        }
         let at = At::new(self.definition, self.instance, activity, self.now);
         let next = elements::behaviour(&at.element().kind).enter(&at)?;
         self.act(activity, next)
@@ -216,7 +228,13 @@ impl Machine<'_> {
         match next {
             Next::Wait(wait) => {
                 self.arm_boundary_timers(activity)?;
-                self.wait(activity, wait);
+                self.wait(activity, self.instance.at(activity).element, wait);
+                Ok(())
+            }
+            Next::WaitForFirst(waits) => {
+                for (event, wait) in waits {
+                    self.wait(activity, event, wait);
+                }
                 Ok(())
             }
             Next::Call => {

@@ -271,6 +271,10 @@ impl<'a> Run<'a> {
                     let missing: Vec<_> = missing.iter().map(|flow| &*self.definition.flow(*flow).id).collect();
                     format!("join, missing {}", missing.join(", "))
                 }
+                LeafState::Events { events } => {
+                    let events: Vec<_> = events.iter().map(|event| self.id(*event)).collect();
+                    format!("the first of {}", events.join(", "))
+                }
                 LeafState::Running => "running".into(),
                 LeafState::Suspended => "suspended".into(),
             };

@@ -11,9 +11,8 @@ use crate::step::Machine;
 use mandate_model::ElementIndex;
 
 impl Machine<'_> {
-    /// Opens the wait that an element asked for.
-    pub(crate) fn wait(&mut self, activity: ActivityId, wait: WaitFor) {
-        let element = self.instance.at(activity).element;
+    /// Opens the wait that an element asked for: the activity's own, or an event's for which the activity waits.
+    pub(crate) fn wait(&mut self, activity: ActivityId, element: ElementIndex, wait: WaitFor) {
         let since = self.now;
         match wait {
             WaitFor::Timer { due } => self.put_job(activity, element, JobKind::Timer, due),

@@ -63,6 +63,13 @@ impl ProcessDefinition {
         }
     }
 
+    /// Whether an element stands behind an event-based gateway: the gateway waits for it, and what it waits for has happened when it is entered.
+    pub fn is_awaited_by_gateway(&self, index: ElementIndex) -> bool {
+        // Nothing else leads there.
+        let [flow] = self.element(index).incoming[..] else { return false };
+        matches!(self.element(self.flow(flow).source).kind, ElementKind::EventBasedGateway)
+    }
+
     /// All elements with their indexes.
     pub fn iter(&self) -> impl Iterator<Item = (ElementIndex, &Element)> {
         self.elements.iter().enumerate().map(|(index, element)| {
@@ -143,7 +150,11 @@ pub enum ElementKind {
     ExclusiveGateway,
     /// A parallel gateway.
     ParallelGateway,
-    /// An intermediate catch event.
+    /// An inclusive gateway.
+    InclusiveGateway,
+    /// An exclusive event-based gateway. What its flows lead to waits for a message or a moment, and nothing else leads there.
+    EventBasedGateway,
+    /// An intermediate catch event. Throwing ends of links are no elements.
     IntermediateCatchEvent(CatchTrigger),
     /// A boundary event.
     BoundaryEvent(BoundaryEvent),
@@ -201,6 +212,8 @@ pub enum CatchTrigger {
     Timer(Timer),
     /// A message.
     Message(MessageReference),
+    /// Nothing: the catching end of a link, to which the flows lead that were drawn to its throwing ends.
+    Link,
 }
 
 /// When a timer fires, evaluated when its wait begins.

@@ -6,6 +6,8 @@ use crate::definition::{BoundaryTrigger, Element, ElementIndex, ElementKind, Flo
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::Draft;
 
+mod event_gateway;
+
 /// Checks a process that was read. What is wrong is in `diagnostics`.
 pub(crate) fn validate(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
     let mut validator = Validator { draft, diagnostics };
@@ -15,6 +17,9 @@ pub(crate) fn validate(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
         validator.ends(index, element);
         validator.conditions(index, element);
         validator.boundary_events(index, element);
+        if let ElementKind::EventBasedGateway = element.kind {
+            validator.event_gateway(index, element);
+        }
     }
     validator.flows();
     // What is missing may only seem so while elements are left out.
@@ -106,20 +111,31 @@ impl<'v> Validator<'v, '_> {
                     let help = "lead a sequence flow from it to the first activity";
                     self.diagnostics.warning(at, "the start event leads nowhere: it ends as soon as it begins", help);
                 }
-                "exclusiveGateway" => {
+                "exclusiveGateway" | "inclusiveGateway" => {
+                    let kind = name.trim_end_matches("Gateway");
                     let help = "lead sequence flows from it, or remove it";
-                    self.diagnostics.error(at, "the exclusive gateway has no outgoing sequence flow", help);
+                    self.diagnostics.error(at, format!("the {kind} gateway has no outgoing sequence flow"), help);
                 }
                 _ => {}
             }
         }
     }
 
-    /// Which flows may and must have conditions (BPMN 2.0, 13.4.3; Camunda 7's checks of an exclusive gateway).
+    /// Which flows may and must have conditions (BPMN 2.0, 13.3 and 13.4; Camunda 7's checks of an exclusive gateway).
     fn conditions(&mut self, index: ElementIndex, element: &Element) {
         match element.kind {
             ElementKind::ExclusiveGateway => self.exclusive(index, element),
-            _ => self.unconditional(index, element),
+            ElementKind::ParallelGateway => self.unconditional(element, "a parallel gateway has a condition, but all of them are taken"),
+            ElementKind::EventBasedGateway => self.unconditional(element, "an event-based gateway has a condition, but the event decides"),
+            _ => self.default_condition(element),
+        }
+        let has_default = match self.name(index) {
+            "parallelGateway" | "eventBasedGateway" => false,
+            name => !name.ends_with("Event"),
+        };
+        if element.default_flow.is_some() && !has_default {
+            let message = format!("a default flow out of {} is not possible", self.name(index));
+            self.diagnostics.error(self.at(index), message, "decide in an exclusive gateway");
         }
     }
 
@@ -145,21 +161,21 @@ impl<'v> Validator<'v, '_> {
         }
     }
 
-    fn unconditional(&mut self, index: ElementIndex, element: &Element) {
-        let name = self.name(index);
+    fn unconditional(&mut self, element: &Element, message: &str) {
         for flow in &element.outgoing {
             if self.flow(*flow).condition.is_some() {
-                let message = if name == "parallelGateway" {
-                    "a flow of a parallel gateway has a condition, but all of them are taken".to_owned()
-                } else {
-                    format!("a conditional sequence flow out of {name} is not supported yet")
-                };
-                self.diagnostics.error(self.flow_at(*flow), message, "decide in an exclusive gateway");
+                self.diagnostics.error(self.flow_at(*flow), format!("a flow of {message}"), "decide in an exclusive gateway");
             }
         }
-        if element.default_flow.is_some() {
-            let message = format!("a default flow out of {name} is not supported yet");
-            self.diagnostics.error(self.at(index), message, "decide in an exclusive gateway");
+    }
+
+    /// As in Camunda 7 nobody asks for the condition of an activity's default flow.
+    fn default_condition(&mut self, element: &Element) {
+        if let Some(flow) = element.default_flow
+            && self.flow(flow).condition.is_some()
+        {
+            let help = "remove it: the default flow is taken when no other flow is";
+            self.diagnostics.warning(self.flow_at(flow), "the condition of a default flow has no effect", help);
         }
     }
 

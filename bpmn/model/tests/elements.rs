@@ -257,6 +257,46 @@ fn an_exclusive_gateway_has_conditions_and_a_default() {
 }
 
 #[test]
+fn flows_to_throwing_ends_of_links_lead_to_the_catching_one() {
+    let link = "<bpmn:linkEventDefinition name='on'/>";
+    let process = format!(
+        "<bpmn:startEvent id='s'/><bpmn:inclusiveGateway id='g' default='f2'/>\
+         <bpmn:intermediateThrowEvent id='t1'>{link}</bpmn:intermediateThrowEvent>\
+         <bpmn:intermediateThrowEvent id='t2'>{link}</bpmn:intermediateThrowEvent>\
+         <bpmn:intermediateCatchEvent id='c'>{link}</bpmn:intermediateCatchEvent><bpmn:endEvent id='e'/>\
+         <bpmn:sequenceFlow id='f0' sourceRef='s' targetRef='g'/><bpmn:sequenceFlow id='f1' sourceRef='g' targetRef='t1'/>\
+         <bpmn:sequenceFlow id='f2' sourceRef='g' targetRef='t2'/><bpmn:sequenceFlow id='f3' sourceRef='c' targetRef='e'/>"
+    );
+    let definition = definition(&file(&process));
+    assert_eq!((definition.find("t1"), definition.find("t2")), (None, None));
+    let catch = definition.find("c").unwrap();
+    let gateway = element(&definition, "g");
+    assert!(matches!(gateway.kind, ElementKind::InclusiveGateway));
+    assert!(gateway.outgoing.iter().all(|flow| definition.flow(*flow).target == catch));
+    assert_eq!(definition.element(catch).incoming, gateway.outgoing);
+    assert_eq!(&*definition.flow(gateway.default_flow.unwrap()).id, "f2");
+}
+
+#[test]
+fn an_event_based_gateway_waits_for_what_is_behind_it() {
+    let event = |id: &str| {
+        format!(
+            "<bpmn:intermediateCatchEvent id='{id}'><bpmn:timerEventDefinition><bpmn:timeDuration>PT1M</bpmn:timeDuration>\
+             </bpmn:timerEventDefinition></bpmn:intermediateCatchEvent>"
+        )
+    };
+    let process = format!(
+        "<bpmn:startEvent id='s'/><bpmn:eventBasedGateway id='g'/>{}{}<bpmn:sequenceFlow id='f0' sourceRef='s' targetRef='g'/>\
+         <bpmn:sequenceFlow id='f1' sourceRef='g' targetRef='a'/><bpmn:sequenceFlow id='f2' sourceRef='a' targetRef='b'/>",
+        event("a"),
+        event("b"),
+    );
+    let definition = definition(&file(&process));
+    let awaited = |id: &str| definition.is_awaited_by_gateway(definition.find(id).unwrap());
+    assert_eq!(["s", "g", "a", "b"].map(awaited), [false, false, true, false]);
+}
+
+#[test]
 fn a_sub_process_is_a_scope_of_its_own() {
     let process = "<bpmn:subProcess id='a' triggeredByEvent='false'><bpmn:incoming>f1</bpmn:incoming><bpmn:startEvent id='is'/>\
         <bpmn:userTask id='it'/><bpmn:endEvent id='ie'/><bpmn:sequenceFlow id='if1' sourceRef='is' targetRef='it'/>\

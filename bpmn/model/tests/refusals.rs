@@ -32,22 +32,22 @@ mod unsupported {
     fn elements_are_refused_by_their_names_without_errors_that_only_follow() {
         check(
             &format!(
-                "{ENDS}<bpmn:inclusiveGateway id='a'/>\n<bpmn:callActivity id='b' calledElement='x'/>\n<bpmn:scriptTask id='c'/>\n\
-                 <bpmn:businessRuleTask id='d'/>\n<bpmn:eventBasedGateway id='g'/>\n<bpmn:complexGateway id='h'/>\n\
+                "{ENDS}<bpmn:complexGateway id='a'/>\n<bpmn:callActivity id='b' calledElement='x'/>\n<bpmn:scriptTask id='c'/>\n\
+                 <bpmn:businessRuleTask id='d'/>\n<bpmn:eventBasedGateway id='g' instantiate='true' eventGatewayType='Parallel'/>\n\
                  <bpmn:transaction id='i'><bpmn:startEvent id='is'/></bpmn:transaction>\n<bpmn:adHocSubProcess id='j'/>\n\
                  <bpmn:intermediateThrowEvent id='k'/>\n<bpmn:sequenceFlow id='f2' sourceRef='a' targetRef='b'/>\n\
                  <bpmn:sequenceFlow id='f3' sourceRef='b' targetRef='e'/>"
             ),
             expect![[r#"
-                t.bpmn:2:104: error: inclusiveGateway is not supported yet (element 'a'); help: use an exclusive gateway, or a parallel gateway with an exclusive gateway on each branch
+                t.bpmn:2:104: error: complexGateway is not supported yet (element 'a'); help: use exclusive, inclusive and parallel gateways
                 t.bpmn:3:1: error: callActivity is not supported yet (element 'b'); help: use an embedded sub-process, or start the other process from a delegate
                 t.bpmn:4:1: error: scriptTask is not supported yet (element 'c'); help: use a service task with a delegate
                 t.bpmn:5:1: error: businessRuleTask is not supported yet (element 'd'); help: use a service task with a delegate
-                t.bpmn:6:1: error: eventBasedGateway is not supported yet (element 'g'); help: use a receive task with a boundary timer event
-                t.bpmn:7:1: error: complexGateway is not supported yet (element 'h'); help: use exclusive and parallel gateways
-                t.bpmn:8:1: error: transaction is not supported yet (element 'i'); help: use an embedded sub-process with boundary error events
-                t.bpmn:9:1: error: adHocSubProcess is not supported yet (element 'j'); help: use an embedded sub-process
-                t.bpmn:10:1: error: intermediateThrowEvent is not supported yet (element 'k'); help: leave it out if it has no event definition; else use a service or send task with a delegate
+                t.bpmn:6:1: error: instantiate="true" on eventBasedGateway is not supported yet (element 'g'); help: use a message start event, followed by what the task leads to
+                t.bpmn:6:1: error: eventGatewayType="Parallel" on eventBasedGateway is not supported yet (element 'g'); help: use a parallel gateway in front of the events: then each of them is waited for
+                t.bpmn:7:1: error: transaction is not supported yet (element 'i'); help: use an embedded sub-process with boundary error events
+                t.bpmn:8:1: error: adHocSubProcess is not supported yet (element 'j'); help: use an embedded sub-process
+                t.bpmn:9:1: error: intermediateThrowEvent without an event definition is not supported yet (element 'k'); help: leave it out, or make it a task
             "#]],
         );
     }
@@ -62,7 +62,7 @@ mod unsupported {
              <bpmn:endEvent id='e2'><bpmn:compensateEventDefinition/></bpmn:endEvent>\n\
              <bpmn:endEvent id='e3'><bpmn:messageEventDefinition/></bpmn:endEvent>\n\
              <bpmn:endEvent id='e4'><bpmn:cancelEventDefinition/></bpmn:endEvent>\n\
-             <bpmn:intermediateCatchEvent id='c1'><bpmn:linkEventDefinition/></bpmn:intermediateCatchEvent>\n\
+             <bpmn:intermediateThrowEvent id='c1'><bpmn:signalEventDefinition/></bpmn:intermediateThrowEvent>\n\
              <bpmn:boundaryEvent id='b1' attachedToRef='a'><bpmn:messageEventDefinition/></bpmn:boundaryEvent>\n\
              <bpmn:userTask id='a'/>",
             expect![[r#"
@@ -73,7 +73,7 @@ mod unsupported {
                 t.bpmn:6:24: error: compensateEventDefinition on endEvent is not supported yet (element 'e2'); help: model the undoing as activities of their own behind a boundary error event
                 t.bpmn:7:24: error: messageEventDefinition on endEvent is not supported yet (element 'e3'); help: use a none end event, behind a send task with a delegate if something is to be sent
                 t.bpmn:8:24: error: cancelEventDefinition on endEvent is not supported yet (element 'e4'); help: use an error end event and a boundary error event
-                t.bpmn:9:38: error: linkEventDefinition on intermediateCatchEvent is not supported yet (element 'c1'); help: connect the two ends by a sequence flow
+                t.bpmn:9:38: error: signalEventDefinition on intermediateThrowEvent is not supported yet (element 'c1'); help: use a message
                 t.bpmn:10:47: error: messageEventDefinition on boundaryEvent is not supported yet (element 'b1'); help: use a timer or error boundary event; to react to a message, wait for it in a receive task
             "#]],
         );

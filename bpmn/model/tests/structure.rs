@@ -324,18 +324,20 @@ mod flows {
     }
 
     #[test]
-    fn only_exclusive_gateways_decide() {
+    fn parallel_gateways_do_not_decide_and_events_have_no_default_flow() {
         let condition = "<bpmn:conditionExpression>${x}</bpmn:conditionExpression></bpmn:sequenceFlow>";
         check(
             &format!(
-                "{ENDS}\n<bpmn:parallelGateway id='a'/>\n<bpmn:sequenceFlow id='g1' sourceRef='a' targetRef='t'>{condition}\n\
-                 <bpmn:userTask id='t' default='g2'/>\n<bpmn:sequenceFlow id='g2' sourceRef='t' targetRef='e'/>\n\
-                 <bpmn:sequenceFlow id='g3' sourceRef='t' targetRef='e'>{condition}"
+                "{ENDS}\n<bpmn:parallelGateway id='a' default='g1'/>\n<bpmn:sequenceFlow id='g1' sourceRef='a' targetRef='t'>{condition}\n\
+                 <bpmn:userTask id='t' default='g2'/>\n<bpmn:sequenceFlow id='g2' sourceRef='t' targetRef='e'>{condition}\n\
+                 <bpmn:sequenceFlow id='g3' sourceRef='t' targetRef='e'>{condition}\n<bpmn:boundaryEvent id='b' attachedToRef='t' default='g4'><bpmn:errorEventDefinition/></bpmn:boundaryEvent>\n\
+                 <bpmn:sequenceFlow id='g4' sourceRef='b' targetRef='e'/>\n<bpmn:sequenceFlow id='g5' sourceRef='b' targetRef='e'>{condition}"
             ),
             expect![[r#"
+                t.bpmn:3:1: error: a default flow out of parallelGateway is not possible (element 'a'); help: decide in an exclusive gateway
                 t.bpmn:4:1: error: a flow of a parallel gateway has a condition, but all of them are taken (element 'g1'); help: decide in an exclusive gateway
-                t.bpmn:5:1: error: a default flow out of userTask is not supported yet (element 't'); help: decide in an exclusive gateway
-                t.bpmn:7:1: error: a conditional sequence flow out of userTask is not supported yet (element 'g3'); help: decide in an exclusive gateway
+                t.bpmn:6:1: warning: the condition of a default flow has no effect (element 'g2'); help: remove it: the default flow is taken when no other flow is
+                t.bpmn:8:1: error: a default flow out of boundaryEvent is not possible (element 'b'); help: decide in an exclusive gateway
             "#]],
         );
     }

@@ -134,6 +134,7 @@ fn reason(leaf: &Value) -> String {
             format!("job, attempt {}, {} left{held}", leaf["attempt"], leaf["retries"])
         }
         "incident" => format!("INCIDENT {}: {}", text(&leaf["code"]), text(&leaf["message"])),
+        "events" => format!("waits for the first of {}", joined(&leaf["events"])),
         "join" => format!("waits at a join for {}", joined(&leaf["missing"])),
         "unreadable" => format!("UNREADABLE: {}; {}", text(&leaf["message"]), text(&leaf["help"])),
         other => other.to_owned(),

@@ -439,8 +439,11 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::ReceiveTask(_) => "receiveTask",
         ElementKind::ExclusiveGateway => "exclusiveGateway",
         ElementKind::ParallelGateway => "parallelGateway",
+        ElementKind::InclusiveGateway => "inclusiveGateway",
+        ElementKind::EventBasedGateway => "eventBasedGateway",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)) => "intermediateTimer",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_)) => "intermediateMessageCatch",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Link) => "intermediateLinkCatch",
         ElementKind::BoundaryEvent(event) => match event.trigger {
             BoundaryTrigger::Error(_) => "boundaryError",
             BoundaryTrigger::Timer(_) => "boundaryTimer",

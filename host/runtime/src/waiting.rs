@@ -93,9 +93,14 @@ pub enum Reason {
         /// What exactly.
         message: String,
     },
+    /// It waits for the first of several events.
+    Events {
+        /// The BPMN elements behind the gateway.
+        events: Vec<String>,
+    },
     /// It stands at a join.
     Join {
-        /// Sequence flows by which no token has come yet.
+        /// Sequence flows by which no token has come yet; of an inclusive gateway those by which one may still come.
         missing: Vec<String>,
     },
     /// A unit of work is running.
@@ -276,6 +281,9 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
                 code: found.map(|open| open.code.as_str().to_owned()).unwrap_or_default(),
                 message: found.map(|open| open.message.clone()).unwrap_or_default(),
             }
+        }
+        LeafState::Events { events } => {
+            Reason::Events { events: events.iter().map(|event| model.element(*event).id.to_string()).collect() }
         }
         LeafState::Join { missing } => Reason::Join { missing: missing.iter().map(|flow| model.flow(*flow).id.to_string()).collect() },
         LeafState::Running => Reason::Running {},

@@ -1,43 +1,15 @@
 //! The exclusive gateway (BPMN 2.0, 13.4.2; Camunda `ExclusiveGatewayActivityBehavior`).
 
-use mandate_feel::Value;
-
 use super::{At, Behaviour, Next};
-use crate::Code;
 use crate::input::Failure;
 
 pub(super) struct ExclusiveGateway;
 
 impl Behaviour for ExclusiveGateway {
-    /// Takes the first flow, in document order, whose condition is true or that has none; the default flow if there is no such. FEEL's null is
-    /// not true; anything but a boolean is a mistake of the model. No flow at all consumes the token.
+    /// Takes the first flow, in document order, whose condition is true or that has none; the default flow if there is no such. No flow at all
+    /// consumes the token.
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        let element = at.element();
-        if element.outgoing.is_empty() {
-            return Ok(at.leave());
-        }
-        let mut nulls = String::new();
-        for &flow in element.outgoing.iter().filter(|flow| Some(**flow) != element.default_flow) {
-            let taken = match &at.definition.flow(flow).condition {
-                None => true,
-                Some(condition) => match at.evaluate(condition)? {
-                    Value::Boolean(taken) => taken,
-                    Value::Null => {
-                        nulls += &at.why_null(condition);
-                        false
-                    }
-                    other => return Err(at.mismatch(condition, "boolean", &other)),
-                },
-            };
-            if taken {
-                return Ok(Next::Leave(vec![flow]));
-            }
-        }
-        if let Some(flow) = element.default_flow {
-            return Ok(Next::Leave(vec![flow]));
-        }
-        let message = format!("no condition of the exclusive gateway '{}' is true and it has no default flow{nulls}", element.id);
-        Err(Failure::never(Code::NoFlowTaken, at.index, message))
+        at.leave_by_one()
     }
 }
 
@@ -108,7 +80,7 @@ mod tests {
             "#,
             expect![[r#"
                 > start {"n": 3}
-                  failed: NO_FLOW_TAKEN: no condition of the exclusive gateway 'x' is true and it has no default flow (there is no variable 'unknown'; > needs two numbers or two strings, not null and number)
+                  failed: NO_FLOW_TAKEN: no condition of a flow out of 'x' is true and it has no default flow (there is no variable 'unknown'; > needs two numbers or two strings, not null and number)
                 > start {"n": 6}
                   started at s
                   n = 6

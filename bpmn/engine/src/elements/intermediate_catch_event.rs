@@ -1,4 +1,4 @@
-//! Intermediate catch events: a wait for a message or for a moment in time (BPMN 2.0, 13.5.2).
+//! Intermediate catch events: a wait for a message or for a moment in time (BPMN 2.0, 13.5.2); or the end of a link, which waits for nothing.
 
 use mandate_model::CatchTrigger;
 
@@ -9,6 +9,7 @@ impl Behaviour for CatchTrigger {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         match self {
             CatchTrigger::Message(message) => message.enter(at),
+            CatchTrigger::Link => at.leave(),
             CatchTrigger::Timer(timer) => Ok(Next::Wait(WaitFor::Timer { due: at.due(timer)? })),
         }
     }
@@ -85,6 +86,90 @@ mod tests {
                   - #3
                   ended: Completed
                   end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn links_lead_from_all_their_throwing_ends_to_the_catching_one() {
+        check(
+            "<startEvent id='s'/><parallelGateway id='f'/><intermediateThrowEvent id='t'><linkEventDefinition name='on'/></intermediateThrowEvent>\
+             <intermediateThrowEvent id='t2'><linkEventDefinition name='on'/></intermediateThrowEvent><intermediateCatchEvent id='c'>\
+             <linkEventDefinition name='on'/></intermediateCatchEvent><userTask id='u'/><subProcess id='p'><startEvent id='ps'/>\
+             <intermediateThrowEvent id='pt'><linkEventDefinition name='on'/></intermediateThrowEvent><intermediateCatchEvent id='pc'>\
+             <linkEventDefinition name='on'/></intermediateCatchEvent><userTask id='pu'/>{ps>pt}{pc>pu}</subProcess>\
+             {s>f}{f>t}{f>t2}{f>p}{c>u}",
+            "start",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + c #4
+                  - #4
+                  + u #5
+                  task u !6 of nobody users [] groups []
+                  + c #7
+                  - #7
+                  + u #8
+                  task u !9 of nobody users [] groups []
+                  + p #10
+                  + ps #11 in #10
+                  - #11
+                  + pc #12 in #10
+                  - #12
+                  + pu #13 in #10
+                  task pu !14 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn join_behind_a_link_counts_the_flows_that_lead_to_it() {
+        check(
+            "<startEvent id='s'/><parallelGateway id='f'/><userTask id='a'/><userTask id='b'/><exclusiveGateway id='x' default='x_e'/>\
+             <endEvent id='e'/><intermediateThrowEvent id='t'><linkEventDefinition name='on'/></intermediateThrowEvent>\
+             <intermediateCatchEvent id='c'><linkEventDefinition name='on'/></intermediateCatchEvent><inclusiveGateway id='j'/><userTask id='d'/>\
+             {s>f}{f>a>j}{f>b>x}{x>t ? n = 1}{x>e}{c>j}{j>d}",
+            r#"
+                start {"n": 1}
+                complete a
+                leaves
+                complete b
+            "#,
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + a #4
+                  task a !5 of nobody users [] groups []
+                  + b #6
+                  task b !7 of nobody users [] groups []
+                > complete a
+                  task !5 gone
+                  - #4
+                  + j #8
+                > leaves
+                  b #6: task of nobody
+                  j #8: join, missing c_j
+                > complete b
+                  task !7 gone
+                  - #6
+                  + x #9
+                  - #9
+                  + c #10
+                  - #10
+                  + j #11
+                  - #8
+                  - #11
+                  + d #12
+                  task d !13 of nobody users [] groups []
             "#]],
         );
     }

@@ -13,8 +13,11 @@ use crate::instance::Instance;
 
 mod boundary_event;
 mod end_event;
+mod event_based_gateway;
 mod exclusive_gateway;
 mod external_task;
+mod flows;
+mod inclusive_gateway;
 mod intermediate_catch_event;
 mod parallel_gateway;
 mod receive_task;
@@ -37,6 +40,8 @@ pub(crate) fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::ReceiveTask(message) => message,
         ElementKind::ExclusiveGateway => &exclusive_gateway::ExclusiveGateway,
         ElementKind::ParallelGateway => &parallel_gateway::ParallelGateway,
+        ElementKind::InclusiveGateway => &inclusive_gateway::InclusiveGateway,
+        ElementKind::EventBasedGateway => &event_based_gateway::EventBasedGateway,
         ElementKind::IntermediateCatchEvent(event) => event,
         ElementKind::BoundaryEvent(event) => event,
     }
@@ -48,9 +53,9 @@ pub(crate) trait Behaviour {
     /// A token came in.
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure>;
 
-    /// What it waited for has happened. All that wait go on by all their flows.
+    /// What it waited for has happened. All that wait go on by the flows whose conditions say so.
     fn resume(&self, at: &At<'_>) -> Result<Next, Failure> {
-        Ok(at.leave())
+        at.leave()
     }
 }
 
@@ -59,11 +64,13 @@ pub(crate) trait Behaviour {
 pub(crate) enum Next {
     /// Wait, with the boundary timers armed, until [`Behaviour::resume`].
     Wait(WaitFor),
+    /// Wait for the first of these elements' events; the others are waited for no longer then.
+    WaitForFirst(Vec<(ElementIndex, WaitFor)>),
     /// Call the delegate inside this unit of work, then resume.
     Call,
     /// Open a scope at this start event; resume when it is empty.
     Open(ElementIndex),
-    /// Stand at the gateway until every incoming flow was taken, then leave by all flows.
+    /// Stand at the gateway until all have come that it waits for, then resume one of them.
     Join,
     /// Be done, and take these flows; none consumes the token.
     Leave(Vec<FlowIndex>),
@@ -112,6 +119,7 @@ pub(crate) enum WaitFor {
 }
 
 /// Where an element finds itself: the instance, read only, at one of its activities.
+#[derive(Clone, Copy)]
 pub(crate) struct At<'a> {
     definition: &'a ProcessDefinition,
     instance: &'a Instance,
@@ -126,7 +134,7 @@ impl<'a> At<'a> {
         Self { definition, instance, activity, index: instance.at(activity).element, now }
     }
 
-    /// An activity, seen by an event attached to it.
+    /// An activity, seen by an event that it waits for on the event's behalf: one attached to it, or behind it.
     pub(crate) fn attached(self, event: ElementIndex) -> Self {
         Self { index: event, ..self }
     }
@@ -134,11 +142,6 @@ impl<'a> At<'a> {
     /// The element itself.
     pub(crate) fn element(&self) -> &'a Element {
         self.definition.element(self.index)
-    }
-
-    /// Leaving by all outgoing flows: what everything but an exclusive gateway does (BPMN 2.0, 13.3.1).
-    fn leave(&self) -> Next {
-        Next::Leave(self.element().outgoing.clone())
     }
 
     fn evaluate(&self, expression: &Expression) -> Result<Value, Failure> {

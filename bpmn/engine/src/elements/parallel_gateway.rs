@@ -8,7 +8,7 @@ pub(super) struct ParallelGateway;
 
 impl Behaviour for ParallelGateway {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        Ok(if at.element().incoming.len() > 1 { Next::Join } else { at.leave() })
+        if at.element().incoming.len() > 1 { Ok(Next::Join) } else { at.leave() }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::input::Failure;
 
 impl Behaviour for StartTrigger {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        Ok(at.leave())
+        at.leave()
     }
 }
 

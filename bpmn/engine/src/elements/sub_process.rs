@@ -8,7 +8,7 @@ use crate::input::Failure;
 impl Behaviour for Scope {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         // The parser sees to it that a sub-process has a none start event; without one it would be empty at once.
-        Ok(self.none_start.map_or_else(|| at.leave(), Next::Open))
+        self.none_start.map_or_else(|| at.leave(), |start| Ok(Next::Open(start)))
     }
 }
 

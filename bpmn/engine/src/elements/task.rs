@@ -7,7 +7,7 @@ pub(super) struct Task;
 
 impl Behaviour for Task {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        Ok(at.leave())
+        at.leave()
     }
 }
 

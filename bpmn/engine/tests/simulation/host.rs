@@ -418,6 +418,8 @@ impl<'a> Host<'a> {
         assert!(self.rows.ended || !self.rows.started || !leaves.is_empty(), "a running instance stands somewhere");
         for leaf in leaves {
             assert_ne!(leaf.state, LeafState::Running, "no unit is running: {leaf:?}");
+            let waits_for_nothing = matches!(&leaf.state, LeafState::Join { missing } if missing.is_empty());
+            assert!(!waits_for_nothing, "a join that waits for nothing goes on: {leaf:?}");
             assert_eq!(leaf.state == LeafState::Suspended, self.rows.suspended);
         }
         let jobs = self.rows.jobs.values().filter(|job| job.retries == 0).map(|job| job.wait);

@@ -93,7 +93,7 @@ impl Models<'_> {
 
     /// `inside` a sub-process, errors may be thrown and scopes terminated.
     fn block(&mut self, depth: usize, inside: bool) -> Block {
-        let kinds = if depth < MAX_DEPTH { 16 } else { 8 };
+        let kinds = if depth < MAX_DEPTH { 21 } else { 8 };
         match self.random.below(kinds) {
             0 => self.single("task", ""),
             1 | 2 => self.service(depth, inside),
@@ -107,6 +107,10 @@ impl Models<'_> {
             11 => self.repeat(depth, inside),
             12 | 13 => self.sub_process(depth),
             14 => self.early_end(inside),
+            15 => self.first_event(depth, inside),
+            16 => self.choices(depth, inside),
+            17 | 18 => self.inclusive(depth, inside),
+            19 => self.linked(depth, inside),
             _ if self.random.one_in(3) => self.deadlock(depth, inside),
             _ => self.uncontrolled_merge(),
         }
@@ -231,7 +235,8 @@ impl Models<'_> {
         self.conditional(&tail, &head, Some("${x == 1}"));
         let out = self.single("task", "");
         let default = self.flow(&tail, &out.first);
-        self.element(&format!("<exclusiveGateway id='{head}'/><exclusiveGateway id='{tail}' default='{default}'/>"));
+        let merge = ["exclusiveGateway", "inclusiveGateway"][self.random.below(2)];
+        self.element(&format!("<{merge} id='{head}'/><exclusiveGateway id='{tail}' default='{default}'/>"));
         Block { first: head, last: out.last }
     }
 
@@ -270,6 +275,76 @@ impl Models<'_> {
         let default = self.flow(&split, &on.first);
         self.element(&format!("<exclusiveGateway id='{split}' default='{default}'/>"));
         Block { first: split, last: on.last }
+    }
+
+    /// An inclusive fork or, now and then, another, and a join that waits for what comes: some branches end by themselves.
+    fn inclusive(&mut self, depth: usize, inside: bool) -> Block {
+        let (fork, join) = (self.id("fork"), self.id("join"));
+        let kind = ["inclusiveGateway", "inclusiveGateway", "exclusiveGateway", "task"][self.random.below(4)];
+        for condition in ["= x = 1", "= x > 0", "${x == 3}"].into_iter().take(1 + self.random.below(3)) {
+            let branch = self.sequence(depth + 1, inside);
+            self.conditional(&fork, &branch.first, Some(condition));
+            if self.random.one_in(6) {
+                self.end(&branch.last);
+            } else {
+                self.flow(&branch.last, &join);
+            }
+        }
+        let default = self.flow(&fork, &join);
+        let (held, held_too) = (self.asynchronous(), self.asynchronous());
+        self.element(&format!("<{kind} id='{fork}' default='{default}'{held}/><inclusiveGateway id='{join}'{held_too}/>"));
+        Block { first: fork, last: join }
+    }
+
+    /// Two paths out of a decision, each of which goes on through a link to the same place.
+    fn linked(&mut self, depth: usize, inside: bool) -> Block {
+        let (split, catch) = (self.id("split"), self.id("link"));
+        let mut default = String::new();
+        for condition in [Some("= x = 1"), None] {
+            let (path, throw) = (self.sequence(depth + 1, inside), self.id("throw"));
+            default = self.conditional(&split, &path.first, condition);
+            self.flow(&path.last, &throw);
+            let link = format!("<linkEventDefinition name='{catch}'/>");
+            self.element(&format!("<intermediateThrowEvent id='{throw}'>{link}</intermediateThrowEvent>"));
+        }
+        let link = format!("<linkEventDefinition name='{catch}'/>");
+        self.element(&format!("<exclusiveGateway id='{split}' default='{default}'/>"));
+        self.element(&format!("<intermediateCatchEvent id='{catch}'>{link}</intermediateCatchEvent>"));
+        Block { first: split, last: catch }
+    }
+
+    /// Flows out of an activity: each whose condition is true, or the default flow. They meet at the next task, which runs for each.
+    fn choices(&mut self, depth: usize, inside: bool) -> Block {
+        let (task, merge) = (self.id("choose"), self.single("task", "").first);
+        for condition in ["= x = 1", "= x > 0"] {
+            let path = self.sequence(depth + 1, inside);
+            self.conditional(&task, &path.first, Some(condition));
+            self.flow(&path.last, &merge);
+        }
+        let default = self.flow(&task, &merge);
+        let held = self.asynchronous();
+        self.element(&format!("<userTask id='{task}' default='{default}'{held}/>"));
+        Block { first: task, last: merge }
+    }
+
+    /// Messages and timers of which the first wins, each with a path of its own.
+    fn first_event(&mut self, depth: usize, inside: bool) -> Block {
+        let (gateway, merge) = (self.id("first"), self.id("merge"));
+        let timer = "<timerEventDefinition><timeDuration>PT3M</timeDuration></timerEventDefinition>";
+        for nth in 0..2 + self.random.below(2) {
+            let event = match nth {
+                0 if self.random.one_in(3) => self.single("receiveTask", " messageRef='msg'"),
+                0 => self.catch("<messageEventDefinition messageRef='msg'/>"),
+                _ => self.catch(timer),
+            };
+            self.flow(&gateway, &event.first);
+            let path = self.sequence(depth + 1, inside);
+            self.flow(&event.last, &path.first);
+            self.flow(&path.last, &merge);
+        }
+        let held = if self.random.one_in(4) { " camunda:asyncBefore='true'" } else { "" };
+        self.element(&format!("<eventBasedGateway id='{gateway}'{held}/><exclusiveGateway id='{merge}'/>"));
+        Block { first: gateway, last: merge }
     }
 
     /// A mistake that modellers make: alternatives that meet at a parallel gateway.

@@ -29,6 +29,7 @@ const FLOW_NODES: &[&str] = &[
     "startEvent",
     "endEvent",
     "intermediateCatchEvent",
+    "intermediateThrowEvent",
     "boundaryEvent",
     "task",
     "manualTask",
@@ -39,6 +40,8 @@ const FLOW_NODES: &[&str] = &[
     "subProcess",
     "exclusiveGateway",
     "parallelGateway",
+    "inclusiveGateway",
+    "eventBasedGateway",
 ];
 /// Camunda 7 maps variables on tasks, sub-processes and events, not on gateways.
 const MAPPED: &[&str] = &[
@@ -63,8 +66,9 @@ static BPMN: &[(&str, Fate)] = &[
     ("isExecutable", Read(&["process"])),
     ("processType", Metadata), ("isClosed", Metadata), ("definitionalCollaborationRef", Metadata),
     ("sourceRef", Read(&["sequenceFlow"])), ("targetRef", Read(&["sequenceFlow"])), ("isImmediate", Metadata),
-    ("default", Read(&["exclusiveGateway", "task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess"])),
+    ("default", Read(&[])),
     ("gatewayDirection", Metadata),
+    ("eventGatewayType", RefusedUnless("Exclusive", "use a parallel gateway in front of the events: then each of them is waited for")),
     ("attachedToRef", Read(&["boundaryEvent"])),
     ("cancelActivity", Read(&["boundaryEvent"])),
     ("isInterrupting", Metadata),

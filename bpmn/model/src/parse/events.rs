@@ -11,11 +11,21 @@ use crate::time;
 use crate::xml::{Namespace, Node};
 
 /// What an event has for its definition.
-enum Trigger<'n> {
+pub(crate) enum Trigger<'n> {
     /// None: a none event.
     None,
     /// One of those that the event supports.
     One(&'n Node<'n>),
+}
+
+impl<'n> Trigger<'n> {
+    /// The definition, if there is one.
+    pub(crate) fn one(self) -> Option<&'n Node<'n>> {
+        match self {
+            Trigger::None => None,
+            Trigger::One(definition) => Some(definition),
+        }
+    }
 }
 
 /// Reads a `startEvent`.
@@ -61,16 +71,27 @@ pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, ow
 
 /// Reads an `intermediateCatchEvent`.
 pub(crate) fn catch<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
-    let help = "use a timer or message intermediate catch event";
-    let trigger = match reader.trigger(node, owner, &["timerEventDefinition", "messageEventDefinition"], help)? {
+    let help = "use a timer, message or link intermediate catch event";
+    let trigger = match reader.trigger(node, owner, &["timerEventDefinition", "messageEventDefinition", "linkEventDefinition"], help)? {
         Trigger::None => {
             reader.diagnostics.error(owner.at, "the intermediate catch event waits for nothing", "make it a timer or message event");
             return None;
         }
         Trigger::One(definition) if definition.name == "timerEventDefinition" => CatchTrigger::Timer(reader.timer(definition, owner)?),
+        Trigger::One(definition) if definition.name == "linkEventDefinition" => reader.link_catch(definition, owner)?,
         Trigger::One(definition) => CatchTrigger::Message(reader.message(definition, owner)?),
     };
     Some(ElementKind::IntermediateCatchEvent(trigger))
+}
+
+/// Reads an `intermediateThrowEvent` that is not the end of a link: there are no others yet.
+pub(crate) fn throw<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let help = "use a service or send task with a delegate";
+    if let Trigger::None = reader.trigger(node, owner, &[], help)? {
+        let message = "intermediateThrowEvent without an event definition is not supported yet";
+        reader.diagnostics.error(owner.at, message, "leave it out, or make it a task");
+    }
+    None
 }
 
 /// Reads a `boundaryEvent`; its activity is found once all elements are known.
@@ -103,7 +124,7 @@ pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n
 
 impl<'n> ProcessReader<'n, '_> {
     /// The event definition in an event: at most one, of those the event supports. None after an error.
-    fn trigger(&mut self, node: &'n Node<'n>, owner: Owner<'n>, supported: &[&str], help: &str) -> Option<Trigger<'n>> {
+    pub(crate) fn trigger(&mut self, node: &'n Node<'n>, owner: Owner<'n>, supported: &[&str], help: &str) -> Option<Trigger<'n>> {
         let is_definition = |child: &&'n Node<'n>| child.namespace == Namespace::Bpmn && child.name.ends_with("EventDefinition");
         let definitions: Vec<&'n Node<'n>> = node.children.iter().filter(is_definition).collect();
         let mut refused = false;

@@ -131,14 +131,20 @@ impl<'n> ProcessReader<'n, '_> {
             );
             return None;
         };
-        self.look_up(id, node.at(), &format!("the flow {verb}"))
+        self.look_up(id, node.at(), &format!("the flow {verb}"), attribute == "targetRef")
     }
 
-    /// The flow node with an id, or an error that begins with `subject`.
-    fn look_up(&mut self, id: &str, at: At<'n>, subject: &str) -> Option<ElementIndex> {
+    /// The flow node with an id, or an error that begins with `subject`. What leads to the throwing end of a link gets the catching one.
+    fn look_up(&mut self, id: &str, at: At<'n>, subject: &str, leads_there: bool) -> Option<ElementIndex> {
         let id = id.trim();
         match self.slots.get(id) {
             Some(Slot::Element(index)) if *index != crate::definition::ROOT => Some(*index),
+            Some(Slot::Link(target)) if leads_there => Some(*target),
+            Some(Slot::Link(_)) => {
+                let message = format!("{subject} the link throw event '{}'", shown(id));
+                self.diagnostics.error(at, message, "use the link catch event: a link throw event is no activity");
+                None
+            }
             Some(Slot::Refused) => None,
             Some(Slot::Element(_) | Slot::NoFlowNode) => {
                 let message = format!("{subject} '{}', which is not a flow node", shown(id));
@@ -156,7 +162,7 @@ impl<'n> ProcessReader<'n, '_> {
     /// Attaches the boundary events to their activities.
     pub(crate) fn attach(&mut self) {
         for (boundary, at, reference) in std::mem::take(&mut self.attachments) {
-            let Some(activity) = self.look_up(reference, at, "the boundary event is attached to") else {
+            let Some(activity) = self.look_up(reference, at, "the boundary event is attached to", false) else {
                 self.draft.incomplete = true;
                 continue;
             };

@@ -15,3 +15,17 @@ pub(crate) fn exclusive<'n>(_: &mut ProcessReader<'n, '_>, _: &'n Node<'n>, _: O
 pub(crate) fn parallel<'n>(_: &mut ProcessReader<'n, '_>, _: &'n Node<'n>, _: Owner<'n>) -> Option<ElementKind> {
     Some(ElementKind::ParallelGateway)
 }
+
+/// Reads an `inclusiveGateway` (BPMN 2.0, 10.6.3).
+pub(crate) fn inclusive<'n>(_: &mut ProcessReader<'n, '_>, _: &'n Node<'n>, _: Owner<'n>) -> Option<ElementKind> {
+    Some(ElementKind::InclusiveGateway)
+}
+
+/// Reads an `eventBasedGateway` (BPMN 2.0, 10.6.6). As in Camunda 7 no job can stand behind it: it is left when an event happens.
+pub(crate) fn event_based<'n>(reader: &mut ProcessReader<'n, '_>, _: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    if reader.element(owner.index).async_after {
+        let help = "put camunda:asyncBefore on the events behind it, or camunda:asyncAfter";
+        reader.diagnostics.error(owner.at, "an event-based gateway can't have camunda:asyncAfter", help);
+    }
+    Some(ElementKind::EventBasedGateway)
+}

@@ -11,6 +11,7 @@ mod extensions;
 mod flows;
 mod gateways;
 mod implementation;
+mod links;
 mod process;
 mod table;
 

@@ -9,6 +9,7 @@ use crate::definition::{
     Element, ElementIndex, ElementKind, FlowIndex, Position, ProcessDefinition, ROOT, Scope, SequenceFlow, StartTrigger,
 };
 use crate::diagnostic::{At, Diagnostics, shown};
+use crate::parse::links::{self, Links};
 use crate::parse::table::{self, Disposition, Supported};
 use crate::parse::{Definitions, attributes};
 use crate::xml::{Namespace, Node};
@@ -49,6 +50,8 @@ pub(crate) struct Draft<'n> {
 pub(crate) enum Slot {
     /// A flow node that was read.
     Element(ElementIndex),
+    /// The throwing end of a link, with the catching one: what leads to it leads there.
+    Link(ElementIndex),
     /// A flow node that was refused; what refers to it is not an error of its own.
     Refused,
     /// Something that no flow can touch, such as an annotation.
@@ -86,6 +89,7 @@ pub(crate) struct ProcessReader<'n, 'd> {
     pub(crate) attachments: Vec<(ElementIndex, At<'n>, &'n str)>,
     /// `incoming` and `outgoing` elements: the flow's id, and where.
     pub(crate) mentions: Vec<(&'n str, &'n Node<'n>, At<'n>)>,
+    pub(crate) links: Links<'n>,
     budget: &'d mut usize,
 }
 
@@ -115,9 +119,11 @@ impl<'n> Draft<'n> {
             flow_drafts: Vec::new(),
             attachments: Vec::new(),
             mentions: Vec::new(),
+            links: Links::default(),
             budget,
         };
         reader.process();
+        reader.link();
         reader.attach();
         reader.connect();
         reader.draft
@@ -211,6 +217,7 @@ impl<'n> ProcessReader<'n, '_> {
     /// Reads a BPMN element in a scope that is no sequence flow.
     fn in_scope(&mut self, node: &'n Node<'n>, scope: &'n Node<'n>, owner: Owner<'n>) {
         match table::disposition(node.name) {
+            Disposition::Supported(_) if links::is_throw(node) => self.link_throw(node, owner),
             Disposition::Supported(row) => self.flow_node(row, node, owner),
             Disposition::Refused(help) => self.refuse(node, owner, help),
             Disposition::Metadata => self.reserve(node, Slot::NoFlowNode),
@@ -318,7 +325,7 @@ impl<'n> ProcessReader<'n, '_> {
             Slot::Refused => {
                 self.slots.insert(id, slot);
             }
-            Slot::Element(_) | Slot::NoFlowNode => {
+            Slot::Element(_) | Slot::NoFlowNode | Slot::Link(_) => {
                 self.slots.entry(id).or_insert(slot);
             }
         }
@@ -357,12 +364,12 @@ impl<'n> ProcessReader<'n, '_> {
         }
     }
 
-    fn mention(&mut self, child: &'n Node<'n>, owner: Owner<'n>) {
+    pub(crate) fn mention(&mut self, child: &'n Node<'n>, owner: Owner<'n>) {
         self.mentions.push((child.text.trim(), child, child.at_in(owner.at)));
     }
 
     /// An element of another namespace outside of `extensionElements`.
-    fn foreign(&mut self, child: &'n Node<'n>, owner: Owner<'n>) {
+    pub(crate) fn foreign(&mut self, child: &'n Node<'n>, owner: Owner<'n>) {
         if child.namespace != Namespace::Metadata {
             let message = format!("{} has no effect here", child.title());
             self.diagnostics.warning(child.at_in(owner.at), message, "extensions stand inside of extensionElements");

@@ -30,7 +30,8 @@ macro_rules! supported {
 static SUPPORTED: &[Supported] = supported! {
     "startEvent",             "none; message (of a process)",                                          events::start;
     "endEvent",               "none, terminate, error",                                                events::end;
-    "intermediateCatchEvent", "timer (date, duration), message",                                       events::catch;
+    "intermediateCatchEvent", "timer (date, duration), message, link",                                 events::catch;
+    "intermediateThrowEvent", "link",                                                                  events::throw;
     "boundaryEvent",          "error; timer (date, duration), interrupting or not",                    events::boundary;
     "task",                   "passes through",                                                        activities::task;
     "manualTask",             "passes through",                                                        activities::manual_task;
@@ -41,6 +42,8 @@ static SUPPORTED: &[Supported] = supported! {
     "subProcess",             "embedded",                                                              activities::sub_process;
     "exclusiveGateway",       "conditions, default flow",                                              gateways::exclusive;
     "parallelGateway",        "fork, join",                                                            gateways::parallel;
+    "inclusiveGateway",       "fork by conditions, default flow, join",                                gateways::inclusive;
+    "eventBasedGateway",      "exclusive: message and timer events, receive tasks",                    gateways::event_based;
 };
 
 /// The supported elements, in the order of the documentation. Sequence flows and the process itself go without saying.
@@ -56,10 +59,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Supported> {
 /// What BPMN 2.0 has and this engine does not, with what to do instead. To ignore any of these would run another process than was drawn.
 #[rustfmt::skip]
 static REFUSED: &[(&str, &str)] = &[
-    ("inclusiveGateway", "use an exclusive gateway, or a parallel gateway with an exclusive gateway on each branch"),
-    ("complexGateway", "use exclusive and parallel gateways"),
-    ("eventBasedGateway", "use a receive task with a boundary timer event"),
-    ("intermediateThrowEvent", "leave it out if it has no event definition; else use a service or send task with a delegate"),
+    ("complexGateway", "use exclusive, inclusive and parallel gateways"),
     ("callActivity", "use an embedded sub-process, or start the other process from a delegate"),
     ("scriptTask", "use a service task with a delegate"),
     ("businessRuleTask", "use a service task with a delegate"),
@@ -89,7 +89,6 @@ static REFUSED_EVENTS: &[(&str, &str)] = &[
     ("conditionalEventDefinition", "use a message, or an exclusive gateway in a loop with a timer"),
     ("compensateEventDefinition", "model the undoing as activities of their own behind a boundary error event"),
     ("cancelEventDefinition", "use an error end event and a boundary error event"),
-    ("linkEventDefinition", "connect the two ends by a sequence flow"),
 ];
 
 /// What describes, groups or decorates, and is never executed, by Camunda 7 neither.

@@ -7,6 +7,7 @@ mod common;
 mod deployment;
 mod execution;
 mod external_task;
+mod gateways;
 mod history;
 mod hostile;
 mod job;
