@@ -5,6 +5,7 @@ use mandate_model::{ElementKind, ProcessDefinition, ROOT};
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Input};
 use crate::instance::{Instance, State, size};
+use crate::trigger::scope_behind;
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variables};
 
 /// Why an input was refused. The instance is unchanged.
@@ -115,8 +116,12 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
         Input::SetExternalTaskRetries { wait, .. } => expect(instance, *wait, "external task"),
         Input::Message { wait, variables } => {
             expect(instance, *wait, "subscription")?;
-            let activity = instance.subscriptions[wait].activity;
-            check_delivery(definition, instance, activity, variables)
+            let (activity, element) = (instance.subscriptions[wait].activity, instance.subscriptions[wait].element);
+            if definition.element(element).kind.trigger().is_none() {
+                return check_delivery(definition, instance, activity, variables);
+            }
+            let scope = scope_behind(definition, instance, activity, element);
+            check_sizes(instance, variables, |name| instance.holder(scope, name))
         }
         Input::DelegateReturned { wait, outcome } => {
             // Sizes of what a delegate returns are checked where they are set: past them the unit fails, it is not refused.

@@ -1,6 +1,6 @@
 //! BPMN errors: business answers that take another path.
 
-use mandate_model::{BoundaryTrigger, ElementIndex, ElementKind, ErrorCatch};
+use mandate_model::{ElementIndex, EventTrigger};
 use serde_json::Value as Json;
 
 use crate::Code;
@@ -22,7 +22,7 @@ impl Machine<'_> {
     /// only ask again (Camunda 7 ends the path silently unless `enableExceptionsAfterUnhandledBpmnError` is set; we never do).
     pub(crate) fn throw_from_delegate(&mut self, activity: ActivityId, thrown: Thrown) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
-        let Some(catcher) = self.catcher(activity, &thrown.code) else {
+        let Some(catcher) = self.error_catcher(activity, &thrown) else {
             return Err(Failure::never(Code::UnhandledBpmnError, element, uncaught(&thrown)));
         };
         self.catch(catcher, thrown)
@@ -31,7 +31,7 @@ impl Machine<'_> {
     /// An error that a worker answers with. Uncaught, it is an incident at once, as a delegate's: no retry can help.
     pub(crate) fn throw_from_external_task(&mut self, wait: WaitId, thrown: Thrown) -> Result<(), Failure> {
         let activity = self.instance.external_tasks[&wait].activity;
-        if let Some(catcher) = self.catcher(activity, &thrown.code) {
+        if let Some(catcher) = self.error_catcher(activity, &thrown) {
             return self.catch(catcher, thrown);
         }
         self.fail_external_task(wait, Some(uncaught(&thrown)), 0);
@@ -40,7 +40,7 @@ impl Machine<'_> {
 
     /// An error end event. Uncaught, it ends like a none end event, as in Camunda 7: the token is consumed and other branches go on.
     pub(crate) fn throw_from_event(&mut self, event: ActivityId, thrown: Thrown) -> Result<(), Failure> {
-        match self.catcher(event, &thrown.code) {
+        match self.error_catcher(event, &thrown) {
             Some(catcher) => {
                 // The event did what it is there for: history shows it completed, what is around it cancelled.
                 self.record(HistoryEvent::ActivityEnded { activity: event, canceled: false });
@@ -51,43 +51,25 @@ impl Machine<'_> {
         }
     }
 
-    /// Who catches: the innermost activity around the throw that has a boundary event for the code, or failing that one for all codes
-    /// (BPMN 2.0, 10.5.6; Camunda `ErrorDeclarationForProcessInstanceFinder`). On one activity an exact code beats a catch-all, whatever
-    /// their order.
-    fn catcher(&self, from: ActivityId, code: &str) -> Option<(ActivityId, ElementIndex)> {
-        self.instance.outward(from).find_map(|activity| {
-            let boundary_events = &self.definition.element(activity.element).boundary_events;
-            let matching = |wanted: Option<&str>| {
-                boundary_events.iter().find(|event| self.error_catch(**event).is_some_and(|catch| catch.code.as_deref() == wanted))
-            };
-            matching(Some(code)).or_else(|| matching(None)).map(|event| (activity.id, *event))
+    fn error_catcher(&self, from: ActivityId, thrown: &Thrown) -> Option<(ActivityId, ElementIndex)> {
+        self.catcher(from, Some(&thrown.code), |trigger| match trigger {
+            EventTrigger::Error(catch) => Some(catch.code.as_deref()),
+            EventTrigger::Timer(_) | EventTrigger::Message(_) => None,
         })
     }
 
-    fn error_catch(&self, event: ElementIndex) -> Option<&ErrorCatch> {
-        match &self.definition.element(event).kind {
-            ElementKind::BoundaryEvent(boundary) => match &boundary.trigger {
-                BoundaryTrigger::Error(catch) => Some(catch),
-                BoundaryTrigger::Timer(_) => None,
-            },
-            _ => None,
-        }
-    }
-
-    /// The activity is cancelled, what the error carries is set around it, and a token starts from the boundary event.
+    /// The event is triggered with what the error carries.
     fn catch(&mut self, (activity, event): (ActivityId, ElementIndex), thrown: Thrown) -> Result<(), Failure> {
-        let scope = self.instance.at(activity).scope();
-        let catch = self.error_catch(event).cloned().unwrap_or_default();
-        self.fire_boundary(activity, event, true);
         let mut variables = thrown.variables;
-        if let Some(name) = catch.code_variable {
-            variables.insert(name, Variable::from_json(&Json::String(thrown.code)));
+        if let Some((EventTrigger::Error(catch), _)) = self.definition.element(event).kind.trigger() {
+            if let Some(name) = &catch.code_variable {
+                variables.insert(name.clone(), Variable::from_json(&Json::String(thrown.code)));
+            }
+            if let Some(name) = &catch.message_variable {
+                variables.insert(name.clone(), Variable::from_json(&thrown.message.map_or(Json::Null, Json::String)));
+            }
         }
-        if let Some(name) = catch.message_variable {
-            variables.insert(name, Variable::from_json(&thrown.message.map_or(Json::Null, Json::String)));
-        }
-        let set = self.set_variables(scope, variables);
-        set.map_err(|failure| Failure { element: Some(event), ..failure })
+        self.trigger(activity, event, variables)
     }
 }
 

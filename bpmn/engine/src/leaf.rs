@@ -115,7 +115,7 @@ impl Instance {
             let missing = missing(&self.index.joins[&key], &definition.element(activity.element).incoming);
             return LeafState::Join { missing };
         }
-        // A boundary timer is not what the activity itself waits for: those have elements of their own.
+        // A boundary event is not what the activity itself waits for: those have elements of their own.
         let own = self.waits_of(activity.id).find_map(|wait| self.wait_state(activity, wait));
         own.unwrap_or(LeafState::Running)
     }
@@ -124,7 +124,7 @@ impl Instance {
         if let Some(task) = self.tasks.get(&wait) {
             return Some(LeafState::Task { wait, assignee: task.assignee.clone() });
         }
-        if let Some(subscription) = self.subscriptions.get(&wait) {
+        if let Some(subscription) = self.subscriptions.get(&wait).filter(|subscription| subscription.element == activity.element) {
             return Some(LeafState::Message { wait, name: subscription.message.clone() });
         }
         if let Some(task) = self.external_tasks.get(&wait) {

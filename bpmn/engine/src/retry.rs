@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mandate_model::{BoundaryEvent, ElementKind, RetryPolicy};
+use mandate_model::RetryPolicy;
 
 use crate::Code;
 use crate::effect::{Effect, Incident, JobKind};
@@ -12,6 +12,7 @@ use crate::instance::Phase;
 use crate::limits::{DEFAULT_ATTEMPTS, DEFAULT_FIRST_WAIT_MS, DEFAULT_JITTER_PERCENT, MAX_ADVISED_WAIT_MS};
 use crate::lineage::digest;
 use crate::step::Machine;
+use crate::variable::Variables;
 
 use mandate_model::ElementIndex;
 
@@ -33,13 +34,10 @@ impl Machine<'_> {
             (JobKind::Start | JobKind::AsyncBefore, _) => self.begin(job.activity),
             (JobKind::AsyncAfter, Phase::After { flow }) => self.leave_after(job.activity, flow),
             (JobKind::AsyncAfter, _) => unreachable!("such a job is only put on an activity that is over"),
-            (JobKind::Timer, _) => match &self.definition.element(job.element).kind {
-                ElementKind::BoundaryEvent(BoundaryEvent { interrupting, .. }) => {
-                    self.fire_boundary(job.activity, job.element, *interrupting);
-                    Ok(())
-                }
-                _ => self.resume(job.activity),
-            },
+            (JobKind::Timer, _) if self.definition.element(job.element).kind.trigger().is_some() => {
+                self.trigger(job.activity, job.element, Variables::new())
+            }
+            (JobKind::Timer, _) => self.resume(job.activity),
         }
     }
 
@@ -122,7 +120,7 @@ impl Machine<'_> {
         let (activity, failures) = of_job.or_else(of_task).expect("the caller has just changed it");
         let (id, attempt) = (IncidentId(self.instance.number()), failures.max(1));
         let incident = Incident { id, wait: Some(wait), activity, element, code, message, attempt, since: self.now };
-        let scope = self.instance.at(activity).scope();
+        let scope = self.instance.at(activity).parent;
         self.instance.index.add_incident(&incident, scope);
         self.instance.incidents.insert(id, Arc::new(incident.clone()));
         self.effects.push(Effect::RaiseIncident(incident));

@@ -106,12 +106,7 @@ impl Machine<'_> {
                 self.throw_from_external_task(wait, Thrown { code, message, variables })?;
             }
             Input::SetExternalTaskRetries { wait, retries } => self.set_external_task_retries(wait, retries),
-            Input::Message { wait, variables } => {
-                let activity = self.instance.subscriptions[&wait].activity;
-                self.remove_wait(activity, wait);
-                self.deliver(activity, variables)?;
-                self.resume(activity)?;
-            }
+            Input::Message { wait, variables } => self.receive(wait, variables)?,
             Input::DelegateReturned { outcome, .. } => self.delegate_returned(outcome)?,
             Input::SetVariables { scope, set, remove } => {
                 // A name in both lists is set.
@@ -137,6 +132,7 @@ impl Machine<'_> {
         self.instance.set_since(root, self.now);
         self.record(HistoryEvent::InstanceStarted { element });
         self.set_variables_in(root, variables)?;
+        self.arm_event_sub_processes(root)?;
         let lineage = self.unit.lineage(self.instance.id, root);
         // `asyncBefore` on the start event holds the start just as well.
         if hold && !self.definition.element(element).async_before {
@@ -215,7 +211,7 @@ impl Machine<'_> {
     fn act(&mut self, activity: ActivityId, next: Next) -> Result<(), Failure> {
         match next {
             Next::Wait(wait) => {
-                self.arm_boundary_timers(activity)?;
+                self.arm_boundary_events(activity)?;
                 self.wait(activity, wait);
                 Ok(())
             }
@@ -224,7 +220,8 @@ impl Machine<'_> {
                 Ok(())
             }
             Next::Open(start) => {
-                self.arm_boundary_timers(activity)?;
+                self.arm_boundary_events(activity)?;
+                self.arm_event_sub_processes(activity)?;
                 let lineage = self.unit.lineage(self.instance.id, activity);
                 self.unit.agenda.push(Token { element: start, scope: activity, by: None, lineage });
                 Ok(())

@@ -125,8 +125,12 @@ pub enum ElementKind {
     Process(Scope),
     /// An embedded sub-process.
     SubProcess(Scope),
+    /// An event sub-process: it is entered when its start event is triggered, never by a sequence flow.
+    EventSubProcess(EventSubProcess),
     /// A start event. Only the process itself may have message starts.
     StartEvent(StartTrigger),
+    /// The start event of an event sub-process.
+    EventSubProcessStart(EventSubProcessStart),
     /// An end event.
     EndEvent(EndResult),
     /// An undefined (abstract) task: passes through (BPMN 2.0, 10.3.3).
@@ -149,6 +153,27 @@ pub enum ElementKind {
     BoundaryEvent(BoundaryEvent),
 }
 
+impl ElementKind {
+    /// What a scope has inside; none of an element that is no scope.
+    pub fn scope(&self) -> Option<&Scope> {
+        match self {
+            ElementKind::Process(scope) | ElementKind::SubProcess(scope) => Some(scope),
+            ElementKind::EventSubProcess(event) => Some(&event.scope),
+            _ => None,
+        }
+    }
+
+    /// What an event waits for that is triggered from outside of the flow, and whether it interrupts: of a boundary event or the start event
+    /// of an event sub-process.
+    pub fn trigger(&self) -> Option<(&EventTrigger, bool)> {
+        match self {
+            ElementKind::BoundaryEvent(event) => Some((&event.trigger, event.interrupting)),
+            ElementKind::EventSubProcessStart(event) => Some((&event.trigger, event.interrupting)),
+            _ => None,
+        }
+    }
+}
+
 /// What the process and a sub-process have in common.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
@@ -156,6 +181,26 @@ pub struct Scope {
     pub none_start: Option<ElementIndex>,
     /// Everything directly inside, in document order.
     pub children: Vec<ElementIndex>,
+    /// The start events of the event sub-processes directly inside, in document order.
+    pub event_starts: Vec<ElementIndex>,
+}
+
+/// A sub-process that something triggers while the scope around it is active (BPMN 2.0, 10.3.5 and 13.5.4).
+#[derive(Clone, Debug)]
+pub struct EventSubProcess {
+    /// What it has in common with other scopes; it has no none start event.
+    pub scope: Scope,
+    /// Its one start event.
+    pub start: ElementIndex,
+}
+
+/// The start event of an event sub-process.
+#[derive(Clone, Debug)]
+pub struct EventSubProcessStart {
+    /// `isInterrupting`, true by default: everything else in the scope around the event sub-process is cancelled.
+    pub interrupting: bool,
+    /// What it waits for.
+    pub trigger: EventTrigger,
 }
 
 /// What starts a process.
@@ -220,19 +265,21 @@ pub struct BoundaryEvent {
     /// `cancelActivity`, true by default; an error boundary event always interrupts (BPMN 2.0, 10.5.4).
     pub interrupting: bool,
     /// What it waits for.
-    pub trigger: BoundaryTrigger,
+    pub trigger: EventTrigger,
 }
 
-/// What a boundary event waits for.
+/// What a boundary event waits for while its activity waits, or the start event of an event sub-process while the scope around it is active.
 #[derive(Clone, Debug)]
-pub enum BoundaryTrigger {
-    /// A BPMN error thrown inside the activity.
+pub enum EventTrigger {
+    /// A BPMN error thrown inside.
     Error(ErrorCatch),
-    /// A moment in time after the activity began to wait.
+    /// A moment in time.
     Timer(Timer),
+    /// A message.
+    Message(MessageReference),
 }
 
-/// Which errors a boundary event catches and where it puts what it learned.
+/// Which errors an event catches and where it puts what it learned.
 #[derive(Clone, Debug, Default)]
 pub struct ErrorCatch {
     /// Only this code; none catches every error.

@@ -74,7 +74,7 @@ mod unsupported {
                 t.bpmn:7:24: error: messageEventDefinition on endEvent is not supported yet (element 'e3'); help: use a none end event, behind a send task with a delegate if something is to be sent
                 t.bpmn:8:24: error: cancelEventDefinition on endEvent is not supported yet (element 'e4'); help: use an error end event and a boundary error event
                 t.bpmn:9:38: error: linkEventDefinition on intermediateCatchEvent is not supported yet (element 'c1'); help: connect the two ends by a sequence flow
-                t.bpmn:10:47: error: messageEventDefinition on boundaryEvent is not supported yet (element 'b1'); help: use a timer or error boundary event; to react to a message, wait for it in a receive task
+                t.bpmn:10:47: error: messageEventDefinition has no messageRef (element 'b1'); help: choose the message that it waits for, or create one with a name
             "#]],
         );
     }
@@ -88,7 +88,7 @@ mod unsupported {
             expect![[r#"
                 t.bpmn:3:23: error: multiInstanceLoopCharacteristics is not supported yet (element 'a'); help: draw the loop with an exclusive gateway, or let the delegate work through the list
                 t.bpmn:4:25: error: standardLoopCharacteristics is not supported yet (element 'b'); help: draw the loop with an exclusive gateway
-                t.bpmn:5:1: error: an event sub-process (subProcess with triggeredByEvent) is not supported yet (element 'c'); help: use boundary events on an embedded sub-process around what it should watch
+                t.bpmn:5:74: error: signalEventDefinition on startEvent is not supported yet (element 'cs'); help: use a message
             "#]],
         );
     }

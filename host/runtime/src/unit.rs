@@ -322,7 +322,7 @@ fn job_kind(kind: JobKind, element: &ElementKind) -> &'static str {
         JobKind::Start => "start",
         JobKind::AsyncBefore => "async-before",
         JobKind::AsyncAfter => "async-after",
-        JobKind::Timer if matches!(element, ElementKind::BoundaryEvent(_)) => "boundary-timer",
+        JobKind::Timer if element.trigger().is_some() => "event-timer",
         JobKind::Timer => "timer",
     }
 }
@@ -368,11 +368,13 @@ pub(crate) fn external_task_row(definition: &Definition, task: ExternalTask) -> 
 
 /// The row of a subscription.
 pub(crate) fn subscription_row(definition: &Definition, subscription: Subscription) -> SubscriptionRow {
+    let element = definition.model.element(subscription.element);
     SubscriptionRow {
         wait: number(subscription.wait.0),
         activity: number(subscription.activity.0),
-        activity_id: definition.model.element(subscription.element).id.to_string(),
+        activity_id: element.id.to_string(),
         message: subscription.message,
+        of_event: element.kind.trigger().is_some(),
         definition_id: definition.row.id.clone(),
         created: subscription.since,
     }
@@ -423,12 +425,17 @@ fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> History
 
 /// Camunda 7's activity type of an element (its `ActivityTypes`).
 pub fn activity_type(kind: &ElementKind) -> &'static str {
-    use mandate_model::{BoundaryTrigger, CatchTrigger, EndResult, StartTrigger};
+    use mandate_model::{CatchTrigger, EndResult, EventTrigger, StartTrigger};
     match kind {
         ElementKind::Process(_) => "processDefinition",
-        ElementKind::SubProcess(_) => "subProcess",
+        ElementKind::SubProcess(_) | ElementKind::EventSubProcess(_) => "subProcess",
         ElementKind::StartEvent(StartTrigger::None) => "startEvent",
         ElementKind::StartEvent(StartTrigger::Message(_)) => "messageStartEvent",
+        ElementKind::EventSubProcessStart(event) => match event.trigger {
+            EventTrigger::Error(_) => "errorStartEvent",
+            EventTrigger::Timer(_) => "startTimerEvent",
+            EventTrigger::Message(_) => "messageStartEvent",
+        },
         ElementKind::EndEvent(EndResult::None) => "noneEndEvent",
         ElementKind::EndEvent(EndResult::Terminate) => "terminateEndEvent",
         ElementKind::EndEvent(EndResult::Error(_)) => "errorEndEvent",
@@ -442,8 +449,9 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)) => "intermediateTimer",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_)) => "intermediateMessageCatch",
         ElementKind::BoundaryEvent(event) => match event.trigger {
-            BoundaryTrigger::Error(_) => "boundaryError",
-            BoundaryTrigger::Timer(_) => "boundaryTimer",
+            EventTrigger::Error(_) => "boundaryError",
+            EventTrigger::Timer(_) => "boundaryTimer",
+            EventTrigger::Message(_) => "boundaryMessage",
         },
     }
 }

@@ -13,6 +13,7 @@ use crate::instance::Instance;
 
 mod boundary_event;
 mod end_event;
+mod event_sub_process;
 mod exclusive_gateway;
 mod external_task;
 mod intermediate_catch_event;
@@ -29,7 +30,9 @@ mod user_task;
 pub(crate) fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
     match kind {
         ElementKind::Process(scope) | ElementKind::SubProcess(scope) => scope,
+        ElementKind::EventSubProcess(event) => event,
         ElementKind::StartEvent(event) => event,
+        ElementKind::EventSubProcessStart(event) => event,
         ElementKind::EndEvent(event) => event,
         ElementKind::Task | ElementKind::ManualTask => &task::Task,
         ElementKind::ServiceTask(task) => task,
@@ -57,11 +60,11 @@ pub(crate) trait Behaviour {
 /// What should happen next.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// Wait, with the boundary timers armed, until [`Behaviour::resume`].
+    /// Wait, with the boundary events armed, until [`Behaviour::resume`].
     Wait(WaitFor),
     /// Call the delegate inside this unit of work, then resume.
     Call,
-    /// Open a scope at this start event; resume when it is empty.
+    /// Open a scope at this start event, with its event sub-processes armed; resume when it is empty.
     Open(ElementIndex),
     /// Stand at the gateway until every incoming flow was taken, then leave by all flows.
     Join,

@@ -67,7 +67,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("gatewayDirection", Metadata),
     ("attachedToRef", Read(&["boundaryEvent"])),
     ("cancelActivity", Read(&["boundaryEvent"])),
-    ("isInterrupting", Metadata),
+    ("isInterrupting", Read(&["startEvent"])),
     ("parallelMultiple", RefusedUnless("false", "give every event one event definition")),
     ("messageRef", Read(&["messageEventDefinition", "receiveTask", "sendTask"])),
     ("operationRef", Metadata),

@@ -1,8 +1,8 @@
 //! Events: what they wait for, and what they do when they end something.
 
 use crate::definition::{
-    BoundaryEvent, BoundaryTrigger, CatchTrigger, ElementKind, EndResult, ErrorCatch, ErrorReference, MessageReference, ROOT, StartTrigger,
-    Timer,
+    BoundaryEvent, CatchTrigger, ElementKind, EndResult, ErrorCatch, ErrorReference, EventSubProcessStart, EventTrigger, MessageReference,
+    ROOT, StartTrigger, Timer,
 };
 use crate::diagnostic::{At, shown};
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
@@ -18,14 +18,21 @@ enum Trigger<'n> {
     One(&'n Node<'n>),
 }
 
+/// What a boundary event or the start event of an event sub-process may wait for.
+const TRIGGERS: &[&str] = &["errorEventDefinition", "timerEventDefinition", "messageEventDefinition"];
+
 /// Reads a `startEvent`.
 pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let parent = reader.element(owner.index).parent.unwrap_or(ROOT);
+    if matches!(reader.element(parent).kind, ElementKind::EventSubProcess(_)) {
+        return event_sub_process_start(reader, node, owner);
+    }
     let help = "use a none or message start event; whoever knows when to start can start it by the API";
     let trigger = match reader.trigger(node, owner, &["messageEventDefinition"], help)? {
         Trigger::None => StartTrigger::None,
         Trigger::One(message) => {
-            if reader.element(owner.index).parent != Some(ROOT) {
-                let help = "make it a none start event: a sub-process starts when its incoming sequence flow is taken";
+            if parent != ROOT {
+                let help = "make it a none start event, or the sub-process an event sub-process (triggeredByEvent=\"true\")";
                 reader.diagnostics.error(owner.at, "a message start event can't start a sub-process", help);
                 return None;
             }
@@ -39,6 +46,19 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
         }
     };
     Some(ElementKind::StartEvent(trigger))
+}
+
+/// Reads the start event of an event sub-process.
+fn event_sub_process_start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let interrupting = reader.boolean(node, Namespace::None, "isInterrupting", true, owner.at);
+    let help = "use a message, timer or error start event";
+    let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, help)? else {
+        let message = "the start event of the event sub-process waits for nothing";
+        reader.diagnostics.error(owner.at, message, "make it a message, timer or error start event");
+        return None;
+    };
+    let trigger = reader.event_trigger(definition, interrupting, owner)?;
+    Some(ElementKind::EventSubProcessStart(EventSubProcessStart { interrupting, trigger }))
 }
 
 /// Reads an `endEvent`.
@@ -82,26 +102,32 @@ pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n
         reader.diagnostics.error(owner.at, "the boundary event is attached to nothing (no attachedToRef)", help);
     }
     let interrupting = reader.boolean(node, Namespace::None, "cancelActivity", true, owner.at);
-    let help = "use a timer or error boundary event; to react to a message, wait for it in a receive task";
-    let trigger = match reader.trigger(node, owner, &["errorEventDefinition", "timerEventDefinition"], help)? {
-        Trigger::None => {
-            reader.diagnostics.error(owner.at, "the boundary event waits for nothing", "make it a timer or error event");
-            return None;
-        }
-        Trigger::One(definition) if definition.name == "timerEventDefinition" => BoundaryTrigger::Timer(reader.timer(definition, owner)?),
-        Trigger::One(definition) => {
-            if !interrupting {
-                let help = "remove cancelActivity=\"false\": an error always ends the activity that it happened in (BPMN 2.0, 10.5.4)";
-                reader.diagnostics.error(owner.at, "an error boundary event can't be non-interrupting", help);
-            }
-            BoundaryTrigger::Error(reader.error_catch(definition, owner)?)
-        }
+    let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, "use a message, timer or error boundary event")? else {
+        reader.diagnostics.error(owner.at, "the boundary event waits for nothing", "make it a message, timer or error event");
+        return None;
     };
+    let trigger = reader.event_trigger(definition, interrupting, owner)?;
     // The root is never an activity with boundary events: `attach` puts in the one that is meant, or the file is refused.
     Some(ElementKind::BoundaryEvent(BoundaryEvent { attached_to: ROOT, interrupting, trigger }))
 }
 
 impl<'n> ProcessReader<'n, '_> {
+    /// What a boundary event or the start event of an event sub-process waits for.
+    fn event_trigger(&mut self, definition: &'n Node<'n>, interrupting: bool, owner: Owner<'n>) -> Option<EventTrigger> {
+        Some(match definition.name {
+            "timerEventDefinition" => EventTrigger::Timer(self.timer(definition, owner)?),
+            "messageEventDefinition" => EventTrigger::Message(self.message(definition, owner)?),
+            _ => {
+                if !interrupting {
+                    let help =
+                        "let it interrupt (cancelActivity or isInterrupting): an error always ends what it happened in (BPMN 2.0, 10.5.4)";
+                    self.diagnostics.error(owner.at, "an event that waits for an error can't be non-interrupting", help);
+                }
+                EventTrigger::Error(self.error_catch(definition, owner)?)
+            }
+        })
+    }
+
     /// The event definition in an event: at most one, of those the event supports. None after an error.
     fn trigger(&mut self, node: &'n Node<'n>, owner: Owner<'n>, supported: &[&str], help: &str) -> Option<Trigger<'n>> {
         let is_definition = |child: &&'n Node<'n>| child.namespace == Namespace::Bpmn && child.name.ends_with("EventDefinition");
@@ -201,7 +227,7 @@ impl<'n> ProcessReader<'n, '_> {
         Some(if is_date { Timer::Date(expression) } else { Timer::Duration(expression) })
     }
 
-    /// Which errors a boundary event catches.
+    /// Which errors an event catches.
     fn error_catch(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<ErrorCatch> {
         let code = match definition.plain("errorRef") {
             None => None,

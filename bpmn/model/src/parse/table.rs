@@ -28,17 +28,17 @@ macro_rules! supported {
 /// The supported elements.
 #[rustfmt::skip]
 static SUPPORTED: &[Supported] = supported! {
-    "startEvent",             "none; message (of a process)",                                          events::start;
+    "startEvent",             "none; message (of a process); message, timer, error (of an event sub-process)", events::start;
     "endEvent",               "none, terminate, error",                                                events::end;
     "intermediateCatchEvent", "timer (date, duration), message",                                       events::catch;
-    "boundaryEvent",          "error; timer (date, duration), interrupting or not",                    events::boundary;
+    "boundaryEvent",          "error; timer (date, duration), message, interrupting or not",           events::boundary;
     "task",                   "passes through",                                                        activities::task;
     "manualTask",             "passes through",                                                        activities::manual_task;
     "serviceTask",            "done by a delegate, or external",                                       activities::service_task;
     "sendTask",               "done by a delegate, or external",                                       activities::send_task;
     "userTask",               "assignee, candidate users and groups, due date, form key",              activities::user_task;
     "receiveTask",            "waits for a message",                                                   activities::receive_task;
-    "subProcess",             "embedded",                                                              activities::sub_process;
+    "subProcess",             "embedded; event sub-process, interrupting or not",                      activities::sub_process;
     "exclusiveGateway",       "conditions, default flow",                                              gateways::exclusive;
     "parallelGateway",        "fork, join",                                                            gateways::parallel;
 };

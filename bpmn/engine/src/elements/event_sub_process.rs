@@ -1,0 +1,1054 @@
+//! The event sub-process and its start event (BPMN 2.0, 10.3.5 and 13.5.4). Arming, interrupting and catching are in `trigger.rs`.
+//!
+//! Entered when its start event is triggered, inside the scope that it watches, whose variables it sees and which is over only when it is.
+//! It waits like an embedded sub-process until nothing is active inside, and then ends without a flow to take. One that does not interrupt may
+//! run several times, and several may run at once.
+
+use mandate_model::{EventSubProcess, EventSubProcessStart};
+
+use super::{At, Behaviour, Next};
+use crate::input::Failure;
+
+impl Behaviour for EventSubProcess {
+    fn enter(&self, _at: &At<'_>) -> Result<Next, Failure> {
+        Ok(Next::Open(self.start))
+    }
+}
+
+impl Behaviour for EventSubProcessStart {
+    fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
+        Ok(at.leave())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::{Run, check, parse};
+
+    /// An event sub-process `v` with a user task `handle` inside.
+    fn watching(start: &str, definition: &str) -> String {
+        format!(
+            "<subProcess id='v' triggeredByEvent='true'><startEvent id='vs'{start}>{definition}</startEvent><userTask id='handle'/>\
+             {{vs>handle}}</subProcess>"
+        )
+    }
+
+    const MESSAGE: &str = "<messageEventDefinition messageRef='msg'/>";
+    const TIMER: &str = "<timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>";
+    const ERROR: &str = "<errorEventDefinition errorRef='err' camunda:errorCodeVariable='code' camunda:errorMessageVariable='text'/>";
+    const OTHER: &str = " isInterrupting='false'";
+
+    #[test]
+    fn interrupting_message_cancels_the_process_and_ends_it_when_it_is_done() {
+        check(
+            &format!("<startEvent id='s'/><userTask id='u'/>{{s>u}}{}", watching("", MESSAGE)),
+            r#"
+                start
+                leaves
+                message vs {"n": 1}
+                message !2
+                complete !5
+                complete handle
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  subscription vs !2 'paid'
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > leaves
+                  u #4: task of nobody
+                > message vs {"n": 1}
+                  subscription !2 gone
+                  task !5 gone
+                  - #4 canceled
+                  n = 1
+                  + v #6
+                  + vs #7 in #6
+                  - #7
+                  + handle #8 in #6
+                  task handle !9 of nobody users [] groups []
+                > message !2
+                  rejected: nothing waits under number 2
+                > complete !5
+                  rejected: nothing waits under number 5
+                > complete handle
+                  task !9 gone
+                  - #8
+                  - #6
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn other_messages_run_beside_the_process_and_beside_each_other() {
+        check(
+            &format!("<startEvent id='s'/><userTask id='u'/>{{s>u}}{}", watching(OTHER, MESSAGE)),
+            r#"
+                start
+                message vs {"n": 1}
+                message vs {"n": 2}
+                complete u
+                message vs
+                complete handle
+                complete handle
+                leaves
+                complete handle
+                message !2
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  subscription vs !2 'paid'
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > message vs {"n": 1}
+                  subscription !2 gone
+                  subscription vs !6 'paid'
+                  n = 1
+                  + v #7
+                  + vs #8 in #7
+                  - #8
+                  + handle #9 in #7
+                  task handle !10 of nobody users [] groups []
+                > message vs {"n": 2}
+                  subscription !6 gone
+                  subscription vs !11 'paid'
+                  n = 2
+                  + v #12
+                  + vs #13 in #12
+                  - #13
+                  + handle #14 in #12
+                  task handle !15 of nobody users [] groups []
+                > complete u
+                  task !5 gone
+                  - #4
+                > message vs
+                  subscription !11 gone
+                  subscription vs !16 'paid'
+                  + v #17
+                  + vs #18 in #17
+                  - #18
+                  + handle #19 in #17
+                  task handle !20 of nobody users [] groups []
+                > complete handle
+                  task !10 gone
+                  - #9
+                  - #7
+                > complete handle
+                  task !15 gone
+                  - #14
+                  - #12
+                > leaves
+                  handle #19: task of nobody
+                > complete handle
+                  task !20 gone
+                  - #19
+                  - #17
+                  subscription !16 gone
+                  ended: Completed
+                  end
+                > message !2
+                  rejected: the instance has ended
+            "#]],
+        );
+    }
+
+    #[test]
+    fn timer_is_armed_with_the_process_and_gone_at_its_end() {
+        check(
+            &format!("<startEvent id='s'/><userTask id='u'/>{{s>u}}{}", watching("", TIMER)),
+            "
+                start
+                complete u
+                run !2
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  job Timer vs !2 due 60000, 3 left, 0 failed
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > complete u
+                  task !5 gone
+                  - #4
+                  job !2 gone
+                  ended: Completed
+                  end
+                > run !2
+                  rejected: the instance has ended
+            "#]],
+        );
+    }
+
+    #[test]
+    fn timer_interrupts_whatever_is_open() {
+        check(
+            &format!(
+                "<startEvent id='s'/><parallelGateway id='f'/><userTask id='u'/><receiveTask id='r' messageRef='msg'/>\
+                 <serviceTask id='x' camunda:type='external' camunda:topic='t'/><task id='a' camunda:asyncBefore='true'/>\
+                 <task id='b' camunda:asyncAfter='true'/><parallelGateway id='j'/><subProcess id='p'><startEvent id='ps'/><userTask id='q'/>\
+                 {{ps>q}}</subProcess>{{s>f}}{{f>u}}{{f>r}}{{f>x}}{{f>a}}{{f>b}}{{f>p>j}}{{f>j}}{}",
+                watching("", TIMER)
+            ),
+            "
+                start
+                fail a never
+                unable x 0
+                run vs
+                complete handle
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  job Timer vs !2 due 60000, 3 left, 0 failed
+                  + s #3
+                  - #3
+                  + f #4
+                  - #4
+                  + u #5
+                  task u !6 of nobody users [] groups []
+                  + r #7
+                  subscription r !8 'paid'
+                  + x #9
+                  external task x !10 't' priority 0
+                  job AsyncBefore a !12 due 0, 3 left, 0 failed
+                  + b #13
+                  - #13
+                  job AsyncAfter b !15 due 0, 3 left, 0 failed
+                  + p #16
+                  + ps #17 in #16
+                  - #17
+                  + q #18 in #16
+                  task q !19 of nobody users [] groups []
+                  + j #20
+                > fail a never
+                  job AsyncBefore a !12 due 0, 0 left, 1 failed
+                  incident 21 of !12 at a, attempt 1: DELEGATE_FAILED: it broke
+                > unable x 0
+                  external task x !10 't' priority 0, 0 left, 1 failed
+                  incident 22 of !10 at x, attempt 1: EXTERNAL_TASK_FAILED: the worker reported a failure without a message
+                > run vs
+                  job !2 gone
+                  task !6 gone
+                  - #5 canceled
+                  subscription !8 gone
+                  - #7 canceled
+                  incident 22 resolved
+                  external task !10 gone
+                  - #9 canceled
+                  incident 21 resolved
+                  job !12 gone
+                  job !15 gone
+                  task !19 gone
+                  - #18 canceled
+                  - #16 canceled
+                  - #20 canceled
+                  + v #23
+                  + vs #24 in #23
+                  - #24
+                  + handle #25 in #23
+                  task handle !26 of nobody users [] groups []
+                > complete handle
+                  task !26 gone
+                  - #25
+                  - #23
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn other_timer_fires_once() {
+        check(
+            &format!("<startEvent id='s'/><userTask id='u'/>{{s>u}}{}", watching(OTHER, TIMER)),
+            "
+                start
+                run vs
+                complete handle
+                run !2
+                complete u
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  job Timer vs !2 due 60000, 3 left, 0 failed
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > run vs
+                  job !2 gone
+                  + v #6
+                  + vs #7 in #6
+                  - #7
+                  + handle #8 in #6
+                  task handle !9 of nobody users [] groups []
+                > complete handle
+                  task !9 gone
+                  - #8
+                  - #6
+                > run !2
+                  rejected: nothing waits under number 2
+                > complete u
+                  task !5 gone
+                  - #4
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn failing_timer_of_the_process_is_an_incident_of_it() {
+        check(
+            &format!("<startEvent id='s'/><userTask id='u'/>{{s>u}}{}", watching("", TIMER)),
+            "
+                start
+                fail vs never
+                leaves
+                retries vs 1
+                fail vs
+                complete u
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  job Timer vs !2 due 60000, 3 left, 0 failed
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > fail vs never
+                  job Timer vs !2 due 60000, 0 left, 1 failed
+                  incident 6 of !2 at vs, attempt 1: DELEGATE_FAILED: it broke
+                > leaves
+                  u #4: task of nobody
+                > retries vs 1
+                  job Timer vs !2 due 0, 1 left, 1 failed
+                  incident 6 resolved
+                > fail vs
+                  job Timer vs !2 due 0, 0 left, 2 failed
+                  incident 7 of !2 at vs, attempt 2: DELEGATE_FAILED: it broke
+                > complete u
+                  task !5 gone
+                  - #4
+                  incident 7 resolved
+                  job !2 gone
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn held_start_is_watched_already() {
+        check(
+            &format!("<startEvent id='s'/><userTask id='u'/>{{s>u}}{}", watching("", MESSAGE)),
+            "
+                hold
+                message vs
+                run !4
+            ",
+            expect![[r#"
+                > hold
+                  started at s
+                  subscription vs !2 'paid'
+                  job Start s !4 due 0, 3 left, 0 failed
+                > message vs
+                  subscription !2 gone
+                  job !4 gone
+                  + v #5
+                  + vs #6 in #5
+                  - #6
+                  + handle #7 in #5
+                  task handle !8 of nobody users [] groups []
+                > run !4
+                  rejected: nothing waits under number 4
+            "#]],
+        );
+    }
+
+    #[test]
+    fn deleted_process_waits_for_nothing() {
+        check(
+            &format!("<startEvent id='s'/><userTask id='u'/>{{s>u}}{}", watching("", MESSAGE)),
+            "
+                start
+                cancel enough
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  subscription vs !2 'paid'
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > cancel enough
+                  task !5 gone
+                  - #4 canceled
+                  subscription !2 gone
+                  ended: ExternallyTerminated (enough)
+                  end
+            "#]],
+        );
+    }
+
+    /// An event sub-process in an embedded one `p`, behind which comes `after`.
+    fn inside(start: &str, definition: &str) -> String {
+        format!(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><userTask id='u'/>{{ps>u}}{}</subProcess><userTask id='after'/>\
+             {{s>p>after}}",
+            watching(start, definition)
+        )
+    }
+
+    #[test]
+    fn sub_process_goes_on_when_what_interrupted_it_is_done() {
+        check(
+            &inside("", MESSAGE),
+            "
+                start
+                message vs
+                complete handle
+                message !4
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  subscription vs !4 'paid'
+                  + ps #5 in #3
+                  - #5
+                  + u #6 in #3
+                  task u !7 of nobody users [] groups []
+                > message vs
+                  subscription !4 gone
+                  task !7 gone
+                  - #6 canceled
+                  + v #8 in #3
+                  + vs #9 in #8
+                  - #9
+                  + handle #10 in #8
+                  task handle !11 of nobody users [] groups []
+                > complete handle
+                  task !11 gone
+                  - #10
+                  - #8
+                  - #3
+                  + after #12
+                  task after !13 of nobody users [] groups []
+                > message !4
+                  rejected: nothing waits under number 4
+            "#]],
+        );
+    }
+
+    #[test]
+    fn sub_process_is_over_when_all_are() {
+        check(
+            &inside(OTHER, MESSAGE),
+            "
+                start
+                message vs
+                complete u
+                complete handle
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  subscription vs !4 'paid'
+                  + ps #5 in #3
+                  - #5
+                  + u #6 in #3
+                  task u !7 of nobody users [] groups []
+                > message vs
+                  subscription !4 gone
+                  subscription vs !8 'paid'
+                  + v #9 in #3
+                  + vs #10 in #9
+                  - #10
+                  + handle #11 in #9
+                  task handle !12 of nobody users [] groups []
+                > complete u
+                  task !7 gone
+                  - #6
+                > complete handle
+                  task !12 gone
+                  - #11
+                  - #9
+                  subscription !8 gone
+                  - #3
+                  + after #13
+                  task after !14 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn variables_of_its_scope_are_seen_and_set() {
+        check(
+            "<startEvent id='s'/><subProcess id='p'><extensionElements><camunda:inputOutput><camunda:inputParameter name='local'>= 1\
+             </camunda:inputParameter><camunda:outputParameter name='out'>= local</camunda:outputParameter></camunda:inputOutput>\
+             </extensionElements><startEvent id='ps'/><userTask id='u'/>{ps>u}<subProcess id='v' triggeredByEvent='true'>\
+             <startEvent id='vs'><messageEventDefinition messageRef='msg'/></startEvent><userTask id='handle'/>{vs>handle}\
+             </subProcess></subProcess>{s>p}",
+            r#"
+                start
+                message vs {"local": 2, "n": 3}
+                variables handle
+                complete handle
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  local = 1 in #3
+                  subscription vs !4 'paid'
+                  + ps #5 in #3
+                  - #5
+                  + u #6 in #3
+                  task u !7 of nobody users [] groups []
+                > message vs {"local": 2, "n": 3}
+                  subscription !4 gone
+                  task !7 gone
+                  - #6 canceled
+                  local = 2 in #3
+                  n = 3
+                  + v #8 in #3
+                  + vs #9 in #8
+                  - #9
+                  + handle #10 in #8
+                  task handle !11 of nobody users [] groups []
+                > variables handle
+                  {local: 2, n: 3}
+                > complete handle
+                  task !11 gone
+                  - #10
+                  - #8
+                  out = 2
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn error_of_a_delegate_is_caught_in_its_scope_before_it_leaves() {
+        check(
+            &format!(
+                "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><serviceTask id='a' camunda:class='A'/>{{ps>a}}{}</subProcess>\
+                 <boundaryEvent id='b' attachedToRef='p'><errorEventDefinition errorRef='err'/></boundaryEvent><userTask id='outside'/>\
+                 {{s>p}}{{b>outside}}",
+                watching("", ERROR)
+            ),
+            r#"
+                start
+                error E {"why": "sold out"}
+                complete handle
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + a #5 in #3
+                  call a !6 attempt 1, 0 left {}
+                > error E {"why": "sold out"}
+                  - #5 canceled
+                  code = "E"
+                  text = "no"
+                  why = "sold out"
+                  + v #7 in #3
+                  + vs #8 in #7
+                  - #8
+                  + handle #9 in #7
+                  task handle !10 of nobody users [] groups []
+                > complete handle
+                  task !10 gone
+                  - #9
+                  - #7
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn boundary_event_on_the_task_itself_is_nearer() {
+        check(
+            &format!(
+                "<startEvent id='s'/><serviceTask id='a' camunda:class='A'/><boundaryEvent id='b' attachedToRef='a'>\
+                 <errorEventDefinition errorRef='err'/></boundaryEvent><userTask id='near'/>{{s>a}}{{b>near}}{}",
+                watching("", ERROR)
+            ),
+            "
+                start
+                error E
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + a #3
+                  call a !4 attempt 1, 0 left {}
+                > error E
+                  - #3 canceled
+                  + b #5
+                  - #5
+                  + near #6
+                  task near !7 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn exact_code_goes_before_all_codes_and_both_before_the_boundary() {
+        let model = "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><serviceTask id='a' camunda:class='A'/>{ps>a}\
+                     <subProcess id='any' triggeredByEvent='true'><startEvent id='anys'><errorEventDefinition/></startEvent></subProcess>\
+                     <subProcess id='exact' triggeredByEvent='true'><startEvent id='exacts'><errorEventDefinition errorRef='err'/>\
+                     </startEvent></subProcess></subProcess><boundaryEvent id='b' attachedToRef='p'><errorEventDefinition errorRef='err2'/>\
+                     </boundaryEvent><userTask id='after'/>{s>p>after}{b>after}";
+        let definition = parse(model);
+        for (code, began) in [("E", "+ exact "), ("E2", "+ any ")] {
+            let mut run = Run::new(&definition);
+            run.line("start");
+            run.line(&format!("error {code}"));
+            assert!(run.trace.contains(began), "{code}: {}", run.trace);
+        }
+    }
+
+    #[test]
+    fn error_thrown_inside_goes_outward() {
+        check(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><endEvent id='x'><errorEventDefinition errorRef='err'/></endEvent>\
+             {ps>x}<subProcess id='v' triggeredByEvent='true'><startEvent id='vs'><errorEventDefinition/></startEvent>\
+             <endEvent id='again'><errorEventDefinition errorRef='err'/></endEvent>{vs>again}</subProcess></subProcess>\
+             <boundaryEvent id='b' attachedToRef='p'><errorEventDefinition/></boundaryEvent><userTask id='outside'/>{s>p}{b>outside}",
+            "start",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + x #5 in #3
+                  - #5
+                  + v #6 in #3
+                  + vs #7 in #6
+                  - #7
+                  + again #8 in #6
+                  - #8
+                  - #6 canceled
+                  - #3 canceled
+                  + b #9
+                  - #9
+                  + outside #10
+                  task outside !11 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn error_in_one_begins_another_that_interrupts_it() {
+        check(
+            &format!(
+                "<startEvent id='s'/><userTask id='u'/>{{s>u}}<subProcess id='w' triggeredByEvent='true'><startEvent id='ws'{OTHER}>\
+                 {MESSAGE}</startEvent><serviceTask id='a' camunda:class='A'/>{{ws>a}}</subProcess>{}",
+                watching("", ERROR)
+            ),
+            "
+                start
+                message ws
+                error E
+                complete handle
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  subscription ws !2 'paid'
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > message ws
+                  subscription !2 gone
+                  subscription ws !6 'paid'
+                  + w #7
+                  + ws #8 in #7
+                  - #8
+                  + a #9 in #7
+                  call a !10 attempt 1, 0 left {}
+                > error E
+                  task !5 gone
+                  - #4 canceled
+                  - #9 canceled
+                  - #7 canceled
+                  subscription !6 gone
+                  code = "E"
+                  text = "no"
+                  + v #11
+                  + vs #12 in #11
+                  - #12
+                  + handle #13 in #11
+                  task handle !14 of nobody users [] groups []
+                > complete handle
+                  task !14 gone
+                  - #13
+                  - #11
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn interruption_takes_the_triggers_of_all_others_but_leaves_what_is_attached() {
+        check(
+            &format!(
+                "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><userTask id='u'/>{{ps>u}}{}\
+                 <subProcess id='w' triggeredByEvent='true'><startEvent id='ws'>{TIMER}</startEvent><userTask id='q'/>{{ws>q}}</subProcess>\
+                 </subProcess><boundaryEvent id='t' attachedToRef='p'><timerEventDefinition><timeDuration>PT1H</timeDuration>\
+                 </timerEventDefinition></boundaryEvent><userTask id='late'/>{{s>p}}{{t>late}}",
+                watching("", MESSAGE)
+            ),
+            "
+                start
+                message vs
+                run t
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  job Timer t !4 due 3600000, 3 left, 0 failed
+                  subscription vs !5 'paid'
+                  job Timer ws !6 due 60000, 3 left, 0 failed
+                  + ps #7 in #3
+                  - #7
+                  + u #8 in #3
+                  task u !9 of nobody users [] groups []
+                > message vs
+                  subscription !5 gone
+                  task !9 gone
+                  - #8 canceled
+                  job !6 gone
+                  + v #10 in #3
+                  + vs #11 in #10
+                  - #11
+                  + handle #12 in #10
+                  task handle !13 of nobody users [] groups []
+                > run t
+                  job !4 gone
+                  task !13 gone
+                  - #12 canceled
+                  - #10 canceled
+                  - #3 canceled
+                  + t #14
+                  - #14
+                  + late #15
+                  task late !16 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn one_that_runs_is_interrupted_by_another() {
+        check(
+            &format!(
+                "<startEvent id='s'/><userTask id='u'/>{{s>u}}{}<subProcess id='w' triggeredByEvent='true'><startEvent id='ws'>{TIMER}\
+                 </startEvent><userTask id='q'/>{{ws>q}}</subProcess>",
+                watching(OTHER, MESSAGE)
+            ),
+            "
+                start
+                message vs
+                run ws
+                complete q
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  subscription vs !2 'paid'
+                  job Timer ws !3 due 60000, 3 left, 0 failed
+                  + s #4
+                  - #4
+                  + u #5
+                  task u !6 of nobody users [] groups []
+                > message vs
+                  subscription !2 gone
+                  subscription vs !7 'paid'
+                  + v #8
+                  + vs #9 in #8
+                  - #9
+                  + handle #10 in #8
+                  task handle !11 of nobody users [] groups []
+                > run ws
+                  job !3 gone
+                  task !6 gone
+                  - #5 canceled
+                  task !11 gone
+                  - #10 canceled
+                  - #8 canceled
+                  subscription !7 gone
+                  + w #12
+                  + ws #13 in #12
+                  - #13
+                  + q #14 in #12
+                  task q !15 of nobody users [] groups []
+                > complete q
+                  task !15 gone
+                  - #14
+                  - #12
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn event_sub_process_may_stand_in_another() {
+        check(
+            &format!(
+                "<startEvent id='s'/><userTask id='u'/>{{s>u}}<subProcess id='w' triggeredByEvent='true'><startEvent id='ws'>\
+                 <messageEventDefinition messageRef='msg2'/></startEvent><userTask id='q'/>{{ws>q}}{}</subProcess>",
+                watching("", MESSAGE)
+            ),
+            "
+                start
+                message ws
+                message vs
+                complete handle
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  subscription ws !2 'changed'
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > message ws
+                  subscription !2 gone
+                  task !5 gone
+                  - #4 canceled
+                  + w #6
+                  subscription vs !7 'paid'
+                  + ws #8 in #6
+                  - #8
+                  + q #9 in #6
+                  task q !10 of nobody users [] groups []
+                > message vs
+                  subscription !7 gone
+                  task !10 gone
+                  - #9 canceled
+                  + v #11 in #6
+                  + vs #12 in #11
+                  - #12
+                  + handle #13 in #11
+                  task handle !14 of nobody users [] groups []
+                > complete handle
+                  task !14 gone
+                  - #13
+                  - #11
+                  - #6
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn terminate_inside_ends_only_that_and_outside_everything() {
+        let watched = "<startEvent id='s'/><userTask id='u'/><endEvent id='t'><terminateEventDefinition/></endEvent>{s>u>t}\
+                       <subProcess id='v' triggeredByEvent='true'><startEvent id='vs' isInterrupting='false'>\
+                       <messageEventDefinition messageRef='msg'/></startEvent><userTask id='handle'/>\
+                       <endEvent id='vt'><terminateEventDefinition/></endEvent>{vs>handle}{vs>vt}</subProcess>";
+        check(
+            watched,
+            "
+                start
+                message vs
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  subscription vs !2 'paid'
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > message vs
+                  subscription !2 gone
+                  subscription vs !6 'paid'
+                  + v #7
+                  + vs #8 in #7
+                  - #8
+                  + handle #9 in #7
+                  task handle !10 of nobody users [] groups []
+                  + vt #11 in #7
+                  task !10 gone
+                  - #9 canceled
+                  - #11
+                  - #7
+            "#]],
+        );
+        check(
+            &watched.replace("{vs>vt}", "{handle>vt}"),
+            "
+                start
+                message vs
+                complete u
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  subscription vs !2 'paid'
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > message vs
+                  subscription !2 gone
+                  subscription vs !6 'paid'
+                  + v #7
+                  + vs #8 in #7
+                  - #8
+                  + handle #9 in #7
+                  task handle !10 of nobody users [] groups []
+                > complete u
+                  task !5 gone
+                  - #4
+                  + t #11
+                  task !10 gone
+                  - #9 canceled
+                  - #7 canceled
+                  - #11
+                  subscription !6 gone
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn asynchronous_one_interrupts_first_and_begins_later() {
+        check(
+            &inside("", MESSAGE).replace("<subProcess id='v'", "<subProcess id='v' camunda:asyncBefore='true' camunda:asyncAfter='true'"),
+            "
+                start
+                message vs
+                leaves
+                run v
+                complete handle
+                run v
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  subscription vs !4 'paid'
+                  + ps #5 in #3
+                  - #5
+                  + u #6 in #3
+                  task u !7 of nobody users [] groups []
+                > message vs
+                  subscription !4 gone
+                  task !7 gone
+                  - #6 canceled
+                  job AsyncBefore v !9 due 0, 3 left, 0 failed
+                > leaves
+                  v #8: job, attempt 1, 3 left, due 0 until 0
+                > run v
+                  job !9 gone
+                  + v #8 in #3
+                  + vs #10 in #8
+                  - #10
+                  + handle #11 in #8
+                  task handle !12 of nobody users [] groups []
+                > complete handle
+                  task !12 gone
+                  - #11
+                  - #8
+                  job AsyncAfter v !14 due 0, 3 left, 0 failed
+                > run v
+                  job !14 gone
+                  - #3
+                  + after #15
+                  task after !16 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn delegate_call_of_another_branch_stands_in_no_ones_way() {
+        // The call is cancelled with its activity: its answer, should it come, finds no wait.
+        check(
+            &format!(
+                "<startEvent id='s'/><serviceTask id='a' camunda:class='A' camunda:asyncBefore='true'/>{{s>a}}{}",
+                watching("", MESSAGE)
+            ),
+            "
+                start
+                run a
+                crash
+                message vs
+                run !4
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  subscription vs !2 'paid'
+                  + s #3
+                  - #3
+                  job AsyncBefore a !5 due 0, 3 left, 0 failed
+                > run a
+                  job !5 gone
+                  + a #4
+                  call a !6 attempt 1, 2 left {}
+                > crash
+                > message vs
+                  subscription !2 gone
+                  job !5 gone
+                  + v #6
+                  + vs #7 in #6
+                  - #7
+                  + handle #8 in #6
+                  task handle !9 of nobody users [] groups []
+                > run !4
+                  rejected: nothing waits under number 4
+            "#]],
+        );
+    }
+}
