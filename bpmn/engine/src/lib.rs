@@ -13,7 +13,7 @@
 //! | `scope.rs` | entering, leaving, cancelling, ending scopes |
 //! | `wait.rs` | waits and their rows |
 //! | `trigger.rs` | boundary events and event sub-processes: armed, triggered, catching |
-//! | `join.rs`, `error.rs` | parallel joins, BPMN errors |
+//! | `join.rs`, `error.rs`, `escalation.rs` | parallel joins, BPMN errors, escalations |
 //! | `mapping.rs` | variables and input/output mapping |
 //! | `retry.rs` | jobs, failures, incidents |
 //! | `lineage.rs`, `unit.rs` | what makes ledger keys stable; a unit of work |
@@ -31,6 +31,7 @@ mod code;
 mod effect;
 mod elements;
 mod error;
+mod escalation;
 mod expression;
 mod ids;
 mod input;

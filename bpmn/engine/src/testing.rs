@@ -35,6 +35,7 @@ pub(crate) fn parse(elements: &str) -> ProcessDefinition {
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='test'>\
          <message id='msg' name='paid'/><message id='msg2' name='changed'/><message id='byKey' name='paid-${{key}}'/><error id='err' name='e' errorCode='E'/><error id='err2' name='e2' errorCode='E2'/>\
+         <escalation id='esc' name='esc' escalationCode='LATE'/><escalation id='esc2' name='esc2' escalationCode='LOST'/>\
          <process id='process' isExecutable='true'>{}</process></definitions>",
         flows(elements)
     );

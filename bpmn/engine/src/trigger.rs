@@ -45,7 +45,7 @@ impl Machine<'_> {
                 self.put_subscription(activity, event, name);
             }
             // What is thrown inside comes by itself.
-            Some((EventTrigger::Error(_), _)) | None => {}
+            Some((EventTrigger::Error(_) | EventTrigger::Escalation(_), _)) | None => {}
         }
         Ok(())
     }

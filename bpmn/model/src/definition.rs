@@ -137,7 +137,7 @@ pub enum ElementKind {
     Task,
     /// A manual task: passes through.
     ManualTask,
-    /// A service task or a send task: done by a delegate or, as an external task, by a worker.
+    /// A service task, a send task, or an event that sends a message: done by a delegate or, as an external task, by a worker.
     ServiceTask(ServiceTask),
     /// A user task.
     UserTask(UserTask),
@@ -149,6 +149,8 @@ pub enum ElementKind {
     ParallelGateway,
     /// An intermediate catch event.
     IntermediateCatchEvent(CatchTrigger),
+    /// An intermediate throw event. One that sends a message is a [`ServiceTask`] by another name.
+    IntermediateThrowEvent(ThrowResult),
     /// A boundary event.
     BoundaryEvent(BoundaryEvent),
 }
@@ -221,6 +223,24 @@ pub enum EndResult {
     Terminate,
     /// Throws a BPMN error.
     Error(ErrorReference),
+    /// Throws an escalation.
+    Escalation(Escalation),
+}
+
+/// What an intermediate throw event does before its token goes on.
+#[derive(Clone, Debug)]
+pub enum ThrowResult {
+    /// Nothing.
+    None,
+    /// Throws an escalation.
+    Escalation(Escalation),
+}
+
+/// A `bpmn:escalation` as it is thrown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Escalation {
+    /// `escalationCode`; without one it is caught only by what catches every escalation.
+    pub code: Option<String>,
 }
 
 /// A `bpmn:error` as it is thrown.
@@ -277,6 +297,17 @@ pub enum EventTrigger {
     Timer(Timer),
     /// A message.
     Message(MessageReference),
+    /// An escalation thrown inside.
+    Escalation(EscalationCatch),
+}
+
+/// Which escalations an event catches and where it puts what it learned.
+#[derive(Clone, Debug, Default)]
+pub struct EscalationCatch {
+    /// Only this code; none catches every escalation.
+    pub code: Option<String>,
+    /// `camunda:escalationCodeVariable`.
+    pub code_variable: Option<String>,
 }
 
 /// Which errors an event catches and where it puts what it learned.
@@ -300,7 +331,7 @@ pub struct ServiceTask {
     pub by_worker: bool,
     /// `camunda:taskPriority` of the task or, failing that, of the process: a whole number when evaluated; none is 0. Of external tasks only.
     pub priority: Option<Expression>,
-    /// The BPMN element name, `serviceTask` or `sendTask`: Camunda's activity type.
+    /// Camunda's activity type: `serviceTask`, `sendTask`, `intermediateMessageThrowEvent` or `messageEndEvent`.
     pub element_type: &'static str,
 }
 

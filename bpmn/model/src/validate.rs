@@ -235,6 +235,10 @@ impl<'v> Validator<'v, '_> {
                     Some(code) => format!("catch the error code '{}'", shown(code)),
                     None => "catch every error".to_owned(),
                 },
+                Some((EventTrigger::Escalation(escalation), _)) => match &escalation.code {
+                    Some(code) => format!("catch the escalation code '{}'", shown(code)),
+                    None => "catch every escalation".to_owned(),
+                },
                 Some((EventTrigger::Message(message), _)) => format!("wait for the message '{}'", shown(message.name.source())),
                 Some((EventTrigger::Timer(_), _)) | None => continue,
             };

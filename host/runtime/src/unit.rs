@@ -425,7 +425,7 @@ fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> History
 
 /// Camunda 7's activity type of an element (its `ActivityTypes`).
 pub fn activity_type(kind: &ElementKind) -> &'static str {
-    use mandate_model::{CatchTrigger, EndResult, EventTrigger, StartTrigger};
+    use mandate_model::{CatchTrigger, EndResult, EventTrigger, StartTrigger, ThrowResult};
     match kind {
         ElementKind::Process(_) => "processDefinition",
         ElementKind::SubProcess(_) | ElementKind::EventSubProcess(_) => "subProcess",
@@ -435,10 +435,12 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
             EventTrigger::Error(_) => "errorStartEvent",
             EventTrigger::Timer(_) => "startTimerEvent",
             EventTrigger::Message(_) => "messageStartEvent",
+            EventTrigger::Escalation(_) => "escalationStartEvent",
         },
         ElementKind::EndEvent(EndResult::None) => "noneEndEvent",
         ElementKind::EndEvent(EndResult::Terminate) => "terminateEndEvent",
         ElementKind::EndEvent(EndResult::Error(_)) => "errorEndEvent",
+        ElementKind::EndEvent(EndResult::Escalation(_)) => "escalationEndEvent",
         ElementKind::Task => "task",
         ElementKind::ManualTask => "manualTask",
         ElementKind::ServiceTask(task) => task.element_type,
@@ -448,10 +450,13 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::ParallelGateway => "parallelGateway",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)) => "intermediateTimer",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_)) => "intermediateMessageCatch",
+        ElementKind::IntermediateThrowEvent(ThrowResult::None) => "intermediateNoneThrowEvent",
+        ElementKind::IntermediateThrowEvent(ThrowResult::Escalation(_)) => "intermediateEscalationThrowEvent",
         ElementKind::BoundaryEvent(event) => match event.trigger {
             EventTrigger::Error(_) => "boundaryError",
             EventTrigger::Timer(_) => "boundaryTimer",
             EventTrigger::Message(_) => "boundaryMessage",
+            EventTrigger::Escalation(_) => "boundaryEscalation",
         },
     }
 }

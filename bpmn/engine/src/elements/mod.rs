@@ -17,6 +17,7 @@ mod event_sub_process;
 mod exclusive_gateway;
 mod external_task;
 mod intermediate_catch_event;
+mod intermediate_throw_event;
 mod parallel_gateway;
 mod receive_task;
 mod service_task;
@@ -41,6 +42,7 @@ pub(crate) fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::ExclusiveGateway => &exclusive_gateway::ExclusiveGateway,
         ElementKind::ParallelGateway => &parallel_gateway::ParallelGateway,
         ElementKind::IntermediateCatchEvent(event) => event,
+        ElementKind::IntermediateThrowEvent(event) => event,
         ElementKind::BoundaryEvent(event) => event,
     }
 }
@@ -72,6 +74,13 @@ pub(crate) enum Next {
     Leave(Vec<FlowIndex>),
     /// Be done, and end everything else in the scope.
     Terminate,
+    /// Throw an escalation outward and, unless it interrupts what is around, take these flows.
+    Escalate {
+        /// Its code, if it has one.
+        code: Option<String>,
+        /// None consumes the token.
+        flows: Vec<FlowIndex>,
+    },
     /// Throw a BPMN error outward.
     Throw {
         /// Its code.

@@ -30,10 +30,12 @@ pub(crate) fn random_model(random: &mut Random) -> String {
     let body = models.sequence(0, false);
     models.flow(&start, &body.first);
     models.end(&body.last);
+    models.event_sub_processes(0);
     format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='test'>\
          <message id='msg' name='message'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
+         <escalation id='x1' name='x1' escalationCode='X1'/><escalation id='x2' name='x2' escalationCode='X2'/>\
          <process id='p' isExecutable='true'>{}</process></definitions>",
         models.xml
     )
@@ -93,7 +95,7 @@ impl Models<'_> {
 
     /// `inside` a sub-process, errors may be thrown and scopes terminated.
     fn block(&mut self, depth: usize, inside: bool) -> Block {
-        let kinds = if depth < MAX_DEPTH { 16 } else { 8 };
+        let kinds = if depth < MAX_DEPTH { 18 } else { 10 };
         match self.random.below(kinds) {
             0 => self.single("task", ""),
             1 | 2 => self.service(depth, inside),
@@ -102,11 +104,13 @@ impl Models<'_> {
             5 => self.catch("<messageEventDefinition messageRef='msg'/>"),
             6 => self.catch("<timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>"),
             7 => self.external_task(depth, inside),
-            8 => self.decision(depth, inside),
-            9 | 10 => self.parallel(depth, inside),
-            11 => self.repeat(depth, inside),
-            12 | 13 => self.sub_process(depth),
-            14 => self.early_end(inside),
+            8 => self.throw(),
+            9 => self.single("intermediateThrowEvent", ""),
+            10 => self.decision(depth, inside),
+            11 | 12 => self.parallel(depth, inside),
+            13 => self.repeat(depth, inside),
+            14 | 15 => self.sub_process(depth),
+            16 => self.early_end(inside),
             _ if self.random.one_in(3) => self.deadlock(depth, inside),
             _ => self.uncontrolled_merge(),
         }
@@ -123,6 +127,18 @@ impl Models<'_> {
         let id = self.id("catch");
         let held = self.asynchronous();
         self.element(&format!("<intermediateCatchEvent id='{id}'{held}>{trigger}</intermediateCatchEvent>"));
+        Block { first: id.clone(), last: id }
+    }
+
+    fn throw(&mut self) -> Block {
+        let id = self.id("throw");
+        let held = self.asynchronous();
+        let result = [
+            "<escalationEventDefinition escalationRef='x1'/>",
+            "<escalationEventDefinition escalationRef='x2'/>",
+            "<messageEventDefinition camunda:class='sender'/>",
+        ][self.random.below(3)];
+        self.element(&format!("<intermediateThrowEvent id='{id}'{held}>{result}</intermediateThrowEvent>"));
         Block { first: id.clone(), last: id }
     }
 
@@ -164,6 +180,13 @@ impl Models<'_> {
             let cancel = if self.random.one_in(2) { "true" } else { "false" };
             let timer = "<timerEventDefinition><timeDuration>PT5M</timeDuration></timerEventDefinition>";
             back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), timer));
+        }
+        // Not at any depth: with one more way on, paths behind boundary events would never end.
+        if depth <= MAX_DEPTH && self.random.one_in(4) {
+            let cancel = if self.random.one_in(2) { "true" } else { "false" };
+            let trigger = ["<messageEventDefinition messageRef='msg'/>", "<escalationEventDefinition escalationRef='x1'/>"];
+            let trigger = trigger[self.random.below(2)];
+            back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), trigger));
         }
         if self.random.one_in(2) {
             let catch = ["<errorEventDefinition errorRef='e1'/>", "<errorEventDefinition/>"][self.random.below(2)];
@@ -243,6 +266,7 @@ impl Models<'_> {
         let body = self.sequence(depth + 1, true);
         self.flow(&start, &body.first);
         self.end(&body.last);
+        self.event_sub_processes(depth + 1);
         let inside = std::mem::replace(&mut self.xml, outside);
         let held = self.asynchronous();
         let mapping = if self.random.one_in(2) {
@@ -255,10 +279,42 @@ impl Models<'_> {
         self.with_boundary_events(id, depth, false)
     }
 
+    /// What watches the scope that is being written: at most one for each kind of trigger.
+    fn event_sub_processes(&mut self, depth: usize) {
+        let triggers = [
+            "<messageEventDefinition messageRef='msg'/>",
+            "<timerEventDefinition><timeDuration>PT2M</timeDuration></timerEventDefinition>",
+            "<errorEventDefinition errorRef='e1'/>",
+            "<errorEventDefinition/>",
+            "<escalationEventDefinition escalationRef='x1'/>",
+            "<escalationEventDefinition/>",
+        ];
+        for trigger in triggers {
+            if !self.random.one_in(5) {
+                continue;
+            }
+            let interrupting = trigger.contains("error") || self.random.one_in(2);
+            let (id, start) = (self.id("event"), self.id("start"));
+            let (held, held_inside) = (self.asynchronous(), self.asynchronous());
+            let outside = std::mem::take(&mut self.xml);
+            self.element(&format!("<startEvent id='{start}' isInterrupting='{interrupting}'{held_inside}>{trigger}</startEvent>"));
+            let body = self.sequence(depth.max(MAX_DEPTH - 1) + 1, true);
+            self.flow(&start, &body.first);
+            self.end(&body.last);
+            if self.random.one_in(4) && depth < MAX_DEPTH {
+                self.event_sub_processes(MAX_DEPTH);
+            }
+            let inside = std::mem::replace(&mut self.xml, outside);
+            self.element(&format!("<subProcess id='{id}' triggeredByEvent='true'{held}>{inside}</subProcess>"));
+        }
+    }
+
     /// A decision that ends here or goes on.
     fn early_end(&mut self, inside: bool) -> Block {
         let (split, end) = (self.id("split"), self.id("end"));
-        let result = match self.random.below(4) {
+        let result = match self.random.below(6) {
+            4 => "<escalationEventDefinition escalationRef='x2'/>",
+            5 => "<messageEventDefinition camunda:type='external' camunda:topic='outside'/>",
             0 if inside => "<errorEventDefinition errorRef='e1'/>",
             1 if inside => "<errorEventDefinition errorRef='e2'/>",
             2 => "<terminateEventDefinition/>",

@@ -30,7 +30,13 @@ pub(crate) fn send_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'
     work(reader, node, owner, "sendTask")
 }
 
-fn work<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>, element_type: &'static str) -> Option<ElementKind> {
+/// Reads what a service task is done by; `node` says it.
+pub(crate) fn work<'n>(
+    reader: &mut ProcessReader<'n, '_>,
+    node: &'n Node<'n>,
+    owner: Owner<'n>,
+    element_type: &'static str,
+) -> Option<ElementKind> {
     let implementation = reader.implementation(node, owner)?;
     let by_worker = matches!(implementation, Implementation::Topic(_));
     // Camunda 7's `DefaultExternalTaskPriorityProvider`: the activity's own, else the process's.

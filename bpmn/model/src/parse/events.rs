@@ -1,12 +1,12 @@
 //! Events: what they wait for, and what they do when they end something.
 
 use crate::definition::{
-    BoundaryEvent, CatchTrigger, ElementKind, EndResult, ErrorCatch, ErrorReference, EventSubProcessStart, EventTrigger, MessageReference,
-    ROOT, StartTrigger, Timer,
+    BoundaryEvent, CatchTrigger, ElementKind, EndResult, ErrorCatch, ErrorReference, Escalation, EscalationCatch, EventSubProcessStart,
+    EventTrigger, MessageReference, ROOT, StartTrigger, ThrowResult, Timer,
 };
 use crate::diagnostic::{At, shown};
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
-use crate::parse::{attributes, table};
+use crate::parse::{activities, attributes, table};
 use crate::time;
 use crate::xml::{Namespace, Node};
 
@@ -19,7 +19,7 @@ enum Trigger<'n> {
 }
 
 /// What a boundary event or the start event of an event sub-process may wait for.
-const TRIGGERS: &[&str] = &["errorEventDefinition", "timerEventDefinition", "messageEventDefinition"];
+const TRIGGERS: &[&str] = &["errorEventDefinition", "timerEventDefinition", "messageEventDefinition", "escalationEventDefinition"];
 
 /// Reads a `startEvent`.
 pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
@@ -51,10 +51,10 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
 /// Reads the start event of an event sub-process.
 fn event_sub_process_start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     let interrupting = reader.boolean(node, Namespace::None, "isInterrupting", true, owner.at);
-    let help = "use a message, timer or error start event";
+    let help = "use a message, timer, error or escalation start event";
     let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, help)? else {
         let message = "the start event of the event sub-process waits for nothing";
-        reader.diagnostics.error(owner.at, message, "make it a message, timer or error start event");
+        reader.diagnostics.error(owner.at, message, "make it a message, timer, error or escalation start event");
         return None;
     };
     let trigger = reader.event_trigger(definition, interrupting, owner)?;
@@ -63,10 +63,18 @@ fn event_sub_process_start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Nod
 
 /// Reads an `endEvent`.
 pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let supported = ["terminateEventDefinition", "errorEventDefinition", "escalationEventDefinition", "messageEventDefinition"];
     let help = "use a none end event, behind a send task with a delegate if something is to be sent";
-    let result = match reader.trigger(node, owner, &["terminateEventDefinition", "errorEventDefinition"], help)? {
+    let result = match reader.trigger(node, owner, &supported, help)? {
         Trigger::None => EndResult::None,
         Trigger::One(definition) if definition.name == "terminateEventDefinition" => EndResult::Terminate,
+        Trigger::One(definition) if definition.name == "escalationEventDefinition" => {
+            EndResult::Escalation(Escalation { code: reader.escalation_code(definition, owner)? })
+        }
+        // As in Camunda 7 it is a service task by another name, for nobody else can know how to send.
+        Trigger::One(definition) if definition.name == "messageEventDefinition" => {
+            return activities::work(reader, definition, owner, "messageEndEvent");
+        }
         Trigger::One(definition) => {
             let Some(reference) = definition.plain("errorRef") else {
                 let help = "choose the error that it throws (errorRef)";
@@ -77,6 +85,19 @@ pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, ow
         }
     };
     Some(ElementKind::EndEvent(result))
+}
+
+/// Reads an `intermediateThrowEvent`.
+pub(crate) fn throw<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let help = "use a service or send task with a delegate";
+    let result = match reader.trigger(node, owner, &["escalationEventDefinition", "messageEventDefinition"], help)? {
+        Trigger::None => ThrowResult::None,
+        Trigger::One(definition) if definition.name == "messageEventDefinition" => {
+            return activities::work(reader, definition, owner, "intermediateMessageThrowEvent");
+        }
+        Trigger::One(definition) => ThrowResult::Escalation(Escalation { code: reader.escalation_code(definition, owner)? }),
+    };
+    Some(ElementKind::IntermediateThrowEvent(result))
 }
 
 /// Reads an `intermediateCatchEvent`.
@@ -102,8 +123,10 @@ pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n
         reader.diagnostics.error(owner.at, "the boundary event is attached to nothing (no attachedToRef)", help);
     }
     let interrupting = reader.boolean(node, Namespace::None, "cancelActivity", true, owner.at);
-    let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, "use a message, timer or error boundary event")? else {
-        reader.diagnostics.error(owner.at, "the boundary event waits for nothing", "make it a message, timer or error event");
+    let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, "use a message, timer, error or escalation boundary event")?
+    else {
+        let help = "make it a message, timer, error or escalation event";
+        reader.diagnostics.error(owner.at, "the boundary event waits for nothing", help);
         return None;
     };
     let trigger = reader.event_trigger(definition, interrupting, owner)?;
@@ -117,6 +140,10 @@ impl<'n> ProcessReader<'n, '_> {
         Some(match definition.name {
             "timerEventDefinition" => EventTrigger::Timer(self.timer(definition, owner)?),
             "messageEventDefinition" => EventTrigger::Message(self.message(definition, owner)?),
+            "escalationEventDefinition" => EventTrigger::Escalation(EscalationCatch {
+                code: self.escalation_code(definition, owner)?,
+                code_variable: variable(definition, "escalationCodeVariable"),
+            }),
             _ => {
                 if !interrupting {
                     let help =
@@ -186,6 +213,11 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, text, "name it: messages are correlated by name");
             return None;
         }
+        let sends = ["class", "delegateExpression", "type", "topic"].into_iter().find(|name| node.camunda(name).is_some());
+        if let (Some(attribute), "messageEventDefinition") = (sends, node.name) {
+            let help = "remove it: only an event that sends a message is done by somebody";
+            self.diagnostics.warning(at, format!("camunda:{attribute} has no effect on an event that waits for a message"), help);
+        }
         let name = self.expression("the message name", name, At { position: message.position, ..at })?;
         Some(MessageReference { name })
     }
@@ -233,8 +265,33 @@ impl<'n> ProcessReader<'n, '_> {
             None => None,
             Some(reference) => Some(self.error_reference(reference, definition, owner)?.code),
         };
-        let variable = |name: &str| definition.camunda(name).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
-        Some(ErrorCatch { code, code_variable: variable("errorCodeVariable"), message_variable: variable("errorMessageVariable") })
+        let code_variable = variable(definition, "errorCodeVariable");
+        Some(ErrorCatch { code, code_variable, message_variable: variable(definition, "errorMessageVariable") })
+    }
+
+    /// The code of the escalation that a definition refers to, if it refers to one: then it must have a code, for escalations are caught by code.
+    /// The outer option is none after an error.
+    #[expect(clippy::option_option, reason = "an error is not the same as no code")]
+    fn escalation_code(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<Option<String>> {
+        let Some(reference) = definition.plain("escalationRef") else { return Some(None) };
+        let at = definition.at_in(owner.at);
+        let Some(escalation) = self.definitions.escalation(reference) else {
+            let message = format!("the escalation '{}' does not exist", shown(reference));
+            self.diagnostics.error(at, message, "choose one of the file's escalations, or create one with this id and a code");
+            return None;
+        };
+        let code = escalation.plain("escalationCode").unwrap_or_default().trim();
+        if code.is_empty() || code.chars().count() > MAX_ID {
+            let message = format!("the escalation '{}' has no escalationCode of 1 to {MAX_ID} characters", shown(reference));
+            self.diagnostics.error(at, message, "give it an escalationCode: escalations are caught by code");
+            return None;
+        }
+        if is_expression(code) {
+            let text = format!("an expression in the code of the escalation '{}' is not supported", shown(reference));
+            self.diagnostics.error(at, text, "write a fixed text");
+            return None;
+        }
+        Some(Some(code.to_owned()))
     }
 
     /// The error with an id; it must have a code, for errors are caught by code.
@@ -246,7 +303,6 @@ impl<'n> ProcessReader<'n, '_> {
             return None;
         };
         let code = error.plain("errorCode").unwrap_or_default().trim();
-        let is_expression = |text: &str| text.contains("${") || text.contains("#{") || text.starts_with('=');
         if code.is_empty() || code.chars().count() > MAX_ID {
             let message = format!("the error '{}' has no errorCode of 1 to {MAX_ID} characters", shown(reference));
             self.diagnostics.error(at, message, "give it an errorCode: errors are caught by code");
@@ -260,4 +316,13 @@ impl<'n> ProcessReader<'n, '_> {
         }
         Some(ErrorReference { code: code.to_owned(), message })
     }
+}
+
+/// The variable that a definition names for something that is learned.
+fn variable(definition: &Node<'_>, attribute: &str) -> Option<String> {
+    definition.camunda(attribute).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+fn is_expression(text: &str) -> bool {
+    text.contains("${") || text.contains("#{") || text.starts_with('=')
 }

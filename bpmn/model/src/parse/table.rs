@@ -28,10 +28,11 @@ macro_rules! supported {
 /// The supported elements.
 #[rustfmt::skip]
 static SUPPORTED: &[Supported] = supported! {
-    "startEvent",             "none; message (of a process); message, timer, error (of an event sub-process)", events::start;
-    "endEvent",               "none, terminate, error",                                                events::end;
+    "startEvent",             "none; message (of a process); message, timer, error, escalation (of an event sub-process)", events::start;
+    "endEvent",               "none, terminate, error, escalation; message, done by a delegate, or external", events::end;
     "intermediateCatchEvent", "timer (date, duration), message",                                       events::catch;
-    "boundaryEvent",          "error; timer (date, duration), message, interrupting or not",           events::boundary;
+    "intermediateThrowEvent", "none, escalation; message, done by a delegate, or external",            events::throw;
+    "boundaryEvent",          "error; timer (date, duration), message, escalation, interrupting or not", events::boundary;
     "task",                   "passes through",                                                        activities::task;
     "manualTask",             "passes through",                                                        activities::manual_task;
     "serviceTask",            "done by a delegate, or external",                                       activities::service_task;
@@ -59,7 +60,6 @@ static REFUSED: &[(&str, &str)] = &[
     ("inclusiveGateway", "use an exclusive gateway, or a parallel gateway with an exclusive gateway on each branch"),
     ("complexGateway", "use exclusive and parallel gateways"),
     ("eventBasedGateway", "use a receive task with a boundary timer event"),
-    ("intermediateThrowEvent", "leave it out if it has no event definition; else use a service or send task with a delegate"),
     ("callActivity", "use an embedded sub-process, or start the other process from a delegate"),
     ("scriptTask", "use a service task with a delegate"),
     ("businessRuleTask", "use a service task with a delegate"),
@@ -85,7 +85,6 @@ static REFUSED: &[(&str, &str)] = &[
 #[rustfmt::skip]
 static REFUSED_EVENTS: &[(&str, &str)] = &[
     ("signalEventDefinition", "use a message"),
-    ("escalationEventDefinition", "use an error event, or a message"),
     ("conditionalEventDefinition", "use a message, or an exclusive gateway in a loop with a timer"),
     ("compensateEventDefinition", "model the undoing as activities of their own behind a boundary error event"),
     ("cancelEventDefinition", "use an error end event and a boundary error event"),
