@@ -117,7 +117,7 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
         Input::Message { wait, variables } => {
             expect(instance, *wait, "subscription")?;
             let (activity, element) = (instance.subscriptions[wait].activity, instance.subscriptions[wait].element);
-            if definition.element(element).kind.trigger().is_none() {
+            if element == instance.at(activity).element {
                 return check_delivery(definition, instance, activity, variables);
             }
             let scope = scope_behind(definition, instance, activity, element);

@@ -56,11 +56,11 @@ impl Machine<'_> {
         let subscription = self.instance.subscriptions[&wait].clone();
         let (activity, event) = (subscription.activity, subscription.element);
         self.remove_wait(activity, wait);
-        let Some((_, interrupting)) = self.definition.element(event).kind.trigger() else {
+        if event == self.instance.at(activity).element {
             self.deliver(activity, variables)?;
             return self.resume(activity);
-        };
-        if !interrupting {
+        }
+        if !self.interrupts(event) {
             self.put_subscription(activity, event, subscription.message.clone());
         }
         self.trigger(activity, event, variables)
@@ -84,15 +84,14 @@ impl Machine<'_> {
         lineage: Lineage,
         variables: Variables,
     ) -> Result<(), Failure> {
-        let element = self.definition.element(event);
-        let interrupting = element.kind.trigger().is_some_and(|(_, interrupting)| interrupting);
+        let interrupting = self.interrupts(event);
         let scope = scope_behind(self.definition, self.instance, activity, event);
         let target = if scope == activity {
             if interrupting {
                 self.cancel_children(scope);
                 self.disarm_event_sub_processes(scope);
             }
-            element.parent.expect("a start event stands in its event sub-process")
+            self.definition.element(event).parent.expect("a start event stands in its event sub-process")
         } else {
             if interrupting {
                 self.cancel(activity);
@@ -102,6 +101,11 @@ impl Machine<'_> {
         self.unit.agenda.push(Token { element: target, scope, by: None, lineage });
         let set = self.set_variables(scope, variables);
         set.map_err(|failure| Failure { element: Some(event), ..failure })
+    }
+
+    /// Whether an event ends what its activity does: it does unless the model says otherwise.
+    fn interrupts(&self, event: ElementIndex) -> bool {
+        self.definition.element(event).kind.trigger().is_none_or(|(_, interrupting)| interrupting)
     }
 
     fn disarm_event_sub_processes(&mut self, scope: ActivityId) {

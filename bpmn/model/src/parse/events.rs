@@ -269,8 +269,7 @@ impl<'n> ProcessReader<'n, '_> {
         Some(ErrorCatch { code, code_variable, message_variable: variable(definition, "errorMessageVariable") })
     }
 
-    /// The code of the escalation that a definition refers to, if it refers to one: then it must have a code, for escalations are caught by code.
-    /// The outer option is none after an error.
+    /// The code of the escalation that a definition refers to, if it refers to one that has a code. The outer option is none after an error.
     #[expect(clippy::option_option, reason = "an error is not the same as no code")]
     fn escalation_code(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<Option<String>> {
         let Some(reference) = definition.plain("escalationRef") else { return Some(None) };
@@ -281,9 +280,15 @@ impl<'n> ProcessReader<'n, '_> {
             return None;
         };
         let code = escalation.plain("escalationCode").unwrap_or_default().trim();
-        if code.is_empty() || code.chars().count() > MAX_ID {
-            let message = format!("the escalation '{}' has no escalationCode of 1 to {MAX_ID} characters", shown(reference));
-            self.diagnostics.error(at, message, "give it an escalationCode: escalations are caught by code");
+        if code.is_empty() {
+            let message = format!("the escalation '{}' has no escalationCode", shown(reference));
+            let help = "give it one; without, an event that catches it catches every escalation (as in Camunda 7)";
+            self.diagnostics.warning(at, message, help);
+            return Some(None);
+        }
+        if code.chars().count() > MAX_ID {
+            let message = format!("the code of the escalation '{}' is longer than {MAX_ID} characters", shown(reference));
+            self.diagnostics.error(at, message, "shorten it");
             return None;
         }
         if is_expression(code) {

@@ -4,6 +4,7 @@ mod api;
 mod clients;
 mod common;
 mod deployment;
+mod event;
 mod execution;
 mod external_task;
 mod history;
