@@ -269,6 +269,23 @@ mod tests {
     }
 
     #[test]
+    fn message_to_an_event_is_measured_by_what_it_replaces_around_its_activity() {
+        let definition = parse(
+            "<startEvent id='s'/><userTask id='u'><extensionElements><camunda:inputOutput><camunda:inputParameter name='v000'>= 0\
+             </camunda:inputParameter></camunda:inputOutput></extensionElements></userTask><boundaryEvent id='m' attachedToRef='u'>\
+             <messageEventDefinition messageRef='msg'/></boundaryEvent><endEvent id='e'/>{s>u}{m>e}",
+        );
+        let mut run = Run::new(&definition);
+        let full = MAX_INSTANCE_BYTES / MAX_VARIABLE_BYTES;
+        let each = MAX_VARIABLE_BYTES - 5;
+        run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..full, each), hold: false });
+        let wait = run.instance.subscriptions().next().unwrap().wait;
+        let message = |variables| step(&definition, &mut run.instance.clone(), Input::Message { wait, variables }, 0);
+        assert!(message(many(0..2, each)).is_ok());
+        assert!(matches!(message(many(full..=full, each)), Err(Stop::Rejected(Rejection::InstanceTooLarge { .. }))));
+    }
+
+    #[test]
     fn answer_of_a_delegate_past_the_bound_fails_its_unit() {
         let definition = parse("<startEvent id='s'/><serviceTask id='a' camunda:class='A'/>{s>a}");
         let mut run = Run::new(&definition);

@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::definition::{Element, ElementIndex, ElementKind, EventTrigger, FlowIndex, ROOT, SequenceFlow, StartTrigger};
+use crate::definition::{
+    Element, ElementIndex, ElementKind, ErrorCatch, EscalationCatch, EventTrigger, FlowIndex, ROOT, SequenceFlow, StartTrigger,
+};
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::Draft;
 
@@ -192,6 +194,10 @@ impl<'v> Validator<'v, '_> {
                 let message = format!("the boundary event is attached to '{}' in another scope", shown(&element.id));
                 self.diagnostics.error(at, message, "move it into the scope of the activity");
             }
+            if matches!(event.kind.trigger(), Some((EventTrigger::Escalation(_), _))) && !matches!(name, "subProcess" | "userTask") {
+                let message = format!("the escalation boundary event is attached to {name}, in which nothing can throw one");
+                self.diagnostics.error(at, message, "attach it to a sub-process or user task (as in Camunda 7), or use an error event");
+            }
             if !matches!(&element.kind, ElementKind::ServiceTask(task) if !task.by_worker) {
                 continue;
             }
@@ -220,30 +226,29 @@ impl<'v> Validator<'v, '_> {
             inside.entry(around.unwrap_or(ROOT)).or_default().push(ElementIndex(u32::try_from(start).unwrap_or(u32::MAX)));
         }
         for (index, element) in self.draft.elements.iter().enumerate() {
-            self.distinct(&element.boundary_events, "boundary events", element);
-            if let Some(starts) = inside.get(&ElementIndex(u32::try_from(index).unwrap_or(u32::MAX))) {
-                self.distinct(starts, "event sub-processes", element);
-            }
+            let starts = inside.get(&ElementIndex(u32::try_from(index).unwrap_or(u32::MAX)));
+            let attached = element.boundary_events.iter().map(|event| (*event, "boundary events"));
+            self.distinct(attached.chain(starts.into_iter().flatten().map(|event| (*event, "event sub-processes"))), element);
         }
     }
 
-    fn distinct(&mut self, events: &[ElementIndex], what: &str, of: &Element) {
+    /// What is thrown comes to an event sub-process before a boundary event; a message comes to any that waits for it.
+    fn distinct(&mut self, events: impl Iterator<Item = (ElementIndex, &'static str)>, of: &Element) {
         let mut caught: HashSet<String> = HashSet::new();
-        for &event in events {
-            let verb_and_object = match self.draft.elements[event.0 as usize].kind.trigger() {
-                Some((EventTrigger::Error(error), _)) => match &error.code {
-                    Some(code) => format!("catch the error code '{}'", shown(code)),
-                    None => "catch every error".to_owned(),
-                },
-                Some((EventTrigger::Escalation(escalation), _)) => match &escalation.code {
-                    Some(code) => format!("catch the escalation code '{}'", shown(code)),
-                    None => "catch every escalation".to_owned(),
-                },
-                Some((EventTrigger::Message(message), _)) => format!("wait for the message '{}'", shown(message.name.source())),
-                Some((EventTrigger::Timer(_), _)) | None => continue,
+        for (event, group) in events {
+            let Some((trigger, _)) = self.draft.elements[event.0 as usize].kind.trigger() else { continue };
+            let (group, what) = match trigger {
+                EventTrigger::Error(ErrorCatch { code: Some(code), .. }) => (group, format!("catch the error code '{}'", shown(code))),
+                EventTrigger::Error(_) => (group, "catch every error".to_owned()),
+                EventTrigger::Escalation(EscalationCatch { code: Some(code), .. }) => {
+                    (group, format!("catch the escalation code '{}'", shown(code)))
+                }
+                EventTrigger::Escalation(_) => (group, "catch every escalation".to_owned()),
+                EventTrigger::Message(message) => ("events", format!("wait for the message '{}'", shown(message.name.source()))),
+                EventTrigger::Timer(_) => continue,
             };
-            if !caught.insert(verb_and_object.clone()) {
-                let message = format!("two {what} of '{}' {verb_and_object}", shown(&of.id));
+            let message = format!("two {group} of '{}' {what}", shown(&of.id));
+            if !caught.insert(message.clone()) {
                 self.diagnostics.error(self.at(event), message, "keep one of them");
             }
         }

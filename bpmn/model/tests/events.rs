@@ -166,7 +166,7 @@ fn no_two_events_of_one_scope_wait_for_the_same() {
             watching("v8", TIMER)
         ),
         expect![[r#"
-            t.bpmn:4:50: error: two event sub-processes of 'p' wait for the message 'Changed' (element 'v2-start'); help: keep one of them
+            t.bpmn:4:50: error: two events of 'p' wait for the message 'Changed' (element 'v2-start'); help: keep one of them
             t.bpmn:6:50: error: two event sub-processes of 'p' catch the error code 'REJECTED' (element 'v4-start'); help: keep one of them
             t.bpmn:8:50: error: two event sub-processes of 'p' catch the escalation code 'LATE' (element 'v6-start'); help: keep one of them
         "#]],
@@ -178,7 +178,7 @@ fn no_two_events_of_one_scope_wait_for_the_same() {
         ),
         expect![[r#"
             t.bpmn:3:1: warning: the boundary event leads nowhere: the path ends when it fires (element 'b1'); help: lead a sequence flow from it to what should happen then
-            t.bpmn:4:1: error: two boundary events of 'a' wait for the message 'Changed' (element 'b2'); help: keep one of them
+            t.bpmn:4:1: error: two events of 'a' wait for the message 'Changed' (element 'b2'); help: keep one of them
             t.bpmn:4:1: warning: the boundary event leads nowhere: the path ends when it fires (element 'b2'); help: lead a sequence flow from it to what should happen then
         "#]],
     );
@@ -196,6 +196,36 @@ fn an_error_interrupts_and_an_escalation_should_have_a_code() {
             t.bpmn:3:49: error: an event that waits for an error can't be non-interrupting (element 'v-start'); help: let it interrupt (cancelActivity or isInterrupting): an error always ends what it happened in (BPMN 2.0, 10.5.4)
             t.bpmn:4:24: error: the escalation 'nobody' does not exist (element 'x1'); help: choose one of the file's escalations, or create one with this id and a code
             t.bpmn:5:24: warning: the escalation 'esc2' has no escalationCode (element 'x2'); help: give it one; without, an event that catches it catches every escalation (as in Camunda 7)
+        "#]],
+    );
+}
+
+#[test]
+fn an_event_on_a_sub_process_and_one_inside_wait_for_different_messages() {
+    check(
+        &format!(
+            "\n<bpmn:subProcess id='q'><bpmn:startEvent id='ps'/><bpmn:endEvent id='pe'/>\
+             <bpmn:sequenceFlow id='pf' sourceRef='ps' targetRef='pe'/>\n{}</bpmn:subProcess>\
+             <bpmn:sequenceFlow id='g' sourceRef='a' targetRef='q'/><bpmn:boundaryEvent id='b' attachedToRef='q'>{MESSAGE}</bpmn:boundaryEvent>\
+             <bpmn:sequenceFlow id='h' sourceRef='b' targetRef='e'/>",
+            event_sub_process("v", "", MESSAGE)
+        ),
+        expect![[r#"
+            t.bpmn:4:49: error: two events of 'q' wait for the message 'Changed' (element 'v-start'); help: keep one of them
+        "#]],
+    );
+}
+
+#[test]
+fn an_escalation_is_caught_on_what_can_throw_one() {
+    check(
+        &format!(
+            "\n<bpmn:receiveTask id='r' messageRef='m'/><bpmn:sequenceFlow id='g' sourceRef='a' targetRef='r'/>\
+             <bpmn:boundaryEvent id='b' attachedToRef='r'>{ESCALATION}</bpmn:boundaryEvent>\
+             <bpmn:sequenceFlow id='h' sourceRef='b' targetRef='e'/>"
+        ),
+        expect![[r#"
+            t.bpmn:3:97: error: the escalation boundary event is attached to receiveTask, in which nothing can throw one (element 'b'); help: attach it to a sub-process or user task (as in Camunda 7), or use an error event
         "#]],
     );
 }

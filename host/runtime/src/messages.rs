@@ -159,10 +159,12 @@ impl Runtime {
         let mut receiver = receiver.clone();
         for _ in 0..MAX_OVERTAKEN {
             match self.deliver_to(correlation, &receiver).await {
-                Err(error @ (Error::Rejected(Rejection::NoSuchWait { .. }) | Error::Cancelled(_))) => match self.waits_again(&receiver).await? {
-                    Some(renewed) => receiver = renewed,
-                    None => return Err(error),
-                },
+                Err(error @ (Error::Rejected(Rejection::NoSuchWait { .. }) | Error::Cancelled(_))) => {
+                    match self.waits_again(&receiver).await? {
+                        Some(renewed) => receiver = renewed,
+                        None => return Err(error),
+                    }
+                }
                 delivered => return delivered,
             }
         }

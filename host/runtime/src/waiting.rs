@@ -287,7 +287,8 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
         tenant_id: instance.tenant().map(str::to_owned),
         process_definition_key: view.definition.row.key.clone(),
         process_definition_version: view.definition.row.version,
-        activity_instance_id: Some(id(leaf.activity.0)),
+        // The process itself has its instance's id.
+        activity_instance_id: Some(if leaf.activity == instance.root() { instance.id().to_string() } else { id(leaf.activity.0) }),
         activity_id: Some(element.id.to_string()),
         activity_name: element.name.clone(),
         since: leaf.since,

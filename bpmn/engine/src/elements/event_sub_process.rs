@@ -599,6 +599,43 @@ mod tests {
     }
 
     #[test]
+    fn error_of_a_worker_is_caught_in_its_scope() {
+        check(
+            &format!("<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='t'/>{{s>x}}{}", watching("", ERROR)),
+            r#"
+                start
+                throw x E {"why": "sold out"}
+                complete handle
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + x #3
+                  external task x !4 't' priority 0
+                > throw x E {"why": "sold out"}
+                  external task !4 gone
+                  - #3 canceled
+                  code = "E"
+                  text = "no"
+                  why = "sold out"
+                  + v #5
+                  + vs #6 in #5
+                  - #6
+                  + handle #7 in #5
+                  task handle !8 of nobody users [] groups []
+                > complete handle
+                  task !8 gone
+                  - #7
+                  - #5
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
     fn boundary_event_on_the_task_itself_is_nearer() {
         check(
             &format!(

@@ -34,7 +34,7 @@ pub(crate) fn random_model(random: &mut Random) -> String {
     format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='test'>\
-         <message id='msg' name='message'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
+         <message id='msg' name='message'/><message id='msg2' name='other'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
          <escalation id='x1' name='x1' escalationCode='X1'/><escalation id='x2' name='x2' escalationCode='X2'/>\
          <process id='p' isExecutable='true'>{}</process></definitions>",
         models.xml
@@ -184,8 +184,10 @@ impl Models<'_> {
         // Not at any depth: with one more way on, paths behind boundary events would never end.
         if depth <= MAX_DEPTH && self.random.one_in(4) {
             let cancel = if self.random.one_in(2) { "true" } else { "false" };
-            let trigger = ["<messageEventDefinition messageRef='msg'/>", "<escalationEventDefinition escalationRef='x1'/>"];
-            let trigger = trigger[self.random.below(2)];
+            let triggers = ["<messageEventDefinition messageRef='msg'/>", "<escalationEventDefinition escalationRef='x1'/>"];
+            // Only in some activities can anything throw an escalation.
+            let escalates = host.starts_with("sub") || host.starts_with("userTask");
+            let trigger = if escalates { triggers[self.random.below(2)] } else { triggers[0] };
             back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), trigger));
         }
         if self.random.one_in(2) {
@@ -282,7 +284,7 @@ impl Models<'_> {
     /// What watches the scope that is being written: at most one for each kind of trigger.
     fn event_sub_processes(&mut self, depth: usize) {
         let triggers = [
-            "<messageEventDefinition messageRef='msg'/>",
+            "<messageEventDefinition messageRef='msg2'/>",
             "<timerEventDefinition><timeDuration>PT2M</timeDuration></timerEventDefinition>",
             "<errorEventDefinition errorRef='e1'/>",
             "<errorEventDefinition/>",
