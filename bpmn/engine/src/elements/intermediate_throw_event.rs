@@ -310,7 +310,9 @@ mod tests {
         );
         let definition = parse(&model);
         let mut run = Run::new(&definition);
-        ["start", "return", "return"].into_iter().for_each(|line| run.line(line));
+        for line in ["start", "return", "return"] {
+            run.line(line);
+        }
         let keys = run.keys("w");
         assert_eq!(keys.len(), 2, "{}", run.trace);
         assert_ne!(keys[0], keys[1]);
