@@ -79,3 +79,225 @@ fn uncaught(thrown: &Thrown) -> String {
         _ => format!("BPMN error '{}', which nothing catches", thrown.code),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::{Run, check, parse};
+
+    /// An event sub-process `v` for an error, with a user task `handle` inside.
+    const WATCHING: &str = "<subProcess id='v' triggeredByEvent='true'><startEvent id='vs'><errorEventDefinition errorRef='err' \
+                            camunda:errorCodeVariable='code' camunda:errorMessageVariable='text'/></startEvent><userTask id='handle'/>\
+                            {vs>handle}</subProcess>";
+
+    #[test]
+    fn error_of_a_delegate_is_caught_in_its_scope_before_it_leaves() {
+        check(
+            &format!(
+                "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><serviceTask id='a' camunda:class='A'/>{{ps>a}}{WATCHING}</subProcess>\
+                 <boundaryEvent id='b' attachedToRef='p'><errorEventDefinition errorRef='err'/></boundaryEvent><userTask id='outside'/>\
+                 {{s>p}}{{b>outside}}"
+            ),
+            r#"
+                start
+                error E {"why": "sold out"}
+                complete handle
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + a #5 in #3
+                  call a !6 attempt 1, 0 left {}
+                > error E {"why": "sold out"}
+                  - #5 canceled
+                  code = "E"
+                  text = "no"
+                  why = "sold out"
+                  + v #7 in #3
+                  + vs #8 in #7
+                  - #8
+                  + handle #9 in #7
+                  task handle !10 of nobody users [] groups []
+                > complete handle
+                  task !10 gone
+                  - #9
+                  - #7
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn error_of_a_worker_is_caught_in_its_scope() {
+        check(
+            &format!("<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='t'/>{{s>x}}{WATCHING}"),
+            r#"
+                start
+                throw x E {"why": "sold out"}
+                complete handle
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + x #3
+                  external task x !4 't' priority 0
+                > throw x E {"why": "sold out"}
+                  external task !4 gone
+                  - #3 canceled
+                  code = "E"
+                  text = "no"
+                  why = "sold out"
+                  + v #5
+                  + vs #6 in #5
+                  - #6
+                  + handle #7 in #5
+                  task handle !8 of nobody users [] groups []
+                > complete handle
+                  task !8 gone
+                  - #7
+                  - #5
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn boundary_event_on_the_task_itself_is_nearer() {
+        check(
+            &format!(
+                "<startEvent id='s'/><serviceTask id='a' camunda:class='A'/><boundaryEvent id='b' attachedToRef='a'>\
+                 <errorEventDefinition errorRef='err'/></boundaryEvent><userTask id='near'/>{{s>a}}{{b>near}}{WATCHING}"
+            ),
+            "
+                start
+                error E
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + a #3
+                  call a !4 attempt 1, 0 left {}
+                > error E
+                  - #3 canceled
+                  + b #5
+                  - #5
+                  + near #6
+                  task near !7 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn exact_code_goes_before_all_codes_and_both_before_the_boundary() {
+        let model = "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><serviceTask id='a' camunda:class='A'/>{ps>a}\
+                     <subProcess id='any' triggeredByEvent='true'><startEvent id='anys'><errorEventDefinition/></startEvent></subProcess>\
+                     <subProcess id='exact' triggeredByEvent='true'><startEvent id='exacts'><errorEventDefinition errorRef='err'/>\
+                     </startEvent></subProcess></subProcess><boundaryEvent id='b' attachedToRef='p'><errorEventDefinition errorRef='err2'/>\
+                     </boundaryEvent><userTask id='after'/>{s>p>after}{b>after}";
+        let definition = parse(model);
+        for (code, began) in [("E", "+ exact "), ("E2", "+ any ")] {
+            let mut run = Run::new(&definition);
+            run.line("start");
+            run.line(&format!("error {code}"));
+            assert!(run.trace.contains(began), "{code}: {}", run.trace);
+        }
+    }
+
+    #[test]
+    fn error_thrown_inside_goes_outward() {
+        check(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><endEvent id='x'><errorEventDefinition errorRef='err'/></endEvent>\
+             {ps>x}<subProcess id='v' triggeredByEvent='true'><startEvent id='vs'><errorEventDefinition/></startEvent>\
+             <endEvent id='again'><errorEventDefinition errorRef='err'/></endEvent>{vs>again}</subProcess></subProcess>\
+             <boundaryEvent id='b' attachedToRef='p'><errorEventDefinition/></boundaryEvent><userTask id='outside'/>{s>p}{b>outside}",
+            "start",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + x #5 in #3
+                  - #5
+                  + v #6 in #3
+                  + vs #7 in #6
+                  - #7
+                  + again #8 in #6
+                  - #8
+                  - #6 canceled
+                  - #3 canceled
+                  + b #9
+                  - #9
+                  + outside #10
+                  task outside !11 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn error_in_one_begins_another_that_interrupts_it() {
+        check(
+            &format!(
+                "<startEvent id='s'/><userTask id='u'/>{{s>u}}<subProcess id='w' triggeredByEvent='true'><startEvent id='ws' \
+                 isInterrupting='false'><messageEventDefinition messageRef='msg'/></startEvent><serviceTask id='a' camunda:class='A'/>{{ws>a}}</subProcess>{WATCHING}"
+            ),
+            "
+                start
+                message ws
+                error E
+                complete handle
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  subscription ws !2 'paid'
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > message ws
+                  subscription !2 gone
+                  subscription ws !6 'paid'
+                  + w #7
+                  + ws #8 in #7
+                  - #8
+                  + a #9 in #7
+                  call a !10 attempt 1, 0 left {}
+                > error E
+                  task !5 gone
+                  - #4 canceled
+                  - #9 canceled
+                  - #7 canceled
+                  subscription !6 gone
+                  code = "E"
+                  text = "no"
+                  + v #11
+                  + vs #12 in #11
+                  - #12
+                  + handle #13 in #11
+                  task handle !14 of nobody users [] groups []
+                > complete handle
+                  task !14 gone
+                  - #13
+                  - #11
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+}
