@@ -46,6 +46,20 @@ pub(crate) fn parse(elements: &str) -> ProcessDefinition {
     parsed.processes.into_iter().next().expect("the file has a process")
 }
 
+/// A message, for an event.
+pub(crate) const MESSAGE: &str = "<messageEventDefinition messageRef='msg'/>";
+
+/// A minute, for an event.
+pub(crate) const TIMER: &str = "<timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>";
+
+/// An event sub-process `v` with a user task `handle` inside; its start event `vs` has these attributes and this definition.
+pub(crate) fn watching(attributes: &str, definition: &str) -> String {
+    format!(
+        "<subProcess id='v' triggeredByEvent='true'><startEvent id='vs'{attributes}>{definition}</startEvent><userTask id='handle'/>\
+         {{vs>handle}}</subProcess>"
+    )
+}
+
 /// Writes out the short form of sequence flows.
 fn flows(elements: &str) -> String {
     let mut xml = String::new();

@@ -156,3 +156,352 @@ pub(crate) fn scope_behind(definition: &ProcessDefinition, instance: &Instance, 
         _ => instance.at(activity).scope(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::{MESSAGE, TIMER, check, watching};
+
+    const OTHER: &str = " isInterrupting='false'";
+
+    #[test]
+    fn timer_interrupts_whatever_is_open() {
+        check(
+            &format!(
+                "<startEvent id='s'/><parallelGateway id='f'/><userTask id='u'/><receiveTask id='r' messageRef='msg'/>\
+                 <serviceTask id='x' camunda:type='external' camunda:topic='t'/><task id='a' camunda:asyncBefore='true'/>\
+                 <task id='b' camunda:asyncAfter='true'/><parallelGateway id='j'/><subProcess id='p'><startEvent id='ps'/><userTask id='q'/>\
+                 {{ps>q}}</subProcess>{{s>f}}{{f>u}}{{f>r}}{{f>x}}{{f>a}}{{f>b}}{{f>p>j}}{{f>j}}{}",
+                watching("", TIMER)
+            ),
+            "
+                start
+                fail a never
+                unable x 0
+                run vs
+                complete handle
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  job Timer vs !2 due 60000, 3 left, 0 failed
+                  + s #3
+                  - #3
+                  + f #4
+                  - #4
+                  + u #5
+                  task u !6 of nobody users [] groups []
+                  + r #7
+                  subscription r !8 'paid'
+                  + x #9
+                  external task x !10 't' priority 0
+                  job AsyncBefore a !12 due 0, 3 left, 0 failed
+                  + b #13
+                  - #13
+                  job AsyncAfter b !15 due 0, 3 left, 0 failed
+                  + p #16
+                  + ps #17 in #16
+                  - #17
+                  + q #18 in #16
+                  task q !19 of nobody users [] groups []
+                  + j #20
+                > fail a never
+                  job AsyncBefore a !12 due 0, 0 left, 1 failed
+                  incident 21 of !12 at a, attempt 1: DELEGATE_FAILED: it broke
+                > unable x 0
+                  external task x !10 't' priority 0, 0 left, 1 failed
+                  incident 22 of !10 at x, attempt 1: EXTERNAL_TASK_FAILED: the worker reported a failure without a message
+                > run vs
+                  job !2 gone
+                  task !6 gone
+                  - #5 canceled
+                  subscription !8 gone
+                  - #7 canceled
+                  incident 22 resolved
+                  external task !10 gone
+                  - #9 canceled
+                  incident 21 resolved
+                  job !12 gone
+                  job !15 gone
+                  task !19 gone
+                  - #18 canceled
+                  - #16 canceled
+                  - #20 canceled
+                  + v #23
+                  + vs #24 in #23
+                  - #24
+                  + handle #25 in #23
+                  task handle !26 of nobody users [] groups []
+                > complete handle
+                  task !26 gone
+                  - #25
+                  - #23
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn failing_timer_of_the_process_is_an_incident_of_it() {
+        check(
+            &format!("<startEvent id='s'/><userTask id='u'/>{{s>u}}{}", watching("", TIMER)),
+            "
+                start
+                fail vs never
+                leaves
+                retries vs 1
+                fail vs
+                complete u
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  job Timer vs !2 due 60000, 3 left, 0 failed
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > fail vs never
+                  job Timer vs !2 due 60000, 0 left, 1 failed
+                  incident 6 of !2 at vs, attempt 1: DELEGATE_FAILED: it broke
+                > leaves
+                  u #4: task of nobody
+                > retries vs 1
+                  job Timer vs !2 due 0, 1 left, 1 failed
+                  incident 6 resolved
+                > fail vs
+                  job Timer vs !2 due 0, 0 left, 2 failed
+                  incident 7 of !2 at vs, attempt 2: DELEGATE_FAILED: it broke
+                > complete u
+                  task !5 gone
+                  - #4
+                  incident 7 resolved
+                  job !2 gone
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn interruption_takes_the_triggers_of_all_others_but_leaves_what_is_attached() {
+        check(
+            &format!(
+                "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><userTask id='u'/>{{ps>u}}{}\
+                 <subProcess id='w' triggeredByEvent='true'><startEvent id='ws'>{TIMER}</startEvent><userTask id='q'/>{{ws>q}}</subProcess>\
+                 </subProcess><boundaryEvent id='t' attachedToRef='p'><timerEventDefinition><timeDuration>PT1H</timeDuration>\
+                 </timerEventDefinition></boundaryEvent><userTask id='late'/>{{s>p}}{{t>late}}",
+                watching("", MESSAGE)
+            ),
+            "
+                start
+                message vs
+                run t
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  job Timer t !4 due 3600000, 3 left, 0 failed
+                  subscription vs !5 'paid'
+                  job Timer ws !6 due 60000, 3 left, 0 failed
+                  + ps #7 in #3
+                  - #7
+                  + u #8 in #3
+                  task u !9 of nobody users [] groups []
+                > message vs
+                  subscription !5 gone
+                  task !9 gone
+                  - #8 canceled
+                  job !6 gone
+                  + v #10 in #3
+                  + vs #11 in #10
+                  - #11
+                  + handle #12 in #10
+                  task handle !13 of nobody users [] groups []
+                > run t
+                  job !4 gone
+                  task !13 gone
+                  - #12 canceled
+                  - #10 canceled
+                  - #3 canceled
+                  + t #14
+                  - #14
+                  + late #15
+                  task late !16 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn one_that_runs_is_interrupted_by_another() {
+        check(
+            &format!(
+                "<startEvent id='s'/><userTask id='u'/>{{s>u}}{}<subProcess id='w' triggeredByEvent='true'><startEvent id='ws'>{TIMER}\
+                 </startEvent><userTask id='q'/>{{ws>q}}</subProcess>",
+                watching(OTHER, MESSAGE)
+            ),
+            "
+                start
+                message vs
+                run ws
+                complete q
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  subscription vs !2 'paid'
+                  job Timer ws !3 due 60000, 3 left, 0 failed
+                  + s #4
+                  - #4
+                  + u #5
+                  task u !6 of nobody users [] groups []
+                > message vs
+                  subscription !2 gone
+                  subscription vs !7 'paid'
+                  + v #8
+                  + vs #9 in #8
+                  - #9
+                  + handle #10 in #8
+                  task handle !11 of nobody users [] groups []
+                > run ws
+                  job !3 gone
+                  task !6 gone
+                  - #5 canceled
+                  task !11 gone
+                  - #10 canceled
+                  - #8 canceled
+                  subscription !7 gone
+                  + w #12
+                  + ws #13 in #12
+                  - #13
+                  + q #14 in #12
+                  task q !15 of nobody users [] groups []
+                > complete q
+                  task !15 gone
+                  - #14
+                  - #12
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn terminate_inside_ends_only_that_and_outside_everything() {
+        let watched = "<startEvent id='s'/><userTask id='u'/><endEvent id='t'><terminateEventDefinition/></endEvent>{s>u>t}\
+                       <subProcess id='v' triggeredByEvent='true'><startEvent id='vs' isInterrupting='false'>\
+                       <messageEventDefinition messageRef='msg'/></startEvent><userTask id='handle'/>\
+                       <endEvent id='vt'><terminateEventDefinition/></endEvent>{vs>handle}{vs>vt}</subProcess>";
+        check(
+            watched,
+            "
+                start
+                message vs
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  subscription vs !2 'paid'
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > message vs
+                  subscription !2 gone
+                  subscription vs !6 'paid'
+                  + v #7
+                  + vs #8 in #7
+                  - #8
+                  + handle #9 in #7
+                  task handle !10 of nobody users [] groups []
+                  + vt #11 in #7
+                  task !10 gone
+                  - #9 canceled
+                  - #11
+                  - #7
+            "#]],
+        );
+        check(
+            &watched.replace("{vs>vt}", "{handle>vt}"),
+            "
+                start
+                message vs
+                complete u
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  subscription vs !2 'paid'
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > message vs
+                  subscription !2 gone
+                  subscription vs !6 'paid'
+                  + v #7
+                  + vs #8 in #7
+                  - #8
+                  + handle #9 in #7
+                  task handle !10 of nobody users [] groups []
+                > complete u
+                  task !5 gone
+                  - #4
+                  + t #11
+                  task !10 gone
+                  - #9 canceled
+                  - #7 canceled
+                  - #11
+                  subscription !6 gone
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn delegate_call_of_another_branch_stands_in_no_ones_way() {
+        // The call is cancelled with its activity: its answer, should it come, finds no wait.
+        check(
+            &format!(
+                "<startEvent id='s'/><serviceTask id='a' camunda:class='A' camunda:asyncBefore='true'/>{{s>a}}{}",
+                watching("", MESSAGE)
+            ),
+            "
+                start
+                run a
+                crash
+                message vs
+                run !4
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  subscription vs !2 'paid'
+                  + s #3
+                  - #3
+                  job AsyncBefore a !5 due 0, 3 left, 0 failed
+                > run a
+                  job !5 gone
+                  + a #4
+                  call a !6 attempt 1, 2 left {}
+                > crash
+                > message vs
+                  subscription !2 gone
+                  job !5 gone
+                  + v #6
+                  + vs #7 in #6
+                  - #7
+                  + handle #8 in #6
+                  task handle !9 of nobody users [] groups []
+                > run !4
+                  rejected: nothing waits under number 4
+            "#]],
+        );
+    }
+}
