@@ -13,6 +13,8 @@ pub(crate) struct Models<'a> {
     random: &'a mut Random,
     next: u32,
     xml: String,
+    /// How many event sub-processes are around what is being written.
+    watching: u32,
 }
 
 /// A block's first and last element.
@@ -23,7 +25,7 @@ struct Block {
 
 /// A BPMN file with one process, whose start event is `s`.
 pub(crate) fn random_model(random: &mut Random) -> String {
-    let mut models = Models { random, next: 0, xml: String::new() };
+    let mut models = Models { random, next: 0, xml: String::new(), watching: 0 };
     let start = "s".to_owned();
     let held = models.asynchronous();
     models.element(&format!("<startEvent id='s'{held}/>"));
@@ -130,14 +132,16 @@ impl Models<'_> {
         Block { first: id.clone(), last: id }
     }
 
+    /// Two event sub-processes that escalate to each other would do so for ever: inside of one only an early end escalates.
     fn throw(&mut self) -> Block {
         let id = self.id("throw");
         let held = self.asynchronous();
-        let result = [
+        let results = [
+            "<messageEventDefinition camunda:class='sender'/>",
             "<escalationEventDefinition escalationRef='x1'/>",
             "<escalationEventDefinition escalationRef='x2'/>",
-            "<messageEventDefinition camunda:class='sender'/>",
-        ][self.random.below(3)];
+        ];
+        let result = results[if self.watching > 0 { 0 } else { self.random.below(results.len()) }];
         self.element(&format!("<intermediateThrowEvent id='{id}'{held}>{result}</intermediateThrowEvent>"));
         Block { first: id.clone(), last: id }
     }
@@ -300,9 +304,11 @@ impl Models<'_> {
             let (held, held_inside) = (self.asynchronous(), self.asynchronous());
             let outside = std::mem::take(&mut self.xml);
             self.element(&format!("<startEvent id='{start}' isInterrupting='{interrupting}'{held_inside}>{trigger}</startEvent>"));
+            self.watching += 1;
             let body = self.sequence(depth.max(MAX_DEPTH - 1) + 1, true);
             self.flow(&start, &body.first);
             self.end(&body.last);
+            self.watching -= 1;
             if self.random.one_in(4) && depth < MAX_DEPTH {
                 self.event_sub_processes(MAX_DEPTH);
             }
