@@ -194,9 +194,17 @@ impl<'v> Validator<'v, '_> {
                 let message = format!("the boundary event is attached to '{}' in another scope", shown(&element.id));
                 self.diagnostics.error(at, message, "move it into the scope of the activity");
             }
-            if matches!(event.kind.trigger(), Some((EventTrigger::Escalation(_), _))) && !matches!(name, "subProcess" | "userTask") {
-                let message = format!("the escalation boundary event is attached to {name}, in which nothing can throw one");
-                self.diagnostics.error(at, message, "attach it to a sub-process or user task (as in Camunda 7), or use an error event");
+            match (event.kind.trigger(), name) {
+                (Some((EventTrigger::Escalation(_), _)), "subProcess") => {}
+                (Some((EventTrigger::Escalation(_), _)), "userTask") => {
+                    let help = "put the task into a sub-process with a throw event, and attach the event to that";
+                    self.diagnostics.warning(at, "the escalation never comes: that a user task throws one is not supported yet", help);
+                }
+                (Some((EventTrigger::Escalation(_), _)), _) => {
+                    let message = format!("the escalation boundary event is attached to {name}, in which nothing can throw one");
+                    self.diagnostics.error(at, message, "attach it to a sub-process (as in Camunda 7), or use an error event");
+                }
+                _ => {}
             }
             if !matches!(&element.kind, ElementKind::ServiceTask(task) if !task.by_worker) {
                 continue;

@@ -60,13 +60,16 @@ fn event_sub_processes_are_known_to_the_scope_around_them() {
 
 #[test]
 fn boundary_events_wait_for_messages_and_escalations() {
-    let boundary = |id: &str, inside: &str| {
+    let boundary = |id: &str, on: &str, inside: &str| {
         format!(
-            "<bpmn:boundaryEvent id='{id}' attachedToRef='a' cancelActivity='false'>{inside}</bpmn:boundaryEvent>\
+            "<bpmn:boundaryEvent id='{id}' attachedToRef='{on}' cancelActivity='false'>{inside}</bpmn:boundaryEvent>\
              <bpmn:sequenceFlow id='{id}-flow' sourceRef='{id}' targetRef='e'/>"
         )
     };
-    let elements = boundary("b1", MESSAGE) + &boundary("b2", "<bpmn:escalationEventDefinition/>");
+    let scope = "<bpmn:subProcess id='q'><bpmn:startEvent id='qs'/><bpmn:endEvent id='qe'/>\
+                 <bpmn:sequenceFlow id='qf' sourceRef='qs' targetRef='qe'/></bpmn:subProcess>\
+                 <bpmn:sequenceFlow id='g' sourceRef='a' targetRef='q'/>";
+    let elements = boundary("b1", "a", MESSAGE) + scope + &boundary("b2", "q", "<bpmn:escalationEventDefinition/>");
     let definition = definition(&with(&elements));
     let (EventTrigger::Message(message), false) = trigger(&definition, "b1") else { panic!() };
     assert_eq!(message.name.as_literal(), Some("Changed"));
@@ -222,10 +225,13 @@ fn an_escalation_is_caught_on_what_can_throw_one() {
         &format!(
             "\n<bpmn:receiveTask id='r' messageRef='m'/><bpmn:sequenceFlow id='g' sourceRef='a' targetRef='r'/>\
              <bpmn:boundaryEvent id='b' attachedToRef='r'>{ESCALATION}</bpmn:boundaryEvent>\
-             <bpmn:sequenceFlow id='h' sourceRef='b' targetRef='e'/>"
+             <bpmn:sequenceFlow id='h' sourceRef='b' targetRef='e'/>\n\
+             <bpmn:boundaryEvent id='c' attachedToRef='a'>{ESCALATION}</bpmn:boundaryEvent>\
+             <bpmn:sequenceFlow id='i' sourceRef='c' targetRef='e'/>"
         ),
         expect![[r#"
-            t.bpmn:3:97: error: the escalation boundary event is attached to receiveTask, in which nothing can throw one (element 'b'); help: attach it to a sub-process or user task (as in Camunda 7), or use an error event
+            t.bpmn:3:97: error: the escalation boundary event is attached to receiveTask, in which nothing can throw one (element 'b'); help: attach it to a sub-process (as in Camunda 7), or use an error event
+            t.bpmn:4:1: warning: the escalation never comes: that a user task throws one is not supported yet (element 'c'); help: put the task into a sub-process with a throw event, and attach the event to that
         "#]],
     );
 }
