@@ -323,6 +323,8 @@ CREATE TABLE subscription (
     activity      INTEGER NOT NULL,
     activity_id   TEXT    NOT NULL,
     message       TEXT    NOT NULL,
+    -- A boundary event's or an event sub-process's: not what its activity itself waits for.
+    of_event      INTEGER NOT NULL,
     definition_id TEXT    NOT NULL,
     created       INTEGER NOT NULL,
     -- The instance's, which never change: a message finds its receiver by one index.

@@ -5,6 +5,7 @@ use mandate_model::{ElementKind, ProcessDefinition, ROOT};
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Input};
 use crate::instance::{Instance, State, size};
+use crate::trigger::scope_behind;
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variables};
 
 /// Why an input was refused. The instance is unchanged.
@@ -115,8 +116,12 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
         Input::SetExternalTaskRetries { wait, .. } => expect(instance, *wait, "external task"),
         Input::Message { wait, variables } => {
             expect(instance, *wait, "subscription")?;
-            let activity = instance.subscriptions[wait].activity;
-            check_delivery(definition, instance, activity, variables)
+            let (activity, element) = (instance.subscriptions[wait].activity, instance.subscriptions[wait].element);
+            if element == instance.at(activity).element {
+                return check_delivery(definition, instance, activity, variables);
+            }
+            let scope = scope_behind(definition, instance, activity, element);
+            check_sizes(instance, variables, |name| instance.holder(scope, name))
         }
         Input::DelegateReturned { wait, outcome } => {
             // Sizes of what a delegate returns are checked where they are set: past them the unit fails, it is not refused.
@@ -261,6 +266,23 @@ mod tests {
         let input = Input::SetVariables { scope, set: many(full..=full, each), remove: vec!["v000".into()] };
         assert!(step(&definition, &mut run.instance, input, 0).is_ok());
         assert_eq!(run.instance.variable_bytes(), MAX_INSTANCE_BYTES);
+    }
+
+    #[test]
+    fn message_to_an_event_is_measured_by_what_it_replaces_around_its_activity() {
+        let definition = parse(
+            "<startEvent id='s'/><userTask id='u'><extensionElements><camunda:inputOutput><camunda:inputParameter name='v000'>= 0\
+             </camunda:inputParameter></camunda:inputOutput></extensionElements></userTask><boundaryEvent id='m' attachedToRef='u'>\
+             <messageEventDefinition messageRef='msg'/></boundaryEvent><endEvent id='e'/>{s>u}{m>e}",
+        );
+        let mut run = Run::new(&definition);
+        let full = MAX_INSTANCE_BYTES / MAX_VARIABLE_BYTES;
+        let each = MAX_VARIABLE_BYTES - 5;
+        run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..full, each), hold: false });
+        let wait = run.instance.subscriptions().next().unwrap().wait;
+        let message = |variables| step(&definition, &mut run.instance.clone(), Input::Message { wait, variables }, 0);
+        assert!(message(many(0..2, each)).is_ok());
+        assert!(matches!(message(many(full..=full, each)), Err(Stop::Rejected(Rejection::InstanceTooLarge { .. }))));
     }
 
     #[test]

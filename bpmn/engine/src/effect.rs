@@ -154,9 +154,9 @@ pub struct ExternalTask {
 pub struct Subscription {
     /// Which wait the message ends.
     pub wait: WaitId,
-    /// The activity instance that waits.
+    /// The activity instance that waits; of an event sub-process the scope around it.
     pub activity: ActivityId,
-    /// The receive task or catch event.
+    /// The receive task or catch event; or the boundary event or start event of an event sub-process that the message triggers.
     #[serde(with = "crate::effect::index")]
     pub element: ElementIndex,
     /// The message's name, evaluated.

@@ -1,6 +1,6 @@
 //! BPMN errors: business answers that take another path.
 
-use mandate_model::{BoundaryTrigger, ElementIndex, ElementKind, ErrorCatch};
+use mandate_model::{ElementIndex, EventTrigger};
 use serde_json::Value as Json;
 
 use crate::Code;
@@ -22,7 +22,7 @@ impl Machine<'_> {
     /// only ask again (Camunda 7 ends the path silently unless `enableExceptionsAfterUnhandledBpmnError` is set; we never do).
     pub(crate) fn throw_from_delegate(&mut self, activity: ActivityId, thrown: Thrown) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
-        let Some(catcher) = self.catcher(activity, &thrown.code) else {
+        let Some(catcher) = self.error_catcher(activity, &thrown) else {
             return Err(Failure::never(Code::UnhandledBpmnError, element, uncaught(&thrown)));
         };
         self.catch(catcher, thrown)
@@ -31,7 +31,7 @@ impl Machine<'_> {
     /// An error that a worker answers with. Uncaught, it is an incident at once, as a delegate's: no retry can help.
     pub(crate) fn throw_from_external_task(&mut self, wait: WaitId, thrown: Thrown) -> Result<(), Failure> {
         let activity = self.instance.external_tasks[&wait].activity;
-        if let Some(catcher) = self.catcher(activity, &thrown.code) {
+        if let Some(catcher) = self.error_catcher(activity, &thrown) {
             return self.catch(catcher, thrown);
         }
         self.fail_external_task(wait, Some(uncaught(&thrown)), 0);
@@ -40,7 +40,7 @@ impl Machine<'_> {
 
     /// An error end event. Uncaught, it ends like a none end event, as in Camunda 7: the token is consumed and other branches go on.
     pub(crate) fn throw_from_event(&mut self, event: ActivityId, thrown: Thrown) -> Result<(), Failure> {
-        match self.catcher(event, &thrown.code) {
+        match self.error_catcher(event, &thrown) {
             Some(catcher) => {
                 // The event did what it is there for: history shows it completed, what is around it cancelled.
                 self.record(HistoryEvent::ActivityEnded { activity: event, canceled: false });
@@ -51,43 +51,25 @@ impl Machine<'_> {
         }
     }
 
-    /// Who catches: the innermost activity around the throw that has a boundary event for the code, or failing that one for all codes
-    /// (BPMN 2.0, 10.5.6; Camunda `ErrorDeclarationForProcessInstanceFinder`). On one activity an exact code beats a catch-all, whatever
-    /// their order.
-    fn catcher(&self, from: ActivityId, code: &str) -> Option<(ActivityId, ElementIndex)> {
-        self.instance.outward(from).find_map(|activity| {
-            let boundary_events = &self.definition.element(activity.element).boundary_events;
-            let matching = |wanted: Option<&str>| {
-                boundary_events.iter().find(|event| self.error_catch(**event).is_some_and(|catch| catch.code.as_deref() == wanted))
-            };
-            matching(Some(code)).or_else(|| matching(None)).map(|event| (activity.id, *event))
+    fn error_catcher(&self, from: ActivityId, thrown: &Thrown) -> Option<(ActivityId, ElementIndex)> {
+        self.catcher(from, Some(&thrown.code), |trigger| match trigger {
+            EventTrigger::Error(catch) => Some(catch.code.as_deref()),
+            EventTrigger::Timer(_) | EventTrigger::Message(_) | EventTrigger::Escalation(_) => None,
         })
     }
 
-    fn error_catch(&self, event: ElementIndex) -> Option<&ErrorCatch> {
-        match &self.definition.element(event).kind {
-            ElementKind::BoundaryEvent(boundary) => match &boundary.trigger {
-                BoundaryTrigger::Error(catch) => Some(catch),
-                BoundaryTrigger::Timer(_) => None,
-            },
-            _ => None,
-        }
-    }
-
-    /// The activity is cancelled, what the error carries is set around it, and a token starts from the boundary event.
+    /// The event is triggered with what the error carries.
     fn catch(&mut self, (activity, event): (ActivityId, ElementIndex), thrown: Thrown) -> Result<(), Failure> {
-        let scope = self.instance.at(activity).scope();
-        let catch = self.error_catch(event).cloned().unwrap_or_default();
-        self.fire_boundary(activity, event, true);
         let mut variables = thrown.variables;
-        if let Some(name) = catch.code_variable {
-            variables.insert(name, Variable::from_json(&Json::String(thrown.code)));
+        if let Some((EventTrigger::Error(catch), _)) = self.definition.element(event).kind.trigger() {
+            if let Some(name) = &catch.code_variable {
+                variables.insert(name.clone(), Variable::from_json(&Json::String(thrown.code)));
+            }
+            if let Some(name) = &catch.message_variable {
+                variables.insert(name.clone(), Variable::from_json(&thrown.message.map_or(Json::Null, Json::String)));
+            }
         }
-        if let Some(name) = catch.message_variable {
-            variables.insert(name, Variable::from_json(&thrown.message.map_or(Json::Null, Json::String)));
-        }
-        let set = self.set_variables(scope, variables);
-        set.map_err(|failure| Failure { element: Some(event), ..failure })
+        self.trigger(activity, event, variables)
     }
 }
 
@@ -95,5 +77,227 @@ fn uncaught(thrown: &Thrown) -> String {
     match &thrown.message {
         Some(message) if !message.is_empty() => format!("BPMN error '{}', which nothing catches: {message}", thrown.code),
         _ => format!("BPMN error '{}', which nothing catches", thrown.code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::{Run, check, parse};
+
+    /// An event sub-process `v` for an error, with a user task `handle` inside.
+    const WATCHING: &str = "<subProcess id='v' triggeredByEvent='true'><startEvent id='vs'><errorEventDefinition errorRef='err' \
+                            camunda:errorCodeVariable='code' camunda:errorMessageVariable='text'/></startEvent><userTask id='handle'/>\
+                            {vs>handle}</subProcess>";
+
+    #[test]
+    fn error_of_a_delegate_is_caught_in_its_scope_before_it_leaves() {
+        check(
+            &format!(
+                "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><serviceTask id='a' camunda:class='A'/>{{ps>a}}{WATCHING}</subProcess>\
+                 <boundaryEvent id='b' attachedToRef='p'><errorEventDefinition errorRef='err'/></boundaryEvent><userTask id='outside'/>\
+                 {{s>p}}{{b>outside}}"
+            ),
+            r#"
+                start
+                error E {"why": "sold out"}
+                complete handle
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + a #5 in #3
+                  call a !6 attempt 1, 0 left {}
+                > error E {"why": "sold out"}
+                  - #5 canceled
+                  code = "E"
+                  text = "no"
+                  why = "sold out"
+                  + v #7 in #3
+                  + vs #8 in #7
+                  - #8
+                  + handle #9 in #7
+                  task handle !10 of nobody users [] groups []
+                > complete handle
+                  task !10 gone
+                  - #9
+                  - #7
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn error_of_a_worker_is_caught_in_its_scope() {
+        check(
+            &format!("<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='t'/>{{s>x}}{WATCHING}"),
+            r#"
+                start
+                throw x E {"why": "sold out"}
+                complete handle
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + x #3
+                  external task x !4 't' priority 0
+                > throw x E {"why": "sold out"}
+                  external task !4 gone
+                  - #3 canceled
+                  code = "E"
+                  text = "no"
+                  why = "sold out"
+                  + v #5
+                  + vs #6 in #5
+                  - #6
+                  + handle #7 in #5
+                  task handle !8 of nobody users [] groups []
+                > complete handle
+                  task !8 gone
+                  - #7
+                  - #5
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn boundary_event_on_the_task_itself_is_nearer() {
+        check(
+            &format!(
+                "<startEvent id='s'/><serviceTask id='a' camunda:class='A'/><boundaryEvent id='b' attachedToRef='a'>\
+                 <errorEventDefinition errorRef='err'/></boundaryEvent><userTask id='near'/>{{s>a}}{{b>near}}{WATCHING}"
+            ),
+            "
+                start
+                error E
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + a #3
+                  call a !4 attempt 1, 0 left {}
+                > error E
+                  - #3 canceled
+                  + b #5
+                  - #5
+                  + near #6
+                  task near !7 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn exact_code_goes_before_all_codes_and_both_before_the_boundary() {
+        let model = "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><serviceTask id='a' camunda:class='A'/>{ps>a}\
+                     <subProcess id='any' triggeredByEvent='true'><startEvent id='anys'><errorEventDefinition/></startEvent></subProcess>\
+                     <subProcess id='exact' triggeredByEvent='true'><startEvent id='exacts'><errorEventDefinition errorRef='err'/>\
+                     </startEvent></subProcess></subProcess><boundaryEvent id='b' attachedToRef='p'><errorEventDefinition errorRef='err2'/>\
+                     </boundaryEvent><userTask id='after'/>{s>p>after}{b>after}";
+        let definition = parse(model);
+        for (code, began) in [("E", "+ exact "), ("E2", "+ any ")] {
+            let mut run = Run::new(&definition);
+            run.line("start");
+            run.line(&format!("error {code}"));
+            assert!(run.trace.contains(began), "{code}: {}", run.trace);
+        }
+    }
+
+    #[test]
+    fn error_thrown_inside_goes_outward() {
+        check(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><endEvent id='x'><errorEventDefinition errorRef='err'/></endEvent>\
+             {ps>x}<subProcess id='v' triggeredByEvent='true'><startEvent id='vs'><errorEventDefinition/></startEvent>\
+             <endEvent id='again'><errorEventDefinition errorRef='err'/></endEvent>{vs>again}</subProcess></subProcess>\
+             <boundaryEvent id='b' attachedToRef='p'><errorEventDefinition/></boundaryEvent><userTask id='outside'/>{s>p}{b>outside}",
+            "start",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + x #5 in #3
+                  - #5
+                  + v #6 in #3
+                  + vs #7 in #6
+                  - #7
+                  + again #8 in #6
+                  - #8
+                  - #6 canceled
+                  - #3 canceled
+                  + b #9
+                  - #9
+                  + outside #10
+                  task outside !11 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn error_in_one_begins_another_that_interrupts_it() {
+        check(
+            &format!(
+                "<startEvent id='s'/><userTask id='u'/>{{s>u}}<subProcess id='w' triggeredByEvent='true'><startEvent id='ws' \
+                 isInterrupting='false'><messageEventDefinition messageRef='msg'/></startEvent><serviceTask id='a' camunda:class='A'/>{{ws>a}}</subProcess>{WATCHING}"
+            ),
+            "
+                start
+                message ws
+                error E
+                complete handle
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  subscription ws !2 'paid'
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > message ws
+                  subscription !2 gone
+                  subscription ws !6 'paid'
+                  + w #7
+                  + ws #8 in #7
+                  - #8
+                  + a #9 in #7
+                  call a !10 attempt 1, 0 left {}
+                > error E
+                  task !5 gone
+                  - #4 canceled
+                  - #9 canceled
+                  - #7 canceled
+                  subscription !6 gone
+                  code = "E"
+                  text = "no"
+                  + v #11
+                  + vs #12 in #11
+                  - #12
+                  + handle #13 in #11
+                  task handle !14 of nobody users [] groups []
+                > complete handle
+                  task !14 gone
+                  - #13
+                  - #11
+                  ended: Completed
+                  end
+            "#]],
+        );
     }
 }

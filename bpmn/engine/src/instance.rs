@@ -486,11 +486,12 @@ impl Index {
         forget(&mut self.waits, activity, wait);
     }
 
-    /// Files an incident under its wait or its join; `scope` is the scope around the incident's activity.
-    pub(crate) fn add_incident(&mut self, incident: &Incident, scope: ActivityId) {
-        match incident.wait {
-            Some(wait) => self.wait_incidents.insert(wait, incident.id),
-            None => self.join_incidents.insert((scope, incident.element), incident.id),
+    /// Files an incident under its wait or its join; `scope` is the scope around the incident's activity, which only the root does not have.
+    pub(crate) fn add_incident(&mut self, incident: &Incident, scope: Option<ActivityId>) {
+        match (incident.wait, scope) {
+            (Some(wait), _) => self.wait_incidents.insert(wait, incident.id),
+            (None, Some(scope)) => self.join_incidents.insert((scope, incident.element), incident.id),
+            (None, None) => unreachable!("the root stands at no join"),
         };
     }
 }

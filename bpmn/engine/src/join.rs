@@ -114,7 +114,7 @@ impl Machine<'_> {
             attempt: 1,
             since: self.now,
         };
-        self.instance.index.add_incident(&incident, scope);
+        self.instance.index.add_incident(&incident, Some(scope));
         self.instance.incidents.insert(incident.id, Arc::new(incident.clone()));
         self.effects.push(Effect::RaiseIncident(incident));
     }

@@ -128,7 +128,7 @@ impl Instance {
             let missing = joins.entry(key).or_insert_with(|| missing(definition, self, key));
             return LeafState::Join { missing: missing.clone() };
         }
-        // A boundary timer is not what the activity itself waits for: those have elements of their own.
+        // A boundary event is not what the activity itself waits for: those have elements of their own.
         let own = self.waits_of(activity.id).find_map(|wait| self.wait_state(activity, wait));
         let is_gateway = matches!(definition.element(activity.element).kind, ElementKind::EventBasedGateway);
         own.or_else(|| self.first_event(activity).filter(|_| is_gateway)).unwrap_or(LeafState::Running)

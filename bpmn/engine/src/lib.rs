@@ -12,7 +12,8 @@
 //! | `admit.rs` | which inputs are refused, before anything has changed |
 //! | `scope.rs` | entering, leaving, cancelling, ending scopes |
 //! | `wait.rs` | waits and their rows |
-//! | `boundary.rs`, `join.rs`, `error.rs` | boundary timers, joins, BPMN errors |
+//! | `trigger.rs` | boundary events and event sub-processes: armed, triggered, catching |
+//! | `join.rs`, `error.rs`, `escalation.rs` | joins, BPMN errors, escalations |
 //! | `mapping.rs` | variables and input/output mapping |
 //! | `retry.rs` | jobs, failures, incidents |
 //! | `lineage.rs`, `unit.rs` | what makes ledger keys stable; a unit of work |
@@ -26,11 +27,11 @@
 #![cfg_attr(test, allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way"))]
 
 mod admit;
-mod boundary;
 mod code;
 mod effect;
 mod elements;
 mod error;
+mod escalation;
 mod expression;
 mod ids;
 mod input;
@@ -48,6 +49,7 @@ mod snapshot;
 mod step;
 #[cfg(test)]
 mod testing;
+mod trigger;
 mod unit;
 mod variable;
 mod wait;

@@ -12,6 +12,7 @@ use crate::instance::Phase;
 use crate::limits::{DEFAULT_ATTEMPTS, DEFAULT_FIRST_WAIT_MS, DEFAULT_JITTER_PERCENT, MAX_ADVISED_WAIT_MS};
 use crate::lineage::digest;
 use crate::step::Machine;
+use crate::variable::Variables;
 
 use mandate_model::ElementIndex;
 
@@ -33,7 +34,8 @@ impl Machine<'_> {
             (JobKind::Start | JobKind::AsyncBefore, _) => self.begin(job.activity),
             (JobKind::AsyncAfter, Phase::After { flow }) => self.leave_after(job.activity, flow),
             (JobKind::AsyncAfter, _) => unreachable!("such a job is only put on an activity that is over"),
-            (JobKind::Timer, _) => self.trigger(job.activity, job.element),
+            (JobKind::Timer, _) if job.element == self.instance.at(job.activity).element => self.resume(job.activity),
+            (JobKind::Timer, _) => self.trigger(job.activity, job.element, Variables::new()),
         }
     }
 
@@ -116,7 +118,7 @@ impl Machine<'_> {
         let (activity, failures) = of_job.or_else(of_task).expect("the caller has just changed it");
         let (id, attempt) = (IncidentId(self.instance.number()), failures.max(1));
         let incident = Incident { id, wait: Some(wait), activity, element, code, message, attempt, since: self.now };
-        let scope = self.instance.at(activity).scope();
+        let scope = self.instance.at(activity).parent;
         self.instance.index.add_incident(&incident, scope);
         self.instance.incidents.insert(id, Arc::new(incident.clone()));
         self.effects.push(Effect::RaiseIncident(incident));

@@ -137,6 +137,7 @@ impl Machine<'_> {
 
     pub(crate) fn end_instance(&mut self, state: EndState, reason: Option<String>) {
         debug_assert!(self.instance.activities.len() == 1, "only the root is left");
+        self.remove_waits(self.instance.root());
         self.instance.state = State::Ended;
         self.record(HistoryEvent::InstanceEnded { state, reason });
     }

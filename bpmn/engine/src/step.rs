@@ -4,7 +4,7 @@ use mandate_model::{ElementIndex, ProcessDefinition};
 
 use crate::Code;
 use crate::admit::{self, Rejection};
-use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind, Subscription};
+use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind};
 use crate::elements::{self, At, Next};
 use crate::error::Thrown;
 use crate::ids::{ActivityId, WaitId};
@@ -109,12 +109,7 @@ impl Machine<'_> {
                 self.throw_from_external_task(wait, Thrown { code, message, variables })?;
             }
             Input::SetExternalTaskRetries { wait, retries } => self.set_external_task_retries(wait, retries),
-            Input::Message { wait, variables } => {
-                let Subscription { activity, element, .. } = *self.instance.subscriptions[&wait];
-                self.remove_wait(activity, wait);
-                self.deliver(activity, variables)?;
-                self.trigger(activity, element)?;
-            }
+            Input::Message { wait, variables } => self.receive(wait, variables)?,
             Input::DelegateReturned { outcome, .. } => self.delegate_returned(outcome)?,
             Input::SetVariables { scope, set, remove } => {
                 // A name in both lists is set.
@@ -140,6 +135,7 @@ impl Machine<'_> {
         self.instance.set_since(root, self.now);
         self.record(HistoryEvent::InstanceStarted { element });
         self.set_variables_in(root, variables)?;
+        self.arm_event_sub_processes(root)?;
         let lineage = self.unit.lineage(self.instance.id, root);
         // `asyncBefore` on the start event holds the start just as well.
         if hold && !self.definition.element(element).async_before {
@@ -227,7 +223,7 @@ impl Machine<'_> {
     fn act(&mut self, activity: ActivityId, next: Next) -> Result<(), Failure> {
         match next {
             Next::Wait(wait) => {
-                self.arm_boundary_timers(activity)?;
+                self.arm_boundary_events(activity)?;
                 self.wait(activity, self.instance.at(activity).element, wait);
                 Ok(())
             }
@@ -242,7 +238,8 @@ impl Machine<'_> {
                 Ok(())
             }
             Next::Open(start) => {
-                self.arm_boundary_timers(activity)?;
+                self.arm_boundary_events(activity)?;
+                self.arm_event_sub_processes(activity)?;
                 let lineage = self.unit.lineage(self.instance.id, activity);
                 self.unit.agenda.push(Token { element: start, scope: activity, by: None, lineage });
                 Ok(())
@@ -250,6 +247,7 @@ impl Machine<'_> {
             Next::Join => self.arrive(activity),
             Next::Leave(flows) => self.leave(activity, &flows),
             Next::Terminate => self.terminate(activity),
+            Next::Escalate { code, flows } => self.escalate(activity, code, &flows),
             Next::Throw { code, message } => self.throw_from_event(activity, Thrown { code, message, variables: Variables::new() }),
         }
     }

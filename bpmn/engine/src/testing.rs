@@ -34,7 +34,8 @@ pub(crate) fn parse(elements: &str) -> ProcessDefinition {
     let xml = format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='test'>\
-         <message id='msg' name='paid'/><error id='err' name='e' errorCode='E'/><error id='err2' name='e2' errorCode='E2'/>\
+         <message id='msg' name='paid'/><message id='msg2' name='changed'/><message id='byKey' name='paid-${{key}}'/><error id='err' name='e' errorCode='E'/><error id='err2' name='e2' errorCode='E2'/>\
+         <escalation id='esc' name='esc' escalationCode='LATE'/><escalation id='esc2' name='esc2' escalationCode='LOST'/>\
          <process id='process' isExecutable='true'>{}</process></definitions>",
         flows(elements)
     );
@@ -43,6 +44,20 @@ pub(crate) fn parse(elements: &str) -> ProcessDefinition {
         panic!("{}\n{xml}", all.join("\n"))
     });
     parsed.processes.into_iter().next().expect("the file has a process")
+}
+
+/// A message, for an event.
+pub(crate) const MESSAGE: &str = "<messageEventDefinition messageRef='msg'/>";
+
+/// A minute, for an event.
+pub(crate) const TIMER: &str = "<timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>";
+
+/// An event sub-process `v` with a user task `handle` inside; its start event `vs` has these attributes and this definition.
+pub(crate) fn watching(attributes: &str, definition: &str) -> String {
+    format!(
+        "<subProcess id='v' triggeredByEvent='true'><startEvent id='vs'{attributes}>{definition}</startEvent><userTask id='handle'/>\
+         {{vs>handle}}</subProcess>"
+    )
 }
 
 /// Writes out the short form of sequence flows.

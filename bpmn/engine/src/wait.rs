@@ -16,12 +16,7 @@ impl Machine<'_> {
         let since = self.now;
         match wait {
             WaitFor::Timer { due } => self.put_job(activity, element, JobKind::Timer, due),
-            WaitFor::Message { name: message } => {
-                let wait = self.new_wait(activity);
-                let subscription = Subscription { wait, activity, element, message, since };
-                self.instance.subscriptions.insert(wait, Arc::new(subscription.clone()));
-                self.effects.push(Effect::PutSubscription(subscription));
-            }
+            WaitFor::Message { name } => self.put_subscription(activity, element, name),
             WaitFor::ExternalTask { topic, priority } => {
                 let wait = self.new_wait(activity);
                 let task = ExternalTask { wait, activity, element, topic, priority, retries: None, failures: 0, failure: None, since };
@@ -35,6 +30,14 @@ impl Machine<'_> {
                 self.effects.push(Effect::PutTask(task));
             }
         }
+    }
+
+    /// A new subscription of an activity.
+    pub(crate) fn put_subscription(&mut self, activity: ActivityId, element: ElementIndex, message: String) {
+        let wait = self.new_wait(activity);
+        let subscription = Subscription { wait, activity, element, message, since: self.now };
+        self.instance.subscriptions.insert(wait, Arc::new(subscription.clone()));
+        self.effects.push(Effect::PutSubscription(subscription));
     }
 
     /// A new job of an activity, with all its attempts before it.

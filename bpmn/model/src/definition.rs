@@ -132,15 +132,19 @@ pub enum ElementKind {
     Process(Scope),
     /// An embedded sub-process.
     SubProcess(Scope),
+    /// An event sub-process: it is entered when its start event is triggered, never by a sequence flow.
+    EventSubProcess(EventSubProcess),
     /// A start event. Only the process itself may have message starts.
     StartEvent(StartTrigger),
+    /// The start event of an event sub-process.
+    EventSubProcessStart(EventSubProcessStart),
     /// An end event.
     EndEvent(EndResult),
     /// An undefined (abstract) task: passes through (BPMN 2.0, 10.3.3).
     Task,
     /// A manual task: passes through.
     ManualTask,
-    /// A service task or a send task: done by a delegate or, as an external task, by a worker.
+    /// A service task, a send task, or an event that sends a message: done by a delegate or, as an external task, by a worker.
     ServiceTask(ServiceTask),
     /// A user task.
     UserTask(UserTask),
@@ -156,8 +160,31 @@ pub enum ElementKind {
     EventBasedGateway,
     /// An intermediate catch event. Throwing ends of links are no elements.
     IntermediateCatchEvent(CatchTrigger),
+    /// An intermediate throw event. One that sends a message is a [`ServiceTask`] by another name.
+    IntermediateThrowEvent(ThrowResult),
     /// A boundary event.
     BoundaryEvent(BoundaryEvent),
+}
+
+impl ElementKind {
+    /// What a scope has inside; none of an element that is no scope.
+    pub fn scope(&self) -> Option<&Scope> {
+        match self {
+            ElementKind::Process(scope) | ElementKind::SubProcess(scope) => Some(scope),
+            ElementKind::EventSubProcess(event) => Some(&event.scope),
+            _ => None,
+        }
+    }
+
+    /// What an event waits for that is triggered from outside of the flow, and whether it interrupts: of a boundary event or the start event
+    /// of an event sub-process.
+    pub fn trigger(&self) -> Option<(&EventTrigger, bool)> {
+        match self {
+            ElementKind::BoundaryEvent(event) => Some((&event.trigger, event.interrupting)),
+            ElementKind::EventSubProcessStart(event) => Some((&event.trigger, event.interrupting)),
+            _ => None,
+        }
+    }
 }
 
 /// What the process and a sub-process have in common.
@@ -167,6 +194,26 @@ pub struct Scope {
     pub none_start: Option<ElementIndex>,
     /// Everything directly inside, in document order.
     pub children: Vec<ElementIndex>,
+    /// The start events of the event sub-processes directly inside, in document order.
+    pub event_starts: Vec<ElementIndex>,
+}
+
+/// A sub-process that something triggers while the scope around it is active (BPMN 2.0, 10.3.5 and 13.5.4).
+#[derive(Clone, Debug)]
+pub struct EventSubProcess {
+    /// What it has in common with other scopes; it has no none start event.
+    pub scope: Scope,
+    /// Its one start event.
+    pub start: ElementIndex,
+}
+
+/// The start event of an event sub-process.
+#[derive(Clone, Debug)]
+pub struct EventSubProcessStart {
+    /// `isInterrupting`, true by default: everything else in the scope around the event sub-process is cancelled.
+    pub interrupting: bool,
+    /// What it waits for.
+    pub trigger: EventTrigger,
 }
 
 /// What starts a process.
@@ -187,6 +234,24 @@ pub enum EndResult {
     Terminate,
     /// Throws a BPMN error.
     Error(ErrorReference),
+    /// Throws an escalation.
+    Escalation(Escalation),
+}
+
+/// What an intermediate throw event does before its token goes on.
+#[derive(Clone, Debug)]
+pub enum ThrowResult {
+    /// Nothing.
+    None,
+    /// Throws an escalation.
+    Escalation(Escalation),
+}
+
+/// A `bpmn:escalation` as it is thrown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Escalation {
+    /// `escalationCode`; without one it is caught only by what catches every escalation.
+    pub code: Option<String>,
 }
 
 /// A `bpmn:error` as it is thrown.
@@ -233,19 +298,32 @@ pub struct BoundaryEvent {
     /// `cancelActivity`, true by default; an error boundary event always interrupts (BPMN 2.0, 10.5.4).
     pub interrupting: bool,
     /// What it waits for.
-    pub trigger: BoundaryTrigger,
+    pub trigger: EventTrigger,
 }
 
-/// What a boundary event waits for.
+/// What a boundary event waits for while its activity waits, or the start event of an event sub-process while the scope around it is active.
 #[derive(Clone, Debug)]
-pub enum BoundaryTrigger {
-    /// A BPMN error thrown inside the activity.
+pub enum EventTrigger {
+    /// A BPMN error thrown inside.
     Error(ErrorCatch),
-    /// A moment in time after the activity began to wait.
+    /// A moment in time.
     Timer(Timer),
+    /// A message.
+    Message(MessageReference),
+    /// An escalation thrown inside.
+    Escalation(EscalationCatch),
 }
 
-/// Which errors a boundary event catches and where it puts what it learned.
+/// Which escalations an event catches and where it puts what it learned.
+#[derive(Clone, Debug, Default)]
+pub struct EscalationCatch {
+    /// Only this code; none catches every escalation.
+    pub code: Option<String>,
+    /// `camunda:escalationCodeVariable`.
+    pub code_variable: Option<String>,
+}
+
+/// Which errors an event catches and where it puts what it learned.
 #[derive(Clone, Debug, Default)]
 pub struct ErrorCatch {
     /// Only this code; none catches every error.
@@ -266,7 +344,7 @@ pub struct ServiceTask {
     pub by_worker: bool,
     /// `camunda:taskPriority` of the task or, failing that, of the process: a whole number when evaluated; none is 0. Of external tasks only.
     pub priority: Option<Expression>,
-    /// The BPMN element name, `serviceTask` or `sendTask`: Camunda's activity type.
+    /// Camunda's activity type: `serviceTask`, `sendTask`, `intermediateMessageThrowEvent` or `messageEndEvent`.
     pub element_type: &'static str,
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::definition::{BoundaryTrigger, Element, ElementIndex, ElementKind, FlowIndex, ROOT, SequenceFlow, StartTrigger};
+use crate::definition::{
+    Element, ElementIndex, ElementKind, ErrorCatch, EscalationCatch, EventTrigger, FlowIndex, ROOT, SequenceFlow, StartTrigger,
+};
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::Draft;
 
@@ -21,6 +23,7 @@ pub(crate) fn validate(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
             validator.event_gateway(index, element);
         }
     }
+    validator.triggers();
     validator.flows();
     // What is missing may only seem so while elements are left out.
     if !draft.incomplete {
@@ -52,14 +55,20 @@ impl<'v> Validator<'v, '_> {
         &self.draft.flows[index.0 as usize]
     }
 
-    /// A process starts by a none start event, messages or both; a sub-process by exactly one none start event.
+    /// A process starts by a none start event, messages or both; a sub-process by exactly one none start event; an event sub-process by
+    /// exactly one that something triggers.
     fn starts(&mut self) {
         let mut none_starts: HashMap<ElementIndex, ElementIndex> = HashMap::new();
         let mut started: HashSet<ElementIndex> = HashSet::new();
         let mut messages: HashSet<&str> = HashSet::new();
         for (index, element) in self.draft.elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
-            let (ElementKind::StartEvent(trigger), Some(parent)) = (&element.kind, element.parent) else { continue };
+            let Some(parent) = element.parent else { continue };
+            if matches!(element.kind, ElementKind::EventSubProcessStart(_)) && !started.insert(parent) {
+                let message = "the event sub-process has more than one start event";
+                self.diagnostics.error(self.at(index), message, "draw an event sub-process for each of them");
+            }
+            let ElementKind::StartEvent(trigger) = &element.kind else { continue };
             started.insert(parent);
             match trigger {
                 StartTrigger::None if none_starts.insert(parent, index).is_some() => {
@@ -79,10 +88,13 @@ impl<'v> Validator<'v, '_> {
         }
         for (index, element) in self.draft.elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
-            let is_scope = matches!(element.kind, ElementKind::Process(_) | ElementKind::SubProcess(_));
-            if is_scope && !started.contains(&index) && !self.draft.incomplete {
+            if element.kind.scope().is_some() && !started.contains(&index) && !self.draft.incomplete {
                 let message = format!("the {} has no start event", self.name(index));
-                let help = if index == ROOT { "begin it with a none or message start event" } else { "begin it with a none start event" };
+                let help = match element.kind {
+                    ElementKind::Process(_) => "begin it with a none or message start event",
+                    ElementKind::EventSubProcess(_) => "begin it with a start event that says what triggers it",
+                    _ => "begin it with a none start event",
+                };
                 self.diagnostics.error(self.at(index), message, help);
             }
         }
@@ -96,6 +108,10 @@ impl<'v> Validator<'v, '_> {
         if no_incoming && !element.incoming.is_empty() {
             let help = "lead the flow to the element behind it";
             self.diagnostics.error(at, format!("{name} has an incoming sequence flow"), help);
+        }
+        if let (ElementKind::EventSubProcess(_), false) = (&element.kind, element.incoming.is_empty() && element.outgoing.is_empty()) {
+            let help = "remove the flow: its start event begins it, and nothing follows it (BPMN 2.0, 10.3.5)";
+            self.diagnostics.error(at, "an event sub-process has a sequence flow", help);
         }
         if name == "endEvent" && !element.outgoing.is_empty() {
             let help = "remove the flow, or make the end event a task or gateway";
@@ -179,11 +195,11 @@ impl<'v> Validator<'v, '_> {
         }
     }
 
-    /// Boundary events stand on activities that wait, and no error is caught twice by the same.
+    /// Boundary events stand on activities that wait.
     fn boundary_events(&mut self, index: ElementIndex, element: &Element) {
-        let mut caught: HashSet<Option<&str>> = HashSet::new();
-        let name = self.name(index);
-        let waits = matches!(name, "serviceTask" | "sendTask" | "userTask" | "receiveTask" | "subProcess");
+        let is_event = matches!(element.kind, ElementKind::EventSubProcess(_));
+        let name = if is_event { "an event sub-process" } else { self.name(index) };
+        let waits = !is_event && matches!(name, "serviceTask" | "sendTask" | "userTask" | "receiveTask" | "subProcess");
         for boundary in &element.boundary_events {
             let at = self.at(*boundary);
             let event = &self.draft.elements[boundary.0 as usize];
@@ -194,18 +210,70 @@ impl<'v> Validator<'v, '_> {
                 let message = format!("the boundary event is attached to '{}' in another scope", shown(&element.id));
                 self.diagnostics.error(at, message, "move it into the scope of the activity");
             }
-            let ElementKind::BoundaryEvent(event) = &event.kind else { continue };
-            let BoundaryTrigger::Error(error) = &event.trigger else {
-                if matches!(&element.kind, ElementKind::ServiceTask(task) if !task.by_worker) {
-                    let help = "limit the delegate's wall time in the manifest, or put the timer on a sub-process around tasks that wait";
-                    self.diagnostics.warning(at, "the timer never fires: a task done by a delegate does not wait (as in Camunda 7)", help);
+            match (event.kind.trigger(), name) {
+                (Some((EventTrigger::Escalation(_), _)), "subProcess") => {}
+                (Some((EventTrigger::Escalation(_), _)), "userTask") => {
+                    let help = "put the task into a sub-process with a throw event, and attach the event to that";
+                    self.diagnostics.warning(at, "the escalation never comes: that a user task throws one is not supported yet", help);
                 }
+                (Some((EventTrigger::Escalation(_), _)), _) => {
+                    let message = format!("the escalation boundary event is attached to {name}, in which nothing can throw one");
+                    self.diagnostics.error(at, message, "attach it to a sub-process (as in Camunda 7), or use an error event");
+                }
+                _ => {}
+            }
+            if !matches!(&element.kind, ElementKind::ServiceTask(task) if !task.by_worker) {
                 continue;
+            }
+            let why = "a task done by a delegate does not wait (as in Camunda 7)";
+            match event.kind.trigger() {
+                Some((EventTrigger::Timer(_), _)) => {
+                    let help = "limit the delegate's wall time in the manifest, or put the timer on a sub-process around tasks that wait";
+                    self.diagnostics.warning(at, format!("the timer never fires: {why}"), help);
+                }
+                Some((EventTrigger::Message(_), _)) => {
+                    let help = "put the event on a sub-process around tasks that wait";
+                    self.diagnostics.warning(at, format!("the message never arrives: {why}"), help);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Of the boundary events of an activity, and of the event sub-processes in a scope, no two wait for the same: nobody could say which it
+    /// triggers (Camunda 7's `BpmnParse`).
+    fn triggers(&mut self) {
+        let starts = |(_, element): &(usize, &Element)| matches!(element.kind, ElementKind::EventSubProcessStart(_));
+        let mut inside: HashMap<ElementIndex, Vec<ElementIndex>> = HashMap::new();
+        for (start, element) in self.draft.elements.iter().enumerate().filter(starts) {
+            let around = element.parent.and_then(|parent| self.draft.elements[parent.0 as usize].parent);
+            inside.entry(around.unwrap_or(ROOT)).or_default().push(ElementIndex(u32::try_from(start).unwrap_or(u32::MAX)));
+        }
+        for (index, element) in self.draft.elements.iter().enumerate() {
+            let starts = inside.get(&ElementIndex(u32::try_from(index).unwrap_or(u32::MAX)));
+            let attached = element.boundary_events.iter().map(|event| (*event, "boundary events"));
+            self.distinct(attached.chain(starts.into_iter().flatten().map(|event| (*event, "event sub-processes"))), element);
+        }
+    }
+
+    /// What is thrown comes to an event sub-process before a boundary event; a message comes to any that waits for it.
+    fn distinct(&mut self, events: impl Iterator<Item = (ElementIndex, &'static str)>, of: &Element) {
+        let mut caught: HashSet<String> = HashSet::new();
+        for (event, group) in events {
+            let Some((trigger, _)) = self.draft.elements[event.0 as usize].kind.trigger() else { continue };
+            let (group, what) = match trigger {
+                EventTrigger::Error(ErrorCatch { code: Some(code), .. }) => (group, format!("catch the error code '{}'", shown(code))),
+                EventTrigger::Error(_) => (group, "catch every error".to_owned()),
+                EventTrigger::Escalation(EscalationCatch { code: Some(code), .. }) => {
+                    (group, format!("catch the escalation code '{}'", shown(code)))
+                }
+                EventTrigger::Escalation(_) => (group, "catch every escalation".to_owned()),
+                EventTrigger::Message(message) => ("events", format!("wait for the message '{}'", shown(message.name.source()))),
+                EventTrigger::Timer(_) => continue,
             };
-            if !caught.insert(error.code.as_deref()) {
-                let what = error.code.as_deref().map_or("every error".to_owned(), |code| format!("the error code '{}'", shown(code)));
-                let message = format!("two boundary events of '{}' catch {what}", shown(&element.id));
-                self.diagnostics.error(at, message, "keep one of them");
+            let message = format!("two {group} of '{}' {what}", shown(&of.id));
+            if !caught.insert(message.clone()) {
+                self.diagnostics.error(self.at(event), message, "keep one of them");
             }
         }
     }
@@ -224,13 +292,15 @@ impl<'v> Validator<'v, '_> {
         }
     }
 
-    /// Warns of elements that no path from a start event leads to.
+    /// Warns of elements that no path from a start event leads to. An event sub-process is reached with the scope around it.
     fn reachable(&mut self) {
         let elements = &self.draft.elements;
         let mut children: HashMap<ElementIndex, Vec<ElementIndex>> = HashMap::new();
         for (index, element) in elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
-            if let (Some(parent), ElementKind::StartEvent(_)) = (element.parent, &element.kind) {
+            let begins =
+                matches!(element.kind, ElementKind::StartEvent(_) | ElementKind::EventSubProcess(_) | ElementKind::EventSubProcessStart(_));
+            if let (Some(parent), true) = (element.parent, begins) {
                 children.entry(parent).or_default().push(index);
             }
         }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{around, around_with, definition, diagnostics, element, file, file_with};
 use mandate_model::{
-    BoundaryTrigger, CatchTrigger, ElementKind, EndResult, ErrorReference, Implementation, ROOT, StartTrigger, Timer, supported,
+    CatchTrigger, ElementKind, EndResult, ErrorReference, EventTrigger, Implementation, ROOT, StartTrigger, Timer, supported,
 };
 
 const MESSAGE: &str = "<bpmn:message id='m' name='Fulfilled'/>";
@@ -229,13 +229,13 @@ fn boundary_events_know_their_activity() {
         assert_eq!(boundary(id).attached_to, activity);
         assert_eq!(boundary(id).interrupting, id != "b3");
     }
-    let BoundaryTrigger::Error(catch) = boundary("b1").trigger else { panic!() };
+    let EventTrigger::Error(catch) = boundary("b1").trigger else { panic!() };
     assert_eq!(catch.code.as_deref(), Some("REJECTED"));
     assert_eq!(catch.code_variable.as_deref(), Some("code"));
     assert_eq!(catch.message_variable.as_deref(), Some("text"));
-    let BoundaryTrigger::Error(catch_all) = boundary("b2").trigger else { panic!() };
+    let EventTrigger::Error(catch_all) = boundary("b2").trigger else { panic!() };
     assert_eq!(catch_all.code, None);
-    assert!(matches!(boundary("b3").trigger, BoundaryTrigger::Timer(Timer::Duration(_))));
+    assert!(matches!(boundary("b3").trigger, EventTrigger::Timer(Timer::Duration(_))));
 }
 
 #[test]

@@ -35,7 +35,7 @@ mod unsupported {
                 "{ENDS}<bpmn:complexGateway id='a'/>\n<bpmn:callActivity id='b' calledElement='x'/>\n<bpmn:scriptTask id='c'/>\n\
                  <bpmn:businessRuleTask id='d'/>\n<bpmn:eventBasedGateway id='g' instantiate='true' eventGatewayType='Parallel'/>\n\
                  <bpmn:transaction id='i'><bpmn:startEvent id='is'/></bpmn:transaction>\n<bpmn:adHocSubProcess id='j'/>\n\
-                 <bpmn:intermediateThrowEvent id='k'/>\n<bpmn:sequenceFlow id='f2' sourceRef='a' targetRef='b'/>\n\
+                 <bpmn:sequenceFlow id='f2' sourceRef='a' targetRef='b'/>\n\
                  <bpmn:sequenceFlow id='f3' sourceRef='b' targetRef='e'/>"
             ),
             expect![[r#"
@@ -47,7 +47,6 @@ mod unsupported {
                 t.bpmn:6:1: error: eventGatewayType="Parallel" on eventBasedGateway is not supported yet (element 'g'); help: use a parallel gateway in front of the events: then each of them is waited for
                 t.bpmn:7:1: error: transaction is not supported yet (element 'i'); help: use an embedded sub-process with boundary error events
                 t.bpmn:8:1: error: adHocSubProcess is not supported yet (element 'j'); help: use an embedded sub-process
-                t.bpmn:9:1: error: intermediateThrowEvent without an event definition is not supported yet (element 'k'); help: leave it out, or make it a task
             "#]],
         );
     }
@@ -58,23 +57,21 @@ mod unsupported {
             "<bpmn:startEvent id='s1'><bpmn:signalEventDefinition/></bpmn:startEvent>\n\
              <bpmn:startEvent id='s2'><bpmn:timerEventDefinition/></bpmn:startEvent>\n\
              <bpmn:startEvent id='s3'><bpmn:conditionalEventDefinition/></bpmn:startEvent>\n\
-             <bpmn:endEvent id='e1'><bpmn:escalationEventDefinition/></bpmn:endEvent>\n\
              <bpmn:endEvent id='e2'><bpmn:compensateEventDefinition/></bpmn:endEvent>\n\
              <bpmn:endEvent id='e3'><bpmn:messageEventDefinition/></bpmn:endEvent>\n\
              <bpmn:endEvent id='e4'><bpmn:cancelEventDefinition/></bpmn:endEvent>\n\
              <bpmn:intermediateThrowEvent id='c1'><bpmn:signalEventDefinition/></bpmn:intermediateThrowEvent>\n\
-             <bpmn:boundaryEvent id='b1' attachedToRef='a'><bpmn:messageEventDefinition/></bpmn:boundaryEvent>\n\
+             <bpmn:boundaryEvent id='b1' attachedToRef='a'><bpmn:signalEventDefinition/></bpmn:boundaryEvent>\n\
              <bpmn:userTask id='a'/>",
             expect![[r#"
                 t.bpmn:2:26: error: signalEventDefinition on startEvent is not supported yet (element 's1'); help: use a message
                 t.bpmn:3:26: error: timerEventDefinition on startEvent is not supported yet (element 's2'); help: use a none or message start event; whoever knows when to start can start it by the API
                 t.bpmn:4:26: error: conditionalEventDefinition on startEvent is not supported yet (element 's3'); help: use a message, or an exclusive gateway in a loop with a timer
-                t.bpmn:5:24: error: escalationEventDefinition on endEvent is not supported yet (element 'e1'); help: use an error event, or a message
-                t.bpmn:6:24: error: compensateEventDefinition on endEvent is not supported yet (element 'e2'); help: model the undoing as activities of their own behind a boundary error event
-                t.bpmn:7:24: error: messageEventDefinition on endEvent is not supported yet (element 'e3'); help: use a none end event, behind a send task with a delegate if something is to be sent
-                t.bpmn:8:24: error: cancelEventDefinition on endEvent is not supported yet (element 'e4'); help: use an error end event and a boundary error event
-                t.bpmn:9:38: error: signalEventDefinition on intermediateThrowEvent is not supported yet (element 'c1'); help: use a message
-                t.bpmn:10:47: error: messageEventDefinition on boundaryEvent is not supported yet (element 'b1'); help: use a timer or error boundary event; to react to a message, wait for it in a receive task
+                t.bpmn:5:24: error: compensateEventDefinition on endEvent is not supported yet (element 'e2'); help: model the undoing as activities of their own behind a boundary error event
+                t.bpmn:6:1: error: messageEventDefinition does not say who does it (element 'e3'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate
+                t.bpmn:7:24: error: cancelEventDefinition on endEvent is not supported yet (element 'e4'); help: use an error end event and a boundary error event
+                t.bpmn:8:38: error: signalEventDefinition on intermediateThrowEvent is not supported yet (element 'c1'); help: use a message
+                t.bpmn:9:47: error: signalEventDefinition on boundaryEvent is not supported yet (element 'b1'); help: use a message
             "#]],
         );
     }
@@ -88,7 +85,7 @@ mod unsupported {
             expect![[r#"
                 t.bpmn:3:23: error: multiInstanceLoopCharacteristics is not supported yet (element 'a'); help: draw the loop with an exclusive gateway, or let the delegate work through the list
                 t.bpmn:4:25: error: standardLoopCharacteristics is not supported yet (element 'b'); help: draw the loop with an exclusive gateway
-                t.bpmn:5:1: error: an event sub-process (subProcess with triggeredByEvent) is not supported yet (element 'c'); help: use boundary events on an embedded sub-process around what it should watch
+                t.bpmn:5:74: error: signalEventDefinition on startEvent is not supported yet (element 'cs'); help: use a message
             "#]],
         );
     }
@@ -283,7 +280,7 @@ mod extensions {
             expect![[r#"
                 t.bpmn:2:1: warning: camunda:priority has no effect: all tasks have the same priority (element 'a'); help: remove it, or do without what it asks for
                 t.bpmn:2:1: warning: camunda:followUpDate has no effect: the task is not hidden until then (element 'a'); help: remove it, or do without what it asks for
-                t.bpmn:2:1: warning: camunda:class has no effect on userTask (element 'a'); help: remove it; it is read on serviceTask and sendTask
+                t.bpmn:2:1: warning: camunda:class has no effect on userTask (element 'a'); help: remove it; it is read on serviceTask, sendTask and messageEventDefinition
                 t.bpmn:3:1: warning: camunda:formData has no effect: forms are not served; task lists see camunda:formKey only (element 'a'); help: remove it, or do without what it asks for
                 t.bpmn:4:1: warning: the extension element other:thing is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool
                 t.bpmn:5:1: warning: the extension element camunda:unheard is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool

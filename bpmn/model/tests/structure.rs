@@ -69,7 +69,7 @@ mod events {
             expect![[r#"
                 t.bpmn:3:1: error: the message 'M' starts this process twice (element 's2'); help: give every message start event a message of its own
                 t.bpmn:4:1: error: the message name '${x}' is an expression (element 's3'); help: a message that starts a process has a fixed name: there are no variables yet
-                t.bpmn:5:25: error: a message start event can't start a sub-process (element 's4'); help: make it a none start event: a sub-process starts when its incoming sequence flow is taken
+                t.bpmn:5:25: error: a message start event can't start a sub-process (element 's4'); help: make it a none start event, or the sub-process an event sub-process (triggeredByEvent="true")
             "#]],
         );
     }
@@ -161,8 +161,8 @@ mod events {
         check_activity(
             "<bpmn:userTask id='a'/><bpmn:boundaryEvent id='b' attachedToRef='a'/>",
             expect![[r#"
-            t.bpmn:2:24: error: the boundary event waits for nothing (element 'b'); help: make it a timer or error event
-        "#]],
+                t.bpmn:2:24: error: the boundary event waits for nothing (element 'b'); help: make it a message, timer, error or escalation event
+            "#]],
         );
     }
 
@@ -206,7 +206,7 @@ mod events {
              <bpmn:boundaryEvent id='b2' attachedToRef='a' cancelActivity='false'><bpmn:errorEventDefinition/></bpmn:boundaryEvent>",
             expect![[r#"
                 t.bpmn:3:1: warning: the boundary event leads nowhere: the path ends when it fires (element 'b1'); help: lead a sequence flow from it to what should happen then
-                t.bpmn:4:1: error: an error boundary event can't be non-interrupting (element 'b2'); help: remove cancelActivity="false": an error always ends the activity that it happened in (BPMN 2.0, 10.5.4)
+                t.bpmn:4:1: error: an event that waits for an error can't be non-interrupting (element 'b2'); help: let it interrupt (cancelActivity or isInterrupting): an error always ends what it happened in (BPMN 2.0, 10.5.4)
                 t.bpmn:4:1: error: two boundary events of 'a' catch every error (element 'b2'); help: keep one of them
                 t.bpmn:4:1: warning: the boundary event leads nowhere: the path ends when it fires (element 'b2'); help: lead a sequence flow from it to what should happen then
             "#]],

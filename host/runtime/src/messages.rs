@@ -55,6 +55,10 @@ const ATTEMPTS: usize = 3;
 /// some out would lose messages.
 const MAX_RECEIVERS: u32 = 100_000;
 
+/// How many other messages may come to one event before this one does. Each that does ends the wait that this one was meant for, and the event
+/// waits again; so nobody is kept from it for long.
+const MAX_OVERTAKEN: usize = 1_000;
+
 /// Waits that are counted to say how many there are where one is wanted.
 const MAX_COUNTED: u32 = 1_000;
 
@@ -149,7 +153,37 @@ impl Runtime {
         Ok(matching)
     }
 
+    /// Delivers to a wait or, if it is one of an event that does not interrupt and another message came first, to the wait that the event has
+    /// begun since: that it waits for every message is what the model says.
     async fn deliver(&self, correlation: &Correlation, receiver: &SubscriptionListed) -> Result<Correlated, Error> {
+        let mut receiver = receiver.clone();
+        for _ in 0..MAX_OVERTAKEN {
+            match self.deliver_to(correlation, &receiver).await {
+                Err(error @ (Error::Rejected(Rejection::NoSuchWait { .. }) | Error::Cancelled(_))) => {
+                    match self.waits_again(&receiver).await? {
+                        Some(renewed) => receiver = renewed,
+                        None => return Err(error),
+                    }
+                }
+                delivered => return delivered,
+            }
+        }
+        Err(mismatch(correlation, &format!("{MAX_OVERTAKEN} others came to '{}' before it; send it again", receiver.activity_id)))
+    }
+
+    /// The wait of the same event of the same activity instance that came after this one.
+    async fn waits_again(&self, receiver: &SubscriptionListed) -> Result<Option<SubscriptionListed>, Error> {
+        let filter = SubscriptionFilter {
+            message: Some(receiver.message.clone()),
+            instance: Some(receiver.instance),
+            activity_id: Some(receiver.activity_id.clone()),
+            ..SubscriptionFilter::default()
+        };
+        let listed = self.0.store.subscriptions(filter, Page { first: 0, max: MAX_RECEIVERS }).await?;
+        Ok(listed.into_iter().find(|it| it.activity == receiver.activity && it.wait > receiver.wait))
+    }
+
+    async fn deliver_to(&self, correlation: &Correlation, receiver: &SubscriptionListed) -> Result<Correlated, Error> {
         let instance = InstanceId(receiver.instance);
         let wait = WaitId(u64::try_from(receiver.wait).expect("numbers of an instance are not negative"));
         let after = self.0.api(instance, Input::Message { wait, variables: correlation.variables.clone() }).await?.instance;

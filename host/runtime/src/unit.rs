@@ -322,7 +322,7 @@ fn job_kind(kind: JobKind, element: &ElementKind) -> &'static str {
         JobKind::Start => "start",
         JobKind::AsyncBefore => "async-before",
         JobKind::AsyncAfter => "async-after",
-        JobKind::Timer if matches!(element, ElementKind::BoundaryEvent(_)) => "boundary-timer",
+        JobKind::Timer if element.trigger().is_some() => "event-timer",
         JobKind::Timer => "timer",
     }
 }
@@ -368,11 +368,13 @@ pub(crate) fn external_task_row(definition: &Definition, task: ExternalTask) -> 
 
 /// The row of a subscription.
 pub(crate) fn subscription_row(definition: &Definition, subscription: Subscription) -> SubscriptionRow {
+    let element = definition.model.element(subscription.element);
     SubscriptionRow {
         wait: number(subscription.wait.0),
         activity: number(subscription.activity.0),
-        activity_id: definition.model.element(subscription.element).id.to_string(),
+        activity_id: element.id.to_string(),
         message: subscription.message,
+        of_event: element.kind.trigger().is_some(),
         definition_id: definition.row.id.clone(),
         created: subscription.since,
     }
@@ -423,15 +425,22 @@ fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> History
 
 /// Camunda 7's activity type of an element (its `ActivityTypes`).
 pub fn activity_type(kind: &ElementKind) -> &'static str {
-    use mandate_model::{BoundaryTrigger, CatchTrigger, EndResult, StartTrigger};
+    use mandate_model::{CatchTrigger, EndResult, EventTrigger, StartTrigger, ThrowResult};
     match kind {
         ElementKind::Process(_) => "processDefinition",
-        ElementKind::SubProcess(_) => "subProcess",
+        ElementKind::SubProcess(_) | ElementKind::EventSubProcess(_) => "subProcess",
         ElementKind::StartEvent(StartTrigger::None) => "startEvent",
         ElementKind::StartEvent(StartTrigger::Message(_)) => "messageStartEvent",
+        ElementKind::EventSubProcessStart(event) => match event.trigger {
+            EventTrigger::Error(_) => "errorStartEvent",
+            EventTrigger::Timer(_) => "startTimerEvent",
+            EventTrigger::Message(_) => "messageStartEvent",
+            EventTrigger::Escalation(_) => "escalationStartEvent",
+        },
         ElementKind::EndEvent(EndResult::None) => "noneEndEvent",
         ElementKind::EndEvent(EndResult::Terminate) => "terminateEndEvent",
         ElementKind::EndEvent(EndResult::Error(_)) => "errorEndEvent",
+        ElementKind::EndEvent(EndResult::Escalation(_)) => "escalationEndEvent",
         ElementKind::Task => "task",
         ElementKind::ManualTask => "manualTask",
         ElementKind::ServiceTask(task) => task.element_type,
@@ -444,9 +453,13 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)) => "intermediateTimer",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_)) => "intermediateMessageCatch",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Link) => "intermediateLinkCatch",
+        ElementKind::IntermediateThrowEvent(ThrowResult::None) => "intermediateNoneThrowEvent",
+        ElementKind::IntermediateThrowEvent(ThrowResult::Escalation(_)) => "intermediateEscalationThrowEvent",
         ElementKind::BoundaryEvent(event) => match event.trigger {
-            BoundaryTrigger::Error(_) => "boundaryError",
-            BoundaryTrigger::Timer(_) => "boundaryTimer",
+            EventTrigger::Error(_) => "boundaryError",
+            EventTrigger::Timer(_) => "boundaryTimer",
+            EventTrigger::Message(_) => "boundaryMessage",
+            EventTrigger::Escalation(_) => "boundaryEscalation",
         },
     }
 }

@@ -140,7 +140,7 @@ const MAX_UNDER_ONE_KEY: u32 = 1_000;
 
 impl Runtime {
     /// Where instances stand, in the order of their ids. Also the last instance looked at, to go on from; none at the end. What is overdue may
-    /// be a scope as well, whose boundary timer should have fired: it is told as waiting for that timer.
+    /// be a scope as well, of which an event's timer should have fired: it is told as waiting for that timer.
     pub async fn waiting(&self, filter: WaitingFilter) -> Result<(Vec<Waiting>, Option<mandate_engine::InstanceId>), Error> {
         let (rows, next) = self.looked_at(&filter).await?;
         let overdue = match filter.overdue_at {
@@ -224,7 +224,7 @@ impl Runtime {
     }
 }
 
-/// The leaf with a number or, when it is a scope's, that scope as it waits for its earliest boundary timer. None: it is over by now.
+/// The leaf with a number or, when it is a scope's, that scope as it waits for the earliest timer of its events. None: it is over by now.
 fn leaf_or_scope(view: &InstanceView, leaves: &[Leaf], activity: i64) -> Option<Leaf> {
     if let Some(leaf) = leaves.iter().find(|leaf| number(leaf.activity.0) == activity) {
         return Some(leaf.clone());
@@ -295,7 +295,8 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
         tenant_id: instance.tenant().map(str::to_owned),
         process_definition_key: view.definition.row.key.clone(),
         process_definition_version: view.definition.row.version,
-        activity_instance_id: Some(id(leaf.activity.0)),
+        // The process itself has its instance's id.
+        activity_instance_id: Some(if leaf.activity == instance.root() { instance.id().to_string() } else { id(leaf.activity.0) }),
         activity_id: Some(element.id.to_string()),
         activity_name: element.name.clone(),
         since: leaf.since,

@@ -24,7 +24,8 @@ pub struct JobRow {
     pub activity: i64,
     /// BPMN id of the element.
     pub activity_id: String,
-    /// `start`, `async-before`, `async-after`, `timer`, or `boundary-timer`, which is not what its activity itself waits for.
+    /// `start`, `async-before`, `async-after`, `timer`, or `event-timer`: of a boundary event or an event sub-process, and not what its activity
+    /// itself waits for.
     pub kind: String,
     /// The instance's definition.
     pub definition_id: String,
@@ -137,6 +138,8 @@ pub struct SubscriptionRow {
     pub activity_id: String,
     /// The message's name.
     pub message: String,
+    /// It is a boundary event's or an event sub-process's, and not what its activity itself waits for.
+    pub of_event: bool,
     /// The instance's definition.
     pub definition_id: String,
     /// Since when.

@@ -1,4 +1,4 @@
-//! Boundary events. The token is there once the event has been triggered; arming and catching are in `boundary.rs` and `error.rs`.
+//! Boundary events. The token is there once the event has been triggered; arming and catching are in `trigger.rs` and `error.rs`.
 
 use mandate_model::BoundaryEvent;
 
@@ -272,6 +272,238 @@ mod tests {
                   - #3
                   ended: Completed
                   end
+            "#]],
+        );
+    }
+
+    /// A user task with a message event on it.
+    const REMINDED: &str = "<startEvent id='s'/><userTask id='u'/><boundaryEvent id='m' attachedToRef='u' cancelActivity='false'>\
+                            <messageEventDefinition messageRef='msg'/></boundaryEvent><userTask id='read'/>{s>u}{m>read}";
+
+    #[test]
+    fn interrupting_message_cancels_a_task() {
+        check(
+            &REMINDED.replace("false", "true"),
+            r#"
+                start
+                leaves
+                message m {"n": 1}
+                message !4
+                complete !5
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  subscription m !4 'paid'
+                  task u !5 of nobody users [] groups []
+                > leaves
+                  u #3: task of nobody
+                > message m {"n": 1}
+                  subscription !4 gone
+                  task !5 gone
+                  - #3 canceled
+                  n = 1
+                  + m #6
+                  - #6
+                  + read #7
+                  task read !8 of nobody users [] groups []
+                > message !4
+                  rejected: nothing waits under number 4
+                > complete !5
+                  rejected: nothing waits under number 5
+            "#]],
+        );
+    }
+
+    #[test]
+    fn each_message_to_the_other_event_starts_a_token_and_ends_a_wait() {
+        check(
+            REMINDED,
+            r#"
+                start
+                message m {"n": 1}
+                message !4 {"n": 1}
+                message m {"n": 2}
+                complete u
+                complete read
+                complete read
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  subscription m !4 'paid'
+                  task u !5 of nobody users [] groups []
+                > message m {"n": 1}
+                  subscription !4 gone
+                  subscription m !6 'paid'
+                  n = 1
+                  + m #7
+                  - #7
+                  + read #8
+                  task read !9 of nobody users [] groups []
+                > message !4 {"n": 1}
+                  rejected: nothing waits under number 4
+                > message m {"n": 2}
+                  subscription !6 gone
+                  subscription m !10 'paid'
+                  n = 2
+                  + m #11
+                  - #11
+                  + read #12
+                  task read !13 of nobody users [] groups []
+                > complete u
+                  task !5 gone
+                  subscription !10 gone
+                  - #3
+                > complete read
+                  task !9 gone
+                  - #8
+                > complete read
+                  task !13 gone
+                  - #12
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn message_is_gone_with_its_external_task() {
+        check(
+            "<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='t'/><boundaryEvent id='m' attachedToRef='x'>\
+             <messageEventDefinition messageRef='msg'/></boundaryEvent><userTask id='late'/>{s>x}{m>late}",
+            "
+                start
+                done x
+                message !4
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + x #3
+                  subscription m !4 'paid'
+                  external task x !5 't' priority 0
+                > done x
+                  external task !5 gone
+                  subscription !4 gone
+                  - #3
+                  ended: Completed
+                  end
+                > message !4
+                  rejected: the instance has ended
+            "#]],
+        );
+    }
+
+    #[test]
+    fn receive_task_and_its_event_wait_for_different_messages() {
+        check(
+            "<startEvent id='s'/><receiveTask id='r' messageRef='msg'/><boundaryEvent id='m' attachedToRef='r'>\
+             <messageEventDefinition messageRef='msg2'/></boundaryEvent><userTask id='late'/>{s>r}{m>late}",
+            "
+                start
+                leaves
+                message m
+                message !5
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + r #3
+                  subscription m !4 'changed'
+                  subscription r !5 'paid'
+                > leaves
+                  r #3: message 'paid'
+                > message m
+                  subscription !4 gone
+                  subscription !5 gone
+                  - #3 canceled
+                  + m #6
+                  - #6
+                  + late #7
+                  task late !8 of nobody users [] groups []
+                > message !5
+                  rejected: nothing waits under number 5
+            "#]],
+        );
+    }
+
+    #[test]
+    fn variables_of_a_message_are_set_around_the_activity() {
+        check(
+            "<startEvent id='s'/><userTask id='u'><extensionElements><camunda:inputOutput><camunda:inputParameter name='n'>= 0\
+             </camunda:inputParameter><camunda:outputParameter name='out'>= n</camunda:outputParameter></camunda:inputOutput>\
+             </extensionElements></userTask><boundaryEvent id='m' attachedToRef='u'>\
+             <messageEventDefinition messageRef='msg'/></boundaryEvent><userTask id='late'/>{s>u}{m>late}",
+            r#"
+                start
+                message m {"n": 1}
+                variables late
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  n = 0 in #3
+                  subscription m !4 'paid'
+                  task u !5 of nobody users [] groups []
+                > message m {"n": 1}
+                  subscription !4 gone
+                  task !5 gone
+                  - #3 canceled
+                  n = 1
+                  + m #6
+                  - #6
+                  + late #7
+                  task late !8 of nobody users [] groups []
+                > variables late
+                  {n: 1}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn name_of_a_message_is_evaluated_when_the_wait_begins() {
+        check(
+            &REMINDED.replace("messageRef='msg'", "messageRef='byKey'"),
+            r#"
+                start
+                start {"key": 7}
+                set {"key": 8}
+                message m
+            "#,
+            expect![[r#"
+                > start
+                  failed: EXPRESSION_FAILED: the expression 'paid-${key}' of 'm': Cannot resolve identifier 'key'
+                > start {"key": 7}
+                  started at s
+                  key = 7
+                  + s #2
+                  - #2
+                  + u #3
+                  subscription m !4 'paid-7'
+                  task u !5 of nobody users [] groups []
+                > set {"key": 8}
+                  key = 8
+                > message m
+                  subscription !4 gone
+                  subscription m !6 'paid-7'
+                  + m #7
+                  - #7
+                  + read #8
+                  task read !9 of nobody users [] groups []
             "#]],
         );
     }

@@ -1,4 +1,4 @@
-//! End events: none, terminate, error (BPMN 2.0, 10.5.3 and 13.5.6).
+//! End events: none, terminate, error, escalation (BPMN 2.0, 10.5.3 and 13.5.6).
 
 use mandate_model::EndResult;
 
@@ -10,6 +10,7 @@ impl Behaviour for EndResult {
         Ok(match self {
             EndResult::None => Next::Leave(Vec::new()),
             EndResult::Terminate => Next::Terminate,
+            EndResult::Escalation(escalation) => Next::Escalate { code: escalation.code.clone(), flows: Vec::new() },
             EndResult::Error(error) => Next::Throw { code: error.code.clone(), message: error.message.clone() },
         })
     }

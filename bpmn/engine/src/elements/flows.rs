@@ -7,6 +7,7 @@
 //! the unit of work fails.
 
 use mandate_feel::Value;
+use mandate_model::FlowIndex;
 
 use super::{At, Next};
 use crate::Code;
@@ -15,15 +16,20 @@ use crate::input::Failure;
 impl At<'_> {
     /// Leaving by each flow whose condition is true or that has none; by the default flow if there is no such.
     pub(super) fn leave(&self) -> Result<Next, Failure> {
-        self.leave_by(usize::MAX)
+        self.flows().map(Next::Leave)
+    }
+
+    /// The flows by which it leaves.
+    pub(super) fn flows(&self) -> Result<Vec<FlowIndex>, Failure> {
+        self.flows_taken(usize::MAX)
     }
 
     /// The same for the first such flow, in document order, alone.
     pub(super) fn leave_by_one(&self) -> Result<Next, Failure> {
-        self.leave_by(1)
+        self.flows_taken(1).map(Next::Leave)
     }
 
-    fn leave_by(&self, most: usize) -> Result<Next, Failure> {
+    fn flows_taken(&self, most: usize) -> Result<Vec<FlowIndex>, Failure> {
         let element = self.element();
         let mut taken = Vec::new();
         let mut nulls = String::new();
@@ -53,7 +59,7 @@ impl At<'_> {
             let message = format!("no condition of a flow out of '{}' is true and it has no default flow{nulls}", element.id);
             return Err(Failure::never(Code::NoFlowTaken, self.index, message));
         }
-        Ok(Next::Leave(taken))
+        Ok(taken)
     }
 }
 

@@ -14,11 +14,13 @@ use crate::instance::Instance;
 mod boundary_event;
 mod end_event;
 mod event_based_gateway;
+mod event_sub_process;
 mod exclusive_gateway;
 mod external_task;
 mod flows;
 mod inclusive_gateway;
 mod intermediate_catch_event;
+mod intermediate_throw_event;
 mod parallel_gateway;
 mod receive_task;
 mod service_task;
@@ -32,7 +34,9 @@ mod user_task;
 pub(crate) fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
     match kind {
         ElementKind::Process(scope) | ElementKind::SubProcess(scope) => scope,
+        ElementKind::EventSubProcess(event) => event,
         ElementKind::StartEvent(event) => event,
+        ElementKind::EventSubProcessStart(event) => event,
         ElementKind::EndEvent(event) => event,
         ElementKind::Task | ElementKind::ManualTask => &task::Task,
         ElementKind::ServiceTask(task) => task,
@@ -43,6 +47,7 @@ pub(crate) fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::InclusiveGateway => &inclusive_gateway::InclusiveGateway,
         ElementKind::EventBasedGateway => &event_based_gateway::EventBasedGateway,
         ElementKind::IntermediateCatchEvent(event) => event,
+        ElementKind::IntermediateThrowEvent(event) => event,
         ElementKind::BoundaryEvent(event) => event,
     }
 }
@@ -62,13 +67,13 @@ pub(crate) trait Behaviour {
 /// What should happen next.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// Wait, with the boundary timers armed, until [`Behaviour::resume`].
+    /// Wait, with the boundary events armed, until [`Behaviour::resume`].
     Wait(WaitFor),
     /// Wait for the first of these elements' events; the others are waited for no longer then.
     WaitForFirst(Vec<(ElementIndex, WaitFor)>),
     /// Call the delegate inside this unit of work, then resume.
     Call,
-    /// Open a scope at this start event; resume when it is empty.
+    /// Open a scope at this start event, with its event sub-processes armed; resume when it is empty.
     Open(ElementIndex),
     /// Stand at the gateway until all have come that it waits for, then resume one of them.
     Join,
@@ -76,6 +81,13 @@ pub(crate) enum Next {
     Leave(Vec<FlowIndex>),
     /// Be done, and end everything else in the scope.
     Terminate,
+    /// Throw an escalation outward and, unless it interrupts what is around, take these flows.
+    Escalate {
+        /// Its code, if it has one.
+        code: Option<String>,
+        /// None consumes the token.
+        flows: Vec<FlowIndex>,
+    },
     /// Throw a BPMN error outward.
     Throw {
         /// Its code.

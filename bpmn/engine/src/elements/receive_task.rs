@@ -1,4 +1,4 @@
-//! The receive task, and what it has in common with the message catch event: a wait for a message.
+//! The receive task, and what it has in common with all events that wait for a message.
 
 use mandate_model::MessageReference;
 
@@ -7,9 +7,16 @@ use crate::input::Failure;
 
 impl Behaviour for MessageReference {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        match at.text(&self.name)? {
-            Some(name) if !name.is_empty() => Ok(Next::Wait(WaitFor::Message { name })),
-            _ => Err(at.failed(&self.name, "gives no message name")),
+        Ok(Next::Wait(WaitFor::Message { name: at.message_name(self)? }))
+    }
+}
+
+impl At<'_> {
+    /// The name of a message that this element waits for.
+    pub(crate) fn message_name(&self, message: &MessageReference) -> Result<String, Failure> {
+        match self.text(&message.name)? {
+            Some(name) if !name.is_empty() => Ok(name),
+            _ => Err(self.failed(&message.name, "gives no message name")),
         }
     }
 }

@@ -47,9 +47,15 @@ fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErr
     for (wait, activity) in jobs.chain(tasks).chain(external_tasks).chain(subscriptions) {
         ensure(wait.0 > 0 && wait.0 <= instance.last, "a wait has a number that was never given")?;
         ensure(seen.insert(wait), "two waits have the same number")?;
-        ensure(activity != instance.root() && instance.activities.contains_key(&activity), "a wait belongs to no activity")?;
+        ensure(instance.activities.contains_key(&activity), "a wait belongs to no activity")?;
         index.add_wait(activity, wait);
     }
+    // Only event sub-processes wait on the process itself.
+    let root = instance.root();
+    let job_of_root = instance.jobs.values().any(|job| job.activity == root && job.kind != crate::JobKind::Timer);
+    let task_of_root = instance.tasks.values().any(|task| task.activity == root);
+    let external_of_root = instance.external_tasks.values().any(|task| task.activity == root);
+    ensure(!(job_of_root || task_of_root || external_of_root), "the process itself waits for what only an activity can")?;
     for job in instance.jobs.values() {
         let after = matches!(instance.at(job.activity).phase, Phase::After { .. });
         ensure(after == (job.kind == crate::JobKind::AsyncAfter), "a job does not fit its activity")?;
@@ -62,13 +68,13 @@ fn check_incidents(instance: &Instance, index: &mut Index) -> Result<(), Snapsho
         ensure(incident.id.0 <= instance.last, "an incident has a number that was never given")?;
         let can_fail = |wait| instance.jobs.contains_key(&wait) || instance.external_tasks.contains_key(&wait);
         ensure(incident.wait.is_none_or(can_fail), "an incident belongs to no job or external task")?;
-        let activity = instance.activities.get(&incident.activity).filter(|it| it.parent.is_some());
+        let activity = instance.activities.get(&incident.activity);
         let activity = activity.ok_or(SnapshotError::Inconsistent("an incident belongs to no activity"))?;
         if incident.wait.is_none() {
             let fits = matches!(activity.phase, Phase::Joining { .. }) && activity.element == incident.element;
             ensure(fits, "an incident belongs to no join")?;
         }
-        index.add_incident(incident, activity.scope());
+        index.add_incident(incident, activity.parent);
     }
     ensure(index.wait_incidents.len() + index.join_incidents.len() == instance.incidents.len(), "something has two incidents")
 }

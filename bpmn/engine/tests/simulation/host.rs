@@ -8,7 +8,7 @@ use mandate_engine::{
     Instance, InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Stop, Stored, Subscription, Task, Variable, Variables,
     WaitId, step,
 };
-use mandate_model::ProcessDefinition;
+use mandate_model::{ElementIndex, ElementKind, EventSubProcess, EventTrigger, ProcessDefinition};
 use uuid::Uuid;
 
 use crate::random::Random;
@@ -129,7 +129,7 @@ impl<'a> Host<'a> {
                 Input::SetExternalTaskRetries { wait, retries: 1 }
             } else if let Some(&wait) = self.rows.external_tasks.keys().next() {
                 Input::CompleteExternalTask { wait, variables: x(0), local_variables: Variables::new() }
-            } else if let Some(&wait) = self.rows.subscriptions.keys().next() {
+            } else if let Some(wait) = self.rows.subscriptions.values().find(|it| !self.stays(it)).map(|it| it.wait) {
                 Input::Message { wait, variables: x(0) }
             } else if let Some(&wait) = self.rows.jobs.keys().next() {
                 Input::RunJob { wait }
@@ -139,6 +139,11 @@ impl<'a> Host<'a> {
             self.handle(next, Mood::Good);
         }
         panic!("an instance to which only good things happen comes to rest: {:#?}", self.load().leaves(self.definition));
+    }
+
+    /// Whether a message begins something and is waited for again.
+    fn stays(&self, subscription: &Subscription) -> bool {
+        self.definition.element(subscription.element).kind.trigger().is_some_and(|(_, interrupting)| !interrupting)
     }
 
     /// An operator puts right what keeps a loop going.
@@ -403,6 +408,7 @@ impl<'a> Host<'a> {
         expected.variables = locals.collect();
         assert_eq!(self.rows, expected, "rows and instance say the same");
         self.check_leaves(instance);
+        self.check_events(instance);
         if self.rows.ended {
             assert_eq!(instance.activities().count(), 1, "nothing is left of the tree");
             assert!(self.rows.jobs.is_empty() && self.rows.tasks.is_empty() && self.rows.subscriptions.is_empty());
@@ -411,6 +417,32 @@ impl<'a> Host<'a> {
         let changes = instance.changes(Some(&self.load()));
         self.stored.apply(changes);
         assert_eq!(self.stored, instance.encode(), "writing what has changed is as good as writing everything");
+    }
+
+    /// Who waits has each of its message boundary events armed once. A scope has each of its event sub-processes armed once or, after an
+    /// interruption, none.
+    fn check_events(&self, instance: &Instance) {
+        let is_message = |event: &&ElementIndex| {
+            let trigger = self.definition.element(**event).kind.trigger();
+            matches!(trigger, Some((EventTrigger::Message(_), _)))
+        };
+        for activity in instance.activities().filter(|it| self.rows.started && !self.rows.ended && matches!(it.phase, Phase::Active { .. }))
+        {
+            let armed = |event: &ElementIndex| {
+                self.rows.subscriptions.values().filter(|it| it.activity == activity.id && it.element == *event).count()
+            };
+            let element = self.definition.element(activity.element);
+            assert!(element.boundary_events.iter().filter(is_message).all(|event| armed(event) == 1), "{activity:?} waits");
+            let starts = element.kind.scope().into_iter().flat_map(|scope| &scope.event_starts);
+            let counts: BTreeSet<_> = starts.filter(is_message).map(armed).collect();
+            let interrupted = instance.activities().any(|child| {
+                let kind = &self.definition.element(child.element).kind;
+                let start =
+                    |it: &EventSubProcess| self.definition.element(it.start).kind.trigger().is_some_and(|(_, interrupting)| interrupting);
+                child.parent == Some(activity.id) && matches!(kind, ElementKind::EventSubProcess(it) if start(it))
+            });
+            assert!(counts.len() <= 1 && counts.iter().all(|count| *count <= usize::from(!interrupted)), "{activity:?}: {counts:?}");
+        }
     }
 
     fn check_leaves(&self, instance: &Instance) {

@@ -13,6 +13,8 @@ pub(crate) struct Models<'a> {
     random: &'a mut Random,
     next: u32,
     xml: String,
+    /// How many event sub-processes are around what is being written.
+    watching: u32,
 }
 
 /// A block's first and last element.
@@ -23,17 +25,19 @@ struct Block {
 
 /// A BPMN file with one process, whose start event is `s`.
 pub(crate) fn random_model(random: &mut Random) -> String {
-    let mut models = Models { random, next: 0, xml: String::new() };
+    let mut models = Models { random, next: 0, xml: String::new(), watching: 0 };
     let start = "s".to_owned();
     let held = models.asynchronous();
     models.element(&format!("<startEvent id='s'{held}/>"));
     let body = models.sequence(0, false);
     models.flow(&start, &body.first);
     models.end(&body.last);
+    models.event_sub_processes(0);
     format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='test'>\
-         <message id='msg' name='message'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
+         <message id='msg' name='message'/><message id='msg2' name='other'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
+         <escalation id='x1' name='x1' escalationCode='X1'/><escalation id='x2' name='x2' escalationCode='X2'/>\
          <process id='p' isExecutable='true'>{}</process></definitions>",
         models.xml
     )
@@ -93,7 +97,7 @@ impl Models<'_> {
 
     /// `inside` a sub-process, errors may be thrown and scopes terminated.
     fn block(&mut self, depth: usize, inside: bool) -> Block {
-        let kinds = if depth < MAX_DEPTH { 21 } else { 8 };
+        let kinds = if depth < MAX_DEPTH { 23 } else { 10 };
         match self.random.below(kinds) {
             0 => self.single("task", ""),
             1 | 2 => self.service(depth, inside),
@@ -102,15 +106,17 @@ impl Models<'_> {
             5 => self.catch("<messageEventDefinition messageRef='msg'/>"),
             6 => self.catch("<timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>"),
             7 => self.external_task(depth, inside),
-            8 => self.decision(depth, inside),
-            9 | 10 => self.parallel(depth, inside),
-            11 => self.repeat(depth, inside),
-            12 | 13 => self.sub_process(depth),
-            14 => self.early_end(inside),
-            15 => self.first_event(depth, inside),
-            16 => self.choices(depth, inside),
-            17 | 18 => self.inclusive(depth, inside),
-            19 => self.linked(depth, inside),
+            8 => self.throw(),
+            9 => self.single("intermediateThrowEvent", ""),
+            10 => self.decision(depth, inside),
+            11 | 12 => self.parallel(depth, inside),
+            13 => self.repeat(depth, inside),
+            14 | 15 => self.sub_process(depth),
+            16 => self.early_end(inside),
+            17 => self.first_event(depth, inside),
+            18 => self.choices(depth, inside),
+            19 | 20 => self.inclusive(depth, inside),
+            21 => self.linked(depth, inside),
             _ if self.random.one_in(3) => self.deadlock(depth, inside),
             _ => self.uncontrolled_merge(),
         }
@@ -127,6 +133,20 @@ impl Models<'_> {
         let id = self.id("catch");
         let held = self.asynchronous();
         self.element(&format!("<intermediateCatchEvent id='{id}'{held}>{trigger}</intermediateCatchEvent>"));
+        Block { first: id.clone(), last: id }
+    }
+
+    /// Two event sub-processes that escalate to each other would do so for ever: inside of one only an early end escalates.
+    fn throw(&mut self) -> Block {
+        let id = self.id("throw");
+        let held = self.asynchronous();
+        let results = [
+            "<messageEventDefinition camunda:class='sender'/>",
+            "<escalationEventDefinition escalationRef='x1'/>",
+            "<escalationEventDefinition escalationRef='x2'/>",
+        ];
+        let result = results[if self.watching > 0 { 0 } else { self.random.below(results.len()) }];
+        self.element(&format!("<intermediateThrowEvent id='{id}'{held}>{result}</intermediateThrowEvent>"));
         Block { first: id.clone(), last: id }
     }
 
@@ -168,6 +188,15 @@ impl Models<'_> {
             let cancel = if self.random.one_in(2) { "true" } else { "false" };
             let timer = "<timerEventDefinition><timeDuration>PT5M</timeDuration></timerEventDefinition>";
             back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), timer));
+        }
+        // Not at any depth: with one more way on, paths behind boundary events would never end.
+        if depth <= MAX_DEPTH && self.random.one_in(4) {
+            let cancel = if self.random.one_in(2) { "true" } else { "false" };
+            let triggers = ["<messageEventDefinition messageRef='msg'/>", "<escalationEventDefinition escalationRef='x1'/>"];
+            // Only in some activities can anything throw an escalation.
+            let escalates = host.starts_with("sub") || host.starts_with("userTask");
+            let trigger = if escalates { triggers[self.random.below(2)] } else { triggers[0] };
+            back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), trigger));
         }
         if self.random.one_in(2) {
             let catch = ["<errorEventDefinition errorRef='e1'/>", "<errorEventDefinition/>"][self.random.below(2)];
@@ -248,6 +277,7 @@ impl Models<'_> {
         let body = self.sequence(depth + 1, true);
         self.flow(&start, &body.first);
         self.end(&body.last);
+        self.event_sub_processes(depth + 1);
         let inside = std::mem::replace(&mut self.xml, outside);
         let held = self.asynchronous();
         let mapping = if self.random.one_in(2) {
@@ -260,10 +290,44 @@ impl Models<'_> {
         self.with_boundary_events(id, depth, false)
     }
 
+    /// What watches the scope that is being written: at most one for each kind of trigger.
+    fn event_sub_processes(&mut self, depth: usize) {
+        let triggers = [
+            "<messageEventDefinition messageRef='msg2'/>",
+            "<timerEventDefinition><timeDuration>PT2M</timeDuration></timerEventDefinition>",
+            "<errorEventDefinition errorRef='e1'/>",
+            "<errorEventDefinition/>",
+            "<escalationEventDefinition escalationRef='x1'/>",
+            "<escalationEventDefinition/>",
+        ];
+        for trigger in triggers {
+            if !self.random.one_in(5) {
+                continue;
+            }
+            let interrupting = trigger.contains("error") || self.random.one_in(2);
+            let (id, start) = (self.id("event"), self.id("start"));
+            let (held, held_inside) = (self.asynchronous(), self.asynchronous());
+            let outside = std::mem::take(&mut self.xml);
+            self.element(&format!("<startEvent id='{start}' isInterrupting='{interrupting}'{held_inside}>{trigger}</startEvent>"));
+            self.watching += 1;
+            let body = self.sequence(depth.max(MAX_DEPTH - 1) + 1, true);
+            self.flow(&start, &body.first);
+            self.end(&body.last);
+            self.watching -= 1;
+            if self.random.one_in(4) && depth < MAX_DEPTH {
+                self.event_sub_processes(MAX_DEPTH);
+            }
+            let inside = std::mem::replace(&mut self.xml, outside);
+            self.element(&format!("<subProcess id='{id}' triggeredByEvent='true'{held}>{inside}</subProcess>"));
+        }
+    }
+
     /// A decision that ends here or goes on.
     fn early_end(&mut self, inside: bool) -> Block {
         let (split, end) = (self.id("split"), self.id("end"));
-        let result = match self.random.below(4) {
+        let result = match self.random.below(6) {
+            4 => "<escalationEventDefinition escalationRef='x2'/>",
+            5 => "<messageEventDefinition camunda:type='external' camunda:topic='outside'/>",
             0 if inside => "<errorEventDefinition errorRef='e1'/>",
             1 if inside => "<errorEventDefinition errorRef='e2'/>",
             2 => "<terminateEventDefinition/>",

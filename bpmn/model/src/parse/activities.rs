@@ -4,7 +4,7 @@
 
 use mandate_feel::Expression;
 
-use crate::definition::{ElementKind, Implementation, Scope, ServiceTask, UserTask};
+use crate::definition::{ElementKind, EventSubProcess, Implementation, Scope, ServiceTask, UserTask};
 use crate::diagnostic::shown;
 use crate::parse::process::{Owner, ProcessReader};
 use crate::time;
@@ -30,7 +30,13 @@ pub(crate) fn send_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'
     work(reader, node, owner, "sendTask")
 }
 
-fn work<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>, element_type: &'static str) -> Option<ElementKind> {
+/// Reads what a service task is done by; `node` says it.
+pub(crate) fn work<'n>(
+    reader: &mut ProcessReader<'n, '_>,
+    node: &'n Node<'n>,
+    owner: Owner<'n>,
+    element_type: &'static str,
+) -> Option<ElementKind> {
     let implementation = reader.implementation(node, owner)?;
     let by_worker = matches!(implementation, Implementation::Topic(_));
     // Camunda 7's `DefaultExternalTaskPriorityProvider`: the activity's own, else the process's.
@@ -79,12 +85,19 @@ pub(crate) fn receive_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Nod
     Some(ElementKind::ReceiveTask(message))
 }
 
-/// Reads an embedded `subProcess` with everything in it.
+/// Reads an embedded or event `subProcess` with everything in it.
 pub(crate) fn sub_process<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     if reader.boolean(node, Namespace::None, "triggeredByEvent", false, owner.at) {
-        let help = "use boundary events on an embedded sub-process around what it should watch";
-        reader.diagnostics.error(owner.at, "an event sub-process (subProcess with triggeredByEvent) is not supported yet", help);
-        return None;
+        // What is inside must know already where it is. The start event that is meant is put in when all elements are known.
+        let event = ElementKind::EventSubProcess(EventSubProcess { scope: Scope::default(), start: owner.index });
+        reader.element(owner.index).kind = event.clone();
+        reader.scope(node, owner);
+        let element = reader.element(owner.index);
+        if !(element.inputs.is_empty() && element.outputs.is_empty()) {
+            let help = "map the variables on an activity inside (as in Camunda 7)";
+            reader.diagnostics.error(owner.at, "camunda:inputOutput on an event sub-process is not supported", help);
+        }
+        return Some(event);
     }
     reader.scope(node, owner);
     Some(ElementKind::SubProcess(Scope::default()))

@@ -24,6 +24,8 @@ pub(crate) enum Fate {
 use Fate::{Metadata, Read, Refused, RefusedUnless, Warned};
 
 const TASKS_BY_DELEGATE: &[&str] = &["serviceTask", "sendTask"];
+/// Tasks, and what an event says that sends a message.
+const BY_DELEGATE: &[&str] = &["serviceTask", "sendTask", "messageEventDefinition"];
 const USER_TASK: &[&str] = &["userTask"];
 const FLOW_NODES: &[&str] = &[
     "startEvent",
@@ -48,6 +50,7 @@ const MAPPED: &[&str] = &[
     "startEvent",
     "endEvent",
     "intermediateCatchEvent",
+    "intermediateThrowEvent",
     "boundaryEvent",
     "task",
     "manualTask",
@@ -71,10 +74,12 @@ static BPMN: &[(&str, Fate)] = &[
     ("eventGatewayType", RefusedUnless("Exclusive", "use a parallel gateway in front of the events: then each of them is waited for")),
     ("attachedToRef", Read(&["boundaryEvent"])),
     ("cancelActivity", Read(&["boundaryEvent"])),
-    ("isInterrupting", Metadata),
+    ("isInterrupting", Read(&["startEvent"])),
     ("parallelMultiple", RefusedUnless("false", "give every event one event definition")),
     ("messageRef", Read(&["messageEventDefinition", "receiveTask", "sendTask"])),
     ("operationRef", Metadata),
+    ("escalationRef", Read(&["escalationEventDefinition"])),
+    ("escalationCode", Read(&["escalation"])),
     ("errorRef", Read(&["errorEventDefinition"])),
     ("errorCode", Read(&["error"])),
     ("structureRef", Metadata), ("itemRef", Metadata), ("itemSubjectRef", Metadata),
@@ -96,9 +101,9 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("candidateStarterUsers", Metadata), ("candidateStarterGroups", Metadata),
     ("modelerTemplate", Metadata), ("modelerTemplateVersion", Metadata), ("modelerTemplateIcon", Metadata), ("diagramRelationId", Metadata),
     ("jobPriority", Warned("jobs run in the order in which they are due")),
-    ("taskPriority", Read(&["process", "serviceTask", "sendTask"])),
-    ("class", Read(TASKS_BY_DELEGATE)), ("delegateExpression", Read(TASKS_BY_DELEGATE)),
-    ("type", Read(TASKS_BY_DELEGATE)), ("topic", Read(TASKS_BY_DELEGATE)),
+    ("taskPriority", Read(&["process", "serviceTask", "sendTask", "messageEventDefinition"])),
+    ("class", Read(BY_DELEGATE)), ("delegateExpression", Read(BY_DELEGATE)),
+    ("type", Read(BY_DELEGATE)), ("topic", Read(BY_DELEGATE)),
     ("expression", Refused("name a delegate by camunda:class or camunda:delegateExpression")),
     ("resultVariable", Refused("let the delegate return the variable, and rename it by a camunda:outputParameter")),
     ("assignee", Read(USER_TASK)), ("candidateUsers", Read(USER_TASK)), ("candidateGroups", Read(USER_TASK)),
@@ -111,6 +116,7 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("initiator", Refused("pass who starts the process as a variable")),
     ("errorCodeVariable", Read(&["errorEventDefinition"])), ("errorMessageVariable", Read(&["errorEventDefinition"])),
     ("errorMessage", Read(&["error"])),
+    ("escalationCodeVariable", Read(&["escalationEventDefinition"])),
     ("resource", Refused("write the expression into the model")),
 ];
 
@@ -118,7 +124,7 @@ static CAMUNDA: &[(&str, Fate)] = &[
 static ZEEBE: &[(&str, Fate)] = &[("modelerTemplate", Metadata), ("modelerTemplateVersion", Metadata), ("modelerTemplateIcon", Metadata)];
 
 /// Our own attributes.
-static MANDATE: &[(&str, Fate)] = &[("delegate", Read(TASKS_BY_DELEGATE))];
+static MANDATE: &[(&str, Fate)] = &[("delegate", Read(BY_DELEGATE))];
 
 /// Camunda 7's extension elements.
 #[rustfmt::skip]

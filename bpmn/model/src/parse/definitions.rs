@@ -1,4 +1,4 @@
-//! The root of a file, and what stands in it beside the processes: messages, errors, collaborations.
+//! The root of a file, and what stands in it beside the processes: messages, errors, escalations, collaborations.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,7 +18,6 @@ const METADATA: &[&str] = &[
     "relationship",
     "itemDefinition",
     "signal",
-    "escalation",
     "category",
     "dataStore",
     "interface",
@@ -29,12 +28,13 @@ const METADATA: &[&str] = &[
     "correlationProperty",
 ];
 
-/// A file's root element with its messages and errors by id.
+/// A file's root element with its messages, errors and escalations by id.
 #[derive(Debug)]
 pub(crate) struct Definitions<'n> {
     processes: Vec<&'n Node<'n>>,
     messages: HashMap<&'n str, &'n Node<'n>>,
     errors: HashMap<&'n str, &'n Node<'n>>,
+    escalations: HashMap<&'n str, &'n Node<'n>>,
 }
 
 impl<'n> Definitions<'n> {
@@ -51,7 +51,8 @@ impl<'n> Definitions<'n> {
             return None;
         }
         check_ids(root, diagnostics);
-        let mut definitions = Definitions { processes: Vec::new(), messages: HashMap::new(), errors: HashMap::new() };
+        let mut definitions =
+            Definitions { processes: Vec::new(), messages: HashMap::new(), errors: HashMap::new(), escalations: HashMap::new() };
         let mut some_process = false;
         for child in root.children.iter().filter(|child| child.namespace != Namespace::Metadata) {
             let id = child.id().unwrap_or_default();
@@ -68,6 +69,10 @@ impl<'n> Definitions<'n> {
                 "error" => {
                     check(child, diagnostics);
                     definitions.errors.insert(id, child);
+                }
+                "escalation" => {
+                    check(child, diagnostics);
+                    definitions.escalations.insert(id, child);
                 }
                 "collaboration" => collaboration(child, diagnostics),
                 name if METADATA.contains(&name) => {}
@@ -98,6 +103,11 @@ impl<'n> Definitions<'n> {
         by_reference(&self.errors, reference)
     }
 
+    /// The escalation with an id.
+    pub(crate) fn escalation(&self, reference: &str) -> Option<&'n Node<'n>> {
+        by_reference(&self.escalations, reference)
+    }
+
     fn process(&mut self, process: &'n Node<'n>, diagnostics: &mut Diagnostics) {
         match process.plain("isExecutable").map(str::trim) {
             Some("true" | "1") => self.processes.push(process),
@@ -125,7 +135,7 @@ fn by_reference<'n>(table: &HashMap<&'n str, &'n Node<'n>>, reference: &str) -> 
     table.get(reference).or_else(local).copied()
 }
 
-/// What is said of a message's or error's attributes and extensions.
+/// What is said of the attributes and extensions of a message, error or escalation.
 fn check(node: &Node<'_>, diagnostics: &mut Diagnostics) {
     attributes::check(node, node.at(), diagnostics);
     for extension in node.all("extensionElements").flat_map(|extensions| &extensions.children) {

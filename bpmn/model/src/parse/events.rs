@@ -1,12 +1,12 @@
 //! Events: what they wait for, and what they do when they end something.
 
 use crate::definition::{
-    BoundaryEvent, BoundaryTrigger, CatchTrigger, ElementKind, EndResult, ErrorCatch, ErrorReference, MessageReference, ROOT, StartTrigger,
-    Timer,
+    BoundaryEvent, CatchTrigger, ElementKind, EndResult, ErrorCatch, ErrorReference, Escalation, EscalationCatch, EventSubProcessStart,
+    EventTrigger, MessageReference, ROOT, StartTrigger, ThrowResult, Timer,
 };
 use crate::diagnostic::{At, shown};
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
-use crate::parse::{attributes, table};
+use crate::parse::{activities, attributes, table};
 use crate::time;
 use crate::xml::{Namespace, Node};
 
@@ -27,15 +27,21 @@ impl<'n> Trigger<'n> {
         }
     }
 }
+/// What a boundary event or the start event of an event sub-process may wait for.
+const TRIGGERS: &[&str] = &["errorEventDefinition", "timerEventDefinition", "messageEventDefinition", "escalationEventDefinition"];
 
 /// Reads a `startEvent`.
 pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let parent = reader.element(owner.index).parent.unwrap_or(ROOT);
+    if matches!(reader.element(parent).kind, ElementKind::EventSubProcess(_)) {
+        return event_sub_process_start(reader, node, owner);
+    }
     let help = "use a none or message start event; whoever knows when to start can start it by the API";
     let trigger = match reader.trigger(node, owner, &["messageEventDefinition"], help)? {
         Trigger::None => StartTrigger::None,
         Trigger::One(message) => {
-            if reader.element(owner.index).parent != Some(ROOT) {
-                let help = "make it a none start event: a sub-process starts when its incoming sequence flow is taken";
+            if parent != ROOT {
+                let help = "make it a none start event, or the sub-process an event sub-process (triggeredByEvent=\"true\")";
                 reader.diagnostics.error(owner.at, "a message start event can't start a sub-process", help);
                 return None;
             }
@@ -51,12 +57,33 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
     Some(ElementKind::StartEvent(trigger))
 }
 
+/// Reads the start event of an event sub-process.
+fn event_sub_process_start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let interrupting = reader.boolean(node, Namespace::None, "isInterrupting", true, owner.at);
+    let help = "use a message, timer, error or escalation start event";
+    let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, help)? else {
+        let message = "the start event of the event sub-process waits for nothing";
+        reader.diagnostics.error(owner.at, message, "make it a message, timer, error or escalation start event");
+        return None;
+    };
+    let trigger = reader.event_trigger(definition, interrupting, owner)?;
+    Some(ElementKind::EventSubProcessStart(EventSubProcessStart { interrupting, trigger }))
+}
+
 /// Reads an `endEvent`.
 pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let supported = ["terminateEventDefinition", "errorEventDefinition", "escalationEventDefinition", "messageEventDefinition"];
     let help = "use a none end event, behind a send task with a delegate if something is to be sent";
-    let result = match reader.trigger(node, owner, &["terminateEventDefinition", "errorEventDefinition"], help)? {
+    let result = match reader.trigger(node, owner, &supported, help)? {
         Trigger::None => EndResult::None,
         Trigger::One(definition) if definition.name == "terminateEventDefinition" => EndResult::Terminate,
+        Trigger::One(definition) if definition.name == "escalationEventDefinition" => {
+            EndResult::Escalation(Escalation { code: reader.escalation_code(definition, owner)? })
+        }
+        // As in Camunda 7 it is a service task by another name, for nobody else can know how to send.
+        Trigger::One(definition) if definition.name == "messageEventDefinition" => {
+            return activities::work(reader, definition, owner, "messageEndEvent");
+        }
         Trigger::One(definition) => {
             let Some(reference) = definition.plain("errorRef") else {
                 let help = "choose the error that it throws (errorRef)";
@@ -67,6 +94,19 @@ pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, ow
         }
     };
     Some(ElementKind::EndEvent(result))
+}
+
+/// Reads an `intermediateThrowEvent` that is not the end of a link: those are followed to their other end (`links.rs`).
+pub(crate) fn throw<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    let help = "use a service or send task with a delegate";
+    let result = match reader.trigger(node, owner, &["escalationEventDefinition", "messageEventDefinition"], help)? {
+        Trigger::None => ThrowResult::None,
+        Trigger::One(definition) if definition.name == "messageEventDefinition" => {
+            return activities::work(reader, definition, owner, "intermediateMessageThrowEvent");
+        }
+        Trigger::One(definition) => ThrowResult::Escalation(Escalation { code: reader.escalation_code(definition, owner)? }),
+    };
+    Some(ElementKind::IntermediateThrowEvent(result))
 }
 
 /// Reads an `intermediateCatchEvent`.
@@ -84,16 +124,6 @@ pub(crate) fn catch<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
     Some(ElementKind::IntermediateCatchEvent(trigger))
 }
 
-/// Reads an `intermediateThrowEvent` that is not the end of a link: there are no others yet.
-pub(crate) fn throw<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
-    let help = "use a service or send task with a delegate";
-    if let Trigger::None = reader.trigger(node, owner, &[], help)? {
-        let message = "intermediateThrowEvent without an event definition is not supported yet";
-        reader.diagnostics.error(owner.at, message, "leave it out, or make it a task");
-    }
-    None
-}
-
 /// Reads a `boundaryEvent`; its activity is found once all elements are known.
 pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     if let Some(activity) = node.plain("attachedToRef") {
@@ -103,26 +133,38 @@ pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n
         reader.diagnostics.error(owner.at, "the boundary event is attached to nothing (no attachedToRef)", help);
     }
     let interrupting = reader.boolean(node, Namespace::None, "cancelActivity", true, owner.at);
-    let help = "use a timer or error boundary event; to react to a message, wait for it in a receive task";
-    let trigger = match reader.trigger(node, owner, &["errorEventDefinition", "timerEventDefinition"], help)? {
-        Trigger::None => {
-            reader.diagnostics.error(owner.at, "the boundary event waits for nothing", "make it a timer or error event");
-            return None;
-        }
-        Trigger::One(definition) if definition.name == "timerEventDefinition" => BoundaryTrigger::Timer(reader.timer(definition, owner)?),
-        Trigger::One(definition) => {
-            if !interrupting {
-                let help = "remove cancelActivity=\"false\": an error always ends the activity that it happened in (BPMN 2.0, 10.5.4)";
-                reader.diagnostics.error(owner.at, "an error boundary event can't be non-interrupting", help);
-            }
-            BoundaryTrigger::Error(reader.error_catch(definition, owner)?)
-        }
+    let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, "use a message, timer, error or escalation boundary event")?
+    else {
+        let help = "make it a message, timer, error or escalation event";
+        reader.diagnostics.error(owner.at, "the boundary event waits for nothing", help);
+        return None;
     };
+    let trigger = reader.event_trigger(definition, interrupting, owner)?;
     // The root is never an activity with boundary events: `attach` puts in the one that is meant, or the file is refused.
     Some(ElementKind::BoundaryEvent(BoundaryEvent { attached_to: ROOT, interrupting, trigger }))
 }
 
 impl<'n> ProcessReader<'n, '_> {
+    /// What a boundary event or the start event of an event sub-process waits for.
+    fn event_trigger(&mut self, definition: &'n Node<'n>, interrupting: bool, owner: Owner<'n>) -> Option<EventTrigger> {
+        Some(match definition.name {
+            "timerEventDefinition" => EventTrigger::Timer(self.timer(definition, owner)?),
+            "messageEventDefinition" => EventTrigger::Message(self.message(definition, owner)?),
+            "escalationEventDefinition" => EventTrigger::Escalation(EscalationCatch {
+                code: self.escalation_code(definition, owner)?,
+                code_variable: variable(definition, "escalationCodeVariable"),
+            }),
+            _ => {
+                if !interrupting {
+                    let help =
+                        "let it interrupt (cancelActivity or isInterrupting): an error always ends what it happened in (BPMN 2.0, 10.5.4)";
+                    self.diagnostics.error(owner.at, "an event that waits for an error can't be non-interrupting", help);
+                }
+                EventTrigger::Error(self.error_catch(definition, owner)?)
+            }
+        })
+    }
+
     /// The event definition in an event: at most one, of those the event supports. None after an error.
     pub(crate) fn trigger(&mut self, node: &'n Node<'n>, owner: Owner<'n>, supported: &[&str], help: &str) -> Option<Trigger<'n>> {
         let is_definition = |child: &&'n Node<'n>| child.namespace == Namespace::Bpmn && child.name.ends_with("EventDefinition");
@@ -181,6 +223,11 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, text, "name it: messages are correlated by name");
             return None;
         }
+        let sends = ["class", "delegateExpression", "type", "topic"].into_iter().find(|name| node.camunda(name).is_some());
+        if let (Some(attribute), "messageEventDefinition") = (sends, node.name) {
+            let help = "remove it: only an event that sends a message is done by somebody";
+            self.diagnostics.warning(at, format!("camunda:{attribute} has no effect on an event that waits for a message"), help);
+        }
         let name = self.expression("the message name", name, At { position: message.position, ..at })?;
         Some(MessageReference { name })
     }
@@ -222,14 +269,44 @@ impl<'n> ProcessReader<'n, '_> {
         Some(if is_date { Timer::Date(expression) } else { Timer::Duration(expression) })
     }
 
-    /// Which errors a boundary event catches.
+    /// Which errors an event catches.
     fn error_catch(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<ErrorCatch> {
         let code = match definition.plain("errorRef") {
             None => None,
             Some(reference) => Some(self.error_reference(reference, definition, owner)?.code),
         };
-        let variable = |name: &str| definition.camunda(name).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
-        Some(ErrorCatch { code, code_variable: variable("errorCodeVariable"), message_variable: variable("errorMessageVariable") })
+        let code_variable = variable(definition, "errorCodeVariable");
+        Some(ErrorCatch { code, code_variable, message_variable: variable(definition, "errorMessageVariable") })
+    }
+
+    /// The code of the escalation that a definition refers to, if it refers to one that has a code. The outer option is none after an error.
+    #[expect(clippy::option_option, reason = "an error is not the same as no code")]
+    fn escalation_code(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<Option<String>> {
+        let Some(reference) = definition.plain("escalationRef") else { return Some(None) };
+        let at = definition.at_in(owner.at);
+        let Some(escalation) = self.definitions.escalation(reference) else {
+            let message = format!("the escalation '{}' does not exist", shown(reference));
+            self.diagnostics.error(at, message, "choose one of the file's escalations, or create one with this id and a code");
+            return None;
+        };
+        let code = escalation.plain("escalationCode").unwrap_or_default().trim();
+        if code.is_empty() {
+            let message = format!("the escalation '{}' has no escalationCode", shown(reference));
+            let help = "give it one; without, an event that catches it catches every escalation (as in Camunda 7)";
+            self.diagnostics.warning(at, message, help);
+            return Some(None);
+        }
+        if code.chars().count() > MAX_ID {
+            let message = format!("the code of the escalation '{}' is longer than {MAX_ID} characters", shown(reference));
+            self.diagnostics.error(at, message, "shorten it");
+            return None;
+        }
+        if is_expression(code) {
+            let text = format!("an expression in the code of the escalation '{}' is not supported", shown(reference));
+            self.diagnostics.error(at, text, "write a fixed text");
+            return None;
+        }
+        Some(Some(code.to_owned()))
     }
 
     /// The error with an id; it must have a code, for errors are caught by code.
@@ -241,7 +318,6 @@ impl<'n> ProcessReader<'n, '_> {
             return None;
         };
         let code = error.plain("errorCode").unwrap_or_default().trim();
-        let is_expression = |text: &str| text.contains("${") || text.contains("#{") || text.starts_with('=');
         if code.is_empty() || code.chars().count() > MAX_ID {
             let message = format!("the error '{}' has no errorCode of 1 to {MAX_ID} characters", shown(reference));
             self.diagnostics.error(at, message, "give it an errorCode: errors are caught by code");
@@ -255,4 +331,13 @@ impl<'n> ProcessReader<'n, '_> {
         }
         Some(ErrorReference { code: code.to_owned(), message })
     }
+}
+
+/// The variable that a definition names for something that is learned.
+fn variable(definition: &Node<'_>, attribute: &str) -> Option<String> {
+    definition.camunda(attribute).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+fn is_expression(text: &str) -> bool {
+    text.contains("${") || text.contains("#{") || text.starts_with('=')
 }

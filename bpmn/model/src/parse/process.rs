@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mandate_feel::Expression;
 
 use crate::definition::{
-    Element, ElementIndex, ElementKind, FlowIndex, Position, ProcessDefinition, ROOT, Scope, SequenceFlow, StartTrigger,
+    Element, ElementIndex, ElementKind, EventSubProcess, FlowIndex, Position, ProcessDefinition, ROOT, Scope, SequenceFlow, StartTrigger,
 };
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::links::{self, Links};
@@ -132,6 +132,7 @@ impl<'n> Draft<'n> {
     /// The definition. Only of a draft that was found valid.
     pub(crate) fn finish(mut self) -> ProcessDefinition {
         let mut scopes: BTreeMap<ElementIndex, Scope> = BTreeMap::new();
+        let mut starts: BTreeMap<ElementIndex, ElementIndex> = BTreeMap::new();
         let mut by_id = BTreeMap::new();
         for (index, element) in self.elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).expect("MAX_ELEMENTS is far below 2^32"));
@@ -139,13 +140,23 @@ impl<'n> Draft<'n> {
             let Some(parent) = element.parent else { continue };
             let scope = scopes.entry(parent).or_default();
             scope.children.push(index);
-            if matches!(element.kind, ElementKind::StartEvent(StartTrigger::None)) {
-                scope.none_start = Some(index);
+            match &element.kind {
+                ElementKind::StartEvent(StartTrigger::None) => scope.none_start = Some(index),
+                ElementKind::EventSubProcessStart(_) => {
+                    let around = self.elements[parent.0 as usize].parent.expect("an event sub-process stands in a scope");
+                    scopes.entry(around).or_default().event_starts.push(index);
+                    starts.insert(parent, index);
+                }
+                _ => {}
             }
         }
         for (index, scope) in scopes {
             match &mut self.elements[index.0 as usize].kind {
                 ElementKind::Process(own) | ElementKind::SubProcess(own) => *own = scope,
+                ElementKind::EventSubProcess(own) => {
+                    let start = *starts.get(&index).expect("the validator saw its start event");
+                    *own = EventSubProcess { scope, start };
+                }
                 other => unreachable!("only scopes are parents, not {other:?}"),
             }
         }

@@ -28,18 +28,18 @@ macro_rules! supported {
 /// The supported elements.
 #[rustfmt::skip]
 static SUPPORTED: &[Supported] = supported! {
-    "startEvent",             "none; message (of a process)",                                          events::start;
-    "endEvent",               "none, terminate, error",                                                events::end;
+    "startEvent",             "none; message (of a process); message, timer, error, escalation (of an event sub-process)", events::start;
+    "endEvent",               "none, terminate, error, escalation; message, done by a delegate, or external", events::end;
     "intermediateCatchEvent", "timer (date, duration), message, link",                                 events::catch;
-    "intermediateThrowEvent", "link",                                                                  events::throw;
-    "boundaryEvent",          "error; timer (date, duration), interrupting or not",                    events::boundary;
+    "intermediateThrowEvent", "none, escalation, link; message, done by a delegate, or external",      events::throw;
+    "boundaryEvent",          "error; timer (date, duration), message, escalation, interrupting or not", events::boundary;
     "task",                   "passes through",                                                        activities::task;
     "manualTask",             "passes through",                                                        activities::manual_task;
     "serviceTask",            "done by a delegate, or external",                                       activities::service_task;
     "sendTask",               "done by a delegate, or external",                                       activities::send_task;
     "userTask",               "assignee, candidate users and groups, due date, form key",              activities::user_task;
     "receiveTask",            "waits for a message",                                                   activities::receive_task;
-    "subProcess",             "embedded",                                                              activities::sub_process;
+    "subProcess",             "embedded; event sub-process, interrupting or not",                      activities::sub_process;
     "exclusiveGateway",       "conditions, default flow",                                              gateways::exclusive;
     "parallelGateway",        "fork, join",                                                            gateways::parallel;
     "inclusiveGateway",       "fork by conditions, default flow, join",                                gateways::inclusive;
@@ -85,7 +85,6 @@ static REFUSED: &[(&str, &str)] = &[
 #[rustfmt::skip]
 static REFUSED_EVENTS: &[(&str, &str)] = &[
     ("signalEventDefinition", "use a message"),
-    ("escalationEventDefinition", "use an error event, or a message"),
     ("conditionalEventDefinition", "use a message, or an exclusive gateway in a loop with a timer"),
     ("compensateEventDefinition", "model the undoing as activities of their own behind a boundary error event"),
     ("cancelEventDefinition", "use an error end event and a boundary error event"),

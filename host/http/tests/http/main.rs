@@ -5,6 +5,7 @@ mod clients;
 mod clock;
 mod common;
 mod deployment;
+mod event;
 mod execution;
 mod external_task;
 mod gateways;

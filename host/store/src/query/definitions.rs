@@ -292,11 +292,12 @@ impl Reads {
         let tokens = "SELECT w.activity_id, COUNT(*) FROM (\
              SELECT i.id, t.activity, t.activity_id FROM instance i JOIN task t ON t.instance_id = i.id WHERE i.definition_id = $1 UNION \
              SELECT i.id, e.activity, e.activity_id FROM instance i JOIN external_task e ON e.instance_id = i.id WHERE i.definition_id = $1 UNION \
-             SELECT i.id, s.activity, s.activity_id FROM instance i JOIN subscription s ON s.instance_id = i.id WHERE i.definition_id = $1 UNION \
+             SELECT i.id, s.activity, s.activity_id FROM instance i JOIN subscription s ON s.instance_id = i.id WHERE i.definition_id = $1 \
+             AND NOT s.of_event UNION \
              SELECT i.id, j.activity, j.activity_id FROM instance i JOIN job j ON j.instance_id = i.id WHERE i.definition_id = $1 \
-             AND j.kind <> 'boundary-timer' UNION \
+             AND j.kind <> 'event-timer' UNION \
              SELECT i.id, i.job_activity, i.job_activity_id FROM instance i WHERE i.definition_id = $1 AND i.job_host IS NOT NULL \
-             AND i.job_kind <> 'boundary-timer') w GROUP BY w.activity_id";
+             AND i.job_kind <> 'event-timer') w GROUP BY w.activity_id";
         let failed = "SELECT activity_id, COUNT(*) FROM job WHERE definition_id = $1 AND retries = 0 GROUP BY activity_id";
         let incidents =
             "SELECT activity_id, code, COUNT(*) FROM incident WHERE definition_id = $1 GROUP BY activity_id, code ORDER BY {text:code}";

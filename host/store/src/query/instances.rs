@@ -237,15 +237,15 @@ fn select(filter: InstanceFilter, keeps_activities: bool) -> Select {
     select
 }
 
-/// Waits tell where tokens stand, also before and behind an element; a boundary timer is not such a place. History, where it is kept, knows
+/// Waits tell where tokens stand, also before and behind an element; what triggers an event is not such a place. History, where it is kept, knows
 /// scopes and joins as well.
 fn stands_at(select: &mut Select, activity_ids: Vec<String>, keeps_activities: bool) {
     let open =
         if keeps_activities { " UNION ALL SELECT instance_id, activity_id FROM history_activity WHERE ended_at IS NULL" } else { "" };
     let condition = format!(
         "EXISTS (SELECT 1 FROM (SELECT instance_id, activity_id FROM task UNION ALL SELECT instance_id, activity_id FROM external_task \
-         UNION ALL SELECT instance_id, activity_id FROM subscription \
-         UNION ALL SELECT instance_id, activity_id FROM any_job WHERE kind <> 'boundary-timer'{open}) w \
+         UNION ALL SELECT instance_id, activity_id FROM subscription WHERE NOT of_event \
+         UNION ALL SELECT instance_id, activity_id FROM any_job WHERE kind <> 'event-timer'{open}) w \
          WHERE w.instance_id = i.id AND w.activity_id"
     );
     select.texts(&condition, activity_ids);

@@ -151,8 +151,8 @@ fn select(filter: JobFilter) -> Select {
     select.when(filter.with_retries_left, "job.retries > 0");
     select.when(filter.no_retries_left, "job.retries = 0");
     select.maybe("job.due <= $? AND job.retries > 0 AND NOT job.suspended AND NOT d.suspended", filter.executable_at);
-    select.when(filter.timers, "job.kind IN ('timer', 'boundary-timer')");
-    select.when(filter.messages, "job.kind NOT IN ('timer', 'boundary-timer')");
+    select.when(filter.timers, "job.kind IN ('timer', 'event-timer')");
+    select.when(filter.messages, "job.kind NOT IN ('timer', 'event-timer')");
     select.when(filter.with_exception, "job.failure IS NOT NULL");
     select.maybe("job.failure = $?", filter.exception_message);
     select.maybe("job.due < $?", filter.due_before);

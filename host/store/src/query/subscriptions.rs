@@ -52,7 +52,7 @@ pub struct SubscriptionFilter {
     pub active: bool,
 }
 
-pub(super) const ROW: &str = "wait, activity, activity_id, message, definition_id, created";
+pub(super) const ROW: &str = "wait, activity, activity_id, message, of_event, definition_id, created";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<SubscriptionRow, Error> {
     Ok(SubscriptionRow {
@@ -60,6 +60,7 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<SubscriptionRow, Error> {
         activity: columns.next()?,
         activity_id: columns.next()?,
         message: columns.next()?,
+        of_event: columns.next()?,
         definition_id: columns.next()?,
         created: columns.next()?,
     })
@@ -87,7 +88,7 @@ impl Reads {
             .map(|found| {
                 let mut columns = found.columns();
                 let (instance, tenant, business_key) = (columns.next()?, columns.next_tenant()?, columns.next()?);
-                let SubscriptionRow { wait, activity, activity_id, message, definition_id, created } = row(&mut columns)?;
+                let SubscriptionRow { wait, activity, activity_id, message, of_event: _, definition_id, created } = row(&mut columns)?;
                 Ok(SubscriptionListed { instance, wait, activity, activity_id, message, definition_id, created, tenant, business_key })
             })
             .collect()

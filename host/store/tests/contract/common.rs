@@ -224,6 +224,7 @@ pub(crate) fn subscription(definition: &DefinitionRow, wait: i64, message: &str)
         activity: 4,
         activity_id: "Receive".into(),
         message: message.into(),
+        of_event: false,
         definition_id: definition.id.clone(),
         created: 30,
     }

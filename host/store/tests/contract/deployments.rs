@@ -3,7 +3,9 @@
 use mandate_store::query::{
     DefinitionFilter, DefinitionSort, DelegateFilter, HistoryInstanceFilter, InstanceFilter, Order, Page, ResourceRow,
 };
-use mandate_store::{BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, Except, HistoryRow, JobRow, Resource, Store};
+use mandate_store::{
+    BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, Except, HistoryRow, JobRow, Resource, Store, SubscriptionRow,
+};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, incident, job, start, started_with, subscription, task, unit, upload};
@@ -236,10 +238,12 @@ pub(crate) async fn statistics_count_where_tokens_stand(fixture: Fixture) {
     several.put_jobs = vec![JobRow { kind: "async-after".into(), ..job(&process, 5, 5) }, pause];
     several.put_subscriptions = vec![subscription(&process, 7, "paid"), subscription(&process, 8, "cancelled")];
     store.commit(unit(several)).await.expect("stored");
-    // One stands at a user task with a boundary timer, inside of a sub-process.
+    // One stands at a user task with a boundary timer and a boundary message, inside of a sub-process.
     let mut task_in_scope = start(&process, Uuid::now_v7());
-    let late = JobRow { activity: 3, activity_id: "Late".into(), kind: "boundary-timer".into(), ..job(&process, 9, 5) };
+    let late = JobRow { activity: 3, activity_id: "Late".into(), kind: "event-timer".into(), ..job(&process, 9, 5) };
     (task_in_scope.put_jobs, task_in_scope.put_tasks) = (vec![late], vec![task(&process, 8)]);
+    let revoked = SubscriptionRow { activity: 3, activity_id: "Revoked".into(), of_event: true, ..subscription(&process, 10, "revoked") };
+    task_in_scope.put_subscriptions = vec![revoked];
     task_in_scope.history.extend([begin(2, "Scope"), begin(3, "Review")]);
     store.commit(unit(task_in_scope)).await.expect("stored");
 
@@ -258,7 +262,7 @@ pub(crate) async fn statistics_count_where_tokens_stand(fixture: Fixture) {
         let filter = InstanceFilter { activity_ids: vec![activity.to_owned()], ..InstanceFilter::default() };
         store.count_instances(filter).await.expect("read")
     };
-    for (activity, instances) in [("Task", 2), ("Pause", 1), ("Receive", 1), ("Review", 1), ("Scope", 1), ("Late", 0)] {
+    for (activity, instances) in [("Task", 2), ("Pause", 1), ("Receive", 1), ("Review", 1), ("Scope", 1), ("Late", 0), ("Revoked", 0)] {
         assert_eq!(standing(activity).await, instances, "{activity}");
     }
     assert_eq!(count_delegates(&store).await, 0);

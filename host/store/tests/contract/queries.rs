@@ -149,7 +149,7 @@ pub(crate) async fn what_is_overdue_is_counted_and_listed_alike(fixture: Fixture
         store.commit(unit(write)).await.expect("stored");
         id
     };
-    let timer = |activity, due| JobRow { activity, kind: "boundary-timer".into(), ..job(&process, 7, due) };
+    let timer = |activity, due| JobRow { activity, kind: "event-timer".into(), ..job(&process, 7, due) };
     // A task that is due, with a boundary timer that should have fired, is one; beside it in the same instance a job is another.
     let both = one(vec![timer(3, 400), JobRow { activity: 5, ..job(&process, 1, 100) }], vec![task(&process, 2)], None).await;
     let scope = one(vec![timer(4, 400)], vec![TaskRow { due: None, ..task(&process, 2) }], None).await;
