@@ -20,7 +20,7 @@ impl Store {
             tx.rollback().await;
             return Ok(DeploymentDeletion::NotFound);
         }
-        // Starts hold the definition's row FOR KEY SHARE until they are committed: from here on there are no new ones.
+        // Starts hold the definition's row FOR SHARE until they are committed: from here on there are no new ones.
         let sql = "SELECT id FROM definition WHERE deployment_id = $1 ORDER BY {text:id} {pg:FOR UPDATE}";
         let rows = tx.fetch(sql, params![id]).await?;
         let definitions = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
