@@ -1,21 +1,29 @@
 //! Boundary timers: armed when an activity begins to wait, gone when it ends.
 
-use mandate_model::{BoundaryTrigger, ElementIndex, ElementKind};
+use mandate_model::{BoundaryTrigger, ElementIndex, ElementKind, ProcessDefinition};
 
 use crate::effect::JobKind;
 use crate::elements::At;
 use crate::ids::ActivityId;
 use crate::input::Failure;
+use crate::instance::{Activity, Role};
 use crate::step::Machine;
 use crate::unit::Token;
+
+/// The boundary events of an activity instance. Those of a multi-instance activity belong to its body and watch all instances together.
+pub(crate) fn attached<'a>(definition: &'a ProcessDefinition, activity: &Activity) -> &'a [ElementIndex] {
+    match activity.role {
+        Role::Inner { .. } => &[],
+        Role::Element | Role::Body(_) => &definition.element(activity.element).boundary_events,
+    }
+}
 
 impl Machine<'_> {
     /// Arms the timers on an activity that is about to wait. As in Camunda 7 a synchronous delegate never sees one: it has no
     /// wait state in which a timer could become due.
     pub(crate) fn arm_boundary_timers(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let definition = self.definition;
-        let host = self.instance.at(activity).element;
-        for &event in &definition.element(host).boundary_events {
+        for &event in attached(definition, self.instance.at(activity)) {
             if let ElementKind::BoundaryEvent(boundary) = &definition.element(event).kind
                 && let BoundaryTrigger::Timer(timer) = &boundary.trigger
             {

@@ -4,6 +4,7 @@ use mandate_model::{BoundaryTrigger, ElementIndex, ElementKind, ErrorCatch};
 use serde_json::Value as Json;
 
 use crate::Code;
+use crate::boundary::attached;
 use crate::effect::HistoryEvent;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
@@ -56,7 +57,7 @@ impl Machine<'_> {
     /// their order.
     fn catcher(&self, from: ActivityId, code: &str) -> Option<(ActivityId, ElementIndex)> {
         self.instance.outward(from).find_map(|activity| {
-            let boundary_events = &self.definition.element(activity.element).boundary_events;
+            let boundary_events = attached(self.definition, activity);
             let matching = |wanted: Option<&str>| {
                 boundary_events.iter().find(|event| self.error_catch(**event).is_some_and(|catch| catch.code.as_deref() == wanted))
             };

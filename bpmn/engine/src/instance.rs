@@ -7,7 +7,7 @@ use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
 
 use crate::effect::{ExternalTask, Incident, Job, Subscription, Task};
 use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
-use crate::limits::{MAX_INLINE_ACTIVITIES, MAX_INLINE_VARIABLE_BYTES};
+use crate::limits::{MAX_INLINE_ACTIVITIES, MAX_INLINE_INSTANCES, MAX_INLINE_VARIABLE_BYTES};
 use crate::unit::Unit;
 use crate::variable::{Variable, Variables};
 
@@ -74,6 +74,8 @@ pub struct Activity {
     pub since: i64,
     /// How far it is.
     pub phase: Phase,
+    /// What it is to its element.
+    pub role: Role,
     /// Its local variables.
     pub variables: Variables,
     /// It is stored apart from the snapshot, with its waits: there were many others when it began.
@@ -106,6 +108,36 @@ pub enum Phase {
     },
 }
 
+/// What an activity instance is to its element. Of a multi-instance activity there is a *body* (Camunda 7's `multiInstanceBody`), which is entered,
+/// left, watched by boundary events and continued asynchronously as the element says, and in it the *inner* instances, which do what the
+/// element does. All others are the element itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The element, once.
+    Element,
+    /// The scope of a multi-instance activity's instances.
+    Body(Body),
+    /// One instance of several.
+    Inner {
+        /// Which one, from 0: its `loopCounter`.
+        index: u32,
+    },
+}
+
+/// How far the body of a multi-instance activity is. `nrOfInstances` and its kin show these numbers; what somebody else writes there
+/// changes what expressions see and not what happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// How many instances there are to be.
+    pub instances: u32,
+    /// How many have begun; of those with `asyncBefore`, all.
+    pub begun: u32,
+    /// How many have ended.
+    pub ended: u32,
+    /// The first of those that were made together, if they were: the others' numbers follow.
+    pub first: Option<ActivityId>,
+}
+
 /// What follows from the rest of the state: kept beside it so that no step looks through everything, never stored.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Index {
@@ -136,6 +168,7 @@ impl Instance {
             element: ROOT,
             since: 0,
             phase: Phase::Active { by: None },
+            role: Role::Element,
             variables: Variables::new(),
             apart: false,
         };
@@ -302,6 +335,7 @@ impl Instance {
         let flow = |index: Option<FlowIndex>| index.is_none_or(|index| (index.0 as usize) < definition.flows.len());
         self.activities.values().all(|it| {
             element(it.element)
+                && (it.role == Role::Element) == definition.element(it.element).multi_instance.is_none()
                 && match it.phase {
                     Phase::After { flow: by } => flow(by),
                     phase => flow(phase.by()),
@@ -334,11 +368,14 @@ impl Instance {
         self.last
     }
 
-    /// Puts a new activity into the tree. Beyond [`MAX_INLINE_ACTIVITIES`] it is stored apart, for as long as it lives.
-    pub(crate) fn add_activity(&mut self, scope: ActivityId, element: ElementIndex, phase: Phase, since: i64) -> ActivityId {
+    /// Puts a new activity into the tree. Beyond [`MAX_INLINE_ACTIVITIES`] it is stored apart, for as long as it lives; and so it is in a scope that
+    /// is, or whose children are many: in whatever order these end, what is left in the snapshot is little.
+    pub(crate) fn add_activity(&mut self, scope: ActivityId, element: ElementIndex, phase: Phase, role: Role, since: i64) -> ActivityId {
         let id = ActivityId(self.number());
-        let apart = self.index.inline.len() >= MAX_INLINE_ACTIVITIES;
-        let activity = Activity { id, parent: Some(scope), element, since, phase, variables: Variables::new(), apart };
+        let around = self.at(scope);
+        let many = matches!(around.role, Role::Body(body) if body.first.is_some() && body.instances as usize > MAX_INLINE_INSTANCES);
+        let apart = around.apart || many || self.index.inline.len() >= MAX_INLINE_ACTIVITIES;
+        let activity = Activity { id, parent: Some(scope), element, since, phase, role, variables: Variables::new(), apart };
         self.index.add_activity(&activity);
         let before = self.activities.insert(id, Arc::new(activity));
         debug_assert!(before.is_none(), "numbers are never used again");
@@ -358,6 +395,10 @@ impl Instance {
         self.index.leave_join(activity);
         activity.phase = phase;
         self.index.enter_join(activity);
+    }
+
+    pub(crate) fn set_body(&mut self, id: ActivityId, body: Body) {
+        Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree")).role = Role::Body(body);
     }
 
     pub(crate) fn set_since(&mut self, id: ActivityId, since: i64) {

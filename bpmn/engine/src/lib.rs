@@ -13,6 +13,7 @@
 //! | `scope.rs` | entering, leaving, cancelling, ending scopes |
 //! | `wait.rs` | waits and their rows |
 //! | `boundary.rs`, `join.rs`, `error.rs` | boundary timers, parallel joins, BPMN errors |
+//! | `multi_instance.rs` | bodies and the instances in them |
 //! | `mapping.rs` | variables and input/output mapping |
 //! | `retry.rs` | jobs, failures, incidents |
 //! | `lineage.rs`, `unit.rs` | what makes ledger keys stable; a unit of work |
@@ -40,6 +41,7 @@ mod leaf;
 pub mod limits;
 mod lineage;
 mod mapping;
+mod multi_instance;
 #[cfg(test)]
 mod processes;
 mod retry;
@@ -57,7 +59,7 @@ pub use code::Code;
 pub use effect::{DelegateCall, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry};
-pub use instance::{Activity, Instance, NewInstance, Phase};
+pub use instance::{Activity, Body, Instance, NewInstance, Phase, Role};
 pub use leaf::{Leaf, LeafState};
 pub use snapshot::{Changes, PartId, SnapshotError, Stored};
 pub use step::{Stop, step};

@@ -11,6 +11,7 @@ use crate::input::{Failure, Retry};
 use crate::instance::Phase;
 use crate::limits::{DEFAULT_ATTEMPTS, DEFAULT_FIRST_WAIT_MS, DEFAULT_JITTER_PERCENT, MAX_ADVISED_WAIT_MS};
 use crate::lineage::digest;
+use crate::multi_instance::Continuation;
 use crate::step::Machine;
 
 use mandate_model::ElementIndex;
@@ -46,8 +47,9 @@ impl Machine<'_> {
     /// A unit that a job began has failed and is gone: the job spends a retry. Without one left, or if none can help, an incident.
     pub(crate) fn fail_job(&mut self, wait: WaitId, failure: Failure) {
         let id = self.instance.id;
+        let (activity, element) = (self.instance.jobs[&wait].activity, self.instance.jobs[&wait].element);
+        let policy = Continuation::of(self.definition, self.instance.at(activity), element).retries;
         let job = Arc::make_mut(self.instance.jobs.get_mut(&wait).expect("admit::check found the job"));
-        let policy = self.definition.element(job.element).retries.as_ref();
         job.failures = job.failures.saturating_add(1);
         job.retries = if failure.retry == Retry::Never { 0 } else { job.retries.saturating_sub(1) };
         job.failure = Some(failure.message.clone());

@@ -5,7 +5,7 @@ use mandate_model::{ElementIndex, ProcessDefinition};
 use crate::Code;
 use crate::admit::{self, Rejection};
 use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind};
-use crate::elements::{self, At, Next};
+use crate::elements::{At, Next};
 use crate::error::Thrown;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Failure, Input};
@@ -200,14 +200,14 @@ impl Machine<'_> {
     /// Lets an activity's element act for the first time.
     pub(crate) fn execute(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let at = At::new(self.definition, self.instance, activity, self.now);
-        let next = elements::behaviour(&at.element().kind).enter(&at)?;
+        let next = at.behaviour().enter(&at)?;
         self.act(activity, next)
     }
 
     /// Lets an activity's element go on: the wait it asked for is over.
     pub(crate) fn resume(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let at = At::new(self.definition, self.instance, activity, self.now);
-        let next = elements::behaviour(&at.element().kind).resume(&at)?;
+        let next = at.behaviour().resume(&at)?;
         self.act(activity, next)
     }
 
@@ -228,6 +228,10 @@ impl Machine<'_> {
                 let lineage = self.unit.lineage(self.instance.id, activity);
                 self.unit.agenda.push(Token { element: start, scope: activity, by: None, lineage });
                 Ok(())
+            }
+            Next::Repeat { instances } => {
+                self.arm_boundary_timers(activity)?;
+                self.repeat(activity, instances)
             }
             Next::Join => self.arrive(activity),
             Next::Leave(flows) => self.leave(activity, &flows),

@@ -248,9 +248,15 @@ impl<'a> Run<'a> {
         Input::DelegateReturned { wait, outcome }
     }
 
-    fn variables(&mut self, element: &str) {
-        let element = self.find(element);
-        let scope = self.instance.activities().find(|it| it.element == element).expect("it is active").id;
+    /// Of an element that is active or, as `#12`, of an activity instance.
+    fn variables(&mut self, word: &str) {
+        let scope = match word.strip_prefix('#') {
+            Some(number) => ActivityId(number.parse().expect("a number")),
+            None => {
+                let element = self.find(word);
+                self.instance.activities().find(|it| it.element == element).expect("it is active").id
+            }
+        };
         let visible = show_variables(&self.instance.visible_variables(scope));
         writeln!(self.trace, "  {visible}").expect("text grows");
     }
@@ -329,8 +335,9 @@ impl<'a> Run<'a> {
             HistoryEvent::InstanceEnded { state, reason } => {
                 format!("ended: {state:?}{}", reason.as_ref().map(|it| format!(" ({it})")).unwrap_or_default())
             }
-            HistoryEvent::ActivityStarted { activity, parent, element } => {
-                format!("+ {} #{}{}", self.id(*element), activity.0, scope(parent))
+            HistoryEvent::ActivityStarted { activity, parent, element, body } => {
+                let body = if *body { " body" } else { "" };
+                format!("+ {}{body} #{}{}", self.id(*element), activity.0, scope(parent))
             }
             HistoryEvent::ActivityEnded { activity, canceled } => format!("- #{}{}", activity.0, if *canceled { " canceled" } else { "" }),
             HistoryEvent::VariableSet { scope: of, name, value } => format!("{name} = {}{}", value.json, scope(of)),

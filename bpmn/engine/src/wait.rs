@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::effect::{Effect, ExternalTask, Job, JobKind, Subscription, Task};
 use crate::elements::WaitFor;
 use crate::ids::{ActivityId, WaitId};
+use crate::multi_instance::Continuation;
 use crate::retry;
 use crate::step::Machine;
 
@@ -41,16 +42,16 @@ impl Machine<'_> {
     /// A new job of an activity, with all its attempts before it.
     pub(crate) fn put_job(&mut self, activity: ActivityId, element: ElementIndex, kind: JobKind, due: i64) {
         let wait = self.new_wait(activity);
-        let definition = self.definition.element(element);
+        let continuation = Continuation::of(self.definition, self.instance.at(activity), element);
         let job = Job {
             wait,
             activity,
             element,
             kind,
             due,
-            retries: retry::attempts(definition.retries.as_ref()),
+            retries: retry::attempts(continuation.retries),
             failures: 0,
-            exclusive: definition.exclusive,
+            exclusive: continuation.exclusive,
             since: self.now,
             failure: None,
         };

@@ -91,6 +91,8 @@ pub struct Element {
     pub default_flow: Option<FlowIndex>,
     /// Boundary events attached to this activity, in document order.
     pub boundary_events: Vec<ElementIndex>,
+    /// It runs several times; none is the rule.
+    pub multi_instance: Option<MultiInstance>,
     /// `camunda:asyncBefore`: a unit of work ends before this element.
     pub async_before: bool,
     /// `camunda:asyncAfter`: a unit of work ends after this element.
@@ -107,6 +109,39 @@ pub struct Element {
     pub properties: Vec<(String, String)>,
     /// Where it begins in its file.
     pub position: Position,
+}
+
+/// How often an activity runs, and over what: `multiInstanceLoopCharacteristics` (BPMN 2.0, 10.3.8). What the element itself says of
+/// asynchronous continuations and retries holds around all instances together; mappings are each instance's own.
+#[derive(Clone, Debug)]
+pub struct MultiInstance {
+    /// One instance after the other rather than all at once.
+    pub sequential: bool,
+    /// `loopCardinality`: how many, a whole number when evaluated. Goes before the length of the collection.
+    pub cardinality: Option<Expression>,
+    /// `camunda:collection` or `loopDataInputRef`. There is at least one of this and the cardinality.
+    pub collection: Option<Collection>,
+    /// `camunda:elementVariable` or the name of the `inputDataItem`: in each instance, its element of the collection.
+    pub element_variable: Option<String>,
+    /// `completionCondition`: true when an instance has ended, all others are cancelled and the activity is done.
+    pub completion_condition: Option<Expression>,
+    /// `camunda:asyncBefore`, on the loop characteristics: a unit of work ends before each instance.
+    pub async_before: bool,
+    /// `camunda:asyncAfter`, there: a unit of work ends after each instance.
+    pub async_after: bool,
+    /// `camunda:exclusive`, there, true by default: of the jobs of each instance.
+    pub exclusive: bool,
+    /// `camunda:failedJobRetryTimeCycle`, there: of the jobs of each instance.
+    pub retries: Option<RetryPolicy>,
+}
+
+/// Where a multi-instance activity finds its list.
+#[derive(Clone, Debug)]
+pub enum Collection {
+    /// In the variable of this name, whatever characters the name has.
+    Variable(String),
+    /// An expression gives it.
+    Expression(Expression),
 }
 
 /// A place in a file; both count from 1, columns in characters.

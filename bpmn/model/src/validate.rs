@@ -180,7 +180,8 @@ impl<'v> Validator<'v, '_> {
             }
             let ElementKind::BoundaryEvent(event) = &event.kind else { continue };
             let BoundaryTrigger::Error(error) = &event.trigger else {
-                if matches!(&element.kind, ElementKind::ServiceTask(task) if !task.by_worker) {
+                let between_jobs = element.multi_instance.as_ref().is_some_and(|each| each.async_before || each.async_after);
+                if matches!(&element.kind, ElementKind::ServiceTask(task) if !task.by_worker) && !between_jobs {
                     let help = "limit the delegate's wall time in the manifest, or put the timer on a sub-process around tasks that wait";
                     self.diagnostics.warning(at, "the timer never fires: a task done by a delegate does not wait (as in Camunda 7)", help);
                 }

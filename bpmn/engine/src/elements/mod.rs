@@ -9,13 +9,14 @@ use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, ProcessDefini
 use crate::expression::{evaluate, failed, why_null};
 use crate::ids::ActivityId;
 use crate::input::Failure;
-use crate::instance::Instance;
+use crate::instance::{Instance, Role};
 
 mod boundary_event;
 mod end_event;
 mod exclusive_gateway;
 mod external_task;
 mod intermediate_catch_event;
+pub(crate) mod multi_instance;
 mod parallel_gateway;
 mod receive_task;
 mod service_task;
@@ -26,7 +27,7 @@ mod timer;
 mod user_task;
 
 /// The element that a kind of element is.
-pub(crate) fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
+fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
     match kind {
         ElementKind::Process(scope) | ElementKind::SubProcess(scope) => scope,
         ElementKind::StartEvent(event) => event,
@@ -63,6 +64,11 @@ pub(crate) enum Next {
     Call,
     /// Open a scope at this start event; resume when it is empty.
     Open(ElementIndex),
+    /// Be the body of this many instances, at least one; resume when they are done.
+    Repeat {
+        /// How many.
+        instances: u32,
+    },
     /// Stand at the gateway until every incoming flow was taken, then leave by all flows.
     Join,
     /// Be done, and take these flows; none consumes the token.
@@ -136,9 +142,22 @@ impl<'a> At<'a> {
         self.definition.element(self.index)
     }
 
-    /// Leaving by all outgoing flows: what everything but an exclusive gateway does (BPMN 2.0, 13.3.1).
+    /// What the activity does: its element, or the body of several instances of it.
+    pub(crate) fn behaviour(&self) -> &'a dyn Behaviour {
+        let element = self.element();
+        match (self.instance.at(self.activity).role, &element.multi_instance) {
+            (Role::Body(_), Some(multi_instance)) => multi_instance,
+            _ => behaviour(&element.kind),
+        }
+    }
+
+    /// Leaving by all outgoing flows: what everything but an exclusive gateway does (BPMN 2.0, 13.3.1). From one of several instances no flow
+    /// leads on: its body takes them.
     fn leave(&self) -> Next {
-        Next::Leave(self.element().outgoing.clone())
+        match self.instance.at(self.activity).role {
+            Role::Inner { .. } => Next::Leave(Vec::new()),
+            Role::Element | Role::Body(_) => Next::Leave(self.element().outgoing.clone()),
+        }
     }
 
     fn evaluate(&self, expression: &Expression) -> Result<Value, Failure> {

@@ -51,7 +51,15 @@ struct Activity {
     element: u32,
     since: i64,
     phase: Phase,
+    role: Role,
     variables: Vec<Variable>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Role {
+    Element,
+    Body { instances: u32, begun: u32, ended: u32, first: Option<u64> },
+    Inner { index: u32 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -311,6 +319,13 @@ impl From<&instance::Activity> for Activity {
                 instance::Phase::Joining { by } => Phase::Joining { by: by.0 },
                 instance::Phase::After { flow } => Phase::After { flow: flow.map(|flow| flow.0) },
             },
+            role: match it.role {
+                instance::Role::Element => Role::Element,
+                instance::Role::Body(instance::Body { instances, begun, ended, first }) => {
+                    Role::Body { instances, begun, ended, first: first.map(|first| first.0) }
+                }
+                instance::Role::Inner { index } => Role::Inner { index },
+            },
             variables: it
                 .variables
                 .iter()
@@ -344,6 +359,13 @@ impl Activity {
                 Phase::Active { by } => instance::Phase::Active { by: by.map(FlowIndex) },
                 Phase::Joining { by } => instance::Phase::Joining { by: FlowIndex(by) },
                 Phase::After { flow } => instance::Phase::After { flow: flow.map(FlowIndex) },
+            },
+            role: match self.role {
+                Role::Element => instance::Role::Element,
+                Role::Body { instances, begun, ended, first } => {
+                    instance::Role::Body(instance::Body { instances, begun, ended, first: first.map(ActivityId) })
+                }
+                Role::Inner { index } => instance::Role::Inner { index },
             },
             variables,
             apart,

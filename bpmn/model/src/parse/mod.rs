@@ -11,6 +11,7 @@ mod extensions;
 mod flows;
 mod gateways;
 mod implementation;
+mod multi_instance;
 mod process;
 mod table;
 
