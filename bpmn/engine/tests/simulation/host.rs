@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{
     ActivityId, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure, HistoryEvent, Incident, IncidentId, Input,
-    Instance, InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Stop, Stored, Subscription, Task, Variable, Variables,
-    WaitId, step,
+    Instance, InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Role, Stop, Stored, Subscription, Task, Variable,
+    Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use uuid::Uuid;
@@ -45,6 +45,8 @@ pub(crate) struct Host<'a> {
     pub(crate) compared: usize,
     pub(crate) crashes: usize,
     pub(crate) rejected: usize,
+    /// Bodies of multi-instance activities that were looked at.
+    pub(crate) bodies: usize,
 }
 
 /// How a unit of work came out.
@@ -85,6 +87,7 @@ impl<'a> Host<'a> {
             compared: 0,
             crashes: 0,
             rejected: 0,
+            bodies: 0,
         }
     }
 
@@ -403,6 +406,7 @@ impl<'a> Host<'a> {
         expected.variables = locals.collect();
         assert_eq!(self.rows, expected, "rows and instance say the same");
         self.check_leaves(instance);
+        self.check_bodies(instance);
         if self.rows.ended {
             assert_eq!(instance.activities().count(), 1, "nothing is left of the tree");
             assert!(self.rows.jobs.is_empty() && self.rows.tasks.is_empty() && self.rows.subscriptions.is_empty());
@@ -411,6 +415,17 @@ impl<'a> Host<'a> {
         let changes = instance.changes(Some(&self.load()));
         self.stored.apply(changes);
         assert_eq!(self.stored, instance.encode(), "writing what has changed is as good as writing everything");
+    }
+
+    /// A body at rest has all its instances that have not ended, or the one whose turn it is.
+    fn check_bodies(&mut self, instance: &Instance) {
+        for body in instance.activities().filter(|it| it.phase.is_live()) {
+            let Role::Body(count) = body.role else { continue };
+            let inside = instance.activities().filter(|it| it.parent == Some(body.id)).count();
+            let expected = if count.first.is_some() { count.instances - count.ended } else { 1 };
+            assert_eq!(inside, expected as usize, "{body:?}");
+            self.bodies += 1;
+        }
     }
 
     fn check_leaves(&self, instance: &Instance) {

@@ -95,10 +95,10 @@ impl Models<'_> {
     fn block(&mut self, depth: usize, inside: bool) -> Block {
         let kinds = if depth < MAX_DEPTH { 16 } else { 8 };
         match self.random.below(kinds) {
-            0 => self.single("task", ""),
+            0 => self.several("task", "", depth),
             1 | 2 => self.service(depth, inside),
             3 => self.user_task(depth, inside),
-            4 => self.single("receiveTask", " messageRef='msg'"),
+            4 => self.several("receiveTask", " messageRef='msg'", depth),
             5 => self.catch("<messageEventDefinition messageRef='msg'/>"),
             6 => self.catch("<timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>"),
             7 => self.external_task(depth, inside),
@@ -117,6 +117,40 @@ impl Models<'_> {
         let held = self.asynchronous();
         self.element(&format!("<{kind} id='{id}'{attributes}{held}/>"));
         Block { first: id.clone(), last: id }
+    }
+
+    /// A task that may run several times.
+    fn several(&mut self, kind: &str, attributes: &str, depth: usize) -> Block {
+        let id = self.id(kind);
+        let (held, often) = (self.asynchronous(), self.multi_instance(depth));
+        self.element(&format!("<{kind} id='{id}'{attributes}{held}>{often}</{kind}>"));
+        Block { first: id.clone(), last: id }
+    }
+
+    /// Now and then, loop characteristics: in sequence or parallel, by number or list, to the end or until something is true.
+    fn multi_instance(&mut self, depth: usize) -> String {
+        if !self.random.one_in(4) {
+            return String::new();
+        }
+        let sequential = ["true", "false"][self.random.below(2)];
+        let held = self.asynchronous();
+        let (over, often) = match self.random.below(6) {
+            0 => ("", "<loopCardinality>2</loopCardinality>"),
+            1 => ("", "<loopCardinality>= x</loopCardinality>"),
+            // So many that they are stored apart, if there are not many of each of them.
+            2 if depth == 0 => ("", "<loopCardinality>${20}</loopCardinality>"),
+            3 => (" camunda:collection='= [1, 2, 3]' camunda:elementVariable='x'", ""),
+            4 => (" camunda:collection='= [x, 1]' camunda:elementVariable='item'", "<loopCardinality>2</loopCardinality>"),
+            _ => (" camunda:collection='= [x, &quot;y&quot;, null]' camunda:elementVariable='item'", ""),
+        };
+        let until = match self.random.below(5) {
+            0 => "<completionCondition>${nrOfCompletedInstances >= 2}</completionCondition>",
+            1 => "<completionCondition>= x = 2 or loopCounter = 1</completionCondition>",
+            _ => "",
+        };
+        format!(
+            "<multiInstanceLoopCharacteristics isSequential='{sequential}'{over}{held}>{often}{until}</multiInstanceLoopCharacteristics>"
+        )
     }
 
     fn catch(&mut self, trigger: &str) -> Block {
@@ -140,20 +174,21 @@ impl Models<'_> {
         } else {
             ""
         };
+        let often = self.multi_instance(depth);
         self.element(&format!(
-            "<serviceTask id='{id}' camunda:class='worker'{held}><extensionElements>{retries}{mapping}</extensionElements></serviceTask>"
+            "<serviceTask id='{id}' camunda:class='worker'{held}><extensionElements>{retries}{mapping}</extensionElements>{often}</serviceTask>"
         ));
         self.with_boundary_events(id, depth, inside)
     }
 
     fn user_task(&mut self, depth: usize, inside: bool) -> Block {
-        let block = self.single("userTask", " camunda:candidateGroups='clerks'");
+        let block = self.several("userTask", " camunda:candidateGroups='clerks'", depth);
         self.with_boundary_events(block.first, depth, inside)
     }
 
     fn external_task(&mut self, depth: usize, inside: bool) -> Block {
         let priority = ["", " camunda:taskPriority='${x}'"][self.random.below(2)];
-        let block = self.single("serviceTask", &format!(" camunda:type='external' camunda:topic='outside'{priority}"));
+        let block = self.several("serviceTask", &format!(" camunda:type='external' camunda:topic='outside'{priority}"), depth);
         self.with_boundary_events(block.first, depth, inside)
     }
 
@@ -251,7 +286,9 @@ impl Models<'_> {
         } else {
             ""
         };
-        self.element(&format!("<subProcess id='{id}'{held}>{mapping}{inside}</subProcess>"));
+        // Not at every depth: instances of instances of instances never end.
+        let often = if depth < 2 { self.multi_instance(MAX_DEPTH) } else { String::new() };
+        self.element(&format!("<subProcess id='{id}'{held}>{mapping}{often}{inside}</subProcess>"));
         self.with_boundary_events(id, depth, false)
     }
 
