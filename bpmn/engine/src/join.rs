@@ -38,18 +38,23 @@ impl Machine<'_> {
         self.leave(activity, &element.outgoing)
     }
 
-    /// Raises an incident for each join that waits for flows on which nothing can arrive any more. Runs when nothing moves.
+    /// Raises an incident for each join that waits for flows on which nothing can arrive any more. Runs when nothing moves. Looks only where
+    /// something has moved: what can still arrive at a join follows from what stands in its scope.
     pub(crate) fn check_joins(&mut self) {
-        let mut reached: Option<(ActivityId, Flows)> = None;
-        let joins: Vec<_> = self.instance.index.joins.keys().copied().collect();
-        for (scope, gateway) in joins {
-            if self.instance.index.join_incidents.contains_key(&(scope, gateway)) {
-                continue;
+        for scope in std::mem::take(&mut self.unit.touched) {
+            let joins = self.instance.index.joins.range((scope, ElementIndex(0))..=(scope, ElementIndex(u32::MAX)));
+            let waiting = joins.map(|((_, gateway), _)| *gateway);
+            let silent = waiting.filter(|gateway| !self.instance.index.join_incidents.contains_key(&(scope, *gateway)));
+            let joins: Vec<_> = silent.collect();
+            if !joins.is_empty() {
+                self.check_joins_of(scope, joins);
             }
-            if reached.as_ref().is_none_or(|(of, _)| *of != scope) {
-                reached = Some((scope, reachable(self.definition, self.instance, scope)));
-            }
-            let flows = &reached.as_ref().expect("it was just computed").1;
+        }
+    }
+
+    fn check_joins_of(&mut self, scope: ActivityId, joins: Vec<ElementIndex>) {
+        let flows = reachable(self.definition, self.instance, scope);
+        for gateway in joins {
             let arrivals = &self.instance.index.joins[&(scope, gateway)];
             let incoming = self.definition.element(gateway).incoming.iter().copied();
             let lost: Vec<_> = incoming.filter(|flow| !flows[flow.0 as usize] && !arrivals.contains_key(flow)).collect();

@@ -35,6 +35,7 @@ impl Machine<'_> {
         let body = matches!(it.role, Role::Body(_));
         self.instance.set_phase(activity, Phase::Active { by });
         self.instance.set_since(activity, self.now);
+        self.unit.touched.insert(parent);
         self.record(HistoryEvent::ActivityStarted { activity, parent, element, body });
         self.map_inputs(activity, element)?;
         self.execute(activity)
@@ -177,7 +178,8 @@ impl Machine<'_> {
     pub(crate) fn forget(&mut self, activity: ActivityId) {
         self.resolve_join_incident(activity);
         self.unit.lineages.remove(&activity);
-        self.instance.remove_activity(activity);
+        let activity = self.instance.remove_activity(activity);
+        self.unit.touched.insert(activity.scope());
     }
 }
 

@@ -111,9 +111,30 @@ fn sub_processes_without_a_wait_state_are_one_unit() {
         let activity = format!("<subProcess id='a'><each/>{inside}</subProcess>");
         let definition = model(&activity.replace(
             "<each/>",
-            &format!("<multiInstanceLoopCharacteristics{sequential}><loopCardinality>10000</loopCardinality></multiInstanceLoopCharacteristics>"),
+            &format!(
+                "<multiInstanceLoopCharacteristics{sequential}><loopCardinality>10000</loopCardinality></multiInstanceLoopCharacteristics>"
+            ),
         ));
         let (instance, _) = start(&definition, 1);
         assert_eq!(instance.activities().count(), 2, "only the process and what follows are left");
     }
+}
+
+/// Were each of them to be looked at whenever one changes, this would take minutes.
+#[test]
+fn joins_inside_ask_nothing_of_each_other() {
+    let inside = "<startEvent id='as'/><parallelGateway id='fork'/><userTask id='t'/><userTask id='o'/><parallelGateway id='j'/>\
+                  <sequenceFlow id='h' sourceRef='as' targetRef='fork'/><sequenceFlow id='i' sourceRef='fork' targetRef='t'/>\
+                  <sequenceFlow id='k' sourceRef='fork' targetRef='o'/><sequenceFlow id='l' sourceRef='t' targetRef='j'/>\
+                  <sequenceFlow id='m' sourceRef='o' targetRef='j'/>";
+    let definition = model(&format!("<subProcess id='a'><each/>{inside}</subProcess>"));
+    let (mut instance, _) = start(&definition, MANY);
+    for element in ["t", "o"].map(|id| definition.find(id)) {
+        let waits: Vec<WaitId> = instance.tasks().filter(|task| Some(task.element) == element).map(|task| task.wait).collect();
+        assert_eq!(waits.len(), MANY);
+        for wait in waits {
+            step(&definition, &mut instance, Input::CompleteTask { wait, variables: Variables::new() }, 2_000).expect("the task is there");
+        }
+    }
+    assert_eq!(instance.activities().count(), 2, "only the process and what follows are left");
 }

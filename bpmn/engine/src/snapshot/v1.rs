@@ -148,6 +148,7 @@ struct Unit {
     call: Option<(u64, u64)>,
     lineages: Vec<(u64, [u8; 32])>,
     entries: Vec<([u8; 32], u32, u32)>,
+    touched: Vec<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -573,6 +574,7 @@ impl From<&unit::Unit> for Unit {
             call: it.call.as_ref().map(|call| (call.wait.0, call.activity.0)),
             lineages: it.lineages.iter().map(|(activity, lineage)| (activity.0, lineage.0)).collect(),
             entries: it.entries.iter().map(|((lineage, element), count)| (lineage.0, element.0, *count)).collect(),
+            touched: it.touched.iter().map(|scope| scope.0).collect(),
         }
     }
 }
@@ -594,6 +596,7 @@ impl Unit {
             call: self.call.map(|(wait, activity)| unit::Call { wait: WaitId(wait), activity: ActivityId(activity) }),
             lineages: self.lineages.into_iter().map(|(activity, lineage)| (ActivityId(activity), Lineage(lineage))).collect(),
             entries: self.entries.into_iter().map(|(lineage, element, count)| ((Lineage(lineage), ElementIndex(element)), count)).collect(),
+            touched: self.touched.into_iter().map(ActivityId).collect(),
         }
     }
 }
