@@ -139,7 +139,8 @@ impl Models<'_> {
             1 => ("", "<loopCardinality>= x</loopCardinality>"),
             // So many that they are stored apart, if there are not many of each of them.
             2 if depth == 0 => ("", "<loopCardinality>${20}</loopCardinality>"),
-            3 => (" camunda:collection='= [1, 2, 3]' camunda:elementVariable='x'", ""),
+            // None is 1: what loops while it is would loop for ever in an instance that nobody can correct before it begins.
+            3 => (" camunda:collection='= [0, 2, 3]' camunda:elementVariable='x'", ""),
             4 => (" camunda:collection='= [x, 1]' camunda:elementVariable='item'", "<loopCardinality>2</loopCardinality>"),
             _ => (" camunda:collection='= [x, &quot;y&quot;, null]' camunda:elementVariable='item'", ""),
         };
