@@ -146,6 +146,8 @@ pub(crate) struct Index {
     pub waits: OrdMap<ActivityId, OrdSet<WaitId>>,
     /// Tokens at parallel gateways, by scope instance and gateway, then by flow.
     pub joins: OrdMap<(ActivityId, ElementIndex), Arrivals>,
+    /// Exclusive jobs: those with attempts left first, then by due date, the oldest first.
+    pub exclusive_jobs: OrdSet<ExclusiveJob>,
     pub wait_incidents: OrdMap<WaitId, IncidentId>,
     pub join_incidents: OrdMap<(ActivityId, ElementIndex), IncidentId>,
     /// Activities that are stored in the snapshot itself.
@@ -155,6 +157,9 @@ pub(crate) struct Index {
     /// The sum of all variables' names and texts.
     pub bytes: usize,
 }
+
+/// An exclusive job in the order of its instance: without attempts left, due, and its wait.
+pub(crate) type ExclusiveJob = (bool, i64, WaitId);
 
 /// Who came by which flow.
 pub(crate) type Arrivals = OrdMap<FlowIndex, OrdSet<ActivityId>>;
@@ -268,6 +273,11 @@ impl Instance {
         /// An activity with a wait and its places in the trees.
         const ACTIVITY: usize = 512;
         EMPTY + self.activities.len() * ACTIVITY + self.index.bytes
+    }
+
+    /// All exclusive jobs: those that have attempts left first, of these the one that is due first, and of those the oldest.
+    pub fn exclusive_jobs(&self) -> impl Iterator<Item = &Job> {
+        self.index.exclusive_jobs.iter().map(|(_, _, wait)| self.jobs[wait].as_ref())
     }
 
     /// All jobs, as their rows must read.
@@ -390,6 +400,19 @@ impl Instance {
         activity
     }
 
+    /// Puts a job into its place, or a changed one into its new place.
+    pub(crate) fn set_job(&mut self, job: Job) {
+        self.take_job(job.wait);
+        self.index.add_job(&job);
+        self.jobs.insert(job.wait, Arc::new(job));
+    }
+
+    pub(crate) fn take_job(&mut self, wait: WaitId) -> Option<Arc<Job>> {
+        let job = self.jobs.remove(&wait)?;
+        self.index.exclusive_jobs.remove(&place(&job));
+        Some(job)
+    }
+
     pub(crate) fn set_phase(&mut self, id: ActivityId, phase: Phase) {
         let activity = Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree"));
         self.index.leave_join(activity);
@@ -420,6 +443,10 @@ impl Instance {
         }
         before.is_some()
     }
+}
+
+fn place(job: &Job) -> ExclusiveJob {
+    (job.retries == 0, job.due, job.wait)
 }
 
 /// What a variable counts towards [`MAX_INSTANCE_BYTES`](crate::MAX_INSTANCE_BYTES).
@@ -505,6 +532,12 @@ impl Index {
                     self.joins.remove(&key);
                 }
             }
+        }
+    }
+
+    pub(crate) fn add_job(&mut self, job: &Job) {
+        if job.exclusive {
+            self.exclusive_jobs.insert(place(job));
         }
     }
 

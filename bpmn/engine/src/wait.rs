@@ -55,7 +55,7 @@ impl Machine<'_> {
             since: self.now,
             failure: None,
         };
-        self.instance.jobs.insert(wait, Arc::new(job.clone()));
+        self.instance.set_job(job.clone());
         self.effects.push(Effect::PutJob(job));
     }
 
@@ -70,7 +70,7 @@ impl Machine<'_> {
     /// Ends one wait, with its incident if it has one.
     pub(crate) fn remove_wait(&mut self, activity: ActivityId, wait: WaitId) {
         self.instance.index.remove_wait(activity, wait);
-        if self.instance.jobs.remove(&wait).is_some() {
+        if self.instance.take_job(wait).is_some() {
             self.resolve_incident_of(wait);
             self.effects.push(Effect::RemoveJob(wait));
         } else if self.instance.external_tasks.remove(&wait).is_some() {

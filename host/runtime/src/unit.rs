@@ -27,8 +27,8 @@ pub(crate) struct Next {
 
 impl Next {
     pub(crate) fn of(instance: &Instance) -> Option<Self> {
-        let exclusive = instance.jobs().filter(|job| job.exclusive && job.retries > 0);
-        exclusive.map(|job| Self { due: job.due, wait: job.wait }).min()
+        let first = instance.exclusive_jobs().next().filter(|job| job.retries > 0)?;
+        Some(Self { due: first.due, wait: first.wait })
     }
 }
 
@@ -171,7 +171,7 @@ impl Rows {
             write.behind_jobs.extend(before.filter(kept).map(|wait| (number(wait.0), true)));
         }
         let put = |wait: &WaitId| self.revised != Some(*wait) && self.jobs.get(wait).is_some_and(Option::is_some);
-        write.other_exclusive_jobs = instance.jobs().any(|job| job.exclusive && !self.jobs.contains_key(&job.wait));
+        write.other_exclusive_jobs = instance.exclusive_jobs().any(|job| !self.jobs.contains_key(&job.wait));
         write.lock_jobs = locked.iter().filter(|wait| !put(wait)).map(|wait| number(wait.0)).collect();
         write.running = base.running.clone().filter(|running| !self.jobs.keys().any(|wait| number(wait.0) == running.wait));
         for (wait, job) in self.jobs {

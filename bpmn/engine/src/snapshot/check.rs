@@ -71,6 +71,7 @@ fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErr
     for job in instance.jobs.values() {
         let after = matches!(instance.at(job.activity).phase, Phase::After { .. });
         ensure(after == (job.kind == crate::JobKind::AsyncAfter), "a job does not fit its activity")?;
+        index.add_job(job);
     }
     Ok(())
 }
