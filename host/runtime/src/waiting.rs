@@ -288,7 +288,7 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
         process_definition_key: view.definition.row.key.clone(),
         process_definition_version: view.definition.row.version,
         activity_instance_id: Some(id(leaf.activity.0)),
-        activity_id: Some(element.id.to_string()),
+        activity_id: Some(crate::unit::activity_id(&view.definition, instance, leaf.activity, leaf.element)),
         activity_name: element.name.clone(),
         since: leaf.since,
         until: leaf.until,

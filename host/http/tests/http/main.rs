@@ -11,6 +11,7 @@ mod hostile;
 mod job;
 mod ledger;
 mod message;
+mod multi_instance;
 mod process_definition;
 mod process_instance;
 mod server;
