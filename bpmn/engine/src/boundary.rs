@@ -13,7 +13,7 @@ use crate::unit::Token;
 /// The boundary events of an activity instance. Those of a multi-instance activity belong to its body and watch all instances together.
 pub(crate) fn attached<'a>(definition: &'a ProcessDefinition, activity: &Activity) -> &'a [ElementIndex] {
     match activity.role {
-        Role::Inner { .. } => &[],
+        Role::Inner { .. } | Role::Result { .. } => &[],
         Role::Element | Role::Body(_) => &definition.element(activity.element).boundary_events,
     }
 }

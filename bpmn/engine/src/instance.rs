@@ -122,6 +122,11 @@ pub enum Role {
         /// Which one, from 0: its `loopCounter`.
         index: u32,
     },
+    /// What is left of an instance of several that has ended: its result, until the body ends.
+    Result {
+        /// Which one it was, from 0.
+        index: u32,
+    },
 }
 
 /// How far the body of a multi-instance activity is. `nrOfInstances` and its kin show these numbers; what somebody else writes there
@@ -422,6 +427,17 @@ impl Instance {
 
     pub(crate) fn set_body(&mut self, id: ActivityId, body: Body) {
         Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree")).role = Role::Body(body);
+    }
+
+    /// Leaves of an inner instance, whose waits and children must be gone, nothing but its result.
+    pub(crate) fn set_result(&mut self, id: ActivityId, index: u32, name: &str, value: Variable) {
+        let names: Vec<_> = self.at(id).variables.keys().cloned().collect();
+        for other in names {
+            self.set_local(id, &other, None);
+        }
+        self.set_local(id, name, Some(value));
+        self.set_phase(id, Phase::After { flow: None });
+        Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree")).role = Role::Result { index };
     }
 
     pub(crate) fn set_since(&mut self, id: ActivityId, since: i64) {

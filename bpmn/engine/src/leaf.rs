@@ -3,7 +3,7 @@
 use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition};
 
 use crate::ids::{ActivityId, IncidentId, WaitId};
-use crate::instance::{Activity, Instance, Phase};
+use crate::instance::{Activity, Instance, Phase, Role};
 use crate::join::missing;
 
 /// One leaf of the tree of activity instances, with the one reason why it stands where it stands.
@@ -85,7 +85,10 @@ pub enum LeafState {
 impl Instance {
     /// Every leaf of the tree with the reason why it stands there, in the order of their numbers. Empty before the start and after the end.
     pub fn leaves(&self, definition: &ProcessDefinition) -> Vec<Leaf> {
-        let leaf = |activity: &&Activity| activity.parent.is_some() && !self.index.children.contains_key(&activity.id);
+        let leaf = |activity: &&Activity| {
+            let stands = activity.parent.is_some() && !matches!(activity.role, Role::Result { .. });
+            stands && !self.index.children.contains_key(&activity.id)
+        };
         self.activities().filter(leaf).map(|activity| self.leaf(definition, activity)).collect()
     }
 

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use mandate_feel::Value;
-use mandate_model::{Element, ElementIndex, MultiInstance, ProcessDefinition, RetryPolicy};
+use mandate_model::{Element, ElementIndex, MultiInstance, ProcessDefinition, RetryPolicy, Source};
 
 use crate::Code;
 use crate::effect::JobKind;
@@ -25,14 +25,29 @@ use crate::instance::{Activity, Body, Phase, Role};
 use crate::limits::MAX_SCOPE_ACTIVITIES;
 use crate::step::Machine;
 use crate::unit::Token;
-use crate::variable::{Variable, Variables};
+use crate::variable::{Variable, VariableKind, Variables};
 
-/// In each instance: which one it is, from 0.
+/// In each instance: which one it is, from 0; from 1 in models for Camunda 8.
 const LOOP_COUNTER: &str = "loopCounter";
 
-/// Whether a variable is one that each instance is given: its counter or its element.
+/// The counters of a body: how many instances there are to be, have ended, and are active.
+const COUNTERS: [&str; 3] = ["nrOfInstances", "nrOfCompletedInstances", "nrOfActiveInstances"];
+
+/// The same in models for Camunda 8.
+const ZEEBE_COUNTERS: [&str; 3] = ["numberOfInstances", "numberOfCompletedInstances", "numberOfActiveInstances"];
+
+/// Whether a variable is one that each instance is given: its counter, its element or its result.
 pub(crate) fn is_loop_variable(element: &Element, name: &str) -> bool {
-    name == LOOP_COUNTER || element.multi_instance.as_ref().is_some_and(|it| it.element_variable.as_deref() == Some(name))
+    let is_own = |it: &MultiInstance| it.element_variable.as_deref() == Some(name) || result_variable(it) == Some(name);
+    name == LOOP_COUNTER || element.multi_instance.as_ref().is_some_and(is_own)
+}
+
+/// The variable of each instance that holds its result.
+fn result_variable(each: &MultiInstance) -> Option<&str> {
+    match &each.output.as_ref()?.element {
+        Source::Variable(name) => Some(name),
+        Source::Expression(_) => None,
+    }
 }
 
 /// What a model says of an activity's jobs.
@@ -61,10 +76,7 @@ impl<'d> Machine<'d> {
             let message = format!("there would be {instances} instances at once; at most {MAX_SCOPE_ACTIVITIES} are allowed");
             return Err(Failure::never(Code::ActivityLimit, element, message));
         }
-        self.count(
-            body,
-            [("nrOfInstances", instances), ("nrOfCompletedInstances", 0), ("nrOfActiveInstances", if together { instances } else { 1 })],
-        )?;
+        self.count(body, each, [Some(instances), Some(0), Some(if together { instances } else { 1 })])?;
         // Nothing else is given a number while they are made.
         let first = together.then_some(ActivityId(self.instance.last + 1));
         self.instance.set_body(body, Body { instances, begun: 0, ended: 0, first });
@@ -83,12 +95,11 @@ impl<'d> Machine<'d> {
     pub(crate) fn begin_instance(&mut self, token: Token, body: Body) -> Result<(), Failure> {
         let (element, each) = self.each(token.scope);
         let index = body.begun;
-        let activity = match body.first {
-            Some(first) => ActivityId(first.0 + u64::from(index)),
-            None => {
-                let elements = self.elements_of(token.scope)?;
-                self.place_instance(token.scope, index, elements.as_deref())?
-            }
+        let activity = if let Some(first) = body.first {
+            ActivityId(first.0 + u64::from(index))
+        } else {
+            let elements = self.elements_of(token.scope)?;
+            self.place_instance(token.scope, index, elements.as_deref())?
         };
         let body = Body { begun: index + 1, ..body };
         self.instance.set_body(token.scope, body);
@@ -104,15 +115,18 @@ impl<'d> Machine<'d> {
         self.begin(activity)
     }
 
-    /// An instance is over, as history has it; a job may stand behind it. What the completion condition reads is kept so long.
+    /// An instance is over, as history has it; a job may stand behind it. What the completion condition reads is kept so long, and its result.
     pub(crate) fn leave_instance(&mut self, activity: ActivityId, index: u32) -> Result<(), Failure> {
         let body = self.instance.at(activity).scope();
         let (element, each) = self.each(body);
+        let at = At::new(self.definition, self.instance, activity, self.now);
+        let result = each.output.as_ref().map(|output| multi_instance::result(&at, output)).transpose()?;
         if !each.async_after {
-            return self.end_instance_of(body, activity);
+            return self.end_instance_of(body, activity, index, result);
         }
         let mut kept = self.instance.at(activity).variables.clone();
         kept.retain(|name, _| is_loop_variable(self.definition.element(element), name));
+        kept.extend(each.output.iter().map(|output| output.collection.clone()).zip(result));
         self.forget(activity);
         let after = self.instance.add_activity(body, element, Phase::After { flow: None }, Role::Inner { index }, self.now);
         self.set_variables_in(after, kept)?;
@@ -120,30 +134,59 @@ impl<'d> Machine<'d> {
         Ok(())
     }
 
+    /// The job behind an instance has run.
+    pub(crate) fn leave_instance_after(&mut self, activity: ActivityId, index: u32) -> Result<(), Failure> {
+        let it = self.instance.at(activity);
+        let body = it.scope();
+        let output = self.each(body).1.output.as_ref();
+        let result = output.and_then(|output| it.variables.get(&output.collection)).cloned();
+        self.end_instance_of(body, activity, index, result)
+    }
+
     /// Nothing stands behind an instance any more: the body counts it, and goes on or is done. As in Camunda 7 the completion condition is asked
     /// after each instance, but not after the last of a sequence.
-    pub(crate) fn end_instance_of(&mut self, id: ActivityId, activity: ActivityId) -> Result<(), Failure> {
+    fn end_instance_of(&mut self, id: ActivityId, activity: ActivityId, index: u32, result: Option<Variable>) -> Result<(), Failure> {
         let (element, each) = self.each(id);
         let Role::Body(body) = self.instance.at(id).role else { unreachable!("an inner instance stands in a body") };
         let body = Body { ended: body.ended + 1, ..body };
         self.instance.set_body(id, body);
-        self.count(id, [("nrOfCompletedInstances", body.ended)])?;
-        if !each.sequential {
-            self.count(id, [("nrOfActiveInstances", body.instances - body.ended)])?;
-        }
+        let active = (!each.sequential).then_some(body.instances - body.ended);
+        self.count(id, each, [None, Some(body.ended), active])?;
         let last = body.ended == body.instances;
         let at = At::new(self.definition, self.instance, activity, self.now);
         let complete = if last && each.sequential { true } else { multi_instance::is_complete(&at, each)? || last };
         self.forget_variables_unless_live(activity);
-        self.forget(activity);
+        match (&each.output, result) {
+            (Some(output), Some(result)) => self.instance.set_result(activity, index, &output.collection, result),
+            _ => self.forget(activity),
+        }
         if complete {
-            self.cancel_children(id);
             return self.resume(id);
         }
         if each.sequential {
             let lineage = self.unit.lineage(self.instance.id, id);
             self.unit.agenda.push(Token { element, scope: id, by: None, lineage });
         }
+        Ok(())
+    }
+
+    /// A body is done, perhaps before all of its instances are: these are cancelled, and the list of results is set around it, in the order of the
+    /// instances and with null for those that have not ended.
+    pub(crate) fn end_body(&mut self, id: ActivityId, body: Body) -> Result<(), Failure> {
+        let (element, each) = self.each(id);
+        if let Some(output) = &each.output {
+            let mut results = vec!["null"; body.instances as usize];
+            for child in self.instance.children(id).map(|child| self.instance.at(child)) {
+                if let (Role::Result { index }, Some(result)) = (child.role, child.variables.get(&output.collection)) {
+                    results[index as usize] = &result.json;
+                }
+            }
+            let list = Variable { kind: VariableKind::Json, json: format!("[{}]", results.join(",")).into() };
+            let scope = self.instance.at(id).scope();
+            let set = self.set_variables_in(scope, Variables::from([(output.collection.clone(), list)]));
+            set.map_err(|failure| Failure { element: Some(element), ..failure })?;
+        }
+        self.cancel_children(id);
         Ok(())
     }
 
@@ -162,7 +205,8 @@ impl<'d> Machine<'d> {
     /// Makes an instance, with its counter and its element.
     fn place_instance(&mut self, body: ActivityId, index: u32, elements: Option<&Vec<Value>>) -> Result<ActivityId, Failure> {
         let (element, each) = self.each(body);
-        let mut own = Variables::from([(LOOP_COUNTER.to_owned(), number(index))]);
+        let mut own = Variables::from([(LOOP_COUNTER.to_owned(), number(index + u32::from(each.zeebe)))]);
+        own.extend(result_variable(each).map(|name| (name.to_owned(), Variable::from_json(&serde_json::Value::Null))));
         if let (Some(elements), Some(name)) = (elements, &each.element_variable) {
             let at = At::new(self.definition, self.instance, body, self.now);
             own.insert(name.clone(), Variable::from_json(&multi_instance::element(&at, elements, index)?.to_json()));
@@ -173,9 +217,11 @@ impl<'d> Machine<'d> {
         Ok(activity)
     }
 
-    fn count<const N: usize>(&mut self, body: ActivityId, numbers: [(&str, u32); N]) -> Result<(), Failure> {
-        let numbers = numbers.map(|(name, value)| (name.to_owned(), number(value)));
-        self.set_variables_in(body, numbers.into())
+    /// Sets those of a body's counters that have changed.
+    fn count(&mut self, body: ActivityId, each: &MultiInstance, numbers: [Option<u32>; 3]) -> Result<(), Failure> {
+        let names = if each.zeebe { ZEEBE_COUNTERS } else { COUNTERS };
+        let changed = names.into_iter().zip(numbers).filter_map(|(name, value)| Some((name.to_owned(), number(value?))));
+        self.set_variables_in(body, changed.collect())
     }
 }
 
@@ -240,13 +286,13 @@ mod tests {
                   ok = true
                   who = "mine" in #5
                   - #5
-                  nrOfCompletedInstances = 1 in #3
                   nrOfActiveInstances = 1 in #3
+                  nrOfCompletedInstances = 1 in #3
                 > complete !6
                   task !6 gone
                   - #4
-                  nrOfCompletedInstances = 2 in #3
                   nrOfActiveInstances = 0 in #3
+                  nrOfCompletedInstances = 2 in #3
                   - #3
                   + u #8
                   task u !9 of nobody users [] groups []
@@ -330,14 +376,14 @@ mod tests {
                   call a !6 attempt 1, 0 left {loopCounter: 0, nrOfActiveInstances: 2, nrOfCompletedInstances: 0, nrOfInstances: 2}
                 > return
                   - #4
-                  nrOfCompletedInstances = 1 in #3
                   nrOfActiveInstances = 1 in #3
+                  nrOfCompletedInstances = 1 in #3
                   + a #5 in #3
                   call a !7 attempt 1, 0 left {loopCounter: 1, nrOfActiveInstances: 1, nrOfCompletedInstances: 1, nrOfInstances: 2}
                 > return
                   - #5
-                  nrOfCompletedInstances = 2 in #3
                   nrOfActiveInstances = 0 in #3
+                  nrOfCompletedInstances = 2 in #3
                   - #3
                   + u #8
                   task u !9 of nobody users [] groups []
@@ -376,15 +422,15 @@ mod tests {
                   call a !7 attempt 1, 0 left {found: false, loopCounter: 0, n: 3, nrOfActiveInstances: 3, nrOfCompletedInstances: 0, nrOfInstances: 3}
                 > return
                   - #4
-                  nrOfCompletedInstances = 1 in #3
                   nrOfActiveInstances = 2 in #3
+                  nrOfCompletedInstances = 1 in #3
                   + a #5 in #3
                   call a !8 attempt 1, 0 left {found: false, loopCounter: 1, n: 3, nrOfActiveInstances: 2, nrOfCompletedInstances: 1, nrOfInstances: 3}
                 > return {"found": true}
                   found = true
                   - #5
-                  nrOfCompletedInstances = 2 in #3
                   nrOfActiveInstances = 1 in #3
+                  nrOfCompletedInstances = 2 in #3
                   loopCounter removed in #6
                   - #3
                   + u #9
@@ -423,13 +469,13 @@ mod tests {
                 > complete a
                   task !7 gone
                   - #4
-                  nrOfCompletedInstances = 1 in #3
                   nrOfActiveInstances = 2 in #3
+                  nrOfCompletedInstances = 1 in #3
                 > complete a
                   task !8 gone
                   - #5
-                  nrOfCompletedInstances = 2 in #3
                   nrOfActiveInstances = 1 in #3
+                  nrOfCompletedInstances = 2 in #3
                   task !9 gone
                   - #6 canceled
                   - #3
@@ -615,14 +661,14 @@ mod tests {
                   task !10 gone
                   - #9
                   - #4
-                  nrOfCompletedInstances = 1 in #3
                   nrOfActiveInstances = 1 in #3
+                  nrOfCompletedInstances = 1 in #3
                 > complete t
                   task !15 gone
                   - #14
                   - #5
-                  nrOfCompletedInstances = 2 in #3
                   nrOfActiveInstances = 0 in #3
+                  nrOfCompletedInstances = 2 in #3
                   - #3
                   + u #16
                   task u !17 of nobody users [] groups []
@@ -667,8 +713,8 @@ mod tests {
                 > complete a
                   task !7 gone
                   - #5
-                  nrOfCompletedInstances = 1 in #3
                   nrOfActiveInstances = 1 in #3
+                  nrOfCompletedInstances = 1 in #3
                 > run t
                   job !4 gone
                   task !8 gone
@@ -766,15 +812,15 @@ mod tests {
                   last = 2
                   item = 7 in #4
                   - #4
-                  nrOfCompletedInstances = 1 in #3
                   nrOfActiveInstances = 1 in #3
+                  nrOfCompletedInstances = 1 in #3
                 > complete a
                   task !7 gone
                   last = 5
                   item = null in #5
                   - #5
-                  nrOfCompletedInstances = 2 in #3
                   nrOfActiveInstances = 0 in #3
+                  nrOfCompletedInstances = 2 in #3
                   - #3
                   + u #8
                   task u !9 of nobody users [] groups []
@@ -844,8 +890,8 @@ mod tests {
                   a #10: job, attempt 1, 5 left, due 0 until 0
                 > run !11
                   job !11 gone
-                  nrOfCompletedInstances = 1 in #3
                   nrOfActiveInstances = 1 in #3
+                  nrOfCompletedInstances = 1 in #3
                   item removed in #10
                   loopCounter removed in #10
                   job !8 gone
@@ -907,8 +953,8 @@ mod tests {
                   - #9 canceled
                   - #16
                   - #4
-                  nrOfCompletedInstances = 1 in #3
                   nrOfActiveInstances = 1 in #3
+                  nrOfCompletedInstances = 1 in #3
                 > complete t
                   task !13 gone
                   - #12
@@ -917,8 +963,8 @@ mod tests {
                   - #14 canceled
                   - #17
                   - #5
-                  nrOfCompletedInstances = 2 in #3
                   nrOfActiveInstances = 0 in #3
+                  nrOfCompletedInstances = 2 in #3
                   - #3
                   + u #18
                   task u !19 of nobody users [] groups []
@@ -1033,8 +1079,8 @@ mod tests {
                   - #20
                   - #25
                   - #4
-                  nrOfCompletedInstances = 1 in #3
                   nrOfActiveInstances = 1 in #3
+                  nrOfCompletedInstances = 1 in #3
                 > complete o
                   task !19 gone
                   - #18
@@ -1048,11 +1094,170 @@ mod tests {
                   - #26
                   - #27
                   - #5
-                  nrOfCompletedInstances = 2 in #3
                   nrOfActiveInstances = 0 in #3
+                  nrOfCompletedInstances = 2 in #3
                   - #3
                   + u #28
                   task u !29 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn results_are_a_list_in_the_order_of_the_instances_when_all_is_done() {
+        check(
+            &around(
+                "userTask id='a'",
+                "><extensionElements><zeebe:loopCharacteristics inputCollection='= items' inputElement='item' outputCollection='sums' \
+                 outputElement='= [item, n + loopCounter]'/></extensionElements>\
+                 <completionCondition>= numberOfCompletedInstances = 2 and n > 0</completionCondition>",
+                "",
+            ),
+            r#"
+                start {"items": ["x", "y", "z"], "n": 0}
+                complete !9 {"n": 10}
+                leaves
+                complete !7 {"n": 20}
+                variables u
+            "#,
+            expect![[r#"
+                > start {"items": ["x", "y", "z"], "n": 0}
+                  started at s
+                  items = ["x","y","z"]
+                  n = 0
+                  + s #2
+                  - #2
+                  + a body #3
+                  numberOfActiveInstances = 3 in #3
+                  numberOfCompletedInstances = 0 in #3
+                  numberOfInstances = 3 in #3
+                  item = "x" in #4
+                  loopCounter = 1 in #4
+                  item = "y" in #5
+                  loopCounter = 2 in #5
+                  item = "z" in #6
+                  loopCounter = 3 in #6
+                  + a #4 in #3
+                  task a !7 of nobody users [] groups []
+                  + a #5 in #3
+                  task a !8 of nobody users [] groups []
+                  + a #6 in #3
+                  task a !9 of nobody users [] groups []
+                > complete !9 {"n": 10}
+                  task !9 gone
+                  n = 10
+                  - #6
+                  numberOfActiveInstances = 2 in #3
+                  numberOfCompletedInstances = 1 in #3
+                > leaves
+                  a #4: task of nobody
+                  a #5: task of nobody
+                > complete !7 {"n": 20}
+                  task !7 gone
+                  n = 20
+                  - #4
+                  numberOfActiveInstances = 1 in #3
+                  numberOfCompletedInstances = 2 in #3
+                  sums = [["x",21],null,["z",13]]
+                  task !8 gone
+                  - #5 canceled
+                  - #3
+                  + u #10
+                  task u !11 of nobody users [] groups []
+                > variables u
+                  {items: ["x","y","z"], n: 20, sums: [["x",21],null,["z",13]]}
+            "#]],
+        );
+        check(
+            &around(
+                "serviceTask id='a' camunda:class='A'",
+                " isSequential='true' camunda:collection='items' camunda:asyncAfter='true'>\
+                 <loopDataOutputRef>results</loopDataOutputRef><outputDataItem name='result'/>",
+                "",
+            ),
+            r#"
+                start {"items": ["x", "y"]}
+                return {"result": {"ok": true}}
+                run a
+                return
+                run a
+                variables u
+            "#,
+            expect![[r#"
+                > start {"items": ["x", "y"]}
+                  started at s
+                  items = ["x","y"]
+                  + s #2
+                  - #2
+                  + a body #3
+                  nrOfActiveInstances = 1 in #3
+                  nrOfCompletedInstances = 0 in #3
+                  nrOfInstances = 2 in #3
+                  loopCounter = 0 in #4
+                  result = null in #4
+                  + a #4 in #3
+                  call a !5 attempt 1, 0 left {items: ["x","y"], loopCounter: 0, nrOfActiveInstances: 1, nrOfCompletedInstances: 0, nrOfInstances: 2, result: null}
+                > return {"result": {"ok": true}}
+                  result = {"ok":true} in #4
+                  - #4
+                  loopCounter = 0 in #6
+                  result = {"ok":true} in #6
+                  results = {"ok":true} in #6
+                  job AsyncAfter a !7 due 0, 3 left, 0 failed
+                > run a
+                  job !7 gone
+                  nrOfCompletedInstances = 1 in #3
+                  loopCounter removed in #6
+                  result removed in #6
+                  results removed in #6
+                  loopCounter = 1 in #8
+                  result = null in #8
+                  + a #8 in #3
+                  call a !9 attempt 1, 2 left {items: ["x","y"], loopCounter: 1, nrOfActiveInstances: 1, nrOfCompletedInstances: 1, nrOfInstances: 2, result: null}
+                > return
+                  - #8
+                  loopCounter = 1 in #10
+                  result = null in #10
+                  results = null in #10
+                  job AsyncAfter a !11 due 0, 3 left, 0 failed
+                > run a
+                  job !11 gone
+                  nrOfCompletedInstances = 2 in #3
+                  loopCounter removed in #10
+                  result removed in #10
+                  results removed in #10
+                  results = [{"ok":true},null]
+                  - #3
+                  + u #12
+                  task u !13 of nobody users [] groups []
+                > variables u
+                  {items: ["x","y"], results: [{"ok":true},null]}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn nothing_to_do_has_no_results() {
+        check(
+            &around(
+                "task id='a'",
+                "><extensionElements><zeebe:loopCharacteristics inputCollection='items' outputCollection='all' outputElement='x'/></extensionElements>",
+                "",
+            ),
+            r#"
+                start {"items": []}
+            "#,
+            expect![[r#"
+                > start {"items": []}
+                  started at s
+                  items = []
+                  + s #2
+                  - #2
+                  + a body #3
+                  all = []
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
             "#]],
         );
     }

@@ -67,6 +67,9 @@ impl Machine<'_> {
     pub(crate) fn leave(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let (element, scope) = (it.element, it.scope());
+        if let Role::Body(body) = it.role {
+            self.end_body(activity, body)?;
+        }
         self.map_outputs(activity, element)?;
         self.remove_waits(activity);
         self.record(HistoryEvent::ActivityEnded { activity, canceled: false });
@@ -95,8 +98,8 @@ impl Machine<'_> {
     pub(crate) fn leave_after(&mut self, activity: ActivityId, flow: Option<FlowIndex>) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let scope = it.scope();
-        if let Role::Inner { .. } = it.role {
-            return self.end_instance_of(scope, activity);
+        if let Role::Inner { index } = it.role {
+            return self.leave_instance_after(activity, index);
         }
         let lineage = self.unit.lineage(self.instance.id, activity);
         self.forget(activity);
@@ -162,10 +165,11 @@ impl Machine<'_> {
         self.record(HistoryEvent::InstanceEnded { state, reason });
     }
 
-    /// An activity of which history has not seen the beginning, or has seen the end already, takes its variables with it: history has seen those.
+    /// An activity of which history has not seen the beginning, or has seen the end already, takes its variables with it: history has seen those. It
+    /// never saw the results of instances that have ended.
     pub(crate) fn forget_variables_unless_live(&mut self, activity: ActivityId) {
         let it = self.instance.at(activity);
-        if it.phase.is_live() {
+        if it.phase.is_live() || matches!(it.role, Role::Result { .. }) {
             return;
         }
         let names: Vec<_> = it.variables.keys().cloned().collect();

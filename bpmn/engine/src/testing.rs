@@ -33,7 +33,7 @@ pub(crate) fn check_definition(definition: &ProcessDefinition, script: &str, exp
 pub(crate) fn parse(elements: &str) -> ProcessDefinition {
     let xml = format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
-         xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='test'>\
+         xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
          <message id='msg' name='paid'/><error id='err' name='e' errorCode='E'/><error id='err2' name='e2' errorCode='E2'/>\
          <process id='process' isExecutable='true'>{}</process></definitions>",
         flows(elements)

@@ -14,11 +14,17 @@ fn model(activity: &str) -> ProcessDefinition {
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='t'>\
          <process id='p' isExecutable='true'><startEvent id='s'/><sequenceFlow id='f' sourceRef='s' targetRef='a'/>{}<userTask id='u'/>\
          <sequenceFlow id='g' sourceRef='a' targetRef='u'/></process></definitions>",
-        activity.replace(
-            "<each/>",
-            "<multiInstanceLoopCharacteristics camunda:collection='items' camunda:elementVariable='item'>\
+        activity
+            .replace(
+                "<results/>",
+                "<multiInstanceLoopCharacteristics camunda:collection='items' camunda:elementVariable='item'>\
+             <loopDataOutputRef>all</loopDataOutputRef><outputDataItem name='item'/></multiInstanceLoopCharacteristics>"
+            )
+            .replace(
+                "<each/>",
+                "<multiInstanceLoopCharacteristics camunda:collection='items' camunda:elementVariable='item'>\
              <completionCondition>${nrOfCompletedInstances &lt; 0}</completionCondition></multiInstanceLoopCharacteristics>"
-        )
+            )
     );
     let parsed = mandate_model::parse("t.bpmn", xml.as_bytes()).unwrap_or_else(|all| panic!("{all:#?}"));
     parsed.processes.into_iter().next().expect("there is one process")
@@ -76,7 +82,11 @@ fn cost(definition: &ProcessDefinition, instances: usize, order: impl Fn(usize) 
 #[test]
 fn one_of_ten_thousand_writes_at_most_twice_what_one_of_ten_does() {
     let inside = "<startEvent id='as'/><sequenceFlow id='h' sourceRef='as' targetRef='t'/><userTask id='t'/>";
-    for activity in ["<userTask id='a'><each/></userTask>".to_owned(), format!("<subProcess id='a'><each/>{inside}</subProcess>")] {
+    for activity in [
+        "<userTask id='a'><each/></userTask>".to_owned(),
+        "<userTask id='a'><results/></userTask>".to_owned(),
+        format!("<subProcess id='a'><each/>{inside}</subProcess>"),
+    ] {
         let definition = model(&activity);
         let few = cost(&definition, FEW, |nth| nth);
         // The first first, the last first, and far apart from each other: 7,919 is a prime.

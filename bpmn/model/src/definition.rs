@@ -117,12 +117,16 @@ pub struct Element {
 pub struct MultiInstance {
     /// One instance after the other rather than all at once.
     pub sequential: bool,
+    /// Written as `zeebe:loopCharacteristics`: counters have Camunda 8's names, and `loopCounter` begins at 1.
+    pub zeebe: bool,
     /// `loopCardinality`: how many, a whole number when evaluated. Goes before the length of the collection.
     pub cardinality: Option<Expression>,
     /// `camunda:collection` or `loopDataInputRef`. There is at least one of this and the cardinality.
-    pub collection: Option<Collection>,
+    pub collection: Option<Source>,
     /// `camunda:elementVariable` or the name of the `inputDataItem`: in each instance, its element of the collection.
     pub element_variable: Option<String>,
+    /// What becomes of the instances' results; none: nothing by itself.
+    pub output: Option<Output>,
     /// `completionCondition`: true when an instance has ended, all others are cancelled and the activity is done.
     pub completion_condition: Option<Expression>,
     /// `camunda:asyncBefore`, on the loop characteristics: a unit of work ends before each instance.
@@ -135,13 +139,23 @@ pub struct MultiInstance {
     pub retries: Option<RetryPolicy>,
 }
 
-/// Where a multi-instance activity finds its list.
+/// Where a multi-instance activity finds its list, or an instance its result.
 #[derive(Clone, Debug)]
-pub enum Collection {
+pub enum Source {
     /// In the variable of this name, whatever characters the name has.
     Variable(String),
     /// An expression gives it.
     Expression(Expression),
+}
+
+/// The list of the instances' results: `loopDataOutputRef` with `outputDataItem`, or `outputCollection` with `outputElement` of
+/// `zeebe:loopCharacteristics`.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The variable around the activity that takes the list when all is done, in the order of the instances; null for those that have not ended.
+    pub collection: String,
+    /// The result of an instance, as it is when that ends. A variable is the instance's own.
+    pub element: Source,
 }
 
 /// A place in a file; both count from 1, columns in characters.

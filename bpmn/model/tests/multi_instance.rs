@@ -6,7 +6,7 @@ mod common;
 
 use common::{around, definition, diagnostics, element};
 use expect_test::expect;
-use mandate_model::{Collection, Element, MultiInstance};
+use mandate_model::{Element, MultiInstance, Source};
 
 /// A user task with these loop characteristics.
 fn task(attributes: &str, inside: &str) -> String {
@@ -24,8 +24,8 @@ fn read(attributes: &str, inside: &str) -> (Element, MultiInstance) {
 
 fn collection(each: &MultiInstance) -> (&str, bool) {
     match each.collection.as_ref().expect("there is a collection") {
-        Collection::Variable(name) => (name, true),
-        Collection::Expression(expression) => (expression.source(), false),
+        Source::Variable(name) => (name, true),
+        Source::Expression(expression) => (expression.source(), false),
     }
 }
 
@@ -50,6 +50,30 @@ fn a_collection_is_a_variable_or_an_expression_and_what_the_standard_says_goes_f
     let standard = "<bpmn:loopDataInputRef>= others</bpmn:loopDataInputRef><bpmn:inputDataItem id='i' name='other'/>";
     let (_, each) = read(" camunda:collection='items' camunda:elementVariable='item'", standard);
     assert_eq!((collection(&each), each.element_variable.as_deref()), (("= others", false), Some("other")));
+}
+
+#[test]
+fn results_are_collected_as_the_standard_or_camunda_8_says() {
+    let standard = "<bpmn:loopDataOutputRef>all</bpmn:loopDataOutputRef><bpmn:outputDataItem id='o' name='result'/>";
+    let (_, each) = read(" camunda:collection='items'", standard);
+    let output = each.output.expect("there is an output");
+    assert!(!each.zeebe && output.collection == "all" && matches!(&output.element, Source::Variable(name) if name == "result"));
+    let zeebe = |output: &str| {
+        let (_, each) = read(
+            "",
+            &format!(
+                "<bpmn:extensionElements><zeebe:loopCharacteristics inputCollection='= items' inputElement='item'{output}/></bpmn:extensionElements>"
+            ),
+        );
+        assert!(each.zeebe);
+        assert_eq!((collection(&each), each.element_variable.as_deref()), (("= items", false), Some("item")));
+        each.output.map(|output| (output.collection, output.element))
+    };
+    assert!(zeebe("").is_none());
+    let own = zeebe(" outputCollection='all' outputElement='= result'");
+    assert!(matches!(own, Some((_, Source::Variable(name))) if name == "result"));
+    let computed = zeebe(" outputCollection='all' outputElement='result.sum + 1'");
+    assert!(matches!(computed, Some((_, Source::Expression(expression))) if expression.source() == "= result.sum + 1"));
 }
 
 #[test]
@@ -80,9 +104,13 @@ fn what_is_wrong_or_not_built_is_refused_by_its_name() {
         (" camunda:collection='items' behavior='One' oneBehaviorEventRef='e'", ""),
         (" camunda:collection='items'", "<bpmn:completionCondition>done</bpmn:completionCondition>"),
         (" camunda:collection='items'", "<bpmn:completionCondition/>"),
-        (" camunda:collection='items'", "<bpmn:loopDataOutputRef>o</bpmn:loopDataOutputRef><bpmn:outputDataItem name='o'/>"),
+        (" camunda:collection='items'", "<bpmn:loopDataOutputRef>o</bpmn:loopDataOutputRef>"),
         (" camunda:collection='items'", "<bpmn:complexBehaviorDefinition/><bpmn:task id='t'/>"),
-        ("", "<bpmn:extensionElements><zeebe:loopCharacteristics inputCollection='= items'/></bpmn:extensionElements>"),
+        ("", "<bpmn:extensionElements><zeebe:loopCharacteristics inputElement='item'/></bpmn:extensionElements>"),
+        (
+            "",
+            "<bpmn:extensionElements><zeebe:loopCharacteristics inputCollection='= items' outputCollection='o'/></bpmn:extensionElements>",
+        ),
     ] {
         said += &diagnostics(task(attributes, inside).as_bytes());
     }
@@ -93,17 +121,17 @@ fn what_is_wrong_or_not_built_is_refused_by_its_name() {
         t.bpmn:3:40: error: the loopCardinality '-1' is not a whole number from 0 (element 'a'); help: write for example 3, or an expression that gives a number
         t.bpmn:3:1: error: an element variable means nothing without a collection (element 'a'); help: add camunda:collection="items", or remove the element variable
         t.bpmn:3:1: error: camunda:collection is empty (element 'a'); help: name the variable that holds the list, such as items, or write ${order.items}
-        t.bpmn:3:1: error: the element variable ' ' is not a name of 1 to 255 characters (element 'a'); help: name the variable that holds the element
+        t.bpmn:3:1: error: the variable ' ' of multiInstanceLoopCharacteristics is not a name of 1 to 255 characters (element 'a'); help: name the variable that holds the element or the list
         t.bpmn:3:1: error: isSequential="perhaps" is neither true nor false (element 'a'); help: write true or false
         t.bpmn:3:1: error: behavior="One" on multiInstanceLoopCharacteristics is not supported yet (element 'a'); help: leave it out: the flow goes on when all instances are done or a completionCondition is true
         t.bpmn:3:1: error: oneBehaviorEventRef on multiInstanceLoopCharacteristics is not supported yet (element 'a'); help: throw the event behind the activity
         t.bpmn:3:67: error: the completionCondition is a text, which is neither true nor false (element 'a'); help: write an expression, such as ${nrOfCompletedInstances >= 2}
         t.bpmn:3:67: error: completionCondition is empty (element 'a'); help: write an expression, or remove it
-        t.bpmn:3:67: error: loopDataOutputRef is not supported yet (element 'a'); help: let a camunda:outputParameter or the delegate put the results where they belong
-        t.bpmn:3:117: error: outputDataItem is not supported yet (element 'a'); help: let a camunda:outputParameter or the delegate put the results where they belong
+        t.bpmn:3:1: error: loopDataOutputRef and outputDataItem mean nothing without each other (element 'a'); help: name a variable in loopDataOutputRef, and the instances' own in <outputDataItem name="result"/>
         t.bpmn:3:67: error: complexBehaviorDefinition is not supported yet (element 'a'); help: leave it out, and lead the flow on when all instances are done or a completionCondition is true
         t.bpmn:3:100: error: task has no place in multiInstanceLoopCharacteristics (element 'a'); help: remove it, or check its spelling
-        t.bpmn:3:64: error: zeebe:loopCharacteristics on multiInstanceLoopCharacteristics is not supported yet (element 'a'); help: use camunda:collection and camunda:elementVariable of multiInstanceLoopCharacteristics
+        t.bpmn:3:64: error: zeebe:loopCharacteristics has no inputCollection (element 'a'); help: add one, such as inputCollection="= order.items"
+        t.bpmn:3:64: error: outputCollection and outputElement mean nothing without each other (element 'a'); help: give both: outputCollection="results" outputElement="= result"
     "#]].assert_eq(&said);
 }
 

@@ -155,7 +155,7 @@ impl<'a> At<'a> {
     /// leads on: its body takes them.
     fn leave(&self) -> Next {
         match self.instance.at(self.activity).role {
-            Role::Inner { .. } => Next::Leave(Vec::new()),
+            Role::Inner { .. } | Role::Result { .. } => Next::Leave(Vec::new()),
             Role::Element | Role::Body(_) => Next::Leave(self.element().outgoing.clone()),
         }
     }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use mandate_feel::{Expression, Rounding, Value};
-use mandate_model::{Collection, MultiInstance};
+use mandate_model::{MultiInstance, Output, Source};
 
 use super::{At, Behaviour, Next};
 use crate::Code;
 use crate::input::Failure;
+use crate::variable::Variable;
 
 impl Behaviour for MultiInstance {
     /// As many instances as the cardinality says or, failing that, as the collection has elements. None at all: the activity is done.
@@ -39,6 +40,17 @@ pub(crate) fn element(at: &At<'_>, elements: &[Value], index: u32) -> Result<Val
     })
 }
 
+/// The result of an instance that has just ended: null if its variable is gone.
+pub(crate) fn result(at: &At<'_>, output: &Output) -> Result<Variable, Failure> {
+    match &output.element {
+        Source::Expression(expression) => Ok(Variable::from_json(&at.evaluate(expression)?.to_json())),
+        Source::Variable(name) => {
+            let variable = at.instance.visible_variable(at.activity, name).cloned();
+            Ok(variable.unwrap_or_else(|| Variable::from_json(&serde_json::Value::Null)))
+        }
+    }
+}
+
 /// Whether the completion condition is true, as the instance that has just ended sees it. FEEL's null is not true, as at an exclusive gateway.
 pub(crate) fn is_complete(at: &At<'_>, multi_instance: &MultiInstance) -> Result<bool, Failure> {
     let Some(condition) = &multi_instance.completion_condition else { return Ok(false) };
@@ -64,13 +76,13 @@ fn cardinality_of(at: &At<'_>, expression: &Expression) -> Result<u32, Failure> 
     }
 }
 
-fn list(at: &At<'_>, collection: &Collection) -> Result<Arc<Vec<Value>>, Failure> {
+fn list(at: &At<'_>, collection: &Source) -> Result<Arc<Vec<Value>>, Failure> {
     match collection {
-        Collection::Expression(expression) => match &at.evaluate(expression)? {
+        Source::Expression(expression) => match &at.evaluate(expression)? {
             Value::List(items) => Ok(Arc::clone(items)),
             other => Err(at.mismatch(expression, "a list", other)),
         },
-        Collection::Variable(name) => {
+        Source::Variable(name) => {
             let variable = at.instance.visible_variable(at.activity, name);
             let reason = match &variable.and_then(|variable| Value::from_json_text(&variable.json).ok()) {
                 Some(Value::List(items)) => return Ok(Arc::clone(items)),

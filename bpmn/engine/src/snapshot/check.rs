@@ -44,7 +44,7 @@ fn check_role(instance: &Instance, activity: &Activity) -> Result<(), SnapshotEr
     let parent = activity.parent.and_then(|parent| instance.activities.get(&parent));
     let body = parent.and_then(|parent| if let Role::Body(body) = parent.role { Some((parent.element, body)) } else { None });
     match (activity.role, body) {
-        (Role::Inner { index }, Some((element, body))) => {
+        (Role::Inner { index } | Role::Result { index }, Some((element, body))) => {
             ensure(element == activity.element && index < body.instances, "an instance is in another activity's body")
         }
         (Role::Element, None) => Ok(()),

@@ -60,6 +60,7 @@ enum Role {
     Element,
     Body { instances: u32, begun: u32, ended: u32, first: Option<u64> },
     Inner { index: u32 },
+    Result { index: u32 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -326,6 +327,7 @@ impl From<&instance::Activity> for Activity {
                     Role::Body { instances, begun, ended, first: first.map(|first| first.0) }
                 }
                 instance::Role::Inner { index } => Role::Inner { index },
+                instance::Role::Result { index } => Role::Result { index },
             },
             variables: it
                 .variables
@@ -367,6 +369,7 @@ impl Activity {
                     instance::Role::Body(instance::Body { instances, begun, ended, first: first.map(ActivityId) })
                 }
                 Role::Inner { index } => instance::Role::Inner { index },
+                Role::Result { index } => instance::Role::Result { index },
             },
             variables,
             apart,

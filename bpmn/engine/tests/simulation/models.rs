@@ -32,7 +32,7 @@ pub(crate) fn random_model(random: &mut Random) -> String {
     models.end(&body.last);
     format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
-         xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='test'>\
+         xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
          <message id='msg' name='message'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
          <process id='p' isExecutable='true'>{}</process></definitions>",
         models.xml
@@ -134,7 +134,7 @@ impl Models<'_> {
         }
         let sequential = ["true", "false"][self.random.below(2)];
         let held = self.asynchronous();
-        let (over, often) = match self.random.below(6) {
+        let (over, often) = match self.random.below(8) {
             0 => ("", "<loopCardinality>2</loopCardinality>"),
             1 => ("", "<loopCardinality>= x</loopCardinality>"),
             // So many that they are stored apart, if there are not many of each of them.
@@ -142,9 +142,16 @@ impl Models<'_> {
             // None is 1: what loops while it is would loop for ever in an instance that nobody can correct before it begins.
             3 => (" camunda:collection='= [0, 2, 3]' camunda:elementVariable='x'", ""),
             4 => (" camunda:collection='= [x, 1]' camunda:elementVariable='item'", "<loopCardinality>2</loopCardinality>"),
+            5 => (" camunda:collection='= [1, 2]'", "<loopDataOutputRef>seen</loopDataOutputRef><outputDataItem name='x'/>"),
+            6 => (
+                "",
+                "<extensionElements><zeebe:loopCharacteristics inputCollection='= [x, 1]' inputElement='item' outputCollection='seen' \
+                 outputElement='= item'/></extensionElements>",
+            ),
             _ => (" camunda:collection='= [x, &quot;y&quot;, null]' camunda:elementVariable='item'", ""),
         };
         let until = match self.random.below(5) {
+            0 if often.contains("zeebe") => "<completionCondition>= numberOfCompletedInstances >= 2</completionCondition>",
             0 => "<completionCondition>${nrOfCompletedInstances >= 2}</completionCondition>",
             1 => "<completionCondition>= x = 2 or loopCounter = 1</completionCondition>",
             _ => "",

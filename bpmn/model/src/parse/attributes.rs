@@ -155,7 +155,7 @@ static ZEEBE_ELEMENTS: &[(&str, Fate)] = &[
     ("script", Refused("use a service task with a delegate")),
     ("calledDecision", Refused("use a service task with a delegate")),
     ("calledElement", Refused("use an embedded sub-process")),
-    ("loopCharacteristics", Refused("use camunda:collection and camunda:elementVariable of multiInstanceLoopCharacteristics")),
+    ("loopCharacteristics", Read(MULTI_INSTANCE)),
     ("formDefinition", Warned("forms are not served; task lists see camunda:formKey only")),
     ("taskHeaders", Warned("the delegate is not given it; use camunda:properties")),
     ("properties", Warned("the delegate is not given it; use camunda:properties")),

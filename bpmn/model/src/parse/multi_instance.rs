@@ -2,7 +2,7 @@
 
 use mandate_feel::Expression;
 
-use crate::definition::{Collection, MultiInstance};
+use crate::definition::{MultiInstance, Output, Source};
 use crate::diagnostic::shown;
 use crate::parse::attributes;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
@@ -29,6 +29,8 @@ impl<'n> ProcessReader<'n, '_> {
             cardinality: None,
             collection: node.camunda("collection").and_then(|source| self.collection("camunda:collection", source, owner, node)),
             element_variable: node.camunda("elementVariable").map(str::to_owned),
+            output: None,
+            zeebe: false,
             completion_condition: None,
             async_before: self.boolean(node, Namespace::Camunda, "asyncBefore", false, at)
                 || self.boolean(node, Namespace::Camunda, "async", false, at),
@@ -38,6 +40,9 @@ impl<'n> ProcessReader<'n, '_> {
         };
         for child in &node.children {
             self.part_of_multi_instance(child, node, owner, &mut read);
+        }
+        if let (None, Some(output)) = (&read.output, self.output_of_standard(node, owner)) {
+            read.output = Some(output);
         }
         self.check_multi_instance(&read, node, owner);
         if self.element(owner.index).multi_instance.replace(read).is_some() {
@@ -70,10 +75,8 @@ impl<'n> ProcessReader<'n, '_> {
                 attributes::check(child, at, self.diagnostics);
                 read.element_variable = child.plain("name").map(str::to_owned);
             }
-            (Namespace::Bpmn, "loopDataOutputRef" | "outputDataItem") => {
-                let help = "let a camunda:outputParameter or the delegate put the results where they belong";
-                self.diagnostics.error(at, format!("{} is not supported yet", child.title()), help);
-            }
+            // Read together below.
+            (Namespace::Bpmn, "loopDataOutputRef" | "outputDataItem") => attributes::check(child, at, self.diagnostics),
             (Namespace::Bpmn, "complexBehaviorDefinition") => {
                 let help = "leave it out, and lead the flow on when all instances are done or a completionCondition is true";
                 self.diagnostics.error(at, format!("{} is not supported yet", child.title()), help);
@@ -90,10 +93,66 @@ impl<'n> ProcessReader<'n, '_> {
     fn extensions_of_multi_instance(&mut self, extensions: &'n Node<'n>, node: &'n Node<'n>, owner: Owner<'n>, read: &mut MultiInstance) {
         for extension in &extensions.children {
             let at = extension.at_in(owner.at);
-            if attributes::check_extension(extension, node, at, self.diagnostics) && extension.name == "failedJobRetryTimeCycle" {
-                read.retries = self.retry_policy(extension, owner);
+            if !attributes::check_extension(extension, node, at, self.diagnostics) {
+                continue;
+            }
+            match extension.name {
+                "failedJobRetryTimeCycle" => read.retries = self.retry_policy(extension, owner),
+                "loopCharacteristics" => self.loop_characteristics(extension, owner, read),
+                _ => {}
             }
         }
+    }
+
+    /// Camunda 8's way to say over what: in FEEL.
+    fn loop_characteristics(&mut self, node: &'n Node<'n>, owner: Owner<'n>, read: &mut MultiInstance) {
+        let at = node.at_in(owner.at);
+        read.zeebe = true;
+        match node.plain("inputCollection") {
+            Some(source) if !source.trim().is_empty() => {
+                read.collection = self.feel("inputCollection", source, owner, node).map(Source::Expression)
+            }
+            _ => self.diagnostics.error(
+                at,
+                "zeebe:loopCharacteristics has no inputCollection",
+                "add one, such as inputCollection=\"= order.items\"",
+            ),
+        }
+        read.element_variable = node.plain("inputElement").map(str::to_owned);
+        match (node.plain("outputCollection").map(str::trim), node.plain("outputElement")) {
+            (None, None) => {}
+            (Some(collection), Some(element)) if !collection.is_empty() => {
+                let element = self.feel("outputElement", element, owner, node);
+                read.output = element.map(|element| Output { collection: collection.to_owned(), element: own_variable(element) });
+            }
+            _ => {
+                let help = "give both: outputCollection=\"results\" outputElement=\"= result\"";
+                self.diagnostics.error(at, "outputCollection and outputElement mean nothing without each other", help);
+            }
+        }
+    }
+
+    /// `loopDataOutputRef` and `outputDataItem`, which Camunda 7 ignores: read by the pattern of what it reads for the input.
+    fn output_of_standard(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Output> {
+        let collection = node.first("loopDataOutputRef").map(|it| it.text.trim());
+        let element = node.first("outputDataItem").map(|it| it.plain("name").unwrap_or_default().trim());
+        match (collection?, element) {
+            (collection, Some(element)) if !collection.is_empty() && !element.is_empty() => {
+                Some(Output { collection: collection.to_owned(), element: Source::Variable(element.to_owned()) })
+            }
+            _ => {
+                let help = "name a variable in loopDataOutputRef, and the instances' own in <outputDataItem name=\"result\"/>";
+                self.diagnostics.error(node.at_in(owner.at), "loopDataOutputRef and outputDataItem mean nothing without each other", help);
+                None
+            }
+        }
+    }
+
+    /// An expression of Camunda 8, with or without its equals sign.
+    fn feel(&mut self, what: &str, source: &str, owner: Owner<'n>, node: &'n Node<'n>) -> Option<Expression> {
+        let source = source.trim();
+        let source = if source.starts_with('=') { source.to_owned() } else { format!("= {source}") };
+        self.expression(what, &source, node.at_in(owner.at))
     }
 
     /// The rules of Camunda 7's parser, and that names are names.
@@ -101,23 +160,24 @@ impl<'n> ProcessReader<'n, '_> {
         let at = node.at_in(owner.at);
         let written = |name| node.first(name).is_some();
         let collection = read.collection.is_some() || node.camunda("collection").is_some() || written("loopDataInputRef");
-        let refused = node.first("extensionElements").is_some_and(|it| it.children.iter().any(|it| it.name == "loopCharacteristics"));
-        if !collection && !written("loopCardinality") && !refused {
+        let collection = collection || read.zeebe;
+        if !collection && !written("loopCardinality") {
             self.diagnostics.error(at, format!("{} does not say how often", node.title()), HOW_OFTEN);
         }
-        let Some(name) = &read.element_variable else { return };
-        if !collection {
+        if read.element_variable.is_some() && !collection {
             let help = "add camunda:collection=\"items\", or remove the element variable";
             self.diagnostics.error(at, "an element variable means nothing without a collection", help);
         }
-        if name.trim().is_empty() || name.chars().count() > MAX_ID {
-            let message = format!("the element variable '{}' is not a name of 1 to {MAX_ID} characters", shown(name));
-            self.diagnostics.error(at, message, "name the variable that holds the element");
+        for name in read.element_variable.iter().chain(read.output.iter().map(|output| &output.collection)) {
+            if name.trim().is_empty() || name.chars().count() > MAX_ID {
+                let message = format!("the variable '{}' of {} is not a name of 1 to {MAX_ID} characters", shown(name), node.title());
+                self.diagnostics.error(at, message, "name the variable that holds the element or the list");
+            }
         }
     }
 
     /// An expression that gives a list, or the name of a variable that holds one.
-    fn collection(&mut self, what: &str, source: &str, owner: Owner<'n>, node: &'n Node<'n>) -> Option<Collection> {
+    fn collection(&mut self, what: &str, source: &str, owner: Owner<'n>, node: &'n Node<'n>) -> Option<Source> {
         let at = node.at_in(owner.at);
         let source = source.trim();
         if source.is_empty() {
@@ -130,8 +190,8 @@ impl<'n> ProcessReader<'n, '_> {
         }
         let expression = self.expression(what, source, at)?;
         Some(match expression.as_literal() {
-            Some(name) => Collection::Variable(name.to_owned()),
-            None => Collection::Expression(expression),
+            Some(name) => Source::Variable(name.to_owned()),
+            None => Source::Expression(expression),
         })
     }
 
@@ -145,4 +205,10 @@ impl<'n> ProcessReader<'n, '_> {
         }
         self.expression(node.name, &node.text, at)
     }
+}
+
+/// An expression that is nothing but a name is that variable, which is then each instance's own.
+fn own_variable(expression: Expression) -> Source {
+    let name = expression.source().trim().trim_start_matches('=').trim().to_owned();
+    if expression.names().iter().any(|it| **it == *name) { Source::Variable(name) } else { Source::Expression(expression) }
 }

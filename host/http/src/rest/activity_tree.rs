@@ -12,7 +12,8 @@ pub(super) fn of(view: &InstanceView) -> Value {
     let instance = &view.instance;
     let mut children: BTreeMap<ActivityId, Vec<&Activity>> = BTreeMap::new();
     for activity in instance.activities() {
-        if let Some(parent) = activity.parent {
+        // What is left of an instance that has ended is no part of the tree.
+        if let Some(parent) = activity.parent.filter(|_| !matches!(activity.role, Role::Result { .. })) {
             children.entry(parent).or_default().push(activity);
         }
     }
