@@ -250,12 +250,11 @@ impl<'a> Run<'a> {
 
     /// Of an element that is active or, as `#12`, of an activity instance.
     fn variables(&mut self, word: &str) {
-        let scope = match word.strip_prefix('#') {
-            Some(number) => ActivityId(number.parse().expect("a number")),
-            None => {
-                let element = self.find(word);
-                self.instance.activities().find(|it| it.element == element).expect("it is active").id
-            }
+        let scope = if let Some(number) = word.strip_prefix('#') {
+            ActivityId(number.parse().expect("a number"))
+        } else {
+            let element = self.find(word);
+            self.instance.activities().find(|it| it.element == element).expect("it is active").id
         };
         let visible = show_variables(&self.instance.visible_variables(scope));
         writeln!(self.trace, "  {visible}").expect("text grows");

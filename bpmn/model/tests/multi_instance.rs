@@ -109,7 +109,7 @@ fn what_is_wrong_or_not_built_is_refused_by_its_name() {
         ("", "<bpmn:extensionElements><zeebe:loopCharacteristics inputElement='item'/></bpmn:extensionElements>"),
         (
             "",
-            "<bpmn:extensionElements><zeebe:loopCharacteristics inputCollection='= items' outputCollection='o'/></bpmn:extensionElements>",
+            "<bpmn:extensionElements><zeebe:loopCharacteristics inputCollection='= items' outputCollection='o' outputelement='x'/></bpmn:extensionElements>",
         ),
     ] {
         said += &diagnostics(task(attributes, inside).as_bytes());
@@ -132,6 +132,7 @@ fn what_is_wrong_or_not_built_is_refused_by_its_name() {
         t.bpmn:3:100: error: task has no place in multiInstanceLoopCharacteristics (element 'a'); help: remove it, or check its spelling
         t.bpmn:3:64: error: zeebe:loopCharacteristics has no inputCollection (element 'a'); help: add one, such as inputCollection="= order.items"
         t.bpmn:3:64: error: outputCollection and outputElement mean nothing without each other (element 'a'); help: give both: outputCollection="results" outputElement="= result"
+        t.bpmn:3:64: warning: the attribute outputelement of zeebe:loopCharacteristics is not known and has no effect (element 'a'); help: check its spelling
     "#]].assert_eq(&said);
 }
 

@@ -108,15 +108,16 @@ impl<'n> ProcessReader<'n, '_> {
     fn loop_characteristics(&mut self, node: &'n Node<'n>, owner: Owner<'n>, read: &mut MultiInstance) {
         let at = node.at_in(owner.at);
         read.zeebe = true;
-        match node.plain("inputCollection") {
-            Some(source) if !source.trim().is_empty() => {
-                read.collection = self.feel("inputCollection", source, owner, node).map(Source::Expression)
-            }
-            _ => self.diagnostics.error(
-                at,
-                "zeebe:loopCharacteristics has no inputCollection",
-                "add one, such as inputCollection=\"= order.items\"",
-            ),
+        let known = ["inputCollection", "inputElement", "outputCollection", "outputElement"];
+        for unknown in node.attributes.iter().filter(|attribute| !known.contains(&attribute.name)) {
+            let message = format!("the attribute {} of {} is not known and has no effect", unknown.title(), node.title());
+            self.diagnostics.warning(at, message, "check its spelling");
+        }
+        if let Some(source) = node.plain("inputCollection").filter(|source| !source.trim().is_empty()) {
+            read.collection = self.feel("inputCollection", source, owner, node).map(Source::Expression);
+        } else {
+            let help = "add one, such as inputCollection=\"= order.items\"";
+            self.diagnostics.error(at, "zeebe:loopCharacteristics has no inputCollection", help);
         }
         read.element_variable = node.plain("inputElement").map(str::to_owned);
         match (node.plain("outputCollection").map(str::trim), node.plain("outputElement")) {
