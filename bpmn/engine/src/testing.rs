@@ -45,6 +45,13 @@ pub(crate) fn parse(elements: &str) -> ProcessDefinition {
     parsed.processes.into_iter().next().expect("the file has a process")
 }
 
+/// `start > a > u`, where `a` is an activity of this kind with these loop characteristics: attributes, `>`, and what stands in them.
+pub(crate) fn several(open: &str, loops: &str, inside: &str) -> String {
+    let kind = open.split(' ').next().expect("it names a kind");
+    let loops = format!("<multiInstanceLoopCharacteristics{loops}</multiInstanceLoopCharacteristics>");
+    format!("<startEvent id='s'/><{open}>{loops}{inside}</{kind}><userTask id='u'/>{{s>a>u}}")
+}
+
 /// Writes out the short form of sequence flows.
 fn flows(elements: &str) -> String {
     let mut xml = String::new();

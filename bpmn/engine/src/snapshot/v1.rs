@@ -377,31 +377,19 @@ impl Activity {
     }
 }
 
+/// A variable's type is its place in this list.
+const KINDS: [variable::VariableKind; 8] = {
+    use variable::VariableKind::{Boolean, Date, Double, Integer, Json, Long, Null, String};
+    [Null, String, Integer, Long, Double, Boolean, Date, Json]
+};
+
 fn kind_number(kind: variable::VariableKind) -> u8 {
-    match kind {
-        variable::VariableKind::Null => 0,
-        variable::VariableKind::String => 1,
-        variable::VariableKind::Integer => 2,
-        variable::VariableKind::Long => 3,
-        variable::VariableKind::Double => 4,
-        variable::VariableKind::Boolean => 5,
-        variable::VariableKind::Date => 6,
-        variable::VariableKind::Json => 7,
-    }
+    let place = KINDS.iter().position(|it| *it == kind).expect("every type is in the list");
+    u8::try_from(place).expect("there are fewer types than that")
 }
 
 fn kind_of(number: u8) -> Option<variable::VariableKind> {
-    Some(match number {
-        0 => variable::VariableKind::Null,
-        1 => variable::VariableKind::String,
-        2 => variable::VariableKind::Integer,
-        3 => variable::VariableKind::Long,
-        4 => variable::VariableKind::Double,
-        5 => variable::VariableKind::Boolean,
-        6 => variable::VariableKind::Date,
-        7 => variable::VariableKind::Json,
-        _ => return None,
-    })
+    KINDS.get(usize::from(number)).copied()
 }
 
 impl From<&effect::Job> for Job {

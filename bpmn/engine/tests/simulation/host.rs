@@ -13,6 +13,9 @@ use uuid::Uuid;
 
 use crate::random::Random;
 
+/// More calls than any unit of a random model needs.
+const MAX_CALLS: usize = 200;
+
 /// The rows of one instance, folded from effects.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Rows {
@@ -292,7 +295,9 @@ impl<'a> Host<'a> {
                 }
                 Err(Stop::Failed(failure)) => return Outcome::Failed(failure),
             }
-            if mood == Mood::Wild && self.random.one_in(12) {
+            // A loop around instances that keep to themselves what would end it.
+            let endless = calls.len() > MAX_CALLS;
+            if endless || mood == Mood::Wild && self.random.one_in(12) {
                 self.crashes += 1;
                 return Outcome::Crashed;
             }
