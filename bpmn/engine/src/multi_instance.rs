@@ -75,8 +75,9 @@ impl<'d> Machine<'d> {
     pub(crate) fn repeat(&mut self, body: ActivityId, instances: u32) -> Result<(), Failure> {
         let (element, each) = self.each(body);
         let together = !each.sequential;
-        if together && instances as usize > MAX_SCOPE_ACTIVITIES {
-            let message = format!("there would be {instances} instances at once; at most {MAX_SCOPE_ACTIVITIES} are allowed");
+        // What has a result stays, so that a sequence fills its body as well.
+        if (together || each.output.is_some()) && instances as usize > MAX_SCOPE_ACTIVITIES {
+            let message = format!("its body would hold {instances} instances; at most {MAX_SCOPE_ACTIVITIES} are allowed");
             return Err(Failure::never(Code::ActivityLimit, element, message));
         }
         self.count(body, each, [Some(instances), Some(0), Some(if together { instances } else { 1 })])?;

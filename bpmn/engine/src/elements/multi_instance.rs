@@ -287,6 +287,10 @@ mod tests {
             ("><loopCardinality>= n</loopCardinality>", "{}"),
             ("><loopCardinality>${n}</loopCardinality>", r#"{"n": "many"}"#),
             ("><loopCardinality>${n}</loopCardinality>", r#"{"n": 100001}"#),
+            (
+                " isSequential='true'><loopCardinality>${n}</loopCardinality><loopDataOutputRef>o</loopDataOutputRef><outputDataItem name='i'/>",
+                r#"{"n": 4000000000}"#,
+            ),
             ("><loopCardinality>${n}</loopCardinality>", r#"{"n": 10000000000}"#),
             (" camunda:collection='items'>", "{}"),
             (" camunda:collection='items'>", r#"{"items": 3}"#),
@@ -301,7 +305,8 @@ mod tests {
             EXPRESSION_FAILED: the expression '${n}' of 'a': the cardinality is negative
             EXPRESSION_FAILED: the expression '= n' of 'a': gives null (there is no variable 'n'), not a number
             EXPRESSION_FAILED: the expression '${n}' of 'a': gives string, not a number
-            ACTIVITY_LIMIT: there would be 100001 instances at once; at most 100000 are allowed
+            ACTIVITY_LIMIT: its body would hold 100001 instances; at most 100000 are allowed
+            ACTIVITY_LIMIT: its body would hold 4000000000 instances; at most 100000 are allowed
             EXPRESSION_FAILED: the expression '${n}' of 'a': the cardinality is too large
             EXPRESSION_FAILED: the variable 'items', the collection of 'a', is not there
             EXPRESSION_FAILED: the variable 'items', the collection of 'a', is number, not a list
