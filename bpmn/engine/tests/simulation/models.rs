@@ -136,7 +136,7 @@ impl Models<'_> {
         let held = self.asynchronous();
         let (over, often) = match self.random.below(8) {
             0 => ("", "<loopCardinality>2</loopCardinality>"),
-            1 => ("", "<loopCardinality>= x</loopCardinality>"),
+            1 => ("", "<loopCardinality>= if x = null then 2 else x</loopCardinality>"),
             // So many that they are stored apart, if there are not many of each of them.
             2 if depth == 0 => ("", "<loopCardinality>${20}</loopCardinality>"),
             // None is 1: what loops while it is would loop for ever in an instance that nobody can correct before it begins.
