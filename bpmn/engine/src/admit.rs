@@ -5,6 +5,7 @@ use mandate_model::{ElementKind, ProcessDefinition, ROOT};
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Input};
 use crate::instance::{Instance, State, size};
+use crate::mapping::around;
 use crate::trigger::scope_behind;
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variables};
 
@@ -190,7 +191,7 @@ fn check_delivery(definition: &ProcessDefinition, instance: &Instance, activity:
         if local {
             Some(activity).filter(|_| instance.at(activity).variables.contains_key(name))
         } else {
-            instance.holder(instance.at(activity).scope(), name)
+            instance.holder(around(definition, instance, activity, name), name)
         }
     })
 }

@@ -213,6 +213,8 @@ pub enum HistoryEvent {
         /// The element.
         #[serde(with = "crate::effect::index")]
         element: ElementIndex,
+        /// It is the body of a multi-instance activity.
+        body: bool,
     },
     /// An activity instance is over.
     ActivityEnded {

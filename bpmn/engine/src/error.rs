@@ -4,6 +4,7 @@ use mandate_model::{ElementIndex, EventTrigger};
 use serde_json::Value as Json;
 
 use crate::Code;
+
 use crate::effect::HistoryEvent;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;

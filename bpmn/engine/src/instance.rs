@@ -7,7 +7,7 @@ use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
 
 use crate::effect::{ExternalTask, Incident, Job, Subscription, Task};
 use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
-use crate::limits::{MAX_INLINE_ACTIVITIES, MAX_INLINE_VARIABLE_BYTES};
+use crate::limits::{MAX_INLINE_ACTIVITIES, MAX_INLINE_INSTANCES, MAX_INLINE_VARIABLE_BYTES};
 use crate::unit::Unit;
 use crate::variable::{Variable, Variables};
 
@@ -74,6 +74,8 @@ pub struct Activity {
     pub since: i64,
     /// How far it is.
     pub phase: Phase,
+    /// What it is to its element.
+    pub role: Role,
     /// Its local variables.
     pub variables: Variables,
     /// It is stored apart from the snapshot, with its waits: there were many others when it began.
@@ -106,6 +108,41 @@ pub enum Phase {
     },
 }
 
+/// What an activity instance is to its element. Of a multi-instance activity there is a *body* (Camunda 7's `multiInstanceBody`), which is entered,
+/// left, watched by boundary events and continued asynchronously as the element says, and in it the *inner* instances, which do what the
+/// element does. All others are the element itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The element, once.
+    Element,
+    /// The scope of a multi-instance activity's instances.
+    Body(Body),
+    /// One instance of several.
+    Inner {
+        /// Which one, from 0: its `loopCounter`.
+        index: u32,
+    },
+    /// What is left of an instance of several that has ended: its result, until the body ends.
+    Result {
+        /// Which one it was, from 0.
+        index: u32,
+    },
+}
+
+/// How far the body of a multi-instance activity is. `nrOfInstances` and its kin show these numbers; what somebody else writes there
+/// changes what expressions see and not what happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// How many instances there are to be.
+    pub instances: u32,
+    /// How many have begun; of those with `asyncBefore`, all.
+    pub begun: u32,
+    /// How many have ended.
+    pub ended: u32,
+    /// The first of those that were made together, if they were: the others' numbers follow.
+    pub first: Option<ActivityId>,
+}
+
 /// What follows from the rest of the state: kept beside it so that no step looks through everything, never stored.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Index {
@@ -116,6 +153,8 @@ pub(crate) struct Index {
     pub waits: OrdMap<ActivityId, OrdSet<WaitId>>,
     /// Tokens at joins, by scope instance and gateway, then by flow.
     pub joins: OrdMap<(ActivityId, ElementIndex), Arrivals>,
+    /// Exclusive jobs: those with attempts left first, then by due date, the oldest first.
+    pub exclusive_jobs: OrdSet<ExclusiveJob>,
     pub wait_incidents: OrdMap<WaitId, IncidentId>,
     pub join_incidents: OrdMap<(ActivityId, ElementIndex), IncidentId>,
     /// Activities that are stored in the snapshot itself.
@@ -125,6 +164,9 @@ pub(crate) struct Index {
     /// The sum of all variables' names and texts.
     pub bytes: usize,
 }
+
+/// An exclusive job in the order of its instance: without attempts left, due, and its wait.
+pub(crate) type ExclusiveJob = (bool, i64, WaitId);
 
 /// Who came by which flow.
 pub(crate) type Arrivals = OrdMap<FlowIndex, OrdSet<ActivityId>>;
@@ -138,6 +180,7 @@ impl Instance {
             element: ROOT,
             since: 0,
             phase: Phase::Active { by: None },
+            role: Role::Element,
             variables: Variables::new(),
             apart: false,
         };
@@ -239,6 +282,11 @@ impl Instance {
         EMPTY + self.activities.len() * ACTIVITY + self.index.bytes
     }
 
+    /// All exclusive jobs: those that have attempts left first, of these the one that is due first, and of those the oldest.
+    pub fn exclusive_jobs(&self) -> impl Iterator<Item = &Job> {
+        self.index.exclusive_jobs.iter().map(|(_, _, wait)| self.jobs[wait].as_ref())
+    }
+
     /// All jobs, as their rows must read.
     pub fn jobs(&self) -> impl Iterator<Item = &Job> {
         self.jobs.values().map(Arc::as_ref)
@@ -304,6 +352,7 @@ impl Instance {
         let flow = |index: Option<FlowIndex>| index.is_none_or(|index| (index.0 as usize) < definition.flows.len());
         self.activities.values().all(|it| {
             element(it.element)
+                && (it.role == Role::Element) == definition.element(it.element).multi_instance.is_none()
                 && match it.phase {
                     Phase::After { flow: by } => flow(by),
                     phase => flow(phase.by()),
@@ -341,11 +390,14 @@ impl Instance {
         self.last
     }
 
-    /// Puts a new activity into the tree. Beyond [`MAX_INLINE_ACTIVITIES`] it is stored apart, for as long as it lives.
-    pub(crate) fn add_activity(&mut self, scope: ActivityId, element: ElementIndex, phase: Phase, since: i64) -> ActivityId {
+    /// Puts a new activity into the tree. Beyond [`MAX_INLINE_ACTIVITIES`] it is stored apart, for as long as it lives; and so it is in a scope that
+    /// is, or whose children are many: in whatever order these end, what is left in the snapshot is little.
+    pub(crate) fn add_activity(&mut self, scope: ActivityId, element: ElementIndex, phase: Phase, role: Role, since: i64) -> ActivityId {
         let id = ActivityId(self.number());
-        let apart = self.index.inline.len() >= MAX_INLINE_ACTIVITIES;
-        let activity = Activity { id, parent: Some(scope), element, since, phase, variables: Variables::new(), apart };
+        let around = self.at(scope);
+        let many = matches!(around.role, Role::Body(body) if body.first.is_some() && body.instances as usize > MAX_INLINE_INSTANCES);
+        let apart = around.apart || many || self.index.inline.len() >= MAX_INLINE_ACTIVITIES;
+        let activity = Activity { id, parent: Some(scope), element, since, phase, role, variables: Variables::new(), apart };
         self.index.add_activity(&activity);
         let before = self.activities.insert(id, Arc::new(activity));
         debug_assert!(before.is_none(), "numbers are never used again");
@@ -360,11 +412,39 @@ impl Instance {
         activity
     }
 
+    /// Puts a job into its place, or a changed one into its new place.
+    pub(crate) fn set_job(&mut self, job: Job) {
+        self.take_job(job.wait);
+        self.index.add_job(&job);
+        self.jobs.insert(job.wait, Arc::new(job));
+    }
+
+    pub(crate) fn take_job(&mut self, wait: WaitId) -> Option<Arc<Job>> {
+        let job = self.jobs.remove(&wait)?;
+        self.index.exclusive_jobs.remove(&place(&job));
+        Some(job)
+    }
+
     pub(crate) fn set_phase(&mut self, id: ActivityId, phase: Phase) {
         let activity = Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree"));
         self.index.leave_join(activity);
         activity.phase = phase;
         self.index.enter_join(activity);
+    }
+
+    pub(crate) fn set_body(&mut self, id: ActivityId, body: Body) {
+        Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree")).role = Role::Body(body);
+    }
+
+    /// Leaves of an inner instance, whose waits and children must be gone, nothing but its result.
+    pub(crate) fn set_result(&mut self, id: ActivityId, index: u32, name: &str, value: Variable) {
+        let names: Vec<_> = self.at(id).variables.keys().cloned().collect();
+        for other in names {
+            self.set_local(id, &other, None);
+        }
+        self.set_local(id, name, Some(value));
+        self.set_phase(id, Phase::After { flow: None });
+        Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree")).role = Role::Result { index };
     }
 
     pub(crate) fn set_since(&mut self, id: ActivityId, since: i64) {
@@ -386,6 +466,10 @@ impl Instance {
         }
         before.is_some()
     }
+}
+
+fn place(job: &Job) -> ExclusiveJob {
+    (job.retries == 0, job.due, job.wait)
 }
 
 /// What a variable counts towards [`MAX_INSTANCE_BYTES`](crate::MAX_INSTANCE_BYTES).
@@ -475,6 +559,12 @@ impl Index {
                     self.joins.remove(&key);
                 }
             }
+        }
+    }
+
+    pub(crate) fn add_job(&mut self, job: &Job) {
+        if job.exclusive {
+            self.exclusive_jobs.insert(place(job));
         }
     }
 

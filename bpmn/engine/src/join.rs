@@ -11,7 +11,6 @@ use crate::effect::{Effect, Incident};
 use crate::ids::{ActivityId, IncidentId};
 use crate::input::Failure;
 use crate::instance::{Arrivals, Instance, Phase};
-use crate::snapshot::changed;
 use crate::step::Machine;
 
 impl Machine<'_> {
@@ -70,15 +69,20 @@ impl Machine<'_> {
     /// Raises an incident for each parallel join that waits for flows on which nothing can arrive any more. Runs when nothing moves, inclusive
     /// joins neither: so each of those is one that a token may still come to.
     pub(crate) fn check_joins(&mut self) {
-        let mut reached: Option<(ActivityId, Flows)> = None;
+        let mut silent: BTreeMap<ActivityId, Vec<ElementIndex>> = BTreeMap::new();
         for (scope, gateway) in self.joins_to_look_at() {
-            if is_inclusive(self.definition, gateway) || self.instance.index.join_incidents.contains_key(&(scope, gateway)) {
-                continue;
+            if !is_inclusive(self.definition, gateway) && !self.instance.index.join_incidents.contains_key(&(scope, gateway)) {
+                silent.entry(scope).or_default().push(gateway);
             }
-            if reached.as_ref().is_none_or(|(of, _)| *of != scope) {
-                reached = Some((scope, reachable(self.definition, self.instance, scope)));
-            }
-            let flows = &reached.as_ref().expect("it was just computed").1;
+        }
+        for (scope, joins) in silent {
+            self.check_joins_of(scope, joins);
+        }
+    }
+
+    fn check_joins_of(&mut self, scope: ActivityId, joins: Vec<ElementIndex>) {
+        let flows = reachable(self.definition, self.instance, scope);
+        for gateway in joins {
             let arrivals = &self.instance.index.joins[&(scope, gateway)];
             let incoming = self.definition.element(gateway).incoming.iter().copied();
             let lost: Vec<_> = incoming.filter(|flow| !flows[flow.0 as usize] && !arrivals.contains_key(flow)).collect();
@@ -88,14 +92,11 @@ impl Machine<'_> {
         }
     }
 
-    /// The joins at which tokens stand, in the scopes in which this unit has moved any: elsewhere a join waits for what it waited for before. All
-    /// of them, if the unit began in an earlier step.
+    /// The joins at which tokens stand, in the scopes in which this unit has moved any: elsewhere a join waits for what it waited for before.
     fn joins_to_look_at(&self) -> Vec<(ActivityId, ElementIndex)> {
         let joins = &self.instance.index.joins;
-        let Some(before) = self.before.as_ref().filter(|_| !joins.is_empty()) else { return joins.keys().copied().collect() };
-        let scopes: BTreeSet<_> = changed(before, &self.instance.activities).filter_map(|it| it.parent).collect();
-        let of_scope = |scope| joins.range((scope, ElementIndex(0))..=(scope, ElementIndex(u32::MAX)));
-        scopes.into_iter().flat_map(of_scope).map(|(join, _)| *join).collect()
+        let of_scope = |scope: &ActivityId| joins.range((*scope, ElementIndex(0))..=(*scope, ElementIndex(u32::MAX)));
+        self.unit.touched.iter().flat_map(of_scope).map(|(join, _)| *join).collect()
     }
 
     fn raise_join_incident(&mut self, scope: ActivityId, gateway: ElementIndex, lost: &[FlowIndex]) {

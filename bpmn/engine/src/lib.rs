@@ -14,6 +14,7 @@
 //! | `wait.rs` | waits and their rows |
 //! | `trigger.rs` | boundary events and event sub-processes: armed, triggered, catching |
 //! | `join.rs`, `error.rs`, `escalation.rs` | joins, BPMN errors, escalations |
+//! | `multi_instance.rs` | bodies and the instances in them |
 //! | `mapping.rs` | variables and input/output mapping |
 //! | `retry.rs` | jobs, failures, incidents |
 //! | `lineage.rs`, `unit.rs` | what makes ledger keys stable; a unit of work |
@@ -41,6 +42,7 @@ mod leaf;
 pub mod limits;
 mod lineage;
 mod mapping;
+mod multi_instance;
 #[cfg(test)]
 mod processes;
 mod retry;
@@ -59,7 +61,7 @@ pub use code::Code;
 pub use effect::{DelegateCall, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry};
-pub use instance::{Activity, Instance, NewInstance, Phase};
+pub use instance::{Activity, Body, Instance, NewInstance, Phase, Role};
 pub use leaf::{Leaf, LeafState};
 pub use snapshot::{Changes, PartId, SnapshotError, Stored};
 pub use step::{Stop, step};

@@ -1,8 +1,8 @@
 //! Every bound of the engine. Past one of them a unit of work fails with a code that names it; it never hangs.
 
-/// Elements that one unit of work may enter. The longest sensible chain of synchronous elements is some hundreds; past this it
-/// is a loop that no wait state interrupts.
-pub const MAX_STEPS: u32 = 10_000;
+/// Elements that one unit of work may enter, each instance of a multi-instance activity counted: ten thousand instances of a sub-process of some
+/// synchronous elements. The longest sensible chain without one is some hundreds; past this it is a loop that no wait state interrupts.
+pub const MAX_STEPS: u32 = 100_000;
 
 /// Scopes inside each other, the process counted. The parser refuses deeper models; scopes are walked recursively, so that the engine
 /// asserts the same bound.
@@ -31,6 +31,10 @@ pub const MAX_JSON_DEPTH: usize = 120;
 /// Activities that are written with the instance's snapshot. Those that begin while there are as many have rows of their own, written when they
 /// change: a unit of work in an instance of ten thousand writes what one of ten writes.
 pub const MAX_INLINE_ACTIVITIES: usize = 64;
+
+/// Parallel instances of a multi-instance activity of which there are more are all stored apart, whatever room there is: as long as one of many is
+/// written with the snapshot it is written again whenever another ends.
+pub const MAX_INLINE_INSTANCES: usize = 16;
 
 /// The largest JSON text of a variable that is written with the snapshot. A larger one has a row of its own.
 pub const MAX_INLINE_VARIABLE_BYTES: usize = 1024;

@@ -24,6 +24,11 @@ impl Lineage {
         Self(digest("mandate-branch-1", &[&self.0, flow.as_bytes()]))
     }
 
+    /// One of several instances; `self` is their body's lineage.
+    pub(crate) fn instance(self, index: u32) -> Self {
+        Self(digest("mandate-instance-1", &[&self.0, &index.to_be_bytes()]))
+    }
+
     /// The token that leaves a join; `self` is the lineage of the scope around it, so that the order of arrival plays no part.
     pub(crate) fn joined(self, gateway: &str, nth: u32) -> Self {
         Self(digest("mandate-join-1", &[&self.0, gateway.as_bytes(), &nth.to_be_bytes()]))

@@ -1,13 +1,14 @@
 //! Variables: where a name is set, how large it may be, and what input and output mapping does.
 
-use mandate_model::ElementIndex;
+use mandate_model::{ElementIndex, Mapping, ProcessDefinition};
 
 use crate::Code;
 use crate::effect::HistoryEvent;
 use crate::expression::evaluate;
 use crate::ids::ActivityId;
 use crate::input::Failure;
-use crate::instance::Instance;
+use crate::instance::{Activity, Instance, Role};
+use crate::multi_instance::is_loop_variable;
 use crate::step::Machine;
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, Variables};
 
@@ -24,7 +25,7 @@ impl Machine<'_> {
     pub(crate) fn deliver(&mut self, activity: ActivityId, variables: Variables) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
         let set = if self.definition.element(element).outputs.is_empty() {
-            self.set_variables(self.instance.at(activity).scope(), variables)
+            self.set_variables_around(activity, variables)
         } else {
             self.set_variables_in(activity, variables)
         };
@@ -39,6 +40,16 @@ impl Machine<'_> {
             self.put_variable(scope, name, value)?;
         }
         self.check_total(from)
+    }
+
+    /// The same from around an activity.
+    fn set_variables_around(&mut self, activity: ActivityId, variables: Variables) -> Result<(), Failure> {
+        for (name, value) in variables {
+            let around = around(self.definition, self.instance, activity, &name);
+            let scope = self.instance.holder(around, &name).unwrap_or(self.instance.root());
+            self.put_variable(scope, name, value)?;
+        }
+        self.check_total(activity)
     }
 
     /// Camunda's `setVariableLocal`, for each.
@@ -79,7 +90,7 @@ impl Machine<'_> {
     /// Input mapping: each source is evaluated in the enclosing scopes and the earlier inputs, and becomes a local variable.
     pub(crate) fn map_inputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
-        for mapping in &definition.element(element).inputs {
+        for mapping in mappings(&definition.element(element).inputs, self.instance.at(activity)) {
             let value = evaluate(definition, self.instance, activity, element, &mapping.source)?;
             let set = self.set_variables_in(activity, one(&mapping.target, &value));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;
@@ -90,14 +101,26 @@ impl Machine<'_> {
     /// Output mapping: each source is evaluated in the activity and set around it.
     pub(crate) fn map_outputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
-        for mapping in &definition.element(element).outputs {
+        for mapping in mappings(&definition.element(element).outputs, self.instance.at(activity)) {
             let value = evaluate(definition, self.instance, activity, element, &mapping.source)?;
-            let scope = self.instance.at(activity).scope();
-            let set = self.set_variables(scope, one(&mapping.target, &value));
+            let set = self.set_variables_around(activity, one(&mapping.target, &value));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;
         }
         Ok(())
     }
+}
+
+/// What an activity instance maps: of a multi-instance activity each instance, and not the body.
+fn mappings<'a>(of_element: &'a [Mapping], activity: &Activity) -> &'a [Mapping] {
+    if matches!(activity.role, Role::Body(_)) { &[] } else { of_element }
+}
+
+/// Where the search for a name begins that is set around an activity: in the scope around it. The loop counter and the element variable of one of several
+/// instances lie, as in Camunda 7, between the two.
+pub(crate) fn around(definition: &ProcessDefinition, instance: &Instance, activity: ActivityId, name: &str) -> ActivityId {
+    let it = instance.at(activity);
+    let own = matches!(it.role, Role::Inner { .. }) && is_loop_variable(definition.element(it.element), name);
+    if own { activity } else { it.scope() }
 }
 
 fn one(name: &str, value: &mandate_feel::Value) -> Variables {

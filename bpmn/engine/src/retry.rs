@@ -5,12 +5,13 @@ use std::sync::Arc;
 use mandate_model::RetryPolicy;
 
 use crate::Code;
-use crate::effect::{Effect, Incident, JobKind};
+use crate::effect::{Effect, Incident, Job, JobKind};
 use crate::ids::{IncidentId, InstanceId, WaitId};
 use crate::input::{Failure, Retry};
 use crate::instance::Phase;
 use crate::limits::{DEFAULT_ATTEMPTS, DEFAULT_FIRST_WAIT_MS, DEFAULT_JITTER_PERCENT, MAX_ADVISED_WAIT_MS};
 use crate::lineage::digest;
+use crate::multi_instance::Continuation;
 use crate::step::Machine;
 use crate::variable::Variables;
 
@@ -42,8 +43,8 @@ impl Machine<'_> {
     /// A unit that a job began has failed and is gone: the job spends a retry. Without one left, or if none can help, an incident.
     pub(crate) fn fail_job(&mut self, wait: WaitId, failure: Failure) {
         let id = self.instance.id;
-        let job = Arc::make_mut(self.instance.jobs.get_mut(&wait).expect("admit::check found the job"));
-        let policy = self.definition.element(job.element).retries.as_ref();
+        let mut job = Job::clone(&self.instance.jobs[&wait]);
+        let policy = Continuation::of(self.definition, self.instance.at(job.activity), job.element).retries;
         job.failures = job.failures.saturating_add(1);
         job.retries = if failure.retry == Retry::Never { 0 } else { job.retries.saturating_sub(1) };
         job.failure = Some(failure.message.clone());
@@ -55,7 +56,7 @@ impl Machine<'_> {
             // A timer that somebody ran before its time, and that failed, keeps its time.
             job.due = job.due.max(self.now.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX)));
         }
-        let job = job.clone();
+        self.instance.set_job(job.clone());
         self.effects.push(Effect::PutJob(job.clone()));
         if job.retries == 0 {
             self.raise_incident_of(wait, failure.code, failure.element.unwrap_or(job.element), failure.message);
@@ -64,14 +65,15 @@ impl Machine<'_> {
 
     /// New retries, from an operator. A job that had failed is due at once; a timer that has not is left its time.
     pub(crate) fn set_retries(&mut self, wait: WaitId, retries: u32) {
-        let job = Arc::make_mut(self.instance.jobs.get_mut(&wait).expect("admit::check found the job"));
+        let mut job = Job::clone(&self.instance.jobs[&wait]);
         let failed = job.failures > 0 || job.retries == 0;
         let element = job.element;
         job.retries = retries;
         if retries > 0 && failed {
             job.due = self.now;
         }
-        self.effects.push(Effect::PutJob(job.clone()));
+        self.instance.set_job(job.clone());
+        self.effects.push(Effect::PutJob(job));
         if retries > 0 {
             self.resolve_incident_of(wait);
         } else if !self.instance.index.wait_incidents.contains_key(&wait) {

@@ -6,7 +6,7 @@ use crate::Code;
 use crate::effect::{EndState, HistoryEvent, JobKind};
 use crate::ids::ActivityId;
 use crate::input::Failure;
-use crate::instance::{Phase, State};
+use crate::instance::{Body, Phase, Role, State};
 use crate::limits::{MAX_SCOPE_ACTIVITIES, MAX_SCOPE_DEPTH};
 use crate::step::Machine;
 use crate::unit::Token;
@@ -14,6 +14,9 @@ use crate::unit::Token;
 impl Machine<'_> {
     /// A token comes to an element: it waits before it for a job (`asyncBefore`) or goes in.
     pub(crate) fn enter(&mut self, token: Token) -> Result<(), Failure> {
+        if let Role::Body(body) = self.instance.at(token.scope).role {
+            return self.begin_instance(token, body);
+        }
         let element = self.definition.element(token.element);
         if element.async_before {
             let activity = self.place(token.element, token.scope, Phase::Before { by: token.by })?;
@@ -29,15 +32,25 @@ impl Machine<'_> {
     pub(crate) fn begin(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let (element, parent, by) = (it.element, it.scope(), it.phase.by());
+        let body = matches!(it.role, Role::Body(_));
         self.instance.set_phase(activity, Phase::Active { by });
         self.instance.set_since(activity, self.now);
-        self.record(HistoryEvent::ActivityStarted { activity, parent, element });
+        self.unit.touched.insert(parent);
+        self.record(HistoryEvent::ActivityStarted { activity, parent, element, body });
         self.map_inputs(activity, element)?;
         self.execute(activity)
     }
 
     /// Puts a new activity into the tree, within the bounds.
     pub(crate) fn place(&mut self, element: ElementIndex, scope: ActivityId, phase: Phase) -> Result<ActivityId, Failure> {
+        self.check_room(element, scope)?;
+        let multi_instance = self.definition.element(element).multi_instance.is_some();
+        let role = if multi_instance { Role::Body(Body::default()) } else { Role::Element };
+        Ok(self.instance.add_activity(scope, element, phase, role, self.now))
+    }
+
+    /// Whether an element may become active in a scope, within the bounds.
+    pub(crate) fn check_room(&self, element: ElementIndex, scope: ActivityId) -> Result<(), Failure> {
         if self.instance.index.children.get(&scope).is_some_and(|children| children.len() >= MAX_SCOPE_ACTIVITIES) {
             let message = format!("a scope holds more than {MAX_SCOPE_ACTIVITIES} active instances");
             return Err(Failure::never(Code::ActivityLimit, element, message));
@@ -46,7 +59,7 @@ impl Machine<'_> {
             let message = format!("sub-processes are nested deeper than {MAX_SCOPE_DEPTH}");
             return Err(Failure::never(Code::ActivityLimit, element, message));
         }
-        Ok(self.instance.add_activity(scope, element, phase, self.now))
+        Ok(())
     }
 
     /// An activity has done its work: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
@@ -54,9 +67,15 @@ impl Machine<'_> {
     pub(crate) fn leave(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let (element, scope) = (it.element, it.scope());
+        if let Role::Body(body) = it.role {
+            self.end_body(activity, body)?;
+        }
         self.map_outputs(activity, element)?;
         self.remove_waits(activity);
         self.record(HistoryEvent::ActivityEnded { activity, canceled: false });
+        if let Role::Inner { index } = self.instance.at(activity).role {
+            return self.leave_instance(activity, index);
+        }
         let lineage = self.unit.lineage(self.instance.id, activity);
         self.forget(activity);
         if self.definition.element(element).async_after {
@@ -77,7 +96,11 @@ impl Machine<'_> {
 
     /// The job after an element has run.
     pub(crate) fn leave_after(&mut self, activity: ActivityId, flow: Option<FlowIndex>) -> Result<(), Failure> {
-        let scope = self.instance.at(activity).scope();
+        let it = self.instance.at(activity);
+        let scope = it.scope();
+        if let Role::Inner { index } = it.role {
+            return self.leave_instance_after(activity, index);
+        }
         let lineage = self.unit.lineage(self.instance.id, activity);
         self.forget(activity);
         if let Some(flow) = flow {
@@ -123,6 +146,7 @@ impl Machine<'_> {
         if self.instance.at(activity).phase.is_live() {
             self.record(HistoryEvent::ActivityEnded { activity, canceled: true });
         }
+        self.forget_variables_unless_live(activity);
         self.forget(activity);
     }
 
@@ -142,11 +166,25 @@ impl Machine<'_> {
         self.record(HistoryEvent::InstanceEnded { state, reason });
     }
 
+    /// An activity of which history has not seen the beginning, or has seen the end already, takes its variables with it: history has seen those. It
+    /// never saw the results of instances that have ended.
+    pub(crate) fn forget_variables_unless_live(&mut self, activity: ActivityId) {
+        let it = self.instance.at(activity);
+        if it.phase.is_live() || matches!(it.role, Role::Result { .. }) {
+            return;
+        }
+        let names: Vec<_> = it.variables.keys().cloned().collect();
+        for name in names {
+            self.remove_variable(activity, &name);
+        }
+    }
+
     /// Takes an activity out of the tree once its waits are gone.
     pub(crate) fn forget(&mut self, activity: ActivityId) {
         self.resolve_join_incident(activity);
         self.unit.lineages.remove(&activity);
-        self.instance.remove_activity(activity);
+        let activity = self.instance.remove_activity(activity);
+        self.unit.touched.insert(activity.scope());
     }
 }
 
@@ -154,7 +192,7 @@ impl Machine<'_> {
 mod tests {
     use std::fmt::Write as _;
 
-    use crate::instance::Phase;
+    use crate::instance::{Phase, Role};
     use crate::limits::{MAX_SCOPE_ACTIVITIES, MAX_SCOPE_DEPTH};
     use crate::testing::{Run, parse};
     use crate::{Code, Input, Instance, Stop, Variables, step};
@@ -191,7 +229,7 @@ mod tests {
     fn fill(instance: &mut Instance, element: mandate_model::ElementIndex) {
         let scope = instance.root();
         while instance.activities.len() <= MAX_SCOPE_ACTIVITIES + 1 {
-            instance.add_activity(scope, element, Phase::Active { by: None }, 0);
+            instance.add_activity(scope, element, Phase::Active { by: None }, Role::Element, 0);
         }
     }
 }

@@ -5,11 +5,11 @@ use mandate_model::{ElementIndex, ProcessDefinition};
 use crate::Code;
 use crate::admit::{self, Rejection};
 use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind};
-use crate::elements::{self, At, Next};
+use crate::elements::{At, Next};
 use crate::error::Thrown;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Failure, Input};
-use crate::instance::{Activity, Instance, Map, Phase, State};
+use crate::instance::{Instance, Phase, State};
 use crate::limits::MAX_STEPS;
 use crate::unit::{Call, START, Token, Unit};
 use crate::variable::Variables;
@@ -39,9 +39,8 @@ impl From<Failure> for Stop {
 /// [`Input::DelegateReturned`].
 pub fn step(definition: &ProcessDefinition, instance: &mut Instance, input: Input, now: i64) -> Result<Vec<Effect>, Stop> {
     admit::check(definition, instance, &input)?;
-    let before = instance.unit.is_none().then(|| instance.activities.clone());
     let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(&input)));
-    let mut machine = Machine { definition, instance, before, now, unit, effects: Vec::new() };
+    let mut machine = Machine { definition, instance, now, unit, effects: Vec::new() };
     machine.perform(input)?;
     machine.run()?;
     Ok(machine.finish())
@@ -70,8 +69,6 @@ fn origin(input: &Input) -> WaitId {
 pub(crate) struct Machine<'a> {
     pub(crate) definition: &'a ProcessDefinition,
     pub(crate) instance: &'a mut Instance,
-    /// The tree when the unit of work began; none if that was in an earlier step.
-    pub(crate) before: Option<Map<ActivityId, Activity>>,
     pub(crate) now: i64,
     pub(crate) unit: Unit,
     pub(crate) effects: Vec<Effect>,
@@ -208,14 +205,14 @@ impl Machine<'_> {
             return self.resume(activity);
         }
         let at = At::new(self.definition, self.instance, activity, self.now);
-        let next = elements::behaviour(&at.element().kind).enter(&at)?;
+        let next = at.behaviour().enter(&at)?;
         self.act(activity, next)
     }
 
     /// Lets an activity's element go on: the wait it asked for is over.
     pub(crate) fn resume(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let at = At::new(self.definition, self.instance, activity, self.now);
-        let next = elements::behaviour(&at.element().kind).resume(&at)?;
+        let next = at.behaviour().resume(&at)?;
         self.act(activity, next)
     }
 
@@ -243,6 +240,10 @@ impl Machine<'_> {
                 let lineage = self.unit.lineage(self.instance.id, activity);
                 self.unit.agenda.push(Token { element: start, scope: activity, by: None, lineage });
                 Ok(())
+            }
+            Next::Repeat { instances } => {
+                self.arm_boundary_events(activity)?;
+                self.repeat(activity, instances)
             }
             Next::Join => self.arrive(activity),
             Next::Leave(flows) => self.leave(activity, &flows),

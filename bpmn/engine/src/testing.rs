@@ -33,7 +33,7 @@ pub(crate) fn check_definition(definition: &ProcessDefinition, script: &str, exp
 pub(crate) fn parse(elements: &str) -> ProcessDefinition {
     let xml = format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
-         xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='test'>\
+         xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
          <message id='msg' name='paid'/><message id='msg2' name='changed'/><message id='byKey' name='paid-${{key}}'/><error id='err' name='e' errorCode='E'/><error id='err2' name='e2' errorCode='E2'/>\
          <escalation id='esc' name='esc' escalationCode='LATE'/><escalation id='esc2' name='esc2' escalationCode='LOST'/>\
          <process id='process' isExecutable='true'>{}</process></definitions>",
@@ -58,6 +58,13 @@ pub(crate) fn watching(attributes: &str, definition: &str) -> String {
         "<subProcess id='v' triggeredByEvent='true'><startEvent id='vs'{attributes}>{definition}</startEvent><userTask id='handle'/>\
          {{vs>handle}}</subProcess>"
     )
+}
+
+/// `start > a > u`, where `a` is an activity of this kind with these loop characteristics: attributes, `>`, and what stands in them.
+pub(crate) fn several(open: &str, loops: &str, inside: &str) -> String {
+    let kind = open.split(' ').next().expect("it names a kind");
+    let loops = format!("<multiInstanceLoopCharacteristics{loops}</multiInstanceLoopCharacteristics>");
+    format!("<startEvent id='s'/><{open}>{loops}{inside}</{kind}><userTask id='u'/>{{s>a>u}}")
 }
 
 /// Writes out the short form of sequence flows.
@@ -263,9 +270,14 @@ impl<'a> Run<'a> {
         Input::DelegateReturned { wait, outcome }
     }
 
-    fn variables(&mut self, element: &str) {
-        let element = self.find(element);
-        let scope = self.instance.activities().find(|it| it.element == element).expect("it is active").id;
+    /// Of an element that is active or, as `#12`, of an activity instance.
+    fn variables(&mut self, word: &str) {
+        let scope = if let Some(number) = word.strip_prefix('#') {
+            ActivityId(number.parse().expect("a number"))
+        } else {
+            let element = self.find(word);
+            self.instance.activities().find(|it| it.element == element).expect("it is active").id
+        };
         let visible = show_variables(&self.instance.visible_variables(scope));
         writeln!(self.trace, "  {visible}").expect("text grows");
     }
@@ -348,8 +360,9 @@ impl<'a> Run<'a> {
             HistoryEvent::InstanceEnded { state, reason } => {
                 format!("ended: {state:?}{}", reason.as_ref().map(|it| format!(" ({it})")).unwrap_or_default())
             }
-            HistoryEvent::ActivityStarted { activity, parent, element } => {
-                format!("+ {} #{}{}", self.id(*element), activity.0, scope(parent))
+            HistoryEvent::ActivityStarted { activity, parent, element, body } => {
+                let body = if *body { " body" } else { "" };
+                format!("+ {}{body} #{}{}", self.id(*element), activity.0, scope(parent))
             }
             HistoryEvent::ActivityEnded { activity, canceled } => format!("- #{}{}", activity.0, if *canceled { " canceled" } else { "" }),
             HistoryEvent::VariableSet { scope: of, name, value } => format!("{name} = {}{}", value.json, scope(of)),

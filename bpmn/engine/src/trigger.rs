@@ -10,26 +10,42 @@ use crate::effect::JobKind;
 use crate::elements::At;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
-use crate::instance::Instance;
+use crate::instance::{Activity, Instance, Role};
 use crate::lineage::Lineage;
 use crate::step::Machine;
 use crate::unit::Token;
 use crate::variable::Variables;
+
+/// The boundary events of an activity instance. Those of a multi-instance activity belong to its body and watch all instances together.
+fn attached<'a>(definition: &'a ProcessDefinition, activity: &Activity) -> &'a [ElementIndex] {
+    match activity.role {
+        Role::Inner { .. } | Role::Result { .. } => &[],
+        Role::Element | Role::Body(_) => &definition.element(activity.element).boundary_events,
+    }
+}
+
+/// The start events of the event sub-processes in an activity instance; a body is no scope of its element, each of its instances is.
+fn inside<'a>(definition: &'a ProcessDefinition, activity: &Activity) -> &'a [ElementIndex] {
+    match activity.role {
+        Role::Body(_) => &[],
+        _ => definition.element(activity.element).kind.scope().map_or(&[], |scope| &scope.event_starts),
+    }
+}
 
 impl Machine<'_> {
     /// Arms the boundary events of an activity that is about to wait. As in Camunda 7 a synchronous delegate never sees one: it has no
     /// wait state in which a timer could become due or a message arrive.
     pub(crate) fn arm_boundary_events(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let definition = self.definition;
-        let host = definition.element(self.instance.at(activity).element);
-        host.boundary_events.iter().try_for_each(|event| self.arm(activity, *event))
+        let events = attached(definition, self.instance.at(activity));
+        events.iter().try_for_each(|event| self.arm(activity, *event))
     }
 
     /// Arms the event sub-processes of a scope that begins, before its first token moves (Camunda `ExecutionEntity.initialize`).
     pub(crate) fn arm_event_sub_processes(&mut self, scope: ActivityId) -> Result<(), Failure> {
         let definition = self.definition;
-        let starts = definition.element(self.instance.at(scope).element).kind.scope().map(|scope| &scope.event_starts);
-        starts.into_iter().flatten().try_for_each(|event| self.arm(scope, *event))
+        let starts = inside(definition, self.instance.at(scope));
+        starts.iter().try_for_each(|event| self.arm(scope, *event))
     }
 
     fn arm(&mut self, activity: ActivityId, event: ElementIndex) -> Result<(), Failure> {
@@ -131,10 +147,9 @@ impl Machine<'_> {
     ) -> Option<(ActivityId, ElementIndex)> {
         let mut came_from = None;
         for activity in self.instance.outward(from) {
-            let element = self.definition.element(activity.element);
-            let starts = element.kind.scope().into_iter().flat_map(|scope| &scope.event_starts);
-            let starts: Vec<_> = starts.copied().filter(|start| self.definition.element(*start).parent != came_from).collect();
-            for events in [&starts, &element.boundary_events] {
+            let starts = inside(self.definition, activity).iter().copied();
+            let starts: Vec<_> = starts.filter(|start| self.definition.element(*start).parent != came_from).collect();
+            for events in [&starts[..], attached(self.definition, activity)] {
                 let catching =
                     |event: &ElementIndex| self.definition.element(*event).kind.trigger().and_then(|(trigger, _)| catches(trigger));
                 let find = |wanted: Option<&str>| events.iter().copied().find(|event| catching(event) == Some(wanted));

@@ -1,6 +1,6 @@
 //! A unit of work: what lives from one wait state to the next and is never stored by a host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_model::{ElementIndex, FlowIndex};
 
@@ -30,6 +30,8 @@ pub(crate) struct Unit {
     pub lineages: BTreeMap<ActivityId, Lineage>,
     /// How often a lineage came to an element.
     pub entries: BTreeMap<(Lineage, ElementIndex), u32>,
+    /// Scopes in which something began or went: what the joins of all others wait for is as it was.
+    pub touched: BTreeSet<ActivityId>,
 }
 
 /// A token on its way into an element.
@@ -60,6 +62,7 @@ impl Unit {
             call: None,
             lineages: BTreeMap::new(),
             entries: BTreeMap::new(),
+            touched: BTreeSet::new(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::effect::{Effect, ExternalTask, Job, JobKind, Subscription, Task};
 use crate::elements::WaitFor;
 use crate::ids::{ActivityId, WaitId};
+use crate::multi_instance::Continuation;
 use crate::retry;
 use crate::step::Machine;
 
@@ -43,20 +44,20 @@ impl Machine<'_> {
     /// A new job of an activity, with all its attempts before it.
     pub(crate) fn put_job(&mut self, activity: ActivityId, element: ElementIndex, kind: JobKind, due: i64) {
         let wait = self.new_wait(activity);
-        let definition = self.definition.element(element);
+        let continuation = Continuation::of(self.definition, self.instance.at(activity), element);
         let job = Job {
             wait,
             activity,
             element,
             kind,
             due,
-            retries: retry::attempts(definition.retries.as_ref()),
+            retries: retry::attempts(continuation.retries),
             failures: 0,
-            exclusive: definition.exclusive,
+            exclusive: continuation.exclusive,
             since: self.now,
             failure: None,
         };
-        self.instance.jobs.insert(wait, Arc::new(job.clone()));
+        self.instance.set_job(job.clone());
         self.effects.push(Effect::PutJob(job));
     }
 
@@ -71,7 +72,7 @@ impl Machine<'_> {
     /// Ends one wait, with its incident if it has one.
     pub(crate) fn remove_wait(&mut self, activity: ActivityId, wait: WaitId) {
         self.instance.index.remove_wait(activity, wait);
-        if self.instance.jobs.remove(&wait).is_some() {
+        if self.instance.take_job(wait).is_some() {
             self.resolve_incident_of(wait);
             self.effects.push(Effect::RemoveJob(wait));
         } else if self.instance.external_tasks.remove(&wait).is_some() {

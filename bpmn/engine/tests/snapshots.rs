@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use expect_test::{Expect, expect};
 use mandate_engine::limits::MAX_INLINE_ACTIVITIES;
 use mandate_engine::{
-    ActivityId, Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, NewInstance, PartId, Retry, SnapshotError, Stored,
-    Variable, Variables, WaitId, step,
+    ActivityId, Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, NewInstance, PartId, Retry, Role, SnapshotError,
+    Stored, Variable, Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use proptest::prelude::*;
@@ -35,6 +35,8 @@ const MODEL: &str = "
         <sequenceFlow id='f6' sourceRef='fork' targetRef='join'/>
         <sequenceFlow id='f7' sourceRef='fork' targetRef='after'/>
         <sequenceFlow id='f19' sourceRef='fork' targetRef='outside'/>
+        <sequenceFlow id='f20' sourceRef='fork' targetRef='each'/>
+        <userTask id='each'><multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics></userTask>
         <userTask id='task' camunda:assignee='ann' camunda:candidateUsers='bob' camunda:candidateGroups='sales,ops' camunda:dueDate='2030-01-01T00:00:00Z'/>
         <boundaryEvent id='late' attachedToRef='task' cancelActivity='false'>
           <timerEventDefinition><timeDuration>PT1H</timeDuration></timerEventDefinition>
@@ -184,7 +186,15 @@ fn check(name: &str, expect: Expect) -> Instance {
     lines.extend(instance.activities().map(|it| {
         let names: Vec<_> = it.variables.iter().map(|(name, value)| format!("{name}={}", shown(&value.json))).collect();
         let parent = it.parent.map(|parent| parent.0);
-        format!("#{} {} in {parent:?} since {} {:?} {}", it.id.0, definition.element(it.element).id, it.since, it.phase, names.join(" "))
+        let role = if it.role == Role::Element { String::new() } else { format!("{:?} ", it.role) };
+        format!(
+            "#{} {} in {parent:?} since {} {:?} {role}{}",
+            it.id.0,
+            definition.element(it.element).id,
+            it.since,
+            it.phase,
+            names.join(" ")
+        )
     }));
     lines.extend(instance.jobs().map(|it| format!("{it:?}")));
     lines.extend(instance.tasks().map(|it| format!("{it:?}")));
@@ -227,18 +237,23 @@ fn version_1_at_rest() {
             #7 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
             #9 later in Some(1) since 1000 Before { by: Some(FlowIndex(3)) } 
             #11 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
-            #15 stuck in Some(11) since 1000 Joining { by: FlowIndex(15) } 
+            #15 stuck in Some(11) since 1000 Joining { by: FlowIndex(16) } 
             #16 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
-            #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(17)) } 
+            #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(18)) } 
             #20 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
-            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(4), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-            Job { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(7), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503") }
-            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(15), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(3), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), since: 1000 }
-            ExternalTask { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(5), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
-            Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(6), message: "paid", since: 1000 }
-            Incident { id: IncidentId(22), wait: None, activity: ActivityId(15), element: ElementIndex(14), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
-            Incident { id: IncidentId(23), wait: Some(WaitId(10)), activity: ActivityId(9), element: ElementIndex(7), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
+            #22 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, first: Some(ActivityId(23)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
+            #23 each in Some(22) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
+            #24 each in Some(22) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
+            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Job { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(8), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503") }
+            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(16), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), since: 1000 }
+            Task { wait: WaitId(25), activity: ActivityId(23), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
+            Task { wait: WaitId(26), activity: ActivityId(24), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
+            ExternalTask { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(6), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
+            Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(7), message: "paid", since: 1000 }
+            Incident { id: IncidentId(27), wait: None, activity: ActivityId(15), element: ElementIndex(15), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
+            Incident { id: IncidentId(28), wait: Some(WaitId(10)), activity: ActivityId(9), element: ElementIndex(8), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
         "#]],
     );
     assert_eq!(instance.encode().decode(), Ok(instance));
@@ -254,17 +269,22 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             #4 task in Some(1) since 1000 Active { by: Some(FlowIndex(1)) } 
             #7 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
             #11 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
-            #15 stuck in Some(11) since 1000 Joining { by: FlowIndex(15) } 
+            #15 stuck in Some(11) since 1000 Joining { by: FlowIndex(16) } 
             #16 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
-            #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(17)) } 
+            #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(18)) } 
             #20 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
-            #26 next in Some(1) since 3000 Active { by: Some(FlowIndex(11)) } 
-            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(4), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(15), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(3), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), since: 1000 }
-            ExternalTask { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(5), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
-            Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(6), message: "paid", since: 1000 }
-            Incident { id: IncidentId(22), wait: None, activity: ActivityId(15), element: ElementIndex(14), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
+            #22 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, first: Some(ActivityId(23)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
+            #23 each in Some(22) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
+            #24 each in Some(22) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
+            #31 next in Some(1) since 3000 Active { by: Some(FlowIndex(12)) } 
+            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(16), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), since: 1000 }
+            Task { wait: WaitId(25), activity: ActivityId(23), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
+            Task { wait: WaitId(26), activity: ActivityId(24), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
+            ExternalTask { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(6), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
+            Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(7), message: "paid", since: 1000 }
+            Incident { id: IncidentId(27), wait: None, activity: ActivityId(15), element: ElementIndex(15), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
         "#]],
     );
     let definition = definition();

@@ -98,6 +98,8 @@ pub struct Element {
     pub default_flow: Option<FlowIndex>,
     /// Boundary events attached to this activity, in document order.
     pub boundary_events: Vec<ElementIndex>,
+    /// It runs several times; none is the rule.
+    pub multi_instance: Option<MultiInstance>,
     /// `camunda:asyncBefore`: a unit of work ends before this element.
     pub async_before: bool,
     /// `camunda:asyncAfter`: a unit of work ends after this element.
@@ -114,6 +116,53 @@ pub struct Element {
     pub properties: Vec<(String, String)>,
     /// Where it begins in its file.
     pub position: Position,
+}
+
+/// How often an activity runs, and over what: `multiInstanceLoopCharacteristics` (BPMN 2.0, 10.3.8). What the element itself says of
+/// asynchronous continuations and retries holds around all instances together; mappings are each instance's own.
+#[derive(Clone, Debug)]
+pub struct MultiInstance {
+    /// One instance after the other rather than all at once.
+    pub sequential: bool,
+    /// Written as `zeebe:loopCharacteristics`: counters have Camunda 8's names, and `loopCounter` begins at 1.
+    pub zeebe: bool,
+    /// `loopCardinality`: how many, a whole number when evaluated. Goes before the length of the collection.
+    pub cardinality: Option<Expression>,
+    /// `camunda:collection` or `loopDataInputRef`. There is at least one of this and the cardinality.
+    pub collection: Option<Source>,
+    /// `camunda:elementVariable` or the name of the `inputDataItem`: in each instance, its element of the collection.
+    pub element_variable: Option<String>,
+    /// What becomes of the instances' results; none: nothing by itself.
+    pub output: Option<Output>,
+    /// `completionCondition`: true when an instance has ended, all others are cancelled and the activity is done.
+    pub completion_condition: Option<Expression>,
+    /// `camunda:asyncBefore`, on the loop characteristics: a unit of work ends before each instance.
+    pub async_before: bool,
+    /// `camunda:asyncAfter`, there: a unit of work ends after each instance.
+    pub async_after: bool,
+    /// `camunda:exclusive`, there, true by default: of the jobs of each instance.
+    pub exclusive: bool,
+    /// `camunda:failedJobRetryTimeCycle`, there: of the jobs of each instance.
+    pub retries: Option<RetryPolicy>,
+}
+
+/// Where a multi-instance activity finds its list, or an instance its result.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// In the variable of this name, whatever characters the name has.
+    Variable(String),
+    /// An expression gives it.
+    Expression(Expression),
+}
+
+/// The list of the instances' results: `loopDataOutputRef` with `outputDataItem`, or `outputCollection` with `outputElement` of
+/// `zeebe:loopCharacteristics`.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The variable around the activity that takes the list when all is done, in the order of the instances; null for those that have not ended.
+    pub collection: String,
+    /// The result of an instance, as it is when that ends. A variable is the instance's own.
+    pub element: Source,
 }
 
 /// A place in a file; both count from 1, columns in characters.

@@ -222,7 +222,8 @@ impl<'v> Validator<'v, '_> {
                 }
                 _ => {}
             }
-            if !matches!(&element.kind, ElementKind::ServiceTask(task) if !task.by_worker) {
+            let between_jobs = element.multi_instance.as_ref().is_some_and(|each| each.async_before || each.async_after);
+            if between_jobs || !matches!(&element.kind, ElementKind::ServiceTask(task) if !task.by_worker) {
                 continue;
             }
             let why = "a task done by a delegate does not wait (as in Camunda 7)";

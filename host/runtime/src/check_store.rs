@@ -101,7 +101,7 @@ fn compare(definition: &Definition, instance: &Instance, mut rows: IndexRows, fi
         }
     };
     let next = Next::of(instance).map(|next| next.wait);
-    let mut jobs: Vec<_> = instance.jobs().map(|job| job_row(definition, job, next, false)).collect();
+    let mut jobs: Vec<_> = instance.jobs().map(|job| job_row(definition, instance, job, next, false)).collect();
     for stored in &mut rows.jobs {
         stored.failed_activity = None;
         // One that somebody runs is behind nobody.

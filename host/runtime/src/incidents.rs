@@ -91,7 +91,7 @@ impl Inner {
             process_definition_key: definition.row.key.clone(),
             process_definition_version: definition.row.version,
             version_tag: definition.row.version_tag.clone(),
-            activity_id: definition.model.element(incident.element).id.to_string(),
+            activity_id: crate::unit::activity_id(definition, instance, incident.activity, incident.element),
             attempt: incident.attempt,
             code: incident.code.as_str().to_owned(),
             message: incident.message.clone(),

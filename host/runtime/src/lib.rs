@@ -52,7 +52,7 @@ pub use mandate_model as model;
 pub use mandate_store::query;
 pub use messages::{Correlated, Correlation};
 pub use retention::{Cleaned, DEFAULT_SHARE, HistoryCleanup, HistoryExport};
-pub use unit::activity_type;
+pub use unit::{BODY_TYPE, activity_id, activity_type};
 pub use waiting::{Reason, Waiting, WaitingFilter};
 
 pub use mandate_commands as commands;

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_engine::{
-    Effect, ExternalTask, HistoryEvent, Incident, IncidentId, Input, Instance, Job, JobKind, PartId, PublicId, Subscription, Task, WaitId,
+    ActivityId, Effect, ExternalTask, HistoryEvent, Incident, IncidentId, Input, Instance, Job, JobKind, PartId, PublicId, Role,
+    Subscription, Task, WaitId,
 };
 use mandate_model::{ElementIndex, ElementKind};
 use mandate_store::{
@@ -27,8 +28,8 @@ pub(crate) struct Next {
 
 impl Next {
     pub(crate) fn of(instance: &Instance) -> Option<Self> {
-        let exclusive = instance.jobs().filter(|job| job.exclusive && job.retries > 0);
-        exclusive.map(|job| Self { due: job.due, wait: job.wait }).min()
+        let first = instance.exclusive_jobs().next().filter(|job| job.retries > 0)?;
+        Some(Self { due: first.due, wait: first.wait })
     }
 }
 
@@ -154,8 +155,6 @@ impl Rows {
         detail: impl Fn(&Incident) -> String,
         now: i64,
     ) -> InstanceWrite {
-        let model = &definition.model;
-        let id = |element: ElementIndex| model.element(element).id.to_string();
         let state = if self.ended { State::Ended { beside: beside(base) } } else { live(instance, base.stored()) };
         let mut write = InstanceWrite {
             suspended: self.suspended,
@@ -171,7 +170,7 @@ impl Rows {
             write.behind_jobs.extend(before.filter(kept).map(|wait| (number(wait.0), true)));
         }
         let put = |wait: &WaitId| self.revised != Some(*wait) && self.jobs.get(wait).is_some_and(Option::is_some);
-        write.other_exclusive_jobs = instance.jobs().any(|job| job.exclusive && !self.jobs.contains_key(&job.wait));
+        write.other_exclusive_jobs = instance.exclusive_jobs().any(|job| !self.jobs.contains_key(&job.wait));
         write.lock_jobs = locked.iter().filter(|wait| !put(wait)).map(|wait| number(wait.0)).collect();
         write.running = base.running.clone().filter(|running| !self.jobs.keys().any(|wait| number(wait.0) == running.wait));
         for (wait, job) in self.jobs {
@@ -186,7 +185,7 @@ impl Rows {
                     retries: i64::from(job.retries),
                     behind: is_behind(&job, next),
                 }),
-                Some(job) => write.put_jobs.push(job_row(definition, &job, next, locked.contains(&wait))),
+                Some(job) => write.put_jobs.push(job_row(definition, instance, &job, next, locked.contains(&wait))),
                 None if in_its_row(&wait) => {}
                 None => write.remove_jobs.push(number(wait.0)),
             }
@@ -227,7 +226,7 @@ impl Rows {
                     n: number(incident.0),
                     wait: row.wait.map(|wait| number(wait.0)),
                     activity: number(row.activity.0),
-                    activity_id: id(row.element),
+                    activity_id: activity_id(definition, instance, row.activity, row.element),
                     definition_id: definition.row.id.clone(),
                     code: row.code.as_str().to_owned(),
                     message: row.message.clone(),
@@ -297,12 +296,12 @@ fn is_behind(job: &Job, next: Option<WaitId>) -> bool {
 }
 
 /// The row of a job of an instance whose next exclusive job is `next`, as `check-store` expects it too.
-pub(crate) fn job_row(definition: &Definition, job: &Job, next: Option<WaitId>, locked: bool) -> JobRow {
+pub(crate) fn job_row(definition: &Definition, instance: &Instance, job: &Job, next: Option<WaitId>, locked: bool) -> JobRow {
     let element = definition.model.element(job.element);
     JobRow {
         wait: number(job.wait.0),
         activity: number(job.activity.0),
-        activity_id: element.id.to_string(),
+        activity_id: activity_id(definition, instance, job.activity, job.element),
         kind: job_kind(job.kind, &element.kind).to_owned(),
         definition_id: definition.row.id.clone(),
         due: job.due,
@@ -397,14 +396,14 @@ fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> History
             let removal_at = definition.row.history_ttl.map(|days| at.saturating_add(days.saturating_mul(DAY_MS)));
             HistoryRow::InstanceEnded { state: state.to_owned(), reason, at, removal_at }
         }
-        HistoryEvent::ActivityStarted { activity, parent, element } => {
+        HistoryEvent::ActivityStarted { activity, parent, element, body } => {
             let element = model.element(element);
             HistoryRow::ActivityStarted {
                 n: number(activity.0),
                 parent: number(parent.0),
-                activity_id: element.id.to_string(),
-                name: element.name.clone(),
-                kind: activity_type(&element.kind).to_owned(),
+                activity_id: if body { body_id(&element.id) } else { element.id.to_string() },
+                name: element.name.clone().filter(|_| !body),
+                kind: if body { BODY_TYPE } else { activity_type(&element.kind) }.to_owned(),
                 at,
             }
         }
@@ -421,6 +420,21 @@ fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> History
             HistoryRow::Variable { scope: number(scope.0), name, kind: "Null".to_owned(), json: "null".to_owned(), removed: true, at }
         }
     }
+}
+
+/// Camunda 7's activity type of a multi-instance activity's body.
+pub const BODY_TYPE: &str = "multiInstanceBody";
+
+/// Camunda 7's activity id of the body of a multi-instance activity.
+fn body_id(element: &str) -> String {
+    format!("{element}#{BODY_TYPE}")
+}
+
+/// The activity id of an element where an activity instance stands at it: the body of a multi-instance activity has one of its own.
+pub fn activity_id(definition: &Definition, instance: &Instance, activity: ActivityId, element: ElementIndex) -> String {
+    let id = &definition.model.element(element).id;
+    let at = instance.activity(activity).filter(|it| it.element == element);
+    if at.is_some_and(|it| matches!(it.role, Role::Body(_))) { body_id(id) } else { id.to_string() }
 }
 
 /// Camunda 7's activity type of an element (its `ActivityTypes`).

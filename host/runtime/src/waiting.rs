@@ -297,7 +297,7 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
         process_definition_version: view.definition.row.version,
         // The process itself has its instance's id.
         activity_instance_id: Some(if leaf.activity == instance.root() { instance.id().to_string() } else { id(leaf.activity.0) }),
-        activity_id: Some(element.id.to_string()),
+        activity_id: Some(crate::unit::activity_id(&view.definition, instance, leaf.activity, leaf.element)),
         activity_name: element.name.clone(),
         since: leaf.since,
         until: leaf.until,

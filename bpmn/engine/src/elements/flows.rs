@@ -12,6 +12,7 @@ use mandate_model::FlowIndex;
 use super::{At, Next};
 use crate::Code;
 use crate::input::Failure;
+use crate::instance::Role;
 
 impl At<'_> {
     /// Leaving by each flow whose condition is true or that has none; by the default flow if there is no such.
@@ -30,6 +31,10 @@ impl At<'_> {
     }
 
     fn flows_taken(&self, most: usize) -> Result<Vec<FlowIndex>, Failure> {
+        // From one of several instances no flow leads on: its body takes them.
+        if let Role::Inner { .. } | Role::Result { .. } = self.instance.at(self.activity).role {
+            return Ok(Vec::new());
+        }
         let element = self.element();
         let mut taken = Vec::new();
         let mut nulls = String::new();

@@ -9,7 +9,7 @@ use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, ProcessDefini
 use crate::expression::{evaluate, failed, why_null};
 use crate::ids::ActivityId;
 use crate::input::Failure;
-use crate::instance::Instance;
+use crate::instance::{Instance, Role};
 
 mod boundary_event;
 mod end_event;
@@ -21,6 +21,7 @@ mod flows;
 mod inclusive_gateway;
 mod intermediate_catch_event;
 mod intermediate_throw_event;
+pub(crate) mod multi_instance;
 mod parallel_gateway;
 mod receive_task;
 mod service_task;
@@ -31,7 +32,7 @@ mod timer;
 mod user_task;
 
 /// The element that a kind of element is.
-pub(crate) fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
+fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
     match kind {
         ElementKind::Process(scope) | ElementKind::SubProcess(scope) => scope,
         ElementKind::EventSubProcess(event) => event,
@@ -75,6 +76,11 @@ pub(crate) enum Next {
     Call,
     /// Open a scope at this start event, with its event sub-processes armed; resume when it is empty.
     Open(ElementIndex),
+    /// Be the body of this many instances, at least one; resume when they are done.
+    Repeat {
+        /// How many.
+        instances: u32,
+    },
     /// Stand at the gateway until all have come that it waits for, then resume one of them.
     Join,
     /// Be done, and take these flows; none consumes the token.
@@ -154,6 +160,15 @@ impl<'a> At<'a> {
     /// The element itself.
     pub(crate) fn element(&self) -> &'a Element {
         self.definition.element(self.index)
+    }
+
+    /// What the activity does: its element, or the body of several instances of it.
+    pub(crate) fn behaviour(&self) -> &'a dyn Behaviour {
+        let element = self.element();
+        match (self.instance.at(self.activity).role, &element.multi_instance) {
+            (Role::Body(_), Some(multi_instance)) => multi_instance,
+            _ => behaviour(&element.kind),
+        }
     }
 
     fn evaluate(&self, expression: &Expression) -> Result<Value, Failure> {

@@ -187,9 +187,9 @@ mod tests {
             "<startEvent id='s'/><task id='a'/><task id='b'/>{s>a>b>a}",
             "start",
             expect![[r#"
-            > start
-              failed: STEP_LIMIT: one unit of work entered more than 10000 elements; a loop without a wait state?
-        "#]],
+                > start
+                  failed: STEP_LIMIT: one unit of work entered more than 100000 elements; a loop without a wait state?
+            "#]],
         );
     }
 }

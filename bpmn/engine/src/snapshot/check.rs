@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::SnapshotError;
 use crate::ids::{ActivityId, WaitId};
-use crate::instance::{Index, Instance, Phase};
+use crate::instance::{Activity, Index, Instance, Phase, Role};
 use crate::limits::{MAX_JSON_DEPTH, MAX_SCOPE_DEPTH};
 use crate::variable::Variable;
 
@@ -32,10 +32,28 @@ fn check_tree(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErro
             ensure(depth < MAX_SCOPE_DEPTH, "scopes are nested too deeply")?;
             depths.insert(*id, depth + 1);
         }
+        check_role(instance, activity)?;
         ensure(activity.variables.values().all(is_json), "a variable is not JSON")?;
         index.add_activity(activity);
     }
     Ok(())
+}
+
+/// Inner instances, and nothing else, stand in the body of their element.
+fn check_role(instance: &Instance, activity: &Activity) -> Result<(), SnapshotError> {
+    let parent = activity.parent.and_then(|parent| instance.activities.get(&parent));
+    let body = parent.and_then(|parent| if let Role::Body(body) = parent.role { Some((parent.element, body)) } else { None });
+    match (activity.role, body) {
+        (Role::Inner { index } | Role::Result { index }, Some((element, body))) => {
+            ensure(element == activity.element && index < body.instances, "an instance is in another activity's body")
+        }
+        (Role::Element, None) => Ok(()),
+        (Role::Body(body), None) => {
+            ensure(activity.parent.is_some(), "its root is a body")?;
+            ensure(body.ended <= body.begun && body.begun <= body.instances, "a body has counted wrongly")
+        }
+        _ => Err(SnapshotError::Inconsistent("an instance is in no body, or something else is in one")),
+    }
 }
 
 fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotError> {
@@ -59,6 +77,7 @@ fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErr
     for job in instance.jobs.values() {
         let after = matches!(instance.at(job.activity).phase, Phase::After { .. });
         ensure(after == (job.kind == crate::JobKind::AsyncAfter), "a job does not fit its activity")?;
+        index.add_job(job);
     }
     Ok(())
 }
@@ -83,6 +102,15 @@ fn check_unit(instance: &Instance) -> Result<(), SnapshotError> {
     let Some(unit) = &instance.unit else { return Ok(()) };
     let known = |id: &ActivityId| instance.activities.contains_key(id);
     ensure(unit.agenda.iter().all(|token| known(&token.scope)), "a token belongs to no scope")?;
+    for token in &unit.agenda {
+        let scope = instance.at(token.scope);
+        let Role::Body(body) = scope.role else { continue };
+        let next = body.first.map(|first| ActivityId(first.0.saturating_add(body.begun.into())));
+        let is_next =
+            |id| instance.activities.get(&id).is_some_and(|it| it.parent == Some(token.scope) && it.phase == Phase::Before { by: None });
+        let begins = body.begun < body.instances && next.is_none_or(is_next);
+        ensure(token.element == scope.element && begins, "a body has no instance that could begin")?;
+    }
     let call = unit.call.as_ref().ok_or(SnapshotError::Inconsistent("a unit of work waits for no call"))?;
     ensure(call.activity != instance.root() && known(&call.activity), "a call belongs to no activity")?;
     ensure(call.wait.0 <= instance.last, "a call has a number that was never given")

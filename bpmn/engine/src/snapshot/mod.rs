@@ -177,7 +177,7 @@ fn version(bytes: &[u8]) -> Result<(u8, &[u8]), SnapshotError> {
 }
 
 /// What is in only one of two maps, or differs between them. Looks only at what they do not share.
-pub(crate) fn changed<'a, K: Ord, V: Eq>(before: &'a Map<K, V>, now: &'a Map<K, V>) -> impl Iterator<Item = &'a V> {
+fn changed<'a, K: Ord, V: Eq>(before: &'a Map<K, V>, now: &'a Map<K, V>) -> impl Iterator<Item = &'a V> {
     before.diff(now).map(|item| match item {
         DiffItem::Add(_, value) | DiffItem::Remove(_, value) | DiffItem::Update { new: (_, value), .. } => value.as_ref(),
     })

@@ -51,7 +51,16 @@ struct Activity {
     element: u32,
     since: i64,
     phase: Phase,
+    role: Role,
     variables: Vec<Variable>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Role {
+    Element,
+    Body { instances: u32, begun: u32, ended: u32, first: Option<u64> },
+    Inner { index: u32 },
+    Result { index: u32 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -140,6 +149,7 @@ struct Unit {
     call: Option<(u64, u64)>,
     lineages: Vec<(u64, [u8; 32])>,
     entries: Vec<([u8; 32], u32, u32)>,
+    touched: Vec<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -311,6 +321,14 @@ impl From<&instance::Activity> for Activity {
                 instance::Phase::Joining { by } => Phase::Joining { by: by.0 },
                 instance::Phase::After { flow } => Phase::After { flow: flow.map(|flow| flow.0) },
             },
+            role: match it.role {
+                instance::Role::Element => Role::Element,
+                instance::Role::Body(instance::Body { instances, begun, ended, first }) => {
+                    Role::Body { instances, begun, ended, first: first.map(|first| first.0) }
+                }
+                instance::Role::Inner { index } => Role::Inner { index },
+                instance::Role::Result { index } => Role::Result { index },
+            },
             variables: it
                 .variables
                 .iter()
@@ -345,37 +363,33 @@ impl Activity {
                 Phase::Joining { by } => instance::Phase::Joining { by: FlowIndex(by) },
                 Phase::After { flow } => instance::Phase::After { flow: flow.map(FlowIndex) },
             },
+            role: match self.role {
+                Role::Element => instance::Role::Element,
+                Role::Body { instances, begun, ended, first } => {
+                    instance::Role::Body(instance::Body { instances, begun, ended, first: first.map(ActivityId) })
+                }
+                Role::Inner { index } => instance::Role::Inner { index },
+                Role::Result { index } => instance::Role::Result { index },
+            },
             variables,
             apart,
         })
     }
 }
 
+/// A variable's type is its place in this list.
+const KINDS: [variable::VariableKind; 8] = {
+    use variable::VariableKind::{Boolean, Date, Double, Integer, Json, Long, Null, String};
+    [Null, String, Integer, Long, Double, Boolean, Date, Json]
+};
+
 fn kind_number(kind: variable::VariableKind) -> u8 {
-    match kind {
-        variable::VariableKind::Null => 0,
-        variable::VariableKind::String => 1,
-        variable::VariableKind::Integer => 2,
-        variable::VariableKind::Long => 3,
-        variable::VariableKind::Double => 4,
-        variable::VariableKind::Boolean => 5,
-        variable::VariableKind::Date => 6,
-        variable::VariableKind::Json => 7,
-    }
+    let place = KINDS.iter().position(|it| *it == kind).expect("every type is in the list");
+    u8::try_from(place).expect("there are fewer types than that")
 }
 
 fn kind_of(number: u8) -> Option<variable::VariableKind> {
-    Some(match number {
-        0 => variable::VariableKind::Null,
-        1 => variable::VariableKind::String,
-        2 => variable::VariableKind::Integer,
-        3 => variable::VariableKind::Long,
-        4 => variable::VariableKind::Double,
-        5 => variable::VariableKind::Boolean,
-        6 => variable::VariableKind::Date,
-        7 => variable::VariableKind::Json,
-        _ => return None,
-    })
+    KINDS.get(usize::from(number)).copied()
 }
 
 impl From<&effect::Job> for Job {
@@ -551,6 +565,7 @@ impl From<&unit::Unit> for Unit {
             call: it.call.as_ref().map(|call| (call.wait.0, call.activity.0)),
             lineages: it.lineages.iter().map(|(activity, lineage)| (activity.0, lineage.0)).collect(),
             entries: it.entries.iter().map(|((lineage, element), count)| (lineage.0, element.0, *count)).collect(),
+            touched: it.touched.iter().map(|scope| scope.0).collect(),
         }
     }
 }
@@ -572,6 +587,7 @@ impl Unit {
             call: self.call.map(|(wait, activity)| unit::Call { wait: WaitId(wait), activity: ActivityId(activity) }),
             lineages: self.lineages.into_iter().map(|(activity, lineage)| (ActivityId(activity), Lineage(lineage))).collect(),
             entries: self.entries.into_iter().map(|(lineage, element, count)| ((Lineage(lineage), ElementIndex(element)), count)).collect(),
+            touched: self.touched.into_iter().map(ActivityId).collect(),
         }
     }
 }

@@ -28,6 +28,7 @@ struct Seen {
     compared: usize,
     crashes: usize,
     rejected: usize,
+    bodies: usize,
 }
 
 #[test]
@@ -50,7 +51,13 @@ fn random_models_hold_under_random_inputs_and_crashes() {
     // A simulation in which nothing happens proves nothing.
     assert!(
         runs < RUNS
-            || (seen.ended > 100 && seen.stuck > 0 && seen.calls > 500 && seen.compared > 50 && seen.crashes > 100 && seen.rejected > 500)
+            || (seen.ended > 100
+                && seen.stuck > 0
+                && seen.calls > 500
+                && seen.compared > 50
+                && seen.crashes > 100
+                && seen.rejected > 500
+                && seen.bodies > 100)
     );
 }
 
@@ -80,5 +87,6 @@ fn simulate(seed: u64, seen: &mut Seen) {
         seen.compared += host.compared;
         seen.crashes += host.crashes;
         seen.rejected += host.rejected;
+        seen.bodies += host.bodies;
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn random_model(random: &mut Random) -> String {
     models.event_sub_processes(0);
     format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
-         xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='test'>\
+         xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
          <message id='msg' name='message'/><message id='msg2' name='other'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
          <escalation id='x1' name='x1' escalationCode='X1'/><escalation id='x2' name='x2' escalationCode='X2'/>\
          <process id='p' isExecutable='true'>{}</process></definitions>",
@@ -99,10 +99,10 @@ impl Models<'_> {
     fn block(&mut self, depth: usize, inside: bool) -> Block {
         let kinds = if depth < MAX_DEPTH { 23 } else { 10 };
         match self.random.below(kinds) {
-            0 => self.single("task", ""),
+            0 => self.several("task", "", depth),
             1 | 2 => self.service(depth, inside),
             3 => self.user_task(depth, inside),
-            4 => self.single("receiveTask", " messageRef='msg'"),
+            4 => self.several("receiveTask", " messageRef='msg'", depth),
             5 => self.catch("<messageEventDefinition messageRef='msg'/>"),
             6 => self.catch("<timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>"),
             7 => self.external_task(depth, inside),
@@ -127,6 +127,48 @@ impl Models<'_> {
         let held = self.asynchronous();
         self.element(&format!("<{kind} id='{id}'{attributes}{held}/>"));
         Block { first: id.clone(), last: id }
+    }
+
+    /// A task that may run several times.
+    fn several(&mut self, kind: &str, attributes: &str, depth: usize) -> Block {
+        let id = self.id(kind);
+        let (held, often) = (self.asynchronous(), self.multi_instance(depth));
+        self.element(&format!("<{kind} id='{id}'{attributes}{held}>{often}</{kind}>"));
+        Block { first: id.clone(), last: id }
+    }
+
+    /// Now and then, loop characteristics: in sequence or parallel, by number or list, to the end or until something is true.
+    fn multi_instance(&mut self, depth: usize) -> String {
+        if !self.random.one_in(4) {
+            return String::new();
+        }
+        let sequential = ["true", "false"][self.random.below(2)];
+        let held = self.asynchronous();
+        let (over, often) = match self.random.below(8) {
+            0 => ("", "<loopCardinality>2</loopCardinality>"),
+            1 => ("", "<loopCardinality>= if x = null then 2 else x</loopCardinality>"),
+            // So many that they are stored apart, if there are not many of each of them.
+            2 if depth == 0 => ("", "<loopCardinality>${20}</loopCardinality>"),
+            // None is 1: what loops while it is would loop for ever in an instance that nobody can correct before it begins.
+            3 => (" camunda:collection='= [0, 2, 3]' camunda:elementVariable='x'", ""),
+            4 => (" camunda:collection='= [x, 1]' camunda:elementVariable='item'", "<loopCardinality>2</loopCardinality>"),
+            5 => (" camunda:collection='= [1, 2]'", "<loopDataOutputRef>seen</loopDataOutputRef><outputDataItem name='x'/>"),
+            6 => (
+                "",
+                "<extensionElements><zeebe:loopCharacteristics inputCollection='= [x, 1]' inputElement='item' outputCollection='seen' \
+                 outputElement='= item'/></extensionElements>",
+            ),
+            _ => (" camunda:collection='= [x, &quot;y&quot;, null]' camunda:elementVariable='item'", ""),
+        };
+        let until = match self.random.below(5) {
+            0 if often.contains("zeebe") => "<completionCondition>= numberOfCompletedInstances >= 2</completionCondition>",
+            0 => "<completionCondition>${nrOfCompletedInstances >= 2}</completionCondition>",
+            1 => "<completionCondition>= x = 2 or loopCounter = 1</completionCondition>",
+            _ => "",
+        };
+        format!(
+            "<multiInstanceLoopCharacteristics isSequential='{sequential}'{over}{held}>{often}{until}</multiInstanceLoopCharacteristics>"
+        )
     }
 
     fn catch(&mut self, trigger: &str) -> Block {
@@ -164,20 +206,21 @@ impl Models<'_> {
         } else {
             ""
         };
+        let often = self.multi_instance(depth);
         self.element(&format!(
-            "<serviceTask id='{id}' camunda:class='worker'{held}><extensionElements>{retries}{mapping}</extensionElements></serviceTask>"
+            "<serviceTask id='{id}' camunda:class='worker'{held}><extensionElements>{retries}{mapping}</extensionElements>{often}</serviceTask>"
         ));
         self.with_boundary_events(id, depth, inside)
     }
 
     fn user_task(&mut self, depth: usize, inside: bool) -> Block {
-        let block = self.single("userTask", " camunda:candidateGroups='clerks'");
+        let block = self.several("userTask", " camunda:candidateGroups='clerks'", depth);
         self.with_boundary_events(block.first, depth, inside)
     }
 
     fn external_task(&mut self, depth: usize, inside: bool) -> Block {
         let priority = ["", " camunda:taskPriority='${x}'"][self.random.below(2)];
-        let block = self.single("serviceTask", &format!(" camunda:type='external' camunda:topic='outside'{priority}"));
+        let block = self.several("serviceTask", &format!(" camunda:type='external' camunda:topic='outside'{priority}"), depth);
         self.with_boundary_events(block.first, depth, inside)
     }
 
@@ -286,7 +329,9 @@ impl Models<'_> {
         } else {
             ""
         };
-        self.element(&format!("<subProcess id='{id}'{held}>{mapping}{inside}</subProcess>"));
+        // Not at every depth: instances of instances of instances never end.
+        let often = if depth < 2 { self.multi_instance(MAX_DEPTH) } else { String::new() };
+        self.element(&format!("<subProcess id='{id}'{held}>{mapping}{often}{inside}</subProcess>"));
         self.with_boundary_events(id, depth, false)
     }
 

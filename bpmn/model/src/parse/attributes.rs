@@ -44,7 +44,10 @@ const FLOW_NODES: &[&str] = &[
     "parallelGateway",
     "inclusiveGateway",
     "eventBasedGateway",
+    // No flow node, but what stands here is said of each of a multi-instance activity's instances.
+    "multiInstanceLoopCharacteristics",
 ];
+const MULTI_INSTANCE: &[&str] = &["multiInstanceLoopCharacteristics"];
 /// Camunda 7 maps variables on tasks, sub-processes and events, not on gateways.
 const MAPPED: &[&str] = &[
     "startEvent",
@@ -89,6 +92,10 @@ static BPMN: &[(&str, Fate)] = &[
     ("startQuantity", RefusedUnless("1", "use a parallel gateway to wait for several tokens")),
     ("completionQuantity", RefusedUnless("1", "use a parallel gateway to make several tokens")),
     ("triggeredByEvent", Read(&["subProcess"])),
+    ("isSequential", Read(MULTI_INSTANCE)),
+    ("behavior", RefusedUnless("All", "leave it out: the flow goes on when all instances are done or a completionCondition is true")),
+    ("oneBehaviorEventRef", Refused("throw the event behind the activity")),
+    ("noneBehaviorEventRef", Refused("throw the event behind the activity")),
     ("language", Read(&["conditionExpression"])), ("evaluatesToTypeRef", Metadata),
 ];
 
@@ -118,6 +125,7 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("errorMessage", Read(&["error"])),
     ("escalationCodeVariable", Read(&["escalationEventDefinition"])),
     ("resource", Refused("write the expression into the model")),
+    ("collection", Read(MULTI_INSTANCE)), ("elementVariable", Read(MULTI_INSTANCE)),
 ];
 
 /// Camunda 8's attributes stand on its extension elements, where their readers look at them.
@@ -157,7 +165,7 @@ static ZEEBE_ELEMENTS: &[(&str, Fate)] = &[
     ("script", Refused("use a service task with a delegate")),
     ("calledDecision", Refused("use a service task with a delegate")),
     ("calledElement", Refused("use an embedded sub-process")),
-    ("loopCharacteristics", Refused("draw the loop with an exclusive gateway")),
+    ("loopCharacteristics", Read(MULTI_INSTANCE)),
     ("formDefinition", Warned("forms are not served; task lists see camunda:formKey only")),
     ("taskHeaders", Warned("the delegate is not given it; use camunda:properties")),
     ("properties", Warned("the delegate is not given it; use camunda:properties")),

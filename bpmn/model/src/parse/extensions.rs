@@ -92,12 +92,15 @@ impl<'n> ProcessReader<'n, '_> {
     }
 
     fn retries(&mut self, cycle: &'n Node<'n>, owner: Owner<'n>) {
-        match RetryPolicy::parse(&cycle.text) {
-            Ok(policy) => self.element(owner.index).retries = Some(policy),
-            Err(reason) => {
-                let help = "write R3/PT10S (three attempts), PT10S,PT1M (the waits) or R3/PT5M,R2/PT30M (cycles)";
-                self.diagnostics.error(cycle.at_in(owner.at), format!("camunda:failedJobRetryTimeCycle: {reason}"), help);
-            }
+        if let Some(policy) = self.retry_policy(cycle, owner) {
+            self.element(owner.index).retries = Some(policy);
         }
+    }
+
+    /// Reads a `camunda:failedJobRetryTimeCycle`.
+    pub(crate) fn retry_policy(&mut self, cycle: &'n Node<'n>, owner: Owner<'n>) -> Option<RetryPolicy> {
+        let help = "write R3/PT10S (three attempts), PT10S,PT1M (the waits) or R3/PT5M,R2/PT30M (cycles)";
+        let refuse = |reason| self.diagnostics.error(cycle.at_in(owner.at), format!("camunda:failedJobRetryTimeCycle: {reason}"), help);
+        RetryPolicy::parse(&cycle.text).map_err(refuse).ok()
     }
 }

@@ -12,6 +12,7 @@ mod flows;
 mod gateways;
 mod implementation;
 mod links;
+mod multi_instance;
 mod process;
 mod table;
 

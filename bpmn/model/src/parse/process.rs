@@ -219,6 +219,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "sequenceFlow") => self.sequence_flow(child),
                 (Namespace::Bpmn, "extensionElements") => self.extensions(child, node, owner),
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
+                (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
                 (Namespace::Bpmn, _) => self.in_scope(child, node, owner),
                 _ => self.foreign(child, owner),
             }
@@ -298,6 +299,7 @@ impl<'n> ProcessReader<'n, '_> {
             outgoing: Vec::new(),
             default_flow: None,
             boundary_events: Vec::new(),
+            multi_instance: None,
             async_before: false,
             async_after: false,
             exclusive: true,
@@ -360,6 +362,7 @@ impl<'n> ProcessReader<'n, '_> {
             match (child.namespace, child.name) {
                 (Namespace::Bpmn, "extensionElements") => self.extensions(child, node, owner),
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
+                (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
                 (Namespace::Bpmn, name) if name.ends_with("EventDefinition") && row_is_event(node.name) => {}
                 (Namespace::Bpmn, name) => match table::disposition(name) {
                     Disposition::Metadata => {}

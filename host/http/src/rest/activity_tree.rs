@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use mandate_runtime::engine::{Activity, ActivityId, Phase, PublicId};
-use mandate_runtime::model::Element;
-use mandate_runtime::{InstanceView, activity_type};
+use mandate_runtime::engine::{Activity, ActivityId, Phase, PublicId, Role};
+use mandate_runtime::{BODY_TYPE, InstanceView, activity_id, activity_type};
 use serde_json::{Value, json};
 
 /// Camunda's `ActivityInstanceDto` of the process, with everything inside it. What stands before or behind its element and waits for a job is
@@ -13,14 +12,15 @@ pub(super) fn of(view: &InstanceView) -> Value {
     let instance = &view.instance;
     let mut children: BTreeMap<ActivityId, Vec<&Activity>> = BTreeMap::new();
     for activity in instance.activities() {
-        if let Some(parent) = activity.parent {
+        // What is left of an instance that has ended is no part of the tree.
+        if let Some(parent) = activity.parent.filter(|_| !matches!(activity.role, Role::Result { .. })) {
             children.entry(parent).or_default().push(activity);
         }
     }
     let mut incidents: BTreeMap<ActivityId, Vec<Value>> = BTreeMap::new();
     for incident in instance.incidents() {
-        let activity_id = &view.definition.model.element(incident.element).id;
-        let dto = json!({"id": Tree::public(view, incident.id.0), "activityId": &**activity_id});
+        let activity_id = activity_id(&view.definition, instance, incident.activity, incident.element);
+        let dto = json!({"id": Tree::public(view, incident.id.0), "activityId": activity_id});
         incidents.entry(incident.activity).or_default().push(dto);
     }
     let tree = Tree { view, children, incidents };
@@ -66,6 +66,8 @@ impl Tree<'_> {
     /// What both kinds have.
     fn common(&self, activity: &Activity) -> Value {
         let element = self.view.definition.model.element(activity.element);
+        let body = matches!(activity.role, Role::Body(_));
+        let id = activity_id(&self.view.definition, &self.view.instance, activity.id, activity.element);
         let row = &self.view.definition.row;
         let incidents = self.incidents.get(&activity.id).cloned().unwrap_or_default();
         let incident_ids: Vec<_> = incidents.iter().map(|incident| incident["id"].clone()).collect();
@@ -73,17 +75,13 @@ impl Tree<'_> {
             "id": self.id(activity.id),
             "parentActivityInstanceId": activity.parent.map(|parent| self.id(parent)),
             // The process's activity id is its definition's id.
-            "activityId": if activity.parent.is_none() { row.id.as_str() } else { &*element.id },
-            "activityName": name_of(element),
-            "activityType": activity_type(&element.kind),
+            "activityId": if activity.parent.is_none() { row.id.clone() } else { id },
+            "activityName": element.name.as_deref().filter(|_| !body),
+            "activityType": if body { BODY_TYPE } else { activity_type(&element.kind) },
             "processInstanceId": self.view.instance.id().to_string(),
             "processDefinitionId": row.id,
             "incidentIds": incident_ids,
             "incidents": incidents,
         })
     }
-}
-
-fn name_of(element: &Element) -> Option<&str> {
-    element.name.as_deref()
 }
