@@ -1,7 +1,8 @@
 //! Message correlation: to what waits for a message, and to what starts with it (Camunda 7, "Message Correlation").
 
-use mandate_engine::{Input, InstanceId, Rejection, Variables, WaitId};
+use mandate_engine::{Code, Input, InstanceId, Rejection, Variables, WaitId};
 use mandate_model::{ElementKind, StartTrigger};
+use mandate_store::Origin;
 use mandate_store::query::{Page, StartMessage, SubscriptionFilter, SubscriptionListed};
 
 use crate::instances::{DefinitionRef, Start, Started};
@@ -161,14 +162,27 @@ impl Runtime {
             match self.deliver_to(correlation, &receiver).await {
                 Err(error @ (Error::Rejected(Rejection::NoSuchWait { .. }) | Error::Cancelled(_))) => {
                     match self.waits_again(&receiver).await? {
-                        Some(renewed) => receiver = renewed,
-                        None => return Err(error),
+                        // Under the new wait a command that has left would leave again: whoever sent the message decides.
+                        Some(renewed) if !self.has_sent(&receiver).await? => receiver = renewed,
+                        _ => return Err(error),
                     }
+                }
+                // The message that came first to this wait has sent the same command with another request. Nothing of this one was stored.
+                Err(Error::UnitFailed(failure))
+                    if failure.code == Code::CommandKeyConflict && self.waits_again(&receiver).await?.is_some() =>
+                {
+                    return Err(Error::Contended(InstanceId(receiver.instance)));
                 }
                 delivered => return delivered,
             }
         }
         Err(mismatch(correlation, &format!("{MAX_OVERTAKEN} others came to '{}' before it; send it again", receiver.activity_id)))
+    }
+
+    /// Whether a command has left that was issued for a message to this wait.
+    async fn has_sent(&self, receiver: &SubscriptionListed) -> Result<bool, Error> {
+        let sent = self.0.store.ledger_of_instance(receiver.instance, Page::ALL).await?;
+        Ok(sent.iter().any(|row| row.origin == Origin::Subscription(receiver.wait)))
     }
 
     /// The wait of the same event of the same activity instance that came after this one.
