@@ -75,7 +75,7 @@ pub(crate) async fn store(database: Option<String>, client: &Client, json: bool)
             let mut store = StoreConfig::new(&url);
             store.migrate = Migrate::Off;
             let sandbox = wasm::Config::new(std::env::temp_dir().join("mandate-check"), wasm::Compiler::InProcess);
-            let config = Config { store, sandbox, catalogue: None, execute_jobs: false, clock: ClockSource::System, history_cleanup: None };
+            let config = Config { store, sandbox, catalogue: None, execute_jobs: false, clock: ClockSource::Stored, history_cleanup: None };
             let runtime = Runtime::open(config).await.map_err(serve::in_one_line)?;
             let report = runtime.check_store().await;
             runtime.shut_down(Duration::from_secs(5)).await;

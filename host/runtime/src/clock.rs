@@ -24,6 +24,8 @@ pub enum ClockSource {
     System,
     /// [`Runtime::set_clock`] and nothing else.
     Manual,
+    /// Whichever of the two the database has run under: for looking at it, not for running it.
+    Stored,
 }
 
 /// How often a host looks where another one has set the clock.
@@ -48,11 +50,17 @@ impl Clock {
     pub(crate) async fn open(source: ClockSource, store: &Store) -> Result<Self, Error> {
         let stored = store.set_clock().await?;
         match (source, stored) {
-            (ClockSource::System, None) => Ok(Self::System),
+            (ClockSource::System | ClockSource::Stored, None) => Ok(Self::System),
+            (ClockSource::Stored, Some(at)) => Ok(Self::Manual { now: AtomicI64::new(at), moving: Mutex::default() }),
             (ClockSource::System, Some(at)) => Err(Error::Conflict(format!(
                 "this database has run under a set clock, which shows {}; use --clock=manual, or another database",
                 show(at)
             ))),
+            // Whoever sets the clock of such a database by mistake could never go back.
+            (ClockSource::Manual, None) if store.has_deployments().await? => {
+                let why = "this database has run under the system's clock, and would be under a set one for good; use an empty database";
+                Err(Error::Conflict(why.to_owned()))
+            }
             (ClockSource::Manual, None) if store.has_other_hosts().await? => {
                 let why = "other hosts have this database open and use their systems' clocks; stop them, or use another database";
                 Err(Error::Conflict(why.to_owned()))

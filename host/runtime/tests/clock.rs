@@ -123,6 +123,9 @@ async fn a_clock_that_was_set_stays_set() {
     let file = format!("sqlite:{}", host.dir.path().join("mandate.db").display());
     let refused = Runtime::open(config(&host, file.clone(), ClockSource::System)).await.err();
     assert!(matches!(&refused, Some(Error::Conflict(why)) if why.contains("has run under a set clock")), "{refused:?}");
+    let looking = Runtime::open(config(&host, file.clone(), ClockSource::Stored)).await.expect("it opens");
+    assert_eq!(looking.check_store().await.expect("checked").findings, [] as [String; 0]);
+    looking.shut_down(Duration::from_secs(5)).await;
     // Whoever was refused has left the database to others.
     Runtime::open(config(&host, file, ClockSource::Manual)).await.expect("it opens").shut_down(Duration::from_secs(5)).await;
 }
@@ -140,9 +143,13 @@ async fn hosts_share_one_clock() {
     host.until("the other one follows", || async { host.runtime.now() == begun + 72 * HOUR }).await;
     beside.shut_down(Duration::from_secs(5)).await;
 
-    // Nobody sets a clock under hosts that go by their systems'.
+    // Nobody sets the clock under hosts that go by their systems', or of a database that they have used.
     let database = postgres();
     let host = Host::start_with(Setup { database: Some(database.clone()), ..Setup::default() }).await;
-    let refused = Runtime::open(config(&host, database, ClockSource::Manual)).await.err();
+    let refused = Runtime::open(config(&host, database.clone(), ClockSource::Manual)).await.err();
     assert!(matches!(&refused, Some(Error::Conflict(why)) if why.contains("other hosts")), "{refused:?}");
+    host.deploy(process(MODEL)).await;
+    host.runtime.shut_down(Duration::from_secs(5)).await;
+    let refused = Runtime::open(config(&host, database, ClockSource::Manual)).await.err();
+    assert!(matches!(&refused, Some(Error::Conflict(why)) if why.contains("empty database")), "{refused:?}");
 }

@@ -19,6 +19,11 @@ impl Store {
         rows.first().map_or_else(|| Err(Error::Damaged("the clock that was set does not show a time".to_owned())), |row| row.get(0))
     }
 
+    /// Whether anything was ever deployed here and not deleted.
+    pub async fn has_deployments(&self) -> Result<bool, Error> {
+        Ok(!self.pool.fetch("SELECT id FROM deployment LIMIT 1", Vec::new()).await?.is_empty())
+    }
+
     /// Whether another host has this database open.
     pub async fn has_other_hosts(&self) -> Result<bool, Error> {
         let sql = "SELECT id FROM host WHERE ended_at IS NULL AND lease_until > {now} AND id <> $1 LIMIT 1";
