@@ -1,6 +1,6 @@
 //! Escalations: something that a scope around should know of, and that need not stop what reports it (BPMN 2.0, 10.5.6).
 
-use mandate_model::{EventTrigger, FlowIndex};
+use mandate_model::EventTrigger;
 use serde_json::Value as Json;
 
 use crate::effect::HistoryEvent;
@@ -10,14 +10,14 @@ use crate::step::Machine;
 use crate::variable::{Variable, Variables};
 
 impl Machine<'_> {
-    /// An event throws an escalation and goes on by these flows, unless what catches it interrupts what the event stands in. Uncaught, it goes
-    /// on as well (Camunda `ThrowEscalationEventActivityBehavior`).
-    pub(crate) fn escalate(&mut self, event: ActivityId, code: Option<String>, flows: &[FlowIndex]) -> Result<(), Failure> {
+    /// An event throws an escalation and goes on, unless what catches it interrupts what the event stands in. Uncaught, it goes on as well
+    /// (Camunda `ThrowEscalationEventActivityBehavior`). By which flows is asked when it leaves: they may read what the catching event has set.
+    pub(crate) fn escalate(&mut self, event: ActivityId, code: Option<String>) -> Result<(), Failure> {
         let catcher = self.catcher(event, code.as_deref(), |trigger| match trigger {
             EventTrigger::Escalation(catch) => Some(catch.code.as_deref()),
             EventTrigger::Error(_) | EventTrigger::Timer(_) | EventTrigger::Message(_) => None,
         });
-        let Some((activity, catching)) = catcher else { return self.leave(event, flows) };
+        let Some((activity, catching)) = catcher else { return self.resume(event) };
         let element = self.definition.element(catching);
         let Some((EventTrigger::Escalation(catch), interrupting)) = element.kind.trigger() else {
             unreachable!("only an event for escalations catches one")
@@ -36,7 +36,7 @@ impl Machine<'_> {
         let lineage = self.unit.lineage(self.instance.id, event).branch(&element.id);
         self.trigger_as(activity, catching, lineage, variables)?;
         let place = self.unit.agenda.len() - 1;
-        self.leave(event, flows)?;
+        self.resume(event)?;
         // It had to be there while the event left, or a scope that has more to do would have ended; and it runs first, as in Camunda 7.
         let token = self.unit.agenda.remove(place);
         self.unit.agenda.push(token);

@@ -136,6 +136,8 @@ impl Machine<'_> {
             self.cancel(other);
         }
         self.unit.agenda.retain(|token| token.scope != scope);
+        // Behind `asyncAfter` the scope lives on until its job has run.
+        self.disarm_event_sub_processes(scope);
         self.leave(event, &[])
     }
 

@@ -248,7 +248,7 @@ impl Machine<'_> {
             Next::Join => self.arrive(activity),
             Next::Leave(flows) => self.leave(activity, &flows),
             Next::Terminate => self.terminate(activity),
-            Next::Escalate { code, flows } => self.escalate(activity, code, &flows),
+            Next::Escalate { code } => self.escalate(activity, code),
             Next::Throw { code, message } => self.throw_from_event(activity, Thrown { code, message, variables: Variables::new() }),
         }
     }

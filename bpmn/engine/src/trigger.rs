@@ -124,7 +124,8 @@ impl Machine<'_> {
         self.definition.element(event).kind.trigger().is_none_or(|(_, interrupting)| interrupting)
     }
 
-    fn disarm_event_sub_processes(&mut self, scope: ActivityId) {
+    /// The scope is not triggered by its event sub-processes any more.
+    pub(crate) fn disarm_event_sub_processes(&mut self, scope: ActivityId) {
         let waits: Vec<_> = self.instance.index.waits.get(&scope).into_iter().flatten().copied().collect();
         for wait in waits {
             let of_job = self.instance.jobs.get(&wait).map(|job| job.element);
@@ -471,8 +472,8 @@ mod tests {
                   task !10 gone
                   - #9 canceled
                   - #7 canceled
-                  - #11
                   subscription !6 gone
+                  - #11
                   ended: Completed
                   end
             "#]],

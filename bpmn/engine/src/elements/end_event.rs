@@ -10,7 +10,7 @@ impl Behaviour for EndResult {
         Ok(match self {
             EndResult::None => Next::Leave(Vec::new()),
             EndResult::Terminate => Next::Terminate,
-            EndResult::Escalation(escalation) => Next::Escalate { code: escalation.code.clone(), flows: Vec::new() },
+            EndResult::Escalation(escalation) => Next::Escalate { code: escalation.code.clone() },
             EndResult::Error(error) => Next::Throw { code: error.code.clone(), message: error.message.clone() },
         })
     }

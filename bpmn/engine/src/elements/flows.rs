@@ -7,7 +7,6 @@
 //! the unit of work fails.
 
 use mandate_feel::Value;
-use mandate_model::FlowIndex;
 
 use super::{At, Next};
 use crate::Code;
@@ -17,23 +16,18 @@ use crate::instance::Role;
 impl At<'_> {
     /// Leaving by each flow whose condition is true or that has none; by the default flow if there is no such.
     pub(super) fn leave(&self) -> Result<Next, Failure> {
-        self.flows().map(Next::Leave)
-    }
-
-    /// The flows by which it leaves.
-    pub(super) fn flows(&self) -> Result<Vec<FlowIndex>, Failure> {
-        self.flows_taken(usize::MAX)
+        self.leave_by(usize::MAX)
     }
 
     /// The same for the first such flow, in document order, alone.
     pub(super) fn leave_by_one(&self) -> Result<Next, Failure> {
-        self.flows_taken(1).map(Next::Leave)
+        self.leave_by(1)
     }
 
-    fn flows_taken(&self, most: usize) -> Result<Vec<FlowIndex>, Failure> {
+    fn leave_by(&self, most: usize) -> Result<Next, Failure> {
         // From one of several instances no flow leads on: its body takes them.
         if let Role::Inner { .. } | Role::Result { .. } = self.instance.at(self.activity).role {
-            return Ok(Vec::new());
+            return Ok(Next::Leave(Vec::new()));
         }
         let element = self.element();
         let mut taken = Vec::new();
@@ -64,7 +58,7 @@ impl At<'_> {
             let message = format!("no condition of a flow out of '{}' is true and it has no default flow{nulls}", element.id);
             return Err(Failure::never(Code::NoFlowTaken, self.index, message));
         }
-        Ok(taken)
+        Ok(Next::Leave(taken))
     }
 }
 

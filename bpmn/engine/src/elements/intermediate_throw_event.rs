@@ -10,7 +10,7 @@ impl Behaviour for ThrowResult {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         Ok(match self {
             ThrowResult::None => at.leave()?,
-            ThrowResult::Escalation(escalation) => Next::Escalate { code: escalation.code.clone(), flows: at.flows()? },
+            ThrowResult::Escalation(escalation) => Next::Escalate { code: escalation.code.clone() },
         })
     }
 }
@@ -80,6 +80,53 @@ mod tests {
              <userTask id='u'/>{{ps>x>u}}</subProcess><boundaryEvent id='b' attachedToRef='p' cancelActivity='{cancel}'>{catch}\
              </boundaryEvent><userTask id='told'/><userTask id='on'/>{{s>p>on}}{{b>told}}"
         )
+    }
+
+    #[test]
+    fn conditions_behind_it_see_what_the_catching_event_has_set() {
+        check(
+            &reporting("false", CATCH).replace("{ps>x>u}", "<task id='v'/>{ps>x}{x>u ? code = \"LATE\"}{x>v ? code = \"EARLY\"}"),
+            "start",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + x #5 in #3
+                  code = "LATE"
+                  - #5
+                  + b #6
+                  - #6
+                  + told #7
+                  task told !8 of nobody users [] groups []
+                  + u #9 in #3
+                  task u !10 of nobody users [] groups []
+            "#]],
+        );
+        // An event that is interrupted by what it throws is never left.
+        check(
+            &reporting("true", ESCALATION).replace("{ps>x>u}", "{ps>x}{x>u ? 1 > 2}"),
+            "start",
+            expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              + ps #4 in #3
+              - #4
+              + x #5 in #3
+              - #5
+              - #3 canceled
+              + b #6
+              - #6
+              + told #7
+              task told !8 of nobody users [] groups []
+        "#]],
+        );
     }
 
     #[test]

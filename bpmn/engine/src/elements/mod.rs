@@ -87,12 +87,10 @@ pub(crate) enum Next {
     Leave(Vec<FlowIndex>),
     /// Be done, and end everything else in the scope.
     Terminate,
-    /// Throw an escalation outward and, unless it interrupts what is around, take these flows.
+    /// Throw an escalation outward and, unless it interrupts what is around, resume.
     Escalate {
         /// Its code, if it has one.
         code: Option<String>,
-        /// None consumes the token.
-        flows: Vec<FlowIndex>,
     },
     /// Throw a BPMN error outward.
     Throw {
