@@ -187,6 +187,12 @@ pub(crate) fn shown(kind: &str, json: &str) -> Value {
     write(&Variable { kind, json: json.into() })["value"].take()
 }
 
+/// The name of a type as it is stored, however its letters are written: Camunda's filters do not tell them apart.
+pub(crate) fn stored_type(name: &str) -> String {
+    let known = KINDS.into_iter().map(variable_type).find(|known| known.eq_ignore_ascii_case(name));
+    known.unwrap_or(name).to_owned()
+}
+
 const KINDS: [VariableKind; 8] = [
     VariableKind::Null,
     VariableKind::String,

@@ -61,6 +61,12 @@ impl Dialect {
             ("now", Self::Postgres) => "(extract(epoch from clock_timestamp()) * 1000)::bigint".into(),
             ("now", Self::Sqlite) => "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)".into(),
             ("any_uuid" | "any_text", Self::Postgres) => format!("= ANY(${argument})").into(),
+            ("any_pair", Self::Postgres) => {
+                format!("IN (SELECT substr(t, 1, 32)::uuid, substr(t, 34)::bigint FROM unnest(${argument}::text[]) t)").into()
+            }
+            ("any_pair", Self::Sqlite) => {
+                format!("IN (SELECT unhex(substr(value, 1, 32)), CAST(substr(value, 34) AS INTEGER) FROM json_each(${argument}))").into()
+            }
             ("any_uuid", Self::Sqlite) => format!("IN (SELECT unhex(value) FROM json_each(${argument}))").into(),
             ("any_text", Self::Sqlite) => format!("IN (SELECT value FROM json_each(${argument}))").into(),
             ("text", Self::Postgres) => format!("{argument} COLLATE \"C\"").into(),

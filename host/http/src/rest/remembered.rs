@@ -13,6 +13,7 @@ use super::incident::{code_of_type, type_of};
 use super::list::{List, by_query, by_query_or_body};
 use crate::query_params::{Fields, public_or_none};
 use crate::record::{incident_dto, task_dto, variable_dto};
+use crate::variable::stored_type;
 use crate::{App, Error, date};
 
 pub(super) fn router() -> Router<App> {
@@ -53,7 +54,7 @@ impl List for Variables {
             scopes: scopes.iter().map(|id| super::scope_or_none(id)).collect(),
             names: super::one_of(fields.text("variableName")?, fields.filter_texts("variableNameIn")?),
             name_like: fields.like("variableNameLike")?,
-            kinds: fields.filter_texts("variableTypeIn")?,
+            kinds: fields.filter_texts("variableTypeIn")?.iter().map(|name| stored_type(name)).collect(),
             removed_too: fields.flag("includeDeleted")?,
         })
     }

@@ -119,7 +119,7 @@ async fn variables_are_remembered_with_their_last_value() {
         (format!("executionIdIn={done}&activityInstanceIdIn={other}"), json!([])),
         ("variableNameIn=b,d".to_owned(), json!(["b", "d"])),
         ("variableNameLike=%25".to_owned(), json!(["a", "a", "b", "d"])),
-        ("variableTypeIn=String".to_owned(), json!(["b", "d"])),
+        ("variableTypeIn=string".to_owned(), json!(["b", "d"])),
         ("processDefinitionKey=review".to_owned(), json!(["a", "a", "b", "d"])),
         ("processDefinitionKey=nowhere".to_owned(), json!([])),
     ] {

@@ -74,17 +74,20 @@ impl Select {
 
     /// An instance and a number of it are one of these; none given: no condition.
     pub(super) fn numbered(&mut self, instance: &str, number: &str, values: Vec<(uuid::Uuid, i64)>) {
-        if values.is_empty() {
-            return;
+        match values[..] {
+            [] => {}
+            [(id, n)] => {
+                self.params.extend([Param::Uuid(id), Param::I64(n)]);
+                let at = self.params.len();
+                self.condition(&format!("({instance} = ${} AND {number} = ${at})", at - 1));
+            }
+            _ => {
+                let pairs = values.iter().map(|(id, n)| format!("{}:{n}", id.simple())).collect();
+                self.params.push(Param::Texts(pairs));
+                let condition = format!("({instance}, {number}) {{any_pair:{}}}", self.params.len());
+                self.condition(&condition);
+            }
         }
-        let mut either = Vec::with_capacity(values.len());
-        for (id, n) in values {
-            self.params.extend([Param::Uuid(id), Param::I64(n)]);
-            let at = self.params.len();
-            either.push(format!("({instance} = ${} AND {number} = ${at})", at - 1));
-        }
-        let condition = format!("({})", either.join(" OR "));
-        self.condition(&condition);
     }
 
     /// Camunda's `like`: `%` stands for anything, a backslash takes its meaning away.
@@ -103,11 +106,13 @@ impl Select {
     pub(super) async fn rows(mut self, pool: &Pool, columns: &str, order: &[(String, &str)], page: Page) -> Result<Vec<Row>, Error> {
         let (mut first, mut paged) = (String::new(), String::new());
         if page != Page::ALL {
-            let up_to = i64::from(page.first) + i64::from(page.max);
-            self.params.extend([page.max.into(), page.first.into(), up_to].map(Param::I64));
+            self.params.extend([page.max.into(), page.first.into()].map(Param::I64));
             let at = self.params.len();
-            paged = format!(" LIMIT ${} OFFSET ${}", at - 2, at - 1);
-            first = format!(" LIMIT ${at}");
+            paged = format!(" LIMIT ${} OFFSET ${at}", at - 1);
+            if self.places.len() > 1 {
+                self.params.push(Param::I64(i64::from(page.first) + i64::from(page.max)));
+                first = format!(" LIMIT ${}", at + 1);
+            }
         }
         let by = |key: &dyn Fn(usize, &str) -> String| {
             let keys = order.iter().enumerate().map(|(at, (column, direction))| format!("{} {direction}", key(at, column)));
@@ -178,12 +183,13 @@ mod tests {
         select.texts("a", vec!["x".into()]);
         select.maybe("b > $?", Some(3_i64));
         select.maybe("c > $?", None::<i64>);
+        select.numbered("i", "n", vec![(uuid::Uuid::nil(), 1)]);
         select.numbered("i", "n", vec![(uuid::Uuid::nil(), 1), (uuid::Uuid::nil(), 2)]);
         select.like("d", Some("50\\%%".into()));
         assert_eq!(
             select.conditions,
-            " WHERE a {any_text:1} AND b > $2 AND ((i = $3 AND n = $4) OR (i = $5 AND n = $6)) AND d LIKE $7 ESCAPE '\\'"
+            " WHERE a {any_text:1} AND b > $2 AND (i = $3 AND n = $4) AND (i, n) {any_pair:5} AND d LIKE $6 ESCAPE '\\'"
         );
-        assert_eq!(select.params.len(), 7);
+        assert_eq!(select.params.len(), 6);
     }
 }

@@ -158,8 +158,8 @@ fn select(filter: TaskFilter) -> Select {
     select.condition("i.id = task.instance_id");
     select.numbered("task.instance_id", "task.wait", filter.ids);
     select.uuids("task.instance_id", filter.instances);
-    select.maybe("i.business_key = $?", filter.business_key);
-    select.texts("i.business_key", filter.business_keys);
+    select.maybe("{text:i.business_key} = $?", filter.business_key);
+    select.texts("{text:i.business_key}", filter.business_keys);
     select.like("i.business_key", filter.business_key_like);
     select.maybe("task.definition_id = $?", filter.definition_id);
     select.maybe("d.key = $?", filter.definition_key);
