@@ -10,8 +10,33 @@ use crate::Code;
 use crate::effect::{Effect, Incident};
 use crate::ids::{ActivityId, IncidentId};
 use crate::input::Failure;
-use crate::instance::{Arrivals, Instance, Phase};
+use crate::instance::{Activity, Arrivals, Instance, Phase};
 use crate::step::Machine;
+
+/// Where a token stands that may still come to a join: all that a search asks of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// In the element.
+    Element(ElementIndex),
+    /// On the flow, behind or before an element.
+    Flow(FlowIndex),
+}
+
+impl Place {
+    /// Before all others.
+    pub(crate) const FIRST: Place = Place::Element(ElementIndex(0));
+    /// Behind all others.
+    pub(crate) const LAST: Place = Place::Flow(FlowIndex(u32::MAX));
+
+    /// None of a token at a join, and of one that takes no flow any more.
+    pub(crate) fn of(activity: &Activity) -> Option<Place> {
+        match activity.phase {
+            Phase::Before { by: Some(flow) } | Phase::After { flow: Some(flow) } => Some(Place::Flow(flow)),
+            Phase::Before { by: None } | Phase::Active { .. } => Some(Place::Element(activity.element)),
+            Phase::Joining { .. } | Phase::After { flow: None } => None,
+        }
+    }
+}
 
 impl Machine<'_> {
     /// A token stands at a parallel or inclusive gateway. When every incoming flow has been taken, it goes on (BPMN 2.0, 13.4.1 and 13.4.3).
@@ -200,14 +225,12 @@ impl<'a> Search<'a> {
         Search { definition, instance, scope, live, flows, missing: BTreeMap::new(), open: Vec::new() }
     }
 
-    /// From each token that does not stand at a join, the oldest first, until that is enough.
+    /// From each place at which tokens stand, until that is enough. In which order makes no difference to what is reached.
     fn follow_tokens(&mut self, mut is_enough: impl FnMut(&Self) -> bool) {
-        for token in self.instance.elsewhere(self.scope) {
-            let token = self.instance.at(token);
-            match token.phase {
-                Phase::Before { by: Some(flow) } | Phase::After { flow: Some(flow) } => self.reach_flow(flow),
-                Phase::Before { by: None } | Phase::Active { .. } => self.reach_element(token.element),
-                Phase::Joining { .. } | Phase::After { flow: None } => continue,
+        for place in self.instance.places(self.scope) {
+            match place {
+                Place::Element(element) => self.reach_element(element),
+                Place::Flow(flow) => self.reach_flow(flow),
             }
             self.drain();
             if is_enough(self) {
