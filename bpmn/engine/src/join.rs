@@ -52,20 +52,19 @@ impl Machine<'_> {
     }
 
     /// Lets the inclusive join go on that waits for nothing more, if there is one: the first in the order of the scopes' numbers and of the document.
-    /// To be asked when nothing else moves.
+    /// To be asked when nothing else moves. A scope is searched again only when something in it has moved.
     pub(crate) fn activate_inclusive(&mut self) -> Result<bool, Failure> {
-        let mut waiting: BTreeMap<ActivityId, Vec<ElementIndex>> = BTreeMap::new();
-        for (scope, gateway) in self.joins_to_look_at() {
-            if is_inclusive(self.definition, gateway) {
-                waiting.entry(scope).or_default().push(gateway);
+        while let Some(&scope) = self.unit.moved.first() {
+            let waiting: Vec<_> = joins_of(self.instance, scope).filter(|gateway| is_inclusive(self.definition, *gateway)).collect();
+            if let Some(gateway) = settled(self.definition, self.instance, scope, &waiting) {
+                let arrivals = &self.instance.index.joins[&(scope, gateway)];
+                let activity = *arrivals.values().flatten().max().expect("a join is only remembered while a token stands at it");
+                self.join(activity)?;
+                return Ok(true);
             }
+            self.unit.moved.remove(&scope);
         }
-        let ready = |(scope, gateways): (ActivityId, Vec<_>)| Some((scope, settled(self.definition, self.instance, scope, &gateways)?));
-        let Some(key) = waiting.into_iter().find_map(ready) else { return Ok(false) };
-        let activity =
-            *self.instance.index.joins[&key].values().flatten().max().expect("a join is only remembered while a token stands at it");
-        self.join(activity)?;
-        Ok(true)
+        Ok(false)
     }
 
     /// Consumes what stands at a join, so that one token goes on: all of an inclusive join; of a parallel one the oldest of each flow, and what
@@ -94,14 +93,14 @@ impl Machine<'_> {
     /// Raises an incident for each parallel join that waits for flows on which nothing can arrive any more. Runs when nothing moves, inclusive
     /// joins neither: so each of those is one that a token may still come to.
     pub(crate) fn check_joins(&mut self) {
-        let mut silent: BTreeMap<ActivityId, Vec<ElementIndex>> = BTreeMap::new();
-        for (scope, gateway) in self.joins_to_look_at() {
-            if !is_inclusive(self.definition, gateway) && !self.instance.index.join_incidents.contains_key(&(scope, gateway)) {
-                silent.entry(scope).or_default().push(gateway);
+        // In scopes that this unit has not touched, a join waits for what it waited for before.
+        for scope in std::mem::take(&mut self.unit.touched) {
+            let raised = &self.instance.index.join_incidents;
+            let silent = |gateway: &ElementIndex| !is_inclusive(self.definition, *gateway) && !raised.contains_key(&(scope, *gateway));
+            let joins: Vec<_> = joins_of(self.instance, scope).filter(silent).collect();
+            if !joins.is_empty() {
+                self.check_joins_of(scope, joins);
             }
-        }
-        for (scope, joins) in silent {
-            self.check_joins_of(scope, joins);
         }
     }
 
@@ -115,13 +114,6 @@ impl Machine<'_> {
                 self.raise_join_incident(scope, gateway, &lost);
             }
         }
-    }
-
-    /// The joins at which tokens stand, in the scopes in which this unit has moved any: elsewhere a join waits for what it waited for before.
-    fn joins_to_look_at(&self) -> Vec<(ActivityId, ElementIndex)> {
-        let joins = &self.instance.index.joins;
-        let of_scope = |scope: &ActivityId| joins.range((*scope, ElementIndex(0))..=(*scope, ElementIndex(u32::MAX)));
-        self.unit.touched.iter().flat_map(of_scope).map(|(join, _)| *join).collect()
     }
 
     fn raise_join_incident(&mut self, scope: ActivityId, gateway: ElementIndex, lost: &[FlowIndex]) {
@@ -172,6 +164,12 @@ pub(crate) fn missing(definition: &ProcessDefinition, instance: &Instance, (scop
     incoming.filter(|flow| search.flows[flow.0 as usize]).collect()
 }
 
+/// The gateways of a scope at which tokens wait for others, in document order.
+fn joins_of(instance: &Instance, scope: ActivityId) -> impl Iterator<Item = ElementIndex> {
+    let joins = &instance.index.joins;
+    joins.range((scope, ElementIndex(0))..=(scope, ElementIndex(u32::MAX))).map(|((_, gateway), _)| *gateway)
+}
+
 fn is_inclusive(definition: &ProcessDefinition, gateway: ElementIndex) -> bool {
     matches!(definition.element(gateway).kind, ElementKind::InclusiveGateway)
 }
@@ -179,6 +177,8 @@ fn is_inclusive(definition: &ProcessDefinition, gateway: ElementIndex) -> bool {
 /// Of the inclusive gateways of a scope at which tokens stand, in document order, the one that should go on first. None if there may still come a
 /// token to each from elsewhere.
 fn settled(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId, waiting: &[ElementIndex]) -> Option<ElementIndex> {
+    // Most scopes have none, and a search takes a note of every element.
+    waiting.first()?;
     let mut search = Search::new(definition, instance, scope);
     let mut unreached = waiting.iter().copied().peekable();
     search.follow_tokens(|search| {
