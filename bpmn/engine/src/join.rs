@@ -149,19 +149,25 @@ impl Machine<'_> {
     }
 }
 
-/// The flows for which a join waits, in document order: of a parallel one those by which nobody has come yet, of an inclusive one those by which
-/// somebody may still come.
-pub(crate) fn missing(definition: &ProcessDefinition, instance: &Instance, (scope, gateway): (ActivityId, ElementIndex)) -> Vec<FlowIndex> {
-    let incoming = definition.element(gateway).incoming.iter().copied();
-    if !is_inclusive(definition, gateway) {
+/// The flows for which each join of a scope waits, in document order: a parallel one for those by which nobody has come yet, an inclusive one for those
+/// by which somebody may still come.
+pub(crate) fn missing(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> BTreeMap<ElementIndex, Vec<FlowIndex>> {
+    let flows_of = |gateway, is_missing: &dyn Fn(&FlowIndex) -> bool| {
+        definition.element(gateway).incoming.iter().copied().filter(is_missing).collect::<Vec<_>>()
+    };
+    let (inclusive, parallel): (Vec<_>, Vec<_>) = joins_of(instance, scope).partition(|gateway| is_inclusive(definition, *gateway));
+    let mut missing = BTreeMap::new();
+    for gateway in parallel {
         let arrivals = &instance.index.joins[&(scope, gateway)];
-        return incoming.filter(|flow| !arrivals.contains_key(flow)).collect();
+        missing.insert(gateway, flows_of(gateway, &|flow| !arrivals.contains_key(flow)));
     }
     let mut search = Search::new(definition, instance, scope);
-    // What leads through the gateway itself is nothing that it waits for.
-    search.live[gateway.0 as usize] = true;
+    search.close(&inclusive);
     search.follow_tokens(|_| false);
-    incoming.filter(|flow| search.flows[flow.0 as usize]).collect()
+    search.around_each(&inclusive, &mut |gateway, flows| {
+        missing.insert(gateway, flows_of(gateway, &|flow| flows[flow.0 as usize]));
+    });
+    missing
 }
 
 /// The gateways of a scope at which tokens wait for others, in document order.
@@ -215,14 +221,15 @@ struct Search<'a> {
     /// Of each parallel join that was come to, how many of its flows have neither arrived nor been reached: counted, for a join of a thousand flows is
     /// come to a thousand times.
     missing: BTreeMap<ElementIndex, usize>,
-    open: Vec<ElementIndex>,
+    /// Live elements behind which nothing was looked at yet.
+    ahead: Vec<ElementIndex>,
 }
 
 impl<'a> Search<'a> {
     fn new(definition: &'a ProcessDefinition, instance: &'a Instance, scope: ActivityId) -> Self {
         let live = vec![false; definition.elements.len()];
         let flows = vec![false; definition.flows.len()];
-        Search { definition, instance, scope, live, flows, missing: BTreeMap::new(), open: Vec::new() }
+        Search { definition, instance, scope, live, flows, missing: BTreeMap::new(), ahead: Vec::new() }
     }
 
     /// From each place at which tokens stand, until that is enough. In which order makes no difference to what is reached.
@@ -252,8 +259,43 @@ impl<'a> Search<'a> {
         begun
     }
 
+    /// For each of these gateways, which are closed: what is reached when it alone stays so, as what leads through a gateway itself is nothing
+    /// that it waits for. What half of them have in common is searched once.
+    fn around_each(mut self, closed: &[ElementIndex], found: &mut impl FnMut(ElementIndex, &Flows)) {
+        match closed {
+            [] => {}
+            [gateway] => found(*gateway, &self.flows),
+            _ => {
+                let (one, other) = closed.split_at(closed.len() / 2);
+                let mut again = self.clone();
+                again.open(one);
+                again.around_each(other, found);
+                self.open(other);
+                self.around_each(one, found);
+            }
+        }
+    }
+
+    /// From now on nothing leads through these gateways, though their flows are reached.
+    fn close(&mut self, gateways: &[ElementIndex]) {
+        for gateway in gateways {
+            self.live[gateway.0 as usize] = true;
+        }
+    }
+
+    /// Goes on through these gateways, which were closed.
+    fn open(&mut self, gateways: &[ElementIndex]) {
+        for &gateway in gateways {
+            self.live[gateway.0 as usize] = false;
+            if self.definition.element(gateway).incoming.iter().any(|flow| self.flows[flow.0 as usize]) {
+                self.reach_element(gateway);
+            }
+        }
+        self.drain();
+    }
+
     fn drain(&mut self) {
-        while let Some(element) = self.open.pop() {
+        while let Some(element) = self.ahead.pop() {
             let element = self.definition.element(element);
             for &flow in &element.outgoing {
                 self.reach_flow(flow);
@@ -266,7 +308,7 @@ impl<'a> Search<'a> {
 
     fn reach_element(&mut self, element: ElementIndex) {
         if !std::mem::replace(&mut self.live[element.0 as usize], true) {
-            self.open.push(element);
+            self.ahead.push(element);
         }
     }
 
