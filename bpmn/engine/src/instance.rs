@@ -7,6 +7,7 @@ use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
 
 use crate::effect::{ExternalTask, Incident, Job, Subscription, Task};
 use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
+use crate::join::Place;
 use crate::limits::{MAX_INLINE_ACTIVITIES, MAX_INLINE_INSTANCES, MAX_INLINE_VARIABLE_BYTES};
 use crate::unit::Unit;
 use crate::variable::{Variable, Variables};
@@ -147,8 +148,8 @@ pub struct Body {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Index {
     pub children: OrdMap<ActivityId, OrdSet<ActivityId>>,
-    /// Those of them that do not stand at a join.
-    pub elsewhere: OrdMap<ActivityId, OrdSet<ActivityId>>,
+    /// How many of them stand at each place from which one may still come to a join.
+    pub places: OrdMap<(ActivityId, Place), usize>,
     /// Jobs, tasks, external tasks and subscriptions of each activity.
     pub waits: OrdMap<ActivityId, OrdSet<WaitId>>,
     /// Tokens at joins, by scope instance and gateway, then by flow.
@@ -380,9 +381,9 @@ impl Instance {
         self.index.children.get(&scope).into_iter().flatten().copied()
     }
 
-    /// Those of them that do not stand at a join.
-    pub(crate) fn elsewhere(&self, scope: ActivityId) -> impl Iterator<Item = ActivityId> {
-        self.index.elsewhere.get(&scope).into_iter().flatten().copied()
+    /// Where those of them stand that may still come to a join: no more places than the model has, however many stand there.
+    pub(crate) fn places(&self, scope: ActivityId) -> impl Iterator<Item = Place> {
+        self.index.places.range((scope, Place::FIRST)..=(scope, Place::LAST)).map(|((_, place), _)| *place)
     }
 
     pub(crate) fn number(&mut self) -> u64 {
@@ -427,9 +428,9 @@ impl Instance {
 
     pub(crate) fn set_phase(&mut self, id: ActivityId, phase: Phase) {
         let activity = Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree"));
-        self.index.leave_join(activity);
+        self.index.leave_place(activity);
         activity.phase = phase;
-        self.index.enter_join(activity);
+        self.index.enter_place(activity);
     }
 
     pub(crate) fn set_body(&mut self, id: ActivityId, body: Body) {
@@ -509,7 +510,6 @@ impl Index {
     pub(crate) fn add_activity(&mut self, activity: &Activity) {
         if let Some(parent) = activity.parent {
             self.children.entry(parent).or_default().insert(activity.id);
-            self.elsewhere.entry(parent).or_default().insert(activity.id);
         }
         if !activity.apart {
             self.inline.insert(activity.id);
@@ -517,18 +517,17 @@ impl Index {
         for (name, value) in &activity.variables {
             self.add_variable(name, value);
         }
-        self.enter_join(activity);
+        self.enter_place(activity);
     }
 
     fn remove_activity(&mut self, activity: &Activity) {
-        self.leave_join(activity);
+        self.leave_place(activity);
         self.inline.remove(&activity.id);
         for (name, value) in &activity.variables {
             self.remove_variable(name, value);
         }
         if let Some(parent) = activity.parent {
             forget(&mut self.children, parent, activity.id);
-            forget(&mut self.elsewhere, parent, activity.id);
         }
     }
 
@@ -542,22 +541,31 @@ impl Index {
         self.large_variables -= usize::from(is_large(name, value));
     }
 
-    fn enter_join(&mut self, activity: &Activity) {
+    fn enter_place(&mut self, activity: &Activity) {
+        let Some(scope) = activity.parent else { return };
         if let Phase::Joining { by } = activity.phase {
-            forget(&mut self.elsewhere, activity.scope(), activity.id);
-            self.joins.entry((activity.scope(), activity.element)).or_default().entry(by).or_default().insert(activity.id);
+            self.joins.entry((scope, activity.element)).or_default().entry(by).or_default().insert(activity.id);
+        } else if let Some(place) = Place::of(activity) {
+            *self.places.entry((scope, place)).or_default() += 1;
         }
     }
 
-    fn leave_join(&mut self, activity: &Activity) {
+    fn leave_place(&mut self, activity: &Activity) {
+        let Some(scope) = activity.parent else { return };
         if let Phase::Joining { by } = activity.phase {
-            let key = (activity.scope(), activity.element);
-            self.elsewhere.entry(key.0).or_default().insert(activity.id);
+            let key = (scope, activity.element);
             if let Some(arrivals) = self.joins.get_mut(&key) {
                 forget(arrivals, by, activity.id);
                 if arrivals.is_empty() {
                     self.joins.remove(&key);
                 }
+            }
+        } else if let Some(place) = Place::of(activity)
+            && let Some(count) = self.places.get_mut(&(scope, place))
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.places.remove(&(scope, place));
             }
         }
     }

@@ -10,8 +10,33 @@ use crate::Code;
 use crate::effect::{Effect, Incident};
 use crate::ids::{ActivityId, IncidentId};
 use crate::input::Failure;
-use crate::instance::{Arrivals, Instance, Phase};
+use crate::instance::{Activity, Arrivals, Instance, Phase};
 use crate::step::Machine;
+
+/// Where a token stands that may still come to a join: all that a search asks of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// In the element.
+    Element(ElementIndex),
+    /// On the flow, behind or before an element.
+    Flow(FlowIndex),
+}
+
+impl Place {
+    /// Before all others.
+    pub(crate) const FIRST: Place = Place::Element(ElementIndex(0));
+    /// Behind all others.
+    pub(crate) const LAST: Place = Place::Flow(FlowIndex(u32::MAX));
+
+    /// None of a token at a join, and of one that takes no flow any more.
+    pub(crate) fn of(activity: &Activity) -> Option<Place> {
+        match activity.phase {
+            Phase::Before { by: Some(flow) } | Phase::After { flow: Some(flow) } => Some(Place::Flow(flow)),
+            Phase::Before { by: None } | Phase::Active { .. } => Some(Place::Element(activity.element)),
+            Phase::Joining { .. } | Phase::After { flow: None } => None,
+        }
+    }
+}
 
 impl Machine<'_> {
     /// A token stands at a parallel or inclusive gateway. When every incoming flow has been taken, it goes on (BPMN 2.0, 13.4.1 and 13.4.3).
@@ -27,20 +52,19 @@ impl Machine<'_> {
     }
 
     /// Lets the inclusive join go on that waits for nothing more, if there is one: the first in the order of the scopes' numbers and of the document.
-    /// To be asked when nothing else moves.
+    /// To be asked when nothing else moves. A scope is searched again only when something in it has moved.
     pub(crate) fn activate_inclusive(&mut self) -> Result<bool, Failure> {
-        let mut waiting: BTreeMap<ActivityId, Vec<ElementIndex>> = BTreeMap::new();
-        for (scope, gateway) in self.joins_to_look_at() {
-            if is_inclusive(self.definition, gateway) {
-                waiting.entry(scope).or_default().push(gateway);
+        while let Some(&scope) = self.unit.moved.first() {
+            let waiting: Vec<_> = joins_of(self.instance, scope).filter(|gateway| is_inclusive(self.definition, *gateway)).collect();
+            if let Some(gateway) = settled(self.definition, self.instance, scope, &waiting) {
+                let arrivals = &self.instance.index.joins[&(scope, gateway)];
+                let activity = *arrivals.values().flatten().max().expect("a join is only remembered while a token stands at it");
+                self.join(activity)?;
+                return Ok(true);
             }
+            self.unit.moved.remove(&scope);
         }
-        let ready = |(scope, gateways): (ActivityId, Vec<_>)| Some((scope, settled(self.definition, self.instance, scope, &gateways)?));
-        let Some(key) = waiting.into_iter().find_map(ready) else { return Ok(false) };
-        let activity =
-            *self.instance.index.joins[&key].values().flatten().max().expect("a join is only remembered while a token stands at it");
-        self.join(activity)?;
-        Ok(true)
+        Ok(false)
     }
 
     /// Consumes what stands at a join, so that one token goes on: all of an inclusive join; of a parallel one the oldest of each flow, and what
@@ -69,14 +93,14 @@ impl Machine<'_> {
     /// Raises an incident for each parallel join that waits for flows on which nothing can arrive any more. Runs when nothing moves, inclusive
     /// joins neither: so each of those is one that a token may still come to.
     pub(crate) fn check_joins(&mut self) {
-        let mut silent: BTreeMap<ActivityId, Vec<ElementIndex>> = BTreeMap::new();
-        for (scope, gateway) in self.joins_to_look_at() {
-            if !is_inclusive(self.definition, gateway) && !self.instance.index.join_incidents.contains_key(&(scope, gateway)) {
-                silent.entry(scope).or_default().push(gateway);
+        // In scopes that this unit has not touched, a join waits for what it waited for before.
+        for scope in std::mem::take(&mut self.unit.touched) {
+            let raised = &self.instance.index.join_incidents;
+            let silent = |gateway: &ElementIndex| !is_inclusive(self.definition, *gateway) && !raised.contains_key(&(scope, *gateway));
+            let joins: Vec<_> = joins_of(self.instance, scope).filter(silent).collect();
+            if !joins.is_empty() {
+                self.check_joins_of(scope, joins);
             }
-        }
-        for (scope, joins) in silent {
-            self.check_joins_of(scope, joins);
         }
     }
 
@@ -90,13 +114,6 @@ impl Machine<'_> {
                 self.raise_join_incident(scope, gateway, &lost);
             }
         }
-    }
-
-    /// The joins at which tokens stand, in the scopes in which this unit has moved any: elsewhere a join waits for what it waited for before.
-    fn joins_to_look_at(&self) -> Vec<(ActivityId, ElementIndex)> {
-        let joins = &self.instance.index.joins;
-        let of_scope = |scope: &ActivityId| joins.range((*scope, ElementIndex(0))..=(*scope, ElementIndex(u32::MAX)));
-        self.unit.touched.iter().flat_map(of_scope).map(|(join, _)| *join).collect()
     }
 
     fn raise_join_incident(&mut self, scope: ActivityId, gateway: ElementIndex, lost: &[FlowIndex]) {
@@ -132,19 +149,31 @@ impl Machine<'_> {
     }
 }
 
-/// The flows for which a join waits, in document order: of a parallel one those by which nobody has come yet, of an inclusive one those by which
-/// somebody may still come.
-pub(crate) fn missing(definition: &ProcessDefinition, instance: &Instance, (scope, gateway): (ActivityId, ElementIndex)) -> Vec<FlowIndex> {
-    let incoming = definition.element(gateway).incoming.iter().copied();
-    if !is_inclusive(definition, gateway) {
+/// The flows for which each join of a scope waits, in document order: a parallel one for those by which nobody has come yet, an inclusive one for those
+/// by which somebody may still come.
+pub(crate) fn missing(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> BTreeMap<ElementIndex, Vec<FlowIndex>> {
+    let flows_of = |gateway, is_missing: &dyn Fn(&FlowIndex) -> bool| {
+        definition.element(gateway).incoming.iter().copied().filter(is_missing).collect::<Vec<_>>()
+    };
+    let (inclusive, parallel): (Vec<_>, Vec<_>) = joins_of(instance, scope).partition(|gateway| is_inclusive(definition, *gateway));
+    let mut missing = BTreeMap::new();
+    for gateway in parallel {
         let arrivals = &instance.index.joins[&(scope, gateway)];
-        return incoming.filter(|flow| !arrivals.contains_key(flow)).collect();
+        missing.insert(gateway, flows_of(gateway, &|flow| !arrivals.contains_key(flow)));
     }
     let mut search = Search::new(definition, instance, scope);
-    // What leads through the gateway itself is nothing that it waits for.
-    search.live[gateway.0 as usize] = true;
+    search.close(&inclusive);
     search.follow_tokens(|_| false);
-    incoming.filter(|flow| search.flows[flow.0 as usize]).collect()
+    search.around_each(&inclusive, &mut |gateway, flows| {
+        missing.insert(gateway, flows_of(gateway, &|flow| flows[flow.0 as usize]));
+    });
+    missing
+}
+
+/// The gateways of a scope at which tokens wait for others, in document order.
+fn joins_of(instance: &Instance, scope: ActivityId) -> impl Iterator<Item = ElementIndex> {
+    let joins = &instance.index.joins;
+    joins.range((scope, ElementIndex(0))..=(scope, ElementIndex(u32::MAX))).map(|((_, gateway), _)| *gateway)
 }
 
 fn is_inclusive(definition: &ProcessDefinition, gateway: ElementIndex) -> bool {
@@ -154,6 +183,8 @@ fn is_inclusive(definition: &ProcessDefinition, gateway: ElementIndex) -> bool {
 /// Of the inclusive gateways of a scope at which tokens stand, in document order, the one that should go on first. None if there may still come a
 /// token to each from elsewhere.
 fn settled(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId, waiting: &[ElementIndex]) -> Option<ElementIndex> {
+    // Most scopes have none, and a search takes a note of every element.
+    waiting.first()?;
     let mut search = Search::new(definition, instance, scope);
     let mut unreached = waiting.iter().copied().peekable();
     search.follow_tokens(|search| {
@@ -190,24 +221,23 @@ struct Search<'a> {
     /// Of each parallel join that was come to, how many of its flows have neither arrived nor been reached: counted, for a join of a thousand flows is
     /// come to a thousand times.
     missing: BTreeMap<ElementIndex, usize>,
-    open: Vec<ElementIndex>,
+    /// Live elements behind which nothing was looked at yet.
+    ahead: Vec<ElementIndex>,
 }
 
 impl<'a> Search<'a> {
     fn new(definition: &'a ProcessDefinition, instance: &'a Instance, scope: ActivityId) -> Self {
         let live = vec![false; definition.elements.len()];
         let flows = vec![false; definition.flows.len()];
-        Search { definition, instance, scope, live, flows, missing: BTreeMap::new(), open: Vec::new() }
+        Search { definition, instance, scope, live, flows, missing: BTreeMap::new(), ahead: Vec::new() }
     }
 
-    /// From each token that does not stand at a join, the oldest first, until that is enough.
+    /// From each place at which tokens stand, until that is enough. In which order makes no difference to what is reached.
     fn follow_tokens(&mut self, mut is_enough: impl FnMut(&Self) -> bool) {
-        for token in self.instance.elsewhere(self.scope) {
-            let token = self.instance.at(token);
-            match token.phase {
-                Phase::Before { by: Some(flow) } | Phase::After { flow: Some(flow) } => self.reach_flow(flow),
-                Phase::Before { by: None } | Phase::Active { .. } => self.reach_element(token.element),
-                Phase::Joining { .. } | Phase::After { flow: None } => continue,
+        for place in self.instance.places(self.scope) {
+            match place {
+                Place::Element(element) => self.reach_element(element),
+                Place::Flow(flow) => self.reach_flow(flow),
             }
             self.drain();
             if is_enough(self) {
@@ -229,8 +259,43 @@ impl<'a> Search<'a> {
         begun
     }
 
+    /// For each of these gateways, which are closed: what is reached when it alone stays so, as what leads through a gateway itself is nothing
+    /// that it waits for. What half of them have in common is searched once.
+    fn around_each(mut self, closed: &[ElementIndex], found: &mut impl FnMut(ElementIndex, &Flows)) {
+        match closed {
+            [] => {}
+            [gateway] => found(*gateway, &self.flows),
+            _ => {
+                let (one, other) = closed.split_at(closed.len() / 2);
+                let mut again = self.clone();
+                again.open(one);
+                again.around_each(other, found);
+                self.open(other);
+                self.around_each(one, found);
+            }
+        }
+    }
+
+    /// From now on nothing leads through these gateways, though their flows are reached.
+    fn close(&mut self, gateways: &[ElementIndex]) {
+        for gateway in gateways {
+            self.live[gateway.0 as usize] = true;
+        }
+    }
+
+    /// Goes on through these gateways, which were closed.
+    fn open(&mut self, gateways: &[ElementIndex]) {
+        for &gateway in gateways {
+            self.live[gateway.0 as usize] = false;
+            if self.definition.element(gateway).incoming.iter().any(|flow| self.flows[flow.0 as usize]) {
+                self.reach_element(gateway);
+            }
+        }
+        self.drain();
+    }
+
     fn drain(&mut self) {
-        while let Some(element) = self.open.pop() {
+        while let Some(element) = self.ahead.pop() {
             let element = self.definition.element(element);
             for &flow in &element.outgoing {
                 self.reach_flow(flow);
@@ -243,7 +308,7 @@ impl<'a> Search<'a> {
 
     fn reach_element(&mut self, element: ElementIndex) {
         if !std::mem::replace(&mut self.live[element.0 as usize], true) {
-            self.open.push(element);
+            self.ahead.push(element);
         }
     }
 

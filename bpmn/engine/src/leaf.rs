@@ -90,8 +90,8 @@ pub enum LeafState {
     Suspended,
 }
 
-/// What each join waits for, as far as it was asked.
-type Missing = BTreeMap<(ActivityId, ElementIndex), Vec<FlowIndex>>;
+/// What the joins of each scope wait for, as far as it was asked.
+type Missing = BTreeMap<ActivityId, BTreeMap<ElementIndex, Vec<FlowIndex>>>;
 
 impl Instance {
     /// Every leaf of the tree with the reason why it stands there, in the order of their numbers. Empty before the start and after the end.
@@ -100,7 +100,7 @@ impl Instance {
             let stands = activity.parent.is_some() && !matches!(activity.role, Role::Result { .. });
             stands && !self.index.children.contains_key(&activity.id)
         };
-        // Of a join its tokens all say the same.
+        // Of a join its tokens all say the same, and those of a scope are found out about together.
         let mut joins = BTreeMap::new();
         self.activities().filter(leaf).map(|activity| self.leaf(definition, activity, &mut joins)).collect()
     }
@@ -128,8 +128,8 @@ impl Instance {
             if let Some(&incident) = self.index.join_incidents.get(&key) {
                 return LeafState::Incident { incident };
             }
-            let missing = joins.entry(key).or_insert_with(|| missing(definition, self, key));
-            return LeafState::Join { missing: missing.clone() };
+            let missing = joins.entry(key.0).or_insert_with(|| missing(definition, self, key.0));
+            return LeafState::Join { missing: missing[&key.1].clone() };
         }
         // A boundary event is not what the activity itself waits for: those have elements of their own.
         let own = self.waits_of(activity.id).find_map(|wait| self.wait_state(activity, wait));

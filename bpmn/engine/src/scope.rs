@@ -35,7 +35,7 @@ impl Machine<'_> {
         let body = matches!(it.role, Role::Body(_));
         self.instance.set_phase(activity, Phase::Active { by });
         self.instance.set_since(activity, self.now);
-        self.unit.touched.insert(parent);
+        self.unit.touch(parent);
         self.record(HistoryEvent::ActivityStarted { activity, parent, element, body });
         self.map_inputs(activity, element)?;
         self.execute(activity)
@@ -186,7 +186,7 @@ impl Machine<'_> {
         self.resolve_join_incident(activity);
         self.unit.lineages.remove(&activity);
         let activity = self.instance.remove_activity(activity);
-        self.unit.touched.insert(activity.scope());
+        self.unit.touch(activity.scope());
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Unit {
     pub entries: BTreeMap<(Lineage, ElementIndex), u32>,
     /// Scopes in which something began or went: what the joins of all others wait for is as it was.
     pub touched: BTreeSet<ActivityId>,
+    /// Those of them in which that was since their inclusive joins were looked at: in all others, each of these still waits.
+    pub moved: BTreeSet<ActivityId>,
 }
 
 /// A token on its way into an element.
@@ -63,7 +65,14 @@ impl Unit {
             lineages: BTreeMap::new(),
             entries: BTreeMap::new(),
             touched: BTreeSet::new(),
+            moved: BTreeSet::new(),
         }
+    }
+
+    /// Something begins in a scope, or has gone from it.
+    pub(crate) fn touch(&mut self, scope: ActivityId) {
+        self.touched.insert(scope);
+        self.moved.insert(scope);
     }
 
     /// The lineage of the token in an activity.

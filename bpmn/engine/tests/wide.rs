@@ -1,12 +1,12 @@
-//! Joins of about ten thousand tokens, each of which comes in a step of its own: what a step costs does not grow with those that have come already.
+//! Joins beside thousands of others: of tokens that have come already, of tokens that never come, of scopes and of other joins. What a step costs
+//! does not grow with them. Where it did, these tests would take minutes.
 
 use std::fmt::Write as _;
 
-use mandate_engine::{Effect, HistoryEvent, Input, Instance, InstanceId, LeafState, NewInstance, Variables, step};
+use mandate_engine::{Code, Effect, HistoryEvent, Input, Instance, InstanceId, LeafState, NewInstance, Stop, Variables, WaitId, step};
 use mandate_model::ProcessDefinition;
 use uuid::Uuid;
 
-/// A unit of work enters ten thousand elements at most, and the fork's enters more than these.
 const BRANCHES: usize = 9_990;
 
 fn parse(elements: &str) -> ProcessDefinition {
@@ -24,6 +24,21 @@ fn started(definition: &ProcessDefinition) -> Instance {
     let element = definition.find("s").expect("it has a start");
     step(definition, &mut instance, Input::Start { element, variables: Variables::new(), hold: false }, 0).expect("it starts");
     instance
+}
+
+/// A sequence flow; several between the same two elements have numbers.
+fn flow(elements: &mut String, from: &str, to: &str, number: usize) {
+    write!(elements, "<sequenceFlow id='{from}_{to}_{number}' sourceRef='{from}' targetRef='{to}'/>").expect("text grows");
+}
+
+/// The tasks of an element, the oldest first.
+fn tasks_of(definition: &ProcessDefinition, instance: &Instance, id: &str) -> Vec<WaitId> {
+    let element = definition.find(id).expect("it is in the model");
+    instance.tasks().filter(|task| task.element == element).map(|task| task.wait).collect()
+}
+
+fn complete(wait: WaitId) -> Input {
+    Input::CompleteTask { wait, variables: Variables::new() }
 }
 
 #[test]
@@ -74,12 +89,91 @@ fn thousands_of_scopes_each_have_a_join_that_waits() {
         step(&definition, &mut instance, Input::RunJob { wait }, 0).expect("the job is there");
     }
     for id in ["a", "b"] {
-        let element = definition.find(id).expect("it is in the model");
-        let tasks: Vec<_> = instance.tasks().filter(|task| task.element == element).map(|task| task.wait).collect();
+        let tasks = tasks_of(&definition, &instance, id);
         assert_eq!(tasks.len(), SCOPES);
         for wait in tasks {
-            step(&definition, &mut instance, Input::CompleteTask { wait, variables: Variables::new() }, 0).expect("the task is there");
+            step(&definition, &mut instance, complete(wait), 0).expect("the task is there");
         }
     }
     assert!(instance.is_ended());
+}
+
+#[test]
+fn loop_through_a_join_beside_twenty_thousand_tokens_meets_its_limit() {
+    const TOGETHER: usize = 1_000;
+    let mut elements = "<startEvent id='s'/><task id='both'/><userTask id='more'/><userTask id='beside'/><userTask id='go'/>\
+                        <inclusiveGateway id='j'/><task id='t'/>"
+        .to_owned();
+    for (from, to) in [("s", "both"), ("both", "more"), ("both", "go"), ("more", "more"), ("go", "j"), ("j", "t"), ("t", "j")] {
+        flow(&mut elements, from, to, 0);
+    }
+    for number in 0..TOGETHER {
+        flow(&mut elements, "more", "beside", number);
+    }
+    let definition = parse(&elements);
+    let mut instance = started(&definition);
+    while tasks_of(&definition, &instance, "beside").len() < 20_000 {
+        let more = tasks_of(&definition, &instance, "more")[0];
+        step(&definition, &mut instance, complete(more), 0).expect("the task is there");
+    }
+    let go = tasks_of(&definition, &instance, "go")[0];
+    let stop = step(&definition, &mut instance, complete(go), 0);
+    assert!(matches!(&stop, Err(Stop::Failed(failure)) if failure.code == Code::StepLimit), "{stop:?}");
+}
+
+#[test]
+fn joins_of_thousands_of_scopes_go_on_in_one_unit_beside_thousands_that_wait() {
+    const SCOPES: usize = 9_000;
+    // By the flow from `never` nobody comes, so that each join asks who may.
+    let sub = |id: &str, beside: &str| {
+        let mut inside = format!(
+            "<startEvent id='{id}s'/><task id='{id}f'/><inclusiveGateway id='{id}j'/><task id='{id}never'/><userTask id='{id}z'/>{beside}"
+        );
+        for (from, to) in [("s", "f"), ("f", "j"), ("never", "j"), ("j", "z")] {
+            flow(&mut inside, &format!("{id}{from}"), &format!("{id}{to}"), 0);
+        }
+        format!("<subProcess id='{id}'>{inside}</subProcess>")
+    };
+    let mut waits = "<userTask id='u'/>".to_owned();
+    flow(&mut waits, "af", "u", 0);
+    flow(&mut waits, "u", "aj", 0);
+    let mut elements = format!("<startEvent id='s'/><task id='fork'/>{}{}", sub("a", &waits), sub("b", ""));
+    flow(&mut elements, "s", "fork", 0);
+    for number in 0..SCOPES {
+        flow(&mut elements, "fork", "a", number);
+        flow(&mut elements, "fork", "b", number);
+    }
+    let definition = parse(&elements);
+    let instance = started(&definition);
+    let tasks = ["u", "az", "bz"].map(|id| tasks_of(&definition, &instance, id).len());
+    assert_eq!(tasks, [SCOPES, 0, SCOPES]);
+}
+
+#[test]
+fn thousands_of_joins_of_one_scope_each_tell_what_they_wait_for() {
+    /// As many as there is room for in a model.
+    const JOINS: usize = 4_990;
+    let mut elements = "<startEvent id='s'/><task id='fork'/><userTask id='u'/><task id='x'/><userTask id='w'/>".to_owned();
+    for (from, to) in [("s", "fork"), ("fork", "u"), ("u", "x"), ("w", "x")] {
+        flow(&mut elements, from, to, 0);
+    }
+    for number in 0..JOINS {
+        let join = format!("j{number}");
+        write!(elements, "<inclusiveGateway id='{join}'/>").expect("text grows");
+        for (from, to) in [("fork", &*join), ("x", &*join), (&*join, "w")] {
+            flow(&mut elements, from, to, 0);
+        }
+    }
+    let definition = parse(&elements);
+    let instance = started(&definition);
+    // As a list of a hundred such instances asks.
+    for _ in 0..100 {
+        let leaves = instance.leaves(&definition);
+        let waits = leaves.iter().filter(|leaf| {
+            let LeafState::Join { missing } = &leaf.state else { return false };
+            let missing: Vec<_> = missing.iter().map(|flow| &*definition.flow(*flow).id).collect();
+            missing == [format!("x_{}_0", definition.element(leaf.element).id)]
+        });
+        assert_eq!((waits.count(), leaves.len()), (JOINS, JOINS + 1));
+    }
 }

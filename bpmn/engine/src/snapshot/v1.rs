@@ -150,6 +150,7 @@ struct Unit {
     lineages: Vec<(u64, [u8; 32])>,
     entries: Vec<([u8; 32], u32, u32)>,
     touched: Vec<u64>,
+    moved: Vec<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -566,6 +567,7 @@ impl From<&unit::Unit> for Unit {
             lineages: it.lineages.iter().map(|(activity, lineage)| (activity.0, lineage.0)).collect(),
             entries: it.entries.iter().map(|((lineage, element), count)| (lineage.0, element.0, *count)).collect(),
             touched: it.touched.iter().map(|scope| scope.0).collect(),
+            moved: it.moved.iter().map(|scope| scope.0).collect(),
         }
     }
 }
@@ -588,6 +590,7 @@ impl Unit {
             lineages: self.lineages.into_iter().map(|(activity, lineage)| (ActivityId(activity), Lineage(lineage))).collect(),
             entries: self.entries.into_iter().map(|(lineage, element, count)| ((Lineage(lineage), ElementIndex(element)), count)).collect(),
             touched: self.touched.into_iter().map(ActivityId).collect(),
+            moved: self.moved.into_iter().map(ActivityId).collect(),
         }
     }
 }
