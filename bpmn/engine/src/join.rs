@@ -161,6 +161,9 @@ pub(crate) fn missing(definition: &ProcessDefinition, instance: &Instance, scope
         let arrivals = &instance.index.joins[&(scope, gateway)];
         missing.insert(gateway, flows_of(gateway, &|flow| !arrivals.contains_key(flow)));
     }
+    if inclusive.is_empty() {
+        return missing;
+    }
     let mut search = Search::new(definition, instance, scope);
     search.close(&inclusive);
     search.follow_tokens(|_| false);
