@@ -9,8 +9,9 @@ use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 use crate::Code;
 use crate::effect::{Effect, Incident};
 use crate::ids::{ActivityId, IncidentId};
+use crate::index::Arrivals;
 use crate::input::Failure;
-use crate::instance::{Activity, Arrivals, Instance, Phase};
+use crate::instance::{Activity, Instance, Phase};
 use crate::step::Machine;
 
 /// Where a token stands that may still come to a join: all that a search asks of it.

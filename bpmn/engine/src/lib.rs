@@ -35,6 +35,7 @@ mod error;
 mod escalation;
 mod expression;
 mod ids;
+mod index;
 mod input;
 mod instance;
 mod join;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::SnapshotError;
 use crate::ids::{ActivityId, WaitId};
-use crate::instance::{Activity, Index, Instance, Phase, Role};
+use crate::index::Index;
+use crate::instance::{Activity, Instance, Phase, Role};
 use crate::limits::{MAX_JSON_DEPTH, MAX_SCOPE_DEPTH};
 use crate::variable::Variable;
 

@@ -1,0 +1,144 @@
+//! What follows from an instance's state and is kept beside it, so that no step looks through everything.
+
+use imbl::{OrdMap, OrdSet};
+use mandate_model::{ElementIndex, FlowIndex};
+
+use crate::effect::{Incident, Job};
+use crate::ids::{ActivityId, IncidentId, WaitId};
+use crate::instance::{Activity, Phase, is_large, size};
+use crate::join::Place;
+use crate::variable::Variable;
+
+/// What follows from the rest of the state: kept beside it so that no step looks through everything, never stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Index {
+    pub children: OrdMap<ActivityId, OrdSet<ActivityId>>,
+    /// How many of them stand at each place from which one may still come to a join.
+    pub places: OrdMap<(ActivityId, Place), usize>,
+    /// Jobs, tasks, external tasks and subscriptions of each activity.
+    pub waits: OrdMap<ActivityId, OrdSet<WaitId>>,
+    /// Tokens at joins, by scope instance and gateway, then by flow.
+    pub joins: OrdMap<(ActivityId, ElementIndex), Arrivals>,
+    /// Exclusive jobs: those with attempts left first, then by due date, the oldest first.
+    pub exclusive_jobs: OrdSet<ExclusiveJob>,
+    pub wait_incidents: OrdMap<WaitId, IncidentId>,
+    pub join_incidents: OrdMap<(ActivityId, ElementIndex), IncidentId>,
+    /// Activities that are stored in the snapshot itself.
+    pub inline: OrdSet<ActivityId>,
+    /// How many variables are stored apart from the snapshot.
+    pub large_variables: usize,
+    /// The sum of all variables' names and texts.
+    pub bytes: usize,
+}
+
+/// An exclusive job in the order of its instance: without attempts left, due, and its wait.
+pub(crate) type ExclusiveJob = (bool, i64, WaitId);
+
+/// Who came by which flow.
+pub(crate) type Arrivals = OrdMap<FlowIndex, OrdSet<ActivityId>>;
+
+impl Index {
+    pub(crate) fn add_activity(&mut self, activity: &Activity) {
+        if let Some(parent) = activity.parent {
+            self.children.entry(parent).or_default().insert(activity.id);
+        }
+        if !activity.apart {
+            self.inline.insert(activity.id);
+        }
+        for (name, value) in &activity.variables {
+            self.add_variable(name, value);
+        }
+        self.enter_place(activity);
+    }
+
+    pub(crate) fn remove_activity(&mut self, activity: &Activity) {
+        self.leave_place(activity);
+        self.inline.remove(&activity.id);
+        for (name, value) in &activity.variables {
+            self.remove_variable(name, value);
+        }
+        if let Some(parent) = activity.parent {
+            forget(&mut self.children, parent, activity.id);
+        }
+    }
+
+    pub(crate) fn add_variable(&mut self, name: &str, value: &Variable) {
+        self.bytes += size(name, value);
+        self.large_variables += usize::from(is_large(name, value));
+    }
+
+    pub(crate) fn remove_variable(&mut self, name: &str, value: &Variable) {
+        self.bytes -= size(name, value);
+        self.large_variables -= usize::from(is_large(name, value));
+    }
+
+    pub(crate) fn enter_place(&mut self, activity: &Activity) {
+        let Some(scope) = activity.parent else { return };
+        if let Phase::Joining { by } = activity.phase {
+            self.joins.entry((scope, activity.element)).or_default().entry(by).or_default().insert(activity.id);
+        } else if let Some(place) = Place::of(activity) {
+            *self.places.entry((scope, place)).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn leave_place(&mut self, activity: &Activity) {
+        let Some(scope) = activity.parent else { return };
+        if let Phase::Joining { by } = activity.phase {
+            let key = (scope, activity.element);
+            if let Some(arrivals) = self.joins.get_mut(&key) {
+                forget(arrivals, by, activity.id);
+                if arrivals.is_empty() {
+                    self.joins.remove(&key);
+                }
+            }
+        } else if let Some(place) = Place::of(activity)
+            && let Some(count) = self.places.get_mut(&(scope, place))
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.places.remove(&(scope, place));
+            }
+        }
+    }
+
+    pub(crate) fn add_job(&mut self, job: &Job) {
+        if job.exclusive {
+            self.exclusive_jobs.insert(place(job));
+        }
+    }
+
+    pub(crate) fn remove_job(&mut self, job: &Job) {
+        self.exclusive_jobs.remove(&place(job));
+    }
+
+    pub(crate) fn add_wait(&mut self, activity: ActivityId, wait: WaitId) {
+        self.waits.entry(activity).or_default().insert(wait);
+    }
+
+    pub(crate) fn remove_wait(&mut self, activity: ActivityId, wait: WaitId) {
+        forget(&mut self.waits, activity, wait);
+    }
+
+    /// Files an incident under its wait or its join; `scope` is the scope around the incident's activity, which only the root does not have.
+    pub(crate) fn add_incident(&mut self, incident: &Incident, scope: Option<ActivityId>) {
+        match (incident.wait, scope) {
+            (Some(wait), _) => self.wait_incidents.insert(wait, incident.id),
+            (None, Some(scope)) => self.join_incidents.insert((scope, incident.element), incident.id),
+            (None, None) => unreachable!("the root stands at no join"),
+        };
+    }
+}
+
+fn place(job: &Job) -> ExclusiveJob {
+    (job.retries == 0, job.due, job.wait)
+}
+
+/// Takes a member out of a set in a map of sets, and the set when it was the last.
+fn forget<K: Ord + Clone, V: Ord + Clone>(map: &mut OrdMap<K, OrdSet<V>>, key: K, member: V) {
+    if let Some(set) = map.get_mut(&key) {
+        set.remove(&member);
+        if set.is_empty() {
+            map.remove(&key);
+        }
+    }
+}
