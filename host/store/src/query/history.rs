@@ -280,6 +280,10 @@ const LIVE: &str = "(SELECT i.id AS instance_id, i.tenant, i.definition_id, g.de
                     CAST(NULL AS BIGINT) AS ended_at, CASE WHEN i.suspended THEN 'SUSPENDED' ELSE g.state END AS state, g.reason, g.removal_at \
                     FROM instance i CROSS JOIN history_instance g WHERE g.instance_id = i.id) h LEFT JOIN definition d ON d.id = h.definition_id";
 
+/// Ids of the instances of either kind with a business key.
+pub(super) const WITH_BUSINESS_KEY: &str = "IN (SELECT e.instance_id FROM history_instance e WHERE {text:e.business_key} = $? \
+                                            AND e.ended_at IS NOT NULL UNION ALL SELECT i.id FROM instance i WHERE {text:i.business_key} = $?)";
+
 /// States of those that live.
 const OF_LIVE: [&str; 2] = ["ACTIVE", "SUSPENDED"];
 
@@ -333,9 +337,7 @@ fn activities(filter: HistoryActivityFilter) -> Select {
     select.maybe("a.instance_id = $?", filter.instance);
     select.maybe("h.definition_id = $?", filter.definition_id);
     select.maybe("h.definition_key = $?", filter.definition_key);
-    let of_key = "a.instance_id IN (SELECT e.instance_id FROM history_instance e WHERE {text:e.business_key} = $? AND e.ended_at IS NOT NULL \
-                  UNION ALL SELECT i.id FROM instance i WHERE {text:i.business_key} = $?)";
-    select.maybe(of_key, filter.business_key);
+    select.maybe(&format!("a.instance_id {WITH_BUSINESS_KEY}"), filter.business_key);
     select.maybe("a.activity_id = $?", filter.activity_id);
     select.maybe("a.name = $?", filter.name);
     select.like("a.name", filter.name_like);

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::history::HistoryVariable;
+use super::history::{HistoryVariable, WITH_BUSINESS_KEY};
 use super::record::{HistoryIncident, HistoryTask};
 use super::select::{Select, Sort, keys};
 use super::{Order, Page, Reads};
@@ -261,9 +261,7 @@ fn select(from: &'static str, key: &str, of: OfInstances) -> Select {
     select.uuids(key, of.ids);
     select.maybe("h.definition_id = $?", of.definition_id);
     select.texts("h.definition_key", of.definition_keys);
-    let by_key = "IN (SELECT e.instance_id FROM history_instance e WHERE {text:e.business_key} = $? AND e.ended_at IS NOT NULL \
-                  UNION ALL SELECT i.id FROM instance i WHERE {text:i.business_key} = $?)";
-    select.maybe(&format!("{key} {by_key}"), of.business_key);
+    select.maybe(&format!("{key} {WITH_BUSINESS_KEY}"), of.business_key);
     select.when(of.ended == Some(true), "h.ended_at IS NOT NULL");
     select.when(of.ended == Some(false), "h.ended_at IS NULL");
     select.tenants("h.tenant", of.tenants, of.without_tenant);
