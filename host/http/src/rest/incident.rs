@@ -111,12 +111,15 @@ impl Wanted {
     }
 }
 
-fn filter(fields: &mut Fields) -> Result<IncidentFilter, Error> {
-    // An incident stands at the activity that failed; Camunda has two names for it.
-    let activity_id = match (fields.text("activityId")?, fields.text("failedActivityId")?) {
+/// An incident stands at the activity that failed; Camunda has two names for it.
+pub(super) fn failed_activity(fields: &mut Fields) -> Result<Option<String>, Error> {
+    Ok(match (fields.text("activityId")?, fields.text("failedActivityId")?) {
         (Some(one), Some(other)) if one != other => Some(String::new()),
         (one, other) => one.or(other),
-    };
+    })
+}
+
+fn filter(fields: &mut Fields) -> Result<IncidentFilter, Error> {
     let wanted = code_of_type(fields.text("incidentType")?);
     Ok(IncidentFilter {
         ids: fields.public_ids("incidentId", None)?.into_iter().map(super::numbered).collect(),
@@ -124,7 +127,7 @@ fn filter(fields: &mut Fields) -> Result<IncidentFilter, Error> {
         definition_id: fields.text("processDefinitionId")?,
         definition_keys: fields.filter_texts("processDefinitionKeyIn")?,
         business_key: None,
-        activity_id,
+        activity_id: failed_activity(fields)?,
         code: wanted.code(),
         code_not: wanted.code_not(),
         message: fields.text("incidentMessage")?,

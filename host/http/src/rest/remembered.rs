@@ -9,7 +9,7 @@ use mandate_runtime::query::{
 use serde_json::{Value, json};
 
 use super::camunda;
-use super::incident::{code_of_type, type_of};
+use super::incident::{code_of_type, failed_activity, type_of};
 use super::list::{List, by_query, by_query_or_body};
 use crate::query_params::{Fields, public_or_none};
 use crate::record::{incident_dto, task_dto, variable_dto};
@@ -207,16 +207,11 @@ impl List for Incidents {
     fn filter(fields: &mut Fields) -> Result<HistoryIncidentFilter, Error> {
         let ids = fields.instances("processInstanceId", None)?.into_iter().map(|id| id.0).collect();
         let of = OfInstances { ids, ..of_instances(fields)? };
-        // An incident stands at the activity that failed; Camunda has two names for it.
-        let activity_id = match (fields.text("activityId")?, fields.text("failedActivityId")?) {
-            (Some(one), Some(other)) if one != other => Some(String::new()),
-            (one, other) => one.or(other),
-        };
         let wanted = code_of_type(fields.text("incidentType")?);
         Ok(HistoryIncidentFilter {
             of,
             ids: fields.public_ids("incidentId", None)?.into_iter().map(super::numbered).collect(),
-            activity_id,
+            activity_id: failed_activity(fields)?,
             code: wanted.code(),
             code_not: wanted.code_not(),
             message: fields.text("incidentMessage")?,
