@@ -1,0 +1,131 @@
+//! An activity of the tree, with its variables.
+
+use std::sync::Arc;
+
+use mandate_model::{ElementIndex, FlowIndex};
+use serde::{Deserialize, Serialize};
+
+use super::Texts;
+use crate::ids::ActivityId;
+use crate::instance;
+use crate::snapshot::{PartId, SnapshotError};
+use crate::variable::{self, Variables};
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Activity {
+    pub(super) id: u64,
+    parent: Option<u64>,
+    element: u32,
+    since: i64,
+    phase: Phase,
+    role: Role,
+    variables: Vec<Variable>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum Role {
+    Element,
+    Body { instances: u32, begun: u32, ended: u32, first: Option<u64> },
+    Inner { index: u32 },
+    Result { index: u32 },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum Phase {
+    Before { by: Option<u32> },
+    Active { by: Option<u32> },
+    Joining { by: u32 },
+    After { flow: Option<u32> },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Variable {
+    name: String,
+    kind: u8,
+    /// None: it is a part of its own.
+    json: Option<String>,
+}
+
+impl From<&instance::Activity> for Activity {
+    fn from(it: &instance::Activity) -> Self {
+        Self {
+            id: it.id.0,
+            parent: it.parent.map(|parent| parent.0),
+            element: it.element.0,
+            since: it.since,
+            phase: match it.phase {
+                instance::Phase::Before { by } => Phase::Before { by: by.map(|by| by.0) },
+                instance::Phase::Active { by } => Phase::Active { by: by.map(|by| by.0) },
+                instance::Phase::Joining { by } => Phase::Joining { by: by.0 },
+                instance::Phase::After { flow } => Phase::After { flow: flow.map(|flow| flow.0) },
+            },
+            role: match it.role {
+                instance::Role::Element => Role::Element,
+                instance::Role::Body(instance::Body { instances, begun, ended, first }) => {
+                    Role::Body { instances, begun, ended, first: first.map(|first| first.0) }
+                }
+                instance::Role::Inner { index } => Role::Inner { index },
+                instance::Role::Result { index } => Role::Result { index },
+            },
+            variables: it
+                .variables
+                .iter()
+                .map(|(name, value)| Variable {
+                    name: name.clone(),
+                    kind: kind_number(value.kind),
+                    json: (!instance::is_large(name, value)).then(|| value.json.to_string()),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Activity {
+    pub(super) fn into_activity(self, apart: bool, texts: &mut Texts) -> Result<instance::Activity, SnapshotError> {
+        let mut variables = Variables::new();
+        for Variable { name, kind, json } in self.variables {
+            let kind = kind_of(kind).ok_or(SnapshotError::Inconsistent("a variable's type is unknown"))?;
+            let part = || PartId { activity: ActivityId(self.id), variable: name.clone() };
+            let json = json.map(Arc::from).or_else(|| texts.remove(&part()));
+            let json = json.ok_or(SnapshotError::Inconsistent("a large variable has no part"))?;
+            variables.insert(name, variable::Variable { kind, json });
+        }
+        Ok(instance::Activity {
+            id: ActivityId(self.id),
+            parent: self.parent.map(ActivityId),
+            element: ElementIndex(self.element),
+            since: self.since,
+            phase: match self.phase {
+                Phase::Before { by } => instance::Phase::Before { by: by.map(FlowIndex) },
+                Phase::Active { by } => instance::Phase::Active { by: by.map(FlowIndex) },
+                Phase::Joining { by } => instance::Phase::Joining { by: FlowIndex(by) },
+                Phase::After { flow } => instance::Phase::After { flow: flow.map(FlowIndex) },
+            },
+            role: match self.role {
+                Role::Element => instance::Role::Element,
+                Role::Body { instances, begun, ended, first } => {
+                    instance::Role::Body(instance::Body { instances, begun, ended, first: first.map(ActivityId) })
+                }
+                Role::Inner { index } => instance::Role::Inner { index },
+                Role::Result { index } => instance::Role::Result { index },
+            },
+            variables,
+            apart,
+        })
+    }
+}
+
+/// A variable's type is its place in this list.
+const KINDS: [variable::VariableKind; 8] = {
+    use variable::VariableKind::{Boolean, Date, Double, Integer, Json, Long, Null, String};
+    [Null, String, Integer, Long, Double, Boolean, Date, Json]
+};
+
+fn kind_number(kind: variable::VariableKind) -> u8 {
+    let place = KINDS.iter().position(|it| *it == kind).expect("every type is in the list");
+    u8::try_from(place).expect("there are fewer types than that")
+}
+
+fn kind_of(number: u8) -> Option<variable::VariableKind> {
+    KINDS.get(usize::from(number)).copied()
+}

@@ -1,0 +1,225 @@
+//! What waits for an activity, and what has stopped it.
+
+use mandate_model::ElementIndex;
+use serde::{Deserialize, Serialize};
+
+use crate::Code;
+use crate::effect;
+use crate::ids::{ActivityId, IncidentId, WaitId};
+use crate::snapshot::SnapshotError;
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Job {
+    pub(super) wait: u64,
+    activity: u64,
+    element: u32,
+    kind: u8,
+    due: i64,
+    retries: u32,
+    failures: u32,
+    exclusive: bool,
+    since: i64,
+    failure: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Task {
+    pub(super) wait: u64,
+    activity: u64,
+    element: u32,
+    assignee: Option<String>,
+    candidate_users: Vec<String>,
+    candidate_groups: Vec<String>,
+    due: Option<i64>,
+    since: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ExternalTask {
+    pub(super) wait: u64,
+    activity: u64,
+    element: u32,
+    topic: String,
+    priority: i64,
+    retries: Option<u32>,
+    failures: u32,
+    failure: Option<String>,
+    since: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Subscription {
+    pub(super) wait: u64,
+    activity: u64,
+    element: u32,
+    message: String,
+    since: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Incident {
+    pub(super) id: u64,
+    wait: Option<u64>,
+    activity: u64,
+    element: u32,
+    code: u32,
+    message: String,
+    attempt: u32,
+    since: i64,
+}
+
+impl From<&effect::Job> for Job {
+    fn from(it: &effect::Job) -> Self {
+        Self {
+            wait: it.wait.0,
+            activity: it.activity.0,
+            element: it.element.0,
+            kind: match it.kind {
+                effect::JobKind::Start => 0,
+                effect::JobKind::AsyncBefore => 1,
+                effect::JobKind::AsyncAfter => 2,
+                effect::JobKind::Timer => 3,
+            },
+            due: it.due,
+            retries: it.retries,
+            failures: it.failures,
+            exclusive: it.exclusive,
+            since: it.since,
+            failure: it.failure.clone(),
+        }
+    }
+}
+
+impl Job {
+    pub(super) fn into_job(self) -> Result<effect::Job, SnapshotError> {
+        Ok(effect::Job {
+            wait: WaitId(self.wait),
+            activity: ActivityId(self.activity),
+            element: ElementIndex(self.element),
+            kind: match self.kind {
+                0 => effect::JobKind::Start,
+                1 => effect::JobKind::AsyncBefore,
+                2 => effect::JobKind::AsyncAfter,
+                3 => effect::JobKind::Timer,
+                _ => return Err(SnapshotError::Inconsistent("a job's kind is unknown")),
+            },
+            due: self.due,
+            retries: self.retries,
+            failures: self.failures,
+            exclusive: self.exclusive,
+            since: self.since,
+            failure: self.failure,
+        })
+    }
+}
+
+impl From<&effect::Task> for Task {
+    fn from(it: &effect::Task) -> Self {
+        Self {
+            wait: it.wait.0,
+            activity: it.activity.0,
+            element: it.element.0,
+            assignee: it.assignee.clone(),
+            candidate_users: it.candidate_users.clone(),
+            candidate_groups: it.candidate_groups.clone(),
+            due: it.due,
+            since: it.since,
+        }
+    }
+}
+
+impl Task {
+    pub(super) fn into_task(self) -> effect::Task {
+        effect::Task {
+            wait: WaitId(self.wait),
+            activity: ActivityId(self.activity),
+            element: ElementIndex(self.element),
+            assignee: self.assignee,
+            candidate_users: self.candidate_users,
+            candidate_groups: self.candidate_groups,
+            due: self.due,
+            since: self.since,
+        }
+    }
+}
+
+impl From<&effect::ExternalTask> for ExternalTask {
+    fn from(it: &effect::ExternalTask) -> Self {
+        Self {
+            wait: it.wait.0,
+            activity: it.activity.0,
+            element: it.element.0,
+            topic: it.topic.clone(),
+            priority: it.priority,
+            retries: it.retries,
+            failures: it.failures,
+            failure: it.failure.clone(),
+            since: it.since,
+        }
+    }
+}
+
+impl ExternalTask {
+    pub(super) fn into_external_task(self) -> effect::ExternalTask {
+        effect::ExternalTask {
+            wait: WaitId(self.wait),
+            activity: ActivityId(self.activity),
+            element: ElementIndex(self.element),
+            topic: self.topic,
+            priority: self.priority,
+            retries: self.retries,
+            failures: self.failures,
+            failure: self.failure,
+            since: self.since,
+        }
+    }
+}
+
+impl From<&effect::Subscription> for Subscription {
+    fn from(it: &effect::Subscription) -> Self {
+        Self { wait: it.wait.0, activity: it.activity.0, element: it.element.0, message: it.message.clone(), since: it.since }
+    }
+}
+
+impl Subscription {
+    pub(super) fn into_subscription(self) -> effect::Subscription {
+        effect::Subscription {
+            wait: WaitId(self.wait),
+            activity: ActivityId(self.activity),
+            element: ElementIndex(self.element),
+            message: self.message,
+            since: self.since,
+        }
+    }
+}
+
+impl From<&effect::Incident> for Incident {
+    fn from(it: &effect::Incident) -> Self {
+        let place = Code::ALL.iter().position(|code| *code == it.code).expect("every code is in the list of all codes");
+        Self {
+            id: it.id.0,
+            wait: it.wait.map(|wait| wait.0),
+            activity: it.activity.0,
+            element: it.element.0,
+            code: u32::try_from(place).expect("there are fewer codes than that"),
+            message: it.message.clone(),
+            attempt: it.attempt,
+            since: it.since,
+        }
+    }
+}
+
+impl Incident {
+    pub(super) fn into_incident(self) -> Result<effect::Incident, SnapshotError> {
+        Ok(effect::Incident {
+            id: IncidentId(self.id),
+            wait: self.wait.map(WaitId),
+            activity: ActivityId(self.activity),
+            element: ElementIndex(self.element),
+            code: *Code::ALL.get(self.code as usize).ok_or(SnapshotError::Inconsistent("an incident's code is unknown"))?,
+            message: self.message,
+            attempt: self.attempt,
+            since: self.since,
+        })
+    }
+}
