@@ -1,13 +1,13 @@
 //! Events: what they wait for, and what they do when they end something.
 
 use crate::definition::{
-    BoundaryEvent, CatchTrigger, ElementKind, EndResult, ErrorCatch, ErrorReference, Escalation, EscalationCatch, EventSubProcessStart,
-    EventTrigger, MessageReference, ROOT, StartTrigger, ThrowResult, Timer,
+    BoundaryEvent, CatchTrigger, ElementKind, EndResult, Escalation, EscalationCatch, EventSubProcessStart, EventTrigger, ROOT,
+    StartTrigger, ThrowResult,
 };
-use crate::diagnostic::{At, shown};
-use crate::parse::process::{MAX_ID, Owner, ProcessReader};
+use crate::diagnostic::shown;
+use crate::parse::event_definitions::variable;
+use crate::parse::process::{Owner, ProcessReader};
 use crate::parse::{activities, attributes, table};
-use crate::time;
 use crate::xml::{Namespace, Node};
 
 /// What an event has for its definition.
@@ -203,141 +203,4 @@ impl<'n> ProcessReader<'n, '_> {
             attributes::check_extension(extension, definition, extension.at_in(owner.at), self.diagnostics);
         }
     }
-
-    /// The message that `node`, a receive task or message event definition, refers to.
-    pub(crate) fn message(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<MessageReference> {
-        let at = node.at_in(owner.at);
-        let Some(reference) = node.plain("messageRef") else {
-            let message = format!("{} has no messageRef", node.title());
-            self.diagnostics.error(at, message, "choose the message that it waits for, or create one with a name");
-            return None;
-        };
-        let Some(message) = self.definitions.message(reference) else {
-            let message = format!("the message '{}' does not exist", shown(reference));
-            self.diagnostics.error(at, message, "choose one of the file's messages, or create one with this id and a name");
-            return None;
-        };
-        let name = message.plain("name").unwrap_or_default().trim();
-        if name.is_empty() || name.chars().count() > MAX_ID {
-            let text = format!("the message '{}' has no name of 1 to {MAX_ID} characters", shown(reference));
-            self.diagnostics.error(at, text, "name it: messages are correlated by name");
-            return None;
-        }
-        let sends = ["class", "delegateExpression", "type", "topic"].into_iter().find(|name| node.camunda(name).is_some());
-        if let (Some(attribute), "messageEventDefinition") = (sends, node.name) {
-            let help = "remove it: only an event that sends a message is done by somebody";
-            self.diagnostics.warning(at, format!("camunda:{attribute} has no effect on an event that waits for a message"), help);
-        }
-        let name = self.expression("the message name", name, At { position: message.position, ..at })?;
-        Some(MessageReference { name })
-    }
-
-    /// A timer event definition.
-    fn timer(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<Timer> {
-        let at = definition.at_in(owner.at);
-        if let Some(cycle) = definition.first("timeCycle") {
-            let help = "use a timeDuration, and lead its path back to the event for another turn";
-            self.diagnostics.error(cycle.at_in(owner.at), "timeCycle is not supported yet", help);
-            return None;
-        }
-        let (date, duration) = (definition.first("timeDate"), definition.first("timeDuration"));
-        let (when, is_date) = match (date, duration) {
-            (Some(date), None) => (date, true),
-            (None, Some(duration)) => (duration, false),
-            (Some(_), Some(_)) => {
-                self.diagnostics.error(at, "the timer has a timeDate and a timeDuration", "keep one of them");
-                return None;
-            }
-            (None, None) => {
-                self.diagnostics.error(at, "the timer does not say when it fires", "give it a timeDuration such as PT10M, or a timeDate");
-                return None;
-            }
-        };
-        let at = when.at_in(owner.at);
-        if when.text.trim().is_empty() {
-            let message = format!("the timer's {} is empty", when.name);
-            self.diagnostics.error(at, message, "give it a timeDuration such as PT10M, or a timeDate");
-            return None;
-        }
-        let expression = self.expression(when.name, &when.text, at)?;
-        let check: fn(&str) -> Result<i64, time::TimeError> = if is_date { time::due_at } else { |text| time::due_after(0, text) };
-        if let Some(Err(error)) = expression.as_literal().map(check) {
-            let help = "write ISO 8601, or an expression such as ${timeout} that gives it";
-            self.diagnostics.error(at, format!("{}: {error}", when.name), help);
-            return None;
-        }
-        Some(if is_date { Timer::Date(expression) } else { Timer::Duration(expression) })
-    }
-
-    /// Which errors an event catches.
-    fn error_catch(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<ErrorCatch> {
-        let code = match definition.plain("errorRef") {
-            None => None,
-            Some(reference) => Some(self.error_reference(reference, definition, owner)?.code),
-        };
-        let code_variable = variable(definition, "errorCodeVariable");
-        Some(ErrorCatch { code, code_variable, message_variable: variable(definition, "errorMessageVariable") })
-    }
-
-    /// The code of the escalation that a definition refers to, if it refers to one that has a code. The outer option is none after an error.
-    #[expect(clippy::option_option, reason = "an error is not the same as no code")]
-    fn escalation_code(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<Option<String>> {
-        let Some(reference) = definition.plain("escalationRef") else { return Some(None) };
-        let at = definition.at_in(owner.at);
-        let Some(escalation) = self.definitions.escalation(reference) else {
-            let message = format!("the escalation '{}' does not exist", shown(reference));
-            self.diagnostics.error(at, message, "choose one of the file's escalations, or create one with this id and a code");
-            return None;
-        };
-        let code = escalation.plain("escalationCode").unwrap_or_default().trim();
-        if code.is_empty() {
-            let message = format!("the escalation '{}' has no escalationCode", shown(reference));
-            let help = "give it one; without, an event that catches it catches every escalation (as in Camunda 7)";
-            self.diagnostics.warning(at, message, help);
-            return Some(None);
-        }
-        if code.chars().count() > MAX_ID {
-            let message = format!("the code of the escalation '{}' is longer than {MAX_ID} characters", shown(reference));
-            self.diagnostics.error(at, message, "shorten it");
-            return None;
-        }
-        if is_expression(code) {
-            let text = format!("an expression in the code of the escalation '{}' is not supported", shown(reference));
-            self.diagnostics.error(at, text, "write a fixed text");
-            return None;
-        }
-        Some(Some(code.to_owned()))
-    }
-
-    /// The error with an id; it must have a code, for errors are caught by code.
-    fn error_reference(&mut self, reference: &str, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<ErrorReference> {
-        let at = definition.at_in(owner.at);
-        let Some(error) = self.definitions.error(reference) else {
-            let message = format!("the error '{}' does not exist", shown(reference));
-            self.diagnostics.error(at, message, "choose one of the file's errors, or create one with this id and a code");
-            return None;
-        };
-        let code = error.plain("errorCode").unwrap_or_default().trim();
-        if code.is_empty() || code.chars().count() > MAX_ID {
-            let message = format!("the error '{}' has no errorCode of 1 to {MAX_ID} characters", shown(reference));
-            self.diagnostics.error(at, message, "give it an errorCode: errors are caught by code");
-            return None;
-        }
-        let message = error.camunda("errorMessage").map(str::to_owned);
-        if is_expression(code) || message.as_deref().is_some_and(is_expression) {
-            let text = format!("an expression in the code or message of the error '{}' is not supported yet", shown(reference));
-            self.diagnostics.error(at, text, "write fixed texts");
-            return None;
-        }
-        Some(ErrorReference { code: code.to_owned(), message })
-    }
-}
-
-/// The variable that a definition names for something that is learned.
-fn variable(definition: &Node<'_>, attribute: &str) -> Option<String> {
-    definition.camunda(attribute).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned)
-}
-
-fn is_expression(text: &str) -> bool {
-    text.contains("${") || text.contains("#{") || text.starts_with('=')
 }

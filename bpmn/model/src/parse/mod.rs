@@ -6,6 +6,7 @@
 mod activities;
 mod attributes;
 mod definitions;
+mod event_definitions;
 mod events;
 mod extensions;
 mod flows;

@@ -1,0 +1,140 @@
+//! Events, on paths, at activities and around scopes.
+
+use super::{Block, MAX_DEPTH, Models};
+
+impl Models<'_> {
+    pub(super) fn catch(&mut self, trigger: &str) -> Block {
+        let id = self.id("catch");
+        let held = self.asynchronous();
+        self.element(&format!("<intermediateCatchEvent id='{id}'{held}>{trigger}</intermediateCatchEvent>"));
+        Block { first: id.clone(), last: id }
+    }
+
+    /// Two event sub-processes that escalate to each other would do so for ever: inside of one only an early end escalates.
+    pub(super) fn throw(&mut self) -> Block {
+        let id = self.id("throw");
+        let held = self.asynchronous();
+        let results = [
+            "<messageEventDefinition camunda:class='sender'/>",
+            "<escalationEventDefinition escalationRef='x1'/>",
+            "<escalationEventDefinition escalationRef='x2'/>",
+        ];
+        let result = results[if self.watching > 0 { 0 } else { self.random.below(results.len()) }];
+        self.element(&format!("<intermediateThrowEvent id='{id}'{held}>{result}</intermediateThrowEvent>"));
+        Block { first: id.clone(), last: id }
+    }
+
+    /// Boundary events whose paths end by themselves or come back behind the activity.
+    pub(super) fn with_boundary_events(&mut self, host: String, depth: usize, inside: bool) -> Block {
+        let mut back = Vec::new();
+        if self.random.one_in(3) {
+            let cancel = if self.random.one_in(2) { "true" } else { "false" };
+            let timer = "<timerEventDefinition><timeDuration>PT5M</timeDuration></timerEventDefinition>";
+            back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), timer));
+        }
+        // Not at any depth: with one more way on, paths behind boundary events would never end.
+        if depth <= MAX_DEPTH && self.random.one_in(4) {
+            let cancel = if self.random.one_in(2) { "true" } else { "false" };
+            let triggers = ["<messageEventDefinition messageRef='msg'/>", "<escalationEventDefinition escalationRef='x1'/>"];
+            // Only in some activities can anything throw an escalation.
+            let escalates = host.starts_with("sub") || host.starts_with("userTask");
+            let trigger = if escalates { triggers[self.random.below(2)] } else { triggers[0] };
+            back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), trigger));
+        }
+        if self.random.one_in(2) {
+            let catch = ["<errorEventDefinition errorRef='e1'/>", "<errorEventDefinition/>"][self.random.below(2)];
+            back.extend(self.boundary(&host, depth, inside, "", catch));
+        }
+        if back.is_empty() {
+            return Block { first: host.clone(), last: host };
+        }
+        let merge = self.single("exclusiveGateway", "").last;
+        self.flow(&host, &merge);
+        for path in back {
+            self.flow(&path, &merge);
+        }
+        Block { first: host, last: merge }
+    }
+
+    /// The last element of the path behind the event, if it is to come back.
+    pub(super) fn boundary(&mut self, host: &str, depth: usize, inside: bool, attributes: &str, trigger: &str) -> Option<String> {
+        let id = self.id("boundary");
+        let held = if self.random.one_in(6) { " camunda:asyncBefore='true'" } else { "" };
+        self.element(&format!("<boundaryEvent id='{id}' attachedToRef='{host}'{attributes}{held}>{trigger}</boundaryEvent>"));
+        let path = self.sequence(depth.max(MAX_DEPTH - 1) + 1, inside);
+        self.flow(&id, &path.first);
+        if self.random.one_in(2) {
+            return Some(path.last);
+        }
+        self.end(&path.last);
+        None
+    }
+
+    /// What watches the scope that is being written: at most one for each kind of trigger.
+    pub(super) fn event_sub_processes(&mut self, depth: usize) {
+        let triggers = [
+            "<messageEventDefinition messageRef='msg2'/>",
+            "<timerEventDefinition><timeDuration>PT2M</timeDuration></timerEventDefinition>",
+            "<errorEventDefinition errorRef='e1'/>",
+            "<errorEventDefinition/>",
+            "<escalationEventDefinition escalationRef='x1'/>",
+            "<escalationEventDefinition/>",
+        ];
+        for trigger in triggers {
+            if !self.random.one_in(5) {
+                continue;
+            }
+            let interrupting = trigger.contains("error") || self.random.one_in(2);
+            let (id, start) = (self.id("event"), self.id("start"));
+            let (held, held_inside) = (self.asynchronous(), self.asynchronous());
+            let outside = std::mem::take(&mut self.xml);
+            self.element(&format!("<startEvent id='{start}' isInterrupting='{interrupting}'{held_inside}>{trigger}</startEvent>"));
+            self.watching += 1;
+            let body = self.sequence(depth.max(MAX_DEPTH - 1) + 1, true);
+            self.flow(&start, &body.first);
+            self.end(&body.last);
+            self.watching -= 1;
+            if self.random.one_in(4) && depth < MAX_DEPTH {
+                self.event_sub_processes(MAX_DEPTH);
+            }
+            let inside = std::mem::replace(&mut self.xml, outside);
+            self.element(&format!("<subProcess id='{id}' triggeredByEvent='true'{held}>{inside}</subProcess>"));
+        }
+    }
+
+    /// A decision that ends here or goes on.
+    pub(super) fn early_end(&mut self, inside: bool) -> Block {
+        let (split, end) = (self.id("split"), self.id("end"));
+        let result = match self.random.below(6) {
+            4 => "<escalationEventDefinition escalationRef='x2'/>",
+            5 => "<messageEventDefinition camunda:type='external' camunda:topic='outside'/>",
+            0 if inside => "<errorEventDefinition errorRef='e1'/>",
+            1 if inside => "<errorEventDefinition errorRef='e2'/>",
+            2 => "<terminateEventDefinition/>",
+            _ => "",
+        };
+        self.element(&format!("<endEvent id='{end}'>{result}</endEvent>"));
+        self.conditional(&split, &end, Some("= x = 2"));
+        let on = self.single("task", "");
+        let default = self.flow(&split, &on.first);
+        self.element(&format!("<exclusiveGateway id='{split}' default='{default}'/>"));
+        Block { first: split, last: on.last }
+    }
+
+    /// Two paths out of a decision, each of which goes on through a link to the same place.
+    pub(super) fn linked(&mut self, depth: usize, inside: bool) -> Block {
+        let (split, catch) = (self.id("split"), self.id("link"));
+        let mut default = String::new();
+        for condition in [Some("= x = 1"), None] {
+            let (path, throw) = (self.sequence(depth + 1, inside), self.id("throw"));
+            default = self.conditional(&split, &path.first, condition);
+            self.flow(&path.last, &throw);
+            let link = format!("<linkEventDefinition name='{catch}'/>");
+            self.element(&format!("<intermediateThrowEvent id='{throw}'>{link}</intermediateThrowEvent>"));
+        }
+        let link = format!("<linkEventDefinition name='{catch}'/>");
+        self.element(&format!("<exclusiveGateway id='{split}' default='{default}'/>"));
+        self.element(&format!("<intermediateCatchEvent id='{catch}'>{link}</intermediateCatchEvent>"));
+        Block { first: split, last: catch }
+    }
+}

@@ -1,0 +1,132 @@
+//! Events: what they wait for and what they do.
+
+use mandate_feel::Expression;
+
+use super::ElementIndex;
+
+/// The start event of an event sub-process.
+#[derive(Clone, Debug)]
+pub struct EventSubProcessStart {
+    /// `isInterrupting`, true by default: everything else in the scope around the event sub-process is cancelled.
+    pub interrupting: bool,
+    /// What it waits for.
+    pub trigger: EventTrigger,
+}
+
+/// What starts a process.
+#[derive(Clone, Debug)]
+pub enum StartTrigger {
+    /// Started by name, over the API or by an enclosing sub-process.
+    None,
+    /// Started by a message.
+    Message(MessageReference),
+}
+
+/// What an end event does besides consuming its token.
+#[derive(Clone, Debug)]
+pub enum EndResult {
+    /// Nothing.
+    None,
+    /// Ends everything else in its scope.
+    Terminate,
+    /// Throws a BPMN error.
+    Error(ErrorReference),
+    /// Throws an escalation.
+    Escalation(Escalation),
+}
+
+/// What an intermediate throw event does before its token goes on.
+#[derive(Clone, Debug)]
+pub enum ThrowResult {
+    /// Nothing.
+    None,
+    /// Throws an escalation.
+    Escalation(Escalation),
+}
+
+/// A `bpmn:escalation` as it is thrown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Escalation {
+    /// `escalationCode`; without one it is caught only by what catches every escalation.
+    pub code: Option<String>,
+}
+
+/// A `bpmn:error` as it is thrown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorReference {
+    /// `errorCode`.
+    pub code: String,
+    /// `camunda:errorMessage`, when there is one.
+    pub message: Option<String>,
+}
+
+/// A `bpmn:message` as it is awaited.
+#[derive(Clone, Debug)]
+pub struct MessageReference {
+    /// The message's name; may be an expression over the instance's variables, except on start events.
+    pub name: Expression,
+}
+
+/// What an intermediate catch event waits for.
+#[derive(Clone, Debug)]
+pub enum CatchTrigger {
+    /// A moment in time.
+    Timer(Timer),
+    /// A message.
+    Message(MessageReference),
+    /// Nothing: the catching end of a link, to which the flows lead that were drawn to its throwing ends.
+    Link,
+}
+
+/// When a timer fires, evaluated when its wait begins.
+#[derive(Clone, Debug)]
+pub enum Timer {
+    /// An ISO 8601 date and time (`timeDate`).
+    Date(Expression),
+    /// An ISO 8601 duration from the moment the wait begins (`timeDuration`).
+    Duration(Expression),
+}
+
+/// A boundary event.
+#[derive(Clone, Debug)]
+pub struct BoundaryEvent {
+    /// The activity it is attached to.
+    pub attached_to: ElementIndex,
+    /// `cancelActivity`, true by default; an error boundary event always interrupts (BPMN 2.0, 10.5.4).
+    pub interrupting: bool,
+    /// What it waits for.
+    pub trigger: EventTrigger,
+}
+
+/// What a boundary event waits for while its activity waits, or the start event of an event sub-process while the scope around it is active.
+#[derive(Clone, Debug)]
+pub enum EventTrigger {
+    /// A BPMN error thrown inside.
+    Error(ErrorCatch),
+    /// A moment in time.
+    Timer(Timer),
+    /// A message.
+    Message(MessageReference),
+    /// An escalation thrown inside.
+    Escalation(EscalationCatch),
+}
+
+/// Which escalations an event catches and where it puts what it learned.
+#[derive(Clone, Debug, Default)]
+pub struct EscalationCatch {
+    /// Only this code; none catches every escalation.
+    pub code: Option<String>,
+    /// `camunda:escalationCodeVariable`.
+    pub code_variable: Option<String>,
+}
+
+/// Which errors an event catches and where it puts what it learned.
+#[derive(Clone, Debug, Default)]
+pub struct ErrorCatch {
+    /// Only this code; none catches every error.
+    pub code: Option<String>,
+    /// `camunda:errorCodeVariable`.
+    pub code_variable: Option<String>,
+    /// `camunda:errorMessageVariable`.
+    pub message_variable: Option<String>,
+}
