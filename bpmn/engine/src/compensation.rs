@@ -15,6 +15,13 @@
 //! Compensable instances of a multi-instance activity leave a record each in the body; in models for Camunda 8, which undoes all of them at
 //! once, the body leaves one.
 
+#[cfg(test)]
+mod handlers;
+#[cfg(test)]
+mod scopes;
+#[cfg(test)]
+mod transactions;
+
 use mandate_model::{Compensation, ElementIndex, ElementKind, EventTrigger, ProcessDefinition};
 
 use crate::effect::HistoryEvent;

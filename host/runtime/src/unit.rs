@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_engine::{
-    ActivityId, Effect, ExternalTask, HistoryEvent, Incident, IncidentId, Input, Instance, Job, JobKind, PartId, PublicId, Role,
-    Subscription, Task, WaitId,
+    Activity, ActivityId, Effect, ExternalTask, HistoryEvent, Incident, IncidentId, Input, Instance, Job, JobKind, PartId, PublicId, Role,
+    Subscription, Task, WaitId, is_event_scope_of_body,
 };
 use mandate_model::{ElementIndex, ElementKind};
 use mandate_store::{
@@ -434,7 +434,8 @@ fn body_id(element: &str) -> String {
 pub fn activity_id(definition: &Definition, instance: &Instance, activity: ActivityId, element: ElementIndex) -> String {
     let id = &definition.model.element(element).id;
     let at = instance.activity(activity).filter(|it| it.element == element);
-    if at.is_some_and(|it| matches!(it.role, Role::Body(_))) { body_id(id) } else { id.to_string() }
+    let is_body = |it: &Activity| matches!(it.role, Role::Body(_)) || is_event_scope_of_body(&definition.model, instance, it);
+    if at.is_some_and(is_body) { body_id(id) } else { id.to_string() }
 }
 
 /// Camunda 7's activity type of an element (its `ActivityTypes`).
@@ -443,6 +444,7 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
     match kind {
         ElementKind::Process(_) => "processDefinition",
         ElementKind::SubProcess(_) | ElementKind::EventSubProcess(_) => "subProcess",
+        ElementKind::Transaction(_) => "transaction",
         ElementKind::StartEvent(StartTrigger::None) => "startEvent",
         ElementKind::StartEvent(StartTrigger::Message(_)) => "messageStartEvent",
         ElementKind::EventSubProcessStart(event) => match event.trigger {
@@ -450,11 +452,15 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
             EventTrigger::Timer(_) => "startTimerEvent",
             EventTrigger::Message(_) => "messageStartEvent",
             EventTrigger::Escalation(_) => "escalationStartEvent",
+            EventTrigger::Compensation => "compensationStartEvent",
+            EventTrigger::Cancel => "startEvent",
         },
         ElementKind::EndEvent(EndResult::None) => "noneEndEvent",
         ElementKind::EndEvent(EndResult::Terminate) => "terminateEndEvent",
         ElementKind::EndEvent(EndResult::Error(_)) => "errorEndEvent",
         ElementKind::EndEvent(EndResult::Escalation(_)) => "escalationEndEvent",
+        ElementKind::EndEvent(EndResult::Compensation(_)) => "compensationEndEvent",
+        ElementKind::EndEvent(EndResult::Cancel) => "cancelEndEvent",
         ElementKind::Task => "task",
         ElementKind::ManualTask => "manualTask",
         ElementKind::ServiceTask(task) => task.element_type,
@@ -469,11 +475,14 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::IntermediateCatchEvent(CatchTrigger::Link) => "intermediateLinkCatch",
         ElementKind::IntermediateThrowEvent(ThrowResult::None) => "intermediateNoneThrowEvent",
         ElementKind::IntermediateThrowEvent(ThrowResult::Escalation(_)) => "intermediateEscalationThrowEvent",
+        ElementKind::IntermediateThrowEvent(ThrowResult::Compensation(_)) => "intermediateCompensationThrowEvent",
         ElementKind::BoundaryEvent(event) => match event.trigger {
             EventTrigger::Error(_) => "boundaryError",
             EventTrigger::Timer(_) => "boundaryTimer",
             EventTrigger::Message(_) => "boundaryMessage",
             EventTrigger::Escalation(_) => "boundaryEscalation",
+            EventTrigger::Compensation => "compensationBoundaryCatch",
+            EventTrigger::Cancel => "cancelBoundaryCatch",
         },
     }
 }
