@@ -252,9 +252,7 @@ impl Machine<'_> {
         let it = self.instance.at(scope);
         let transaction = if let Role::Inner { .. } = it.role { it.scope() } else { scope };
         let attached = &self.definition.element(self.instance.at(transaction).element).boundary_events;
-        let is_cancel = |event: &&ElementIndex| {
-            matches!(self.definition.element(**event).kind.trigger(), Some((EventTrigger::Cancel, _)))
-        };
+        let is_cancel = |event: &&ElementIndex| matches!(self.definition.element(**event).kind.trigger(), Some((EventTrigger::Cancel, _)));
         let boundary = attached.iter().find(is_cancel).expect("the parser sees to it that the transaction has one");
         self.trigger(transaction, *boundary, Variables::new())
     }

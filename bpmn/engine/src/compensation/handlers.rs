@@ -13,7 +13,9 @@ fn what_has_completed_is_undone_from_the_last_to_the_first() {
         &format!(
             "<startEvent id='s'/><parallelGateway id='f'/><userTask id='a'/><userTask id='b'/><userTask id='c'/>{THROW}<userTask id='after'/>\
              {{s>f}}{{f>a}}{{f>b}}{{f>c}}{{a>x>after}}{}{}{}",
-            undone("a", "userTask"), undone("b", "userTask"), undone("c", "userTask")
+            undone("a", "userTask"),
+            undone("b", "userTask"),
+            undone("c", "userTask")
         ),
         "
             start
@@ -77,7 +79,8 @@ fn delegates_undo_one_after_the_other_in_one_unit() {
         &format!(
             "<startEvent id='s'/><serviceTask id='a' camunda:class='A'/><serviceTask id='b' camunda:class='B'/>{THROW}<endEvent id='e'/>\
              {{s>a>b>x>e}}{}{}",
-            undone("a", "serviceTask camunda:class='UndoA'"), undone("b", "serviceTask camunda:class='UndoB'")
+            undone("a", "serviceTask camunda:class='UndoA'"),
+            undone("b", "serviceTask camunda:class='UndoB'")
         ),
         "
             start
@@ -181,7 +184,8 @@ fn one_activity_is_undone_and_the_others_are_remembered() {
         &format!(
             "<startEvent id='s'/><task id='a'/><task id='b'/><intermediateThrowEvent id='x'><compensateEventDefinition activityRef='a' \
              waitForCompletion='true'/></intermediateThrowEvent><endEvent id='y'><compensateEventDefinition/></endEvent>{{s>a>b>x>y}}{}{}",
-            undone("a", "userTask"), undone("b", "userTask")
+            undone("a", "userTask"),
+            undone("b", "userTask")
         ),
         "
             start
@@ -449,7 +453,8 @@ fn error_of_a_handler_goes_outward_from_the_event() {
         &format!(
             "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><task id='a'/><task id='b'/>{THROW}{{ps>a>b>x}}{}{}</subProcess>\
              <boundaryEvent id='e' attachedToRef='p'><errorEventDefinition errorRef='err'/></boundaryEvent><userTask id='repair'/>{{s>p}}{{e>repair}}",
-            undone("a", "userTask"), undone("b", "serviceTask camunda:class='UndoB'")
+            undone("a", "userTask"),
+            undone("b", "serviceTask camunda:class='UndoB'")
         ),
         "
             start
@@ -571,7 +576,9 @@ fn cancellation_that_interrupts_undoes_what_had_completed_by_then() {
             "<startEvent id='s'/><userTask id='a'/><userTask id='b'/>{{s>a>b}}{}{}<subProcess id='v' triggeredByEvent='true'>\
              <startEvent id='vs'><messageEventDefinition messageRef='msg'/></startEvent><task id='c'/><endEvent id='x'>\
              <compensateEventDefinition/></endEvent>{{vs>c>x}}{}</subProcess>",
-            undone("a", "userTask"), undone("b", "userTask"), undone("c", "userTask")
+            undone("a", "userTask"),
+            undone("b", "userTask"),
+            undone("c", "userTask")
         ),
         "
             start

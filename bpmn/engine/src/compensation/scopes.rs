@@ -18,7 +18,8 @@ fn completed_sub_process_is_undone_by_what_is_inside_with_its_variables_as_they_
                    </extensionElements>";
     let inside = format!(
         "{mapping}<startEvent id='ps'/><userTask id='a'/><task id='b'/>{{ps>a>b}}{}{}",
-        undone("a", "userTask"), undone("b", "serviceTask camunda:class='UndoB'")
+        undone("a", "userTask"),
+        undone("b", "serviceTask camunda:class='UndoB'")
     );
     check(
         &behind("", &inside, ""),
@@ -120,9 +121,8 @@ fn sub_process_that_has_not_completed_keeps_what_is_inside() {
 #[test]
 fn scopes_inside_of_each_other_are_undone_from_the_last_to_the_first() {
     let q = format!("<subProcess id='q'><startEvent id='qs'/><task id='b'/>{{qs>b}}{}</subProcess>", undone("b", "userTask"));
-    let inside = format!(
-        "<startEvent id='ps'/><task id='a'/>{q}<task id='c'/>{{ps>a>q>c}}{}{}", undone("a", "userTask"), undone("c", "userTask")
-    );
+    let inside =
+        format!("<startEvent id='ps'/><task id='a'/>{q}<task id='c'/>{{ps>a>q>c}}{}{}", undone("a", "userTask"), undone("c", "userTask"));
     check(
         &behind("", &inside, ""),
         "
@@ -221,7 +221,8 @@ fn sub_process_with_a_handler_of_its_own_is_undone_by_both() {
 fn by_reference_only_the_handler_of_a_sub_process_undoes_it() {
     let inside = format!("<startEvent id='ps'/><task id='a'/>{{ps>a}}{}", undone("a", "userTask"));
     check(
-        &behind("", &inside, &undone("p", "userTask")).replace("<compensateEventDefinition/></int", "<compensateEventDefinition activityRef='p'/></int"),
+        &behind("", &inside, &undone("p", "userTask"))
+            .replace("<compensateEventDefinition/></int", "<compensateEventDefinition activityRef='p'/></int"),
         "
             start
             complete undo_p
@@ -372,9 +373,7 @@ fn compensation_event_sub_process_may_have_the_rest_undone_itself() {
 #[test]
 fn error_in_a_completed_scope_is_not_caught_by_what_watched_it() {
     let watching = "<subProcess id='v' triggeredByEvent='true'><startEvent id='vs'><errorEventDefinition/></startEvent></subProcess>";
-    let inside = format!(
-        "<startEvent id='ps'/><task id='a'/>{{ps>a}}{}{watching}", undone("a", "serviceTask camunda:class='UndoA'")
-    );
+    let inside = format!("<startEvent id='ps'/><task id='a'/>{{ps>a}}{}{watching}", undone("a", "serviceTask camunda:class='UndoA'"));
     let beside = "<boundaryEvent id='e' attachedToRef='p'><errorEventDefinition/></boundaryEvent><userTask id='wrong'/>{e>wrong}\
                   <subProcess id='r' triggeredByEvent='true'><startEvent id='rs'><errorEventDefinition/></startEvent><userTask id='right'/>\
                   {rs>right}</subProcess>";
@@ -415,7 +414,8 @@ fn terminated_sub_process_has_completed_what_it_had() {
     let inside = format!(
         "<startEvent id='ps'/><task id='a'/><parallelGateway id='f'/><userTask id='b'/><endEvent id='t'><terminateEventDefinition/></endEvent>\
          {{ps>a>f}}{{f>b}}{{f>t}}{}{}",
-        undone("a", "userTask"), undone("b", "userTask")
+        undone("a", "userTask"),
+        undone("b", "userTask")
     );
     check(
         &behind("", &inside, ""),
@@ -648,10 +648,7 @@ fn in_a_model_for_camunda_8_all_instances_are_undone_at_once() {
     let often = "<multiInstanceLoopCharacteristics><extensionElements><zeebe:loopCharacteristics inputCollection='= [7, 8]' inputElement='item'/>\
                  </extensionElements></multiInstanceLoopCharacteristics>";
     check(
-        &format!(
-            "<startEvent id='s'/><task id='a'>{often}</task>{THROW}<userTask id='after'/>{{s>a>x>after}}{}",
-            undone("a", "userTask")
-        ),
+        &format!("<startEvent id='s'/><task id='a'>{often}</task>{THROW}<userTask id='after'/>{{s>a>x>after}}{}", undone("a", "userTask")),
         "
             start
             complete undo_a

@@ -17,7 +17,9 @@ fn transaction(inside: &str) -> String {
 #[test]
 fn transaction_that_is_not_cancelled_is_a_sub_process() {
     check(
-        &transaction(&format!("<startEvent id='ps'/><userTask id='a'/><exclusiveGateway id='g' default='g_e'/>{CANCEL}<endEvent id='e'/>{{ps>a>g}}{{g>x ? no}}{{g>e}}")),
+        &transaction(&format!(
+            "<startEvent id='ps'/><userTask id='a'/><exclusiveGateway id='g' default='g_e'/>{CANCEL}<endEvent id='e'/>{{ps>a>g}}{{g>x ? no}}{{g>e}}"
+        )),
         r#"
             start
             complete a {"no": false}
@@ -53,7 +55,8 @@ fn cancelled_transaction_ends_what_is_open_and_undoes_what_has_completed() {
         &transaction(&format!(
             "<startEvent id='ps'/><task id='a'/><parallelGateway id='f'/><userTask id='b'/><userTask id='d'/>{CANCEL}{{ps>a>f}}{{f>b}}{{f>d>x}}{}{}\
              <subProcess id='v' triggeredByEvent='true'><startEvent id='vs'><messageEventDefinition messageRef='msg'/></startEvent></subProcess>",
-            undone("a", "userTask"), undone("b", "userTask")
+            undone("a", "userTask"),
+            undone("b", "userTask")
         )),
         "
             start
@@ -185,8 +188,10 @@ fn several_transactions_are_cancelled_together_and_one_is_undone() {
 #[test]
 fn error_while_a_cancelled_transaction_is_undone_leaves_it_by_its_error_event() {
     check(
-        &(transaction(&format!("<startEvent id='ps'/><task id='a'/>{CANCEL}{{ps>a>x}}{}", undone("a", "serviceTask camunda:class='UndoA'")))
-            + "<boundaryEvent id='e' attachedToRef='p'><errorEventDefinition/></boundaryEvent><userTask id='broken'/>{e>broken}"),
+        &(transaction(&format!(
+            "<startEvent id='ps'/><task id='a'/>{CANCEL}{{ps>a>x}}{}",
+            undone("a", "serviceTask camunda:class='UndoA'")
+        )) + "<boundaryEvent id='e' attachedToRef='p'><errorEventDefinition/></boundaryEvent><userTask id='broken'/>{e>broken}"),
         "
             start
             error E
@@ -219,7 +224,9 @@ fn error_while_a_cancelled_transaction_is_undone_leaves_it_by_its_error_event() 
 #[test]
 fn completed_transaction_is_undone_from_outside() {
     check(
-        &(transaction(&format!("<startEvent id='ps'/><task id='a'/>{{ps>a}}{}", undone("a", "userTask"))).replace("<boundaryEvent id='c' attachedToRef='p'><cancelEventDefinition/></boundaryEvent>", "").replace("{c>repair}", "{ok>repair>y}")
+        &(transaction(&format!("<startEvent id='ps'/><task id='a'/>{{ps>a}}{}", undone("a", "userTask")))
+            .replace("<boundaryEvent id='c' attachedToRef='p'><cancelEventDefinition/></boundaryEvent>", "")
+            .replace("{c>repair}", "{ok>repair>y}")
             + "<endEvent id='y'><compensateEventDefinition/></endEvent>"),
         "
             start

@@ -2,6 +2,7 @@
 //!
 //! `MANDATE_SIM_SEED` chooses a seed, `MANDATE_SIM_RUNS` how many seeds from there on. A seed that fails prints the command that repeats it.
 
+mod compensation;
 mod host;
 mod models;
 mod random;
@@ -29,6 +30,7 @@ struct Seen {
     crashes: usize,
     rejected: usize,
     bodies: usize,
+    undone: usize,
 }
 
 #[test]
@@ -45,8 +47,8 @@ fn random_models_hold_under_random_inputs_and_crashes() {
         assert!(result.is_ok(), "repeat with: MANDATE_SIM_SEED={seed} cargo test -p mandate-engine --test simulation");
     }
     println!(
-        "{} ended, {} stuck with an incident, {} calls, {} keys made again, {} crashes, {} rejected inputs",
-        seen.ended, seen.stuck, seen.calls, seen.compared, seen.crashes, seen.rejected
+        "{} ended, {} stuck with an incident, {} calls, {} keys made again, {} crashes, {} rejected inputs, {} undone",
+        seen.ended, seen.stuck, seen.calls, seen.compared, seen.crashes, seen.rejected, seen.undone
     );
     // A simulation in which nothing happens proves nothing.
     assert!(
@@ -57,7 +59,8 @@ fn random_models_hold_under_random_inputs_and_crashes() {
                 && seen.compared > 50
                 && seen.crashes > 100
                 && seen.rejected > 500
-                && seen.bodies > 100)
+                && seen.bodies > 100
+                && seen.undone > 200)
     );
 }
 
@@ -88,5 +91,6 @@ fn simulate(seed: u64, seen: &mut Seen) {
         seen.crashes += host.crashes;
         seen.rejected += host.rejected;
         seen.bodies += host.bodies;
+        seen.undone += host.compensation.undone;
     }
 }

@@ -48,8 +48,7 @@ const FLOW_NODES: &[&str] = &[
     // No flow node, but what stands here is said of each of a multi-instance activity's instances.
     "multiInstanceLoopCharacteristics",
 ];
-const ACTIVITIES: &[&str] =
-    &["task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess", "transaction"];
+const ACTIVITIES: &[&str] = &["task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess", "transaction"];
 const CONNECTIONS: &[&str] = &["sequenceFlow", "association"];
 const COMPENSATE: &[&str] = &["compensateEventDefinition"];
 const MULTI_INSTANCE: &[&str] = &["multiInstanceLoopCharacteristics"];

@@ -56,7 +56,8 @@ impl<'n> ProcessReader<'n, '_> {
         for association in associations {
             self.connect_handler(association);
         }
-        let starts = |kind: &ElementKind| matches!(kind, ElementKind::EventSubProcessStart(it) if matches!(it.trigger, EventTrigger::Compensation));
+        let starts =
+            |kind: &ElementKind| matches!(kind, ElementKind::EventSubProcessStart(it) if matches!(it.trigger, EventTrigger::Compensation));
         let inside: Vec<_> = self.draft.elements.iter().filter(|it| starts(&it.kind)).filter_map(|it| it.parent).collect();
         for event in inside {
             if let Some(around) = self.element(event).parent {

@@ -145,7 +145,8 @@ pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n
         reader.diagnostics.error(owner.at, "the boundary event is attached to nothing (no attachedToRef)", help);
     }
     let interrupting = reader.boolean(node, Namespace::None, "cancelActivity", true, owner.at);
-    let (supported, help) = ([TRIGGERS, BOUNDARY_TRIGGERS].concat(), "use a message, timer, error, escalation or compensation boundary event");
+    let (supported, help) =
+        ([TRIGGERS, BOUNDARY_TRIGGERS].concat(), "use a message, timer, error, escalation or compensation boundary event");
     let Trigger::One(definition) = reader.trigger(node, owner, &supported, help)? else {
         let help = "make it a message, timer, error, escalation or compensation event";
         reader.diagnostics.error(owner.at, "the boundary event waits for nothing", help);
@@ -162,7 +163,13 @@ impl<'n> ProcessReader<'n, '_> {
         Some(match definition.name {
             "timerEventDefinition" => EventTrigger::Timer(self.timer(definition, owner)?),
             "compensateEventDefinition" => self.compensation_catch(definition, owner),
-            "cancelEventDefinition" => EventTrigger::Cancel,
+            "cancelEventDefinition" => {
+                if !interrupting {
+                    let help = "let it interrupt (cancelActivity): a transaction that is cancelled is over (BPMN 2.0, 10.3.5)";
+                    self.diagnostics.error(owner.at, "a cancel boundary event can't be non-interrupting", help);
+                }
+                EventTrigger::Cancel
+            }
             "messageEventDefinition" => EventTrigger::Message(self.message(definition, owner)?),
             "escalationEventDefinition" => EventTrigger::Escalation(EscalationCatch {
                 code: self.escalation_code(definition, owner)?,

@@ -86,9 +86,8 @@ impl Validator<'_, '_> {
             self.diagnostics.error(self.at(index), "the cancel end event does not stand directly in a transaction", help);
             return;
         };
-        let is_cancel = |event: &ElementIndex| {
-            matches!(self.draft.elements[event.0 as usize].kind.trigger(), Some((EventTrigger::Cancel, _)))
-        };
+        let is_cancel =
+            |event: &ElementIndex| matches!(self.draft.elements[event.0 as usize].kind.trigger(), Some((EventTrigger::Cancel, _)));
         if !boundary_events.iter().any(is_cancel) && !self.draft.incomplete {
             let message = format!("nothing follows when the transaction '{}' is cancelled", shown(id));
             self.diagnostics.error(self.at(index), message, "attach a cancel boundary event to the transaction");
