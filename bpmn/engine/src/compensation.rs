@@ -18,7 +18,11 @@
 #[cfg(test)]
 mod handlers;
 #[cfg(test)]
+mod instances;
+#[cfg(test)]
 mod scopes;
+#[cfg(test)]
+mod throws;
 #[cfg(test)]
 mod transactions;
 
@@ -71,6 +75,18 @@ impl Instance {
         let is_drawn = |scope: &&Activity| Some(scope.element) == drawn_in && !matches!(scope.role, Role::Body(_));
         self.outward(around.id).find(is_drawn).map(Activity::drawn_id)
     }
+
+    /// Whether it is the body of a multi-instance activity, or the event scope that a body has left: those of its instances stand in that.
+    pub fn is_body(&self, definition: &ProcessDefinition, activity: &Activity) -> bool {
+        match activity.role {
+            Role::Body(_) => true,
+            Role::EventScope { .. } | Role::Compensating { .. } => {
+                let is_inside = activity.parent.is_some_and(|parent| self.at(parent).element == activity.element);
+                definition.element(activity.element).multi_instance.is_some() && !is_inside
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Activity {
@@ -83,19 +99,11 @@ impl Activity {
     }
 }
 
-/// Whether an event scope is that of a multi-instance activity's body rather than of one of its instances: those stand in one.
-pub fn is_event_scope_of_body(definition: &ProcessDefinition, instance: &Instance, activity: &Activity) -> bool {
-    let inside = activity.parent.is_some_and(|parent| instance.at(parent).element == activity.element);
-    matches!(activity.role, Role::EventScope { .. } | Role::Compensating { .. })
-        && definition.element(activity.element).multi_instance.is_some()
-        && !inside
-}
-
 /// What undoes a record; none: its own records do.
 fn undone_by(definition: &ProcessDefinition, instance: &Instance, record: &Activity) -> Option<Compensation> {
     let is_asked = |compensation: &Compensation| match compensation {
         Compensation::Handler(_) => record.role == Role::Completed,
-        Compensation::EventSubProcess(_) => !is_event_scope_of_body(definition, instance, record),
+        Compensation::EventSubProcess(_) => !instance.is_body(definition, record),
     };
     definition.element(record.element).compensation.filter(is_asked)
 }

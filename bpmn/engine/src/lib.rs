@@ -61,7 +61,7 @@ mod wait;
 
 pub use admit::Rejection;
 pub use code::Code;
-pub use compensation::{Compensable, is_event_scope_of_body};
+pub use compensation::Compensable;
 pub use effect::{DelegateCall, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry};

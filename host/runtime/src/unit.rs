@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_engine::{
-    Activity, ActivityId, Effect, ExternalTask, HistoryEvent, Incident, IncidentId, Input, Instance, Job, JobKind, PartId, PublicId, Role,
-    Subscription, Task, WaitId, is_event_scope_of_body,
+    ActivityId, Effect, ExternalTask, HistoryEvent, Incident, IncidentId, Input, Instance, Job, JobKind, PartId, PublicId, Subscription,
+    Task, WaitId,
 };
 use mandate_model::{ElementIndex, ElementKind};
 use mandate_store::{
@@ -434,8 +434,7 @@ fn body_id(element: &str) -> String {
 pub fn activity_id(definition: &Definition, instance: &Instance, activity: ActivityId, element: ElementIndex) -> String {
     let id = &definition.model.element(element).id;
     let at = instance.activity(activity).filter(|it| it.element == element);
-    let is_body = |it: &Activity| matches!(it.role, Role::Body(_)) || is_event_scope_of_body(&definition.model, instance, it);
-    if at.is_some_and(is_body) { body_id(id) } else { id.to_string() }
+    if at.is_some_and(|it| instance.is_body(&definition.model, it)) { body_id(id) } else { id.to_string() }
 }
 
 /// Camunda 7's activity type of an element (its `ActivityTypes`).
@@ -452,8 +451,8 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
             EventTrigger::Timer(_) => "startTimerEvent",
             EventTrigger::Message(_) => "messageStartEvent",
             EventTrigger::Escalation(_) => "escalationStartEvent",
-            EventTrigger::Compensation => "compensationStartEvent",
-            EventTrigger::Cancel => "startEvent",
+            // Nothing but a boundary event waits for a cancellation.
+            EventTrigger::Compensation | EventTrigger::Cancel => "compensationStartEvent",
         },
         ElementKind::EndEvent(EndResult::None) => "noneEndEvent",
         ElementKind::EndEvent(EndResult::Terminate) => "terminateEndEvent",

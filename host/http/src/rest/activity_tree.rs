@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mandate_runtime::engine::{Activity, ActivityId, Phase, PublicId, Role, is_event_scope_of_body};
+use mandate_runtime::engine::{Activity, ActivityId, Phase, PublicId, Role};
 use mandate_runtime::{BODY_TYPE, InstanceView, activity_id, activity_type};
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ impl Tree<'_> {
     fn common(&self, activity: &Activity) -> Value {
         let (model, instance) = (&self.view.definition.model, &self.view.instance);
         let element = model.element(activity.element);
-        let body = matches!(activity.role, Role::Body(_)) || is_event_scope_of_body(model, instance, activity);
+        let body = instance.is_body(model, activity);
         let id = activity_id(&self.view.definition, &self.view.instance, activity.id, activity.element);
         let row = &self.view.definition.row;
         let incidents = self.incidents.get(&activity.id).cloned().unwrap_or_default();
