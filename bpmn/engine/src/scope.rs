@@ -53,7 +53,7 @@ impl Machine<'_> {
     /// Whether an element may become active in a scope, within the bounds.
     pub(crate) fn check_room(&self, element: ElementIndex, scope: ActivityId) -> Result<(), Failure> {
         let (children, records) = (self.instance.index.children.get(&scope), self.instance.index.records.get(&scope));
-        if children.into_iter().chain(records).map(|inside| inside.len()).sum::<usize>() >= MAX_SCOPE_ACTIVITIES {
+        if children.into_iter().chain(records).map(imbl::OrdSet::len).sum::<usize>() >= MAX_SCOPE_ACTIVITIES {
             let message = format!("a scope holds more than {MAX_SCOPE_ACTIVITIES} instances that are active or may be compensated");
             return Err(Failure::never(Code::ActivityLimit, element, message));
         }

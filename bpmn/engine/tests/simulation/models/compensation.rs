@@ -67,7 +67,7 @@ impl Models<'_> {
             self.flow(&last, &throw.first);
             last = throw.last;
         }
-        for _ in 0..1 + self.random.below(2) {
+        for _ in 0..=self.random.below(2) {
             let kind = ["userTask", "task", "userTask"][self.random.below(3)];
             let next = self.single(kind, "");
             self.flow(&last, &next.first);
