@@ -29,6 +29,11 @@ impl Lineage {
         Self(digest("mandate-instance-1", &[&self.0, &index.to_be_bytes()]))
     }
 
+    /// The token that an instruction of a modification begins; `self` is the unit's origin.
+    pub(crate) fn instruction(self, nth: u32) -> Self {
+        Self(digest("mandate-instruction-1", &[&self.0, &nth.to_be_bytes()]))
+    }
+
     /// The token that leaves a join; `self` is the lineage of the scope around it, so that the order of arrival plays no part.
     pub(crate) fn joined(self, gateway: &str, nth: u32) -> Self {
         Self(digest("mandate-join-1", &[&self.0, gateway.as_bytes(), &nth.to_be_bytes()]))
