@@ -237,7 +237,7 @@ impl Order {
         Ok(json!({ "submitted": self.lines.len() }))
     }
 
-    /// The line reached the customer: `IN_PROGRESS` or `FAILED` → `FULFILLED`.
+    /// The line reached the customer: `IN_PROGRESS` or `FAILED` → `FULFILLED`. Nothing is left of the line to repair.
     pub fn mark_line_fulfilled(&mut self, line_id: &str) -> Result<Value, Rejection> {
         self.must_be_open()?;
         let index = self.line(line_id)?;
@@ -252,6 +252,7 @@ impl Order {
             }
         }
         self.line_to(index, LineState::Fulfilled);
+        self.close_fallouts(|fallout| fallout.line_id.as_deref() == Some(line_id));
         Ok(json!({ "lineId": line_id }))
     }
 

@@ -1,7 +1,7 @@
 //! Tells the order service what was decided about an order's quote, and by whom.
 
-use mandate_sdk::{Context, Error, Ignored, Result};
-use serde::Deserialize;
+use mandate_sdk::{Context, Error, Result};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 #[derive(Deserialize)]
@@ -15,7 +15,13 @@ struct Input {
     approver_group: Option<String>,
 }
 
-fn decide(cx: &Context, input: Input) -> Result<()> {
+/// A part of the service's reply; the process variable is the same.
+#[derive(Serialize, Deserialize)]
+struct Output {
+    approved: bool,
+}
+
+fn decide(cx: &Context, input: Input) -> Result<Output> {
     let approved = match input.approval.as_deref() {
         None | Some("APPROVED") => true,
         Some("REJECTED") => false,
@@ -30,8 +36,7 @@ fn decide(cx: &Context, input: Input) -> Result<()> {
         "approved": approved,
         "approver": input.approver_group.as_deref().unwrap_or("policy"),
     });
-    let Ignored = cx.command("orders.decide-quote@1", &body)?;
-    Ok(())
+    Ok(cx.command("orders.decide-quote@1", &body)?)
 }
 
 mandate_sdk::delegate!(decide);
@@ -50,8 +55,8 @@ mod tests {
             (json!({ "tenantId": "t", "orderId": "o", "approval": "APPROVED", "approverGroup": "managers" }), true, "managers"),
             (json!({ "tenantId": "t", "orderId": "o", "approval": "REJECTED", "approverGroup": "directors" }), false, "directors"),
         ] {
-            let done = Harness::new().reply(COMMAND, json!({})).call(super::decide, variables);
-            assert_eq!(done.outcome, Ok(json!({})));
+            let done = Harness::new().reply(COMMAND, json!({ "approved": approved })).call(super::decide, variables);
+            assert_eq!(done.outcome, Ok(json!({ "approved": approved })));
             assert_eq!((&done.commands[0].body["approved"], &done.commands[0].body["approver"]), (&json!(approved), &json!(approver)));
         }
     }
