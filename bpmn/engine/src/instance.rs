@@ -14,7 +14,7 @@ use crate::unit::Unit;
 use crate::variable::{Variable, Variables};
 
 /// The process itself in every instance's tree.
-const ROOT_ACTIVITY: ActivityId = ActivityId(1);
+pub const ROOT_ACTIVITY: ActivityId = ActivityId(1);
 
 /// What a new instance is.
 #[derive(Clone, Debug, PartialEq, Eq)]

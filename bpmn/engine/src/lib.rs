@@ -64,7 +64,7 @@ pub use code::Code;
 pub use effect::{DelegateCall, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry};
-pub use instance::{Activity, Body, Instance, NewInstance, Phase, Role};
+pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, Role};
 pub use leaf::{Leaf, LeafState};
 pub use modification::{Cancel, Instruction, Misfit, Modification, Site, Start, StartAt};
 pub use snapshot::{Changes, PartId, SnapshotError, Stored};

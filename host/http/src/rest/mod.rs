@@ -9,6 +9,7 @@ mod incident;
 mod job;
 mod list;
 mod message;
+mod modification;
 mod process_definition;
 mod process_instance;
 mod remembered;
@@ -44,6 +45,7 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(process_definition::router())
         .merge(start::router())
         .merge(process_instance::router())
+        .merge(modification::router())
         .merge(task::router())
         .merge(external_task::router())
         .merge(message::router())
