@@ -141,6 +141,17 @@ impl Runtime {
         let input = if suspended { Input::Suspend } else { Input::Activate };
         self.0.api(id, input).await.map(drop)
     }
+
+    /// The same for several. Those that have ended meanwhile are as they should be.
+    pub async fn suspend_instances(&self, ids: Vec<InstanceId>, suspended: bool) -> Result<(), Error> {
+        for id in ids {
+            match self.suspend_instance(id, suspended).await {
+                Ok(()) | Err(Error::NotFound { .. } | Error::Rejected(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Inner {

@@ -14,6 +14,7 @@ mod process_definition;
 mod process_instance;
 mod remembered;
 mod start;
+mod suspension;
 mod task;
 
 use axum::routing::get;
@@ -46,6 +47,7 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(start::router())
         .merge(process_instance::router())
         .merge(modification::router())
+        .merge(suspension::router())
         .merge(task::router())
         .merge(external_task::router())
         .merge(message::router())
