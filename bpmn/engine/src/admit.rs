@@ -179,8 +179,8 @@ fn check_modification(definition: &ProcessDefinition, instance: &Instance, modif
         let fits = if nth == 0 { modification::check } else { modification::check_named };
         fits(definition, instance, instruction).map_err(|misfit| Rejection::Instruction { nth: nth + 1, misfit })?;
         if let Instruction::Start(start) = instruction {
-            let variables = start.variables.iter().chain(&start.local_variables);
-            for (name, value) in variables.filter(|(_, value)| value.json.len() > MAX_VARIABLE_BYTES) {
+            let mut variables = start.variables.iter().chain(&start.local_variables);
+            if let Some((name, value)) = variables.find(|(_, value)| value.json.len() > MAX_VARIABLE_BYTES) {
                 return Err(Rejection::VariableTooLarge { name: name.clone(), bytes: value.json.len() });
             }
         }

@@ -1,7 +1,8 @@
 //! Where a token came from inside its unit of work, and the names that follow from it.
 //!
 //! A unit that fails is thrown away and run again, perhaps after other branches have moved on. What it sends must carry the
-//! same keys each time. So a key is made of nothing but the wait that the unit resumes, the forks that the token passed since, and
+//! same keys each time. So a key is made of nothing but the wait that the unit resumes (or which of the
+//! instance's modifications it is), the forks that the token passed since, and
 //! how often it came by the same element on that way: never of numbers that other branches count up as well.
 
 use sha2::{Digest, Sha256};

@@ -206,7 +206,9 @@ const CALLS: &str = "<startEvent id='s'/><userTask id='u'/><subProcess id='p'><s
 fn keys(script: &[&str]) -> Vec<crate::EntryKey> {
     let definition = parse(CALLS);
     let mut run = Run::new(&definition);
-    script.iter().for_each(|line| run.line(line));
+    for line in script {
+        run.line(line);
+    }
     run.calls.iter().map(|call| call.entry).collect()
 }
 
