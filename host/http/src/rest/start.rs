@@ -69,6 +69,9 @@ async fn start(app: &App, definition: DefinitionRef, headers: &HeaderMap, mut bo
     let with_variables = body.flag("withVariablesInReturn")?;
     let modify = modification::modification(&mut body, "startInstructions", modification::For::New)?;
     body.finish(START_FIELDS)?;
+    if modify.skip_io_mappings && modify.instructions.is_empty() {
+        return Err(Error::Invalid("'skipIoMappings' goes with 'startInstructions' only".to_owned()));
+    }
     let start = Start {
         definition,
         business_key,

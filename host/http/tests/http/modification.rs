@@ -147,6 +147,7 @@ async fn instances_begin_where_instructions_say() {
     let history = host.get(&format!("/engine-rest/history/process-instance/{id}")).await.ok();
     assert_eq!(history["startActivityId"], "inner");
 
+    host.post(path, json!({"skipIoMappings": true})).await.error(400, REFUSED);
     let start = |instruction: Value| json!({"startInstructions": [instruction]});
     host.post(path, start(json!({"type": "cancel", "activityId": "inner"}))).await.error(400, REFUSED);
     let message = host.post(path, start(json!({"type": "startBeforeActivity", "activityId": "nothing"}))).await.error(400, REFUSED);
