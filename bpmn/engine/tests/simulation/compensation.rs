@@ -29,14 +29,14 @@ struct Begun {
 }
 
 impl Compensation {
-    /// Something has happened, and is checked.
-    pub(crate) fn see(&mut self, definition: &ProcessDefinition, event: &HistoryEvent) {
+    /// Something has happened, and is checked; not in an instance in which somebody has started handlers `by_hand`.
+    pub(crate) fn see(&mut self, definition: &ProcessDefinition, event: &HistoryEvent, by_hand: bool) {
         self.clock += 1;
         match *event {
             HistoryEvent::ActivityStarted { activity, parent, element, body } => {
                 self.open.insert(activity, (element, body));
                 let is_whole = body == definition.element(element).multi_instance.is_some();
-                if definition.element(element).for_compensation && is_whole {
+                if definition.element(element).for_compensation && is_whole && !by_hand {
                     self.begin(definition, element, parent);
                 }
             }

@@ -5,6 +5,7 @@
 mod compensation;
 mod host;
 mod models;
+mod modification;
 mod random;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,6 +32,7 @@ struct Seen {
     rejected: usize,
     bodies: usize,
     undone: usize,
+    modified: usize,
 }
 
 #[test]
@@ -47,8 +49,8 @@ fn random_models_hold_under_random_inputs_and_crashes() {
         assert!(result.is_ok(), "repeat with: MANDATE_SIM_SEED={seed} cargo test -p mandate-engine --test simulation");
     }
     println!(
-        "{} ended, {} stuck with an incident, {} calls, {} keys made again, {} crashes, {} rejected inputs, {} undone",
-        seen.ended, seen.stuck, seen.calls, seen.compared, seen.crashes, seen.rejected, seen.undone
+        "{} ended, {} stuck with an incident, {} calls, {} keys made again, {} crashes, {} rejected inputs, {} modifications, {} undone",
+        seen.ended, seen.stuck, seen.calls, seen.compared, seen.crashes, seen.rejected, seen.modified, seen.undone
     );
     // A simulation in which nothing happens proves nothing.
     assert!(
@@ -60,7 +62,8 @@ fn random_models_hold_under_random_inputs_and_crashes() {
                 && seen.crashes > 100
                 && seen.rejected > 500
                 && seen.bodies > 100
-                && seen.undone > 200)
+                && seen.undone > 50
+                && seen.modified > 100)
     );
 }
 
@@ -92,5 +95,6 @@ fn simulate(seed: u64, seen: &mut Seen) {
         seen.rejected += host.rejected;
         seen.bodies += host.bodies;
         seen.undone += host.compensation.undone;
+        seen.modified += host.modified;
     }
 }
