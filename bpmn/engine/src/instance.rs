@@ -164,7 +164,8 @@ pub struct Body {
 impl Body {
     /// How many of those that were made together are still to end.
     pub(crate) fn active(self) -> u32 {
-        self.instances - self.ended - self.canceled
+        let over = self.ended.checked_add(self.canceled);
+        over.and_then(|over| self.instances.checked_sub(over)).expect("no instance is over twice")
     }
 }
 

@@ -11,7 +11,7 @@ use mandate_engine::{
 use mandate_model::{ElementIndex, ElementKind, EventSubProcess, EventTrigger, ProcessDefinition};
 use uuid::Uuid;
 
-use crate::compensation::Compensation;
+use crate::compensation::{Compensation, check_records};
 use crate::modification::{random_beginning, random_modification};
 use crate::random::Random;
 
@@ -337,6 +337,7 @@ impl<'a> Host<'a> {
         self.check_keys(input, calls);
         if commit {
             self.by_hand |= matches!(input, Input::Modify(_) | Input::StartAt { .. });
+            check_records(self.definition, &self.load(), &instance, &effects);
             self.commit(&instance, effects);
             self.modified += usize::from(matches!(input, Input::Modify(_)));
         }
