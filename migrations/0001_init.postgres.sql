@@ -272,6 +272,8 @@ CREATE TABLE task (
     candidate_users  TEXT    NOT NULL,
     candidate_groups TEXT    NOT NULL,
     due              BIGINT,
+    follow_up        BIGINT,
+    priority         BIGINT  NOT NULL,
     created          BIGINT  NOT NULL,
     form_key         TEXT,
     description      TEXT,
@@ -441,6 +443,8 @@ CREATE TABLE history_task (
     definition_id TEXT   NOT NULL,
     assignee      TEXT,
     due           BIGINT,
+    follow_up     BIGINT,
+    priority      BIGINT NOT NULL,
     created       BIGINT NOT NULL,
     ended_at      BIGINT,
     PRIMARY KEY (instance_id, wait)

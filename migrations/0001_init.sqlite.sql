@@ -268,6 +268,8 @@ CREATE TABLE task (
     candidate_users  TEXT    NOT NULL,
     candidate_groups TEXT    NOT NULL,
     due              INTEGER,
+    follow_up        INTEGER,
+    priority         INTEGER NOT NULL,
     created          INTEGER NOT NULL,
     form_key         TEXT,
     description      TEXT,
@@ -437,6 +439,8 @@ CREATE TABLE history_task (
     definition_id TEXT    NOT NULL,
     assignee      TEXT,
     due           INTEGER,
+    follow_up     INTEGER,
+    priority      INTEGER NOT NULL,
     created       INTEGER NOT NULL,
     ended_at      INTEGER,
     PRIMARY KEY (instance_id, wait)

@@ -121,6 +121,10 @@ pub struct Task {
     pub candidate_groups: Vec<String>,
     /// By when.
     pub due: Option<i64>,
+    /// Not before when, as a hint for task lists.
+    pub follow_up: Option<i64>,
+    /// The higher, the more urgent; 50 unless somebody says something else.
+    pub priority: i64,
     /// When it was created.
     pub since: i64,
 }

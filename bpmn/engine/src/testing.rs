@@ -327,7 +327,9 @@ impl<'a> Run<'a> {
                 format!("job {:?} {id} !{wait} due {due}, {left} left, {failures} failed{exclusive}", job.kind)
             }
             Effect::PutTask(task) => {
-                let due = task.due.map(|due| format!(" due {due}")).unwrap_or_default();
+                let mut due = task.due.map(|due| format!(" due {due}")).unwrap_or_default();
+                due += &task.follow_up.map(|from| format!(" follow up {from}")).unwrap_or_default();
+                due += &Some(task.priority).filter(|it| *it != 50).map(|it| format!(" priority {it}")).unwrap_or_default();
                 let (id, wait, users, groups) = (self.id(task.element), task.wait.0, &task.candidate_users, &task.candidate_groups);
                 format!("task {id} !{wait} of {} users {users:?} groups {groups:?}{due}", task.assignee.as_deref().unwrap_or("nobody"))
             }

@@ -24,9 +24,9 @@ impl Machine<'_> {
                 self.instance.external_tasks.insert(wait, Arc::new(task.clone()));
                 self.effects.push(Effect::PutExternalTask(task));
             }
-            WaitFor::Task { assignee, candidate_users, candidate_groups, due } => {
+            WaitFor::Task { assignee, candidate_users, candidate_groups, due, follow_up, priority } => {
                 let wait = self.new_wait(activity);
-                let task = Task { wait, activity, element, assignee, candidate_users, candidate_groups, due, since };
+                let task = Task { wait, activity, element, assignee, candidate_users, candidate_groups, due, follow_up, priority, since };
                 self.instance.tasks.insert(wait, Arc::new(task.clone()));
                 self.effects.push(Effect::PutTask(task));
             }

@@ -59,6 +59,8 @@ pub(crate) fn task_dto(instance: Uuid, row: &HistoryTask) -> Value {
         "name": row.name,
         "assignee": row.assignee,
         "due": date::print_option(row.due),
+        "followUp": date::print_option(row.follow_up),
+        "priority": row.priority,
         "startTime": date::print(row.created),
         "endTime": date::print_option(row.ended_at),
         "duration": row.ended_at.map(|ended| ended - row.created),

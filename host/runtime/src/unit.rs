@@ -343,6 +343,8 @@ pub(crate) fn task_row(definition: &Definition, task: Task) -> TaskRow {
         candidate_users: task.candidate_users,
         candidate_groups: task.candidate_groups,
         due: task.due,
+        follow_up: task.follow_up,
+        priority: task.priority,
         created: task.since,
         form_key,
         description,

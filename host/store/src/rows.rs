@@ -94,6 +94,10 @@ pub struct TaskRow {
     pub candidate_groups: Vec<String>,
     /// When it should be done.
     pub due: Option<i64>,
+    /// Before when task lists may hide it.
+    pub follow_up: Option<i64>,
+    /// The higher, the more urgent.
+    pub priority: i64,
     /// Since when.
     pub created: i64,
     /// `camunda:formKey`.

@@ -163,18 +163,8 @@ impl List for Tasks {
         };
         (dto["deleteReason"], dto["taskState"]) = (json!(reason), json!(state));
         dto["executionId"] = dto["activityInstanceId"].clone();
-        // Camunda's default, which no model changes here.
-        dto["priority"] = json!(50);
-        for absent in [
-            "caseDefinitionKey",
-            "caseDefinitionId",
-            "caseInstanceId",
-            "caseExecutionId",
-            "description",
-            "owner",
-            "parentTaskId",
-            "followUp",
-        ] {
+        for absent in ["caseDefinitionKey", "caseDefinitionId", "caseInstanceId", "caseExecutionId", "description", "owner", "parentTaskId"]
+        {
             dto[absent] = Value::Null;
         }
         with_instance(dto, row)

@@ -33,13 +33,12 @@ const SORTS: &[(&str, TaskSort)] = &[
     ("name", TaskSort::Name),
     ("description", TaskSort::Description),
     ("dueDate", TaskSort::Due),
+    ("followUpDate", TaskSort::FollowUp),
+    ("priority", TaskSort::Priority),
     ("created", TaskSort::Created),
     ("assignee", TaskSort::Assignee),
     ("tenantId", TaskSort::Tenant),
 ];
-
-/// Camunda's default; tasks have no other priority yet.
-const PRIORITY: i64 = 50;
 
 fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
     let candidate_groups = match (fields.text("candidateGroup")?, fields.texts("candidateGroups")?) {
@@ -89,6 +88,12 @@ fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
         due_before: fields.date("dueBefore")?,
         due_after: fields.date("dueAfter")?,
         has_due: fields.flag("withoutDueDate")?.then_some(false),
+        follow_up_before: fields.date("followUpBefore")?,
+        follow_up_after: fields.date("followUpAfter")?,
+        follow_up_before_or_none: fields.date("followUpBeforeOrNotExistent")?,
+        priority: fields.whole("priority")?,
+        min_priority: fields.whole("minPriority")?,
+        max_priority: fields.whole("maxPriority")?,
         created_before: fields.date("createdBefore")?,
         created_after: fields.date("createdAfter")?,
         suspended: fields.suspension()?,
@@ -144,12 +149,12 @@ fn dto(listed: &TaskListed) -> Value {
         "created": date::print(row.created),
         "lastUpdated": null,
         "due": date::print_option(row.due),
-        "followUp": null,
+        "followUp": date::print_option(row.follow_up),
         "delegationState": null,
         "description": row.description,
         "executionId": super::execution(listed.instance, row.activity),
         "parentTaskId": null,
-        "priority": PRIORITY,
+        "priority": row.priority,
         "processDefinitionId": row.definition_id,
         "processInstanceId": listed.instance.to_string(),
         "caseExecutionId": null,

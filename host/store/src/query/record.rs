@@ -63,6 +63,10 @@ pub struct HistoryTask {
     pub assignee: Option<String>,
     /// When it should have been done.
     pub due: Option<i64>,
+    /// Before when task lists may have hidden it.
+    pub follow_up: Option<i64>,
+    /// How urgent it was.
+    pub priority: i64,
     /// When it was created.
     pub created: i64,
     /// When it was completed or cancelled.
@@ -135,8 +139,7 @@ fn update(columns: &mut Columns<'_>) -> Result<HistoryUpdate, Error> {
     })
 }
 
-const TASKS: &str =
-    "SELECT wait, activity, activity_id, name, assignee, due, created, ended_at FROM history_task WHERE instance_id = $1 ORDER BY wait";
+const TASKS: &str = "SELECT wait, activity, activity_id, name, assignee, due, follow_up, priority, created, ended_at FROM history_task WHERE instance_id = $1 ORDER BY wait";
 
 pub(super) fn task(columns: &mut Columns<'_>) -> Result<HistoryTask, Error> {
     Ok(HistoryTask {
@@ -146,6 +149,8 @@ pub(super) fn task(columns: &mut Columns<'_>) -> Result<HistoryTask, Error> {
         name: columns.next()?,
         assignee: columns.next()?,
         due: columns.next()?,
+        follow_up: columns.next()?,
+        priority: columns.next()?,
         created: columns.next()?,
         ended_at: columns.next()?,
     })

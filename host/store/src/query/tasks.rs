@@ -84,6 +84,18 @@ pub struct TaskFilter {
     pub due_after: Option<i64>,
     /// With (true) or without (false) a due date.
     pub has_due: Option<bool>,
+    /// To be followed up before this.
+    pub follow_up_before: Option<i64>,
+    /// To be followed up after this.
+    pub follow_up_after: Option<i64>,
+    /// To be followed up before this, or at no particular time.
+    pub follow_up_before_or_none: Option<i64>,
+    /// With this priority.
+    pub priority: Option<i64>,
+    /// With at least this priority.
+    pub min_priority: Option<i64>,
+    /// With at most this priority.
+    pub max_priority: Option<i64>,
     /// Created before this.
     pub created_before: Option<i64>,
     /// Created after this.
@@ -109,6 +121,10 @@ pub enum TaskSort {
     Description,
     /// When they are due.
     Due,
+    /// When they are to be followed up.
+    FollowUp,
+    /// How urgent they are.
+    Priority,
     /// When they were created.
     Created,
     /// Who has them.
@@ -124,6 +140,8 @@ impl Sort for TaskSort {
             Self::Name => "{text:task.name}",
             Self::Description => "{text:task.description}",
             Self::Due => "task.due",
+            Self::FollowUp => "task.follow_up",
+            Self::Priority => "task.priority",
             Self::Created => "task.created",
             Self::Assignee => "{text:task.assignee}",
             Self::Tenant => "{text:i.tenant}",
@@ -132,7 +150,7 @@ impl Sort for TaskSort {
 }
 
 pub(super) const ROW: &str = "task.wait, task.activity, task.activity_id, task.name, task.definition_id, task.assignee, \
-                              task.candidate_users, task.candidate_groups, task.due, task.created, task.form_key, task.description";
+                              task.candidate_users, task.candidate_groups, task.due, task.follow_up, task.priority, task.created, task.form_key, task.description";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<TaskRow, Error> {
     Ok(TaskRow {
@@ -145,6 +163,8 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<TaskRow, Error> {
         candidate_users: columns.next_list()?,
         candidate_groups: columns.next_list()?,
         due: columns.next()?,
+        follow_up: columns.next()?,
+        priority: columns.next()?,
         created: columns.next()?,
         form_key: columns.next()?,
         description: columns.next()?,
@@ -202,6 +222,12 @@ fn select(filter: TaskFilter) -> Select {
         Some(false) => select.condition("task.due IS NULL"),
         None => {}
     }
+    select.maybe("task.follow_up < $?", filter.follow_up_before);
+    select.maybe("task.follow_up > $?", filter.follow_up_after);
+    select.maybe("(task.follow_up IS NULL OR task.follow_up < $?)", filter.follow_up_before_or_none);
+    select.maybe("task.priority = $?", filter.priority);
+    select.maybe("task.priority >= $?", filter.min_priority);
+    select.maybe("task.priority <= $?", filter.max_priority);
     select.maybe("task.created < $?", filter.created_before);
     select.maybe("task.created > $?", filter.created_after);
     select.maybe("task.suspended = $?", filter.suspended);

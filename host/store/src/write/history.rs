@@ -116,9 +116,12 @@ static INSERT_VARIABLE_UPDATES: Batch = Batch::new(
 );
 
 static PUT_TASKS: Batch = Batch::new(
-    "INSERT INTO history_task (instance_id, wait, activity, activity_id, name, definition_id, assignee, due, created) \
-     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.name, v.definition_id, v.assignee, v.due, v.created FROM {rows} WHERE TRUE \
-     ON CONFLICT (instance_id, wait) DO UPDATE SET name = excluded.name, assignee = excluded.assignee, due = excluded.due",
+    "INSERT INTO history_task (instance_id, wait, activity, activity_id, name, definition_id, assignee, due, follow_up, priority, \
+     created) \
+     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.name, v.definition_id, v.assignee, v.due, v.follow_up, v.priority, \
+     v.created FROM {rows} WHERE TRUE \
+     ON CONFLICT (instance_id, wait) DO UPDATE SET name = excluded.name, assignee = excluded.assignee, due = excluded.due, \
+     follow_up = excluded.follow_up, priority = excluded.priority",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
@@ -128,6 +131,8 @@ static PUT_TASKS: Batch = Batch::new(
         ("definition_id", Type::Text),
         ("assignee", Type::Text),
         ("due", Type::I64),
+        ("follow_up", Type::I64),
+        ("priority", Type::I64),
         ("created", Type::I64),
     ],
 );
@@ -362,6 +367,8 @@ impl History {
                 &task.definition_id,
                 &task.assignee,
                 task.due,
+                task.follow_up,
+                task.priority,
                 task.created
             ]);
         }

@@ -75,12 +75,13 @@ static SET_BEHIND: Batch = Batch::new(
 
 static PUT_TASKS: Batch = Batch::new(
     "INSERT INTO task (instance_id, wait, activity, activity_id, name, definition_id, assignee, candidate_users, candidate_groups, due, \
-     created, form_key, description, suspended) \
+     follow_up, priority, created, form_key, description, suspended) \
      SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.name, v.definition_id, v.assignee, v.candidate_users, \
-     v.candidate_groups, v.due, v.created, v.form_key, v.description, v.suspended FROM {rows} WHERE TRUE \
+     v.candidate_groups, v.due, v.follow_up, v.priority, v.created, v.form_key, v.description, v.suspended FROM {rows} WHERE TRUE \
      ON CONFLICT (instance_id, wait) DO UPDATE SET activity = excluded.activity, activity_id = excluded.activity_id, name = excluded.name, \
      assignee = excluded.assignee, created = excluded.created, candidate_users = excluded.candidate_users, \
-     candidate_groups = excluded.candidate_groups, due = excluded.due, form_key = excluded.form_key, description = excluded.description, suspended = excluded.suspended",
+     candidate_groups = excluded.candidate_groups, due = excluded.due, follow_up = excluded.follow_up, \
+     priority = excluded.priority, form_key = excluded.form_key, description = excluded.description, suspended = excluded.suspended",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
@@ -92,6 +93,8 @@ static PUT_TASKS: Batch = Batch::new(
         ("candidate_users", Type::Text),
         ("candidate_groups", Type::Text),
         ("due", Type::I64),
+        ("follow_up", Type::I64),
+        ("priority", Type::I64),
         ("created", Type::I64),
         ("form_key", Type::Text),
         ("description", Type::Text),
@@ -367,6 +370,8 @@ impl Tables {
                 list(&task.candidate_users),
                 list(&task.candidate_groups),
                 task.due,
+                task.follow_up,
+                task.priority,
                 task.created,
                 &task.form_key,
                 &task.description,

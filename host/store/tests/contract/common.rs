@@ -197,6 +197,8 @@ pub(crate) fn task(definition: &DefinitionRow, wait: i64) -> TaskRow {
         candidate_users: vec!["ann".into()],
         candidate_groups: vec!["ops".into(), "repair".into()],
         due: Some(500),
+        follow_up: Some(400),
+        priority: 70,
         created: 20,
         form_key: Some("form".into()),
         description: Some("what to do".into()),

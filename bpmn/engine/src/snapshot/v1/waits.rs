@@ -31,6 +31,8 @@ pub(super) struct Task {
     candidate_users: Vec<String>,
     candidate_groups: Vec<String>,
     due: Option<i64>,
+    follow_up: Option<i64>,
+    priority: i64,
     since: i64,
 }
 
@@ -123,6 +125,8 @@ impl From<&effect::Task> for Task {
             candidate_users: it.candidate_users.clone(),
             candidate_groups: it.candidate_groups.clone(),
             due: it.due,
+            follow_up: it.follow_up,
+            priority: it.priority,
             since: it.since,
         }
     }
@@ -138,6 +142,8 @@ impl Task {
             candidate_users: self.candidate_users,
             candidate_groups: self.candidate_groups,
             due: self.due,
+            follow_up: self.follow_up,
+            priority: self.priority,
             since: self.since,
         }
     }
