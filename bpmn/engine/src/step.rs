@@ -234,6 +234,12 @@ impl Machine<'_> {
                 self.call(activity);
                 Ok(())
             }
+            Next::Set { name, value } => {
+                let element = self.instance.at(activity).element;
+                let set = self.set_variables(activity, Variables::from([(name, value)]));
+                set.map_err(|failure| Failure { element: Some(element), ..failure })?;
+                self.resume(activity)
+            }
             Next::Open(start) => {
                 self.arm_boundary_events(activity)?;
                 self.arm_event_sub_processes(activity)?;

@@ -197,8 +197,10 @@ pub enum ElementKind {
     Task,
     /// A manual task: passes through.
     ManualTask,
-    /// A service task, a send task, or an event that sends a message: done by a delegate or, as an external task, by a worker.
+    /// A service, send or business rule task, or an event that sends a message: done by a delegate or, as an external task, by a worker.
     ServiceTask(ServiceTask),
+    /// A script task, or a task or an event that sends a message, done by a `camunda:expression`.
+    ExpressionTask(ExpressionTask),
     /// A user task.
     UserTask(UserTask),
     /// A receive task: waits for a message.
@@ -270,7 +272,18 @@ pub struct ServiceTask {
     pub by_worker: bool,
     /// `camunda:taskPriority` of the task or, failing that, of the process: a whole number when evaluated; none is 0. Of external tasks only.
     pub priority: Option<Expression>,
-    /// Camunda's activity type: `serviceTask`, `sendTask`, `intermediateMessageThrowEvent` or `messageEndEvent`.
+    /// Camunda's activity type: `serviceTask`, `sendTask`, `businessRuleTask`, `intermediateMessageThrowEvent` or `messageEndEvent`.
+    pub element_type: &'static str,
+}
+
+/// A task that an expression does.
+#[derive(Clone, Debug)]
+pub struct ExpressionTask {
+    /// What is evaluated.
+    pub expression: Expression,
+    /// `camunda:resultVariable`, which takes the value; without one it is thrown away.
+    pub result_variable: Option<String>,
+    /// Camunda's activity type: `scriptTask`, or one of those of a [`ServiceTask`].
     pub element_type: &'static str,
 }
 

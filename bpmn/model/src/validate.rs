@@ -199,7 +199,8 @@ impl<'v> Validator<'v, '_> {
     fn boundary_events(&mut self, index: ElementIndex, element: &Element) {
         let is_event = matches!(element.kind, ElementKind::EventSubProcess(_));
         let name = if is_event { "an event sub-process" } else { self.name(index) };
-        let waits = !is_event && matches!(name, "serviceTask" | "sendTask" | "userTask" | "receiveTask" | "subProcess");
+        let waits = !is_event
+            && matches!(name, "serviceTask" | "sendTask" | "scriptTask" | "businessRuleTask" | "userTask" | "receiveTask" | "subProcess");
         for boundary in &element.boundary_events {
             let at = self.at(*boundary);
             let event = &self.draft.elements[boundary.0 as usize];
@@ -223,10 +224,12 @@ impl<'v> Validator<'v, '_> {
                 _ => {}
             }
             let between_jobs = element.multi_instance.as_ref().is_some_and(|each| each.async_before || each.async_after);
-            if between_jobs || !matches!(&element.kind, ElementKind::ServiceTask(task) if !task.by_worker) {
-                continue;
-            }
-            let why = "a task done by a delegate does not wait (as in Camunda 7)";
+            let why = match &element.kind {
+                _ if between_jobs => continue,
+                ElementKind::ServiceTask(task) if !task.by_worker => "a task done by a delegate does not wait (as in Camunda 7)",
+                ElementKind::ExpressionTask(_) => "a task done by an expression does not wait (as in Camunda 7)",
+                _ => continue,
+            };
             match event.kind.trigger() {
                 Some((EventTrigger::Timer(_), _)) => {
                     let help = "limit the delegate's wall time in the manifest, or put the timer on a sub-process around tasks that wait";

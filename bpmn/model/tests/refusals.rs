@@ -41,8 +41,8 @@ mod unsupported {
             expect![[r#"
                 t.bpmn:2:104: error: complexGateway is not supported yet (element 'a'); help: use exclusive, inclusive and parallel gateways
                 t.bpmn:3:1: error: callActivity is not supported yet (element 'b'); help: use an embedded sub-process, or start the other process from a delegate
-                t.bpmn:4:1: error: scriptTask is not supported yet (element 'c'); help: use a service task with a delegate
-                t.bpmn:5:1: error: businessRuleTask is not supported yet (element 'd'); help: use a service task with a delegate
+                t.bpmn:4:1: error: the script task has no script (element 'c'); help: write it: scriptFormat="feel" and <script>amount * 2</script>
+                t.bpmn:5:1: error: businessRuleTask does not say who does it (element 'd'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate; or compute it by a camunda:expression
                 t.bpmn:6:1: error: instantiate="true" on eventBasedGateway is not supported yet (element 'g'); help: use a message start event, followed by what the task leads to
                 t.bpmn:6:1: error: eventGatewayType="Parallel" on eventBasedGateway is not supported yet (element 'g'); help: use a parallel gateway in front of the events: then each of them is waited for
                 t.bpmn:7:1: error: transaction is not supported yet (element 'i'); help: use an embedded sub-process with boundary error events
@@ -68,7 +68,7 @@ mod unsupported {
                 t.bpmn:3:26: error: timerEventDefinition on startEvent is not supported yet (element 's2'); help: use a none or message start event; whoever knows when to start can start it by the API
                 t.bpmn:4:26: error: conditionalEventDefinition on startEvent is not supported yet (element 's3'); help: use a message, or an exclusive gateway in a loop with a timer
                 t.bpmn:5:24: error: compensateEventDefinition on endEvent is not supported yet (element 'e2'); help: model the undoing as activities of their own behind a boundary error event
-                t.bpmn:6:1: error: messageEventDefinition does not say who does it (element 'e3'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate
+                t.bpmn:6:1: error: messageEventDefinition does not say who does it (element 'e3'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate; or compute it by a camunda:expression
                 t.bpmn:7:24: error: cancelEventDefinition on endEvent is not supported yet (element 'e4'); help: use an error end event and a boundary error event
                 t.bpmn:8:38: error: signalEventDefinition on intermediateThrowEvent is not supported yet (element 'c1'); help: use a message
                 t.bpmn:9:47: error: signalEventDefinition on boundaryEvent is not supported yet (element 'b1'); help: use a message
@@ -115,9 +115,8 @@ mod unsupported {
         check_activity(
             "<bpmn:serviceTask id='a' camunda:expression='${bean.go()}' camunda:resultVariable='x'/>",
             expect![[r#"
-            t.bpmn:2:1: error: camunda:expression on serviceTask is not supported yet (element 'a'); help: name a delegate by camunda:class or camunda:delegateExpression
-            t.bpmn:2:1: error: camunda:resultVariable on serviceTask is not supported yet (element 'a'); help: let the delegate return the variable, and rename it by a camunda:outputParameter
-        "#]],
+                t.bpmn:2:1: error: camunda:expression '${bean.go()}': the method 'go' cannot be called in an expression, at character 8 (element 'a'); help: expressions read variables only: let a delegate do the work and read its result, or use FEEL's functions, as in = count(items)
+            "#]],
         );
         check_activity(
             "<bpmn:serviceTask id='a' camunda:class='x'><bpmn:extensionElements>\n<camunda:executionListener class='y' event='start'/>\n\
@@ -165,8 +164,8 @@ mod delegates {
         check_activity(
             "<bpmn:serviceTask id='a'/>",
             expect![[r#"
-            t.bpmn:2:1: error: serviceTask does not say who does it (element 'a'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate
-        "#]],
+                t.bpmn:2:1: error: serviceTask does not say who does it (element 'a'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate; or compute it by a camunda:expression
+            "#]],
         );
         check_activity(
             "<bpmn:sendTask id='a' camunda:class=' '/>",
@@ -278,9 +277,7 @@ mod extensions {
              <camunda:formData><camunda:formField id='decision'/></camunda:formData>\n<other:thing><bpmn:userTask id='a'/></other:thing>\n\
              <camunda:unheard/>\n<zeebe:unheard/></bpmn:extensionElements>\n<camunda:properties/></bpmn:userTask>",
             expect![[r#"
-                t.bpmn:2:1: warning: camunda:priority has no effect: all tasks have the same priority (element 'a'); help: remove it, or do without what it asks for
-                t.bpmn:2:1: warning: camunda:followUpDate has no effect: the task is not hidden until then (element 'a'); help: remove it, or do without what it asks for
-                t.bpmn:2:1: warning: camunda:class has no effect on userTask (element 'a'); help: remove it; it is read on serviceTask, sendTask and messageEventDefinition
+                t.bpmn:2:1: warning: camunda:class has no effect on userTask (element 'a'); help: remove it; it is read on serviceTask, sendTask, businessRuleTask and messageEventDefinition
                 t.bpmn:3:1: warning: camunda:formData has no effect: forms are not served; task lists see camunda:formKey only (element 'a'); help: remove it, or do without what it asks for
                 t.bpmn:4:1: warning: the extension element other:thing is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool
                 t.bpmn:5:1: warning: the extension element camunda:unheard is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool

@@ -10,12 +10,14 @@ use crate::expression::{evaluate, failed, why_null};
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Instance, Role};
+use crate::variable::Variable;
 
 mod boundary_event;
 mod end_event;
 mod event_based_gateway;
 mod event_sub_process;
 mod exclusive_gateway;
+mod expression_task;
 mod external_task;
 mod flows;
 mod inclusive_gateway;
@@ -41,6 +43,7 @@ fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::EndEvent(event) => event,
         ElementKind::Task | ElementKind::ManualTask => &task::Task,
         ElementKind::ServiceTask(task) => task,
+        ElementKind::ExpressionTask(task) => task,
         ElementKind::UserTask(task) => task,
         ElementKind::ReceiveTask(message) => message,
         ElementKind::ExclusiveGateway => &exclusive_gateway::ExclusiveGateway,
@@ -74,6 +77,13 @@ pub(crate) enum Next {
     WaitForFirst(Vec<(ElementIndex, WaitFor)>),
     /// Call the delegate inside this unit of work, then resume.
     Call,
+    /// Set a variable as Camunda's `execution.setVariable` does, then resume.
+    Set {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Variable,
+    },
     /// Open a scope at this start event, with its event sub-processes armed; resume when it is empty.
     Open(ElementIndex),
     /// Be the body of this many instances, at least one; resume when they are done.

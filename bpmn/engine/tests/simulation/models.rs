@@ -109,6 +109,7 @@ impl Models<'_> {
             6 => self.catch("<timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>"),
             7 => self.external_task(depth, inside),
             8 => self.throw(),
+            9 if self.random.one_in(2) => self.expression(depth),
             9 => self.single("intermediateThrowEvent", ""),
             10 => self.decision(depth, inside),
             11 | 12 => self.parallel(depth, inside),

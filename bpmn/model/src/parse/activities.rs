@@ -6,6 +6,7 @@ use mandate_feel::Expression;
 
 use crate::definition::{ElementKind, EventSubProcess, Implementation, Scope, ServiceTask, UserTask};
 use crate::diagnostic::shown;
+use crate::parse::implementation::Doer;
 use crate::parse::process::{Owner, ProcessReader};
 use crate::time;
 use crate::xml::{Namespace, Node};
@@ -30,6 +31,14 @@ pub(crate) fn send_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'
     work(reader, node, owner, "sendTask")
 }
 
+/// Reads a `businessRuleTask`: a service task by another name, until decisions are executed.
+pub(crate) fn business_rule_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    if node.camunda("decisionRef").is_some() {
+        return None;
+    }
+    work(reader, node, owner, "businessRuleTask")
+}
+
 /// Reads what a service task is done by; `node` says it.
 pub(crate) fn work<'n>(
     reader: &mut ProcessReader<'n, '_>,
@@ -37,8 +46,20 @@ pub(crate) fn work<'n>(
     owner: Owner<'n>,
     element_type: &'static str,
 ) -> Option<ElementKind> {
-    let implementation = reader.implementation(node, owner)?;
+    let implementation = match reader.doer(node, owner)? {
+        Doer::Someone(implementation) => implementation,
+        Doer::Expression => return reader.expression_task(node, owner.at, element_type),
+    };
     let by_worker = matches!(implementation, Implementation::Topic(_));
+    if node.camunda("resultVariable").is_some() {
+        let help = "let the delegate or worker return the variable, and rename it by a camunda:outputParameter";
+        let message = "camunda:resultVariable is only possible with camunda:expression (as in Camunda 7)";
+        if by_worker {
+            reader.diagnostics.warning(owner.at, message, help);
+        } else {
+            reader.diagnostics.error(owner.at, message, help);
+        }
+    }
     // Camunda 7's `DefaultExternalTaskPriorityProvider`: the activity's own, else the process's.
     let source = node.camunda("taskPriority").or_else(|| reader.draft.process.camunda("taskPriority")).filter(|_| by_worker);
     let priority = match source {

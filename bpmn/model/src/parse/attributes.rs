@@ -23,9 +23,10 @@ pub(crate) enum Fate {
 
 use Fate::{Metadata, Read, Refused, RefusedUnless, Warned};
 
-const TASKS_BY_DELEGATE: &[&str] = &["serviceTask", "sendTask"];
+const TASKS_BY_DELEGATE: &[&str] = &["serviceTask", "sendTask", "businessRuleTask"];
 /// Tasks, and what an event says that sends a message.
-const BY_DELEGATE: &[&str] = &["serviceTask", "sendTask", "messageEventDefinition"];
+const BY_DELEGATE: &[&str] = &["serviceTask", "sendTask", "businessRuleTask", "messageEventDefinition"];
+const SCRIPT_TASK: &[&str] = &["scriptTask"];
 const USER_TASK: &[&str] = &["userTask"];
 const FLOW_NODES: &[&str] = &[
     "startEvent",
@@ -37,6 +38,8 @@ const FLOW_NODES: &[&str] = &[
     "manualTask",
     "serviceTask",
     "sendTask",
+    "scriptTask",
+    "businessRuleTask",
     "userTask",
     "receiveTask",
     "subProcess",
@@ -59,6 +62,8 @@ const MAPPED: &[&str] = &[
     "manualTask",
     "serviceTask",
     "sendTask",
+    "scriptTask",
+    "businessRuleTask",
     "userTask",
     "receiveTask",
     "subProcess",
@@ -96,6 +101,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("behavior", RefusedUnless("All", "leave it out: the flow goes on when all instances are done or a completionCondition is true")),
     ("oneBehaviorEventRef", Refused("throw the event behind the activity")),
     ("noneBehaviorEventRef", Refused("throw the event behind the activity")),
+    ("scriptFormat", Read(SCRIPT_TASK)),
     ("language", Read(&["conditionExpression"])), ("evaluatesToTypeRef", Metadata),
 ];
 
@@ -108,11 +114,14 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("candidateStarterUsers", Metadata), ("candidateStarterGroups", Metadata),
     ("modelerTemplate", Metadata), ("modelerTemplateVersion", Metadata), ("modelerTemplateIcon", Metadata), ("diagramRelationId", Metadata),
     ("jobPriority", Warned("jobs run in the order in which they are due")),
-    ("taskPriority", Read(&["process", "serviceTask", "sendTask", "messageEventDefinition"])),
+    ("taskPriority", Read(&["process", "serviceTask", "sendTask", "businessRuleTask", "messageEventDefinition"])),
     ("class", Read(BY_DELEGATE)), ("delegateExpression", Read(BY_DELEGATE)),
     ("type", Read(BY_DELEGATE)), ("topic", Read(BY_DELEGATE)),
-    ("expression", Refused("name a delegate by camunda:class or camunda:delegateExpression")),
-    ("resultVariable", Refused("let the delegate return the variable, and rename it by a camunda:outputParameter")),
+    ("expression", Read(BY_DELEGATE)),
+    ("resultVariable", Read(&["serviceTask", "sendTask", "businessRuleTask", "scriptTask", "messageEventDefinition"])),
+    ("decisionRef", Refused("decisions are not executed yet: name a delegate that decides by camunda:class, or make it an external task")),
+    ("decisionRefBinding", Metadata), ("decisionRefVersion", Metadata), ("decisionRefVersionTag", Metadata),
+    ("decisionRefTenantId", Metadata), ("mapDecisionResult", Metadata),
     ("assignee", Read(USER_TASK)), ("candidateUsers", Read(USER_TASK)), ("candidateGroups", Read(USER_TASK)),
     ("dueDate", Read(USER_TASK)), ("formKey", Read(USER_TASK)),
     ("followUpDate", Read(USER_TASK)), ("priority", Read(USER_TASK)),
@@ -161,8 +170,8 @@ static ZEEBE_ELEMENTS: &[(&str, Fate)] = &[
     ("taskSchedule", Refused("use camunda:dueDate")),
     ("executionListeners", Refused("use a service task with a delegate before or behind it")),
     ("taskListeners", Refused("use a service task with a delegate before or behind it")),
-    ("script", Refused("use a service task with a delegate")),
-    ("calledDecision", Refused("use a service task with a delegate")),
+    ("script", Read(SCRIPT_TASK)),
+    ("calledDecision", Refused("decisions are not executed yet: use a service task with a delegate that decides")),
     ("calledElement", Refused("use an embedded sub-process")),
     ("loopCharacteristics", Read(MULTI_INSTANCE)),
     ("formDefinition", Warned("forms are not served; task lists see camunda:formKey only")),

@@ -8,6 +8,7 @@ use mandate_feel::Expression;
 use crate::definition::{ElementIndex, ElementKind, FlowIndex, SequenceFlow};
 use crate::diagnostic::{At, shown};
 use crate::parse::attributes;
+use crate::parse::expression_tasks::in_language;
 use crate::parse::process::{Broken, FlowDraft, ProcessReader, Slot};
 use crate::xml::{Namespace, Node};
 
@@ -52,16 +53,12 @@ impl<'n> ProcessReader<'n, '_> {
             return None;
         }
         let language = condition.plain("language").unwrap_or("juel").trim();
-        let expression = if language.eq_ignore_ascii_case("juel") {
-            self.expression("the condition", source, at)?
-        } else if language.eq_ignore_ascii_case("feel") || language.contains("/spec/FEEL/") {
-            let source = if source.starts_with('=') { source.to_owned() } else { format!("= {source}") };
-            self.expression("the condition", &source, at)?
-        } else {
+        let Some(written) = in_language(language, source) else {
             let message = format!("a condition in the language '{}' is not supported yet", shown(language));
             self.diagnostics.error(at, message, "write it as ${amount > 100} or = amount > 100, without a language");
             return None;
         };
+        let expression = self.expression("the condition", &written, at)?;
         if expression.as_literal().is_some() {
             let message = format!("the condition '{}' is a text, which is neither true nor false", shown(source));
             self.diagnostics.error(at, message, "write an expression, such as ${amount > 100} or = amount > 100");

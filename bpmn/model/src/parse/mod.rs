@@ -8,6 +8,7 @@ mod attributes;
 mod definitions;
 mod event_definitions;
 mod events;
+mod expression_tasks;
 mod extensions;
 mod flows;
 mod gateways;

@@ -364,6 +364,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
                 (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
                 (Namespace::Bpmn, name) if name.ends_with("EventDefinition") && row_is_event(node.name) => {}
+                (Namespace::Bpmn, "script") if node.name == "scriptTask" => {}
                 (Namespace::Bpmn, name) => match table::disposition(name) {
                     Disposition::Metadata => {}
                     Disposition::Refused(help) => self.refuse(child, owner, help),

@@ -78,6 +78,21 @@ impl Models<'_> {
         self.with_boundary_events(block.first, depth, inside)
     }
 
+    /// A script or an expression, which may fail on what `x` is.
+    pub(super) fn expression(&mut self, depth: usize) -> Block {
+        let forms = [
+            ("scriptTask", " scriptFormat='feel' camunda:resultVariable='x'", "<script>if x = null then 1 else x</script>"),
+            ("scriptTask", " camunda:resultVariable='seen'", "<script>${x}</script>"),
+            ("serviceTask", " camunda:expression='${x + 1}' camunda:resultVariable='seen'", ""),
+            ("businessRuleTask", " camunda:expression='= x'", ""),
+        ];
+        let (kind, attributes, inside) = forms[self.random.below(forms.len())];
+        let id = self.id(kind);
+        let (held, often) = (self.asynchronous(), self.multi_instance(depth));
+        self.element(&format!("<{kind} id='{id}'{attributes}{held}>{often}{inside}</{kind}>"));
+        Block { first: id.clone(), last: id }
+    }
+
     pub(super) fn external_task(&mut self, depth: usize, inside: bool) -> Block {
         let priority = ["", " camunda:taskPriority='${x}'"][self.random.below(2)];
         let block = self.several("serviceTask", &format!(" camunda:type='external' camunda:topic='outside'{priority}"), depth);
