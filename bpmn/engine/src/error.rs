@@ -18,13 +18,20 @@ pub(crate) struct Thrown {
     pub variables: Variables,
 }
 
+impl Thrown {
+    /// The failure of a unit in which a delegate throws what nothing catches.
+    pub(crate) fn uncaught(&self, element: ElementIndex) -> Failure {
+        Failure::never(Code::UnhandledBpmnError, element, uncaught(self))
+    }
+}
+
 impl Machine<'_> {
     /// An error of a delegate. Uncaught, the unit fails for good: the model says nothing about this answer, and a technical retry would
     /// only ask again (Camunda 7 ends the path silently unless `enableExceptionsAfterUnhandledBpmnError` is set; we never do).
     pub(crate) fn throw_from_delegate(&mut self, activity: ActivityId, thrown: Thrown) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
         let Some(catcher) = self.error_catcher(activity, &thrown) else {
-            return Err(Failure::never(Code::UnhandledBpmnError, element, uncaught(&thrown)));
+            return Err(thrown.uncaught(element));
         };
         self.catch(catcher, thrown)
     }
@@ -52,11 +59,18 @@ impl Machine<'_> {
         }
     }
 
+    /// An error of a listener's delegate where an activity begins or ends.
+    pub(crate) fn throw_at_edge(&mut self, of: ActivityId, thrown: Thrown) -> Result<(), Failure> {
+        let element = self.instance.at(of).element;
+        let catcher = self.catcher_at_edge(of, Some(&thrown.code), code_of_error);
+        match catcher {
+            Some(catcher) => self.catch(catcher, thrown),
+            None => Err(thrown.uncaught(element)),
+        }
+    }
+
     fn error_catcher(&self, from: ActivityId, thrown: &Thrown) -> Option<(ActivityId, ElementIndex)> {
-        self.catcher(from, Some(&thrown.code), |trigger| match trigger {
-            EventTrigger::Error(catch) => Some(catch.code.as_deref()),
-            EventTrigger::Timer(_) | EventTrigger::Message(_) | EventTrigger::Escalation(_) => None,
-        })
+        self.catcher(from, Some(&thrown.code), code_of_error)
     }
 
     /// The event is triggered with what the error carries.
@@ -71,6 +85,14 @@ impl Machine<'_> {
             }
         }
         self.trigger(activity, event, variables)
+    }
+}
+
+/// Which errors a trigger is for: of some code, or all; none if it waits for something else.
+fn code_of_error(trigger: &EventTrigger) -> Option<Option<&str>> {
+    match trigger {
+        EventTrigger::Error(catch) => Some(catch.code.as_deref()),
+        EventTrigger::Timer(_) | EventTrigger::Message(_) | EventTrigger::Escalation(_) => None,
     }
 }
 

@@ -42,6 +42,7 @@ mod join;
 mod leaf;
 pub mod limits;
 mod lineage;
+mod listener;
 mod mapping;
 mod multi_instance;
 #[cfg(test)]

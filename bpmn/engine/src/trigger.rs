@@ -146,9 +146,29 @@ impl Machine<'_> {
         code: Option<&str>,
         catches: fn(&EventTrigger) -> Option<Option<&str>>,
     ) -> Option<(ActivityId, ElementIndex)> {
+        self.first_catcher(from, None, code, catches)
+    }
+
+    /// The same where an activity begins or ends: its own event sub-processes are not there yet, or no more.
+    pub(crate) fn catcher_at_edge(
+        &self,
+        of: ActivityId,
+        code: Option<&str>,
+        catches: fn(&EventTrigger) -> Option<Option<&str>>,
+    ) -> Option<(ActivityId, ElementIndex)> {
+        self.first_catcher(of, Some(of), code, catches)
+    }
+
+    fn first_catcher(
+        &self,
+        from: ActivityId,
+        edge: Option<ActivityId>,
+        code: Option<&str>,
+        catches: fn(&EventTrigger) -> Option<Option<&str>>,
+    ) -> Option<(ActivityId, ElementIndex)> {
         let mut came_from = None;
         for activity in self.instance.outward(from) {
-            let starts = inside(self.definition, activity).iter().copied();
+            let starts = inside(self.definition, activity).iter().copied().filter(|_| edge != Some(activity.id));
             let starts: Vec<_> = starts.filter(|start| self.definition.element(*start).parent != came_from).collect();
             for events in [&starts[..], attached(self.definition, activity)] {
                 let catching =

@@ -7,6 +7,7 @@ use mandate_model::{ElementIndex, FlowIndex};
 use crate::EntryKey;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::lineage::Lineage;
+use crate::listener::Occasion;
 
 /// The wait that names the origin of a start that is not held: no wait has this number.
 pub(crate) const START: WaitId = WaitId(0);
@@ -51,6 +52,8 @@ pub(crate) struct Token {
 pub(crate) struct Call {
     pub wait: WaitId,
     pub activity: ActivityId,
+    /// It is a listener's: on what occasion, and which of the listeners is the next.
+    pub listener: Option<(Occasion, u32)>,
 }
 
 impl Unit {

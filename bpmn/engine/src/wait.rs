@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::effect::{Effect, ExternalTask, Job, JobKind, Subscription, Task};
 use crate::elements::WaitFor;
 use crate::ids::{ActivityId, WaitId};
+use crate::input::Failure;
 use crate::multi_instance::Continuation;
 use crate::retry;
 use crate::step::Machine;
@@ -61,12 +62,15 @@ impl Machine<'_> {
         self.effects.push(Effect::PutJob(job));
     }
 
-    pub(crate) fn assign(&mut self, wait: WaitId, assignee: Option<String>) {
+    pub(crate) fn assign(&mut self, wait: WaitId, assignee: Option<String>) -> Result<(), Failure> {
         let task = Arc::make_mut(self.instance.tasks.get_mut(&wait).expect("admit::check found the task"));
-        if task.assignee != assignee {
-            task.assignee = assignee;
-            self.effects.push(Effect::PutTask(task.clone()));
+        if task.assignee == assignee {
+            return Ok(());
         }
+        task.assignee = assignee;
+        let activity = task.activity;
+        self.effects.push(Effect::PutTask(task.clone()));
+        self.task_changed(activity, true)
     }
 
     /// Ends one wait, with its incident if it has one.

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use mandate_feel::Expression;
 
 mod events;
+mod listeners;
 
 pub use events::*;
+pub use listeners::*;
 
 /// Where an element stands in [`ProcessDefinition::elements`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,6 +120,8 @@ pub struct Element {
     pub outputs: Vec<Mapping>,
     /// `camunda:property` pairs, in document order.
     pub properties: Vec<(String, String)>,
+    /// `camunda:executionListener`s and `camunda:taskListener`s, in document order.
+    pub listeners: Vec<Listener>,
     /// Where it begins in its file.
     pub position: Position,
 }
@@ -342,6 +346,8 @@ pub struct SequenceFlow {
     pub target: ElementIndex,
     /// Taken only when true; none is always true.
     pub condition: Option<Expression>,
+    /// `camunda:executionListener`s, in document order.
+    pub listeners: Vec<Listener>,
 }
 
 /// How long to wait after each failed attempt. Attempts in all: one more than waits.

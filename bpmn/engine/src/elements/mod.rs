@@ -4,7 +4,7 @@
 //! acts on the answer.
 
 use mandate_feel::{Expression, Value};
-use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
+use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, Implementation, ProcessDefinition};
 
 use crate::expression::{evaluate, failed, why_null};
 use crate::ids::ActivityId;
@@ -75,8 +75,8 @@ pub(crate) enum Next {
     Wait(WaitFor),
     /// Wait for the first of these elements' events; the others are waited for no longer then.
     WaitForFirst(Vec<(ElementIndex, WaitFor)>),
-    /// Call the delegate inside this unit of work, then resume.
-    Call,
+    /// Call this delegate inside this unit of work, then resume.
+    Call(Implementation),
     /// Set a variable as Camunda's `execution.setVariable` does, then resume.
     Set {
         /// Its name.

@@ -69,6 +69,30 @@ const MAPPED: &[&str] = &[
     "subProcess",
 ];
 
+/// What execution listeners are called for.
+const LISTENED: &[&str] = &[
+    "process",
+    "sequenceFlow",
+    "startEvent",
+    "endEvent",
+    "intermediateCatchEvent",
+    "intermediateThrowEvent",
+    "boundaryEvent",
+    "task",
+    "manualTask",
+    "serviceTask",
+    "sendTask",
+    "scriptTask",
+    "businessRuleTask",
+    "userTask",
+    "receiveTask",
+    "subProcess",
+    "exclusiveGateway",
+    "parallelGateway",
+    "inclusiveGateway",
+    "eventBasedGateway",
+];
+
 /// BPMN's own attributes, which have no prefix.
 #[rustfmt::skip]
 static BPMN: &[(&str, Fate)] = &[
@@ -148,8 +172,8 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
     ("inputOutput", Read(MAPPED)),
     ("properties", Read(&[])),
     ("failedJobRetryTimeCycle", Read(FLOW_NODES)),
-    ("executionListener", Refused("use a service task with a delegate before or behind it")),
-    ("taskListener", Refused("use a service task with a delegate before or behind it")),
+    ("executionListener", Read(LISTENED)),
+    ("taskListener", Read(USER_TASK)),
     ("connector", Refused("use a delegate that issues a domain command")),
     ("field", Refused("use a camunda:inputParameter, or a camunda:property, which the delegate is given")),
     ("errorEventDefinition", Refused("let the delegate end with a BPMN error")),

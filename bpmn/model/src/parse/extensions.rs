@@ -20,6 +20,14 @@ impl<'n> ProcessReader<'n, '_> {
                 "inputOutput" => self.input_output(extension, of, owner),
                 "properties" => self.properties(extension, owner),
                 "failedJobRetryTimeCycle" => self.retries(extension, owner),
+                "executionListener" => {
+                    let listener = self.execution_listener(extension, of, at);
+                    self.element(owner.index).listeners.extend(listener);
+                }
+                "taskListener" => {
+                    let listener = self.task_listener(extension, at);
+                    self.element(owner.index).listeners.extend(listener);
+                }
                 other => unreachable!("the table of extension elements says that camunda:{other} is read"),
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mandate_feel::Expression;
 
-use crate::definition::{ElementIndex, ElementKind, FlowIndex, SequenceFlow};
+use crate::definition::{ElementIndex, ElementKind, FlowIndex, Listener, SequenceFlow};
 use crate::diagnostic::{At, shown};
 use crate::parse::attributes;
 use crate::parse::expression_tasks::in_language;
@@ -22,11 +22,12 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(node.at(), "sequenceFlow has no id", "give it an id that is unique in the file");
         }
         attributes::check(node, node.at(), self.diagnostics);
+        let mut listeners = Vec::new();
         for child in &node.children {
             match (child.namespace, child.name) {
                 (Namespace::Bpmn, "conditionExpression" | "documentation" | "auditing" | "monitoring" | "categoryValueRef")
                 | (Namespace::Metadata, _) => {}
-                (Namespace::Bpmn, "extensionElements") => self.flow_extensions(child, node),
+                (Namespace::Bpmn, "extensionElements") => self.flow_extensions(child, node, &mut listeners),
                 _ => {
                     let message = format!("{} has no place in sequenceFlow", child.title());
                     self.diagnostics.error(child.at_in(node.at()), message, "remove it");
@@ -34,12 +35,15 @@ impl<'n> ProcessReader<'n, '_> {
             }
         }
         let condition = node.first("conditionExpression").map(|condition| self.condition(condition, node).ok_or(Broken));
-        self.flow_drafts.push(FlowDraft { node, condition });
+        self.flow_drafts.push(FlowDraft { node, condition, listeners });
     }
 
-    fn flow_extensions(&mut self, extensions: &'n Node<'n>, flow: &'n Node<'n>) {
+    fn flow_extensions(&mut self, extensions: &'n Node<'n>, flow: &'n Node<'n>, listeners: &mut Vec<Listener>) {
         for extension in &extensions.children {
-            attributes::check_extension(extension, flow, extension.at_in(flow.at()), self.diagnostics);
+            let at = extension.at_in(flow.at());
+            if attributes::check_extension(extension, flow, at, self.diagnostics) && extension.name == "executionListener" {
+                listeners.extend(self.execution_listener(extension, flow, at));
+            }
         }
     }
 
@@ -71,7 +75,7 @@ impl<'n> ProcessReader<'n, '_> {
         let mut by_id: HashMap<&'n str, FlowIndex> = HashMap::new();
         let drafts = std::mem::take(&mut self.flow_drafts);
         let known: HashSet<&str> = drafts.iter().filter_map(|draft| draft.node.id()).collect();
-        for FlowDraft { node, condition } in drafts {
+        for FlowDraft { node, condition, listeners } in drafts {
             let source = self.end(node, "sourceRef", "comes from");
             let target = self.end(node, "targetRef", "goes to");
             let (Some(source), Some(target)) = (source, target) else {
@@ -87,7 +91,7 @@ impl<'n> ProcessReader<'n, '_> {
                 self.draft.broken_conditions.insert(index);
             }
             let condition = condition.and_then(Result::ok);
-            self.draft.flows.push(SequenceFlow { id: Arc::from(id), source, target, condition });
+            self.draft.flows.push(SequenceFlow { id: Arc::from(id), source, target, condition, listeners });
             self.draft.flow_positions.push(node.position);
         }
         self.defaults(&by_id, &known);

@@ -14,6 +14,7 @@ mod flows;
 mod gateways;
 mod implementation;
 mod links;
+mod listeners;
 mod multi_instance;
 mod process;
 mod table;

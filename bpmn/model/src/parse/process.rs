@@ -6,7 +6,8 @@ use std::sync::Arc;
 use mandate_feel::Expression;
 
 use crate::definition::{
-    Element, ElementIndex, ElementKind, EventSubProcess, FlowIndex, Position, ProcessDefinition, ROOT, Scope, SequenceFlow, StartTrigger,
+    Element, ElementIndex, ElementKind, EventSubProcess, FlowIndex, Listener, Position, ProcessDefinition, ROOT, Scope, SequenceFlow,
+    StartTrigger,
 };
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::links::{self, Links};
@@ -72,6 +73,7 @@ pub(crate) struct FlowDraft<'n> {
     pub(crate) node: &'n Node<'n>,
     /// None without one; an error if it can't be used.
     pub(crate) condition: Option<Result<Expression, Broken>>,
+    pub(crate) listeners: Vec<Listener>,
 }
 
 /// A part that can't be used; why is in the diagnostics.
@@ -307,6 +309,7 @@ impl<'n> ProcessReader<'n, '_> {
             inputs: Vec::new(),
             outputs: Vec::new(),
             properties: Vec::new(),
+            listeners: Vec::new(),
             position: node.position,
         });
         debug_assert!(parent.is_some() || index == ROOT);

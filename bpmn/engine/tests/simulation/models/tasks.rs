@@ -13,8 +13,8 @@ impl Models<'_> {
     /// A task that may run several times.
     pub(super) fn several(&mut self, kind: &str, attributes: &str, depth: usize) -> Block {
         let id = self.id(kind);
-        let (held, often) = (self.asynchronous(), self.multi_instance(depth));
-        self.element(&format!("<{kind} id='{id}'{attributes}{held}>{often}</{kind}>"));
+        let (held, often, listeners) = (self.asynchronous(), self.multi_instance(depth), self.listeners());
+        self.element(&format!("<{kind} id='{id}'{attributes}{held}><extensionElements>{listeners}</extensionElements>{often}</{kind}>"));
         Block { first: id.clone(), last: id }
     }
 
@@ -66,16 +66,22 @@ impl Models<'_> {
         } else {
             ""
         };
-        let often = self.multi_instance(depth);
+        let (often, listeners) = (self.multi_instance(depth), self.listeners());
         self.element(&format!(
-            "<serviceTask id='{id}' camunda:class='worker'{held}><extensionElements>{retries}{mapping}</extensionElements>{often}</serviceTask>"
+            "<serviceTask id='{id}' camunda:class='worker'{held}><extensionElements>{retries}{mapping}{listeners}</extensionElements>{often}</serviceTask>"
         ));
         self.with_boundary_events(id, depth, inside)
     }
 
     pub(super) fn user_task(&mut self, depth: usize, inside: bool) -> Block {
-        let block = self.several("userTask", " camunda:candidateGroups='clerks'", depth);
-        self.with_boundary_events(block.first, depth, inside)
+        let id = self.id("userTask");
+        let (held, often) = (self.asynchronous(), self.multi_instance(depth));
+        let assignee = ["", " camunda:assignee='= string(x)'"][usize::from(self.random.one_in(4))];
+        let listeners = self.listeners() + &self.task_listeners();
+        self.element(&format!(
+            "<userTask id='{id}' camunda:candidateGroups='clerks'{assignee}{held}><extensionElements>{listeners}</extensionElements>{often}</userTask>"
+        ));
+        self.with_boundary_events(id, depth, inside)
     }
 
     /// A script or an expression, which may fail on what `x` is.
