@@ -3,14 +3,15 @@
 use crate::definition::{ElementKind, ExpressionTask};
 use crate::diagnostic::{At, shown};
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
-use crate::xml::{Namespace, Node};
+use crate::parse::zeebe;
+use crate::xml::Node;
 
 use mandate_feel::Expression;
 
 /// Reads a `scriptTask` in JUEL or FEEL, Camunda 7's or Camunda 8's (`zeebe:script`). Camunda 7 takes a script without a language for JUEL
 /// (`BpmnParse.parseScriptTask`).
 pub(crate) fn script_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
-    let (script, zeebe) = (node.first("script"), zeebe_script(node));
+    let (script, zeebe) = (node.first("script"), zeebe::extension(node, "script"));
     let (expression, result_variable) = match (script, zeebe) {
         (Some(_), Some(zeebe)) => {
             reader.diagnostics.error(zeebe.at_in(owner.at), "the task has a script and a zeebe:script", "keep one of them");
@@ -33,11 +34,6 @@ pub(crate) fn script_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node
     };
     let result_variable = reader.result_variable(result_variable, owner.at)?;
     Some(ElementKind::ExpressionTask(ExpressionTask { expression, result_variable, element_type: "scriptTask" }))
-}
-
-fn zeebe_script<'n>(node: &'n Node<'n>) -> Option<&'n Node<'n>> {
-    let extensions = node.all("extensionElements").flat_map(|extensions| &extensions.children);
-    extensions.into_iter().find(|it| it.namespace == Namespace::Zeebe && it.name == "script")
 }
 
 impl<'n> ProcessReader<'n, '_> {

@@ -13,7 +13,11 @@ impl<'n> ProcessReader<'n, '_> {
     pub(crate) fn extensions(&mut self, extensions: &'n Node<'n>, of: &'n Node<'n>, owner: Owner<'n>) {
         for extension in &extensions.children {
             let at = extension.at_in(owner.at);
-            if !attributes::check_extension(extension, of, at, self.diagnostics) || extension.namespace != Namespace::Camunda {
+            if !attributes::check_extension(extension, of, at, self.diagnostics) {
+                continue;
+            }
+            if extension.namespace == Namespace::Zeebe {
+                self.zeebe_extension(extension, of, owner);
                 continue;
             }
             match extension.name {

@@ -3,6 +3,7 @@
 use crate::definition::Implementation;
 use crate::diagnostic::shown;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
+use crate::parse::zeebe;
 use crate::xml::{Namespace, Node};
 
 /// What a task is done by.
@@ -66,10 +67,7 @@ impl<'n> ProcessReader<'n, '_> {
 
     /// The `zeebe:taskDefinition` of a task.
     fn task_definition(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<&'n Node<'n>> {
-        let definition = node
-            .all("extensionElements")
-            .flat_map(|extensions| &extensions.children)
-            .find(|extension| extension.namespace == Namespace::Zeebe && extension.name == "taskDefinition")?;
+        let definition = zeebe::extension(node, "taskDefinition")?;
         if definition.plain("retries").is_some() {
             let help = "use camunda:failedJobRetryTimeCycle, which says how long to wait as well";
             self.diagnostics.warning(definition.at_in(owner.at), "retries of zeebe:taskDefinition has no effect", help);

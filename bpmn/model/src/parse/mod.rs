@@ -18,6 +18,7 @@ mod listeners;
 mod multi_instance;
 mod process;
 mod table;
+mod zeebe;
 
 use crate::definition::ProcessDefinition;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
