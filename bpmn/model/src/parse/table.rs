@@ -51,6 +51,9 @@ static SUPPORTED: &[Supported] = supported! {
 /// Supported parts of elements that change how these run, with their forms.
 #[rustfmt::skip]
 static SUPPORTED_PARTS: &[(&str, &str)] = &[
+    ("camunda:executionListener", "start and end of processes, activities, events and gateways, and sequence flows: an expression, a FEEL or JUEL script, or a delegate"),
+    ("camunda:taskListener", "create and complete: the same; assignment and update: an expression or script"),
+    ("zeebe:ioMapping", "and `taskHeaders`, `properties`, `assignmentDefinition`, `taskSchedule`, `priorityDefinition`, `formDefinition` by key: as Camunda 7's"),
     ("multiInstanceLoopCharacteristics", "of every task and sub-process: parallel or sequential, by cardinality or collection, completion condition, list of results; `zeebe:loopCharacteristics`"),
 ];
 
