@@ -9,6 +9,7 @@ use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::Draft;
 
 mod event_gateway;
+mod listeners;
 
 /// Checks a process that was read. What is wrong is in `diagnostics`.
 pub(crate) fn validate(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
@@ -19,6 +20,7 @@ pub(crate) fn validate(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
         validator.ends(index, element);
         validator.conditions(index, element);
         validator.boundary_events(index, element);
+        validator.listeners(index, element);
         if let ElementKind::EventBasedGateway = element.kind {
             validator.event_gateway(index, element);
         }

@@ -87,3 +87,16 @@ fn a_change_of_a_task_calls_no_delegate() {
         "#]],
     );
 }
+
+#[test]
+fn an_event_that_throws_does_not_always_end_by_itself() {
+    let file = common::file_with(
+        "<bpmn:error id='err' errorCode='E'/>",
+        "<bpmn:startEvent id='s'/><bpmn:endEvent id='a'><bpmn:extensionElements><camunda:executionListener event='end' class='x'/>\
+         </bpmn:extensionElements><bpmn:errorEventDefinition errorRef='err'/></bpmn:endEvent>\
+         <bpmn:sequenceFlow id='f' sourceRef='s' targetRef='a'/>",
+    );
+    expect![[r#"
+        t.bpmn:2:26: warning: the end listener is not called where what the event throws is caught and interrupts the scope around it (element 'a'); help: use a listener for the event start, or put it on what catches the error or escalation
+    "#]].assert_eq(&diagnostics(file.as_bytes()));
+}

@@ -133,7 +133,7 @@ mod unsupported {
              <camunda:outputParameter name='z'><camunda:map/></camunda:outputParameter></camunda:inputOutput>\
              </bpmn:extensionElements></bpmn:userTask>",
             expect![[r#"
-                t.bpmn:5:34: error: camunda:script as the value of 'x' is not supported yet (element 'a'); help: write an expression, such as = [1, 2] or = {a: 1}
+                t.bpmn:5:34: error: a script in the language 'groovy' is not supported (element 'a'); help: write it in FEEL (scriptFormat="feel") or JUEL, or use a service task with a delegate
                 t.bpmn:6:34: error: camunda:list as the value of 'y' is not supported yet (element 'a'); help: write an expression, such as = [1, 2] or = {a: 1}
                 t.bpmn:7:35: error: camunda:map as the value of 'z' is not supported yet (element 'a'); help: write an expression, such as = [1, 2] or = {a: 1}
             "#]],

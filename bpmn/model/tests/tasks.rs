@@ -149,3 +149,13 @@ fn what_an_expression_does_never_waits() {
         "#]],
     );
 }
+
+#[test]
+fn a_parameter_may_be_a_script() {
+    let file = around(
+        "<bpmn:userTask id='a'><bpmn:extensionElements><camunda:inputOutput><camunda:inputParameter name='x'>\
+         <camunda:script scriptFormat='feel'>n * 2</camunda:script></camunda:inputParameter></camunda:inputOutput></bpmn:extensionElements></bpmn:userTask>",
+    );
+    let definition = definition(&file);
+    assert_eq!(element(&definition, "a").inputs[0].source.source(), "= n * 2");
+}

@@ -72,6 +72,11 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, message, "name the variable that it sets");
             return None;
         }
+        if let [script] = &parameter.children[..]
+            && (script.namespace, script.name) == (Namespace::Camunda, "script")
+        {
+            return Some(Mapping { target: target.to_owned(), source: self.camunda_script(script, at)? });
+        }
         if let Some(value) = parameter.children.first() {
             let message = format!("{} as the value of '{}' is not supported yet", value.title(), shown(target));
             self.diagnostics.error(value.at_in(owner.at), message, "write an expression, such as = [1, 2] or = {a: 1}");
