@@ -89,6 +89,7 @@ impl Machine<'_> {
 }
 
 /// Which errors a trigger is for: of some code, or all; none if it waits for something else.
+#[expect(clippy::option_option, reason = "no error is not the same as every error")]
 fn code_of_error(trigger: &EventTrigger) -> Option<Option<&str>> {
     match trigger {
         EventTrigger::Error(catch) => Some(catch.code.as_deref()),

@@ -45,15 +45,13 @@ impl<'n> ProcessReader<'n, '_> {
     fn listener(&mut self, listener: &'n Node<'n>, event: ListenerEvent, at: At<'n>) -> Option<Listener> {
         let mut script = None;
         for child in &listener.children {
-            match (child.namespace, child.name) {
-                (Namespace::Camunda, "script") => script = Some(child),
-                _ => {
-                    let message = format!("{} in {} is not supported", child.title(), listener.title());
-                    let help = "a delegate is given the variables: use a camunda:inputParameter of the activity";
-                    self.diagnostics.error(child.at_in(at), message, help);
-                    return None;
-                }
+            if (child.namespace, child.name) != (Namespace::Camunda, "script") {
+                let message = format!("{} in {} is not supported", child.title(), listener.title());
+                let help = "a delegate is given the variables: use a camunda:inputParameter of the activity";
+                self.diagnostics.error(child.at_in(at), message, help);
+                return None;
             }
+            script = Some(child);
         }
         let ways = ["class", "delegateExpression", "expression"].map(|way| listener.plain(way).map(|value| (way, value)));
         let does = match (ways.into_iter().flatten().collect::<Vec<_>>().as_slice(), script) {
