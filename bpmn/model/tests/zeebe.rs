@@ -6,6 +6,7 @@ mod common;
 
 use common::{around, definition, diagnostics, element};
 use expect_test::expect;
+use mandate_feel::Expression;
 use mandate_model::ElementKind;
 
 #[test]
@@ -37,7 +38,7 @@ fn a_user_task_is_assigned_scheduled_and_ranked() {
     let definition = definition(&file);
     let ElementKind::UserTask(task) = &element(&definition, "a").kind else { panic!("a user task") };
     let said = [&task.assignee, &task.candidate_users, &task.candidate_groups, &task.due_date, &task.follow_up_date, &task.priority];
-    let said = said.map(|it| it.as_ref().map(|it| it.source()));
+    let said = said.map(|it| it.as_ref().map(Expression::source));
     assert_eq!(said, [Some("= clerk"), Some("ann, bob"), Some("= groups"), Some("= by"), Some("P1D"), Some("70")]);
     assert_eq!(task.form_key.as_deref(), Some("review"));
 }
