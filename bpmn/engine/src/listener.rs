@@ -188,9 +188,7 @@ impl Machine<'_> {
         }
         Ok(())
     }
-}
 
-impl Machine<'_> {
     /// The variables and the answer of a listener's delegate are those of the activity; its key counts beside that of the task itself.
     fn call_listener(
         &mut self,
