@@ -13,6 +13,7 @@ mod tests;
 
 use mandate_model::{ElementIndex, FlowIndex, Implementation, Listener, ListenerAction, ListenerEvent, ProcessDefinition, ROOT};
 
+use crate::Code;
 use crate::effect::JobKind;
 use crate::error::Thrown;
 use crate::expression::evaluate;
@@ -31,6 +32,8 @@ pub(crate) enum Occasion {
     ProcessStart(Token),
     /// The process begins where its start was held: at this activity.
     HeldStart(ActivityId),
+    /// The process begins at the instructions of a modification.
+    ProcessStartInside,
     /// An activity begins.
     Start,
     /// An activity is left by these flows.
@@ -52,7 +55,7 @@ impl Occasion {
     /// By which name models listen for it.
     pub(crate) fn event(&self) -> ListenerEvent {
         match self {
-            Self::ProcessStart(_) | Self::HeldStart(_) | Self::Start => Start,
+            Self::ProcessStart(_) | Self::HeldStart(_) | Self::ProcessStartInside | Self::Start => Start,
             Self::End(_) | Self::ProcessEnd => End,
             Self::Take(_) => Take,
             Self::Create { .. } => Create,
@@ -76,7 +79,7 @@ impl Occasion {
             Self::ProcessStart(token) | Self::Take(token) => element(token.element) && token.by.is_none_or(flow),
             Self::HeldStart(activity) => instance.activity(*activity).is_some(),
             Self::End(flows) => flows.iter().all(|it| flow(*it)),
-            Self::Start | Self::ProcessEnd | Self::Create { .. } | Self::Complete => true,
+            Self::Start | Self::ProcessEnd | Self::ProcessStartInside | Self::Create { .. } | Self::Complete => true,
         }
     }
 }
@@ -135,6 +138,9 @@ impl Machine<'_> {
 
     fn notify_from(&mut self, activity: ActivityId, occasion: Occasion, next: u32) -> Result<(), Failure> {
         let definition = self.definition;
+        if self.unit.skip_listeners {
+            return self.go_on(activity, occasion);
+        }
         let place = occasion.place(definition, self.instance.at(activity));
         let all = listeners(definition, self.instance.at(activity), place);
         for (listener, number) in all.iter().zip(0..).skip(next as usize).filter(|(listener, _)| listener.event == occasion.event()) {
@@ -143,8 +149,7 @@ impl Machine<'_> {
                     evaluate(definition, self.instance, activity, place.0, expression)?;
                 }
                 ListenerAction::Delegate(implementation) => {
-                    self.call_listener(activity, place, implementation.clone(), (occasion, number + 1));
-                    return Ok(());
+                    return self.call_listener(activity, place, implementation.clone(), (occasion, number + 1));
                 }
             }
         }
@@ -173,7 +178,7 @@ impl Machine<'_> {
             }
             Occasion::Take(token) => self.enter(token),
             Occasion::Create { assigned: true } => self.evaluate_listeners(activity, Assignment),
-            Occasion::Create { assigned: false } => Ok(()),
+            Occasion::ProcessStartInside | Occasion::Create { assigned: false } => Ok(()),
             Occasion::Complete => self.resume(activity),
         }
     }
@@ -196,7 +201,13 @@ impl Machine<'_> {
         (element, flow): (ElementIndex, Option<FlowIndex>),
         implementation: Implementation,
         listener: (Occasion, u32),
-    ) {
+    ) -> Result<(), Failure> {
+        // Its commands would have no wait to hang on, and the listener none to come back to.
+        if self.unit.hold {
+            let message =
+                "a listener's delegate would be called here, in a modification that is held for it or for other delegates with commands";
+            return Err(Failure::never(Code::ModificationRefused, element, message.to_owned()));
+        }
         let (event, number) = (listener.0.event(), listener.1);
         let id = flow.map_or(&self.definition.element(element).id, |flow| &self.definition.flow(flow).id);
         let id = format!("{id}/{}/{number}", event.as_str());
@@ -207,5 +218,6 @@ impl Machine<'_> {
         let nth = self.unit.count(lineage, element);
         let entry = lineage.entry(self.instance.id, self.unit.origin, &id, nth);
         self.call(activity, element, entry, implementation, Some(listener));
+        Ok(())
     }
 }

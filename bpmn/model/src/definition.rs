@@ -88,6 +88,11 @@ impl ProcessDefinition {
         matches!(self.element(self.flow(flow).source).kind, ElementKind::EventBasedGateway)
     }
 
+    /// Whether anything in it has a listener.
+    pub fn has_listeners(&self) -> bool {
+        self.elements.iter().any(|it| !it.listeners.is_empty()) || self.flows.iter().any(|it| !it.listeners.is_empty())
+    }
+
     /// All elements with their indexes.
     pub fn iter(&self) -> impl Iterator<Item = (ElementIndex, &Element)> {
         self.elements.iter().enumerate().map(|(index, element)| {

@@ -462,3 +462,45 @@ fn unit_that_runs_again_makes_the_same_keys_all_of_them_distinct() {
     assert_eq!((first, first.len()), (second, 10), "the tenth call is the last of the second turn");
     assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), 10);
 }
+
+#[test]
+fn modification_calls_them_unless_it_says_not_to() {
+    check(
+        &format!(
+            "{}<startEvent id='s'/><userTask id='u'>{}</userTask><task id='a'>{}</task>{{s>u}}",
+            with(&(on("start") + &on("end"))),
+            with(&on("start")),
+            with(&on("end")),
+        ),
+        r#"
+            begin before u
+            return
+            return
+            modify silent: before a
+            modify before a; cancel-all u
+            return
+            return
+            modify-held before u
+            modify-held silent: before u
+            modify before a
+            return
+            complete u
+            return
+        "#,
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn modification_that_is_held_calls_none() {
+    check(
+        &format!("{}<startEvent id='s'/><userTask id='u'/>{{s>u}}", with(&on("start"))),
+        "
+            begin-held before u
+        ",
+        expect![[r#"
+            > begin-held before u
+              failed: MODIFICATION_REFUSED: a listener's delegate would be called here, in a modification that is held for it or for other delegates with commands
+        "#]],
+    );
+}

@@ -8,6 +8,7 @@ use crate::index::Index;
 use crate::instance::{Activity, Instance, Phase, Role};
 use crate::limits::{MAX_JSON_DEPTH, MAX_SCOPE_DEPTH};
 use crate::listener::Occasion;
+use crate::modification::Instruction;
 use crate::unit::Call;
 use crate::variable::Variable;
 
@@ -53,7 +54,8 @@ fn check_role(instance: &Instance, activity: &Activity) -> Result<(), SnapshotEr
         (Role::Element, None) => Ok(()),
         (Role::Body(body), None) => {
             ensure(activity.parent.is_some(), "its root is a body")?;
-            ensure(body.ended <= body.begun && body.begun <= body.instances, "a body has counted wrongly")
+            let over = body.ended.checked_add(body.canceled);
+            ensure(over.is_some_and(|over| over <= body.begun) && body.begun <= body.instances, "a body has counted wrongly")
         }
         _ => Err(SnapshotError::Inconsistent("an instance is in no body, or something else is in one")),
     }
@@ -117,7 +119,13 @@ fn check_unit(instance: &Instance) -> Result<(), SnapshotError> {
     let call = unit.call.as_ref().ok_or(SnapshotError::Inconsistent("a unit of work waits for no call"))?;
     ensure(known(&call.activity), "a call belongs to no activity")?;
     check_call(instance, call)?;
-    ensure(call.wait.0 <= instance.last, "a call has a number that was never given")
+    ensure(call.wait.0 <= instance.last, "a call has a number that was never given")?;
+    let starts = unit.modification.iter().flat_map(|modification| &modification.rest).filter_map(|instruction| match instruction {
+        Instruction::Start(start) => Some(start),
+        Instruction::Cancel(_) => None,
+    });
+    let mut variables = starts.flat_map(|start| start.variables.values().chain(start.local_variables.values()));
+    ensure(variables.all(is_json), "a variable is not JSON")
 }
 
 /// The process itself is what a call is about only where it begins or ends, or where a token in it takes a flow; and a body never is.
@@ -128,7 +136,7 @@ fn check_call(instance: &Instance, call: &Call) -> Result<(), SnapshotError> {
         Some(Occasion::ProcessStart(token)) => is_root && token.scope == call.activity && token.by.is_none(),
         Some(Occasion::Take(token)) => token.scope == call.activity && token.by.is_some(),
         Some(Occasion::HeldStart(start)) => is_root && instance.activities.get(start).is_some_and(|it| it.parent == Some(call.activity)),
-        Some(Occasion::ProcessEnd) => is_root,
+        Some(Occasion::ProcessEnd | Occasion::ProcessStartInside) => is_root,
         None | Some(Occasion::Start | Occasion::End(_) | Occasion::Create { .. } | Occasion::Complete) => !is_root,
     };
     let is_body = matches!(instance.at(call.activity).role, Role::Body(_));

@@ -3,6 +3,8 @@
 use mandate_model::{ElementIndex, FlowIndex};
 use serde::{Deserialize, Serialize};
 
+use super::SnapshotError;
+use super::modification::Modification;
 use crate::ids::{ActivityId, WaitId};
 use crate::lineage::Lineage;
 use crate::listener;
@@ -18,6 +20,10 @@ pub(super) struct Unit {
     call: Option<Call>,
     lineages: Vec<(u64, [u8; 32])>,
     entries: Vec<([u8; 32], u32, u32)>,
+    hold: bool,
+    skip_io_mappings: bool,
+    skip_listeners: bool,
+    modification: Option<Modification>,
     touched: Vec<u64>,
     moved: Vec<u64>,
 }
@@ -36,6 +42,7 @@ enum Occasion {
     Start,
     End(Vec<u32>),
     ProcessEnd,
+    ProcessStartInside,
     Take(Token),
     Create(bool),
     Complete,
@@ -60,6 +67,10 @@ impl From<&unit::Unit> for Unit {
             call: it.call.as_ref().map(Call::from),
             lineages: it.lineages.iter().map(|(activity, lineage)| (activity.0, lineage.0)).collect(),
             entries: it.entries.iter().map(|((lineage, element), count)| (lineage.0, element.0, *count)).collect(),
+            hold: it.hold,
+            skip_io_mappings: it.skip_io_mappings,
+            skip_listeners: it.skip_listeners,
+            modification: it.modification.as_ref().map(Modification::from),
             touched: it.touched.iter().map(|scope| scope.0).collect(),
             moved: it.moved.iter().map(|scope| scope.0).collect(),
         }
@@ -67,8 +78,8 @@ impl From<&unit::Unit> for Unit {
 }
 
 impl Unit {
-    pub(super) fn into_unit(self) -> unit::Unit {
-        unit::Unit {
+    pub(super) fn into_unit(self) -> Result<unit::Unit, SnapshotError> {
+        Ok(unit::Unit {
             origin: WaitId(self.origin),
             attempt: self.attempt,
             retries_left: self.retries_left,
@@ -77,9 +88,13 @@ impl Unit {
             call: self.call.map(Call::into_call),
             lineages: self.lineages.into_iter().map(|(activity, lineage)| (ActivityId(activity), Lineage(lineage))).collect(),
             entries: self.entries.into_iter().map(|(lineage, element, count)| ((Lineage(lineage), ElementIndex(element)), count)).collect(),
+            hold: self.hold,
+            skip_io_mappings: self.skip_io_mappings,
+            skip_listeners: self.skip_listeners,
+            modification: self.modification.map(Modification::into_underway).transpose()?,
             touched: self.touched.into_iter().map(ActivityId).collect(),
             moved: self.moved.into_iter().map(ActivityId).collect(),
-        }
+        })
     }
 }
 
@@ -122,6 +137,7 @@ impl From<&listener::Occasion> for Occasion {
             listener::Occasion::Start => Self::Start,
             listener::Occasion::End(flows) => Self::End(flows.iter().map(|flow| flow.0).collect()),
             listener::Occasion::ProcessEnd => Self::ProcessEnd,
+            listener::Occasion::ProcessStartInside => Self::ProcessStartInside,
             listener::Occasion::Take(token) => Self::Take(token.into()),
             listener::Occasion::Create { assigned } => Self::Create(*assigned),
             listener::Occasion::Complete => Self::Complete,
@@ -137,6 +153,7 @@ impl Occasion {
             Self::Start => listener::Occasion::Start,
             Self::End(flows) => listener::Occasion::End(flows.into_iter().map(FlowIndex).collect()),
             Self::ProcessEnd => listener::Occasion::ProcessEnd,
+            Self::ProcessStartInside => listener::Occasion::ProcessStartInside,
             Self::Take(token) => listener::Occasion::Take(token.into_token()),
             Self::Create(assigned) => listener::Occasion::Create { assigned },
             Self::Complete => listener::Occasion::Complete,
