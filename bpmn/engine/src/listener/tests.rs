@@ -477,17 +477,54 @@ fn modification_calls_them_unless_it_says_not_to() {
             return
             return
             modify silent: before a
-            modify before a; cancel-all u
-            return
-            return
-            modify-held before u
-            modify-held silent: before u
             modify before a
+            return
+            modify-held silent: before u
+            modify-held before u
+            complete u
+            run u
             return
             complete u
             return
         "#,
-        expect![[r#""#]],
+        expect![[r#"
+            > begin before u
+              started at u
+              call start process !2 attempt 1, 0 left {}
+            > return
+              + u #3
+              call start u !4 attempt 1, 0 left {}
+            > return
+              task u !5 of nobody users [] groups []
+            > modify silent: before a
+              + a #6
+              - #6
+            > modify before a
+              + a #7
+              call end a !8 attempt 1, 0 left {}
+            > return
+              - #7
+            > modify-held silent: before u
+              rejected: listeners cannot be skipped here: what is started goes on in jobs of its own, because the instance is suspended or the chain may send commands
+            > modify-held before u
+              job AsyncBefore u !10 due 0, 3 left, 0 failed
+            > complete u
+              task !5 gone
+              - #3
+            > run u
+              job !10 gone
+              + u #9
+              call start u !11 attempt 1, 2 left {}
+            > return
+              task u !12 of nobody users [] groups []
+            > complete u
+              task !12 gone
+              - #9
+              call end process !13 attempt 1, 0 left {}
+            > return
+              ended: Completed
+              end
+        "#]],
     );
 }
 
