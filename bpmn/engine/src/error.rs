@@ -93,7 +93,11 @@ impl Machine<'_> {
 fn code_of_error(trigger: &EventTrigger) -> Option<Option<&str>> {
     match trigger {
         EventTrigger::Error(catch) => Some(catch.code.as_deref()),
-        EventTrigger::Timer(_) | EventTrigger::Message(_) | EventTrigger::Escalation(_) => None,
+        EventTrigger::Timer(_)
+        | EventTrigger::Message(_)
+        | EventTrigger::Escalation(_)
+        | EventTrigger::Compensation
+        | EventTrigger::Cancel => None,
     }
 }
 
