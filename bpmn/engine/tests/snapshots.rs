@@ -348,7 +348,7 @@ fn large_variable_is_written_when_it_changes_and_only_then() {
         let before = instance.clone();
         let set = Variables::from([(name.to_owned(), Variable::from_json(&value))]);
         let scope = instance.root();
-        step(&definition, &mut instance, Input::SetVariables { scope, set, remove: Vec::new() }, 3_000).expect("it fits");
+        step(&definition, &mut instance, Input::SetVariables { scope, set, remove: Vec::new(), local: true }, 3_000).expect("it fits");
         instance.changes(Some(&before))
     };
     assert_eq!(set("number", 8.into()).put, []);

@@ -20,6 +20,7 @@ mod jobs;
 mod ledger;
 mod messages;
 mod metrics;
+mod operator;
 mod retention;
 mod running;
 mod tasks;
@@ -51,6 +52,7 @@ pub use mandate_engine as engine;
 pub use mandate_model as model;
 pub use mandate_store::query;
 pub use messages::{Correlated, Correlation};
+pub use operator::{MAX_ANNOTATION_CHARS, Operator};
 pub use retention::{Cleaned, DEFAULT_SHARE, HistoryCleanup, HistoryExport};
 pub use unit::{BODY_TYPE, activity_id, activity_type};
 pub use waiting::{Reason, Waiting, WaitingFilter};
@@ -80,7 +82,7 @@ pub struct Config {
 
 /// A host of process instances. Cheap to clone.
 #[derive(Clone)]
-pub struct Runtime(Arc<Inner>);
+pub struct Runtime(Arc<Inner>, Option<Arc<operator::Operator>>);
 
 pub(crate) struct Inner {
     store: mandate_store::Store,
@@ -149,7 +151,7 @@ impl Runtime {
         });
         inner.report_lost_commands().await?;
         inner.start_loops(lease);
-        Ok(Self(inner))
+        Ok(Self(inner, None))
     }
 
     /// Reads of the store, for lists and queries.
@@ -170,23 +172,6 @@ impl Runtime {
     /// A definition with its bindings.
     pub async fn definition(&self, id: &str) -> Result<Arc<Definition>, Error> {
         self.0.definitions.get(&self.0.store, id).await
-    }
-
-    /// Suspends a definition (true): no instance of it starts and, with `instances`, all its instances are suspended too.
-    pub async fn suspend_definition(&self, id: &str, suspended: bool, instances: bool) -> Result<(), Error> {
-        if !self.0.store.set_definition_suspended(id, suspended).await? {
-            return Err(Error::NotFound { what: "process definition", id: id.to_owned() });
-        }
-        if instances {
-            for instance in self.0.store.instances_of(id).await? {
-                match self.suspend_instance(engine::InstanceId(instance), suspended).await {
-                    // Ended meanwhile, or already as it should be.
-                    Ok(()) | Err(Error::NotFound { .. } | Error::Rejected(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Whether this host holds its lease and its store answers: it should get requests.

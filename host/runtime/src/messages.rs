@@ -1,6 +1,6 @@
 //! Message correlation: to what waits for a message, and to what starts with it (Camunda 7, "Message Correlation").
 
-use mandate_engine::{Code, Input, InstanceId, Rejection, Variables, WaitId};
+use mandate_engine::{ActivityId, Code, Input, InstanceId, Rejection, Variables, WaitId};
 use mandate_model::{ElementKind, StartTrigger};
 use mandate_store::Origin;
 use mandate_store::query::{Page, StartMessage, SubscriptionFilter, SubscriptionListed};
@@ -23,6 +23,8 @@ pub struct Correlation {
     pub without_tenant: bool,
     /// Only instances whose process variables have these values.
     pub correlation_keys: Variables,
+    /// Only executions whose own variables have these values.
+    pub local_correlation_keys: Variables,
     /// Variables to set in the receiver.
     pub variables: Variables,
     /// Deliver to every receiver rather than to exactly one.
@@ -64,6 +66,11 @@ const MAX_OVERTAKEN: usize = 1_000;
 const MAX_COUNTED: u32 = 1_000;
 
 impl Runtime {
+    /// Delivers a message to a wait that the caller has looked up.
+    pub async fn receive(&self, instance: InstanceId, wait: WaitId, variables: Variables) -> Result<(), Error> {
+        self.0.api(instance, Input::Message { wait, variables }).await.map(drop)
+    }
+
     /// Correlates a message. As in Camunda 7 (`DefaultCorrelationHandler`): without `all` the one execution that waits for it or, only if none
     /// does, the one process that starts with it; with `all` every execution that waits *and* every process that starts, perhaps nobody.
     /// What is suspended receives nothing.
@@ -130,24 +137,29 @@ impl Runtime {
             active: true,
             ..SubscriptionFilter::default()
         };
-        let wants_every_one = correlation.all || !correlation.correlation_keys.is_empty();
+        let has_keys = !correlation.correlation_keys.is_empty() || !correlation.local_correlation_keys.is_empty();
+        let wants_every_one = correlation.all || has_keys;
         let max = if wants_every_one { MAX_RECEIVERS + 1 } else { MAX_COUNTED };
         let listed = self.0.store.subscriptions(filter, Page { first: 0, max }).await?;
         if listed.len() > MAX_RECEIVERS as usize {
             let help = "name them more closely: by business key, instance or tenant";
             return Err(mismatch(correlation, &format!("more than {MAX_RECEIVERS} executions wait for it; {help}")));
         }
-        if correlation.correlation_keys.is_empty() {
+        if !has_keys {
             return Ok(listed);
         }
         let mut matching = Vec::new();
         for receiver in listed {
             let Ok(view) = self.0.view(InstanceId(receiver.instance)).await else { continue };
-            let variables = view.instance.variables(view.instance.root());
-            let equal = |(name, wanted): (&String, &mandate_engine::Variable)| {
-                variables.and_then(|all| all.get(name)).is_some_and(|value| value.to_json() == wanted.to_json())
+            let scope = u64::try_from(receiver.activity).ok().map(ActivityId);
+            let has = |keys: &Variables, scope: Option<ActivityId>| {
+                let variables = scope.and_then(|scope| view.instance.variables(scope));
+                let equal = |(name, wanted): (&String, &mandate_engine::Variable)| {
+                    variables.and_then(|all| all.get(name)).is_some_and(|value| value.to_json() == wanted.to_json())
+                };
+                keys.iter().all(equal)
             };
-            if correlation.correlation_keys.iter().all(equal) {
+            if has(&correlation.correlation_keys, Some(view.instance.root())) && has(&correlation.local_correlation_keys, scope) {
                 matching.push(receiver);
             }
         }

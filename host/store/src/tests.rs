@@ -19,6 +19,7 @@ fn batches() -> Vec<&'static Batch> {
         write::instances::BATCHES,
         write::tables::BATCHES,
         write::history::BATCHES,
+        write::operations::BATCHES,
     ]
     .concat()
 }

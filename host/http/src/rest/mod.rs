@@ -3,8 +3,10 @@
 mod activity_tree;
 mod camunda;
 mod deployment;
+mod execution;
 mod external_task;
 mod history;
+mod history_detail;
 mod incident;
 mod job;
 mod list;
@@ -12,8 +14,13 @@ mod message;
 mod process_definition;
 mod process_instance;
 mod remembered;
+mod scope_variables;
 mod start;
 mod task;
+mod task_work;
+mod user_operation;
+mod variable_instance;
+mod variable_query;
 
 use axum::routing::get;
 use axum::{Json, Router};
@@ -24,6 +31,7 @@ use uuid::Uuid;
 
 pub(crate) use history::{activity_dto, instance_dto, instance_filter as history_filter};
 pub(crate) use incident::find as find_incident;
+pub(crate) use user_operation::operation_dto;
 
 use crate::extract::Params;
 use crate::query_params::{Fields, public_or_none};
@@ -44,13 +52,18 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(process_definition::router())
         .merge(start::router())
         .merge(process_instance::router())
+        .merge(execution::router())
+        .merge(variable_instance::router())
         .merge(task::router())
+        .merge(task_work::router())
         .merge(external_task::router())
         .merge(message::router())
         .merge(job::router())
         .merge(incident::router())
         .merge(history::router())
         .merge(remembered::router())
+        .merge(history_detail::router())
+        .merge(user_operation::router())
 }
 
 async fn version() -> Json<Value> {

@@ -163,8 +163,7 @@ impl List for Tasks {
         };
         (dto["deleteReason"], dto["taskState"]) = (json!(reason), json!(state));
         dto["executionId"] = dto["activityInstanceId"].clone();
-        for absent in ["caseDefinitionKey", "caseDefinitionId", "caseInstanceId", "caseExecutionId", "description", "owner", "parentTaskId"]
-        {
+        for absent in ["caseDefinitionKey", "caseDefinitionId", "caseInstanceId", "caseExecutionId", "parentTaskId"] {
             dto[absent] = Value::Null;
         }
         with_instance(dto, row)
@@ -272,7 +271,7 @@ fn of_instances(fields: &mut Fields) -> Result<OfInstances, Error> {
     })
 }
 
-fn with_instance<T>(mut dto: Value, row: &Remembered<T>) -> Value {
+pub(super) fn with_instance<T>(mut dto: Value, row: &Remembered<T>) -> Value {
     let instance = row.instance.to_string();
     dto["processDefinitionKey"] = json!(row.definition_key);
     dto["processDefinitionId"] = json!(row.definition_id);

@@ -20,3 +20,4 @@ mod process_instance;
 mod remembered;
 mod server;
 mod task;
+mod user_operation;

@@ -73,11 +73,11 @@ async fn instances_are_listed_counted_read_and_deleted() {
 }
 
 #[tokio::test]
-async fn filters_by_variables_are_refused_by_name() {
+async fn filters_that_are_not_built_are_refused_by_name() {
     let host = Host::open().await;
-    let message = host.get("/engine-rest/process-instance?processDefinitionKey=p&variables=a_eq_1").await.error(400, REFUSED);
-    assert!(message.contains("'variables'"), "{message}");
-    let body = json!({"variables": [{"name": "a", "operator": "eq", "value": 1}]});
+    let message = host.get("/engine-rest/process-instance?superProcessInstance=x&active=true").await.error(400, REFUSED);
+    assert!(message.contains("'superProcessInstance'"), "{message}");
+    let body = json!({"variables": [{"name": "a", "operator": "eq", "value": 1}], "variableNamesIgnoreCase": true});
     host.post("/engine-rest/process-instance", body).await.error(400, REFUSED);
     host.get("/engine-rest/process-instance?rootProcessInstances=true").await.error(400, REFUSED);
     host.get("/engine-rest/process-instance?active=true&suspended=true").await.error(400, REFUSED);
@@ -191,5 +191,39 @@ async fn a_suspended_instance_refuses_and_goes_on_later() {
     host.put(&path, json!({"suspended": true})).await.error(404, REFUSED);
     host.put(&path, json!({})).await.error(400, REFUSED);
     host.put(&path, json!({"suspended": "perhaps"})).await.error(400, REFUSED);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn instances_are_suspended_by_their_ids_or_by_what_they_run() {
+    let host = Host::open().await;
+    host.deploy("reviews", &review()).await;
+    host.deploy("payments", &payment()).await;
+    let first = host.start("review", json!({})).await;
+    host.start("review", json!({})).await;
+    host.start("payment", json!({})).await;
+    let suspended = async || host.count("/engine-rest/process-instance/count?suspended=true").await;
+    let path = "/engine-rest/process-instance/suspended";
+    host.put(path, json!({"processInstanceIds": [first, "nonsense"], "suspended": true})).await.no_content();
+    assert_eq!(suspended().await, 1);
+    host.put(path, json!({"processDefinitionKey": "review", "suspended": true})).await.no_content();
+    assert_eq!(suspended().await, 2);
+    host.put(path, json!({"processDefinitionKey": "review", "processDefinitionTenantId": "acme", "suspended": false})).await.no_content();
+    assert_eq!(suspended().await, 2, "they are nobody's");
+    host.put(path, json!({"processDefinitionKey": "review", "processDefinitionWithoutTenantId": true, "suspended": false}))
+        .await
+        .no_content();
+    assert_eq!(suspended().await, 0);
+    for body in [
+        json!({"suspended": true}),
+        json!({"processInstanceIds": [first]}),
+        json!({"processInstanceIds": [first], "processDefinitionKey": "review", "suspended": true}),
+        json!({"processInstanceIds": [first], "processDefinitionTenantId": "acme", "suspended": true}),
+        json!({"processInstanceQuery": {"businessKey": "x"}, "suspended": true}),
+    ] {
+        host.put(path, body).await.error(400, REFUSED);
+    }
+    let options = "skipCustomListeners=true&skipIoMappings=true&skipSubprocesses=false";
+    host.delete(&format!("/engine-rest/process-instance/{first}?{options}")).await.no_content();
     host.close().await;
 }

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::select::{Select, Sort, keys};
+use super::variables::{VariableCondition, having};
 use super::{Order, Page, Reads};
 use super::{external_tasks, incidents, jobs, subscriptions, tasks};
 use crate::Error;
@@ -116,6 +117,8 @@ pub struct InstanceFilter {
     pub started_after: Option<i64>,
     /// Started before this.
     pub started_before: Option<i64>,
+    /// Whose process has variables like these.
+    pub variables: Vec<VariableCondition>,
 }
 
 /// What instances are sorted by.
@@ -229,6 +232,7 @@ fn select(filter: InstanceFilter, keeps_activities: bool) -> Select {
     select.maybe(&incident(" AND c.code <> $?"), filter.incident_code_not);
     select.maybe(&incident(" AND c.message = $?"), filter.incident_message);
     select.maybe(&incident(" AND c.message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
+    having(&mut select, "i.id", Some("1"), filter.variables);
     if !filter.activity_ids.is_empty() {
         stands_at(&mut select, filter.activity_ids, keeps_activities);
     }

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::select::{Select, Sort, keys};
+use super::variables::{VariableCondition, having};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::Columns;
@@ -68,6 +69,16 @@ pub struct TaskFilter {
     pub assignee_like: Option<String>,
     /// Assigned (true) or not (false).
     pub assigned: Option<bool>,
+    /// Of this owner.
+    pub owner: Option<String>,
+    /// Delegated, in this state: `PENDING` or `RESOLVED`.
+    pub delegation: Option<String>,
+    /// That this user has, owns or may claim.
+    pub involved: Option<String>,
+    /// Of an instance whose process has variables like these.
+    pub process_variables: Vec<VariableCondition>,
+    /// With variables of their own like these.
+    pub task_variables: Vec<VariableCondition>,
     /// That this user may claim. As in Camunda, only those that nobody has, unless `include_assigned`.
     pub candidate_user: Option<String>,
     /// That one of these groups may claim. As in Camunda, only those that nobody has, unless `include_assigned`.
@@ -129,6 +140,8 @@ pub enum TaskSort {
     Created,
     /// Who has them.
     Assignee,
+    /// Their owner.
+    Owner,
     /// Their tenant.
     Tenant,
 }
@@ -144,12 +157,13 @@ impl Sort for TaskSort {
             Self::Priority => "task.priority",
             Self::Created => "task.created",
             Self::Assignee => "{text:task.assignee}",
+            Self::Owner => "{text:task.owner}",
             Self::Tenant => "{text:i.tenant}",
         }
     }
 }
 
-pub(super) const ROW: &str = "task.wait, task.activity, task.activity_id, task.name, task.definition_id, task.assignee, \
+pub(super) const ROW: &str = "task.wait, task.activity, task.activity_id, task.name, task.definition_id, task.assignee, task.owner, task.delegation, \
                               task.candidate_users, task.candidate_groups, task.due, task.follow_up, task.priority, task.created, task.form_key, task.description";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<TaskRow, Error> {
@@ -160,6 +174,8 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<TaskRow, Error> {
         name: columns.next()?,
         definition_id: columns.next()?,
         assignee: columns.next()?,
+        owner: columns.next()?,
+        delegation: columns.next()?,
         candidate_users: columns.next_list()?,
         candidate_groups: columns.next_list()?,
         due: columns.next()?,
@@ -195,6 +211,13 @@ fn select(filter: TaskFilter) -> Select {
     select.maybe("task.assignee = $?", filter.assignee);
     select.texts("task.assignee", filter.assignees);
     select.like("task.assignee", filter.assignee_like);
+    select.maybe("task.owner = $?", filter.owner);
+    select.maybe("task.delegation = $?", filter.delegation);
+    let candidate = "EXISTS (SELECT 1 FROM task_candidate c WHERE c.instance_id = task.instance_id AND c.wait = task.wait AND";
+    let involved = format!("(task.assignee = $? OR task.owner = $? OR {candidate} NOT c.is_group AND c.name = $?))");
+    select.maybe(&involved, filter.involved);
+    having(&mut select, "task.instance_id", Some("1"), filter.process_variables);
+    having(&mut select, "task.instance_id", Some("task.activity"), filter.task_variables);
     match filter.assigned {
         Some(true) => select.condition("task.assignee IS NOT NULL"),
         Some(false) => select.condition("task.assignee IS NULL"),
@@ -202,7 +225,6 @@ fn select(filter: TaskFilter) -> Select {
     }
     let by_candidate = filter.candidate_user.is_some() || !filter.candidate_groups.is_empty();
     select.when(by_candidate && !filter.include_assigned, "task.assignee IS NULL");
-    let candidate = "EXISTS (SELECT 1 FROM task_candidate c WHERE c.instance_id = task.instance_id AND c.wait = task.wait AND";
     select.maybe(&format!("{candidate} NOT c.is_group AND c.name = $?)"), filter.candidate_user);
     if !filter.candidate_groups.is_empty() {
         select.texts(&format!("{candidate} c.is_group AND c.name"), filter.candidate_groups);
