@@ -135,7 +135,7 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
         | Input::FailExternalTask { wait, variables, local_variables, .. } => {
             expect(instance, *wait, "external task")?;
             let activity = instance.external_tasks[wait].activity;
-            check_sizes(instance, local_variables, |name| Some(activity).filter(|_| instance.at(activity).variables.contains_key(name)))?;
+            check_own(instance, activity, local_variables)?;
             check_delivery(definition, instance, activity, variables)
         }
         Input::ThrowFromExternalTask { wait, variables, .. } => {
@@ -143,9 +143,10 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             check_sizes(instance, variables, |_| None)
         }
         Input::SetExternalTaskRetries { wait, .. } => expect(instance, *wait, "external task"),
-        Input::Message { wait, variables } => {
+        Input::Message { wait, variables, local_variables } => {
             expect(instance, *wait, "subscription")?;
             let (activity, element) = (instance.subscriptions[wait].activity, instance.subscriptions[wait].element);
+            check_own(instance, activity, local_variables)?;
             if element == instance.at(activity).element {
                 return check_delivery(definition, instance, activity, variables);
             }
@@ -231,6 +232,11 @@ fn check_delivery(definition: &ProcessDefinition, instance: &Instance, activity:
             instance.holder(around(definition, instance, activity, name), name)
         }
     })
+}
+
+/// Variables of an activity's own.
+fn check_own(instance: &Instance, activity: ActivityId, set: &Variables) -> Result<(), Rejection> {
+    check_sizes(instance, set, |name| Some(activity).filter(|_| instance.at(activity).variables.contains_key(name)))
 }
 
 fn check_sizes(instance: &Instance, set: &Variables, holder: impl Fn(&str) -> Option<ActivityId>) -> Result<(), Rejection> {
@@ -322,7 +328,9 @@ mod tests {
         let each = MAX_VARIABLE_BYTES - 5;
         run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..full, each), hold: false });
         let wait = run.instance.subscriptions().next().unwrap().wait;
-        let message = |variables| step(&definition, &mut run.instance.clone(), Input::Message { wait, variables }, 0);
+        let message = |variables| {
+            step(&definition, &mut run.instance.clone(), Input::Message { wait, variables, local_variables: Variables::new() }, 0)
+        };
         assert!(message(many(0..2, each)).is_ok());
         assert!(matches!(message(many(full..=full, each)), Err(Stop::Rejected(Rejection::InstanceTooLarge { .. }))));
     }

@@ -122,6 +122,8 @@ pub enum Input {
         wait: WaitId,
         /// Variables to set before it goes on.
         variables: Variables,
+        /// Variables of the activity's own that waits, to be set before anything else.
+        local_variables: Variables,
     },
     /// The outstanding delegate call has ended. A technical failure is not an input: the host throws the unit away.
     DelegateReturned {

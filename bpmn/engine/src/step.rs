@@ -110,7 +110,11 @@ impl Machine<'_> {
                 self.throw_from_external_task(wait, Thrown { code, message, variables })?;
             }
             Input::SetExternalTaskRetries { wait, retries } => self.set_external_task_retries(wait, retries),
-            Input::Message { wait, variables } => self.receive(wait, variables)?,
+            Input::Message { wait, variables, local_variables } => {
+                let activity = self.instance.subscriptions[&wait].activity;
+                self.set_variables_in(activity, local_variables)?;
+                self.receive(wait, variables)?;
+            }
             Input::DelegateReturned { outcome, .. } => self.delegate_returned(outcome)?,
             Input::SetVariables { scope, set, remove, local } => {
                 // A name in both lists is set.

@@ -182,7 +182,10 @@ impl<'a> Run<'a> {
                 let (code, json) = json.split_once(' ').unwrap_or((json, ""));
                 Input::EscalateFromTask { wait: self.task(word), code: code.to_owned(), variables: variables(json) }
             }
-            "message" => Input::Message { wait: self.subscription(word), variables: variables(json) },
+            "message" => {
+                let (json, local) = json.split_once(" local ").unwrap_or((json, ""));
+                Input::Message { wait: self.subscription(word), variables: variables(json), local_variables: variables(local) }
+            }
             "return" => self.returned(DelegateOutcome::Completed { variables: variables(rest) }),
             "error" => {
                 let (code, message, variables) = (word.to_owned(), "no".to_owned(), variables(json));

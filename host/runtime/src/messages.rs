@@ -27,6 +27,8 @@ pub struct Correlation {
     pub local_correlation_keys: Variables,
     /// Variables to set in the receiver.
     pub variables: Variables,
+    /// Variables of the receiving execution's own to set; of a process that starts they are the process's.
+    pub local_variables: Variables,
     /// Deliver to every receiver rather than to exactly one.
     pub all: bool,
 }
@@ -68,7 +70,7 @@ const MAX_COUNTED: u32 = 1_000;
 impl Runtime {
     /// Delivers a message to a wait that the caller has looked up.
     pub async fn receive(&self, instance: InstanceId, wait: WaitId, variables: Variables) -> Result<(), Error> {
-        self.0.api(instance, Input::Message { wait, variables }).await.map(drop)
+        self.0.api(instance, Input::Message { wait, variables, local_variables: Variables::new() }).await.map(drop)
     }
 
     /// Correlates a message. As in Camunda 7 (`DefaultCorrelationHandler`): without `all` the one execution that waits for it or, only if none
@@ -212,7 +214,8 @@ impl Runtime {
     async fn deliver_to(&self, correlation: &Correlation, receiver: &SubscriptionListed) -> Result<Correlated, Error> {
         let instance = InstanceId(receiver.instance);
         let wait = WaitId(u64::try_from(receiver.wait).expect("numbers of an instance are not negative"));
-        let after = self.0.api(instance, Input::Message { wait, variables: correlation.variables.clone() }).await?.instance;
+        let Correlation { variables, local_variables, .. } = correlation.clone();
+        let after = self.0.api(instance, Input::Message { wait, variables, local_variables }).await?.instance;
         Ok(Correlated::Execution {
             instance,
             activity: receiver.activity,
@@ -243,7 +246,7 @@ impl Runtime {
         let request = Start {
             definition: DefinitionRef::Id(start.definition_id.clone()),
             business_key: correlation.business_key.clone(),
-            variables: correlation.variables.clone(),
+            variables: correlation.variables.clone().into_iter().chain(correlation.local_variables.clone()).collect(),
             idempotency_key: None,
             traceparent: None,
         };

@@ -136,7 +136,7 @@ impl<'a> Host<'a> {
             } else if let Some(&wait) = self.rows.external_tasks.keys().next() {
                 Input::CompleteExternalTask { wait, variables: x(0), local_variables: Variables::new() }
             } else if let Some(wait) = self.rows.subscriptions.values().find(|it| !self.stays(it)).map(|it| it.wait) {
-                Input::Message { wait, variables: x(0) }
+                Input::Message { wait, variables: x(0), local_variables: Variables::new() }
             } else if let Some(&wait) = self.rows.jobs.keys().next() {
                 Input::RunJob { wait }
             } else {
@@ -213,7 +213,10 @@ impl<'a> Host<'a> {
             11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
             n if self.rows.tasks.contains_key(&wait) || n == 12 => self.answer(wait, variables),
             n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
-            n if self.rows.subscriptions.contains_key(&wait) || n == 13 => Input::Message { wait, variables },
+            n if self.rows.subscriptions.contains_key(&wait) || n == 13 => {
+                let local_variables = if self.random.one_in(3) { x(self.random.below(4)) } else { Variables::new() };
+                Input::Message { wait, variables, local_variables }
+            }
             _ => Input::RunJob { wait },
         }
     }

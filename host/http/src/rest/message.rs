@@ -46,6 +46,7 @@ async fn correlate(State(app): State<App>, Body(mut body): Body) -> Result<Respo
         correlation_keys: body.variables("correlationKeys")?,
         local_correlation_keys: body.variables("localCorrelationKeys")?,
         variables: body.variables("processVariables")?,
+        local_variables: body.variables("processVariablesLocal")?,
         all: body.flag("all")?,
     };
     let result_enabled = body.flag("resultEnabled")?;
