@@ -92,6 +92,19 @@ fn numbered(id: PublicId) -> (Uuid, i64) {
     (id.instance.0, i64::try_from(id.number).unwrap_or(i64::MAX))
 }
 
+/// Camunda's `orQueries`: for each of them, one of its filters must hold. They are read as the query itself is, and have none themselves.
+fn alternatives<F>(fields: &mut Fields, camunda: &[&str], read: fn(&mut Fields) -> Result<F, Error>) -> Result<Vec<F>, Error> {
+    let read = |mut query: Fields| {
+        if query.has("orQueries") || query.has("sorting") {
+            return Err(Error::Invalid("Invalid query usage: orQueries have neither sorting nor orQueries".to_owned()));
+        }
+        let filter = read(&mut query)?;
+        query.finish(camunda)?;
+        Ok(filter)
+    };
+    fields.objects("orQueries")?.into_iter().map(read).collect()
+}
+
 /// Texts that were given alone or as a list; given both ways, those that are in both: if there is none, one that nothing has.
 fn one_of(one: Option<String>, many: Vec<String>) -> Vec<String> {
     match one {

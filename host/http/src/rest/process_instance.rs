@@ -10,7 +10,7 @@ use mandate_runtime::{InstanceView, Started};
 use serde_json::{Value, json};
 
 use super::scope_variables::{self, Scope};
-use super::{activity_tree, camunda, incident, variable_query};
+use super::{activity_tree, alternatives, camunda, incident, variable_query};
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
 use crate::operator::Acting;
@@ -92,8 +92,14 @@ fn filter(fields: &mut Fields) -> Result<InstanceFilter, Error> {
         incident_message_like: fields.like("incidentMessageLike")?,
         activity_ids: fields.filter_texts("activityIdIn")?,
         variables: variable_query::conditions(fields, "variables")?,
+        any: alternatives(fields, camunda::PROCESS_INSTANCES, filter)?,
         ..InstanceFilter::default()
     })
+}
+
+/// Refuses what this host cannot answer.
+fn check(app: &App, filter: &InstanceFilter) -> Result<(), Error> {
+    variable_query::check(app, !filter.variables.is_empty() || filter.any.iter().any(|it| !it.variables.is_empty()))
 }
 
 async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
@@ -108,7 +114,7 @@ async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result
     let filter = filter(&mut fields)?;
     let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
     fields.finish(camunda::PROCESS_INSTANCES)?;
-    variable_query::check(app, !filter.variables.is_empty())?;
+    check(app, &filter)?;
     let rows = stored(app.runtime.reads().instances(filter, page, &sort).await)?;
     Ok(Json(rows.iter().map(dto).collect()))
 }
@@ -124,7 +130,7 @@ async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Jso
 async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
     let filter = filter(&mut fields)?;
     fields.finish(camunda::PROCESS_INSTANCES)?;
-    variable_query::check(app, !filter.variables.is_empty())?;
+    check(app, &filter)?;
     Ok(super::count(stored(app.runtime.reads().count_instances(filter).await)?))
 }
 

@@ -6,7 +6,7 @@ use axum::{Json, Router};
 use mandate_runtime::query::{TaskFilter, TaskListed, TaskSort};
 use serde_json::{Value, json};
 
-use super::{camunda, task_work, variable_query};
+use super::{alternatives, camunda, task_work, variable_query};
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
 use crate::query_params::{Fields, public_or_none};
@@ -96,12 +96,14 @@ fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
         suspended: fields.suspension()?,
         tenants: fields.tenants(None)?,
         without_tenant: fields.flag("withoutTenantId")?,
+        any: alternatives(fields, camunda::TASKS, filter)?,
     })
 }
 
 /// Refuses what this host cannot answer.
 fn check(app: &App, filter: &TaskFilter) -> Result<(), Error> {
-    variable_query::check(app, !filter.process_variables.is_empty() || !filter.task_variables.is_empty())
+    let asks = |it: &TaskFilter| !it.process_variables.is_empty() || !it.task_variables.is_empty();
+    variable_query::check(app, asks(filter) || filter.any.iter().any(asks))
 }
 
 async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {

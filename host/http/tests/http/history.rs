@@ -231,6 +231,8 @@ async fn instances_are_found_by_their_variables() {
         assert_eq!(host.count(&format!("{path}/count?variables=name_eq_n5")).await, 1, "{path}");
         assert_eq!(host.count(&format!("{path}/count?variables=name_like_n%25,amount_eq_5")).await, 0, "{path}: a number is no text");
     }
+    let either = json!({"orQueries": [{"businessKey": "none", "variables": [{"name": "amount", "operator": "lteq", "value": 5}]}]});
+    assert_eq!(host.post("/engine-rest/process-instance/count", either).await.ok(), json!({"count": 1}));
     host.close().await;
     let bare = Host::open_with_history(HistoryLevel::None).await;
     let message = bare.get("/engine-rest/process-instance?variables=a_eq_1").await.error(400, REFUSED);

@@ -76,7 +76,18 @@ async fn tasks_are_listed_counted_and_read() {
     {
         host.get(&format!("/engine-rest/task?{filter}")).await.error(400, REFUSED);
     }
-    host.post("/engine-rest/task", json!({"orQueries": [{"name": "x"}]})).await.error(400, REFUSED);
+    for (alternatives, expected) in [
+        (json!([{"name": "x"}]), 0),
+        (json!([{"name": "x", "taskDefinitionKey": "look"}]), 2),
+        (json!([{"name": "x", "processInstanceBusinessKey": "order-1"}, {"candidateGroup": "sales", "assignee": "ann"}]), 1),
+        (json!([{"name": "x", "candidateGroup": "none"}]), 0),
+        (json!([{}]), 2),
+    ] {
+        let found = host.post("/engine-rest/task/count", json!({"orQueries": alternatives})).await.ok();
+        assert_eq!(found, json!({"count": expected}), "{alternatives}");
+    }
+    host.post("/engine-rest/task", json!({"orQueries": [{"orQueries": [{"name": "x"}]}]})).await.error(400, REFUSED);
+    host.post("/engine-rest/task", json!({"orQueries": [{"parentTaskId": "x"}]})).await.error(400, REFUSED);
     host.close().await;
 }
 

@@ -117,6 +117,8 @@ pub struct TaskFilter {
     pub tenants: Vec<String>,
     /// Of no tenant.
     pub without_tenant: bool,
+    /// And, for each of these, like it in at least one way.
+    pub any: Vec<TaskFilter>,
 }
 
 /// What tasks are sorted by.
@@ -189,9 +191,17 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<TaskRow, Error> {
 
 const FROM: &str = "task CROSS JOIN instance i LEFT JOIN definition d ON d.id = task.definition_id";
 
-fn select(filter: TaskFilter) -> Select {
+fn select(mut filter: TaskFilter) -> Select {
     let mut select = Select::new(FROM);
     select.condition("i.id = task.instance_id");
+    let any = std::mem::take(&mut filter.any);
+    conditions(&mut select, filter);
+    any.into_iter().for_each(|filter| select.any(|select| conditions(select, filter)));
+    select
+}
+
+/// Each way of a filter is one condition.
+fn conditions(select: &mut Select, filter: TaskFilter) {
     select.numbered("task.instance_id", "task.wait", filter.ids);
     select.uuids("task.instance_id", filter.instances);
     select.maybe("{text:i.business_key} = $?", filter.business_key);
@@ -216,19 +226,18 @@ fn select(filter: TaskFilter) -> Select {
     let candidate = "EXISTS (SELECT 1 FROM task_candidate c WHERE c.instance_id = task.instance_id AND c.wait = task.wait AND";
     let involved = format!("(task.assignee = $? OR task.owner = $? OR {candidate} NOT c.is_group AND c.name = $?))");
     select.maybe(&involved, filter.involved);
-    having(&mut select, "task.instance_id", Some("1"), filter.process_variables);
-    having(&mut select, "task.instance_id", Some("task.activity"), filter.task_variables);
+    having(select, "task.instance_id", Some("1"), filter.process_variables);
+    having(select, "task.instance_id", Some("task.activity"), filter.task_variables);
     match filter.assigned {
         Some(true) => select.condition("task.assignee IS NOT NULL"),
         Some(false) => select.condition("task.assignee IS NULL"),
         None => {}
     }
-    let by_candidate = filter.candidate_user.is_some() || !filter.candidate_groups.is_empty();
-    select.when(by_candidate && !filter.include_assigned, "task.assignee IS NULL");
-    select.maybe(&format!("{candidate} NOT c.is_group AND c.name = $?)"), filter.candidate_user);
+    let unassigned = if filter.include_assigned { "" } else { " AND task.assignee IS NULL" };
+    select.maybe(&format!("({candidate} NOT c.is_group AND c.name = $?){unassigned})"), filter.candidate_user);
     if !filter.candidate_groups.is_empty() {
-        select.texts(&format!("{candidate} c.is_group AND c.name"), filter.candidate_groups);
-        select.close();
+        select.texts(&format!("({candidate} c.is_group AND c.name"), filter.candidate_groups);
+        select.close_with(&format!("{unassigned})"));
     }
     for (asked, kind) in [(filter.with_candidate_groups, "c.is_group"), (filter.with_candidate_users, "NOT c.is_group")] {
         match asked {
@@ -254,7 +263,6 @@ fn select(filter: TaskFilter) -> Select {
     select.maybe("task.created > $?", filter.created_after);
     select.maybe("task.suspended = $?", filter.suspended);
     select.tenants("i.tenant", filter.tenants, filter.without_tenant);
-    select
 }
 
 impl Reads {

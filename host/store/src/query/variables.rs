@@ -98,10 +98,13 @@ impl VariableCondition {
 /// Adds that an instance has variables like these; `instance` is its column, `scope` the scope they stand in, if it must be a certain one.
 pub(super) fn having(select: &mut Select, instance: &str, scope: Option<&str>, conditions: Vec<VariableCondition>) {
     for condition in conditions {
-        let scoped = scope.map(|scope| format!(" AND v.scope = {scope}")).unwrap_or_default();
-        select.condition(&format!("EXISTS (SELECT 1 FROM history_variable v WHERE v.instance_id = {instance} AND NOT v.removed{scoped}"));
-        condition.add(select);
-        select.close();
+        select.exists("history_variable v", |select| {
+            select.condition(&format!("v.instance_id = {instance} AND NOT v.removed"));
+            if let Some(scope) = scope {
+                select.condition(&format!("v.scope = {scope}"));
+            }
+            condition.add(select);
+        });
     }
 }
 

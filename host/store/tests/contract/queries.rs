@@ -46,7 +46,8 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             ids: vec![id], business_key: text(), business_key_like: text(), definition_id: text(), definition_key: text(),
             definition_keys: texts(), definition_keys_not: texts(), deployment_id: text(), tenants: texts(), without_tenant: true,
             suspended: Some(false), with_incident: true, incident: Some((id, 1)), incident_code: text(), incident_code_not: text(), incident_message: text(),
-            incident_message_like: text(), activity_ids: texts(), started_after: Some(1), started_before: Some(1), variables: conditions(),
+            incident_message_like: text(), activity_ids: texts(), started_after: Some(1), started_before: Some(1), variables: conditions(), any: vec![InstanceFilter { incident: Some((id, 1)), activity_ids: texts(), definition_keys: texts(),
+            with_incident: true, variables: conditions(), ..InstanceFilter::default() }],
         }, InstanceSort { Id DefinitionKey DefinitionId Tenant BusinessKey });
         every!(store.jobs, count_jobs, JobFilter {
             ids: vec![(id, 1), (id, 2)], instances: vec![id], definition_id: text(), definition_key: text(), activity_id: text(),
@@ -63,7 +64,9 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             candidate_user: text(), candidate_groups: texts(), include_assigned: false, with_candidate_groups: Some(true),
             with_candidate_users: Some(false), due_before: Some(1), due_after: Some(1), has_due: Some(false), follow_up_before: Some(1),
             follow_up_after: Some(1), follow_up_before_or_none: Some(1), priority: Some(1), min_priority: Some(1), max_priority: Some(1),
-            created_before: Some(1), created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true,
+            created_before: Some(1), created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true, any: vec![TaskFilter { candidate_groups: texts(),
+            candidate_user: text(), involved: text(), with_candidate_users: Some(false), task_variables: conditions(),
+            ..TaskFilter::default() }],
         }, TaskSort { Id Instance Name Description Due FollowUp Priority Created Assignee Owner Tenant });
         every!(store.external_tasks, count_external_tasks, ExternalTaskFilter {
             ids: vec![(id, 1), (id, 2)], topic: text(), worker: text(), locked: Some((true, 1)), lock_until_before: Some(1),
