@@ -103,7 +103,7 @@ async fn one(State(app): State<App>, Segments(id): Segments<String>) -> Result<J
 struct OfExecution;
 
 impl Scope for OfExecution {
-    const PATH: &'static str = "/execution/{id}/localVariables";
+    const VARIABLES: &'static str = "/execution/{id}/localVariables";
     const WHAT: &'static str = "execution";
     const LOCAL: bool = true;
 

@@ -221,7 +221,7 @@ const SUSPENSION_FIELDS: &[&str] = &[
 struct OfProcess;
 
 impl Scope for OfProcess {
-    const PATH: &'static str = "/process-instance/{id}/variables";
+    const VARIABLES: &'static str = "/process-instance/{id}/variables";
     const WHAT: &'static str = "process instance";
     const LOCAL: bool = true;
 

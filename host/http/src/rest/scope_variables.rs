@@ -15,7 +15,7 @@ use crate::{App, Error, variable};
 /// Whose variables.
 pub(super) trait Scope: 'static {
     /// Where the resource stands; `{id}` is whose it is.
-    const PATH: &'static str;
+    const VARIABLES: &'static str;
     /// Camunda's name for whose they are.
     const WHAT: &'static str;
     /// Only the scope's own. Otherwise all that it sees; a new one becomes the process's.
@@ -30,9 +30,9 @@ pub(super) trait Scope: 'static {
 
 /// All that can be done with them.
 pub(super) fn router<S: Scope>() -> Router<App> {
-    let one = format!("{}/{{name}}", S::PATH);
+    let one = format!("{}/{{name}}", S::VARIABLES);
     Router::new()
-        .route(S::PATH, get(all::<S>).post(modify::<S>))
+        .route(S::VARIABLES, get(all::<S>).post(modify::<S>))
         .route(&one, get(one_of::<S>).put(set::<S>).delete(remove::<S>))
         .route(&format!("{one}/data"), get(data::<S>))
 }

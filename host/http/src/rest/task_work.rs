@@ -250,7 +250,7 @@ async fn form_variables(State(app): State<App>, Segments(id): Segments<String>, 
 struct Visible;
 
 impl Scope for Visible {
-    const PATH: &'static str = "/task/{id}/variables";
+    const VARIABLES: &'static str = "/task/{id}/variables";
     const WHAT: &'static str = "task";
     const LOCAL: bool = false;
 
@@ -267,7 +267,7 @@ impl Scope for Visible {
 struct Local;
 
 impl Scope for Local {
-    const PATH: &'static str = "/task/{id}/localVariables";
+    const VARIABLES: &'static str = "/task/{id}/localVariables";
     const WHAT: &'static str = "task";
     const LOCAL: bool = true;
 
