@@ -37,6 +37,7 @@ impl Machine<'_> {
         self.unit.agenda.push(token);
         Ok(())
     }
+
     /// A person reports an escalation from a user task (Camunda `TaskEntity.escalation`). The task goes on waiting unless what catches it interrupts.
     /// [`admit`](crate::admit) refuses one that nothing catches, as Camunda 7 does.
     pub(crate) fn escalate_from_task(&mut self, wait: WaitId, code: String, variables: Variables) -> Result<(), Failure> {

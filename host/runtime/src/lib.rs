@@ -80,7 +80,7 @@ pub struct Config {
     pub history_cleanup: Option<HistoryCleanup>,
 }
 
-/// A host of process instances. Cheap to clone.
+/// A host of process instances, and [on whose behalf](Runtime::on_behalf_of) it is asked. Cheap to clone.
 #[derive(Clone)]
 pub struct Runtime(Arc<Inner>, Option<Arc<operator::Operator>>);
 
