@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::camunda;
 use super::list::{List, by_query_or_body};
-use super::remembered::{stored_type, with_instance};
+use super::remembered::with_instance;
 use crate::error::stored;
 use crate::extract::Segments;
 use crate::query_params::{Fields, instance_or_none};
+use crate::variable::stored_type;
 use crate::{App, Error, date, variable};
 
 pub(super) fn router() -> Router<App> {
