@@ -175,7 +175,7 @@ async fn subscription(State(app): State<App>, Segments((id, name)): Segments<(St
         "eventName": found.message,
         "executionId": id,
         "processInstanceId": view.instance.id().to_string(),
-        "activityId": view.definition.model.element(found.element).id.as_ref(),
+        "activityId": view.definition.model.element(found.element).id.to_string(),
         "createdDate": date::print(found.since),
         "tenantId": view.instance.tenant(),
     })))

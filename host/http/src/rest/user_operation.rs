@@ -17,6 +17,10 @@ use crate::{App, Error, date};
 
 /// Types of entities that belong to a user task.
 const OF_TASKS: &[&str] = &["Task", "Variable"];
+/// That are a job.
+const OF_JOBS: &[&str] = &["Job"];
+/// That are an external task.
+const OF_EXTERNAL_TASKS: &[&str] = &["ExternalTask"];
 
 pub(super) fn router() -> Router<App> {
     Router::new()
@@ -38,7 +42,7 @@ impl List for Operations {
 
     fn filter(fields: &mut Fields) -> Result<OperationFilter, Error> {
         let mut wait = Vec::new();
-        for (name, entity_types) in [("taskId", OF_TASKS), ("jobId", &["Job"]), ("externalTaskId", &["ExternalTask"])] {
+        for (name, entity_types) in [("taskId", OF_TASKS), ("jobId", OF_JOBS), ("externalTaskId", OF_EXTERNAL_TASKS)] {
             if let Some(id) = fields.text(name)? {
                 wait.push((super::numbered(public_or_none(&id)), entity_types.iter().map(|it| (*it).to_owned()).collect()));
             }
@@ -103,8 +107,8 @@ pub(crate) fn operation_dto(listed: &OperationListed) -> Value {
         "rootProcessInstanceId": row.instance.map(|id| id.to_string()),
         "executionId": row.instance.zip(row.activity).map(|(instance, activity)| super::execution(instance, activity)),
         "taskId": wait_of(OF_TASKS),
-        "jobId": wait_of(&["Job"]),
-        "externalTaskId": wait_of(&["ExternalTask"]),
+        "jobId": wait_of(OF_JOBS),
+        "externalTaskId": wait_of(OF_EXTERNAL_TASKS),
         "jobDefinitionId": null,
         "batchId": null,
         "caseDefinitionId": null,
