@@ -468,7 +468,7 @@ CREATE TABLE history_incident (
 ) STRICT;
 
 -- What operators did, one row for every property that they changed; the rows of one operation share its id. They go with their instance's history.
--- Those of no instance (its id is all zeros), and the one that says that a history was deleted, stay.
+-- Those of no instance (its id is all ones), and the one that says that a history was deleted, stay.
 CREATE TABLE history_operation (
     instance_id    BLOB    NOT NULL,
     operation      BLOB    NOT NULL,

@@ -213,7 +213,9 @@ fn select(mut filter: InstanceFilter, keeps_activities: bool) -> Select {
     let mut select = Select::new("instance i LEFT JOIN definition d ON d.id = i.definition_id");
     let any = std::mem::take(&mut filter.any);
     conditions(&mut select, filter, keeps_activities);
-    any.into_iter().for_each(|filter| select.any(|select| conditions(select, filter, keeps_activities)));
+    for filter in any {
+        select.any(|select| conditions(select, filter, keeps_activities));
+    }
     select
 }
 

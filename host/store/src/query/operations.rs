@@ -6,6 +6,7 @@ use super::select::{Select, Sort, keys};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::rows::OperationRow;
+use crate::write::operations::NO_INSTANCE;
 
 /// An entry of the log in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +119,7 @@ impl Reads {
                         property: columns.next()?,
                         org_value: columns.next()?,
                         new_value: columns.next()?,
-                        instance: Some(columns.next()?).filter(|id: &Uuid| !id.is_nil()),
+                        instance: Some(columns.next()?).filter(|id| *id != NO_INSTANCE),
                         tenant: columns.next_tenant()?,
                         definition_id: columns.next()?,
                         definition_key: columns.next()?,

@@ -196,7 +196,9 @@ fn select(mut filter: TaskFilter) -> Select {
     select.condition("i.id = task.instance_id");
     let any = std::mem::take(&mut filter.any);
     conditions(&mut select, filter);
-    any.into_iter().for_each(|filter| select.any(|select| conditions(select, filter)));
+    for filter in any {
+        select.any(|select| conditions(select, filter));
+    }
     select
 }
 

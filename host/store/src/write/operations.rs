@@ -36,6 +36,9 @@ static INSERT_OPERATIONS: Batch = Batch::new(
     ],
 );
 
+/// Stands for no instance. What nobody's id is, is all zeros where somebody asks for it.
+pub(crate) const NO_INSTANCE: Uuid = Uuid::max();
+
 /// Refuses what no database takes.
 pub(crate) fn check(rows: &[OperationRow]) -> Result<(), String> {
     rows.iter().try_for_each(|row| {
@@ -51,7 +54,7 @@ pub(crate) fn check(rows: &[OperationRow]) -> Result<(), String> {
 pub(super) fn cells(rows: &[OperationRow]) -> impl Iterator<Item = Vec<Cell>> {
     rows.iter().zip(0_i64..).map(|(row, ordinal)| {
         cells![
-            row.instance.unwrap_or(Uuid::nil()),
+            row.instance.unwrap_or(NO_INSTANCE),
             row.operation,
             ordinal,
             row.at,
