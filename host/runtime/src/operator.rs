@@ -123,7 +123,7 @@ impl Work {
         now: i64,
     ) -> Vec<OperationRow> {
         let Some(operator) = &self.operator else { return Vec::new() };
-        let Some(mut operation) = change::of(&self.input, before, after) else { return Vec::new() };
+        let Some(mut operation) = change::of(&definition.model, &self.input, before, after) else { return Vec::new() };
         operation.subject.instance = Some(self.instance);
         operation.subject.tenant = before.tenant().map(str::to_owned);
         operation.subject.definition_id = Some(definition.row.id.clone());

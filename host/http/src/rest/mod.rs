@@ -11,11 +11,13 @@ mod incident;
 mod job;
 mod list;
 mod message;
+mod modification;
 mod process_definition;
 mod process_instance;
 mod remembered;
 mod scope_variables;
 mod start;
+mod suspension;
 mod task;
 mod task_work;
 mod user_operation;
@@ -54,6 +56,8 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(process_instance::router())
         .merge(execution::router())
         .merge(variable_instance::router())
+        .merge(modification::router())
+        .merge(suspension::router())
         .merge(task::router())
         .merge(task_work::router())
         .merge(external_task::router())

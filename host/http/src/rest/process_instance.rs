@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Json, Router};
-use mandate_runtime::engine::{ActivityId, InstanceId};
+use mandate_runtime::engine::ActivityId;
 use mandate_runtime::query::{InstanceFilter, InstanceListed, InstanceSort, Page};
 use mandate_runtime::{InstanceView, Started};
 use serde_json::{Value, json};
@@ -15,13 +15,12 @@ use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
 use crate::operator::Acting;
 use crate::query_params::{Fields, instance_or_none, public_or_none};
-use crate::{App, Error, to_the_end};
+use crate::{App, Error};
 
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/process-instance", get(list).post(list_by_body))
         .route("/process-instance/count", get(count).post(count_by_body))
-        .route("/process-instance/suspended", put(suspend_many))
         .route("/process-instance/{id}", get(one).delete(remove))
         .route("/process-instance/{id}/activity-instances", get(tree))
         .route("/process-instance/{id}/suspended", put(suspend))
@@ -66,7 +65,7 @@ const SORTS: &[(&str, InstanceSort)] = &[
     ("businessKey", InstanceSort::BusinessKey),
 ];
 
-fn filter(fields: &mut Fields) -> Result<InstanceFilter, Error> {
+pub(super) fn filter(fields: &mut Fields) -> Result<InstanceFilter, Error> {
     let ids = match fields.texts("processInstanceIds")? {
         Some(texts) => texts.iter().map(|text| instance_or_none(text).0).collect(),
         None => Vec::new(),
@@ -174,48 +173,6 @@ async fn suspend(Acting(app): Acting, Segments(id): Segments<String>, Body(mut b
     done.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
     Ok(StatusCode::NO_CONTENT)
 }
-
-/// Instances to suspend by their ids or by what they run. As many units of work: what ended meanwhile is left out, and what is as it should be stays.
-async fn suspend_many(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let suspended = body.boolean("suspended")?.ok_or_else(|| Error::Invalid("'suspended' is missing".to_owned()))?;
-    let without_tenant = body.flag("processDefinitionWithoutTenantId")?;
-    let filter = InstanceFilter {
-        ids: body.filter_texts("processInstanceIds")?.iter().map(|id| instance_or_none(id).0).collect(),
-        definition_id: body.text("processDefinitionId")?,
-        definition_key: body.text("processDefinitionKey")?,
-        tenants: body.text("processDefinitionTenantId")?.into_iter().collect(),
-        without_tenant,
-        ..InstanceFilter::default()
-    };
-    body.finish(SUSPENSION_FIELDS)?;
-    let ways = [!filter.ids.is_empty(), filter.definition_id.is_some(), filter.definition_key.is_some()];
-    if ways.iter().filter(|given| **given).count() != 1 {
-        return Err(Error::Invalid("give one of processInstanceIds, processDefinitionId and processDefinitionKey".to_owned()));
-    }
-    if filter.definition_key.is_none() && (!filter.tenants.is_empty() || without_tenant) {
-        return Err(Error::Invalid("a tenant says which definition of a processDefinitionKey is meant".to_owned()));
-    }
-    let found = stored(app.runtime.reads().instances(filter, Page::ALL, &[]).await)?;
-    // Of several units a client that hangs up would otherwise cut off the later ones.
-    to_the_end(async move {
-        for row in found {
-            match app.runtime.suspend_instance(InstanceId(row.id), suspended).await {
-                Ok(()) | Err(mandate_runtime::Error::NotFound { .. } | mandate_runtime::Error::Rejected(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    })
-    .await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// The fields of Camunda's `ProcessInstanceSuspensionStateDto`.
-#[rustfmt::skip]
-const SUSPENSION_FIELDS: &[&str] = &[
-    "suspended", "processInstanceIds", "processDefinitionId", "processDefinitionKey", "processDefinitionTenantId",
-    "processDefinitionWithoutTenantId", "processInstanceQuery", "historicProcessInstanceQuery",
-];
 
 /// The process's own variables.
 struct OfProcess;

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use mandate_engine::{ActivityId, Input, Instance, TaskRevision, Variable, WaitId};
+use mandate_model::ProcessDefinition;
 
 use super::{Change, OPERATOR, Operation, Subject, TASK_WORKER};
 
 /// What an operator did with an input, given the instance before and after; none: it is nothing that operators do.
-pub(super) fn of(input: &Input, before: &Instance, after: &Instance) -> Option<Operation> {
+pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instance, after: &Instance) -> Option<Operation> {
     match input {
         Input::CompleteTask { wait, .. } => Some(task("Complete", before, *wait, vec![flag("delete")])),
         Input::ThrowFromTask { wait, code, .. } => Some(task("HandleBpmnError", before, *wait, vec![Change::to("errorCode", code)])),
@@ -46,7 +47,12 @@ pub(super) fn of(input: &Input, before: &Instance, after: &Instance) -> Option<O
             let changes = reason.iter().map(|reason| Change::to("deleteReason", reason)).collect();
             Some(operation("Delete", "ProcessInstance", changes, None, None))
         }
+        Input::Modify(_) => {
+            let change = Change::new("activities", stands(definition, before), stands(definition, after));
+            Some(operation("ModifyProcessInstance", "ProcessInstance", vec![change], None, None))
+        }
         Input::Start { .. }
+        | Input::StartAt { .. }
         | Input::RunJob { .. }
         | Input::FailJob { .. }
         | Input::CompleteExternalTask { .. }
@@ -74,6 +80,12 @@ fn task(operation_type: &'static str, before: &Instance, wait: WaitId, changes: 
 
 fn flag(property: &str) -> Change {
     Change::new(property, Some("false".to_owned()), Some("true".to_owned()))
+}
+
+/// The elements that an instance stands at.
+fn stands(definition: &ProcessDefinition, instance: &Instance) -> Option<String> {
+    let ids: Vec<_> = instance.leaves(definition).iter().map(|leaf| definition.element(leaf.element).id.to_string()).collect();
+    Some(ids.join(",")).filter(|ids| !ids.is_empty())
 }
 
 fn suspension(before: &Instance, after: &Instance) -> Change {

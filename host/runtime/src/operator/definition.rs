@@ -38,7 +38,8 @@ impl Runtime {
         }
     }
 
-    /// Suspends a definition (true): no instance of it starts and, with `instances`, all its instances are suspended too.
+    /// Suspends a definition (true): no instance of it starts and, with `instances`, all its instances are suspended too, each in a unit of work of its
+    /// own. Whatever ends the request in between leaves a definition that starts nothing, and may be repeated.
     pub async fn suspend_definition(&self, id: &str, suspended: bool, instances: bool) -> Result<(), Error> {
         let found = self.0.store.definition(id).await?.ok_or_else(|| Error::NotFound { what: "process definition", id: id.to_owned() })?;
         let subject = Subject {
@@ -59,13 +60,8 @@ impl Runtime {
             return Err(Error::NotFound { what: "process definition", id: id.to_owned() });
         }
         if instances {
-            for instance in self.0.store.instances_of(id).await? {
-                match self.suspend_instance(InstanceId(instance), suspended).await {
-                    // Ended meanwhile, or already as it should be.
-                    Ok(()) | Err(Error::NotFound { .. } | Error::Rejected(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
+            let all = self.0.store.instances_of(id).await?;
+            self.suspend_instances(all.into_iter().map(InstanceId).collect(), suspended).await?;
         }
         Ok(())
     }
