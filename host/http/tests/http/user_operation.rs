@@ -203,3 +203,17 @@ async fn the_user_of_basic_authentication_is_taken_at_their_word() {
     host.send(wrong.body(Body::empty()).expect("a request")).await.error(400, REFUSED);
     host.close().await;
 }
+
+#[tokio::test]
+async fn a_modification_is_logged_with_where_the_instance_stood_and_stands() {
+    let host = Host::open().await;
+    host.deploy("reviews", &review()).await;
+    let instance = host.start("review", json!({})).await;
+    let again = json!([{"type": "startBeforeActivity", "activityId": "look"}]);
+    let path = format!("/engine-rest/process-instance/{instance}/modification");
+    by(&host, "ann", "POST", &path, json!({"instructions": again, "annotation": "two see more"})).await.no_content();
+    let filter = format!("processInstanceId={instance}");
+    assert_eq!(log(&host, &filter).await, ["ann ModifyProcessInstance ProcessInstance activities look look,look"]);
+    assert_eq!(host.only(&format!("{LOG}?{filter}")).await["annotation"], "two see more");
+    host.close().await;
+}
