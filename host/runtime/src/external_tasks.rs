@@ -247,7 +247,7 @@ impl Runtime {
         };
         let operations = |worker| {
             let changes = vec![Change::new("workerId", worker, None)];
-            self.logged(Operation { operation_type: "Unlock", entity_type: "ExternalTask", category: OPERATOR, changes, subject })
+            self.logged(Operation { verb: "Unlock", entity_type: "ExternalTask", category: OPERATOR, changes, subject })
         };
         let changed = self.0.store.unlock_external_task(instance, wait, self.now(), operations).await?;
         if changed == LockChange::Changed {

@@ -36,7 +36,7 @@ pub struct Operator {
 /// What somebody did to one thing.
 pub(crate) struct Operation {
     /// Camunda's operation type.
-    pub(crate) operation_type: &'static str,
+    pub(crate) verb: &'static str,
     /// Camunda's entity type.
     pub(crate) entity_type: &'static str,
     pub(crate) category: &'static str,
@@ -84,7 +84,7 @@ pub(crate) const TASK_WORKER: &str = "TaskWorker";
 impl Operation {
     /// The rows of the log, at a moment.
     pub(crate) fn rows(self, operator: &Operator, operation: Uuid, at: i64) -> Vec<OperationRow> {
-        let Self { operation_type, entity_type, category, changes, subject } = self;
+        let Self { verb, entity_type, category, changes, subject } = self;
         let storable = |value: Option<String>| value.map(|value| text::storable(&value, MAX_VALUE_BYTES));
         let row = |change: Option<Change>| {
             let (property, before, after) = change.map_or((None, None, None), |it| (Some(it.property), it.before, it.after));
@@ -93,7 +93,7 @@ impl Operation {
                 at,
                 user: operator.user.clone(),
                 annotation: operator.annotation.clone(),
-                operation_type: operation_type.to_owned(),
+                operation_type: verb.to_owned(),
                 entity_type: entity_type.to_owned(),
                 category: category.to_owned(),
                 property: storable(property),
@@ -163,7 +163,7 @@ impl Runtime {
             ..Subject::default()
         };
         let operation =
-            Operation { operation_type: "DeleteHistory", entity_type: "ProcessInstance", category: OPERATOR, changes: Vec::new(), subject };
+            Operation { verb: "DeleteHistory", entity_type: "ProcessInstance", category: OPERATOR, changes: Vec::new(), subject };
         match self.0.store.delete_history(id.0, &self.logged(operation)).await? {
             HistoryDeletion::Deleted => Ok(()),
             HistoryDeletion::NotFound => Err(not_found()),
@@ -177,7 +177,7 @@ impl Runtime {
     pub async fn annotate_operation(&self, id: Uuid, annotation: Option<String>) -> Result<(), Error> {
         let operations = |before: Option<String>| {
             self.logged(Operation {
-                operation_type: if annotation.is_some() { "SetAnnotation" } else { "ClearAnnotation" },
+                verb: if annotation.is_some() { "SetAnnotation" } else { "ClearAnnotation" },
                 entity_type: "OperationLog",
                 category: OPERATOR,
                 changes: vec![Change::to("operationId", id), Change::new("annotation", before, annotation.clone())],

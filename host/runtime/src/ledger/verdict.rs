@@ -149,7 +149,7 @@ fn logged_verdict(row: &LedgerRow, verdict: &Verdict, state: LedgerState, now: i
         Change::new("state", Some(row.state.as_str().to_owned()), Some(state.as_str().to_owned())),
     ];
     let operator = Operator { user: Some(verdict.by.clone()), annotation: Some(verdict.reason.clone()) };
-    let operation = Operation { operation_type: "GiveVerdict", entity_type: "Ledger", category: OPERATOR, changes, subject };
+    let operation = Operation { verb: "GiveVerdict", entity_type: "Ledger", category: OPERATOR, changes, subject };
     operation.rows(&operator, uuid::Uuid::now_v7(), now)
 }
 

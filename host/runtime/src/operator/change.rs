@@ -19,7 +19,7 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
         Input::ReviseTask { wait, revision } => Some(task(revision_type(revision), before, *wait, revised(before, after, *wait))),
         Input::SetVariables { scope, set, remove, local } => {
             let mut names: BTreeSet<&String> = remove.iter().collect();
-            let operation_type = match (set.is_empty(), remove.is_empty()) {
+            let verb = match (set.is_empty(), remove.is_empty()) {
                 (false, true) => "SetVariable",
                 (true, false) => "RemoveVariable",
                 _ => "ModifyVariable",
@@ -29,7 +29,7 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
             let changes = names.into_iter().map(|name| Change::new(name, value(before, name), value(after, name))).collect();
             let wait = before.tasks().find(|task| task.activity == *scope).map(|task| task.wait);
             let category = if wait.is_some() { TASK_WORKER } else { OPERATOR };
-            Some(Operation { category, ..operation(operation_type, "Variable", changes, Some(*scope), wait) })
+            Some(Operation { category, ..operation(verb, "Variable", changes, Some(*scope), wait) })
         }
         Input::SetRetries { wait, retries } => {
             let job = before.jobs().find(|job| job.wait == *wait)?;
@@ -64,18 +64,18 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
 }
 
 fn operation(
-    operation_type: &'static str,
+    verb: &'static str,
     entity_type: &'static str,
     changes: Vec<Change>,
     activity: Option<ActivityId>,
     wait: Option<WaitId>,
 ) -> Operation {
-    Operation { operation_type, entity_type, category: OPERATOR, changes, subject: Subject { activity, wait, ..Subject::default() } }
+    Operation { verb, entity_type, category: OPERATOR, changes, subject: Subject { activity, wait, ..Subject::default() } }
 }
 
-fn task(operation_type: &'static str, before: &Instance, wait: WaitId, changes: Vec<Change>) -> Operation {
+fn task(verb: &'static str, before: &Instance, wait: WaitId, changes: Vec<Change>) -> Operation {
     let activity = before.task(wait).map(|task| task.activity);
-    Operation { category: TASK_WORKER, ..operation(operation_type, "Task", changes, activity, Some(wait)) }
+    Operation { category: TASK_WORKER, ..operation(verb, "Task", changes, activity, Some(wait)) }
 }
 
 fn flag(property: &str) -> Change {

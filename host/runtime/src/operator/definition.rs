@@ -14,7 +14,7 @@ impl Runtime {
         let subject = Subject { deployment_id: Some(id.clone()), tenant: upload.tenant.clone(), ..Subject::default() };
         let mut changes = vec![Change::to("duplicateFilterEnabled", upload.filter_duplicates)];
         changes.extend(upload.name.iter().map(|name| Change::to("name", name)));
-        let operation = Operation { operation_type: "Create", entity_type: "Deployment", category: OPERATOR, changes, subject };
+        let operation = Operation { verb: "Create", entity_type: "Deployment", category: OPERATOR, changes, subject };
         self.0.deploy(id, upload, self.logged(operation)).await
     }
 
@@ -23,8 +23,7 @@ impl Runtime {
         let tenant = self.0.store.deployment(id).await?.and_then(|found| found.tenant);
         let subject = Subject { deployment_id: Some(id.to_owned()), tenant, ..Subject::default() };
         let changes = vec![Change::to("cascade", cascade)];
-        let operations =
-            self.logged(Operation { operation_type: "Delete", entity_type: "Deployment", category: OPERATOR, changes, subject });
+        let operations = self.logged(Operation { verb: "Delete", entity_type: "Deployment", category: OPERATOR, changes, subject });
         match self.0.store.delete_deployment(id, cascade, &operations).await? {
             DeploymentDeletion::Deleted { definitions } => {
                 self.0.definitions.forget(&definitions);
@@ -53,8 +52,8 @@ impl Runtime {
             let state = |suspended| Some(if suspended { "suspended" } else { "active" }.to_owned());
             let changes =
                 vec![Change::new("suspensionState", state(before), state(suspended)), Change::to("includeProcessInstances", instances)];
-            let operation_type = if suspended { "SuspendProcessDefinition" } else { "ActivateProcessDefinition" };
-            self.logged(Operation { operation_type, entity_type: "ProcessDefinition", category: OPERATOR, changes, subject })
+            let verb = if suspended { "SuspendProcessDefinition" } else { "ActivateProcessDefinition" };
+            self.logged(Operation { verb, entity_type: "ProcessDefinition", category: OPERATOR, changes, subject })
         };
         if !self.0.store.set_definition_suspended(id, suspended, operations).await? {
             return Err(Error::NotFound { what: "process definition", id: id.to_owned() });

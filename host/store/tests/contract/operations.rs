@@ -75,13 +75,13 @@ pub(crate) async fn operations_go_with_their_history_and_its_deletion_is_kept(fi
         store.commit(unit(claimed)).await.expect("stored");
     }
     let deletion = operation(Some(id), "DeleteHistory", 9);
-    assert_eq!(store.delete_history(id, &[deletion.clone()]).await.expect("answered"), HistoryDeletion::Running);
-    assert_eq!(store.delete_history(Uuid::now_v7(), &[deletion.clone()]).await.expect("answered"), HistoryDeletion::NotFound);
+    assert_eq!(store.delete_history(id, std::slice::from_ref(&deletion)).await.expect("answered"), HistoryDeletion::Running);
+    assert_eq!(store.delete_history(Uuid::now_v7(), std::slice::from_ref(&deletion)).await.expect("answered"), HistoryDeletion::NotFound);
     assert_eq!(store.count_operations(OperationFilter::default()).await.expect("answered"), 2);
     store.commit(unit(end(id, 2))).await.expect("stored");
     let record = store.instance_record(id).await.expect("read").expect("it has ended");
     assert_eq!(record.operations.len(), 1);
-    assert_eq!(store.delete_history(id, &[deletion.clone()]).await.expect("answered"), HistoryDeletion::Deleted);
+    assert_eq!(store.delete_history(id, std::slice::from_ref(&deletion)).await.expect("answered"), HistoryDeletion::Deleted);
     assert_eq!(store.history_instance(id).await.expect("read"), None);
     let left = listed(&store, OperationFilter::default()).await;
     let left: Vec<_> = left.iter().map(|it| (it.row.instance, it.row.operation_type.as_str())).collect();
@@ -96,9 +96,9 @@ pub(crate) async fn operations_go_with_their_history_and_its_deletion_is_kept(fi
         before = Some(note);
         vec![operation(None, "SetAnnotation", 11)]
     });
-    assert_eq!(annotated.await.expect("answered"), true);
+    assert!(annotated.await.expect("answered"));
     assert_eq!(before, Some(None));
-    assert_eq!(store.annotate_operation(Uuid::now_v7(), None, |_| Vec::new()).await.expect("answered"), false);
+    assert!(!store.annotate_operation(Uuid::now_v7(), None, |_| Vec::new()).await.expect("answered"));
     let of = OperationFilter { operation: Some(deployed.operation), ..OperationFilter::default() };
     let noted = OperationRow { annotation: Some("why".into()), ..deployed };
     assert_eq!(listed(&store, of).await.into_iter().map(|it| it.row).collect::<Vec<_>>(), [noted]);
