@@ -89,7 +89,11 @@ pub(crate) fn error_catcher(
 ) -> Option<(ActivityId, ElementIndex)> {
     catcher(definition, instance, from, Some(code), |trigger| match trigger {
         EventTrigger::Error(catch) => Some(catch.code.as_deref()),
-        EventTrigger::Timer(_) | EventTrigger::Message(_) | EventTrigger::Escalation(_) => None,
+        EventTrigger::Escalation(_)
+        | EventTrigger::Timer(_)
+        | EventTrigger::Message(_)
+        | EventTrigger::Compensation
+        | EventTrigger::Cancel => None,
     })
 }
 

@@ -75,6 +75,8 @@ pub(crate) fn escalation_catcher(
 ) -> Option<(ActivityId, ElementIndex)> {
     catcher(definition, instance, from, code, |trigger| match trigger {
         EventTrigger::Escalation(catch) => Some(catch.code.as_deref()),
-        EventTrigger::Error(_) | EventTrigger::Timer(_) | EventTrigger::Message(_) => None,
+        EventTrigger::Error(_) | EventTrigger::Timer(_) | EventTrigger::Message(_) | EventTrigger::Compensation | EventTrigger::Cancel => {
+            None
+        }
     })
 }

@@ -102,6 +102,15 @@ pub(crate) fn sub_process<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node
     Some(ElementKind::SubProcess(Scope::default()))
 }
 
+/// Reads a `transaction`: an embedded sub-process that may be cancelled from within.
+pub(crate) fn transaction<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    // What is inside must know already where it is.
+    let kind = ElementKind::Transaction(Scope::default());
+    reader.element(owner.index).kind = kind.clone();
+    reader.scope(node, owner);
+    Some(kind)
+}
+
 impl ProcessReader<'_, '_> {
     /// Refuses a fixed text that is no whole number.
     fn whole_number(&mut self, what: &str, number: Option<&Expression>, owner: Owner<'_>) {
