@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::effect::{Effect, ExternalTask, Job, JobKind, Subscription, Task};
 use crate::elements::WaitFor;
 use crate::ids::{ActivityId, WaitId};
-use crate::input::Failure;
 use crate::multi_instance::Continuation;
 use crate::retry;
 use crate::step::Machine;
@@ -27,7 +26,23 @@ impl Machine<'_> {
             }
             WaitFor::Task { assignee, candidate_users, candidate_groups, due, follow_up, priority } => {
                 let wait = self.new_wait(activity);
-                let task = Task { wait, activity, element, assignee, candidate_users, candidate_groups, due, follow_up, priority, since };
+                let task = Task {
+                    wait,
+                    activity,
+                    element,
+                    assignee,
+                    candidate_users,
+                    candidate_groups,
+                    due,
+                    follow_up,
+                    priority,
+                    since,
+                    owner: None,
+                    delegation: None,
+                    name: None,
+                    description: None,
+                    escalations: 0,
+                };
                 self.instance.tasks.insert(wait, Arc::new(task.clone()));
                 self.effects.push(Effect::PutTask(task));
             }
@@ -60,17 +75,6 @@ impl Machine<'_> {
         };
         self.instance.set_job(job.clone());
         self.effects.push(Effect::PutJob(job));
-    }
-
-    pub(crate) fn assign(&mut self, wait: WaitId, assignee: Option<String>) -> Result<(), Failure> {
-        let task = Arc::make_mut(self.instance.tasks.get_mut(&wait).expect("admit::check found the task"));
-        if task.assignee == assignee {
-            return Ok(());
-        }
-        task.assignee = assignee;
-        let activity = task.activity;
-        self.effects.push(Effect::PutTask(task.clone()));
-        self.task_changed(activity, true)
     }
 
     /// Ends one wait, with its incident if it has one.

@@ -23,3 +23,4 @@ mod remembered;
 mod server;
 mod task;
 mod task_kinds;
+mod user_operation;
