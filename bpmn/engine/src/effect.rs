@@ -5,7 +5,7 @@
 //! is stored, and answered by [`Input::DelegateReturned`](crate::Input::DelegateReturned); at most one is outstanding.
 //! Times are milliseconds since 1970-01-01 UTC.
 
-use mandate_model::ElementIndex;
+use mandate_model::{ElementIndex, Implementation, ListenerEvent};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ActivityId, IncidentId, WaitId};
@@ -50,10 +50,14 @@ pub enum Effect {
 pub struct DelegateCall {
     /// Names the call in the answer.
     pub wait: WaitId,
-    /// The activity instance that is executed.
+    /// The activity instance that is executed, or whose listener is called: the process itself at its start and end, the scope around a flow.
     pub activity: ActivityId,
-    /// The service task; its [`Implementation`](mandate_model::Implementation) is bound to a digest by the deployment.
+    /// The service task, or the element of the listener: of a flow, the one that it leaves.
     pub element: ElementIndex,
+    /// Which delegate, as the model says; the deployment has bound it to a digest.
+    pub implementation: Implementation,
+    /// It is called for a listener of this event, and does not do the element's work.
+    pub listener: Option<ListenerEvent>,
     /// Names this entry into the element for ever: the root of its ledger keys.
     pub entry: EntryKey,
     /// What the delegate may see: variables of its scope and all enclosing scopes, or only its input mappings' results on top of them.
@@ -121,8 +125,41 @@ pub struct Task {
     pub candidate_groups: Vec<String>,
     /// By when.
     pub due: Option<i64>,
+    /// Not before when, as a hint for task lists.
+    pub follow_up: Option<i64>,
+    /// The higher, the more urgent; 50 unless somebody says something else.
+    pub priority: i64,
     /// When it was created.
     pub since: i64,
+    /// Who is responsible for it, where somebody said so.
+    pub owner: Option<String>,
+    /// Whether its owner has given it to somebody else.
+    pub delegation: Option<Delegation>,
+    /// A name that somebody gave it by hand; none: the model's. An empty one: it has no name any more.
+    pub name: Option<String>,
+    /// A description, likewise.
+    pub description: Option<String>,
+    /// How many escalations were reported from it: what each of them begins has keys of its own.
+    pub escalations: u32,
+}
+
+/// How far the work on a delegated task is (Camunda 7, `DelegationState`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Delegation {
+    /// The delegate works on it.
+    Pending,
+    /// It is back with its owner.
+    Resolved,
+}
+
+impl Delegation {
+    /// Camunda's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Resolved => "RESOLVED",
+        }
+    }
 }
 
 /// Work that a worker outside fetches. Who has it locked, and until when, is the host's: it is written without a unit of work.

@@ -1,6 +1,6 @@
 //! BPMN errors: business answers that take another path.
 
-use mandate_model::{ElementIndex, EventTrigger};
+use mandate_model::{ElementIndex, EventTrigger, ProcessDefinition};
 use serde_json::Value as Json;
 
 use crate::Code;
@@ -8,7 +8,9 @@ use crate::Code;
 use crate::effect::HistoryEvent;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
+use crate::instance::Instance;
 use crate::step::Machine;
+use crate::trigger::{catcher, catcher_at_edge};
 use crate::variable::{Variable, Variables};
 
 /// An error on its way outward.
@@ -18,13 +20,20 @@ pub(crate) struct Thrown {
     pub variables: Variables,
 }
 
+impl Thrown {
+    /// The failure of a unit in which a delegate throws what nothing catches.
+    pub(crate) fn uncaught(&self, element: ElementIndex) -> Failure {
+        Failure::never(Code::UnhandledBpmnError, element, uncaught(self))
+    }
+}
+
 impl Machine<'_> {
     /// An error of a delegate. Uncaught, the unit fails for good: the model says nothing about this answer, and a technical retry would
     /// only ask again (Camunda 7 ends the path silently unless `enableExceptionsAfterUnhandledBpmnError` is set; we never do).
     pub(crate) fn throw_from_delegate(&mut self, activity: ActivityId, thrown: Thrown) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
         let Some(catcher) = self.error_catcher(activity, &thrown) else {
-            return Err(Failure::never(Code::UnhandledBpmnError, element, uncaught(&thrown)));
+            return Err(thrown.uncaught(element));
         };
         self.catch(catcher, thrown)
     }
@@ -37,6 +46,13 @@ impl Machine<'_> {
         }
         self.fail_external_task(wait, Some(uncaught(&thrown)), 0);
         Ok(())
+    }
+
+    /// An error that a person answers a user task with. [`admit`](crate::admit) refuses one that nothing catches: the person is there to be told,
+    /// and the task stays (Camunda 7 ends the path silently).
+    pub(crate) fn throw_from_task(&mut self, wait: WaitId, thrown: Thrown) -> Result<(), Failure> {
+        let catcher = self.error_catcher(self.instance.tasks[&wait].activity, &thrown).expect("admit::check found what catches it");
+        self.catch(catcher, thrown)
     }
 
     /// An error end event. Uncaught, it ends like a none end event, as in Camunda 7: the token is consumed and other branches go on.
@@ -52,15 +68,18 @@ impl Machine<'_> {
         }
     }
 
+    /// An error of a listener's delegate where an activity begins or ends.
+    pub(crate) fn throw_at_edge(&mut self, of: ActivityId, thrown: Thrown) -> Result<(), Failure> {
+        let element = self.instance.at(of).element;
+        let catcher = catcher_at_edge(self.definition, self.instance, of, Some(&thrown.code), code_of_error);
+        match catcher {
+            Some(catcher) => self.catch(catcher, thrown),
+            None => Err(thrown.uncaught(element)),
+        }
+    }
+
     fn error_catcher(&self, from: ActivityId, thrown: &Thrown) -> Option<(ActivityId, ElementIndex)> {
-        self.catcher(from, Some(&thrown.code), |trigger| match trigger {
-            EventTrigger::Error(catch) => Some(catch.code.as_deref()),
-            EventTrigger::Timer(_)
-            | EventTrigger::Message(_)
-            | EventTrigger::Escalation(_)
-            | EventTrigger::Compensation
-            | EventTrigger::Cancel => None,
-        })
+        error_catcher(self.definition, self.instance, from, &thrown.code)
     }
 
     /// The event is triggered with what the error carries.
@@ -75,6 +94,29 @@ impl Machine<'_> {
             }
         }
         self.trigger(activity, event, variables)
+    }
+}
+
+/// What catches an error that is thrown in an activity.
+pub(crate) fn error_catcher(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    from: ActivityId,
+    code: &str,
+) -> Option<(ActivityId, ElementIndex)> {
+    catcher(definition, instance, from, Some(code), code_of_error)
+}
+
+/// Which errors a trigger is for: of some code, or all; none if it waits for something else.
+#[expect(clippy::option_option, reason = "no error is not the same as every error")]
+fn code_of_error(trigger: &EventTrigger) -> Option<Option<&str>> {
+    match trigger {
+        EventTrigger::Error(catch) => Some(catch.code.as_deref()),
+        EventTrigger::Timer(_)
+        | EventTrigger::Message(_)
+        | EventTrigger::Escalation(_)
+        | EventTrigger::Compensation
+        | EventTrigger::Cancel => None,
     }
 }
 

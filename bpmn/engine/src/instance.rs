@@ -297,6 +297,11 @@ impl Instance {
         self.tasks.values().map(Arc::as_ref)
     }
 
+    /// A user task, as its row must read.
+    pub fn task(&self, wait: WaitId) -> Option<&Task> {
+        self.tasks.get(&wait).map(Arc::as_ref)
+    }
+
     /// All external tasks, as their rows must read.
     pub fn external_tasks(&self) -> impl Iterator<Item = &ExternalTask> {
         self.external_tasks.values().map(Arc::as_ref)
@@ -368,6 +373,11 @@ impl Instance {
             && self.subscriptions.values().all(|it| element(it.element))
             && self.incidents.values().all(|it| element(it.element))
             && self.unit.iter().flat_map(|unit| &unit.agenda).all(|token| element(token.element) && flow(token.by))
+            && self
+                .unit
+                .iter()
+                .filter_map(|unit| unit.call.as_ref()?.listener.as_ref())
+                .all(|(occasion, _)| occasion.fits(definition, self))
             && self.unit.iter().filter_map(|unit| unit.modification.as_ref()).all(|it| it.fits(definition))
     }
 

@@ -2,6 +2,7 @@
 //! the engine knows.
 
 use std::fmt;
+use std::sync::Arc;
 
 use mandate_engine::{
     ActivityId, Cancel, Input, InstanceId, Misfit, Modification, PublicId, Rejection, Site, Start, StartAt, Stop, Variables,
@@ -10,6 +11,7 @@ use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
 
 use crate::definitions::Definition;
 use crate::instances::InstanceView;
+use crate::operator::Operator;
 use crate::unit::BODY_TYPE;
 use crate::{Error, Runtime};
 
@@ -20,6 +22,8 @@ pub struct Modify {
     pub instructions: Vec<Instruction>,
     /// Mappings of what begins or ends in this unit of work are left out.
     pub skip_io_mappings: bool,
+    /// Listeners of what begins, is taken or ends in this unit of work are not called.
+    pub skip_listeners: bool,
     /// Why, in the operator's words; logged.
     pub annotation: Option<String>,
 }
@@ -96,7 +100,12 @@ impl Runtime {
     pub async fn modify_instance(&self, id: InstanceId, modify: Modify) -> Result<(), Error> {
         let definition = self.0.view(id).await?.definition;
         let modification = modify.resolve(&definition, Some(id))?;
-        let modified = self.0.api(id, Input::Modify(modification)).await;
+        let said = |operator: &Arc<Operator>| Operator { annotation: modify.annotation.clone(), ..Operator::clone(operator) };
+        let operator = match &modify.annotation {
+            Some(_) => self.1.as_ref().map(said).map(Arc::new),
+            None => self.1.clone(),
+        };
+        let modified = self.0.api_for(id, Input::Modify(modification), operator).await;
         modified.map_err(|error| modify.explain(error))?;
         tracing::info!(instance = %id, instructions = modify.instructions.len(), annotation = modify.annotation, "modified by hand");
         Ok(())
@@ -149,7 +158,12 @@ impl Modify {
         let resolved = self.instructions.iter().map(|instruction| {
             names.instruction(instruction).map_err(|reason| Error::Invalid(format!("Cannot perform instruction: {instruction}; {reason}")))
         });
-        Ok(Modification { instructions: resolved.collect::<Result<_, _>>()?, skip_io_mappings: self.skip_io_mappings, hold: false })
+        Ok(Modification {
+            instructions: resolved.collect::<Result<_, _>>()?,
+            skip_io_mappings: self.skip_io_mappings,
+            skip_listeners: self.skip_listeners,
+            hold: false,
+        })
     }
 
     /// The engine counts instructions; whoever gave them knows them by their words. What names nothing is a mistake of the request (Camunda's
@@ -160,7 +174,7 @@ impl Modify {
                 Some(instruction) => Error::Invalid(format!("Cannot perform instruction: {instruction}; {misfit}")),
                 None => error,
             },
-            Error::Rejected(rejection @ (Rejection::CannotSkipMappings | Rejection::NothingToStart)) => {
+            Error::Rejected(rejection @ (Rejection::CannotSkipMappings | Rejection::CannotSkipListeners | Rejection::NothingToStart)) => {
                 Error::Invalid(rejection.to_string())
             }
             _ => error,

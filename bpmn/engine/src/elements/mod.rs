@@ -4,18 +4,20 @@
 //! acts on the answer.
 
 use mandate_feel::{Expression, Value};
-use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
+use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, Implementation, ProcessDefinition};
 
 use crate::expression::{evaluate, failed, why_null};
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Instance, Role};
+use crate::variable::Variable;
 
 mod boundary_event;
 mod end_event;
 mod event_based_gateway;
 mod event_sub_process;
 mod exclusive_gateway;
+mod expression_task;
 mod external_task;
 mod flows;
 mod inclusive_gateway;
@@ -41,6 +43,7 @@ fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::EndEvent(event) => event,
         ElementKind::Task | ElementKind::ManualTask => &task::Task,
         ElementKind::ServiceTask(task) => task,
+        ElementKind::ExpressionTask(task) => task,
         ElementKind::UserTask(task) => task,
         ElementKind::ReceiveTask(message) => message,
         ElementKind::ExclusiveGateway => &exclusive_gateway::ExclusiveGateway,
@@ -72,8 +75,15 @@ pub(crate) enum Next {
     Wait(WaitFor),
     /// Wait for the first of these elements' events; the others are waited for no longer then.
     WaitForFirst(Vec<(ElementIndex, WaitFor)>),
-    /// Call the delegate inside this unit of work, then resume.
-    Call,
+    /// Call this delegate inside this unit of work, then resume.
+    Call(Implementation),
+    /// Set a variable as Camunda's `execution.setVariable` does, then resume.
+    Set {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Variable,
+    },
     /// Open a scope at this start event, with its event sub-processes armed; resume when it is empty.
     Open(ElementIndex),
     /// Be the body of this many instances, at least one; resume when they are done.
@@ -123,6 +133,10 @@ pub(crate) enum WaitFor {
         candidate_groups: Vec<String>,
         /// By when; milliseconds since 1970.
         due: Option<i64>,
+        /// Not before when, as a hint for task lists; milliseconds since 1970.
+        follow_up: Option<i64>,
+        /// The higher, the more urgent.
+        priority: i64,
     },
     /// A worker.
     ExternalTask {
@@ -188,6 +202,18 @@ impl<'a> At<'a> {
             Value::Null => Ok(None),
             value => plain(&value).map(Some).ok_or_else(|| self.mismatch(expression, "string", &value)),
         }
+    }
+
+    /// A whole number, also as text; null is none.
+    fn whole(&self, expression: &Expression) -> Result<Option<i64>, Failure> {
+        let value = self.evaluate(expression)?;
+        let number = match &value {
+            Value::Null => return Ok(None),
+            Value::String(text) => text.trim().parse().ok(),
+            Value::Number(_) => value.to_json().as_i64(),
+            _ => None,
+        };
+        number.map(Some).ok_or_else(|| self.mismatch(expression, "a whole number", &value))
     }
 
     /// The failure of an expression whose value is of another type than the element needs.

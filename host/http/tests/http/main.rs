@@ -22,3 +22,5 @@ mod process_instance;
 mod remembered;
 mod server;
 mod task;
+mod task_kinds;
+mod user_operation;
