@@ -73,6 +73,8 @@ codes! {
     ExternalTaskFailed = "EXTERNAL_TASK_FAILED",
     /// An instruction of a modification does not fit what the instructions before it have made of the instance. Never an incident: it is answered.
     ModificationRefused = "MODIFICATION_REFUSED",
+    /// An earlier run of the unit of work sent a command that this run does not come to.
+    CommandLeftBehind = "COMMAND_LEFT_BEHIND",
 }
 
 impl fmt::Display for Code {

@@ -10,7 +10,7 @@
 //! A technical failure throws the unit away. When a job began it, the failure is the next input and spends a retry; when an API
 //! call began it, the caller gets the failure and the instance is where it was.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ use crate::operator::Operator;
 use crate::running::Registered;
 use crate::unit::Rows;
 use crate::{Error, Inner, text};
+
+mod sent;
 
 /// After this many lost races a job that is not exclusive queues with the exclusive ones of its instance.
 const MAX_JOB_CONFLICTS: u32 = 3;
@@ -52,6 +54,8 @@ pub(crate) struct Work {
     pub(crate) worker: Option<Worker>,
     /// Who asks for it, where that is to be logged.
     pub(crate) operator: Option<Arc<Operator>>,
+    /// Nobody has tried this before, on no host.
+    pub(crate) fresh: bool,
 }
 
 /// A worker that answers for an external task. It must have it when the unit is stored, and before a command of the unit leaves.
@@ -122,8 +126,16 @@ impl Ended {
     }
 }
 
-/// Answers of delegates in this unit, kept for when it must be stepped again on a newer state.
-type Answers = HashMap<(EntryKey, [u8; 32]), DelegateOutcome>;
+/// Calls of delegates in this unit.
+#[derive(Default)]
+struct Calls {
+    /// Their answers, kept for when the unit must be stepped again on a newer state.
+    answers: HashMap<(EntryKey, [u8; 32]), DelegateOutcome>,
+    /// The entries that were called for since it was last stepped from its beginning.
+    made: HashSet<EntryKey>,
+    /// How often it was.
+    runs: u32,
+}
 
 impl Inner {
     /// Takes an input up on a task of its own, so that no client that hangs up drops a unit half-way.
@@ -164,7 +176,7 @@ impl Inner {
     }
 
     async fn advance_registered(self: &Arc<Self>, mut work: Work, registered: &Registered<'_>) -> Result<Advanced, Error> {
-        let mut answers = Answers::new();
+        let mut calls = Calls::default();
         let mut conflicts = 0;
         let mut failed = false;
         loop {
@@ -177,7 +189,7 @@ impl Inner {
             describe(&definition, &instance);
             let mut now = self.clock.now_ms();
             let mut rows = Rows::before(&instance, &work.input);
-            let ended = self.run(&mut base, &mut instance, &work, &mut now, &mut rows, &mut answers, registered).await?;
+            let ended = self.run(&mut base, &mut instance, &work, &mut now, &mut rows, &mut calls, registered).await?;
             if ended.refuses() && self.is_stale(&mut base).await? {
                 continue;
             }
@@ -205,6 +217,12 @@ impl Inner {
                     }
                     None => return Err(Error::UnitFailed(Box::new(failure))),
                 },
+            }
+            if !failed && let Some(failure) = self.left_behind(&base, &work, &calls).await? {
+                let Some(wait) = work.job() else { return Err(Error::UnitFailed(Box::new(failure))) };
+                work.input = failed_job(&definition, wait, failure);
+                failed = true;
+                continue;
             }
             match self.store_unit(&base, &instance, rows, &work, registered, now).await? {
                 Stored::Committed(held) => {
@@ -253,10 +271,12 @@ impl Inner {
         work: &Work,
         now: &mut i64,
         rows: &mut Rows,
-        answers: &mut Answers,
+        calls: &mut Calls,
         registered: &Registered<'_>,
     ) -> Result<Ended, Error> {
         let mut input = work.input.clone();
+        calls.made.clear();
+        calls.runs += 1;
         let definition = base.definition.clone();
         // The same for every attempt to resume this wait.
         let begun = work.wait().and_then(|wait| instance.waiting_since(wait));
@@ -289,13 +309,14 @@ impl Inner {
             if is_unheld(&work.input) && definition.may_command(&call.implementation) {
                 return Ok(Ended::Hold);
             }
+            calls.made.insert(call.entry);
             let given = (call.entry, digest(&call.variables));
-            let outcome = match answers.get(&given) {
+            let outcome = match calls.answers.get(&given) {
                 Some(outcome) => outcome.clone(),
                 None if definition.may_command(&call.implementation) && self.is_stale(base).await? => return Ok(Ended::Stale),
                 None => match self.call(&definition, &call, &context).await? {
                     Called::Answered(outcome) => {
-                        answers.insert(given, outcome.clone());
+                        calls.answers.insert(given, outcome.clone());
                         outcome
                     }
                     Called::Failed(failure) => return Ok(Ended::Failed(failure)),
@@ -390,7 +411,7 @@ impl Inner {
             let wait = crate::executor::wait_of(job);
             return Ok(Stored::Committed(Some((wait, places.take(wait)))));
         }
-        self.take_up(work.instance, committed.locked_jobs, places);
+        self.take_up(&base.instance, committed.locked_jobs, places);
         Ok(Stored::Committed(None))
     }
 }
@@ -420,6 +441,11 @@ enum Stored {
 }
 
 impl Work {
+    /// An input that somebody may have tried before.
+    pub(crate) fn new(instance: InstanceId, input: Input) -> Self {
+        Self { instance, input, begin: None, traceparent: None, worker: None, operator: None, fresh: false }
+    }
+
     /// The job that this input runs or fails.
     pub(crate) fn job(&self) -> Option<WaitId> {
         match self.input {

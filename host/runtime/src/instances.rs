@@ -194,7 +194,7 @@ impl Inner {
         input: Input,
         operator: Option<Arc<Operator>>,
     ) -> Result<Box<State>, Error> {
-        match self.advance(Work { instance, input, begin: None, traceparent: None, worker: None, operator }).await? {
+        match self.advance(Work { operator, ..Work::new(instance, input) }).await? {
             Advanced::Committed(state) => Ok(state),
             Advanced::Withdrawn | Advanced::Contended => Err(Error::Cancelled(instance)),
             Advanced::AlreadyStarted(_) | Advanced::Superseded => unreachable!("it starts nothing"),
@@ -257,6 +257,7 @@ impl Inner {
             traceparent: start.traceparent.clone(),
             worker: None,
             operator: None,
+            fresh: true,
         };
         let advanced = self.advance_here(work).await?;
         let mut state = match (advanced, &start_key) {
@@ -296,14 +297,14 @@ impl Inner {
     ) -> Box<State> {
         let instance = held.instance.id();
         let mine = self.executor.mine(instance, wait);
-        let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent, worker: None, operator: None };
+        let work = Work { traceparent, fresh: true, ..Work::new(instance, Input::RunJob { wait }) };
         let started = Instant::now();
         let advanced = self.advance_here(work).await;
         crate::metrics::job_ran(started.elapsed());
         match advanced {
             Ok(Advanced::Committed(state)) => state,
             Ok(Advanced::Contended) => {
-                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit, mine, answer: None });
+                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, fresh: false, permit, mine, answer: None });
                 held
             }
             Ok(_) => {
@@ -312,7 +313,7 @@ impl Inner {
             }
             Err(error) => {
                 tracing::warn!(%instance, "the started instance goes on by itself: {error}");
-                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit, mine, answer: None });
+                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, fresh: false, permit, mine, answer: None });
                 held
             }
         }

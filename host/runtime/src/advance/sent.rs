@@ -1,0 +1,44 @@
+//! What an earlier run of a unit of work has sent, and this one does not come to.
+//!
+//! The ledger is not rolled back with a unit, and answers the unit that runs again. But the instance may have changed in between: a
+//! modification or a message has started something, somebody has corrected a variable, a delegate that only computes says something else. Then
+//! the unit may go another way and never ask for a command that was applied. Stored like that, the instance knows nothing of the command; and
+//! should it come there later, it is in another unit, which sends the command again under another key.
+//!
+//! So a unit that may have run before is compared with the ledger before it is stored. It must have entered each activity that a command was
+//! sent from. If not, it fails for good: nothing but a person can say which of the two ways is right. A unit of which it is known that nobody
+//! has run it costs nothing; nor does one of a definition whose delegates send nothing.
+
+use mandate_engine::{Code, Failure, Retry};
+use mandate_store::Sent;
+
+use super::{Calls, Work};
+use crate::cache::Base;
+use crate::ledger::hex;
+use crate::{Error, Inner};
+
+impl Inner {
+    /// The failure of a unit that is about to leave a command behind.
+    pub(super) async fn left_behind(&self, base: &Base, work: &Work, calls: &Calls) -> Result<Option<Failure>, Error> {
+        let has_run = calls.runs > 1 || !work.fresh;
+        let Some(wait) = work.wait().filter(|_| has_run && base.definition.sends()) else { return Ok(None) };
+        // A task that has told of an escalation is the origin of units that are stored, too.
+        if base.instance.task(wait).is_some_and(|task| task.escalations > 0) {
+            return Ok(None);
+        }
+        let sent = self.store.ledger_sent(work.instance.0, work.origin()).await?;
+        let made: Vec<_> = calls.made.iter().map(|entry| hex(&entry.0)).collect();
+        let behind = sent.into_iter().find(|sent| !made.contains(&sent.activity_key));
+        Ok(behind.map(|sent| left_behind(base, &sent)))
+    }
+}
+
+fn left_behind(base: &Base, sent: &Sent) -> Failure {
+    let Sent { command, key, attempt, state, activity_id, .. } = sent;
+    let state = state.as_str();
+    let message = format!(
+        "an earlier run of this unit of work came to '{activity_id}' and sent command {command} under key '{key}' (attempt {attempt}, {state}); this \
+         run does not come there, for the instance has changed in between"
+    );
+    Failure { code: Code::CommandLeftBehind, message, element: base.definition.model.find(activity_id), retry: Retry::Never }
+}
