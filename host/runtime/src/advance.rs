@@ -224,6 +224,7 @@ impl Inner {
                 failed = true;
                 continue;
             }
+            self.refuse_undecided(&base, &work, &rows).await?;
             match self.store_unit(&base, &instance, rows, &work, registered, now).await? {
                 Stored::Committed(held) => {
                     return Ok(Advanced::Committed(Box::new(State { instance, failed, held })));

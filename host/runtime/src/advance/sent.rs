@@ -1,4 +1,4 @@
-//! What an earlier run of a unit of work has sent, and this one does not come to.
+//! What was sent and is about to be forgotten: by an earlier run of a unit of work that does not come there again, or for a wait that somebody takes away.
 //!
 //! The ledger is not rolled back with a unit, and answers the unit that runs again. But the instance may have changed in between: a
 //! modification or a message has started something, somebody has corrected a variable, a delegate that only computes says something else. Then
@@ -9,12 +9,13 @@
 //! sent from. If not, it fails for good: nothing but a person can say which of the two ways is right. A unit of which it is known that nobody
 //! has run it costs nothing; nor does one of a definition whose delegates send nothing.
 
-use mandate_engine::{Code, Failure, Retry};
+use mandate_engine::{Code, Failure, Input, Retry, WaitId};
 use mandate_store::Sent;
 
 use super::{Calls, Work};
 use crate::cache::Base;
 use crate::ledger::hex;
+use crate::unit::Rows;
 use crate::{Error, Inner};
 
 impl Inner {
@@ -30,6 +31,28 @@ impl Inner {
         let made: Vec<_> = calls.made.iter().map(|entry| hex(&entry.0)).collect();
         let behind = sent.into_iter().find(|sent| !made.contains(&sent.activity_key));
         Ok(behind.map(|sent| left_behind(base, &sent)))
+    }
+
+    /// Refuses a modification that takes away a wait of which a command was sent and nobody knows what came of it: what is started instead would
+    /// send it again under another key. One that was applied is the operator's to decide about.
+    pub(super) async fn refuse_undecided(&self, base: &Base, work: &Work, rows: &Rows) -> Result<(), Error> {
+        if !matches!(work.input, Input::Modify(_)) || !base.definition.sends() {
+            return Ok(());
+        }
+        let (ended, _) = rows.ended_waits();
+        let undecided = self.store.ledger_undecided(work.instance.0).await?;
+        let taken_away = undecided.iter().filter(|sent| u64::try_from(sent.origin.wait()).is_ok_and(|wait| ended.contains(&WaitId(wait))));
+        let commands: Vec<_> = taken_away
+            .map(|Sent { command, key, attempt, state, .. }| format!("{command} under key '{key}' (attempt {attempt}, {})", state.as_str()))
+            .collect();
+        if commands.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Conflict(format!(
+            "it would cancel what has sent commands of which nobody knows whether they were applied: {}; wait for what is open, and give a verdict on \
+             what is unknown first",
+            commands.join(", ")
+        )))
     }
 }
 
