@@ -32,7 +32,7 @@ use crate::effect::{Effect, EndState, HistoryEvent};
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::instance::{Activity, Body, Instance, Phase, Role, State};
-use crate::join::reachable;
+use crate::join::{Place, reachable};
 use crate::lineage::Lineage;
 use crate::listener::Occasion;
 use crate::step::Machine;
@@ -326,15 +326,18 @@ impl Machine<'_> {
         Ok(activity)
     }
 
-    /// By which flow a token comes to a join that begins before it: of those by which nobody has come, the first on which nothing can arrive any
-    /// more, or else the first. Camunda 7 counts tokens, and asks by which flow no one came.
+    /// By which flow a token comes to a join that begins before it: of those by which nobody has come, or is about to after a job, the first on which
+    /// nothing can arrive any more, or else the first. Camunda 7 counts tokens, and asks by which flow no one came.
     fn flow_into(&self, scope: ActivityId, element: ElementIndex) -> Option<FlowIndex> {
         let gateway = self.definition.element(element);
         if !matches!(gateway.kind, ElementKind::ParallelGateway | ElementKind::InclusiveGateway) {
             return None;
         }
-        let arrivals = self.instance.index.joins.get(&(scope, element));
-        let has_come = |flow: &FlowIndex| arrivals.is_some_and(|arrivals| arrivals.contains_key(flow));
+        let index = &self.instance.index;
+        let arrivals = index.joins.get(&(scope, element));
+        let has_come = |flow: &FlowIndex| {
+            arrivals.is_some_and(|arrivals| arrivals.contains_key(flow)) || index.places.contains_key(&(scope, Place::Flow(*flow)))
+        };
         let flows = reachable(self.definition, self.instance, scope);
         let missing = || gateway.incoming.iter().copied().filter(|flow| !has_come(flow));
         let lost = missing().find(|flow| !flows[flow.0 as usize]);
