@@ -256,9 +256,13 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// Whether nothing else is left to end in a scope. Bodies count, and keep results: nobody walks over ten thousand of these for each instance.
     fn holds_only(&self, scope: ActivityId, child: ActivityId) -> bool {
-        let is_other = |it: &ActivityId| *it != child && !matches!(self.instance.at(*it).role, Role::Result { .. });
-        !self.instance.children(scope).any(|it| is_other(&it))
+        match self.instance.at(scope).role {
+            // A sequence has one at a time.
+            Role::Body(body) => body.first.is_none() || body.active() <= 1,
+            _ => self.instance.children(scope).all(|it| it == child),
+        }
     }
 
     /// An instance of a body has been cancelled, if the scope is one: the body waits for it no longer, and has no result of it.

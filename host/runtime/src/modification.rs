@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mandate_engine::{
-    ActivityId, Cancel, Input, InstanceId, Misfit, Modification, PublicId, Rejection, Site, Start, StartAt, Stop, Variables,
+    ActivityId, Cancel, Effect, Input, Instance, InstanceId, Misfit, Modification, PublicId, Rejection, Site, Start, StartAt, Stop, Variables,
 };
 use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
 
@@ -14,6 +14,9 @@ use crate::instances::InstanceView;
 use crate::operator::Operator;
 use crate::unit::BODY_TYPE;
 use crate::{Error, Runtime};
+
+/// Instructions of a request, times the instances that they are for: each is carried out at once, while the caller waits.
+pub const MAX_CHANGES: usize = 20_000;
 
 /// What is to be changed of an instance, in this order, or where a new one begins.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +101,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::Invalid`] names an instruction that fits neither the model nor the instance; [`Error::Rejected`] and [`Error::UnitFailed`] say what stood against it.
     pub async fn modify_instance(&self, id: InstanceId, modify: Modify) -> Result<(), Error> {
+        modify.check_size(1)?;
         let definition = self.0.view(id).await?.definition;
         let modification = modify.resolve(&definition, Some(id))?;
         let said = |operator: &Arc<Operator>| Operator { annotation: modify.annotation.clone(), ..Operator::clone(operator) };
@@ -116,9 +120,9 @@ impl Runtime {
     /// Changes several instances of a definition alike, in this order, each in a unit of work of its own. All are looked at first: nothing is changed if
     /// one of them does not fit. What goes wrong afterwards ends the request, and is told with those that have been changed.
     pub async fn modify_instances(&self, definition_id: &str, instances: Vec<InstanceId>, modify: Modify) -> Result<(), Error> {
-        let now = self.now();
+        modify.check_size(instances.len())?;
         for &id in &instances {
-            let InstanceView { mut instance, definition } = self.0.view(id).await?;
+            let InstanceView { instance, definition } = self.0.view(id).await?;
             if definition.row.id != definition_id {
                 let other = &definition.row.id;
                 return Err(Error::Invalid(format!(
@@ -127,7 +131,7 @@ impl Runtime {
                 )));
             }
             let input = Input::Modify(modify.resolve(&definition, Some(id))?);
-            match mandate_engine::step(&definition.model, &mut instance, input, now) {
+            match self.try_out(definition, instance, input).await? {
                 Ok(_) => {}
                 Err(Stop::Rejected(rejection)) => return Err(of_instance(id, modify.explain(rejection.into()))),
                 Err(Stop::Failed(failure)) => return Err(of_instance(id, Error::UnitFailed(Box::new(failure)))),
@@ -144,6 +148,20 @@ impl Runtime {
     }
 }
 
+impl Runtime {
+    /// Takes a step of which nothing is kept, on a thread for units: it may be a long one.
+    async fn try_out(
+        &self,
+        definition: Arc<Definition>,
+        mut instance: Instance,
+        input: Input,
+    ) -> Result<Result<Vec<Effect>, Stop>, Error> {
+        let now = self.now();
+        let trying = self.0.spawn_unit(async move { mandate_engine::step(&definition.model, &mut instance, input, now) });
+        trying.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })
+    }
+}
+
 fn of_instance(id: InstanceId, error: Error) -> Error {
     match error {
         Error::Invalid(message) => Error::Invalid(format!("process instance {id}: {message}")),
@@ -152,6 +170,16 @@ fn of_instance(id: InstanceId, error: Error) -> Error {
 }
 
 impl Modify {
+    fn check_size(&self, instances: usize) -> Result<(), Error> {
+        if self.instructions.len().saturating_mul(instances) <= MAX_CHANGES {
+            return Ok(());
+        }
+        let count = self.instructions.len();
+        Err(Error::Invalid(format!(
+            "{count} instructions for {instances} process instances are more than {MAX_CHANGES} changes; take them in several requests"
+        )))
+    }
+
     /// What the engine is to do. Without an instance: one that begins.
     pub(crate) fn resolve(&self, definition: &Definition, instance: Option<InstanceId>) -> Result<Modification, Error> {
         let names = Names { definition, instance };
