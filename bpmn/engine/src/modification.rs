@@ -40,7 +40,7 @@ use crate::unit::Token;
 use crate::variable::Variables;
 
 pub use plan::Misfit;
-use plan::{Level, Plan, plan};
+use plan::{Level, Plan, activity_of, plan};
 pub(crate) use plan::{check, check_named};
 
 /// Why an instance has ended of which a modification has left nothing; Camunda 7's words.
@@ -218,7 +218,11 @@ impl Machine<'_> {
     fn cancel_by_hand(&mut self, nth: u32, cancel: Cancel, last: u64) -> Result<(), Failure> {
         check(self.definition, self.instance, &Instruction::Cancel(cancel)).map_err(|misfit| refused(nth, &misfit))?;
         match cancel {
-            Cancel::Activity(activity) | Cancel::Transition(activity) => self.cancel_outward(activity)?,
+            Cancel::Activity(activity) => {
+                let found = activity_of(self.instance, activity).map(|it| it.id);
+                self.cancel_outward(found.expect("it was just looked for"))?;
+            }
+            Cancel::Transition(activity) => self.cancel_outward(activity)?,
             Cancel::All { at, current } => {
                 let is_one = |it: &&Activity| at.has(self.definition, it) && (!current || it.id.0 <= last);
                 let all: Vec<_> = self.instance.activities().filter(is_one).map(|it| it.id).collect();

@@ -213,6 +213,7 @@ impl Modify {
 fn is_mistake(misfit: &Misfit) -> bool {
     match misfit {
         Misfit::NoSuchActivity { .. }
+        | Misfit::Compensating { .. }
         | Misfit::NoSuchTransition { .. }
         | Misfit::NoSuchElement
         | Misfit::NoBody { .. }

@@ -21,6 +21,12 @@ pub enum Misfit {
         /// The number.
         activity: ActivityId,
     },
+    /// The named ancestor has completed, and is being compensated.
+    #[error("activity instance {} has completed and is being compensated: nothing can be started in it", .activity.0)]
+    Compensating {
+        /// The ancestor.
+        activity: ActivityId,
+    },
     /// The definition has no such element or flow, or it is the process itself.
     #[error("the process has no such element or sequence flow")]
     NoSuchElement,
@@ -115,8 +121,7 @@ pub(super) struct Plan {
 pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, instruction: &Instruction) -> Result<(), Misfit> {
     match instruction {
         Instruction::Cancel(Cancel::Activity(activity)) => {
-            let is_there = live(instance, *activity).is_some();
-            if is_there { Ok(()) } else { Err(Misfit::NoSuchActivity { activity: *activity }) }
+            activity_of(instance, *activity).map(drop).ok_or(Misfit::NoSuchActivity { activity: *activity })
         }
         Instruction::Cancel(Cancel::Transition(activity)) => {
             let it = instance.activity(*activity).filter(|it| !it.role.is_past());
@@ -134,6 +139,15 @@ pub(crate) fn check_named(definition: &ProcessDefinition, instance: &Instance, i
         Instruction::Cancel(_) => check(definition, instance, instruction),
         Instruction::Start(start) => levels(definition, start).and_then(|levels| above(definition, instance, start, &levels).map(drop)),
     }
+}
+
+/// The activity instance that people know under a number. One that has completed and is being compensated they know under the number that it had.
+pub(super) fn activity_of(instance: &Instance, activity: ActivityId) -> Option<&Activity> {
+    live(instance, activity).or_else(|| instance.activities().find(|it| is_compensating(it, activity)))
+}
+
+fn is_compensating(activity: &Activity, number: ActivityId) -> bool {
+    matches!(activity.role, Role::Compensating { of } if of == number)
 }
 
 fn live(instance: &Instance, activity: ActivityId) -> Option<&Activity> {
@@ -207,7 +221,10 @@ fn above(
     if ancestor == instance.root() {
         return Ok(Some((ancestor, 0)));
     }
-    let activity = live(instance, ancestor).ok_or(Misfit::NoSuchActivity { activity: ancestor })?;
+    let activity = activity_of(instance, ancestor).ok_or(Misfit::NoSuchActivity { activity: ancestor })?;
+    if is_compensating(activity, ancestor) {
+        return Err(Misfit::Compensating { activity: ancestor });
+    }
     let level = levels.iter().position(|level| level.is(activity));
     let element = || definition.element(start.at.element(definition)).id.to_string();
     level.map(|level| Some((ancestor, level + 1))).ok_or_else(|| Misfit::NotAround { ancestor, element: element() })

@@ -2,13 +2,13 @@
 
 use expect_test::expect;
 
+use crate::compensation::scopes::{THROW, behind};
 use crate::testing::{check, undone};
 
 /// `a`, which a handler undoes, then `u`, then an event `x` that has everything undone.
 fn undoable() -> String {
     format!(
-        "<startEvent id='s'/><task id='a'/><userTask id='u'/>\
-         <intermediateThrowEvent id='x'><compensateEventDefinition/></intermediateThrowEvent><userTask id='z'/>{{s>a>u>x>z}}{}",
+        "<startEvent id='s'/><task id='a'/><userTask id='u'/>{THROW}<userTask id='z'/>{{s>a>u>x>z}}{}",
         undone("a", "userTask")
     )
 }
@@ -83,6 +83,42 @@ fn instances_that_may_be_undone_are_counted_once() {
               task !7 gone
               - #5 canceled
               - #3 canceled
+              ended: ExternallyTerminated (Cancellation due to process instance modification)
+              end
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_being_compensated_is_cancelled_under_the_number_that_it_had_and_nothing_begins_in_it() {
+    let inside = format!("<startEvent id='ps'/><task id='a'/>{{ps>a}}{}", undone("a", "userTask"));
+    check(
+        &behind("", &inside, ""),
+        "
+            start
+            modify before a in #3
+            modify cancel #3
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              + ps #4 in #3
+              - #4
+              + a #5 in #3
+              - #5
+              - #3
+              + x #8
+              + undo_a #9 in #3
+              task undo_a !10 of nobody users [] groups []
+            > modify before a in #3
+              rejected: instruction 1: activity instance 3 has completed and is being compensated: nothing can be started in it
+            > modify cancel #3
+              task !10 gone
+              - #9 canceled
+              - #8 canceled
               ended: ExternallyTerminated (Cancellation due to process instance modification)
               end
         "#]],
