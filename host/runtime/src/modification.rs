@@ -214,6 +214,7 @@ fn is_mistake(misfit: &Misfit) -> bool {
     match misfit {
         Misfit::NoSuchActivity { .. }
         | Misfit::Compensating { .. }
+        | Misfit::Undoes { .. }
         | Misfit::NoSuchTransition { .. }
         | Misfit::NoSuchElement
         | Misfit::NoBody { .. }

@@ -1,6 +1,6 @@
 //! Where an instruction leads, found out before anything changes.
 
-use mandate_model::{ElementIndex, ElementKind, ProcessDefinition, ROOT};
+use mandate_model::{ElementIndex, ElementKind, EventTrigger, ProcessDefinition, ROOT};
 
 use super::{Cancel, Instruction, Site, Start, StartAt};
 use crate::ids::ActivityId;
@@ -34,6 +34,12 @@ pub enum Misfit {
     #[error("'{element}' is no multi-instance activity and has no body")]
     NoBody {
         /// The activity.
+        element: String,
+    },
+    /// It begins when something is compensated, and by nothing else: by hand it would interrupt what runs.
+    #[error("'{element}' begins when something that has completed is compensated; it cannot be started")]
+    Undoes {
+        /// The boundary event, the event sub-process, or its start event.
         element: String,
     },
     /// The named ancestor is no scope around what is started.
@@ -190,6 +196,9 @@ fn levels(definition: &ProcessDefinition, start: &Start) -> Result<Vec<Level>, M
         StartAt::Before(site) => {
             check_site(definition, site)?;
             let element = definition.element(site.element);
+            if is_compensation(definition, &element.kind) {
+                return Err(Misfit::Undoes { element: element.id.to_string() });
+            }
             let inner = element.multi_instance.is_some() && !site.body;
             (element.parent, inner.then_some(Level { element: site.element, kind: LevelKind::Body }))
         }
@@ -265,6 +274,14 @@ fn interrupted(definition: &ProcessDefinition, instance: &Instance, scope: Activ
             activity: definition.element(attached_to).id.to_string(),
             count: active.len(),
         }),
+    }
+}
+
+/// Whether an event is triggered by compensation, or starts its sub-process so.
+fn is_compensation(definition: &ProcessDefinition, kind: &ElementKind) -> bool {
+    match kind {
+        ElementKind::EventSubProcess(event) => is_compensation(definition, &definition.element(event.start).kind),
+        other => matches!(other.trigger(), Some((EventTrigger::Compensation, _))),
     }
 }
 

@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use crate::compensation::scopes::{THROW, behind};
-use crate::testing::{check, undone};
+use crate::testing::{check, undone, watching};
 
 /// `a`, which a handler undoes, then `u`, then an event `x` that has everything undone.
 fn undoable() -> String {
@@ -121,6 +121,42 @@ fn what_is_being_compensated_is_cancelled_under_the_number_that_it_had_and_nothi
               - #8 canceled
               ended: ExternallyTerminated (Cancellation due to process instance modification)
               end
+        "#]],
+    );
+}
+
+#[test]
+fn what_begins_when_something_is_compensated_is_not_started_by_hand() {
+    let event = watching("", "<compensateEventDefinition/>");
+    let inside = format!("<startEvent id='ps'/><userTask id='a'/>{{ps>a}}{event}{}", undone("a", "userTask"));
+    check(
+        &behind("", &inside, ""),
+        "
+            start
+            modify before a_undone
+            modify before v
+            modify before vs
+            modify before undo_a
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              + ps #4 in #3
+              - #4
+              + a #5 in #3
+              task a !6 of nobody users [] groups []
+            > modify before a_undone
+              rejected: instruction 1: 'a_undone' begins when something that has completed is compensated; it cannot be started
+            > modify before v
+              rejected: instruction 1: 'v' begins when something that has completed is compensated; it cannot be started
+            > modify before vs
+              rejected: instruction 1: 'vs' begins when something that has completed is compensated; it cannot be started
+            > modify before undo_a
+              + undo_a #7 in #3
+              task undo_a !8 of nobody users [] groups []
         "#]],
     );
 }
