@@ -47,6 +47,8 @@ pub struct Instance {
     pub(crate) last: u64,
     /// How many modifications there have been.
     pub(crate) modifications: u64,
+    /// The key of the last one that had one.
+    pub(crate) modified_as: Option<[u8; 32]>,
     pub(crate) activities: Map<ActivityId, Activity>,
     pub(crate) jobs: Map<WaitId, Job>,
     pub(crate) tasks: Map<WaitId, Task>,
@@ -193,6 +195,7 @@ impl Instance {
             suspended: false,
             last: ROOT_ACTIVITY.0,
             modifications: 0,
+            modified_as: None,
             activities: OrdMap::unit(ROOT_ACTIVITY, Arc::new(root)),
             jobs: OrdMap::new(),
             tasks: OrdMap::new(),

@@ -13,7 +13,7 @@
 //! What cannot be known beforehand, because it follows from the instructions before, fails the unit: nothing is stored then either.
 //!
 //! # What a command may hang on
-//! A modification names no wait: repeated, it is done again. So nothing that it leads to may send a command, or two hosts, or two attempts,
+//! A modification names no wait: repeated without a key, it is done again. So nothing that it leads to may send a command, or two hosts, or two attempts,
 //! could send it under two keys. A modification that comes to a delegate with commands is *held*: each token stops where it would
 //! enter an element, with a job, and what that job sends has the job's keys. So it is in an instance that is suspended.
 //! A listener's delegate that such a unit comes to has no wait to stand at: the unit fails.
@@ -58,6 +58,8 @@ pub struct Modification {
     /// Each token stops where it would enter an element, with a job that is due at once: the chain may send commands, and its origin must be
     /// durable first.
     pub hold: bool,
+    /// Digest of the key under which somebody asks for it: asked for again under the same key, it is not done again. An instance remembers the last one.
+    pub key: Option<[u8; 32]>,
 }
 
 /// One change.

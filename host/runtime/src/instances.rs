@@ -321,10 +321,7 @@ impl Inner {
 
     /// What a key has started before, if anything.
     async fn started_before(&self, definition: &DefinitionRef, key: &str) -> Result<Option<KeyedStart>, Error> {
-        if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY_BYTES {
-            let limit = MAX_IDEMPOTENCY_KEY_BYTES;
-            return Err(Error::Invalid(format!("an Idempotency-Key has 1 to {limit} bytes; this one has {}", key.len())));
-        }
+        check_idempotency_key(key)?;
         let start_key = match definition {
             DefinitionRef::Key { key: definition_key, tenant } => start_key(tenant.as_deref(), definition_key, key),
             DefinitionRef::Id(id) => match self.store.definition(id).await? {
@@ -364,6 +361,14 @@ fn none_start(definition: &Definition) -> Result<ElementIndex, Error> {
         _ => None,
     };
     none_start.ok_or_else(|| Error::Invalid(format!("process {} has no none start event: start it by its message", definition.row.key)))
+}
+
+pub(crate) fn check_idempotency_key(key: &str) -> Result<(), Error> {
+    if (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&key.len()) {
+        return Ok(());
+    }
+    let limit = MAX_IDEMPOTENCY_KEY_BYTES;
+    Err(Error::Invalid(format!("an Idempotency-Key has 1 to {limit} bytes; this one has {}", key.len())))
 }
 
 fn start_key(tenant: Option<&str>, definition_key: &str, key: &str) -> StartKey {

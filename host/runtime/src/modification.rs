@@ -8,9 +8,10 @@ use mandate_engine::{
     ActivityId, Cancel, Effect, Input, Instance, InstanceId, Misfit, Modification, PublicId, Rejection, Site, Start, StartAt, Stop, Variables,
 };
 use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
+use sha2::{Digest as _, Sha256};
 
 use crate::definitions::Definition;
-use crate::instances::InstanceView;
+use crate::instances::{InstanceView, check_idempotency_key};
 use crate::operator::Operator;
 use crate::unit::BODY_TYPE;
 use crate::{Error, Runtime};
@@ -29,6 +30,8 @@ pub struct Modify {
     pub skip_listeners: bool,
     /// Why, in the operator's words; logged.
     pub annotation: Option<String>,
+    /// An instance that was last modified under this key is left as it is.
+    pub idempotency_key: Option<String>,
 }
 
 /// One change, by names. Ids of activities may be those of a multi-instance activity's body.
@@ -95,12 +98,15 @@ impl fmt::Display for Instruction {
 }
 
 impl Runtime {
-    /// Changes what is active in an instance: all instructions in one unit of work, or nothing. Repeated, it is done again. A modification whose chain may send
+    /// Changes what is active in an instance: all instructions in one unit of work, or nothing. Repeated without an idempotency
+    /// key, it is done again. A modification whose chain may send
     /// commands answers once what it starts is stored, with jobs that are due at once: the instance goes on by itself.
+    /// Whether the instance was modified before, under the same key.
     ///
     /// # Errors
+    /// [`Error::Conflict`]: somebody else changed the instance meanwhile, or it would cancel what has sent a command of which nobody knows what came.
     /// [`Error::Invalid`] names an instruction that fits neither the model nor the instance; [`Error::Rejected`] and [`Error::UnitFailed`] say what stood against it.
-    pub async fn modify_instance(&self, id: InstanceId, modify: Modify) -> Result<(), Error> {
+    pub async fn modify_instance(&self, id: InstanceId, modify: Modify) -> Result<bool, Error> {
         modify.check_size(1)?;
         let definition = self.0.view(id).await?.definition;
         let modification = modify.resolve(&definition, Some(id))?;
@@ -109,17 +115,21 @@ impl Runtime {
             Some(_) => self.1.as_ref().map(said).map(Arc::new),
             None => self.1.clone(),
         };
-        let modified = self.0.api_for(id, Input::Modify(modification), operator).await;
-        modified.map_err(|error| modify.explain(error))?;
+        match self.0.api_for(id, Input::Modify(modification), operator).await {
+            Ok(_) => {}
+            Err(Error::Rejected(Rejection::AlreadyModified)) => return Ok(true),
+            Err(error) => return Err(modify.explain(error)),
+        }
         tracing::info!(instance = %id, instructions = modify.instructions.len(), annotation = modify.annotation, "modified by hand");
-        Ok(())
+        Ok(false)
     }
 }
 
 impl Runtime {
     /// Changes several instances of a definition alike, in this order, each in a unit of work of its own. All are looked at first: nothing is changed if
     /// one of them does not fit. What goes wrong afterwards ends the request, and is told with those that have been changed.
-    pub async fn modify_instances(&self, definition_id: &str, instances: Vec<InstanceId>, modify: Modify) -> Result<(), Error> {
+    /// Repeated under the same idempotency key, it goes on with those that have not. Whether there were none.
+    pub async fn modify_instances(&self, definition_id: &str, instances: Vec<InstanceId>, modify: Modify) -> Result<bool, Error> {
         modify.check_size(instances.len())?;
         for &id in &instances {
             let InstanceView { instance, definition } = self.0.view(id).await?;
@@ -132,19 +142,23 @@ impl Runtime {
             }
             let input = Input::Modify(modify.resolve(&definition, Some(id))?);
             match self.try_out(definition, instance, input).await? {
-                Ok(_) => {}
+                Ok(_) | Err(Stop::Rejected(Rejection::AlreadyModified)) => {}
                 Err(Stop::Rejected(rejection)) => return Err(of_instance(id, modify.explain(rejection.into()))),
                 Err(Stop::Failed(failure)) => return Err(of_instance(id, Error::UnitFailed(Box::new(failure)))),
             }
         }
+        let mut all_before = true;
         for (nth, &id) in instances.iter().enumerate() {
-            if let Err(error) = self.modify_instance(id, modify.clone()).await {
-                let before: Vec<_> = instances[..nth].iter().map(ToString::to_string).collect();
-                let message = format!("process instance {id}: {error}; those before it have been modified: [{}]", before.join(", "));
-                return Err(Error::Conflict(message));
+            match self.modify_instance(id, modify.clone()).await {
+                Ok(before) => all_before &= before,
+                Err(error) => {
+                    let before: Vec<_> = instances[..nth].iter().map(ToString::to_string).collect();
+                    let message = format!("process instance {id}: {error}; those before it have been modified: [{}]", before.join(", "));
+                    return Err(Error::Conflict(message));
+                }
             }
         }
-        Ok(())
+        Ok(all_before)
     }
 }
 
@@ -182,6 +196,7 @@ impl Modify {
 
     /// What the engine is to do. Without an instance: one that begins.
     pub(crate) fn resolve(&self, definition: &Definition, instance: Option<InstanceId>) -> Result<Modification, Error> {
+        self.idempotency_key.as_deref().map_or(Ok(()), check_idempotency_key)?;
         let names = Names { definition, instance };
         let resolved = self.instructions.iter().map(|instruction| {
             names.instruction(instruction).map_err(|reason| Error::Invalid(format!("Cannot perform instruction: {instruction}; {reason}")))
@@ -191,6 +206,7 @@ impl Modify {
             skip_io_mappings: self.skip_io_mappings,
             skip_listeners: self.skip_listeners,
             hold: false,
+            key: instance.and(self.idempotency_key.as_ref()).map(|key| Sha256::digest(key).into()),
         })
     }
 

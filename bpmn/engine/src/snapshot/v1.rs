@@ -31,6 +31,7 @@ struct Snapshot {
     suspended: bool,
     last: u64,
     modifications: u64,
+    modified_as: Option<[u8; 32]>,
     traceparent: Option<String>,
     /// How many parts are stored beside the snapshot.
     parts: u64,
@@ -89,6 +90,7 @@ impl From<&Instance> for Snapshot {
             suspended: it.suspended,
             last: it.last,
             modifications: it.modifications,
+            modified_as: it.modified_as,
             traceparent: it.traceparent.clone(),
             parts: it.parts() as u64,
             inline: it.index.inline.iter().map(|id| Branch::new(it, it.at(*id))).collect(),
@@ -113,6 +115,7 @@ impl Snapshot {
             suspended: self.suspended,
             last: self.last,
             modifications: self.modifications,
+            modified_as: self.modified_as,
             activities: OrdMap::new(),
             jobs: OrdMap::new(),
             tasks: OrdMap::new(),
