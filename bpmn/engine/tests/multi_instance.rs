@@ -1,8 +1,8 @@
 //! What one of many instances costs: as much as one of few, in whatever order they end.
 
 use mandate_engine::{
-    Cancel, Changes, Effect, Input, Instance, InstanceId, Instruction, Modification, NewInstance, Site, Stored, Variable, Variables, WaitId,
-    step,
+    Cancel, Changes, Effect, Input, Instance, InstanceId, Instruction, Modification, NewInstance, Site, Stored, Variable, Variables,
+    WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use uuid::Uuid;

@@ -184,6 +184,10 @@ impl Inner {
                 return Err(Error::NotActing("it could not renew its lease"));
             }
             let mut base = self.base(&work).await?;
+            // Whoever gave the instructions has seen the instance as it is stored, and not as this host remembers it.
+            if matches!(work.input, Input::Modify(_)) && self.is_stale(&mut base).await? {
+                continue;
+            }
             let definition = base.definition.clone();
             let mut instance = base.instance.clone();
             describe(&definition, &instance);
@@ -248,6 +252,13 @@ impl Inner {
                     }
                     _ => return Err(Error::Invalid(reason)),
                 },
+                Stored::Conflict if matches!(work.input, Input::Modify(_)) => {
+                    let id = work.instance;
+                    let message = format!(
+                        "process instance {id} has changed while it was being modified; look at it again, and repeat what still fits"
+                    );
+                    return Err(Error::Conflict(message));
+                }
                 Stored::Conflict => {
                     conflicts += 1;
                     let races = work.job().is_some_and(|wait| !self.executor.has_turn(work.instance, wait));

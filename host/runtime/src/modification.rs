@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use mandate_engine::{
-    ActivityId, Cancel, Effect, Input, Instance, InstanceId, Misfit, Modification, PublicId, Rejection, Site, Start, StartAt, Stop, Variables,
+    ActivityId, Cancel, Effect, Input, Instance, InstanceId, Misfit, Modification, PublicId, Rejection, Site, Start, StartAt, Stop,
+    Variables,
 };
 use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
 use sha2::{Digest as _, Sha256};
@@ -17,7 +18,7 @@ use crate::unit::BODY_TYPE;
 use crate::{Error, Runtime};
 
 /// Instructions of a request, times the instances that they are for: each is carried out at once, while the caller waits.
-pub const MAX_CHANGES: usize = 20_000;
+const MAX_CHANGES: usize = 20_000;
 
 /// What is to be changed of an instance, in this order, or where a new one begins.
 #[derive(Clone, Debug, Default)]
@@ -164,12 +165,7 @@ impl Runtime {
 
 impl Runtime {
     /// Takes a step of which nothing is kept, on a thread for units: it may be a long one.
-    async fn try_out(
-        &self,
-        definition: Arc<Definition>,
-        mut instance: Instance,
-        input: Input,
-    ) -> Result<Result<Vec<Effect>, Stop>, Error> {
+    async fn try_out(&self, definition: Arc<Definition>, mut instance: Instance, input: Input) -> Result<Result<Vec<Effect>, Stop>, Error> {
         let now = self.now();
         let trying = self.0.spawn_unit(async move { mandate_engine::step(&definition.model, &mut instance, input, now) });
         trying.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })

@@ -64,12 +64,7 @@ pub(super) enum For {
     New,
 }
 
-async fn modify(
-    Acting(app): Acting,
-    Segments(id): Segments<String>,
-    headers: HeaderMap,
-    Body(mut body): Body,
-) -> Result<Response, Error> {
+async fn modify(Acting(app): Acting, Segments(id): Segments<String>, headers: HeaderMap, Body(mut body): Body) -> Result<Response, Error> {
     let modify = under_key(modification(&mut body, "instructions", For::One)?, &headers)?;
     body.finish(MODIFICATION_FIELDS)?;
     let (runtime, instance) = (app.runtime.clone(), instance_or_none(&id));

@@ -7,10 +7,7 @@ use crate::testing::{check, undone, watching};
 
 /// `a`, which a handler undoes, then `u`, then an event `x` that has everything undone.
 fn undoable() -> String {
-    format!(
-        "<startEvent id='s'/><task id='a'/><userTask id='u'/>{THROW}<userTask id='z'/>{{s>a>u>x>z}}{}",
-        undone("a", "userTask")
-    )
+    format!("<startEvent id='s'/><task id='a'/><userTask id='u'/>{THROW}<userTask id='z'/>{{s>a>u>x>z}}{}", undone("a", "userTask"))
 }
 
 #[test]
