@@ -212,7 +212,11 @@ impl<'a> Host<'a> {
             0 => Input::Suspend,
             1..=3 => Input::Activate,
             4 => Input::SetVariables { scope: ActivityId(1 + self.random.next() % 5), set: variables, remove: vec!["seen".into()] },
-            5 => Input::SetRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
+            5 => match self.random.below(4) {
+                0 => Input::SetDue { wait, due: self.now + 50_000 },
+                1 => Input::RecalculateDue { wait, since_creation: self.random.one_in(2) },
+                _ => Input::SetRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
+            },
             6 => Input::ClaimTask { wait, user: "ann".into() },
             7 => Input::AssignTask { wait, assignee: Some("bob".into()).filter(|_| self.random.one_in(2)) },
             8 => Input::FailJob { wait, failure: self.failure() },

@@ -28,11 +28,11 @@ macro_rules! supported {
 /// The supported elements.
 #[rustfmt::skip]
 static SUPPORTED: &[Supported] = supported! {
-    "startEvent", "none; message (of a process); message, timer (date, duration), error, escalation (of an event sub-process)", events::start;
+    "startEvent", "none; message, timer (of a process); message, timer, error, escalation (of an event sub-process); timers by date, duration, cycle or cron expression", events::start;
     "endEvent", "none, terminate, error, escalation; message, done by a delegate or a worker", events::end;
-    "intermediateCatchEvent", "timer (date, duration), message, link", events::catch;
+    "intermediateCatchEvent", "timer (date, duration, first date of a cycle), message, link", events::catch;
     "intermediateThrowEvent", "none, escalation, link; message, done by a delegate or a worker", events::throw;
-    "boundaryEvent", "error; timer (date, duration), message, escalation, interrupting or not", events::boundary;
+    "boundaryEvent", "error; timer (date, duration, cycle, cron expression), message, escalation, interrupting or not", events::boundary;
     "task", "passes through", activities::task;
     "manualTask", "passes through", activities::manual_task;
     "serviceTask", "done by a delegate, or external: fetched by a worker", activities::service_task;
