@@ -160,16 +160,25 @@ impl Runtime {
     /// Deletes a deployment. Refused while an instance of it lives or a binding of it is used, unless `cascade`.
     pub async fn delete_deployment(&self, id: &str, cascade: bool) -> Result<(), Error> {
         use mandate_store::DeploymentDeletion;
-        match self.0.store.delete_deployment(id, cascade).await? {
-            DeploymentDeletion::Deleted { definitions } => {
-                self.0.definitions.forget(&definitions);
-                Ok(())
+        loop {
+            let now = self.now();
+            let reopened = self.0.reopened(id, now).await?;
+            match self.0.store.delete_deployment(id, cascade, &reopened, now).await? {
+                // Another deployment came between: what opens again is something else.
+                DeploymentDeletion::Moved => {}
+                DeploymentDeletion::Deleted { definitions } => {
+                    self.0.definitions.forget(&definitions);
+                    self.0.executor.look_again();
+                    return Ok(());
+                }
+                DeploymentDeletion::NotFound => return Err(Error::NotFound { what: "deployment", id: id.to_owned() }),
+                DeploymentDeletion::Refused { instances, bindings } => {
+                    return Err(Error::Conflict(format!(
+                        "deployment {id} is in use: {instances} running instance(s) and {bindings} binding(s) of other deployments' definitions; \
+                         end them first, or delete with cascade=true"
+                    )));
+                }
             }
-            DeploymentDeletion::NotFound => Err(Error::NotFound { what: "deployment", id: id.to_owned() }),
-            DeploymentDeletion::Refused { instances, bindings } => Err(Error::Conflict(format!(
-                "deployment {id} is in use: {instances} running instance(s) and {bindings} binding(s) of other deployments' definitions; \
-                 end them first, or delete with cascade=true"
-            ))),
         }
     }
 }
@@ -195,13 +204,13 @@ impl Inner {
             caps: self.caps.clone(),
             sandbox: self.sandbox.clone(),
         };
-        let checked = check(&upload, &available).map_err(Error::Deployment)?;
+        let at = self.clock.now_ms();
+        let checked = check(&upload, &available, at).map_err(Error::Deployment)?;
         if !checked.taken.is_empty() && (upload.dry_run || !upload.filter_duplicates) {
             return Err(Error::Deployment(checked.taken.into_iter().chain(checked.warnings).collect()));
         }
         self.compile(&checked).await?;
         let name = upload.name.clone().or_else(|| checked.manifest.deployment.name.clone());
-        let at = self.clock.now_ms();
         let mut report = Report {
             id: None,
             existing: false,
@@ -242,6 +251,9 @@ impl Inner {
         report.id = Some(id);
         report.existing = existing;
         report.definitions = definitions;
+        if new.iter().any(|definition| !definition.start_timers.is_empty()) {
+            self.executor.look_again();
+        }
         report.at = at;
         Ok(report)
     }
@@ -269,10 +281,11 @@ pub fn check_offline(
     let upload = Upload { resources, ..Upload::default() };
     let (earlier, starts) = (Vec::new(), Vec::new());
     let available = Available { earlier, starts, catalogue, caps: mandate_wasm::Limits::ceiling(), sandbox: sandbox.clone() };
-    check(&upload, &available).map(|checked| (checked.bindings, checked.warnings))
+    // Timers that start processes are read, and not set.
+    check(&upload, &available, 0).map(|checked| (checked.bindings, checked.warnings))
 }
 
-fn check(upload: &Upload, available: &Available) -> Result<Checked, Vec<Problem>> {
+fn check(upload: &Upload, available: &Available, now: i64) -> Result<Checked, Vec<Problem>> {
     let mut problems = Vec::new();
     check_names(&upload.resources, &mut problems);
     let manifest = upload.resources.iter().find(|(name, _)| name == MANIFEST);
@@ -289,7 +302,7 @@ fn check(upload: &Upload, available: &Available) -> Result<Checked, Vec<Problem>
             Ok(parsed) => {
                 problems.extend(parsed.warnings.into_iter().map(Problem::of));
                 for model in parsed.processes {
-                    let definition = resolve::resolve(name, bytes, &model, &candidates, &mut problems);
+                    let definition = resolve::resolve(name, bytes, &model, &candidates, now, &mut problems);
                     pinned.extend(definition.bindings.iter().map(|binding| PinnedBinding {
                         process_definition_key: model.key.to_string(),
                         reference: binding.reference.clone(),
