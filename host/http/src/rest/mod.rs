@@ -7,6 +7,7 @@ mod external_task;
 mod history;
 mod incident;
 mod job;
+mod job_definition;
 mod list;
 mod message;
 mod modification;
@@ -52,6 +53,7 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(external_task::router())
         .merge(message::router())
         .merge(job::router())
+        .merge(job_definition::router())
         .merge(incident::router())
         .merge(history::router())
         .merge(remembered::router())

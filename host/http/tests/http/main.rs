@@ -21,3 +21,4 @@ mod process_instance;
 mod remembered;
 mod server;
 mod task;
+mod timers;
