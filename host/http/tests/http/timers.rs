@@ -122,7 +122,9 @@ async fn job_definitions_follow_from_the_model() {
             ["remind", "timer-transition", "CYCLE: R2/PT10M"]
         ]
     );
-    all.iter().for_each(|it| assert_properties(it, JOB_DEFINITION, &[]));
+    for definition in all {
+        assert_properties(definition, JOB_DEFINITION, &[]);
+    }
     let id = all[1]["id"].as_str().expect("an id");
     for (filter, expected) in [
         ("", 3),
