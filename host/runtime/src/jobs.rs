@@ -3,34 +3,80 @@
 use std::sync::Arc;
 
 use mandate_engine::{Input, PublicId, StartTimer, WaitId};
-use mandate_store::{Claim, ClaimedJob, Holder, StartTimerClaim, Store};
+use mandate_store::{Claim, ClaimedJob, Holder, RevisedTimer, StartTimerClaim, StartTimerRow};
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
+use crate::definitions::Definition;
 use crate::executor::Queued;
+use crate::operator::{Change, OPERATOR, Operation, Subject};
 use crate::{Error, Inner, Runtime, StoreError};
 
 impl Runtime {
     /// Gives a job retries. Above 0 its incident is resolved and it runs at once.
     pub async fn set_job_retries(&self, job: PublicId, retries: u32) -> Result<(), Error> {
         let input = Input::SetRetries { wait: WaitId(job.number), retries };
-        self.0
-            .revise(job, input, async |store, firing| {
-                store.set_start_timer_retries(job.instance.0, firing, retries.into(), self.now()).await
-            })
-            .await
+        self.revise(job, input, "SetJobRetries", |row, _, now| {
+            let failed = row.failures > 0 || row.timer.retries == 0;
+            let due = if retries > 0 && failed { now } else { row.timer.due };
+            let change = Change::new("retries", Some(row.timer.retries.to_string()), Some(retries.to_string()));
+            (RevisedTimer { due, cycle: row.timer.cycle.clone(), retries: retries.into() }, change)
+        })
+        .await
     }
 
     /// Moves a job to another moment, in milliseconds since 1970. What repeats keeps its dates.
     pub async fn set_job_due(&self, job: PublicId, due: i64) -> Result<(), Error> {
         let input = Input::SetDue { wait: WaitId(job.number), due };
-        self.0.revise(job, input, async |store, firing| store.set_start_timer_due(job.instance.0, firing, due).await).await
+        self.revise(job, input, "SetDueDate", |row, _, _| moved(row, due, row.timer.cycle.clone())).await
     }
 
     /// Sets a timer anew, by its model and the variables as they are now: as if that were done at this moment or, `since_creation`, when it was made.
     pub async fn recalculate_job_due(&self, job: PublicId, since_creation: bool) -> Result<(), Error> {
         let input = Input::RecalculateDue { wait: WaitId(job.number), since_creation };
-        self.0.revise(job, input, async |_, firing| self.0.reset_start_timer(job.instance.0, firing, since_creation).await).await
+        self.revise(job, input, "RecalculateDueDate", |row, definition, now| {
+            // What was deployed can be set at any moment: it has no variables.
+            let timers = StartTimer::open(&definition.model, if since_creation { row.created } else { now }).unwrap_or_default();
+            match timers.into_iter().find(|timer| *definition.model.element(timer.element).id == row.timer.activity_id) {
+                // One that has its next firing in a row of its own goes on so.
+                Some(timer) => moved(row, timer.due, row.timer.cycle.as_ref().and(timer.cycle)),
+                None => moved(row, row.timer.due, row.timer.cycle.clone()),
+            }
+        })
+        .await
+    }
+
+    /// Changes a job of an instance by an input, or else a timer start event, of which `change` says what it becomes.
+    async fn revise(
+        &self,
+        job: PublicId,
+        input: Input,
+        verb: &'static str,
+        change: impl Fn(&StartTimerRow, &Definition, i64) -> (RevisedTimer, Change) + Send,
+    ) -> Result<(), Error> {
+        let missing = || Error::NotFound { what: "job", id: job.to_string() };
+        match self.operate(job.instance, input).await {
+            Err(Error::NotFound { .. }) => {}
+            done => return done.map(drop),
+        }
+        let (id, firing) = (job.instance.0, i64::try_from(job.number).map_err(|_| missing())?);
+        // It may fail in the same moment: what is changed then is what is left of it.
+        loop {
+            let row = self.0.store.start_timer(id, firing).await?.ok_or_else(missing)?;
+            let definition = self.0.definitions.get(&self.0.store, &row.definition_id).await?;
+            let (revised, change) = change(&row, &definition, self.now());
+            let subject = Subject {
+                tenant: definition.row.tenant.clone(),
+                definition_id: Some(definition.row.id.clone()),
+                definition_key: Some(definition.row.key.clone()),
+                deployment_id: Some(definition.row.deployment_id.clone()),
+                ..Subject::default()
+            };
+            let operations = self.logged(Operation { verb, entity_type: "Job", category: OPERATOR, changes: vec![change], subject });
+            if self.0.store.revise_start_timer(&row, &revised, &operations).await? {
+                self.0.executor.look_again();
+                return Ok(());
+            }
+        }
     }
 
     /// Runs a job now, whenever it is due and whether it has retries or not, and answers when it has run: with [`Error::Invalid`] and the failure
@@ -45,41 +91,6 @@ impl Runtime {
 }
 
 impl Inner {
-    /// Changes a job of an instance by an input, or else a timer start event, of which `change` says whether there is such a firing.
-    async fn revise(
-        self: &Arc<Self>,
-        job: PublicId,
-        input: Input,
-        change: impl AsyncFnOnce(&Store, i64) -> Result<bool, StoreError>,
-    ) -> Result<(), Error> {
-        let missing = || Error::NotFound { what: "job", id: job.to_string() };
-        match self.api(job.instance, input).await {
-            Err(Error::NotFound { .. }) => {
-                let firing = i64::try_from(job.number).map_err(|_| missing())?;
-                if !change(&self.store, firing).await? {
-                    return Err(missing());
-                }
-                self.executor.look_again();
-                Ok(())
-            }
-            done => done.map(drop),
-        }
-    }
-
-    /// False: there is no such firing.
-    async fn reset_start_timer(&self, id: Uuid, firing: i64, since_creation: bool) -> Result<bool, StoreError> {
-        let Some(row) = self.store.start_timer(id, firing).await? else { return Ok(false) };
-        let from = if since_creation { row.created } else { self.clock.now_ms() };
-        // What was deployed can be set at any moment: it has no variables.
-        let Ok(definition) = self.definitions.get(&self.store, &row.definition_id).await else { return Ok(false) };
-        let timers = StartTimer::open(&definition.model, from).unwrap_or_default();
-        let timer = timers.iter().find(|timer| *definition.model.element(timer.element).id == row.timer.activity_id);
-        let Some(timer) = timer else { return Ok(false) };
-        // One that has its next firing in a row of its own goes on so.
-        let cycle = row.timer.cycle.and(timer.cycle.clone());
-        self.store.reset_start_timer(id, firing, timer.due, cycle).await
-    }
-
     async fn execute(self: &Arc<Self>, id: PublicId) -> Result<(), Error> {
         if self.executor.is_stopping() {
             return Err(Error::NotActing("it is shutting down"));
@@ -150,4 +161,10 @@ impl Inner {
             claim => Ok(claim?),
         }
     }
+}
+
+/// A firing at another moment, and what the log says of it.
+fn moved(row: &StartTimerRow, due: i64, cycle: Option<String>) -> (RevisedTimer, Change) {
+    let change = Change::new("duedate", Some(row.timer.due.to_string()), Some(due.to_string()));
+    (RevisedTimer { due, cycle, retries: row.timer.retries }, change)
 }

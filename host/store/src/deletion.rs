@@ -5,9 +5,10 @@ use uuid::Uuid;
 use crate::db::{Param, Tx, params};
 use crate::deploy::lock_deployments;
 use crate::deployment::DeploymentDeletion;
+use crate::rows::OperationRow;
 use crate::start_timers::{self, Reopened};
 use crate::unit::Beside;
-use crate::write::{history, instances, tables};
+use crate::write::{history, instances, operations, tables};
 use crate::{Error, Store, cleanup};
 
 impl Store {
@@ -16,7 +17,14 @@ impl Store {
     /// ledger and start keys.
     ///
     /// `reopened` are the timers by which the versions of [`Store::uncovered_by`] start from here on, as of `now`.
-    pub async fn delete_deployment(&self, id: &str, cascade: bool, reopened: &Reopened, now: i64) -> Result<DeploymentDeletion, Error> {
+    pub async fn delete_deployment(
+        &self,
+        id: &str,
+        cascade: bool,
+        operations: &[OperationRow],
+        reopened: &Reopened,
+        now: i64,
+    ) -> Result<DeploymentDeletion, Error> {
         let mut tx = self.inner().admin.begin().await?;
         lock_deployments(&mut tx).await?;
         if tx.fetch("SELECT id FROM deployment WHERE id = $1", params![id]).await?.is_empty() {
@@ -53,6 +61,7 @@ impl Store {
             return Ok(DeploymentDeletion::Moved);
         }
         remove_deployment(&mut tx, id, &definitions).await?;
+        operations::write(&mut tx, self.inner().history, operations).await?;
         tx.commit().await?;
         Ok(DeploymentDeletion::Deleted { definitions })
     }

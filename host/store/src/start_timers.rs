@@ -14,7 +14,9 @@ use crate::claim::Except;
 use crate::db::{Columns, Param, Tx, params};
 use crate::lease::HostRef;
 use crate::query::NEWEST;
+use crate::rows::OperationRow;
 use crate::unit::{CommitError, FiredTimer, Unit};
+use crate::write::operations;
 use crate::{Error, Store};
 
 /// A timer start event that is to wait.
@@ -47,6 +49,17 @@ pub struct StartTimerRow {
     pub failure: Option<String>,
     /// When it began to wait.
     pub created: i64,
+}
+
+/// A firing as an operator wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevisedTimer {
+    /// When it fires.
+    pub due: i64,
+    /// When it fires again.
+    pub cycle: Option<String>,
+    /// Attempts left.
+    pub retries: i64,
 }
 
 /// What the claim of one firing came to.
@@ -198,22 +211,22 @@ impl Store {
         tx.commit().await
     }
 
-    /// New retries, from an operator: a firing that had failed is due at once. False: there is no such firing.
-    pub async fn set_start_timer_retries(&self, id: Uuid, firing: i64, retries: i64, now: i64) -> Result<bool, Error> {
-        let sql = "UPDATE start_timer SET retries = $3, due = CASE WHEN $3 > 0 AND (failures > 0 OR retries = 0) THEN $4 ELSE due END \
-                   WHERE id = $1 AND firing = $2";
-        self.revise_start_timer(sql, params![id, firing, retries, now]).await
-    }
-
-    /// Moves a firing. False: there is none.
-    pub async fn set_start_timer_due(&self, id: Uuid, firing: i64, due: i64) -> Result<bool, Error> {
-        self.revise_start_timer("UPDATE start_timer SET due = $3 WHERE id = $1 AND firing = $2", params![id, firing, due]).await
-    }
-
-    /// Sets a firing anew. False: there is none.
-    pub async fn reset_start_timer(&self, id: Uuid, firing: i64, due: i64, cycle: Option<String>) -> Result<bool, Error> {
-        let sql = "UPDATE start_timer SET due = $3, cycle = $4 WHERE id = $1 AND firing = $2";
-        self.revise_start_timer(sql, params![id, firing, due, cycle]).await
+    /// What an operator changes of a firing that was found as `seen`, with what the log says of it. False: it is not like that any more.
+    pub async fn revise_start_timer(
+        &self,
+        seen: &StartTimerRow,
+        revised: &RevisedTimer,
+        operations: &[OperationRow],
+    ) -> Result<bool, Error> {
+        let RevisedTimer { due, cycle, retries } = revised;
+        let sql = "UPDATE start_timer SET due = $3, cycle = $4, retries = $5 WHERE id = $1 AND firing = $2 AND failures = $6";
+        let mut tx = self.inner().admin.begin().await?;
+        let changed = tx.execute(sql, params![seen.id, seen.firing, *due, cycle.clone(), *retries, seen.failures]).await?;
+        if changed > 0 {
+            operations::write(&mut tx, self.inner().history, operations).await?;
+        }
+        tx.commit().await?;
+        Ok(changed > 0)
     }
 
     /// One firing that waits.
@@ -221,13 +234,6 @@ impl Store {
         let sql = format!("SELECT {COLUMNS} FROM start_timer t WHERE t.id = $1 AND t.firing = $2");
         let rows = self.pool.fetch(&sql, params![id, firing]).await?;
         rows.first().map(|found| row(&mut found.columns())).transpose()
-    }
-
-    async fn revise_start_timer(&self, sql: &'static str, params: Vec<Param>) -> Result<bool, Error> {
-        let mut tx = self.inner().admin.begin().await?;
-        let changed = tx.execute(sql, params).await?;
-        tx.commit().await?;
-        Ok(changed > 0)
     }
 
     /// The next moment after `now` at which one becomes due.

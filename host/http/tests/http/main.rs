@@ -23,3 +23,4 @@ mod remembered;
 mod server;
 mod task;
 mod timers;
+mod user_operation;

@@ -1,7 +1,9 @@
 //! Timer start events: each firing begins one instance.
 
 use mandate_store::query::{DefinitionRow, HistoryInstanceFilter, JobFilter, Page, START_TIMER};
-use mandate_store::{CommitError, DeploymentDeletion, Except, FiredTimer, NewStartTimer, StartTimerClaim, StartTimerRow, Store, Unit};
+use mandate_store::{
+    CommitError, DeploymentDeletion, Except, FiredTimer, NewStartTimer, RevisedTimer, StartTimerClaim, StartTimerRow, Store, Unit,
+};
 use uuid::Uuid;
 
 use crate::common::{Fixture, start, unit, upload};
@@ -64,12 +66,12 @@ pub(crate) async fn a_firing_whose_start_is_refused_is_not_over(fixture: Fixture
     let store = fixture.open().await;
     let definition = deployed(&store, vec![timer(100)]).await;
     let found = claimed(&store, 100).await.remove(0);
-    store.set_definition_suspended(&definition.id, true).await.expect("suspended");
+    store.set_definition_suspended(&definition.id, true, |_| Vec::new()).await.expect("suspended");
     let refused = store.commit(firing(&definition, &found, Some(timer(200)))).await;
     assert!(matches!(refused, Err(CommitError::Suspended)), "{refused:?}");
     store.release_start_timer(found.id).await.expect("released");
     assert_eq!(claimed(&store, 100).await, []);
-    store.set_definition_suspended(&definition.id, false).await.expect("activated");
+    store.set_definition_suspended(&definition.id, false, |_| Vec::new()).await.expect("activated");
     assert_eq!(claimed(&store, 100).await, [found]);
 }
 
@@ -87,8 +89,11 @@ pub(crate) async fn a_failed_firing_waits_beside_the_next_one(fixture: Fixture) 
     let filter = || JobFilter { definition_id: Some(definition.id.clone()), no_retries_left: true, timers: true, ..JobFilter::default() };
     let listed = store.jobs(filter(), Page::ALL, &[]).await.expect("listed").remove(0);
     assert_eq!((listed.instance, listed.row.kind.as_str(), listed.row.failure.as_deref()), (found.id, START_TIMER, Some("it broke")));
-    assert!(store.set_start_timer_retries(found.id, 1, 2, 950).await.expect("set"));
-    assert!(!store.set_start_timer_retries(found.id, 2, 2, 950).await.expect("answered"), "no such firing");
+    let revised = RevisedTimer { due: 950, cycle: None, retries: 2 };
+    assert!(!store.revise_start_timer(&found, &revised, &[]).await.expect("answered"), "it has failed since");
+    let seen = store.start_timer(found.id, 1).await.expect("read").expect("there");
+    assert!(store.revise_start_timer(&seen, &revised, &[]).await.expect("revised"));
+    assert_eq!(store.start_timer(found.id, 2).await.expect("read"), None, "no such firing");
     assert_eq!(store.count_jobs(filter()).await.expect("counted"), 0);
     let again = store.claim_start_timers(950, 10, &[next[0].id], &Except::NOTHING).await.expect("claimed").remove(0);
     assert_eq!((again.id, again.timer.due, again.timer.retries), (found.id, 950, 2));
@@ -105,14 +110,14 @@ pub(crate) async fn versions_close_and_reopen_what_starts_a_process(fixture: Fix
 
     assert_eq!(store.uncovered_by(&second.deployment_id).await.expect("read"), std::slice::from_ref(&first.id));
     assert_eq!(store.uncovered_by(&first.deployment_id).await.expect("read"), [""; 0], "the second stays the newest");
-    let nothing = store.delete_deployment(&second.deployment_id, false, &Vec::new(), 900).await.expect("answered");
+    let nothing = store.delete_deployment(&second.deployment_id, false, &[], &Vec::new(), 900).await.expect("answered");
     assert_eq!(nothing, DeploymentDeletion::Moved, "whoever deletes it must say what opens");
     let reopened = vec![(first.id.clone(), vec![timer(950)])];
-    let deleted = store.delete_deployment(&second.deployment_id, false, &reopened, 900).await.expect("answered");
+    let deleted = store.delete_deployment(&second.deployment_id, false, &[], &reopened, 900).await.expect("answered");
     assert!(matches!(deleted, DeploymentDeletion::Deleted { .. }), "{deleted:?}");
     let open = claimed(&store, 950).await;
     assert_eq!(open.iter().map(|row| (&row.definition_id, row.timer.due)).collect::<Vec<_>>(), [(&first.id, 950)]);
-    store.delete_deployment(&first.deployment_id, false, &Vec::new(), 960).await.expect("answered");
+    store.delete_deployment(&first.deployment_id, false, &[], &Vec::new(), 960).await.expect("answered");
     assert_eq!(store.count_jobs(JobFilter::default()).await.expect("counted"), 0);
 }
 
