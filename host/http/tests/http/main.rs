@@ -22,5 +22,6 @@ mod process_instance;
 mod remembered;
 mod server;
 mod task;
+mod task_kinds;
 mod timers;
 mod user_operation;
