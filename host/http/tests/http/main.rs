@@ -23,4 +23,5 @@ mod remembered;
 mod server;
 mod task;
 mod task_kinds;
+mod timers;
 mod user_operation;
