@@ -224,12 +224,6 @@ impl Inner {
                     None => return Err(Error::UnitFailed(Box::new(failure))),
                 },
             }
-            if !failed && let Some(failure) = self.left_behind(&base, &work, &calls).await? {
-                let Some(wait) = work.job() else { return Err(Error::UnitFailed(Box::new(failure))) };
-                work.input = failed_job(&definition, wait, failure);
-                failed = true;
-                continue;
-            }
             self.refuse_undecided(&base, &work, &rows).await?;
             match self.store_unit(&base, &instance, rows, &work, registered, now).await? {
                 Stored::Committed(held) => {
@@ -318,7 +312,8 @@ impl Inner {
                 }
             }
             let Some(call) = call else {
-                return Ok(Ended::Quiet);
+                let behind = self.left_behind(base, work, calls).await?;
+                return Ok(behind.map_or(Ended::Quiet, Ended::Failed));
             };
             if is_unheld(&work.input) && definition.may_command(&call.implementation) {
                 return Ok(Ended::Hold);

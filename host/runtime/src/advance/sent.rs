@@ -9,6 +9,8 @@
 //! sent from. If not, it fails for good: nothing but a person can say which of the two ways is right. A unit of which it is known that nobody
 //! has run it costs nothing; nor does one of a definition whose delegates send nothing.
 
+use std::collections::HashSet;
+
 use mandate_engine::{Code, Failure, Input, Retry, WaitId};
 use mandate_store::Sent;
 
@@ -22,13 +24,14 @@ impl Inner {
     /// The failure of a unit that is about to leave a command behind.
     pub(super) async fn left_behind(&self, base: &Base, work: &Work, calls: &Calls) -> Result<Option<Failure>, Error> {
         let has_run = calls.runs > 1 || !work.fresh;
-        let Some(wait) = work.wait().filter(|_| has_run && base.definition.sends()) else { return Ok(None) };
+        let resumed = work.wait().filter(|_| !matches!(work.input, Input::FailJob { .. }));
+        let Some(wait) = resumed.filter(|_| has_run && base.definition.sends()) else { return Ok(None) };
         // A task that has told of an escalation is the origin of units that are stored, too.
         if base.instance.task(wait).is_some_and(|task| task.escalations > 0) {
             return Ok(None);
         }
         let sent = self.store.ledger_sent(work.instance.0, work.origin()).await?;
-        let made: Vec<_> = calls.made.iter().map(|entry| hex(&entry.0)).collect();
+        let made: HashSet<_> = calls.made.iter().map(|entry| hex(&entry.0)).collect();
         let behind = sent.into_iter().find(|sent| !made.contains(&sent.activity_key));
         Ok(behind.map(|sent| left_behind(base, &sent)))
     }
