@@ -2,6 +2,7 @@
 
 use mandate_model::{ElementKind, ProcessDefinition, ROOT};
 
+use crate::effect::SubscriptionKind;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Input};
 use crate::instance::{Instance, State, size};
@@ -115,8 +116,9 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             check_sizes(instance, variables, |_| None)
         }
         Input::SetExternalTaskRetries { wait, .. } => expect(instance, *wait, "external task"),
-        Input::Message { wait, variables } => {
-            expect(instance, *wait, "subscription")?;
+        Input::Message { wait, variables } | Input::Signal { wait, variables } => {
+            let expected = if matches!(input, Input::Signal { .. }) { SubscriptionKind::Signal } else { SubscriptionKind::Message };
+            expect(instance, *wait, subscription(expected))?;
             let (activity, element) = (instance.subscriptions[wait].activity, instance.subscriptions[wait].element);
             if element == instance.at(activity).element {
                 return check_delivery(definition, instance, activity, variables);
@@ -174,14 +176,22 @@ fn expect(instance: &Instance, wait: WaitId, expected: &'static str) -> Result<(
         "user task"
     } else if instance.external_tasks.contains_key(&wait) {
         "external task"
-    } else if instance.subscriptions.contains_key(&wait) {
-        "subscription"
+    } else if let Some(it) = instance.subscriptions.get(&wait) {
+        subscription(it.kind)
     } else if call.is_some_and(|call| call.wait == wait) {
         "delegate call"
     } else {
         return Err(Rejection::NoSuchWait { wait });
     };
     if is == expected { Ok(()) } else { Err(Rejection::WrongKind { wait, expected, is }) }
+}
+
+fn subscription(kind: SubscriptionKind) -> &'static str {
+    match kind {
+        SubscriptionKind::Message => "message subscription",
+        SubscriptionKind::Signal => "signal subscription",
+        SubscriptionKind::Condition => "conditional subscription",
+    }
 }
 
 /// Variables that arrive with an event go where [`deliver`](crate::step::Machine::deliver) will put them.

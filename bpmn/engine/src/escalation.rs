@@ -7,15 +7,17 @@ use crate::effect::HistoryEvent;
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::step::Machine;
+use crate::unit::LaterKind;
 use crate::variable::{Variable, Variables};
 
 impl Machine<'_> {
     /// An event throws an escalation and goes on, unless what catches it interrupts what the event stands in. Uncaught, it goes on as well
-    /// (Camunda `ThrowEscalationEventActivityBehavior`). By which flows is asked when it leaves: they may read what the catching event has set.
+    /// (Camunda `ThrowEscalationEventActivityBehavior`). By which flows is asked when it leaves, after what
+    /// catches it has run until it waits: they may read what that has set.
     pub(crate) fn escalate(&mut self, event: ActivityId, code: Option<String>) -> Result<(), Failure> {
         let catcher = self.catcher(event, code.as_deref(), |trigger| match trigger {
             EventTrigger::Escalation(catch) => Some(catch.code.as_deref()),
-            EventTrigger::Error(_) | EventTrigger::Timer(_) | EventTrigger::Message(_) => None,
+            _ => None,
         });
         let Some((activity, catching)) = catcher else { return self.resume(event) };
         let element = self.definition.element(catching);
@@ -34,12 +36,7 @@ impl Machine<'_> {
         }
         // From here on there are two tokens: the new one's keys must not depend on how often the other comes by the same elements.
         let lineage = self.unit.lineage(self.instance.id, event).branch(&element.id);
-        self.trigger_as(activity, catching, lineage, variables)?;
-        let place = self.unit.agenda.len() - 1;
-        self.resume(event)?;
-        // It had to be there while the event left, or a scope that has more to do would have ended; and it runs first, as in Camunda 7.
-        let token = self.unit.agenda.remove(place);
-        self.unit.agenda.push(token);
-        Ok(())
+        self.unit.do_later(LaterKind::Resume(event));
+        self.trigger_as(activity, catching, lineage, variables)
     }
 }

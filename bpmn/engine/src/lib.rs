@@ -29,6 +29,7 @@
 
 mod admit;
 mod code;
+mod condition;
 mod effect;
 mod elements;
 mod error;
@@ -48,6 +49,7 @@ mod multi_instance;
 mod processes;
 mod retry;
 mod scope;
+mod signal;
 mod snapshot;
 mod step;
 #[cfg(test)]
@@ -59,7 +61,10 @@ mod wait;
 
 pub use admit::Rejection;
 pub use code::Code;
-pub use effect::{DelegateCall, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
+pub use condition::start_condition_holds;
+pub use effect::{
+    DelegateCall, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Signal, Subscription, SubscriptionKind, Task,
+};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry};
 pub use instance::{Activity, Body, Instance, NewInstance, Phase, Role};

@@ -9,7 +9,7 @@ use crate::input::Failure;
 use crate::instance::{Body, Phase, Role, State};
 use crate::limits::{MAX_SCOPE_ACTIVITIES, MAX_SCOPE_DEPTH};
 use crate::step::Machine;
-use crate::unit::Token;
+use crate::unit::{LaterKind, Token};
 
 impl Machine<'_> {
     /// A token comes to an element: it waits before it for a job (`asyncBefore`) or goes in.
@@ -38,7 +38,13 @@ impl Machine<'_> {
         self.unit.touch(parent);
         self.record(HistoryEvent::ActivityStarted { activity, parent, element, body });
         self.map_inputs(activity, element)?;
-        self.execute(activity)
+        let conditions = self.arm_conditions(activity);
+        if conditions.is_empty() {
+            return self.execute(activity);
+        }
+        self.unit.do_later(LaterKind::Execute(activity));
+        self.unit.do_later(LaterKind::Conditions(conditions));
+        Ok(())
     }
 
     /// Puts a new activity into the tree, within the bounds.
@@ -115,9 +121,12 @@ impl Machine<'_> {
     }
 
     /// A scope is complete when no token is left in it, standing or moving (BPMN 2.0, 13.5.6 and 13.3.4).
-    fn end_scope_if_empty(&mut self, scope: ActivityId) -> Result<(), Failure> {
+    pub(crate) fn end_scope_if_empty(&mut self, scope: ActivityId) -> Result<(), Failure> {
         let standing = self.instance.index.children.contains_key(&scope);
         if standing || self.unit.agenda.iter().any(|token| token.scope == scope) {
+            return Ok(());
+        }
+        if self.asks_conditions_before(LaterKind::EndScope(scope)) {
             return Ok(());
         }
         if scope == self.instance.root() {
@@ -135,7 +144,7 @@ impl Machine<'_> {
         for other in others {
             self.cancel(other);
         }
-        self.unit.agenda.retain(|token| token.scope != scope);
+        self.unit.drop_tokens(scope);
         // Behind `asyncAfter` the scope lives on until its job has run.
         self.disarm_event_sub_processes(scope);
         self.leave(event, &[])
@@ -158,7 +167,7 @@ impl Machine<'_> {
         for child in children {
             self.cancel(child);
         }
-        self.unit.agenda.retain(|token| token.scope != scope);
+        self.unit.drop_tokens(scope);
     }
 
     pub(crate) fn end_instance(&mut self, state: EndState, reason: Option<String>) {

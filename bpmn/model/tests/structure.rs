@@ -161,7 +161,7 @@ mod events {
         check_activity(
             "<bpmn:userTask id='a'/><bpmn:boundaryEvent id='b' attachedToRef='a'/>",
             expect![[r#"
-                t.bpmn:2:24: error: the boundary event waits for nothing (element 'b'); help: make it a message, timer, error or escalation event
+                t.bpmn:2:24: error: the boundary event waits for nothing (element 'b'); help: make it a message, timer, error, escalation, signal or conditional event
             "#]],
         );
     }
@@ -402,9 +402,9 @@ mod scopes {
         check(
             "<bpmn:userTask id='t'/>",
             expect![[r#"
-            t.bpmn:1:358: error: the process has no start event (element 'p'); help: begin it with a none or message start event
-            t.bpmn:2:1: warning: no path leads to this userTask (element 't'); help: lead a sequence flow to it, or remove it
-        "#]],
+                t.bpmn:1:358: error: the process has no start event (element 'p'); help: begin it with a none, message, signal or conditional start event
+                t.bpmn:2:1: warning: no path leads to this userTask (element 't'); help: lead a sequence flow to it, or remove it
+            "#]],
         );
         check_activity(
             "<bpmn:subProcess id='a'><bpmn:userTask id='t'/></bpmn:subProcess>",

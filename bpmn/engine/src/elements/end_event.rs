@@ -1,4 +1,4 @@
-//! End events: none, terminate, error, escalation (BPMN 2.0, 10.5.3 and 13.5.6).
+//! End events: none, terminate, error, escalation, signal (BPMN 2.0, 10.5.3 and 13.5.6).
 
 use mandate_model::EndResult;
 
@@ -6,11 +6,12 @@ use super::{At, Behaviour, Next};
 use crate::input::Failure;
 
 impl Behaviour for EndResult {
-    fn enter(&self, _at: &At<'_>) -> Result<Next, Failure> {
+    fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         Ok(match self {
             EndResult::None => Next::Leave(Vec::new()),
             EndResult::Terminate => Next::Terminate,
             EndResult::Escalation(escalation) => Next::Escalate { code: escalation.code.clone() },
+            EndResult::Signal(signal) => signal.enter(at)?,
             EndResult::Error(error) => Next::Throw { code: error.code.clone(), message: error.message.clone() },
         })
     }

@@ -115,7 +115,7 @@ impl Snapshot {
             external_tasks: OrdMap::new(),
             subscriptions: OrdMap::new(),
             incidents: OrdMap::new(),
-            unit: self.unit.map(Unit::into_unit),
+            unit: self.unit.map(Unit::into_unit).transpose()?,
             index: Index::default(),
         };
         let mut branches: Vec<(Branch, bool)> = self.inline.into_iter().map(|branch| (branch, false)).collect();
@@ -174,7 +174,7 @@ impl Branch {
             put(&mut instance.external_tasks, WaitId(task.wait), task.into_external_task())?;
         }
         for subscription in self.subscriptions {
-            put(&mut instance.subscriptions, WaitId(subscription.wait), subscription.into_subscription())?;
+            put(&mut instance.subscriptions, WaitId(subscription.wait), subscription.into_subscription()?)?;
         }
         for incident in self.incidents {
             put(&mut instance.incidents, IncidentId(incident.id), incident.into_incident()?)?;

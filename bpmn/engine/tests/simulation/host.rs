@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{
     ActivityId, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure, HistoryEvent, Incident, IncidentId, Input,
-    Instance, InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Role, Stop, Stored, Subscription, Task, Variable,
-    Variables, WaitId, step,
+    Instance, InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Role, Stop, Stored, Subscription, SubscriptionKind, Task,
+    Variable, Variables, WaitId, step,
 };
 use mandate_model::{ElementIndex, ElementKind, EventSubProcess, EventTrigger, ProcessDefinition};
 use uuid::Uuid;
@@ -50,6 +50,10 @@ pub(crate) struct Host<'a> {
     pub(crate) rejected: usize,
     /// Bodies of multi-instance activities that were looked at.
     pub(crate) bodies: usize,
+    /// Signals that were thrown.
+    pub(crate) signals: usize,
+    /// Conditional events that something waited for.
+    pub(crate) conditions: usize,
 }
 
 /// How a unit of work came out.
@@ -91,6 +95,8 @@ impl<'a> Host<'a> {
             crashes: 0,
             rejected: 0,
             bodies: 0,
+            signals: 0,
+            conditions: 0,
         }
     }
 
@@ -135,8 +141,8 @@ impl<'a> Host<'a> {
                 Input::SetExternalTaskRetries { wait, retries: 1 }
             } else if let Some(&wait) = self.rows.external_tasks.keys().next() {
                 Input::CompleteExternalTask { wait, variables: x(0), local_variables: Variables::new() }
-            } else if let Some(wait) = self.rows.subscriptions.values().find(|it| !self.stays(it)).map(|it| it.wait) {
-                Input::Message { wait, variables: x(0) }
+            } else if let Some(it) = self.rows.subscriptions.values().find(|it| !self.stays(it) && it.kind != SubscriptionKind::Condition) {
+                happened(it, x(0))
             } else if let Some(&wait) = self.rows.jobs.keys().next() {
                 Input::RunJob { wait }
             } else {
@@ -210,7 +216,9 @@ impl<'a> Host<'a> {
             11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
             n if self.rows.tasks.contains_key(&wait) || n == 12 => Input::CompleteTask { wait, variables },
             n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
-            n if self.rows.subscriptions.contains_key(&wait) || n == 13 => Input::Message { wait, variables },
+            13 => Input::Message { wait, variables },
+            15 => Input::Signal { wait, variables },
+            _ if self.rows.subscriptions.contains_key(&wait) => happened(&self.rows.subscriptions[&wait], variables),
             _ => Input::RunJob { wait },
         }
     }
@@ -385,7 +393,8 @@ impl<'a> Host<'a> {
             | Input::CompleteTask { wait, .. }
             | Input::CompleteExternalTask { wait, .. }
             | Input::ThrowFromExternalTask { wait, .. }
-            | Input::Message { wait, .. } => *wait,
+            | Input::Message { wait, .. }
+            | Input::Signal { wait, .. } => *wait,
             _ => WaitId(0),
         };
         let distinct: BTreeSet<_> = calls.iter().map(|(call, _)| call.entry).collect();
@@ -429,12 +438,12 @@ impl<'a> Host<'a> {
         assert_eq!(self.stored, instance.encode(), "writing what has changed is as good as writing everything");
     }
 
-    /// Who waits has each of its message boundary events armed once. A scope has each of its event sub-processes armed once or, after an
+    /// Who waits has each of its boundary events for messages, signals and conditions armed once. A scope has each of its event sub-processes armed once or, after an
     /// interruption, none.
     fn check_events(&self, instance: &Instance) {
         let is_message = |event: &&ElementIndex| {
             let trigger = self.definition.element(**event).kind.trigger();
-            matches!(trigger, Some((EventTrigger::Message(_), _)))
+            matches!(trigger, Some((EventTrigger::Message(_) | EventTrigger::Signal(_) | EventTrigger::Condition(_), _)))
         };
         for activity in instance.activities().filter(|it| self.rows.started && !self.rows.ended && matches!(it.phase, Phase::Active { .. }))
         {
@@ -512,9 +521,12 @@ impl<'a> Host<'a> {
             }
             Effect::RemoveExternalTask(wait) => assert!(rows.external_tasks.remove(&wait).is_some()),
             Effect::PutSubscription(it) => {
+                self.conditions += usize::from(it.kind == SubscriptionKind::Condition);
                 self.waits.insert(it.wait);
                 rows.subscriptions.insert(it.wait, it);
             }
+            // Nobody else is there.
+            Effect::ThrowSignal(_) => self.signals += 1,
             Effect::RemoveSubscription(wait) => assert!(rows.subscriptions.remove(&wait).is_some()),
             Effect::RaiseIncident(it) => assert!(rows.incidents.insert(it.id, it).is_none()),
             Effect::ResolveIncident(id) => assert!(rows.incidents.remove(&id).is_some()),
@@ -544,6 +556,15 @@ impl<'a> Host<'a> {
             }
             HistoryEvent::VariableRemoved { scope, name } => assert!(rows.variables.remove(&(scope, name)).is_some()),
         }
+    }
+}
+
+/// What a subscription waits for; for a condition nobody can say so, which is refused.
+fn happened(subscription: &Subscription, variables: Variables) -> Input {
+    let wait = subscription.wait;
+    match subscription.kind {
+        SubscriptionKind::Signal => Input::Signal { wait, variables },
+        SubscriptionKind::Message | SubscriptionKind::Condition => Input::Message { wait, variables },
     }
 }
 

@@ -29,6 +29,8 @@ struct Seen {
     crashes: usize,
     rejected: usize,
     bodies: usize,
+    signals: usize,
+    conditions: usize,
 }
 
 #[test]
@@ -57,7 +59,9 @@ fn random_models_hold_under_random_inputs_and_crashes() {
                 && seen.compared > 50
                 && seen.crashes > 100
                 && seen.rejected > 500
-                && seen.bodies > 100)
+                && seen.bodies > 100
+                && seen.signals > 100
+                && seen.conditions > 100)
     );
 }
 
@@ -88,5 +92,7 @@ fn simulate(seed: u64, seen: &mut Seen) {
         seen.crashes += host.crashes;
         seen.rejected += host.rejected;
         seen.bodies += host.bodies;
+        seen.signals += host.signals;
+        seen.conditions += host.conditions;
     }
 }

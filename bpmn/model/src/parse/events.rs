@@ -1,8 +1,8 @@
 //! Events: what they wait for, and what they do when they end something.
 
 use crate::definition::{
-    BoundaryEvent, CatchTrigger, ElementKind, EndResult, Escalation, EscalationCatch, EventSubProcessStart, EventTrigger, ROOT,
-    StartTrigger, ThrowResult,
+    BoundaryEvent, CatchTrigger, ElementKind, EndResult, Escalation, EscalationCatch, EventSubProcessStart, EventTrigger, MessageReference,
+    ROOT, SignalReference, StartTrigger, ThrowResult,
 };
 use crate::diagnostic::shown;
 use crate::parse::event_definitions::variable;
@@ -28,7 +28,14 @@ impl<'n> Trigger<'n> {
     }
 }
 /// What a boundary event or the start event of an event sub-process may wait for.
-const TRIGGERS: &[&str] = &["errorEventDefinition", "timerEventDefinition", "messageEventDefinition", "escalationEventDefinition"];
+const TRIGGERS: &[&str] = &[
+    "errorEventDefinition",
+    "timerEventDefinition",
+    "messageEventDefinition",
+    "escalationEventDefinition",
+    "signalEventDefinition",
+    "conditionalEventDefinition",
+];
 
 /// Reads a `startEvent`.
 pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
@@ -36,22 +43,31 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
     if matches!(reader.element(parent).kind, ElementKind::EventSubProcess(_)) {
         return event_sub_process_start(reader, node, owner);
     }
-    let help = "use a none or message start event; whoever knows when to start can start it by the API";
-    let trigger = match reader.trigger(node, owner, &["messageEventDefinition"], help)? {
+    let help = "use a none, message, signal or conditional start event; whoever knows when to start can start it by the API";
+    let supported = ["messageEventDefinition", "signalEventDefinition", "conditionalEventDefinition"];
+    let trigger = match reader.trigger(node, owner, &supported, help)? {
         Trigger::None => StartTrigger::None,
-        Trigger::One(message) => {
+        Trigger::One(definition) => {
+            let what = definition.name.trim_end_matches("EventDefinition");
             if parent != ROOT {
                 let help = "make it a none start event, or the sub-process an event sub-process (triggeredByEvent=\"true\")";
-                reader.diagnostics.error(owner.at, "a message start event can't start a sub-process", help);
+                reader.diagnostics.error(owner.at, format!("a {what} start event can't start a sub-process"), help);
                 return None;
             }
-            let reference = reader.message(message, owner)?;
-            if reference.name.as_literal().is_none() {
-                let message = format!("the message name '{}' is an expression", shown(reference.name.source()));
-                reader.diagnostics.error(owner.at, message, "a message that starts a process has a fixed name: there are no variables yet");
+            let trigger = match what {
+                "signal" => StartTrigger::Signal(reader.signal(definition, owner)?),
+                "conditional" => StartTrigger::Condition(reader.conditional(definition, owner)?),
+                _ => StartTrigger::Message(reader.message(definition, owner)?),
+            };
+            if let StartTrigger::Message(MessageReference { name }) | StartTrigger::Signal(SignalReference { name }) = &trigger
+                && name.as_literal().is_none()
+            {
+                let message = format!("the {what} name '{}' is an expression", shown(name.source()));
+                let help = format!("a {what} that starts a process has a fixed name: there are no variables yet");
+                reader.diagnostics.error(owner.at, message, help);
                 return None;
             }
-            StartTrigger::Message(reference)
+            trigger
         }
     };
     Some(ElementKind::StartEvent(trigger))
@@ -60,10 +76,10 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
 /// Reads the start event of an event sub-process.
 fn event_sub_process_start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     let interrupting = reader.boolean(node, Namespace::None, "isInterrupting", true, owner.at);
-    let help = "use a message, timer, error or escalation start event";
+    let help = "use a message, timer, error, escalation, signal or conditional start event";
     let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, help)? else {
         let message = "the start event of the event sub-process waits for nothing";
-        reader.diagnostics.error(owner.at, message, "make it a message, timer, error or escalation start event");
+        reader.diagnostics.error(owner.at, message, "make it a message, timer, error, escalation, signal or conditional start event");
         return None;
     };
     let trigger = reader.event_trigger(definition, interrupting, owner)?;
@@ -72,13 +88,22 @@ fn event_sub_process_start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Nod
 
 /// Reads an `endEvent`.
 pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
-    let supported = ["terminateEventDefinition", "errorEventDefinition", "escalationEventDefinition", "messageEventDefinition"];
+    let supported = [
+        "terminateEventDefinition",
+        "errorEventDefinition",
+        "escalationEventDefinition",
+        "messageEventDefinition",
+        "signalEventDefinition",
+    ];
     let help = "use a none end event, behind a send task with a delegate if something is to be sent";
     let result = match reader.trigger(node, owner, &supported, help)? {
         Trigger::None => EndResult::None,
         Trigger::One(definition) if definition.name == "terminateEventDefinition" => EndResult::Terminate,
         Trigger::One(definition) if definition.name == "escalationEventDefinition" => {
             EndResult::Escalation(Escalation { code: reader.escalation_code(definition, owner)? })
+        }
+        Trigger::One(definition) if definition.name == "signalEventDefinition" => {
+            EndResult::Signal(reader.signal_throw(definition, owner)?)
         }
         // As in Camunda 7 it is a service task by another name, for nobody else can know how to send.
         Trigger::One(definition) if definition.name == "messageEventDefinition" => {
@@ -99,8 +124,12 @@ pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, ow
 /// Reads an `intermediateThrowEvent` that is not the end of a link: those are followed to their other end (`links.rs`).
 pub(crate) fn throw<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     let help = "use a service or send task with a delegate";
-    let result = match reader.trigger(node, owner, &["escalationEventDefinition", "messageEventDefinition"], help)? {
+    let supported = ["escalationEventDefinition", "messageEventDefinition", "signalEventDefinition"];
+    let result = match reader.trigger(node, owner, &supported, help)? {
         Trigger::None => ThrowResult::None,
+        Trigger::One(definition) if definition.name == "signalEventDefinition" => {
+            ThrowResult::Signal(reader.signal_throw(definition, owner)?)
+        }
         Trigger::One(definition) if definition.name == "messageEventDefinition" => {
             return activities::work(reader, definition, owner, "intermediateMessageThrowEvent");
         }
@@ -111,14 +140,20 @@ pub(crate) fn throw<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
 
 /// Reads an `intermediateCatchEvent`.
 pub(crate) fn catch<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
-    let help = "use a timer, message or link intermediate catch event";
-    let trigger = match reader.trigger(node, owner, &["timerEventDefinition", "messageEventDefinition", "linkEventDefinition"], help)? {
+    let help = "use a timer, message, signal, conditional or link intermediate catch event";
+    let supported =
+        ["timerEventDefinition", "messageEventDefinition", "linkEventDefinition", "signalEventDefinition", "conditionalEventDefinition"];
+    let trigger = match reader.trigger(node, owner, &supported, help)? {
         Trigger::None => {
             reader.diagnostics.error(owner.at, "the intermediate catch event waits for nothing", "make it a timer or message event");
             return None;
         }
         Trigger::One(definition) if definition.name == "timerEventDefinition" => CatchTrigger::Timer(reader.timer(definition, owner)?),
         Trigger::One(definition) if definition.name == "linkEventDefinition" => reader.link_catch(definition, owner)?,
+        Trigger::One(definition) if definition.name == "signalEventDefinition" => CatchTrigger::Signal(reader.signal(definition, owner)?),
+        Trigger::One(definition) if definition.name == "conditionalEventDefinition" => {
+            CatchTrigger::Condition(reader.conditional(definition, owner)?)
+        }
         Trigger::One(definition) => CatchTrigger::Message(reader.message(definition, owner)?),
     };
     Some(ElementKind::IntermediateCatchEvent(trigger))
@@ -133,9 +168,9 @@ pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n
         reader.diagnostics.error(owner.at, "the boundary event is attached to nothing (no attachedToRef)", help);
     }
     let interrupting = reader.boolean(node, Namespace::None, "cancelActivity", true, owner.at);
-    let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, "use a message, timer, error or escalation boundary event")?
-    else {
-        let help = "make it a message, timer, error or escalation event";
+    let help = "use a message, timer, error, escalation, signal or conditional boundary event";
+    let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, help)? else {
+        let help = "make it a message, timer, error, escalation, signal or conditional event";
         reader.diagnostics.error(owner.at, "the boundary event waits for nothing", help);
         return None;
     };
@@ -150,6 +185,8 @@ impl<'n> ProcessReader<'n, '_> {
         Some(match definition.name {
             "timerEventDefinition" => EventTrigger::Timer(self.timer(definition, owner)?),
             "messageEventDefinition" => EventTrigger::Message(self.message(definition, owner)?),
+            "signalEventDefinition" => EventTrigger::Signal(self.signal(definition, owner)?),
+            "conditionalEventDefinition" => EventTrigger::Condition(self.conditional(definition, owner)?),
             "escalationEventDefinition" => EventTrigger::Escalation(EscalationCatch {
                 code: self.escalation_code(definition, owner)?,
                 code_variable: variable(definition, "escalationCodeVariable"),

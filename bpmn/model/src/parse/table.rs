@@ -28,11 +28,11 @@ macro_rules! supported {
 /// The supported elements.
 #[rustfmt::skip]
 static SUPPORTED: &[Supported] = supported! {
-    "startEvent", "none; message (of a process); message, timer (date, duration), error, escalation (of an event sub-process)", events::start;
-    "endEvent", "none, terminate, error, escalation; message, done by a delegate or a worker", events::end;
-    "intermediateCatchEvent", "timer (date, duration), message, link", events::catch;
-    "intermediateThrowEvent", "none, escalation, link; message, done by a delegate or a worker", events::throw;
-    "boundaryEvent", "error; timer (date, duration), message, escalation, interrupting or not", events::boundary;
+    "startEvent", "none; message, signal, conditional (of a process); message, timer (date, duration), error, escalation, signal, conditional (of an event sub-process)", events::start;
+    "endEvent", "none, terminate, error, escalation, signal; message, done by a delegate or a worker", events::end;
+    "intermediateCatchEvent", "timer (date, duration), message, signal, conditional, link", events::catch;
+    "intermediateThrowEvent", "none, escalation, signal, link; message, done by a delegate or a worker", events::throw;
+    "boundaryEvent", "error; timer (date, duration), message, escalation, signal, conditional, interrupting or not", events::boundary;
     "task", "passes through", activities::task;
     "manualTask", "passes through", activities::manual_task;
     "serviceTask", "done by a delegate, or external: fetched by a worker", activities::service_task;
@@ -43,7 +43,7 @@ static SUPPORTED: &[Supported] = supported! {
     "exclusiveGateway", "conditions, default flow", gateways::exclusive;
     "parallelGateway", "fork, join", gateways::parallel;
     "inclusiveGateway", "fork by conditions, default flow, join", gateways::inclusive;
-    "eventBasedGateway", "exclusive: message and timer events, receive tasks", gateways::event_based;
+    "eventBasedGateway", "exclusive: message, timer, signal and conditional events, receive tasks", gateways::event_based;
 };
 
 /// Supported parts of elements that change how these run, with their forms.
@@ -96,8 +96,6 @@ static REFUSED: &[(&str, &str)] = &[
 /// Event definitions of BPMN 2.0 that are supported nowhere, with what to do instead.
 #[rustfmt::skip]
 static REFUSED_EVENTS: &[(&str, &str)] = &[
-    ("signalEventDefinition", "use a message"),
-    ("conditionalEventDefinition", "use a message, or an exclusive gateway in a loop with a timer"),
     ("compensateEventDefinition", "model the undoing as activities of their own behind a boundary error event"),
     ("cancelEventDefinition", "use an error end event and a boundary error event"),
 ];
