@@ -213,7 +213,7 @@ impl Store {
     }
 
     /// A transaction in which this host may lock jobs: locked in an epoch that is over, they would be nobody's.
-    async fn begin_in_epoch(&self) -> Result<Tx, Error> {
+    pub(crate) async fn begin_in_epoch(&self) -> Result<Tx, Error> {
         let mut tx = self.inner().jobs.begin().await?;
         match hold_epoch(&mut tx, self.host()).await? {
             Held::Valid { .. } => Ok(tx),

@@ -1,6 +1,7 @@
 //! What a deployment writes.
 
 use crate::query::DefinitionRow;
+use crate::rows::EventKind;
 
 /// One atomic upload, checked and resolved.
 #[derive(Clone, Debug)]
@@ -74,8 +75,19 @@ pub struct NewDefinition {
     pub identity: String,
     /// What its references resolve to.
     pub bindings: Vec<BindingRow>,
-    /// Messages that start it, with the BPMN id of the start event.
-    pub start_messages: Vec<(String, String)>,
+    /// What starts it besides its name.
+    pub start_events: Vec<StartEventRow>,
+}
+
+/// A start event that something triggers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartEventRow {
+    /// What triggers it.
+    pub kind: EventKind,
+    /// The message's or signal's name; empty of a condition.
+    pub name: String,
+    /// BPMN id of the start event.
+    pub activity_id: String,
 }
 
 /// What a reference of a definition resolves to, for ever.

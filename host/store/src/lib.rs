@@ -12,6 +12,7 @@ mod committer;
 mod config;
 mod db;
 mod deletion;
+mod delivery;
 mod deploy;
 mod deployment;
 mod error;
@@ -33,14 +34,15 @@ mod write;
 
 pub use claim::{Claim, ClaimedJob, Except, Holder};
 pub use config::{Config, DEFAULT_LEASE, DEFAULT_POOL, HistoryLevel, Migrate};
-pub use deployment::{BindingRow, DelegateRow, Deployed, DeploymentDeletion, DeploymentWrite, NewDefinition, Resource};
+pub use delivery::{Delivery, DeliveryName, Receiver, Signal, SignalTenants};
+pub use deployment::{BindingRow, DelegateRow, Deployed, DeploymentDeletion, DeploymentWrite, NewDefinition, Resource, StartEventRow};
 pub use error::Error;
 pub use external::{Fetch, FetchTopic, Fetched, LockChange};
 pub use hosts::TakenOver;
 pub use lease::HostRef;
 pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Verdict};
 pub use migrate::migration_script;
-pub use rows::{ExternalTaskRow, HistoryRow, IncidentRow, JobRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+pub use rows::{EventKind, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
 pub use store::{Counters, Store};
 pub use unit::{
     Beside, CommitError, Committed, Expect, ExternalTaskFailure, ExternalTaskRevision, HeldExternalTask, InstanceHead, InstanceWrite,

@@ -13,6 +13,7 @@ use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, deploy, ledger, wr
 fn batches() -> Vec<&'static Batch> {
     [
         claim::BATCHES,
+        delivery::BATCHES,
         deploy::BATCHES,
         ledger::BATCHES,
         write::BATCHES,
@@ -43,6 +44,7 @@ async fn texts(lane: &Lane, sql: &str) -> Vec<String> {
 async fn every_multi_row_statement_prepares_on_both_databases() {
     let sources = [
         include_str!("claim.rs"),
+        include_str!("delivery.rs"),
         include_str!("deploy.rs"),
         include_str!("ledger/write.rs"),
         include_str!("write.rs"),

@@ -10,6 +10,7 @@ use crate::batch::{Batch, Cell, Type, cells};
 use crate::claim::ClaimedJob;
 use crate::config::HistoryLevel;
 use crate::db::{Dialect, Param, Tx, params};
+use crate::delivery;
 use crate::lease::HostRef;
 use crate::rows::JobRow;
 use crate::unit::{CommitError, Committed, Expect, InstanceHead, InstanceWrite, StartKey, State, Unit};
@@ -27,6 +28,7 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     instances::hold(tx, units, &mut answers).await?;
     refuse_starts(tx, units, &mut answers).await?;
     refuse_lost_locks(tx, units, &mut answers).await?;
+    delivery::refuse_delivered(tx, units, &mut answers).await?;
     claim_start_keys(tx, units, &mut answers).await?;
     let moved = instances::write(tx, units, &mut answers).await?;
     let elsewhere = locked_elsewhere(tx, me, units, &answers).await?;
@@ -59,6 +61,9 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     }
     let locked = tables.write(tx).await?;
     rows.write(tx).await?;
+    // Last: who waits for a signal is known when all waits of these units are written.
+    let stored = || units.iter().zip(&committed).filter(|(_, answer)| answer.is_ok()).map(|(unit, _)| *unit);
+    delivery::write(tx, stored().flat_map(|unit| &unit.instances)).await?;
     hand_out(locked, units, &mut committed);
     Ok(committed)
 }

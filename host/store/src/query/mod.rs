@@ -6,6 +6,7 @@
 mod definitions;
 mod delegates;
 mod deployments;
+mod event_subscriptions;
 mod external_tasks;
 mod history;
 mod incidents;
@@ -23,10 +24,11 @@ mod tasks;
 use crate::Error;
 use crate::db::Pool;
 
-pub use definitions::{ActivityStatistics, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, StartMessage};
+pub use definitions::{ActivityStatistics, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, StartEvent};
 pub(crate) use definitions::{COLUMNS as DEFINITION_COLUMNS, NEWEST, definition as read_definition};
 pub use delegates::{BoundDefinition, DelegateFilter, DelegateListed};
 pub use deployments::{DeploymentFilter, DeploymentRow, DeploymentSort, ResourceRow};
+pub use event_subscriptions::{EventSubscriptionFilter, EventSubscriptionListed, EventSubscriptionOf, EventSubscriptionSort};
 pub use external_tasks::{ExternalTaskFilter, ExternalTaskListed, ExternalTaskSort};
 pub(crate) use external_tasks::{columns as external_task_columns, read as read_external_task};
 pub use history::{
