@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use mandate_engine::{Code, DelegateOutcome, Effect, EntryKey, Failure, Input, Instance, InstanceId, Rejection, Stop, WaitId};
-use mandate_store::{CommitError, Origin, StartKey, Unit};
+use mandate_store::{CommitError, DeliveryName, Origin, StartKey, Unit};
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
@@ -49,6 +49,8 @@ pub(crate) struct Work {
     pub(crate) traceparent: Option<String>,
     /// The worker that answers for an external task.
     pub(crate) worker: Option<Worker>,
+    /// The delivery that it takes up: it must still be there when the unit is stored, and goes with it.
+    pub(crate) delivery: Option<DeliveryName>,
 }
 
 /// A worker that answers for an external task. It must have it when the unit is stored, and before a command of the unit leaves.
@@ -206,6 +208,7 @@ impl Inner {
                 Stored::Committed(held) => {
                     return Ok(Advanced::Committed(Box::new(State { instance, failed, held })));
                 }
+                Stored::Delivered => return Ok(Advanced::Withdrawn),
                 Stored::NotHeld(worker) => return Err(Error::NotHeld { worker }),
                 Stored::AlreadyStarted(existing) => return Ok(Advanced::AlreadyStarted(existing)),
                 Stored::Superseded => return Ok(Advanced::Superseded),
@@ -333,8 +336,9 @@ impl Inner {
         let next_due = rows.next_due(now);
         let is_start = work.begin.is_some();
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
-        let write = rows.into_write(definition, instance, base, self.store.host(), &places.waits(), work.worker.as_ref(), detail, now);
-        let running = write.running.clone();
+        let mut write = rows.into_write(definition, instance, base, self.store.host(), &places.waits(), work.worker.as_ref(), detail, now);
+        write.delivery = work.delivery;
+        let (running, throws) = (write.running.clone(), !write.signals.is_empty());
         let unit = Unit {
             id: uuid::Uuid::now_v7(),
             instances: vec![write],
@@ -351,6 +355,7 @@ impl Inner {
                 self.instances.forget(instance.id());
                 return Ok(Stored::Gone);
             }
+            Err(CommitError::Delivered) => return Ok(Stored::Delivered),
             Err(CommitError::NotHeld { worker }) => return Ok(Stored::NotHeld(worker)),
             Err(CommitError::AlreadyStarted { instance }) => return Ok(Stored::AlreadyStarted(InstanceId(instance))),
             Err(CommitError::Superseded) => return Ok(Stored::Superseded),
@@ -374,6 +379,9 @@ impl Inner {
             tracing::error!(instance = %instance.id(), "incident raised");
         }
         self.workers.tell(&topics);
+        if throws {
+            self.thrown.notify_one();
+        }
         if let Some(due) = next_due {
             self.executor.expect_due(due);
         }
@@ -406,6 +414,8 @@ enum Stored {
     Superseded,
     Conflict,
     Gone,
+    /// What it takes up was taken up before.
+    Delivered,
     /// Another worker has the external task, or none.
     NotHeld(Option<String>),
     /// It holds what no store takes.
@@ -429,7 +439,8 @@ impl Work {
             | Input::CompleteTask { wait, .. }
             | Input::CompleteExternalTask { wait, .. }
             | Input::ThrowFromExternalTask { wait, .. }
-            | Input::Message { wait, .. } => Some(wait),
+            | Input::Message { wait, .. }
+            | Input::Signal { wait, .. } => Some(wait),
             _ => None,
         }
     }
@@ -441,7 +452,7 @@ impl Work {
             Input::CompleteExternalTask { wait, .. } | Input::ThrowFromExternalTask { wait, .. } => {
                 Origin::ExternalTask(crate::unit::number(wait.0))
             }
-            Input::Message { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
+            Input::Message { wait, .. } | Input::Signal { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
             Input::RunJob { wait } | Input::FailJob { wait, .. } => Origin::Job(crate::unit::number(wait.0)),
             // No other input sends commands: a start is held before its first.
             _ => Origin::Job(0),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mandate_engine::{ActivityId, Input, Instance, InstanceId, Variables};
-use mandate_store::StartKey;
 use mandate_store::query::KeyedStart;
+use mandate_store::{DeliveryName, StartKey};
 use sha2::{Digest, Sha256};
 
 use crate::advance::{Advanced, Begin, State, Work};
@@ -135,7 +135,7 @@ impl Runtime {
 impl Inner {
     /// Carries out an input that an API call makes, and answers when it is stored.
     pub(crate) async fn api(self: &Arc<Self>, instance: InstanceId, input: Input) -> Result<Box<State>, Error> {
-        match self.advance(Work { instance, input, begin: None, traceparent: None, worker: None }).await? {
+        match self.advance(Work { instance, input, begin: None, traceparent: None, worker: None, delivery: None }).await? {
             Advanced::Committed(state) => Ok(state),
             Advanced::Withdrawn | Advanced::Contended => Err(Error::Cancelled(instance)),
             Advanced::AlreadyStarted(_) | Advanced::Superseded => unreachable!("it starts nothing"),
@@ -176,8 +176,19 @@ impl Inner {
         element: mandate_model::ElementIndex,
         start: Start,
     ) -> Result<Option<Started>, Error> {
+        self.start_by(definition, element, start, None).await
+    }
+
+    /// The same by a signal that is delivered: the delivery is taken up with the first unit.
+    pub(crate) async fn start_by(
+        self: &Arc<Self>,
+        definition: Arc<Definition>,
+        element: mandate_model::ElementIndex,
+        start: Start,
+        delivery: Option<DeliveryName>,
+    ) -> Result<Option<Started>, Error> {
         let inner = self.clone();
-        let starting = self.spawn_unit(async move { inner.start_undisturbed(definition, element, start).await });
+        let starting = self.spawn_unit(async move { inner.start_undisturbed(definition, element, start, delivery).await });
         starting.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })?
     }
 
@@ -186,6 +197,7 @@ impl Inner {
         definition: Arc<Definition>,
         element: mandate_model::ElementIndex,
         start: Start,
+        delivery: Option<DeliveryName>,
     ) -> Result<Option<Started>, Error> {
         let newest = matches!(start.definition, DefinitionRef::Key { .. });
         let tenant = definition.row.tenant.clone();
@@ -199,6 +211,7 @@ impl Inner {
             begin: Some(begin),
             traceparent: start.traceparent.clone(),
             worker: None,
+            delivery,
         };
         let advanced = self.advance_here(work).await?;
         let mut state = match (advanced, &start_key) {
@@ -238,7 +251,7 @@ impl Inner {
     ) -> Box<State> {
         let instance = held.instance.id();
         let mine = self.executor.mine(instance, wait);
-        let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent, worker: None };
+        let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent, worker: None, delivery: None };
         let started = Instant::now();
         let advanced = self.advance_here(work).await;
         crate::metrics::job_ran(started.elapsed());

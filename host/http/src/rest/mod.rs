@@ -2,7 +2,9 @@
 
 mod activity_tree;
 mod camunda;
+mod condition;
 mod deployment;
+mod event_subscription;
 mod external_task;
 mod history;
 mod incident;
@@ -12,6 +14,7 @@ mod message;
 mod process_definition;
 mod process_instance;
 mod remembered;
+mod signal;
 mod start;
 mod task;
 
@@ -47,6 +50,9 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(task::router())
         .merge(external_task::router())
         .merge(message::router())
+        .merge(signal::router())
+        .merge(condition::router())
+        .merge(event_subscription::router())
         .merge(job::router())
         .merge(incident::router())
         .merge(history::router())
