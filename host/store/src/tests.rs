@@ -7,7 +7,7 @@ use crate::claim::candidates_sql;
 use crate::db::{Dialect, Lane};
 use crate::external::fetch_sql;
 use crate::store::given_up;
-use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, deploy, ledger, write};
+use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, delivery, deploy, ledger, write};
 
 /// The multi-row statements of the crate.
 fn batches() -> Vec<&'static Batch> {

@@ -120,16 +120,16 @@ pub(crate) async fn what_starts_by_a_signal_is_the_newest_version_that_is_not_su
     };
     let first = deploy("p", "alarm").await;
     let other = deploy("q", "alarm").await;
-    assert_eq!(throw("alarm").await, [first.id.clone(), other.id.clone()], "several may start by one signal");
+    assert_eq!(throw("alarm").await, [first.id.as_str(), other.id.as_str()], "several may start by one signal");
     let second = deploy("p", "all-clear").await;
-    assert_eq!(throw("alarm").await, [other.id.clone()]);
-    assert_eq!(throw("all-clear").await, [second.id.clone()]);
+    assert_eq!(throw("alarm").await, [other.id.as_str()]);
+    assert_eq!(throw("all-clear").await, [second.id.as_str()]);
     store.set_definition_suspended(&other.id, true).await.expect("suspended");
     assert_eq!(throw("alarm").await, [] as [String; 0]);
     // What the newest has closed is open again without it.
     let deleted = store.delete_deployment(&second.deployment_id, false).await.expect("deleted");
     assert!(matches!(deleted, DeploymentDeletion::Deleted { .. }));
-    assert_eq!(throw("alarm").await, [first.id]);
+    assert_eq!(throw("alarm").await, [first.id.as_str()]);
 }
 
 pub(crate) async fn a_delivery_is_taken_up_once_and_only_with_what_it_led_to(fixture: Fixture) {
