@@ -4,6 +4,7 @@
 
 mod host;
 mod models;
+mod modification;
 mod random;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,6 +32,7 @@ struct Seen {
     bodies: usize,
     signals: usize,
     conditions: usize,
+    modified: usize,
 }
 
 #[test]
@@ -47,8 +49,8 @@ fn random_models_hold_under_random_inputs_and_crashes() {
         assert!(result.is_ok(), "repeat with: MANDATE_SIM_SEED={seed} cargo test -p mandate-engine --test simulation");
     }
     println!(
-        "{} ended, {} stuck with an incident, {} calls, {} keys made again, {} crashes, {} rejected inputs",
-        seen.ended, seen.stuck, seen.calls, seen.compared, seen.crashes, seen.rejected
+        "{} ended, {} stuck with an incident, {} calls, {} keys made again, {} crashes, {} rejected inputs, {} modifications",
+        seen.ended, seen.stuck, seen.calls, seen.compared, seen.crashes, seen.rejected, seen.modified
     );
     // A simulation in which nothing happens proves nothing.
     assert!(
@@ -61,7 +63,8 @@ fn random_models_hold_under_random_inputs_and_crashes() {
                 && seen.rejected > 500
                 && seen.bodies > 100
                 && seen.signals > 100
-                && seen.conditions > 100)
+                && seen.conditions > 100
+                && seen.modified > 100)
     );
 }
 
@@ -94,5 +97,6 @@ fn simulate(seed: u64, seen: &mut Seen) {
         seen.bodies += host.bodies;
         seen.signals += host.signals;
         seen.conditions += host.conditions;
+        seen.modified += host.modified;
     }
 }
