@@ -14,6 +14,7 @@
 //! | `wait.rs` | waits and their rows |
 //! | `trigger.rs` | boundary events and event sub-processes: armed, triggered, catching |
 //! | `join.rs`, `error.rs`, `escalation.rs` | joins, BPMN errors, escalations |
+//! | `compensation.rs` | what has completed, and how it is undone |
 //! | `multi_instance.rs` | bodies and the instances in them |
 //! | `mapping.rs` | variables and input/output mapping |
 //! | `modification.rs` | what is active, changed by hand |
@@ -30,6 +31,7 @@
 
 mod admit;
 mod code;
+mod compensation;
 mod condition;
 mod effect;
 mod elements;
@@ -63,6 +65,7 @@ mod wait;
 
 pub use admit::Rejection;
 pub use code::Code;
+pub use compensation::Compensable;
 pub use condition::start_condition_holds;
 pub use effect::{
     DelegateCall, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Signal, Subscription, SubscriptionKind, Task,

@@ -68,6 +68,7 @@ impl Machine<'_> {
         }
         let was_there = self.instance.set_local(scope, &name, Some(value.clone()));
         self.variable_changed(scope, &name, if was_there { VariableChange::Update } else { VariableChange::Create });
+        let scope = self.instance.at(scope).drawn_id();
         self.record(HistoryEvent::VariableSet { scope, name, value });
         Ok(())
     }

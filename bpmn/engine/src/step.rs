@@ -314,6 +314,9 @@ impl Machine<'_> {
             Next::Join => self.arrive(activity),
             Next::Leave(flows) => self.leave(activity, &flows),
             Next::Terminate => self.terminate(activity),
+            Next::Compensate { only } => self.compensate(activity, only),
+            Next::Cancel => self.cancel_transaction(activity),
+            Next::LeaveTransaction => self.leave_transaction(activity),
             Next::Escalate { code } => self.escalate(activity, code),
             Next::Signal(signal) => {
                 self.throw_signal(activity, signal);

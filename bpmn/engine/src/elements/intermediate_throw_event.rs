@@ -1,5 +1,5 @@
-//! Intermediate throw events: none, which only marks a place, escalation, and signal (BPMN 2.0, 10.5.4 and 13.5.2). Entered by a token, they wait for
-//! nothing and leave by all flows. One that sends a message is a service task by another name.
+//! Intermediate throw events: none, which only marks a place, escalation, signal and compensation (BPMN 2.0, 10.5.4 and 13.5.2). Entered by a token, they
+//! leave by all flows: at once, but for compensation, which waits until all is undone. One that sends a message is a service task by another name.
 
 use mandate_model::ThrowResult;
 
@@ -11,6 +11,7 @@ impl Behaviour for ThrowResult {
         Ok(match self {
             ThrowResult::None => at.leave()?,
             ThrowResult::Signal(signal) => signal.enter(at)?,
+            ThrowResult::Compensation(throw) => Next::Compensate { only: throw.activity },
             ThrowResult::Escalation(escalation) => Next::Escalate { code: escalation.code.clone() },
         })
     }

@@ -39,6 +39,10 @@ pub enum EndResult {
     Escalation(Escalation),
     /// Throws a signal to everybody.
     Signal(SignalThrow),
+    /// Has compensated what has completed, then ends.
+    Compensation(CompensationThrow),
+    /// Cancels the transaction that it stands in.
+    Cancel,
 }
 
 /// What an intermediate throw event does before its token goes on.
@@ -50,6 +54,24 @@ pub enum ThrowResult {
     Escalation(Escalation),
     /// Throws a signal to everybody.
     Signal(SignalThrow),
+    /// Has compensated what has completed, then goes on.
+    Compensation(CompensationThrow),
+}
+
+/// What an event has compensated: all that has completed in its scope, or one activity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompensationThrow {
+    /// `activityRef`, in the event's scope or, from within an event sub-process, in the scope around that.
+    pub activity: Option<ElementIndex>,
+}
+
+/// What undoes an activity that has completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compensation {
+    /// The activity that an association leads to from the compensation boundary event.
+    Handler(ElementIndex),
+    /// The event sub-process with a compensation start event in it.
+    EventSubProcess(ElementIndex),
 }
 
 /// A `bpmn:escalation` as it is thrown.
@@ -179,6 +201,10 @@ pub enum EventTrigger {
     Signal(SignalReference),
     /// A condition.
     Condition(Condition),
+    /// The compensation of its activity, or of the scope around its event sub-process, once that has completed. Nothing is armed for it.
+    Compensation,
+    /// A cancel end event inside of the transaction.
+    Cancel,
 }
 
 /// Which escalations an event catches and where it puts what it learned.

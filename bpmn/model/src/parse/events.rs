@@ -7,7 +7,7 @@ use crate::definition::{
 use crate::diagnostic::shown;
 use crate::parse::event_definitions::variable;
 use crate::parse::process::{Owner, ProcessReader};
-use crate::parse::{activities, attributes, table};
+use crate::parse::{activities, attributes};
 use crate::xml::{Namespace, Node};
 
 /// What an event has for its definition.
@@ -35,7 +35,10 @@ const TRIGGERS: &[&str] = &[
     "escalationEventDefinition",
     "signalEventDefinition",
     "conditionalEventDefinition",
+    "compensateEventDefinition",
 ];
+/// What only a boundary event may wait for.
+const BOUNDARY_TRIGGERS: &[&str] = &["cancelEventDefinition"];
 
 /// Reads a `startEvent`.
 pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
@@ -76,10 +79,11 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
 /// Reads the start event of an event sub-process.
 fn event_sub_process_start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     let interrupting = reader.boolean(node, Namespace::None, "isInterrupting", true, owner.at);
-    let help = "use a message, timer, error, escalation, signal or conditional start event";
+    let help = "use a message, timer, error, escalation, signal, conditional or compensation start event";
     let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, help)? else {
         let message = "the start event of the event sub-process waits for nothing";
-        reader.diagnostics.error(owner.at, message, "make it a message, timer, error, escalation, signal or conditional start event");
+        let help = "make it a message, timer, error, escalation, signal, conditional or compensation start event";
+        reader.diagnostics.error(owner.at, message, help);
         return None;
     };
     let trigger = reader.event_trigger(definition, interrupting, owner)?;
@@ -94,6 +98,8 @@ pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, ow
         "escalationEventDefinition",
         "messageEventDefinition",
         "signalEventDefinition",
+        "compensateEventDefinition",
+        "cancelEventDefinition",
     ];
     let help = "use a none end event, behind a send task with a delegate if something is to be sent";
     let result = match reader.trigger(node, owner, &supported, help)? {
@@ -105,6 +111,10 @@ pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, ow
         Trigger::One(definition) if definition.name == "signalEventDefinition" => {
             EndResult::Signal(reader.signal_throw(definition, owner)?)
         }
+        Trigger::One(definition) if definition.name == "compensateEventDefinition" => {
+            EndResult::Compensation(reader.compensation_throw(definition, owner))
+        }
+        Trigger::One(definition) if definition.name == "cancelEventDefinition" => EndResult::Cancel,
         // As in Camunda 7 it is a service task by another name, for nobody else can know how to send.
         Trigger::One(definition) if definition.name == "messageEventDefinition" => {
             return activities::work(reader, definition, owner, "messageEndEvent");
@@ -124,11 +134,14 @@ pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, ow
 /// Reads an `intermediateThrowEvent` that is not the end of a link: those are followed to their other end (`links.rs`).
 pub(crate) fn throw<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     let help = "use a service or send task with a delegate";
-    let supported = ["escalationEventDefinition", "messageEventDefinition", "signalEventDefinition"];
+    let supported = ["escalationEventDefinition", "messageEventDefinition", "signalEventDefinition", "compensateEventDefinition"];
     let result = match reader.trigger(node, owner, &supported, help)? {
         Trigger::None => ThrowResult::None,
         Trigger::One(definition) if definition.name == "signalEventDefinition" => {
             ThrowResult::Signal(reader.signal_throw(definition, owner)?)
+        }
+        Trigger::One(definition) if definition.name == "compensateEventDefinition" => {
+            ThrowResult::Compensation(reader.compensation_throw(definition, owner))
         }
         Trigger::One(definition) if definition.name == "messageEventDefinition" => {
             return activities::work(reader, definition, owner, "intermediateMessageThrowEvent");
@@ -168,9 +181,10 @@ pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n
         reader.diagnostics.error(owner.at, "the boundary event is attached to nothing (no attachedToRef)", help);
     }
     let interrupting = reader.boolean(node, Namespace::None, "cancelActivity", true, owner.at);
-    let help = "use a message, timer, error, escalation, signal or conditional boundary event";
-    let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, help)? else {
-        let help = "make it a message, timer, error, escalation, signal or conditional event";
+    let supported = [TRIGGERS, BOUNDARY_TRIGGERS].concat();
+    let help = "use a message, timer, error, escalation, signal, conditional or compensation boundary event";
+    let Trigger::One(definition) = reader.trigger(node, owner, &supported, help)? else {
+        let help = "make it a message, timer, error, escalation, signal, conditional or compensation event";
         reader.diagnostics.error(owner.at, "the boundary event waits for nothing", help);
         return None;
     };
@@ -184,6 +198,14 @@ impl<'n> ProcessReader<'n, '_> {
     fn event_trigger(&mut self, definition: &'n Node<'n>, interrupting: bool, owner: Owner<'n>) -> Option<EventTrigger> {
         Some(match definition.name {
             "timerEventDefinition" => EventTrigger::Timer(self.timer(definition, owner)?),
+            "compensateEventDefinition" => self.compensation_catch(definition, owner),
+            "cancelEventDefinition" => {
+                if !interrupting {
+                    let help = "let it interrupt (cancelActivity): a transaction that is cancelled is over (BPMN 2.0, 10.3.5)";
+                    self.diagnostics.error(owner.at, "a cancel boundary event can't be non-interrupting", help);
+                }
+                EventTrigger::Cancel
+            }
             "messageEventDefinition" => EventTrigger::Message(self.message(definition, owner)?),
             "signalEventDefinition" => EventTrigger::Signal(self.signal(definition, owner)?),
             "conditionalEventDefinition" => EventTrigger::Condition(self.conditional(definition, owner)?),
@@ -207,12 +229,7 @@ impl<'n> ProcessReader<'n, '_> {
         let is_definition = |child: &&'n Node<'n>| child.namespace == Namespace::Bpmn && child.name.ends_with("EventDefinition");
         let definitions: Vec<&'n Node<'n>> = node.children.iter().filter(is_definition).collect();
         let mut refused = false;
-        for definition in &definitions {
-            let help = if supported.contains(&definition.name) {
-                continue;
-            } else {
-                table::refused_event(definition.name).unwrap_or(help)
-            };
+        for definition in definitions.iter().filter(|definition| !supported.contains(&definition.name)) {
             let message = format!("{} on {} is not supported yet", definition.title(), node.title());
             self.diagnostics.error(definition.at_in(owner.at), message, help);
             refused = true;

@@ -5,6 +5,7 @@
 
 mod activities;
 mod attributes;
+mod compensation;
 mod definitions;
 mod event_definitions;
 mod events;

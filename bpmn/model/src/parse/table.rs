@@ -28,11 +28,11 @@ macro_rules! supported {
 /// The supported elements.
 #[rustfmt::skip]
 static SUPPORTED: &[Supported] = supported! {
-    "startEvent", "none; message, signal, conditional (of a process); message, timer (date, duration), error, escalation, signal, conditional (of an event sub-process)", events::start;
-    "endEvent", "none, terminate, error, escalation, signal; message, done by a delegate or a worker", events::end;
+    "startEvent", "none; message, signal, conditional (of a process); message, timer (date, duration), error, escalation, signal, conditional, compensation (of an event sub-process)", events::start;
+    "endEvent", "none, terminate, error, escalation, signal, compensation, cancel (of a transaction); message, done by a delegate or a worker", events::end;
     "intermediateCatchEvent", "timer (date, duration), message, signal, conditional, link", events::catch;
-    "intermediateThrowEvent", "none, escalation, signal, link; message, done by a delegate or a worker", events::throw;
-    "boundaryEvent", "error; timer (date, duration), message, escalation, signal, conditional, interrupting or not", events::boundary;
+    "intermediateThrowEvent", "none, escalation, signal, compensation, link; message, done by a delegate or a worker", events::throw;
+    "boundaryEvent", "error, compensation, cancel (of a transaction); timer (date, duration), message, escalation, signal, conditional, interrupting or not", events::boundary;
     "task", "passes through", activities::task;
     "manualTask", "passes through", activities::manual_task;
     "serviceTask", "done by a delegate, or external: fetched by a worker", activities::service_task;
@@ -40,6 +40,7 @@ static SUPPORTED: &[Supported] = supported! {
     "userTask", "assignee, candidate users and groups, due date, form key", activities::user_task;
     "receiveTask", "waits for a message", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
+    "transaction", "as an embedded sub-process; left by its cancel boundary event when a cancel end event inside has had compensated what has completed", activities::transaction;
     "exclusiveGateway", "conditions, default flow", gateways::exclusive;
     "parallelGateway", "fork, join", gateways::parallel;
     "inclusiveGateway", "fork by conditions, default flow, join", gateways::inclusive;
@@ -76,7 +77,6 @@ static REFUSED: &[(&str, &str)] = &[
     ("callActivity", "use an embedded sub-process, or start the other process from a delegate"),
     ("scriptTask", "use a service task with a delegate"),
     ("businessRuleTask", "use a service task with a delegate"),
-    ("transaction", "use an embedded sub-process with boundary error events"),
     ("adHocSubProcess", "use an embedded sub-process"),
     ("callChoreography", "choreographies are not executed: remove it"),
     ("choreographyTask", "choreographies are not executed: remove it"),
@@ -93,18 +93,11 @@ static REFUSED: &[(&str, &str)] = &[
     ("script", "use a service task with a delegate"),
 ];
 
-/// Event definitions of BPMN 2.0 that are supported nowhere, with what to do instead.
-#[rustfmt::skip]
-static REFUSED_EVENTS: &[(&str, &str)] = &[
-    ("compensateEventDefinition", "model the undoing as activities of their own behind a boundary error event"),
-    ("cancelEventDefinition", "use an error end event and a boundary error event"),
-];
-
 /// What describes, groups or decorates, and is never executed, by Camunda 7 neither.
 #[rustfmt::skip]
 static METADATA: &[&str] = &[
     "documentation", "extensionElements", "incoming", "outgoing", "auditing", "monitoring", "categoryValueRef", "rendering",
-    "laneSet", "textAnnotation", "association", "group", "dataObject", "dataObjectReference", "dataStoreReference",
+    "laneSet", "textAnnotation", "group", "dataObject", "dataObjectReference", "dataStoreReference",
     "ioSpecification", "property", "dataInput", "dataOutput", "inputSet", "outputSet", "dataInputAssociation", "dataOutputAssociation",
     "supportedInterfaceRef", "ioBinding", "supports",
 ];
@@ -126,13 +119,8 @@ pub(crate) fn disposition(name: &str) -> Disposition {
     if let Some(row) = find(name) {
         return Disposition::Supported(row);
     }
-    if let Some((_, help)) = REFUSED.iter().chain(REFUSED_EVENTS).find(|(refused, _)| *refused == name) {
+    if let Some((_, help)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
         return Disposition::Refused(help);
     }
     if METADATA.contains(&name) { Disposition::Metadata } else { Disposition::Unknown }
-}
-
-/// What to do instead of an event definition that is supported nowhere; none if it is supported somewhere, or no event definition.
-pub(crate) fn refused_event(name: &str) -> Option<&'static str> {
-    REFUSED_EVENTS.iter().find(|(refused, _)| *refused == name).map(|(_, help)| *help)
 }
