@@ -135,8 +135,11 @@ static TO_STARTS: Batch = Batch::new(
 const NAME: &[(&str, Type)] = &[("signal", Type::Uuid), ("n", Type::I64)];
 
 /// From here to the commit nobody else takes it up.
-static HOLD: Batch =
-    Batch::new("SELECT d.signal, d.n FROM {rows} JOIN delivery d ON d.signal = v.signal AND d.n = v.n {pg:FOR UPDATE OF d}", NAME);
+static HOLD: Batch = Batch::new(
+    "SELECT d.signal, d.n FROM {rows} JOIN delivery d ON d.signal = v.signal AND d.n = v.n \
+     {pg:FOR UPDATE OF d}",
+    NAME,
+);
 
 static REMOVE: Batch = Batch::new("DELETE FROM delivery WHERE (signal, n) IN (SELECT v.signal, v.n FROM {rows})", NAME);
 

@@ -527,7 +527,7 @@ fn condition_that_its_own_path_makes_true_again_ends_at_the_bound() {
     ));
     let mut run = Run::new(&definition);
     run.line("start");
-    let input = Input::SetVariables { scope: run.instance.root(), set: variables(r#"{"n": 2}"#), remove: Vec::new() };
+    let input = Input::SetVariables { scope: run.instance.root(), set: variables(r#"{"n": 2}"#), remove: Vec::new(), local: true };
     let stop = step(&definition, &mut run.instance, input, 0);
     assert!(matches!(&stop, Err(Stop::Failed(failure)) if failure.code == Code::StepLimit), "{stop:?}");
 }

@@ -6,12 +6,13 @@ use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{
     ActivityId, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure, HistoryEvent, Incident, IncidentId, Input,
     Instance, InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Role, Stop, Stored, Subscription, SubscriptionKind, Task,
-    Variable, Variables, WaitId, step,
+    TaskRevision, Variable, Variables, WaitId, step,
 };
-use mandate_model::{ElementIndex, ElementKind, EventSubProcess, EventTrigger, ProcessDefinition};
+use mandate_model::ProcessDefinition;
 use uuid::Uuid;
 
 use crate::compensation::Compensation;
+use crate::events::{self, happened};
 use crate::modification::{random_beginning, random_modification};
 use crate::random::Random;
 
@@ -141,11 +142,12 @@ impl<'a> Host<'a> {
             self.handle(self.start(false), Mood::Good);
         }
         for _ in 0..2_000 {
+            self.now += 1_000_000;
+            // This may be what the last wait waits for.
+            self.correct_variables();
             if self.rows.ended {
                 return true;
             }
-            self.now += 1_000_000;
-            self.correct_variables();
             let next = if let Some(wait) = self.rows.jobs.values().find(|job| job.retries == 0).map(|job| job.wait) {
                 Input::SetRetries { wait, retries: 3 }
             } else if let Some(&wait) = self.rows.tasks.keys().next() {
@@ -155,7 +157,7 @@ impl<'a> Host<'a> {
             } else if let Some(&wait) = self.rows.external_tasks.keys().next() {
                 Input::CompleteExternalTask { wait, variables: x(0), local_variables: Variables::new() }
             } else if let Some(it) = self.rows.subscriptions.values().find(|it| !self.stays(it) && it.kind != SubscriptionKind::Condition) {
-                happened(it, x(0))
+                happened(it, x(0), Variables::new())
             } else if let Some(&wait) = self.rows.jobs.keys().next() {
                 Input::RunJob { wait }
             } else {
@@ -177,7 +179,7 @@ impl<'a> Host<'a> {
         let wrong = |((_, name), value): &(&(ActivityId, String), &Variable)| right.get(name).is_some_and(|right| right != *value);
         let scopes: BTreeSet<_> = self.rows.variables.iter().filter(wrong).map(|((scope, _), _)| *scope).collect();
         for scope in scopes {
-            self.handle(Input::SetVariables { scope, set: x(0), remove: Vec::new() }, Mood::Good);
+            self.handle(Input::SetVariables { scope, set: x(0), remove: Vec::new(), local: true }, Mood::Good);
         }
     }
 
@@ -223,21 +225,49 @@ impl<'a> Host<'a> {
         match self.random.below(40) {
             0 => Input::Suspend,
             1..=3 => Input::Activate,
-            4 => Input::SetVariables { scope: ActivityId(1 + self.random.next() % 5), set: variables, remove: vec!["seen".into()] },
+            4 => {
+                let (scope, local) = (ActivityId(1 + self.random.next() % 5), self.random.one_in(2));
+                Input::SetVariables { scope, set: variables, remove: vec!["seen".into()], local }
+            }
             5 => Input::SetRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
             6 => Input::ClaimTask { wait, user: "ann".into() },
-            7 => Input::AssignTask { wait, assignee: Some("bob".into()).filter(|_| self.random.one_in(2)) },
+            7 => Input::ReviseTask { wait, revision: self.revision() },
             8 => Input::FailJob { wait, failure: self.failure() },
             9 if self.random.one_in(8) => Input::Cancel { reason: None },
             10 => self.start(false),
             15 | 16 => Input::Modify(random_modification(self.definition, &self.load(), &mut self.random)),
             11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
-            n if self.rows.tasks.contains_key(&wait) || n == 12 => Input::CompleteTask { wait, variables },
+            n if self.rows.tasks.contains_key(&wait) || n == 12 => self.answer(wait, variables),
             n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
-            13 => Input::Message { wait, variables },
+            13 => Input::Message { wait, variables, local_variables: Variables::new() },
             17 => Input::Signal { wait, variables },
-            _ if self.rows.subscriptions.contains_key(&wait) => happened(&self.rows.subscriptions[&wait], variables),
+            _ if self.rows.subscriptions.contains_key(&wait) => {
+                let local_variables = if self.random.one_in(3) { x(self.random.below(4)) } else { Variables::new() };
+                happened(&self.rows.subscriptions[&wait], variables, local_variables)
+            }
             _ => Input::RunJob { wait },
+        }
+    }
+
+    /// What a person changes of a user task.
+    fn revision(&mut self) -> TaskRevision {
+        let user = Some("bob".to_owned()).filter(|_| self.random.one_in(2));
+        match self.random.below(5) {
+            0 => TaskRevision::Delegate { user },
+            1 => TaskRevision::Resolve { variables: x(self.random.below(4)) },
+            2 => TaskRevision::AddCandidateGroup("ops".into()),
+            3 => TaskRevision::RemoveCandidateGroup("ops".into()),
+            _ => TaskRevision::Assign { user },
+        }
+    }
+
+    /// What a person makes of a user task.
+    fn answer(&mut self, wait: WaitId, variables: Variables) -> Input {
+        let code = ["E1", "E2", "E3"][self.random.below(3)].to_owned();
+        match self.random.below(10) {
+            0 => Input::ThrowFromTask { wait, code, message: None, variables },
+            1 => Input::EscalateFromTask { wait, code, variables },
+            _ => Input::CompleteTask { wait, variables },
         }
     }
 
@@ -448,7 +478,9 @@ impl<'a> Host<'a> {
         expected.variables = locals.collect();
         assert_eq!(self.rows, expected, "rows and instance say the same");
         self.check_leaves(instance);
-        self.check_events(instance);
+        if self.rows.started && !self.rows.ended {
+            events::check(self.definition, instance, &self.rows.subscriptions, self.by_hand);
+        }
         self.check_bodies(instance);
         if self.rows.ended {
             assert_eq!(instance.activities().count(), 1, "nothing is left of the tree");
@@ -458,43 +490,6 @@ impl<'a> Host<'a> {
         let changes = instance.changes(Some(&self.load()));
         self.stored.apply(changes);
         assert_eq!(self.stored, instance.encode(), "writing what has changed is as good as writing everything");
-    }
-
-    /// Who waits has each of its boundary events for messages, signals and conditions armed once. A scope has each of its event sub-processes armed once or, after an
-    /// interruption, none.
-    fn check_events(&self, instance: &Instance) {
-        let is_message = |event: &&ElementIndex| {
-            let trigger = self.definition.element(**event).kind.trigger();
-            matches!(trigger, Some((EventTrigger::Message(_) | EventTrigger::Signal(_) | EventTrigger::Condition(_), _)))
-        };
-        for activity in instance.activities().filter(|it| self.rows.started && !self.rows.ended && matches!(it.phase, Phase::Active { .. }))
-        {
-            let armed = |event: &ElementIndex| {
-                self.rows.subscriptions.values().filter(|it| it.activity == activity.id && it.element == *event).count()
-            };
-            let element = self.definition.element(activity.element);
-            // Of several instances, the body has what is attached, and each instance what is inside.
-            let (outside, inside) = match activity.role {
-                Role::Element => (true, true),
-                Role::Body(_) => (true, false),
-                Role::Inner { .. } => (false, true),
-                Role::Result { .. } | Role::Completed | Role::EventScope { .. } | Role::Compensating { .. } => (false, false),
-            };
-            let attached = element.boundary_events.iter().filter(|_| outside);
-            assert!(attached.filter(is_message).all(|event| armed(event) == 1), "{activity:?} waits");
-            let starts = element.kind.scope().filter(|_| inside).into_iter().flat_map(|scope| &scope.event_starts);
-            let counts: BTreeSet<_> = starts.filter(is_message).map(armed).collect();
-            let interrupted = instance.activities().any(|child| {
-                let kind = &self.definition.element(child.element).kind;
-                let start =
-                    |it: &EventSubProcess| self.definition.element(it.start).kind.trigger().is_some_and(|(_, interrupting)| interrupting);
-                child.parent == Some(activity.id) && matches!(kind, ElementKind::EventSubProcess(it) if start(it))
-            });
-            assert!(
-                counts.len() <= 1 && counts.iter().all(|count| *count <= usize::from(!interrupted || self.by_hand)),
-                "{activity:?}: {counts:?}"
-            );
-        }
     }
 
     /// A body at rest has all its instances that have not ended, or the one whose turn it is.
@@ -584,15 +579,6 @@ impl<'a> Host<'a> {
             }
             HistoryEvent::VariableRemoved { scope, name } => assert!(rows.variables.remove(&(scope, name)).is_some()),
         }
-    }
-}
-
-/// What a subscription waits for; for a condition nobody can say so, which is refused.
-fn happened(subscription: &Subscription, variables: Variables) -> Input {
-    let wait = subscription.wait;
-    match subscription.kind {
-        SubscriptionKind::Signal => Input::Signal { wait, variables },
-        SubscriptionKind::Message | SubscriptionKind::Condition => Input::Message { wait, variables },
     }
 }
 

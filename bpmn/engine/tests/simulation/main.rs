@@ -3,6 +3,7 @@
 //! `MANDATE_SIM_SEED` chooses a seed, `MANDATE_SIM_RUNS` how many seeds from there on. A seed that fails prints the command that repeats it.
 
 mod compensation;
+mod events;
 mod host;
 mod models;
 mod modification;

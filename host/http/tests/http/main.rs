@@ -23,3 +23,4 @@ mod remembered;
 mod server;
 mod signal;
 mod task;
+mod user_operation;
