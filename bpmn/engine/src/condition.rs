@@ -3,7 +3,7 @@
 //! As in Camunda 7 a condition is asked for when what it belongs to begins (an activity with such a boundary event, before it does anything; a
 //! scope with such an event sub-process, before its first token moves; an intermediate event, when it is entered; not at an event-based gateway),
 //! and from then on whenever a variable changes that it can see: in its own scope or one around it, unless a scope in between has a variable of
-//! that name. That happens after all variables of one event, answer or mapping are set, and before the token goes on that brought them. Each change
+//! that name. That happens after all variables of one event, answer, mapping or round of listeners are set, and before the token goes on that brought them. Each change
 //! asks each condition once, the outer before the inner; what one of them begins runs until it waits before the next is asked. An event that does
 //! not interrupt is triggered by each change after which its condition holds.
 //!

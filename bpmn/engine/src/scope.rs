@@ -8,6 +8,7 @@ use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Body, Phase, Role, State};
 use crate::limits::{MAX_SCOPE_ACTIVITIES, MAX_SCOPE_DEPTH};
+use crate::listener::Occasion;
 use crate::step::Machine;
 use crate::unit::{LaterKind, Token};
 use crate::variable::Variables;
@@ -48,12 +49,30 @@ impl Machine<'_> {
         self.unit.touch(scope);
         self.record(HistoryEvent::ActivityStarted { activity, parent, element, body });
         self.map_inputs(activity, element)?;
+        self.notify(activity, Occasion::Start)
+    }
+
+    /// The start of a process was held before this activity. It goes in, if it is to be held no further.
+    pub(crate) fn begin_held(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        let element = self.instance.at(activity).element;
+        if !self.definition.element(element).async_before {
+            return self.begin(activity);
+        }
+        self.put_job(activity, element, JobKind::AsyncBefore, self.now);
+        Ok(())
+    }
+
+    /// The start listeners of an activity have been called: it acts as soon as conditional events have been asked, those that are attached to it
+    /// and those that wait for what the listeners have changed.
+    pub(crate) fn begun(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let conditions = self.arm_conditions(activity);
-        if conditions.is_empty() {
+        if conditions.is_empty() && self.unit.changes.is_empty() {
             return self.execute(activity);
         }
         self.unit.do_later(LaterKind::Execute(activity));
-        self.unit.do_later(LaterKind::Conditions(conditions));
+        if !conditions.is_empty() {
+            self.unit.do_later(LaterKind::Conditions(conditions));
+        }
         Ok(())
     }
 
@@ -79,9 +98,23 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// An activity has done its work: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
-    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does.
+    /// An activity has done its work: its end listeners are called, then it passes its token on.
     pub(crate) fn leave(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
+        self.notify(activity, Occasion::End(flows.to_vec()))
+    }
+
+    /// The end listeners have been called; what they have changed is told to conditional events first.
+    pub(crate) fn leave_by(&mut self, activity: ActivityId, flows: Vec<FlowIndex>) -> Result<(), Failure> {
+        if self.unit.changes.is_empty() {
+            return self.pass_on(activity, &flows);
+        }
+        self.unit.do_later(LaterKind::PassOn(activity, flows));
+        Ok(())
+    }
+
+    /// An activity is done with all there was to do: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
+    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does.
+    pub(crate) fn pass_on(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let (element, scope) = (it.element, it.scope());
         if let Role::Body(body) = it.role {
@@ -129,7 +162,7 @@ impl Machine<'_> {
 
     fn take(&mut self, flow: FlowIndex, scope: ActivityId, lineage: crate::lineage::Lineage) {
         let element = self.definition.flow(flow).target;
-        self.unit.agenda.push(Token { element, scope, by: Some(flow), lineage });
+        self.unit.agenda.push(Token { element, scope, by: Some(flow), taken: false, lineage });
     }
 
     /// A scope is complete when no token is left in it, standing or moving (BPMN 2.0, 13.5.6 and 13.3.4).
@@ -145,7 +178,7 @@ impl Machine<'_> {
             match &mut self.unit.modification {
                 // There may be more to come.
                 Some(underway) => underway.canceled = false,
-                None => self.end_instance(EndState::Completed, None),
+                None => return self.notify(scope, Occasion::ProcessEnd),
             }
             return Ok(());
         }
@@ -155,6 +188,11 @@ impl Machine<'_> {
             return self.end_scope_if_empty(around);
         }
         self.resume(scope)
+    }
+
+    /// The process is over because nothing is left in it.
+    pub(crate) fn complete_instance(&mut self) {
+        self.end_instance(EndState::Completed, None);
     }
 
     /// A terminate end event: everything else in its scope is cancelled, then the scope completes normally. In an embedded sub-process

@@ -7,6 +7,7 @@ use mandate_model::{ElementIndex, FlowIndex, VariableChange};
 use crate::EntryKey;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::lineage::Lineage;
+use crate::listener::Occasion;
 use crate::modification::Underway;
 use crate::variable::Variables;
 
@@ -40,6 +41,8 @@ pub(crate) struct Unit {
     pub hold: bool,
     /// Nothing is mapped into an activity or out of it.
     pub skip_io_mappings: bool,
+    /// As the unit's modification says: no listener is called.
+    pub skip_listeners: bool,
     /// The modification that is being carried out.
     pub modification: Option<Underway>,
     /// Scopes in which something began or went: what the joins of all others wait for is as it was.
@@ -55,6 +58,8 @@ pub(crate) struct Token {
     pub scope: ActivityId,
     /// The flow it comes by; none into start and boundary events.
     pub by: Option<FlowIndex>,
+    /// The listeners of that flow have been called.
+    pub taken: bool,
     pub lineage: Lineage,
 }
 
@@ -73,6 +78,10 @@ pub(crate) enum LaterKind {
     Execute(ActivityId),
     /// An activity goes on: what it waited for is over.
     Resume(ActivityId),
+    /// An activity, whose end listeners have been called, passes its token on by these flows.
+    PassOn(ActivityId, Vec<FlowIndex>),
+    /// An activity begins, whose process was held before it.
+    Begin(ActivityId),
     /// A scope ends if nothing is left in it.
     EndScope(ActivityId),
     /// The first of these conditions is asked, and the others after it.
@@ -96,6 +105,8 @@ pub(crate) struct Change {
 pub(crate) struct Call {
     pub wait: WaitId,
     pub activity: ActivityId,
+    /// It is a listener's: on what occasion, and which of the listeners is the next.
+    pub listener: Option<(Occasion, u32)>,
 }
 
 impl Unit {
@@ -113,6 +124,7 @@ impl Unit {
             entries: BTreeMap::new(),
             hold: false,
             skip_io_mappings: false,
+            skip_listeners: false,
             modification: None,
             touched: BTreeSet::new(),
             moved: BTreeSet::new(),

@@ -23,4 +23,5 @@ mod remembered;
 mod server;
 mod signal;
 mod task;
+mod task_kinds;
 mod user_operation;

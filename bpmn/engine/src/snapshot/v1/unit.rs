@@ -9,6 +9,7 @@ use super::SnapshotError;
 use super::modification::Modification;
 use crate::ids::{ActivityId, WaitId};
 use crate::lineage::Lineage;
+use crate::listener;
 use crate::unit;
 use crate::variable::Variables;
 
@@ -21,14 +22,35 @@ pub(super) struct Unit {
     agenda: Vec<Token>,
     later: Vec<(u32, Later)>,
     changes: Vec<(u64, String, u8, u64)>,
-    call: Option<(u64, u64)>,
+    call: Option<Call>,
     lineages: Vec<(u64, [u8; 32])>,
     entries: Vec<([u8; 32], u32, u32)>,
     hold: bool,
     skip_io_mappings: bool,
+    skip_listeners: bool,
     modification: Option<Modification>,
     touched: Vec<u64>,
     moved: Vec<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Call {
+    wait: u64,
+    activity: u64,
+    listener: Option<(Occasion, u32)>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Occasion {
+    ProcessStart(Token),
+    HeldStart(u64),
+    Start,
+    End(Vec<u32>),
+    ProcessEnd,
+    ProcessStartInside,
+    Take(Token),
+    Create(bool),
+    Complete,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -36,6 +58,7 @@ pub(super) struct Token {
     element: u32,
     scope: u64,
     by: Option<u32>,
+    taken: bool,
     lineage: [u8; 32],
 }
 
@@ -43,6 +66,8 @@ pub(super) struct Token {
 enum Later {
     Execute(u64),
     Resume(u64),
+    PassOn(u64, Vec<u32>),
+    Begin(u64),
     EndScope(u64),
     Conditions(Vec<u64>),
     Signal(Vec<u64>, Variables),
@@ -54,6 +79,8 @@ impl From<&unit::LaterKind> for Later {
         match it {
             unit::LaterKind::Execute(activity) => Self::Execute(activity.0),
             unit::LaterKind::Resume(activity) => Self::Resume(activity.0),
+            unit::LaterKind::PassOn(activity, flows) => Self::PassOn(activity.0, flows.iter().map(|flow| flow.0).collect()),
+            unit::LaterKind::Begin(activity) => Self::Begin(activity.0),
             unit::LaterKind::EndScope(scope) => Self::EndScope(scope.0),
             unit::LaterKind::Conditions(waits) => Self::Conditions(numbers(waits)),
             unit::LaterKind::Signal { waits, variables } => Self::Signal(numbers(waits), variables.clone()),
@@ -67,6 +94,8 @@ impl Later {
         match self {
             Self::Execute(activity) => unit::LaterKind::Execute(ActivityId(activity)),
             Self::Resume(activity) => unit::LaterKind::Resume(ActivityId(activity)),
+            Self::PassOn(activity, flows) => unit::LaterKind::PassOn(ActivityId(activity), flows.into_iter().map(FlowIndex).collect()),
+            Self::Begin(activity) => unit::LaterKind::Begin(ActivityId(activity)),
             Self::EndScope(scope) => unit::LaterKind::EndScope(ActivityId(scope)),
             Self::Conditions(numbers) => unit::LaterKind::Conditions(waits(numbers)),
             Self::Signal(numbers, variables) => unit::LaterKind::Signal { waits: waits(numbers), variables },
@@ -78,12 +107,6 @@ const CHANGES: [VariableChange; 3] = [VariableChange::Create, VariableChange::Up
 
 impl From<&unit::Unit> for Unit {
     fn from(it: &unit::Unit) -> Self {
-        let token = |token: &unit::Token| Token {
-            element: token.element.0,
-            scope: token.scope.0,
-            by: token.by.map(|by| by.0),
-            lineage: token.lineage.0,
-        };
         let change = |it: &unit::Change| {
             let place = CHANGES.iter().position(|change| *change == it.kind).expect("it is a list of all changes");
             (it.scope.0, it.name.clone(), u8::try_from(place).expect("there are three"), it.last.0)
@@ -93,14 +116,15 @@ impl From<&unit::Unit> for Unit {
             attempt: it.attempt,
             retries_left: it.retries_left,
             steps: it.steps,
-            agenda: it.agenda.iter().map(token).collect(),
+            agenda: it.agenda.iter().map(Token::from).collect(),
             later: it.later.iter().map(|later| (u32::try_from(later.below).unwrap_or(u32::MAX), Later::from(&later.kind))).collect(),
             changes: it.changes.iter().map(change).collect(),
-            call: it.call.as_ref().map(|call| (call.wait.0, call.activity.0)),
+            call: it.call.as_ref().map(Call::from),
             lineages: it.lineages.iter().map(|(activity, lineage)| (activity.0, lineage.0)).collect(),
             entries: it.entries.iter().map(|((lineage, element), count)| (lineage.0, element.0, *count)).collect(),
             hold: it.hold,
             skip_io_mappings: it.skip_io_mappings,
+            skip_listeners: it.skip_listeners,
             modification: it.modification.as_ref().map(Modification::from),
             touched: it.touched.iter().map(|scope| scope.0).collect(),
             moved: it.moved.iter().map(|scope| scope.0).collect(),
@@ -110,12 +134,6 @@ impl From<&unit::Unit> for Unit {
 
 impl Unit {
     pub(super) fn into_unit(self) -> Result<unit::Unit, SnapshotError> {
-        let token = |token: Token| unit::Token {
-            element: ElementIndex(token.element),
-            scope: ActivityId(token.scope),
-            by: token.by.map(FlowIndex),
-            lineage: Lineage(token.lineage),
-        };
         let unknown = SnapshotError::Inconsistent("a change of a variable is unknown");
         let change = |(scope, name, change, last): (u64, String, u8, u64)| {
             let kind = *CHANGES.get(usize::from(change)).ok_or_else(|| unknown.clone())?;
@@ -127,17 +145,82 @@ impl Unit {
             attempt: self.attempt,
             retries_left: self.retries_left,
             steps: self.steps,
-            agenda: self.agenda.into_iter().map(token).collect(),
+            agenda: self.agenda.into_iter().map(Token::into_token).collect(),
             later: self.later.into_iter().map(later).collect(),
             changes: self.changes.into_iter().map(change).collect::<Result<_, SnapshotError>>()?,
-            call: self.call.map(|(wait, activity)| unit::Call { wait: WaitId(wait), activity: ActivityId(activity) }),
+            call: self.call.map(Call::into_call),
             lineages: self.lineages.into_iter().map(|(activity, lineage)| (ActivityId(activity), Lineage(lineage))).collect(),
             entries: self.entries.into_iter().map(|(lineage, element, count)| ((Lineage(lineage), ElementIndex(element)), count)).collect(),
             hold: self.hold,
             skip_io_mappings: self.skip_io_mappings,
+            skip_listeners: self.skip_listeners,
             modification: self.modification.map(Modification::into_underway).transpose()?,
             touched: self.touched.into_iter().map(ActivityId).collect(),
             moved: self.moved.into_iter().map(ActivityId).collect(),
         })
+    }
+}
+
+impl From<&unit::Token> for Token {
+    fn from(it: &unit::Token) -> Self {
+        Self { element: it.element.0, scope: it.scope.0, by: it.by.map(|by| by.0), taken: it.taken, lineage: it.lineage.0 }
+    }
+}
+
+impl Token {
+    fn into_token(self) -> unit::Token {
+        unit::Token {
+            element: ElementIndex(self.element),
+            scope: ActivityId(self.scope),
+            by: self.by.map(FlowIndex),
+            taken: self.taken,
+            lineage: Lineage(self.lineage),
+        }
+    }
+}
+
+impl From<&unit::Call> for Call {
+    fn from(it: &unit::Call) -> Self {
+        let listener = it.listener.as_ref().map(|(occasion, next)| (Occasion::from(occasion), *next));
+        Self { wait: it.wait.0, activity: it.activity.0, listener }
+    }
+}
+
+impl Call {
+    fn into_call(self) -> unit::Call {
+        let listener = self.listener.map(|(occasion, next)| (occasion.into_occasion(), next));
+        unit::Call { wait: WaitId(self.wait), activity: ActivityId(self.activity), listener }
+    }
+}
+
+impl From<&listener::Occasion> for Occasion {
+    fn from(it: &listener::Occasion) -> Self {
+        match it {
+            listener::Occasion::ProcessStart(token) => Self::ProcessStart(token.into()),
+            listener::Occasion::HeldStart(activity) => Self::HeldStart(activity.0),
+            listener::Occasion::Start => Self::Start,
+            listener::Occasion::End(flows) => Self::End(flows.iter().map(|flow| flow.0).collect()),
+            listener::Occasion::ProcessEnd => Self::ProcessEnd,
+            listener::Occasion::ProcessStartInside => Self::ProcessStartInside,
+            listener::Occasion::Take(token) => Self::Take(token.into()),
+            listener::Occasion::Create { assigned } => Self::Create(*assigned),
+            listener::Occasion::Complete => Self::Complete,
+        }
+    }
+}
+
+impl Occasion {
+    fn into_occasion(self) -> listener::Occasion {
+        match self {
+            Self::ProcessStart(token) => listener::Occasion::ProcessStart(token.into_token()),
+            Self::HeldStart(activity) => listener::Occasion::HeldStart(ActivityId(activity)),
+            Self::Start => listener::Occasion::Start,
+            Self::End(flows) => listener::Occasion::End(flows.into_iter().map(FlowIndex).collect()),
+            Self::ProcessEnd => listener::Occasion::ProcessEnd,
+            Self::ProcessStartInside => listener::Occasion::ProcessStartInside,
+            Self::Take(token) => listener::Occasion::Take(token.into_token()),
+            Self::Create(assigned) => listener::Occasion::Create { assigned },
+            Self::Complete => listener::Occasion::Complete,
+        }
     }
 }
