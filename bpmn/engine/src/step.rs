@@ -66,7 +66,9 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::Message { wait, .. }
         | Input::Signal { wait, .. }
         | Input::DelegateReturned { wait, .. }
-        | Input::SetRetries { wait, .. } => *wait,
+        | Input::SetRetries { wait, .. }
+        | Input::SetDue { wait, .. }
+        | Input::RecalculateDue { wait, .. } => *wait,
         Input::Modify(_) => modification::origin(instance),
         Input::Start { .. }
         | Input::StartAt { .. }
@@ -141,6 +143,8 @@ impl Machine<'_> {
                 if local { self.set_variables_in(scope, set) } else { self.set_variables(scope, set) }?;
             }
             Input::SetRetries { wait, retries } => self.set_retries(wait, retries),
+            Input::SetDue { wait, due } => self.set_due(wait, due),
+            Input::RecalculateDue { wait, since_creation } => self.recalculate_due(wait, since_creation)?,
             Input::Suspend => self.set_suspended(true),
             Input::Activate => self.set_suspended(false),
             Input::Cancel { reason } => {

@@ -293,9 +293,9 @@ fn version_1_at_rest() {
             #24 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, canceled: 0, first: Some(ActivityId(25)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
             #25 each in Some(24) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
             #26 each in Some(24) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
-            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-            Job { wait: WaitId(12), activity: ActivityId(11), element: ElementIndex(10), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503") }
-            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(18), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(12), activity: ActivityId(11), element: ElementIndex(10), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503"), cycle: None }
+            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(18), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
             Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
@@ -328,8 +328,8 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             #25 each in Some(24) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
             #26 each in Some(24) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
             #33 next in Some(1) since 3000 Active { by: Some(FlowIndex(14)) } 
-            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(18), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(18), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
             Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }

@@ -82,7 +82,7 @@ impl<'v> Validator<'v, '_> {
                     let help = "keep one; lead its flow through a parallel gateway if both paths should start";
                     self.diagnostics.error(self.at(index), message, help);
                 }
-                StartTrigger::None => {}
+                StartTrigger::None | StartTrigger::Timer(_) => {}
                 StartTrigger::Message(MessageReference { name }) | StartTrigger::Signal(SignalReference { name }) => {
                     let what = if matches!(trigger, StartTrigger::Signal(_)) { "signal" } else { "message" };
                     let name = name.as_literal().unwrap_or_default();
@@ -99,7 +99,7 @@ impl<'v> Validator<'v, '_> {
             if element.kind.scope().is_some() && !started.contains(&index) && !self.draft.incomplete {
                 let message = format!("the {} has no start event", self.name(index));
                 let help = match element.kind {
-                    ElementKind::Process(_) => "begin it with a none, message, signal or conditional start event",
+                    ElementKind::Process(_) => "begin it with a none, message, timer, signal or conditional start event",
                     ElementKind::EventSubProcess(_) => "begin it with a start event that says what triggers it",
                     _ => "begin it with a none start event",
                 };

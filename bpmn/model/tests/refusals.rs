@@ -62,7 +62,7 @@ mod unsupported {
              <bpmn:userTask id='a'/>",
             expect![[r#"
                 t.bpmn:2:26: error: the signal event has no signalRef (element 's1'); help: choose its signal, or create one with a name
-                t.bpmn:3:26: error: timerEventDefinition on startEvent is not supported yet (element 's2'); help: use a none, message, signal or conditional start event; whoever knows when to start can start it by the API
+                t.bpmn:3:26: error: the timer does not say when it fires (element 's2'); help: give it a timeDuration such as PT10M, a timeDate, or a timeCycle such as R3/PT10M
                 t.bpmn:4:26: error: the conditional event has no condition (element 's3'); help: give it one, such as ${amount > 100} or = amount > 100
                 t.bpmn:5:1: error: messageEventDefinition does not say who does it (element 'e3'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate; or compute it by a camunda:expression
                 t.bpmn:6:38: error: the signal event has no signalRef (element 'c1'); help: choose its signal, or create one with a name

@@ -2,6 +2,7 @@
 
 use crate::query::DefinitionRow;
 use crate::rows::{EventKind, OperationRow};
+use crate::start_timers::NewStartTimer;
 
 /// One atomic upload, checked and resolved.
 #[derive(Clone, Debug)]
@@ -79,6 +80,8 @@ pub struct NewDefinition {
     pub bindings: Vec<BindingRow>,
     /// What starts it besides its name.
     pub start_events: Vec<StartEventRow>,
+    /// Timers that start it.
+    pub start_timers: Vec<NewStartTimer>,
 }
 
 /// A start event that something triggers.
@@ -137,4 +140,6 @@ pub enum DeploymentDeletion {
         /// Bindings of other deployments' definitions to its delegates.
         bindings: i64,
     },
+    /// Other versions become the newest of their keys than those whose timers were to be opened again: another deployment came between.
+    Moved,
 }

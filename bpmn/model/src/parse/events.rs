@@ -46,8 +46,8 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
     if matches!(reader.element(parent).kind, ElementKind::EventSubProcess(_)) {
         return event_sub_process_start(reader, node, owner);
     }
-    let help = "use a none, message, signal or conditional start event; whoever knows when to start can start it by the API";
-    let supported = ["messageEventDefinition", "signalEventDefinition", "conditionalEventDefinition"];
+    let help = "use a none, message, timer, signal or conditional start event; whoever knows when to start can start it by the API";
+    let supported = ["messageEventDefinition", "timerEventDefinition", "signalEventDefinition", "conditionalEventDefinition"];
     let trigger = match reader.trigger(node, owner, &supported, help)? {
         Trigger::None => StartTrigger::None,
         Trigger::One(definition) => {
@@ -58,6 +58,7 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
                 return None;
             }
             let trigger = match what {
+                "timer" => StartTrigger::Timer(reader.timer(definition, owner)?),
                 "signal" => StartTrigger::Signal(reader.signal(definition, owner)?),
                 "conditional" => StartTrigger::Condition(reader.conditional(definition, owner)?),
                 _ => StartTrigger::Message(reader.message(definition, owner)?),

@@ -11,6 +11,7 @@ mod history;
 mod history_detail;
 mod incident;
 mod job;
+mod job_definition;
 mod list;
 mod message;
 mod modification;
@@ -69,6 +70,7 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(condition::router())
         .merge(event_subscription::router())
         .merge(job::router())
+        .merge(job_definition::router())
         .merge(incident::router())
         .merge(history::router())
         .merge(remembered::router())
