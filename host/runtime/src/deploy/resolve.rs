@@ -236,7 +236,7 @@ fn start_events(model: &ProcessDefinition) -> Vec<StartEventRow> {
     let start = |(_, element): (ElementIndex, &Element)| {
         let ElementKind::StartEvent(trigger) = &element.kind else { return None };
         let (kind, name) = match trigger {
-            StartTrigger::None => return None,
+            StartTrigger::None | StartTrigger::Timer(_) => return None,
             StartTrigger::Message(message) => (EventKind::Message, message.name.as_literal()?),
             StartTrigger::Signal(signal) => (EventKind::Signal, signal.name.as_literal()?),
             StartTrigger::Condition(_) => (EventKind::Conditional, ""),
