@@ -37,7 +37,7 @@ mod loops;
 pub(crate) mod start_timers;
 
 /// The store is polled this often, should a word from another host have been lost.
-const POLL: Duration = Duration::from_millis(500);
+pub(crate) const POLL: Duration = Duration::from_millis(500);
 
 /// Jobs in this host's memory, queued and running. More stay in the store, where any host can take them.
 const QUEUE: usize = 2_000;
