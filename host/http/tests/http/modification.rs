@@ -237,7 +237,7 @@ async fn the_same_key_modifies_an_instance_once() {
     let one = json!({"instructions": instructions});
     let several = json!({"instructions": instructions, "processDefinitionId": definition, "processInstanceIds": [id]});
     let (one_path, several_path) = (modification(&id), "/engine-rest/modification/execute");
-    for (path, body, replayed) in [(&*one_path, &one, false), (&one_path, &one, true), (several_path, &several, true)] {
+    for (path, body, replayed) in [(&*one_path, &one, false), (&*one_path, &one, true), (several_path, &several, true)] {
         let answer = send(path, body.clone()).await;
         answer.no_content();
         assert_eq!(answer.headers.contains_key("idempotency-replayed"), replayed, "{path}");
