@@ -338,6 +338,10 @@ impl<'a> Host<'a> {
             | Input::CompleteTask { wait, .. }
             | Input::CompleteExternalTask { wait, .. }
             | Input::ThrowFromExternalTask { wait, .. }
+            | Input::ThrowFromTask { wait, .. }
+            | Input::EscalateFromTask { wait, .. }
+            | Input::ClaimTask { wait, .. }
+            | Input::ReviseTask { wait, .. }
             | Input::Message { wait, .. } => *wait,
             Input::Modify(_) => WaitId(u64::MAX - self.modified as u64),
             _ => WaitId(0),
