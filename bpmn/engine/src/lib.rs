@@ -33,6 +33,7 @@
 mod admit;
 mod code;
 mod compensation;
+mod condition;
 mod due;
 mod effect;
 mod elements;
@@ -55,6 +56,7 @@ mod multi_instance;
 mod processes;
 mod retry;
 mod scope;
+mod signal;
 mod snapshot;
 mod start_timer;
 mod step;
@@ -69,7 +71,11 @@ mod wait;
 pub use admit::Rejection;
 pub use code::Code;
 pub use compensation::Compensable;
-pub use effect::{DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
+pub use condition::start_condition_holds;
+pub use effect::{
+    DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Signal, Subscription, SubscriptionKind,
+    Task,
+};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry, TaskFields, TaskRevision};
 pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, Role};

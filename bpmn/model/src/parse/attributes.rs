@@ -127,6 +127,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("parallelMultiple", RefusedUnless("false", "give every event one event definition")),
     ("messageRef", Read(&["messageEventDefinition", "receiveTask", "sendTask"])),
     ("operationRef", Metadata),
+    ("signalRef", Read(&["signalEventDefinition"])),
     ("escalationRef", Read(&["escalationEventDefinition"])),
     ("escalationCode", Read(&["escalation"])),
     ("errorRef", Read(&["errorEventDefinition"])),
@@ -145,7 +146,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("oneBehaviorEventRef", Refused("throw the event behind the activity")),
     ("noneBehaviorEventRef", Refused("throw the event behind the activity")),
     ("scriptFormat", Read(SCRIPT_TASK)),
-    ("language", Read(&["conditionExpression"])), ("evaluatesToTypeRef", Metadata),
+    ("language", Read(&["conditionExpression", "condition"])), ("evaluatesToTypeRef", Metadata),
 ];
 
 /// Camunda 7's attributes.
@@ -174,6 +175,7 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("initiator", Refused("pass who starts the process as a variable")),
     ("errorCodeVariable", Read(&["errorEventDefinition"])), ("errorMessageVariable", Read(&["errorEventDefinition"])),
     ("errorMessage", Read(&["error"])),
+    ("variableName", Read(&["conditionalEventDefinition"])), ("variableEvents", Read(&["conditionalEventDefinition"])),
     ("escalationCodeVariable", Read(&["escalationEventDefinition"])),
     ("resource", Refused("write the expression into the model")),
     ("collection", Read(MULTI_INSTANCE)), ("elementVariable", Read(MULTI_INSTANCE)),
@@ -196,7 +198,7 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
     ("connector", Refused("use a delegate that issues a domain command")),
     ("field", Refused("use a camunda:inputParameter, or a camunda:property, which the delegate is given")),
     ("errorEventDefinition", Refused("let the delegate end with a BPMN error")),
-    ("in", Refused("use a camunda:inputParameter")),
+    ("in", Read(&["signalEventDefinition"])),
     ("out", Refused("use a camunda:outputParameter")),
     ("formData", Warned("forms are not served; task lists see camunda:formKey only")),
     ("formProperty", Warned("forms are not served; task lists see camunda:formKey only")),

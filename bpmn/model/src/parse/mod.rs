@@ -18,6 +18,7 @@ mod links;
 mod listeners;
 mod multi_instance;
 mod process;
+mod signals;
 mod table;
 mod zeebe;
 

@@ -105,7 +105,7 @@ impl Inner {
             fired: Some(FiredTimer { id: row.id, firing: row.firing, at: now, next }),
         };
         let input = Input::Start { element: timer.element, variables: Variables::new(), hold: false };
-        let work = Work { instance: id, input, begin: Some(begin), traceparent: None, worker: None, operator: None };
+        let work = Work { instance: id, input, begin: Some(begin), traceparent: None, worker: None, operator: None, delivery: None };
         match self.advance_here(work).await? {
             Advanced::Committed(mut state) => {
                 // What it goes on with is a job as any other: no firing waits for it.

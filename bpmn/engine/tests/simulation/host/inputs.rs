@@ -4,6 +4,7 @@ use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{ActivityId, DelegateOutcome, Input, TaskRevision, Variable, Variables, WaitId};
 
 use super::{Host, x};
+use crate::events::happened;
 use crate::modification::{random_beginning, random_modification};
 
 impl Host<'_> {
@@ -49,9 +50,11 @@ impl Host<'_> {
             11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
             n if self.rows.tasks.contains_key(&wait) || n == 12 => self.answer(wait, variables),
             n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
-            n if self.rows.subscriptions.contains_key(&wait) || n == 13 => {
+            13 => Input::Message { wait, variables, local_variables: Variables::new() },
+            17 => Input::Signal { wait, variables },
+            _ if self.rows.subscriptions.contains_key(&wait) => {
                 let local_variables = if self.random.one_in(3) { x(self.random.below(4)) } else { Variables::new() };
-                Input::Message { wait, variables, local_variables }
+                happened(&self.rows.subscriptions[&wait], variables, local_variables)
             }
             _ => Input::RunJob { wait },
         }
