@@ -49,6 +49,17 @@ pub enum Rejection {
         /// The number.
         scope: ActivityId,
     },
+    /// The caller has heard this report already, or it comes before its turn.
+    #[error("the call has heard {heard} reports; this is number {number}")]
+    OutOfTurn {
+        /// How many.
+        heard: u64,
+        /// Which this is.
+        number: u64,
+    },
+    /// Nobody has called the instance.
+    #[error("the instance was not called by another one")]
+    NotCalled,
     /// The element is not a start event of the process.
     #[error("the element is not a start event of the process")]
     NotAStartEvent,
@@ -124,6 +135,16 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             let scope = scope_behind(definition, instance, activity, element);
             check_sizes(instance, variables, |name| instance.holder(scope, name))
         }
+        Input::Called { wait, report, .. } => {
+            expect(instance, *wait, "call")?;
+            let call = &instance.calls[wait];
+            match report.number {
+                _ if call.over => Err(Rejection::NoSuchWait { wait: *wait }),
+                number if number == call.heard + 1 => Ok(()),
+                number => Err(Rejection::OutOfTurn { heard: call.heard, number }),
+            }
+        }
+        Input::EndCalled { .. } => instance.caller().map(drop).ok_or(Rejection::NotCalled),
         Input::DelegateReturned { wait, outcome } => {
             // Sizes of what a delegate returns are checked where they are set: past them the unit fails, it is not refused.
             let (DelegateOutcome::Completed { .. } | DelegateOutcome::BpmnError { .. }) = outcome;
@@ -161,6 +182,8 @@ fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
                 | Input::SetVariables { .. }
                 | Input::SetRetries { .. }
                 | Input::SetExternalTaskRetries { .. }
+                | Input::Called { .. }
+                | Input::EndCalled { .. }
                 | Input::Cancel { .. }
         );
     if instance.suspended && !allowed { Err(Rejection::Suspended) } else { Ok(()) }
@@ -174,6 +197,8 @@ fn expect(instance: &Instance, wait: WaitId, expected: &'static str) -> Result<(
         "user task"
     } else if instance.external_tasks.contains_key(&wait) {
         "external task"
+    } else if instance.calls.contains_key(&wait) {
+        "call"
     } else if instance.subscriptions.contains_key(&wait) {
         "subscription"
     } else if call.is_some_and(|call| call.wait == wait) {

@@ -71,6 +71,10 @@ codes! {
     RetriesSetToZero = "RETRIES_SET_TO_ZERO",
     /// No attempts are left of an external task: its worker failed, or threw a BPMN error that nothing catches, or somebody set its retries to 0.
     ExternalTaskFailed = "EXTERNAL_TASK_FAILED",
+    /// The process that a call activity calls is not there, is suspended, or has no none start event.
+    CallFailed = "CALL_FAILED",
+    /// Processes call each other deeper than the bound.
+    CallDepth = "CALL_DEPTH",
 }
 
 impl fmt::Display for Code {

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 
 use crate::Code;
 
+use crate::call::News;
 use crate::effect::HistoryEvent;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
@@ -19,11 +20,14 @@ pub(crate) struct Thrown {
 }
 
 impl Machine<'_> {
-    /// An error of a delegate. Uncaught, the unit fails for good: the model says nothing about this answer, and a technical retry would
+    /// An error of a delegate, or one that a called instance has ended with. Uncaught, the unit fails for good: the model says nothing about this answer, and a technical retry would
     /// only ask again (Camunda 7 ends the path silently unless `enableExceptionsAfterUnhandledBpmnError` is set; we never do).
     pub(crate) fn throw_from_delegate(&mut self, activity: ActivityId, thrown: Thrown) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
         let Some(catcher) = self.error_catcher(activity, &thrown) else {
+            if self.caller_catches_error(&thrown.code) {
+                return self.throw_to_caller(activity, thrown);
+            }
             return Err(Failure::never(Code::UnhandledBpmnError, element, uncaught(&thrown)));
         };
         self.catch(catcher, thrown)
@@ -34,6 +38,9 @@ impl Machine<'_> {
         let activity = self.instance.external_tasks[&wait].activity;
         if let Some(catcher) = self.error_catcher(activity, &thrown) {
             return self.catch(catcher, thrown);
+        }
+        if self.caller_catches_error(&thrown.code) {
+            return self.throw_to_caller(activity, thrown);
         }
         self.fail_external_task(wait, Some(uncaught(&thrown)), 0);
         Ok(())
@@ -48,8 +55,22 @@ impl Machine<'_> {
                 self.forget(event);
                 self.catch(catcher, thrown)
             }
+            None if self.caller_catches_error(&thrown.code) => {
+                self.record(HistoryEvent::ActivityEnded { activity: event, canceled: false });
+                let scope = self.instance.at(event).scope();
+                self.forget(event);
+                self.throw_to_caller(scope, thrown)
+            }
             None => self.leave(event, &[]),
         }
+    }
+
+    /// Nothing catches an error inside, and something does around the call: the instance ends with it. What the error carries is set from where it
+    /// was thrown outward, and passed on as the call activity says.
+    fn throw_to_caller(&mut self, from: ActivityId, thrown: Thrown) -> Result<(), Failure> {
+        self.set_variables(from, thrown.variables)?;
+        self.end_by(News::Error { code: thrown.code, message: thrown.message });
+        Ok(())
     }
 
     fn error_catcher(&self, from: ActivityId, thrown: &Thrown) -> Option<(ActivityId, ElementIndex)> {

@@ -6,6 +6,7 @@
 use mandate_model::ElementIndex;
 
 use crate::Code;
+use crate::call::{Ending, Report};
 use crate::ids::{ActivityId, WaitId};
 use crate::variable::Variables;
 
@@ -102,6 +103,20 @@ pub enum Input {
         /// Variables to set before it goes on.
         variables: Variables,
     },
+    /// A called instance says something: as a rule, that it has ended.
+    Called {
+        /// The call.
+        wait: WaitId,
+        /// What.
+        report: Box<Report>,
+        /// Go on by a job that is due at once, because what follows may send commands and its origin must be durable first.
+        hold: bool,
+    },
+    /// The caller leaves its call before this instance, which it has called, has ended.
+    EndCalled {
+        /// How it ends.
+        ending: Ending,
+    },
     /// The outstanding delegate call has ended. A technical failure is not an input: the host throws the unit away.
     DelegateReturned {
         /// The call.
@@ -125,7 +140,8 @@ pub enum Input {
         /// From 0.
         retries: u32,
     },
-    /// Suspend the instance: nothing of it runs and every input but `Activate`, `SetVariables`, `SetRetries`, `SetExternalTaskRetries` and `Cancel` is rejected.
+    /// Suspend the instance: nothing of it runs and every input but `Activate`, `SetVariables`, `SetRetries`, `SetExternalTaskRetries`,
+    /// `Called`, `EndCalled` and `Cancel` is rejected. What a called instance says then is kept until the instance goes on.
     Suspend,
     /// Let it go on.
     Activate,

@@ -28,6 +28,7 @@
 #![cfg_attr(test, allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way"))]
 
 mod admit;
+mod call;
 mod code;
 mod effect;
 mod elements;
@@ -58,6 +59,7 @@ mod variable;
 mod wait;
 
 pub use admit::Rejection;
+pub use call::{Called, CalledVersion, Caller, Catch, CatchKind, Ending, News, ProcessCall, Report};
 pub use code::Code;
 pub use effect::{DelegateCall, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};

@@ -3,6 +3,7 @@
 use mandate_model::{ElementIndex, FlowIndex};
 
 use crate::Code;
+use crate::call::News;
 use crate::effect::{EndState, HistoryEvent, JobKind};
 use crate::ids::ActivityId;
 use crate::input::Failure;
@@ -121,6 +122,7 @@ impl Machine<'_> {
             return Ok(());
         }
         if scope == self.instance.root() {
+            self.tell_caller(News::Completed);
             self.end_instance(EndState::Completed, None);
             return Ok(());
         }

@@ -4,6 +4,7 @@ use mandate_model::{ElementIndex, ProcessDefinition};
 
 use crate::Code;
 use crate::admit::{self, Rejection};
+use crate::call::{Ending, News};
 use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind};
 use crate::elements::{At, Next};
 use crate::error::Thrown;
@@ -40,7 +41,7 @@ impl From<Failure> for Stop {
 pub fn step(definition: &ProcessDefinition, instance: &mut Instance, input: Input, now: i64) -> Result<Vec<Effect>, Stop> {
     admit::check(definition, instance, &input)?;
     let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(&input)));
-    let mut machine = Machine { definition, instance, now, unit, effects: Vec::new() };
+    let mut machine = Machine { definition, instance, now, unit, effects: Vec::new(), ending: Ending::default() };
     machine.perform(input)?;
     machine.run()?;
     Ok(machine.finish())
@@ -59,9 +60,15 @@ fn origin(input: &Input) -> WaitId {
         | Input::ThrowFromExternalTask { wait, .. }
         | Input::SetExternalTaskRetries { wait, .. }
         | Input::Message { wait, .. }
+        | Input::Called { wait, .. }
         | Input::DelegateReturned { wait, .. }
         | Input::SetRetries { wait, .. } => *wait,
-        Input::Start { .. } | Input::SetVariables { .. } | Input::Suspend | Input::Activate | Input::Cancel { .. } => START,
+        Input::Start { .. }
+        | Input::SetVariables { .. }
+        | Input::EndCalled { .. }
+        | Input::Suspend
+        | Input::Activate
+        | Input::Cancel { .. } => START,
     }
 }
 
@@ -72,6 +79,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) now: i64,
     pub(crate) unit: Unit,
     pub(crate) effects: Vec<Effect>,
+    /// How what is called ends when its call is cancelled.
+    pub(crate) ending: Ending,
 }
 
 impl Machine<'_> {
@@ -118,8 +127,12 @@ impl Machine<'_> {
             Input::SetRetries { wait, retries } => self.set_retries(wait, retries),
             Input::Suspend => self.set_suspended(true),
             Input::Activate => self.set_suspended(false),
+            Input::Called { wait, report, hold } => self.hear(wait, *report, hold)?,
+            Input::EndCalled { ending } => self.end_called(ending),
             Input::Cancel { reason } => {
+                self.ending = Ending { state: EndState::ExternallyTerminated, reason: reason.clone() };
                 self.cancel_children(self.instance.root());
+                self.tell_caller(News::Deleted { reason: reason.clone() });
                 self.end_instance(EndState::ExternallyTerminated, reason);
             }
         }

@@ -146,21 +146,23 @@ impl Machine<'_> {
         code: Option<&str>,
         catches: fn(&EventTrigger) -> Option<Option<&str>>,
     ) -> Option<(ActivityId, ElementIndex)> {
+        let catching = |event: &ElementIndex| self.definition.element(*event).kind.trigger().and_then(|(trigger, _)| catches(trigger));
+        self.watching(from).find_map(|(activity, events)| {
+            let find = |wanted: Option<&str>| events.iter().copied().find(|event| catching(event) == Some(wanted));
+            code.and_then(|_| find(code)).or_else(|| find(None)).map(|event| (activity, event))
+        })
+    }
+
+    /// The events that watch over an activity, from the inside out: the event sub-processes of a scope, but for the one it stands in, then the
+    /// boundary events on it.
+    pub(crate) fn watching(&self, from: ActivityId) -> impl Iterator<Item = (ActivityId, Vec<ElementIndex>)> {
         let mut came_from = None;
-        for activity in self.instance.outward(from) {
+        self.instance.outward(from).flat_map(move |activity| {
             let starts = inside(self.definition, activity).iter().copied();
             let starts: Vec<_> = starts.filter(|start| self.definition.element(*start).parent != came_from).collect();
-            for events in [&starts[..], attached(self.definition, activity)] {
-                let catching =
-                    |event: &ElementIndex| self.definition.element(*event).kind.trigger().and_then(|(trigger, _)| catches(trigger));
-                let find = |wanted: Option<&str>| events.iter().copied().find(|event| catching(event) == Some(wanted));
-                if let Some(event) = code.and_then(|_| find(code)).or_else(|| find(None)) {
-                    return Some((activity.id, event));
-                }
-            }
             came_from = Some(activity.element);
-        }
-        None
+            [(activity.id, starts), (activity.id, attached(self.definition, activity).to_vec())]
+        })
     }
 }
 

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use mandate_feel::Expression;
 
+mod calls;
 mod events;
 
+pub use calls::*;
 pub use events::*;
 
 /// Where an element stands in [`ProcessDefinition::elements`].
@@ -203,6 +205,8 @@ pub enum ElementKind {
     UserTask(UserTask),
     /// A receive task: waits for a message.
     ReceiveTask(MessageReference),
+    /// A call activity.
+    CallActivity(Box<CallActivity>),
     /// An exclusive gateway.
     ExclusiveGateway,
     /// A parallel gateway.

@@ -199,26 +199,26 @@ impl<'v> Validator<'v, '_> {
     fn boundary_events(&mut self, index: ElementIndex, element: &Element) {
         let is_event = matches!(element.kind, ElementKind::EventSubProcess(_));
         let name = if is_event { "an event sub-process" } else { self.name(index) };
-        let waits = !is_event && matches!(name, "serviceTask" | "sendTask" | "userTask" | "receiveTask" | "subProcess");
+        let waits = !is_event && matches!(name, "serviceTask" | "sendTask" | "userTask" | "receiveTask" | "subProcess" | "callActivity");
         for boundary in &element.boundary_events {
             let at = self.at(*boundary);
             let event = &self.draft.elements[boundary.0 as usize];
             if !waits {
                 let message = format!("the boundary event is attached to {name}, which can't carry one");
-                self.diagnostics.error(at, message, "attach it to a service, send, user or receive task or to a sub-process");
+                self.diagnostics.error(at, message, "attach it to a service, send, user or receive task, a sub-process or a call activity");
             } else if event.parent != element.parent {
                 let message = format!("the boundary event is attached to '{}' in another scope", shown(&element.id));
                 self.diagnostics.error(at, message, "move it into the scope of the activity");
             }
             match (event.kind.trigger(), name) {
-                (Some((EventTrigger::Escalation(_), _)), "subProcess") => {}
+                (Some((EventTrigger::Escalation(_), _)), "subProcess" | "callActivity") => {}
                 (Some((EventTrigger::Escalation(_), _)), "userTask") => {
                     let help = "put the task into a sub-process with a throw event, and attach the event to that";
                     self.diagnostics.warning(at, "the escalation never comes: that a user task throws one is not supported yet", help);
                 }
                 (Some((EventTrigger::Escalation(_), _)), _) => {
                     let message = format!("the escalation boundary event is attached to {name}, in which nothing can throw one");
-                    self.diagnostics.error(at, message, "attach it to a sub-process (as in Camunda 7), or use an error event");
+                    self.diagnostics.error(at, message, "attach it to a sub-process or call activity (as in Camunda 7), or use an error event");
                 }
                 _ => {}
             }

@@ -6,12 +6,14 @@
 use mandate_feel::{Expression, Value};
 use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 
+use crate::call::Asked;
 use crate::expression::{evaluate, failed, why_null};
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Instance, Role};
 
 mod boundary_event;
+mod call_activity;
 mod end_event;
 mod event_based_gateway;
 mod event_sub_process;
@@ -43,6 +45,7 @@ fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::ServiceTask(task) => task,
         ElementKind::UserTask(task) => task,
         ElementKind::ReceiveTask(message) => message,
+        ElementKind::CallActivity(call) => &**call,
         ElementKind::ExclusiveGateway => &exclusive_gateway::ExclusiveGateway,
         ElementKind::ParallelGateway => &parallel_gateway::ParallelGateway,
         ElementKind::InclusiveGateway => &inclusive_gateway::InclusiveGateway,
@@ -122,6 +125,8 @@ pub(crate) enum WaitFor {
         /// The higher, the sooner.
         priority: i64,
     },
+    /// A process that is called.
+    Called(Box<Asked>),
     /// A message.
     Message {
         /// Its name.

@@ -40,6 +40,7 @@ const FLOW_NODES: &[&str] = &[
     "userTask",
     "receiveTask",
     "subProcess",
+    "callActivity",
     "exclusiveGateway",
     "parallelGateway",
     "inclusiveGateway",
@@ -47,6 +48,7 @@ const FLOW_NODES: &[&str] = &[
     // No flow node, but what stands here is said of each of a multi-instance activity's instances.
     "multiInstanceLoopCharacteristics",
 ];
+const CALL_ACTIVITY: &[&str] = &["callActivity"];
 const MULTI_INSTANCE: &[&str] = &["multiInstanceLoopCharacteristics"];
 /// Camunda 7 maps variables on tasks, sub-processes and events, not on gateways.
 const MAPPED: &[&str] = &[
@@ -62,6 +64,7 @@ const MAPPED: &[&str] = &[
     "userTask",
     "receiveTask",
     "subProcess",
+    "callActivity",
 ];
 
 /// BPMN's own attributes, which have no prefix.
@@ -91,6 +94,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("isForCompensation", RefusedUnless("false", "model the undoing as activities of their own behind a boundary error event")),
     ("startQuantity", RefusedUnless("1", "use a parallel gateway to wait for several tokens")),
     ("completionQuantity", RefusedUnless("1", "use a parallel gateway to make several tokens")),
+    ("calledElement", Read(CALL_ACTIVITY)),
     ("triggeredByEvent", Read(&["subProcess"])),
     ("isSequential", Read(MULTI_INSTANCE)),
     ("behavior", RefusedUnless("All", "leave it out: the flow goes on when all instances are done or a completionCondition is true")),
@@ -126,6 +130,11 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("escalationCodeVariable", Read(&["escalationEventDefinition"])),
     ("resource", Refused("write the expression into the model")),
     ("collection", Read(MULTI_INSTANCE)), ("elementVariable", Read(MULTI_INSTANCE)),
+    ("calledElementBinding", Read(CALL_ACTIVITY)), ("calledElementVersion", Read(CALL_ACTIVITY)),
+    ("calledElementVersionTag", Read(CALL_ACTIVITY)), ("calledElementTenantId", Read(CALL_ACTIVITY)),
+    ("variableMappingClass", Refused("use camunda:in and camunda:out")),
+    ("variableMappingDelegateExpression", Refused("use camunda:in and camunda:out")),
+    ("caseRef", Refused("call a process: cases are not executed")),
 ];
 
 /// Camunda 8's attributes stand on its extension elements, where their readers look at them.
@@ -145,8 +154,8 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
     ("connector", Refused("use a delegate that issues a domain command")),
     ("field", Refused("use a camunda:inputParameter, or a camunda:property, which the delegate is given")),
     ("errorEventDefinition", Refused("let the delegate end with a BPMN error")),
-    ("in", Refused("use a camunda:inputParameter")),
-    ("out", Refused("use a camunda:outputParameter")),
+    ("in", Read(CALL_ACTIVITY)),
+    ("out", Read(CALL_ACTIVITY)),
     ("formData", Warned("forms are not served; task lists see camunda:formKey only")),
     ("formProperty", Warned("forms are not served; task lists see camunda:formKey only")),
     ("potentialStarter", Metadata),
@@ -157,14 +166,14 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
 static ZEEBE_ELEMENTS: &[(&str, Fate)] = &[
     ("taskDefinition", Read(TASKS_BY_DELEGATE)),
     ("userTask", Metadata), ("versionTag", Metadata),
-    ("ioMapping", Refused("use camunda:inputOutput")),
+    ("ioMapping", Read(CALL_ACTIVITY)),
     ("assignmentDefinition", Refused("use camunda:assignee, camunda:candidateUsers or camunda:candidateGroups")),
     ("taskSchedule", Refused("use camunda:dueDate")),
     ("executionListeners", Refused("use a service task with a delegate before or behind it")),
     ("taskListeners", Refused("use a service task with a delegate before or behind it")),
     ("script", Refused("use a service task with a delegate")),
     ("calledDecision", Refused("use a service task with a delegate")),
-    ("calledElement", Refused("use an embedded sub-process")),
+    ("calledElement", Read(CALL_ACTIVITY)),
     ("loopCharacteristics", Read(MULTI_INSTANCE)),
     ("formDefinition", Warned("forms are not served; task lists see camunda:formKey only")),
     ("taskHeaders", Warned("the delegate is not given it; use camunda:properties")),

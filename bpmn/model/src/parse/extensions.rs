@@ -20,6 +20,8 @@ impl<'n> ProcessReader<'n, '_> {
                 "inputOutput" => self.input_output(extension, of, owner),
                 "properties" => self.properties(extension, owner),
                 "failedJobRetryTimeCycle" => self.retries(extension, owner),
+                // What a call activity passes is read with whom it calls.
+                "in" | "out" => {}
                 other => unreachable!("the table of extension elements says that camunda:{other} is read"),
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::definition::ElementKind;
 use crate::parse::process::{Owner, ProcessReader};
-use crate::parse::{activities, events, gateways};
+use crate::parse::{activities, call_activity, events, gateways};
 use crate::xml::Node;
 
 /// A supported element, for the table in the documentation.
@@ -40,6 +40,7 @@ static SUPPORTED: &[Supported] = supported! {
     "userTask",               "assignee, candidate users and groups, due date, form key",              activities::user_task;
     "receiveTask",            "waits for a message",                                                   activities::receive_task;
     "subProcess",             "embedded; event sub-process, interrupting or not",                      activities::sub_process;
+    "callActivity",           "binding latest, deployment, version, versionTag; variables and business key; zeebe:calledElement", call_activity::call_activity;
     "exclusiveGateway",       "conditions, default flow",                                              gateways::exclusive;
     "parallelGateway",        "fork, join",                                                            gateways::parallel;
     "inclusiveGateway",       "fork by conditions, default flow, join",                                gateways::inclusive;
@@ -60,7 +61,6 @@ pub(crate) fn find(name: &str) -> Option<&'static Supported> {
 #[rustfmt::skip]
 static REFUSED: &[(&str, &str)] = &[
     ("complexGateway", "use exclusive, inclusive and parallel gateways"),
-    ("callActivity", "use an embedded sub-process, or start the other process from a delegate"),
     ("scriptTask", "use a service task with a delegate"),
     ("businessRuleTask", "use a service task with a delegate"),
     ("transaction", "use an embedded sub-process with boundary error events"),

@@ -1,0 +1,337 @@
+//! Call activities.
+
+use mandate_feel::{Expression, Value};
+use mandate_model::{Binding, CallActivity, Pass, Source};
+use serde_json::Value as Json;
+
+use super::{At, Behaviour, Next, WaitFor};
+use crate::Code;
+use crate::call::{Asked, CalledVersion};
+use crate::input::Failure;
+use crate::limits::MAX_CALL_DEPTH;
+use crate::variable::{Variable, Variables};
+
+/// BPMN 2.0, 10.3.6. Entered, it evaluates whom it calls and with what, and waits, its boundary events armed, until the called instance has
+/// ended. It goes on by the flows whose conditions say so; by a boundary event or event sub-process around it when the called instance ends
+/// with an error or escalation that nothing catches there. When it is cancelled, the called instance is.
+impl Behaviour for CallActivity {
+    fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
+        let depth = at.instance.caller().map_or(0, |caller| caller.depth);
+        if depth >= MAX_CALL_DEPTH {
+            let message = format!("processes call each other more than {MAX_CALL_DEPTH} deep; one that calls itself without an end?");
+            return Err(Failure::never(Code::CallDepth, at.index, message));
+        }
+        let tenant = match &self.tenant {
+            Some(tenant) => at.text(tenant)?.filter(|it| !it.is_empty()),
+            None => at.instance.tenant().map(str::to_owned),
+        };
+        let business_key = self.business_key.as_ref().map(|it| at.text(it)).transpose()?.flatten();
+        Ok(Next::Wait(WaitFor::Called(Box::new(Asked {
+            process: named(at, &self.process)?,
+            version: version(at, &self.binding)?,
+            tenant,
+            business_key,
+            variables: inputs(at, &self.inputs)?,
+        }))))
+    }
+}
+
+/// A text that must be there.
+fn named(at: &At<'_>, expression: &Expression) -> Result<String, Failure> {
+    let text = at.text(expression)?.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    text.ok_or_else(|| at.mismatch(expression, "string", &Value::Null))
+}
+
+fn version(at: &At<'_>, binding: &Binding) -> Result<CalledVersion, Failure> {
+    Ok(match binding {
+        Binding::Latest => CalledVersion::Latest,
+        Binding::Deployment => CalledVersion::Deployment,
+        Binding::VersionTag(tag) => CalledVersion::Tag(named(at, tag)?),
+        Binding::Version(version) => {
+            let number = named(at, version)?;
+            let number = number.parse().map_err(|_| at.mismatch(version, "a whole number", &Value::from_json(&Json::String(number))))?;
+            CalledVersion::Number(number)
+        }
+    })
+}
+
+/// What the called instance begins with (Camunda 7 `CallableElement.getInputVariables`).
+fn inputs(at: &At<'_>, passes: &[Pass]) -> Result<Variables, Failure> {
+    let mut inputs = Variables::new();
+    let own = || at.instance.variables(at.activity).cloned().unwrap_or_default();
+    for pass in passes {
+        match pass {
+            Pass::All { local: true } => inputs.extend(own()),
+            Pass::All { local: false } => inputs.extend(at.instance.visible_variables(at.activity)),
+            Pass::One { source, target, local } => {
+                let value = match source {
+                    Source::Variable(name) if *local => own().remove(name),
+                    Source::Variable(name) => at.instance.visible_variable(at.activity, name).cloned(),
+                    Source::Expression(expression) => Some(Variable::from_json(&at.evaluate(expression)?.to_json())),
+                };
+                inputs.insert(target.clone(), value.unwrap_or_else(|| Variable::from_json(&Json::Null)));
+            }
+        }
+    }
+    Ok(inputs)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::{Run, check, parse};
+    use crate::{ActivityId, Caller, Catch, CatchKind, Effect, InstanceId, WaitId};
+
+    /// `start > c > u`, where `c` calls a process with these attributes and extensions.
+    fn calling(attributes: &str, extensions: &str) -> String {
+        format!(
+            "<startEvent id='s'/><callActivity id='c' {attributes}><extensionElements>{extensions}</extensionElements></callActivity>\
+             <userTask id='u'/>{{s>c>u}}"
+        )
+    }
+
+    fn caller(depth: u32, catches: Vec<Catch>) -> Caller {
+        let instance = InstanceId(uuid::Uuid::from_u128(7));
+        Caller { instance, wait: WaitId(4), root: instance, depth, catches }
+    }
+
+    #[test]
+    fn nothing_goes_in_or_comes_out_that_is_not_named() {
+        check(
+            &calling(
+                "calledElement='${which}' camunda:calledElementBinding='version' camunda:calledElementVersion='3' \
+                 camunda:calledElementTenantId='acme'",
+                "<camunda:in businessKey='${execution.processBusinessKey}'/><camunda:in source='a' target='x'/>\
+                 <camunda:in source='missing' target='y'/><camunda:in sourceExpression='${a + 1}' target='z'/>\
+                 <camunda:out source='r' target='result'/><camunda:out sourceExpression='${r * 2}' target='twice' local='true'/>\
+                 <camunda:out source='nothing' target='none'/>",
+            ),
+            r#"
+                start {"which": "other", "a": 1}
+                leaves
+                hear c completed {"r": 20, "secret": true}
+                hear !4 completed
+            "#,
+            expect![[]],
+        );
+    }
+
+    #[test]
+    fn all_variables_or_only_the_activitys_own() {
+        let mapped = "<camunda:inputOutput><camunda:inputParameter name='own'>= a + 1</camunda:inputParameter></camunda:inputOutput>";
+        let all = |local: &str| calling("calledElement='other'", &format!("{mapped}<camunda:in variables='all'{local}/><camunda:out variables='all'/>"));
+        check(
+            &all(""),
+            r#"
+                start {"a": 1}
+                hear c completed {"a": 5, "own": 6, "new": 7}
+            "#,
+            expect![[]],
+        );
+        check(&all(" local='true'"), r#"start {"a": 1}"#, expect![[]]);
+    }
+
+    #[test]
+    fn zeebe_propagates_all_both_ways_unless_told_otherwise() {
+        check(
+            &calling("", "<zeebe:calledElement processId='= which'/>"),
+            r#"
+                start {"which": "other"}
+                hear c completed {"r": 1}
+            "#,
+            expect![[]],
+        );
+        check(
+            &calling(
+                "",
+                "<zeebe:calledElement processId='other' propagateAllChildVariables='false' propagateAllParentVariables='false'/>\
+                 <zeebe:ioMapping><zeebe:input source='= a' target='x'/><zeebe:output source='= r + 1' target='result'/></zeebe:ioMapping>",
+            ),
+            r#"
+                start {"a": 1}
+                hear c completed {"r": 1}
+            "#,
+            expect![[]],
+        );
+    }
+
+    /// A call activity with an error, a catch-all of escalations that does not interrupt, and one that does.
+    const WATCHED: &str = "<startEvent id='s'/><callActivity id='c' calledElement='other'><extensionElements><camunda:out source='r' target='r'/>\
+        </extensionElements></callActivity><boundaryEvent id='b' attachedToRef='c'><errorEventDefinition errorRef='err' \
+        camunda:errorCodeVariable='code' camunda:errorMessageVariable='text'/></boundaryEvent><boundaryEvent id='n' attachedToRef='c' \
+        cancelActivity='false'><escalationEventDefinition escalationRef='esc'/></boundaryEvent><boundaryEvent id='i' attachedToRef='c'>\
+        <escalationEventDefinition escalationRef='esc2'/></boundaryEvent><boundaryEvent id='t' attachedToRef='c'><timerEventDefinition>\
+        <timeDuration>PT1M</timeDuration></timerEventDefinition></boundaryEvent><userTask id='u'/><userTask id='caught'/><userTask id='noted'/>\
+        {s>c>u}{b>caught}{i>caught}{t>caught}{n>noted}";
+
+    #[test]
+    fn error_of_the_called_instance_is_caught_on_the_activity() {
+        check(
+            WATCHED,
+            r#"
+                start
+                hear c error E {"r": 1}
+                hear !4 error E
+            "#,
+            expect![[]],
+        );
+    }
+
+    #[test]
+    fn escalation_lets_the_call_go_on_or_ends_it_and_none_is_heard_twice() {
+        check(
+            WATCHED,
+            r#"
+                start
+                hear c escalation LATE {"r": 1}
+                hear c again
+                hear c escalation LATE {"r": 2}
+                hear c escalation-ends LOST {"r": 3}
+                hear !4 again
+            "#,
+            expect![[]],
+        );
+    }
+
+    #[test]
+    fn call_that_is_left_ends_what_it_called_once() {
+        check(
+            WATCHED,
+            "
+                start
+                run t
+                hear !4 completed
+            ",
+            expect![[]],
+        );
+        check(WATCHED, "start\n cancel no more", expect![[]]);
+    }
+
+    #[test]
+    fn what_is_heard_while_suspended_or_held_is_taken_up_in_its_order() {
+        check(
+            WATCHED,
+            r#"
+                start
+                suspend
+                hear c escalation LATE {"r": 1}
+                hear c completed {"r": 2}
+                leaves
+                hear c completed
+                activate
+                leaves
+                fail !10
+                run !11
+                run !10
+            "#,
+            expect![[]],
+        );
+    }
+
+    #[test]
+    fn call_that_is_over_and_held_ends_nothing_when_it_is_left() {
+        check(WATCHED, "start\n hear-held c completed\n run t", expect![[]]);
+    }
+
+    #[test]
+    fn deletion_of_the_called_instance_takes_with_it_what_only_waited_for_it() {
+        check("<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><callActivity id='c' calledElement='o'/>{ps>c}</subProcess>{s>p}", "start\n hear c deleted", expect![[]]);
+        check("<startEvent id='s'/><parallelGateway id='f'/><callActivity id='c' calledElement='o'/><userTask id='u'/>{s>f}{f>c}{f>u}", "start\n hear c deleted", expect![[]]);
+    }
+
+    #[test]
+    fn each_instance_of_several_calls_and_one_that_is_deleted_counts_as_ended() {
+        check(
+            &crate::testing::several("callActivity id='a' calledElement='other'", "><loopCardinality>3</loopCardinality>", ""),
+            "
+                start
+                leaves
+                hear !9 completed
+                hear !13 deleted
+                hear !11 completed
+            ",
+            expect![[]],
+        );
+    }
+
+    #[test]
+    fn called_instance_tells_how_it_ends() {
+        let definition = parse("<startEvent id='s'/><userTask id='u'/>{s>u}");
+        let mut run = Run::called(&definition, caller(1, Vec::new()));
+        ["start {\"a\": 1}", "complete u {\"b\": 2}"].into_iter().for_each(|line| run.line(line));
+        expect![[]].assert_eq(&run.trace);
+        for last in ["cancel gone", "end"] {
+            let mut run = Run::called(&definition, caller(1, Vec::new()));
+            ["start", last, last].into_iter().for_each(|line| run.line(line));
+            let told = run.trace.contains("tell caller !4: 1 Deleted");
+            assert_eq!(told, last != "end", "{}", run.trace);
+            assert!(run.trace.ends_with("rejected: the instance has ended\n"), "{}", run.trace);
+        }
+        let mut run = Run::new(&definition);
+        ["start", "end"].into_iter().for_each(|line| run.line(line));
+        assert!(run.trace.contains("rejected: the instance was not called"), "{}", run.trace);
+    }
+
+    #[test]
+    fn what_is_caught_around_the_call_ends_the_called_instance_and_all_else_does_not() {
+        let definition = parse(
+            "<startEvent id='s'/><parallelGateway id='f'/><userTask id='u'/><serviceTask id='x' camunda:type='external' camunda:topic='t'/>\
+             <subProcess id='p'><startEvent id='ps'/><userTask id='q'/><endEvent id='e'><errorEventDefinition errorRef='err'/></endEvent>\
+             {ps>q>e}</subProcess><userTask id='v'/><intermediateThrowEvent id='esc1'><escalationEventDefinition escalationRef='esc'/>\
+             </intermediateThrowEvent><endEvent id='end'/>{s>f}{f>u}{f>x}{f>p}{f>v>esc1>end}",
+        );
+        let error = Catch { kind: CatchKind::Error, code: Some("E".into()) };
+        let escalation = |interrupting| Catch { kind: CatchKind::Escalation { interrupting }, code: None };
+        let after = |catches: Vec<Catch>, line: &str| {
+            let mut run = Run::called(&definition, caller(1, catches));
+            run.line("start");
+            run.trace.clear();
+            run.line(line);
+            run.trace
+        };
+        expect![[]].assert_eq(&after(vec![error.clone()], "complete q"));
+        expect![[]].assert_eq(&after(vec![error.clone()], "throw x E {\"why\": \"sold out\"}"));
+        expect![[]].assert_eq(&after(vec![error.clone()], "throw x OTHER"));
+        expect![[]].assert_eq(&after(vec![error, escalation(false), escalation(true)], "complete v"));
+        expect![[]].assert_eq(&after(vec![escalation(true)], "complete v"));
+        expect![[]].assert_eq(&after(Vec::new(), "complete v"));
+    }
+
+    #[test]
+    fn caller_says_what_is_caught_around_it_nearest_and_exact_first() {
+        let model = format!(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><callActivity id='c' calledElement='other'/>\
+             <boundaryEvent id='any' attachedToRef='c'><errorEventDefinition/></boundaryEvent><boundaryEvent id='one' attachedToRef='c'>\
+             <errorEventDefinition errorRef='err'/></boundaryEvent>{{ps>c}}{}</subProcess><boundaryEvent id='o' attachedToRef='p' \
+             cancelActivity='false'><escalationEventDefinition escalationRef='esc2'/></boundaryEvent>{{s>p}}",
+            crate::testing::watching("", "<escalationEventDefinition escalationRef='esc'/>")
+        );
+        let definition = parse(&model);
+        let mut instance = Run::called(&definition, caller(2, vec![Catch { kind: CatchKind::Error, code: Some("FAR".into()) }])).instance;
+        let start = crate::Input::Start { element: definition.find("s").unwrap(), variables: crate::Variables::new(), hold: false };
+        let effects = crate::step(&definition, &mut instance, start, 0).unwrap();
+        let call = effects.iter().find_map(|effect| if let Effect::CallProcess(call) = effect { Some(call) } else { None }).unwrap();
+        assert_eq!((call.caller.depth, call.caller.root, call.caller.instance), (3, InstanceId(uuid::Uuid::from_u128(7)), instance.id()));
+        assert_eq!((call.id, instance.called_by(ActivityId(6))), (InstanceId::called(instance.id(), call.wait), Some(call.id)));
+        let catches: Vec<_> = call.caller.catches.iter().map(|it| format!("{:?} {}", it.kind, it.code.as_deref().unwrap_or("*"))).collect();
+        expect![[]].assert_eq(&catches.join("\n"));
+    }
+
+    #[test]
+    fn calls_nest_no_deeper_than_the_bound() {
+        let definition = parse("<startEvent id='s'/><callActivity id='c' calledElement='process'/>{s>c}");
+        let ends = |depth| {
+            let mut run = Run::called(&definition, caller(depth, Vec::new()));
+            run.line("start");
+            run.trace
+        };
+        assert!(ends(crate::limits::MAX_CALL_DEPTH - 1).contains("process call c"));
+        assert!(ends(crate::limits::MAX_CALL_DEPTH).contains("failed: CALL_DEPTH"));
+    }
+
+    #[test]
+    fn call_of_nobody_fails_the_unit() {
+        check(&calling("calledElement='${which}'", ""), "start {\"which\": null}", expect![[]]);
+    }
+}
