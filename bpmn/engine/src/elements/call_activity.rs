@@ -81,7 +81,7 @@ mod tests {
     use expect_test::expect;
 
     use crate::testing::{Run, check, parse};
-    use crate::{ActivityId, Caller, Catch, CatchKind, Effect, InstanceId, WaitId};
+    use crate::{Caller, Catch, CatchKind, Effect, InstanceId, WaitId};
 
     /// `start > c > u`, where `c` calls a process with these attributes and extensions.
     fn calling(attributes: &str, extensions: &str) -> String {
@@ -113,7 +113,28 @@ mod tests {
                 hear c completed {"r": 20, "secret": true}
                 hear !4 completed
             "#,
-            expect![[]],
+            expect![[r#"
+                > start {"which": "other", "a": 1}
+                  started at s
+                  a = 1
+                  which = "other"
+                  + s #2
+                  - #2
+                  + c #3
+                  #3 calls
+                  process call c !4 'other' Number(3) of acme key order-17 {x: 1, y: null, z: 2}
+                > leaves
+                  c #3: called instance of 'other'
+                > hear c completed {"r": 20, "secret": true}
+                  none = null
+                  result = 20
+                  twice = 40 in #3
+                  - #3
+                  + u #5
+                  task u !6 of nobody users [] groups []
+                > hear !4 completed
+                  rejected: nothing waits under number 4
+            "#]],
         );
     }
 
@@ -127,9 +148,36 @@ mod tests {
                 start {"a": 1}
                 hear c completed {"a": 5, "own": 6, "new": 7}
             "#,
-            expect![[]],
+            expect![[r#"
+                > start {"a": 1}
+                  started at s
+                  a = 1
+                  + s #2
+                  - #2
+                  + c #3
+                  own = 2 in #3
+                  #3 calls
+                  process call c !4 'other' Latest {a: 1, own: 2}
+                > hear c completed {"a": 5, "own": 6, "new": 7}
+                  a = 5
+                  new = 7
+                  own = 6 in #3
+                  - #3
+                  + u #5
+                  task u !6 of nobody users [] groups []
+            "#]],
         );
-        check(&all(" local='true'"), r#"start {"a": 1}"#, expect![[]]);
+        check(&all(" local='true'"), r#"start {"a": 1}"#, expect![[r#"
+            > start {"a": 1}
+              started at s
+              a = 1
+              + s #2
+              - #2
+              + c #3
+              own = 2 in #3
+              #3 calls
+              process call c !4 'other' Latest {own: 2}
+        "#]]);
     }
 
     #[test]
@@ -140,7 +188,21 @@ mod tests {
                 start {"which": "other"}
                 hear c completed {"r": 1}
             "#,
-            expect![[]],
+            expect![[r#"
+                > start {"which": "other"}
+                  started at s
+                  which = "other"
+                  + s #2
+                  - #2
+                  + c #3
+                  #3 calls
+                  process call c !4 'other' Latest {which: "other"}
+                > hear c completed {"r": 1}
+                  r = 1
+                  - #3
+                  + u #5
+                  task u !6 of nobody users [] groups []
+            "#]],
         );
         check(
             &calling(
@@ -152,7 +214,23 @@ mod tests {
                 start {"a": 1}
                 hear c completed {"r": 1}
             "#,
-            expect![[]],
+            expect![[r#"
+                > start {"a": 1}
+                  started at s
+                  a = 1
+                  + s #2
+                  - #2
+                  + c #3
+                  x = 1 in #3
+                  #3 calls
+                  process call c !4 'other' Latest {x: 1}
+                > hear c completed {"r": 1}
+                  r = 1 in #3
+                  result = 2
+                  - #3
+                  + u #5
+                  task u !6 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -172,9 +250,30 @@ mod tests {
             r#"
                 start
                 hear c error E {"r": 1}
-                hear !4 error E
+                hear !5 error E
             "#,
-            expect![[]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + c #3
+                  job Timer t !4 due 60000, 3 left, 0 failed
+                  #3 calls
+                  process call c !5 'other' Latest {}
+                > hear c error E {"r": 1}
+                  r = 1
+                  job !4 gone
+                  - #3 canceled
+                  code = "E"
+                  text = "no"
+                  + b #6
+                  - #6
+                  + caught #7
+                  task caught !8 of nobody users [] groups []
+                > hear !5 error E
+                  rejected: nothing waits under number 5
+            "#]],
         );
     }
 
@@ -188,9 +287,42 @@ mod tests {
                 hear c again
                 hear c escalation LATE {"r": 2}
                 hear c escalation-ends LOST {"r": 3}
-                hear !4 again
+                hear !5 again
             "#,
-            expect![[]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + c #3
+                  job Timer t !4 due 60000, 3 left, 0 failed
+                  #3 calls
+                  process call c !5 'other' Latest {}
+                > hear c escalation LATE {"r": 1}
+                  r = 1
+                  + n #6
+                  - #6
+                  + noted #7
+                  task noted !8 of nobody users [] groups []
+                > hear c again
+                  rejected: the call has heard 1 reports; this is number 1
+                > hear c escalation LATE {"r": 2}
+                  r = 2
+                  + n #9
+                  - #9
+                  + noted #10
+                  task noted !11 of nobody users [] groups []
+                > hear c escalation-ends LOST {"r": 3}
+                  r = 3
+                  job !4 gone
+                  - #3 canceled
+                  + i #12
+                  - #12
+                  + caught #13
+                  task caught !14 of nobody users [] groups []
+                > hear !5 again
+                  rejected: nothing waits under number 5
+            "#]],
         );
     }
 
@@ -201,11 +333,45 @@ mod tests {
             "
                 start
                 run t
-                hear !4 completed
+                hear !5 completed
             ",
-            expect![[]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + c #3
+                  job Timer t !4 due 60000, 3 left, 0 failed
+                  #3 calls
+                  process call c !5 'other' Latest {}
+                > run t
+                  job !4 gone
+                  process call !5 ends it: InternallyTerminated None
+                  - #3 canceled
+                  + t #6
+                  - #6
+                  + caught #7
+                  task caught !8 of nobody users [] groups []
+                > hear !5 completed
+                  rejected: nothing waits under number 5
+            "#]],
         );
-        check(WATCHED, "start\n cancel no more", expect![[]]);
+        check(WATCHED, "start\n cancel no more", expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + c #3
+              job Timer t !4 due 60000, 3 left, 0 failed
+              #3 calls
+              process call c !5 'other' Latest {}
+            > cancel no more
+              job !4 gone
+              process call !5 ends it: ExternallyTerminated Some("no more")
+              - #3 canceled
+              ended: ExternallyTerminated (no more)
+              end
+        "#]]);
     }
 
     #[test]
@@ -221,23 +387,112 @@ mod tests {
                 hear c completed
                 activate
                 leaves
-                fail !10
-                run !11
-                run !10
+                fail !6
+                run !7
+                run !6
             "#,
-            expect![[]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + c #3
+                  job Timer t !4 due 60000, 3 left, 0 failed
+                  #3 calls
+                  process call c !5 'other' Latest {}
+                > suspend
+                  suspended: true
+                > hear c escalation LATE {"r": 1}
+                  r = 1
+                  job Return c !6 due 0, 3 left, 0 failed
+                > hear c completed {"r": 2}
+                  r = 2
+                  job Return c !7 due 0, 3 left, 0 failed
+                > leaves
+                  c #3: suspended until 0
+                > hear c completed
+                  rejected: nothing waits under number 5
+                > activate
+                  suspended: false
+                > leaves
+                  c #3: job, attempt 1, 3 left, due 0 until 0
+                > fail !6
+                  job Return c !6 due 5567, 2 left, 1 failed
+                > run !7
+                  job !7 gone
+                  + n #8
+                  - #8
+                  + noted #9
+                  task noted !10 of nobody users [] groups []
+                > run !6
+                  job !6 gone
+                  job !4 gone
+                  - #3
+                  + u #11
+                  task u !12 of nobody users [] groups []
+            "#]],
         );
     }
 
     #[test]
     fn call_that_is_over_and_held_ends_nothing_when_it_is_left() {
-        check(WATCHED, "start\n hear-held c completed\n run t", expect![[]]);
+        check(WATCHED, "start\n hear-held c completed\n run t", expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + c #3
+              job Timer t !4 due 60000, 3 left, 0 failed
+              #3 calls
+              process call c !5 'other' Latest {}
+            > hear-held c completed
+              r = null
+              job Return c !6 due 0, 3 left, 0 failed
+            > run t
+              job !4 gone
+              job !6 gone
+              - #3 canceled
+              + t #7
+              - #7
+              + caught #8
+              task caught !9 of nobody users [] groups []
+        "#]]);
     }
 
     #[test]
     fn deletion_of_the_called_instance_takes_with_it_what_only_waited_for_it() {
-        check("<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><callActivity id='c' calledElement='o'/>{ps>c}</subProcess>{s>p}", "start\n hear c deleted", expect![[]]);
-        check("<startEvent id='s'/><parallelGateway id='f'/><callActivity id='c' calledElement='o'/><userTask id='u'/>{s>f}{f>c}{f>u}", "start\n hear c deleted", expect![[]]);
+        check("<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><callActivity id='c' calledElement='o'/>{ps>c}</subProcess>{s>p}", "start\n hear c deleted", expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              + ps #4 in #3
+              - #4
+              + c #5 in #3
+              #5 calls
+              process call c !6 'o' Latest {}
+            > hear c deleted
+              - #5 canceled
+              - #3 canceled
+              ended: ExternallyTerminated (no more)
+              end
+        "#]]);
+        check("<startEvent id='s'/><parallelGateway id='f'/><callActivity id='c' calledElement='o'/><userTask id='u'/>{s>f}{f>c}{f>u}", "start\n hear c deleted", expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + f #3
+              - #3
+              + c #4
+              #4 calls
+              process call c !5 'o' Latest {}
+              + u #6
+              task u !7 of nobody users [] groups []
+            > hear c deleted
+              - #4 canceled
+        "#]]);
     }
 
     #[test]
@@ -247,11 +502,51 @@ mod tests {
             "
                 start
                 leaves
+                hear !7 completed
+                hear !8 deleted
                 hear !9 completed
-                hear !13 deleted
-                hear !11 completed
             ",
-            expect![[]],
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + a body #3
+                  nrOfActiveInstances = 3 in #3
+                  nrOfCompletedInstances = 0 in #3
+                  nrOfInstances = 3 in #3
+                  loopCounter = 0 in #4
+                  loopCounter = 1 in #5
+                  loopCounter = 2 in #6
+                  + a #4 in #3
+                  #4 calls
+                  process call a !7 'other' Latest {}
+                  + a #5 in #3
+                  #5 calls
+                  process call a !8 'other' Latest {}
+                  + a #6 in #3
+                  #6 calls
+                  process call a !9 'other' Latest {}
+                > leaves
+                  a #4: called instance of 'other'
+                  a #5: called instance of 'other'
+                  a #6: called instance of 'other'
+                > hear !7 completed
+                  - #4
+                  nrOfActiveInstances = 2 in #3
+                  nrOfCompletedInstances = 1 in #3
+                > hear !8 deleted
+                  - #5 canceled
+                  nrOfActiveInstances = 1 in #3
+                  nrOfCompletedInstances = 2 in #3
+                > hear !9 completed
+                  - #6
+                  nrOfActiveInstances = 0 in #3
+                  nrOfCompletedInstances = 3 in #3
+                  - #3
+                  + u #10
+                  task u !11 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -260,7 +555,22 @@ mod tests {
         let definition = parse("<startEvent id='s'/><userTask id='u'/>{s>u}");
         let mut run = Run::called(&definition, caller(1, Vec::new()));
         ["start {\"a\": 1}", "complete u {\"b\": 2}"].into_iter().for_each(|line| run.line(line));
-        expect![[]].assert_eq(&run.trace);
+        expect![[r#"
+            > start {"a": 1}
+              started at s
+              a = 1
+              + s #2
+              - #2
+              + u #3
+              task u !4 of nobody users [] groups []
+            > complete u {"b": 2}
+              task !4 gone
+              b = 2
+              - #3
+              tell caller !4: 1 Completed {a: 1, b: 2}
+              ended: Completed
+              end
+        "#]].assert_eq(&run.trace);
         for last in ["cancel gone", "end"] {
             let mut run = Run::called(&definition, caller(1, Vec::new()));
             ["start", last, last].into_iter().for_each(|line| run.line(line));
@@ -290,12 +600,80 @@ mod tests {
             run.line(line);
             run.trace
         };
-        expect![[]].assert_eq(&after(vec![error.clone()], "complete q"));
-        expect![[]].assert_eq(&after(vec![error.clone()], "throw x E {\"why\": \"sold out\"}"));
-        expect![[]].assert_eq(&after(vec![error.clone()], "throw x OTHER"));
-        expect![[]].assert_eq(&after(vec![error, escalation(false), escalation(true)], "complete v"));
-        expect![[]].assert_eq(&after(vec![escalation(true)], "complete v"));
-        expect![[]].assert_eq(&after(Vec::new(), "complete v"));
+        expect![[r#"
+            > complete q
+              task !11 gone
+              - #10
+              + e #14 in #8
+              - #14
+              task !5 gone
+              - #4 canceled
+              external task !7 gone
+              - #6 canceled
+              - #8 canceled
+              task !13 gone
+              - #12 canceled
+              tell caller !4: 1 Error { code: "E", message: None } {}
+              ended: InternallyTerminated
+              end
+        "#]].assert_eq(&after(vec![error.clone()], "complete q"));
+        expect![[r#"
+            > throw x E {"why": "sold out"}
+              why = "sold out"
+              task !5 gone
+              - #4 canceled
+              external task !7 gone
+              - #6 canceled
+              task !11 gone
+              - #10 canceled
+              - #8 canceled
+              task !13 gone
+              - #12 canceled
+              tell caller !4: 1 Error { code: "E", message: Some("no") } {why: "sold out"}
+              ended: InternallyTerminated
+              end
+        "#]].assert_eq(&after(vec![error.clone()], "throw x E {\"why\": \"sold out\"}"));
+        expect![[r#"
+            > throw x OTHER
+              external task x !7 't' priority 0, 0 left, 1 failed: BPMN error 'OTHER', which nothing catches: no
+              incident 14 of !7 at x, attempt 1: EXTERNAL_TASK_FAILED: BPMN error 'OTHER', which nothing catches: no
+        "#]].assert_eq(&after(vec![error.clone()], "throw x OTHER"));
+        expect![[r#"
+            > complete v
+              task !13 gone
+              - #12
+              + esc1 #14
+              tell caller !4: 1 Escalation { code: Some("LATE"), ended: false } {}
+              - #14
+              + end #15
+              - #15
+        "#]].assert_eq(&after(vec![error, escalation(false), escalation(true)], "complete v"));
+        expect![[r#"
+            > complete v
+              task !13 gone
+              - #12
+              + esc1 #14
+              - #14
+              task !5 gone
+              - #4 canceled
+              external task !7 gone
+              - #6 canceled
+              task !11 gone
+              - #10 canceled
+              - #8 canceled
+              tell caller !4: 1 Escalation { code: Some("LATE"), ended: true } {}
+              ended: InternallyTerminated
+              end
+        "#]].assert_eq(&after(vec![escalation(true)], "complete v"));
+        expect![[r#"
+            > complete v
+              task !13 gone
+              - #12
+              + esc1 #14
+              - #14
+              + end #15
+              - #15
+        "#]].assert_eq(&after(Vec::new(), "complete v"));
     }
 
     #[test]
@@ -313,9 +691,14 @@ mod tests {
         let effects = crate::step(&definition, &mut instance, start, 0).unwrap();
         let call = effects.iter().find_map(|effect| if let Effect::CallProcess(call) = effect { Some(call) } else { None }).unwrap();
         assert_eq!((call.caller.depth, call.caller.root, call.caller.instance), (3, InstanceId(uuid::Uuid::from_u128(7)), instance.id()));
-        assert_eq!((call.id, instance.called_by(ActivityId(6))), (InstanceId::called(instance.id(), call.wait), Some(call.id)));
+        assert_eq!((call.id, instance.called_by(call.activity)), (InstanceId::called(instance.id(), call.wait), Some(call.id)));
         let catches: Vec<_> = call.caller.catches.iter().map(|it| format!("{:?} {}", it.kind, it.code.as_deref().unwrap_or("*"))).collect();
-        expect![[]].assert_eq(&catches.join("\n"));
+        expect![[r#"
+            Error E
+            Error *
+            Escalation { interrupting: true } LATE
+            Escalation { interrupting: false } LOST
+            Error FAR"#]].assert_eq(&catches.join("\n"));
     }
 
     #[test]
@@ -332,6 +715,9 @@ mod tests {
 
     #[test]
     fn call_of_nobody_fails_the_unit() {
-        check(&calling("calledElement='${which}'", ""), "start {\"which\": null}", expect![[]]);
+        check(&calling("calledElement='${which}'", ""), "start {\"which\": null}", expect![[r#"
+            > start {"which": null}
+              failed: EXPRESSION_FAILED: the expression '${which}' of 'c': gives null, not string
+        "#]]);
     }
 }
