@@ -6,6 +6,7 @@
 
 mod advance;
 mod cache;
+mod calls;
 mod check_store;
 mod clock;
 mod definitions;
@@ -20,6 +21,7 @@ mod jobs;
 mod ledger;
 mod messages;
 mod metrics;
+mod parties;
 mod retention;
 mod running;
 mod tasks;

@@ -2,6 +2,8 @@
 //!
 //! Times are milliseconds since 1970. `wait` and `n` are numbers of the instance; a public id is the instance's id and such a number.
 
+use uuid::Uuid;
+
 use crate::lease::HostRef;
 
 /// A part of an instance's snapshot that is stored apart, because there are many or it is large.
@@ -226,6 +228,13 @@ pub enum HistoryRow {
         digest: String,
         /// The attempt, from 1.
         attempt: i64,
+    },
+    /// A call activity called an instance.
+    Called {
+        /// The activity's number.
+        n: i64,
+        /// The instance.
+        instance: Uuid,
     },
     /// A variable was set or removed.
     Variable {

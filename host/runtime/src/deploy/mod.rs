@@ -2,6 +2,7 @@
 //!
 //! A definition's identity is its BPMN *and* what it resolves to, so that the same diagram with one changed delegate is a new version.
 
+mod calls;
 mod manifest;
 mod resolve;
 mod starts;
@@ -166,6 +167,10 @@ impl Runtime {
                 Ok(())
             }
             DeploymentDeletion::NotFound => Err(Error::NotFound { what: "deployment", id: id.to_owned() }),
+            DeploymentDeletion::Called { callers } => Err(Error::Conflict(format!(
+                "deployment {id} is in use: {callers} instance(s) of other deployments' definitions have called instances of its definitions and \
+                 wait for them; delete those instances first"
+            ))),
             DeploymentDeletion::Refused { instances, bindings } => Err(Error::Conflict(format!(
                 "deployment {id} is in use: {instances} running instance(s) and {bindings} binding(s) of other deployments' definitions; \
                  end them first, or delete with cascade=true"
@@ -305,6 +310,7 @@ fn check(upload: &Upload, available: &Available) -> Result<Checked, Vec<Problem>
         }
     }
     check_unique(&definitions, &mut problems);
+    calls::check(&models, &mut problems);
     let taken = starts::check(&models, &available.starts, &mut problems);
     if definitions.is_empty() && !problems.iter().any(|problem| problem.is_error) && candidates.iter().all(|candidate| !candidate.is_new())
     {
