@@ -5,8 +5,8 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition, ROOT};
 
-use crate::effect::{ExternalTask, Incident, Job, Subscription, Task};
 use crate::call::{Called, Caller};
+use crate::effect::{ExternalTask, Incident, Job, Subscription, Task};
 use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
 use crate::index::Index;
 use crate::join::Place;
@@ -345,7 +345,10 @@ impl Instance {
             && self.tasks.values().all(|it| element(it.element))
             && self.external_tasks.values().all(|it| element(it.element))
             && self.subscriptions.values().all(|it| element(it.element))
-            && self.calls.values().all(|it| matches!(definition.elements.get(it.element.0 as usize).map(|it| &it.kind), Some(ElementKind::CallActivity(_))))
+            && self
+                .calls
+                .values()
+                .all(|it| matches!(definition.elements.get(it.element.0 as usize).map(|it| &it.kind), Some(ElementKind::CallActivity(_))))
             && self.incidents.values().all(|it| element(it.element))
             && self.unit.iter().flat_map(|unit| &unit.agenda).all(|token| element(token.element) && flow(token.by))
     }

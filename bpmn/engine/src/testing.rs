@@ -11,8 +11,8 @@ use mandate_model::{Element, ElementIndex, ElementKind, ProcessDefinition, ROOT}
 use uuid::Uuid;
 
 use crate::{
-    ActivityId, Caller, DelegateCall, DelegateOutcome, Effect, Ending, EntryKey, Failure, HistoryEvent, Input, Instance, InstanceId, LeafState,
-    NewInstance, News, Report, Retry, Stop, Variable, Variables, WaitId, step,
+    ActivityId, Caller, DelegateCall, DelegateOutcome, Effect, Ending, EntryKey, Failure, HistoryEvent, Input, Instance, InstanceId,
+    LeafState, NewInstance, News, Report, Retry, Stop, Variable, Variables, WaitId, step,
 };
 
 /// Runs a script on a new instance and compares the trace.
@@ -120,7 +120,8 @@ pub(crate) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(crate) fn new(definition: &'a ProcessDefinition) -> Self {
         let id = InstanceId(Uuid::from_u128(7));
-        let instance = Instance::new(NewInstance { id, business_key: Some("order-17".into()), tenant: None, traceparent: None, caller: None });
+        let instance =
+            Instance::new(NewInstance { id, business_key: Some("order-17".into()), tenant: None, traceparent: None, caller: None });
         Self { definition, stored: instance.clone(), instance, now: 0, calls: Vec::new(), trace: String::new() }
     }
 

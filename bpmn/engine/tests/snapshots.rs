@@ -89,8 +89,13 @@ fn variables() -> Variables {
 /// An instance with one of everything, at rest.
 fn waiting(definition: &ProcessDefinition) -> Instance {
     let id = InstanceId(Uuid::from_u128(0x0123_4567_89ab_cdef));
-    let mut instance =
-        Instance::new(NewInstance { id, business_key: Some("order-17".into()), tenant: Some("acme".into()), traceparent: None, caller: None });
+    let mut instance = Instance::new(NewInstance {
+        id,
+        business_key: Some("order-17".into()),
+        tenant: Some("acme".into()),
+        traceparent: None,
+        caller: None,
+    });
     let element = definition.find("s").expect("it has a start");
     step(definition, &mut instance, Input::Start { element, variables: variables(), hold: false }, 1_000).expect("it starts");
     let wait = job(definition, &instance, "later");

@@ -218,7 +218,11 @@ impl<'v> Validator<'v, '_> {
                 }
                 (Some((EventTrigger::Escalation(_), _)), _) => {
                     let message = format!("the escalation boundary event is attached to {name}, in which nothing can throw one");
-                    self.diagnostics.error(at, message, "attach it to a sub-process or call activity (as in Camunda 7), or use an error event");
+                    self.diagnostics.error(
+                        at,
+                        message,
+                        "attach it to a sub-process or call activity (as in Camunda 7), or use an error event",
+                    );
                 }
                 _ => {}
             }

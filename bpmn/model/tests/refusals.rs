@@ -32,7 +32,7 @@ mod unsupported {
     fn elements_are_refused_by_their_names_without_errors_that_only_follow() {
         check(
             &format!(
-                "{ENDS}<bpmn:complexGateway id='a'/>\n<bpmn:callActivity id='b' calledElement='x'/>\n<bpmn:scriptTask id='c'/>\n\
+                "{ENDS}<bpmn:complexGateway id='a'/>\n<bpmn:implicitThrowEvent id='b'/>\n<bpmn:scriptTask id='c'/>\n\
                  <bpmn:businessRuleTask id='d'/>\n<bpmn:eventBasedGateway id='g' instantiate='true' eventGatewayType='Parallel'/>\n\
                  <bpmn:transaction id='i'><bpmn:startEvent id='is'/></bpmn:transaction>\n<bpmn:adHocSubProcess id='j'/>\n\
                  <bpmn:sequenceFlow id='f2' sourceRef='a' targetRef='b'/>\n\
@@ -40,7 +40,7 @@ mod unsupported {
             ),
             expect![[r#"
                 t.bpmn:2:104: error: complexGateway is not supported yet (element 'a'); help: use exclusive, inclusive and parallel gateways
-                t.bpmn:3:1: error: callActivity is not supported yet (element 'b'); help: use an embedded sub-process, or start the other process from a delegate
+                t.bpmn:3:1: error: implicitThrowEvent is not supported yet (element 'b'); help: remove it
                 t.bpmn:4:1: error: scriptTask is not supported yet (element 'c'); help: use a service task with a delegate
                 t.bpmn:5:1: error: businessRuleTask is not supported yet (element 'd'); help: use a service task with a delegate
                 t.bpmn:6:1: error: instantiate="true" on eventBasedGateway is not supported yet (element 'g'); help: use a message start event, followed by what the task leads to
@@ -150,7 +150,7 @@ mod unsupported {
              <zeebe:taskHeaders/></bpmn:extensionElements></bpmn:serviceTask>",
             expect![[r#"
                 t.bpmn:3:1: warning: retries of zeebe:taskDefinition has no effect (element 'a'); help: use camunda:failedJobRetryTimeCycle, which says how long to wait as well
-                t.bpmn:4:1: error: zeebe:ioMapping on serviceTask is not supported yet (element 'a'); help: use camunda:inputOutput
+                t.bpmn:4:1: warning: zeebe:ioMapping has no effect on serviceTask (element 'a'); help: remove it; it is read on callActivity
                 t.bpmn:5:1: warning: zeebe:taskHeaders has no effect: the delegate is not given it; use camunda:properties (element 'a'); help: remove it, or do without what it asks for
             "#]],
         );

@@ -161,7 +161,9 @@ fn of_rejection(rejection: &Rejection) -> Answer {
         }
         Rejection::Suspended => (StatusCode::INTERNAL_SERVER_ERROR, "SuspendedEntityInteractionException"),
         Rejection::AlreadyClaimed { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "TaskAlreadyClaimedException"),
-        Rejection::AlreadyStarted | Rejection::NotStarted | Rejection::InUnit | Rejection::OutOfTurn { .. } | Rejection::NotCalled => (StatusCode::INTERNAL_SERVER_ERROR, ENGINE),
+        Rejection::AlreadyStarted | Rejection::NotStarted | Rejection::InUnit | Rejection::OutOfTurn { .. } | Rejection::NotCalled => {
+            (StatusCode::INTERNAL_SERVER_ERROR, ENGINE)
+        }
     };
     Answer { status, kind, message: capitalised(&rejection.to_string()), details: None }
 }

@@ -25,8 +25,8 @@ use tracing::Instrument;
 use crate::definitions::{Definition, suspended};
 use crate::executor::{Mine, Permit, Places};
 use crate::metrics::Acquired;
-use crate::running::Registered;
 use crate::parties::{Course, Parties, Party};
+use crate::running::Registered;
 use crate::{Error, Inner, text};
 
 /// After this many lost races a job that is not exclusive queues with the exclusive ones of its instance.

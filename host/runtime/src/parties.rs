@@ -353,6 +353,7 @@ fn uncallable(first: &Party, caller: &Arc<Definition>, call: &ProcessCall, reaso
 }
 
 fn endless() -> Failure {
-    let message = format!("instances of one unit of work called and told each other more than {MAX_TURNS} things; a loop without a wait state?");
+    let message =
+        format!("instances of one unit of work called and told each other more than {MAX_TURNS} things; a loop without a wait state?");
     Failure { code: Code::StepLimit, message, element: None, retry: Retry::Never }
 }

@@ -141,7 +141,9 @@ mod tests {
     #[test]
     fn all_variables_or_only_the_activitys_own() {
         let mapped = "<camunda:inputOutput><camunda:inputParameter name='own'>= a + 1</camunda:inputParameter></camunda:inputOutput>";
-        let all = |local: &str| calling("calledElement='other'", &format!("{mapped}<camunda:in variables='all'{local}/><camunda:out variables='all'/>"));
+        let all = |local: &str| {
+            calling("calledElement='other'", &format!("{mapped}<camunda:in variables='all'{local}/><camunda:out variables='all'/>"))
+        };
         check(
             &all(""),
             r#"
@@ -167,7 +169,10 @@ mod tests {
                   task u !6 of nobody users [] groups []
             "#]],
         );
-        check(&all(" local='true'"), r#"start {"a": 1}"#, expect![[r#"
+        check(
+            &all(" local='true'"),
+            r#"start {"a": 1}"#,
+            expect![[r#"
             > start {"a": 1}
               started at s
               a = 1
@@ -177,7 +182,8 @@ mod tests {
               own = 2 in #3
               #3 calls
               process call c !4 'other' Latest {own: 2}
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
@@ -356,7 +362,10 @@ mod tests {
                   rejected: nothing waits under number 5
             "#]],
         );
-        check(WATCHED, "start\n cancel no more", expect![[r#"
+        check(
+            WATCHED,
+            "start\n cancel no more",
+            expect![[r#"
             > start
               started at s
               + s #2
@@ -371,7 +380,8 @@ mod tests {
               - #3 canceled
               ended: ExternallyTerminated (no more)
               end
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
@@ -436,7 +446,10 @@ mod tests {
 
     #[test]
     fn call_that_is_over_and_held_ends_nothing_when_it_is_left() {
-        check(WATCHED, "start\n hear-held c completed\n run t", expect![[r#"
+        check(
+            WATCHED,
+            "start\n hear-held c completed\n run t",
+            expect![[r#"
             > start
               started at s
               + s #2
@@ -456,12 +469,16 @@ mod tests {
               - #7
               + caught #8
               task caught !9 of nobody users [] groups []
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn deletion_of_the_called_instance_takes_with_it_what_only_waited_for_it() {
-        check("<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><callActivity id='c' calledElement='o'/>{ps>c}</subProcess>{s>p}", "start\n hear c deleted", expect![[r#"
+        check(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><callActivity id='c' calledElement='o'/>{ps>c}</subProcess>{s>p}",
+            "start\n hear c deleted",
+            expect![[r#"
             > start
               started at s
               + s #2
@@ -477,8 +494,12 @@ mod tests {
               - #3 canceled
               ended: ExternallyTerminated (no more)
               end
-        "#]]);
-        check("<startEvent id='s'/><parallelGateway id='f'/><callActivity id='c' calledElement='o'/><userTask id='u'/>{s>f}{f>c}{f>u}", "start\n hear c deleted", expect![[r#"
+        "#]],
+        );
+        check(
+            "<startEvent id='s'/><parallelGateway id='f'/><callActivity id='c' calledElement='o'/><userTask id='u'/>{s>f}{f>c}{f>u}",
+            "start\n hear c deleted",
+            expect![[r#"
             > start
               started at s
               + s #2
@@ -492,7 +513,8 @@ mod tests {
               task u !7 of nobody users [] groups []
             > hear c deleted
               - #4 canceled
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
@@ -570,7 +592,8 @@ mod tests {
               tell caller !4: 1 Completed {a: 1, b: 2}
               ended: Completed
               end
-        "#]].assert_eq(&run.trace);
+        "#]]
+        .assert_eq(&run.trace);
         for last in ["cancel gone", "end"] {
             let mut run = Run::called(&definition, caller(1, Vec::new()));
             ["start", last, last].into_iter().for_each(|line| run.line(line));
@@ -616,7 +639,8 @@ mod tests {
               tell caller !4: 1 Error { code: "E", message: None } {}
               ended: InternallyTerminated
               end
-        "#]].assert_eq(&after(vec![error.clone()], "complete q"));
+        "#]]
+        .assert_eq(&after(vec![error.clone()], "complete q"));
         expect![[r#"
             > throw x E {"why": "sold out"}
               why = "sold out"
@@ -632,12 +656,14 @@ mod tests {
               tell caller !4: 1 Error { code: "E", message: Some("no") } {why: "sold out"}
               ended: InternallyTerminated
               end
-        "#]].assert_eq(&after(vec![error.clone()], "throw x E {\"why\": \"sold out\"}"));
+        "#]]
+        .assert_eq(&after(vec![error.clone()], "throw x E {\"why\": \"sold out\"}"));
         expect![[r#"
             > throw x OTHER
               external task x !7 't' priority 0, 0 left, 1 failed: BPMN error 'OTHER', which nothing catches: no
               incident 14 of !7 at x, attempt 1: EXTERNAL_TASK_FAILED: BPMN error 'OTHER', which nothing catches: no
-        "#]].assert_eq(&after(vec![error.clone()], "throw x OTHER"));
+        "#]]
+        .assert_eq(&after(vec![error.clone()], "throw x OTHER"));
         expect![[r#"
             > complete v
               task !13 gone
@@ -647,7 +673,8 @@ mod tests {
               - #14
               + end #15
               - #15
-        "#]].assert_eq(&after(vec![error, escalation(false), escalation(true)], "complete v"));
+        "#]]
+        .assert_eq(&after(vec![error, escalation(false), escalation(true)], "complete v"));
         expect![[r#"
             > complete v
               task !13 gone
@@ -664,7 +691,8 @@ mod tests {
               tell caller !4: 1 Escalation { code: Some("LATE"), ended: true } {}
               ended: InternallyTerminated
               end
-        "#]].assert_eq(&after(vec![escalation(true)], "complete v"));
+        "#]]
+        .assert_eq(&after(vec![escalation(true)], "complete v"));
         expect![[r#"
             > complete v
               task !13 gone
@@ -673,7 +701,8 @@ mod tests {
               - #14
               + end #15
               - #15
-        "#]].assert_eq(&after(Vec::new(), "complete v"));
+        "#]]
+        .assert_eq(&after(Vec::new(), "complete v"));
     }
 
     #[test]
@@ -698,7 +727,8 @@ mod tests {
             Error *
             Escalation { interrupting: true } LATE
             Escalation { interrupting: false } LOST
-            Error FAR"#]].assert_eq(&catches.join("\n"));
+            Error FAR"#]]
+        .assert_eq(&catches.join("\n"));
     }
 
     #[test]
@@ -715,9 +745,13 @@ mod tests {
 
     #[test]
     fn call_of_nobody_fails_the_unit() {
-        check(&calling("calledElement='${which}'", ""), "start {\"which\": null}", expect![[r#"
+        check(
+            &calling("calledElement='${which}'", ""),
+            "start {\"which\": null}",
+            expect![[r#"
             > start {"which": null}
               failed: EXPRESSION_FAILED: the expression '${which}' of 'c': gives null, not string
-        "#]]);
+        "#]],
+        );
     }
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{
-    ActivityId, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure, HistoryEvent, Incident, IncidentId, Input,
-    Instance, InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Role, Stop, Stored, Subscription, Task, Variable,
-    Variables, WaitId, step,
+    ActivityId, Caller, Catch, CatchKind, Code, DelegateCall, DelegateOutcome, Effect, Ending, EntryKey, ExternalTask, Failure,
+    HistoryEvent, Incident, IncidentId, Input, Instance, InstanceId, Job, LeafState, NewInstance, News, Phase, Rejection, Report, Retry,
+    Role, Stop, Stored, Subscription, Task, Variable, Variables, WaitId, step,
 };
 use mandate_model::{ElementIndex, ElementKind, EventSubProcess, EventTrigger, ProcessDefinition};
 use uuid::Uuid;
@@ -24,6 +24,8 @@ struct Rows {
     external_tasks: BTreeMap<WaitId, ExternalTask>,
     subscriptions: BTreeMap<WaitId, Subscription>,
     incidents: BTreeMap<IncidentId, Incident>,
+    /// What is called and not over, with how many reports were heard.
+    calls: BTreeMap<WaitId, u64>,
     suspended: bool,
     /// Activities that history has seen begin but not end.
     open: BTreeSet<ActivityId>,
@@ -39,6 +41,11 @@ pub(crate) struct Host<'a> {
     late: usize,
     rows: Rows,
     now: i64,
+    /// What each call said that it catches.
+    catches: BTreeMap<WaitId, Vec<Catch>>,
+    /// How many reports the instance has made to whoever called it, and whether the last of them said that it is over.
+    told: (u64, bool),
+    ended_by_caller: bool,
     /// Every wait that ever was.
     waits: BTreeSet<WaitId>,
     /// Which unit and which call of it an entry key was made for.
@@ -50,6 +57,8 @@ pub(crate) struct Host<'a> {
     pub(crate) rejected: usize,
     /// Bodies of multi-instance activities that were looked at.
     pub(crate) bodies: usize,
+    /// What calls have heard.
+    pub(crate) heard: usize,
 }
 
 /// How a unit of work came out.
@@ -76,6 +85,7 @@ impl<'a> Host<'a> {
             business_key: None,
             tenant: None,
             traceparent: None,
+            caller: (seed % 3 == 0).then(|| caller(&mut Random::new(seed))),
         });
         Self {
             definition,
@@ -84,6 +94,9 @@ impl<'a> Host<'a> {
             late: 0,
             rows: Rows::default(),
             now: 1_000,
+            catches: BTreeMap::new(),
+            told: (0, false),
+            ended_by_caller: false,
             waits: BTreeSet::new(),
             keys: BTreeMap::new(),
             calls: 0,
@@ -91,6 +104,7 @@ impl<'a> Host<'a> {
             crashes: 0,
             rejected: 0,
             bodies: 0,
+            heard: 0,
         }
     }
 
@@ -133,6 +147,8 @@ impl<'a> Host<'a> {
                 Input::CompleteTask { wait, variables: x(0) }
             } else if let Some(wait) = self.rows.external_tasks.values().find(|task| task.retries == Some(0)).map(|task| task.wait) {
                 Input::SetExternalTaskRetries { wait, retries: 1 }
+            } else if let Some((&wait, &heard)) = self.rows.calls.iter().next() {
+                called(wait, heard + 1, News::Completed, x(0), false)
             } else if let Some(&wait) = self.rows.external_tasks.keys().next() {
                 Input::CompleteExternalTask { wait, variables: x(0), local_variables: Variables::new() }
             } else if let Some(wait) = self.rows.subscriptions.values().find(|it| !self.stays(it)).map(|it| it.wait) {
@@ -206,13 +222,41 @@ impl<'a> Host<'a> {
             7 => Input::AssignTask { wait, assignee: Some("bob".into()).filter(|_| self.random.one_in(2)) },
             8 => Input::FailJob { wait, failure: self.failure() },
             9 if self.random.one_in(8) => Input::Cancel { reason: None },
+            15 if self.random.one_in(8) => Input::EndCalled { ending: Ending::default() },
             10 => self.start(false),
             11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
             n if self.rows.tasks.contains_key(&wait) || n == 12 => Input::CompleteTask { wait, variables },
+            n if self.catches.contains_key(&wait) || n == 16 => self.news(wait, variables),
             n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
             n if self.rows.subscriptions.contains_key(&wait) || n == 13 => Input::Message { wait, variables },
             _ => Input::RunJob { wait },
         }
+    }
+
+    /// What a called instance says: as a rule the next thing, now and then one that was heard or comes too soon.
+    fn news(&mut self, wait: WaitId, variables: Variables) -> Input {
+        let next = self.rows.calls.get(&wait).map_or(1, |heard| heard + 1);
+        let number = match self.random.below(8) {
+            0 => next - 1,
+            1 => next + 1,
+            _ => next,
+        };
+        let catches = self.catches.get(&wait).cloned().unwrap_or_default();
+        let news = match (self.random.below(8), self.random.pick(&catches)) {
+            (0, _) => News::Deleted { reason: None },
+            (1..=4, Some(Catch { kind: CatchKind::Error, code })) => {
+                News::Error { code: code.clone().unwrap_or_else(|| "E1".into()), message: None }
+            }
+            (1..=4, Some(Catch { kind: CatchKind::Escalation { interrupting }, code })) => {
+                // Another one that is nearer may catch the same code and be of the other kind.
+                let first = |it: &&Catch| matches!(it.kind, CatchKind::Escalation { .. }) && (it.code.is_none() || it.code == *code);
+                let first = catches.iter().find(first).map_or(*interrupting, |it| it.kind == CatchKind::Escalation { interrupting: true });
+                News::Escalation { code: code.clone(), ended: first }
+            }
+            _ => News::Completed,
+        };
+        let hold = self.random.one_in(4);
+        called(wait, number, news, variables, hold)
     }
 
     /// What a worker, or an operator, makes of an external task.
@@ -236,7 +280,13 @@ impl<'a> Host<'a> {
     /// Mostly a wait that is there, sometimes one that is over, sometimes none that ever was.
     fn random_wait(&mut self) -> WaitId {
         let rows = &self.rows;
-        let open = rows.jobs.keys().chain(rows.tasks.keys()).chain(rows.external_tasks.keys()).chain(rows.subscriptions.keys());
+        let open = rows
+            .jobs
+            .keys()
+            .chain(rows.tasks.keys())
+            .chain(rows.external_tasks.keys())
+            .chain(rows.subscriptions.keys())
+            .chain(rows.calls.keys());
         let open: Vec<_> = open.copied().collect();
         let past: Vec<_> = self.waits.iter().copied().collect();
         let from = if self.random.one_in(6) { &past } else { &open };
@@ -318,6 +368,7 @@ impl<'a> Host<'a> {
         }
         self.check_keys(input, calls);
         if commit {
+            self.hear(input);
             self.commit(&instance, effects);
         }
         Outcome::Committed
@@ -383,6 +434,7 @@ impl<'a> Host<'a> {
         let origin = match input {
             Input::RunJob { wait }
             | Input::CompleteTask { wait, .. }
+            | Input::Called { wait, .. }
             | Input::CompleteExternalTask { wait, .. }
             | Input::ThrowFromExternalTask { wait, .. }
             | Input::Message { wait, .. } => *wait,
@@ -396,6 +448,22 @@ impl<'a> Host<'a> {
         }
     }
 
+    /// What the rows must show when an input of a call is taken.
+    fn hear(&mut self, input: &Input) {
+        match input {
+            Input::Called { wait, report, .. } => {
+                let heard = self.rows.calls.insert(*wait, report.number);
+                self.heard += 1;
+                assert_eq!(heard, Some(report.number - 1), "a report is heard once, and in its turn");
+                if report.news.is_last() {
+                    self.rows.calls.remove(wait);
+                }
+            }
+            Input::EndCalled { .. } => self.ended_by_caller = true,
+            _ => {}
+        }
+    }
+
     fn commit(&mut self, instance: &Instance, effects: Vec<Effect>) {
         assert!(!instance.in_unit());
         for effect in effects {
@@ -406,6 +474,7 @@ impl<'a> Host<'a> {
         expected.tasks = instance.tasks().map(|it| (it.wait, it.clone())).collect();
         expected.external_tasks = instance.external_tasks().map(|it| (it.wait, it.clone())).collect();
         expected.subscriptions = instance.subscriptions().map(|it| (it.wait, it.clone())).collect();
+        expected.calls = instance.calls().filter(|it| !it.over).map(|it| (it.wait, it.heard)).collect();
         expected.incidents = instance.incidents().map(|it| (it.id, it.clone())).collect();
         expected.suspended = instance.is_suspended();
         expected.ended = instance.is_ended();
@@ -422,6 +491,8 @@ impl<'a> Host<'a> {
         if self.rows.ended {
             assert_eq!(instance.activities().count(), 1, "nothing is left of the tree");
             assert!(self.rows.jobs.is_empty() && self.rows.tasks.is_empty() && self.rows.subscriptions.is_empty());
+            assert!(self.rows.calls.is_empty(), "what was called is left alone");
+            assert!(self.told.1 || instance.caller().is_none() || self.ended_by_caller, "its caller waits for ever");
             assert!(self.rows.external_tasks.is_empty() && self.rows.incidents.is_empty());
         }
         let changes = instance.changes(Some(&self.load()));
@@ -518,6 +589,17 @@ impl<'a> Host<'a> {
             Effect::RemoveSubscription(wait) => assert!(rows.subscriptions.remove(&wait).is_some()),
             Effect::RaiseIncident(it) => assert!(rows.incidents.insert(it.id, it).is_none()),
             Effect::ResolveIncident(id) => assert!(rows.incidents.remove(&id).is_some()),
+            Effect::CallProcess(call) => {
+                self.waits.insert(call.wait);
+                assert_eq!(call.id, InstanceId::called(call.caller.instance, call.wait));
+                rows.calls.insert(call.wait, 0);
+                self.catches.insert(call.wait, call.caller.catches);
+            }
+            Effect::EndCalled { wait, .. } => assert!(rows.calls.remove(&wait).is_some(), "what it ends is not there any more"),
+            Effect::TellCaller { report, .. } => {
+                assert_eq!((report.number, self.told.1), (self.told.0 + 1, false), "one after the other, until it is over");
+                self.told = (report.number, report.news.is_last());
+            }
             Effect::SetSuspended(suspended) => rows.suspended = suspended,
             Effect::Record(event) => self.fold_event(event),
             Effect::End => assert!(rows.ended, "history knows of the end"),
@@ -539,12 +621,30 @@ impl<'a> Host<'a> {
                 assert!(rows.open.remove(&activity), "it ended twice");
                 rows.variables.retain(|(scope, _), _| *scope != activity);
             }
+            HistoryEvent::ProcessCalled { activity, .. } => assert!(rows.open.contains(&activity)),
             HistoryEvent::VariableSet { scope, name, value } => {
                 rows.variables.insert((scope, name), value);
             }
             HistoryEvent::VariableRemoved { scope, name } => assert!(rows.variables.remove(&(scope, name)).is_some()),
         }
     }
+}
+
+/// Whoever called an instance, and what that catches.
+fn caller(random: &mut Random) -> Caller {
+    let instance = InstanceId(Uuid::from_u128(u128::MAX));
+    let all = [
+        Catch { kind: CatchKind::Error, code: Some("E1".into()) },
+        Catch { kind: CatchKind::Escalation { interrupting: random.one_in(2) }, code: Some("X1".into()) },
+        Catch { kind: CatchKind::Error, code: None },
+        Catch { kind: CatchKind::Escalation { interrupting: random.one_in(2) }, code: None },
+    ];
+    let catches = all.into_iter().filter(|_| random.one_in(3)).collect();
+    Caller { instance, wait: WaitId(1), root: instance, depth: 1, catches }
+}
+
+fn called(wait: WaitId, number: u64, news: News, variables: Variables, hold: bool) -> Input {
+    Input::Called { wait, report: Box::new(Report { number, news, variables }), hold }
 }
 
 fn x(value: usize) -> Variables {

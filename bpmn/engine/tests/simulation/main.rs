@@ -57,7 +57,8 @@ fn random_models_hold_under_random_inputs_and_crashes() {
                 && seen.compared > 50
                 && seen.crashes > 100
                 && seen.rejected > 500
-                && seen.bodies > 100)
+                && seen.bodies > 100
+                && seen.heard > 300)
     );
 }
 
@@ -88,5 +89,6 @@ fn simulate(seed: u64, seen: &mut Seen) {
         seen.crashes += host.crashes;
         seen.rejected += host.rejected;
         seen.bodies += host.bodies;
+        seen.heard += host.heard;
     }
 }

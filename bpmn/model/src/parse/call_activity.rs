@@ -18,7 +18,11 @@ pub(crate) fn call_activity<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n No
     let of_camunda_7 = node.plain("calledElement").map(str::trim).filter(|key| !key.is_empty());
     let call = match (of_camunda_7, extension("calledElement")) {
         (Some(_), Some(_)) => {
-            reader.diagnostics.error(owner.at, "callActivity says twice what it calls: calledElement, zeebe:calledElement", "keep one of them");
+            reader.diagnostics.error(
+                owner.at,
+                "callActivity says twice what it calls: calledElement, zeebe:calledElement",
+                "keep one of them",
+            );
             None
         }
         (Some(key), None) => reader.called_element(key, node, owner),

@@ -5,8 +5,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use mandate_runtime::StoreError;
 use mandate_runtime::query::{
-    CallFilter, HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort, Order, Page,
-    Reads,
+    CallFilter, HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort,
+    Order, Page, Reads,
 };
 use serde_json::{Value, json};
 

@@ -13,7 +13,9 @@ pub(super) fn check(models: &[(&str, ProcessDefinition)], problems: &mut Vec<Pro
     for (name, model) in models {
         for (_, element) in model.iter() {
             let ElementKind::CallActivity(call) = &element.kind else { continue };
-            let Some(key) = call.process.as_literal().map(str::trim).filter(|_| matches!(call.binding, Binding::Deployment)) else { continue };
+            let Some(key) = call.process.as_literal().map(str::trim).filter(|_| matches!(call.binding, Binding::Deployment)) else {
+                continue;
+            };
             if !deployed.contains(key) {
                 let message = format!("call activity '{}' calls process '{key}' of this deployment, which has no such process", element.id);
                 let help = "add its file to the deployment, or use camunda:calledElementBinding=\"latest\"";

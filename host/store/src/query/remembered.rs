@@ -252,7 +252,8 @@ impl Sort for HistoryIncidentSort {
 }
 
 /// What every list of this file shows of the instance.
-const OF_INSTANCE: &str = "h.instance_id, h.tenant, h.definition_id, h.definition_key, h.removal_at, COALESCE(h.root_instance, h.instance_id)";
+const OF_INSTANCE: &str =
+    "h.instance_id, h.tenant, h.definition_id, h.definition_key, h.removal_at, COALESCE(h.root_instance, h.instance_id)";
 
 const OPEN: &str = "c.resolved_at IS NULL";
 /// Deleting an instance ends what is open of it at that moment.
