@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use expect_test::{Expect, expect};
 use mandate_engine::limits::MAX_INLINE_ACTIVITIES;
 use mandate_engine::{
-    ActivityId, Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, NewInstance, PartId, Retry, Role, SnapshotError,
+    ActivityId, Caller, Catch, CatchKind, Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, NewInstance, News, PartId, Report, Retry, Role, SnapshotError,
     Stored, Variable, Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
@@ -36,6 +36,10 @@ const MODEL: &str = "
         <sequenceFlow id='f7' sourceRef='fork' targetRef='after'/>
         <sequenceFlow id='f19' sourceRef='fork' targetRef='outside'/>
         <sequenceFlow id='f20' sourceRef='fork' targetRef='each'/>
+        <sequenceFlow id='f21' sourceRef='fork' targetRef='call'/>
+        <callActivity id='call' calledElement='other'/>
+        <boundaryEvent id='told' attachedToRef='call' cancelActivity='false'><escalationEventDefinition/></boundaryEvent>
+        <sequenceFlow id='f22' sourceRef='told' targetRef='e'/>
         <userTask id='each'><multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics></userTask>
         <userTask id='task' camunda:assignee='ann' camunda:candidateUsers='bob' camunda:candidateGroups='sales,ops' camunda:dueDate='2030-01-01T00:00:00Z'/>
         <boundaryEvent id='late' attachedToRef='task' cancelActivity='false'>
@@ -94,7 +98,7 @@ fn waiting(definition: &ProcessDefinition) -> Instance {
         business_key: Some("order-17".into()),
         tenant: Some("acme".into()),
         traceparent: None,
-        caller: None,
+        caller: Some(caller()),
     });
     let element = definition.find("s").expect("it has a start");
     step(definition, &mut instance, Input::Start { element, variables: variables(), hold: false }, 1_000).expect("it starts");
@@ -105,7 +109,21 @@ fn waiting(definition: &ProcessDefinition) -> Instance {
     let (message, variables, local_variables) = (Some("declined".to_owned()), Variables::new(), Variables::new());
     let failed = Input::FailExternalTask { wait, message, retries: 2, variables, local_variables };
     step(definition, &mut instance, failed, 2_000).expect("the external task is there");
+    let wait = instance.calls().next().expect("it calls").wait;
+    let report = Report { number: 1, news: News::Escalation { code: Some("LATE".into()), ended: false }, variables: Variables::new() };
+    let told = Input::Called { wait, report: Box::new(report), hold: true };
+    step(definition, &mut instance, told, 2_000).expect("the call is there");
     instance
+}
+
+fn caller() -> Caller {
+    let catches = vec![
+        Catch { kind: CatchKind::Error, code: Some("E".into()) },
+        Catch { kind: CatchKind::Escalation { interrupting: true }, code: None },
+        Catch { kind: CatchKind::Escalation { interrupting: false }, code: None },
+    ];
+    let of = |id| InstanceId(Uuid::from_u128(id));
+    Caller { instance: of(3), wait: WaitId(9), root: of(2), depth: 2, catches }
 }
 
 /// The same with a delegate running and another token yet to move.
@@ -135,7 +153,7 @@ fn wide() -> (ProcessDefinition, Instance) {
     let definition = parsed.processes.into_iter().next().expect("there is one process");
     let traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
     let id = InstanceId(Uuid::from_u128(7));
-    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent });
+    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent, caller: None });
     let element = definition.find("s").expect("it has a start");
     step(&definition, &mut instance, Input::Start { element, variables: Variables::new(), hold: false }, 1_000).expect("it starts");
     (definition, instance)
@@ -205,6 +223,8 @@ fn check(name: &str, expect: Expect) -> Instance {
     lines.extend(instance.tasks().map(|it| format!("{it:?}")));
     lines.extend(instance.external_tasks().map(|it| format!("{it:?}")));
     lines.extend(instance.subscriptions().map(|it| format!("{it:?}")));
+    lines.extend(instance.calls().map(|it| format!("{it:?}")));
+    lines.extend(instance.caller().map(|it| format!("{it:?}")));
     lines.extend(instance.incidents().map(|it| format!("{it:?}")));
     expect.assert_eq(&(lines.join("\n") + "\n"));
     instance
@@ -242,23 +262,27 @@ fn version_1_at_rest() {
             #7 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
             #9 later in Some(1) since 1000 Before { by: Some(FlowIndex(3)) } 
             #11 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
-            #15 stuck in Some(11) since 1000 Joining { by: FlowIndex(16) } 
+            #15 stuck in Some(11) since 1000 Joining { by: FlowIndex(18) } 
             #16 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
-            #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(18)) } 
+            #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(20)) } 
             #20 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
             #22 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, first: Some(ActivityId(23)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
             #23 each in Some(22) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
             #24 each in Some(22) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
-            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-            Job { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(8), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503") }
-            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(16), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), since: 1000 }
-            Task { wait: WaitId(25), activity: ActivityId(23), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
-            Task { wait: WaitId(26), activity: ActivityId(24), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
-            ExternalTask { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(6), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
-            Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(7), message: "paid", since: 1000 }
-            Incident { id: IncidentId(27), wait: None, activity: ActivityId(15), element: ElementIndex(15), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
-            Incident { id: IncidentId(28), wait: Some(WaitId(10)), activity: ActivityId(9), element: ElementIndex(8), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
+            #27 call in Some(1) since 1000 Active { by: Some(FlowIndex(9)) } 
+            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Job { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(10), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503") }
+            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(18), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Job { wait: WaitId(31), activity: ActivityId(27), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, since: 2000, failure: None }
+            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(6), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), since: 1000 }
+            Task { wait: WaitId(25), activity: ActivityId(23), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
+            Task { wait: WaitId(26), activity: ActivityId(24), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
+            ExternalTask { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(8), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
+            Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(9), message: "paid", since: 1000 }
+            Called { wait: WaitId(28), activity: ActivityId(27), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], over: false }
+            Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }] }
+            Incident { id: IncidentId(29), wait: None, activity: ActivityId(15), element: ElementIndex(17), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
+            Incident { id: IncidentId(30), wait: Some(WaitId(10)), activity: ActivityId(9), element: ElementIndex(10), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
         "#]],
     );
     assert_eq!(instance.encode().decode(), Ok(instance));
@@ -274,22 +298,26 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             #4 task in Some(1) since 1000 Active { by: Some(FlowIndex(1)) } 
             #7 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
             #11 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
-            #15 stuck in Some(11) since 1000 Joining { by: FlowIndex(16) } 
+            #15 stuck in Some(11) since 1000 Joining { by: FlowIndex(18) } 
             #16 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
-            #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(18)) } 
+            #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(20)) } 
             #20 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
             #22 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, first: Some(ActivityId(23)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
             #23 each in Some(22) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
             #24 each in Some(22) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
-            #31 next in Some(1) since 3000 Active { by: Some(FlowIndex(12)) } 
-            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(16), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), since: 1000 }
-            Task { wait: WaitId(25), activity: ActivityId(23), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
-            Task { wait: WaitId(26), activity: ActivityId(24), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
-            ExternalTask { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(6), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
-            Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(7), message: "paid", since: 1000 }
-            Incident { id: IncidentId(27), wait: None, activity: ActivityId(15), element: ElementIndex(15), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
+            #27 call in Some(1) since 1000 Active { by: Some(FlowIndex(9)) } 
+            #34 next in Some(1) since 3000 Active { by: Some(FlowIndex(14)) } 
+            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(18), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Job { wait: WaitId(31), activity: ActivityId(27), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, since: 2000, failure: None }
+            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(6), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), since: 1000 }
+            Task { wait: WaitId(25), activity: ActivityId(23), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
+            Task { wait: WaitId(26), activity: ActivityId(24), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
+            ExternalTask { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(8), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
+            Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(9), message: "paid", since: 1000 }
+            Called { wait: WaitId(28), activity: ActivityId(27), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], over: false }
+            Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }] }
+            Incident { id: IncidentId(29), wait: None, activity: ActivityId(15), element: ElementIndex(17), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
         "#]],
     );
     let definition = definition();

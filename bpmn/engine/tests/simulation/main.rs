@@ -29,6 +29,7 @@ struct Seen {
     crashes: usize,
     rejected: usize,
     bodies: usize,
+    heard: usize,
 }
 
 #[test]
