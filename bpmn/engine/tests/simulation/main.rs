@@ -59,7 +59,7 @@ fn random_models_hold_under_random_inputs_and_crashes() {
                 && seen.crashes > 100
                 && seen.rejected > 500
                 && seen.bodies > 100
-                && seen.heard > 300)
+                && seen.heard > 100)
     );
 }
 

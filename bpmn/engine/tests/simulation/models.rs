@@ -102,7 +102,7 @@ impl Models<'_> {
     fn block(&mut self, depth: usize, inside: bool) -> Block {
         let kinds = if depth < MAX_DEPTH { 23 } else { 10 };
         match self.random.below(kinds) {
-            0 if self.random.one_in(2) => self.call_activity(depth, inside),
+            0 if !self.random.one_in(3) => self.call_activity(depth, inside),
             0 => self.several("task", "", depth),
             1 | 2 => self.service(depth, inside),
             3 => self.user_task(depth, inside),
