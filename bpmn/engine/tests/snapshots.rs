@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use expect_test::{Expect, expect};
 use mandate_engine::limits::MAX_INLINE_ACTIVITIES;
 use mandate_engine::{
-    ActivityId, Caller, Catch, CatchKind, Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, NewInstance, News, PartId, Report, Retry, Role, SnapshotError,
-    Stored, Variable, Variables, WaitId, step,
+    ActivityId, Caller, Catch, CatchKind, Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, NewInstance, News, PartId,
+    Report, Retry, Role, SnapshotError, Stored, Variable, Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use proptest::prelude::*;
