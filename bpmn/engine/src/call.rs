@@ -21,6 +21,8 @@ use crate::lineage::digest;
 use crate::step::Machine;
 use crate::variable::Variables;
 
+#[cfg(test)]
+pub(crate) mod crossing;
 mod pass;
 
 /// Who has called an instance, as the called one knows it.

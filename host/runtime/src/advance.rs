@@ -166,6 +166,7 @@ impl Inner {
         let mut answers = Answers::new();
         let mut held = BTreeSet::new();
         let mut conflicts = 0;
+        let mut turn = None;
         let mut failed = false;
         loop {
             if !self.store.may_act() {
@@ -174,7 +175,8 @@ impl Inner {
             let mut parties = Parties::new(self.base(&work).await?, &work.input);
             let definition = parties.first().base.definition.clone();
             describe(&definition, &parties.first().instance);
-            let mut course = Course { work: &work, registered, answers: &mut answers, held: &held, now: self.clock.now_ms() };
+            let mut course =
+                Course { work: &work, registered, answers: &mut answers, held: &held, called: Vec::new(), now: self.clock.now_ms() };
             let ended = self.run(&mut parties, &mut course).await?;
             let now = course.now;
             if ended.refuses() && self.is_any_stale(&mut parties).await? {
@@ -242,6 +244,9 @@ impl Inner {
                     if conflicts >= MAX_API_CONFLICTS {
                         return Err(Error::Contended(work.instance));
                     }
+                    if turn.is_none() && parties.len() > 1 {
+                        turn = Some(self.trees.turn(parties.first().instance.root_instance()).await);
+                    }
                 }
             }
         }
@@ -301,7 +306,11 @@ impl Inner {
         let (base, instance) = (&party.base, &party.instance);
         let mut rows = std::mem::take(&mut party.rows);
         rows.settle(instance);
-        let places = self.executor.places(&rows, instance.id(), work.and_then(Work::job), now);
+        // What waits for a suspended instance to go on is nobody's yet.
+        let places = match instance.is_suspended() {
+            true => Places::default(),
+            false => self.executor.places(&rows, instance.id(), work.and_then(Work::job), now),
+        };
         // From before the commit: a job whose commit is answered late is not one that this host has forgotten.
         let mine = places.waits().into_iter().map(|wait| self.executor.mine(instance.id(), wait)).collect();
         let mut details = HashMap::new();

@@ -1,24 +1,16 @@
 //! Which definition a call activity calls.
 
-use std::sync::Arc;
-
 use mandate_engine::{CalledVersion, ProcessCall};
-use mandate_model::ElementIndex;
-use mandate_store::query::DefinitionSort;
-use mandate_store::query::{DefinitionFilter, Order, Page};
+use mandate_store::query::{DefinitionFilter, DefinitionSort, Order, Page};
 
 use crate::definitions::Definition;
 use crate::instances::none_start;
+use crate::parties::Callable;
 use crate::{Error, Inner};
 
 impl Inner {
-    /// The definition that a call names at this moment, and the start event that the called instance begins at; or why there is none. The store is
-    /// asked each time: what is remembered may be long replaced.
-    pub(crate) async fn called(
-        &self,
-        call: &ProcessCall,
-        caller: &Definition,
-    ) -> Result<Result<(Arc<Definition>, ElementIndex), String>, Error> {
+    /// The definition that a call names at this moment. The store is asked: what is remembered may be long replaced.
+    pub(crate) async fn callable(&self, call: &ProcessCall, caller: &Definition) -> Result<Callable, Error> {
         let of = call.tenant.as_ref().map_or("without a tenant".to_owned(), |tenant| format!("of tenant '{tenant}'"));
         let mut filter = DefinitionFilter {
             key: Some(call.process.clone()),

@@ -8,13 +8,16 @@
 //! sent. That is so in the unit's first step only: where another step comes to a delegate that may issue commands, the unit begins again and its
 //! instance is *held*: it stops at a job that is due at once, from which it goes on in a unit of its own.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, Weak};
 
 use mandate_engine::{
-    Code, DelegateOutcome, Effect, Ending, Failure, Input, Instance, InstanceId, NewInstance, ProcessCall, Report, Retry, Stop, WaitId,
+    CalledVersion, Code, DelegateOutcome, Effect, Ending, Failure, Input, Instance, InstanceId, NewInstance, ProcessCall, Report, Retry,
+    Stop, WaitId,
 };
+use mandate_model::ElementIndex;
 use mandate_store::CalledBy;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::advance::{Answers, Ended, Work, digest, is_unheld_start};
 use crate::cache::Base;
@@ -24,13 +27,13 @@ use crate::running::Registered;
 use crate::unit::{Rows, activity_id, number};
 use crate::{Error, Inner};
 
-/// Inputs that the instances of one unit give each other, at most. Each costs a step, and a process that calls another in a loop without a wait
-/// state makes them without an end.
-const MAX_TURNS: usize = 10_000;
+/// Inputs that the instances of one unit give each other, at most: ten times what the largest multi-instance activity in use makes. Each costs a
+/// step.
+const MAX_TURNS: usize = 100_000;
 
 /// Instances that run in one unit. What is called beyond them begins in units of its own, at a job: a thousand calls of a multi-instance activity
-/// are stored together, and run one by one.
-const MAX_PARTIES: usize = 50;
+/// are stored together, and run one by one; and a loop around a call ends its unit now and then. More than calls nest deep.
+const MAX_PARTIES: usize = 100;
 
 /// One instance of a unit of work.
 pub(crate) struct Party {
@@ -108,8 +111,35 @@ pub(crate) struct Course<'a> {
     pub(crate) answers: &'a mut Answers,
     /// Instances that stop at a job before they go on.
     pub(crate) held: &'a BTreeSet<InstanceId>,
+    /// Which definitions calls of this unit have named.
+    pub(crate) called: Vec<(Name, Callable)>,
     /// The moment of whatever happens next.
     pub(crate) now: i64,
+}
+
+/// What a call names: the caller's definition, the key, the version and the tenant.
+type Name = (String, String, CalledVersion, Option<String>);
+
+/// A definition that can be called, and the start event that the called instance begins at; or why there is none.
+pub(crate) type Callable = Result<(Arc<Definition>, ElementIndex), String>;
+
+/// Turns in trees of calls. Where many called instances end at once, each would find that another has moved their caller on, step again, and
+/// most of them would lose the next race too. So whoever has lost one waits for those of this host that have lost one before.
+#[derive(Default)]
+pub(crate) struct Trees(Mutex<HashMap<InstanceId, Weak<tokio::sync::Mutex<()>>>>);
+
+impl Trees {
+    /// Waits for a turn in the tree of this root; it lasts until it is dropped.
+    pub(crate) async fn turn(&self, root: InstanceId) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut trees = self.0.lock().expect("no holder of this lock panics");
+            trees.retain(|_, turn| turn.strong_count() > 0);
+            let turn = trees.get(&root).and_then(Weak::upgrade).unwrap_or_default();
+            trees.insert(root, Arc::downgrade(&turn));
+            turn
+        };
+        turn.lock_owned().await
+    }
 }
 
 impl Inner {
@@ -178,10 +208,16 @@ impl Inner {
         &self,
         parties: &mut Parties,
         beginning: Beginning,
-        course: &Course<'_>,
+        course: &mut Course<'_>,
     ) -> Result<Result<(usize, Input), Failure>, Error> {
         let Beginning { call, caller, activity_id, traceparent } = beginning;
-        let (definition, element) = match self.called(&call, &caller).await? {
+        let name = (caller.row.id.clone(), call.process.clone(), call.version.clone(), call.tenant.clone());
+        if !course.called.iter().any(|(named, _)| *named == name) {
+            let found = self.callable(&call, &caller).await?;
+            course.called.push((name.clone(), found));
+        }
+        let found = course.called.iter().find(|(named, _)| *named == name).map(|(_, found)| found.clone());
+        let (definition, element) = match found.expect("it was put there just now") {
             Ok(found) => found,
             Err(reason) => return Ok(Err(uncallable(&parties.0[0], &caller, &call, &reason))),
         };
