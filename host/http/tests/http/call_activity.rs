@@ -74,6 +74,10 @@ async fn caller_and_called_instance_find_each_other_while_they_live_and_in_histo
     assert_eq!((&activity["calledProcessInstanceId"], &activity["activityType"]), (&json!(inner), &json!("callActivity")));
     let looked = host.only("/engine-rest/history/task?taskDefinitionKey=look").await;
     assert_eq!((&looked["rootProcessInstanceId"], &looked["processInstanceId"]), (&json!(outer), &json!(inner)));
+    let definition = host.get("/engine-rest/process-definition/key/outer").await.ok()["id"].as_str().expect("an id").to_owned();
+    let called = host.only(&format!("/engine-rest/process-definition/{definition}/static-called-process-definitions")).await;
+    assert_eq!((&called["key"], &called["calledFromActivityIds"]), (&json!("inner"), &json!(["c"])));
+    assert_eq!(called["callingProcessDefinitionId"], json!(definition));
     host.check_store().await;
     host.close().await;
 }
