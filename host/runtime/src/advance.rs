@@ -273,21 +273,23 @@ impl Inner {
             start_key: work.begin.as_ref().and_then(|begin| begin.start_key.clone()),
             newest: work.begin.as_ref().is_some_and(|begin| begin.newest),
         };
-        let mut committed = match self.store.commit(unit).await {
+        let committed = match self.store.commit(unit).await {
             Ok(committed) => committed,
             Err(error) => return self.not_stored(error, parties, work).await,
         };
+        let revisions: HashMap<_, _> = committed.revisions.into_iter().collect();
+        let mut locked_jobs: HashMap<_, Vec<_>> = HashMap::new();
+        for job in committed.locked_jobs {
+            locked_jobs.entry(job.instance).or_default().push(job);
+        }
         // The job of a start that is held is run for the caller.
         let mut held = None;
         let runs_held = matches!(work.input, Input::Start { hold: true, .. });
         for (party, mut after) in parties.iter().zip(afters) {
             let id = party.instance.id();
-            let revision = committed.revisions.iter().find(|(of, _)| *of == id.0);
-            let (of_it, others) = committed.locked_jobs.drain(..).partition(|job| job.instance == id.0);
-            let mut locked: Vec<_> = of_it;
-            committed.locked_jobs = others;
-            match revision {
-                Some((_, revision)) => self.instances.keep(&party.instance, &party.base.definition, *revision, after.running.take()),
+            let mut locked = locked_jobs.remove(&id.0).unwrap_or_default();
+            match revisions.get(&id.0) {
+                Some(revision) => self.instances.keep(&party.instance, &party.base.definition, *revision, after.running.take()),
                 None => self.instances.forget(id),
             }
             self.tell_of(party, &after, registered, work, locked.len());
@@ -307,9 +309,10 @@ impl Inner {
         let mut rows = std::mem::take(&mut party.rows);
         rows.settle(instance);
         // What waits for a suspended instance to go on is nobody's yet.
-        let places = match instance.is_suspended() {
-            true => Places::default(),
-            false => self.executor.places(&rows, instance.id(), work.and_then(Work::job), now),
+        let places = if instance.is_suspended() {
+            Places::default()
+        } else {
+            self.executor.places(&rows, instance.id(), work.and_then(Work::job), now)
         };
         // From before the commit: a job whose commit is answered late is not one that this host has forgotten.
         let mine = places.waits().into_iter().map(|wait| self.executor.mine(instance.id(), wait)).collect();
