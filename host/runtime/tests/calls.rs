@@ -351,3 +351,36 @@ async fn deployment_goes_with_what_its_instances_called_and_not_under_a_caller()
         check(&host).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn call_that_ends_while_its_caller_is_deleted_or_goes_another_way_ends_once() {
+    for host in hosts().await {
+        let runtime = &host.runtime;
+        let timer = "<bpmn:boundaryEvent id='t' attachedToRef='c'><bpmn:timerEventDefinition><bpmn:timeDuration>P1D</bpmn:timeDuration>\
+                     </bpmn:timerEventDefinition></bpmn:boundaryEvent><bpmn:userTask id='later'/><bpmn:sequenceFlow id='w' sourceRef='t' targetRef='later'/>";
+        let outer = row("outer", &[("c", &call("c", "inner", "")), ("u", &task("u"))], timer);
+        deploy(runtime, &(row("inner", &[("look", &task("look"))], "") + &outer)).await;
+        for round in 0..40 {
+            let outer = start(runtime, "outer", &json!({})).await.expect("it starts").id;
+            let [inner] = called(runtime, outer).await.try_into().expect("one");
+            let completed = complete(runtime, inner, &json!({}));
+            if round % 2 == 0 {
+                let (completed, deleted) = tokio::join!(completed, runtime.delete_instance(outer, None));
+                deleted.expect("it is there until it is deleted");
+                assert_eq!(end_of(runtime, outer).await.0, "EXTERNALLY_TERMINATED");
+                let expected = if completed.is_ok() { "COMPLETED" } else { "EXTERNALLY_TERMINATED" };
+                assert_eq!(end_of(runtime, inner).await.0, expected);
+                continue;
+            }
+            let view = runtime.instance(outer).await.expect("it lives");
+            let timer = view.instance.jobs().next().expect("a timer").wait;
+            let (completed, fired) = tokio::join!(completed, runtime.execute_job(PublicId { instance: outer, number: timer.0 }));
+            assert_ne!(completed.is_ok(), fired.is_ok(), "one of them wins: {completed:?} {fired:?}");
+            let (place, state) = if completed.is_ok() { ("u", "COMPLETED") } else { ("later", "INTERNALLY_TERMINATED") };
+            assert_eq!(stands_at(runtime, outer).await, [place]);
+            assert_eq!(end_of(runtime, inner).await.0, state);
+            runtime.delete_instance(outer, None).await.expect("deleted");
+        }
+        check(&host).await;
+    }
+}
