@@ -52,7 +52,7 @@ async fn caller_and_called_instance_find_each_other_while_they_live_and_in_histo
     let place = &tree["childActivityInstances"][0];
     assert_eq!((&place["activityId"], &place["activityType"], &place["name"]), (&json!("c"), &json!("callActivity"), &json!("Check it")));
     let waiting = host.get("/api/v1/waiting").await.ok();
-    let at = waiting.as_array().expect("a list").iter().find(|it| it["activityId"] == "c").expect("it waits");
+    let at = waiting["items"].as_array().expect("a list").iter().find(|it| it["activityId"] == "c").expect("it waits");
     assert_eq!((&at["reason"], &at["id"], &at["process"]), (&json!("called-instance"), &json!(inner), &json!("inner")));
 
     let task = host.only_id(&format!("/engine-rest/task?processInstanceId={inner}")).await;
@@ -113,7 +113,7 @@ async fn deployment_says_that_it_lacks_what_it_calls() {
     let model = model_with("<bpmn:error id='err' errorCode='E'/>", &alone);
     let deployed = host.deploy("lacking", &model).await;
     let warning = &deployed["warnings"][0];
-    assert_eq!(warning["elementId"], "c", "{deployed:#}");
+    assert_eq!(warning["mainElementId"], "c", "{deployed:#}");
     assert!(warning["message"].as_str().expect("a text").contains("calls process 'inner' of this deployment, which has no such process"));
     let refused = host.post("/engine-rest/process-definition/key/outer/start", json!({})).await;
     assert!(
