@@ -12,8 +12,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, Weak};
 
 use mandate_engine::{
-    CalledVersion, Code, DelegateOutcome, Effect, Ending, Failure, Input, Instance, InstanceId, NewInstance, ProcessCall, Report, Retry,
-    Stop, WaitId,
+    CalledVersion, Code, DelegateOutcome, Effect, Ending, Failure, Input, Instance, InstanceId, NewInstance, ProcessCall, Rejection,
+    Report, Retry, Stop, WaitId,
 };
 use mandate_model::ElementIndex;
 use mandate_store::CalledBy;
@@ -164,6 +164,9 @@ impl Inner {
             };
             match self.take_turn(parties, at, input, taken == 0, &mut turns, course).await? {
                 Ended::Quiet => taken += 1,
+                Ended::Rejected(rejection @ (Rejection::VariableTooLarge { .. } | Rejection::InstanceTooLarge { .. })) if taken > 0 => {
+                    return Ok(Ended::Failed(elsewhere(&parties.0[at], too_large(&rejection))));
+                }
                 Ended::Rejected(rejection) if taken > 0 && !self.is_any_stale(parties).await? => {
                     let id = parties.0[at].instance.id();
                     return Err(Error::Damaged(format!("instance {id} and one that called it, or that it called, disagree: {rejection}")));
@@ -386,6 +389,11 @@ fn uncallable(first: &Party, caller: &Arc<Definition>, call: &ProcessCall, reaso
     let message = format!("call activity '{id}' cannot call process '{}': {reason}", call.process);
     let element = (first.instance.id() == call.caller.instance).then_some(call.element);
     Failure { code: Code::CallFailed, message, element, retry: Retry::ByPolicy }
+}
+
+/// What a call would begin with is more than an instance may have.
+fn too_large(rejection: &Rejection) -> Failure {
+    Failure { code: Code::VariableLimit, message: rejection.to_string(), element: None, retry: Retry::Never }
 }
 
 fn endless() -> Failure {
