@@ -363,7 +363,8 @@ async fn call_that_ends_while_its_caller_is_deleted_or_goes_another_way_ends_onc
         for round in 0..40 {
             let outer = start(runtime, "outer", &json!({})).await.expect("it starts").id;
             let [inner] = called(runtime, outer).await.try_into().expect("one");
-            let completed = complete(runtime, inner, &json!({}));
+            let nothing = json!({});
+            let completed = complete(runtime, inner, &nothing);
             if round % 2 == 0 {
                 let (completed, deleted) = tokio::join!(completed, runtime.delete_instance(outer, None));
                 deleted.expect("it is there until it is deleted");
