@@ -287,7 +287,8 @@ const ENDED: &str = "(SELECT * FROM history_instance WHERE ended_at IS NOT NULL)
 
 /// Those that live, by the indexes of their own rows. History does not follow every suspension; those rows tell.
 const LIVE: &str = "(SELECT i.id AS instance_id, i.tenant, i.definition_id, g.definition_key, i.business_key, g.start_activity, i.started_at, \
-                    CAST(NULL AS BIGINT) AS ended_at, CASE WHEN i.suspended THEN 'SUSPENDED' ELSE g.state END AS state, g.reason, g.removal_at \
+                    CAST(NULL AS BIGINT) AS ended_at, CASE WHEN i.suspended THEN 'SUSPENDED' ELSE g.state END AS state, g.reason, g.removal_at, \
+                    i.super_instance, i.root_instance \
                     FROM instance i CROSS JOIN history_instance g WHERE g.instance_id = i.id) h LEFT JOIN definition d ON d.id = h.definition_id";
 
 /// Ids of the instances of either kind with a business key.
