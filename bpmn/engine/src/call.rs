@@ -368,6 +368,8 @@ impl Machine<'_> {
 
     /// The instance ends with something that is caught around its call.
     pub(crate) fn end_by(&mut self, news: News) {
+        // What instructions are left of a modification have nothing to act upon.
+        self.unit.modification = None;
         self.cancel_children(self.instance.root());
         self.tell_caller(news);
         self.end_instance(EndState::InternallyTerminated, None);

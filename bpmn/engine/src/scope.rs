@@ -11,6 +11,7 @@ use crate::instance::{Body, Phase, Role, State};
 use crate::limits::{MAX_SCOPE_ACTIVITIES, MAX_SCOPE_DEPTH};
 use crate::step::Machine;
 use crate::unit::Token;
+use crate::variable::Variables;
 
 impl Machine<'_> {
     /// A token comes to an element: it waits before it for a job (`asyncBefore`) or goes in.
@@ -18,13 +19,21 @@ impl Machine<'_> {
         if let Role::Body(body) = self.instance.at(token.scope).role {
             return self.begin_instance(token, body);
         }
-        let element = self.definition.element(token.element);
-        if element.async_before {
-            let activity = self.place(token.element, token.scope, Phase::Before { by: token.by })?;
+        self.enter_with(token, Variables::new())
+    }
+
+    /// The same for a token in a scope that is no body; the activity has variables before anything is mapped into it.
+    pub(crate) fn enter_with(&mut self, token: Token, variables: Variables) -> Result<(), Failure> {
+        let waits = self.definition.element(token.element).async_before || self.unit.hold;
+        let phase = if waits { Phase::Before { by: token.by } } else { Phase::Active { by: token.by } };
+        let activity = self.place(token.element, token.scope, phase)?;
+        if !variables.is_empty() {
+            self.set_variables_in(activity, variables)?;
+        }
+        if waits {
             self.put_job(activity, token.element, JobKind::AsyncBefore, self.now);
             return Ok(());
         }
-        let activity = self.place(token.element, token.scope, Phase::Active { by: token.by })?;
         self.unit.lineages.insert(activity, token.lineage);
         self.begin(activity)
     }
@@ -122,8 +131,14 @@ impl Machine<'_> {
             return Ok(());
         }
         if scope == self.instance.root() {
-            self.tell_caller(News::Completed);
-            self.end_instance(EndState::Completed, None);
+            match &mut self.unit.modification {
+                // There may be more to come.
+                Some(underway) => underway.canceled = false,
+                None => {
+                    self.tell_caller(News::Completed);
+                    self.end_instance(EndState::Completed, None);
+                }
+            }
             return Ok(());
         }
         self.resume(scope)

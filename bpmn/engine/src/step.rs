@@ -12,6 +12,7 @@ use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Failure, Input};
 use crate::instance::{Instance, Phase, State};
 use crate::limits::MAX_STEPS;
+use crate::modification;
 use crate::unit::{Call, START, Token, Unit};
 use crate::variable::Variables;
 
@@ -40,7 +41,7 @@ impl From<Failure> for Stop {
 /// [`Input::DelegateReturned`].
 pub fn step(definition: &ProcessDefinition, instance: &mut Instance, input: Input, now: i64) -> Result<Vec<Effect>, Stop> {
     admit::check(definition, instance, &input)?;
-    let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(&input)));
+    let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(instance, &input)));
     let mut machine = Machine { definition, instance, now, unit, effects: Vec::new(), ending: Ending::default() };
     machine.perform(input)?;
     machine.run()?;
@@ -48,7 +49,7 @@ pub fn step(definition: &ProcessDefinition, instance: &mut Instance, input: Inpu
 }
 
 /// The wait that an input names; it names the unit's origin as well.
-fn origin(input: &Input) -> WaitId {
+fn origin(instance: &Instance, input: &Input) -> WaitId {
     match input {
         Input::RunJob { wait }
         | Input::FailJob { wait, .. }
@@ -63,7 +64,9 @@ fn origin(input: &Input) -> WaitId {
         | Input::Called { wait, .. }
         | Input::DelegateReturned { wait, .. }
         | Input::SetRetries { wait, .. } => *wait,
+        Input::Modify(_) => modification::origin(instance),
         Input::Start { .. }
+        | Input::StartAt { .. }
         | Input::SetVariables { .. }
         | Input::EndCalled { .. }
         | Input::Suspend
@@ -88,6 +91,11 @@ impl Machine<'_> {
     fn perform(&mut self, input: Input) -> Result<(), Failure> {
         match input {
             Input::Start { element, variables, hold } => self.start(element, variables, hold)?,
+            Input::StartAt { variables, modification } => self.start_at(variables, modification)?,
+            Input::Modify(modification) => {
+                self.instance.modifications = self.instance.modifications.saturating_add(1);
+                self.modify(modification);
+            }
             Input::RunJob { wait } => self.run_job(wait)?,
             Input::FailJob { wait, failure } => self.fail_job(wait, failure),
             Input::CompleteTask { wait, variables } => {
@@ -141,11 +149,7 @@ impl Machine<'_> {
 
     fn start(&mut self, element: ElementIndex, variables: Variables, hold: bool) -> Result<(), Failure> {
         let root = self.instance.root();
-        self.instance.state = State::Active;
-        self.instance.set_since(root, self.now);
-        self.record(HistoryEvent::InstanceStarted { element });
-        self.set_variables_in(root, variables)?;
-        self.arm_event_sub_processes(root)?;
+        self.open_instance(element, variables)?;
         let lineage = self.unit.lineage(self.instance.id, root);
         // `asyncBefore` on the start event holds the start just as well.
         if hold && !self.definition.element(element).async_before {
@@ -155,6 +159,16 @@ impl Machine<'_> {
             self.unit.agenda.push(Token { element, scope: root, by: None, lineage });
         }
         Ok(())
+    }
+
+    /// The process itself begins, before its first token.
+    pub(crate) fn open_instance(&mut self, element: ElementIndex, variables: Variables) -> Result<(), Failure> {
+        let root = self.instance.root();
+        self.instance.state = State::Active;
+        self.instance.set_since(root, self.now);
+        self.record(HistoryEvent::InstanceStarted { element });
+        self.set_variables_in(root, variables)?;
+        self.arm_event_sub_processes(root)
     }
 
     fn delegate_returned(&mut self, outcome: DelegateOutcome) -> Result<(), Failure> {
@@ -177,12 +191,12 @@ impl Machine<'_> {
         }
     }
 
-    /// Moves tokens until none can, depth first, as Camunda does: a branch runs until it waits before the next begins. Inclusive joins that wait
-    /// for nothing more go on when all others stand.
+    /// Moves tokens until none can, depth first, as Camunda does: a branch runs until it waits before the next begins. Then the next instruction of
+    /// a modification is carried out, and when there is none, inclusive joins that wait for nothing more go on.
     fn run(&mut self) -> Result<(), Failure> {
         while self.unit.call.is_none() {
             let Some(token) = self.unit.agenda.pop() else {
-                if self.activate_inclusive()? {
+                if self.next_instruction()? || self.activate_inclusive()? {
                     continue;
                 }
                 break;

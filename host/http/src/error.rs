@@ -161,9 +161,13 @@ fn of_rejection(rejection: &Rejection) -> Answer {
         }
         Rejection::Suspended => (StatusCode::INTERNAL_SERVER_ERROR, "SuspendedEntityInteractionException"),
         Rejection::AlreadyClaimed { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "TaskAlreadyClaimedException"),
-        Rejection::AlreadyStarted | Rejection::NotStarted | Rejection::InUnit | Rejection::OutOfTurn { .. } | Rejection::NotCalled => {
-            (StatusCode::INTERNAL_SERVER_ERROR, ENGINE)
-        }
+        Rejection::CannotSkipMappings | Rejection::NothingToStart => (StatusCode::BAD_REQUEST, INVALID_REQUEST),
+        Rejection::AlreadyStarted
+        | Rejection::NotStarted
+        | Rejection::InUnit
+        | Rejection::Instruction { .. }
+        | Rejection::OutOfTurn { .. }
+        | Rejection::NotCalled => (StatusCode::INTERNAL_SERVER_ERROR, ENGINE),
     };
     Answer { status, kind, message: capitalised(&rejection.to_string()), details: None }
 }

@@ -103,10 +103,10 @@ pub(crate) struct State {
 /// How the steps of a unit ended, before anything is stored.
 pub(crate) enum Ended {
     Quiet,
-    /// The start is to stop at a job, and the unit to begin again.
-    HoldStart,
-    /// This instance is to stop at a job, and the unit to begin again.
-    Hold(InstanceId),
+    /// It may send commands, and nothing of what began it is durable: it is to stop at a job, and the unit to begin again.
+    Hold,
+    /// The same of another instance of the unit, or of what is not the unit's own input.
+    HoldParty(InstanceId),
     Rejected(Rejection),
     Failed(Failure),
     Withdrawn,
@@ -191,11 +191,11 @@ impl Inner {
             match ended {
                 Ended::Quiet => {}
                 Ended::Stale => continue,
-                Ended::HoldStart => {
+                Ended::Hold => {
                     hold(&mut work.input);
                     continue;
                 }
-                Ended::Hold(instance) => {
+                Ended::HoldParty(instance) => {
                     held.insert(instance);
                     continue;
                 }
@@ -284,7 +284,7 @@ impl Inner {
         }
         // The job of a start that is held is run for the caller.
         let mut held = None;
-        let runs_held = matches!(work.input, Input::Start { hold: true, .. });
+        let runs_held = is_held_start(&work.input);
         for (party, mut after) in parties.iter().zip(afters) {
             let id = party.instance.id();
             let mut locked = locked_jobs.remove(&id.0).unwrap_or_default();
@@ -452,7 +452,7 @@ impl Work {
             }
             Input::Message { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
             Input::RunJob { wait } | Input::FailJob { wait, .. } => Origin::Job(crate::unit::number(wait.0)),
-            // No other input sends commands: a start is held before its first.
+            // No other input sends commands: a start and a modification are held before their first.
             _ => Origin::Job(0),
         }
     }
@@ -477,13 +477,24 @@ fn loggable(failure: &Failure) -> &str {
     }
 }
 
-pub(crate) fn is_unheld_start(input: &Input) -> bool {
-    matches!(input, Input::Start { hold: false, .. })
+/// Whether an input begins something that no wait stands for, without stopping before the first command.
+pub(crate) fn is_unheld(input: &Input) -> bool {
+    match input {
+        Input::Start { hold, .. } => !hold,
+        Input::StartAt { modification, .. } | Input::Modify(modification) => !modification.hold,
+        _ => false,
+    }
+}
+
+fn is_held_start(input: &Input) -> bool {
+    matches!(input, Input::Start { .. } | Input::StartAt { .. }) && !is_unheld(input)
 }
 
 fn hold(input: &mut Input) {
-    if let Input::Start { hold, .. } = input {
-        *hold = true;
+    match input {
+        Input::Start { hold, .. } => *hold = true,
+        Input::StartAt { modification, .. } | Input::Modify(modification) => modification.hold = true,
+        _ => {}
     }
 }
 

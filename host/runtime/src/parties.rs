@@ -19,7 +19,7 @@ use mandate_model::ElementIndex;
 use mandate_store::CalledBy;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::advance::{Answers, Ended, Work, digest, is_unheld_start};
+use crate::advance::{Answers, Ended, Work, digest, is_unheld};
 use crate::cache::Base;
 use crate::definitions::Definition;
 use crate::delegate::{CallContext, Called};
@@ -239,8 +239,8 @@ impl Inner {
         Ok(Ok((parties.len() - 1, input)))
     }
 
-    /// Steps one instance until it is at rest, and adds what it makes others do to the turns, in order. A start whose chain comes to a delegate that
-    /// may issue commands is not durable yet and is held instead; and so is whatever is not the unit's own input.
+    /// Steps one instance until it is at rest, and adds what it makes others do to the turns, in order. A start or a modification whose chain comes to a
+    /// delegate that may issue commands is not durable yet and is held instead; and so is whatever is not the unit's own input.
     async fn take_turn(
         self: &Arc<Self>,
         parties: &mut Parties,
@@ -273,11 +273,11 @@ impl Inner {
             }
             let Some(call) = call else { break };
             let commands = definition.may_command(call.element);
-            if commands && own && is_unheld_start(&course.work.input) {
-                return Ok(Ended::HoldStart);
+            if commands && own && is_unheld(&course.work.input) {
+                return Ok(Ended::Hold);
             }
             if commands && !own {
-                return Ok(Ended::Hold(party.instance.id()));
+                return Ok(Ended::HoldParty(party.instance.id()));
             }
             let given = (call.entry, digest(&call.variables));
             let outcome = match course.answers.get(&given) {

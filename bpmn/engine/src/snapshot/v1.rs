@@ -15,6 +15,7 @@ use crate::instance::{self, Instance, State};
 
 mod activity;
 mod call;
+mod modification;
 mod unit;
 mod waits;
 
@@ -31,6 +32,7 @@ struct Snapshot {
     state: u8,
     suspended: bool,
     last: u64,
+    modifications: u64,
     traceparent: Option<String>,
     caller: Option<Caller>,
     /// How many reports it has made to its caller.
@@ -92,6 +94,7 @@ impl From<&Instance> for Snapshot {
             },
             suspended: it.suspended,
             last: it.last,
+            modifications: it.modifications,
             traceparent: it.traceparent.clone(),
             caller: it.caller.as_deref().map(Caller::from),
             told: it.told,
@@ -119,6 +122,7 @@ impl Snapshot {
             },
             suspended: self.suspended,
             last: self.last,
+            modifications: self.modifications,
             activities: OrdMap::new(),
             jobs: OrdMap::new(),
             tasks: OrdMap::new(),
@@ -126,7 +130,7 @@ impl Snapshot {
             subscriptions: OrdMap::new(),
             calls: OrdMap::new(),
             incidents: OrdMap::new(),
-            unit: self.unit.map(Unit::into_unit),
+            unit: self.unit.map(Unit::into_unit).transpose()?,
             index: Index::default(),
         };
         let mut branches: Vec<(Branch, bool)> = self.inline.into_iter().map(|branch| (branch, false)).collect();

@@ -15,6 +15,7 @@ mod hostile;
 mod job;
 mod ledger;
 mod message;
+mod modification;
 mod multi_instance;
 mod process_definition;
 mod process_instance;
