@@ -131,13 +131,12 @@ impl Machine<'_> {
             return Ok(());
         }
         if scope == self.instance.root() {
-            match &mut self.unit.modification {
+            if let Some(underway) = &mut self.unit.modification {
                 // There may be more to come.
-                Some(underway) => underway.canceled = false,
-                None => {
-                    self.tell_caller(News::Completed);
-                    self.end_instance(EndState::Completed, None);
-                }
+                underway.canceled = false;
+            } else {
+                self.tell_caller(News::Completed);
+                self.end_instance(EndState::Completed, None);
             }
             return Ok(());
         }

@@ -157,7 +157,9 @@ fn deletion_of_the_called_instance_takes_with_it_what_only_waited_for_it() {
 fn called_instance_tells_how_it_ends() {
     let definition = parse("<startEvent id='s'/><userTask id='u'/>{s>u}");
     let mut run = Run::called(&definition, caller(1, Vec::new()));
-    ["start {\"a\": 1}", "complete u {\"b\": 2}"].into_iter().for_each(|line| run.line(line));
+    for line in ["start {\"a\": 1}", "complete u {\"b\": 2}"] {
+        run.line(line);
+    }
     expect![[r#"
         > start {"a": 1}
           started at s
@@ -177,13 +179,17 @@ fn called_instance_tells_how_it_ends() {
     .assert_eq(&run.trace);
     for last in ["cancel gone", "end"] {
         let mut run = Run::called(&definition, caller(1, Vec::new()));
-        ["start", last, last].into_iter().for_each(|line| run.line(line));
+        for line in ["start", last, last] {
+            run.line(line);
+        }
         let told = run.trace.contains("tell caller !4: 1 Deleted");
         assert_eq!(told, last != "end", "{}", run.trace);
         assert!(run.trace.ends_with("rejected: the instance has ended\n"), "{}", run.trace);
     }
     let mut run = Run::new(&definition);
-    ["start", "end"].into_iter().for_each(|line| run.line(line));
+    for line in ["start", "end"] {
+        run.line(line);
+    }
     assert!(run.trace.contains("rejected: the instance was not called"), "{}", run.trace);
 }
 

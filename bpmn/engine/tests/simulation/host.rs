@@ -90,7 +90,7 @@ impl<'a> Host<'a> {
             business_key: None,
             tenant: None,
             traceparent: None,
-            caller: (seed % 3 == 0).then(|| caller(&mut Random::new(seed))),
+            caller: seed.is_multiple_of(3).then(|| caller(&mut Random::new(seed))),
         });
         Self {
             definition,

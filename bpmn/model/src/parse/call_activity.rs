@@ -59,13 +59,13 @@ impl<'n> ProcessReader<'n, '_> {
     }
 
     fn binding(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Binding> {
-        let mut version = |name: &str| match node.camunda(name).filter(|text| !text.trim().is_empty()) {
-            Some(text) => self.expression(&format!("camunda:{name}"), text, owner.at),
-            None => {
-                let message = format!("this camunda:calledElementBinding needs a camunda:{name}");
-                self.diagnostics.error(owner.at, message, "add it, or use the binding latest or deployment");
-                None
+        let mut version = |name: &str| {
+            if let Some(text) = node.camunda(name).filter(|text| !text.trim().is_empty()) {
+                return self.expression(&format!("camunda:{name}"), text, owner.at);
             }
+            let message = format!("this camunda:calledElementBinding needs a camunda:{name}");
+            self.diagnostics.error(owner.at, message, "add it, or use the binding latest or deployment");
+            None
         };
         let binding = match node.camunda("calledElementBinding").map_or("latest", str::trim) {
             "latest" | "" => Binding::Latest,
