@@ -71,7 +71,11 @@ impl<'d> Machine<'d> {
         let definition = self.definition;
         let (activity, event) = self.catcher(from, code, |trigger| match trigger {
             EventTrigger::Escalation(catch) => Some(catch.code.as_deref()),
-            EventTrigger::Error(_) | EventTrigger::Timer(_) | EventTrigger::Message(_) => None,
+            EventTrigger::Error(_)
+            | EventTrigger::Timer(_)
+            | EventTrigger::Message(_)
+            | EventTrigger::Compensation
+            | EventTrigger::Cancel => None,
         })?;
         let Some((EventTrigger::Escalation(catch), interrupting)) = definition.element(event).kind.trigger() else {
             unreachable!("only an event for escalations catches one")

@@ -12,7 +12,7 @@ pub const MAX_SCOPE_DEPTH: usize = 64;
 /// without an end, which would otherwise fill the database.
 pub const MAX_CALL_DEPTH: u32 = 50;
 
-/// Active instances directly inside one scope. A model that multiplies tokens in a loop would otherwise grow its snapshot
+/// Instances directly inside one scope that are active or may be compensated. A model that multiplies tokens in a loop would otherwise grow its snapshot
 /// without an end; at some 30 bytes each, this many are 3 MB.
 pub const MAX_SCOPE_ACTIVITIES: usize = 100_000;
 

@@ -1,5 +1,8 @@
 //! A host in miniature: it stores snapshots and rows, calls delegates, crashes; and it checks what must hold after each step.
 
+mod calls;
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
@@ -11,8 +14,10 @@ use mandate_engine::{
 use mandate_model::{ElementIndex, ElementKind, EventSubProcess, EventTrigger, ProcessDefinition};
 use uuid::Uuid;
 
+use crate::compensation::Compensation;
 use crate::modification::{random_beginning, random_modification};
 use crate::random::Random;
+use calls::{called, caller};
 
 /// More calls than any unit of a random model needs.
 const MAX_CALLS: usize = 200;
@@ -30,6 +35,8 @@ struct Rows {
     suspended: bool,
     /// Activities that history has seen begin but not end.
     open: BTreeSet<ActivityId>,
+    /// Those of which it has seen the end: what is undone in them may set their variables still.
+    past: BTreeSet<ActivityId>,
     variables: BTreeMap<(ActivityId, String), Variable>,
     started: bool,
     ended: bool,
@@ -60,6 +67,8 @@ pub(crate) struct Host<'a> {
     pub(crate) bodies: usize,
     /// What calls have heard.
     pub(crate) heard: usize,
+    /// What has completed, and what was undone.
+    pub(crate) compensation: Compensation,
     /// Somebody has started something inside of it, perhaps in an event sub-process that then has interrupted nothing.
     by_hand: bool,
     /// Modifications that were stored.
@@ -110,6 +119,7 @@ impl<'a> Host<'a> {
             rejected: 0,
             bodies: 0,
             heard: 0,
+            compensation: Compensation::default(),
             by_hand: false,
             modified: 0,
         }
@@ -243,32 +253,6 @@ impl<'a> Host<'a> {
             n if self.rows.subscriptions.contains_key(&wait) || n == 13 => Input::Message { wait, variables },
             _ => Input::RunJob { wait },
         }
-    }
-
-    /// What a called instance says: as a rule the next thing, now and then one that was heard or comes too soon.
-    fn news(&mut self, wait: WaitId, variables: Variables) -> Input {
-        let next = self.rows.calls.get(&wait).map_or(1, |heard| heard + 1);
-        let number = match self.random.below(8) {
-            0 => next - 1,
-            1 => next + 1,
-            _ => next,
-        };
-        let catches = self.catches.get(&wait).cloned().unwrap_or_default();
-        let news = match (self.random.below(8), self.random.pick(&catches)) {
-            (0, _) => News::Deleted { reason: None },
-            (1..=4, Some(Catch { kind: CatchKind::Error, code })) => {
-                News::Error { code: code.clone().unwrap_or_else(|| "E1".into()), message: None }
-            }
-            (1..=4, Some(Catch { kind: CatchKind::Escalation { interrupting }, code })) => {
-                // Another one that is nearer may catch the same code and be of the other kind.
-                let first = |it: &&Catch| matches!(it.kind, CatchKind::Escalation { .. }) && (it.code.is_none() || it.code == *code);
-                let first = catches.iter().find(first).map_or(*interrupting, |it| it.kind == CatchKind::Escalation { interrupting: true });
-                News::Escalation { code: code.clone(), ended: first }
-            }
-            _ => News::Completed,
-        };
-        let hold = self.random.one_in(4);
-        called(wait, number, news, variables, hold)
     }
 
     /// What a worker, or an operator, makes of an external task.
@@ -463,22 +447,6 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// What the rows must show when an input of a call is taken.
-    fn hear(&mut self, input: &Input) {
-        match input {
-            Input::Called { wait, report, .. } => {
-                let heard = self.rows.calls.insert(*wait, report.number);
-                self.heard += 1;
-                assert_eq!(heard, Some(report.number - 1), "a report is heard once, and in its turn");
-                if report.news.is_last() {
-                    self.rows.calls.remove(wait);
-                }
-            }
-            Input::EndCalled { .. } => self.ended_by_caller = true,
-            _ => {}
-        }
-    }
-
     fn commit(&mut self, instance: &Instance, effects: Vec<Effect>) {
         assert!(!instance.in_unit());
         for effect in effects {
@@ -495,8 +463,9 @@ impl<'a> Host<'a> {
         expected.ended = instance.is_ended();
         expected.started = instance.is_started();
         expected.open = instance.activities().filter(|it| it.parent.is_some() && it.phase.is_live()).map(|it| it.id).collect();
-        // Results of instances that have ended are nobody's variables yet.
-        let scopes = instance.activities().filter(|it| !matches!(it.role, Role::Result { .. }));
+        // Results of instances that have ended are nobody's variables yet, and those of scopes that have ended nobody's any more.
+        let is_over = |role| matches!(role, Role::Result { .. } | Role::Completed | Role::EventScope { .. } | Role::Compensating { .. });
+        let scopes = instance.activities().filter(|it| !is_over(it.role));
         let locals = scopes.flat_map(|it| it.variables.iter().map(move |(name, value)| ((it.id, name.clone()), value.clone())));
         expected.variables = locals.collect();
         assert_eq!(self.rows, expected, "rows and instance say the same");
@@ -533,7 +502,7 @@ impl<'a> Host<'a> {
                 Role::Element => (true, true),
                 Role::Body(_) => (true, false),
                 Role::Inner { .. } => (false, true),
-                Role::Result { .. } => (false, false),
+                Role::Result { .. } | Role::Completed | Role::EventScope { .. } | Role::Compensating { .. } => (false, false),
             };
             let attached = element.boundary_events.iter().filter(|_| outside);
             assert!(attached.filter(is_message).all(|event| armed(event) == 1), "{activity:?} waits");
@@ -556,7 +525,7 @@ impl<'a> Host<'a> {
     fn check_bodies(&mut self, instance: &Instance) {
         for body in instance.activities().filter(|it| it.phase.is_live()) {
             let Role::Body(count) = body.role else { continue };
-            let inside = instance.activities().filter(|it| it.parent == Some(body.id) && !matches!(it.role, Role::Result { .. })).count();
+            let inside = instance.activities().filter(|it| it.parent == Some(body.id) && matches!(it.role, Role::Inner { .. })).count();
             let expected = if count.first.is_some() { count.instances - count.ended - count.canceled } else { 1 };
             assert_eq!(inside, expected as usize, "{body:?}");
             self.bodies += 1;
@@ -579,90 +548,6 @@ impl<'a> Host<'a> {
             assert_eq!(incidents, 1, "what has no retries has one incident: {wait:?}");
         }
     }
-
-    fn fold(&mut self, effect: Effect) {
-        let rows = &mut self.rows;
-        assert!(!rows.ended || effect == Effect::End, "after its end nothing happens: {effect:?}");
-        match effect {
-            Effect::CallDelegate(call) => panic!("calls are not rows: {call:?}"),
-            Effect::PutJob(job) => {
-                self.waits.insert(job.wait);
-                rows.jobs.insert(job.wait, job);
-            }
-            Effect::RemoveJob(wait) => assert!(rows.jobs.remove(&wait).is_some()),
-            Effect::PutTask(task) => {
-                self.waits.insert(task.wait);
-                rows.tasks.insert(task.wait, task);
-            }
-            Effect::RemoveTask(wait) => assert!(rows.tasks.remove(&wait).is_some()),
-            Effect::PutExternalTask(task) => {
-                self.waits.insert(task.wait);
-                rows.external_tasks.insert(task.wait, task);
-            }
-            Effect::RemoveExternalTask(wait) => assert!(rows.external_tasks.remove(&wait).is_some()),
-            Effect::PutSubscription(it) => {
-                self.waits.insert(it.wait);
-                rows.subscriptions.insert(it.wait, it);
-            }
-            Effect::RemoveSubscription(wait) => assert!(rows.subscriptions.remove(&wait).is_some()),
-            Effect::RaiseIncident(it) => assert!(rows.incidents.insert(it.id, it).is_none()),
-            Effect::ResolveIncident(id) => assert!(rows.incidents.remove(&id).is_some()),
-            Effect::CallProcess(call) => {
-                self.waits.insert(call.wait);
-                assert_eq!(call.id, InstanceId::called(call.caller.instance, call.wait));
-                rows.calls.insert(call.wait, 0);
-                self.catches.insert(call.wait, call.caller.catches);
-            }
-            Effect::EndCalled { wait, .. } => assert!(rows.calls.remove(&wait).is_some(), "what it ends is not there any more"),
-            Effect::TellCaller { report, .. } => {
-                assert_eq!((report.number, self.told.1), (self.told.0 + 1, false), "one after the other, until it is over");
-                self.told = (report.number, report.news.is_last());
-            }
-            Effect::SetSuspended(suspended) => rows.suspended = suspended,
-            Effect::Record(event) => self.fold_event(event),
-            Effect::End => assert!(rows.ended, "history knows of the end"),
-        }
-    }
-
-    fn fold_event(&mut self, event: HistoryEvent) {
-        let rows = &mut self.rows;
-        match event {
-            HistoryEvent::InstanceStarted { .. } => {
-                assert!(!rows.started);
-                rows.started = true;
-            }
-            HistoryEvent::InstanceEnded { .. } => rows.ended = true,
-            HistoryEvent::ActivityStarted { activity, .. } => assert!(rows.open.insert(activity), "it began twice"),
-            HistoryEvent::ActivityEnded { activity, canceled } => {
-                let lost = rows.incidents.values().any(|it| it.wait.is_none() && it.activity == activity);
-                assert!(canceled || !lost, "a join of which it was said that it never completes has completed");
-                assert!(rows.open.remove(&activity), "it ended twice");
-                rows.variables.retain(|(scope, _), _| *scope != activity);
-            }
-            HistoryEvent::ProcessCalled { activity, .. } => assert!(rows.open.contains(&activity)),
-            HistoryEvent::VariableSet { scope, name, value } => {
-                rows.variables.insert((scope, name), value);
-            }
-            HistoryEvent::VariableRemoved { scope, name } => assert!(rows.variables.remove(&(scope, name)).is_some()),
-        }
-    }
-}
-
-/// Whoever called an instance, and what that catches.
-fn caller(random: &mut Random) -> Caller {
-    let instance = InstanceId(Uuid::from_u128(u128::MAX));
-    let all = [
-        Catch { kind: CatchKind::Error, code: Some("E1".into()) },
-        Catch { kind: CatchKind::Escalation { interrupting: random.one_in(2) }, code: Some("X1".into()) },
-        Catch { kind: CatchKind::Error, code: None },
-        Catch { kind: CatchKind::Escalation { interrupting: random.one_in(2) }, code: None },
-    ];
-    let catches = all.into_iter().filter(|_| random.one_in(3)).collect();
-    Caller { instance, wait: WaitId(1), root: instance, depth: 1, catches }
-}
-
-fn called(wait: WaitId, number: u64, news: News, variables: Variables, hold: bool) -> Input {
-    Input::Called { wait, report: Box::new(Report { number, news, variables }), hold }
 }
 
 pub(crate) fn x(value: usize) -> Variables {

@@ -40,6 +40,7 @@ const FLOW_NODES: &[&str] = &[
     "userTask",
     "receiveTask",
     "subProcess",
+    "transaction",
     "callActivity",
     "exclusiveGateway",
     "parallelGateway",
@@ -49,6 +50,10 @@ const FLOW_NODES: &[&str] = &[
     "multiInstanceLoopCharacteristics",
 ];
 const CALL_ACTIVITY: &[&str] = &["callActivity"];
+const ACTIVITIES: &[&str] =
+    &["task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess", "transaction", "callActivity"];
+const CONNECTIONS: &[&str] = &["sequenceFlow", "association"];
+const COMPENSATE: &[&str] = &["compensateEventDefinition"];
 const MULTI_INSTANCE: &[&str] = &["multiInstanceLoopCharacteristics"];
 /// Camunda 7 maps variables on tasks, sub-processes and events, not on gateways.
 const MAPPED: &[&str] = &[
@@ -64,6 +69,7 @@ const MAPPED: &[&str] = &[
     "userTask",
     "receiveTask",
     "subProcess",
+    "transaction",
     "callActivity",
 ];
 
@@ -74,7 +80,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("name", Read(&[])),
     ("isExecutable", Read(&["process"])),
     ("processType", Metadata), ("isClosed", Metadata), ("definitionalCollaborationRef", Metadata),
-    ("sourceRef", Read(&["sequenceFlow"])), ("targetRef", Read(&["sequenceFlow"])), ("isImmediate", Metadata),
+    ("sourceRef", Read(CONNECTIONS)), ("targetRef", Read(CONNECTIONS)), ("associationDirection", Metadata), ("isImmediate", Metadata),
     ("default", Read(&[])),
     ("gatewayDirection", Metadata),
     ("eventGatewayType", RefusedUnless("Exclusive", "use a parallel gateway in front of the events: then each of them is waited for")),
@@ -91,7 +97,9 @@ static BPMN: &[(&str, Fate)] = &[
     ("structureRef", Metadata), ("itemRef", Metadata), ("itemSubjectRef", Metadata),
     ("implementation", Metadata),
     ("instantiate", RefusedUnless("false", "use a message start event, followed by what the task leads to")),
-    ("isForCompensation", RefusedUnless("false", "model the undoing as activities of their own behind a boundary error event")),
+    ("isForCompensation", Read(ACTIVITIES)),
+    ("activityRef", Read(COMPENSATE)), ("waitForCompletion", Read(COMPENSATE)),
+    ("method", RefusedUnless("##Compensate", "leave it out: a transaction that is cancelled compensates what has completed in it")),
     ("startQuantity", RefusedUnless("1", "use a parallel gateway to wait for several tokens")),
     ("completionQuantity", RefusedUnless("1", "use a parallel gateway to make several tokens")),
     ("calledElement", Read(CALL_ACTIVITY)),

@@ -10,6 +10,7 @@ use crate::definition::{
     StartTrigger,
 };
 use crate::diagnostic::{At, Diagnostics, shown};
+use crate::parse::compensation::References;
 use crate::parse::links::{self, Links};
 use crate::parse::table::{self, Disposition, Supported};
 use crate::parse::{Definitions, attributes};
@@ -92,6 +93,7 @@ pub(crate) struct ProcessReader<'n, 'd> {
     /// `incoming` and `outgoing` elements: the flow's id, and where.
     pub(crate) mentions: Vec<(&'n str, &'n Node<'n>, At<'n>)>,
     pub(crate) links: Links<'n>,
+    pub(crate) references: References<'n>,
     budget: &'d mut usize,
 }
 
@@ -123,11 +125,13 @@ impl<'n> Draft<'n> {
             attachments: Vec::new(),
             mentions: Vec::new(),
             links: Links::default(),
+            references: References::default(),
             budget,
         };
         reader.process();
         reader.link();
         reader.attach();
+        reader.compensate();
         reader.connect();
         reader.draft
     }
@@ -155,7 +159,7 @@ impl<'n> Draft<'n> {
         }
         for (index, scope) in scopes {
             match &mut self.elements[index.0 as usize].kind {
-                ElementKind::Process(own) | ElementKind::SubProcess(own) => *own = scope,
+                ElementKind::Process(own) | ElementKind::SubProcess(own) | ElementKind::Transaction(own) => *own = scope,
                 ElementKind::EventSubProcess(own) => {
                     let start = *starts.get(&index).expect("the validator saw its start event");
                     *own = EventSubProcess { scope, start };
@@ -221,6 +225,7 @@ impl<'n> ProcessReader<'n, '_> {
         for child in &node.children {
             match (child.namespace, child.name) {
                 (Namespace::Bpmn, "sequenceFlow") => self.sequence_flow(child),
+                (Namespace::Bpmn, "association") => self.association(child),
                 (Namespace::Bpmn, "extensionElements") => self.extensions(child, node, owner),
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
                 (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
@@ -266,7 +271,8 @@ impl<'n> ProcessReader<'n, '_> {
         attributes::check(node, node.at(), self.diagnostics);
         let Some(owner) = self.push(node, row.element, ElementKind::Task, Some(parent.index), parent.depth + 1) else { return };
         self.jobs(node, owner);
-        if row.element != "subProcess" {
+        self.element(owner.index).for_compensation = self.boolean(node, Namespace::None, "isForCompensation", false, owner.at);
+        if !matches!(row.element, "subProcess" | "transaction") {
             self.parts(node, owner);
         }
         if let Some(flow) = node.plain("default") {
@@ -303,6 +309,8 @@ impl<'n> ProcessReader<'n, '_> {
             outgoing: Vec::new(),
             default_flow: None,
             boundary_events: Vec::new(),
+            for_compensation: false,
+            compensation: None,
             multi_instance: None,
             async_before: false,
             async_after: false,

@@ -28,11 +28,11 @@ macro_rules! supported {
 /// The supported elements.
 #[rustfmt::skip]
 static SUPPORTED: &[Supported] = supported! {
-    "startEvent", "none; message (of a process); message, timer (date, duration), error, escalation (of an event sub-process)", events::start;
-    "endEvent", "none, terminate, error, escalation; message, done by a delegate or a worker", events::end;
+    "startEvent", "none; message (of a process); message, timer (date, duration), error, escalation, compensation (of an event sub-process)", events::start;
+    "endEvent", "none, terminate, error, escalation, compensation, cancel (of a transaction); message, done by a delegate or a worker", events::end;
     "intermediateCatchEvent", "timer (date, duration), message, link", events::catch;
-    "intermediateThrowEvent", "none, escalation, link; message, done by a delegate or a worker", events::throw;
-    "boundaryEvent", "error; timer (date, duration), message, escalation, interrupting or not", events::boundary;
+    "intermediateThrowEvent", "none, escalation, compensation, link; message, done by a delegate or a worker", events::throw;
+    "boundaryEvent", "error, compensation, cancel (of a transaction); timer (date, duration), message, escalation, interrupting or not", events::boundary;
     "task", "passes through", activities::task;
     "manualTask", "passes through", activities::manual_task;
     "serviceTask", "done by a delegate, or external: fetched by a worker", activities::service_task;
@@ -40,6 +40,7 @@ static SUPPORTED: &[Supported] = supported! {
     "userTask", "assignee, candidate users and groups, due date, form key", activities::user_task;
     "receiveTask", "waits for a message", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
+    "transaction", "as an embedded sub-process; left by its cancel boundary event when a cancel end event inside has had compensated what has completed", activities::transaction;
     "callActivity", "binding latest, deployment, version, version tag; variables and business key; `zeebe:calledElement`", call_activity::call_activity;
     "exclusiveGateway", "conditions, default flow", gateways::exclusive;
     "parallelGateway", "fork, join", gateways::parallel;
@@ -76,7 +77,6 @@ static REFUSED: &[(&str, &str)] = &[
     ("complexGateway", "use exclusive, inclusive and parallel gateways"),
     ("scriptTask", "use a service task with a delegate"),
     ("businessRuleTask", "use a service task with a delegate"),
-    ("transaction", "use an embedded sub-process with boundary error events"),
     ("adHocSubProcess", "use an embedded sub-process"),
     ("callChoreography", "choreographies are not executed: remove it"),
     ("choreographyTask", "choreographies are not executed: remove it"),
@@ -98,15 +98,13 @@ static REFUSED: &[(&str, &str)] = &[
 static REFUSED_EVENTS: &[(&str, &str)] = &[
     ("signalEventDefinition", "use a message"),
     ("conditionalEventDefinition", "use a message, or an exclusive gateway in a loop with a timer"),
-    ("compensateEventDefinition", "model the undoing as activities of their own behind a boundary error event"),
-    ("cancelEventDefinition", "use an error end event and a boundary error event"),
 ];
 
 /// What describes, groups or decorates, and is never executed, by Camunda 7 neither.
 #[rustfmt::skip]
 static METADATA: &[&str] = &[
     "documentation", "extensionElements", "incoming", "outgoing", "auditing", "monitoring", "categoryValueRef", "rendering",
-    "laneSet", "textAnnotation", "association", "group", "dataObject", "dataObjectReference", "dataStoreReference",
+    "laneSet", "textAnnotation", "group", "dataObject", "dataObjectReference", "dataStoreReference",
     "ioSpecification", "property", "dataInput", "dataOutput", "inputSet", "outputSet", "dataInputAssociation", "dataOutputAssociation",
     "supportedInterfaceRef", "ioBinding", "supports",
 ];

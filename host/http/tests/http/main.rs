@@ -5,6 +5,7 @@ mod call_activity;
 mod clients;
 mod clock;
 mod common;
+mod compensation;
 mod deployment;
 mod event;
 mod execution;
