@@ -317,3 +317,40 @@ fn caller_says_what_is_caught_around_it_nearest_and_exact_first() {
         Error FAR"#]]
     .assert_eq(&catches.join("\n"));
 }
+
+#[test]
+fn call_is_undone_and_undoes_as_any_activity() {
+    check(
+        "<startEvent id='s'/><callActivity id='c' calledElement='book'/><boundaryEvent id='undo' attachedToRef='c'><compensateEventDefinition/>\
+         </boundaryEvent><callActivity id='h' calledElement='unbook' isForCompensation='true'/><association id='a' sourceRef='undo' targetRef='h'/>\
+         <intermediateThrowEvent id='t'><compensateEventDefinition/></intermediateThrowEvent><userTask id='u'/>{s>c>t>u}",
+        "
+            start
+            hear c completed
+            leaves
+            hear h completed
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + c #3
+              #3 calls
+              process call c !4 'book' Latest {}
+            > hear c completed
+              - #3
+              + t #6
+              + h #7
+              #7 calls
+              process call h !8 'unbook' Latest {}
+            > leaves
+              h #7: called instance of 'unbook'
+            > hear h completed
+              - #7
+              - #6
+              + u #9
+              task u !10 of nobody users [] groups []
+        "#]],
+    );
+}
