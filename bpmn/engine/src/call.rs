@@ -19,6 +19,7 @@ use crate::input::Failure;
 use crate::instance::{Instance, Role};
 use crate::lineage::digest;
 use crate::step::Machine;
+use crate::trigger::watching;
 use crate::variable::Variables;
 
 #[cfg(test)]
@@ -213,6 +214,19 @@ impl Instance {
         self.calls.values().map(Arc::as_ref)
     }
 
+    /// Whether the caller, or who called that, catches an error.
+    pub(crate) fn caller_catches_error(&self, code: &str) -> bool {
+        self.caller().is_some_and(|caller| caller.catching(Some(code), |kind| kind == CatchKind::Error).is_some())
+    }
+
+    /// Whether the caller, or who called that, catches an escalation; and if so, whether this ends the call.
+    pub(crate) fn caller_catches_escalation(&self, code: Option<&str>) -> Option<bool> {
+        match self.caller()?.catching(code, |kind| matches!(kind, CatchKind::Escalation { .. }))? {
+            CatchKind::Escalation { interrupting } => Some(interrupting),
+            CatchKind::Error => None,
+        }
+    }
+
     /// The call of a call activity's instance, and the instance that it calls.
     pub fn called_by(&self, activity: ActivityId) -> Option<InstanceId> {
         let waits = self.index.waits.get(&activity)?;
@@ -244,7 +258,7 @@ impl Machine<'_> {
     /// What is caught around an activity, in the order in which [`Machine::catcher`] looks.
     fn catches_around(&self, activity: ActivityId) -> Vec<Catch> {
         let mut catches = Vec::new();
-        for (_, events) in self.watching(activity) {
+        for (_, events) in watching(self.definition, self.instance, activity) {
             let mut of_group: Vec<_> = events.iter().filter_map(|event| self.caught_by(*event)).collect();
             of_group.sort_by_key(|catch| catch.code.is_none());
             catches.extend(of_group);
@@ -353,19 +367,6 @@ pub(crate) struct Asked {
 
 /// The called instance's side.
 impl Machine<'_> {
-    /// Whether the caller, or who called that, catches an error.
-    pub(crate) fn caller_catches_error(&self, code: &str) -> bool {
-        self.instance.caller().is_some_and(|caller| caller.catching(Some(code), |kind| kind == CatchKind::Error).is_some())
-    }
-
-    /// Whether the caller, or who called that, catches an escalation; and if so, whether this ends the call.
-    pub(crate) fn caller_catches_escalation(&self, code: Option<&str>) -> Option<bool> {
-        match self.instance.caller()?.catching(code, |kind| matches!(kind, CatchKind::Escalation { .. }))? {
-            CatchKind::Escalation { interrupting } => Some(interrupting),
-            CatchKind::Error => None,
-        }
-    }
-
     /// The instance ends with something that is caught around its call.
     pub(crate) fn end_by(&mut self, news: News) {
         // What instructions are left of a modification have nothing to act upon.

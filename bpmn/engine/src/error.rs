@@ -1,6 +1,6 @@
 //! BPMN errors: business answers that take another path.
 
-use mandate_model::{ElementIndex, EventTrigger};
+use mandate_model::{ElementIndex, EventTrigger, ProcessDefinition};
 use serde_json::Value as Json;
 
 use crate::Code;
@@ -9,7 +9,9 @@ use crate::call::News;
 use crate::effect::HistoryEvent;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
+use crate::instance::Instance;
 use crate::step::Machine;
+use crate::trigger::catcher;
 use crate::variable::{Variable, Variables};
 
 /// An error on its way outward.
@@ -25,7 +27,7 @@ impl Machine<'_> {
     pub(crate) fn throw_from_delegate(&mut self, activity: ActivityId, thrown: Thrown) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
         let Some(catcher) = self.error_catcher(activity, &thrown) else {
-            if self.caller_catches_error(&thrown.code) {
+            if self.instance.caller_catches_error(&thrown.code) {
                 return self.throw_to_caller(activity, thrown);
             }
             return Err(Failure::never(Code::UnhandledBpmnError, element, uncaught(&thrown)));
@@ -39,11 +41,22 @@ impl Machine<'_> {
         if let Some(catcher) = self.error_catcher(activity, &thrown) {
             return self.catch(catcher, thrown);
         }
-        if self.caller_catches_error(&thrown.code) {
+        if self.instance.caller_catches_error(&thrown.code) {
             return self.throw_to_caller(activity, thrown);
         }
         self.fail_external_task(wait, Some(uncaught(&thrown)), 0);
         Ok(())
+    }
+
+    /// An error that a person answers a user task with. [`admit`](crate::admit) refuses one that nothing catches: the person is there to be told,
+    /// and the task stays (Camunda 7 ends the path silently).
+    pub(crate) fn throw_from_task(&mut self, wait: WaitId, thrown: Thrown) -> Result<(), Failure> {
+        let activity = self.instance.tasks[&wait].activity;
+        match self.error_catcher(activity, &thrown) {
+            Some(catcher) => self.catch(catcher, thrown),
+            // So it is caught around the call.
+            None => self.throw_to_caller(activity, thrown),
+        }
     }
 
     /// An error end event. Uncaught, it ends like a none end event, as in Camunda 7: the token is consumed and other branches go on.
@@ -55,7 +68,7 @@ impl Machine<'_> {
                 self.forget(event);
                 self.catch(catcher, thrown)
             }
-            None if self.caller_catches_error(&thrown.code) => {
+            None if self.instance.caller_catches_error(&thrown.code) => {
                 self.record(HistoryEvent::ActivityEnded { activity: event, canceled: false });
                 let scope = self.instance.at(event).scope();
                 self.forget(event);
@@ -74,14 +87,7 @@ impl Machine<'_> {
     }
 
     fn error_catcher(&self, from: ActivityId, thrown: &Thrown) -> Option<(ActivityId, ElementIndex)> {
-        self.catcher(from, Some(&thrown.code), |trigger| match trigger {
-            EventTrigger::Error(catch) => Some(catch.code.as_deref()),
-            EventTrigger::Timer(_)
-            | EventTrigger::Message(_)
-            | EventTrigger::Escalation(_)
-            | EventTrigger::Compensation
-            | EventTrigger::Cancel => None,
-        })
+        error_catcher(self.definition, self.instance, from, &thrown.code)
     }
 
     /// The event is triggered with what the error carries.
@@ -97,6 +103,23 @@ impl Machine<'_> {
         }
         self.trigger(activity, event, variables)
     }
+}
+
+/// What catches an error that is thrown in an activity.
+pub(crate) fn error_catcher(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    from: ActivityId,
+    code: &str,
+) -> Option<(ActivityId, ElementIndex)> {
+    catcher(definition, instance, from, Some(code), |trigger| match trigger {
+        EventTrigger::Error(catch) => Some(catch.code.as_deref()),
+        EventTrigger::Escalation(_)
+        | EventTrigger::Timer(_)
+        | EventTrigger::Message(_)
+        | EventTrigger::Compensation
+        | EventTrigger::Cancel => None,
+    })
 }
 
 fn uncaught(thrown: &Thrown) -> String {

@@ -1,30 +1,36 @@
 //! Escalations: something that a scope around should know of, and that need not stop what reports it (BPMN 2.0, 10.5.6).
 
-use mandate_model::{ElementIndex, EscalationCatch, EventTrigger};
+use std::sync::Arc;
+
+use mandate_model::{ElementIndex, EventTrigger, ProcessDefinition};
 use serde_json::Value as Json;
 
 use crate::call::News;
-use crate::effect::HistoryEvent;
-use crate::ids::ActivityId;
+use crate::effect::{Effect, HistoryEvent};
+use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
+use crate::instance::Instance;
 use crate::step::Machine;
+use crate::trigger::catcher;
 use crate::variable::{Variable, Variables};
 
-impl<'d> Machine<'d> {
+impl Machine<'_> {
     /// An event throws an escalation and goes on, unless what catches it interrupts what the event stands in. Uncaught, it goes on as well
     /// (Camunda `ThrowEscalationEventActivityBehavior`). By which flows is asked when it leaves: they may read what the catching event has set.
     pub(crate) fn escalate(&mut self, event: ActivityId, code: Option<String>) -> Result<(), Failure> {
-        let Some(caught) = self.escalation_catcher(event, code.as_deref()) else { return self.escalate_to_caller(event, code) };
-        let variables = caught.variables(code);
-        if caught.interrupting {
+        let catcher = escalation_catcher(self.definition, self.instance, event, code.as_deref());
+        let Some((activity, catching)) = catcher else { return self.escalate_to_caller(event, code) };
+        let element = self.definition.element(catching);
+        let (variables, interrupting) = self.caught(catching, code);
+        if interrupting {
             // The event did what it is there for: history shows it completed, what is around it cancelled.
             self.record(HistoryEvent::ActivityEnded { activity: event, canceled: false });
             self.forget(event);
-            return self.trigger(caught.activity, caught.event, variables);
+            return self.trigger(activity, catching, variables);
         }
         // From here on there are two tokens: the new one's keys must not depend on how often the other comes by the same elements.
-        let lineage = self.unit.lineage(self.instance.id, event).branch(&self.definition.element(caught.event).id);
-        self.trigger_as(caught.activity, caught.event, lineage, variables)?;
+        let lineage = self.unit.lineage(self.instance.id, event).branch(&element.id);
+        self.trigger_as(activity, catching, lineage, variables)?;
         let place = self.unit.agenda.len() - 1;
         self.resume(event)?;
         // It had to be there while the event left, or a scope that has more to do would have ended; and it runs first, as in Camunda 7.
@@ -36,7 +42,8 @@ impl<'d> Machine<'d> {
     /// A called instance threw an escalation, and ended with it or goes on. It is caught here, or by who called this one: then this instance does
     /// the same.
     pub(crate) fn escalate_from_call(&mut self, activity: ActivityId, code: Option<String>, ended: bool) -> Result<(), Failure> {
-        let Some(caught) = self.escalation_catcher(activity, code.as_deref()) else {
+        let catcher = escalation_catcher(self.definition, self.instance, activity, code.as_deref());
+        let Some((catching, event)) = catcher else {
             let news = News::Escalation { code, ended };
             if ended {
                 self.end_by(news);
@@ -45,14 +52,14 @@ impl<'d> Machine<'d> {
             }
             return Ok(());
         };
-        let lineage = self.unit.lineage(self.instance.id, activity).branch(&self.definition.element(caught.event).id);
-        let variables = caught.variables(code);
-        self.trigger_as(caught.activity, caught.event, lineage, variables)
+        let lineage = self.unit.lineage(self.instance.id, activity).branch(&self.definition.element(event).id);
+        let (variables, _) = self.caught(event, code);
+        self.trigger_as(catching, event, lineage, variables)
     }
 
     /// Nothing inside catches an escalation. If something does around the call, the caller is told, and the instance ends if that interrupts.
     fn escalate_to_caller(&mut self, event: ActivityId, code: Option<String>) -> Result<(), Failure> {
-        match self.caller_catches_escalation(code.as_deref()) {
+        match self.instance.caller_catches_escalation(code.as_deref()) {
             None => self.resume(event),
             Some(false) => {
                 self.tell_caller(News::Escalation { code, ended: false });
@@ -67,35 +74,53 @@ impl<'d> Machine<'d> {
         }
     }
 
-    fn escalation_catcher(&self, from: ActivityId, code: Option<&str>) -> Option<Caught<'d>> {
-        let definition = self.definition;
-        let (activity, event) = self.catcher(from, code, |trigger| match trigger {
-            EventTrigger::Escalation(catch) => Some(catch.code.as_deref()),
-            EventTrigger::Error(_)
-            | EventTrigger::Timer(_)
-            | EventTrigger::Message(_)
-            | EventTrigger::Compensation
-            | EventTrigger::Cancel => None,
-        })?;
-        let Some((EventTrigger::Escalation(catch), interrupting)) = definition.element(event).kind.trigger() else {
+    /// A person reports an escalation from a user task (Camunda `TaskEntity.escalation`). The task goes on waiting unless what catches it interrupts.
+    /// [`admit`](crate::admit) refuses one that nothing catches, as Camunda 7 does.
+    pub(crate) fn escalate_from_task(&mut self, wait: WaitId, code: String, variables: Variables) -> Result<(), Failure> {
+        let task = Arc::make_mut(self.instance.tasks.get_mut(&wait).expect("admit::check found the task"));
+        task.escalations += 1;
+        let (from, count) = (task.activity, task.escalations);
+        self.effects.push(Effect::PutTask(task.clone()));
+        let catcher = escalation_catcher(self.definition, self.instance, from, Some(&code));
+        let Some((activity, catching)) = catcher else {
+            // So it is caught around the call.
+            self.set_variables(from, variables)?;
+            match self.instance.caller_catches_escalation(Some(&code)) {
+                Some(true) => self.end_by(News::Escalation { code: Some(code), ended: true }),
+                _ => self.tell_caller(News::Escalation { code: Some(code), ended: false }),
+            }
+            return Ok(());
+        };
+        let (caught, _) = self.caught(catching, Some(code));
+        // The task may report another one: what that begins must not have the keys of this.
+        let lineage = self.unit.lineage(self.instance.id, from).instance(count);
+        self.trigger_as(activity, catching, lineage, variables.into_iter().chain(caught).collect())
+    }
+
+    /// What an escalation brings along to what catches it, and whether that interrupts.
+    fn caught(&self, catching: ElementIndex, code: Option<String>) -> (Variables, bool) {
+        let Some((EventTrigger::Escalation(catch), interrupting)) = self.definition.element(catching).kind.trigger() else {
             unreachable!("only an event for escalations catches one")
         };
-        Some(Caught { activity, event, interrupting, catch })
+        let mut variables = Variables::new();
+        if let Some(name) = &catch.code_variable {
+            variables.insert(name.clone(), Variable::from_json(&code.map_or(Json::Null, Json::String)));
+        }
+        (variables, interrupting)
     }
 }
 
-/// An event that catches an escalation.
-struct Caught<'d> {
-    activity: ActivityId,
-    event: ElementIndex,
-    interrupting: bool,
-    catch: &'d EscalationCatch,
-}
-
-impl Caught<'_> {
-    /// What its path sees of the escalation.
-    fn variables(&self, code: Option<String>) -> Variables {
-        let value = |code: Option<String>| Variable::from_json(&code.map_or(Json::Null, Json::String));
-        self.catch.code_variable.iter().map(|name| (name.clone(), value(code.clone()))).collect()
-    }
+/// What catches an escalation that is thrown in an activity.
+pub(crate) fn escalation_catcher(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    from: ActivityId,
+    code: Option<&str>,
+) -> Option<(ActivityId, ElementIndex)> {
+    catcher(definition, instance, from, code, |trigger| match trigger {
+        EventTrigger::Escalation(catch) => Some(catch.code.as_deref()),
+        EventTrigger::Error(_) | EventTrigger::Timer(_) | EventTrigger::Message(_) | EventTrigger::Compensation | EventTrigger::Cancel => {
+            None
+        }
+    })
 }

@@ -135,37 +135,41 @@ impl Machine<'_> {
             }
         }
     }
+}
 
-    /// Who catches what is thrown somewhere: from the inside out the event sub-processes of a scope, then the boundary events on it; of each
-    /// one for the code before one for all codes, whatever their order (BPMN 2.0, 10.5.6; Camunda `ErrorDeclarationForProcessInstanceFinder`).
-    /// What is thrown inside an event sub-process does not begin it again. `catches` tells for which code a trigger is: some, or all; none if it
-    /// waits for something else.
-    pub(crate) fn catcher(
-        &self,
-        from: ActivityId,
-        code: Option<&str>,
-        catches: fn(&EventTrigger) -> Option<Option<&str>>,
-    ) -> Option<(ActivityId, ElementIndex)> {
-        let catching = |event: &ElementIndex| self.definition.element(*event).kind.trigger().and_then(|(trigger, _)| catches(trigger));
-        self.watching(from).find_map(|(activity, events)| {
-            let find = |wanted: Option<&str>| events.iter().copied().find(|event| catching(event) == Some(wanted));
-            code.and_then(|_| find(code)).or_else(|| find(None)).map(|event| (activity, event))
-        })
-    }
+/// Who catches what is thrown somewhere: from the inside out the event sub-processes of a scope, then the boundary events on it; of each
+/// one for the code before one for all codes, whatever their order (BPMN 2.0, 10.5.6; Camunda `ErrorDeclarationForProcessInstanceFinder`).
+/// What is thrown inside an event sub-process does not begin it again. `catches` tells for which code a trigger is: some, or all; none if it
+/// waits for something else.
+pub(crate) fn catcher(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    from: ActivityId,
+    code: Option<&str>,
+    catches: fn(&EventTrigger) -> Option<Option<&str>>,
+) -> Option<(ActivityId, ElementIndex)> {
+    let catching = |event: &ElementIndex| definition.element(*event).kind.trigger().and_then(|(trigger, _)| catches(trigger));
+    watching(definition, instance, from).find_map(|(activity, events)| {
+        let find = |wanted: Option<&str>| events.iter().copied().find(|event| catching(event) == Some(wanted));
+        code.and_then(|_| find(code)).or_else(|| find(None)).map(|event| (activity, event))
+    })
+}
 
-    /// The events that watch over an activity, from the inside out: the event sub-processes of a scope, but for the one it stands in, then the
-    /// boundary events on it.
-    pub(crate) fn watching(&self, from: ActivityId) -> impl Iterator<Item = (ActivityId, Vec<ElementIndex>)> {
-        let mut came_from = None;
-        // What is being undone has completed: nothing of its own watches it any more.
-        let watched = self.instance.outward(from).filter(|it| !matches!(it.role, Role::Compensating { .. }));
-        watched.flat_map(move |activity| {
-            let starts = inside(self.definition, activity).iter().copied();
-            let starts: Vec<_> = starts.filter(|start| self.definition.element(*start).parent != came_from).collect();
-            came_from = Some(activity.element);
-            [(activity.id, starts), (activity.id, attached(self.definition, activity).to_vec())]
-        })
-    }
+/// The events that watch over an activity, from the inside out: the event sub-processes of a scope, but for the one it stands in, then the
+/// boundary events on it. What is being undone has completed: nothing of its own watches it any more.
+pub(crate) fn watching(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    from: ActivityId,
+) -> impl Iterator<Item = (ActivityId, Vec<ElementIndex>)> {
+    let mut came_from = None;
+    let watched = instance.outward(from).filter(|it| !matches!(it.role, Role::Compensating { .. }));
+    watched.flat_map(move |activity| {
+        let starts = inside(definition, activity).iter().copied();
+        let starts: Vec<_> = starts.filter(|start| definition.element(*start).parent != came_from).collect();
+        came_from = Some(activity.element);
+        [(activity.id, starts), (activity.id, attached(definition, activity).to_vec())]
+    })
 }
 
 /// The scope in which goes on what an event of an activity begins: an event sub-process runs inside of the activity, a boundary event's path

@@ -25,6 +25,7 @@ use tracing::Instrument;
 use crate::definitions::{Definition, suspended};
 use crate::executor::{Mine, Permit, Places};
 use crate::metrics::Acquired;
+use crate::operator::Operator;
 use crate::parties::{Course, Parties, Party};
 use crate::running::Registered;
 use crate::{Error, Inner, text};
@@ -49,6 +50,8 @@ pub(crate) struct Work {
     pub(crate) traceparent: Option<String>,
     /// The worker that answers for an external task.
     pub(crate) worker: Option<Worker>,
+    /// Who asks for it, where that is to be logged.
+    pub(crate) operator: Option<Arc<Operator>>,
 }
 
 /// A worker that answers for an external task. It must have it when the unit is stored, and before a command of the unit leaves.
@@ -267,8 +270,11 @@ impl Inner {
             writes.push(write);
             afters.push(after);
         }
+        let id = uuid::Uuid::now_v7();
+        let first = parties.first();
+        writes[0].operations = work.operations(&first.base.definition, &first.base.instance, &first.instance, id, now);
         let unit = Unit {
-            id: uuid::Uuid::now_v7(),
+            id,
             instances: writes,
             start_key: work.begin.as_ref().and_then(|begin| begin.start_key.clone()),
             newest: work.begin.as_ref().is_some_and(|begin| begin.newest),
@@ -436,6 +442,8 @@ impl Work {
             Input::RunJob { wait }
             | Input::FailJob { wait, .. }
             | Input::CompleteTask { wait, .. }
+            | Input::ThrowFromTask { wait, .. }
+            | Input::EscalateFromTask { wait, .. }
             | Input::CompleteExternalTask { wait, .. }
             | Input::ThrowFromExternalTask { wait, .. }
             | Input::Message { wait, .. } => Some(wait),
@@ -446,7 +454,9 @@ impl Work {
     /// What must still exist when a command of this unit is sent.
     pub(crate) fn origin(&self) -> Origin {
         match self.input {
-            Input::CompleteTask { wait, .. } => Origin::Task(crate::unit::number(wait.0)),
+            Input::CompleteTask { wait, .. } | Input::ThrowFromTask { wait, .. } | Input::EscalateFromTask { wait, .. } => {
+                Origin::Task(crate::unit::number(wait.0))
+            }
             Input::CompleteExternalTask { wait, .. } | Input::ThrowFromExternalTask { wait, .. } => {
                 Origin::ExternalTask(crate::unit::number(wait.0))
             }

@@ -23,3 +23,4 @@ mod process_instance;
 mod remembered;
 mod server;
 mod task;
+mod user_operation;
