@@ -16,7 +16,7 @@ use crate::effect::{Effect, EndState, HistoryEvent, JobKind};
 use crate::error::Thrown;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::input::Failure;
-use crate::instance::{Instance, Role};
+use crate::instance::Instance;
 use crate::lineage::digest;
 use crate::step::Machine;
 use crate::trigger::watching;
@@ -320,38 +320,15 @@ impl Machine<'_> {
         Arc::make_mut(self.instance.calls.get_mut(&wait).expect("admit::check found the call"))
     }
 
-    /// What was called was deleted: the activity is cancelled and, with it, each scope in which it was the only thing left (Camunda 7
-    /// `AbstractDeleteProcessInstanceCmd`, which cancels the activity by a modification of its process). One of several instances counts
-    /// as one that has ended.
+    /// What was called was deleted: the activity is cancelled as by a modification, with whatever it leaves empty (Camunda 7
+    /// `AbstractDeleteProcessInstanceCmd`). If nothing is left in the process, the instance is deleted with it.
     fn forsake(&mut self, activity: ActivityId, reason: Option<String>) -> Result<(), Failure> {
-        let root = self.instance.root();
-        let mut top = activity;
-        while top != root && self.is_alone(top) {
-            top = self.instance.at(top).scope();
-        }
-        if top == root {
-            self.ending = Ending { state: EndState::ExternallyTerminated, reason: reason.clone() };
-            self.cancel_children(root);
+        self.cancel_outward(activity)?;
+        if self.instance.children(self.instance.root()).next().is_none() {
             self.tell_caller(News::Deleted { reason: reason.clone() });
             self.end_instance(EndState::ExternallyTerminated, reason);
-            return Ok(());
         }
-        if let Role::Inner { index } = self.instance.at(top).role {
-            self.cancel_children(top);
-            self.remove_waits(top);
-            self.record(HistoryEvent::ActivityEnded { activity: top, canceled: true });
-            return self.leave_instance(top, index);
-        }
-        self.cancel(top);
         Ok(())
-    }
-
-    /// Whether nothing else stands or moves in the scope around an activity. Results of instances that have ended do not count.
-    fn is_alone(&self, activity: ActivityId) -> bool {
-        let scope = self.instance.at(activity).scope();
-        let stands = |child: ActivityId| child != activity && !matches!(self.instance.at(child).role, Role::Result { .. });
-        let mut others = self.instance.children(scope).filter(|child| stands(*child));
-        others.next().is_none() && self.unit.agenda.iter().all(|token| token.scope != scope)
     }
 }
 

@@ -230,7 +230,7 @@ impl Machine<'_> {
 
     /// Cancels an activity with those around it that it leaves empty; the process itself stays (Camunda `AbstractInstanceCancellationCmd`). A body
     /// of which no instance is left to end is empty, too.
-    fn cancel_outward(&mut self, activity: ActivityId) -> Result<(), Failure> {
+    pub(crate) fn cancel_outward(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let root = self.instance.root();
         let mut outermost = activity;
         while let Some(scope) = self.instance.at(outermost).parent.filter(|scope| *scope != root && self.holds_only(*scope, outermost)) {

@@ -255,7 +255,7 @@ fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: boo
     if !filter.activity_ids.is_empty() {
         stands_at(select, filter.activity_ids, keeps_activities);
     }
-    filter.calls.add(&mut select, "i", "instance", "id");
+    filter.calls.add(select, "i", "instance", "id");
     select.maybe("i.started_at > $?", filter.started_after);
     select.maybe("i.started_at < $?", filter.started_before);
 }
