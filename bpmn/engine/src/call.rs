@@ -258,7 +258,7 @@ impl Machine<'_> {
     /// What is caught around an activity, in the order in which [`Machine::catcher`] looks.
     fn catches_around(&self, activity: ActivityId) -> Vec<Catch> {
         let mut catches = Vec::new();
-        for (_, events) in watching(self.definition, self.instance, activity) {
+        for (_, events) in watching(self.definition, self.instance, activity, None) {
             let mut of_group: Vec<_> = events.iter().filter_map(|event| self.caught_by(*event)).collect();
             of_group.sort_by_key(|catch| catch.code.is_none());
             catches.extend(of_group);

@@ -11,7 +11,7 @@ use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::instance::Instance;
 use crate::step::Machine;
-use crate::trigger::catcher;
+use crate::trigger::{catcher, catcher_at_edge};
 use crate::variable::{Variable, Variables};
 
 /// An error on its way outward.
@@ -19,6 +19,13 @@ pub(crate) struct Thrown {
     pub code: String,
     pub message: Option<String>,
     pub variables: Variables,
+}
+
+impl Thrown {
+    /// The failure of a unit in which a delegate throws what nothing catches.
+    pub(crate) fn uncaught(&self, element: ElementIndex) -> Failure {
+        Failure::never(Code::UnhandledBpmnError, element, uncaught(self))
+    }
 }
 
 impl Machine<'_> {
@@ -30,7 +37,7 @@ impl Machine<'_> {
             if self.instance.caller_catches_error(&thrown.code) {
                 return self.throw_to_caller(activity, thrown);
             }
-            return Err(Failure::never(Code::UnhandledBpmnError, element, uncaught(&thrown)));
+            return Err(thrown.uncaught(element));
         };
         self.catch(catcher, thrown)
     }
@@ -86,6 +93,16 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// An error of a listener's delegate where an activity begins or ends.
+    pub(crate) fn throw_at_edge(&mut self, of: ActivityId, thrown: Thrown) -> Result<(), Failure> {
+        let element = self.instance.at(of).element;
+        let catcher = catcher_at_edge(self.definition, self.instance, of, Some(&thrown.code), code_of_error);
+        match catcher {
+            Some(catcher) => self.catch(catcher, thrown),
+            None => Err(thrown.uncaught(element)),
+        }
+    }
+
     fn error_catcher(&self, from: ActivityId, thrown: &Thrown) -> Option<(ActivityId, ElementIndex)> {
         error_catcher(self.definition, self.instance, from, &thrown.code)
     }
@@ -112,14 +129,20 @@ pub(crate) fn error_catcher(
     from: ActivityId,
     code: &str,
 ) -> Option<(ActivityId, ElementIndex)> {
-    catcher(definition, instance, from, Some(code), |trigger| match trigger {
+    catcher(definition, instance, from, Some(code), code_of_error)
+}
+
+/// Which errors a trigger is for: of some code, or all; none if it waits for something else.
+#[expect(clippy::option_option, reason = "no error is not the same as every error")]
+fn code_of_error(trigger: &EventTrigger) -> Option<Option<&str>> {
+    match trigger {
         EventTrigger::Error(catch) => Some(catch.code.as_deref()),
-        EventTrigger::Escalation(_)
-        | EventTrigger::Timer(_)
+        EventTrigger::Timer(_)
         | EventTrigger::Message(_)
+        | EventTrigger::Escalation(_)
         | EventTrigger::Compensation
         | EventTrigger::Cancel => None,
-    })
+    }
 }
 
 fn uncaught(thrown: &Thrown) -> String {

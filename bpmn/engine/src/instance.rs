@@ -386,6 +386,11 @@ impl Instance {
                 .all(|it| matches!(definition.elements.get(it.element.0 as usize).map(|it| &it.kind), Some(ElementKind::CallActivity(_))))
             && self.incidents.values().all(|it| element(it.element))
             && self.unit.iter().flat_map(|unit| &unit.agenda).all(|token| element(token.element) && flow(token.by))
+            && self
+                .unit
+                .iter()
+                .filter_map(|unit| unit.call.as_ref()?.listener.as_ref())
+                .all(|(occasion, _)| occasion.fits(definition, self))
             && self.unit.iter().filter_map(|unit| unit.modification.as_ref()).all(|it| it.fits(definition))
     }
 

@@ -9,6 +9,7 @@ use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Body, Phase, Role, State};
 use crate::limits::{MAX_SCOPE_ACTIVITIES, MAX_SCOPE_DEPTH};
+use crate::listener::Occasion;
 use crate::step::Machine;
 use crate::unit::Token;
 use crate::variable::Variables;
@@ -49,7 +50,7 @@ impl Machine<'_> {
         self.unit.touch(scope);
         self.record(HistoryEvent::ActivityStarted { activity, parent, element, body });
         self.map_inputs(activity, element)?;
-        self.execute(activity)
+        self.notify(activity, Occasion::Start)
     }
 
     /// Puts a new activity into the tree, within the bounds.
@@ -74,9 +75,14 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// An activity has done its work: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
-    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does.
+    /// An activity has done its work: its end listeners are called, then it passes its token on.
     pub(crate) fn leave(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
+        self.notify(activity, Occasion::End(flows.to_vec()))
+    }
+
+    /// An activity is done with all there was to do: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
+    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does.
+    pub(crate) fn pass_on(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let (element, scope) = (it.element, it.scope());
         if let Role::Body(body) = it.role {
@@ -137,11 +143,9 @@ impl Machine<'_> {
             if let Some(underway) = &mut self.unit.modification {
                 // There may be more to come.
                 underway.canceled = false;
-            } else {
-                self.tell_caller(News::Completed);
-                self.end_instance(EndState::Completed, None);
+                return Ok(());
             }
-            return Ok(());
+            return self.notify(scope, Occasion::ProcessEnd);
         }
         if let Role::Compensating { .. } = self.instance.at(scope).role {
             let around = self.instance.at(scope).scope();
@@ -149,6 +153,12 @@ impl Machine<'_> {
             return self.end_scope_if_empty(around);
         }
         self.resume(scope)
+    }
+
+    /// The process is over because nothing is left in it.
+    pub(crate) fn complete_instance(&mut self) {
+        self.tell_caller(News::Completed);
+        self.end_instance(EndState::Completed, None);
     }
 
     /// A terminate end event: everything else in its scope is cancelled, then the scope completes normally. In an embedded sub-process

@@ -1,17 +1,19 @@
 //! The one loop.
 
-use mandate_model::{ElementIndex, ProcessDefinition};
+use mandate_model::{ElementIndex, Implementation, ProcessDefinition};
 
 use crate::Code;
+use crate::EntryKey;
 use crate::admit::{self, Rejection};
 use crate::call::{Ending, News};
 use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind};
-use crate::elements::{At, Next};
+use crate::elements::{At, Next, WaitFor};
 use crate::error::Thrown;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Failure, Input, TaskRevision};
 use crate::instance::{Instance, Phase, State};
 use crate::limits::MAX_STEPS;
+use crate::listener::Occasion;
 use crate::modification;
 use crate::unit::{Call, START, Token, Unit};
 use crate::variable::Variables;
@@ -104,7 +106,7 @@ impl Machine<'_> {
                 let activity = self.instance.tasks[&wait].activity;
                 self.remove_wait(activity, wait);
                 self.deliver(activity, variables)?;
-                self.resume(activity)?;
+                self.notify(activity, Occasion::Complete)?;
             }
             Input::ClaimTask { wait, user } => self.revise_task(wait, TaskRevision::Assign { user: Some(user) })?,
             Input::ReviseTask { wait, revision } => self.revise_task(wait, revision)?,
@@ -160,14 +162,13 @@ impl Machine<'_> {
         let root = self.instance.root();
         self.open_instance(element, variables)?;
         let lineage = self.unit.lineage(self.instance.id, root);
-        // `asyncBefore` on the start event holds the start just as well.
-        if hold && !self.definition.element(element).async_before {
+        // `asyncBefore` on the start event holds the start just as well, unless the process itself has something to do before.
+        if hold && (self.has_start_listeners() || !self.definition.element(element).async_before) {
             let activity = self.place(element, root, Phase::Before { by: None })?;
             self.put_job(activity, element, JobKind::Start, self.now);
-        } else {
-            self.unit.agenda.push(Token { element, scope: root, by: None, lineage });
+            return Ok(());
         }
-        Ok(())
+        self.notify(root, Occasion::ProcessStart(Token { element, scope: root, by: None, lineage }))
     }
 
     /// The process itself begins, before its first token.
@@ -182,6 +183,9 @@ impl Machine<'_> {
 
     fn delegate_returned(&mut self, outcome: DelegateOutcome) -> Result<(), Failure> {
         let call = self.unit.call.take().expect("admit::check found the outstanding call");
+        if let Some((occasion, next)) = call.listener {
+            return self.listener_returned(call.activity, occasion, next, outcome);
+        }
         match outcome {
             DelegateOutcome::Completed { variables } => {
                 self.deliver(call.activity, variables)?;
@@ -215,7 +219,10 @@ impl Machine<'_> {
                 let message = format!("one unit of work entered more than {MAX_STEPS} elements; a loop without a wait state?");
                 return Err(Failure::never(Code::StepLimit, token.element, message));
             }
-            self.enter(token)?;
+            match token.by {
+                Some(_) => self.notify(token.scope, Occasion::Take(token))?,
+                None => self.enter(token)?,
+            }
         }
         Ok(())
     }
@@ -257,8 +264,9 @@ impl Machine<'_> {
         match next {
             Next::Wait(wait) => {
                 self.arm_boundary_events(activity)?;
+                let task = if let WaitFor::Task { assignee, .. } = &wait { Some(assignee.is_some()) } else { None };
                 self.wait(activity, self.instance.at(activity).element, wait);
-                Ok(())
+                task.map_or(Ok(()), |assigned| self.notify(activity, Occasion::Create { assigned }))
             }
             Next::WaitForFirst(waits) => {
                 for (event, wait) in waits {
@@ -266,9 +274,18 @@ impl Machine<'_> {
                 }
                 Ok(())
             }
-            Next::Call => {
-                self.call(activity);
+            Next::Call(implementation) => {
+                let element = self.instance.at(activity).element;
+                let id = &self.definition.element(element).id;
+                let entry = self.unit.entry(self.instance.id, activity, element, id);
+                self.call(activity, element, entry, implementation, None);
                 Ok(())
+            }
+            Next::Set { name, value } => {
+                let element = self.instance.at(activity).element;
+                let set = self.set_variables(activity, Variables::from([(name, value)]));
+                set.map_err(|failure| Failure { element: Some(element), ..failure })?;
+                self.resume(activity)
             }
             Next::Open(start) => {
                 self.arm_boundary_events(activity)?;
@@ -292,16 +309,24 @@ impl Machine<'_> {
         }
     }
 
-    fn call(&mut self, activity: ActivityId) {
-        let element = self.instance.at(activity).element;
-        let id = &self.definition.element(element).id;
-        let entry = self.unit.entry(self.instance.id, activity, element, id);
+    /// Calls a delegate: a task's, or a listener's.
+    pub(crate) fn call(
+        &mut self,
+        activity: ActivityId,
+        element: ElementIndex,
+        entry: EntryKey,
+        implementation: Implementation,
+        listener: Option<(Occasion, u32)>,
+    ) {
         let wait = WaitId(self.instance.number());
-        self.unit.call = Some(Call { wait, activity });
+        let event = listener.as_ref().map(|(occasion, _)| occasion.event());
+        self.unit.call = Some(Call { wait, activity, listener });
         self.effects.push(Effect::CallDelegate(DelegateCall {
             wait,
             activity,
             element,
+            implementation,
+            listener: event,
             entry,
             variables: self.instance.visible_variables(activity),
             attempt: self.unit.attempt,

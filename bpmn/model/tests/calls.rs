@@ -104,6 +104,6 @@ fn what_cannot_be_called_or_passed_is_refused() {
         t.bpmn:3:49: error: camunda:in does not say what it passes (element 'a'); help: give one of source, sourceExpression and variables="all"
         t.bpmn:3:73: error: variables="some" of camunda:out is not known (element 'a'); help: write variables="all", or name one by source and target
         t.bpmn:3:25: error: bindingType 'newest' of zeebe:calledElement is not known (element 'a'); help: use latest, deployment or versionTag
-        t.bpmn:3:42: error: zeebe:input in zeebe:ioMapping is not a zeebe:input or zeebe:output with a target (element 'a'); help: write <zeebe:input source="= order.id" target="orderId"/>
+        t.bpmn:3:42: error: the target '' of zeebe:input is not a variable's name of 1 to 255 characters (element 'a'); help: name a variable; build an object in the source, as in = {a: 1}
     "#]].assert_eq(&found.concat());
 }

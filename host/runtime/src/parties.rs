@@ -272,7 +272,7 @@ impl Inner {
                 }
             }
             let Some(call) = call else { break };
-            let commands = definition.may_command(call.element);
+            let commands = definition.may_command(&call.implementation);
             if commands && own && is_unheld(&course.work.input) {
                 return Ok(Ended::Hold);
             }
@@ -297,7 +297,9 @@ impl Inner {
             if let DelegateOutcome::BpmnError { code, .. } = &outcome {
                 crate::metrics::bpmn_error(&definition.model.element(call.element).id, code);
             }
-            if let Ok(binding) = definition.binding(call.element) {
+            if call.listener.is_none()
+                && let Ok(binding) = definition.binding(call.element, &call.implementation)
+            {
                 party.rows.record_delegate(number(call.activity.0), &binding.delegate, &binding.digest, call.attempt);
             }
             input = Input::DelegateReturned { wait: call.wait, outcome };

@@ -4,13 +4,14 @@
 //! acts on the answer.
 
 use mandate_feel::{Expression, Value};
-use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
+use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, Implementation, ProcessDefinition};
 
 use crate::call::Asked;
 use crate::expression::{evaluate, failed, why_null};
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Instance, Role};
+use crate::variable::Variable;
 
 mod boundary_event;
 mod call_activity;
@@ -18,6 +19,7 @@ mod end_event;
 mod event_based_gateway;
 mod event_sub_process;
 mod exclusive_gateway;
+mod expression_task;
 mod external_task;
 mod flows;
 mod inclusive_gateway;
@@ -43,6 +45,7 @@ fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::EndEvent(event) => event,
         ElementKind::Task | ElementKind::ManualTask => &task::Task,
         ElementKind::ServiceTask(task) => task,
+        ElementKind::ExpressionTask(task) => task,
         ElementKind::UserTask(task) => task,
         ElementKind::ReceiveTask(message) => message,
         ElementKind::CallActivity(call) => &**call,
@@ -75,8 +78,15 @@ pub(crate) enum Next {
     Wait(WaitFor),
     /// Wait for the first of these elements' events; the others are waited for no longer then.
     WaitForFirst(Vec<(ElementIndex, WaitFor)>),
-    /// Call the delegate inside this unit of work, then resume.
-    Call,
+    /// Call this delegate inside this unit of work, then resume.
+    Call(Implementation),
+    /// Set a variable as Camunda's `execution.setVariable` does, then resume.
+    Set {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Variable,
+    },
     /// Open a scope at this start event, with its event sub-processes armed; resume when it is empty.
     Open(ElementIndex),
     /// Be the body of this many instances, at least one; resume when they are done.

@@ -1,8 +1,6 @@
 //! Call activities: `callActivity` with Camunda 7's attributes, or with Camunda 8's `zeebe:calledElement`.
 
-use mandate_feel::Expression;
-
-use crate::definition::{Binding, CallActivity, ElementKind, Mapping, Pass, Source};
+use crate::definition::{Binding, CallActivity, ElementKind, Pass, Source};
 use crate::diagnostic::shown;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
@@ -12,9 +10,6 @@ const WHOM: &str = "write calledElement=\"other-process\", or an expression that
 /// Reads a `callActivity` (Camunda 7 `BpmnParse.parseCallActivity`).
 pub(crate) fn call_activity<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     let extension = |name: &str| extensions(node).find(|it| it.namespace == Namespace::Zeebe && it.name == name);
-    if let Some(mapping) = extension("ioMapping") {
-        reader.io_mapping(mapping, owner);
-    }
     let of_camunda_7 = node.plain("calledElement").map(str::trim).filter(|key| !key.is_empty());
     let call = match (of_camunda_7, extension("calledElement")) {
         (Some(_), Some(_)) => {
@@ -158,30 +153,5 @@ impl<'n> ProcessReader<'n, '_> {
             outputs: Vec::new(),
             propagates,
         })
-    }
-
-    /// Camunda 8's input and output mappings: in FEEL.
-    fn io_mapping(&mut self, node: &'n Node<'n>, owner: Owner<'n>) {
-        for parameter in &node.children {
-            let at = parameter.at_in(owner.at);
-            let target = parameter.plain("target").map(str::trim).filter(|target| !target.is_empty() && target.chars().count() <= MAX_ID);
-            let (Namespace::Zeebe, "input" | "output", Some(target)) = (parameter.namespace, parameter.name, target) else {
-                let message = format!("{} in zeebe:ioMapping is not a zeebe:input or zeebe:output with a target", parameter.title());
-                self.diagnostics.error(at, message, "write <zeebe:input source=\"= order.id\" target=\"orderId\"/>");
-                continue;
-            };
-            let Some(source) = self.mapped(parameter.plain("source").unwrap_or_default(), owner, parameter) else { continue };
-            let mapping = Mapping { target: target.to_owned(), source };
-            let element = self.element(owner.index);
-            if parameter.name == "input" { element.inputs.push(mapping) } else { element.outputs.push(mapping) }
-        }
-    }
-
-    /// The source of a mapping; as in Camunda 7 one without sets null.
-    fn mapped(&mut self, source: &'n str, owner: Owner<'n>, node: &'n Node<'n>) -> Option<Expression> {
-        match source.trim() {
-            "" => Expression::parse("= null").ok(),
-            source => self.expression("source", source, node.at_in(owner.at)),
-        }
     }
 }

@@ -10,14 +10,17 @@ mod compensation;
 mod definitions;
 mod event_definitions;
 mod events;
+mod expression_tasks;
 mod extensions;
 mod flows;
 mod gateways;
 mod implementation;
 mod links;
+mod listeners;
 mod multi_instance;
 mod process;
 mod table;
+mod zeebe;
 
 use crate::definition::ProcessDefinition;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};

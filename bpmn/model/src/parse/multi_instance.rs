@@ -9,8 +9,19 @@ use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
 /// What may run several times: every activity.
-const ACTIVITIES: &[&str] =
-    &["task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess", "transaction", "callActivity"];
+const ACTIVITIES: &[&str] = &[
+    "task",
+    "manualTask",
+    "serviceTask",
+    "sendTask",
+    "scriptTask",
+    "businessRuleTask",
+    "userTask",
+    "receiveTask",
+    "subProcess",
+    "transaction",
+    "callActivity",
+];
 
 /// What to write where something that says how often is missing.
 const HOW_OFTEN: &str = "add a loopCardinality such as 3 or ${n}, or camunda:collection=\"items\" with camunda:elementVariable=\"item\"";

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use mandate_feel::Expression;
 
 use crate::definition::{
-    Dialect, Element, ElementIndex, ElementKind, EventSubProcess, FlowIndex, Position, ProcessDefinition, ROOT, Scope, SequenceFlow,
-    StartTrigger,
+    Dialect, Element, ElementIndex, ElementKind, EventSubProcess, FlowIndex, Listener, Position, ProcessDefinition, ROOT, Scope,
+    SequenceFlow, StartTrigger,
 };
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::compensation::References;
@@ -75,6 +75,7 @@ pub(crate) struct FlowDraft<'n> {
     pub(crate) node: &'n Node<'n>,
     /// None without one; an error if it can't be used.
     pub(crate) condition: Option<Result<Expression, Broken>>,
+    pub(crate) listeners: Vec<Listener>,
 }
 
 /// A part that can't be used; why is in the diagnostics.
@@ -319,6 +320,7 @@ impl<'n> ProcessReader<'n, '_> {
             inputs: Vec::new(),
             outputs: Vec::new(),
             properties: Vec::new(),
+            listeners: Vec::new(),
             position: node.position,
         });
         debug_assert!(parent.is_some() || index == ROOT);
@@ -376,6 +378,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
                 (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
                 (Namespace::Bpmn, name) if name.ends_with("EventDefinition") && row_is_event(node.name) => {}
+                (Namespace::Bpmn, "script") if node.name == "scriptTask" => {}
                 (Namespace::Bpmn, name) => match table::disposition(name) {
                     Disposition::Metadata => {}
                     Disposition::Refused(help) => self.refuse(child, owner, help),

@@ -2,7 +2,7 @@
 
 use crate::definition::ElementKind;
 use crate::parse::process::{Owner, ProcessReader};
-use crate::parse::{activities, call_activity, events, gateways};
+use crate::parse::{activities, call_activity, events, expression_tasks, gateways};
 use crate::xml::Node;
 
 /// A supported element, for the table in the documentation.
@@ -35,9 +35,11 @@ static SUPPORTED: &[Supported] = supported! {
     "boundaryEvent", "error, compensation, cancel (of a transaction); timer (date, duration), message, escalation, interrupting or not", events::boundary;
     "task", "passes through", activities::task;
     "manualTask", "passes through", activities::manual_task;
-    "serviceTask", "done by a delegate, or external: fetched by a worker", activities::service_task;
+    "serviceTask", "done by a delegate; external: fetched by a worker; or an expression with a result variable", activities::service_task;
     "sendTask", "as a service task", activities::send_task;
-    "userTask", "assignee, candidate users and groups, due date, form key", activities::user_task;
+    "businessRuleTask", "as a service task; decisions are not executed yet", activities::business_rule_task;
+    "scriptTask", "FEEL or JUEL, with a result variable; `zeebe:script`", expression_tasks::script_task;
+    "userTask", "assignee, candidate users and groups, due and follow-up date, priority, form key", activities::user_task;
     "receiveTask", "waits for a message", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
     "transaction", "as an embedded sub-process; left by its cancel boundary event when a cancel end event inside has had compensated what has completed", activities::transaction;
@@ -51,6 +53,9 @@ static SUPPORTED: &[Supported] = supported! {
 /// Supported parts of elements that change how these run, with their forms.
 #[rustfmt::skip]
 static SUPPORTED_PARTS: &[(&str, &str)] = &[
+    ("camunda:executionListener", "start and end of processes, activities, events and gateways, and sequence flows: an expression, a FEEL or JUEL script, or a delegate"),
+    ("camunda:taskListener", "create and complete: the same; assignment and update: an expression or script"),
+    ("zeebe:ioMapping", "and `taskHeaders`, `properties`, `assignmentDefinition`, `taskSchedule`, `priorityDefinition`, `formDefinition` by key: as Camunda 7's"),
     ("multiInstanceLoopCharacteristics", "of every task, sub-process and call activity: parallel or sequential, by cardinality or collection, completion condition, list of results; `zeebe:loopCharacteristics`"),
 ];
 
@@ -75,8 +80,6 @@ pub(crate) fn find(name: &str) -> Option<&'static Supported> {
 #[rustfmt::skip]
 static REFUSED: &[(&str, &str)] = &[
     ("complexGateway", "use exclusive, inclusive and parallel gateways"),
-    ("scriptTask", "use a service task with a delegate"),
-    ("businessRuleTask", "use a service task with a delegate"),
     ("adHocSubProcess", "use an embedded sub-process"),
     ("callChoreography", "choreographies are not executed: remove it"),
     ("choreographyTask", "choreographies are not executed: remove it"),

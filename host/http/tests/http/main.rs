@@ -23,4 +23,5 @@ mod process_instance;
 mod remembered;
 mod server;
 mod task;
+mod task_kinds;
 mod user_operation;
