@@ -21,11 +21,13 @@ fn file(processes: &str) -> Vec<u8> {
 
 /// A process of elements in a row.
 fn row(id: &str, elements: &[(&str, &str)], more: &str) -> String {
-    let mut text = format!("<bpmn:process id='{id}' isExecutable='true' camunda:versionTag='{id}-tag'><bpmn:startEvent id='{id}_s'/>");
-    let mut from = format!("{id}_s");
+    use std::fmt::Write as _;
+    let start = format!("{id}_s");
+    let mut text = format!("<bpmn:process id='{id}' isExecutable='true' camunda:versionTag='{id}-tag'><bpmn:startEvent id='{start}'/>");
+    let mut from = start.as_str();
     for (element, xml) in elements {
-        text += &format!("{xml}<bpmn:sequenceFlow id='to_{element}' sourceRef='{from}' targetRef='{element}'/>");
-        from = (*element).to_owned();
+        write!(text, "{xml}<bpmn:sequenceFlow id='to_{element}' sourceRef='{from}' targetRef='{element}'/>").expect("text grows");
+        from = element;
     }
     text + more + "</bpmn:process>"
 }
