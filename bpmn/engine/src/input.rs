@@ -150,6 +150,13 @@ pub enum Input {
         /// How it ends.
         ending: Ending,
     },
+    /// A signal arrives for a subscription.
+    Signal {
+        /// The subscription.
+        wait: WaitId,
+        /// Variables to set before it goes on.
+        variables: Variables,
+    },
     /// The outstanding delegate call has ended. A technical failure is not an input: the host throws the unit away.
     DelegateReturned {
         /// The call.
@@ -176,8 +183,22 @@ pub enum Input {
         /// From 0.
         retries: u32,
     },
-    /// Suspend the instance: nothing of it runs and every input but `Activate`, `Modify`, `SetVariables`, `SetRetries`, `SetExternalTaskRetries`,
-    /// `Called`, `EndCalled` and `Cancel` is rejected. What a called instance says then is kept until the instance goes on.
+    /// An operator moves a job to another moment.
+    SetDue {
+        /// The job.
+        wait: WaitId,
+        /// Not before.
+        due: i64,
+    },
+    /// An operator has a timer set anew, by its model and the variables as they are now.
+    RecalculateDue {
+        /// The timer's job.
+        wait: WaitId,
+        /// As if it had been set when its wait began, and not at this moment.
+        since_creation: bool,
+    },
+    /// Suspend the instance: nothing of it runs and every input but `Activate`, `Modify`, `SetVariables`, `SetRetries`, `SetDue`, `RecalculateDue`,
+    /// `SetExternalTaskRetries`, `Called`, `EndCalled` and `Cancel` is rejected. What a called instance says then is kept until the instance goes on.
     Suspend,
     /// Let it go on.
     Activate,

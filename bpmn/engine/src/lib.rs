@@ -18,7 +18,8 @@
 //! | `multi_instance.rs` | bodies and the instances in them |
 //! | `mapping.rs` | variables and input/output mapping |
 //! | `modification.rs` | what is active, changed by hand |
-//! | `retry.rs` | jobs, failures, incidents |
+//! | `retry.rs`, `due.rs` | jobs, failures, incidents; jobs that are moved |
+//! | `start_timer.rs` | timers that begin instances |
 //! | `lineage.rs`, `unit.rs` | what makes ledger keys stable; a unit of work |
 //! | `snapshot/` | the stored form |
 //!
@@ -33,6 +34,8 @@ mod admit;
 mod call;
 mod code;
 mod compensation;
+mod condition;
+mod due;
 mod effect;
 mod elements;
 mod error;
@@ -54,7 +57,9 @@ mod multi_instance;
 mod processes;
 mod retry;
 mod scope;
+mod signal;
 mod snapshot;
+mod start_timer;
 mod step;
 mod task;
 #[cfg(test)]
@@ -68,13 +73,18 @@ pub use admit::Rejection;
 pub use call::{Called, CalledVersion, Caller, Catch, CatchKind, Ending, News, ProcessCall, Report};
 pub use code::Code;
 pub use compensation::Compensable;
-pub use effect::{DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
+pub use condition::start_condition_holds;
+pub use effect::{
+    DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Signal, Subscription, SubscriptionKind,
+    Task,
+};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry, TaskFields, TaskRevision};
 pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, Role};
 pub use leaf::{Leaf, LeafState};
 pub use modification::{Cancel, Instruction, Misfit, Modification, Site, Start, StartAt};
 pub use snapshot::{Changes, PartId, SnapshotError, Stored};
+pub use start_timer::StartTimer;
 pub use step::{Stop, step};
 pub use variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, VariableKind, Variables};
 

@@ -1,6 +1,6 @@
 //! The one loop.
 
-use mandate_model::{ElementIndex, Implementation, ProcessDefinition};
+use mandate_model::{ElementIndex, Implementation, ProcessDefinition, ROOT};
 
 use crate::Code;
 use crate::EntryKey;
@@ -15,7 +15,7 @@ use crate::instance::{Instance, Phase, State};
 use crate::limits::MAX_STEPS;
 use crate::listener::Occasion;
 use crate::modification;
-use crate::unit::{Call, START, Token, Unit};
+use crate::unit::{Call, Later, LaterKind, START, Token, Unit};
 use crate::variable::Variables;
 
 /// Why a step gave no effects.
@@ -66,8 +66,11 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::SetExternalTaskRetries { wait, .. }
         | Input::Message { wait, .. }
         | Input::Called { wait, .. }
+        | Input::Signal { wait, .. }
         | Input::DelegateReturned { wait, .. }
-        | Input::SetRetries { wait, .. } => *wait,
+        | Input::SetRetries { wait, .. }
+        | Input::SetDue { wait, .. }
+        | Input::RecalculateDue { wait, .. } => *wait,
         Input::Modify(_) => modification::origin(instance),
         Input::Start { .. }
         | Input::StartAt { .. }
@@ -129,6 +132,7 @@ impl Machine<'_> {
                 self.throw_from_external_task(wait, Thrown { code, message, variables })?;
             }
             Input::SetExternalTaskRetries { wait, retries } => self.set_external_task_retries(wait, retries),
+            Input::Signal { wait, variables } => self.receive(wait, variables)?,
             Input::Message { wait, variables, local_variables } => {
                 let activity = self.instance.subscriptions[&wait].activity;
                 self.set_variables_in(activity, local_variables)?;
@@ -144,6 +148,8 @@ impl Machine<'_> {
                 if local { self.set_variables_in(scope, set) } else { self.set_variables(scope, set) }?;
             }
             Input::SetRetries { wait, retries } => self.set_retries(wait, retries),
+            Input::SetDue { wait, due } => self.set_due(wait, due),
+            Input::RecalculateDue { wait, since_creation } => self.recalculate_due(wait, since_creation)?,
             Input::Suspend => self.set_suspended(true),
             Input::Activate => self.set_suspended(false),
             Input::Called { wait, report, hold } => self.hear(wait, *report, hold)?,
@@ -168,7 +174,7 @@ impl Machine<'_> {
             self.put_job(activity, element, JobKind::Start, self.now);
             return Ok(());
         }
-        self.notify(root, Occasion::ProcessStart(Token { element, scope: root, by: None, lineage }))
+        self.notify(root, Occasion::ProcessStart(Token { element, scope: root, by: None, taken: false, lineage }))
     }
 
     /// The process itself begins, before its first token.
@@ -201,6 +207,9 @@ impl Machine<'_> {
         if self.instance.suspended != suspended {
             self.instance.suspended = suspended;
             self.effects.push(Effect::SetSuspended(suspended));
+            if !suspended {
+                self.ask_after_suspension();
+            }
         }
     }
 
@@ -208,30 +217,72 @@ impl Machine<'_> {
     /// a modification is carried out, and when there is none, inclusive joins that wait for nothing more go on.
     fn run(&mut self) -> Result<(), Failure> {
         while self.unit.call.is_none() {
+            self.ask_conditions();
+            if let Some(later) = self.unit.take_later() {
+                self.count_step(ROOT)?;
+                self.move_later(later)?;
+                continue;
+            }
             let Some(token) = self.unit.agenda.pop() else {
                 if self.next_instruction()? || self.activate_inclusive()? {
                     continue;
                 }
                 break;
             };
-            self.unit.steps += 1;
-            if self.unit.steps > MAX_STEPS {
-                let message = format!("one unit of work entered more than {MAX_STEPS} elements; a loop without a wait state?");
-                return Err(Failure::never(Code::StepLimit, token.element, message));
-            }
-            match token.by {
-                Some(_) => self.notify(token.scope, Occasion::Take(token))?,
-                None => self.enter(token)?,
+            self.count_step(token.element)?;
+            if token.by.is_some() && !token.taken {
+                self.notify(token.scope, Occasion::Take(token))?;
+            } else {
+                self.enter(token)?;
             }
         }
         Ok(())
+    }
+
+    /// Each element that is entered counts, and each condition that is asked and each receiver of a signal as well.
+    fn count_step(&mut self, element: ElementIndex) -> Result<(), Failure> {
+        self.unit.steps += 1;
+        if self.unit.steps > MAX_STEPS {
+            let message = format!("one unit of work entered more than {MAX_STEPS} elements; a loop without a wait state?");
+            return Err(Failure::never(Code::StepLimit, element, message));
+        }
+        Ok(())
+    }
+
+    /// The turn of something that was put off has come.
+    fn move_later(&mut self, later: Later) -> Result<(), Failure> {
+        let is_there = |activity: &ActivityId| self.instance.activities.contains_key(activity);
+        match later.kind {
+            LaterKind::Execute(activity) if is_there(&activity) => self.execute(activity),
+            LaterKind::Resume(activity) if is_there(&activity) => self.resume(activity),
+            LaterKind::PassOn(activity, flows) if is_there(&activity) => self.pass_on(activity, &flows),
+            LaterKind::Begin(activity) if is_there(&activity) => self.begin_held(activity),
+            LaterKind::EndScope(scope) if is_there(&scope) => self.end_scope_if_empty(scope),
+            LaterKind::Execute(_) | LaterKind::Resume(_) | LaterKind::PassOn(..) | LaterKind::Begin(_) | LaterKind::EndScope(_) => Ok(()),
+            LaterKind::Conditions(mut waits) => {
+                let next = waits.pop_front();
+                if !waits.is_empty() {
+                    self.unit.do_later(LaterKind::Conditions(waits));
+                }
+                next.map_or(Ok(()), |wait| self.ask_condition(wait))
+            }
+            LaterKind::Signal { mut waits, variables } => {
+                let next = waits.pop_front();
+                let is_there = next.is_some_and(|wait| self.instance.subscriptions.contains_key(&wait));
+                let received = variables.clone();
+                if !waits.is_empty() {
+                    self.unit.do_later(LaterKind::Signal { waits, variables });
+                }
+                next.filter(|_| is_there).map_or(Ok(()), |wait| self.receive_inside(wait, received))
+            }
+        }
     }
 
     fn finish(mut self) -> Vec<Effect> {
         if self.unit.call.is_some() {
             self.instance.unit = Some(self.unit);
         } else {
-            debug_assert!(self.unit.agenda.is_empty(), "the loop ends when nothing can move");
+            debug_assert!(self.unit.agenda.is_empty() && self.unit.later.is_empty(), "the loop ends when nothing can move");
             if self.instance.state == State::Active {
                 self.check_joins();
             }
@@ -252,8 +303,11 @@ impl Machine<'_> {
         self.act(activity, next)
     }
 
-    /// Lets an activity's element go on: the wait it asked for is over.
+    /// Lets an activity's element go on: the wait it asked for is over. What changed with it is told to conditional events first.
     pub(crate) fn resume(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        if self.asks_conditions_before(LaterKind::Resume(activity)) {
+            return Ok(());
+        }
         let at = At::new(self.definition, self.instance, activity, self.now);
         let next = at.behaviour().resume(&at)?;
         self.act(activity, next)
@@ -291,7 +345,8 @@ impl Machine<'_> {
                 self.arm_boundary_events(activity)?;
                 self.arm_event_sub_processes(activity)?;
                 let lineage = self.unit.lineage(self.instance.id, activity);
-                self.unit.agenda.push(Token { element: start, scope: activity, by: None, lineage });
+                self.unit.agenda.push(Token { element: start, scope: activity, by: None, taken: false, lineage });
+                self.ask_event_sub_processes(activity);
                 Ok(())
             }
             Next::Repeat { instances } => {
@@ -305,6 +360,10 @@ impl Machine<'_> {
             Next::Cancel => self.cancel_transaction(activity),
             Next::LeaveTransaction => self.leave_transaction(activity),
             Next::Escalate { code } => self.escalate(activity, code),
+            Next::Signal(signal) => {
+                self.throw_signal(activity, signal);
+                Ok(())
+            }
             Next::Throw { code, message } => self.throw_from_event(activity, Thrown { code, message, variables: Variables::new() }),
         }
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::effect::{Effect, ExternalTask, Job, JobKind, Subscription, Task};
-use crate::elements::WaitFor;
+use crate::effect::{Effect, ExternalTask, Job, JobKind, Subscription, SubscriptionKind, Task};
+use crate::elements::{Alarm, WaitFor};
 use crate::ids::{ActivityId, WaitId};
 use crate::multi_instance::Continuation;
 use crate::retry;
@@ -17,7 +17,9 @@ impl Machine<'_> {
         let since = self.now;
         match wait {
             WaitFor::Timer { due } => self.put_job(activity, element, JobKind::Timer, due),
-            WaitFor::Message { name } => self.put_subscription(activity, element, name),
+            WaitFor::Message { name } => self.put_subscription(activity, element, SubscriptionKind::Message, name),
+            WaitFor::Signal { name } => self.put_subscription(activity, element, SubscriptionKind::Signal, name),
+            WaitFor::Condition => self.put_condition(activity, element),
             WaitFor::Called(asked) => self.call_process(activity, element, *asked),
             WaitFor::ExternalTask { topic, priority } => {
                 let wait = self.new_wait(activity);
@@ -51,15 +53,30 @@ impl Machine<'_> {
     }
 
     /// A new subscription of an activity.
-    pub(crate) fn put_subscription(&mut self, activity: ActivityId, element: ElementIndex, message: String) {
+    pub(crate) fn put_subscription(&mut self, activity: ActivityId, element: ElementIndex, kind: SubscriptionKind, name: String) {
         let wait = self.new_wait(activity);
-        let subscription = Subscription { wait, activity, element, message, since: self.now };
+        let subscription = Subscription { wait, activity, element, kind, name, since: self.now };
+        self.instance.index.add_subscription(&subscription);
         self.instance.subscriptions.insert(wait, Arc::new(subscription.clone()));
         self.effects.push(Effect::PutSubscription(subscription));
     }
 
+    /// A conditional event's subscription, whose condition is in the model.
+    pub(crate) fn put_condition(&mut self, activity: ActivityId, element: ElementIndex) {
+        self.put_subscription(activity, element, SubscriptionKind::Condition, String::new());
+    }
+
     /// A new job of an activity, with all its attempts before it.
     pub(crate) fn put_job(&mut self, activity: ActivityId, element: ElementIndex, kind: JobKind, due: i64) {
+        self.put_new_job(activity, element, kind, Alarm { due, cycle: None });
+    }
+
+    /// A timer of an event that is triggered.
+    pub(crate) fn put_timer(&mut self, activity: ActivityId, event: ElementIndex, alarm: Alarm) {
+        self.put_new_job(activity, event, JobKind::Timer, alarm);
+    }
+
+    fn put_new_job(&mut self, activity: ActivityId, element: ElementIndex, kind: JobKind, alarm: Alarm) {
         let wait = self.new_wait(activity);
         let continuation = Continuation::of(self.definition, self.instance.at(activity), element);
         let job = Job {
@@ -67,12 +84,13 @@ impl Machine<'_> {
             activity,
             element,
             kind,
-            due,
+            due: alarm.due,
             retries: retry::attempts(continuation.retries),
             failures: 0,
             exclusive: continuation.exclusive,
             since: self.now,
             failure: None,
+            cycle: alarm.cycle,
         };
         self.instance.set_job(job.clone());
         self.effects.push(Effect::PutJob(job));

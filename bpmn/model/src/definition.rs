@@ -41,6 +41,8 @@ pub struct ProcessDefinition {
     pub elements: Vec<Element>,
     /// All sequence flows, in document order.
     pub flows: Vec<SequenceFlow>,
+    /// It has conditional events inside: changes of variables are looked at.
+    pub has_conditions: bool,
     pub(crate) by_id: BTreeMap<Arc<str>, ElementIndex>,
 }
 
@@ -259,6 +261,17 @@ impl ElementKind {
             ElementKind::Process(scope) | ElementKind::SubProcess(scope) | ElementKind::Transaction(scope) => Some(scope),
             ElementKind::EventSubProcess(event) => Some(&event.scope),
             _ => None,
+        }
+    }
+
+    /// The condition that it waits for, if it waits for one. Those that start a process are asked for from outside.
+    pub fn condition(&self) -> Option<&Condition> {
+        match self {
+            ElementKind::IntermediateCatchEvent(CatchTrigger::Condition(condition)) => Some(condition),
+            kind => match kind.trigger() {
+                Some((EventTrigger::Condition(condition), _)) => Some(condition),
+                _ => None,
+            },
         }
     }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use mandate_engine::{Code, DelegateOutcome, EntryKey, Failure, Input, Instance, InstanceId, Rejection, WaitId};
-use mandate_store::{CommitError, InstanceWrite, Origin, RunningJob, StartKey, Unit};
+use mandate_store::{CommitError, DeliveryName, FiredTimer, InstanceWrite, Origin, RunningJob, StartKey, Unit};
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
@@ -34,7 +34,7 @@ use crate::{Error, Inner, text};
 const MAX_JOB_CONFLICTS: u32 = 3;
 
 /// The longest message of a failure that is stored: people read it, and it stands in job, incident and history.
-const MAX_FAILURE_BYTES: usize = 16 * 1024;
+pub(crate) const MAX_FAILURE_BYTES: usize = 16 * 1024;
 
 /// After this many lost races an API call is told to come again.
 const MAX_API_CONFLICTS: u32 = 100;
@@ -50,6 +50,8 @@ pub(crate) struct Work {
     pub(crate) traceparent: Option<String>,
     /// The worker that answers for an external task.
     pub(crate) worker: Option<Worker>,
+    /// The delivery that it takes up: it must still be there when the unit is stored, and goes with it.
+    pub(crate) delivery: Option<DeliveryName>,
     /// Who asks for it, where that is to be logged.
     pub(crate) operator: Option<Arc<Operator>>,
 }
@@ -76,6 +78,8 @@ pub(crate) struct Begin {
     pub(crate) start_key: Option<StartKey>,
     /// The caller wants the newest version of a key, and this was it when it was last looked up.
     pub(crate) newest: bool,
+    /// The firing of a timer start event that begins the instance.
+    pub(crate) fired: Option<FiredTimer>,
 }
 
 /// What an input led to.
@@ -219,6 +223,7 @@ impl Inner {
                     let instance = parties.first().instance.clone();
                     return Ok(Advanced::Committed(Box::new(State { instance, failed, held })));
                 }
+                Stored::Delivered => return Ok(Advanced::Withdrawn),
                 Stored::NotHeld(worker) => return Err(Error::NotHeld { worker }),
                 Stored::AlreadyStarted(existing) => return Ok(Advanced::AlreadyStarted(existing)),
                 Stored::Superseded => return Ok(Advanced::Superseded),
@@ -333,9 +338,11 @@ impl Inner {
         let incidents = details.len();
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
         let worker = work.and_then(|work| work.worker.as_ref());
-        let write = rows.into_write(&base.definition, instance, base, self.store.host(), &places.waits(), worker, detail, now);
-        let running = write.running.clone();
-        Ok((write, After { places, _mine: mine, topics, ended, next_due, incidents, running }))
+        let mut write = rows.into_write(&base.definition, instance, base, self.store.host(), &places.waits(), worker, detail, now);
+        write.delivery = work.and_then(|work| work.delivery);
+        write.fired = work.and_then(|work| work.begin.as_ref()).and_then(|begin| begin.fired.clone());
+        let (running, throws) = (write.running.clone(), !write.signals.is_empty());
+        Ok((write, After { places, _mine: mine, topics, ended, next_due, incidents, running, throws }))
     }
 
     /// Tells the rest of this host what has become of an instance.
@@ -351,6 +358,9 @@ impl Inner {
             tracing::error!(instance = %id, "incident raised");
         }
         self.workers.tell(&after.topics);
+        if after.throws {
+            self.thrown.notify_one();
+        }
         if let Some(due) = after.next_due {
             self.executor.expect_due(due);
         }
@@ -370,6 +380,7 @@ impl Inner {
                 // Which of them is gone will be seen when they are looked for again.
                 if alone { Stored::Gone } else { Stored::Conflict }
             }
+            CommitError::Delivered => Stored::Delivered,
             CommitError::NotHeld { worker } => Stored::NotHeld(worker),
             CommitError::AlreadyStarted { instance } => Stored::AlreadyStarted(InstanceId(instance)),
             CommitError::Superseded => Stored::Superseded,
@@ -401,6 +412,8 @@ struct After {
     /// How many incidents it has raised.
     incidents: usize,
     running: Option<RunningJob>,
+    /// It has thrown signals, which are to be delivered.
+    throws: bool,
 }
 
 /// Says on the unit's span whose it is.
@@ -421,6 +434,8 @@ enum Stored {
     Superseded,
     Conflict,
     Gone,
+    /// What it takes up was taken up before.
+    Delivered,
     /// Another worker has the external task, or none.
     NotHeld(Option<String>),
     /// It holds what no store takes.
@@ -446,7 +461,8 @@ impl Work {
             | Input::EscalateFromTask { wait, .. }
             | Input::CompleteExternalTask { wait, .. }
             | Input::ThrowFromExternalTask { wait, .. }
-            | Input::Message { wait, .. } => Some(wait),
+            | Input::Message { wait, .. }
+            | Input::Signal { wait, .. } => Some(wait),
             _ => None,
         }
     }
@@ -460,7 +476,7 @@ impl Work {
             Input::CompleteExternalTask { wait, .. } | Input::ThrowFromExternalTask { wait, .. } => {
                 Origin::ExternalTask(crate::unit::number(wait.0))
             }
-            Input::Message { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
+            Input::Message { wait, .. } | Input::Signal { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
             Input::RunJob { wait } | Input::FailJob { wait, .. } => Origin::Job(crate::unit::number(wait.0)),
             // No other input sends commands: a start and a modification are held before their first.
             _ => Origin::Job(0),

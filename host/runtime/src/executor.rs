@@ -34,9 +34,10 @@ use crate::{Error, Inner};
 
 mod held_back;
 mod loops;
+pub(crate) mod start_timers;
 
 /// The store is polled this often, should a word from another host have been lost.
-const POLL: Duration = Duration::from_millis(500);
+pub(crate) const POLL: Duration = Duration::from_millis(500);
 
 /// Jobs in this host's memory, queued and running. More stay in the store, where any host can take them.
 const QUEUE: usize = 2_000;
@@ -135,6 +136,8 @@ pub(crate) struct Executor {
     /// Every job in this host's memory, by how many times it is there.
     mine: Arc<Mutex<HashMap<JobName, u32>>>,
     held_back: HeldBack,
+    /// Timer start events that this host is at; what is not in `mine` any more is over.
+    start_timers: Mutex<BTreeSet<uuid::Uuid>>,
 }
 
 impl Executor {
@@ -149,6 +152,7 @@ impl Executor {
             stopping: CancellationToken::new(),
             mine: Arc::default(),
             held_back: HeldBack::default(),
+            start_timers: Mutex::default(),
         }
     }
 
@@ -325,12 +329,15 @@ impl Inner {
         }
         let input = died.map_or(Input::RunJob { wait }, |failure| Input::FailJob { wait, failure });
         let started = Instant::now();
-        let mut advanced = self.advance_here(Work { instance, input, begin: None, traceparent: None, worker: None, operator: None }).await;
+        let mut advanced =
+            self.advance_here(Work { instance, input, begin: None, traceparent: None, worker: None, operator: None, delivery: None }).await;
         if let Err(Error::Bug) = advanced {
             // A job that meets a bug spends its attempts and ends in an incident, rather than running into it for ever.
             crate::metrics::job_failed("unknown", Code::InternalError.as_str());
             let input = Input::FailJob { wait, failure: bug() };
-            advanced = self.advance_here(Work { instance, input, begin: None, traceparent: None, worker: None, operator: None }).await;
+            advanced = self
+                .advance_here(Work { instance, input, begin: None, traceparent: None, worker: None, operator: None, delivery: None })
+                .await;
             trouble = Some(Error::Bug);
         }
         crate::metrics::job_ran(started.elapsed());

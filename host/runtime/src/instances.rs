@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use mandate_engine::{ActivityId, Input, Instance, InstanceId, Modification, Variables};
 use mandate_model::ElementIndex;
-use mandate_store::StartKey;
 use mandate_store::query::KeyedStart;
+use mandate_store::{DeliveryName, StartKey};
 use sha2::{Digest, Sha256};
 
 use crate::advance::{Advanced, Begin, State, Work};
@@ -194,7 +194,7 @@ impl Inner {
         input: Input,
         operator: Option<Arc<Operator>>,
     ) -> Result<Box<State>, Error> {
-        match self.advance(Work { instance, input, begin: None, traceparent: None, worker: None, operator }).await? {
+        match self.advance(Work { instance, input, begin: None, traceparent: None, worker: None, operator, delivery: None }).await? {
             Advanced::Committed(state) => Ok(state),
             Advanced::Withdrawn | Advanced::Contended => Err(Error::Cancelled(instance)),
             Advanced::AlreadyStarted(_) | Advanced::Superseded => unreachable!("it starts nothing"),
@@ -238,24 +238,42 @@ impl Inner {
         at: impl Into<BeginAt>,
         start: Start,
     ) -> Result<Option<Started>, Error> {
+        self.start_by(definition, at, start, None).await
+    }
+
+    /// The same by a signal that is delivered: the delivery is taken up with the first unit.
+    pub(crate) async fn start_by(
+        self: &Arc<Self>,
+        definition: Arc<Definition>,
+        at: impl Into<BeginAt>,
+        start: Start,
+        delivery: Option<DeliveryName>,
+    ) -> Result<Option<Started>, Error> {
         let (inner, at) = (self.clone(), at.into());
-        let starting = self.spawn_unit(async move { inner.start_undisturbed(definition, at, start).await });
+        let starting = self.spawn_unit(async move { inner.start_undisturbed(definition, at, start, delivery).await });
         starting.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })?
     }
 
-    async fn start_undisturbed(self: &Arc<Self>, definition: Arc<Definition>, at: BeginAt, start: Start) -> Result<Option<Started>, Error> {
+    async fn start_undisturbed(
+        self: &Arc<Self>,
+        definition: Arc<Definition>,
+        at: BeginAt,
+        start: Start,
+        delivery: Option<DeliveryName>,
+    ) -> Result<Option<Started>, Error> {
         let newest = matches!(start.definition, DefinitionRef::Key { .. });
         let tenant = definition.row.tenant.clone();
         let start_key = start.idempotency_key.map(|key| start_key(tenant.as_deref(), &definition.row.key, &key));
         let id = start_key.as_ref().map_or_else(|| InstanceId(uuid::Uuid::now_v7()), derived_id);
         let (definition, business_key) = (definition.clone(), start.business_key.clone());
-        let begin = Begin { definition: definition.clone(), tenant, business_key, start_key: start_key.clone(), newest };
+        let begin = Begin { definition: definition.clone(), tenant, business_key, start_key: start_key.clone(), newest, fired: None };
         let work = Work {
             instance: id,
             input: at.input(start.variables),
             begin: Some(begin),
             traceparent: start.traceparent.clone(),
             worker: None,
+            delivery,
             operator: None,
         };
         let advanced = self.advance_here(work).await?;
@@ -296,7 +314,7 @@ impl Inner {
     ) -> Box<State> {
         let instance = held.instance.id();
         let mine = self.executor.mine(instance, wait);
-        let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent, worker: None, operator: None };
+        let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent, worker: None, operator: None, delivery: None };
         let started = Instant::now();
         let advanced = self.advance_here(work).await;
         crate::metrics::job_ran(started.elapsed());
@@ -362,7 +380,16 @@ pub(crate) fn none_start(definition: &Definition) -> Result<ElementIndex, Error>
         mandate_model::ElementKind::Process(scope) => scope.none_start,
         _ => None,
     };
-    none_start.ok_or_else(|| Error::Invalid(format!("process {} has no none start event: start it by its message", definition.row.key)))
+    // As in Camunda 7 what starts by time can also be started by hand.
+    let mut timers = definition.model.iter().filter(|(_, element)| {
+        element.parent == Some(mandate_model::ROOT)
+            && matches!(element.kind, mandate_model::ElementKind::StartEvent(mandate_model::StartTrigger::Timer(_)))
+    });
+    let only_timer = || timers.next().filter(|_| timers.next().is_none()).map(|(element, _)| element);
+    none_start.or_else(only_timer).ok_or_else(|| {
+        let key = &definition.row.key;
+        Error::Invalid(format!("process {key} has no none start event, nor just one timer start event: start it by its message"))
+    })
 }
 
 fn start_key(tenant: Option<&str>, definition_key: &str, key: &str) -> StartKey {

@@ -1,7 +1,7 @@
 //! What does: takes inputs to instances and their effects to the world.
 //!
 //! Read `advance.rs` first: it is the one path. Everything else finds the next input (`executor.rs`: jobs and timers; `instances.rs`,
-//! `tasks.rs`, `external_tasks.rs`, `messages.rs`, `jobs.rs`: API calls) or helps a unit of work on its way (`delegate.rs`: a component is called;
+//! `tasks.rs`, `external_tasks.rs`, `messages.rs`, `signals.rs`, `conditions.rs`, `jobs.rs`: API calls) or helps a unit of work on its way (`delegate.rs`: a component is called;
 //! `ledger.rs`: a command is sent; `unit.rs`: effects become rows; `incidents.rs`: trouble is explained).
 
 mod advance;
@@ -9,6 +9,7 @@ mod cache;
 mod calls;
 mod check_store;
 mod clock;
+mod conditions;
 mod definitions;
 mod delegate;
 pub mod deploy;
@@ -17,6 +18,7 @@ mod executor;
 mod external_tasks;
 mod incidents;
 mod instances;
+mod job_definitions;
 mod jobs;
 mod ledger;
 mod messages;
@@ -26,6 +28,7 @@ mod operator;
 mod parties;
 mod retention;
 mod running;
+mod signals;
 mod tasks;
 mod text;
 mod unit;
@@ -45,19 +48,23 @@ use tokio_util::task::TaskTracker;
 
 pub use check_store::StoreReport;
 pub use clock::ClockSource;
+pub use conditions::ConditionEvaluation;
 pub use definitions::{Binding, Definition};
 pub use error::Error;
 pub use external_tasks::{FetchedTask, Wanted, WorkerFailure};
 pub use incidents::{CommandSeen, IncidentDetail};
 pub use instances::{DefinitionRef, InstanceView, Start, Started};
+pub use job_definitions::JobDefinition;
 pub use ledger::verdict::{Finding, Verdict};
 pub use mandate_engine as engine;
 pub use mandate_model as model;
+pub use mandate_store::SignalTenants;
 pub use mandate_store::query;
 pub use messages::{Correlated, Correlation};
 pub use modification::{Instruction, Modify, Place};
 pub use operator::{MAX_ANNOTATION_CHARS, Operator};
 pub use retention::{Cleaned, DEFAULT_SHARE, HistoryCleanup, HistoryExport};
+pub use signals::SignalThrown;
 pub use unit::{BODY_TYPE, activity_id, activity_type};
 pub use waiting::{Reason, Waiting, WaitingFilter};
 
@@ -101,6 +108,8 @@ pub(crate) struct Inner {
     running: running::Running,
     trees: parties::Trees,
     workers: external_tasks::Workers,
+    /// A unit of this host has thrown a signal.
+    thrown: tokio::sync::Notify,
     cleanup: Option<HistoryCleanup>,
     tasks: TaskTracker,
     /// Attempts that wait for a service's answer in this process, by how many units mean to send them.
@@ -149,6 +158,7 @@ impl Runtime {
             running: running::Running::default(),
             trees: parties::Trees::default(),
             workers: external_tasks::Workers::default(),
+            thrown: tokio::sync::Notify::new(),
             cleanup: config.history_cleanup,
             tasks: TaskTracker::new(),
             in_flight: Mutex::default(),

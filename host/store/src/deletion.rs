@@ -8,6 +8,7 @@ use crate::db::{Param, Tx, params};
 use crate::deploy::lock_deployments;
 use crate::deployment::DeploymentDeletion;
 use crate::rows::OperationRow;
+use crate::start_timers::{self, Reopened};
 use crate::unit::Beside;
 use crate::write::{history, instances, operations, tables};
 use crate::{Error, Store, cleanup};
@@ -17,7 +18,16 @@ impl Store {
     /// bound to its delegates. With `cascade` its instances go too, with what they have called and all their history, unless instances of others wait
     /// for one of them; what others are bound to stays either way, as do
     /// ledger and start keys.
-    pub async fn delete_deployment(&self, id: &str, cascade: bool, operations: &[OperationRow]) -> Result<DeploymentDeletion, Error> {
+    ///
+    /// `reopened` are the timers by which the versions of [`Store::uncovered_by`] start from here on, as of `now`.
+    pub async fn delete_deployment(
+        &self,
+        id: &str,
+        cascade: bool,
+        operations: &[OperationRow],
+        reopened: &Reopened,
+        now: i64,
+    ) -> Result<DeploymentDeletion, Error> {
         let mut tx = self.inner().admin.begin().await?;
         lock_deployments(&mut tx).await?;
         if tx.fetch("SELECT id FROM deployment WHERE id = $1", params![id]).await?.is_empty() {
@@ -54,6 +64,10 @@ impl Store {
                 let instances = i64::try_from(living.len()).expect("instances fit into memory");
                 return Ok(DeploymentDeletion::Refused { instances, bindings });
             }
+        }
+        if start_timers::deleted(&mut tx, id, reopened, now).await?.is_none() {
+            tx.rollback().await;
+            return Ok(DeploymentDeletion::Moved);
         }
         remove_deployment(&mut tx, id, &definitions).await?;
         operations::write(&mut tx, self.inner().history, operations).await?;
@@ -99,7 +113,7 @@ async fn bound_by_others(tx: &mut Tx, id: &str) -> Result<i64, Error> {
 async fn remove_deployment(tx: &mut Tx, id: &str, definitions: &[String]) -> Result<(), Error> {
     let of_definitions = [
         "DELETE FROM binding WHERE definition_id {any_text:1}",
-        "DELETE FROM start_message WHERE definition_id {any_text:1}",
+        "DELETE FROM start_event WHERE definition_id {any_text:1}",
         "DELETE FROM definition WHERE id {any_text:1}",
     ];
     for sql in of_definitions {

@@ -13,6 +13,7 @@ mod committer;
 mod config;
 mod db;
 mod deletion;
+mod delivery;
 mod deploy;
 mod deployment;
 mod error;
@@ -25,6 +26,7 @@ mod migrate;
 pub mod query;
 mod rows;
 mod set_clock;
+mod start_timers;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -35,16 +37,18 @@ mod write;
 pub use audit::HistoryDeletion;
 pub use claim::{Claim, ClaimedJob, Except, Holder};
 pub use config::{Config, DEFAULT_LEASE, DEFAULT_POOL, HistoryLevel, Migrate};
-pub use deployment::{BindingRow, DelegateRow, Deployed, DeploymentDeletion, DeploymentWrite, NewDefinition, Resource};
+pub use delivery::{Delivery, DeliveryName, Receiver, Signal, SignalTenants};
+pub use deployment::{BindingRow, DelegateRow, Deployed, DeploymentDeletion, DeploymentWrite, NewDefinition, Resource, StartEventRow};
 pub use error::Error;
 pub use external::{Fetch, FetchTopic, Fetched, LockChange};
 pub use hosts::TakenOver;
 pub use lease::HostRef;
 pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Verdict};
 pub use migrate::migration_script;
-pub use rows::{ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+pub use rows::{EventKind, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+pub use start_timers::{NewStartTimer, Reopened, RevisedTimer, StartTimerClaim, StartTimerRow};
 pub use store::{Counters, Store};
 pub use unit::{
-    Beside, CalledBy, CommitError, Committed, Expect, ExternalTaskFailure, ExternalTaskRevision, HeldExternalTask, InstanceHead,
-    InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts, StartKey, State, Unit,
+    Beside, CalledBy, CommitError, Committed, Expect, ExternalTaskFailure, ExternalTaskRevision, FiredTimer, HeldExternalTask,
+    InstanceHead, InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts, StartKey, State, Unit,
 };

@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::claim::ClaimedJob;
+use crate::delivery::{DeliveryName, Signal};
 use crate::rows::{ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+use crate::start_timers::NewStartTimer;
 use crate::write::operations;
 
 /// What one unit of work writes: all of it or nothing.
@@ -42,6 +44,8 @@ pub struct InstanceWrite {
     pub expect: Expect,
     /// What holds afterwards.
     pub state: State,
+    /// The firing of a timer start event that begins the instance: refused with [`CommitError::Gone`] if it is over.
+    pub fired: Option<FiredTimer>,
     /// Suspends (or resumes) the instance with its jobs and tasks.
     pub suspended: Option<bool>,
     /// The job that stands in the instance's row from here on: one that is new, locked by this host, or the one that stood there before. All
@@ -81,6 +85,10 @@ pub struct InstanceWrite {
     pub put_subscriptions: Vec<SubscriptionRow>,
     /// Waits of subscriptions that are gone.
     pub remove_subscriptions: Vec<i64>,
+    /// Signals that are thrown: to everybody who waits for them when this is stored, but for this instance itself.
+    pub signals: Vec<Signal>,
+    /// The delivery that this unit takes up. Refused with [`CommitError::Delivered`] if it is not there any more.
+    pub delivery: Option<DeliveryName>,
     /// Incidents to insert or to update.
     pub put_incidents: Vec<IncidentRow>,
     /// Numbers of incidents that are resolved, and when.
@@ -98,6 +106,7 @@ impl InstanceWrite {
             id,
             expect,
             state,
+            fired: None,
             suspended: None,
             running: None,
             starts_running: false,
@@ -116,12 +125,27 @@ impl InstanceWrite {
             held_external_task: None,
             put_subscriptions: Vec::new(),
             remove_subscriptions: Vec::new(),
+            signals: Vec::new(),
+            delivery: None,
             put_incidents: Vec::new(),
             remove_incidents: Vec::new(),
             history: Vec::new(),
             operations: Vec::new(),
         }
     }
+}
+
+/// A firing of a timer start event, and what takes its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FiredTimer {
+    /// Which timer.
+    pub id: Uuid,
+    /// Which of its firings.
+    pub firing: i64,
+    /// When it fires.
+    pub at: i64,
+    /// The next one; none: it was the last.
+    pub next: Option<NewStartTimer>,
 }
 
 /// What changes of a job when an operator gives it retries.
@@ -288,6 +312,9 @@ pub enum CommitError {
         /// What it started.
         instance: Uuid,
     },
+    /// The delivery has been taken up before, or there was nobody to receive it.
+    #[error("the signal has been received before")]
+    Delivered,
     /// Another worker has fetched the external task since, or none has.
     #[error("another worker has the external task")]
     NotHeld {
@@ -383,8 +410,9 @@ impl InstanceWrite {
         }
         check_key("worker", self.held_external_task.as_ref().map_or("", |held| &held.worker))?;
         for row in &self.put_subscriptions {
-            check_keys([("activity id", &row.activity_id), ("message name", &row.message), ("definition id", &row.definition_id)])?;
+            check_keys([("activity id", &row.activity_id), ("event name", &row.name), ("definition id", &row.definition_id)])?;
         }
+        self.signals.iter().try_for_each(Signal::check)?;
         for row in &self.put_incidents {
             check_keys([("activity id", &row.activity_id), ("definition id", &row.definition_id), ("incident code", &row.code)])?;
             check_text("incident message", Some(&row.message))?;

@@ -11,6 +11,8 @@ mod cleanup;
 mod common;
 #[path = "contract/comparison.rs"]
 mod comparison;
+#[path = "contract/delivery.rs"]
+mod delivery;
 #[path = "contract/deployments.rs"]
 mod deployments;
 #[path = "contract/external.rs"]
@@ -31,6 +33,8 @@ mod operations;
 mod queries;
 #[path = "contract/running.rs"]
 mod running;
+#[path = "contract/start_timers.rs"]
+mod start_timers;
 #[path = "contract/units.rs"]
 mod units;
 
@@ -53,6 +57,11 @@ macro_rules! on_both {
 }
 
 on_both! {
+    start_timers:
+        each_firing_begins_one_instance
+        a_firing_whose_start_is_refused_is_not_over
+        a_failed_firing_waits_beside_the_next_one
+        versions_close_and_reopen_what_starts_a_process;
     units:
         a_unit_is_stored_with_the_rows_beside_it
         a_unit_updates_in_place_and_removes_what_is_gone
@@ -95,6 +104,12 @@ on_both! {
         a_failure_rests_and_keeps_its_worker
         locks_are_extended_taken_and_given_back
         workers_that_fetch_at_once_share_no_task;
+    delivery:
+        a_signal_comes_to_those_who_wait_when_it_is_thrown
+        what_starts_by_a_signal_is_the_newest_version_that_is_not_suspended
+        a_delivery_is_taken_up_once_and_only_with_what_it_led_to
+        whoever_tries_a_delivery_puts_it_off
+        event_subscriptions_are_of_instances_and_of_newest_versions;
     ledger:
         an_attempt_is_opened_once_and_closed_once
         an_attempt_needs_its_wait

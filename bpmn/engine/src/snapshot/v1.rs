@@ -190,7 +190,7 @@ impl Branch {
             put(&mut instance.external_tasks, WaitId(task.wait), task.into_external_task())?;
         }
         for subscription in self.subscriptions {
-            put(&mut instance.subscriptions, WaitId(subscription.wait), subscription.into_subscription())?;
+            put(&mut instance.subscriptions, WaitId(subscription.wait), subscription.into_subscription()?)?;
         }
         for call in self.calls {
             put(&mut instance.calls, WaitId(call.wait), call.into_called())?;

@@ -9,12 +9,13 @@ use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{
     ActivityId, Caller, Catch, CatchKind, Code, DelegateCall, DelegateOutcome, Effect, Ending, EntryKey, ExternalTask, Failure,
     HistoryEvent, Incident, IncidentId, Input, Instance, InstanceId, Job, LeafState, NewInstance, News, Phase, Rejection, Report, Retry,
-    Role, Stop, Stored, Subscription, Task, TaskRevision, Variable, Variables, WaitId, step,
+    Role, Stop, Stored, Subscription, SubscriptionKind, Task, TaskRevision, Variable, Variables, WaitId, step,
 };
-use mandate_model::{ElementIndex, ElementKind, EventSubProcess, EventTrigger, ProcessDefinition};
+use mandate_model::ProcessDefinition;
 use uuid::Uuid;
 
 use crate::compensation::Compensation;
+use crate::events::{self, happened};
 use crate::modification::{random_beginning, random_modification};
 use crate::random::Random;
 use calls::{called, caller};
@@ -67,6 +68,10 @@ pub(crate) struct Host<'a> {
     pub(crate) bodies: usize,
     /// What calls have heard.
     pub(crate) heard: usize,
+    /// Signals that were thrown.
+    pub(crate) signals: usize,
+    /// Conditional events that something waited for.
+    pub(crate) conditions: usize,
     /// What has completed, and what was undone.
     pub(crate) compensation: Compensation,
     /// Somebody has started something inside of it, perhaps in an event sub-process that then has interrupted nothing.
@@ -119,6 +124,8 @@ impl<'a> Host<'a> {
             rejected: 0,
             bodies: 0,
             heard: 0,
+            signals: 0,
+            conditions: 0,
             compensation: Compensation::default(),
             by_hand: false,
             modified: 0,
@@ -153,11 +160,12 @@ impl<'a> Host<'a> {
             self.handle(self.start(false), Mood::Good);
         }
         for _ in 0..2_000 {
+            self.now += 1_000_000;
+            // This may be what the last wait waits for.
+            self.correct_variables();
             if self.rows.ended {
                 return true;
             }
-            self.now += 1_000_000;
-            self.correct_variables();
             let next = if let Some(wait) = self.rows.jobs.values().find(|job| job.retries == 0).map(|job| job.wait) {
                 Input::SetRetries { wait, retries: 3 }
             } else if let Some(&wait) = self.rows.tasks.keys().next() {
@@ -168,8 +176,8 @@ impl<'a> Host<'a> {
                 called(wait, heard + 1, News::Completed, x(0), false)
             } else if let Some(&wait) = self.rows.external_tasks.keys().next() {
                 Input::CompleteExternalTask { wait, variables: x(0), local_variables: Variables::new() }
-            } else if let Some(wait) = self.rows.subscriptions.values().find(|it| !self.stays(it)).map(|it| it.wait) {
-                Input::Message { wait, variables: x(0), local_variables: Variables::new() }
+            } else if let Some(it) = self.rows.subscriptions.values().find(|it| !self.stays(it) && it.kind != SubscriptionKind::Condition) {
+                happened(it, x(0), Variables::new())
             } else if let Some(&wait) = self.rows.jobs.keys().next() {
                 Input::RunJob { wait }
             } else {
@@ -241,7 +249,11 @@ impl<'a> Host<'a> {
                 let (scope, local) = (ActivityId(1 + self.random.next() % 5), self.random.one_in(2));
                 Input::SetVariables { scope, set: variables, remove: vec!["seen".into()], local }
             }
-            5 => Input::SetRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
+            5 => match self.random.below(4) {
+                0 => Input::SetDue { wait, due: self.now + 50_000 },
+                1 => Input::RecalculateDue { wait, since_creation: self.random.one_in(2) },
+                _ => Input::SetRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
+            },
             6 => Input::ClaimTask { wait, user: "ann".into() },
             7 => Input::ReviseTask { wait, revision: self.revision() },
             8 => Input::FailJob { wait, failure: self.failure() },
@@ -253,9 +265,11 @@ impl<'a> Host<'a> {
             n if self.rows.tasks.contains_key(&wait) || n == 12 => self.answer(wait, variables),
             n if self.catches.contains_key(&wait) || n == 18 => self.news(wait, variables),
             n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
-            n if self.rows.subscriptions.contains_key(&wait) || n == 13 => {
+            13 => Input::Message { wait, variables, local_variables: Variables::new() },
+            17 => Input::Signal { wait, variables },
+            _ if self.rows.subscriptions.contains_key(&wait) => {
                 let local_variables = if self.random.one_in(3) { x(self.random.below(4)) } else { Variables::new() };
-                Input::Message { wait, variables, local_variables }
+                happened(&self.rows.subscriptions[&wait], variables, local_variables)
             }
             _ => Input::RunJob { wait },
         }
@@ -463,7 +477,8 @@ impl<'a> Host<'a> {
             | Input::Called { wait, .. }
             | Input::CompleteExternalTask { wait, .. }
             | Input::ThrowFromExternalTask { wait, .. }
-            | Input::Message { wait, .. } => *wait,
+            | Input::Message { wait, .. }
+            | Input::Signal { wait, .. } => *wait,
             Input::Modify(_) => WaitId(u64::MAX - self.modified as u64),
             _ => WaitId(0),
         };
@@ -498,7 +513,9 @@ impl<'a> Host<'a> {
         expected.variables = locals.collect();
         assert_eq!(self.rows, expected, "rows and instance say the same");
         self.check_leaves(instance);
-        self.check_events(instance);
+        if self.rows.started && !self.rows.ended {
+            events::check(self.definition, instance, &self.rows.subscriptions, self.by_hand);
+        }
         self.check_bodies(instance);
         if self.rows.ended {
             assert_eq!(instance.activities().count(), 1, "nothing is left of the tree");
@@ -510,43 +527,6 @@ impl<'a> Host<'a> {
         let changes = instance.changes(Some(&self.load()));
         self.stored.apply(changes);
         assert_eq!(self.stored, instance.encode(), "writing what has changed is as good as writing everything");
-    }
-
-    /// Who waits has each of its message boundary events armed once. A scope has each of its event sub-processes armed once or, after an
-    /// interruption, none.
-    fn check_events(&self, instance: &Instance) {
-        let is_message = |event: &&ElementIndex| {
-            let trigger = self.definition.element(**event).kind.trigger();
-            matches!(trigger, Some((EventTrigger::Message(_), _)))
-        };
-        for activity in instance.activities().filter(|it| self.rows.started && !self.rows.ended && matches!(it.phase, Phase::Active { .. }))
-        {
-            let armed = |event: &ElementIndex| {
-                self.rows.subscriptions.values().filter(|it| it.activity == activity.id && it.element == *event).count()
-            };
-            let element = self.definition.element(activity.element);
-            // Of several instances, the body has what is attached, and each instance what is inside.
-            let (outside, inside) = match activity.role {
-                Role::Element => (true, true),
-                Role::Body(_) => (true, false),
-                Role::Inner { .. } => (false, true),
-                Role::Result { .. } | Role::Completed | Role::EventScope { .. } | Role::Compensating { .. } => (false, false),
-            };
-            let attached = element.boundary_events.iter().filter(|_| outside);
-            assert!(attached.filter(is_message).all(|event| armed(event) == 1), "{activity:?} waits");
-            let starts = element.kind.scope().filter(|_| inside).into_iter().flat_map(|scope| &scope.event_starts);
-            let counts: BTreeSet<_> = starts.filter(is_message).map(armed).collect();
-            let interrupted = instance.activities().any(|child| {
-                let kind = &self.definition.element(child.element).kind;
-                let start =
-                    |it: &EventSubProcess| self.definition.element(it.start).kind.trigger().is_some_and(|(_, interrupting)| interrupting);
-                child.parent == Some(activity.id) && matches!(kind, ElementKind::EventSubProcess(it) if start(it))
-            });
-            assert!(
-                counts.len() <= 1 && counts.iter().all(|count| *count <= usize::from(!interrupted || self.by_hand)),
-                "{activity:?}: {counts:?}"
-            );
-        }
     }
 
     /// A body at rest has all its instances that have not ended, or the one whose turn it is.

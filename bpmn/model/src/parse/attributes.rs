@@ -132,6 +132,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("parallelMultiple", RefusedUnless("false", "give every event one event definition")),
     ("messageRef", Read(&["messageEventDefinition", "receiveTask", "sendTask"])),
     ("operationRef", Metadata),
+    ("signalRef", Read(&["signalEventDefinition"])),
     ("escalationRef", Read(&["escalationEventDefinition"])),
     ("escalationCode", Read(&["escalation"])),
     ("errorRef", Read(&["errorEventDefinition"])),
@@ -151,7 +152,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("oneBehaviorEventRef", Refused("throw the event behind the activity")),
     ("noneBehaviorEventRef", Refused("throw the event behind the activity")),
     ("scriptFormat", Read(SCRIPT_TASK)),
-    ("language", Read(&["conditionExpression"])), ("evaluatesToTypeRef", Metadata),
+    ("language", Read(&["conditionExpression", "condition"])), ("evaluatesToTypeRef", Metadata),
 ];
 
 /// Camunda 7's attributes.
@@ -180,6 +181,7 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("initiator", Refused("pass who starts the process as a variable")),
     ("errorCodeVariable", Read(&["errorEventDefinition"])), ("errorMessageVariable", Read(&["errorEventDefinition"])),
     ("errorMessage", Read(&["error"])),
+    ("variableName", Read(&["conditionalEventDefinition"])), ("variableEvents", Read(&["conditionalEventDefinition"])),
     ("escalationCodeVariable", Read(&["escalationEventDefinition"])),
     ("resource", Refused("write the expression into the model")),
     ("collection", Read(MULTI_INSTANCE)), ("elementVariable", Read(MULTI_INSTANCE)),
@@ -207,7 +209,7 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
     ("connector", Refused("use a delegate that issues a domain command")),
     ("field", Refused("use a camunda:inputParameter, or a camunda:property, which the delegate is given")),
     ("errorEventDefinition", Refused("let the delegate end with a BPMN error")),
-    ("in", Read(CALL_ACTIVITY)),
+    ("in", Read(&["callActivity", "signalEventDefinition"])),
     ("out", Read(CALL_ACTIVITY)),
     ("formData", Warned("forms are not served; task lists see camunda:formKey only")),
     ("formProperty", Warned("forms are not served; task lists see camunda:formKey only")),

@@ -19,6 +19,7 @@ mod links;
 mod listeners;
 mod multi_instance;
 mod process;
+mod signals;
 mod table;
 mod zeebe;
 

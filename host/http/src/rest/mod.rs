@@ -2,13 +2,16 @@
 
 mod activity_tree;
 mod camunda;
+mod condition;
 mod deployment;
+mod event_subscription;
 mod execution;
 mod external_task;
 mod history;
 mod history_detail;
 mod incident;
 mod job;
+mod job_definition;
 mod list;
 mod message;
 mod modification;
@@ -16,6 +19,7 @@ mod process_definition;
 mod process_instance;
 mod remembered;
 mod scope_variables;
+mod signal;
 mod start;
 mod suspension;
 mod task;
@@ -62,7 +66,11 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(task_work::router())
         .merge(external_task::router())
         .merge(message::router())
+        .merge(signal::router())
+        .merge(condition::router())
+        .merge(event_subscription::router())
         .merge(job::router())
+        .merge(job_definition::router())
         .merge(incident::router())
         .merge(history::router())
         .merge(remembered::router())

@@ -22,6 +22,8 @@ mod process_definition;
 mod process_instance;
 mod remembered;
 mod server;
+mod signal;
 mod task;
 mod task_kinds;
+mod timers;
 mod user_operation;

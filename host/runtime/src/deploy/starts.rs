@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mandate_engine::StartTimer;
 use mandate_model::{ElementKind, ProcessDefinition, StartTrigger};
-use mandate_store::NewDefinition;
-use mandate_store::query::StartMessage;
+use mandate_store::query::StartEvent;
+use mandate_store::{EventKind, NewDefinition, NewStartTimer, Reopened};
 
 use super::Problem;
-use crate::Error;
+use crate::executor::start_timers::row_of;
+use crate::{Error, Inner};
 
 /// Refuses start events whose message starts another process of the upload, and answers those whose message starts the newest version of a
 /// deployed one. A process that is in the upload itself gets a new newest version: what its older ones start by is free.
-pub(super) fn check(models: &[(&str, ProcessDefinition)], deployed: &[StartMessage], problems: &mut Vec<Problem>) -> Vec<Problem> {
+pub(super) fn check(models: &[(&str, ProcessDefinition)], deployed: &[StartEvent], problems: &mut Vec<Problem>) -> Vec<Problem> {
     let uploaded: BTreeSet<&str> = models.iter().map(|(_, model)| &*model.key).collect();
     let others = deployed.iter().filter(|start| !uploaded.contains(start.key.as_str()));
-    let others: BTreeMap<&str, &str> = others.map(|start| (start.message.as_str(), start.key.as_str())).collect();
+    let others: BTreeMap<&str, &str> = others.map(|start| (start.name.as_str(), start.key.as_str())).collect();
     let mut taken = Vec::new();
     let mut own: BTreeMap<&str, &str> = BTreeMap::new();
     for (resource, model) in models {
@@ -35,6 +37,43 @@ pub(super) fn check(models: &[(&str, ProcessDefinition)], deployed: &[StartMessa
     taken
 }
 
+/// The timers by which a process starts from `now` on. What they cannot be set to is a problem.
+pub(super) fn timers(resource: &str, model: &ProcessDefinition, now: i64, problems: &mut Vec<Problem>) -> Vec<NewStartTimer> {
+    match StartTimer::open(model, now) {
+        Ok(timers) => timers.iter().map(|timer| row_of(model, timer)).collect(),
+        Err(failure) => {
+            let help = "write when it fires as it is: a process that starts by time has no variables yet";
+            let problem = Problem::error(resource, failure.message, help);
+            problems.push(match failure.element.map(|element| model.element(element)) {
+                Some(element) => Problem { element_id: Some(element.id.to_string()), ..problem }.at(element.position),
+                None => problem,
+            });
+            Vec::new()
+        }
+    }
+}
+
+impl Inner {
+    /// The timers by which older versions start again when a deployment is deleted, as if they were deployed at this moment; but what lies in
+    /// the past by then has had its time.
+    pub(crate) async fn reopened(&self, deployment: &str, now: i64) -> Result<Reopened, Error> {
+        let mut reopened = Vec::new();
+        for id in self.store.uncovered_by(deployment).await? {
+            let definition = match self.definitions.get(&self.store, &id).await {
+                Err(error @ Error::DefinitionUnreadable { .. }) => {
+                    tracing::warn!("what starts by time is not opened again: {error}");
+                    reopened.push((id, Vec::new()));
+                    continue;
+                }
+                definition => definition?,
+            };
+            let timers = timers(&definition.row.resource_name, &definition.model, now, &mut Vec::new());
+            reopened.push((id, timers.into_iter().filter(|timer| timer.due > now).collect()));
+        }
+        Ok(reopened)
+    }
+}
+
 /// What is said of a deployment that the store did not take. `taken` is what the check found; it found nothing if another deployment came
 /// between it and the transaction.
 pub(super) fn refused(error: mandate_store::Error, taken: Vec<Problem>, definitions: &[NewDefinition]) -> Error {
@@ -43,9 +82,10 @@ pub(super) fn refused(error: mandate_store::Error, taken: Vec<Problem>, definiti
         return Error::Deployment(taken);
     }
     let definition = definitions.iter().find(|definition| definition.key == *key);
-    let start = definition.and_then(|definition| definition.start_messages.iter().find(|(name, _)| name == message));
+    let is_meant = |start: &&mandate_store::StartEventRow| start.kind == EventKind::Message && start.name == *message;
+    let start = definition.and_then(|definition| definition.start_events.iter().find(is_meant));
     let resource = definition.map_or("upload", |definition| definition.resource_name.as_str());
-    Error::Deployment(vec![Problem { element_id: start.map(|(_, activity)| activity.clone()), ..problem(resource, message, other) }])
+    Error::Deployment(vec![Problem { element_id: start.map(|start| start.activity_id.clone()), ..problem(resource, message, other) }])
 }
 
 /// Camunda's words.

@@ -20,6 +20,7 @@ impl Inner {
     pub(crate) fn start_loops(self: &Arc<Self>, lease: Duration) {
         if self.executor.executes {
             self.tasks.spawn(self.clone().keep("claims of due jobs", Self::claim_loop));
+            self.tasks.spawn(self.clone().keep("deliveries of signals", Self::delivery_loop));
         }
         if let Clock::Manual { .. } = self.clock {
             self.tasks.spawn(self.clone().keep("looks at the clock", Self::clock_loop));
@@ -50,7 +51,10 @@ impl Inner {
                 () = self.executor.stopping.cancelled() => return,
                 places = self.executor.places.clone().acquire_many_owned(CLAIM) => places.expect("nobody closes it"),
             };
-            match self.claim_once(places, self.clock.now_ms(), by).await {
+            let now = self.clock.now_ms();
+            let jobs = self.claim_once(places, now, by).await;
+            let timers = self.claim_start_timers(now).await;
+            match jobs.and_then(|jobs| Ok(jobs + timers?)) {
                 Ok(0) => {}
                 Ok(_) => continue,
                 Err(error) => tracing::error!("due jobs could not be claimed: {error}"),

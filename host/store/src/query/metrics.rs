@@ -19,6 +19,8 @@ pub struct Counts {
     pub open_incidents: i64,
     /// Activity instances at which something should have happened already, as [`Reads::overdue`] tells them.
     pub waits_overdue: i64,
+    /// Receivers that signals are on their way to.
+    pub signals_on_the_way: i64,
     /// Ended instances whose history is to be removed; [`MOST_DUE`] stands for that many or more.
     pub history_due: i64,
     /// Live instances per definition that has any.
@@ -71,7 +73,9 @@ pub struct LedgerCount {
 impl Reads {
     /// Counts as of `now`.
     pub async fn counts(&self, now: i64) -> Result<Counts, Error> {
-        let due = "SELECT COUNT(*) FROM job j WHERE j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind AND j.due <= $1 \
+        let due = "SELECT (SELECT COUNT(*) FROM start_timer t WHERE t.locked_by IS NULL AND t.retries > 0 AND t.due <= $1 \
+                   AND NOT EXISTS (SELECT 1 FROM definition td WHERE td.id = t.definition_id AND td.suspended)) \
+                   + COUNT(*) FROM job j WHERE j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind AND j.due <= $1 \
                    AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.definition_id AND d.suspended)";
         let overdue = overdue::count_sql();
         let history_due = due_count_sql();
@@ -85,6 +89,7 @@ impl Reads {
                 (&overdue, params![now]),
                 (active, Vec::new()),
                 (&history_due, params![now, i64::from(MOST_DUE)]),
+                ("SELECT COUNT(*) FROM delivery", Vec::new()),
             ])
             .await?;
         let single = |at: usize| answers[at].first().map_or(Ok(0), |row| row.get(0));
@@ -93,6 +98,7 @@ impl Reads {
             open_incidents: single(1)?,
             waits_overdue: single(2)?,
             history_due: single(4)?,
+            signals_on_the_way: single(5)?,
             active_instances: answers[3]
                 .iter()
                 .map(|row| {

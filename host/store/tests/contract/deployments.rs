@@ -4,11 +4,11 @@ use mandate_store::query::{
     DefinitionFilter, DefinitionSort, DelegateFilter, HistoryInstanceFilter, InstanceFilter, Order, Page, ResourceRow,
 };
 use mandate_store::{
-    BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, Except, HistoryRow, JobRow, Resource, Store, SubscriptionRow,
+    BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, EventKind, Except, HistoryRow, JobRow, Resource, Store, SubscriptionRow,
 };
 use uuid::Uuid;
 
-use crate::common::{Fixture, definition, incident, job, start, started_with, subscription, task, unit, upload};
+use crate::common::{Fixture, definition, incident, job, start, start_event, started_with, subscription, task, unit, upload};
 
 fn with_component(key: &str, digest: &str, bytes: &[u8]) -> DeploymentWrite {
     let mut write = upload(key);
@@ -113,15 +113,15 @@ pub(crate) async fn what_is_used_is_not_deleted(fixture: Fixture) {
     let first = store.deploy(with_component("p", "d1", b"component")).await.expect("deployed");
     let (id, _) = started_with(&store, &first.definitions[0], Vec::new()).await;
     let other = store.deploy(bound_to("q", "d1")).await.expect("deployed");
-    let refused = store.delete_deployment(&first.id, false, &[]).await.expect("answered");
+    let refused = store.delete_deployment(&first.id, false, &[], &Vec::new(), 0).await.expect("answered");
     assert_eq!(refused, DeploymentDeletion::Refused { instances: 1, bindings: 1 });
     store.commit(unit(crate::common::end(id, 1))).await.expect("ended");
-    let refused = store.delete_deployment(&first.id, false, &[]).await.expect("answered");
+    let refused = store.delete_deployment(&first.id, false, &[], &Vec::new(), 0).await.expect("answered");
     assert_eq!(refused, DeploymentDeletion::Refused { instances: 0, bindings: 1 });
-    let gone = store.delete_deployment(&other.id, false, &[]).await.expect("answered");
+    let gone = store.delete_deployment(&other.id, false, &[], &Vec::new(), 0).await.expect("answered");
     assert_eq!(gone, DeploymentDeletion::Deleted { definitions: vec![other.definitions[0].id.clone()] });
-    assert!(matches!(store.delete_deployment(&first.id, false, &[]).await, Ok(DeploymentDeletion::Deleted { .. })));
-    assert_eq!(store.delete_deployment(&first.id, false, &[]).await.expect("answered"), DeploymentDeletion::NotFound);
+    assert!(matches!(store.delete_deployment(&first.id, false, &[], &Vec::new(), 0).await, Ok(DeploymentDeletion::Deleted { .. })));
+    assert_eq!(store.delete_deployment(&first.id, false, &[], &Vec::new(), 0).await.expect("answered"), DeploymentDeletion::NotFound);
     assert_eq!(store.artifact("d1").await.expect("read"), None, "nobody names it any more");
     let history = HistoryInstanceFilter { definition_key: Some("p".into()), ..HistoryInstanceFilter::default() };
     assert_eq!(store.count_history_instances(history).await.expect("read"), 1, "history outlives the definition");
@@ -134,7 +134,7 @@ pub(crate) async fn a_cascade_takes_instances_and_history_along(fixture: Fixture
     let (id, _) = started_with(&store, process, vec![job(process, 1, 5)]).await;
     let other = store.deploy(bound_to("q", "d1")).await.expect("deployed");
     let (kept, _) = started_with(&store, &other.definitions[0], vec![job(&other.definitions[0], 1, 5)]).await;
-    let gone = store.delete_deployment(&first.id, true, &[]).await.expect("answered");
+    let gone = store.delete_deployment(&first.id, true, &[], &Vec::new(), 0).await.expect("answered");
     assert_eq!(gone, DeploymentDeletion::Deleted { definitions: vec![process.id.clone()] });
     assert_eq!(store.load_instance(id).await.expect("read"), None);
     assert_eq!(store.history_instance(id).await.expect("read"), None);
@@ -152,16 +152,16 @@ pub(crate) async fn only_the_newest_version_starts_by_message(fixture: Fixture) 
     let store = fixture.open().await;
     let with_message = |tenant: Option<&str>, message: &str| {
         let mut write = DeploymentWrite { tenant: tenant.map(str::to_owned), ..upload("p") };
-        write.definitions[0].start_messages = vec![(message.to_owned(), "Start".to_owned())];
+        write.definitions[0].start_events = vec![start_event(EventKind::Message, message)];
         write
     };
     store.deploy(with_message(None, "old")).await.expect("deployed");
     let newest = store.deploy(with_message(None, "new")).await.expect("deployed");
     store.deploy(with_message(Some("acme"), "new")).await.expect("deployed");
-    assert_eq!(store.start_messages("old", None, false).await.expect("read"), []);
-    assert_eq!(store.start_messages("new", None, false).await.expect("read").len(), 2, "of any tenant");
-    assert_eq!(store.start_messages("new", Some("acme"), false).await.expect("read").len(), 1);
-    let untenanted = store.start_messages("new", None, true).await.expect("read");
+    assert_eq!(store.start_events(EventKind::Message, "old", None, false).await.expect("read"), []);
+    assert_eq!(store.start_events(EventKind::Message, "new", None, false).await.expect("read").len(), 2, "of any tenant");
+    assert_eq!(store.start_events(EventKind::Message, "new", Some("acme"), false).await.expect("read").len(), 1);
+    let untenanted = store.start_events(EventKind::Message, "new", None, true).await.expect("read");
     assert_eq!((untenanted.len(), &untenanted[0].definition_id), (1, &newest.definitions[0].id));
 }
 
@@ -169,7 +169,7 @@ pub(crate) async fn two_processes_do_not_start_by_one_message(fixture: Fixture) 
     let store = fixture.open().await;
     let starting = |key: &str, message: &str| {
         let mut write = upload(key);
-        write.definitions[0].start_messages = vec![(message.to_owned(), "Start".to_owned())];
+        write.definitions[0].start_events = vec![start_event(EventKind::Message, message)];
         write
     };
     let taken = |key: &str, other: &str| mandate_store::Error::StartMessageTaken {
@@ -185,7 +185,8 @@ pub(crate) async fn two_processes_do_not_start_by_one_message(fixture: Fixture) 
     store.deploy(starting("p", "other")).await.expect("the newest version no longer starts by it");
     store.deploy(starting("q", "ordered")).await.expect("it is free");
     assert_eq!(refused(starting("p", "ordered")).await, taken("p", "q").to_string());
-    let of_all: Vec<_> = store.start_messages_of(None).await.expect("read").into_iter().map(|start| (start.key, start.message)).collect();
+    let of_all: Vec<_> =
+        store.start_events_of(EventKind::Message, None).await.expect("read").into_iter().map(|start| (start.key, start.name)).collect();
     assert_eq!(of_all, [("p".to_owned(), "other".to_owned()), ("q".to_owned(), "ordered".to_owned())]);
 
     // In one deployment two processes may exchange their messages, but not share one.
@@ -205,7 +206,7 @@ pub(crate) async fn of_concurrent_deployments_one_gets_the_message(fixture: Fixt
     let deploying = (0..8).map(|n| {
         let store = [&store, &other][n % 2].clone();
         let mut write = upload(&format!("p{n}"));
-        write.definitions[0].start_messages = vec![("ordered".to_owned(), "Start".to_owned())];
+        write.definitions[0].start_events = vec![start_event(EventKind::Message, "ordered")];
         tokio::spawn(async move { store.deploy(write).await.is_ok() })
     });
     let mut deployed = 0;
@@ -213,7 +214,7 @@ pub(crate) async fn of_concurrent_deployments_one_gets_the_message(fixture: Fixt
         deployed += usize::from(one.await.expect("it ends"));
     }
     assert_eq!(deployed, 1);
-    assert_eq!(store.start_messages("ordered", None, false).await.expect("read").len(), 1);
+    assert_eq!(store.start_events(EventKind::Message, "ordered", None, false).await.expect("read").len(), 1);
 }
 
 pub(crate) async fn statistics_count_where_tokens_stand(fixture: Fixture) {

@@ -24,9 +24,12 @@ impl Host<'_> {
             }
             Effect::RemoveExternalTask(wait) => assert!(rows.external_tasks.remove(&wait).is_some()),
             Effect::PutSubscription(it) => {
+                self.conditions += usize::from(it.kind == SubscriptionKind::Condition);
                 self.waits.insert(it.wait);
                 rows.subscriptions.insert(it.wait, it);
             }
+            // Nobody else is there.
+            Effect::ThrowSignal(_) => self.signals += 1,
             Effect::RemoveSubscription(wait) => assert!(rows.subscriptions.remove(&wait).is_some()),
             Effect::RaiseIncident(it) => assert!(rows.incidents.insert(it.id, it).is_none()),
             Effect::ResolveIncident(id) => assert!(rows.incidents.remove(&id).is_some()),
