@@ -12,6 +12,7 @@ use std::sync::Arc;
 use mandate_model::{ElementIndex, EventTrigger};
 use serde::{Deserialize, Serialize};
 
+use crate::catcher::watching;
 use crate::effect::{Effect, EndState, HistoryEvent, JobKind};
 use crate::error::Thrown;
 use crate::ids::{ActivityId, InstanceId, WaitId};
@@ -19,7 +20,6 @@ use crate::input::Failure;
 use crate::instance::Instance;
 use crate::lineage::digest;
 use crate::step::Machine;
-use crate::trigger::watching;
 use crate::variable::Variables;
 
 #[cfg(test)]

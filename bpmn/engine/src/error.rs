@@ -6,12 +6,12 @@ use serde_json::Value as Json;
 use crate::Code;
 
 use crate::call::News;
+use crate::catcher::{catcher, catcher_at_edge};
 use crate::effect::HistoryEvent;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::instance::Instance;
 use crate::step::Machine;
-use crate::trigger::{catcher, catcher_at_edge};
 use crate::variable::{Variable, Variables};
 
 /// An error on its way outward.

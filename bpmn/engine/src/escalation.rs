@@ -6,12 +6,12 @@ use mandate_model::{ElementIndex, EventTrigger, ProcessDefinition};
 use serde_json::Value as Json;
 
 use crate::call::News;
+use crate::catcher::catcher;
 use crate::effect::{Effect, HistoryEvent};
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::instance::Instance;
 use crate::step::Machine;
-use crate::trigger::catcher;
 use crate::unit::LaterKind;
 use crate::variable::{Variable, Variables};
 

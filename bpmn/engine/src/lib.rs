@@ -32,6 +32,7 @@
 
 mod admit;
 mod call;
+mod catcher;
 mod code;
 mod compensation;
 mod condition;
