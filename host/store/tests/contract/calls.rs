@@ -63,9 +63,9 @@ pub(crate) async fn deployment_goes_with_what_its_instances_called_and_not_under
     let (calls, is_called) = (definition(&store, "calls").await, definition(&store, "called").await);
     let [outer, inner] = [1, 2].map(|n| Uuid::from_u128(n << 64));
     store.commit(of_several(vec![start(&calls, outer), called(&is_called, inner, outer, outer)])).await.expect("stored");
-    let refused = store.delete_deployment(&is_called.deployment_id, true, &[]).await.expect("answered");
+    let refused = store.delete_deployment(&is_called.deployment_id, true, &[], &Vec::new(), 0).await.expect("answered");
     assert_eq!(refused, DeploymentDeletion::Called { callers: 1 });
-    let deleted = store.delete_deployment(&calls.deployment_id, true, &[]).await.expect("answered");
+    let deleted = store.delete_deployment(&calls.deployment_id, true, &[], &Vec::new(), 0).await.expect("answered");
     assert!(matches!(deleted, DeploymentDeletion::Deleted { .. }), "{deleted:?}");
     assert_eq!(store.count_instances(InstanceFilter::default()).await.expect("counted"), 0);
     assert_eq!(store.count_history_instances(HistoryInstanceFilter::default()).await.expect("counted"), 0);
