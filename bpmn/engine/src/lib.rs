@@ -31,6 +31,8 @@
 #![cfg_attr(test, allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way"))]
 
 mod admit;
+mod call;
+mod catcher;
 mod code;
 mod compensation;
 mod condition;
@@ -69,6 +71,7 @@ mod variable;
 mod wait;
 
 pub use admit::Rejection;
+pub use call::{Called, CalledVersion, Caller, Catch, CatchKind, Ending, News, ProcessCall, Report};
 pub use code::Code;
 pub use compensation::Compensable;
 pub use condition::start_condition_holds;

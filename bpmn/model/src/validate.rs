@@ -212,7 +212,15 @@ impl<'v> Validator<'v, '_> {
         let waits = !is_event
             && matches!(
                 name,
-                "serviceTask" | "sendTask" | "scriptTask" | "businessRuleTask" | "userTask" | "receiveTask" | "subProcess" | "transaction"
+                "serviceTask"
+                    | "sendTask"
+                    | "scriptTask"
+                    | "businessRuleTask"
+                    | "userTask"
+                    | "receiveTask"
+                    | "subProcess"
+                    | "transaction"
+                    | "callActivity"
             );
         for boundary in &element.boundary_events {
             let at = self.at(*boundary);
@@ -221,20 +229,24 @@ impl<'v> Validator<'v, '_> {
             // What undoes an activity does not need it to wait.
             if !(waits || is_compensation && matches!(name, "task" | "manualTask")) {
                 let message = format!("the boundary event is attached to {name}, which can't carry one");
-                self.diagnostics.error(at, message, "attach it to a service, send, user or receive task or to a sub-process");
+                self.diagnostics.error(at, message, "attach it to a service, send, user or receive task, a sub-process or a call activity");
             } else if event.parent != element.parent {
                 let message = format!("the boundary event is attached to '{}' in another scope", shown(&element.id));
                 self.diagnostics.error(at, message, "move it into the scope of the activity");
             }
             match (event.kind.trigger(), name) {
-                (Some((EventTrigger::Escalation(_), _)), "subProcess" | "transaction") => {}
+                (Some((EventTrigger::Escalation(_), _)), "subProcess" | "transaction" | "callActivity") => {}
                 (Some((EventTrigger::Escalation(_), _)), "userTask") => {
                     let help = "put the task into a sub-process with a throw event, and attach the event to that";
                     self.diagnostics.warning(at, "the escalation never comes: that a user task throws one is not supported yet", help);
                 }
                 (Some((EventTrigger::Escalation(_), _)), _) => {
                     let message = format!("the escalation boundary event is attached to {name}, in which nothing can throw one");
-                    self.diagnostics.error(at, message, "attach it to a sub-process (as in Camunda 7), or use an error event");
+                    self.diagnostics.error(
+                        at,
+                        message,
+                        "attach it to a sub-process or call activity (as in Camunda 7), or use an error event",
+                    );
                 }
                 _ => {}
             }

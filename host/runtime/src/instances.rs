@@ -375,7 +375,7 @@ impl Inner {
 }
 
 /// The start event of a process that is started without a message.
-fn none_start(definition: &Definition) -> Result<ElementIndex, Error> {
+pub(crate) fn none_start(definition: &Definition) -> Result<ElementIndex, Error> {
     let none_start = match &definition.model.element(mandate_model::ROOT).kind {
         mandate_model::ElementKind::Process(scope) => scope.none_start,
         _ => None,

@@ -6,6 +6,7 @@
 use mandate_feel::{Expression, Value};
 use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, Implementation, ProcessDefinition};
 
+use crate::call::Asked;
 use crate::effect::Signal;
 use crate::expression::{evaluate, evaluate_if_known, failed, why_null};
 use crate::ids::ActivityId;
@@ -14,6 +15,7 @@ use crate::instance::{Instance, Role};
 use crate::variable::{Variable, Variables};
 
 mod boundary_event;
+mod call_activity;
 mod end_event;
 mod event_based_gateway;
 mod event_sub_process;
@@ -49,6 +51,7 @@ fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::ExpressionTask(task) => task,
         ElementKind::UserTask(task) => task,
         ElementKind::ReceiveTask(message) => message,
+        ElementKind::CallActivity(call) => &**call,
         ElementKind::ExclusiveGateway => &exclusive_gateway::ExclusiveGateway,
         ElementKind::ParallelGateway => &parallel_gateway::ParallelGateway,
         ElementKind::InclusiveGateway => &inclusive_gateway::InclusiveGateway,
@@ -150,6 +153,8 @@ pub(crate) enum WaitFor {
         /// The higher, the sooner.
         priority: i64,
     },
+    /// A process that is called.
+    Called(Box<Asked>),
     /// A message.
     Message {
         /// Its name.

@@ -44,6 +44,7 @@ const FLOW_NODES: &[&str] = &[
     "receiveTask",
     "subProcess",
     "transaction",
+    "callActivity",
     "exclusiveGateway",
     "parallelGateway",
     "inclusiveGateway",
@@ -51,6 +52,7 @@ const FLOW_NODES: &[&str] = &[
     // No flow node, but what stands here is said of each of a multi-instance activity's instances.
     "multiInstanceLoopCharacteristics",
 ];
+const CALL_ACTIVITY: &[&str] = &["callActivity"];
 const ACTIVITIES: &[&str] = &[
     "task",
     "manualTask",
@@ -62,6 +64,7 @@ const ACTIVITIES: &[&str] = &[
     "receiveTask",
     "subProcess",
     "transaction",
+    "callActivity",
 ];
 const CONNECTIONS: &[&str] = &["sequenceFlow", "association"];
 const COMPENSATE: &[&str] = &["compensateEventDefinition"];
@@ -83,6 +86,7 @@ const MAPPED: &[&str] = &[
     "receiveTask",
     "subProcess",
     "transaction",
+    "callActivity",
 ];
 
 /// What execution listeners are called for.
@@ -104,6 +108,7 @@ const LISTENED: &[&str] = &[
     "receiveTask",
     "subProcess",
     "transaction",
+    "callActivity",
     "exclusiveGateway",
     "parallelGateway",
     "inclusiveGateway",
@@ -140,6 +145,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("method", RefusedUnless("##Compensate", "leave it out: a transaction that is cancelled compensates what has completed in it")),
     ("startQuantity", RefusedUnless("1", "use a parallel gateway to wait for several tokens")),
     ("completionQuantity", RefusedUnless("1", "use a parallel gateway to make several tokens")),
+    ("calledElement", Read(CALL_ACTIVITY)),
     ("triggeredByEvent", Read(&["subProcess"])),
     ("isSequential", Read(MULTI_INSTANCE)),
     ("behavior", RefusedUnless("All", "leave it out: the flow goes on when all instances are done or a completionCondition is true")),
@@ -179,6 +185,11 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("escalationCodeVariable", Read(&["escalationEventDefinition"])),
     ("resource", Refused("write the expression into the model")),
     ("collection", Read(MULTI_INSTANCE)), ("elementVariable", Read(MULTI_INSTANCE)),
+    ("calledElementBinding", Read(CALL_ACTIVITY)), ("calledElementVersion", Read(CALL_ACTIVITY)),
+    ("calledElementVersionTag", Read(CALL_ACTIVITY)), ("calledElementTenantId", Read(CALL_ACTIVITY)),
+    ("variableMappingClass", Refused("use camunda:in and camunda:out")),
+    ("variableMappingDelegateExpression", Refused("use camunda:in and camunda:out")),
+    ("caseRef", Refused("call a process: cases are not executed")),
 ];
 
 /// Camunda 8's attributes stand on its extension elements, where their readers look at them.
@@ -198,8 +209,8 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
     ("connector", Refused("use a delegate that issues a domain command")),
     ("field", Refused("use a camunda:inputParameter, or a camunda:property, which the delegate is given")),
     ("errorEventDefinition", Refused("let the delegate end with a BPMN error")),
-    ("in", Read(&["signalEventDefinition"])),
-    ("out", Refused("use a camunda:outputParameter")),
+    ("in", Read(&["callActivity", "signalEventDefinition"])),
+    ("out", Read(CALL_ACTIVITY)),
     ("formData", Warned("forms are not served; task lists see camunda:formKey only")),
     ("formProperty", Warned("forms are not served; task lists see camunda:formKey only")),
     ("potentialStarter", Metadata),
@@ -217,7 +228,7 @@ static ZEEBE_ELEMENTS: &[(&str, Fate)] = &[
     ("taskListeners", Refused("use a service task with a delegate before or behind it")),
     ("script", Read(SCRIPT_TASK)),
     ("calledDecision", Refused("decisions are not executed yet: use a service task with a delegate that decides")),
-    ("calledElement", Refused("use an embedded sub-process")),
+    ("calledElement", Read(CALL_ACTIVITY)),
     ("loopCharacteristics", Read(MULTI_INSTANCE)),
     ("formDefinition", Read(USER_TASK)),
     ("taskHeaders", Read(TASKS_BY_DELEGATE)),

@@ -5,6 +5,7 @@
 
 mod activities;
 mod attributes;
+mod call_activity;
 mod compensation;
 mod definitions;
 mod event_definitions;

@@ -20,6 +20,7 @@ const ACTIVITIES: &[&str] = &[
     "receiveTask",
     "subProcess",
     "transaction",
+    "callActivity",
 ];
 
 /// What to write where something that says how often is missing.

@@ -2,7 +2,7 @@
 
 use crate::definition::ElementKind;
 use crate::parse::process::{Owner, ProcessReader};
-use crate::parse::{activities, events, expression_tasks, gateways};
+use crate::parse::{activities, call_activity, events, expression_tasks, gateways};
 use crate::xml::Node;
 
 /// A supported element, for the table in the documentation.
@@ -43,6 +43,7 @@ static SUPPORTED: &[Supported] = supported! {
     "receiveTask", "waits for a message", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
     "transaction", "as an embedded sub-process; left by its cancel boundary event when a cancel end event inside has had compensated what has completed", activities::transaction;
+    "callActivity", "binding latest, deployment, version, version tag; variables and business key; `zeebe:calledElement`", call_activity::call_activity;
     "exclusiveGateway", "conditions, default flow", gateways::exclusive;
     "parallelGateway", "fork, join", gateways::parallel;
     "inclusiveGateway", "fork by conditions, default flow, join", gateways::inclusive;
@@ -55,7 +56,7 @@ static SUPPORTED_PARTS: &[(&str, &str)] = &[
     ("camunda:executionListener", "start and end of processes, activities, events and gateways, and sequence flows: an expression, a FEEL or JUEL script, or a delegate"),
     ("camunda:taskListener", "create and complete: the same; assignment and update: an expression or script"),
     ("zeebe:ioMapping", "and `taskHeaders`, `properties`, `assignmentDefinition`, `taskSchedule`, `priorityDefinition`, `formDefinition` by key: as Camunda 7's"),
-    ("multiInstanceLoopCharacteristics", "of every task and sub-process: parallel or sequential, by cardinality or collection, completion condition, list of results; `zeebe:loopCharacteristics`"),
+    ("multiInstanceLoopCharacteristics", "of every task, sub-process and call activity: parallel or sequential, by cardinality or collection, completion condition, list of results; `zeebe:loopCharacteristics`"),
 ];
 
 /// The supported elements, in the order of the documentation. Sequence flows and the process itself go without saying.
@@ -79,7 +80,6 @@ pub(crate) fn find(name: &str) -> Option<&'static Supported> {
 #[rustfmt::skip]
 static REFUSED: &[(&str, &str)] = &[
     ("complexGateway", "use exclusive, inclusive and parallel gateways"),
-    ("callActivity", "use an embedded sub-process, or start the other process from a delegate"),
     ("adHocSubProcess", "use an embedded sub-process"),
     ("callChoreography", "choreographies are not executed: remove it"),
     ("choreographyTask", "choreographies are not executed: remove it"),
