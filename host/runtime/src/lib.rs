@@ -110,6 +110,7 @@ pub(crate) struct Inner {
     workers: external_tasks::Workers,
     /// A unit of this host has thrown a signal.
     thrown: tokio::sync::Notify,
+    delivering: signals::Delivering,
     cleanup: Option<HistoryCleanup>,
     tasks: TaskTracker,
     /// Attempts that wait for a service's answer in this process, by how many units mean to send them.
@@ -159,6 +160,7 @@ impl Runtime {
             trees: parties::Trees::default(),
             workers: external_tasks::Workers::default(),
             thrown: tokio::sync::Notify::new(),
+            delivering: signals::Delivering::default(),
             cleanup: config.history_cleanup,
             tasks: TaskTracker::new(),
             in_flight: Mutex::default(),
