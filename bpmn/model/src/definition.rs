@@ -122,9 +122,9 @@ pub struct Element {
     pub position: Position,
 }
 
-/// How often an activity runs, and over what: `multiInstanceLoopCharacteristics` (BPMN 2.0, 10.3.8). What the element itself says of
+/// How often an activity runs, and over what: `multiInstanceLoopCharacteristics` or `standardLoopCharacteristics` (BPMN 2.0, 10.3.8). What the element itself says of
 /// asynchronous continuations and retries holds around all instances together; mappings are each instance's own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct MultiInstance {
     /// One instance after the other rather than all at once.
     pub sequential: bool,
@@ -132,7 +132,7 @@ pub struct MultiInstance {
     pub zeebe: bool,
     /// `loopCardinality`: how many, a whole number when evaluated. Goes before the length of the collection.
     pub cardinality: Option<Expression>,
-    /// `camunda:collection` or `loopDataInputRef`. There is at least one of this and the cardinality.
+    /// `camunda:collection` or `loopDataInputRef`. There is at least one of this, the cardinality and the loop.
     pub collection: Option<Source>,
     /// `camunda:elementVariable` or the name of the `inputDataItem`: in each instance, its element of the collection.
     pub element_variable: Option<String>,
@@ -140,6 +140,8 @@ pub struct MultiInstance {
     pub output: Option<Output>,
     /// `completionCondition`: true when an instance has ended, all others are cancelled and the activity is done.
     pub completion_condition: Option<Expression>,
+    /// It is a standard loop, which is a sequence of which nobody knows the end.
+    pub standard_loop: Option<StandardLoop>,
     /// `camunda:asyncBefore`, on the loop characteristics: a unit of work ends before each instance.
     pub async_before: bool,
     /// `camunda:asyncAfter`, there: a unit of work ends after each instance.
@@ -148,6 +150,17 @@ pub struct MultiInstance {
     pub exclusive: bool,
     /// `camunda:failedJobRetryTimeCycle`, there: of the jobs of each instance.
     pub retries: Option<RetryPolicy>,
+}
+
+/// An activity that runs as long as a condition is true (BPMN 2.0, 13.3.6). There is a condition, a maximum or both.
+#[derive(Clone, Debug)]
+pub struct StandardLoop {
+    /// `testBefore`, false by default: the condition is asked before the first turn as well.
+    pub test_before: bool,
+    /// `loopMaximum`: not more turns than this, whatever the condition says.
+    pub maximum: Option<u32>,
+    /// `loopCondition`: asked behind each turn, and another one begins while it is true.
+    pub condition: Option<Expression>,
 }
 
 /// Where a multi-instance activity finds its list, or an instance its result.

@@ -1,10 +1,10 @@
 //! What the body of a multi-instance activity evaluates: how often, over what, and whether it is done (BPMN 2.0, 13.3.7; Camunda
-//! `MultiInstanceActivityBehavior`). The instances themselves are in `multi_instance.rs` beside the loop.
+//! `MultiInstanceActivityBehavior`); and that of a standard loop (13.3.6), which is a sequence that a condition ends. The instances themselves are in `multi_instance.rs` beside the loop.
 
 use std::sync::Arc;
 
 use mandate_feel::{Expression, Rounding, Value};
-use mandate_model::{MultiInstance, Output, Source};
+use mandate_model::{MultiInstance, Output, Source, StandardLoop};
 
 use super::{At, Behaviour, Next};
 use crate::Code;
@@ -14,10 +14,11 @@ use crate::variable::Variable;
 impl Behaviour for MultiInstance {
     /// As many instances as the cardinality says or, failing that, as the collection has elements. None at all: the activity is done.
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        let instances = match (&self.cardinality, &self.collection) {
-            (Some(cardinality), _) => cardinality_of(at, cardinality)?,
-            (None, Some(collection)) => u32::try_from(list(at, collection)?.len()).unwrap_or(u32::MAX),
-            (None, None) => unreachable!("the parser refuses what does not say how often"),
+        let instances = match (&self.cardinality, &self.collection, &self.standard_loop) {
+            (Some(cardinality), ..) => cardinality_of(at, cardinality)?,
+            (None, Some(collection), _) => u32::try_from(list(at, collection)?.len()).unwrap_or(u32::MAX),
+            (None, None, Some(standard)) => standard.maximum.unwrap_or(u32::MAX),
+            (None, None, None) => unreachable!("the parser refuses what does not say how often"),
         };
         if instances == 0 { at.leave() } else { Ok(Next::Repeat { instances }) }
     }
@@ -53,9 +54,21 @@ pub(crate) fn result(at: &At<'_>, output: &Output) -> Result<Variable, Failure> 
 
 /// Whether the completion condition is true, as the instance that has just ended sees it. FEEL's null is not true, as at an exclusive gateway.
 pub(crate) fn is_complete(at: &At<'_>, multi_instance: &MultiInstance) -> Result<bool, Failure> {
-    let Some(condition) = &multi_instance.completion_condition else { return Ok(false) };
+    match (&multi_instance.standard_loop, &multi_instance.completion_condition) {
+        (Some(standard), _) => Ok(!goes_on(at, standard)?),
+        (None, Some(condition)) => is_true(at, condition),
+        (None, None) => Ok(false),
+    }
+}
+
+/// Whether a standard loop has another turn.
+pub(crate) fn goes_on(at: &At<'_>, standard: &StandardLoop) -> Result<bool, Failure> {
+    standard.condition.as_ref().map_or(Ok(true), |condition| is_true(at, condition))
+}
+
+fn is_true(at: &At<'_>, condition: &Expression) -> Result<bool, Failure> {
     match at.evaluate(condition)? {
-        Value::Boolean(complete) => Ok(complete),
+        Value::Boolean(is_true) => Ok(is_true),
         Value::Null => Ok(false),
         other => Err(at.mismatch(condition, "boolean", &other)),
     }

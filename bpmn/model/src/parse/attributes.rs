@@ -48,6 +48,7 @@ const FLOW_NODES: &[&str] = &[
     "multiInstanceLoopCharacteristics",
 ];
 const MULTI_INSTANCE: &[&str] = &["multiInstanceLoopCharacteristics"];
+const STANDARD_LOOP: &[&str] = &["standardLoopCharacteristics"];
 /// Camunda 7 maps variables on tasks, sub-processes and events, not on gateways.
 const MAPPED: &[&str] = &[
     "startEvent",
@@ -93,6 +94,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("completionQuantity", RefusedUnless("1", "use a parallel gateway to make several tokens")),
     ("triggeredByEvent", Read(&["subProcess"])),
     ("isSequential", Read(MULTI_INSTANCE)),
+    ("testBefore", Read(STANDARD_LOOP)), ("loopMaximum", Read(STANDARD_LOOP)),
     ("behavior", RefusedUnless("All", "leave it out: the flow goes on when all instances are done or a completionCondition is true")),
     ("oneBehaviorEventRef", Refused("throw the event behind the activity")),
     ("noneBehaviorEventRef", Refused("throw the event behind the activity")),

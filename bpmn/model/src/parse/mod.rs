@@ -15,6 +15,7 @@ mod implementation;
 mod links;
 mod multi_instance;
 mod process;
+mod standard_loop;
 mod table;
 
 use crate::definition::ProcessDefinition;

@@ -9,7 +9,7 @@ use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
 /// What may run several times: every activity.
-const ACTIVITIES: &[&str] = &["task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess"];
+pub(super) const ACTIVITIES: &[&str] = &["task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess"];
 
 /// What to write where something that says how often is missing.
 const HOW_OFTEN: &str = "add a loopCardinality such as 3 or ${n}, or camunda:collection=\"items\" with camunda:elementVariable=\"item\"";
@@ -31,6 +31,7 @@ impl<'n> ProcessReader<'n, '_> {
             element_variable: node.camunda("elementVariable").map(str::to_owned),
             output: None,
             zeebe: false,
+            standard_loop: None,
             completion_condition: None,
             async_before: self.boolean(node, Namespace::Camunda, "asyncBefore", false, at)
                 || self.boolean(node, Namespace::Camunda, "async", false, at),
@@ -197,7 +198,7 @@ impl<'n> ProcessReader<'n, '_> {
     }
 
     /// An element whose text is an expression.
-    fn text(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Expression> {
+    pub(super) fn text(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Expression> {
         let at = node.at_in(owner.at);
         attributes::check(node, at, self.diagnostics);
         if node.text.trim().is_empty() {

@@ -220,6 +220,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "extensionElements") => self.extensions(child, node, owner),
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
                 (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
+                (Namespace::Bpmn, "standardLoopCharacteristics") => self.standard_loop(child, node, owner),
                 (Namespace::Bpmn, _) => self.in_scope(child, node, owner),
                 _ => self.foreign(child, owner),
             }
@@ -363,6 +364,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "extensionElements") => self.extensions(child, node, owner),
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
                 (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
+                (Namespace::Bpmn, "standardLoopCharacteristics") => self.standard_loop(child, node, owner),
                 (Namespace::Bpmn, name) if name.ends_with("EventDefinition") && row_is_event(node.name) => {}
                 (Namespace::Bpmn, name) => match table::disposition(name) {
                     Disposition::Metadata => {}

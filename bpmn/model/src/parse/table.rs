@@ -70,7 +70,6 @@ static REFUSED: &[(&str, &str)] = &[
     ("subChoreography", "choreographies are not executed: remove it"),
     ("implicitThrowEvent", "remove it"),
     ("event", "use an intermediate catch event"),
-    ("standardLoopCharacteristics", "draw the loop with an exclusive gateway"),
     ("completionCondition", "use an embedded sub-process that ends by an exclusive gateway"),
     ("humanPerformer", "use camunda:assignee"),
     ("performer", "use camunda:assignee"),

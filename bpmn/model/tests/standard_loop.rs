@@ -1,0 +1,65 @@
+//! Standard loops: what is read of them and what is refused. In the words a modeller reads; the activity is on line 2.
+
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes the snapshots so")]
+
+mod common;
+
+use common::{around, definition, diagnostics, file};
+use expect_test::{Expect, expect};
+
+/// The diagnostics of a user task with these loop characteristics.
+fn check(loops: &str, expected: Expect) {
+    expected.assert_eq(&diagnostics(around(&format!("<bpmn:userTask id='a'>{loops}</bpmn:userTask>")).as_bytes()));
+}
+
+#[test]
+fn a_loop_has_a_condition_a_maximum_or_both() {
+    let read = |attributes: &str, inside: &str| {
+        let loops = format!("<bpmn:standardLoopCharacteristics{attributes}>{inside}</bpmn:standardLoopCharacteristics>");
+        let definition = definition(&around(&format!("<bpmn:userTask id='a'>{loops}</bpmn:userTask>")));
+        let each = definition.element(definition.find("a").unwrap()).multi_instance.clone().expect("it has a body");
+        assert!(each.sequential);
+        let standard = each.standard_loop.expect("it is a standard loop");
+        (standard.test_before, standard.maximum, standard.condition.map(|condition| condition.source().to_owned()))
+    };
+    assert_eq!(read(" loopMaximum=' 3 '", ""), (false, Some(3), None));
+    let condition = "<bpmn:loopCondition xsi:type='bpmn:tFormalExpression'> ${again} </bpmn:loopCondition>";
+    assert_eq!(read(" testBefore='true'", condition), (true, None, Some("${again}".to_owned())));
+}
+
+#[test]
+fn what_says_nothing_or_nonsense_is_refused() {
+    check(
+        "<bpmn:standardLoopCharacteristics/>",
+        expect![[r#"
+        t.bpmn:2:23: error: standardLoopCharacteristics does not say when the loop ends (element 'a'); help: add a loopCondition such as ${retry} or loopMaximum="3"; to run once, remove it
+    "#]],
+    );
+    check(
+        "<bpmn:standardLoopCharacteristics loopMaximum='many' testBefore='perhaps'><bpmn:loopCondition>true</bpmn:loopCondition>\
+         <bpmn:completionCondition>= x</bpmn:completionCondition></bpmn:standardLoopCharacteristics>",
+        expect![[r#"
+            t.bpmn:2:23: error: testBefore="perhaps" is neither true nor false (element 'a'); help: write true or false
+            t.bpmn:2:23: error: loopMaximum="many" is not a whole number from 0 (element 'a'); help: write for example 3
+            t.bpmn:2:97: error: the loopCondition is a text, which is neither true nor false (element 'a'); help: write an expression, such as ${retry} or = loopCounter < 3
+            t.bpmn:2:142: error: completionCondition has no place in standardLoopCharacteristics (element 'a'); help: remove it, or check its spelling
+        "#]],
+    );
+    check(
+        "<bpmn:standardLoopCharacteristics loopMaximum='1'/><bpmn:multiInstanceLoopCharacteristics><bpmn:loopCardinality>2</bpmn:loopCardinality>\
+         </bpmn:multiInstanceLoopCharacteristics>",
+        expect![[r#"
+            t.bpmn:2:74: error: userTask says more than once how often it runs (element 'a'); help: keep one of them
+        "#]],
+    );
+}
+
+#[test]
+fn only_activities_loop() {
+    let process = "<bpmn:startEvent id='s'><bpmn:standardLoopCharacteristics loopMaximum='1'/></bpmn:startEvent>";
+    let expected = expect![[r#"
+        t.bpmn:2:1: warning: the start event leads nowhere: it ends as soon as it begins (element 's'); help: lead a sequence flow from it to the first activity
+        t.bpmn:2:25: error: standardLoopCharacteristics has no place in startEvent (element 's'); help: only tasks and sub-processes run several times: put it into one of them
+    "#]];
+    expected.assert_eq(&diagnostics(file(process).as_bytes()));
+}
