@@ -19,7 +19,7 @@
 //!
 //! - [`parse`] is the entry: a file's bytes into [`ProcessDefinition`]s, or all [`Diagnostic`]s at once.
 //! - [`definition`] is what the engine walks.
-//! - [`supported`] lists the supported elements.
+//! - [`supported`] lists the supported elements, [`supported_table`] is their table in the README.
 //! - [`time`] reads ISO 8601 for timers and due dates, [`RetryPolicy::parse`] reads retry cycles.
 
 pub mod definition;
@@ -32,6 +32,6 @@ mod xml;
 
 pub use definition::*;
 pub use diagnostic::{Diagnostic, Severity};
-pub use parse::{MAX_ELEMENTS, MAX_ID, MAX_SCOPES, Parsed, Supported, parse, supported};
+pub use parse::{MAX_ELEMENTS, MAX_ID, MAX_SCOPES, Parsed, Supported, parse, supported, supported_table};
 pub use retry::MAX_ATTEMPTS;
 pub use xml::MAX_FILE_BYTES;

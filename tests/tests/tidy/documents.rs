@@ -118,18 +118,6 @@ fn routes(source: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_supported_element_is_in_the_readme() {
-    let rule = |files: &[File]| {
-        let table = text_of(files, "bpmn/model/src/parse/table.rs");
-        let rows = table.split("= supported! {").nth(1).and_then(|rest| rest.split("\n};").next()).unwrap_or_default();
-        let names = rows.lines().filter_map(|row| row.trim().strip_prefix('"')?.split('"').next());
-        let said: BTreeSet<&str> = between(text_of(files, "README.md"), "`", "`").into_iter().map(|(_, name)| name).collect();
-        names.filter(|name| !said.contains(name)).map(|name| format!("README.md: does not list the element `{name}`: add it")).collect()
-    };
-    hold(rule, &[("bpmn/model/src/parse/table.rs", "= supported! {\n    \"new\", \"x\", y;\n};\n")]);
-}
-
-#[test]
 fn what_documents_point_at_is_there() {
     let rule = |files: &[File]| {
         let makefile = text_of(files, "Makefile");

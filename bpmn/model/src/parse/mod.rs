@@ -25,7 +25,7 @@ use crate::{validate, xml};
 pub(crate) use definitions::Definitions;
 pub(crate) use process::Draft;
 pub use process::{MAX_ELEMENTS, MAX_ID, MAX_SCOPES};
-pub use table::{Supported, supported};
+pub use table::{Supported, supported, supported_table};
 
 /// What a file gives when nothing in it is wrong.
 #[derive(Clone, Debug)]

@@ -28,27 +28,41 @@ macro_rules! supported {
 /// The supported elements.
 #[rustfmt::skip]
 static SUPPORTED: &[Supported] = supported! {
-    "startEvent",             "none; message (of a process); message, timer, error, escalation (of an event sub-process)", events::start;
-    "endEvent",               "none, terminate, error, escalation; message, done by a delegate, or external", events::end;
-    "intermediateCatchEvent", "timer (date, duration), message, link",                                 events::catch;
-    "intermediateThrowEvent", "none, escalation, link; message, done by a delegate, or external",      events::throw;
-    "boundaryEvent",          "error; timer (date, duration), message, escalation, interrupting or not", events::boundary;
-    "task",                   "passes through",                                                        activities::task;
-    "manualTask",             "passes through",                                                        activities::manual_task;
-    "serviceTask",            "done by a delegate, or external",                                       activities::service_task;
-    "sendTask",               "done by a delegate, or external",                                       activities::send_task;
-    "userTask",               "assignee, candidate users and groups, due date, form key",              activities::user_task;
-    "receiveTask",            "waits for a message",                                                   activities::receive_task;
-    "subProcess",             "embedded; event sub-process, interrupting or not",                      activities::sub_process;
-    "exclusiveGateway",       "conditions, default flow",                                              gateways::exclusive;
-    "parallelGateway",        "fork, join",                                                            gateways::parallel;
-    "inclusiveGateway",       "fork by conditions, default flow, join",                                gateways::inclusive;
-    "eventBasedGateway",      "exclusive: message and timer events, receive tasks",                    gateways::event_based;
+    "startEvent", "none; message (of a process); message, timer (date, duration), error, escalation (of an event sub-process)", events::start;
+    "endEvent", "none, terminate, error, escalation; message, done by a delegate or a worker", events::end;
+    "intermediateCatchEvent", "timer (date, duration), message, link", events::catch;
+    "intermediateThrowEvent", "none, escalation, link; message, done by a delegate or a worker", events::throw;
+    "boundaryEvent", "error; timer (date, duration), message, escalation, interrupting or not", events::boundary;
+    "task", "passes through", activities::task;
+    "manualTask", "passes through", activities::manual_task;
+    "serviceTask", "done by a delegate, or external: fetched by a worker", activities::service_task;
+    "sendTask", "as a service task", activities::send_task;
+    "userTask", "assignee, candidate users and groups, due date, form key", activities::user_task;
+    "receiveTask", "waits for a message", activities::receive_task;
+    "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
+    "exclusiveGateway", "conditions, default flow", gateways::exclusive;
+    "parallelGateway", "fork, join", gateways::parallel;
+    "inclusiveGateway", "fork by conditions, default flow, join", gateways::inclusive;
+    "eventBasedGateway", "exclusive: message and timer events, receive tasks", gateways::event_based;
 };
+
+/// Supported parts of elements that change how these run, with their forms.
+#[rustfmt::skip]
+static SUPPORTED_PARTS: &[(&str, &str)] = &[
+    ("multiInstanceLoopCharacteristics", "of every task and sub-process: parallel or sequential, by cardinality or collection, completion condition, list of results; `zeebe:loopCharacteristics`"),
+    ("standardLoopCharacteristics", "of the same: loop condition, `testBefore`, maximum, `loopCounter`"),
+];
 
 /// The supported elements, in the order of the documentation. Sequence flows and the process itself go without saying.
 pub fn supported() -> &'static [Supported] {
     SUPPORTED
+}
+
+/// What is supported, as the table of the documentation: Markdown, a row an element or a part of elements.
+pub fn supported_table() -> String {
+    let elements = SUPPORTED.iter().map(|row| (row.element, row.forms));
+    let rows = elements.chain(SUPPORTED_PARTS.iter().copied()).map(|(name, forms)| format!("| `{name}` | {forms} |\n"));
+    format!("| element | forms |\n|---|---|\n{}", rows.collect::<String>())
 }
 
 /// The line of a supported element.
