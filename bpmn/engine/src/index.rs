@@ -19,6 +19,8 @@ pub(crate) struct Index {
     pub waits: OrdMap<ActivityId, OrdSet<WaitId>>,
     /// Tokens at joins, by scope instance and gateway, then by flow.
     pub joins: OrdMap<(ActivityId, ElementIndex), Arrivals>,
+    /// Activities that wait for more tokens to begin, by scope instance and element.
+    pub gathering: OrdMap<(ActivityId, ElementIndex), ActivityId>,
     /// Exclusive jobs: those with attempts left first, then by due date, the oldest first.
     pub exclusive_jobs: OrdSet<ExclusiveJob>,
     pub wait_incidents: OrdMap<WaitId, IncidentId>,
@@ -76,6 +78,8 @@ impl Index {
         let Some(scope) = activity.parent else { return };
         if let Phase::Joining { by } = activity.phase {
             self.joins.entry((scope, activity.element)).or_default().entry(by).or_default().insert(activity.id);
+        } else if let Phase::Gathering { .. } = activity.phase {
+            self.gathering.insert((scope, activity.element), activity.id);
         } else if let Some(place) = Place::of(activity) {
             *self.places.entry((scope, place)).or_default() += 1;
         }
@@ -91,6 +95,8 @@ impl Index {
                     self.joins.remove(&key);
                 }
             }
+        } else if let Phase::Gathering { .. } = activity.phase {
+            self.gathering.remove(&(scope, activity.element));
         } else if let Some(place) = Place::of(activity)
             && let Some(count) = self.places.get_mut(&(scope, place))
         {

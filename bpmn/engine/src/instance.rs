@@ -85,7 +85,7 @@ pub struct Activity {
 }
 
 /// How far an activity instance is. `Before` and `After` are Camunda 7's *transition instances*: history has not seen them begin, or has
-/// already seen them end.
+/// already seen them end; so is `Gathering`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// A job will enter the element: `asyncBefore`, or a start that is held.
@@ -97,6 +97,11 @@ pub enum Phase {
     Active {
         /// The sequence flow it came by.
         by: Option<FlowIndex>,
+    },
+    /// It is to begin when as many tokens have come as its element wants (`startQuantity`).
+    Gathering {
+        /// How many have, at least one.
+        tokens: u32,
     },
     /// It stands at a parallel or inclusive gateway and waits for the other flows.
     Joining {
@@ -465,7 +470,7 @@ impl Phase {
         match self {
             Phase::Before { by } | Phase::Active { by } => by,
             Phase::Joining { by } => Some(by),
-            Phase::After { .. } => None,
+            Phase::Gathering { .. } | Phase::After { .. } => None,
         }
     }
 

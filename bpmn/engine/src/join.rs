@@ -15,8 +15,8 @@ use crate::step::Machine;
 
 mod search;
 
-pub(crate) use search::missing;
-use search::{reachable, settled};
+use search::settled;
+pub(crate) use search::{missing, reachable};
 
 /// Where a token stands that may still come to a join: all that a search asks of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +38,7 @@ impl Place {
         match activity.phase {
             Phase::Before { by: Some(flow) } | Phase::After { flow: Some(flow) } => Some(Place::Flow(flow)),
             Phase::Before { by: None } | Phase::Active { .. } => Some(Place::Element(activity.element)),
-            Phase::Joining { .. } | Phase::After { flow: None } => None,
+            Phase::Gathering { .. } | Phase::Joining { .. } | Phase::After { flow: None } => None,
         }
     }
 }
@@ -106,6 +106,7 @@ impl Machine<'_> {
             if !joins.is_empty() {
                 self.check_joins_of(scope, joins);
             }
+            self.check_gathering(scope);
         }
     }
 
@@ -127,11 +128,16 @@ impl Machine<'_> {
         let flows: Vec<_> = lost.iter().map(|flow| format!("'{}'", self.definition.flow(*flow).id)).collect();
         let id = &self.definition.element(gateway).id;
         let message = format!("the parallel gateway '{id}' waits for {}, on which nothing can arrive any more", flows.join(", "));
+        self.raise_lost(scope, gateway, activity, message);
+    }
+
+    /// What stands at an element waits for a token that can't come.
+    pub(crate) fn raise_lost(&mut self, scope: ActivityId, element: ElementIndex, activity: ActivityId, message: String) {
         let incident = Incident {
             id: IncidentId(self.instance.number()),
             wait: None,
             activity,
-            element: gateway,
+            element,
             code: Code::JoinCannotComplete,
             message,
             attempt: 1,
@@ -145,7 +151,7 @@ impl Machine<'_> {
     /// A token at a join is about to go: whatever was wrong with the join, it is not the same join any more.
     pub(crate) fn resolve_join_incident(&mut self, activity: ActivityId) {
         let it = self.instance.at(activity);
-        if let Phase::Joining { .. } = it.phase
+        if let Phase::Joining { .. } | Phase::Gathering { .. } = it.phase
             && let Some(incident) = self.instance.index.join_incidents.remove(&(it.scope(), it.element))
         {
             self.instance.incidents.remove(&incident);

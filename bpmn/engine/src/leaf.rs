@@ -79,9 +79,9 @@ pub enum LeafState {
         /// left out.
         events: Vec<ElementIndex>,
     },
-    /// It stands at a parallel or inclusive gateway.
+    /// It stands at a parallel or inclusive gateway, or before an activity that begins with several tokens.
     Join {
-        /// The flows that it waits for, in document order: by which nobody has come yet or, at an inclusive gateway, by which somebody may still come.
+        /// The flows that it waits for, in document order: of an activity all, for the tokens may come by any of them; of a gateway those by which nobody has come yet or, at an inclusive gateway, by which somebody may still come.
         missing: Vec<FlowIndex>,
     },
     /// The unit of work that it belongs to is running.
@@ -130,6 +130,12 @@ impl Instance {
             }
             let missing = joins.entry(key.0).or_insert_with(|| missing(definition, self, key.0));
             return LeafState::Join { missing: missing[&key.1].clone() };
+        }
+        if let Phase::Gathering { .. } = activity.phase {
+            return match self.index.join_incidents.get(&(activity.scope(), activity.element)) {
+                Some(&incident) => LeafState::Incident { incident },
+                None => LeafState::Join { missing: definition.element(activity.element).incoming.clone() },
+            };
         }
         // A boundary event is not what the activity itself waits for: those have elements of their own.
         let own = self.waits_of(activity.id).find_map(|wait| self.wait_state(activity, wait));

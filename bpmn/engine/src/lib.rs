@@ -46,6 +46,7 @@ mod mapping;
 mod multi_instance;
 #[cfg(test)]
 mod processes;
+mod quantity;
 mod retry;
 mod scope;
 mod snapshot;

@@ -13,17 +13,23 @@ use crate::unit::Token;
 
 impl Machine<'_> {
     /// A token comes to an element: it waits before it for a job (`asyncBefore`) or goes in.
-    pub(crate) fn enter(&mut self, token: Token) -> Result<(), Failure> {
+    pub(crate) fn enter(&mut self, mut token: Token) -> Result<(), Failure> {
         if let Role::Body(body) = self.instance.at(token.scope).role {
             return self.begin_instance(token, body);
         }
         let element = self.definition.element(token.element);
+        let phase = if element.async_before { Phase::Before { by: token.by } } else { Phase::Active { by: token.by } };
+        let activity = if element.start_quantity > 1 && token.by.is_some() {
+            let Some(activity) = self.gather(&mut token)? else { return Ok(()) };
+            self.instance.set_phase(activity, phase);
+            activity
+        } else {
+            self.place(token.element, token.scope, phase)?
+        };
         if element.async_before {
-            let activity = self.place(token.element, token.scope, Phase::Before { by: token.by })?;
             self.put_job(activity, token.element, JobKind::AsyncBefore, self.now);
             return Ok(());
         }
-        let activity = self.place(token.element, token.scope, Phase::Active { by: token.by })?;
         self.unit.lineages.insert(activity, token.lineage);
         self.begin(activity)
     }
@@ -63,7 +69,7 @@ impl Machine<'_> {
     }
 
     /// An activity has done its work: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
-    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does.
+    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does. `completionQuantity` says how many leave by each.
     pub(crate) fn leave(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let (element, scope) = (it.element, it.scope());
@@ -78,8 +84,10 @@ impl Machine<'_> {
         }
         let lineage = self.unit.lineage(self.instance.id, activity);
         self.forget(activity);
+        let tokens = self.definition.element(element).completion_quantity;
         if self.definition.element(element).async_after {
-            let flows = if flows.is_empty() { vec![None] } else { flows.iter().copied().map(Some).collect() };
+            let flows: Vec<_> = flows.iter().flat_map(|flow| (0..tokens).map(|_| Some(*flow))).collect();
+            let flows = if flows.is_empty() { vec![None] } else { flows };
             for flow in flows {
                 let after = self.place(element, scope, Phase::After { flow })?;
                 self.put_job(after, element, JobKind::AsyncAfter, self.now);
@@ -89,7 +97,10 @@ impl Machine<'_> {
         // The agenda is a stack: the first flow goes on top.
         for &flow in flows.iter().rev() {
             let lineage = if flows.len() > 1 { lineage.branch(&self.definition.flow(flow).id) } else { lineage };
-            self.take(flow, scope, lineage);
+            for nth in (0..tokens).rev() {
+                let lineage = if tokens > 1 { lineage.instance(nth) } else { lineage };
+                self.take(flow, scope, lineage);
+            }
         }
         self.end_scope_if_empty(scope)
     }

@@ -104,6 +104,10 @@ pub struct Element {
     pub boundary_events: Vec<ElementIndex>,
     /// It runs several times; none is the rule.
     pub multi_instance: Option<MultiInstance>,
+    /// `startQuantity` of an activity: how many tokens begin it once (BPMN 2.0, 13.3.2).
+    pub start_quantity: u32,
+    /// `completionQuantity` of an activity: how many tokens leave by each flow that is taken.
+    pub completion_quantity: u32,
     /// `camunda:asyncBefore`: a unit of work ends before this element.
     pub async_before: bool,
     /// `camunda:asyncAfter`: a unit of work ends after this element.

@@ -56,17 +56,17 @@ pub(super) fn settled(
     search.begin_at(begun.into_iter().rev()).pop()
 }
 
-/// The flows of a scope on which a token may still come, if every decision goes its way. A parallel join counts as passable only if each of
+/// The flows of a scope on which a token may still come, by their numbers, if every decision goes its way. A parallel join counts as passable only if each of
 /// its flows has arrived or may still arrive; so two joins that wait for each other are both found. An inclusive one is passable for each
 /// token that comes.
-pub(super) fn reachable(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> Flows {
+pub(crate) fn reachable(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> Flows {
     let mut search = Search::new(definition, instance, scope);
     search.follow_tokens(|_| false);
     search.flows
 }
 
 /// Which flows, by their numbers.
-pub(super) type Flows = Vec<bool>;
+pub(crate) type Flows = Vec<bool>;
 
 #[derive(Clone)]
 struct Search<'a> {

@@ -6,6 +6,7 @@ use crate::random::Random;
 
 mod events;
 mod gateways;
+mod standard;
 mod tasks;
 
 /// How deep blocks stand inside blocks.
@@ -99,7 +100,7 @@ impl Models<'_> {
 
     /// `inside` a sub-process, errors may be thrown and scopes terminated.
     fn block(&mut self, depth: usize, inside: bool) -> Block {
-        let kinds = if depth < MAX_DEPTH { 23 } else { 10 };
+        let kinds = if depth < MAX_DEPTH { 24 } else { 10 };
         match self.random.below(kinds) {
             0 => self.several("task", "", depth),
             1 | 2 => self.service(depth, inside),
@@ -119,6 +120,7 @@ impl Models<'_> {
             18 => self.choices(depth, inside),
             19 | 20 => self.inclusive(depth, inside),
             21 => self.linked(depth, inside),
+            22 => self.standard(depth, inside),
             _ if self.random.one_in(3) => self.deadlock(depth, inside),
             _ => self.uncontrolled_merge(),
         }

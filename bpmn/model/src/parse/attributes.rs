@@ -4,6 +4,7 @@
 //! warning, because it was meant to do something.
 
 use crate::diagnostic::{At, Diagnostics, shown};
+use crate::parse::multi_instance::ACTIVITIES;
 use crate::xml::{Attribute, Namespace, Node};
 
 /// What becomes of an attribute or extension element.
@@ -90,8 +91,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("implementation", Metadata),
     ("instantiate", RefusedUnless("false", "use a message start event, followed by what the task leads to")),
     ("isForCompensation", RefusedUnless("false", "model the undoing as activities of their own behind a boundary error event")),
-    ("startQuantity", RefusedUnless("1", "use a parallel gateway to wait for several tokens")),
-    ("completionQuantity", RefusedUnless("1", "use a parallel gateway to make several tokens")),
+    ("startQuantity", Read(ACTIVITIES)), ("completionQuantity", Read(ACTIVITIES)),
     ("triggeredByEvent", Read(&["subProcess"])),
     ("isSequential", Read(MULTI_INSTANCE)),
     ("testBefore", Read(STANDARD_LOOP)), ("loopMaximum", Read(STANDARD_LOOP)),

@@ -15,6 +15,7 @@ mod implementation;
 mod links;
 mod multi_instance;
 mod process;
+mod quantities;
 mod standard_loop;
 mod table;
 

@@ -8,7 +8,7 @@ use crate::parse::attributes;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
-/// What may run several times: every activity.
+/// Every activity: what may run several times, and begin with or end in several tokens.
 pub(super) const ACTIVITIES: &[&str] = &["task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess"];
 
 /// What to write where something that says how often is missing.

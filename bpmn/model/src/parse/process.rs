@@ -263,6 +263,7 @@ impl<'n> ProcessReader<'n, '_> {
         attributes::check(node, node.at(), self.diagnostics);
         let Some(owner) = self.push(node, row.element, ElementKind::Task, Some(parent.index), parent.depth + 1) else { return };
         self.jobs(node, owner);
+        self.quantities(node, owner);
         if row.element != "subProcess" {
             self.parts(node, owner);
         }
@@ -301,6 +302,8 @@ impl<'n> ProcessReader<'n, '_> {
             default_flow: None,
             boundary_events: Vec::new(),
             multi_instance: None,
+            start_quantity: 1,
+            completion_quantity: 1,
             async_before: false,
             async_after: false,
             exclusive: true,

@@ -36,6 +36,7 @@ pub(super) enum Phase {
     Active { by: Option<u32> },
     Joining { by: u32 },
     After { flow: Option<u32> },
+    Gathering { tokens: u32 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,6 +59,7 @@ impl From<&instance::Activity> for Activity {
                 instance::Phase::Active { by } => Phase::Active { by: by.map(|by| by.0) },
                 instance::Phase::Joining { by } => Phase::Joining { by: by.0 },
                 instance::Phase::After { flow } => Phase::After { flow: flow.map(|flow| flow.0) },
+                instance::Phase::Gathering { tokens } => Phase::Gathering { tokens },
             },
             role: match it.role {
                 instance::Role::Element => Role::Element,
@@ -100,6 +102,7 @@ impl Activity {
                 Phase::Active { by } => instance::Phase::Active { by: by.map(FlowIndex) },
                 Phase::Joining { by } => instance::Phase::Joining { by: FlowIndex(by) },
                 Phase::After { flow } => instance::Phase::After { flow: flow.map(FlowIndex) },
+                Phase::Gathering { tokens } => instance::Phase::Gathering { tokens },
             },
             role: match self.role {
                 Role::Element => instance::Role::Element,

@@ -1,4 +1,4 @@
-//! Standard loops: what is read of them and what is refused. In the words a modeller reads; the activity is on line 2.
+//! What the standard has and Camunda 7 ignores or refuses: what is read of it and what is refused. In the words a modeller reads; the activity is on line 2.
 
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes the snapshots so")]
 
@@ -62,4 +62,16 @@ fn only_activities_loop() {
         t.bpmn:2:25: error: standardLoopCharacteristics has no place in startEvent (element 's'); help: only tasks and sub-processes run several times: put it into one of them
     "#]];
     expected.assert_eq(&diagnostics(file(process).as_bytes()));
+}
+
+#[test]
+fn quantities_are_numbers_of_tokens() {
+    let definition = definition(&around("<bpmn:userTask id='a' startQuantity='2' completionQuantity='3'/>"));
+    let element = definition.element(definition.find("a").unwrap());
+    assert_eq!((element.start_quantity, element.completion_quantity), (2, 3));
+    let expected = expect![[r#"
+        t.bpmn:2:1: error: startQuantity="0" is not a whole number from 1 to 1000 (element 'a'); help: write for example 2, or leave it out: it is 1 then
+        t.bpmn:2:1: error: completionQuantity="1001" is not a whole number from 1 to 1000 (element 'a'); help: write for example 2, or leave it out: it is 1 then
+    "#]];
+    expected.assert_eq(&diagnostics(around("<bpmn:userTask id='a' startQuantity='0' completionQuantity='1001'/>").as_bytes()));
 }
