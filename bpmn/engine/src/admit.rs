@@ -49,7 +49,7 @@ pub enum Rejection {
         /// The number.
         scope: ActivityId,
     },
-    /// The element is not a start event of the process.
+    /// The element is not a start event of the process and, in a process without one, not the first of what begins.
     #[error("the element is not a start event of the process")]
     NotAStartEvent,
     /// Somebody else has the task.
@@ -84,7 +84,8 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
     match input {
         Input::Start { element, variables, .. } => {
             let start = definition.elements.get(element.0 as usize);
-            if !start.is_some_and(|start| matches!(start.kind, ElementKind::StartEvent(_)) && start.parent == Some(ROOT)) {
+            let is_start_event = start.is_some_and(|start| matches!(start.kind, ElementKind::StartEvent(_)) && start.parent == Some(ROOT));
+            if !is_start_event && definition.start() != Some(*element) {
                 return Err(Rejection::NotAStartEvent);
             }
             check_sizes(instance, variables, |_| None)

@@ -1,6 +1,6 @@
 //! The one loop.
 
-use mandate_model::{ElementIndex, ProcessDefinition};
+use mandate_model::{ElementIndex, ElementKind, ProcessDefinition, ROOT};
 
 use crate::Code;
 use crate::admit::{self, Rejection};
@@ -133,15 +133,32 @@ impl Machine<'_> {
         self.record(HistoryEvent::InstanceStarted { element });
         self.set_variables_in(root, variables)?;
         self.arm_event_sub_processes(root)?;
-        let lineage = self.unit.lineage(self.instance.id, root);
-        // `asyncBefore` on the start event holds the start just as well.
-        if hold && !self.definition.element(element).async_before {
+        let begins = if matches!(self.definition.element(element).kind, ElementKind::StartEvent(_)) {
+            std::slice::from_ref(&element)
+        } else {
+            self.definition.element(ROOT).kind.scope().map_or(&[][..], |scope| &scope.begins)
+        };
+        if !hold {
+            self.begin_scope(root, begins);
+            return Ok(());
+        }
+        // `asyncBefore` holds the start just as well.
+        let (at_once, held): (Vec<_>, Vec<_>) = begins.iter().partition(|element| self.definition.element(**element).async_before);
+        for element in held {
             let activity = self.place(element, root, Phase::Before { by: None })?;
             self.put_job(activity, element, JobKind::Start, self.now);
-        } else {
-            self.unit.agenda.push(Token { element, scope: root, by: None, lineage });
         }
+        self.begin_scope(root, &at_once);
         Ok(())
+    }
+
+    /// A token begins in each of these elements of a scope: in the first first.
+    fn begin_scope(&mut self, scope: ActivityId, begins: &[ElementIndex]) {
+        let lineage = self.unit.lineage(self.instance.id, scope);
+        for &element in begins.iter().rev() {
+            let lineage = if begins.len() > 1 { lineage.branch(&self.definition.element(element).id) } else { lineage };
+            self.unit.agenda.push(Token { element, scope, by: None, lineage });
+        }
     }
 
     fn delegate_returned(&mut self, outcome: DelegateOutcome) -> Result<(), Failure> {
@@ -234,11 +251,10 @@ impl Machine<'_> {
                 self.call(activity);
                 Ok(())
             }
-            Next::Open(start) => {
+            Next::Open(begins) => {
                 self.arm_boundary_events(activity)?;
                 self.arm_event_sub_processes(activity)?;
-                let lineage = self.unit.lineage(self.instance.id, activity);
-                self.unit.agenda.push(Token { element: start, scope: activity, by: None, lineage });
+                self.begin_scope(activity, &begins);
                 Ok(())
             }
             Next::Repeat { instances } => {

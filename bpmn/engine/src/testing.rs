@@ -232,7 +232,7 @@ impl<'a> Run<'a> {
 
     fn start(&self) -> ElementIndex {
         let start = |(_, element): &(_, &Element)| element.parent == Some(ROOT) && matches!(element.kind, ElementKind::StartEvent(_));
-        self.definition.iter().find(start).expect("the process has a start event").0
+        self.definition.iter().find(start).map(|(index, _)| index).or_else(|| self.definition.start()).expect("something begins")
     }
 
     /// A job by its element, or by its number: `!12`.

@@ -67,6 +67,11 @@ impl ProcessDefinition {
         }
     }
 
+    /// Where an instance begins that nothing else triggers: the none start event or, in a process without any, the first of what begins.
+    pub fn start(&self) -> Option<ElementIndex> {
+        self.element(ROOT).kind.scope()?.begins.first().copied()
+    }
+
     /// Whether an element stands behind an event-based gateway: the gateway waits for it, and what it waits for has happened when it is entered.
     pub fn is_awaited_by_gateway(&self, index: ElementIndex) -> bool {
         // Nothing else leads there.
@@ -260,8 +265,9 @@ impl ElementKind {
 /// What the process and a sub-process have in common.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// The none start event; a process that only starts by message may have none.
-    pub none_start: Option<ElementIndex>,
+    /// What begins with the scope, in document order: the none start event or, in a scope without any start event, all that no flow leads to
+    /// (BPMN 2.0, 10.4.2 and 13.3.4). None of a process that only starts by message.
+    pub begins: Vec<ElementIndex>,
     /// Everything directly inside, in document order.
     pub children: Vec<ElementIndex>,
     /// The start events of the event sub-processes directly inside, in document order.

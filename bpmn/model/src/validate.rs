@@ -55,8 +55,8 @@ impl<'v> Validator<'v, '_> {
         &self.draft.flows[index.0 as usize]
     }
 
-    /// A process starts by a none start event, messages or both; a sub-process by exactly one none start event; an event sub-process by
-    /// exactly one that something triggers.
+    /// A process starts by a none start event, messages or both; a sub-process by exactly one none start event; either, without a start event, by
+    /// what no flow leads to; an event sub-process by exactly one that something triggers.
     fn starts(&mut self) {
         let mut none_starts: HashMap<ElementIndex, ElementIndex> = HashMap::new();
         let mut started: HashSet<ElementIndex> = HashSet::new();
@@ -86,14 +86,17 @@ impl<'v> Validator<'v, '_> {
                 }
             }
         }
+        let begins = self.draft.begins();
         for (index, element) in self.draft.elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
-            if element.kind.scope().is_some() && !started.contains(&index) && !self.draft.incomplete {
+            let is_event = matches!(element.kind, ElementKind::EventSubProcess(_));
+            let begins = started.contains(&index) || !is_event && begins.contains_key(&index);
+            if element.kind.scope().is_some() && !begins && !self.draft.incomplete {
                 let message = format!("the {} has no start event", self.name(index));
                 let help = match element.kind {
-                    ElementKind::Process(_) => "begin it with a none or message start event",
+                    ElementKind::Process(_) => "begin it with a none or message start event, or with something that no flow leads to",
                     ElementKind::EventSubProcess(_) => "begin it with a start event that says what triggers it",
-                    _ => "begin it with a none start event",
+                    _ => "begin it with a none start event, or with something that no flow leads to",
                 };
                 self.diagnostics.error(self.at(index), message, help);
             }
@@ -296,7 +299,7 @@ impl<'v> Validator<'v, '_> {
     /// Warns of elements that no path from a start event leads to. An event sub-process is reached with the scope around it.
     fn reachable(&mut self) {
         let elements = &self.draft.elements;
-        let mut children: HashMap<ElementIndex, Vec<ElementIndex>> = HashMap::new();
+        let mut children: HashMap<ElementIndex, Vec<ElementIndex>> = self.draft.begins().into_iter().collect();
         for (index, element) in elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
             let begins =

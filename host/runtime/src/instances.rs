@@ -298,13 +298,12 @@ impl Inner {
     }
 }
 
-/// The start event of a process that is started without a message.
+/// Where a process begins that is started without a message.
 fn none_start(definition: &Definition) -> Result<mandate_model::ElementIndex, Error> {
-    let none_start = match &definition.model.element(mandate_model::ROOT).kind {
-        mandate_model::ElementKind::Process(scope) => scope.none_start,
-        _ => None,
-    };
-    none_start.ok_or_else(|| Error::Invalid(format!("process {} has no none start event: start it by its message", definition.row.key)))
+    definition
+        .model
+        .start()
+        .ok_or_else(|| Error::Invalid(format!("process {} has no none start event: start it by its message", definition.row.key)))
 }
 
 fn start_key(tenant: Option<&str>, definition_key: &str, key: &str) -> StartKey {

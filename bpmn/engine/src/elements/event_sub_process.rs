@@ -11,7 +11,7 @@ use crate::input::Failure;
 
 impl Behaviour for EventSubProcess {
     fn enter(&self, _at: &At<'_>) -> Result<Next, Failure> {
-        Ok(Next::Open(self.start))
+        Ok(Next::Open(vec![self.start]))
     }
 }
 

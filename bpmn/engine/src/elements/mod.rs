@@ -74,8 +74,8 @@ pub(crate) enum Next {
     WaitForFirst(Vec<(ElementIndex, WaitFor)>),
     /// Call the delegate inside this unit of work, then resume.
     Call,
-    /// Open a scope at this start event, with its event sub-processes armed; resume when it is empty.
-    Open(ElementIndex),
+    /// Open a scope with a token in each of these elements and its event sub-processes armed; resume when it is empty.
+    Open(Vec<ElementIndex>),
     /// Be the body of this many instances, at least one; resume when they are done.
     Repeat {
         /// How many.

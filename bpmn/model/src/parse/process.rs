@@ -6,7 +6,8 @@ use std::sync::Arc;
 use mandate_feel::Expression;
 
 use crate::definition::{
-    Element, ElementIndex, ElementKind, EventSubProcess, FlowIndex, Position, ProcessDefinition, ROOT, Scope, SequenceFlow, StartTrigger,
+    CatchTrigger, Element, ElementIndex, ElementKind, EventSubProcess, FlowIndex, Position, ProcessDefinition, ROOT, Scope, SequenceFlow,
+    StartTrigger,
 };
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::links::{self, Links};
@@ -129,25 +130,49 @@ impl<'n> Draft<'n> {
         reader.draft
     }
 
+    /// What begins with each scope: see [`Scope::begins`].
+    pub(crate) fn begins(&self) -> BTreeMap<ElementIndex, Vec<ElementIndex>> {
+        let mut begins: BTreeMap<ElementIndex, Vec<ElementIndex>> = BTreeMap::new();
+        let mut started: HashSet<ElementIndex> = HashSet::new();
+        for (index, element) in self.elements.iter().enumerate() {
+            let index = ElementIndex(u32::try_from(index).expect("MAX_ELEMENTS is far below 2^32"));
+            let Some(parent) = element.parent else { continue };
+            match &element.kind {
+                ElementKind::StartEvent(_) | ElementKind::EventSubProcessStart(_) => {
+                    if started.insert(parent) {
+                        begins.remove(&parent);
+                    }
+                    if matches!(element.kind, ElementKind::StartEvent(StartTrigger::None)) {
+                        begins.entry(parent).or_default().push(index);
+                    }
+                }
+                ElementKind::BoundaryEvent(_) | ElementKind::EventSubProcess(_) => {}
+                ElementKind::IntermediateCatchEvent(CatchTrigger::Link) => {}
+                _ if element.incoming.is_empty() && !started.contains(&parent) => begins.entry(parent).or_default().push(index),
+                _ => {}
+            }
+        }
+        begins
+    }
+
     /// The definition. Only of a draft that was found valid.
     pub(crate) fn finish(mut self) -> ProcessDefinition {
         let mut scopes: BTreeMap<ElementIndex, Scope> = BTreeMap::new();
         let mut starts: BTreeMap<ElementIndex, ElementIndex> = BTreeMap::new();
         let mut by_id = BTreeMap::new();
+        for (scope, begins) in self.begins() {
+            scopes.entry(scope).or_default().begins = begins;
+        }
         for (index, element) in self.elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).expect("MAX_ELEMENTS is far below 2^32"));
             by_id.insert(Arc::clone(&element.id), index);
             let Some(parent) = element.parent else { continue };
             let scope = scopes.entry(parent).or_default();
             scope.children.push(index);
-            match &element.kind {
-                ElementKind::StartEvent(StartTrigger::None) => scope.none_start = Some(index),
-                ElementKind::EventSubProcessStart(_) => {
-                    let around = self.elements[parent.0 as usize].parent.expect("an event sub-process stands in a scope");
-                    scopes.entry(around).or_default().event_starts.push(index);
-                    starts.insert(parent, index);
-                }
-                _ => {}
+            if let ElementKind::EventSubProcessStart(_) = element.kind {
+                let around = self.elements[parent.0 as usize].parent.expect("an event sub-process stands in a scope");
+                scopes.entry(around).or_default().event_starts.push(index);
+                starts.insert(parent, index);
             }
         }
         for (index, scope) in scopes {
