@@ -4,7 +4,7 @@ use mandate_model::{ElementKind, ProcessDefinition, ROOT};
 
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Input};
-use crate::instance::{Instance, State, size};
+use crate::instance::{Instance, Phase, State, size};
 use crate::mapping::around;
 use crate::trigger::scope_behind;
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variables};
@@ -48,6 +48,12 @@ pub enum Rejection {
     NoSuchScope {
         /// The number.
         scope: ActivityId,
+    },
+    /// No activity with this number is enabled: it has begun already, its ad-hoc sub-process is over, or it never was.
+    #[error("no activity with number {} may begin", .activity.0)]
+    NotEnabled {
+        /// The number.
+        activity: ActivityId,
     },
     /// The element is not a start event of the process and, in a process without one, not the first of what begins.
     #[error("the element is not a start event of the process")]
@@ -137,6 +143,10 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             let removed: usize =
                 remove.iter().filter(|name| !set.contains_key(*name)).filter_map(|name| locals.get(name).map(|it| size(name, it))).sum();
             check_sizes_less(instance, set, removed, |name| Some(*scope).filter(|_| locals.contains_key(name)))
+        }
+        Input::BeginActivity { activity } => {
+            let it = instance.activity(*activity).filter(|it| it.phase == Phase::Enabled { chosen: false });
+            it.map(|_| ()).ok_or(Rejection::NotEnabled { activity: *activity })
         }
         Input::Suspend | Input::Activate | Input::Cancel { .. } => Ok(()),
     }

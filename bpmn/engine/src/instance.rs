@@ -85,7 +85,7 @@ pub struct Activity {
 }
 
 /// How far an activity instance is. `Before` and `After` are Camunda 7's *transition instances*: history has not seen them begin, or has
-/// already seen them end; so is `Gathering`.
+/// already seen them end; so are `Enabled` and `Gathering`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// A job will enter the element: `asyncBefore`, or a start that is held.
@@ -97,6 +97,11 @@ pub enum Phase {
     Active {
         /// The sequence flow it came by.
         by: Option<FlowIndex>,
+    },
+    /// It may begin: in an ad-hoc sub-process.
+    Enabled {
+        /// It will when its turn comes; otherwise when somebody says so.
+        chosen: bool,
     },
     /// It is to begin when as many tokens have come as its element wants (`startQuantity`).
     Gathering {
@@ -470,7 +475,7 @@ impl Phase {
         match self {
             Phase::Before { by } | Phase::Active { by } => by,
             Phase::Joining { by } => Some(by),
-            Phase::Gathering { .. } | Phase::After { .. } => None,
+            Phase::Enabled { .. } | Phase::Gathering { .. } | Phase::After { .. } => None,
         }
     }
 

@@ -37,7 +37,7 @@ impl Place {
     pub(crate) fn of(activity: &Activity) -> Option<Place> {
         match activity.phase {
             Phase::Before { by: Some(flow) } | Phase::After { flow: Some(flow) } => Some(Place::Flow(flow)),
-            Phase::Before { by: None } | Phase::Active { .. } => Some(Place::Element(activity.element)),
+            Phase::Before { by: None } | Phase::Enabled { .. } | Phase::Active { .. } => Some(Place::Element(activity.element)),
             Phase::Gathering { .. } | Phase::Joining { .. } | Phase::After { flow: None } => None,
         }
     }

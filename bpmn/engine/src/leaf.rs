@@ -84,6 +84,12 @@ pub enum LeafState {
         /// The flows that it waits for, in document order: of an activity all, for the tokens may come by any of them; of a gateway those by which nobody has come yet or, at an inclusive gateway, by which somebody may still come.
         missing: Vec<FlowIndex>,
     },
+    /// It may begin, in an ad-hoc sub-process: when somebody says so by [`Input::BeginActivity`](crate::Input::BeginActivity) or, if it was chosen
+    /// already, when its turn comes.
+    Enabled {
+        /// It was chosen.
+        chosen: bool,
+    },
     /// The unit of work that it belongs to is running.
     Running,
     /// The instance is suspended.
@@ -130,6 +136,9 @@ impl Instance {
             }
             let missing = joins.entry(key.0).or_insert_with(|| missing(definition, self, key.0));
             return LeafState::Join { missing: missing[&key.1].clone() };
+        }
+        if let Phase::Enabled { chosen } = activity.phase {
+            return LeafState::Enabled { chosen };
         }
         if let Phase::Gathering { .. } = activity.phase {
             return match self.index.join_incidents.get(&(activity.scope(), activity.element)) {

@@ -27,6 +27,7 @@
 
 #![cfg_attr(test, allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way"))]
 
+mod ad_hoc;
 mod admit;
 mod code;
 mod effect;

@@ -61,6 +61,8 @@ fn origin(input: &Input) -> WaitId {
         | Input::Message { wait, .. }
         | Input::DelegateReturned { wait, .. }
         | Input::SetRetries { wait, .. } => *wait,
+        // Activities and waits are numbered together.
+        Input::BeginActivity { activity } => WaitId(activity.0),
         Input::Start { .. } | Input::SetVariables { .. } | Input::Suspend | Input::Activate | Input::Cancel { .. } => START,
     }
 }
@@ -115,6 +117,7 @@ impl Machine<'_> {
                 }
                 self.set_variables_in(scope, set)?;
             }
+            Input::BeginActivity { activity } => self.choose(activity)?,
             Input::SetRetries { wait, retries } => self.set_retries(wait, retries),
             Input::Suspend => self.set_suspended(true),
             Input::Activate => self.set_suspended(false),
@@ -153,7 +156,7 @@ impl Machine<'_> {
     }
 
     /// A token begins in each of these elements of a scope: in the first first.
-    fn begin_scope(&mut self, scope: ActivityId, begins: &[ElementIndex]) {
+    pub(crate) fn begin_scope(&mut self, scope: ActivityId, begins: &[ElementIndex]) {
         let lineage = self.unit.lineage(self.instance.id, scope);
         for &element in begins.iter().rev() {
             let lineage = if begins.len() > 1 { lineage.branch(&self.definition.element(element).id) } else { lineage };
@@ -256,6 +259,10 @@ impl Machine<'_> {
                 self.arm_event_sub_processes(activity)?;
                 self.begin_scope(activity, &begins);
                 Ok(())
+            }
+            Next::Choose(chosen) => {
+                self.arm_boundary_events(activity)?;
+                self.begin_ad_hoc(activity, &chosen)
             }
             Next::Repeat { instances } => {
                 self.arm_boundary_events(activity)?;

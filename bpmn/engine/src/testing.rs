@@ -179,6 +179,7 @@ impl<'a> Run<'a> {
             }
             "set" => Input::SetVariables { scope: self.instance.root(), set: variables(rest), remove: Vec::new() },
             "unset" => Input::SetVariables { scope: self.instance.root(), set: Variables::new(), remove: vec![word.into()] },
+            "begin" => Input::BeginActivity { activity: self.enabled(word) },
             "suspend" => Input::Suspend,
             "activate" => Input::Activate,
             "cancel" => Input::Cancel { reason: Some(rest.to_owned()).filter(|it| !it.is_empty()) },
@@ -265,6 +266,16 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// An enabled activity by its element, or by its number: `#12`.
+    fn enabled(&self, word: &str) -> ActivityId {
+        if let Some(number) = word.strip_prefix('#') {
+            return ActivityId(number.parse().expect("a number"));
+        }
+        let element = self.find(word);
+        let free = |it: &&crate::Activity| it.element == element && it.phase == crate::Phase::Enabled { chosen: false };
+        self.instance.activities().find(free).unwrap_or_else(|| panic!("'{word}' is not enabled")).id
+    }
+
     fn returned(&self, outcome: DelegateOutcome) -> Input {
         let wait = self.calls.last().expect("a delegate was called").wait;
         Input::DelegateReturned { wait, outcome }
@@ -302,6 +313,7 @@ impl<'a> Run<'a> {
                     let events: Vec<_> = events.iter().map(|event| self.id(*event)).collect();
                     format!("the first of {}", events.join(", "))
                 }
+                LeafState::Enabled { chosen } => if chosen { "waits its turn" } else { "may begin" }.into(),
                 LeafState::Running => "running".into(),
                 LeafState::Suspended => "suspended".into(),
             };

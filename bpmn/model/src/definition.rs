@@ -207,6 +207,8 @@ pub enum ElementKind {
     Process(Scope),
     /// An embedded sub-process.
     SubProcess(Scope),
+    /// An ad-hoc sub-process: what begins in it is chosen while it runs.
+    AdHocSubProcess(AdHocSubProcess),
     /// An event sub-process: it is entered when its start event is triggered, never by a sequence flow.
     EventSubProcess(EventSubProcess),
     /// A start event. Only the process itself may have message starts.
@@ -247,6 +249,7 @@ impl ElementKind {
         match self {
             ElementKind::Process(scope) | ElementKind::SubProcess(scope) => Some(scope),
             ElementKind::EventSubProcess(event) => Some(&event.scope),
+            ElementKind::AdHocSubProcess(ad_hoc) => Some(&ad_hoc.scope),
             _ => None,
         }
     }
@@ -272,6 +275,21 @@ pub struct Scope {
     pub children: Vec<ElementIndex>,
     /// The start events of the event sub-processes directly inside, in document order.
     pub event_starts: Vec<ElementIndex>,
+}
+
+/// A sub-process in which no flow says what comes first (BPMN 2.0, 10.3.5 and 13.3.5).
+#[derive(Clone, Debug, Default)]
+pub struct AdHocSubProcess {
+    /// What it has in common with other scopes. Of what [`begins`](Scope::begins) in it, some may be chosen.
+    pub scope: Scope,
+    /// `ordering="Sequential"`: one after the other rather than all at once.
+    pub sequential: bool,
+    /// `activeElementsCollection` of `zeebe:adHoc`: the ids of what begins by itself; without, everything that may.
+    pub active: Option<Expression>,
+    /// `completionCondition`: asked whenever something inside has ended; without, it is done when nothing is active.
+    pub completion_condition: Option<Expression>,
+    /// `cancelRemainingInstances`, true by default: what is active when the condition is true is cancelled rather than awaited.
+    pub cancel_remaining: bool,
 }
 
 /// A sub-process that something triggers while the scope around it is active (BPMN 2.0, 10.3.5 and 13.5.4).

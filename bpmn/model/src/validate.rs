@@ -202,7 +202,7 @@ impl<'v> Validator<'v, '_> {
     fn boundary_events(&mut self, index: ElementIndex, element: &Element) {
         let is_event = matches!(element.kind, ElementKind::EventSubProcess(_));
         let name = if is_event { "an event sub-process" } else { self.name(index) };
-        let waits = !is_event && matches!(name, "serviceTask" | "sendTask" | "userTask" | "receiveTask" | "subProcess");
+        let waits = !is_event && matches!(name, "serviceTask" | "sendTask" | "userTask" | "receiveTask" | "subProcess" | "adHocSubProcess");
         for boundary in &element.boundary_events {
             let at = self.at(*boundary);
             let event = &self.draft.elements[boundary.0 as usize];
@@ -214,7 +214,7 @@ impl<'v> Validator<'v, '_> {
                 self.diagnostics.error(at, message, "move it into the scope of the activity");
             }
             match (event.kind.trigger(), name) {
-                (Some((EventTrigger::Escalation(_), _)), "subProcess") => {}
+                (Some((EventTrigger::Escalation(_), _)), "subProcess" | "adHocSubProcess") => {}
                 (Some((EventTrigger::Escalation(_), _)), "userTask") => {
                     let help = "put the task into a sub-process with a throw event, and attach the event to that";
                     self.diagnostics.warning(at, "the escalation never comes: that a user task throws one is not supported yet", help);

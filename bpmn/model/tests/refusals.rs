@@ -46,7 +46,6 @@ mod unsupported {
                 t.bpmn:6:1: error: instantiate="true" on eventBasedGateway is not supported yet (element 'g'); help: use a message start event, followed by what the task leads to
                 t.bpmn:6:1: error: eventGatewayType="Parallel" on eventBasedGateway is not supported yet (element 'g'); help: use a parallel gateway in front of the events: then each of them is waited for
                 t.bpmn:7:1: error: transaction is not supported yet (element 'i'); help: use an embedded sub-process with boundary error events
-                t.bpmn:8:1: error: adHocSubProcess is not supported yet (element 'j'); help: use an embedded sub-process
             "#]],
         );
     }

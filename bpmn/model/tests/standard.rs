@@ -6,6 +6,7 @@ mod common;
 
 use common::{around, definition, diagnostics, file};
 use expect_test::{Expect, expect};
+use mandate_model::ElementKind;
 
 /// The diagnostics of a user task with these loop characteristics.
 fn check(loops: &str, expected: Expect) {
@@ -74,4 +75,32 @@ fn quantities_are_numbers_of_tokens() {
         t.bpmn:2:1: error: completionQuantity="1001" is not a whole number from 1 to 1000 (element 'a'); help: write for example 2, or leave it out: it is 1 then
     "#]];
     expected.assert_eq(&diagnostics(around("<bpmn:userTask id='a' startQuantity='0' completionQuantity='1001'/>").as_bytes()));
+}
+
+#[test]
+fn ad_hoc_sub_processes_say_what_begins_and_when_they_are_done() {
+    let read = definition(&around(
+        "<bpmn:adHocSubProcess id='a' ordering='Sequential' cancelRemainingInstances='false'><bpmn:extensionElements>\
+         <zeebe:adHoc activeElementsCollection='=chosen'/></bpmn:extensionElements><bpmn:userTask id='x'/><bpmn:userTask id='y'/>\
+         <bpmn:sequenceFlow id='xy' sourceRef='x' targetRef='y'/><bpmn:completionCondition>= done</bpmn:completionCondition></bpmn:adHocSubProcess>",
+    ));
+    let ElementKind::AdHocSubProcess(ad_hoc) = &read.element(read.find("a").unwrap()).kind else { panic!("it is ad hoc") };
+    assert!(ad_hoc.sequential && !ad_hoc.cancel_remaining);
+    assert_eq!(ad_hoc.active.as_ref().unwrap().source(), "=chosen");
+    assert_eq!(ad_hoc.completion_condition.as_ref().unwrap().source(), "= done");
+    assert_eq!(ad_hoc.scope.begins, [read.find("x").unwrap()]);
+    let refused = "<bpmn:adHocSubProcess id='a' ordering='Random'><bpmn:extensionElements><zeebe:adHoc outputCollection='all'/></bpmn:extensionElements>\n\
+                   <bpmn:startEvent id='as'/><bpmn:userTask id='x'/><bpmn:completionCondition>true</bpmn:completionCondition>\n\
+                   <bpmn:subProcess id='v' triggeredByEvent='true'/></bpmn:adHocSubProcess>";
+    let expected = expect![[r#"
+        t.bpmn:2:1: error: ordering="Random" is neither Parallel nor Sequential (element 'a'); help: write Parallel or Sequential
+        t.bpmn:2:72: error: outputCollection of zeebe:adHoc is not supported (element 'a'); help: collect what the activities give by output mappings of their own
+        t.bpmn:3:1: error: startEvent stands in an ad-hoc sub-process (element 'a'); help: remove it: everything that no flow leads to may begin (BPMN 2.0, 10.3.5)
+        t.bpmn:3:1: warning: the start event leads nowhere: it ends as soon as it begins (element 'as'); help: lead a sequence flow from it to the first activity
+        t.bpmn:3:27: warning: no path leads to this userTask (element 'x'); help: lead a sequence flow to it, or remove it
+        t.bpmn:3:50: error: the completionCondition is a text, which is neither true nor false (element 'a'); help: write an expression, such as = done
+        t.bpmn:4:1: error: an event sub-process in an ad-hoc sub-process is not supported (element 'a'); help: put both into an embedded sub-process
+        t.bpmn:4:1: error: the subProcess has no start event (element 'v'); help: begin it with a start event that says what triggers it
+    "#]];
+    expected.assert_eq(&diagnostics(around(refused).as_bytes()));
 }

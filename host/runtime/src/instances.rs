@@ -120,6 +120,11 @@ impl Runtime {
         self.0.api(id, Input::SetVariables { scope, set, remove }).await.map(drop)
     }
 
+    /// Begins an activity that is enabled in an ad-hoc sub-process.
+    pub async fn begin_activity(&self, id: InstanceId, activity: ActivityId) -> Result<(), Error> {
+        self.0.api(id, Input::BeginActivity { activity }).await.map(drop)
+    }
+
     /// Deletes a running instance; history and ledger stay.
     pub async fn delete_instance(&self, id: InstanceId, reason: Option<String>) -> Result<(), Error> {
         self.0.api(id, Input::Cancel { reason }).await.map(drop)

@@ -443,6 +443,7 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
     match kind {
         ElementKind::Process(_) => "processDefinition",
         ElementKind::SubProcess(_) | ElementKind::EventSubProcess(_) => "subProcess",
+        ElementKind::AdHocSubProcess(_) => "adHocSubProcess",
         ElementKind::StartEvent(StartTrigger::None) => "startEvent",
         ElementKind::StartEvent(StartTrigger::Message(_)) => "messageStartEvent",
         ElementKind::EventSubProcessStart(event) => match event.trigger {

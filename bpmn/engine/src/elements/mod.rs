@@ -11,6 +11,7 @@ use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Instance, Role};
 
+pub(crate) mod ad_hoc_sub_process;
 mod boundary_event;
 mod end_event;
 mod event_based_gateway;
@@ -35,6 +36,7 @@ mod user_task;
 fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
     match kind {
         ElementKind::Process(scope) | ElementKind::SubProcess(scope) => scope,
+        ElementKind::AdHocSubProcess(ad_hoc) => ad_hoc,
         ElementKind::EventSubProcess(event) => event,
         ElementKind::StartEvent(event) => event,
         ElementKind::EventSubProcessStart(event) => event,
@@ -76,6 +78,8 @@ pub(crate) enum Next {
     Call,
     /// Open a scope with a token in each of these elements and its event sub-processes armed; resume when it is empty.
     Open(Vec<ElementIndex>),
+    /// Open an ad-hoc sub-process in which these begin, together or one after the other; resume when it is done.
+    Choose(Vec<ElementIndex>),
     /// Be the body of this many instances, at least one; resume when they are done.
     Repeat {
         /// How many.
@@ -166,6 +170,15 @@ impl<'a> At<'a> {
         match (self.instance.at(self.activity).role, &element.multi_instance) {
             (Role::Body(_), Some(multi_instance)) => multi_instance,
             _ => behaviour(&element.kind),
+        }
+    }
+
+    /// A condition; FEEL's null is not true.
+    fn is_true(&self, condition: &Expression) -> Result<bool, Failure> {
+        match self.evaluate(condition)? {
+            Value::Boolean(is_true) => Ok(is_true),
+            Value::Null => Ok(false),
+            other => Err(self.mismatch(condition, "boolean", &other)),
         }
     }
 

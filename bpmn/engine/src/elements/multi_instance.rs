@@ -56,22 +56,14 @@ pub(crate) fn result(at: &At<'_>, output: &Output) -> Result<Variable, Failure> 
 pub(crate) fn is_complete(at: &At<'_>, multi_instance: &MultiInstance) -> Result<bool, Failure> {
     match (&multi_instance.standard_loop, &multi_instance.completion_condition) {
         (Some(standard), _) => Ok(!goes_on(at, standard)?),
-        (None, Some(condition)) => is_true(at, condition),
+        (None, Some(condition)) => at.is_true(condition),
         (None, None) => Ok(false),
     }
 }
 
 /// Whether a standard loop has another turn.
 pub(crate) fn goes_on(at: &At<'_>, standard: &StandardLoop) -> Result<bool, Failure> {
-    standard.condition.as_ref().map_or(Ok(true), |condition| is_true(at, condition))
-}
-
-fn is_true(at: &At<'_>, condition: &Expression) -> Result<bool, Failure> {
-    match at.evaluate(condition)? {
-        Value::Boolean(is_true) => Ok(is_true),
-        Value::Null => Ok(false),
-        other => Err(at.mismatch(condition, "boolean", &other)),
-    }
+    standard.condition.as_ref().map_or(Ok(true), |condition| at.is_true(condition))
 }
 
 /// A number of which the fraction is cut off, also as text (`MultiInstanceActivityBehavior.resolveLoopCardinality`).

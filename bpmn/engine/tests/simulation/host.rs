@@ -139,12 +139,20 @@ impl<'a> Host<'a> {
                 Input::Message { wait, variables: x(0) }
             } else if let Some(&wait) = self.rows.jobs.keys().next() {
                 Input::RunJob { wait }
+            } else if let Some(activity) = self.enabled() {
+                Input::BeginActivity { activity }
             } else {
                 return false;
             };
             self.handle(next, Mood::Good);
         }
         panic!("an instance to which only good things happen comes to rest: {:#?}", self.load().leaves(self.definition));
+    }
+
+    /// What somebody may begin, the oldest.
+    fn enabled(&self) -> Option<ActivityId> {
+        let instance = self.load();
+        instance.activities().find(|it| it.phase == Phase::Enabled { chosen: false }).map(|it| it.id)
     }
 
     /// Whether a message begins something and is waited for again.
@@ -207,6 +215,7 @@ impl<'a> Host<'a> {
             8 => Input::FailJob { wait, failure: self.failure() },
             9 if self.random.one_in(8) => Input::Cancel { reason: None },
             10 => self.start(false),
+            15 | 16 => Input::BeginActivity { activity: self.enabled().unwrap_or(ActivityId(wait.0)) },
             11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
             n if self.rows.tasks.contains_key(&wait) || n == 12 => Input::CompleteTask { wait, variables },
             n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
@@ -386,6 +395,7 @@ impl<'a> Host<'a> {
             | Input::CompleteExternalTask { wait, .. }
             | Input::ThrowFromExternalTask { wait, .. }
             | Input::Message { wait, .. } => *wait,
+            Input::BeginActivity { activity } => WaitId(activity.0),
             _ => WaitId(0),
         };
         let distinct: BTreeSet<_> = calls.iter().map(|(call, _)| call.entry).collect();

@@ -41,6 +41,7 @@ const FLOW_NODES: &[&str] = &[
     "userTask",
     "receiveTask",
     "subProcess",
+    "adHocSubProcess",
     "exclusiveGateway",
     "parallelGateway",
     "inclusiveGateway",
@@ -49,6 +50,7 @@ const FLOW_NODES: &[&str] = &[
     "multiInstanceLoopCharacteristics",
 ];
 const MULTI_INSTANCE: &[&str] = &["multiInstanceLoopCharacteristics"];
+const AD_HOC: &[&str] = &["adHocSubProcess"];
 const STANDARD_LOOP: &[&str] = &["standardLoopCharacteristics"];
 /// Camunda 7 maps variables on tasks, sub-processes and events, not on gateways.
 const MAPPED: &[&str] = &[
@@ -64,6 +66,7 @@ const MAPPED: &[&str] = &[
     "userTask",
     "receiveTask",
     "subProcess",
+    "adHocSubProcess",
 ];
 
 /// BPMN's own attributes, which have no prefix.
@@ -94,6 +97,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("startQuantity", Read(ACTIVITIES)), ("completionQuantity", Read(ACTIVITIES)),
     ("triggeredByEvent", Read(&["subProcess"])),
     ("isSequential", Read(MULTI_INSTANCE)),
+    ("ordering", Read(AD_HOC)), ("cancelRemainingInstances", Read(AD_HOC)),
     ("testBefore", Read(STANDARD_LOOP)), ("loopMaximum", Read(STANDARD_LOOP)),
     ("behavior", RefusedUnless("All", "leave it out: the flow goes on when all instances are done or a completionCondition is true")),
     ("oneBehaviorEventRef", Refused("throw the event behind the activity")),
@@ -168,6 +172,7 @@ static ZEEBE_ELEMENTS: &[(&str, Fate)] = &[
     ("calledDecision", Refused("use a service task with a delegate")),
     ("calledElement", Refused("use an embedded sub-process")),
     ("loopCharacteristics", Read(MULTI_INSTANCE)),
+    ("adHoc", Read(AD_HOC)),
     ("formDefinition", Warned("forms are not served; task lists see camunda:formKey only")),
     ("taskHeaders", Warned("the delegate is not given it; use camunda:properties")),
     ("properties", Warned("the delegate is not given it; use camunda:properties")),

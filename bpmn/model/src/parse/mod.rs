@@ -4,6 +4,7 @@
 //! executable process with the help of one file per kind of element, and `validate` looks at what was read as a whole.
 
 mod activities;
+mod ad_hoc;
 mod attributes;
 mod definitions;
 mod event_definitions;

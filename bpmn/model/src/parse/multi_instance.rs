@@ -9,7 +9,8 @@ use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
 /// Every activity: what may run several times, and begin with or end in several tokens.
-pub(super) const ACTIVITIES: &[&str] = &["task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess"];
+pub(super) const ACTIVITIES: &[&str] =
+    &["task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess", "adHocSubProcess"];
 
 /// What to write where something that says how often is missing.
 const HOW_OFTEN: &str = "add a loopCardinality such as 3 or ${n}, or camunda:collection=\"items\" with camunda:elementVariable=\"item\"";
@@ -151,7 +152,7 @@ impl<'n> ProcessReader<'n, '_> {
     }
 
     /// An expression of Camunda 8, with or without its equals sign.
-    fn feel(&mut self, what: &str, source: &str, owner: Owner<'n>, node: &'n Node<'n>) -> Option<Expression> {
+    pub(super) fn feel(&mut self, what: &str, source: &str, owner: Owner<'n>, node: &'n Node<'n>) -> Option<Expression> {
         let source = source.trim();
         let source = if source.starts_with('=') { source.to_owned() } else { format!("= {source}") };
         self.expression(what, &source, node.at_in(owner.at))

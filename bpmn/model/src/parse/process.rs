@@ -182,6 +182,7 @@ impl<'n> Draft<'n> {
                     let start = *starts.get(&index).expect("the validator saw its start event");
                     *own = EventSubProcess { scope, start };
                 }
+                ElementKind::AdHocSubProcess(own) => own.scope = scope,
                 other => unreachable!("only scopes are parents, not {other:?}"),
             }
         }
@@ -246,6 +247,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
                 (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
                 (Namespace::Bpmn, "standardLoopCharacteristics") => self.standard_loop(child, node, owner),
+                (Namespace::Bpmn, "completionCondition") if node.name == "adHocSubProcess" => {}
                 (Namespace::Bpmn, _) => self.in_scope(child, node, owner),
                 _ => self.foreign(child, owner),
             }
@@ -289,7 +291,7 @@ impl<'n> ProcessReader<'n, '_> {
         let Some(owner) = self.push(node, row.element, ElementKind::Task, Some(parent.index), parent.depth + 1) else { return };
         self.jobs(node, owner);
         self.quantities(node, owner);
-        if row.element != "subProcess" {
+        if !matches!(row.element, "subProcess" | "adHocSubProcess") {
             self.parts(node, owner);
         }
         if let Some(flow) = node.plain("default") {

@@ -2,7 +2,7 @@
 
 use crate::definition::ElementKind;
 use crate::parse::process::{Owner, ProcessReader};
-use crate::parse::{activities, events, gateways};
+use crate::parse::{activities, ad_hoc, events, gateways};
 use crate::xml::Node;
 
 /// A supported element, for the table in the documentation.
@@ -40,6 +40,7 @@ static SUPPORTED: &[Supported] = supported! {
     "userTask", "assignee, candidate users and groups, due date, form key", activities::user_task;
     "receiveTask", "waits for a message", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
+    "adHocSubProcess", "parallel or sequential, completion condition, `cancelRemainingInstances`; what begins is chosen by `zeebe:adHoc` or over the API", ad_hoc::ad_hoc_sub_process;
     "exclusiveGateway", "conditions, default flow", gateways::exclusive;
     "parallelGateway", "fork, join", gateways::parallel;
     "inclusiveGateway", "fork by conditions, default flow, join", gateways::inclusive;
@@ -78,13 +79,12 @@ static REFUSED: &[(&str, &str)] = &[
     ("scriptTask", "use a service task with a delegate"),
     ("businessRuleTask", "use a service task with a delegate"),
     ("transaction", "use an embedded sub-process with boundary error events"),
-    ("adHocSubProcess", "use an embedded sub-process"),
     ("callChoreography", "choreographies are not executed: remove it"),
     ("choreographyTask", "choreographies are not executed: remove it"),
     ("subChoreography", "choreographies are not executed: remove it"),
     ("implicitThrowEvent", "remove it"),
     ("event", "use an intermediate catch event"),
-    ("completionCondition", "use an embedded sub-process that ends by an exclusive gateway"),
+    ("completionCondition", "use an ad-hoc sub-process, or an embedded one that ends by an exclusive gateway"),
     ("humanPerformer", "use camunda:assignee"),
     ("performer", "use camunda:assignee"),
     ("potentialOwner", "use camunda:candidateUsers or camunda:candidateGroups"),

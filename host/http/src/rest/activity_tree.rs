@@ -46,8 +46,9 @@ impl Tree<'_> {
 
     fn activity(&self, activity: &Activity) -> Value {
         let inside = || self.children.get(&activity.id).into_iter().flatten();
-        let is_transition =
-            |child: &&&Activity| matches!(child.phase, Phase::Before { .. } | Phase::Gathering { .. } | Phase::After { .. });
+        let is_transition = |child: &&&Activity| {
+            matches!(child.phase, Phase::Before { .. } | Phase::Enabled { .. } | Phase::Gathering { .. } | Phase::After { .. })
+        };
         let mut dto = self.common(activity);
         let name = dto["activityName"].clone();
         dto["name"] = name;

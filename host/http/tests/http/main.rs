@@ -19,4 +19,5 @@ mod process_definition;
 mod process_instance;
 mod remembered;
 mod server;
+mod standard;
 mod task;

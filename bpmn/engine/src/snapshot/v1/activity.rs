@@ -37,6 +37,7 @@ pub(super) enum Phase {
     Joining { by: u32 },
     After { flow: Option<u32> },
     Gathering { tokens: u32 },
+    Enabled { chosen: bool },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,6 +61,7 @@ impl From<&instance::Activity> for Activity {
                 instance::Phase::Joining { by } => Phase::Joining { by: by.0 },
                 instance::Phase::After { flow } => Phase::After { flow: flow.map(|flow| flow.0) },
                 instance::Phase::Gathering { tokens } => Phase::Gathering { tokens },
+                instance::Phase::Enabled { chosen } => Phase::Enabled { chosen },
             },
             role: match it.role {
                 instance::Role::Element => Role::Element,
@@ -103,6 +105,7 @@ impl Activity {
                 Phase::Joining { by } => instance::Phase::Joining { by: FlowIndex(by) },
                 Phase::After { flow } => instance::Phase::After { flow: flow.map(FlowIndex) },
                 Phase::Gathering { tokens } => instance::Phase::Gathering { tokens },
+                Phase::Enabled { chosen } => instance::Phase::Enabled { chosen },
             },
             role: match self.role {
                 Role::Element => instance::Role::Element,

@@ -4,7 +4,34 @@ use super::{Block, Models};
 
 impl Models<'_> {
     pub(super) fn standard(&mut self, depth: usize, inside: bool) -> Block {
-        self.quantities(depth, inside)
+        match self.random.below(2) {
+            0 => self.quantities(depth, inside),
+            _ => self.ad_hoc(depth),
+        }
+    }
+
+    /// Activities in no order, some of which nobody may ever choose.
+    fn ad_hoc(&mut self, depth: usize) -> Block {
+        let id = self.id("adHoc");
+        let outside = std::mem::take(&mut self.xml);
+        let ways: Vec<_> = (0..2 + self.random.below(2)).map(|_| self.way(depth).first).collect();
+        let inside = std::mem::replace(&mut self.xml, outside);
+        let ordering = ["Parallel", "Sequential"][self.random.below(2)];
+        let remaining = ["true", "false"][self.random.below(2)];
+        let active = match self.random.below(3) {
+            0 => String::new(),
+            chosen => format!(
+                "<extensionElements><zeebe:adHoc activeElementsCollection='= [&quot;{}&quot;]'/></extensionElements>",
+                ways[chosen - 1]
+            ),
+        };
+        let done = ["", "<completionCondition>= x = 0</completionCondition>", "<completionCondition>= x &lt; 3</completionCondition>"];
+        let done = done[self.random.below(3)];
+        let held = self.asynchronous();
+        self.element(&format!(
+            "<adHocSubProcess id='{id}' ordering='{ordering}' cancelRemainingInstances='{remaining}'{held}>{active}{done}{inside}</adHocSubProcess>"
+        ));
+        self.with_boundary_events(id, depth, false)
     }
 
     /// Two tokens that both go a way of their own and become one, if both arrive.
@@ -15,5 +42,18 @@ impl Models<'_> {
         let one = self.single("userTask", " startQuantity='2'");
         self.flow(&way.last, &one.first);
         Block { first: two.first, last: one.last }
+    }
+
+    /// Something that begins without a flow and needs no end event: an ad-hoc sub-process has none.
+    fn way(&mut self, depth: usize) -> Block {
+        let first = match self.random.below(4) {
+            0 => self.several("task", "", depth),
+            1 => self.single("userTask", ""),
+            2 => self.single("receiveTask", " messageRef='msg'"),
+            _ => self.catch("<timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>"),
+        };
+        let last = self.single("task", "");
+        self.flow(&first.last, &last.first);
+        Block { first: first.first, last: last.last }
     }
 }
