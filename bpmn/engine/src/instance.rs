@@ -113,6 +113,11 @@ pub enum Phase {
         /// The sequence flow it came by.
         by: FlowIndex,
     },
+    /// A complex gateway has gone on with its token, and remembers the flow until it is reset.
+    Spent {
+        /// The sequence flow it came by.
+        by: FlowIndex,
+    },
     /// It is over and a job will leave by this flow (`asyncAfter`); none consumes the token.
     After {
         /// The sequence flow to take.
@@ -474,7 +479,7 @@ impl Phase {
     pub fn by(self) -> Option<FlowIndex> {
         match self {
             Phase::Before { by } | Phase::Active { by } => by,
-            Phase::Joining { by } => Some(by),
+            Phase::Joining { by } | Phase::Spent { by } => Some(by),
             Phase::Enabled { .. } | Phase::Gathering { .. } | Phase::After { .. } => None,
         }
     }

@@ -16,7 +16,7 @@ use crate::step::Machine;
 mod search;
 
 use search::settled;
-pub(crate) use search::{missing, reachable};
+pub(crate) use search::{expects, missing, reachable};
 
 /// Where a token stands that may still come to a join: all that a search asks of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +38,7 @@ impl Place {
         match activity.phase {
             Phase::Before { by: Some(flow) } | Phase::After { flow: Some(flow) } => Some(Place::Flow(flow)),
             Phase::Before { by: None } | Phase::Enabled { .. } | Phase::Active { .. } => Some(Place::Element(activity.element)),
-            Phase::Gathering { .. } | Phase::Joining { .. } | Phase::After { flow: None } => None,
+            Phase::Gathering { .. } | Phase::Joining { .. } | Phase::Spent { .. } | Phase::After { flow: None } => None,
         }
     }
 }
@@ -50,6 +50,9 @@ impl Machine<'_> {
         let key = (it.scope(), it.element);
         let by = it.phase.by().expect("a gateway is entered by a sequence flow");
         self.instance.set_phase(activity, Phase::Joining { by });
+        if let ElementKind::ComplexGateway(gateway) = &self.definition.element(key.1).kind {
+            return self.arrive_at_complex(activity, gateway);
+        }
         if self.instance.index.joins[&key].len() < self.definition.element(key.1).incoming.len() {
             return Ok(());
         }
@@ -65,6 +68,9 @@ impl Machine<'_> {
                 let arrivals = &self.instance.index.joins[&(scope, gateway)];
                 let activity = *arrivals.values().flatten().max().expect("a join is only remembered while a token stands at it");
                 self.join(activity)?;
+                return Ok(true);
+            }
+            if self.reset_complex(scope)? {
                 return Ok(true);
             }
             self.unit.moved.remove(&scope);
@@ -101,12 +107,13 @@ impl Machine<'_> {
         // In scopes that this unit has not touched, a join waits for what it waited for before.
         for scope in std::mem::take(&mut self.unit.touched) {
             let raised = &self.instance.index.join_incidents;
-            let silent = |gateway: &ElementIndex| !is_inclusive(self.definition, *gateway) && !raised.contains_key(&(scope, *gateway));
+            let silent = |gateway: &ElementIndex| is_parallel(self.definition, *gateway) && !raised.contains_key(&(scope, *gateway));
             let joins: Vec<_> = joins_of(self.instance, scope).filter(silent).collect();
             if !joins.is_empty() {
                 self.check_joins_of(scope, joins);
             }
             self.check_gathering(scope);
+            self.check_complex(scope);
         }
     }
 
@@ -161,9 +168,13 @@ impl Machine<'_> {
 }
 
 /// The gateways of a scope at which tokens wait for others, in document order.
-fn joins_of(instance: &Instance, scope: ActivityId) -> impl Iterator<Item = ElementIndex> {
+pub(crate) fn joins_of(instance: &Instance, scope: ActivityId) -> impl Iterator<Item = ElementIndex> {
     let joins = &instance.index.joins;
     joins.range((scope, ElementIndex(0))..=(scope, ElementIndex(u32::MAX))).map(|((_, gateway), _)| *gateway)
+}
+
+fn is_parallel(definition: &ProcessDefinition, gateway: ElementIndex) -> bool {
+    matches!(definition.element(gateway).kind, ElementKind::ParallelGateway)
 }
 
 fn is_inclusive(definition: &ProcessDefinition, gateway: ElementIndex) -> bool {

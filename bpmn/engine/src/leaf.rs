@@ -103,7 +103,9 @@ impl Instance {
     /// Every leaf of the tree with the reason why it stands there, in the order of their numbers. Empty before the start and after the end.
     pub fn leaves(&self, definition: &ProcessDefinition) -> Vec<Leaf> {
         let leaf = |activity: &&Activity| {
-            let stands = activity.parent.is_some() && !matches!(activity.role, Role::Result { .. });
+            let stands = activity.parent.is_some()
+                && !matches!(activity.role, Role::Result { .. })
+                && !matches!(activity.phase, Phase::Spent { .. });
             stands && !self.index.children.contains_key(&activity.id)
         };
         // Of a join its tokens all say the same, and those of a scope are found out about together.

@@ -30,6 +30,7 @@
 mod ad_hoc;
 mod admit;
 mod code;
+mod complex;
 mod effect;
 mod elements;
 mod error;

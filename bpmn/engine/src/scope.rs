@@ -126,7 +126,7 @@ impl Machine<'_> {
     }
 
     /// A scope is complete when no token is left in it, standing or moving (BPMN 2.0, 13.5.6 and 13.3.4).
-    fn end_scope_if_empty(&mut self, scope: ActivityId) -> Result<(), Failure> {
+    pub(crate) fn end_scope_if_empty(&mut self, scope: ActivityId) -> Result<(), Failure> {
         if let Some(ad_hoc) = self.ad_hoc(scope) {
             return self.continue_ad_hoc(scope, ad_hoc);
         }

@@ -233,6 +233,8 @@ pub enum ElementKind {
     ParallelGateway,
     /// An inclusive gateway.
     InclusiveGateway,
+    /// A complex gateway.
+    ComplexGateway(ComplexGateway),
     /// An exclusive event-based gateway. What its flows lead to waits for a message or a moment, and nothing else leads there.
     EventBasedGateway,
     /// An intermediate catch event. Throwing ends of links are no elements.
@@ -275,6 +277,13 @@ pub struct Scope {
     pub children: Vec<ElementIndex>,
     /// The start events of the event sub-processes directly inside, in document order.
     pub event_starts: Vec<ElementIndex>,
+}
+
+/// A gateway that goes on when a condition over what has come to it is true (BPMN 2.0, 10.6.5 and 13.4.5).
+#[derive(Clone, Debug)]
+pub struct ComplexGateway {
+    /// `activationCondition`, which sees `activationCount`; none is true as soon as a token comes.
+    pub activation: Option<Expression>,
 }
 
 /// A sub-process in which no flow says what comes first (BPMN 2.0, 10.3.5 and 13.3.5).

@@ -130,7 +130,7 @@ impl<'v> Validator<'v, '_> {
                     let help = "lead a sequence flow from it to the first activity";
                     self.diagnostics.warning(at, "the start event leads nowhere: it ends as soon as it begins", help);
                 }
-                "exclusiveGateway" | "inclusiveGateway" => {
+                "exclusiveGateway" | "inclusiveGateway" | "complexGateway" => {
                     let kind = name.trim_end_matches("Gateway");
                     let help = "lead sequence flows from it, or remove it";
                     self.diagnostics.error(at, format!("the {kind} gateway has no outgoing sequence flow"), help);

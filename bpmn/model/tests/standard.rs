@@ -104,3 +104,16 @@ fn ad_hoc_sub_processes_say_what_begins_and_when_they_are_done() {
     "#]];
     expected.assert_eq(&diagnostics(around(refused).as_bytes()));
 }
+
+#[test]
+fn complex_gateways_have_a_condition_or_none() {
+    let complex = |inside: &str| around(&format!("<bpmn:complexGateway id='a'>{inside}</bpmn:complexGateway>"));
+    let read = definition(&complex("<bpmn:activationCondition>${activationCount > 1}</bpmn:activationCondition>"));
+    let ElementKind::ComplexGateway(gateway) = &read.element(read.find("a").unwrap()).kind else { panic!("it is complex") };
+    assert_eq!(gateway.activation.as_ref().unwrap().source(), "${activationCount > 1}");
+    assert_eq!(diagnostics(complex("").as_bytes()), "fine\n");
+    let expected = expect![[r#"
+        t.bpmn:2:1: error: the activationCondition is a text, which is neither true nor false (element 'a'); help: write an expression, such as = activationCount >= 2
+    "#]];
+    expected.assert_eq(&diagnostics(complex("<bpmn:activationCondition>2</bpmn:activationCondition>").as_bytes()));
+}

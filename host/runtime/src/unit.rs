@@ -464,6 +464,7 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::ExclusiveGateway => "exclusiveGateway",
         ElementKind::ParallelGateway => "parallelGateway",
         ElementKind::InclusiveGateway => "inclusiveGateway",
+        ElementKind::ComplexGateway(_) => "complexGateway",
         ElementKind::EventBasedGateway => "eventBasedGateway",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)) => "intermediateTimer",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_)) => "intermediateMessageCatch",

@@ -13,6 +13,7 @@ use crate::instance::{Instance, Role};
 
 pub(crate) mod ad_hoc_sub_process;
 mod boundary_event;
+pub(crate) mod complex_gateway;
 mod end_event;
 mod event_based_gateway;
 mod event_sub_process;
@@ -48,6 +49,7 @@ fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::ExclusiveGateway => &exclusive_gateway::ExclusiveGateway,
         ElementKind::ParallelGateway => &parallel_gateway::ParallelGateway,
         ElementKind::InclusiveGateway => &inclusive_gateway::InclusiveGateway,
+        ElementKind::ComplexGateway(gateway) => gateway,
         ElementKind::EventBasedGateway => &event_based_gateway::EventBasedGateway,
         ElementKind::IntermediateCatchEvent(event) => event,
         ElementKind::IntermediateThrowEvent(event) => event,

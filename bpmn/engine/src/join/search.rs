@@ -15,11 +15,14 @@ pub(crate) fn missing(definition: &ProcessDefinition, instance: &Instance, scope
     let flows_of = |gateway, is_missing: &dyn Fn(&FlowIndex) -> bool| {
         definition.element(gateway).incoming.iter().copied().filter(is_missing).collect::<Vec<_>>()
     };
-    let (inclusive, parallel): (Vec<_>, Vec<_>) = joins_of(instance, scope).partition(|gateway| is_inclusive(definition, *gateway));
+    let (inclusive, others): (Vec<_>, Vec<_>) = joins_of(instance, scope).partition(|gateway| is_inclusive(definition, *gateway));
     let mut missing = BTreeMap::new();
-    for gateway in parallel {
+    for gateway in others {
         let arrivals = &instance.index.joins[&(scope, gateway)];
-        missing.insert(gateway, flows_of(gateway, &|flow| !arrivals.contains_key(flow)));
+        let spent = instance.index.spent.get(&(scope, gateway));
+        let flows = flows_of(gateway, &|flow| !arrivals.contains_key(flow) && !spent.is_some_and(|spent| spent.contains_key(flow)));
+        // A complex gateway may want more tokens by flows by which some have come.
+        missing.insert(gateway, if flows.is_empty() { definition.element(gateway).incoming.clone() } else { flows });
     }
     if inclusive.is_empty() {
         return missing;
@@ -31,6 +34,20 @@ pub(crate) fn missing(definition: &ProcessDefinition, instance: &Instance, scope
         missing.insert(gateway, flows_of(gateway, &|flow| flows[flow.0 as usize]));
     });
     missing
+}
+
+/// Whether a token may still come to a gateway by one of these flows, not through the gateway itself.
+pub(crate) fn expects(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    scope: ActivityId,
+    gateway: ElementIndex,
+    by: impl Fn(&FlowIndex) -> bool,
+) -> bool {
+    let mut search = Search::new(definition, instance, scope);
+    search.close(&[gateway]);
+    search.follow_tokens(|_| false);
+    definition.element(gateway).incoming.iter().any(|flow| by(flow) && search.flows[flow.0 as usize])
 }
 
 /// Of the inclusive gateways of a scope at which tokens stand, in document order, the one that should go on first. None if there may still come a

@@ -395,6 +395,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
                 (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
                 (Namespace::Bpmn, "standardLoopCharacteristics") => self.standard_loop(child, node, owner),
+                (Namespace::Bpmn, "activationCondition") if node.name == "complexGateway" => {}
                 (Namespace::Bpmn, name) if name.ends_with("EventDefinition") && row_is_event(node.name) => {}
                 (Namespace::Bpmn, name) => match table::disposition(name) {
                     Disposition::Metadata => {}

@@ -44,6 +44,7 @@ static SUPPORTED: &[Supported] = supported! {
     "exclusiveGateway", "conditions, default flow", gateways::exclusive;
     "parallelGateway", "fork, join", gateways::parallel;
     "inclusiveGateway", "fork by conditions, default flow, join", gateways::inclusive;
+    "complexGateway", "activation condition, `activationCount`, `waitingForStart`, reset; conditions, default flow", gateways::complex;
     "eventBasedGateway", "exclusive: message and timer events, receive tasks", gateways::event_based;
 };
 
@@ -74,7 +75,6 @@ pub(crate) fn find(name: &str) -> Option<&'static Supported> {
 /// What BPMN 2.0 has and this engine does not, with what to do instead. To ignore any of these would run another process than was drawn.
 #[rustfmt::skip]
 static REFUSED: &[(&str, &str)] = &[
-    ("complexGateway", "use exclusive, inclusive and parallel gateways"),
     ("callActivity", "use an embedded sub-process, or start the other process from a delegate"),
     ("scriptTask", "use a service task with a delegate"),
     ("businessRuleTask", "use a service task with a delegate"),

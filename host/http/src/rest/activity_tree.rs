@@ -45,7 +45,9 @@ impl Tree<'_> {
     }
 
     fn activity(&self, activity: &Activity) -> Value {
-        let inside = || self.children.get(&activity.id).into_iter().flatten();
+        // What a complex gateway remembers is no activity.
+        let is_activity = |child: &&&Activity| !matches!(child.phase, Phase::Spent { .. });
+        let inside = || self.children.get(&activity.id).into_iter().flatten().filter(is_activity);
         let is_transition = |child: &&&Activity| {
             matches!(child.phase, Phase::Before { .. } | Phase::Enabled { .. } | Phase::Gathering { .. } | Phase::After { .. })
         };

@@ -37,6 +37,7 @@ pub(super) enum Phase {
     Joining { by: u32 },
     After { flow: Option<u32> },
     Gathering { tokens: u32 },
+    Spent { by: u32 },
     Enabled { chosen: bool },
 }
 
@@ -61,6 +62,7 @@ impl From<&instance::Activity> for Activity {
                 instance::Phase::Joining { by } => Phase::Joining { by: by.0 },
                 instance::Phase::After { flow } => Phase::After { flow: flow.map(|flow| flow.0) },
                 instance::Phase::Gathering { tokens } => Phase::Gathering { tokens },
+                instance::Phase::Spent { by } => Phase::Spent { by: by.0 },
                 instance::Phase::Enabled { chosen } => Phase::Enabled { chosen },
             },
             role: match it.role {
@@ -105,6 +107,7 @@ impl Activity {
                 Phase::Joining { by } => instance::Phase::Joining { by: FlowIndex(by) },
                 Phase::After { flow } => instance::Phase::After { flow: flow.map(FlowIndex) },
                 Phase::Gathering { tokens } => instance::Phase::Gathering { tokens },
+                Phase::Spent { by } => instance::Phase::Spent { by: FlowIndex(by) },
                 Phase::Enabled { chosen } => instance::Phase::Enabled { chosen },
             },
             role: match self.role {

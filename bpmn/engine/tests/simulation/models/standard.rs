@@ -1,13 +1,40 @@
 //! What the standard has and Camunda 7 ignores or refuses.
 
-use super::{Block, Models};
+use super::{Block, MAX_DEPTH, Models};
 
 impl Models<'_> {
     pub(super) fn standard(&mut self, depth: usize, inside: bool) -> Block {
-        match self.random.below(2) {
+        match self.random.below(4) {
             0 => self.quantities(depth, inside),
+            1 | 2 => self.complex(inside),
             _ => self.ad_hoc(depth),
         }
+    }
+
+    /// Some of several branches are enough, if they come; the others are awaited until they can't come any more.
+    fn complex(&mut self, inside: bool) -> Block {
+        let (fork, join) = (self.id("fork"), self.id("complex"));
+        let kind = ["inclusiveGateway", "parallelGateway"][self.random.below(2)];
+        for condition in ["= x &lt; 2", "= x > 0", "= x != 3"] {
+            let branch = self.block(MAX_DEPTH, inside);
+            self.conditional(&fork, &branch.first, Some(condition).filter(|_| kind == "inclusiveGateway"));
+            if self.random.one_in(8) {
+                self.end(&branch.last);
+            } else {
+                self.flow(&branch.last, &join);
+            }
+        }
+        let default = if kind == "inclusiveGateway" { format!(" default='{}'", self.flow(&fork, &join)) } else { String::new() };
+        let condition = ["= activationCount >= 2", "= activationCount >= 1", "${activationCount == 3 || x == 0}"][self.random.below(3)];
+        let held = self.asynchronous();
+        self.element(&format!(
+            "<{kind} id='{fork}'{default}/><complexGateway id='{join}'{held}><activationCondition>{condition}</activationCondition></complexGateway>"
+        ));
+        let (late, last) = (self.single("task", ""), self.single("task", ""));
+        self.conditional(&join, &late.first, Some("= not(waitingForStart) and x = 1"));
+        self.flow(&late.last, &last.first);
+        self.flow(&join, &last.first);
+        Block { first: fork, last: last.last }
     }
 
     /// Activities in no order, some of which nobody may ever choose.
