@@ -1,6 +1,6 @@
 //! The one loop.
 
-use mandate_model::{ElementIndex, ElementKind, ProcessDefinition, ROOT};
+use mandate_model::{CatchTrigger, ElementIndex, ElementKind, ProcessDefinition, ROOT};
 
 use crate::Code;
 use crate::admit::{self, Rejection};
@@ -231,9 +231,19 @@ impl Machine<'_> {
 
     /// Lets an activity's element go on: the wait it asked for is over.
     pub(crate) fn resume(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        if self.waits_for_more(activity) {
+            return Ok(());
+        }
         let at = At::new(self.definition, self.instance, activity, self.now);
         let next = at.behaviour().resume(&at)?;
         self.act(activity, next)
+    }
+
+    /// Whether an activity's event is one that waits until several have happened, and not all of them have.
+    fn waits_for_more(&self, activity: ActivityId) -> bool {
+        let kind = &self.definition.element(self.instance.at(activity).element).kind;
+        let all = matches!(kind, ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { all: true, .. }));
+        all && self.instance.index.waits.contains_key(&activity)
     }
 
     /// Does what an element said should happen next.

@@ -52,7 +52,7 @@ impl ProcessDefinition {
         &self.flows[index.0 as usize]
     }
 
-    /// The element with a BPMN id.
+    /// The element with a BPMN id, the first if an event has several.
     pub fn find(&self, id: &str) -> Option<ElementIndex> {
         self.by_id.get(id).copied()
     }
@@ -91,7 +91,7 @@ impl ProcessDefinition {
 /// A flow node, sub-process or the process itself.
 #[derive(Clone, Debug)]
 pub struct Element {
-    /// The BPMN id, unique in the file.
+    /// The BPMN id, unique in the file; an event with several definitions has several elements of one id.
     pub id: Arc<str>,
     /// The name for people.
     pub name: Option<String>,

@@ -59,17 +59,19 @@ impl<'v> Validator<'v, '_> {
     /// what no flow leads to; an event sub-process by exactly one that something triggers.
     fn starts(&mut self) {
         let mut none_starts: HashMap<ElementIndex, ElementIndex> = HashMap::new();
-        let mut started: HashSet<ElementIndex> = HashSet::new();
+        let mut started: HashMap<ElementIndex, &str> = HashMap::new();
         let mut messages: HashSet<&str> = HashSet::new();
         for (index, element) in self.draft.elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
             let Some(parent) = element.parent else { continue };
-            if matches!(element.kind, ElementKind::EventSubProcessStart(_)) && !started.insert(parent) {
+            // A start event with several definitions has several elements.
+            if matches!(element.kind, ElementKind::EventSubProcessStart(_)) && *started.entry(parent).or_insert(&element.id) != &*element.id
+            {
                 let message = "the event sub-process has more than one start event";
                 self.diagnostics.error(self.at(index), message, "draw an event sub-process for each of them");
             }
             let ElementKind::StartEvent(trigger) = &element.kind else { continue };
-            started.insert(parent);
+            started.insert(parent, &element.id);
             match trigger {
                 StartTrigger::None if none_starts.insert(parent, index).is_some() => {
                     let message = format!("the {} has more than one none start event", self.name(parent));
@@ -90,7 +92,7 @@ impl<'v> Validator<'v, '_> {
         for (index, element) in self.draft.elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
             let is_event = matches!(element.kind, ElementKind::EventSubProcess(_));
-            let begins = started.contains(&index) || !is_event && begins.contains_key(&index);
+            let begins = started.contains_key(&index) || !is_event && begins.contains_key(&index);
             if element.kind.scope().is_some() && !begins && !self.draft.incomplete {
                 let message = format!("the {} has no start event", self.name(index));
                 let help = match element.kind {
@@ -120,7 +122,7 @@ impl<'v> Validator<'v, '_> {
             let help = "remove the flow, or make the end event a task or gateway";
             self.diagnostics.error(at, "endEvent has an outgoing sequence flow", help);
         }
-        if element.outgoing.is_empty() && !self.draft.incomplete {
+        if element.outgoing.is_empty() && !self.draft.incomplete && !self.draft.alternatives.contains(&index) {
             match name {
                 "boundaryEvent" => {
                     let help = "lead a sequence flow from it to what should happen then";

@@ -4,9 +4,9 @@
 
 mod common;
 
-use common::{around, definition, diagnostics, file};
+use common::{around, around_with, definition, diagnostics, file};
 use expect_test::{Expect, expect};
-use mandate_model::ElementKind;
+use mandate_model::{CatchTrigger, ElementKind};
 
 /// The diagnostics of a user task with these loop characteristics.
 fn check(loops: &str, expected: Expect) {
@@ -116,4 +116,56 @@ fn complex_gateways_have_a_condition_or_none() {
         t.bpmn:2:1: error: the activationCondition is a text, which is neither true nor false (element 'a'); help: write an expression, such as = activationCount >= 2
     "#]];
     expected.assert_eq(&diagnostics(complex("<bpmn:activationCondition>2</bpmn:activationCondition>").as_bytes()));
+}
+
+#[test]
+fn events_may_have_several_definitions_and_refer_to_reusable_ones() {
+    let roots = "<bpmn:message id='m' name='paid'/><bpmn:messageEventDefinition id='paid' messageRef='m'/>";
+    let timer = "<bpmn:timerEventDefinition><bpmn:timeDuration>PT1M</bpmn:timeDuration></bpmn:timerEventDefinition>";
+    let both = format!("<bpmn:eventDefinitionRef>paid</bpmn:eventDefinitionRef>{timer}");
+    let read = definition(&around_with(
+        roots,
+        &format!("<bpmn:intermediateCatchEvent id='a' parallelMultiple='true'>{both}</bpmn:intermediateCatchEvent>"),
+    ));
+    let ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { triggers, all: true }) = &read.element(read.find("a").unwrap()).kind
+    else {
+        panic!("it waits for both")
+    };
+    assert!(matches!(triggers[..], [CatchTrigger::Message(_), CatchTrigger::Timer(_)]));
+
+    let boundary = format!(
+        "<bpmn:userTask id='a'/><bpmn:boundaryEvent id='b' attachedToRef='a'>{both}</bpmn:boundaryEvent>\
+                            <bpmn:task id='t'/><bpmn:sequenceFlow id='bt' sourceRef='b' targetRef='t'/>"
+    );
+    let read = definition(&around_with(roots, &boundary));
+    let events = &read.element(read.find("a").unwrap()).boundary_events;
+    assert_eq!(events.iter().map(|event| &*read.element(*event).id).collect::<Vec<_>>(), ["b", "b"]);
+    assert_eq!(read.find("b"), Some(events[0]));
+
+    let check = |activity: &str, expected: Expect| expected.assert_eq(&diagnostics(around_with(roots, activity).as_bytes()));
+    check(
+        "<bpmn:intermediateCatchEvent id='a'><bpmn:eventDefinitionRef>nobody</bpmn:eventDefinitionRef></bpmn:intermediateCatchEvent>",
+        expect![[r#"
+            t.bpmn:2:37: error: the event definition 'nobody' does not exist (element 'a'); help: put the event definition into the event itself
+        "#]],
+    );
+    check(
+        &format!("<bpmn:userTask id='a'/><bpmn:boundaryEvent id='b' attachedToRef='a' parallelMultiple='true'>{both}</bpmn:boundaryEvent>"),
+        expect![[r#"
+            t.bpmn:2:24: error: parallelMultiple="true" on boundaryEvent is not supported yet (element 'b'); help: use a parallel multiple intermediate catch event, behind a start event or in an event sub-process
+        "#]],
+    );
+    check(
+        "<bpmn:task id='a'/><bpmn:endEvent id='x'><bpmn:terminateEventDefinition/><bpmn:terminateEventDefinition/></bpmn:endEvent>\
+         <bpmn:sequenceFlow id='ax' sourceRef='a' targetRef='x'/>",
+        expect![[r#"
+            t.bpmn:2:20: error: terminateEventDefinition has nothing behind it that could be done (element 'x'); help: keep one of the definitions that end something
+        "#]],
+    );
+    check(
+        &format!("<bpmn:intermediateCatchEvent id='a'><bpmn:linkEventDefinition name='l'/>{timer}</bpmn:intermediateCatchEvent>"),
+        expect![[r#"
+            t.bpmn:2:1: error: a link event has other event definitions (element 'a'); help: use a link event alone
+        "#]],
+    );
 }

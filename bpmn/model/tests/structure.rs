@@ -155,7 +155,7 @@ mod events {
         check_activity(
             "<bpmn:intermediateCatchEvent id='a'><bpmn:timerEventDefinition/><bpmn:messageEventDefinition/></bpmn:intermediateCatchEvent>",
             expect![[r#"
-                t.bpmn:2:1: error: intermediateCatchEvent with 2 event definitions is not supported yet (element 'a'); help: give every event one event definition
+                t.bpmn:2:37: error: the timer does not say when it fires (element 'a'); help: give it a timeDuration such as PT10M, or a timeDate
             "#]],
         );
         check_activity(

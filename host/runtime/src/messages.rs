@@ -1,7 +1,7 @@
 //! Message correlation: to what waits for a message, and to what starts with it (Camunda 7, "Message Correlation").
 
 use mandate_engine::{Code, Input, InstanceId, Rejection, Variables, WaitId};
-use mandate_model::{ElementKind, StartTrigger};
+use mandate_model::ElementKind;
 use mandate_store::Origin;
 use mandate_store::query::{Page, StartMessage, SubscriptionFilter, SubscriptionListed};
 
@@ -225,7 +225,7 @@ impl Runtime {
         let element = definition
             .model
             .find(&start.activity_id)
-            .filter(|element| matches!(definition.model.element(*element).kind, ElementKind::StartEvent(StartTrigger::Message(_))));
+            .filter(|element| matches!(definition.model.element(*element).kind, ElementKind::StartEvent(_)));
         let element = element
             .ok_or_else(|| Error::Damaged(format!("definition {} has no message start '{}'", start.definition_id, start.activity_id)))?;
         let request = Start {

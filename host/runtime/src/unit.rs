@@ -468,6 +468,7 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::EventBasedGateway => "eventBasedGateway",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)) => "intermediateTimer",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_)) => "intermediateMessageCatch",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { .. }) => "intermediateCatchEvent",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Link) => "intermediateLinkCatch",
         ElementKind::IntermediateThrowEvent(ThrowResult::None) => "intermediateNoneThrowEvent",
         ElementKind::IntermediateThrowEvent(ThrowResult::Escalation(_)) => "intermediateEscalationThrowEvent",

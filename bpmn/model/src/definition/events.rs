@@ -74,6 +74,13 @@ pub enum CatchTrigger {
     Timer(Timer),
     /// A message.
     Message(MessageReference),
+    /// Any or all of several.
+    Multiple {
+        /// At least two, none of them a link.
+        triggers: Vec<CatchTrigger>,
+        /// `parallelMultiple`: all must have happened.
+        all: bool,
+    },
     /// Nothing: the catching end of a link, to which the flows lead that were drawn to its throwing ends.
     Link,
 }

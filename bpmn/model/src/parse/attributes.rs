@@ -84,7 +84,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("attachedToRef", Read(&["boundaryEvent"])),
     ("cancelActivity", Read(&["boundaryEvent"])),
     ("isInterrupting", Read(&["startEvent"])),
-    ("parallelMultiple", RefusedUnless("false", "give every event one event definition")),
+    ("parallelMultiple", Read(&["startEvent", "intermediateCatchEvent", "boundaryEvent"])),
     ("messageRef", Read(&["messageEventDefinition", "receiveTask", "sendTask"])),
     ("operationRef", Metadata),
     ("escalationRef", Read(&["escalationEventDefinition"])),

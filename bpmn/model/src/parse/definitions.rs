@@ -35,6 +35,7 @@ pub(crate) struct Definitions<'n> {
     messages: HashMap<&'n str, &'n Node<'n>>,
     errors: HashMap<&'n str, &'n Node<'n>>,
     escalations: HashMap<&'n str, &'n Node<'n>>,
+    event_definitions: HashMap<&'n str, &'n Node<'n>>,
 }
 
 impl<'n> Definitions<'n> {
@@ -51,8 +52,13 @@ impl<'n> Definitions<'n> {
             return None;
         }
         check_ids(root, diagnostics);
-        let mut definitions =
-            Definitions { processes: Vec::new(), messages: HashMap::new(), errors: HashMap::new(), escalations: HashMap::new() };
+        let mut definitions = Definitions {
+            processes: Vec::new(),
+            messages: HashMap::new(),
+            errors: HashMap::new(),
+            escalations: HashMap::new(),
+            event_definitions: HashMap::new(),
+        };
         let mut some_process = false;
         for child in root.children.iter().filter(|child| child.namespace != Namespace::Metadata) {
             let id = child.id().unwrap_or_default();
@@ -73,6 +79,9 @@ impl<'n> Definitions<'n> {
                 "escalation" => {
                     check(child, diagnostics);
                     definitions.escalations.insert(id, child);
+                }
+                name if name.ends_with("EventDefinition") => {
+                    definitions.event_definitions.insert(id, child);
                 }
                 "collaboration" => collaboration(child, diagnostics),
                 name if METADATA.contains(&name) => {}
@@ -106,6 +115,11 @@ impl<'n> Definitions<'n> {
     /// The escalation with an id.
     pub(crate) fn escalation(&self, reference: &str) -> Option<&'n Node<'n>> {
         by_reference(&self.escalations, reference)
+    }
+
+    /// The reusable event definition with an id.
+    pub(crate) fn event_definition(&self, reference: &str) -> Option<&'n Node<'n>> {
+        by_reference(&self.event_definitions, reference)
     }
 
     fn process(&mut self, process: &'n Node<'n>, diagnostics: &mut Diagnostics) {

@@ -167,8 +167,10 @@ impl<'n> ProcessReader<'n, '_> {
 
     /// The event definition in an event: at most one, of those the event supports. None after an error.
     pub(crate) fn trigger(&mut self, node: &'n Node<'n>, owner: Owner<'n>, supported: &[&str], help: &str) -> Option<Trigger<'n>> {
-        let is_definition = |child: &&'n Node<'n>| child.namespace == Namespace::Bpmn && child.name.ends_with("EventDefinition");
-        let definitions: Vec<&'n Node<'n>> = node.children.iter().filter(is_definition).collect();
+        let mut definitions = self.event_definitions(node, owner)?;
+        if let Some(nth) = self.nth_definition {
+            definitions = vec![definitions[nth]];
+        }
         let mut refused = false;
         for definition in &definitions {
             let help = if supported.contains(&definition.name) {
@@ -188,8 +190,8 @@ impl<'n> ProcessReader<'n, '_> {
                 Some(Trigger::One(one))
             }
             more => {
-                let message = format!("{} with {} event definitions is not supported yet", node.title(), more.len());
-                self.diagnostics.error(owner.at, message, "give every event one event definition");
+                let message = format!("{} with {} event definitions is not supported", node.title(), more.len());
+                self.diagnostics.error(owner.at, message, "give this event one event definition");
                 None
             }
         }

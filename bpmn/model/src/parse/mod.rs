@@ -15,6 +15,7 @@ mod gateways;
 mod implementation;
 mod links;
 mod multi_instance;
+mod multiple;
 mod process;
 mod quantities;
 mod standard_loop;

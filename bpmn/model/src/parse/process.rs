@@ -11,6 +11,7 @@ use crate::definition::{
 };
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::links::{self, Links};
+use crate::parse::multiple::Parts;
 use crate::parse::table::{self, Disposition, Supported};
 use crate::parse::{Definitions, attributes};
 use crate::xml::{Namespace, Node};
@@ -42,6 +43,8 @@ pub(crate) struct Draft<'n> {
     pub(crate) broken_conditions: HashSet<FlowIndex>,
     /// The ids in `default` attributes, with whose they are.
     pub(crate) defaults: Vec<(ElementIndex, &'n str)>,
+    /// Elements that do as well as another of the same event, of which everything was said.
+    pub(crate) alternatives: HashSet<ElementIndex>,
     /// Something was left out because it is not supported, so that questions about the whole can't be answered.
     pub(crate) incomplete: bool,
 }
@@ -91,6 +94,10 @@ pub(crate) struct ProcessReader<'n, 'd> {
     /// `incoming` and `outgoing` elements: the flow's id, and where.
     pub(crate) mentions: Vec<(&'n str, &'n Node<'n>, At<'n>)>,
     pub(crate) links: Links<'n>,
+    /// Which of an event's definitions is read; none: its only one.
+    pub(crate) nth_definition: Option<usize>,
+    /// Elements that are parts of others, with those.
+    pub(crate) parts: Parts,
     budget: &'d mut usize,
 }
 
@@ -114,6 +121,7 @@ impl<'n> Draft<'n> {
                 flow_positions: Vec::new(),
                 broken_conditions: HashSet::new(),
                 defaults: Vec::new(),
+                alternatives: HashSet::new(),
                 incomplete: false,
             },
             slots: HashMap::new(),
@@ -121,12 +129,15 @@ impl<'n> Draft<'n> {
             attachments: Vec::new(),
             mentions: Vec::new(),
             links: Links::default(),
+            nth_definition: None,
+            parts: Parts::default(),
             budget,
         };
         reader.process();
         reader.link();
         reader.attach();
         reader.connect();
+        reader.join_parts();
         reader.draft
     }
 
@@ -165,7 +176,8 @@ impl<'n> Draft<'n> {
         }
         for (index, element) in self.elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).expect("MAX_ELEMENTS is far below 2^32"));
-            by_id.insert(Arc::clone(&element.id), index);
+            // The parts of an event with several definitions have its id; the first is found by it.
+            by_id.entry(Arc::clone(&element.id)).or_insert(index);
             let Some(parent) = element.parent else { continue };
             let scope = scopes.entry(parent).or_default();
             scope.children.push(index);
@@ -297,7 +309,7 @@ impl<'n> ProcessReader<'n, '_> {
         if let Some(flow) = node.plain("default") {
             self.draft.defaults.push((owner.index, flow));
         }
-        match (row.read)(self, node, owner) {
+        match self.read_event_or_other(row, node, owner) {
             Some(kind) => self.element(owner.index).kind = kind,
             // It stays where it is, so that its flows don't seem to lead nowhere; the file is refused anyway.
             None => self.draft.incomplete = true,
@@ -396,7 +408,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
                 (Namespace::Bpmn, "standardLoopCharacteristics") => self.standard_loop(child, node, owner),
                 (Namespace::Bpmn, "activationCondition") if node.name == "complexGateway" => {}
-                (Namespace::Bpmn, name) if name.ends_with("EventDefinition") && row_is_event(node.name) => {}
+                (Namespace::Bpmn, name) if is_event_definition(name) && row_is_event(node.name) => {}
                 (Namespace::Bpmn, name) => match table::disposition(name) {
                     Disposition::Metadata => {}
                     Disposition::Refused(help) => self.refuse(child, owner, help),
@@ -451,6 +463,11 @@ impl<'n> ProcessReader<'n, '_> {
             }
         }
     }
+}
+
+/// Whether a child of an event is its definition, or refers to it.
+pub(crate) fn is_event_definition(name: &str) -> bool {
+    name.ends_with("EventDefinition") || name == "eventDefinitionRef"
 }
 
 fn row_is_event(name: &str) -> bool {

@@ -89,7 +89,6 @@ static REFUSED: &[(&str, &str)] = &[
     ("performer", "use camunda:assignee"),
     ("potentialOwner", "use camunda:candidateUsers or camunda:candidateGroups"),
     ("resourceRole", "use camunda:candidateUsers or camunda:candidateGroups"),
-    ("eventDefinitionRef", "put the event definition into the event itself"),
     ("script", "use a service task with a delegate"),
 ];
 

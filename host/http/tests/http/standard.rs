@@ -47,7 +47,7 @@ async fn people_begin_what_is_enabled_in_an_ad_hoc_sub_process_once_a_request() 
     let host = Host::open().await;
     let model = model(
         "<bpmn:process id='p' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='repair'/>\
-         <bpmn:adHocSubProcess id='repair'><bpmn:extensionElements><zeebe:adHoc activeElementsCollection='=[&quot;look&quot;]'/>\
+         <bpmn:adHocSubProcess id='repair'><bpmn:extensionElements><zeebe:adHoc xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' activeElementsCollection='=[&quot;look&quot;]'/>\
          </bpmn:extensionElements><bpmn:completionCondition>= repaired</bpmn:completionCondition><bpmn:userTask id='look'/><bpmn:userTask id='call'/>\
          </bpmn:adHocSubProcess><bpmn:sequenceFlow id='f2' sourceRef='repair' targetRef='last'/><bpmn:userTask id='last'/></bpmn:process>",
     );

@@ -4,11 +4,27 @@ use super::{Block, MAX_DEPTH, Models};
 
 impl Models<'_> {
     pub(super) fn standard(&mut self, depth: usize, inside: bool) -> Block {
-        match self.random.below(4) {
+        match self.random.below(5) {
             0 => self.quantities(depth, inside),
             1 | 2 => self.complex(inside),
+            3 => self.multiple(),
             _ => self.ad_hoc(depth),
         }
+    }
+
+    /// The first of several events, or all of them; and several thrown at once.
+    fn multiple(&mut self) -> Block {
+        let all = ["true", "false"][self.random.below(2)];
+        let timer = "<timerEventDefinition><timeDuration>PT2M</timeDuration></timerEventDefinition>";
+        let [first, last] = ["catch", "throw"].map(|kind| self.id(kind));
+        let held = self.asynchronous();
+        self.element(&format!(
+            "<intermediateCatchEvent id='{first}' parallelMultiple='{all}'{held}><messageEventDefinition messageRef='msg'/>\
+             <messageEventDefinition messageRef='msg2'/>{timer}</intermediateCatchEvent><intermediateThrowEvent id='{last}'{held}>\
+             <escalationEventDefinition escalationRef='x1'/><escalationEventDefinition escalationRef='x2'/></intermediateThrowEvent>"
+        ));
+        self.flow(&first, &last);
+        Block { first, last }
     }
 
     /// Some of several branches are enough, if they come; the others are awaited until they can't come any more.
