@@ -31,11 +31,23 @@ pub struct ProcessDefinition {
     pub version_tag: Option<String>,
     /// `camunda:historyTimeToLive`: for how many days the history of an ended instance is meant to be kept.
     pub history_ttl: Option<u32>,
+    /// How it runs where the standard and Camunda 7 differ.
+    pub dialect: Dialect,
     /// The process (index 0) and everything in it, in document order.
     pub elements: Vec<Element>,
     /// All sequence flows, in document order.
     pub flows: Vec<SequenceFlow>,
     pub(crate) by_id: BTreeMap<Arc<str>, ElementIndex>,
+}
+
+/// How a process runs where the standard and Camunda 7 differ about what both execute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// As in Camunda 7: its file says something in the namespace `camunda:`.
+    Camunda7,
+    /// As in the standard.
+    #[default]
+    Standard,
 }
 
 /// The process itself: the root scope.

@@ -146,8 +146,8 @@ impl<'v> Validator<'v, '_> {
     fn conditions(&mut self, index: ElementIndex, element: &Element) {
         match element.kind {
             ElementKind::ExclusiveGateway => self.exclusive(index, element),
-            ElementKind::ParallelGateway => self.unconditional(element, "a parallel gateway has a condition, but all of them are taken"),
-            ElementKind::EventBasedGateway => self.unconditional(element, "an event-based gateway has a condition, but the event decides"),
+            ElementKind::ParallelGateway => self.unconditional(element, "the gateway is parallel and takes all of its flows"),
+            ElementKind::EventBasedGateway => self.unconditional(element, "the event decides which flow of its gateway is taken"),
             _ => self.default_condition(element),
         }
         let has_default = match self.name(index) {
@@ -182,10 +182,12 @@ impl<'v> Validator<'v, '_> {
         }
     }
 
-    fn unconditional(&mut self, element: &Element, message: &str) {
+    /// As in Camunda 7, and in the standard, nobody asks for these conditions.
+    fn unconditional(&mut self, element: &Element, why: &str) {
         for flow in &element.outgoing {
             if self.flow(*flow).condition.is_some() {
-                self.diagnostics.error(self.flow_at(*flow), format!("a flow of {message}"), "decide in an exclusive gateway");
+                let message = format!("the condition has no effect: {why}");
+                self.diagnostics.warning(self.flow_at(*flow), message, "remove it, or decide in an exclusive gateway");
             }
         }
     }

@@ -133,6 +133,18 @@ impl<'a> Node<'a> {
         self.attribute(Namespace::Camunda, name)
     }
 
+    /// Whether it or anything in it is written in this namespace.
+    pub(crate) fn uses(&self, namespace: Namespace) -> bool {
+        let mut open = vec![self];
+        while let Some(node) = open.pop() {
+            if node.namespace == namespace || node.attributes.iter().any(|attribute| attribute.namespace == namespace) {
+                return true;
+            }
+            open.extend(&node.children);
+        }
+        false
+    }
+
     /// Its BPMN id.
     pub(crate) fn id(&self) -> Option<&str> {
         self.plain("id")

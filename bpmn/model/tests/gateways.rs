@@ -172,8 +172,8 @@ fn an_event_based_gateway_leads_to_what_waits_and_nothing_else_leads_there() {
     check(
         &(event("a", "m") + &conditional),
         expect![[r#"
-        t.bpmn:4:1: error: a flow of an event-based gateway has a condition, but the event decides (element 'g_a'); help: decide in an exclusive gateway
-    "#]],
+            t.bpmn:4:1: warning: the condition has no effect: the event decides which flow of its gateway is taken (element 'g_a'); help: remove it, or decide in an exclusive gateway
+        "#]],
     );
     let late = "<bpmn:eventBasedGateway id='h' camunda:asyncAfter='true'/>\n";
     check(

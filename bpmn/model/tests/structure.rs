@@ -335,7 +335,7 @@ mod flows {
             ),
             expect![[r#"
                 t.bpmn:3:1: error: a default flow out of parallelGateway is not possible (element 'a'); help: decide in an exclusive gateway
-                t.bpmn:4:1: error: a flow of a parallel gateway has a condition, but all of them are taken (element 'g1'); help: decide in an exclusive gateway
+                t.bpmn:4:1: warning: the condition has no effect: the gateway is parallel and takes all of its flows (element 'g1'); help: remove it, or decide in an exclusive gateway
                 t.bpmn:6:1: warning: the condition of a default flow has no effect (element 'g2'); help: remove it: the default flow is taken when no other flow is
                 t.bpmn:8:1: error: a default flow out of boundaryEvent is not possible (element 'b'); help: decide in an exclusive gateway
             "#]],

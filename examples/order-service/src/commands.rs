@@ -50,6 +50,13 @@ impl From<sqlx::Error> for Error {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Command {
+    /// Approve the order's quote, or turn the order down.
+    DecideQuote {
+        /// Approved, or turned down.
+        approved: bool,
+        /// Who decided.
+        approver: String,
+    },
     /// Is the order ready to be worked on?
     ValidateReadiness {
         /// A person has reviewed the order and wants it to go on.
@@ -73,6 +80,18 @@ pub enum Command {
     },
     /// Order fulfilment; a callback follows.
     SubmitFulfillment {},
+    /// Order fulfilment of one line; a callback follows.
+    SubmitLine {
+        /// The line.
+        line_id: String,
+    },
+    /// Ask the customer about a line; a callback follows.
+    AskCustomer {
+        /// The line.
+        line_id: String,
+        /// What is asked.
+        question: String,
+    },
     /// A line reached the customer.
     MarkLineFulfilled {
         /// The line.
@@ -99,6 +118,9 @@ pub enum Command {
     ResolveFallout {
         /// How.
         resolution: Resolution,
+        /// The line that was repaired; without one, all that was missing.
+        #[serde(default)]
+        line_id: Option<String>,
     },
     /// Complete the order.
     CompleteOrder {},
@@ -122,12 +144,15 @@ fn default_reason() -> String {
 
 impl Command {
     /// Every command, as it is named in `POST /commands/<name>`.
-    pub const NAMES: [&'static str; 11] = [
+    pub const NAMES: [&'static str; 14] = [
+        "decide-quote",
         "validate-readiness",
         "decompose",
         "reserve-line",
         "release-line",
         "submit-fulfillment",
+        "submit-line",
+        "ask-customer",
         "mark-line-fulfilled",
         "notify-customer",
         "open-fallout",
@@ -138,15 +163,18 @@ impl Command {
 
     fn apply(&self, order: &mut Order) -> Result<Value, Rejection> {
         match self {
+            Self::DecideQuote { approved, approver } => order.decide_quote(*approved, approver),
             Self::ValidateReadiness { reviewed } => order.validate_readiness(*reviewed),
             Self::Decompose {} => order.decompose(),
             Self::ReserveLine { line_id, site } => order.reserve_line(line_id, site.as_deref()),
             Self::ReleaseLine { line_id } => order.release_line(line_id),
             Self::SubmitFulfillment {} => order.submit_fulfillment(),
+            Self::SubmitLine { line_id } => order.submit_line(line_id),
+            Self::AskCustomer { line_id, question } => order.ask_customer(line_id, question),
             Self::MarkLineFulfilled { line_id } => order.mark_line_fulfilled(line_id),
             Self::NotifyCustomer { template } => order.notify_customer(template),
             Self::OpenFallout { reason, line_id, blocking } => order.open_fallout(reason, line_id.as_deref(), *blocking),
-            Self::ResolveFallout { resolution } => order.resolve_fallout(*resolution),
+            Self::ResolveFallout { resolution, line_id } => order.resolve_fallout(*resolution, line_id.as_deref()),
             Self::CompleteOrder {} => order.complete(),
             Self::CancelOrder { reason } => order.cancel(reason),
         }
@@ -155,7 +183,11 @@ impl Command {
     /// What the command is about within its order: a line, or the order itself.
     fn subject(&self) -> &str {
         match self {
-            Self::ReserveLine { line_id, .. } | Self::ReleaseLine { line_id } | Self::MarkLineFulfilled { line_id } => line_id,
+            Self::ReserveLine { line_id, .. }
+            | Self::ReleaseLine { line_id }
+            | Self::SubmitLine { line_id }
+            | Self::AskCustomer { line_id, .. }
+            | Self::MarkLineFulfilled { line_id } => line_id,
             _ => "order",
         }
     }
@@ -433,6 +465,7 @@ mod tests {
         for name in Command::NAMES {
             let body = json!({
                 "tenantId": "t", "orderId": "o", "lineId": "L1", "reason": "late", "resolution": "WAIVED",
+                "approved": true, "approver": "kim", "question": "when?",
             });
             assert!(parse(name, body).is_ok(), "{name}");
         }

@@ -1,16 +1,30 @@
-//! The process engine as this service sees it: three calls of Camunda 7's REST API.
+//! The process engine as this service sees it: a few calls of Camunda 7's REST API.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::order::Order;
+use crate::order::{Handling, Order};
 use crate::state::LineState;
 
-/// The process that is started for each order.
+/// The process that works on most orders.
 pub const PROCESS_KEY: &str = "orderFulfillment";
-/// The message that tells it that fulfilment is complete.
+/// The process in which somebody approves an order's quote, before the order is worked on.
+pub const QUOTE_PROCESS_KEY: &str = "quoteApproval";
+/// The message that tells a process that fulfilment is complete.
 pub const FULFILLMENT_MESSAGE: &str = "FulfillmentCompleted";
+/// The message that tells a process that the customer wants to cancel.
+pub const CANCELLATION_MESSAGE: &str = "OrderCancellationRequested";
+
+/// The process that is started for an order now.
+pub fn process_key(order: &Order) -> &'static str {
+    match order.handling {
+        _ if order.quote.is_some() && !order.milestones.approved => QUOTE_PROCESS_KEY,
+        Handling::Whole => PROCESS_KEY,
+        Handling::ByLine => "lineFulfillment",
+        Handling::Cancellable => "orderCancellation",
+    }
+}
 
 /// How long an answer of the engine is waited for. A start answers after its first unit of work.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,22 +70,25 @@ impl Engine {
     }
 
     /// Starts the order's process and answers the instance's id. The order's id is the business key and the
-    /// idempotency key: however often this is called, there is one instance.
+    /// idempotency key: however often this is called, there is one instance of each process.
     pub async fn start(&self, order: &Order) -> Result<String, String> {
         let text = |value: &str| json!({ "value": value, "type": "String" });
-        let body = json!({
-            "businessKey": order.order_id,
-            "variables": {
-                "tenantId": text(&order.tenant_id),
-                "orderId": text(&order.order_id),
-                "orderVersion": { "value": order.version, "type": "Long" },
-                "correlationId": text(&order.correlation_id),
-                "schemaVersion": { "value": 1, "type": "Integer" },
-                "priority": { "value": order.priority, "type": "Boolean" },
-                "fulfillmentTimeout": text(&self.fulfillment_timeout),
-            },
+        let mut variables = json!({
+            "tenantId": text(&order.tenant_id),
+            "orderId": text(&order.order_id),
+            "orderVersion": { "value": order.version, "type": "Long" },
+            "correlationId": text(&order.correlation_id),
+            "schemaVersion": { "value": 1, "type": "Integer" },
+            "priority": { "value": order.priority, "type": "Boolean" },
+            "fulfillmentTimeout": text(&self.fulfillment_timeout),
         });
-        let url = format!("{}/process-definition/key/{PROCESS_KEY}/start", self.url);
+        let process = process_key(order);
+        if let Some(quote) = order.quote.filter(|_| process == QUOTE_PROCESS_KEY) {
+            variables["amount"] = json!({ "value": quote.amount, "type": "Long" });
+            variables["discountPercent"] = json!({ "value": quote.discount_percent, "type": "Long" });
+        }
+        let body = json!({ "businessKey": order.order_id, "variables": variables });
+        let url = format!("{}/process-definition/key/{process}/start", self.url);
         let request = self.client.post(url).header("Idempotency-Key", &order.order_id);
         let (status, answer) = exchange(request.json(&body)).await?;
         match answer["id"].as_str() {
@@ -83,13 +100,19 @@ impl Engine {
     /// Tells the order's process that fulfilment is complete.
     pub async fn tell_fulfilled(&self, order: &Order) -> Result<Told, String> {
         let fulfilled = order.lines.iter().filter(|line| line.state == LineState::Fulfilled).count();
+        let variables = json!({
+            "fulfilledLines": { "value": fulfilled, "type": "Integer" },
+            "orderVersion": { "value": order.version, "type": "Long" },
+        });
+        self.tell(order, FULFILLMENT_MESSAGE, variables).await
+    }
+
+    /// Sends a message to the order's process, with variables to set.
+    pub async fn tell(&self, order: &Order, message: &str, variables: Value) -> Result<Told, String> {
         let body = json!({
-            "messageName": FULFILLMENT_MESSAGE,
+            "messageName": message,
             "businessKey": order.order_id,
-            "processVariables": {
-                "fulfilledLines": { "value": fulfilled, "type": "Integer" },
-                "orderVersion": { "value": order.version, "type": "Long" },
-            },
+            "processVariables": variables,
             "resultEnabled": false,
         });
         let request = self.client.post(format!("{}/message", self.url));

@@ -6,6 +6,7 @@
 //! | `GET /orders?state=&after=&limit=` | orders in the order of their ids |
 //! | `GET /orders/{id}` | the order with its lines |
 //! | `GET /orders/{id}/process` | the order and the engine's view of its process |
+//! | `POST /orders/{id}/cancellation` | 202: the order's process will be told that the customer wants to cancel |
 //! | `GET /orders/{id}/history` | transition log and audit evidence |
 //! | `GET /orders/{id}/fulfillment-status` | is it fulfilled? |
 //! | `POST /commands/{name}` | 200 applied, 409 rejected with a code, 422 key reused, 400 misunderstood |
@@ -27,7 +28,7 @@ use serde_json::{Value, json};
 use crate::commands::{self, Answer, Command, ErrorBody, MAX_KEY, Origin, Request};
 use crate::faults::{CallFault, Faults, FulfillmentFault};
 use crate::order::Order;
-use crate::relay::{Delivery, Work, now_ms};
+use crate::relay::{Delivery, LineNews, Work, now_ms};
 use crate::service::{self, App};
 use crate::state::OrderState;
 use crate::{repository, stats};
@@ -46,6 +47,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/orders", post(create_order).get(list_orders))
         .route("/orders/{id}", get(order))
+        .route("/orders/{id}/cancellation", post(cancellation))
         .route("/orders/{id}/process", get(process))
         .route("/orders/{id}/history", get(history))
         .route("/orders/{id}/fulfillment-status", get(fulfillment_status))
@@ -153,6 +155,13 @@ async fn process(State(app): State<App>, Path(id): Path<String>) -> Result<Respo
     Ok(json_answer(StatusCode::OK, &json!({ "order": order, "process": process })))
 }
 
+async fn cancellation(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Error> {
+    let order = find(&app, &id).await?;
+    // On a task of its own: a client that hangs up does not decide halfway.
+    tokio::spawn(async move { service::request_cancellation(&app, &order).await }).await??;
+    Ok(json_answer(StatusCode::ACCEPTED, &json!({ "requested": true })))
+}
+
 async fn history(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Error> {
     let order = find(&app, &id).await?;
     Ok(json_answer(StatusCode::OK, &repository::history(&app.db, &order.order_id).await?))
@@ -207,11 +216,10 @@ async fn apply(app: &App, request: &Request) -> Result<Answer, commands::Error> 
     let now_ms = now_ms();
     let faults = app.injector.faults();
     let fault = faults.fulfillment(request.order_id());
-    let submits = matches!(request.command(), Command::SubmitFulfillment {});
-    let answer =
-        commands::execute(&app.db, request, now_ms, |_| if submits { fulfillment(&faults, fault, now_ms) } else { Vec::new() }).await?;
-    if submits && matches!(answer, Answer::Applied { replayed: false, .. }) {
-        if fault == FulfillmentFault::Early
+    let answer = commands::execute(&app.db, request, now_ms, |_| follows(&faults, request, now_ms)).await?;
+    if matches!(answer, Answer::Applied { replayed: false, .. }) {
+        if matches!(request.command(), Command::SubmitFulfillment {})
+            && fault == FulfillmentFault::Early
             && let Err(error) = app.relay.deliver_early(request.order_id()).await
         {
             tracing::warn!(order = request.order_id(), %error, "early fulfilment failed; it is made up for");
@@ -221,16 +229,32 @@ async fn apply(app: &App, request: &Request) -> Result<Answer, commands::Error> 
     Ok(answer)
 }
 
-/// What is to leave the service because fulfilment was ordered.
-fn fulfillment(faults: &Faults, fault: FulfillmentFault, now_ms: i64) -> Vec<Delivery> {
+/// What is to leave the service because a command was applied.
+fn follows(faults: &Faults, request: &Request, now_ms: i64) -> Vec<Delivery> {
     let after = |millis: u64| now_ms.saturating_add(i64::try_from(millis).unwrap_or(i64::MAX));
-    let due_ms = match fault {
-        FulfillmentFault::Stalled => return Vec::new(),
-        FulfillmentFault::Late => after(faults.late_millis),
-        FulfillmentFault::Early => now_ms + EARLY_GRACE_MS,
-        _ => after(faults.fulfillment_millis),
+    let due = |fault: FulfillmentFault| match fault {
+        FulfillmentFault::Stalled => None,
+        FulfillmentFault::Late => Some(after(faults.late_millis)),
+        FulfillmentFault::Early => Some(now_ms + EARLY_GRACE_MS),
+        _ => Some(after(faults.fulfillment_millis)),
     };
-    vec![Delivery { work: Work::Fulfill { fault }, due_ms }]
+    let delivery = match request.command() {
+        Command::SubmitFulfillment {} => {
+            let fault = faults.fulfillment(request.order_id());
+            due(fault).map(|due_ms| Delivery { work: Work::Fulfill { fault }, due_ms })
+        }
+        Command::SubmitLine { line_id } => {
+            let fault = faults.fulfillment(&format!("{}:{line_id}", request.order_id()));
+            due(fault).map(|due_ms| Delivery { work: Work::FulfillLine { line_id: line_id.clone(), fault }, due_ms })
+        }
+        Command::AskCustomer { line_id, .. } => {
+            let work = Work::TellLine { line_id: line_id.clone(), news: LineNews::Answered };
+            Some(Delivery { work, due_ms: after(faults.fulfillment_millis) })
+        }
+        Command::DecideQuote { approved: true, .. } => Some(Delivery { work: Work::Start, due_ms: now_ms }),
+        _ => None,
+    };
+    delivery.into_iter().collect()
 }
 
 #[derive(Deserialize)]

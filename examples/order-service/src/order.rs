@@ -1,12 +1,13 @@
 //! The order aggregate: one method for each command, each of which either changes the order and says what it changed
 //! or refuses with a code and leaves it alone. No I/O and no clock, so that every rule can be tested in a line.
 
+mod lines;
 mod parts;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub use parts::{Changes, FactKind, Fallout, Item, Line, Milestones, Resolution, Transition};
+pub use parts::{Changes, FactKind, Fallout, Handling, Item, Line, Milestones, Quote, Resolution, Transition};
 
 use crate::state::{Facts, LineState, OrderState, derive};
 
@@ -54,6 +55,10 @@ pub struct Order {
     pub needs_review: bool,
     /// The customer pays for speed.
     pub priority: bool,
+    /// By which process it is worked on.
+    pub handling: Handling,
+    /// The price that somebody must approve first, if there is one.
+    pub quote: Option<Quote>,
     /// What was ordered.
     pub items: Vec<Item>,
     /// What has happened so far.
@@ -81,6 +86,8 @@ impl Order {
             state: OrderState::NotStarted,
             needs_review: false,
             priority: false,
+            handling: Handling::default(),
+            quote: None,
             items,
             milestones: Milestones::default(),
             lines: Vec::new(),
@@ -93,10 +100,32 @@ impl Order {
         order
     }
 
+    /// Approves the order's quote, or turns the order down with it.
+    pub fn decide_quote(&mut self, approved: bool, approver: &str) -> Result<Value, Rejection> {
+        self.must_be_open()?;
+        if self.quote.is_none() {
+            return Err(Rejection::new("ORDER_HAS_NO_QUOTE", "the order was placed without a quote"));
+        }
+        if self.milestones.approved {
+            return Err(Rejection::new("QUOTE_ALREADY_APPROVED", "the order is being worked on already"));
+        }
+        self.changes.evidence.push(("quote", json!({ "approved": approved, "approver": approver })));
+        if approved {
+            self.milestones.approved = true;
+            self.fact(FactKind::QuoteApproved, json!({ "approver": approver }));
+        } else {
+            self.cancel("quote turned down")?;
+        }
+        Ok(json!({ "approved": approved }))
+    }
+
     /// Is the order ready to be worked on? `reviewed` says that a person has looked at it.
     /// May be asked any number of times until the order is decomposed.
     pub fn validate_readiness(&mut self, reviewed: bool) -> Result<Value, Rejection> {
         self.must_be_open()?;
+        if self.quote.is_some() && !self.milestones.approved {
+            return Err(Rejection::new("QUOTE_NOT_APPROVED", "nobody has approved the order's quote yet"));
+        }
         if self.milestones.decomposed {
             return Err(Rejection::new("ORDER_ALREADY_DECOMPOSED", "the order is being worked on already"));
         }
@@ -124,7 +153,8 @@ impl Order {
         Ok(json!({ "ready": true }))
     }
 
-    /// Turns items into lines, one for each part of a bundle. Answers `lineIds`.
+    /// Turns items into lines, one for each part of a bundle. Answers `lineIds`, and as `plan` the same in stages: the lines of one can be
+    /// worked on when all of the stages before are settled.
     pub fn decompose(&mut self) -> Result<Value, Rejection> {
         self.must_be_open()?;
         if !self.milestones.validated {
@@ -144,6 +174,8 @@ impl Order {
                     mandatory: item.mandatory,
                     state: LineState::NotStarted,
                     site: None,
+                    submitted: false,
+                    told: false,
                 });
             }
         }
@@ -152,7 +184,7 @@ impl Order {
         self.lines = lines;
         self.milestones.decomposed = true;
         self.fact(FactKind::OrderDecomposed, json!({ "lineIds": ids }));
-        Ok(json!({ "lineIds": ids }))
+        Ok(json!({ "lineIds": ids, "plan": self.plan() }))
     }
 
     /// Reserves stock for a line: `NOT_STARTED` → `IN_PROGRESS`.
@@ -175,7 +207,7 @@ impl Order {
     pub fn release_line(&mut self, line_id: &str) -> Result<Value, Rejection> {
         self.must_be_open()?;
         let index = self.line(line_id)?;
-        if self.milestones.submitted {
+        if self.milestones.submitted || self.lines[index].submitted {
             return Err(Rejection::new("ORDER_ALREADY_SUBMITTED", "fulfilment is under way, the stock is gone"));
         }
         if self.lines[index].state != LineState::InProgress {
@@ -205,7 +237,7 @@ impl Order {
         Ok(json!({ "submitted": self.lines.len() }))
     }
 
-    /// The line reached the customer: `IN_PROGRESS` or `FAILED` → `FULFILLED`.
+    /// The line reached the customer: `IN_PROGRESS` or `FAILED` → `FULFILLED`. Nothing is left of the line to repair.
     pub fn mark_line_fulfilled(&mut self, line_id: &str) -> Result<Value, Rejection> {
         self.must_be_open()?;
         let index = self.line(line_id)?;
@@ -220,6 +252,7 @@ impl Order {
             }
         }
         self.line_to(index, LineState::Fulfilled);
+        self.close_fallouts(|fallout| fallout.line_id.as_deref() == Some(line_id));
         Ok(json!({ "lineId": line_id }))
     }
 
@@ -258,25 +291,27 @@ impl Order {
         Ok(json!({ "falloutId": fallout_id }))
     }
 
+    /// A person repaired the order, or a line of it.
+    pub fn resolve_fallout(&mut self, resolution: Resolution, line_id: Option<&str>) -> Result<Value, Rejection> {
+        match line_id {
+            Some(line_id) => self.resolve_line(resolution, line_id),
+            None => self.resolve_all(resolution),
+        }
+    }
+
     /// A person repaired the order: closes every open fallout, settles what was missing as `resolution` says,
     /// and sees to it that billing is active.
-    pub fn resolve_fallout(&mut self, resolution: Resolution) -> Result<Value, Rejection> {
+    fn resolve_all(&mut self, resolution: Resolution) -> Result<Value, Rejection> {
         self.must_be_open()?;
         if !self.milestones.decomposed {
             return Err(Rejection::new("ORDER_NOT_DECOMPOSED", "there are no lines to repair"));
         }
-        let mut resolved = 0;
-        for (index, fallout) in self.fallouts.iter_mut().enumerate() {
-            if fallout.open {
-                fallout.open = false;
-                resolved += 1;
-                self.changes.fallouts.push(index);
-            }
-        }
         let to = match resolution {
             Resolution::Fulfilled => LineState::Fulfilled,
             Resolution::Waived => LineState::Waived,
+            Resolution::Retried => return Err(Rejection::new("RESOLUTION_NEEDS_LINE", "only a line can be tried again: name it")),
         };
+        let resolved = self.close_fallouts(|_| true);
         let missing: Vec<_> = (0..self.lines.len()).filter(|index| !self.lines[*index].state.settled()).collect();
         for index in &missing {
             self.line_to(*index, to);
@@ -343,6 +378,9 @@ impl Order {
 
     /// Derives the order's state anew and logs the change, if there is one. Called once, when a command was applied.
     pub fn settle(&mut self) {
+        if self.handling == Handling::ByLine && !self.lines.is_empty() && self.lines.iter().all(|line| line.state.settled()) {
+            self.milestones.billing_active = true;
+        }
         let states: Vec<_> = self.lines.iter().map(|line| line.state).collect();
         let facts = Facts {
             completed: self.milestones.completed,

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::commands::{self, Answer, Origin};
 use crate::db::{Db, Tx};
-use crate::engine::{Engine, Told};
+use crate::engine::{CANCELLATION_MESSAGE, Engine, Told};
 use crate::faults::FulfillmentFault;
 use crate::order::Order;
 use crate::repository::{self, Cause};
@@ -76,6 +76,46 @@ pub enum Work {
     },
     /// Tell the process that fulfilment is complete.
     Callback,
+    /// Fulfil one line, then tell the process.
+    FulfillLine {
+        /// The line.
+        line_id: String,
+        /// What is to go wrong with it.
+        fault: FulfillmentFault,
+    },
+    /// Tell the process something about a line.
+    TellLine {
+        /// The line.
+        line_id: String,
+        /// What.
+        news: LineNews,
+    },
+    /// Tell the process that the customer wants to cancel.
+    RequestCancellation,
+}
+
+/// What a process hears of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum LineNews {
+    /// It reached the customer.
+    Fulfilled,
+    /// It could not be fulfilled.
+    Failed,
+    /// The customer has answered what was asked.
+    Answered,
+}
+
+impl LineNews {
+    /// The message about a line.
+    fn message(self, line_id: &str) -> String {
+        let what = match self {
+            Self::Fulfilled => "LineFulfilled",
+            Self::Failed => "LineFailed",
+            Self::Answered => "CustomerAnswered",
+        };
+        format!("{what}:{line_id}")
+    }
 }
 
 /// A piece of work and when it is due, in milliseconds since 1970 UTC.
@@ -93,6 +133,9 @@ pub async fn enqueue(tx: &mut Tx, order_id: &str, delivery: &Delivery, now_ms: i
         Work::Start => "START",
         Work::Fulfill { .. } => "FULFILL",
         Work::Callback => "CALLBACK",
+        Work::FulfillLine { .. } => "FULFILL_LINE",
+        Work::TellLine { .. } => "TELL_LINE",
+        Work::RequestCancellation => "REQUEST_CANCELLATION",
     };
     sqlx::query(
         "INSERT INTO outbox (id, kind, order_id, payload, state, due_ms, attempts, last_error, created_ms)
@@ -271,6 +314,9 @@ impl Relay {
             Work::Start => self.start(id, &order).await?,
             Work::Fulfill { fault } => self.fulfill(id, &order, fault, now_ms).await?,
             Work::Callback => self.call_back(id, &order, attempts).await?,
+            Work::FulfillLine { line_id, fault } => self.fulfill_line(id, &order, &line_id, fault, now_ms).await?,
+            Work::TellLine { line_id, news } => self.tell_line(id, &order, &line_id, news, attempts).await?,
+            Work::RequestCancellation => self.request_cancellation(id, &order).await?,
         };
         match outcome {
             Outcome::Noted => Ok(()),
@@ -300,13 +346,7 @@ impl Relay {
     async fn fulfill(&self, id: &str, order: &Order, fault: FulfillmentFault, now_ms: i64) -> Result<Outcome, Error> {
         let spared = usize::from(fault == FulfillmentFault::LineFails);
         for line in order.lines.iter().skip(spared).filter(|line| line.state == LineState::InProgress) {
-            let body = json!({ "tenantId": order.tenant_id, "orderId": order.order_id, "lineId": line.line_id });
-            let key = format!("fulfill:{}:{}", order.order_id, line.line_id);
-            let request = commands::Request::parse("mark-line-fulfilled", &key, body, Origin::Service)?;
-            // A refusal means that a person was faster: the line is settled, or the order closed.
-            if let Answer::Rejected(rejection) = commands::execute(&self.db, &request, now_ms, |_| Vec::new()).await? {
-                tracing::info!(order = %order.order_id, line = %line.line_id, %rejection, "not fulfilled");
-            }
+            self.mark_fulfilled(order, &line.line_id, now_ms).await?;
         }
         let mut tx = self.db.begin().await?;
         let Some(mut order) = repository::load_locked(&self.db, &mut tx, &order.order_id).await? else {
@@ -320,12 +360,7 @@ impl Relay {
             order.changes.evidence.push(("billing", json!({ "active": true })));
             repository::save(&mut tx, &mut order, Cause { command: "fulfill", key: id, now_ms }).await?;
         }
-        let copies = match fault {
-            FulfillmentFault::Lost => 0,
-            FulfillmentFault::Repeated => 2,
-            _ => 1,
-        };
-        for _ in 0..copies {
+        for _ in 0..copies(fault) {
             let callback = Delivery { work: Work::Callback, due_ms: now_ms };
             enqueue(&mut tx, &order.order_id, &callback, now_ms).await?;
         }
@@ -367,6 +402,71 @@ impl Relay {
         }
     }
 
+    async fn mark_fulfilled(&self, order: &Order, line_id: &str, now_ms: i64) -> Result<(), Error> {
+        let body = json!({ "tenantId": order.tenant_id, "orderId": order.order_id, "lineId": line_id });
+        let key = format!("fulfill:{}:{line_id}", order.order_id);
+        let request = commands::Request::parse("mark-line-fulfilled", &key, body, Origin::Service)?;
+        // A refusal means that a person was faster: the line is settled, or the order closed.
+        if let Answer::Rejected(rejection) = commands::execute(&self.db, &request, now_ms, |_| Vec::new()).await? {
+            tracing::info!(order = %order.order_id, line = %line_id, %rejection, "not fulfilled");
+        }
+        Ok(())
+    }
+
+    /// Plays the warehouse for one line.
+    async fn fulfill_line(&self, id: &str, order: &Order, line_id: &str, fault: FulfillmentFault, now_ms: i64) -> Result<Outcome, Error> {
+        let news = if fault == FulfillmentFault::LineFails { LineNews::Failed } else { LineNews::Fulfilled };
+        if news == LineNews::Fulfilled {
+            self.mark_fulfilled(order, line_id, now_ms).await?;
+        }
+        let mut tx = self.db.begin().await?;
+        for _ in 0..copies(fault) {
+            let work = Work::TellLine { line_id: line_id.to_owned(), news };
+            enqueue(&mut tx, &order.order_id, &Delivery { work, due_ms: now_ms }, now_ms).await?;
+        }
+        done(&mut tx, id).await?;
+        tx.commit().await?;
+        self.wake();
+        Ok(Outcome::Noted)
+    }
+
+    async fn tell_line(&self, id: &str, order: &Order, line_id: &str, news: LineNews, attempts: i64) -> Result<Outcome, Error> {
+        let told = order.lines.iter().any(|line| line.line_id == line_id && line.told);
+        if attempts > 0 && (order.state.closed() || told && news != LineNews::Answered) {
+            return Ok(Outcome::Dropped("the process has been told already, or is over".to_owned()));
+        }
+        match self.engine.tell(order, &news.message(line_id), json!({})).await {
+            Ok(Told::Accepted) => {
+                let mut tx = self.db.begin().await?;
+                if news != LineNews::Answered {
+                    let tell = sqlx::query("UPDATE order_line SET told = 1 WHERE order_id = $1 AND line_id = $2");
+                    tell.bind(&order.order_id).bind(line_id).execute(&mut *tx).await?;
+                }
+                done(&mut tx, id).await?;
+                tx.commit().await?;
+                Ok(Outcome::Noted)
+            }
+            Ok(Told::Mismatch) => Ok(Outcome::Retry("the process does not wait for the message (yet)".to_owned())),
+            Err(why) => Ok(Outcome::Retry(why)),
+        }
+    }
+
+    async fn request_cancellation(&self, id: &str, order: &Order) -> Result<Outcome, Error> {
+        if order.state.closed() {
+            return Ok(Outcome::Dropped(format!("the order is {} already", order.state.as_str())));
+        }
+        match self.engine.tell(order, CANCELLATION_MESSAGE, json!({})).await {
+            Ok(Told::Accepted) => {
+                let mut tx = self.db.begin().await?;
+                done(&mut tx, id).await?;
+                tx.commit().await?;
+                Ok(Outcome::Noted)
+            }
+            Ok(Told::Mismatch) => Ok(Outcome::Retry("the process does not wait for the message (yet)".to_owned())),
+            Err(why) => Ok(Outcome::Retry(why)),
+        }
+    }
+
     async fn note(&self, id: &str, state: &str, attempts: i64, due_ms: i64, why: &str) -> Result<(), Error> {
         let why: String = why.chars().take(MAX_NOTE).collect();
         let mut tx = self.db.begin().await?;
@@ -383,6 +483,15 @@ impl Relay {
         .await?;
         tx.commit().await?;
         Ok(())
+    }
+}
+
+/// How often a process is told what became of a fulfilment.
+fn copies(fault: FulfillmentFault) -> usize {
+    match fault {
+        FulfillmentFault::Lost => 0,
+        FulfillmentFault::Repeated => 2,
+        _ => 1,
     }
 }
 

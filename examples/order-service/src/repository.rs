@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use crate::db::{Db, Dialect, Tx};
-use crate::order::{Fallout, Item, Line, Milestones, Order};
+use crate::order::{Fallout, Handling, Item, Line, Milestones, Order, Quote};
 use crate::state::{LineState, OrderState};
 
 /// Why an order could not be read or written.
@@ -32,7 +32,7 @@ macro_rules! select_order {
     ($rest:literal) => {
         concat!(
             "SELECT order_id, tenant_id, customer_id, correlation_id, request_digest, version, state, needs_review, ",
-            "priority, items, validated, decomposed, submitted, billing_active, told, notified, completed, ",
+            "priority, handling, quote, items, approved, validated, decomposed, submitted, billing_active, told, notified, completed, ",
             "cancelled, process_instance_id FROM orders ",
             $rest
         )
@@ -40,21 +40,22 @@ macro_rules! select_order {
 }
 const ORDER: &str = select_order!("WHERE order_id = $1");
 const ORDER_LOCKED: &str = select_order!("WHERE order_id = $1 FOR UPDATE");
-const LINES: &str = "SELECT line_id, product, quantity, reserved, mandatory, state, site FROM order_line
+const LINES: &str = "SELECT line_id, product, quantity, reserved, mandatory, state, site, submitted, told FROM order_line
     WHERE order_id = $1 ORDER BY position";
 const FALLOUTS: &str = "SELECT fallout_id, reason, line_id, blocking, is_open FROM fallout
     WHERE order_id = $1 ORDER BY position";
 const INSERT: &str = "INSERT INTO orders (order_id, tenant_id, customer_id, correlation_id, request_digest, version,
-    state, needs_review, priority, items, validated, decomposed, submitted, billing_active, told, notified, completed,
-    cancelled, process_instance_id, created_ms)
-    VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $9, 0, 0, 0, 0, 0, 0, 0, 0, NULL, $10)
+    state, needs_review, priority, handling, quote, items, approved, validated, decomposed, submitted, billing_active,
+    told, notified, completed, cancelled, process_instance_id, created_ms)
+    VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $9, $10, $11, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, $12)
     ON CONFLICT (order_id) DO NOTHING";
 const UPDATE: &str = "UPDATE orders SET version = version + 1, state = $3, needs_review = $4, validated = $5,
-    decomposed = $6, submitted = $7, billing_active = $8, told = $9, notified = $10, completed = $11, cancelled = $12
+    decomposed = $6, submitted = $7, billing_active = $8, told = $9, notified = $10, completed = $11, cancelled = $12,
+    approved = $13
     WHERE order_id = $1 AND version = $2";
 const LINE: &str = "INSERT INTO order_line (order_id, line_id, position, product, quantity, reserved, mandatory, state,
-    site) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-    ON CONFLICT (order_id, line_id) DO UPDATE SET reserved = $6, state = $8, site = $9";
+    site, submitted, told) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    ON CONFLICT (order_id, line_id) DO UPDATE SET reserved = $6, state = $8, site = $9, submitted = $10, told = $11";
 const FALLOUT: &str = "INSERT INTO fallout (order_id, fallout_id, position, reason, line_id, blocking, is_open)
     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (order_id, fallout_id) DO UPDATE SET is_open = $7";
 const TRANSITION: &str = "INSERT INTO transition_log (order_id, order_version, line_id, from_state, to_state, command,
@@ -104,6 +105,8 @@ pub async fn insert(tx: &mut Tx, order: &Order, digest: &str, cause: Cause<'_>) 
         .bind(order.state.as_str())
         .bind(i64::from(order.needs_review))
         .bind(i64::from(order.priority))
+        .bind(order.handling.as_str())
+        .bind(order.quote.map(|quote| serde_json::to_string(&quote).expect("a quote is plain data")))
         .bind(serde_json::to_string(&order.items).expect("items are plain data"))
         .bind(cause.now_ms)
         .execute(&mut **tx)
@@ -138,6 +141,7 @@ pub async fn save(tx: &mut Tx, order: &mut Order, cause: Cause<'_>) -> Result<()
         .bind(i64::from(order.milestones.notified))
         .bind(i64::from(order.milestones.completed))
         .bind(i64::from(order.milestones.cancelled))
+        .bind(i64::from(order.milestones.approved))
         .execute(&mut **tx)
         .await?;
     if done.rows_affected() != 1 {
@@ -156,6 +160,8 @@ pub async fn save(tx: &mut Tx, order: &mut Order, cause: Cause<'_>) -> Result<()
             .bind(i64::from(line.mandatory))
             .bind(line.state.as_str())
             .bind(line.site.as_deref())
+            .bind(i64::from(line.submitted))
+            .bind(i64::from(line.told))
             .execute(&mut **tx)
             .await?;
     }
@@ -220,6 +226,9 @@ async fn children(connection: &mut AnyConnection, row: &AnyRow) -> Result<Order,
     let state: String = row.try_get("state")?;
     let items: String = row.try_get("items")?;
     let items: Vec<Item> = serde_json::from_str(&items).map_err(|error| damaged(format!("items: {error}")))?;
+    let handling: String = row.try_get("handling")?;
+    let quote: Option<String> = row.try_get("quote")?;
+    let quote = quote.map(|quote| serde_json::from_str::<Quote>(&quote).map_err(|error| damaged(format!("quote: {error}")))).transpose()?;
     let mut lines = Vec::new();
     for line in sqlx::query(LINES).bind(&order_id).fetch_all(&mut *connection).await? {
         let state: String = line.try_get("state")?;
@@ -231,6 +240,8 @@ async fn children(connection: &mut AnyConnection, row: &AnyRow) -> Result<Order,
             mandatory: flag(&line, "mandatory")?,
             state: LineState::parse(&state).ok_or_else(|| damaged(format!("line state {state:?}")))?,
             site: line.try_get("site")?,
+            submitted: flag(&line, "submitted")?,
+            told: flag(&line, "told")?,
         });
     }
     let mut fallouts = Vec::new();
@@ -252,8 +263,11 @@ async fn children(connection: &mut AnyConnection, row: &AnyRow) -> Result<Order,
         state,
         needs_review: flag(row, "needs_review")?,
         priority: flag(row, "priority")?,
+        handling: Handling::parse(&handling).ok_or_else(|| damaged(format!("handling {handling:?}")))?,
+        quote,
         items,
         milestones: Milestones {
+            approved: flag(row, "approved")?,
             validated: flag(row, "validated")?,
             decomposed: flag(row, "decomposed")?,
             submitted: flag(row, "submitted")?,

@@ -11,7 +11,10 @@ CREATE TABLE IF NOT EXISTS orders (
     state               TEXT NOT NULL,
     needs_review        BIGINT NOT NULL,
     priority            BIGINT NOT NULL,
+    handling            TEXT NOT NULL,   -- WHOLE, BY_LINE or CANCELLABLE
+    quote               TEXT,            -- JSON; none: nothing to approve
     items               TEXT NOT NULL,
+    approved            BIGINT NOT NULL,
     validated           BIGINT NOT NULL,
     decomposed          BIGINT NOT NULL,
     submitted           BIGINT NOT NULL,
@@ -35,6 +38,8 @@ CREATE TABLE IF NOT EXISTS order_line (
     mandatory BIGINT NOT NULL,
     state     TEXT NOT NULL,
     site      TEXT,
+    submitted BIGINT NOT NULL,
+    told      BIGINT NOT NULL,
     PRIMARY KEY (order_id, line_id)
 );
 

@@ -13,7 +13,7 @@ use crate::commands::digest;
 use crate::db::{self, Db};
 use crate::engine::{self, Engine};
 use crate::faults::{Faults, Injector};
-use crate::order::{Item, Order};
+use crate::order::{Handling, Item, Order, Quote};
 use crate::relay::{self, Delivery, Relay, Work, now_ms};
 use crate::repository::{self, Cause};
 
@@ -161,6 +161,12 @@ pub struct NewOrder {
     /// The customer pays for speed.
     #[serde(default)]
     pub priority: bool,
+    /// By which process it is worked on.
+    #[serde(default)]
+    pub handling: Handling,
+    /// A price that somebody must approve first.
+    #[serde(default)]
+    pub quote: Option<Quote>,
 }
 
 /// Stores an order together with the request to start its process. The flag is false if the order was there already.
@@ -183,9 +189,13 @@ pub async fn take_in(app: &App, body: Value) -> Result<(Order, bool), Error> {
     {
         return Err(Error::Invalid(format!("product {:?} must be 1 to {MAX_PRODUCT} bytes", item.product)));
     }
+    if new.quote.is_some_and(|quote| quote.amount < 0 || !(0..=100).contains(&quote.discount_percent)) {
+        return Err(Error::Invalid("a quote has an amount from 0 and a discountPercent of 0 to 100".to_owned()));
+    }
     let mut order = Order::new(&order_id, &new.tenant_id, &new.customer_id, correlation_id, new.items);
     order.needs_review = new.needs_review || app.injector.faults().order_needs_review(&order_id);
     order.priority = new.priority;
+    (order.handling, order.quote) = (new.handling, new.quote);
 
     let now_ms = now_ms();
     let cause = Cause { command: "create", key: &order_id, now_ms };
@@ -202,4 +212,14 @@ pub async fn take_in(app: &App, body: Value) -> Result<(Order, bool), Error> {
     tx.commit().await?;
     app.relay.wake();
     Ok((order, true))
+}
+
+/// Has the order's process told that the customer wants to cancel. Asked again, it is told again.
+pub async fn request_cancellation(app: &App, order: &Order) -> Result<(), Error> {
+    let now_ms = now_ms();
+    let mut tx = app.db.begin().await?;
+    relay::enqueue(&mut tx, &order.order_id, &Delivery { work: Work::RequestCancellation, due_ms: now_ms }, now_ms).await?;
+    tx.commit().await?;
+    app.relay.wake();
+    Ok(())
 }

@@ -62,7 +62,7 @@ const KEYS_TWICE: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM effect GROU
     HAVING COUNT(*) > 1) AS k";
 /// A line may be released and reserved anew, and a loop may validate or open fallouts again: those are left out, or
 /// set against each other.
-const DOUBLED: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM effect WHERE command IN ('decompose',
+const DOUBLED: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM effect WHERE command IN ('decide-quote', 'decompose',
     'submit-fulfillment', 'mark-line-fulfilled', 'notify-customer', 'complete-order', 'cancel-order')
     GROUP BY order_id, command, subject HAVING COUNT(*) > 1
     UNION ALL SELECT 1 AS one FROM effect WHERE command IN ('reserve-line', 'release-line') GROUP BY order_id, subject

@@ -144,11 +144,11 @@ fn open_fallout_refuses_settled_and_unknown_lines() {
 
 #[test]
 fn resolve_fallout_refuses_before_there_are_lines_and_settles_what_is_missing() {
-    refuses(validated(), "ORDER_NOT_DECOMPOSED", |order| order.resolve_fallout(Resolution::Waived));
+    refuses(validated(), "ORDER_NOT_DECOMPOSED", |order| order.resolve_fallout(Resolution::Waived, None));
     for (resolution, state) in [(Resolution::Fulfilled, LineState::Fulfilled), (Resolution::Waived, LineState::Waived)] {
         let mut order = submitted();
         applied(order.open_fallout("late", Some("L2"), true));
-        applied(order.resolve_fallout(resolution));
+        applied(order.resolve_fallout(resolution, None));
         assert!(order.lines.iter().all(|line| line.state == state));
         applied(order.complete());
     }
@@ -183,7 +183,7 @@ fn nothing_changes_a_closed_order() {
         refuses(closed.clone(), code, |order| order.mark_line_fulfilled("L1"));
         refuses(closed.clone(), code, |order| order.notify_customer("hello"));
         refuses(closed.clone(), code, |order| order.open_fallout("late", None, true));
-        refuses(closed.clone(), code, |order| order.resolve_fallout(Resolution::Waived));
+        refuses(closed.clone(), code, |order| order.resolve_fallout(Resolution::Waived, None));
         refuses(closed.clone(), code, Order::complete);
         refuses(closed, code, |order| order.cancel("again"));
     }

@@ -2,11 +2,13 @@
 //! `BpmnActivityBehavior.performOutgoingBehavior`).
 //!
 //! Activities, events and gateways decide alike. As in Camunda 7 a condition sees the element's own variables, for it is evaluated before the
-//! output mapping; and a default flow is taken only when no other is, also beside one without a condition. FEEL's null is not true;
+//! output mapping. The default flow is taken when no condition is true: in the standard whatever flows without a condition are taken
+//! beside it, in Camunda 7's dialect only if there are none. FEEL's null is not true;
 //! anything but a boolean is a mistake of the model. An element without flows consumes its token. If it has some and none can be taken,
 //! the unit of work fails.
 
 use mandate_feel::Value;
+use mandate_model::Dialect;
 
 use super::{At, Next};
 use crate::Code;
@@ -30,13 +32,19 @@ impl At<'_> {
             return Ok(Next::Leave(Vec::new()));
         }
         let element = self.element();
-        let mut taken = Vec::new();
+        let (mut taken, mut decided) = (Vec::new(), false);
         let mut nulls = String::new();
         for &flow in element.outgoing.iter().filter(|flow| Some(**flow) != element.default_flow) {
             let is_taken = match &self.definition.flow(flow).condition {
-                None => true,
+                None => {
+                    decided |= self.definition.dialect == Dialect::Camunda7;
+                    true
+                }
                 Some(condition) => match self.evaluate(condition)? {
-                    Value::Boolean(is_true) => is_true,
+                    Value::Boolean(is_true) => {
+                        decided |= is_true;
+                        is_true
+                    }
                     Value::Null => {
                         nulls += &self.why_null(condition);
                         false
@@ -51,7 +59,7 @@ impl At<'_> {
                 }
             }
         }
-        if taken.is_empty() {
+        if !decided && taken.len() < most {
             taken.extend(element.default_flow);
         }
         if taken.is_empty() && !element.outgoing.is_empty() {
@@ -135,9 +143,26 @@ mod tests {
     }
 
     #[test]
-    fn default_flow_is_not_taken_beside_a_flow_without_a_condition() {
+    fn default_flow_beside_a_flow_without_a_condition_is_a_matter_of_dialect() {
+        let model = "<startEvent id='s'/><task id='t' default='t_d'/><userTask id='a'/><userTask id='d'/>{s>t}{t>a}{t>d}";
         check(
-            "<startEvent id='s'/><task id='t' default='t_d'/><userTask id='a'/><userTask id='d'/>{s>t}{t>a}{t>d}",
+            model,
+            "start",
+            expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + t #3
+              - #3
+              + a #4
+              task a !5 of nobody users [] groups []
+              + d #6
+              task d !7 of nobody users [] groups []
+        "#]],
+        );
+        check(
+            &model.replace("<startEvent", "<startEvent camunda:exclusive='true'"),
             "start",
             expect![[r#"
                 > start

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::definition::Position;
+use crate::definition::{Dialect, Position};
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::attributes;
 use crate::parse::process::MAX_ID;
@@ -31,6 +31,8 @@ const METADATA: &[&str] = &[
 /// A file's root element with its messages, errors and escalations by id.
 #[derive(Debug)]
 pub(crate) struct Definitions<'n> {
+    /// How the file's processes run where the standard and Camunda 7 differ.
+    pub(crate) dialect: Dialect,
     processes: Vec<&'n Node<'n>>,
     messages: HashMap<&'n str, &'n Node<'n>>,
     errors: HashMap<&'n str, &'n Node<'n>>,
@@ -53,6 +55,7 @@ impl<'n> Definitions<'n> {
         }
         check_ids(root, diagnostics);
         let mut definitions = Definitions {
+            dialect: if root.uses(Namespace::Camunda) { Dialect::Camunda7 } else { Dialect::Standard },
             processes: Vec::new(),
             messages: HashMap::new(),
             errors: HashMap::new(),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use mandate_feel::Expression;
 
 use crate::definition::{
-    CatchTrigger, Element, ElementIndex, ElementKind, EventSubProcess, FlowIndex, Position, ProcessDefinition, ROOT, Scope, SequenceFlow,
-    StartTrigger,
+    CatchTrigger, Dialect, Element, ElementIndex, ElementKind, EventSubProcess, FlowIndex, Position, ProcessDefinition, ROOT, Scope,
+    SequenceFlow, StartTrigger,
 };
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::links::{self, Links};
@@ -32,6 +32,7 @@ const MAX_HISTORY_TTL: u32 = i32::MAX.unsigned_abs();
 /// A process as it was read, before it is known to be valid.
 pub(crate) struct Draft<'n> {
     pub(crate) process: &'n Node<'n>,
+    dialect: Dialect,
     history_ttl: Option<u32>,
     pub(crate) elements: Vec<Element>,
     /// The BPMN name of each element, in the order of `elements`.
@@ -114,6 +115,7 @@ impl<'n> Draft<'n> {
             diagnostics,
             draft: Draft {
                 process,
+                dialect: definitions.dialect,
                 history_ttl: None,
                 elements: Vec::new(),
                 names: Vec::new(),
@@ -203,6 +205,7 @@ impl<'n> Draft<'n> {
             name: self.elements[0].name.clone(),
             version_tag: self.process.camunda("versionTag").map(str::to_owned),
             history_ttl: self.history_ttl,
+            dialect: self.dialect,
             elements: self.elements,
             flows: self.flows,
             by_id,

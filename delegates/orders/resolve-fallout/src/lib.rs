@@ -11,19 +11,24 @@ struct Input {
     order_id: String,
     /// What the person decided in the task before.
     repair: String,
+    /// The line, if only one was repaired.
+    line_id: Option<String>,
 }
 
 fn resolve_fallout(cx: &Context, input: Input) -> Result<()> {
-    if !matches!(input.repair.as_str(), "FULFILLED" | "WAIVED") {
+    if !matches!(input.repair.as_str(), "FULFILLED" | "WAIVED" | "RETRIED") {
         // A typing error in a form: no retry helps until somebody has corrected the variable.
-        let message = "the variable repair must be FULFILLED, WAIVED or CANCEL";
+        let message = "the variable repair must be FULFILLED, WAIVED, RETRIED (of a line) or CANCEL";
         return Err(Error::technical(message).with_code("REPAIR_UNKNOWN").never());
     }
-    let body = json!({
+    let mut body = json!({
         "tenantId": input.tenant_id,
         "orderId": input.order_id,
         "resolution": input.repair,
     });
+    if let Some(line) = input.line_id {
+        body["lineId"] = line.into();
+    }
     let Ignored = cx.command("orders.resolve-fallout@1", &body)?;
     Ok(())
 }

@@ -33,6 +33,48 @@ const fn yes() -> bool {
     true
 }
 
+/// By which process an order is worked on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Handling {
+    /// All lines together.
+    #[default]
+    Whole,
+    /// Each line by itself, in the order that the lines need each other.
+    ByLine,
+    /// All lines together, after some time in which the customer may cancel.
+    Cancellable,
+}
+
+impl Handling {
+    /// Every handling.
+    pub const ALL: [Self; 3] = [Self::Whole, Self::ByLine, Self::Cancellable];
+
+    /// The name used in the database and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Whole => "WHOLE",
+            Self::ByLine => "BY_LINE",
+            Self::Cancellable => "CANCELLABLE",
+        }
+    }
+
+    /// The handling with this name, if there is one.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|handling| handling.as_str() == name)
+    }
+}
+
+/// The price that was offered; the order is not worked on before somebody has approved it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Quote {
+    /// In the currency's smallest unit, from 0.
+    pub amount: i64,
+    /// What was taken off already, 0 to 100.
+    pub discount_percent: i64,
+}
+
 /// One line of a decomposed order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -51,6 +93,10 @@ pub struct Line {
     pub state: LineState,
     /// The site the stock was reserved at, if the reservation named one.
     pub site: Option<String>,
+    /// Fulfilment of this line by itself was ordered.
+    pub submitted: bool,
+    /// The process has been told what became of that.
+    pub told: bool,
 }
 
 /// Trouble with an order that a person must look at.
@@ -73,6 +119,8 @@ pub struct Fallout {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Milestones {
+    /// The quote was approved.
+    pub approved: bool,
     /// `validate-readiness` was applied at least once.
     pub validated: bool,
     /// The order has its lines.
@@ -107,6 +155,8 @@ pub struct Transition {
 pub enum FactKind {
     /// The order was accepted and stored.
     OrderCreated,
+    /// The order's quote was approved.
+    QuoteApproved,
     /// The order is ready to be worked on.
     OrderValidated,
     /// The order has its lines.
@@ -126,6 +176,7 @@ impl FactKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OrderCreated => "OrderCreated",
+            Self::QuoteApproved => "QuoteApproved",
             Self::OrderValidated => "OrderValidated",
             Self::OrderDecomposed => "OrderDecomposed",
             Self::OrderLineFulfilled => "OrderLineFulfilled",
@@ -159,4 +210,6 @@ pub enum Resolution {
     Fulfilled,
     /// The order is to be completed without what is missing.
     Waived,
+    /// What went wrong with a line is to be tried again.
+    Retried,
 }

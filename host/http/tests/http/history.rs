@@ -125,6 +125,17 @@ async fn instances_are_remembered_with_how_they_ended() {
     ] {
         assert_eq!(host.count(&format!("/engine-rest/history/process-instance/count{filter}")).await, expected, "{filter}");
     }
+    // The moment itself counts on both sides.
+    let moment = |name: &str| remembered[name].as_str().expect("a date").replace('+', "%2B");
+    let (started, ended) = (moment("startTime"), moment("endTime"));
+    let exactly = format!("startedBefore={started}&startedAfter={started}&finishedBefore={ended}&finishedAfter={ended}");
+    for list in ["process-instance", "activity-instance"] {
+        let path = format!("/engine-rest/history/{list}/count?processInstanceId={done}");
+        assert_ne!(host.count(&path).await, 0);
+        let path = format!("{path}&startedBefore={ended}&finishedAfter={started}");
+        assert_ne!(host.count(&path).await, 0, "{path}");
+    }
+    assert_eq!(host.count(&format!("/engine-rest/history/process-instance/count?processInstanceId={done}&{exactly}")).await, 1);
     let sorted = host.get("/engine-rest/history/process-instance?sortBy=businessKey&sortOrder=asc&maxResults=2").await.ok();
     assert_eq!((&sorted[0]["businessKey"], &sorted[1]["businessKey"]), (&json!("deleted"), &json!("done")));
     let body = json!({"processInstanceBusinessKeyIn": ["open", "done"], "sorting": [{"sortBy": "startTime", "sortOrder": "asc"}], "orQueries": []});

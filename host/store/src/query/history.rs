@@ -71,7 +71,7 @@ pub struct HistoryInstanceFilter {
     pub incident_code: Option<String>,
     /// That went through one of these activities.
     pub executed_activities: Vec<String>,
-    /// Started before this.
+    /// Started before this moment or in it, as Camunda 7 counts; so do the next three.
     pub started_before: Option<i64>,
     /// Started after this.
     pub started_after: Option<i64>,
@@ -193,7 +193,7 @@ pub struct HistoryActivityFilter {
     pub unfinished: bool,
     /// Interrupted.
     pub canceled: bool,
-    /// Began before this.
+    /// Began before this moment or in it, as Camunda 7 counts; so do the next three.
     pub started_before: Option<i64>,
     /// Began after this.
     pub started_after: Option<i64>,
@@ -317,10 +317,10 @@ pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
         select.texts(executed, filter.executed_activities);
         select.close();
     }
-    select.maybe("h.started_at < $?", filter.started_before);
-    select.maybe("h.started_at > $?", filter.started_after);
-    select.maybe("h.ended_at < $?", filter.finished_before);
-    select.maybe("h.ended_at > $?", filter.finished_after);
+    select.maybe("h.started_at <= $?", filter.started_before);
+    select.maybe("h.started_at >= $?", filter.started_after);
+    select.maybe("h.ended_at <= $?", filter.finished_before);
+    select.maybe("h.ended_at >= $?", filter.finished_after);
     select.tenants("h.tenant", filter.tenants, filter.without_tenant);
     select
 }
@@ -346,10 +346,10 @@ fn activities(filter: HistoryActivityFilter) -> Select {
     select.when(filter.finished, "a.ended_at IS NOT NULL");
     select.when(filter.unfinished, "a.ended_at IS NULL");
     select.when(filter.canceled, "a.canceled");
-    select.maybe("a.started_at < $?", filter.started_before);
-    select.maybe("a.started_at > $?", filter.started_after);
-    select.maybe("a.ended_at < $?", filter.finished_before);
-    select.maybe("a.ended_at > $?", filter.finished_after);
+    select.maybe("a.started_at <= $?", filter.started_before);
+    select.maybe("a.started_at >= $?", filter.started_after);
+    select.maybe("a.ended_at <= $?", filter.finished_before);
+    select.maybe("a.ended_at >= $?", filter.finished_after);
     select.tenants("h.tenant", filter.tenants, filter.without_tenant);
     select
 }

@@ -60,7 +60,7 @@ pub struct JobFilter {
     pub due_before: Option<i64>,
     /// Due after this.
     pub due_after: Option<i64>,
-    /// Created before this.
+    /// Created before this moment or in it, as Camunda 7 counts.
     pub created_before: Option<i64>,
     /// Created after this.
     pub created_after: Option<i64>,
@@ -157,7 +157,7 @@ fn select(filter: JobFilter) -> Select {
     select.maybe("job.failure = $?", filter.exception_message);
     select.maybe("job.due < $?", filter.due_before);
     select.maybe("job.due > $?", filter.due_after);
-    select.maybe("job.created < $?", filter.created_before);
+    select.maybe("job.created <= $?", filter.created_before);
     select.maybe("job.created > $?", filter.created_after);
     select.maybe("job.suspended = $?", filter.suspended);
     select.tenants("i.tenant", filter.tenants, filter.without_tenant);

@@ -110,7 +110,7 @@ pub struct HistoryTaskFilter {
     pub due_before: Option<i64>,
     /// Due after this.
     pub due_after: Option<i64>,
-    /// Created before this.
+    /// Created before this moment or in it, as Camunda 7 counts; so do the next three.
     pub created_before: Option<i64>,
     /// Created after this.
     pub created_after: Option<i64>,
@@ -295,10 +295,10 @@ fn tasks(filter: HistoryTaskFilter) -> Select {
     select.when(filter.ended == Some(false), "t.ended_at IS NULL");
     select.maybe("t.due < $?", filter.due_before);
     select.maybe("t.due > $?", filter.due_after);
-    select.maybe("t.created < $?", filter.created_before);
-    select.maybe("t.created > $?", filter.created_after);
-    select.maybe("t.ended_at < $?", filter.ended_before);
-    select.maybe("t.ended_at > $?", filter.ended_after);
+    select.maybe("t.created <= $?", filter.created_before);
+    select.maybe("t.created >= $?", filter.created_after);
+    select.maybe("t.ended_at <= $?", filter.ended_before);
+    select.maybe("t.ended_at >= $?", filter.ended_after);
     select
 }
 
