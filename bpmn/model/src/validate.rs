@@ -325,8 +325,9 @@ impl<'v> Validator<'v, '_> {
         }
         for (index, element) in elements.iter().enumerate() {
             let parent_reached = element.parent.is_none_or(|parent| reached[parent.0 as usize]);
-            if !reached[index] && parent_reached {
-                let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
+            let is_reached = reached[index] || !parent_reached;
+            let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
+            if !is_reached && !self.draft.alternatives.contains(&index) {
                 let help = "lead a sequence flow to it, or remove it";
                 self.diagnostics.warning(self.at(index), format!("no path leads to this {}", self.name(index)), help);
             }

@@ -4,9 +4,9 @@
 
 mod common;
 
-use common::{around, around_with, definition, diagnostics, file};
+use common::{around, around_with, definition, diagnostics, file, file_with};
 use expect_test::{Expect, expect};
-use mandate_model::{CatchTrigger, ElementKind};
+use mandate_model::{CatchTrigger, ElementKind, StartTrigger};
 
 /// The diagnostics of a user task with these loop characteristics.
 fn check(loops: &str, expected: Expect) {
@@ -166,6 +166,36 @@ fn events_may_have_several_definitions_and_refer_to_reusable_ones() {
         &format!("<bpmn:intermediateCatchEvent id='a'><bpmn:linkEventDefinition name='l'/>{timer}</bpmn:intermediateCatchEvent>"),
         expect![[r#"
             t.bpmn:2:1: error: a link event has other event definitions (element 'a'); help: use a link event alone
+        "#]],
+    );
+}
+
+#[test]
+fn messages_start_what_says_that_it_instantiates() {
+    let roots = "<bpmn:message id='m' name='paid'/><bpmn:message id='x' name='paid-${key}'/>";
+    let process = "<bpmn:receiveTask id='r' messageRef='m' instantiate='true'/>";
+    let read =
+        definition(&file_with(roots, &format!("{process}<bpmn:task id='t'/><bpmn:sequenceFlow id='rt' sourceRef='r' targetRef='t'/>")));
+    assert!(matches!(read.element(read.find("r").unwrap()).kind, ElementKind::StartEvent(StartTrigger::Message(_))));
+    assert!(read.start().is_none());
+
+    let check = |process: &str, expected: Expect| expected.assert_eq(&diagnostics(file_with(roots, process).as_bytes()));
+    check(
+        "<bpmn:startEvent id='s'/><bpmn:receiveTask id='r' messageRef='m' instantiate='true'/><bpmn:sequenceFlow id='sr' sourceRef='s' targetRef='r'/>\n\
+         <bpmn:receiveTask id='q' messageRef='x' instantiate='true'/>\n<bpmn:eventBasedGateway id='g' eventGatewayType='Parallel'/>\n\
+         <bpmn:eventBasedGateway id='h' instantiate='true' eventGatewayType='Random'/><bpmn:intermediateCatchEvent id='c'><bpmn:timerEventDefinition>\
+         <bpmn:timeDuration>PT1M</bpmn:timeDuration></bpmn:timerEventDefinition></bpmn:intermediateCatchEvent>\
+         <bpmn:sequenceFlow id='hc' sourceRef='h' targetRef='c'/>",
+        expect![[r#"
+            t.bpmn:2:26: error: this can't start a process (element 'r'); help: let it begin the process: in no sub-process, and without incoming flows (BPMN 2.0, 10.3.3 and 10.6.6)
+            t.bpmn:3:1: error: the message name 'paid-${key}' is an expression (element 'q'); help: a message that starts a process has a fixed name: there are no variables yet
+            t.bpmn:3:1: warning: no path leads to this receiveTask (element 'q'); help: lead a sequence flow to it, or remove it
+            t.bpmn:4:1: error: a parallel event-based gateway that starts no process is not possible (BPMN 2.0, 10.6.6) (element 'g'); help: add instantiate="true", or use a parallel gateway in front of the events: then each of them is waited for
+            t.bpmn:4:1: error: the event-based gateway has no outgoing sequence flow (element 'g'); help: lead sequence flows from it to the events that it waits for
+            t.bpmn:4:1: warning: no path leads to this eventBasedGateway (element 'g'); help: lead a sequence flow to it, or remove it
+            t.bpmn:5:1: error: eventGatewayType="Random" is neither Exclusive nor Parallel (element 'h'); help: write Exclusive or Parallel
+            t.bpmn:5:1: error: 'c' can't start a process (element 'h'); help: use a message event, or a receive task without loops, quantities and boundary events
+            t.bpmn:5:78: warning: no path leads to this intermediateCatchEvent (element 'c'); help: lead a sequence flow to it, or remove it
         "#]],
     );
 }

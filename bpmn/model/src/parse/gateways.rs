@@ -35,7 +35,8 @@ pub(crate) fn complex<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>
 }
 
 /// Reads an `eventBasedGateway` (BPMN 2.0, 10.6.6). As in Camunda 7 no job can stand behind it: it is left when an event happens.
-pub(crate) fn event_based<'n>(reader: &mut ProcessReader<'n, '_>, _: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+pub(crate) fn event_based<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    reader.note_instantiation(node, owner);
     if reader.element(owner.index).async_after {
         let help = "put camunda:asyncBefore on the events behind it, or camunda:asyncAfter";
         reader.diagnostics.error(owner.at, "an event-based gateway can't have camunda:asyncAfter", help);

@@ -13,6 +13,7 @@ mod extensions;
 mod flows;
 mod gateways;
 mod implementation;
+mod instantiate;
 mod links;
 mod multi_instance;
 mod multiple;

@@ -20,7 +20,7 @@ const FINAL: &[&str] = &["terminateEventDefinition", "errorEventDefinition", "ca
 #[derive(Default)]
 pub(crate) struct Parts {
     /// An element that does as well as another, and that other.
-    alternatives: Vec<(ElementIndex, ElementIndex)>,
+    pub(super) alternatives: Vec<(ElementIndex, ElementIndex)>,
     /// Elements of which each follows the one before.
     chains: Vec<Vec<ElementIndex>>,
 }
@@ -141,7 +141,7 @@ impl<'n> ProcessReader<'n, '_> {
     }
 
     /// Another element that is part of an event, with its id and what all elements have.
-    fn part(&mut self, name: &'static str, of: Owner<'n>) -> Option<Owner<'n>> {
+    pub(super) fn part(&mut self, name: &'static str, of: Owner<'n>) -> Option<Owner<'n>> {
         if !self.spend(of.at) {
             return None;
         }

@@ -97,6 +97,8 @@ pub(crate) struct ProcessReader<'n, 'd> {
     pub(crate) links: Links<'n>,
     /// Which of an event's definitions is read; none: its only one.
     pub(crate) nth_definition: Option<usize>,
+    /// What a message may start, with whether all of several messages are wanted.
+    pub(crate) instantiating: Vec<(Owner<'n>, bool)>,
     /// Elements that are parts of others, with those.
     pub(crate) parts: Parts,
     budget: &'d mut usize,
@@ -132,6 +134,7 @@ impl<'n> Draft<'n> {
             mentions: Vec::new(),
             links: Links::default(),
             nth_definition: None,
+            instantiating: Vec::new(),
             parts: Parts::default(),
             budget,
         };
@@ -140,6 +143,7 @@ impl<'n> Draft<'n> {
         reader.attach();
         reader.connect();
         reader.join_parts();
+        reader.instantiate();
         reader.draft
     }
 

@@ -38,14 +38,14 @@ static SUPPORTED: &[Supported] = supported! {
     "serviceTask", "done by a delegate, or external: fetched by a worker", activities::service_task;
     "sendTask", "as a service task", activities::send_task;
     "userTask", "assignee, candidate users and groups, due date, form key", activities::user_task;
-    "receiveTask", "waits for a message", activities::receive_task;
+    "receiveTask", "waits for a message; `instantiate`", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
     "adHocSubProcess", "parallel or sequential, completion condition, `cancelRemainingInstances`; what begins is chosen by `zeebe:adHoc` or over the API", ad_hoc::ad_hoc_sub_process;
     "exclusiveGateway", "conditions, default flow", gateways::exclusive;
     "parallelGateway", "fork, join", gateways::parallel;
     "inclusiveGateway", "fork by conditions, default flow, join", gateways::inclusive;
     "complexGateway", "activation condition, `activationCount`, `waitingForStart`, reset; conditions, default flow", gateways::complex;
-    "eventBasedGateway", "exclusive: message and timer events, receive tasks", gateways::event_based;
+    "eventBasedGateway", "first of several: message and timer events, receive tasks; `instantiate`, exclusive or parallel", gateways::event_based;
 };
 
 /// Supported parts of elements that change how these run, with their forms.

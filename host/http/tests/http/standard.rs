@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Host, model};
+use crate::common::{Host, model, model_with};
 
 const TASK: &str = "/engine-rest/task";
 
@@ -67,4 +67,34 @@ async fn people_begin_what_is_enabled_in_an_ad_hoc_sub_process_once_a_request() 
     let kinds = history(&host, &instance).await;
     assert_eq!(kinds[1], (json!("repair"), json!("adHocSubProcess")));
     assert_eq!(kinds.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), ["s", "repair", "look", "call", "last"].map(|id| json!(id)));
+}
+
+#[tokio::test]
+async fn first_message_starts_the_process_and_the_other_is_awaited_by_it() {
+    let host = Host::open().await;
+    let event = |id: &str, message: &str| {
+        format!(
+            "<bpmn:intermediateCatchEvent id='{id}'><bpmn:messageEventDefinition messageRef='{message}'/></bpmn:intermediateCatchEvent>\
+             <bpmn:sequenceFlow id='g{id}' sourceRef='g' targetRef='{id}'/><bpmn:sequenceFlow id='{id}j' sourceRef='{id}' targetRef='j'/>"
+        )
+    };
+    let model = model_with(
+        "<bpmn:message id='m' name='paid'/><bpmn:message id='n' name='delivered'/>",
+        &format!(
+            "<bpmn:process id='p' isExecutable='true'><bpmn:eventBasedGateway id='g' instantiate='true' eventGatewayType='Parallel'/>{}{}\
+             <bpmn:parallelGateway id='j'/><bpmn:sequenceFlow id='f' sourceRef='j' targetRef='last'/><bpmn:userTask id='last'/></bpmn:process>",
+            event("paid", "m"),
+            event("delivered", "n")
+        ),
+    );
+    host.deploy("messages", &model).await;
+    let message = |name: &str| json!({"messageName": name, "businessKey": "order-1"});
+    host.post("/engine-rest/message", message("delivered")).await.no_content();
+    let mut stands: Vec<_> = waiting(&host).await.into_iter().map(|(activity, ..)| activity).collect();
+    stands.sort_by_key(Value::to_string);
+    assert_eq!(stands, [json!("j"), json!("paid")]);
+    host.post("/engine-rest/message", message("paid")).await.no_content();
+    complete(&host, "last", json!({})).await;
+    let instances = host.get("/engine-rest/history/process-instance").await.ok();
+    assert_eq!(instances.as_array().expect("a list").len(), 1);
 }
