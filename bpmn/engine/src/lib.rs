@@ -31,6 +31,8 @@ mod ad_hoc;
 mod admit;
 mod code;
 mod complex;
+#[cfg(test)]
+mod conformance;
 mod effect;
 mod elements;
 mod error;
