@@ -14,6 +14,8 @@
 //! What one instance costs does not depend on how many there are: the body counts, and nothing walks over the others until it ends.
 
 #[cfg(test)]
+mod behavior;
+#[cfg(test)]
 mod crossing;
 #[cfg(test)]
 mod standard_loop;
@@ -173,10 +175,18 @@ impl<'d> Machine<'d> {
         let last = body.ended == body.instances;
         let at = At::new(self.definition, self.instance, activity, self.now);
         let complete = if last && each.sequential { true } else { multi_instance::is_complete(&at, each)? || last };
+        let thrown = multi_instance::thrown(&at, each, body.ended)?;
         self.forget_variables_unless_live(activity);
         match (&each.output, result) {
             (Some(output), Some(result)) => self.instance.set_result(activity, index, &output.collection, result),
             _ => self.forget(activity),
+        }
+        for event in thrown {
+            let lineage = self.unit.lineage(self.instance.id, id).branch(&self.definition.element(event).id).instance(index);
+            self.trigger_as(id, event, lineage, Variables::new())?;
+            if self.instance.activity(id).is_none() {
+                return Ok(());
+            }
         }
         if complete {
             return self.resume(id);

@@ -36,6 +36,7 @@ pub(crate) fn parse(elements: &str) -> ProcessDefinition {
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
          <message id='msg' name='paid'/><message id='msg2' name='changed'/><message id='byKey' name='paid-${{key}}'/><error id='err' name='e' errorCode='E'/><error id='err2' name='e2' errorCode='E2'/>\
          <escalation id='esc' name='esc' escalationCode='LATE'/><escalation id='esc2' name='esc2' escalationCode='LOST'/>\
+         <escalationEventDefinition id='reused' escalationRef='esc'/>\
          <process id='process' isExecutable='true'>{}</process></definitions>",
         flows(elements)
     );

@@ -161,6 +161,8 @@ pub struct MultiInstance {
     pub output: Option<Output>,
     /// `completionCondition`: true when an instance has ended, all others are cancelled and the activity is done.
     pub completion_condition: Option<Expression>,
+    /// What is thrown when an instance has ended, to boundary events of the activity; none with the behavior `All`.
+    pub behavior: Vec<InstanceThrow>,
     /// It is a standard loop, which is a sequence of which nobody knows the end.
     pub standard_loop: Option<StandardLoop>,
     /// `camunda:asyncBefore`, on the loop characteristics: a unit of work ends before each instance.
@@ -171,6 +173,26 @@ pub struct MultiInstance {
     pub exclusive: bool,
     /// `camunda:failedJobRetryTimeCycle`, there: of the jobs of each instance.
     pub retries: Option<RetryPolicy>,
+}
+
+/// `behavior` of a multi-instance activity: events that its instances throw (BPMN 2.0, 10.3.8 and 13.3.7). Who catches them is known.
+#[derive(Clone, Debug)]
+pub struct InstanceThrow {
+    /// When.
+    pub when: ThrowWhen,
+    /// The boundary events of the activity that catch it.
+    pub caught_by: Vec<ElementIndex>,
+}
+
+/// After which instances an event is thrown.
+#[derive(Clone, Debug)]
+pub enum ThrowWhen {
+    /// `None`: after each.
+    Each,
+    /// `One`: after the first.
+    First,
+    /// `Complex`: after each with which this is true.
+    Condition(Expression),
 }
 
 /// An activity that runs as long as a condition is true (BPMN 2.0, 13.3.6). There is a condition, a maximum or both.

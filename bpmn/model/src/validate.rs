@@ -219,6 +219,9 @@ impl<'v> Validator<'v, '_> {
             }
             match (event.kind.trigger(), name) {
                 (Some((EventTrigger::Escalation(_), _)), "subProcess" | "adHocSubProcess") => {}
+                // Instances may throw one (`behavior`).
+                _ if element.multi_instance.as_ref().is_some_and(|each| each.behavior.iter().any(|it| it.caught_by.contains(boundary))) => {
+                }
                 (Some((EventTrigger::Escalation(_), _)), "userTask") => {
                     let help = "put the task into a sub-process with a throw event, and attach the event to that";
                     self.diagnostics.warning(at, "the escalation never comes: that a user task throws one is not supported yet", help);

@@ -6,7 +6,7 @@ mod common;
 
 use common::{around, around_with, definition, diagnostics, file, file_with};
 use expect_test::{Expect, expect};
-use mandate_model::{CatchTrigger, ElementKind, StartTrigger};
+use mandate_model::{CatchTrigger, ElementKind, StartTrigger, ThrowWhen};
 
 /// The diagnostics of a user task with these loop characteristics.
 fn check(loops: &str, expected: Expect) {
@@ -197,5 +197,83 @@ fn messages_start_what_says_that_it_instantiates() {
             t.bpmn:5:1: error: 'c' can't start a process (element 'h'); help: use a message event, or a receive task without loops, quantities and boundary events
             t.bpmn:5:78: warning: no path leads to this intermediateCatchEvent (element 'c'); help: lead a sequence flow to it, or remove it
         "#]],
+    );
+}
+
+#[test]
+fn instances_throw_what_a_boundary_event_catches() {
+    let roots = "<bpmn:escalation id='x' name='x' escalationCode='LATE'/><bpmn:escalationEventDefinition id='late' escalationRef='x'/>\
+                 <bpmn:timerEventDefinition id='soon'/>";
+    let several = |attributes: &str, inside: &str, boundary: &str| {
+        let loops = format!(
+            "<bpmn:multiInstanceLoopCharacteristics{attributes}><bpmn:loopCardinality>2</bpmn:loopCardinality>{inside}</bpmn:multiInstanceLoopCharacteristics>"
+        );
+        around_with(
+            roots,
+            &format!(
+                "<bpmn:userTask id='a'>{loops}</bpmn:userTask>{boundary}<bpmn:task id='t'/><bpmn:sequenceFlow id='at' sourceRef='a' targetRef='t'/>"
+            ),
+        )
+    };
+    let boundary = "<bpmn:boundaryEvent id='b' attachedToRef='a'><bpmn:escalationEventDefinition escalationRef='x'/></bpmn:boundaryEvent>\
+                    <bpmn:sequenceFlow id='bt' sourceRef='b' targetRef='t'/>";
+    let read = definition(&several(" behavior='One' oneBehaviorEventRef='late'", "", boundary));
+    let each = read.element(read.find("a").unwrap()).multi_instance.clone().unwrap();
+    assert!(matches!(&each.behavior[..], [it] if matches!(it.when, ThrowWhen::First) && it.caught_by == [read.find("b").unwrap()]));
+
+    let check = |attributes: &str, inside: &str, boundary: &str, expected: Expect| {
+        expected.assert_eq(&diagnostics(several(attributes, inside, boundary).as_bytes()));
+    };
+    check(
+        " behavior='None'",
+        "",
+        boundary,
+        expect![[r#"
+        t.bpmn:2:23: error: multiInstanceLoopCharacteristics does not say what is thrown (element 'a'); help: add noneBehaviorEventRef with the id of an event definition beside the process
+        t.bpmn:2:180: warning: the escalation never comes: that a user task throws one is not supported yet (element 'b'); help: put the task into a sub-process with a throw event, and attach the event to that
+    "#]],
+    );
+    check(
+        " behavior='None' noneBehaviorEventRef='late'",
+        "",
+        "",
+        expect![[r#"
+        t.bpmn:2:23: error: nothing catches what the instances throw (element 'a'); help: add a boundary event of the activity that waits for the same error, escalation, message or signal
+    "#]],
+    );
+    check(
+        " behavior='None' noneBehaviorEventRef='soon'",
+        "",
+        "",
+        expect![[r#"
+        t.bpmn:2:23: error: timerEventDefinition can't be thrown by the instances of an activity (element 'a'); help: throw what is caught by a boundary event of the activity that waits for the same error, escalation, message or signal
+    "#]],
+    );
+    check(
+        " behavior='Complex'",
+        "",
+        boundary,
+        expect![[r#"
+        t.bpmn:2:23: error: behavior="Complex" has no complexBehaviorDefinition (element 'a'); help: add one with a condition and an event
+        t.bpmn:2:183: warning: the escalation never comes: that a user task throws one is not supported yet (element 'b'); help: put the task into a sub-process with a throw event, and attach the event to that
+    "#]],
+    );
+    check(
+        " behavior='Complex'",
+        "<bpmn:complexBehaviorDefinition><bpmn:condition>= x</bpmn:condition></bpmn:complexBehaviorDefinition>",
+        boundary,
+        expect![[r#"
+        t.bpmn:2:127: error: the complexBehaviorDefinition has no condition or no event (element 'a'); help: give it both
+        t.bpmn:2:284: warning: the escalation never comes: that a user task throws one is not supported yet (element 'b'); help: put the task into a sub-process with a throw event, and attach the event to that
+    "#]],
+    );
+    check(
+        " behavior='Some'",
+        "",
+        boundary,
+        expect![[r#"
+        t.bpmn:2:23: error: behavior="Some" is none of All, None, One and Complex (element 'a'); help: leave it out: then nothing is thrown
+        t.bpmn:2:180: warning: the escalation never comes: that a user task throws one is not supported yet (element 'b'); help: put the task into a sub-process with a throw event, and attach the event to that
+    "#]],
     );
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use mandate_feel::{Expression, Rounding, Value};
-use mandate_model::{MultiInstance, Output, Source, StandardLoop};
+use mandate_model::{ElementIndex, InstanceThrow, MultiInstance, Output, Source, StandardLoop, ThrowWhen};
 
 use super::{At, Behaviour, Next};
 use crate::Code;
@@ -59,6 +59,22 @@ pub(crate) fn is_complete(at: &At<'_>, multi_instance: &MultiInstance) -> Result
         (None, Some(condition)) => at.is_true(condition),
         (None, None) => Ok(false),
     }
+}
+
+/// The boundary events that catch what an instance throws that has just ended as the nth, as it sees things.
+pub(crate) fn thrown(at: &At<'_>, multi_instance: &MultiInstance, nth: u32) -> Result<Vec<ElementIndex>, Failure> {
+    let mut events = Vec::new();
+    for InstanceThrow { when, caught_by } in &multi_instance.behavior {
+        let is_thrown = match when {
+            ThrowWhen::Each => true,
+            ThrowWhen::First => nth == 1,
+            ThrowWhen::Condition(condition) => at.is_true(condition)?,
+        };
+        if is_thrown {
+            events.extend(caught_by);
+        }
+    }
+    Ok(events)
 }
 
 /// Whether a standard loop has another turn.

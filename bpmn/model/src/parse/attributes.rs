@@ -100,9 +100,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("isSequential", Read(MULTI_INSTANCE)),
     ("ordering", Read(AD_HOC)), ("cancelRemainingInstances", Read(AD_HOC)),
     ("testBefore", Read(STANDARD_LOOP)), ("loopMaximum", Read(STANDARD_LOOP)),
-    ("behavior", RefusedUnless("All", "leave it out: the flow goes on when all instances are done or a completionCondition is true")),
-    ("oneBehaviorEventRef", Refused("throw the event behind the activity")),
-    ("noneBehaviorEventRef", Refused("throw the event behind the activity")),
+    ("behavior", Read(MULTI_INSTANCE)), ("noneBehaviorEventRef", Read(MULTI_INSTANCE)), ("oneBehaviorEventRef", Read(MULTI_INSTANCE)),
     ("language", Read(&["conditionExpression"])), ("evaluatesToTypeRef", Metadata),
 ];
 

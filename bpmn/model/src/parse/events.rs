@@ -146,7 +146,7 @@ pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n
 
 impl<'n> ProcessReader<'n, '_> {
     /// What a boundary event or the start event of an event sub-process waits for.
-    fn event_trigger(&mut self, definition: &'n Node<'n>, interrupting: bool, owner: Owner<'n>) -> Option<EventTrigger> {
+    pub(super) fn event_trigger(&mut self, definition: &'n Node<'n>, interrupting: bool, owner: Owner<'n>) -> Option<EventTrigger> {
         Some(match definition.name {
             "timerEventDefinition" => EventTrigger::Timer(self.timer(definition, owner)?),
             "messageEventDefinition" => EventTrigger::Message(self.message(definition, owner)?),

@@ -6,6 +6,7 @@
 mod activities;
 mod ad_hoc;
 mod attributes;
+mod behavior;
 mod definitions;
 mod event_definitions;
 mod events;

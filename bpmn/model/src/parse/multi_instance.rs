@@ -32,6 +32,7 @@ impl<'n> ProcessReader<'n, '_> {
             element_variable: node.camunda("elementVariable").map(str::to_owned),
             output: None,
             zeebe: false,
+            behavior: Vec::new(),
             standard_loop: None,
             completion_condition: None,
             async_before: self.boolean(node, Namespace::Camunda, "asyncBefore", false, at)
@@ -40,6 +41,7 @@ impl<'n> ProcessReader<'n, '_> {
             exclusive: self.boolean(node, Namespace::Camunda, "exclusive", true, at),
             retries: None,
         };
+        self.behavior(node, owner);
         for child in &node.children {
             self.part_of_multi_instance(child, node, owner, &mut read);
         }
@@ -79,10 +81,7 @@ impl<'n> ProcessReader<'n, '_> {
             }
             // Read together below.
             (Namespace::Bpmn, "loopDataOutputRef" | "outputDataItem") => attributes::check(child, at, self.diagnostics),
-            (Namespace::Bpmn, "complexBehaviorDefinition") => {
-                let help = "leave it out, and lead the flow on when all instances are done or a completionCondition is true";
-                self.diagnostics.error(at, format!("{} is not supported yet", child.title()), help);
-            }
+            (Namespace::Bpmn, "complexBehaviorDefinition") => self.complex_behavior(child, owner),
             (Namespace::Bpmn, "extensionElements") => self.extensions_of_multi_instance(child, node, owner, read),
             (Namespace::Bpmn, "documentation") | (Namespace::Metadata, _) => {}
             _ => {

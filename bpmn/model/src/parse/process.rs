@@ -10,6 +10,7 @@ use crate::definition::{
     SequenceFlow, StartTrigger,
 };
 use crate::diagnostic::{At, Diagnostics, shown};
+use crate::parse::behavior::Behavior;
 use crate::parse::links::{self, Links};
 use crate::parse::multiple::Parts;
 use crate::parse::table::{self, Disposition, Supported};
@@ -97,6 +98,8 @@ pub(crate) struct ProcessReader<'n, 'd> {
     pub(crate) links: Links<'n>,
     /// Which of an event's definitions is read; none: its only one.
     pub(crate) nth_definition: Option<usize>,
+    /// What the instances of activities throw, until their boundary events are known.
+    pub(crate) behaviors: Vec<Behavior<'n>>,
     /// What a message may start, with whether all of several messages are wanted.
     pub(crate) instantiating: Vec<(Owner<'n>, bool)>,
     /// Elements that are parts of others, with those.
@@ -134,6 +137,7 @@ impl<'n> Draft<'n> {
             mentions: Vec::new(),
             links: Links::default(),
             nth_definition: None,
+            behaviors: Vec::new(),
             instantiating: Vec::new(),
             parts: Parts::default(),
             budget,
@@ -141,6 +145,7 @@ impl<'n> Draft<'n> {
         reader.process();
         reader.link();
         reader.attach();
+        reader.resolve_behaviors();
         reader.connect();
         reader.join_parts();
         reader.instantiate();
