@@ -21,7 +21,7 @@ use crate::join::{expects, joins_of};
 use crate::step::Machine;
 use crate::variable::{Variable, Variables};
 
-impl<'d> Machine<'d> {
+impl Machine<'_> {
     /// A token has come to a complex gateway and stands there.
     pub(crate) fn arrive_at_complex(&mut self, activity: ActivityId, gateway: &ComplexGateway) -> Result<(), Failure> {
         let it = self.instance.at(activity);

@@ -1,5 +1,7 @@
 //! Ad-hoc sub-processes (BPMN 2.0, 10.3.5; `zeebe:adHoc` of Camunda 8). Camunda 7 knows none.
 
+#![allow(clippy::unnecessary_wraps, reason = "all readers in the table of elements have one type")]
+
 use crate::definition::{AdHocSubProcess, ElementKind};
 use crate::diagnostic::shown;
 use crate::parse::attributes;

@@ -45,12 +45,11 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, message, help);
             return;
         };
-        match self.definitions.event_definition(reference) {
-            Some(definition) => self.thrown(definition, when, owner, at),
-            None => {
-                let message = format!("the event definition '{}' does not exist", shown(reference));
-                self.diagnostics.error(at, message, "put one with this id beside the process");
-            }
+        if let Some(definition) = self.definitions.event_definition(reference) {
+            self.thrown(definition, when, owner, at);
+        } else {
+            let message = format!("the event definition '{}' does not exist", shown(reference));
+            self.diagnostics.error(at, message, "put one with this id beside the process");
         }
     }
 

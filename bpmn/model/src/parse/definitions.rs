@@ -37,7 +37,7 @@ pub(crate) struct Definitions<'n> {
     messages: HashMap<&'n str, &'n Node<'n>>,
     errors: HashMap<&'n str, &'n Node<'n>>,
     escalations: HashMap<&'n str, &'n Node<'n>>,
-    event_definitions: HashMap<&'n str, &'n Node<'n>>,
+    reusable_events: HashMap<&'n str, &'n Node<'n>>,
 }
 
 impl<'n> Definitions<'n> {
@@ -60,7 +60,7 @@ impl<'n> Definitions<'n> {
             messages: HashMap::new(),
             errors: HashMap::new(),
             escalations: HashMap::new(),
-            event_definitions: HashMap::new(),
+            reusable_events: HashMap::new(),
         };
         let mut some_process = false;
         for child in root.children.iter().filter(|child| child.namespace != Namespace::Metadata) {
@@ -84,7 +84,7 @@ impl<'n> Definitions<'n> {
                     definitions.escalations.insert(id, child);
                 }
                 name if name.ends_with("EventDefinition") => {
-                    definitions.event_definitions.insert(id, child);
+                    definitions.reusable_events.insert(id, child);
                 }
                 "collaboration" => collaboration(child, diagnostics),
                 name if METADATA.contains(&name) => {}
@@ -122,7 +122,7 @@ impl<'n> Definitions<'n> {
 
     /// The reusable event definition with an id.
     pub(crate) fn event_definition(&self, reference: &str) -> Option<&'n Node<'n>> {
-        by_reference(&self.event_definitions, reference)
+        by_reference(&self.reusable_events, reference)
     }
 
     fn process(&mut self, process: &'n Node<'n>, diagnostics: &mut Diagnostics) {

@@ -157,7 +157,8 @@ impl<'n> ProcessReader<'n, '_> {
         let Parts { alternatives, chains } = std::mem::take(&mut self.parts);
         for (part, of) in alternatives {
             self.draft.alternatives.insert(part);
-            self.element(part).outgoing = self.element(of).outgoing.clone();
+            let outgoing = self.element(of).outgoing.clone();
+            self.element(part).outgoing = outgoing;
         }
         for chain in chains {
             let (first, last) = (chain[0], chain[chain.len() - 1]);
