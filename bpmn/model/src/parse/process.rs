@@ -12,6 +12,7 @@ use crate::definition::{
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::behavior::Behavior;
 use crate::parse::links::{self, Links};
+use crate::parse::multi_instance::ACTIVITIES;
 use crate::parse::multiple::Parts;
 use crate::parse::table::{self, Disposition, Supported};
 use crate::parse::{Definitions, attributes};
@@ -315,6 +316,9 @@ impl<'n> ProcessReader<'n, '_> {
         let Some(owner) = self.push(node, row.element, ElementKind::Task, Some(parent.index), parent.depth + 1) else { return };
         self.jobs(node, owner);
         self.quantities(node, owner);
+        if ACTIVITIES.contains(&row.element) {
+            self.data_associations(node, owner);
+        }
         if !matches!(row.element, "subProcess" | "adHocSubProcess") {
             self.parts(node, owner);
         }
