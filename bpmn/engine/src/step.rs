@@ -289,7 +289,9 @@ impl Machine<'_> {
     fn call(&mut self, activity: ActivityId) {
         let element = self.instance.at(activity).element;
         let id = &self.definition.element(element).id;
-        let entry = self.unit.entry(self.instance.id, activity, element, id);
+        // The elements of an event with several definitions have one id: they are told apart by their order.
+        let counted = self.definition.find(id).unwrap_or(element);
+        let entry = self.unit.entry(self.instance.id, activity, counted, id);
         let wait = WaitId(self.instance.number());
         self.unit.call = Some(Call { wait, activity });
         self.effects.push(Effect::CallDelegate(DelegateCall {
