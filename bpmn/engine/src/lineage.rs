@@ -159,7 +159,9 @@ mod tests {
         let model = format!("<startEvent id='s'/><endEvent id='w'>{}{}</endEvent>{{s>w}}", message("A"), message("B"));
         let definition = parse(&model);
         let mut run = Run::new(&definition);
-        ["start", "return", "return"].iter().for_each(|line| run.line(line));
+        for line in ["start", "return", "return"] {
+            run.line(line);
+        }
         let keys: BTreeSet<_> = run.calls.iter().map(|call| call.entry).collect();
         assert_eq!((run.calls.len(), keys.len()), (2, 2));
         assert!(run.instance.is_ended());

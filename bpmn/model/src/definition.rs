@@ -117,6 +117,9 @@ pub struct Element {
     pub outgoing: Vec<FlowIndex>,
     /// The flow taken when no other flow's condition is true (BPMN 2.0, 13.4.3).
     pub default_flow: Option<FlowIndex>,
+    /// `parallelMultiple` of a boundary event or the start event of an event sub-process: all elements of the event, this one among them. It is triggered
+    /// when all of them have happened.
+    pub all_of: Vec<ElementIndex>,
     /// Boundary events attached to this activity, in document order.
     pub boundary_events: Vec<ElementIndex>,
     /// It runs several times; none is the rule.

@@ -150,9 +150,11 @@ fn events_may_have_several_definitions_and_refer_to_reusable_ones() {
         "#]],
     );
     check(
-        &format!("<bpmn:userTask id='a'/><bpmn:boundaryEvent id='b' attachedToRef='a' parallelMultiple='true'>{both}</bpmn:boundaryEvent>"),
+        &format!(
+            "<bpmn:userTask id='a'/><bpmn:boundaryEvent id='b' attachedToRef='a' cancelActivity='false' parallelMultiple='true'>{both}</bpmn:boundaryEvent>"
+        ),
         expect![[r#"
-            t.bpmn:2:24: error: parallelMultiple="true" on boundaryEvent is not supported yet (element 'b'); help: use a parallel multiple intermediate catch event, behind a start event or in an event sub-process
+            t.bpmn:2:24: error: an event that waits for all of several must interrupt, and can't wait for what is thrown (element 'b'); help: use messages, timers and the like, and let it interrupt
         "#]],
     );
     check(

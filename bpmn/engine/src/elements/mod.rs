@@ -27,6 +27,8 @@ pub(crate) mod multi_instance;
 mod parallel_gateway;
 mod receive_task;
 mod service_task;
+#[cfg(test)]
+mod several_definitions;
 mod start_event;
 mod sub_process;
 mod task;

@@ -188,4 +188,29 @@ mod tests {
             "#]],
         );
     }
+
+    #[test]
+    fn parallel_multiple_start_event_goes_on_when_all_have_happened() {
+        check(
+            "<startEvent id='s' parallelMultiple='true'><messageEventDefinition messageRef='msg'/><messageEventDefinition messageRef='msg2'/>\
+             </startEvent><userTask id='u'/>{s>u}",
+            "
+                start
+                message !4
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + s #3
+                  subscription s !4 'changed'
+                > message !4
+                  subscription !4 gone
+                  - #3
+                  + u #5
+                  task u !6 of nobody users [] groups []
+            "#]],
+        );
+    }
 }

@@ -2,13 +2,13 @@
 //! (`parallelMultiple`); what throws them throws all. Camunda 7 refuses them.
 //!
 //! Nothing behind the parser need know of most of them. A start or boundary event becomes an element for each definition, with one id and the
-//! same flows behind; a throw or end event a chain of such elements, in the order of their definitions, of which the last ends what ends. Only an
+//! same flows behind, which knows of the others if all must have happened; a throw or end event a chain of such elements, in the order of their definitions, of which the last ends what ends. Only an
 //! intermediate catch event is one element that waits for several.
 
 use std::sync::Arc;
 
-use crate::definition::{CatchTrigger, ElementIndex, ElementKind, FlowIndex, SequenceFlow};
-use crate::diagnostic::shown;
+use crate::definition::{CatchTrigger, ElementIndex, ElementKind, EventTrigger, FlowIndex, SequenceFlow, StartTrigger};
+use crate::diagnostic::{At, shown};
 use crate::parse::process::{Owner, ProcessReader, is_event_definition};
 use crate::parse::table::{self, Supported};
 use crate::xml::{Namespace, Node};
@@ -21,6 +21,8 @@ const FINAL: &[&str] = &["terminateEventDefinition", "errorEventDefinition", "ca
 pub(crate) struct Parts {
     /// An element that does as well as another, and that other.
     pub(super) alternatives: Vec<(ElementIndex, ElementIndex)>,
+    /// Start events of a process that are one: the first to happen starts it, and the others are then waited for.
+    starts: Vec<Vec<ElementIndex>>,
     /// Elements of which each follows the one before.
     chains: Vec<Vec<ElementIndex>>,
 }
@@ -57,13 +59,10 @@ impl<'n> ProcessReader<'n, '_> {
         let parallel = self.boolean(node, Namespace::None, "parallelMultiple", false, owner.at);
         match row.element {
             "intermediateCatchEvent" => self.several_triggers(row, node, owner, definitions.len(), parallel),
-            "startEvent" | "boundaryEvent" if parallel => {
-                let message = format!("parallelMultiple=\"true\" on {} is not supported yet", node.title());
-                let help = "use a parallel multiple intermediate catch event, behind a start event or in an event sub-process";
-                self.diagnostics.error(owner.at, message, help);
-                None
+            "startEvent" | "boundaryEvent" => {
+                let kind = self.alternatives(row, node, owner, definitions.len())?;
+                if parallel { self.all_of(kind, owner) } else { Some(kind) }
             }
-            "startEvent" | "boundaryEvent" => self.alternatives(row, node, owner, definitions.len()),
             _ => self.chain(row, node, owner, &definitions),
         }
     }
@@ -106,6 +105,29 @@ impl<'n> ProcessReader<'n, '_> {
             self.parts.alternatives.push((other.index, owner.index));
         }
         Some(first)
+    }
+
+    /// Makes of the alternatives of an event what all must have happened of.
+    fn all_of(&mut self, kind: ElementKind, owner: Owner<'n>) -> Option<ElementKind> {
+        let others = self.parts.alternatives.iter().filter(|(_, of)| *of == owner.index).map(|(part, _)| *part);
+        let all: Vec<_> = std::iter::once(owner.index).chain(others).collect();
+        if let ElementKind::StartEvent(_) = kind {
+            self.parts.starts.push(all);
+            return Some(kind);
+        }
+        let interrupting = kind.trigger().is_some_and(|(_, interrupting)| interrupting);
+        let kinds = std::iter::once(&kind).chain(all[1..].iter().map(|part| &self.draft.elements[part.0 as usize].kind));
+        let thrown = |trigger: &EventTrigger| matches!(trigger, EventTrigger::Error(_) | EventTrigger::Escalation(_));
+        let waits = kinds.clone().all(|kind| kind.trigger().is_some_and(|(trigger, _)| !thrown(trigger)));
+        if !(interrupting && waits) {
+            let message = "an event that waits for all of several must interrupt, and can't wait for what is thrown";
+            self.diagnostics.error(owner.at, message, "use messages, timers and the like, and let it interrupt");
+            return None;
+        }
+        for &part in &all {
+            self.element(part).all_of.clone_from(&all);
+        }
+        Some(kind)
     }
 
     /// All but the last are throw events, which go on.
@@ -152,13 +174,43 @@ impl<'n> ProcessReader<'n, '_> {
         Some(Owner { index, ..of })
     }
 
+    /// Behind each of several start events, of which all must happen, the others are waited for.
+    fn await_all(&mut self, all: &[ElementIndex]) {
+        let kinds: Vec<_> = all.iter().map(|start| self.element(*start).kind.clone()).collect();
+        for (nth, &start) in all.iter().enumerate() {
+            let others = kinds.iter().enumerate().filter(|(other, _)| *other != nth);
+            let triggers: Option<Vec<_>> = others.map(|(_, kind)| awaited(kind)).collect();
+            let (position, id) = (self.element(start).position, Arc::clone(&self.element(start).id));
+            let at = At { position, id: Some(&id) };
+            let Some(triggers) = triggers else {
+                let help = "use messages and the like: what starts a process must be something that an instance can wait for";
+                self.diagnostics.error(at, "a start event can't wait for all of these", help);
+                return;
+            };
+            let Some(wait) = self.part("intermediateCatchEvent", Owner { index: start, at: At { position, id: None }, depth: 0 }) else {
+                return;
+            };
+            let flow = FlowIndex(u32::try_from(self.draft.flows.len()).expect("MAX_ELEMENTS is far below 2^32"));
+            self.draft.flows.push(SequenceFlow { id: Arc::clone(&id), source: start, target: wait.index, condition: None });
+            self.draft.flow_positions.push(position);
+            self.draft.alternatives.insert(wait.index);
+            let waiting = self.element(wait.index);
+            waiting.kind = ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { triggers, all: true });
+            waiting.incoming = vec![flow];
+            self.element(start).outgoing = vec![flow];
+        }
+    }
+
     /// Gives the parts their flows, once those of their events are known.
     pub(crate) fn join_parts(&mut self) {
-        let Parts { alternatives, chains } = std::mem::take(&mut self.parts);
+        let Parts { alternatives, starts, chains } = std::mem::take(&mut self.parts);
         for (part, of) in alternatives {
             self.draft.alternatives.insert(part);
             let outgoing = self.element(of).outgoing.clone();
             self.element(part).outgoing = outgoing;
+        }
+        for all in starts {
+            self.await_all(&all);
         }
         for chain in chains {
             let (first, last) = (chain[0], chain[chain.len() - 1]);
@@ -180,5 +232,13 @@ impl<'n> ProcessReader<'n, '_> {
                 self.element(pair[1]).incoming = vec![flow];
             }
         }
+    }
+}
+
+/// What an instance waits for that a process may start by.
+fn awaited(kind: &ElementKind) -> Option<CatchTrigger> {
+    match kind {
+        ElementKind::StartEvent(StartTrigger::Message(message)) => Some(CatchTrigger::Message(message.clone())),
+        _ => None,
     }
 }

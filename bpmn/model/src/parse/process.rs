@@ -355,6 +355,7 @@ impl<'n> ProcessReader<'n, '_> {
             incoming: Vec::new(),
             outgoing: Vec::new(),
             default_flow: None,
+            all_of: Vec::new(),
             boundary_events: Vec::new(),
             multi_instance: None,
             start_quantity: 1,

@@ -51,7 +51,7 @@ static SUPPORTED: &[Supported] = supported! {
 /// Supported parts of elements that change how these run, with their forms.
 #[rustfmt::skip]
 static SUPPORTED_PARTS: &[(&str, &str)] = &[
-    ("eventDefinitionRef", "of every event; several definitions in one event, `parallelMultiple` of intermediate catch events"),
+    ("eventDefinitionRef", "of every event; several definitions in one event, `parallelMultiple`"),
     ("multiInstanceLoopCharacteristics", "of every task and sub-process: parallel or sequential, by cardinality or collection, completion condition, list of results, `behavior`; `zeebe:loopCharacteristics`"),
     ("standardLoopCharacteristics", "of the same: loop condition, `testBefore`, maximum, `loopCounter`"),
 ];
