@@ -278,15 +278,15 @@ mod tests {
             r#"
                 start
                 leaves
-                begin a
-                begin #4
-                begin #1
+                choose a
+                choose #4
+                choose #1
                 leaves
                 complete a
                 leaves
-                begin a
+                choose a
                 complete a {"done": true}
-                begin #5
+                choose #5
             "#,
             expect![[r#"
                 > start
@@ -297,12 +297,12 @@ mod tests {
                 > leaves
                   a #4: may begin
                   b #5: may begin
-                > begin a
+                > choose a
                   + a #7 in #3
                   task a !8 of nobody users [] groups []
-                > begin #4
+                > choose #4
                   rejected: no activity with number 4 may begin
-                > begin #1
+                > choose #1
                   rejected: no activity with number 1 may begin
                 > leaves
                   b #5: may begin
@@ -314,7 +314,7 @@ mod tests {
                 > leaves
                   b #5: may begin
                   a #6: may begin
-                > begin a
+                > choose a
                   + a #10 in #3
                   task a !11 of nobody users [] groups []
                 > complete a {"done": true}
@@ -324,7 +324,7 @@ mod tests {
                   - #3
                   + u #12
                   task u !13 of nobody users [] groups []
-                > begin #5
+                > choose #5
                   rejected: no activity with number 5 may begin
             "#]],
         );
@@ -340,7 +340,7 @@ mod tests {
             ),
             r#"
                 start
-                begin a
+                choose a
                 leaves
                 complete b
                 complete c
@@ -355,7 +355,7 @@ mod tests {
                   + p #3
                   + b #6 in #3
                   task b !7 of nobody users [] groups []
-                > begin a
+                > choose a
                 > leaves
                   b #5: may begin
                   b #6: task of nobody
@@ -478,6 +478,44 @@ mod tests {
                   - #3
                   ended: Completed
                   end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn next_in_turn_begins_when_what_is_active_is_cancelled_by_hand() {
+        check(
+            &ad_hoc(" ordering='Sequential'", ""),
+            "
+                start
+                modify cancel-all a
+                complete b
+                complete c
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + a #5 in #3
+                  task a !6 of nobody users [] groups []
+                > modify cancel-all a
+                  task !6 gone
+                  - #5 canceled
+                  + b #7 in #3
+                  task b !8 of nobody users [] groups []
+                > complete b
+                  task !8 gone
+                  - #7
+                  + c #9 in #3
+                  task c !10 of nobody users [] groups []
+                > complete c
+                  task !10 gone
+                  - #9
+                  - #3
+                  + u #11
+                  task u !12 of nobody users [] groups []
             "#]],
         );
     }

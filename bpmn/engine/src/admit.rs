@@ -6,6 +6,7 @@ use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Input};
 use crate::instance::{Instance, Phase, State, size};
 use crate::mapping::around;
+use crate::modification::{self, Instruction, Misfit, Modification};
 use crate::trigger::scope_behind;
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variables};
 
@@ -58,6 +59,22 @@ pub enum Rejection {
     /// The element is not a start event of the process and, in a process without one, not the first of what begins.
     #[error("the element is not a start event of the process")]
     NotAStartEvent,
+    /// An instruction of a modification does not fit.
+    #[error("instruction {nth}: {misfit}")]
+    Instruction {
+        /// Which, from 1.
+        nth: usize,
+        /// Why.
+        misfit: Misfit,
+    },
+    /// A new instance is to begin, and nothing says where.
+    #[error("no instruction says where the instance begins")]
+    NothingToStart,
+    /// Mappings are to be left out in a unit of work that is not this one.
+    #[error(
+        "mappings cannot be skipped here: what is started goes on in jobs of its own, because the instance is suspended or the chain may send commands"
+    )]
+    CannotSkipMappings,
     /// Somebody else has the task.
     #[error("the task is claimed by '{by}'")]
     AlreadyClaimed {
@@ -96,6 +113,18 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             }
             check_sizes(instance, variables, |_| None)
         }
+        Input::StartAt { variables, modification } => {
+            let starts = |instruction: &Instruction| matches!(instruction, Instruction::Start(_));
+            if let Some(nth) = modification.instructions.iter().position(|instruction| !starts(instruction)) {
+                return Err(Rejection::Instruction { nth: nth + 1, misfit: Misfit::NotAStart });
+            }
+            if modification.instructions.is_empty() {
+                return Err(Rejection::NothingToStart);
+            }
+            check_sizes(instance, variables, |_| None)?;
+            check_modification(definition, instance, modification)
+        }
+        Input::Modify(modification) => check_modification(definition, instance, modification),
         Input::RunJob { wait } | Input::FailJob { wait, .. } | Input::SetRetries { wait, .. } => expect(instance, *wait, "job"),
         Input::CompleteTask { wait, variables } => {
             expect(instance, *wait, "user task")?;
@@ -152,11 +181,29 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
     }
 }
 
+/// What the first instruction finds is known. The others come after it, so that of them only what they name is looked at.
+fn check_modification(definition: &ProcessDefinition, instance: &Instance, modification: &Modification) -> Result<(), Rejection> {
+    if modification.skip_io_mappings && (modification.hold || instance.suspended) {
+        return Err(Rejection::CannotSkipMappings);
+    }
+    for (nth, instruction) in modification.instructions.iter().enumerate() {
+        let fits = if nth == 0 { modification::check } else { modification::check_named };
+        fits(definition, instance, instruction).map_err(|misfit| Rejection::Instruction { nth: nth + 1, misfit })?;
+        if let Instruction::Start(start) = instruction {
+            let mut variables = start.variables.iter().chain(&start.local_variables);
+            if let Some((name, value)) = variables.find(|(_, value)| value.json.len() > MAX_VARIABLE_BYTES) {
+                return Err(Rejection::VariableTooLarge { name: name.clone(), bytes: value.json.len() });
+            }
+        }
+    }
+    Ok(())
+}
+
 fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
     match (instance.state, input) {
-        (State::Created, Input::Start { .. }) => return Ok(()),
+        (State::Created, Input::Start { .. } | Input::StartAt { .. }) => return Ok(()),
         (State::Created, _) => return Err(Rejection::NotStarted),
-        (_, Input::Start { .. }) => return Err(Rejection::AlreadyStarted),
+        (_, Input::Start { .. } | Input::StartAt { .. }) => return Err(Rejection::AlreadyStarted),
         (State::Ended, _) => return Err(Rejection::Ended),
         (State::Active, _) => {}
     }
@@ -169,6 +216,7 @@ fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
             input,
             Input::Suspend
                 | Input::Activate
+                | Input::Modify(_)
                 | Input::SetVariables { .. }
                 | Input::SetRetries { .. }
                 | Input::SetExternalTaskRetries { .. }

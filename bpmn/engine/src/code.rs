@@ -71,6 +71,8 @@ codes! {
     RetriesSetToZero = "RETRIES_SET_TO_ZERO",
     /// No attempts are left of an external task: its worker failed, or threw a BPMN error that nothing catches, or somebody set its retries to 0.
     ExternalTaskFailed = "EXTERNAL_TASK_FAILED",
+    /// An instruction of a modification does not fit what the instructions before it have made of the instance. Never an incident: it is answered.
+    ModificationRefused = "MODIFICATION_REFUSED",
 }
 
 impl fmt::Display for Code {

@@ -1,12 +1,13 @@
 //! Everything that can happen to an instance.
 //!
-//! Every input but [`Input::Start`] names the wait it ends. A late or repeated one finds no such wait and is rejected with the
+//! Every input but a start and a modification names the wait it ends. A late or repeated one finds no such wait and is rejected with the
 //! instance unchanged.
 
 use mandate_model::ElementIndex;
 
 use crate::Code;
 use crate::ids::{ActivityId, WaitId};
+use crate::modification::Modification;
 use crate::variable::Variables;
 
 /// One thing that happens.
@@ -22,6 +23,15 @@ pub enum Input {
         /// commands and its origin must be durable first.
         hold: bool,
     },
+    /// Begin a new instance at elements of the caller's choice rather than at a start event.
+    StartAt {
+        /// The instance's first variables.
+        variables: Variables,
+        /// Where: starts only, at least one.
+        modification: Modification,
+    },
+    /// Change by hand what is active. Names no wait: repeated, it is done again.
+    Modify(Modification),
     /// A due job runs.
     RunJob {
         /// The job.
@@ -130,7 +140,8 @@ pub enum Input {
         /// From 0.
         retries: u32,
     },
-    /// Suspend the instance: nothing of it runs and every input but `Activate`, `SetVariables`, `SetRetries`, `SetExternalTaskRetries` and `Cancel` is rejected.
+    /// Suspend the instance: nothing of it runs and every input but `Activate`, `Modify`, `SetVariables`, `SetRetries`, `SetExternalTaskRetries` and
+    /// `Cancel` is rejected.
     Suspend,
     /// Let it go on.
     Activate,

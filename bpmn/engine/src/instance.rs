@@ -14,7 +14,7 @@ use crate::unit::Unit;
 use crate::variable::{Variable, Variables};
 
 /// The process itself in every instance's tree.
-const ROOT_ACTIVITY: ActivityId = ActivityId(1);
+pub const ROOT_ACTIVITY: ActivityId = ActivityId(1);
 
 /// What a new instance is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Instance {
     pub(crate) suspended: bool,
     /// The last number given to an activity, a wait or an incident.
     pub(crate) last: u64,
+    /// How many modifications there have been.
+    pub(crate) modifications: u64,
     pub(crate) activities: Map<ActivityId, Activity>,
     pub(crate) jobs: Map<WaitId, Job>,
     pub(crate) tasks: Map<WaitId, Task>,
@@ -156,8 +158,17 @@ pub struct Body {
     pub begun: u32,
     /// How many have ended.
     pub ended: u32,
+    /// How many were cancelled by hand: the body does not wait for them.
+    pub canceled: u32,
     /// The first of those that were made together, if they were: the others' numbers follow.
     pub first: Option<ActivityId>,
+}
+
+impl Body {
+    /// How many of those that were made together are still to end.
+    pub(crate) fn active(self) -> u32 {
+        self.instances - self.ended - self.canceled
+    }
 }
 
 impl Instance {
@@ -183,6 +194,7 @@ impl Instance {
             state: State::Created,
             suspended: false,
             last: ROOT_ACTIVITY.0,
+            modifications: 0,
             activities: OrdMap::unit(ROOT_ACTIVITY, Arc::new(root)),
             jobs: OrdMap::new(),
             tasks: OrdMap::new(),
@@ -352,6 +364,7 @@ impl Instance {
             && self.subscriptions.values().all(|it| element(it.element))
             && self.incidents.values().all(|it| element(it.element))
             && self.unit.iter().flat_map(|unit| &unit.agenda).all(|token| element(token.element) && flow(token.by))
+            && self.unit.iter().filter_map(|unit| unit.modification.as_ref()).all(|it| it.fits(definition))
     }
 
     /// An activity and the scopes around it, from the inside out.

@@ -16,6 +16,7 @@
 //! | `join.rs`, `error.rs`, `escalation.rs` | joins, BPMN errors, escalations |
 //! | `multi_instance.rs` | bodies and the instances in them |
 //! | `mapping.rs` | variables and input/output mapping |
+//! | `modification.rs` | what is active, changed by hand |
 //! | `retry.rs` | jobs, failures, incidents |
 //! | `lineage.rs`, `unit.rs` | what makes ledger keys stable; a unit of work |
 //! | `snapshot/` | the stored form |
@@ -47,6 +48,7 @@ mod leaf;
 pub mod limits;
 mod lineage;
 mod mapping;
+mod modification;
 mod multi_instance;
 #[cfg(test)]
 mod processes;
@@ -67,8 +69,9 @@ pub use code::Code;
 pub use effect::{DelegateCall, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry};
-pub use instance::{Activity, Body, Instance, NewInstance, Phase, Role};
+pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, Role};
 pub use leaf::{Leaf, LeafState};
+pub use modification::{Cancel, Instruction, Misfit, Modification, Site, Start, StartAt};
 pub use snapshot::{Changes, PartId, SnapshotError, Stored};
 pub use step::{Stop, step};
 pub use variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, VariableKind, Variables};

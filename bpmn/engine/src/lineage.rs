@@ -1,7 +1,8 @@
 //! Where a token came from inside its unit of work, and the names that follow from it.
 //!
 //! A unit that fails is thrown away and run again, perhaps after other branches have moved on. What it sends must carry the
-//! same keys each time. So a key is made of nothing but the wait that the unit resumes, the forks that the token passed since, and
+//! same keys each time. So a key is made of nothing but the wait that the unit resumes (or which of the
+//! instance's modifications it is), the forks that the token passed since, and
 //! how often it came by the same element on that way: never of numbers that other branches count up as well.
 
 use sha2::{Digest, Sha256};
@@ -27,6 +28,11 @@ impl Lineage {
     /// One of several instances; `self` is their body's lineage.
     pub(crate) fn instance(self, index: u32) -> Self {
         Self(digest("mandate-instance-1", &[&self.0, &index.to_be_bytes()]))
+    }
+
+    /// The token that an instruction of a modification begins; `self` is the unit's origin.
+    pub(crate) fn instruction(self, nth: u32) -> Self {
+        Self(digest("mandate-instruction-1", &[&self.0, &nth.to_be_bytes()]))
     }
 
     /// The token that leaves a join; `self` is the lineage of the scope around it, so that the order of arrival plays no part.

@@ -7,7 +7,7 @@ use crate::effect::HistoryEvent;
 use crate::expression::evaluate;
 use crate::ids::ActivityId;
 use crate::input::Failure;
-use crate::instance::{Activity, Instance, Role};
+use crate::instance::{Instance, Role};
 use crate::multi_instance::is_loop_variable;
 use crate::step::Machine;
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, Variables};
@@ -24,7 +24,7 @@ impl Machine<'_> {
     /// the activity's own and the mappings carry out what is meant to leave; without, they are set around it.
     pub(crate) fn deliver(&mut self, activity: ActivityId, variables: Variables) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
-        let set = if self.definition.element(element).outputs.is_empty() {
+        let set = if self.mappings(&self.definition.element(element).outputs, activity).is_empty() {
             self.set_variables_around(activity, variables)
         } else {
             self.set_variables_in(activity, variables)
@@ -90,7 +90,7 @@ impl Machine<'_> {
     /// Input mapping: each source is evaluated in the enclosing scopes and the earlier inputs, and becomes a local variable.
     pub(crate) fn map_inputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
-        for mapping in mappings(&definition.element(element).inputs, self.instance.at(activity)) {
+        for mapping in self.mappings(&definition.element(element).inputs, activity) {
             let value = evaluate(definition, self.instance, activity, element, &mapping.source)?;
             let set = self.set_variables_in(activity, one(&mapping.target, &value));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;
@@ -101,18 +101,19 @@ impl Machine<'_> {
     /// Output mapping: each source is evaluated in the activity and set around it.
     pub(crate) fn map_outputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
-        for mapping in mappings(&definition.element(element).outputs, self.instance.at(activity)) {
+        for mapping in self.mappings(&definition.element(element).outputs, activity) {
             let value = evaluate(definition, self.instance, activity, element, &mapping.source)?;
             let set = self.set_variables_around(activity, one(&mapping.target, &value));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;
         }
         Ok(())
     }
-}
 
-/// What an activity instance maps: of a multi-instance activity each instance, and not the body.
-fn mappings<'a>(of_element: &'a [Mapping], activity: &Activity) -> &'a [Mapping] {
-    if matches!(activity.role, Role::Body(_)) { &[] } else { of_element }
+    /// What an activity instance maps: of a multi-instance activity each instance, and not the body.
+    fn mappings<'a>(&self, of_element: &'a [Mapping], activity: ActivityId) -> &'a [Mapping] {
+        let body = matches!(self.instance.at(activity).role, Role::Body(_));
+        if body || self.unit.skip_io_mappings { &[] } else { of_element }
+    }
 }
 
 /// Where the search for a name begins that is set around an activity: in the scope around it. The loop counter and the element variable of one of several

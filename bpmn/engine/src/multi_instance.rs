@@ -32,6 +32,7 @@ use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Activity, Body, Phase, Role};
 use crate::limits::MAX_SCOPE_ACTIVITIES;
+use crate::lineage::Lineage;
 use crate::step::Machine;
 use crate::unit::Token;
 use crate::variable::{Variable, VariableKind, Variables};
@@ -96,7 +97,7 @@ impl<'d> Machine<'d> {
         self.count(body, each, [Some(instances), Some(0), Some(if together { instances } else { 1 })])?;
         // Nothing else is given a number while they are made.
         let first = together.then_some(ActivityId(self.instance.last + 1));
-        self.instance.set_body(body, Body { instances, begun: 0, ended: 0, first });
+        self.instance.set_body(body, Body { instances, begun: 0, ended: 0, canceled: 0, first });
         if together {
             let elements = self.elements_of(body)?;
             for index in 0..instances {
@@ -110,7 +111,6 @@ impl<'d> Machine<'d> {
 
     /// A token in a body: its next instance begins, or waits for the job before it. Of parallel ones the others follow as soon as this one waits.
     pub(crate) fn begin_instance(&mut self, token: Token, body: Body) -> Result<(), Failure> {
-        let (element, each) = self.each(token.scope);
         let index = body.begun;
         let activity = if let Some(first) = body.first {
             ActivityId(first.0 + u64::from(index))
@@ -120,19 +120,52 @@ impl<'d> Machine<'d> {
         };
         let body = Body { begun: index + 1, ..body };
         self.instance.set_body(token.scope, body);
-        if each.standard_loop.is_some() {
+        if self.each(token.scope).1.standard_loop.is_some() {
             self.count_turns(token.scope, body.begun)?;
         }
         let lineage = token.lineage.instance(index);
         if body.first.is_some() && body.begun < body.instances {
             self.unit.agenda.push(token);
         }
-        if each.async_before {
+        self.enter_instance(activity, Variables::new(), lineage)
+    }
+
+    /// One more instance, by hand (Camunda `ModificationObserverBehavior.createInnerInstance`). It has its counter; which element of a collection it is
+    /// for, only whoever makes it knows.
+    pub(crate) fn add_instance(&mut self, id: ActivityId) -> Result<ActivityId, Failure> {
+        let (_, each) = self.each(id);
+        let Role::Body(body) = self.instance.at(id).role else { unreachable!("only a body has instances") };
+        // Nobody knows how many turns a standard loop is to have.
+        let (index, instances) = match &each.standard_loop {
+            Some(standard) => (body.begun, standard.maximum.unwrap_or(u32::MAX).max(body.begun + 1)),
+            None => (body.instances, body.instances + 1),
+        };
+        let first = if each.sequential || index > 0 { body.first } else { Some(ActivityId(self.instance.last + 1)) };
+        let body = Body { instances, begun: body.begun + 1, first, ..body };
+        self.instance.set_body(id, body);
+        let active = if each.sequential { 1 } else { body.active() };
+        self.count(id, each, [Some(body.instances), Some(body.ended), Some(active)])?;
+        self.place_instance(id, index, None)
+    }
+
+    /// An instance that is there begins, or waits for the job before it.
+    pub(crate) fn enter_instance(&mut self, activity: ActivityId, variables: Variables, lineage: Lineage) -> Result<(), Failure> {
+        let (element, each) = self.each(self.instance.at(activity).scope());
+        if !variables.is_empty() {
+            self.set_variables_in(activity, variables)?;
+        }
+        if each.async_before || self.unit.hold {
             self.put_job(activity, element, JobKind::AsyncBefore, self.now);
             return Ok(());
         }
         self.unit.lineages.insert(activity, lineage);
         self.begin(activity)
+    }
+
+    /// An instance was cancelled by hand: a body that counts its active instances counts one less.
+    pub(crate) fn show_active(&mut self, id: ActivityId, body: Body) -> Result<(), Failure> {
+        let (_, each) = self.each(id);
+        if each.sequential { Ok(()) } else { self.count(id, each, [None, None, Some(body.active())]) }
     }
 
     /// An instance is over, as history has it; a job may stand behind it. What the completion condition reads is kept so long, and its result.
@@ -170,9 +203,9 @@ impl<'d> Machine<'d> {
         let Role::Body(body) = self.instance.at(id).role else { unreachable!("an inner instance stands in a body") };
         let body = Body { ended: body.ended + 1, ..body };
         self.instance.set_body(id, body);
-        let active = (!each.sequential).then_some(body.instances - body.ended);
+        let active = (!each.sequential).then_some(body.active());
         self.count(id, each, [None, Some(body.ended), active])?;
-        let last = body.ended == body.instances;
+        let last = body.active() == 0;
         let at = At::new(self.definition, self.instance, activity, self.now);
         let complete = if last && each.sequential { true } else { multi_instance::is_complete(&at, each)? || last };
         let thrown = multi_instance::thrown(&at, each, body.ended)?;

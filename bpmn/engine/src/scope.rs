@@ -10,15 +10,22 @@ use crate::instance::{Body, Phase, Role, State};
 use crate::limits::{MAX_SCOPE_ACTIVITIES, MAX_SCOPE_DEPTH};
 use crate::step::Machine;
 use crate::unit::Token;
+use crate::variable::Variables;
 
 impl Machine<'_> {
     /// A token comes to an element: it waits before it for a job (`asyncBefore`) or goes in.
-    pub(crate) fn enter(&mut self, mut token: Token) -> Result<(), Failure> {
+    pub(crate) fn enter(&mut self, token: Token) -> Result<(), Failure> {
         if let Role::Body(body) = self.instance.at(token.scope).role {
             return self.begin_instance(token, body);
         }
+        self.enter_with(token, Variables::new())
+    }
+
+    /// The same for a token in a scope that is no body; the activity has variables before anything is mapped into it.
+    pub(crate) fn enter_with(&mut self, mut token: Token, variables: Variables) -> Result<(), Failure> {
         let element = self.definition.element(token.element);
-        let phase = if element.async_before { Phase::Before { by: token.by } } else { Phase::Active { by: token.by } };
+        let waits = element.async_before || self.unit.hold;
+        let phase = if waits { Phase::Before { by: token.by } } else { Phase::Active { by: token.by } };
         let activity = if element.start_quantity > 1 && token.by.is_some() {
             let Some(activity) = self.gather(&mut token)? else { return Ok(()) };
             self.instance.set_phase(activity, phase);
@@ -26,7 +33,10 @@ impl Machine<'_> {
         } else {
             self.place(token.element, token.scope, phase)?
         };
-        if element.async_before {
+        if !variables.is_empty() {
+            self.set_variables_in(activity, variables)?;
+        }
+        if waits {
             self.put_job(activity, token.element, JobKind::AsyncBefore, self.now);
             return Ok(());
         }
@@ -135,7 +145,11 @@ impl Machine<'_> {
             return Ok(());
         }
         if scope == self.instance.root() {
-            self.end_instance(EndState::Completed, None);
+            match &mut self.unit.modification {
+                // There may be more to come.
+                Some(underway) => underway.canceled = false,
+                None => self.end_instance(EndState::Completed, None),
+            }
             return Ok(());
         }
         self.resume(scope)

@@ -11,6 +11,7 @@ use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Failure, Input};
 use crate::instance::{Instance, Phase, State};
 use crate::limits::MAX_STEPS;
+use crate::modification;
 use crate::unit::{Call, START, Token, Unit};
 use crate::variable::Variables;
 
@@ -39,7 +40,7 @@ impl From<Failure> for Stop {
 /// [`Input::DelegateReturned`].
 pub fn step(definition: &ProcessDefinition, instance: &mut Instance, input: Input, now: i64) -> Result<Vec<Effect>, Stop> {
     admit::check(definition, instance, &input)?;
-    let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(&input)));
+    let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(instance, &input)));
     let mut machine = Machine { definition, instance, now, unit, effects: Vec::new() };
     machine.perform(input)?;
     machine.run()?;
@@ -47,7 +48,7 @@ pub fn step(definition: &ProcessDefinition, instance: &mut Instance, input: Inpu
 }
 
 /// The wait that an input names; it names the unit's origin as well.
-fn origin(input: &Input) -> WaitId {
+fn origin(instance: &Instance, input: &Input) -> WaitId {
     match input {
         Input::RunJob { wait }
         | Input::FailJob { wait, .. }
@@ -63,7 +64,13 @@ fn origin(input: &Input) -> WaitId {
         | Input::SetRetries { wait, .. } => *wait,
         // Activities and waits are numbered together.
         Input::BeginActivity { activity } => WaitId(activity.0),
-        Input::Start { .. } | Input::SetVariables { .. } | Input::Suspend | Input::Activate | Input::Cancel { .. } => START,
+        Input::Modify(_) => modification::origin(instance),
+        Input::Start { .. }
+        | Input::StartAt { .. }
+        | Input::SetVariables { .. }
+        | Input::Suspend
+        | Input::Activate
+        | Input::Cancel { .. } => START,
     }
 }
 
@@ -81,6 +88,11 @@ impl Machine<'_> {
     fn perform(&mut self, input: Input) -> Result<(), Failure> {
         match input {
             Input::Start { element, variables, hold } => self.start(element, variables, hold)?,
+            Input::StartAt { variables, modification } => self.start_at(variables, modification)?,
+            Input::Modify(modification) => {
+                self.instance.modifications = self.instance.modifications.saturating_add(1);
+                self.modify(modification);
+            }
             Input::RunJob { wait } => self.run_job(wait)?,
             Input::FailJob { wait, failure } => self.fail_job(wait, failure),
             Input::CompleteTask { wait, variables } => {
@@ -131,11 +143,7 @@ impl Machine<'_> {
 
     fn start(&mut self, element: ElementIndex, variables: Variables, hold: bool) -> Result<(), Failure> {
         let root = self.instance.root();
-        self.instance.state = State::Active;
-        self.instance.set_since(root, self.now);
-        self.record(HistoryEvent::InstanceStarted { element });
-        self.set_variables_in(root, variables)?;
-        self.arm_event_sub_processes(root)?;
+        self.open_instance(element, variables)?;
         let begins = if matches!(self.definition.element(element).kind, ElementKind::StartEvent(_)) {
             std::slice::from_ref(&element)
         } else {
@@ -164,6 +172,16 @@ impl Machine<'_> {
         }
     }
 
+    /// The process itself begins, before its first token.
+    pub(crate) fn open_instance(&mut self, element: ElementIndex, variables: Variables) -> Result<(), Failure> {
+        let root = self.instance.root();
+        self.instance.state = State::Active;
+        self.instance.set_since(root, self.now);
+        self.record(HistoryEvent::InstanceStarted { element });
+        self.set_variables_in(root, variables)?;
+        self.arm_event_sub_processes(root)
+    }
+
     fn delegate_returned(&mut self, outcome: DelegateOutcome) -> Result<(), Failure> {
         let call = self.unit.call.take().expect("admit::check found the outstanding call");
         match outcome {
@@ -184,12 +202,12 @@ impl Machine<'_> {
         }
     }
 
-    /// Moves tokens until none can, depth first, as Camunda does: a branch runs until it waits before the next begins. Inclusive joins that wait
-    /// for nothing more go on when all others stand.
+    /// Moves tokens until none can, depth first, as Camunda does: a branch runs until it waits before the next begins. Then the next instruction of
+    /// a modification is carried out, and when there is none, inclusive joins that wait for nothing more go on.
     fn run(&mut self) -> Result<(), Failure> {
         while self.unit.call.is_none() {
             let Some(token) = self.unit.agenda.pop() else {
-                if self.activate_inclusive()? {
+                if self.next_instruction()? || self.activate_inclusive()? {
                     continue;
                 }
                 break;

@@ -4,11 +4,15 @@
 //! with a FEEL condition. Scripts have one input a line and name elements instead of waits. Between any two steps the
 //! instance goes through its stored form, and every step is taken twice, to see that it is the same.
 
+mod modification;
+
 use std::fmt::Write as _;
 
 use expect_test::Expect;
 use mandate_model::{Element, ElementIndex, ElementKind, ProcessDefinition, ROOT};
 use uuid::Uuid;
+
+use self::modification::modification;
 
 use crate::{
     ActivityId, DelegateCall, DelegateOutcome, Effect, EntryKey, Failure, HistoryEvent, Input, Instance, InstanceId, LeafState,
@@ -142,6 +146,10 @@ impl<'a> Run<'a> {
                 return;
             }
             "start" | "hold" => Input::Start { element: self.start(), variables: variables(rest), hold: verb == "hold" },
+            "modify" | "modify-held" => Input::Modify(modification(self.definition, rest, verb == "modify-held")),
+            "begin" | "begin-held" => {
+                Input::StartAt { variables: Variables::new(), modification: modification(self.definition, rest, verb == "begin-held") }
+            }
             "run" => Input::RunJob { wait: self.job(word) },
             "fail" => Input::FailJob { wait: self.job(word), failure: failure(json) },
             "retries" => Input::SetRetries { wait: self.job(word), retries: json.parse().expect("a number") },
@@ -180,7 +188,7 @@ impl<'a> Run<'a> {
             }
             "set" => Input::SetVariables { scope: self.instance.root(), set: variables(rest), remove: Vec::new() },
             "unset" => Input::SetVariables { scope: self.instance.root(), set: Variables::new(), remove: vec![word.into()] },
-            "begin" => Input::BeginActivity { activity: self.enabled(word) },
+            "choose" => Input::BeginActivity { activity: self.enabled(word) },
             "suspend" => Input::Suspend,
             "activate" => Input::Activate,
             "cancel" => Input::Cancel { reason: Some(rest.to_owned()).filter(|it| !it.is_empty()) },

@@ -7,6 +7,7 @@ use mandate_model::{ElementIndex, FlowIndex};
 use crate::EntryKey;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::lineage::Lineage;
+use crate::modification::Underway;
 
 /// The wait that names the origin of a start that is not held: no wait has this number.
 pub(crate) const START: WaitId = WaitId(0);
@@ -14,7 +15,7 @@ pub(crate) const START: WaitId = WaitId(0);
 /// One unit of work while it runs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Unit {
-    /// The wait that the unit's input named.
+    /// The wait that the unit's input named; of a modification a number that no wait has.
     pub origin: WaitId,
     /// Which attempt of its job this is.
     pub attempt: u32,
@@ -30,6 +31,12 @@ pub(crate) struct Unit {
     pub lineages: BTreeMap<ActivityId, Lineage>,
     /// How often a lineage came to an element.
     pub entries: BTreeMap<(Lineage, ElementIndex), u32>,
+    /// Each token stops with a job where it would enter an element.
+    pub hold: bool,
+    /// Nothing is mapped into an activity or out of it.
+    pub skip_io_mappings: bool,
+    /// The modification that is being carried out.
+    pub modification: Option<Underway>,
     /// Scopes in which something began or went: what the joins of all others wait for is as it was.
     pub touched: BTreeSet<ActivityId>,
     /// Those of them in which that was since their inclusive joins were looked at: in all others, each of these still waits.
@@ -64,6 +71,9 @@ impl Unit {
             call: None,
             lineages: BTreeMap::new(),
             entries: BTreeMap::new(),
+            hold: false,
+            skip_io_mappings: false,
+            modification: None,
             touched: BTreeSet::new(),
             moved: BTreeSet::new(),
         }

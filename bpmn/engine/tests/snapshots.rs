@@ -241,7 +241,7 @@ fn version_1_at_rest() {
             #16 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
             #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(18)) } 
             #20 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
-            #22 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, first: Some(ActivityId(23)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
+            #22 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, canceled: 0, first: Some(ActivityId(23)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
             #23 each in Some(22) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
             #24 each in Some(22) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
             Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
@@ -273,7 +273,7 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             #16 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
             #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(18)) } 
             #20 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
-            #22 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, first: Some(ActivityId(23)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
+            #22 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, canceled: 0, first: Some(ActivityId(23)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
             #23 each in Some(22) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
             #24 each in Some(22) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
             #31 next in Some(1) since 3000 Active { by: Some(FlowIndex(12)) } 

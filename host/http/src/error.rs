@@ -167,7 +167,10 @@ fn of_rejection(rejection: &Rejection) -> Answer {
         | Rejection::NotEnabled { .. } => (StatusCode::NOT_FOUND, INVALID_REQUEST),
         Rejection::Suspended => (StatusCode::INTERNAL_SERVER_ERROR, "SuspendedEntityInteractionException"),
         Rejection::AlreadyClaimed { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "TaskAlreadyClaimedException"),
-        Rejection::AlreadyStarted | Rejection::NotStarted | Rejection::InUnit => (StatusCode::INTERNAL_SERVER_ERROR, ENGINE),
+        Rejection::CannotSkipMappings | Rejection::NothingToStart => (StatusCode::BAD_REQUEST, INVALID_REQUEST),
+        Rejection::AlreadyStarted | Rejection::NotStarted | Rejection::InUnit | Rejection::Instruction { .. } => {
+            (StatusCode::INTERNAL_SERVER_ERROR, ENGINE)
+        }
     };
     Answer { status, kind, message: capitalised(&rejection.to_string()), details: None }
 }

@@ -242,6 +242,12 @@ impl Fields {
         }
     }
 
+    /// An object that is to be read like a body.
+    pub(crate) fn fields(&mut self, name: &str) -> Result<Option<Fields>, Error> {
+        let present = |(_, value): &(String, Value)| !value.is_null();
+        Ok(self.object(name)?.map(|map| Self { source: Source::Body, values: map.into_iter().filter(present).collect() }))
+    }
+
     /// Objects in a list, each to be read like a body; absent: none.
     pub(crate) fn objects(&mut self, name: &str) -> Result<Vec<Fields>, Error> {
         let items = match self.values.remove(name) {

@@ -103,7 +103,8 @@ pub(crate) struct State {
 /// How the steps of a unit ended, before anything is stored.
 enum Ended {
     Quiet,
-    HoldStart,
+    /// It may send commands, and nothing of what began it is durable.
+    Hold,
     Rejected(Rejection),
     Failed(Failure),
     Withdrawn,
@@ -186,7 +187,7 @@ impl Inner {
             match ended {
                 Ended::Quiet => {}
                 Ended::Stale => continue,
-                Ended::HoldStart => {
+                Ended::Hold => {
                     hold(&mut work.input);
                     continue;
                 }
@@ -239,8 +240,8 @@ impl Inner {
         }
     }
 
-    /// Steps until the engine asks for nothing more. A start whose chain comes to a delegate that may issue commands is not durable yet
-    /// and is held instead.
+    /// Steps until the engine asks for nothing more. A start or a modification whose chain comes to a delegate that may issue commands is not
+    /// durable yet and is held instead.
     #[expect(clippy::too_many_arguments, reason = "everything a unit consists of, in one place")]
     async fn run(
         self: &Arc<Self>,
@@ -282,8 +283,8 @@ impl Inner {
             let Some(call) = call else {
                 return Ok(Ended::Quiet);
             };
-            if is_unheld_start(&work.input) && definition.may_command(call.element) {
-                return Ok(Ended::HoldStart);
+            if is_unheld(&work.input) && definition.may_command(call.element) {
+                return Ok(Ended::Hold);
             }
             let given = (call.entry, digest(&call.variables));
             let outcome = match answers.get(&given) {
@@ -378,7 +379,7 @@ impl Inner {
             self.executor.expect_due(due);
         }
         // The job of a start that is held is run for the caller.
-        let held = matches!(work.input, Input::Start { hold: true, .. });
+        let held = is_held_start(&work.input);
         if let (true, [job]) = (held, &committed.locked_jobs[..]) {
             let wait = crate::executor::wait_of(job);
             return Ok(Stored::Committed(Some((wait, places.take(wait)))));
@@ -443,7 +444,7 @@ impl Work {
             }
             Input::Message { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
             Input::RunJob { wait } | Input::FailJob { wait, .. } => Origin::Job(crate::unit::number(wait.0)),
-            // No other input sends commands: a start is held before its first.
+            // No other input sends commands: a start and a modification are held before their first.
             _ => Origin::Job(0),
         }
     }
@@ -468,13 +469,24 @@ fn loggable(failure: &Failure) -> &str {
     }
 }
 
-fn is_unheld_start(input: &Input) -> bool {
-    matches!(input, Input::Start { hold: false, .. })
+/// Whether an input begins something that no wait stands for, without stopping before the first command.
+fn is_unheld(input: &Input) -> bool {
+    match input {
+        Input::Start { hold, .. } => !hold,
+        Input::StartAt { modification, .. } | Input::Modify(modification) => !modification.hold,
+        _ => false,
+    }
+}
+
+fn is_held_start(input: &Input) -> bool {
+    matches!(input, Input::Start { .. } | Input::StartAt { .. }) && !is_unheld(input)
 }
 
 fn hold(input: &mut Input) {
-    if let Input::Start { hold, .. } = input {
-        *hold = true;
+    match input {
+        Input::Start { hold, .. } => *hold = true,
+        Input::StartAt { modification, .. } | Input::Modify(modification) => modification.hold = true,
+        _ => {}
     }
 }
 

@@ -149,9 +149,10 @@ fn advice(code: Code) -> (&'static str, &'static str) {
             "correct the variables and retry the job, or delete the instance and start it again; catch the error in the next version",
         ),
         Code::TimerInvalid => ("after the variable it reads is corrected", "set an ISO 8601 date or duration, then retry the job"),
-        Code::JoinCannotComplete => {
-            ("never: no retry can bring the missing token", "delete the instance and start it again, or ask whoever owns the model")
-        }
+        Code::JoinCannotComplete => (
+            "never: no retry can bring the missing token",
+            "start what is missing by a modification, or delete the instance and start it again",
+        ),
         Code::StepLimit | Code::ActivityLimit => {
             ("after the model's loop is understood", "look for a loop without a wait; correct variables or delete the instance")
         }
@@ -191,6 +192,9 @@ fn advice(code: Code) -> (&'static str, &'static str) {
             "as soon as a worker can do the task: it is given to one again",
             "read the message and the worker's error details, repair the cause, then give the external task retries",
         ),
+        Code::ModificationRefused => {
+            ("never as it stands: nothing was stored", "look at the tree of activity instances, and correct the instructions")
+        }
         Code::InternalError => {
             ("always: commands that were applied answer from the ledger", "report it to Mandate's authors with the host's log")
         }

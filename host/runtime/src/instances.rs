@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use mandate_engine::{ActivityId, Input, Instance, InstanceId, Variables};
+use mandate_engine::{ActivityId, Input, Instance, InstanceId, Modification, Variables};
+use mandate_model::ElementIndex;
 use mandate_store::StartKey;
 use mandate_store::query::KeyedStart;
 use sha2::{Digest, Sha256};
@@ -11,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::advance::{Advanced, Begin, State, Work};
 use crate::definitions::Definition;
 use crate::executor::Queued;
+use crate::modification::Modify;
 use crate::{Error, Inner, Runtime};
 
 /// Which definition to start.
@@ -74,6 +76,27 @@ pub struct InstanceView {
     pub definition: Arc<Definition>,
 }
 
+/// Where an instance begins.
+pub(crate) enum BeginAt {
+    Event(ElementIndex),
+    Instructions(Modification),
+}
+
+impl From<ElementIndex> for BeginAt {
+    fn from(event: ElementIndex) -> Self {
+        Self::Event(event)
+    }
+}
+
+impl BeginAt {
+    fn input(self, variables: Variables) -> Input {
+        match self {
+            Self::Event(element) => Input::Start { element, variables, hold: false },
+            Self::Instructions(modification) => Input::StartAt { variables, modification },
+        }
+    }
+}
+
 const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 
 /// How often a start by key is made again because a newer version was deployed a moment ago.
@@ -86,24 +109,12 @@ impl Runtime {
     /// What the idempotency key has started before is the answer, whatever has become of the definition since: suspended, replaced by a newer
     /// version, or deleted.
     pub async fn start(&self, start: Start) -> Result<Started, Error> {
-        if let Some(key) = &start.idempotency_key
-            && let Some(before) = self.0.started_before(&start.definition, key).await?
-        {
-            return self.0.existing(before).await;
-        }
-        for _ in 0..MAX_SUPERSEDED {
-            let mut chosen = self.0.choose(&start.definition).await;
-            // Nobody is refused anything because of what is only remembered.
-            if chosen.is_err() && self.0.definitions.look_again(&start.definition) {
-                chosen = self.0.choose(&start.definition).await;
-            }
-            let (definition, element) = chosen?;
-            if let Some(started) = self.0.start_at(definition, element, start.clone()).await? {
-                return Ok(started);
-            }
-            self.0.definitions.look_again(&start.definition);
-        }
-        Err(Error::Conflict("new versions were deployed faster than this start could be made; repeat it".to_owned()))
+        self.0.start(start, None).await
+    }
+
+    /// The same at what the instructions start, rather than at the start event.
+    pub async fn start_by(&self, start: Start, modify: Modify) -> Result<Started, Error> {
+        self.0.start(start, Some(&modify)).await.map_err(|error| modify.explain(error))
     }
 
     /// An instance's tree, variables and waits, from its snapshot.
@@ -135,9 +146,41 @@ impl Runtime {
         let input = if suspended { Input::Suspend } else { Input::Activate };
         self.0.api(id, input).await.map(drop)
     }
+
+    /// The same for several. Those that have ended meanwhile are as they should be.
+    pub async fn suspend_instances(&self, ids: Vec<InstanceId>, suspended: bool) -> Result<(), Error> {
+        for id in ids {
+            match self.suspend_instance(id, suspended).await {
+                Ok(()) | Err(Error::NotFound { .. } | Error::Rejected(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Inner {
+    async fn start(self: &Arc<Self>, start: Start, modify: Option<&Modify>) -> Result<Started, Error> {
+        if let Some(key) = &start.idempotency_key
+            && let Some(before) = self.started_before(&start.definition, key).await?
+        {
+            return self.existing(before).await;
+        }
+        for _ in 0..MAX_SUPERSEDED {
+            let mut chosen = self.choose(&start.definition, modify).await;
+            // Nobody is refused anything because of what is only remembered.
+            if chosen.is_err() && self.definitions.look_again(&start.definition) {
+                chosen = self.choose(&start.definition, modify).await;
+            }
+            let (definition, at) = chosen?;
+            if let Some(started) = self.start_at(definition, at, start.clone()).await? {
+                return Ok(started);
+            }
+            self.definitions.look_again(&start.definition);
+        }
+        Err(Error::Conflict("new versions were deployed faster than this start could be made; repeat it".to_owned()))
+    }
+
     /// Carries out an input that an API call makes, and answers when it is stored.
     pub(crate) async fn api(self: &Arc<Self>, instance: InstanceId, input: Input) -> Result<Box<State>, Error> {
         match self.advance(Work { instance, input, begin: None, traceparent: None, worker: None }).await? {
@@ -167,31 +210,29 @@ impl Inner {
     }
 
     /// What a start without a message begins with.
-    async fn choose(&self, reference: &DefinitionRef) -> Result<(Arc<Definition>, mandate_model::ElementIndex), Error> {
+    async fn choose(&self, reference: &DefinitionRef, modify: Option<&Modify>) -> Result<(Arc<Definition>, BeginAt), Error> {
         let definition = self.resolve(reference).await?;
-        let element = none_start(&definition)?;
-        Ok((definition, element))
+        let at = match modify {
+            Some(modify) => BeginAt::Instructions(modify.resolve(&definition, None)?),
+            None => BeginAt::Event(none_start(&definition)?),
+        };
+        Ok((definition, at))
     }
 
-    /// Starts an instance at a start event. Runs on a task of its own: a held start is two units, and a client that hangs up must not
+    /// Starts an instance, at a start event or where instructions say. Runs on a task of its own: a held start is two units, and a client that hangs up must not
     /// leave the second one undone. None: the definition is deleted, or a newer version of the key that is to be started has been deployed.
     pub(crate) async fn start_at(
         self: &Arc<Self>,
         definition: Arc<Definition>,
-        element: mandate_model::ElementIndex,
+        at: impl Into<BeginAt>,
         start: Start,
     ) -> Result<Option<Started>, Error> {
-        let inner = self.clone();
-        let starting = self.spawn_unit(async move { inner.start_undisturbed(definition, element, start).await });
+        let (inner, at) = (self.clone(), at.into());
+        let starting = self.spawn_unit(async move { inner.start_undisturbed(definition, at, start).await });
         starting.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })?
     }
 
-    async fn start_undisturbed(
-        self: &Arc<Self>,
-        definition: Arc<Definition>,
-        element: mandate_model::ElementIndex,
-        start: Start,
-    ) -> Result<Option<Started>, Error> {
+    async fn start_undisturbed(self: &Arc<Self>, definition: Arc<Definition>, at: BeginAt, start: Start) -> Result<Option<Started>, Error> {
         let newest = matches!(start.definition, DefinitionRef::Key { .. });
         let tenant = definition.row.tenant.clone();
         let start_key = start.idempotency_key.map(|key| start_key(tenant.as_deref(), &definition.row.key, &key));
@@ -200,7 +241,7 @@ impl Inner {
         let begin = Begin { definition: definition.clone(), tenant, business_key, start_key: start_key.clone(), newest };
         let work = Work {
             instance: id,
-            input: Input::Start { element, variables: start.variables, hold: false },
+            input: at.input(start.variables),
             begin: Some(begin),
             traceparent: start.traceparent.clone(),
             worker: None,
@@ -304,7 +345,7 @@ impl Inner {
 }
 
 /// Where a process begins that is started without a message.
-fn none_start(definition: &Definition) -> Result<mandate_model::ElementIndex, Error> {
+fn none_start(definition: &Definition) -> Result<ElementIndex, Error> {
     definition
         .model
         .start()

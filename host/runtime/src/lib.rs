@@ -20,6 +20,7 @@ mod jobs;
 mod ledger;
 mod messages;
 mod metrics;
+mod modification;
 mod retention;
 mod running;
 mod tasks;
@@ -51,6 +52,7 @@ pub use mandate_engine as engine;
 pub use mandate_model as model;
 pub use mandate_store::query;
 pub use messages::{Correlated, Correlation};
+pub use modification::{Instruction, Modify, Place};
 pub use retention::{Cleaned, DEFAULT_SHARE, HistoryCleanup, HistoryExport};
 pub use unit::{BODY_TYPE, activity_id, activity_type};
 pub use waiting::{Reason, Waiting, WaitingFilter};
@@ -172,19 +174,15 @@ impl Runtime {
         self.0.definitions.get(&self.0.store, id).await
     }
 
-    /// Suspends a definition (true): no instance of it starts and, with `instances`, all its instances are suspended too.
+    /// Suspends a definition (true): no instance of it starts and, with `instances`, all its instances are suspended too, each in a unit of work of its
+    /// own. Whatever ends the request in between leaves a definition that starts nothing, and may be repeated.
     pub async fn suspend_definition(&self, id: &str, suspended: bool, instances: bool) -> Result<(), Error> {
         if !self.0.store.set_definition_suspended(id, suspended).await? {
             return Err(Error::NotFound { what: "process definition", id: id.to_owned() });
         }
         if instances {
-            for instance in self.0.store.instances_of(id).await? {
-                match self.suspend_instance(engine::InstanceId(instance), suspended).await {
-                    // Ended meanwhile, or already as it should be.
-                    Ok(()) | Err(Error::NotFound { .. } | Error::Rejected(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
+            let all = self.0.store.instances_of(id).await?;
+            self.suspend_instances(all.into_iter().map(engine::InstanceId).collect(), suspended).await?;
         }
         Ok(())
     }

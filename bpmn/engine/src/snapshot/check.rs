@@ -7,6 +7,7 @@ use crate::ids::{ActivityId, WaitId};
 use crate::index::Index;
 use crate::instance::{Activity, Instance, Phase, Role};
 use crate::limits::{MAX_JSON_DEPTH, MAX_SCOPE_DEPTH};
+use crate::modification::Instruction;
 use crate::variable::Variable;
 
 /// Looks at everything. On the way the index is built, which is never stored.
@@ -53,7 +54,8 @@ fn check_role(instance: &Instance, activity: &Activity) -> Result<(), SnapshotEr
         (Role::Element, None) => Ok(()),
         (Role::Body(body), None) => {
             ensure(activity.parent.is_some(), "its root is a body")?;
-            ensure(body.ended <= body.begun && body.begun <= body.instances, "a body has counted wrongly")
+            let over = body.ended.checked_add(body.canceled);
+            ensure(over.is_some_and(|over| over <= body.begun) && body.begun <= body.instances, "a body has counted wrongly")
         }
         _ => Err(SnapshotError::Inconsistent("an instance is in no body, or something else is in one")),
     }
@@ -117,7 +119,13 @@ fn check_unit(instance: &Instance) -> Result<(), SnapshotError> {
     }
     let call = unit.call.as_ref().ok_or(SnapshotError::Inconsistent("a unit of work waits for no call"))?;
     ensure(call.activity != instance.root() && known(&call.activity), "a call belongs to no activity")?;
-    ensure(call.wait.0 <= instance.last, "a call has a number that was never given")
+    ensure(call.wait.0 <= instance.last, "a call has a number that was never given")?;
+    let starts = unit.modification.iter().flat_map(|modification| &modification.rest).filter_map(|instruction| match instruction {
+        Instruction::Start(start) => Some(start),
+        Instruction::Cancel(_) => None,
+    });
+    let mut variables = starts.flat_map(|start| start.variables.values().chain(start.local_variables.values()));
+    ensure(variables.all(is_json), "a variable is not JSON")
 }
 
 fn ensure(holds: bool, otherwise: &'static str) -> Result<(), SnapshotError> {

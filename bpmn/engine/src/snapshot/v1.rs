@@ -14,6 +14,7 @@ use crate::index::Index;
 use crate::instance::{self, Instance, State};
 
 mod activity;
+mod modification;
 mod unit;
 mod waits;
 
@@ -29,6 +30,7 @@ struct Snapshot {
     state: u8,
     suspended: bool,
     last: u64,
+    modifications: u64,
     traceparent: Option<String>,
     /// How many parts are stored beside the snapshot.
     parts: u64,
@@ -86,6 +88,7 @@ impl From<&Instance> for Snapshot {
             },
             suspended: it.suspended,
             last: it.last,
+            modifications: it.modifications,
             traceparent: it.traceparent.clone(),
             parts: it.parts() as u64,
             inline: it.index.inline.iter().map(|id| Branch::new(it, it.at(*id))).collect(),
@@ -109,13 +112,14 @@ impl Snapshot {
             },
             suspended: self.suspended,
             last: self.last,
+            modifications: self.modifications,
             activities: OrdMap::new(),
             jobs: OrdMap::new(),
             tasks: OrdMap::new(),
             external_tasks: OrdMap::new(),
             subscriptions: OrdMap::new(),
             incidents: OrdMap::new(),
-            unit: self.unit.map(Unit::into_unit),
+            unit: self.unit.map(Unit::into_unit).transpose()?,
             index: Index::default(),
         };
         let mut branches: Vec<(Branch, bool)> = self.inline.into_iter().map(|branch| (branch, false)).collect();

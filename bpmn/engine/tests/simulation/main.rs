@@ -4,6 +4,7 @@
 
 mod host;
 mod models;
+mod modification;
 mod random;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,6 +30,7 @@ struct Seen {
     crashes: usize,
     rejected: usize,
     bodies: usize,
+    modified: usize,
 }
 
 #[test]
@@ -45,8 +47,8 @@ fn random_models_hold_under_random_inputs_and_crashes() {
         assert!(result.is_ok(), "repeat with: MANDATE_SIM_SEED={seed} cargo test -p mandate-engine --test simulation");
     }
     println!(
-        "{} ended, {} stuck with an incident, {} calls, {} keys made again, {} crashes, {} rejected inputs",
-        seen.ended, seen.stuck, seen.calls, seen.compared, seen.crashes, seen.rejected
+        "{} ended, {} stuck with an incident, {} calls, {} keys made again, {} crashes, {} rejected inputs, {} modifications",
+        seen.ended, seen.stuck, seen.calls, seen.compared, seen.crashes, seen.rejected, seen.modified
     );
     // A simulation in which nothing happens proves nothing.
     assert!(
@@ -57,7 +59,8 @@ fn random_models_hold_under_random_inputs_and_crashes() {
                 && seen.compared > 50
                 && seen.crashes > 100
                 && seen.rejected > 500
-                && seen.bodies > 100)
+                && seen.bodies > 100
+                && seen.modified > 100)
     );
 }
 
@@ -88,5 +91,6 @@ fn simulate(seed: u64, seen: &mut Seen) {
         seen.crashes += host.crashes;
         seen.rejected += host.rejected;
         seen.bodies += host.bodies;
+        seen.modified += host.modified;
     }
 }

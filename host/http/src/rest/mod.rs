@@ -9,10 +9,12 @@ mod incident;
 mod job;
 mod list;
 mod message;
+mod modification;
 mod process_definition;
 mod process_instance;
 mod remembered;
 mod start;
+mod suspension;
 mod task;
 
 use axum::routing::get;
@@ -44,6 +46,8 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(process_definition::router())
         .merge(start::router())
         .merge(process_instance::router())
+        .merge(modification::router())
+        .merge(suspension::router())
         .merge(task::router())
         .merge(external_task::router())
         .merge(message::router())

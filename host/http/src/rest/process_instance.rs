@@ -65,7 +65,7 @@ const SORTS: &[(&str, InstanceSort)] = &[
     ("businessKey", InstanceSort::BusinessKey),
 ];
 
-fn filter(fields: &mut Fields) -> Result<InstanceFilter, Error> {
+pub(super) fn filter(fields: &mut Fields) -> Result<InstanceFilter, Error> {
     let ids = match fields.texts("processInstanceIds")? {
         Some(texts) => texts.iter().map(|text| instance_or_none(text).0).collect(),
         None => Vec::new(),

@@ -9,7 +9,7 @@ use mandate_runtime::{DefinitionRef, Start};
 use serde_json::json;
 
 use super::process_definition::{no_definition, no_key};
-use super::process_instance;
+use super::{modification, process_instance};
 use crate::extract::{Body, Segments};
 use crate::query_params::Fields;
 use crate::{App, Error, to_the_end, variable};
@@ -67,9 +67,11 @@ async fn start(app: &App, definition: DefinitionRef, headers: &HeaderMap, mut bo
     let business_key = body.stored_text("businessKey")?;
     let variables = body.variables("variables")?;
     let with_variables = body.flag("withVariablesInReturn")?;
-    // There are no execution listeners to skip.
-    body.ignore(&["skipCustomListeners"]);
+    let modify = modification::modification(&mut body, "startInstructions", modification::For::New)?;
     body.finish(START_FIELDS)?;
+    if modify.skip_io_mappings && modify.instructions.is_empty() {
+        return Err(Error::Invalid("'skipIoMappings' goes with 'startInstructions' only".to_owned()));
+    }
     let start = Start {
         definition,
         business_key,
@@ -80,7 +82,10 @@ async fn start(app: &App, definition: DefinitionRef, headers: &HeaderMap, mut bo
     };
     // Of several units a client that hangs up would otherwise cut off the later ones.
     let runtime = app.runtime.clone();
-    let started = to_the_end(async move { runtime.start(start).await }).await?;
+    let started = to_the_end(async move {
+        if modify.instructions.is_empty() { runtime.start(start).await } else { runtime.start_by(start, modify).await }
+    })
+    .await?;
     let mut dto = process_instance::started(&started);
     if with_variables {
         dto["variables"] = started.variables.as_ref().map_or_else(|| json!({}), variable::write_all);

@@ -14,6 +14,7 @@ mod hostile;
 mod job;
 mod ledger;
 mod message;
+mod modification;
 mod multi_instance;
 mod process_definition;
 mod process_instance;

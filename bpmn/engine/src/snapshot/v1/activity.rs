@@ -25,7 +25,7 @@ pub(super) struct Activity {
 #[derive(Serialize, Deserialize)]
 pub(super) enum Role {
     Element,
-    Body { instances: u32, begun: u32, ended: u32, first: Option<u64> },
+    Body { instances: u32, begun: u32, ended: u32, canceled: u32, first: Option<u64> },
     Inner { index: u32 },
     Result { index: u32 },
 }
@@ -67,8 +67,8 @@ impl From<&instance::Activity> for Activity {
             },
             role: match it.role {
                 instance::Role::Element => Role::Element,
-                instance::Role::Body(instance::Body { instances, begun, ended, first }) => {
-                    Role::Body { instances, begun, ended, first: first.map(|first| first.0) }
+                instance::Role::Body(instance::Body { instances, begun, ended, canceled, first }) => {
+                    Role::Body { instances, begun, ended, canceled, first: first.map(|first| first.0) }
                 }
                 instance::Role::Inner { index } => Role::Inner { index },
                 instance::Role::Result { index } => Role::Result { index },
@@ -112,8 +112,8 @@ impl Activity {
             },
             role: match self.role {
                 Role::Element => instance::Role::Element,
-                Role::Body { instances, begun, ended, first } => {
-                    instance::Role::Body(instance::Body { instances, begun, ended, first: first.map(ActivityId) })
+                Role::Body { instances, begun, ended, canceled, first } => {
+                    instance::Role::Body(instance::Body { instances, begun, ended, canceled, first: first.map(ActivityId) })
                 }
                 Role::Inner { index } => instance::Role::Inner { index },
                 Role::Result { index } => instance::Role::Result { index },
@@ -130,11 +130,11 @@ const KINDS: [variable::VariableKind; 8] = {
     [Null, String, Integer, Long, Double, Boolean, Date, Json]
 };
 
-fn kind_number(kind: variable::VariableKind) -> u8 {
+pub(super) fn kind_number(kind: variable::VariableKind) -> u8 {
     let place = KINDS.iter().position(|it| *it == kind).expect("every type is in the list");
     u8::try_from(place).expect("there are fewer types than that")
 }
 
-fn kind_of(number: u8) -> Option<variable::VariableKind> {
+pub(super) fn kind_of(number: u8) -> Option<variable::VariableKind> {
     KINDS.get(usize::from(number)).copied()
 }
