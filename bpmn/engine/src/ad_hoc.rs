@@ -18,11 +18,11 @@ use crate::instance::{Phase, Role};
 use crate::step::Machine;
 
 impl<'d> Machine<'d> {
-    /// What an activity instance is as an ad-hoc sub-process, if it is one; a body of several is none.
+    /// What an activity instance is as an ad-hoc sub-process, if it is one; a body of several is none, nor is one that is over.
     pub(crate) fn ad_hoc(&self, scope: ActivityId) -> Option<&'d AdHocSubProcess> {
         let it = self.instance.at(scope);
         match &self.definition.element(it.element).kind {
-            ElementKind::AdHocSubProcess(ad_hoc) if !matches!(it.role, Role::Body(_)) => Some(ad_hoc),
+            ElementKind::AdHocSubProcess(ad_hoc) if !matches!(it.role, Role::Body(_)) && !it.role.is_past() => Some(ad_hoc),
             _ => None,
         }
     }

@@ -55,7 +55,11 @@ impl Machine<'_> {
     fn error_catcher(&self, from: ActivityId, thrown: &Thrown) -> Option<(ActivityId, ElementIndex)> {
         self.catcher(from, Some(&thrown.code), |trigger| match trigger {
             EventTrigger::Error(catch) => Some(catch.code.as_deref()),
-            EventTrigger::Timer(_) | EventTrigger::Message(_) | EventTrigger::Escalation(_) => None,
+            EventTrigger::Timer(_)
+            | EventTrigger::Message(_)
+            | EventTrigger::Escalation(_)
+            | EventTrigger::Compensation
+            | EventTrigger::Cancel => None,
         })
     }
 

@@ -15,7 +15,11 @@ impl Machine<'_> {
     pub(crate) fn escalate(&mut self, event: ActivityId, code: Option<String>) -> Result<(), Failure> {
         let catcher = self.catcher(event, code.as_deref(), |trigger| match trigger {
             EventTrigger::Escalation(catch) => Some(catch.code.as_deref()),
-            EventTrigger::Error(_) | EventTrigger::Timer(_) | EventTrigger::Message(_) => None,
+            EventTrigger::Error(_)
+            | EventTrigger::Timer(_)
+            | EventTrigger::Message(_)
+            | EventTrigger::Compensation
+            | EventTrigger::Cancel => None,
         });
         let Some((activity, catching)) = catcher else { return self.resume(event) };
         let element = self.definition.element(catching);

@@ -13,6 +13,8 @@ use crate::variable::Variable;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Index {
     pub children: OrdMap<ActivityId, OrdSet<ActivityId>>,
+    /// What is remembered of activities that have completed in a scope: no children, for a scope is empty without them.
+    pub records: OrdMap<ActivityId, OrdSet<ActivityId>>,
     /// How many of them stand at each place from which one may still come to a join.
     pub places: OrdMap<(ActivityId, Place), usize>,
     /// Jobs, tasks, external tasks and subscriptions of each activity.
@@ -44,7 +46,7 @@ pub(crate) type Arrivals = OrdMap<FlowIndex, OrdSet<ActivityId>>;
 impl Index {
     pub(crate) fn add_activity(&mut self, activity: &Activity) {
         if let Some(parent) = activity.parent {
-            self.children.entry(parent).or_default().insert(activity.id);
+            self.inside(activity).entry(parent).or_default().insert(activity.id);
         }
         if !activity.apart {
             self.inline.insert(activity.id);
@@ -62,8 +64,13 @@ impl Index {
             self.remove_variable(name, value);
         }
         if let Some(parent) = activity.parent {
-            forget(&mut self.children, parent, activity.id);
+            forget(self.inside(activity), parent, activity.id);
         }
+    }
+
+    /// Where it is filed under its parent.
+    fn inside(&mut self, activity: &Activity) -> &mut OrdMap<ActivityId, OrdSet<ActivityId>> {
+        if activity.role.is_record() { &mut self.records } else { &mut self.children }
     }
 
     pub(crate) fn add_variable(&mut self, name: &str, value: &Variable) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use imbl::OrdMap;
-use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
+use mandate_model::{Compensation, ElementIndex, FlowIndex, ProcessDefinition, ROOT};
 
 use crate::effect::{ExternalTask, Incident, Job, Subscription, Task};
 use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
@@ -146,6 +146,18 @@ pub enum Role {
         /// Which one it was, from 0.
         index: u32,
     },
+    /// A record: an activity has completed, and its compensation handler may undo it. Nobody sees it.
+    Completed,
+    /// A record: what is left of a scope or body that has completed with something to compensate inside. Nobody sees it.
+    EventScope {
+        /// The activity instance that has completed.
+        of: ActivityId,
+    },
+    /// An event scope in which something is being undone, inside of the event that has it compensated.
+    Compensating {
+        /// The activity instance that has completed.
+        of: ActivityId,
+    },
 }
 
 /// How far the body of a multi-instance activity is. `nrOfInstances` and its kin show these numbers; what somebody else writes there
@@ -251,7 +263,8 @@ impl Instance {
         ROOT_ACTIVITY
     }
 
-    /// The tree, parents before their children.
+    /// The tree, in the order of numbers: parents before their children, but for what has been compensated, which is older than the event that it
+    /// runs in.
     pub fn activities(&self) -> impl Iterator<Item = &Activity> {
         self.activities.values().map(Arc::as_ref)
     }
@@ -353,7 +366,12 @@ impl Instance {
         let flow = |index: Option<FlowIndex>| index.is_none_or(|index| (index.0 as usize) < definition.flows.len());
         self.activities.values().all(|it| {
             element(it.element)
-                && (it.role == Role::Element) == definition.element(it.element).multi_instance.is_none()
+                && match it.role {
+                    Role::Element => definition.element(it.element).multi_instance.is_none(),
+                    Role::Body(_) | Role::Inner { .. } | Role::Result { .. } => definition.element(it.element).multi_instance.is_some(),
+                    Role::Completed => matches!(definition.element(it.element).compensation, Some(Compensation::Handler(_))),
+                    Role::EventScope { .. } | Role::Compensating { .. } => true,
+                }
                 && match it.phase {
                     Phase::After { flow: by } => flow(by),
                     phase => flow(phase.by()),
@@ -380,6 +398,11 @@ impl Instance {
     /// The activities directly inside a scope, oldest first.
     pub(crate) fn children(&self, scope: ActivityId) -> impl Iterator<Item = ActivityId> {
         self.index.children.get(&scope).into_iter().flatten().copied()
+    }
+
+    /// What is remembered of activities that have completed directly inside a scope, in the order of their completion.
+    pub(crate) fn records(&self, scope: ActivityId) -> impl Iterator<Item = ActivityId> {
+        self.index.records.get(&scope).into_iter().flatten().copied()
     }
 
     /// Where those of them stand that may still come to a join: no more places than the model has, however many stand there.
@@ -409,9 +432,19 @@ impl Instance {
     /// Takes an activity out of the tree. Its waits and children must be gone.
     pub(crate) fn remove_activity(&mut self, id: ActivityId) -> Arc<Activity> {
         let activity = self.activities.remove(&id).expect("the caller found it in the tree");
-        debug_assert!(!self.index.children.contains_key(&id) && !self.index.waits.contains_key(&id), "nothing of it is left");
+        let is_empty = !self.index.children.contains_key(&id) && !self.index.records.contains_key(&id);
+        debug_assert!(is_empty && !self.index.waits.contains_key(&id), "nothing of it is left");
         self.index.remove_activity(&activity);
         activity
+    }
+
+    /// Puts an activity into another scope, in another role.
+    pub(crate) fn move_activity(&mut self, id: ActivityId, scope: ActivityId, role: Role) {
+        let activity = self.activities.get_mut(&id).expect("the caller found it in the tree");
+        self.index.remove_activity(activity);
+        let moved = Arc::make_mut(activity);
+        (moved.parent, moved.role) = (Some(scope), role);
+        self.index.add_activity(moved);
     }
 
     /// Puts a job into its place, or a changed one into its new place.
@@ -484,6 +517,18 @@ impl Activity {
     /// The scope around it; only the process itself has none, and it is never moved.
     pub(crate) fn scope(&self) -> ActivityId {
         self.parent.expect("only the root has no parent")
+    }
+}
+
+impl Role {
+    /// Whether it is only remembered.
+    pub fn is_record(self) -> bool {
+        matches!(self, Role::Completed | Role::EventScope { .. })
+    }
+
+    /// Whether its variables are those of an activity of which history has seen the end: it hears nothing of them.
+    pub(crate) fn is_past(self) -> bool {
+        self.is_record() || matches!(self, Role::Result { .. } | Role::Compensating { .. })
     }
 }
 

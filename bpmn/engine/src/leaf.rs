@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 
 use crate::ids::{ActivityId, IncidentId, WaitId};
-use crate::instance::{Activity, Instance, Phase, Role};
+use crate::instance::{Activity, Instance, Phase};
 use crate::join::missing;
 
 /// One leaf of the tree of activity instances, with the one reason why it stands where it stands.
@@ -103,9 +103,7 @@ impl Instance {
     /// Every leaf of the tree with the reason why it stands there, in the order of their numbers. Empty before the start and after the end.
     pub fn leaves(&self, definition: &ProcessDefinition) -> Vec<Leaf> {
         let leaf = |activity: &&Activity| {
-            let stands = activity.parent.is_some()
-                && !matches!(activity.role, Role::Result { .. })
-                && !matches!(activity.phase, Phase::Spent { .. });
+            let stands = activity.parent.is_some() && !activity.role.is_past() && !matches!(activity.phase, Phase::Spent { .. });
             stands && !self.index.children.contains_key(&activity.id)
         };
         // Of a join its tokens all say the same, and those of a scope are found out about together.

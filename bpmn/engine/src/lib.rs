@@ -14,6 +14,7 @@
 //! | `wait.rs` | waits and their rows |
 //! | `trigger.rs` | boundary events and event sub-processes: armed, triggered, catching |
 //! | `join.rs`, `error.rs`, `escalation.rs` | joins, BPMN errors, escalations |
+//! | `compensation.rs` | what has completed, and how it is undone |
 //! | `multi_instance.rs` | bodies and the instances in them |
 //! | `mapping.rs` | variables and input/output mapping |
 //! | `modification.rs` | what is active, changed by hand |
@@ -31,6 +32,7 @@
 mod ad_hoc;
 mod admit;
 mod code;
+mod compensation;
 mod complex;
 #[cfg(test)]
 mod conformance;
@@ -66,6 +68,7 @@ mod wait;
 
 pub use admit::Rejection;
 pub use code::Code;
+pub use compensation::Compensable;
 pub use effect::{DelegateCall, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry};

@@ -8,7 +8,7 @@ pub const MAX_STEPS: u32 = 100_000;
 /// asserts the same bound.
 pub const MAX_SCOPE_DEPTH: usize = 64;
 
-/// Active instances directly inside one scope. A model that multiplies tokens in a loop would otherwise grow its snapshot
+/// Instances directly inside one scope that are active or may be compensated. A model that multiplies tokens in a loop would otherwise grow its snapshot
 /// without an end; at some 30 bytes each, this many are 3 MB.
 pub const MAX_SCOPE_ACTIVITIES: usize = 100_000;
 

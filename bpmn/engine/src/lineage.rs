@@ -40,6 +40,17 @@ impl Lineage {
         Self(digest("mandate-join-1", &[&self.0, gateway.as_bytes(), &nth.to_be_bytes()]))
     }
 
+    /// The `nth` completion of an element by this token in its unit.
+    pub(crate) fn completion(self, element: &str, nth: u32) -> Self {
+        Self(digest("mandate-completion-1", &[&self.0, element.as_bytes(), &nth.to_be_bytes()]))
+    }
+
+    /// The token that undoes something; `self` is the lineage of the event that throws, and `of` names what is undone, so that it plays no part how much
+    /// else is.
+    pub(crate) fn compensation(self, of: &[u8]) -> Self {
+        Self(digest("mandate-compensation-1", &[&self.0, of]))
+    }
+
     /// Names this token's `nth` entry into an element.
     pub(crate) fn entry(self, instance: InstanceId, origin: WaitId, element: &str, nth: u32) -> EntryKey {
         EntryKey(digest(

@@ -67,6 +67,7 @@ impl Machine<'_> {
             return Err(Failure::never(Code::VariableLimit, self.instance.at(scope).element, message));
         }
         self.instance.set_local(scope, &name, Some(value.clone()));
+        let scope = self.instance.at(scope).drawn_id();
         self.record(HistoryEvent::VariableSet { scope, name, value });
         Ok(())
     }

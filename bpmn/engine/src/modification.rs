@@ -158,7 +158,7 @@ impl Site {
                 Role::Element => true,
                 Role::Body(_) => self.body,
                 Role::Inner { .. } => several && !self.body,
-                Role::Result { .. } => false,
+                Role::Result { .. } | Role::Completed | Role::EventScope { .. } | Role::Compensating { .. } => false,
             }
     }
 }

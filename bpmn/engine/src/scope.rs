@@ -47,11 +47,12 @@ impl Machine<'_> {
     /// The job before an element has run, or there was none: the activity begins.
     pub(crate) fn begin(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let it = self.instance.at(activity);
-        let (element, parent, by) = (it.element, it.scope(), it.phase.by());
+        let (element, scope, by) = (it.element, it.scope(), it.phase.by());
+        let parent = self.instance.drawn_scope(self.definition, activity).unwrap_or(scope);
         let body = matches!(it.role, Role::Body(_));
         self.instance.set_phase(activity, Phase::Active { by });
         self.instance.set_since(activity, self.now);
-        self.unit.touch(parent);
+        self.unit.touch(scope);
         self.record(HistoryEvent::ActivityStarted { activity, parent, element, body });
         self.map_inputs(activity, element)?;
         self.execute(activity)
@@ -67,8 +68,9 @@ impl Machine<'_> {
 
     /// Whether an element may become active in a scope, within the bounds.
     pub(crate) fn check_room(&self, element: ElementIndex, scope: ActivityId) -> Result<(), Failure> {
-        if self.instance.index.children.get(&scope).is_some_and(|children| children.len() >= MAX_SCOPE_ACTIVITIES) {
-            let message = format!("a scope holds more than {MAX_SCOPE_ACTIVITIES} active instances");
+        let (children, records) = (self.instance.index.children.get(&scope), self.instance.index.records.get(&scope));
+        if children.into_iter().chain(records).map(imbl::OrdSet::len).sum::<usize>() >= MAX_SCOPE_ACTIVITIES {
+            let message = format!("a scope holds more than {MAX_SCOPE_ACTIVITIES} instances that are active or may be compensated");
             return Err(Failure::never(Code::ActivityLimit, element, message));
         }
         if self.instance.outward(scope).count() > MAX_SCOPE_DEPTH {
@@ -89,6 +91,7 @@ impl Machine<'_> {
         self.map_outputs(activity, element)?;
         self.remove_waits(activity);
         self.record(HistoryEvent::ActivityEnded { activity, canceled: false });
+        self.remember(activity)?;
         if let Role::Inner { index } = self.instance.at(activity).role {
             return self.leave_instance(activity, index);
         }
@@ -141,7 +144,7 @@ impl Machine<'_> {
             return self.continue_ad_hoc(scope, ad_hoc);
         }
         let standing = self.instance.index.children.contains_key(&scope);
-        if standing || self.unit.agenda.iter().any(|token| token.scope == scope) {
+        if standing || self.unit.agenda.iter().rev().any(|token| token.scope == scope) {
             return Ok(());
         }
         if scope == self.instance.root() {
@@ -152,12 +155,23 @@ impl Machine<'_> {
             }
             return Ok(());
         }
+        if let Role::Compensating { .. } = self.instance.at(scope).role {
+            let around = self.instance.at(scope).scope();
+            self.forget(scope);
+            return self.end_scope_if_empty(around);
+        }
         self.resume(scope)
     }
 
     /// A terminate end event: everything else in its scope is cancelled, then the scope completes normally. In an embedded sub-process
     /// only that sub-process ends (BPMN 2.0, 10.5.3; Camunda `TerminateEndEventActivityBehavior`).
     pub(crate) fn terminate(&mut self, event: ActivityId) -> Result<(), Failure> {
+        self.end_others(event);
+        self.leave(event, &[])
+    }
+
+    /// Cancels everything in the scope of an event but the event. What has completed there is remembered still.
+    pub(crate) fn end_others(&mut self, event: ActivityId) {
         let scope = self.instance.at(event).scope();
         let others: Vec<_> = self.instance.children(scope).filter(|child| *child != event).collect();
         for other in others {
@@ -166,7 +180,6 @@ impl Machine<'_> {
         self.unit.agenda.retain(|token| token.scope != scope);
         // Behind `asyncAfter` the scope lives on until its job has run.
         self.disarm_event_sub_processes(scope);
-        self.leave(event, &[])
     }
 
     /// Ends an activity and everything inside it before its time, the innermost first.
@@ -190,6 +203,7 @@ impl Machine<'_> {
     }
 
     pub(crate) fn end_instance(&mut self, state: EndState, reason: Option<String>) {
+        self.forget_records(self.instance.root());
         debug_assert!(self.instance.activities.len() == 1, "only the root is left");
         self.remove_waits(self.instance.root());
         self.instance.state = State::Ended;
@@ -197,10 +211,10 @@ impl Machine<'_> {
     }
 
     /// An activity of which history has not seen the beginning, or has seen the end already, takes its variables with it: history has seen those. It
-    /// never saw the results of instances that have ended.
+    /// never saw the results of instances that have ended, and of a scope that is compensated it has seen the end with all that was in it.
     pub(crate) fn forget_variables_unless_live(&mut self, activity: ActivityId) {
         let it = self.instance.at(activity);
-        if it.phase.is_live() || matches!(it.role, Role::Result { .. }) {
+        if it.phase.is_live() || it.role.is_past() {
             return;
         }
         let names: Vec<_> = it.variables.keys().cloned().collect();
@@ -212,6 +226,7 @@ impl Machine<'_> {
     /// Takes an activity out of the tree once its waits are gone.
     pub(crate) fn forget(&mut self, activity: ActivityId) {
         self.resolve_join_incident(activity);
+        self.forget_records(activity);
         self.unit.lineages.remove(&activity);
         let activity = self.instance.remove_activity(activity);
         self.unit.touch(activity.scope());

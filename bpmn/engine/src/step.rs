@@ -299,6 +299,9 @@ impl Machine<'_> {
             Next::Join => self.arrive(activity),
             Next::Leave(flows) => self.leave(activity, &flows),
             Next::Terminate => self.terminate(activity),
+            Next::Compensate { only } => self.compensate(activity, only),
+            Next::Cancel => self.cancel_transaction(activity),
+            Next::LeaveTransaction => self.leave_transaction(activity),
             Next::Escalate { code } => self.escalate(activity, code),
             Next::Throw { code, message } => self.throw_from_event(activity, Thrown { code, message, variables: Variables::new() }),
         }

@@ -72,6 +72,20 @@ pub(crate) fn several(open: &str, loops: &str, inside: &str) -> String {
     format!("<startEvent id='s'/><{open}>{loops}{inside}</{kind}><userTask id='u'/>{{s>a>u}}")
 }
 
+/// What undoes an activity `of`: a handler `undo_OF` of this kind, given as an open tag without its brackets and `id`.
+pub(crate) fn undone(of: &str, open: &str) -> String {
+    undone_by(of, open, "")
+}
+
+/// The same with something in the handler.
+pub(crate) fn undone_by(of: &str, open: &str, inside: &str) -> String {
+    let kind = open.split(' ').next().expect("it names a kind");
+    format!(
+        "<boundaryEvent id='{of}_undone' attachedToRef='{of}'><compensateEventDefinition/></boundaryEvent>\
+         <{open} id='undo_{of}' isForCompensation='true'>{inside}</{kind}><association id='{of}_undoes' sourceRef='{of}_undone' targetRef='undo_{of}'/>"
+    )
+}
+
 /// Writes out the short form of sequence flows.
 fn flows(elements: &str) -> String {
     let mut xml = String::new();

@@ -19,7 +19,7 @@ use crate::variable::Variables;
 /// The boundary events of an activity instance. Those of a multi-instance activity belong to its body and watch all instances together.
 fn attached<'a>(definition: &'a ProcessDefinition, activity: &Activity) -> &'a [ElementIndex] {
     match activity.role {
-        Role::Inner { .. } | Role::Result { .. } => &[],
+        Role::Inner { .. } | Role::Result { .. } | Role::Completed | Role::EventScope { .. } | Role::Compensating { .. } => &[],
         Role::Element | Role::Body(_) => &definition.element(activity.element).boundary_events,
     }
 }
@@ -61,7 +61,7 @@ impl Machine<'_> {
                 self.put_subscription(activity, event, name);
             }
             // What is thrown inside comes by itself.
-            Some((EventTrigger::Error(_) | EventTrigger::Escalation(_), _)) | None => {}
+            Some((EventTrigger::Error(_) | EventTrigger::Escalation(_) | EventTrigger::Compensation | EventTrigger::Cancel, _)) | None => {}
         }
         Ok(())
     }
@@ -161,7 +161,9 @@ impl Machine<'_> {
         catches: fn(&EventTrigger) -> Option<Option<&str>>,
     ) -> Option<(ActivityId, ElementIndex)> {
         let mut came_from = None;
-        for activity in self.instance.outward(from) {
+        // What is being undone has completed: nothing of its own watches it any more.
+        let watched = self.instance.outward(from).filter(|it| !matches!(it.role, Role::Compensating { .. }));
+        for activity in watched {
             let starts = inside(self.definition, activity).iter().copied();
             let starts: Vec<_> = starts.filter(|start| self.definition.element(*start).parent != came_from).collect();
             for events in [&starts[..], attached(self.definition, activity)] {

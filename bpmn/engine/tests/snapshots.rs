@@ -136,6 +136,33 @@ fn wide() -> (ProcessDefinition, Instance) {
     (definition, instance)
 }
 
+/// An instance that undoes a part of what has completed: records of an activity and of a scope, and a scope at work.
+fn undoing() -> (ProcessDefinition, Instance) {
+    let scope = |id: &str| {
+        format!(
+            "<subProcess id='{id}'><startEvent id='{id}s'/><task id='{id}t'/><sequenceFlow id='{id}f' sourceRef='{id}s' targetRef='{id}t'/>\
+             <boundaryEvent id='{id}b' attachedToRef='{id}t'><compensateEventDefinition/></boundaryEvent>\
+             <userTask id='{id}u' isForCompensation='true'/><association id='{id}a' sourceRef='{id}b' targetRef='{id}u'/></subProcess>"
+        )
+    };
+    let model = format!(
+        "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' targetNamespace='t'><process id='undoing' isExecutable='true'>\
+         <startEvent id='s'/>{}{}<task id='t'/><boundaryEvent id='b' attachedToRef='t'><compensateEventDefinition/></boundaryEvent>\
+         <task id='u' isForCompensation='true'/><association id='a' sourceRef='b' targetRef='u'/><endEvent id='e'><compensateEventDefinition \
+         activityRef='p'/></endEvent><sequenceFlow id='f1' sourceRef='s' targetRef='p'/><sequenceFlow id='f2' sourceRef='p' targetRef='q'/>\
+         <sequenceFlow id='f3' sourceRef='q' targetRef='t'/><sequenceFlow id='f4' sourceRef='t' targetRef='e'/></process></definitions>",
+        scope("p"),
+        scope("q")
+    );
+    let parsed = mandate_model::parse("undoing.bpmn", model.as_bytes()).unwrap_or_else(|all| panic!("{all:#?}"));
+    let definition = parsed.processes.into_iter().next().expect("there is one process");
+    let id = InstanceId(Uuid::from_u128(8));
+    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None });
+    let element = definition.find("s").expect("it has a start");
+    step(&definition, &mut instance, Input::Start { element, variables: Variables::new(), hold: false }, 1_000).expect("it starts");
+    (definition, instance)
+}
+
 fn hex(byte: u8) -> String {
     format!("{byte:02x}")
 }
@@ -168,7 +195,12 @@ fn yesterday(name: &str) -> Stored {
 #[ignore = "writes the files of a new version"]
 fn write_what_is_missing() {
     let definition = definition();
-    let files = [("v1-waiting.hex", waiting(&definition)), ("v1-in-unit.hex", in_unit(&definition)), ("v1-wide.hex", wide().1)];
+    let files = [
+        ("v1-waiting.hex", waiting(&definition)),
+        ("v1-in-unit.hex", in_unit(&definition)),
+        ("v1-wide.hex", wide().1),
+        ("v1-undoing.hex", undoing().1),
+    ];
     for (name, instance) in files {
         if !path(name).exists() {
             std::fs::write(path(name), print(&instance.encode())).expect("the directory is there");
@@ -224,6 +256,18 @@ fn version_1_with_activities_apart() {
     let changes = instance.changes(Some(&before));
     assert_eq!(changes.put, []);
     assert_eq!(changes.remove, [PartId { activity, variable: String::new() }]);
+}
+
+#[test]
+fn version_1_that_undoes_something() {
+    let (definition, now) = undoing();
+    let instance = yesterday("v1-undoing.hex").decode().expect("yesterday's bytes decode");
+    assert_eq!(instance, now);
+    let roles: Vec<_> = instance.activities().map(|it| it.role).filter(|role| *role != Role::Element).collect();
+    let of = |id: &str| roles.iter().filter(|role| format!("{role:?}").starts_with(id)).count();
+    assert_eq!((of("Completed"), of("EventScope"), of("Compensating")), (2, 1, 1), "{roles:?}");
+    let undone: Vec<_> = instance.compensable(&definition).map(|it| definition.element(it.element).id.to_string()).collect();
+    assert_eq!(undone, ["qu", "q", "u"]);
 }
 
 #[test]

@@ -122,6 +122,10 @@ pub struct Element {
     pub all_of: Vec<ElementIndex>,
     /// Boundary events attached to this activity, in document order.
     pub boundary_events: Vec<ElementIndex>,
+    /// `isForCompensation`: it undoes another activity and stands outside of the flow.
+    pub for_compensation: bool,
+    /// What undoes this activity once it has completed; a sub-process without any is undone by what is inside.
+    pub compensation: Option<Compensation>,
     /// It runs several times; none is the rule.
     pub multi_instance: Option<MultiInstance>,
     /// `startQuantity` of an activity: how many tokens begin it once (BPMN 2.0, 13.3.2).
@@ -246,6 +250,8 @@ pub enum ElementKind {
     SubProcess(Scope),
     /// An ad-hoc sub-process: what begins in it is chosen while it runs.
     AdHocSubProcess(AdHocSubProcess),
+    /// A transaction: an embedded sub-process that a cancel end event inside undoes and leaves (BPMN 2.0, 10.3.5).
+    Transaction(Scope),
     /// An event sub-process: it is entered when its start event is triggered, never by a sequence flow.
     EventSubProcess(EventSubProcess),
     /// A start event. Only the process itself may have message starts.
@@ -286,7 +292,7 @@ impl ElementKind {
     /// What a scope has inside; none of an element that is no scope.
     pub fn scope(&self) -> Option<&Scope> {
         match self {
-            ElementKind::Process(scope) | ElementKind::SubProcess(scope) => Some(scope),
+            ElementKind::Process(scope) | ElementKind::SubProcess(scope) | ElementKind::Transaction(scope) => Some(scope),
             ElementKind::EventSubProcess(event) => Some(&event.scope),
             ElementKind::AdHocSubProcess(ad_hoc) => Some(&ad_hoc.scope),
             _ => None,

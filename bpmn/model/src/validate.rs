@@ -8,6 +8,7 @@ use crate::definition::{
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::Draft;
 
+mod compensation;
 mod event_gateway;
 
 /// Checks a process that was read. What is wrong is in `diagnostics`.
@@ -19,6 +20,7 @@ pub(crate) fn validate(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
         validator.ends(index, element);
         validator.conditions(index, element);
         validator.boundary_events(index, element);
+        validator.compensation(index, element);
         if let ElementKind::EventBasedGateway = element.kind {
             validator.event_gateway(index, element);
         }
@@ -28,6 +30,7 @@ pub(crate) fn validate(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
     // What is missing may only seem so while elements are left out.
     if !draft.incomplete {
         validator.reachable();
+        validator.unused_handlers();
     }
 }
 
@@ -124,7 +127,7 @@ impl<'v> Validator<'v, '_> {
         }
         if element.outgoing.is_empty() && !self.draft.incomplete && !self.draft.alternatives.contains(&index) {
             match name {
-                "boundaryEvent" => {
+                "boundaryEvent" if !matches!(element.kind.trigger(), Some((EventTrigger::Compensation, _))) => {
                     let help = "lead a sequence flow from it to what should happen then";
                     self.diagnostics.warning(at, "the boundary event leads nowhere: the path ends when it fires", help);
                 }
@@ -206,11 +209,14 @@ impl<'v> Validator<'v, '_> {
     fn boundary_events(&mut self, index: ElementIndex, element: &Element) {
         let is_event = matches!(element.kind, ElementKind::EventSubProcess(_));
         let name = if is_event { "an event sub-process" } else { self.name(index) };
-        let waits = !is_event && matches!(name, "serviceTask" | "sendTask" | "userTask" | "receiveTask" | "subProcess" | "adHocSubProcess");
+        let waits = !is_event
+            && matches!(name, "serviceTask" | "sendTask" | "userTask" | "receiveTask" | "subProcess" | "adHocSubProcess" | "transaction");
         for boundary in &element.boundary_events {
             let at = self.at(*boundary);
             let event = &self.draft.elements[boundary.0 as usize];
-            if !waits {
+            let is_compensation = matches!(event.kind.trigger(), Some((EventTrigger::Compensation, _)));
+            // What undoes an activity does not need it to wait.
+            if !(waits || is_compensation && matches!(name, "task" | "manualTask")) {
                 let message = format!("the boundary event is attached to {name}, which can't carry one");
                 self.diagnostics.error(at, message, "attach it to a service, send, user or receive task or to a sub-process");
             } else if event.parent != element.parent {
@@ -218,7 +224,7 @@ impl<'v> Validator<'v, '_> {
                 self.diagnostics.error(at, message, "move it into the scope of the activity");
             }
             match (event.kind.trigger(), name) {
-                (Some((EventTrigger::Escalation(_), _)), "subProcess" | "adHocSubProcess") => {}
+                (Some((EventTrigger::Escalation(_), _)), "subProcess" | "adHocSubProcess" | "transaction") => {}
                 // Instances may throw one (`behavior`).
                 _ if element.multi_instance.as_ref().is_some_and(|each| each.behavior.iter().any(|it| it.caught_by.contains(boundary))) => {
                 }
@@ -280,6 +286,8 @@ impl<'v> Validator<'v, '_> {
                 }
                 EventTrigger::Escalation(_) => (group, "catch every escalation".to_owned()),
                 EventTrigger::Message(message) => ("events", format!("wait for the message '{}'", shown(message.name.source()))),
+                EventTrigger::Compensation => ("events", "wait for its compensation".to_owned()),
+                EventTrigger::Cancel => (group, "wait for its cancellation".to_owned()),
                 EventTrigger::Timer(_) => continue,
             };
             let message = format!("two {group} of '{}' {what}", shown(&of.id));
@@ -303,7 +311,7 @@ impl<'v> Validator<'v, '_> {
         }
     }
 
-    /// Warns of elements that no path from a start event leads to. An event sub-process is reached with the scope around it.
+    /// Warns of elements that no path from a start event leads to. An event sub-process and a compensation handler are reached with the scope around them.
     fn reachable(&mut self) {
         let elements = &self.draft.elements;
         let mut children: HashMap<ElementIndex, Vec<ElementIndex>> = self.draft.begins().into_iter().collect();
@@ -311,7 +319,8 @@ impl<'v> Validator<'v, '_> {
             let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
             let begins =
                 matches!(element.kind, ElementKind::StartEvent(_) | ElementKind::EventSubProcess(_) | ElementKind::EventSubProcessStart(_));
-            if let (Some(parent), true) = (element.parent, begins) {
+            // A handler that nobody leads to is spoken of elsewhere.
+            if let (Some(parent), true) = (element.parent, begins || element.for_compensation) {
                 children.entry(parent).or_default().push(index);
             }
         }

@@ -161,7 +161,7 @@ mod events {
         check_activity(
             "<bpmn:userTask id='a'/><bpmn:boundaryEvent id='b' attachedToRef='a'/>",
             expect![[r#"
-                t.bpmn:2:24: error: the boundary event waits for nothing (element 'b'); help: make it a message, timer, error or escalation event
+                t.bpmn:2:24: error: the boundary event waits for nothing (element 'b'); help: make it a message, timer, error, escalation or compensation event
             "#]],
         );
     }

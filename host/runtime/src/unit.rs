@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_engine::{
-    ActivityId, Effect, ExternalTask, HistoryEvent, Incident, IncidentId, Input, Instance, Job, JobKind, PartId, PublicId, Role,
-    Subscription, Task, WaitId,
+    ActivityId, Effect, ExternalTask, HistoryEvent, Incident, IncidentId, Input, Instance, Job, JobKind, PartId, PublicId, Subscription,
+    Task, WaitId,
 };
 use mandate_model::{ElementIndex, ElementKind};
 use mandate_store::{
@@ -434,7 +434,7 @@ fn body_id(element: &str) -> String {
 pub fn activity_id(definition: &Definition, instance: &Instance, activity: ActivityId, element: ElementIndex) -> String {
     let id = &definition.model.element(element).id;
     let at = instance.activity(activity).filter(|it| it.element == element);
-    if at.is_some_and(|it| matches!(it.role, Role::Body(_))) { body_id(id) } else { id.to_string() }
+    if at.is_some_and(|it| instance.is_body(&definition.model, it)) { body_id(id) } else { id.to_string() }
 }
 
 /// Camunda 7's activity type of an element (its `ActivityTypes`).
@@ -444,6 +444,7 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::Process(_) => "processDefinition",
         ElementKind::SubProcess(_) | ElementKind::EventSubProcess(_) => "subProcess",
         ElementKind::AdHocSubProcess(_) => "adHocSubProcess",
+        ElementKind::Transaction(_) => "transaction",
         ElementKind::StartEvent(StartTrigger::None) => "startEvent",
         ElementKind::StartEvent(StartTrigger::Message(_)) => "messageStartEvent",
         ElementKind::EventSubProcessStart(event) => match event.trigger {
@@ -451,11 +452,15 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
             EventTrigger::Timer(_) => "startTimerEvent",
             EventTrigger::Message(_) => "messageStartEvent",
             EventTrigger::Escalation(_) => "escalationStartEvent",
+            // Nothing but a boundary event waits for a cancellation.
+            EventTrigger::Compensation | EventTrigger::Cancel => "compensationStartEvent",
         },
         ElementKind::EndEvent(EndResult::None) => "noneEndEvent",
         ElementKind::EndEvent(EndResult::Terminate) => "terminateEndEvent",
         ElementKind::EndEvent(EndResult::Error(_)) => "errorEndEvent",
         ElementKind::EndEvent(EndResult::Escalation(_)) => "escalationEndEvent",
+        ElementKind::EndEvent(EndResult::Compensation(_)) => "compensationEndEvent",
+        ElementKind::EndEvent(EndResult::Cancel) => "cancelEndEvent",
         ElementKind::Task => "task",
         ElementKind::ManualTask => "manualTask",
         ElementKind::ServiceTask(task) => task.element_type,
@@ -472,11 +477,14 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::IntermediateCatchEvent(CatchTrigger::Link) => "intermediateLinkCatch",
         ElementKind::IntermediateThrowEvent(ThrowResult::None) => "intermediateNoneThrowEvent",
         ElementKind::IntermediateThrowEvent(ThrowResult::Escalation(_)) => "intermediateEscalationThrowEvent",
+        ElementKind::IntermediateThrowEvent(ThrowResult::Compensation(_)) => "intermediateCompensationThrowEvent",
         ElementKind::BoundaryEvent(event) => match event.trigger {
             EventTrigger::Error(_) => "boundaryError",
             EventTrigger::Timer(_) => "boundaryTimer",
             EventTrigger::Message(_) => "boundaryMessage",
             EventTrigger::Escalation(_) => "boundaryEscalation",
+            EventTrigger::Compensation => "compensationBoundaryCatch",
+            EventTrigger::Cancel => "cancelBoundaryCatch",
         },
     }
 }

@@ -1,4 +1,5 @@
-//! End events: none, terminate, error, escalation (BPMN 2.0, 10.5.3 and 13.5.6).
+//! End events: none, terminate, error, escalation, compensation, cancel (BPMN 2.0, 10.5.3 and 13.5.6). The last two wait until what they have
+//! compensated is undone.
 
 use mandate_model::EndResult;
 
@@ -11,8 +12,14 @@ impl Behaviour for EndResult {
             EndResult::None => Next::Leave(Vec::new()),
             EndResult::Terminate => Next::Terminate,
             EndResult::Escalation(escalation) => Next::Escalate { code: escalation.code.clone() },
+            EndResult::Compensation(throw) => Next::Compensate { only: throw.activity },
+            EndResult::Cancel => Next::Cancel,
             EndResult::Error(error) => Next::Throw { code: error.code.clone(), message: error.message.clone() },
         })
+    }
+
+    fn resume(&self, at: &At<'_>) -> Result<Next, Failure> {
+        if let EndResult::Cancel = self { Ok(Next::LeaveTransaction) } else { at.leave() }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Intermediate throw events: none, which only marks a place, and escalation (BPMN 2.0, 10.5.4 and 13.5.2). Entered by a token, they wait for
-//! nothing and leave by all flows. One that sends a message is a service task by another name.
+//! Intermediate throw events: none, which only marks a place, escalation and compensation (BPMN 2.0, 10.5.4 and 13.5.2). Entered by a token, they leave
+//! by all flows: at once, but for compensation, which waits until all is undone. One that sends a message is a service task by another name.
 
 use mandate_model::ThrowResult;
 
@@ -10,6 +10,7 @@ impl Behaviour for ThrowResult {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         Ok(match self {
             ThrowResult::None => at.leave()?,
+            ThrowResult::Compensation(throw) => Next::Compensate { only: throw.activity },
             ThrowResult::Escalation(escalation) => Next::Escalate { code: escalation.code.clone() },
         })
     }

@@ -38,7 +38,7 @@ mod user_task;
 /// The element that a kind of element is.
 fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
     match kind {
-        ElementKind::Process(scope) | ElementKind::SubProcess(scope) => scope,
+        ElementKind::Process(scope) | ElementKind::SubProcess(scope) | ElementKind::Transaction(scope) => scope,
         ElementKind::AdHocSubProcess(ad_hoc) => ad_hoc,
         ElementKind::EventSubProcess(event) => event,
         ElementKind::StartEvent(event) => event,
@@ -100,6 +100,15 @@ pub(crate) enum Next {
         /// Its code, if it has one.
         code: Option<String>,
     },
+    /// Have all that has completed in the scope undone, or one activity; resume when that is over.
+    Compensate {
+        /// Which activity.
+        only: Option<ElementIndex>,
+    },
+    /// End everything else in the transaction and have what has completed in it undone; resume when that is over.
+    Cancel,
+    /// Be done, and leave the transaction by its cancel boundary event.
+    LeaveTransaction,
     /// Throw a BPMN error outward.
     Throw {
         /// Its code.

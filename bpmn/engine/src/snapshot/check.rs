@@ -1,6 +1,6 @@
 //! What every instance holds to, whoever stored it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::SnapshotError;
 use crate::ids::{ActivityId, WaitId};
@@ -9,6 +9,9 @@ use crate::instance::{Activity, Instance, Phase, Role};
 use crate::limits::{MAX_JSON_DEPTH, MAX_SCOPE_DEPTH};
 use crate::modification::Instruction;
 use crate::variable::Variable;
+
+/// Scopes inside each other with what they remember: it may be as deep as the scopes themselves, and stand in the innermost.
+const MAX_TREE_DEPTH: usize = 2 * MAX_SCOPE_DEPTH;
 
 /// Looks at everything. On the way the index is built, which is never stored.
 pub(super) fn check(instance: &Instance) -> Result<Index, SnapshotError> {
@@ -22,18 +25,13 @@ pub(super) fn check(instance: &Instance) -> Result<Index, SnapshotError> {
 
 fn check_tree(instance: &Instance, index: &mut Index) -> Result<(), SnapshotError> {
     let root = instance.root();
-    let mut depths = std::collections::BTreeMap::from([(root, 0_usize)]);
+    let mut depths = BTreeMap::from([(root, 0_usize)]);
     ensure(instance.activities.contains_key(&root), "it has no root")?;
     for (id, activity) in &instance.activities {
         ensure(id.0 <= instance.last, "an activity has a number that was never given")?;
         ensure(activity.parent.is_none() == (*id == root), "the root, and only the root, has no parent")?;
         ensure(*id != root || matches!(activity.phase, Phase::Active { by: None }), "its root is not active")?;
-        if let Some(parent) = activity.parent {
-            // Parents are older than their children: so there are no circles.
-            let depth = *depths.get(&parent).filter(|_| parent < *id).ok_or(SnapshotError::Inconsistent("an activity has no parent"))?;
-            ensure(depth < MAX_SCOPE_DEPTH, "scopes are nested too deeply")?;
-            depths.insert(*id, depth + 1);
-        }
+        measure(instance, *id, &mut depths)?;
         check_role(instance, activity)?;
         let gathers = activity.parent.filter(|_| matches!(activity.phase, Phase::Gathering { .. })).map(|scope| (scope, activity.element));
         ensure(gathers.is_none_or(|key| !index.gathering.contains_key(&key)), "tokens for one element wait in two places")?;
@@ -43,15 +41,35 @@ fn check_tree(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErro
     Ok(())
 }
 
+/// Finds the root above an activity: so there are no circles.
+fn measure(instance: &Instance, id: ActivityId, depths: &mut BTreeMap<ActivityId, usize>) -> Result<(), SnapshotError> {
+    let mut above = vec![id];
+    while let Some(activity) = above.last().filter(|id| !depths.contains_key(id)) {
+        ensure(above.len() <= MAX_TREE_DEPTH, "scopes are nested too deeply")?;
+        let parent = instance.activities.get(activity).and_then(|it| it.parent);
+        above.push(parent.ok_or(SnapshotError::Inconsistent("an activity has no parent"))?);
+    }
+    let known = above.pop().and_then(|id| depths.get(&id).copied()).unwrap_or_default();
+    ensure(known + above.len() <= MAX_TREE_DEPTH, "scopes are nested too deeply")?;
+    depths.extend(above.into_iter().rev().zip(known + 1..));
+    Ok(())
+}
+
 /// Inner instances, and nothing else, stand in the body of their element.
 fn check_role(instance: &Instance, activity: &Activity) -> Result<(), SnapshotError> {
     let parent = activity.parent.and_then(|parent| instance.activities.get(&parent));
     let body = parent.and_then(|parent| if let Role::Body(body) = parent.role { Some((parent.element, body)) } else { None });
+    let over = matches!(activity.phase, Phase::After { flow: None });
+    ensure(over || !(activity.role.is_past()), "what is over is under way")?;
+    let is_remembered = parent.is_some_and(|parent| parent.role.is_record());
+    ensure(!is_remembered || activity.role.is_record(), "something runs inside of what is over")?;
     match (activity.role, body) {
         (Role::Inner { index } | Role::Result { index }, Some((element, body))) => {
             ensure(element == activity.element && index < body.instances, "an instance is in another activity's body")
         }
         (Role::Element, None) => Ok(()),
+        (Role::Completed | Role::EventScope { .. }, _) => Ok(()),
+        (Role::Compensating { .. }, None) => Ok(()),
         (Role::Body(body), None) => {
             ensure(activity.parent.is_some(), "its root is a body")?;
             let over = body.ended.checked_add(body.canceled);
@@ -70,7 +88,8 @@ fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErr
     for (wait, activity) in jobs.chain(tasks).chain(external_tasks).chain(subscriptions) {
         ensure(wait.0 > 0 && wait.0 <= instance.last, "a wait has a number that was never given")?;
         ensure(seen.insert(wait), "two waits have the same number")?;
-        ensure(instance.activities.contains_key(&activity), "a wait belongs to no activity")?;
+        let holder = instance.activities.get(&activity).ok_or(SnapshotError::Inconsistent("a wait belongs to no activity"))?;
+        ensure(!holder.role.is_past(), "what is over waits")?;
         index.add_wait(activity, wait);
     }
     // Only event sub-processes wait on the process itself.

@@ -11,6 +11,7 @@ use mandate_engine::{
 use mandate_model::{ElementIndex, ElementKind, EventSubProcess, EventTrigger, ProcessDefinition};
 use uuid::Uuid;
 
+use crate::compensation::Compensation;
 use crate::modification::{random_beginning, random_modification};
 use crate::random::Random;
 
@@ -28,6 +29,8 @@ struct Rows {
     suspended: bool,
     /// Activities that history has seen begin but not end.
     open: BTreeSet<ActivityId>,
+    /// Those of which it has seen the end: what is undone in them may set their variables still.
+    past: BTreeSet<ActivityId>,
     variables: BTreeMap<(ActivityId, String), Variable>,
     started: bool,
     ended: bool,
@@ -51,6 +54,8 @@ pub(crate) struct Host<'a> {
     pub(crate) rejected: usize,
     /// Bodies of multi-instance activities that were looked at.
     pub(crate) bodies: usize,
+    /// What has completed, and what was undone.
+    pub(crate) compensation: Compensation,
     /// Somebody has started something inside of it, perhaps in an event sub-process that then has interrupted nothing.
     by_hand: bool,
     /// Modifications that were stored.
@@ -96,6 +101,7 @@ impl<'a> Host<'a> {
             crashes: 0,
             rejected: 0,
             bodies: 0,
+            compensation: Compensation::default(),
             by_hand: false,
             modified: 0,
         }
@@ -436,8 +442,9 @@ impl<'a> Host<'a> {
         expected.ended = instance.is_ended();
         expected.started = instance.is_started();
         expected.open = instance.activities().filter(|it| it.parent.is_some() && it.phase.is_live()).map(|it| it.id).collect();
-        // Results of instances that have ended are nobody's variables yet.
-        let scopes = instance.activities().filter(|it| !matches!(it.role, Role::Result { .. }));
+        // Results of instances that have ended are nobody's variables yet, and those of scopes that have ended nobody's any more.
+        let is_over = |role| matches!(role, Role::Result { .. } | Role::Completed | Role::EventScope { .. } | Role::Compensating { .. });
+        let scopes = instance.activities().filter(|it| !is_over(it.role));
         let locals = scopes.flat_map(|it| it.variables.iter().map(move |(name, value)| ((it.id, name.clone()), value.clone())));
         expected.variables = locals.collect();
         assert_eq!(self.rows, expected, "rows and instance say the same");
@@ -472,7 +479,7 @@ impl<'a> Host<'a> {
                 Role::Element => (true, true),
                 Role::Body(_) => (true, false),
                 Role::Inner { .. } => (false, true),
-                Role::Result { .. } => (false, false),
+                Role::Result { .. } | Role::Completed | Role::EventScope { .. } | Role::Compensating { .. } => (false, false),
             };
             let attached = element.boundary_events.iter().filter(|_| outside);
             assert!(attached.filter(is_message).all(|event| armed(event) == 1), "{activity:?} waits");
@@ -495,7 +502,7 @@ impl<'a> Host<'a> {
     fn check_bodies(&mut self, instance: &Instance) {
         for body in instance.activities().filter(|it| it.phase.is_live()) {
             let Role::Body(count) = body.role else { continue };
-            let inside = instance.activities().filter(|it| it.parent == Some(body.id) && !matches!(it.role, Role::Result { .. })).count();
+            let inside = instance.activities().filter(|it| it.parent == Some(body.id) && matches!(it.role, Role::Inner { .. })).count();
             let expected = if count.first.is_some() { count.instances - count.ended - count.canceled } else { 1 };
             assert_eq!(inside, expected as usize, "{body:?}");
             self.bodies += 1;
@@ -553,6 +560,7 @@ impl<'a> Host<'a> {
     }
 
     fn fold_event(&mut self, event: HistoryEvent) {
+        self.compensation.see(self.definition, &event, self.by_hand);
         let rows = &mut self.rows;
         match event {
             HistoryEvent::InstanceStarted { .. } => {
@@ -566,7 +574,9 @@ impl<'a> Host<'a> {
                 assert!(canceled || !lost, "a join of which it was said that it never completes has completed");
                 assert!(rows.open.remove(&activity), "it ended twice");
                 rows.variables.retain(|(scope, _), _| *scope != activity);
+                rows.past.insert(activity);
             }
+            HistoryEvent::VariableSet { scope, .. } if rows.past.contains(&scope) => {}
             HistoryEvent::VariableSet { scope, name, value } => {
                 rows.variables.insert((scope, name), value);
             }

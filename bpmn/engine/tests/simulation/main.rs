@@ -2,6 +2,7 @@
 //!
 //! `MANDATE_SIM_SEED` chooses a seed, `MANDATE_SIM_RUNS` how many seeds from there on. A seed that fails prints the command that repeats it.
 
+mod compensation;
 mod host;
 mod models;
 mod modification;
@@ -30,6 +31,7 @@ struct Seen {
     crashes: usize,
     rejected: usize,
     bodies: usize,
+    undone: usize,
     modified: usize,
 }
 
@@ -47,8 +49,8 @@ fn random_models_hold_under_random_inputs_and_crashes() {
         assert!(result.is_ok(), "repeat with: MANDATE_SIM_SEED={seed} cargo test -p mandate-engine --test simulation");
     }
     println!(
-        "{} ended, {} stuck with an incident, {} calls, {} keys made again, {} crashes, {} rejected inputs, {} modifications",
-        seen.ended, seen.stuck, seen.calls, seen.compared, seen.crashes, seen.rejected, seen.modified
+        "{} ended, {} stuck with an incident, {} calls, {} keys made again, {} crashes, {} rejected inputs, {} modifications, {} undone",
+        seen.ended, seen.stuck, seen.calls, seen.compared, seen.crashes, seen.rejected, seen.modified, seen.undone
     );
     // A simulation in which nothing happens proves nothing.
     assert!(
@@ -60,6 +62,7 @@ fn random_models_hold_under_random_inputs_and_crashes() {
                 && seen.crashes > 100
                 && seen.rejected > 500
                 && seen.bodies > 100
+                && seen.undone > 50
                 && seen.modified > 100)
     );
 }
@@ -91,6 +94,7 @@ fn simulate(seed: u64, seen: &mut Seen) {
         seen.crashes += host.crashes;
         seen.rejected += host.rejected;
         seen.bodies += host.bodies;
+        seen.undone += host.compensation.undone;
         seen.modified += host.modified;
     }
 }

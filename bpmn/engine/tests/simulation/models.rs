@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::random::Random;
 
+mod compensation;
 mod events;
 mod gateways;
 mod standard;
@@ -34,7 +35,13 @@ pub(crate) fn random_model(random: &mut Random) -> String {
     models.element(&format!("<startEvent id='s'{held}/>"));
     let body = models.sequence(0, false);
     models.flow(&start, &body.first);
-    models.end(&body.last);
+    let mut last = body.last;
+    if models.random.one_in(2) {
+        let throw = models.compensation();
+        models.flow(&last, &throw.first);
+        last = throw.last;
+    }
+    models.end(&last);
     models.event_sub_processes(0);
     format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
@@ -100,7 +107,7 @@ impl Models<'_> {
 
     /// `inside` a sub-process, errors may be thrown and scopes terminated.
     fn block(&mut self, depth: usize, inside: bool) -> Block {
-        let kinds = if depth < MAX_DEPTH { 24 } else { 10 };
+        let kinds = if depth < MAX_DEPTH { 25 } else { 11 };
         match self.random.below(kinds) {
             0 => self.several("task", "", depth),
             1 | 2 => self.service(depth, inside),
@@ -111,16 +118,17 @@ impl Models<'_> {
             7 => self.external_task(depth, inside),
             8 => self.throw(),
             9 => self.single("intermediateThrowEvent", ""),
-            10 => self.decision(depth, inside),
-            11 | 12 => self.parallel(depth, inside),
-            13 => self.repeat(depth, inside),
-            14 | 15 => self.sub_process(depth),
-            16 => self.early_end(inside),
-            17 => self.first_event(depth, inside),
-            18 => self.choices(depth, inside),
-            19 | 20 => self.inclusive(depth, inside),
-            21 => self.linked(depth, inside),
-            22 => self.standard(depth, inside),
+            10 => self.compensation(),
+            11 => self.decision(depth, inside),
+            12 | 13 => self.parallel(depth, inside),
+            14 => self.repeat(depth, inside),
+            15 | 16 => self.sub_process(depth),
+            17 => self.early_end(inside),
+            18 => self.first_event(depth, inside),
+            19 => self.choices(depth, inside),
+            20 | 21 => self.inclusive(depth, inside),
+            22 => self.linked(depth, inside),
+            23 => self.standard(depth, inside),
             _ if self.random.one_in(3) => self.deadlock(depth, inside),
             _ => self.uncontrolled_merge(),
         }
@@ -133,8 +141,14 @@ impl Models<'_> {
         self.element(&format!("<startEvent id='{start}'/>"));
         let body = self.sequence(depth + 1, true);
         self.flow(&start, &body.first);
-        self.end(&body.last);
+        let is_transaction = self.random.one_in(4);
+        if is_transaction {
+            self.cancel_or_end(&body.last);
+        } else {
+            self.end(&body.last);
+        }
         self.event_sub_processes(depth + 1);
+        let undoes_itself = self.compensation_event_sub_process();
         let inside = std::mem::replace(&mut self.xml, outside);
         let held = self.asynchronous();
         let mapping = if self.random.one_in(2) {
@@ -145,7 +159,14 @@ impl Models<'_> {
         };
         // Not at every depth: instances of instances of instances never end.
         let often = if depth < 2 { self.multi_instance(MAX_DEPTH) } else { String::new() };
-        self.element(&format!("<subProcess id='{id}'{held}>{mapping}{often}{inside}</subProcess>"));
+        let kind = if is_transaction { "transaction" } else { "subProcess" };
+        self.element(&format!("<{kind} id='{id}'{held}>{mapping}{often}{inside}</{kind}>"));
+        if is_transaction && let Some(last) = self.boundary(&id, depth, false, "", "<cancelEventDefinition/>") {
+            self.end(&last);
+        }
+        if !undoes_itself {
+            self.compensated(&id);
+        }
         self.with_boundary_events(id, depth, false)
     }
 }

@@ -33,6 +33,10 @@ pub enum EndResult {
     Error(ErrorReference),
     /// Throws an escalation.
     Escalation(Escalation),
+    /// Has compensated what has completed, then ends.
+    Compensation(CompensationThrow),
+    /// Cancels the transaction that it stands in.
+    Cancel,
 }
 
 /// What an intermediate throw event does before its token goes on.
@@ -42,6 +46,24 @@ pub enum ThrowResult {
     None,
     /// Throws an escalation.
     Escalation(Escalation),
+    /// Has compensated what has completed, then goes on.
+    Compensation(CompensationThrow),
+}
+
+/// What an event has compensated: all that has completed in its scope, or one activity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompensationThrow {
+    /// `activityRef`, in the event's scope or, from within an event sub-process, in the scope around that.
+    pub activity: Option<ElementIndex>,
+}
+
+/// What undoes an activity that has completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compensation {
+    /// The activity that an association leads to from the compensation boundary event.
+    Handler(ElementIndex),
+    /// The event sub-process with a compensation start event in it.
+    EventSubProcess(ElementIndex),
 }
 
 /// A `bpmn:escalation` as it is thrown.
@@ -116,6 +138,10 @@ pub enum EventTrigger {
     Message(MessageReference),
     /// An escalation thrown inside.
     Escalation(EscalationCatch),
+    /// The compensation of its activity, or of the scope around its event sub-process, once that has completed. Nothing is armed for it.
+    Compensation,
+    /// A cancel end event inside of the transaction.
+    Cancel,
 }
 
 /// Which escalations an event catches and where it puts what it learned.

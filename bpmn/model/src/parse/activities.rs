@@ -103,3 +103,12 @@ pub(crate) fn sub_process<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node
     reader.scope(node, owner);
     Some(ElementKind::SubProcess(Scope::default()))
 }
+
+/// Reads a `transaction`: an embedded sub-process that may be cancelled from within.
+pub(crate) fn transaction<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    // What is inside must know already where it is.
+    let kind = ElementKind::Transaction(Scope::default());
+    reader.element(owner.index).kind = kind.clone();
+    reader.scope(node, owner);
+    Some(kind)
+}

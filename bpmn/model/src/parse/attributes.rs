@@ -42,6 +42,7 @@ const FLOW_NODES: &[&str] = &[
     "receiveTask",
     "subProcess",
     "adHocSubProcess",
+    "transaction",
     "exclusiveGateway",
     "parallelGateway",
     "inclusiveGateway",
@@ -50,6 +51,8 @@ const FLOW_NODES: &[&str] = &[
     // No flow node, but what stands here is said of each of a multi-instance activity's instances.
     "multiInstanceLoopCharacteristics",
 ];
+const CONNECTIONS: &[&str] = &["sequenceFlow", "association"];
+const COMPENSATE: &[&str] = &["compensateEventDefinition"];
 const MULTI_INSTANCE: &[&str] = &["multiInstanceLoopCharacteristics"];
 const AD_HOC: &[&str] = &["adHocSubProcess"];
 const STANDARD_LOOP: &[&str] = &["standardLoopCharacteristics"];
@@ -68,6 +71,7 @@ const MAPPED: &[&str] = &[
     "receiveTask",
     "subProcess",
     "adHocSubProcess",
+    "transaction",
 ];
 
 /// BPMN's own attributes, which have no prefix.
@@ -77,7 +81,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("name", Read(&[])),
     ("isExecutable", Read(&["process"])),
     ("processType", Metadata), ("isClosed", Metadata), ("definitionalCollaborationRef", Metadata),
-    ("sourceRef", Read(&["sequenceFlow"])), ("targetRef", Read(&["sequenceFlow"])), ("isImmediate", Metadata),
+    ("sourceRef", Read(CONNECTIONS)), ("targetRef", Read(CONNECTIONS)), ("associationDirection", Metadata), ("isImmediate", Metadata),
     ("default", Read(&[])),
     ("gatewayDirection", Metadata),
     ("eventGatewayType", Read(&["eventBasedGateway"])),
@@ -94,7 +98,9 @@ static BPMN: &[(&str, Fate)] = &[
     ("structureRef", Metadata), ("itemRef", Metadata), ("itemSubjectRef", Metadata),
     ("implementation", Metadata),
     ("instantiate", Read(&["receiveTask", "eventBasedGateway"])),
-    ("isForCompensation", RefusedUnless("false", "model the undoing as activities of their own behind a boundary error event")),
+    ("isForCompensation", Read(ACTIVITIES)),
+    ("activityRef", Read(COMPENSATE)), ("waitForCompletion", Read(COMPENSATE)),
+    ("method", RefusedUnless("##Compensate", "leave it out: a transaction that is cancelled compensates what has completed in it")),
     ("startQuantity", Read(ACTIVITIES)), ("completionQuantity", Read(ACTIVITIES)),
     ("triggeredByEvent", Read(&["subProcess"])),
     ("isSequential", Read(MULTI_INSTANCE)),

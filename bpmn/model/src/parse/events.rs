@@ -28,7 +28,10 @@ impl<'n> Trigger<'n> {
     }
 }
 /// What a boundary event or the start event of an event sub-process may wait for.
-const TRIGGERS: &[&str] = &["errorEventDefinition", "timerEventDefinition", "messageEventDefinition", "escalationEventDefinition"];
+const TRIGGERS: &[&str] =
+    &["errorEventDefinition", "timerEventDefinition", "messageEventDefinition", "escalationEventDefinition", "compensateEventDefinition"];
+/// What only a boundary event may wait for.
+const BOUNDARY_TRIGGERS: &[&str] = &["cancelEventDefinition"];
 
 /// Reads a `startEvent`.
 pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
@@ -60,10 +63,10 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
 /// Reads the start event of an event sub-process.
 fn event_sub_process_start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     let interrupting = reader.boolean(node, Namespace::None, "isInterrupting", true, owner.at);
-    let help = "use a message, timer, error or escalation start event";
+    let help = "use a message, timer, error, escalation or compensation start event";
     let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, help)? else {
         let message = "the start event of the event sub-process waits for nothing";
-        reader.diagnostics.error(owner.at, message, "make it a message, timer, error or escalation start event");
+        reader.diagnostics.error(owner.at, message, "make it a message, timer, error, escalation or compensation start event");
         return None;
     };
     let trigger = reader.event_trigger(definition, interrupting, owner)?;
@@ -73,6 +76,7 @@ fn event_sub_process_start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Nod
 /// Reads an `endEvent`.
 pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     let supported = ["terminateEventDefinition", "errorEventDefinition", "escalationEventDefinition", "messageEventDefinition"];
+    let supported = [&supported[..], &["compensateEventDefinition", "cancelEventDefinition"]].concat();
     let help = "use a none end event, behind a send task with a delegate if something is to be sent";
     let result = match reader.trigger(node, owner, &supported, help)? {
         Trigger::None => EndResult::None,
@@ -80,6 +84,10 @@ pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, ow
         Trigger::One(definition) if definition.name == "escalationEventDefinition" => {
             EndResult::Escalation(Escalation { code: reader.escalation_code(definition, owner)? })
         }
+        Trigger::One(definition) if definition.name == "compensateEventDefinition" => {
+            EndResult::Compensation(reader.compensation_throw(definition, owner))
+        }
+        Trigger::One(definition) if definition.name == "cancelEventDefinition" => EndResult::Cancel,
         // As in Camunda 7 it is a service task by another name, for nobody else can know how to send.
         Trigger::One(definition) if definition.name == "messageEventDefinition" => {
             return activities::work(reader, definition, owner, "messageEndEvent");
@@ -99,8 +107,12 @@ pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, ow
 /// Reads an `intermediateThrowEvent` that is not the end of a link: those are followed to their other end (`links.rs`).
 pub(crate) fn throw<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     let help = "use a service or send task with a delegate";
-    let result = match reader.trigger(node, owner, &["escalationEventDefinition", "messageEventDefinition"], help)? {
+    let supported = ["escalationEventDefinition", "messageEventDefinition", "compensateEventDefinition"];
+    let result = match reader.trigger(node, owner, &supported, help)? {
         Trigger::None => ThrowResult::None,
+        Trigger::One(definition) if definition.name == "compensateEventDefinition" => {
+            ThrowResult::Compensation(reader.compensation_throw(definition, owner))
+        }
         Trigger::One(definition) if definition.name == "messageEventDefinition" => {
             return activities::work(reader, definition, owner, "intermediateMessageThrowEvent");
         }
@@ -133,9 +145,10 @@ pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n
         reader.diagnostics.error(owner.at, "the boundary event is attached to nothing (no attachedToRef)", help);
     }
     let interrupting = reader.boolean(node, Namespace::None, "cancelActivity", true, owner.at);
-    let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, "use a message, timer, error or escalation boundary event")?
-    else {
-        let help = "make it a message, timer, error or escalation event";
+    let (supported, help) =
+        ([TRIGGERS, BOUNDARY_TRIGGERS].concat(), "use a message, timer, error, escalation or compensation boundary event");
+    let Trigger::One(definition) = reader.trigger(node, owner, &supported, help)? else {
+        let help = "make it a message, timer, error, escalation or compensation event";
         reader.diagnostics.error(owner.at, "the boundary event waits for nothing", help);
         return None;
     };
@@ -149,6 +162,14 @@ impl<'n> ProcessReader<'n, '_> {
     pub(super) fn event_trigger(&mut self, definition: &'n Node<'n>, interrupting: bool, owner: Owner<'n>) -> Option<EventTrigger> {
         Some(match definition.name {
             "timerEventDefinition" => EventTrigger::Timer(self.timer(definition, owner)?),
+            "compensateEventDefinition" => self.compensation_catch(definition, owner),
+            "cancelEventDefinition" => {
+                if !interrupting {
+                    let help = "let it interrupt (cancelActivity): a transaction that is cancelled is over (BPMN 2.0, 10.3.5)";
+                    self.diagnostics.error(owner.at, "a cancel boundary event can't be non-interrupting", help);
+                }
+                EventTrigger::Cancel
+            }
             "messageEventDefinition" => EventTrigger::Message(self.message(definition, owner)?),
             "escalationEventDefinition" => EventTrigger::Escalation(EscalationCatch {
                 code: self.escalation_code(definition, owner)?,

@@ -135,7 +135,7 @@ impl<'n> ProcessReader<'n, '_> {
     }
 
     /// The flow node with an id, or an error that begins with `subject`. What leads to the throwing end of a link gets the catching one.
-    fn look_up(&mut self, id: &str, at: At<'n>, subject: &str, leads_there: bool) -> Option<ElementIndex> {
+    pub(crate) fn look_up(&mut self, id: &str, at: At<'n>, subject: &str, leads_there: bool) -> Option<ElementIndex> {
         let id = id.trim();
         match self.slots.get(id) {
             Some(Slot::Element(index)) if *index != crate::definition::ROOT => Some(*index),

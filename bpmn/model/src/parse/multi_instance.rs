@@ -10,7 +10,7 @@ use crate::xml::{Namespace, Node};
 
 /// Every activity: what may run several times, and begin with or end in several tokens.
 pub(super) const ACTIVITIES: &[&str] =
-    &["task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess", "adHocSubProcess"];
+    &["task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess", "adHocSubProcess", "transaction"];
 
 /// What to write where something that says how often is missing.
 const HOW_OFTEN: &str = "add a loopCardinality such as 3 or ${n}, or camunda:collection=\"items\" with camunda:elementVariable=\"item\"";

@@ -117,8 +117,8 @@ impl<'n> ProcessReader<'n, '_> {
         }
         let interrupting = kind.trigger().is_some_and(|(_, interrupting)| interrupting);
         let kinds = std::iter::once(&kind).chain(all[1..].iter().map(|part| &self.draft.elements[part.0 as usize].kind));
-        let thrown = |trigger: &EventTrigger| matches!(trigger, EventTrigger::Error(_) | EventTrigger::Escalation(_));
-        let waits = kinds.clone().all(|kind| kind.trigger().is_some_and(|(trigger, _)| !thrown(trigger)));
+        let is_wait = |trigger: &EventTrigger| matches!(trigger, EventTrigger::Timer(_) | EventTrigger::Message(_));
+        let waits = kinds.clone().all(|kind| kind.trigger().is_some_and(|(trigger, _)| is_wait(trigger)));
         if !(interrupting && waits) {
             let message = "an event that waits for all of several must interrupt, and can't wait for what is thrown";
             self.diagnostics.error(owner.at, message, "use messages, timers and the like, and let it interrupt");

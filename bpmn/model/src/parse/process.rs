@@ -11,6 +11,7 @@ use crate::definition::{
 };
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::behavior::Behavior;
+use crate::parse::compensation::References;
 use crate::parse::links::{self, Links};
 use crate::parse::multi_instance::ACTIVITIES;
 use crate::parse::multiple::Parts;
@@ -105,6 +106,7 @@ pub(crate) struct ProcessReader<'n, 'd> {
     pub(crate) instantiating: Vec<(Owner<'n>, bool)>,
     /// Elements that are parts of others, with those.
     pub(crate) parts: Parts,
+    pub(crate) references: References<'n>,
     budget: &'d mut usize,
 }
 
@@ -141,12 +143,14 @@ impl<'n> Draft<'n> {
             behaviors: Vec::new(),
             instantiating: Vec::new(),
             parts: Parts::default(),
+            references: References::default(),
             budget,
         };
         reader.process();
         reader.link();
         reader.attach();
         reader.resolve_behaviors();
+        reader.compensate();
         reader.connect();
         reader.join_parts();
         reader.instantiate();
@@ -171,6 +175,7 @@ impl<'n> Draft<'n> {
                 }
                 ElementKind::BoundaryEvent(_) | ElementKind::EventSubProcess(_) => {}
                 ElementKind::IntermediateCatchEvent(CatchTrigger::Link) => {}
+                _ if element.for_compensation => {}
                 _ if element.incoming.is_empty() && !started.contains(&parent) => begins.entry(parent).or_default().push(index),
                 _ => {}
             }
@@ -201,7 +206,7 @@ impl<'n> Draft<'n> {
         }
         for (index, scope) in scopes {
             match &mut self.elements[index.0 as usize].kind {
-                ElementKind::Process(own) | ElementKind::SubProcess(own) => *own = scope,
+                ElementKind::Process(own) | ElementKind::SubProcess(own) | ElementKind::Transaction(own) => *own = scope,
                 ElementKind::EventSubProcess(own) => {
                     let start = *starts.get(&index).expect("the validator saw its start event");
                     *own = EventSubProcess { scope, start };
@@ -268,6 +273,7 @@ impl<'n> ProcessReader<'n, '_> {
         for child in &node.children {
             match (child.namespace, child.name) {
                 (Namespace::Bpmn, "sequenceFlow") => self.sequence_flow(child),
+                (Namespace::Bpmn, "association") => self.association(child),
                 (Namespace::Bpmn, "extensionElements") => self.extensions(child, node, owner),
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
                 (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
@@ -319,7 +325,8 @@ impl<'n> ProcessReader<'n, '_> {
         if ACTIVITIES.contains(&row.element) {
             self.data_associations(node, owner);
         }
-        if !matches!(row.element, "subProcess" | "adHocSubProcess") {
+        self.element(owner.index).for_compensation = self.boolean(node, Namespace::None, "isForCompensation", false, owner.at);
+        if !matches!(row.element, "subProcess" | "adHocSubProcess" | "transaction") {
             self.parts(node, owner);
         }
         if let Some(flow) = node.plain("default") {
@@ -357,6 +364,8 @@ impl<'n> ProcessReader<'n, '_> {
             default_flow: None,
             all_of: Vec::new(),
             boundary_events: Vec::new(),
+            for_compensation: false,
+            compensation: None,
             multi_instance: None,
             start_quantity: 1,
             completion_quantity: 1,

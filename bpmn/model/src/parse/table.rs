@@ -28,11 +28,11 @@ macro_rules! supported {
 /// The supported elements.
 #[rustfmt::skip]
 static SUPPORTED: &[Supported] = supported! {
-    "startEvent", "none; message (of a process); message, timer (date, duration), error, escalation (of an event sub-process)", events::start;
-    "endEvent", "none, terminate, error, escalation; message, done by a delegate or a worker", events::end;
+    "startEvent", "none; message (of a process); message, timer (date, duration), error, escalation, compensation (of an event sub-process)", events::start;
+    "endEvent", "none, terminate, error, escalation, compensation, cancel (of a transaction); message, done by a delegate or a worker", events::end;
     "intermediateCatchEvent", "timer (date, duration), message, link", events::catch;
-    "intermediateThrowEvent", "none, escalation, link; message, done by a delegate or a worker", events::throw;
-    "boundaryEvent", "error; timer (date, duration), message, escalation, interrupting or not", events::boundary;
+    "intermediateThrowEvent", "none, escalation, compensation, link; message, done by a delegate or a worker", events::throw;
+    "boundaryEvent", "error, compensation, cancel (of a transaction); timer (date, duration), message, escalation, interrupting or not", events::boundary;
     "task", "passes through", activities::task;
     "manualTask", "passes through", activities::manual_task;
     "serviceTask", "done by a delegate, or external: fetched by a worker", activities::service_task;
@@ -41,6 +41,7 @@ static SUPPORTED: &[Supported] = supported! {
     "receiveTask", "waits for a message; `instantiate`", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
     "adHocSubProcess", "parallel or sequential, completion condition, `cancelRemainingInstances`; what begins is chosen by `zeebe:adHoc` or over the API", ad_hoc::ad_hoc_sub_process;
+    "transaction", "as an embedded sub-process; left by its cancel boundary event when a cancel end event inside has had compensated what has completed", activities::transaction;
     "exclusiveGateway", "conditions, default flow", gateways::exclusive;
     "parallelGateway", "fork, join", gateways::parallel;
     "inclusiveGateway", "fork by conditions, default flow, join", gateways::inclusive;
@@ -79,7 +80,6 @@ static REFUSED: &[(&str, &str)] = &[
     ("callActivity", "use an embedded sub-process, or start the other process from a delegate"),
     ("scriptTask", "use a service task with a delegate"),
     ("businessRuleTask", "use a service task with a delegate"),
-    ("transaction", "use an embedded sub-process with boundary error events"),
     ("callChoreography", "choreographies are not executed: remove it"),
     ("choreographyTask", "choreographies are not executed: remove it"),
     ("subChoreography", "choreographies are not executed: remove it"),
@@ -98,15 +98,13 @@ static REFUSED: &[(&str, &str)] = &[
 static REFUSED_EVENTS: &[(&str, &str)] = &[
     ("signalEventDefinition", "use a message"),
     ("conditionalEventDefinition", "use a message, or an exclusive gateway in a loop with a timer"),
-    ("compensateEventDefinition", "model the undoing as activities of their own behind a boundary error event"),
-    ("cancelEventDefinition", "use an error end event and a boundary error event"),
 ];
 
 /// What describes, groups or decorates, and is never executed, by Camunda 7 neither.
 #[rustfmt::skip]
 static METADATA: &[&str] = &[
     "documentation", "extensionElements", "incoming", "outgoing", "auditing", "monitoring", "categoryValueRef", "rendering",
-    "laneSet", "textAnnotation", "association", "group", "dataObject", "dataObjectReference", "dataStoreReference",
+    "laneSet", "textAnnotation", "group", "dataObject", "dataObjectReference", "dataStoreReference",
     "ioSpecification", "property", "dataInput", "dataOutput", "inputSet", "outputSet", "dataInputAssociation", "dataOutputAssociation",
     "supportedInterfaceRef", "ioBinding", "supports",
 ];

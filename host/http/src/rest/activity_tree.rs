@@ -12,8 +12,11 @@ pub(super) fn of(view: &InstanceView) -> Value {
     let instance = &view.instance;
     let mut children: BTreeMap<ActivityId, Vec<&Activity>> = BTreeMap::new();
     for activity in instance.activities() {
-        // What is left of an instance that has ended is no part of the tree.
-        if let Some(parent) = activity.parent.filter(|_| !matches!(activity.role, Role::Result { .. })) {
+        // What is left of an instance that has ended is no part of the tree, and as in Camunda neither is what only could be compensated.
+        if matches!(activity.role, Role::Result { .. }) || activity.role.is_record() {
+            continue;
+        }
+        if let Some(parent) = instance.drawn_scope(&view.definition.model, activity.id) {
             children.entry(parent).or_default().push(activity);
         }
     }
@@ -47,14 +50,17 @@ impl Tree<'_> {
     fn activity(&self, activity: &Activity) -> Value {
         // What a complex gateway remembers is no activity.
         let is_activity = |child: &&&Activity| !matches!(child.phase, Phase::Spent { .. });
-        let inside = || self.children.get(&activity.id).into_iter().flatten().filter(is_activity);
+        let inside = || self.children.get(&activity.drawn_id()).into_iter().flatten().filter(is_activity);
+        // A scope that is compensated is over and at work all the same.
         let is_transition = |child: &&&Activity| {
-            matches!(child.phase, Phase::Before { .. } | Phase::Enabled { .. } | Phase::Gathering { .. } | Phase::After { .. })
+            let before_or_after =
+                matches!(child.phase, Phase::Before { .. } | Phase::Enabled { .. } | Phase::Gathering { .. } | Phase::After { .. });
+            before_or_after && !matches!(child.role, Role::Compensating { .. })
         };
         let mut dto = self.common(activity);
         let name = dto["activityName"].clone();
         dto["name"] = name;
-        dto["executionIds"] = json!([self.id(activity.id)]);
+        dto["executionIds"] = json!([self.id(activity.drawn_id())]);
         dto["childActivityInstances"] = inside().filter(|child| !is_transition(child)).map(|child| self.activity(child)).collect();
         dto["childTransitionInstances"] = inside().filter(is_transition).map(|child| self.transition(child)).collect();
         dto
@@ -69,15 +75,16 @@ impl Tree<'_> {
 
     /// What both kinds have.
     fn common(&self, activity: &Activity) -> Value {
-        let element = self.view.definition.model.element(activity.element);
-        let body = matches!(activity.role, Role::Body(_));
+        let (model, instance) = (&self.view.definition.model, &self.view.instance);
+        let element = model.element(activity.element);
+        let body = instance.is_body(model, activity);
         let id = activity_id(&self.view.definition, &self.view.instance, activity.id, activity.element);
         let row = &self.view.definition.row;
         let incidents = self.incidents.get(&activity.id).cloned().unwrap_or_default();
         let incident_ids: Vec<_> = incidents.iter().map(|incident| incident["id"].clone()).collect();
         json!({
-            "id": self.id(activity.id),
-            "parentActivityInstanceId": activity.parent.map(|parent| self.id(parent)),
+            "id": self.id(activity.drawn_id()),
+            "parentActivityInstanceId": instance.drawn_scope(model, activity.id).map(|parent| self.id(parent)),
             // The process's activity id is its definition's id.
             "activityId": if activity.parent.is_none() { row.id.clone() } else { id },
             "activityName": element.name.as_deref().filter(|_| !body),

@@ -4,6 +4,7 @@ mod api;
 mod clients;
 mod clock;
 mod common;
+mod compensation;
 mod deployment;
 mod event;
 mod execution;

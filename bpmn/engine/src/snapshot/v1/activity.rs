@@ -28,6 +28,9 @@ pub(super) enum Role {
     Body { instances: u32, begun: u32, ended: u32, canceled: u32, first: Option<u64> },
     Inner { index: u32 },
     Result { index: u32 },
+    Completed,
+    EventScope { of: u64 },
+    Compensating { of: u64 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,6 +75,9 @@ impl From<&instance::Activity> for Activity {
                 }
                 instance::Role::Inner { index } => Role::Inner { index },
                 instance::Role::Result { index } => Role::Result { index },
+                instance::Role::Completed => Role::Completed,
+                instance::Role::EventScope { of } => Role::EventScope { of: of.0 },
+                instance::Role::Compensating { of } => Role::Compensating { of: of.0 },
             },
             variables: it
                 .variables
@@ -117,6 +123,9 @@ impl Activity {
                 }
                 Role::Inner { index } => instance::Role::Inner { index },
                 Role::Result { index } => instance::Role::Result { index },
+                Role::Completed => instance::Role::Completed,
+                Role::EventScope { of } => instance::Role::EventScope { of: ActivityId(of) },
+                Role::Compensating { of } => instance::Role::Compensating { of: ActivityId(of) },
             },
             variables,
             apart,

@@ -105,7 +105,8 @@ impl Models<'_> {
     /// A decision that ends here or goes on.
     pub(super) fn early_end(&mut self, inside: bool) -> Block {
         let (split, end) = (self.id("split"), self.id("end"));
-        let result = match self.random.below(6) {
+        let result = match self.random.below(7) {
+            6 => "<compensateEventDefinition/>",
             4 => "<escalationEventDefinition escalationRef='x2'/>",
             5 => "<messageEventDefinition camunda:type='external' camunda:topic='outside'/>",
             0 if inside => "<errorEventDefinition errorRef='e1'/>",

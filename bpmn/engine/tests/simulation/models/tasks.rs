@@ -15,6 +15,9 @@ impl Models<'_> {
         let id = self.id(kind);
         let (held, often) = (self.asynchronous(), self.multi_instance(depth));
         self.element(&format!("<{kind} id='{id}'{attributes}{held}>{often}</{kind}>"));
+        if kind != "receiveTask" {
+            self.compensated(&id);
+        }
         Block { first: id.clone(), last: id }
     }
 
@@ -78,6 +81,7 @@ impl Models<'_> {
         self.element(&format!(
             "<serviceTask id='{id}' camunda:class='worker'{held}><extensionElements>{retries}{mapping}</extensionElements>{often}</serviceTask>"
         ));
+        self.compensated(&id);
         self.with_boundary_events(id, depth, inside)
     }
 
