@@ -237,9 +237,12 @@ impl Machine<'_> {
         if outermost == root {
             self.cancel_children(root);
         } else {
-            let scope = self.instance.at(outermost).scope();
+            let (scope, role) = (self.instance.at(outermost).scope(), self.instance.at(outermost).role);
             self.cancel(outermost);
-            self.uncount(scope)?;
+            // What undoes an instance stands in its body as well, and is none of those.
+            if let Role::Inner { .. } = role {
+                self.uncount(scope)?;
+            }
             if let Some(ad_hoc) = self.ad_hoc(scope) {
                 self.continue_ad_hoc(scope, ad_hoc)?;
             }
