@@ -268,10 +268,14 @@ CREATE TABLE task (
     name             TEXT,
     definition_id    TEXT    NOT NULL,
     assignee         TEXT,
+    owner            TEXT,
+    delegation       TEXT,
     -- JSON lists, as task_candidate has them for queries.
     candidate_users  TEXT    NOT NULL,
     candidate_groups TEXT    NOT NULL,
     due              BIGINT,
+    follow_up        BIGINT,
+    priority         BIGINT  NOT NULL,
     created          BIGINT  NOT NULL,
     form_key         TEXT,
     description      TEXT,
@@ -279,6 +283,7 @@ CREATE TABLE task (
     PRIMARY KEY (instance_id, wait)
 ) WITH (autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX task_assignee ON task (assignee) WHERE assignee IS NOT NULL;
+CREATE INDEX task_owner ON task (owner) WHERE owner IS NOT NULL;
 CREATE INDEX task_created ON task (created);
 CREATE INDEX task_due ON task (due) WHERE due IS NOT NULL;
 
@@ -440,7 +445,11 @@ CREATE TABLE history_task (
     name          TEXT,
     definition_id TEXT   NOT NULL,
     assignee      TEXT,
+    owner         TEXT,
+    description   TEXT,
     due           BIGINT,
+    follow_up     BIGINT,
+    priority      BIGINT NOT NULL,
     created       BIGINT NOT NULL,
     ended_at      BIGINT,
     PRIMARY KEY (instance_id, wait)
@@ -461,3 +470,31 @@ CREATE TABLE history_incident (
     resolved_at   BIGINT,
     PRIMARY KEY (instance_id, n)
 );
+
+-- What operators did, one row for every property that they changed; the rows of one operation share its id. They go with their instance's history.
+-- Those of no instance (its id is all ones), and the one that says that a history was deleted, stay.
+CREATE TABLE history_operation (
+    instance_id    UUID    NOT NULL,
+    operation      UUID    NOT NULL,
+    ordinal        BIGINT  NOT NULL,
+    at             BIGINT  NOT NULL,
+    -- Who they said they were; nobody checks it.
+    user_id        TEXT,
+    annotation     TEXT,
+    operation_type TEXT    NOT NULL,
+    entity_type    TEXT    NOT NULL,
+    category       TEXT    NOT NULL,
+    property       TEXT,
+    org_value      TEXT,
+    new_value      TEXT,
+    tenant         TEXT    NOT NULL,
+    definition_id  TEXT,
+    definition_key TEXT,
+    deployment_id  TEXT,
+    activity       BIGINT,
+    -- The task, job or external task, as the type of the entity says.
+    wait           BIGINT,
+    PRIMARY KEY (instance_id, operation, ordinal)
+);
+CREATE INDEX history_operation_at ON history_operation (at);
+CREATE INDEX history_operation_id ON history_operation (operation);

@@ -264,10 +264,14 @@ CREATE TABLE task (
     name             TEXT,
     definition_id    TEXT    NOT NULL,
     assignee         TEXT,
+    owner            TEXT,
+    delegation       TEXT,
     -- JSON lists, as task_candidate has them for queries.
     candidate_users  TEXT    NOT NULL,
     candidate_groups TEXT    NOT NULL,
     due              INTEGER,
+    follow_up        INTEGER,
+    priority         INTEGER NOT NULL,
     created          INTEGER NOT NULL,
     form_key         TEXT,
     description      TEXT,
@@ -275,6 +279,7 @@ CREATE TABLE task (
     PRIMARY KEY (instance_id, wait)
 ) STRICT;
 CREATE INDEX task_assignee ON task (assignee) WHERE assignee IS NOT NULL;
+CREATE INDEX task_owner ON task (owner) WHERE owner IS NOT NULL;
 CREATE INDEX task_created ON task (created);
 CREATE INDEX task_due ON task (due) WHERE due IS NOT NULL;
 
@@ -436,7 +441,11 @@ CREATE TABLE history_task (
     name          TEXT,
     definition_id TEXT    NOT NULL,
     assignee      TEXT,
+    owner         TEXT,
+    description   TEXT,
     due           INTEGER,
+    follow_up     INTEGER,
+    priority      INTEGER NOT NULL,
     created       INTEGER NOT NULL,
     ended_at      INTEGER,
     PRIMARY KEY (instance_id, wait)
@@ -457,3 +466,31 @@ CREATE TABLE history_incident (
     resolved_at   INTEGER,
     PRIMARY KEY (instance_id, n)
 ) STRICT;
+
+-- What operators did, one row for every property that they changed; the rows of one operation share its id. They go with their instance's history.
+-- Those of no instance (its id is all ones), and the one that says that a history was deleted, stay.
+CREATE TABLE history_operation (
+    instance_id    BLOB    NOT NULL,
+    operation      BLOB    NOT NULL,
+    ordinal        INTEGER NOT NULL,
+    at             INTEGER NOT NULL,
+    -- Who they said they were; nobody checks it.
+    user_id        TEXT,
+    annotation     TEXT,
+    operation_type TEXT    NOT NULL,
+    entity_type    TEXT    NOT NULL,
+    category       TEXT    NOT NULL,
+    property       TEXT,
+    org_value      TEXT,
+    new_value      TEXT,
+    tenant         TEXT    NOT NULL,
+    definition_id  TEXT,
+    definition_key TEXT,
+    deployment_id  TEXT,
+    activity       INTEGER,
+    -- The task, job or external task, as the type of the entity says.
+    wait           INTEGER,
+    PRIMARY KEY (instance_id, operation, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX history_operation_at ON history_operation (at);
+CREATE INDEX history_operation_id ON history_operation (operation);

@@ -2,8 +2,10 @@
 
 use mandate_model::{ElementKind, ProcessDefinition, ROOT};
 
+use crate::error::error_catcher;
+use crate::escalation::escalation_catcher;
 use crate::ids::{ActivityId, WaitId};
-use crate::input::{DelegateOutcome, Input};
+use crate::input::{DelegateOutcome, Input, TaskRevision};
 use crate::instance::{Instance, Phase, State, size};
 use crate::mapping::around;
 use crate::modification::{self, Instruction, Misfit, Modification};
@@ -81,6 +83,14 @@ pub enum Rejection {
         /// Who.
         by: String,
     },
+    /// What a user task is answered with leads nowhere in the model.
+    #[error("nothing catches the {what} '{code}' of the task")]
+    NothingCatches {
+        /// What it is.
+        what: &'static str,
+        /// Its code.
+        code: String,
+    },
     /// A variable is larger than [`MAX_VARIABLE_BYTES`].
     #[error("variable '{name}' has {bytes} bytes; at most {MAX_VARIABLE_BYTES} are allowed")]
     VariableTooLarge {
@@ -131,7 +141,25 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             let activity = instance.tasks[wait].activity;
             check_delivery(definition, instance, activity, variables)
         }
-        Input::AssignTask { wait, .. } => expect(instance, *wait, "user task"),
+        Input::ReviseTask { wait, revision } => {
+            expect(instance, *wait, "user task")?;
+            match revision {
+                TaskRevision::Resolve { variables } => check_delivery(definition, instance, instance.tasks[wait].activity, variables),
+                _ => Ok(()),
+            }
+        }
+        Input::ThrowFromTask { wait, code, variables, .. } => {
+            expect(instance, *wait, "user task")?;
+            let caught = error_catcher(definition, instance, instance.tasks[wait].activity, code).is_some();
+            check_caught(caught, "BPMN error", code)?;
+            check_sizes(instance, variables, |_| None)
+        }
+        Input::EscalateFromTask { wait, code, variables } => {
+            expect(instance, *wait, "user task")?;
+            let caught = escalation_catcher(definition, instance, instance.tasks[wait].activity, Some(code)).is_some();
+            check_caught(caught, "escalation", code)?;
+            check_sizes(instance, variables, |_| None)
+        }
         Input::ClaimTask { wait, user } => {
             expect(instance, *wait, "user task")?;
             match &instance.tasks[wait].assignee {
@@ -143,7 +171,7 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
         | Input::FailExternalTask { wait, variables, local_variables, .. } => {
             expect(instance, *wait, "external task")?;
             let activity = instance.external_tasks[wait].activity;
-            check_sizes(instance, local_variables, |name| Some(activity).filter(|_| instance.at(activity).variables.contains_key(name)))?;
+            check_own(instance, activity, local_variables)?;
             check_delivery(definition, instance, activity, variables)
         }
         Input::ThrowFromExternalTask { wait, variables, .. } => {
@@ -151,9 +179,10 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             check_sizes(instance, variables, |_| None)
         }
         Input::SetExternalTaskRetries { wait, .. } => expect(instance, *wait, "external task"),
-        Input::Message { wait, variables } => {
+        Input::Message { wait, variables, local_variables } => {
             expect(instance, *wait, "subscription")?;
             let (activity, element) = (instance.subscriptions[wait].activity, instance.subscriptions[wait].element);
+            check_own(instance, activity, local_variables)?;
             if element == instance.at(activity).element {
                 return check_delivery(definition, instance, activity, variables);
             }
@@ -165,13 +194,17 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             let (DelegateOutcome::Completed { .. } | DelegateOutcome::BpmnError { .. }) = outcome;
             expect(instance, *wait, "delegate call")
         }
-        Input::SetVariables { scope, set, remove } => {
-            let Some(locals) = instance.activity(*scope).filter(|it| it.phase.is_live()).map(|it| &it.variables) else {
+        Input::SetVariables { scope, set, remove, local } => {
+            if !instance.activity(*scope).is_some_and(|it| it.phase.is_live()) {
                 return Err(Rejection::NoSuchScope { scope: *scope });
+            }
+            let holder = |name: &str| match local {
+                true => Some(*scope).filter(|_| instance.at(*scope).variables.contains_key(name)),
+                false => instance.holder(*scope, name),
             };
-            let removed: usize =
-                remove.iter().filter(|name| !set.contains_key(*name)).filter_map(|name| locals.get(name).map(|it| size(name, it))).sum();
-            check_sizes_less(instance, set, removed, |name| Some(*scope).filter(|_| locals.contains_key(name)))
+            let value = |name: &String| instance.variables(holder(name)?)?.get(name).map(|it| size(name, it));
+            let removed = remove.iter().filter(|name| !set.contains_key(*name)).filter_map(value).sum();
+            check_sizes_less(instance, set, removed, holder)
         }
         Input::BeginActivity { activity } => {
             let it = instance.activity(*activity).filter(|it| it.phase == Phase::Enabled { chosen: false });
@@ -225,6 +258,11 @@ fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
     if instance.suspended && !allowed { Err(Rejection::Suspended) } else { Ok(()) }
 }
 
+/// Somebody who answers a task with what nothing catches is told, and the task stays.
+fn check_caught(caught: bool, what: &'static str, code: &str) -> Result<(), Rejection> {
+    if caught { Ok(()) } else { Err(Rejection::NothingCatches { what, code: code.to_owned() }) }
+}
+
 fn expect(instance: &Instance, wait: WaitId, expected: &'static str) -> Result<(), Rejection> {
     let call = instance.unit.as_ref().and_then(|unit| unit.call.as_ref());
     let is = if instance.jobs.contains_key(&wait) {
@@ -253,6 +291,11 @@ fn check_delivery(definition: &ProcessDefinition, instance: &Instance, activity:
             instance.holder(around(definition, instance, activity, name), name)
         }
     })
+}
+
+/// Variables of an activity's own.
+fn check_own(instance: &Instance, activity: ActivityId, set: &Variables) -> Result<(), Rejection> {
+    check_sizes(instance, set, |name| Some(activity).filter(|_| instance.at(activity).variables.contains_key(name)))
 }
 
 fn check_sizes(instance: &Instance, set: &Variables, holder: impl Fn(&str) -> Option<ActivityId>) -> Result<(), Rejection> {
@@ -302,8 +345,12 @@ mod tests {
         let definition = parse("<startEvent id='s'/><userTask id='u'/>{s>u}");
         let mut run = Run::new(&definition);
         run.line("start");
-        let set =
-            |bytes| Input::SetVariables { scope: ActivityId(1), set: Variables::from([("v".into(), text(bytes))]), remove: Vec::new() };
+        let set = |bytes| Input::SetVariables {
+            scope: ActivityId(1),
+            set: Variables::from([("v".into(), text(bytes))]),
+            remove: Vec::new(),
+            local: true,
+        };
         assert!(step(&definition, &mut run.instance, set(MAX_VARIABLE_BYTES), 0).is_ok());
         let too_large = Rejection::VariableTooLarge { name: "v".into(), bytes: MAX_VARIABLE_BYTES + 1 };
         assert_eq!(step(&definition, &mut run.instance, set(MAX_VARIABLE_BYTES + 1), 0), Err(Stop::Rejected(too_large)));
@@ -323,7 +370,7 @@ mod tests {
         assert!(matches!(complete(many(full..=full, 2)), Err(Stop::Rejected(Rejection::InstanceTooLarge { .. }))));
         // What goes makes room for what comes.
         let scope = run.instance.root();
-        let input = Input::SetVariables { scope, set: many(full..=full, each), remove: vec!["v000".into()] };
+        let input = Input::SetVariables { scope, set: many(full..=full, each), remove: vec!["v000".into()], local: true };
         assert!(step(&definition, &mut run.instance, input, 0).is_ok());
         assert_eq!(run.instance.variable_bytes(), MAX_INSTANCE_BYTES);
     }
@@ -340,7 +387,9 @@ mod tests {
         let each = MAX_VARIABLE_BYTES - 5;
         run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..full, each), hold: false });
         let wait = run.instance.subscriptions().next().unwrap().wait;
-        let message = |variables| step(&definition, &mut run.instance.clone(), Input::Message { wait, variables }, 0);
+        let message = |variables| {
+            step(&definition, &mut run.instance.clone(), Input::Message { wait, variables, local_variables: Variables::new() }, 0)
+        };
         assert!(message(many(0..2, each)).is_ok());
         assert!(matches!(message(many(full..=full, each)), Err(Stop::Rejected(Rejection::InstanceTooLarge { .. }))));
     }
@@ -371,7 +420,10 @@ mod tests {
         let nobody = WaitId(99);
         assert_eq!(refused(Input::RunJob { wait: nobody }), Rejection::NoSuchWait { wait: nobody });
         let scope = ActivityId(99);
-        assert_eq!(refused(Input::SetVariables { scope, set: Variables::new(), remove: Vec::new() }), Rejection::NoSuchScope { scope });
+        assert_eq!(
+            refused(Input::SetVariables { scope, set: Variables::new(), remove: Vec::new(), local: true }),
+            Rejection::NoSuchScope { scope }
+        );
         let mut new = Run::new(&definition);
         let element = definition.find("u").unwrap();
         let stop = step(&definition, &mut new.instance, Input::Start { element, variables: Variables::new(), hold: false }, 0);

@@ -121,8 +121,41 @@ pub struct Task {
     pub candidate_groups: Vec<String>,
     /// By when.
     pub due: Option<i64>,
+    /// Not before when, as a hint for task lists.
+    pub follow_up: Option<i64>,
+    /// The higher, the more urgent; 50 unless somebody says something else.
+    pub priority: i64,
     /// When it was created.
     pub since: i64,
+    /// Who is responsible for it, where somebody said so.
+    pub owner: Option<String>,
+    /// Whether its owner has given it to somebody else.
+    pub delegation: Option<Delegation>,
+    /// A name that somebody gave it by hand; none: the model's. An empty one: it has no name any more.
+    pub name: Option<String>,
+    /// A description, likewise.
+    pub description: Option<String>,
+    /// How many escalations were reported from it: what each of them begins has keys of its own.
+    pub escalations: u32,
+}
+
+/// How far the work on a delegated task is (Camunda 7, `DelegationState`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Delegation {
+    /// The delegate works on it.
+    Pending,
+    /// It is back with its owner.
+    Resolved,
+}
+
+impl Delegation {
+    /// Camunda's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Resolved => "RESOLVED",
+        }
+    }
 }
 
 /// Work that a worker outside fetches. Who has it locked, and until when, is the host's: it is written without a unit of work.

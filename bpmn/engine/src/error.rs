@@ -1,6 +1,6 @@
 //! BPMN errors: business answers that take another path.
 
-use mandate_model::{ElementIndex, EventTrigger};
+use mandate_model::{ElementIndex, EventTrigger, ProcessDefinition};
 use serde_json::Value as Json;
 
 use crate::Code;
@@ -8,7 +8,9 @@ use crate::Code;
 use crate::effect::HistoryEvent;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
+use crate::instance::Instance;
 use crate::step::Machine;
+use crate::trigger::catcher;
 use crate::variable::{Variable, Variables};
 
 /// An error on its way outward.
@@ -39,6 +41,13 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// An error that a person answers a user task with. [`admit`](crate::admit) refuses one that nothing catches: the person is there to be told,
+    /// and the task stays (Camunda 7 ends the path silently).
+    pub(crate) fn throw_from_task(&mut self, wait: WaitId, thrown: Thrown) -> Result<(), Failure> {
+        let catcher = self.error_catcher(self.instance.tasks[&wait].activity, &thrown).expect("admit::check found what catches it");
+        self.catch(catcher, thrown)
+    }
+
     /// An error end event. Uncaught, it ends like a none end event, as in Camunda 7: the token is consumed and other branches go on.
     pub(crate) fn throw_from_event(&mut self, event: ActivityId, thrown: Thrown) -> Result<(), Failure> {
         match self.error_catcher(event, &thrown) {
@@ -53,14 +62,7 @@ impl Machine<'_> {
     }
 
     fn error_catcher(&self, from: ActivityId, thrown: &Thrown) -> Option<(ActivityId, ElementIndex)> {
-        self.catcher(from, Some(&thrown.code), |trigger| match trigger {
-            EventTrigger::Error(catch) => Some(catch.code.as_deref()),
-            EventTrigger::Timer(_)
-            | EventTrigger::Message(_)
-            | EventTrigger::Escalation(_)
-            | EventTrigger::Compensation
-            | EventTrigger::Cancel => None,
-        })
+        error_catcher(self.definition, self.instance, from, &thrown.code)
     }
 
     /// The event is triggered with what the error carries.
@@ -76,6 +78,23 @@ impl Machine<'_> {
         }
         self.trigger(activity, event, variables)
     }
+}
+
+/// What catches an error that is thrown in an activity.
+pub(crate) fn error_catcher(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    from: ActivityId,
+    code: &str,
+) -> Option<(ActivityId, ElementIndex)> {
+    catcher(definition, instance, from, Some(code), |trigger| match trigger {
+        EventTrigger::Error(catch) => Some(catch.code.as_deref()),
+        EventTrigger::Escalation(_)
+        | EventTrigger::Timer(_)
+        | EventTrigger::Message(_)
+        | EventTrigger::Compensation
+        | EventTrigger::Cancel => None,
+    })
 }
 
 fn uncaught(thrown: &Thrown) -> String {

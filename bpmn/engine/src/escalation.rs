@@ -1,35 +1,26 @@
 //! Escalations: something that a scope around should know of, and that need not stop what reports it (BPMN 2.0, 10.5.6).
 
-use mandate_model::EventTrigger;
+use std::sync::Arc;
+
+use mandate_model::{ElementIndex, EventTrigger, ProcessDefinition};
 use serde_json::Value as Json;
 
-use crate::effect::HistoryEvent;
-use crate::ids::ActivityId;
+use crate::effect::{Effect, HistoryEvent};
+use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
+use crate::instance::Instance;
 use crate::step::Machine;
+use crate::trigger::catcher;
 use crate::variable::{Variable, Variables};
 
 impl Machine<'_> {
     /// An event throws an escalation and goes on, unless what catches it interrupts what the event stands in. Uncaught, it goes on as well
     /// (Camunda `ThrowEscalationEventActivityBehavior`). By which flows is asked when it leaves: they may read what the catching event has set.
     pub(crate) fn escalate(&mut self, event: ActivityId, code: Option<String>) -> Result<(), Failure> {
-        let catcher = self.catcher(event, code.as_deref(), |trigger| match trigger {
-            EventTrigger::Escalation(catch) => Some(catch.code.as_deref()),
-            EventTrigger::Error(_)
-            | EventTrigger::Timer(_)
-            | EventTrigger::Message(_)
-            | EventTrigger::Compensation
-            | EventTrigger::Cancel => None,
-        });
+        let catcher = escalation_catcher(self.definition, self.instance, event, code.as_deref());
         let Some((activity, catching)) = catcher else { return self.resume(event) };
         let element = self.definition.element(catching);
-        let Some((EventTrigger::Escalation(catch), interrupting)) = element.kind.trigger() else {
-            unreachable!("only an event for escalations catches one")
-        };
-        let mut variables = Variables::new();
-        if let Some(name) = &catch.code_variable {
-            variables.insert(name.clone(), Variable::from_json(&code.map_or(Json::Null, Json::String)));
-        }
+        let (variables, interrupting) = self.caught(catching, code);
         if interrupting {
             // The event did what it is there for: history shows it completed, what is around it cancelled.
             self.record(HistoryEvent::ActivityEnded { activity: event, canceled: false });
@@ -46,4 +37,46 @@ impl Machine<'_> {
         self.unit.agenda.push(token);
         Ok(())
     }
+
+    /// A person reports an escalation from a user task (Camunda `TaskEntity.escalation`). The task goes on waiting unless what catches it interrupts.
+    /// [`admit`](crate::admit) refuses one that nothing catches, as Camunda 7 does.
+    pub(crate) fn escalate_from_task(&mut self, wait: WaitId, code: String, variables: Variables) -> Result<(), Failure> {
+        let task = Arc::make_mut(self.instance.tasks.get_mut(&wait).expect("admit::check found the task"));
+        task.escalations += 1;
+        let (from, count) = (task.activity, task.escalations);
+        self.effects.push(Effect::PutTask(task.clone()));
+        let catcher = escalation_catcher(self.definition, self.instance, from, Some(&code));
+        let (activity, catching) = catcher.expect("admit::check found what catches it");
+        let (caught, _) = self.caught(catching, Some(code));
+        // The task may report another one: what that begins must not have the keys of this.
+        let lineage = self.unit.lineage(self.instance.id, from).instance(count);
+        self.trigger_as(activity, catching, lineage, variables.into_iter().chain(caught).collect())
+    }
+
+    /// What an escalation brings along to what catches it, and whether that interrupts.
+    fn caught(&self, catching: ElementIndex, code: Option<String>) -> (Variables, bool) {
+        let Some((EventTrigger::Escalation(catch), interrupting)) = self.definition.element(catching).kind.trigger() else {
+            unreachable!("only an event for escalations catches one")
+        };
+        let mut variables = Variables::new();
+        if let Some(name) = &catch.code_variable {
+            variables.insert(name.clone(), Variable::from_json(&code.map_or(Json::Null, Json::String)));
+        }
+        (variables, interrupting)
+    }
+}
+
+/// What catches an escalation that is thrown in an activity.
+pub(crate) fn escalation_catcher(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    from: ActivityId,
+    code: Option<&str>,
+) -> Option<(ActivityId, ElementIndex)> {
+    catcher(definition, instance, from, code, |trigger| match trigger {
+        EventTrigger::Escalation(catch) => Some(catch.code.as_deref()),
+        EventTrigger::Error(_) | EventTrigger::Timer(_) | EventTrigger::Message(_) | EventTrigger::Compensation | EventTrigger::Cancel => {
+            None
+        }
+    })
 }

@@ -6,6 +6,7 @@
 use mandate_model::ElementIndex;
 
 use crate::Code;
+use crate::effect::Delegation;
 use crate::ids::{ActivityId, WaitId};
 use crate::modification::Modification;
 use crate::variable::Variables;
@@ -58,12 +59,32 @@ pub enum Input {
         /// Who.
         user: String,
     },
-    /// The task's assignee is set, whoever had it; none unclaims it.
-    AssignTask {
+    /// A user task is changed by hand.
+    ReviseTask {
         /// The task.
         wait: WaitId,
-        /// Who, if anybody.
-        assignee: Option<String>,
+        /// How.
+        revision: TaskRevision,
+    },
+    /// A person answers a user task with a BPMN error. Refused if nothing catches it: the task stays.
+    ThrowFromTask {
+        /// The task.
+        wait: WaitId,
+        /// The error code, matched by boundary events.
+        code: String,
+        /// For people.
+        message: Option<String>,
+        /// Variables to set where the error is caught.
+        variables: Variables,
+    },
+    /// A person reports an escalation from a user task. Refused if nothing catches it. The task stays unless what catches it interrupts.
+    EscalateFromTask {
+        /// The task.
+        wait: WaitId,
+        /// The escalation code, matched by boundary events.
+        code: String,
+        /// Variables to set where the escalation is caught.
+        variables: Variables,
     },
     /// A worker has done an external task.
     CompleteExternalTask {
@@ -111,6 +132,8 @@ pub enum Input {
         wait: WaitId,
         /// Variables to set before it goes on.
         variables: Variables,
+        /// Variables of the activity's own that waits, to be set before anything else.
+        local_variables: Variables,
     },
     /// The outstanding delegate call has ended. A technical failure is not an input: the host throws the unit away.
     DelegateReturned {
@@ -127,6 +150,9 @@ pub enum Input {
         set: Variables,
         /// Names to remove.
         remove: Vec<String>,
+        /// The scope's own variables and no others (Camunda's `setVariableLocal`). Otherwise each name is the one that the scope sees, and one that
+        /// it does not see becomes the process's.
+        local: bool,
     },
     /// Somebody begins an activity that is enabled in an ad-hoc sub-process and was not chosen yet.
     BeginActivity {
@@ -150,6 +176,62 @@ pub enum Input {
         /// For history.
         reason: Option<String>,
     },
+}
+
+/// A change of a user task by hand (Camunda 7, `TaskService`).
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskRevision {
+    /// The assignee is set, whoever had it; none unclaims it.
+    Assign {
+        /// Who, if anybody.
+        user: Option<String>,
+    },
+    /// The owner is set.
+    SetOwner {
+        /// Who, if anybody.
+        user: Option<String>,
+    },
+    /// Given to somebody else: whoever had it becomes its owner, if it has none.
+    Delegate {
+        /// To whom.
+        user: Option<String>,
+    },
+    /// Given back to its owner.
+    Resolve {
+        /// Variables to set.
+        variables: Variables,
+    },
+    /// All of this is set, as it is.
+    Update(Box<TaskFields>),
+    /// Another user may claim it.
+    AddCandidateUser(String),
+    /// That user may no longer.
+    RemoveCandidateUser(String),
+    /// Another group may claim it.
+    AddCandidateGroup(String),
+    /// That group may no longer.
+    RemoveCandidateGroup(String),
+}
+
+/// What of a user task is set in one go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskFields {
+    /// None: it has no name.
+    pub name: Option<String>,
+    /// None: it has no description.
+    pub description: Option<String>,
+    /// Who has it.
+    pub assignee: Option<String>,
+    /// Who is responsible.
+    pub owner: Option<String>,
+    /// By when.
+    pub due: Option<i64>,
+    /// Not before when.
+    pub follow_up: Option<i64>,
+    /// None: as it is.
+    pub priority: Option<i64>,
+    /// None: as it is.
+    pub delegation: Option<Delegation>,
 }
 
 /// How a delegate ended, when it ended with an answer.

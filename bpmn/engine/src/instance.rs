@@ -311,6 +311,11 @@ impl Instance {
         self.tasks.values().map(Arc::as_ref)
     }
 
+    /// A user task, as its row must read.
+    pub fn task(&self, wait: WaitId) -> Option<&Task> {
+        self.tasks.get(&wait).map(Arc::as_ref)
+    }
+
     /// All external tasks, as their rows must read.
     pub fn external_tasks(&self) -> impl Iterator<Item = &ExternalTask> {
         self.external_tasks.values().map(Arc::as_ref)

@@ -11,7 +11,7 @@
 //! | `step.rs` | the loop: inputs become moves, what an element answers is acted upon |
 //! | `admit.rs` | which inputs are refused, before anything has changed |
 //! | `scope.rs` | entering, leaving, cancelling, ending scopes |
-//! | `wait.rs` | waits and their rows |
+//! | `wait.rs`, `task.rs` | waits and their rows; what people change of user tasks |
 //! | `trigger.rs` | boundary events and event sub-processes: armed, triggered, catching |
 //! | `join.rs`, `error.rs`, `escalation.rs` | joins, BPMN errors, escalations |
 //! | `compensation.rs` | what has completed, and how it is undone |
@@ -59,6 +59,7 @@ mod retry;
 mod scope;
 mod snapshot;
 mod step;
+mod task;
 #[cfg(test)]
 mod testing;
 mod trigger;
@@ -69,9 +70,9 @@ mod wait;
 pub use admit::Rejection;
 pub use code::Code;
 pub use compensation::Compensable;
-pub use effect::{DelegateCall, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
+pub use effect::{DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
-pub use input::{DelegateOutcome, Failure, Input, Retry};
+pub use input::{DelegateOutcome, Failure, Input, Retry, TaskFields, TaskRevision};
 pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, Role};
 pub use leaf::{Leaf, LeafState};
 pub use modification::{Cancel, Instruction, Misfit, Modification, Site, Start, StartAt};

@@ -8,7 +8,7 @@ use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind};
 use crate::elements::{At, Next};
 use crate::error::Thrown;
 use crate::ids::{ActivityId, WaitId};
-use crate::input::{DelegateOutcome, Failure, Input};
+use crate::input::{DelegateOutcome, Failure, Input, TaskRevision};
 use crate::instance::{Instance, Phase, State};
 use crate::limits::MAX_STEPS;
 use crate::modification;
@@ -54,7 +54,9 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::FailJob { wait, .. }
         | Input::CompleteTask { wait, .. }
         | Input::ClaimTask { wait, .. }
-        | Input::AssignTask { wait, .. }
+        | Input::ReviseTask { wait, .. }
+        | Input::ThrowFromTask { wait, .. }
+        | Input::EscalateFromTask { wait, .. }
         | Input::CompleteExternalTask { wait, .. }
         | Input::FailExternalTask { wait, .. }
         | Input::ThrowFromExternalTask { wait, .. }
@@ -101,8 +103,10 @@ impl Machine<'_> {
                 self.deliver(activity, variables)?;
                 self.resume(activity)?;
             }
-            Input::ClaimTask { wait, user } => self.assign(wait, Some(user)),
-            Input::AssignTask { wait, assignee } => self.assign(wait, assignee),
+            Input::ClaimTask { wait, user } => self.revise_task(wait, TaskRevision::Assign { user: Some(user) })?,
+            Input::ReviseTask { wait, revision } => self.revise_task(wait, revision)?,
+            Input::ThrowFromTask { wait, code, message, variables } => self.throw_from_task(wait, Thrown { code, message, variables })?,
+            Input::EscalateFromTask { wait, code, variables } => self.escalate_from_task(wait, code, variables)?,
             Input::CompleteExternalTask { wait, variables, local_variables } => {
                 let activity = self.instance.external_tasks[&wait].activity;
                 self.remove_wait(activity, wait);
@@ -120,14 +124,19 @@ impl Machine<'_> {
                 self.throw_from_external_task(wait, Thrown { code, message, variables })?;
             }
             Input::SetExternalTaskRetries { wait, retries } => self.set_external_task_retries(wait, retries),
-            Input::Message { wait, variables } => self.receive(wait, variables)?,
+            Input::Message { wait, variables, local_variables } => {
+                let activity = self.instance.subscriptions[&wait].activity;
+                self.set_variables_in(activity, local_variables)?;
+                self.receive(wait, variables)?;
+            }
             Input::DelegateReturned { outcome, .. } => self.delegate_returned(outcome)?,
-            Input::SetVariables { scope, set, remove } => {
+            Input::SetVariables { scope, set, remove, local } => {
                 // A name in both lists is set.
                 for name in remove.iter().filter(|name| !set.contains_key(*name)) {
-                    self.remove_variable(scope, name);
+                    let holder = if local { scope } else { self.instance.holder(scope, name).unwrap_or(scope) };
+                    self.remove_variable(holder, name);
                 }
-                self.set_variables_in(scope, set)?;
+                if local { self.set_variables_in(scope, set) } else { self.set_variables(scope, set) }?;
             }
             Input::BeginActivity { activity } => self.choose(activity)?,
             Input::SetRetries { wait, retries } => self.set_retries(wait, retries),

@@ -16,7 +16,7 @@ use self::modification::modification;
 
 use crate::{
     ActivityId, DelegateCall, DelegateOutcome, Effect, EntryKey, Failure, HistoryEvent, Input, Instance, InstanceId, LeafState,
-    NewInstance, Retry, Stop, Variable, Variables, WaitId, step,
+    NewInstance, Retry, Stop, TaskRevision, Variable, Variables, WaitId, step,
 };
 
 /// Runs a script on a new instance and compares the trace.
@@ -193,15 +193,33 @@ impl<'a> Run<'a> {
             }
             "grant" => Input::SetExternalTaskRetries { wait: self.external_task(word), retries: json.parse().expect("a number") },
             "claim" => Input::ClaimTask { wait: self.task(word), user: json.into() },
-            "assign" => Input::AssignTask { wait: self.task(word), assignee: Some(json.to_owned()).filter(|it| !it.is_empty()) },
-            "message" => Input::Message { wait: self.subscription(word), variables: variables(json) },
+            "assign" => self.revise(word, TaskRevision::Assign { user: Some(json.to_owned()).filter(|it| !it.is_empty()) }),
+            "delegate" => self.revise(word, TaskRevision::Delegate { user: Some(json.to_owned()) }),
+            "resolve" => self.revise(word, TaskRevision::Resolve { variables: variables(json) }),
+            "answer" => {
+                let (code, json) = json.split_once(' ').unwrap_or((json, ""));
+                let (code, message) = (code.to_owned(), Some("no".to_owned()));
+                Input::ThrowFromTask { wait: self.task(word), code, message, variables: variables(json) }
+            }
+            "escalate" => {
+                let (code, json) = json.split_once(' ').unwrap_or((json, ""));
+                Input::EscalateFromTask { wait: self.task(word), code: code.to_owned(), variables: variables(json) }
+            }
+            "message" => {
+                let (json, local) = json.split_once(" local ").unwrap_or((json, ""));
+                Input::Message { wait: self.subscription(word), variables: variables(json), local_variables: variables(local) }
+            }
             "return" => self.returned(DelegateOutcome::Completed { variables: variables(rest) }),
             "error" => {
                 let (code, message, variables) = (word.to_owned(), "no".to_owned(), variables(json));
                 self.returned(DelegateOutcome::BpmnError { code, message, variables })
             }
-            "set" => Input::SetVariables { scope: self.instance.root(), set: variables(rest), remove: Vec::new() },
-            "unset" => Input::SetVariables { scope: self.instance.root(), set: Variables::new(), remove: vec![word.into()] },
+            "set" => Input::SetVariables { scope: self.instance.root(), set: variables(rest), remove: Vec::new(), local: true },
+            "unset" => Input::SetVariables { scope: self.instance.root(), set: Variables::new(), remove: vec![word.into()], local: true },
+            "put" | "putlocal" => {
+                Input::SetVariables { scope: self.scope(word), set: variables(json), remove: Vec::new(), local: verb == "putlocal" }
+            }
+            "drop" => Input::SetVariables { scope: self.scope(word), set: Variables::new(), remove: vec![json.into()], local: false },
             "choose" => Input::BeginActivity { activity: self.enabled(word) },
             "suspend" => Input::Suspend,
             "activate" => Input::Activate,
@@ -299,19 +317,27 @@ impl<'a> Run<'a> {
         self.instance.activities().find(free).unwrap_or_else(|| panic!("'{word}' is not enabled")).id
     }
 
+    fn revise(&self, task: &str, revision: TaskRevision) -> Input {
+        Input::ReviseTask { wait: self.task(task), revision }
+    }
+
     fn returned(&self, outcome: DelegateOutcome) -> Input {
         let wait = self.calls.last().expect("a delegate was called").wait;
         Input::DelegateReturned { wait, outcome }
     }
 
     /// Of an element that is active or, as `#12`, of an activity instance.
+    fn scope(&self, word: &str) -> ActivityId {
+        if let Some(number) = word.strip_prefix('#') {
+            return ActivityId(number.parse().expect("a number"));
+        }
+        let element = self.find(word);
+        self.instance.activities().find(|it| it.element == element).expect("it is active").id
+    }
+
+    /// Of an element that is active or, as `#12`, of an activity instance.
     fn variables(&mut self, word: &str) {
-        let scope = if let Some(number) = word.strip_prefix('#') {
-            ActivityId(number.parse().expect("a number"))
-        } else {
-            let element = self.find(word);
-            self.instance.activities().find(|it| it.element == element).expect("it is active").id
-        };
+        let scope = self.scope(word);
         let visible = show_variables(&self.instance.visible_variables(scope));
         writeln!(self.trace, "  {visible}").expect("text grows");
     }
@@ -362,9 +388,14 @@ impl<'a> Run<'a> {
                 format!("job {:?} {id} !{wait} due {due}, {left} left, {failures} failed{exclusive}", job.kind)
             }
             Effect::PutTask(task) => {
-                let due = task.due.map(|due| format!(" due {due}")).unwrap_or_default();
+                let mut due = task.due.map(|due| format!(" due {due}")).unwrap_or_default();
+                due += &task.follow_up.map(|from| format!(" follow up {from}")).unwrap_or_default();
+                due += &Some(task.priority).filter(|it| *it != 50).map(|it| format!(" priority {it}")).unwrap_or_default();
                 let (id, wait, users, groups) = (self.id(task.element), task.wait.0, &task.candidate_users, &task.candidate_groups);
-                format!("task {id} !{wait} of {} users {users:?} groups {groups:?}{due}", task.assignee.as_deref().unwrap_or("nobody"))
+                let owned = task.owner.as_ref().map(|owner| format!(" owner {owner}")).unwrap_or_default();
+                let delegated = task.delegation.map(|it| format!(" {}", it.as_str())).unwrap_or_default();
+                let of = task.assignee.as_deref().unwrap_or("nobody");
+                format!("task {id} !{wait} of {of}{owned}{delegated} users {users:?} groups {groups:?}{due}")
             }
             Effect::PutExternalTask(task) => {
                 let (id, wait, topic, priority) = (self.id(task.element), task.wait.0, &task.topic, task.priority);

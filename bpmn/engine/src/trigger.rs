@@ -149,35 +149,34 @@ impl Machine<'_> {
             }
         }
     }
+}
 
-    /// Who catches what is thrown somewhere: from the inside out the event sub-processes of a scope, then the boundary events on it; of each
-    /// one for the code before one for all codes, whatever their order (BPMN 2.0, 10.5.6; Camunda `ErrorDeclarationForProcessInstanceFinder`).
-    /// What is thrown inside an event sub-process does not begin it again. `catches` tells for which code a trigger is: some, or all; none if it
-    /// waits for something else.
-    pub(crate) fn catcher(
-        &self,
-        from: ActivityId,
-        code: Option<&str>,
-        catches: fn(&EventTrigger) -> Option<Option<&str>>,
-    ) -> Option<(ActivityId, ElementIndex)> {
-        let mut came_from = None;
-        // What is being undone has completed: nothing of its own watches it any more.
-        let watched = self.instance.outward(from).filter(|it| !matches!(it.role, Role::Compensating { .. }));
-        for activity in watched {
-            let starts = inside(self.definition, activity).iter().copied();
-            let starts: Vec<_> = starts.filter(|start| self.definition.element(*start).parent != came_from).collect();
-            for events in [&starts[..], attached(self.definition, activity)] {
-                let catching =
-                    |event: &ElementIndex| self.definition.element(*event).kind.trigger().and_then(|(trigger, _)| catches(trigger));
-                let find = |wanted: Option<&str>| events.iter().copied().find(|event| catching(event) == Some(wanted));
-                if let Some(event) = code.and_then(|_| find(code)).or_else(|| find(None)) {
-                    return Some((activity.id, event));
-                }
+/// Who catches what is thrown somewhere: from the inside out the event sub-processes of a scope, then the boundary events on it; of each
+/// one for the code before one for all codes, whatever their order (BPMN 2.0, 10.5.6; Camunda `ErrorDeclarationForProcessInstanceFinder`).
+/// What is thrown inside an event sub-process does not begin it again. `catches` tells for which code a trigger is: some, or all; none if it
+/// waits for something else.
+pub(crate) fn catcher(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    from: ActivityId,
+    code: Option<&str>,
+    catches: fn(&EventTrigger) -> Option<Option<&str>>,
+) -> Option<(ActivityId, ElementIndex)> {
+    let mut came_from = None;
+    // What is being undone has completed: nothing of its own watches it any more.
+    for activity in instance.outward(from).filter(|it| !matches!(it.role, Role::Compensating { .. })) {
+        let starts = inside(definition, activity).iter().copied();
+        let starts: Vec<_> = starts.filter(|start| definition.element(*start).parent != came_from).collect();
+        for events in [&starts[..], attached(definition, activity)] {
+            let catching = |event: &ElementIndex| definition.element(*event).kind.trigger().and_then(|(trigger, _)| catches(trigger));
+            let find = |wanted: Option<&str>| events.iter().copied().find(|event| catching(event) == Some(wanted));
+            if let Some(event) = code.and_then(|_| find(code)).or_else(|| find(None)) {
+                return Some((activity.id, event));
             }
-            came_from = Some(activity.element);
         }
-        None
+        came_from = Some(activity.element);
     }
+    None
 }
 
 /// The scope in which goes on what an event of an activity begins: an event sub-process runs inside of the activity, a boundary event's path

@@ -24,9 +24,25 @@ impl Machine<'_> {
                 self.instance.external_tasks.insert(wait, Arc::new(task.clone()));
                 self.effects.push(Effect::PutExternalTask(task));
             }
-            WaitFor::Task { assignee, candidate_users, candidate_groups, due } => {
+            WaitFor::Task { assignee, candidate_users, candidate_groups, due, follow_up, priority } => {
                 let wait = self.new_wait(activity);
-                let task = Task { wait, activity, element, assignee, candidate_users, candidate_groups, due, since };
+                let task = Task {
+                    wait,
+                    activity,
+                    element,
+                    assignee,
+                    candidate_users,
+                    candidate_groups,
+                    due,
+                    follow_up,
+                    priority,
+                    since,
+                    owner: None,
+                    delegation: None,
+                    name: None,
+                    description: None,
+                    escalations: 0,
+                };
                 self.instance.tasks.insert(wait, Arc::new(task.clone()));
                 self.effects.push(Effect::PutTask(task));
             }
@@ -59,14 +75,6 @@ impl Machine<'_> {
         };
         self.instance.set_job(job.clone());
         self.effects.push(Effect::PutJob(job));
-    }
-
-    pub(crate) fn assign(&mut self, wait: WaitId, assignee: Option<String>) {
-        let task = Arc::make_mut(self.instance.tasks.get_mut(&wait).expect("admit::check found the task"));
-        if task.assignee != assignee {
-            task.assignee = assignee;
-            self.effects.push(Effect::PutTask(task.clone()));
-        }
     }
 
     /// Ends one wait, with its incident if it has one.

@@ -291,9 +291,9 @@ fn version_1_at_rest() {
             Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
             Job { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(8), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503") }
             Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(16), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), since: 1000 }
-            Task { wait: WaitId(25), activity: ActivityId(23), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
-            Task { wait: WaitId(26), activity: ActivityId(24), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
+            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            Task { wait: WaitId(25), activity: ActivityId(23), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            Task { wait: WaitId(26), activity: ActivityId(24), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             ExternalTask { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(6), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
             Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(7), message: "paid", since: 1000 }
             Incident { id: IncidentId(27), wait: None, activity: ActivityId(15), element: ElementIndex(15), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
@@ -323,9 +323,9 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             #31 next in Some(1) since 3000 Active { by: Some(FlowIndex(12)) } 
             Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
             Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(16), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), since: 1000 }
-            Task { wait: WaitId(25), activity: ActivityId(23), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
-            Task { wait: WaitId(26), activity: ActivityId(24), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, since: 1000 }
+            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            Task { wait: WaitId(25), activity: ActivityId(23), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            Task { wait: WaitId(26), activity: ActivityId(24), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             ExternalTask { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(6), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
             Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(7), message: "paid", since: 1000 }
             Incident { id: IncidentId(27), wait: None, activity: ActivityId(15), element: ElementIndex(15), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
@@ -392,7 +392,7 @@ fn large_variable_is_written_when_it_changes_and_only_then() {
         let before = instance.clone();
         let set = Variables::from([(name.to_owned(), Variable::from_json(&value))]);
         let scope = instance.root();
-        step(&definition, &mut instance, Input::SetVariables { scope, set, remove: Vec::new() }, 3_000).expect("it fits");
+        step(&definition, &mut instance, Input::SetVariables { scope, set, remove: Vec::new(), local: true }, 3_000).expect("it fits");
         instance.changes(Some(&before))
     };
     assert_eq!(set("number", 8.into()).put, []);

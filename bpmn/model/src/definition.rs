@@ -392,6 +392,10 @@ pub struct UserTask {
     pub candidate_groups: Option<Expression>,
     /// `camunda:dueDate`, ISO 8601 when evaluated.
     pub due_date: Option<Expression>,
+    /// `camunda:followUpDate`, ISO 8601 when evaluated: task lists may hide the task until then.
+    pub follow_up_date: Option<Expression>,
+    /// `camunda:priority`, a whole number when evaluated; none is 50.
+    pub priority: Option<Expression>,
     /// `camunda:formKey`, for task lists.
     pub form_key: Option<String>,
     /// `bpmn:documentation`.

@@ -264,8 +264,6 @@ mod extensions {
              <camunda:formData><camunda:formField id='decision'/></camunda:formData>\n<other:thing><bpmn:userTask id='a'/></other:thing>\n\
              <camunda:unheard/>\n<zeebe:unheard/></bpmn:extensionElements>\n<camunda:properties/></bpmn:userTask>",
             expect![[r#"
-                t.bpmn:2:1: warning: camunda:priority has no effect: all tasks have the same priority (element 'a'); help: remove it, or do without what it asks for
-                t.bpmn:2:1: warning: camunda:followUpDate has no effect: the task is not hidden until then (element 'a'); help: remove it, or do without what it asks for
                 t.bpmn:2:1: warning: camunda:class has no effect on userTask (element 'a'); help: remove it; it is read on serviceTask, sendTask and messageEventDefinition
                 t.bpmn:3:1: warning: camunda:formData has no effect: forms are not served; task lists see camunda:formKey only (element 'a'); help: remove it, or do without what it asks for
                 t.bpmn:4:1: warning: the extension element other:thing is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool

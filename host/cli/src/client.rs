@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
+use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
@@ -10,6 +11,8 @@ use serde_json::Value;
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
+    /// Whoever runs the command, for the host's log of operations.
+    user: Option<HeaderValue>,
 }
 
 impl Client {
@@ -17,11 +20,16 @@ impl Client {
         // Installed once per process; a second call finds it there.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().context("set up the HTTP client")?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned() })
+        let user = std::env::var("USER").ok().and_then(|user| HeaderValue::from_str(&user).ok());
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), user })
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base))
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.user {
+            Some(user) => request.header("Mandate-User", user),
+            None => request,
+        }
     }
 
     pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {

@@ -166,6 +166,8 @@ fn of_rejection(rejection: &Rejection) -> Answer {
         | Rejection::NoSuchScope { .. }
         | Rejection::NotEnabled { .. } => (StatusCode::NOT_FOUND, INVALID_REQUEST),
         Rejection::Suspended => (StatusCode::INTERNAL_SERVER_ERROR, "SuspendedEntityInteractionException"),
+        // Camunda's status, and the exception of its engine.
+        Rejection::NothingCatches { .. } => (StatusCode::INTERNAL_SERVER_ERROR, ENGINE),
         Rejection::AlreadyClaimed { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "TaskAlreadyClaimedException"),
         Rejection::CannotSkipMappings | Rejection::NothingToStart => (StatusCode::BAD_REQUEST, INVALID_REQUEST),
         Rejection::AlreadyStarted | Rejection::NotStarted | Rejection::InUnit | Rejection::Instruction { .. } => {

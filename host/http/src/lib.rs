@@ -4,6 +4,7 @@
 //! - `api/`: delegates, bindings, ledger, catalogue, waiting, health.
 //! - `error.rs`: the one place where an error becomes a status.
 //! - `extract.rs`, `query_params.rs`: how parameters and bodies are read, and why some are refused.
+//! - `operator.rs`: who asks, for the log of operations.
 //! - `record.rs`: an ended instance as one line.
 //! - `variable.rs`, `date.rs`: values on the wire.
 //! - `fuzzing.rs`: what holds of every body; for tests only.
@@ -18,6 +19,7 @@ mod extract;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod metrics_page;
+mod operator;
 mod query_params;
 mod record;
 mod rest;

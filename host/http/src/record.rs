@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::api::ledger_dto;
-use crate::rest::{activity_dto, execution, instance_dto, public};
+use crate::rest::{activity_dto, execution, instance_dto, operation_dto, public};
 use crate::{date, variable};
 
 /// One line, without its end: the fields of Camunda's `HistoricProcessInstanceDto`, and `activityInstances`, `variableInstances`,
@@ -18,6 +18,7 @@ pub fn history_line(record: &InstanceRecord) -> String {
     line["variableUpdates"] = record.updates.iter().map(|update| update_dto(record, update)).collect();
     line["taskInstances"] = record.tasks.iter().map(|task| task_dto(record.instance.id, task)).collect();
     line["incidents"] = record.incidents.iter().map(|incident| incident_dto(record.instance.id, incident)).collect();
+    line["userOperations"] = record.operations.iter().map(operation_dto).collect();
     line["ledger"] = record.ledger.iter().map(ledger_dto).collect();
     line.to_string()
 }
@@ -58,7 +59,11 @@ pub(crate) fn task_dto(instance: Uuid, row: &HistoryTask) -> Value {
         "activityInstanceId": public(instance, row.activity),
         "name": row.name,
         "assignee": row.assignee,
+        "owner": row.owner,
+        "description": row.description,
         "due": date::print_option(row.due),
+        "followUp": date::print_option(row.follow_up),
+        "priority": row.priority,
         "startTime": date::print(row.created),
         "endTime": date::print_option(row.ended_at),
         "duration": row.ended_at.map(|ended| ended - row.created),

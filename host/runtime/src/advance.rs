@@ -25,6 +25,7 @@ use crate::definitions::{Definition, suspended};
 use crate::delegate::{CallContext, Called};
 use crate::executor::Permit;
 use crate::metrics::Acquired;
+use crate::operator::Operator;
 use crate::running::Registered;
 use crate::unit::Rows;
 use crate::{Error, Inner, text};
@@ -49,6 +50,8 @@ pub(crate) struct Work {
     pub(crate) traceparent: Option<String>,
     /// The worker that answers for an external task.
     pub(crate) worker: Option<Worker>,
+    /// Who asks for it, where that is to be logged.
+    pub(crate) operator: Option<Arc<Operator>>,
 }
 
 /// A worker that answers for an external task. It must have it when the unit is stored, and before a command of the unit leaves.
@@ -334,10 +337,11 @@ impl Inner {
         let next_due = rows.next_due(now);
         let is_start = work.begin.is_some();
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
-        let write = rows.into_write(definition, instance, base, self.store.host(), &places.waits(), work.worker.as_ref(), detail, now);
-        let running = write.running.clone();
+        let mut write = rows.into_write(definition, instance, base, self.store.host(), &places.waits(), work.worker.as_ref(), detail, now);
+        let (id, running) = (uuid::Uuid::now_v7(), write.running.clone());
+        write.operations = work.operations(definition, &base.instance, instance, id, now);
         let unit = Unit {
-            id: uuid::Uuid::now_v7(),
+            id,
             instances: vec![write],
             start_key: work.begin.as_ref().and_then(|begin| begin.start_key.clone()),
             newest: work.begin.as_ref().is_some_and(|begin| begin.newest),
@@ -428,6 +432,8 @@ impl Work {
             Input::RunJob { wait }
             | Input::FailJob { wait, .. }
             | Input::CompleteTask { wait, .. }
+            | Input::ThrowFromTask { wait, .. }
+            | Input::EscalateFromTask { wait, .. }
             | Input::CompleteExternalTask { wait, .. }
             | Input::ThrowFromExternalTask { wait, .. }
             | Input::Message { wait, .. } => Some(wait),
@@ -438,7 +444,9 @@ impl Work {
     /// What must still exist when a command of this unit is sent.
     fn origin(&self) -> Origin {
         match self.input {
-            Input::CompleteTask { wait, .. } => Origin::Task(crate::unit::number(wait.0)),
+            Input::CompleteTask { wait, .. } | Input::ThrowFromTask { wait, .. } | Input::EscalateFromTask { wait, .. } => {
+                Origin::Task(crate::unit::number(wait.0))
+            }
             Input::CompleteExternalTask { wait, .. } | Input::ThrowFromExternalTask { wait, .. } => {
                 Origin::ExternalTask(crate::unit::number(wait.0))
             }

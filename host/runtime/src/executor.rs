@@ -325,12 +325,12 @@ impl Inner {
         }
         let input = died.map_or(Input::RunJob { wait }, |failure| Input::FailJob { wait, failure });
         let started = Instant::now();
-        let mut advanced = self.advance_here(Work { instance, input, begin: None, traceparent: None, worker: None }).await;
+        let mut advanced = self.advance_here(Work { instance, input, begin: None, traceparent: None, worker: None, operator: None }).await;
         if let Err(Error::Bug) = advanced {
             // A job that meets a bug spends its attempts and ends in an incident, rather than running into it for ever.
             crate::metrics::job_failed("unknown", Code::InternalError.as_str());
             let input = Input::FailJob { wait, failure: bug() };
-            advanced = self.advance_here(Work { instance, input, begin: None, traceparent: None, worker: None }).await;
+            advanced = self.advance_here(Work { instance, input, begin: None, traceparent: None, worker: None, operator: None }).await;
             trouble = Some(Error::Bug);
         }
         crate::metrics::job_ran(started.elapsed());

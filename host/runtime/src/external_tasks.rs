@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mandate_engine::{Input, Instance, InstanceId, PublicId, Variables, WaitId};
+use mandate_engine::{ActivityId, Input, Instance, InstanceId, PublicId, Variables, WaitId};
 use mandate_store::query::{ExternalTaskListed, Page};
 use mandate_store::{Fetch, Fetched, LockChange};
 use tokio::sync::{Notify, Semaphore, oneshot};
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::advance::{Advanced, Work, Worker};
 use crate::definitions::Definition;
+use crate::operator::{Change, OPERATOR, Operation, Subject};
 use crate::{Error, Inner, Runtime, text};
 
 /// Clients that wait for tasks at once, as in Camunda 7: each holds a connection.
@@ -215,7 +216,7 @@ impl Runtime {
 
     /// Gives a task retries. Above 0 its incident is resolved; its lock stays.
     pub async fn set_external_task_retries(&self, task: PublicId, retries: u32) -> Result<(), Error> {
-        self.0.api(task.instance, Input::SetExternalTaskRetries { wait: WaitId(task.number), retries }).await.map(drop)
+        self.operate(task.instance, Input::SetExternalTaskRetries { wait: WaitId(task.number), retries }).await.map(drop)
     }
 
     /// Locks one task for a worker for so many milliseconds, unless another one has it.
@@ -232,11 +233,24 @@ impl Runtime {
 
     /// Takes a task from whoever has it: anybody may fetch it.
     pub async fn unlock_external_task(&self, task: PublicId) -> Result<LockChange, Error> {
-        let wait = stored_number(task);
-        let changed = self.0.store.unlock_external_task(task.instance.0, wait, self.now()).await?;
-        if changed == LockChange::Changed
-            && let Some(listed) = self.0.store.external_task(task.instance.0, wait).await?
-        {
+        let (instance, wait) = (task.instance.0, stored_number(task));
+        let Some(listed) = self.0.store.external_task(instance, wait).await? else { return Ok(LockChange::Missing) };
+        let subject = Subject {
+            instance: Some(task.instance),
+            tenant: listed.tenant,
+            // An id begins with the key.
+            definition_key: listed.row.definition_id.split(':').next().map(str::to_owned),
+            definition_id: Some(listed.row.definition_id),
+            activity: u64::try_from(listed.row.activity).ok().map(ActivityId),
+            wait: Some(WaitId(task.number)),
+            ..Subject::default()
+        };
+        let operations = |worker| {
+            let changes = vec![Change::new("workerId", worker, None)];
+            self.logged(Operation { verb: "Unlock", entity_type: "ExternalTask", category: OPERATOR, changes, subject })
+        };
+        let changed = self.0.store.unlock_external_task(instance, wait, self.now(), operations).await?;
+        if changed == LockChange::Changed {
             self.0.workers.tell(&BTreeSet::from([listed.row.topic]));
         }
         Ok(changed)
@@ -258,7 +272,7 @@ impl Inner {
         rest_ms: i64,
     ) -> Result<(), Error> {
         let holds = Worker { id: worker.clone(), wait: WaitId(task.number), details, rest_ms };
-        let work = Work { instance: task.instance, input, begin: None, traceparent: None, worker: Some(holds) };
+        let work = Work { instance: task.instance, input, begin: None, traceparent: None, worker: Some(holds), operator: None };
         match self.advance(work).await? {
             Advanced::Committed(_) => Ok(()),
             Advanced::Withdrawn | Advanced::Contended => {

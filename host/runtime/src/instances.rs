@@ -13,6 +13,7 @@ use crate::advance::{Advanced, Begin, State, Work};
 use crate::definitions::Definition;
 use crate::executor::Queued;
 use crate::modification::Modify;
+use crate::operator::Operator;
 use crate::{Error, Inner, Runtime};
 
 /// Which definition to start.
@@ -122,13 +123,18 @@ impl Runtime {
         self.0.view(id).await
     }
 
-    /// Changes and removes variables of an instance; `scope` is an activity of it, none for the process.
+    /// Changes and removes variables that a scope has itself; `scope` is an activity of the instance, none for the process.
     pub async fn set_variables(&self, id: InstanceId, scope: Option<ActivityId>, set: Variables, remove: Vec<String>) -> Result<(), Error> {
         let scope = match scope {
             Some(scope) => scope,
             None => self.0.view(id).await?.instance.root(),
         };
-        self.0.api(id, Input::SetVariables { scope, set, remove }).await.map(drop)
+        self.operate(id, Input::SetVariables { scope, set, remove, local: true }).await.map(drop)
+    }
+
+    /// Changes and removes variables as a scope sees them: its own or those of the scopes around it. New ones become the process's.
+    pub async fn set_visible_variables(&self, id: InstanceId, scope: ActivityId, set: Variables, remove: Vec<String>) -> Result<(), Error> {
+        self.operate(id, Input::SetVariables { scope, set, remove, local: false }).await.map(drop)
     }
 
     /// Begins an activity that is enabled in an ad-hoc sub-process.
@@ -138,13 +144,13 @@ impl Runtime {
 
     /// Deletes a running instance; history and ledger stay.
     pub async fn delete_instance(&self, id: InstanceId, reason: Option<String>) -> Result<(), Error> {
-        self.0.api(id, Input::Cancel { reason }).await.map(drop)
+        self.operate(id, Input::Cancel { reason }).await.map(drop)
     }
 
     /// Suspends an instance (true) or lets it go on.
     pub async fn suspend_instance(&self, id: InstanceId, suspended: bool) -> Result<(), Error> {
         let input = if suspended { Input::Suspend } else { Input::Activate };
-        self.0.api(id, input).await.map(drop)
+        self.operate(id, input).await.map(drop)
     }
 
     /// The same for several. Those that have ended meanwhile are as they should be.
@@ -183,7 +189,17 @@ impl Inner {
 
     /// Carries out an input that an API call makes, and answers when it is stored.
     pub(crate) async fn api(self: &Arc<Self>, instance: InstanceId, input: Input) -> Result<Box<State>, Error> {
-        match self.advance(Work { instance, input, begin: None, traceparent: None, worker: None }).await? {
+        self.api_for(instance, input, None).await
+    }
+
+    /// The same, logged as what this operator did.
+    pub(crate) async fn api_for(
+        self: &Arc<Self>,
+        instance: InstanceId,
+        input: Input,
+        operator: Option<Arc<Operator>>,
+    ) -> Result<Box<State>, Error> {
+        match self.advance(Work { instance, input, begin: None, traceparent: None, worker: None, operator }).await? {
             Advanced::Committed(state) => Ok(state),
             Advanced::Withdrawn | Advanced::Contended => Err(Error::Cancelled(instance)),
             Advanced::AlreadyStarted(_) | Advanced::Superseded => unreachable!("it starts nothing"),
@@ -245,6 +261,7 @@ impl Inner {
             begin: Some(begin),
             traceparent: start.traceparent.clone(),
             worker: None,
+            operator: None,
         };
         let advanced = self.advance_here(work).await?;
         let mut state = match (advanced, &start_key) {
@@ -284,7 +301,7 @@ impl Inner {
     ) -> Box<State> {
         let instance = held.instance.id();
         let mine = self.executor.mine(instance, wait);
-        let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent, worker: None };
+        let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent, worker: None, operator: None };
         let started = Instant::now();
         let advanced = self.advance_here(work).await;
         crate::metrics::job_ran(started.elapsed());

@@ -12,7 +12,7 @@ use crate::{Error, Inner, Runtime, StoreError};
 impl Runtime {
     /// Gives a job retries. Above 0 its incident is resolved and it runs at once.
     pub async fn set_job_retries(&self, job: PublicId, retries: u32) -> Result<(), Error> {
-        self.0.api(job.instance, Input::SetRetries { wait: WaitId(job.number), retries }).await.map(drop)
+        self.operate(job.instance, Input::SetRetries { wait: WaitId(job.number), retries }).await.map(drop)
     }
 
     /// Runs a job now, whenever it is due and whether it has retries or not, and answers when it has run: with [`Error::Invalid`] and the failure

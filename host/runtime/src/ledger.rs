@@ -446,6 +446,7 @@ fn close(issue: &Issue, command: &Command, attempt: i64, outcome: &Outcome) -> L
         message,
         at: crate::clock::system_now_ms(),
         verdict: None,
+        operations: Vec::new(),
     }
 }
 
@@ -462,6 +463,7 @@ fn abandoned(row: &LedgerRow) -> LedgerClose {
         message: Some("the host that sent it died before the answer was recorded".to_owned()),
         at: crate::clock::system_now_ms(),
         verdict: None,
+        operations: Vec::new(),
     }
 }
 

@@ -21,6 +21,7 @@ mod ledger;
 mod messages;
 mod metrics;
 mod modification;
+mod operator;
 mod retention;
 mod running;
 mod tasks;
@@ -53,6 +54,7 @@ pub use mandate_model as model;
 pub use mandate_store::query;
 pub use messages::{Correlated, Correlation};
 pub use modification::{Instruction, Modify, Place};
+pub use operator::{MAX_ANNOTATION_CHARS, Operator};
 pub use retention::{Cleaned, DEFAULT_SHARE, HistoryCleanup, HistoryExport};
 pub use unit::{BODY_TYPE, activity_id, activity_type};
 pub use waiting::{Reason, Waiting, WaitingFilter};
@@ -80,9 +82,9 @@ pub struct Config {
     pub history_cleanup: Option<HistoryCleanup>,
 }
 
-/// A host of process instances. Cheap to clone.
+/// A host of process instances, and [on whose behalf](Runtime::on_behalf_of) it is asked. Cheap to clone.
 #[derive(Clone)]
-pub struct Runtime(Arc<Inner>);
+pub struct Runtime(Arc<Inner>, Option<Arc<operator::Operator>>);
 
 pub(crate) struct Inner {
     store: mandate_store::Store,
@@ -151,7 +153,7 @@ impl Runtime {
         });
         inner.report_lost_commands().await?;
         inner.start_loops(lease);
-        Ok(Self(inner))
+        Ok(Self(inner, None))
     }
 
     /// Reads of the store, for lists and queries.
@@ -172,19 +174,6 @@ impl Runtime {
     /// A definition with its bindings.
     pub async fn definition(&self, id: &str) -> Result<Arc<Definition>, Error> {
         self.0.definitions.get(&self.0.store, id).await
-    }
-
-    /// Suspends a definition (true): no instance of it starts and, with `instances`, all its instances are suspended too, each in a unit of work of its
-    /// own. Whatever ends the request in between leaves a definition that starts nothing, and may be repeated.
-    pub async fn suspend_definition(&self, id: &str, suspended: bool, instances: bool) -> Result<(), Error> {
-        if !self.0.store.set_definition_suspended(id, suspended).await? {
-            return Err(Error::NotFound { what: "process definition", id: id.to_owned() });
-        }
-        if instances {
-            let all = self.0.store.instances_of(id).await?;
-            self.suspend_instances(all.into_iter().map(engine::InstanceId).collect(), suspended).await?;
-        }
-        Ok(())
     }
 
     /// Whether this host holds its lease and its store answers: it should get requests.

@@ -1,6 +1,6 @@
 //! Message correlation: to what waits for a message, and to what starts with it (Camunda 7, "Message Correlation").
 
-use mandate_engine::{Code, Input, InstanceId, Rejection, Variables, WaitId};
+use mandate_engine::{ActivityId, Code, Input, InstanceId, Rejection, Variables, WaitId};
 use mandate_model::ElementKind;
 use mandate_store::Origin;
 use mandate_store::query::{Page, StartMessage, SubscriptionFilter, SubscriptionListed};
@@ -23,8 +23,12 @@ pub struct Correlation {
     pub without_tenant: bool,
     /// Only instances whose process variables have these values.
     pub correlation_keys: Variables,
+    /// Only executions whose own variables have these values.
+    pub local_correlation_keys: Variables,
     /// Variables to set in the receiver.
     pub variables: Variables,
+    /// Variables of the receiving execution's own to set; of a process that starts they are the process's.
+    pub local_variables: Variables,
     /// Deliver to every receiver rather than to exactly one.
     pub all: bool,
 }
@@ -64,6 +68,11 @@ const MAX_OVERTAKEN: usize = 1_000;
 const MAX_COUNTED: u32 = 1_000;
 
 impl Runtime {
+    /// Delivers a message to a wait that the caller has looked up.
+    pub async fn receive(&self, instance: InstanceId, wait: WaitId, variables: Variables) -> Result<(), Error> {
+        self.0.api(instance, Input::Message { wait, variables, local_variables: Variables::new() }).await.map(drop)
+    }
+
     /// Correlates a message. As in Camunda 7 (`DefaultCorrelationHandler`): without `all` the one execution that waits for it or, only if none
     /// does, the one process that starts with it; with `all` every execution that waits *and* every process that starts, perhaps nobody.
     /// What is suspended receives nothing.
@@ -130,24 +139,29 @@ impl Runtime {
             active: true,
             ..SubscriptionFilter::default()
         };
-        let wants_every_one = correlation.all || !correlation.correlation_keys.is_empty();
+        let has_keys = !correlation.correlation_keys.is_empty() || !correlation.local_correlation_keys.is_empty();
+        let wants_every_one = correlation.all || has_keys;
         let max = if wants_every_one { MAX_RECEIVERS + 1 } else { MAX_COUNTED };
         let listed = self.0.store.subscriptions(filter, Page { first: 0, max }).await?;
         if listed.len() > MAX_RECEIVERS as usize {
             let help = "name them more closely: by business key, instance or tenant";
             return Err(mismatch(correlation, &format!("more than {MAX_RECEIVERS} executions wait for it; {help}")));
         }
-        if correlation.correlation_keys.is_empty() {
+        if !has_keys {
             return Ok(listed);
         }
         let mut matching = Vec::new();
         for receiver in listed {
             let Ok(view) = self.0.view(InstanceId(receiver.instance)).await else { continue };
-            let variables = view.instance.variables(view.instance.root());
-            let equal = |(name, wanted): (&String, &mandate_engine::Variable)| {
-                variables.and_then(|all| all.get(name)).is_some_and(|value| value.to_json() == wanted.to_json())
+            let scope = u64::try_from(receiver.activity).ok().map(ActivityId);
+            let has = |keys: &Variables, scope: Option<ActivityId>| {
+                let variables = scope.and_then(|scope| view.instance.variables(scope));
+                let equal = |(name, wanted): (&String, &mandate_engine::Variable)| {
+                    variables.and_then(|all| all.get(name)).is_some_and(|value| value.to_json() == wanted.to_json())
+                };
+                keys.iter().all(equal)
             };
-            if correlation.correlation_keys.iter().all(equal) {
+            if has(&correlation.correlation_keys, Some(view.instance.root())) && has(&correlation.local_correlation_keys, scope) {
                 matching.push(receiver);
             }
         }
@@ -200,7 +214,8 @@ impl Runtime {
     async fn deliver_to(&self, correlation: &Correlation, receiver: &SubscriptionListed) -> Result<Correlated, Error> {
         let instance = InstanceId(receiver.instance);
         let wait = WaitId(u64::try_from(receiver.wait).expect("numbers of an instance are not negative"));
-        let after = self.0.api(instance, Input::Message { wait, variables: correlation.variables.clone() }).await?.instance;
+        let Correlation { variables, local_variables, .. } = correlation.clone();
+        let after = self.0.api(instance, Input::Message { wait, variables, local_variables }).await?.instance;
         Ok(Correlated::Execution {
             instance,
             activity: receiver.activity,
@@ -231,7 +246,7 @@ impl Runtime {
         let request = Start {
             definition: DefinitionRef::Id(start.definition_id.clone()),
             business_key: correlation.business_key.clone(),
-            variables: correlation.variables.clone(),
+            variables: correlation.variables.clone().into_iter().chain(correlation.local_variables.clone()).collect(),
             idempotency_key: None,
             traceparent: None,
         };

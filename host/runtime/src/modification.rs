@@ -2,6 +2,7 @@
 //! the engine knows.
 
 use std::fmt;
+use std::sync::Arc;
 
 use mandate_engine::{
     ActivityId, Cancel, Input, InstanceId, Misfit, Modification, PublicId, Rejection, Site, Start, StartAt, Stop, Variables,
@@ -10,6 +11,7 @@ use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
 
 use crate::definitions::Definition;
 use crate::instances::InstanceView;
+use crate::operator::Operator;
 use crate::unit::BODY_TYPE;
 use crate::{Error, Runtime};
 
@@ -96,7 +98,12 @@ impl Runtime {
     pub async fn modify_instance(&self, id: InstanceId, modify: Modify) -> Result<(), Error> {
         let definition = self.0.view(id).await?.definition;
         let modification = modify.resolve(&definition, Some(id))?;
-        let modified = self.0.api(id, Input::Modify(modification)).await;
+        let said = |operator: &Arc<Operator>| Operator { annotation: modify.annotation.clone(), ..Operator::clone(operator) };
+        let operator = match &modify.annotation {
+            Some(_) => self.1.as_ref().map(said).map(Arc::new),
+            None => self.1.clone(),
+        };
+        let modified = self.0.api_for(id, Input::Modify(modification), operator).await;
         modified.map_err(|error| modify.explain(error))?;
         tracing::info!(instance = %id, instructions = modify.instructions.len(), annotation = modify.annotation, "modified by hand");
         Ok(())

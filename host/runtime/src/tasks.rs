@@ -1,31 +1,50 @@
-//! User tasks: claim, assign, complete.
+//! User tasks: claim, change, answer, complete.
 
-use mandate_engine::{Input, PublicId, Variables, WaitId};
+use mandate_engine::{Activity, Input, PublicId, TaskRevision, Variables, WaitId};
 
-use crate::{Error, Runtime};
+use crate::{Error, InstanceView, Runtime};
 
 impl Runtime {
     /// Completes a user task and sets variables; the process goes on in the same unit of work.
     pub async fn complete_task(&self, task: PublicId, variables: Variables) -> Result<Variables, Error> {
-        let state = self.0.api(task.instance, Input::CompleteTask { wait: WaitId(task.number), variables }).await?;
+        let state = self.operate(task.instance, Input::CompleteTask { wait: WaitId(task.number), variables }).await?;
         Ok(state.instance.variables(state.instance.root()).cloned().unwrap_or_default())
     }
 
     /// Claims a task that nobody else has.
     pub async fn claim_task(&self, task: PublicId, user: String) -> Result<(), Error> {
-        self.0.api(task.instance, Input::ClaimTask { wait: WaitId(task.number), user }).await.map(drop)
+        self.operate(task.instance, Input::ClaimTask { wait: WaitId(task.number), user }).await.map(drop)
     }
 
-    /// Sets or clears a task's assignee, whoever had it.
-    pub async fn assign_task(&self, task: PublicId, assignee: Option<String>) -> Result<(), Error> {
-        self.0.api(task.instance, Input::AssignTask { wait: WaitId(task.number), assignee }).await.map(drop)
+    /// Changes a task by hand.
+    pub async fn revise_task(&self, task: PublicId, revision: TaskRevision) -> Result<(), Error> {
+        self.operate(task.instance, Input::ReviseTask { wait: WaitId(task.number), revision }).await.map(drop)
+    }
+
+    /// Answers a task with a BPMN error. Rejected if nothing catches it.
+    pub async fn throw_from_task(&self, task: PublicId, code: String, message: Option<String>, variables: Variables) -> Result<(), Error> {
+        let input = Input::ThrowFromTask { wait: WaitId(task.number), code, message, variables };
+        self.operate(task.instance, input).await.map(drop)
+    }
+
+    /// Reports an escalation from a task, which stays unless it is interrupted. Rejected if nothing catches it.
+    pub async fn escalate_from_task(&self, task: PublicId, code: String, variables: Variables) -> Result<(), Error> {
+        let input = Input::EscalateFromTask { wait: WaitId(task.number), code, variables };
+        self.operate(task.instance, input).await.map(drop)
+    }
+
+    /// The instance of an open task, with the activity instance that the task is of.
+    pub async fn task_view(&self, task: PublicId) -> Result<(InstanceView, Activity), Error> {
+        let missing = || Error::NotFound { what: "task", id: task.to_string() };
+        let view = self.0.view(task.instance).await?;
+        let open = view.instance.task(WaitId(task.number)).ok_or_else(missing)?;
+        let activity = view.instance.activity(open.activity).cloned().ok_or_else(missing)?;
+        Ok((view, activity))
     }
 
     /// The variables a task sees: its own and those of every enclosing scope.
     pub async fn task_variables(&self, task: PublicId) -> Result<Variables, Error> {
-        let view = self.0.view(task.instance).await?;
-        let found = view.instance.tasks().find(|open| open.wait == WaitId(task.number));
-        let open = found.ok_or_else(|| Error::NotFound { what: "task", id: task.to_string() })?;
-        Ok(view.instance.visible_variables(open.activity))
+        let (view, activity) = self.task_view(task).await?;
+        Ok(view.instance.visible_variables(activity.id))
     }
 }

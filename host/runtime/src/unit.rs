@@ -192,7 +192,12 @@ impl Rows {
         }
         for (wait, task) in self.tasks {
             match task {
-                Some(task) => write.put_tasks.push(task_row(definition, task)),
+                Some(task) => {
+                    let before = base.stored().and_then(|stored| stored.task(wait));
+                    let candidates = |it: &Task| (it.candidate_users.clone(), it.candidate_groups.clone());
+                    write.recast_tasks.extend(before.filter(|it| candidates(it) != candidates(&task)).map(|_| number(wait.0)));
+                    write.put_tasks.push(task_row(definition, task));
+                }
                 None => write.remove_tasks.push(number(wait.0)),
             }
         }
@@ -337,16 +342,25 @@ pub(crate) fn task_row(definition: &Definition, task: Task) -> TaskRow {
         wait: number(task.wait.0),
         activity: number(task.activity.0),
         activity_id: element.id.to_string(),
-        name: element.name.clone(),
+        name: by_hand(task.name, element.name.clone()),
         definition_id: definition.row.id.clone(),
         assignee: task.assignee,
+        owner: task.owner,
+        delegation: task.delegation.map(|it| it.as_str().to_owned()),
         candidate_users: task.candidate_users,
         candidate_groups: task.candidate_groups,
         due: task.due,
+        follow_up: task.follow_up,
+        priority: task.priority,
         created: task.since,
         form_key,
-        description,
+        description: by_hand(task.description, description),
     }
+}
+
+/// A text that somebody set, or the model's; an empty one is none.
+fn by_hand(set: Option<String>, of_model: Option<String>) -> Option<String> {
+    set.or(of_model).filter(|text| !text.is_empty())
 }
 
 /// The row of an external task.

@@ -332,7 +332,7 @@ impl Committer {
         }
         // Entries first: whether their waits exist is asked of the state before the units of the same transaction.
         let opened = ledger::open_all(tx, me, &opens).await?;
-        let closed = ledger::close_all(tx, &closes).await?;
+        let closed = ledger::close_all(tx, self.history, &closes).await?;
         let answered = write::units(tx, me, self.history, &units).await?;
         let stored = opened.iter().filter(|answer| matches!(answer, LedgerOpened::Opened { .. })).count()
             + closed.iter().filter(|answer| answer.is_ok()).count()

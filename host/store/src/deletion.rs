@@ -5,15 +5,16 @@ use uuid::Uuid;
 use crate::db::{Param, Tx, params};
 use crate::deploy::lock_deployments;
 use crate::deployment::DeploymentDeletion;
+use crate::rows::OperationRow;
 use crate::unit::Beside;
-use crate::write::{history, instances, tables};
+use crate::write::{history, instances, operations, tables};
 use crate::{Error, Store, cleanup};
 
 impl Store {
     /// Deletes a deployment with its definitions. Refused while an instance of them lives, or while definitions of other deployments are
     /// bound to its delegates. With `cascade` its instances and their history go too; what others are bound to stays either way, as do
     /// ledger and start keys.
-    pub async fn delete_deployment(&self, id: &str, cascade: bool) -> Result<DeploymentDeletion, Error> {
+    pub async fn delete_deployment(&self, id: &str, cascade: bool, operations: &[OperationRow]) -> Result<DeploymentDeletion, Error> {
         let mut tx = self.inner().admin.begin().await?;
         lock_deployments(&mut tx).await?;
         if tx.fetch("SELECT id FROM deployment WHERE id = $1", params![id]).await?.is_empty() {
@@ -46,6 +47,7 @@ impl Store {
             }
         }
         remove_deployment(&mut tx, id, &definitions).await?;
+        operations::write(&mut tx, self.inner().history, operations).await?;
         tx.commit().await?;
         Ok(DeploymentDeletion::Deleted { definitions })
     }

@@ -8,7 +8,9 @@ use crate::batch::{Batch, Type, cells};
 use crate::db::{Dialect, Param, Tx, params};
 use crate::deployment::{Deployed, DeploymentWrite, NewDefinition};
 use crate::query::DefinitionRow;
+use crate::rows::OperationRow;
 use crate::unit::{check_key, check_text};
+use crate::write::operations;
 use crate::{Error, Store, query};
 
 static INSERT_DELEGATES: Batch = Batch::new(
@@ -86,16 +88,29 @@ impl Store {
             return Err(taken);
         }
         let definitions = store(&mut tx, &write).await?;
+        operations::write(&mut tx, self.inner().history, &write.operations).await?;
         tx.commit().await?;
         Ok(Deployed { id: write.id, existing: false, definitions, at: write.at })
     }
 
     /// Suspends a definition (true): none of its instances can start and none of its jobs is claimed. False: there is no such definition.
-    pub async fn set_definition_suspended(&self, id: &str, suspended: bool) -> Result<bool, Error> {
+    /// `operations` says what an operator did, given whether it was suspended before.
+    pub async fn set_definition_suspended(
+        &self,
+        id: &str,
+        suspended: bool,
+        operations: impl FnOnce(bool) -> Vec<OperationRow> + Send,
+    ) -> Result<bool, Error> {
         let mut tx = self.inner().admin.begin().await?;
-        let changed = tx.execute("UPDATE definition SET suspended = $2 WHERE id = $1", params![id, suspended]).await?;
+        let before = tx.fetch("SELECT suspended FROM definition WHERE id = $1 {pg:FOR UPDATE}", params![id]).await?;
+        let Some(before) = before.first().map(|row| row.get(0)).transpose()? else {
+            tx.rollback().await;
+            return Ok(false);
+        };
+        tx.execute("UPDATE definition SET suspended = $2 WHERE id = $1", params![id, suspended]).await?;
+        operations::write(&mut tx, self.inner().history, &operations(before)).await?;
         tx.commit().await?;
-        Ok(changed > 0)
+        Ok(true)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a deployment writes.
 
 use crate::query::DefinitionRow;
+use crate::rows::OperationRow;
 
 /// One atomic upload, checked and resolved.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct DeploymentWrite {
     pub definitions: Vec<NewDefinition>,
     /// Free strings, as JSON.
     pub metadata: String,
+    /// What an operator did with it, if it is theirs.
+    pub operations: Vec<OperationRow>,
 }
 
 /// An uploaded file.

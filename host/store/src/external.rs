@@ -8,6 +8,8 @@ use uuid::Uuid;
 
 use crate::db::{Param, Row, params};
 use crate::query::{ExternalTaskListed, Order, Page, external_task_columns, read_external_task};
+use crate::rows::OperationRow;
+use crate::write::operations;
 use crate::{Error, Store};
 
 /// A worker asks for tasks.
@@ -126,11 +128,27 @@ impl Store {
         self.change_lock(sql, params![instance, wait, worker, now, until], instance, wait, worker).await
     }
 
-    /// Takes a task from whoever has it: anybody may fetch it now.
-    pub async fn unlock_external_task(&self, instance: Uuid, wait: i64, now: i64) -> Result<LockChange, Error> {
+    /// Takes a task from whoever has it: anybody may fetch it now. `operations` says what an operator did, given who had it.
+    pub async fn unlock_external_task(
+        &self,
+        instance: Uuid,
+        wait: i64,
+        now: i64,
+        operations: impl FnOnce(Option<String>) -> Vec<OperationRow> + Send,
+    ) -> Result<LockChange, Error> {
+        let mut tx = self.inner().jobs.begin().await?;
+        let sql = "SELECT worker_id FROM external_task WHERE instance_id = $1 AND wait = $2 {pg:FOR UPDATE}";
+        let found = tx.fetch(sql, params![instance, wait]).await?;
+        let Some(worker) = found.first().map(|row| row.get(0)).transpose()? else {
+            tx.rollback().await;
+            return Ok(LockChange::Missing);
+        };
         let sql = "UPDATE external_task SET worker_id = NULL, lock_until = CASE WHEN lock_until > $3 THEN $3 ELSE lock_until END \
-                   WHERE instance_id = $1 AND wait = $2 RETURNING wait";
-        self.change_lock(sql, params![instance, wait, now], instance, wait, "").await
+                   WHERE instance_id = $1 AND wait = $2";
+        tx.execute(sql, params![instance, wait, now]).await?;
+        operations::write(&mut tx, self.inner().history, &operations(worker)).await?;
+        tx.commit().await?;
+        Ok(LockChange::Changed)
     }
 
     /// Gives a fetched task back that its worker did not get, unless somebody else has fetched it since.

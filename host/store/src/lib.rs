@@ -5,6 +5,7 @@
 //! every instance is at the expected revision. The way of a read: a filter in `query/` becomes one `SELECT` with bound parameters.
 //! `db.rs` is the only file that knows which database it is; `migrations/` says what the tables are for.
 
+mod audit;
 mod batch;
 mod claim;
 mod cleanup;
@@ -31,6 +32,7 @@ mod unit;
 mod wake;
 mod write;
 
+pub use audit::HistoryDeletion;
 pub use claim::{Claim, ClaimedJob, Except, Holder};
 pub use config::{Config, DEFAULT_LEASE, DEFAULT_POOL, HistoryLevel, Migrate};
 pub use deployment::{BindingRow, DelegateRow, Deployed, DeploymentDeletion, DeploymentWrite, NewDefinition, Resource};
@@ -40,7 +42,7 @@ pub use hosts::TakenOver;
 pub use lease::HostRef;
 pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Verdict};
 pub use migrate::migration_script;
-pub use rows::{ExternalTaskRow, HistoryRow, IncidentRow, JobRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+pub use rows::{ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
 pub use store::{Counters, Store};
 pub use unit::{
     Beside, CommitError, Committed, Expect, ExternalTaskFailure, ExternalTaskRevision, HeldExternalTask, InstanceHead, InstanceWrite,

@@ -2,6 +2,8 @@
 //!
 //! Times are milliseconds since 1970. `wait` and `n` are numbers of the instance; a public id is the instance's id and such a number.
 
+use uuid::Uuid;
+
 use crate::lease::HostRef;
 
 /// A part of an instance's snapshot that is stored apart, because there are many or it is large.
@@ -82,23 +84,31 @@ pub struct TaskRow {
     pub activity: i64,
     /// BPMN id of the element.
     pub activity_id: String,
-    /// Its name in the model.
+    /// Its name.
     pub name: Option<String>,
     /// The instance's definition.
     pub definition_id: String,
     /// Who has it.
     pub assignee: Option<String>,
+    /// Who is responsible for it.
+    pub owner: Option<String>,
+    /// `PENDING` or `RESOLVED`, if its owner gave it to somebody else.
+    pub delegation: Option<String>,
     /// Who may claim it.
     pub candidate_users: Vec<String>,
     /// Which groups may claim it.
     pub candidate_groups: Vec<String>,
     /// When it should be done.
     pub due: Option<i64>,
+    /// Before when task lists may hide it.
+    pub follow_up: Option<i64>,
+    /// The higher, the more urgent.
+    pub priority: i64,
     /// Since when.
     pub created: i64,
     /// `camunda:formKey`.
     pub form_key: Option<String>,
-    /// The element's documentation.
+    /// The element's documentation, or what somebody made of it.
     pub description: Option<String>,
 }
 
@@ -242,4 +252,43 @@ pub enum HistoryRow {
         /// When.
         at: i64,
     },
+}
+
+/// What an operator did to one property of one thing, or to the thing as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperationRow {
+    /// What they did in one go has one id. An [`InstanceWrite`](crate::InstanceWrite) has one operation.
+    pub operation: Uuid,
+    /// When.
+    pub at: i64,
+    /// Who they said they were.
+    pub user: Option<String>,
+    /// Why, as they said or as somebody noted later.
+    pub annotation: Option<String>,
+    /// Camunda's operation type, such as `SetJobRetries`.
+    pub operation_type: String,
+    /// Camunda's entity type, such as `Job`.
+    pub entity_type: String,
+    /// `Operator`, `TaskWorker` or `Admin`.
+    pub category: String,
+    /// What changed of the thing.
+    pub property: Option<String>,
+    /// Its value before.
+    pub org_value: Option<String>,
+    /// Its value since.
+    pub new_value: Option<String>,
+    /// The instance that the thing belongs to, with whose history the row goes; none: it stays.
+    pub instance: Option<Uuid>,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// The definition that the thing is or belongs to.
+    pub definition_id: Option<String>,
+    /// The same by key.
+    pub definition_key: Option<String>,
+    /// The deployment that the thing is.
+    pub deployment_id: Option<String>,
+    /// The number of the activity instance that the thing is or belongs to: Camunda's execution.
+    pub activity: Option<i64>,
+    /// The number of the task, job or external task that it is, or whose variable it is.
+    pub wait: Option<i64>,
 }

@@ -45,6 +45,7 @@ pub(crate) struct Inner {
     /// Removal of history.
     pub(crate) cleanup: Lane,
     pub(crate) lease: Arc<Lease>,
+    pub(crate) history: HistoryLevel,
     pub(crate) meter: Arc<Meter>,
     pub(crate) committer: mpsc::Sender<Request>,
     pub(crate) wake: Arc<Wake>,
@@ -285,11 +286,17 @@ async fn assemble(
         tasks.push(tokio::spawn(async move { lease.keep().await }));
     }
     Ok(Store(Arc::new(Inner {
-        reads: Reads { pool, keeps_activities: config.history >= HistoryLevel::Activity },
+        reads: Reads {
+            pool,
+            keeps_activities: config.history >= HistoryLevel::Activity,
+            keeps_variables: config.history >= HistoryLevel::Audit,
+            keeps_details: config.history >= HistoryLevel::Full,
+        },
         jobs: lanes.jobs.clone(),
         admin: lanes.admin.clone(),
         cleanup: lanes.cleanup.clone(),
         lease,
+        history: config.history,
         meter,
         committer: sender,
         wake,

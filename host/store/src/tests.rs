@@ -19,6 +19,7 @@ fn batches() -> Vec<&'static Batch> {
         write::instances::BATCHES,
         write::tables::BATCHES,
         write::history::BATCHES,
+        write::operations::BATCHES,
     ]
     .concat()
 }
@@ -49,6 +50,7 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
         include_str!("write/instances.rs"),
         include_str!("write/tables.rs"),
         include_str!("write/history.rs"),
+        include_str!("write/operations.rs"),
     ];
     let written: usize = sources.iter().map(|source| source.matches(": Batch = ").count()).sum();
     assert_eq!(batches().len(), written, "a statement is missing from its file's BATCHES");

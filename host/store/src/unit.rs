@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::claim::ClaimedJob;
-use crate::rows::{ExternalTaskRow, HistoryRow, IncidentRow, JobRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+use crate::rows::{ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+use crate::write::operations;
 
 /// What one unit of work writes: all of it or nothing.
 #[derive(Clone, Debug)]
@@ -62,6 +63,8 @@ pub struct InstanceWrite {
     pub remove_jobs: Vec<i64>,
     /// Tasks to insert or to update.
     pub put_tasks: Vec<TaskRow>,
+    /// Waits of tasks to update that had other candidates before.
+    pub recast_tasks: Vec<i64>,
     /// Waits of tasks that are gone.
     pub remove_tasks: Vec<i64>,
     /// External tasks to insert: nobody has them.
@@ -82,6 +85,8 @@ pub struct InstanceWrite {
     pub remove_incidents: Vec<(i64, i64)>,
     /// What happened, in order.
     pub history: Vec<HistoryRow>,
+    /// What an operator did, if the unit is theirs.
+    pub operations: Vec<OperationRow>,
 }
 
 impl InstanceWrite {
@@ -101,6 +106,7 @@ impl InstanceWrite {
             lock_jobs: Vec::new(),
             remove_jobs: Vec::new(),
             put_tasks: Vec::new(),
+            recast_tasks: Vec::new(),
             remove_tasks: Vec::new(),
             put_external_tasks: Vec::new(),
             revise_external_tasks: Vec::new(),
@@ -111,6 +117,7 @@ impl InstanceWrite {
             put_incidents: Vec::new(),
             remove_incidents: Vec::new(),
             history: Vec::new(),
+            operations: Vec::new(),
         }
     }
 }
@@ -342,6 +349,7 @@ impl InstanceWrite {
         for task in &self.put_tasks {
             check_keys([("activity id", &task.activity_id), ("definition id", &task.definition_id)])?;
             check_key("assignee", task.assignee.as_deref().unwrap_or_default())?;
+            check_key("owner", task.owner.as_deref().unwrap_or_default())?;
             task.candidate_users.iter().try_for_each(|user| check_key("candidate user", user))?;
             task.candidate_groups.iter().try_for_each(|group| check_key("candidate group", group))?;
             for text in [&task.name, &task.form_key, &task.description] {
@@ -365,6 +373,7 @@ impl InstanceWrite {
             check_text("incident message", Some(&row.message))?;
             check_text("incident detail", Some(&row.detail))?;
         }
+        operations::check(&self.operations)?;
         self.history.iter().try_for_each(check_history)
     }
 }

@@ -16,6 +16,7 @@ use crate::unit::{CommitError, Committed, Expect, InstanceHead, InstanceWrite, S
 
 pub(crate) mod history;
 pub(crate) mod instances;
+pub(crate) mod operations;
 pub(crate) mod tables;
 
 /// What becomes of a unit, before the commit.

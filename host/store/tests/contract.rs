@@ -23,6 +23,8 @@ mod ledger;
 mod lost_connections;
 #[path = "contract/opening.rs"]
 mod opening;
+#[path = "contract/operations.rs"]
+mod operations;
 #[path = "contract/queries.rs"]
 mod queries;
 #[path = "contract/running.rs"]
@@ -113,6 +115,12 @@ on_both! {
         two_processes_do_not_start_by_one_message
         of_concurrent_deployments_one_gets_the_message
         statistics_count_where_tokens_stand;
+    operations:
+        an_operation_is_stored_with_what_it_did_or_not_at_all
+        operations_go_with_their_history_and_its_deletion_is_kept
+        a_host_without_history_keeps_no_operations
+        candidates_that_are_taken_away_find_a_task_no_more
+        variables_of_live_scopes_are_listed_and_compared;
     cleanup:
         history_goes_when_its_time_is_over_and_not_before
         a_cascade_and_the_cleanup_leave_nothing_to_each_other

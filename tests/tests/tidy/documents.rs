@@ -99,7 +99,7 @@ fn every_route_is_documented_and_every_documented_route_is_there() {
     hold(rule, &[("docs/rest.md", "## `/engine-rest`: x\n\n| a | `/old` |\n")]);
 }
 
-/// The paths that a file routes: `.route("/path", …)`, those of its lists, and the same below each prefix that is given to a function as its `path`.
+/// The paths that a file routes: `.route("/path", …)`, those of its lists and variables, and the same below each prefix that is given to a function as its `path`.
 fn routes(source: &str) -> Vec<String> {
     // A long route may stand on the line behind its opening parenthesis.
     let source: String = source.split_whitespace().collect();
@@ -110,6 +110,10 @@ fn routes(source: &str) -> Vec<String> {
     // A list has its path as a constant, and a count below it.
     for list in found("constPATH:&'staticstr=\"", "\"") {
         routes.extend([format!("{list}/count"), list]);
+    }
+    // So have variables, with each of them and its bytes below.
+    for variables in found("constVARIABLES:&'staticstr=\"", "\"") {
+        routes.extend([format!("{variables}/{{}}/data"), format!("{variables}/{{}}"), variables]);
     }
     for prefix in found(".merge(of_one(\"", "\"))") {
         routes.extend(below.iter().map(|rest| format!("{prefix}{rest}")));

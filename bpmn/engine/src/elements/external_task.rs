@@ -1,26 +1,14 @@
 //! External tasks: service and send tasks that wait for a worker outside.
 
-use mandate_feel::{Expression, Value};
+use mandate_feel::Expression;
 
 use super::{At, Next, WaitFor};
 use crate::input::Failure;
 
 /// A token came in: the task waits under its topic. Its priority is evaluated now (Camunda `ExternalTaskActivityBehavior`); null is 0, the default.
 pub(super) fn enter(at: &At<'_>, topic: &str, priority: Option<&Expression>) -> Result<Next, Failure> {
-    let priority = priority.map(|it| whole(at, it)).transpose()?.unwrap_or(0);
+    let priority = priority.map(|it| at.whole(it)).transpose()?.flatten().unwrap_or(0);
     Ok(Next::Wait(WaitFor::ExternalTask { topic: topic.to_owned(), priority }))
-}
-
-/// A whole number, also as text.
-fn whole(at: &At<'_>, expression: &Expression) -> Result<i64, Failure> {
-    let value = at.evaluate(expression)?;
-    let number = match &value {
-        Value::Null => Some(0),
-        Value::String(text) => text.trim().parse().ok(),
-        Value::Number(_) => value.to_json().as_i64(),
-        _ => None,
-    };
-    number.ok_or_else(|| at.mismatch(expression, "a whole number", &value))
 }
 
 #[cfg(test)]

@@ -131,6 +131,10 @@ pub(crate) enum WaitFor {
         candidate_groups: Vec<String>,
         /// By when; milliseconds since 1970.
         due: Option<i64>,
+        /// Not before when, as a hint for task lists; milliseconds since 1970.
+        follow_up: Option<i64>,
+        /// The higher, the more urgent.
+        priority: i64,
     },
     /// A worker.
     ExternalTask {
@@ -205,6 +209,18 @@ impl<'a> At<'a> {
             Value::Null => Ok(None),
             value => plain(&value).map(Some).ok_or_else(|| self.mismatch(expression, "string", &value)),
         }
+    }
+
+    /// A whole number, also as text; null is none.
+    fn whole(&self, expression: &Expression) -> Result<Option<i64>, Failure> {
+        let value = self.evaluate(expression)?;
+        let number = match &value {
+            Value::Null => return Ok(None),
+            Value::String(text) => text.trim().parse().ok(),
+            Value::Number(_) => value.to_json().as_i64(),
+            _ => None,
+        };
+        number.map(Some).ok_or_else(|| self.mismatch(expression, "a whole number", &value))
     }
 
     /// The failure of an expression whose value is of another type than the element needs.

@@ -89,4 +89,43 @@ mod tests {
             "#]],
         );
     }
+
+    #[test]
+    fn message_sets_variables_of_the_activity_that_waits() {
+        check(
+            "<startEvent id='s'/><receiveTask id='r' messageRef='msg'><extensionElements><camunda:inputOutput>\
+             <camunda:outputParameter name='paid'>= amount</camunda:outputParameter></camunda:inputOutput>\
+             </extensionElements></receiveTask><receiveTask id='q' messageRef='msg'/><userTask id='u'/>{s>r>q>u}",
+            r#"
+                start
+                message r {} local {"amount": 3}
+                message q {"a": 1} local {"a": 2}
+                variables u
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + r #3
+                  subscription r !4 'paid'
+                > message r {} local {"amount": 3}
+                  amount = 3 in #3
+                  subscription !4 gone
+                  paid = 3
+                  - #3
+                  + q #5
+                  subscription q !6 'paid'
+                > message q {"a": 1} local {"a": 2}
+                  a = 2 in #5
+                  subscription !6 gone
+                  a = 1
+                  - #5
+                  + u #7
+                  task u !8 of nobody users [] groups []
+                > variables u
+                  {a: 1, paid: 3}
+            "#]],
+        );
+    }
 }

@@ -7,6 +7,9 @@ use super::{At, Behaviour, Next, WaitFor, plain};
 use crate::Code;
 use crate::input::Failure;
 
+/// Camunda's `Task.PRIORITY_NORMAL`.
+const PRIORITY: i64 = 50;
+
 impl Behaviour for UserTask {
     /// Everything is evaluated when the task is created (Camunda `TaskDecorator`).
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
@@ -15,7 +18,9 @@ impl Behaviour for UserTask {
             assignee: assignee.filter(|it| !it.is_empty()),
             candidate_users: candidates(at, self.candidate_users.as_ref())?,
             candidate_groups: candidates(at, self.candidate_groups.as_ref())?,
-            due: self.due_date.as_ref().map(|it| due_date(at, it)).transpose()?.flatten(),
+            due: self.due_date.as_ref().map(|it| date(at, "due", it)).transpose()?.flatten(),
+            follow_up: self.follow_up_date.as_ref().map(|it| date(at, "follow-up", it)).transpose()?.flatten(),
+            priority: self.priority.as_ref().map(|it| at.whole(it)).transpose()?.flatten().unwrap_or(PRIORITY),
         }))
     }
 }
@@ -33,11 +38,13 @@ fn candidates(at: &At<'_>, expression: Option<&Expression>) -> Result<Vec<String
     Ok(names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect())
 }
 
-fn due_date(at: &At<'_>, expression: &Expression) -> Result<Option<i64>, Failure> {
+/// A date, or a duration from now on (Camunda `DueDateBusinessCalendar`).
+fn date(at: &At<'_>, what: &str, expression: &Expression) -> Result<Option<i64>, Failure> {
     let Some(text) = at.text(expression)? else { return Ok(None) };
-    time::due_at(&text).map(Some).map_err(|_| {
+    time::due(at.now, &text).map(Some).map_err(|_| {
         let (id, source) = (&at.element().id, expression.source());
-        let message = format!("the due date '{source}' of '{id}' is not an ISO 8601 date and time such as 2030-01-31T12:00:00Z");
+        let message =
+            format!("the {what} date '{source}' of '{id}' is not an ISO 8601 date and time such as 2030-01-31T12:00:00Z, nor a duration");
         Failure::never(Code::TimerInvalid, at.index, message)
     })
 }
@@ -72,6 +79,33 @@ mod tests {
                   u #3: task of eve until 5000
                 > variables process
                   {clerk: "eve", groups: ["sales","ops"]}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn follow_up_date_and_priority_are_evaluated_when_it_is_created() {
+        check(
+            "<startEvent id='s'/><userTask id='u' camunda:dueDate='${due}' camunda:followUpDate='PT10S' camunda:priority='${n}'/>\
+             <userTask id='v' camunda:priority='= null'/>{s>u>v}",
+            r#"
+                start {"due": "P1D", "n": "7"}
+                complete u
+            "#,
+            expect![[r#"
+                > start {"due": "P1D", "n": "7"}
+                  started at s
+                  due = "P1D"
+                  n = "7"
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups [] due 86400000 follow up 10000 priority 7
+                > complete u
+                  task !4 gone
+                  - #3
+                  + v #5
+                  task v !6 of nobody users [] groups []
             "#]],
         );
     }
@@ -163,7 +197,7 @@ mod tests {
             "#,
             expect![[r#"
                 > start {"when": "tomorrow"}
-                  failed: TIMER_INVALID: the due date '${when}' of 'u' is not an ISO 8601 date and time such as 2030-01-31T12:00:00Z
+                  failed: TIMER_INVALID: the due date '${when}' of 'u' is not an ISO 8601 date and time such as 2030-01-31T12:00:00Z, nor a duration
                 > start {"when": null}
                   started at s
                   when = null

@@ -172,7 +172,7 @@ impl Branch {
             put(&mut instance.jobs, WaitId(job.wait), job.into_job()?)?;
         }
         for task in self.tasks {
-            put(&mut instance.tasks, WaitId(task.wait), task.into_task())?;
+            put(&mut instance.tasks, WaitId(task.wait), task.into_task()?)?;
         }
         for task in self.external_tasks {
             put(&mut instance.external_tasks, WaitId(task.wait), task.into_external_task())?;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{
     ActivityId, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure, HistoryEvent, Incident, IncidentId, Input,
-    Instance, InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Role, Stop, Stored, Subscription, Task, Variable,
-    Variables, WaitId, step,
+    Instance, InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Role, Stop, Stored, Subscription, Task, TaskRevision,
+    Variable, Variables, WaitId, step,
 };
 use mandate_model::{ElementIndex, ElementKind, EventSubProcess, EventTrigger, ProcessDefinition};
 use uuid::Uuid;
@@ -149,7 +149,7 @@ impl<'a> Host<'a> {
             } else if let Some(&wait) = self.rows.external_tasks.keys().next() {
                 Input::CompleteExternalTask { wait, variables: x(0), local_variables: Variables::new() }
             } else if let Some(wait) = self.rows.subscriptions.values().find(|it| !self.stays(it)).map(|it| it.wait) {
-                Input::Message { wait, variables: x(0) }
+                Input::Message { wait, variables: x(0), local_variables: Variables::new() }
             } else if let Some(&wait) = self.rows.jobs.keys().next() {
                 Input::RunJob { wait }
             } else if let Some(activity) = self.enabled() {
@@ -179,7 +179,7 @@ impl<'a> Host<'a> {
         let wrong = |((_, name), value): &(&(ActivityId, String), &Variable)| right.get(name).is_some_and(|right| right != *value);
         let scopes: BTreeSet<_> = self.rows.variables.iter().filter(wrong).map(|((scope, _), _)| *scope).collect();
         for scope in scopes {
-            self.handle(Input::SetVariables { scope, set: x(0), remove: Vec::new() }, Mood::Good);
+            self.handle(Input::SetVariables { scope, set: x(0), remove: Vec::new(), local: true }, Mood::Good);
         }
     }
 
@@ -225,20 +225,48 @@ impl<'a> Host<'a> {
         match self.random.below(40) {
             0 => Input::Suspend,
             1..=3 => Input::Activate,
-            4 => Input::SetVariables { scope: ActivityId(1 + self.random.next() % 5), set: variables, remove: vec!["seen".into()] },
+            4 => {
+                let (scope, local) = (ActivityId(1 + self.random.next() % 5), self.random.one_in(2));
+                Input::SetVariables { scope, set: variables, remove: vec!["seen".into()], local }
+            }
             5 => Input::SetRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
             6 => Input::ClaimTask { wait, user: "ann".into() },
-            7 => Input::AssignTask { wait, assignee: Some("bob".into()).filter(|_| self.random.one_in(2)) },
+            7 => Input::ReviseTask { wait, revision: self.revision() },
             8 => Input::FailJob { wait, failure: self.failure() },
             9 if self.random.one_in(8) => Input::Cancel { reason: None },
             10 => self.start(false),
             15 | 16 => Input::Modify(random_modification(self.definition, &self.load(), &mut self.random)),
             17 | 18 => Input::BeginActivity { activity: self.enabled().unwrap_or(ActivityId(wait.0)) },
             11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
-            n if self.rows.tasks.contains_key(&wait) || n == 12 => Input::CompleteTask { wait, variables },
+            n if self.rows.tasks.contains_key(&wait) || n == 12 => self.answer(wait, variables),
             n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
-            n if self.rows.subscriptions.contains_key(&wait) || n == 13 => Input::Message { wait, variables },
+            n if self.rows.subscriptions.contains_key(&wait) || n == 13 => {
+                let local_variables = if self.random.one_in(3) { x(self.random.below(4)) } else { Variables::new() };
+                Input::Message { wait, variables, local_variables }
+            }
             _ => Input::RunJob { wait },
+        }
+    }
+
+    /// What a person changes of a user task.
+    fn revision(&mut self) -> TaskRevision {
+        let user = Some("bob".to_owned()).filter(|_| self.random.one_in(2));
+        match self.random.below(5) {
+            0 => TaskRevision::Delegate { user },
+            1 => TaskRevision::Resolve { variables: x(self.random.below(4)) },
+            2 => TaskRevision::AddCandidateGroup("ops".into()),
+            3 => TaskRevision::RemoveCandidateGroup("ops".into()),
+            _ => TaskRevision::Assign { user },
+        }
+    }
+
+    /// What a person makes of a user task.
+    fn answer(&mut self, wait: WaitId, variables: Variables) -> Input {
+        let code = ["E1", "E2", "E3"][self.random.below(3)].to_owned();
+        match self.random.below(10) {
+            0 => Input::ThrowFromTask { wait, code, message: None, variables },
+            1 => Input::EscalateFromTask { wait, code, variables },
+            _ => Input::CompleteTask { wait, variables },
         }
     }
 

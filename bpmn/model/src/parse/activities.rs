@@ -45,13 +45,7 @@ pub(crate) fn work<'n>(
         Some(source) => Some(reader.expression("camunda:taskPriority", source, owner.at)?),
         None => None,
     };
-    if let Some(literal) = priority.as_ref().and_then(Expression::as_literal)
-        && literal.parse::<i64>().is_err()
-    {
-        let message = format!("camunda:taskPriority '{}' is not a whole number", shown(literal));
-        reader.diagnostics.error(owner.at, message, "write for example 50, or an expression that gives a whole number");
-        return None;
-    }
+    reader.whole_number("camunda:taskPriority", priority.as_ref(), owner);
     Some(ElementKind::ServiceTask(ServiceTask { implementation, by_worker, priority, element_type }))
 }
 
@@ -66,15 +60,20 @@ pub(crate) fn user_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'
         candidate_users: expression("candidateUsers"),
         candidate_groups: expression("candidateGroups"),
         due_date: expression("dueDate"),
+        follow_up_date: expression("followUpDate"),
+        priority: expression("priority"),
         form_key: node.camunda("formKey").map(str::to_owned),
         documentation: None,
     };
-    if let Some(due) = task.due_date.as_ref().and_then(Expression::as_literal)
-        && let Err(error) = time::due(0, due)
-    {
-        let help = "write a date such as 2030-12-24T18:00:00Z, a duration such as P2D, or an expression that gives one";
-        reader.diagnostics.error(owner.at, format!("camunda:dueDate: {error}"), help);
+    for (attribute, date) in [("dueDate", &task.due_date), ("followUpDate", &task.follow_up_date)] {
+        if let Some(date) = date.as_ref().and_then(Expression::as_literal)
+            && let Err(error) = time::due(0, date)
+        {
+            let help = "write a date such as 2030-12-24T18:00:00Z, a duration such as P2D, or an expression that gives one";
+            reader.diagnostics.error(owner.at, format!("camunda:{attribute}: {error}"), help);
+        }
     }
+    reader.whole_number("camunda:priority", task.priority.as_ref(), owner);
     task.documentation = node.first("documentation").map(|documentation| documentation.text.trim().to_owned());
     Some(ElementKind::UserTask(task))
 }
@@ -111,4 +110,16 @@ pub(crate) fn transaction<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node
     reader.element(owner.index).kind = kind.clone();
     reader.scope(node, owner);
     Some(kind)
+}
+
+impl ProcessReader<'_, '_> {
+    /// Refuses a fixed text that is no whole number.
+    fn whole_number(&mut self, what: &str, number: Option<&Expression>, owner: Owner<'_>) {
+        if let Some(literal) = number.and_then(Expression::as_literal)
+            && literal.parse::<i64>().is_err()
+        {
+            let message = format!("{what} '{}' is not a whole number", shown(literal));
+            self.diagnostics.error(owner.at, message, "write for example 50, or an expression that gives a whole number");
+        }
+    }
 }

@@ -160,3 +160,38 @@ pub(super) const HISTORIC_INCIDENTS: &[&str] = &[
     "historyConfiguration", "open", "resolved", "deleted", "tenantIdIn", "withoutTenantId", "jobDefinitionIdIn", "sortBy",
     "sortOrder", "firstResult", "maxResults",
 ];
+
+/// `/history/user-operation`.
+#[rustfmt::skip]
+pub(super) const USER_OPERATIONS: &[&str] = &[
+    "deploymentId", "processDefinitionId", "processDefinitionKey", "processInstanceId", "executionId", "caseDefinitionId",
+    "caseInstanceId", "caseExecutionId", "taskId", "externalTaskId", "batchId", "jobId", "jobDefinitionId", "userId",
+    "operationId", "operationType", "entityType", "entityTypeIn", "category", "categoryIn", "property", "afterTimestamp",
+    "beforeTimestamp", "sortBy", "sortOrder", "firstResult", "maxResults",
+];
+
+/// `/execution`.
+#[rustfmt::skip]
+pub(super) const EXECUTIONS: &[&str] = &[
+    "businessKey", "processDefinitionId", "processDefinitionKey", "processInstanceId", "activityId", "signalEventSubscriptionName",
+    "messageEventSubscriptionName", "active", "suspended", "incidentId", "incidentType", "incidentMessage", "incidentMessageLike",
+    "tenantIdIn", "variables", "processVariables", "variableNamesIgnoreCase", "variableValuesIgnoreCase", "sortBy", "sortOrder",
+    "firstResult", "maxResults", "sorting",
+];
+
+/// `/variable-instance`.
+#[rustfmt::skip]
+pub(super) const VARIABLE_INSTANCES: &[&str] = &[
+    "variableName", "variableNameLike", "processInstanceIdIn", "executionIdIn", "caseInstanceIdIn", "caseExecutionIdIn", "taskIdIn",
+    "batchIdIn", "activityInstanceIdIn", "tenantIdIn", "variableValues", "variableNamesIgnoreCase", "variableValuesIgnoreCase",
+    "variableScopeIdIn", "sortBy", "sortOrder", "firstResult", "maxResults", "deserializeValues", "sorting",
+];
+
+/// `/history/detail`.
+#[rustfmt::skip]
+pub(super) const HISTORIC_DETAILS: &[&str] = &[
+    "processInstanceId", "processInstanceIdIn", "executionId", "taskId", "activityInstanceId", "caseInstanceId", "caseExecutionId",
+    "variableInstanceId", "variableTypeIn", "variableNameLike", "tenantIdIn", "withoutTenantId", "userOperationId", "formFields",
+    "variableUpdates", "excludeTaskDetails", "initial", "occurredBefore", "occurredAfter", "sortBy", "sortOrder", "firstResult",
+    "maxResults", "deserializeValues", "sorting",
+];

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{camunda, process_definition};
 use crate::error::{problem_dto, stored};
 use crate::extract::{Params, Segments};
+use crate::operator::Acting;
 use crate::query_params::{Fields, check_stored};
 use crate::{App, Error, date};
 
@@ -125,7 +126,7 @@ async fn data(State(app): State<App>, Segments((deployment, id)): Segments<(Stri
     Ok((headers, bytes).into_response())
 }
 
-async fn create(State(app): State<App>, Params(mut params): Params, request: Request) -> Result<Json<Value>, Error> {
+async fn create(Acting(app): Acting, Params(mut params): Params, request: Request) -> Result<Json<Value>, Error> {
     let dry_run = params.flag("dryRun")?;
     let multipart = Multipart::from_request(request, &app).await.map_err(|rejection| {
         Error::with_status(rejection.status(), format!("a deployment is uploaded as multipart/form-data: {}", rejection.body_text()))
@@ -236,7 +237,7 @@ fn created(report: &Report, changed_only: bool) -> Value {
     })
 }
 
-async fn delete(State(app): State<App>, Segments(id): Segments<String>, Params(mut params): Params) -> Result<StatusCode, Error> {
+async fn delete(Acting(app): Acting, Segments(id): Segments<String>, Params(mut params): Params) -> Result<StatusCode, Error> {
     let cascade = params.flag("cascade")?;
     app.runtime.delete_deployment(&id, cascade).await.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
     Ok(StatusCode::NO_CONTENT)

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::camunda;
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
+use crate::operator::Acting;
 use crate::query_params::{Fields, check_stored, public_or_none};
 use crate::{App, Error, date, variable};
 
@@ -222,7 +223,7 @@ async fn extend_lock(State(app): State<App>, Segments(id): Segments<String>, Bod
     of_lock(changed, app.runtime.now(), &id, &worker, "The lock of the External Task {id} cannot be extended")
 }
 
-async fn unlock(State(app): State<App>, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
+async fn unlock(Acting(app): Acting, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
     let changed = app.runtime.unlock_external_task(public_or_none(&id)).await?;
     of_lock(changed, app.runtime.now(), &id, "", "")
 }
@@ -239,7 +240,7 @@ fn of_lock(changed: LockChange, now: i64, id: &str, worker: &str, what: &str) ->
     }
 }
 
-async fn retries(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
     let retries = body.count("retries")?.ok_or_else(|| Error::Invalid("The number of retries cannot be null.".to_owned()))?;
     body.finish(&["retries"])?;
     let set = app.runtime.set_external_task_retries(public_or_none(&id), retries).await;

@@ -1,6 +1,7 @@
 //! `/history/process-instance` and `/history/activity-instance`.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use mandate_runtime::StoreError;
@@ -10,17 +11,18 @@ use mandate_runtime::query::{
 };
 use serde_json::{Value, json};
 
-use super::camunda;
 use super::list::{List, by_query_or_body};
+use super::{camunda, variable_query};
 use crate::error::stored;
-use crate::extract::Segments;
+use crate::extract::{Params, Segments};
+use crate::operator::Acting;
 use crate::query_params::{Fields, instance_or_none, public_or_none};
 use crate::{App, Error, date};
 
 pub(super) fn router() -> Router<App> {
     Router::new()
         .merge(by_query_or_body::<Instances>())
-        .route("/history/process-instance/{id}", get(instance))
+        .route("/history/process-instance/{id}", get(instance).delete(remove))
         .merge(by_query_or_body::<Activities>())
         .route("/history/activity-instance/{id}", get(activity))
 }
@@ -38,6 +40,10 @@ impl List for Instances {
 
     fn filter(fields: &mut Fields) -> Result<HistoryInstanceFilter, Error> {
         instance_filter(fields)
+    }
+
+    fn check(app: &App, filter: &HistoryInstanceFilter) -> Result<(), Error> {
+        variable_query::check(app, !filter.variables.is_empty())
     }
 
     async fn rows(
@@ -143,6 +149,7 @@ pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilt
         states,
         with_open_incident,
         incident_code: None,
+        variables: variable_query::conditions(fields, "variables")?,
         executed_activities: fields.filter_texts("executedActivityIdIn")?,
         started_before: fields.date("startedBefore")?,
         started_after: fields.date("startedAfter")?,
@@ -224,6 +231,20 @@ fn activity_filter(fields: &mut Fields) -> Result<HistoryActivityFilter, Error> 
         without_tenant: fields.flag("withoutTenantId")?,
         ..HistoryActivityFilter::default()
     })
+}
+
+/// Deletes what history has of an instance that has ended; ledger and start key stay.
+async fn remove(Acting(app): Acting, Segments(id): Segments<String>, Params(mut params): Params) -> Result<StatusCode, Error> {
+    let lenient = params.boolean("failIfNotExists")? == Some(false);
+    let deleted = app.runtime.delete_history(instance_or_none(&id)).await;
+    match deleted {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(mandate_runtime::Error::NotFound { .. }) if lenient => Ok(StatusCode::NO_CONTENT),
+        Err(mandate_runtime::Error::NotFound { .. }) => Err(Error::NotFound(format!("No historic process instance found with id: {id}"))),
+        // Camunda's status: the request makes no sense while the instance lives.
+        Err(mandate_runtime::Error::Conflict(message)) => Err(Error::Invalid(message)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn activity(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {

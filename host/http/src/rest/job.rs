@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::camunda;
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
+use crate::operator::Acting;
 use crate::query_params::{Fields, public_or_none};
 use crate::{App, Error, date};
 
@@ -143,7 +144,7 @@ fn missing(id: &str) -> Error {
     Error::NotFound(format!("No job found with id '{id}'"))
 }
 
-async fn retries(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
     let retries = body.count("retries")?.ok_or_else(|| Error::Invalid("'retries' is missing".to_owned()))?;
     body.finish(&["retries", "dueDate"])?;
     if retries > MAX_RETRIES {

@@ -29,6 +29,11 @@ pub(super) trait List: 'static {
     /// Takes the filters that are built.
     fn filter(fields: &mut Fields) -> Result<Self::Filter, Error>;
 
+    /// Refuses what this host cannot answer.
+    fn check(_: &App, _: &Self::Filter) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn rows(
         reads: &Reads,
         filter: Self::Filter,
@@ -74,6 +79,7 @@ async fn listed<L: List>(app: &App, mut fields: Fields, paging: Option<Params>) 
     let filter = L::filter(&mut fields)?;
     let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(L::SORTS)?);
     fields.finish(L::CAMUNDA)?;
+    L::check(app, &filter)?;
     let rows = stored(L::rows(&app.runtime.reads(), filter, page, &sort).await)?;
     Ok(Json(rows.iter().map(L::dto).collect()))
 }
@@ -81,5 +87,6 @@ async fn listed<L: List>(app: &App, mut fields: Fields, paging: Option<Params>) 
 async fn counted<L: List>(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
     let filter = L::filter(&mut fields)?;
     fields.finish(L::CAMUNDA)?;
+    L::check(app, &filter)?;
     Ok(super::count(stored(L::count(&app.runtime.reads(), filter).await)?))
 }

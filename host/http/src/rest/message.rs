@@ -44,7 +44,9 @@ async fn correlate(State(app): State<App>, Body(mut body): Body) -> Result<Respo
         tenant: body.text("tenantId")?,
         without_tenant: body.flag("withoutTenantId")?,
         correlation_keys: body.variables("correlationKeys")?,
+        local_correlation_keys: body.variables("localCorrelationKeys")?,
         variables: body.variables("processVariables")?,
+        local_variables: body.variables("processVariablesLocal")?,
         all: body.flag("all")?,
     };
     let result_enabled = body.flag("resultEnabled")?;

@@ -3,8 +3,10 @@
 mod activity_tree;
 mod camunda;
 mod deployment;
+mod execution;
 mod external_task;
 mod history;
+mod history_detail;
 mod incident;
 mod job;
 mod list;
@@ -13,9 +15,14 @@ mod modification;
 mod process_definition;
 mod process_instance;
 mod remembered;
+mod scope_variables;
 mod start;
 mod suspension;
 mod task;
+mod task_work;
+mod user_operation;
+mod variable_instance;
+mod variable_query;
 
 use axum::routing::get;
 use axum::{Json, Router};
@@ -26,6 +33,7 @@ use uuid::Uuid;
 
 pub(crate) use history::{activity_dto, instance_dto, instance_filter as history_filter};
 pub(crate) use incident::find as find_incident;
+pub(crate) use user_operation::operation_dto;
 
 use crate::extract::Params;
 use crate::query_params::{Fields, public_or_none};
@@ -46,15 +54,20 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(process_definition::router())
         .merge(start::router())
         .merge(process_instance::router())
+        .merge(execution::router())
+        .merge(variable_instance::router())
         .merge(modification::router())
         .merge(suspension::router())
         .merge(task::router())
+        .merge(task_work::router())
         .merge(external_task::router())
         .merge(message::router())
         .merge(job::router())
         .merge(incident::router())
         .merge(history::router())
         .merge(remembered::router())
+        .merge(history_detail::router())
+        .merge(user_operation::router())
 }
 
 async fn version() -> Json<Value> {
@@ -81,6 +94,19 @@ fn page(filter: &mut Fields, paging: Option<Params>) -> Result<Page, Error> {
 /// A public id as the store knows it. A number that no instance reaches matches nothing.
 fn numbered(id: PublicId) -> (Uuid, i64) {
     (id.instance.0, i64::try_from(id.number).unwrap_or(i64::MAX))
+}
+
+/// Camunda's `orQueries`: for each of them, one of its filters must hold. They are read as the query itself is, and have none themselves.
+fn alternatives<F>(fields: &mut Fields, camunda: &[&str], read: fn(&mut Fields) -> Result<F, Error>) -> Result<Vec<F>, Error> {
+    let read = |mut query: Fields| {
+        if query.has("orQueries") || query.has("sorting") {
+            return Err(Error::Invalid("Invalid query usage: orQueries have neither sorting nor orQueries".to_owned()));
+        }
+        let filter = read(&mut query)?;
+        query.finish(camunda)?;
+        Ok(filter)
+    };
+    fields.objects("orQueries")?.into_iter().map(read).collect()
 }
 
 /// Texts that were given alone or as a list; given both ways, those that are in both: if there is none, one that nothing has.

@@ -2,7 +2,6 @@
 //! may have as well.
 
 use axum::Router;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use mandate_runtime::engine::{InstanceId, Variables};
@@ -13,6 +12,7 @@ use serde_json::Value;
 use super::{camunda, process_instance};
 use crate::error::stored;
 use crate::extract::{Body, Segments};
+use crate::operator::Acting;
 use crate::query_params::{Fields, LARGEST_MAX_RESULTS, instance_or_none};
 use crate::{App, Error, to_the_end, variable};
 
@@ -62,7 +62,7 @@ pub(super) enum For {
     New,
 }
 
-async fn modify(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+async fn modify(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
     let modify = modification(&mut body, "instructions", For::One)?;
     body.finish(MODIFICATION_FIELDS)?;
     let (runtime, instance) = (app.runtime.clone(), instance_or_none(&id));
@@ -74,7 +74,7 @@ async fn modify(State(app): State<App>, Segments(id): Segments<String>, Body(mut
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn modify_several(State(app): State<App>, Body(mut body): Body) -> Result<StatusCode, Error> {
+async fn modify_several(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
     let modify = modification(&mut body, "instructions", For::Several)?;
     if modify.instructions.is_empty() {
         return Err(Error::Invalid("Modification instructions cannot be empty".to_owned()));

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{camunda, incident};
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
+use crate::operator::Acting;
 use crate::query_params::Fields;
 use crate::{App, Error, to_the_end};
 
@@ -228,14 +229,14 @@ async fn activity_statistics(
 const SUSPENSION_FIELDS: &[&str] =
     &["suspended", "includeProcessInstances", "executionDate", "processDefinitionId", "processDefinitionKey"];
 
-async fn suspend_one(State(app): State<App>, Segments(named): Segments<Named>, Body(mut body): Body) -> Result<StatusCode, Error> {
+async fn suspend_one(Acting(app): Acting, Segments(named): Segments<Named>, Body(mut body): Body) -> Result<StatusCode, Error> {
     let (suspended, instances) = suspension(&mut body)?;
     body.finish(SUSPENSION_FIELDS)?;
     suspend_all(&app, vec![named.find(&app).await?.id], suspended, instances).await
 }
 
 /// All versions of a key, or one definition.
-async fn suspend(State(app): State<App>, Body(mut body): Body) -> Result<StatusCode, Error> {
+async fn suspend(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
     let (suspended, instances) = suspension(&mut body)?;
     let (id, key) = (body.text("processDefinitionId")?, body.text("processDefinitionKey")?);
     body.finish(SUSPENSION_FIELDS)?;

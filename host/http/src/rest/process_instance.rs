@@ -4,16 +4,18 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Json, Router};
-use mandate_runtime::engine::Variables;
+use mandate_runtime::engine::ActivityId;
 use mandate_runtime::query::{InstanceFilter, InstanceListed, InstanceSort, Page};
 use mandate_runtime::{InstanceView, Started};
 use serde_json::{Value, json};
 
-use super::{activity_tree, camunda, incident};
+use super::scope_variables::{self, Scope};
+use super::{activity_tree, alternatives, camunda, incident, variable_query};
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
+use crate::operator::Acting;
 use crate::query_params::{Fields, instance_or_none, public_or_none};
-use crate::{App, Error, variable};
+use crate::{App, Error};
 
 pub(super) fn router() -> Router<App> {
     Router::new()
@@ -22,9 +24,7 @@ pub(super) fn router() -> Router<App> {
         .route("/process-instance/{id}", get(one).delete(remove))
         .route("/process-instance/{id}/activity-instances", get(tree))
         .route("/process-instance/{id}/suspended", put(suspend))
-        .route("/process-instance/{id}/variables", get(variables).post(modify_variables))
-        .route("/process-instance/{id}/variables/{name}", get(variable_of).put(set_variable).delete(remove_variable))
-        .route("/process-instance/{id}/variables/{name}/data", get(variable_data))
+        .merge(scope_variables::router::<OfProcess>())
 }
 
 /// Camunda's `ProcessInstanceDto` of an instance that was started.
@@ -90,8 +90,15 @@ pub(super) fn filter(fields: &mut Fields) -> Result<InstanceFilter, Error> {
         incident_message: fields.text("incidentMessage")?,
         incident_message_like: fields.like("incidentMessageLike")?,
         activity_ids: fields.filter_texts("activityIdIn")?,
+        variables: variable_query::conditions(fields, "variables")?,
+        any: alternatives(fields, camunda::PROCESS_INSTANCES, filter)?,
         ..InstanceFilter::default()
     })
+}
+
+/// Refuses what this host cannot answer.
+fn check(app: &App, filter: &InstanceFilter) -> Result<(), Error> {
+    variable_query::check(app, !filter.variables.is_empty() || filter.any.iter().any(|it| !it.variables.is_empty()))
 }
 
 async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
@@ -106,6 +113,7 @@ async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result
     let filter = filter(&mut fields)?;
     let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
     fields.finish(camunda::PROCESS_INSTANCES)?;
+    check(app, &filter)?;
     let rows = stored(app.runtime.reads().instances(filter, page, &sort).await)?;
     Ok(Json(rows.iter().map(dto).collect()))
 }
@@ -121,6 +129,7 @@ async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Jso
 async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
     let filter = filter(&mut fields)?;
     fields.finish(camunda::PROCESS_INSTANCES)?;
+    check(app, &filter)?;
     Ok(super::count(stored(app.runtime.reads().count_instances(filter).await)?))
 }
 
@@ -135,12 +144,15 @@ fn missing(id: &str) -> Error {
 }
 
 /// Camunda's words where variables of an instance that does not exist are asked for or changed.
-fn no_execution(id: &str) -> Error {
+pub(super) fn no_execution(id: &str) -> Error {
     Error::rest(format!("execution {id} doesn't exist: execution is null"))
 }
 
-async fn remove(State(app): State<App>, Segments(id): Segments<String>, Params(mut params): Params) -> Result<StatusCode, Error> {
+async fn remove(Acting(app): Acting, Segments(id): Segments<String>, Params(mut params): Params) -> Result<StatusCode, Error> {
     let lenient = params.boolean("failIfNotExists")? == Some(false);
+    // What is deleted runs neither listeners nor output mappings any more.
+    params.ignore(&["skipCustomListeners", "skipIoMappings"]);
+    params.finish(&["skipSubprocesses"])?;
     let deleted = app.runtime.delete_instance(instance_or_none(&id), None).await.map_err(Error::from);
     match deleted {
         Err(error) if error.is_missing() && !lenient => Err(missing(&id)),
@@ -154,7 +166,7 @@ async fn tree(State(app): State<App>, Segments(id): Segments<String>) -> Result<
     Ok(Json(activity_tree::of(&view)))
 }
 
-async fn suspend(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+async fn suspend(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
     let suspended = body.boolean("suspended")?.ok_or_else(|| Error::Invalid("'suspended' is missing".to_owned()))?;
     body.finish(&["suspended"])?;
     let done = app.runtime.suspend_instance(instance_or_none(&id), suspended).await;
@@ -162,63 +174,26 @@ async fn suspend(State(app): State<App>, Segments(id): Segments<String>, Body(mu
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn variables(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
-    let view = view(&app, &id, no_execution).await?;
-    Ok(Json(variable::write_all(&of_process(&view))))
-}
+/// The process's own variables.
+struct OfProcess;
 
-async fn variable_of(State(app): State<App>, Segments((id, name)): Segments<(String, String)>) -> Result<Json<Value>, Error> {
-    let view = view(&app, &id, no_execution).await?;
-    let found = of_process(&view).get(&name).map(variable::write);
-    found.map(Json).ok_or_else(|| no_variable(&name))
-}
+impl Scope for OfProcess {
+    const VARIABLES: &'static str = "/process-instance/{id}/variables";
+    const WHAT: &'static str = "process instance";
+    const LOCAL: bool = true;
 
-/// Files and bytes are not supported, so that there is never anything binary to answer with.
-async fn variable_data(State(app): State<App>, Segments((id, name)): Segments<(String, String)>) -> Result<Json<Value>, Error> {
-    let view = view(&app, &id, no_execution).await?;
-    if of_process(&view).contains_key(&name) {
-        Err(Error::Invalid(format!("Value of variable with name {name} is not a binary value.")))
-    } else {
-        Err(no_variable(&name))
+    async fn find(app: &App, id: &str) -> Result<(InstanceView, ActivityId), Error> {
+        let view = view(app, id, no_execution).await?;
+        let root = view.instance.root();
+        Ok((view, root))
     }
-}
 
-fn no_variable(name: &str) -> Error {
-    Error::NotFound(format!("process instance variable with name {name} does not exist"))
-}
-
-async fn set_variable(
-    State(app): State<App>,
-    Segments((id, name)): Segments<(String, String)>,
-    Body(body): Body,
-) -> Result<StatusCode, Error> {
-    variable::check_name(&name)?;
-    let value = variable::read(&name, body.into_object())?;
-    change(&app, &id, Variables::from([(name, value)]), Vec::new()).await
-}
-
-async fn remove_variable(State(app): State<App>, Segments((id, name)): Segments<(String, String)>) -> Result<StatusCode, Error> {
-    change(&app, &id, Variables::new(), vec![name]).await
-}
-
-async fn modify_variables(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let set = body.variables("modifications")?;
-    let remove = body.texts_or_none("deletions")?;
-    body.finish(&["modifications", "deletions"])?;
-    change(&app, &id, set, remove).await
-}
-
-async fn change(app: &App, id: &str, set: Variables, remove: Vec<String>) -> Result<StatusCode, Error> {
-    let changed = app.runtime.set_variables(instance_or_none(id), None, set, remove).await;
-    changed.map_err(|error| Error::from(error).or_missing(|| no_execution(id)))?;
-    Ok(StatusCode::NO_CONTENT)
+    fn missing(id: &str) -> Error {
+        no_execution(id)
+    }
 }
 
 async fn view(app: &App, id: &str, missing: impl FnOnce(&str) -> Error) -> Result<InstanceView, Error> {
     let found = app.runtime.instance(instance_or_none(id)).await;
     found.map_err(|error| Error::from(error).or_missing(|| missing(id)))
-}
-
-fn of_process(view: &InstanceView) -> Variables {
-    view.instance.variables(view.instance.root()).cloned().unwrap_or_default()
 }

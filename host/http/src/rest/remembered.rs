@@ -1,6 +1,8 @@
 //! `/history/variable-instance`, `/history/task` and `/history/incident`.
 
-use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
 use mandate_runtime::StoreError;
 use mandate_runtime::query::{
     HistoryIncident, HistoryIncidentFilter, HistoryIncidentSort, HistoryTask, HistoryTaskFilter, HistoryTaskSort, HistoryVariable,
@@ -11,13 +13,32 @@ use serde_json::{Value, json};
 use super::camunda;
 use super::incident::{code_of_type, failed_activity, type_of};
 use super::list::{List, by_query, by_query_or_body};
+use crate::error::stored;
+use crate::extract::Segments;
 use crate::query_params::{Fields, public_or_none};
 use crate::record::{incident_dto, task_dto, variable_dto};
 use crate::variable::stored_type;
 use crate::{App, Error, date};
 
 pub(super) fn router() -> Router<App> {
-    Router::new().merge(by_query_or_body::<Variables>()).merge(by_query_or_body::<Tasks>()).merge(by_query::<Incidents>())
+    Router::new()
+        .merge(by_query_or_body::<Variables>())
+        .route("/history/variable-instance/{id}", get(variable))
+        .merge(by_query_or_body::<Tasks>())
+        .merge(by_query::<Incidents>())
+}
+
+async fn variable(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
+    let missing = || Error::NotFound(format!("Variable instance with Id '{id}' does not exist."));
+    let (scope, name) = id.split_once(':').ok_or_else(missing)?;
+    let filter = HistoryVariableFilter {
+        scopes: vec![super::scope_or_none(scope)],
+        names: vec![name.to_owned()],
+        removed_too: true,
+        ..HistoryVariableFilter::default()
+    };
+    let found = stored(app.runtime.reads().remembered_variables(filter, Page::ALL, &[]).await)?;
+    found.first().map(Variables::dto).map(Json).ok_or_else(missing)
 }
 
 struct Variables;
@@ -163,18 +184,7 @@ impl List for Tasks {
         };
         (dto["deleteReason"], dto["taskState"]) = (json!(reason), json!(state));
         dto["executionId"] = dto["activityInstanceId"].clone();
-        // Camunda's default, which no model changes here.
-        dto["priority"] = json!(50);
-        for absent in [
-            "caseDefinitionKey",
-            "caseDefinitionId",
-            "caseInstanceId",
-            "caseExecutionId",
-            "description",
-            "owner",
-            "parentTaskId",
-            "followUp",
-        ] {
+        for absent in ["caseDefinitionKey", "caseDefinitionId", "caseInstanceId", "caseExecutionId", "parentTaskId"] {
             dto[absent] = Value::Null;
         }
         with_instance(dto, row)
@@ -282,7 +292,7 @@ fn of_instances(fields: &mut Fields) -> Result<OfInstances, Error> {
     })
 }
 
-fn with_instance<T>(mut dto: Value, row: &Remembered<T>) -> Value {
+pub(super) fn with_instance<T>(mut dto: Value, row: &Remembered<T>) -> Value {
     let instance = row.instance.to_string();
     dto["processDefinitionKey"] = json!(row.definition_key);
     dto["processDefinitionId"] = json!(row.definition_id);

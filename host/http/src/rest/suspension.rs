@@ -1,7 +1,6 @@
 //! `PUT /process-instance/suspended`: several instances, by their ids, a query, or what they run.
 
 use axum::Router;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::put;
 use mandate_runtime::engine::InstanceId;
@@ -10,6 +9,7 @@ use mandate_runtime::query::{InstanceFilter, Page};
 use super::modification::named_instances;
 use crate::error::stored;
 use crate::extract::Body;
+use crate::operator::Acting;
 use crate::query_params::Fields;
 use crate::{App, Error, to_the_end};
 
@@ -30,7 +30,7 @@ pub(super) fn router() -> Router<App> {
 }
 
 /// Each instance is a unit of work of its own: whoever hears of an error, or of nothing, may simply repeat the request.
-async fn suspend(State(app): State<App>, Body(mut body): Body) -> Result<StatusCode, Error> {
+async fn suspend(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
     let suspended = body.boolean("suspended")?.ok_or_else(|| Error::Invalid("'suspended' is missing".to_owned()))?;
     let definition = of_definition(&mut body)?;
     let by_instance = body.has("processInstanceIds") || body.has("processInstanceQuery");

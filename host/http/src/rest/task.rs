@@ -1,30 +1,22 @@
 //! `/task`.
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
 use mandate_runtime::query::{TaskFilter, TaskListed, TaskSort};
 use serde_json::{Value, json};
 
-use super::camunda;
+use super::{alternatives, camunda, task_work, variable_query};
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
 use crate::query_params::{Fields, public_or_none};
-use crate::{App, Error, date, variable};
+use crate::{App, Error, date};
 
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/task", get(list).post(list_by_body))
         .route("/task/count", get(count).post(count_by_body))
-        .route("/task/{id}", get(one))
-        .route("/task/{id}/claim", post(claim))
-        .route("/task/{id}/unclaim", post(unclaim))
-        .route("/task/{id}/assignee", post(assign))
-        .route("/task/{id}/complete", post(complete))
-        .route("/task/{id}/variables", get(variables))
-        .route("/task/{id}/variables/{name}", get(variable_of))
+        .route("/task/{id}", get(one).put(task_work::update))
 }
 
 const SORTS: &[(&str, TaskSort)] = &[
@@ -33,13 +25,12 @@ const SORTS: &[(&str, TaskSort)] = &[
     ("name", TaskSort::Name),
     ("description", TaskSort::Description),
     ("dueDate", TaskSort::Due),
+    ("followUpDate", TaskSort::FollowUp),
+    ("priority", TaskSort::Priority),
     ("created", TaskSort::Created),
     ("assignee", TaskSort::Assignee),
     ("tenantId", TaskSort::Tenant),
 ];
-
-/// Camunda's default; tasks have no other priority yet.
-const PRIORITY: i64 = 50;
 
 fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
     let candidate_groups = match (fields.text("candidateGroup")?, fields.texts("candidateGroups")?) {
@@ -81,6 +72,11 @@ fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
         assignees: fields.filter_texts("assigneeIn")?,
         assignee_like: fields.like("assigneeLike")?,
         assigned: fields.either("assigned", "unassigned")?,
+        owner: fields.text("owner")?,
+        delegation: fields.text("delegationState")?.map(|state| state.to_uppercase()),
+        involved: fields.text("involvedUser")?,
+        process_variables: variable_query::conditions(fields, "processVariables")?,
+        task_variables: variable_query::conditions(fields, "taskVariables")?,
         candidate_user,
         candidate_groups,
         include_assigned,
@@ -89,12 +85,25 @@ fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
         due_before: fields.date("dueBefore")?,
         due_after: fields.date("dueAfter")?,
         has_due: fields.flag("withoutDueDate")?.then_some(false),
+        follow_up_before: fields.date("followUpBefore")?,
+        follow_up_after: fields.date("followUpAfter")?,
+        follow_up_before_or_none: fields.date("followUpBeforeOrNotExistent")?,
+        priority: fields.whole("priority")?,
+        min_priority: fields.whole("minPriority")?,
+        max_priority: fields.whole("maxPriority")?,
         created_before: fields.date("createdBefore")?,
         created_after: fields.date("createdAfter")?,
         suspended: fields.suspension()?,
         tenants: fields.tenants(None)?,
         without_tenant: fields.flag("withoutTenantId")?,
+        any: alternatives(fields, camunda::TASKS, filter)?,
     })
+}
+
+/// Refuses what this host cannot answer.
+fn check(app: &App, filter: &TaskFilter) -> Result<(), Error> {
+    let asks = |it: &TaskFilter| !it.process_variables.is_empty() || !it.task_variables.is_empty();
+    variable_query::check(app, asks(filter) || filter.any.iter().any(asks))
 }
 
 async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
@@ -109,6 +118,7 @@ async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result
     let filter = filter(&mut fields)?;
     let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
     fields.finish(camunda::TASKS)?;
+    check(app, &filter)?;
     let rows = stored(app.runtime.reads().tasks(filter, page, &sort).await)?;
     Ok(Json(rows.iter().map(dto).collect()))
 }
@@ -124,13 +134,19 @@ async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Jso
 async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
     let filter = filter(&mut fields)?;
     fields.finish(camunda::TASKS)?;
+    check(app, &filter)?;
     Ok(super::count(stored(app.runtime.reads().count_tasks(filter).await)?))
 }
 
 async fn one(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
-    let (instance, wait) = super::numbered(public_or_none(&id));
-    let found = stored(app.runtime.reads().task(instance, wait).await)?;
+    let found = find(&app, &id).await?;
     found.as_ref().map(dto).map(Json).ok_or_else(|| Error::NotFound(format!("No matching task with id {id}")))
+}
+
+/// An open task by its public id.
+pub(super) async fn find(app: &App, id: &str) -> Result<Option<TaskListed>, Error> {
+    let (instance, wait) = super::numbered(public_or_none(id));
+    stored(app.runtime.reads().task(instance, wait).await)
 }
 
 /// Camunda's `TaskDto`.
@@ -140,16 +156,16 @@ fn dto(listed: &TaskListed) -> Value {
         "id": super::public(listed.instance, row.wait),
         "name": row.name,
         "assignee": row.assignee,
-        "owner": null,
+        "owner": row.owner,
         "created": date::print(row.created),
         "lastUpdated": null,
         "due": date::print_option(row.due),
-        "followUp": null,
-        "delegationState": null,
+        "followUp": date::print_option(row.follow_up),
+        "delegationState": row.delegation,
         "description": row.description,
         "executionId": super::execution(listed.instance, row.activity),
         "parentTaskId": null,
-        "priority": PRIORITY,
+        "priority": row.priority,
         "processDefinitionId": row.definition_id,
         "processInstanceId": listed.instance.to_string(),
         "caseExecutionId": null,
@@ -162,78 +178,4 @@ fn dto(listed: &TaskListed) -> Value {
         "tenantId": listed.tenant,
         "taskState": "Created",
     })
-}
-
-/// Camunda's words for a task that does not exist, or no longer does. Clients match the second half.
-fn gone(id: &str) -> Error {
-    Error::rest(format!("Cannot find task with id {id}: task is null"))
-}
-
-/// What the runtime said about a change of a task, in Camunda's words.
-fn refused(doing: &'static str, id: &str) -> impl FnOnce(mandate_runtime::Error) -> Error {
-    let id = id.to_owned();
-    move |error| match error {
-        mandate_runtime::Error::Rejected(mandate_runtime::engine::Rejection::AlreadyClaimed { .. }) => Error::Refused {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            kind: "TaskAlreadyClaimedException",
-            message: format!("Task '{id}' is already claimed by someone else."),
-        },
-        error => {
-            let error = Error::from(error);
-            if error.is_missing() {
-                Error::rest(format!("Cannot {doing} task {id}: Cannot find task with id {id}: task is null"))
-            } else {
-                error
-            }
-        }
-    }
-}
-
-async fn claim(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let user = body.stored_text("userId")?;
-    body.finish(&["userId"])?;
-    let task = public_or_none(&id);
-    // Camunda takes a claim without a user for the opposite.
-    let claimed = match user {
-        Some(user) => app.runtime.claim_task(task, user).await,
-        None => app.runtime.assign_task(task, None).await,
-    };
-    claimed.map_err(refused("claim", &id))?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn unclaim(State(app): State<App>, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
-    app.runtime.assign_task(public_or_none(&id), None).await.map_err(refused("unclaim", &id))?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn assign(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let user = body.stored_text("userId")?;
-    body.finish(&["userId"])?;
-    app.runtime.assign_task(public_or_none(&id), user).await.map_err(refused("assign", &id))?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn complete(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<Response, Error> {
-    let variables = body.variables("variables")?;
-    let with_variables = body.flag("withVariablesInReturn")?;
-    body.finish(&["variables", "withVariablesInReturn"])?;
-    let after = app.runtime.complete_task(public_or_none(&id), variables).await.map_err(refused("complete", &id))?;
-    if with_variables {
-        return Ok(Json(variable::write_all(&after)).into_response());
-    }
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-async fn variables(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
-    let visible = app.runtime.task_variables(public_or_none(&id)).await;
-    let visible = visible.map_err(|error| Error::from(error).or_missing(|| gone(&id)))?;
-    Ok(Json(variable::write_all(&visible)))
-}
-
-async fn variable_of(State(app): State<App>, Segments((id, name)): Segments<(String, String)>) -> Result<Json<Value>, Error> {
-    let visible = app.runtime.task_variables(public_or_none(&id)).await;
-    let visible = visible.map_err(|error| Error::from(error).or_missing(|| gone(&id)))?;
-    let found = visible.get(&name).map(variable::write);
-    found.map(Json).ok_or_else(|| Error::NotFound(format!("task variable with name {name} does not exist")))
 }

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use mandate_http::Options;
-use mandate_runtime::{ClockSource, Config, Runtime, StoreConfig, wasm};
+use mandate_runtime::{ClockSource, Config, HistoryLevel, Runtime, StoreConfig, wasm};
 use mandate_tests::domain::Domain;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -53,6 +53,11 @@ impl Host {
     /// Jobs run as soon as they are due.
     pub(crate) async fn open_executing(options: Options) -> Self {
         Self::open_for(options, None, |config| config.execute_jobs = true).await
+    }
+
+    /// With another history than the default.
+    pub(crate) async fn open_with_history(level: HistoryLevel) -> Self {
+        Self::open_for(Options::default(), None, |config| config.store.history = level).await
     }
 
     /// Under a clock that is set, with jobs running as soon as they are due.

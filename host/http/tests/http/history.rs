@@ -1,5 +1,6 @@
 //! `/history`.
 
+use mandate_runtime::HistoryLevel;
 use serde_json::{Value, json};
 
 use crate::common::{Host, assert_properties, payment, review};
@@ -143,7 +144,7 @@ async fn instances_are_remembered_with_how_they_ended() {
     assert_eq!(host.post("/engine-rest/history/process-instance/count", json!({"finished": true})).await.ok(), json!({"count": 2}));
 
     host.get("/engine-rest/history/process-instance/nonsense").await.error(404, REFUSED);
-    for filter in ["active=true&completed=true", "startedBy=ann", "variables=a_eq_1", "incidentStatus=resolved", "startedBefore=soon"] {
+    for filter in ["active=true&completed=true", "startedBy=ann", "variables=a", "incidentStatus=resolved", "startedBefore=soon"] {
         host.get(&format!("/engine-rest/history/process-instance?{filter}")).await.error(400, REFUSED);
     }
     host.close().await;
@@ -179,4 +180,63 @@ async fn activities_are_remembered() {
     host.get("/engine-rest/history/activity-instance/nonsense").await.error(404, REFUSED);
     host.get("/engine-rest/history/activity-instance?taskAssignee=ann").await.error(400, REFUSED);
     host.close().await;
+}
+
+#[tokio::test]
+async fn every_change_of_a_variable_is_a_detail_where_it_is_kept() {
+    let host = Host::open_with_history(HistoryLevel::Full).await;
+    host.deploy("reviews", &review()).await;
+    let instance = host.start("review", json!({"variables": {"a": {"value": 1}, "b": {"value": "x"}}})).await;
+    host.put(&format!("/engine-rest/process-instance/{instance}/variables/a"), json!({"value": 2})).await.no_content();
+    let list = host.get("/engine-rest/history/detail?variableUpdates=true&sortBy=time&sortOrder=asc").await.ok();
+    let shown: Vec<_> =
+        list.as_array().expect("a list").iter().map(|it| format!("{}={} {}", it["variableName"], it["value"], it["initial"])).collect();
+    assert_eq!(shown, ["\"a\"=1 true", "\"b\"=\"x\" true", "\"a\"=2 false"]);
+    let id = list[2]["id"].as_str().expect("an id");
+    assert_eq!(host.get(&format!("/engine-rest/history/detail/{id}")).await.ok(), list[2]);
+    host.get("/engine-rest/history/detail/nonsense").await.error(404, REFUSED);
+    let of_a = list[2]["variableInstanceId"].as_str().expect("an id");
+    for (filter, expected) in [
+        (format!("processInstanceId={instance}"), 3),
+        (format!("variableInstanceId={of_a}"), 2),
+        (format!("variableInstanceId={of_a}&executionId=nonsense"), 0),
+        ("initial=true".to_owned(), 2),
+        ("variableTypeIn=string".to_owned(), 1),
+        ("occurredBefore=2001-01-01T00:00:00.000%2B0000".to_owned(), 0),
+    ] {
+        assert_eq!(host.count(&format!("/engine-rest/history/detail/count?{filter}")).await, expected, "{filter}");
+    }
+    host.get("/engine-rest/history/detail?formFields=true").await.error(400, REFUSED);
+    host.close().await;
+
+    let host = Host::open().await;
+    let message = host.get("/engine-rest/history/detail").await.error(400, REFUSED);
+    assert!(message.contains("history level full"), "{message}");
+    host.close().await;
+}
+
+#[tokio::test]
+async fn instances_are_found_by_their_variables() {
+    let host = Host::open().await;
+    host.deploy("reviews", &review()).await;
+    let mut ids = Vec::new();
+    for amount in [5, 50] {
+        let variables = json!({"amount": {"value": amount}, "name": {"value": format!("n{amount}")}});
+        ids.push(host.start("review", json!({"variables": variables})).await);
+    }
+    for path in ["/engine-rest/process-instance", "/engine-rest/history/process-instance"] {
+        let body = json!({"variables": [{"name": "amount", "operator": "gt", "value": 7}]});
+        let found = host.post(path, body).await.ok();
+        assert_eq!((found.as_array().map(Vec::len), &found[0]["id"]), (Some(1), &json!(ids[1])), "{path}");
+        assert_eq!(host.count(&format!("{path}/count?variables=name_eq_n5")).await, 1, "{path}");
+        assert_eq!(host.count(&format!("{path}/count?variables=name_like_n%25,amount_eq_5")).await, 0, "{path}: a number is no text");
+    }
+    let either = json!({"orQueries": [{"businessKey": "none", "variables": [{"name": "amount", "operator": "lteq", "value": 5}]}]});
+    assert_eq!(host.post("/engine-rest/process-instance/count", either).await.ok(), json!({"count": 1}));
+    host.close().await;
+    let bare = Host::open_with_history(HistoryLevel::None).await;
+    let message = bare.get("/engine-rest/process-instance?variables=a_eq_1").await.error(400, REFUSED);
+    assert!(message.contains("keeps no variables"), "{message}");
+    bare.get("/engine-rest/variable-instance").await.error(400, REFUSED);
+    bare.close().await;
 }

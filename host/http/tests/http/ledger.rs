@@ -55,6 +55,10 @@ async fn a_verdict_is_given_once_and_shown_with_its_reason() {
     let message = again.error(409, "ProcessEngineException");
     assert!(message.ends_with("is applied by the verdict of ann"), "{message}");
 
+    let logged = host.get("/engine-rest/history/user-operation?entityType=Ledger&property=state").await.ok();
+    let said = ["userId", "annotation", "orgValue", "newValue", "processInstanceId"].map(|name| logged[0][name].clone());
+    assert_eq!(said, [json!("ann"), json!("it has the key"), json!("unknown"), json!("applied"), row["processInstanceId"].clone()]);
+
     let instance = row["processInstanceId"].as_str().expect("an id");
     let decided = host.only(&format!("/api/v1/process-instances/{instance}/ledger")).await;
     assert_eq!((&decided["state"], &decided["reply"]), (&json!("applied"), &json!({"by": "hand"})));

@@ -23,3 +23,4 @@ mod remembered;
 mod server;
 mod standard;
 mod task;
+mod user_operation;

@@ -131,8 +131,7 @@ async fn correlations_that_make_no_sense_are_refused() {
         (json!({"messageName": 5}), "messageName"),
         (json!({"messageName": "m", "tenantId": "t", "withoutTenantId": true}), "tenantId"),
         (json!({"messageName": "m", "variablesInResultEnabled": true}), "resultEnabled"),
-        (json!({"messageName": "m", "processVariablesLocal": {"a": {"value": 1}}}), "processVariablesLocal"),
-        (json!({"messageName": "m", "localCorrelationKeys": {"a": {"value": 1}}}), "localCorrelationKeys"),
+        (json!({"messageName": "m", "processVariablesToTriggeredScope": {"a": {"value": 1}}}), "processVariablesToTriggeredScope"),
         (json!({"messageName": "m", "wibble": 1}), "wibble"),
     ] {
         let message = host.post(MESSAGE, body.clone()).await.error(400, refused);
@@ -141,5 +140,30 @@ async fn correlations_that_make_no_sense_are_refused() {
     let nobody = json!({"messageName": "m", "processInstanceId": "no-such-instance"});
     let message = host.post(MESSAGE, nobody).await.error(400, MISMATCH);
     assert!(message.starts_with("Cannot correlate message 'm'"), "{message}");
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_message_is_meant_for_an_execution_by_its_own_variables() {
+    let host = Host::open().await;
+    let outputs = "<bpmn:extensionElements><camunda:inputOutput><camunda:outputParameter name='paid'>${amount + own}</camunda:outputParameter>\
+                   </camunda:inputOutput></bpmn:extensionElements>";
+    let model = payment().replace("messageRef='m'/>", &format!("messageRef='m'>{outputs}</bpmn:receiveTask>"));
+    host.deploy("payments", &model).await;
+    let mut instances = Vec::new();
+    for own in [1, 2] {
+        let instance = host.start("payment", json!({"businessKey": format!("order-{own}")})).await;
+        let waiting = host.only_id(&format!("/engine-rest/execution?processInstanceId={instance}&activityId=wait")).await;
+        let path = format!("/engine-rest/execution/{waiting}/localVariables/own");
+        host.put(&path, json!({"value": own})).await.no_content();
+        instances.push(instance);
+    }
+    let mut message = json!({"messageName": "paid", "localCorrelationKeys": {"own": {"value": 3}}});
+    host.post(MESSAGE, message.clone()).await.error(400, MISMATCH);
+    message["localCorrelationKeys"]["own"]["value"] = json!(2);
+    message["processVariablesLocal"] = json!({"amount": {"value": 40}});
+    host.post(MESSAGE, message).await.no_content();
+    let paid = host.only("/engine-rest/history/variable-instance?variableName=paid").await;
+    assert_eq!((&paid["value"], &paid["processInstanceId"]), (&json!(42), &json!(instances[1])));
     host.close().await;
 }

@@ -73,11 +73,11 @@ async fn instances_are_listed_counted_read_and_deleted() {
 }
 
 #[tokio::test]
-async fn filters_by_variables_are_refused_by_name() {
+async fn filters_that_are_not_built_are_refused_by_name() {
     let host = Host::open().await;
-    let message = host.get("/engine-rest/process-instance?processDefinitionKey=p&variables=a_eq_1").await.error(400, REFUSED);
-    assert!(message.contains("'variables'"), "{message}");
-    let body = json!({"variables": [{"name": "a", "operator": "eq", "value": 1}]});
+    let message = host.get("/engine-rest/process-instance?superProcessInstance=x&active=true").await.error(400, REFUSED);
+    assert!(message.contains("'superProcessInstance'"), "{message}");
+    let body = json!({"variables": [{"name": "a", "operator": "eq", "value": 1}], "variableNamesIgnoreCase": true});
     host.post("/engine-rest/process-instance", body).await.error(400, REFUSED);
     host.get("/engine-rest/process-instance?rootProcessInstances=true").await.error(400, REFUSED);
     host.get("/engine-rest/process-instance?active=true&suspended=true").await.error(400, REFUSED);
@@ -191,5 +191,16 @@ async fn a_suspended_instance_refuses_and_goes_on_later() {
     host.put(&path, json!({"suspended": true})).await.error(404, REFUSED);
     host.put(&path, json!({})).await.error(400, REFUSED);
     host.put(&path, json!({"suspended": "perhaps"})).await.error(400, REFUSED);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn what_is_deleted_runs_no_listeners_and_no_mappings() {
+    let host = Host::open().await;
+    host.deploy("reviews", &review()).await;
+    let id = host.start("review", json!({})).await;
+    let path = format!("/engine-rest/process-instance/{id}");
+    host.delete(&format!("{path}?skipSubprocesses=true")).await.error(400, REFUSED);
+    host.delete(&format!("{path}?skipCustomListeners=true&skipIoMappings=true&skipSubprocesses=false")).await.no_content();
     host.close().await;
 }

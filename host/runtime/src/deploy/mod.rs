@@ -12,12 +12,12 @@ use std::fmt;
 use mandate_commands::Catalogue;
 use mandate_model::Position;
 use mandate_store::query::DefinitionRow;
-use mandate_store::{Deployed, DeploymentWrite, NewDefinition, Resource};
+use mandate_store::{Deployed, DeploymentWrite, NewDefinition, OperationRow, Resource};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::ledger::hex;
-use crate::{Error, Inner, Runtime};
+use crate::{Error, Inner};
 
 pub use manifest::{DelegateSection, MANIFEST, Mandate, Manifest, Placed};
 pub(crate) use resolve::Available;
@@ -151,29 +151,6 @@ impl fmt::Display for Problem {
     }
 }
 
-impl Runtime {
-    /// Deploys an upload, or says everything that is wrong with it and stores nothing.
-    pub async fn deploy(&self, upload: Upload) -> Result<Report, Error> {
-        self.0.deploy(upload).await
-    }
-
-    /// Deletes a deployment. Refused while an instance of it lives or a binding of it is used, unless `cascade`.
-    pub async fn delete_deployment(&self, id: &str, cascade: bool) -> Result<(), Error> {
-        use mandate_store::DeploymentDeletion;
-        match self.0.store.delete_deployment(id, cascade).await? {
-            DeploymentDeletion::Deleted { definitions } => {
-                self.0.definitions.forget(&definitions);
-                Ok(())
-            }
-            DeploymentDeletion::NotFound => Err(Error::NotFound { what: "deployment", id: id.to_owned() }),
-            DeploymentDeletion::Refused { instances, bindings } => Err(Error::Conflict(format!(
-                "deployment {id} is in use: {instances} running instance(s) and {bindings} binding(s) of other deployments' definitions; \
-                 end them first, or delete with cascade=true"
-            ))),
-        }
-    }
-}
-
 /// An upload that has passed every check.
 struct Checked {
     manifest: Manifest,
@@ -187,7 +164,8 @@ struct Checked {
 }
 
 impl Inner {
-    async fn deploy(&self, upload: Upload) -> Result<Report, Error> {
+    /// Deploys an upload under an id, and logs whose operation that was.
+    pub(crate) async fn deploy(&self, id: String, upload: Upload, operations: Vec<OperationRow>) -> Result<Report, Error> {
         let available = Available {
             earlier: self.store.delegates(upload.tenant.as_deref()).await?,
             starts: self.store.start_messages_of(upload.tenant.as_deref()).await?,
@@ -217,8 +195,9 @@ impl Inner {
             return Ok(report);
         }
         let write = DeploymentWrite {
-            id: uuid::Uuid::now_v7().to_string(),
+            id,
             name,
+            operations,
             source: upload.source,
             tenant: upload.tenant,
             at,

@@ -256,6 +256,7 @@ impl Host {
             delegates: Vec::new(),
             definitions: vec![definition],
             metadata: "{}".into(),
+            operations: Vec::new(),
         };
         self.inner().store.deploy(deployment).await.expect("stored").definitions.remove(0).id
     }

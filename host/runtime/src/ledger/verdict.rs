@@ -3,10 +3,12 @@
 //! Their word goes the way of every outcome, through the committer, and counts as one: *applied* answers the command when its unit runs
 //! again, *not applied* lets it be sent again under the same key. It is kept beside what is known of the attempt, with who said it and why.
 
-use mandate_store::{LedgerClose, LedgerRow, LedgerState};
+use mandate_engine::InstanceId;
+use mandate_store::{LedgerClose, LedgerRow, LedgerState, OperationRow};
 use serde_json::Value;
 
 use super::abandoned;
+use crate::operator::{Change, OPERATOR, Operation, Operator, Subject};
 use crate::{Error, Inner, Runtime};
 
 /// A person's word on one attempt.
@@ -126,8 +128,29 @@ impl Inner {
             message: None,
             at: now,
             verdict: Some(mandate_store::Verdict { by: verdict.by.clone(), reason: verdict.reason.clone(), at: now }),
+            operations: logged_verdict(row, verdict, state, now),
         }
     }
+}
+
+/// A verdict says who gives it: it is logged whoever asks for it.
+fn logged_verdict(row: &LedgerRow, verdict: &Verdict, state: LedgerState, now: i64) -> Vec<OperationRow> {
+    let subject = Subject {
+        instance: Some(InstanceId(row.instance)),
+        tenant: Some(row.tenant.clone()).filter(|tenant| !tenant.is_empty()),
+        // An id begins with the key.
+        definition_key: row.definition_id.split(':').next().map(str::to_owned),
+        definition_id: Some(row.definition_id.clone()),
+        ..Subject::default()
+    };
+    let changes = vec![
+        Change::to("command", &row.command),
+        Change::to("key", &row.key),
+        Change::new("state", Some(row.state.as_str().to_owned()), Some(state.as_str().to_owned())),
+    ];
+    let operator = Operator { user: Some(verdict.by.clone()), annotation: Some(verdict.reason.clone()) };
+    let operation = Operation { verb: "GiveVerdict", entity_type: "Ledger", category: OPERATOR, changes, subject };
+    operation.rows(&operator, uuid::Uuid::now_v7(), now)
 }
 
 /// Why there is nothing to decide about an attempt of the key whose last one is this.

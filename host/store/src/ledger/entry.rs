@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::Name;
 use crate::Error;
+use crate::rows::OperationRow;
 use crate::unit::{check_key, check_text};
 
 /// What came of an attempt.
@@ -214,6 +215,8 @@ pub struct LedgerClose {
     pub at: i64,
     /// A person says so, of an attempt whose outcome is unknown: nothing else may have decided it, and what is known of it stays.
     pub verdict: Option<Verdict>,
+    /// That person's operation.
+    pub operations: Vec<OperationRow>,
 }
 
 impl LedgerOpen {

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use super::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Name, ledger_row};
 use crate::Error;
 use crate::batch::{Batch, Cell, Type, cells};
+use crate::config::HistoryLevel;
 use crate::db::{Row, Tx};
 use crate::lease::HostRef;
+use crate::write::operations;
 
 static WAITS: Batch = Batch::new(
     "SELECT v.item FROM {rows} WHERE CASE v.kind \
@@ -208,7 +210,7 @@ fn name(row: &Row) -> Result<Name, Error> {
 }
 
 /// Writes outcomes in the committer's transaction. Answers in their order.
-pub(crate) async fn close_all(tx: &mut Tx, closes: &[&LedgerClose]) -> Result<Vec<Result<(), Error>>, Error> {
+pub(crate) async fn close_all(tx: &mut Tx, level: HistoryLevel, closes: &[&LedgerClose]) -> Result<Vec<Result<(), Error>>, Error> {
     let rows = closes.iter().map(|close| {
         cells![
             &close.tenant,
@@ -227,6 +229,9 @@ pub(crate) async fn close_all(tx: &mut Tx, closes: &[&LedgerClose]) -> Result<Ve
     });
     let closed = CLOSE.fetch(tx, rows.collect()).await?;
     let closed = closed.iter().map(name).collect::<Result<Vec<Name>, _>>()?;
+    for close in closes.iter().filter(|close| !close.operations.is_empty() && closed.contains(&close.name())) {
+        operations::write(tx, level, &close.operations).await?;
+    }
     if closed.len() == closes.len() {
         return Ok(closes.iter().map(|_| Ok(())).collect());
     }

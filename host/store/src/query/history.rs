@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::select::{Select, Sort, keys};
+use super::variables::{VariableCondition, having};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::params;
@@ -83,6 +84,8 @@ pub struct HistoryInstanceFilter {
     pub tenants: Vec<String>,
     /// Of no tenant.
     pub without_tenant: bool,
+    /// That have, or had in the end, variables like these in any scope.
+    pub variables: Vec<VariableCondition>,
 }
 
 /// What instances are sorted by.
@@ -309,6 +312,7 @@ pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
     select.texts("h.definition_key", filter.definition_keys);
     select.texts("NOT h.definition_key", filter.definition_keys_not);
     select.maybe("d.name = $?", filter.definition_name);
+    having(&mut select, "h.instance_id", None, filter.variables);
     select.texts("h.state", filter.states);
     select.when(filter.with_open_incident, "h.instance_id IN (SELECT c.instance_id FROM incident c)");
     select.maybe("EXISTS (SELECT 1 FROM history_incident c WHERE c.instance_id = h.instance_id AND c.code = $?)", filter.incident_code);

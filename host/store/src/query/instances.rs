@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::select::{Select, Sort, keys};
+use super::variables::{VariableCondition, having};
 use super::{Order, Page, Reads};
 use super::{external_tasks, incidents, jobs, subscriptions, tasks};
 use crate::Error;
@@ -116,6 +117,10 @@ pub struct InstanceFilter {
     pub started_after: Option<i64>,
     /// Started before this.
     pub started_before: Option<i64>,
+    /// Whose process has variables like these.
+    pub variables: Vec<VariableCondition>,
+    /// And, for each of these, like it in at least one way.
+    pub any: Vec<InstanceFilter>,
 }
 
 /// What instances are sorted by.
@@ -204,8 +209,18 @@ fn whole(instances: &[Row], parts: &[Row]) -> Result<Option<InstanceRow>, Error>
     Ok(Some(found))
 }
 
-fn select(filter: InstanceFilter, keeps_activities: bool) -> Select {
+fn select(mut filter: InstanceFilter, keeps_activities: bool) -> Select {
     let mut select = Select::new("instance i LEFT JOIN definition d ON d.id = i.definition_id");
+    let any = std::mem::take(&mut filter.any);
+    conditions(&mut select, filter, keeps_activities);
+    for filter in any {
+        select.any(|select| conditions(select, filter, keeps_activities));
+    }
+    select
+}
+
+/// Each way of a filter is one condition.
+fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: bool) {
     select.uuids("i.id", filter.ids);
     select.maybe("{text:i.business_key} = $?", filter.business_key);
     select.like("i.business_key", filter.business_key_like);
@@ -221,20 +236,22 @@ fn select(filter: InstanceFilter, keeps_activities: bool) -> Select {
     select.maybe("i.suspended = $?", filter.suspended);
     let incident = |condition: &str| format!("EXISTS (SELECT 1 FROM incident c WHERE c.instance_id = i.id{condition})");
     select.when(filter.with_incident, &incident(""));
-    if let Some((instance, n)) = filter.incident {
-        select.with("i.id = $?", instance);
-        select.with(&incident(" AND c.n = $?"), n);
+    if let Some(id) = filter.incident {
+        select.exists("incident c", |select| {
+            select.condition("c.instance_id = i.id");
+            select.numbered("c.instance_id", "c.n", vec![id]);
+        });
     }
     select.maybe(&incident(" AND c.code = $?"), filter.incident_code);
     select.maybe(&incident(" AND c.code <> $?"), filter.incident_code_not);
     select.maybe(&incident(" AND c.message = $?"), filter.incident_message);
     select.maybe(&incident(" AND c.message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
+    having(select, "i.id", Some("1"), filter.variables);
     if !filter.activity_ids.is_empty() {
-        stands_at(&mut select, filter.activity_ids, keeps_activities);
+        stands_at(select, filter.activity_ids, keeps_activities);
     }
     select.maybe("i.started_at > $?", filter.started_after);
     select.maybe("i.started_at < $?", filter.started_before);
-    select
 }
 
 /// Waits tell where tokens stand, also before and behind an element; what triggers an event is not such a place. History, where it is kept, knows

@@ -6,12 +6,15 @@
 mod definitions;
 mod delegates;
 mod deployments;
+mod details;
+mod executions;
 mod external_tasks;
 mod history;
 mod incidents;
 mod instances;
 mod jobs;
 mod metrics;
+mod operations;
 mod overdue;
 mod record;
 mod remembered;
@@ -19,6 +22,7 @@ mod select;
 mod starts;
 mod subscriptions;
 mod tasks;
+mod variables;
 
 use crate::Error;
 use crate::db::Pool;
@@ -27,6 +31,8 @@ pub use definitions::{ActivityStatistics, DefinitionFilter, DefinitionRow, Defin
 pub(crate) use definitions::{COLUMNS as DEFINITION_COLUMNS, NEWEST, definition as read_definition};
 pub use delegates::{BoundDefinition, DelegateFilter, DelegateListed};
 pub use deployments::{DeploymentFilter, DeploymentRow, DeploymentSort, ResourceRow};
+pub use details::{DetailFilter, DetailSort};
+pub use executions::{ExecutionFilter, ExecutionListed, ExecutionSort};
 pub use external_tasks::{ExternalTaskFilter, ExternalTaskListed, ExternalTaskSort};
 pub(crate) use external_tasks::{columns as external_task_columns, read as read_external_task};
 pub use history::{
@@ -37,6 +43,7 @@ pub use incidents::{IncidentFilter, IncidentListed, IncidentSort};
 pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, InstanceSort};
 pub use jobs::{JobFilter, JobListed, JobSort};
 pub use metrics::{ActiveInstances, Counts, HostRow, LedgerCount, MOST_DUE};
+pub use operations::{OperationFilter, OperationListed, OperationSort};
 pub use record::{HistoryIncident, HistoryTask, HistoryUpdate, InstanceRecord};
 pub use remembered::{
     HistoryIncidentFilter, HistoryIncidentSort, HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort,
@@ -45,6 +52,7 @@ pub use remembered::{
 pub use starts::KeyedStart;
 pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
 pub use tasks::{TaskFilter, TaskListed, TaskSort};
+pub use variables::{Comparison, Operand, VariableCondition, VariableFilter, VariableListed, VariableSort};
 
 /// Reads of a store. Cheap to clone.
 #[derive(Clone)]
@@ -52,6 +60,10 @@ pub struct Reads {
     pub(crate) pool: Pool,
     /// Whether history tells which activities are open.
     pub(crate) keeps_activities: bool,
+    /// Whether history has the values of variables.
+    pub(crate) keeps_variables: bool,
+    /// And every change of them.
+    pub(crate) keeps_details: bool,
 }
 
 /// A part of a list.

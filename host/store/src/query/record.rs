@@ -4,7 +4,10 @@ use uuid::Uuid;
 
 use super::history::instances;
 use super::select::ascending;
-use super::{HistoryActivity, HistoryActivityFilter, HistoryInstance, HistoryInstanceFilter, HistoryVariable, Page, Reads};
+use super::{
+    HistoryActivity, HistoryActivityFilter, HistoryInstance, HistoryInstanceFilter, HistoryVariable, OperationFilter, OperationListed,
+    OperationSort, Order, Page, Reads,
+};
 use crate::db::{Columns, params};
 use crate::{Error, LedgerRow};
 
@@ -23,6 +26,8 @@ pub struct InstanceRecord {
     pub tasks: Vec<HistoryTask>,
     /// Its incidents.
     pub incidents: Vec<HistoryIncident>,
+    /// What operators did with it, in order.
+    pub operations: Vec<OperationListed>,
     /// Its attempts, in the order in which they were written.
     pub ledger: Vec<LedgerRow>,
 }
@@ -61,8 +66,16 @@ pub struct HistoryTask {
     pub name: Option<String>,
     /// Who had it last.
     pub assignee: Option<String>,
+    /// Who was responsible for it.
+    pub owner: Option<String>,
+    /// What it was about.
+    pub description: Option<String>,
     /// When it should have been done.
     pub due: Option<i64>,
+    /// Before when task lists may have hidden it.
+    pub follow_up: Option<i64>,
+    /// How urgent it was.
+    pub priority: i64,
     /// When it was created.
     pub created: i64,
     /// When it was completed or cancelled.
@@ -103,6 +116,7 @@ impl Reads {
     pub async fn instance_record(&self, id: Uuid) -> Result<Option<InstanceRecord>, Error> {
         let Some(instance) = self.history_instance(id).await?.filter(|instance| instance.ended_at.is_some()) else { return Ok(None) };
         let of_instance = HistoryActivityFilter { instance: Some(id), ..HistoryActivityFilter::default() };
+        let of_operations = OperationFilter { instance: Some(id), ..OperationFilter::default() };
         Ok(Some(InstanceRecord {
             instance,
             activities: self.history_activities(of_instance, Page::ALL, &[]).await?,
@@ -110,6 +124,7 @@ impl Reads {
             updates: self.list(UPDATES, id, update).await?,
             tasks: self.list(TASKS, id, task).await?,
             incidents: self.list(INCIDENTS, id, incident).await?,
+            operations: self.operations(of_operations, Page::ALL, &[(OperationSort::At, Order::Asc)]).await?,
             ledger: self.ledger_of_instance(id, Page::ALL).await?,
         }))
     }
@@ -122,7 +137,7 @@ impl Reads {
 const UPDATES: &str = "SELECT revision, ordinal, scope, name, kind, json, removed, at FROM history_variable_update WHERE instance_id = $1 \
                        ORDER BY revision, ordinal";
 
-fn update(columns: &mut Columns<'_>) -> Result<HistoryUpdate, Error> {
+pub(super) fn update(columns: &mut Columns<'_>) -> Result<HistoryUpdate, Error> {
     Ok(HistoryUpdate {
         revision: columns.next()?,
         ordinal: columns.next()?,
@@ -135,8 +150,7 @@ fn update(columns: &mut Columns<'_>) -> Result<HistoryUpdate, Error> {
     })
 }
 
-const TASKS: &str =
-    "SELECT wait, activity, activity_id, name, assignee, due, created, ended_at FROM history_task WHERE instance_id = $1 ORDER BY wait";
+const TASKS: &str = "SELECT wait, activity, activity_id, name, assignee, owner, description, due, follow_up, priority, created, ended_at FROM history_task WHERE instance_id = $1 ORDER BY wait";
 
 pub(super) fn task(columns: &mut Columns<'_>) -> Result<HistoryTask, Error> {
     Ok(HistoryTask {
@@ -145,7 +159,11 @@ pub(super) fn task(columns: &mut Columns<'_>) -> Result<HistoryTask, Error> {
         activity_id: columns.next()?,
         name: columns.next()?,
         assignee: columns.next()?,
+        owner: columns.next()?,
+        description: columns.next()?,
         due: columns.next()?,
+        follow_up: columns.next()?,
+        priority: columns.next()?,
         created: columns.next()?,
         ended_at: columns.next()?,
     })

@@ -248,14 +248,14 @@ impl Sort for HistoryIncidentSort {
 }
 
 /// What every list of this file shows of the instance.
-const OF_INSTANCE: &str = "h.instance_id, h.tenant, h.definition_id, h.definition_key, h.removal_at";
+pub(super) const OF_INSTANCE: &str = "h.instance_id, h.tenant, h.definition_id, h.definition_key, h.removal_at";
 
 const OPEN: &str = "c.resolved_at IS NULL";
 /// Deleting an instance ends what is open of it at that moment.
 const DELETED: &str = "c.resolved_at IS NOT NULL AND h.state = 'EXTERNALLY_TERMINATED' AND c.resolved_at = h.ended_at";
 
 /// Rows that belong to instances; `key` is the column that says to which. The rows come first, in the order of their own key.
-fn select(from: &'static str, key: &str, of: OfInstances) -> Select {
+pub(super) fn select(from: &'static str, key: &str, of: OfInstances) -> Select {
     let mut select = Select::new(from);
     select.condition(&format!("h.instance_id = {key}"));
     select.uuids(key, of.ids);
@@ -324,7 +324,7 @@ fn incidents(filter: HistoryIncidentFilter) -> Select {
     select
 }
 
-fn remembered<T>(row: &Row, read: impl FnOnce(Uuid, &mut Columns<'_>) -> Result<T, Error>) -> Result<Remembered<T>, Error> {
+pub(super) fn remembered<T>(row: &Row, read: impl FnOnce(Uuid, &mut Columns<'_>) -> Result<T, Error>) -> Result<Remembered<T>, Error> {
     let mut columns = row.columns();
     let instance = columns.next()?;
     Ok(Remembered {
@@ -376,7 +376,8 @@ impl Reads {
         sort: &[(HistoryTaskSort, Order)],
     ) -> Result<Vec<Remembered<(HistoryTask, bool)>>, Error> {
         let columns = format!(
-            "{OF_INSTANCE}, t.wait, t.activity, t.activity_id, t.name, t.assignee, t.due, t.created, t.ended_at, COALESCE(a.canceled, FALSE)"
+            "{OF_INSTANCE}, t.wait, t.activity, t.activity_id, t.name, t.assignee, t.owner, t.description, t.due, t.follow_up, t.priority, t.created, \
+             t.ended_at, COALESCE(a.canceled, FALSE)"
         );
         let rows = tasks(filter).rows(&self.pool, &columns, &keys(sort, &["t.instance_id", "t.wait"]), page).await?;
         rows.iter().map(|row| remembered(row, |_, columns| Ok((super::record::task(columns)?, columns.next()?)))).collect()

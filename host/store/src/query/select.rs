@@ -8,6 +8,8 @@ use crate::db::{Param, Pool, Row};
 pub(super) struct Select {
     places: Vec<&'static str>,
     conditions: String,
+    /// How the next condition is joined to the ones before.
+    joint: Joint,
     params: Vec<Param>,
 }
 
@@ -19,13 +21,22 @@ impl Select {
 
     /// Of several places that have the same columns and share no row. None has no rows.
     pub(super) fn of(places: Vec<&'static str>) -> Self {
-        Self { places, conditions: String::new(), params: Vec::new() }
+        Self { places, conditions: String::new(), joint: Joint::Where, params: Vec::new() }
     }
 
     /// Adds a condition without a value.
     pub(super) fn condition(&mut self, sql: &str) {
-        self.conditions.push_str(if self.conditions.is_empty() { " WHERE " } else { " AND " });
+        self.conditions.push_str(match self.joint {
+            Joint::Where => " WHERE ",
+            Joint::First => "",
+            Joint::And => " AND ",
+            Joint::Or => " OR ",
+        });
         self.conditions.push_str(sql);
+        self.joint = match self.joint {
+            Joint::Where | Joint::And => Joint::And,
+            Joint::First | Joint::Or => Joint::Or,
+        };
     }
 
     /// Adds a condition in which `$?` stands for a value.
@@ -61,6 +72,33 @@ impl Select {
     /// Closes a bracket that the last condition opened.
     pub(super) fn close(&mut self) {
         self.conditions.push(')');
+    }
+
+    /// The same, and more of that condition.
+    pub(super) fn close_with(&mut self, sql: &str) {
+        self.close();
+        self.conditions.push_str(sql);
+    }
+
+    /// Adds that one of the conditions holds that `add` makes, each of which must be one condition; none made: no condition.
+    pub(super) fn any(&mut self, add: impl FnOnce(&mut Self)) {
+        let (mut inner, params) = (Self::of(Vec::new()), std::mem::take(&mut self.params));
+        // They are numbered on.
+        (inner.params, inner.joint) = (params, Joint::First);
+        add(&mut inner);
+        self.params = inner.params;
+        if !inner.conditions.is_empty() {
+            self.condition(&format!("({})", inner.conditions));
+        }
+    }
+
+    /// Adds, as one condition, that a row is there for which all of what `add` makes holds.
+    pub(super) fn exists(&mut self, from: &str, add: impl FnOnce(&mut Self)) {
+        self.condition(&format!("EXISTS (SELECT 1 FROM {from}"));
+        let joint = std::mem::replace(&mut self.joint, Joint::Where);
+        add(self);
+        self.joint = joint;
+        self.close();
     }
 
     /// The column is one of these ids; none given: no condition.
@@ -147,6 +185,16 @@ impl Select {
     }
 }
 
+/// What stands before a condition.
+#[derive(Clone, Copy)]
+enum Joint {
+    Where,
+    /// It is the first of alternatives.
+    First,
+    And,
+    Or,
+}
+
 /// What a list can be sorted by.
 pub(super) trait Sort: Copy {
     /// Its SQL; a text is written `{text:column}`.
@@ -191,5 +239,22 @@ mod tests {
             " WHERE a {any_text:1} AND b > $2 AND (i = $3 AND n = $4) AND (i, n) {any_pair:5} AND d LIKE $6 ESCAPE '\\'"
         );
         assert_eq!(select.params.len(), 6);
+    }
+
+    #[test]
+    fn alternatives_are_one_condition_and_conditions_on_other_rows_hold_together() {
+        let mut select = Select::new("t");
+        select.with("a = $?", 1_i64);
+        select.any(|select| {
+            select.with("b = $?", 2_i64);
+            select.exists("u", |select| {
+                select.condition("u.id = t.id");
+                select.with("u.c = $?", 3_i64);
+            });
+            select.condition("d");
+        });
+        select.any(|_| ());
+        select.condition("e");
+        assert_eq!(select.conditions, " WHERE a = $1 AND (b = $2 OR EXISTS (SELECT 1 FROM u WHERE u.id = t.id AND u.c = $3) OR d) AND e");
     }
 }

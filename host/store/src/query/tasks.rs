@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::select::{Select, Sort, keys};
+use super::variables::{VariableCondition, having};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::Columns;
@@ -68,6 +69,16 @@ pub struct TaskFilter {
     pub assignee_like: Option<String>,
     /// Assigned (true) or not (false).
     pub assigned: Option<bool>,
+    /// Of this owner.
+    pub owner: Option<String>,
+    /// Delegated, in this state: `PENDING` or `RESOLVED`.
+    pub delegation: Option<String>,
+    /// That this user has, owns or may claim.
+    pub involved: Option<String>,
+    /// Of an instance whose process has variables like these.
+    pub process_variables: Vec<VariableCondition>,
+    /// With variables of their own like these.
+    pub task_variables: Vec<VariableCondition>,
     /// That this user may claim. As in Camunda, only those that nobody has, unless `include_assigned`.
     pub candidate_user: Option<String>,
     /// That one of these groups may claim. As in Camunda, only those that nobody has, unless `include_assigned`.
@@ -84,6 +95,18 @@ pub struct TaskFilter {
     pub due_after: Option<i64>,
     /// With (true) or without (false) a due date.
     pub has_due: Option<bool>,
+    /// To be followed up before this.
+    pub follow_up_before: Option<i64>,
+    /// To be followed up after this.
+    pub follow_up_after: Option<i64>,
+    /// To be followed up before this, or at no particular time.
+    pub follow_up_before_or_none: Option<i64>,
+    /// With this priority.
+    pub priority: Option<i64>,
+    /// With at least this priority.
+    pub min_priority: Option<i64>,
+    /// With at most this priority.
+    pub max_priority: Option<i64>,
     /// Created before this.
     pub created_before: Option<i64>,
     /// Created after this.
@@ -94,6 +117,8 @@ pub struct TaskFilter {
     pub tenants: Vec<String>,
     /// Of no tenant.
     pub without_tenant: bool,
+    /// And, for each of these, like it in at least one way.
+    pub any: Vec<TaskFilter>,
 }
 
 /// What tasks are sorted by.
@@ -109,10 +134,16 @@ pub enum TaskSort {
     Description,
     /// When they are due.
     Due,
+    /// When they are to be followed up.
+    FollowUp,
+    /// How urgent they are.
+    Priority,
     /// When they were created.
     Created,
     /// Who has them.
     Assignee,
+    /// Their owner.
+    Owner,
     /// Their tenant.
     Tenant,
 }
@@ -124,15 +155,18 @@ impl Sort for TaskSort {
             Self::Name => "{text:task.name}",
             Self::Description => "{text:task.description}",
             Self::Due => "task.due",
+            Self::FollowUp => "task.follow_up",
+            Self::Priority => "task.priority",
             Self::Created => "task.created",
             Self::Assignee => "{text:task.assignee}",
+            Self::Owner => "{text:task.owner}",
             Self::Tenant => "{text:i.tenant}",
         }
     }
 }
 
-pub(super) const ROW: &str = "task.wait, task.activity, task.activity_id, task.name, task.definition_id, task.assignee, \
-                              task.candidate_users, task.candidate_groups, task.due, task.created, task.form_key, task.description";
+pub(super) const ROW: &str = "task.wait, task.activity, task.activity_id, task.name, task.definition_id, task.assignee, task.owner, task.delegation, \
+                              task.candidate_users, task.candidate_groups, task.due, task.follow_up, task.priority, task.created, task.form_key, task.description";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<TaskRow, Error> {
     Ok(TaskRow {
@@ -142,9 +176,13 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<TaskRow, Error> {
         name: columns.next()?,
         definition_id: columns.next()?,
         assignee: columns.next()?,
+        owner: columns.next()?,
+        delegation: columns.next()?,
         candidate_users: columns.next_list()?,
         candidate_groups: columns.next_list()?,
         due: columns.next()?,
+        follow_up: columns.next()?,
+        priority: columns.next()?,
         created: columns.next()?,
         form_key: columns.next()?,
         description: columns.next()?,
@@ -153,9 +191,19 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<TaskRow, Error> {
 
 const FROM: &str = "task CROSS JOIN instance i LEFT JOIN definition d ON d.id = task.definition_id";
 
-fn select(filter: TaskFilter) -> Select {
+fn select(mut filter: TaskFilter) -> Select {
     let mut select = Select::new(FROM);
     select.condition("i.id = task.instance_id");
+    let any = std::mem::take(&mut filter.any);
+    conditions(&mut select, filter);
+    for filter in any {
+        select.any(|select| conditions(select, filter));
+    }
+    select
+}
+
+/// Each way of a filter is one condition.
+fn conditions(select: &mut Select, filter: TaskFilter) {
     select.numbered("task.instance_id", "task.wait", filter.ids);
     select.uuids("task.instance_id", filter.instances);
     select.maybe("{text:i.business_key} = $?", filter.business_key);
@@ -175,18 +223,23 @@ fn select(filter: TaskFilter) -> Select {
     select.maybe("task.assignee = $?", filter.assignee);
     select.texts("task.assignee", filter.assignees);
     select.like("task.assignee", filter.assignee_like);
+    select.maybe("task.owner = $?", filter.owner);
+    select.maybe("task.delegation = $?", filter.delegation);
+    let candidate = "EXISTS (SELECT 1 FROM task_candidate c WHERE c.instance_id = task.instance_id AND c.wait = task.wait AND";
+    let involved = format!("(task.assignee = $? OR task.owner = $? OR {candidate} NOT c.is_group AND c.name = $?))");
+    select.maybe(&involved, filter.involved);
+    having(select, "task.instance_id", Some("1"), filter.process_variables);
+    having(select, "task.instance_id", Some("task.activity"), filter.task_variables);
     match filter.assigned {
         Some(true) => select.condition("task.assignee IS NOT NULL"),
         Some(false) => select.condition("task.assignee IS NULL"),
         None => {}
     }
-    let by_candidate = filter.candidate_user.is_some() || !filter.candidate_groups.is_empty();
-    select.when(by_candidate && !filter.include_assigned, "task.assignee IS NULL");
-    let candidate = "EXISTS (SELECT 1 FROM task_candidate c WHERE c.instance_id = task.instance_id AND c.wait = task.wait AND";
-    select.maybe(&format!("{candidate} NOT c.is_group AND c.name = $?)"), filter.candidate_user);
+    let unassigned = if filter.include_assigned { "" } else { " AND task.assignee IS NULL" };
+    select.maybe(&format!("({candidate} NOT c.is_group AND c.name = $?){unassigned})"), filter.candidate_user);
     if !filter.candidate_groups.is_empty() {
-        select.texts(&format!("{candidate} c.is_group AND c.name"), filter.candidate_groups);
-        select.close();
+        select.texts(&format!("({candidate} c.is_group AND c.name"), filter.candidate_groups);
+        select.close_with(&format!("{unassigned})"));
     }
     for (asked, kind) in [(filter.with_candidate_groups, "c.is_group"), (filter.with_candidate_users, "NOT c.is_group")] {
         match asked {
@@ -202,11 +255,16 @@ fn select(filter: TaskFilter) -> Select {
         Some(false) => select.condition("task.due IS NULL"),
         None => {}
     }
+    select.maybe("task.follow_up < $?", filter.follow_up_before);
+    select.maybe("task.follow_up > $?", filter.follow_up_after);
+    select.maybe("(task.follow_up IS NULL OR task.follow_up < $?)", filter.follow_up_before_or_none);
+    select.maybe("task.priority = $?", filter.priority);
+    select.maybe("task.priority >= $?", filter.min_priority);
+    select.maybe("task.priority <= $?", filter.max_priority);
     select.maybe("task.created < $?", filter.created_before);
     select.maybe("task.created > $?", filter.created_after);
     select.maybe("task.suspended = $?", filter.suspended);
     select.tenants("i.tenant", filter.tenants, filter.without_tenant);
-    select
 }
 
 impl Reads {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::{Rows, now_ms, tenant};
+use super::{Rows, now_ms, operations, tenant};
 use crate::Error;
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::config::HistoryLevel;
@@ -116,9 +116,13 @@ static INSERT_VARIABLE_UPDATES: Batch = Batch::new(
 );
 
 static PUT_TASKS: Batch = Batch::new(
-    "INSERT INTO history_task (instance_id, wait, activity, activity_id, name, definition_id, assignee, due, created) \
-     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.name, v.definition_id, v.assignee, v.due, v.created FROM {rows} WHERE TRUE \
-     ON CONFLICT (instance_id, wait) DO UPDATE SET name = excluded.name, assignee = excluded.assignee, due = excluded.due",
+    "INSERT INTO history_task (instance_id, wait, activity, activity_id, name, definition_id, assignee, owner, description, due, follow_up, priority, \
+     created) \
+     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.name, v.definition_id, v.assignee, v.owner, v.description, v.due, v.follow_up, v.priority, \
+     v.created FROM {rows} WHERE TRUE \
+     ON CONFLICT (instance_id, wait) DO UPDATE SET name = excluded.name, assignee = excluded.assignee, due = excluded.due, \
+     owner = excluded.owner, description = excluded.description, \
+     follow_up = excluded.follow_up, priority = excluded.priority",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
@@ -127,7 +131,11 @@ static PUT_TASKS: Batch = Batch::new(
         ("name", Type::Text),
         ("definition_id", Type::Text),
         ("assignee", Type::Text),
+        ("owner", Type::Text),
+        ("description", Type::Text),
         ("due", Type::I64),
+        ("follow_up", Type::I64),
+        ("priority", Type::I64),
         ("created", Type::I64),
     ],
 );
@@ -217,6 +225,7 @@ pub(super) struct History {
     closed_tasks: Rows,
     /// Instances that end with whatever incidents of them are open.
     closed_incidents: Rows,
+    operations: Rows,
 }
 
 impl History {
@@ -236,6 +245,7 @@ impl History {
             resolved_incidents: Rows::new(),
             closed_tasks: Rows::new(),
             closed_incidents: Rows::new(),
+            operations: Rows::new(),
         }
     }
 
@@ -246,6 +256,7 @@ impl History {
         }
         self.take_instance(write, head);
         self.take_activities(write);
+        self.operations.extend(operations::cells(&write.operations));
         if self.level >= HistoryLevel::Audit {
             self.take_variables(write, revision);
             self.take_tasks_and_incidents(write);
@@ -361,7 +372,11 @@ impl History {
                 &task.name,
                 &task.definition_id,
                 &task.assignee,
+                &task.owner,
+                &task.description,
                 task.due,
+                task.follow_up,
+                task.priority,
                 task.created
             ]);
         }
@@ -404,7 +419,7 @@ impl History {
         RESOLVE_INCIDENTS.execute(tx, self.resolved_incidents).await?;
         END_OPEN_TASKS.execute(tx, self.closed_tasks).await?;
         RESOLVE_OPEN_INCIDENTS.execute(tx, self.closed_incidents).await?;
-        Ok(())
+        operations::insert(tx, self.operations).await
     }
 }
 
@@ -430,8 +445,15 @@ fn moment(write: &InstanceWrite) -> i64 {
 }
 
 /// History tables of instances, in the order in which they are removed from.
-pub(crate) const TABLES: [&str; 6] =
-    ["history_activity", "history_variable", "history_variable_update", "history_task", "history_incident", "history_instance"];
+pub(crate) const TABLES: [&str; 7] = [
+    "history_activity",
+    "history_variable",
+    "history_variable_update",
+    "history_task",
+    "history_incident",
+    "history_operation",
+    "history_instance",
+];
 
 /// Removes the history of instances.
 pub(crate) async fn remove(tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), Error> {

@@ -74,13 +74,14 @@ static SET_BEHIND: Batch = Batch::new(
 );
 
 static PUT_TASKS: Batch = Batch::new(
-    "INSERT INTO task (instance_id, wait, activity, activity_id, name, definition_id, assignee, candidate_users, candidate_groups, due, \
-     created, form_key, description, suspended) \
-     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.name, v.definition_id, v.assignee, v.candidate_users, \
-     v.candidate_groups, v.due, v.created, v.form_key, v.description, v.suspended FROM {rows} WHERE TRUE \
+    "INSERT INTO task (instance_id, wait, activity, activity_id, name, definition_id, assignee, owner, delegation, candidate_users, candidate_groups, due, \
+     follow_up, priority, created, form_key, description, suspended) \
+     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.name, v.definition_id, v.assignee, v.owner, v.delegation, v.candidate_users, \
+     v.candidate_groups, v.due, v.follow_up, v.priority, v.created, v.form_key, v.description, v.suspended FROM {rows} WHERE TRUE \
      ON CONFLICT (instance_id, wait) DO UPDATE SET activity = excluded.activity, activity_id = excluded.activity_id, name = excluded.name, \
-     assignee = excluded.assignee, created = excluded.created, candidate_users = excluded.candidate_users, \
-     candidate_groups = excluded.candidate_groups, due = excluded.due, form_key = excluded.form_key, description = excluded.description, suspended = excluded.suspended",
+     assignee = excluded.assignee, owner = excluded.owner, delegation = excluded.delegation, created = excluded.created, candidate_users = excluded.candidate_users, \
+     candidate_groups = excluded.candidate_groups, due = excluded.due, follow_up = excluded.follow_up, \
+     priority = excluded.priority, form_key = excluded.form_key, description = excluded.description, suspended = excluded.suspended",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
@@ -89,9 +90,13 @@ static PUT_TASKS: Batch = Batch::new(
         ("name", Type::Text),
         ("definition_id", Type::Text),
         ("assignee", Type::Text),
+        ("owner", Type::Text),
+        ("delegation", Type::Text),
         ("candidate_users", Type::Text),
         ("candidate_groups", Type::Text),
         ("due", Type::I64),
+        ("follow_up", Type::I64),
+        ("priority", Type::I64),
         ("created", Type::I64),
         ("form_key", Type::Text),
         ("description", Type::Text),
@@ -282,6 +287,7 @@ impl Tables {
         self.removed_jobs.extend(numbers(&write.remove_jobs));
         self.removed_tasks.extend(numbers(&write.remove_tasks));
         self.removed_candidates.extend(numbers(&write.remove_tasks));
+        self.removed_candidates.extend(numbers(&write.recast_tasks));
         self.removed_external_tasks.extend(numbers(&write.remove_external_tasks));
         self.removed_subscriptions.extend(numbers(&write.remove_subscriptions));
         self.removed_incidents.extend(write.remove_incidents.iter().map(|(n, _)| cells![id, *n]));
@@ -364,9 +370,13 @@ impl Tables {
                 &task.name,
                 &task.definition_id,
                 &task.assignee,
+                &task.owner,
+                &task.delegation,
                 list(&task.candidate_users),
                 list(&task.candidate_groups),
                 task.due,
+                task.follow_up,
+                task.priority,
                 task.created,
                 &task.form_key,
                 &task.description,

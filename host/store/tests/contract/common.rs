@@ -116,6 +116,7 @@ pub(crate) fn upload(key: &str) -> DeploymentWrite {
             start_messages: Vec::new(),
         }],
         metadata: "{}".into(),
+        operations: Vec::new(),
     }
 }
 
@@ -194,9 +195,13 @@ pub(crate) fn task(definition: &DefinitionRow, wait: i64) -> TaskRow {
         name: Some("Review it".into()),
         definition_id: definition.id.clone(),
         assignee: None,
+        owner: None,
+        delegation: None,
         candidate_users: vec!["ann".into()],
         candidate_groups: vec!["ops".into(), "repair".into()],
         due: Some(500),
+        follow_up: Some(400),
+        priority: 70,
         created: 20,
         form_key: Some("form".into()),
         description: Some("what to do".into()),

@@ -109,7 +109,7 @@ async fn operation(world: &mut World, store: &Store, definitions: &[DefinitionRo
         _ => {
             let suspended = world.random.chance(50);
             let at = world.random.index(3);
-            format!("suspend {at} {:?}", store.set_definition_suspended(&definitions[at].id, suspended).await)
+            format!("suspend {at} {:?}", store.set_definition_suspended(&definitions[at].id, suspended, |_| Vec::new()).await)
         }
     }
 }

@@ -256,13 +256,13 @@ pub(crate) async fn locks_are_extended_taken_and_given_back(fixture: Fixture) {
     assert_eq!(extend("ann", 250, 400).await, LockChange::Changed);
     assert_eq!(extend("ann", 401, 500).await, LockChange::Expired(400));
     assert_eq!(lock("bob", 400, 500).await, LockChange::Changed);
-    assert_eq!(store.unlock_external_task(id, 2, 410).await.expect("answered"), LockChange::Changed);
+    assert_eq!(store.unlock_external_task(id, 2, 410, |_| Vec::new()).await.expect("answered"), LockChange::Changed);
     let task = store.external_task(id, 2).await.expect("read").expect("there");
     assert_eq!((task.worker, task.lock_until), (None, 410));
     let locked = |locked| ExternalTaskFilter { locked: Some((locked, 410)), ..ExternalTaskFilter::default() };
     assert_eq!(store.external_tasks(locked(false), Page::ALL, &[]).await.expect("listed").len(), 1);
     assert_eq!(store.count_external_tasks(locked(true)).await.expect("counted"), 0);
-    assert_eq!(store.unlock_external_task(id, 9, 410).await.expect("answered"), LockChange::Missing);
+    assert_eq!(store.unlock_external_task(id, 9, 410, |_| Vec::new()).await.expect("answered"), LockChange::Missing);
 }
 
 pub(crate) async fn workers_that_fetch_at_once_share_no_task(fixture: Fixture) {

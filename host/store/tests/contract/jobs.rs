@@ -30,12 +30,12 @@ pub(crate) async fn what_must_not_run_is_not_claimed(fixture: Fixture) {
     started_with(&store, &process, vec![failed]).await;
     assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed"), []);
     started_with(&store, &process, vec![job(&process, 1, 5)]).await;
-    assert!(store.set_definition_suspended(&process.id, true).await.expect("written"));
+    assert!(store.set_definition_suspended(&process.id, true, |_| Vec::new()).await.expect("written"));
     assert!(store.definition(&process.id).await.expect("read").expect("there").suspended);
     assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed"), []);
-    assert!(store.set_definition_suspended(&process.id, false).await.expect("written"));
+    assert!(store.set_definition_suspended(&process.id, false, |_| Vec::new()).await.expect("written"));
     assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed").len(), 1);
-    assert!(!store.set_definition_suspended("nothing", true).await.expect("written"));
+    assert!(!store.set_definition_suspended("nothing", true, |_| Vec::new()).await.expect("written"));
 }
 
 pub(crate) async fn of_exclusive_jobs_one_at_a_time_is_claimed(fixture: Fixture) {
@@ -115,9 +115,9 @@ pub(crate) async fn a_turn_is_handed_on_in_the_commit_that_ends_the_one_before(f
     assert!(stored.locked_jobs[0].exclusive);
     assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed"), []);
     // One that may not run now is the next all the same.
-    assert!(store.set_definition_suspended(&process.id, true).await.expect("written"));
+    assert!(store.set_definition_suspended(&process.id, true, |_| Vec::new()).await.expect("written"));
     assert_eq!(locked(&store.commit(hand_on(2, 2, 3)).await.expect("stored")), []);
-    assert!(store.set_definition_suspended(&process.id, false).await.expect("written"));
+    assert!(store.set_definition_suspended(&process.id, false, |_| Vec::new()).await.expect("written"));
     let claimed = store.claim(100, 10, &Except::NOTHING).await.expect("claimed");
     assert_eq!(claimed.iter().map(|job| job.wait).collect::<Vec<_>>(), [3]);
     // Two of one instance are not locked at once.

@@ -38,6 +38,7 @@ pub(crate) fn close(open: &LedgerOpen, attempt: i64, state: LedgerState) -> Ledg
         message: None,
         at: 200,
         verdict: None,
+        operations: Vec::new(),
     }
 }
 

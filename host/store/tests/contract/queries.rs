@@ -1,9 +1,10 @@
 //! Reads: that every filter is SQL which both databases understand, and what the less obvious ones mean.
 
 use mandate_store::query::{
-    DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, ExternalTaskFilter, ExternalTaskSort,
-    HistoryActivityFilter, HistoryActivitySort, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentSort, InstanceFilter,
-    InstanceSort, JobFilter, JobSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
+    Comparison, DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, ExecutionFilter, ExecutionSort,
+    ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter, HistoryActivitySort, HistoryInstanceFilter, HistoryInstanceSort,
+    IncidentFilter, IncidentSort, InstanceFilter, InstanceSort, JobFilter, JobSort, Operand, OperationFilter, OperationSort, Order, Page,
+    SubscriptionFilter, TaskFilter, TaskSort, VariableCondition, VariableFilter, VariableSort,
 };
 use mandate_store::{Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobRow, TaskRow};
 use uuid::Uuid;
@@ -24,6 +25,13 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         let store = fixture.open_with(level).await;
         let id = Uuid::now_v7();
         let text = || Some("x".to_owned());
+        let conditions = || -> Vec<VariableCondition> {
+            let operands = [Operand::Number("1.5".into()), Operand::Text("x".into()), Operand::Json("true".into())];
+            let comparisons = [Comparison::Equal, Comparison::NotEqual, Comparison::GreaterOrEqual, Comparison::Less];
+            let of = |operand: &Operand| comparisons.map(|it| VariableCondition { name: text(), comparison: it, operand: operand.clone() });
+            let like = |it| VariableCondition { name: text(), comparison: it, operand: Operand::Text("x%".into()) };
+            operands.iter().flat_map(of).chain([Comparison::Like, Comparison::NotLike].map(like)).collect()
+        };
         let texts = || vec!["x".to_owned(), "y".to_owned()];
         every!(store.deployments, count_deployments, DeploymentFilter {
             ids: texts(), name: text(), name_like: text(), source: text(), without_source: true, tenants: texts(), without_tenant: true,
@@ -38,7 +46,8 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             ids: vec![id], business_key: text(), business_key_like: text(), definition_id: text(), definition_key: text(),
             definition_keys: texts(), definition_keys_not: texts(), deployment_id: text(), tenants: texts(), without_tenant: true,
             suspended: Some(false), with_incident: true, incident: Some((id, 1)), incident_code: text(), incident_code_not: text(), incident_message: text(),
-            incident_message_like: text(), activity_ids: texts(), started_after: Some(1), started_before: Some(1),
+            incident_message_like: text(), activity_ids: texts(), started_after: Some(1), started_before: Some(1), variables: conditions(), any: vec![InstanceFilter { incident: Some((id, 1)), activity_ids: texts(), definition_keys: texts(),
+            with_incident: true, variables: conditions(), ..InstanceFilter::default() }],
         }, InstanceSort { Id DefinitionKey DefinitionId Tenant BusinessKey });
         every!(store.jobs, count_jobs, JobFilter {
             ids: vec![(id, 1), (id, 2)], instances: vec![id], definition_id: text(), definition_key: text(), activity_id: text(),
@@ -50,11 +59,15 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             ids: vec![(id, 1)], instances: vec![id], business_key: text(), business_keys: texts(), business_key_like: text(),
             definition_id: text(), definition_key: text(), definition_keys: texts(), definition_name: text(), activity_id: text(),
             activity_ids: texts(), activity_id_like: text(), name: text(), name_like: text(), description: text(),
-            description_like: text(), assignee: text(), assignees: texts(), assignee_like: text(), assigned: Some(true),
+            description_like: text(), owner: text(), delegation: text(), involved: text(), process_variables: conditions(),
+            task_variables: conditions(), assignee: text(), assignees: texts(), assignee_like: text(), assigned: Some(true),
             candidate_user: text(), candidate_groups: texts(), include_assigned: false, with_candidate_groups: Some(true),
-            with_candidate_users: Some(false), due_before: Some(1), due_after: Some(1), has_due: Some(false), created_before: Some(1),
-            created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true,
-        }, TaskSort { Id Instance Name Description Due Created Assignee Tenant });
+            with_candidate_users: Some(false), due_before: Some(1), due_after: Some(1), has_due: Some(false), follow_up_before: Some(1),
+            follow_up_after: Some(1), follow_up_before_or_none: Some(1), priority: Some(1), min_priority: Some(1), max_priority: Some(1),
+            created_before: Some(1), created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true, any: vec![TaskFilter { candidate_groups: texts(),
+            candidate_user: text(), involved: text(), with_candidate_users: Some(false), task_variables: conditions(),
+            ..TaskFilter::default() }],
+        }, TaskSort { Id Instance Name Description Due FollowUp Priority Created Assignee Owner Tenant });
         every!(store.external_tasks, count_external_tasks, ExternalTaskFilter {
             ids: vec![(id, 1), (id, 2)], topic: text(), worker: text(), locked: Some((true, 1)), lock_until_before: Some(1),
             lock_until_after: Some(1), retries_left: Some(true), activity_ids: texts(), execution: Some((id, 1)), instances: vec![id],
@@ -71,7 +84,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             definition_key: text(), definition_keys: texts(), definition_keys_not: texts(), definition_name: text(), finished: true,
             unfinished: true, states: texts(), with_open_incident: true, incident_code: text(), executed_activities: texts(),
             started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1), tenants: texts(),
-            without_tenant: true,
+            without_tenant: true, variables: conditions(),
         }, HistoryInstanceSort {
             Id DefinitionId DefinitionKey DefinitionName DefinitionVersion BusinessKey StartedAt EndedAt Duration Tenant
         });
@@ -81,6 +94,37 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             canceled: true, started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1),
             tenants: texts(), without_tenant: true,
         }, HistoryActivitySort { Id Instance ActivityId Name Kind StartedAt EndedAt Duration DefinitionId Occurrence Tenant });
+        every!(store.executions, count_executions, ExecutionFilter {
+            ids: vec![(id, 1), (id, 2)], instance: Some(id), business_key: text(), definition_id: text(), definition_key: text(),
+            activity_id: text(), message: text(), incident: Some((id, 1)), incident_code: text(), incident_code_not: text(),
+            incident_message: text(), incident_message_like: text(), suspended: Some(true), tenants: texts(), variables: conditions(),
+            process_variables: conditions(),
+        }, ExecutionSort { Instance DefinitionKey DefinitionId Tenant });
+        every!(store.variables, count_variables, VariableFilter {
+            instances: vec![id], scopes: vec![(id, 1), (id, 2)], tasks: vec![(id, 1)], name: text(), name_like: text(), values: conditions(),
+            tenants: texts(),
+        }, VariableSort { Name Kind Scope Tenant });
+        every!(
+            store.operations,
+            count_operations,
+            OperationFilter {
+                operation: Some(id),
+                instance: Some(id),
+                activity: Some((id, 1)),
+                wait: vec![((id, 1), texts())],
+                definition_id: text(),
+                definition_key: text(),
+                deployment_id: text(),
+                user: text(),
+                operation_type: text(),
+                entity_types: texts(),
+                categories: texts(),
+                property: text(),
+                after: Some(1),
+                before: Some(1),
+            },
+            OperationSort { At }
+        );
         let waits = || SubscriptionFilter {
             message: text(),
             instance: Some(id),
@@ -168,7 +212,7 @@ pub(crate) async fn what_is_overdue_is_counted_and_listed_alike(fixture: Fixture
     assert_eq!(store.counts(500).await.expect("read").waits_overdue, 3, "the timer is late, the task is not yet");
     assert_eq!(store.counts(400).await.expect("read").waits_overdue, 1);
     let due = store.counts(501).await.expect("read").jobs_due;
-    store.set_definition_suspended(&process.id, true).await.expect("suspended");
+    store.set_definition_suspended(&process.id, true, |_| Vec::new()).await.expect("suspended");
     let counts = store.counts(501).await.expect("read");
     assert_eq!(
         (due, counts.jobs_due, counts.waits_overdue),

@@ -31,7 +31,15 @@ pub(super) struct Task {
     candidate_users: Vec<String>,
     candidate_groups: Vec<String>,
     due: Option<i64>,
+    follow_up: Option<i64>,
+    priority: i64,
     since: i64,
+    owner: Option<String>,
+    /// 1 pending, 2 resolved.
+    delegation: u8,
+    name: Option<String>,
+    description: Option<String>,
+    escalations: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -123,14 +131,25 @@ impl From<&effect::Task> for Task {
             candidate_users: it.candidate_users.clone(),
             candidate_groups: it.candidate_groups.clone(),
             due: it.due,
+            follow_up: it.follow_up,
+            priority: it.priority,
             since: it.since,
+            owner: it.owner.clone(),
+            delegation: match it.delegation {
+                None => 0,
+                Some(effect::Delegation::Pending) => 1,
+                Some(effect::Delegation::Resolved) => 2,
+            },
+            name: it.name.clone(),
+            description: it.description.clone(),
+            escalations: it.escalations,
         }
     }
 }
 
 impl Task {
-    pub(super) fn into_task(self) -> effect::Task {
-        effect::Task {
+    pub(super) fn into_task(self) -> Result<effect::Task, SnapshotError> {
+        Ok(effect::Task {
             wait: WaitId(self.wait),
             activity: ActivityId(self.activity),
             element: ElementIndex(self.element),
@@ -138,8 +157,20 @@ impl Task {
             candidate_users: self.candidate_users,
             candidate_groups: self.candidate_groups,
             due: self.due,
+            follow_up: self.follow_up,
+            priority: self.priority,
             since: self.since,
-        }
+            owner: self.owner,
+            delegation: match self.delegation {
+                0 => None,
+                1 => Some(effect::Delegation::Pending),
+                2 => Some(effect::Delegation::Resolved),
+                _ => return Err(SnapshotError::Inconsistent("a task's delegation is unknown")),
+            },
+            name: self.name,
+            description: self.description,
+            escalations: self.escalations,
+        })
     }
 }
 

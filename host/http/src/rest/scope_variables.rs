@@ -1,0 +1,102 @@
+//! The variables of a process instance, an execution or a user task: one resource, wherever it stands.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use mandate_runtime::InstanceView;
+use mandate_runtime::engine::{ActivityId, Variables};
+use serde_json::Value;
+
+use crate::extract::{Body, Segments};
+use crate::operator::Acting;
+use crate::{App, Error, variable};
+
+/// Whose variables.
+pub(super) trait Scope: 'static {
+    /// Where the resource stands; `{id}` is whose it is.
+    const VARIABLES: &'static str;
+    /// Camunda's name for whose they are.
+    const WHAT: &'static str;
+    /// Only the scope's own. Otherwise all that it sees; a new one becomes the process's.
+    const LOCAL: bool;
+
+    /// The scope of an id.
+    fn find(app: &App, id: &str) -> impl Future<Output = Result<(InstanceView, ActivityId), Error>> + Send;
+
+    /// What is said of an id that is none, or no longer.
+    fn missing(id: &str) -> Error;
+}
+
+/// All that can be done with them.
+pub(super) fn router<S: Scope>() -> Router<App> {
+    let one = format!("{}/{{name}}", S::VARIABLES);
+    Router::new()
+        .route(S::VARIABLES, get(all::<S>).post(modify::<S>))
+        .route(&one, get(one_of::<S>).put(set::<S>).delete(remove::<S>))
+        .route(&format!("{one}/data"), get(data::<S>))
+}
+
+/// The variables of a scope, its own or all that it sees.
+pub(super) async fn read<S: Scope>(app: &App, id: &str) -> Result<Variables, Error> {
+    let (view, scope) = S::find(app, id).await?;
+    if !S::LOCAL {
+        return Ok(view.instance.visible_variables(scope));
+    }
+    Ok(view.instance.variables(scope).cloned().unwrap_or_default())
+}
+
+fn no_variable<S: Scope>(name: &str) -> Error {
+    Error::NotFound(format!("{} variable with name {name} does not exist", S::WHAT))
+}
+
+async fn all<S: Scope>(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
+    Ok(Json(variable::write_all(&read::<S>(&app, &id).await?)))
+}
+
+async fn one_of<S: Scope>(State(app): State<App>, Segments((id, name)): Segments<(String, String)>) -> Result<Json<Value>, Error> {
+    let found = read::<S>(&app, &id).await?.get(&name).map(variable::write);
+    found.map(Json).ok_or_else(|| no_variable::<S>(&name))
+}
+
+/// Files and bytes are not supported, so that there is never anything binary to answer with.
+async fn data<S: Scope>(State(app): State<App>, Segments((id, name)): Segments<(String, String)>) -> Result<Json<Value>, Error> {
+    if read::<S>(&app, &id).await?.contains_key(&name) {
+        Err(Error::Invalid(format!("Value of variable with name {name} is not a binary value.")))
+    } else {
+        Err(no_variable::<S>(&name))
+    }
+}
+
+async fn set<S: Scope>(
+    Acting(app): Acting,
+    Segments((id, name)): Segments<(String, String)>,
+    Body(body): Body,
+) -> Result<StatusCode, Error> {
+    variable::check_name(&name)?;
+    let value = variable::read(&name, body.into_object())?;
+    change::<S>(&app, &id, Variables::from([(name, value)]), Vec::new()).await
+}
+
+async fn remove<S: Scope>(Acting(app): Acting, Segments((id, name)): Segments<(String, String)>) -> Result<StatusCode, Error> {
+    change::<S>(&app, &id, Variables::new(), vec![name]).await
+}
+
+async fn modify<S: Scope>(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let set = body.variables("modifications")?;
+    let remove = body.texts_or_none("deletions")?;
+    body.finish(&["modifications", "deletions"])?;
+    change::<S>(&app, &id, set, remove).await
+}
+
+async fn change<S: Scope>(app: &App, id: &str, set: Variables, remove: Vec<String>) -> Result<StatusCode, Error> {
+    let (view, scope) = S::find(app, id).await?;
+    let instance = view.instance.id();
+    let changed = if S::LOCAL {
+        app.runtime.set_variables(instance, Some(scope), set, remove).await
+    } else {
+        app.runtime.set_visible_variables(instance, scope, set, remove).await
+    };
+    changed.map_err(|error| Error::from(error).or_missing(|| S::missing(id)))?;
+    Ok(StatusCode::NO_CONTENT)
+}

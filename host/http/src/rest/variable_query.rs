@@ -1,0 +1,113 @@
+//! Conditions on variables in filters: `name_operator_value` separated by commas in a query string, where values are texts as in Camunda, and
+//! `{"name", "operator", "value"}` in a body.
+
+use mandate_runtime::query::{Comparison, Operand, VariableCondition};
+use serde_json::Value;
+
+use crate::query_params::Fields;
+use crate::{App, Error};
+
+/// Camunda's names of the operators.
+const OPERATORS: &[(&str, Comparison)] = &[
+    ("eq", Comparison::Equal),
+    ("neq", Comparison::NotEqual),
+    ("gteq", Comparison::GreaterOrEqual),
+    ("gt", Comparison::Greater),
+    ("lteq", Comparison::LessOrEqual),
+    ("lt", Comparison::Less),
+    ("notLike", Comparison::NotLike),
+    ("like", Comparison::Like),
+];
+
+/// Takes the conditions of a filter. Refused on a host whose history keeps no variables: there are no rows to look at.
+pub(super) fn conditions(fields: &mut Fields, name: &str) -> Result<Vec<VariableCondition>, Error> {
+    let wrong =
+        |value: &Value| Error::Invalid(format!("'{name}': {value} is no condition on a variable; in a query string write name_eq_value"));
+    match fields.json(name) {
+        None => Ok(Vec::new()),
+        Some(Value::String(text)) => text.split(',').map(|part| of_text(part).ok_or_else(|| wrong(&Value::from(part)))).collect(),
+        Some(Value::Array(items)) => items.iter().map(|item| of_object(item).ok_or_else(|| wrong(item))?).collect(),
+        Some(other) => Err(wrong(&other)),
+    }
+}
+
+/// Refuses a filter by variables where nothing could be found.
+pub(super) fn check(app: &App, asked: bool) -> Result<(), Error> {
+    if asked && !app.runtime.reads().keeps_variables() {
+        return Err(Error::Invalid("this host's history keeps no variables: they cannot be listed or asked for".to_owned()));
+    }
+    Ok(())
+}
+
+/// A value may hold anything but a comma, a name anything before the operator.
+fn of_text(part: &str) -> Option<VariableCondition> {
+    let split = |(operator, comparison): &(&str, Comparison)| {
+        let (name, value) = part.split_once(&format!("_{operator}_"))?;
+        Some((
+            name.len(),
+            VariableCondition { name: Some(name.to_owned()), comparison: *comparison, operand: Operand::Text(value.to_owned()) },
+        ))
+    };
+    // The first operator in the text counts.
+    OPERATORS.iter().filter_map(split).min_by_key(|(at, _)| *at).map(|(_, condition)| condition).filter(|it| it.name.as_deref() != Some(""))
+}
+
+fn of_object(item: &Value) -> Option<Result<VariableCondition, Error>> {
+    let (name, operator) = (item["name"].as_str()?, item["operator"].as_str()?);
+    let (_, comparison) = OPERATORS.iter().find(|(known, _)| *known == operator)?;
+    let operand = match &item["value"] {
+        Value::String(text) => Operand::Text(text.clone()),
+        Value::Number(number) => Operand::Number(number.to_string()),
+        other => Operand::Json(other.to_string()),
+    };
+    let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
+    let like = matches!(comparison, Comparison::Like | Comparison::NotLike);
+    let fits = match operand {
+        Operand::Text(_) => true,
+        Operand::Number(_) => !like,
+        Operand::Json(_) => equality,
+    };
+    if !fits {
+        return Some(Err(Error::Invalid(format!("variable '{name}' cannot be compared by '{operator}' with {}", item["value"]))));
+    }
+    Some(Ok(VariableCondition { name: Some(name.to_owned()), comparison: *comparison, operand }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(fields: Fields) -> Result<Vec<VariableCondition>, String> {
+        let mut fields = fields;
+        conditions(&mut fields, "variables").map_err(|error| error.to_string())
+    }
+
+    fn condition(name: &str, comparison: Comparison, operand: Operand) -> VariableCondition {
+        VariableCondition { name: Some(name.to_owned()), comparison, operand }
+    }
+
+    #[test]
+    fn query_strings_have_texts_and_bodies_have_values() {
+        let query = Fields::of_query(vec![("variables".into(), "a_eq_1,b_c_gteq_x_lt_y".into())]).expect("fields");
+        let (text, number) = (|text: &str| Operand::Text(text.to_owned()), |text: &str| Operand::Number(text.to_owned()));
+        let expected = vec![condition("a", Comparison::Equal, text("1")), condition("b_c", Comparison::GreaterOrEqual, text("x_lt_y"))];
+        assert_eq!(read(query), Ok(expected));
+        let body = json!({"variables": [{"name": "a", "operator": "lt", "value": 1.5}, {"name": "b", "operator": "neq", "value": true}]});
+        let body = Fields::of_body(body.to_string().as_bytes()).expect("fields");
+        let expected =
+            vec![condition("a", Comparison::Less, number("1.5")), condition("b", Comparison::NotEqual, Operand::Json("true".into()))];
+        assert_eq!(read(body), Ok(expected));
+    }
+
+    #[test]
+    fn what_compares_nothing_is_refused() {
+        for text in ["a", "a_is_1", "_eq_1"] {
+            let query = Fields::of_query(vec![("variables".into(), text.into())]).expect("fields");
+            assert!(read(query).expect_err("refused").contains("name_eq_value"), "{text}");
+        }
+        let body = json!({"variables": [{"name": "a", "operator": "like", "value": 1}]});
+        assert!(read(Fields::of_body(body.to_string().as_bytes()).expect("fields")).expect_err("refused").contains("compared"));
+    }
+}

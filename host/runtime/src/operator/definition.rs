@@ -1,0 +1,67 @@
+//! What operators do to definitions and deployments.
+
+use mandate_engine::InstanceId;
+use mandate_store::DeploymentDeletion;
+
+use super::{Change, OPERATOR, Operation, Subject};
+use crate::deploy::{Report, Upload};
+use crate::{Error, Runtime};
+
+impl Runtime {
+    /// Deploys an upload, or says everything that is wrong with it and stores nothing.
+    pub async fn deploy(&self, upload: Upload) -> Result<Report, Error> {
+        let id = uuid::Uuid::now_v7().to_string();
+        let subject = Subject { deployment_id: Some(id.clone()), tenant: upload.tenant.clone(), ..Subject::default() };
+        let mut changes = vec![Change::to("duplicateFilterEnabled", upload.filter_duplicates)];
+        changes.extend(upload.name.iter().map(|name| Change::to("name", name)));
+        let operation = Operation { verb: "Create", entity_type: "Deployment", category: OPERATOR, changes, subject };
+        self.0.deploy(id, upload, self.logged(operation)).await
+    }
+
+    /// Deletes a deployment. Refused while an instance of it lives or a binding of it is used, unless `cascade`.
+    pub async fn delete_deployment(&self, id: &str, cascade: bool) -> Result<(), Error> {
+        let tenant = self.0.store.deployment(id).await?.and_then(|found| found.tenant);
+        let subject = Subject { deployment_id: Some(id.to_owned()), tenant, ..Subject::default() };
+        let changes = vec![Change::to("cascade", cascade)];
+        let operations = self.logged(Operation { verb: "Delete", entity_type: "Deployment", category: OPERATOR, changes, subject });
+        match self.0.store.delete_deployment(id, cascade, &operations).await? {
+            DeploymentDeletion::Deleted { definitions } => {
+                self.0.definitions.forget(&definitions);
+                Ok(())
+            }
+            DeploymentDeletion::NotFound => Err(Error::NotFound { what: "deployment", id: id.to_owned() }),
+            DeploymentDeletion::Refused { instances, bindings } => Err(Error::Conflict(format!(
+                "deployment {id} is in use: {instances} running instance(s) and {bindings} binding(s) of other deployments' definitions; \
+                 end them first, or delete with cascade=true"
+            ))),
+        }
+    }
+
+    /// Suspends a definition (true): no instance of it starts and, with `instances`, all its instances are suspended too, each in a unit of work of its
+    /// own. Whatever ends the request in between leaves a definition that starts nothing, and may be repeated.
+    pub async fn suspend_definition(&self, id: &str, suspended: bool, instances: bool) -> Result<(), Error> {
+        let found = self.0.store.definition(id).await?.ok_or_else(|| Error::NotFound { what: "process definition", id: id.to_owned() })?;
+        let subject = Subject {
+            tenant: found.tenant,
+            definition_id: Some(found.id),
+            definition_key: Some(found.key),
+            deployment_id: Some(found.deployment_id),
+            ..Subject::default()
+        };
+        let operations = |before: bool| {
+            let state = |suspended| Some(if suspended { "suspended" } else { "active" }.to_owned());
+            let changes =
+                vec![Change::new("suspensionState", state(before), state(suspended)), Change::to("includeProcessInstances", instances)];
+            let verb = if suspended { "SuspendProcessDefinition" } else { "ActivateProcessDefinition" };
+            self.logged(Operation { verb, entity_type: "ProcessDefinition", category: OPERATOR, changes, subject })
+        };
+        if !self.0.store.set_definition_suspended(id, suspended, operations).await? {
+            return Err(Error::NotFound { what: "process definition", id: id.to_owned() });
+        }
+        if instances {
+            let all = self.0.store.instances_of(id).await?;
+            self.suspend_instances(all.into_iter().map(InstanceId).collect(), suspended).await?;
+        }
+        Ok(())
+    }
+}

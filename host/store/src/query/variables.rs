@@ -1,0 +1,227 @@
+//! Variables of live instances: a list of them, and conditions on them in other lists.
+//!
+//! They are read from the history, which has them as rows; an instance's snapshot has them as bytes. So a host whose history level keeps no
+//! variables has no such lists ([`Reads::keeps_variables`]).
+
+use uuid::Uuid;
+
+use super::history::HistoryVariable;
+use super::select::{Select, Sort, keys};
+use super::{Order, Page, Reads};
+use crate::Error;
+
+/// How a variable's value is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// The same value.
+    Equal,
+    /// Another value.
+    NotEqual,
+    /// A larger number, or a later text.
+    Greater,
+    /// Or the same.
+    GreaterOrEqual,
+    /// A smaller number, or an earlier text.
+    Less,
+    /// Or the same.
+    LessOrEqual,
+    /// A text of a pattern.
+    Like,
+    /// A text that is not.
+    NotLike,
+}
+
+impl Comparison {
+    fn operator(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "<>",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Like => "LIKE",
+            Self::NotLike => "NOT LIKE",
+        }
+    }
+}
+
+/// What a variable is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operand {
+    /// A number, in decimal, with a variable of any type of numbers.
+    Number(String),
+    /// A text, with a variable of type `String`, or with a date's.
+    Text(String),
+    /// Anything else as JSON, for being equal or not.
+    Json(String),
+}
+
+/// A condition on a variable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VariableCondition {
+    /// Its name; none: any.
+    pub name: Option<String>,
+    /// How it is compared.
+    pub comparison: Comparison,
+    /// With what.
+    pub operand: Operand,
+}
+
+/// A text out of its JSON, compared by its bytes.
+const TEXT: &str = "{pg:(v.json::json #>> ARRAY[]::text[]) COLLATE \"C\"}{lite:json_extract(v.json, '$')}";
+
+impl VariableCondition {
+    /// Adds conditions on a row `v` of `history_variable`.
+    fn add(self, select: &mut Select) {
+        select.maybe("v.name = $?", self.name);
+        let operator = self.comparison.operator();
+        match self.operand {
+            // What is no number is not looked at as one, in whatever order the database decides.
+            Operand::Number(number) => select.with(
+                &format!(
+                    "CASE WHEN v.kind IN ('Integer', 'Long', 'Double') AND v.json <> 'null' THEN CAST(v.json AS DOUBLE PRECISION) END \
+                     {operator} CAST(CAST($? AS TEXT) AS DOUBLE PRECISION)"
+                ),
+                number,
+            ),
+            Operand::Text(text) => {
+                let escape = if matches!(self.comparison, Comparison::Like | Comparison::NotLike) { " ESCAPE '\\'" } else { "" };
+                let value = format!("CASE WHEN v.kind IN ('String', 'Date') AND v.json <> 'null' THEN {TEXT} END");
+                select.with(&format!("{value} {operator} $?{escape}"), text);
+            }
+            Operand::Json(json) => select.with(&format!("v.json {operator} $?"), json),
+        }
+    }
+}
+
+/// Adds that an instance has variables like these; `instance` is its column, `scope` the scope they stand in, if it must be a certain one.
+pub(super) fn having(select: &mut Select, instance: &str, scope: Option<&str>, conditions: Vec<VariableCondition>) {
+    for condition in conditions {
+        select.exists("history_variable v", |select| {
+            select.condition(&format!("v.instance_id = {instance} AND NOT v.removed"));
+            if let Some(scope) = scope {
+                select.condition(&format!("v.scope = {scope}"));
+            }
+            condition.add(select);
+        });
+    }
+}
+
+/// Which variables of live instances.
+#[derive(Clone, Debug, Default)]
+pub struct VariableFilter {
+    /// Of one of these instances.
+    pub instances: Vec<Uuid>,
+    /// Of one of these scopes.
+    pub scopes: Vec<(Uuid, i64)>,
+    /// Of one of these user tasks.
+    pub tasks: Vec<(Uuid, i64)>,
+    /// With this name.
+    pub name: Option<String>,
+    /// With a name like this.
+    pub name_like: Option<String>,
+    /// With a name and value like this, all of these.
+    pub values: Vec<VariableCondition>,
+    /// Of one of these tenants.
+    pub tenants: Vec<String>,
+}
+
+/// A variable of a live instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VariableListed {
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// What its instance runs.
+    pub definition_id: String,
+    /// The user task whose own it is.
+    pub task: Option<i64>,
+    /// The variable.
+    pub row: HistoryVariable,
+}
+
+/// What variables are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VariableSort {
+    /// Their name.
+    Name,
+    /// Their type.
+    Kind,
+    /// Their activity instance.
+    Scope,
+    /// Their tenant.
+    Tenant,
+}
+
+impl Sort for VariableSort {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Name => "{text:v.name}",
+            Self::Kind => "{text:v.kind}",
+            Self::Scope => "v.scope",
+            Self::Tenant => "{text:i.tenant}",
+        }
+    }
+}
+
+/// History keeps the variables of scopes that are over; the process's own last as long as the instance.
+fn select(filter: VariableFilter) -> Select {
+    let mut select = Select::new(
+        "instance i CROSS JOIN history_variable v LEFT JOIN history_activity a ON a.instance_id = v.instance_id AND a.n = v.scope \
+         LEFT JOIN task t ON t.instance_id = v.instance_id AND t.activity = v.scope",
+    );
+    select.condition("v.instance_id = i.id AND NOT v.removed AND (v.scope = 1 OR (a.n IS NOT NULL AND a.ended_at IS NULL))");
+    select.uuids("v.instance_id", filter.instances);
+    select.numbered("v.instance_id", "v.scope", filter.scopes);
+    select.numbered("t.instance_id", "t.wait", filter.tasks);
+    select.maybe("v.name = $?", filter.name);
+    select.like("v.name", filter.name_like);
+    for condition in filter.values {
+        condition.add(&mut select);
+    }
+    select.tenants("i.tenant", filter.tenants, false);
+    select
+}
+
+impl Reads {
+    /// Whether this host's history keeps variables, so that they can be listed and asked for.
+    pub fn keeps_variables(&self) -> bool {
+        self.keeps_variables
+    }
+
+    /// Variables of live instances.
+    pub async fn variables(
+        &self,
+        filter: VariableFilter,
+        page: Page,
+        sort: &[(VariableSort, Order)],
+    ) -> Result<Vec<VariableListed>, Error> {
+        let columns = "i.tenant, i.definition_id, t.wait, v.instance_id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated";
+        let rows = select(filter).rows(&self.pool, columns, &keys(sort, &["v.instance_id", "v.scope", "{text:v.name}"]), page).await?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = row.columns();
+                Ok(VariableListed {
+                    tenant: columns.next_tenant()?,
+                    definition_id: columns.next()?,
+                    task: columns.next()?,
+                    row: HistoryVariable {
+                        instance: columns.next()?,
+                        scope: columns.next()?,
+                        name: columns.next()?,
+                        kind: columns.next()?,
+                        json: columns.next()?,
+                        removed: columns.next()?,
+                        created: columns.next()?,
+                        updated: columns.next()?,
+                    },
+                })
+            })
+            .collect()
+    }
+
+    /// How many there are.
+    pub async fn count_variables(&self, filter: VariableFilter) -> Result<i64, Error> {
+        select(filter).count(&self.pool).await
+    }
+}
