@@ -77,6 +77,11 @@ pub enum Rejection {
         "mappings cannot be skipped here: what is started goes on in jobs of its own, because the instance is suspended or the chain may send commands"
     )]
     CannotSkipMappings,
+    /// Listeners are to be left out in a unit of work that is not this one.
+    #[error(
+        "listeners cannot be skipped here: what is started goes on in jobs of its own, because the instance is suspended or the chain may send commands"
+    )]
+    CannotSkipListeners,
     /// Somebody else has the task.
     #[error("the task is claimed by '{by}'")]
     AlreadyClaimed {
@@ -218,6 +223,9 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
 fn check_modification(definition: &ProcessDefinition, instance: &Instance, modification: &Modification) -> Result<(), Rejection> {
     if modification.skip_io_mappings && (modification.hold || instance.suspended) {
         return Err(Rejection::CannotSkipMappings);
+    }
+    if modification.skip_listeners && (modification.hold || instance.suspended) && definition.has_listeners() {
+        return Err(Rejection::CannotSkipListeners);
     }
     for (nth, instruction) in modification.instructions.iter().enumerate() {
         let fits = if nth == 0 { modification::check } else { modification::check_named };

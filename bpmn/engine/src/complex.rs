@@ -21,7 +21,7 @@ use crate::join::{expects, joins_of};
 use crate::step::Machine;
 use crate::variable::{Variable, Variables};
 
-impl Machine<'_> {
+impl<'d> Machine<'d> {
     /// A token has come to a complex gateway and stands there.
     pub(crate) fn arrive_at_complex(&mut self, activity: ActivityId, gateway: &ComplexGateway) -> Result<(), Failure> {
         let it = self.instance.at(activity);
@@ -44,12 +44,16 @@ impl Machine<'_> {
             }
         }
         let going = if tokens.contains(&activity) { activity } else { tokens[0] };
-        self.go_on(key, going, &tokens, true)
+        self.merge_tokens(key, going, &tokens, true)
     }
 
-    /// Resets a complex gateway of a scope that waits for no token any more, if there is one: the first in the document. To be asked when nothing else
-    /// moves.
+    /// Resets a complex gateway of a scope that waits for no token any more, if there is one: the first in the document. What came by a flow a second
+    /// time was left, and may start the gateway anew. To be asked when nothing else moves.
     pub(crate) fn reset_complex(&mut self, scope: ActivityId) -> Result<bool, Failure> {
+        if let Some((token, gateway)) = self.unasked(scope) {
+            self.arrive_at_complex(token, gateway)?;
+            return Ok(true);
+        }
         let spent = &self.instance.index.spent;
         let waiting = spent.range((scope, ElementIndex(0))..=(scope, ElementIndex(u32::MAX)));
         let settled = waiting.map(|(key, _)| *key).find(|key| {
@@ -66,24 +70,30 @@ impl Machine<'_> {
             self.forget(mark);
         }
         match late.last() {
-            Some(&token) => self.go_on(key, token, &late, false)?,
+            Some(&token) => self.merge_tokens(key, token, &late, false)?,
             None => self.end_scope_if_empty(scope)?,
         }
-        self.start_again(key)?;
         Ok(true)
     }
 
-    /// What came by a flow a second time was left: it may start the gateway anew.
-    fn start_again(&mut self, key: (ActivityId, ElementIndex)) -> Result<(), Failure> {
-        let left = self.instance.index.joins.get(&key).and_then(|arrivals| arrivals.values().flatten().max().copied());
-        match (left, &self.definition.element(key.1).kind) {
-            (Some(token), ElementKind::ComplexGateway(gateway)) => self.arrive_at_complex(token, gateway),
-            _ => Ok(()),
-        }
+    /// The last token at a complex gateway of a scope that came while it was waiting for reset, and was not asked about since.
+    fn unasked(&self, scope: ActivityId) -> Option<(ActivityId, &'d ComplexGateway)> {
+        joins_of(self.instance, scope).filter(|gateway| !self.instance.index.spent.contains_key(&(scope, *gateway))).find_map(|gateway| {
+            let ElementKind::ComplexGateway(complex) = &self.definition.element(gateway).kind else { return None };
+            let tokens = self.instance.index.joins[&(scope, gateway)].values().flatten();
+            let unasked = tokens.filter(|token| !self.instance.at(**token).variables.contains_key(ACTIVATION_COUNT));
+            unasked.max().map(|token| (*token, complex))
+        })
     }
 
     /// Consumes tokens so that one goes on.
-    fn go_on(&mut self, key: (ActivityId, ElementIndex), going: ActivityId, tokens: &[ActivityId], start: bool) -> Result<(), Failure> {
+    fn merge_tokens(
+        &mut self,
+        key: (ActivityId, ElementIndex),
+        going: ActivityId,
+        tokens: &[ActivityId],
+        start: bool,
+    ) -> Result<(), Failure> {
         for &token in tokens.iter().filter(|token| **token != going) {
             self.record(crate::HistoryEvent::ActivityEnded { activity: token, canceled: false });
             self.forget(token);

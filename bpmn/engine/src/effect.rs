@@ -5,7 +5,7 @@
 //! is stored, and answered by [`Input::DelegateReturned`](crate::Input::DelegateReturned); at most one is outstanding.
 //! Times are milliseconds since 1970-01-01 UTC.
 
-use mandate_model::ElementIndex;
+use mandate_model::{ElementIndex, Implementation, ListenerEvent};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ActivityId, IncidentId, WaitId};
@@ -50,10 +50,14 @@ pub enum Effect {
 pub struct DelegateCall {
     /// Names the call in the answer.
     pub wait: WaitId,
-    /// The activity instance that is executed.
+    /// The activity instance that is executed, or whose listener is called: the process itself at its start and end, the scope around a flow.
     pub activity: ActivityId,
-    /// The service task; its [`Implementation`](mandate_model::Implementation) is bound to a digest by the deployment.
+    /// The service task, or the element of the listener: of a flow, the one that it leaves.
     pub element: ElementIndex,
+    /// Which delegate, as the model says; the deployment has bound it to a digest.
+    pub implementation: Implementation,
+    /// It is called for a listener of this event, and does not do the element's work.
+    pub listener: Option<ListenerEvent>,
     /// Names this entry into the element for ever: the root of its ledger keys.
     pub entry: EntryKey,
     /// What the delegate may see: variables of its scope and all enclosing scopes, or only its input mappings' results on top of them.

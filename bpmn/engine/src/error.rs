@@ -10,7 +10,7 @@ use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::instance::Instance;
 use crate::step::Machine;
-use crate::trigger::catcher;
+use crate::trigger::{catcher, catcher_at_edge};
 use crate::variable::{Variable, Variables};
 
 /// An error on its way outward.
@@ -20,13 +20,20 @@ pub(crate) struct Thrown {
     pub variables: Variables,
 }
 
+impl Thrown {
+    /// The failure of a unit in which a delegate throws what nothing catches.
+    pub(crate) fn uncaught(&self, element: ElementIndex) -> Failure {
+        Failure::never(Code::UnhandledBpmnError, element, uncaught(self))
+    }
+}
+
 impl Machine<'_> {
     /// An error of a delegate. Uncaught, the unit fails for good: the model says nothing about this answer, and a technical retry would
     /// only ask again (Camunda 7 ends the path silently unless `enableExceptionsAfterUnhandledBpmnError` is set; we never do).
     pub(crate) fn throw_from_delegate(&mut self, activity: ActivityId, thrown: Thrown) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
         let Some(catcher) = self.error_catcher(activity, &thrown) else {
-            return Err(Failure::never(Code::UnhandledBpmnError, element, uncaught(&thrown)));
+            return Err(thrown.uncaught(element));
         };
         self.catch(catcher, thrown)
     }
@@ -61,6 +68,16 @@ impl Machine<'_> {
         }
     }
 
+    /// An error of a listener's delegate where an activity begins or ends.
+    pub(crate) fn throw_at_edge(&mut self, of: ActivityId, thrown: Thrown) -> Result<(), Failure> {
+        let element = self.instance.at(of).element;
+        let catcher = catcher_at_edge(self.definition, self.instance, of, Some(&thrown.code), code_of_error);
+        match catcher {
+            Some(catcher) => self.catch(catcher, thrown),
+            None => Err(thrown.uncaught(element)),
+        }
+    }
+
     fn error_catcher(&self, from: ActivityId, thrown: &Thrown) -> Option<(ActivityId, ElementIndex)> {
         error_catcher(self.definition, self.instance, from, &thrown.code)
     }
@@ -87,14 +104,20 @@ pub(crate) fn error_catcher(
     from: ActivityId,
     code: &str,
 ) -> Option<(ActivityId, ElementIndex)> {
-    catcher(definition, instance, from, Some(code), |trigger| match trigger {
+    catcher(definition, instance, from, Some(code), code_of_error)
+}
+
+/// Which errors a trigger is for: of some code, or all; none if it waits for something else.
+#[expect(clippy::option_option, reason = "no error is not the same as every error")]
+fn code_of_error(trigger: &EventTrigger) -> Option<Option<&str>> {
+    match trigger {
         EventTrigger::Error(catch) => Some(catch.code.as_deref()),
-        EventTrigger::Escalation(_)
-        | EventTrigger::Timer(_)
+        EventTrigger::Timer(_)
         | EventTrigger::Message(_)
+        | EventTrigger::Escalation(_)
         | EventTrigger::Compensation
         | EventTrigger::Cancel => None,
-    })
+    }
 }
 
 fn uncaught(thrown: &Thrown) -> String {

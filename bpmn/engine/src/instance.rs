@@ -387,6 +387,11 @@ impl Instance {
             && self.subscriptions.values().all(|it| element(it.element))
             && self.incidents.values().all(|it| element(it.element))
             && self.unit.iter().flat_map(|unit| &unit.agenda).all(|token| element(token.element) && flow(token.by))
+            && self
+                .unit
+                .iter()
+                .filter_map(|unit| unit.call.as_ref()?.listener.as_ref())
+                .all(|(occasion, _)| occasion.fits(definition, self))
             && self.unit.iter().filter_map(|unit| unit.modification.as_ref()).all(|it| it.fits(definition))
     }
 

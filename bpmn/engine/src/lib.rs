@@ -49,6 +49,7 @@ mod join;
 mod leaf;
 pub mod limits;
 mod lineage;
+mod listener;
 mod mapping;
 mod modification;
 mod multi_instance;

@@ -16,6 +16,7 @@
 //! A modification names no wait: repeated, it is done again. So nothing that it leads to may send a command, or two hosts, or two attempts,
 //! could send it under two keys. A modification that comes to a delegate with commands is *held*: each token stops where it would
 //! enter an element, with a job, and what that job sends has the job's keys. So it is in an instance that is suspended.
+//! A listener's delegate that such a unit comes to has no wait to stand at: the unit fails.
 //! Without commands, keys begin with the number of the modification, which counts those that were stored and nothing else.
 
 mod plan;
@@ -33,6 +34,7 @@ use crate::input::Failure;
 use crate::instance::{Activity, Body, Instance, Phase, Role, State};
 use crate::join::reachable;
 use crate::lineage::Lineage;
+use crate::listener::Occasion;
 use crate::step::Machine;
 use crate::unit::Token;
 use crate::variable::Variables;
@@ -51,6 +53,8 @@ pub struct Modification {
     pub instructions: Vec<Instruction>,
     /// Input and output mappings of all that begins or ends in this unit of work are left out.
     pub skip_io_mappings: bool,
+    /// Listeners of all that begins, is taken or ends in this unit of work are not called.
+    pub skip_listeners: bool,
     /// Each token stops where it would enter an element, with a job that is due at once: the chain may send commands, and its origin must be
     /// durable first.
     pub hold: bool,
@@ -168,6 +172,7 @@ impl Machine<'_> {
     pub(crate) fn modify(&mut self, modification: Modification) {
         self.unit.hold = modification.hold || self.instance.suspended;
         self.unit.skip_io_mappings = modification.skip_io_mappings;
+        self.unit.skip_listeners = modification.skip_listeners;
         let rest = modification.instructions.into();
         self.unit.modification = Some(Underway { rest, begun: 0, last: self.instance.last, canceled: false });
     }
@@ -181,7 +186,7 @@ impl Machine<'_> {
         let element = first.expect("admit::check found one");
         self.open_instance(element, variables)?;
         self.modify(modification);
-        Ok(())
+        self.notify(self.instance.root(), Occasion::ProcessStartInside)
     }
 
     /// Carries out the next instruction, when all that followed from the one before stands. Whether there was one. When there is no more, and
@@ -192,9 +197,11 @@ impl Machine<'_> {
             let canceled = underway.canceled;
             self.unit.modification = None;
             if self.instance.state == State::Active && self.instance.children(self.instance.root()).next().is_none() {
-                let (state, reason) =
-                    if canceled { (EndState::ExternallyTerminated, Some(NOTHING_LEFT.to_owned())) } else { (EndState::Completed, None) };
-                self.end_instance(state, reason);
+                if canceled {
+                    self.end_instance(EndState::ExternallyTerminated, Some(NOTHING_LEFT.to_owned()));
+                } else {
+                    self.notify(self.instance.root(), Occasion::ProcessEnd)?;
+                }
             }
             return Ok(false);
         };
@@ -306,7 +313,7 @@ impl Machine<'_> {
         self.disarm_event_sub_processes(scope);
     }
 
-    /// Makes a scope that is missing above what is started, without its start event.
+    /// Makes a scope that is missing above what is started, without its start event and without calling its start listeners.
     fn open_scope(&mut self, level: Level, scope: ActivityId, lineage: Lineage) -> Result<ActivityId, Failure> {
         let element = level.element;
         let activity = if let Role::Body(_) = self.instance.at(scope).role {

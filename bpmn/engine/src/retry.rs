@@ -11,6 +11,7 @@ use crate::input::{Failure, Retry};
 use crate::instance::Phase;
 use crate::limits::{DEFAULT_ATTEMPTS, DEFAULT_FIRST_WAIT_MS, DEFAULT_JITTER_PERCENT, MAX_ADVISED_WAIT_MS};
 use crate::lineage::digest;
+use crate::listener::Occasion;
 use crate::multi_instance::Continuation;
 use crate::step::Machine;
 use crate::variable::Variables;
@@ -32,7 +33,8 @@ impl Machine<'_> {
         self.unit.retries_left = job.retries.saturating_sub(1);
         self.remove_wait(job.activity, wait);
         match (job.kind, self.instance.at(job.activity).phase) {
-            (JobKind::Start | JobKind::AsyncBefore, _) => self.begin(job.activity),
+            (JobKind::Start, _) => self.notify(self.instance.root(), Occasion::HeldStart(job.activity)),
+            (JobKind::AsyncBefore, _) => self.begin(job.activity),
             (JobKind::AsyncAfter, Phase::After { flow }) => self.leave_after(job.activity, flow),
             (JobKind::AsyncAfter, _) => unreachable!("such a job is only put on an activity that is over"),
             (JobKind::Timer, _) if job.element == self.instance.at(job.activity).element => self.resume(job.activity),

@@ -8,6 +8,7 @@ use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Body, Phase, Role, State};
 use crate::limits::{MAX_SCOPE_ACTIVITIES, MAX_SCOPE_DEPTH};
+use crate::listener::Occasion;
 use crate::step::Machine;
 use crate::unit::Token;
 use crate::variable::Variables;
@@ -55,7 +56,7 @@ impl Machine<'_> {
         self.unit.touch(scope);
         self.record(HistoryEvent::ActivityStarted { activity, parent, element, body });
         self.map_inputs(activity, element)?;
-        self.execute(activity)
+        self.notify(activity, Occasion::Start)
     }
 
     /// Puts a new activity into the tree, within the bounds.
@@ -80,9 +81,14 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// An activity has done its work: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
-    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does. `completionQuantity` says how many leave by each.
+    /// An activity has done its work: its end listeners are called, then it passes its token on.
     pub(crate) fn leave(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
+        self.notify(activity, Occasion::End(flows.to_vec()))
+    }
+
+    /// An activity is done with all there was to do: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
+    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does. `completionQuantity` says how many leave by each.
+    pub(crate) fn pass_on(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let (element, scope) = (it.element, it.scope());
         if let Role::Body(body) = it.role {
@@ -151,7 +157,7 @@ impl Machine<'_> {
             match &mut self.unit.modification {
                 // There may be more to come.
                 Some(underway) => underway.canceled = false,
-                None => self.end_instance(EndState::Completed, None),
+                None => return self.notify(scope, Occasion::ProcessEnd),
             }
             return Ok(());
         }
@@ -161,6 +167,11 @@ impl Machine<'_> {
             return self.end_scope_if_empty(around);
         }
         self.resume(scope)
+    }
+
+    /// The process is over because nothing is left in it.
+    pub(crate) fn complete_instance(&mut self) {
+        self.end_instance(EndState::Completed, None);
     }
 
     /// A terminate end event: everything else in its scope is cancelled, then the scope completes normally. In an embedded sub-process

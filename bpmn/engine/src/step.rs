@@ -1,16 +1,18 @@
 //! The one loop.
 
-use mandate_model::{CatchTrigger, ElementIndex, ElementKind, ProcessDefinition, ROOT};
+use mandate_model::{CatchTrigger, ElementIndex, ElementKind, Implementation, ProcessDefinition, ROOT};
 
 use crate::Code;
+use crate::EntryKey;
 use crate::admit::{self, Rejection};
 use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind};
-use crate::elements::{At, Next};
+use crate::elements::{At, Next, WaitFor};
 use crate::error::Thrown;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Failure, Input, TaskRevision};
 use crate::instance::{Instance, Phase, State};
 use crate::limits::MAX_STEPS;
+use crate::listener::Occasion;
 use crate::modification;
 use crate::unit::{Call, START, Token, Unit};
 use crate::variable::Variables;
@@ -85,7 +87,7 @@ pub(crate) struct Machine<'a> {
     pub(crate) effects: Vec<Effect>,
 }
 
-impl Machine<'_> {
+impl<'a> Machine<'a> {
     /// Turns the input into moves. [`admit::check`] has seen to it that every wait it names is there.
     fn perform(&mut self, input: Input) -> Result<(), Failure> {
         match input {
@@ -101,7 +103,7 @@ impl Machine<'_> {
                 let activity = self.instance.tasks[&wait].activity;
                 self.remove_wait(activity, wait);
                 self.deliver(activity, variables)?;
-                self.resume(activity)?;
+                self.notify(activity, Occasion::Complete)?;
             }
             Input::ClaimTask { wait, user } => self.revise_task(wait, TaskRevision::Assign { user: Some(user) })?,
             Input::ReviseTask { wait, revision } => self.revise_task(wait, revision)?,
@@ -153,23 +155,32 @@ impl Machine<'_> {
     fn start(&mut self, element: ElementIndex, variables: Variables, hold: bool) -> Result<(), Failure> {
         let root = self.instance.root();
         self.open_instance(element, variables)?;
-        let begins = if matches!(self.definition.element(element).kind, ElementKind::StartEvent(_)) {
-            std::slice::from_ref(&element)
-        } else {
-            self.definition.element(ROOT).kind.scope().map_or(&[][..], |scope| &scope.begins)
-        };
-        if !hold {
-            self.begin_scope(root, begins);
-            return Ok(());
-        }
-        // `asyncBefore` holds the start just as well.
-        let (at_once, held): (Vec<_>, Vec<_>) = begins.iter().partition(|element| self.definition.element(**element).async_before);
-        for element in held {
+        let lineage = self.unit.lineage(self.instance.id, root);
+        // `asyncBefore` on the start event holds the start just as well, unless the process itself has something to do before.
+        let asynchronous = |element: &ElementIndex| self.definition.element(*element).async_before;
+        let waits = asynchronous(&element) && self.begins_beside(element).all(|other| asynchronous(&other));
+        if hold && (self.has_start_listeners() || !waits) {
             let activity = self.place(element, root, Phase::Before { by: None })?;
             self.put_job(activity, element, JobKind::Start, self.now);
+            return Ok(());
         }
-        self.begin_scope(root, &at_once);
-        Ok(())
+        self.notify(root, Occasion::ProcessStart(Token { element, scope: root, by: None, lineage }))
+    }
+
+    fn begins_beside(&self, element: ElementIndex) -> impl DoubleEndedIterator<Item = ElementIndex> + use<'a> {
+        let begins = self.definition.element(ROOT).kind.scope().map_or(&[][..], |scope| &scope.begins);
+        let together = begins.contains(&element);
+        begins.iter().copied().filter(move |other| together && *other != element)
+    }
+
+    /// In a process without a start event, a token begins in each element that begins with it, but for the one that is on its way already.
+    pub(crate) fn begin_beside(&mut self, element: ElementIndex) {
+        let root = self.instance.root();
+        let lineage = self.unit.lineage(self.instance.id, root);
+        for other in self.begins_beside(element).rev() {
+            let lineage = lineage.branch(&self.definition.element(other).id);
+            self.unit.agenda.push(Token { element: other, scope: root, by: None, lineage });
+        }
     }
 
     /// A token begins in each of these elements of a scope: in the first first.
@@ -193,6 +204,9 @@ impl Machine<'_> {
 
     fn delegate_returned(&mut self, outcome: DelegateOutcome) -> Result<(), Failure> {
         let call = self.unit.call.take().expect("admit::check found the outstanding call");
+        if let Some((occasion, next)) = call.listener {
+            return self.listener_returned(call.activity, occasion, next, outcome);
+        }
         match outcome {
             DelegateOutcome::Completed { variables } => {
                 self.deliver(call.activity, variables)?;
@@ -226,7 +240,10 @@ impl Machine<'_> {
                 let message = format!("one unit of work entered more than {MAX_STEPS} elements; a loop without a wait state?");
                 return Err(Failure::never(Code::StepLimit, token.element, message));
             }
-            self.enter(token)?;
+            match token.by {
+                Some(_) => self.notify(token.scope, Occasion::Take(token))?,
+                None => self.enter(token)?,
+            }
         }
         Ok(())
     }
@@ -278,8 +295,9 @@ impl Machine<'_> {
         match next {
             Next::Wait(wait) => {
                 self.arm_boundary_events(activity)?;
+                let task = if let WaitFor::Task { assignee, .. } = &wait { Some(assignee.is_some()) } else { None };
                 self.wait(activity, self.instance.at(activity).element, wait);
-                Ok(())
+                task.map_or(Ok(()), |assigned| self.notify(activity, Occasion::Create { assigned }))
             }
             Next::WaitForFirst(waits) => {
                 for (event, wait) in waits {
@@ -287,9 +305,20 @@ impl Machine<'_> {
                 }
                 Ok(())
             }
-            Next::Call => {
-                self.call(activity);
+            Next::Call(implementation) => {
+                let element = self.instance.at(activity).element;
+                let id = &self.definition.element(element).id;
+                // The elements of an event with several definitions have one id: they are told apart by their order.
+                let counted = self.definition.find(id).unwrap_or(element);
+                let entry = self.unit.entry(self.instance.id, activity, counted, id);
+                self.call(activity, element, entry, implementation, None);
                 Ok(())
+            }
+            Next::Set { name, value } => {
+                let element = self.instance.at(activity).element;
+                let set = self.set_variables(activity, Variables::from([(name, value)]));
+                set.map_err(|failure| Failure { element: Some(element), ..failure })?;
+                self.resume(activity)
             }
             Next::Open(begins) => {
                 self.arm_boundary_events(activity)?;
@@ -316,18 +345,24 @@ impl Machine<'_> {
         }
     }
 
-    fn call(&mut self, activity: ActivityId) {
-        let element = self.instance.at(activity).element;
-        let id = &self.definition.element(element).id;
-        // The elements of an event with several definitions have one id: they are told apart by their order.
-        let counted = self.definition.find(id).unwrap_or(element);
-        let entry = self.unit.entry(self.instance.id, activity, counted, id);
+    /// Calls a delegate: a task's, or a listener's.
+    pub(crate) fn call(
+        &mut self,
+        activity: ActivityId,
+        element: ElementIndex,
+        entry: EntryKey,
+        implementation: Implementation,
+        listener: Option<(Occasion, u32)>,
+    ) {
         let wait = WaitId(self.instance.number());
-        self.unit.call = Some(Call { wait, activity });
+        let event = listener.as_ref().map(|(occasion, _)| occasion.event());
+        self.unit.call = Some(Call { wait, activity, listener });
         self.effects.push(Effect::CallDelegate(DelegateCall {
             wait,
             activity,
             element,
+            implementation,
+            listener: event,
             entry,
             variables: self.instance.visible_variables(activity),
             attempt: self.unit.attempt,

@@ -18,7 +18,9 @@ impl Machine<'_> {
         revise(&mut task, revision);
         if task != *before {
             self.instance.tasks.insert(wait, Arc::new(task.clone()));
+            let reassigned = task.assignee != before.assignee;
             self.effects.push(Effect::PutTask(task));
+            self.task_changed(before.activity, reassigned)?;
         }
         Ok(())
     }

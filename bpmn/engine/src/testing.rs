@@ -380,7 +380,8 @@ impl<'a> Run<'a> {
             Effect::CallDelegate(call) => {
                 let (id, wait) = (self.id(call.element), call.wait.0);
                 let visible = show_variables(&call.variables);
-                format!("call {id} !{wait} attempt {}, {} left {visible}", call.attempt, call.retries_left)
+                let listener = call.listener.map(|event| format!(" {}", event.as_str())).unwrap_or_default();
+                format!("call{listener} {id} !{wait} attempt {}, {} left {visible}", call.attempt, call.retries_left)
             }
             Effect::PutJob(job) => {
                 let exclusive = if job.exclusive { "" } else { " not exclusive" };

@@ -162,10 +162,32 @@ pub(crate) fn catcher(
     code: Option<&str>,
     catches: fn(&EventTrigger) -> Option<Option<&str>>,
 ) -> Option<(ActivityId, ElementIndex)> {
+    first_catcher(definition, instance, from, None, code, catches)
+}
+
+/// The same where an activity begins or ends: its own event sub-processes are not there yet, or no more.
+pub(crate) fn catcher_at_edge(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    of: ActivityId,
+    code: Option<&str>,
+    catches: fn(&EventTrigger) -> Option<Option<&str>>,
+) -> Option<(ActivityId, ElementIndex)> {
+    first_catcher(definition, instance, of, Some(of), code, catches)
+}
+
+fn first_catcher(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    from: ActivityId,
+    edge: Option<ActivityId>,
+    code: Option<&str>,
+    catches: fn(&EventTrigger) -> Option<Option<&str>>,
+) -> Option<(ActivityId, ElementIndex)> {
     let mut came_from = None;
     // What is being undone has completed: nothing of its own watches it any more.
     for activity in instance.outward(from).filter(|it| !matches!(it.role, Role::Compensating { .. })) {
-        let starts = inside(definition, activity).iter().copied();
+        let starts = inside(definition, activity).iter().copied().filter(|_| edge != Some(activity.id));
         let starts: Vec<_> = starts.filter(|start| definition.element(*start).parent != came_from).collect();
         for events in [&starts[..], attached(definition, activity)] {
             let catching = |event: &ElementIndex| definition.element(*event).kind.trigger().and_then(|(trigger, _)| catches(trigger));

@@ -7,6 +7,7 @@ use mandate_model::{ElementIndex, FlowIndex};
 use crate::EntryKey;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::lineage::Lineage;
+use crate::listener::Occasion;
 use crate::modification::Underway;
 
 /// The wait that names the origin of a start that is not held: no wait has this number.
@@ -35,6 +36,8 @@ pub(crate) struct Unit {
     pub hold: bool,
     /// Nothing is mapped into an activity or out of it.
     pub skip_io_mappings: bool,
+    /// As the unit's modification says: no listener is called.
+    pub skip_listeners: bool,
     /// The modification that is being carried out.
     pub modification: Option<Underway>,
     /// Scopes in which something began or went: what the joins of all others wait for is as it was.
@@ -58,6 +61,8 @@ pub(crate) struct Token {
 pub(crate) struct Call {
     pub wait: WaitId,
     pub activity: ActivityId,
+    /// It is a listener's: on what occasion, and which of the listeners is the next.
+    pub listener: Option<(Occasion, u32)>,
 }
 
 impl Unit {
@@ -73,6 +78,7 @@ impl Unit {
             entries: BTreeMap::new(),
             hold: false,
             skip_io_mappings: false,
+            skip_listeners: false,
             modification: None,
             touched: BTreeSet::new(),
             moved: BTreeSet::new(),

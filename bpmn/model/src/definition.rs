@@ -9,8 +9,10 @@ use std::sync::Arc;
 use mandate_feel::Expression;
 
 mod events;
+mod listeners;
 
 pub use events::*;
+pub use listeners::*;
 
 /// Where an element stands in [`ProcessDefinition::elements`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,6 +93,11 @@ impl ProcessDefinition {
         matches!(self.element(self.flow(flow).source).kind, ElementKind::EventBasedGateway)
     }
 
+    /// Whether anything in it has a listener.
+    pub fn has_listeners(&self) -> bool {
+        self.elements.iter().any(|it| !it.listeners.is_empty()) || self.flows.iter().any(|it| !it.listeners.is_empty())
+    }
+
     /// All elements with their indexes.
     pub fn iter(&self) -> impl Iterator<Item = (ElementIndex, &Element)> {
         self.elements.iter().enumerate().map(|(index, element)| {
@@ -146,6 +153,8 @@ pub struct Element {
     pub outputs: Vec<Mapping>,
     /// `camunda:property` pairs, in document order.
     pub properties: Vec<(String, String)>,
+    /// `camunda:executionListener`s and `camunda:taskListener`s, in document order.
+    pub listeners: Vec<Listener>,
     /// Where it begins in its file.
     pub position: Position,
 }
@@ -264,8 +273,10 @@ pub enum ElementKind {
     Task,
     /// A manual task: passes through.
     ManualTask,
-    /// A service task, a send task, or an event that sends a message: done by a delegate or, as an external task, by a worker.
+    /// A service, send or business rule task, or an event that sends a message: done by a delegate or, as an external task, by a worker.
     ServiceTask(ServiceTask),
+    /// A script task, or a task or an event that sends a message, done by a `camunda:expression`.
+    ExpressionTask(ExpressionTask),
     /// A user task.
     UserTask(UserTask),
     /// A receive task: waits for a message.
@@ -363,7 +374,18 @@ pub struct ServiceTask {
     pub by_worker: bool,
     /// `camunda:taskPriority` of the task or, failing that, of the process: a whole number when evaluated; none is 0. Of external tasks only.
     pub priority: Option<Expression>,
-    /// Camunda's activity type: `serviceTask`, `sendTask`, `intermediateMessageThrowEvent` or `messageEndEvent`.
+    /// Camunda's activity type: `serviceTask`, `sendTask`, `businessRuleTask`, `intermediateMessageThrowEvent` or `messageEndEvent`.
+    pub element_type: &'static str,
+}
+
+/// A task that an expression does.
+#[derive(Clone, Debug)]
+pub struct ExpressionTask {
+    /// What is evaluated.
+    pub expression: Expression,
+    /// `camunda:resultVariable`, which takes the value; without one it is thrown away.
+    pub result_variable: Option<String>,
+    /// Camunda's activity type: `scriptTask`, or one of those of a [`ServiceTask`].
     pub element_type: &'static str,
 }
 
@@ -422,6 +444,8 @@ pub struct SequenceFlow {
     pub target: ElementIndex,
     /// Taken only when true; none is always true.
     pub condition: Option<Expression>,
+    /// `camunda:executionListener`s, in document order.
+    pub listeners: Vec<Listener>,
 }
 
 /// How long to wait after each failed attempt. Attempts in all: one more than waits.

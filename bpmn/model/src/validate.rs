@@ -10,6 +10,7 @@ use crate::parse::Draft;
 
 mod compensation;
 mod event_gateway;
+mod listeners;
 
 /// Checks a process that was read. What is wrong is in `diagnostics`.
 pub(crate) fn validate(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
@@ -20,6 +21,7 @@ pub(crate) fn validate(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
         validator.ends(index, element);
         validator.conditions(index, element);
         validator.boundary_events(index, element);
+        validator.listeners(index, element);
         validator.compensation(index, element);
         if let ElementKind::EventBasedGateway = element.kind {
             validator.event_gateway(index, element);
@@ -210,7 +212,18 @@ impl<'v> Validator<'v, '_> {
         let is_event = matches!(element.kind, ElementKind::EventSubProcess(_));
         let name = if is_event { "an event sub-process" } else { self.name(index) };
         let waits = !is_event
-            && matches!(name, "serviceTask" | "sendTask" | "userTask" | "receiveTask" | "subProcess" | "adHocSubProcess" | "transaction");
+            && matches!(
+                name,
+                "serviceTask"
+                    | "sendTask"
+                    | "scriptTask"
+                    | "businessRuleTask"
+                    | "userTask"
+                    | "receiveTask"
+                    | "subProcess"
+                    | "adHocSubProcess"
+                    | "transaction"
+            );
         for boundary in &element.boundary_events {
             let at = self.at(*boundary);
             let event = &self.draft.elements[boundary.0 as usize];
@@ -239,10 +252,12 @@ impl<'v> Validator<'v, '_> {
                 _ => {}
             }
             let between_jobs = element.multi_instance.as_ref().is_some_and(|each| each.async_before || each.async_after);
-            if between_jobs || !matches!(&element.kind, ElementKind::ServiceTask(task) if !task.by_worker) {
-                continue;
-            }
-            let why = "a task done by a delegate does not wait (as in Camunda 7)";
+            let why = match &element.kind {
+                _ if between_jobs => continue,
+                ElementKind::ServiceTask(task) if !task.by_worker => "a task done by a delegate does not wait (as in Camunda 7)",
+                ElementKind::ExpressionTask(_) => "a task done by an expression does not wait (as in Camunda 7)",
+                _ => continue,
+            };
             match event.kind.trigger() {
                 Some((EventTrigger::Timer(_), _)) => {
                     let help = "limit the delegate's wall time in the manifest, or put the timer on a sub-process around tasks that wait";

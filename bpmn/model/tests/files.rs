@@ -223,7 +223,7 @@ fn columns_count_characters_and_lines_count_line_feeds() {
     check(
         "<bpmn:documentation>äöü🙂\r\nx</bpmn:documentation><bpmn:scriptTask id='t'/>",
         expect![[r#"
-        t.bpmn:3:23: error: scriptTask is not supported yet (element 't'); help: use a service task with a delegate
-    "#]],
+            t.bpmn:3:23: error: the script task has no script (element 't'); help: write it: scriptFormat="feel" and <script>amount * 2</script>
+        "#]],
     );
 }

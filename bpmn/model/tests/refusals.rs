@@ -39,8 +39,8 @@ mod unsupported {
             ),
             expect![[r#"
                 t.bpmn:3:1: error: callActivity is not supported yet (element 'b'); help: use an embedded sub-process, or start the other process from a delegate
-                t.bpmn:4:1: error: scriptTask is not supported yet (element 'c'); help: use a service task with a delegate
-                t.bpmn:5:1: error: businessRuleTask is not supported yet (element 'd'); help: use a service task with a delegate
+                t.bpmn:4:1: error: the script task has no script (element 'c'); help: write it: scriptFormat="feel" and <script>amount * 2</script>
+                t.bpmn:5:1: error: businessRuleTask does not say who does it (element 'd'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate; or compute it by a camunda:expression
             "#]],
         );
     }
@@ -59,7 +59,7 @@ mod unsupported {
                 t.bpmn:2:26: error: signalEventDefinition on startEvent is not supported yet (element 's1'); help: use a message
                 t.bpmn:3:26: error: timerEventDefinition on startEvent is not supported yet (element 's2'); help: use a none or message start event; whoever knows when to start can start it by the API
                 t.bpmn:4:26: error: conditionalEventDefinition on startEvent is not supported yet (element 's3'); help: use a message, or an exclusive gateway in a loop with a timer
-                t.bpmn:5:1: error: messageEventDefinition does not say who does it (element 'e3'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate
+                t.bpmn:5:1: error: messageEventDefinition does not say who does it (element 'e3'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate; or compute it by a camunda:expression
                 t.bpmn:6:38: error: signalEventDefinition on intermediateThrowEvent is not supported yet (element 'c1'); help: use a message
                 t.bpmn:7:47: error: signalEventDefinition on boundaryEvent is not supported yet (element 'b1'); help: use a message
             "#]],
@@ -101,15 +101,13 @@ mod unsupported {
         check_activity(
             "<bpmn:serviceTask id='a' camunda:expression='${bean.go()}' camunda:resultVariable='x'/>",
             expect![[r#"
-            t.bpmn:2:1: error: camunda:expression on serviceTask is not supported yet (element 'a'); help: name a delegate by camunda:class or camunda:delegateExpression
-            t.bpmn:2:1: error: camunda:resultVariable on serviceTask is not supported yet (element 'a'); help: let the delegate return the variable, and rename it by a camunda:outputParameter
-        "#]],
+                t.bpmn:2:1: error: camunda:expression '${bean.go()}': the method 'go' cannot be called in an expression, at character 8 (element 'a'); help: expressions read variables only: let a delegate do the work and read its result, or use FEEL's functions, as in = count(items)
+            "#]],
         );
         check_activity(
             "<bpmn:serviceTask id='a' camunda:class='x'><bpmn:extensionElements>\n<camunda:executionListener class='y' event='start'/>\n\
              <camunda:connector/>\n<camunda:field name='z'/></bpmn:extensionElements></bpmn:serviceTask>",
             expect![[r#"
-                t.bpmn:3:1: error: camunda:executionListener on serviceTask is not supported yet (element 'a'); help: use a service task with a delegate before or behind it
                 t.bpmn:4:1: error: camunda:connector on serviceTask is not supported yet (element 'a'); help: use a delegate that issues a domain command
                 t.bpmn:5:1: error: camunda:field on serviceTask is not supported yet (element 'a'); help: use a camunda:inputParameter, or a camunda:property, which the delegate is given
             "#]],
@@ -121,8 +119,7 @@ mod unsupported {
              <camunda:outputParameter name='z'><camunda:map/></camunda:outputParameter></camunda:inputOutput>\
              </bpmn:extensionElements></bpmn:userTask>",
             expect![[r#"
-                t.bpmn:3:1: error: camunda:taskListener on userTask is not supported yet (element 'a'); help: use a service task with a delegate before or behind it
-                t.bpmn:5:34: error: camunda:script as the value of 'x' is not supported yet (element 'a'); help: write an expression, such as = [1, 2] or = {a: 1}
+                t.bpmn:5:34: error: a script in the language 'groovy' is not supported (element 'a'); help: write it in FEEL (scriptFormat="feel") or JUEL, or use a service task with a delegate
                 t.bpmn:6:34: error: camunda:list as the value of 'y' is not supported yet (element 'a'); help: write an expression, such as = [1, 2] or = {a: 1}
                 t.bpmn:7:35: error: camunda:map as the value of 'z' is not supported yet (element 'a'); help: write an expression, such as = [1, 2] or = {a: 1}
             "#]],
@@ -132,12 +129,11 @@ mod unsupported {
     #[test]
     fn camunda_8_elements_that_change_execution_are_refused() {
         check_activity(
-            "<bpmn:serviceTask id='a'><bpmn:extensionElements>\n<zeebe:taskDefinition type='x' retries='3'/>\n<zeebe:ioMapping/>\n\
+            "<bpmn:serviceTask id='a'><bpmn:extensionElements>\n<zeebe:taskDefinition type='x' retries='3'/>\n<zeebe:executionListeners/>\n\
              <zeebe:taskHeaders/></bpmn:extensionElements></bpmn:serviceTask>",
             expect![[r#"
                 t.bpmn:3:1: warning: retries of zeebe:taskDefinition has no effect (element 'a'); help: use camunda:failedJobRetryTimeCycle, which says how long to wait as well
-                t.bpmn:4:1: error: zeebe:ioMapping on serviceTask is not supported yet (element 'a'); help: use camunda:inputOutput
-                t.bpmn:5:1: warning: zeebe:taskHeaders has no effect: the delegate is not given it; use camunda:properties (element 'a'); help: remove it, or do without what it asks for
+                t.bpmn:4:1: error: zeebe:executionListeners on serviceTask is not supported yet (element 'a'); help: use a service task with a delegate before or behind it
             "#]],
         );
     }
@@ -151,8 +147,8 @@ mod delegates {
         check_activity(
             "<bpmn:serviceTask id='a'/>",
             expect![[r#"
-            t.bpmn:2:1: error: serviceTask does not say who does it (element 'a'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate
-        "#]],
+                t.bpmn:2:1: error: serviceTask does not say who does it (element 'a'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate; or compute it by a camunda:expression
+            "#]],
         );
         check_activity(
             "<bpmn:sendTask id='a' camunda:class=' '/>",
@@ -264,7 +260,7 @@ mod extensions {
              <camunda:formData><camunda:formField id='decision'/></camunda:formData>\n<other:thing><bpmn:userTask id='a'/></other:thing>\n\
              <camunda:unheard/>\n<zeebe:unheard/></bpmn:extensionElements>\n<camunda:properties/></bpmn:userTask>",
             expect![[r#"
-                t.bpmn:2:1: warning: camunda:class has no effect on userTask (element 'a'); help: remove it; it is read on serviceTask, sendTask and messageEventDefinition
+                t.bpmn:2:1: warning: camunda:class has no effect on userTask (element 'a'); help: remove it; it is read on serviceTask, sendTask, businessRuleTask and messageEventDefinition
                 t.bpmn:3:1: warning: camunda:formData has no effect: forms are not served; task lists see camunda:formKey only (element 'a'); help: remove it, or do without what it asks for
                 t.bpmn:4:1: warning: the extension element other:thing is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool
                 t.bpmn:5:1: warning: the extension element camunda:unheard is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool

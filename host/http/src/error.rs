@@ -169,7 +169,9 @@ fn of_rejection(rejection: &Rejection) -> Answer {
         // Camunda's status, and the exception of its engine.
         Rejection::NothingCatches { .. } => (StatusCode::INTERNAL_SERVER_ERROR, ENGINE),
         Rejection::AlreadyClaimed { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "TaskAlreadyClaimedException"),
-        Rejection::CannotSkipMappings | Rejection::NothingToStart => (StatusCode::BAD_REQUEST, INVALID_REQUEST),
+        Rejection::CannotSkipMappings | Rejection::CannotSkipListeners | Rejection::NothingToStart => {
+            (StatusCode::BAD_REQUEST, INVALID_REQUEST)
+        }
         Rejection::AlreadyStarted | Rejection::NotStarted | Rejection::InUnit | Rejection::Instruction { .. } => {
             (StatusCode::INTERNAL_SERVER_ERROR, ENGINE)
         }

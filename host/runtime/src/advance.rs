@@ -286,13 +286,13 @@ impl Inner {
             let Some(call) = call else {
                 return Ok(Ended::Quiet);
             };
-            if is_unheld(&work.input) && definition.may_command(call.element) {
+            if is_unheld(&work.input) && definition.may_command(&call.implementation) {
                 return Ok(Ended::Hold);
             }
             let given = (call.entry, digest(&call.variables));
             let outcome = match answers.get(&given) {
                 Some(outcome) => outcome.clone(),
-                None if definition.may_command(call.element) && self.is_stale(base).await? => return Ok(Ended::Stale),
+                None if definition.may_command(&call.implementation) && self.is_stale(base).await? => return Ok(Ended::Stale),
                 None => match self.call(&definition, &call, &context).await? {
                     Called::Answered(outcome) => {
                         answers.insert(given, outcome.clone());
@@ -307,7 +307,9 @@ impl Inner {
             if let DelegateOutcome::BpmnError { code, .. } = &outcome {
                 crate::metrics::bpmn_error(&definition.model.element(call.element).id, code);
             }
-            if let Ok(binding) = definition.binding(call.element) {
+            if call.listener.is_none()
+                && let Ok(binding) = definition.binding(call.element, &call.implementation)
+            {
                 rows.record_delegate(crate::unit::number(call.activity.0), &binding.delegate, &binding.digest, call.attempt);
             }
             input = Input::DelegateReturned { wait: call.wait, outcome };

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use mandate_engine::{Instance, InstanceId};
+use mandate_model::Implementation;
 use mandate_store::query::IndexRows;
 use sha2::{Digest, Sha256};
 
@@ -70,8 +71,10 @@ impl Runtime {
                 Err(Error::Store(error)) => return Err(error.into()),
                 Err(error) => report.findings.push(error.to_string()),
                 Ok(definition) => {
-                    for (element, _) in crate::definitions::references(&definition.model).filter(|(it, _)| !definition.is_external(*it)) {
-                        match definition.binding(element) {
+                    for (element, implementation) in crate::definitions::references(&definition.model) {
+                        let by_worker = matches!(implementation, Implementation::Topic(_)) && definition.is_external(element);
+                        match definition.binding(element, implementation) {
+                            _ if by_worker => {}
                             Ok(binding) => drop(digests.insert(binding.digest.clone())),
                             Err(failure) => report.findings.push(format!("definition {}: {}", row.id, failure.message)),
                         }

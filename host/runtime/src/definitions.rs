@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use mandate_engine::{Code, Failure, Retry};
-use mandate_model::{ElementIndex, ElementKind, Implementation, ProcessDefinition};
+use mandate_model::{ElementIndex, ElementKind, Implementation, ListenerAction, ProcessDefinition};
 use mandate_store::query::DefinitionRow;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
@@ -32,7 +32,8 @@ pub struct Definition {
     pub row: DefinitionRow,
     /// What the engine walks.
     pub model: ProcessDefinition,
-    bindings: HashMap<ElementIndex, Arc<Binding>>,
+    /// By their references.
+    bindings: HashMap<String, Arc<Binding>>,
     /// The size of the model's text.
     bytes: u64,
 }
@@ -51,13 +52,14 @@ pub struct Binding {
 }
 
 impl Definition {
-    /// The binding of a task that a delegate does. Every such task has one: a deployment without is refused.
-    pub fn binding(&self, element: ElementIndex) -> Result<&Arc<Binding>, Failure> {
-        self.bindings.get(&element).ok_or_else(|| Failure {
+    /// What a delegate's name in an element is bound to. Every name is bound: a deployment without is refused.
+    pub fn binding(&self, element: ElementIndex, implementation: &Implementation) -> Result<&Arc<Binding>, Failure> {
+        self.bindings.get(&reference(implementation)).ok_or_else(|| Failure {
             code: Code::DelegateUnavailable,
             message: format!(
-                "definition {} has no binding for '{}'; the store is damaged: run `mandate check-store`",
+                "definition {} has no binding for '{}' of '{}'; the store is damaged: run `mandate check-store`",
                 self.row.id,
+                reference(implementation),
                 self.model.element(element).id
             ),
             element: Some(element),
@@ -65,19 +67,27 @@ impl Definition {
         })
     }
 
+    /// What does an element's own work, if a delegate does it.
+    pub(crate) fn doer(&self, element: ElementIndex) -> Option<&Arc<Binding>> {
+        match &self.model.element(element).kind {
+            ElementKind::ServiceTask(task) => self.bindings.get(&reference(&task.implementation)),
+            _ => None,
+        }
+    }
+
     /// Whether a task waits for a worker.
     pub(crate) fn is_external(&self, element: ElementIndex) -> bool {
         matches!(&self.model.element(element).kind, ElementKind::ServiceTask(task) if task.by_worker)
     }
 
-    /// Whether a delegate of this task may issue commands: then its unit's origin must be durable first.
-    pub fn may_command(&self, element: ElementIndex) -> bool {
-        self.bindings.get(&element).is_some_and(|binding| !binding.mandate.commands.is_empty())
+    /// Whether a delegate may issue commands: then its unit's origin must be durable first.
+    pub fn may_command(&self, implementation: &Implementation) -> bool {
+        self.bindings.get(&reference(implementation)).is_some_and(|binding| !binding.mandate.commands.is_empty())
     }
 
-    /// Every binding, by the element that uses it.
+    /// Every binding, by the element that uses it, for its work or for a listener.
     pub fn bindings(&self) -> impl Iterator<Item = (ElementIndex, &Arc<Binding>)> {
-        self.bindings.iter().map(|(element, binding)| (*element, binding))
+        references(&self.model).filter_map(|(element, implementation)| Some((element, self.bindings.get(&reference(implementation))?)))
     }
 }
 
@@ -94,12 +104,20 @@ fn topic_reference(topic: &str) -> String {
     format!("topic:{topic}")
 }
 
-/// The service tasks of a model with the references they make. Those of topics that no delegate serves resolve to nothing: workers do them.
+/// The elements of a model with the references they make, for their work or for a listener; for one of a sequence flow it is the element that
+/// this leaves. Those of topics that no delegate serves resolve to nothing: workers do them.
 pub(crate) fn references(model: &ProcessDefinition) -> impl Iterator<Item = (ElementIndex, &Implementation)> {
-    model.iter().filter_map(|(index, element)| match &element.kind {
+    let tasks = model.iter().filter_map(|(index, element)| match &element.kind {
         ElementKind::ServiceTask(task) => Some((index, &task.implementation)),
         _ => None,
-    })
+    });
+    let of_elements = model.iter().flat_map(|(index, element)| element.listeners.iter().map(move |listener| (index, listener)));
+    let of_flows = model.flows.iter().flat_map(|flow| flow.listeners.iter().map(|listener| (flow.source, listener)));
+    let listeners = of_elements.chain(of_flows).filter_map(|(index, listener)| match &listener.does {
+        ListenerAction::Delegate(implementation) => Some((index, implementation)),
+        ListenerAction::Expression(_) => None,
+    });
+    tasks.chain(listeners)
 }
 
 /// The loaded definitions of this host, by id. What units of work use stays alive with them, in memory or not.
@@ -228,10 +246,7 @@ async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Erro
         by_reference.insert(binding.reference, Arc::new(bound));
     }
     model.serve_topics(|topic| by_reference.contains_key(&topic_reference(topic)));
-    let bindings = references(&model)
-        .filter_map(|(element, implementation)| Some((element, by_reference.get(&reference(implementation))?.clone())))
-        .collect();
-    Ok(Definition { row, model, bindings, bytes: bytes.len() as u64 })
+    Ok(Definition { row, model, bindings: by_reference, bytes: bytes.len() as u64 })
 }
 
 #[cfg(test)]

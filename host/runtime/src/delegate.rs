@@ -53,7 +53,7 @@ impl Inner {
         call: &DelegateCall,
         context: &CallContext,
     ) -> Result<Called, Error> {
-        let binding = match definition.binding(call.element) {
+        let binding = match definition.binding(call.element, &call.implementation) {
             Ok(binding) => binding.clone(),
             Err(failure) => return Ok(Called::Failed(failure)),
         };

@@ -82,7 +82,7 @@ impl Inner {
         origin: Origin,
     ) -> Result<String, Error> {
         let (commands_applied, commands_unknown) = self.since_wait(instance, origin).await?;
-        let binding = definition.binding(incident.element).ok();
+        let binding = definition.doer(incident.element);
         let (retry, next) = advice(incident.code);
         let detail = IncidentDetail {
             tenant: instance.tenant().map(str::to_owned),

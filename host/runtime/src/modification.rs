@@ -22,6 +22,8 @@ pub struct Modify {
     pub instructions: Vec<Instruction>,
     /// Mappings of what begins or ends in this unit of work are left out.
     pub skip_io_mappings: bool,
+    /// Listeners of what begins, is taken or ends in this unit of work are not called.
+    pub skip_listeners: bool,
     /// Why, in the operator's words; logged.
     pub annotation: Option<String>,
 }
@@ -156,7 +158,12 @@ impl Modify {
         let resolved = self.instructions.iter().map(|instruction| {
             names.instruction(instruction).map_err(|reason| Error::Invalid(format!("Cannot perform instruction: {instruction}; {reason}")))
         });
-        Ok(Modification { instructions: resolved.collect::<Result<_, _>>()?, skip_io_mappings: self.skip_io_mappings, hold: false })
+        Ok(Modification {
+            instructions: resolved.collect::<Result<_, _>>()?,
+            skip_io_mappings: self.skip_io_mappings,
+            skip_listeners: self.skip_listeners,
+            hold: false,
+        })
     }
 
     /// The engine counts instructions; whoever gave them knows them by their words. What names nothing is a mistake of the request (Camunda's
@@ -167,7 +174,7 @@ impl Modify {
                 Some(instruction) => Error::Invalid(format!("Cannot perform instruction: {instruction}; {misfit}")),
                 None => error,
             },
-            Error::Rejected(rejection @ (Rejection::CannotSkipMappings | Rejection::NothingToStart)) => {
+            Error::Rejected(rejection @ (Rejection::CannotSkipMappings | Rejection::CannotSkipListeners | Rejection::NothingToStart)) => {
                 Error::Invalid(rejection.to_string())
             }
             _ => error,

@@ -478,6 +478,7 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::Task => "task",
         ElementKind::ManualTask => "manualTask",
         ElementKind::ServiceTask(task) => task.element_type,
+        ElementKind::ExpressionTask(task) => task.element_type,
         ElementKind::UserTask(_) => "userTask",
         ElementKind::ReceiveTask(_) => "receiveTask",
         ElementKind::ExclusiveGateway => "exclusiveGateway",

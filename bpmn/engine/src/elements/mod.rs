@@ -4,12 +4,13 @@
 //! acts on the answer.
 
 use mandate_feel::{Expression, Value};
-use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
+use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, Implementation, ProcessDefinition};
 
 use crate::expression::{evaluate, failed, why_null};
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Instance, Role};
+use crate::variable::Variable;
 
 pub(crate) mod ad_hoc_sub_process;
 mod boundary_event;
@@ -18,6 +19,7 @@ mod end_event;
 mod event_based_gateway;
 mod event_sub_process;
 mod exclusive_gateway;
+mod expression_task;
 mod external_task;
 mod flows;
 mod inclusive_gateway;
@@ -46,6 +48,7 @@ fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::EndEvent(event) => event,
         ElementKind::Task | ElementKind::ManualTask => &task::Task,
         ElementKind::ServiceTask(task) => task,
+        ElementKind::ExpressionTask(task) => task,
         ElementKind::UserTask(task) => task,
         ElementKind::ReceiveTask(message) => message,
         ElementKind::ExclusiveGateway => &exclusive_gateway::ExclusiveGateway,
@@ -78,8 +81,15 @@ pub(crate) enum Next {
     Wait(WaitFor),
     /// Wait for the first of these elements' events; the others are waited for no longer then.
     WaitForFirst(Vec<(ElementIndex, WaitFor)>),
-    /// Call the delegate inside this unit of work, then resume.
-    Call,
+    /// Call this delegate inside this unit of work, then resume.
+    Call(Implementation),
+    /// Set a variable as Camunda's `execution.setVariable` does, then resume.
+    Set {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Variable,
+    },
     /// Open a scope with a token in each of these elements and its event sub-processes armed; resume when it is empty.
     Open(Vec<ElementIndex>),
     /// Open an ad-hoc sub-process in which these begin, together or one after the other; resume when it is done.

@@ -9,7 +9,7 @@ impl Behaviour for ServiceTask {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         match &self.implementation {
             Implementation::Topic(topic) if self.by_worker => external_task::enter(at, topic, self.priority.as_ref()),
-            _ => Ok(Next::Call),
+            implementation => Ok(Next::Call(implementation.clone())),
         }
     }
 }

@@ -199,25 +199,25 @@ mod tests {
             "<task id='a' camunda:asyncBefore='true'/><serviceTask id='b' camunda:class='B'/>",
             "
                 hold
-                run b
+                run a
                 return
                 run a
             ",
             expect![[r#"
                 > hold
                   started at a
-                  job Start b !3 due 0, 3 left, 0 failed
-                  job AsyncBefore a !5 due 0, 3 left, 0 failed
-                > run b
+                  job Start a !3 due 0, 3 left, 0 failed
+                > run a
                   job !3 gone
-                  + b #2
+                  job AsyncBefore a !4 due 0, 3 left, 0 failed
+                  + b #5
                   call b !6 attempt 1, 2 left {}
                 > return
-                  - #2
+                  - #5
                 > run a
-                  job !5 gone
-                  + a #4
-                  - #4
+                  job !4 gone
+                  + a #2
+                  - #2
                   ended: Completed
                   end
             "#]],

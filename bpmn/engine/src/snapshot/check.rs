@@ -7,7 +7,9 @@ use crate::ids::{ActivityId, WaitId};
 use crate::index::Index;
 use crate::instance::{Activity, Instance, Phase, Role};
 use crate::limits::{MAX_JSON_DEPTH, MAX_SCOPE_DEPTH};
+use crate::listener::Occasion;
 use crate::modification::Instruction;
+use crate::unit::Call;
 use crate::variable::Variable;
 
 /// Scopes inside each other with what they remember: it may be as deep as the scopes themselves, and stand in the innermost.
@@ -137,7 +139,8 @@ fn check_unit(instance: &Instance) -> Result<(), SnapshotError> {
         ensure(token.element == scope.element && begins, "a body has no instance that could begin")?;
     }
     let call = unit.call.as_ref().ok_or(SnapshotError::Inconsistent("a unit of work waits for no call"))?;
-    ensure(call.activity != instance.root() && known(&call.activity), "a call belongs to no activity")?;
+    ensure(known(&call.activity), "a call belongs to no activity")?;
+    check_call(instance, call)?;
     ensure(call.wait.0 <= instance.last, "a call has a number that was never given")?;
     let starts = unit.modification.iter().flat_map(|modification| &modification.rest).filter_map(|instruction| match instruction {
         Instruction::Start(start) => Some(start),
@@ -145,6 +148,21 @@ fn check_unit(instance: &Instance) -> Result<(), SnapshotError> {
     });
     let mut variables = starts.flat_map(|start| start.variables.values().chain(start.local_variables.values()));
     ensure(variables.all(is_json), "a variable is not JSON")
+}
+
+/// The process itself is what a call is about only where it begins or ends, or where a token in it takes a flow; and a body never is.
+fn check_call(instance: &Instance, call: &Call) -> Result<(), SnapshotError> {
+    let is_root = call.activity == instance.root();
+    let occasion = call.listener.as_ref().map(|(occasion, _)| occasion);
+    let fits = match occasion {
+        Some(Occasion::ProcessStart(token)) => is_root && token.scope == call.activity && token.by.is_none(),
+        Some(Occasion::Take(token)) => token.scope == call.activity && token.by.is_some(),
+        Some(Occasion::HeldStart(start)) => is_root && instance.activities.get(start).is_some_and(|it| it.parent == Some(call.activity)),
+        Some(Occasion::ProcessEnd | Occasion::ProcessStartInside) => is_root,
+        None | Some(Occasion::Start | Occasion::End(_) | Occasion::Create { .. } | Occasion::Complete) => !is_root,
+    };
+    let is_body = matches!(instance.at(call.activity).role, Role::Body(_));
+    ensure(fits && !(is_body && occasion.is_some()), "a call does not fit its activity")
 }
 
 fn ensure(holds: bool, otherwise: &'static str) -> Result<(), SnapshotError> {

@@ -11,8 +11,9 @@ use crate::modification::{Cancel, Instruction, Modification, Site, Start, StartA
 
 pub(super) fn modification(definition: &ProcessDefinition, text: &str, hold: bool) -> Modification {
     let (text, skip_io_mappings) = text.strip_prefix("skip: ").map_or((text, false), |text| (text, true));
+    let (text, skip_listeners) = text.strip_prefix("silent: ").map_or((text, false), |text| (text, true));
     let instructions = text.split("; ").filter(|text| !text.is_empty()).map(|text| instruction(definition, text)).collect();
-    Modification { instructions, skip_io_mappings, hold }
+    Modification { instructions, skip_io_mappings, skip_listeners, hold }
 }
 
 fn instruction(definition: &ProcessDefinition, text: &str) -> Instruction {

@@ -7,6 +7,7 @@ use crate::random::Random;
 mod compensation;
 mod events;
 mod gateways;
+mod listeners;
 mod standard;
 mod tasks;
 
@@ -43,12 +44,13 @@ pub(crate) fn random_model(random: &mut Random) -> String {
     }
     models.end(&last);
     models.event_sub_processes(0);
+    let listeners = models.listeners();
     format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
          <message id='msg' name='message'/><message id='msg2' name='other'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
          <escalation id='x1' name='x1' escalationCode='X1'/><escalation id='x2' name='x2' escalationCode='X2'/>\
-         <process id='p' isExecutable='true'>{}</process></definitions>",
+         <process id='p' isExecutable='true'><extensionElements>{listeners}</extensionElements>{}</process></definitions>",
         models.xml
     )
 }
@@ -69,7 +71,11 @@ impl Models<'_> {
 
     fn conditional(&mut self, from: &str, to: &str, condition: Option<&str>) -> String {
         let id = self.id("flow");
+        let listener = self.take_listener();
         write!(self.xml, "<sequenceFlow id='{id}' sourceRef='{from}' targetRef='{to}'>").expect("text grows");
+        if !listener.is_empty() {
+            write!(self.xml, "<extensionElements>{listener}</extensionElements>").expect("text grows");
+        }
         if let Some(condition) = condition {
             write!(self.xml, "<conditionExpression xsi:type='tFormalExpression'>{condition}</conditionExpression>").expect("text grows");
         }
@@ -80,7 +86,8 @@ impl Models<'_> {
     fn end(&mut self, from: &str) {
         let end = self.id("end");
         let held = self.asynchronous();
-        self.element(&format!("<endEvent id='{end}'{held}/>"));
+        let listeners = self.listeners();
+        self.element(&format!("<endEvent id='{end}'{held}><extensionElements>{listeners}</extensionElements></endEvent>"));
         self.flow(from, &end);
     }
 
@@ -117,6 +124,7 @@ impl Models<'_> {
             6 => self.catch("<timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>"),
             7 => self.external_task(depth, inside),
             8 => self.throw(),
+            9 if self.random.one_in(2) => self.expression(depth),
             9 => self.single("intermediateThrowEvent", ""),
             10 => self.compensation(),
             11 => self.decision(depth, inside),
@@ -152,15 +160,18 @@ impl Models<'_> {
         let inside = std::mem::replace(&mut self.xml, outside);
         let held = self.asynchronous();
         let mapping = if self.random.one_in(2) {
-            "<extensionElements><camunda:inputOutput><camunda:inputParameter name='local'>${x}</camunda:inputParameter>\
-             <camunda:outputParameter name='seen'>= local</camunda:outputParameter></camunda:inputOutput></extensionElements>"
+            "<camunda:inputOutput><camunda:inputParameter name='local'>${x}</camunda:inputParameter>\
+             <camunda:outputParameter name='seen'>= local</camunda:outputParameter></camunda:inputOutput>"
         } else {
             ""
         };
         // Not at every depth: instances of instances of instances never end.
         let often = if depth < 2 { self.multi_instance(MAX_DEPTH) } else { String::new() };
         let kind = if is_transaction { "transaction" } else { "subProcess" };
-        self.element(&format!("<{kind} id='{id}'{held}>{mapping}{often}{inside}</{kind}>"));
+        let listeners = self.listeners();
+        self.element(&format!(
+            "<{kind} id='{id}'{held}><extensionElements>{mapping}{listeners}</extensionElements>{often}{inside}</{kind}>"
+        ));
         if is_transaction && let Some(last) = self.boundary(&id, depth, false, "", "<cancelEventDefinition/>") {
             self.end(&last);
         }

@@ -11,7 +11,7 @@ const MOST: usize = 3;
 pub(crate) fn random_modification(definition: &ProcessDefinition, instance: &Instance, random: &mut Random) -> Modification {
     let count = 1 + random.below(MOST);
     let instructions = (0..count).map(|_| instruction(definition, instance, random)).collect();
-    Modification { instructions, skip_io_mappings: random.one_in(6), hold: random.one_in(4) }
+    Modification { instructions, skip_io_mappings: random.one_in(6), skip_listeners: random.one_in(6), hold: random.one_in(4) }
 }
 
 /// The same for a new instance.

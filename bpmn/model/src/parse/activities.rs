@@ -6,7 +6,9 @@ use mandate_feel::Expression;
 
 use crate::definition::{ElementKind, EventSubProcess, Implementation, Scope, ServiceTask, UserTask};
 use crate::diagnostic::shown;
+use crate::parse::implementation::Doer;
 use crate::parse::process::{Owner, ProcessReader};
+use crate::parse::zeebe;
 use crate::time;
 use crate::xml::{Namespace, Node};
 
@@ -30,6 +32,14 @@ pub(crate) fn send_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'
     work(reader, node, owner, "sendTask")
 }
 
+/// Reads a `businessRuleTask`: a service task by another name, until decisions are executed.
+pub(crate) fn business_rule_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
+    if node.camunda("decisionRef").is_some() {
+        return None;
+    }
+    work(reader, node, owner, "businessRuleTask")
+}
+
 /// Reads what a service task is done by; `node` says it.
 pub(crate) fn work<'n>(
     reader: &mut ProcessReader<'n, '_>,
@@ -37,8 +47,20 @@ pub(crate) fn work<'n>(
     owner: Owner<'n>,
     element_type: &'static str,
 ) -> Option<ElementKind> {
-    let implementation = reader.implementation(node, owner)?;
+    let implementation = match reader.doer(node, owner)? {
+        Doer::Someone(implementation) => implementation,
+        Doer::Expression => return reader.expression_task(node, owner.at, element_type),
+    };
     let by_worker = matches!(implementation, Implementation::Topic(_));
+    if node.camunda("resultVariable").is_some() {
+        let help = "let the delegate or worker return the variable, and rename it by a camunda:outputParameter";
+        let message = "camunda:resultVariable is only possible with camunda:expression (as in Camunda 7)";
+        if by_worker {
+            reader.diagnostics.warning(owner.at, message, help);
+        } else {
+            reader.diagnostics.error(owner.at, message, help);
+        }
+    }
     // Camunda 7's `DefaultExternalTaskPriorityProvider`: the activity's own, else the process's.
     let source = node.camunda("taskPriority").or_else(|| reader.draft.process.camunda("taskPriority")).filter(|_| by_worker);
     let priority = match source {
@@ -51,20 +73,24 @@ pub(crate) fn work<'n>(
 
 /// Reads a `userTask`.
 pub(crate) fn user_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
-    let mut expression = |name: &str| -> Option<Expression> {
-        let source = node.camunda(name).filter(|source| !source.trim().is_empty())?;
-        reader.expression(&format!("camunda:{name}"), source, owner.at)
-    };
+    let mut expression = |camunda: &str, zeebe| reader.of_user_task(node, camunda, zeebe, owner.at);
+    let zeebe_form = zeebe::extension(node, "formDefinition");
     let mut task = UserTask {
-        assignee: expression("assignee"),
-        candidate_users: expression("candidateUsers"),
-        candidate_groups: expression("candidateGroups"),
-        due_date: expression("dueDate"),
-        follow_up_date: expression("followUpDate"),
-        priority: expression("priority"),
-        form_key: node.camunda("formKey").map(str::to_owned),
+        assignee: expression("assignee", ("assignmentDefinition", "assignee")),
+        candidate_users: expression("candidateUsers", ("assignmentDefinition", "candidateUsers")),
+        candidate_groups: expression("candidateGroups", ("assignmentDefinition", "candidateGroups")),
+        due_date: expression("dueDate", ("taskSchedule", "dueDate")),
+        follow_up_date: expression("followUpDate", ("taskSchedule", "followUpDate")),
+        priority: expression("priority", ("priorityDefinition", "priority")),
+        form_key: node.camunda("formKey").or_else(|| zeebe_form.and_then(|form| form.plain("formKey"))).map(str::to_owned),
         documentation: None,
     };
+    if let Some(form) = zeebe_form
+        && (form.plain("formId").is_some() || form.plain("externalReference").is_some())
+    {
+        let help = "use formKey: forms are not served, but task lists see the key";
+        reader.diagnostics.warning(form.at_in(owner.at), "zeebe:formDefinition names a form that is not served", help);
+    }
     for (attribute, date) in [("dueDate", &task.due_date), ("followUpDate", &task.follow_up_date)] {
         if let Some(date) = date.as_ref().and_then(Expression::as_literal)
             && let Err(error) = time::due(0, date)

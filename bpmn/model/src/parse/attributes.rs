@@ -24,9 +24,10 @@ pub(crate) enum Fate {
 
 use Fate::{Metadata, Read, Refused, RefusedUnless, Warned};
 
-const TASKS_BY_DELEGATE: &[&str] = &["serviceTask", "sendTask"];
+const TASKS_BY_DELEGATE: &[&str] = &["serviceTask", "sendTask", "businessRuleTask"];
 /// Tasks, and what an event says that sends a message.
-const BY_DELEGATE: &[&str] = &["serviceTask", "sendTask", "messageEventDefinition"];
+const BY_DELEGATE: &[&str] = &["serviceTask", "sendTask", "businessRuleTask", "messageEventDefinition"];
+const SCRIPT_TASK: &[&str] = &["scriptTask"];
 const USER_TASK: &[&str] = &["userTask"];
 const FLOW_NODES: &[&str] = &[
     "startEvent",
@@ -38,6 +39,8 @@ const FLOW_NODES: &[&str] = &[
     "manualTask",
     "serviceTask",
     "sendTask",
+    "scriptTask",
+    "businessRuleTask",
     "userTask",
     "receiveTask",
     "subProcess",
@@ -67,11 +70,38 @@ const MAPPED: &[&str] = &[
     "manualTask",
     "serviceTask",
     "sendTask",
+    "scriptTask",
+    "businessRuleTask",
     "userTask",
     "receiveTask",
     "subProcess",
     "adHocSubProcess",
     "transaction",
+];
+
+/// What execution listeners are called for.
+const LISTENED: &[&str] = &[
+    "process",
+    "sequenceFlow",
+    "startEvent",
+    "endEvent",
+    "intermediateCatchEvent",
+    "intermediateThrowEvent",
+    "boundaryEvent",
+    "task",
+    "manualTask",
+    "serviceTask",
+    "sendTask",
+    "scriptTask",
+    "businessRuleTask",
+    "userTask",
+    "receiveTask",
+    "subProcess",
+    "transaction",
+    "exclusiveGateway",
+    "parallelGateway",
+    "inclusiveGateway",
+    "eventBasedGateway",
 ];
 
 /// BPMN's own attributes, which have no prefix.
@@ -107,6 +137,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("ordering", Read(AD_HOC)), ("cancelRemainingInstances", Read(AD_HOC)),
     ("testBefore", Read(STANDARD_LOOP)), ("loopMaximum", Read(STANDARD_LOOP)),
     ("behavior", Read(MULTI_INSTANCE)), ("noneBehaviorEventRef", Read(MULTI_INSTANCE)), ("oneBehaviorEventRef", Read(MULTI_INSTANCE)),
+    ("scriptFormat", Read(SCRIPT_TASK)),
     ("language", Read(&["conditionExpression"])), ("evaluatesToTypeRef", Metadata),
 ];
 
@@ -119,11 +150,14 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("candidateStarterUsers", Metadata), ("candidateStarterGroups", Metadata),
     ("modelerTemplate", Metadata), ("modelerTemplateVersion", Metadata), ("modelerTemplateIcon", Metadata), ("diagramRelationId", Metadata),
     ("jobPriority", Warned("jobs run in the order in which they are due")),
-    ("taskPriority", Read(&["process", "serviceTask", "sendTask", "messageEventDefinition"])),
+    ("taskPriority", Read(&["process", "serviceTask", "sendTask", "businessRuleTask", "messageEventDefinition"])),
     ("class", Read(BY_DELEGATE)), ("delegateExpression", Read(BY_DELEGATE)),
     ("type", Read(BY_DELEGATE)), ("topic", Read(BY_DELEGATE)),
-    ("expression", Refused("name a delegate by camunda:class or camunda:delegateExpression")),
-    ("resultVariable", Refused("let the delegate return the variable, and rename it by a camunda:outputParameter")),
+    ("expression", Read(BY_DELEGATE)),
+    ("resultVariable", Read(&["serviceTask", "sendTask", "businessRuleTask", "scriptTask", "messageEventDefinition"])),
+    ("decisionRef", Refused("decisions are not executed yet: name a delegate that decides by camunda:class, or make it an external task")),
+    ("decisionRefBinding", Metadata), ("decisionRefVersion", Metadata), ("decisionRefVersionTag", Metadata),
+    ("decisionRefTenantId", Metadata), ("mapDecisionResult", Metadata),
     ("assignee", Read(USER_TASK)), ("candidateUsers", Read(USER_TASK)), ("candidateGroups", Read(USER_TASK)),
     ("dueDate", Read(USER_TASK)), ("formKey", Read(USER_TASK)),
     ("followUpDate", Read(USER_TASK)), ("priority", Read(USER_TASK)),
@@ -150,8 +184,8 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
     ("inputOutput", Read(MAPPED)),
     ("properties", Read(&[])),
     ("failedJobRetryTimeCycle", Read(FLOW_NODES)),
-    ("executionListener", Refused("use a service task with a delegate before or behind it")),
-    ("taskListener", Refused("use a service task with a delegate before or behind it")),
+    ("executionListener", Read(LISTENED)),
+    ("taskListener", Read(USER_TASK)),
     ("connector", Refused("use a delegate that issues a domain command")),
     ("field", Refused("use a camunda:inputParameter, or a camunda:property, which the delegate is given")),
     ("errorEventDefinition", Refused("let the delegate end with a BPMN error")),
@@ -167,19 +201,19 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
 static ZEEBE_ELEMENTS: &[(&str, Fate)] = &[
     ("taskDefinition", Read(TASKS_BY_DELEGATE)),
     ("userTask", Metadata), ("versionTag", Metadata),
-    ("ioMapping", Refused("use camunda:inputOutput")),
-    ("assignmentDefinition", Refused("use camunda:assignee, camunda:candidateUsers or camunda:candidateGroups")),
-    ("taskSchedule", Refused("use camunda:dueDate")),
+    ("ioMapping", Read(MAPPED)),
+    ("assignmentDefinition", Read(USER_TASK)),
+    ("taskSchedule", Read(USER_TASK)), ("priorityDefinition", Read(USER_TASK)),
     ("executionListeners", Refused("use a service task with a delegate before or behind it")),
     ("taskListeners", Refused("use a service task with a delegate before or behind it")),
-    ("script", Refused("use a service task with a delegate")),
-    ("calledDecision", Refused("use a service task with a delegate")),
+    ("script", Read(SCRIPT_TASK)),
+    ("calledDecision", Refused("decisions are not executed yet: use a service task with a delegate that decides")),
     ("calledElement", Refused("use an embedded sub-process")),
     ("loopCharacteristics", Read(MULTI_INSTANCE)),
     ("adHoc", Read(AD_HOC)),
-    ("formDefinition", Warned("forms are not served; task lists see camunda:formKey only")),
-    ("taskHeaders", Warned("the delegate is not given it; use camunda:properties")),
-    ("properties", Warned("the delegate is not given it; use camunda:properties")),
+    ("formDefinition", Read(USER_TASK)),
+    ("taskHeaders", Read(TASKS_BY_DELEGATE)),
+    ("properties", Read(&[])),
     ("subscription", Warned("messages are correlated by business key and by what the caller asks for")),
 ];
 

@@ -26,7 +26,7 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, text, "name it: messages are correlated by name");
             return None;
         }
-        let sends = ["class", "delegateExpression", "type", "topic"].into_iter().find(|name| node.camunda(name).is_some());
+        let sends = ["class", "delegateExpression", "expression", "type", "topic"].into_iter().find(|name| node.camunda(name).is_some());
         if let (Some(attribute), "messageEventDefinition") = (sends, node.name) {
             let help = "remove it: only an event that sends a message is done by somebody";
             self.diagnostics.warning(at, format!("camunda:{attribute} has no effect on an event that waits for a message"), help);

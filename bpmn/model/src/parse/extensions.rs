@@ -13,13 +13,25 @@ impl<'n> ProcessReader<'n, '_> {
     pub(crate) fn extensions(&mut self, extensions: &'n Node<'n>, of: &'n Node<'n>, owner: Owner<'n>) {
         for extension in &extensions.children {
             let at = extension.at_in(owner.at);
-            if !attributes::check_extension(extension, of, at, self.diagnostics) || extension.namespace != Namespace::Camunda {
+            if !attributes::check_extension(extension, of, at, self.diagnostics) {
+                continue;
+            }
+            if extension.namespace == Namespace::Zeebe {
+                self.zeebe_extension(extension, of, owner);
                 continue;
             }
             match extension.name {
                 "inputOutput" => self.input_output(extension, of, owner),
                 "properties" => self.properties(extension, owner),
                 "failedJobRetryTimeCycle" => self.retries(extension, owner),
+                "executionListener" => {
+                    let listener = self.execution_listener(extension, of, at);
+                    self.element(owner.index).listeners.extend(listener);
+                }
+                "taskListener" => {
+                    let listener = self.task_listener(extension, at);
+                    self.element(owner.index).listeners.extend(listener);
+                }
                 other => unreachable!("the table of extension elements says that camunda:{other} is read"),
             }
         }
@@ -59,6 +71,11 @@ impl<'n> ProcessReader<'n, '_> {
             let message = format!("{} has no name of 1 to {MAX_ID} characters", parameter.title());
             self.diagnostics.error(at, message, "name the variable that it sets");
             return None;
+        }
+        if let [script] = &parameter.children[..]
+            && (script.namespace, script.name) == (Namespace::Camunda, "script")
+        {
+            return Some(Mapping { target: target.to_owned(), source: self.camunda_script(script, at)? });
         }
         if let Some(value) = parameter.children.first() {
             let message = format!("{} as the value of '{}' is not supported yet", value.title(), shown(target));

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use mandate_feel::Expression;
 
-use crate::definition::{ElementIndex, ElementKind, FlowIndex, SequenceFlow};
+use crate::definition::{ElementIndex, ElementKind, FlowIndex, Listener, SequenceFlow};
 use crate::diagnostic::{At, shown};
 use crate::parse::attributes;
+use crate::parse::expression_tasks::in_language;
 use crate::parse::process::{Broken, FlowDraft, ProcessReader, Slot};
 use crate::xml::{Namespace, Node};
 
@@ -21,11 +22,12 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(node.at(), "sequenceFlow has no id", "give it an id that is unique in the file");
         }
         attributes::check(node, node.at(), self.diagnostics);
+        let mut listeners = Vec::new();
         for child in &node.children {
             match (child.namespace, child.name) {
                 (Namespace::Bpmn, "conditionExpression" | "documentation" | "auditing" | "monitoring" | "categoryValueRef")
                 | (Namespace::Metadata, _) => {}
-                (Namespace::Bpmn, "extensionElements") => self.flow_extensions(child, node),
+                (Namespace::Bpmn, "extensionElements") => self.flow_extensions(child, node, &mut listeners),
                 _ => {
                     let message = format!("{} has no place in sequenceFlow", child.title());
                     self.diagnostics.error(child.at_in(node.at()), message, "remove it");
@@ -33,12 +35,15 @@ impl<'n> ProcessReader<'n, '_> {
             }
         }
         let condition = node.first("conditionExpression").map(|condition| self.condition(condition, node).ok_or(Broken));
-        self.flow_drafts.push(FlowDraft { node, condition });
+        self.flow_drafts.push(FlowDraft { node, condition, listeners });
     }
 
-    fn flow_extensions(&mut self, extensions: &'n Node<'n>, flow: &'n Node<'n>) {
+    fn flow_extensions(&mut self, extensions: &'n Node<'n>, flow: &'n Node<'n>, listeners: &mut Vec<Listener>) {
         for extension in &extensions.children {
-            attributes::check_extension(extension, flow, extension.at_in(flow.at()), self.diagnostics);
+            let at = extension.at_in(flow.at());
+            if attributes::check_extension(extension, flow, at, self.diagnostics) && extension.name == "executionListener" {
+                listeners.extend(self.execution_listener(extension, flow, at));
+            }
         }
     }
 
@@ -52,16 +57,12 @@ impl<'n> ProcessReader<'n, '_> {
             return None;
         }
         let language = condition.plain("language").unwrap_or("juel").trim();
-        let expression = if language.eq_ignore_ascii_case("juel") {
-            self.expression("the condition", source, at)?
-        } else if language.eq_ignore_ascii_case("feel") || language.contains("/spec/FEEL/") {
-            let source = if source.starts_with('=') { source.to_owned() } else { format!("= {source}") };
-            self.expression("the condition", &source, at)?
-        } else {
+        let Some(written) = in_language(language, source) else {
             let message = format!("a condition in the language '{}' is not supported yet", shown(language));
             self.diagnostics.error(at, message, "write it as ${amount > 100} or = amount > 100, without a language");
             return None;
         };
+        let expression = self.expression("the condition", &written, at)?;
         if expression.as_literal().is_some() {
             let message = format!("the condition '{}' is a text, which is neither true nor false", shown(source));
             self.diagnostics.error(at, message, "write an expression, such as ${amount > 100} or = amount > 100");
@@ -74,7 +75,7 @@ impl<'n> ProcessReader<'n, '_> {
         let mut by_id: HashMap<&'n str, FlowIndex> = HashMap::new();
         let drafts = std::mem::take(&mut self.flow_drafts);
         let known: HashSet<&str> = drafts.iter().filter_map(|draft| draft.node.id()).collect();
-        for FlowDraft { node, condition } in drafts {
+        for FlowDraft { node, condition, listeners } in drafts {
             let source = self.end(node, "sourceRef", "comes from");
             let target = self.end(node, "targetRef", "goes to");
             let (Some(source), Some(target)) = (source, target) else {
@@ -90,7 +91,7 @@ impl<'n> ProcessReader<'n, '_> {
                 self.draft.broken_conditions.insert(index);
             }
             let condition = condition.and_then(Result::ok);
-            self.draft.flows.push(SequenceFlow { id: Arc::from(id), source, target, condition });
+            self.draft.flows.push(SequenceFlow { id: Arc::from(id), source, target, condition, listeners });
             self.draft.flow_positions.push(node.position);
         }
         self.defaults(&by_id, &known);

@@ -3,47 +3,58 @@
 use crate::definition::Implementation;
 use crate::diagnostic::shown;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
+use crate::parse::zeebe;
 use crate::xml::{Namespace, Node};
+
+/// What a task is done by.
+pub(crate) enum Doer {
+    /// A delegate or worker.
+    Someone(Implementation),
+    /// A `camunda:expression`.
+    Expression,
+}
 
 /// The ways to name a delegate, for the help of errors.
 const WAYS: &str = "name its delegate: camunda:class=\"reserve-line\", camunda:delegateExpression=\"${reserveLine}\", \
                     zeebe:taskDefinition type=\"reserve-line\", mandate:delegate=\"reserve-line@^1.2\", or camunda:type=\"external\" with \
-                    a camunda:topic that workers fetch or the manifest maps to a delegate";
+                    a camunda:topic that workers fetch or the manifest maps to a delegate; or compute it by a camunda:expression";
 
 impl<'n> ProcessReader<'n, '_> {
-    /// Who does a service or send task. None after an error.
-    pub(crate) fn implementation(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Implementation> {
-        let mut found: Vec<(&str, Result<Implementation, String>)> = Vec::new();
+    /// Who does a service, send or business rule task, or sends the message of an event. None after an error.
+    pub(crate) fn doer(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Doer> {
+        let mut found: Vec<(&str, Result<Doer, String>)> = Vec::new();
+        let mut add = |way, implementation: Result<_, String>| found.push((way, implementation.map(Doer::Someone)));
         if let Some(class) = node.camunda("class") {
-            found.push(("camunda:class", delegate(class)));
+            add("camunda:class", delegate(class));
         }
         if let Some(expression) = node.camunda("delegateExpression") {
-            found.push(("camunda:delegateExpression", by_expression(expression)));
+            add("camunda:delegateExpression", by_expression(expression));
         }
         if let Some(reference) = node.attribute(Namespace::Mandate, "delegate") {
-            found.push(("mandate:delegate", by_reference(reference)));
+            add("mandate:delegate", by_reference(reference));
         }
         if let Some(definition) = self.task_definition(node, owner) {
-            found.push(("zeebe:taskDefinition", by_task_type(definition)));
+            add("zeebe:taskDefinition", by_task_type(definition));
         }
         if let Some(kind) = node.camunda("type") {
-            found.push(("camunda:type", by_topic(kind, node.camunda("topic"))));
+            add("camunda:type", by_topic(kind, node.camunda("topic")));
         } else if node.camunda("topic").is_some() {
             let help = "add camunda:type=\"external\", or remove the topic";
             self.diagnostics.error(owner.at, "camunda:topic means nothing without camunda:type=\"external\"", help);
             return None;
         }
-        let unsupported = node.camunda("expression").is_some();
+        if node.camunda("expression").is_some() {
+            found.push(("camunda:expression", Ok(Doer::Expression)));
+        }
         match found.len() {
-            0 if unsupported => None,
             0 => {
                 self.diagnostics.error(owner.at, format!("{} does not say who does it", node.title()), WAYS);
                 None
             }
             1 => {
-                let (way, implementation) = found.remove(0);
+                let (way, doer) = found.remove(0);
                 let help = "write a name such as reserve-line, or reserve-line@^1.2 in mandate:delegate";
-                implementation.map_err(|reason| self.diagnostics.error(owner.at, format!("{way}: {reason}"), help)).ok()
+                doer.map_err(|reason| self.diagnostics.error(owner.at, format!("{way}: {reason}"), help)).ok()
             }
             _ => {
                 let ways: Vec<&str> = found.iter().map(|(way, _)| *way).collect();
@@ -56,10 +67,7 @@ impl<'n> ProcessReader<'n, '_> {
 
     /// The `zeebe:taskDefinition` of a task.
     fn task_definition(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<&'n Node<'n>> {
-        let definition = node
-            .all("extensionElements")
-            .flat_map(|extensions| &extensions.children)
-            .find(|extension| extension.namespace == Namespace::Zeebe && extension.name == "taskDefinition")?;
+        let definition = zeebe::extension(node, "taskDefinition")?;
         if definition.plain("retries").is_some() {
             let help = "use camunda:failedJobRetryTimeCycle, which says how long to wait as well";
             self.diagnostics.warning(definition.at_in(owner.at), "retries of zeebe:taskDefinition has no effect", help);
@@ -69,12 +77,12 @@ impl<'n> ProcessReader<'n, '_> {
 }
 
 /// A delegate's name as it is.
-fn delegate(name: &str) -> Result<Implementation, String> {
+pub(crate) fn delegate(name: &str) -> Result<Implementation, String> {
     Ok(Implementation::Delegate { name: checked(name)?, requirement: None })
 }
 
 /// `${reserveLine}` or `reserveLine`: the name of a bean in Camunda 7, of a delegate here. Anything that would compute is refused.
-fn by_expression(expression: &str) -> Result<Implementation, String> {
+pub(crate) fn by_expression(expression: &str) -> Result<Implementation, String> {
     let trimmed = expression.trim();
     let inner = trimmed.strip_prefix("${").or_else(|| trimmed.strip_prefix("#{")).and_then(|rest| rest.strip_suffix('}'));
     match inner {

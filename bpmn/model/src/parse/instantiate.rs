@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::definition::{CatchTrigger, ElementIndex, ElementKind, FlowIndex, MessageReference, ROOT, SequenceFlow, StartTrigger};
+use crate::definition::{CatchTrigger, ElementIndex, ElementKind, MessageReference, ROOT, StartTrigger};
 use crate::diagnostic::shown;
 use crate::parse::process::{Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
@@ -97,10 +97,8 @@ impl<'n> ProcessReader<'n, '_> {
         }
         for (nth, &event) in events.iter().enumerate() {
             for (_, &wait) in waits.iter().enumerate().filter(|(other, _)| *other != nth) {
-                let flow = FlowIndex(u32::try_from(self.draft.flows.len()).expect("MAX_ELEMENTS is far below 2^32"));
                 let id = Arc::clone(&self.element(wait).id);
-                self.draft.flows.push(SequenceFlow { id, source: event, target: wait, condition: None });
-                self.draft.flow_positions.push(owner.at.position);
+                let flow = self.flow_between(event, wait, id, owner.at.position);
                 self.element(event).outgoing.push(flow);
                 self.element(wait).incoming.push(flow);
             }

@@ -9,8 +9,19 @@ use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
 /// Every activity: what may run several times, and begin with or end in several tokens.
-pub(super) const ACTIVITIES: &[&str] =
-    &["task", "manualTask", "serviceTask", "sendTask", "userTask", "receiveTask", "subProcess", "adHocSubProcess", "transaction"];
+pub(super) const ACTIVITIES: &[&str] = &[
+    "task",
+    "manualTask",
+    "serviceTask",
+    "sendTask",
+    "scriptTask",
+    "businessRuleTask",
+    "userTask",
+    "receiveTask",
+    "subProcess",
+    "adHocSubProcess",
+    "transaction",
+];
 
 /// What to write where something that says how often is missing.
 const HOW_OFTEN: &str = "add a loopCardinality such as 3 or ${n}, or camunda:collection=\"items\" with camunda:elementVariable=\"item\"";

@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use crate::definition::{CatchTrigger, ElementIndex, ElementKind, EventTrigger, FlowIndex, SequenceFlow, StartTrigger};
+use crate::definition::{
+    CatchTrigger, ElementIndex, ElementKind, EventTrigger, FlowIndex, ListenerEvent, Position, SequenceFlow, StartTrigger,
+};
 use crate::diagnostic::{At, shown};
 use crate::parse::process::{Owner, ProcessReader, is_event_definition};
 use crate::parse::table::{self, Supported};
@@ -190,15 +192,22 @@ impl<'n> ProcessReader<'n, '_> {
             let Some(wait) = self.part("intermediateCatchEvent", Owner { index: start, at: At { position, id: None }, depth: 0 }) else {
                 return;
             };
-            let flow = FlowIndex(u32::try_from(self.draft.flows.len()).expect("MAX_ELEMENTS is far below 2^32"));
-            self.draft.flows.push(SequenceFlow { id: Arc::clone(&id), source: start, target: wait.index, condition: None });
-            self.draft.flow_positions.push(position);
+            let flow = self.flow_between(start, wait.index, Arc::clone(&id), position);
             self.draft.alternatives.insert(wait.index);
             let waiting = self.element(wait.index);
             waiting.kind = ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { triggers, all: true });
             waiting.incoming = vec![flow];
+            waiting.listeners.clear();
             self.element(start).outgoing = vec![flow];
         }
+    }
+
+    /// A flow that nobody has drawn.
+    pub(super) fn flow_between(&mut self, source: ElementIndex, target: ElementIndex, id: Arc<str>, position: Position) -> FlowIndex {
+        let flow = FlowIndex(u32::try_from(self.draft.flows.len()).expect("MAX_ELEMENTS is far below 2^32"));
+        self.draft.flows.push(SequenceFlow { id, source, target, condition: None, listeners: Vec::new() });
+        self.draft.flow_positions.push(position);
+        flow
     }
 
     /// Gives the parts their flows, once those of their events are known.
@@ -222,14 +231,15 @@ impl<'n> ProcessReader<'n, '_> {
             for pair in chain.windows(2) {
                 let id = Arc::clone(&self.element(pair[0]).id);
                 let position = self.element(pair[0]).position;
-                let flow = FlowIndex(u32::try_from(self.draft.flows.len()).expect("MAX_ELEMENTS is far below 2^32"));
-                self.draft.flows.push(SequenceFlow { id, source: pair[0], target: pair[1], condition: None });
-                self.draft.flow_positions.push(position);
+                let flow = self.flow_between(pair[0], pair[1], id, position);
                 let before = self.element(pair[0]);
                 before.outgoing = vec![flow];
                 before.async_after = false;
                 before.outputs.clear();
-                self.element(pair[1]).incoming = vec![flow];
+                before.listeners.retain(|listener| listener.event != ListenerEvent::End);
+                let after = self.element(pair[1]);
+                after.incoming = vec![flow];
+                after.listeners.retain(|listener| listener.event != ListenerEvent::Start);
             }
         }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use mandate_feel::Expression;
 
 use crate::definition::{
-    CatchTrigger, Dialect, Element, ElementIndex, ElementKind, EventSubProcess, FlowIndex, Position, ProcessDefinition, ROOT, Scope,
-    SequenceFlow, StartTrigger,
+    CatchTrigger, Dialect, Element, ElementIndex, ElementKind, EventSubProcess, FlowIndex, Listener, Position, ProcessDefinition, ROOT,
+    Scope, SequenceFlow, StartTrigger,
 };
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::behavior::Behavior;
@@ -80,6 +80,7 @@ pub(crate) struct FlowDraft<'n> {
     pub(crate) node: &'n Node<'n>,
     /// None without one; an error if it can't be used.
     pub(crate) condition: Option<Result<Expression, Broken>>,
+    pub(crate) listeners: Vec<Listener>,
 }
 
 /// A part that can't be used; why is in the diagnostics.
@@ -376,6 +377,7 @@ impl<'n> ProcessReader<'n, '_> {
             inputs: Vec::new(),
             outputs: Vec::new(),
             properties: Vec::new(),
+            listeners: Vec::new(),
             position: node.position,
         });
         debug_assert!(parent.is_some() || index == ROOT);
@@ -435,6 +437,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "standardLoopCharacteristics") => self.standard_loop(child, node, owner),
                 (Namespace::Bpmn, "activationCondition") if node.name == "complexGateway" => {}
                 (Namespace::Bpmn, name) if is_event_definition(name) && row_is_event(node.name) => {}
+                (Namespace::Bpmn, "script") if node.name == "scriptTask" => {}
                 (Namespace::Bpmn, name) => match table::disposition(name) {
                     Disposition::Metadata => {}
                     Disposition::Refused(help) => self.refuse(child, owner, help),

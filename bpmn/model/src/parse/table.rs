@@ -2,7 +2,7 @@
 
 use crate::definition::ElementKind;
 use crate::parse::process::{Owner, ProcessReader};
-use crate::parse::{activities, ad_hoc, events, gateways};
+use crate::parse::{activities, ad_hoc, events, expression_tasks, gateways};
 use crate::xml::Node;
 
 /// A supported element, for the table in the documentation.
@@ -35,9 +35,11 @@ static SUPPORTED: &[Supported] = supported! {
     "boundaryEvent", "error, compensation, cancel (of a transaction); timer (date, duration), message, escalation, interrupting or not", events::boundary;
     "task", "passes through", activities::task;
     "manualTask", "passes through", activities::manual_task;
-    "serviceTask", "done by a delegate, or external: fetched by a worker", activities::service_task;
+    "serviceTask", "done by a delegate; external: fetched by a worker; or an expression with a result variable", activities::service_task;
     "sendTask", "as a service task", activities::send_task;
-    "userTask", "assignee, candidate users and groups, due date, form key", activities::user_task;
+    "businessRuleTask", "as a service task; decisions are not executed yet", activities::business_rule_task;
+    "scriptTask", "FEEL or JUEL, with a result variable; `zeebe:script`", expression_tasks::script_task;
+    "userTask", "assignee, candidate users and groups, due and follow-up date, priority, form key", activities::user_task;
     "receiveTask", "waits for a message; `instantiate`", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
     "adHocSubProcess", "parallel or sequential, completion condition, `cancelRemainingInstances`; what begins is chosen by `zeebe:adHoc` or over the API", ad_hoc::ad_hoc_sub_process;
@@ -52,6 +54,9 @@ static SUPPORTED: &[Supported] = supported! {
 /// Supported parts of elements that change how these run, with their forms.
 #[rustfmt::skip]
 static SUPPORTED_PARTS: &[(&str, &str)] = &[
+    ("camunda:executionListener", "start and end of processes, activities, events and gateways, and sequence flows: an expression, a FEEL or JUEL script, or a delegate"),
+    ("camunda:taskListener", "create and complete: the same; assignment and update: an expression or script"),
+    ("zeebe:ioMapping", "and `taskHeaders`, `properties`, `assignmentDefinition`, `taskSchedule`, `priorityDefinition`, `formDefinition` by key: as Camunda 7's"),
     ("eventDefinitionRef", "of every event; several definitions in one event, `parallelMultiple`"),
     ("multiInstanceLoopCharacteristics", "of every task and sub-process: parallel or sequential, by cardinality or collection, completion condition, list of results, `behavior`; `zeebe:loopCharacteristics`"),
     ("standardLoopCharacteristics", "of the same: loop condition, `testBefore`, maximum, `loopCounter`"),
@@ -78,8 +83,6 @@ pub(crate) fn find(name: &str) -> Option<&'static Supported> {
 #[rustfmt::skip]
 static REFUSED: &[(&str, &str)] = &[
     ("callActivity", "use an embedded sub-process, or start the other process from a delegate"),
-    ("scriptTask", "use a service task with a delegate"),
-    ("businessRuleTask", "use a service task with a delegate"),
     ("callChoreography", "choreographies are not executed: remove it"),
     ("choreographyTask", "choreographies are not executed: remove it"),
     ("subChoreography", "choreographies are not executed: remove it"),

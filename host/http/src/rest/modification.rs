@@ -121,12 +121,11 @@ pub(super) async fn named_instances(app: &App, body: &mut Fields) -> Result<Vec<
 
 /// Reads instructions with what belongs to all of them.
 pub(super) fn modification(body: &mut Fields, instructions: &str, of: For) -> Result<Modify, Error> {
-    // There are no execution listeners to skip.
-    body.ignore(&["skipCustomListeners"]);
     let annotation = if of == For::New { None } else { body.stored_text("annotation")? };
     Ok(Modify {
         instructions: body.objects(instructions)?.into_iter().map(|fields| instruction(fields, of)).collect::<Result<_, _>>()?,
         skip_io_mappings: body.flag("skipIoMappings")?,
+        skip_listeners: body.flag("skipCustomListeners")?,
         annotation,
     })
 }

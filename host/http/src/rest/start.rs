@@ -72,6 +72,9 @@ async fn start(app: &App, definition: DefinitionRef, headers: &HeaderMap, mut bo
     if modify.skip_io_mappings && modify.instructions.is_empty() {
         return Err(Error::Invalid("'skipIoMappings' goes with 'startInstructions' only".to_owned()));
     }
+    if modify.skip_listeners && modify.instructions.is_empty() {
+        return Err(Error::Invalid("'skipCustomListeners' goes with 'startInstructions' only".to_owned()));
+    }
     let start = Start {
         definition,
         business_key,

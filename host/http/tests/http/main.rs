@@ -23,4 +23,5 @@ mod remembered;
 mod server;
 mod standard;
 mod task;
+mod task_kinds;
 mod user_operation;

@@ -13,8 +13,8 @@ impl Models<'_> {
     /// A task that may run several times.
     pub(super) fn several(&mut self, kind: &str, attributes: &str, depth: usize) -> Block {
         let id = self.id(kind);
-        let (held, often) = (self.asynchronous(), self.multi_instance(depth));
-        self.element(&format!("<{kind} id='{id}'{attributes}{held}>{often}</{kind}>"));
+        let (held, often, listeners) = (self.asynchronous(), self.multi_instance(depth), self.listeners());
+        self.element(&format!("<{kind} id='{id}'{attributes}{held}><extensionElements>{listeners}</extensionElements>{often}</{kind}>"));
         if kind != "receiveTask" {
             self.compensated(&id);
         }
@@ -77,17 +77,38 @@ impl Models<'_> {
         } else {
             ""
         };
-        let often = self.multi_instance(depth);
+        let (often, listeners) = (self.multi_instance(depth), self.listeners());
         self.element(&format!(
-            "<serviceTask id='{id}' camunda:class='worker'{held}><extensionElements>{retries}{mapping}</extensionElements>{often}</serviceTask>"
+            "<serviceTask id='{id}' camunda:class='worker'{held}><extensionElements>{retries}{mapping}{listeners}</extensionElements>{often}</serviceTask>"
         ));
         self.compensated(&id);
         self.with_boundary_events(id, depth, inside)
     }
 
     pub(super) fn user_task(&mut self, depth: usize, inside: bool) -> Block {
-        let block = self.several("userTask", " camunda:candidateGroups='clerks'", depth);
-        self.with_boundary_events(block.first, depth, inside)
+        let id = self.id("userTask");
+        let (held, often) = (self.asynchronous(), self.multi_instance(depth));
+        let assignee = ["", " camunda:assignee='= string(x)'"][usize::from(self.random.one_in(4))];
+        let listeners = self.listeners() + &self.task_listeners();
+        self.element(&format!(
+            "<userTask id='{id}' camunda:candidateGroups='clerks'{assignee}{held}><extensionElements>{listeners}</extensionElements>{often}</userTask>"
+        ));
+        self.with_boundary_events(id, depth, inside)
+    }
+
+    /// A script or an expression, which may fail on what `x` is.
+    pub(super) fn expression(&mut self, depth: usize) -> Block {
+        let forms = [
+            ("scriptTask", " scriptFormat='feel' camunda:resultVariable='x'", "<script>if x = null then 1 else x</script>"),
+            ("scriptTask", " camunda:resultVariable='seen'", "<script>${x}</script>"),
+            ("serviceTask", " camunda:expression='${x + 1}' camunda:resultVariable='seen'", ""),
+            ("businessRuleTask", " camunda:expression='= x'", ""),
+        ];
+        let (kind, attributes, inside) = forms[self.random.below(forms.len())];
+        let id = self.id(kind);
+        let (held, often) = (self.asynchronous(), self.multi_instance(depth));
+        self.element(&format!("<{kind} id='{id}'{attributes}{held}>{often}{inside}</{kind}>"));
+        Block { first: id.clone(), last: id }
     }
 
     pub(super) fn external_task(&mut self, depth: usize, inside: bool) -> Block {

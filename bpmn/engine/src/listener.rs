@@ -1,0 +1,225 @@
+//! Listeners: what the model wants done when something begins, is taken, ends, or happens to a user task (Camunda's
+//! `camunda:executionListener` and `camunda:taskListener`).
+//!
+//! Start listeners come after the input mapping; end listeners after the flows are chosen and before the output mapping (Camunda
+//! `PvmExecutionImpl.enterActivityInstance`, `ExecutionEntity.destroy`). Of a multi-instance activity each instance has them, and not the body.
+//! What is cancelled, or throws what is caught, ends without its end listeners.
+//!
+//! A delegate is called inside the unit of work like a service task's; what it returns is set as Camunda's `execution.setVariable` does. While
+//! it is called, the unit remembers the occasion and which listener is next.
+
+#[cfg(test)]
+mod tests;
+
+use mandate_model::{ElementIndex, FlowIndex, Implementation, Listener, ListenerAction, ListenerEvent, ProcessDefinition, ROOT};
+
+use crate::Code;
+use crate::effect::JobKind;
+use crate::error::Thrown;
+use crate::expression::evaluate;
+use crate::ids::ActivityId;
+use crate::input::{DelegateOutcome, Failure};
+use crate::instance::{Activity, Instance, Role};
+use crate::step::Machine;
+use crate::unit::Token;
+
+use mandate_model::ListenerEvent::{Assignment, Complete, Create, End, Start, Take, Update};
+
+/// On what occasion listeners are called, with what goes on when all of them have been.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Occasion {
+    /// The process begins, with this token.
+    ProcessStart(Token),
+    /// The process begins where its start was held: at this activity.
+    HeldStart(ActivityId),
+    /// The process begins at the instructions of a modification.
+    ProcessStartInside,
+    /// An activity begins.
+    Start,
+    /// An activity is left by these flows.
+    End(Vec<FlowIndex>),
+    /// Nothing is left in the process.
+    ProcessEnd,
+    /// A token takes the flow by which it comes.
+    Take(Token),
+    /// A user task is there, with an assignee or without.
+    Create {
+        /// It has one.
+        assigned: bool,
+    },
+    /// A user task is completed.
+    Complete,
+}
+
+impl Occasion {
+    /// By which name models listen for it.
+    pub(crate) fn event(&self) -> ListenerEvent {
+        match self {
+            Self::ProcessStart(_) | Self::HeldStart(_) | Self::ProcessStartInside | Self::Start => Start,
+            Self::End(_) | Self::ProcessEnd => End,
+            Self::Take(_) => Take,
+            Self::Create { .. } => Create,
+            Self::Complete => Complete,
+        }
+    }
+
+    /// Of which element, and which flow of it, the listeners are.
+    fn place(&self, definition: &ProcessDefinition, activity: &Activity) -> (ElementIndex, Option<FlowIndex>) {
+        match self {
+            Self::Take(Token { by: Some(flow), .. }) => (definition.flow(*flow).source, Some(*flow)),
+            _ => (activity.element, None),
+        }
+    }
+
+    /// Whether everything it names is there.
+    pub(crate) fn fits(&self, definition: &ProcessDefinition, instance: &Instance) -> bool {
+        let element = |index: ElementIndex| (index.0 as usize) < definition.elements.len();
+        let flow = |index: FlowIndex| (index.0 as usize) < definition.flows.len();
+        match self {
+            Self::ProcessStart(token) | Self::Take(token) => element(token.element) && token.by.is_none_or(flow),
+            Self::HeldStart(activity) => instance.activity(*activity).is_some(),
+            Self::End(flows) => flows.iter().all(|it| flow(*it)),
+            Self::Start | Self::ProcessEnd | Self::ProcessStartInside | Self::Create { .. } | Self::Complete => true,
+        }
+    }
+}
+
+/// The listeners of an element or flow that an activity instance calls.
+fn listeners<'a>(definition: &'a ProcessDefinition, activity: &Activity, place: (ElementIndex, Option<FlowIndex>)) -> &'a [Listener] {
+    match (place, activity.role) {
+        ((_, Some(flow)), _) => &definition.flow(flow).listeners,
+        (_, Role::Body(_)) => &[],
+        ((element, None), _) => &definition.element(element).listeners,
+    }
+}
+
+impl Machine<'_> {
+    /// Calls the listeners of an occasion, then goes on. `activity` is whose variables they see and set: for a flow, the scope around it.
+    pub(crate) fn notify(&mut self, activity: ActivityId, occasion: Occasion) -> Result<(), Failure> {
+        self.notify_from(activity, occasion, 0)
+    }
+
+    /// Whether the process itself has something to do when it begins.
+    pub(crate) fn has_start_listeners(&self) -> bool {
+        self.definition.element(ROOT).listeners.iter().any(|listener| listener.event == Start)
+    }
+
+    /// Somebody has changed a user task: its expressions for that are evaluated, and if it has another assignee, those for this.
+    pub(crate) fn task_changed(&mut self, activity: ActivityId, reassigned: bool) -> Result<(), Failure> {
+        self.evaluate_listeners(activity, Update)?;
+        if reassigned { self.evaluate_listeners(activity, Assignment) } else { Ok(()) }
+    }
+
+    /// A delegate that a listener has called for answers.
+    pub(crate) fn listener_returned(
+        &mut self,
+        activity: ActivityId,
+        occasion: Occasion,
+        next: u32,
+        outcome: DelegateOutcome,
+    ) -> Result<(), Failure> {
+        match outcome {
+            DelegateOutcome::Completed { variables } => {
+                let element = occasion.place(self.definition, self.instance.at(activity)).0;
+                let set = self.set_variables(activity, variables);
+                set.map_err(|failure| Failure { element: Some(element), ..failure })?;
+                self.notify_from(activity, occasion, next)
+            }
+            DelegateOutcome::BpmnError { code, message, variables } => {
+                let thrown = Thrown { code, message: Some(message), variables };
+                match occasion {
+                    // The scope around the flow is active; everything else begins or ends.
+                    Occasion::Take(_) => self.throw_from_delegate(activity, thrown),
+                    _ => self.throw_at_edge(activity, thrown),
+                }
+            }
+        }
+    }
+
+    fn notify_from(&mut self, activity: ActivityId, occasion: Occasion, next: u32) -> Result<(), Failure> {
+        let definition = self.definition;
+        if self.unit.skip_listeners {
+            return self.go_on(activity, occasion);
+        }
+        let place = occasion.place(definition, self.instance.at(activity));
+        let all = listeners(definition, self.instance.at(activity), place);
+        for (listener, number) in all.iter().zip(0..).skip(next as usize).filter(|(listener, _)| listener.event == occasion.event()) {
+            match &listener.does {
+                ListenerAction::Expression(expression) => {
+                    evaluate(definition, self.instance, activity, place.0, expression)?;
+                }
+                ListenerAction::Delegate(implementation) => {
+                    return self.call_listener(activity, place, implementation.clone(), (occasion, number + 1));
+                }
+            }
+        }
+        self.go_on(activity, occasion)
+    }
+
+    fn go_on(&mut self, activity: ActivityId, occasion: Occasion) -> Result<(), Failure> {
+        match occasion {
+            Occasion::ProcessStart(token) => {
+                self.begin_beside(token.element);
+                self.unit.agenda.push(token);
+                Ok(())
+            }
+            Occasion::HeldStart(start) => {
+                let element = self.instance.at(start).element;
+                self.begin_beside(element);
+                if !self.definition.element(element).async_before {
+                    return self.begin(start);
+                }
+                self.put_job(start, element, JobKind::AsyncBefore, self.now);
+                Ok(())
+            }
+            Occasion::Start => self.execute(activity),
+            Occasion::End(flows) => self.pass_on(activity, &flows),
+            Occasion::ProcessEnd => {
+                self.complete_instance();
+                Ok(())
+            }
+            Occasion::Take(token) => self.enter(token),
+            Occasion::Create { assigned: true } => self.evaluate_listeners(activity, Assignment),
+            Occasion::ProcessStartInside | Occasion::Create { assigned: false } => Ok(()),
+            Occasion::Complete => self.resume(activity),
+        }
+    }
+
+    /// Evaluates the expressions for an event on which no delegate is called.
+    fn evaluate_listeners(&mut self, activity: ActivityId, event: ListenerEvent) -> Result<(), Failure> {
+        let element = self.instance.at(activity).element;
+        for listener in listeners(self.definition, self.instance.at(activity), (element, None)).iter().filter(|it| it.event == event) {
+            if let ListenerAction::Expression(expression) = &listener.does {
+                evaluate(self.definition, self.instance, activity, element, expression)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The variables and the answer of a listener's delegate are those of the activity; its key counts beside that of the task itself.
+    fn call_listener(
+        &mut self,
+        activity: ActivityId,
+        (element, flow): (ElementIndex, Option<FlowIndex>),
+        implementation: Implementation,
+        listener: (Occasion, u32),
+    ) -> Result<(), Failure> {
+        // Its commands would have no wait to hang on, and the listener none to come back to.
+        if self.unit.hold {
+            let message =
+                "a listener's delegate would be called here, in a modification that is held for it or for other delegates with commands";
+            return Err(Failure::never(Code::ModificationRefused, element, message.to_owned()));
+        }
+        let (event, number) = (listener.0.event(), listener.1);
+        let id = flow.map_or(&self.definition.element(element).id, |flow| &self.definition.flow(flow).id);
+        let id = format!("{id}/{}/{number}", event.as_str());
+        let lineage = match &listener.0 {
+            Occasion::Take(token) | Occasion::ProcessStart(token) => token.lineage,
+            _ => self.unit.lineage(self.instance.id, activity),
+        };
+        let nth = self.unit.count(lineage, element);
+        let entry = lineage.entry(self.instance.id, self.unit.origin, &id, nth);
+        self.call(activity, element, entry, implementation, Some(listener));
+        Ok(())
+    }
+}

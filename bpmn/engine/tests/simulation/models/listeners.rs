@@ -1,0 +1,37 @@
+//! Listeners, by delegates that may fail or throw, and by expressions.
+
+use super::Models;
+
+impl Models<'_> {
+    /// Now and then, extension elements with execution listeners for an activity or event.
+    pub(super) fn listeners(&mut self) -> String {
+        let mut listeners = String::new();
+        for event in ["start", "end"] {
+            if self.random.one_in(8) {
+                listeners += &self.listener(event);
+            }
+        }
+        listeners
+    }
+
+    /// The same for a sequence flow.
+    pub(super) fn take_listener(&mut self) -> String {
+        if self.random.one_in(15) { self.listener("take") } else { String::new() }
+    }
+
+    /// The same for a user task.
+    pub(super) fn task_listeners(&mut self) -> String {
+        let forms = [
+            "<camunda:taskListener event='create' class='listener'/>",
+            "<camunda:taskListener event='complete' delegateExpression='${listener}'/>",
+            "<camunda:taskListener event='assignment' expression='= x'/>",
+            "<camunda:taskListener event='create' expression='= x'/>",
+        ];
+        if self.random.one_in(4) { forms[self.random.below(forms.len())].to_owned() } else { String::new() }
+    }
+
+    fn listener(&mut self, event: &str) -> String {
+        let does = ["class='listener'", "expression='= x + 1'", "delegateExpression='${listener}'"][self.random.below(3)];
+        format!("<camunda:executionListener event='{event}' {does}/>")
+    }
+}

@@ -1,0 +1,82 @@
+//! Scripts, expressions, business rule tasks, listeners, and what a user task says of itself, as Camunda 7's clients see them.
+
+use std::collections::BTreeSet;
+
+use mandate_tests::domain::Domain;
+use mandate_tests::program::root;
+use serde_json::{Value, json};
+
+use crate::common::{Host, model};
+
+const MANIFEST: &str = "[delegates.worker]\nfile = \"test_scripted.wasm\"\ncommands = [\"test.ok@1\"]\n";
+
+fn process() -> String {
+    model(
+        "<bpmn:process id='p' isExecutable='true'><bpmn:extensionElements><camunda:executionListener event='start' class='worker'/>\
+         </bpmn:extensionElements><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='total'/>\
+         <bpmn:scriptTask id='total' scriptFormat='feel' camunda:resultVariable='total'><bpmn:script>sum(prices)</bpmn:script></bpmn:scriptTask>\
+         <bpmn:sequenceFlow id='f2' sourceRef='total' targetRef='rank'/>\
+         <bpmn:serviceTask id='rank' camunda:expression='${total * 10}' camunda:resultVariable='rank'/>\
+         <bpmn:sequenceFlow id='f3' sourceRef='rank' targetRef='decide'><bpmn:extensionElements><camunda:executionListener class='worker'/>\
+         </bpmn:extensionElements></bpmn:sequenceFlow><bpmn:businessRuleTask id='decide' camunda:class='worker'/>\
+         <bpmn:sequenceFlow id='f4' sourceRef='decide' targetRef='look'/>\
+         <bpmn:userTask id='look' camunda:priority='${rank}' camunda:followUpDate='2030-01-01T00:00:00Z' camunda:dueDate='P1D'>\
+         <bpmn:extensionElements><camunda:taskListener event='create' class='worker'/><camunda:taskListener event='complete' class='worker'/>\
+         <camunda:taskListener event='assignment' expression='${mayAssign}'/></bpmn:extensionElements></bpmn:userTask>\
+         <bpmn:sequenceFlow id='f5' sourceRef='look' targetRef='e'/><bpmn:endEvent id='e'/></bpmn:process>",
+    )
+}
+
+/// The bodies of the commands that were applied, in order.
+fn by(domain: &Domain) -> Vec<Value> {
+    domain.applied().iter().map(|it| it.body["by"].clone()).collect()
+}
+
+#[tokio::test]
+async fn every_kind_of_task_and_listener_does_its_part() {
+    let domain = Domain::start().expect("a free port");
+    let host = Host::open_before(&domain).await;
+    let guest = root().join("delegates/target/wasm32-wasip2/release/test_scripted.wasm");
+    let guest = std::fs::read(&guest).unwrap_or_else(|error| panic!("{}: {error}; run `make guests`", guest.display()));
+    let files = [("p.bpmn", process()), ("mandate.toml", MANIFEST.to_owned())];
+    let mut files: Vec<(&str, &[u8])> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+    files.push(("test_scripted.wasm", &guest));
+    host.upload("/engine-rest/deployment/create", &[("deployment-name", "kinds")], &files).await.ok();
+
+    let script: serde_json::Map<String, Value> = ["p", "rank", "decide", "look"]
+        .into_iter()
+        .map(|id| (id.to_owned(), json!({"commands": [{"name": "test.ok@1", "body": {"by": id}}]})))
+        .collect();
+    let as_json = |value: Value| json!({"type": "Json", "value": value.to_string()});
+    let variables = json!({"prices": as_json(json!([3, 4])), "script": as_json(Value::Object(script))});
+    let id = host.start("p", json!({"variables": variables})).await;
+
+    let variables = host.get(&format!("/engine-rest/process-instance/{id}/variables")).await.ok();
+    assert_eq!((&variables["total"]["value"], &variables["rank"]["value"]), (&json!(7), &json!(70)));
+    let task = host.only("/engine-rest/task?priority=70&followUpAfter=2029-12-31T00:00:00.000%2B0000").await;
+    assert_eq!((&task["priority"], &task["followUp"]), (&json!(70), &json!("2030-01-01T00:00:00.000+0000")));
+    assert!(task["due"].is_string());
+    for none in ["minPriority=71", "maxPriority=69", "followUpBefore=2029-12-31T00:00:00.000%2B0000"] {
+        assert_eq!(host.count(&format!("/engine-rest/task/count?{none}")).await, 0, "{none}");
+    }
+    assert_eq!(by(&domain), ["p", "rank", "decide", "look"], "the process begins, a flow is taken, the task decides, the task is there");
+
+    // The expression on assignment fails, and nobody has the task.
+    let task = task["id"].as_str().expect("an id").to_owned();
+    let claim = json!({"userId": "ann"});
+    host.post(&format!("/engine-rest/task/{task}/claim"), claim.clone()).await.error(500, "ProcessEngineException");
+    assert_eq!(host.get(&format!("/engine-rest/task/{task}")).await.ok()["assignee"], json!(null));
+    let may = json!({"type": "Boolean", "value": true});
+    host.put(&format!("/engine-rest/process-instance/{id}/variables/mayAssign"), may).await.no_content();
+    host.post(&format!("/engine-rest/task/{task}/claim"), claim).await.no_content();
+
+    host.post(&format!("/engine-rest/task/{task}/complete"), json!({})).await.no_content();
+    assert_eq!(by(&domain), ["p", "rank", "decide", "look", "look"]);
+    assert_eq!(domain.applied().iter().map(|it| &it.key).collect::<BTreeSet<_>>().len(), 5, "each has a key of its own");
+    for (activity, kind) in [("total", "scriptTask"), ("rank", "serviceTask"), ("decide", "businessRuleTask"), ("look", "userTask")] {
+        assert_eq!(host.only(&format!("/engine-rest/history/activity-instance?activityId={activity}")).await["activityType"], kind);
+    }
+    assert_eq!(host.only("/engine-rest/history/task").await["priority"], json!(70));
+    host.check_store().await;
+    host.close().await;
+}
