@@ -201,7 +201,7 @@ async fn starts_that_make_no_sense_are_refused() {
         (json!({"variables": []}), "variables"),
         (json!({"businessKey": 5}), "businessKey"),
         (json!({"businessKey": "x".repeat(300)}), "businessKey"),
-        (json!({"startInstructions": [{"type": "startBeforeActivity"}]}), "startInstructions"),
+        (json!({"startInstructions": [{"type": "startBeforeActivity"}]}), "activityId"),
         (json!({"skipIoMappings": true}), "skipIoMappings"),
         (json!({"caseInstanceId": "c"}), "caseInstanceId"),
         (json!({"buisnessKey": "b"}), "buisnessKey"),

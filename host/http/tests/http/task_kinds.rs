@@ -51,6 +51,9 @@ async fn every_kind_of_task_and_listener_does_its_part() {
     let variables = json!({"prices": as_json(json!([3, 4])), "script": as_json(Value::Object(script))});
     let id = host.start("p", json!({"variables": variables})).await;
 
+    // The start is held, for the listener may send commands.
+    let job = host.only_id("/engine-rest/job").await;
+    host.post(&format!("/engine-rest/job/{job}/execute"), json!({})).await.no_content();
     let variables = host.get(&format!("/engine-rest/process-instance/{id}/variables")).await.ok();
     assert_eq!((&variables["total"]["value"], &variables["rank"]["value"]), (&json!(7), &json!(70)));
     let task = host.only("/engine-rest/task?priority=70&followUpAfter=2029-12-31T00:00:00.000%2B0000").await;
