@@ -36,6 +36,28 @@ CREATE TABLE start_key (
     PRIMARY KEY (definition_key, key, tenant)
 ) STRICT, WITHOUT ROWID;
 
+-- The timer start events of the newest versions: each waits for one firing, which begins one instance. The unit of work that does puts the next firing
+-- in its place.
+CREATE TABLE start_timer (
+    id            BLOB    PRIMARY KEY,
+    firing        INTEGER NOT NULL,
+    definition_id TEXT    NOT NULL,
+    activity_id   TEXT    NOT NULL,
+    due           INTEGER NOT NULL,
+    -- When it fires again, as the engine reads it; NULL: this firing is the last one.
+    cycle         TEXT,
+    retries       INTEGER NOT NULL,
+    failures      INTEGER NOT NULL,
+    failure       TEXT,
+    -- When it began to wait for this firing.
+    created       INTEGER NOT NULL,
+    -- The host that is at it, in which of its epochs; as long as that lasts.
+    locked_by     BLOB,
+    locked_epoch  INTEGER
+) STRICT;
+CREATE INDEX start_timer_claimable ON start_timer (due, id) WHERE retries > 0;
+CREATE INDEX start_timer_definition ON start_timer (definition_id);
+
 -- Every sending of a domain command, written before it leaves. Outlives its instance.
 CREATE TABLE ledger (
     tenant         TEXT    NOT NULL,

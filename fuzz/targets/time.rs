@@ -1,4 +1,4 @@
-//! ISO 8601 dates and durations.
+//! ISO 8601 dates, durations and repeating intervals, and cron expressions.
 #![no_main]
 
 #[path = "../../bpmn/model/tests/common/property.rs"]

@@ -2,6 +2,7 @@
 
 use mandate_model::{ElementKind, ProcessDefinition, ROOT};
 
+use crate::due::is_timer;
 use crate::error::error_catcher;
 use crate::escalation::escalation_catcher;
 use crate::ids::{ActivityId, WaitId};
@@ -140,7 +141,14 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             check_modification(definition, instance, modification)
         }
         Input::Modify(modification) => check_modification(definition, instance, modification),
-        Input::RunJob { wait } | Input::FailJob { wait, .. } | Input::SetRetries { wait, .. } => expect(instance, *wait, "job"),
+        Input::RunJob { wait } | Input::FailJob { wait, .. } | Input::SetRetries { wait, .. } | Input::SetDue { wait, .. } => {
+            expect(instance, *wait, "job")
+        }
+        Input::RecalculateDue { wait, .. } => {
+            expect(instance, *wait, "job")?;
+            let is_timer = instance.jobs.get(wait).is_some_and(|job| is_timer(job));
+            if is_timer { Ok(()) } else { Err(Rejection::WrongKind { wait: *wait, expected: "timer", is: "job of another kind" }) }
+        }
         Input::CompleteTask { wait, variables } => {
             expect(instance, *wait, "user task")?;
             let activity = instance.tasks[wait].activity;
@@ -260,6 +268,8 @@ fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
                 | Input::Modify(_)
                 | Input::SetVariables { .. }
                 | Input::SetRetries { .. }
+                | Input::SetDue { .. }
+                | Input::RecalculateDue { .. }
                 | Input::SetExternalTaskRetries { .. }
                 | Input::Cancel { .. }
         );

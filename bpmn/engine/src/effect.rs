@@ -92,6 +92,8 @@ pub struct Job {
     pub since: i64,
     /// The last failure's message, for operators.
     pub failure: Option<String>,
+    /// A timer that fires again: its [`Cycle`](mandate_model::time::Cycle). None once the job for the next date is there.
+    pub cycle: Option<String>,
 }
 
 /// What a job does.

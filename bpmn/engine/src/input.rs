@@ -166,8 +166,22 @@ pub enum Input {
         /// From 0.
         retries: u32,
     },
-    /// Suspend the instance: nothing of it runs and every input but `Activate`, `Modify`, `SetVariables`, `SetRetries`, `SetExternalTaskRetries` and
-    /// `Cancel` is rejected.
+    /// An operator moves a job to another moment.
+    SetDue {
+        /// The job.
+        wait: WaitId,
+        /// Not before.
+        due: i64,
+    },
+    /// An operator has a timer set anew, by its model and the variables as they are now.
+    RecalculateDue {
+        /// The timer's job.
+        wait: WaitId,
+        /// As if it had been set when its wait began, and not at this moment.
+        since_creation: bool,
+    },
+    /// Suspend the instance: nothing of it runs and every input but `Activate`, `Modify`, `SetVariables`, `SetRetries`, `SetDue`, `RecalculateDue`,
+    /// `SetExternalTaskRetries` and `Cancel` is rejected.
     Suspend,
     /// Let it go on.
     Activate,

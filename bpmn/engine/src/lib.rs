@@ -18,7 +18,8 @@
 //! | `multi_instance.rs` | bodies and the instances in them |
 //! | `mapping.rs` | variables and input/output mapping |
 //! | `modification.rs` | what is active, changed by hand |
-//! | `retry.rs` | jobs, failures, incidents |
+//! | `retry.rs`, `due.rs` | jobs, failures, incidents; jobs that are moved |
+//! | `start_timer.rs` | timers that begin instances |
 //! | `lineage.rs`, `unit.rs` | what makes ledger keys stable; a unit of work |
 //! | `snapshot/` | the stored form |
 //!
@@ -36,6 +37,7 @@ mod compensation;
 mod complex;
 #[cfg(test)]
 mod conformance;
+mod due;
 mod effect;
 mod elements;
 mod error;
@@ -59,6 +61,7 @@ mod quantity;
 mod retry;
 mod scope;
 mod snapshot;
+mod start_timer;
 mod step;
 mod task;
 #[cfg(test)]
@@ -78,6 +81,7 @@ pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, 
 pub use leaf::{Leaf, LeafState};
 pub use modification::{Cancel, Instruction, Misfit, Modification, Site, Start, StartAt};
 pub use snapshot::{Changes, PartId, SnapshotError, Stored};
+pub use start_timer::StartTimer;
 pub use step::{Stop, step};
 pub use variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, VariableKind, Variables};
 

@@ -38,7 +38,10 @@ impl Machine<'_> {
             (JobKind::AsyncAfter, Phase::After { flow }) => self.leave_after(job.activity, flow),
             (JobKind::AsyncAfter, _) => unreachable!("such a job is only put on an activity that is over"),
             (JobKind::Timer, _) if job.element == self.instance.at(job.activity).element => self.resume(job.activity),
-            (JobKind::Timer, _) => self.trigger(job.activity, job.element, Variables::new()),
+            (JobKind::Timer, _) => {
+                self.renew(&job);
+                self.trigger(job.activity, job.element, Variables::new())
+            }
         }
     }
 
@@ -46,6 +49,8 @@ impl Machine<'_> {
     pub(crate) fn fail_job(&mut self, wait: WaitId, failure: Failure) {
         let id = self.instance.id;
         let mut job = Job::clone(&self.instance.jobs[&wait]);
+        self.renew(&job);
+        job.cycle = None;
         let policy = Continuation::of(self.definition, self.instance.at(job.activity), job.element).retries;
         job.failures = job.failures.saturating_add(1);
         job.retries = if failure.retry == Retry::Never { 0 } else { job.retries.saturating_sub(1) };
@@ -143,7 +148,7 @@ pub(crate) fn attempts(policy: Option<&RetryPolicy>) -> u32 {
 
 /// How long to wait when `retries` are left after a failure. As in Camunda 7 (`DefaultJobRetryCmd`) the place in the list follows from the
 /// retries that are left, so that a job that an operator gave new ones begins the list again.
-fn pause_ms(policy: Option<&RetryPolicy>, retries: u32, instance: InstanceId, wait: WaitId, failures: u32) -> u64 {
+pub(crate) fn pause_ms(policy: Option<&RetryPolicy>, retries: u32, instance: InstanceId, wait: WaitId, failures: u32) -> u64 {
     let waits = attempts(policy) - 1;
     let nth = waits.saturating_sub(retries);
     match policy {

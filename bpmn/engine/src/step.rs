@@ -65,7 +65,9 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::SetExternalTaskRetries { wait, .. }
         | Input::Message { wait, .. }
         | Input::DelegateReturned { wait, .. }
-        | Input::SetRetries { wait, .. } => *wait,
+        | Input::SetRetries { wait, .. }
+        | Input::SetDue { wait, .. }
+        | Input::RecalculateDue { wait, .. } => *wait,
         // Activities and waits are numbered together.
         Input::BeginActivity { activity } => WaitId(activity.0),
         Input::Modify(_) => modification::origin(instance),
@@ -142,6 +144,8 @@ impl<'a> Machine<'a> {
             }
             Input::BeginActivity { activity } => self.choose(activity)?,
             Input::SetRetries { wait, retries } => self.set_retries(wait, retries),
+            Input::SetDue { wait, due } => self.set_due(wait, due),
+            Input::RecalculateDue { wait, since_creation } => self.recalculate_due(wait, since_creation)?,
             Input::Suspend => self.set_suspended(true),
             Input::Activate => self.set_suspended(false),
             Input::Cancel { reason } => {

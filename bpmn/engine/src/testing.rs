@@ -167,6 +167,8 @@ impl<'a> Run<'a> {
             "run" => Input::RunJob { wait: self.job(word) },
             "fail" => Input::FailJob { wait: self.job(word), failure: failure(json) },
             "retries" => Input::SetRetries { wait: self.job(word), retries: json.parse().expect("a number") },
+            "due" => Input::SetDue { wait: self.job(word), due: json.parse().expect("milliseconds") },
+            "anew" => Input::RecalculateDue { wait: self.job(word), since_creation: json == "creation" },
             "complete" => Input::CompleteTask { wait: self.task(word), variables: variables(json) },
             "done" => {
                 let (json, local) = json.split_once(" local ").unwrap_or((json, ""));

@@ -6,8 +6,8 @@
 
 use mandate_model::{ElementIndex, ElementKind, EventTrigger, ProcessDefinition};
 
-use crate::effect::JobKind;
-use crate::elements::At;
+use crate::effect::Job;
+use crate::elements::{Alarm, At, following};
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::instance::{Activity, Instance, Role};
@@ -53,8 +53,10 @@ impl Machine<'_> {
         let at = At::new(definition, self.instance, activity, self.now).attached(event);
         match definition.element(event).kind.trigger() {
             Some((EventTrigger::Timer(timer), _)) => {
-                let due = at.due(timer)?;
-                self.put_job(activity, event, JobKind::Timer, due);
+                let alarm = at.alarm(timer)?;
+                // What interrupts fires once (Camunda `TimerDeclarationImpl`).
+                let cycle = alarm.cycle.filter(|_| !self.interrupts(event));
+                self.put_timer(activity, event, Alarm { cycle, ..alarm });
             }
             Some((EventTrigger::Message(message), _)) => {
                 let name = at.message_name(message)?;
@@ -80,6 +82,15 @@ impl Machine<'_> {
             self.put_subscription(activity, event, subscription.message.clone());
         }
         self.trigger(activity, event, variables)
+    }
+
+    /// A timer has come, or one is there that failed for the first time: if it fires again, a job of its own waits for the next date, so that no
+    /// failure ends a cycle (Camunda `TimerEntity.preExecute`, `RepeatingFailedJobListener`).
+    pub(crate) fn renew(&mut self, job: &Job) {
+        let Some(cycle) = &job.cycle else { return };
+        if let Some(due) = following(cycle, job.due, self.now) {
+            self.put_timer(job.activity, job.element, Alarm { due, cycle: Some(cycle.clone()) });
+        }
     }
 
     /// An event of an activity is triggered; its own wait is gone already.

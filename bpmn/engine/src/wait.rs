@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::effect::{Effect, ExternalTask, Job, JobKind, Subscription, Task};
-use crate::elements::WaitFor;
+use crate::elements::{Alarm, WaitFor};
 use crate::ids::{ActivityId, WaitId};
 use crate::multi_instance::Continuation;
 use crate::retry;
@@ -59,6 +59,15 @@ impl Machine<'_> {
 
     /// A new job of an activity, with all its attempts before it.
     pub(crate) fn put_job(&mut self, activity: ActivityId, element: ElementIndex, kind: JobKind, due: i64) {
+        self.put_new_job(activity, element, kind, Alarm { due, cycle: None });
+    }
+
+    /// A timer of an event that is triggered.
+    pub(crate) fn put_timer(&mut self, activity: ActivityId, event: ElementIndex, alarm: Alarm) {
+        self.put_new_job(activity, event, JobKind::Timer, alarm);
+    }
+
+    fn put_new_job(&mut self, activity: ActivityId, element: ElementIndex, kind: JobKind, alarm: Alarm) {
         let wait = self.new_wait(activity);
         let continuation = Continuation::of(self.definition, self.instance.at(activity), element);
         let job = Job {
@@ -66,12 +75,13 @@ impl Machine<'_> {
             activity,
             element,
             kind,
-            due,
+            due: alarm.due,
             retries: retry::attempts(continuation.retries),
             failures: 0,
             exclusive: continuation.exclusive,
             since: self.now,
             failure: None,
+            cycle: alarm.cycle,
         };
         self.instance.set_job(job.clone());
         self.effects.push(Effect::PutJob(job));

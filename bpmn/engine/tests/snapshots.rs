@@ -288,9 +288,9 @@ fn version_1_at_rest() {
             #22 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, canceled: 0, first: Some(ActivityId(23)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
             #23 each in Some(22) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
             #24 each in Some(22) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
-            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-            Job { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(8), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503") }
-            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(16), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(8), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503"), cycle: None }
+            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(16), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
             Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(25), activity: ActivityId(23), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(26), activity: ActivityId(24), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
@@ -321,8 +321,8 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             #23 each in Some(22) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
             #24 each in Some(22) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
             #31 next in Some(1) since 3000 Active { by: Some(FlowIndex(12)) } 
-            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
-            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(16), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None }
+            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(16), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
             Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(25), activity: ActivityId(23), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(26), activity: ActivityId(24), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }

@@ -1,15 +1,21 @@
-//! ISO 8601 dates and durations, as timers, due dates and retry cycles write them.
+//! ISO 8601 dates, durations and repeating intervals, and cron expressions, as timers, due dates and retry cycles write them.
 //!
-//! Moments are milliseconds since 1970-01-01T00:00:00Z. Durations of months and days are counted on the UTC calendar, so that the answer
-//! does not depend on the machine's time zone.
+//! Moments are milliseconds since 1970-01-01T00:00:00Z. What names no time zone is UTC, so that the answer does not depend on the machine's;
+//! a date or cycle may name one in brackets (`2030-12-24T18:00:00[Europe/Berlin]`, RFC 9557). There is no clock here: now is an argument.
 
-use jiff::civil::Time;
-use jiff::fmt::temporal::{DateTimeParser, SpanParser};
-use jiff::tz::{Offset, TimeZone};
+mod cron;
+mod cycle;
+mod zone;
+
+pub use cycle::Cycle;
+
+use jiff::fmt::temporal::SpanParser;
+use jiff::tz::TimeZone;
 use jiff::{SpanRelativeTo, Timestamp};
 
-/// No duration or date is longer than this, in bytes. The longest sensible one has some forty.
-const MAX_TEXT: usize = 100;
+/// No duration, date or cycle is longer than this, in bytes. The longest sensible one has some hundred: a start with its zone and a period, or
+/// a cron expression with lists.
+const MAX_TEXT: usize = 200;
 
 /// The longest fixed duration: a hundred years of 366 days. Longer waits between attempts are slips of the pen, and with this bound a
 /// sum with any date of our time stays within what can be stored.
@@ -32,6 +38,14 @@ pub enum TimeError {
         /// The text.
         text: String,
         /// What the parser says.
+        reason: String,
+    },
+    /// It is neither of the two.
+    #[error("'{text}' is neither a repeating interval such as R3/PT10M nor a cron expression such as '0 0/5 * * * *': {reason}")]
+    NotACycle {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
         reason: String,
     },
     /// Months and years have no fixed length.
@@ -64,23 +78,10 @@ pub fn due_after(now_ms: i64, iso_duration: &str) -> Result<i64, TimeError> {
     }
 }
 
-/// The moment an ISO 8601 date names: with an offset (`Z`, `+01:00`, or `+0100` as Camunda prints it), or without one, which then is UTC;
-/// a date without a time is its midnight.
+/// The moment an ISO 8601 date names: with an offset (`Z`, `+01:00`, or `+0100` as Camunda prints it), with a time zone in brackets, or without
+/// either, which then is UTC; a date without a time is its midnight.
 pub fn due_at(iso_date: &str) -> Result<i64, TimeError> {
-    static PARSER: DateTimeParser = DateTimeParser::new();
-    let text = iso_date.trim();
-    let not_a_date = |reason: String| TimeError::NotADate { text: short(text), reason };
-    if text.len() > MAX_TEXT {
-        return Err(not_a_date("it is too long".to_owned()));
-    }
-    let pieces = PARSER.parse_pieces(text).map_err(|error| not_a_date(error.to_string()))?;
-    if pieces.time_zone_annotation().is_some() {
-        return Err(not_a_date("a time zone in brackets is not supported, write an offset".to_owned()));
-    }
-    let local = pieces.date().to_datetime(pieces.time().unwrap_or(Time::midnight()));
-    let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
-    let moment = offset.to_timestamp(local).map_err(|_| TimeError::TooFar(short(text)))?;
-    Ok(moment.as_millisecond())
+    zone::zoned(iso_date).map(|moment| moment.timestamp().as_millisecond())
 }
 
 /// The length of a duration without months and years in milliseconds; a day has 24 hours. Negative is zero, more than [`MAX_FIXED_MS`] is
@@ -181,8 +182,27 @@ mod tests {
     }
 
     #[test]
+    fn dates_may_name_their_zone() {
+        assert_eq!(at("2030-12-24T18:00:00[Europe/Berlin]"), "2030-12-24T17:00:00Z");
+        assert_eq!(at("2030-07-24T18:00:00[europe/berlin]"), "2030-07-24T16:00:00Z");
+        assert_eq!(at("2030-07-24T18:00:00+02:00[Europe/Berlin]"), "2030-07-24T16:00:00Z");
+        assert_eq!(at("2030-07-24T18:00:00Z[Europe/Berlin]"), "2030-07-24T18:00:00Z");
+        assert_eq!(at("2030-07-24[America/New_York]"), "2030-07-24T04:00:00Z");
+        assert_eq!(at("2026-03-29T02:30:00[Europe/Berlin]"), "2026-03-29T01:30:00Z", "the clocks go from 2 to 3");
+        assert_eq!(at("2026-10-25T02:30:00[Europe/Berlin]"), "2026-10-25T00:30:00Z", "the first of two");
+    }
+
+    #[test]
     fn what_is_not_a_date_says_so() {
-        for text in ["", "tomorrow", "2030-13-01", "2030-02-30T00:00:00Z", "PT1H", "2030-12-24T18:00:00[Europe/Berlin]"] {
+        for text in [
+            "",
+            "tomorrow",
+            "2030-13-01",
+            "2030-02-30T00:00:00Z",
+            "PT1H",
+            "2030-12-24T18:00:00[Europe/Nowhere]",
+            "2030-12-24T18:00:00+02:00[Europe/Berlin]",
+        ] {
             assert!(matches!(due_at(text), Err(TimeError::NotADate { .. })), "{text}");
         }
         assert_eq!(at("9999-12-31T23:59:59-20:00"), "'9999-12-31T23:59:59-20:00' lies beyond the year 9999");

@@ -83,7 +83,7 @@ impl<'v> Validator<'v, '_> {
                     let help = "keep one; lead its flow through a parallel gateway if both paths should start";
                     self.diagnostics.error(self.at(index), message, help);
                 }
-                StartTrigger::None => {}
+                StartTrigger::None | StartTrigger::Timer(_) => {}
                 StartTrigger::Message(reference) => {
                     let name = reference.name.as_literal().unwrap_or_default();
                     if !messages.insert(name) {
@@ -101,7 +101,9 @@ impl<'v> Validator<'v, '_> {
             if element.kind.scope().is_some() && !begins && !self.draft.incomplete {
                 let message = format!("the {} has no start event", self.name(index));
                 let help = match element.kind {
-                    ElementKind::Process(_) => "begin it with a none or message start event, or with something that no flow leads to",
+                    ElementKind::Process(_) => {
+                        "begin it with a none, message or timer start event, or with something that no flow leads to"
+                    }
                     ElementKind::EventSubProcess(_) => "begin it with a start event that says what triggers it",
                     _ => "begin it with a none start event, or with something that no flow leads to",
                 };

@@ -114,6 +114,55 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
+/// What dates, cycles and cron expressions are made of.
+fn time_piece() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "R",
+        "R3/",
+        "R999999999999/",
+        "/",
+        "P",
+        "PT",
+        "P1M",
+        "PT1H",
+        "PT0.001S",
+        "P9999Y",
+        "T",
+        "1D",
+        "2026-03-29",
+        "T02:30:00",
+        "Z",
+        "+02:00",
+        "[Europe/Berlin]",
+        "[",
+        "]",
+        "-",
+        "0 ",
+        "* ",
+        "? ",
+        "*/7 ",
+        "0/5 ",
+        "59 ",
+        "29 ",
+        "31 ",
+        "L ",
+        "L-3 ",
+        "LW ",
+        "15W ",
+        "FEB ",
+        "2 ",
+        "MON-FRI ",
+        "5L ",
+        "7#5 ",
+        "1,15 ",
+        "2028 ",
+        "0 0 0 ",
+        "0 30 2 ",
+        "@daily",
+        " ",
+    ])
+}
+
 fn apply(bytes: &mut Vec<u8>, change: &Change) {
     if bytes.is_empty() {
         return;
@@ -152,6 +201,12 @@ proptest! {
             apply(&mut bytes, change);
         }
         property::model(&bytes);
+    }
+
+    #[test]
+    fn texts_like_times_never_panic(pieces in prop::collection::vec(time_piece(), 1..12), random in "[-0-9A-Z*/?,#@| \\[\\]:+.]{0,40}") {
+        property::moment(&pieces.concat());
+        property::moment(&random);
     }
 
     #[test]

@@ -201,6 +201,8 @@ fn intermediate_events_wait_for_time_or_a_message() {
     assert!(matches!(timer(formal), Timer::Duration(duration) if duration.as_literal() == Some("PT10M")));
     let date = "<bpmn:timeDate>2030-12-24T18:00:00+01:00</bpmn:timeDate>";
     assert!(matches!(timer(date), Timer::Date(date) if date.as_literal() == Some("2030-12-24T18:00:00+01:00")));
+    let cycle = "<bpmn:timeCycle>R3/PT10M</bpmn:timeCycle>";
+    assert!(matches!(timer(cycle), Timer::Cycle(cycle) if cycle.as_literal() == Some("R3/PT10M")));
     let variable = "<bpmn:timeDuration>${timeout}</bpmn:timeDuration>";
     assert!(matches!(timer(variable), Timer::Duration(duration) if duration.as_literal().is_none()));
     let message = "<bpmn:intermediateCatchEvent id='a'><bpmn:messageEventDefinition messageRef='m'/></bpmn:intermediateCatchEvent>";

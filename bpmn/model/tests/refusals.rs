@@ -57,7 +57,7 @@ mod unsupported {
              <bpmn:userTask id='a'/>",
             expect![[r#"
                 t.bpmn:2:26: error: signalEventDefinition on startEvent is not supported yet (element 's1'); help: use a message
-                t.bpmn:3:26: error: timerEventDefinition on startEvent is not supported yet (element 's2'); help: use a none or message start event; whoever knows when to start can start it by the API
+                t.bpmn:3:26: error: the timer does not say when it fires (element 's2'); help: give it a timeDuration such as PT10M, a timeDate, or a timeCycle such as R3/PT10M
                 t.bpmn:4:26: error: conditionalEventDefinition on startEvent is not supported yet (element 's3'); help: use a message, or an exclusive gateway in a loop with a timer
                 t.bpmn:5:1: error: messageEventDefinition does not say who does it (element 'e3'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate; or compute it by a camunda:expression
                 t.bpmn:6:38: error: signalEventDefinition on intermediateThrowEvent is not supported yet (element 'c1'); help: use a message

@@ -57,6 +57,20 @@ mod events {
     }
 
     #[test]
+    fn timers_start_processes_however_many_and_no_sub_process() {
+        let timer = "<bpmn:timerEventDefinition><bpmn:timeCycle>@daily</bpmn:timeCycle></bpmn:timerEventDefinition>";
+        check_file(
+            &file(&format!(
+                "<bpmn:startEvent id='s0'/><bpmn:startEvent id='s1'>{timer}</bpmn:startEvent><bpmn:startEvent id='s2'>{timer}</bpmn:startEvent>\n\
+                 <bpmn:subProcess id='a'><bpmn:startEvent id='s3'>{timer}</bpmn:startEvent></bpmn:subProcess>"
+            )),
+            expect![[r#"
+                t.bpmn:3:25: error: a timer start event can't start a sub-process (element 's3'); help: make it a none start event, or the sub-process an event sub-process (triggeredByEvent="true")
+            "#]],
+        );
+    }
+
+    #[test]
     fn a_message_that_starts_a_process_has_a_fixed_name_of_its_own() {
         check_file(
             &file_with(
@@ -103,20 +117,20 @@ mod events {
         check_file(
             &timer(""),
             expect![[r#"
-            t.bpmn:2:37: error: the timer does not say when it fires (element 'a'); help: give it a timeDuration such as PT10M, or a timeDate
-        "#]],
+                t.bpmn:2:37: error: the timer does not say when it fires (element 'a'); help: give it a timeDuration such as PT10M, a timeDate, or a timeCycle such as R3/PT10M
+            "#]],
         );
         check_file(
             &timer("<bpmn:timeDuration/>"),
             expect![[r#"
-            t.bpmn:2:64: error: the timer's timeDuration is empty (element 'a'); help: give it a timeDuration such as PT10M, or a timeDate
-        "#]],
+                t.bpmn:2:64: error: the timer's timeDuration is empty (element 'a'); help: give it a timeDuration such as PT10M, a timeDate, or a timeCycle such as R3/PT10M
+            "#]],
         );
         check_file(
             &timer("<bpmn:timeDuration>10 minutes</bpmn:timeDuration>"),
             expect![[r#"
-            t.bpmn:2:64: error: timeDuration: '10 minutes' is not an ISO 8601 duration such as PT30S, PT10M, P1D or P1M: expected to find duration beginning with `P` or `p`, but found `1` instead (element 'a'); help: write ISO 8601, or an expression such as ${timeout} that gives it
-        "#]],
+                t.bpmn:2:64: error: timeDuration: '10 minutes' is not an ISO 8601 duration such as PT30S, PT10M, P1D or P1M: expected to find duration beginning with `P` or `p`, but found `1` instead (element 'a'); help: write it as it says, or as an expression such as ${timeout} that gives it
+            "#]],
         );
         check_file(
             &timer("<bpmn:timeDuration>${</bpmn:timeDuration>"),
@@ -127,14 +141,14 @@ mod events {
         check_file(
             &timer("<bpmn:timeDate>tomorrow</bpmn:timeDate>"),
             expect![[r#"
-            t.bpmn:2:64: error: timeDate: 'tomorrow' is not an ISO 8601 date such as 2030-12-24T18:00:00Z: failed to parse four digit integer as year: invalid digit, expected 0-9 but got t (element 'a'); help: write ISO 8601, or an expression such as ${timeout} that gives it
-        "#]],
+                t.bpmn:2:64: error: timeDate: 'tomorrow' is not an ISO 8601 date such as 2030-12-24T18:00:00Z: failed to parse four digit integer as year: invalid digit, expected 0-9 but got t (element 'a'); help: write it as it says, or as an expression such as ${timeout} that gives it
+            "#]],
         );
         check_file(
-            &timer("<bpmn:timeCycle>R3/PT1H</bpmn:timeCycle>"),
+            &timer("<bpmn:timeCycle>0 0 25 * * *</bpmn:timeCycle>"),
             expect![[r#"
-            t.bpmn:2:64: error: timeCycle is not supported yet (element 'a'); help: use a timeDuration, and lead its path back to the event for another turn
-        "#]],
+                t.bpmn:2:64: error: timeCycle: '0 0 25 * * *' is neither a repeating interval such as R3/PT10M nor a cron expression such as '0 0/5 * * * *': '25' is not a hour from 0 to 23 (element 'a'); help: write it as it says, or as an expression such as ${timeout} that gives it
+            "#]],
         );
         check_file(
             &timer("<bpmn:timeDate>2030-01-01</bpmn:timeDate><bpmn:timeDuration>PT1S</bpmn:timeDuration>"),
@@ -155,7 +169,7 @@ mod events {
         check_activity(
             "<bpmn:intermediateCatchEvent id='a'><bpmn:timerEventDefinition/><bpmn:messageEventDefinition/></bpmn:intermediateCatchEvent>",
             expect![[r#"
-                t.bpmn:2:37: error: the timer does not say when it fires (element 'a'); help: give it a timeDuration such as PT10M, or a timeDate
+                t.bpmn:2:37: error: the timer does not say when it fires (element 'a'); help: give it a timeDuration such as PT10M, a timeDate, or a timeCycle such as R3/PT10M
             "#]],
         );
         check_activity(
@@ -402,7 +416,7 @@ mod scopes {
         check(
             "<bpmn:userTask id='t'/><bpmn:sequenceFlow id='f' sourceRef='t' targetRef='t'/>",
             expect![[r#"
-                t.bpmn:1:358: error: the process has no start event (element 'p'); help: begin it with a none or message start event, or with something that no flow leads to
+                t.bpmn:1:358: error: the process has no start event (element 'p'); help: begin it with a none, message or timer start event, or with something that no flow leads to
                 t.bpmn:2:1: warning: no path leads to this userTask (element 't'); help: lead a sequence flow to it, or remove it
             "#]],
         );

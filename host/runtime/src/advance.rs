@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use mandate_engine::{Code, DelegateOutcome, Effect, EntryKey, Failure, Input, Instance, InstanceId, Rejection, Stop, WaitId};
-use mandate_store::{CommitError, Origin, StartKey, Unit};
+use mandate_store::{CommitError, FiredTimer, Origin, StartKey, Unit};
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
@@ -34,7 +34,7 @@ use crate::{Error, Inner, text};
 const MAX_JOB_CONFLICTS: u32 = 3;
 
 /// The longest message of a failure that is stored: people read it, and it stands in job, incident and history.
-const MAX_FAILURE_BYTES: usize = 16 * 1024;
+pub(crate) const MAX_FAILURE_BYTES: usize = 16 * 1024;
 
 /// After this many lost races an API call is told to come again.
 const MAX_API_CONFLICTS: u32 = 100;
@@ -76,6 +76,8 @@ pub(crate) struct Begin {
     pub(crate) start_key: Option<StartKey>,
     /// The caller wants the newest version of a key, and this was it when it was last looked up.
     pub(crate) newest: bool,
+    /// The firing of a timer start event that begins the instance.
+    pub(crate) fired: Option<FiredTimer>,
 }
 
 /// What an input led to.
@@ -340,6 +342,7 @@ impl Inner {
         let is_start = work.begin.is_some();
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
         let mut write = rows.into_write(definition, instance, base, self.store.host(), &places.waits(), work.worker.as_ref(), detail, now);
+        write.fired = work.begin.as_ref().and_then(|begin| begin.fired.clone());
         let (id, running) = (uuid::Uuid::now_v7(), write.running.clone());
         write.operations = work.operations(definition, &base.instance, instance, id, now);
         let unit = Unit {

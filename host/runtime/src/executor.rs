@@ -34,6 +34,7 @@ use crate::{Error, Inner};
 
 mod held_back;
 mod loops;
+pub(crate) mod start_timers;
 
 /// The store is polled this often, should a word from another host have been lost.
 const POLL: Duration = Duration::from_millis(500);
@@ -135,6 +136,8 @@ pub(crate) struct Executor {
     /// Every job in this host's memory, by how many times it is there.
     mine: Arc<Mutex<HashMap<JobName, u32>>>,
     held_back: HeldBack,
+    /// Timer start events that this host is at; what is not in `mine` any more is over.
+    start_timers: Mutex<BTreeSet<uuid::Uuid>>,
 }
 
 impl Executor {
@@ -149,6 +152,7 @@ impl Executor {
             stopping: CancellationToken::new(),
             mine: Arc::default(),
             held_back: HeldBack::default(),
+            start_timers: Mutex::default(),
         }
     }
 

@@ -254,7 +254,7 @@ impl Inner {
         let start_key = start.idempotency_key.map(|key| start_key(tenant.as_deref(), &definition.row.key, &key));
         let id = start_key.as_ref().map_or_else(|| InstanceId(uuid::Uuid::now_v7()), derived_id);
         let (definition, business_key) = (definition.clone(), start.business_key.clone());
-        let begin = Begin { definition: definition.clone(), tenant, business_key, start_key: start_key.clone(), newest };
+        let begin = Begin { definition: definition.clone(), tenant, business_key, start_key: start_key.clone(), newest, fired: None };
         let work = Work {
             instance: id,
             input: at.input(start.variables),
@@ -363,10 +363,16 @@ impl Inner {
 
 /// Where a process begins that is started without a message.
 fn none_start(definition: &Definition) -> Result<ElementIndex, Error> {
-    definition
-        .model
-        .start()
-        .ok_or_else(|| Error::Invalid(format!("process {} has no none start event: start it by its message", definition.row.key)))
+    // As in Camunda 7 what starts by time can also be started by hand.
+    let mut timers = definition.model.iter().filter(|(_, element)| {
+        element.parent == Some(mandate_model::ROOT)
+            && matches!(element.kind, mandate_model::ElementKind::StartEvent(mandate_model::StartTrigger::Timer(_)))
+    });
+    let only_timer = || timers.next().filter(|_| timers.next().is_none()).map(|(element, _)| element);
+    definition.model.start().or_else(only_timer).ok_or_else(|| {
+        let key = &definition.row.key;
+        Error::Invalid(format!("process {key} has no none start event, nor just one timer start event: start it by its message"))
+    })
 }
 
 fn start_key(tenant: Option<&str>, definition_key: &str, key: &str) -> StartKey {

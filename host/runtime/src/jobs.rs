@@ -2,17 +2,81 @@
 
 use std::sync::Arc;
 
-use mandate_engine::{Input, PublicId, WaitId};
-use mandate_store::{Claim, ClaimedJob, Holder};
+use mandate_engine::{Input, PublicId, StartTimer, WaitId};
+use mandate_store::{Claim, ClaimedJob, Holder, RevisedTimer, StartTimerClaim, StartTimerRow};
 use tokio::sync::oneshot;
 
+use crate::definitions::Definition;
 use crate::executor::Queued;
+use crate::operator::{Change, OPERATOR, Operation, Subject};
 use crate::{Error, Inner, Runtime, StoreError};
 
 impl Runtime {
     /// Gives a job retries. Above 0 its incident is resolved and it runs at once.
     pub async fn set_job_retries(&self, job: PublicId, retries: u32) -> Result<(), Error> {
-        self.operate(job.instance, Input::SetRetries { wait: WaitId(job.number), retries }).await.map(drop)
+        let input = Input::SetRetries { wait: WaitId(job.number), retries };
+        self.revise(job, input, "SetJobRetries", |row, _, now| {
+            let failed = row.failures > 0 || row.timer.retries == 0;
+            let due = if retries > 0 && failed { now } else { row.timer.due };
+            let change = Change::new("retries", Some(row.timer.retries.to_string()), Some(retries.to_string()));
+            (RevisedTimer { due, cycle: row.timer.cycle.clone(), retries: retries.into() }, change)
+        })
+        .await
+    }
+
+    /// Moves a job to another moment, in milliseconds since 1970. What repeats keeps its dates.
+    pub async fn set_job_due(&self, job: PublicId, due: i64) -> Result<(), Error> {
+        let input = Input::SetDue { wait: WaitId(job.number), due };
+        self.revise(job, input, "SetDueDate", |row, _, _| moved(row, due, row.timer.cycle.clone())).await
+    }
+
+    /// Sets a timer anew, by its model and the variables as they are now: as if that were done at this moment or, `since_creation`, when it was made.
+    pub async fn recalculate_job_due(&self, job: PublicId, since_creation: bool) -> Result<(), Error> {
+        let input = Input::RecalculateDue { wait: WaitId(job.number), since_creation };
+        self.revise(job, input, "RecalculateDueDate", |row, definition, now| {
+            // What was deployed can be set at any moment: it has no variables.
+            let timers = StartTimer::open(&definition.model, if since_creation { row.created } else { now }).unwrap_or_default();
+            match timers.into_iter().find(|timer| *definition.model.element(timer.element).id == row.timer.activity_id) {
+                // One that has its next firing in a row of its own goes on so.
+                Some(timer) => moved(row, timer.due, row.timer.cycle.as_ref().and(timer.cycle)),
+                None => moved(row, row.timer.due, row.timer.cycle.clone()),
+            }
+        })
+        .await
+    }
+
+    /// Changes a job of an instance by an input, or else a timer start event, of which `change` says what it becomes.
+    async fn revise(
+        &self,
+        job: PublicId,
+        input: Input,
+        verb: &'static str,
+        change: impl Fn(&StartTimerRow, &Definition, i64) -> (RevisedTimer, Change) + Send,
+    ) -> Result<(), Error> {
+        let missing = || Error::NotFound { what: "job", id: job.to_string() };
+        match self.operate(job.instance, input).await {
+            Err(Error::NotFound { .. }) => {}
+            done => return done.map(drop),
+        }
+        let (id, firing) = (job.instance.0, i64::try_from(job.number).map_err(|_| missing())?);
+        // It may fail in the same moment: what is changed then is what is left of it.
+        loop {
+            let row = self.0.store.start_timer(id, firing).await?.ok_or_else(missing)?;
+            let definition = self.0.definitions.get(&self.0.store, &row.definition_id).await?;
+            let (revised, change) = change(&row, &definition, self.now());
+            let subject = Subject {
+                tenant: definition.row.tenant.clone(),
+                definition_id: Some(definition.row.id.clone()),
+                definition_key: Some(definition.row.key.clone()),
+                deployment_id: Some(definition.row.deployment_id.clone()),
+                ..Subject::default()
+            };
+            let operations = self.logged(Operation { verb, entity_type: "Job", category: OPERATOR, changes: vec![change], subject });
+            if self.0.store.revise_start_timer(&row, &revised, &operations).await? {
+                self.0.executor.look_again();
+                return Ok(());
+            }
+        }
     }
 
     /// Runs a job now, whenever it is due and whether it has retries or not, and answers when it has run: with [`Error::Invalid`] and the failure
@@ -34,10 +98,38 @@ impl Inner {
         if !self.store.may_act() {
             return Err(Error::NotActing("it could not renew its lease"));
         }
-        let job = self.claim_for_operator(id).await?;
+        let job = match self.claim_for_operator(id).await {
+            Err(Error::NotFound { .. }) => return self.execute_start_timer(id).await,
+            job => job?,
+        };
         let (answer, done) = oneshot::channel();
         self.enqueue(Queued { answer: Some(answer), ..self.queued(&job, None) });
         done.await.unwrap_or(Err(Error::Bug))
+    }
+
+    async fn execute_start_timer(self: &Arc<Self>, id: PublicId) -> Result<(), Error> {
+        let missing = || Error::NotFound { what: "job", id: id.to_string() };
+        let firing = i64::try_from(id.number).map_err(|_| missing())?;
+        let claim = match self.store.claim_start_timer(id.instance.0, firing).await {
+            Err(StoreError::Fenced) => return Err(Error::NotActing("it could not renew its lease")),
+            claim => claim?,
+        };
+        match claim {
+            StartTimerClaim::Missing => Err(missing()),
+            StartTimerClaim::Taken(name) => Err(Error::Conflict(format!("job {id} is being run by host {name}"))),
+            StartTimerClaim::Locked(timer) => {
+                let _mine = self.executor.mine_of_start_timer(&timer);
+                let inner = self.clone();
+                // On a thread that guests run on, as any unit.
+                let fired = self.spawn_unit(async move { inner.fire(*timer).await }).await;
+                let fired =
+                    fired.unwrap_or_else(|error| Err(if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") }));
+                fired.map_err(|error| match error {
+                    Error::UnitFailed(failure) => Error::Invalid(format!("job {id} failed: {}", failure.message)),
+                    error => error,
+                })
+            }
+        }
     }
 
     /// Locks a job, also one that a host has that is gone.
@@ -69,4 +161,10 @@ impl Inner {
             claim => Ok(claim?),
         }
     }
+}
+
+/// A firing at another moment, and what the log says of it.
+fn moved(row: &StartTimerRow, due: i64, cycle: Option<String>) -> (RevisedTimer, Change) {
+    let change = Change::new("duedate", Some(row.timer.due.to_string()), Some(due.to_string()));
+    (RevisedTimer { due, cycle, retries: row.timer.retries }, change)
 }

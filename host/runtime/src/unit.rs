@@ -56,7 +56,7 @@ impl Rows {
     /// Nothing yet, of an instance that is about to take this input.
     pub(crate) fn before(instance: &Instance, input: &Input) -> Self {
         let revised = match input {
-            Input::SetRetries { wait, .. } => Some(*wait),
+            Input::SetRetries { wait, .. } | Input::SetDue { wait, .. } | Input::RecalculateDue { wait, .. } => Some(*wait),
             _ => None,
         };
         Self { before: Next::of(instance), revised, ..Self::default() }
@@ -440,7 +440,7 @@ fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> History
 pub const BODY_TYPE: &str = "multiInstanceBody";
 
 /// Camunda 7's activity id of the body of a multi-instance activity.
-fn body_id(element: &str) -> String {
+pub(crate) fn body_id(element: &str) -> String {
     format!("{element}#{BODY_TYPE}")
 }
 
@@ -461,6 +461,7 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::Transaction(_) => "transaction",
         ElementKind::StartEvent(StartTrigger::None) => "startEvent",
         ElementKind::StartEvent(StartTrigger::Message(_)) => "messageStartEvent",
+        ElementKind::StartEvent(StartTrigger::Timer(_)) => "startTimerEvent",
         ElementKind::EventSubProcessStart(event) => match event.trigger {
             EventTrigger::Error(_) => "errorStartEvent",
             EventTrigger::Timer(_) => "startTimerEvent",

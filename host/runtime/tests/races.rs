@@ -5,7 +5,9 @@ mod common;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 
-use common::{Host, as_variables, process};
+use common::{Host, Setup, as_variables, postgres, process};
+use mandate_runtime::engine::PublicId;
+use mandate_runtime::query::{HistoryActivityFilter, Page};
 use mandate_runtime::{Correlation, Error};
 use serde_json::json;
 
@@ -46,6 +48,39 @@ async fn instances_that_issue_the_same_own_key_at_once_send_it_once() {
         host.ended(id).await;
     }
     assert_eq!(host.domain.calls().into_iter().collect::<Vec<_>>(), [("reserve:order-17:plan-2".to_owned(), 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_message_and_a_timer_at_one_instant_exactly_one_wins() {
+    for database in [None, Some(postgres())] {
+        // A timer runs when it is told to: at the moment at which the message comes.
+        let host = Host::start_with(Setup { database, execute_jobs: false, ..Setup::default() }).await;
+        host.deploy(process(
+            r#"
+          <bpmn:startEvent id="s"/>
+          <bpmn:eventBasedGateway id="g"/>
+          <bpmn:intermediateCatchEvent id="m"><bpmn:messageEventDefinition messageRef="go"/></bpmn:intermediateCatchEvent>
+          <bpmn:intermediateCatchEvent id="t"><bpmn:timerEventDefinition><bpmn:timeDuration>PT1H</bpmn:timeDuration></bpmn:timerEventDefinition>
+          </bpmn:intermediateCatchEvent>
+          <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="g"/>
+          <bpmn:sequenceFlow id="f2" sourceRef="g" targetRef="m"/>
+          <bpmn:sequenceFlow id="f3" sourceRef="g" targetRef="t"/>"#,
+        ))
+        .await;
+        for _ in 0..30 {
+            let id = host.start_instance(json!({})).await.expect("it starts").id;
+            let wait = host.runtime.instance(id).await.expect("it lives").instance.jobs().next().expect("a timer").wait;
+            let correlation = Correlation { message: "go".into(), instance: Some(id), ..Correlation::default() };
+            let job = PublicId { instance: id, number: wait.0 };
+            let (message, timer) = tokio::join!(host.runtime.correlate(correlation), host.runtime.execute_job(job));
+            assert!(message.is_ok() ^ timer.is_ok(), "{message:?} {timer:?}");
+            let filter = HistoryActivityFilter { instance: Some(id.0), ..HistoryActivityFilter::default() };
+            let seen = host.runtime.reads().history_activities(filter, Page::ALL, &[]).await.expect("read");
+            let by = seen.iter().filter(|it| ["m", "t"].contains(&it.activity_id.as_str())).map(|it| it.activity_id.as_str());
+            assert_eq!(by.collect::<Vec<_>>(), [if message.is_ok() { "m" } else { "t" }]);
+            assert!(matches!(host.runtime.instance(id).await, Err(Error::NotFound { .. })), "it is over");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -167,22 +167,23 @@ impl Store {
         Ok(claim)
     }
 
-    /// The next moment after `now` at which a job becomes due.
+    /// The next moment after `now` at which a job becomes due, or a timer start event.
     pub async fn next_due(&self, now: i64) -> Result<Option<i64>, Error> {
         let sql = "SELECT j.due FROM job j WHERE j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind AND j.due > $1 \
                    ORDER BY j.due LIMIT 1";
         let rows = self.pool.fetch(sql, params![now]).await?;
-        rows.first().map(|row| row.get(0)).transpose()
+        let job: Option<i64> = rows.first().map(|row| row.get(0)).transpose()?;
+        Ok(job.into_iter().chain(self.next_start_timer(now).await?).min())
     }
 
-    /// Whether no host has a job locked, and none is due at `now` that could be claimed.
+    /// Whether no host has a job locked, and none is due at `now` that could be claimed; nor a timer start event, but for those of this host's memory.
     pub async fn is_quiet(&self, now: i64, except: &Except) -> Result<bool, Error> {
         let locked = "SELECT wait FROM any_job WHERE locked_by IS NOT NULL LIMIT 1";
         if !self.pool.fetch(locked, Vec::new()).await?.is_empty() {
             return Ok(false);
         }
         let (sql, params) = candidates(now, 1, except);
-        Ok(self.pool.fetch(&sql, params).await?.is_empty())
+        Ok(self.pool.fetch(&sql, params).await?.is_empty() && self.no_start_timer_is_due(now, except).await?)
     }
 
     /// The jobs that this host has locked.
@@ -213,7 +214,7 @@ impl Store {
     }
 
     /// A transaction in which this host may lock jobs: locked in an epoch that is over, they would be nobody's.
-    async fn begin_in_epoch(&self) -> Result<Tx, Error> {
+    pub(crate) async fn begin_in_epoch(&self) -> Result<Tx, Error> {
         let mut tx = self.inner().jobs.begin().await?;
         match hold_epoch(&mut tx, self.host()).await? {
             Held::Valid { .. } => Ok(tx),

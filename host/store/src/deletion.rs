@@ -6,6 +6,7 @@ use crate::db::{Param, Tx, params};
 use crate::deploy::lock_deployments;
 use crate::deployment::DeploymentDeletion;
 use crate::rows::OperationRow;
+use crate::start_timers::{self, Reopened};
 use crate::unit::Beside;
 use crate::write::{history, instances, operations, tables};
 use crate::{Error, Store, cleanup};
@@ -14,7 +15,16 @@ impl Store {
     /// Deletes a deployment with its definitions. Refused while an instance of them lives, or while definitions of other deployments are
     /// bound to its delegates. With `cascade` its instances and their history go too; what others are bound to stays either way, as do
     /// ledger and start keys.
-    pub async fn delete_deployment(&self, id: &str, cascade: bool, operations: &[OperationRow]) -> Result<DeploymentDeletion, Error> {
+    ///
+    /// `reopened` are the timers by which the versions of [`Store::uncovered_by`] start from here on, as of `now`.
+    pub async fn delete_deployment(
+        &self,
+        id: &str,
+        cascade: bool,
+        operations: &[OperationRow],
+        reopened: &Reopened,
+        now: i64,
+    ) -> Result<DeploymentDeletion, Error> {
         let mut tx = self.inner().admin.begin().await?;
         lock_deployments(&mut tx).await?;
         if tx.fetch("SELECT id FROM deployment WHERE id = $1", params![id]).await?.is_empty() {
@@ -45,6 +55,10 @@ impl Store {
                 let instances = i64::try_from(living.len()).expect("instances fit into memory");
                 return Ok(DeploymentDeletion::Refused { instances, bindings });
             }
+        }
+        if start_timers::deleted(&mut tx, id, reopened, now).await?.is_none() {
+            tx.rollback().await;
+            return Ok(DeploymentDeletion::Moved);
         }
         remove_deployment(&mut tx, id, &definitions).await?;
         operations::write(&mut tx, self.inner().history, operations).await?;

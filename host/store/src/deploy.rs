@@ -9,6 +9,7 @@ use crate::db::{Dialect, Param, Tx, params};
 use crate::deployment::{Deployed, DeploymentWrite, NewDefinition};
 use crate::query::DefinitionRow;
 use crate::rows::OperationRow;
+use crate::start_timers;
 use crate::unit::{check_key, check_text};
 use crate::write::operations;
 use crate::{Error, Store, query};
@@ -132,6 +133,7 @@ fn check(write: &DeploymentWrite) -> Result<(), String> {
         check_text("process name", definition.name.as_deref())?;
         check_key("version tag", definition.version_tag.as_deref().unwrap_or_default())?;
         definition.start_messages.iter().try_for_each(|(message, _)| check_key("message name", message))?;
+        definition.start_timers.iter().try_for_each(|timer| check_key("activity id", &timer.activity_id))?;
         definition.bindings.iter().try_for_each(|binding| check_key("reference", &binding.reference))?;
     }
     Ok(())
@@ -246,6 +248,9 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
     INSERT_BINDINGS.execute(tx, bindings.collect()).await?;
     let messages = pairs().flat_map(|(row, new)| new.start_messages.iter().map(|(message, activity)| cells![&row.id, message, activity]));
     INSERT_START_MESSAGES.execute(tx, messages.collect()).await?;
+    let keys = definitions.iter().map(|definition| definition.key.clone()).collect();
+    let timers = pairs().flat_map(|(row, new)| new.start_timers.iter().map(|timer| start_timers::new_row(&row.id, timer, write.at)));
+    start_timers::deployed(tx, tenant, keys, timers.collect()).await?;
     Ok(definitions)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::query::DefinitionRow;
 use crate::rows::OperationRow;
+use crate::start_timers::NewStartTimer;
 
 /// One atomic upload, checked and resolved.
 #[derive(Clone, Debug)]
@@ -79,6 +80,8 @@ pub struct NewDefinition {
     pub bindings: Vec<BindingRow>,
     /// Messages that start it, with the BPMN id of the start event.
     pub start_messages: Vec<(String, String)>,
+    /// Timers that start it.
+    pub start_timers: Vec<NewStartTimer>,
 }
 
 /// What a reference of a definition resolves to, for ever.
@@ -126,4 +129,6 @@ pub enum DeploymentDeletion {
         /// Bindings of other deployments' definitions to its delegates.
         bindings: i64,
     },
+    /// Other versions become the newest of their keys than those whose timers were to be opened again: another deployment came between.
+    Moved,
 }

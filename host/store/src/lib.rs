@@ -25,6 +25,7 @@ mod migrate;
 pub mod query;
 mod rows;
 mod set_clock;
+mod start_timers;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -43,8 +44,9 @@ pub use lease::HostRef;
 pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Verdict};
 pub use migrate::migration_script;
 pub use rows::{ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+pub use start_timers::{NewStartTimer, Reopened, RevisedTimer, StartTimerClaim, StartTimerRow};
 pub use store::{Counters, Store};
 pub use unit::{
-    Beside, CommitError, Committed, Expect, ExternalTaskFailure, ExternalTaskRevision, HeldExternalTask, InstanceHead, InstanceWrite,
-    JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts, StartKey, State, Unit,
+    Beside, CommitError, Committed, Expect, ExternalTaskFailure, ExternalTaskRevision, FiredTimer, HeldExternalTask, InstanceHead,
+    InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts, StartKey, State, Unit,
 };

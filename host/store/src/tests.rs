@@ -7,7 +7,7 @@ use crate::claim::candidates_sql;
 use crate::db::{Dialect, Lane};
 use crate::external::fetch_sql;
 use crate::store::given_up;
-use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, deploy, ledger, write};
+use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, deploy, ledger, start_timers, write};
 
 /// The multi-row statements of the crate.
 fn batches() -> Vec<&'static Batch> {
@@ -19,6 +19,7 @@ fn batches() -> Vec<&'static Batch> {
         write::instances::BATCHES,
         write::tables::BATCHES,
         write::history::BATCHES,
+        start_timers::BATCHES,
         write::operations::BATCHES,
     ]
     .concat()
@@ -50,6 +51,7 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
         include_str!("write/instances.rs"),
         include_str!("write/tables.rs"),
         include_str!("write/history.rs"),
+        include_str!("start_timers.rs"),
         include_str!("write/operations.rs"),
     ];
     let written: usize = sources.iter().map(|source| source.matches(": Batch = ").count()).sum();

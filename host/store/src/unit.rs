@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::Error;
 use crate::claim::ClaimedJob;
 use crate::rows::{ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+use crate::start_timers::NewStartTimer;
 use crate::write::operations;
 
 /// What one unit of work writes: all of it or nothing.
@@ -40,6 +41,8 @@ pub struct InstanceWrite {
     pub expect: Expect,
     /// What holds afterwards.
     pub state: State,
+    /// The firing of a timer start event that begins the instance: refused with [`CommitError::Gone`] if it is over.
+    pub fired: Option<FiredTimer>,
     /// Suspends (or resumes) the instance with its jobs and tasks.
     pub suspended: Option<bool>,
     /// The job that stands in the instance's row from here on: one that is new, locked by this host, or the one that stood there before. All
@@ -96,6 +99,7 @@ impl InstanceWrite {
             id,
             expect,
             state,
+            fired: None,
             suspended: None,
             running: None,
             starts_running: false,
@@ -120,6 +124,19 @@ impl InstanceWrite {
             operations: Vec::new(),
         }
     }
+}
+
+/// A firing of a timer start event, and what takes its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FiredTimer {
+    /// Which timer.
+    pub id: Uuid,
+    /// Which of its firings.
+    pub firing: i64,
+    /// When it fires.
+    pub at: i64,
+    /// The next one; none: it was the last.
+    pub next: Option<NewStartTimer>,
 }
 
 /// What changes of a job when an operator gives it retries.

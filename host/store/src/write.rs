@@ -12,6 +12,7 @@ use crate::config::HistoryLevel;
 use crate::db::{Dialect, Param, Tx, params};
 use crate::lease::HostRef;
 use crate::rows::JobRow;
+use crate::start_timers;
 use crate::unit::{CommitError, Committed, Expect, InstanceHead, InstanceWrite, StartKey, State, Unit};
 
 pub(crate) mod history;
@@ -29,6 +30,7 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     refuse_starts(tx, units, &mut answers).await?;
     refuse_lost_locks(tx, units, &mut answers).await?;
     claim_start_keys(tx, units, &mut answers).await?;
+    start_timers::refuse_fired(tx, units, &mut answers).await?;
     let moved = instances::write(tx, units, &mut answers).await?;
     let elsewhere = locked_elsewhere(tx, me, units, &answers).await?;
 
@@ -60,6 +62,8 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     }
     let locked = tables.write(tx).await?;
     rows.write(tx).await?;
+    let stored = units.iter().zip(&committed).filter(|(_, answer)| answer.is_ok()).map(|(unit, _)| *unit);
+    start_timers::put_next(tx, stored).await?;
     hand_out(locked, units, &mut committed);
     Ok(committed)
 }

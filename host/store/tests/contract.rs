@@ -29,6 +29,8 @@ mod operations;
 mod queries;
 #[path = "contract/running.rs"]
 mod running;
+#[path = "contract/start_timers.rs"]
+mod start_timers;
 #[path = "contract/units.rs"]
 mod units;
 
@@ -51,6 +53,11 @@ macro_rules! on_both {
 }
 
 on_both! {
+    start_timers:
+        each_firing_begins_one_instance
+        a_firing_whose_start_is_refused_is_not_over
+        a_failed_firing_waits_beside_the_next_one
+        versions_close_and_reopen_what_starts_a_process;
     units:
         a_unit_is_stored_with_the_rows_beside_it
         a_unit_updates_in_place_and_removes_what_is_gone

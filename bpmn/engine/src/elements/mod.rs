@@ -37,6 +37,8 @@ mod task;
 mod timer;
 mod user_task;
 
+pub(crate) use timer::{Alarm, following};
+
 /// The element that a kind of element is.
 fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
     match kind {

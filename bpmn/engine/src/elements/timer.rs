@@ -1,27 +1,367 @@
 //! When a timer fires; timer events of all kinds ask here.
 
 use mandate_feel::Value;
-use mandate_model::{Timer, time};
+use mandate_model::Timer;
+use mandate_model::time::{self, Cycle};
 
 use super::At;
 use crate::Code;
 use crate::input::Failure;
 
+/// What a timer is set to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Alarm {
+    /// When it fires first, in milliseconds since 1970.
+    pub(crate) due: i64,
+    /// When it fires again: the text of a [`Cycle`].
+    pub(crate) cycle: Option<String>,
+}
+
 impl At<'_> {
-    /// Evaluates a timer of this element where its wait begins: the moment it fires, in milliseconds since 1970.
+    /// Evaluates a timer of this element where its wait begins: the moment it fires, the first if there are several.
     pub(crate) fn due(&self, timer: &Timer) -> Result<i64, Failure> {
-        let (Timer::Date(expression) | Timer::Duration(expression)) = timer;
+        self.alarm(timer).map(|alarm| alarm.due)
+    }
+
+    /// The same of a timer that may fire again. As in Camunda 7 a cycle is evaluated once, when the timer is set; one that is over by then is due at
+    /// once, like a date that has passed.
+    pub(crate) fn alarm(&self, timer: &Timer) -> Result<Alarm, Failure> {
+        let expression = timer.expression();
         let value = self.evaluate(expression)?;
         let Value::String(text) = &value else {
             return Err(self.mismatch(expression, "string", &value));
         };
-        let (due, wanted) = match timer {
-            Timer::Date(_) => (time::due_at(text), "an ISO 8601 date and time such as 2030-01-31T12:00:00Z"),
-            Timer::Duration(_) => (time::due_after(self.now, text), "an ISO 8601 duration such as PT15M"),
+        let once = |due: i64| Alarm { due, cycle: None };
+        let (alarm, wanted) = match timer {
+            Timer::Date(_) => (time::due_at(text).map(once), "an ISO 8601 date and time such as 2030-01-31T12:00:00Z"),
+            Timer::Duration(_) => (time::due_after(self.now, text).map(once), "an ISO 8601 duration such as PT15M"),
+            Timer::Cycle(_) => (
+                Cycle::parse(text, self.now).map(|cycle| match cycle.after(self.now) {
+                    Some(due) => Alarm { due, cycle: Some(cycle.text().to_owned()) },
+                    None => once(self.now),
+                }),
+                "a cycle such as R3/PT10M or a cron expression such as '0 0/5 * * * *'",
+            ),
         };
-        due.map_err(|_| {
+        alarm.map_err(|_| {
             let (id, source) = (&self.element().id, expression.source());
             Failure::never(Code::TimerInvalid, self.index, format!("the timer '{source}' of '{id}' is not {wanted}"))
         })
+    }
+}
+
+/// When a cycle fires after it has fired for a date: at the first of its dates that is neither that one nor over. So each date is fired for once, also if
+/// somebody fires it early; and what was missed is not made up for.
+pub(crate) fn following(cycle: &str, fired: i64, now: i64) -> Option<i64> {
+    Cycle::parse(cycle, now).ok()?.after(fired.max(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::{check, watching};
+
+    fn cycle(text: &str) -> String {
+        format!("<timerEventDefinition><timeCycle>{text}</timeCycle></timerEventDefinition>")
+    }
+
+    /// A task beside whose timer a path goes on.
+    fn reminded(text: &str, interrupting: bool) -> String {
+        let timer = cycle(text);
+        format!(
+            "<startEvent id='s'/><userTask id='u'/><boundaryEvent id='t' attachedToRef='u' cancelActivity='{interrupting}'>{timer}</boundaryEvent>\
+             <serviceTask id='remind' camunda:class='Remind'/>{{s>u}}{{t>remind}}"
+        )
+    }
+
+    #[test]
+    fn cycle_fires_at_each_of_its_dates() {
+        check(
+            &reminded("R2/PT10S", false),
+            "
+                start
+                at 10000
+                run t
+                return
+                at 20000
+                run t
+                return
+                complete u
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  job Timer t !4 due 10000, 3 left, 0 failed
+                  task u !5 of nobody users [] groups []
+                > at 10000
+                > run t
+                  job !4 gone
+                  job Timer t !6 due 20000, 3 left, 0 failed
+                  + t #7
+                  - #7
+                  + remind #8
+                  call remind !9 attempt 1, 2 left {}
+                > return
+                  - #8
+                > at 20000
+                > run t
+                  job !6 gone
+                  + t #10
+                  - #10
+                  + remind #11
+                  call remind !12 attempt 1, 2 left {}
+                > return
+                  - #11
+                > complete u
+                  task !5 gone
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn date_that_is_missed_is_not_made_up_for_and_none_fires_twice() {
+        check(
+            &reminded("R/PT10S", false),
+            "
+                start
+                at 35000
+                run t
+                return
+                run t
+                return
+                complete u
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  job Timer t !4 due 10000, 3 left, 0 failed
+                  task u !5 of nobody users [] groups []
+                > at 35000
+                > run t
+                  job !4 gone
+                  job Timer t !6 due 40000, 3 left, 0 failed
+                  + t #7
+                  - #7
+                  + remind #8
+                  call remind !9 attempt 1, 2 left {}
+                > return
+                  - #8
+                > run t
+                  job !6 gone
+                  job Timer t !10 due 50000, 3 left, 0 failed
+                  + t #11
+                  - #11
+                  + remind #12
+                  call remind !13 attempt 1, 2 left {}
+                > return
+                  - #12
+                > complete u
+                  task !5 gone
+                  job !10 gone
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn failure_does_not_end_the_cycle() {
+        check(
+            &reminded("R/PT10S", false),
+            "
+                start
+                at 10000
+                fail !4
+                fail !4
+                fail !4
+                at 20000
+                run !6
+                return
+                complete u
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  job Timer t !4 due 10000, 3 left, 0 failed
+                  task u !5 of nobody users [] groups []
+                > at 10000
+                > fail !4
+                  job Timer t !6 due 20000, 3 left, 0 failed
+                  job Timer t !4 due 15733, 2 left, 1 failed
+                > fail !4
+                  job Timer t !4 due 21679, 1 left, 2 failed
+                > fail !4
+                  job Timer t !4 due 21679, 0 left, 3 failed
+                  incident 7 of !4 at t, attempt 3: DELEGATE_FAILED: it broke
+                > at 20000
+                > run !6
+                  job !6 gone
+                  job Timer t !8 due 30000, 3 left, 0 failed
+                  + t #9
+                  - #9
+                  + remind #10
+                  call remind !11 attempt 1, 2 left {}
+                > return
+                  - #10
+                > complete u
+                  task !5 gone
+                  incident 7 resolved
+                  job !4 gone
+                  job !8 gone
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_interrupts_fires_once() {
+        check(
+            &reminded("R/PT10S", true),
+            "
+                start
+                at 10000
+                run t
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  job Timer t !4 due 10000, 3 left, 0 failed
+                  task u !5 of nobody users [] groups []
+                > at 10000
+                > run t
+                  job !4 gone
+                  task !5 gone
+                  - #3 canceled
+                  + t #6
+                  - #6
+                  + remind #7
+                  call remind !8 attempt 1, 2 left {}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn event_sub_process_begins_with_each_date_until_its_scope_ends() {
+        check(
+            &format!("<startEvent id='s'/><userTask id='u'/>{{s>u}}{}", watching(" isInterrupting='false'", &cycle("${cycle}"))),
+            r#"
+                start {"cycle": "0 0/1 * * * *"}
+                at 60000
+                run vs
+                at 120000
+                run vs
+                complete u
+            "#,
+            expect![[r#"
+                > start {"cycle": "0 0/1 * * * *"}
+                  started at s
+                  cycle = "0 0/1 * * * *"
+                  job Timer vs !2 due 60000, 3 left, 0 failed
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > at 60000
+                > run vs
+                  job !2 gone
+                  job Timer vs !6 due 120000, 3 left, 0 failed
+                  + v #7
+                  + vs #8 in #7
+                  - #8
+                  + handle #9 in #7
+                  task handle !10 of nobody users [] groups []
+                > at 120000
+                > run vs
+                  job !6 gone
+                  job Timer vs !11 due 180000, 3 left, 0 failed
+                  + v #12
+                  + vs #13 in #12
+                  - #13
+                  + handle #14 in #12
+                  task handle !15 of nobody users [] groups []
+                > complete u
+                  task !5 gone
+                  - #4
+            "#]],
+        );
+    }
+
+    #[test]
+    fn intermediate_event_waits_for_the_first_date() {
+        check(
+            &format!("<startEvent id='s'/><intermediateCatchEvent id='t'>{}</intermediateCatchEvent>{{s>t}}", cycle("@daily")),
+            "
+                start
+                at 86400000
+                run t
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + t #3
+                  job Timer t !4 due 86400000, 3 left, 0 failed
+                > at 86400000
+                > run t
+                  job !4 gone
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn cycle_that_is_over_is_due_at_once_and_one_that_is_none_fails() {
+        let catch = format!("<startEvent id='s'/><intermediateCatchEvent id='t'>{}</intermediateCatchEvent>{{s>t}}", cycle("${cycle}"));
+        check(
+            &catch,
+            r#"
+                start {"cycle": "R3/1960-01-01T00:00:00Z/PT1H"}
+                run t
+            "#,
+            expect![[r#"
+                > start {"cycle": "R3/1960-01-01T00:00:00Z/PT1H"}
+                  started at s
+                  cycle = "R3/1960-01-01T00:00:00Z/PT1H"
+                  + s #2
+                  - #2
+                  + t #3
+                  job Timer t !4 due 0, 3 left, 0 failed
+                > run t
+                  job !4 gone
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+        check(
+            &catch,
+            r#"start {"cycle": "every day"}"#,
+            expect![[r#"
+            > start {"cycle": "every day"}
+              failed: TIMER_INVALID: the timer '${cycle}' of 't' is not a cycle such as R3/PT10M or a cron expression such as '0 0/5 * * * *'
+        "#]],
+        );
     }
 }

@@ -229,7 +229,11 @@ impl<'a> Host<'a> {
                 let (scope, local) = (ActivityId(1 + self.random.next() % 5), self.random.one_in(2));
                 Input::SetVariables { scope, set: variables, remove: vec!["seen".into()], local }
             }
-            5 => Input::SetRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
+            5 => match self.random.below(4) {
+                0 => Input::SetDue { wait, due: self.now + 50_000 },
+                1 => Input::RecalculateDue { wait, since_creation: self.random.one_in(2) },
+                _ => Input::SetRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
+            },
             6 => Input::ClaimTask { wait, user: "ann".into() },
             7 => Input::ReviseTask { wait, revision: self.revision() },
             8 => Input::FailJob { wait, failure: self.failure() },

@@ -20,6 +20,8 @@ pub enum StartTrigger {
     None,
     /// Started by a message.
     Message(MessageReference),
+    /// Started by time.
+    Timer(Timer),
 }
 
 /// What an end event does besides consuming its token.
@@ -107,13 +109,25 @@ pub enum CatchTrigger {
     Link,
 }
 
-/// When a timer fires, evaluated when its wait begins.
+/// When a timer fires, evaluated when its wait begins; of a process's start event when its definition is deployed.
 #[derive(Clone, Debug)]
 pub enum Timer {
     /// An ISO 8601 date and time (`timeDate`).
     Date(Expression),
     /// An ISO 8601 duration from the moment the wait begins (`timeDuration`).
     Duration(Expression),
+    /// An ISO 8601 repeating interval or a cron expression (`timeCycle`), as [`Cycle`](crate::time::Cycle) reads them. What does not interrupt fires at
+    /// each of its dates, everything else at the first.
+    Cycle(Expression),
+}
+
+impl Timer {
+    /// What says when.
+    pub fn expression(&self) -> &Expression {
+        match self {
+            Timer::Date(expression) | Timer::Duration(expression) | Timer::Cycle(expression) => expression,
+        }
+    }
 }
 
 /// A boundary event.

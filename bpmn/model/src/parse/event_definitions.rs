@@ -3,8 +3,13 @@
 use crate::definition::{ErrorCatch, ErrorReference, MessageReference, Timer};
 use crate::diagnostic::{At, shown};
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
-use crate::time;
+use crate::time::{self, Cycle, TimeError};
 use crate::xml::Node;
+
+use mandate_feel::Expression;
+
+/// Whether a fixed text says when a timer fires.
+type Check = fn(&str) -> Result<(), TimeError>;
 
 impl<'n> ProcessReader<'n, '_> {
     /// The message that `node`, a receive task or message event definition, refers to.
@@ -38,38 +43,33 @@ impl<'n> ProcessReader<'n, '_> {
     /// A timer event definition.
     pub(super) fn timer(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<Timer> {
         let at = definition.at_in(owner.at);
-        if let Some(cycle) = definition.first("timeCycle") {
-            let help = "use a timeDuration, and lead its path back to the event for another turn";
-            self.diagnostics.error(cycle.at_in(owner.at), "timeCycle is not supported yet", help);
+        let help = "give it a timeDuration such as PT10M, a timeDate, or a timeCycle such as R3/PT10M";
+        let mut parts = ["timeDate", "timeDuration", "timeCycle"].into_iter().filter_map(|name| definition.first(name));
+        let Some(when) = parts.next() else {
+            self.diagnostics.error(at, "the timer does not say when it fires", help);
+            return None;
+        };
+        if let Some(other) = parts.next() {
+            self.diagnostics.error(at, format!("the timer has a {} and a {}", when.name, other.name), "keep one of them");
             return None;
         }
-        let (date, duration) = (definition.first("timeDate"), definition.first("timeDuration"));
-        let (when, is_date) = match (date, duration) {
-            (Some(date), None) => (date, true),
-            (None, Some(duration)) => (duration, false),
-            (Some(_), Some(_)) => {
-                self.diagnostics.error(at, "the timer has a timeDate and a timeDuration", "keep one of them");
-                return None;
-            }
-            (None, None) => {
-                self.diagnostics.error(at, "the timer does not say when it fires", "give it a timeDuration such as PT10M, or a timeDate");
-                return None;
-            }
-        };
         let at = when.at_in(owner.at);
         if when.text.trim().is_empty() {
-            let message = format!("the timer's {} is empty", when.name);
-            self.diagnostics.error(at, message, "give it a timeDuration such as PT10M, or a timeDate");
+            self.diagnostics.error(at, format!("the timer's {} is empty", when.name), help);
             return None;
         }
         let expression = self.expression(when.name, &when.text, at)?;
-        let check: fn(&str) -> Result<i64, time::TimeError> = if is_date { time::due_at } else { |text| time::due_after(0, text) };
+        let (timer, check): (fn(Expression) -> Timer, Check) = match when.name {
+            "timeDate" => (Timer::Date, |text| time::due_at(text).map(drop)),
+            "timeDuration" => (Timer::Duration, |text| time::due_after(0, text).map(drop)),
+            _ => (Timer::Cycle, |text| Cycle::parse(text, 0).map(drop)),
+        };
         if let Some(Err(error)) = expression.as_literal().map(check) {
-            let help = "write ISO 8601, or an expression such as ${timeout} that gives it";
+            let help = "write it as it says, or as an expression such as ${timeout} that gives it";
             self.diagnostics.error(at, format!("{}: {error}", when.name), help);
             return None;
         }
-        Some(if is_date { Timer::Date(expression) } else { Timer::Duration(expression) })
+        Some(timer(expression))
     }
 
     /// Which errors an event catches.

@@ -39,15 +39,17 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
     if matches!(reader.element(parent).kind, ElementKind::EventSubProcess(_)) {
         return event_sub_process_start(reader, node, owner);
     }
-    let help = "use a none or message start event; whoever knows when to start can start it by the API";
-    let trigger = match reader.trigger(node, owner, &["messageEventDefinition"], help)? {
+    let help = "use a none, message or timer start event; whoever knows when to start can start it by the API";
+    let trigger = match reader.trigger(node, owner, &["messageEventDefinition", "timerEventDefinition"], help)? {
         Trigger::None => StartTrigger::None,
+        Trigger::One(definition) if parent != ROOT => {
+            let what = definition.name.trim_end_matches("EventDefinition");
+            let help = "make it a none start event, or the sub-process an event sub-process (triggeredByEvent=\"true\")";
+            reader.diagnostics.error(owner.at, format!("a {what} start event can't start a sub-process"), help);
+            return None;
+        }
+        Trigger::One(timer) if timer.name == "timerEventDefinition" => StartTrigger::Timer(reader.timer(timer, owner)?),
         Trigger::One(message) => {
-            if parent != ROOT {
-                let help = "make it a none start event, or the sub-process an event sub-process (triggeredByEvent=\"true\")";
-                reader.diagnostics.error(owner.at, "a message start event can't start a sub-process", help);
-                return None;
-            }
             let reference = reader.message(message, owner)?;
             if reference.name.as_literal().is_none() {
                 let message = format!("the message name '{}' is an expression", shown(reference.name.source()));

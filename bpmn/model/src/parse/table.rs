@@ -28,11 +28,11 @@ macro_rules! supported {
 /// The supported elements.
 #[rustfmt::skip]
 static SUPPORTED: &[Supported] = supported! {
-    "startEvent", "none; message (of a process); message, timer (date, duration), error, escalation, compensation (of an event sub-process)", events::start;
+    "startEvent", "none; message, timer (of a process); message, timer, error, escalation, compensation (of an event sub-process); timers by date, duration, cycle or cron expression", events::start;
     "endEvent", "none, terminate, error, escalation, compensation, cancel (of a transaction); message, done by a delegate or a worker", events::end;
-    "intermediateCatchEvent", "timer (date, duration), message, link", events::catch;
+    "intermediateCatchEvent", "timer (date, duration, first date of a cycle), message, link", events::catch;
     "intermediateThrowEvent", "none, escalation, compensation, link; message, done by a delegate or a worker", events::throw;
-    "boundaryEvent", "error, compensation, cancel (of a transaction); timer (date, duration), message, escalation, interrupting or not", events::boundary;
+    "boundaryEvent", "error, compensation, cancel (of a transaction); timer (date, duration, cycle, cron expression), message, escalation, interrupting or not", events::boundary;
     "task", "passes through", activities::task;
     "manualTask", "passes through", activities::manual_task;
     "serviceTask", "done by a delegate; external: fetched by a worker; or an expression with a result variable", activities::service_task;

@@ -50,7 +50,29 @@ pub(crate) fn moment(text: &str) {
             }
         }
     }
+    cycle(text);
     if let Ok(length) = time::millis(text) {
         assert_eq!(time::due_after(0, text).ok(), i64::try_from(length).ok(), "{text}");
+    }
+}
+
+/// A cycle whose dates come one after the other and end by the year 9999, and that means the same when it is read again from what is stored of it.
+fn cycle(text: &str) {
+    for now_ms in [0, 1_700_000_000_000, LAST_MS] {
+        let cycle = match time::Cycle::parse(text, now_ms) {
+            Ok(cycle) => cycle,
+            Err(error) => {
+                assert!(error.to_string().len() < MAX_SAID, "{error}");
+                continue;
+            }
+        };
+        assert_eq!(time::Cycle::parse(cycle.text(), LAST_MS).as_ref(), Ok(&cycle), "{text}");
+        let mut at = now_ms;
+        for _ in 0..20 {
+            let Some(next) = cycle.after(at) else { break };
+            assert!(next > at && next <= LAST_MS, "{text}: {next} after {at}");
+            assert_eq!(cycle.after(next - 1), Some(next), "{text}: no date is left out");
+            at = next;
+        }
     }
 }

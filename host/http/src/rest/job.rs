@@ -4,7 +4,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use mandate_runtime::query::{JobFilter, JobListed, JobSort, Page};
+use mandate_runtime::JobDefinition;
+use mandate_runtime::query::{JobFilter, JobListed, JobSort, Page, START_TIMER};
 use serde_json::{Value, json};
 
 use super::camunda;
@@ -14,8 +15,8 @@ use crate::operator::Acting;
 use crate::query_params::{Fields, public_or_none};
 use crate::{App, Error, date};
 
-/// The kind of a timer's job.
-const TIMER: &str = "timer";
+/// The kinds of timers' jobs.
+const TIMERS: [&str; 3] = ["timer", "event-timer", START_TIMER];
 
 /// More retries than this are a loop without an end.
 const MAX_RETRIES: u32 = 1_000;
@@ -28,6 +29,8 @@ pub(super) fn router() -> Router<App> {
         .route("/job/{id}/stacktrace", get(stacktrace))
         .route("/job/{id}/retries", put(retries))
         .route("/job/{id}/execute", post(execute))
+        .route("/job/{id}/duedate", put(due_date))
+        .route("/job/{id}/duedate/recalculate", post(recalculate))
 }
 
 const SORTS: &[(&str, JobSort)] = &[
@@ -119,14 +122,16 @@ async fn stacktrace(State(app): State<App>, Segments(id): Segments<String>) -> R
 fn dto(listed: &JobListed) -> Value {
     let row = &listed.row;
     // A continuation that has never failed is due whenever a worker is free, which Camunda writes as no date at all.
-    let due = Some(row.due).filter(|_| row.kind == TIMER || row.failures > 0);
+    let due = Some(row.due).filter(|_| TIMERS.contains(&row.kind.as_str()) || row.failures > 0);
+    // What starts a process has no instance yet.
+    let in_instance = row.kind != START_TIMER;
     let failed_activity = row.failed_activity.as_ref().or((row.failures > 0).then_some(&row.activity_id));
     json!({
         "id": super::public(listed.instance, row.wait),
-        "jobDefinitionId": null,
+        "jobDefinitionId": JobDefinition::id_of(&row.definition_id, &row.activity_id, &row.kind),
         "dueDate": date::print_option(due),
-        "processInstanceId": listed.instance.to_string(),
-        "executionId": super::execution(listed.instance, row.activity),
+        "processInstanceId": in_instance.then(|| listed.instance.to_string()),
+        "executionId": in_instance.then(|| super::execution(listed.instance, row.activity)),
         "processDefinitionId": row.definition_id,
         "processDefinitionKey": listed.definition_key,
         "retries": row.retries,
@@ -151,6 +156,27 @@ async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut b
         return Err(Error::Invalid(format!("a job has at most {MAX_RETRIES} retries")));
     }
     let set = app.runtime.set_job_retries(public_or_none(&id), retries).await;
+    set.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Camunda's `JobDuedateDto`: no date is at once.
+async fn due_date(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let due = body.date("duedate")?.unwrap_or_else(|| app.runtime.now());
+    let cascade = body.flag("cascade")?;
+    body.finish(&["duedate", "cascade"])?;
+    if cascade {
+        return Err(Error::Invalid("'cascade' is not supported: the dates that follow are those of the timer's cycle".to_owned()));
+    }
+    let set = app.runtime.set_job_due(public_or_none(&id), due).await;
+    set.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn recalculate(State(app): State<App>, Segments(id): Segments<String>, Params(mut fields): Params) -> Result<StatusCode, Error> {
+    let since_creation = fields.boolean("creationDateBased")?.unwrap_or(true);
+    fields.finish(&["creationDateBased"])?;
+    let set = app.runtime.recalculate_job_due(public_or_none(&id), since_creation).await;
     set.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
     Ok(StatusCode::NO_CONTENT)
 }

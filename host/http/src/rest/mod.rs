@@ -9,6 +9,7 @@ mod history;
 mod history_detail;
 mod incident;
 mod job;
+mod job_definition;
 mod list;
 mod message;
 mod modification;
@@ -63,6 +64,7 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(external_task::router())
         .merge(message::router())
         .merge(job::router())
+        .merge(job_definition::router())
         .merge(incident::router())
         .merge(history::router())
         .merge(remembered::router())

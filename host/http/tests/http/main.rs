@@ -24,4 +24,5 @@ mod server;
 mod standard;
 mod task;
 mod task_kinds;
+mod timers;
 mod user_operation;

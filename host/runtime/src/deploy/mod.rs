@@ -173,13 +173,13 @@ impl Inner {
             caps: self.caps.clone(),
             sandbox: self.sandbox.clone(),
         };
-        let checked = check(&upload, &available).map_err(Error::Deployment)?;
+        let at = self.clock.now_ms();
+        let checked = check(&upload, &available, at).map_err(Error::Deployment)?;
         if !checked.taken.is_empty() && (upload.dry_run || !upload.filter_duplicates) {
             return Err(Error::Deployment(checked.taken.into_iter().chain(checked.warnings).collect()));
         }
         self.compile(&checked).await?;
         let name = upload.name.clone().or_else(|| checked.manifest.deployment.name.clone());
-        let at = self.clock.now_ms();
         let mut report = Report {
             id: None,
             existing: false,
@@ -221,6 +221,9 @@ impl Inner {
         report.id = Some(id);
         report.existing = existing;
         report.definitions = definitions;
+        if new.iter().any(|definition| !definition.start_timers.is_empty()) {
+            self.executor.look_again();
+        }
         report.at = at;
         Ok(report)
     }
@@ -248,10 +251,11 @@ pub fn check_offline(
     let upload = Upload { resources, ..Upload::default() };
     let (earlier, starts) = (Vec::new(), Vec::new());
     let available = Available { earlier, starts, catalogue, caps: mandate_wasm::Limits::ceiling(), sandbox: sandbox.clone() };
-    check(&upload, &available).map(|checked| (checked.bindings, checked.warnings))
+    // Timers that start processes are read, and not set.
+    check(&upload, &available, 0).map(|checked| (checked.bindings, checked.warnings))
 }
 
-fn check(upload: &Upload, available: &Available) -> Result<Checked, Vec<Problem>> {
+fn check(upload: &Upload, available: &Available, now: i64) -> Result<Checked, Vec<Problem>> {
     let mut problems = Vec::new();
     check_names(&upload.resources, &mut problems);
     let manifest = upload.resources.iter().find(|(name, _)| name == MANIFEST);
@@ -268,7 +272,7 @@ fn check(upload: &Upload, available: &Available) -> Result<Checked, Vec<Problem>
             Ok(parsed) => {
                 problems.extend(parsed.warnings.into_iter().map(Problem::of));
                 for model in parsed.processes {
-                    let definition = resolve::resolve(name, bytes, &model, &candidates, &mut problems);
+                    let definition = resolve::resolve(name, bytes, &model, &candidates, now, &mut problems);
                     pinned.extend(definition.bindings.iter().map(|binding| PinnedBinding {
                         process_definition_key: model.key.to_string(),
                         reference: binding.reference.clone(),

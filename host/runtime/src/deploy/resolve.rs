@@ -143,6 +143,7 @@ pub(crate) fn resolve(
     bytes: &[u8],
     model: &ProcessDefinition,
     candidates: &[Candidate],
+    now: i64,
     problems: &mut Vec<Problem>,
 ) -> NewDefinition {
     let mut bindings: Vec<BindingRow> = Vec::new();
@@ -178,6 +179,7 @@ pub(crate) fn resolve(
         identity: identity(bytes, &bindings),
         bindings,
         start_messages: start_messages(model),
+        start_timers: super::starts::timers(resource, model, now, problems),
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mandate_engine::StartTimer;
 use mandate_model::{ElementKind, ProcessDefinition, StartTrigger};
-use mandate_store::NewDefinition;
 use mandate_store::query::StartMessage;
+use mandate_store::{NewDefinition, NewStartTimer, Reopened};
 
 use super::Problem;
-use crate::Error;
+use crate::executor::start_timers::row_of;
+use crate::{Error, Inner};
 
 /// Refuses start events whose message starts another process of the upload, and answers those whose message starts the newest version of a
 /// deployed one. A process that is in the upload itself gets a new newest version: what its older ones start by is free.
@@ -33,6 +35,43 @@ pub(super) fn check(models: &[(&str, ProcessDefinition)], deployed: &[StartMessa
         }
     }
     taken
+}
+
+/// The timers by which a process starts from `now` on. What they cannot be set to is a problem.
+pub(super) fn timers(resource: &str, model: &ProcessDefinition, now: i64, problems: &mut Vec<Problem>) -> Vec<NewStartTimer> {
+    match StartTimer::open(model, now) {
+        Ok(timers) => timers.iter().map(|timer| row_of(model, timer)).collect(),
+        Err(failure) => {
+            let help = "write when it fires as it is: a process that starts by time has no variables yet";
+            let problem = Problem::error(resource, failure.message, help);
+            problems.push(match failure.element.map(|element| model.element(element)) {
+                Some(element) => Problem { element_id: Some(element.id.to_string()), ..problem }.at(element.position),
+                None => problem,
+            });
+            Vec::new()
+        }
+    }
+}
+
+impl Inner {
+    /// The timers by which older versions start again when a deployment is deleted, as if they were deployed at this moment; but what lies in
+    /// the past by then has had its time.
+    pub(crate) async fn reopened(&self, deployment: &str, now: i64) -> Result<Reopened, Error> {
+        let mut reopened = Vec::new();
+        for id in self.store.uncovered_by(deployment).await? {
+            let definition = match self.definitions.get(&self.store, &id).await {
+                Err(error @ Error::DefinitionUnreadable { .. }) => {
+                    tracing::warn!("what starts by time is not opened again: {error}");
+                    reopened.push((id, Vec::new()));
+                    continue;
+                }
+                definition => definition?,
+            };
+            let timers = timers(&definition.row.resource_name, &definition.model, now, &mut Vec::new());
+            reopened.push((id, timers.into_iter().filter(|timer| timer.due > now).collect()));
+        }
+        Ok(reopened)
+    }
 }
 
 /// What is said of a deployment that the store did not take. `taken` is what the check found; it found nothing if another deployment came

@@ -50,7 +50,10 @@ impl Inner {
                 () = self.executor.stopping.cancelled() => return,
                 places = self.executor.places.clone().acquire_many_owned(CLAIM) => places.expect("nobody closes it"),
             };
-            match self.claim_once(places, self.clock.now_ms(), by).await {
+            let now = self.clock.now_ms();
+            let jobs = self.claim_once(places, now, by).await;
+            let timers = self.claim_start_timers(now).await;
+            match jobs.and_then(|jobs| Ok(jobs + timers?)) {
                 Ok(0) => {}
                 Ok(_) => continue,
                 Err(error) => tracing::error!("due jobs could not be claimed: {error}"),

@@ -242,6 +242,7 @@ impl Host {
             identity: "n".into(),
             bindings: Vec::new(),
             start_messages: Vec::new(),
+            start_timers: Vec::new(),
         };
         let deployment = DeploymentWrite {
             id: Uuid::now_v7().to_string(),

@@ -36,6 +36,8 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
             let change = Change::new("retries", Some(job.retries.to_string()), Some(retries.to_string()));
             Some(operation("SetJobRetries", "Job", vec![change], Some(job.activity), Some(*wait)))
         }
+        Input::SetDue { wait, .. } => moved("SetDueDate", before, after, *wait),
+        Input::RecalculateDue { wait, .. } => moved("RecalculateDueDate", before, after, *wait),
         Input::SetExternalTaskRetries { wait, retries } => {
             let task = before.external_task(*wait)?;
             let change = Change::new("retries", task.retries.map(|it| it.to_string()), Some(retries.to_string()));
@@ -75,6 +77,13 @@ fn operation(
     wait: Option<WaitId>,
 ) -> Operation {
     Operation { verb, entity_type, category: OPERATOR, changes, subject: Subject { activity, wait, ..Subject::default() } }
+}
+
+/// A job that has another due date.
+fn moved(verb: &'static str, before: &Instance, after: &Instance, wait: WaitId) -> Option<Operation> {
+    let due = |instance: &Instance| instance.jobs().find(|job| job.wait == wait).map(|job| job.due.to_string());
+    let activity = before.jobs().find(|job| job.wait == wait)?.activity;
+    Some(operation(verb, "Job", vec![Change::new("duedate", due(before), due(after))], Some(activity), Some(wait)))
 }
 
 fn task(verb: &'static str, before: &Instance, wait: WaitId, changes: Vec<Change>) -> Operation {

@@ -24,16 +24,25 @@ impl Runtime {
         let subject = Subject { deployment_id: Some(id.to_owned()), tenant, ..Subject::default() };
         let changes = vec![Change::to("cascade", cascade)];
         let operations = self.logged(Operation { verb: "Delete", entity_type: "Deployment", category: OPERATOR, changes, subject });
-        match self.0.store.delete_deployment(id, cascade, &operations).await? {
-            DeploymentDeletion::Deleted { definitions } => {
-                self.0.definitions.forget(&definitions);
-                Ok(())
+        loop {
+            let now = self.now();
+            let reopened = self.0.reopened(id, now).await?;
+            match self.0.store.delete_deployment(id, cascade, &operations, &reopened, now).await? {
+                // Another deployment came between: what opens again is something else.
+                DeploymentDeletion::Moved => {}
+                DeploymentDeletion::Deleted { definitions } => {
+                    self.0.definitions.forget(&definitions);
+                    self.0.executor.look_again();
+                    return Ok(());
+                }
+                DeploymentDeletion::NotFound => return Err(Error::NotFound { what: "deployment", id: id.to_owned() }),
+                DeploymentDeletion::Refused { instances, bindings } => {
+                    return Err(Error::Conflict(format!(
+                        "deployment {id} is in use: {instances} running instance(s) and {bindings} binding(s) of other deployments' definitions; \
+                         end them first, or delete with cascade=true"
+                    )));
+                }
             }
-            DeploymentDeletion::NotFound => Err(Error::NotFound { what: "deployment", id: id.to_owned() }),
-            DeploymentDeletion::Refused { instances, bindings } => Err(Error::Conflict(format!(
-                "deployment {id} is in use: {instances} running instance(s) and {bindings} binding(s) of other deployments' definitions; \
-                 end them first, or delete with cascade=true"
-            ))),
         }
     }
 

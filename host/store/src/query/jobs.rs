@@ -11,7 +11,7 @@ use crate::rows::JobRow;
 /// A job in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobListed {
-    /// Its instance.
+    /// Its instance; of a timer start event what names it among others.
     pub instance: Uuid,
     /// Whose it is.
     pub tenant: Option<String>,
@@ -138,8 +138,19 @@ const FROM_RUNNING: &str = "(SELECT id AS instance_id, job_wait AS wait, job_act
                             CROSS JOIN instance i LEFT JOIN definition d ON d.id = job.definition_id \
                             LEFT JOIN host h ON h.id = job.locked_by";
 
+/// The kind of a job that is a timer start event's: it has no instance.
+pub const START_TIMER: &str = "start-timer";
+
+/// The same of timer start events, each as a job of itself.
+const FROM_START_TIMERS: &str = "(SELECT t.id AS instance_id, t.firing AS wait, 0 AS activity, t.activity_id, 'start-timer' AS kind, t.definition_id, \
+                                 t.due, t.retries, t.failures, TRUE AS exclusive, FALSE AS behind, t.created, t.failure, \
+                                 CAST(NULL AS TEXT) AS failed_activity, td.suspended, t.locked_by, 0 AS takeovers \
+                                 FROM start_timer t JOIN definition td ON td.id = t.definition_id) job \
+                                 CROSS JOIN (SELECT s.id, sd.tenant FROM start_timer s JOIN definition sd ON sd.id = s.definition_id) i \
+                                 LEFT JOIN definition d ON d.id = job.definition_id LEFT JOIN host h ON h.id = job.locked_by";
+
 fn select(filter: JobFilter) -> Select {
-    let mut select = Select::of(vec![FROM, FROM_RUNNING]);
+    let mut select = Select::of(vec![FROM, FROM_RUNNING, FROM_START_TIMERS]);
     select.condition("i.id = job.instance_id");
     select.numbered("job.instance_id", "job.wait", filter.ids);
     select.uuids("job.instance_id", filter.instances);
@@ -151,8 +162,8 @@ fn select(filter: JobFilter) -> Select {
     select.when(filter.with_retries_left, "job.retries > 0");
     select.when(filter.no_retries_left, "job.retries = 0");
     select.maybe("job.due <= $? AND job.retries > 0 AND NOT job.suspended AND NOT d.suspended", filter.executable_at);
-    select.when(filter.timers, "job.kind IN ('timer', 'event-timer')");
-    select.when(filter.messages, "job.kind NOT IN ('timer', 'event-timer')");
+    select.when(filter.timers, "job.kind IN ('timer', 'event-timer', 'start-timer')");
+    select.when(filter.messages, "job.kind NOT IN ('timer', 'event-timer', 'start-timer')");
     select.when(filter.with_exception, "job.failure IS NOT NULL");
     select.maybe("job.failure = $?", filter.exception_message);
     select.maybe("job.due < $?", filter.due_before);

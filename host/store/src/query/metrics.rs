@@ -71,7 +71,9 @@ pub struct LedgerCount {
 impl Reads {
     /// Counts as of `now`.
     pub async fn counts(&self, now: i64) -> Result<Counts, Error> {
-        let due = "SELECT COUNT(*) FROM job j WHERE j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind AND j.due <= $1 \
+        let due = "SELECT (SELECT COUNT(*) FROM start_timer t WHERE t.locked_by IS NULL AND t.retries > 0 AND t.due <= $1 \
+                   AND NOT EXISTS (SELECT 1 FROM definition td WHERE td.id = t.definition_id AND td.suspended)) \
+                   + COUNT(*) FROM job j WHERE j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind AND j.due <= $1 \
                    AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.definition_id AND d.suspended)";
         let overdue = overdue::count_sql();
         let history_due = due_count_sql();

@@ -109,7 +109,7 @@ pub(crate) async fn a_cascade_and_the_cleanup_leave_nothing_to_each_other(fixtur
     let process = store.history_instance(id).await.expect("read").expect("there");
     assert!(store.take_history_cleanup().await.expect("asked"));
     let deployment = store.definition(&process.definition_id).await.expect("read").expect("there").deployment_id;
-    store.delete_deployment(&deployment, true, &[]).await.expect("deleted");
+    store.delete_deployment(&deployment, true, &[], &Vec::new(), 0).await.expect("deleted");
     // Found before, gone since.
     assert_eq!(store.remove_history(vec![id], 1_000).await.expect("removed"), Some(0));
     assert!(store.history_due(1_000, 10).await.expect("read").is_empty());

@@ -114,6 +114,7 @@ pub(crate) fn upload(key: &str) -> DeploymentWrite {
             identity: "identity".into(),
             bindings: Vec::new(),
             start_messages: Vec::new(),
+            start_timers: Vec::new(),
         }],
         metadata: "{}".into(),
         operations: Vec::new(),

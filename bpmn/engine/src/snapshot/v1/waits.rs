@@ -20,6 +20,7 @@ pub(super) struct Job {
     exclusive: bool,
     since: i64,
     failure: Option<String>,
+    cycle: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -94,6 +95,7 @@ impl From<&effect::Job> for Job {
             exclusive: it.exclusive,
             since: it.since,
             failure: it.failure.clone(),
+            cycle: it.cycle.clone(),
         }
     }
 }
@@ -117,6 +119,7 @@ impl Job {
             exclusive: self.exclusive,
             since: self.since,
             failure: self.failure,
+            cycle: self.cycle,
         })
     }
 }

@@ -2,6 +2,9 @@
 
 use super::{Block, MAX_DEPTH, Models};
 
+/// Few and far enough apart for every instance to end: each date begins a path of its own.
+const CYCLES: [&str; 3] = ["R3/PT5M", "R2/PT4M/1970-01-01T01:00:00Z", "0 0 0 1 1 ? 1971-1972"];
+
 impl Models<'_> {
     pub(super) fn catch(&mut self, trigger: &str) -> Block {
         let id = self.id("catch");
@@ -29,8 +32,11 @@ impl Models<'_> {
         let mut back = Vec::new();
         if self.random.one_in(3) {
             let cancel = if self.random.one_in(2) { "true" } else { "false" };
-            let timer = "<timerEventDefinition><timeDuration>PT5M</timeDuration></timerEventDefinition>";
-            back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), timer));
+            let cycles = CYCLES.map(|cycle| format!("<timeCycle>{cycle}</timeCycle>"));
+            let [first, second, third] = &cycles;
+            let when = ["<timeDuration>PT5M</timeDuration>", first, second, third][self.random.below(4)];
+            let timer = format!("<timerEventDefinition>{when}</timerEventDefinition>");
+            back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), &timer));
         }
         // Not at any depth: with one more way on, paths behind boundary events would never end.
         if depth <= MAX_DEPTH && self.random.one_in(4) {
@@ -75,6 +81,7 @@ impl Models<'_> {
         let triggers = [
             "<messageEventDefinition messageRef='msg2'/>",
             "<timerEventDefinition><timeDuration>PT2M</timeDuration></timerEventDefinition>",
+            "<timerEventDefinition><timeCycle>R2/PT3M</timeCycle></timerEventDefinition>",
             "<errorEventDefinition errorRef='e1'/>",
             "<errorEventDefinition/>",
             "<escalationEventDefinition escalationRef='x1'/>",

@@ -1,0 +1,125 @@
+//! Jobs that an operator moves to another moment.
+
+use mandate_model::{CatchTrigger, ElementKind, EventTrigger, Timer};
+
+use crate::effect::{Effect, Job, JobKind};
+use crate::elements::{Alarm, At};
+use crate::ids::WaitId;
+use crate::input::Failure;
+use crate::step::Machine;
+
+impl Machine<'_> {
+    /// Another due date. What repeats keeps its dates.
+    pub(crate) fn set_due(&mut self, wait: WaitId, due: i64) {
+        self.move_job(Job { due, ..Job::clone(&self.instance.jobs[&wait]) });
+    }
+
+    /// Sets a timer anew from its model and the variables as they are now: as if it were set at this moment, or when its wait began (Camunda
+    /// `RecalculateJobDuedateCmd`).
+    pub(crate) fn recalculate_due(&mut self, wait: WaitId, since_creation: bool) -> Result<(), Failure> {
+        let job = Job::clone(&self.instance.jobs[&wait]);
+        let from = if since_creation { job.since } else { self.now };
+        let timer = timer(&self.definition.element(job.element).kind).expect("admit::check found a timer");
+        let Alarm { due, cycle } = At::new(self.definition, self.instance, job.activity, from).attached(job.element).alarm(timer)?;
+        // What does not repeat, or has its next date in a job of its own, goes on so.
+        let cycle = job.cycle.as_ref().and(cycle);
+        self.move_job(Job { due, cycle, ..job });
+        Ok(())
+    }
+
+    fn move_job(&mut self, job: Job) {
+        self.instance.set_job(job.clone());
+        self.effects.push(Effect::PutJob(job));
+    }
+}
+
+/// Whether a job is an event's timer.
+pub(crate) fn is_timer(job: &Job) -> bool {
+    job.kind == JobKind::Timer
+}
+
+fn timer(kind: &ElementKind) -> Option<&Timer> {
+    match kind {
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(timer)) => Some(timer),
+        _ => match kind.trigger()?.0 {
+            EventTrigger::Timer(timer) => Some(timer),
+            _ => None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::check;
+
+    #[test]
+    fn job_is_moved_and_a_timer_set_anew() {
+        let timer = |text: &str| format!("<timerEventDefinition>{text}</timerEventDefinition>");
+        let cycle = timer("<timeCycle>R3/PT10S</timeCycle>");
+        let pause = timer("<timeDuration>${pause}</timeDuration>");
+        check(
+            &format!(
+                "<startEvent id='s'/><userTask id='u' camunda:asyncAfter='true'/><boundaryEvent id='c' attachedToRef='u' cancelActivity='false'>{cycle}\
+                 </boundaryEvent><boundaryEvent id='p' attachedToRef='u'>{pause}</boundaryEvent>{{s>u}}"
+            ),
+            r#"
+                start {"pause": "PT1H"}
+                due c 25000
+                at 25000
+                run c
+                set {"pause": "PT2H"}
+                anew p
+                anew p creation
+                anew c
+                set {"pause": 5}
+                anew p
+                complete u
+                due u 99
+                anew u
+            "#,
+            expect![[r#"
+                > start {"pause": "PT1H"}
+                  started at s
+                  pause = "PT1H"
+                  + s #2
+                  - #2
+                  + u #3
+                  job Timer c !4 due 10000, 3 left, 0 failed
+                  job Timer p !5 due 3600000, 3 left, 0 failed
+                  task u !6 of nobody users [] groups []
+                > due c 25000
+                  job Timer c !4 due 25000, 3 left, 0 failed
+                > at 25000
+                > run c
+                  job !4 gone
+                  job Timer c !7 due 30000, 3 left, 0 failed
+                  + c #8
+                  - #8
+                > set {"pause": "PT2H"}
+                  pause = "PT2H"
+                > anew p
+                  job Timer p !5 due 7225000, 3 left, 0 failed
+                > anew p creation
+                  job Timer p !5 due 7200000, 3 left, 0 failed
+                > anew c
+                  job Timer c !7 due 35000, 3 left, 0 failed
+                > set {"pause": 5}
+                  pause = 5
+                > anew p
+                  failed: EXPRESSION_FAILED: the expression '${pause}' of 'p': gives number, not string
+                > complete u
+                  task !6 gone
+                  job !5 gone
+                  job !7 gone
+                  - #3
+                  job AsyncAfter u !10 due 25000, 3 left, 0 failed
+                > due u 99
+                  job AsyncAfter u !10 due 99, 3 left, 0 failed
+                > anew u
+                  rejected: number 10 is a job of another kind, not a timer
+            "#]],
+        );
+    }
+}

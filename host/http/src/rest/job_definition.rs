@@ -1,0 +1,125 @@
+//! `/job-definition`.
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use mandate_runtime::JobDefinition;
+use mandate_runtime::query::{DefinitionFilter, Order, Page};
+use serde_json::{Value, json};
+
+use crate::extract::{Body, Params, Segments};
+use crate::query_params::Fields;
+use crate::{App, Error};
+
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/job-definition", get(list).post(list_by_body))
+        .route("/job-definition/count", get(count).post(count_by_body))
+        .route("/job-definition/{id}", get(one))
+}
+
+/// All filters that Camunda has.
+#[rustfmt::skip]
+const CAMUNDA: &[&str] = &[
+    "jobDefinitionId", "activityIdIn", "processDefinitionId", "processDefinitionKey", "jobType", "jobConfiguration", "active", "suspended",
+    "withOverridingJobPriority", "tenantIdIn", "withoutTenantId", "includeJobDefinitionsWithoutTenantId", "sortBy", "sortOrder", "firstResult",
+    "maxResults", "sorting",
+];
+
+/// By what they are sorted.
+type Key = fn(&JobDefinition) -> String;
+
+const SORTS: &[(&str, Key)] = &[
+    ("jobDefinitionId", JobDefinition::id),
+    ("activityId", |it| it.activity_id.clone()),
+    ("processDefinitionId", |it| it.definition.id.clone()),
+    ("processDefinitionKey", |it| it.definition.key.clone()),
+    ("jobType", |it| it.job_type.to_owned()),
+    ("jobConfiguration", |it| it.configuration.clone()),
+    ("tenantId", |it| it.definition.tenant.clone().unwrap_or_default()),
+];
+
+/// Those that a request asks for, all of them: they follow from a few models.
+async fn found(app: &App, fields: &mut Fields) -> Result<Vec<JobDefinition>, Error> {
+    let id = fields.text("jobDefinitionId")?;
+    let definition = fields.text("processDefinitionId")?;
+    let of_id = id.as_deref().map(|id| JobDefinition::definition_of(id).unwrap_or_default().to_owned());
+    let definitions = DefinitionFilter {
+        ids: definition.or(of_id).into_iter().collect(),
+        key: fields.text("processDefinitionKey")?,
+        tenants: fields.tenants(Some("includeJobDefinitionsWithoutTenantId"))?,
+        without_tenant: fields.flag("withoutTenantId")?,
+        suspended: fields.suspension()?,
+        ..DefinitionFilter::default()
+    };
+    let activities = fields.filter_texts("activityIdIn")?;
+    let (job_type, configuration) = (fields.text("jobType")?, fields.text("jobConfiguration")?);
+    let mut found = app.runtime.job_definitions(definitions).await?;
+    found.retain(|it| {
+        id.as_ref().is_none_or(|id| *id == it.id())
+            && (activities.is_empty() || activities.contains(&it.activity_id))
+            && job_type.as_ref().is_none_or(|wanted| wanted == it.job_type)
+            && configuration.as_ref().is_none_or(|wanted| *wanted == it.configuration)
+    });
+    Ok(found)
+}
+
+async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
+    listed(&app, fields, None).await
+}
+
+async fn list_by_body(State(app): State<App>, paging: Params, Body(fields): Body) -> Result<Json<Value>, Error> {
+    listed(&app, fields, Some(paging)).await
+}
+
+async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
+    let (Page { first, max }, sort) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
+    let mut found = found(app, &mut fields).await?;
+    fields.finish(CAMUNDA)?;
+    // The last key first: each sort keeps the order of the one before where it finds no difference.
+    for (key, order) in sort.into_iter().rev() {
+        found.sort_by_key(key);
+        if order == Order::Desc {
+            found.reverse();
+        }
+    }
+    Ok(Json(found.iter().skip(first as usize).take(max as usize).map(dto).collect()))
+}
+
+async fn count(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
+    counted(&app, fields).await
+}
+
+async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Json<Value>, Error> {
+    counted(&app, fields).await
+}
+
+async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
+    let found = found(app, &mut fields).await?;
+    fields.finish(CAMUNDA)?;
+    Ok(super::count(i64::try_from(found.len()).unwrap_or(i64::MAX)))
+}
+
+async fn one(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
+    let definition = JobDefinition::definition_of(&id).unwrap_or_default().to_owned();
+    let filter = DefinitionFilter { ids: vec![definition], ..DefinitionFilter::default() };
+    let found = app.runtime.job_definitions(filter).await?;
+    let one = found.iter().find(|it| it.id() == id).map(|it| Json(dto(it)));
+    one.ok_or_else(|| Error::NotFound(format!("Job Definition with id '{id}' does not exist")))
+}
+
+/// Camunda's `JobDefinitionDto`.
+fn dto(it: &JobDefinition) -> Value {
+    json!({
+        "id": it.id(),
+        "processDefinitionId": it.definition.id,
+        "processDefinitionKey": it.definition.key,
+        "activityId": it.activity_id,
+        "jobType": it.job_type,
+        "jobConfiguration": it.configuration,
+        "overridingJobPriority": null,
+        "suspended": it.definition.suspended,
+        "tenantId": it.definition.tenant,
+        "deploymentId": it.definition.deployment_id,
+    })
+}

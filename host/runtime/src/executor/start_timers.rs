@@ -1,0 +1,214 @@
+//! Timer start events: each firing that is due begins an instance.
+//!
+//! The instance is committed together with the next firing in the place of this one, so a host may fall at any moment: before the commit nothing
+//! has happened and another host fires, after it the firing is over. Two hosts that fire the same begin one instance between them. The instance's id
+//! follows from the firing, so that whatever the start sends has the same keys when it is tried again.
+
+use std::sync::Arc;
+
+use mandate_engine::{Code, Failure, Input, InstanceId, Retry, StartTimer, Variables, WaitId};
+use mandate_model::ElementIndex;
+use mandate_store::{FiredTimer, NewStartTimer, StartTimerRow};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{Mine, POLL, Queued};
+use crate::advance::{Advanced, Begin, MAX_FAILURE_BYTES, Work};
+use crate::definitions::Definition;
+use crate::executor::held_back::Subject;
+use crate::{Error, Inner, text};
+
+/// Firings that are under way on this host at once: starts, up to where a command would leave.
+const AT_ONCE: usize = 16;
+
+impl Inner {
+    /// Claims firings that are due, as far as there is room for them. Answers how many.
+    pub(super) async fn claim_start_timers(self: &Arc<Self>, now: i64) -> Result<usize, Error> {
+        if !self.store.may_act() {
+            return Ok(0);
+        }
+        let except = self.executor.held_back(std::time::Instant::now());
+        let running = self.executor.running_start_timers();
+        let room = u32::try_from(AT_ONCE.saturating_sub(running.len())).unwrap_or(0);
+        let claimed = self.store.claim_start_timers(now, room, &running, &except).await?;
+        let count = claimed.len();
+        for timer in claimed {
+            let (inner, mine) = (self.clone(), self.executor.mine_of_start_timer(&timer));
+            self.spawn_unit(async move {
+                // Whatever went wrong has been logged and stored.
+                drop(inner.fire(timer).await);
+                drop(mine);
+                inner.executor.look_again();
+            });
+        }
+        Ok(count)
+    }
+
+    /// Runs a firing that this host has locked. An error: nothing began, and what is left of the firing says why.
+    pub(crate) async fn fire(self: &Arc<Self>, row: StartTimerRow) -> Result<(), Error> {
+        if self.executor.is_stopping() {
+            self.release_start_timer(row.id).await;
+            return Err(Error::NotActing("it is shutting down"));
+        }
+        let (definition, element) = match self.start_event_of(&row).await {
+            Ok(found) => found,
+            Err(error) => {
+                let subject = Subject::Definition(row.definition_id.clone());
+                self.hold_back(InstanceId(row.id), wait(row.firing), subject, &error.to_string());
+                self.release_start_timer(row.id).await;
+                return Err(error);
+            }
+        };
+        let timer = StartTimer {
+            element,
+            due: row.timer.due,
+            cycle: row.timer.cycle.clone(),
+            retries: count(row.timer.retries),
+            failures: count(row.failures),
+            failure: row.failure.clone(),
+        };
+        let failure = match self.begin_fired(&definition, &timer, &row).await {
+            Ok(()) => return Ok(()),
+            Err(Error::UnitFailed(failure)) => *failure,
+            Err(error @ (Error::Bug | Error::Invalid(_))) if !self.is_suspended(&row.definition_id).await => {
+                Failure { code: Code::InternalError, message: error.to_string(), element: Some(element), retry: Retry::ByPolicy }
+            }
+            Err(error) => {
+                tracing::warn!(definition = %row.definition_id, start_event = %row.timer.activity_id, "timer could not fire and is put back: {error}");
+                // Not at once: whatever stopped it is likely still there.
+                tokio::time::sleep(POLL).await;
+                self.release_start_timer(row.id).await;
+                return Err(error);
+            }
+        };
+        self.fail(&definition, &timer, row, failure).await
+    }
+
+    async fn start_event_of(&self, row: &StartTimerRow) -> Result<(Arc<Definition>, ElementIndex), Error> {
+        let definition = self.definitions.get(&self.store, &row.definition_id).await?;
+        let element = definition.model.find(&row.timer.activity_id);
+        let element =
+            element.ok_or_else(|| Error::Damaged(format!("definition {} has no '{}'", row.definition_id, row.timer.activity_id)))?;
+        Ok((definition, element))
+    }
+
+    async fn begin_fired(self: &Arc<Self>, definition: &Arc<Definition>, timer: &StartTimer, row: &StartTimerRow) -> Result<(), Error> {
+        let now = self.clock.now_ms();
+        let next = timer.next(&definition.model, now).map(|next| new_row(definition, &next));
+        let id = instance_of(row.id, row.firing);
+        let begin = Begin {
+            definition: definition.clone(),
+            tenant: definition.row.tenant.clone(),
+            business_key: None,
+            start_key: None,
+            newest: false,
+            fired: Some(FiredTimer { id: row.id, firing: row.firing, at: now, next }),
+        };
+        let input = Input::Start { element: timer.element, variables: Variables::new(), hold: false };
+        let work = Work { instance: id, input, begin: Some(begin), traceparent: None, worker: None, operator: None };
+        match self.advance_here(work).await? {
+            Advanced::Committed(mut state) => {
+                // What it goes on with is a job as any other: no firing waits for it.
+                if let Some((wait, permit)) = state.held.take() {
+                    let mine = self.executor.mine(id, wait);
+                    self.enqueue(Queued { instance: id, wait, exclusive: true, takeovers: 0, permit, mine, answer: None });
+                }
+            }
+            // It was fired elsewhere, or closed by another version.
+            Advanced::Superseded | Advanced::Withdrawn => tracing::debug!(timer = %row.id, firing = row.firing, "firing is over"),
+            Advanced::AlreadyStarted(_) | Advanced::Contended => unreachable!("it has no start key, and is no job"),
+        }
+        Ok(())
+    }
+
+    /// A start that failed spends a retry; what fires next does not wait for it.
+    async fn fail(&self, definition: &Definition, timer: &StartTimer, row: StartTimerRow, failure: Failure) -> Result<(), Error> {
+        let failure = Failure { message: text::storable(&failure.message, MAX_FAILURE_BYTES), ..failure };
+        tracing::warn!(
+            definition = %row.definition_id, start_event = %row.timer.activity_id, code = %failure.code,
+            "timer could not start an instance: {}", text::one_line(&failure.message)
+        );
+        crate::metrics::job_failed(&row.timer.activity_id, failure.code.as_str());
+        let now = self.clock.now_ms();
+        let firing = wait(row.firing).0;
+        let (failed, next) = timer.failed(&definition.model, row.id, firing, &failure, now);
+        if failed.retries == 0 {
+            tracing::error!(definition = %row.definition_id, start_event = %row.timer.activity_id, "timer has no retries left");
+        }
+        let failed =
+            StartTimerRow { timer: new_row(definition, &failed), failures: i64::from(failed.failures), failure: failed.failure, ..row };
+        let next = next.map(|next| new_row(definition, &next));
+        let stored = self.store.fail_start_timer(&failed, next, now).await;
+        if let Err(error) = &stored {
+            tracing::error!(timer = %failed.id, "what became of a timer could not be stored, and it will fire again: {error}");
+        }
+        stored?;
+        Err(Error::UnitFailed(Box::new(failure)))
+    }
+
+    /// Does not give up while this host works: nobody else may run it.
+    async fn release_start_timer(&self, id: Uuid) {
+        while let Err(error) = self.store.release_start_timer(id).await {
+            if self.executor.is_stopping() {
+                return;
+            }
+            tracing::warn!(timer = %id, "timer is still locked: {error}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    async fn is_suspended(&self, definition: &str) -> bool {
+        self.store.definition(definition).await.ok().flatten().is_some_and(|row| row.suspended)
+    }
+}
+
+impl super::Executor {
+    /// A firing comes into this host's memory.
+    pub(crate) fn mine_of_start_timer(&self, timer: &StartTimerRow) -> Mine {
+        self.start_timers.lock().expect("no holder of this lock panics").insert(timer.id);
+        self.mine(InstanceId(timer.id), wait(timer.firing))
+    }
+
+    /// Those in this host's memory.
+    fn running_start_timers(&self) -> Vec<Uuid> {
+        let mine = self.mine.lock().expect("no holder of this lock panics");
+        let mut running = self.start_timers.lock().expect("no holder of this lock panics");
+        running.retain(|id| mine.keys().any(|(of, _)| of.0 == *id));
+        running.iter().copied().collect()
+    }
+}
+
+/// The row of a timer that is to wait.
+pub(crate) fn new_row(definition: &Definition, timer: &StartTimer) -> NewStartTimer {
+    row_of(&definition.model, timer)
+}
+
+/// The same before there is a definition of the model.
+pub(crate) fn row_of(model: &mandate_model::ProcessDefinition, timer: &StartTimer) -> NewStartTimer {
+    NewStartTimer {
+        activity_id: model.element(timer.element).id.to_string(),
+        due: timer.due,
+        cycle: timer.cycle.clone(),
+        retries: i64::from(timer.retries),
+    }
+}
+
+fn wait(firing: i64) -> WaitId {
+    WaitId(u64::try_from(firing).unwrap_or(0))
+}
+
+fn count(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+/// The id of the instance that a firing begins.
+fn instance_of(timer: Uuid, firing: i64) -> InstanceId {
+    let mut hash = Sha256::new();
+    hash.update(b"mandate-start-timer-1");
+    hash.update(timer.as_bytes());
+    hash.update(firing.to_be_bytes());
+    let digest = hash.finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    InstanceId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+}

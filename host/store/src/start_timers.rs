@@ -1,0 +1,357 @@
+//! Timer start events: what waits for a date without an instance.
+//!
+//! A row is there while its definition is the newest version: the transaction that deploys another one removes it, and the one that deletes that
+//! one puts it back. Each date is one *firing* with a number of its own. The unit of work that begins the firing's instance puts the next firing in its
+//! place in the same transaction (`write.rs`), if the row still has that number: so each begins one instance, whoever tries, and however often.
+//!
+//! A row is locked by the host that runs it, to spare others the work. A lock counts while its host's lease lasts in the epoch in which it was
+//! taken; so nobody need take over what a host that died has left.
+
+use uuid::Uuid;
+
+use crate::batch::{Batch, Cell, Type, cells};
+use crate::claim::Except;
+use crate::db::{Columns, Param, Tx, params};
+use crate::lease::HostRef;
+use crate::query::NEWEST;
+use crate::rows::OperationRow;
+use crate::unit::{CommitError, FiredTimer, Unit};
+use crate::write::operations;
+use crate::{Error, Store};
+
+/// A timer start event that is to wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewStartTimer {
+    /// BPMN id of the start event.
+    pub activity_id: String,
+    /// When it fires.
+    pub due: i64,
+    /// When it fires again, as the engine reads it.
+    pub cycle: Option<String>,
+    /// Attempts left.
+    pub retries: i64,
+}
+
+/// A timer start event that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartTimerRow {
+    /// Names it, from one firing to the next.
+    pub id: Uuid,
+    /// Which firing it waits for.
+    pub firing: i64,
+    /// What it starts.
+    pub definition_id: String,
+    /// What it waits for; `retries` are those that are left.
+    pub timer: NewStartTimer,
+    /// Failed attempts of this firing.
+    pub failures: i64,
+    /// The last failure's message.
+    pub failure: Option<String>,
+    /// When it began to wait.
+    pub created: i64,
+}
+
+/// A firing as an operator wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevisedTimer {
+    /// When it fires.
+    pub due: i64,
+    /// When it fires again.
+    pub cycle: Option<String>,
+    /// Attempts left.
+    pub retries: i64,
+}
+
+/// What the claim of one firing came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartTimerClaim {
+    /// This host has it.
+    Locked(Box<StartTimerRow>),
+    /// There is no such firing, or not any more.
+    Missing,
+    /// A host has it: its name.
+    Taken(String),
+}
+
+/// The timers that are to wait for definitions that become the newest versions of their keys.
+pub type Reopened = Vec<(String, Vec<NewStartTimer>)>;
+
+static INSERT: Batch = Batch::new(
+    "INSERT INTO start_timer (id, firing, definition_id, activity_id, due, cycle, retries, failures, failure, created) \
+     SELECT v.id, 1, v.definition_id, v.activity_id, v.due, v.cycle, v.retries, 0, NULL, v.created FROM {rows}",
+    &[
+        ("id", Type::Uuid),
+        ("definition_id", Type::Text),
+        ("activity_id", Type::Text),
+        ("due", Type::I64),
+        ("cycle", Type::Text),
+        ("retries", Type::I64),
+        ("created", Type::I64),
+    ],
+);
+
+static NEXT_FIRING: Batch = Batch::new(
+    "UPDATE start_timer SET firing = start_timer.firing + 1, due = v.due, cycle = v.cycle, retries = v.retries, failures = 0, failure = NULL, \
+     created = v.created, locked_by = NULL, locked_epoch = NULL FROM {rows} WHERE start_timer.id = v.id",
+    &[("id", Type::Uuid), ("due", Type::I64), ("cycle", Type::Text), ("retries", Type::I64), ("created", Type::I64)],
+);
+
+const COLUMNS: &str = "t.id, t.firing, t.definition_id, t.activity_id, t.due, t.cycle, t.retries, t.failures, t.failure, t.created";
+
+fn row(columns: &mut Columns<'_>) -> Result<StartTimerRow, Error> {
+    Ok(StartTimerRow {
+        id: columns.next()?,
+        firing: columns.next()?,
+        definition_id: columns.next()?,
+        timer: NewStartTimer { activity_id: columns.next()?, due: columns.next()?, cycle: columns.next()?, retries: columns.next()? },
+        failures: columns.next()?,
+        failure: columns.next()?,
+        created: columns.next()?,
+    })
+}
+
+/// Whether the host that has a row `t` locked may still act.
+const HELD: &str = "EXISTS (SELECT 1 FROM host h WHERE h.id = t.locked_by AND h.epoch = t.locked_epoch AND h.ended_at IS NULL \
+                    AND h.lease_until > {now})";
+
+/// What may run; the first term is the predicate of the index `start_timer_claimable`.
+const RUNS: &str = "t.retries > 0 AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id AND d.suspended)";
+
+impl Store {
+    /// Locks up to `max` firings that are due, the longest due first. `running` are those that this host has in its memory: what it has locked
+    /// besides, it has forgotten.
+    pub async fn claim_start_timers(&self, now: i64, max: u32, running: &[Uuid], except: &Except) -> Result<Vec<StartTimerRow>, Error> {
+        let me = self.host();
+        let due = format!(
+            "SELECT {COLUMNS} FROM start_timer t WHERE {RUNS} AND t.due <= $1 AND NOT (t.id {{any_uuid:3}}) AND NOT (t.definition_id {{any_text:4}}) \
+             AND (t.locked_by IS NULL OR t.locked_by = $5 OR NOT {HELD}) ORDER BY t.due, t.id LIMIT $2"
+        );
+        let params = |max: i64| {
+            vec![
+                Param::I64(now),
+                Param::I64(max),
+                Param::Uuids(running.to_vec()),
+                Param::Texts(except.definitions.clone()),
+                Param::Uuid(me.id),
+            ]
+        };
+        // Nothing is due most of the time: a read costs no transaction.
+        if max == 0 || self.pool.fetch(&due, params(1)).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut tx = self.begin_in_epoch().await?;
+        let rows = tx.fetch(&format!("{due} {{pg:FOR UPDATE OF t SKIP LOCKED}}"), params(i64::from(max))).await?;
+        let claimed = rows.iter().map(|found| row(&mut found.columns())).collect::<Result<Vec<_>, _>>()?;
+        if claimed.is_empty() {
+            tx.rollback().await;
+            return Ok(claimed);
+        }
+        lock(&mut tx, me, claimed.iter().map(|timer| timer.id).collect()).await?;
+        tx.commit().await?;
+        Ok(claimed)
+    }
+
+    /// Locks one firing, due or not, with retries or without.
+    pub async fn claim_start_timer(&self, id: Uuid, firing: i64) -> Result<StartTimerClaim, Error> {
+        let me = self.host();
+        let mut tx = self.begin_in_epoch().await?;
+        let sql = format!(
+            "SELECT {COLUMNS}, CASE WHEN {HELD} THEN (SELECT h.name FROM host h WHERE h.id = t.locked_by) END FROM start_timer t \
+             WHERE t.id = $1 AND t.firing = $2 {{pg:FOR UPDATE OF t}}"
+        );
+        let found = tx.fetch(&sql, params![id, firing]).await?;
+        let claim = match found.first() {
+            None => StartTimerClaim::Missing,
+            Some(found) => {
+                let mut columns = found.columns();
+                let timer = row(&mut columns)?;
+                columns.next::<Option<String>>()?.map_or(StartTimerClaim::Locked(Box::new(timer)), StartTimerClaim::Taken)
+            }
+        };
+        if let StartTimerClaim::Locked(_) = claim {
+            lock(&mut tx, me, vec![id]).await?;
+            tx.commit().await?;
+        } else {
+            tx.rollback().await;
+        }
+        Ok(claim)
+    }
+
+    /// Unlocks a firing of this host, unchanged.
+    pub async fn release_start_timer(&self, id: Uuid) -> Result<(), Error> {
+        let me = self.host();
+        let sql = "UPDATE start_timer SET locked_by = NULL, locked_epoch = NULL WHERE id = $1 AND locked_by = $2 AND locked_epoch = $3";
+        let mut tx = self.inner().jobs.begin().await?;
+        tx.execute(sql, params![id, me.id, me.epoch]).await?;
+        tx.commit().await
+    }
+
+    /// A firing of this host has failed: what is left of it takes its place, and what fires next gets a row of its own. Nothing happens if this host
+    /// does not have it any more.
+    pub async fn fail_start_timer(&self, failed: &StartTimerRow, next: Option<NewStartTimer>, now: i64) -> Result<(), Error> {
+        let me = self.host();
+        let mut tx = self.begin_in_epoch().await?;
+        let sql = "UPDATE start_timer SET due = $5, cycle = $6, retries = $7, failures = $8, failure = $9, locked_by = NULL, locked_epoch = NULL \
+                   WHERE id = $1 AND firing = $2 AND locked_by = $3 AND locked_epoch = $4";
+        let timer = &failed.timer;
+        let params = params![
+            failed.id,
+            failed.firing,
+            me.id,
+            me.epoch,
+            timer.due,
+            timer.cycle.clone(),
+            timer.retries,
+            failed.failures,
+            failed.failure.clone()
+        ];
+        if tx.execute(sql, params).await? > 0 {
+            INSERT.execute(&mut tx, next.iter().map(|next| new_row(&failed.definition_id, next, now)).collect()).await?;
+        }
+        tx.commit().await
+    }
+
+    /// What an operator changes of a firing that was found as `seen`, with what the log says of it. False: it is not like that any more.
+    pub async fn revise_start_timer(
+        &self,
+        seen: &StartTimerRow,
+        revised: &RevisedTimer,
+        operations: &[OperationRow],
+    ) -> Result<bool, Error> {
+        let RevisedTimer { due, cycle, retries } = revised;
+        let sql = "UPDATE start_timer SET due = $3, cycle = $4, retries = $5 WHERE id = $1 AND firing = $2 AND failures = $6";
+        let mut tx = self.inner().admin.begin().await?;
+        let changed = tx.execute(sql, params![seen.id, seen.firing, *due, cycle.clone(), *retries, seen.failures]).await?;
+        if changed > 0 {
+            operations::write(&mut tx, self.inner().history, operations).await?;
+        }
+        tx.commit().await?;
+        Ok(changed > 0)
+    }
+
+    /// One firing that waits.
+    pub async fn start_timer(&self, id: Uuid, firing: i64) -> Result<Option<StartTimerRow>, Error> {
+        let sql = format!("SELECT {COLUMNS} FROM start_timer t WHERE t.id = $1 AND t.firing = $2");
+        let rows = self.pool.fetch(&sql, params![id, firing]).await?;
+        rows.first().map(|found| row(&mut found.columns())).transpose()
+    }
+
+    /// The next moment after `now` at which one becomes due.
+    pub(crate) async fn next_start_timer(&self, now: i64) -> Result<Option<i64>, Error> {
+        let sql = format!("SELECT t.due FROM start_timer t WHERE {RUNS} AND t.due > $1 ORDER BY t.due LIMIT 1");
+        let rows = self.pool.fetch(&sql, params![now]).await?;
+        rows.first().map(|row| row.get(0)).transpose()
+    }
+
+    /// Whether none is due that could be claimed, and no other host is at one.
+    pub(crate) async fn no_start_timer_is_due(&self, now: i64, except: &Except) -> Result<bool, Error> {
+        let sql = format!(
+            "SELECT t.id FROM start_timer t WHERE ({RUNS} AND t.due <= $1 AND NOT (t.definition_id {{any_text:2}})) OR (t.locked_by <> $3 AND {HELD}) LIMIT 1"
+        );
+        let params = vec![Param::I64(now), Param::Texts(except.definitions.clone()), Param::Uuid(self.host().id)];
+        Ok(self.pool.fetch(&sql, params).await?.is_empty())
+    }
+
+    /// The definitions that become the newest versions of their keys when a deployment is deleted.
+    pub async fn uncovered_by(&self, deployment: &str) -> Result<Vec<String>, Error> {
+        let rows = self.pool.fetch(&uncovered_sql(), params![deployment]).await?;
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+}
+
+fn uncovered_sql() -> String {
+    let newest = NEWEST.replace("d.", "x.");
+    format!(
+        "SELECT d.id FROM definition d WHERE d.deployment_id <> $1 \
+         AND EXISTS (SELECT 1 FROM definition x WHERE x.deployment_id = $1 AND x.tenant = d.tenant AND x.key = d.key AND {newest}) \
+         AND NOT EXISTS (SELECT 1 FROM definition n WHERE n.tenant = d.tenant AND n.key = d.key AND n.version > d.version AND n.deployment_id <> $1) \
+         ORDER BY {{text:d.id}}"
+    )
+}
+
+async fn lock(tx: &mut Tx, me: HostRef, ids: Vec<Uuid>) -> Result<(), Error> {
+    let sql = "UPDATE start_timer SET locked_by = $2, locked_epoch = $3 WHERE id {any_uuid:1}";
+    tx.execute(sql, vec![Param::Uuids(ids), Param::Uuid(me.id), Param::I64(me.epoch)]).await.map(drop)
+}
+
+/// The row of a timer that begins to wait.
+pub(crate) fn new_row(definition_id: &str, timer: &NewStartTimer, now: i64) -> Vec<Cell> {
+    cells![Uuid::now_v7(), definition_id, &timer.activity_id, timer.due, &timer.cycle, timer.retries, now]
+}
+
+/// New rows take the place of what older versions of these keys started by.
+pub(crate) async fn deployed(tx: &mut Tx, tenant: &str, keys: Vec<String>, rows: Vec<Vec<Cell>>) -> Result<(), Error> {
+    let which = "definition_id IN (SELECT d.id FROM definition d WHERE d.tenant = $1 AND d.key {any_text:2})";
+    close(tx, which, vec![tenant.into(), Param::Texts(keys)]).await?;
+    INSERT.execute(tx, rows).await.map(drop)
+}
+
+/// Those of definitions that are about to be deleted go. `None`: other versions become the newest than those that are to be opened again.
+pub(crate) async fn deleted(tx: &mut Tx, deployment: &str, reopened: &Reopened, now: i64) -> Result<Option<()>, Error> {
+    let rows = tx.fetch(&uncovered_sql(), params![deployment]).await?;
+    let uncovered = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
+    if !uncovered.iter().eq(reopened.iter().map(|(definition, _)| definition)) {
+        return Ok(None);
+    }
+    let which = "definition_id IN (SELECT d.id FROM definition d WHERE d.deployment_id = $1)";
+    close(tx, which, params![deployment]).await?;
+    let rows = reopened.iter().flat_map(|(definition, timers)| timers.iter().map(|timer| new_row(definition, timer, now)));
+    INSERT.execute(tx, rows.collect()).await?;
+    Ok(Some(()))
+}
+
+/// In the order in which units of work lock them.
+async fn close(tx: &mut Tx, which: &str, params: Vec<Param>) -> Result<(), Error> {
+    let rows = tx.fetch(&format!("SELECT id FROM start_timer WHERE {which} ORDER BY id {{pg:FOR UPDATE}}"), params).await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
+    tx.execute("DELETE FROM start_timer WHERE id {any_uuid:1}", vec![Param::Uuids(ids)]).await.map(drop)
+}
+
+/// The firings that begin instances of these units.
+fn fired(unit: &Unit) -> impl Iterator<Item = &FiredTimer> {
+    unit.instances.iter().filter_map(|write| write.fired.as_ref())
+}
+
+/// Refuses units whose firing is over, and keeps those of the others until the commit.
+pub(crate) async fn refuse_fired(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
+    let ids: Vec<Uuid> = units.iter().flat_map(|unit| fired(unit)).map(|timer| timer.id).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let sql = "SELECT id, firing FROM start_timer WHERE id {any_uuid:1} ORDER BY id {pg:FOR UPDATE}";
+    let rows = tx.fetch(sql, vec![Param::Uuids(ids)]).await?;
+    let mut waiting = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<Vec<(Uuid, i64)>, Error>>()?;
+    for (unit, answer) in units.iter().zip(answers).filter(|(_, answer)| answer.is_none()) {
+        for timer in fired(unit) {
+            // Of two units of one batch that fire the same the second comes too late.
+            match waiting.iter().position(|found| *found == (timer.id, timer.firing)) {
+                Some(at) => drop(waiting.swap_remove(at)),
+                None => *answer = Some(CommitError::Gone),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts what fires next in the place of what units that are stored have fired.
+pub(crate) async fn put_next<'a>(tx: &mut Tx, stored: impl Iterator<Item = &'a Unit>) -> Result<(), Error> {
+    let (mut next, mut over) = (Vec::new(), Vec::new());
+    for timer in stored.flat_map(fired) {
+        match &timer.next {
+            Some(then) => next.push(cells![timer.id, then.due, &then.cycle, then.retries, timer.at]),
+            None => over.push(timer.id),
+        }
+    }
+    NEXT_FIRING.execute(tx, next).await?;
+    if !over.is_empty() {
+        tx.execute("DELETE FROM start_timer WHERE id {any_uuid:1}", vec![Param::Uuids(over)]).await?;
+    }
+    Ok(())
+}
+
+/// The multi-row statements of this file.
+#[cfg(test)]
+pub(crate) static BATCHES: &[&Batch] = &[&INSERT, &NEXT_FIRING];
