@@ -111,6 +111,29 @@ CREATE TABLE set_clock (
     now BIGINT  NOT NULL
 );
 
+-- Signals on their way: a row for each receiver that there was when the signal was thrown, written with the throw. The unit of work that receives it
+-- removes it, so that each gets it once; whoever finds nobody there any more removes it, too.
+CREATE TABLE delivery (
+    signal        UUID    NOT NULL,
+    n             BIGINT  NOT NULL,
+    name          TEXT    NOT NULL,
+    -- The wait that it is for, with its activity instance; none: it starts an instance of the definition.
+    instance_id   UUID,
+    wait          BIGINT,
+    activity      BIGINT,
+    definition_id TEXT    NOT NULL,
+    activity_id   TEXT    NOT NULL,
+    -- JSON, and the business key of an instance that is started.
+    variables     TEXT    NOT NULL,
+    business_key  TEXT,
+    -- Nobody tries before; whoever does puts it off, so that a host that dies leaves it to others.
+    due           BIGINT  NOT NULL,
+    attempts      BIGINT  NOT NULL,
+    created       BIGINT  NOT NULL,
+    PRIMARY KEY (signal, n)
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX delivery_due ON delivery (due);
+
 -- ---------------------------------------------------------------- reference tables
 
 CREATE TABLE deployment (
@@ -187,13 +210,16 @@ CREATE TABLE binding (
 );
 CREATE INDEX binding_digest ON binding (digest);
 
-CREATE TABLE start_message (
+-- What starts a process, besides its name: messages and signals by theirs, and conditions, which have none. Of the newest version of a key only, as
+-- long as it is there: what an older one started by comes back when the newer is deleted.
+CREATE TABLE start_event (
     definition_id TEXT NOT NULL REFERENCES definition (id),
-    message       TEXT NOT NULL,
+    kind          TEXT NOT NULL,
+    name          TEXT NOT NULL,
     activity_id   TEXT NOT NULL,
-    PRIMARY KEY (definition_id, message, activity_id)
+    PRIMARY KEY (definition_id, activity_id)
 );
-CREATE INDEX start_message_message ON start_message (message);
+CREATE INDEX start_event_name ON start_event (name, kind);
 
 -- ---------------------------------------------------------------- instance tables
 
@@ -353,7 +379,9 @@ CREATE TABLE subscription (
     wait          BIGINT NOT NULL,
     activity      BIGINT NOT NULL,
     activity_id   TEXT   NOT NULL,
-    message       TEXT   NOT NULL,
+    -- message, signal or conditional; and the name, which a condition does not have.
+    kind          TEXT   NOT NULL,
+    name          TEXT   NOT NULL,
     -- A boundary event's or an event sub-process's: not what its activity itself waits for.
     of_event      BOOLEAN NOT NULL,
     definition_id TEXT   NOT NULL,
@@ -363,7 +391,7 @@ CREATE TABLE subscription (
     business_key  TEXT,
     PRIMARY KEY (instance_id, wait)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX subscription_message ON subscription (message, business_key);
+CREATE INDEX subscription_name ON subscription (name, kind, business_key);
 
 -- Open incidents; history_incident has the resolved ones too.
 CREATE TABLE incident (

@@ -110,6 +110,29 @@ CREATE TABLE set_clock (
     now INTEGER NOT NULL
 ) STRICT;
 
+-- Signals on their way: a row for each receiver that there was when the signal was thrown, written with the throw. The unit of work that receives it
+-- removes it, so that each gets it once; whoever finds nobody there any more removes it, too.
+CREATE TABLE delivery (
+    signal        BLOB    NOT NULL,
+    n             INTEGER NOT NULL,
+    name          TEXT    NOT NULL,
+    -- The wait that it is for, with its activity instance; none: it starts an instance of the definition.
+    instance_id   BLOB,
+    wait          INTEGER,
+    activity      INTEGER,
+    definition_id TEXT    NOT NULL,
+    activity_id   TEXT    NOT NULL,
+    -- JSON, and the business key of an instance that is started.
+    variables     TEXT    NOT NULL,
+    business_key  TEXT,
+    -- Nobody tries before; whoever does puts it off, so that a host that dies leaves it to others.
+    due           INTEGER NOT NULL,
+    attempts      INTEGER NOT NULL,
+    created       INTEGER NOT NULL,
+    PRIMARY KEY (signal, n)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_due ON delivery (due);
+
 -- ---------------------------------------------------------------- reference tables
 
 CREATE TABLE deployment (
@@ -184,13 +207,16 @@ CREATE TABLE binding (
 ) STRICT;
 CREATE INDEX binding_digest ON binding (digest);
 
-CREATE TABLE start_message (
+-- What starts a process, besides its name: messages and signals by theirs, and conditions, which have none. Of the newest version of a key only, as
+-- long as it is there: what an older one started by comes back when the newer is deleted.
+CREATE TABLE start_event (
     definition_id TEXT NOT NULL REFERENCES definition (id),
-    message       TEXT NOT NULL,
+    kind          TEXT NOT NULL,
+    name          TEXT NOT NULL,
     activity_id   TEXT NOT NULL,
-    PRIMARY KEY (definition_id, message, activity_id)
+    PRIMARY KEY (definition_id, activity_id)
 ) STRICT;
-CREATE INDEX start_message_message ON start_message (message);
+CREATE INDEX start_event_name ON start_event (name, kind);
 
 -- ---------------------------------------------------------------- instance tables
 
@@ -349,7 +375,9 @@ CREATE TABLE subscription (
     wait          INTEGER NOT NULL,
     activity      INTEGER NOT NULL,
     activity_id   TEXT    NOT NULL,
-    message       TEXT    NOT NULL,
+    -- message, signal or conditional; and the name, which a condition does not have.
+    kind          TEXT    NOT NULL,
+    name          TEXT    NOT NULL,
     -- A boundary event's or an event sub-process's: not what its activity itself waits for.
     of_event      INTEGER NOT NULL,
     definition_id TEXT    NOT NULL,
@@ -359,7 +387,7 @@ CREATE TABLE subscription (
     business_key  TEXT,
     PRIMARY KEY (instance_id, wait)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX subscription_message ON subscription (message, business_key);
+CREATE INDEX subscription_name ON subscription (name, kind, business_key);
 
 -- Open incidents; history_incident has the resolved ones too.
 CREATE TABLE incident (

@@ -3,6 +3,7 @@
 use mandate_model::{ElementKind, ProcessDefinition, ROOT};
 
 use crate::due::is_timer;
+use crate::effect::SubscriptionKind;
 use crate::error::error_catcher;
 use crate::escalation::escalation_catcher;
 use crate::ids::{ActivityId, WaitId};
@@ -193,14 +194,13 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
         }
         Input::SetExternalTaskRetries { wait, .. } => expect(instance, *wait, "external task"),
         Input::Message { wait, variables, local_variables } => {
-            expect(instance, *wait, "subscription")?;
-            let (activity, element) = (instance.subscriptions[wait].activity, instance.subscriptions[wait].element);
-            check_own(instance, activity, local_variables)?;
-            if element == instance.at(activity).element {
-                return check_delivery(definition, instance, activity, variables);
-            }
-            let scope = scope_behind(definition, instance, activity, element);
-            check_sizes(instance, variables, |name| instance.holder(scope, name))
+            expect(instance, *wait, subscription(SubscriptionKind::Message))?;
+            check_own(instance, instance.subscriptions[wait].activity, local_variables)?;
+            check_event(definition, instance, *wait, variables)
+        }
+        Input::Signal { wait, variables } => {
+            expect(instance, *wait, subscription(SubscriptionKind::Signal))?;
+            check_event(definition, instance, *wait, variables)
         }
         Input::DelegateReturned { wait, outcome } => {
             // Sizes of what a delegate returns are checked where they are set: past them the unit fails, it is not refused.
@@ -289,14 +289,32 @@ fn expect(instance: &Instance, wait: WaitId, expected: &'static str) -> Result<(
         "user task"
     } else if instance.external_tasks.contains_key(&wait) {
         "external task"
-    } else if instance.subscriptions.contains_key(&wait) {
-        "subscription"
+    } else if let Some(it) = instance.subscriptions.get(&wait) {
+        subscription(it.kind)
     } else if call.is_some_and(|call| call.wait == wait) {
         "delegate call"
     } else {
         return Err(Rejection::NoSuchWait { wait });
     };
     if is == expected { Ok(()) } else { Err(Rejection::WrongKind { wait, expected, is }) }
+}
+
+fn subscription(kind: SubscriptionKind) -> &'static str {
+    match kind {
+        SubscriptionKind::Message => "message subscription",
+        SubscriptionKind::Signal => "signal subscription",
+        SubscriptionKind::Condition => "conditional subscription",
+    }
+}
+
+/// Variables that come with an event to a subscription.
+fn check_event(definition: &ProcessDefinition, instance: &Instance, wait: WaitId, variables: &Variables) -> Result<(), Rejection> {
+    let (activity, element) = (instance.subscriptions[&wait].activity, instance.subscriptions[&wait].element);
+    if element == instance.at(activity).element {
+        return check_delivery(definition, instance, activity, variables);
+    }
+    let scope = scope_behind(definition, instance, activity, element);
+    check_sizes(instance, variables, |name| instance.holder(scope, name))
 }
 
 /// Variables that arrive with an event go where [`deliver`](crate::step::Machine::deliver) will put them.

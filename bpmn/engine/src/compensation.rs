@@ -223,8 +223,12 @@ impl Machine<'_> {
             self.instance.remove_activity(record);
         }
         match undone_by {
-            Some(Compensation::Handler(element)) => self.unit.agenda.push(Token { element, scope: within, by: None, lineage }),
-            Some(Compensation::EventSubProcess(element)) => self.unit.agenda.push(Token { element, scope: record, by: None, lineage }),
+            Some(Compensation::Handler(element)) => {
+                self.unit.agenda.push(Token { element, scope: within, by: None, taken: false, lineage });
+            }
+            Some(Compensation::EventSubProcess(element)) => {
+                self.unit.agenda.push(Token { element, scope: record, by: None, taken: false, lineage });
+            }
             None => {
                 let inside: Vec<_> = self.instance.records(record).collect();
                 for inner in inside {

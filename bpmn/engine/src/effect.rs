@@ -25,10 +25,13 @@ pub enum Effect {
     PutTask(Task),
     /// A user task is completed or cancelled.
     RemoveTask(WaitId),
-    /// The instance waits for a message.
+    /// The instance waits for a message, a signal or a condition.
     PutSubscription(Subscription),
     /// It no longer does.
     RemoveSubscription(WaitId),
+    /// A signal was thrown. The instance itself has got it. It goes to everybody else who waits for it at the moment at which the unit is stored,
+    /// and starts the newest version of each process that starts by it: to each of them once, for which the host writes it down with the unit.
+    ThrowSignal(Signal),
     /// An external task is new or has changed.
     PutExternalTask(ExternalTask),
     /// An external task is completed or cancelled.
@@ -188,20 +191,44 @@ pub struct ExternalTask {
     pub since: i64,
 }
 
-/// A wait for a message.
+/// A wait for a message, a signal or a condition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
-    /// Which wait the message ends.
+    /// Which wait the event ends.
     pub wait: WaitId,
     /// The activity instance that waits; of an event sub-process the scope around it.
     pub activity: ActivityId,
-    /// The receive task or catch event; or the boundary event or start event of an event sub-process that the message triggers.
+    /// The receive task or catch event; or the boundary event or start event of an event sub-process that is triggered.
     #[serde(with = "crate::effect::index")]
     pub element: ElementIndex,
-    /// The message's name, evaluated.
-    pub message: String,
+    /// What it waits for.
+    pub kind: SubscriptionKind,
+    /// The message's or signal's name, evaluated; empty of a condition, which the model has.
+    pub name: String,
     /// Since when.
     pub since: i64,
+}
+
+/// What a subscription waits for: Camunda 7's event types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum SubscriptionKind {
+    /// A message: one receiver gets it.
+    Message,
+    /// A signal: everybody gets it.
+    Signal,
+    /// A condition: the engine itself sees when it holds.
+    Condition,
+}
+
+/// A signal that was thrown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// Its name, evaluated.
+    pub name: String,
+    /// Variables that go along.
+    pub variables: Variables,
+    /// The business key of instances that it starts.
+    pub business_key: Option<String>,
 }
 
 /// Why progress stopped.

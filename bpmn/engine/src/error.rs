@@ -115,6 +115,8 @@ fn code_of_error(trigger: &EventTrigger) -> Option<Option<&str>> {
         EventTrigger::Timer(_)
         | EventTrigger::Message(_)
         | EventTrigger::Escalation(_)
+        | EventTrigger::Signal(_)
+        | EventTrigger::Condition(_)
         | EventTrigger::Compensation
         | EventTrigger::Cancel => None,
     }

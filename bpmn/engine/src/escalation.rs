@@ -11,11 +11,13 @@ use crate::input::Failure;
 use crate::instance::Instance;
 use crate::step::Machine;
 use crate::trigger::catcher;
+use crate::unit::LaterKind;
 use crate::variable::{Variable, Variables};
 
 impl Machine<'_> {
     /// An event throws an escalation and goes on, unless what catches it interrupts what the event stands in. Uncaught, it goes on as well
-    /// (Camunda `ThrowEscalationEventActivityBehavior`). By which flows is asked when it leaves: they may read what the catching event has set.
+    /// (Camunda `ThrowEscalationEventActivityBehavior`). By which flows is asked when it leaves, after what
+    /// catches it has run until it waits: they may read what that has set.
     pub(crate) fn escalate(&mut self, event: ActivityId, code: Option<String>) -> Result<(), Failure> {
         let catcher = escalation_catcher(self.definition, self.instance, event, code.as_deref());
         let Some((activity, catching)) = catcher else { return self.resume(event) };
@@ -29,13 +31,8 @@ impl Machine<'_> {
         }
         // From here on there are two tokens: the new one's keys must not depend on how often the other comes by the same elements.
         let lineage = self.unit.lineage(self.instance.id, event).branch(&element.id);
-        self.trigger_as(activity, catching, lineage, variables)?;
-        let place = self.unit.agenda.len() - 1;
-        self.resume(event)?;
-        // It had to be there while the event left, or a scope that has more to do would have ended; and it runs first, as in Camunda 7.
-        let token = self.unit.agenda.remove(place);
-        self.unit.agenda.push(token);
-        Ok(())
+        self.unit.do_later(LaterKind::Resume(event));
+        self.trigger_as(activity, catching, lineage, variables)
     }
 
     /// A person reports an escalation from a user task (Camunda `TaskEntity.escalation`). The task goes on waiting unless what catches it interrupts.
@@ -75,8 +72,6 @@ pub(crate) fn escalation_catcher(
 ) -> Option<(ActivityId, ElementIndex)> {
     catcher(definition, instance, from, code, |trigger| match trigger {
         EventTrigger::Escalation(catch) => Some(catch.code.as_deref()),
-        EventTrigger::Error(_) | EventTrigger::Timer(_) | EventTrigger::Message(_) | EventTrigger::Compensation | EventTrigger::Cancel => {
-            None
-        }
+        _ => None,
     })
 }

@@ -26,6 +26,21 @@ pub(crate) fn evaluate(
         .map_err(|error| failed(definition, element, expression, &error.to_string()))
 }
 
+/// The same for an expression that may name a variable which is not there: it has no value then.
+pub(crate) fn evaluate_if_known(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    activity: ActivityId,
+    element: ElementIndex,
+    expression: &Expression,
+) -> Result<Option<Value>, Failure> {
+    match expression.evaluate(&Visible { instance, activity }, &Limits::default()) {
+        Ok(evaluated) => Ok(Some(evaluated.value)),
+        Err(mandate_feel::Error::UnknownName(_)) => Ok(None),
+        Err(error) => Err(failed(definition, element, expression, &error.to_string())),
+    }
+}
+
 /// The failure of an expression for a reason that reads well after a colon.
 pub(crate) fn failed(definition: &ProcessDefinition, element: ElementIndex, expression: &Expression, reason: &str) -> Failure {
     let id = &definition.element(element).id;

@@ -3,7 +3,7 @@
 use imbl::{OrdMap, OrdSet};
 use mandate_model::{ElementIndex, FlowIndex};
 
-use crate::effect::{Incident, Job};
+use crate::effect::{Incident, Job, Subscription, SubscriptionKind};
 use crate::ids::{ActivityId, IncidentId, WaitId};
 use crate::instance::{Activity, Phase, is_large, size};
 use crate::join::Place;
@@ -27,6 +27,8 @@ pub(crate) struct Index {
     pub gathering: OrdMap<(ActivityId, ElementIndex), ActivityId>,
     /// Exclusive jobs: those with attempts left first, then by due date, the oldest first.
     pub exclusive_jobs: OrdSet<ExclusiveJob>,
+    /// Waits of conditional events.
+    pub conditions: OrdSet<WaitId>,
     pub wait_incidents: OrdMap<WaitId, IncidentId>,
     pub join_incidents: OrdMap<(ActivityId, ElementIndex), IncidentId>,
     /// Activities that are stored in the snapshot itself.
@@ -130,6 +132,13 @@ impl Index {
 
     pub(crate) fn remove_wait(&mut self, activity: ActivityId, wait: WaitId) {
         forget(&mut self.waits, activity, wait);
+        self.conditions.remove(&wait);
+    }
+
+    pub(crate) fn add_subscription(&mut self, subscription: &Subscription) {
+        if subscription.kind == SubscriptionKind::Condition {
+            self.conditions.insert(subscription.wait);
+        }
     }
 
     /// Files an incident under its wait or its join; `scope` is the scope around the incident's activity, which only the root does not have.

@@ -135,6 +135,13 @@ pub enum Input {
         /// Variables of the activity's own that waits, to be set before anything else.
         local_variables: Variables,
     },
+    /// A signal arrives for a subscription.
+    Signal {
+        /// The subscription.
+        wait: WaitId,
+        /// Variables to set before it goes on.
+        variables: Variables,
+    },
     /// The outstanding delegate call has ended. A technical failure is not an input: the host throws the unit away.
     DelegateReturned {
         /// The call.

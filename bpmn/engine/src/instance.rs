@@ -10,7 +10,7 @@ use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
 use crate::index::Index;
 use crate::join::Place;
 use crate::limits::{MAX_INLINE_ACTIVITIES, MAX_INLINE_INSTANCES, MAX_INLINE_VARIABLE_BYTES};
-use crate::unit::Unit;
+use crate::unit::{LaterKind, Unit};
 use crate::variable::{Variable, Variables};
 
 /// The process itself in every instance's tree.
@@ -392,6 +392,10 @@ impl Instance {
                 .iter()
                 .filter_map(|unit| unit.call.as_ref()?.listener.as_ref())
                 .all(|(occasion, _)| occasion.fits(definition, self))
+            && self.unit.iter().flat_map(|unit| &unit.later).all(|later| match &later.kind {
+                LaterKind::PassOn(_, flows) => flows.iter().all(|it| flow(Some(*it))),
+                _ => true,
+            })
             && self.unit.iter().filter_map(|unit| unit.modification.as_ref()).all(|it| it.fits(definition))
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 
+use crate::effect::SubscriptionKind;
 use crate::ids::{ActivityId, IncidentId, WaitId};
 use crate::instance::{Activity, Instance, Phase};
 use crate::join::missing;
@@ -33,6 +34,18 @@ pub enum LeafState {
         wait: WaitId,
         /// The message's name.
         name: String,
+    },
+    /// It waits for a signal.
+    Signal {
+        /// The subscription.
+        wait: WaitId,
+        /// The signal's name.
+        name: String,
+    },
+    /// It waits until its condition holds.
+    Condition {
+        /// The subscription.
+        wait: WaitId,
     },
     /// It waits for a person.
     Task {
@@ -171,7 +184,12 @@ impl Instance {
             return Some(LeafState::Task { wait, assignee: task.assignee.clone() });
         }
         if let Some(subscription) = self.subscriptions.get(&wait).filter(|subscription| subscription.element == activity.element) {
-            return Some(LeafState::Message { wait, name: subscription.message.clone() });
+            let name = subscription.name.clone();
+            return Some(match subscription.kind {
+                SubscriptionKind::Message => LeafState::Message { wait, name },
+                SubscriptionKind::Signal => LeafState::Signal { wait, name },
+                SubscriptionKind::Condition => LeafState::Condition { wait },
+            });
         }
         if let Some(task) = self.external_tasks.get(&wait) {
             return Some(match self.index.wait_incidents.get(&wait) {

@@ -35,6 +35,7 @@ mod admit;
 mod code;
 mod compensation;
 mod complex;
+mod condition;
 #[cfg(test)]
 mod conformance;
 mod due;
@@ -60,6 +61,7 @@ mod processes;
 mod quantity;
 mod retry;
 mod scope;
+mod signal;
 mod snapshot;
 mod start_timer;
 mod step;
@@ -74,7 +76,11 @@ mod wait;
 pub use admit::Rejection;
 pub use code::Code;
 pub use compensation::Compensable;
-pub use effect::{DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Subscription, Task};
+pub use condition::start_condition_holds;
+pub use effect::{
+    DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Signal, Subscription, SubscriptionKind,
+    Task,
+};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry, TaskFields, TaskRevision};
 pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, Role};

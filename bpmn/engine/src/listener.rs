@@ -14,14 +14,13 @@ mod tests;
 use mandate_model::{ElementIndex, FlowIndex, Implementation, Listener, ListenerAction, ListenerEvent, ProcessDefinition, ROOT};
 
 use crate::Code;
-use crate::effect::JobKind;
 use crate::error::Thrown;
 use crate::expression::evaluate;
 use crate::ids::ActivityId;
 use crate::input::{DelegateOutcome, Failure};
 use crate::instance::{Activity, Instance, Role};
 use crate::step::Machine;
-use crate::unit::Token;
+use crate::unit::{LaterKind, Token};
 
 use mandate_model::ListenerEvent::{Assignment, Complete, Create, End, Start, Take, Update};
 
@@ -161,26 +160,33 @@ impl Machine<'_> {
             Occasion::ProcessStart(token) => {
                 self.begin_beside(token.element);
                 self.unit.agenda.push(token);
+                self.ask_event_sub_processes(activity);
                 Ok(())
             }
             Occasion::HeldStart(start) => {
-                let element = self.instance.at(start).element;
-                self.begin_beside(element);
-                if !self.definition.element(element).async_before {
-                    return self.begin(start);
-                }
-                self.put_job(start, element, JobKind::AsyncBefore, self.now);
+                self.begin_beside(self.instance.at(start).element);
+                self.unit.do_later(LaterKind::Begin(start));
+                self.ask_event_sub_processes(activity);
                 Ok(())
             }
-            Occasion::Start => self.execute(activity),
-            Occasion::End(flows) => self.pass_on(activity, &flows),
+            Occasion::Start => self.begun(activity),
+            Occasion::End(flows) => self.leave_by(activity, flows),
             Occasion::ProcessEnd => {
                 self.complete_instance();
                 Ok(())
             }
-            Occasion::Take(token) => self.enter(token),
+            // What the listeners have changed is told to conditional events before anything else moves.
+            Occasion::Take(token) if self.unit.changes.is_empty() => self.enter(token),
+            Occasion::Take(token) => {
+                self.unit.agenda.push(Token { taken: true, ..token });
+                Ok(())
+            }
+            Occasion::ProcessStartInside => {
+                self.ask_event_sub_processes(activity);
+                Ok(())
+            }
             Occasion::Create { assigned: true } => self.evaluate_listeners(activity, Assignment),
-            Occasion::ProcessStartInside | Occasion::Create { assigned: false } => Ok(()),
+            Occasion::Create { assigned: false } => Ok(()),
             Occasion::Complete => self.resume(activity),
         }
     }

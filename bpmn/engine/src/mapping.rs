@@ -1,6 +1,6 @@
 //! Variables: where a name is set, how large it may be, and what input and output mapping does.
 
-use mandate_model::{ElementIndex, Mapping, ProcessDefinition};
+use mandate_model::{ElementIndex, Mapping, ProcessDefinition, VariableChange};
 
 use crate::Code;
 use crate::effect::HistoryEvent;
@@ -66,7 +66,8 @@ impl Machine<'_> {
             let message = format!("variable '{name}' has {bytes} bytes; at most {MAX_VARIABLE_BYTES} are allowed");
             return Err(Failure::never(Code::VariableLimit, self.instance.at(scope).element, message));
         }
-        self.instance.set_local(scope, &name, Some(value.clone()));
+        let was_there = self.instance.set_local(scope, &name, Some(value.clone()));
+        self.variable_changed(scope, &name, if was_there { VariableChange::Update } else { VariableChange::Create });
         let scope = self.instance.at(scope).drawn_id();
         self.record(HistoryEvent::VariableSet { scope, name, value });
         Ok(())
@@ -84,6 +85,7 @@ impl Machine<'_> {
 
     pub(crate) fn remove_variable(&mut self, scope: ActivityId, name: &str) {
         if self.instance.set_local(scope, name, None) {
+            self.variable_changed(scope, name, VariableChange::Delete);
             self.record(HistoryEvent::VariableRemoved { scope, name: name.to_owned() });
         }
     }

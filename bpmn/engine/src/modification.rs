@@ -36,7 +36,7 @@ use crate::join::reachable;
 use crate::lineage::Lineage;
 use crate::listener::Occasion;
 use crate::step::Machine;
-use crate::unit::Token;
+use crate::unit::{LaterKind, Token};
 use crate::variable::Variables;
 
 pub use plan::Misfit;
@@ -304,7 +304,7 @@ impl Machine<'_> {
             StartAt::Transition(flow) => Some(flow),
             StartAt::Before(site) => self.flow_into(scope, site.element),
         };
-        self.enter_with(Token { element, scope, by, lineage }, start.local_variables)
+        self.enter_with(Token { element, scope, by, taken: false, lineage }, start.local_variables)
     }
 
     /// What an interrupting event sub-process does when its start event is triggered.
@@ -327,8 +327,14 @@ impl Machine<'_> {
         self.unit.lineages.insert(activity, lineage);
         self.record(HistoryEvent::ActivityStarted { activity, parent: scope, element, body });
         self.map_inputs(activity, element)?;
+        self.arm_conditions(activity);
         self.arm_boundary_events(activity)?;
         self.arm_event_sub_processes(activity)?;
+        // What the instruction starts inside of it goes first.
+        let conditions = self.conditions_of(activity, |_| true);
+        if !conditions.is_empty() {
+            self.unit.do_later(LaterKind::Conditions(conditions));
+        }
         Ok(activity)
     }
 

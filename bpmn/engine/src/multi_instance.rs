@@ -105,7 +105,7 @@ impl<'d> Machine<'d> {
             }
         }
         let lineage = self.unit.lineage(self.instance.id, body);
-        self.unit.agenda.push(Token { element, scope: body, by: None, lineage });
+        self.unit.agenda.push(Token { element, scope: body, by: None, taken: false, lineage });
         Ok(())
     }
 
@@ -226,7 +226,7 @@ impl<'d> Machine<'d> {
         }
         if each.sequential {
             let lineage = self.unit.lineage(self.instance.id, id);
-            self.unit.agenda.push(Token { element, scope: id, by: None, lineage });
+            self.unit.agenda.push(Token { element, scope: id, by: None, taken: false, lineage });
         }
         Ok(())
     }

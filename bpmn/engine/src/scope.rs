@@ -10,7 +10,7 @@ use crate::instance::{Body, Phase, Role, State};
 use crate::limits::{MAX_SCOPE_ACTIVITIES, MAX_SCOPE_DEPTH};
 use crate::listener::Occasion;
 use crate::step::Machine;
-use crate::unit::Token;
+use crate::unit::{LaterKind, Token};
 use crate::variable::Variables;
 
 impl Machine<'_> {
@@ -59,6 +59,30 @@ impl Machine<'_> {
         self.notify(activity, Occasion::Start)
     }
 
+    /// The start of a process was held before this activity. It goes in, if it is to be held no further.
+    pub(crate) fn begin_held(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        let element = self.instance.at(activity).element;
+        if !self.definition.element(element).async_before {
+            return self.begin(activity);
+        }
+        self.put_job(activity, element, JobKind::AsyncBefore, self.now);
+        Ok(())
+    }
+
+    /// The start listeners of an activity have been called: it acts as soon as conditional events have been asked, those that are attached to it
+    /// and those that wait for what the listeners have changed.
+    pub(crate) fn begun(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        let conditions = self.arm_conditions(activity);
+        if conditions.is_empty() && self.unit.changes.is_empty() {
+            return self.execute(activity);
+        }
+        self.unit.do_later(LaterKind::Execute(activity));
+        if !conditions.is_empty() {
+            self.unit.do_later(LaterKind::Conditions(conditions));
+        }
+        Ok(())
+    }
+
     /// Puts a new activity into the tree, within the bounds.
     pub(crate) fn place(&mut self, element: ElementIndex, scope: ActivityId, phase: Phase) -> Result<ActivityId, Failure> {
         self.check_room(element, scope)?;
@@ -84,6 +108,15 @@ impl Machine<'_> {
     /// An activity has done its work: its end listeners are called, then it passes its token on.
     pub(crate) fn leave(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
         self.notify(activity, Occasion::End(flows.to_vec()))
+    }
+
+    /// The end listeners have been called; what they have changed is told to conditional events first.
+    pub(crate) fn leave_by(&mut self, activity: ActivityId, flows: Vec<FlowIndex>) -> Result<(), Failure> {
+        if self.unit.changes.is_empty() {
+            return self.pass_on(activity, &flows);
+        }
+        self.unit.do_later(LaterKind::PassOn(activity, flows));
+        Ok(())
     }
 
     /// An activity is done with all there was to do: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
@@ -141,7 +174,7 @@ impl Machine<'_> {
 
     fn take(&mut self, flow: FlowIndex, scope: ActivityId, lineage: crate::lineage::Lineage) {
         let element = self.definition.flow(flow).target;
-        self.unit.agenda.push(Token { element, scope, by: Some(flow), lineage });
+        self.unit.agenda.push(Token { element, scope, by: Some(flow), taken: false, lineage });
     }
 
     /// A scope is complete when no token is left in it, standing or moving (BPMN 2.0, 13.5.6 and 13.3.4).
@@ -151,6 +184,9 @@ impl Machine<'_> {
         }
         let standing = self.instance.index.children.contains_key(&scope);
         if standing || self.unit.agenda.iter().rev().any(|token| token.scope == scope) {
+            return Ok(());
+        }
+        if self.asks_conditions_before(LaterKind::EndScope(scope)) {
             return Ok(());
         }
         if scope == self.instance.root() {
@@ -188,7 +224,7 @@ impl Machine<'_> {
         for other in others {
             self.cancel(other);
         }
-        self.unit.agenda.retain(|token| token.scope != scope);
+        self.unit.drop_tokens(scope);
         // Behind `asyncAfter` the scope lives on until its job has run.
         self.disarm_event_sub_processes(scope);
     }
@@ -210,7 +246,7 @@ impl Machine<'_> {
         for child in children {
             self.cancel(child);
         }
-        self.unit.agenda.retain(|token| token.scope != scope);
+        self.unit.drop_tokens(scope);
     }
 
     pub(crate) fn end_instance(&mut self, state: EndState, reason: Option<String>) {

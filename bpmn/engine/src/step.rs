@@ -14,7 +14,7 @@ use crate::instance::{Instance, Phase, State};
 use crate::limits::MAX_STEPS;
 use crate::listener::Occasion;
 use crate::modification;
-use crate::unit::{Call, START, Token, Unit};
+use crate::unit::{Call, Later, LaterKind, START, Token, Unit};
 use crate::variable::Variables;
 
 /// Why a step gave no effects.
@@ -64,6 +64,7 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::ThrowFromExternalTask { wait, .. }
         | Input::SetExternalTaskRetries { wait, .. }
         | Input::Message { wait, .. }
+        | Input::Signal { wait, .. }
         | Input::DelegateReturned { wait, .. }
         | Input::SetRetries { wait, .. }
         | Input::SetDue { wait, .. }
@@ -128,6 +129,7 @@ impl<'a> Machine<'a> {
                 self.throw_from_external_task(wait, Thrown { code, message, variables })?;
             }
             Input::SetExternalTaskRetries { wait, retries } => self.set_external_task_retries(wait, retries),
+            Input::Signal { wait, variables } => self.receive(wait, variables)?,
             Input::Message { wait, variables, local_variables } => {
                 let activity = self.instance.subscriptions[&wait].activity;
                 self.set_variables_in(activity, local_variables)?;
@@ -168,7 +170,7 @@ impl<'a> Machine<'a> {
             self.put_job(activity, element, JobKind::Start, self.now);
             return Ok(());
         }
-        self.notify(root, Occasion::ProcessStart(Token { element, scope: root, by: None, lineage }))
+        self.notify(root, Occasion::ProcessStart(Token { element, scope: root, by: None, taken: false, lineage }))
     }
 
     fn begins_beside(&self, element: ElementIndex) -> impl DoubleEndedIterator<Item = ElementIndex> + use<'a> {
@@ -183,7 +185,7 @@ impl<'a> Machine<'a> {
         let lineage = self.unit.lineage(self.instance.id, root);
         for other in self.begins_beside(element).rev() {
             let lineage = lineage.branch(&self.definition.element(other).id);
-            self.unit.agenda.push(Token { element: other, scope: root, by: None, lineage });
+            self.unit.agenda.push(Token { element: other, scope: root, by: None, taken: false, lineage });
         }
     }
 
@@ -192,7 +194,7 @@ impl<'a> Machine<'a> {
         let lineage = self.unit.lineage(self.instance.id, scope);
         for &element in begins.iter().rev() {
             let lineage = if begins.len() > 1 { lineage.branch(&self.definition.element(element).id) } else { lineage };
-            self.unit.agenda.push(Token { element, scope, by: None, lineage });
+            self.unit.agenda.push(Token { element, scope, by: None, taken: false, lineage });
         }
     }
 
@@ -226,6 +228,9 @@ impl<'a> Machine<'a> {
         if self.instance.suspended != suspended {
             self.instance.suspended = suspended;
             self.effects.push(Effect::SetSuspended(suspended));
+            if !suspended {
+                self.ask_after_suspension();
+            }
         }
     }
 
@@ -233,30 +238,72 @@ impl<'a> Machine<'a> {
     /// a modification is carried out, and when there is none, inclusive joins that wait for nothing more go on.
     fn run(&mut self) -> Result<(), Failure> {
         while self.unit.call.is_none() {
+            self.ask_conditions();
+            if let Some(later) = self.unit.take_later() {
+                self.count_step(ROOT)?;
+                self.move_later(later)?;
+                continue;
+            }
             let Some(token) = self.unit.agenda.pop() else {
                 if self.next_instruction()? || self.activate_inclusive()? {
                     continue;
                 }
                 break;
             };
-            self.unit.steps += 1;
-            if self.unit.steps > MAX_STEPS {
-                let message = format!("one unit of work entered more than {MAX_STEPS} elements; a loop without a wait state?");
-                return Err(Failure::never(Code::StepLimit, token.element, message));
-            }
-            match token.by {
-                Some(_) => self.notify(token.scope, Occasion::Take(token))?,
-                None => self.enter(token)?,
+            self.count_step(token.element)?;
+            if token.by.is_some() && !token.taken {
+                self.notify(token.scope, Occasion::Take(token))?;
+            } else {
+                self.enter(token)?;
             }
         }
         Ok(())
+    }
+
+    /// Each element that is entered counts, and each condition that is asked and each receiver of a signal as well.
+    fn count_step(&mut self, element: ElementIndex) -> Result<(), Failure> {
+        self.unit.steps += 1;
+        if self.unit.steps > MAX_STEPS {
+            let message = format!("one unit of work entered more than {MAX_STEPS} elements; a loop without a wait state?");
+            return Err(Failure::never(Code::StepLimit, element, message));
+        }
+        Ok(())
+    }
+
+    /// The turn of something that was put off has come.
+    fn move_later(&mut self, later: Later) -> Result<(), Failure> {
+        let is_there = |activity: &ActivityId| self.instance.activities.contains_key(activity);
+        match later.kind {
+            LaterKind::Execute(activity) if is_there(&activity) => self.execute(activity),
+            LaterKind::Resume(activity) if is_there(&activity) => self.resume(activity),
+            LaterKind::PassOn(activity, flows) if is_there(&activity) => self.pass_on(activity, &flows),
+            LaterKind::Begin(activity) if is_there(&activity) => self.begin_held(activity),
+            LaterKind::EndScope(scope) if is_there(&scope) => self.end_scope_if_empty(scope),
+            LaterKind::Execute(_) | LaterKind::Resume(_) | LaterKind::PassOn(..) | LaterKind::Begin(_) | LaterKind::EndScope(_) => Ok(()),
+            LaterKind::Conditions(mut waits) => {
+                let next = waits.pop_front();
+                if !waits.is_empty() {
+                    self.unit.do_later(LaterKind::Conditions(waits));
+                }
+                next.map_or(Ok(()), |wait| self.ask_condition(wait))
+            }
+            LaterKind::Signal { mut waits, variables } => {
+                let next = waits.pop_front();
+                let is_there = next.is_some_and(|wait| self.instance.subscriptions.contains_key(&wait));
+                let received = variables.clone();
+                if !waits.is_empty() {
+                    self.unit.do_later(LaterKind::Signal { waits, variables });
+                }
+                next.filter(|_| is_there).map_or(Ok(()), |wait| self.receive_inside(wait, received))
+            }
+        }
     }
 
     fn finish(mut self) -> Vec<Effect> {
         if self.unit.call.is_some() {
             self.instance.unit = Some(self.unit);
         } else {
-            debug_assert!(self.unit.agenda.is_empty(), "the loop ends when nothing can move");
+            debug_assert!(self.unit.agenda.is_empty() && self.unit.later.is_empty(), "the loop ends when nothing can move");
             if self.instance.state == State::Active {
                 self.check_joins();
             }
@@ -277,9 +324,12 @@ impl<'a> Machine<'a> {
         self.act(activity, next)
     }
 
-    /// Lets an activity's element go on: the wait it asked for is over.
+    /// Lets an activity's element go on: the wait it asked for is over. What changed with it is told to conditional events first.
     pub(crate) fn resume(&mut self, activity: ActivityId) -> Result<(), Failure> {
         if self.waits_for_more(activity) {
+            return Ok(());
+        }
+        if self.asks_conditions_before(LaterKind::Resume(activity)) {
             return Ok(());
         }
         let at = At::new(self.definition, self.instance, activity, self.now);
@@ -328,6 +378,7 @@ impl<'a> Machine<'a> {
                 self.arm_boundary_events(activity)?;
                 self.arm_event_sub_processes(activity)?;
                 self.begin_scope(activity, &begins);
+                self.ask_event_sub_processes(activity);
                 Ok(())
             }
             Next::Choose(chosen) => {
@@ -345,6 +396,10 @@ impl<'a> Machine<'a> {
             Next::Cancel => self.cancel_transaction(activity),
             Next::LeaveTransaction => self.leave_transaction(activity),
             Next::Escalate { code } => self.escalate(activity, code),
+            Next::Signal(signal) => {
+                self.throw_signal(activity, signal);
+                Ok(())
+            }
             Next::Throw { code, message } => self.throw_from_event(activity, Thrown { code, message, variables: Variables::new() }),
         }
     }

@@ -16,7 +16,7 @@ use self::modification::modification;
 
 use crate::{
     ActivityId, DelegateCall, DelegateOutcome, Effect, EntryKey, Failure, HistoryEvent, Input, Instance, InstanceId, LeafState,
-    NewInstance, Retry, Stop, TaskRevision, Variable, Variables, WaitId, step,
+    NewInstance, Retry, Stop, SubscriptionKind, TaskRevision, Variable, Variables, WaitId, step,
 };
 
 /// Runs a script on a new instance and compares the trace.
@@ -41,6 +41,7 @@ pub(crate) fn parse(elements: &str) -> ProcessDefinition {
          <message id='msg' name='paid'/><message id='msg2' name='changed'/><message id='byKey' name='paid-${{key}}'/><error id='err' name='e' errorCode='E'/><error id='err2' name='e2' errorCode='E2'/>\
          <escalation id='esc' name='esc' escalationCode='LATE'/><escalation id='esc2' name='esc2' escalationCode='LOST'/>\
          <escalationEventDefinition id='reused' escalationRef='esc'/>\
+         <signal id='sig' name='alarm'/><signal id='sig2' name='all-clear'/><signal id='sigByKey' name='alarm-${{key}}'/>\
          <process id='process' isExecutable='true'>{}</process></definitions>",
         flows(elements)
     );
@@ -195,6 +196,7 @@ impl<'a> Run<'a> {
             }
             "grant" => Input::SetExternalTaskRetries { wait: self.external_task(word), retries: json.parse().expect("a number") },
             "claim" => Input::ClaimTask { wait: self.task(word), user: json.into() },
+            "signal" => Input::Signal { wait: self.subscription(word), variables: variables(json) },
             "assign" => self.revise(word, TaskRevision::Assign { user: Some(json.to_owned()).filter(|it| !it.is_empty()) }),
             "delegate" => self.revise(word, TaskRevision::Delegate { user: Some(json.to_owned()) }),
             "resolve" => self.revise(word, TaskRevision::Resolve { variables: variables(json) }),
@@ -348,6 +350,8 @@ impl<'a> Run<'a> {
         for leaf in self.instance.leaves(self.definition) {
             let state = match leaf.state {
                 LeafState::Message { name, .. } => format!("message '{name}'"),
+                LeafState::Signal { name, .. } => format!("signal '{name}'"),
+                LeafState::Condition { .. } => "condition".into(),
                 LeafState::Task { assignee, .. } => format!("task of {}", assignee.as_deref().unwrap_or("nobody")),
                 LeafState::ExternalTask { topic, retries, .. } => match retries {
                     Some(retries) => format!("external task '{topic}', {retries} left"),
@@ -407,7 +411,18 @@ impl<'a> Run<'a> {
                 format!("external task {id} !{wait} '{topic}' priority {priority}{failed}{failure}")
             }
             Effect::RemoveExternalTask(wait) => format!("external task !{} gone", wait.0),
-            Effect::PutSubscription(it) => format!("subscription {} !{} '{}'", self.id(it.element), it.wait.0, it.message),
+            Effect::PutSubscription(it) => {
+                let (id, wait, name) = (self.id(it.element), it.wait.0, &it.name);
+                match it.kind {
+                    SubscriptionKind::Message => format!("subscription {id} !{wait} '{name}'"),
+                    SubscriptionKind::Signal => format!("signal subscription {id} !{wait} '{name}'"),
+                    SubscriptionKind::Condition => format!("condition {id} !{wait}"),
+                }
+            }
+            Effect::ThrowSignal(it) => {
+                let key = it.business_key.as_ref().map(|key| format!(" for '{key}'")).unwrap_or_default();
+                format!("signal '{}' thrown{key} {}", it.name, show_variables(&it.variables))
+            }
             Effect::RemoveJob(wait) => format!("job !{} gone", wait.0),
             Effect::RemoveTask(wait) => format!("task !{} gone", wait.0),
             Effect::RemoveSubscription(wait) => format!("subscription !{} gone", wait.0),

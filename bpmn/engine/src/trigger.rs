@@ -2,18 +2,18 @@
 //! sub-processes, armed while the scope around them is active (BPMN 2.0, 13.5.3 and 13.5.4).
 //!
 //! Both belong to an activity instance: the one they are attached to, or the scope they watch. Their timers and subscriptions are waits of that
-//! activity under the event's element, and gone with it.
+//! activity under the event's element, and gone with it. Conditions are `condition.rs`'s to ask.
 
 use mandate_model::{ElementIndex, ElementKind, EventTrigger, ProcessDefinition};
 
-use crate::effect::Job;
+use crate::effect::{Job, SubscriptionKind};
 use crate::elements::{Alarm, At, following};
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::instance::{Activity, Instance, Role};
 use crate::lineage::Lineage;
 use crate::step::Machine;
-use crate::unit::Token;
+use crate::unit::{LaterKind, Token};
 use crate::variable::Variables;
 
 /// The boundary events of an activity instance. Those of a multi-instance activity belong to its body and watch all instances together.
@@ -60,28 +60,68 @@ impl Machine<'_> {
             }
             Some((EventTrigger::Message(message), _)) => {
                 let name = at.message_name(message)?;
-                self.put_subscription(activity, event, name);
+                self.put_subscription(activity, event, SubscriptionKind::Message, name);
             }
+            Some((EventTrigger::Signal(signal), _)) => {
+                let name = at.signal_name(signal)?;
+                self.put_subscription(activity, event, SubscriptionKind::Signal, name);
+            }
+            // On an activity it is armed since the activity began.
+            Some((EventTrigger::Condition(_), _)) if matches!(definition.element(event).kind, ElementKind::BoundaryEvent(_)) => {}
+            Some((EventTrigger::Condition(_), _)) => self.put_condition(activity, event),
             // What is thrown inside comes by itself.
             Some((EventTrigger::Error(_) | EventTrigger::Escalation(_) | EventTrigger::Compensation | EventTrigger::Cancel, _)) | None => {}
         }
         Ok(())
     }
 
-    /// A message has arrived: its activity goes on, or it triggers an event. One that does not interrupt waits for the next message, under
-    /// another number: the same delivery, should it come again, finds no wait.
+    /// Asks the conditions of the event sub-processes of a scope that begins, before its first token moves (Camunda
+    /// `PvmAtomicOperationProcessStart`, `PvmAtomicOperationActivityExecute`).
+    pub(crate) fn ask_event_sub_processes(&mut self, scope: ActivityId) {
+        let conditions = self.conditions_of(scope, |kind| matches!(kind, ElementKind::EventSubProcessStart(_)));
+        if !conditions.is_empty() {
+            self.unit.do_later(LaterKind::Conditions(conditions));
+        }
+    }
+
+    /// A message or signal has arrived from outside.
     pub(crate) fn receive(&mut self, wait: WaitId, variables: Variables) -> Result<(), Failure> {
+        let activity = self.instance.subscriptions[&wait].activity;
+        let lineage = self.unit.lineage(self.instance.id, activity);
+        self.receive_as(wait, lineage, variables)
+    }
+
+    /// What a subscription waits for happens in a unit of work that something else began. There are several tokens from here on: each has a lineage
+    /// of its own, made of nothing that this unit numbers, and what comes to one event several times in the unit is told apart by its count.
+    pub(crate) fn receive_inside(&mut self, wait: WaitId, variables: Variables) -> Result<(), Failure> {
+        let subscription = &self.instance.subscriptions[&wait];
+        let (activity, event) = (subscription.activity, &self.definition.element(subscription.element).id);
+        let lineage = match self.unit.lineages.get(&activity) {
+            Some(lineage) => *lineage,
+            None => self.unit.lineage(self.instance.id, activity).branch(&activity.0.to_string()),
+        };
+        self.receive_as(wait, lineage.branch(event), variables)
+    }
+
+    /// What a subscription waits for has happened: its activity goes on, or it triggers an event. One that does not interrupt waits for the next
+    /// time, under another number: the same delivery, should it come again, finds no wait. Conditions are never delivered, and keep theirs.
+    fn receive_as(&mut self, wait: WaitId, lineage: Lineage, variables: Variables) -> Result<(), Failure> {
         let subscription = self.instance.subscriptions[&wait].clone();
-        let (activity, event) = (subscription.activity, subscription.element);
-        self.remove_wait(activity, wait);
-        if event == self.instance.at(activity).element {
+        let (activity, event, kind) = (subscription.activity, subscription.element, subscription.kind);
+        let own = event == self.instance.at(activity).element;
+        let stays = !own && !self.interrupts(event);
+        if !stays || kind != SubscriptionKind::Condition {
+            self.remove_wait(activity, wait);
+        }
+        if own {
+            self.unit.lineages.insert(activity, lineage);
             self.deliver(activity, variables)?;
             return self.resume(activity);
         }
-        if !self.interrupts(event) {
-            self.put_subscription(activity, event, subscription.message.clone());
+        if stays && kind != SubscriptionKind::Condition {
+            self.put_subscription(activity, event, kind, subscription.name.clone());
         }
-        self.trigger(activity, event, variables)
+        self.trigger_as(activity, event, lineage, variables)
     }
 
     /// A timer has come, or one is there that failed for the first time: if it fires again, a job of its own waits for the next date, so that no
@@ -128,7 +168,7 @@ impl Machine<'_> {
             }
             event
         };
-        self.unit.agenda.push(Token { element: target, scope, by: None, lineage });
+        self.unit.agenda.push(Token { element: target, scope, by: None, taken: false, lineage });
         let set = self.set_variables(scope, variables);
         set.map_err(|failure| Failure { element: Some(event), ..failure })
     }
@@ -145,7 +185,7 @@ impl Machine<'_> {
     }
 
     /// Whether an event ends what its activity does: it does unless the model says otherwise.
-    fn interrupts(&self, event: ElementIndex) -> bool {
+    pub(crate) fn interrupts(&self, event: ElementIndex) -> bool {
         self.definition.element(event).kind.trigger().is_none_or(|(_, interrupting)| interrupting)
     }
 

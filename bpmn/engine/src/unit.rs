@@ -1,14 +1,15 @@
 //! A unit of work: what lives from one wait state to the next and is never stored by a host.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mandate_model::{ElementIndex, FlowIndex};
+use mandate_model::{ElementIndex, FlowIndex, VariableChange};
 
 use crate::EntryKey;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::lineage::Lineage;
 use crate::listener::Occasion;
 use crate::modification::Underway;
+use crate::variable::Variables;
 
 /// The wait that names the origin of a start that is not held: no wait has this number.
 pub(crate) const START: WaitId = WaitId(0);
@@ -26,6 +27,10 @@ pub(crate) struct Unit {
     pub steps: u32,
     /// Tokens that still have to move; the last is the next.
     pub agenda: Vec<Token>,
+    /// What happens between two of them; the last is the next.
+    pub later: Vec<Later>,
+    /// Changes of variables that conditions have not been asked about.
+    pub changes: Vec<Change>,
     /// The delegate call that the unit waits for.
     pub call: Option<Call>,
     /// The lineage of each activity that was entered in this unit; those that are older have the origin's.
@@ -53,7 +58,46 @@ pub(crate) struct Token {
     pub scope: ActivityId,
     /// The flow it comes by; none into start and boundary events.
     pub by: Option<FlowIndex>,
+    /// The listeners of that flow have been called.
+    pub taken: bool,
     pub lineage: Lineage,
+}
+
+/// Something that happens when all tokens that came later have moved until they wait.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Later {
+    /// How many tokens there were before: as soon as there are no more than that, it is its turn.
+    pub below: usize,
+    pub kind: LaterKind,
+}
+
+/// What happens then, to whatever is still there of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum LaterKind {
+    /// An activity's element acts for the first time.
+    Execute(ActivityId),
+    /// An activity goes on: what it waited for is over.
+    Resume(ActivityId),
+    /// An activity, whose end listeners have been called, passes its token on by these flows.
+    PassOn(ActivityId, Vec<FlowIndex>),
+    /// An activity begins, whose process was held before it.
+    Begin(ActivityId),
+    /// A scope ends if nothing is left in it.
+    EndScope(ActivityId),
+    /// The first of these conditions is asked, and the others after it.
+    Conditions(VecDeque<WaitId>),
+    /// The first of these waits gets a signal, and the others after it.
+    Signal { waits: VecDeque<WaitId>, variables: Variables },
+}
+
+/// A variable that was set or removed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Change {
+    pub scope: ActivityId,
+    pub name: String,
+    pub kind: VariableChange,
+    /// Waits with later numbers began after it.
+    pub last: WaitId,
 }
 
 /// An outstanding delegate call.
@@ -73,6 +117,8 @@ impl Unit {
             retries_left: 0,
             steps: 0,
             agenda: Vec::new(),
+            later: Vec::new(),
+            changes: Vec::new(),
             call: None,
             lineages: BTreeMap::new(),
             entries: BTreeMap::new(),
@@ -83,6 +129,25 @@ impl Unit {
             touched: BTreeSet::new(),
             moved: BTreeSet::new(),
         }
+    }
+
+    /// Puts something off until all tokens have moved that come from here on.
+    pub(crate) fn do_later(&mut self, kind: LaterKind) {
+        self.later.push(Later { below: self.agenda.len(), kind });
+    }
+
+    /// What was put off until now, if anything was.
+    pub(crate) fn take_later(&mut self) -> Option<Later> {
+        self.later.pop_if(|later| self.agenda.len() <= later.below)
+    }
+
+    /// The tokens that are on their way in a scope are gone.
+    pub(crate) fn drop_tokens(&mut self, scope: ActivityId) {
+        for later in &mut self.later {
+            let below = later.below.min(self.agenda.len());
+            later.below = below - self.agenda[..below].iter().filter(|token| token.scope == scope).count();
+        }
+        self.agenda.retain(|token| token.scope != scope);
     }
 
     /// Something begins in a scope, or has gone from it.

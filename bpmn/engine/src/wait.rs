@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::effect::{Effect, ExternalTask, Job, JobKind, Subscription, Task};
+use crate::effect::{Effect, ExternalTask, Job, JobKind, Subscription, SubscriptionKind, Task};
 use crate::elements::{Alarm, WaitFor};
 use crate::ids::{ActivityId, WaitId};
 use crate::multi_instance::Continuation;
@@ -17,7 +17,9 @@ impl Machine<'_> {
         let since = self.now;
         match wait {
             WaitFor::Timer { due } => self.put_job(activity, element, JobKind::Timer, due),
-            WaitFor::Message { name } => self.put_subscription(activity, element, name),
+            WaitFor::Message { name } => self.put_subscription(activity, element, SubscriptionKind::Message, name),
+            WaitFor::Signal { name } => self.put_subscription(activity, element, SubscriptionKind::Signal, name),
+            WaitFor::Condition => self.put_condition(activity, element),
             WaitFor::ExternalTask { topic, priority } => {
                 let wait = self.new_wait(activity);
                 let task = ExternalTask { wait, activity, element, topic, priority, retries: None, failures: 0, failure: None, since };
@@ -50,11 +52,17 @@ impl Machine<'_> {
     }
 
     /// A new subscription of an activity.
-    pub(crate) fn put_subscription(&mut self, activity: ActivityId, element: ElementIndex, message: String) {
+    pub(crate) fn put_subscription(&mut self, activity: ActivityId, element: ElementIndex, kind: SubscriptionKind, name: String) {
         let wait = self.new_wait(activity);
-        let subscription = Subscription { wait, activity, element, message, since: self.now };
+        let subscription = Subscription { wait, activity, element, kind, name, since: self.now };
+        self.instance.index.add_subscription(&subscription);
         self.instance.subscriptions.insert(wait, Arc::new(subscription.clone()));
         self.effects.push(Effect::PutSubscription(subscription));
+    }
+
+    /// A conditional event's subscription, whose condition is in the model.
+    pub(crate) fn put_condition(&mut self, activity: ActivityId, element: ElementIndex) {
+        self.put_subscription(activity, element, SubscriptionKind::Condition, String::new());
     }
 
     /// A new job of an activity, with all its attempts before it.

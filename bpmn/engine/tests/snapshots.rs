@@ -24,7 +24,7 @@ use uuid::Uuid;
 /// Everything that an instance can hold stands somewhere in this model.
 const MODEL: &str = "
     <definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='t'>
-      <message id='msg' name='paid'/>
+      <message id='msg' name='paid'/><signal id='sig' name='alarm'/>
       <process id='process' isExecutable='true'>
         <startEvent id='s'/><sequenceFlow id='f1' sourceRef='s' targetRef='fork'/>
         <parallelGateway id='fork'/>
@@ -42,6 +42,11 @@ const MODEL: &str = "
           <timerEventDefinition><timeDuration>PT1H</timeDuration></timerEventDefinition>
         </boundaryEvent>
         <sequenceFlow id='f8' sourceRef='late' targetRef='e'/>
+        <boundaryEvent id='alarmed' attachedToRef='task' cancelActivity='false'><signalEventDefinition signalRef='sig'/></boundaryEvent>
+        <boundaryEvent id='full' attachedToRef='task'>
+          <conditionalEventDefinition><condition>= number > 100</condition></conditionalEventDefinition>
+        </boundaryEvent>
+        <sequenceFlow id='f21' sourceRef='alarmed' targetRef='e'/><sequenceFlow id='f22' sourceRef='full' targetRef='e'/>
         <sequenceFlow id='f9' sourceRef='task' targetRef='join'/>
         <serviceTask id='outside' camunda:type='external' camunda:topic='charge' camunda:taskPriority='7'/>
         <receiveTask id='receive' messageRef='msg'/>
@@ -278,26 +283,28 @@ fn version_1_at_rest() {
             00000000-0000-0000-0123-456789abcdef Some("order-17") Some("acme") in unit: false
             #1 process in None since 1000 Active { by: None } json={"a":[1,"two",null],"b":1.5} large=1202 bytes long=1099511627776 none=null number=7 text="täxt"
             #4 task in Some(1) since 1000 Active { by: Some(FlowIndex(1)) } 
-            #7 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
-            #9 later in Some(1) since 1000 Before { by: Some(FlowIndex(3)) } 
-            #11 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
-            #15 stuck in Some(11) since 1000 Joining { by: FlowIndex(16) } 
-            #16 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
-            #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(18)) } 
-            #20 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
-            #22 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, canceled: 0, first: Some(ActivityId(23)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
-            #23 each in Some(22) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
-            #24 each in Some(22) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
-            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(8), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503"), cycle: None }
-            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(16), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
-            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            Task { wait: WaitId(25), activity: ActivityId(23), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            Task { wait: WaitId(26), activity: ActivityId(24), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            ExternalTask { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(6), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
-            Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(7), message: "paid", since: 1000 }
-            Incident { id: IncidentId(27), wait: None, activity: ActivityId(15), element: ElementIndex(15), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
-            Incident { id: IncidentId(28), wait: Some(WaitId(10)), activity: ActivityId(9), element: ElementIndex(8), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
+            #9 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
+            #11 later in Some(1) since 1000 Before { by: Some(FlowIndex(3)) } 
+            #13 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
+            #17 stuck in Some(13) since 1000 Joining { by: FlowIndex(18) } 
+            #18 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
+            #20 after in Some(1) since 1000 After { flow: Some(FlowIndex(20)) } 
+            #22 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
+            #24 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, canceled: 0, first: Some(ActivityId(25)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
+            #25 each in Some(24) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
+            #26 each in Some(24) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
+            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(12), activity: ActivityId(11), element: ElementIndex(10), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503"), cycle: None }
+            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(18), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
+            Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            ExternalTask { wait: WaitId(23), activity: ActivityId(22), element: ElementIndex(8), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
+            Subscription { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(7), kind: Condition, name: "", since: 1000 }
+            Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(6), kind: Signal, name: "alarm", since: 1000 }
+            Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(9), kind: Message, name: "paid", since: 1000 }
+            Incident { id: IncidentId(29), wait: None, activity: ActivityId(17), element: ElementIndex(17), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
+            Incident { id: IncidentId(30), wait: Some(WaitId(12)), activity: ActivityId(11), element: ElementIndex(10), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
         "#]],
     );
     assert_eq!(instance.encode().decode(), Ok(instance));
@@ -311,24 +318,26 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             00000000-0000-0000-0123-456789abcdef Some("order-17") Some("acme") in unit: true
             #1 process in None since 1000 Active { by: None } json={"a":[1,"two",null],"b":1.5} large=1202 bytes long=1099511627776 none=null number=7 text="täxt"
             #4 task in Some(1) since 1000 Active { by: Some(FlowIndex(1)) } 
-            #7 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
-            #11 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
-            #15 stuck in Some(11) since 1000 Joining { by: FlowIndex(16) } 
-            #16 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
-            #18 after in Some(1) since 1000 After { flow: Some(FlowIndex(18)) } 
-            #20 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
-            #22 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, canceled: 0, first: Some(ActivityId(23)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
-            #23 each in Some(22) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
-            #24 each in Some(22) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
-            #31 next in Some(1) since 3000 Active { by: Some(FlowIndex(12)) } 
-            Job { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(19), activity: ActivityId(18), element: ElementIndex(16), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
-            Task { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            Task { wait: WaitId(25), activity: ActivityId(23), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            Task { wait: WaitId(26), activity: ActivityId(24), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            ExternalTask { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(6), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
-            Subscription { wait: WaitId(8), activity: ActivityId(7), element: ElementIndex(7), message: "paid", since: 1000 }
-            Incident { id: IncidentId(27), wait: None, activity: ActivityId(15), element: ElementIndex(15), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
+            #9 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
+            #13 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
+            #17 stuck in Some(13) since 1000 Joining { by: FlowIndex(18) } 
+            #18 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
+            #20 after in Some(1) since 1000 After { flow: Some(FlowIndex(20)) } 
+            #22 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
+            #24 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, canceled: 0, first: Some(ActivityId(25)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
+            #25 each in Some(24) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
+            #26 each in Some(24) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
+            #33 next in Some(1) since 3000 Active { by: Some(FlowIndex(14)) } 
+            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(18), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
+            Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            ExternalTask { wait: WaitId(23), activity: ActivityId(22), element: ElementIndex(8), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
+            Subscription { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(7), kind: Condition, name: "", since: 1000 }
+            Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(6), kind: Signal, name: "alarm", since: 1000 }
+            Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(9), kind: Message, name: "paid", since: 1000 }
+            Incident { id: IncidentId(29), wait: None, activity: ActivityId(17), element: ElementIndex(17), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
         "#]],
     );
     let definition = definition();

@@ -39,6 +39,8 @@ pub struct ProcessDefinition {
     pub elements: Vec<Element>,
     /// All sequence flows, in document order.
     pub flows: Vec<SequenceFlow>,
+    /// It has conditional events inside: changes of variables are looked at.
+    pub has_conditions: bool,
     pub(crate) by_id: BTreeMap<Arc<str>, ElementIndex>,
 }
 
@@ -84,6 +86,13 @@ impl ProcessDefinition {
     /// Where an instance begins that nothing else triggers: the none start event or, in a process without any, the first of what begins.
     pub fn start(&self) -> Option<ElementIndex> {
         self.element(ROOT).kind.scope()?.begins.first().copied()
+    }
+
+    /// The start event with an id of which this is true: one that has several definitions has several elements.
+    pub fn find_start(&self, id: &str, is_meant: impl Fn(&StartTrigger) -> bool) -> Option<ElementIndex> {
+        let is_it =
+            |element: &Element| matches!(&element.kind, ElementKind::StartEvent(trigger) if *element.id == *id && is_meant(trigger));
+        self.iter().find(|(_, element)| is_it(element)).map(|(index, _)| index)
     }
 
     /// Whether an element stands behind an event-based gateway: the gateway waits for it, and what it waits for has happened when it is entered.
@@ -307,6 +316,17 @@ impl ElementKind {
             ElementKind::EventSubProcess(event) => Some(&event.scope),
             ElementKind::AdHocSubProcess(ad_hoc) => Some(&ad_hoc.scope),
             _ => None,
+        }
+    }
+
+    /// The condition that it waits for, if it waits for one. Those that start a process are asked for from outside.
+    pub fn condition(&self) -> Option<&Condition> {
+        match self {
+            ElementKind::IntermediateCatchEvent(CatchTrigger::Condition(condition)) => Some(condition),
+            kind => match kind.trigger() {
+                Some((EventTrigger::Condition(condition), _)) => Some(condition),
+                _ => None,
+            },
         }
     }
 

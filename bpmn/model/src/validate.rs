@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::definition::{
-    Element, ElementIndex, ElementKind, ErrorCatch, EscalationCatch, EventTrigger, FlowIndex, ROOT, SequenceFlow, StartTrigger,
+    Condition, Element, ElementIndex, ElementKind, ErrorCatch, EscalationCatch, EventTrigger, FlowIndex, MessageReference, ROOT,
+    SequenceFlow, SignalReference, StartTrigger,
 };
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::Draft;
@@ -65,7 +66,7 @@ impl<'v> Validator<'v, '_> {
     fn starts(&mut self) {
         let mut none_starts: HashMap<ElementIndex, ElementIndex> = HashMap::new();
         let mut started: HashMap<ElementIndex, &str> = HashMap::new();
-        let mut messages: HashSet<&str> = HashSet::new();
+        let mut names: HashSet<(&str, &str)> = HashSet::new();
         for (index, element) in self.draft.elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
             let Some(parent) = element.parent else { continue };
@@ -84,13 +85,15 @@ impl<'v> Validator<'v, '_> {
                     self.diagnostics.error(self.at(index), message, help);
                 }
                 StartTrigger::None | StartTrigger::Timer(_) => {}
-                StartTrigger::Message(reference) => {
-                    let name = reference.name.as_literal().unwrap_or_default();
-                    if !messages.insert(name) {
-                        let message = format!("the message '{}' starts this process twice", shown(name));
-                        self.diagnostics.error(self.at(index), message, "give every message start event a message of its own");
+                StartTrigger::Message(MessageReference { name }) | StartTrigger::Signal(SignalReference { name }) => {
+                    let what = if matches!(trigger, StartTrigger::Signal(_)) { "signal" } else { "message" };
+                    let name = name.as_literal().unwrap_or_default();
+                    if !names.insert((what, name)) {
+                        let message = format!("the {what} '{}' starts this process twice", shown(name));
+                        self.diagnostics.error(self.at(index), message, format!("give every {what} start event a {what} of its own"));
                     }
                 }
+                StartTrigger::Condition(_) => {}
             }
         }
         let begins = self.draft.begins();
@@ -102,7 +105,7 @@ impl<'v> Validator<'v, '_> {
                 let message = format!("the {} has no start event", self.name(index));
                 let help = match element.kind {
                     ElementKind::Process(_) => {
-                        "begin it with a none, message or timer start event, or with something that no flow leads to"
+                        "begin it with a none, message, timer, signal or conditional start event, or with something that no flow leads to"
                     }
                     ElementKind::EventSubProcess(_) => "begin it with a start event that says what triggers it",
                     _ => "begin it with a none start event, or with something that no flow leads to",
@@ -269,6 +272,10 @@ impl<'v> Validator<'v, '_> {
                     let help = "put the event on a sub-process around tasks that wait";
                     self.diagnostics.warning(at, format!("the message never arrives: {why}"), help);
                 }
+                Some((EventTrigger::Signal(_), _)) => {
+                    let help = "put the event on a sub-process around tasks that wait";
+                    self.diagnostics.warning(at, format!("the signal never arrives: {why}"), help);
+                }
                 _ => {}
             }
         }
@@ -303,6 +310,10 @@ impl<'v> Validator<'v, '_> {
                 }
                 EventTrigger::Escalation(_) => (group, "catch every escalation".to_owned()),
                 EventTrigger::Message(message) => ("events", format!("wait for the message '{}'", shown(message.name.source()))),
+                EventTrigger::Signal(signal) => ("events", format!("wait for the signal '{}'", shown(signal.name.source()))),
+                EventTrigger::Condition(Condition { condition, .. }) => {
+                    ("events", format!("wait for the condition '{}'", shown(condition.source())))
+                }
                 EventTrigger::Compensation => ("events", "wait for its compensation".to_owned()),
                 EventTrigger::Cancel => (group, "wait for its cancellation".to_owned()),
                 EventTrigger::Timer(_) => continue,

@@ -106,7 +106,7 @@ fn event_sub_process_needs_one_start_event_that_something_triggers() {
     check(
         "\n<bpmn:subProcess id='v1' triggeredByEvent='true'><bpmn:startEvent id='s1'/></bpmn:subProcess>",
         expect![[r#"
-            t.bpmn:3:50: error: the start event of the event sub-process waits for nothing (element 's1'); help: make it a message, timer, error, escalation or compensation start event
+            t.bpmn:3:50: error: the start event of the event sub-process waits for nothing (element 's1'); help: make it a message, timer, error, escalation, signal, conditional or compensation start event
         "#]],
     );
     check(

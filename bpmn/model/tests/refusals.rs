@@ -56,12 +56,12 @@ mod unsupported {
              <bpmn:boundaryEvent id='b1' attachedToRef='a'><bpmn:signalEventDefinition/></bpmn:boundaryEvent>\n\
              <bpmn:userTask id='a'/>",
             expect![[r#"
-                t.bpmn:2:26: error: signalEventDefinition on startEvent is not supported yet (element 's1'); help: use a message
+                t.bpmn:2:26: error: the signal event has no signalRef (element 's1'); help: choose its signal, or create one with a name
                 t.bpmn:3:26: error: the timer does not say when it fires (element 's2'); help: give it a timeDuration such as PT10M, a timeDate, or a timeCycle such as R3/PT10M
-                t.bpmn:4:26: error: conditionalEventDefinition on startEvent is not supported yet (element 's3'); help: use a message, or an exclusive gateway in a loop with a timer
+                t.bpmn:4:26: error: the conditional event has no condition (element 's3'); help: give it one, such as ${amount > 100} or = amount > 100
                 t.bpmn:5:1: error: messageEventDefinition does not say who does it (element 'e3'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate; or compute it by a camunda:expression
-                t.bpmn:6:38: error: signalEventDefinition on intermediateThrowEvent is not supported yet (element 'c1'); help: use a message
-                t.bpmn:7:47: error: signalEventDefinition on boundaryEvent is not supported yet (element 'b1'); help: use a message
+                t.bpmn:6:38: error: the signal event has no signalRef (element 'c1'); help: choose its signal, or create one with a name
+                t.bpmn:7:47: error: the signal event has no signalRef (element 'b1'); help: choose its signal, or create one with a name
             "#]],
         );
     }
@@ -72,7 +72,7 @@ mod unsupported {
             "<bpmn:startEvent id='s'/>\n\
              <bpmn:subProcess id='c' triggeredByEvent='true'><bpmn:startEvent id='cs'><bpmn:signalEventDefinition/></bpmn:startEvent></bpmn:subProcess>",
             expect![[r#"
-                t.bpmn:3:74: error: signalEventDefinition on startEvent is not supported yet (element 'cs'); help: use a message
+                t.bpmn:3:74: error: the signal event has no signalRef (element 'cs'); help: choose its signal, or create one with a name
             "#]],
         );
     }

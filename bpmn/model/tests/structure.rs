@@ -175,7 +175,7 @@ mod events {
         check_activity(
             "<bpmn:userTask id='a'/><bpmn:boundaryEvent id='b' attachedToRef='a'/>",
             expect![[r#"
-                t.bpmn:2:24: error: the boundary event waits for nothing (element 'b'); help: make it a message, timer, error, escalation or compensation event
+                t.bpmn:2:24: error: the boundary event waits for nothing (element 'b'); help: make it a message, timer, error, escalation, signal, conditional or compensation event
             "#]],
         );
     }
@@ -416,7 +416,7 @@ mod scopes {
         check(
             "<bpmn:userTask id='t'/><bpmn:sequenceFlow id='f' sourceRef='t' targetRef='t'/>",
             expect![[r#"
-                t.bpmn:1:358: error: the process has no start event (element 'p'); help: begin it with a none, message or timer start event, or with something that no flow leads to
+                t.bpmn:1:358: error: the process has no start event (element 'p'); help: begin it with a none, message, timer, signal or conditional start event, or with something that no flow leads to
                 t.bpmn:2:1: warning: no path leads to this userTask (element 't'); help: lead a sequence flow to it, or remove it
             "#]],
         );

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use mandate_engine::{Code, DelegateOutcome, Effect, EntryKey, Failure, Input, Instance, InstanceId, Rejection, Stop, WaitId};
-use mandate_store::{CommitError, FiredTimer, Origin, StartKey, Unit};
+use mandate_store::{CommitError, DeliveryName, FiredTimer, Origin, StartKey, Unit};
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
@@ -50,6 +50,8 @@ pub(crate) struct Work {
     pub(crate) traceparent: Option<String>,
     /// The worker that answers for an external task.
     pub(crate) worker: Option<Worker>,
+    /// The delivery that it takes up: it must still be there when the unit is stored, and goes with it.
+    pub(crate) delivery: Option<DeliveryName>,
     /// Who asks for it, where that is to be logged.
     pub(crate) operator: Option<Arc<Operator>>,
 }
@@ -212,6 +214,7 @@ impl Inner {
                 Stored::Committed(held) => {
                     return Ok(Advanced::Committed(Box::new(State { instance, failed, held })));
                 }
+                Stored::Delivered => return Ok(Advanced::Withdrawn),
                 Stored::NotHeld(worker) => return Err(Error::NotHeld { worker }),
                 Stored::AlreadyStarted(existing) => return Ok(Advanced::AlreadyStarted(existing)),
                 Stored::Superseded => return Ok(Advanced::Superseded),
@@ -342,8 +345,9 @@ impl Inner {
         let is_start = work.begin.is_some();
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
         let mut write = rows.into_write(definition, instance, base, self.store.host(), &places.waits(), work.worker.as_ref(), detail, now);
+        write.delivery = work.delivery;
         write.fired = work.begin.as_ref().and_then(|begin| begin.fired.clone());
-        let (id, running) = (uuid::Uuid::now_v7(), write.running.clone());
+        let (id, running, throws) = (uuid::Uuid::now_v7(), write.running.clone(), !write.signals.is_empty());
         write.operations = work.operations(definition, &base.instance, instance, id, now);
         let unit = Unit {
             id,
@@ -361,6 +365,7 @@ impl Inner {
                 self.instances.forget(instance.id());
                 return Ok(Stored::Gone);
             }
+            Err(CommitError::Delivered) => return Ok(Stored::Delivered),
             Err(CommitError::NotHeld { worker }) => return Ok(Stored::NotHeld(worker)),
             Err(CommitError::AlreadyStarted { instance }) => return Ok(Stored::AlreadyStarted(InstanceId(instance))),
             Err(CommitError::Superseded) => return Ok(Stored::Superseded),
@@ -384,6 +389,9 @@ impl Inner {
             tracing::error!(instance = %instance.id(), "incident raised");
         }
         self.workers.tell(&topics);
+        if throws {
+            self.thrown.notify_one();
+        }
         if let Some(due) = next_due {
             self.executor.expect_due(due);
         }
@@ -416,6 +424,8 @@ enum Stored {
     Superseded,
     Conflict,
     Gone,
+    /// What it takes up was taken up before.
+    Delivered,
     /// Another worker has the external task, or none.
     NotHeld(Option<String>),
     /// It holds what no store takes.
@@ -441,7 +451,8 @@ impl Work {
             | Input::EscalateFromTask { wait, .. }
             | Input::CompleteExternalTask { wait, .. }
             | Input::ThrowFromExternalTask { wait, .. }
-            | Input::Message { wait, .. } => Some(wait),
+            | Input::Message { wait, .. }
+            | Input::Signal { wait, .. } => Some(wait),
             _ => None,
         }
     }
@@ -455,7 +466,7 @@ impl Work {
             Input::CompleteExternalTask { wait, .. } | Input::ThrowFromExternalTask { wait, .. } => {
                 Origin::ExternalTask(crate::unit::number(wait.0))
             }
-            Input::Message { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
+            Input::Message { wait, .. } | Input::Signal { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
             Input::RunJob { wait } | Input::FailJob { wait, .. } => Origin::Job(crate::unit::number(wait.0)),
             // No other input sends commands: a start and a modification are held before their first.
             _ => Origin::Job(0),

@@ -37,7 +37,7 @@ mod loops;
 pub(crate) mod start_timers;
 
 /// The store is polled this often, should a word from another host have been lost.
-const POLL: Duration = Duration::from_millis(500);
+pub(crate) const POLL: Duration = Duration::from_millis(500);
 
 /// Jobs in this host's memory, queued and running. More stay in the store, where any host can take them.
 const QUEUE: usize = 2_000;
@@ -329,12 +329,15 @@ impl Inner {
         }
         let input = died.map_or(Input::RunJob { wait }, |failure| Input::FailJob { wait, failure });
         let started = Instant::now();
-        let mut advanced = self.advance_here(Work { instance, input, begin: None, traceparent: None, worker: None, operator: None }).await;
+        let mut advanced =
+            self.advance_here(Work { instance, input, begin: None, traceparent: None, worker: None, operator: None, delivery: None }).await;
         if let Err(Error::Bug) = advanced {
             // A job that meets a bug spends its attempts and ends in an incident, rather than running into it for ever.
             crate::metrics::job_failed("unknown", Code::InternalError.as_str());
             let input = Input::FailJob { wait, failure: bug() };
-            advanced = self.advance_here(Work { instance, input, begin: None, traceparent: None, worker: None, operator: None }).await;
+            advanced = self
+                .advance_here(Work { instance, input, begin: None, traceparent: None, worker: None, operator: None, delivery: None })
+                .await;
             trouble = Some(Error::Bug);
         }
         crate::metrics::job_ran(started.elapsed());

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use mandate_engine::{ActivityId, Input, Instance, InstanceId, Modification, Variables};
 use mandate_model::ElementIndex;
-use mandate_store::StartKey;
 use mandate_store::query::KeyedStart;
+use mandate_store::{DeliveryName, StartKey};
 use sha2::{Digest, Sha256};
 
 use crate::advance::{Advanced, Begin, State, Work};
@@ -199,7 +199,7 @@ impl Inner {
         input: Input,
         operator: Option<Arc<Operator>>,
     ) -> Result<Box<State>, Error> {
-        match self.advance(Work { instance, input, begin: None, traceparent: None, worker: None, operator }).await? {
+        match self.advance(Work { instance, input, begin: None, traceparent: None, worker: None, operator, delivery: None }).await? {
             Advanced::Committed(state) => Ok(state),
             Advanced::Withdrawn | Advanced::Contended => Err(Error::Cancelled(instance)),
             Advanced::AlreadyStarted(_) | Advanced::Superseded => unreachable!("it starts nothing"),
@@ -243,12 +243,29 @@ impl Inner {
         at: impl Into<BeginAt>,
         start: Start,
     ) -> Result<Option<Started>, Error> {
+        self.start_by(definition, at, start, None).await
+    }
+
+    /// The same by a signal that is delivered: the delivery is taken up with the first unit.
+    pub(crate) async fn start_by(
+        self: &Arc<Self>,
+        definition: Arc<Definition>,
+        at: impl Into<BeginAt>,
+        start: Start,
+        delivery: Option<DeliveryName>,
+    ) -> Result<Option<Started>, Error> {
         let (inner, at) = (self.clone(), at.into());
-        let starting = self.spawn_unit(async move { inner.start_undisturbed(definition, at, start).await });
+        let starting = self.spawn_unit(async move { inner.start_undisturbed(definition, at, start, delivery).await });
         starting.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })?
     }
 
-    async fn start_undisturbed(self: &Arc<Self>, definition: Arc<Definition>, at: BeginAt, start: Start) -> Result<Option<Started>, Error> {
+    async fn start_undisturbed(
+        self: &Arc<Self>,
+        definition: Arc<Definition>,
+        at: BeginAt,
+        start: Start,
+        delivery: Option<DeliveryName>,
+    ) -> Result<Option<Started>, Error> {
         let newest = matches!(start.definition, DefinitionRef::Key { .. });
         let tenant = definition.row.tenant.clone();
         let start_key = start.idempotency_key.map(|key| start_key(tenant.as_deref(), &definition.row.key, &key));
@@ -261,6 +278,7 @@ impl Inner {
             begin: Some(begin),
             traceparent: start.traceparent.clone(),
             worker: None,
+            delivery,
             operator: None,
         };
         let advanced = self.advance_here(work).await?;
@@ -301,7 +319,7 @@ impl Inner {
     ) -> Box<State> {
         let instance = held.instance.id();
         let mine = self.executor.mine(instance, wait);
-        let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent, worker: None, operator: None };
+        let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent, worker: None, operator: None, delivery: None };
         let started = Instant::now();
         let advanced = self.advance_here(work).await;
         crate::metrics::job_ran(started.elapsed());

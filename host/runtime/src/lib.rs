@@ -1,13 +1,14 @@
 //! What does: takes inputs to instances and their effects to the world.
 //!
 //! Read `advance.rs` first: it is the one path. Everything else finds the next input (`executor.rs`: jobs and timers; `instances.rs`,
-//! `tasks.rs`, `external_tasks.rs`, `messages.rs`, `jobs.rs`: API calls) or helps a unit of work on its way (`delegate.rs`: a component is called;
+//! `tasks.rs`, `external_tasks.rs`, `messages.rs`, `signals.rs`, `conditions.rs`, `jobs.rs`: API calls) or helps a unit of work on its way (`delegate.rs`: a component is called;
 //! `ledger.rs`: a command is sent; `unit.rs`: effects become rows; `incidents.rs`: trouble is explained).
 
 mod advance;
 mod cache;
 mod check_store;
 mod clock;
+mod conditions;
 mod definitions;
 mod delegate;
 pub mod deploy;
@@ -25,6 +26,7 @@ mod modification;
 mod operator;
 mod retention;
 mod running;
+mod signals;
 mod tasks;
 mod text;
 mod unit;
@@ -44,6 +46,7 @@ use tokio_util::task::TaskTracker;
 
 pub use check_store::StoreReport;
 pub use clock::ClockSource;
+pub use conditions::ConditionEvaluation;
 pub use definitions::{Binding, Definition};
 pub use error::Error;
 pub use external_tasks::{FetchedTask, Wanted, WorkerFailure};
@@ -53,11 +56,13 @@ pub use job_definitions::JobDefinition;
 pub use ledger::verdict::{Finding, Verdict};
 pub use mandate_engine as engine;
 pub use mandate_model as model;
+pub use mandate_store::SignalTenants;
 pub use mandate_store::query;
 pub use messages::{Correlated, Correlation};
 pub use modification::{Instruction, Modify, Place};
 pub use operator::{MAX_ANNOTATION_CHARS, Operator};
 pub use retention::{Cleaned, DEFAULT_SHARE, HistoryCleanup, HistoryExport};
+pub use signals::SignalThrown;
 pub use unit::{BODY_TYPE, activity_id, activity_type};
 pub use waiting::{Reason, Waiting, WaitingFilter};
 
@@ -100,6 +105,8 @@ pub(crate) struct Inner {
     executor: executor::Executor,
     running: running::Running,
     workers: external_tasks::Workers,
+    /// A unit of this host has thrown a signal.
+    thrown: tokio::sync::Notify,
     cleanup: Option<HistoryCleanup>,
     tasks: TaskTracker,
     /// Attempts that wait for a service's answer in this process, by how many units mean to send them.
@@ -147,6 +154,7 @@ impl Runtime {
             executor: executor::Executor::new(config.execute_jobs),
             running: running::Running::default(),
             workers: external_tasks::Workers::default(),
+            thrown: tokio::sync::Notify::new(),
             cleanup: config.history_cleanup,
             tasks: TaskTracker::new(),
             in_flight: Mutex::default(),

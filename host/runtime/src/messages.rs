@@ -1,9 +1,9 @@
 //! Message correlation: to what waits for a message, and to what starts with it (Camunda 7, "Message Correlation").
 
 use mandate_engine::{ActivityId, Code, Input, InstanceId, Rejection, Variables, WaitId};
-use mandate_model::ElementKind;
-use mandate_store::Origin;
-use mandate_store::query::{Page, StartMessage, SubscriptionFilter, SubscriptionListed};
+use mandate_model::StartTrigger;
+use mandate_store::query::{Page, StartEvent, SubscriptionFilter, SubscriptionListed};
+use mandate_store::{EventKind, Origin};
 
 use crate::instances::{DefinitionRef, Start, Started};
 use crate::{Error, Runtime};
@@ -131,7 +131,8 @@ impl Runtime {
 
     async fn receivers(&self, correlation: &Correlation) -> Result<Vec<SubscriptionListed>, Error> {
         let filter = SubscriptionFilter {
-            message: Some(correlation.message.clone()),
+            kind: Some(EventKind::Message),
+            name: Some(correlation.message.clone()),
             instance: correlation.instance.map(|id| id.0),
             business_key: correlation.business_key.clone(),
             tenant: correlation.tenant.clone(),
@@ -175,7 +176,7 @@ impl Runtime {
         for _ in 0..MAX_OVERTAKEN {
             match self.deliver_to(correlation, &receiver).await {
                 Err(error @ (Error::Rejected(Rejection::NoSuchWait { .. }) | Error::Cancelled(_))) => {
-                    match self.waits_again(&receiver).await? {
+                    match self.0.waits_again(&receiver).await? {
                         // Under the new wait a command that has left would leave again: whoever sent the message decides.
                         Some(renewed) if !self.has_sent(&receiver).await? => receiver = renewed,
                         _ => return Err(error),
@@ -183,7 +184,7 @@ impl Runtime {
                 }
                 // The message that came first to this wait has sent the same command with another request. Nothing of this one was stored.
                 Err(Error::UnitFailed(failure))
-                    if failure.code == Code::CommandKeyConflict && self.waits_again(&receiver).await?.is_some() =>
+                    if failure.code == Code::CommandKeyConflict && self.0.waits_again(&receiver).await?.is_some() =>
                 {
                     return Err(Error::Contended(InstanceId(receiver.instance)));
                 }
@@ -197,18 +198,6 @@ impl Runtime {
     async fn has_sent(&self, receiver: &SubscriptionListed) -> Result<bool, Error> {
         let sent = self.0.store.ledger_of_instance(receiver.instance, Page::ALL).await?;
         Ok(sent.iter().any(|row| row.origin == Origin::Subscription(receiver.wait)))
-    }
-
-    /// The wait of the same event of the same activity instance that came after this one.
-    async fn waits_again(&self, receiver: &SubscriptionListed) -> Result<Option<SubscriptionListed>, Error> {
-        let filter = SubscriptionFilter {
-            message: Some(receiver.message.clone()),
-            instance: Some(receiver.instance),
-            activity_id: Some(receiver.activity_id.clone()),
-            ..SubscriptionFilter::default()
-        };
-        let listed = self.0.store.subscriptions(filter, Page { first: 0, max: MAX_RECEIVERS }).await?;
-        Ok(listed.into_iter().find(|it| it.activity == receiver.activity && it.wait > receiver.wait))
     }
 
     async fn deliver_to(&self, correlation: &Correlation, receiver: &SubscriptionListed) -> Result<Correlated, Error> {
@@ -227,20 +216,17 @@ impl Runtime {
 
     /// The processes that start with the message. Correlation keys choose among executions only, as in Camunda 7; but who names an instance
     /// does not mean another one.
-    async fn starts(&self, correlation: &Correlation) -> Result<Vec<StartMessage>, Error> {
+    async fn starts(&self, correlation: &Correlation) -> Result<Vec<StartEvent>, Error> {
         if correlation.instance.is_some() {
             return Ok(Vec::new());
         }
         let Correlation { message, tenant, without_tenant, .. } = correlation;
-        Ok(self.0.store.start_messages(message, tenant.as_deref(), *without_tenant).await?)
+        Ok(self.0.store.start_events(EventKind::Message, message, tenant.as_deref(), *without_tenant).await?)
     }
 
-    async fn start_by_message(&self, correlation: &Correlation, start: &StartMessage) -> Result<Correlated, Error> {
+    async fn start_by_message(&self, correlation: &Correlation, start: &StartEvent) -> Result<Correlated, Error> {
         let definition = self.0.resolve(&DefinitionRef::Id(start.definition_id.clone())).await?;
-        let element = definition
-            .model
-            .find(&start.activity_id)
-            .filter(|element| matches!(definition.model.element(*element).kind, ElementKind::StartEvent(_)));
+        let element = definition.model.find_start(&start.activity_id, |it| matches!(it, StartTrigger::Message(_)));
         let element = element
             .ok_or_else(|| Error::Damaged(format!("definition {} has no message start '{}'", start.definition_id, start.activity_id)))?;
         let request = Start {

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_engine::{
     ActivityId, Effect, ExternalTask, HistoryEvent, Incident, IncidentId, Input, Instance, Job, JobKind, PartId, PublicId, Subscription,
-    Task, WaitId,
+    SubscriptionKind, Task, WaitId,
 };
 use mandate_model::{ElementIndex, ElementKind};
 use mandate_store::{
-    Beside, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, HeldExternalTask, HistoryRow, HostRef, IncidentRow, InstanceWrite,
-    JobRevision, JobRow, PartRow, Parts, RunningJob, State, SubscriptionRow, TaskRow,
+    Beside, EventKind, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, HeldExternalTask, HistoryRow, HostRef, IncidentRow,
+    InstanceWrite, JobRevision, JobRow, PartRow, Parts, RunningJob, Signal, SignalTenants, State, SubscriptionRow, TaskRow,
 };
 
 use crate::advance::Worker;
@@ -47,6 +47,7 @@ pub(crate) struct Rows {
     external_tasks: BTreeMap<WaitId, Option<ExternalTask>>,
     subscriptions: BTreeMap<WaitId, Option<Subscription>>,
     incidents: BTreeMap<IncidentId, Option<Incident>>,
+    signals: Vec<mandate_engine::Signal>,
     history: Vec<HistoryRow>,
     suspended: Option<bool>,
     ended: bool,
@@ -89,6 +90,7 @@ impl Rows {
             Effect::PutExternalTask(task) => put(&mut self.external_tasks, task.wait, task),
             Effect::RemoveExternalTask(wait) => remove(&mut self.external_tasks, wait),
             Effect::PutSubscription(subscription) => put(&mut self.subscriptions, subscription.wait, subscription),
+            Effect::ThrowSignal(signal) => self.signals.push(signal),
             Effect::RemoveSubscription(wait) => remove(&mut self.subscriptions, wait),
             Effect::RaiseIncident(incident) => put(&mut self.incidents, incident.id, incident),
             Effect::ResolveIncident(id) => remove(&mut self.incidents, id),
@@ -225,6 +227,7 @@ impl Rows {
                 None => write.remove_subscriptions.push(number(wait.0)),
             }
         }
+        write.signals = self.signals.into_iter().map(|signal| signal_row(instance, signal, now)).collect();
         for (incident, row) in self.incidents {
             match row {
                 Some(row) => write.put_incidents.push(IncidentRow {
@@ -386,10 +389,27 @@ pub(crate) fn subscription_row(definition: &Definition, subscription: Subscripti
         wait: number(subscription.wait.0),
         activity: number(subscription.activity.0),
         activity_id: element.id.to_string(),
-        message: subscription.message,
+        kind: match subscription.kind {
+            SubscriptionKind::Message => EventKind::Message,
+            SubscriptionKind::Signal => EventKind::Signal,
+            SubscriptionKind::Condition => EventKind::Conditional,
+        },
+        name: subscription.name,
         of_event: element.kind.trigger().is_some(),
         definition_id: definition.row.id.clone(),
         created: subscription.since,
+    }
+}
+
+/// As in Camunda 7 a tenant's signal comes to receivers of that tenant and of none, and one of no tenant to those of none only.
+fn signal_row(instance: &Instance, signal: mandate_engine::Signal, now: i64) -> Signal {
+    Signal {
+        id: uuid::Uuid::now_v7(),
+        name: signal.name,
+        tenants: SignalTenants::AndNone(instance.tenant().map(str::to_owned)),
+        variables: crate::signals::to_json(&signal.variables),
+        business_key: signal.business_key,
+        at: now,
     }
 }
 
@@ -461,12 +481,16 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::Transaction(_) => "transaction",
         ElementKind::StartEvent(StartTrigger::None) => "startEvent",
         ElementKind::StartEvent(StartTrigger::Message(_)) => "messageStartEvent",
+        ElementKind::StartEvent(StartTrigger::Signal(_)) => "signalStartEvent",
+        ElementKind::StartEvent(StartTrigger::Condition(_)) => "conditionalStartEvent",
         ElementKind::StartEvent(StartTrigger::Timer(_)) => "startTimerEvent",
         ElementKind::EventSubProcessStart(event) => match event.trigger {
             EventTrigger::Error(_) => "errorStartEvent",
             EventTrigger::Timer(_) => "startTimerEvent",
             EventTrigger::Message(_) => "messageStartEvent",
             EventTrigger::Escalation(_) => "escalationStartEvent",
+            EventTrigger::Signal(_) => "signalStartEvent",
+            EventTrigger::Condition(_) => "conditionalStartEvent",
             // Nothing but a boundary event waits for a cancellation.
             EventTrigger::Compensation | EventTrigger::Cancel => "compensationStartEvent",
         },
@@ -474,6 +498,7 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::EndEvent(EndResult::Terminate) => "terminateEndEvent",
         ElementKind::EndEvent(EndResult::Error(_)) => "errorEndEvent",
         ElementKind::EndEvent(EndResult::Escalation(_)) => "escalationEndEvent",
+        ElementKind::EndEvent(EndResult::Signal(_)) => "signalEndEvent",
         ElementKind::EndEvent(EndResult::Compensation(_)) => "compensationEndEvent",
         ElementKind::EndEvent(EndResult::Cancel) => "cancelEndEvent",
         ElementKind::Task => "task",
@@ -490,15 +515,20 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)) => "intermediateTimer",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_)) => "intermediateMessageCatch",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { .. }) => "intermediateCatchEvent",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Signal(_)) => "intermediateSignalCatch",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Condition(_)) => "intermediateConditional",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Link) => "intermediateLinkCatch",
         ElementKind::IntermediateThrowEvent(ThrowResult::None) => "intermediateNoneThrowEvent",
         ElementKind::IntermediateThrowEvent(ThrowResult::Escalation(_)) => "intermediateEscalationThrowEvent",
+        ElementKind::IntermediateThrowEvent(ThrowResult::Signal(_)) => "intermediateSignalThrow",
         ElementKind::IntermediateThrowEvent(ThrowResult::Compensation(_)) => "intermediateCompensationThrowEvent",
         ElementKind::BoundaryEvent(event) => match event.trigger {
             EventTrigger::Error(_) => "boundaryError",
             EventTrigger::Timer(_) => "boundaryTimer",
             EventTrigger::Message(_) => "boundaryMessage",
             EventTrigger::Escalation(_) => "boundaryEscalation",
+            EventTrigger::Signal(_) => "boundarySignal",
+            EventTrigger::Condition(_) => "boundaryConditional",
             EventTrigger::Compensation => "compensationBoundaryCatch",
             EventTrigger::Cancel => "cancelBoundaryCatch",
         },

@@ -48,6 +48,18 @@ pub enum Reason {
         /// The message's name.
         message: String,
     },
+    /// It waits for a signal.
+    Signal {
+        /// The subscription.
+        id: String,
+        /// The signal's name.
+        signal: String,
+    },
+    /// It waits until its condition holds.
+    Condition {
+        /// The subscription.
+        id: String,
+    },
     /// It waits for a person.
     Task {
         /// The task.
@@ -271,6 +283,8 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
     let held_by = |wait: u64| holders.iter().find(|(held, _)| *held == number(wait)).map(|(_, host)| host.clone());
     let reason = match &leaf.state {
         LeafState::Message { wait, name } => Reason::Message { id: id(wait.0), message: name.clone() },
+        LeafState::Signal { wait, name } => Reason::Signal { id: id(wait.0), signal: name.clone() },
+        LeafState::Condition { wait } => Reason::Condition { id: id(wait.0) },
         LeafState::Task { wait, assignee } => Reason::Task { id: id(wait.0), assignee: assignee.clone() },
         LeafState::ExternalTask { wait, topic, retries } => {
             Reason::ExternalTask { id: id(wait.0), topic: topic.clone(), retries: *retries }

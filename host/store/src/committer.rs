@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use crate::config::HistoryLevel;
 use crate::db::{Dialect, Lane, Meter, Tx, params};
+use crate::delivery::DeliveryName;
 use crate::error::Remedy;
 use crate::hosts::{Held, hold_epoch};
 use crate::lease::Lease;
@@ -116,6 +117,7 @@ impl Caller {
 enum Key {
     Instance(Uuid),
     Start(StartKey),
+    Delivery(DeliveryName),
     Ledger(Name),
 }
 
@@ -124,7 +126,8 @@ impl Item {
         match self {
             Self::Unit(unit) => {
                 let instances = unit.instances.iter().map(|write| Key::Instance(write.id));
-                instances.chain(unit.start_key.clone().map(Key::Start)).collect()
+                let deliveries = unit.instances.iter().filter_map(|write| write.delivery).map(Key::Delivery);
+                instances.chain(unit.start_key.clone().map(Key::Start)).chain(deliveries).collect()
             }
             Self::Open(open) => vec![Key::Ledger(open.name())],
             Self::Close(close) => vec![Key::Ledger(close.name())],

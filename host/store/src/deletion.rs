@@ -83,7 +83,7 @@ async fn bound_by_others(tx: &mut Tx, id: &str) -> Result<i64, Error> {
 async fn remove_deployment(tx: &mut Tx, id: &str, definitions: &[String]) -> Result<(), Error> {
     let of_definitions = [
         "DELETE FROM binding WHERE definition_id {any_text:1}",
-        "DELETE FROM start_message WHERE definition_id {any_text:1}",
+        "DELETE FROM start_event WHERE definition_id {any_text:1}",
         "DELETE FROM definition WHERE id {any_text:1}",
     ];
     for sql in of_definitions {

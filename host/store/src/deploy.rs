@@ -8,7 +8,7 @@ use crate::batch::{Batch, Type, cells};
 use crate::db::{Dialect, Param, Tx, params};
 use crate::deployment::{Deployed, DeploymentWrite, NewDefinition};
 use crate::query::DefinitionRow;
-use crate::rows::OperationRow;
+use crate::rows::{EventKind, OperationRow};
 use crate::start_timers;
 use crate::unit::{check_key, check_text};
 use crate::write::operations;
@@ -58,9 +58,9 @@ static INSERT_BINDINGS: Batch = Batch::new(
     ],
 );
 
-static INSERT_START_MESSAGES: Batch = Batch::new(
-    "INSERT INTO start_message (definition_id, message, activity_id) SELECT v.definition_id, v.message, v.activity_id FROM {rows}",
-    &[("definition_id", Type::Text), ("message", Type::Text), ("activity_id", Type::Text)],
+static INSERT_START_EVENTS: Batch = Batch::new(
+    "INSERT INTO start_event (definition_id, kind, name, activity_id) SELECT v.definition_id, v.kind, v.name, v.activity_id FROM {rows}",
+    &[("definition_id", Type::Text), ("kind", Type::Text), ("name", Type::Text), ("activity_id", Type::Text)],
 );
 
 /// Keeps deployments one after the other, so that versions count up and duplicates are seen. On SQLite every writer is alone anyway.
@@ -132,7 +132,7 @@ fn check(write: &DeploymentWrite) -> Result<(), String> {
         check_key("process id", &definition.key)?;
         check_text("process name", definition.name.as_deref())?;
         check_key("version tag", definition.version_tag.as_deref().unwrap_or_default())?;
-        definition.start_messages.iter().try_for_each(|(message, _)| check_key("message name", message))?;
+        definition.start_events.iter().try_for_each(|start| check_key("message or signal name", &start.name))?;
         definition.start_timers.iter().try_for_each(|timer| check_key("activity id", &timer.activity_id))?;
         definition.bindings.iter().try_for_each(|binding| check_key("reference", &binding.reference))?;
     }
@@ -159,9 +159,9 @@ async fn duplicate(tx: &mut Tx, write: &DeploymentWrite) -> Result<Option<Deploy
 async fn refuse_taken_messages(tx: &mut Tx, write: &DeploymentWrite) -> Result<(), Error> {
     let mut starts = BTreeMap::new();
     for definition in &write.definitions {
-        for (message, _) in &definition.start_messages {
-            if let Some(other) = starts.insert(message.clone(), definition.key.clone()) {
-                return Err(Error::StartMessageTaken { key: definition.key.clone(), message: message.clone(), other });
+        for start in definition.start_events.iter().filter(|start| start.kind == EventKind::Message) {
+            if let Some(other) = starts.insert(start.name.clone(), definition.key.clone()) {
+                return Err(Error::StartMessageTaken { key: definition.key.clone(), message: start.name.clone(), other });
             }
         }
     }
@@ -170,8 +170,8 @@ async fn refuse_taken_messages(tx: &mut Tx, write: &DeploymentWrite) -> Result<(
     }
     // A process of this deployment is about to have another newest version: what it started by does not count.
     let sql = format!(
-        "SELECT m.message, d.key FROM start_message m JOIN definition d ON d.id = m.definition_id WHERE d.tenant = $1 \
-         AND m.message {{any_text:2}} AND NOT d.key {{any_text:3}} AND {} ORDER BY {{text:m.message}}, {{text:d.key}} LIMIT 1",
+        "SELECT e.name, d.key FROM start_event e JOIN definition d ON d.id = e.definition_id WHERE d.tenant = $1 AND e.kind = 'message' \
+         AND e.name {{any_text:2}} AND NOT d.key {{any_text:3}} AND {} ORDER BY {{text:e.name}}, {{text:d.key}} LIMIT 1",
         query::NEWEST
     );
     let keys = write.definitions.iter().map(|definition| definition.key.clone()).collect();
@@ -246,8 +246,9 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
             .map(|binding| cells![&row.id, &binding.reference, &binding.delegate, &binding.version, &binding.digest, &binding.mandate])
     });
     INSERT_BINDINGS.execute(tx, bindings.collect()).await?;
-    let messages = pairs().flat_map(|(row, new)| new.start_messages.iter().map(|(message, activity)| cells![&row.id, message, activity]));
-    INSERT_START_MESSAGES.execute(tx, messages.collect()).await?;
+    let events = pairs()
+        .flat_map(|(row, new)| new.start_events.iter().map(|start| cells![&row.id, start.kind.as_str(), &start.name, &start.activity_id]));
+    INSERT_START_EVENTS.execute(tx, events.collect()).await?;
     let keys = definitions.iter().map(|definition| definition.key.clone()).collect();
     let timers = pairs().flat_map(|(row, new)| new.start_timers.iter().map(|timer| start_timers::new_row(&row.id, timer, write.at)));
     start_timers::deployed(tx, tenant, keys, timers.collect()).await?;
@@ -276,4 +277,4 @@ async fn numbered(tx: &mut Tx, write: &DeploymentWrite, tenant: &str, new: &NewD
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&INSERT_DELEGATES, &INSERT_DEFINITIONS, &INSERT_BINDINGS, &INSERT_START_MESSAGES];
+pub(crate) static BATCHES: &[&Batch] = &[&INSERT_DELEGATES, &INSERT_DEFINITIONS, &INSERT_BINDINGS, &INSERT_START_EVENTS];

@@ -1,7 +1,7 @@
 //! What a deployment writes.
 
 use crate::query::DefinitionRow;
-use crate::rows::OperationRow;
+use crate::rows::{EventKind, OperationRow};
 use crate::start_timers::NewStartTimer;
 
 /// One atomic upload, checked and resolved.
@@ -78,10 +78,21 @@ pub struct NewDefinition {
     pub identity: String,
     /// What its references resolve to.
     pub bindings: Vec<BindingRow>,
-    /// Messages that start it, with the BPMN id of the start event.
-    pub start_messages: Vec<(String, String)>,
+    /// What starts it besides its name.
+    pub start_events: Vec<StartEventRow>,
     /// Timers that start it.
     pub start_timers: Vec<NewStartTimer>,
+}
+
+/// A start event that something triggers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartEventRow {
+    /// What triggers it.
+    pub kind: EventKind,
+    /// The message's or signal's name; empty of a condition.
+    pub name: String,
+    /// BPMN id of the start event.
+    pub activity_id: String,
 }
 
 /// What a reference of a definition resolves to, for ever.

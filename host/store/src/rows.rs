@@ -137,17 +137,46 @@ pub struct ExternalTaskRow {
     pub created: i64,
 }
 
-/// A wait for a message.
+/// What an event waits for, in Camunda 7's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EventKind {
+    /// A message.
+    Message,
+    /// A signal.
+    Signal,
+    /// A condition, which has no name.
+    Conditional,
+}
+
+impl EventKind {
+    /// As it is stored, and as Camunda 7 calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Signal => "signal",
+            Self::Conditional => "conditional",
+        }
+    }
+
+    /// The kind of this name, if there is one.
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Message, Self::Signal, Self::Conditional].into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// A wait for a message, a signal or a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionRow {
-    /// The wait that the message resumes.
+    /// The wait that the event resumes.
     pub wait: i64,
     /// The activity instance that waits: Camunda's execution.
     pub activity: i64,
     /// BPMN id of the element.
     pub activity_id: String,
-    /// The message's name.
-    pub message: String,
+    /// What it waits for.
+    pub kind: EventKind,
+    /// The message's or signal's name; empty of a condition.
+    pub name: String,
     /// It is a boundary event's or an event sub-process's, and not what its activity itself waits for.
     pub of_event: bool,
     /// The instance's definition.

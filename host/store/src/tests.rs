@@ -7,12 +7,13 @@ use crate::claim::candidates_sql;
 use crate::db::{Dialect, Lane};
 use crate::external::fetch_sql;
 use crate::store::given_up;
-use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, deploy, ledger, start_timers, write};
+use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, delivery, deploy, ledger, start_timers, write};
 
 /// The multi-row statements of the crate.
 fn batches() -> Vec<&'static Batch> {
     [
         claim::BATCHES,
+        delivery::BATCHES,
         deploy::BATCHES,
         ledger::BATCHES,
         write::BATCHES,
@@ -45,6 +46,7 @@ async fn texts(lane: &Lane, sql: &str) -> Vec<String> {
 async fn every_multi_row_statement_prepares_on_both_databases() {
     let sources = [
         include_str!("claim.rs"),
+        include_str!("delivery.rs"),
         include_str!("deploy.rs"),
         include_str!("ledger/write.rs"),
         include_str!("write.rs"),

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::claim::ClaimedJob;
+use crate::delivery::{DeliveryName, Signal};
 use crate::rows::{ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
 use crate::start_timers::NewStartTimer;
 use crate::write::operations;
@@ -82,6 +83,10 @@ pub struct InstanceWrite {
     pub put_subscriptions: Vec<SubscriptionRow>,
     /// Waits of subscriptions that are gone.
     pub remove_subscriptions: Vec<i64>,
+    /// Signals that are thrown: to everybody who waits for them when this is stored, but for this instance itself.
+    pub signals: Vec<Signal>,
+    /// The delivery that this unit takes up. Refused with [`CommitError::Delivered`] if it is not there any more.
+    pub delivery: Option<DeliveryName>,
     /// Incidents to insert or to update.
     pub put_incidents: Vec<IncidentRow>,
     /// Numbers of incidents that are resolved, and when.
@@ -118,6 +123,8 @@ impl InstanceWrite {
             held_external_task: None,
             put_subscriptions: Vec::new(),
             remove_subscriptions: Vec::new(),
+            signals: Vec::new(),
+            delivery: None,
             put_incidents: Vec::new(),
             remove_incidents: Vec::new(),
             history: Vec::new(),
@@ -290,6 +297,9 @@ pub enum CommitError {
         /// What it started.
         instance: Uuid,
     },
+    /// The delivery has been taken up before, or there was nobody to receive it.
+    #[error("the signal has been received before")]
+    Delivered,
     /// Another worker has fetched the external task since, or none has.
     #[error("another worker has the external task")]
     NotHeld {
@@ -383,8 +393,9 @@ impl InstanceWrite {
         }
         check_key("worker", self.held_external_task.as_ref().map_or("", |held| &held.worker))?;
         for row in &self.put_subscriptions {
-            check_keys([("activity id", &row.activity_id), ("message name", &row.message), ("definition id", &row.definition_id)])?;
+            check_keys([("activity id", &row.activity_id), ("event name", &row.name), ("definition id", &row.definition_id)])?;
         }
+        self.signals.iter().try_for_each(Signal::check)?;
         for row in &self.put_incidents {
             check_keys([("activity id", &row.activity_id), ("definition id", &row.definition_id), ("incident code", &row.code)])?;
             check_text("incident message", Some(&row.message))?;

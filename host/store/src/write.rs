@@ -10,6 +10,7 @@ use crate::batch::{Batch, Cell, Type, cells};
 use crate::claim::ClaimedJob;
 use crate::config::HistoryLevel;
 use crate::db::{Dialect, Param, Tx, params};
+use crate::delivery;
 use crate::lease::HostRef;
 use crate::rows::JobRow;
 use crate::start_timers;
@@ -29,6 +30,7 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     instances::hold(tx, units, &mut answers).await?;
     refuse_starts(tx, units, &mut answers).await?;
     refuse_lost_locks(tx, units, &mut answers).await?;
+    delivery::refuse_delivered(tx, units, &mut answers).await?;
     claim_start_keys(tx, units, &mut answers).await?;
     start_timers::refuse_fired(tx, units, &mut answers).await?;
     let moved = instances::write(tx, units, &mut answers).await?;
@@ -62,8 +64,10 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     }
     let locked = tables.write(tx).await?;
     rows.write(tx).await?;
-    let stored = units.iter().zip(&committed).filter(|(_, answer)| answer.is_ok()).map(|(unit, _)| *unit);
-    start_timers::put_next(tx, stored).await?;
+    let stored = || units.iter().zip(&committed).filter(|(_, answer)| answer.is_ok()).map(|(unit, _)| *unit);
+    start_timers::put_next(tx, stored()).await?;
+    // Last: who waits for a signal is known when all waits of these units are written.
+    delivery::write(tx, stored().flat_map(|unit| &unit.instances)).await?;
     hand_out(locked, units, &mut committed);
     Ok(committed)
 }

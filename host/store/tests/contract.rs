@@ -9,6 +9,8 @@ mod cleanup;
 mod common;
 #[path = "contract/comparison.rs"]
 mod comparison;
+#[path = "contract/delivery.rs"]
+mod delivery;
 #[path = "contract/deployments.rs"]
 mod deployments;
 #[path = "contract/external.rs"]
@@ -100,6 +102,12 @@ on_both! {
         a_failure_rests_and_keeps_its_worker
         locks_are_extended_taken_and_given_back
         workers_that_fetch_at_once_share_no_task;
+    delivery:
+        a_signal_comes_to_those_who_wait_when_it_is_thrown
+        what_starts_by_a_signal_is_the_newest_version_that_is_not_suspended
+        a_delivery_is_taken_up_once_and_only_with_what_it_led_to
+        whoever_tries_a_delivery_puts_it_off
+        event_subscriptions_are_of_instances_and_of_newest_versions;
     ledger:
         an_attempt_is_opened_once_and_closed_once
         an_attempt_needs_its_wait

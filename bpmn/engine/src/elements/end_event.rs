@@ -1,4 +1,4 @@
-//! End events: none, terminate, error, escalation, compensation, cancel (BPMN 2.0, 10.5.3 and 13.5.6). The last two wait until what they have
+//! End events: none, terminate, error, escalation, signal, compensation, cancel (BPMN 2.0, 10.5.3 and 13.5.6). The last two wait until what they have
 //! compensated is undone.
 
 use mandate_model::EndResult;
@@ -7,11 +7,12 @@ use super::{At, Behaviour, Next};
 use crate::input::Failure;
 
 impl Behaviour for EndResult {
-    fn enter(&self, _at: &At<'_>) -> Result<Next, Failure> {
+    fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         Ok(match self {
             EndResult::None => Next::Leave(Vec::new()),
             EndResult::Terminate => Next::Terminate,
             EndResult::Escalation(escalation) => Next::Escalate { code: escalation.code.clone() },
+            EndResult::Signal(signal) => signal.enter(at)?,
             EndResult::Compensation(throw) => Next::Compensate { only: throw.activity },
             EndResult::Cancel => Next::Cancel,
             EndResult::Error(error) => Next::Throw { code: error.code.clone(), message: error.message.clone() },
@@ -237,9 +238,9 @@ mod tests {
                   + ps #4 in #3
                   - #4
                   + e #5 in #3
-                  - #5
                   + x #6
                   - #6
+                  - #5
                   + e #7 in #3
                   - #7
                   - #3 canceled

@@ -1,5 +1,5 @@
-//! Intermediate catch events: a wait for a message or for a moment in time (BPMN 2.0, 13.5.2), for the first of several or for all of them (10.5.4);
-//! or the end of a link, which waits for nothing.
+//! Intermediate catch events: a wait for a message, a signal, a condition or a moment in time (BPMN 2.0, 13.5.2), for the first of several or for all
+//! of them (10.5.4); or the end of a link, which waits for nothing.
 
 use mandate_model::CatchTrigger;
 
@@ -10,6 +10,9 @@ impl Behaviour for CatchTrigger {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         match self {
             CatchTrigger::Message(message) => message.enter(at),
+            CatchTrigger::Signal(signal) => signal.enter(at),
+            CatchTrigger::Condition(condition) if !at.stands_at_gateway() && at.holds(condition)? => at.leave(),
+            CatchTrigger::Condition(_) => Ok(Next::Wait(WaitFor::Condition)),
             CatchTrigger::Link => at.leave(),
             CatchTrigger::Multiple { triggers, all } => first_or_all(at, triggers, *all),
             CatchTrigger::Timer(timer) => Ok(Next::Wait(WaitFor::Timer { due: at.due(timer)? })),

@@ -1,5 +1,5 @@
-//! Intermediate throw events: none, which only marks a place, escalation and compensation (BPMN 2.0, 10.5.4 and 13.5.2). Entered by a token, they leave
-//! by all flows: at once, but for compensation, which waits until all is undone. One that sends a message is a service task by another name.
+//! Intermediate throw events: none, which only marks a place, escalation, signal and compensation (BPMN 2.0, 10.5.4 and 13.5.2). Entered by a token, they
+//! leave by all flows: at once, but for compensation, which waits until all is undone. One that sends a message is a service task by another name.
 
 use mandate_model::ThrowResult;
 
@@ -10,6 +10,7 @@ impl Behaviour for ThrowResult {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         Ok(match self {
             ThrowResult::None => at.leave()?,
+            ThrowResult::Signal(signal) => signal.enter(at)?,
             ThrowResult::Compensation(throw) => Next::Compensate { only: throw.activity },
             ThrowResult::Escalation(escalation) => Next::Escalate { code: escalation.code.clone() },
         })
@@ -98,11 +99,11 @@ mod tests {
                   - #4
                   + x #5 in #3
                   code = "LATE"
-                  - #5
                   + b #6
                   - #6
                   + told #7
                   task told !8 of nobody users [] groups []
+                  - #5
                   + u #9 in #3
                   task u !10 of nobody users [] groups []
             "#]],
@@ -148,11 +149,11 @@ mod tests {
                   - #4
                   + x #5 in #3
                   code = "LATE"
-                  - #5
                   + b #6
                   - #6
                   + told #7
                   task told !8 of nobody users [] groups []
+                  - #5
                   + u #9 in #3
                   task u !10 of nobody users [] groups []
                 > complete u
@@ -244,12 +245,12 @@ mod tests {
                   - #4
                   + x #5 in #3
                   code = "LATE"
-                  - #5
                   + v #6 in #3
                   + vs #7 in #6
                   - #7
                   + told #8 in #6
                   task told !9 of nobody users [] groups []
+                  - #5
                 > complete told
                   task !9 gone
                   - #8
@@ -328,7 +329,6 @@ mod tests {
                   - #4
                   + x #5 in #3
                   code = "LATE"
-                  - #5
                   + v #6 in #3
                   + vs #7 in #6
                   - #7
@@ -337,14 +337,15 @@ mod tests {
                   - #9
                   + again #10 in #8
                   code = "LATE"
-                  - #10
-                  - #8
-                  - #6
-                  - #3
                   + b #11
                   - #11
                   + told #12
                   task told !13 of nobody users [] groups []
+                  - #10
+                  - #8
+                  - #6
+                  - #5
+                  - #3
             "#]],
         );
     }
@@ -421,14 +422,14 @@ mod tests {
                 > run t
                   job !6 gone
                   + t #5 in #3
-                  - #5
                   + x #7
                   - #7
+                  - #5
                   + t #8 in #3
+                  + x #9
+                  - #9
                   - #8
-                  job AsyncAfter t !10 due 0, 3 left, 0 failed
-                  + x #11
-                  - #11
+                  job AsyncAfter t !11 due 0, 3 left, 0 failed
             "#]],
         );
     }

@@ -6,11 +6,12 @@
 use mandate_feel::{Expression, Value};
 use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, Implementation, ProcessDefinition};
 
-use crate::expression::{evaluate, failed, why_null};
+use crate::effect::Signal;
+use crate::expression::{evaluate, evaluate_if_known, failed, why_null};
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Instance, Role};
-use crate::variable::Variable;
+use crate::variable::{Variable, Variables};
 
 pub(crate) mod ad_hoc_sub_process;
 mod boundary_event;
@@ -112,6 +113,8 @@ pub(crate) enum Next {
         /// Its code, if it has one.
         code: Option<String>,
     },
+    /// Throw a signal to everybody, then resume.
+    Signal(Signal),
     /// Have all that has completed in the scope undone, or one activity; resume when that is over.
     Compensate {
         /// Which activity.
@@ -160,6 +163,13 @@ pub(crate) enum WaitFor {
         /// Its name.
         name: String,
     },
+    /// A signal.
+    Signal {
+        /// Its name.
+        name: String,
+    },
+    /// Its condition.
+    Condition,
     /// A moment in time; milliseconds since 1970.
     Timer {
         /// The moment.
@@ -188,6 +198,11 @@ impl<'a> At<'a> {
         Self { index: event, ..self }
     }
 
+    /// An event-based gateway waits in the element's place.
+    pub(crate) fn stands_at_gateway(&self) -> bool {
+        self.instance.at(self.activity).element != self.index
+    }
+
     /// The element itself.
     pub(crate) fn element(&self) -> &'a Element {
         self.definition.element(self.index)
@@ -211,12 +226,27 @@ impl<'a> At<'a> {
         }
     }
 
-    fn evaluate(&self, expression: &Expression) -> Result<Value, Failure> {
+    pub(crate) fn evaluate(&self, expression: &Expression) -> Result<Value, Failure> {
         evaluate(self.definition, self.instance, self.activity, self.index, expression)
     }
 
+    /// The same, with none for an expression that names a variable which is not there.
+    pub(crate) fn evaluate_if_known(&self, expression: &Expression) -> Result<Option<Value>, Failure> {
+        evaluate_if_known(self.definition, self.instance, self.activity, self.index, expression)
+    }
+
+    /// Everything that the activity sees.
+    pub(crate) fn visible_variables(&self) -> Variables {
+        self.instance.visible_variables(self.activity)
+    }
+
+    /// What a name means to the activity.
+    pub(crate) fn visible_variable(&self, name: &str) -> Option<Variable> {
+        self.instance.visible_variable(self.activity, name).cloned()
+    }
+
     /// An expression whose value is shown as text; null is no text.
-    fn text(&self, expression: &Expression) -> Result<Option<String>, Failure> {
+    pub(crate) fn text(&self, expression: &Expression) -> Result<Option<String>, Failure> {
         match self.evaluate(expression)? {
             Value::Null => Ok(None),
             value => plain(&value).map(Some).ok_or_else(|| self.mismatch(expression, "string", &value)),
@@ -236,7 +266,7 @@ impl<'a> At<'a> {
     }
 
     /// The failure of an expression whose value is of another type than the element needs.
-    fn mismatch(&self, expression: &Expression, expected: &str, value: &Value) -> Failure {
+    pub(crate) fn mismatch(&self, expression: &Expression, expected: &str, value: &Value) -> Failure {
         let why = if value.is_null() { self.why_null(expression) } else { String::new() };
         self.failed(expression, &format!("gives {}{why}, not {expected}", value.kind()))
     }
@@ -245,7 +275,7 @@ impl<'a> At<'a> {
         why_null(self.instance, self.activity, expression)
     }
 
-    fn failed(&self, expression: &Expression, reason: &str) -> Failure {
+    pub(crate) fn failed(&self, expression: &Expression, reason: &str) -> Failure {
         failed(self.definition, self.index, expression, reason)
     }
 }

@@ -182,7 +182,7 @@ mod tests {
                 > run !6
                   rejected: number 6 is a user task, not a job
                 > message !6
-                  rejected: number 6 is a user task, not a subscription
+                  rejected: number 6 is a user task, not a message subscription
             "#]],
         );
     }

@@ -402,7 +402,7 @@ fn held_start_calls_them_behind_its_job() {
 }
 
 #[test]
-fn end_listener_of_an_escalation_is_called_before_its_catcher_runs() {
+fn end_listener_of_an_escalation_is_called_when_its_catcher_has_run() {
     check(
         &format!(
             "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><intermediateThrowEvent id='t'>{}\
@@ -424,15 +424,15 @@ fn end_listener_of_an_escalation_is_called_before_its_catcher_runs() {
               + ps #4 in #3
               - #4
               + t #5 in #3
-              call end t !6 attempt 1, 0 left {}
+              + b #6
+              - #6
+              + v #7
+              task v !8 of nobody users [] groups []
+              call end t !9 attempt 1, 0 left {}
             > return
               - #5
-              + u #7 in #3
-              task u !8 of nobody users [] groups []
-              + b #9
-              - #9
-              + v #10
-              task v !11 of nobody users [] groups []
+              + u #10 in #3
+              task u !11 of nobody users [] groups []
         "#]],
     );
 }

@@ -105,6 +105,9 @@ fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErr
         ensure(after == (job.kind == crate::JobKind::AsyncAfter), "a job does not fit its activity")?;
         index.add_job(job);
     }
+    for subscription in instance.subscriptions.values() {
+        index.add_subscription(subscription);
+    }
     Ok(())
 }
 
@@ -138,6 +141,7 @@ fn check_unit(instance: &Instance) -> Result<(), SnapshotError> {
         let begins = body.begun < body.instances && next.is_none_or(is_next);
         ensure(token.element == scope.element && begins, "a body has no instance that could begin")?;
     }
+    ensure(unit.later.iter().all(|later| later.below <= unit.agenda.len()), "something is put off for ever")?;
     let call = unit.call.as_ref().ok_or(SnapshotError::Inconsistent("a unit of work waits for no call"))?;
     ensure(known(&call.activity), "a call belongs to no activity")?;
     check_call(instance, call)?;

@@ -178,7 +178,7 @@ impl Branch {
             put(&mut instance.external_tasks, WaitId(task.wait), task.into_external_task())?;
         }
         for subscription in self.subscriptions {
-            put(&mut instance.subscriptions, WaitId(subscription.wait), subscription.into_subscription())?;
+            put(&mut instance.subscriptions, WaitId(subscription.wait), subscription.into_subscription()?)?;
         }
         for incident in self.incidents {
             put(&mut instance.incidents, IncidentId(incident.id), incident.into_incident()?)?;

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{
     ActivityId, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure, HistoryEvent, Incident, IncidentId, Input,
-    Instance, InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Role, Stop, Stored, Subscription, Task, TaskRevision,
-    Variable, Variables, WaitId, step,
+    Instance, InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Role, Stop, Stored, Subscription, SubscriptionKind, Task,
+    TaskRevision, Variable, Variables, WaitId, step,
 };
-use mandate_model::{ElementIndex, ElementKind, EventSubProcess, EventTrigger, ProcessDefinition};
+use mandate_model::ProcessDefinition;
 use uuid::Uuid;
 
 use crate::compensation::Compensation;
+use crate::events::{self, happened};
 use crate::modification::{random_beginning, random_modification};
 use crate::random::Random;
 
@@ -54,6 +55,10 @@ pub(crate) struct Host<'a> {
     pub(crate) rejected: usize,
     /// Bodies of multi-instance activities that were looked at.
     pub(crate) bodies: usize,
+    /// Signals that were thrown.
+    pub(crate) signals: usize,
+    /// Conditional events that something waited for.
+    pub(crate) conditions: usize,
     /// What has completed, and what was undone.
     pub(crate) compensation: Compensation,
     /// Somebody has started something inside of it, perhaps in an event sub-process that then has interrupted nothing.
@@ -101,6 +106,8 @@ impl<'a> Host<'a> {
             crashes: 0,
             rejected: 0,
             bodies: 0,
+            signals: 0,
+            conditions: 0,
             compensation: Compensation::default(),
             by_hand: false,
             modified: 0,
@@ -135,11 +142,12 @@ impl<'a> Host<'a> {
             self.handle(self.start(false), Mood::Good);
         }
         for _ in 0..2_000 {
+            self.now += 1_000_000;
+            // This may be what the last wait waits for.
+            self.correct_variables();
             if self.rows.ended {
                 return true;
             }
-            self.now += 1_000_000;
-            self.correct_variables();
             let next = if let Some(wait) = self.rows.jobs.values().find(|job| job.retries == 0).map(|job| job.wait) {
                 Input::SetRetries { wait, retries: 3 }
             } else if let Some(&wait) = self.rows.tasks.keys().next() {
@@ -148,8 +156,8 @@ impl<'a> Host<'a> {
                 Input::SetExternalTaskRetries { wait, retries: 1 }
             } else if let Some(&wait) = self.rows.external_tasks.keys().next() {
                 Input::CompleteExternalTask { wait, variables: x(0), local_variables: Variables::new() }
-            } else if let Some(wait) = self.rows.subscriptions.values().find(|it| !self.stays(it)).map(|it| it.wait) {
-                Input::Message { wait, variables: x(0), local_variables: Variables::new() }
+            } else if let Some(it) = self.rows.subscriptions.values().find(|it| !self.stays(it) && it.kind != SubscriptionKind::Condition) {
+                happened(it, x(0), Variables::new())
             } else if let Some(&wait) = self.rows.jobs.keys().next() {
                 Input::RunJob { wait }
             } else if let Some(activity) = self.enabled() {
@@ -240,13 +248,15 @@ impl<'a> Host<'a> {
             9 if self.random.one_in(8) => Input::Cancel { reason: None },
             10 => self.start(false),
             15 | 16 => Input::Modify(random_modification(self.definition, &self.load(), &mut self.random)),
-            17 | 18 => Input::BeginActivity { activity: self.enabled().unwrap_or(ActivityId(wait.0)) },
+            18 | 19 => Input::BeginActivity { activity: self.enabled().unwrap_or(ActivityId(wait.0)) },
             11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
             n if self.rows.tasks.contains_key(&wait) || n == 12 => self.answer(wait, variables),
             n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
-            n if self.rows.subscriptions.contains_key(&wait) || n == 13 => {
+            13 => Input::Message { wait, variables, local_variables: Variables::new() },
+            17 => Input::Signal { wait, variables },
+            _ if self.rows.subscriptions.contains_key(&wait) => {
                 let local_variables = if self.random.one_in(3) { x(self.random.below(4)) } else { Variables::new() };
-                Input::Message { wait, variables, local_variables }
+                happened(&self.rows.subscriptions[&wait], variables, local_variables)
             }
             _ => Input::RunJob { wait },
         }
@@ -446,7 +456,8 @@ impl<'a> Host<'a> {
             | Input::CompleteTask { wait, .. }
             | Input::CompleteExternalTask { wait, .. }
             | Input::ThrowFromExternalTask { wait, .. }
-            | Input::Message { wait, .. } => *wait,
+            | Input::Message { wait, .. }
+            | Input::Signal { wait, .. } => *wait,
             Input::BeginActivity { activity } => WaitId(activity.0),
             Input::Modify(_) => WaitId(u64::MAX - self.modified as u64),
             _ => WaitId(0),
@@ -481,7 +492,9 @@ impl<'a> Host<'a> {
         expected.variables = locals.collect();
         assert_eq!(self.rows, expected, "rows and instance say the same");
         self.check_leaves(instance);
-        self.check_events(instance);
+        if self.rows.started && !self.rows.ended {
+            events::check(self.definition, instance, &self.rows.subscriptions, self.by_hand);
+        }
         self.check_bodies(instance);
         if self.rows.ended {
             assert_eq!(instance.activities().count(), 1, "nothing is left of the tree");
@@ -491,43 +504,6 @@ impl<'a> Host<'a> {
         let changes = instance.changes(Some(&self.load()));
         self.stored.apply(changes);
         assert_eq!(self.stored, instance.encode(), "writing what has changed is as good as writing everything");
-    }
-
-    /// Who waits has each of its message boundary events armed once. A scope has each of its event sub-processes armed once or, after an
-    /// interruption, none.
-    fn check_events(&self, instance: &Instance) {
-        let is_message = |event: &&ElementIndex| {
-            let trigger = self.definition.element(**event).kind.trigger();
-            matches!(trigger, Some((EventTrigger::Message(_), _)))
-        };
-        for activity in instance.activities().filter(|it| self.rows.started && !self.rows.ended && matches!(it.phase, Phase::Active { .. }))
-        {
-            let armed = |event: &ElementIndex| {
-                self.rows.subscriptions.values().filter(|it| it.activity == activity.id && it.element == *event).count()
-            };
-            let element = self.definition.element(activity.element);
-            // Of several instances, the body has what is attached, and each instance what is inside.
-            let (outside, inside) = match activity.role {
-                Role::Element => (true, true),
-                Role::Body(_) => (true, false),
-                Role::Inner { .. } => (false, true),
-                Role::Result { .. } | Role::Completed | Role::EventScope { .. } | Role::Compensating { .. } => (false, false),
-            };
-            let attached = element.boundary_events.iter().filter(|_| outside);
-            assert!(attached.filter(is_message).all(|event| armed(event) == 1), "{activity:?} waits");
-            let starts = element.kind.scope().filter(|_| inside).into_iter().flat_map(|scope| &scope.event_starts);
-            let counts: BTreeSet<_> = starts.filter(is_message).map(armed).collect();
-            let interrupted = instance.activities().any(|child| {
-                let kind = &self.definition.element(child.element).kind;
-                let start =
-                    |it: &EventSubProcess| self.definition.element(it.start).kind.trigger().is_some_and(|(_, interrupting)| interrupting);
-                child.parent == Some(activity.id) && matches!(kind, ElementKind::EventSubProcess(it) if start(it))
-            });
-            assert!(
-                counts.len() <= 1 && counts.iter().all(|count| *count <= usize::from(!interrupted || self.by_hand)),
-                "{activity:?}: {counts:?}"
-            );
-        }
     }
 
     /// A body at rest has all its instances that have not ended, or the one whose turn it is.
@@ -579,9 +555,12 @@ impl<'a> Host<'a> {
             }
             Effect::RemoveExternalTask(wait) => assert!(rows.external_tasks.remove(&wait).is_some()),
             Effect::PutSubscription(it) => {
+                self.conditions += usize::from(it.kind == SubscriptionKind::Condition);
                 self.waits.insert(it.wait);
                 rows.subscriptions.insert(it.wait, it);
             }
+            // Nobody else is there.
+            Effect::ThrowSignal(_) => self.signals += 1,
             Effect::RemoveSubscription(wait) => assert!(rows.subscriptions.remove(&wait).is_some()),
             Effect::RaiseIncident(it) => assert!(rows.incidents.insert(it.id, it).is_none()),
             Effect::ResolveIncident(id) => assert!(rows.incidents.remove(&id).is_some()),

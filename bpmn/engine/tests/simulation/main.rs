@@ -3,6 +3,7 @@
 //! `MANDATE_SIM_SEED` chooses a seed, `MANDATE_SIM_RUNS` how many seeds from there on. A seed that fails prints the command that repeats it.
 
 mod compensation;
+mod events;
 mod host;
 mod models;
 mod modification;
@@ -31,6 +32,8 @@ struct Seen {
     crashes: usize,
     rejected: usize,
     bodies: usize,
+    signals: usize,
+    conditions: usize,
     undone: usize,
     modified: usize,
 }
@@ -62,6 +65,8 @@ fn random_models_hold_under_random_inputs_and_crashes() {
                 && seen.crashes > 100
                 && seen.rejected > 500
                 && seen.bodies > 100
+                && seen.signals > 50
+                && seen.conditions > 100
                 && seen.undone > 50
                 && seen.modified > 100)
     );
@@ -94,6 +99,8 @@ fn simulate(seed: u64, seen: &mut Seen) {
         seen.crashes += host.crashes;
         seen.rejected += host.rejected;
         seen.bodies += host.bodies;
+        seen.signals += host.signals;
+        seen.conditions += host.conditions;
         seen.undone += host.compensation.undone;
         seen.modified += host.modified;
     }

@@ -8,6 +8,7 @@ mod compensation;
 mod events;
 mod gateways;
 mod listeners;
+mod signals;
 mod standard;
 mod tasks;
 
@@ -50,6 +51,7 @@ pub(crate) fn random_model(random: &mut Random) -> String {
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
          <message id='msg' name='message'/><message id='msg2' name='other'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
          <escalation id='x1' name='x1' escalationCode='X1'/><escalation id='x2' name='x2' escalationCode='X2'/>\
+         <signal id='sig' name='signal'/><signal id='sig2' name='second'/><signal id='sig3' name='third'/><signal id='sig4' name='fourth'/>\
          <process id='p' isExecutable='true'><extensionElements>{listeners}</extensionElements>{}</process></definitions>",
         models.xml
     )
@@ -114,7 +116,8 @@ impl Models<'_> {
 
     /// `inside` a sub-process, errors may be thrown and scopes terminated.
     fn block(&mut self, depth: usize, inside: bool) -> Block {
-        let kinds = if depth < MAX_DEPTH { 25 } else { 11 };
+        // Blocks that stand for themselves come first: they go anywhere.
+        let kinds = if depth < MAX_DEPTH { 26 } else { 12 };
         match self.random.below(kinds) {
             0 => self.several("task", "", depth),
             1 | 2 => self.service(depth, inside),
@@ -127,16 +130,17 @@ impl Models<'_> {
             9 if self.random.one_in(2) => self.expression(depth),
             9 => self.single("intermediateThrowEvent", ""),
             10 => self.compensation(),
-            11 => self.decision(depth, inside),
-            12 | 13 => self.parallel(depth, inside),
-            14 => self.repeat(depth, inside),
-            15 | 16 => self.sub_process(depth),
-            17 => self.early_end(inside),
-            18 => self.first_event(depth, inside),
-            19 => self.choices(depth, inside),
-            20 | 21 => self.inclusive(depth, inside),
-            22 => self.linked(depth, inside),
-            23 => self.standard(depth, inside),
+            11 => self.signal_or_condition(),
+            12 => self.decision(depth, inside),
+            13 | 14 => self.parallel(depth, inside),
+            15 => self.repeat(depth, inside),
+            16 | 17 => self.sub_process(depth),
+            18 => self.early_end(inside),
+            19 => self.first_event(depth, inside),
+            20 => self.choices(depth, inside),
+            21 | 22 => self.inclusive(depth, inside),
+            23 => self.linked(depth, inside),
+            24 => self.standard(depth, inside),
             _ if self.random.one_in(3) => self.deadlock(depth, inside),
             _ => self.uncontrolled_merge(),
         }

@@ -20,6 +20,10 @@ pub enum StartTrigger {
     None,
     /// Started by a message.
     Message(MessageReference),
+    /// Started by a signal, as every other process that starts by it.
+    Signal(SignalReference),
+    /// Started when somebody asks whether its condition holds for variables, and it does.
+    Condition(Condition),
     /// Started by time.
     Timer(Timer),
 }
@@ -35,6 +39,8 @@ pub enum EndResult {
     Error(ErrorReference),
     /// Throws an escalation.
     Escalation(Escalation),
+    /// Throws a signal to everybody.
+    Signal(SignalThrow),
     /// Has compensated what has completed, then ends.
     Compensation(CompensationThrow),
     /// Cancels the transaction that it stands in.
@@ -48,6 +54,8 @@ pub enum ThrowResult {
     None,
     /// Throws an escalation.
     Escalation(Escalation),
+    /// Throws a signal to everybody.
+    Signal(SignalThrow),
     /// Has compensated what has completed, then goes on.
     Compensation(CompensationThrow),
 }
@@ -91,6 +99,60 @@ pub struct MessageReference {
     pub name: Expression,
 }
 
+/// A `bpmn:signal` as it is awaited.
+#[derive(Clone, Debug)]
+pub struct SignalReference {
+    /// The signal's name; may be an expression over the instance's variables, except on start events.
+    pub name: Expression,
+}
+
+/// A `bpmn:signal` as it is thrown: to everybody who waits for it at that moment, and to the newest version of each process that starts by it.
+#[derive(Clone, Debug)]
+pub struct SignalThrow {
+    /// The signal's name; may be an expression.
+    pub name: Expression,
+    /// `camunda:in`s, in document order: the variables that go along.
+    pub inputs: Vec<SignalInput>,
+    /// `camunda:in businessKey`: the business key of the instances that it starts.
+    pub business_key: Option<Expression>,
+}
+
+/// What goes along with a signal.
+#[derive(Clone, Debug)]
+pub enum SignalInput {
+    /// Every variable that the event sees.
+    All,
+    /// One value.
+    One {
+        /// The variable that it is set in.
+        target: String,
+        /// Where it comes from; a variable that is not there is null.
+        source: super::Source,
+    },
+}
+
+/// What a conditional event waits for: that a condition holds, which is asked when variables change (Camunda 7, "Conditional Events").
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// True or false; null, and a variable that is not there, are false.
+    pub condition: Expression,
+    /// `camunda:variableName`: only changes of this variable count.
+    pub variable: Option<String>,
+    /// `camunda:variableEvents`: only these changes count; empty: all of them.
+    pub changes: Vec<VariableChange>,
+}
+
+/// What can happen to a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VariableChange {
+    /// It was not there.
+    Create,
+    /// It has another value, or was set to the one it had.
+    Update,
+    /// It is gone.
+    Delete,
+}
+
 /// What an intermediate catch event waits for.
 #[derive(Clone, Debug)]
 pub enum CatchTrigger {
@@ -105,6 +167,10 @@ pub enum CatchTrigger {
         /// `parallelMultiple`: all must have happened.
         all: bool,
     },
+    /// A signal.
+    Signal(SignalReference),
+    /// A condition.
+    Condition(Condition),
     /// Nothing: the catching end of a link, to which the flows lead that were drawn to its throwing ends.
     Link,
 }
@@ -152,6 +218,10 @@ pub enum EventTrigger {
     Message(MessageReference),
     /// An escalation thrown inside.
     Escalation(EscalationCatch),
+    /// A signal.
+    Signal(SignalReference),
+    /// A condition.
+    Condition(Condition),
     /// The compensation of its activity, or of the scope around its event sub-process, once that has completed. Nothing is armed for it.
     Compensation,
     /// A cancel end event inside of the transaction.

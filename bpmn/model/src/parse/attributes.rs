@@ -121,6 +121,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("parallelMultiple", Read(&["startEvent", "intermediateCatchEvent", "boundaryEvent"])),
     ("messageRef", Read(&["messageEventDefinition", "receiveTask", "sendTask"])),
     ("operationRef", Metadata),
+    ("signalRef", Read(&["signalEventDefinition"])),
     ("escalationRef", Read(&["escalationEventDefinition"])),
     ("escalationCode", Read(&["escalation"])),
     ("errorRef", Read(&["errorEventDefinition"])),
@@ -138,7 +139,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("testBefore", Read(STANDARD_LOOP)), ("loopMaximum", Read(STANDARD_LOOP)),
     ("behavior", Read(MULTI_INSTANCE)), ("noneBehaviorEventRef", Read(MULTI_INSTANCE)), ("oneBehaviorEventRef", Read(MULTI_INSTANCE)),
     ("scriptFormat", Read(SCRIPT_TASK)),
-    ("language", Read(&["conditionExpression"])), ("evaluatesToTypeRef", Metadata),
+    ("language", Read(&["conditionExpression", "condition"])), ("evaluatesToTypeRef", Metadata),
 ];
 
 /// Camunda 7's attributes.
@@ -167,6 +168,7 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("initiator", Refused("pass who starts the process as a variable")),
     ("errorCodeVariable", Read(&["errorEventDefinition"])), ("errorMessageVariable", Read(&["errorEventDefinition"])),
     ("errorMessage", Read(&["error"])),
+    ("variableName", Read(&["conditionalEventDefinition"])), ("variableEvents", Read(&["conditionalEventDefinition"])),
     ("escalationCodeVariable", Read(&["escalationEventDefinition"])),
     ("resource", Refused("write the expression into the model")),
     ("collection", Read(MULTI_INSTANCE)), ("elementVariable", Read(MULTI_INSTANCE)),
@@ -189,7 +191,7 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
     ("connector", Refused("use a delegate that issues a domain command")),
     ("field", Refused("use a camunda:inputParameter, or a camunda:property, which the delegate is given")),
     ("errorEventDefinition", Refused("let the delegate end with a BPMN error")),
-    ("in", Refused("use a camunda:inputParameter")),
+    ("in", Read(&["signalEventDefinition"])),
     ("out", Refused("use a camunda:outputParameter")),
     ("formData", Warned("forms are not served; task lists see camunda:formKey only")),
     ("formProperty", Warned("forms are not served; task lists see camunda:formKey only")),

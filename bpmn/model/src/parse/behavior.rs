@@ -105,6 +105,7 @@ fn catches(trigger: &EventTrigger, thrown: &EventTrigger) -> bool {
         (EventTrigger::Error(catch), EventTrigger::Error(thrown)) => catch.code.is_none() || catch.code == thrown.code,
         (EventTrigger::Escalation(catch), EventTrigger::Escalation(thrown)) => catch.code.is_none() || catch.code == thrown.code,
         (EventTrigger::Message(catch), EventTrigger::Message(thrown)) => catch.name.source() == thrown.name.source(),
+        (EventTrigger::Signal(catch), EventTrigger::Signal(thrown)) => catch.name.source() == thrown.name.source(),
         _ => false,
     }
 }

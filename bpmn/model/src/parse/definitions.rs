@@ -1,4 +1,4 @@
-//! The root of a file, and what stands in it beside the processes: messages, errors, escalations, collaborations.
+//! The root of a file, and what stands in it beside the processes: messages, errors, escalations, signals, collaborations.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -17,7 +17,6 @@ const METADATA: &[&str] = &[
     "extension",
     "relationship",
     "itemDefinition",
-    "signal",
     "category",
     "dataStore",
     "interface",
@@ -28,7 +27,7 @@ const METADATA: &[&str] = &[
     "correlationProperty",
 ];
 
-/// A file's root element with its messages, errors and escalations by id.
+/// A file's root element with its messages, errors, escalations and signals by id.
 #[derive(Debug)]
 pub(crate) struct Definitions<'n> {
     /// How the file's processes run where the standard and Camunda 7 differ.
@@ -37,6 +36,7 @@ pub(crate) struct Definitions<'n> {
     messages: HashMap<&'n str, &'n Node<'n>>,
     errors: HashMap<&'n str, &'n Node<'n>>,
     escalations: HashMap<&'n str, &'n Node<'n>>,
+    signals: HashMap<&'n str, &'n Node<'n>>,
     reusable_events: HashMap<&'n str, &'n Node<'n>>,
 }
 
@@ -60,6 +60,7 @@ impl<'n> Definitions<'n> {
             messages: HashMap::new(),
             errors: HashMap::new(),
             escalations: HashMap::new(),
+            signals: HashMap::new(),
             reusable_events: HashMap::new(),
         };
         let mut some_process = false;
@@ -82,6 +83,10 @@ impl<'n> Definitions<'n> {
                 "escalation" => {
                     check(child, diagnostics);
                     definitions.escalations.insert(id, child);
+                }
+                "signal" => {
+                    check(child, diagnostics);
+                    definitions.signals.insert(id, child);
                 }
                 name if name.ends_with("EventDefinition") => {
                     definitions.reusable_events.insert(id, child);
@@ -120,6 +125,11 @@ impl<'n> Definitions<'n> {
         by_reference(&self.escalations, reference)
     }
 
+    /// The signal with an id.
+    pub(crate) fn signal(&self, reference: &str) -> Option<&'n Node<'n>> {
+        by_reference(&self.signals, reference)
+    }
+
     /// The reusable event definition with an id.
     pub(crate) fn event_definition(&self, reference: &str) -> Option<&'n Node<'n>> {
         by_reference(&self.reusable_events, reference)
@@ -152,7 +162,7 @@ fn by_reference<'n>(table: &HashMap<&'n str, &'n Node<'n>>, reference: &str) -> 
     table.get(reference).or_else(local).copied()
 }
 
-/// What is said of the attributes and extensions of a message, error or escalation.
+/// What is said of the attributes and extensions of a message, error, escalation or signal.
 fn check(node: &Node<'_>, diagnostics: &mut Diagnostics) {
     attributes::check(node, node.at(), diagnostics);
     for extension in node.all("extensionElements").flat_map(|extensions| &extensions.children) {

@@ -1,13 +1,13 @@
 //! Events: what they wait for, and what they do when they end something.
 
 use crate::definition::{
-    BoundaryEvent, CatchTrigger, ElementKind, EndResult, Escalation, EscalationCatch, EventSubProcessStart, EventTrigger, ROOT,
-    StartTrigger, ThrowResult,
+    BoundaryEvent, CatchTrigger, ElementKind, EndResult, Escalation, EscalationCatch, EventSubProcessStart, EventTrigger, MessageReference,
+    ROOT, SignalReference, StartTrigger, ThrowResult,
 };
 use crate::diagnostic::shown;
 use crate::parse::event_definitions::variable;
 use crate::parse::process::{Owner, ProcessReader};
-use crate::parse::{activities, attributes, table};
+use crate::parse::{activities, attributes};
 use crate::xml::{Namespace, Node};
 
 /// What an event has for its definition.
@@ -28,8 +28,15 @@ impl<'n> Trigger<'n> {
     }
 }
 /// What a boundary event or the start event of an event sub-process may wait for.
-const TRIGGERS: &[&str] =
-    &["errorEventDefinition", "timerEventDefinition", "messageEventDefinition", "escalationEventDefinition", "compensateEventDefinition"];
+const TRIGGERS: &[&str] = &[
+    "errorEventDefinition",
+    "timerEventDefinition",
+    "messageEventDefinition",
+    "escalationEventDefinition",
+    "signalEventDefinition",
+    "conditionalEventDefinition",
+    "compensateEventDefinition",
+];
 /// What only a boundary event may wait for.
 const BOUNDARY_TRIGGERS: &[&str] = &["cancelEventDefinition"];
 
@@ -39,24 +46,32 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
     if matches!(reader.element(parent).kind, ElementKind::EventSubProcess(_)) {
         return event_sub_process_start(reader, node, owner);
     }
-    let help = "use a none, message or timer start event; whoever knows when to start can start it by the API";
-    let trigger = match reader.trigger(node, owner, &["messageEventDefinition", "timerEventDefinition"], help)? {
+    let help = "use a none, message, timer, signal or conditional start event; whoever knows when to start can start it by the API";
+    let supported = ["messageEventDefinition", "timerEventDefinition", "signalEventDefinition", "conditionalEventDefinition"];
+    let trigger = match reader.trigger(node, owner, &supported, help)? {
         Trigger::None => StartTrigger::None,
-        Trigger::One(definition) if parent != ROOT => {
+        Trigger::One(definition) => {
             let what = definition.name.trim_end_matches("EventDefinition");
-            let help = "make it a none start event, or the sub-process an event sub-process (triggeredByEvent=\"true\")";
-            reader.diagnostics.error(owner.at, format!("a {what} start event can't start a sub-process"), help);
-            return None;
-        }
-        Trigger::One(timer) if timer.name == "timerEventDefinition" => StartTrigger::Timer(reader.timer(timer, owner)?),
-        Trigger::One(message) => {
-            let reference = reader.message(message, owner)?;
-            if reference.name.as_literal().is_none() {
-                let message = format!("the message name '{}' is an expression", shown(reference.name.source()));
-                reader.diagnostics.error(owner.at, message, "a message that starts a process has a fixed name: there are no variables yet");
+            if parent != ROOT {
+                let help = "make it a none start event, or the sub-process an event sub-process (triggeredByEvent=\"true\")";
+                reader.diagnostics.error(owner.at, format!("a {what} start event can't start a sub-process"), help);
                 return None;
             }
-            StartTrigger::Message(reference)
+            let trigger = match what {
+                "timer" => StartTrigger::Timer(reader.timer(definition, owner)?),
+                "signal" => StartTrigger::Signal(reader.signal(definition, owner)?),
+                "conditional" => StartTrigger::Condition(reader.conditional(definition, owner)?),
+                _ => StartTrigger::Message(reader.message(definition, owner)?),
+            };
+            if let StartTrigger::Message(MessageReference { name }) | StartTrigger::Signal(SignalReference { name }) = &trigger
+                && name.as_literal().is_none()
+            {
+                let message = format!("the {what} name '{}' is an expression", shown(name.source()));
+                let help = format!("a {what} that starts a process has a fixed name: there are no variables yet");
+                reader.diagnostics.error(owner.at, message, help);
+                return None;
+            }
+            trigger
         }
     };
     Some(ElementKind::StartEvent(trigger))
@@ -65,10 +80,11 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
 /// Reads the start event of an event sub-process.
 fn event_sub_process_start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     let interrupting = reader.boolean(node, Namespace::None, "isInterrupting", true, owner.at);
-    let help = "use a message, timer, error, escalation or compensation start event";
+    let help = "use a message, timer, error, escalation, signal, conditional or compensation start event";
     let Trigger::One(definition) = reader.trigger(node, owner, TRIGGERS, help)? else {
         let message = "the start event of the event sub-process waits for nothing";
-        reader.diagnostics.error(owner.at, message, "make it a message, timer, error, escalation or compensation start event");
+        let help = "make it a message, timer, error, escalation, signal, conditional or compensation start event";
+        reader.diagnostics.error(owner.at, message, help);
         return None;
     };
     let trigger = reader.event_trigger(definition, interrupting, owner)?;
@@ -77,14 +93,24 @@ fn event_sub_process_start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Nod
 
 /// Reads an `endEvent`.
 pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
-    let supported = ["terminateEventDefinition", "errorEventDefinition", "escalationEventDefinition", "messageEventDefinition"];
-    let supported = [&supported[..], &["compensateEventDefinition", "cancelEventDefinition"]].concat();
+    let supported = [
+        "terminateEventDefinition",
+        "errorEventDefinition",
+        "escalationEventDefinition",
+        "messageEventDefinition",
+        "signalEventDefinition",
+        "compensateEventDefinition",
+        "cancelEventDefinition",
+    ];
     let help = "use a none end event, behind a send task with a delegate if something is to be sent";
     let result = match reader.trigger(node, owner, &supported, help)? {
         Trigger::None => EndResult::None,
         Trigger::One(definition) if definition.name == "terminateEventDefinition" => EndResult::Terminate,
         Trigger::One(definition) if definition.name == "escalationEventDefinition" => {
             EndResult::Escalation(Escalation { code: reader.escalation_code(definition, owner)? })
+        }
+        Trigger::One(definition) if definition.name == "signalEventDefinition" => {
+            EndResult::Signal(reader.signal_throw(definition, owner)?)
         }
         Trigger::One(definition) if definition.name == "compensateEventDefinition" => {
             EndResult::Compensation(reader.compensation_throw(definition, owner))
@@ -109,9 +135,12 @@ pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, ow
 /// Reads an `intermediateThrowEvent` that is not the end of a link: those are followed to their other end (`links.rs`).
 pub(crate) fn throw<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     let help = "use a service or send task with a delegate";
-    let supported = ["escalationEventDefinition", "messageEventDefinition", "compensateEventDefinition"];
+    let supported = ["escalationEventDefinition", "messageEventDefinition", "signalEventDefinition", "compensateEventDefinition"];
     let result = match reader.trigger(node, owner, &supported, help)? {
         Trigger::None => ThrowResult::None,
+        Trigger::One(definition) if definition.name == "signalEventDefinition" => {
+            ThrowResult::Signal(reader.signal_throw(definition, owner)?)
+        }
         Trigger::One(definition) if definition.name == "compensateEventDefinition" => {
             ThrowResult::Compensation(reader.compensation_throw(definition, owner))
         }
@@ -125,14 +154,20 @@ pub(crate) fn throw<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
 
 /// Reads an `intermediateCatchEvent`.
 pub(crate) fn catch<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
-    let help = "use a timer, message or link intermediate catch event";
-    let trigger = match reader.trigger(node, owner, &["timerEventDefinition", "messageEventDefinition", "linkEventDefinition"], help)? {
+    let help = "use a timer, message, signal, conditional or link intermediate catch event";
+    let supported =
+        ["timerEventDefinition", "messageEventDefinition", "linkEventDefinition", "signalEventDefinition", "conditionalEventDefinition"];
+    let trigger = match reader.trigger(node, owner, &supported, help)? {
         Trigger::None => {
             reader.diagnostics.error(owner.at, "the intermediate catch event waits for nothing", "make it a timer or message event");
             return None;
         }
         Trigger::One(definition) if definition.name == "timerEventDefinition" => CatchTrigger::Timer(reader.timer(definition, owner)?),
         Trigger::One(definition) if definition.name == "linkEventDefinition" => reader.link_catch(definition, owner)?,
+        Trigger::One(definition) if definition.name == "signalEventDefinition" => CatchTrigger::Signal(reader.signal(definition, owner)?),
+        Trigger::One(definition) if definition.name == "conditionalEventDefinition" => {
+            CatchTrigger::Condition(reader.conditional(definition, owner)?)
+        }
         Trigger::One(definition) => CatchTrigger::Message(reader.message(definition, owner)?),
     };
     Some(ElementKind::IntermediateCatchEvent(trigger))
@@ -147,10 +182,10 @@ pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n
         reader.diagnostics.error(owner.at, "the boundary event is attached to nothing (no attachedToRef)", help);
     }
     let interrupting = reader.boolean(node, Namespace::None, "cancelActivity", true, owner.at);
-    let (supported, help) =
-        ([TRIGGERS, BOUNDARY_TRIGGERS].concat(), "use a message, timer, error, escalation or compensation boundary event");
+    let supported = [TRIGGERS, BOUNDARY_TRIGGERS].concat();
+    let help = "use a message, timer, error, escalation, signal, conditional or compensation boundary event";
     let Trigger::One(definition) = reader.trigger(node, owner, &supported, help)? else {
-        let help = "make it a message, timer, error, escalation or compensation event";
+        let help = "make it a message, timer, error, escalation, signal, conditional or compensation event";
         reader.diagnostics.error(owner.at, "the boundary event waits for nothing", help);
         return None;
     };
@@ -173,6 +208,8 @@ impl<'n> ProcessReader<'n, '_> {
                 EventTrigger::Cancel
             }
             "messageEventDefinition" => EventTrigger::Message(self.message(definition, owner)?),
+            "signalEventDefinition" => EventTrigger::Signal(self.signal(definition, owner)?),
+            "conditionalEventDefinition" => EventTrigger::Condition(self.conditional(definition, owner)?),
             "escalationEventDefinition" => EventTrigger::Escalation(EscalationCatch {
                 code: self.escalation_code(definition, owner)?,
                 code_variable: variable(definition, "escalationCodeVariable"),
@@ -195,12 +232,7 @@ impl<'n> ProcessReader<'n, '_> {
             definitions = vec![definitions[nth]];
         }
         let mut refused = false;
-        for definition in &definitions {
-            let help = if supported.contains(&definition.name) {
-                continue;
-            } else {
-                table::refused_event(definition.name).unwrap_or(help)
-            };
+        for definition in definitions.iter().filter(|definition| !supported.contains(&definition.name)) {
             let message = format!("{} on {} is not supported yet", definition.title(), node.title());
             self.diagnostics.error(definition.at_in(owner.at), message, help);
             refused = true;

@@ -34,7 +34,7 @@ impl<'n> ProcessReader<'n, '_> {
                 }
             }
         }
-        let condition = node.first("conditionExpression").map(|condition| self.condition(condition, node).ok_or(Broken));
+        let condition = node.first("conditionExpression").map(|condition| self.condition(condition, node.at()).ok_or(Broken));
         self.flow_drafts.push(FlowDraft { node, condition, listeners });
     }
 
@@ -47,9 +47,9 @@ impl<'n> ProcessReader<'n, '_> {
         }
     }
 
-    /// Reads a `conditionExpression`. In Camunda 7 another `language` is a script; FEEL may be named instead of beginning with `=`.
-    fn condition(&mut self, condition: &'n Node<'n>, flow: &'n Node<'n>) -> Option<Expression> {
-        let at = condition.at_in(flow.at());
+    /// Reads a `conditionExpression`, or the `condition` of an event. In Camunda 7 another `language` is a script; FEEL may be named instead of beginning with `=`.
+    pub(super) fn condition(&mut self, condition: &'n Node<'n>, of: At<'n>) -> Option<Expression> {
+        let at = condition.at_in(of);
         attributes::check(condition, at, self.diagnostics);
         let source = condition.text.trim();
         if source.is_empty() {

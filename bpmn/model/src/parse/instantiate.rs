@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::definition::{CatchTrigger, ElementIndex, ElementKind, MessageReference, ROOT, StartTrigger};
+use crate::definition::{CatchTrigger, ElementIndex, ElementKind, MessageReference, ROOT, SignalReference, StartTrigger};
 use crate::diagnostic::shown;
 use crate::parse::process::{Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
@@ -69,15 +69,15 @@ impl<'n> ProcessReader<'n, '_> {
         let plain = element.multi_instance.is_none() && element.boundary_events.is_empty() && element.start_quantity == 1;
         let Some(trigger) = start_trigger(&element.kind).filter(|_| plain) else {
             let message = format!("'{}' can't start a process", shown(&id));
-            let help = "use a message event, or a receive task without loops, quantities and boundary events";
+            let help = "use an event, or a receive task, without loops, quantities and boundary events";
             self.diagnostics.error(owner.at, message, help);
             return false;
         };
-        if let StartTrigger::Message(MessageReference { name }) = &trigger
+        if let StartTrigger::Message(MessageReference { name }) | StartTrigger::Signal(SignalReference { name }) = &trigger
             && name.as_literal().is_none()
         {
-            let message = format!("the message name '{}' is an expression", shown(name.source()));
-            self.diagnostics.error(owner.at, message, "a message that starts a process has a fixed name: there are no variables yet");
+            let message = format!("the name '{}' is an expression", shown(name.source()));
+            self.diagnostics.error(owner.at, message, "what starts a process has a fixed name: there are no variables yet");
             return false;
         }
         self.element(event).kind = ElementKind::StartEvent(trigger);
@@ -112,6 +112,9 @@ fn start_trigger(kind: &ElementKind) -> Option<StartTrigger> {
         ElementKind::ReceiveTask(message) | ElementKind::IntermediateCatchEvent(CatchTrigger::Message(message)) => {
             Some(StartTrigger::Message(message.clone()))
         }
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Signal(signal)) => Some(StartTrigger::Signal(signal.clone())),
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Condition(condition)) => Some(StartTrigger::Condition(condition.clone())),
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(timer)) => Some(StartTrigger::Timer(timer.clone())),
         _ => None,
     }
 }

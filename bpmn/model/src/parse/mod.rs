@@ -24,6 +24,7 @@ mod multi_instance;
 mod multiple;
 mod process;
 mod quantities;
+mod signals;
 mod standard_loop;
 mod table;
 mod zeebe;

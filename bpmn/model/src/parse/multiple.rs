@@ -119,7 +119,9 @@ impl<'n> ProcessReader<'n, '_> {
         }
         let interrupting = kind.trigger().is_some_and(|(_, interrupting)| interrupting);
         let kinds = std::iter::once(&kind).chain(all[1..].iter().map(|part| &self.draft.elements[part.0 as usize].kind));
-        let is_wait = |trigger: &EventTrigger| matches!(trigger, EventTrigger::Timer(_) | EventTrigger::Message(_));
+        let is_wait = |trigger: &EventTrigger| {
+            !matches!(trigger, EventTrigger::Error(_) | EventTrigger::Escalation(_) | EventTrigger::Compensation | EventTrigger::Cancel)
+        };
         let waits = kinds.clone().all(|kind| kind.trigger().is_some_and(|(trigger, _)| is_wait(trigger)));
         if !(interrupting && waits) {
             let message = "an event that waits for all of several must interrupt, and can't wait for what is thrown";
@@ -249,6 +251,9 @@ impl<'n> ProcessReader<'n, '_> {
 fn awaited(kind: &ElementKind) -> Option<CatchTrigger> {
     match kind {
         ElementKind::StartEvent(StartTrigger::Message(message)) => Some(CatchTrigger::Message(message.clone())),
+        ElementKind::StartEvent(StartTrigger::Signal(signal)) => Some(CatchTrigger::Signal(signal.clone())),
+        ElementKind::StartEvent(StartTrigger::Condition(condition)) => Some(CatchTrigger::Condition(condition.clone())),
+        ElementKind::StartEvent(StartTrigger::Timer(timer)) => Some(CatchTrigger::Timer(timer.clone())),
         _ => None,
     }
 }

@@ -28,11 +28,11 @@ macro_rules! supported {
 /// The supported elements.
 #[rustfmt::skip]
 static SUPPORTED: &[Supported] = supported! {
-    "startEvent", "none; message, timer (of a process); message, timer, error, escalation, compensation (of an event sub-process); timers by date, duration, cycle or cron expression", events::start;
-    "endEvent", "none, terminate, error, escalation, compensation, cancel (of a transaction); message, done by a delegate or a worker", events::end;
-    "intermediateCatchEvent", "timer (date, duration, first date of a cycle), message, link", events::catch;
-    "intermediateThrowEvent", "none, escalation, compensation, link; message, done by a delegate or a worker", events::throw;
-    "boundaryEvent", "error, compensation, cancel (of a transaction); timer (date, duration, cycle, cron expression), message, escalation, interrupting or not", events::boundary;
+    "startEvent", "none; message, signal, conditional, timer (of a process); message, timer, error, escalation, signal, conditional, compensation (of an event sub-process); timers by date, duration, cycle or cron expression", events::start;
+    "endEvent", "none, terminate, error, escalation, signal, compensation, cancel (of a transaction); message, done by a delegate or a worker", events::end;
+    "intermediateCatchEvent", "timer (date, duration, first date of a cycle), message, signal, conditional, link", events::catch;
+    "intermediateThrowEvent", "none, escalation, signal, compensation, link; message, done by a delegate or a worker", events::throw;
+    "boundaryEvent", "error, compensation, cancel (of a transaction); timer (date, duration, cycle, cron expression), message, escalation, signal, conditional, interrupting or not", events::boundary;
     "task", "passes through", activities::task;
     "manualTask", "passes through", activities::manual_task;
     "serviceTask", "done by a delegate; external: fetched by a worker; or an expression with a result variable", activities::service_task;
@@ -48,7 +48,7 @@ static SUPPORTED: &[Supported] = supported! {
     "parallelGateway", "fork, join", gateways::parallel;
     "inclusiveGateway", "fork by conditions, default flow, join", gateways::inclusive;
     "complexGateway", "activation condition, `activationCount`, `waitingForStart`, reset; conditions, default flow", gateways::complex;
-    "eventBasedGateway", "first of several: message and timer events, receive tasks; `instantiate`, exclusive or parallel", gateways::event_based;
+    "eventBasedGateway", "first of several: message, timer, signal and conditional events, receive tasks; `instantiate`, exclusive or parallel", gateways::event_based;
 };
 
 /// Supported parts of elements that change how these run, with their forms.
@@ -96,13 +96,6 @@ static REFUSED: &[(&str, &str)] = &[
     ("script", "use a service task with a delegate"),
 ];
 
-/// Event definitions of BPMN 2.0 that are supported nowhere, with what to do instead.
-#[rustfmt::skip]
-static REFUSED_EVENTS: &[(&str, &str)] = &[
-    ("signalEventDefinition", "use a message"),
-    ("conditionalEventDefinition", "use a message, or an exclusive gateway in a loop with a timer"),
-];
-
 /// What describes, groups or decorates, and is never executed, by Camunda 7 neither.
 #[rustfmt::skip]
 static METADATA: &[&str] = &[
@@ -129,13 +122,8 @@ pub(crate) fn disposition(name: &str) -> Disposition {
     if let Some(row) = find(name) {
         return Disposition::Supported(row);
     }
-    if let Some((_, help)) = REFUSED.iter().chain(REFUSED_EVENTS).find(|(refused, _)| *refused == name) {
+    if let Some((_, help)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
         return Disposition::Refused(help);
     }
     if METADATA.contains(&name) { Disposition::Metadata } else { Disposition::Unknown }
-}
-
-/// What to do instead of an event definition that is supported nowhere; none if it is supported somewhere, or no event definition.
-pub(crate) fn refused_event(name: &str) -> Option<&'static str> {
-    REFUSED_EVENTS.iter().find(|(refused, _)| *refused == name).map(|(_, help)| *help)
 }

@@ -12,6 +12,7 @@ impl Validator<'_, '_> {
     /// do, and one gateway waits for a message once.
     pub(super) fn event_gateway(&mut self, index: ElementIndex, element: &Element) {
         let mut messages: HashSet<String> = HashSet::new();
+        let mut signals: HashSet<&str> = HashSet::new();
         let mut forms: HashSet<&str> = HashSet::new();
         for &flow in &element.outgoing {
             let target = self.flow(flow).target;
@@ -36,6 +37,12 @@ impl Validator<'_, '_> {
             if !event.boundary_events.is_empty() {
                 let message = format!("this {name} stands behind an event-based gateway and has boundary events");
                 self.diagnostics.error(self.at(target), message, "give the gateway a flow to a timer event of its own");
+            }
+            if let ElementKind::IntermediateCatchEvent(CatchTrigger::Signal(signal)) = &event.kind
+                && !signals.insert(signal.name.source())
+            {
+                let message = format!("the event-based gateway waits for the signal '{}' twice", shown(signal.name.source()));
+                self.diagnostics.error(self.at(index), message, "keep one of them");
             }
             let (ElementKind::IntermediateCatchEvent(CatchTrigger::Message(reference)) | ElementKind::ReceiveTask(reference)) = &event.kind
             else {

@@ -80,6 +80,13 @@ pub(super) const FETCHED_TOPIC: &[&str] = &[
     "processVariables", "deserializeValues", "includeExtensionProperties",
 ];
 
+/// `/event-subscription`.
+#[rustfmt::skip]
+pub(super) const EVENT_SUBSCRIPTIONS: &[&str] = &[
+    "eventSubscriptionId", "eventName", "eventType", "executionId", "processInstanceId", "activityId", "tenantIdIn",
+    "withoutTenantId", "includeEventSubscriptionsWithoutTenantId", "sortBy", "sortOrder", "firstResult", "maxResults",
+];
+
 /// `/job`.
 #[rustfmt::skip]
 pub(super) const JOBS: &[&str] = &[

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use mandate_runtime::engine::{ActivityId, Subscription, Variables};
+use mandate_runtime::engine::{ActivityId, Subscription, SubscriptionKind, Variables};
 use mandate_runtime::query::{ExecutionFilter, ExecutionListed, ExecutionSort, Order, Page, Reads};
 use mandate_runtime::{InstanceView, StoreError};
 use serde_json::{Value, json};
@@ -137,7 +137,7 @@ async fn signal(State(app): State<App>, Segments(id): Segments<String>, Body(bod
     let variables = variables_of(body)?;
     let (view, scope) = find(&app, &id).await?;
     let own = view.instance.activity(scope).map(|activity| activity.element);
-    let waits = view.instance.subscriptions().find(|it| it.activity == scope && Some(it.element) == own);
+    let waits = view.instance.subscriptions().find(|it| is_message(it) && it.activity == scope && Some(it.element) == own);
     let waits = waits.ok_or_else(|| {
         Error::Invalid(format!(
             "Cannot signal execution {id}: it does not wait for a signal. Tasks are completed, jobs executed, messages correlated"
@@ -149,11 +149,15 @@ async fn signal(State(app): State<App>, Segments(id): Segments<String>, Body(bod
 async fn trigger(State(app): State<App>, Segments((id, name)): Segments<(String, String)>, Body(body): Body) -> Result<StatusCode, Error> {
     let variables = variables_of(body)?;
     let (view, scope) = find(&app, &id).await?;
-    let waits = view.instance.subscriptions().find(|it| it.activity == scope && it.message == name);
+    let waits = view.instance.subscriptions().find(|it| is_message(it) && it.activity == scope && it.name == name);
     let waits = waits.ok_or_else(|| {
         Error::rest(format!("Cannot trigger message {name} for execution {id}: Execution with id '{id}' does not have a subscription to a message event with name '{name}'"))
     })?;
     receive(&app, &id, &view, waits, variables).await
+}
+
+fn is_message(subscription: &Subscription) -> bool {
+    subscription.kind == SubscriptionKind::Message
 }
 
 async fn receive(app: &App, id: &str, view: &InstanceView, waits: &Subscription, variables: Variables) -> Result<StatusCode, Error> {
@@ -168,11 +172,11 @@ async fn subscription(State(app): State<App>, Segments((id, name)): Segments<(St
         Error::Refused { .. } => missing(),
         error => error,
     })?;
-    let found = view.instance.subscriptions().find(|it| it.activity == scope && it.message == name).ok_or_else(missing)?;
+    let found = view.instance.subscriptions().find(|it| is_message(it) && it.activity == scope && it.name == name).ok_or_else(missing)?;
     Ok(Json(json!({
         "id": mandate_runtime::engine::PublicId { instance: view.instance.id(), number: found.wait.0 }.to_string(),
         "eventType": "message",
-        "eventName": found.message,
+        "eventName": found.name,
         "executionId": id,
         "processInstanceId": view.instance.id().to_string(),
         "activityId": view.definition.model.element(found.element).id.to_string(),

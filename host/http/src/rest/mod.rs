@@ -2,7 +2,9 @@
 
 mod activity_tree;
 mod camunda;
+mod condition;
 mod deployment;
+mod event_subscription;
 mod execution;
 mod external_task;
 mod history;
@@ -17,6 +19,7 @@ mod process_definition;
 mod process_instance;
 mod remembered;
 mod scope_variables;
+mod signal;
 mod start;
 mod suspension;
 mod task;
@@ -63,6 +66,9 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(task_work::router())
         .merge(external_task::router())
         .merge(message::router())
+        .merge(signal::router())
+        .merge(condition::router())
+        .merge(event_subscription::router())
         .merge(job::router())
         .merge(job_definition::router())
         .merge(incident::router())

@@ -21,6 +21,7 @@ mod process_definition;
 mod process_instance;
 mod remembered;
 mod server;
+mod signal;
 mod standard;
 mod task;
 mod task_kinds;

@@ -12,7 +12,7 @@ use std::fmt;
 use mandate_commands::Catalogue;
 use mandate_model::Position;
 use mandate_store::query::DefinitionRow;
-use mandate_store::{Deployed, DeploymentWrite, NewDefinition, OperationRow, Resource};
+use mandate_store::{Deployed, DeploymentWrite, EventKind, NewDefinition, OperationRow, Resource};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -168,7 +168,7 @@ impl Inner {
     pub(crate) async fn deploy(&self, id: String, upload: Upload, operations: Vec<OperationRow>) -> Result<Report, Error> {
         let available = Available {
             earlier: self.store.delegates(upload.tenant.as_deref()).await?,
-            starts: self.store.start_messages_of(upload.tenant.as_deref()).await?,
+            starts: self.store.start_events_of(EventKind::Message, upload.tenant.as_deref()).await?,
             catalogue: self.catalogue.clone(),
             caps: self.caps.clone(),
             sandbox: self.sandbox.clone(),

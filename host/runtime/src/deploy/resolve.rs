@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use mandate_commands::Catalogue;
-use mandate_model::{ElementKind, Implementation, ProcessDefinition, StartTrigger};
-use mandate_store::query::{DelegateListed, StartMessage};
-use mandate_store::{BindingRow, DelegateRow, NewDefinition};
+use mandate_model::{Element, ElementIndex, ElementKind, Implementation, ProcessDefinition, StartTrigger};
+use mandate_store::query::{DelegateListed, StartEvent};
+use mandate_store::{BindingRow, DelegateRow, EventKind, NewDefinition, StartEventRow};
 use mandate_wasm::{Limits, Sandbox};
 use semver::{Version, VersionReq};
 use sha2::{Digest, Sha256};
@@ -18,7 +18,7 @@ use crate::ledger::hex;
 pub(crate) struct Available {
     pub(crate) earlier: Vec<DelegateListed>,
     /// The messages by which deployed processes of the tenant start.
-    pub(crate) starts: Vec<StartMessage>,
+    pub(crate) starts: Vec<StartEvent>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) caps: Limits,
     pub(crate) sandbox: Sandbox,
@@ -178,7 +178,7 @@ pub(crate) fn resolve(
         resource_name: resource.to_owned(),
         identity: identity(bytes, &bindings),
         bindings,
-        start_messages: start_messages(model),
+        start_events: start_events(model),
         start_timers: super::starts::timers(resource, model, now, problems),
     }
 }
@@ -231,16 +231,19 @@ fn identity(bpmn: &[u8], bindings: &[BindingRow]) -> String {
     hex(&hash.finalize())
 }
 
-fn start_messages(model: &ProcessDefinition) -> Vec<(String, String)> {
-    model
-        .iter()
-        .filter_map(|(_, element)| match &element.kind {
-            ElementKind::StartEvent(StartTrigger::Message(message)) => {
-                Some((message.name.as_literal()?.to_owned(), element.id.to_string()))
-            }
-            _ => None,
-        })
-        .collect()
+/// What starts a process besides its name. Names are fixed, which the parser has seen to.
+fn start_events(model: &ProcessDefinition) -> Vec<StartEventRow> {
+    let start = |(_, element): (ElementIndex, &Element)| {
+        let ElementKind::StartEvent(trigger) = &element.kind else { return None };
+        let (kind, name) = match trigger {
+            StartTrigger::None | StartTrigger::Timer(_) => return None,
+            StartTrigger::Message(message) => (EventKind::Message, message.name.as_literal()?),
+            StartTrigger::Signal(signal) => (EventKind::Signal, signal.name.as_literal()?),
+            StartTrigger::Condition(_) => (EventKind::Conditional, ""),
+        };
+        Some(StartEventRow { kind, name: name.to_owned(), activity_id: element.id.to_string() })
+    };
+    model.iter().filter_map(start).collect()
 }
 
 /// A version for a component that names none. Build metadata keeps two such components apart.

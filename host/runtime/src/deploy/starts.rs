@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_engine::StartTimer;
 use mandate_model::{ElementKind, ProcessDefinition, StartTrigger};
-use mandate_store::query::StartMessage;
-use mandate_store::{NewDefinition, NewStartTimer, Reopened};
+use mandate_store::query::StartEvent;
+use mandate_store::{EventKind, NewDefinition, NewStartTimer, Reopened};
 
 use super::Problem;
 use crate::executor::start_timers::row_of;
@@ -13,10 +13,10 @@ use crate::{Error, Inner};
 
 /// Refuses start events whose message starts another process of the upload, and answers those whose message starts the newest version of a
 /// deployed one. A process that is in the upload itself gets a new newest version: what its older ones start by is free.
-pub(super) fn check(models: &[(&str, ProcessDefinition)], deployed: &[StartMessage], problems: &mut Vec<Problem>) -> Vec<Problem> {
+pub(super) fn check(models: &[(&str, ProcessDefinition)], deployed: &[StartEvent], problems: &mut Vec<Problem>) -> Vec<Problem> {
     let uploaded: BTreeSet<&str> = models.iter().map(|(_, model)| &*model.key).collect();
     let others = deployed.iter().filter(|start| !uploaded.contains(start.key.as_str()));
-    let others: BTreeMap<&str, &str> = others.map(|start| (start.message.as_str(), start.key.as_str())).collect();
+    let others: BTreeMap<&str, &str> = others.map(|start| (start.name.as_str(), start.key.as_str())).collect();
     let mut taken = Vec::new();
     let mut own: BTreeMap<&str, &str> = BTreeMap::new();
     for (resource, model) in models {
@@ -82,9 +82,10 @@ pub(super) fn refused(error: mandate_store::Error, taken: Vec<Problem>, definiti
         return Error::Deployment(taken);
     }
     let definition = definitions.iter().find(|definition| definition.key == *key);
-    let start = definition.and_then(|definition| definition.start_messages.iter().find(|(name, _)| name == message));
+    let is_meant = |start: &&mandate_store::StartEventRow| start.kind == EventKind::Message && start.name == *message;
+    let start = definition.and_then(|definition| definition.start_events.iter().find(is_meant));
     let resource = definition.map_or("upload", |definition| definition.resource_name.as_str());
-    Error::Deployment(vec![Problem { element_id: start.map(|(_, activity)| activity.clone()), ..problem(resource, message, other) }])
+    Error::Deployment(vec![Problem { element_id: start.map(|start| start.activity_id.clone()), ..problem(resource, message, other) }])
 }
 
 /// Camunda's words.

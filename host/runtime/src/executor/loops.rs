@@ -20,6 +20,7 @@ impl Inner {
     pub(crate) fn start_loops(self: &Arc<Self>, lease: Duration) {
         if self.executor.executes {
             self.tasks.spawn(self.clone().keep("claims of due jobs", Self::claim_loop));
+            self.tasks.spawn(self.clone().keep("deliveries of signals", Self::delivery_loop));
         }
         if let Clock::Manual { .. } = self.clock {
             self.tasks.spawn(self.clone().keep("looks at the clock", Self::clock_loop));

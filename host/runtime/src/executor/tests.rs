@@ -241,7 +241,7 @@ impl Host {
             resource_name: "n.bpmn".into(),
             identity: "n".into(),
             bindings: Vec::new(),
-            start_messages: Vec::new(),
+            start_events: Vec::new(),
             start_timers: Vec::new(),
         };
         let deployment = DeploymentWrite {

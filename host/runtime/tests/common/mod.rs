@@ -102,6 +102,12 @@ impl Host {
         Self { runtime, ..self }
     }
 
+    /// The same, with another setup on the same database.
+    pub async fn restart_with(mut self, setup: Setup) -> Self {
+        self.setup = setup;
+        self.restart().await
+    }
+
     pub async fn deploy(&self, model: Vec<u8>) -> Report {
         let resources = vec![
             ("p.bpmn".to_owned(), model),

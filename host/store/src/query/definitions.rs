@@ -5,6 +5,7 @@ use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::{Columns, Pool, Row, params};
 use crate::deployment::BindingRow;
+use crate::rows::EventKind;
 
 /// A process definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,17 +102,17 @@ impl Sort for DefinitionSort {
     }
 }
 
-/// A start event that a message starts.
+/// A start event that a message, a signal or a condition starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StartMessage {
+pub struct StartEvent {
     /// The definition.
     pub definition_id: String,
     /// Its key.
     pub key: String,
     /// Whose it is.
     pub tenant: Option<String>,
-    /// The message's name.
-    pub message: String,
+    /// The message's or signal's name; empty of a condition.
+    pub name: String,
     /// BPMN id of the start event.
     pub activity_id: String,
 }
@@ -243,24 +244,32 @@ impl Reads {
             .collect()
     }
 
-    /// Which start events a message starts: those of the newest version of every key, unless it is suspended; of one tenant, of none, or
-    /// of any.
-    pub async fn start_messages(&self, message: &str, tenant: Option<&str>, without_tenant: bool) -> Result<Vec<StartMessage>, Error> {
-        let mut select = Select::new("start_message m JOIN definition d ON d.id = m.definition_id");
-        select.with("m.message = $?", message);
+    /// Which start events something starts, by its name or, of conditions, which have none, all of them: those of the newest version of every key,
+    /// unless it is suspended; of one tenant, of none, or of any.
+    pub async fn start_events(
+        &self,
+        kind: EventKind,
+        name: &str,
+        tenant: Option<&str>,
+        without_tenant: bool,
+    ) -> Result<Vec<StartEvent>, Error> {
+        let mut select = Select::new("start_event e JOIN definition d ON d.id = e.definition_id");
+        select.with("e.name = $?", name);
+        select.with("e.kind = $?", kind.as_str());
         select.condition(NEWEST);
         select.condition("NOT d.suspended");
         select.maybe("d.tenant = $?", tenant);
         select.when(without_tenant, "d.tenant = ''");
-        read_start_messages(select, &self.pool).await
+        read_start_events(select, &self.pool).await
     }
 
-    /// All start events of a tenant's processes that a message starts, those of the newest version of every key; suspended or not.
-    pub async fn start_messages_of(&self, tenant: Option<&str>) -> Result<Vec<StartMessage>, Error> {
-        let mut select = Select::new("start_message m JOIN definition d ON d.id = m.definition_id");
+    /// All start events of a tenant's processes that something of this kind starts, those of the newest version of every key; suspended or not.
+    pub async fn start_events_of(&self, kind: EventKind, tenant: Option<&str>) -> Result<Vec<StartEvent>, Error> {
+        let mut select = Select::new("start_event e JOIN definition d ON d.id = e.definition_id");
         select.with("d.tenant = $?", tenant.unwrap_or_default());
+        select.with("e.kind = $?", kind.as_str());
         select.condition(NEWEST);
-        read_start_messages(select, &self.pool).await
+        read_start_events(select, &self.pool).await
     }
 
     /// How many instances of every definition there are, and how they fare.
@@ -324,17 +333,17 @@ impl Reads {
     }
 }
 
-async fn read_start_messages(select: Select, pool: &Pool) -> Result<Vec<StartMessage>, Error> {
-    let columns = "m.definition_id, d.key, d.tenant, m.message, m.activity_id";
-    let rows = select.rows(pool, columns, &ascending(&["{text:d.id}", "{text:m.activity_id}"]), Page::ALL).await?;
+async fn read_start_events(select: Select, pool: &Pool) -> Result<Vec<StartEvent>, Error> {
+    let columns = "e.definition_id, d.key, d.tenant, e.name, e.activity_id";
+    let rows = select.rows(pool, columns, &ascending(&["{text:d.id}", "{text:e.activity_id}"]), Page::ALL).await?;
     rows.iter()
         .map(|row| {
             let mut columns = row.columns();
-            Ok(StartMessage {
+            Ok(StartEvent {
                 definition_id: columns.next()?,
                 key: columns.next()?,
                 tenant: columns.next_tenant()?,
-                message: columns.next()?,
+                name: columns.next()?,
                 activity_id: columns.next()?,
             })
         })

@@ -107,7 +107,7 @@ fn select(filter: ExecutionFilter) -> Select {
         let open = "EXISTS (SELECT 1 FROM history_activity w WHERE w.instance_id = e.instance_id AND w.n = e.n AND w.activity_id = $?)";
         select.with(&format!("({} OR {open})", waiting.join(" OR ")), activity_id);
     }
-    select.maybe(&format!("EXISTS ({} AND w.message = $?)", at("subscription")), filter.message);
+    select.maybe(&format!("EXISTS ({} AND w.kind = 'message' AND w.name = $?)", at("subscription")), filter.message);
     let incident = |condition: &str| format!("EXISTS ({} AND {condition})", at("incident"));
     if let Some((instance, n)) = filter.incident {
         select.with("e.instance_id = $?", instance);

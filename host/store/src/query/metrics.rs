@@ -19,6 +19,8 @@ pub struct Counts {
     pub open_incidents: i64,
     /// Activity instances at which something should have happened already, as [`Reads::overdue`] tells them.
     pub waits_overdue: i64,
+    /// Receivers that signals are on their way to.
+    pub signals_on_the_way: i64,
     /// Ended instances whose history is to be removed; [`MOST_DUE`] stands for that many or more.
     pub history_due: i64,
     /// Live instances per definition that has any.
@@ -87,6 +89,7 @@ impl Reads {
                 (&overdue, params![now]),
                 (active, Vec::new()),
                 (&history_due, params![now, i64::from(MOST_DUE)]),
+                ("SELECT COUNT(*) FROM delivery", Vec::new()),
             ])
             .await?;
         let single = |at: usize| answers[at].first().map_or(Ok(0), |row| row.get(0));
@@ -95,6 +98,7 @@ impl Reads {
             open_incidents: single(1)?,
             waits_overdue: single(2)?,
             history_due: single(4)?,
+            signals_on_the_way: single(5)?,
             active_instances: answers[3]
                 .iter()
                 .map(|row| {

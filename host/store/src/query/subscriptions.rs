@@ -1,4 +1,4 @@
-//! Waits for messages.
+//! Waits for messages, signals and conditions.
 
 use uuid::Uuid;
 
@@ -6,21 +6,23 @@ use super::select::{Select, ascending};
 use super::{Page, Reads};
 use crate::Error;
 use crate::db::Columns;
-use crate::rows::SubscriptionRow;
+use crate::rows::{EventKind, SubscriptionRow};
 
-/// A wait for a message in a list.
+/// A wait for an event in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionListed {
     /// Its instance.
     pub instance: Uuid,
-    /// The wait that the message resumes.
+    /// The wait that the event resumes.
     pub wait: i64,
     /// The activity instance that waits.
     pub activity: i64,
     /// BPMN id of the element.
     pub activity_id: String,
-    /// The message's name.
-    pub message: String,
+    /// What it waits for.
+    pub kind: EventKind,
+    /// The message's or signal's name; empty of a condition.
+    pub name: String,
     /// The instance's definition.
     pub definition_id: String,
     /// Since when.
@@ -34,8 +36,10 @@ pub struct SubscriptionListed {
 /// Which waits.
 #[derive(Clone, Debug, Default)]
 pub struct SubscriptionFilter {
-    /// For this message.
-    pub message: Option<String>,
+    /// For an event of this kind.
+    pub kind: Option<EventKind>,
+    /// For the message or signal of this name.
+    pub name: Option<String>,
     /// Of this instance.
     pub instance: Option<Uuid>,
     /// Of an instance with this business key.
@@ -52,23 +56,31 @@ pub struct SubscriptionFilter {
     pub active: bool,
 }
 
-pub(super) const ROW: &str = "wait, activity, activity_id, message, of_event, definition_id, created";
+pub(super) const ROW: &str = "wait, activity, activity_id, kind, name, of_event, definition_id, created";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<SubscriptionRow, Error> {
     Ok(SubscriptionRow {
         wait: columns.next()?,
         activity: columns.next()?,
         activity_id: columns.next()?,
-        message: columns.next()?,
+        kind: kind(columns)?,
+        name: columns.next()?,
         of_event: columns.next()?,
         definition_id: columns.next()?,
         created: columns.next()?,
     })
 }
 
+/// What a column says of an event's kind.
+pub(super) fn kind(columns: &mut Columns<'_>) -> Result<EventKind, Error> {
+    let name: String = columns.next()?;
+    EventKind::of(&name).ok_or_else(|| Error::Damaged(format!("'{name}' is no kind of event")))
+}
+
 fn select(filter: SubscriptionFilter) -> Select {
     let mut select = Select::new("subscription");
-    select.maybe("message = $?", filter.message);
+    select.maybe("name = $?", filter.name);
+    select.maybe("kind = $?", filter.kind.map(EventKind::as_str));
     select.maybe("instance_id = $?", filter.instance);
     select.maybe("business_key = $?", filter.business_key);
     select.maybe("tenant = $?", filter.tenant);
@@ -80,7 +92,7 @@ fn select(filter: SubscriptionFilter) -> Select {
 }
 
 impl Reads {
-    /// Waits for messages, the oldest first.
+    /// Waits for events, the oldest first.
     pub async fn subscriptions(&self, filter: SubscriptionFilter, page: Page) -> Result<Vec<SubscriptionListed>, Error> {
         let columns = format!("instance_id, tenant, business_key, {ROW}");
         let rows = select(filter).rows(&self.pool, &columns, &ascending(&["created", "instance_id", "wait"]), page).await?;
@@ -88,8 +100,8 @@ impl Reads {
             .map(|found| {
                 let mut columns = found.columns();
                 let (instance, tenant, business_key) = (columns.next()?, columns.next_tenant()?, columns.next()?);
-                let SubscriptionRow { wait, activity, activity_id, message, of_event: _, definition_id, created } = row(&mut columns)?;
-                Ok(SubscriptionListed { instance, wait, activity, activity_id, message, definition_id, created, tenant, business_key })
+                let SubscriptionRow { wait, activity, activity_id, kind, name, of_event: _, definition_id, created } = row(&mut columns)?;
+                Ok(SubscriptionListed { instance, wait, activity, activity_id, kind, name, definition_id, created, tenant, business_key })
             })
             .collect()
     }

@@ -157,16 +157,17 @@ static PUT_CANDIDATES: Batch = Batch::new(
 );
 
 static PUT_SUBSCRIPTIONS: Batch = Batch::new(
-    "INSERT INTO subscription (instance_id, wait, activity, activity_id, message, of_event, definition_id, created, tenant, business_key) \
-     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.message, v.of_event, v.definition_id, v.created, v.tenant, v.business_key \
+    "INSERT INTO subscription (instance_id, wait, activity, activity_id, kind, name, of_event, definition_id, created, tenant, business_key) \
+     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.kind, v.name, v.of_event, v.definition_id, v.created, v.tenant, v.business_key \
      FROM {rows} WHERE TRUE ON CONFLICT (instance_id, wait) DO UPDATE SET activity = excluded.activity, activity_id = excluded.activity_id, \
-     message = excluded.message, of_event = excluded.of_event, created = excluded.created",
+     kind = excluded.kind, name = excluded.name, of_event = excluded.of_event, created = excluded.created",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
         ("activity", Type::I64),
         ("activity_id", Type::Text),
-        ("message", Type::Text),
+        ("kind", Type::Text),
+        ("name", Type::Text),
         ("of_event", Type::Bool),
         ("definition_id", Type::Text),
         ("created", Type::I64),
@@ -299,7 +300,8 @@ impl Tables {
                 row.wait,
                 row.activity,
                 &row.activity_id,
-                &row.message,
+                row.kind.as_str(),
+                &row.name,
                 row.of_event,
                 &row.definition_id,
                 row.created,

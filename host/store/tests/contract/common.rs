@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mandate_store::query::DefinitionRow;
 use mandate_store::{
-    Beside, Committed, Config, DeploymentWrite, Expect, ExternalTaskRow, HistoryLevel, HistoryRow, IncidentRow, InstanceHead,
-    InstanceWrite, JobRow, NewDefinition, Parts, Resource, State, Store, SubscriptionRow, TaskRow, Unit,
+    Beside, Committed, Config, DeploymentWrite, EventKind, Expect, ExternalTaskRow, HistoryLevel, HistoryRow, IncidentRow, InstanceHead,
+    InstanceWrite, JobRow, NewDefinition, Parts, Resource, StartEventRow, State, Store, SubscriptionRow, TaskRow, Unit,
 };
 use mandate_tests::postgres::Cluster;
 use uuid::Uuid;
@@ -113,7 +113,7 @@ pub(crate) fn upload(key: &str) -> DeploymentWrite {
             resource_name: format!("{key}.bpmn"),
             identity: "identity".into(),
             bindings: Vec::new(),
-            start_messages: Vec::new(),
+            start_events: Vec::new(),
             start_timers: Vec::new(),
         }],
         metadata: "{}".into(),
@@ -229,11 +229,17 @@ pub(crate) fn subscription(definition: &DefinitionRow, wait: i64, message: &str)
         wait,
         activity: 4,
         activity_id: "Receive".into(),
-        message: message.into(),
+        kind: EventKind::Message,
+        name: message.into(),
         of_event: false,
         definition_id: definition.id.clone(),
         created: 30,
     }
+}
+
+/// The start event of a definition that is to be deployed.
+pub(crate) fn start_event(kind: EventKind, name: &str) -> StartEventRow {
+    StartEventRow { kind, name: name.into(), activity_id: "Start".into() }
 }
 
 pub(crate) fn incident(definition: &DefinitionRow, n: i64, wait: Option<i64>) -> IncidentRow {

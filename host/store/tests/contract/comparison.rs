@@ -317,7 +317,7 @@ async fn queries(random: &mut Random, store: &Store, definitions: &[DefinitionRo
         Page::ALL,
         &[(ExternalTaskSort::LockUntil, Order::Desc)]
     ));
-    ask!(subscriptions(SubscriptionFilter { message: Some("päid".into()), ..Default::default() }, Page::ALL));
+    ask!(subscriptions(SubscriptionFilter { name: Some("päid".into()), ..Default::default() }, Page::ALL));
     ask!(history_instances(
         HistoryInstanceFilter::default(),
         page,

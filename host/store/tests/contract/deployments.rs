@@ -4,11 +4,11 @@ use mandate_store::query::{
     DefinitionFilter, DefinitionSort, DelegateFilter, HistoryInstanceFilter, InstanceFilter, Order, Page, ResourceRow,
 };
 use mandate_store::{
-    BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, Except, HistoryRow, JobRow, Resource, Store, SubscriptionRow,
+    BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, EventKind, Except, HistoryRow, JobRow, Resource, Store, SubscriptionRow,
 };
 use uuid::Uuid;
 
-use crate::common::{Fixture, definition, incident, job, start, started_with, subscription, task, unit, upload};
+use crate::common::{Fixture, definition, incident, job, start, start_event, started_with, subscription, task, unit, upload};
 
 fn with_component(key: &str, digest: &str, bytes: &[u8]) -> DeploymentWrite {
     let mut write = upload(key);
@@ -152,16 +152,16 @@ pub(crate) async fn only_the_newest_version_starts_by_message(fixture: Fixture) 
     let store = fixture.open().await;
     let with_message = |tenant: Option<&str>, message: &str| {
         let mut write = DeploymentWrite { tenant: tenant.map(str::to_owned), ..upload("p") };
-        write.definitions[0].start_messages = vec![(message.to_owned(), "Start".to_owned())];
+        write.definitions[0].start_events = vec![start_event(EventKind::Message, message)];
         write
     };
     store.deploy(with_message(None, "old")).await.expect("deployed");
     let newest = store.deploy(with_message(None, "new")).await.expect("deployed");
     store.deploy(with_message(Some("acme"), "new")).await.expect("deployed");
-    assert_eq!(store.start_messages("old", None, false).await.expect("read"), []);
-    assert_eq!(store.start_messages("new", None, false).await.expect("read").len(), 2, "of any tenant");
-    assert_eq!(store.start_messages("new", Some("acme"), false).await.expect("read").len(), 1);
-    let untenanted = store.start_messages("new", None, true).await.expect("read");
+    assert_eq!(store.start_events(EventKind::Message, "old", None, false).await.expect("read"), []);
+    assert_eq!(store.start_events(EventKind::Message, "new", None, false).await.expect("read").len(), 2, "of any tenant");
+    assert_eq!(store.start_events(EventKind::Message, "new", Some("acme"), false).await.expect("read").len(), 1);
+    let untenanted = store.start_events(EventKind::Message, "new", None, true).await.expect("read");
     assert_eq!((untenanted.len(), &untenanted[0].definition_id), (1, &newest.definitions[0].id));
 }
 
@@ -169,7 +169,7 @@ pub(crate) async fn two_processes_do_not_start_by_one_message(fixture: Fixture) 
     let store = fixture.open().await;
     let starting = |key: &str, message: &str| {
         let mut write = upload(key);
-        write.definitions[0].start_messages = vec![(message.to_owned(), "Start".to_owned())];
+        write.definitions[0].start_events = vec![start_event(EventKind::Message, message)];
         write
     };
     let taken = |key: &str, other: &str| mandate_store::Error::StartMessageTaken {
@@ -185,7 +185,8 @@ pub(crate) async fn two_processes_do_not_start_by_one_message(fixture: Fixture) 
     store.deploy(starting("p", "other")).await.expect("the newest version no longer starts by it");
     store.deploy(starting("q", "ordered")).await.expect("it is free");
     assert_eq!(refused(starting("p", "ordered")).await, taken("p", "q").to_string());
-    let of_all: Vec<_> = store.start_messages_of(None).await.expect("read").into_iter().map(|start| (start.key, start.message)).collect();
+    let of_all: Vec<_> =
+        store.start_events_of(EventKind::Message, None).await.expect("read").into_iter().map(|start| (start.key, start.name)).collect();
     assert_eq!(of_all, [("p".to_owned(), "other".to_owned()), ("q".to_owned(), "ordered".to_owned())]);
 
     // In one deployment two processes may exchange their messages, but not share one.
@@ -205,7 +206,7 @@ pub(crate) async fn of_concurrent_deployments_one_gets_the_message(fixture: Fixt
     let deploying = (0..8).map(|n| {
         let store = [&store, &other][n % 2].clone();
         let mut write = upload(&format!("p{n}"));
-        write.definitions[0].start_messages = vec![("ordered".to_owned(), "Start".to_owned())];
+        write.definitions[0].start_events = vec![start_event(EventKind::Message, "ordered")];
         tokio::spawn(async move { store.deploy(write).await.is_ok() })
     });
     let mut deployed = 0;
@@ -213,7 +214,7 @@ pub(crate) async fn of_concurrent_deployments_one_gets_the_message(fixture: Fixt
         deployed += usize::from(one.await.expect("it ends"));
     }
     assert_eq!(deployed, 1);
-    assert_eq!(store.start_messages("ordered", None, false).await.expect("read").len(), 1);
+    assert_eq!(store.start_events(EventKind::Message, "ordered", None, false).await.expect("read").len(), 1);
 }
 
 pub(crate) async fn statistics_count_where_tokens_stand(fixture: Fixture) {

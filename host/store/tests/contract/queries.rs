@@ -1,12 +1,13 @@
 //! Reads: that every filter is SQL which both databases understand, and what the less obvious ones mean.
 
 use mandate_store::query::{
-    Comparison, DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, ExecutionFilter, ExecutionSort,
-    ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter, HistoryActivitySort, HistoryInstanceFilter, HistoryInstanceSort,
-    IncidentFilter, IncidentSort, InstanceFilter, InstanceSort, JobFilter, JobSort, Operand, OperationFilter, OperationSort, Order, Page,
-    SubscriptionFilter, TaskFilter, TaskSort, VariableCondition, VariableFilter, VariableSort,
+    Comparison, DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, EventSubscriptionFilter,
+    EventSubscriptionSort, ExecutionFilter, ExecutionSort, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter,
+    HistoryActivitySort, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentSort, InstanceFilter, InstanceSort, JobFilter,
+    JobSort, Operand, OperationFilter, OperationSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort, VariableCondition,
+    VariableFilter, VariableSort,
 };
-use mandate_store::{Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobRow, TaskRow};
+use mandate_store::{EventKind, Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobRow, TaskRow};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, incident, job, live, start, started_with, subscription, task, unit};
@@ -74,6 +75,10 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             definition_id: text(), definition_keys: texts(), priority_from: Some(1), priority_to: Some(1), suspended: Some(false),
             tenants: texts(),
         }, ExternalTaskSort { Id LockUntil Instance DefinitionId DefinitionKey Tenant Priority Created });
+        every!(store.event_subscriptions, count_event_subscriptions, EventSubscriptionFilter {
+            wait: Some((id, 1)), start: Some(("x".to_owned(), "y".to_owned())), kind: text(), name: text(), execution: Some((id, 1)),
+            instance: Some(id), activity_id: text(), tenants: texts(), without_tenant: true,
+        }, EventSubscriptionSort { Created Tenant });
         every!(store.incidents, count_incidents, IncidentFilter {
             ids: vec![(id, 1)], instances: vec![id], definition_id: text(), definition_keys: texts(), business_key: text(),
             activity_id: text(), code: text(), code_not: text(), message: text(), message_like: text(), wait: Some((id, 1)), created_before: Some(1),
@@ -126,7 +131,8 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             OperationSort { At }
         );
         let waits = || SubscriptionFilter {
-            message: text(),
+            kind: Some(EventKind::Signal),
+            name: text(),
             instance: Some(id),
             business_key: text(),
             tenant: text(),
@@ -142,7 +148,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         store.list_delegates(delegates, Page { first: 1, max: 2 }).await.expect("delegates");
         store.delegates(Some("acme")).await.expect("delegates");
         store.activity_statistics("x").await.expect("statistics");
-        store.start_messages("x", Some("acme"), true).await.expect("start messages");
+        store.start_events(EventKind::Message, "x", Some("acme"), true).await.expect("start messages");
         store.instances_of("x").await.expect("instances");
         store.load_instances(vec![id]).await.expect("instances");
         store.hosts().await.expect("hosts");
@@ -279,7 +285,7 @@ pub(crate) async fn metrics_count_what_is_open(fixture: Fixture) {
     assert_eq!((counts.jobs_due, counts.open_incidents, counts.waits_overdue), (1, 3, 1));
     assert_eq!(counts.active_instances.len(), 1);
     assert_eq!((counts.active_instances[0].key.as_str(), counts.active_instances[0].instances), ("p", 3));
-    let waiting = SubscriptionFilter { message: Some("paid".into()), business_key: Some("order-1".into()), ..Default::default() };
+    let waiting = SubscriptionFilter { name: Some("paid".into()), business_key: Some("order-1".into()), ..Default::default() };
     assert_eq!(store.subscriptions(waiting, Page { first: 0, max: 2 }).await.expect("read").len(), 2);
     let hosts = store.hosts().await.expect("read");
     assert_eq!((hosts.len(), hosts[0].id, hosts[0].alive), (1, store.host().id, true));

@@ -1,6 +1,8 @@
 //! A unit of work that waits for a delegate.
 
-use mandate_model::{ElementIndex, FlowIndex};
+use std::collections::VecDeque;
+
+use mandate_model::{ElementIndex, FlowIndex, VariableChange};
 use serde::{Deserialize, Serialize};
 
 use super::SnapshotError;
@@ -9,6 +11,7 @@ use crate::ids::{ActivityId, WaitId};
 use crate::lineage::Lineage;
 use crate::listener;
 use crate::unit;
+use crate::variable::Variables;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Unit {
@@ -17,6 +20,8 @@ pub(super) struct Unit {
     retries_left: u32,
     steps: u32,
     agenda: Vec<Token>,
+    later: Vec<(u32, Later)>,
+    changes: Vec<(u64, String, u8, u64)>,
     call: Option<Call>,
     lineages: Vec<(u64, [u8; 32])>,
     entries: Vec<([u8; 32], u32, u32)>,
@@ -53,17 +58,67 @@ pub(super) struct Token {
     element: u32,
     scope: u64,
     by: Option<u32>,
+    taken: bool,
     lineage: [u8; 32],
 }
 
+#[derive(Serialize, Deserialize)]
+enum Later {
+    Execute(u64),
+    Resume(u64),
+    PassOn(u64, Vec<u32>),
+    Begin(u64),
+    EndScope(u64),
+    Conditions(Vec<u64>),
+    Signal(Vec<u64>, Variables),
+}
+
+impl From<&unit::LaterKind> for Later {
+    fn from(it: &unit::LaterKind) -> Self {
+        let numbers = |waits: &VecDeque<WaitId>| waits.iter().map(|wait| wait.0).collect();
+        match it {
+            unit::LaterKind::Execute(activity) => Self::Execute(activity.0),
+            unit::LaterKind::Resume(activity) => Self::Resume(activity.0),
+            unit::LaterKind::PassOn(activity, flows) => Self::PassOn(activity.0, flows.iter().map(|flow| flow.0).collect()),
+            unit::LaterKind::Begin(activity) => Self::Begin(activity.0),
+            unit::LaterKind::EndScope(scope) => Self::EndScope(scope.0),
+            unit::LaterKind::Conditions(waits) => Self::Conditions(numbers(waits)),
+            unit::LaterKind::Signal { waits, variables } => Self::Signal(numbers(waits), variables.clone()),
+        }
+    }
+}
+
+impl Later {
+    fn into_kind(self) -> unit::LaterKind {
+        let waits = |numbers: Vec<u64>| numbers.into_iter().map(WaitId).collect();
+        match self {
+            Self::Execute(activity) => unit::LaterKind::Execute(ActivityId(activity)),
+            Self::Resume(activity) => unit::LaterKind::Resume(ActivityId(activity)),
+            Self::PassOn(activity, flows) => unit::LaterKind::PassOn(ActivityId(activity), flows.into_iter().map(FlowIndex).collect()),
+            Self::Begin(activity) => unit::LaterKind::Begin(ActivityId(activity)),
+            Self::EndScope(scope) => unit::LaterKind::EndScope(ActivityId(scope)),
+            Self::Conditions(numbers) => unit::LaterKind::Conditions(waits(numbers)),
+            Self::Signal(numbers, variables) => unit::LaterKind::Signal { waits: waits(numbers), variables },
+        }
+    }
+}
+
+const CHANGES: [VariableChange; 3] = [VariableChange::Create, VariableChange::Update, VariableChange::Delete];
+
 impl From<&unit::Unit> for Unit {
     fn from(it: &unit::Unit) -> Self {
+        let change = |it: &unit::Change| {
+            let place = CHANGES.iter().position(|change| *change == it.kind).expect("it is a list of all changes");
+            (it.scope.0, it.name.clone(), u8::try_from(place).expect("there are three"), it.last.0)
+        };
         Self {
             origin: it.origin.0,
             attempt: it.attempt,
             retries_left: it.retries_left,
             steps: it.steps,
             agenda: it.agenda.iter().map(Token::from).collect(),
+            later: it.later.iter().map(|later| (u32::try_from(later.below).unwrap_or(u32::MAX), Later::from(&later.kind))).collect(),
+            changes: it.changes.iter().map(change).collect(),
             call: it.call.as_ref().map(Call::from),
             lineages: it.lineages.iter().map(|(activity, lineage)| (activity.0, lineage.0)).collect(),
             entries: it.entries.iter().map(|((lineage, element), count)| (lineage.0, element.0, *count)).collect(),
@@ -79,12 +134,20 @@ impl From<&unit::Unit> for Unit {
 
 impl Unit {
     pub(super) fn into_unit(self) -> Result<unit::Unit, SnapshotError> {
+        let unknown = SnapshotError::Inconsistent("a change of a variable is unknown");
+        let change = |(scope, name, change, last): (u64, String, u8, u64)| {
+            let kind = *CHANGES.get(usize::from(change)).ok_or_else(|| unknown.clone())?;
+            Ok(unit::Change { scope: ActivityId(scope), name, kind, last: WaitId(last) })
+        };
+        let later = |(below, later): (u32, Later)| unit::Later { below: below as usize, kind: later.into_kind() };
         Ok(unit::Unit {
             origin: WaitId(self.origin),
             attempt: self.attempt,
             retries_left: self.retries_left,
             steps: self.steps,
             agenda: self.agenda.into_iter().map(Token::into_token).collect(),
+            later: self.later.into_iter().map(later).collect(),
+            changes: self.changes.into_iter().map(change).collect::<Result<_, SnapshotError>>()?,
             call: self.call.map(Call::into_call),
             lineages: self.lineages.into_iter().map(|(activity, lineage)| (ActivityId(activity), Lineage(lineage))).collect(),
             entries: self.entries.into_iter().map(|(lineage, element, count)| ((Lineage(lineage), ElementIndex(element)), count)).collect(),
@@ -100,7 +163,7 @@ impl Unit {
 
 impl From<&unit::Token> for Token {
     fn from(it: &unit::Token) -> Self {
-        Self { element: it.element.0, scope: it.scope.0, by: it.by.map(|by| by.0), lineage: it.lineage.0 }
+        Self { element: it.element.0, scope: it.scope.0, by: it.by.map(|by| by.0), taken: it.taken, lineage: it.lineage.0 }
     }
 }
 
@@ -110,6 +173,7 @@ impl Token {
             element: ElementIndex(self.element),
             scope: ActivityId(self.scope),
             by: self.by.map(FlowIndex),
+            taken: self.taken,
             lineage: Lineage(self.lineage),
         }
     }

@@ -61,7 +61,8 @@ pub(super) struct Subscription {
     pub(super) wait: u64,
     activity: u64,
     element: u32,
-    message: String,
+    kind: u8,
+    name: String,
     since: i64,
 }
 
@@ -211,19 +212,36 @@ impl ExternalTask {
 
 impl From<&effect::Subscription> for Subscription {
     fn from(it: &effect::Subscription) -> Self {
-        Self { wait: it.wait.0, activity: it.activity.0, element: it.element.0, message: it.message.clone(), since: it.since }
+        Self {
+            wait: it.wait.0,
+            activity: it.activity.0,
+            element: it.element.0,
+            kind: match it.kind {
+                effect::SubscriptionKind::Message => 0,
+                effect::SubscriptionKind::Signal => 1,
+                effect::SubscriptionKind::Condition => 2,
+            },
+            name: it.name.clone(),
+            since: it.since,
+        }
     }
 }
 
 impl Subscription {
-    pub(super) fn into_subscription(self) -> effect::Subscription {
-        effect::Subscription {
+    pub(super) fn into_subscription(self) -> Result<effect::Subscription, SnapshotError> {
+        Ok(effect::Subscription {
             wait: WaitId(self.wait),
             activity: ActivityId(self.activity),
             element: ElementIndex(self.element),
-            message: self.message,
+            kind: match self.kind {
+                0 => effect::SubscriptionKind::Message,
+                1 => effect::SubscriptionKind::Signal,
+                2 => effect::SubscriptionKind::Condition,
+                _ => return Err(SnapshotError::Inconsistent("a subscription's kind is unknown")),
+            },
+            name: self.name,
             since: self.since,
-        }
+        })
     }
 }
 

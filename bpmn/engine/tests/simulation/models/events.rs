@@ -47,6 +47,10 @@ impl Models<'_> {
             let trigger = if escalates { triggers[self.random.below(2)] } else { triggers[0] };
             back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), trigger));
         }
+        if depth <= MAX_DEPTH && self.random.one_in(4) {
+            let (attributes, trigger) = self.signal_or_condition_trigger("cancelActivity");
+            back.extend(self.boundary(&host, depth, inside, &attributes, &trigger));
+        }
         if self.random.one_in(2) {
             let catch = ["<errorEventDefinition errorRef='e1'/>", "<errorEventDefinition/>"][self.random.below(2)];
             back.extend(self.boundary(&host, depth, inside, "", catch));
@@ -87,15 +91,19 @@ impl Models<'_> {
             "<escalationEventDefinition escalationRef='x1'/>",
             "<escalationEventDefinition/>",
         ];
-        for trigger in triggers {
+        let mut triggers: Vec<_> = triggers.map(|trigger| (None, trigger.to_owned())).into();
+        let (attributes, trigger) = self.signal_or_condition_trigger("isInterrupting");
+        triggers.push((Some(attributes), trigger));
+        for (attributes, trigger) in triggers {
             if !self.random.one_in(5) {
                 continue;
             }
             let interrupting = trigger.contains("error") || self.random.one_in(2);
+            let attributes = attributes.unwrap_or_else(|| format!(" isInterrupting='{interrupting}'"));
             let (id, start) = (self.id("event"), self.id("start"));
             let (held, held_inside) = (self.asynchronous(), self.asynchronous());
             let outside = std::mem::take(&mut self.xml);
-            self.element(&format!("<startEvent id='{start}' isInterrupting='{interrupting}'{held_inside}>{trigger}</startEvent>"));
+            self.element(&format!("<startEvent id='{start}'{attributes}{held_inside}>{trigger}</startEvent>"));
             self.watching += 1;
             let body = self.sequence(depth.max(MAX_DEPTH - 1) + 1, true);
             self.flow(&start, &body.first);

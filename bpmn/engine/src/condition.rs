@@ -1,0 +1,171 @@
+//! Conditional events: they wait until a condition on variables holds (BPMN 2.0, 10.5.5; Camunda 7, "Conditional Events").
+//!
+//! As in Camunda 7 a condition is asked for when what it belongs to begins (an activity with such a boundary event, before it does anything; a
+//! scope with such an event sub-process, before its first token moves; an intermediate event, when it is entered; not at an event-based gateway),
+//! and from then on whenever a variable changes that it can see: in its own scope or one around it, unless a scope in between has a variable of
+//! that name. That happens after all variables of one event, answer, mapping or round of listeners are set, and before the token goes on that brought them. Each change
+//! asks each condition once, the outer before the inner; what one of them begins runs until it waits before the next is asked. An event that does
+//! not interrupt is triggered by each change after which its condition holds.
+//!
+//! A model without conditional events pays for this with one look at a flag for each variable that is set.
+
+use std::collections::VecDeque;
+
+use mandate_feel::Value;
+use mandate_model::{Condition, ElementIndex, ElementKind, ProcessDefinition, StartTrigger, VariableChange};
+
+use crate::elements::At;
+use crate::ids::{ActivityId, InstanceId, WaitId};
+use crate::input::Failure;
+use crate::instance::{Instance, NewInstance, Role};
+use crate::step::Machine;
+use crate::unit::{Change, LaterKind};
+use crate::variable::Variables;
+
+/// Whether a process's conditional start event lets it start with these variables (Camunda 7, `POST /condition`): only if the variable is among
+/// them that the event names, if it names one. False of any other element.
+pub fn start_condition_holds(definition: &ProcessDefinition, start: ElementIndex, variables: &Variables) -> Result<bool, Failure> {
+    let ElementKind::StartEvent(StartTrigger::Condition(condition)) = &definition.element(start).kind else { return Ok(false) };
+    if condition.variable.as_ref().is_some_and(|name| !variables.contains_key(name)) {
+        return Ok(false);
+    }
+    let id = InstanceId(uuid::Uuid::nil());
+    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None });
+    let root = instance.root();
+    for (name, value) in variables {
+        instance.set_local(root, name, Some(value.clone()));
+    }
+    At::new(definition, &instance, root, 0).attached(start).holds(condition)
+}
+
+impl At<'_> {
+    /// Whether a condition of this element holds. As in Camunda 7 (`UelExpressionCondition.tryEvaluate`) it does not while a variable that it
+    /// names is not there.
+    pub(crate) fn holds(&self, condition: &Condition) -> Result<bool, Failure> {
+        match self.evaluate_if_known(&condition.condition)? {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Boolean(holds)) => Ok(holds),
+            Some(other) => Err(self.mismatch(&condition.condition, "boolean", &other)),
+        }
+    }
+}
+
+impl Machine<'_> {
+    /// Notes that a variable has changed, if anybody could want to know.
+    pub(crate) fn variable_changed(&mut self, scope: ActivityId, name: &str, kind: VariableChange) {
+        if self.definition.has_conditions && !self.instance.index.conditions.is_empty() && !self.instance.suspended {
+            // Who begins to wait from here on asks for itself.
+            let last = WaitId(self.instance.last);
+            self.unit.changes.push(Change { scope, name: name.to_owned(), kind, last });
+        }
+    }
+
+    /// Puts something off until conditions have been asked that changes of variables may have made true. False: there are none.
+    pub(crate) fn asks_conditions_before(&mut self, kind: LaterKind) -> bool {
+        let asked = self.take_changes();
+        if asked.is_empty() {
+            return false;
+        }
+        self.unit.do_later(kind);
+        self.unit.do_later(LaterKind::Conditions(asked));
+        true
+    }
+
+    /// Asks the conditions that changes of variables may have made true, before anything else moves.
+    pub(crate) fn ask_conditions(&mut self) {
+        let asked = self.take_changes();
+        if !asked.is_empty() {
+            self.unit.do_later(LaterKind::Conditions(asked));
+        }
+    }
+
+    /// Conditions of an activity, or a scope, that begins: those among the waits that it has.
+    pub(crate) fn conditions_of(&self, activity: ActivityId, which: impl Fn(&ElementKind) -> bool) -> VecDeque<WaitId> {
+        let waits = self.instance.index.waits.get(&activity).into_iter().flatten();
+        let own = waits.filter(|wait| self.instance.index.conditions.contains(*wait));
+        own.filter(|wait| which(&self.definition.element(self.instance.subscriptions[*wait].element).kind)).copied().collect()
+    }
+
+    /// What was changed while the instance was suspended has triggered nothing. A condition that holds now and would take something further
+    /// does so; of those that do not interrupt nobody knows how often they would have been triggered.
+    pub(crate) fn ask_after_suspension(&mut self) {
+        let conditions = self.instance.index.conditions.iter().copied();
+        let asked: VecDeque<_> = conditions.filter(|wait| self.interrupts(self.instance.subscriptions[wait].element)).collect();
+        if !asked.is_empty() {
+            self.unit.do_later(LaterKind::Conditions(asked));
+        }
+    }
+
+    /// The next of several conditions is asked, if its wait is still there.
+    pub(crate) fn ask_condition(&mut self, wait: WaitId) -> Result<(), Failure> {
+        let Some(subscription) = self.instance.subscriptions.get(&wait) else { return Ok(()) };
+        let (activity, element) = (subscription.activity, subscription.element);
+        let condition = self.definition.element(element).kind.condition().expect("only conditional events wait for conditions");
+        if At::new(self.definition, self.instance, activity, self.now).attached(element).holds(condition)? {
+            self.receive_inside(wait, Variables::new())?;
+        }
+        Ok(())
+    }
+
+    /// The conditions that the changes so far could have made true, in the order in which they are to be asked.
+    fn take_changes(&mut self) -> VecDeque<WaitId> {
+        let changes = std::mem::take(&mut self.unit.changes);
+        changes.iter().flat_map(|change| self.watching(change)).collect()
+    }
+
+    fn watching(&self, change: &Change) -> Vec<WaitId> {
+        let index = &self.instance.index;
+        let wants = |wait: &WaitId| {
+            let subscription = &self.instance.subscriptions[wait];
+            let condition = self.definition.element(subscription.element).kind.condition();
+            *wait <= change.last
+                && condition.is_some_and(|it| {
+                    it.variable.as_ref().is_none_or(|name| *name == change.name)
+                        && (it.changes.is_empty() || it.changes.contains(&change.kind))
+                })
+                && self.sees(subscription.activity, change)
+        };
+        if change.scope == self.instance.root() {
+            return index.conditions.iter().copied().filter(wants).collect();
+        }
+        let mut watching = Vec::new();
+        let mut open = vec![change.scope];
+        while let Some(activity) = open.pop() {
+            let waits = index.waits.get(&activity).into_iter().flatten();
+            watching.extend(waits.filter(|wait| index.conditions.contains(*wait)).copied().filter(wants));
+            open.extend(index.children.get(&activity).into_iter().flatten());
+        }
+        watching.sort_unstable();
+        watching
+    }
+
+    /// Whether what has changed is what an activity sees under that name.
+    fn sees(&self, activity: ActivityId, change: &Change) -> bool {
+        for scope in self.instance.outward(activity) {
+            if scope.id == change.scope {
+                return true;
+            }
+            if scope.variables.contains_key(&change.name) {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// Arms the conditional boundary events of an activity that begins. They are armed before it does anything, also where it never waits.
+    pub(crate) fn arm_conditions(&mut self, activity: ActivityId) -> VecDeque<WaitId> {
+        if !self.definition.has_conditions || matches!(self.instance.at(activity).role, Role::Inner { .. } | Role::Result { .. }) {
+            return VecDeque::new();
+        }
+        let definition = self.definition;
+        for event in &definition.element(self.instance.at(activity).element).boundary_events {
+            if definition.element(*event).kind.condition().is_some() {
+                self.put_condition(activity, *event);
+            }
+        }
+        self.conditions_of(activity, |kind| matches!(kind, ElementKind::BoundaryEvent(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Processes that start when a condition holds (Camunda 7, `RuntimeService.createConditionEvaluation`).
+
+use std::sync::Arc;
+
+use mandate_engine::{Variables, start_condition_holds};
+use mandate_model::{ElementIndex, ElementKind, StartTrigger};
+use mandate_store::EventKind;
+
+use crate::definitions::Definition;
+use crate::instances::{DefinitionRef, Start, Started};
+use crate::{Error, Runtime};
+
+/// Variables to start processes with whose conditions they make true.
+#[derive(Clone, Debug, Default)]
+pub struct ConditionEvaluation {
+    /// The variables.
+    pub variables: Variables,
+    /// The business key of the instances.
+    pub business_key: Option<String>,
+    /// Only this tenant's processes.
+    pub tenant: Option<String>,
+    /// Only processes without a tenant.
+    pub without_tenant: bool,
+    /// Only this definition, of whatever version.
+    pub definition_id: Option<String>,
+}
+
+impl Runtime {
+    /// Starts an instance for each conditional start event whose condition holds, of the newest versions or of one definition. What is suspended
+    /// does not start. All conditions are asked before the first instance starts; each start is a unit of work of its own, and the first that
+    /// fails ends it.
+    pub async fn evaluate_conditions(&self, evaluation: ConditionEvaluation) -> Result<Vec<Started>, Error> {
+        let mut holding = Vec::new();
+        for (definition, element) in self.conditional_starts(&evaluation).await? {
+            let holds = start_condition_holds(&definition.model, element, &evaluation.variables);
+            if holds.map_err(|failure| Error::UnitFailed(Box::new(failure)))? {
+                holding.push((definition, element));
+            }
+        }
+        let mut started = Vec::with_capacity(holding.len());
+        for (definition, element) in holding {
+            let start = Start {
+                definition: DefinitionRef::Id(definition.row.id.clone()),
+                business_key: evaluation.business_key.clone(),
+                variables: evaluation.variables.clone(),
+                idempotency_key: None,
+                traceparent: None,
+            };
+            let id = definition.row.id.clone();
+            let gone = || Error::NotFound { what: "process definition", id };
+            started.push(self.0.start_at(definition, element, start).await?.ok_or_else(gone)?);
+        }
+        Ok(started)
+    }
+
+    /// Camunda's words, and its two ways to look.
+    async fn conditional_starts(&self, evaluation: &ConditionEvaluation) -> Result<Vec<(Arc<Definition>, ElementIndex)>, Error> {
+        let is_start = |kind: &ElementKind| matches!(kind, ElementKind::StartEvent(StartTrigger::Condition(_)));
+        if let Some(id) = &evaluation.definition_id {
+            let definition = self.0.definitions.get(&self.0.store, id).await?;
+            let starts: Vec<_> = definition.model.iter().filter(|(_, element)| is_start(&element.kind)).map(|(index, _)| index).collect();
+            if starts.is_empty() {
+                return Err(Error::Invalid(format!("Process definition with id '{id}' does not declare conditional start event")));
+            }
+            let suspended = self.0.store.definition(id).await?.is_some_and(|row| row.suspended);
+            return Ok(starts.into_iter().filter(|_| !suspended).map(|start| (definition.clone(), start)).collect());
+        }
+        let ConditionEvaluation { tenant, without_tenant, .. } = evaluation;
+        let listed = self.0.store.start_events(EventKind::Conditional, "", tenant.as_deref(), *without_tenant).await?;
+        if listed.is_empty() {
+            return Err(Error::Invalid("No subscriptions were found during evaluation of the conditional start events.".to_owned()));
+        }
+        let mut starts = Vec::with_capacity(listed.len());
+        for start in listed {
+            let definition = self.0.definitions.get(&self.0.store, &start.definition_id).await?;
+            let element = definition.model.find_start(&start.activity_id, |it| matches!(it, StartTrigger::Condition(_)));
+            let damaged = || Error::Damaged(format!("definition {} has no conditional start '{}'", start.definition_id, start.activity_id));
+            let element = element.ok_or_else(damaged)?;
+            starts.push((definition, element));
+        }
+        Ok(starts)
+    }
+}

@@ -1,0 +1,224 @@
+//! Signals: who gets them, and that each of them gets them once.
+
+use mandate_store::query::{DefinitionRow, EventSubscriptionFilter, EventSubscriptionOf, EventSubscriptionSort, Order, Page};
+use mandate_store::{
+    CommitError, Delivery, DeploymentDeletion, EventKind, Expect, InstanceHead, InstanceWrite, Receiver, Signal, SignalTenants, Store,
+    SubscriptionRow,
+};
+use uuid::Uuid;
+
+use crate::common::{Fixture, definition, head, live, start, start_event, step, subscription, unit, upload};
+
+fn signal(name: &str, tenants: SignalTenants) -> Signal {
+    Signal { id: Uuid::now_v7(), name: name.into(), tenants, variables: "{}".into(), business_key: Some("order-2".into()), at: 100 }
+}
+
+fn waits_for(process: &DefinitionRow, wait: i64, name: &str) -> SubscriptionRow {
+    SubscriptionRow { kind: EventKind::Signal, ..subscription(process, wait, name) }
+}
+
+/// An instance of a tenant that waits for a signal.
+async fn waiting(store: &Store, process: &DefinitionRow, tenant: Option<&str>, name: &str) -> Uuid {
+    let id = Uuid::now_v7();
+    let head = InstanceHead { tenant: tenant.map(str::to_owned), ..head(process) };
+    let mut write = InstanceWrite::new(id, Expect::New(head), live());
+    write.put_subscriptions = vec![waits_for(process, 3, name)];
+    store.commit(unit(write)).await.expect("stored");
+    id
+}
+
+async fn claimed(store: &Store, now: i64) -> Vec<Delivery> {
+    store.claim_deliveries(now, 100, None).await.expect("claimed")
+}
+
+/// Throws a signal to everybody and takes its deliveries.
+async fn thrown(store: &Store, name: &str) -> Vec<Delivery> {
+    let signal = signal(name, SignalTenants::Any);
+    store.throw(&signal).await.expect("thrown");
+    store.claim_deliveries(100, 100, Some(signal.id)).await.expect("claimed")
+}
+
+async fn on_the_way(store: &Store) -> i64 {
+    store.counts(0).await.expect("read").signals_on_the_way
+}
+
+fn instances(deliveries: &[Delivery]) -> Vec<Uuid> {
+    let mut ids: Vec<_> = deliveries
+        .iter()
+        .filter_map(|it| match it.receiver {
+            Receiver::Wait { instance, .. } => Some(instance),
+            Receiver::Start => None,
+        })
+        .collect();
+    ids.sort_unstable();
+    ids
+}
+
+pub(crate) async fn a_signal_comes_to_those_who_wait_when_it_is_thrown(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let nobodys = waiting(&store, &process, None, "alarm").await;
+    let acmes = waiting(&store, &process, Some("acme"), "alarm").await;
+    waiting(&store, &process, Some("other"), "alarm").await;
+    waiting(&store, &process, None, "Alarm").await;
+    let suspended = waiting(&store, &process, None, "alarm").await;
+    let mut write = step(suspended, 1);
+    write.suspended = Some(true);
+    store.commit(unit(write)).await.expect("stored");
+    let message = start(&process, Uuid::now_v7());
+    store.commit(unit(InstanceWrite { put_subscriptions: vec![subscription(&process, 3, "alarm")], ..message })).await.expect("stored");
+
+    // The one who throws waits for it, too, and has got it already.
+    let mut thrower =
+        InstanceWrite::new(Uuid::now_v7(), Expect::New(InstanceHead { tenant: Some("acme".into()), ..head(&process) }), live());
+    thrower.put_subscriptions = vec![waits_for(&process, 4, "alarm")];
+    thrower.signals = vec![signal("alarm", SignalTenants::AndNone(Some("acme".into())))];
+    let thrower_id = thrower.id;
+    store.commit(unit(thrower)).await.expect("stored");
+    let late = waiting(&store, &process, None, "alarm").await;
+    assert_eq!(on_the_way(&store).await, 2);
+    let deliveries = claimed(&store, 100).await;
+    let mut expected = vec![nobodys, acmes];
+    expected.sort_unstable();
+    assert_eq!(instances(&deliveries), expected);
+    let first = deliveries.iter().find(|it| instances(std::slice::from_ref(it)) == [acmes]).expect("just seen");
+    assert_eq!(first.receiver, Receiver::Wait { instance: acmes, wait: 3, activity: 4 });
+    assert_eq!((first.signal.as_str(), first.activity_id.as_str(), first.attempts), ("alarm", "Receive", 1));
+    assert_eq!((first.definition_id.as_str(), first.business_key.as_deref()), (process.id.as_str(), Some("order-2")));
+    for delivery in deliveries {
+        store.drop_delivery(delivery.name).await.expect("dropped");
+    }
+
+    for (tenants, expected) in [
+        (SignalTenants::AndNone(None), vec![nobodys, late]),
+        (SignalTenants::Only(None), vec![nobodys, late]),
+        (SignalTenants::Only(Some("acme".into())), vec![acmes, thrower_id]),
+    ] {
+        let thrown = signal("alarm", tenants.clone());
+        store.throw(&thrown).await.expect("thrown");
+        let got = store.claim_deliveries(100, 100, Some(thrown.id)).await.expect("claimed");
+        let mut expected = expected;
+        expected.sort_unstable();
+        assert_eq!(instances(&got), expected, "{tenants:?}");
+    }
+    assert_eq!(thrown(&store, "alarm").await.len(), 5);
+}
+
+pub(crate) async fn what_starts_by_a_signal_is_the_newest_version_that_is_not_suspended(fixture: Fixture) {
+    let store = fixture.open().await;
+    let deploy = async |key: &str, name: &str| {
+        let mut write = upload(key);
+        write.definitions[0].start_events = vec![start_event(EventKind::Signal, name)];
+        store.deploy(write).await.expect("a deployment").definitions.remove(0)
+    };
+    let throw = async |name: &str| {
+        let got = thrown(&store, name).await;
+        assert!(got.iter().all(|it| it.receiver == Receiver::Start && it.activity_id == "Start"));
+        let mut ids: Vec<_> = got.into_iter().map(|it| it.definition_id).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let first = deploy("p", "alarm").await;
+    let other = deploy("q", "alarm").await;
+    assert_eq!(throw("alarm").await, [first.id.as_str(), other.id.as_str()], "several may start by one signal");
+    let second = deploy("p", "all-clear").await;
+    assert_eq!(throw("alarm").await, [other.id.as_str()]);
+    assert_eq!(throw("all-clear").await, [second.id.as_str()]);
+    store.set_definition_suspended(&other.id, true).await.expect("suspended");
+    assert_eq!(throw("alarm").await, [] as [String; 0]);
+    // What the newest has closed is open again without it.
+    let deleted = store.delete_deployment(&second.deployment_id, false).await.expect("deleted");
+    assert!(matches!(deleted, DeploymentDeletion::Deleted { .. }));
+    assert_eq!(throw("alarm").await, [first.id.as_str()]);
+}
+
+pub(crate) async fn a_delivery_is_taken_up_once_and_only_with_what_it_led_to(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let id = waiting(&store, &process, None, "alarm").await;
+    let name = thrown(&store, "alarm").await.remove(0).name;
+    let take = |revision: i64| {
+        let mut write = step(id, revision);
+        (write.delivery, write.remove_subscriptions) = (Some(name), vec![3]);
+        unit(write)
+    };
+    // A unit that is too late leaves it where it is.
+    assert!(matches!(store.commit(take(7)).await, Err(CommitError::Conflict)));
+    assert_eq!(on_the_way(&store).await, 1);
+    store.commit(take(1)).await.expect("stored");
+    assert_eq!(on_the_way(&store).await, 0);
+    assert!(matches!(store.commit(take(2)).await, Err(CommitError::Delivered)));
+
+    // Two that start by the same delivery at once: one of them does.
+    let mut write = upload("q");
+    write.definitions[0].start_events = vec![start_event(EventKind::Signal, "begin")];
+    let starts = store.deploy(write).await.expect("a deployment").definitions.remove(0);
+    let name = thrown(&store, "begin").await.remove(0).name;
+    let begin = || {
+        let mut write = start(&starts, Uuid::now_v7());
+        write.delivery = Some(name);
+        store.commit(unit(write))
+    };
+    let (one, other) = futures_util::future::join(begin(), begin()).await;
+    let stored = usize::from(one.is_ok()) + usize::from(other.is_ok());
+    assert_eq!(stored, 1, "{one:?} {other:?}");
+    assert!([one, other].iter().any(|answer| matches!(answer, Err(CommitError::Delivered))));
+}
+
+pub(crate) async fn whoever_tries_a_delivery_puts_it_off(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    waiting(&store, &process, None, "alarm").await;
+    store.throw(&signal("alarm", SignalTenants::Any)).await.expect("thrown");
+    // Whoever throws it from outside has the first try.
+    assert_eq!(claimed(&store, 10_099).await, []);
+    let mut now = 10_100;
+    for (attempt, pause) in (1..).zip([10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]) {
+        assert_eq!(claimed(&store, now).await[0].attempts, attempt);
+        assert_eq!(claimed(&store, now + pause - 1).await, []);
+        now += pause;
+    }
+}
+
+pub(crate) async fn event_subscriptions_are_of_instances_and_of_newest_versions(fixture: Fixture) {
+    let store = fixture.open().await;
+    for (at, name) in [(1_000, "old"), (2_000, "new")] {
+        let mut write = upload("p");
+        write.at = at;
+        write.definitions[0].start_events = vec![start_event(EventKind::Message, name)];
+        store.deploy(write).await.expect("a deployment");
+    }
+    let process = store.latest_definition("p", None).await.expect("read").expect("deployed");
+    let acmes = waiting(&store, &process, Some("acme"), "alarm").await;
+    let mut write = start(&process, Uuid::now_v7());
+    let condition = SubscriptionRow { kind: EventKind::Conditional, name: String::new(), ..subscription(&process, 5, "") };
+    (write.put_subscriptions, write.id) = (vec![condition], Uuid::now_v7());
+    let nobodys = write.id;
+    store.commit(unit(write)).await.expect("stored");
+
+    let list = async |filter: EventSubscriptionFilter| {
+        let sort = [(EventSubscriptionSort::Created, Order::Desc)];
+        assert_eq!(store.count_event_subscriptions(filter.clone()).await.expect("read"), {
+            i64::try_from(store.event_subscriptions(filter.clone(), Page::ALL, &sort).await.expect("read").len()).expect("few")
+        });
+        store.event_subscriptions(filter, Page { first: 0, max: 10 }, &sort).await.expect("read")
+    };
+    let all = list(EventSubscriptionFilter::default()).await;
+    let seen: Vec<_> = all.iter().map(|it| (it.kind.as_str(), it.name.as_str(), it.created)).collect();
+    assert_eq!(seen[0], ("message", "new", 2_000));
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert_eq!(all[0].of, EventSubscriptionOf::Definition(process.id.clone()));
+    let of = |found: Vec<mandate_store::query::EventSubscriptionListed>| found.into_iter().map(|it| it.of).collect::<Vec<_>>();
+    let wait = |instance, wait| EventSubscriptionOf::Wait { instance, wait, activity: 4 };
+    let none = EventSubscriptionFilter::default;
+    assert_eq!(of(list(EventSubscriptionFilter { tenants: vec!["acme".into()], ..none() }).await), [wait(acmes, 3)]);
+    assert_eq!(of(list(EventSubscriptionFilter { kind: Some("conditional".into()), ..none() }).await), [wait(nobodys, 5)]);
+    assert_eq!(of(list(EventSubscriptionFilter { name: Some("alarm".into()), ..none() }).await), [wait(acmes, 3)]);
+    assert_eq!(of(list(EventSubscriptionFilter { wait: Some((acmes, 3)), ..none() }).await), [wait(acmes, 3)]);
+    assert_eq!(of(list(EventSubscriptionFilter { execution: Some((nobodys, 4)), ..none() }).await), [wait(nobodys, 5)]);
+    assert_eq!(of(list(EventSubscriptionFilter { instance: Some(nobodys), ..none() }).await), [wait(nobodys, 5)]);
+    let start = Some((process.id.clone(), "Start".to_owned()));
+    assert_eq!(of(list(EventSubscriptionFilter { start, ..none() }).await), [EventSubscriptionOf::Definition(process.id.clone())]);
+    assert_eq!(list(EventSubscriptionFilter { without_tenant: true, ..none() }).await.len(), 2);
+    assert_eq!(list(EventSubscriptionFilter { activity_id: Some("Start".into()), ..none() }).await.len(), 1);
+}
