@@ -65,6 +65,7 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
         | Input::FailExternalTask { .. }
         | Input::ThrowFromExternalTask { .. }
         | Input::Message { .. }
+        | Input::Signal { .. }
         | Input::DelegateReturned { .. } => None,
     }
 }
