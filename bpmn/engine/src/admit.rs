@@ -54,6 +54,17 @@ pub enum Rejection {
         /// The number.
         scope: ActivityId,
     },
+    /// The caller has heard this report already, or it comes before its turn.
+    #[error("the call has heard {heard} reports; this is number {number}")]
+    OutOfTurn {
+        /// How many.
+        heard: u64,
+        /// Which this is.
+        number: u64,
+    },
+    /// Nobody has called the instance.
+    #[error("the instance was not called by another one")]
+    NotCalled,
     /// No activity with this number is enabled: it has begun already, its ad-hoc sub-process is over, or it never was.
     #[error("no activity with number {} may begin", .activity.0)]
     NotEnabled {
@@ -164,13 +175,15 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
         }
         Input::ThrowFromTask { wait, code, variables, .. } => {
             expect(instance, *wait, "user task")?;
-            let caught = error_catcher(definition, instance, instance.tasks[wait].activity, code).is_some();
+            let caught =
+                error_catcher(definition, instance, instance.tasks[wait].activity, code).is_some() || instance.caller_catches_error(code);
             check_caught(caught, "BPMN error", code)?;
             check_sizes(instance, variables, |_| None)
         }
         Input::EscalateFromTask { wait, code, variables } => {
             expect(instance, *wait, "user task")?;
-            let caught = escalation_catcher(definition, instance, instance.tasks[wait].activity, Some(code)).is_some();
+            let caught = escalation_catcher(definition, instance, instance.tasks[wait].activity, Some(code)).is_some()
+                || instance.caller_catches_escalation(Some(code)).is_some();
             check_caught(caught, "escalation", code)?;
             check_sizes(instance, variables, |_| None)
         }
@@ -202,6 +215,16 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             expect(instance, *wait, subscription(SubscriptionKind::Signal))?;
             check_event(definition, instance, *wait, variables)
         }
+        Input::Called { wait, report, .. } => {
+            expect(instance, *wait, "call")?;
+            let call = &instance.calls[wait];
+            match report.number {
+                _ if call.over => Err(Rejection::NoSuchWait { wait: *wait }),
+                number if number == call.heard + 1 => Ok(()),
+                number => Err(Rejection::OutOfTurn { heard: call.heard, number }),
+            }
+        }
+        Input::EndCalled { .. } => instance.caller().map(drop).ok_or(Rejection::NotCalled),
         Input::DelegateReturned { wait, outcome } => {
             // Sizes of what a delegate returns are checked where they are set: past them the unit fails, it is not refused.
             let (DelegateOutcome::Completed { .. } | DelegateOutcome::BpmnError { .. }) = outcome;
@@ -271,6 +294,8 @@ fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
                 | Input::SetDue { .. }
                 | Input::RecalculateDue { .. }
                 | Input::SetExternalTaskRetries { .. }
+                | Input::Called { .. }
+                | Input::EndCalled { .. }
                 | Input::Cancel { .. }
         );
     if instance.suspended && !allowed { Err(Rejection::Suspended) } else { Ok(()) }
@@ -289,6 +314,8 @@ fn expect(instance: &Instance, wait: WaitId, expected: &'static str) -> Result<(
         "user task"
     } else if instance.external_tasks.contains_key(&wait) {
         "external task"
+    } else if instance.calls.contains_key(&wait) {
+        "call"
     } else if let Some(it) = instance.subscriptions.get(&wait) {
         subscription(it.kind)
     } else if call.is_some_and(|call| call.wait == wait) {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use imbl::OrdMap;
-use mandate_model::{Compensation, ElementIndex, FlowIndex, ProcessDefinition, ROOT};
+use mandate_model::{Compensation, ElementIndex, ElementKind, FlowIndex, ProcessDefinition, ROOT};
 
+use crate::call::{Called, Caller};
 use crate::effect::{ExternalTask, Incident, Job, Subscription, Task};
 use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
 use crate::index::Index;
@@ -27,6 +28,8 @@ pub struct NewInstance {
     pub tenant: Option<String>,
     /// W3C trace context of whoever started it: units of work that nobody else caused belong to its trace.
     pub traceparent: Option<String>,
+    /// Who has called it, if anybody has.
+    pub caller: Option<Caller>,
 }
 
 /// Things of an instance by their numbers. Persistent: a clone shares everything, and two states of an instance are compared by what they do not
@@ -41,6 +44,9 @@ pub struct Instance {
     pub(crate) business_key: Option<String>,
     pub(crate) tenant: Option<String>,
     pub(crate) traceparent: Option<String>,
+    pub(crate) caller: Option<Arc<Caller>>,
+    /// How many reports it has made to its caller.
+    pub(crate) told: u64,
     pub(crate) state: State,
     pub(crate) suspended: bool,
     /// The last number given to an activity, a wait or an incident.
@@ -52,6 +58,7 @@ pub struct Instance {
     pub(crate) tasks: Map<WaitId, Task>,
     pub(crate) external_tasks: Map<WaitId, ExternalTask>,
     pub(crate) subscriptions: Map<WaitId, Subscription>,
+    pub(crate) calls: Map<WaitId, Called>,
     pub(crate) incidents: Map<IncidentId, Incident>,
     pub(crate) unit: Option<Unit>,
     pub(crate) index: Index,
@@ -203,6 +210,8 @@ impl Instance {
             business_key: new.business_key,
             tenant: new.tenant,
             traceparent: new.traceparent,
+            caller: new.caller.map(Arc::new),
+            told: 0,
             state: State::Created,
             suspended: false,
             last: ROOT_ACTIVITY.0,
@@ -212,6 +221,7 @@ impl Instance {
             tasks: OrdMap::new(),
             external_tasks: OrdMap::new(),
             subscriptions: OrdMap::new(),
+            calls: OrdMap::new(),
             incidents: OrdMap::new(),
             unit: None,
             index,
@@ -385,6 +395,10 @@ impl Instance {
             && self.tasks.values().all(|it| element(it.element))
             && self.external_tasks.values().all(|it| element(it.element))
             && self.subscriptions.values().all(|it| element(it.element))
+            && self
+                .calls
+                .values()
+                .all(|it| matches!(definition.elements.get(it.element.0 as usize).map(|it| &it.kind), Some(ElementKind::CallActivity(_))))
             && self.incidents.values().all(|it| element(it.element))
             && self.unit.iter().flat_map(|unit| &unit.agenda).all(|token| element(token.element) && flow(token.by))
             && self

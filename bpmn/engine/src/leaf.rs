@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 
 use crate::effect::SubscriptionKind;
-use crate::ids::{ActivityId, IncidentId, WaitId};
+use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
 use crate::instance::{Activity, Instance, Phase};
 use crate::join::missing;
 
@@ -62,6 +62,15 @@ pub enum LeafState {
         topic: String,
         /// Attempts left; none: it has never failed.
         retries: Option<u32>,
+    },
+    /// It waits for a process that it has called.
+    Called {
+        /// The call.
+        wait: WaitId,
+        /// The called instance.
+        instance: InstanceId,
+        /// The key of its process.
+        process: String,
     },
     /// It waits for a moment in time.
     Timer {
@@ -196,6 +205,11 @@ impl Instance {
                 Some(&incident) => LeafState::Incident { incident },
                 None => LeafState::ExternalTask { wait, topic: task.topic.clone(), retries: task.retries },
             });
+        }
+        // What it has heard and not acted upon yet is a job's.
+        if let Some(call) = self.calls.get(&wait) {
+            let waits = !call.over && call.held.is_empty();
+            return waits.then(|| LeafState::Called { wait, instance: InstanceId::called(self.id, wait), process: call.process.clone() });
         }
         let job = self.jobs.get(&wait).filter(|job| job.element == activity.element)?;
         Some(match self.index.wait_incidents.get(&wait) {

@@ -32,6 +32,8 @@
 
 mod ad_hoc;
 mod admit;
+mod call;
+mod catcher;
 mod code;
 mod compensation;
 mod complex;
@@ -74,6 +76,7 @@ mod variable;
 mod wait;
 
 pub use admit::Rejection;
+pub use call::{Called, CalledVersion, Caller, Catch, CatchKind, Ending, News, ProcessCall, Report};
 pub use code::Code;
 pub use compensation::Compensable;
 pub use condition::start_condition_holds;

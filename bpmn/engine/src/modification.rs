@@ -28,6 +28,7 @@ use std::collections::VecDeque;
 use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 
 use crate::Code;
+use crate::call::News;
 use crate::effect::{Effect, EndState, HistoryEvent};
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
@@ -198,7 +199,9 @@ impl Machine<'_> {
             self.unit.modification = None;
             if self.instance.state == State::Active && self.instance.children(self.instance.root()).next().is_none() {
                 if canceled {
-                    self.end_instance(EndState::ExternallyTerminated, Some(NOTHING_LEFT.to_owned()));
+                    let reason = Some(NOTHING_LEFT.to_owned());
+                    self.tell_caller(News::Deleted { reason: reason.clone() });
+                    self.end_instance(EndState::ExternallyTerminated, reason);
                 } else {
                     self.notify(self.instance.root(), Occasion::ProcessEnd)?;
                 }
@@ -235,7 +238,7 @@ impl Machine<'_> {
 
     /// Cancels an activity with those around it that it leaves empty; the process itself stays (Camunda `AbstractInstanceCancellationCmd`). A body
     /// of which no instance is left to end is empty, too.
-    fn cancel_outward(&mut self, activity: ActivityId) -> Result<(), Failure> {
+    pub(crate) fn cancel_outward(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let root = self.instance.root();
         let mut outermost = activity;
         while let Some(scope) = self.instance.at(outermost).parent.filter(|scope| *scope != root && self.holds_only(*scope, outermost)) {

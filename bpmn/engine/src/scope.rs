@@ -3,6 +3,7 @@
 use mandate_model::{ElementIndex, FlowIndex};
 
 use crate::Code;
+use crate::call::News;
 use crate::effect::{EndState, HistoryEvent, JobKind};
 use crate::ids::ActivityId;
 use crate::input::Failure;
@@ -190,12 +191,12 @@ impl Machine<'_> {
             return Ok(());
         }
         if scope == self.instance.root() {
-            match &mut self.unit.modification {
+            if let Some(underway) = &mut self.unit.modification {
                 // There may be more to come.
-                Some(underway) => underway.canceled = false,
-                None => return self.notify(scope, Occasion::ProcessEnd),
+                underway.canceled = false;
+                return Ok(());
             }
-            return Ok(());
+            return self.notify(scope, Occasion::ProcessEnd);
         }
         if let Role::Compensating { .. } = self.instance.at(scope).role {
             let around = self.instance.at(scope).scope();
@@ -207,6 +208,7 @@ impl Machine<'_> {
 
     /// The process is over because nothing is left in it.
     pub(crate) fn complete_instance(&mut self) {
+        self.tell_caller(News::Completed);
         self.end_instance(EndState::Completed, None);
     }
 

@@ -5,6 +5,7 @@ use mandate_model::{CatchTrigger, ElementIndex, ElementKind, Implementation, Pro
 use crate::Code;
 use crate::EntryKey;
 use crate::admit::{self, Rejection};
+use crate::call::{Ending, News};
 use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind};
 use crate::elements::{At, Next, WaitFor};
 use crate::error::Thrown;
@@ -43,7 +44,7 @@ impl From<Failure> for Stop {
 pub fn step(definition: &ProcessDefinition, instance: &mut Instance, input: Input, now: i64) -> Result<Vec<Effect>, Stop> {
     admit::check(definition, instance, &input)?;
     let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(instance, &input)));
-    let mut machine = Machine { definition, instance, now, unit, effects: Vec::new() };
+    let mut machine = Machine { definition, instance, now, unit, effects: Vec::new(), ending: Ending::default() };
     machine.perform(input)?;
     machine.run()?;
     Ok(machine.finish())
@@ -64,6 +65,7 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::ThrowFromExternalTask { wait, .. }
         | Input::SetExternalTaskRetries { wait, .. }
         | Input::Message { wait, .. }
+        | Input::Called { wait, .. }
         | Input::Signal { wait, .. }
         | Input::DelegateReturned { wait, .. }
         | Input::SetRetries { wait, .. }
@@ -75,6 +77,7 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         Input::Start { .. }
         | Input::StartAt { .. }
         | Input::SetVariables { .. }
+        | Input::EndCalled { .. }
         | Input::Suspend
         | Input::Activate
         | Input::Cancel { .. } => START,
@@ -88,6 +91,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) now: i64,
     pub(crate) unit: Unit,
     pub(crate) effects: Vec<Effect>,
+    /// How what is called ends when its call is cancelled.
+    pub(crate) ending: Ending,
 }
 
 impl<'a> Machine<'a> {
@@ -150,8 +155,12 @@ impl<'a> Machine<'a> {
             Input::RecalculateDue { wait, since_creation } => self.recalculate_due(wait, since_creation)?,
             Input::Suspend => self.set_suspended(true),
             Input::Activate => self.set_suspended(false),
+            Input::Called { wait, report, hold } => self.hear(wait, *report, hold)?,
+            Input::EndCalled { ending } => self.end_called(ending),
             Input::Cancel { reason } => {
+                self.ending = Ending { state: EndState::ExternallyTerminated, reason: reason.clone() };
                 self.cancel_children(self.instance.root());
+                self.tell_caller(News::Deleted { reason: reason.clone() });
                 self.end_instance(EndState::ExternallyTerminated, reason);
             }
         }

@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use mandate_feel::Expression;
 
+mod calls;
 mod events;
 mod listeners;
 
+pub use calls::*;
 pub use events::*;
 pub use listeners::*;
 
@@ -290,6 +292,8 @@ pub enum ElementKind {
     UserTask(UserTask),
     /// A receive task: waits for a message.
     ReceiveTask(MessageReference),
+    /// A call activity.
+    CallActivity(Box<CallActivity>),
     /// An exclusive gateway.
     ExclusiveGateway,
     /// A parallel gateway.

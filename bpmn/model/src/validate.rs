@@ -228,6 +228,7 @@ impl<'v> Validator<'v, '_> {
                     | "subProcess"
                     | "adHocSubProcess"
                     | "transaction"
+                    | "callActivity"
             );
         for boundary in &element.boundary_events {
             let at = self.at(*boundary);
@@ -236,13 +237,13 @@ impl<'v> Validator<'v, '_> {
             // What undoes an activity does not need it to wait.
             if !(waits || is_compensation && matches!(name, "task" | "manualTask")) {
                 let message = format!("the boundary event is attached to {name}, which can't carry one");
-                self.diagnostics.error(at, message, "attach it to a service, send, user or receive task or to a sub-process");
+                self.diagnostics.error(at, message, "attach it to a service, send, user or receive task, a sub-process or a call activity");
             } else if event.parent != element.parent {
                 let message = format!("the boundary event is attached to '{}' in another scope", shown(&element.id));
                 self.diagnostics.error(at, message, "move it into the scope of the activity");
             }
             match (event.kind.trigger(), name) {
-                (Some((EventTrigger::Escalation(_), _)), "subProcess" | "adHocSubProcess" | "transaction") => {}
+                (Some((EventTrigger::Escalation(_), _)), "subProcess" | "adHocSubProcess" | "transaction" | "callActivity") => {}
                 // Instances may throw one (`behavior`).
                 _ if element.multi_instance.as_ref().is_some_and(|each| each.behavior.iter().any(|it| it.caught_by.contains(boundary))) => {
                 }
@@ -252,7 +253,11 @@ impl<'v> Validator<'v, '_> {
                 }
                 (Some((EventTrigger::Escalation(_), _)), _) => {
                     let message = format!("the escalation boundary event is attached to {name}, in which nothing can throw one");
-                    self.diagnostics.error(at, message, "attach it to a sub-process (as in Camunda 7), or use an error event");
+                    self.diagnostics.error(
+                        at,
+                        message,
+                        "attach it to a sub-process or call activity (as in Camunda 7), or use an error event",
+                    );
                 }
                 _ => {}
             }

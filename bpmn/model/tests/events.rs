@@ -134,9 +134,9 @@ fn nothing_leads_to_an_event_sub_process_or_hangs_on_it() {
     check(
         &elements,
         expect![[r#"
-        t.bpmn:3:1: error: an event sub-process has a sequence flow (element 'v'); help: remove the flow: its start event begins it, and nothing follows it (BPMN 2.0, 10.3.5)
-        t.bpmn:4:56: error: the boundary event is attached to an event sub-process, which can't carry one (element 'b'); help: attach it to a service, send, user or receive task or to a sub-process
-    "#]],
+            t.bpmn:3:1: error: an event sub-process has a sequence flow (element 'v'); help: remove the flow: its start event begins it, and nothing follows it (BPMN 2.0, 10.3.5)
+            t.bpmn:4:56: error: the boundary event is attached to an event sub-process, which can't carry one (element 'b'); help: attach it to a service, send, user or receive task, a sub-process or a call activity
+        "#]],
     );
     let mapped = event_sub_process("v", "", MESSAGE).replace(
         "<bpmn:startEvent",
@@ -229,7 +229,7 @@ fn an_escalation_is_caught_on_what_can_throw_one() {
              <bpmn:sequenceFlow id='i' sourceRef='c' targetRef='e'/>"
         ),
         expect![[r#"
-            t.bpmn:3:97: error: the escalation boundary event is attached to receiveTask, in which nothing can throw one (element 'b'); help: attach it to a sub-process (as in Camunda 7), or use an error event
+            t.bpmn:3:97: error: the escalation boundary event is attached to receiveTask, in which nothing can throw one (element 'b'); help: attach it to a sub-process or call activity (as in Camunda 7), or use an error event
             t.bpmn:4:1: warning: the escalation never comes: that a user task throws one is not supported yet (element 'c'); help: put the task into a sub-process with a throw event, and attach the event to that
         "#]],
     );

@@ -32,13 +32,13 @@ mod unsupported {
     fn elements_are_refused_by_their_names_without_errors_that_only_follow() {
         check(
             &format!(
-                "{ENDS}<bpmn:task id='a'/>\n<bpmn:callActivity id='b' calledElement='x'/>\n<bpmn:scriptTask id='c'/>\n\
+                "{ENDS}<bpmn:task id='a'/>\n<bpmn:implicitThrowEvent id='b'/>\n<bpmn:scriptTask id='c'/>\n\
                  <bpmn:businessRuleTask id='d'/>\n<bpmn:eventBasedGateway id='g' instantiate='true' eventGatewayType='Parallel'/>\n\
                  <bpmn:sequenceFlow id='f2' sourceRef='a' targetRef='b'/>\n\
                  <bpmn:sequenceFlow id='f3' sourceRef='b' targetRef='e'/>"
             ),
             expect![[r#"
-                t.bpmn:3:1: error: callActivity is not supported yet (element 'b'); help: use an embedded sub-process, or start the other process from a delegate
+                t.bpmn:3:1: error: implicitThrowEvent is not supported yet (element 'b'); help: remove it
                 t.bpmn:4:1: error: the script task has no script (element 'c'); help: write it: scriptFormat="feel" and <script>amount * 2</script>
                 t.bpmn:5:1: error: businessRuleTask does not say who does it (element 'd'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate; or compute it by a camunda:expression
             "#]],

@@ -172,9 +172,12 @@ fn of_rejection(rejection: &Rejection) -> Answer {
         Rejection::CannotSkipMappings | Rejection::CannotSkipListeners | Rejection::NothingToStart => {
             (StatusCode::BAD_REQUEST, INVALID_REQUEST)
         }
-        Rejection::AlreadyStarted | Rejection::NotStarted | Rejection::InUnit | Rejection::Instruction { .. } => {
-            (StatusCode::INTERNAL_SERVER_ERROR, ENGINE)
-        }
+        Rejection::AlreadyStarted
+        | Rejection::NotStarted
+        | Rejection::InUnit
+        | Rejection::Instruction { .. }
+        | Rejection::OutOfTurn { .. }
+        | Rejection::NotCalled => (StatusCode::INTERNAL_SERVER_ERROR, ENGINE),
     };
     Answer { status, kind, message: capitalised(&rejection.to_string()), details: None }
 }

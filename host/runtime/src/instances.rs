@@ -380,7 +380,7 @@ impl Inner {
 }
 
 /// Where a process begins that is started without a message.
-fn none_start(definition: &Definition) -> Result<ElementIndex, Error> {
+pub(crate) fn none_start(definition: &Definition) -> Result<ElementIndex, Error> {
     // As in Camunda 7 what starts by time can also be started by hand.
     let mut timers = definition.model.iter().filter(|(_, element)| {
         element.parent == Some(mandate_model::ROOT)

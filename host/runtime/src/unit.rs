@@ -82,7 +82,7 @@ impl Rows {
     /// Takes one effect in. Calls are not rows: the caller has performed them.
     pub(crate) fn apply(&mut self, definition: &Definition, effect: Effect, now: i64) {
         match effect {
-            Effect::CallDelegate(_) => {}
+            Effect::CallDelegate(_) | Effect::CallProcess(_) | Effect::EndCalled { .. } | Effect::TellCaller { .. } => {}
             Effect::PutJob(job) => put(&mut self.jobs, job.wait, job),
             Effect::RemoveJob(wait) => remove(&mut self.jobs, wait),
             Effect::PutTask(task) => put(&mut self.tasks, task.wait, task),
@@ -329,6 +329,7 @@ fn job_kind(kind: JobKind, element: &ElementKind) -> &'static str {
         JobKind::Start => "start",
         JobKind::AsyncBefore => "async-before",
         JobKind::AsyncAfter => "async-after",
+        JobKind::Return => "return",
         JobKind::Timer if element.trigger().is_some() => "event-timer",
         JobKind::Timer => "timer",
     }
@@ -442,6 +443,7 @@ fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> History
             }
         }
         HistoryEvent::ActivityEnded { activity, canceled } => HistoryRow::ActivityEnded { n: number(activity.0), canceled, at },
+        HistoryEvent::ProcessCalled { activity, instance } => HistoryRow::Called { n: number(activity.0), instance: instance.0 },
         HistoryEvent::VariableSet { scope, name, value } => HistoryRow::Variable {
             scope: number(scope.0),
             name,
@@ -507,6 +509,7 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::ExpressionTask(task) => task.element_type,
         ElementKind::UserTask(_) => "userTask",
         ElementKind::ReceiveTask(_) => "receiveTask",
+        ElementKind::CallActivity(_) => "callActivity",
         ElementKind::ExclusiveGateway => "exclusiveGateway",
         ElementKind::ParallelGateway => "parallelGateway",
         ElementKind::InclusiveGateway => "inclusiveGateway",

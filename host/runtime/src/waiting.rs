@@ -76,6 +76,13 @@ pub enum Reason {
         /// Attempts left; none: it has never failed.
         retries: Option<u32>,
     },
+    /// It waits for a process that it has called.
+    CalledInstance {
+        /// The called instance.
+        id: String,
+        /// The key of its process.
+        process: String,
+    },
     /// It waits for a moment.
     Timer {
         /// The job.
@@ -289,6 +296,7 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
         LeafState::ExternalTask { wait, topic, retries } => {
             Reason::ExternalTask { id: id(wait.0), topic: topic.clone(), retries: *retries }
         }
+        LeafState::Called { instance, process, .. } => Reason::CalledInstance { id: instance.to_string(), process: process.clone() },
         LeafState::Timer { wait, due } => Reason::Timer { id: id(wait.0), due: *due },
         LeafState::Job { wait, attempt, retries, due } => {
             Reason::Job { id: id(wait.0), attempt: *attempt, retries: *retries, due: *due, held_by: held_by(wait.0) }

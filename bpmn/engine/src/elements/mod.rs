@@ -6,6 +6,7 @@
 use mandate_feel::{Expression, Value};
 use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, Implementation, ProcessDefinition};
 
+use crate::call::Asked;
 use crate::effect::Signal;
 use crate::expression::{evaluate, evaluate_if_known, failed, why_null};
 use crate::ids::ActivityId;
@@ -15,6 +16,7 @@ use crate::variable::{Variable, Variables};
 
 pub(crate) mod ad_hoc_sub_process;
 mod boundary_event;
+mod call_activity;
 pub(crate) mod complex_gateway;
 mod end_event;
 mod event_based_gateway;
@@ -54,6 +56,7 @@ fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::ExpressionTask(task) => task,
         ElementKind::UserTask(task) => task,
         ElementKind::ReceiveTask(message) => message,
+        ElementKind::CallActivity(call) => &**call,
         ElementKind::ExclusiveGateway => &exclusive_gateway::ExclusiveGateway,
         ElementKind::ParallelGateway => &parallel_gateway::ParallelGateway,
         ElementKind::InclusiveGateway => &inclusive_gateway::InclusiveGateway,
@@ -158,6 +161,8 @@ pub(crate) enum WaitFor {
         /// The higher, the sooner.
         priority: i64,
     },
+    /// A process that is called.
+    Called(Box<Asked>),
     /// A message.
     Message {
         /// Its name.

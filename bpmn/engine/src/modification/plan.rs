@@ -119,7 +119,7 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, instruc
             if is_there { Ok(()) } else { Err(Misfit::NoSuchActivity { activity: *activity }) }
         }
         Instruction::Cancel(Cancel::Transition(activity)) => {
-            let it = instance.activity(*activity).filter(|it| !matches!(it.role, Role::Result { .. }));
+            let it = instance.activity(*activity).filter(|it| !it.role.is_past());
             let is_there = it.is_some_and(|it| matches!(it.phase, Phase::Before { .. } | Phase::After { .. }));
             if is_there { Ok(()) } else { Err(Misfit::NoSuchTransition { activity: *activity }) }
         }

@@ -1,12 +1,15 @@
 //! A host in miniature: it stores snapshots and rows, calls delegates, crashes; and it checks what must hold after each step.
 
+mod calls;
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{
-    ActivityId, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure, HistoryEvent, Incident, IncidentId, Input,
-    Instance, InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Role, Stop, Stored, Subscription, SubscriptionKind, Task,
-    Variable, Variables, WaitId, step,
+    ActivityId, Caller, Catch, CatchKind, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure, HistoryEvent,
+    Incident, IncidentId, Input, Instance, InstanceId, Job, LeafState, NewInstance, News, Phase, Rejection, Report, Retry, Role, Stop,
+    Stored, Subscription, SubscriptionKind, Task, Variable, Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use uuid::Uuid;
@@ -14,6 +17,7 @@ use uuid::Uuid;
 use crate::compensation::Compensation;
 use crate::events::{self, happened};
 use crate::random::Random;
+use calls::{called, caller};
 
 mod inputs;
 
@@ -28,6 +32,8 @@ struct Rows {
     external_tasks: BTreeMap<WaitId, ExternalTask>,
     subscriptions: BTreeMap<WaitId, Subscription>,
     incidents: BTreeMap<IncidentId, Incident>,
+    /// What is called and not over, with how many reports were heard.
+    calls: BTreeMap<WaitId, u64>,
     suspended: bool,
     /// Activities that history has seen begin but not end.
     open: BTreeSet<ActivityId>,
@@ -45,6 +51,11 @@ pub(crate) struct Host<'a> {
     late: usize,
     rows: Rows,
     now: i64,
+    /// What each call said that it catches.
+    catches: BTreeMap<WaitId, Vec<Catch>>,
+    /// How many reports the instance has made to whoever called it, and whether the last of them said that it is over.
+    told: (u64, bool),
+    ended_by_caller: bool,
     /// Every wait that ever was.
     waits: BTreeSet<WaitId>,
     /// Which unit and which call of it an entry key was made for.
@@ -56,6 +67,8 @@ pub(crate) struct Host<'a> {
     pub(crate) rejected: usize,
     /// Bodies of multi-instance activities that were looked at.
     pub(crate) bodies: usize,
+    /// What calls have heard.
+    pub(crate) heard: usize,
     /// Signals that were thrown.
     pub(crate) signals: usize,
     /// Conditional events that something waited for.
@@ -92,6 +105,7 @@ impl<'a> Host<'a> {
             business_key: None,
             tenant: None,
             traceparent: None,
+            caller: seed.is_multiple_of(3).then(|| caller(&mut Random::new(seed))),
         });
         Self {
             definition,
@@ -100,6 +114,9 @@ impl<'a> Host<'a> {
             late: 0,
             rows: Rows::default(),
             now: 1_000,
+            catches: BTreeMap::new(),
+            told: (0, false),
+            ended_by_caller: false,
             waits: BTreeSet::new(),
             keys: BTreeMap::new(),
             calls: 0,
@@ -107,6 +124,7 @@ impl<'a> Host<'a> {
             crashes: 0,
             rejected: 0,
             bodies: 0,
+            heard: 0,
             signals: 0,
             conditions: 0,
             compensation: Compensation::default(),
@@ -155,6 +173,8 @@ impl<'a> Host<'a> {
                 Input::CompleteTask { wait, variables: x(0) }
             } else if let Some(wait) = self.rows.external_tasks.values().find(|task| task.retries == Some(0)).map(|task| task.wait) {
                 Input::SetExternalTaskRetries { wait, retries: 1 }
+            } else if let Some((&wait, &heard)) = self.rows.calls.iter().next() {
+                called(wait, heard + 1, News::Completed, x(0), false)
             } else if let Some(&wait) = self.rows.external_tasks.keys().next() {
                 Input::CompleteExternalTask { wait, variables: x(0), local_variables: Variables::new() }
             } else if let Some(it) = self.rows.subscriptions.values().find(|it| !self.stays(it) && it.kind != SubscriptionKind::Condition) {
@@ -285,6 +305,7 @@ impl<'a> Host<'a> {
         }
         self.check_keys(input, calls);
         if commit {
+            self.hear(input);
             self.by_hand |= matches!(input, Input::Modify(_) | Input::StartAt { .. });
             self.commit(&instance, effects);
             self.modified += usize::from(matches!(input, Input::Modify(_)));
@@ -352,6 +373,7 @@ impl<'a> Host<'a> {
         let origin = match input {
             Input::RunJob { wait }
             | Input::CompleteTask { wait, .. }
+            | Input::Called { wait, .. }
             | Input::CompleteExternalTask { wait, .. }
             | Input::ThrowFromExternalTask { wait, .. }
             | Input::ThrowFromTask { wait, .. }
@@ -382,6 +404,7 @@ impl<'a> Host<'a> {
         expected.tasks = instance.tasks().map(|it| (it.wait, it.clone())).collect();
         expected.external_tasks = instance.external_tasks().map(|it| (it.wait, it.clone())).collect();
         expected.subscriptions = instance.subscriptions().map(|it| (it.wait, it.clone())).collect();
+        expected.calls = instance.calls().filter(|it| !it.over).map(|it| (it.wait, it.heard)).collect();
         expected.incidents = instance.incidents().map(|it| (it.id, it.clone())).collect();
         expected.suspended = instance.is_suspended();
         expected.ended = instance.is_ended();
@@ -401,6 +424,8 @@ impl<'a> Host<'a> {
         if self.rows.ended {
             assert_eq!(instance.activities().count(), 1, "nothing is left of the tree");
             assert!(self.rows.jobs.is_empty() && self.rows.tasks.is_empty() && self.rows.subscriptions.is_empty());
+            assert!(self.rows.calls.is_empty(), "what was called is left alone");
+            assert!(self.told.1 || instance.caller().is_none() || self.ended_by_caller, "its caller waits for ever");
             assert!(self.rows.external_tasks.is_empty() && self.rows.incidents.is_empty());
         }
         let changes = instance.changes(Some(&self.load()));
@@ -433,67 +458,6 @@ impl<'a> Host<'a> {
         for wait in jobs.chain(tasks) {
             let incidents = self.rows.incidents.values().filter(|it| it.wait == Some(wait)).count();
             assert_eq!(incidents, 1, "what has no retries has one incident: {wait:?}");
-        }
-    }
-
-    fn fold(&mut self, effect: Effect) {
-        let rows = &mut self.rows;
-        assert!(!rows.ended || effect == Effect::End, "after its end nothing happens: {effect:?}");
-        match effect {
-            Effect::CallDelegate(call) => panic!("calls are not rows: {call:?}"),
-            Effect::PutJob(job) => {
-                self.waits.insert(job.wait);
-                rows.jobs.insert(job.wait, job);
-            }
-            Effect::RemoveJob(wait) => assert!(rows.jobs.remove(&wait).is_some()),
-            Effect::PutTask(task) => {
-                self.waits.insert(task.wait);
-                rows.tasks.insert(task.wait, task);
-            }
-            Effect::RemoveTask(wait) => assert!(rows.tasks.remove(&wait).is_some()),
-            Effect::PutExternalTask(task) => {
-                self.waits.insert(task.wait);
-                rows.external_tasks.insert(task.wait, task);
-            }
-            Effect::RemoveExternalTask(wait) => assert!(rows.external_tasks.remove(&wait).is_some()),
-            Effect::PutSubscription(it) => {
-                self.conditions += usize::from(it.kind == SubscriptionKind::Condition);
-                self.waits.insert(it.wait);
-                rows.subscriptions.insert(it.wait, it);
-            }
-            // Nobody else is there.
-            Effect::ThrowSignal(_) => self.signals += 1,
-            Effect::RemoveSubscription(wait) => assert!(rows.subscriptions.remove(&wait).is_some()),
-            Effect::RaiseIncident(it) => assert!(rows.incidents.insert(it.id, it).is_none()),
-            Effect::ResolveIncident(id) => assert!(rows.incidents.remove(&id).is_some()),
-            Effect::SetSuspended(suspended) => rows.suspended = suspended,
-            Effect::Record(event) => self.fold_event(event),
-            Effect::End => assert!(rows.ended, "history knows of the end"),
-        }
-    }
-
-    fn fold_event(&mut self, event: HistoryEvent) {
-        self.compensation.see(self.definition, &event, self.by_hand);
-        let rows = &mut self.rows;
-        match event {
-            HistoryEvent::InstanceStarted { .. } => {
-                assert!(!rows.started);
-                rows.started = true;
-            }
-            HistoryEvent::InstanceEnded { .. } => rows.ended = true,
-            HistoryEvent::ActivityStarted { activity, .. } => assert!(rows.open.insert(activity), "it began twice"),
-            HistoryEvent::ActivityEnded { activity, canceled } => {
-                let lost = rows.incidents.values().any(|it| it.wait.is_none() && it.activity == activity);
-                assert!(canceled || !lost, "a join of which it was said that it never completes has completed");
-                assert!(rows.open.remove(&activity), "it ended twice");
-                rows.variables.retain(|(scope, _), _| *scope != activity);
-                rows.past.insert(activity);
-            }
-            HistoryEvent::VariableSet { scope, .. } if rows.past.contains(&scope) => {}
-            HistoryEvent::VariableSet { scope, name, value } => {
-                rows.variables.insert((scope, name), value);
-            }
-            HistoryEvent::VariableRemoved { scope, name } => assert!(rows.variables.remove(&(scope, name)).is_some()),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::random::Random;
 
+mod calls;
 mod compensation;
 mod events;
 mod gateways;
@@ -119,6 +120,7 @@ impl Models<'_> {
         // Blocks that stand for themselves come first: they go anywhere.
         let kinds = if depth < MAX_DEPTH { 26 } else { 12 };
         match self.random.below(kinds) {
+            0 if !self.random.one_in(3) => self.call_activity(depth, inside),
             0 => self.several("task", "", depth),
             1 | 2 => self.service(depth, inside),
             3 => self.user_task(depth, inside),

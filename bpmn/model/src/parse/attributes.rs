@@ -46,6 +46,7 @@ const FLOW_NODES: &[&str] = &[
     "subProcess",
     "adHocSubProcess",
     "transaction",
+    "callActivity",
     "exclusiveGateway",
     "parallelGateway",
     "inclusiveGateway",
@@ -54,6 +55,7 @@ const FLOW_NODES: &[&str] = &[
     // No flow node, but what stands here is said of each of a multi-instance activity's instances.
     "multiInstanceLoopCharacteristics",
 ];
+const CALL_ACTIVITY: &[&str] = &["callActivity"];
 const CONNECTIONS: &[&str] = &["sequenceFlow", "association"];
 const COMPENSATE: &[&str] = &["compensateEventDefinition"];
 const MULTI_INSTANCE: &[&str] = &["multiInstanceLoopCharacteristics"];
@@ -77,6 +79,7 @@ const MAPPED: &[&str] = &[
     "subProcess",
     "adHocSubProcess",
     "transaction",
+    "callActivity",
 ];
 
 /// What execution listeners are called for.
@@ -98,6 +101,7 @@ const LISTENED: &[&str] = &[
     "receiveTask",
     "subProcess",
     "transaction",
+    "callActivity",
     "exclusiveGateway",
     "parallelGateway",
     "inclusiveGateway",
@@ -133,6 +137,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("activityRef", Read(COMPENSATE)), ("waitForCompletion", Read(COMPENSATE)),
     ("method", RefusedUnless("##Compensate", "leave it out: a transaction that is cancelled compensates what has completed in it")),
     ("startQuantity", Read(ACTIVITIES)), ("completionQuantity", Read(ACTIVITIES)),
+    ("calledElement", Read(CALL_ACTIVITY)),
     ("triggeredByEvent", Read(&["subProcess"])),
     ("isSequential", Read(MULTI_INSTANCE)),
     ("ordering", Read(AD_HOC)), ("cancelRemainingInstances", Read(AD_HOC)),
@@ -172,6 +177,11 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("escalationCodeVariable", Read(&["escalationEventDefinition"])),
     ("resource", Refused("write the expression into the model")),
     ("collection", Read(MULTI_INSTANCE)), ("elementVariable", Read(MULTI_INSTANCE)),
+    ("calledElementBinding", Read(CALL_ACTIVITY)), ("calledElementVersion", Read(CALL_ACTIVITY)),
+    ("calledElementVersionTag", Read(CALL_ACTIVITY)), ("calledElementTenantId", Read(CALL_ACTIVITY)),
+    ("variableMappingClass", Refused("use camunda:in and camunda:out")),
+    ("variableMappingDelegateExpression", Refused("use camunda:in and camunda:out")),
+    ("caseRef", Refused("call a process: cases are not executed")),
 ];
 
 /// Camunda 8's attributes stand on its extension elements, where their readers look at them.
@@ -191,8 +201,8 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
     ("connector", Refused("use a delegate that issues a domain command")),
     ("field", Refused("use a camunda:inputParameter, or a camunda:property, which the delegate is given")),
     ("errorEventDefinition", Refused("let the delegate end with a BPMN error")),
-    ("in", Read(&["signalEventDefinition"])),
-    ("out", Refused("use a camunda:outputParameter")),
+    ("in", Read(&["callActivity", "signalEventDefinition"])),
+    ("out", Read(CALL_ACTIVITY)),
     ("formData", Warned("forms are not served; task lists see camunda:formKey only")),
     ("formProperty", Warned("forms are not served; task lists see camunda:formKey only")),
     ("potentialStarter", Metadata),
@@ -210,7 +220,7 @@ static ZEEBE_ELEMENTS: &[(&str, Fate)] = &[
     ("taskListeners", Refused("use a service task with a delegate before or behind it")),
     ("script", Read(SCRIPT_TASK)),
     ("calledDecision", Refused("decisions are not executed yet: use a service task with a delegate that decides")),
-    ("calledElement", Refused("use an embedded sub-process")),
+    ("calledElement", Read(CALL_ACTIVITY)),
     ("loopCharacteristics", Read(MULTI_INSTANCE)),
     ("adHoc", Read(AD_HOC)),
     ("formDefinition", Read(USER_TASK)),

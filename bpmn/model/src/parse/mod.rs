@@ -7,6 +7,7 @@ mod activities;
 mod ad_hoc;
 mod attributes;
 mod behavior;
+mod call_activity;
 mod compensation;
 mod data;
 mod definitions;

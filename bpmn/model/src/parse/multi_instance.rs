@@ -21,6 +21,7 @@ pub(super) const ACTIVITIES: &[&str] = &[
     "subProcess",
     "adHocSubProcess",
     "transaction",
+    "callActivity",
 ];
 
 /// What to write where something that says how often is missing.

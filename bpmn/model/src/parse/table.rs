@@ -2,7 +2,7 @@
 
 use crate::definition::ElementKind;
 use crate::parse::process::{Owner, ProcessReader};
-use crate::parse::{activities, ad_hoc, events, expression_tasks, gateways};
+use crate::parse::{activities, ad_hoc, call_activity, events, expression_tasks, gateways};
 use crate::xml::Node;
 
 /// A supported element, for the table in the documentation.
@@ -44,6 +44,7 @@ static SUPPORTED: &[Supported] = supported! {
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
     "adHocSubProcess", "parallel or sequential, completion condition, `cancelRemainingInstances`; what begins is chosen by `zeebe:adHoc` or over the API", ad_hoc::ad_hoc_sub_process;
     "transaction", "as an embedded sub-process; left by its cancel boundary event when a cancel end event inside has had compensated what has completed", activities::transaction;
+    "callActivity", "binding latest, deployment, version, version tag; variables and business key; `zeebe:calledElement`", call_activity::call_activity;
     "exclusiveGateway", "conditions, default flow", gateways::exclusive;
     "parallelGateway", "fork, join", gateways::parallel;
     "inclusiveGateway", "fork by conditions, default flow, join", gateways::inclusive;
@@ -58,7 +59,7 @@ static SUPPORTED_PARTS: &[(&str, &str)] = &[
     ("camunda:taskListener", "create and complete: the same; assignment and update: an expression or script"),
     ("zeebe:ioMapping", "and `taskHeaders`, `properties`, `assignmentDefinition`, `taskSchedule`, `priorityDefinition`, `formDefinition` by key: as Camunda 7's"),
     ("eventDefinitionRef", "of every event; several definitions in one event, `parallelMultiple`"),
-    ("multiInstanceLoopCharacteristics", "of every task and sub-process: parallel or sequential, by cardinality or collection, completion condition, list of results, `behavior`; `zeebe:loopCharacteristics`"),
+    ("multiInstanceLoopCharacteristics", "of every task, sub-process and call activity: parallel or sequential, by cardinality or collection, completion condition, list of results, `behavior`; `zeebe:loopCharacteristics`"),
     ("standardLoopCharacteristics", "of the same: loop condition, `testBefore`, maximum, `loopCounter`"),
 ];
 
@@ -82,7 +83,6 @@ pub(crate) fn find(name: &str) -> Option<&'static Supported> {
 /// What BPMN 2.0 has and this engine does not, with what to do instead. To ignore any of these would run another process than was drawn.
 #[rustfmt::skip]
 static REFUSED: &[(&str, &str)] = &[
-    ("callActivity", "use an embedded sub-process, or start the other process from a delegate"),
     ("callChoreography", "choreographies are not executed: remove it"),
     ("choreographyTask", "choreographies are not executed: remove it"),
     ("subChoreography", "choreographies are not executed: remove it"),

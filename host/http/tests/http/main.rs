@@ -1,6 +1,7 @@
 //! The whole router over a real runtime on SQLite, one database per test. One program, since each one links the sandbox.
 
 mod api;
+mod call_activity;
 mod clients;
 mod clock;
 mod common;

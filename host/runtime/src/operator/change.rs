@@ -60,6 +60,8 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
         Input::Start { .. }
         | Input::StartAt { .. }
         | Input::RunJob { .. }
+        | Input::Called { .. }
+        | Input::EndCalled { .. }
         | Input::FailJob { .. }
         | Input::CompleteExternalTask { .. }
         | Input::FailExternalTask { .. }

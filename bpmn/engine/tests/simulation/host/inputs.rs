@@ -1,7 +1,7 @@
 //! What happens to an instance, at random.
 
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
-use mandate_engine::{ActivityId, DelegateOutcome, Input, TaskRevision, Variable, Variables, WaitId};
+use mandate_engine::{ActivityId, DelegateOutcome, Ending, Input, TaskRevision, Variable, Variables, WaitId};
 
 use super::{Host, x};
 use crate::events::happened;
@@ -45,11 +45,13 @@ impl Host<'_> {
             7 => Input::ReviseTask { wait, revision: self.revision() },
             8 => Input::FailJob { wait, failure: self.failure() },
             9 if self.random.one_in(8) => Input::Cancel { reason: None },
+            17 if self.random.one_in(8) => Input::EndCalled { ending: Ending::default() },
             10 => self.start(false),
             15 | 16 => Input::Modify(random_modification(self.definition, &self.load(), &mut self.random)),
             18 | 19 => Input::BeginActivity { activity: self.enabled().unwrap_or(ActivityId(wait.0)) },
             11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
             n if self.rows.tasks.contains_key(&wait) || n == 12 => self.answer(wait, variables),
+            n if self.catches.contains_key(&wait) || n == 18 => self.news(wait, variables),
             n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
             13 => Input::Message { wait, variables, local_variables: Variables::new() },
             17 => Input::Signal { wait, variables },
@@ -104,7 +106,13 @@ impl Host<'_> {
     /// Mostly a wait that is there, sometimes one that is over, sometimes none that ever was.
     pub(super) fn random_wait(&mut self) -> WaitId {
         let rows = &self.rows;
-        let open = rows.jobs.keys().chain(rows.tasks.keys()).chain(rows.external_tasks.keys()).chain(rows.subscriptions.keys());
+        let open = rows
+            .jobs
+            .keys()
+            .chain(rows.tasks.keys())
+            .chain(rows.external_tasks.keys())
+            .chain(rows.subscriptions.keys())
+            .chain(rows.calls.keys());
         let open: Vec<_> = open.copied().collect();
         let past: Vec<_> = self.waits.iter().copied().collect();
         let from = if self.random.one_in(6) { &past } else { &open };
