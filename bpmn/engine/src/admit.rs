@@ -8,7 +8,7 @@ use crate::error::error_catcher;
 use crate::escalation::escalation_catcher;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Input, TaskRevision};
-use crate::instance::{Instance, State, size};
+use crate::instance::{Instance, Phase, State, size};
 use crate::mapping::around;
 use crate::modification::{self, Instruction, Misfit, Modification};
 use crate::trigger::scope_behind;
@@ -65,7 +65,13 @@ pub enum Rejection {
     /// Nobody has called the instance.
     #[error("the instance was not called by another one")]
     NotCalled,
-    /// The element is not a start event of the process.
+    /// No activity with this number is enabled: it has begun already, its ad-hoc sub-process is over, or it never was.
+    #[error("no activity with number {} may begin", .activity.0)]
+    NotEnabled {
+        /// The number.
+        activity: ActivityId,
+    },
+    /// The element is not a start event of the process and, in a process without one, not the first of what begins.
     #[error("the element is not a start event of the process")]
     NotAStartEvent,
     /// An instruction of a modification does not fit.
@@ -129,7 +135,8 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
     match input {
         Input::Start { element, variables, .. } => {
             let start = definition.elements.get(element.0 as usize);
-            if !start.is_some_and(|start| matches!(start.kind, ElementKind::StartEvent(_)) && start.parent == Some(ROOT)) {
+            let is_start_event = start.is_some_and(|start| matches!(start.kind, ElementKind::StartEvent(_)) && start.parent == Some(ROOT));
+            if !is_start_event && definition.start() != Some(*element) {
                 return Err(Rejection::NotAStartEvent);
             }
             check_sizes(instance, variables, |_| None)
@@ -234,6 +241,10 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             let value = |name: &String| instance.variables(holder(name)?)?.get(name).map(|it| size(name, it));
             let removed = remove.iter().filter(|name| !set.contains_key(*name)).filter_map(value).sum();
             check_sizes_less(instance, set, removed, holder)
+        }
+        Input::BeginActivity { activity } => {
+            let it = instance.activity(*activity).filter(|it| it.phase == Phase::Enabled { chosen: false });
+            it.map(|_| ()).ok_or(Rejection::NotEnabled { activity: *activity })
         }
         Input::Suspend | Input::Activate | Input::Cancel { .. } => Ok(()),
     }

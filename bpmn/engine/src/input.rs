@@ -176,6 +176,11 @@ pub enum Input {
         /// it does not see becomes the process's.
         local: bool,
     },
+    /// Somebody begins an activity that is enabled in an ad-hoc sub-process and was not chosen yet.
+    BeginActivity {
+        /// Its number as an enabled activity: once it has begun it has another.
+        activity: ActivityId,
+    },
     /// An operator gives a job new retries; above 0 its incident is resolved and it is due at once.
     SetRetries {
         /// The job.

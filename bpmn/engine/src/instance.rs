@@ -94,7 +94,7 @@ pub struct Activity {
 }
 
 /// How far an activity instance is. `Before` and `After` are Camunda 7's *transition instances*: history has not seen them begin, or has
-/// already seen them end.
+/// already seen them end; so are `Enabled` and `Gathering`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// A job will enter the element: `asyncBefore`, or a start that is held.
@@ -107,8 +107,23 @@ pub enum Phase {
         /// The sequence flow it came by.
         by: Option<FlowIndex>,
     },
+    /// It may begin: in an ad-hoc sub-process.
+    Enabled {
+        /// It will when its turn comes; otherwise when somebody says so.
+        chosen: bool,
+    },
+    /// It is to begin when as many tokens have come as its element wants (`startQuantity`).
+    Gathering {
+        /// How many have, at least one.
+        tokens: u32,
+    },
     /// It stands at a parallel or inclusive gateway and waits for the other flows.
     Joining {
+        /// The sequence flow it came by.
+        by: FlowIndex,
+    },
+    /// A complex gateway has gone on with its token, and remembers the flow until it is reset.
+    Spent {
         /// The sequence flow it came by.
         by: FlowIndex,
     },
@@ -550,8 +565,8 @@ impl Phase {
     pub fn by(self) -> Option<FlowIndex> {
         match self {
             Phase::Before { by } | Phase::Active { by } => by,
-            Phase::Joining { by } => Some(by),
-            Phase::After { .. } => None,
+            Phase::Joining { by } | Phase::Spent { by } => Some(by),
+            Phase::Enabled { .. } | Phase::Gathering { .. } | Phase::After { .. } => None,
         }
     }
 

@@ -101,10 +101,16 @@ pub enum LeafState {
         /// left out.
         events: Vec<ElementIndex>,
     },
-    /// It stands at a parallel or inclusive gateway.
+    /// It stands at a parallel or inclusive gateway, or before an activity that begins with several tokens.
     Join {
-        /// The flows that it waits for, in document order: by which nobody has come yet or, at an inclusive gateway, by which somebody may still come.
+        /// The flows that it waits for, in document order: of an activity all, for the tokens may come by any of them; of a gateway those by which nobody has come yet or, at an inclusive gateway, by which somebody may still come.
         missing: Vec<FlowIndex>,
+    },
+    /// It may begin, in an ad-hoc sub-process: when somebody says so by [`Input::BeginActivity`](crate::Input::BeginActivity) or, if it was chosen
+    /// already, when its turn comes.
+    Enabled {
+        /// It was chosen.
+        chosen: bool,
     },
     /// The unit of work that it belongs to is running.
     Running,
@@ -119,7 +125,7 @@ impl Instance {
     /// Every leaf of the tree with the reason why it stands there, in the order of their numbers. Empty before the start and after the end.
     pub fn leaves(&self, definition: &ProcessDefinition) -> Vec<Leaf> {
         let leaf = |activity: &&Activity| {
-            let stands = activity.parent.is_some() && !activity.role.is_past();
+            let stands = activity.parent.is_some() && !activity.role.is_past() && !matches!(activity.phase, Phase::Spent { .. });
             stands && !self.index.children.contains_key(&activity.id)
         };
         // Of a join its tokens all say the same, and those of a scope are found out about together.
@@ -152,6 +158,15 @@ impl Instance {
             }
             let missing = joins.entry(key.0).or_insert_with(|| missing(definition, self, key.0));
             return LeafState::Join { missing: missing[&key.1].clone() };
+        }
+        if let Phase::Enabled { chosen } = activity.phase {
+            return LeafState::Enabled { chosen };
+        }
+        if let Phase::Gathering { .. } = activity.phase {
+            return match self.index.join_incidents.get(&(activity.scope(), activity.element)) {
+                Some(&incident) => LeafState::Incident { incident },
+                None => LeafState::Join { missing: definition.element(activity.element).incoming.clone() },
+            };
         }
         // A boundary event is not what the activity itself waits for: those have elements of their own.
         let own = self.waits_of(activity.id).find_map(|wait| self.wait_state(activity, wait));

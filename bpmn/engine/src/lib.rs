@@ -30,12 +30,16 @@
 
 #![cfg_attr(test, allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way"))]
 
+mod ad_hoc;
 mod admit;
 mod call;
 mod catcher;
 mod code;
 mod compensation;
+mod complex;
 mod condition;
+#[cfg(test)]
+mod conformance;
 mod due;
 mod effect;
 mod elements;
@@ -56,6 +60,7 @@ mod modification;
 mod multi_instance;
 #[cfg(test)]
 mod processes;
+mod quantity;
 mod retry;
 mod scope;
 mod signal;

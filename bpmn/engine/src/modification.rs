@@ -247,9 +247,15 @@ impl Machine<'_> {
         if outermost == root {
             self.cancel_children(root);
         } else {
-            let scope = self.instance.at(outermost).scope();
+            let (scope, role) = (self.instance.at(outermost).scope(), self.instance.at(outermost).role);
             self.cancel(outermost);
-            self.uncount(scope)?;
+            // What undoes an instance stands in its body as well, and is none of those.
+            if let Role::Inner { .. } = role {
+                self.uncount(scope)?;
+            }
+            if let Some(ad_hoc) = self.ad_hoc(scope) {
+                self.continue_ad_hoc(scope, ad_hoc)?;
+            }
         }
         if let Some(underway) = &mut self.unit.modification
             && self.instance.children(root).next().is_none()
@@ -339,7 +345,7 @@ impl Machine<'_> {
     /// more, or else the first. Camunda 7 counts tokens, and asks by which flow no one came.
     fn flow_into(&self, scope: ActivityId, element: ElementIndex) -> Option<FlowIndex> {
         let gateway = self.definition.element(element);
-        if !matches!(gateway.kind, ElementKind::ParallelGateway | ElementKind::InclusiveGateway) {
+        if !matches!(gateway.kind, ElementKind::ParallelGateway | ElementKind::InclusiveGateway | ElementKind::ComplexGateway(_)) {
             return None;
         }
         let arrivals = self.instance.index.joins.get(&(scope, element));

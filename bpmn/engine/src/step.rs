@@ -1,6 +1,6 @@
 //! The one loop.
 
-use mandate_model::{ElementIndex, Implementation, ProcessDefinition, ROOT};
+use mandate_model::{CatchTrigger, ElementIndex, ElementKind, Implementation, ProcessDefinition, ROOT};
 
 use crate::Code;
 use crate::EntryKey;
@@ -71,6 +71,8 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::SetRetries { wait, .. }
         | Input::SetDue { wait, .. }
         | Input::RecalculateDue { wait, .. } => *wait,
+        // Activities and waits are numbered together.
+        Input::BeginActivity { activity } => WaitId(activity.0),
         Input::Modify(_) => modification::origin(instance),
         Input::Start { .. }
         | Input::StartAt { .. }
@@ -93,7 +95,7 @@ pub(crate) struct Machine<'a> {
     pub(crate) ending: Ending,
 }
 
-impl Machine<'_> {
+impl<'a> Machine<'a> {
     /// Turns the input into moves. [`admit::check`] has seen to it that every wait it names is there.
     fn perform(&mut self, input: Input) -> Result<(), Failure> {
         match input {
@@ -147,6 +149,7 @@ impl Machine<'_> {
                 }
                 if local { self.set_variables_in(scope, set) } else { self.set_variables(scope, set) }?;
             }
+            Input::BeginActivity { activity } => self.choose(activity)?,
             Input::SetRetries { wait, retries } => self.set_retries(wait, retries),
             Input::SetDue { wait, due } => self.set_due(wait, due),
             Input::RecalculateDue { wait, since_creation } => self.recalculate_due(wait, since_creation)?,
@@ -169,12 +172,39 @@ impl Machine<'_> {
         self.open_instance(element, variables)?;
         let lineage = self.unit.lineage(self.instance.id, root);
         // `asyncBefore` on the start event holds the start just as well, unless the process itself has something to do before.
-        if hold && (self.has_start_listeners() || !self.definition.element(element).async_before) {
+        let asynchronous = |element: &ElementIndex| self.definition.element(*element).async_before;
+        let waits = asynchronous(&element) && self.begins_beside(element).all(|other| asynchronous(&other));
+        if hold && (self.has_start_listeners() || !waits) {
             let activity = self.place(element, root, Phase::Before { by: None })?;
             self.put_job(activity, element, JobKind::Start, self.now);
             return Ok(());
         }
         self.notify(root, Occasion::ProcessStart(Token { element, scope: root, by: None, taken: false, lineage }))
+    }
+
+    fn begins_beside(&self, element: ElementIndex) -> impl DoubleEndedIterator<Item = ElementIndex> + use<'a> {
+        let begins = self.definition.element(ROOT).kind.scope().map_or(&[][..], |scope| &scope.begins);
+        let together = begins.contains(&element);
+        begins.iter().copied().filter(move |other| together && *other != element)
+    }
+
+    /// In a process without a start event, a token begins in each element that begins with it, but for the one that is on its way already.
+    pub(crate) fn begin_beside(&mut self, element: ElementIndex) {
+        let root = self.instance.root();
+        let lineage = self.unit.lineage(self.instance.id, root);
+        for other in self.begins_beside(element).rev() {
+            let lineage = lineage.branch(&self.definition.element(other).id);
+            self.unit.agenda.push(Token { element: other, scope: root, by: None, taken: false, lineage });
+        }
+    }
+
+    /// A token begins in each of these elements of a scope: in the first first.
+    pub(crate) fn begin_scope(&mut self, scope: ActivityId, begins: &[ElementIndex]) {
+        let lineage = self.unit.lineage(self.instance.id, scope);
+        for &element in begins.iter().rev() {
+            let lineage = if begins.len() > 1 { lineage.branch(&self.definition.element(element).id) } else { lineage };
+            self.unit.agenda.push(Token { element, scope, by: None, taken: false, lineage });
+        }
     }
 
     /// The process itself begins, before its first token.
@@ -305,12 +335,22 @@ impl Machine<'_> {
 
     /// Lets an activity's element go on: the wait it asked for is over. What changed with it is told to conditional events first.
     pub(crate) fn resume(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        if self.waits_for_more(activity) {
+            return Ok(());
+        }
         if self.asks_conditions_before(LaterKind::Resume(activity)) {
             return Ok(());
         }
         let at = At::new(self.definition, self.instance, activity, self.now);
         let next = at.behaviour().resume(&at)?;
         self.act(activity, next)
+    }
+
+    /// Whether an activity's event is one that waits until several have happened, and not all of them have.
+    fn waits_for_more(&self, activity: ActivityId) -> bool {
+        let kind = &self.definition.element(self.instance.at(activity).element).kind;
+        let all = matches!(kind, ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { all: true, .. }));
+        all && self.instance.index.waits.contains_key(&activity)
     }
 
     /// Does what an element said should happen next.
@@ -331,7 +371,9 @@ impl Machine<'_> {
             Next::Call(implementation) => {
                 let element = self.instance.at(activity).element;
                 let id = &self.definition.element(element).id;
-                let entry = self.unit.entry(self.instance.id, activity, element, id);
+                // The elements of an event with several definitions have one id: they are told apart by their order.
+                let counted = self.definition.find(id).unwrap_or(element);
+                let entry = self.unit.entry(self.instance.id, activity, counted, id);
                 self.call(activity, element, entry, implementation, None);
                 Ok(())
             }
@@ -341,13 +383,16 @@ impl Machine<'_> {
                 set.map_err(|failure| Failure { element: Some(element), ..failure })?;
                 self.resume(activity)
             }
-            Next::Open(start) => {
+            Next::Open(begins) => {
                 self.arm_boundary_events(activity)?;
                 self.arm_event_sub_processes(activity)?;
-                let lineage = self.unit.lineage(self.instance.id, activity);
-                self.unit.agenda.push(Token { element: start, scope: activity, by: None, taken: false, lineage });
+                self.begin_scope(activity, &begins);
                 self.ask_event_sub_processes(activity);
                 Ok(())
+            }
+            Next::Choose(chosen) => {
+                self.arm_boundary_events(activity)?;
+                self.begin_ad_hoc(activity, &chosen)
             }
             Next::Repeat { instances } => {
                 self.arm_boundary_events(activity)?;

@@ -40,6 +40,7 @@ pub(crate) fn parse(elements: &str) -> ProcessDefinition {
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
          <message id='msg' name='paid'/><message id='msg2' name='changed'/><message id='byKey' name='paid-${{key}}'/><error id='err' name='e' errorCode='E'/><error id='err2' name='e2' errorCode='E2'/>\
          <escalation id='esc' name='esc' escalationCode='LATE'/><escalation id='esc2' name='esc2' escalationCode='LOST'/>\
+         <escalationEventDefinition id='reused' escalationRef='esc'/>\
          <signal id='sig' name='alarm'/><signal id='sig2' name='all-clear'/><signal id='sigByKey' name='alarm-${{key}}'/>\
          <process id='process' isExecutable='true'>{}</process></definitions>",
         flows(elements)
@@ -231,6 +232,7 @@ impl<'a> Run<'a> {
                 Input::SetVariables { scope: self.scope(word), set: variables(json), remove: Vec::new(), local: verb == "putlocal" }
             }
             "drop" => Input::SetVariables { scope: self.scope(word), set: Variables::new(), remove: vec![json.into()], local: false },
+            "choose" => Input::BeginActivity { activity: self.enabled(word) },
             "hear" | "hear-held" => self.hear(verb == "hear-held", word, json),
             "end" => Input::EndCalled { ending: Ending::default() },
             "suspend" => Input::Suspend,
@@ -286,7 +288,7 @@ impl<'a> Run<'a> {
 
     fn start(&self) -> ElementIndex {
         let start = |(_, element): &(_, &Element)| element.parent == Some(ROOT) && matches!(element.kind, ElementKind::StartEvent(_));
-        self.definition.iter().find(start).expect("the process has a start event").0
+        self.definition.iter().find(start).map(|(index, _)| index).or_else(|| self.definition.start()).expect("something begins")
     }
 
     /// A job by its element, or by its number: `!12`.
@@ -339,6 +341,16 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// An enabled activity by its element, or by its number: `#12`.
+    fn enabled(&self, word: &str) -> ActivityId {
+        if let Some(number) = word.strip_prefix('#') {
+            return ActivityId(number.parse().expect("a number"));
+        }
+        let element = self.find(word);
+        let free = |it: &&crate::Activity| it.element == element && it.phase == crate::Phase::Enabled { chosen: false };
+        self.instance.activities().find(free).unwrap_or_else(|| panic!("'{word}' is not enabled")).id
+    }
+
     fn revise(&self, task: &str, revision: TaskRevision) -> Input {
         Input::ReviseTask { wait: self.task(task), revision }
     }
@@ -387,6 +399,7 @@ impl<'a> Run<'a> {
                     let events: Vec<_> = events.iter().map(|event| self.id(*event)).collect();
                     format!("the first of {}", events.join(", "))
                 }
+                LeafState::Enabled { chosen } => if chosen { "waits its turn" } else { "may begin" }.into(),
                 LeafState::Running => "running".into(),
                 LeafState::Suspended => "suspended".into(),
             };

@@ -153,6 +153,9 @@ impl Machine<'_> {
     ) -> Result<(), Failure> {
         let interrupting = self.interrupts(event);
         let scope = scope_behind(self.definition, self.instance, activity, event);
+        if self.waits_for_others(activity, event) {
+            return self.set_variables(scope, variables);
+        }
         let target = if scope == activity {
             if interrupting {
                 self.cancel_children(scope);
@@ -168,6 +171,17 @@ impl Machine<'_> {
         self.unit.agenda.push(Token { element: target, scope, by: None, taken: false, lineage });
         let set = self.set_variables(scope, variables);
         set.map_err(|failure| Failure { element: Some(event), ..failure })
+    }
+
+    /// Whether an event is triggered when several have happened, and the activity waits for some of them.
+    fn waits_for_others(&self, activity: ActivityId, event: ElementIndex) -> bool {
+        let all = &self.definition.element(event).all_of;
+        let waits = self.instance.index.waits.get(&activity).into_iter().flatten();
+        let element = |wait| match self.instance.jobs.get(wait) {
+            Some(job) => Some(job.element),
+            None => self.instance.subscriptions.get(wait).map(|it| it.element),
+        };
+        !all.is_empty() && waits.filter_map(element).any(|it| all.contains(&it))
     }
 
     /// Whether an event ends what its activity does: it does unless the model says otherwise.

@@ -84,7 +84,11 @@ impl Error {
                 error,
                 Runtime::NotFound { .. }
                     | Runtime::Rejected(
-                        Rejection::Ended | Rejection::NoSuchWait { .. } | Rejection::WrongKind { .. } | Rejection::NoSuchScope { .. }
+                        Rejection::Ended
+                            | Rejection::NoSuchWait { .. }
+                            | Rejection::WrongKind { .. }
+                            | Rejection::NoSuchScope { .. }
+                            | Rejection::NotEnabled { .. }
                     )
             ),
             _ => false,
@@ -156,9 +160,11 @@ fn of_rejection(rejection: &Rejection) -> Answer {
         Rejection::VariableTooLarge { .. } | Rejection::InstanceTooLarge { .. } | Rejection::NotAStartEvent => {
             (StatusCode::BAD_REQUEST, INVALID_REQUEST)
         }
-        Rejection::Ended | Rejection::NoSuchWait { .. } | Rejection::WrongKind { .. } | Rejection::NoSuchScope { .. } => {
-            (StatusCode::NOT_FOUND, INVALID_REQUEST)
-        }
+        Rejection::Ended
+        | Rejection::NoSuchWait { .. }
+        | Rejection::WrongKind { .. }
+        | Rejection::NoSuchScope { .. }
+        | Rejection::NotEnabled { .. } => (StatusCode::NOT_FOUND, INVALID_REQUEST),
         Rejection::Suspended => (StatusCode::INTERNAL_SERVER_ERROR, "SuspendedEntityInteractionException"),
         // Camunda's status, and the exception of its engine.
         Rejection::NothingCatches { .. } => (StatusCode::INTERNAL_SERVER_ERROR, ENGINE),

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt as _;
 use mandate_engine::{Input, InstanceId, Rejection, Variables, WaitId};
-use mandate_model::{ElementKind, StartTrigger};
+use mandate_model::StartTrigger;
 use mandate_store::query::{Page, SubscriptionFilter, SubscriptionListed};
 use mandate_store::{Delivery, DeliveryName, EventKind, Receiver, Signal, SignalTenants};
 use uuid::Uuid;
@@ -230,8 +230,7 @@ impl Inner {
             Err(Error::NotFound { .. }) => return Ended::NobodyThere,
             Err(error) => return Ended::Later(error),
         };
-        let is_start = |element: &_| matches!(definition.model.element(*element).kind, ElementKind::StartEvent(StartTrigger::Signal(_)));
-        let Some(element) = definition.model.find(&delivery.activity_id).filter(is_start) else {
+        let Some(element) = definition.model.find_start(&delivery.activity_id, |it| matches!(it, StartTrigger::Signal(_))) else {
             let (id, activity) = (&delivery.definition_id, &delivery.activity_id);
             return Ended::Later(Error::Damaged(format!("definition {id} has no signal start '{activity}'")));
         };

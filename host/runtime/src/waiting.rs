@@ -122,6 +122,11 @@ pub enum Reason {
         /// Sequence flows by which no token has come yet; of an inclusive gateway those by which one may still come.
         missing: Vec<String>,
     },
+    /// It may begin, in an ad-hoc sub-process.
+    Enabled {
+        /// It was chosen, and begins when its turn comes; otherwise when somebody says so.
+        chosen: bool,
+    },
     /// A unit of work is running.
     Running {},
     /// The instance is suspended.
@@ -308,6 +313,7 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
             Reason::Events { events: events.iter().map(|event| model.element(*event).id.to_string()).collect() }
         }
         LeafState::Join { missing } => Reason::Join { missing: missing.iter().map(|flow| model.flow(*flow).id.to_string()).collect() },
+        LeafState::Enabled { chosen } => Reason::Enabled { chosen: *chosen },
         LeafState::Running => Reason::Running {},
         LeafState::Suspended => Reason::Suspended {},
     };

@@ -35,6 +35,8 @@ fn check_tree(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErro
         ensure(*id != root || matches!(activity.phase, Phase::Active { by: None }), "its root is not active")?;
         measure(instance, *id, &mut depths)?;
         check_role(instance, activity)?;
+        let gathers = activity.parent.filter(|_| matches!(activity.phase, Phase::Gathering { .. })).map(|scope| (scope, activity.element));
+        ensure(gathers.is_none_or(|key| !index.gathering.contains_key(&key)), "tokens for one element wait in two places")?;
         ensure(activity.variables.values().all(is_json), "a variable is not JSON")?;
         index.add_activity(activity);
     }
@@ -126,7 +128,8 @@ fn check_incidents(instance: &Instance, index: &mut Index) -> Result<(), Snapsho
         let activity = instance.activities.get(&incident.activity);
         let activity = activity.ok_or(SnapshotError::Inconsistent("an incident belongs to no activity"))?;
         if incident.wait.is_none() {
-            let fits = matches!(activity.phase, Phase::Joining { .. }) && activity.element == incident.element;
+            let waits = matches!(activity.phase, Phase::Joining { .. } | Phase::Gathering { .. });
+            let fits = waits && activity.element == incident.element;
             ensure(fits, "an incident belongs to no join")?;
         }
         index.add_incident(incident, activity.parent);

@@ -181,12 +181,20 @@ impl<'a> Host<'a> {
                 happened(it, x(0), Variables::new())
             } else if let Some(&wait) = self.rows.jobs.keys().next() {
                 Input::RunJob { wait }
+            } else if let Some(activity) = self.enabled() {
+                Input::BeginActivity { activity }
             } else {
                 return false;
             };
             self.handle(next, Mood::Good);
         }
         panic!("an instance to which only good things happen comes to rest: {:#?}", self.load().leaves(self.definition));
+    }
+
+    /// What somebody may begin, the oldest.
+    pub(super) fn enabled(&self) -> Option<ActivityId> {
+        let instance = self.load();
+        instance.activities().find(|it| it.phase == Phase::Enabled { chosen: false }).map(|it| it.id)
     }
 
     /// Whether a message begins something and is waited for again.
@@ -374,6 +382,7 @@ impl<'a> Host<'a> {
             | Input::ReviseTask { wait, .. }
             | Input::Message { wait, .. }
             | Input::Signal { wait, .. } => *wait,
+            Input::BeginActivity { activity } => WaitId(activity.0),
             Input::Modify(_) => WaitId(u64::MAX - self.modified as u64),
             _ => WaitId(0),
         };

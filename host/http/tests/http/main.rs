@@ -23,6 +23,7 @@ mod process_instance;
 mod remembered;
 mod server;
 mod signal;
+mod standard;
 mod task;
 mod task_kinds;
 mod timers;

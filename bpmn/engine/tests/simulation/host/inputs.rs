@@ -48,6 +48,7 @@ impl Host<'_> {
             17 if self.random.one_in(8) => Input::EndCalled { ending: Ending::default() },
             10 => self.start(false),
             15 | 16 => Input::Modify(random_modification(self.definition, &self.load(), &mut self.random)),
+            18 | 19 => Input::BeginActivity { activity: self.enabled().unwrap_or(ActivityId(wait.0)) },
             11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
             n if self.rows.tasks.contains_key(&wait) || n == 12 => self.answer(wait, variables),
             n if self.catches.contains_key(&wait) || n == 18 => self.news(wait, variables),
