@@ -235,6 +235,11 @@ CREATE TABLE instance (
     snapshot      BLOB    NOT NULL,
     -- How many rows of instance_part belong to it.
     parts         INTEGER NOT NULL,
+    -- The instance that called it, the call activity where that waits for it, and the instance at the root of all calls that led to it; NULL if
+    -- nobody called it. None of them ever changes: so this row is also the row of its caller's wait.
+    super_instance  BLOB,
+    super_activity  TEXT,
+    root_instance   BLOB,
     -- The job that a host runs from memory, as the columns of the table job have it. It was locked by the unit that made it and is as a rule gone
     -- with the next one, so that it costs no row of its own. It changes with the revision only.
     job_wait        INTEGER,
@@ -254,6 +259,8 @@ CREATE INDEX instance_job ON instance (job_host) WHERE job_host IS NOT NULL;
 CREATE INDEX instance_definition ON instance (definition_id, started_at, id);
 CREATE INDEX instance_started ON instance (started_at, id);
 CREATE INDEX instance_business_key ON instance (business_key, id);
+CREATE INDEX instance_super ON instance (super_instance, id) WHERE super_instance IS NOT NULL;
+CREATE INDEX instance_root ON instance (root_instance, id) WHERE root_instance IS NOT NULL;
 
 -- What an instance has in great number or size: activities beyond the first, and large variables. Written only when they change.
 CREATE TABLE instance_part (
@@ -423,7 +430,10 @@ CREATE TABLE history_instance (
     state          TEXT    NOT NULL,
     reason         TEXT,
     -- When its history is to be removed, known since it ended; none: never.
-    removal_at     INTEGER
+    removal_at     INTEGER,
+    -- As the table instance has them.
+    super_instance BLOB,
+    root_instance  BLOB
 ) STRICT;
 -- What lists of ended instances are made by, each in its order. One that lives is in none of them: it is found by its own row, and the unit that ends
 -- it enters them all.
@@ -432,6 +442,8 @@ CREATE INDEX history_instance_ended ON history_instance (ended_at, instance_id) 
 CREATE INDEX history_instance_key_started ON history_instance (definition_key, started_at, instance_id) WHERE ended_at IS NOT NULL;
 CREATE INDEX history_instance_key_ended ON history_instance (definition_key, ended_at, instance_id) WHERE ended_at IS NOT NULL;
 CREATE INDEX history_instance_business_key ON history_instance (business_key, instance_id) WHERE ended_at IS NOT NULL;
+CREATE INDEX history_instance_super ON history_instance (super_instance, instance_id) WHERE super_instance IS NOT NULL;
+CREATE INDEX history_instance_root ON history_instance (root_instance, instance_id) WHERE root_instance IS NOT NULL;
 -- What the cleanup takes from, in its order. An instance that is kept for ever, or has not ended, never enters it.
 CREATE INDEX history_instance_removal ON history_instance (removal_at, instance_id) WHERE removal_at IS NOT NULL;
 
@@ -449,6 +461,8 @@ CREATE TABLE history_activity (
     delegate    TEXT,
     digest      TEXT,
     attempt     INTEGER,
+    -- The instance that a call activity called.
+    called      BLOB,
     PRIMARY KEY (instance_id, n)
 ) STRICT, WITHOUT ROWID;
 -- What lists of many instances' activities are made by. Whoever filters them by what is rare reads more than a page of an index.

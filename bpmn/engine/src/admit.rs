@@ -8,7 +8,7 @@ use crate::error::error_catcher;
 use crate::escalation::escalation_catcher;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Input, TaskRevision};
-use crate::instance::{Instance, State, size};
+use crate::instance::{Instance, Phase, State, size};
 use crate::mapping::around;
 use crate::modification::{self, Instruction, Misfit, Modification};
 use crate::trigger::scope_behind;
@@ -54,7 +54,24 @@ pub enum Rejection {
         /// The number.
         scope: ActivityId,
     },
-    /// The element is not a start event of the process.
+    /// The caller has heard this report already, or it comes before its turn.
+    #[error("the call has heard {heard} reports; this is number {number}")]
+    OutOfTurn {
+        /// How many.
+        heard: u64,
+        /// Which this is.
+        number: u64,
+    },
+    /// Nobody has called the instance.
+    #[error("the instance was not called by another one")]
+    NotCalled,
+    /// No activity with this number is enabled: it has begun already, its ad-hoc sub-process is over, or it never was.
+    #[error("no activity with number {} may begin", .activity.0)]
+    NotEnabled {
+        /// The number.
+        activity: ActivityId,
+    },
+    /// The element is not a start event of the process and, in a process without one, not the first of what begins.
     #[error("the element is not a start event of the process")]
     NotAStartEvent,
     /// An instruction of a modification does not fit.
@@ -121,7 +138,8 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
     match input {
         Input::Start { element, variables, .. } => {
             let start = definition.elements.get(element.0 as usize);
-            if !start.is_some_and(|start| matches!(start.kind, ElementKind::StartEvent(_)) && start.parent == Some(ROOT)) {
+            let is_start_event = start.is_some_and(|start| matches!(start.kind, ElementKind::StartEvent(_)) && start.parent == Some(ROOT));
+            if !is_start_event && definition.start() != Some(*element) {
                 return Err(Rejection::NotAStartEvent);
             }
             check_sizes(instance, variables, |_| None)
@@ -160,13 +178,15 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
         }
         Input::ThrowFromTask { wait, code, variables, .. } => {
             expect(instance, *wait, "user task")?;
-            let caught = error_catcher(definition, instance, instance.tasks[wait].activity, code).is_some();
+            let caught =
+                error_catcher(definition, instance, instance.tasks[wait].activity, code).is_some() || instance.caller_catches_error(code);
             check_caught(caught, "BPMN error", code)?;
             check_sizes(instance, variables, |_| None)
         }
         Input::EscalateFromTask { wait, code, variables } => {
             expect(instance, *wait, "user task")?;
-            let caught = escalation_catcher(definition, instance, instance.tasks[wait].activity, Some(code)).is_some();
+            let caught = escalation_catcher(definition, instance, instance.tasks[wait].activity, Some(code)).is_some()
+                || instance.caller_catches_escalation(Some(code)).is_some();
             check_caught(caught, "escalation", code)?;
             check_sizes(instance, variables, |_| None)
         }
@@ -198,6 +218,16 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             expect(instance, *wait, subscription(SubscriptionKind::Signal))?;
             check_event(definition, instance, *wait, variables)
         }
+        Input::Called { wait, report, .. } => {
+            expect(instance, *wait, "call")?;
+            let call = &instance.calls[wait];
+            match report.number {
+                _ if call.over => Err(Rejection::NoSuchWait { wait: *wait }),
+                number if number == call.heard + 1 => Ok(()),
+                number => Err(Rejection::OutOfTurn { heard: call.heard, number }),
+            }
+        }
+        Input::EndCalled { .. } => instance.caller().map(drop).ok_or(Rejection::NotCalled),
         Input::DelegateReturned { wait, outcome } => {
             // Sizes of what a delegate returns are checked where they are set: past them the unit fails, it is not refused.
             let (DelegateOutcome::Completed { .. } | DelegateOutcome::BpmnError { .. }) = outcome;
@@ -214,6 +244,10 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             let value = |name: &String| instance.variables(holder(name)?)?.get(name).map(|it| size(name, it));
             let removed = remove.iter().filter(|name| !set.contains_key(*name)).filter_map(value).sum();
             check_sizes_less(instance, set, removed, holder)
+        }
+        Input::BeginActivity { activity } => {
+            let it = instance.activity(*activity).filter(|it| it.phase == Phase::Enabled { chosen: false });
+            it.map(|_| ()).ok_or(Rejection::NotEnabled { activity: *activity })
         }
         Input::Suspend | Input::Activate | Input::Cancel { .. } => Ok(()),
     }
@@ -266,6 +300,8 @@ fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
                 | Input::SetDue { .. }
                 | Input::RecalculateDue { .. }
                 | Input::SetExternalTaskRetries { .. }
+                | Input::Called { .. }
+                | Input::EndCalled { .. }
                 | Input::Cancel { .. }
         );
     if instance.suspended && !allowed { Err(Rejection::Suspended) } else { Ok(()) }
@@ -284,6 +320,8 @@ fn expect(instance: &Instance, wait: WaitId, expected: &'static str) -> Result<(
         "user task"
     } else if instance.external_tasks.contains_key(&wait) {
         "external task"
+    } else if instance.calls.contains_key(&wait) {
+        "call"
     } else if let Some(it) = instance.subscriptions.get(&wait) {
         subscription(it.kind)
     } else if call.is_some_and(|call| call.wait == wait) {

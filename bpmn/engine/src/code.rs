@@ -73,6 +73,10 @@ codes! {
     ExternalTaskFailed = "EXTERNAL_TASK_FAILED",
     /// An instruction of a modification does not fit what the instructions before it have made of the instance. Never an incident: it is answered.
     ModificationRefused = "MODIFICATION_REFUSED",
+    /// The process that a call activity calls is not there, is suspended, or has no none start event.
+    CallFailed = "CALL_FAILED",
+    /// Processes call each other deeper than the bound.
+    CallDepth = "CALL_DEPTH",
     /// An earlier run of the unit of work sent a command that this run does not come to.
     CommandLeftBehind = "COMMAND_LEFT_BEHIND",
 }

@@ -30,7 +30,7 @@ pub fn start_condition_holds(definition: &ProcessDefinition, start: ElementIndex
         return Ok(false);
     }
     let id = InstanceId(uuid::Uuid::nil());
-    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None });
+    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None, caller: None });
     let root = instance.root();
     for (name, value) in variables {
         instance.set_local(root, name, Some(value.clone()));

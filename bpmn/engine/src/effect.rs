@@ -8,7 +8,8 @@
 use mandate_model::{ElementIndex, Implementation, ListenerEvent};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ActivityId, IncidentId, WaitId};
+use crate::call::{Ending, ProcessCall, Report};
+use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
 use crate::variable::{Variable, Variables};
 use crate::{Code, EntryKey};
 
@@ -36,6 +37,25 @@ pub enum Effect {
     PutExternalTask(ExternalTask),
     /// An external task is completed or cancelled.
     RemoveExternalTask(WaitId),
+    /// Begin another instance, in this unit of work: its first input is a start. It is stored with this one or not at all.
+    CallProcess(Box<ProcessCall>),
+    /// The call is over before what it calls: that instance ends in this unit of work, by
+    /// [`Input::EndCalled`](crate::Input::EndCalled).
+    EndCalled {
+        /// The call, which names the instance: [`InstanceId::called`].
+        wait: WaitId,
+        /// How it ends.
+        ending: Ending,
+    },
+    /// Tell who called this instance, in this unit of work: its next input is [`Input::Called`](crate::Input::Called).
+    TellCaller {
+        /// The caller.
+        caller: InstanceId,
+        /// Its wait.
+        wait: WaitId,
+        /// What.
+        report: Box<Report>,
+    },
     /// Progress stopped here; an operator can help.
     RaiseIncident(Incident),
     /// It goes on.
@@ -110,6 +130,8 @@ pub enum JobKind {
     AsyncAfter,
     /// Fires a timer.
     Timer,
+    /// Acts upon what a called instance has said.
+    Return,
 }
 
 /// A user task, as task lists show it.
@@ -288,6 +310,13 @@ pub enum HistoryEvent {
         activity: ActivityId,
         /// Ended by an interruption, a termination or a deletion rather than by itself.
         canceled: bool,
+    },
+    /// A call activity called another process.
+    ProcessCalled {
+        /// The call activity's instance.
+        activity: ActivityId,
+        /// The called instance.
+        instance: InstanceId,
     },
     /// A variable was created or changed.
     VariableSet {

@@ -5,12 +5,13 @@ use serde_json::Value as Json;
 
 use crate::Code;
 
+use crate::call::News;
+use crate::catcher::{catcher, catcher_at_edge};
 use crate::effect::HistoryEvent;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::instance::Instance;
 use crate::step::Machine;
-use crate::trigger::{catcher, catcher_at_edge};
 use crate::variable::{Variable, Variables};
 
 /// An error on its way outward.
@@ -28,11 +29,14 @@ impl Thrown {
 }
 
 impl Machine<'_> {
-    /// An error of a delegate. Uncaught, the unit fails for good: the model says nothing about this answer, and a technical retry would
+    /// An error of a delegate, or one that a called instance has ended with. Uncaught, the unit fails for good: the model says nothing about this answer, and a technical retry would
     /// only ask again (Camunda 7 ends the path silently unless `enableExceptionsAfterUnhandledBpmnError` is set; we never do).
     pub(crate) fn throw_from_delegate(&mut self, activity: ActivityId, thrown: Thrown) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
         let Some(catcher) = self.error_catcher(activity, &thrown) else {
+            if self.instance.caller_catches_error(&thrown.code) {
+                return self.throw_to_caller(activity, thrown);
+            }
             return Err(thrown.uncaught(element));
         };
         self.catch(catcher, thrown)
@@ -44,6 +48,9 @@ impl Machine<'_> {
         if let Some(catcher) = self.error_catcher(activity, &thrown) {
             return self.catch(catcher, thrown);
         }
+        if self.instance.caller_catches_error(&thrown.code) {
+            return self.throw_to_caller(activity, thrown);
+        }
         self.fail_external_task(wait, Some(uncaught(&thrown)), 0);
         Ok(())
     }
@@ -51,8 +58,12 @@ impl Machine<'_> {
     /// An error that a person answers a user task with. [`admit`](crate::admit) refuses one that nothing catches: the person is there to be told,
     /// and the task stays (Camunda 7 ends the path silently).
     pub(crate) fn throw_from_task(&mut self, wait: WaitId, thrown: Thrown) -> Result<(), Failure> {
-        let catcher = self.error_catcher(self.instance.tasks[&wait].activity, &thrown).expect("admit::check found what catches it");
-        self.catch(catcher, thrown)
+        let activity = self.instance.tasks[&wait].activity;
+        match self.error_catcher(activity, &thrown) {
+            Some(catcher) => self.catch(catcher, thrown),
+            // So it is caught around the call.
+            None => self.throw_to_caller(activity, thrown),
+        }
     }
 
     /// An error end event. Uncaught, it ends like a none end event, as in Camunda 7: the token is consumed and other branches go on.
@@ -64,8 +75,22 @@ impl Machine<'_> {
                 self.forget(event);
                 self.catch(catcher, thrown)
             }
+            None if self.instance.caller_catches_error(&thrown.code) => {
+                self.record(HistoryEvent::ActivityEnded { activity: event, canceled: false });
+                let scope = self.instance.at(event).scope();
+                self.forget(event);
+                self.throw_to_caller(scope, thrown)
+            }
             None => self.leave(event, &[]),
         }
+    }
+
+    /// Nothing catches an error inside, and something does around the call: the instance ends with it. What the error carries is set from where it
+    /// was thrown outward, and passed on as the call activity says.
+    fn throw_to_caller(&mut self, from: ActivityId, thrown: Thrown) -> Result<(), Failure> {
+        self.set_variables(from, thrown.variables)?;
+        self.end_by(News::Error { code: thrown.code, message: thrown.message });
+        Ok(())
     }
 
     /// An error of a listener's delegate where an activity begins or ends.

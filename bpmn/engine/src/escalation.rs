@@ -5,12 +5,13 @@ use std::sync::Arc;
 use mandate_model::{ElementIndex, EventTrigger, ProcessDefinition};
 use serde_json::Value as Json;
 
+use crate::call::News;
+use crate::catcher::catcher;
 use crate::effect::{Effect, HistoryEvent};
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::instance::Instance;
 use crate::step::Machine;
-use crate::trigger::catcher;
 use crate::unit::LaterKind;
 use crate::variable::{Variable, Variables};
 
@@ -20,7 +21,7 @@ impl Machine<'_> {
     /// catches it has run until it waits: they may read what that has set.
     pub(crate) fn escalate(&mut self, event: ActivityId, code: Option<String>) -> Result<(), Failure> {
         let catcher = escalation_catcher(self.definition, self.instance, event, code.as_deref());
-        let Some((activity, catching)) = catcher else { return self.resume(event) };
+        let Some((activity, catching)) = catcher else { return self.escalate_to_caller(event, code) };
         let element = self.definition.element(catching);
         let (variables, interrupting) = self.caught(catching, code);
         if interrupting {
@@ -35,6 +36,41 @@ impl Machine<'_> {
         self.trigger_as(activity, catching, lineage, variables)
     }
 
+    /// A called instance threw an escalation, and ended with it or goes on. It is caught here, or by who called this one: then this instance does
+    /// the same.
+    pub(crate) fn escalate_from_call(&mut self, activity: ActivityId, code: Option<String>, ended: bool) -> Result<(), Failure> {
+        let catcher = escalation_catcher(self.definition, self.instance, activity, code.as_deref());
+        let Some((catching, event)) = catcher else {
+            let news = News::Escalation { code, ended };
+            if ended {
+                self.end_by(news);
+            } else {
+                self.tell_caller(news);
+            }
+            return Ok(());
+        };
+        let lineage = self.unit.lineage(self.instance.id, activity).branch(&self.definition.element(event).id);
+        let (variables, _) = self.caught(event, code);
+        self.trigger_as(catching, event, lineage, variables)
+    }
+
+    /// Nothing inside catches an escalation. If something does around the call, the caller is told, and the instance ends if that interrupts.
+    fn escalate_to_caller(&mut self, event: ActivityId, code: Option<String>) -> Result<(), Failure> {
+        match self.instance.caller_catches_escalation(code.as_deref()) {
+            None => self.resume(event),
+            Some(false) => {
+                self.tell_caller(News::Escalation { code, ended: false });
+                self.resume(event)
+            }
+            Some(true) => {
+                self.record(HistoryEvent::ActivityEnded { activity: event, canceled: false });
+                self.forget(event);
+                self.end_by(News::Escalation { code, ended: true });
+                Ok(())
+            }
+        }
+    }
+
     /// A person reports an escalation from a user task (Camunda `TaskEntity.escalation`). The task goes on waiting unless what catches it interrupts.
     /// [`admit`](crate::admit) refuses one that nothing catches, as Camunda 7 does.
     pub(crate) fn escalate_from_task(&mut self, wait: WaitId, code: String, variables: Variables) -> Result<(), Failure> {
@@ -43,7 +79,15 @@ impl Machine<'_> {
         let (from, count) = (task.activity, task.escalations);
         self.effects.push(Effect::PutTask(task.clone()));
         let catcher = escalation_catcher(self.definition, self.instance, from, Some(&code));
-        let (activity, catching) = catcher.expect("admit::check found what catches it");
+        let Some((activity, catching)) = catcher else {
+            // So it is caught around the call.
+            self.set_variables(from, variables)?;
+            match self.instance.caller_catches_escalation(Some(&code)) {
+                Some(true) => self.end_by(News::Escalation { code: Some(code), ended: true }),
+                _ => self.tell_caller(News::Escalation { code: Some(code), ended: false }),
+            }
+            return Ok(());
+        };
         let (caught, _) = self.caught(catching, Some(code));
         // The task may report another one: what that begins must not have the keys of this.
         let lineage = self.unit.lineage(self.instance.id, from).instance(count);

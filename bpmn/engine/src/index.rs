@@ -21,6 +21,10 @@ pub(crate) struct Index {
     pub waits: OrdMap<ActivityId, OrdSet<WaitId>>,
     /// Tokens at joins, by scope instance and gateway, then by flow.
     pub joins: OrdMap<(ActivityId, ElementIndex), Arrivals>,
+    /// Flows by which tokens have gone through a complex gateway that is not reset yet, by scope instance and gateway.
+    pub spent: OrdMap<(ActivityId, ElementIndex), Arrivals>,
+    /// Activities that wait for more tokens to begin, by scope instance and element.
+    pub gathering: OrdMap<(ActivityId, ElementIndex), ActivityId>,
     /// Exclusive jobs: those with attempts left first, then by due date, the oldest first.
     pub exclusive_jobs: OrdSet<ExclusiveJob>,
     /// Waits of conditional events.
@@ -85,6 +89,10 @@ impl Index {
         let Some(scope) = activity.parent else { return };
         if let Phase::Joining { by } = activity.phase {
             self.joins.entry((scope, activity.element)).or_default().entry(by).or_default().insert(activity.id);
+        } else if let Phase::Spent { by } = activity.phase {
+            self.spent.entry((scope, activity.element)).or_default().entry(by).or_default().insert(activity.id);
+        } else if let Phase::Gathering { .. } = activity.phase {
+            self.gathering.insert((scope, activity.element), activity.id);
         } else if let Some(place) = Place::of(activity) {
             *self.places.entry((scope, place)).or_default() += 1;
         }
@@ -93,13 +101,11 @@ impl Index {
     pub(crate) fn leave_place(&mut self, activity: &Activity) {
         let Some(scope) = activity.parent else { return };
         if let Phase::Joining { by } = activity.phase {
-            let key = (scope, activity.element);
-            if let Some(arrivals) = self.joins.get_mut(&key) {
-                forget(arrivals, by, activity.id);
-                if arrivals.is_empty() {
-                    self.joins.remove(&key);
-                }
-            }
+            leave_flow(&mut self.joins, (scope, activity.element), by, activity.id);
+        } else if let Phase::Spent { by } = activity.phase {
+            leave_flow(&mut self.spent, (scope, activity.element), by, activity.id);
+        } else if let Phase::Gathering { .. } = activity.phase {
+            self.gathering.remove(&(scope, activity.element));
         } else if let Some(place) = Place::of(activity)
             && let Some(count) = self.places.get_mut(&(scope, place))
         {
@@ -147,6 +153,21 @@ impl Index {
 
 fn place(job: &Job) -> ExclusiveJob {
     (job.retries == 0, job.due, job.wait)
+}
+
+/// Takes a token from where those stand that came by a flow.
+fn leave_flow(
+    gateways: &mut OrdMap<(ActivityId, ElementIndex), Arrivals>,
+    key: (ActivityId, ElementIndex),
+    by: FlowIndex,
+    token: ActivityId,
+) {
+    if let Some(arrivals) = gateways.get_mut(&key) {
+        forget(arrivals, by, token);
+        if arrivals.is_empty() {
+            gateways.remove(&key);
+        }
+    }
 }
 
 /// Takes a member out of a set in a map of sets, and the set when it was the last.

@@ -6,6 +6,7 @@
 use mandate_model::ElementIndex;
 
 use crate::Code;
+use crate::call::{Ending, Report};
 use crate::effect::Delegation;
 use crate::ids::{ActivityId, WaitId};
 use crate::modification::Modification;
@@ -135,6 +136,20 @@ pub enum Input {
         /// Variables of the activity's own that waits, to be set before anything else.
         local_variables: Variables,
     },
+    /// A called instance says something: as a rule, that it has ended.
+    Called {
+        /// The call.
+        wait: WaitId,
+        /// What.
+        report: Box<Report>,
+        /// Go on by a job that is due at once, because what follows may send commands and its origin must be durable first.
+        hold: bool,
+    },
+    /// The caller leaves its call before this instance, which it has called, has ended.
+    EndCalled {
+        /// How it ends.
+        ending: Ending,
+    },
     /// A signal arrives for a subscription.
     Signal {
         /// The subscription.
@@ -161,6 +176,11 @@ pub enum Input {
         /// it does not see becomes the process's.
         local: bool,
     },
+    /// Somebody begins an activity that is enabled in an ad-hoc sub-process and was not chosen yet.
+    BeginActivity {
+        /// Its number as an enabled activity: once it has begun it has another.
+        activity: ActivityId,
+    },
     /// An operator gives a job new retries; above 0 its incident is resolved and it is due at once.
     SetRetries {
         /// The job.
@@ -183,7 +203,7 @@ pub enum Input {
         since_creation: bool,
     },
     /// Suspend the instance: nothing of it runs and every input but `Activate`, `Modify`, `SetVariables`, `SetRetries`, `SetDue`, `RecalculateDue`,
-    /// `SetExternalTaskRetries` and `Cancel` is rejected.
+    /// `SetExternalTaskRetries`, `Called`, `EndCalled` and `Cancel` is rejected. What a called instance says then is kept until the instance goes on.
     Suspend,
     /// Let it go on.
     Activate,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use imbl::OrdMap;
-use mandate_model::{Compensation, ElementIndex, FlowIndex, ProcessDefinition, ROOT};
+use mandate_model::{Compensation, ElementIndex, ElementKind, FlowIndex, ProcessDefinition, ROOT};
 
+use crate::call::{Called, Caller};
 use crate::effect::{ExternalTask, Incident, Job, Subscription, Task};
 use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
 use crate::index::Index;
@@ -27,6 +28,8 @@ pub struct NewInstance {
     pub tenant: Option<String>,
     /// W3C trace context of whoever started it: units of work that nobody else caused belong to its trace.
     pub traceparent: Option<String>,
+    /// Who has called it, if anybody has.
+    pub caller: Option<Caller>,
 }
 
 /// Things of an instance by their numbers. Persistent: a clone shares everything, and two states of an instance are compared by what they do not
@@ -41,6 +44,9 @@ pub struct Instance {
     pub(crate) business_key: Option<String>,
     pub(crate) tenant: Option<String>,
     pub(crate) traceparent: Option<String>,
+    pub(crate) caller: Option<Arc<Caller>>,
+    /// How many reports it has made to its caller.
+    pub(crate) told: u64,
     pub(crate) state: State,
     pub(crate) suspended: bool,
     /// The last number given to an activity, a wait or an incident.
@@ -54,6 +60,7 @@ pub struct Instance {
     pub(crate) tasks: Map<WaitId, Task>,
     pub(crate) external_tasks: Map<WaitId, ExternalTask>,
     pub(crate) subscriptions: Map<WaitId, Subscription>,
+    pub(crate) calls: Map<WaitId, Called>,
     pub(crate) incidents: Map<IncidentId, Incident>,
     pub(crate) unit: Option<Unit>,
     pub(crate) index: Index,
@@ -89,7 +96,7 @@ pub struct Activity {
 }
 
 /// How far an activity instance is. `Before` and `After` are Camunda 7's *transition instances*: history has not seen them begin, or has
-/// already seen them end.
+/// already seen them end; so are `Enabled` and `Gathering`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// A job will enter the element: `asyncBefore`, or a start that is held.
@@ -102,8 +109,23 @@ pub enum Phase {
         /// The sequence flow it came by.
         by: Option<FlowIndex>,
     },
+    /// It may begin: in an ad-hoc sub-process.
+    Enabled {
+        /// It will when its turn comes; otherwise when somebody says so.
+        chosen: bool,
+    },
+    /// It is to begin when as many tokens have come as its element wants (`startQuantity`).
+    Gathering {
+        /// How many have, at least one.
+        tokens: u32,
+    },
     /// It stands at a parallel or inclusive gateway and waits for the other flows.
     Joining {
+        /// The sequence flow it came by.
+        by: FlowIndex,
+    },
+    /// A complex gateway has gone on with its token, and remembers the flow until it is reset.
+    Spent {
         /// The sequence flow it came by.
         by: FlowIndex,
     },
@@ -191,6 +213,8 @@ impl Instance {
             business_key: new.business_key,
             tenant: new.tenant,
             traceparent: new.traceparent,
+            caller: new.caller.map(Arc::new),
+            told: 0,
             state: State::Created,
             suspended: false,
             last: ROOT_ACTIVITY.0,
@@ -201,6 +225,7 @@ impl Instance {
             tasks: OrdMap::new(),
             external_tasks: OrdMap::new(),
             subscriptions: OrdMap::new(),
+            calls: OrdMap::new(),
             incidents: OrdMap::new(),
             unit: None,
             index,
@@ -374,6 +399,10 @@ impl Instance {
             && self.tasks.values().all(|it| element(it.element))
             && self.external_tasks.values().all(|it| element(it.element))
             && self.subscriptions.values().all(|it| element(it.element))
+            && self
+                .calls
+                .values()
+                .all(|it| matches!(definition.elements.get(it.element.0 as usize).map(|it| &it.kind), Some(ElementKind::CallActivity(_))))
             && self.incidents.values().all(|it| element(it.element))
             && self.unit.iter().flat_map(|unit| &unit.agenda).all(|token| element(token.element) && flow(token.by))
             && self
@@ -540,8 +569,8 @@ impl Phase {
     pub fn by(self) -> Option<FlowIndex> {
         match self {
             Phase::Before { by } | Phase::Active { by } => by,
-            Phase::Joining { by } => Some(by),
-            Phase::After { .. } => None,
+            Phase::Joining { by } | Phase::Spent { by } => Some(by),
+            Phase::Enabled { .. } | Phase::Gathering { .. } | Phase::After { .. } => None,
         }
     }
 

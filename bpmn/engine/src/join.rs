@@ -1,7 +1,7 @@
 //! Parallel and inclusive joins: they count taken sequence flows, and look where tokens may still come from. A parallel join that can never be
 //! complete is an incident; an inclusive one goes on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
@@ -9,10 +9,14 @@ use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 use crate::Code;
 use crate::effect::{Effect, Incident};
 use crate::ids::{ActivityId, IncidentId};
-use crate::index::Arrivals;
 use crate::input::Failure;
 use crate::instance::{Activity, Instance, Phase};
 use crate::step::Machine;
+
+mod search;
+
+use search::settled;
+pub(crate) use search::{expects, missing, reachable};
 
 /// Where a token stands that may still come to a join: all that a search asks of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,8 +37,8 @@ impl Place {
     pub(crate) fn of(activity: &Activity) -> Option<Place> {
         match activity.phase {
             Phase::Before { by: Some(flow) } | Phase::After { flow: Some(flow) } => Some(Place::Flow(flow)),
-            Phase::Before { by: None } | Phase::Active { .. } => Some(Place::Element(activity.element)),
-            Phase::Joining { .. } | Phase::After { flow: None } => None,
+            Phase::Before { by: None } | Phase::Enabled { .. } | Phase::Active { .. } => Some(Place::Element(activity.element)),
+            Phase::Gathering { .. } | Phase::Joining { .. } | Phase::Spent { .. } | Phase::After { flow: None } => None,
         }
     }
 }
@@ -46,6 +50,9 @@ impl Machine<'_> {
         let key = (it.scope(), it.element);
         let by = it.phase.by().expect("a gateway is entered by a sequence flow");
         self.instance.set_phase(activity, Phase::Joining { by });
+        if let ElementKind::ComplexGateway(gateway) = &self.definition.element(key.1).kind {
+            return self.arrive_at_complex(activity, gateway);
+        }
         if self.instance.index.joins[&key].len() < self.definition.element(key.1).incoming.len() {
             return Ok(());
         }
@@ -61,6 +68,9 @@ impl Machine<'_> {
                 let arrivals = &self.instance.index.joins[&(scope, gateway)];
                 let activity = *arrivals.values().flatten().max().expect("a join is only remembered while a token stands at it");
                 self.join(activity)?;
+                return Ok(true);
+            }
+            if self.reset_complex(scope)? {
                 return Ok(true);
             }
             self.unit.moved.remove(&scope);
@@ -97,11 +107,13 @@ impl Machine<'_> {
         // In scopes that this unit has not touched, a join waits for what it waited for before.
         for scope in std::mem::take(&mut self.unit.touched) {
             let raised = &self.instance.index.join_incidents;
-            let silent = |gateway: &ElementIndex| !is_inclusive(self.definition, *gateway) && !raised.contains_key(&(scope, *gateway));
+            let silent = |gateway: &ElementIndex| is_parallel(self.definition, *gateway) && !raised.contains_key(&(scope, *gateway));
             let joins: Vec<_> = joins_of(self.instance, scope).filter(silent).collect();
             if !joins.is_empty() {
                 self.check_joins_of(scope, joins);
             }
+            self.check_gathering(scope);
+            self.check_complex(scope);
         }
     }
 
@@ -123,11 +135,16 @@ impl Machine<'_> {
         let flows: Vec<_> = lost.iter().map(|flow| format!("'{}'", self.definition.flow(*flow).id)).collect();
         let id = &self.definition.element(gateway).id;
         let message = format!("the parallel gateway '{id}' waits for {}, on which nothing can arrive any more", flows.join(", "));
+        self.raise_lost(scope, gateway, activity, message);
+    }
+
+    /// What stands at an element waits for a token that can't come.
+    pub(crate) fn raise_lost(&mut self, scope: ActivityId, element: ElementIndex, activity: ActivityId, message: String) {
         let incident = Incident {
             id: IncidentId(self.instance.number()),
             wait: None,
             activity,
-            element: gateway,
+            element,
             code: Code::JoinCannotComplete,
             message,
             attempt: 1,
@@ -141,7 +158,7 @@ impl Machine<'_> {
     /// A token at a join is about to go: whatever was wrong with the join, it is not the same join any more.
     pub(crate) fn resolve_join_incident(&mut self, activity: ActivityId) {
         let it = self.instance.at(activity);
-        if let Phase::Joining { .. } = it.phase
+        if let Phase::Joining { .. } | Phase::Gathering { .. } = it.phase
             && let Some(incident) = self.instance.index.join_incidents.remove(&(it.scope(), it.element))
         {
             self.instance.incidents.remove(&incident);
@@ -150,190 +167,18 @@ impl Machine<'_> {
     }
 }
 
-/// The flows for which each join of a scope waits, in document order: a parallel one for those by which nobody has come yet, an inclusive one for those
-/// by which somebody may still come.
-pub(crate) fn missing(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> BTreeMap<ElementIndex, Vec<FlowIndex>> {
-    let flows_of = |gateway, is_missing: &dyn Fn(&FlowIndex) -> bool| {
-        definition.element(gateway).incoming.iter().copied().filter(is_missing).collect::<Vec<_>>()
-    };
-    let (inclusive, parallel): (Vec<_>, Vec<_>) = joins_of(instance, scope).partition(|gateway| is_inclusive(definition, *gateway));
-    let mut missing = BTreeMap::new();
-    for gateway in parallel {
-        let arrivals = &instance.index.joins[&(scope, gateway)];
-        missing.insert(gateway, flows_of(gateway, &|flow| !arrivals.contains_key(flow)));
-    }
-    if inclusive.is_empty() {
-        return missing;
-    }
-    let mut search = Search::new(definition, instance, scope);
-    search.close(&inclusive);
-    search.follow_tokens(|_| false);
-    search.around_each(&inclusive, &mut |gateway, flows| {
-        missing.insert(gateway, flows_of(gateway, &|flow| flows[flow.0 as usize]));
-    });
-    missing
-}
-
 /// The gateways of a scope at which tokens wait for others, in document order.
-fn joins_of(instance: &Instance, scope: ActivityId) -> impl Iterator<Item = ElementIndex> {
+pub(crate) fn joins_of(instance: &Instance, scope: ActivityId) -> impl Iterator<Item = ElementIndex> {
     let joins = &instance.index.joins;
     joins.range((scope, ElementIndex(0))..=(scope, ElementIndex(u32::MAX))).map(|((_, gateway), _)| *gateway)
 }
 
+fn is_parallel(definition: &ProcessDefinition, gateway: ElementIndex) -> bool {
+    matches!(definition.element(gateway).kind, ElementKind::ParallelGateway)
+}
+
 fn is_inclusive(definition: &ProcessDefinition, gateway: ElementIndex) -> bool {
     matches!(definition.element(gateway).kind, ElementKind::InclusiveGateway)
-}
-
-/// Of the inclusive gateways of a scope at which tokens stand, in document order, the one that should go on first. None if there may still come a
-/// token to each from elsewhere.
-fn settled(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId, waiting: &[ElementIndex]) -> Option<ElementIndex> {
-    // Most scopes have none, and a search takes a note of every element.
-    waiting.first()?;
-    let mut search = Search::new(definition, instance, scope);
-    let mut unreached = waiting.iter().copied().peekable();
-    search.follow_tokens(|search| {
-        while unreached.next_if(|gateway| search.live[gateway.0 as usize]).is_some() {}
-        unreached.peek().is_none()
-    });
-    unreached.peek()?;
-    // Those that are left can only wait for each other. What is reached neither from those before it nor from those behind it waits for nobody,
-    // or only for what waits for it.
-    let begun = search.clone().begin_at(waiting.iter().copied());
-    search.begin_at(begun.into_iter().rev()).pop()
-}
-
-/// The flows of a scope on which a token may still come, if every decision goes its way. A parallel join counts as passable only if each of
-/// its flows has arrived or may still arrive; so two joins that wait for each other are both found. An inclusive one is passable for each
-/// token that comes.
-pub(crate) fn reachable(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> Flows {
-    let mut search = Search::new(definition, instance, scope);
-    search.follow_tokens(|_| false);
-    search.flows
-}
-
-/// Which flows, by their numbers.
-pub(crate) type Flows = Vec<bool>;
-
-#[derive(Clone)]
-struct Search<'a> {
-    definition: &'a ProcessDefinition,
-    instance: &'a Instance,
-    scope: ActivityId,
-    /// Elements that a token may still come to, by their numbers.
-    live: Vec<bool>,
-    flows: Flows,
-    /// Of each parallel join that was come to, how many of its flows have neither arrived nor been reached: counted, for a join of a thousand flows is
-    /// come to a thousand times.
-    missing: BTreeMap<ElementIndex, usize>,
-    /// Live elements behind which nothing was looked at yet.
-    ahead: Vec<ElementIndex>,
-}
-
-impl<'a> Search<'a> {
-    fn new(definition: &'a ProcessDefinition, instance: &'a Instance, scope: ActivityId) -> Self {
-        let live = vec![false; definition.elements.len()];
-        let flows = vec![false; definition.flows.len()];
-        Search { definition, instance, scope, live, flows, missing: BTreeMap::new(), ahead: Vec::new() }
-    }
-
-    /// From each place at which tokens stand, until that is enough. In which order makes no difference to what is reached.
-    fn follow_tokens(&mut self, mut is_enough: impl FnMut(&Self) -> bool) {
-        for place in self.instance.places(self.scope) {
-            match place {
-                Place::Element(element) => self.reach_element(element),
-                Place::Flow(flow) => self.reach_flow(flow),
-            }
-            self.drain();
-            if is_enough(self) {
-                return;
-            }
-        }
-    }
-
-    /// From each of these elements that was not reached from the ones before it; which those are.
-    fn begin_at(mut self, elements: impl Iterator<Item = ElementIndex>) -> Vec<ElementIndex> {
-        let mut begun = Vec::new();
-        for element in elements {
-            if !self.live[element.0 as usize] {
-                begun.push(element);
-                self.reach_element(element);
-                self.drain();
-            }
-        }
-        begun
-    }
-
-    /// For each of these gateways, which are closed: what is reached when it alone stays so, as what leads through a gateway itself is nothing
-    /// that it waits for. What half of them have in common is searched once.
-    fn around_each(mut self, closed: &[ElementIndex], found: &mut impl FnMut(ElementIndex, &Flows)) {
-        match closed {
-            [] => {}
-            [gateway] => found(*gateway, &self.flows),
-            _ => {
-                let (one, other) = closed.split_at(closed.len() / 2);
-                let mut again = self.clone();
-                again.open(one);
-                again.around_each(other, found);
-                self.open(other);
-                self.around_each(one, found);
-            }
-        }
-    }
-
-    /// From now on nothing leads through these gateways, though their flows are reached.
-    fn close(&mut self, gateways: &[ElementIndex]) {
-        for gateway in gateways {
-            self.live[gateway.0 as usize] = true;
-        }
-    }
-
-    /// Goes on through these gateways, which were closed.
-    fn open(&mut self, gateways: &[ElementIndex]) {
-        for &gateway in gateways {
-            self.live[gateway.0 as usize] = false;
-            if self.definition.element(gateway).incoming.iter().any(|flow| self.flows[flow.0 as usize]) {
-                self.reach_element(gateway);
-            }
-        }
-        self.drain();
-    }
-
-    fn drain(&mut self) {
-        while let Some(element) = self.ahead.pop() {
-            let element = self.definition.element(element);
-            for &flow in &element.outgoing {
-                self.reach_flow(flow);
-            }
-            for &event in &element.boundary_events {
-                self.reach_element(event);
-            }
-        }
-    }
-
-    fn reach_element(&mut self, element: ElementIndex) {
-        if !std::mem::replace(&mut self.live[element.0 as usize], true) {
-            self.ahead.push(element);
-        }
-    }
-
-    fn reach_flow(&mut self, flow: FlowIndex) {
-        if std::mem::replace(&mut self.flows[flow.0 as usize], true) {
-            return;
-        }
-        let target = self.definition.flow(flow).target;
-        let element = self.definition.element(target);
-        if matches!(element.kind, ElementKind::ParallelGateway) {
-            let arrivals = self.instance.index.joins.get(&(self.scope, target));
-            let missing = self.missing.entry(target).or_insert_with(|| element.incoming.len() - arrivals.map_or(0, Arrivals::len));
-            if !arrivals.is_some_and(|arrivals| arrivals.contains_key(&flow)) {
-                *missing -= 1;
-            }
-            if *missing > 0 {
-                return;
-            }
-        }
-        self.reach_element(target);
-    }
 }
 
 #[cfg(test)]

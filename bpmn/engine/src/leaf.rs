@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 
 use crate::effect::SubscriptionKind;
-use crate::ids::{ActivityId, IncidentId, WaitId};
+use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
 use crate::instance::{Activity, Instance, Phase};
 use crate::join::missing;
 
@@ -63,6 +63,15 @@ pub enum LeafState {
         /// Attempts left; none: it has never failed.
         retries: Option<u32>,
     },
+    /// It waits for a process that it has called.
+    Called {
+        /// The call.
+        wait: WaitId,
+        /// The called instance.
+        instance: InstanceId,
+        /// The key of its process.
+        process: String,
+    },
     /// It waits for a moment in time.
     Timer {
         /// The job.
@@ -92,10 +101,16 @@ pub enum LeafState {
         /// left out.
         events: Vec<ElementIndex>,
     },
-    /// It stands at a parallel or inclusive gateway.
+    /// It stands at a parallel or inclusive gateway, or before an activity that begins with several tokens.
     Join {
-        /// The flows that it waits for, in document order: by which nobody has come yet or, at an inclusive gateway, by which somebody may still come.
+        /// The flows that it waits for, in document order: of an activity all, for the tokens may come by any of them; of a gateway those by which nobody has come yet or, at an inclusive gateway, by which somebody may still come.
         missing: Vec<FlowIndex>,
+    },
+    /// It may begin, in an ad-hoc sub-process: when somebody says so by [`Input::BeginActivity`](crate::Input::BeginActivity) or, if it was chosen
+    /// already, when its turn comes.
+    Enabled {
+        /// It was chosen.
+        chosen: bool,
     },
     /// The unit of work that it belongs to is running.
     Running,
@@ -110,7 +125,7 @@ impl Instance {
     /// Every leaf of the tree with the reason why it stands there, in the order of their numbers. Empty before the start and after the end.
     pub fn leaves(&self, definition: &ProcessDefinition) -> Vec<Leaf> {
         let leaf = |activity: &&Activity| {
-            let stands = activity.parent.is_some() && !activity.role.is_past();
+            let stands = activity.parent.is_some() && !activity.role.is_past() && !matches!(activity.phase, Phase::Spent { .. });
             stands && !self.index.children.contains_key(&activity.id)
         };
         // Of a join its tokens all say the same, and those of a scope are found out about together.
@@ -143,6 +158,15 @@ impl Instance {
             }
             let missing = joins.entry(key.0).or_insert_with(|| missing(definition, self, key.0));
             return LeafState::Join { missing: missing[&key.1].clone() };
+        }
+        if let Phase::Enabled { chosen } = activity.phase {
+            return LeafState::Enabled { chosen };
+        }
+        if let Phase::Gathering { .. } = activity.phase {
+            return match self.index.join_incidents.get(&(activity.scope(), activity.element)) {
+                Some(&incident) => LeafState::Incident { incident },
+                None => LeafState::Join { missing: definition.element(activity.element).incoming.clone() },
+            };
         }
         // A boundary event is not what the activity itself waits for: those have elements of their own.
         let own = self.waits_of(activity.id).find_map(|wait| self.wait_state(activity, wait));
@@ -181,6 +205,11 @@ impl Instance {
                 Some(&incident) => LeafState::Incident { incident },
                 None => LeafState::ExternalTask { wait, topic: task.topic.clone(), retries: task.retries },
             });
+        }
+        // What it has heard and not acted upon yet is a job's.
+        if let Some(call) = self.calls.get(&wait) {
+            let waits = !call.over && call.held.is_empty();
+            return waits.then(|| LeafState::Called { wait, instance: InstanceId::called(self.id, wait), process: call.process.clone() });
         }
         let job = self.jobs.get(&wait).filter(|job| job.element == activity.element)?;
         Some(match self.index.wait_incidents.get(&wait) {

@@ -30,10 +30,16 @@
 
 #![cfg_attr(test, allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way"))]
 
+mod ad_hoc;
 mod admit;
+mod call;
+mod catcher;
 mod code;
 mod compensation;
+mod complex;
 mod condition;
+#[cfg(test)]
+mod conformance;
 mod due;
 mod effect;
 mod elements;
@@ -54,6 +60,7 @@ mod modification;
 mod multi_instance;
 #[cfg(test)]
 mod processes;
+mod quantity;
 mod retry;
 mod scope;
 mod signal;
@@ -69,6 +76,7 @@ mod variable;
 mod wait;
 
 pub use admit::Rejection;
+pub use call::{Called, CalledVersion, Caller, Catch, CatchKind, Ending, News, ProcessCall, Report};
 pub use code::Code;
 pub use compensation::Compensable;
 pub use condition::start_condition_holds;

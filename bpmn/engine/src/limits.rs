@@ -8,6 +8,10 @@ pub const MAX_STEPS: u32 = 100_000;
 /// asserts the same bound.
 pub const MAX_SCOPE_DEPTH: usize = 64;
 
+/// Processes that call each other, the first not counted. Deep hierarchies have five or six levels; past this it is a process that calls itself
+/// without an end, which would otherwise fill the database.
+pub const MAX_CALL_DEPTH: u32 = 50;
+
 /// Instances directly inside one scope that are active or may be compensated. A model that multiplies tokens in a loop would otherwise grow its snapshot
 /// without an end; at some 30 bytes each, this many are 3 MB.
 pub const MAX_SCOPE_ACTIVITIES: usize = 100_000;

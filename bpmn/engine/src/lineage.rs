@@ -169,4 +169,18 @@ mod tests {
         let keys = keys(model, "start {\"n\": 1}\n return\n return\n return {\"n\": 0}");
         assert_eq!((keys.len(), distinct(&keys)), (3, 3));
     }
+
+    #[test]
+    fn event_with_several_definitions_has_a_key_for_each() {
+        let message = |class: &str| format!("<messageEventDefinition messageRef='msg' camunda:class='{class}'/>");
+        let model = format!("<startEvent id='s'/><endEvent id='w'>{}{}</endEvent>{{s>w}}", message("A"), message("B"));
+        let definition = parse(&model);
+        let mut run = Run::new(&definition);
+        for line in ["start", "return", "return"] {
+            run.line(line);
+        }
+        let keys: BTreeSet<_> = run.calls.iter().map(|call| call.entry).collect();
+        assert_eq!((run.calls.len(), keys.len()), (2, 2));
+        assert!(run.instance.is_ended());
+    }
 }

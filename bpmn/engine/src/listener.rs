@@ -158,11 +158,13 @@ impl Machine<'_> {
     fn go_on(&mut self, activity: ActivityId, occasion: Occasion) -> Result<(), Failure> {
         match occasion {
             Occasion::ProcessStart(token) => {
+                self.begin_beside(token.element);
                 self.unit.agenda.push(token);
                 self.ask_event_sub_processes(activity);
                 Ok(())
             }
             Occasion::HeldStart(start) => {
+                self.begin_beside(self.instance.at(start).element);
                 self.unit.do_later(LaterKind::Begin(start));
                 self.ask_event_sub_processes(activity);
                 Ok(())

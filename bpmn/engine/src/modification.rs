@@ -28,6 +28,7 @@ use std::collections::VecDeque;
 use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 
 use crate::Code;
+use crate::call::News;
 use crate::effect::{Effect, EndState, HistoryEvent};
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
@@ -200,7 +201,9 @@ impl Machine<'_> {
             self.unit.modification = None;
             if self.instance.state == State::Active && self.instance.children(self.instance.root()).next().is_none() {
                 if canceled {
-                    self.end_instance(EndState::ExternallyTerminated, Some(NOTHING_LEFT.to_owned()));
+                    let reason = Some(NOTHING_LEFT.to_owned());
+                    self.tell_caller(News::Deleted { reason: reason.clone() });
+                    self.end_instance(EndState::ExternallyTerminated, reason);
                 } else {
                     self.notify(self.instance.root(), Occasion::ProcessEnd)?;
                 }
@@ -241,7 +244,7 @@ impl Machine<'_> {
 
     /// Cancels an activity with those around it that it leaves empty; the process itself stays (Camunda `AbstractInstanceCancellationCmd`). A body
     /// of which no instance is left to end is empty, too.
-    fn cancel_outward(&mut self, activity: ActivityId) -> Result<(), Failure> {
+    pub(crate) fn cancel_outward(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let root = self.instance.root();
         let mut outermost = activity;
         while let Some(scope) = self.instance.at(outermost).parent.filter(|scope| *scope != root && self.holds_only(*scope, outermost)) {
@@ -250,9 +253,15 @@ impl Machine<'_> {
         if outermost == root {
             self.cancel_children(root);
         } else {
-            let scope = self.instance.at(outermost).scope();
+            let (scope, role) = (self.instance.at(outermost).scope(), self.instance.at(outermost).role);
             self.cancel(outermost);
-            self.uncount(scope)?;
+            // What undoes an instance stands in its body as well, and is none of those.
+            if let Role::Inner { .. } = role {
+                self.uncount(scope)?;
+            }
+            if let Some(ad_hoc) = self.ad_hoc(scope) {
+                self.continue_ad_hoc(scope, ad_hoc)?;
+            }
         }
         if let Some(underway) = &mut self.unit.modification
             && self.instance.children(root).next().is_none()
@@ -346,7 +355,7 @@ impl Machine<'_> {
     /// nothing can arrive any more, or else the first. Camunda 7 counts tokens, and asks by which flow no one came.
     fn flow_into(&self, scope: ActivityId, element: ElementIndex) -> Option<FlowIndex> {
         let gateway = self.definition.element(element);
-        if !matches!(gateway.kind, ElementKind::ParallelGateway | ElementKind::InclusiveGateway) {
+        if !matches!(gateway.kind, ElementKind::ParallelGateway | ElementKind::InclusiveGateway | ElementKind::ComplexGateway(_)) {
             return None;
         }
         let index = &self.instance.index;

@@ -9,10 +9,16 @@
 //! the next begins, and may end the body before that. What has not begun then leaves no trace in history. Of a sequence each instance is made when the
 //! one before has ended, and its element is looked up then.
 //!
+//! A standard loop (13.3.6) has a body as well: it is a sequence whose end a condition says, asked behind each turn and perhaps before the first.
+//!
 //! What one instance costs does not depend on how many there are: the body counts, and nothing walks over the others until it ends.
 
 #[cfg(test)]
+mod behavior;
+#[cfg(test)]
 mod crossing;
+#[cfg(test)]
+mod standard_loop;
 
 use std::sync::Arc;
 
@@ -31,7 +37,7 @@ use crate::step::Machine;
 use crate::unit::Token;
 use crate::variable::{Variable, VariableKind, Variables};
 
-/// In each instance: which one it is, from 0; from 1 in models for Camunda 8.
+/// In each instance: which one it is, from 0; from 1 in models for Camunda 8. In the body of a standard loop: how many turns have begun.
 const LOOP_COUNTER: &str = "loopCounter";
 
 /// The counters of a body: how many instances there are to be, have ended, and are active.
@@ -81,6 +87,13 @@ impl<'d> Machine<'d> {
             let message = format!("its body would hold {instances} instances; at most {MAX_SCOPE_ACTIVITIES} are allowed");
             return Err(Failure::never(Code::ActivityLimit, element, message));
         }
+        if let Some(standard) = each.standard_loop.as_ref().filter(|standard| standard.test_before) {
+            self.count_turns(body, 0)?;
+            let at = At::new(self.definition, self.instance, body, self.now);
+            if !multi_instance::goes_on(&at, standard)? {
+                return self.resume(body);
+            }
+        }
         self.count(body, each, [Some(instances), Some(0), Some(if together { instances } else { 1 })])?;
         // Nothing else is given a number while they are made.
         let first = together.then_some(ActivityId(self.instance.last + 1));
@@ -107,6 +120,9 @@ impl<'d> Machine<'d> {
         };
         let body = Body { begun: index + 1, ..body };
         self.instance.set_body(token.scope, body);
+        if self.each(token.scope).1.standard_loop.is_some() {
+            self.count_turns(token.scope, body.begun)?;
+        }
         let lineage = token.lineage.instance(index);
         if body.first.is_some() && body.begun < body.instances {
             self.unit.agenda.push(token);
@@ -119,9 +135,13 @@ impl<'d> Machine<'d> {
     pub(crate) fn add_instance(&mut self, id: ActivityId) -> Result<ActivityId, Failure> {
         let (_, each) = self.each(id);
         let Role::Body(body) = self.instance.at(id).role else { unreachable!("only a body has instances") };
-        let index = body.instances;
+        // Nobody knows how many turns a standard loop is to have.
+        let (index, instances) = match &each.standard_loop {
+            Some(standard) => (body.begun, standard.maximum.unwrap_or(u32::MAX).max(body.begun + 1)),
+            None => (body.instances, body.instances + 1),
+        };
         let first = if each.sequential || index > 0 { body.first } else { Some(ActivityId(self.instance.last + 1)) };
-        let body = Body { instances: index + 1, begun: body.begun + 1, first, ..body };
+        let body = Body { instances, begun: body.begun + 1, first, ..body };
         self.instance.set_body(id, body);
         let active = if each.sequential { 1 } else { body.active() };
         self.count(id, each, [Some(body.instances), Some(body.ended), Some(active)])?;
@@ -188,10 +208,18 @@ impl<'d> Machine<'d> {
         let last = body.active() == 0;
         let at = At::new(self.definition, self.instance, activity, self.now);
         let complete = if last && each.sequential { true } else { multi_instance::is_complete(&at, each)? || last };
+        let thrown = multi_instance::thrown(&at, each, body.ended)?;
         self.forget_variables_unless_live(activity);
         match (&each.output, result) {
             (Some(output), Some(result)) => self.instance.set_result(activity, index, &output.collection, result),
             _ => self.forget(activity),
+        }
+        for event in thrown {
+            let lineage = self.unit.lineage(self.instance.id, id).branch(&self.definition.element(event).id).instance(index);
+            self.trigger_as(id, event, lineage, Variables::new())?;
+            if self.instance.activity(id).is_none() {
+                return Ok(());
+            }
         }
         if complete {
             return self.resume(id);
@@ -238,7 +266,10 @@ impl<'d> Machine<'d> {
     /// Makes an instance, with its counter and its element.
     fn place_instance(&mut self, body: ActivityId, index: u32, elements: Option<&Vec<Value>>) -> Result<ActivityId, Failure> {
         let (element, each) = self.each(body);
-        let mut own = Variables::from([(LOOP_COUNTER.to_owned(), number(index + u32::from(each.zeebe)))]);
+        let mut own = Variables::new();
+        if each.standard_loop.is_none() {
+            own.insert(LOOP_COUNTER.to_owned(), number(index + u32::from(each.zeebe)));
+        }
         own.extend(result_variable(each).map(|name| (name.to_owned(), Variable::from_json(&serde_json::Value::Null))));
         if let (Some(elements), Some(name)) = (elements, &each.element_variable) {
             let at = At::new(self.definition, self.instance, body, self.now);
@@ -250,11 +281,18 @@ impl<'d> Machine<'d> {
         Ok(activity)
     }
 
-    /// Sets those of a body's counters that have changed.
+    /// Sets those of a body's counters that have changed. Nobody knows how many turns a standard loop is to have.
     fn count(&mut self, body: ActivityId, each: &MultiInstance, numbers: [Option<u32>; 3]) -> Result<(), Failure> {
+        if each.standard_loop.is_some() {
+            return Ok(());
+        }
         let names = if each.zeebe { ZEEBE_COUNTERS } else { COUNTERS };
         let changed = names.into_iter().zip(numbers).filter_map(|(name, value)| Some((name.to_owned(), number(value?))));
         self.set_variables_in(body, changed.collect())
+    }
+
+    fn count_turns(&mut self, body: ActivityId, begun: u32) -> Result<(), Failure> {
+        self.set_variables_in(body, Variables::from([(LOOP_COUNTER.to_owned(), number(begun))]))
     }
 }
 

@@ -3,6 +3,7 @@
 use mandate_model::{ElementIndex, FlowIndex};
 
 use crate::Code;
+use crate::call::News;
 use crate::effect::{EndState, HistoryEvent, JobKind};
 use crate::ids::ActivityId;
 use crate::input::Failure;
@@ -23,10 +24,17 @@ impl Machine<'_> {
     }
 
     /// The same for a token in a scope that is no body; the activity has variables before anything is mapped into it.
-    pub(crate) fn enter_with(&mut self, token: Token, variables: Variables) -> Result<(), Failure> {
-        let waits = self.definition.element(token.element).async_before || self.unit.hold;
+    pub(crate) fn enter_with(&mut self, mut token: Token, variables: Variables) -> Result<(), Failure> {
+        let element = self.definition.element(token.element);
+        let waits = element.async_before || self.unit.hold;
         let phase = if waits { Phase::Before { by: token.by } } else { Phase::Active { by: token.by } };
-        let activity = self.place(token.element, token.scope, phase)?;
+        let activity = if element.start_quantity > 1 && token.by.is_some() {
+            let Some(activity) = self.gather(&mut token)? else { return Ok(()) };
+            self.instance.set_phase(activity, phase);
+            activity
+        } else {
+            self.place(token.element, token.scope, phase)?
+        };
         if !variables.is_empty() {
             self.set_variables_in(activity, variables)?;
         }
@@ -113,7 +121,7 @@ impl Machine<'_> {
     }
 
     /// An activity is done with all there was to do: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
-    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does.
+    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does. `completionQuantity` says how many leave by each.
     pub(crate) fn pass_on(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let (element, scope) = (it.element, it.scope());
@@ -129,8 +137,10 @@ impl Machine<'_> {
         }
         let lineage = self.unit.lineage(self.instance.id, activity);
         self.forget(activity);
+        let tokens = self.definition.element(element).completion_quantity;
         if self.definition.element(element).async_after {
-            let flows = if flows.is_empty() { vec![None] } else { flows.iter().copied().map(Some).collect() };
+            let flows: Vec<_> = flows.iter().flat_map(|flow| (0..tokens).map(|_| Some(*flow))).collect();
+            let flows = if flows.is_empty() { vec![None] } else { flows };
             for flow in flows {
                 let after = self.place(element, scope, Phase::After { flow })?;
                 self.put_job(after, element, JobKind::AsyncAfter, self.now);
@@ -140,7 +150,10 @@ impl Machine<'_> {
         // The agenda is a stack: the first flow goes on top.
         for &flow in flows.iter().rev() {
             let lineage = if flows.len() > 1 { lineage.branch(&self.definition.flow(flow).id) } else { lineage };
-            self.take(flow, scope, lineage);
+            for nth in (0..tokens).rev() {
+                let lineage = if tokens > 1 { lineage.instance(nth) } else { lineage };
+                self.take(flow, scope, lineage);
+            }
         }
         self.end_scope_if_empty(scope)
     }
@@ -167,6 +180,9 @@ impl Machine<'_> {
 
     /// A scope is complete when no token is left in it, standing or moving (BPMN 2.0, 13.5.6 and 13.3.4).
     pub(crate) fn end_scope_if_empty(&mut self, scope: ActivityId) -> Result<(), Failure> {
+        if let Some(ad_hoc) = self.ad_hoc(scope) {
+            return self.continue_ad_hoc(scope, ad_hoc);
+        }
         let standing = self.instance.index.children.contains_key(&scope);
         if standing || self.unit.agenda.iter().rev().any(|token| token.scope == scope) {
             return Ok(());
@@ -175,12 +191,12 @@ impl Machine<'_> {
             return Ok(());
         }
         if scope == self.instance.root() {
-            match &mut self.unit.modification {
+            if let Some(underway) = &mut self.unit.modification {
                 // There may be more to come.
-                Some(underway) => underway.canceled = false,
-                None => return self.notify(scope, Occasion::ProcessEnd),
+                underway.canceled = false;
+                return Ok(());
             }
-            return Ok(());
+            return self.notify(scope, Occasion::ProcessEnd);
         }
         if let Role::Compensating { .. } = self.instance.at(scope).role {
             let around = self.instance.at(scope).scope();
@@ -192,6 +208,7 @@ impl Machine<'_> {
 
     /// The process is over because nothing is left in it.
     pub(crate) fn complete_instance(&mut self) {
+        self.tell_caller(News::Completed);
         self.end_instance(EndState::Completed, None);
     }
 

@@ -33,7 +33,8 @@ pub struct StartTimer {
 impl StartTimer {
     /// The timer start events of a process, as they are when it is deployed. There are no variables yet: an expression that needs some fails.
     pub fn open(definition: &ProcessDefinition, now: i64) -> Result<Vec<Self>, Failure> {
-        let nobody = Instance::new(NewInstance { id: InstanceId(Uuid::nil()), business_key: None, tenant: None, traceparent: None });
+        let nobody =
+            Instance::new(NewInstance { id: InstanceId(Uuid::nil()), business_key: None, tenant: None, traceparent: None, caller: None });
         let mut timers = Vec::new();
         for (element, it) in definition.iter().filter(|(_, it)| it.parent == Some(ROOT)) {
             if let ElementKind::StartEvent(StartTrigger::Timer(timer)) = &it.kind {

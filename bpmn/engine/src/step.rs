@@ -1,10 +1,11 @@
 //! The one loop.
 
-use mandate_model::{ElementIndex, Implementation, ProcessDefinition, ROOT};
+use mandate_model::{CatchTrigger, ElementIndex, ElementKind, Implementation, ProcessDefinition, ROOT};
 
 use crate::Code;
 use crate::EntryKey;
 use crate::admit::{self, Rejection};
+use crate::call::{Ending, News};
 use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind};
 use crate::elements::{At, Next, WaitFor};
 use crate::error::Thrown;
@@ -43,7 +44,7 @@ impl From<Failure> for Stop {
 pub fn step(definition: &ProcessDefinition, instance: &mut Instance, input: Input, now: i64) -> Result<Vec<Effect>, Stop> {
     admit::check(definition, instance, &input)?;
     let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(instance, &input)));
-    let mut machine = Machine { definition, instance, now, unit, effects: Vec::new() };
+    let mut machine = Machine { definition, instance, now, unit, effects: Vec::new(), ending: Ending::default() };
     machine.perform(input)?;
     machine.run()?;
     Ok(machine.finish())
@@ -64,15 +65,19 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::ThrowFromExternalTask { wait, .. }
         | Input::SetExternalTaskRetries { wait, .. }
         | Input::Message { wait, .. }
+        | Input::Called { wait, .. }
         | Input::Signal { wait, .. }
         | Input::DelegateReturned { wait, .. }
         | Input::SetRetries { wait, .. }
         | Input::SetDue { wait, .. }
         | Input::RecalculateDue { wait, .. } => *wait,
+        // Activities and waits are numbered together.
+        Input::BeginActivity { activity } => WaitId(activity.0),
         Input::Modify(_) => modification::origin(instance),
         Input::Start { .. }
         | Input::StartAt { .. }
         | Input::SetVariables { .. }
+        | Input::EndCalled { .. }
         | Input::Suspend
         | Input::Activate
         | Input::Cancel { .. } => START,
@@ -86,9 +91,11 @@ pub(crate) struct Machine<'a> {
     pub(crate) now: i64,
     pub(crate) unit: Unit,
     pub(crate) effects: Vec<Effect>,
+    /// How what is called ends when its call is cancelled.
+    pub(crate) ending: Ending,
 }
 
-impl Machine<'_> {
+impl<'a> Machine<'a> {
     /// Turns the input into moves. [`admit::check`] has seen to it that every wait it names is there.
     fn perform(&mut self, input: Input) -> Result<(), Failure> {
         match input {
@@ -143,13 +150,18 @@ impl Machine<'_> {
                 }
                 if local { self.set_variables_in(scope, set) } else { self.set_variables(scope, set) }?;
             }
+            Input::BeginActivity { activity } => self.choose(activity)?,
             Input::SetRetries { wait, retries } => self.set_retries(wait, retries),
             Input::SetDue { wait, due } => self.set_due(wait, due),
             Input::RecalculateDue { wait, since_creation } => self.recalculate_due(wait, since_creation)?,
             Input::Suspend => self.set_suspended(true),
             Input::Activate => self.set_suspended(false),
+            Input::Called { wait, report, hold } => self.hear(wait, *report, hold)?,
+            Input::EndCalled { ending } => self.end_called(ending),
             Input::Cancel { reason } => {
+                self.ending = Ending { state: EndState::ExternallyTerminated, reason: reason.clone() };
                 self.cancel_children(self.instance.root());
+                self.tell_caller(News::Deleted { reason: reason.clone() });
                 self.end_instance(EndState::ExternallyTerminated, reason);
             }
         }
@@ -161,12 +173,39 @@ impl Machine<'_> {
         self.open_instance(element, variables)?;
         let lineage = self.unit.lineage(self.instance.id, root);
         // `asyncBefore` on the start event holds the start just as well, unless the process itself has something to do before.
-        if hold && (self.has_start_listeners() || !self.definition.element(element).async_before) {
+        let asynchronous = |element: &ElementIndex| self.definition.element(*element).async_before;
+        let waits = asynchronous(&element) && self.begins_beside(element).all(|other| asynchronous(&other));
+        if hold && (self.has_start_listeners() || !waits) {
             let activity = self.place(element, root, Phase::Before { by: None })?;
             self.put_job(activity, element, JobKind::Start, self.now);
             return Ok(());
         }
         self.notify(root, Occasion::ProcessStart(Token { element, scope: root, by: None, taken: false, lineage }))
+    }
+
+    fn begins_beside(&self, element: ElementIndex) -> impl DoubleEndedIterator<Item = ElementIndex> + use<'a> {
+        let begins = self.definition.element(ROOT).kind.scope().map_or(&[][..], |scope| &scope.begins);
+        let together = begins.contains(&element);
+        begins.iter().copied().filter(move |other| together && *other != element)
+    }
+
+    /// In a process without a start event, a token begins in each element that begins with it, but for the one that is on its way already.
+    pub(crate) fn begin_beside(&mut self, element: ElementIndex) {
+        let root = self.instance.root();
+        let lineage = self.unit.lineage(self.instance.id, root);
+        for other in self.begins_beside(element).rev() {
+            let lineage = lineage.branch(&self.definition.element(other).id);
+            self.unit.agenda.push(Token { element: other, scope: root, by: None, taken: false, lineage });
+        }
+    }
+
+    /// A token begins in each of these elements of a scope: in the first first.
+    pub(crate) fn begin_scope(&mut self, scope: ActivityId, begins: &[ElementIndex]) {
+        let lineage = self.unit.lineage(self.instance.id, scope);
+        for &element in begins.iter().rev() {
+            let lineage = if begins.len() > 1 { lineage.branch(&self.definition.element(element).id) } else { lineage };
+            self.unit.agenda.push(Token { element, scope, by: None, taken: false, lineage });
+        }
     }
 
     /// The process itself begins, before its first token.
@@ -297,12 +336,22 @@ impl Machine<'_> {
 
     /// Lets an activity's element go on: the wait it asked for is over. What changed with it is told to conditional events first.
     pub(crate) fn resume(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        if self.waits_for_more(activity) {
+            return Ok(());
+        }
         if self.asks_conditions_before(LaterKind::Resume(activity)) {
             return Ok(());
         }
         let at = At::new(self.definition, self.instance, activity, self.now);
         let next = at.behaviour().resume(&at)?;
         self.act(activity, next)
+    }
+
+    /// Whether an activity's event is one that waits until several have happened, and not all of them have.
+    fn waits_for_more(&self, activity: ActivityId) -> bool {
+        let kind = &self.definition.element(self.instance.at(activity).element).kind;
+        let all = matches!(kind, ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { all: true, .. }));
+        all && self.instance.index.waits.contains_key(&activity)
     }
 
     /// Does what an element said should happen next.
@@ -323,7 +372,9 @@ impl Machine<'_> {
             Next::Call(implementation) => {
                 let element = self.instance.at(activity).element;
                 let id = &self.definition.element(element).id;
-                let entry = self.unit.entry(self.instance.id, activity, element, id);
+                // The elements of an event with several definitions have one id: they are told apart by their order.
+                let counted = self.definition.find(id).unwrap_or(element);
+                let entry = self.unit.entry(self.instance.id, activity, counted, id);
                 self.call(activity, element, entry, implementation, None);
                 Ok(())
             }
@@ -333,13 +384,16 @@ impl Machine<'_> {
                 set.map_err(|failure| Failure { element: Some(element), ..failure })?;
                 self.resume(activity)
             }
-            Next::Open(start) => {
+            Next::Open(begins) => {
                 self.arm_boundary_events(activity)?;
                 self.arm_event_sub_processes(activity)?;
-                let lineage = self.unit.lineage(self.instance.id, activity);
-                self.unit.agenda.push(Token { element: start, scope: activity, by: None, taken: false, lineage });
+                self.begin_scope(activity, &begins);
                 self.ask_event_sub_processes(activity);
                 Ok(())
+            }
+            Next::Choose(chosen) => {
+                self.arm_boundary_events(activity)?;
+                self.begin_ad_hoc(activity, &chosen)
             }
             Next::Repeat { instances } => {
                 self.arm_boundary_events(activity)?;

@@ -15,8 +15,8 @@ use uuid::Uuid;
 use self::modification::modification;
 
 use crate::{
-    ActivityId, DelegateCall, DelegateOutcome, Effect, EntryKey, Failure, HistoryEvent, Input, Instance, InstanceId, LeafState,
-    NewInstance, Retry, Stop, SubscriptionKind, TaskRevision, Variable, Variables, WaitId, step,
+    ActivityId, Caller, DelegateCall, DelegateOutcome, Effect, Ending, EntryKey, Failure, HistoryEvent, Input, Instance, InstanceId,
+    LeafState, NewInstance, News, Report, Retry, Stop, SubscriptionKind, TaskRevision, Variable, Variables, WaitId, step,
 };
 
 /// Runs a script on a new instance and compares the trace.
@@ -40,6 +40,7 @@ pub(crate) fn parse(elements: &str) -> ProcessDefinition {
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
          <message id='msg' name='paid'/><message id='msg2' name='changed'/><message id='byKey' name='paid-${{key}}'/><error id='err' name='e' errorCode='E'/><error id='err2' name='e2' errorCode='E2'/>\
          <escalation id='esc' name='esc' escalationCode='LATE'/><escalation id='esc2' name='esc2' escalationCode='LOST'/>\
+         <escalationEventDefinition id='reused' escalationRef='esc'/>\
          <signal id='sig' name='alarm'/><signal id='sig2' name='all-clear'/><signal id='sigByKey' name='alarm-${{key}}'/>\
          <process id='process' isExecutable='true'>{}</process></definitions>",
         flows(elements)
@@ -139,7 +140,15 @@ pub(crate) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(crate) fn new(definition: &'a ProcessDefinition) -> Self {
         let id = InstanceId(Uuid::from_u128(7));
-        let instance = Instance::new(NewInstance { id, business_key: Some("order-17".into()), tenant: None, traceparent: None });
+        let instance =
+            Instance::new(NewInstance { id, business_key: Some("order-17".into()), tenant: None, traceparent: None, caller: None });
+        Self { definition, stored: instance.clone(), instance, now: 0, calls: Vec::new(), trace: String::new() }
+    }
+
+    /// An instance that another one has called.
+    pub(crate) fn called(definition: &'a ProcessDefinition, caller: Caller) -> Self {
+        let id = InstanceId::called(caller.instance, caller.wait);
+        let instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None, caller: Some(caller) });
         Self { definition, stored: instance.clone(), instance, now: 0, calls: Vec::new(), trace: String::new() }
     }
 
@@ -223,6 +232,9 @@ impl<'a> Run<'a> {
                 Input::SetVariables { scope: self.scope(word), set: variables(json), remove: Vec::new(), local: verb == "putlocal" }
             }
             "drop" => Input::SetVariables { scope: self.scope(word), set: Variables::new(), remove: vec![json.into()], local: false },
+            "choose" => Input::BeginActivity { activity: self.enabled(word) },
+            "hear" | "hear-held" => self.hear(verb == "hear-held", word, json),
+            "end" => Input::EndCalled { ending: Ending::default() },
             "suspend" => Input::Suspend,
             "activate" => Input::Activate,
             "cancel" => Input::Cancel { reason: Some(rest.to_owned()).filter(|it| !it.is_empty()) },
@@ -276,7 +288,7 @@ impl<'a> Run<'a> {
 
     fn start(&self) -> ElementIndex {
         let start = |(_, element): &(_, &Element)| element.parent == Some(ROOT) && matches!(element.kind, ElementKind::StartEvent(_));
-        self.definition.iter().find(start).expect("the process has a start event").0
+        self.definition.iter().find(start).map(|(index, _)| index).or_else(|| self.definition.start()).expect("something begins")
     }
 
     /// A job by its element, or by its number: `!12`.
@@ -285,6 +297,26 @@ impl<'a> Run<'a> {
             let element = self.find(word);
             self.instance.jobs().find(|job| job.element == element).unwrap_or_else(|| panic!("'{word}' has no job")).wait
         })
+    }
+
+    /// `hear c completed {"x": 1}`, `error E {…}`, `escalation LATE {…}`, `escalation-ends LATE {…}` or `deleted`; `again` is what was heard last.
+    fn hear(&mut self, hold: bool, word: &str, text: &str) -> Input {
+        let wait = numbered(word).unwrap_or_else(|| {
+            let element = self.find(word);
+            self.instance.calls().find(|call| call.element == element).unwrap_or_else(|| panic!("'{word}' calls nothing")).wait
+        });
+        let heard = self.instance.calls().find(|call| call.wait == wait).map_or(0, |call| call.heard);
+        let (what, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let (code, json) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (news, json) = match what {
+            "completed" | "again" => (News::Completed, rest),
+            "error" => (News::Error { code: code.into(), message: Some("no".into()) }, json),
+            "escalation" | "escalation-ends" => (News::Escalation { code: Some(code.into()), ended: what != "escalation" }, json),
+            "deleted" => (News::Deleted { reason: Some("no more".into()) }, ""),
+            _ => panic!("a called instance does not say '{what}'"),
+        };
+        let number = if what == "again" { heard } else { heard + 1 };
+        Input::Called { wait, report: Box::new(Report { number, news, variables: variables(json) }), hold }
     }
 
     fn task(&self, word: &str) -> WaitId {
@@ -307,6 +339,16 @@ impl<'a> Run<'a> {
             let element = self.find(word);
             self.instance.subscriptions().find(|it| it.element == element).unwrap_or_else(|| panic!("'{word}' has no subscription")).wait
         })
+    }
+
+    /// An enabled activity by its element, or by its number: `#12`.
+    fn enabled(&self, word: &str) -> ActivityId {
+        if let Some(number) = word.strip_prefix('#') {
+            return ActivityId(number.parse().expect("a number"));
+        }
+        let element = self.find(word);
+        let free = |it: &&crate::Activity| it.element == element && it.phase == crate::Phase::Enabled { chosen: false };
+        self.instance.activities().find(free).unwrap_or_else(|| panic!("'{word}' is not enabled")).id
     }
 
     fn revise(&self, task: &str, revision: TaskRevision) -> Input {
@@ -345,6 +387,7 @@ impl<'a> Run<'a> {
                     Some(retries) => format!("external task '{topic}', {retries} left"),
                     None => format!("external task '{topic}'"),
                 },
+                LeafState::Called { process, .. } => format!("called instance of '{process}'"),
                 LeafState::Timer { due, .. } => format!("timer due {due}"),
                 LeafState::Job { attempt, retries, due, .. } => format!("job, attempt {attempt}, {retries} left, due {due}"),
                 LeafState::Incident { incident } => format!("incident {}", incident.0),
@@ -356,6 +399,7 @@ impl<'a> Run<'a> {
                     let events: Vec<_> = events.iter().map(|event| self.id(*event)).collect();
                     format!("the first of {}", events.join(", "))
                 }
+                LeafState::Enabled { chosen } => if chosen { "waits its turn" } else { "may begin" }.into(),
                 LeafState::Running => "running".into(),
                 LeafState::Suspended => "suspended".into(),
             };
@@ -375,6 +419,16 @@ impl<'a> Run<'a> {
                 let visible = show_variables(&call.variables);
                 let listener = call.listener.map(|event| format!(" {}", event.as_str())).unwrap_or_default();
                 format!("call{listener} {id} !{wait} attempt {}, {} left {visible}", call.attempt, call.retries_left)
+            }
+            Effect::CallProcess(call) => {
+                let (id, wait, passed) = (self.id(call.element), call.wait.0, show_variables(&call.variables));
+                let of = call.tenant.as_ref().map(|tenant| format!(" of {tenant}")).unwrap_or_default();
+                let key = call.business_key.as_ref().map(|key| format!(" key {key}")).unwrap_or_default();
+                format!("process call {id} !{wait} '{}' {:?}{of}{key} {passed}", call.process, call.version)
+            }
+            Effect::EndCalled { wait, ending } => format!("process call !{} ends it: {:?} {:?}", wait.0, ending.state, ending.reason),
+            Effect::TellCaller { wait, report, .. } => {
+                format!("tell caller !{}: {} {:?} {}", wait.0, report.number, report.news, show_variables(&report.variables))
             }
             Effect::PutJob(job) => {
                 let exclusive = if job.exclusive { "" } else { " not exclusive" };
@@ -436,6 +490,7 @@ impl<'a> Run<'a> {
                 format!("+ {}{body} #{}{}", self.id(*element), activity.0, scope(parent))
             }
             HistoryEvent::ActivityEnded { activity, canceled } => format!("- #{}{}", activity.0, if *canceled { " canceled" } else { "" }),
+            HistoryEvent::ProcessCalled { activity, .. } => format!("#{} calls", activity.0),
             HistoryEvent::VariableSet { scope: of, name, value } => format!("{name} = {}{}", value.json, scope(of)),
             HistoryEvent::VariableRemoved { scope: of, name } => format!("{name} removed{}", scope(of)),
         }

@@ -17,7 +17,7 @@ use crate::unit::{LaterKind, Token};
 use crate::variable::Variables;
 
 /// The boundary events of an activity instance. Those of a multi-instance activity belong to its body and watch all instances together.
-fn attached<'a>(definition: &'a ProcessDefinition, activity: &Activity) -> &'a [ElementIndex] {
+pub(crate) fn attached<'a>(definition: &'a ProcessDefinition, activity: &Activity) -> &'a [ElementIndex] {
     match activity.role {
         Role::Inner { .. } | Role::Result { .. } | Role::Completed | Role::EventScope { .. } | Role::Compensating { .. } => &[],
         Role::Element | Role::Body(_) => &definition.element(activity.element).boundary_events,
@@ -25,7 +25,7 @@ fn attached<'a>(definition: &'a ProcessDefinition, activity: &Activity) -> &'a [
 }
 
 /// The start events of the event sub-processes in an activity instance; a body is no scope of its element, each of its instances is.
-fn inside<'a>(definition: &'a ProcessDefinition, activity: &Activity) -> &'a [ElementIndex] {
+pub(crate) fn inside<'a>(definition: &'a ProcessDefinition, activity: &Activity) -> &'a [ElementIndex] {
     match activity.role {
         Role::Body(_) => &[],
         _ => definition.element(activity.element).kind.scope().map_or(&[], |scope| &scope.event_starts),
@@ -153,6 +153,9 @@ impl Machine<'_> {
     ) -> Result<(), Failure> {
         let interrupting = self.interrupts(event);
         let scope = scope_behind(self.definition, self.instance, activity, event);
+        if self.waits_for_others(activity, event) {
+            return self.set_variables(scope, variables);
+        }
         let target = if scope == activity {
             if interrupting {
                 self.cancel_children(scope);
@@ -168,6 +171,17 @@ impl Machine<'_> {
         self.unit.agenda.push(Token { element: target, scope, by: None, taken: false, lineage });
         let set = self.set_variables(scope, variables);
         set.map_err(|failure| Failure { element: Some(event), ..failure })
+    }
+
+    /// Whether an event is triggered when several have happened, and the activity waits for some of them.
+    fn waits_for_others(&self, activity: ActivityId, event: ElementIndex) -> bool {
+        let all = &self.definition.element(event).all_of;
+        let waits = self.instance.index.waits.get(&activity).into_iter().flatten();
+        let element = |wait| match self.instance.jobs.get(wait) {
+            Some(job) => Some(job.element),
+            None => self.instance.subscriptions.get(wait).map(|it| it.element),
+        };
+        !all.is_empty() && waits.filter_map(element).any(|it| all.contains(&it))
     }
 
     /// Whether an event ends what its activity does: it does unless the model says otherwise.
@@ -186,56 +200,6 @@ impl Machine<'_> {
             }
         }
     }
-}
-
-/// Who catches what is thrown somewhere: from the inside out the event sub-processes of a scope, then the boundary events on it; of each
-/// one for the code before one for all codes, whatever their order (BPMN 2.0, 10.5.6; Camunda `ErrorDeclarationForProcessInstanceFinder`).
-/// What is thrown inside an event sub-process does not begin it again. `catches` tells for which code a trigger is: some, or all; none if it
-/// waits for something else.
-pub(crate) fn catcher(
-    definition: &ProcessDefinition,
-    instance: &Instance,
-    from: ActivityId,
-    code: Option<&str>,
-    catches: fn(&EventTrigger) -> Option<Option<&str>>,
-) -> Option<(ActivityId, ElementIndex)> {
-    first_catcher(definition, instance, from, None, code, catches)
-}
-
-/// The same where an activity begins or ends: its own event sub-processes are not there yet, or no more.
-pub(crate) fn catcher_at_edge(
-    definition: &ProcessDefinition,
-    instance: &Instance,
-    of: ActivityId,
-    code: Option<&str>,
-    catches: fn(&EventTrigger) -> Option<Option<&str>>,
-) -> Option<(ActivityId, ElementIndex)> {
-    first_catcher(definition, instance, of, Some(of), code, catches)
-}
-
-fn first_catcher(
-    definition: &ProcessDefinition,
-    instance: &Instance,
-    from: ActivityId,
-    edge: Option<ActivityId>,
-    code: Option<&str>,
-    catches: fn(&EventTrigger) -> Option<Option<&str>>,
-) -> Option<(ActivityId, ElementIndex)> {
-    let mut came_from = None;
-    // What is being undone has completed: nothing of its own watches it any more.
-    for activity in instance.outward(from).filter(|it| !matches!(it.role, Role::Compensating { .. })) {
-        let starts = inside(definition, activity).iter().copied().filter(|_| edge != Some(activity.id));
-        let starts: Vec<_> = starts.filter(|start| definition.element(*start).parent != came_from).collect();
-        for events in [&starts[..], attached(definition, activity)] {
-            let catching = |event: &ElementIndex| definition.element(*event).kind.trigger().and_then(|(trigger, _)| catches(trigger));
-            let find = |wanted: Option<&str>| events.iter().copied().find(|event| catching(event) == Some(wanted));
-            if let Some(event) = code.and_then(|_| find(code)).or_else(|| find(None)) {
-                return Some((activity.id, event));
-            }
-        }
-        came_from = Some(activity.element);
-    }
-    None
 }
 
 /// The scope in which goes on what an event of an activity begins: an event sub-process runs inside of the activity, a boundary event's path

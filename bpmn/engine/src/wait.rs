@@ -20,6 +20,7 @@ impl Machine<'_> {
             WaitFor::Message { name } => self.put_subscription(activity, element, SubscriptionKind::Message, name),
             WaitFor::Signal { name } => self.put_subscription(activity, element, SubscriptionKind::Signal, name),
             WaitFor::Condition => self.put_condition(activity, element),
+            WaitFor::Called(asked) => self.call_process(activity, element, *asked),
             WaitFor::ExternalTask { topic, priority } => {
                 let wait = self.new_wait(activity);
                 let task = ExternalTask { wait, activity, element, topic, priority, retries: None, failures: 0, failure: None, since };
@@ -106,6 +107,10 @@ impl Machine<'_> {
             self.effects.push(Effect::RemoveExternalTask(wait));
         } else if self.instance.tasks.remove(&wait).is_some() {
             self.effects.push(Effect::RemoveTask(wait));
+        } else if let Some(call) = self.instance.calls.remove(&wait) {
+            if !call.over {
+                self.effects.push(Effect::EndCalled { wait, ending: self.ending.clone() });
+            }
         } else if self.instance.subscriptions.remove(&wait).is_some() {
             self.effects.push(Effect::RemoveSubscription(wait));
         }
@@ -119,7 +124,7 @@ impl Machine<'_> {
         }
     }
 
-    fn new_wait(&mut self, activity: ActivityId) -> WaitId {
+    pub(crate) fn new_wait(&mut self, activity: ActivityId) -> WaitId {
         let wait = WaitId(self.instance.number());
         self.instance.index.add_wait(activity, wait);
         wait

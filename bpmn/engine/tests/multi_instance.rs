@@ -35,7 +35,7 @@ fn model(activity: &str) -> ProcessDefinition {
 
 fn start(definition: &ProcessDefinition, instances: usize) -> (Instance, Vec<Effect>) {
     let id = InstanceId(Uuid::from_u128(7));
-    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None });
+    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None, caller: None });
     let items: Vec<usize> = (0..instances).collect();
     let variables = Variables::from([("items".to_owned(), Variable::from_json(&items.into()))]);
     let element = definition.find("s").expect("it has a start");

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use expect_test::{Expect, expect};
 use mandate_engine::limits::MAX_INLINE_ACTIVITIES;
 use mandate_engine::{
-    ActivityId, Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, NewInstance, PartId, Retry, Role, SnapshotError,
-    Stored, Variable, Variables, WaitId, step,
+    ActivityId, Caller, Catch, CatchKind, Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, NewInstance, News, PartId,
+    Report, Retry, Role, SnapshotError, Stored, Variable, Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use proptest::prelude::*;
@@ -36,6 +36,10 @@ const MODEL: &str = "
         <sequenceFlow id='f7' sourceRef='fork' targetRef='after'/>
         <sequenceFlow id='f19' sourceRef='fork' targetRef='outside'/>
         <sequenceFlow id='f20' sourceRef='fork' targetRef='each'/>
+        <sequenceFlow id='toCall' sourceRef='fork' targetRef='call'/>
+        <callActivity id='call' calledElement='other'/>
+        <boundaryEvent id='told' attachedToRef='call' cancelActivity='false'><escalationEventDefinition/></boundaryEvent>
+        <sequenceFlow id='fromTold' sourceRef='told' targetRef='e'/>
         <userTask id='each'><multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics></userTask>
         <userTask id='task' camunda:assignee='ann' camunda:candidateUsers='bob' camunda:candidateGroups='sales,ops' camunda:dueDate='2030-01-01T00:00:00Z'/>
         <boundaryEvent id='late' attachedToRef='task' cancelActivity='false'>
@@ -94,8 +98,13 @@ fn variables() -> Variables {
 /// An instance with one of everything, at rest.
 fn waiting(definition: &ProcessDefinition) -> Instance {
     let id = InstanceId(Uuid::from_u128(0x0123_4567_89ab_cdef));
-    let mut instance =
-        Instance::new(NewInstance { id, business_key: Some("order-17".into()), tenant: Some("acme".into()), traceparent: None });
+    let mut instance = Instance::new(NewInstance {
+        id,
+        business_key: Some("order-17".into()),
+        tenant: Some("acme".into()),
+        traceparent: None,
+        caller: Some(caller()),
+    });
     let element = definition.find("s").expect("it has a start");
     step(definition, &mut instance, Input::Start { element, variables: variables(), hold: false }, 1_000).expect("it starts");
     let wait = job(definition, &instance, "later");
@@ -105,7 +114,21 @@ fn waiting(definition: &ProcessDefinition) -> Instance {
     let (message, variables, local_variables) = (Some("declined".to_owned()), Variables::new(), Variables::new());
     let failed = Input::FailExternalTask { wait, message, retries: 2, variables, local_variables };
     step(definition, &mut instance, failed, 2_000).expect("the external task is there");
+    let wait = instance.calls().next().expect("it calls").wait;
+    let report = Report { number: 1, news: News::Escalation { code: Some("LATE".into()), ended: false }, variables: Variables::new() };
+    let told = Input::Called { wait, report: Box::new(report), hold: true };
+    step(definition, &mut instance, told, 2_000).expect("the call is there");
     instance
+}
+
+fn caller() -> Caller {
+    let catches = vec![
+        Catch { kind: CatchKind::Error, code: Some("E".into()) },
+        Catch { kind: CatchKind::Escalation { interrupting: true }, code: None },
+        Catch { kind: CatchKind::Escalation { interrupting: false }, code: None },
+    ];
+    let of = |id| InstanceId(Uuid::from_u128(id));
+    Caller { instance: of(3), wait: WaitId(9), root: of(2), depth: 2, catches }
 }
 
 /// The same with a delegate running and another token yet to move.
@@ -135,7 +158,7 @@ fn wide() -> (ProcessDefinition, Instance) {
     let definition = parsed.processes.into_iter().next().expect("there is one process");
     let traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
     let id = InstanceId(Uuid::from_u128(7));
-    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent });
+    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent, caller: None });
     let element = definition.find("s").expect("it has a start");
     step(&definition, &mut instance, Input::Start { element, variables: Variables::new(), hold: false }, 1_000).expect("it starts");
     (definition, instance)
@@ -162,7 +185,7 @@ fn undoing() -> (ProcessDefinition, Instance) {
     let parsed = mandate_model::parse("undoing.bpmn", model.as_bytes()).unwrap_or_else(|all| panic!("{all:#?}"));
     let definition = parsed.processes.into_iter().next().expect("there is one process");
     let id = InstanceId(Uuid::from_u128(8));
-    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None });
+    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None, caller: None });
     let element = definition.find("s").expect("it has a start");
     step(&definition, &mut instance, Input::Start { element, variables: Variables::new(), hold: false }, 1_000).expect("it starts");
     (definition, instance)
@@ -237,6 +260,8 @@ fn check(name: &str, expect: Expect) -> Instance {
     lines.extend(instance.tasks().map(|it| format!("{it:?}")));
     lines.extend(instance.external_tasks().map(|it| format!("{it:?}")));
     lines.extend(instance.subscriptions().map(|it| format!("{it:?}")));
+    lines.extend(instance.calls().map(|it| format!("{it:?}")));
+    lines.extend(instance.caller().map(|it| format!("{it:?}")));
     lines.extend(instance.incidents().map(|it| format!("{it:?}")));
     expect.assert_eq(&(lines.join("\n") + "\n"));
     instance
@@ -286,25 +311,29 @@ fn version_1_at_rest() {
             #9 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
             #11 later in Some(1) since 1000 Before { by: Some(FlowIndex(3)) } 
             #13 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
-            #17 stuck in Some(13) since 1000 Joining { by: FlowIndex(18) } 
+            #17 stuck in Some(13) since 1000 Joining { by: FlowIndex(20) } 
             #18 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
-            #20 after in Some(1) since 1000 After { flow: Some(FlowIndex(20)) } 
+            #20 after in Some(1) since 1000 After { flow: Some(FlowIndex(22)) } 
             #22 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
             #24 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, canceled: 0, first: Some(ActivityId(25)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
             #25 each in Some(24) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
             #26 each in Some(24) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
-            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(12), activity: ActivityId(11), element: ElementIndex(10), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503"), cycle: None }
-            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(18), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
-            Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            ExternalTask { wait: WaitId(23), activity: ActivityId(22), element: ElementIndex(8), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
-            Subscription { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(7), kind: Condition, name: "", since: 1000 }
-            Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(6), kind: Signal, name: "alarm", since: 1000 }
-            Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(9), kind: Message, name: "paid", since: 1000 }
-            Incident { id: IncidentId(29), wait: None, activity: ActivityId(17), element: ElementIndex(17), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
-            Incident { id: IncidentId(30), wait: Some(WaitId(12)), activity: ActivityId(11), element: ElementIndex(10), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
+            #29 call in Some(1) since 1000 Active { by: Some(FlowIndex(9)) } 
+            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(12), activity: ActivityId(11), element: ElementIndex(12), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503"), cycle: None }
+            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, since: 2000, failure: None, cycle: None }
+            Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(6), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            ExternalTask { wait: WaitId(23), activity: ActivityId(22), element: ElementIndex(10), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
+            Subscription { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(9), kind: Condition, name: "", since: 1000 }
+            Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(8), kind: Signal, name: "alarm", since: 1000 }
+            Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(11), kind: Message, name: "paid", since: 1000 }
+            Called { wait: WaitId(30), activity: ActivityId(29), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], over: false }
+            Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }] }
+            Incident { id: IncidentId(31), wait: None, activity: ActivityId(17), element: ElementIndex(19), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
+            Incident { id: IncidentId(32), wait: Some(WaitId(12)), activity: ActivityId(11), element: ElementIndex(12), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
         "#]],
     );
     assert_eq!(instance.encode().decode(), Ok(instance));
@@ -320,24 +349,28 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             #4 task in Some(1) since 1000 Active { by: Some(FlowIndex(1)) } 
             #9 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
             #13 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
-            #17 stuck in Some(13) since 1000 Joining { by: FlowIndex(18) } 
+            #17 stuck in Some(13) since 1000 Joining { by: FlowIndex(20) } 
             #18 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
-            #20 after in Some(1) since 1000 After { flow: Some(FlowIndex(20)) } 
+            #20 after in Some(1) since 1000 After { flow: Some(FlowIndex(22)) } 
             #22 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
             #24 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, canceled: 0, first: Some(ActivityId(25)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
             #25 each in Some(24) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
             #26 each in Some(24) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
-            #33 next in Some(1) since 3000 Active { by: Some(FlowIndex(14)) } 
-            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(5), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(18), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
-            Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(4), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(3), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            ExternalTask { wait: WaitId(23), activity: ActivityId(22), element: ElementIndex(8), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
-            Subscription { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(7), kind: Condition, name: "", since: 1000 }
-            Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(6), kind: Signal, name: "alarm", since: 1000 }
-            Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(9), kind: Message, name: "paid", since: 1000 }
-            Incident { id: IncidentId(29), wait: None, activity: ActivityId(17), element: ElementIndex(17), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
+            #29 call in Some(1) since 1000 Active { by: Some(FlowIndex(9)) } 
+            #36 next in Some(1) since 3000 Active { by: Some(FlowIndex(16)) } 
+            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, since: 2000, failure: None, cycle: None }
+            Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(6), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
+            ExternalTask { wait: WaitId(23), activity: ActivityId(22), element: ElementIndex(10), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
+            Subscription { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(9), kind: Condition, name: "", since: 1000 }
+            Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(8), kind: Signal, name: "alarm", since: 1000 }
+            Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(11), kind: Message, name: "paid", since: 1000 }
+            Called { wait: WaitId(30), activity: ActivityId(29), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], over: false }
+            Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }] }
+            Incident { id: IncidentId(31), wait: None, activity: ActivityId(17), element: ElementIndex(19), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
         "#]],
     );
     let definition = definition();

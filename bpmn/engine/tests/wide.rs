@@ -20,7 +20,7 @@ fn parse(elements: &str) -> ProcessDefinition {
 
 fn started(definition: &ProcessDefinition) -> Instance {
     let id = InstanceId(Uuid::from_u128(7));
-    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None });
+    let mut instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None, caller: None });
     let element = definition.find("s").expect("it has a start");
     step(definition, &mut instance, Input::Start { element, variables: Variables::new(), hold: false }, 0).expect("it starts");
     instance

@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use mandate_feel::Expression;
 
+mod calls;
 mod events;
 mod listeners;
 
+pub use calls::*;
 pub use events::*;
 pub use listeners::*;
 
@@ -68,7 +70,7 @@ impl ProcessDefinition {
         &self.flows[index.0 as usize]
     }
 
-    /// The element with a BPMN id.
+    /// The element with a BPMN id, the first if an event has several.
     pub fn find(&self, id: &str) -> Option<ElementIndex> {
         self.by_id.get(id).copied()
     }
@@ -81,6 +83,18 @@ impl ProcessDefinition {
                 *by_worker = !is_served(topic);
             }
         }
+    }
+
+    /// Where an instance begins that nothing else triggers: the none start event or, in a process without any, the first of what begins.
+    pub fn start(&self) -> Option<ElementIndex> {
+        self.element(ROOT).kind.scope()?.begins.first().copied()
+    }
+
+    /// The start event with an id of which this is true: one that has several definitions has several elements.
+    pub fn find_start(&self, id: &str, is_meant: impl Fn(&StartTrigger) -> bool) -> Option<ElementIndex> {
+        let is_it =
+            |element: &Element| matches!(&element.kind, ElementKind::StartEvent(trigger) if *element.id == *id && is_meant(trigger));
+        self.iter().find(|(_, element)| is_it(element)).map(|(index, _)| index)
     }
 
     /// Whether an element stands behind an event-based gateway: the gateway waits for it, and what it waits for has happened when it is entered.
@@ -107,7 +121,7 @@ impl ProcessDefinition {
 /// A flow node, sub-process or the process itself.
 #[derive(Clone, Debug)]
 pub struct Element {
-    /// The BPMN id, unique in the file.
+    /// The BPMN id, unique in the file; an event with several definitions has several elements of one id.
     pub id: Arc<str>,
     /// The name for people.
     pub name: Option<String>,
@@ -121,6 +135,9 @@ pub struct Element {
     pub outgoing: Vec<FlowIndex>,
     /// The flow taken when no other flow's condition is true (BPMN 2.0, 13.4.3).
     pub default_flow: Option<FlowIndex>,
+    /// `parallelMultiple` of a boundary event or the start event of an event sub-process: all elements of the event, this one among them. It is triggered
+    /// when all of them have happened.
+    pub all_of: Vec<ElementIndex>,
     /// Boundary events attached to this activity, in document order.
     pub boundary_events: Vec<ElementIndex>,
     /// `isForCompensation`: it undoes another activity and stands outside of the flow.
@@ -129,6 +146,10 @@ pub struct Element {
     pub compensation: Option<Compensation>,
     /// It runs several times; none is the rule.
     pub multi_instance: Option<MultiInstance>,
+    /// `startQuantity` of an activity: how many tokens begin it once (BPMN 2.0, 13.3.2).
+    pub start_quantity: u32,
+    /// `completionQuantity` of an activity: how many tokens leave by each flow that is taken.
+    pub completion_quantity: u32,
     /// `camunda:asyncBefore`: a unit of work ends before this element.
     pub async_before: bool,
     /// `camunda:asyncAfter`: a unit of work ends after this element.
@@ -149,9 +170,9 @@ pub struct Element {
     pub position: Position,
 }
 
-/// How often an activity runs, and over what: `multiInstanceLoopCharacteristics` (BPMN 2.0, 10.3.8). What the element itself says of
+/// How often an activity runs, and over what: `multiInstanceLoopCharacteristics` or `standardLoopCharacteristics` (BPMN 2.0, 10.3.8). What the element itself says of
 /// asynchronous continuations and retries holds around all instances together; mappings are each instance's own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct MultiInstance {
     /// One instance after the other rather than all at once.
     pub sequential: bool,
@@ -159,7 +180,7 @@ pub struct MultiInstance {
     pub zeebe: bool,
     /// `loopCardinality`: how many, a whole number when evaluated. Goes before the length of the collection.
     pub cardinality: Option<Expression>,
-    /// `camunda:collection` or `loopDataInputRef`. There is at least one of this and the cardinality.
+    /// `camunda:collection` or `loopDataInputRef`. There is at least one of this, the cardinality and the loop.
     pub collection: Option<Source>,
     /// `camunda:elementVariable` or the name of the `inputDataItem`: in each instance, its element of the collection.
     pub element_variable: Option<String>,
@@ -167,6 +188,10 @@ pub struct MultiInstance {
     pub output: Option<Output>,
     /// `completionCondition`: true when an instance has ended, all others are cancelled and the activity is done.
     pub completion_condition: Option<Expression>,
+    /// What is thrown when an instance has ended, to boundary events of the activity; none with the behavior `All`.
+    pub behavior: Vec<InstanceThrow>,
+    /// It is a standard loop, which is a sequence of which nobody knows the end.
+    pub standard_loop: Option<StandardLoop>,
     /// `camunda:asyncBefore`, on the loop characteristics: a unit of work ends before each instance.
     pub async_before: bool,
     /// `camunda:asyncAfter`, there: a unit of work ends after each instance.
@@ -175,6 +200,37 @@ pub struct MultiInstance {
     pub exclusive: bool,
     /// `camunda:failedJobRetryTimeCycle`, there: of the jobs of each instance.
     pub retries: Option<RetryPolicy>,
+}
+
+/// `behavior` of a multi-instance activity: events that its instances throw (BPMN 2.0, 10.3.8 and 13.3.7). Who catches them is known.
+#[derive(Clone, Debug)]
+pub struct InstanceThrow {
+    /// When.
+    pub when: ThrowWhen,
+    /// The boundary events of the activity that catch it.
+    pub caught_by: Vec<ElementIndex>,
+}
+
+/// After which instances an event is thrown.
+#[derive(Clone, Debug)]
+pub enum ThrowWhen {
+    /// `None`: after each.
+    Each,
+    /// `One`: after the first.
+    First,
+    /// `Complex`: after each with which this is true.
+    Condition(Expression),
+}
+
+/// An activity that runs as long as a condition is true (BPMN 2.0, 13.3.6). There is a condition, a maximum or both.
+#[derive(Clone, Debug)]
+pub struct StandardLoop {
+    /// `testBefore`, false by default: the condition is asked before the first turn as well.
+    pub test_before: bool,
+    /// `loopMaximum`: not more turns than this, whatever the condition says.
+    pub maximum: Option<u32>,
+    /// `loopCondition`: asked behind each turn, and another one begins while it is true.
+    pub condition: Option<Expression>,
 }
 
 /// Where a multi-instance activity finds its list, or an instance its result.
@@ -212,6 +268,8 @@ pub enum ElementKind {
     Process(Scope),
     /// An embedded sub-process.
     SubProcess(Scope),
+    /// An ad-hoc sub-process: what begins in it is chosen while it runs.
+    AdHocSubProcess(AdHocSubProcess),
     /// A transaction: an embedded sub-process that a cancel end event inside undoes and leaves (BPMN 2.0, 10.3.5).
     Transaction(Scope),
     /// An event sub-process: it is entered when its start event is triggered, never by a sequence flow.
@@ -234,12 +292,16 @@ pub enum ElementKind {
     UserTask(UserTask),
     /// A receive task: waits for a message.
     ReceiveTask(MessageReference),
+    /// A call activity.
+    CallActivity(Box<CallActivity>),
     /// An exclusive gateway.
     ExclusiveGateway,
     /// A parallel gateway.
     ParallelGateway,
     /// An inclusive gateway.
     InclusiveGateway,
+    /// A complex gateway.
+    ComplexGateway(ComplexGateway),
     /// An exclusive event-based gateway. What its flows lead to waits for a message or a moment, and nothing else leads there.
     EventBasedGateway,
     /// An intermediate catch event. Throwing ends of links are no elements.
@@ -256,6 +318,7 @@ impl ElementKind {
         match self {
             ElementKind::Process(scope) | ElementKind::SubProcess(scope) | ElementKind::Transaction(scope) => Some(scope),
             ElementKind::EventSubProcess(event) => Some(&event.scope),
+            ElementKind::AdHocSubProcess(ad_hoc) => Some(&ad_hoc.scope),
             _ => None,
         }
     }
@@ -285,12 +348,35 @@ impl ElementKind {
 /// What the process and a sub-process have in common.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// The none start event; a process that only starts by message may have none.
-    pub none_start: Option<ElementIndex>,
+    /// What begins with the scope, in document order: the none start event or, in a scope without any start event, all that no flow leads to
+    /// (BPMN 2.0, 10.4.2 and 13.3.4). None of a process that only starts by message.
+    pub begins: Vec<ElementIndex>,
     /// Everything directly inside, in document order.
     pub children: Vec<ElementIndex>,
     /// The start events of the event sub-processes directly inside, in document order.
     pub event_starts: Vec<ElementIndex>,
+}
+
+/// A gateway that goes on when a condition over what has come to it is true (BPMN 2.0, 10.6.5 and 13.4.5).
+#[derive(Clone, Debug)]
+pub struct ComplexGateway {
+    /// `activationCondition`, which sees `activationCount`; none is true as soon as a token comes.
+    pub activation: Option<Expression>,
+}
+
+/// A sub-process in which no flow says what comes first (BPMN 2.0, 10.3.5 and 13.3.5).
+#[derive(Clone, Debug, Default)]
+pub struct AdHocSubProcess {
+    /// What it has in common with other scopes. Of what [`begins`](Scope::begins) in it, some may be chosen.
+    pub scope: Scope,
+    /// `ordering="Sequential"`: one after the other rather than all at once.
+    pub sequential: bool,
+    /// `activeElementsCollection` of `zeebe:adHoc`: the ids of what begins by itself; without, everything that may.
+    pub active: Option<Expression>,
+    /// `completionCondition`: asked whenever something inside has ended; without, it is done when nothing is active.
+    pub completion_condition: Option<Expression>,
+    /// `cancelRemainingInstances`, true by default: what is active when the condition is true is cancelled rather than awaited.
+    pub cancel_remaining: bool,
 }
 
 /// A sub-process that something triggers while the scope around it is active (BPMN 2.0, 10.3.5 and 13.5.4).

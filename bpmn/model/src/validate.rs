@@ -61,21 +61,23 @@ impl<'v> Validator<'v, '_> {
         &self.draft.flows[index.0 as usize]
     }
 
-    /// A process starts by a none start event, messages or both; a sub-process by exactly one none start event; an event sub-process by
-    /// exactly one that something triggers.
+    /// A process starts by a none start event, messages or both; a sub-process by exactly one none start event; either, without a start event, by
+    /// what no flow leads to; an event sub-process by exactly one that something triggers.
     fn starts(&mut self) {
         let mut none_starts: HashMap<ElementIndex, ElementIndex> = HashMap::new();
-        let mut started: HashSet<ElementIndex> = HashSet::new();
+        let mut started: HashMap<ElementIndex, &str> = HashMap::new();
         let mut names: HashSet<(&str, &str)> = HashSet::new();
         for (index, element) in self.draft.elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
             let Some(parent) = element.parent else { continue };
-            if matches!(element.kind, ElementKind::EventSubProcessStart(_)) && !started.insert(parent) {
+            // A start event with several definitions has several elements.
+            if matches!(element.kind, ElementKind::EventSubProcessStart(_)) && *started.entry(parent).or_insert(&element.id) != &*element.id
+            {
                 let message = "the event sub-process has more than one start event";
                 self.diagnostics.error(self.at(index), message, "draw an event sub-process for each of them");
             }
             let ElementKind::StartEvent(trigger) = &element.kind else { continue };
-            started.insert(parent);
+            started.insert(parent, &element.id);
             match trigger {
                 StartTrigger::None if none_starts.insert(parent, index).is_some() => {
                     let message = format!("the {} has more than one none start event", self.name(parent));
@@ -94,14 +96,19 @@ impl<'v> Validator<'v, '_> {
                 StartTrigger::Condition(_) => {}
             }
         }
+        let begins = self.draft.begins();
         for (index, element) in self.draft.elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
-            if element.kind.scope().is_some() && !started.contains(&index) && !self.draft.incomplete {
+            let is_event = matches!(element.kind, ElementKind::EventSubProcess(_));
+            let begins = started.contains_key(&index) || !is_event && begins.contains_key(&index);
+            if element.kind.scope().is_some() && !begins && !self.draft.incomplete {
                 let message = format!("the {} has no start event", self.name(index));
                 let help = match element.kind {
-                    ElementKind::Process(_) => "begin it with a none, message, timer, signal or conditional start event",
+                    ElementKind::Process(_) => {
+                        "begin it with a none, message, timer, signal or conditional start event, or with something that no flow leads to"
+                    }
                     ElementKind::EventSubProcess(_) => "begin it with a start event that says what triggers it",
-                    _ => "begin it with a none start event",
+                    _ => "begin it with a none start event, or with something that no flow leads to",
                 };
                 self.diagnostics.error(self.at(index), message, help);
             }
@@ -125,7 +132,7 @@ impl<'v> Validator<'v, '_> {
             let help = "remove the flow, or make the end event a task or gateway";
             self.diagnostics.error(at, "endEvent has an outgoing sequence flow", help);
         }
-        if element.outgoing.is_empty() && !self.draft.incomplete {
+        if element.outgoing.is_empty() && !self.draft.incomplete && !self.draft.alternatives.contains(&index) {
             match name {
                 "boundaryEvent" if !matches!(element.kind.trigger(), Some((EventTrigger::Compensation, _))) => {
                     let help = "lead a sequence flow from it to what should happen then";
@@ -135,7 +142,7 @@ impl<'v> Validator<'v, '_> {
                     let help = "lead a sequence flow from it to the first activity";
                     self.diagnostics.warning(at, "the start event leads nowhere: it ends as soon as it begins", help);
                 }
-                "exclusiveGateway" | "inclusiveGateway" => {
+                "exclusiveGateway" | "inclusiveGateway" | "complexGateway" => {
                     let kind = name.trim_end_matches("Gateway");
                     let help = "lead sequence flows from it, or remove it";
                     self.diagnostics.error(at, format!("the {kind} gateway has no outgoing sequence flow"), help);
@@ -212,7 +219,16 @@ impl<'v> Validator<'v, '_> {
         let waits = !is_event
             && matches!(
                 name,
-                "serviceTask" | "sendTask" | "scriptTask" | "businessRuleTask" | "userTask" | "receiveTask" | "subProcess" | "transaction"
+                "serviceTask"
+                    | "sendTask"
+                    | "scriptTask"
+                    | "businessRuleTask"
+                    | "userTask"
+                    | "receiveTask"
+                    | "subProcess"
+                    | "adHocSubProcess"
+                    | "transaction"
+                    | "callActivity"
             );
         for boundary in &element.boundary_events {
             let at = self.at(*boundary);
@@ -221,20 +237,27 @@ impl<'v> Validator<'v, '_> {
             // What undoes an activity does not need it to wait.
             if !(waits || is_compensation && matches!(name, "task" | "manualTask")) {
                 let message = format!("the boundary event is attached to {name}, which can't carry one");
-                self.diagnostics.error(at, message, "attach it to a service, send, user or receive task or to a sub-process");
+                self.diagnostics.error(at, message, "attach it to a service, send, user or receive task, a sub-process or a call activity");
             } else if event.parent != element.parent {
                 let message = format!("the boundary event is attached to '{}' in another scope", shown(&element.id));
                 self.diagnostics.error(at, message, "move it into the scope of the activity");
             }
             match (event.kind.trigger(), name) {
-                (Some((EventTrigger::Escalation(_), _)), "subProcess" | "transaction") => {}
+                (Some((EventTrigger::Escalation(_), _)), "subProcess" | "adHocSubProcess" | "transaction" | "callActivity") => {}
+                // Instances may throw one (`behavior`).
+                _ if element.multi_instance.as_ref().is_some_and(|each| each.behavior.iter().any(|it| it.caught_by.contains(boundary))) => {
+                }
                 (Some((EventTrigger::Escalation(_), _)), "userTask") => {
                     let help = "put the task into a sub-process with a throw event, and attach the event to that";
                     self.diagnostics.warning(at, "the escalation never comes: that a user task throws one is not supported yet", help);
                 }
                 (Some((EventTrigger::Escalation(_), _)), _) => {
                     let message = format!("the escalation boundary event is attached to {name}, in which nothing can throw one");
-                    self.diagnostics.error(at, message, "attach it to a sub-process (as in Camunda 7), or use an error event");
+                    self.diagnostics.error(
+                        at,
+                        message,
+                        "attach it to a sub-process or call activity (as in Camunda 7), or use an error event",
+                    );
                 }
                 _ => {}
             }
@@ -324,7 +347,7 @@ impl<'v> Validator<'v, '_> {
     /// Warns of elements that no path from a start event leads to. An event sub-process and a compensation handler are reached with the scope around them.
     fn reachable(&mut self) {
         let elements = &self.draft.elements;
-        let mut children: HashMap<ElementIndex, Vec<ElementIndex>> = HashMap::new();
+        let mut children: HashMap<ElementIndex, Vec<ElementIndex>> = self.draft.begins().into_iter().collect();
         for (index, element) in elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
             let begins =
@@ -347,8 +370,9 @@ impl<'v> Validator<'v, '_> {
         }
         for (index, element) in elements.iter().enumerate() {
             let parent_reached = element.parent.is_none_or(|parent| reached[parent.0 as usize]);
-            if !reached[index] && parent_reached {
-                let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
+            let is_reached = reached[index] || !parent_reached;
+            let index = ElementIndex(u32::try_from(index).unwrap_or(u32::MAX));
+            if !is_reached && !self.draft.alternatives.contains(&index) {
                 let help = "lead a sequence flow to it, or remove it";
                 self.diagnostics.warning(self.at(index), format!("no path leads to this {}", self.name(index)), help);
             }

@@ -43,7 +43,7 @@ fn the_process_is_the_root_of_its_elements() {
     assert_eq!(&*root.id, "order");
     assert_eq!(root.properties, [("team".to_owned(), "orders".to_owned())]);
     let ElementKind::Process(scope) = &root.kind else { panic!("{:?}", root.kind) };
-    assert_eq!(scope.none_start, definition.find("s"));
+    assert_eq!(scope.begins, [definition.find("s").unwrap()]);
     assert_eq!(scope.children, [definition.find("s").unwrap(), definition.find("e").unwrap()]);
     assert_eq!(definition.flows.len(), 1);
     assert_eq!(element(&definition, "s").outgoing, element(&definition, "e").incoming);
@@ -82,7 +82,7 @@ fn a_process_that_starts_by_message_only_has_no_none_start() {
                 <bpmn:endEvent id='e'/><bpmn:sequenceFlow id='f' sourceRef='sm' targetRef='e'/>";
     let definition = definition(&file_with(MESSAGE, only));
     let ElementKind::Process(scope) = &definition.element(ROOT).kind else { panic!() };
-    assert_eq!(scope.none_start, None);
+    assert!(scope.begins.is_empty() && definition.start().is_none());
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn a_sub_process_is_a_scope_of_its_own() {
     let definition = definition(&around(process));
     let index = definition.find("a").unwrap();
     let ElementKind::SubProcess(scope) = &definition.element(index).kind else { panic!() };
-    assert_eq!(scope.none_start, definition.find("is"));
+    assert_eq!(scope.begins, [definition.find("is").unwrap()]);
     assert_eq!(scope.children, ["is", "it", "ie"].map(|id| definition.find(id).unwrap()));
     assert_eq!(element(&definition, "it").parent, Some(index));
     assert_eq!(definition.element(index).parent, Some(ROOT));

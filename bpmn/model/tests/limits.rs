@@ -86,7 +86,7 @@ fn hostile_shapes_end() {
         file(&fill("<bpmn:userTask id='x'/>")),
         file(&many(|number| format!("<bpmn:sequenceFlow id='f{number}' sourceRef='p' targetRef='q'/>"))),
         file(&many(|number| format!("<bpmn:boundaryEvent id='b{number}' attachedToRef='b0'/>"))),
-        file(&format!("<bpmn:userTask id='x' name='{}'/>", fill("y"))),
+        file(&format!("<bpmn:userTask id='x' name='{}'/><bpmn:boundaryEvent id='b'/>", fill("y"))),
         file(&format!("<bpmn:scriptTask id='{}'/>", fill("y"))),
     ];
     for file in files {

@@ -123,12 +123,11 @@ fn what_is_wrong_or_not_built_is_refused_by_its_name() {
         t.bpmn:3:1: error: camunda:collection is empty (element 'a'); help: name the variable that holds the list, such as items, or write ${order.items}
         t.bpmn:3:1: error: the variable ' ' of multiInstanceLoopCharacteristics is not a name of 1 to 255 characters (element 'a'); help: name the variable that holds the element or the list
         t.bpmn:3:1: error: isSequential="perhaps" is neither true nor false (element 'a'); help: write true or false
-        t.bpmn:3:1: error: behavior="One" on multiInstanceLoopCharacteristics is not supported yet (element 'a'); help: leave it out: the flow goes on when all instances are done or a completionCondition is true
-        t.bpmn:3:1: error: oneBehaviorEventRef on multiInstanceLoopCharacteristics is not supported yet (element 'a'); help: throw the event behind the activity
+        t.bpmn:3:1: error: the event definition 'e' does not exist (element 'a'); help: put one with this id beside the process
         t.bpmn:3:67: error: the completionCondition is a text, which is neither true nor false (element 'a'); help: write an expression, such as ${nrOfCompletedInstances >= 2}
         t.bpmn:3:67: error: completionCondition is empty (element 'a'); help: write an expression, or remove it
         t.bpmn:3:1: error: loopDataOutputRef and outputDataItem mean nothing without each other (element 'a'); help: name a variable in loopDataOutputRef, and the instances' own in <outputDataItem name="result"/>
-        t.bpmn:3:67: error: complexBehaviorDefinition is not supported yet (element 'a'); help: leave it out, and lead the flow on when all instances are done or a completionCondition is true
+        t.bpmn:3:67: error: the complexBehaviorDefinition has no condition or no event (element 'a'); help: give it both
         t.bpmn:3:100: error: task has no place in multiInstanceLoopCharacteristics (element 'a'); help: remove it, or check its spelling
         t.bpmn:3:64: error: zeebe:loopCharacteristics has no inputCollection (element 'a'); help: add one, such as inputCollection="= order.items"
         t.bpmn:3:64: error: outputCollection and outputElement mean nothing without each other (element 'a'); help: give both: outputCollection="results" outputElement="= result"

@@ -130,6 +130,7 @@ fn reason(leaf: &Value) -> String {
         "task" if leaf["assignee"].is_string() => format!("task of {}", text(&leaf["assignee"])),
         "task" => "task, unclaimed".to_owned(),
         "external-task" => format!("waits for a worker of topic '{}'", text(&leaf["topic"])),
+        "called-instance" => format!("waits for the called instance {} of '{}'", text(&leaf["id"]), text(&leaf["process"])),
         "timer" => "waits until its time".to_owned(),
         "job" => {
             let held = leaf["heldBy"].as_str().map(|host| format!(", held by {host}")).unwrap_or_default();

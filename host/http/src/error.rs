@@ -84,7 +84,11 @@ impl Error {
                 error,
                 Runtime::NotFound { .. }
                     | Runtime::Rejected(
-                        Rejection::Ended | Rejection::NoSuchWait { .. } | Rejection::WrongKind { .. } | Rejection::NoSuchScope { .. }
+                        Rejection::Ended
+                            | Rejection::NoSuchWait { .. }
+                            | Rejection::WrongKind { .. }
+                            | Rejection::NoSuchScope { .. }
+                            | Rejection::NotEnabled { .. }
                     )
             ),
             _ => false,
@@ -156,9 +160,11 @@ fn of_rejection(rejection: &Rejection) -> Answer {
         Rejection::VariableTooLarge { .. } | Rejection::InstanceTooLarge { .. } | Rejection::NotAStartEvent => {
             (StatusCode::BAD_REQUEST, INVALID_REQUEST)
         }
-        Rejection::Ended | Rejection::NoSuchWait { .. } | Rejection::WrongKind { .. } | Rejection::NoSuchScope { .. } => {
-            (StatusCode::NOT_FOUND, INVALID_REQUEST)
-        }
+        Rejection::Ended
+        | Rejection::NoSuchWait { .. }
+        | Rejection::WrongKind { .. }
+        | Rejection::NoSuchScope { .. }
+        | Rejection::NotEnabled { .. } => (StatusCode::NOT_FOUND, INVALID_REQUEST),
         Rejection::Suspended => (StatusCode::INTERNAL_SERVER_ERROR, "SuspendedEntityInteractionException"),
         // Camunda's status, and the exception of its engine.
         Rejection::NothingCatches { .. } => (StatusCode::INTERNAL_SERVER_ERROR, ENGINE),
@@ -170,7 +176,9 @@ fn of_rejection(rejection: &Rejection) -> Answer {
         | Rejection::NotStarted
         | Rejection::InUnit
         | Rejection::AlreadyModified
-        | Rejection::Instruction { .. } => (StatusCode::INTERNAL_SERVER_ERROR, ENGINE),
+        | Rejection::Instruction { .. }
+        | Rejection::OutOfTurn { .. }
+        | Rejection::NotCalled => (StatusCode::INTERNAL_SERVER_ERROR, ENGINE),
     };
     Answer { status, kind, message: capitalised(&rejection.to_string()), details: None }
 }

@@ -7,27 +7,27 @@
 //! 3. Commit snapshot and rows in one transaction, if the instance's revision is still the one it was begun from.
 //! 4. If it is not, load and step again. A delegate is called again only if what it is given has changed.
 //!
+//! A unit may touch several instances: a caller and what it calls (`parties.rs`).
+//!
 //! A technical failure throws the unit away. When a job began it, the failure is the next input and spends a retry; when an API
 //! call began it, the caller gets the failure and the instance is where it was.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use mandate_engine::{Code, DelegateOutcome, Effect, EntryKey, Failure, Input, Instance, InstanceId, Rejection, Stop, WaitId};
-use mandate_store::{CommitError, DeliveryName, FiredTimer, Origin, StartKey, Unit};
+use mandate_engine::{Code, DelegateOutcome, EntryKey, Failure, Input, Instance, InstanceId, Rejection, WaitId};
+use mandate_store::{CommitError, DeliveryName, FiredTimer, InstanceWrite, Origin, RunningJob, StartKey, Unit};
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
-use crate::cache::Base;
 use crate::definitions::{Definition, suspended};
-use crate::delegate::{CallContext, Called};
-use crate::executor::Permit;
+use crate::executor::{Mine, Permit, Places};
 use crate::metrics::Acquired;
 use crate::operator::Operator;
+use crate::parties::{Course, Parties, Party};
 use crate::running::Registered;
-use crate::unit::Rows;
 use crate::{Error, Inner, text};
 
 mod sent;
@@ -112,10 +112,12 @@ pub(crate) struct State {
 }
 
 /// How the steps of a unit ended, before anything is stored.
-enum Ended {
+pub(crate) enum Ended {
     Quiet,
-    /// It may send commands, and nothing of what began it is durable.
+    /// It may send commands, and nothing of what began it is durable: it is to stop at a job, and the unit to begin again.
     Hold,
+    /// The same of another instance of the unit, or of what is not the unit's own input.
+    HoldParty(InstanceId),
     Rejected(Rejection),
     Failed(Failure),
     Withdrawn,
@@ -132,13 +134,26 @@ impl Ended {
 
 /// Calls of delegates in this unit.
 #[derive(Default)]
-struct Calls {
+pub(crate) struct Calls {
     /// Their answers, kept for when the unit must be stepped again on a newer state.
-    answers: HashMap<(EntryKey, [u8; 32]), DelegateOutcome>,
+    pub(crate) answers: HashMap<(EntryKey, [u8; 32]), DelegateOutcome>,
     /// The entries that were called for since it was last stepped from its beginning.
     made: HashSet<EntryKey>,
     /// How often it was.
     runs: u32,
+}
+
+impl Calls {
+    /// The unit is stepped from its beginning.
+    pub(crate) fn begin(&mut self) {
+        self.made.clear();
+        self.runs += 1;
+    }
+
+    /// A delegate is called for, or would be if its answer were not known.
+    pub(crate) fn make(&mut self, entry: EntryKey) {
+        self.made.insert(entry);
+    }
 }
 
 impl Inner {
@@ -181,24 +196,26 @@ impl Inner {
 
     async fn advance_registered(self: &Arc<Self>, mut work: Work, registered: &Registered<'_>) -> Result<Advanced, Error> {
         let mut calls = Calls::default();
+        let mut held = BTreeSet::new();
         let mut conflicts = 0;
+        let mut turn = None;
         let mut failed = false;
         loop {
             if !self.store.may_act() {
                 return Err(Error::NotActing("it could not renew its lease"));
             }
-            let mut base = self.base(&work).await?;
+            let mut parties = Parties::new(self.base(&work).await?, &work.input);
             // Whoever gave the instructions has seen the instance as it is stored, and not as this host remembers it.
-            if matches!(work.input, Input::Modify(_)) && self.is_stale(&mut base).await? {
+            if matches!(work.input, Input::Modify(_)) && self.is_any_stale(&mut parties).await? {
                 continue;
             }
-            let definition = base.definition.clone();
-            let mut instance = base.instance.clone();
-            describe(&definition, &instance);
-            let mut now = self.clock.now_ms();
-            let mut rows = Rows::before(&instance, &work.input);
-            let ended = self.run(&mut base, &mut instance, &work, &mut now, &mut rows, &mut calls, registered).await?;
-            if ended.refuses() && self.is_stale(&mut base).await? {
+            let definition = parties.first().base.definition.clone();
+            describe(&definition, &parties.first().instance);
+            let mut course =
+                Course { work: &work, registered, calls: &mut calls, held: &held, called: Vec::new(), now: self.clock.now_ms() };
+            let ended = self.run(&mut parties, &mut course).await?;
+            let now = course.now;
+            if ended.refuses() && self.is_any_stale(&mut parties).await? {
                 continue;
             }
             if let Some(begin) = &work.begin
@@ -214,6 +231,10 @@ impl Inner {
                     hold(&mut work.input);
                     continue;
                 }
+                Ended::HoldParty(instance) => {
+                    held.insert(instance);
+                    continue;
+                }
                 Ended::Withdrawn => return Ok(Advanced::Withdrawn),
                 Ended::Rejected(Rejection::NoSuchWait { .. }) if failed => return Ok(Advanced::Withdrawn),
                 Ended::Rejected(rejection) => return Err(rejection.into()),
@@ -226,9 +247,10 @@ impl Inner {
                     None => return Err(Error::UnitFailed(Box::new(failure))),
                 },
             }
-            self.refuse_undecided(&base, &work, &rows).await?;
-            match self.store_unit(&base, &instance, rows, &work, registered, now).await? {
+            self.refuse_undecided(&parties, &work).await?;
+            match self.store_unit(&mut parties, &work, registered, now).await? {
                 Stored::Committed(held) => {
+                    let instance = parties.first().instance.clone();
                     return Ok(Advanced::Committed(Box::new(State { instance, failed, held })));
                 }
                 Stored::Delivered => return Ok(Advanced::Withdrawn),
@@ -237,10 +259,10 @@ impl Inner {
                 Stored::Superseded => return Ok(Advanced::Superseded),
                 Stored::Gone if work.begin.is_some() => return Ok(Advanced::Superseded),
                 // Memory did not know; the store will say what to answer.
-                Stored::Gone if base.remembered => {}
+                Stored::Gone if parties.first().base.remembered => {}
                 Stored::Gone => return Ok(Advanced::Withdrawn),
                 // What was wrong with an old state need not be wrong with the one that is stored.
-                Stored::Refused(_) if self.is_stale(&mut base).await? => {}
+                Stored::Refused(_) if self.is_any_stale(&mut parties).await? => {}
                 Stored::Refused(reason) => match work.job() {
                     // Whatever made it will likely make it again: a failure that is counted, not a job that comes back for ever.
                     Some(wait) if !failed => {
@@ -267,171 +289,168 @@ impl Inner {
                     if conflicts >= MAX_API_CONFLICTS {
                         return Err(Error::Contended(work.instance));
                     }
-                }
-            }
-        }
-    }
-
-    /// Steps until the engine asks for nothing more. A start or a modification whose chain comes to a delegate that may issue commands is not
-    /// durable yet and is held instead.
-    #[expect(clippy::too_many_arguments, reason = "everything a unit consists of, in one place")]
-    async fn run(
-        self: &Arc<Self>,
-        base: &mut Base,
-        instance: &mut Instance,
-        work: &Work,
-        now: &mut i64,
-        rows: &mut Rows,
-        calls: &mut Calls,
-        registered: &Registered<'_>,
-    ) -> Result<Ended, Error> {
-        let mut input = work.input.clone();
-        calls.made.clear();
-        calls.runs += 1;
-        let definition = base.definition.clone();
-        // The same for every attempt to resume this wait.
-        let begun = work.wait().and_then(|wait| instance.waiting_since(wait));
-        let context = CallContext {
-            instance: work.instance,
-            tenant: instance.tenant().map(str::to_owned),
-            business_key: instance.business_key().map(str::to_owned),
-            origin: work.origin(),
-            worker: work.worker.as_ref().map(|worker| worker.id.clone()),
-            traceparent: work.traceparent.clone().or_else(|| instance.traceparent().map(str::to_owned)),
-            started_at: begun.unwrap_or(*now),
-            cancel: registered.cancel.clone(),
-        };
-        loop {
-            let effects = match mandate_engine::step(&definition.model, instance, input, *now) {
-                Ok(effects) => effects,
-                Err(Stop::Rejected(rejection)) => return Ok(Ended::Rejected(rejection)),
-                Err(Stop::Failed(failure)) => return Ok(Ended::Failed(failure)),
-            };
-            let mut call = None;
-            for effect in effects {
-                match effect {
-                    Effect::CallDelegate(asked) => call = Some(asked),
-                    row => rows.apply(&definition, row, *now),
-                }
-            }
-            let Some(call) = call else {
-                let behind = self.left_behind(base, work, calls).await?;
-                return Ok(behind.map_or(Ended::Quiet, Ended::Failed));
-            };
-            if is_unheld(&work.input) && definition.may_command(&call.implementation) {
-                return Ok(Ended::Hold);
-            }
-            calls.made.insert(call.entry);
-            let given = (call.entry, digest(&call.variables));
-            let outcome = match calls.answers.get(&given) {
-                Some(outcome) => outcome.clone(),
-                None if definition.may_command(&call.implementation) && self.is_stale(base).await? => return Ok(Ended::Stale),
-                None => match self.call(&definition, &call, &context).await? {
-                    Called::Answered(outcome) => {
-                        calls.answers.insert(given, outcome.clone());
-                        outcome
+                    if turn.is_none() && parties.len() > 1 {
+                        turn = Some(self.trees.turn(parties.first().instance.root_instance()).await);
                     }
-                    Called::Failed(failure) => return Ok(Ended::Failed(failure)),
-                    Called::Withdrawn => return Ok(Ended::Withdrawn),
-                },
-            };
-            // The delegate took its time: what follows happened after it.
-            *now = self.clock.now_ms();
-            if let DelegateOutcome::BpmnError { code, .. } = &outcome {
-                crate::metrics::bpmn_error(&definition.model.element(call.element).id, code);
+                }
             }
-            if call.listener.is_none()
-                && let Ok(binding) = definition.binding(call.element, &call.implementation)
-            {
-                rows.record_delegate(crate::unit::number(call.activity.0), &binding.delegate, &binding.digest, call.attempt);
-            }
-            input = Input::DelegateReturned { wait: call.wait, outcome };
         }
     }
 
+    /// Stores what all instances of a unit have come to, and does what follows from it.
     async fn store_unit(
         self: &Arc<Self>,
-        base: &Base,
-        instance: &Instance,
-        mut rows: Rows,
+        parties: &mut Parties,
         work: &Work,
         registered: &Registered<'_>,
         now: i64,
     ) -> Result<Stored, Error> {
-        let definition = &base.definition;
-        rows.settle(instance);
-        let mut places = self.executor.places(&rows, work.instance, work.job(), now);
-        // From before the commit: a job whose commit is answered late is not one that this host has forgotten.
-        let _mine: Vec<_> = places.waits().into_iter().map(|wait| self.executor.mine(work.instance, wait)).collect();
-        let mut details = HashMap::new();
-        for incident in rows.incidents() {
-            details.insert(incident.id, self.explain(definition, instance, incident, work.origin()).await?);
+        let mut writes = Vec::with_capacity(parties.len());
+        let mut afters = Vec::with_capacity(parties.len());
+        for (nth, party) in parties.iter_mut().enumerate() {
+            let (write, after) = self.write_of(party, Some(work).filter(|_| nth == 0), now).await?;
+            writes.push(write);
+            afters.push(after);
         }
-        let topics = rows.topics();
-        let (ended_waits, ended) = rows.ended_waits();
-        let next_due = rows.next_due(now);
-        let is_start = work.begin.is_some();
-        let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
-        let mut write = rows.into_write(definition, instance, base, self.store.host(), &places.waits(), work.worker.as_ref(), detail, now);
-        write.delivery = work.delivery;
-        write.fired = work.begin.as_ref().and_then(|begin| begin.fired.clone());
-        let (id, running, throws) = (uuid::Uuid::now_v7(), write.running.clone(), !write.signals.is_empty());
-        write.operations = work.operations(definition, &base.instance, instance, id, now);
+        let id = uuid::Uuid::now_v7();
+        let first = parties.first();
+        writes[0].operations = work.operations(&first.base.definition, &first.base.instance, &first.instance, id, now);
         let unit = Unit {
             id,
-            instances: vec![write],
+            instances: writes,
             start_key: work.begin.as_ref().and_then(|begin| begin.start_key.clone()),
             newest: work.begin.as_ref().is_some_and(|begin| begin.newest),
         };
         let committed = match self.store.commit(unit).await {
             Ok(committed) => committed,
-            Err(CommitError::Conflict) => {
-                self.instances.forget(instance.id());
-                return Ok(Stored::Conflict);
-            }
-            Err(CommitError::Gone) => {
-                self.instances.forget(instance.id());
-                return Ok(Stored::Gone);
-            }
-            Err(CommitError::Delivered) => return Ok(Stored::Delivered),
-            Err(CommitError::NotHeld { worker }) => return Ok(Stored::NotHeld(worker)),
-            Err(CommitError::AlreadyStarted { instance }) => return Ok(Stored::AlreadyStarted(InstanceId(instance))),
-            Err(CommitError::Superseded) => return Ok(Stored::Superseded),
-            Err(CommitError::Suspended) => return Err(suspended(definition)),
-            Err(CommitError::Fenced) => return Err(Error::NotActing("another host has taken over its work")),
-            Err(CommitError::Refused(reason)) => return Ok(Stored::Refused(reason)),
-            Err(CommitError::Database(error)) => {
-                // It may have been stored all the same.
-                self.instances.forget(instance.id());
-                return Err(error.into());
-            }
+            Err(error) => return self.not_stored(error, parties, work).await,
         };
-        match committed.revisions.first() {
-            Some((_, revision)) => self.instances.keep(instance, definition, *revision, running),
-            None => self.instances.forget(instance.id()),
-        }
-        self.running.ended(registered, &ended_waits, ended);
-        crate::metrics::unit_committed(definition, is_start, ended, details.len());
-        crate::metrics::jobs_acquired(Acquired::Unit, committed.locked_jobs.len());
-        for _ in &details {
-            tracing::error!(instance = %instance.id(), "incident raised");
-        }
-        self.workers.tell(&topics);
-        if throws {
-            self.thrown.notify_one();
-        }
-        if let Some(due) = next_due {
-            self.executor.expect_due(due);
+        let revisions: HashMap<_, _> = committed.revisions.into_iter().collect();
+        let mut locked_jobs: HashMap<_, Vec<_>> = HashMap::new();
+        for job in committed.locked_jobs {
+            locked_jobs.entry(job.instance).or_default().push(job);
         }
         // The job of a start that is held is run for the caller.
-        let held = is_held_start(&work.input);
-        if let (true, [job]) = (held, &committed.locked_jobs[..]) {
-            let wait = crate::executor::wait_of(job);
-            return Ok(Stored::Committed(Some((wait, places.take(wait)))));
+        let mut held = None;
+        let runs_held = is_held_start(&work.input);
+        for (party, mut after) in parties.iter().zip(afters) {
+            let id = party.instance.id();
+            let mut locked = locked_jobs.remove(&id.0).unwrap_or_default();
+            match revisions.get(&id.0) {
+                Some(revision) => self.instances.keep(&party.instance, &party.base.definition, *revision, after.running.take()),
+                None => self.instances.forget(id),
+            }
+            self.tell_of(party, &after, registered, work, locked.len());
+            if let (true, true, [job]) = (runs_held, id == work.instance, &locked[..]) {
+                let wait = crate::executor::wait_of(job);
+                held = Some((wait, after.places.take(wait)));
+                locked.clear();
+            }
+            self.take_up(&party.base.instance, locked, after.places);
         }
-        self.take_up(&base.instance, committed.locked_jobs, places);
-        Ok(Stored::Committed(None))
+        Ok(Stored::Committed(held))
     }
+
+    /// What one instance of a unit writes. The unit's own input is that of `work`, which the other instances are not given.
+    async fn write_of(self: &Arc<Self>, party: &mut Party, work: Option<&Work>, now: i64) -> Result<(InstanceWrite, After), Error> {
+        let (base, instance) = (&party.base, &party.instance);
+        let mut rows = std::mem::take(&mut party.rows);
+        rows.settle(instance);
+        // What waits for a suspended instance to go on is nobody's yet.
+        let places = if instance.is_suspended() {
+            Places::default()
+        } else {
+            self.executor.places(&rows, instance.id(), work.and_then(Work::job), now)
+        };
+        // From before the commit: a job whose commit is answered late is not one that this host has forgotten.
+        let mine = places.waits().into_iter().map(|wait| self.executor.mine(instance.id(), wait)).collect();
+        let mut details = HashMap::new();
+        let origin = work.map_or(Origin::Job(0), Work::origin);
+        for incident in rows.incidents() {
+            details.insert(incident.id, self.explain(&base.definition, instance, incident, origin).await?);
+        }
+        let topics = rows.topics();
+        let ended = rows.ended_waits();
+        let next_due = rows.next_due(now);
+        let incidents = details.len();
+        let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
+        let worker = work.and_then(|work| work.worker.as_ref());
+        let mut write = rows.into_write(&base.definition, instance, base, self.store.host(), &places.waits(), worker, detail, now);
+        write.delivery = work.and_then(|work| work.delivery);
+        write.fired = work.and_then(|work| work.begin.as_ref()).and_then(|begin| begin.fired.clone());
+        let (running, throws) = (write.running.clone(), !write.signals.is_empty());
+        Ok((write, After { places, _mine: mine, topics, ended, next_due, incidents, running, throws }))
+    }
+
+    /// Tells the rest of this host what has become of an instance.
+    fn tell_of(&self, party: &Party, after: &After, registered: &Registered<'_>, work: &Work, locked: usize) {
+        let id = party.instance.id();
+        let (waits, ended) = &after.ended;
+        self.running.ended(registered, id, waits, *ended);
+        let is_start = party.base.stored().is_none();
+        debug_assert!(id != work.instance || is_start == work.begin.is_some(), "a unit begins its own instance or has loaded it");
+        crate::metrics::unit_committed(&party.base.definition, is_start, *ended, after.incidents);
+        crate::metrics::jobs_acquired(Acquired::Unit, locked);
+        for _ in 0..after.incidents {
+            tracing::error!(instance = %id, "incident raised");
+        }
+        self.workers.tell(&after.topics);
+        if after.throws {
+            self.thrown.notify_one();
+        }
+        if let Some(due) = after.next_due {
+            self.executor.expect_due(due);
+        }
+    }
+
+    /// Why a unit was not stored, for whoever runs it.
+    async fn not_stored(&self, error: CommitError, parties: &Parties, work: &Work) -> Result<Stored, Error> {
+        let forget = || parties.iter().for_each(|party| self.instances.forget(party.instance.id()));
+        let alone = parties.len() == 1;
+        Ok(match error {
+            CommitError::Conflict => {
+                forget();
+                Stored::Conflict
+            }
+            CommitError::Gone => {
+                forget();
+                // Which of them is gone will be seen when they are looked for again.
+                if alone { Stored::Gone } else { Stored::Conflict }
+            }
+            CommitError::Delivered => Stored::Delivered,
+            CommitError::NotHeld { worker } => Stored::NotHeld(worker),
+            CommitError::AlreadyStarted { instance } => Stored::AlreadyStarted(InstanceId(instance)),
+            CommitError::Superseded => Stored::Superseded,
+            CommitError::Suspended if alone => return Err(suspended(&parties.first().base.definition)),
+            // Of the instance that is started, or of one that is called: then the call will not find it any more.
+            CommitError::Suspended => match &work.begin {
+                Some(begin) if self.is_superseded(begin).await? => Stored::Superseded,
+                _ => Stored::Conflict,
+            },
+            CommitError::Fenced => return Err(Error::NotActing("another host has taken over its work")),
+            CommitError::Refused(reason) => Stored::Refused(reason),
+            CommitError::Database(error) => {
+                // It may have been stored all the same.
+                forget();
+                return Err(error.into());
+            }
+        })
+    }
+}
+
+/// What is to be done for an instance once its unit is stored.
+struct After {
+    places: Places,
+    _mine: Vec<Mine>,
+    topics: BTreeSet<String>,
+    /// Waits that it has ended, and whether it has ended itself.
+    ended: (BTreeSet<WaitId>, bool),
+    next_due: Option<i64>,
+    /// How many incidents it has raised.
+    incidents: usize,
+    running: Option<RunningJob>,
+    /// It has thrown signals, which are to be delivered.
+    throws: bool,
 }
 
 /// Says on the unit's span whose it is.
@@ -475,7 +494,7 @@ impl Work {
     }
 
     /// The wait that this input resumes.
-    fn wait(&self) -> Option<WaitId> {
+    pub(crate) fn wait(&self) -> Option<WaitId> {
         match self.input {
             Input::RunJob { wait }
             | Input::FailJob { wait, .. }
@@ -491,7 +510,7 @@ impl Work {
     }
 
     /// What must still exist when a command of this unit is sent.
-    fn origin(&self) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         match self.input {
             Input::CompleteTask { wait, .. } | Input::ThrowFromTask { wait, .. } | Input::EscalateFromTask { wait, .. } => {
                 Origin::Task(crate::unit::number(wait.0))
@@ -527,7 +546,7 @@ fn loggable(failure: &Failure) -> &str {
 }
 
 /// Whether an input begins something that no wait stands for, without stopping before the first command.
-fn is_unheld(input: &Input) -> bool {
+pub(crate) fn is_unheld(input: &Input) -> bool {
     match input {
         Input::Start { hold, .. } => !hold,
         Input::StartAt { modification, .. } | Input::Modify(modification) => !modification.hold,
@@ -548,7 +567,7 @@ fn hold(input: &mut Input) {
 }
 
 /// What a delegate is given, for telling whether it would be given the same again.
-fn digest(variables: &mandate_engine::Variables) -> [u8; 32] {
+pub(crate) fn digest(variables: &mandate_engine::Variables) -> [u8; 32] {
     let mut hash = Sha256::new();
     for (name, variable) in variables {
         hash.update((name.len() as u64).to_be_bytes());

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use mandate_engine::{ActivityId, Instance, InstanceId, NewInstance, PartId, SnapshotError};
 use mandate_store::query::InstanceRow;
-use mandate_store::{Expect, InstanceHead, RunningJob};
+use mandate_store::{CalledBy, Expect, InstanceHead, RunningJob};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
@@ -91,6 +91,18 @@ impl Instances {
 }
 
 impl Base {
+    /// A new instance.
+    pub(crate) fn fresh(definition: Arc<Definition>, new: NewInstance, called_by: Option<CalledBy>, now: i64) -> Self {
+        let head = InstanceHead {
+            tenant: new.tenant.clone(),
+            definition_id: definition.row.id.clone(),
+            business_key: new.business_key.clone(),
+            started_at: now,
+            called_by,
+        };
+        Self { definition, instance: Instance::new(new), expect: Expect::New(head), running: None, remembered: false, unsure: false }
+    }
+
     /// The state that the store holds, for telling what has changed; none for a new instance.
     pub(crate) fn stored(&self) -> Option<&Instance> {
         match self.expect {
@@ -103,19 +115,15 @@ impl Base {
 impl Inner {
     /// The state that an input meets: a new instance, one from memory, or one from the store.
     pub(crate) async fn base(&self, work: &Work) -> Result<Base, Error> {
-        if let Some(begin) = &work.begin {
-            let (business_key, tenant) = (begin.business_key.clone(), begin.tenant.clone());
-            let head = InstanceHead {
-                tenant: tenant.clone(),
-                definition_id: begin.definition.row.id.clone(),
-                business_key: business_key.clone(),
-                started_at: self.clock.now_ms(),
-            };
-            let new = NewInstance { id: work.instance, business_key, tenant, traceparent: work.traceparent.clone() };
-            let (instance, expect) = (Instance::new(new), Expect::New(head));
-            return Ok(Base { definition: begin.definition.clone(), instance, expect, running: None, remembered: false, unsure: false });
-        }
-        if let Some(loaded) = self.instances.0.get(&work.instance) {
+        let Some(begin) = &work.begin else { return self.base_of(work.instance).await };
+        let (business_key, tenant) = (begin.business_key.clone(), begin.tenant.clone());
+        let new = NewInstance { id: work.instance, business_key, tenant, traceparent: work.traceparent.clone(), caller: None };
+        Ok(Base::fresh(begin.definition.clone(), new, None, self.clock.now_ms()))
+    }
+
+    /// The state of an instance that exists.
+    pub(crate) async fn base_of(&self, id: InstanceId) -> Result<Base, Error> {
+        if let Some(loaded) = self.instances.0.get(&id) {
             return Ok(Base {
                 definition: loaded.definition.clone(),
                 instance: loaded.instance.clone(),
@@ -125,10 +133,10 @@ impl Inner {
                 unsure: true,
             });
         }
-        let not_found = || Error::NotFound { what: "process instance", id: work.instance.to_string() };
-        let row = self.store.load_instance(work.instance.0).await?.ok_or_else(not_found)?;
+        let not_found = || Error::NotFound { what: "process instance", id: id.to_string() };
+        let row = self.store.load_instance(id.0).await?.ok_or_else(not_found)?;
         let definition = self.definition_of(&row.definition_id).await?;
-        let instance = decode(&row).map_err(|error| Error::Unreadable { instance: work.instance, reason: error.to_string() })?;
+        let instance = decode(&row).map_err(|error| Error::Unreadable { instance: id, reason: error.to_string() })?;
         Ok(Base { definition, instance, expect: Expect::Revision(row.revision), running: row.running, remembered: false, unsure: false })
     }
 

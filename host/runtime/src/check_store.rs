@@ -1,6 +1,6 @@
 //! `mandate check-store`: proves that the store agrees with itself.
 //!
-//! Every snapshot decodes; jobs, tasks, external tasks, subscriptions and incidents of the snapshot are exactly the rows beside it, and of an instance's exclusive
+//! Every snapshot decodes; jobs, tasks, external tasks, subscriptions, incidents and called instances of the snapshot are exactly the rows beside it, and of an instance's exclusive
 //! jobs the next is the one that can be claimed; every definition loads, and every digest it is bound to is there with the bytes that it names.
 
 use std::collections::BTreeSet;
@@ -121,5 +121,12 @@ fn compare(definition: &Definition, instance: &Instance, mut rows: IndexRows, fi
     difference("subscriptions", format!("{subscriptions:?}"), format!("{:?}", rows.subscriptions));
     let incidents: Vec<_> = instance.incidents().map(|it| (number(it.id.0), number(it.activity.0), it.code.as_str().to_owned())).collect();
     let stored: Vec<_> = rows.incidents.iter().map(|it| (it.n, it.activity, it.code.clone())).collect();
+    let mut called: Vec<_> = instance.calls().filter(|call| !call.over).collect();
+    called.sort_by_key(|call| InstanceId::called(id, call.wait));
+    let called: Vec<_> = called
+        .iter()
+        .map(|call| (InstanceId::called(id, call.wait).0, crate::activity_id(definition, instance, call.activity, call.element)))
+        .collect();
+    difference("called instances", format!("{called:?}"), format!("{:?}", rows.called));
     difference("incidents", format!("{incidents:?}"), format!("{stored:?}"));
 }

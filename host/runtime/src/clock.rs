@@ -129,7 +129,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Waits until no job runs anywhere and none is due that this host would run.
+    /// Waits until no job runs anywhere and none is due that this host would run, and no signal is on its way.
     async fn settle(&self) -> Result<(), Error> {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -137,7 +137,9 @@ impl Inner {
                 return Err(Error::NotActing("it is shutting down"));
             }
             let except = self.executor.held_back(Instant::now());
-            if self.executor.is_idle() && self.store.is_quiet(self.clock.now_ms(), &except).await? {
+            let rounds = self.delivering.idle_since();
+            let is_quiet = self.executor.is_idle() && self.store.is_quiet(self.clock.now_ms(), &except).await?;
+            if is_quiet && rounds.is_some() && rounds == self.delivering.idle_since() {
                 return Ok(());
             }
             tokio::time::sleep(pause).await;

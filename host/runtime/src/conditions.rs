@@ -73,7 +73,7 @@ impl Runtime {
         let mut starts = Vec::with_capacity(listed.len());
         for start in listed {
             let definition = self.0.definitions.get(&self.0.store, &start.definition_id).await?;
-            let element = definition.model.find(&start.activity_id).filter(|element| is_start(&definition.model.element(*element).kind));
+            let element = definition.model.find_start(&start.activity_id, |it| matches!(it, StartTrigger::Condition(_)));
             let damaged = || Error::Damaged(format!("definition {} has no conditional start '{}'", start.definition_id, start.activity_id));
             let element = element.ok_or_else(damaged)?;
             starts.push((definition, element));

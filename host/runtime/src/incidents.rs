@@ -177,6 +177,14 @@ fn advice(code: Code) -> (&'static str, &'static str) {
             "as soon as a worker can do the task: it is given to one again",
             "read the message and the worker's error details, repair the cause, then give the external task retries",
         ),
+        Code::CallFailed => (
+            "as soon as the process is deployed or active again: nothing was called",
+            "read the message; deploy the process, activate its definition, or correct the variable that names it, then retry the job",
+        ),
+        Code::CallDepth => (
+            "after the model or the variables that make processes call each other are corrected",
+            "look for a process that calls itself without an end; delete the instance at the root",
+        ),
         Code::ModificationRefused => {
             ("never as it stands: nothing was stored", "look at the tree of activity instances, and correct the instructions")
         }

@@ -137,6 +137,11 @@ impl Runtime {
         self.operate(id, Input::SetVariables { scope, set, remove, local: false }).await.map(drop)
     }
 
+    /// Begins an activity that is enabled in an ad-hoc sub-process.
+    pub async fn begin_activity(&self, id: InstanceId, activity: ActivityId) -> Result<(), Error> {
+        self.0.api(id, Input::BeginActivity { activity }).await.map(drop)
+    }
+
     /// Deletes a running instance; history and ledger stay.
     pub async fn delete_instance(&self, id: InstanceId, reason: Option<String>) -> Result<(), Error> {
         self.operate(id, Input::Cancel { reason }).await.map(drop)
@@ -372,19 +377,15 @@ impl Inner {
     }
 }
 
-/// The start event of a process that is started without a message.
-fn none_start(definition: &Definition) -> Result<ElementIndex, Error> {
-    let none_start = match &definition.model.element(mandate_model::ROOT).kind {
-        mandate_model::ElementKind::Process(scope) => scope.none_start,
-        _ => None,
-    };
+/// Where a process begins that is started without a message.
+pub(crate) fn none_start(definition: &Definition) -> Result<ElementIndex, Error> {
     // As in Camunda 7 what starts by time can also be started by hand.
     let mut timers = definition.model.iter().filter(|(_, element)| {
         element.parent == Some(mandate_model::ROOT)
             && matches!(element.kind, mandate_model::ElementKind::StartEvent(mandate_model::StartTrigger::Timer(_)))
     });
     let only_timer = || timers.next().filter(|_| timers.next().is_none()).map(|(element, _)| element);
-    none_start.or_else(only_timer).ok_or_else(|| {
+    definition.model.start().or_else(only_timer).ok_or_else(|| {
         let key = &definition.row.key;
         Error::Invalid(format!("process {key} has no none start event, nor just one timer start event: start it by its message"))
     })

@@ -6,6 +6,7 @@
 
 mod advance;
 mod cache;
+mod calls;
 mod check_store;
 mod clock;
 mod conditions;
@@ -24,6 +25,7 @@ mod messages;
 mod metrics;
 mod modification;
 mod operator;
+mod parties;
 mod retention;
 mod running;
 mod signals;
@@ -104,9 +106,11 @@ pub(crate) struct Inner {
     instances: cache::Instances,
     executor: executor::Executor,
     running: running::Running,
+    trees: parties::Trees,
     workers: external_tasks::Workers,
     /// A unit of this host has thrown a signal.
     thrown: tokio::sync::Notify,
+    delivering: signals::Delivering,
     cleanup: Option<HistoryCleanup>,
     tasks: TaskTracker,
     /// Attempts that wait for a service's answer in this process, by how many units mean to send them.
@@ -153,8 +157,10 @@ impl Runtime {
             instances: cache::Instances::new(),
             executor: executor::Executor::new(config.execute_jobs),
             running: running::Running::default(),
+            trees: parties::Trees::default(),
             workers: external_tasks::Workers::default(),
             thrown: tokio::sync::Notify::new(),
+            delivering: signals::Delivering::default(),
             cleanup: config.history_cleanup,
             tasks: TaskTracker::new(),
             in_flight: Mutex::default(),

@@ -1,7 +1,7 @@
 //! Message correlation: to what waits for a message, and to what starts with it (Camunda 7, "Message Correlation").
 
 use mandate_engine::{ActivityId, Code, Input, InstanceId, Rejection, Variables, WaitId};
-use mandate_model::{ElementKind, StartTrigger};
+use mandate_model::StartTrigger;
 use mandate_store::query::{Page, StartEvent, SubscriptionFilter, SubscriptionListed};
 use mandate_store::{EventKind, Origin};
 
@@ -226,10 +226,7 @@ impl Runtime {
 
     async fn start_by_message(&self, correlation: &Correlation, start: &StartEvent) -> Result<Correlated, Error> {
         let definition = self.0.resolve(&DefinitionRef::Id(start.definition_id.clone())).await?;
-        let element = definition
-            .model
-            .find(&start.activity_id)
-            .filter(|element| matches!(definition.model.element(*element).kind, ElementKind::StartEvent(StartTrigger::Message(_))));
+        let element = definition.model.find_start(&start.activity_id, |it| matches!(it, StartTrigger::Message(_)));
         let element = element
             .ok_or_else(|| Error::Damaged(format!("definition {} has no message start '{}'", start.definition_id, start.activity_id)))?;
         let request = Start {

@@ -38,10 +38,10 @@ impl Running {
         Registered { running: self, instance, number, cancel }
     }
 
-    /// Another unit of the instance has committed and ended these waits, or everything.
-    pub(crate) fn ended(&self, by: &Registered<'_>, waits: &BTreeSet<WaitId>, all: bool) {
+    /// Another unit has committed and ended these waits of an instance, or everything.
+    pub(crate) fn ended(&self, by: &Registered<'_>, instance: InstanceId, waits: &BTreeSet<WaitId>, all: bool) {
         let units = self.units.lock().expect("no holder of this lock panics");
-        for unit in units.get(&by.instance).into_iter().flatten() {
+        for unit in units.get(&instance).into_iter().flatten() {
             if unit.number != by.number && (all || unit.wait.is_some_and(|wait| waits.contains(&wait))) {
                 unit.cancel.cancel();
             }

@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt as _;
 use mandate_engine::{Input, InstanceId, Rejection, Variables, WaitId};
-use mandate_model::{ElementKind, StartTrigger};
+use mandate_model::StartTrigger;
 use mandate_store::query::{Page, SubscriptionFilter, SubscriptionListed};
 use mandate_store::{Delivery, DeliveryName, EventKind, Receiver, Signal, SignalTenants};
 use uuid::Uuid;
@@ -84,6 +85,37 @@ impl Runtime {
     }
 }
 
+/// Rounds of deliveries of this host. What a round has taken is due no more in the store, and what it leads to is not there yet.
+#[derive(Debug, Default)]
+pub(crate) struct Delivering {
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Delivering {
+    fn begin(&self) -> Round<'_> {
+        self.begun.fetch_add(1, Ordering::AcqRel);
+        Round(&self.ended)
+    }
+
+    /// How many rounds there were, if none is under way. While the number stays, nothing was delivered.
+    pub(crate) fn idle_since(&self) -> Option<u64> {
+        // In this order: a round that begins in between is under way.
+        let ended = self.ended.load(Ordering::Acquire);
+        let begun = self.begun.load(Ordering::Acquire);
+        (begun == ended).then_some(begun)
+    }
+}
+
+/// Ends with its round, however that ends.
+struct Round<'a>(&'a AtomicU64);
+
+impl Drop for Round<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
 impl Inner {
     /// Delivers until the host stops.
     pub(crate) async fn delivery_loop(self: Arc<Self>) {
@@ -103,6 +135,7 @@ impl Inner {
 
     /// Takes deliveries that are due, or all of one throw, and tries each once: those of one instance one after the other, in the order of its waits.
     async fn deliver_due(self: &Arc<Self>, of: Option<Uuid>) -> Result<usize, Error> {
+        let _round = self.delivering.begin();
         if !self.store.may_act() {
             return Err(Error::NotActing("it could not renew its lease"));
         }
@@ -197,8 +230,7 @@ impl Inner {
             Err(Error::NotFound { .. }) => return Ended::NobodyThere,
             Err(error) => return Ended::Later(error),
         };
-        let is_start = |element: &_| matches!(definition.model.element(*element).kind, ElementKind::StartEvent(StartTrigger::Signal(_)));
-        let Some(element) = definition.model.find(&delivery.activity_id).filter(is_start) else {
+        let Some(element) = definition.model.find_start(&delivery.activity_id, |it| matches!(it, StartTrigger::Signal(_))) else {
             let (id, activity) = (&delivery.definition_id, &delivery.activity_id);
             return Ended::Later(Error::Damaged(format!("definition {id} has no signal start '{activity}'")));
         };

@@ -82,7 +82,7 @@ impl Rows {
     /// Takes one effect in. Calls are not rows: the caller has performed them.
     pub(crate) fn apply(&mut self, definition: &Definition, effect: Effect, now: i64) {
         match effect {
-            Effect::CallDelegate(_) => {}
+            Effect::CallDelegate(_) | Effect::CallProcess(_) | Effect::EndCalled { .. } | Effect::TellCaller { .. } => {}
             Effect::PutJob(job) => put(&mut self.jobs, job.wait, job),
             Effect::RemoveJob(wait) => remove(&mut self.jobs, wait),
             Effect::PutTask(task) => put(&mut self.tasks, task.wait, task),
@@ -329,6 +329,7 @@ fn job_kind(kind: JobKind, element: &ElementKind) -> &'static str {
         JobKind::Start => "start",
         JobKind::AsyncBefore => "async-before",
         JobKind::AsyncAfter => "async-after",
+        JobKind::Return => "return",
         JobKind::Timer if element.trigger().is_some() => "event-timer",
         JobKind::Timer => "timer",
     }
@@ -442,6 +443,7 @@ fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> History
             }
         }
         HistoryEvent::ActivityEnded { activity, canceled } => HistoryRow::ActivityEnded { n: number(activity.0), canceled, at },
+        HistoryEvent::ProcessCalled { activity, instance } => HistoryRow::Called { n: number(activity.0), instance: instance.0 },
         HistoryEvent::VariableSet { scope, name, value } => HistoryRow::Variable {
             scope: number(scope.0),
             name,
@@ -477,6 +479,7 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
     match kind {
         ElementKind::Process(_) => "processDefinition",
         ElementKind::SubProcess(_) | ElementKind::EventSubProcess(_) => "subProcess",
+        ElementKind::AdHocSubProcess(_) => "adHocSubProcess",
         ElementKind::Transaction(_) => "transaction",
         ElementKind::StartEvent(StartTrigger::None) => "startEvent",
         ElementKind::StartEvent(StartTrigger::Message(_)) => "messageStartEvent",
@@ -506,12 +509,15 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::ExpressionTask(task) => task.element_type,
         ElementKind::UserTask(_) => "userTask",
         ElementKind::ReceiveTask(_) => "receiveTask",
+        ElementKind::CallActivity(_) => "callActivity",
         ElementKind::ExclusiveGateway => "exclusiveGateway",
         ElementKind::ParallelGateway => "parallelGateway",
         ElementKind::InclusiveGateway => "inclusiveGateway",
+        ElementKind::ComplexGateway(_) => "complexGateway",
         ElementKind::EventBasedGateway => "eventBasedGateway",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)) => "intermediateTimer",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_)) => "intermediateMessageCatch",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { .. }) => "intermediateCatchEvent",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Signal(_)) => "intermediateSignalCatch",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Condition(_)) => "intermediateConditional",
         ElementKind::IntermediateCatchEvent(CatchTrigger::Link) => "intermediateLinkCatch",

@@ -76,6 +76,13 @@ pub enum Reason {
         /// Attempts left; none: it has never failed.
         retries: Option<u32>,
     },
+    /// It waits for a process that it has called.
+    CalledInstance {
+        /// The called instance.
+        id: String,
+        /// The key of its process.
+        process: String,
+    },
     /// It waits for a moment.
     Timer {
         /// The job.
@@ -114,6 +121,11 @@ pub enum Reason {
     Join {
         /// Sequence flows by which no token has come yet; of an inclusive gateway those by which one may still come.
         missing: Vec<String>,
+    },
+    /// It may begin, in an ad-hoc sub-process.
+    Enabled {
+        /// It was chosen, and begins when its turn comes; otherwise when somebody says so.
+        chosen: bool,
     },
     /// A unit of work is running.
     Running {},
@@ -284,6 +296,7 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
         LeafState::ExternalTask { wait, topic, retries } => {
             Reason::ExternalTask { id: id(wait.0), topic: topic.clone(), retries: *retries }
         }
+        LeafState::Called { instance, process, .. } => Reason::CalledInstance { id: instance.to_string(), process: process.clone() },
         LeafState::Timer { wait, due } => Reason::Timer { id: id(wait.0), due: *due },
         LeafState::Job { wait, attempt, retries, due } => {
             Reason::Job { id: id(wait.0), attempt: *attempt, retries: *retries, due: *due, held_by: held_by(wait.0) }
@@ -300,6 +313,7 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
             Reason::Events { events: events.iter().map(|event| model.element(*event).id.to_string()).collect() }
         }
         LeafState::Join { missing } => Reason::Join { missing: missing.iter().map(|flow| model.flow(*flow).id.to_string()).collect() },
+        LeafState::Enabled { chosen } => Reason::Enabled { chosen: *chosen },
         LeafState::Running => Reason::Running {},
         LeafState::Suspended => Reason::Suspended {},
     };

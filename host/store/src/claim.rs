@@ -173,17 +173,19 @@ impl Store {
                    ORDER BY j.due LIMIT 1";
         let rows = self.pool.fetch(sql, params![now]).await?;
         let job: Option<i64> = rows.first().map(|row| row.get(0)).transpose()?;
-        Ok(job.into_iter().chain(self.next_start_timer(now).await?).min())
+        Ok(job.into_iter().chain(self.next_start_timer(now).await?).chain(self.next_delivery(now).await?).min())
     }
 
-    /// Whether no host has a job locked, and none is due at `now` that could be claimed; nor a timer start event, but for those of this host's memory.
+    /// Whether no host has a job locked, and none is due at `now` that could be claimed; nor a timer start event or a delivery, but for those of this host's memory.
     pub async fn is_quiet(&self, now: i64, except: &Except) -> Result<bool, Error> {
         let locked = "SELECT wait FROM any_job WHERE locked_by IS NOT NULL LIMIT 1";
         if !self.pool.fetch(locked, Vec::new()).await?.is_empty() {
             return Ok(false);
         }
         let (sql, params) = candidates(now, 1, except);
-        Ok(self.pool.fetch(&sql, params).await?.is_empty() && self.no_start_timer_is_due(now, except).await?)
+        Ok(self.pool.fetch(&sql, params).await?.is_empty()
+            && self.no_start_timer_is_due(now, except).await?
+            && self.no_delivery_is_due(now).await?)
     }
 
     /// The jobs that this host has locked.

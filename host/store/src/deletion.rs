@@ -1,5 +1,7 @@
 //! Deleting a deployment.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use crate::db::{Param, Tx, params};
@@ -13,7 +15,8 @@ use crate::{Error, Store, cleanup};
 
 impl Store {
     /// Deletes a deployment with its definitions. Refused while an instance of them lives, or while definitions of other deployments are
-    /// bound to its delegates. With `cascade` its instances and their history go too; what others are bound to stays either way, as do
+    /// bound to its delegates. With `cascade` its instances go too, with what they have called and all their history, unless instances of others wait
+    /// for one of them; what others are bound to stays either way, as do
     /// ledger and start keys.
     ///
     /// `reopened` are the timers by which the versions of [`Store::uncovered_by`] start from here on, as of `now`.
@@ -36,8 +39,14 @@ impl Store {
         let rows = tx.fetch(sql, params![id]).await?;
         let definitions = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
         let sql = "SELECT id FROM instance WHERE definition_id {any_text:1} ORDER BY id {pg:FOR UPDATE}";
-        let living = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;
+        let mut living = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;
         if cascade {
+            with_called(&mut tx, &mut living).await?;
+            let callers = callers_of(&mut tx, &living).await?;
+            if callers > 0 {
+                tx.rollback().await;
+                return Ok(DeploymentDeletion::Called { callers });
+            }
             let everything: Vec<_> = living.iter().map(|id| (*id, Beside::ALL)).collect();
             tables::remove_rows(&mut tx, &everything).await?;
             instances::remove(&mut tx, living.clone()).await?;
@@ -65,6 +74,27 @@ impl Store {
         tx.commit().await?;
         Ok(DeploymentDeletion::Deleted { definitions })
     }
+}
+
+/// Adds whatever instances have called, and what those have called in turn: nobody would be told of their end.
+async fn with_called(tx: &mut Tx, instances: &mut Vec<Uuid>) -> Result<(), Error> {
+    let mut known: BTreeSet<Uuid> = instances.iter().copied().collect();
+    let mut callers = instances.clone();
+    while !callers.is_empty() {
+        let sql = "SELECT id FROM instance WHERE super_instance {any_uuid:1} ORDER BY id {pg:FOR UPDATE}";
+        callers = ids(tx, sql, vec![Param::Uuids(callers)]).await?;
+        callers.retain(|called| known.insert(*called));
+        instances.extend(&callers);
+    }
+    Ok(())
+}
+
+/// How many instances wait for one of these and are none of them.
+async fn callers_of(tx: &mut Tx, instances: &[Uuid]) -> Result<i64, Error> {
+    let sql = "SELECT DISTINCT super_instance FROM instance WHERE id {any_uuid:1} AND super_instance IS NOT NULL";
+    let deleted: BTreeSet<_> = instances.iter().collect();
+    let callers = ids(tx, sql, vec![Param::Uuids(instances.to_vec())]).await?;
+    Ok(i64::try_from(callers.iter().filter(|caller| !deleted.contains(caller)).count()).expect("instances fit into memory"))
 }
 
 async fn ids(tx: &mut Tx, sql: &str, params: Vec<Param>) -> Result<Vec<Uuid>, Error> {

@@ -247,6 +247,16 @@ impl Store {
         Ok(deliveries)
     }
 
+    /// When the next delivery after this moment is tried.
+    pub(crate) async fn next_delivery(&self, now: i64) -> Result<Option<i64>, Error> {
+        let rows = self.pool.fetch("SELECT due FROM delivery WHERE due > $1 ORDER BY due LIMIT 1", params![now]).await?;
+        rows.first().map(|row| row.get(0)).transpose()
+    }
+
+    pub(crate) async fn no_delivery_is_due(&self, now: i64) -> Result<bool, Error> {
+        Ok(self.pool.fetch("SELECT n FROM delivery WHERE due <= $1 LIMIT 1", params![now]).await?.is_empty())
+    }
+
     /// Removes a delivery that nobody is there for any more.
     pub async fn drop_delivery(&self, name: DeliveryName) -> Result<(), Error> {
         let mut tx = self.begin_in_epoch().await?;

@@ -133,6 +133,11 @@ pub enum DeploymentDeletion {
     },
     /// There is no such deployment.
     NotFound,
+    /// Instances of other deployments' definitions have called instances of its definitions, and wait for their end.
+    Called {
+        /// How many.
+        callers: i64,
+    },
     /// It is used.
     Refused {
         /// Live instances of its definitions.

@@ -49,6 +49,6 @@ pub use rows::{EventKind, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, Oper
 pub use start_timers::{NewStartTimer, Reopened, RevisedTimer, StartTimerClaim, StartTimerRow};
 pub use store::{Counters, Store};
 pub use unit::{
-    Beside, CommitError, Committed, Expect, ExternalTaskFailure, ExternalTaskRevision, FiredTimer, HeldExternalTask, InstanceHead,
-    InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts, StartKey, State, Unit,
+    Beside, CalledBy, CommitError, Committed, Expect, ExternalTaskFailure, ExternalTaskRevision, FiredTimer, HeldExternalTask,
+    InstanceHead, InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts, StartKey, State, Unit,
 };

@@ -266,6 +266,13 @@ pub enum HistoryRow {
         /// The attempt, from 1.
         attempt: i64,
     },
+    /// A call activity called an instance.
+    Called {
+        /// The activity's number.
+        n: i64,
+        /// The instance.
+        instance: Uuid,
+    },
     /// A variable was set or removed.
     Variable {
         /// The number of the scope that has it.

@@ -1,5 +1,7 @@
 //! A unit of work as the committer takes it, and how that ends.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use crate::Error;
@@ -18,7 +20,7 @@ pub struct Unit {
     pub instances: Vec<InstanceWrite>,
     /// Claimed with the first instance, which must be new: the same key starts once.
     pub start_key: Option<StartKey>,
-    /// The definitions of new instances must be the newest versions of their keys. Whoever starts by key need not ask for it before.
+    /// The definition of the first instance, if that is new, must be the newest version of its key. Whoever starts by key need not ask for it before.
     pub newest: bool,
 }
 
@@ -212,6 +214,19 @@ pub struct InstanceHead {
     pub business_key: Option<String>,
     /// When it was started.
     pub started_at: i64,
+    /// Who called it; none: nobody did.
+    pub called_by: Option<CalledBy>,
+}
+
+/// Who called an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalledBy {
+    /// The instance whose call activity waits for its end.
+    pub instance: Uuid,
+    /// That activity, as the caller's other waits name theirs.
+    pub activity_id: String,
+    /// The instance at the root of all calls that led to it.
+    pub root: Uuid,
 }
 
 /// What holds of an instance after a unit.
@@ -333,8 +348,9 @@ impl Unit {
         if self.instances.is_empty() {
             return Err(refused("a unit of work touches at least one instance".to_owned()));
         }
-        for (at, write) in self.instances.iter().enumerate() {
-            if self.instances[..at].iter().any(|earlier| earlier.id == write.id) {
+        let mut ids = BTreeSet::new();
+        for write in &self.instances {
+            if !ids.insert(write.id) {
                 return Err(refused(format!("instance {} is in the unit twice", write.id)));
             }
             write.check().map_err(refused)?;
@@ -357,6 +373,7 @@ impl InstanceWrite {
             check_key("tenant", head.tenant.as_deref().unwrap_or_default())?;
             check_key("business key", head.business_key.as_deref().unwrap_or_default())?;
             check_key("definition id", &head.definition_id)?;
+            check_key("activity id", head.called_by.as_ref().map_or("", |by| &by.activity_id))?;
         }
         if let State::Live { snapshot, parts } = &self.state {
             let largest = parts.put.iter().map(|part| part.bytes.len()).fold(snapshot.len(), usize::max);
@@ -417,7 +434,7 @@ fn check_history(row: &HistoryRow) -> Result<(), String> {
             check_keys([("activity id", activity_id), ("activity type", kind)])?;
             check_text("activity name", name.as_deref())
         }
-        HistoryRow::ActivityEnded { .. } => Ok(()),
+        HistoryRow::ActivityEnded { .. } | HistoryRow::Called { .. } => Ok(()),
         HistoryRow::Delegate { name, digest, .. } => check_keys([("delegate name", name), ("digest", digest)]),
         HistoryRow::Variable { name, kind, json, .. } => {
             check_keys([("variable name", name), ("variable type", kind)])?;

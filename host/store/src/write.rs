@@ -121,9 +121,11 @@ async fn refuse_starts(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Commi
         there.insert(row.get::<String>(0)?, Startable { suspended: row.get(1)?, newest: row.get(2)? });
     }
     for (unit, answer) in units.iter().zip(answers) {
-        let refused = started(unit).find_map(|definition| match there.get(definition) {
+        // What is called is found by its caller, who says which version it means.
+        let starts = matches!(unit.instances[0].expect, Expect::New(_));
+        let refused = started(unit).enumerate().find_map(|(nth, definition)| match there.get(definition) {
             None => Some(CommitError::Gone),
-            Some(found) if unit.newest && !found.newest => Some(CommitError::Superseded),
+            Some(found) if unit.newest && starts && nth == 0 && !found.newest => Some(CommitError::Superseded),
             Some(found) if found.suspended => Some(CommitError::Suspended),
             Some(_) => None,
         });

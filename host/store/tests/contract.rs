@@ -3,6 +3,8 @@
 //! Every test opens a database of its own; PostgreSQL's are in one cluster per process of tests. What only several hosts can show is in
 //! `hosts.rs`, on PostgreSQL alone.
 
+#[path = "contract/calls.rs"]
+mod calls;
 #[path = "contract/cleanup.rs"]
 mod cleanup;
 #[path = "contract/common.rs"]
@@ -147,6 +149,9 @@ on_both! {
         likes_respect_case_and_escapes
         pages_neither_repeat_nor_skip
         metrics_count_what_is_open;
+    calls:
+        callers_and_what_they_called_find_each_other
+        deployment_goes_with_what_its_instances_called_and_not_under_a_caller;
     opening:
         a_schema_applied_by_hand_is_accepted
         a_newer_database_is_refused

@@ -111,7 +111,8 @@ impl Driver {
     /// Takes an instance from its start to its end. Answers its units of work in their order.
     pub fn run(&mut self, number: u32) -> anyhow::Result<Vec<Unit>> {
         let id = InstanceId(Uuid::from_u128(u128::from(number) + 1));
-        let mut instance = Instance::new(NewInstance { id, business_key: Some(format!("run-{number}")), tenant: None, traceparent: None });
+        let mut instance =
+            Instance::new(NewInstance { id, business_key: Some(format!("run-{number}")), tenant: None, traceparent: None, caller: None });
         let is_start = |kind: &ElementKind| matches!(kind, ElementKind::StartEvent(StartTrigger::None));
         let start = self.definition.iter().find(|(_, element)| is_start(&element.kind)).context("the process has a none start event")?;
         let mut next = Some(Input::Start { element: start.0, variables: self.variables.clone(), hold: self.hold });

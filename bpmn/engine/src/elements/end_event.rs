@@ -220,4 +220,35 @@ mod tests {
             "#]],
         );
     }
+
+    #[test]
+    fn end_event_with_several_definitions_throws_all_and_ends_by_the_last() {
+        check(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><endEvent id='e'><errorEventDefinition errorRef='err'/>\
+             <escalationEventDefinition escalationRef='esc'/></endEvent>{ps>e}</subProcess><boundaryEvent id='x' attachedToRef='p' \
+             cancelActivity='false'><escalationEventDefinition/></boundaryEvent><boundaryEvent id='b' attachedToRef='p'><errorEventDefinition \
+             errorRef='err'/></boundaryEvent><userTask id='u'/>{s>p}{b>u}",
+            "start",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + e #5 in #3
+                  + x #6
+                  - #6
+                  - #5
+                  + e #7 in #3
+                  - #7
+                  - #3 canceled
+                  + b #8
+                  - #8
+                  + u #9
+                  task u !10 of nobody users [] groups []
+            "#]],
+        );
+    }
 }

@@ -17,14 +17,16 @@ pub(super) struct EventBasedGateway;
 impl Behaviour for EventBasedGateway {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         let targets = at.element().outgoing.iter().map(|flow| at.definition.flow(*flow).target);
-        let waits = targets.map(|event| {
+        let mut waits = Vec::new();
+        for event in targets {
             let at = at.attached(event);
             match behaviour(&at.element().kind).enter(&at)? {
-                Next::Wait(wait) => Ok((event, wait)),
+                Next::Wait(wait) => waits.push((event, wait)),
+                Next::WaitForFirst(several) => waits.extend(several),
                 other => unreachable!("the parser lets an event-based gateway lead to what waits only, not to {other:?}"),
             }
-        });
-        waits.collect::<Result<_, Failure>>().map(Next::WaitForFirst)
+        }
+        Ok(Next::WaitForFirst(waits))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::input::Failure;
 
 impl Behaviour for EventSubProcess {
     fn enter(&self, _at: &At<'_>) -> Result<Next, Failure> {
-        Ok(Next::Open(self.start))
+        Ok(Next::Open(vec![self.start]))
     }
 }
 
@@ -521,6 +521,45 @@ mod tests {
                   - #3
                   + after #15
                   task after !16 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn any_of_several_definitions_begins_it() {
+        let both = format!("{MESSAGE}{TIMER}");
+        check(
+            &format!("<startEvent id='s'/><userTask id='u'/>{{s>u}}{}", watching("", &both)),
+            "
+                start
+                run !3
+                complete handle
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  subscription vs !2 'paid'
+                  job Timer vs !3 due 60000, 3 left, 0 failed
+                  + s #4
+                  - #4
+                  + u #5
+                  task u !6 of nobody users [] groups []
+                > run !3
+                  job !3 gone
+                  task !6 gone
+                  - #5 canceled
+                  subscription !2 gone
+                  + v #7
+                  + vs #8 in #7
+                  - #8
+                  + handle #9 in #7
+                  task handle !10 of nobody users [] groups []
+                > complete handle
+                  task !10 gone
+                  - #9
+                  - #7
+                  ended: Completed
+                  end
             "#]],
         );
     }

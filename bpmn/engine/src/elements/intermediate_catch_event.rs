@@ -1,4 +1,5 @@
-//! Intermediate catch events: a wait for a message, a signal, a condition or a moment in time (BPMN 2.0, 13.5.2); or the end of a link, which waits for nothing.
+//! Intermediate catch events: a wait for a message, a signal, a condition or a moment in time (BPMN 2.0, 13.5.2), for the first of several or for all
+//! of them (10.5.4); or the end of a link, which waits for nothing.
 
 use mandate_model::CatchTrigger;
 
@@ -13,9 +14,23 @@ impl Behaviour for CatchTrigger {
             CatchTrigger::Condition(condition) if !at.stands_at_gateway() && at.holds(condition)? => at.leave(),
             CatchTrigger::Condition(_) => Ok(Next::Wait(WaitFor::Condition)),
             CatchTrigger::Link => at.leave(),
+            CatchTrigger::Multiple { triggers, all } => first_or_all(at, triggers, *all),
             CatchTrigger::Timer(timer) => Ok(Next::Wait(WaitFor::Timer { due: at.due(timer)? })),
         }
     }
+}
+
+/// Waits for several at once, each as the event's own. One that has happened already is enough, or one less to wait for.
+fn first_or_all(at: &At<'_>, triggers: &[CatchTrigger], all: bool) -> Result<Next, Failure> {
+    let mut waits = Vec::new();
+    for trigger in triggers {
+        match trigger.enter(at)? {
+            Next::Wait(wait) => waits.push((at.index, wait)),
+            next if !all => return Ok(next),
+            _ => {}
+        }
+    }
+    if waits.is_empty() { at.leave() } else { Ok(Next::WaitForFirst(waits)) }
 }
 
 #[cfg(test)]
@@ -199,6 +214,113 @@ mod tests {
                   - #2
                   + t #3
                   job Timer t !4 due 60000, 3 left, 0 failed
+            "#]],
+        );
+    }
+
+    const BOTH: &str = "<messageEventDefinition messageRef='msg'/><messageEventDefinition messageRef='msg2'/>\
+                        <timerEventDefinition><timeDuration>PT5M</timeDuration></timerEventDefinition>";
+
+    #[test]
+    fn first_of_several_takes_the_token_further() {
+        check(
+            &format!("<startEvent id='s'/><intermediateCatchEvent id='m'>{BOTH}</intermediateCatchEvent><userTask id='u'/>{{s>m>u}}"),
+            "
+                start
+                message !5
+                message !4
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + m #3
+                  subscription m !4 'paid'
+                  subscription m !5 'changed'
+                  job Timer m !6 due 300000, 3 left, 0 failed
+                > message !5
+                  subscription !5 gone
+                  subscription !4 gone
+                  job !6 gone
+                  - #3
+                  + u #7
+                  task u !8 of nobody users [] groups []
+                > message !4
+                  rejected: nothing waits under number 4
+            "#]],
+        );
+    }
+
+    #[test]
+    fn parallel_multiple_event_waits_until_all_have_happened() {
+        check(
+            &format!(
+                "<startEvent id='s'/><intermediateCatchEvent id='m' parallelMultiple='true'>{BOTH}</intermediateCatchEvent><userTask id='u'/>{{s>m>u}}"
+            ),
+            r#"
+                start
+                message !5 {"n": 1}
+                message !5
+                run m
+                leaves
+                message !4
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + m #3
+                  subscription m !4 'paid'
+                  subscription m !5 'changed'
+                  job Timer m !6 due 300000, 3 left, 0 failed
+                > message !5 {"n": 1}
+                  subscription !5 gone
+                  n = 1
+                > message !5
+                  rejected: nothing waits under number 5
+                > run m
+                  job !6 gone
+                > leaves
+                  m #3: message 'paid'
+                > message !4
+                  subscription !4 gone
+                  - #3
+                  + u #7
+                  task u !8 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn gateway_waits_for_each_of_an_event_that_has_several() {
+        check(
+            &format!(
+                "<startEvent id='s'/><eventBasedGateway id='g'/><intermediateCatchEvent id='m'>{BOTH}</intermediateCatchEvent><userTask id='u'/>{{s>g>m>u}}"
+            ),
+            "
+                start
+                message !5
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + g #3
+                  subscription m !4 'paid'
+                  subscription m !5 'changed'
+                  job Timer m !6 due 300000, 3 left, 0 failed
+                > message !5
+                  subscription !5 gone
+                  subscription !4 gone
+                  job !6 gone
+                  - #3 canceled
+                  + m #7
+                  - #7
+                  + u #8
+                  task u !9 of nobody users [] groups []
             "#]],
         );
     }

@@ -398,4 +398,39 @@ mod tests {
             "#]],
         );
     }
+
+    #[test]
+    fn event_with_several_definitions_throws_them_one_after_the_other() {
+        check(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><intermediateThrowEvent id='t' camunda:asyncBefore='true' \
+             camunda:asyncAfter='true'><escalationEventDefinition escalationRef='esc'/><escalationEventDefinition escalationRef='esc2'/>\
+             </intermediateThrowEvent><userTask id='u'/>{ps>t>u}</subProcess><boundaryEvent id='x' attachedToRef='p' cancelActivity='false'>\
+             <escalationEventDefinition/></boundaryEvent>{s>p}",
+            "
+                start
+                run t
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  job AsyncBefore t !6 due 0, 3 left, 0 failed
+                > run t
+                  job !6 gone
+                  + t #5 in #3
+                  + x #7
+                  - #7
+                  - #5
+                  + t #8 in #3
+                  + x #9
+                  - #9
+                  - #8
+                  job AsyncAfter t !11 due 0, 3 left, 0 failed
+            "#]],
+        );
+    }
 }

@@ -6,6 +6,7 @@
 use mandate_feel::{Expression, Value};
 use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, Implementation, ProcessDefinition};
 
+use crate::call::Asked;
 use crate::effect::Signal;
 use crate::expression::{evaluate, evaluate_if_known, failed, why_null};
 use crate::ids::ActivityId;
@@ -13,7 +14,10 @@ use crate::input::Failure;
 use crate::instance::{Instance, Role};
 use crate::variable::{Variable, Variables};
 
+pub(crate) mod ad_hoc_sub_process;
 mod boundary_event;
+mod call_activity;
+pub(crate) mod complex_gateway;
 mod end_event;
 mod event_based_gateway;
 mod event_sub_process;
@@ -28,6 +32,8 @@ pub(crate) mod multi_instance;
 mod parallel_gateway;
 mod receive_task;
 mod service_task;
+#[cfg(test)]
+mod several_definitions;
 mod start_event;
 mod sub_process;
 mod task;
@@ -40,6 +46,7 @@ pub(crate) use timer::{Alarm, following};
 fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
     match kind {
         ElementKind::Process(scope) | ElementKind::SubProcess(scope) | ElementKind::Transaction(scope) => scope,
+        ElementKind::AdHocSubProcess(ad_hoc) => ad_hoc,
         ElementKind::EventSubProcess(event) => event,
         ElementKind::StartEvent(event) => event,
         ElementKind::EventSubProcessStart(event) => event,
@@ -49,9 +56,11 @@ fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::ExpressionTask(task) => task,
         ElementKind::UserTask(task) => task,
         ElementKind::ReceiveTask(message) => message,
+        ElementKind::CallActivity(call) => &**call,
         ElementKind::ExclusiveGateway => &exclusive_gateway::ExclusiveGateway,
         ElementKind::ParallelGateway => &parallel_gateway::ParallelGateway,
         ElementKind::InclusiveGateway => &inclusive_gateway::InclusiveGateway,
+        ElementKind::ComplexGateway(gateway) => gateway,
         ElementKind::EventBasedGateway => &event_based_gateway::EventBasedGateway,
         ElementKind::IntermediateCatchEvent(event) => event,
         ElementKind::IntermediateThrowEvent(event) => event,
@@ -87,8 +96,10 @@ pub(crate) enum Next {
         /// Its value.
         value: Variable,
     },
-    /// Open a scope at this start event, with its event sub-processes armed; resume when it is empty.
-    Open(ElementIndex),
+    /// Open a scope with a token in each of these elements and its event sub-processes armed; resume when it is empty.
+    Open(Vec<ElementIndex>),
+    /// Open an ad-hoc sub-process in which these begin, together or one after the other; resume when it is done.
+    Choose(Vec<ElementIndex>),
     /// Be the body of this many instances, at least one; resume when they are done.
     Repeat {
         /// How many.
@@ -150,6 +161,8 @@ pub(crate) enum WaitFor {
         /// The higher, the sooner.
         priority: i64,
     },
+    /// A process that is called.
+    Called(Box<Asked>),
     /// A message.
     Message {
         /// Its name.
@@ -206,6 +219,15 @@ impl<'a> At<'a> {
         match (self.instance.at(self.activity).role, &element.multi_instance) {
             (Role::Body(_), Some(multi_instance)) => multi_instance,
             _ => behaviour(&element.kind),
+        }
+    }
+
+    /// A condition; FEEL's null is not true.
+    fn is_true(&self, condition: &Expression) -> Result<bool, Failure> {
+        match self.evaluate(condition)? {
+            Value::Boolean(is_true) => Ok(is_true),
+            Value::Null => Ok(false),
+            other => Err(self.mismatch(condition, "boolean", &other)),
         }
     }
 

@@ -1,10 +1,10 @@
 //! What the body of a multi-instance activity evaluates: how often, over what, and whether it is done (BPMN 2.0, 13.3.7; Camunda
-//! `MultiInstanceActivityBehavior`). The instances themselves are in `multi_instance.rs` beside the loop.
+//! `MultiInstanceActivityBehavior`); and that of a standard loop (13.3.6), which is a sequence that a condition ends. The instances themselves are in `multi_instance.rs` beside the loop.
 
 use std::sync::Arc;
 
 use mandate_feel::{Expression, Rounding, Value};
-use mandate_model::{MultiInstance, Output, Source};
+use mandate_model::{ElementIndex, InstanceThrow, MultiInstance, Output, Source, StandardLoop, ThrowWhen};
 
 use super::{At, Behaviour, Next};
 use crate::Code;
@@ -14,10 +14,11 @@ use crate::variable::Variable;
 impl Behaviour for MultiInstance {
     /// As many instances as the cardinality says or, failing that, as the collection has elements. None at all: the activity is done.
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        let instances = match (&self.cardinality, &self.collection) {
-            (Some(cardinality), _) => cardinality_of(at, cardinality)?,
-            (None, Some(collection)) => u32::try_from(list(at, collection)?.len()).unwrap_or(u32::MAX),
-            (None, None) => unreachable!("the parser refuses what does not say how often"),
+        let instances = match (&self.cardinality, &self.collection, &self.standard_loop) {
+            (Some(cardinality), ..) => cardinality_of(at, cardinality)?,
+            (None, Some(collection), _) => u32::try_from(list(at, collection)?.len()).unwrap_or(u32::MAX),
+            (None, None, Some(standard)) => standard.maximum.unwrap_or(u32::MAX),
+            (None, None, None) => unreachable!("the parser refuses what does not say how often"),
         };
         if instances == 0 { at.leave() } else { Ok(Next::Repeat { instances }) }
     }
@@ -53,12 +54,32 @@ pub(crate) fn result(at: &At<'_>, output: &Output) -> Result<Variable, Failure> 
 
 /// Whether the completion condition is true, as the instance that has just ended sees it. FEEL's null is not true, as at an exclusive gateway.
 pub(crate) fn is_complete(at: &At<'_>, multi_instance: &MultiInstance) -> Result<bool, Failure> {
-    let Some(condition) = &multi_instance.completion_condition else { return Ok(false) };
-    match at.evaluate(condition)? {
-        Value::Boolean(complete) => Ok(complete),
-        Value::Null => Ok(false),
-        other => Err(at.mismatch(condition, "boolean", &other)),
+    match (&multi_instance.standard_loop, &multi_instance.completion_condition) {
+        (Some(standard), _) => Ok(!goes_on(at, standard)?),
+        (None, Some(condition)) => at.is_true(condition),
+        (None, None) => Ok(false),
     }
+}
+
+/// The boundary events that catch what an instance throws that has just ended as the nth, as it sees things.
+pub(crate) fn thrown(at: &At<'_>, multi_instance: &MultiInstance, nth: u32) -> Result<Vec<ElementIndex>, Failure> {
+    let mut events = Vec::new();
+    for InstanceThrow { when, caught_by } in &multi_instance.behavior {
+        let is_thrown = match when {
+            ThrowWhen::Each => true,
+            ThrowWhen::First => nth == 1,
+            ThrowWhen::Condition(condition) => at.is_true(condition)?,
+        };
+        if is_thrown {
+            events.extend(caught_by);
+        }
+    }
+    Ok(events)
+}
+
+/// Whether a standard loop has another turn.
+pub(crate) fn goes_on(at: &At<'_>, standard: &StandardLoop) -> Result<bool, Failure> {
+    standard.condition.as_ref().map_or(Ok(true), |condition| at.is_true(condition))
 }
 
 /// A number of which the fraction is cut off, also as text (`MultiInstanceActivityBehavior.resolveLoopCardinality`).

@@ -8,7 +8,12 @@ pub(super) struct ParallelGateway;
 
 impl Behaviour for ParallelGateway {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        if at.element().incoming.len() > 1 { Ok(Next::Join) } else { at.leave() }
+        if at.element().incoming.len() > 1 { Ok(Next::Join) } else { self.resume(at) }
+    }
+
+    /// By all flows: conditions on them have no effect.
+    fn resume(&self, at: &At<'_>) -> Result<Next, Failure> {
+        Ok(Next::Leave(at.element().outgoing.clone()))
     }
 }
 

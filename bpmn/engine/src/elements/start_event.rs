@@ -120,4 +120,97 @@ mod tests {
             "#]],
         );
     }
+
+    #[test]
+    fn receive_task_that_instantiates_has_its_message_already() {
+        check(
+            "<receiveTask id='r' messageRef='msg' instantiate='true'/><userTask id='u'/>{r>u}",
+            "start",
+            expect![[r#"
+                > start
+                  started at r
+                  + r #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn event_that_instantiates_goes_on_alone() {
+        check(
+            "<eventBasedGateway id='g' instantiate='true'/><intermediateCatchEvent id='a'><messageEventDefinition messageRef='msg'/>\
+             </intermediateCatchEvent><intermediateCatchEvent id='b'><messageEventDefinition messageRef='msg2'/></intermediateCatchEvent>\
+             <userTask id='u'/>{g>a>u}{g>b>u}",
+            "start",
+            expect![[r#"
+                > start
+                  started at a
+                  + a #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn parallel_gateway_that_instantiates_waits_for_the_other_messages() {
+        check(
+            "<eventBasedGateway id='g' instantiate='true' eventGatewayType='Parallel'/><intermediateCatchEvent id='a'><messageEventDefinition \
+             messageRef='msg'/></intermediateCatchEvent><intermediateCatchEvent id='b'><messageEventDefinition messageRef='msg2'/>\
+             </intermediateCatchEvent><parallelGateway id='j'/><userTask id='u'/>{g>a>j}{g>b>j}{j>u}",
+            "
+                start
+                leaves
+                message !5
+            ",
+            expect![[r#"
+                > start
+                  started at a
+                  + a #2
+                  - #2
+                  + j #3
+                  + b #4
+                  subscription b !5 'changed'
+                > leaves
+                  j #3: join, missing b_j
+                  b #4: message 'changed'
+                > message !5
+                  subscription !5 gone
+                  - #4
+                  + j #6
+                  - #3
+                  - #6
+                  + u #7
+                  task u !8 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn parallel_multiple_start_event_goes_on_when_all_have_happened() {
+        check(
+            "<startEvent id='s' parallelMultiple='true'><messageEventDefinition messageRef='msg'/><messageEventDefinition messageRef='msg2'/>\
+             </startEvent><userTask id='u'/>{s>u}",
+            "
+                start
+                message !4
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + s #3
+                  subscription s !4 'changed'
+                > message !4
+                  subscription !4 gone
+                  - #3
+                  + u #5
+                  task u !6 of nobody users [] groups []
+            "#]],
+        );
+    }
 }

@@ -7,8 +7,8 @@ use crate::input::Failure;
 
 impl Behaviour for Scope {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        // The parser sees to it that a sub-process has a none start event; without one it would be empty at once.
-        self.none_start.map_or_else(|| at.leave(), |start| Ok(Next::Open(start)))
+        // The parser sees to it that something begins in a sub-process; otherwise it would be empty at once.
+        if self.begins.is_empty() { at.leave() } else { Ok(Next::Open(self.begins.clone())) }
     }
 }
 
@@ -118,6 +118,106 @@ mod tests {
                   - #7
                   - #5
                   - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn without_a_start_event_all_begins_that_no_flow_leads_to() {
+        check(
+            "<startEvent id='s'/><subProcess id='p'><userTask id='a'/><parallelGateway id='f'/><userTask id='b'/><task id='c'/>\
+             <boundaryEvent id='t' attachedToRef='a'><timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>\
+             </boundaryEvent>{f>b>c}{a>c}{t>c}</subProcess><userTask id='u'/>{s>p>u}",
+            "
+                start
+                complete b
+                complete a
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + a #4 in #3
+                  job Timer t !5 due 60000, 3 left, 0 failed
+                  task a !6 of nobody users [] groups []
+                  + f #7 in #3
+                  - #7
+                  + b #8 in #3
+                  task b !9 of nobody users [] groups []
+                > complete b
+                  task !9 gone
+                  - #8
+                  + c #10 in #3
+                  - #10
+                > complete a
+                  task !6 gone
+                  job !5 gone
+                  - #4
+                  + c #11 in #3
+                  - #11
+                  - #3
+                  + u #12
+                  task u !13 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn process_without_a_start_event_begins_likewise() {
+        check(
+            "<receiveTask id='r' messageRef='msg'/><serviceTask id='a' camunda:class='A'/><task id='b'/>{r>b}{a>b}",
+            "
+                start
+                return
+                message r
+            ",
+            expect![[r#"
+                > start
+                  started at r
+                  + r #2
+                  subscription r !3 'paid'
+                  + a #4
+                  call a !5 attempt 1, 0 left {}
+                > return
+                  - #4
+                  + b #6
+                  - #6
+                > message r
+                  subscription !3 gone
+                  - #2
+                  + b #7
+                  - #7
+                  ended: Completed
+                  end
+            "#]],
+        );
+        check(
+            "<task id='a' camunda:asyncBefore='true'/><serviceTask id='b' camunda:class='B'/>",
+            "
+                hold
+                run a
+                return
+                run a
+            ",
+            expect![[r#"
+                > hold
+                  started at a
+                  job Start a !3 due 0, 3 left, 0 failed
+                > run a
+                  job !3 gone
+                  job AsyncBefore a !4 due 0, 3 left, 0 failed
+                  + b #5
+                  call b !6 attempt 1, 2 left {}
+                > return
+                  - #5
+                > run a
+                  job !4 gone
+                  + a #2
+                  - #2
                   ended: Completed
                   end
             "#]],

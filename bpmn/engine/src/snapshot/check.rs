@@ -35,6 +35,8 @@ fn check_tree(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErro
         ensure(*id != root || matches!(activity.phase, Phase::Active { by: None }), "its root is not active")?;
         measure(instance, *id, &mut depths)?;
         check_role(instance, activity)?;
+        let gathers = activity.parent.filter(|_| matches!(activity.phase, Phase::Gathering { .. })).map(|scope| (scope, activity.element));
+        ensure(gathers.is_none_or(|key| !index.gathering.contains_key(&key)), "tokens for one element wait in two places")?;
         ensure(activity.variables.values().all(is_json), "a variable is not JSON")?;
         index.add_activity(activity);
     }
@@ -84,8 +86,9 @@ fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErr
     let tasks = instance.tasks.values().map(|task| (task.wait, task.activity));
     let external_tasks = instance.external_tasks.values().map(|task| (task.wait, task.activity));
     let subscriptions = instance.subscriptions.values().map(|it| (it.wait, it.activity));
+    let calls = instance.calls.values().map(|it| (it.wait, it.activity));
     let mut seen: BTreeSet<WaitId> = BTreeSet::new();
-    for (wait, activity) in jobs.chain(tasks).chain(external_tasks).chain(subscriptions) {
+    for (wait, activity) in jobs.chain(tasks).chain(external_tasks).chain(subscriptions).chain(calls) {
         ensure(wait.0 > 0 && wait.0 <= instance.last, "a wait has a number that was never given")?;
         ensure(seen.insert(wait), "two waits have the same number")?;
         let holder = instance.activities.get(&activity).ok_or(SnapshotError::Inconsistent("a wait belongs to no activity"))?;
@@ -97,16 +100,24 @@ fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErr
     let job_of_root = instance.jobs.values().any(|job| job.activity == root && job.kind != crate::JobKind::Timer);
     let task_of_root = instance.tasks.values().any(|task| task.activity == root);
     let external_of_root = instance.external_tasks.values().any(|task| task.activity == root);
-    ensure(!(job_of_root || task_of_root || external_of_root), "the process itself waits for what only an activity can")?;
+    let call_of_root = instance.calls.values().any(|call| call.activity == root);
+    ensure(!(call_of_root || job_of_root || task_of_root || external_of_root), "the process itself waits for what only an activity can")?;
     for job in instance.jobs.values() {
         let after = matches!(instance.at(job.activity).phase, Phase::After { .. });
         ensure(after == (job.kind == crate::JobKind::AsyncAfter), "a job does not fit its activity")?;
+        ensure(job.kind != crate::JobKind::Return || holds(instance, job.activity), "a job holds nothing")?;
         index.add_job(job);
     }
     for subscription in instance.subscriptions.values() {
         index.add_subscription(subscription);
     }
     Ok(())
+}
+
+/// Whether an activity has as many jobs for what its call has heard as there is.
+fn holds(instance: &Instance, activity: ActivityId) -> bool {
+    let jobs = instance.jobs.values().filter(|job| job.activity == activity && job.kind == crate::JobKind::Return).count();
+    instance.calls.values().any(|call| call.activity == activity && call.held.len() == jobs)
 }
 
 fn check_incidents(instance: &Instance, index: &mut Index) -> Result<(), SnapshotError> {
@@ -117,7 +128,8 @@ fn check_incidents(instance: &Instance, index: &mut Index) -> Result<(), Snapsho
         let activity = instance.activities.get(&incident.activity);
         let activity = activity.ok_or(SnapshotError::Inconsistent("an incident belongs to no activity"))?;
         if incident.wait.is_none() {
-            let fits = matches!(activity.phase, Phase::Joining { .. }) && activity.element == incident.element;
+            let waits = matches!(activity.phase, Phase::Joining { .. } | Phase::Gathering { .. });
+            let fits = waits && activity.element == incident.element;
             ensure(fits, "an incident belongs to no join")?;
         }
         index.add_incident(incident, activity.parent);

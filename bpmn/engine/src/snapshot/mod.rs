@@ -135,6 +135,7 @@ impl Instance {
         touched.extend(changed(&stored.tasks, &self.tasks).map(|it| it.activity));
         touched.extend(changed(&stored.external_tasks, &self.external_tasks).map(|it| it.activity));
         touched.extend(changed(&stored.subscriptions, &self.subscriptions).map(|it| it.activity));
+        touched.extend(changed(&stored.calls, &self.calls).map(|it| it.activity));
         touched.extend(changed(&stored.incidents, &self.incidents).map(|it| it.activity));
         touched
     }

@@ -14,11 +14,13 @@ use crate::index::Index;
 use crate::instance::{self, Instance, State};
 
 mod activity;
+mod call;
 mod modification;
 mod unit;
 mod waits;
 
 use activity::Activity;
+use call::{Called, Caller};
 use unit::Unit;
 use waits::{ExternalTask, Incident, Job, Subscription, Task};
 
@@ -33,6 +35,9 @@ struct Snapshot {
     modifications: u64,
     modified_as: Option<[u8; 32]>,
     traceparent: Option<String>,
+    caller: Option<Caller>,
+    /// How many reports it has made to its caller.
+    told: u64,
     /// How many parts are stored beside the snapshot.
     parts: u64,
     inline: Vec<Branch>,
@@ -47,6 +52,7 @@ struct Branch {
     tasks: Vec<Task>,
     external_tasks: Vec<ExternalTask>,
     subscriptions: Vec<Subscription>,
+    calls: Vec<Called>,
     incidents: Vec<Incident>,
 }
 
@@ -92,6 +98,8 @@ impl From<&Instance> for Snapshot {
             modifications: it.modifications,
             modified_as: it.modified_as,
             traceparent: it.traceparent.clone(),
+            caller: it.caller.as_deref().map(Caller::from),
+            told: it.told,
             parts: it.parts() as u64,
             inline: it.index.inline.iter().map(|id| Branch::new(it, it.at(*id))).collect(),
             unit: it.unit.as_ref().map(Unit::from),
@@ -106,6 +114,8 @@ impl Snapshot {
             business_key: self.business_key,
             tenant: self.tenant,
             traceparent: self.traceparent,
+            caller: self.caller.map(Caller::into_caller).transpose()?.map(Arc::new),
+            told: self.told,
             state: match self.state {
                 0 => State::Created,
                 1 => State::Active,
@@ -121,6 +131,7 @@ impl Snapshot {
             tasks: OrdMap::new(),
             external_tasks: OrdMap::new(),
             subscriptions: OrdMap::new(),
+            calls: OrdMap::new(),
             incidents: OrdMap::new(),
             unit: self.unit.map(Unit::into_unit).transpose()?,
             index: Index::default(),
@@ -164,6 +175,7 @@ impl Branch {
             tasks: waits().filter_map(|wait| of.tasks.get(wait)).map(|task| Task::from(&**task)).collect(),
             external_tasks: waits().filter_map(|wait| of.external_tasks.get(wait)).map(|task| ExternalTask::from(&**task)).collect(),
             subscriptions: waits().filter_map(|wait| of.subscriptions.get(wait)).map(|it| Subscription::from(&**it)).collect(),
+            calls: waits().filter_map(|wait| of.calls.get(wait)).map(|it| Called::from(&**it)).collect(),
             incidents: incidents.map(|incident| Incident::from(&**incident)).collect(),
         }
     }
@@ -182,6 +194,9 @@ impl Branch {
         }
         for subscription in self.subscriptions {
             put(&mut instance.subscriptions, WaitId(subscription.wait), subscription.into_subscription()?)?;
+        }
+        for call in self.calls {
+            put(&mut instance.calls, WaitId(call.wait), call.into_called())?;
         }
         for incident in self.incidents {
             put(&mut instance.incidents, IncidentId(incident.id), incident.into_incident()?)?;

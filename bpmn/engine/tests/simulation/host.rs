@@ -1,20 +1,25 @@
 //! A host in miniature: it stores snapshots and rows, calls delegates, crashes; and it checks what must hold after each step.
 
+mod calls;
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{
-    ActivityId, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure, HistoryEvent, Incident, IncidentId, Input,
-    Instance, InstanceId, Job, LeafState, NewInstance, Phase, Rejection, Retry, Role, Stop, Stored, Subscription, SubscriptionKind, Task,
-    TaskRevision, Variable, Variables, WaitId, step,
+    ActivityId, Caller, Catch, CatchKind, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure, HistoryEvent,
+    Incident, IncidentId, Input, Instance, InstanceId, Job, LeafState, NewInstance, News, Phase, Rejection, Report, Retry, Role, Stop,
+    Stored, Subscription, SubscriptionKind, Task, Variable, Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use uuid::Uuid;
 
 use crate::compensation::{Compensation, check_records};
 use crate::events::{self, happened};
-use crate::modification::{random_beginning, random_modification};
 use crate::random::Random;
+use calls::{called, caller};
+
+mod inputs;
 
 /// More calls than any unit of a random model needs.
 const MAX_CALLS: usize = 200;
@@ -27,6 +32,8 @@ struct Rows {
     external_tasks: BTreeMap<WaitId, ExternalTask>,
     subscriptions: BTreeMap<WaitId, Subscription>,
     incidents: BTreeMap<IncidentId, Incident>,
+    /// What is called and not over, with how many reports were heard.
+    calls: BTreeMap<WaitId, u64>,
     suspended: bool,
     /// Activities that history has seen begin but not end.
     open: BTreeSet<ActivityId>,
@@ -44,6 +51,11 @@ pub(crate) struct Host<'a> {
     late: usize,
     rows: Rows,
     now: i64,
+    /// What each call said that it catches.
+    catches: BTreeMap<WaitId, Vec<Catch>>,
+    /// How many reports the instance has made to whoever called it, and whether the last of them said that it is over.
+    told: (u64, bool),
+    ended_by_caller: bool,
     /// Every wait that ever was.
     waits: BTreeSet<WaitId>,
     /// Which unit and which call of it an entry key was made for.
@@ -55,6 +67,8 @@ pub(crate) struct Host<'a> {
     pub(crate) rejected: usize,
     /// Bodies of multi-instance activities that were looked at.
     pub(crate) bodies: usize,
+    /// What calls have heard.
+    pub(crate) heard: usize,
     /// Signals that were thrown.
     pub(crate) signals: usize,
     /// Conditional events that something waited for.
@@ -91,6 +105,7 @@ impl<'a> Host<'a> {
             business_key: None,
             tenant: None,
             traceparent: None,
+            caller: seed.is_multiple_of(3).then(|| caller(&mut Random::new(seed))),
         });
         Self {
             definition,
@@ -99,6 +114,9 @@ impl<'a> Host<'a> {
             late: 0,
             rows: Rows::default(),
             now: 1_000,
+            catches: BTreeMap::new(),
+            told: (0, false),
+            ended_by_caller: false,
             waits: BTreeSet::new(),
             keys: BTreeMap::new(),
             calls: 0,
@@ -106,6 +124,7 @@ impl<'a> Host<'a> {
             crashes: 0,
             rejected: 0,
             bodies: 0,
+            heard: 0,
             signals: 0,
             conditions: 0,
             compensation: Compensation::default(),
@@ -154,18 +173,28 @@ impl<'a> Host<'a> {
                 Input::CompleteTask { wait, variables: x(0) }
             } else if let Some(wait) = self.rows.external_tasks.values().find(|task| task.retries == Some(0)).map(|task| task.wait) {
                 Input::SetExternalTaskRetries { wait, retries: 1 }
+            } else if let Some((&wait, &heard)) = self.rows.calls.iter().next() {
+                called(wait, heard + 1, News::Completed, x(0), false)
             } else if let Some(&wait) = self.rows.external_tasks.keys().next() {
                 Input::CompleteExternalTask { wait, variables: x(0), local_variables: Variables::new() }
             } else if let Some(it) = self.rows.subscriptions.values().find(|it| !self.stays(it) && it.kind != SubscriptionKind::Condition) {
                 happened(it, x(0), Variables::new())
             } else if let Some(&wait) = self.rows.jobs.keys().next() {
                 Input::RunJob { wait }
+            } else if let Some(activity) = self.enabled() {
+                Input::BeginActivity { activity }
             } else {
                 return false;
             };
             self.handle(next, Mood::Good);
         }
         panic!("an instance to which only good things happen comes to rest: {:#?}", self.load().leaves(self.definition));
+    }
+
+    /// What somebody may begin, the oldest.
+    pub(super) fn enabled(&self) -> Option<ActivityId> {
+        let instance = self.load();
+        instance.activities().find(|it| it.phase == Phase::Enabled { chosen: false }).map(|it| it.id)
     }
 
     /// Whether a message begins something and is waited for again.
@@ -199,108 +228,6 @@ impl<'a> Host<'a> {
             };
             assert!(explained, "this could have been driven on, or is silently stuck: {leaf:?}");
         }
-    }
-
-    fn start(&self, hold: bool) -> Input {
-        let element = self.definition.find("s").expect("each model starts at 's'");
-        Input::Start { element, variables: x(0), hold }
-    }
-
-    fn random_input(&mut self) -> Input {
-        if !self.rows.started && !self.random.one_in(10) {
-            if self.random.one_in(8) {
-                let modification = random_beginning(self.definition, &self.load(), &mut self.random);
-                return Input::StartAt { variables: x(0), modification };
-            }
-            let hold = self.random.one_in(3);
-            return self.start(hold);
-        }
-        let wait = self.random_wait();
-        let mut variables = x(self.random.below(4));
-        if self.random.one_in(8) {
-            // Around the size from which a variable is stored apart.
-            let size = self.random.below(2 * MAX_INLINE_VARIABLE_BYTES);
-            variables.insert("large".to_owned(), Variable::from_json(&"x".repeat(size).into()));
-        }
-        match self.random.below(40) {
-            0 => Input::Suspend,
-            1..=3 => Input::Activate,
-            4 => {
-                let (scope, local) = (ActivityId(1 + self.random.next() % 5), self.random.one_in(2));
-                Input::SetVariables { scope, set: variables, remove: vec!["seen".into()], local }
-            }
-            5 => match self.random.below(4) {
-                0 => Input::SetDue { wait, due: self.now + 50_000 },
-                1 => Input::RecalculateDue { wait, since_creation: self.random.one_in(2) },
-                _ => Input::SetRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
-            },
-            6 => Input::ClaimTask { wait, user: "ann".into() },
-            7 => Input::ReviseTask { wait, revision: self.revision() },
-            8 => Input::FailJob { wait, failure: self.failure() },
-            9 if self.random.one_in(8) => Input::Cancel { reason: None },
-            10 => self.start(false),
-            15 | 16 => Input::Modify(random_modification(self.definition, &self.load(), &mut self.random)),
-            11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
-            n if self.rows.tasks.contains_key(&wait) || n == 12 => self.answer(wait, variables),
-            n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
-            13 => Input::Message { wait, variables, local_variables: Variables::new() },
-            17 => Input::Signal { wait, variables },
-            _ if self.rows.subscriptions.contains_key(&wait) => {
-                let local_variables = if self.random.one_in(3) { x(self.random.below(4)) } else { Variables::new() };
-                happened(&self.rows.subscriptions[&wait], variables, local_variables)
-            }
-            _ => Input::RunJob { wait },
-        }
-    }
-
-    /// What a person changes of a user task.
-    fn revision(&mut self) -> TaskRevision {
-        let user = Some("bob".to_owned()).filter(|_| self.random.one_in(2));
-        match self.random.below(5) {
-            0 => TaskRevision::Delegate { user },
-            1 => TaskRevision::Resolve { variables: x(self.random.below(4)) },
-            2 => TaskRevision::AddCandidateGroup("ops".into()),
-            3 => TaskRevision::RemoveCandidateGroup("ops".into()),
-            _ => TaskRevision::Assign { user },
-        }
-    }
-
-    /// What a person makes of a user task.
-    fn answer(&mut self, wait: WaitId, variables: Variables) -> Input {
-        let code = ["E1", "E2", "E3"][self.random.below(3)].to_owned();
-        match self.random.below(10) {
-            0 => Input::ThrowFromTask { wait, code, message: None, variables },
-            1 => Input::EscalateFromTask { wait, code, variables },
-            _ => Input::CompleteTask { wait, variables },
-        }
-    }
-
-    /// What a worker, or an operator, makes of an external task.
-    fn work(&mut self, wait: WaitId, variables: Variables) -> Input {
-        let local_variables = if self.random.one_in(3) { x(self.random.below(4)) } else { Variables::new() };
-        match self.random.below(8) {
-            0 | 1 => {
-                let retries = u32::try_from(self.random.below(3)).expect("it is small");
-                let message = Some("it broke".to_owned()).filter(|_| self.random.one_in(2));
-                Input::FailExternalTask { wait, message, retries, variables, local_variables }
-            }
-            2 => {
-                let code = ["E1", "E2", "E3"][self.random.below(3)].to_owned();
-                Input::ThrowFromExternalTask { wait, code, message: None, variables }
-            }
-            3 => Input::SetExternalTaskRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
-            _ => Input::CompleteExternalTask { wait, variables, local_variables },
-        }
-    }
-
-    /// Mostly a wait that is there, sometimes one that is over, sometimes none that ever was.
-    fn random_wait(&mut self) -> WaitId {
-        let rows = &self.rows;
-        let open = rows.jobs.keys().chain(rows.tasks.keys()).chain(rows.external_tasks.keys()).chain(rows.subscriptions.keys());
-        let open: Vec<_> = open.copied().collect();
-        let past: Vec<_> = self.waits.iter().copied().collect();
-        let from = if self.random.one_in(6) { &past } else { &open };
-        self.random.pick(from).copied().unwrap_or(WaitId(self.random.next() % 50))
     }
 
     /// One input from beginning to end, as `advance` does it.
@@ -378,6 +305,7 @@ impl<'a> Host<'a> {
         }
         self.check_keys(input, calls);
         if commit {
+            self.hear(input);
             self.by_hand |= matches!(input, Input::Modify(_) | Input::StartAt { .. });
             check_records(self.definition, &self.load(), &instance, &effects);
             self.commit(&instance, effects);
@@ -446,10 +374,16 @@ impl<'a> Host<'a> {
         let origin = match input {
             Input::RunJob { wait }
             | Input::CompleteTask { wait, .. }
+            | Input::Called { wait, .. }
             | Input::CompleteExternalTask { wait, .. }
             | Input::ThrowFromExternalTask { wait, .. }
+            | Input::ThrowFromTask { wait, .. }
+            | Input::EscalateFromTask { wait, .. }
+            | Input::ClaimTask { wait, .. }
+            | Input::ReviseTask { wait, .. }
             | Input::Message { wait, .. }
             | Input::Signal { wait, .. } => *wait,
+            Input::BeginActivity { activity } => WaitId(activity.0),
             Input::Modify(_) => WaitId(u64::MAX - self.modified as u64),
             _ => WaitId(0),
         };
@@ -471,6 +405,7 @@ impl<'a> Host<'a> {
         expected.tasks = instance.tasks().map(|it| (it.wait, it.clone())).collect();
         expected.external_tasks = instance.external_tasks().map(|it| (it.wait, it.clone())).collect();
         expected.subscriptions = instance.subscriptions().map(|it| (it.wait, it.clone())).collect();
+        expected.calls = instance.calls().filter(|it| !it.over).map(|it| (it.wait, it.heard)).collect();
         expected.incidents = instance.incidents().map(|it| (it.id, it.clone())).collect();
         expected.suspended = instance.is_suspended();
         expected.ended = instance.is_ended();
@@ -490,6 +425,8 @@ impl<'a> Host<'a> {
         if self.rows.ended {
             assert_eq!(instance.activities().count(), 1, "nothing is left of the tree");
             assert!(self.rows.jobs.is_empty() && self.rows.tasks.is_empty() && self.rows.subscriptions.is_empty());
+            assert!(self.rows.calls.is_empty(), "what was called is left alone");
+            assert!(self.told.1 || instance.caller().is_none() || self.ended_by_caller, "its caller waits for ever");
             assert!(self.rows.external_tasks.is_empty() && self.rows.incidents.is_empty());
         }
         let changes = instance.changes(Some(&self.load()));
@@ -522,67 +459,6 @@ impl<'a> Host<'a> {
         for wait in jobs.chain(tasks) {
             let incidents = self.rows.incidents.values().filter(|it| it.wait == Some(wait)).count();
             assert_eq!(incidents, 1, "what has no retries has one incident: {wait:?}");
-        }
-    }
-
-    fn fold(&mut self, effect: Effect) {
-        let rows = &mut self.rows;
-        assert!(!rows.ended || effect == Effect::End, "after its end nothing happens: {effect:?}");
-        match effect {
-            Effect::CallDelegate(call) => panic!("calls are not rows: {call:?}"),
-            Effect::PutJob(job) => {
-                self.waits.insert(job.wait);
-                rows.jobs.insert(job.wait, job);
-            }
-            Effect::RemoveJob(wait) => assert!(rows.jobs.remove(&wait).is_some()),
-            Effect::PutTask(task) => {
-                self.waits.insert(task.wait);
-                rows.tasks.insert(task.wait, task);
-            }
-            Effect::RemoveTask(wait) => assert!(rows.tasks.remove(&wait).is_some()),
-            Effect::PutExternalTask(task) => {
-                self.waits.insert(task.wait);
-                rows.external_tasks.insert(task.wait, task);
-            }
-            Effect::RemoveExternalTask(wait) => assert!(rows.external_tasks.remove(&wait).is_some()),
-            Effect::PutSubscription(it) => {
-                self.conditions += usize::from(it.kind == SubscriptionKind::Condition);
-                self.waits.insert(it.wait);
-                rows.subscriptions.insert(it.wait, it);
-            }
-            // Nobody else is there.
-            Effect::ThrowSignal(_) => self.signals += 1,
-            Effect::RemoveSubscription(wait) => assert!(rows.subscriptions.remove(&wait).is_some()),
-            Effect::RaiseIncident(it) => assert!(rows.incidents.insert(it.id, it).is_none()),
-            Effect::ResolveIncident(id) => assert!(rows.incidents.remove(&id).is_some()),
-            Effect::SetSuspended(suspended) => rows.suspended = suspended,
-            Effect::Record(event) => self.fold_event(event),
-            Effect::End => assert!(rows.ended, "history knows of the end"),
-        }
-    }
-
-    fn fold_event(&mut self, event: HistoryEvent) {
-        self.compensation.see(self.definition, &event, self.by_hand);
-        let rows = &mut self.rows;
-        match event {
-            HistoryEvent::InstanceStarted { .. } => {
-                assert!(!rows.started);
-                rows.started = true;
-            }
-            HistoryEvent::InstanceEnded { .. } => rows.ended = true,
-            HistoryEvent::ActivityStarted { activity, .. } => assert!(rows.open.insert(activity), "it began twice"),
-            HistoryEvent::ActivityEnded { activity, canceled } => {
-                let lost = rows.incidents.values().any(|it| it.wait.is_none() && it.activity == activity);
-                assert!(canceled || !lost, "a join of which it was said that it never completes has completed");
-                assert!(rows.open.remove(&activity), "it ended twice");
-                rows.variables.retain(|(scope, _), _| *scope != activity);
-                rows.past.insert(activity);
-            }
-            HistoryEvent::VariableSet { scope, .. } if rows.past.contains(&scope) => {}
-            HistoryEvent::VariableSet { scope, name, value } => {
-                rows.variables.insert((scope, name), value);
-            }
-            HistoryEvent::VariableRemoved { scope, name } => assert!(rows.variables.remove(&(scope, name)).is_some()),
         }
     }
 }

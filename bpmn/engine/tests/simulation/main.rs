@@ -32,6 +32,7 @@ struct Seen {
     crashes: usize,
     rejected: usize,
     bodies: usize,
+    heard: usize,
     signals: usize,
     conditions: usize,
     undone: usize,
@@ -65,6 +66,7 @@ fn random_models_hold_under_random_inputs_and_crashes() {
                 && seen.crashes > 100
                 && seen.rejected > 500
                 && seen.bodies > 100
+                && seen.heard > 100
                 && seen.signals > 50
                 && seen.conditions > 100
                 && seen.undone > 50
@@ -99,6 +101,7 @@ fn simulate(seed: u64, seen: &mut Seen) {
         seen.crashes += host.crashes;
         seen.rejected += host.rejected;
         seen.bodies += host.bodies;
+        seen.heard += host.heard;
         seen.signals += host.signals;
         seen.conditions += host.conditions;
         seen.undone += host.compensation.undone;

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use crate::random::Random;
 
+mod calls;
 mod compensation;
 mod events;
 mod gateways;
 mod listeners;
 mod signals;
+mod standard;
 mod tasks;
 
 /// How deep blocks stand inside blocks.
@@ -116,8 +118,9 @@ impl Models<'_> {
     /// `inside` a sub-process, errors may be thrown and scopes terminated.
     fn block(&mut self, depth: usize, inside: bool) -> Block {
         // Blocks that stand for themselves come first: they go anywhere.
-        let kinds = if depth < MAX_DEPTH { 25 } else { 12 };
+        let kinds = if depth < MAX_DEPTH { 26 } else { 12 };
         match self.random.below(kinds) {
+            0 if !self.random.one_in(3) => self.call_activity(depth, inside),
             0 => self.several("task", "", depth),
             1 | 2 => self.service(depth, inside),
             3 => self.user_task(depth, inside),
@@ -139,6 +142,7 @@ impl Models<'_> {
             20 => self.choices(depth, inside),
             21 | 22 => self.inclusive(depth, inside),
             23 => self.linked(depth, inside),
+            24 => self.standard(depth, inside),
             _ if self.random.one_in(3) => self.deadlock(depth, inside),
             _ => self.uncontrolled_merge(),
         }

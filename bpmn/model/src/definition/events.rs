@@ -160,6 +160,13 @@ pub enum CatchTrigger {
     Timer(Timer),
     /// A message.
     Message(MessageReference),
+    /// Any or all of several.
+    Multiple {
+        /// At least two, none of them a link.
+        triggers: Vec<CatchTrigger>,
+        /// `parallelMultiple`: all must have happened.
+        all: bool,
+    },
     /// A signal.
     Signal(SignalReference),
     /// A condition.

@@ -107,6 +107,7 @@ pub(crate) fn user_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'
 /// Reads a `receiveTask`.
 pub(crate) fn receive_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     let message = reader.message(node, owner)?;
+    reader.note_instantiation(node, owner);
     Some(ElementKind::ReceiveTask(message))
 }
 

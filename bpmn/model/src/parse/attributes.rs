@@ -4,6 +4,7 @@
 //! warning, because it was meant to do something.
 
 use crate::diagnostic::{At, Diagnostics, shown};
+use crate::parse::multi_instance::ACTIVITIES;
 use crate::xml::{Attribute, Namespace, Node};
 
 /// What becomes of an attribute or extension element.
@@ -43,29 +44,23 @@ const FLOW_NODES: &[&str] = &[
     "userTask",
     "receiveTask",
     "subProcess",
+    "adHocSubProcess",
     "transaction",
+    "callActivity",
     "exclusiveGateway",
     "parallelGateway",
     "inclusiveGateway",
+    "complexGateway",
     "eventBasedGateway",
     // No flow node, but what stands here is said of each of a multi-instance activity's instances.
     "multiInstanceLoopCharacteristics",
 ];
-const ACTIVITIES: &[&str] = &[
-    "task",
-    "manualTask",
-    "serviceTask",
-    "sendTask",
-    "scriptTask",
-    "businessRuleTask",
-    "userTask",
-    "receiveTask",
-    "subProcess",
-    "transaction",
-];
+const CALL_ACTIVITY: &[&str] = &["callActivity"];
 const CONNECTIONS: &[&str] = &["sequenceFlow", "association"];
 const COMPENSATE: &[&str] = &["compensateEventDefinition"];
 const MULTI_INSTANCE: &[&str] = &["multiInstanceLoopCharacteristics"];
+const AD_HOC: &[&str] = &["adHocSubProcess"];
+const STANDARD_LOOP: &[&str] = &["standardLoopCharacteristics"];
 /// Camunda 7 maps variables on tasks, sub-processes and events, not on gateways.
 const MAPPED: &[&str] = &[
     "startEvent",
@@ -82,7 +77,9 @@ const MAPPED: &[&str] = &[
     "userTask",
     "receiveTask",
     "subProcess",
+    "adHocSubProcess",
     "transaction",
+    "callActivity",
 ];
 
 /// What execution listeners are called for.
@@ -104,6 +101,7 @@ const LISTENED: &[&str] = &[
     "receiveTask",
     "subProcess",
     "transaction",
+    "callActivity",
     "exclusiveGateway",
     "parallelGateway",
     "inclusiveGateway",
@@ -120,11 +118,11 @@ static BPMN: &[(&str, Fate)] = &[
     ("sourceRef", Read(CONNECTIONS)), ("targetRef", Read(CONNECTIONS)), ("associationDirection", Metadata), ("isImmediate", Metadata),
     ("default", Read(&[])),
     ("gatewayDirection", Metadata),
-    ("eventGatewayType", RefusedUnless("Exclusive", "use a parallel gateway in front of the events: then each of them is waited for")),
+    ("eventGatewayType", Read(&["eventBasedGateway"])),
     ("attachedToRef", Read(&["boundaryEvent"])),
     ("cancelActivity", Read(&["boundaryEvent"])),
     ("isInterrupting", Read(&["startEvent"])),
-    ("parallelMultiple", RefusedUnless("false", "give every event one event definition")),
+    ("parallelMultiple", Read(&["startEvent", "intermediateCatchEvent", "boundaryEvent"])),
     ("messageRef", Read(&["messageEventDefinition", "receiveTask", "sendTask"])),
     ("operationRef", Metadata),
     ("signalRef", Read(&["signalEventDefinition"])),
@@ -134,17 +132,17 @@ static BPMN: &[(&str, Fate)] = &[
     ("errorCode", Read(&["error"])),
     ("structureRef", Metadata), ("itemRef", Metadata), ("itemSubjectRef", Metadata),
     ("implementation", Metadata),
-    ("instantiate", RefusedUnless("false", "use a message start event, followed by what the task leads to")),
+    ("instantiate", Read(&["receiveTask", "eventBasedGateway"])),
     ("isForCompensation", Read(ACTIVITIES)),
     ("activityRef", Read(COMPENSATE)), ("waitForCompletion", Read(COMPENSATE)),
     ("method", RefusedUnless("##Compensate", "leave it out: a transaction that is cancelled compensates what has completed in it")),
-    ("startQuantity", RefusedUnless("1", "use a parallel gateway to wait for several tokens")),
-    ("completionQuantity", RefusedUnless("1", "use a parallel gateway to make several tokens")),
+    ("startQuantity", Read(ACTIVITIES)), ("completionQuantity", Read(ACTIVITIES)),
+    ("calledElement", Read(CALL_ACTIVITY)),
     ("triggeredByEvent", Read(&["subProcess"])),
     ("isSequential", Read(MULTI_INSTANCE)),
-    ("behavior", RefusedUnless("All", "leave it out: the flow goes on when all instances are done or a completionCondition is true")),
-    ("oneBehaviorEventRef", Refused("throw the event behind the activity")),
-    ("noneBehaviorEventRef", Refused("throw the event behind the activity")),
+    ("ordering", Read(AD_HOC)), ("cancelRemainingInstances", Read(AD_HOC)),
+    ("testBefore", Read(STANDARD_LOOP)), ("loopMaximum", Read(STANDARD_LOOP)),
+    ("behavior", Read(MULTI_INSTANCE)), ("noneBehaviorEventRef", Read(MULTI_INSTANCE)), ("oneBehaviorEventRef", Read(MULTI_INSTANCE)),
     ("scriptFormat", Read(SCRIPT_TASK)),
     ("language", Read(&["conditionExpression", "condition"])), ("evaluatesToTypeRef", Metadata),
 ];
@@ -179,6 +177,11 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("escalationCodeVariable", Read(&["escalationEventDefinition"])),
     ("resource", Refused("write the expression into the model")),
     ("collection", Read(MULTI_INSTANCE)), ("elementVariable", Read(MULTI_INSTANCE)),
+    ("calledElementBinding", Read(CALL_ACTIVITY)), ("calledElementVersion", Read(CALL_ACTIVITY)),
+    ("calledElementVersionTag", Read(CALL_ACTIVITY)), ("calledElementTenantId", Read(CALL_ACTIVITY)),
+    ("variableMappingClass", Refused("use camunda:in and camunda:out")),
+    ("variableMappingDelegateExpression", Refused("use camunda:in and camunda:out")),
+    ("caseRef", Refused("call a process: cases are not executed")),
 ];
 
 /// Camunda 8's attributes stand on its extension elements, where their readers look at them.
@@ -198,8 +201,8 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
     ("connector", Refused("use a delegate that issues a domain command")),
     ("field", Refused("use a camunda:inputParameter, or a camunda:property, which the delegate is given")),
     ("errorEventDefinition", Refused("let the delegate end with a BPMN error")),
-    ("in", Read(&["signalEventDefinition"])),
-    ("out", Refused("use a camunda:outputParameter")),
+    ("in", Read(&["callActivity", "signalEventDefinition"])),
+    ("out", Read(CALL_ACTIVITY)),
     ("formData", Warned("forms are not served; task lists see camunda:formKey only")),
     ("formProperty", Warned("forms are not served; task lists see camunda:formKey only")),
     ("potentialStarter", Metadata),
@@ -217,8 +220,9 @@ static ZEEBE_ELEMENTS: &[(&str, Fate)] = &[
     ("taskListeners", Refused("use a service task with a delegate before or behind it")),
     ("script", Read(SCRIPT_TASK)),
     ("calledDecision", Refused("decisions are not executed yet: use a service task with a delegate that decides")),
-    ("calledElement", Refused("use an embedded sub-process")),
+    ("calledElement", Read(CALL_ACTIVITY)),
     ("loopCharacteristics", Read(MULTI_INSTANCE)),
+    ("adHoc", Read(AD_HOC)),
     ("formDefinition", Read(USER_TASK)),
     ("taskHeaders", Read(TASKS_BY_DELEGATE)),
     ("properties", Read(&[])),

@@ -37,6 +37,7 @@ pub(crate) struct Definitions<'n> {
     errors: HashMap<&'n str, &'n Node<'n>>,
     escalations: HashMap<&'n str, &'n Node<'n>>,
     signals: HashMap<&'n str, &'n Node<'n>>,
+    reusable_events: HashMap<&'n str, &'n Node<'n>>,
 }
 
 impl<'n> Definitions<'n> {
@@ -60,6 +61,7 @@ impl<'n> Definitions<'n> {
             errors: HashMap::new(),
             escalations: HashMap::new(),
             signals: HashMap::new(),
+            reusable_events: HashMap::new(),
         };
         let mut some_process = false;
         for child in root.children.iter().filter(|child| child.namespace != Namespace::Metadata) {
@@ -85,6 +87,9 @@ impl<'n> Definitions<'n> {
                 "signal" => {
                     check(child, diagnostics);
                     definitions.signals.insert(id, child);
+                }
+                name if name.ends_with("EventDefinition") => {
+                    definitions.reusable_events.insert(id, child);
                 }
                 "collaboration" => collaboration(child, diagnostics),
                 name if METADATA.contains(&name) => {}
@@ -123,6 +128,11 @@ impl<'n> Definitions<'n> {
     /// The signal with an id.
     pub(crate) fn signal(&self, reference: &str) -> Option<&'n Node<'n>> {
         by_reference(&self.signals, reference)
+    }
+
+    /// The reusable event definition with an id.
+    pub(crate) fn event_definition(&self, reference: &str) -> Option<&'n Node<'n>> {
+        by_reference(&self.reusable_events, reference)
     }
 
     fn process(&mut self, process: &'n Node<'n>, diagnostics: &mut Diagnostics) {

@@ -196,7 +196,7 @@ pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n
 
 impl<'n> ProcessReader<'n, '_> {
     /// What a boundary event or the start event of an event sub-process waits for.
-    fn event_trigger(&mut self, definition: &'n Node<'n>, interrupting: bool, owner: Owner<'n>) -> Option<EventTrigger> {
+    pub(super) fn event_trigger(&mut self, definition: &'n Node<'n>, interrupting: bool, owner: Owner<'n>) -> Option<EventTrigger> {
         Some(match definition.name {
             "timerEventDefinition" => EventTrigger::Timer(self.timer(definition, owner)?),
             "compensateEventDefinition" => self.compensation_catch(definition, owner),
@@ -227,8 +227,10 @@ impl<'n> ProcessReader<'n, '_> {
 
     /// The event definition in an event: at most one, of those the event supports. None after an error.
     pub(crate) fn trigger(&mut self, node: &'n Node<'n>, owner: Owner<'n>, supported: &[&str], help: &str) -> Option<Trigger<'n>> {
-        let is_definition = |child: &&'n Node<'n>| child.namespace == Namespace::Bpmn && child.name.ends_with("EventDefinition");
-        let definitions: Vec<&'n Node<'n>> = node.children.iter().filter(is_definition).collect();
+        let mut definitions = self.event_definitions(node, owner)?;
+        if let Some(nth) = self.nth_definition {
+            definitions = vec![definitions[nth]];
+        }
         let mut refused = false;
         for definition in definitions.iter().filter(|definition| !supported.contains(&definition.name)) {
             let message = format!("{} on {} is not supported yet", definition.title(), node.title());
@@ -243,8 +245,8 @@ impl<'n> ProcessReader<'n, '_> {
                 Some(Trigger::One(one))
             }
             more => {
-                let message = format!("{} with {} event definitions is not supported yet", node.title(), more.len());
-                self.diagnostics.error(owner.at, message, "give every event one event definition");
+                let message = format!("{} with {} event definitions is not supported", node.title(), more.len());
+                self.diagnostics.error(owner.at, message, "give this event one event definition");
                 None
             }
         }

@@ -24,6 +24,8 @@ impl<'n> ProcessReader<'n, '_> {
                 "inputOutput" => self.input_output(extension, of, owner),
                 "properties" => self.properties(extension, owner),
                 "failedJobRetryTimeCycle" => self.retries(extension, owner),
+                // What a call activity passes is read with whom it calls.
+                "in" | "out" => {}
                 "executionListener" => {
                     let listener = self.execution_listener(extension, of, at);
                     self.element(owner.index).listeners.extend(listener);

@@ -10,7 +10,7 @@ use crate::definition::{CatchTrigger, ElementIndex};
 use crate::diagnostic::{At, shown};
 use crate::parse::attributes;
 use crate::parse::events::Trigger;
-use crate::parse::process::{MAX_ID, Owner, ProcessReader, Slot};
+use crate::parse::process::{MAX_ID, Owner, ProcessReader, Slot, is_event_definition};
 use crate::parse::table::{self, Disposition};
 use crate::xml::{Namespace, Node};
 
@@ -76,7 +76,7 @@ impl<'n> ProcessReader<'n, '_> {
                     }
                 }
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
-                (Namespace::Bpmn, name) if name.ends_with("EventDefinition") => {}
+                (Namespace::Bpmn, name) if is_event_definition(name) => {}
                 (Namespace::Bpmn, name) => {
                     if !matches!(table::disposition(name), Disposition::Metadata) {
                         let message = format!("{} has no place in {}", child.title(), node.title());

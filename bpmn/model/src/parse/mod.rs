@@ -4,8 +4,12 @@
 //! executable process with the help of one file per kind of element, and `validate` looks at what was read as a whole.
 
 mod activities;
+mod ad_hoc;
 mod attributes;
+mod behavior;
+mod call_activity;
 mod compensation;
+mod data;
 mod definitions;
 mod event_definitions;
 mod events;
@@ -14,11 +18,15 @@ mod extensions;
 mod flows;
 mod gateways;
 mod implementation;
+mod instantiate;
 mod links;
 mod listeners;
 mod multi_instance;
+mod multiple;
 mod process;
+mod quantities;
 mod signals;
+mod standard_loop;
 mod table;
 mod zeebe;
 

@@ -8,8 +8,8 @@ use crate::parse::attributes;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
-/// What may run several times: every activity.
-const ACTIVITIES: &[&str] = &[
+/// Every activity: what may run several times, and begin with or end in several tokens.
+pub(super) const ACTIVITIES: &[&str] = &[
     "task",
     "manualTask",
     "serviceTask",
@@ -19,7 +19,9 @@ const ACTIVITIES: &[&str] = &[
     "userTask",
     "receiveTask",
     "subProcess",
+    "adHocSubProcess",
     "transaction",
+    "callActivity",
 ];
 
 /// What to write where something that says how often is missing.
@@ -42,6 +44,8 @@ impl<'n> ProcessReader<'n, '_> {
             element_variable: node.camunda("elementVariable").map(str::to_owned),
             output: None,
             zeebe: false,
+            behavior: Vec::new(),
+            standard_loop: None,
             completion_condition: None,
             async_before: self.boolean(node, Namespace::Camunda, "asyncBefore", false, at)
                 || self.boolean(node, Namespace::Camunda, "async", false, at),
@@ -49,6 +53,7 @@ impl<'n> ProcessReader<'n, '_> {
             exclusive: self.boolean(node, Namespace::Camunda, "exclusive", true, at),
             retries: None,
         };
+        self.behavior(node, owner);
         for child in &node.children {
             self.part_of_multi_instance(child, node, owner, &mut read);
         }
@@ -88,10 +93,7 @@ impl<'n> ProcessReader<'n, '_> {
             }
             // Read together below.
             (Namespace::Bpmn, "loopDataOutputRef" | "outputDataItem") => attributes::check(child, at, self.diagnostics),
-            (Namespace::Bpmn, "complexBehaviorDefinition") => {
-                let help = "leave it out, and lead the flow on when all instances are done or a completionCondition is true";
-                self.diagnostics.error(at, format!("{} is not supported yet", child.title()), help);
-            }
+            (Namespace::Bpmn, "complexBehaviorDefinition") => self.complex_behavior(child, owner),
             (Namespace::Bpmn, "extensionElements") => self.extensions_of_multi_instance(child, node, owner, read),
             (Namespace::Bpmn, "documentation") | (Namespace::Metadata, _) => {}
             _ => {
@@ -161,7 +163,7 @@ impl<'n> ProcessReader<'n, '_> {
     }
 
     /// An expression of Camunda 8, with or without its equals sign.
-    fn feel(&mut self, what: &str, source: &str, owner: Owner<'n>, node: &'n Node<'n>) -> Option<Expression> {
+    pub(super) fn feel(&mut self, what: &str, source: &str, owner: Owner<'n>, node: &'n Node<'n>) -> Option<Expression> {
         let source = source.trim();
         let source = if source.starts_with('=') { source.to_owned() } else { format!("= {source}") };
         self.expression(what, &source, node.at_in(owner.at))
@@ -208,7 +210,7 @@ impl<'n> ProcessReader<'n, '_> {
     }
 
     /// An element whose text is an expression.
-    fn text(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Expression> {
+    pub(super) fn text(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Expression> {
         let at = node.at_in(owner.at);
         attributes::check(node, at, self.diagnostics);
         if node.text.trim().is_empty() {

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use mandate_feel::Expression;
 
 use crate::definition::{
-    Dialect, Element, ElementIndex, ElementKind, EventSubProcess, FlowIndex, Listener, Position, ProcessDefinition, ROOT, Scope,
-    SequenceFlow, StartTrigger,
+    CatchTrigger, Dialect, Element, ElementIndex, ElementKind, EventSubProcess, FlowIndex, Listener, Position, ProcessDefinition, ROOT,
+    Scope, SequenceFlow, StartTrigger,
 };
 use crate::diagnostic::{At, Diagnostics, shown};
+use crate::parse::behavior::Behavior;
 use crate::parse::compensation::References;
 use crate::parse::links::{self, Links};
+use crate::parse::multi_instance::ACTIVITIES;
+use crate::parse::multiple::Parts;
 use crate::parse::table::{self, Disposition, Supported};
 use crate::parse::{Definitions, attributes};
 use crate::xml::{Namespace, Node};
@@ -44,6 +47,8 @@ pub(crate) struct Draft<'n> {
     pub(crate) broken_conditions: HashSet<FlowIndex>,
     /// The ids in `default` attributes, with whose they are.
     pub(crate) defaults: Vec<(ElementIndex, &'n str)>,
+    /// Elements that do as well as another of the same event, of which everything was said.
+    pub(crate) alternatives: HashSet<ElementIndex>,
     /// Something was left out because it is not supported, so that questions about the whole can't be answered.
     pub(crate) incomplete: bool,
 }
@@ -94,6 +99,14 @@ pub(crate) struct ProcessReader<'n, 'd> {
     /// `incoming` and `outgoing` elements: the flow's id, and where.
     pub(crate) mentions: Vec<(&'n str, &'n Node<'n>, At<'n>)>,
     pub(crate) links: Links<'n>,
+    /// Which of an event's definitions is read; none: its only one.
+    pub(crate) nth_definition: Option<usize>,
+    /// What the instances of activities throw, until their boundary events are known.
+    pub(crate) behaviors: Vec<Behavior<'n>>,
+    /// What a message may start, with whether all of several messages are wanted.
+    pub(crate) instantiating: Vec<(Owner<'n>, bool)>,
+    /// Elements that are parts of others, with those.
+    pub(crate) parts: Parts,
     pub(crate) references: References<'n>,
     budget: &'d mut usize,
 }
@@ -119,6 +132,7 @@ impl<'n> Draft<'n> {
                 flow_positions: Vec::new(),
                 broken_conditions: HashSet::new(),
                 defaults: Vec::new(),
+                alternatives: HashSet::new(),
                 incomplete: false,
             },
             slots: HashMap::new(),
@@ -126,15 +140,48 @@ impl<'n> Draft<'n> {
             attachments: Vec::new(),
             mentions: Vec::new(),
             links: Links::default(),
+            nth_definition: None,
+            behaviors: Vec::new(),
+            instantiating: Vec::new(),
+            parts: Parts::default(),
             references: References::default(),
             budget,
         };
         reader.process();
         reader.link();
         reader.attach();
+        reader.resolve_behaviors();
         reader.compensate();
         reader.connect();
+        reader.join_parts();
+        reader.instantiate();
         reader.draft
+    }
+
+    /// What begins with each scope: see [`Scope::begins`].
+    pub(crate) fn begins(&self) -> BTreeMap<ElementIndex, Vec<ElementIndex>> {
+        let mut begins: BTreeMap<ElementIndex, Vec<ElementIndex>> = BTreeMap::new();
+        let mut started: HashSet<ElementIndex> = HashSet::new();
+        for (index, element) in self.elements.iter().enumerate() {
+            let index = ElementIndex(u32::try_from(index).expect("MAX_ELEMENTS is far below 2^32"));
+            let Some(parent) = element.parent else { continue };
+            match &element.kind {
+                ElementKind::StartEvent(_) | ElementKind::EventSubProcessStart(_) => {
+                    if started.insert(parent) {
+                        begins.remove(&parent);
+                    }
+                    if matches!(element.kind, ElementKind::StartEvent(StartTrigger::None)) {
+                        begins.entry(parent).or_default().push(index);
+                    }
+                }
+                ElementKind::BoundaryEvent(_) | ElementKind::EventSubProcess(_) => {}
+                ElementKind::IntermediateCatchEvent(CatchTrigger::Link) => {}
+                _ if element.for_compensation => {}
+                _ if element.incoming.is_empty() && !started.contains(&parent) => begins.entry(parent).or_default().push(index),
+                _ => {}
+            }
+        }
+        begins
     }
 
     /// The definition. Only of a draft that was found valid.
@@ -142,20 +189,20 @@ impl<'n> Draft<'n> {
         let mut scopes: BTreeMap<ElementIndex, Scope> = BTreeMap::new();
         let mut starts: BTreeMap<ElementIndex, ElementIndex> = BTreeMap::new();
         let mut by_id = BTreeMap::new();
+        for (scope, begins) in self.begins() {
+            scopes.entry(scope).or_default().begins = begins;
+        }
         for (index, element) in self.elements.iter().enumerate() {
             let index = ElementIndex(u32::try_from(index).expect("MAX_ELEMENTS is far below 2^32"));
-            by_id.insert(Arc::clone(&element.id), index);
+            // The parts of an event with several definitions have its id; the first is found by it.
+            by_id.entry(Arc::clone(&element.id)).or_insert(index);
             let Some(parent) = element.parent else { continue };
             let scope = scopes.entry(parent).or_default();
             scope.children.push(index);
-            match &element.kind {
-                ElementKind::StartEvent(StartTrigger::None) => scope.none_start = Some(index),
-                ElementKind::EventSubProcessStart(_) => {
-                    let around = self.elements[parent.0 as usize].parent.expect("an event sub-process stands in a scope");
-                    scopes.entry(around).or_default().event_starts.push(index);
-                    starts.insert(parent, index);
-                }
-                _ => {}
+            if let ElementKind::EventSubProcessStart(_) = element.kind {
+                let around = self.elements[parent.0 as usize].parent.expect("an event sub-process stands in a scope");
+                scopes.entry(around).or_default().event_starts.push(index);
+                starts.insert(parent, index);
             }
         }
         for (index, scope) in scopes {
@@ -165,6 +212,7 @@ impl<'n> Draft<'n> {
                     let start = *starts.get(&index).expect("the validator saw its start event");
                     *own = EventSubProcess { scope, start };
                 }
+                ElementKind::AdHocSubProcess(own) => own.scope = scope,
                 other => unreachable!("only scopes are parents, not {other:?}"),
             }
         }
@@ -231,6 +279,8 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "extensionElements") => self.extensions(child, node, owner),
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
                 (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
+                (Namespace::Bpmn, "standardLoopCharacteristics") => self.standard_loop(child, node, owner),
+                (Namespace::Bpmn, "completionCondition") if node.name == "adHocSubProcess" => {}
                 (Namespace::Bpmn, _) => self.in_scope(child, node, owner),
                 _ => self.foreign(child, owner),
             }
@@ -273,14 +323,18 @@ impl<'n> ProcessReader<'n, '_> {
         attributes::check(node, node.at(), self.diagnostics);
         let Some(owner) = self.push(node, row.element, ElementKind::Task, Some(parent.index), parent.depth + 1) else { return };
         self.jobs(node, owner);
+        self.quantities(node, owner);
+        if ACTIVITIES.contains(&row.element) {
+            self.data_associations(node, owner);
+        }
         self.element(owner.index).for_compensation = self.boolean(node, Namespace::None, "isForCompensation", false, owner.at);
-        if !matches!(row.element, "subProcess" | "transaction") {
+        if !matches!(row.element, "subProcess" | "adHocSubProcess" | "transaction") {
             self.parts(node, owner);
         }
         if let Some(flow) = node.plain("default") {
             self.draft.defaults.push((owner.index, flow));
         }
-        match (row.read)(self, node, owner) {
+        match self.read_event_or_other(row, node, owner) {
             Some(kind) => self.element(owner.index).kind = kind,
             // It stays where it is, so that its flows don't seem to lead nowhere; the file is refused anyway.
             None => self.draft.incomplete = true,
@@ -310,10 +364,13 @@ impl<'n> ProcessReader<'n, '_> {
             incoming: Vec::new(),
             outgoing: Vec::new(),
             default_flow: None,
+            all_of: Vec::new(),
             boundary_events: Vec::new(),
             for_compensation: false,
             compensation: None,
             multi_instance: None,
+            start_quantity: 1,
+            completion_quantity: 1,
             async_before: false,
             async_after: false,
             exclusive: true,
@@ -378,7 +435,9 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "extensionElements") => self.extensions(child, node, owner),
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
                 (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
-                (Namespace::Bpmn, name) if name.ends_with("EventDefinition") && row_is_event(node.name) => {}
+                (Namespace::Bpmn, "standardLoopCharacteristics") => self.standard_loop(child, node, owner),
+                (Namespace::Bpmn, "activationCondition") if node.name == "complexGateway" => {}
+                (Namespace::Bpmn, name) if is_event_definition(name) && row_is_event(node.name) => {}
                 (Namespace::Bpmn, "script") if node.name == "scriptTask" => {}
                 (Namespace::Bpmn, name) => match table::disposition(name) {
                     Disposition::Metadata => {}
@@ -434,6 +493,11 @@ impl<'n> ProcessReader<'n, '_> {
             }
         }
     }
+}
+
+/// Whether a child of an event is its definition, or refers to it.
+pub(crate) fn is_event_definition(name: &str) -> bool {
+    name.ends_with("EventDefinition") || name == "eventDefinitionRef"
 }
 
 fn row_is_event(name: &str) -> bool {

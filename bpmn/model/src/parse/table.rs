@@ -2,7 +2,7 @@
 
 use crate::definition::ElementKind;
 use crate::parse::process::{Owner, ProcessReader};
-use crate::parse::{activities, events, expression_tasks, gateways};
+use crate::parse::{activities, ad_hoc, call_activity, events, expression_tasks, gateways};
 use crate::xml::Node;
 
 /// A supported element, for the table in the documentation.
@@ -40,13 +40,16 @@ static SUPPORTED: &[Supported] = supported! {
     "businessRuleTask", "as a service task; decisions are not executed yet", activities::business_rule_task;
     "scriptTask", "FEEL or JUEL, with a result variable; `zeebe:script`", expression_tasks::script_task;
     "userTask", "assignee, candidate users and groups, due and follow-up date, priority, form key", activities::user_task;
-    "receiveTask", "waits for a message", activities::receive_task;
+    "receiveTask", "waits for a message; `instantiate`", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
+    "adHocSubProcess", "parallel or sequential, completion condition, `cancelRemainingInstances`; what begins is chosen by `zeebe:adHoc` or over the API", ad_hoc::ad_hoc_sub_process;
     "transaction", "as an embedded sub-process; left by its cancel boundary event when a cancel end event inside has had compensated what has completed", activities::transaction;
+    "callActivity", "binding latest, deployment, version, version tag; variables and business key; `zeebe:calledElement`", call_activity::call_activity;
     "exclusiveGateway", "conditions, default flow", gateways::exclusive;
     "parallelGateway", "fork, join", gateways::parallel;
     "inclusiveGateway", "fork by conditions, default flow, join", gateways::inclusive;
-    "eventBasedGateway", "exclusive: message, timer, signal and conditional events, receive tasks", gateways::event_based;
+    "complexGateway", "activation condition, `activationCount`, `waitingForStart`, reset; conditions, default flow", gateways::complex;
+    "eventBasedGateway", "first of several: message, timer, signal and conditional events, receive tasks; `instantiate`, exclusive or parallel", gateways::event_based;
 };
 
 /// Supported parts of elements that change how these run, with their forms.
@@ -55,7 +58,9 @@ static SUPPORTED_PARTS: &[(&str, &str)] = &[
     ("camunda:executionListener", "start and end of processes, activities, events and gateways, and sequence flows: an expression, a FEEL or JUEL script, or a delegate"),
     ("camunda:taskListener", "create and complete: the same; assignment and update: an expression or script"),
     ("zeebe:ioMapping", "and `taskHeaders`, `properties`, `assignmentDefinition`, `taskSchedule`, `priorityDefinition`, `formDefinition` by key: as Camunda 7's"),
-    ("multiInstanceLoopCharacteristics", "of every task and sub-process: parallel or sequential, by cardinality or collection, completion condition, list of results; `zeebe:loopCharacteristics`"),
+    ("eventDefinitionRef", "of every event; several definitions in one event, `parallelMultiple`"),
+    ("multiInstanceLoopCharacteristics", "of every task, sub-process and call activity: parallel or sequential, by cardinality or collection, completion condition, list of results, `behavior`; `zeebe:loopCharacteristics`"),
+    ("standardLoopCharacteristics", "of the same: loop condition, `testBefore`, maximum, `loopCounter`"),
 ];
 
 /// The supported elements, in the order of the documentation. Sequence flows and the process itself go without saying.
@@ -78,21 +83,16 @@ pub(crate) fn find(name: &str) -> Option<&'static Supported> {
 /// What BPMN 2.0 has and this engine does not, with what to do instead. To ignore any of these would run another process than was drawn.
 #[rustfmt::skip]
 static REFUSED: &[(&str, &str)] = &[
-    ("complexGateway", "use exclusive, inclusive and parallel gateways"),
-    ("callActivity", "use an embedded sub-process, or start the other process from a delegate"),
-    ("adHocSubProcess", "use an embedded sub-process"),
     ("callChoreography", "choreographies are not executed: remove it"),
     ("choreographyTask", "choreographies are not executed: remove it"),
     ("subChoreography", "choreographies are not executed: remove it"),
     ("implicitThrowEvent", "remove it"),
     ("event", "use an intermediate catch event"),
-    ("standardLoopCharacteristics", "draw the loop with an exclusive gateway"),
-    ("completionCondition", "use an embedded sub-process that ends by an exclusive gateway"),
+    ("completionCondition", "use an ad-hoc sub-process, or an embedded one that ends by an exclusive gateway"),
     ("humanPerformer", "use camunda:assignee"),
     ("performer", "use camunda:assignee"),
     ("potentialOwner", "use camunda:candidateUsers or camunda:candidateGroups"),
     ("resourceRole", "use camunda:candidateUsers or camunda:candidateGroups"),
-    ("eventDefinitionRef", "put the event definition into the event itself"),
     ("script", "use a service task with a delegate"),
 ];
 

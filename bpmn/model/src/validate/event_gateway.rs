@@ -18,6 +18,10 @@ impl Validator<'_, '_> {
             let target = self.flow(flow).target;
             let event = &self.draft.elements[target.0 as usize];
             let name = self.name(target);
+            if let ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { all: true, .. }) = event.kind {
+                let message = format!("the event-based gateway '{}' leads to an event that waits for all of several", shown(&element.id));
+                self.diagnostics.error(self.flow_at(flow), message, "lead it to events of which each is enough");
+            }
             let is_link = matches!(event.kind, ElementKind::IntermediateCatchEvent(CatchTrigger::Link));
             if is_link || !matches!(name, "intermediateCatchEvent" | "receiveTask") {
                 let what = if is_link { "link event" } else { name };

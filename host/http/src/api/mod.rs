@@ -1,5 +1,6 @@
 //! What Camunda 7 has no word for, one file per noun.
 
+mod activities;
 mod catalogue;
 mod clock;
 mod definitions;
@@ -19,6 +20,7 @@ use crate::App;
 /// Everything under `/api/v1`.
 pub(crate) fn router() -> Router<App> {
     Router::new()
+        .merge(activities::router())
         .merge(catalogue::router())
         .merge(clock::router())
         .merge(definitions::router())

@@ -48,10 +48,14 @@ impl Tree<'_> {
     }
 
     fn activity(&self, activity: &Activity) -> Value {
-        let inside = || self.children.get(&activity.drawn_id()).into_iter().flatten();
+        // What a complex gateway remembers is no activity.
+        let is_activity = |child: &&&Activity| !matches!(child.phase, Phase::Spent { .. });
+        let inside = || self.children.get(&activity.drawn_id()).into_iter().flatten().filter(is_activity);
         // A scope that is compensated is over and at work all the same.
         let is_transition = |child: &&&Activity| {
-            matches!(child.phase, Phase::Before { .. } | Phase::After { .. }) && !matches!(child.role, Role::Compensating { .. })
+            let before_or_after =
+                matches!(child.phase, Phase::Before { .. } | Phase::Enabled { .. } | Phase::Gathering { .. } | Phase::After { .. });
+            before_or_after && !matches!(child.role, Role::Compensating { .. })
         };
         let mut dto = self.common(activity);
         let name = dto["activityName"].clone();

@@ -6,8 +6,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use mandate_runtime::StoreError;
 use mandate_runtime::query::{
-    HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort, Order, Page,
-    Reads,
+    CallFilter, HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort,
+    Order, Page, Reads,
 };
 use serde_json::{Value, json};
 
@@ -151,6 +151,13 @@ pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilt
         incident_code: None,
         variables: variable_query::conditions(fields, "variables")?,
         executed_activities: fields.filter_texts("executedActivityIdIn")?,
+        calls: CallFilter {
+            of_super: fields.text("superProcessInstanceId")?.map(|id| instance_or_none(&id).0),
+            of_sub: fields.text("subProcessInstanceId")?.map(|id| instance_or_none(&id).0),
+            of_root: fields.text("rootProcessInstanceId")?.map(|id| instance_or_none(&id).0),
+            roots: fields.flag("rootProcessInstances")?,
+            leaves: false,
+        },
         started_before: fields.date("startedBefore")?,
         started_after: fields.date("startedAfter")?,
         finished_before: fields.date("finishedBefore")?,
@@ -170,8 +177,8 @@ async fn instance(State(app): State<App>, Segments(id): Segments<String>) -> Res
 pub(crate) fn instance_dto(row: &HistoryInstance) -> Value {
     json!({
         "id": row.id.to_string(),
-        "rootProcessInstanceId": row.id.to_string(),
-        "superProcessInstanceId": null,
+        "rootProcessInstanceId": row.root_instance.unwrap_or(row.id).to_string(),
+        "superProcessInstanceId": row.super_instance.map(|id| id.to_string()),
         "superCaseInstanceId": null,
         "caseInstanceId": null,
         "processDefinitionName": row.definition_name,
@@ -270,7 +277,7 @@ pub(crate) fn activity_dto(row: &HistoryActivity) -> Value {
         "executionId": id,
         "taskId": null,
         "assignee": null,
-        "calledProcessInstanceId": null,
+        "calledProcessInstanceId": row.called.map(|id| id.to_string()),
         "calledCaseInstanceId": null,
         "startTime": date::print(row.started_at),
         "endTime": date::print_option(row.ended_at),
@@ -280,7 +287,7 @@ pub(crate) fn activity_dto(row: &HistoryActivity) -> Value {
         "completeScope": row.kind.ends_with("EndEvent") && row.ended_at.is_some() && !row.canceled,
         "tenantId": row.tenant,
         "removalTime": date::print_option(row.removal_at),
-        "rootProcessInstanceId": instance,
+        "rootProcessInstanceId": row.root_instance.unwrap_or(row.instance).to_string(),
         "delegateName": row.delegate,
         "delegateDigest": row.digest,
         "delegateAttempt": row.attempt,

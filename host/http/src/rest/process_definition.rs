@@ -21,6 +21,7 @@ pub(super) fn router() -> Router<App> {
         .route("/process-definition/count", get(count))
         .route("/process-definition/statistics", get(statistics))
         .route("/process-definition/suspended", put(suspend))
+        .route("/process-definition/{id}/static-called-process-definitions", get(static_called))
         .merge(of_one("/process-definition/{id}"))
         .merge(of_one("/process-definition/key/{key}"))
         .merge(of_one("/process-definition/key/{key}/tenant-id/{tenant}"))
@@ -138,6 +139,19 @@ async fn find(app: &App, id: &str) -> Result<DefinitionRow, Error> {
 
 async fn one(State(app): State<App>, Segments(named): Segments<Named>) -> Result<Json<Value>, Error> {
     Ok(Json(dto(&named.find(&app).await?)))
+}
+
+/// Camunda's `CalledProcessDefinitionDto`s: what call activities name without an expression.
+async fn static_called(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
+    let caller = find(&app, &id).await?;
+    let called = app.runtime.static_called(&caller.id).await.map_err(Error::from)?;
+    let dto = |(row, from): (DefinitionRow, Vec<String>)| {
+        let mut dto = dto(&row);
+        dto["calledFromActivityIds"] = json!(from);
+        dto["callingProcessDefinitionId"] = json!(caller.id);
+        dto
+    };
+    Ok(Json(called.into_iter().map(dto).collect()))
 }
 
 /// Camunda's `ProcessDefinitionDiagramDto`: the file as it was uploaded.

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Json, Router};
 use mandate_runtime::engine::ActivityId;
-use mandate_runtime::query::{InstanceFilter, InstanceListed, InstanceSort, Page};
+use mandate_runtime::query::{CallFilter, InstanceFilter, InstanceListed, InstanceSort, Page};
 use mandate_runtime::{InstanceView, Started};
 use serde_json::{Value, json};
 
@@ -90,6 +90,13 @@ pub(super) fn filter(fields: &mut Fields) -> Result<InstanceFilter, Error> {
         incident_message: fields.text("incidentMessage")?,
         incident_message_like: fields.like("incidentMessageLike")?,
         activity_ids: fields.filter_texts("activityIdIn")?,
+        calls: CallFilter {
+            of_super: fields.text("superProcessInstance")?.map(|id| instance_or_none(&id).0),
+            of_sub: fields.text("subProcessInstance")?.map(|id| instance_or_none(&id).0),
+            of_root: fields.text("rootProcessInstanceId")?.map(|id| instance_or_none(&id).0),
+            roots: fields.flag("rootProcessInstances")?,
+            leaves: fields.flag("leafProcessInstances")?,
+        },
         variables: variable_query::conditions(fields, "variables")?,
         any: alternatives(fields, camunda::PROCESS_INSTANCES, filter)?,
         ..InstanceFilter::default()

@@ -15,7 +15,7 @@ use super::incident::{code_of_type, failed_activity, type_of};
 use super::list::{List, by_query, by_query_or_body};
 use crate::error::stored;
 use crate::extract::Segments;
-use crate::query_params::{Fields, public_or_none};
+use crate::query_params::{Fields, instance_or_none, public_or_none};
 use crate::record::{incident_dto, task_dto, variable_dto};
 use crate::variable::stored_type;
 use crate::{App, Error, date};
@@ -134,8 +134,8 @@ impl List for Tasks {
 
     fn filter(fields: &mut Fields) -> Result<HistoryTaskFilter, Error> {
         let of = OfInstances {
-            // Nobody calls it: an instance is its own root.
-            ids: fields.instances("processInstanceId", Some("rootProcessInstanceId"))?.into_iter().map(|id| id.0).collect(),
+            ids: fields.instances("processInstanceId", None)?.into_iter().map(|id| id.0).collect(),
+            root: fields.text("rootProcessInstanceId")?.map(|id| instance_or_none(&id).0),
             business_key: fields.text("processInstanceBusinessKey")?,
             ended: fields.either("processFinished", "processUnfinished")?,
             ..of_instances(fields)?
@@ -297,7 +297,7 @@ pub(super) fn with_instance<T>(mut dto: Value, row: &Remembered<T>) -> Value {
     dto["processDefinitionKey"] = json!(row.definition_key);
     dto["processDefinitionId"] = json!(row.definition_id);
     dto["processInstanceId"] = json!(instance);
-    dto["rootProcessInstanceId"] = json!(instance);
+    dto["rootProcessInstanceId"] = json!(row.root_instance.to_string());
     dto["tenantId"] = json!(row.tenant);
     dto["removalTime"] = json!(date::print_option(row.removal_at));
     dto

@@ -1,6 +1,7 @@
 //! The whole router over a real runtime on SQLite, one database per test. One program, since each one links the sandbox.
 
 mod api;
+mod call_activity;
 mod clients;
 mod clock;
 mod common;
@@ -22,6 +23,7 @@ mod process_instance;
 mod remembered;
 mod server;
 mod signal;
+mod standard;
 mod task;
 mod task_kinds;
 mod timers;

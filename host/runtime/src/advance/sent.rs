@@ -17,12 +17,12 @@ use mandate_store::Sent;
 use super::{Calls, Work};
 use crate::cache::Base;
 use crate::ledger::hex;
-use crate::unit::Rows;
+use crate::parties::Parties;
 use crate::{Error, Inner};
 
 impl Inner {
     /// The failure of a unit that is about to leave a command behind.
-    pub(super) async fn left_behind(&self, base: &Base, work: &Work, calls: &Calls) -> Result<Option<Failure>, Error> {
+    pub(crate) async fn left_behind(&self, base: &Base, work: &Work, calls: &Calls) -> Result<Option<Failure>, Error> {
         let has_run = calls.runs > 1 || !work.fresh;
         let resumed = work.wait().filter(|_| !matches!(work.input, Input::FailJob { .. }));
         let Some(wait) = resumed.filter(|_| has_run && base.definition.sends()) else { return Ok(None) };
@@ -36,18 +36,21 @@ impl Inner {
         Ok(behind.map(|sent| left_behind(base, &sent)))
     }
 
-    /// Refuses a modification that takes away a wait of which a command was sent and nobody knows what came of it: what is started instead would
-    /// send it again under another key. One that was applied is the operator's to decide about.
-    pub(super) async fn refuse_undecided(&self, base: &Base, work: &Work, rows: &Rows) -> Result<(), Error> {
-        if !matches!(work.input, Input::Modify(_)) || !base.definition.sends() {
+    /// Refuses a modification that takes away a wait, of the instance or of one that it has called, of which a command was sent and nobody knows what
+    /// came of it: what is started instead would send it again under another key. One that was applied is the operator's to decide about.
+    pub(super) async fn refuse_undecided(&self, parties: &Parties, work: &Work) -> Result<(), Error> {
+        if !matches!(work.input, Input::Modify(_)) {
             return Ok(());
         }
-        let (ended, _) = rows.ended_waits();
-        let undecided = self.store.ledger_undecided(work.instance.0).await?;
-        let taken_away = undecided.iter().filter(|sent| u64::try_from(sent.origin.wait()).is_ok_and(|wait| ended.contains(&WaitId(wait))));
-        let commands: Vec<_> = taken_away
-            .map(|Sent { command, key, attempt, state, .. }| format!("{command} under key '{key}' (attempt {attempt}, {})", state.as_str()))
-            .collect();
+        let mut commands = Vec::new();
+        for party in parties.iter().filter(|party| party.base.definition.sends()) {
+            let (ended, _) = party.rows.ended_waits();
+            let is_taken_away = |sent: &Sent| u64::try_from(sent.origin.wait()).is_ok_and(|wait| ended.contains(&WaitId(wait)));
+            let undecided = self.store.ledger_undecided(party.instance.id().0).await?;
+            commands.extend(undecided.into_iter().filter(is_taken_away).map(|Sent { command, key, attempt, state, .. }| {
+                format!("{command} under key '{key}' (attempt {attempt}, {})", state.as_str())
+            }));
+        }
         if commands.is_empty() {
             return Ok(());
         }

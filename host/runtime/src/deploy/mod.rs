@@ -2,6 +2,7 @@
 //!
 //! A definition's identity is its BPMN *and* what it resolves to, so that the same diagram with one changed delegate is a new version.
 
+mod calls;
 mod manifest;
 mod resolve;
 mod starts;
@@ -288,6 +289,7 @@ fn check(upload: &Upload, available: &Available, now: i64) -> Result<Checked, Ve
         }
     }
     check_unique(&definitions, &mut problems);
+    calls::check(&models, &mut problems);
     let taken = starts::check(&models, &available.starts, &mut problems);
     if definitions.is_empty() && !problems.iter().any(|problem| problem.is_error) && candidates.iter().all(|candidate| !candidate.is_new())
     {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use mandate_engine::{Code, Failure, Input, InstanceId, Retry, StartTimer, Variables, WaitId};
-use mandate_model::ElementIndex;
+use mandate_model::{ElementIndex, StartTrigger};
 use mandate_store::{FiredTimer, NewStartTimer, StartTimerRow};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -86,7 +86,7 @@ impl Inner {
 
     async fn start_event_of(&self, row: &StartTimerRow) -> Result<(Arc<Definition>, ElementIndex), Error> {
         let definition = self.definitions.get(&self.store, &row.definition_id).await?;
-        let element = definition.model.find(&row.timer.activity_id);
+        let element = definition.model.find_start(&row.timer.activity_id, |it| matches!(it, StartTrigger::Timer(_)));
         let element =
             element.ok_or_else(|| Error::Damaged(format!("definition {} has no '{}'", row.definition_id, row.timer.activity_id)))?;
         Ok((definition, element))

@@ -49,6 +49,10 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
             let changes = reason.iter().map(|reason| Change::to("deleteReason", reason)).collect();
             Some(operation("Delete", "ProcessInstance", changes, None, None))
         }
+        Input::BeginActivity { activity } => {
+            let element = before.activity(*activity).map(|it| definition.element(it.element).id.as_ref())?;
+            Some(operation("BeginActivity", "ProcessInstance", vec![Change::to("activityId", element)], Some(*activity), None))
+        }
         Input::Modify(_) => {
             let change = Change::new("activities", stands(definition, before), stands(definition, after));
             Some(operation("ModifyProcessInstance", "ProcessInstance", vec![change], None, None))
@@ -56,6 +60,8 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
         Input::Start { .. }
         | Input::StartAt { .. }
         | Input::RunJob { .. }
+        | Input::Called { .. }
+        | Input::EndCalled { .. }
         | Input::FailJob { .. }
         | Input::CompleteExternalTask { .. }
         | Input::FailExternalTask { .. }

@@ -36,6 +36,12 @@ impl Runtime {
                     return Ok(());
                 }
                 DeploymentDeletion::NotFound => return Err(Error::NotFound { what: "deployment", id: id.to_owned() }),
+                DeploymentDeletion::Called { callers } => {
+                    return Err(Error::Conflict(format!(
+                        "deployment {id} is in use: {callers} instance(s) of other deployments' definitions have called instances of its \
+                         definitions and wait for them; delete those instances first"
+                    )));
+                }
                 DeploymentDeletion::Refused { instances, bindings } => {
                     return Err(Error::Conflict(format!(
                         "deployment {id} is in use: {instances} running instance(s) and {bindings} binding(s) of other deployments' definitions; \

@@ -303,6 +303,7 @@ impl Reads {
              SELECT i.id, e.activity, e.activity_id FROM instance i JOIN external_task e ON e.instance_id = i.id WHERE i.definition_id = $1 UNION \
              SELECT i.id, s.activity, s.activity_id FROM instance i JOIN subscription s ON s.instance_id = i.id WHERE i.definition_id = $1 \
              AND NOT s.of_event UNION \
+             SELECT c.id, 0, c.super_activity FROM instance i JOIN instance c ON c.super_instance = i.id WHERE i.definition_id = $1 UNION \
              SELECT i.id, j.activity, j.activity_id FROM instance i JOIN job j ON j.instance_id = i.id WHERE i.definition_id = $1 \
              AND j.kind <> 'event-timer' UNION \
              SELECT i.id, i.job_activity, i.job_activity_id FROM instance i WHERE i.definition_id = $1 AND i.job_host IS NOT NULL \

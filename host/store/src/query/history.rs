@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::select::{Select, Sort, keys};
 use super::variables::{VariableCondition, having};
-use super::{Order, Page, Reads};
+use super::{CallFilter, Order, Page, Reads};
 use crate::Error;
 use crate::db::params;
 
@@ -37,6 +37,10 @@ pub struct HistoryInstance {
     pub reason: Option<String>,
     /// When its history is to be removed; none: it is kept, or has not ended.
     pub removal_at: Option<i64>,
+    /// Who called it; none: nobody did.
+    pub super_instance: Option<Uuid>,
+    /// The root of all calls that led to it; none: nobody called it.
+    pub root_instance: Option<Uuid>,
 }
 
 /// Which instances.
@@ -80,6 +84,8 @@ pub struct HistoryInstanceFilter {
     pub finished_before: Option<i64>,
     /// Ended after this.
     pub finished_after: Option<i64>,
+    /// Which calls they come from.
+    pub calls: CallFilter,
     /// Of one of these tenants.
     pub tenants: Vec<String>,
     /// Of no tenant.
@@ -157,6 +163,10 @@ pub struct HistoryActivity {
     pub digest: Option<String>,
     /// The attempt that succeeded, from 1.
     pub attempt: Option<i64>,
+    /// The instance that it called.
+    pub called: Option<Uuid>,
+    /// The root of all calls that led to its instance; none: nobody called that.
+    pub root_instance: Option<Uuid>,
     /// Whose the instance is.
     pub tenant: Option<String>,
     /// What the instance runs.
@@ -280,7 +290,8 @@ const ENDED: &str = "(SELECT * FROM history_instance WHERE ended_at IS NOT NULL)
 
 /// Those that live, by the indexes of their own rows. History does not follow every suspension; those rows tell.
 const LIVE: &str = "(SELECT i.id AS instance_id, i.tenant, i.definition_id, g.definition_key, i.business_key, g.start_activity, i.started_at, \
-                    CAST(NULL AS BIGINT) AS ended_at, CASE WHEN i.suspended THEN 'SUSPENDED' ELSE g.state END AS state, g.reason, g.removal_at \
+                    CAST(NULL AS BIGINT) AS ended_at, CASE WHEN i.suspended THEN 'SUSPENDED' ELSE g.state END AS state, g.reason, g.removal_at, \
+                    i.super_instance, i.root_instance \
                     FROM instance i CROSS JOIN history_instance g WHERE g.instance_id = i.id) h LEFT JOIN definition d ON d.id = h.definition_id";
 
 /// Ids of the instances of either kind with a business key.
@@ -325,6 +336,7 @@ pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
     select.maybe("h.started_at >= $?", filter.started_after);
     select.maybe("h.ended_at <= $?", filter.finished_before);
     select.maybe("h.ended_at >= $?", filter.finished_after);
+    filter.calls.add(&mut select, "h", "history_instance", "instance_id");
     select.tenants("h.tenant", filter.tenants, filter.without_tenant);
     select
 }
@@ -367,7 +379,7 @@ impl Reads {
         sort: &[(HistoryInstanceSort, Order)],
     ) -> Result<Vec<HistoryInstance>, Error> {
         let columns = "h.instance_id, h.tenant, h.definition_id, h.definition_key, d.version, d.name, h.business_key, h.start_activity, \
-                       h.started_at, h.ended_at, h.state, h.reason, h.removal_at";
+                       h.started_at, h.ended_at, h.state, h.reason, h.removal_at, h.super_instance, h.root_instance";
         let by_end = filter.finished_before.is_some() || filter.finished_after.is_some();
         let by_time = by_time(HistoryInstanceSort::EndedAt, HistoryInstanceSort::StartedAt, by_end);
         let sort = if sort.is_empty() { &by_time } else { sort };
@@ -389,6 +401,8 @@ impl Reads {
                     state: columns.next()?,
                     reason: columns.next()?,
                     removal_at: columns.next()?,
+                    super_instance: columns.next()?,
+                    root_instance: columns.next()?,
                 })
             })
             .collect()
@@ -413,7 +427,7 @@ impl Reads {
         sort: &[(HistoryActivitySort, Order)],
     ) -> Result<Vec<HistoryActivity>, Error> {
         let columns = "a.instance_id, a.n, a.parent, a.activity_id, a.name, a.kind, a.started_at, a.ended_at, a.canceled, a.delegate, \
-                       a.digest, a.attempt, h.tenant, h.definition_id, h.definition_key, h.removal_at";
+                       a.digest, a.attempt, a.called, h.root_instance, h.tenant, h.definition_id, h.definition_key, h.removal_at";
         let (by_end, by_start) = (
             filter.finished_before.is_some() || filter.finished_after.is_some(),
             filter.started_before.is_some() || filter.started_after.is_some(),
@@ -437,6 +451,8 @@ impl Reads {
                     delegate: columns.next()?,
                     digest: columns.next()?,
                     attempt: columns.next()?,
+                    called: columns.next()?,
+                    root_instance: columns.next()?,
                     tenant: columns.next_tenant()?,
                     definition_id: columns.next()?,
                     definition_key: columns.next()?,

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::select::{Select, Sort, keys};
 use super::variables::{VariableCondition, having};
-use super::{Order, Page, Reads};
+use super::{CallFilter, Order, Page, Reads};
 use super::{external_tasks, incidents, jobs, subscriptions, tasks};
 use crate::Error;
 use crate::db::{Columns, Param, Row, params};
@@ -72,6 +72,8 @@ pub struct IndexRows {
     pub subscriptions: Vec<SubscriptionRow>,
     /// Its open incidents.
     pub incidents: Vec<IncidentRow>,
+    /// What it has called: the instance, and the activity that waits for it. In the order of the instances.
+    pub called: Vec<(Uuid, String)>,
 }
 
 /// Which instances.
@@ -113,6 +115,8 @@ pub struct InstanceFilter {
     pub incident_message_like: Option<String>,
     /// Standing at one of these activities.
     pub activity_ids: Vec<String>,
+    /// Which calls they come from.
+    pub calls: CallFilter,
     /// Started after this.
     pub started_after: Option<i64>,
     /// Started before this.
@@ -152,6 +156,7 @@ impl Sort for InstanceSort {
 
 const FULL: &str = "SELECT id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, job_wait, job_activity, \
      job_activity_id, job_kind, job_due, job_retries, job_exclusive, job_created, job_host, job_epoch, parts FROM instance";
+const CALLED: &str = "SELECT id, super_activity FROM instance WHERE super_instance = $1 ORDER BY id";
 const PARTS: &str = "SELECT activity, variable, bytes FROM instance_part WHERE instance_id = $1 ORDER BY activity, variable";
 
 /// An instance as its row has it, and how many parts it has besides.
@@ -250,6 +255,7 @@ fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: boo
     if !filter.activity_ids.is_empty() {
         stands_at(select, filter.activity_ids, keeps_activities);
     }
+    filter.calls.add(select, "i", "instance", "id");
     select.maybe("i.started_at > $?", filter.started_after);
     select.maybe("i.started_at < $?", filter.started_before);
 }
@@ -262,6 +268,7 @@ fn stands_at(select: &mut Select, activity_ids: Vec<String>, keeps_activities: b
     let condition = format!(
         "EXISTS (SELECT 1 FROM (SELECT instance_id, activity_id FROM task UNION ALL SELECT instance_id, activity_id FROM external_task \
          UNION ALL SELECT instance_id, activity_id FROM subscription WHERE NOT of_event \
+         UNION ALL SELECT super_instance, super_activity FROM instance WHERE super_instance IS NOT NULL \
          UNION ALL SELECT instance_id, activity_id FROM any_job WHERE kind <> 'event-timer'{open}) w \
          WHERE w.instance_id = i.id AND w.activity_id"
     );
@@ -365,10 +372,10 @@ impl Reads {
         let subscriptions = of(subscriptions::ROW, "subscription", "wait");
         let incidents = of(incidents::ROW, "incident", "n");
         let statements =
-            [full.as_str(), PARTS, &jobs, &tasks, &external_tasks, &subscriptions, &incidents].map(|sql| (sql, params![id])).into();
+            [full.as_str(), PARTS, &jobs, &tasks, &external_tasks, &subscriptions, &incidents, CALLED].map(|sql| (sql, params![id])).into();
         let answers = self.pool.snapshot(statements).await?;
-        let [instances, parts, jobs, tasks, external_tasks, subscriptions, incidents] = &answers[..] else {
-            unreachable!("seven statements have seven answers")
+        let [instances, parts, jobs, tasks, external_tasks, subscriptions, incidents, called] = &answers[..] else {
+            unreachable!("eight statements have eight answers")
         };
         let Some(found) = whole(instances, parts)? else { return Ok(None) };
         let rows = IndexRows {
@@ -377,6 +384,7 @@ impl Reads {
             external_tasks: external_tasks.iter().map(|row| external_tasks::row(&mut row.columns())).collect::<Result<_, _>>()?,
             subscriptions: subscriptions.iter().map(|row| subscriptions::row(&mut row.columns())).collect::<Result<_, _>>()?,
             incidents: incidents.iter().map(|row| incidents::row(&mut row.columns())).collect::<Result<_, _>>()?,
+            called: called.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<_, Error>>()?,
         };
         Ok(Some((found, rows)))
     }

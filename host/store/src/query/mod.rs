@@ -3,6 +3,7 @@
 //! A filter's empty fields ask for nothing. Every list has an order of its own to break ties, so that pages neither repeat nor skip rows that
 //! do not move. Texts are compared and sorted by their bytes, on both databases.
 
+mod calls;
 mod definitions;
 mod delegates;
 mod deployments;
@@ -28,6 +29,7 @@ mod variables;
 use crate::Error;
 use crate::db::Pool;
 
+pub use calls::CallFilter;
 pub use definitions::{ActivityStatistics, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, StartEvent};
 pub(crate) use definitions::{COLUMNS as DEFINITION_COLUMNS, NEWEST, definition as read_definition};
 pub use delegates::{BoundDefinition, DelegateFilter, DelegateListed};

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::history::{HistoryVariable, WITH_BUSINESS_KEY};
 use super::record::{HistoryIncident, HistoryTask};
 use super::select::{Select, Sort, keys};
-use super::{Order, Page, Reads};
+use super::{CallFilter, Order, Page, Reads};
 use crate::Error;
 use crate::db::{Columns, Row};
 
@@ -22,6 +22,8 @@ pub struct Remembered<T> {
     pub definition_key: String,
     /// When the instance's history is to be removed.
     pub removal_at: Option<i64>,
+    /// The root of all calls that led to the instance: itself, if nobody called it.
+    pub root_instance: Uuid,
     /// The row.
     pub row: T,
 }
@@ -31,6 +33,8 @@ pub struct Remembered<T> {
 pub struct OfInstances {
     /// One of these.
     pub ids: Vec<Uuid>,
+    /// This one, or one that its calls led to.
+    pub root: Option<Uuid>,
     /// Of this definition.
     pub definition_id: Option<String>,
     /// Of one of these definition keys.
@@ -248,7 +252,8 @@ impl Sort for HistoryIncidentSort {
 }
 
 /// What every list of this file shows of the instance.
-pub(super) const OF_INSTANCE: &str = "h.instance_id, h.tenant, h.definition_id, h.definition_key, h.removal_at";
+pub(super) const OF_INSTANCE: &str =
+    "h.instance_id, h.tenant, h.definition_id, h.definition_key, h.removal_at, COALESCE(h.root_instance, h.instance_id)";
 
 const OPEN: &str = "c.resolved_at IS NULL";
 /// Deleting an instance ends what is open of it at that moment.
@@ -259,6 +264,7 @@ pub(super) fn select(from: &'static str, key: &str, of: OfInstances) -> Select {
     let mut select = Select::new(from);
     select.condition(&format!("h.instance_id = {key}"));
     select.uuids(key, of.ids);
+    CallFilter { of_root: of.root, ..CallFilter::default() }.add(&mut select, "h", "history_instance", "instance_id");
     select.maybe("h.definition_id = $?", of.definition_id);
     select.texts("h.definition_key", of.definition_keys);
     select.maybe(&format!("{key} {WITH_BUSINESS_KEY}"), of.business_key);
@@ -333,6 +339,7 @@ pub(super) fn remembered<T>(row: &Row, read: impl FnOnce(Uuid, &mut Columns<'_>)
         definition_id: columns.next()?,
         definition_key: columns.next()?,
         removal_at: columns.next()?,
+        root_instance: columns.next()?,
         row: read(instance, &mut columns)?,
     })
 }

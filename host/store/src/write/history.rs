@@ -14,9 +14,9 @@ use crate::unit::{Expect, InstanceHead, InstanceWrite, State};
 
 static INSERT_INSTANCES: Batch = Batch::new(
     "INSERT INTO history_instance (instance_id, tenant, definition_id, definition_key, business_key, start_activity, started_at, \
-     ended_at, state, reason, removal_at) \
+     ended_at, state, reason, removal_at, super_instance, root_instance) \
      SELECT v.instance_id, v.tenant, v.definition_id, v.definition_key, v.business_key, v.start_activity, v.started_at, v.ended_at, \
-     v.state, v.reason, v.removal_at FROM {rows}",
+     v.state, v.reason, v.removal_at, v.super_instance, v.root_instance FROM {rows}",
     &[
         ("instance_id", Type::Uuid),
         ("tenant", Type::Text),
@@ -29,6 +29,8 @@ static INSERT_INSTANCES: Batch = Batch::new(
         ("state", Type::Text),
         ("reason", Type::Text),
         ("removal_at", Type::I64),
+        ("super_instance", Type::Uuid),
+        ("root_instance", Type::Uuid),
     ],
 );
 
@@ -40,9 +42,9 @@ static END_INSTANCES: Batch = Batch::new(
 
 static INSERT_ACTIVITIES: Batch = Batch::new(
     "INSERT INTO history_activity (instance_id, n, parent, activity_id, name, kind, started_at, ended_at, canceled, delegate, digest, \
-     attempt) \
+     attempt, called) \
      SELECT v.instance_id, v.n, v.parent, v.activity_id, v.name, v.kind, v.started_at, v.ended_at, v.canceled, v.delegate, v.digest, \
-     v.attempt FROM {rows}",
+     v.attempt, v.called FROM {rows}",
     &[
         ("instance_id", Type::Uuid),
         ("n", Type::I64),
@@ -56,13 +58,15 @@ static INSERT_ACTIVITIES: Batch = Batch::new(
         ("delegate", Type::Text),
         ("digest", Type::Text),
         ("attempt", Type::I64),
+        ("called", Type::Uuid),
     ],
 );
 
 static UPDATE_ACTIVITIES: Batch = Batch::new(
     "UPDATE history_activity SET ended_at = COALESCE(v.ended_at, history_activity.ended_at), \
      canceled = COALESCE(v.canceled, history_activity.canceled), delegate = COALESCE(v.delegate, history_activity.delegate), \
-     digest = COALESCE(v.digest, history_activity.digest), attempt = COALESCE(v.attempt, history_activity.attempt) FROM {rows} \
+     digest = COALESCE(v.digest, history_activity.digest), attempt = COALESCE(v.attempt, history_activity.attempt), \
+     called = COALESCE(v.called, history_activity.called) FROM {rows} \
      WHERE history_activity.instance_id = v.instance_id AND history_activity.n = v.n",
     &[
         ("instance_id", Type::Uuid),
@@ -72,6 +76,7 @@ static UPDATE_ACTIVITIES: Batch = Batch::new(
         ("delegate", Type::Text),
         ("digest", Type::Text),
         ("attempt", Type::I64),
+        ("called", Type::Uuid),
     ],
 );
 
@@ -192,6 +197,7 @@ struct Activity<'a> {
     began: Option<(i64, &'a String, &'a Option<String>, &'a String, i64)>,
     ended: Option<(bool, i64)>,
     delegate: Option<(&'a String, &'a String, i64)>,
+    called: Option<Uuid>,
 }
 
 /// What one unit leaves of one variable.
@@ -291,7 +297,9 @@ impl History {
                 ended_at,
                 state,
                 reason,
-                removal_at
+                removal_at,
+                head.called_by.as_ref().map(|by| by.instance),
+                head.called_by.as_ref().map(|by| by.root)
             ]);
         } else if let Some((state, reason, at, removal_at)) = end {
             self.ended_instances.push(cells![id, at, state, reason, removal_at]);
@@ -311,6 +319,7 @@ impl History {
                 HistoryRow::Delegate { n, name, digest, attempt } => {
                     activities.entry(*n).or_default().delegate = Some((name, digest, *attempt));
                 }
+                HistoryRow::Called { n, instance } => activities.entry(*n).or_default().called = Some(*instance),
                 _ => {}
             }
         }
@@ -333,9 +342,10 @@ impl History {
                     canceled.unwrap_or(false),
                     delegate,
                     digest,
-                    attempt
+                    attempt,
+                    activity.called
                 ]),
-                None => self.changed_activities.push(cells![write.id, n, ended_at, canceled, delegate, digest, attempt]),
+                None => self.changed_activities.push(cells![write.id, n, ended_at, canceled, delegate, digest, attempt, activity.called]),
             }
         }
     }
@@ -439,7 +449,7 @@ fn moment(write: &InstanceWrite) -> i64 {
         | HistoryRow::ActivityStarted { at, .. }
         | HistoryRow::ActivityEnded { at, .. }
         | HistoryRow::Variable { at, .. } => *at,
-        HistoryRow::Delegate { .. } => 0,
+        HistoryRow::Delegate { .. } | HistoryRow::Called { .. } => 0,
     });
     last.max().filter(|at| *at > 0).unwrap_or_else(now_ms)
 }

@@ -9,13 +9,14 @@ use crate::Error;
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::db::{Columns, Param, Row, Tx};
 use crate::rows::RunningJob;
-use crate::unit::{CommitError, Expect, InstanceHead, State, Unit};
+use crate::unit::{CalledBy, CommitError, Expect, InstanceHead, State, Unit};
 
 static INSERT: Batch = Batch::new(
     "INSERT INTO instance (id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, parts, \
+     super_instance, super_activity, root_instance, \
      job_wait, job_activity, job_activity_id, job_kind, job_due, job_retries, job_exclusive, job_created, job_host, job_epoch) \
      SELECT v.id, v.tenant, v.definition_id, v.business_key, v.started_at, 1, v.last_unit, v.suspended, v.snapshot, v.parts, \
-     v.job_wait, v.job_activity, v.job_activity_id, v.job_kind, v.job_due, v.job_retries, v.job_exclusive, v.job_created, v.job_host, v.job_epoch \
+     v.super_instance, v.super_activity, v.root_instance, v.job_wait, v.job_activity, v.job_activity_id, v.job_kind, v.job_due, v.job_retries, v.job_exclusive, v.job_created, v.job_host, v.job_epoch \
      FROM {rows}",
     &[
         ("id", Type::Uuid),
@@ -27,6 +28,9 @@ static INSERT: Batch = Batch::new(
         ("suspended", Type::Bool),
         ("snapshot", Type::Bytes),
         ("parts", Type::I64),
+        ("super_instance", Type::Uuid),
+        ("super_activity", Type::Text),
+        ("root_instance", Type::Uuid),
         ("job_wait", Type::I64),
         ("job_activity", Type::I64),
         ("job_activity_id", Type::Text),
@@ -45,7 +49,7 @@ static UPDATE: Batch = Batch::new(
      snapshot = v.snapshot, parts = v.parts, job_wait = v.job_wait, job_activity = v.job_activity, job_activity_id = v.job_activity_id, \
      job_kind = v.job_kind, job_due = v.job_due, job_retries = v.job_retries, job_exclusive = v.job_exclusive, job_created = v.job_created, \
      job_host = v.job_host, job_epoch = v.job_epoch FROM {rows} WHERE instance.id = v.id AND instance.revision = v.revision \
-     RETURNING instance.id, instance.suspended, tenant, definition_id, business_key, started_at",
+     RETURNING instance.id, instance.suspended, tenant, definition_id, business_key, started_at, super_instance, super_activity, root_instance",
     &[
         ("id", Type::Uuid),
         ("revision", Type::I64),
@@ -69,7 +73,7 @@ static UPDATE: Batch = Batch::new(
 static DELETE: Batch = Batch::new(
     "DELETE FROM instance {pg:USING {rows} WHERE instance.id = v.id AND instance.revision = v.revision}\
      {lite:WHERE (id, revision) IN (SELECT v.id, v.revision FROM {rows})} \
-     RETURNING instance.id, instance.suspended, tenant, definition_id, business_key, started_at",
+     RETURNING instance.id, instance.suspended, tenant, definition_id, business_key, started_at, super_instance, super_activity, root_instance",
     &[("id", Type::Uuid), ("revision", Type::I64)],
 );
 
@@ -117,7 +121,10 @@ pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Co
                         unit.id,
                         write.suspended.unwrap_or(false),
                         snapshot,
-                        parts.count
+                        parts.count,
+                        head.called_by.as_ref().map(|by| by.instance),
+                        head.called_by.as_ref().map(|by| by.activity_id.clone()),
+                        head.called_by.as_ref().map(|by| by.root)
                     ];
                     row.extend(running(write.running.as_ref()));
                     inserted.push(row);
@@ -220,8 +227,15 @@ fn read(row: &Row) -> Result<(Uuid, Moved), Error> {
         definition_id: columns.next()?,
         business_key: columns.next()?,
         started_at: columns.next()?,
+        called_by: called_by(&mut columns)?,
     };
     Ok((id, Moved { suspended, head }))
+}
+
+/// Who called an instance, from its three columns.
+pub(crate) fn called_by(columns: &mut Columns<'_>) -> Result<Option<CalledBy>, Error> {
+    let (instance, activity_id, root): (Option<Uuid>, Option<String>, Option<Uuid>) = (columns.next()?, columns.next()?, columns.next()?);
+    Ok(instance.zip(activity_id).zip(root).map(|((instance, activity_id), root)| CalledBy { instance, activity_id, root }))
 }
 
 /// The multi-row statements of this file.

@@ -127,7 +127,13 @@ pub(crate) async fn definition(store: &Store, key: &str) -> DefinitionRow {
 }
 
 pub(crate) fn head(definition: &DefinitionRow) -> InstanceHead {
-    InstanceHead { tenant: None, definition_id: definition.id.clone(), business_key: Some("order-1".into()), started_at: 10 }
+    InstanceHead {
+        tenant: None,
+        definition_id: definition.id.clone(),
+        business_key: Some("order-1".into()),
+        started_at: 10,
+        called_by: None,
+    }
 }
 
 pub(crate) fn live() -> State {

@@ -8,8 +8,8 @@ use mandate_store::query::{
     InstanceFilter, InstanceSort, JobFilter, JobSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
 };
 use mandate_store::{
-    Beside, Except, Expect, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, Fetch, FetchTopic, HistoryRow, InstanceHead,
-    InstanceWrite, JobRevision, JobRow, LedgerOpened, LedgerState, Origin, PartRow, Parts, StartKey, State, Store, Unit,
+    Beside, CalledBy, Except, Expect, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, Fetch, FetchTopic, HistoryRow,
+    InstanceHead, InstanceWrite, JobRevision, JobRow, LedgerOpened, LedgerState, Origin, PartRow, Parts, StartKey, State, Store, Unit,
 };
 use uuid::Uuid;
 
@@ -127,6 +127,11 @@ async fn begin(world: &mut World, store: &Store, definitions: &[DefinitionRow]) 
             .chance(80)
             .then(|| format!("{}rder-{}", ["o", "O", "ö"][usize::try_from(world.made % 3).expect("small")], world.made % 7)),
         started_at: i64::try_from(world.made).expect("small") * 10,
+        called_by: world.random.chance(20).then(|| CalledBy {
+            instance: Uuid::from_u128(world.random.index(9) as u128),
+            activity_id: "call".into(),
+            root: Uuid::from_u128(world.random.index(3) as u128),
+        }),
     };
     let start_key = world.random.chance(20).then(|| StartKey {
         tenant: String::new(),

@@ -127,7 +127,8 @@ pub(crate) async fn what_starts_by_a_signal_is_the_newest_version_that_is_not_su
     store.set_definition_suspended(&other.id, true, |_| Vec::new()).await.expect("suspended");
     assert_eq!(throw("alarm").await, [] as [String; 0]);
     // What the newest has closed is open again without it.
-    let deleted = store.delete_deployment(&second.deployment_id, false, &[], &Vec::new(), 0).await.expect("deleted");
+    let deleted =
+        store.delete_deployment(&second.deployment_id, false, &[], &vec![(first.id.clone(), Vec::new())], 0).await.expect("deleted");
     assert!(matches!(deleted, DeploymentDeletion::Deleted { .. }));
     assert_eq!(throw("alarm").await, [first.id.as_str()]);
 }

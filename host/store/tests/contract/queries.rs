@@ -1,7 +1,7 @@
 //! Reads: that every filter is SQL which both databases understand, and what the less obvious ones mean.
 
 use mandate_store::query::{
-    Comparison, DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, EventSubscriptionFilter,
+    CallFilter, Comparison, DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, EventSubscriptionFilter,
     EventSubscriptionSort, ExecutionFilter, ExecutionSort, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter,
     HistoryActivitySort, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentSort, InstanceFilter, InstanceSort, JobFilter,
     JobSort, Operand, OperationFilter, OperationSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort, VariableCondition,
@@ -34,6 +34,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             operands.iter().flat_map(of).chain([Comparison::Like, Comparison::NotLike].map(like)).collect()
         };
         let texts = || vec!["x".to_owned(), "y".to_owned()];
+        let calls = |id| CallFilter { of_super: Some(id), of_sub: Some(id), of_root: Some(id), roots: true, leaves: true };
         every!(store.deployments, count_deployments, DeploymentFilter {
             ids: texts(), name: text(), name_like: text(), source: text(), without_source: true, tenants: texts(), without_tenant: true,
             after: Some(1), before: Some(1),
@@ -47,7 +48,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             ids: vec![id], business_key: text(), business_key_like: text(), definition_id: text(), definition_key: text(),
             definition_keys: texts(), definition_keys_not: texts(), deployment_id: text(), tenants: texts(), without_tenant: true,
             suspended: Some(false), with_incident: true, incident: Some((id, 1)), incident_code: text(), incident_code_not: text(), incident_message: text(),
-            incident_message_like: text(), activity_ids: texts(), started_after: Some(1), started_before: Some(1), variables: conditions(), any: vec![InstanceFilter { incident: Some((id, 1)), activity_ids: texts(), definition_keys: texts(),
+            incident_message_like: text(), activity_ids: texts(), calls: calls(id), started_after: Some(1), started_before: Some(1), variables: conditions(), any: vec![InstanceFilter { incident: Some((id, 1)), activity_ids: texts(), definition_keys: texts(),
             with_incident: true, variables: conditions(), ..InstanceFilter::default() }],
         }, InstanceSort { Id DefinitionKey DefinitionId Tenant BusinessKey });
         every!(store.jobs, count_jobs, JobFilter {
@@ -88,7 +89,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             ids: vec![id], business_key: text(), business_keys: texts(), business_key_like: text(), definition_id: text(),
             definition_key: text(), definition_keys: texts(), definition_keys_not: texts(), definition_name: text(), finished: true,
             unfinished: true, states: texts(), with_open_incident: true, incident_code: text(), executed_activities: texts(),
-            started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1), tenants: texts(),
+            calls: calls(id), started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1), tenants: texts(),
             without_tenant: true, variables: conditions(),
         }, HistoryInstanceSort {
             Id DefinitionId DefinitionKey DefinitionName DefinitionVersion BusinessKey StartedAt EndedAt Duration Tenant

@@ -25,6 +25,7 @@ pub(crate) async fn a_unit_is_stored_with_the_rows_beside_it(fixture: Fixture) {
         external_tasks: write.put_external_tasks.clone(),
         subscriptions: write.put_subscriptions.clone(),
         incidents: write.put_incidents.clone(),
+        called: Vec::new(),
     };
     let the_unit = unit(write);
     let unit_id = the_unit.id;

@@ -39,6 +39,9 @@ pub(super) enum Phase {
     Active { by: Option<u32> },
     Joining { by: u32 },
     After { flow: Option<u32> },
+    Gathering { tokens: u32 },
+    Spent { by: u32 },
+    Enabled { chosen: bool },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +64,9 @@ impl From<&instance::Activity> for Activity {
                 instance::Phase::Active { by } => Phase::Active { by: by.map(|by| by.0) },
                 instance::Phase::Joining { by } => Phase::Joining { by: by.0 },
                 instance::Phase::After { flow } => Phase::After { flow: flow.map(|flow| flow.0) },
+                instance::Phase::Gathering { tokens } => Phase::Gathering { tokens },
+                instance::Phase::Spent { by } => Phase::Spent { by: by.0 },
+                instance::Phase::Enabled { chosen } => Phase::Enabled { chosen },
             },
             role: match it.role {
                 instance::Role::Element => Role::Element,
@@ -106,6 +112,9 @@ impl Activity {
                 Phase::Active { by } => instance::Phase::Active { by: by.map(FlowIndex) },
                 Phase::Joining { by } => instance::Phase::Joining { by: FlowIndex(by) },
                 Phase::After { flow } => instance::Phase::After { flow: flow.map(FlowIndex) },
+                Phase::Gathering { tokens } => instance::Phase::Gathering { tokens },
+                Phase::Spent { by } => instance::Phase::Spent { by: FlowIndex(by) },
+                Phase::Enabled { chosen } => instance::Phase::Enabled { chosen },
             },
             role: match self.role {
                 Role::Element => instance::Role::Element,

@@ -43,7 +43,7 @@ impl Models<'_> {
             let cancel = if self.random.one_in(2) { "true" } else { "false" };
             let triggers = ["<messageEventDefinition messageRef='msg'/>", "<escalationEventDefinition escalationRef='x1'/>"];
             // Only in some activities can anything throw an escalation.
-            let escalates = host.starts_with("sub") || host.starts_with("userTask");
+            let escalates = ["sub", "userTask", "call"].iter().any(|kind| host.starts_with(kind));
             let trigger = if escalates { triggers[self.random.below(2)] } else { triggers[0] };
             back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), trigger));
         }

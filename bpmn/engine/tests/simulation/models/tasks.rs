@@ -26,6 +26,14 @@ impl Models<'_> {
         if !self.random.one_in(4) {
             return String::new();
         }
+        if self.random.one_in(5) {
+            let before = ["true", "false"][self.random.below(2)];
+            let condition = ["= loopCounter &lt; 2", "= x = 1", "= x = 3"][self.random.below(3)];
+            return format!(
+                "<standardLoopCharacteristics testBefore='{before}' loopMaximum='3'><loopCondition>{condition}</loopCondition>\
+                 </standardLoopCharacteristics>"
+            );
+        }
         let sequential = ["true", "false"][self.random.below(2)];
         let held = self.asynchronous();
         let (over, often) = match self.random.below(8) {

@@ -1,0 +1,89 @@
+//! Traces of boundary events with several definitions: any of them triggers the event, or all must have happened.
+
+use expect_test::expect;
+
+use crate::testing::check;
+
+#[test]
+fn any_of_several_definitions_triggers_the_event() {
+    let model = "<startEvent id='s'/><userTask id='a'/><boundaryEvent id='b' attachedToRef='a' cancelActivity='false'>\
+                 <messageEventDefinition messageRef='msg'/><timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>\
+                 </boundaryEvent><task id='t'/>{s>a}{b>t}";
+    check(
+        model,
+        "
+            start
+            message b
+            run !5
+            complete a
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + a #3
+              subscription b !4 'paid'
+              job Timer b !5 due 60000, 3 left, 0 failed
+              task a !6 of nobody users [] groups []
+            > message b
+              subscription !4 gone
+              subscription b !7 'paid'
+              + b #8
+              - #8
+              + t #9
+              - #9
+            > run !5
+              job !5 gone
+              + b #10
+              - #10
+              + t #11
+              - #11
+            > complete a
+              task !6 gone
+              subscription !7 gone
+              - #3
+              ended: Completed
+              end
+        "#]],
+    );
+}
+
+#[test]
+fn event_that_wants_all_is_triggered_by_the_last() {
+    check(
+        "<startEvent id='s'/><userTask id='a'/><boundaryEvent id='b' attachedToRef='a' parallelMultiple='true'><messageEventDefinition \
+         messageRef='msg'/><messageEventDefinition messageRef='msg2'/></boundaryEvent><task id='t'/>{s>a}{b>t}",
+        r#"
+            start
+            message !5 {"n": 1}
+            leaves
+            message !4
+        "#,
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + a #3
+              subscription b !4 'paid'
+              subscription b !5 'changed'
+              task a !6 of nobody users [] groups []
+            > message !5 {"n": 1}
+              subscription !5 gone
+              n = 1
+            > leaves
+              a #3: task of nobody
+            > message !4
+              subscription !4 gone
+              task !6 gone
+              - #3 canceled
+              + b #7
+              - #7
+              + t #8
+              - #8
+              ended: Completed
+              end
+        "#]],
+    );
+}

@@ -1,0 +1,100 @@
+//! What the standard has and Camunda 7 ignores or refuses, over the API.
+
+use serde_json::{Value, json};
+
+use crate::common::{Host, model, model_with};
+
+const TASK: &str = "/engine-rest/task";
+
+async fn complete(host: &Host, task: &str, variables: Value) {
+    let id = host.only_id(&format!("{TASK}?taskDefinitionKey={task}")).await;
+    host.post(&format!("{TASK}/{id}/complete"), json!({"variables": variables})).await.no_content();
+}
+
+/// Where the one instance of the host stands and why, with the id to begin it by.
+async fn waiting(host: &Host) -> Vec<(Value, Value, String)> {
+    let items = host.get("/api/v1/waiting").await.ok()["items"].clone();
+    let id = |item: &Value| item["activityInstanceId"].as_str().expect("a text").to_owned();
+    items.as_array().expect("a list").iter().map(|item| (item["activityId"].clone(), item["reason"].clone(), id(item))).collect()
+}
+
+/// The ids and types of an instance's activities in history, in the order in which they began.
+async fn history(host: &Host, instance: &str) -> Vec<(Value, Value)> {
+    let path = format!("/engine-rest/history/activity-instance?processInstanceId={instance}&sortBy=occurrence&sortOrder=asc");
+    let rows = host.get(&path).await.ok();
+    rows.as_array().expect("a list").iter().map(|row| (row["activityId"].clone(), row["activityType"].clone())).collect()
+}
+
+#[tokio::test]
+async fn loop_runs_until_its_condition_is_false_in_a_process_without_a_start_event() {
+    let host = Host::open().await;
+    let model = model(
+        "<bpmn:process id='p' isExecutable='true'><bpmn:userTask id='ask'><bpmn:standardLoopCharacteristics loopMaximum='3'>\
+         <bpmn:loopCondition>${again}</bpmn:loopCondition></bpmn:standardLoopCharacteristics></bpmn:userTask>\
+         <bpmn:sequenceFlow id='f' sourceRef='ask' targetRef='last'/><bpmn:userTask id='last'/></bpmn:process>",
+    );
+    host.deploy("loop", &model).await;
+    let instance = host.start("p", json!({})).await;
+    complete(&host, "ask", json!({"again": {"value": true}})).await;
+    complete(&host, "ask", json!({"again": {"value": false}})).await;
+    complete(&host, "last", json!({})).await;
+    let ids: Vec<_> = history(&host, &instance).await.into_iter().map(|(id, _)| id).collect();
+    assert_eq!(ids, [json!("ask#multiInstanceBody"), json!("ask"), json!("ask"), json!("last")]);
+}
+
+#[tokio::test]
+async fn people_begin_what_is_enabled_in_an_ad_hoc_sub_process_once_a_request() {
+    let host = Host::open().await;
+    let model = model(
+        "<bpmn:process id='p' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='repair'/>\
+         <bpmn:adHocSubProcess id='repair'><bpmn:extensionElements><zeebe:adHoc xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' activeElementsCollection='=[&quot;look&quot;]'/>\
+         </bpmn:extensionElements><bpmn:completionCondition>= repaired</bpmn:completionCondition><bpmn:userTask id='look'/><bpmn:userTask id='call'/>\
+         </bpmn:adHocSubProcess><bpmn:sequenceFlow id='f2' sourceRef='repair' targetRef='last'/><bpmn:userTask id='last'/></bpmn:process>",
+    );
+    host.deploy("ad-hoc", &model).await;
+    let instance = host.start("p", json!({})).await;
+    let (look, call, enabled) = (json!("look"), json!("call"), json!("enabled"));
+    let stands = waiting(&host).await;
+    let at: Vec<_> = stands.iter().map(|(activity, reason, _)| (activity, reason)).collect();
+    assert_eq!(at, [(&look, &enabled), (&call, &enabled), (&look, &json!("task"))]);
+
+    let begin = format!("/api/v1/activities/{}/begin", stands[1].2);
+    host.post(&begin, json!({})).await.no_content();
+    assert_eq!(host.post(&begin, json!({})).await.status, 404);
+    complete(&host, "look", json!({})).await;
+    complete(&host, "call", json!({"repaired": {"value": true}})).await;
+    complete(&host, "last", json!({})).await;
+    let kinds = history(&host, &instance).await;
+    assert_eq!(kinds[1], (json!("repair"), json!("adHocSubProcess")));
+    assert_eq!(kinds.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), ["s", "repair", "look", "call", "last"].map(|id| json!(id)));
+}
+
+#[tokio::test]
+async fn first_message_starts_the_process_and_the_other_is_awaited_by_it() {
+    let host = Host::open().await;
+    let event = |id: &str, message: &str| {
+        format!(
+            "<bpmn:intermediateCatchEvent id='{id}'><bpmn:messageEventDefinition messageRef='{message}'/></bpmn:intermediateCatchEvent>\
+             <bpmn:sequenceFlow id='g{id}' sourceRef='g' targetRef='{id}'/><bpmn:sequenceFlow id='{id}j' sourceRef='{id}' targetRef='j'/>"
+        )
+    };
+    let model = model_with(
+        "<bpmn:message id='m' name='paid'/><bpmn:message id='n' name='delivered'/>",
+        &format!(
+            "<bpmn:process id='p' isExecutable='true'><bpmn:eventBasedGateway id='g' instantiate='true' eventGatewayType='Parallel'/>{}{}\
+             <bpmn:parallelGateway id='j'/><bpmn:sequenceFlow id='f' sourceRef='j' targetRef='last'/><bpmn:userTask id='last'/></bpmn:process>",
+            event("paid", "m"),
+            event("delivered", "n")
+        ),
+    );
+    host.deploy("messages", &model).await;
+    let message = |name: &str| json!({"messageName": name, "businessKey": "order-1"});
+    host.post("/engine-rest/message", message("delivered")).await.no_content();
+    let mut stands: Vec<_> = waiting(&host).await.into_iter().map(|(activity, ..)| activity).collect();
+    stands.sort_by_key(Value::to_string);
+    assert_eq!(stands, [json!("j"), json!("paid")]);
+    host.post("/engine-rest/message", message("paid")).await.no_content();
+    complete(&host, "last", json!({})).await;
+    let instances = host.get("/engine-rest/history/process-instance").await.ok();
+    assert_eq!(instances.as_array().expect("a list").len(), 1);
+}
