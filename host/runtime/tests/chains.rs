@@ -3,8 +3,9 @@
 mod common;
 
 use common::{Host, as_variables, commands, process};
-use mandate_runtime::engine::PublicId;
+use mandate_runtime::engine::{PublicId, Variables};
 use mandate_runtime::query::{HistoryInstanceFilter, InstanceFilter};
+use mandate_runtime::{Instruction, Modify, Place};
 use serde_json::json;
 
 /// start → a → b → c → end, synchronous, retried quickly; the start is held because the delegates may issue commands.
@@ -35,7 +36,7 @@ async fn commands_of_a_unit_that_failed_answer_from_the_ledger_when_it_runs_agai
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_takes_another_path_on_the_retry_sends_under_other_keys() {
+async fn a_gateway_that_takes_another_path_on_the_retry_leaves_a_command_behind_and_a_modification_goes_on() {
     let host = Host::start().await;
     host.deploy(process(
         r#"
@@ -46,7 +47,9 @@ async fn a_gateway_that_takes_another_path_on_the_retry_sends_under_other_keys()
       <bpmn:exclusiveGateway id="x" default="right"/>
       <bpmn:serviceTask id="l" camunda:class="worker"/>
       <bpmn:serviceTask id="r" camunda:class="worker"/>
-      <bpmn:serviceTask id="z" camunda:class="worker"/>
+      <bpmn:serviceTask id="z" camunda:class="worker">
+        <bpmn:extensionElements><camunda:failedJobRetryTimeCycle>R3/PT0.05S</camunda:failedJobRetryTimeCycle></bpmn:extensionElements>
+      </bpmn:serviceTask>
       <bpmn:endEvent id="e"/>
       <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="a"/>
       <bpmn:sequenceFlow id="f2" sourceRef="a" targetRef="x"/>
@@ -66,6 +69,12 @@ async fn a_gateway_that_takes_another_path_on_the_retry_sends_under_other_keys()
     // The operator changes the path before the retry.
     host.runtime.set_variables(started.id, None, as_variables(&json!({ "path": "right" })), Vec::new()).await.expect("set");
     host.retry(started.id, 3).await;
+    assert_eq!(host.incident(started.id).await, "COMMAND_LEFT_BEHIND");
+    // Both paths have sent something by now, and no retry comes to both: whoever wanted this says where it goes on.
+    let at = Place::Before("z".into());
+    let start = Instruction::Start { at, ancestor: None, variables: Variables::new(), local_variables: Variables::new() };
+    let instructions = vec![Instruction::CancelAll { activity_id: "a".into(), current: false }, start];
+    host.runtime.modify_instance(started.id, Modify { instructions, ..Modify::default() }).await.expect("it is modified");
     host.ended(started.id).await;
     let mut applied: Vec<_> = host.domain.applied().into_iter().map(|applied| applied.body["by"].to_string()).collect();
     applied.sort();
