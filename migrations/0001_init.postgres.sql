@@ -96,6 +96,8 @@ CREATE TABLE ledger (
 -- One open attempt per key.
 CREATE UNIQUE INDEX ledger_open ON ledger (tenant, command, key) WHERE state = 'open';
 CREATE INDEX ledger_instance ON ledger (instance_id, opened_at);
+-- What units that resume one wait have sent.
+CREATE INDEX ledger_origin ON ledger (instance_id, origin_wait);
 
 -- Its one row is held by the host that removes history: one at a time, for as long as it lives.
 CREATE TABLE history_cleanup (

@@ -95,6 +95,8 @@ CREATE TABLE ledger (
 -- One open attempt per key.
 CREATE UNIQUE INDEX ledger_open ON ledger (tenant, command, key) WHERE state = 'open';
 CREATE INDEX ledger_instance ON ledger (instance_id, opened_at);
+-- What units that resume one wait have sent.
+CREATE INDEX ledger_origin ON ledger (instance_id, origin_wait);
 
 -- Its one row is held by the process that removes history, as on PostgreSQL.
 CREATE TABLE history_cleanup (

@@ -82,6 +82,9 @@ pub enum Rejection {
         /// Why.
         misfit: Misfit,
     },
+    /// It was done before, under the same key.
+    #[error("the instance was modified under this key before")]
+    AlreadyModified,
     /// A new instance is to begin, and nothing says where.
     #[error("no instruction says where the instance begins")]
     NothingToStart,
@@ -252,6 +255,9 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
 
 /// What the first instruction finds is known. The others come after it, so that of them only what they name is looked at.
 fn check_modification(definition: &ProcessDefinition, instance: &Instance, modification: &Modification) -> Result<(), Rejection> {
+    if modification.key.is_some() && modification.key == instance.modified_as {
+        return Err(Rejection::AlreadyModified);
+    }
     if modification.skip_io_mappings && (modification.hold || instance.suspended) {
         return Err(Rejection::CannotSkipMappings);
     }

@@ -77,6 +77,8 @@ codes! {
     CallFailed = "CALL_FAILED",
     /// Processes call each other deeper than the bound.
     CallDepth = "CALL_DEPTH",
+    /// An earlier run of the unit of work sent a command that this run does not come to.
+    CommandLeftBehind = "COMMAND_LEFT_BEHIND",
 }
 
 impl fmt::Display for Code {

@@ -20,7 +20,7 @@ mod handlers;
 #[cfg(test)]
 mod instances;
 #[cfg(test)]
-mod scopes;
+pub(crate) mod scopes;
 #[cfg(test)]
 mod throws;
 #[cfg(test)]

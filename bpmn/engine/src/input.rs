@@ -32,7 +32,7 @@ pub enum Input {
         /// Where: starts only, at least one.
         modification: Modification,
     },
-    /// Change by hand what is active. Names no wait: repeated, it is done again.
+    /// Change by hand what is active. Names no wait: repeated without a key of its own, it is done again.
     Modify(Modification),
     /// A due job runs.
     RunJob {

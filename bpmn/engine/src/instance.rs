@@ -53,6 +53,8 @@ pub struct Instance {
     pub(crate) last: u64,
     /// How many modifications there have been.
     pub(crate) modifications: u64,
+    /// The key of the last one that had one.
+    pub(crate) modified_as: Option<[u8; 32]>,
     pub(crate) activities: Map<ActivityId, Activity>,
     pub(crate) jobs: Map<WaitId, Job>,
     pub(crate) tasks: Map<WaitId, Task>,
@@ -186,7 +188,8 @@ pub struct Body {
 impl Body {
     /// How many of those that were made together are still to end.
     pub(crate) fn active(self) -> u32 {
-        self.instances - self.ended - self.canceled
+        let over = self.ended.checked_add(self.canceled);
+        over.and_then(|over| self.instances.checked_sub(over)).expect("no instance is over twice")
     }
 }
 
@@ -216,6 +219,7 @@ impl Instance {
             suspended: false,
             last: ROOT_ACTIVITY.0,
             modifications: 0,
+            modified_as: None,
             activities: OrdMap::unit(ROOT_ACTIVITY, Arc::new(root)),
             jobs: OrdMap::new(),
             tasks: OrdMap::new(),

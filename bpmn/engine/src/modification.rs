@@ -13,7 +13,7 @@
 //! What cannot be known beforehand, because it follows from the instructions before, fails the unit: nothing is stored then either.
 //!
 //! # What a command may hang on
-//! A modification names no wait: repeated, it is done again. So nothing that it leads to may send a command, or two hosts, or two attempts,
+//! A modification names no wait: repeated without a key, it is done again. So nothing that it leads to may send a command, or two hosts, or two attempts,
 //! could send it under two keys. A modification that comes to a delegate with commands is *held*: each token stops where it would
 //! enter an element, with a job, and what that job sends has the job's keys. So it is in an instance that is suspended.
 //! A listener's delegate that such a unit comes to has no wait to stand at: the unit fails.
@@ -33,7 +33,7 @@ use crate::effect::{Effect, EndState, HistoryEvent};
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::instance::{Activity, Body, Instance, Phase, Role, State};
-use crate::join::reachable;
+use crate::join::{Place, reachable};
 use crate::lineage::Lineage;
 use crate::listener::Occasion;
 use crate::step::Machine;
@@ -41,7 +41,7 @@ use crate::unit::{LaterKind, Token};
 use crate::variable::Variables;
 
 pub use plan::Misfit;
-use plan::{Level, Plan, plan};
+use plan::{Level, Plan, activity_of, plan};
 pub(crate) use plan::{check, check_named};
 
 /// Why an instance has ended of which a modification has left nothing; Camunda 7's words.
@@ -59,6 +59,8 @@ pub struct Modification {
     /// Each token stops where it would enter an element, with a job that is due at once: the chain may send commands, and its origin must be
     /// durable first.
     pub hold: bool,
+    /// Digest of the key under which somebody asks for it: asked for again under the same key, it is not done again. An instance remembers the last one.
+    pub key: Option<[u8; 32]>,
 }
 
 /// One change.
@@ -221,7 +223,11 @@ impl Machine<'_> {
     fn cancel_by_hand(&mut self, nth: u32, cancel: Cancel, last: u64) -> Result<(), Failure> {
         check(self.definition, self.instance, &Instruction::Cancel(cancel)).map_err(|misfit| refused(nth, &misfit))?;
         match cancel {
-            Cancel::Activity(activity) | Cancel::Transition(activity) => self.cancel_outward(activity)?,
+            Cancel::Activity(activity) => {
+                let found = activity_of(self.instance, activity).map(|it| it.id);
+                self.cancel_outward(found.expect("it was just looked for"))?;
+            }
+            Cancel::Transition(activity) => self.cancel_outward(activity)?,
             Cancel::All { at, current } => {
                 let is_one = |it: &&Activity| at.has(self.definition, it) && (!current || it.id.0 <= last);
                 let all: Vec<_> = self.instance.activities().filter(is_one).map(|it| it.id).collect();
@@ -265,9 +271,13 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// Whether nothing else is left to end in a scope. Bodies count, and keep results: nobody walks over ten thousand of these for each instance.
     fn holds_only(&self, scope: ActivityId, child: ActivityId) -> bool {
-        let is_other = |it: &ActivityId| *it != child && !matches!(self.instance.at(*it).role, Role::Result { .. });
-        !self.instance.children(scope).any(|it| is_other(&it))
+        match self.instance.at(scope).role {
+            // A sequence has one at a time.
+            Role::Body(body) => body.first.is_none() || body.active() <= 1,
+            _ => self.instance.children(scope).all(|it| it == child),
+        }
     }
 
     /// An instance of a body has been cancelled, if the scope is one: the body waits for it no longer, and has no result of it.
@@ -341,15 +351,18 @@ impl Machine<'_> {
         Ok(activity)
     }
 
-    /// By which flow a token comes to a join that begins before it: of those by which nobody has come, the first on which nothing can arrive any
-    /// more, or else the first. Camunda 7 counts tokens, and asks by which flow no one came.
+    /// By which flow a token comes to a join that begins before it: of those by which nobody has come, or is about to after a job, the first on which
+    /// nothing can arrive any more, or else the first. Camunda 7 counts tokens, and asks by which flow no one came.
     fn flow_into(&self, scope: ActivityId, element: ElementIndex) -> Option<FlowIndex> {
         let gateway = self.definition.element(element);
         if !matches!(gateway.kind, ElementKind::ParallelGateway | ElementKind::InclusiveGateway | ElementKind::ComplexGateway(_)) {
             return None;
         }
-        let arrivals = self.instance.index.joins.get(&(scope, element));
-        let has_come = |flow: &FlowIndex| arrivals.is_some_and(|arrivals| arrivals.contains_key(flow));
+        let index = &self.instance.index;
+        let arrivals = index.joins.get(&(scope, element));
+        let has_come = |flow: &FlowIndex| {
+            arrivals.is_some_and(|arrivals| arrivals.contains_key(flow)) || index.places.contains_key(&(scope, Place::Flow(*flow)))
+        };
         let flows = reachable(self.definition, self.instance, scope);
         let missing = || gateway.incoming.iter().copied().filter(|flow| !has_come(flow));
         let lost = missing().find(|flow| !flows[flow.0 as usize]);

@@ -103,6 +103,7 @@ impl<'a> Machine<'a> {
             Input::StartAt { variables, modification } => self.start_at(variables, modification)?,
             Input::Modify(modification) => {
                 self.instance.modifications = self.instance.modifications.saturating_add(1);
+                self.instance.modified_as = modification.key.or(self.instance.modified_as);
                 self.modify(modification);
             }
             Input::RunJob { wait } => self.run_job(wait)?,

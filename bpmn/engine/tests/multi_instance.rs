@@ -1,6 +1,9 @@
 //! What one of many instances costs: as much as one of few, in whatever order they end.
 
-use mandate_engine::{Changes, Effect, Input, Instance, InstanceId, NewInstance, Stored, Variable, Variables, WaitId, step};
+use mandate_engine::{
+    Cancel, Changes, Effect, Input, Instance, InstanceId, Instruction, Modification, NewInstance, Site, Stored, Variable, Variables,
+    WaitId, step,
+};
 use mandate_model::ProcessDefinition;
 use uuid::Uuid;
 
@@ -128,6 +131,22 @@ fn sub_processes_without_a_wait_state_are_one_unit() {
         let (instance, _) = start(&definition, 1);
         assert_eq!(instance.activities().count(), 2, "only the process and what follows are left");
     }
+}
+
+/// Were the results to be looked at for each that is cancelled, this would take twenty times as long.
+#[test]
+fn what_is_left_of_ten_thousand_is_cancelled_beside_the_results_of_the_others() {
+    let definition = model("<userTask id='a'><results/></userTask>");
+    let (mut instance, _) = start(&definition, MANY);
+    let tasks: Vec<_> = instance.tasks().map(|task| task.wait).collect();
+    for wait in &tasks[..MANY / 2] {
+        step(&definition, &mut instance, Input::CompleteTask { wait: *wait, variables: Variables::new() }, 1_000).expect("it is there");
+    }
+    let at = Site { element: definition.find("a").expect("it is in the model"), body: false };
+    let instructions = vec![Instruction::Cancel(Cancel::All { at, current: false })];
+    let modification = Modification { instructions, ..Modification::default() };
+    step(&definition, &mut instance, Input::Modify(modification), 1_000).expect("all of them are cancelled");
+    assert!(instance.is_ended(), "nothing is left in it");
 }
 
 /// Were each of them to be looked at whenever one changes, this would take minutes.

@@ -175,6 +175,7 @@ fn of_rejection(rejection: &Rejection) -> Answer {
         Rejection::AlreadyStarted
         | Rejection::NotStarted
         | Rejection::InUnit
+        | Rejection::AlreadyModified
         | Rejection::Instruction { .. }
         | Rejection::OutOfTurn { .. }
         | Rejection::NotCalled => (StatusCode::INTERNAL_SERVER_ERROR, ENGINE),

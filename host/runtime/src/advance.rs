@@ -12,7 +12,7 @@
 //! A technical failure throws the unit away. When a job began it, the failure is the next input and spends a retry; when an API
 //! call began it, the caller gets the failure and the instance is where it was.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ use crate::operator::Operator;
 use crate::parties::{Course, Parties, Party};
 use crate::running::Registered;
 use crate::{Error, Inner, text};
+
+mod sent;
 
 /// After this many lost races a job that is not exclusive queues with the exclusive ones of its instance.
 const MAX_JOB_CONFLICTS: u32 = 3;
@@ -54,6 +56,8 @@ pub(crate) struct Work {
     pub(crate) delivery: Option<DeliveryName>,
     /// Who asks for it, where that is to be logged.
     pub(crate) operator: Option<Arc<Operator>>,
+    /// Nobody has tried this before, on no host.
+    pub(crate) fresh: bool,
 }
 
 /// A worker that answers for an external task. It must have it when the unit is stored, and before a command of the unit leaves.
@@ -128,8 +132,29 @@ impl Ended {
     }
 }
 
-/// Answers of delegates in this unit, kept for when it must be stepped again on a newer state.
-pub(crate) type Answers = HashMap<(EntryKey, [u8; 32]), DelegateOutcome>;
+/// Calls of delegates in this unit.
+#[derive(Default)]
+pub(crate) struct Calls {
+    /// Their answers, kept for when the unit must be stepped again on a newer state.
+    pub(crate) answers: HashMap<(EntryKey, [u8; 32]), DelegateOutcome>,
+    /// The entries that were called for since it was last stepped from its beginning.
+    made: HashSet<EntryKey>,
+    /// How often it was.
+    runs: u32,
+}
+
+impl Calls {
+    /// The unit is stepped from its beginning.
+    pub(crate) fn begin(&mut self) {
+        self.made.clear();
+        self.runs += 1;
+    }
+
+    /// A delegate is called for, or would be if its answer were not known.
+    pub(crate) fn make(&mut self, entry: EntryKey) {
+        self.made.insert(entry);
+    }
+}
 
 impl Inner {
     /// Takes an input up on a task of its own, so that no client that hangs up drops a unit half-way.
@@ -170,7 +195,7 @@ impl Inner {
     }
 
     async fn advance_registered(self: &Arc<Self>, mut work: Work, registered: &Registered<'_>) -> Result<Advanced, Error> {
-        let mut answers = Answers::new();
+        let mut calls = Calls::default();
         let mut held = BTreeSet::new();
         let mut conflicts = 0;
         let mut turn = None;
@@ -180,10 +205,14 @@ impl Inner {
                 return Err(Error::NotActing("it could not renew its lease"));
             }
             let mut parties = Parties::new(self.base(&work).await?, &work.input);
+            // Whoever gave the instructions has seen the instance as it is stored, and not as this host remembers it.
+            if matches!(work.input, Input::Modify(_)) && self.is_any_stale(&mut parties).await? {
+                continue;
+            }
             let definition = parties.first().base.definition.clone();
             describe(&definition, &parties.first().instance);
             let mut course =
-                Course { work: &work, registered, answers: &mut answers, held: &held, called: Vec::new(), now: self.clock.now_ms() };
+                Course { work: &work, registered, calls: &mut calls, held: &held, called: Vec::new(), now: self.clock.now_ms() };
             let ended = self.run(&mut parties, &mut course).await?;
             let now = course.now;
             if ended.refuses() && self.is_any_stale(&mut parties).await? {
@@ -218,6 +247,7 @@ impl Inner {
                     None => return Err(Error::UnitFailed(Box::new(failure))),
                 },
             }
+            self.refuse_undecided(&parties, &work).await?;
             match self.store_unit(&mut parties, &work, registered, now).await? {
                 Stored::Committed(held) => {
                     let instance = parties.first().instance.clone();
@@ -243,6 +273,13 @@ impl Inner {
                     }
                     _ => return Err(Error::Invalid(reason)),
                 },
+                Stored::Conflict if matches!(work.input, Input::Modify(_)) => {
+                    let id = work.instance;
+                    let message = format!(
+                        "process instance {id} has changed while it was being modified; look at it again, and repeat what still fits"
+                    );
+                    return Err(Error::Conflict(message));
+                }
                 Stored::Conflict => {
                     conflicts += 1;
                     let races = work.job().is_some_and(|wait| !self.executor.has_turn(work.instance, wait));
@@ -309,7 +346,7 @@ impl Inner {
                 held = Some((wait, after.places.take(wait)));
                 locked.clear();
             }
-            self.take_up(id, locked, after.places);
+            self.take_up(&party.base.instance, locked, after.places);
         }
         Ok(Stored::Committed(held))
     }
@@ -443,6 +480,11 @@ enum Stored {
 }
 
 impl Work {
+    /// An input that somebody may have tried before.
+    pub(crate) fn new(instance: InstanceId, input: Input) -> Self {
+        Self { instance, input, begin: None, traceparent: None, worker: None, delivery: None, operator: None, fresh: false }
+    }
+
     /// The job that this input runs or fails.
     pub(crate) fn job(&self) -> Option<WaitId> {
         match self.input {

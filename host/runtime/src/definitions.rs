@@ -85,6 +85,11 @@ impl Definition {
         self.bindings.get(&reference(implementation)).is_some_and(|binding| !binding.mandate.commands.is_empty())
     }
 
+    /// Whether any of its delegates may.
+    pub fn sends(&self) -> bool {
+        self.bindings.values().any(|binding| !binding.mandate.commands.is_empty())
+    }
+
     /// Every binding, by the element that uses it, for its work or for a listener.
     pub fn bindings(&self) -> impl Iterator<Item = (ElementIndex, &Arc<Binding>)> {
         references(&self.model).filter_map(|(element, implementation)| Some((element, self.bindings.get(&reference(implementation))?)))

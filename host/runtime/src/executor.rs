@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use mandate_engine::{Code, Failure, Input, InstanceId, Rejection, Retry, WaitId};
+use mandate_engine::{Code, Failure, Input, Instance, InstanceId, Rejection, Retry, WaitId};
 use mandate_store::{ClaimedJob, Except};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -58,6 +58,8 @@ pub(crate) struct Queued {
     pub(crate) wait: WaitId,
     pub(crate) exclusive: bool,
     pub(crate) takeovers: i64,
+    /// The commit that made it has locked it: nobody has run it yet.
+    pub(crate) fresh: bool,
     /// None: it has that of the job before it in line, or somebody waits for it.
     pub(crate) permit: Option<Permit>,
     #[expect(dead_code, reason = "it counts by being there")]
@@ -254,12 +256,15 @@ impl Executor {
 }
 
 impl Inner {
-    /// Runs the jobs that a commit has locked, and has those looked for that it has left to whoever claims them.
-    pub(crate) fn take_up(self: &Arc<Self>, instance: InstanceId, locked: Vec<ClaimedJob>, mut places: Places) {
+    /// Runs the jobs that a commit has locked, and has those looked for that it has left to whoever claims them. Those that were not there `before` it
+    /// nobody has run.
+    pub(crate) fn take_up(self: &Arc<Self>, before: &Instance, locked: Vec<ClaimedJob>, mut places: Places) {
+        let instance = before.id();
         let left = places.due > locked.len();
         for job in locked {
-            let place = places.take(wait_of(&job));
-            self.enqueue(self.queued(&job, place));
+            let wait = wait_of(&job);
+            let place = places.take(wait);
+            self.enqueue(Queued { fresh: before.job(wait).is_none(), ..self.queued(&job, place) });
         }
         if left {
             match self.executor.lines().get_mut(&instance) {
@@ -273,7 +278,7 @@ impl Inner {
     pub(crate) fn queued(&self, job: &ClaimedJob, permit: Option<Permit>) -> Queued {
         let (instance, wait) = (InstanceId(job.instance), wait_of(job));
         let mine = self.executor.mine(instance, wait);
-        Queued { instance, wait, exclusive: job.exclusive, takeovers: job.takeovers, permit, mine, answer: None }
+        Queued { instance, wait, exclusive: job.exclusive, takeovers: job.takeovers, fresh: false, permit, mine, answer: None }
     }
 
     /// Runs a locked job as soon as there is a worker and, if it is exclusive, its instance's turn is its own.
@@ -299,7 +304,7 @@ impl Inner {
                 next = self.executor.hand_on(queued.instance, queued.permit.take());
             }
             match ran {
-                Ran::Contended => self.enqueue(Queued { exclusive: true, ..queued }),
+                Ran::Contended => self.enqueue(Queued { exclusive: true, fresh: false, ..queued }),
                 // Whoever asked may have gone away.
                 Ran::Done(outcome) => drop(queued.answer.map(|answer| answer.send(outcome))),
             }
@@ -309,14 +314,14 @@ impl Inner {
     /// Runs a job. A panic ends nothing else.
     async fn run_apart(self: &Arc<Self>, queued: &Queued) -> Ran {
         let (instance, wait) = (queued.instance, queued.wait);
-        AssertUnwindSafe(self.run_job(instance, wait, queued.takeovers)).catch_unwind().await.unwrap_or_else(|_| {
+        AssertUnwindSafe(self.run_job(instance, wait, queued.takeovers, queued.fresh)).catch_unwind().await.unwrap_or_else(|_| {
             // The panic hook has told where. The job is still locked and, once this host has it in memory no more, put back.
             tracing::error!(%instance, job = wait.0, "the worker of a job ended before its time");
             Ran::Done(Err(Error::Bug))
         })
     }
 
-    async fn run_job(self: &Arc<Self>, instance: InstanceId, wait: WaitId, takeovers: i64) -> Ran {
+    async fn run_job(self: &Arc<Self>, instance: InstanceId, wait: WaitId, takeovers: i64, fresh: bool) -> Ran {
         let _worker = self.executor.workers.acquire().await.expect("nobody closes it");
         if self.executor.is_stopping() {
             self.release(instance, wait).await;
@@ -329,15 +334,12 @@ impl Inner {
         }
         let input = died.map_or(Input::RunJob { wait }, |failure| Input::FailJob { wait, failure });
         let started = Instant::now();
-        let mut advanced =
-            self.advance_here(Work { instance, input, begin: None, traceparent: None, worker: None, operator: None, delivery: None }).await;
+        let mut advanced = self.advance_here(Work { fresh, ..Work::new(instance, input) }).await;
         if let Err(Error::Bug) = advanced {
             // A job that meets a bug spends its attempts and ends in an incident, rather than running into it for ever.
             crate::metrics::job_failed("unknown", Code::InternalError.as_str());
             let input = Input::FailJob { wait, failure: bug() };
-            advanced = self
-                .advance_here(Work { instance, input, begin: None, traceparent: None, worker: None, operator: None, delivery: None })
-                .await;
+            advanced = self.advance_here(Work::new(instance, input)).await;
             trouble = Some(Error::Bug);
         }
         crate::metrics::job_ran(started.elapsed());

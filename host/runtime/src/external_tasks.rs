@@ -272,8 +272,7 @@ impl Inner {
         rest_ms: i64,
     ) -> Result<(), Error> {
         let holds = Worker { id: worker.clone(), wait: WaitId(task.number), details, rest_ms };
-        let work =
-            Work { instance: task.instance, input, begin: None, traceparent: None, worker: Some(holds), operator: None, delivery: None };
+        let work = Work { worker: Some(holds), ..Work::new(task.instance, input) };
         match self.advance(work).await? {
             Advanced::Committed(_) => Ok(()),
             Advanced::Withdrawn | Advanced::Contended => {

@@ -3,19 +3,12 @@
 use std::collections::VecDeque;
 
 use mandate_engine::{Code, Incident, Instance};
-use mandate_store::query::Page;
-use mandate_store::{LedgerRow, LedgerState, Origin};
+use mandate_store::{LedgerState, Origin, Sent};
 
 use serde::{Deserialize, Serialize};
 
 use crate::definitions::Definition;
 use crate::{Error, Inner};
-
-/// Ledger rows of an instance that are read for an incident: beyond, its latest commands may be missing from the list.
-const MAX_COMMANDS: u32 = 10_000;
-
-/// Ledger rows read at once: each may hold a request and a reply of a megabyte.
-const PAGE: u32 = 100;
 
 /// Commands in either list of a detail, the latest: the store takes a megabyte of detail, and a detail that it refuses is no incident. The
 /// ledger has all of them.
@@ -109,31 +102,18 @@ impl Inner {
     /// Commands that units resuming this wait have sent: those that were applied, and those of which it is not known.
     async fn since_wait(&self, instance: &Instance, origin: Origin) -> Result<(Vec<CommandSeen>, Vec<CommandSeen>), Error> {
         let (mut applied, mut unknown) = (VecDeque::new(), VecDeque::new());
-        let mut first = 0;
-        while first < MAX_COMMANDS {
-            let rows = self.store.ledger_of_instance(instance.id().0, Page { first, max: PAGE }).await?;
-            let last = rows.len() < PAGE as usize;
-            for row in rows.into_iter().filter(|row| row.origin == origin) {
-                match row.state {
-                    LedgerState::Applied => note(&mut applied, row),
-                    LedgerState::Unknown | LedgerState::Open => note(&mut unknown, row),
-                    LedgerState::Rejected | LedgerState::Unavailable => {}
-                }
-            }
-            if last {
-                break;
-            }
-            first += PAGE;
+        for sent in self.store.ledger_sent(instance.id().0, origin).await? {
+            note(if sent.state == LedgerState::Applied { &mut applied } else { &mut unknown }, sent);
         }
         Ok((applied.into(), unknown.into()))
     }
 }
 
-fn note(list: &mut VecDeque<CommandSeen>, row: LedgerRow) {
+fn note(list: &mut VecDeque<CommandSeen>, sent: Sent) {
     if list.len() == MAX_LISTED {
         list.pop_front();
     }
-    list.push_back(CommandSeen { command: row.command, key: row.key, attempt: row.attempt });
+    list.push_back(CommandSeen { command: sent.command, key: sent.key, attempt: sent.attempt });
 }
 
 /// When a retry is safe, and what to do next.
@@ -186,6 +166,11 @@ fn advice(code: Code) -> (&'static str, &'static str) {
         Code::CommandKeyConflict => (
             "after the variables are put back to what was sent, or after the verdict that what was sent is not applied",
             "compare the two requests in the message; undo the first one in the domain service if it was wrong",
+        ),
+        Code::CommandLeftBehind => (
+            "after the instance is brought back to where the unit comes to that command again: it then answers from the ledger",
+            "cancel what was started meanwhile or put the variables back, then retry the job; or undo the command in the domain service, cancel what \
+             waits here, and start what is to follow by a modification",
         ),
         Code::RetriesSetToZero => ("whenever whoever stopped the job says so", "give the job retries again to let it run"),
         Code::ExternalTaskFailed => (

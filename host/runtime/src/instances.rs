@@ -199,7 +199,7 @@ impl Inner {
         input: Input,
         operator: Option<Arc<Operator>>,
     ) -> Result<Box<State>, Error> {
-        match self.advance(Work { instance, input, begin: None, traceparent: None, worker: None, operator, delivery: None }).await? {
+        match self.advance(Work { operator, ..Work::new(instance, input) }).await? {
             Advanced::Committed(state) => Ok(state),
             Advanced::Withdrawn | Advanced::Contended => Err(Error::Cancelled(instance)),
             Advanced::AlreadyStarted(_) | Advanced::Superseded => unreachable!("it starts nothing"),
@@ -280,6 +280,7 @@ impl Inner {
             worker: None,
             delivery,
             operator: None,
+            fresh: true,
         };
         let advanced = self.advance_here(work).await?;
         let mut state = match (advanced, &start_key) {
@@ -319,14 +320,14 @@ impl Inner {
     ) -> Box<State> {
         let instance = held.instance.id();
         let mine = self.executor.mine(instance, wait);
-        let work = Work { instance, input: Input::RunJob { wait }, begin: None, traceparent, worker: None, operator: None, delivery: None };
+        let work = Work { traceparent, fresh: true, ..Work::new(instance, Input::RunJob { wait }) };
         let started = Instant::now();
         let advanced = self.advance_here(work).await;
         crate::metrics::job_ran(started.elapsed());
         match advanced {
             Ok(Advanced::Committed(state)) => state,
             Ok(Advanced::Contended) => {
-                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit, mine, answer: None });
+                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, fresh: false, permit, mine, answer: None });
                 held
             }
             Ok(_) => {
@@ -335,7 +336,7 @@ impl Inner {
             }
             Err(error) => {
                 tracing::warn!(%instance, "the started instance goes on by itself: {error}");
-                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, permit, mine, answer: None });
+                self.enqueue(Queued { instance, wait, exclusive: true, takeovers: 0, fresh: false, permit, mine, answer: None });
                 held
             }
         }
@@ -343,10 +344,7 @@ impl Inner {
 
     /// What a key has started before, if anything.
     async fn started_before(&self, definition: &DefinitionRef, key: &str) -> Result<Option<KeyedStart>, Error> {
-        if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY_BYTES {
-            let limit = MAX_IDEMPOTENCY_KEY_BYTES;
-            return Err(Error::Invalid(format!("an Idempotency-Key has 1 to {limit} bytes; this one has {}", key.len())));
-        }
+        check_idempotency_key(key)?;
         let start_key = match definition {
             DefinitionRef::Key { key: definition_key, tenant } => start_key(tenant.as_deref(), definition_key, key),
             DefinitionRef::Id(id) => match self.store.definition(id).await? {
@@ -391,6 +389,14 @@ pub(crate) fn none_start(definition: &Definition) -> Result<ElementIndex, Error>
         let key = &definition.row.key;
         Error::Invalid(format!("process {key} has no none start event, nor just one timer start event: start it by its message"))
     })
+}
+
+pub(crate) fn check_idempotency_key(key: &str) -> Result<(), Error> {
+    if (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&key.len()) {
+        return Ok(());
+    }
+    let limit = MAX_IDEMPOTENCY_KEY_BYTES;
+    Err(Error::Invalid(format!("an Idempotency-Key has 1 to {limit} bytes; this one has {}", key.len())))
 }
 
 fn start_key(tenant: Option<&str>, definition_key: &str, key: &str) -> StartKey {

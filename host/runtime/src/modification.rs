@@ -5,15 +5,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use mandate_engine::{
-    ActivityId, Cancel, Input, InstanceId, Misfit, Modification, PublicId, Rejection, Site, Start, StartAt, Stop, Variables,
+    ActivityId, Cancel, Effect, Input, Instance, InstanceId, Misfit, Modification, PublicId, Rejection, Site, Start, StartAt, Stop,
+    Variables,
 };
 use mandate_model::{ElementIndex, FlowIndex, ProcessDefinition, ROOT};
+use sha2::{Digest as _, Sha256};
 
 use crate::definitions::Definition;
-use crate::instances::InstanceView;
+use crate::instances::{InstanceView, check_idempotency_key};
 use crate::operator::Operator;
 use crate::unit::BODY_TYPE;
 use crate::{Error, Runtime};
+
+/// Instructions of a request, times the instances that they are for: each is carried out at once, while the caller waits.
+const MAX_CHANGES: usize = 20_000;
 
 /// What is to be changed of an instance, in this order, or where a new one begins.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +31,8 @@ pub struct Modify {
     pub skip_listeners: bool,
     /// Why, in the operator's words; logged.
     pub annotation: Option<String>,
+    /// An instance that was last modified under this key is left as it is.
+    pub idempotency_key: Option<String>,
 }
 
 /// One change, by names. Ids of activities may be those of a multi-instance activity's body.
@@ -92,12 +99,16 @@ impl fmt::Display for Instruction {
 }
 
 impl Runtime {
-    /// Changes what is active in an instance: all instructions in one unit of work, or nothing. Repeated, it is done again. A modification whose chain may send
+    /// Changes what is active in an instance: all instructions in one unit of work, or nothing. Repeated without an idempotency
+    /// key, it is done again. A modification whose chain may send
     /// commands answers once what it starts is stored, with jobs that are due at once: the instance goes on by itself.
+    /// Whether the instance was modified before, under the same key.
     ///
     /// # Errors
+    /// [`Error::Conflict`]: somebody else changed the instance meanwhile, or it would cancel what has sent a command of which nobody knows what came.
     /// [`Error::Invalid`] names an instruction that fits neither the model nor the instance; [`Error::Rejected`] and [`Error::UnitFailed`] say what stood against it.
-    pub async fn modify_instance(&self, id: InstanceId, modify: Modify) -> Result<(), Error> {
+    pub async fn modify_instance(&self, id: InstanceId, modify: Modify) -> Result<bool, Error> {
+        modify.check_size(1)?;
         let definition = self.0.view(id).await?.definition;
         let modification = modify.resolve(&definition, Some(id))?;
         let said = |operator: &Arc<Operator>| Operator { annotation: modify.annotation.clone(), ..Operator::clone(operator) };
@@ -105,20 +116,24 @@ impl Runtime {
             Some(_) => self.1.as_ref().map(said).map(Arc::new),
             None => self.1.clone(),
         };
-        let modified = self.0.api_for(id, Input::Modify(modification), operator).await;
-        modified.map_err(|error| modify.explain(error))?;
+        match self.0.api_for(id, Input::Modify(modification), operator).await {
+            Ok(_) => {}
+            Err(Error::Rejected(Rejection::AlreadyModified)) => return Ok(true),
+            Err(error) => return Err(modify.explain(error)),
+        }
         tracing::info!(instance = %id, instructions = modify.instructions.len(), annotation = modify.annotation, "modified by hand");
-        Ok(())
+        Ok(false)
     }
 }
 
 impl Runtime {
     /// Changes several instances of a definition alike, in this order, each in a unit of work of its own. All are looked at first: nothing is changed if
     /// one of them does not fit. What goes wrong afterwards ends the request, and is told with those that have been changed.
-    pub async fn modify_instances(&self, definition_id: &str, instances: Vec<InstanceId>, modify: Modify) -> Result<(), Error> {
-        let now = self.now();
+    /// Repeated under the same idempotency key, it goes on with those that have not. Whether there were none.
+    pub async fn modify_instances(&self, definition_id: &str, instances: Vec<InstanceId>, modify: Modify) -> Result<bool, Error> {
+        modify.check_size(instances.len())?;
         for &id in &instances {
-            let InstanceView { mut instance, definition } = self.0.view(id).await?;
+            let InstanceView { instance, definition } = self.0.view(id).await?;
             if definition.row.id != definition_id {
                 let other = &definition.row.id;
                 return Err(Error::Invalid(format!(
@@ -127,20 +142,33 @@ impl Runtime {
                 )));
             }
             let input = Input::Modify(modify.resolve(&definition, Some(id))?);
-            match mandate_engine::step(&definition.model, &mut instance, input, now) {
-                Ok(_) => {}
+            match self.try_out(definition, instance, input).await? {
+                Ok(_) | Err(Stop::Rejected(Rejection::AlreadyModified)) => {}
                 Err(Stop::Rejected(rejection)) => return Err(of_instance(id, modify.explain(rejection.into()))),
                 Err(Stop::Failed(failure)) => return Err(of_instance(id, Error::UnitFailed(Box::new(failure)))),
             }
         }
+        let mut all_before = true;
         for (nth, &id) in instances.iter().enumerate() {
-            if let Err(error) = self.modify_instance(id, modify.clone()).await {
-                let before: Vec<_> = instances[..nth].iter().map(ToString::to_string).collect();
-                let message = format!("process instance {id}: {error}; those before it have been modified: [{}]", before.join(", "));
-                return Err(Error::Conflict(message));
+            match self.modify_instance(id, modify.clone()).await {
+                Ok(before) => all_before &= before,
+                Err(error) => {
+                    let before: Vec<_> = instances[..nth].iter().map(ToString::to_string).collect();
+                    let message = format!("process instance {id}: {error}; those before it have been modified: [{}]", before.join(", "));
+                    return Err(Error::Conflict(message));
+                }
             }
         }
-        Ok(())
+        Ok(all_before)
+    }
+}
+
+impl Runtime {
+    /// Takes a step of which nothing is kept, on a thread for units: it may be a long one.
+    async fn try_out(&self, definition: Arc<Definition>, mut instance: Instance, input: Input) -> Result<Result<Vec<Effect>, Stop>, Error> {
+        let now = self.now();
+        let trying = self.0.spawn_unit(async move { mandate_engine::step(&definition.model, &mut instance, input, now) });
+        trying.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })
     }
 }
 
@@ -152,8 +180,19 @@ fn of_instance(id: InstanceId, error: Error) -> Error {
 }
 
 impl Modify {
+    fn check_size(&self, instances: usize) -> Result<(), Error> {
+        if self.instructions.len().saturating_mul(instances) <= MAX_CHANGES {
+            return Ok(());
+        }
+        let count = self.instructions.len();
+        Err(Error::Invalid(format!(
+            "{count} instructions for {instances} process instances are more than {MAX_CHANGES} changes; take them in several requests"
+        )))
+    }
+
     /// What the engine is to do. Without an instance: one that begins.
     pub(crate) fn resolve(&self, definition: &Definition, instance: Option<InstanceId>) -> Result<Modification, Error> {
+        self.idempotency_key.as_deref().map_or(Ok(()), check_idempotency_key)?;
         let names = Names { definition, instance };
         let resolved = self.instructions.iter().map(|instruction| {
             names.instruction(instruction).map_err(|reason| Error::Invalid(format!("Cannot perform instruction: {instruction}; {reason}")))
@@ -163,6 +202,7 @@ impl Modify {
             skip_io_mappings: self.skip_io_mappings,
             skip_listeners: self.skip_listeners,
             hold: false,
+            key: instance.and(self.idempotency_key.as_ref()).map(|key| Sha256::digest(key).into()),
         })
     }
 
@@ -185,6 +225,8 @@ impl Modify {
 fn is_mistake(misfit: &Misfit) -> bool {
     match misfit {
         Misfit::NoSuchActivity { .. }
+        | Misfit::Compensating { .. }
+        | Misfit::Undoes { .. }
         | Misfit::NoSuchTransition { .. }
         | Misfit::NoSuchElement
         | Misfit::NoBody { .. }

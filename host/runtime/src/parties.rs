@@ -19,7 +19,7 @@ use mandate_model::ElementIndex;
 use mandate_store::CalledBy;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::advance::{Answers, Ended, Work, digest, is_unheld};
+use crate::advance::{Calls, Ended, Work, digest, is_unheld};
 use crate::cache::Base;
 use crate::definitions::Definition;
 use crate::delegate::{CallContext, Called};
@@ -107,8 +107,8 @@ type Turns = Vec<Turn>;
 pub(crate) struct Course<'a> {
     pub(crate) work: &'a Work,
     pub(crate) registered: &'a Registered<'a>,
-    /// What delegates have answered, also in earlier runs of the unit.
-    pub(crate) answers: &'a mut Answers,
+    /// What delegates were called for, and have answered, also in earlier runs of the unit.
+    pub(crate) calls: &'a mut Calls,
     /// Instances that stop at a job before they go on.
     pub(crate) held: &'a BTreeSet<InstanceId>,
     /// Which definitions calls of this unit have named.
@@ -147,6 +147,7 @@ impl Inner {
     pub(crate) async fn run(self: &Arc<Self>, parties: &mut Parties, course: &mut Course<'_>) -> Result<Ended, Error> {
         let mut turns = vec![Turn::Input(course.work.instance, Box::new(course.work.input.clone()))];
         let mut taken = 0;
+        course.calls.begin();
         while let Some(turn) = turns.pop() {
             if taken >= MAX_TURNS {
                 return Ok(Ended::Failed(endless()));
@@ -176,7 +177,8 @@ impl Inner {
                 other => return Ok(other),
             }
         }
-        Ok(Ended::Quiet)
+        let behind = self.left_behind(&parties.first().base, course.work, course.calls).await?;
+        Ok(behind.map_or(Ended::Quiet, Ended::Failed))
     }
 
     /// Whether a state of the unit that came from memory is not the stored one.
@@ -279,13 +281,14 @@ impl Inner {
             if commands && !own {
                 return Ok(Ended::HoldParty(party.instance.id()));
             }
+            course.calls.make(call.entry);
             let given = (call.entry, digest(&call.variables));
-            let outcome = match course.answers.get(&given) {
+            let outcome = match course.calls.answers.get(&given) {
                 Some(outcome) => outcome.clone(),
                 None if commands && self.is_stale(&mut party.base).await? => return Ok(Ended::Stale),
                 None => match self.call(&definition, &call, &context).await? {
                     Called::Answered(outcome) => {
-                        course.answers.insert(given, outcome.clone());
+                        course.calls.answers.insert(given, outcome.clone());
                         outcome
                     }
                     Called::Failed(failure) => return Ok(Ended::Failed(failure)),

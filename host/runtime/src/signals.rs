@@ -205,7 +205,7 @@ impl Inner {
         let instance = InstanceId(receiver.instance);
         for _ in 0..MAX_OVERTAKEN {
             let input = Input::Signal { wait: wait_of(receiver.wait), variables: variables.clone() };
-            let work = Work { instance, input, begin: None, traceparent: None, worker: None, operator: None, delivery: Some(name) };
+            let work = Work { delivery: Some(name), ..Work::new(instance, input) };
             let error = match self.advance(work).await {
                 Ok(Advanced::Committed(_)) => return Ended::Received,
                 Ok(_) => return Ended::Later(Error::Cancelled(instance)),

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use common::{Host, Setup, as_variables, commands, postgres, process};
 use mandate_runtime::engine::{InstanceId, Variables};
-use mandate_runtime::{DefinitionRef, Instruction, Modify, Place, Start};
+use mandate_runtime::query::Page;
+use mandate_runtime::{DefinitionRef, Error, Finding, Instruction, Modify, Place, Start, Verdict};
 use serde_json::json;
 
 /// A person, then two delegates one behind the other, in a sub-process.
@@ -23,6 +24,9 @@ const MODEL: &str = r#"
   </bpmn:subProcess>
   <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="u"/><bpmn:sequenceFlow id="f2" sourceRef="u" targetRef="sub"/>
   <bpmn:sequenceFlow id="f3" sourceRef="sub" targetRef="e"/>"#;
+
+/// How often several are tried at once until two of them meet.
+const MOST_ROUNDS: usize = 200;
 
 fn before(id: &str) -> Instruction {
     let at = Place::Before(id.to_owned());
@@ -107,4 +111,81 @@ async fn instance_that_begins_at_a_delegate_sends_once_for_its_start_key() {
         assert_eq!(applied(&host, first.id).await, ["a"]);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_taken_away_that_has_sent_a_command_of_which_nobody_knows() {
+    on_both(async |host: Host| {
+        host.deploy(process(MODEL)).await;
+        let started = host.start_instance(json!({ "script": commands(&[("a", "test.dark@1")]) })).await.expect("it starts");
+        host.runtime.modify_instance(started.id, modify(vec![cancel("u"), before("a")])).await.expect("it is modified");
+        assert_eq!(host.incident(started.id).await, "COMMAND_OUTCOME_UNKNOWN");
+        let [sent] = &host.runtime.reads().ledger_of_instance(started.id.0, Page::ALL).await.expect("read")[..] else {
+            panic!("one attempt")
+        };
+        let again = || modify(vec![cancel("a"), before("b")]);
+        let refused = host.runtime.modify_instance(started.id, again()).await;
+        let Err(Error::Conflict(reason)) = refused else { panic!("{refused:?}") };
+        assert!(reason.contains("test.dark@1") && reason.contains(&sent.key) && reason.contains("verdict"), "{reason}");
+        // What else there is may be changed.
+        host.runtime.modify_instance(started.id, modify(vec![before("u")])).await.expect("it is modified");
+        let verdict = Verdict {
+            tenant: None,
+            command: sent.command.clone(),
+            key: sent.key.clone(),
+            attempt: sent.attempt,
+            finding: Finding::Applied { reply: None },
+            by: "ann".into(),
+            reason: "asked the service".into(),
+        };
+        host.runtime.give_verdict(verdict).await.expect("given");
+        host.runtime.modify_instance(started.id, modify(vec![cancel("u"), cancel("a"), before("b")])).await.expect("it is decided");
+        assert_eq!(applied(&host, started.id).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn modification_of_an_instance_that_has_changed_meanwhile_is_refused() {
+    let host = Host::start().await;
+    host.deploy(process(MODEL)).await;
+    let id = host.start_instance(json!({})).await.expect("it starts").id;
+    let (mut done, mut refused) = (0, 0);
+    for _ in 0..MOST_ROUNDS {
+        let one = || host.runtime.modify_instance(id, modify(vec![before("u")]));
+        for modified in futures_util::future::join_all((0..4).map(|_| one())).await {
+            match modified {
+                Ok(before) => done += usize::from(!before),
+                Err(Error::Conflict(reason)) if reason.contains("has changed") => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let view = host.runtime.instance(id).await.expect("it lives");
+        assert_eq!(view.instance.tasks().count(), 1 + done, "each was done once or not at all");
+        if refused > 0 {
+            return;
+        }
+    }
+    panic!("no two of them came at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn request_that_broke_off_goes_on_under_its_key_where_it_stopped() {
+    let host = Host::start().await;
+    let definition = host.deploy(process(MODEL)).await.definitions.pop().expect("one was deployed").id;
+    let first = host.start_instance(json!({})).await.expect("it starts").id;
+    let second = host.start_instance(json!({})).await.expect("it starts").id;
+    let keyed = |key: &str| Modify { idempotency_key: Some(key.to_owned()), ..modify(vec![before("u")]) };
+    let tasks = async |id| host.runtime.instance(id).await.expect("it lives").instance.tasks().count();
+    assert!(!host.runtime.modify_instance(first, keyed("k")).await.expect("it is modified"));
+    let several = async |instances: Vec<InstanceId>| host.runtime.modify_instances(&definition, instances, keyed("k")).await;
+    assert!(!several(vec![first, second]).await.expect("the second is modified"));
+    assert_eq!((tasks(first).await, tasks(second).await), (2, 2));
+    assert!(several(vec![first, second]).await.expect("both were"), "nothing is left to do");
+    assert!(host.runtime.modify_instance(second, keyed("k")).await.expect("it was"));
+    assert!(!host.runtime.modify_instance(second, keyed("another")).await.expect("it is modified"));
+    assert_eq!((tasks(first).await, tasks(second).await), (2, 3));
+    assert!(matches!(host.runtime.modify_instance(first, keyed("")).await, Err(Error::Invalid(_))));
+    let many = Modify { instructions: vec![before("u"); 20_001], ..Modify::default() };
+    assert!(matches!(host.runtime.modify_instance(first, many).await, Err(Error::Invalid(_))), "a request has a bound");
 }

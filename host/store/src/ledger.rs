@@ -13,14 +13,14 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::committer::Request;
-use crate::db::{Columns, Row, params};
+use crate::db::{Columns, Param, Row, params};
 use crate::query::{Page, Reads};
 use crate::{Error, Store};
 
 mod entry;
 mod write;
 
-pub use entry::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Verdict};
+pub use entry::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Sent, Verdict};
 #[cfg(test)]
 pub(crate) use write::BATCHES;
 pub(crate) use write::{close_all, open_all};
@@ -90,6 +90,15 @@ fn ledger_row(row: &Row) -> Result<LedgerRow, Error> {
     })
 }
 
+fn sent(row: &Row) -> Result<Sent, Error> {
+    let mut columns = row.columns();
+    let (command, key, attempt) = (columns.next()?, columns.next()?, columns.next()?);
+    let state = columns.next::<String>()?.parse()?;
+    let kind: String = columns.next()?;
+    let origin = Origin::from_parts(&kind, columns.next()?)?;
+    Ok(Sent { command, key, attempt, state, origin, activity_key: columns.next()?, activity_id: columns.next()? })
+}
+
 impl Reads {
     /// The last attempt under a key; the empty tenant is none.
     pub async fn ledger_latest(&self, tenant: &str, command: &str, key: &str) -> Result<Option<LedgerRow>, Error> {
@@ -107,6 +116,27 @@ impl Reads {
         );
         let rows = self.pool.fetch(&sql, params![instance, i64::from(page.max), i64::from(page.first)]).await?;
         rows.iter().map(ledger_row).collect()
+    }
+
+    /// What units that resumed this wait have sent and what was applied, or may have been: the last attempt under each key.
+    pub async fn ledger_sent(&self, instance: Uuid, origin: Origin) -> Result<Vec<Sent>, Error> {
+        let (kind, wait) = origin.parts();
+        let of_origin = "l.origin_kind = $2 AND l.origin_wait = $3 AND l.state IN ('applied', 'open', 'unknown')";
+        self.sent(of_origin, params![instance, kind, wait]).await
+    }
+
+    /// What an instance has sent of which nobody knows what came: the last attempt under each key that is open or unknown.
+    pub async fn ledger_undecided(&self, instance: Uuid) -> Result<Vec<Sent>, Error> {
+        self.sent("l.state IN ('open', 'unknown')", params![instance]).await
+    }
+
+    async fn sent(&self, which: &str, params: Vec<Param>) -> Result<Vec<Sent>, Error> {
+        let sql = format!(
+            "SELECT l.command, l.key, l.attempt, l.state, l.origin_kind, l.origin_wait, l.activity_key, l.activity_id FROM ledger l \
+             WHERE l.instance_id = $1 AND {which} AND NOT EXISTS (SELECT 1 FROM ledger n WHERE n.tenant = l.tenant AND n.command = l.command \
+             AND n.key = l.key AND n.attempt > l.attempt) ORDER BY l.opened_at, {{text:l.command}}, {{text:l.key}}"
+        );
+        self.pool.fetch(&sql, params).await?.iter().map(sent).collect()
     }
 
     /// Whether the host that opened an attempt lives, in that epoch. If so the attempt is in flight, and waited for.

@@ -43,7 +43,7 @@ pub use error::Error;
 pub use external::{Fetch, FetchTopic, Fetched, LockChange};
 pub use hosts::TakenOver;
 pub use lease::HostRef;
-pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Verdict};
+pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Sent, Verdict};
 pub use migrate::migration_script;
 pub use rows::{EventKind, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
 pub use start_timers::{NewStartTimer, Reopened, RevisedTimer, StartTimerClaim, StartTimerRow};

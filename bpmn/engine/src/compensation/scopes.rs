@@ -5,10 +5,10 @@ use expect_test::expect;
 use crate::testing::{check, undone};
 
 /// An event `x` that has everything undone.
-pub(super) const THROW: &str = "<intermediateThrowEvent id='x'><compensateEventDefinition/></intermediateThrowEvent>";
+pub(crate) const THROW: &str = "<intermediateThrowEvent id='x'><compensateEventDefinition/></intermediateThrowEvent>";
 
 /// `start > p > x > after`: a sub-process with this inside, then a throwing event.
-pub(super) fn behind(attributes: &str, inside: &str, beside: &str) -> String {
+pub(crate) fn behind(attributes: &str, inside: &str, beside: &str) -> String {
     format!("<startEvent id='s'/><subProcess id='p'{attributes}>{inside}</subProcess>{THROW}<userTask id='after'/>{{s>p>x>after}}{beside}")
 }
 

@@ -1,6 +1,6 @@
 //! Where an instruction leads, found out before anything changes.
 
-use mandate_model::{ElementIndex, ElementKind, ProcessDefinition, ROOT};
+use mandate_model::{ElementIndex, ElementKind, EventTrigger, ProcessDefinition, ROOT};
 
 use super::{Cancel, Instruction, Site, Start, StartAt};
 use crate::ids::ActivityId;
@@ -21,6 +21,12 @@ pub enum Misfit {
         /// The number.
         activity: ActivityId,
     },
+    /// The named ancestor has completed, and is being compensated.
+    #[error("activity instance {} has completed and is being compensated: nothing can be started in it", .activity.0)]
+    Compensating {
+        /// The ancestor.
+        activity: ActivityId,
+    },
     /// The definition has no such element or flow, or it is the process itself.
     #[error("the process has no such element or sequence flow")]
     NoSuchElement,
@@ -28,6 +34,12 @@ pub enum Misfit {
     #[error("'{element}' is no multi-instance activity and has no body")]
     NoBody {
         /// The activity.
+        element: String,
+    },
+    /// It begins when something is compensated, and by nothing else: by hand it would interrupt what runs.
+    #[error("'{element}' begins when something that has completed is compensated; it cannot be started")]
+    Undoes {
+        /// The boundary event, the event sub-process, or its start event.
         element: String,
     },
     /// The named ancestor is no scope around what is started.
@@ -115,8 +127,7 @@ pub(super) struct Plan {
 pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, instruction: &Instruction) -> Result<(), Misfit> {
     match instruction {
         Instruction::Cancel(Cancel::Activity(activity)) => {
-            let is_there = live(instance, *activity).is_some();
-            if is_there { Ok(()) } else { Err(Misfit::NoSuchActivity { activity: *activity }) }
+            activity_of(instance, *activity).map(drop).ok_or(Misfit::NoSuchActivity { activity: *activity })
         }
         Instruction::Cancel(Cancel::Transition(activity)) => {
             let it = instance.activity(*activity).filter(|it| !it.role.is_past());
@@ -134,6 +145,15 @@ pub(crate) fn check_named(definition: &ProcessDefinition, instance: &Instance, i
         Instruction::Cancel(_) => check(definition, instance, instruction),
         Instruction::Start(start) => levels(definition, start).and_then(|levels| above(definition, instance, start, &levels).map(drop)),
     }
+}
+
+/// The activity instance that people know under a number. One that has completed and is being compensated they know under the number that it had.
+pub(super) fn activity_of(instance: &Instance, activity: ActivityId) -> Option<&Activity> {
+    live(instance, activity).or_else(|| instance.activities().find(|it| is_compensating(it, activity)))
+}
+
+fn is_compensating(activity: &Activity, number: ActivityId) -> bool {
+    matches!(activity.role, Role::Compensating { of } if of == number)
 }
 
 fn live(instance: &Instance, activity: ActivityId) -> Option<&Activity> {
@@ -176,6 +196,9 @@ fn levels(definition: &ProcessDefinition, start: &Start) -> Result<Vec<Level>, M
         StartAt::Before(site) => {
             check_site(definition, site)?;
             let element = definition.element(site.element);
+            if is_compensation(definition, &element.kind) {
+                return Err(Misfit::Undoes { element: element.id.to_string() });
+            }
             let inner = element.multi_instance.is_some() && !site.body;
             (element.parent, inner.then_some(Level { element: site.element, kind: LevelKind::Body }))
         }
@@ -207,7 +230,10 @@ fn above(
     if ancestor == instance.root() {
         return Ok(Some((ancestor, 0)));
     }
-    let activity = live(instance, ancestor).ok_or(Misfit::NoSuchActivity { activity: ancestor })?;
+    let activity = activity_of(instance, ancestor).ok_or(Misfit::NoSuchActivity { activity: ancestor })?;
+    if is_compensating(activity, ancestor) {
+        return Err(Misfit::Compensating { activity: ancestor });
+    }
     let level = levels.iter().position(|level| level.is(activity));
     let element = || definition.element(start.at.element(definition)).id.to_string();
     level.map(|level| Some((ancestor, level + 1))).ok_or_else(|| Misfit::NotAround { ancestor, element: element() })
@@ -248,6 +274,14 @@ fn interrupted(definition: &ProcessDefinition, instance: &Instance, scope: Activ
             activity: definition.element(attached_to).id.to_string(),
             count: active.len(),
         }),
+    }
+}
+
+/// Whether an event is triggered by compensation, or starts its sub-process so.
+fn is_compensation(definition: &ProcessDefinition, kind: &ElementKind) -> bool {
+    match kind {
+        ElementKind::EventSubProcess(event) => is_compensation(definition, &definition.element(event.start).kind),
+        other => matches!(other.trigger(), Some((EventTrigger::Compensation, _))),
     }
 }
 

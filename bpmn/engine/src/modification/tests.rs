@@ -1,6 +1,7 @@
 //! Traces of modifications.
 
 mod changes;
+mod compensation;
 mod crossing;
 mod held;
 mod several;

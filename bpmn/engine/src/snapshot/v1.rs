@@ -33,6 +33,7 @@ struct Snapshot {
     suspended: bool,
     last: u64,
     modifications: u64,
+    modified_as: Option<[u8; 32]>,
     traceparent: Option<String>,
     caller: Option<Caller>,
     /// How many reports it has made to its caller.
@@ -95,6 +96,7 @@ impl From<&Instance> for Snapshot {
             suspended: it.suspended,
             last: it.last,
             modifications: it.modifications,
+            modified_as: it.modified_as,
             traceparent: it.traceparent.clone(),
             caller: it.caller.as_deref().map(Caller::from),
             told: it.told,
@@ -123,6 +125,7 @@ impl Snapshot {
             suspended: self.suspended,
             last: self.last,
             modifications: self.modifications,
+            modified_as: self.modified_as,
             activities: OrdMap::new(),
             jobs: OrdMap::new(),
             tasks: OrdMap::new(),

@@ -1,7 +1,7 @@
 //! Modifications in scripts: instructions with `;` between them.
 //!
 //! `cancel #5`, `cancel-transition #5`, `cancel-all a`, `cancel-current a`; `before a`, `flow a_b`, and behind these `in #3`, an object of variables, and `local`
-//! with another. `a#body` is the body of a multi-instance activity.
+//! with another. `as 7: ` before all of them is the key under which somebody asks for them. `a#body` is the body of a multi-instance activity.
 
 use mandate_model::{FlowIndex, ProcessDefinition};
 
@@ -12,8 +12,12 @@ use crate::modification::{Cancel, Instruction, Modification, Site, Start, StartA
 pub(super) fn modification(definition: &ProcessDefinition, text: &str, hold: bool) -> Modification {
     let (text, skip_io_mappings) = text.strip_prefix("skip: ").map_or((text, false), |text| (text, true));
     let (text, skip_listeners) = text.strip_prefix("silent: ").map_or((text, false), |text| (text, true));
+    let (text, key) = match text.strip_prefix("as ").and_then(|text| text.split_once(": ")) {
+        Some((key, text)) => (text, Some([key.parse().expect("a byte"); 32])),
+        None => (text, None),
+    };
     let instructions = text.split("; ").filter(|text| !text.is_empty()).map(|text| instruction(definition, text)).collect();
-    Modification { instructions, skip_io_mappings, skip_listeners, hold }
+    Modification { instructions, skip_io_mappings, skip_listeners, hold, key }
 }
 
 fn instruction(definition: &ProcessDefinition, text: &str) -> Instruction {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use mandate_engine::{ActivityId, HistoryEvent};
-use mandate_model::{Compensation as UndoneBy, ElementIndex, ProcessDefinition};
+use mandate_engine::{ActivityId, Effect, HistoryEvent, Instance};
+use mandate_model::{Compensation as UndoneBy, ElementIndex, ElementKind, EndResult, ProcessDefinition, ThrowResult};
 
 /// What history told of activities that handlers undo.
 #[derive(Debug, Default)]
@@ -81,5 +81,25 @@ impl Compensation {
             let (first, second) = (&definition.element(earlier.of).id, &definition.element(of).id);
             assert!(!too_early, "'{first}' was undone before '{second}', which completed later");
         }
+    }
+}
+
+/// What has completed is remembered as long as its scope is there, unless something was undone: nobody takes it away by itself.
+pub(crate) fn check_records(definition: &ProcessDefinition, before: &Instance, after: &Instance, effects: &[Effect]) {
+    let undoes = |effect: &Effect| match effect {
+        Effect::Record(HistoryEvent::ActivityStarted { element, .. }) => matches!(
+            definition.element(*element).kind,
+            ElementKind::EndEvent(EndResult::Compensation(_) | EndResult::Cancel)
+                | ElementKind::IntermediateThrowEvent(ThrowResult::Compensation(_))
+        ),
+        _ => false,
+    };
+    if after.is_ended() || effects.iter().any(undoes) {
+        return;
+    }
+    for record in before.activities().filter(|it| it.role.is_record()) {
+        let scope_is_there = record.parent.is_some_and(|scope| after.activity(scope).is_some());
+        let is_there = after.activity(record.id).is_some_and(|it| it.role == record.role);
+        assert!(is_there || !scope_is_there, "{record:?} is forgotten");
     }
 }

@@ -14,7 +14,7 @@ use mandate_engine::{
 use mandate_model::ProcessDefinition;
 use uuid::Uuid;
 
-use crate::compensation::Compensation;
+use crate::compensation::{Compensation, check_records};
 use crate::events::{self, happened};
 use crate::random::Random;
 use calls::{called, caller};
@@ -307,6 +307,7 @@ impl<'a> Host<'a> {
         if commit {
             self.hear(input);
             self.by_hand |= matches!(input, Input::Modify(_) | Input::StartAt { .. });
+            check_records(self.definition, &self.load(), &instance, &effects);
             self.commit(&instance, effects);
             self.modified += usize::from(matches!(input, Input::Modify(_)));
         }

@@ -11,7 +11,9 @@ const MOST: usize = 3;
 pub(crate) fn random_modification(definition: &ProcessDefinition, instance: &Instance, random: &mut Random) -> Modification {
     let count = 1 + random.below(MOST);
     let instructions = (0..count).map(|_| instruction(definition, instance, random)).collect();
-    Modification { instructions, skip_io_mappings: random.one_in(6), skip_listeners: random.one_in(6), hold: random.one_in(4) }
+    let (skip_io_mappings, skip_listeners, hold) = (random.one_in(6), random.one_in(6), random.one_in(4));
+    let key = if random.one_in(3) { Some([u8::try_from(random.below(3)).expect("it is small"); 32]) } else { None };
+    Modification { instructions, skip_io_mappings, skip_listeners, hold, key }
 }
 
 /// The same for a new instance.

@@ -2,13 +2,15 @@
 //! may have as well.
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::routing::post;
 use mandate_runtime::engine::{InstanceId, Variables};
 use mandate_runtime::query::Page;
 use mandate_runtime::{Instruction, Modify, Place};
 use serde_json::Value;
 
+use super::start::{IDEMPOTENCY_KEY, replayed, text_header};
 use super::{camunda, process_instance};
 use crate::error::stored;
 use crate::extract::{Body, Segments};
@@ -62,20 +64,20 @@ pub(super) enum For {
     New,
 }
 
-async fn modify(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let modify = modification(&mut body, "instructions", For::One)?;
+async fn modify(Acting(app): Acting, Segments(id): Segments<String>, headers: HeaderMap, Body(mut body): Body) -> Result<Response, Error> {
+    let modify = under_key(modification(&mut body, "instructions", For::One)?, &headers)?;
     body.finish(MODIFICATION_FIELDS)?;
     let (runtime, instance) = (app.runtime.clone(), instance_or_none(&id));
     let modified = to_the_end(async move { runtime.modify_instance(instance, modify).await }).await;
-    modified.map_err(|error| {
+    let before = modified.map_err(|error| {
         let missing = || Error::with_status(StatusCode::BAD_REQUEST, format!("Process instance with id '{id}' does not exist"));
         Error::from(error).or_missing(missing)
     })?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(replayed(StatusCode::NO_CONTENT, before))
 }
 
-async fn modify_several(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let modify = modification(&mut body, "instructions", For::Several)?;
+async fn modify_several(Acting(app): Acting, headers: HeaderMap, Body(mut body): Body) -> Result<Response, Error> {
+    let modify = under_key(modification(&mut body, "instructions", For::Several)?, &headers)?;
     if modify.instructions.is_empty() {
         return Err(Error::Invalid("Modification instructions cannot be empty".to_owned()));
     }
@@ -87,8 +89,12 @@ async fn modify_several(Acting(app): Acting, Body(mut body): Body) -> Result<Sta
         return Err(Error::Invalid("Process instance ids cannot be empty".to_owned()));
     }
     let runtime = app.runtime.clone();
-    to_the_end(async move { runtime.modify_instances(&definition, instances, modify).await }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let before = to_the_end(async move { runtime.modify_instances(&definition, instances, modify).await }).await?;
+    Ok(replayed(StatusCode::NO_CONTENT, before))
+}
+
+fn under_key(modify: Modify, headers: &HeaderMap) -> Result<Modify, Error> {
+    Ok(Modify { idempotency_key: text_header(headers, &IDEMPOTENCY_KEY)?, ..modify })
 }
 
 /// Camunda answers with a batch that goes on by itself.
@@ -127,6 +133,7 @@ pub(super) fn modification(body: &mut Fields, instructions: &str, of: For) -> Re
         skip_io_mappings: body.flag("skipIoMappings")?,
         skip_listeners: body.flag("skipCustomListeners")?,
         annotation,
+        idempotency_key: None,
     })
 }
 

@@ -14,10 +14,10 @@ use crate::extract::{Body, Segments};
 use crate::query_params::Fields;
 use crate::{App, Error, to_the_end, variable};
 
-/// Starts once per key and tells the same instance every time (our addition; the IETF's draft-ietf-httpapi-idempotency-key-header).
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Does something once per key and gives the same answer every time (our addition; the IETF's draft-ietf-httpapi-idempotency-key-header).
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Set on the answer to a start whose key had started its instance before.
+/// Set on the answer to a request that was carried out before under the same key.
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// W3C Trace Context.
@@ -93,14 +93,19 @@ async fn start(app: &App, definition: DefinitionRef, headers: &HeaderMap, mut bo
     if with_variables {
         dto["variables"] = started.variables.as_ref().map_or_else(|| json!({}), variable::write_all);
     }
-    let mut response = Json(dto).into_response();
-    if started.existing {
-        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    Ok(replayed(Json(dto), started.existing))
 }
 
-fn text_header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Error> {
+/// An answer, which says if it is that of a request that was carried out before.
+pub(super) fn replayed(answer: impl IntoResponse, before: bool) -> Response {
+    let mut response = answer.into_response();
+    if before {
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+pub(super) fn text_header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Error> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {

@@ -1,5 +1,7 @@
 //! Process instance modification, starts with instructions, and suspension of several instances.
 
+use axum::body::Body;
+use axum::http::Request;
 use serde_json::{Value, json};
 
 use crate::common::{Host, model, review};
@@ -218,5 +220,28 @@ async fn suspended_instances_are_modified_and_go_on_when_they_are_active_again()
     host.put(path, json!({"suspended": true, "processInstanceIds": [NOBODY]})).await.error(404, REFUSED);
     host.put(path, json!({"suspended": true, "processInstanceIds": [a], "processDefinitionKey": "nested"})).await.error(400, REFUSED);
     host.put(path, json!({"processInstanceIds": [a]})).await.error(400, REFUSED);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn the_same_key_modifies_an_instance_once() {
+    let host = Host::open().await;
+    let deployed = host.deploy("nested", &nested()).await;
+    let definition = deployed["deployedProcessDefinitions"].as_object().expect("one").keys().next().expect("one").clone();
+    let id = host.start("nested", json!({})).await;
+    let instructions = json!([{"type": "startBeforeActivity", "activityId": "first"}]);
+    let send = async |path: &str, body: Value| {
+        let request = Request::post(path).header("Idempotency-Key", "move-1").header("content-type", "application/json");
+        host.send(request.body(Body::from(body.to_string())).expect("a request")).await
+    };
+    let one = json!({"instructions": instructions});
+    let several = json!({"instructions": instructions, "processDefinitionId": definition, "processInstanceIds": [id]});
+    let (one_path, several_path) = (modification(&id), "/engine-rest/modification/execute");
+    for (path, body, replayed) in [(&*one_path, &one, false), (&*one_path, &one, true), (several_path, &several, true)] {
+        let answer = send(path, body.clone()).await;
+        answer.no_content();
+        assert_eq!(answer.headers.contains_key("idempotency-replayed"), replayed, "{path}");
+    }
+    assert_eq!(host.count(&format!("/engine-rest/task/count?processInstanceId={id}")).await, 2);
     host.close().await;
 }

@@ -105,13 +105,13 @@ impl Inner {
             fired: Some(FiredTimer { id: row.id, firing: row.firing, at: now, next }),
         };
         let input = Input::Start { element: timer.element, variables: Variables::new(), hold: false };
-        let work = Work { instance: id, input, begin: Some(begin), traceparent: None, worker: None, operator: None, delivery: None };
+        let work = Work { begin: Some(begin), ..Work::new(id, input) };
         match self.advance_here(work).await? {
             Advanced::Committed(mut state) => {
                 // What it goes on with is a job as any other: no firing waits for it.
                 if let Some((wait, permit)) = state.held.take() {
                     let mine = self.executor.mine(id, wait);
-                    self.enqueue(Queued { instance: id, wait, exclusive: true, takeovers: 0, permit, mine, answer: None });
+                    self.enqueue(Queued { instance: id, wait, exclusive: true, takeovers: 0, fresh: true, permit, mine, answer: None });
                 }
             }
             // It was fired elsewhere, or closed by another version.

@@ -134,7 +134,16 @@ async fn a_worker_that_dies_leaves_its_place_and_its_turn_to_others() {
         let wait = WaitId(u64::MAX);
         let (mine, permit) = (executor.mine(id, wait), executor.reserve());
         let (answer, answered) = oneshot::channel();
-        host.inner().enqueue(Queued { instance: id, wait, exclusive: true, takeovers: 0, permit, mine, answer: Some(answer) });
+        host.inner().enqueue(Queued {
+            instance: id,
+            wait,
+            exclusive: true,
+            takeovers: 0,
+            fresh: false,
+            permit,
+            mine,
+            answer: Some(answer),
+        });
         let answered = answered.await.expect("whoever asked is told");
         assert!(matches!(answered, Err(Error::Bug)), "{answered:?}");
         host.ended(id).await;

@@ -62,6 +62,11 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// The number of the wait in its instance.
+    pub fn wait(self) -> i64 {
+        self.parts().1
+    }
+
     pub(super) fn parts(self) -> (&'static str, i64) {
         match self {
             Self::Job(wait) => ("job", wait),
@@ -129,6 +134,25 @@ pub struct LedgerRow {
     pub cancelled: bool,
     /// Who decided an unknown outcome, where nothing else could.
     pub verdict: Option<Verdict>,
+}
+
+/// An attempt that was applied, or may have been, without what it said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The command's name.
+    pub command: String,
+    /// The idempotency key.
+    pub key: String,
+    /// The attempt.
+    pub attempt: i64,
+    /// Applied, open or unknown.
+    pub state: LedgerState,
+    /// The wait its unit resumed.
+    pub origin: Origin,
+    /// Digest that names the activity's entry.
+    pub activity_key: String,
+    /// BPMN id of the activity.
+    pub activity_id: String,
 }
 
 /// What a person said of an attempt whose outcome was unknown: that it was applied, or that it was not and so is unavailable. The row's state

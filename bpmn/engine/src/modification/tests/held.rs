@@ -47,6 +47,90 @@ fn mappings_are_skipped_in_this_unit_only() {
 }
 
 #[test]
+fn modification_that_is_asked_for_again_under_its_key_is_done_once() {
+    check(
+        "<startEvent id='s'/><userTask id='u'/><userTask id='a'/>{s>u>a}",
+        "
+            start
+            modify as 7: before a
+            modify as 7: before a
+            modify-held as 8: before a
+            modify as 8: before a
+            modify before a
+            modify as 8: before a
+            modify as 7: before a
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + u #3
+              task u !4 of nobody users [] groups []
+            > modify as 7: before a
+              + a #5
+              task a !6 of nobody users [] groups []
+            > modify as 7: before a
+              rejected: the instance was modified under this key before
+            > modify-held as 8: before a
+              job AsyncBefore a !8 due 0, 3 left, 0 failed
+            > modify as 8: before a
+              rejected: the instance was modified under this key before
+            > modify before a
+              + a #9
+              task a !10 of nobody users [] groups []
+            > modify as 8: before a
+              rejected: the instance was modified under this key before
+            > modify as 7: before a
+              + a #11
+              task a !12 of nobody users [] groups []
+        "#]],
+    );
+}
+
+#[test]
+fn tokens_held_before_a_join_come_by_different_flows() {
+    check(
+        "<startEvent id='s'/><parallelGateway id='f'/><userTask id='a'/><userTask id='b'/><parallelGateway id='j'/><userTask id='z'/>{s>f}{f>a>j}{f>b>j}{j>z}",
+        "
+            start
+            modify-held cancel-all a; cancel-all b; before j; before j
+            run j
+            run j
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + f #3
+              - #3
+              + a #4
+              task a !5 of nobody users [] groups []
+              + b #6
+              task b !7 of nobody users [] groups []
+            > modify-held cancel-all a; cancel-all b; before j; before j
+              task !5 gone
+              - #4 canceled
+              task !7 gone
+              - #6 canceled
+              job AsyncBefore j !9 due 0, 3 left, 0 failed
+              job AsyncBefore j !11 due 0, 3 left, 0 failed
+            > run j
+              job !9 gone
+              + j #8
+            > run j
+              job !11 gone
+              + j #10
+              - #8
+              - #10
+              + z #12
+              task z !13 of nobody users [] groups []
+        "#]],
+    );
+}
+
+#[test]
 fn held_modification_stops_each_token_before_its_element() {
     check(
         "<startEvent id='s'/><userTask id='u'/><serviceTask id='w' camunda:class='W'/><inclusiveGateway id='j'/><task id='o'/><serviceTask id='z' camunda:class='Z'/>\
