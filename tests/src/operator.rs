@@ -88,12 +88,12 @@ async fn look(http: &reqwest::Client, host: &str) -> reqwest::Result<Done> {
 /// Every third order under review is cancelled, the others are in order now. Decided by the instance, so that the same order gets the same
 /// decision however often it is asked.
 fn review(instance: &str) -> Value {
-    json!({ "decision": text(if number(instance) % 3 == 0 { "CANCEL" } else { "RETRY" }) })
+    json!({ "decision": text(if number(instance).is_multiple_of(3) { "CANCEL" } else { "RETRY" }) })
 }
 
 /// Every third quote is turned down.
 fn approve(task: &str) -> Value {
-    json!({ "approval": text(if number(task) % 3 == 0 { "REJECTED" } else { "APPROVED" }) })
+    json!({ "approval": text(if number(task).is_multiple_of(3) { "REJECTED" } else { "APPROVED" }) })
 }
 
 /// Each decision in turn.

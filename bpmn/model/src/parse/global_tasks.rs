@@ -19,7 +19,7 @@ const KINDS: [(&str, &str); 5] = [
 const SUFFIX: &str = "_task";
 
 /// Makes processes of the global tasks in a file's root.
-pub(crate) fn expand<'a>(root: &mut Node<'a>) {
+pub(crate) fn expand(root: &mut Node<'_>) {
     for child in root.children.iter_mut().filter(|child| child.namespace == Namespace::Bpmn) {
         let Some((_, kind)) = KINDS.iter().find(|(global, _)| child.name == *global) else { continue };
         let id = child.id().unwrap_or_default().to_owned();
@@ -47,6 +47,6 @@ pub(crate) fn expand<'a>(root: &mut Node<'a>) {
     }
 }
 
-fn plain<'a>(name: &'static str, value: String) -> Attribute<'a> {
+fn plain(name: &'static str, value: String) -> Attribute<'static> {
     Attribute { namespace: Namespace::None, name, written: name, value: Cow::Owned(value) }
 }
