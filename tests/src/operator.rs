@@ -15,6 +15,8 @@ pub struct Done {
     pub reviews: u64,
     /// Repairs completed.
     pub repairs: u64,
+    /// Quotes approved or turned down.
+    pub approvals: u64,
     /// Jobs given new retries.
     pub retried: u64,
 }
@@ -36,6 +38,7 @@ impl Operator {
                 if let Ok(done) = look(&http, host).await {
                     total.reviews += done.reviews;
                     total.repairs += done.repairs;
+                    total.approvals += done.approvals;
                     total.retried += done.retried;
                     sender.send_replace(total);
                 }
@@ -62,11 +65,15 @@ async fn look(http: &reqwest::Client, host: &str) -> reqwest::Result<Done> {
     let tasks: Vec<Value> = http.get(format!("{host}/engine-rest/task?maxResults=50")).send().await?.error_for_status()?.json().await?;
     for task in tasks {
         let (Some(id), Some(key)) = (task["id"].as_str(), task["taskDefinitionKey"].as_str()) else { continue };
-        let variables = decide(key, task["processInstanceId"].as_str().unwrap_or_default());
+        let (count, variables) = match key {
+            "manualReview" => (&mut done.reviews, review(task["processInstanceId"].as_str().unwrap_or_default())),
+            "approve" | "approveInstead" => (&mut done.approvals, approve(id)),
+            // A line that fails again comes as another task, and so in the end is not tried again.
+            "decide" => (&mut done.repairs, repair_line(id)),
+            _ => (&mut done.repairs, json!({ "repair": text("FULFILLED") })),
+        };
         let answer = http.post(format!("{host}/engine-rest/task/{id}/complete")).json(&json!({ "variables": variables })).send().await?;
-        if answer.status().is_success() {
-            if key == "manualReview" { done.reviews += 1 } else { done.repairs += 1 }
-        }
+        *count += u64::from(answer.status().is_success());
     }
     let jobs: Vec<Value> =
         http.get(format!("{host}/engine-rest/job?noRetriesLeft=true&maxResults=50")).send().await?.error_for_status()?.json().await?;
@@ -78,13 +85,28 @@ async fn look(http: &reqwest::Client, host: &str) -> reqwest::Result<Done> {
     Ok(done)
 }
 
-/// Every third order under review is cancelled, the others are in order now; what is missing has been delivered. Decided by the instance, so
-/// that the same order gets the same decision however often it is asked.
-fn decide(task: &str, instance: &str) -> Value {
-    let third = instance.bytes().map(u32::from).sum::<u32>() % 3 == 0;
-    match task {
-        "manualReview" if third => json!({ "decision": { "value": "CANCEL", "type": "String" } }),
-        "manualReview" => json!({ "decision": { "value": "RETRY", "type": "String" } }),
-        _ => json!({ "repair": { "value": "FULFILLED", "type": "String" } }),
-    }
+/// Every third order under review is cancelled, the others are in order now. Decided by the instance, so that the same order gets the same
+/// decision however often it is asked.
+fn review(instance: &str) -> Value {
+    json!({ "decision": text(if number(instance).is_multiple_of(3) { "CANCEL" } else { "RETRY" }) })
+}
+
+/// Every third quote is turned down.
+fn approve(task: &str) -> Value {
+    json!({ "approval": text(if number(task).is_multiple_of(3) { "REJECTED" } else { "APPROVED" }) })
+}
+
+/// Each decision in turn.
+fn repair_line(task: &str) -> Value {
+    const DECISIONS: [&str; 5] = ["RETRY", "SKIP", "REQUEST_MORE_INFO", "RETRY", "CANCEL"];
+    json!({ "decision": text(DECISIONS[number(task) % DECISIONS.len()]), "question": text("What shall become of it?") })
+}
+
+fn text(value: &str) -> Value {
+    json!({ "value": value, "type": "String" })
+}
+
+/// A number for an id, always the same one.
+fn number(id: &str) -> usize {
+    id.bytes().map(usize::from).sum()
 }

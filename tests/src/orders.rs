@@ -35,32 +35,55 @@ pub fn faults(seed: u64) -> Value {
 
 /// Sends orders `prefix-0` to `prefix-(count-1)`. An order that a killed service did not answer is sent again under the same id.
 pub async fn send(system: &System, prefix: &str, count: usize) -> anyhow::Result<()> {
-    let (http, url) = (system.http(), format!("{}/orders", system.service_url()));
-    let one = |number: usize| {
-        let url = &url;
-        async move {
-            let order = json!({
-                "orderId": format!("{prefix}-{number}"),
-                "tenantId": "acme",
-                "customerId": format!("customer-{}", number % 17),
-                "items": items(number),
-                "priority": number.is_multiple_of(5),
-            });
-            let deadline = Instant::now() + Duration::from_secs(60);
-            loop {
-                match http.post(url).json(&order).send().await {
-                    Ok(answer) if answer.status().is_success() => return Ok(()),
-                    Ok(answer) if !answer.status().is_server_error() => {
-                        let status = answer.status();
-                        anyhow::bail!("order {prefix}-{number} was refused: {status}: {}", answer.text().await?)
-                    }
-                    _ => ensure!(Instant::now() < deadline, "order {prefix}-{number} could not be sent"),
-                }
-                tokio::time::sleep(LOOK).await;
-            }
+    let orders = (0..count).map(|number| order(prefix, number, json!({ "items": items(number) })));
+    stream::iter(orders).map(|order| post(system, "/orders", order)).buffer_unordered(CLIENTS).try_collect::<()>().await
+}
+
+/// Sends as many orders that need more than the usual: in turn one with a quote, one whose lines need each other, and two that the customer may
+/// cancel, of which the second is cancelled at once.
+pub async fn send_special(system: &System, prefix: &str, count: usize) -> anyhow::Result<()> {
+    let one = |number: usize| async move {
+        let what = match number % 4 {
+            0 => json!({ "items": items(number), "quote": { "amount": 1_000 * number, "discountPercent": number % 40 } }),
+            1 => json!({ "items": [{ "product": "FIBER+ROUTER" }, { "product": "tv-box" }], "handling": "BY_LINE" }),
+            _ => json!({ "items": items(number), "handling": "CANCELLABLE" }),
+        };
+        post(system, "/orders", order(prefix, number, what)).await?;
+        if number % 4 == 3 {
+            post(system, &format!("/orders/{prefix}-{number}/cancellation"), json!({})).await?;
         }
+        Ok(())
     };
     stream::iter(0..count).map(one).buffer_unordered(CLIENTS).try_collect::<()>().await
+}
+
+fn order(prefix: &str, number: usize, what: Value) -> Value {
+    let mut order = json!({
+        "orderId": format!("{prefix}-{number}"),
+        "tenantId": "acme",
+        "customerId": format!("customer-{}", number % 17),
+        "priority": number.is_multiple_of(5),
+    });
+    if let (Value::Object(order), Value::Object(what)) = (&mut order, what) {
+        order.extend(what);
+    }
+    order
+}
+
+/// Posts until the service answers, which may be killed meanwhile: it knows by the order's id what it has.
+async fn post(system: &System, path: &str, body: Value) -> anyhow::Result<()> {
+    let url = format!("{}{path}", system.service_url());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match system.http().post(&url).json(&body).send().await {
+            Ok(answer) if answer.status().is_success() => return Ok(()),
+            Ok(answer) if !answer.status().is_server_error() => {
+                anyhow::bail!("{path} {body} was refused: {}: {}", answer.status(), answer.text().await?)
+            }
+            _ => ensure!(Instant::now() < deadline, "{path} {body} could not be sent"),
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 fn items(number: usize) -> Value {

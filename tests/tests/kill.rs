@@ -15,6 +15,9 @@ use mandate_tests::tally::tally;
 /// Orders of a run per kill: enough that there are some under way at every kill.
 const ORDERS_PER_KILL: usize = 20;
 
+/// And of those that need more than the usual: multi-instance, calls, compensation.
+const SPECIAL_PER_KILL: usize = 8;
+
 fn kills() -> usize {
     std::env::var("MANDATE_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
 }
@@ -41,10 +44,13 @@ async fn survive(mut setup: Setup, seed: u64) -> anyhow::Result<()> {
     let mut moments = Moments::new(seed);
     setup.faults = orders::faults(seed);
     let mut system = System::start(setup, 1).await?;
-    system.deploy(&root().join("examples/order-service/bundle-v1")).await?;
+    for bundle in ["bundle-v1", "bundle-special"] {
+        system.deploy(&root().join("examples/order-service").join(bundle)).await?;
+    }
     let operator = Operator::start(system.http().clone(), vec![system.host_url(0)]);
     for kill in 0..kills {
         orders::send(&system, &format!("round-{kill}"), ORDERS_PER_KILL).await?;
+        orders::send_special(&system, &format!("special-{kill}"), SPECIAL_PER_KILL).await?;
         moments.pass(Duration::from_millis(10), Duration::from_millis(1_500)).await;
         // Mostly the host; every third time the service with its relay.
         if kill % 3 == 2 {
@@ -56,11 +62,11 @@ async fn survive(mut setup: Setup, seed: u64) -> anyhow::Result<()> {
         }
     }
     let within = Duration::from_secs(120 + 3 * kills as u64);
-    orders::all_done(&system, kills * ORDERS_PER_KILL, within).await?;
+    let orders = kills * (ORDERS_PER_KILL + SPECIAL_PER_KILL);
+    orders::all_done(&system, orders, within).await?;
     let tally = tally(&system).await?;
     println!(
-        "{kills} kills, {} orders: commands applied exactly once: {} of {}; {} sent again; operator: {:?}",
-        kills * ORDERS_PER_KILL,
+        "{kills} kills, {orders} orders: commands applied exactly once: {} of {}; {} sent again; operator: {:?}",
         tally.applied_once,
         tally.applied,
         tally.repeated_attempts,

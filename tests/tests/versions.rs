@@ -11,6 +11,9 @@ use mandate_tests::system::{Setup, System};
 use mandate_tests::tally::tally;
 use serde_json::json;
 
+/// The process of both versions.
+const PROCESS_KEY: &str = "orderFulfillment";
+
 /// Orders of each version.
 const ORDERS: usize = 12;
 
@@ -40,13 +43,13 @@ async fn instances_finish_on_the_digests_of_their_version_though_the_host_restar
             .iter()
             .filter_map(|binding| binding["digest"].as_str().map(str::to_owned))
             .collect();
-        let version = tally.versions.get(&number).context("instances of the version")?;
-        assert!(version.completed + version.cancelled >= ORDERS, "{version:?}");
+        let version = tally.versions.get(&(PROCESS_KEY.to_owned(), number)).context("instances of the version")?;
+        assert!(version.ends.values().sum::<usize>() >= ORDERS, "{version:?}");
         for digest in version.digests.values().flatten() {
             assert!(bound.contains(digest), "version {number} called {digest}, which it is not bound to");
         }
     }
-    let reserve = |number: i64| tally.versions[&number].digests["reserve-line"].clone();
+    let reserve = |number: i64| tally.versions[&(PROCESS_KEY.to_owned(), number)].digests["reserve-line"].clone();
     assert!(reserve(1).is_disjoint(&reserve(2)), "version 2 reserves with another delegate");
     drop(operator);
     system.stop().await

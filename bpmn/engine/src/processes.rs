@@ -6,6 +6,7 @@ use expect_test::Expect;
 use crate::testing::check_definition;
 
 mod fallout_repair;
+mod line_fulfillment;
 mod order_cancellation;
 mod order_fulfillment;
 mod quote_approval;

@@ -212,14 +212,16 @@ impl<'v> Validator<'v, '_> {
         }
     }
 
-    /// Boundary events stand on activities that wait.
+    /// Boundary events stand on activities; those on activities that do not wait are never triggered.
     fn boundary_events(&mut self, index: ElementIndex, element: &Element) {
         let is_event = matches!(element.kind, ElementKind::EventSubProcess(_));
         let name = if is_event { "an event sub-process" } else { self.name(index) };
-        let waits = !is_event
+        let is_activity = !is_event
             && matches!(
                 name,
-                "serviceTask"
+                "task"
+                    | "manualTask"
+                    | "serviceTask"
                     | "sendTask"
                     | "scriptTask"
                     | "businessRuleTask"
@@ -233,11 +235,9 @@ impl<'v> Validator<'v, '_> {
         for boundary in &element.boundary_events {
             let at = self.at(*boundary);
             let event = &self.draft.elements[boundary.0 as usize];
-            let is_compensation = matches!(event.kind.trigger(), Some((EventTrigger::Compensation, _)));
-            // What undoes an activity does not need it to wait.
-            if !(waits || is_compensation && matches!(name, "task" | "manualTask")) {
+            if !is_activity {
                 let message = format!("the boundary event is attached to {name}, which can't carry one");
-                self.diagnostics.error(at, message, "attach it to a service, send, user or receive task, a sub-process or a call activity");
+                self.diagnostics.error(at, message, "attach it to a task, a sub-process or a call activity");
             } else if event.parent != element.parent {
                 let message = format!("the boundary event is attached to '{}' in another scope", shown(&element.id));
                 self.diagnostics.error(at, message, "move it into the scope of the activity");
@@ -265,6 +265,7 @@ impl<'v> Validator<'v, '_> {
             let why = match &element.kind {
                 _ if between_jobs => continue,
                 ElementKind::ServiceTask(task) if !task.by_worker => "a task done by a delegate does not wait (as in Camunda 7)",
+                ElementKind::Task | ElementKind::ManualTask => "a task that passes through does not wait",
                 ElementKind::ExpressionTask(_) => "a task done by an expression does not wait (as in Camunda 7)",
                 _ => continue,
             };

@@ -135,7 +135,7 @@ fn nothing_leads_to_an_event_sub_process_or_hangs_on_it() {
         &elements,
         expect![[r#"
             t.bpmn:3:1: error: an event sub-process has a sequence flow (element 'v'); help: remove the flow: its start event begins it, and nothing follows it (BPMN 2.0, 10.3.5)
-            t.bpmn:4:56: error: the boundary event is attached to an event sub-process, which can't carry one (element 'b'); help: attach it to a service, send, user or receive task, a sub-process or a call activity
+            t.bpmn:4:56: error: the boundary event is attached to an event sub-process, which can't carry one (element 'b'); help: attach it to a task, a sub-process or a call activity
         "#]],
     );
     let mapped = event_sub_process("v", "", MESSAGE).replace(

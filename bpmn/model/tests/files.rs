@@ -70,12 +70,12 @@ fn message_flows_and_strangers_beside_the_processes_are_warnings() {
     check_file(
         &file_with(
             "\n<bpmn:collaboration id='c'><bpmn:participant id='pool' processRef='p'/>\n<bpmn:messageFlow id='mf' sourceRef='s' targetRef='pool'/>\
-             </bpmn:collaboration>\n<bpmn:globalUserTask id='gt'/>\n<other:thing/>",
+             </bpmn:collaboration>\n<bpmn:globalConversation id='gt'/>\n<other:thing/>",
             "<bpmn:startEvent id='s'/><bpmn:endEvent id='e'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='e'/>",
         ),
         expect![[r#"
             t.bpmn:5:1: warning: a message flow is a drawing: nothing is sent along it (element 'mf'); help: a delegate must send the message, by a command of the other side's catalogue or an API; ignore this if it does
-            t.bpmn:6:1: warning: globalUserTask beside the processes has no effect (element 'gt'); help: remove it, or ignore this if it is meant for another tool
+            t.bpmn:6:1: warning: globalConversation beside the processes has no effect (element 'gt'); help: remove it, or ignore this if it is meant for another tool
             t.bpmn:7:1: warning: other:thing beside the processes has no effect; help: remove it, or ignore this if it is meant for another tool
         "#]],
     );

@@ -190,12 +190,11 @@ mod events {
                  <bpmn:boundaryEvent id='b5' attachedToRef='s' cancelActivity='maybe'>{error}"
             ),
             expect![[r#"
-                t.bpmn:3:1: error: the boundary event is attached to manualTask, which can't carry one (element 'b1'); help: attach it to a service, send, user or receive task, a sub-process or a call activity
                 t.bpmn:4:1: error: the boundary event is attached to nothing (no attachedToRef) (element 'b2'); help: draw it onto the border of a task or sub-process
                 t.bpmn:5:1: error: the boundary event is attached to 'nobody', which does not exist in this process (element 'b3'); help: draw it to an element of the same process, or remove it
                 t.bpmn:6:1: error: the boundary event is attached to 'f1', which does not exist in this process (element 'b4'); help: draw it to an element of the same process, or remove it
                 t.bpmn:7:1: error: cancelActivity="maybe" is neither true nor false (element 'b5'); help: write true or false
-                t.bpmn:7:1: error: the boundary event is attached to startEvent, which can't carry one (element 'b5'); help: attach it to a service, send, user or receive task, a sub-process or a call activity
+                t.bpmn:7:1: error: the boundary event is attached to startEvent, which can't carry one (element 'b5'); help: attach it to a task, a sub-process or a call activity
             "#]],
         );
     }

@@ -15,23 +15,29 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn manifest(version: u32) -> Value {
-    read(&here().join(format!("bundle-v{version}/mandate.toml"))).parse::<toml::Table>().expect("TOML").into()
+const BUNDLES: [&str; 3] = ["bundle-v1", "bundle-v2", "bundle-special"];
+
+fn manifest(bundle: &str) -> Value {
+    read(&here().join(bundle).join("mandate.toml")).parse::<toml::Table>().expect("TOML").into()
 }
 
-fn model(version: u32) -> ProcessDefinition {
-    let models = manifest(version)["deployment"]["models"].clone();
-    let path = here().join(format!("bundle-v{version}")).join(models[0].as_str().expect("a path"));
-    let parsed =
-        mandate_model::parse(&path.display().to_string(), read(&path).as_bytes()).unwrap_or_else(|diagnostics| panic!("{diagnostics:#?}"));
-    assert!(parsed.warnings.is_empty(), "{:#?}", parsed.warnings);
-    parsed.processes.into_iter().next().expect("one process")
+fn models(bundle: &str) -> Vec<ProcessDefinition> {
+    let manifest = manifest(bundle);
+    let paths = manifest["deployment"]["models"].as_array().expect("a list");
+    let model = |path: &Value| {
+        let path = here().join(bundle).join(path.as_str().expect("a path"));
+        let parsed = mandate_model::parse(&path.display().to_string(), read(&path).as_bytes());
+        let parsed = parsed.unwrap_or_else(|diagnostics| panic!("{diagnostics:#?}"));
+        assert!(parsed.warnings.is_empty(), "{:#?}", parsed.warnings);
+        parsed.processes.into_iter().next().expect("one process")
+    };
+    paths.iter().map(model).collect()
 }
 
-/// The delegates a model names, with the version it asks for.
-fn named(model: &ProcessDefinition) -> BTreeMap<String, Option<String>> {
+/// The delegates that models name, with the version they ask for.
+fn named(models: &[ProcessDefinition]) -> BTreeMap<String, Option<String>> {
     let mut named = BTreeMap::new();
-    for (_, element) in model.iter() {
+    for (_, element) in models.iter().flat_map(ProcessDefinition::iter) {
         if let ElementKind::ServiceTask(task) = &element.kind {
             let Implementation::Delegate { name, requirement } = &task.implementation else {
                 panic!("{} is done by {:?}", element.id, task.implementation);
@@ -46,7 +52,7 @@ fn named(model: &ProcessDefinition) -> BTreeMap<String, Option<String>> {
 #[test]
 fn both_versions_are_one_process_with_their_tags() {
     for version in [1, 2] {
-        let model = model(version);
+        let [model] = &models(&format!("bundle-v{version}"))[..] else { panic!("a version has one model") };
         assert_eq!(&*model.key, order_service::engine::PROCESS_KEY);
         assert_eq!(model.version_tag, Some(format!("{version}.0.0")));
     }
@@ -54,11 +60,11 @@ fn both_versions_are_one_process_with_their_tags() {
 
 #[test]
 fn every_task_that_commands_begins_a_unit_or_follows_one_and_gives_up_after_some_time() {
-    for version in [1, 2] {
-        for (_, element) in model(version).iter() {
+    for bundle in BUNDLES {
+        for (_, element) in models(bundle).iter().flat_map(ProcessDefinition::iter) {
             if matches!(element.kind, ElementKind::ServiceTask(_)) {
                 // Version 2 reserves in the unit that broke the order into lines.
-                assert!(element.async_before || (version == 2 && &*element.id == "reserve"), "{}", element.id);
+                assert!(element.async_before || (bundle == "bundle-v2" && &*element.id == "reserve"), "{}", element.id);
                 assert_eq!(element.retries.as_ref().map(|retries| retries.waits_ms.len()), Some(7), "{}", element.id);
             }
         }
@@ -66,12 +72,12 @@ fn every_task_that_commands_begins_a_unit_or_follows_one_and_gives_up_after_some
 }
 
 #[test]
-fn a_bundle_holds_the_delegates_its_model_names_and_no_other() {
-    for version in [1, 2] {
-        let manifest = manifest(version);
+fn a_bundle_holds_the_delegates_its_models_name_and_no_other() {
+    for bundle in BUNDLES {
+        let manifest = manifest(bundle);
         let delegates = manifest["delegates"].as_table().expect("a table");
         let in_manifest: BTreeSet<_> = delegates.keys().cloned().collect();
-        let named = named(&model(version));
+        let named = named(&models(bundle));
         assert_eq!(in_manifest, named.keys().cloned().collect());
         for (name, delegate) in delegates {
             let file = PathBuf::from(delegate["file"].as_str().expect("a path"));
@@ -81,9 +87,10 @@ fn a_bundle_holds_the_delegates_its_model_names_and_no_other() {
             assert_eq!(cargo["package"]["name"].as_str(), Some(package.as_str()));
             assert_eq!(cargo["package"]["version"], delegate["version"], "{name}");
         }
-        let asked = named["reserve-line"].as_deref();
-        assert_eq!(asked, (version == 2).then_some("^2"));
-        assert_eq!(delegates["reserve-line"]["version"].as_str(), Some(format!("{version}.0.0").as_str()));
+    }
+    for (bundle, asked, version) in [("bundle-v1", None, "1.0.0"), ("bundle-v2", Some("^2"), "2.0.0")] {
+        assert_eq!(named(&models(bundle))["reserve-line"].as_deref(), asked);
+        assert_eq!(manifest(bundle)["delegates"]["reserve-line"]["version"].as_str(), Some(version));
     }
 }
 
@@ -91,9 +98,9 @@ fn a_bundle_holds_the_delegates_its_model_names_and_no_other() {
 fn the_catalogue_grants_what_the_manifests_ask_for_and_the_service_knows_it() {
     let path = here().join("catalogue.toml");
     let catalogue = Catalogue::load(&path).unwrap_or_else(|error| panic!("{error}"));
-    for version in [1, 2] {
-        for (name, delegate) in manifest(version)["delegates"].as_table().expect("a table") {
-            for command in delegate["commands"].as_array().expect("a list") {
+    for bundle in BUNDLES {
+        for (name, delegate) in manifest(bundle)["delegates"].as_table().expect("a table") {
+            for command in delegate.get("commands").and_then(Value::as_array).into_iter().flatten() {
                 let command = command.as_str().expect("a name");
                 if let Err(refusal) = catalogue.grant(command, Some("acme"), name) {
                     panic!("{name} may not have {command}: {refusal}");

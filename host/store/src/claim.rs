@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::db::{Param, Row, Tx, params};
 use crate::hosts::{Held, hold_epoch};
+use crate::start_timers;
 use crate::{Error, Store};
 
 /// A job that this host has locked and must run or release.
@@ -178,14 +179,16 @@ impl Store {
 
     /// Whether no host has a job locked, and none is due at `now` that could be claimed; nor a timer start event or a delivery, but for those of this host's memory.
     pub async fn is_quiet(&self, now: i64, except: &Except) -> Result<bool, Error> {
-        let locked = "SELECT wait FROM any_job WHERE locked_by IS NOT NULL LIMIT 1";
-        if !self.pool.fetch(locked, Vec::new()).await?.is_empty() {
-            return Ok(false);
-        }
-        let (sql, params) = candidates(now, 1, except);
-        Ok(self.pool.fetch(&sql, params).await?.is_empty()
-            && self.no_start_timer_is_due(now, except).await?
-            && self.no_delivery_is_due(now).await?)
+        // One statement, which sees one moment: between two of them a job that was due could be locked.
+        let sql = format!(
+            "SELECT 1 WHERE EXISTS (SELECT 1 FROM any_job WHERE locked_by IS NOT NULL) \
+             OR EXISTS (SELECT 1 FROM job j WHERE {CLAIMABLE} AND j.due <= $1 {NOT_EXCEPTED}) \
+             OR EXISTS (SELECT 1 FROM start_timer t WHERE {}) OR EXISTS (SELECT 1 FROM delivery WHERE due <= $1)",
+            start_timers::is_due()
+        );
+        let (instances, definitions) = (except.instances.clone(), except.definitions.clone());
+        let params = vec![Param::I64(now), Param::Uuid(self.host().id), Param::Uuids(instances), Param::Texts(definitions)];
+        Ok(self.pool.fetch(&sql, params).await?.is_empty())
     }
 
     /// The jobs that this host has locked.

@@ -253,10 +253,6 @@ impl Store {
         rows.first().map(|row| row.get(0)).transpose()
     }
 
-    pub(crate) async fn no_delivery_is_due(&self, now: i64) -> Result<bool, Error> {
-        Ok(self.pool.fetch("SELECT n FROM delivery WHERE due <= $1 LIMIT 1", params![now]).await?.is_empty())
-    }
-
     /// Removes a delivery that nobody is there for any more.
     pub async fn drop_delivery(&self, name: DeliveryName) -> Result<(), Error> {
         let mut tx = self.begin_in_epoch().await?;

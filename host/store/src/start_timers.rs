@@ -117,6 +117,11 @@ const HELD: &str = "EXISTS (SELECT 1 FROM host h WHERE h.id = t.locked_by AND h.
 /// What may run; the first term is the predicate of the index `start_timer_claimable`.
 const RUNS: &str = "t.retries > 0 AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id AND d.suspended)";
 
+/// One is due at `$1` that could be claimed, but for the definitions `$4`; or a host other than `$2` is at it.
+pub(crate) fn is_due() -> String {
+    format!("({RUNS} AND t.due <= $1 AND NOT (t.definition_id {{any_text:4}})) OR (t.locked_by <> $2 AND {HELD})")
+}
+
 impl Store {
     /// Locks up to `max` firings that are due, the longest due first. `running` are those that this host has in its memory: what it has locked
     /// besides, it has forgotten.
@@ -241,15 +246,6 @@ impl Store {
         let sql = format!("SELECT t.due FROM start_timer t WHERE {RUNS} AND t.due > $1 ORDER BY t.due LIMIT 1");
         let rows = self.pool.fetch(&sql, params![now]).await?;
         rows.first().map(|row| row.get(0)).transpose()
-    }
-
-    /// Whether none is due that could be claimed, and no other host is at one.
-    pub(crate) async fn no_start_timer_is_due(&self, now: i64, except: &Except) -> Result<bool, Error> {
-        let sql = format!(
-            "SELECT t.id FROM start_timer t WHERE ({RUNS} AND t.due <= $1 AND NOT (t.definition_id {{any_text:2}})) OR (t.locked_by <> $3 AND {HELD}) LIMIT 1"
-        );
-        let params = vec![Param::I64(now), Param::Texts(except.definitions.clone()), Param::Uuid(self.host().id)];
-        Ok(self.pool.fetch(&sql, params).await?.is_empty())
     }
 
     /// The definitions that become the newest versions of their keys when a deployment is deleted.

@@ -1,4 +1,5 @@
-//! `make run`: orders fulfilled by Wasm delegates, version 2 deployed while version 1 is half-way, and the reckoning.
+//! `make run`: orders fulfilled by Wasm delegates, version 2 deployed while version 1 is half-way, orders with quotes, with lines that need each
+//! other and with customers who cancel, and the reckoning.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,6 +18,9 @@ struct Arguments {
     /// Orders before and after version 2 is deployed.
     #[arg(long, default_value_t = 200)]
     orders: usize,
+    /// Orders that need more than the usual: quotes, lines that need each other, customers who cancel.
+    #[arg(long, default_value_t = 60)]
+    special: usize,
     /// Decides which orders meet which faults.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -51,6 +55,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     println!("order service on {}, host on {}", system.service_url(), system.host_url(0));
     let operator = Operator::start(system.http().clone(), vec![system.host_url(0)]);
 
+    deploy(&system, "bundle-special").await?;
     deploy(&system, "bundle-v1").await?;
     let started = Instant::now();
     orders::send(&system, "first", arguments.orders).await?;
@@ -59,7 +64,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let in_flight = system.ask("/engine-rest/process-instance/count").await?;
     println!("version 2 deployed with {} instances of version 1 in flight", in_flight["count"]);
     orders::send(&system, "second", arguments.orders).await?;
-    orders::all_done(&system, 2 * arguments.orders, Duration::from_secs(300)).await?;
+    orders::send_special(&system, "special", arguments.special).await?;
+    orders::all_done(&system, 2 * arguments.orders + arguments.special, Duration::from_secs(300)).await?;
     let took = started.elapsed();
 
     let tally = tally(&system).await?;
@@ -74,6 +80,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 /// `make serve`.
 async fn serve(setup: Setup) -> anyhow::Result<()> {
     let system = System::start_at(setup, 1, 8090, Some(8080)).await?;
+    deploy(&system, "bundle-special").await?;
     deploy(&system, "bundle-v1").await?;
     println!("Order service  {}/orders", system.service_url());
     println!("Host           {}/engine-rest", system.host_url(0));
@@ -97,17 +104,19 @@ async fn deploy(system: &System, bundle: &str) -> anyhow::Result<()> {
 }
 
 fn print_table(tally: &Tally, metrics: &str, operator: &Operator, took: Duration) {
-    println!("\n{:<9} {:<6} {:>9} {:>9}  delegates", "version", "tag", "completed", "cancelled");
-    for (number, version) in &tally.versions {
-        println!("{number:<9} {:<6} {:>9} {:>9}", version.tag, version.completed, version.cancelled);
+    println!("\n{:<18} {:<7} ends and delegates", "process", "version");
+    for ((key, _), version) in &tally.versions {
+        let ends: Vec<String> = version.ends.iter().map(|(end, instances)| format!("{end} {instances}")).collect();
+        println!("{key:<18} {:<7} {}", version.tag, ends.join(", "));
         for (delegate, digests) in &version.digests {
             let short: Vec<&str> = digests.iter().map(|digest| &digest[..12.min(digest.len())]).collect();
-            println!("{:>38} {delegate:<18} {}", "", short.join(" "));
+            println!("{:>28} {delegate:<18} {}", "", short.join(" "));
         }
     }
     let done = operator.done();
     println!("\nreviews by the operator   {}", done.reviews);
     println!("repairs by the operator   {}", done.repairs);
+    println!("quotes decided            {}", done.approvals);
     println!("attempts that failed      {}", sum(metrics, "mandate_jobs_failed_total"));
     println!("commands sent again       {}", tally.repeated_attempts);
     println!("BPMN errors               {}", sum(metrics, "mandate_bpmn_errors_total"));

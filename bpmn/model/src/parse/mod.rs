@@ -17,6 +17,7 @@ mod expression_tasks;
 mod extensions;
 mod flows;
 mod gateways;
+mod global_tasks;
 mod implementation;
 mod instantiate;
 mod links;
@@ -69,7 +70,8 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Parsed, Vec<Diagnostic>> {
 
 fn read(bytes: &[u8], diagnostics: &mut Diagnostics) -> Option<Vec<ProcessDefinition>> {
     let text = xml::text(bytes, diagnostics)?;
-    let root = xml::read(text, diagnostics)?;
+    let mut root = xml::read(text, diagnostics)?;
+    global_tasks::expand(&mut root);
     let definitions = Definitions::read(&root, diagnostics)?;
     let mut processes = Vec::new();
     let mut budget = MAX_ELEMENTS;

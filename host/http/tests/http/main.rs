@@ -6,6 +6,7 @@ mod clients;
 mod clock;
 mod common;
 mod compensation;
+mod conformance;
 mod deployment;
 mod event;
 mod execution;
