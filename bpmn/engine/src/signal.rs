@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use mandate_model::{SignalInput, SignalReference, SignalThrow, Source};
+use mandate_model::{ThrowInput, SignalReference, Throw, Source};
 
 use crate::effect::{Effect, Signal, SubscriptionKind};
 use crate::elements::{At, Behaviour, Next, WaitFor};
@@ -26,18 +26,18 @@ impl Behaviour for SignalReference {
 }
 
 /// What throws one, an intermediate event or an end event, goes on when everybody in its instance has got it.
-impl Behaviour for SignalThrow {
+impl Behaviour for Throw {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         let name = at.signal_name(&SignalReference { name: self.name.clone() })?;
         let mut variables = Variables::new();
         for input in &self.inputs {
             match input {
-                SignalInput::All => variables.extend(at.visible_variables()),
-                SignalInput::One { target, source: Source::Variable(name) } => {
+                ThrowInput::All => variables.extend(at.visible_variables()),
+                ThrowInput::One { target, source: Source::Variable(name) } => {
                     let null = || Variable::from_json(&serde_json::Value::Null);
                     variables.insert(target.clone(), at.visible_variable(name).unwrap_or_else(null));
                 }
-                SignalInput::One { target, source: Source::Expression(expression) } => {
+                ThrowInput::One { target, source: Source::Expression(expression) } => {
                     variables.insert(target.clone(), Variable::from_json(&at.evaluate(expression)?.to_json()));
                 }
             }

@@ -7,7 +7,7 @@ mod common;
 use common::{around_with, definition, diagnostics, element};
 use expect_test::{Expect, expect};
 use mandate_model::{
-    CatchTrigger, Condition, ElementKind, EndResult, EventTrigger, SignalInput, Source, StartTrigger, ThrowResult, VariableChange,
+    CatchTrigger, Condition, ElementKind, EndResult, EventTrigger, ThrowInput, Source, StartTrigger, ThrowResult, VariableChange,
 };
 
 const ROOTS: &str = "<bpmn:signal id='sig' name='Alarm'/><bpmn:signal id='byKey' name='alarm-${key}'/><bpmn:signal id='unnamed'/>";
@@ -45,9 +45,9 @@ fn signals_are_thrown_with_what_goes_along() {
     assert_eq!(signal.name.source(), "alarm-${key}");
     assert_eq!(signal.business_key.as_ref().map(mandate_feel::Expression::source), Some("${key}"));
     let [
-        SignalInput::One { target, source: Source::Variable(source) },
-        SignalInput::One { source: Source::Expression(_), .. },
-        SignalInput::All,
+        ThrowInput::One { target, source: Source::Variable(source) },
+        ThrowInput::One { source: Source::Expression(_), .. },
+        ThrowInput::All,
     ] = &signal.inputs[..]
     else {
         panic!("{:?}", signal.inputs)

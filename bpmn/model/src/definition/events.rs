@@ -40,7 +40,7 @@ pub enum EndResult {
     /// Throws an escalation.
     Escalation(Escalation),
     /// Throws a signal to everybody.
-    Signal(SignalThrow),
+    Signal(Throw),
     /// Has compensated what has completed, then ends.
     Compensation(CompensationThrow),
     /// Cancels the transaction that it stands in.
@@ -55,7 +55,7 @@ pub enum ThrowResult {
     /// Throws an escalation.
     Escalation(Escalation),
     /// Throws a signal to everybody.
-    Signal(SignalThrow),
+    Signal(Throw),
     /// Has compensated what has completed, then goes on.
     Compensation(CompensationThrow),
 }
@@ -106,20 +106,21 @@ pub struct SignalReference {
     pub name: Expression,
 }
 
-/// A `bpmn:signal` as it is thrown: to everybody who waits for it at that moment, and to the newest version of each process that starts by it.
+/// A `bpmn:signal` or `bpmn:message` as it is thrown. A signal goes to everybody who waits for it at that moment, and to the newest version of each
+/// process that starts by it; a message where its flow leads.
 #[derive(Clone, Debug)]
-pub struct SignalThrow {
-    /// The signal's name; may be an expression.
+pub struct Throw {
+    /// The signal's or message's name; may be an expression.
     pub name: Expression,
     /// `camunda:in`s, in document order: the variables that go along.
-    pub inputs: Vec<SignalInput>,
-    /// `camunda:in businessKey`: the business key of the instances that it starts.
+    pub inputs: Vec<ThrowInput>,
+    /// `camunda:in businessKey`: the business key of the instances that a signal starts; of a message also of those that get it.
     pub business_key: Option<Expression>,
 }
 
-/// What goes along with a signal.
+/// What goes along with a signal or message.
 #[derive(Clone, Debug)]
-pub enum SignalInput {
+pub enum ThrowInput {
     /// Every variable that the event sees.
     All,
     /// One value.

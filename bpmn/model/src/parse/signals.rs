@@ -2,7 +2,7 @@
 
 use mandate_feel::Expression;
 
-use crate::definition::{Condition, SignalInput, SignalReference, SignalThrow, Source, VariableChange};
+use crate::definition::{Condition, ThrowInput, SignalReference, Throw, Source, VariableChange};
 use crate::diagnostic::{At, shown};
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
@@ -21,9 +21,9 @@ impl<'n> ProcessReader<'n, '_> {
     }
 
     /// The signal that an event throws, with what goes along (Camunda 7, "Signal Events", passing variables).
-    pub(super) fn signal_throw(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<SignalThrow> {
+    pub(super) fn signal_throw(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<Throw> {
         let name = self.signal_name(definition, owner)?;
-        let mut throw = SignalThrow { name, inputs: Vec::new(), business_key: None };
+        let mut throw = Throw { name, inputs: Vec::new(), business_key: None };
         for extension in definition.all("extensionElements").flat_map(|extensions| &extensions.children) {
             if extension.namespace == Namespace::Camunda && extension.name == "in" {
                 self.signal_input(extension, owner, &mut throw)?;
@@ -53,7 +53,7 @@ impl<'n> ProcessReader<'n, '_> {
     }
 
     /// A `camunda:in`: a variable, the value of an expression, all variables, or the business key.
-    fn signal_input(&mut self, input: &'n Node<'n>, owner: Owner<'n>, throw: &mut SignalThrow) -> Option<()> {
+    fn signal_input(&mut self, input: &'n Node<'n>, owner: Owner<'n>, throw: &mut Throw) -> Option<()> {
         const ATTRIBUTES: &[&str] = &["source", "sourceExpression", "target", "variables", "businessKey"];
         let at = input.at_in(owner.at);
         if let Some(other) = input.attributes.iter().find(|it| it.namespace == Namespace::None && !ATTRIBUTES.contains(&it.name)) {
@@ -71,7 +71,7 @@ impl<'n> ProcessReader<'n, '_> {
                 self.diagnostics.error(at, message, "write all, or name each variable by source and target");
                 return None;
             }
-            throw.inputs.push(SignalInput::All);
+            throw.inputs.push(ThrowInput::All);
             return Some(());
         }
         let target = input.plain("target").map_or("", str::trim);
@@ -89,7 +89,7 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, message, "name the variable that the receivers get");
             return None;
         }
-        throw.inputs.push(SignalInput::One { target: target.to_owned(), source });
+        throw.inputs.push(ThrowInput::One { target: target.to_owned(), source });
         Some(())
     }
 
