@@ -5,7 +5,7 @@
 //! is stored, and answered by [`Input::DelegateReturned`](crate::Input::DelegateReturned); at most one is outstanding.
 //! Times are milliseconds since 1970-01-01 UTC.
 
-use mandate_model::{ElementIndex, Implementation, ListenerEvent};
+use mandate_model::{ElementIndex, Implementation, ListenerEvent, MessageReceiver};
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Ending, ProcessCall, Report};
@@ -33,6 +33,9 @@ pub enum Effect {
     /// A signal was thrown. The instance itself has got it. It goes to everybody else who waits for it at the moment at which the unit is stored,
     /// and starts the newest version of each process that starts by it: to each of them once, for which the host writes it down with the unit.
     ThrowSignal(Signal),
+    /// A message was sent along a message flow. It goes to one other instance, once, for which the host writes it down with the unit: to the one that
+    /// waits for it, or will wait, or that it starts.
+    SendMessage(Message),
     /// An external task is new or has changed.
     PutExternalTask(ExternalTask),
     /// An external task is completed or cancelled.
@@ -251,6 +254,19 @@ pub struct Signal {
     pub variables: Variables,
     /// The business key of instances that it starts.
     pub business_key: Option<String>,
+}
+
+/// A message that was sent along a message flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Where its flow leads: to a process of the same deployment, or to an element of it.
+    pub to: MessageReceiver,
+    /// Its name, evaluated.
+    pub name: String,
+    /// The business key of who gets it: an instance with this very key or, without one, an instance without.
+    pub business_key: Option<String>,
+    /// Variables that go along.
+    pub variables: Variables,
 }
 
 /// Why progress stopped.

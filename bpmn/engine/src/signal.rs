@@ -29,25 +29,31 @@ impl Behaviour for SignalReference {
 impl Behaviour for Throw {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         let name = at.signal_name(&SignalReference { name: self.name.clone() })?;
-        let mut variables = Variables::new();
-        for input in &self.inputs {
-            match input {
-                ThrowInput::All => variables.extend(at.visible_variables()),
-                ThrowInput::One { target, source: Source::Variable(name) } => {
-                    let null = || Variable::from_json(&serde_json::Value::Null);
-                    variables.insert(target.clone(), at.visible_variable(name).unwrap_or_else(null));
-                }
-                ThrowInput::One { target, source: Source::Expression(expression) } => {
-                    variables.insert(target.clone(), Variable::from_json(&at.evaluate(expression)?.to_json()));
-                }
-            }
-        }
+        let variables = at.thrown(&self.inputs)?;
         let business_key = self.business_key.as_ref().map(|key| at.text(key)).transpose()?.flatten();
         Ok(Next::Signal(Signal { name, variables, business_key }))
     }
 }
 
 impl At<'_> {
+    /// The variables that go along with what an event throws.
+    pub(crate) fn thrown(&self, inputs: &[ThrowInput]) -> Result<Variables, Failure> {
+        let mut variables = Variables::new();
+        for input in inputs {
+            match input {
+                ThrowInput::All => variables.extend(self.visible_variables()),
+                ThrowInput::One { target, source: Source::Variable(name) } => {
+                    let null = || Variable::from_json(&serde_json::Value::Null);
+                    variables.insert(target.clone(), self.visible_variable(name).unwrap_or_else(null));
+                }
+                ThrowInput::One { target, source: Source::Expression(expression) } => {
+                    variables.insert(target.clone(), Variable::from_json(&self.evaluate(expression)?.to_json()));
+                }
+            }
+        }
+        Ok(variables)
+    }
+
     /// The name of a signal that this element waits for or throws.
     pub(crate) fn signal_name(&self, signal: &SignalReference) -> Result<String, Failure> {
         match self.text(&signal.name)? {

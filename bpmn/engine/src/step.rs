@@ -410,6 +410,10 @@ impl<'a> Machine<'a> {
                 self.throw_signal(activity, signal);
                 Ok(())
             }
+            Next::Send(messages) => {
+                self.effects.extend(messages.into_iter().map(Effect::SendMessage));
+                self.resume(activity)
+            }
             Next::Throw { code, message } => self.throw_from_event(activity, Thrown { code, message, variables: Variables::new() }),
         }
     }

@@ -35,6 +35,11 @@ pub(crate) fn check_definition(definition: &ProcessDefinition, script: &str, exp
 
 /// A process of these elements.
 pub(crate) fn parse(elements: &str) -> ProcessDefinition {
+    parse_file(elements, "")
+}
+
+/// The same in a file that has more: other processes, a collaboration.
+pub(crate) fn parse_file(elements: &str, beside: &str) -> ProcessDefinition {
     let xml = format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
@@ -42,8 +47,9 @@ pub(crate) fn parse(elements: &str) -> ProcessDefinition {
          <escalation id='esc' name='esc' escalationCode='LATE'/><escalation id='esc2' name='esc2' escalationCode='LOST'/>\
          <escalationEventDefinition id='reused' escalationRef='esc'/>\
          <signal id='sig' name='alarm'/><signal id='sig2' name='all-clear'/><signal id='sigByKey' name='alarm-${{key}}'/>\
-         <process id='process' isExecutable='true'>{}</process></definitions>",
-        flows(elements)
+         <process id='process' isExecutable='true'>{}</process>{}</definitions>",
+        flows(elements),
+        flows(beside)
     );
     let parsed = mandate_model::parse("test.bpmn", xml.as_bytes()).unwrap_or_else(|diagnostics| {
         let all: Vec<_> = diagnostics.iter().map(ToString::to_string).collect();
@@ -463,6 +469,11 @@ impl<'a> Run<'a> {
             Effect::ThrowSignal(it) => {
                 let key = it.business_key.as_ref().map(|key| format!(" for '{key}'")).unwrap_or_default();
                 format!("signal '{}' thrown{key} {}", it.name, show_variables(&it.variables))
+            }
+            Effect::SendMessage(it) => {
+                let to = it.to.element.as_ref().map(|element| format!("/{element}")).unwrap_or_default();
+                let key = it.business_key.as_ref().map(|key| format!(" for '{key}'")).unwrap_or_default();
+                format!("message '{}' to {}{to}{key} {}", it.name, it.to.process, show_variables(&it.variables))
             }
             Effect::RemoveJob(wait) => format!("job !{} gone", wait.0),
             Effect::RemoveTask(wait) => format!("task !{} gone", wait.0),

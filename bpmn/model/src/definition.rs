@@ -288,6 +288,8 @@ pub enum ElementKind {
     ServiceTask(ServiceTask),
     /// A script task, or a task or an event that sends a message, done by a `camunda:expression`.
     ExpressionTask(ExpressionTask),
+    /// A send task, or an event, that sends its message along message flows.
+    MessageSend(Box<MessageSend>),
     /// A user task.
     UserTask(UserTask),
     /// A receive task: waits for a message.
@@ -330,6 +332,23 @@ impl ElementKind {
             kind => match kind.trigger() {
                 Some((EventTrigger::Condition(condition), _)) => Some(condition),
                 _ => None,
+            },
+        }
+    }
+
+    /// The messages that it waits for or starts by.
+    pub fn messages(&self) -> Vec<&MessageReference> {
+        match self {
+            ElementKind::StartEvent(StartTrigger::Message(message))
+            | ElementKind::ReceiveTask(message)
+            | ElementKind::IntermediateCatchEvent(CatchTrigger::Message(message)) => vec![message],
+            ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { triggers, .. }) => {
+                let messages = triggers.iter().filter_map(|it| if let CatchTrigger::Message(message) = it { Some(message) } else { None });
+                messages.collect()
+            }
+            kind => match kind.trigger() {
+                Some((EventTrigger::Message(message), _)) => vec![message],
+                _ => Vec::new(),
             },
         }
     }

@@ -267,6 +267,7 @@ impl<'v> Validator<'v, '_> {
                 ElementKind::ServiceTask(task) if !task.by_worker => "a task done by a delegate does not wait (as in Camunda 7)",
                 ElementKind::Task | ElementKind::ManualTask => "a task that passes through does not wait",
                 ElementKind::ExpressionTask(_) => "a task done by an expression does not wait (as in Camunda 7)",
+                ElementKind::MessageSend(_) => "a task that sends along a message flow does not wait",
                 _ => continue,
             };
             match event.kind.trigger() {

@@ -7,7 +7,7 @@ use mandate_feel::{Expression, Value};
 use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, Implementation, ProcessDefinition};
 
 use crate::call::Asked;
-use crate::effect::Signal;
+use crate::effect::{Message, Signal};
 use crate::expression::{evaluate, evaluate_if_known, failed, why_null};
 use crate::ids::ActivityId;
 use crate::input::Failure;
@@ -28,6 +28,7 @@ mod flows;
 mod inclusive_gateway;
 mod intermediate_catch_event;
 mod intermediate_throw_event;
+mod message_send;
 pub(crate) mod multi_instance;
 mod parallel_gateway;
 mod receive_task;
@@ -54,6 +55,7 @@ fn behaviour(kind: &ElementKind) -> &dyn Behaviour {
         ElementKind::Task | ElementKind::ManualTask => &task::Task,
         ElementKind::ServiceTask(task) => task,
         ElementKind::ExpressionTask(task) => task,
+        ElementKind::MessageSend(send) => &**send,
         ElementKind::UserTask(task) => task,
         ElementKind::ReceiveTask(message) => message,
         ElementKind::CallActivity(call) => &**call,
@@ -118,6 +120,8 @@ pub(crate) enum Next {
     },
     /// Throw a signal to everybody, then resume.
     Signal(Signal),
+    /// Send these along message flows, then resume.
+    Send(Vec<Message>),
     /// Have all that has completed in the scope undone, or one activity; resume when that is over.
     Compensate {
         /// Which activity.

@@ -11,7 +11,7 @@ use mandate_engine::{
     Incident, IncidentId, Input, Instance, InstanceId, Job, LeafState, NewInstance, News, Phase, Rejection, Report, Retry, Role, Stop,
     Stored, Subscription, SubscriptionKind, Task, Variable, Variables, WaitId, step,
 };
-use mandate_model::ProcessDefinition;
+use mandate_model::{ElementKind, ProcessDefinition};
 use uuid::Uuid;
 
 use crate::compensation::{Compensation, check_records};
@@ -71,6 +71,12 @@ pub(crate) struct Host<'a> {
     pub(crate) heard: usize,
     /// Signals that were thrown.
     pub(crate) signals: usize,
+    /// Messages that were sent along flows.
+    pub(crate) messages: usize,
+    /// How often something that sends began, and how often it ended by itself.
+    pub(crate) sending: (usize, usize),
+    /// Activity instances that send.
+    senders: BTreeSet<ActivityId>,
     /// Conditional events that something waited for.
     pub(crate) conditions: usize,
     /// What has completed, and what was undone.
@@ -126,6 +132,9 @@ impl<'a> Host<'a> {
             bodies: 0,
             heard: 0,
             signals: 0,
+            messages: 0,
+            sending: (0, 0),
+            senders: BTreeSet::new(),
             conditions: 0,
             compensation: Compensation::default(),
             by_hand: false,

@@ -34,6 +34,7 @@ struct Seen {
     bodies: usize,
     heard: usize,
     signals: usize,
+    messages: usize,
     conditions: usize,
     undone: usize,
     modified: usize,
@@ -68,6 +69,7 @@ fn random_models_hold_under_random_inputs_and_crashes() {
                 && seen.bodies > 100
                 && seen.heard > 100
                 && seen.signals > 50
+                && seen.messages > 50
                 && seen.conditions > 100
                 && seen.undone > 50
                 && seen.modified > 100)
@@ -103,6 +105,9 @@ fn simulate(seed: u64, seen: &mut Seen) {
         seen.bodies += host.bodies;
         seen.heard += host.heard;
         seen.signals += host.signals;
+        let (began, ended) = host.sending;
+        assert!((ended..=began).contains(&host.messages), "{} messages of what began {began} times and ended {ended} times", host.messages);
+        seen.messages += host.messages;
         seen.conditions += host.conditions;
         seen.undone += host.compensation.undone;
         seen.modified += host.modified;

@@ -9,6 +9,7 @@ mod compensation;
 mod events;
 mod gateways;
 mod listeners;
+mod messages;
 mod signals;
 mod standard;
 mod tasks;
@@ -22,6 +23,7 @@ pub(crate) struct Models<'a> {
     xml: String,
     /// How many event sub-processes are around what is being written.
     watching: u32,
+    message_flows: String,
 }
 
 /// A block's first and last element.
@@ -32,7 +34,7 @@ struct Block {
 
 /// A BPMN file with one process, whose start event is `s`.
 pub(crate) fn random_model(random: &mut Random) -> String {
-    let mut models = Models { random, next: 0, xml: String::new(), watching: 0 };
+    let mut models = Models { random, next: 0, xml: String::new(), watching: 0, message_flows: String::new() };
     let start = "s".to_owned();
     let held = models.asynchronous();
     models.element(&format!("<startEvent id='s'{held}/>"));
@@ -53,8 +55,9 @@ pub(crate) fn random_model(random: &mut Random) -> String {
          <message id='msg' name='message'/><message id='msg2' name='other'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
          <escalation id='x1' name='x1' escalationCode='X1'/><escalation id='x2' name='x2' escalationCode='X2'/>\
          <signal id='sig' name='signal'/><signal id='sig2' name='second'/><signal id='sig3' name='third'/><signal id='sig4' name='fourth'/>\
-         <process id='p' isExecutable='true'><extensionElements>{listeners}</extensionElements>{}</process></definitions>",
-        models.xml
+         <process id='p' isExecutable='true'><extensionElements>{listeners}</extensionElements>{}</process>{}</definitions>",
+        models.xml,
+        models.participants()
     )
 }
 

@@ -1,5 +1,7 @@
 //! Events: what they wait for and what they do.
 
+use std::sync::Arc;
+
 use mandate_feel::Expression;
 
 use super::ElementIndex;
@@ -116,6 +118,27 @@ pub struct Throw {
     pub inputs: Vec<ThrowInput>,
     /// `camunda:in businessKey`: the business key of the instances that a signal starts; of a message also of those that get it.
     pub business_key: Option<Expression>,
+}
+
+/// What sends a message along message flows: a send task, or an event, that does not say who else sends it (BPMN 2.0, 9.3 and 10.3.3).
+#[derive(Clone, Debug)]
+pub struct MessageSend {
+    /// The message. What the element's input mappings set goes along with it, under its `camunda:in`s; without a business key of its own it has the
+    /// sender's.
+    pub message: Throw,
+    /// Where its flows lead, in document order, at least one: each gets the message.
+    pub receivers: Vec<MessageReceiver>,
+    /// Camunda's activity type: `sendTask`, `intermediateMessageThrowEvent` or `messageEndEvent`.
+    pub element_type: &'static str,
+}
+
+/// Where a message flow leads: to a participant of the same file, or to what waits there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageReceiver {
+    /// The process's id, which is another one than the sender's.
+    pub process: Arc<str>,
+    /// What the flow leads to; none: the participant itself, and whatever waits there for the message.
+    pub element: Option<Arc<str>>,
 }
 
 /// What goes along with a signal or message.

@@ -8,7 +8,7 @@ use crate::definition::{ElementKind, EventSubProcess, Implementation, Scope, Ser
 use crate::diagnostic::shown;
 use crate::parse::implementation::Doer;
 use crate::parse::process::{Owner, ProcessReader};
-use crate::parse::zeebe;
+use crate::parse::{message_flows, zeebe};
 use crate::time;
 use crate::xml::{Namespace, Node};
 
@@ -27,9 +27,9 @@ pub(crate) fn service_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Nod
     work(reader, node, owner, "serviceTask")
 }
 
-/// Reads a `sendTask`: as in Camunda 7 it is a service task by another name, for nobody else can know how to send.
+/// Reads a `sendTask`.
 pub(crate) fn send_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
-    work(reader, node, owner, "sendTask")
+    message_flows::send(reader, node, owner, "sendTask")
 }
 
 /// Reads a `businessRuleTask`: a service task by another name, until decisions are executed.

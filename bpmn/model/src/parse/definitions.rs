@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use crate::definition::{Dialect, Position};
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::attributes;
+use crate::parse::message_flows::MessageFlows;
 use crate::parse::process::MAX_ID;
 use crate::xml::{Namespace, Node};
 
@@ -38,6 +39,7 @@ pub(crate) struct Definitions<'n> {
     escalations: HashMap<&'n str, &'n Node<'n>>,
     signals: HashMap<&'n str, &'n Node<'n>>,
     reusable_events: HashMap<&'n str, &'n Node<'n>>,
+    pub(crate) message_flows: MessageFlows<'n>,
 }
 
 impl<'n> Definitions<'n> {
@@ -62,8 +64,10 @@ impl<'n> Definitions<'n> {
             escalations: HashMap::new(),
             signals: HashMap::new(),
             reusable_events: HashMap::new(),
+            message_flows: MessageFlows::default(),
         };
         let mut some_process = false;
+        let mut collaborations = Vec::new();
         for child in root.children.iter().filter(|child| child.namespace != Namespace::Metadata) {
             let id = child.id().unwrap_or_default();
             match child.name {
@@ -91,7 +95,7 @@ impl<'n> Definitions<'n> {
                 name if name.ends_with("EventDefinition") => {
                     definitions.reusable_events.insert(id, child);
                 }
-                "collaboration" => collaboration(child, diagnostics),
+                "collaboration" => collaborations.push(child),
                 name if METADATA.contains(&name) => {}
                 _ => ignored(child, diagnostics),
             }
@@ -102,6 +106,7 @@ impl<'n> Definitions<'n> {
             let help = "set isExecutable=\"true\" on the process (\"Executable\" in the modeller's properties)";
             diagnostics.error(root.at(), "no process in the file is executable, so that there is nothing to run", help);
         }
+        definitions.message_flows = MessageFlows::of(&collaborations, &definitions.processes);
         Some(definitions)
     }
 
@@ -156,7 +161,8 @@ impl<'n> Definitions<'n> {
     }
 }
 
-fn by_reference<'n>(table: &HashMap<&'n str, &'n Node<'n>>, reference: &str) -> Option<&'n Node<'n>> {
+/// What a table has under a reference: a qualified name, so that a prefix may stand before the id.
+pub(super) fn by_reference<'n, T: Copy>(table: &HashMap<&'n str, T>, reference: &str) -> Option<T> {
     let reference = reference.trim();
     let local = || reference.split_once(':').and_then(|(_, local)| table.get(local));
     table.get(reference).or_else(local).copied()
@@ -173,14 +179,6 @@ fn check(node: &Node<'_>, diagnostics: &mut Diagnostics) {
 fn ignored(node: &Node<'_>, diagnostics: &mut Diagnostics) {
     let message = format!("{} beside the processes has no effect", node.title());
     diagnostics.warning(node.at(), message, "remove it, or ignore this if it is meant for another tool");
-}
-
-/// A collaboration is a drawing around the processes. Messages go by their names; a message flow is never followed.
-fn collaboration(collaboration: &Node<'_>, diagnostics: &mut Diagnostics) {
-    for flow in collaboration.all("messageFlow") {
-        let help = "a delegate must send the message, by a command of the other side's catalogue or an API; ignore this if it does";
-        diagnostics.warning(flow.at(), "a message flow is a drawing: nothing is sent along it", help);
-    }
 }
 
 /// Ids must be unique in the file, and short enough to be stored and put into addresses.

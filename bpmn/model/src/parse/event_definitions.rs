@@ -20,6 +20,18 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, message, "choose the message that it waits for, or create one with a name");
             return None;
         };
+        let name = self.message_name(reference, at)?;
+        self.unused_inputs(node, owner, "what waits for a message", "what comes with the message is said by what sends it");
+        let sends = ["class", "delegateExpression", "expression", "type", "topic"].into_iter().find(|name| node.camunda(name).is_some());
+        if let (Some(attribute), "messageEventDefinition") = (sends, node.name) {
+            let help = "remove it: only an event that sends a message is done by somebody";
+            self.diagnostics.warning(at, format!("camunda:{attribute} has no effect on an event that waits for a message"), help);
+        }
+        Some(MessageReference { name })
+    }
+
+    /// The name of the message with an id.
+    pub(super) fn message_name(&mut self, reference: &str, at: At<'n>) -> Option<Expression> {
         let Some(message) = self.definitions.message(reference) else {
             let message = format!("the message '{}' does not exist", shown(reference));
             self.diagnostics.error(at, message, "choose one of the file's messages, or create one with this id and a name");
@@ -31,13 +43,7 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, text, "name it: messages are correlated by name");
             return None;
         }
-        let sends = ["class", "delegateExpression", "expression", "type", "topic"].into_iter().find(|name| node.camunda(name).is_some());
-        if let (Some(attribute), "messageEventDefinition") = (sends, node.name) {
-            let help = "remove it: only an event that sends a message is done by somebody";
-            self.diagnostics.warning(at, format!("camunda:{attribute} has no effect on an event that waits for a message"), help);
-        }
-        let name = self.expression("the message name", name, At { position: message.position, ..at })?;
-        Some(MessageReference { name })
+        self.expression("the message name", name, At { position: message.position, ..at })
     }
 
     /// A timer event definition.

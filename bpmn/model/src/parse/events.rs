@@ -7,7 +7,7 @@ use crate::definition::{
 use crate::diagnostic::shown;
 use crate::parse::event_definitions::variable;
 use crate::parse::process::{Owner, ProcessReader};
-use crate::parse::{activities, attributes};
+use crate::parse::{attributes, message_flows};
 use crate::xml::{Namespace, Node};
 
 /// What an event has for its definition.
@@ -116,9 +116,8 @@ pub(crate) fn end<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, ow
             EndResult::Compensation(reader.compensation_throw(definition, owner))
         }
         Trigger::One(definition) if definition.name == "cancelEventDefinition" => EndResult::Cancel,
-        // As in Camunda 7 it is a service task by another name, for nobody else can know how to send.
         Trigger::One(definition) if definition.name == "messageEventDefinition" => {
-            return activities::work(reader, definition, owner, "messageEndEvent");
+            return message_flows::send(reader, definition, owner, "messageEndEvent");
         }
         Trigger::One(definition) => {
             let Some(reference) = definition.plain("errorRef") else {
@@ -145,7 +144,7 @@ pub(crate) fn throw<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
             ThrowResult::Compensation(reader.compensation_throw(definition, owner))
         }
         Trigger::One(definition) if definition.name == "messageEventDefinition" => {
-            return activities::work(reader, definition, owner, "intermediateMessageThrowEvent");
+            return message_flows::send(reader, definition, owner, "intermediateMessageThrowEvent");
         }
         Trigger::One(definition) => ThrowResult::Escalation(Escalation { code: reader.escalation_code(definition, owner)? }),
     };

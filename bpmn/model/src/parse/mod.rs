@@ -22,6 +22,7 @@ mod implementation;
 mod instantiate;
 mod links;
 mod listeners;
+mod message_flows;
 mod multi_instance;
 mod multiple;
 mod process;
@@ -73,14 +74,16 @@ fn read(bytes: &[u8], diagnostics: &mut Diagnostics) -> Option<Vec<ProcessDefini
     let mut root = xml::read(text, diagnostics)?;
     global_tasks::expand(&mut root);
     let definitions = Definitions::read(&root, diagnostics)?;
-    let mut processes = Vec::new();
+    let mut drafts = Vec::new();
     let mut budget = MAX_ELEMENTS;
     for process in definitions.executable() {
         let draft = Draft::read(process, &definitions, &mut budget, diagnostics);
         validate::validate(&draft, diagnostics);
-        if !diagnostics.has_errors() {
-            processes.push(draft.finish());
-        }
+        drafts.push(draft);
     }
-    Some(processes)
+    message_flows::check(&definitions.message_flows, &drafts, diagnostics);
+    if diagnostics.has_errors() {
+        return None;
+    }
+    Some(drafts.into_iter().map(Draft::finish).collect())
 }

@@ -10,26 +10,30 @@ use crate::xml::{Namespace, Node};
 impl<'n> ProcessReader<'n, '_> {
     /// The signal that an event waits for.
     pub(super) fn signal(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<SignalReference> {
-        for extension in definition.all("extensionElements").flat_map(|extensions| &extensions.children) {
-            if extension.namespace == Namespace::Camunda && extension.name == "in" {
-                let help = "remove it: what comes with the signal is said by the event that throws it";
-                let message = "camunda:in has no effect on an event that waits for a signal";
-                self.diagnostics.warning(extension.at_in(owner.at), message, help);
-            }
-        }
+        self.unused_inputs(definition, owner, "an event that waits for a signal", "what comes with the signal is said by the event that throws it");
         self.signal_name(definition, owner).map(|name| SignalReference { name })
     }
 
     /// The signal that an event throws, with what goes along (Camunda 7, "Signal Events", passing variables).
     pub(super) fn signal_throw(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<Throw> {
         let name = self.signal_name(definition, owner)?;
+        self.throw_as(name, definition, owner)
+    }
+
+    /// What is thrown under a name, with the `camunda:in`s that `node` has.
+    pub(super) fn throw_as(&mut self, name: Expression, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Throw> {
         let mut throw = Throw { name, inputs: Vec::new(), business_key: None };
-        for extension in definition.all("extensionElements").flat_map(|extensions| &extensions.children) {
-            if extension.namespace == Namespace::Camunda && extension.name == "in" {
-                self.signal_input(extension, owner, &mut throw)?;
-            }
+        for input in inputs(node) {
+            self.throw_input(input, owner, &mut throw)?;
         }
         Some(throw)
+    }
+
+    /// Says of each `camunda:in` of a node that throws nothing by itself that it has no effect there.
+    pub(super) fn unused_inputs(&mut self, node: &'n Node<'n>, owner: Owner<'n>, on: &str, why: &str) {
+        for input in inputs(node) {
+            self.diagnostics.warning(input.at_in(owner.at), format!("camunda:in has no effect on {on}"), format!("remove it: {why}"));
+        }
     }
 
     fn signal_name(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<Expression> {
@@ -53,11 +57,11 @@ impl<'n> ProcessReader<'n, '_> {
     }
 
     /// A `camunda:in`: a variable, the value of an expression, all variables, or the business key.
-    fn signal_input(&mut self, input: &'n Node<'n>, owner: Owner<'n>, throw: &mut Throw) -> Option<()> {
+    fn throw_input(&mut self, input: &'n Node<'n>, owner: Owner<'n>, throw: &mut Throw) -> Option<()> {
         const ATTRIBUTES: &[&str] = &["source", "sourceExpression", "target", "variables", "businessKey"];
         let at = input.at_in(owner.at);
         if let Some(other) = input.attributes.iter().find(|it| it.namespace == Namespace::None && !ATTRIBUTES.contains(&it.name)) {
-            let message = format!("{} of camunda:in is not supported on a signal", other.title());
+            let message = format!("{} of camunda:in is not supported here", other.title());
             self.diagnostics.error(at, message, "use source or sourceExpression with target, variables=\"all\", or businessKey");
             return None;
         }
@@ -79,7 +83,7 @@ impl<'n> ProcessReader<'n, '_> {
             (Some(name), None) if !name.is_empty() => Source::Variable(name.to_owned()),
             (None, Some(text)) => Source::Expression(self.expression("sourceExpression of camunda:in", text, at)?),
             _ => {
-                let message = "camunda:in does not say what goes along with the signal";
+                let message = "camunda:in does not say what goes along";
                 self.diagnostics.error(at, message, "give it either a source or a sourceExpression, and a target");
                 return None;
             }
@@ -121,4 +125,10 @@ impl<'n> ProcessReader<'n, '_> {
         }
         Some(Condition { condition, variable, changes })
     }
+}
+
+/// The `camunda:in`s of a node.
+fn inputs<'n>(node: &'n Node<'n>) -> impl Iterator<Item = &'n Node<'n>> {
+    let extensions = node.all("extensionElements").flat_map(|extensions| &extensions.children);
+    extensions.filter(|it| it.namespace == Namespace::Camunda && it.name == "in")
 }

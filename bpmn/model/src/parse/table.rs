@@ -29,14 +29,14 @@ macro_rules! supported {
 #[rustfmt::skip]
 static SUPPORTED: &[Supported] = supported! {
     "startEvent", "none; message, signal, conditional, timer (of a process); message, timer, error, escalation, signal, conditional, compensation (of an event sub-process); timers by date, duration, cycle or cron expression", events::start;
-    "endEvent", "none, terminate, error, escalation, signal, compensation, cancel (of a transaction); message, done by a delegate or a worker", events::end;
+    "endEvent", "none, terminate, error, escalation, signal, compensation, cancel (of a transaction); message, along message flows or done by a delegate or a worker", events::end;
     "intermediateCatchEvent", "timer (date, duration, first date of a cycle), message, signal, conditional, link", events::catch;
-    "intermediateThrowEvent", "none, escalation, signal, compensation, link; message, done by a delegate or a worker", events::throw;
+    "intermediateThrowEvent", "none, escalation, signal, compensation, link; message, along message flows or done by a delegate or a worker", events::throw;
     "boundaryEvent", "error, compensation, cancel (of a transaction); timer (date, duration, cycle, cron expression), message, escalation, signal, conditional, interrupting or not", events::boundary;
     "task", "passes through", activities::task;
     "manualTask", "passes through", activities::manual_task;
     "serviceTask", "done by a delegate; external: fetched by a worker; or an expression with a result variable", activities::service_task;
-    "sendTask", "as a service task", activities::send_task;
+    "sendTask", "as a service task; or along message flows", activities::send_task;
     "businessRuleTask", "as a service task; decisions are not executed yet", activities::business_rule_task;
     "scriptTask", "FEEL or JUEL, with a result variable; `zeebe:script`", expression_tasks::script_task;
     "userTask", "assignee, candidate users and groups, due and follow-up date, priority, form key", activities::user_task;
@@ -57,6 +57,7 @@ static SUPPORTED: &[Supported] = supported! {
 static SUPPORTED_PARTS: &[(&str, &str)] = &[
     ("camunda:executionListener", "start and end of processes, activities, events and gateways, and sequence flows: an expression, a FEEL or JUEL script, or a delegate"),
     ("camunda:taskListener", "create and complete: the same; assignment and update: an expression or script"),
+    ("messageFlow", "between participants of a file: the message waits until its receiver does, or starts it; by the sender's business key"),
     ("zeebe:ioMapping", "and `taskHeaders`, `properties`, `assignmentDefinition`, `taskSchedule`, `priorityDefinition`, `formDefinition` by key: as Camunda 7's"),
     ("globalTask", "and the manual, user, script and business rule task: called by call activities, or started by its id"),
     ("eventDefinitionRef", "of every event; several definitions in one event, `parallelMultiple`"),
@@ -88,6 +89,7 @@ static REFUSED: &[(&str, &str)] = &[
     ("choreographyTask", "choreographies are not executed: remove it"),
     ("subChoreography", "choreographies are not executed: remove it"),
     ("implicitThrowEvent", "remove it"),
+    ("correlationSubscription", "remove it: a message finds its receiver by business key, along a flow by the sender's"),
     ("event", "use an intermediate catch event"),
     ("completionCondition", "use an ad-hoc sub-process, or an embedded one that ends by an exclusive gateway"),
     ("humanPerformer", "use camunda:assignee"),

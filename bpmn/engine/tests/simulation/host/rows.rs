@@ -30,6 +30,7 @@ impl Host<'_> {
             }
             // Nobody else is there.
             Effect::ThrowSignal(_) => self.signals += 1,
+            Effect::SendMessage(_) => self.messages += 1,
             Effect::RemoveSubscription(wait) => assert!(rows.subscriptions.remove(&wait).is_some()),
             Effect::RaiseIncident(it) => assert!(rows.incidents.insert(it.id, it).is_none()),
             Effect::ResolveIncident(id) => assert!(rows.incidents.remove(&id).is_some()),
@@ -59,13 +60,20 @@ impl Host<'_> {
                 rows.started = true;
             }
             HistoryEvent::InstanceEnded { .. } => rows.ended = true,
-            HistoryEvent::ActivityStarted { activity, .. } => assert!(rows.open.insert(activity), "it began twice"),
+            HistoryEvent::ActivityStarted { activity, element, body, .. } => {
+                if !body && matches!(self.definition.element(element).kind, ElementKind::MessageSend(_)) {
+                    self.senders.insert(activity);
+                    self.sending.0 += 1;
+                }
+                assert!(rows.open.insert(activity), "it began twice");
+            }
             HistoryEvent::ActivityEnded { activity, canceled } => {
                 let lost = rows.incidents.values().any(|it| it.wait.is_none() && it.activity == activity);
                 assert!(canceled || !lost, "a join of which it was said that it never completes has completed");
                 assert!(rows.open.remove(&activity), "it ended twice");
                 rows.variables.retain(|(scope, _), _| *scope != activity);
                 rows.past.insert(activity);
+                self.sending.1 += usize::from(!canceled && self.senders.contains(&activity));
             }
             HistoryEvent::ProcessCalled { activity, .. } => assert!(rows.open.contains(&activity)),
             HistoryEvent::VariableSet { scope, .. } if rows.past.contains(&scope) => {}

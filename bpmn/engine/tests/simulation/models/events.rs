@@ -15,6 +15,9 @@ impl Models<'_> {
 
     /// Two event sub-processes that escalate to each other would do so for ever: inside of one only an early end escalates.
     pub(super) fn throw(&mut self) -> Block {
+        if self.random.one_in(3) {
+            return self.send();
+        }
         let id = self.id("throw");
         let held = self.asynchronous();
         let results = [
