@@ -114,27 +114,36 @@ CREATE TABLE set_clock (
 );
 
 -- Signals on their way: a row for each receiver that there was when the signal was thrown, written with the throw. The unit of work that receives it
--- removes it, so that each gets it once; whoever finds nobody there any more removes it, too.
+-- removes it, so that each gets it once; whoever finds nobody there any more removes it, too. And messages along message flows, which wait until their
+-- receiver does.
 CREATE TABLE delivery (
     signal        UUID    NOT NULL,
     n             BIGINT  NOT NULL,
+    -- signal or message
+    kind          TEXT    NOT NULL,
     name          TEXT    NOT NULL,
-    -- The wait that it is for, with its activity instance; none: it starts an instance of the definition.
+    -- The wait that it is for, with its activity instance; none: it starts an instance of the definition. A message has none: it goes to whoever waits
+    -- for it in a process with the definition's key, at the activity if there is one.
     instance_id   UUID,
     wait          BIGINT,
     activity      BIGINT,
     definition_id TEXT    NOT NULL,
     activity_id   TEXT    NOT NULL,
-    -- JSON, and the business key of an instance that is started.
+    -- JSON, and the business key of an instance that is started; of a message also of who gets it, and empty for none.
     variables     TEXT    NOT NULL,
     business_key  TEXT,
+    -- The instance that has sent a message.
+    sender_id     UUID,
     -- Nobody tries before; whoever does puts it off, so that a host that dies leaves it to others.
     due           BIGINT  NOT NULL,
     attempts      BIGINT  NOT NULL,
     created       BIGINT  NOT NULL,
+    -- Why the last attempt has not delivered it.
+    reason        TEXT,
     PRIMARY KEY (signal, n)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX delivery_due ON delivery (due);
+CREATE INDEX delivery_message ON delivery (name, business_key) WHERE kind = 'message';
 
 -- ---------------------------------------------------------------- reference tables
 

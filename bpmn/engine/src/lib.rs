@@ -81,8 +81,8 @@ pub use code::Code;
 pub use compensation::Compensable;
 pub use condition::start_condition_holds;
 pub use effect::{
-    DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Message, Signal, Subscription, SubscriptionKind,
-    Task,
+    DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Message, Signal, Subscription,
+    SubscriptionKind, Task,
 };
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry, TaskFields, TaskRevision};

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use mandate_model::{ThrowInput, SignalReference, Throw, Source};
+use mandate_model::{SignalReference, Source, Throw, ThrowInput};
 
 use crate::effect::{Effect, Signal, SubscriptionKind};
 use crate::elements::{At, Behaviour, Next, WaitFor};

@@ -43,6 +43,8 @@ pub struct ProcessDefinition {
     pub flows: Vec<SequenceFlow>,
     /// It has conditional events inside: changes of variables are looked at.
     pub has_conditions: bool,
+    /// Messages come to it along message flows.
+    pub receives_messages: bool,
     pub(crate) by_id: BTreeMap<Arc<str>, ElementIndex>,
 }
 
@@ -334,6 +336,11 @@ impl ElementKind {
                 _ => None,
             },
         }
+    }
+
+    /// What starts the process here, of a start event.
+    pub fn start(&self) -> Option<&StartTrigger> {
+        if let ElementKind::StartEvent(trigger) = self { Some(trigger) } else { None }
     }
 
     /// The messages that it waits for or starts by.

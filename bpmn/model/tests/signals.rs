@@ -7,7 +7,7 @@ mod common;
 use common::{around_with, definition, diagnostics, element};
 use expect_test::{Expect, expect};
 use mandate_model::{
-    CatchTrigger, Condition, ElementKind, EndResult, EventTrigger, ThrowInput, Source, StartTrigger, ThrowResult, VariableChange,
+    CatchTrigger, Condition, ElementKind, EndResult, EventTrigger, Source, StartTrigger, ThrowInput, ThrowResult, VariableChange,
 };
 
 const ROOTS: &str = "<bpmn:signal id='sig' name='Alarm'/><bpmn:signal id='byKey' name='alarm-${key}'/><bpmn:signal id='unnamed'/>";

@@ -341,6 +341,7 @@ impl Inner {
                 None => self.instances.forget(id),
             }
             self.tell_of(party, &after, registered, work, locked.len());
+            self.wake_messages(&after.awaited, party.instance.business_key()).await;
             if let (true, true, [job]) = (runs_held, id == work.instance, &locked[..]) {
                 let wait = crate::executor::wait_of(job);
                 held = Some((wait, after.places.take(wait)));
@@ -370,6 +371,7 @@ impl Inner {
             details.insert(incident.id, self.explain(&base.definition, instance, incident, origin).await?);
         }
         let topics = rows.topics();
+        let awaited = if base.definition.model.receives_messages { rows.awaited_messages() } else { Vec::new() };
         let ended = rows.ended_waits();
         let next_due = rows.next_due(now);
         let incidents = details.len();
@@ -378,8 +380,8 @@ impl Inner {
         let mut write = rows.into_write(&base.definition, instance, base, self.store.host(), &places.waits(), worker, detail, now);
         write.delivery = work.and_then(|work| work.delivery);
         write.fired = work.and_then(|work| work.begin.as_ref()).and_then(|begin| begin.fired.clone());
-        let (running, throws) = (write.running.clone(), !write.signals.is_empty());
-        Ok((write, After { places, _mine: mine, topics, ended, next_due, incidents, running, throws }))
+        let (running, throws) = (write.running.clone(), !(write.signals.is_empty() && write.messages.is_empty()));
+        Ok((write, After { places, _mine: mine, topics, ended, next_due, incidents, running, throws, awaited }))
     }
 
     /// Tells the rest of this host what has become of an instance.
@@ -449,8 +451,10 @@ struct After {
     /// How many incidents it has raised.
     incidents: usize,
     running: Option<RunningJob>,
-    /// It has thrown signals, which are to be delivered.
+    /// It has thrown signals or sent messages, which are to be delivered.
     throws: bool,
+    /// Messages that it waits for now, and that may be on their way.
+    awaited: Vec<String>,
 }
 
 /// Says on the unit's span whose it is.

@@ -246,7 +246,7 @@ impl Inner {
         self.start_by(definition, at, start, None).await
     }
 
-    /// The same by a signal that is delivered: the delivery is taken up with the first unit.
+    /// The same by a signal or message that is delivered: the delivery is taken up with the first unit.
     pub(crate) async fn start_by(
         self: &Arc<Self>,
         definition: Arc<Definition>,

@@ -21,6 +21,7 @@ mod instances;
 mod job_definitions;
 mod jobs;
 mod ledger;
+mod message_flows;
 mod messages;
 mod metrics;
 mod modification;
@@ -70,7 +71,7 @@ pub use waiting::{Reason, Waiting, WaitingFilter};
 
 pub use mandate_commands as commands;
 pub use mandate_store::{
-    Config as StoreConfig, Counters, Error as StoreError, HistoryLevel, LedgerRow, LedgerState, Migrate, migration_script,
+    Config as StoreConfig, Counters, Error as StoreError, HistoryLevel, LedgerRow, LedgerState, MessageListed, Migrate, migration_script,
 };
 pub use mandate_store::{Fetch, FetchTopic, LockChange};
 pub use mandate_wasm as wasm;
@@ -108,7 +109,7 @@ pub(crate) struct Inner {
     running: running::Running,
     trees: parties::Trees,
     workers: external_tasks::Workers,
-    /// A unit of this host has thrown a signal.
+    /// A unit of this host has thrown a signal, sent a message, or begun to wait for one that is on its way.
     thrown: tokio::sync::Notify,
     delivering: signals::Delivering,
     cleanup: Option<HistoryCleanup>,

@@ -117,6 +117,7 @@ pub(crate) fn gauges(counts: &mandate_store::query::Counts, before: &mut Active)
     gauge!("mandate_incidents_open").set(as_f64(counts.open_incidents));
     gauge!("mandate_history_due").set(as_f64(counts.history_due));
     gauge!("mandate_signals_on_the_way").set(as_f64(counts.signals_on_the_way));
+    gauge!("mandate_messages_on_the_way").set(as_f64(counts.messages_on_the_way));
     gauge!("mandate_waits_overdue").set(as_f64(counts.waits_overdue));
     for ((key, version), instances) in active(&counts.active_instances, before) {
         gauge!("mandate_instances_active", "definition" => key, "version" => version).set(as_f64(instances));

@@ -11,15 +11,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt as _;
 use mandate_engine::{Input, InstanceId, Rejection, Variables, WaitId};
-use mandate_model::StartTrigger;
+use mandate_model::{ElementIndex, StartTrigger};
 use mandate_store::query::{Page, SubscriptionFilter, SubscriptionListed};
 use mandate_store::{Delivery, DeliveryName, EventKind, Receiver, Signal, SignalTenants};
 use uuid::Uuid;
 
 use crate::advance::{Advanced, Work};
+use crate::definitions::Definition;
 use crate::executor::POLL;
 use crate::instances::{DefinitionRef, Start};
-use crate::{Error, Inner, Runtime};
+use crate::operator::MAX_VALUE_BYTES;
+use crate::{Error, Inner, Runtime, text};
 
 /// A signal that somebody outside throws.
 #[derive(Clone, Debug)]
@@ -41,12 +43,39 @@ const AT_ONCE: usize = 16;
 /// How many other signals may come to one event before this one does: each ends the wait that this one was meant for, and the event waits again.
 const MAX_OVERTAKEN: usize = 1_000;
 
+/// Deliveries that are tried one after the other.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Line {
+    /// Signals to one instance.
+    Instance(Uuid),
+    /// Messages of one name to one process, with one business key.
+    Address { definition_id: String, name: String, business_key: Option<String> },
+    /// A start by a signal, which has nothing in common with others.
+    Alone(DeliveryName),
+}
+
+impl Line {
+    fn of(delivery: &Delivery) -> Self {
+        match delivery.receiver {
+            Receiver::Wait { instance, .. } => Self::Instance(instance),
+            Receiver::Start => Self::Alone(delivery.name),
+            Receiver::Addressee => Self::Address {
+                definition_id: delivery.definition_id.clone(),
+                name: delivery.signal.clone(),
+                business_key: delivery.business_key.clone(),
+            },
+        }
+    }
+}
+
 /// How a delivery ended.
-enum Ended {
+pub(crate) enum Ended {
     /// Stored, its row with it.
     Received,
     /// Nobody is there to receive it.
     NobodyThere,
+    /// A message has nobody to come to yet, for this reason.
+    Held(&'static str),
     /// It is tried again later.
     Later(Error),
 }
@@ -123,7 +152,7 @@ impl Inner {
             match self.deliver_due(None).await {
                 Ok(0) => {}
                 Ok(_) => continue,
-                Err(error) => tracing::error!("signals on their way could not be looked for: {error}"),
+                Err(error) => tracing::error!("signals and messages on their way could not be looked for: {error}"),
             }
             tokio::select! {
                 () = self.executor.stopped() => {}
@@ -133,7 +162,8 @@ impl Inner {
         }
     }
 
-    /// Takes deliveries that are due, or all of one throw, and tries each once: those of one instance one after the other, in the order of its waits.
+    /// Takes deliveries that are due, or all of one throw, and tries each once: those of one line one after the other: of a signal in the order of
+    /// the waits, messages as they were sent.
     async fn deliver_due(self: &Arc<Self>, of: Option<Uuid>) -> Result<usize, Error> {
         let _round = self.delivering.begin();
         if !self.store.may_act() {
@@ -141,14 +171,9 @@ impl Inner {
         }
         let claimed = self.store.claim_deliveries(self.clock.now_ms(), CLAIM, of).await?;
         let tried = claimed.len();
-        let mut lines: BTreeMap<(Option<Uuid>, DeliveryName), Vec<Delivery>> = BTreeMap::new();
+        let mut lines: BTreeMap<Line, Vec<Delivery>> = BTreeMap::new();
         for delivery in claimed {
-            // Starts have nothing in common; deliveries to an instance are told apart by nothing but their throw.
-            let line = match delivery.receiver {
-                Receiver::Wait { instance, .. } => (Some(instance), DeliveryName { signal: Uuid::nil(), n: 0 }),
-                Receiver::Start => (None, delivery.name),
-            };
-            lines.entry(line).or_default().push(delivery);
+            lines.entry(Line::of(&delivery)).or_default().push(delivery);
         }
         futures_util::stream::iter(lines.into_values())
             .for_each_concurrent(AT_ONCE, |mut line| async move {
@@ -163,7 +188,7 @@ impl Inner {
 
     async fn deliver(self: &Arc<Self>, delivery: &Delivery) {
         let ended = match serde_json::from_str(&delivery.variables) {
-            Err(error) => Ended::Later(Error::Damaged(format!("the variables of signal '{}' cannot be read: {error}", delivery.signal))),
+            Err(error) => Ended::Later(Error::Damaged(format!("the variables of '{}' cannot be read: {error}", delivery.signal))),
             Ok(variables) => match delivery.receiver {
                 Receiver::Wait { instance, wait, activity } => {
                     let receiver = SubscriptionListed {
@@ -181,6 +206,7 @@ impl Inner {
                     self.deliver_to_wait(delivery.name, receiver, variables).await
                 }
                 Receiver::Start => self.deliver_start(delivery, variables).await,
+                Receiver::Addressee => self.deliver_message(delivery, variables).await,
             },
         };
         let (signal, activity) = (delivery.signal.as_str(), delivery.activity_id.as_str());
@@ -189,12 +215,14 @@ impl Inner {
             // If the row stays, it is looked at once more later.
             Ended::NobodyThere => {
                 if let Err(error) = self.store.drop_delivery(delivery.name).await {
-                    tracing::debug!(signal, activity, "a signal that nobody is there for is not forgotten yet: {error}");
+                    tracing::debug!(signal, activity, "a delivery that nobody is there for is not forgotten yet: {error}");
                 }
             }
+            Ended::Held(reason) => self.hold(delivery, reason).await,
             Ended::Later(error) => {
                 let (definition, attempts) = (&delivery.definition_id, delivery.attempts);
-                tracing::warn!(signal, activity, %definition, attempts, receiver = ?delivery.receiver, "a signal is tried again later: {error}");
+                tracing::warn!(signal, activity, %definition, attempts, receiver = ?delivery.receiver, "a delivery is tried again later: {error}");
+                self.hold(delivery, &text::storable(&error.to_string(), MAX_VALUE_BYTES)).await;
             }
         }
     }
@@ -234,6 +262,17 @@ impl Inner {
             let (id, activity) = (&delivery.definition_id, &delivery.activity_id);
             return Ended::Later(Error::Damaged(format!("definition {id} has no signal start '{activity}'")));
         };
+        self.deliver_start_at(definition, element, delivery, variables).await
+    }
+
+    /// Starts an instance with a delivery.
+    pub(crate) async fn deliver_start_at(
+        self: &Arc<Self>,
+        definition: Arc<Definition>,
+        element: ElementIndex,
+        delivery: &Delivery,
+        variables: Variables,
+    ) -> Ended {
         let start = Start {
             definition: DefinitionRef::Id(delivery.definition_id.clone()),
             business_key: delivery.business_key.clone(),

@@ -11,7 +11,7 @@ use mandate_engine::{
 use mandate_model::{ElementIndex, ElementKind};
 use mandate_store::{
     Beside, EventKind, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, HeldExternalTask, HistoryRow, HostRef, IncidentRow,
-    InstanceWrite, JobRevision, JobRow, PartRow, Parts, RunningJob, Signal, SignalTenants, State, SubscriptionRow, TaskRow,
+    InstanceWrite, JobRevision, JobRow, Message, PartRow, Parts, RunningJob, Signal, SignalTenants, State, SubscriptionRow, TaskRow,
 };
 
 use crate::advance::Worker;
@@ -48,6 +48,7 @@ pub(crate) struct Rows {
     subscriptions: BTreeMap<WaitId, Option<Subscription>>,
     incidents: BTreeMap<IncidentId, Option<Incident>>,
     signals: Vec<mandate_engine::Signal>,
+    messages: Vec<mandate_engine::Message>,
     history: Vec<HistoryRow>,
     suspended: Option<bool>,
     ended: bool,
@@ -91,6 +92,7 @@ impl Rows {
             Effect::RemoveExternalTask(wait) => remove(&mut self.external_tasks, wait),
             Effect::PutSubscription(subscription) => put(&mut self.subscriptions, subscription.wait, subscription),
             Effect::ThrowSignal(signal) => self.signals.push(signal),
+            Effect::SendMessage(message) => self.messages.push(message),
             Effect::RemoveSubscription(wait) => remove(&mut self.subscriptions, wait),
             Effect::RaiseIncident(incident) => put(&mut self.incidents, incident.id, incident),
             Effect::ResolveIncident(id) => remove(&mut self.incidents, id),
@@ -130,6 +132,12 @@ impl Rows {
     pub(crate) fn topics(&self) -> BTreeSet<String> {
         let tasks = self.external_tasks.values().flatten();
         tasks.filter(|task| task.retries != Some(0)).map(|task| task.topic.clone()).collect()
+    }
+
+    /// Names of messages that are waited for since this unit.
+    pub(crate) fn awaited_messages(&self) -> Vec<String> {
+        let begun = self.subscriptions.values().flatten().filter(|it| it.kind == SubscriptionKind::Message);
+        begun.map(|it| it.name.clone()).collect()
     }
 
     /// Waits that this unit ends, and whether it ends the instance: units that run for these have nobody left to run for.
@@ -228,6 +236,7 @@ impl Rows {
             }
         }
         write.signals = self.signals.into_iter().map(|signal| signal_row(instance, signal, now)).collect();
+        write.messages = self.messages.into_iter().map(|message| message_row(definition, message, now)).collect();
         for (incident, row) in self.incidents {
             match row {
                 Some(row) => write.put_incidents.push(IncidentRow {
@@ -414,6 +423,19 @@ fn signal_row(instance: &Instance, signal: mandate_engine::Signal, now: i64) -> 
     }
 }
 
+fn message_row(definition: &Definition, message: mandate_engine::Message, now: i64) -> Message {
+    Message {
+        id: uuid::Uuid::now_v7(),
+        name: message.name,
+        definition_id: definition.row.id.clone(),
+        process: message.to.process.to_string(),
+        element: message.to.element.map(|element| element.to_string()),
+        business_key: message.business_key,
+        variables: crate::signals::to_json(&message.variables),
+        at: now,
+    }
+}
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> HistoryRow {
@@ -507,6 +529,7 @@ pub fn activity_type(kind: &ElementKind) -> &'static str {
         ElementKind::ManualTask => "manualTask",
         ElementKind::ServiceTask(task) => task.element_type,
         ElementKind::ExpressionTask(task) => task.element_type,
+        ElementKind::MessageSend(send) => send.element_type,
         ElementKind::UserTask(_) => "userTask",
         ElementKind::ReceiveTask(_) => "receiveTask",
         ElementKind::CallActivity(_) => "callActivity",

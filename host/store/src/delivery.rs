@@ -50,25 +50,29 @@ pub struct DeliveryName {
     pub n: i64,
 }
 
-/// A signal that is to be delivered to one receiver.
+/// A signal that is to be delivered to one receiver, or a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// Its name.
     pub name: DeliveryName,
-    /// The signal's name.
+    /// The signal's or message's name.
     pub signal: String,
     /// Who is to get it.
     pub receiver: Receiver,
     /// The receiver's definition.
     pub definition_id: String,
-    /// BPMN id of the element that waits or starts.
+    /// BPMN id of the element that waits or starts; empty: whatever waits for the message, or starts by it.
     pub activity_id: String,
     /// What goes along, as JSON.
     pub variables: String,
-    /// The business key of an instance that it starts.
+    /// The business key of an instance that it starts; of a message also of who waits for it.
     pub business_key: Option<String>,
     /// How often it was tried, this time included.
     pub attempts: i64,
+    /// When it is tried again.
+    pub due: i64,
+    /// Why the last attempt has not delivered it.
+    pub reason: Option<String>,
 }
 
 /// Who gets a signal.
@@ -85,6 +89,15 @@ pub enum Receiver {
     },
     /// A new instance.
     Start,
+    /// Whoever waits for it: it is a message along a message flow.
+    Addressee,
+}
+
+impl Delivery {
+    /// How long a message that nobody waits for rests until it is looked at again, if nobody wakes it before: that is for a host that died in the moment.
+    pub fn rest_ms(&self) -> i64 {
+        pause(self.attempts, LONGEST_REST_MS)
+    }
 }
 
 impl Signal {
@@ -110,8 +123,8 @@ const COLUMNS: &[(&str, Type)] = &[
 
 /// As in Camunda 7 an instance that is suspended gets nothing.
 static TO_WAITS: Batch = Batch::new(
-    "INSERT INTO delivery (signal, n, name, instance_id, wait, activity, definition_id, activity_id, variables, business_key, due, attempts, created) \
-     SELECT v.signal, ROW_NUMBER() OVER (PARTITION BY v.signal ORDER BY s.instance_id, s.wait), v.name, s.instance_id, s.wait, s.activity, \
+    "INSERT INTO delivery (signal, n, kind, name, instance_id, wait, activity, definition_id, activity_id, variables, business_key, due, attempts, \
+     created) SELECT v.signal, ROW_NUMBER() OVER (PARTITION BY v.signal ORDER BY s.instance_id, s.wait), 'signal', v.name, s.instance_id, s.wait, s.activity, \
      s.definition_id, s.activity_id, v.variables, v.business_key, v.due, 0, v.at \
      FROM {rows} {pg:JOIN}{lite:CROSS JOIN} subscription s ON s.name = v.name AND s.kind = 'signal' \
      {pg:JOIN}{lite:CROSS JOIN} instance i ON i.id = s.instance_id \
@@ -122,8 +135,8 @@ static TO_WAITS: Batch = Batch::new(
 
 /// The newest versions, unless they are suspended; their numbers are below 0.
 static TO_STARTS: Batch = Batch::new(
-    "INSERT INTO delivery (signal, n, name, definition_id, activity_id, variables, business_key, due, attempts, created) \
-     SELECT v.signal, -ROW_NUMBER() OVER (PARTITION BY v.signal ORDER BY d.id, e.activity_id), v.name, d.id, e.activity_id, v.variables, \
+    "INSERT INTO delivery (signal, n, kind, name, definition_id, activity_id, variables, business_key, due, attempts, created) \
+     SELECT v.signal, -ROW_NUMBER() OVER (PARTITION BY v.signal ORDER BY d.id, e.activity_id), 'signal', v.name, d.id, e.activity_id, v.variables, \
      v.business_key, v.due, 0, v.at \
      FROM {rows} {pg:JOIN}{lite:CROSS JOIN} start_event e ON e.name = v.name AND e.kind = 'signal' \
      {pg:JOIN}{lite:CROSS JOIN} definition d ON d.id = e.definition_id \
@@ -152,6 +165,8 @@ static PUT_OFF: Batch = Batch::new(
 const FIRST_PAUSE_MS: i64 = 10_000;
 /// Doubled with each attempt, up to this.
 const LONGEST_PAUSE_MS: i64 = 5 * 60_000;
+/// The same of a message that nobody waits for, which whoever begins to wait makes due.
+const LONGEST_REST_MS: i64 = 60 * 60_000;
 
 /// Refuses units whose delivery is not there any more.
 pub(crate) async fn refuse_delivered(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
@@ -191,27 +206,45 @@ fn row(signal: &Signal, thrower: Option<Uuid>, due: i64) -> Vec<Cell> {
     cells![signal.id, &signal.name, thrower, tenant, or_none, &signal.variables, &signal.business_key, due, signal.at]
 }
 
-const DELIVERY: &str = "signal, n, name, instance_id, wait, activity, definition_id, activity_id, variables, business_key, attempts";
+const DELIVERY: &str =
+    "signal, n, kind, name, instance_id, wait, activity, definition_id, activity_id, variables, business_key, attempts, reason";
 
-fn delivery(row: &Row) -> Result<Delivery, Error> {
+/// A delivery that is tried now.
+fn delivery(row: &Row, now: i64) -> Result<Delivery, Error> {
     let mut columns = row.columns();
     let name = DeliveryName { signal: columns.next()?, n: columns.next()? };
+    let is_message = columns.next::<String>()? == "message";
     let signal = columns.next()?;
     let receiver = match (columns.next()?, columns.next()?, columns.next()?) {
         (Some(instance), Some(wait), Some(activity)) => Receiver::Wait { instance, wait, activity },
-        (None::<Uuid>, None::<i64>, None::<i64>) => Receiver::Start,
+        (None::<Uuid>, None::<i64>, None::<i64>) => {
+            if is_message {
+                Receiver::Addressee
+            } else {
+                Receiver::Start
+            }
+        }
         _ => return Err(Error::Damaged("a delivery has half a receiver".to_owned())),
     };
+    let (definition_id, activity_id, variables) = (columns.next()?, columns.next()?, columns.next()?);
+    let (business_key, attempts, reason) = (columns.next::<Option<String>>()?, columns.next::<i64>()? + 1, columns.next()?);
     Ok(Delivery {
         name,
         signal,
         receiver,
-        definition_id: columns.next()?,
-        activity_id: columns.next()?,
-        variables: columns.next()?,
-        business_key: columns.next()?,
-        attempts: columns.next::<i64>()? + 1,
+        definition_id,
+        activity_id,
+        variables,
+        business_key: business_key.filter(|key| !is_message || !key.is_empty()),
+        attempts,
+        due: now.saturating_add(pause(attempts, LONGEST_PAUSE_MS)),
+        reason,
     })
+}
+
+/// How long after an attempt the next one is made.
+fn pause(attempts: i64, longest: i64) -> i64 {
+    FIRST_PAUSE_MS.saturating_mul(1 << (attempts - 1).clamp(0, 16)).min(longest)
 }
 
 impl Store {
@@ -237,11 +270,8 @@ impl Store {
         }
         let mut tx = self.begin_in_epoch().await?;
         let rows = tx.fetch(&format!("{look} {{pg:FOR UPDATE SKIP LOCKED}}"), first).await?;
-        let deliveries = rows.iter().map(delivery).collect::<Result<Vec<_>, _>>()?;
-        let put_off = deliveries.iter().map(|it| {
-            let pause = FIRST_PAUSE_MS.saturating_mul(1 << (it.attempts - 1).clamp(0, 16)).min(LONGEST_PAUSE_MS);
-            cells![it.name.signal, it.name.n, now.saturating_add(pause), it.attempts]
-        });
+        let deliveries = rows.iter().map(|row| delivery(row, now)).collect::<Result<Vec<_>, _>>()?;
+        let put_off = deliveries.iter().map(|it| cells![it.name.signal, it.name.n, it.due, it.attempts]);
         PUT_OFF.execute(&mut tx, put_off.collect()).await?;
         tx.commit().await?;
         Ok(deliveries)

@@ -7,13 +7,14 @@ use crate::claim::candidates_sql;
 use crate::db::{Dialect, Lane};
 use crate::external::fetch_sql;
 use crate::store::given_up;
-use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, delivery, deploy, ledger, start_timers, write};
+use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, delivery, deploy, ledger, message, start_timers, write};
 
 /// The multi-row statements of the crate.
 fn batches() -> Vec<&'static Batch> {
     [
         claim::BATCHES,
         delivery::BATCHES,
+        message::BATCHES,
         deploy::BATCHES,
         ledger::BATCHES,
         write::BATCHES,
@@ -49,6 +50,7 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
         include_str!("delivery.rs"),
         include_str!("deploy.rs"),
         include_str!("ledger/write.rs"),
+        include_str!("message.rs"),
         include_str!("write.rs"),
         include_str!("write/instances.rs"),
         include_str!("write/tables.rs"),

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::Error;
 use crate::claim::ClaimedJob;
 use crate::delivery::{DeliveryName, Signal};
+use crate::message::Message;
 use crate::rows::{ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
 use crate::start_timers::NewStartTimer;
 use crate::write::operations;
@@ -87,6 +88,8 @@ pub struct InstanceWrite {
     pub remove_subscriptions: Vec<i64>,
     /// Signals that are thrown: to everybody who waits for them when this is stored, but for this instance itself.
     pub signals: Vec<Signal>,
+    /// Messages that are sent along message flows.
+    pub messages: Vec<Message>,
     /// The delivery that this unit takes up. Refused with [`CommitError::Delivered`] if it is not there any more.
     pub delivery: Option<DeliveryName>,
     /// Incidents to insert or to update.
@@ -126,6 +129,7 @@ impl InstanceWrite {
             put_subscriptions: Vec::new(),
             remove_subscriptions: Vec::new(),
             signals: Vec::new(),
+            messages: Vec::new(),
             delivery: None,
             put_incidents: Vec::new(),
             remove_incidents: Vec::new(),
@@ -413,6 +417,7 @@ impl InstanceWrite {
             check_keys([("activity id", &row.activity_id), ("event name", &row.name), ("definition id", &row.definition_id)])?;
         }
         self.signals.iter().try_for_each(Signal::check)?;
+        self.messages.iter().try_for_each(Message::check)?;
         for row in &self.put_incidents {
             check_keys([("activity id", &row.activity_id), ("definition id", &row.definition_id), ("incident code", &row.code)])?;
             check_text("incident message", Some(&row.message))?;

@@ -12,6 +12,7 @@ use crate::config::HistoryLevel;
 use crate::db::{Dialect, Param, Tx, params};
 use crate::delivery;
 use crate::lease::HostRef;
+use crate::message;
 use crate::rows::JobRow;
 use crate::start_timers;
 use crate::unit::{CommitError, Committed, Expect, InstanceHead, InstanceWrite, StartKey, State, Unit};
@@ -68,6 +69,7 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     start_timers::put_next(tx, stored()).await?;
     // Last: who waits for a signal is known when all waits of these units are written.
     delivery::write(tx, stored().flat_map(|unit| &unit.instances)).await?;
+    message::write(tx, stored().flat_map(|unit| &unit.instances)).await?;
     hand_out(locked, units, &mut committed);
     Ok(committed)
 }

@@ -25,6 +25,8 @@ mod jobs;
 mod ledger;
 #[path = "contract/lost_connections.rs"]
 mod lost_connections;
+#[path = "contract/messages.rs"]
+mod messages;
 #[path = "contract/opening.rs"]
 mod opening;
 #[path = "contract/operations.rs"]
@@ -110,6 +112,10 @@ on_both! {
         a_delivery_is_taken_up_once_and_only_with_what_it_led_to
         whoever_tries_a_delivery_puts_it_off
         event_subscriptions_are_of_instances_and_of_newest_versions;
+    messages:
+        a_message_finds_who_waits_with_its_business_key
+        a_message_waits_until_it_is_woken_taken_or_removed
+        a_message_to_no_process_of_the_deployment_is_not_stored;
     ledger:
         an_attempt_is_opened_once_and_closed_once
         an_attempt_needs_its_wait

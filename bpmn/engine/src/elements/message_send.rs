@@ -209,8 +209,11 @@ mod tests {
 
     #[test]
     fn unit_that_is_lost_has_sent_nothing_and_the_next_one_sends_the_same() {
-        let definition = sender("<startEvent id='s'/><serviceTask id='a' camunda:class='A'/><sendTask id='m' messageRef='msg'/>\
-                                 <serviceTask id='b' camunda:class='B'/>{s>a>m>b}", "they");
+        let definition = sender(
+            "<startEvent id='s'/><serviceTask id='a' camunda:class='A'/><sendTask id='m' messageRef='msg'/>\
+                                 <serviceTask id='b' camunda:class='B'/>{s>a>m>b}",
+            "they",
+        );
         let mut run = Run::new(&definition);
         for line in ["start", "return", "crash", "start", "return", "return"] {
             run.line(line);
@@ -248,6 +251,7 @@ mod tests {
               - #6
               ended: Completed
               end
-        "#]].assert_eq(&run.trace);
+        "#]]
+        .assert_eq(&run.trace);
     }
 }

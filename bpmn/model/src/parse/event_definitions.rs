@@ -21,7 +21,9 @@ impl<'n> ProcessReader<'n, '_> {
             return None;
         };
         let name = self.message_name(reference, at)?;
-        self.unused_inputs(node, owner, "what waits for a message", "what comes with the message is said by what sends it");
+        if node.name == "messageEventDefinition" {
+            self.unused_inputs(node, owner, "an event that waits for a message", "what comes with the message is said by what sends it");
+        }
         let sends = ["class", "delegateExpression", "expression", "type", "topic"].into_iter().find(|name| node.camunda(name).is_some());
         if let (Some(attribute), "messageEventDefinition") = (sends, node.name) {
             let help = "remove it: only an event that sends a message is done by somebody";

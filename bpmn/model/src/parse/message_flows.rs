@@ -122,7 +122,8 @@ impl<'n> ProcessReader<'n, '_> {
     fn receiver(&mut self, flow: &MessageFlow<'n>) -> Option<MessageReceiver> {
         let Some(receiver) = &flow.receiver else {
             let message = "the message flow leads to nothing that is executed here, beside others that do";
-            let help = "send by two tasks: one that says who sends it (camunda:class, camunda:type=\"external\"), one along the other flows";
+            let help =
+                "send by two tasks: one that says who sends it (camunda:class, camunda:type=\"external\"), one along the other flows";
             self.diagnostics.error(flow.node.at(), message, help);
             return None;
         };
@@ -143,9 +144,10 @@ struct Awaited<'d> {
     by_expression: bool,
 }
 
-/// Looks at the flows when all processes are read: who gets a message must be able to, and what is not followed is said.
-pub(crate) fn check(flows: &MessageFlows<'_>, drafts: &[Draft<'_>], diagnostics: &mut Diagnostics) {
-    let mut senders = HashSet::new();
+/// Looks at the flows when all processes are read: who gets a message must be able to, and what is not followed is said. Answers
+/// the ids of the processes that get messages.
+pub(crate) fn check(flows: &MessageFlows<'_>, drafts: &[Draft<'_>], diagnostics: &mut Diagnostics) -> HashSet<Arc<str>> {
+    let (mut senders, mut receivers) = (HashSet::new(), HashSet::new());
     let mut awaited: HashMap<(&str, Option<&str>), Awaited<'_>> = HashMap::new();
     for draft in drafts.iter().filter(|_| !flows.flows.is_empty()) {
         let key = &*draft.elements[0].id;
@@ -165,6 +167,7 @@ pub(crate) fn check(flows: &MessageFlows<'_>, drafts: &[Draft<'_>], diagnostics:
     for element in drafts.iter().flat_map(|draft| &draft.elements) {
         let ElementKind::MessageSend(send) = &element.kind else { continue };
         senders.insert(&*element.id);
+        receivers.extend(send.receivers.iter().map(|receiver| Arc::clone(&receiver.process)));
         for receiver in send.receivers.iter().filter(|receiver| !incomplete.contains(&*receiver.process)) {
             let place = awaited.get(&(&*receiver.process, receiver.element.as_deref()));
             if let Some((message, help)) = unfit(send, receiver, place) {
@@ -172,14 +175,17 @@ pub(crate) fn check(flows: &MessageFlows<'_>, drafts: &[Draft<'_>], diagnostics:
             }
         }
     }
-    for flow in flows.flows.iter().filter(|flow| !senders.contains(flow.source)) {
+    // What is not followed may only seem so while elements are left out.
+    for flow in flows.flows.iter().filter(|flow| incomplete.is_empty() && !senders.contains(flow.source)) {
         let help = "a delegate must send the message, by a command of the other side's catalogue or an API; ignore this if it does";
         diagnostics.warning(flow.node.at(), "a message flow is a drawing: nothing is sent along it", help);
     }
     for key in flows.correlation_keys.iter().filter(|_| !senders.is_empty()) {
-        let help = "remove it: a message along a flow finds its receiver by the sender's business key, or one given by camunda:in businessKey";
+        let help =
+            "remove it: a message along a flow finds its receiver by the sender's business key, or one given by camunda:in businessKey";
         diagnostics.error(key.at(), "correlationKey is not supported", help);
     }
+    receivers
 }
 
 /// Why nothing at a place can ever get a message, and what to do.
@@ -199,7 +205,10 @@ fn unfit(send: &MessageSend, receiver: &MessageReceiver, place: Option<&Awaited<
             "let both be one message",
         ),
         (None, _) => (
-            format!("nothing in the process '{}', to which its message flow leads, waits for the message '{sent}'", shown(&receiver.process)),
+            format!(
+                "nothing in the process '{}', to which its message flow leads, waits for the message '{sent}'",
+                shown(&receiver.process)
+            ),
             "let the process start by the message, or wait for it in an event or a receive task",
         ),
     })

@@ -2,7 +2,7 @@
 
 use mandate_feel::Expression;
 
-use crate::definition::{Condition, ThrowInput, SignalReference, Throw, Source, VariableChange};
+use crate::definition::{Condition, SignalReference, Source, Throw, ThrowInput, VariableChange};
 use crate::diagnostic::{At, shown};
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
@@ -10,7 +10,12 @@ use crate::xml::{Namespace, Node};
 impl<'n> ProcessReader<'n, '_> {
     /// The signal that an event waits for.
     pub(super) fn signal(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<SignalReference> {
-        self.unused_inputs(definition, owner, "an event that waits for a signal", "what comes with the signal is said by the event that throws it");
+        self.unused_inputs(
+            definition,
+            owner,
+            "an event that waits for a signal",
+            "what comes with the signal is said by the event that throws it",
+        );
         self.signal_name(definition, owner).map(|name| SignalReference { name })
     }
 

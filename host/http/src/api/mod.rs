@@ -9,6 +9,7 @@ mod health;
 mod history;
 mod incidents;
 mod ledger;
+mod messages;
 mod waiting;
 
 use axum::Router;
@@ -29,5 +30,6 @@ pub(crate) fn router() -> Router<App> {
         .merge(history::router())
         .merge(incidents::router())
         .merge(ledger::router())
+        .merge(messages::router())
         .merge(waiting::router())
 }

@@ -15,6 +15,7 @@ mod activities;
 mod basics;
 mod events;
 mod gateways;
+mod messages;
 mod patterns;
 
 /// A model and what happens to it.

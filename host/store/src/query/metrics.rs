@@ -21,6 +21,8 @@ pub struct Counts {
     pub waits_overdue: i64,
     /// Receivers that signals are on their way to.
     pub signals_on_the_way: i64,
+    /// Messages along message flows that have come to nobody yet.
+    pub messages_on_the_way: i64,
     /// Ended instances whose history is to be removed; [`MOST_DUE`] stands for that many or more.
     pub history_due: i64,
     /// Live instances per definition that has any.
@@ -89,7 +91,8 @@ impl Reads {
                 (&overdue, params![now]),
                 (active, Vec::new()),
                 (&history_due, params![now, i64::from(MOST_DUE)]),
-                ("SELECT COUNT(*) FROM delivery", Vec::new()),
+                ("SELECT COUNT(*) FROM delivery WHERE kind = 'signal'", Vec::new()),
+                ("SELECT COUNT(*) FROM delivery WHERE kind = 'message'", Vec::new()),
             ])
             .await?;
         let single = |at: usize| answers[at].first().map_or(Ok(0), |row| row.get(0));
@@ -99,6 +102,7 @@ impl Reads {
             waits_overdue: single(2)?,
             history_due: single(4)?,
             signals_on_the_way: single(5)?,
+            messages_on_the_way: single(6)?,
             active_instances: answers[3]
                 .iter()
                 .map(|row| {

@@ -47,7 +47,7 @@ fn instances(deliveries: &[Delivery]) -> Vec<Uuid> {
         .iter()
         .filter_map(|it| match it.receiver {
             Receiver::Wait { instance, .. } => Some(instance),
-            Receiver::Start => None,
+            Receiver::Start | Receiver::Addressee => None,
         })
         .collect();
     ids.sort_unstable();

@@ -14,7 +14,11 @@ impl Models<'_> {
                 "<intermediateThrowEvent id='{id}'{held}><messageEventDefinition messageRef='msg'/></intermediateThrowEvent>"
             )),
             several => {
-                let often = if several == 1 { "" } else { "<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>" };
+                let often = if several == 1 {
+                    ""
+                } else {
+                    "<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>"
+                };
                 let mapping = "<camunda:inputOutput><camunda:inputParameter name='y'>${x}</camunda:inputParameter></camunda:inputOutput>";
                 self.element(&format!(
                     "<sendTask id='{id}' messageRef='msg'{held}><extensionElements>{mapping}</extensionElements>{often}</sendTask>"

@@ -1,0 +1,210 @@
+//! Message flows: which are followed, which are drawings, and what is refused.
+
+mod common;
+
+use common::{diagnostics, file_with};
+use expect_test::{Expect, expect};
+use mandate_model::{ElementKind, ProcessDefinition, parse};
+
+/// Another participant `q`, which starts by `paid` and waits for `changed` in `w`, and one that nobody runs.
+const OTHERS: &str = "<bpmn:message id='paid' name='paid'/><bpmn:message id='changed' name='changed'/><bpmn:message id='other' name='other'/>\
+    <bpmn:process id='q' isExecutable='true'><bpmn:startEvent id='qs'><bpmn:messageEventDefinition messageRef='paid'/></bpmn:startEvent>\
+    <bpmn:receiveTask id='w' messageRef='changed'/><bpmn:task id='t'/><bpmn:sequenceFlow id='q1' sourceRef='qs' targetRef='w'/>\
+    <bpmn:sequenceFlow id='q2' sourceRef='w' targetRef='t'/></bpmn:process>";
+
+/// A file in which `p` has this activity `a`, with message flows from `a` to these. Elements of `inside` stand in the collaboration.
+fn file(activity: &str, targets: &[&str], inside: &str) -> String {
+    let flows: String =
+        targets.iter().enumerate().map(|(n, to)| format!("\n<bpmn:messageFlow id='mf{n}' sourceRef='a' targetRef='{to}'/>")).collect();
+    let collaboration = format!(
+        "<bpmn:collaboration id='c'><bpmn:participant id='us' processRef='p'/><bpmn:participant id='them' processRef='q'/>\
+         <bpmn:participant id='bank'/>{inside}{flows}</bpmn:collaboration>"
+    );
+    let end =
+        if activity.contains("endEvent") { "" } else { "<bpmn:endEvent id='e'/><bpmn:sequenceFlow id='f2' sourceRef='a' targetRef='e'/>" };
+    let process = format!("{activity}<bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='a'/>{end}");
+    file_with(&format!("{OTHERS}{collaboration}"), &process)
+}
+
+fn check(activity: &str, targets: &[&str], expected: Expect) {
+    expected.assert_eq(&diagnostics(file(activity, targets, "").as_bytes()));
+}
+
+fn processes(file: &str) -> Vec<ProcessDefinition> {
+    parse("t.bpmn", file.as_bytes()).expect("it is fine").processes
+}
+
+const SEND: &str = "<bpmn:sendTask id='a' messageRef='paid'/>";
+
+#[test]
+fn what_says_by_nobody_sends_along_its_flows() {
+    for (activity, target, kind) in [
+        (SEND, "them", "sendTask"),
+        (SEND, "qs", "sendTask"),
+        (
+            "<bpmn:intermediateThrowEvent id='a'><bpmn:messageEventDefinition messageRef='changed'/></bpmn:intermediateThrowEvent>",
+            "w",
+            "intermediateMessageThrowEvent",
+        ),
+        ("<bpmn:endEvent id='a'><bpmn:messageEventDefinition messageRef='paid'/></bpmn:endEvent>", "them", "messageEndEvent"),
+    ] {
+        let both = processes(&file(activity, &[target], ""));
+        let ElementKind::MessageSend(send) = &both[0].element(both[0].find("a").expect("there")).kind else { panic!("{activity}") };
+        assert_eq!(send.element_type, kind);
+        let to = &send.receivers[0];
+        assert_eq!((&*to.process, to.element.as_deref()), ("q", Some(target).filter(|target| *target != "them")));
+        assert_eq!(both.iter().map(|it| it.receives_messages).collect::<Vec<_>>(), [false, true]);
+    }
+}
+
+#[test]
+fn flow_may_name_the_message() {
+    let named = file("<bpmn:sendTask id='a'/>", &["them"], "").replace("targetRef='them'", "targetRef='them' messageRef='paid'");
+    let both = processes(&named);
+    let ElementKind::MessageSend(send) = &both[0].element(both[0].find("a").expect("there")).kind else { panic!("it sends") };
+    assert_eq!(send.message.name.source(), "paid");
+    expect![[r#"
+        t.bpmn:2:1: error: it sends the message 'other', and its message flow carries 'paid' (element 'a'); help: let both be one message, or remove the messageRef of the flow
+    "#]].assert_eq(&diagnostics(named.replace("<bpmn:sendTask id='a'/>", "<bpmn:sendTask id='a' messageRef='other'/>").as_bytes()));
+}
+
+#[test]
+fn each_flow_gets_the_message() {
+    let both = processes(&file(SEND, &["them", "qs"], ""));
+    let ElementKind::MessageSend(send) = &both[0].element(both[0].find("a").expect("there")).kind else { panic!("it sends") };
+    assert_eq!(send.receivers.len(), 2);
+}
+
+#[test]
+fn who_says_by_whom_sends_by_them_and_the_flow_is_a_drawing() {
+    check(
+        "<bpmn:sendTask id='a' messageRef='paid' camunda:class='Sender'/>",
+        &["them"],
+        expect![[r#"
+        t.bpmn:4:1: warning: a message flow is a drawing: nothing is sent along it (element 'mf0'); help: a delegate must send the message, by a command of the other side's catalogue or an API; ignore this if it does
+    "#]],
+    );
+    check(
+        "<bpmn:sendTask id='a'><bpmn:extensionElements><zeebe:taskDefinition type='sender'/></bpmn:extensionElements></bpmn:sendTask>",
+        &["them"],
+        expect![[r#"
+            t.bpmn:4:1: warning: a message flow is a drawing: nothing is sent along it (element 'mf0'); help: a delegate must send the message, by a command of the other side's catalogue or an API; ignore this if it does
+        "#]],
+    );
+}
+
+#[test]
+fn who_sends_to_nobody_that_is_executed_must_say_by_whom() {
+    check(
+        SEND,
+        &["bank"],
+        expect![[r#"
+        t.bpmn:2:1: error: sendTask does not say who does it (element 'a'); help: name its delegate: camunda:class="reserve-line", camunda:delegateExpression="${reserveLine}", zeebe:taskDefinition type="reserve-line", mandate:delegate="reserve-line@^1.2", or camunda:type="external" with a camunda:topic that workers fetch or the manifest maps to a delegate; or compute it by a camunda:expression
+    "#]],
+    );
+    check(
+        SEND,
+        &["them", "bank"],
+        expect![[r#"
+        t.bpmn:5:1: error: the message flow leads to nothing that is executed here, beside others that do (element 'mf1'); help: send by two tasks: one that says who sends it (camunda:class, camunda:type="external"), one along the other flows
+    "#]],
+    );
+}
+
+#[test]
+fn what_could_never_arrive_is_refused() {
+    check(
+        "<bpmn:sendTask id='a' messageRef='other'/>",
+        &["them"],
+        expect![[r#"
+        t.bpmn:2:1: error: nothing in the process 'q', to which its message flow leads, waits for the message 'other' (element 'a'); help: let the process start by the message, or wait for it in an event or a receive task
+    "#]],
+    );
+    check(
+        "<bpmn:sendTask id='a' messageRef='other'/>",
+        &["w"],
+        expect![[r#"
+        t.bpmn:2:1: error: 'w', to which its message flow leads, waits for another message than 'other' (element 'a'); help: let both be one message
+    "#]],
+    );
+    check(
+        SEND,
+        &["t"],
+        expect![[r#"
+        t.bpmn:2:1: error: 't', to which its message flow leads, waits for no message (element 'a'); help: lead the flow to an event or a receive task that does
+    "#]],
+    );
+    check(
+        "<bpmn:sendTask id='a'/>",
+        &["them"],
+        expect![[r#"
+        t.bpmn:2:1: error: sendTask does not say which message it sends (element 'a'); help: choose its message (messageRef), or create one with a name
+    "#]],
+    );
+    check(
+        SEND,
+        &["us"],
+        expect![[r#"
+        t.bpmn:4:1: error: the message flow stays in one process (element 'mf0'); help: use a sequence flow, or let it lead to another participant (BPMN 2.0, 9.3)
+    "#]],
+    );
+}
+
+#[test]
+fn keys_of_the_collaboration_are_refused_where_something_is_sent() {
+    let keys = "\n<bpmn:correlationKey id='k' name='order'/>";
+    expect![[r#"
+        t.bpmn:4:1: error: correlationKey is not supported (element 'k'); help: remove it: a message along a flow finds its receiver by the sender's business key, or one given by camunda:in businessKey
+    "#]].assert_eq(&diagnostics(file(SEND, &["them"], keys).as_bytes()));
+    let subscribed =
+        file(SEND, &["them"], "").replace("<bpmn:task id='t'/>", "<bpmn:task id='t'/>\n<bpmn:correlationSubscription id='cs'/>");
+    expect![[r#"
+        t.bpmn:4:1: error: correlationSubscription is not supported yet (element 'cs'); help: remove it: a message finds its receiver by business key, along a flow by the sender's
+    "#]].assert_eq(&diagnostics(subscribed.as_bytes()));
+}
+
+#[test]
+fn what_goes_along_is_said_where_it_is_sent_and_nowhere_else() {
+    let with = |kind: &str, more: &str| {
+        format!(
+            "<bpmn:{kind} id='a' messageRef='paid'{more}><bpmn:extensionElements>\n<camunda:in businessKey='k'/></bpmn:extensionElements></bpmn:{kind}>"
+        )
+    };
+    check(
+        &with("sendTask", ""),
+        &["them"],
+        expect![[r#"
+        fine
+    "#]],
+    );
+    check(
+        &with("sendTask", " camunda:class='Sender'"),
+        &[],
+        expect![[r#"
+        t.bpmn:3:1: warning: camunda:in has no effect on what somebody else sends (element 'a'); help: remove it: map what is needed by camunda:inputOutput
+    "#]],
+    );
+    check(
+        &with("receiveTask", ""),
+        &[],
+        expect![[r#"
+        t.bpmn:3:1: warning: camunda:in has no effect on receiveTask (element 'a'); help: remove it; it is read on callActivity, signalEventDefinition, messageEventDefinition and sendTask
+    "#]],
+    );
+}
+
+#[test]
+fn boundary_events_of_what_sends_along_a_flow_never_come() {
+    let timer = "<bpmn:timerEventDefinition><bpmn:timeDuration>PT1M</bpmn:timeDuration></bpmn:timerEventDefinition>";
+    let attached = format!(
+        "{SEND}\n<bpmn:boundaryEvent id='b' attachedToRef='a'>{timer}</bpmn:boundaryEvent><bpmn:task id='l'/>\
+         <bpmn:sequenceFlow id='f3' sourceRef='b' targetRef='l'/>"
+    );
+    check(
+        &attached,
+        &["them"],
+        expect![[r#"
+        t.bpmn:3:1: warning: the timer never fires: a task that sends along a message flow does not wait (element 'b'); help: limit the delegate's wall time in the manifest, or put the timer on a sub-process around tasks that wait
+    "#]],
+    );
+}

@@ -1,0 +1,156 @@
+//! Messages along message flows: each comes to one instance once, whatever happens between sending and delivery.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Host, Setup, postgres};
+use mandate_runtime::deploy::Upload;
+use mandate_runtime::engine::{InstanceId, PublicId, Variables};
+use mandate_runtime::query::{InstanceFilter, Page, TaskFilter};
+use mandate_runtime::{DefinitionRef, Runtime, Start};
+
+/// `shop` sends an `order` to `stock`, which it starts, and waits for `ready`; then it sends `thanks` and ends. `stock` sends `ready`, and waits for `thanks`
+/// when its task `pack` is done.
+const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" id="d" targetNamespace="test">
+  <bpmn:message id="order" name="order"/><bpmn:message id="ready" name="ready"/><bpmn:message id="thanks" name="thanks"/>
+  <bpmn:collaboration id="c">
+    <bpmn:participant id="we" processRef="shop"/><bpmn:participant id="they" processRef="stock"/>
+    <bpmn:messageFlow id="m1" sourceRef="ask" targetRef="they"/><bpmn:messageFlow id="m2" sourceRef="tell" targetRef="hear"/>
+    <bpmn:messageFlow id="m3" sourceRef="e1" targetRef="they"/>
+  </bpmn:collaboration>
+  <bpmn:process id="shop" isExecutable="true">
+    <bpmn:startEvent id="s1"/>
+    <bpmn:sendTask id="ask" messageRef="order"><bpmn:extensionElements><camunda:inputOutput>
+      <camunda:inputParameter name="number">${number}</camunda:inputParameter></camunda:inputOutput></bpmn:extensionElements></bpmn:sendTask>
+    <bpmn:receiveTask id="hear" messageRef="ready"/>
+    <bpmn:endEvent id="e1"><bpmn:messageEventDefinition messageRef="thanks"/></bpmn:endEvent>
+    <bpmn:sequenceFlow id="f11" sourceRef="s1" targetRef="ask"/><bpmn:sequenceFlow id="f12" sourceRef="ask" targetRef="hear"/>
+    <bpmn:sequenceFlow id="f13" sourceRef="hear" targetRef="e1"/>
+  </bpmn:process>
+  <bpmn:process id="stock" isExecutable="true">
+    <bpmn:startEvent id="s2"><bpmn:messageEventDefinition messageRef="order"/></bpmn:startEvent>
+    <bpmn:intermediateThrowEvent id="tell"><bpmn:messageEventDefinition messageRef="ready"/></bpmn:intermediateThrowEvent>
+    <bpmn:userTask id="pack"/>
+    <bpmn:receiveTask id="wait" messageRef="thanks"/>
+    <bpmn:sequenceFlow id="f21" sourceRef="s2" targetRef="tell"/><bpmn:sequenceFlow id="f22" sourceRef="tell" targetRef="pack"/>
+    <bpmn:sequenceFlow id="f23" sourceRef="pack" targetRef="wait"/>
+  </bpmn:process>
+</bpmn:definitions>"#;
+
+async fn with_model(setup: Setup) -> Host {
+    let host = Host::start_with(setup).await;
+    deploy(&host.runtime).await;
+    host
+}
+
+async fn deploy(runtime: &Runtime) {
+    let upload = Upload { resources: vec![("shop.bpmn".to_owned(), MODEL.as_bytes().to_vec())], ..Upload::default() };
+    runtime.deploy(upload).await.expect("deployed");
+}
+
+async fn start(runtime: &Runtime, business_key: &str) -> InstanceId {
+    let start = Start {
+        definition: DefinitionRef::Key { key: "shop".into(), tenant: None },
+        business_key: Some(business_key.to_owned()),
+        variables: common::as_variables(&serde_json::json!({ "number": business_key, "secret": 1 })),
+        idempotency_key: None,
+        traceparent: None,
+    };
+    runtime.start(start).await.expect("it starts").id
+}
+
+async fn on_the_way(runtime: &Runtime, message: &str) -> usize {
+    let all = runtime.messages_on_the_way(Page::ALL).await.expect("read");
+    all.iter().filter(|it| it.name == message).count()
+}
+
+async fn live(runtime: &Runtime, key: &str) -> i64 {
+    let filter = InstanceFilter { definition_key: Some(key.into()), ..InstanceFilter::default() };
+    runtime.reads().count_instances(filter).await.expect("read")
+}
+
+/// Does all that is to be packed.
+async fn pack(runtime: &Runtime) {
+    for task in runtime.reads().tasks(TaskFilter::default(), Page::ALL, &[]).await.expect("read") {
+        let task = PublicId { instance: InstanceId(task.instance), number: u64::try_from(task.row.wait).expect("a number") };
+        runtime.complete_task(task, Variables::new()).await.expect("completed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_outlives_its_host_and_waits_for_its_receiver() {
+    for database in [None, Some(postgres())] {
+        // This host sends and never delivers.
+        let host = with_model(Setup { database: database.clone(), execute_jobs: false, ..Setup::default() }).await;
+        for key in ["a", "b", "c"] {
+            start(&host.runtime, key).await;
+        }
+        assert_eq!((on_the_way(&host.runtime, "order").await, live(&host.runtime, "stock").await), (3, 0));
+        // What was deployed later starts nothing: a message goes to who was deployed with its sender.
+        deploy(&host.runtime).await;
+        let host = host.restart_with(Setup { database, ..Setup::default() }).await;
+        host.until("the answers have come and the thanks are on their way", || async { on_the_way(&host.runtime, "thanks").await == 3 })
+            .await;
+        assert_eq!((live(&host.runtime, "shop").await, live(&host.runtime, "stock").await), (0, 3));
+        for stock in host.runtime.reads().instances(InstanceFilter::default(), Page::ALL, &[]).await.expect("read") {
+            let view = host.runtime.instance(InstanceId(stock.id)).await.expect("it lives");
+            let variables = view.instance.variables(view.instance.root()).expect("the process's");
+            let number = variables["number"].to_json();
+            assert_eq!((variables.len(), number.as_str(), view.definition.row.version), (1, stock.business_key.as_deref(), 1));
+        }
+        let waiting = host.runtime.messages_on_the_way(Page::ALL).await.expect("read");
+        host.until("it is known why they wait", || async {
+            let all = host.runtime.messages_on_the_way(Page::ALL).await.expect("read");
+            all.iter().all(|it| it.reason.as_deref() == Some("nobody waits for it"))
+        })
+        .await;
+        assert_eq!((waiting[0].process.as_str(), waiting[0].element.as_deref(), waiting.len()), ("stock", None, 3));
+        pack(&host.runtime).await;
+        host.until("everybody is thanked", || async { live(&host.runtime, "stock").await == 0 }).await;
+        assert_eq!(on_the_way(&host.runtime, "thanks").await, 0);
+        assert!(host.runtime.check_store().await.expect("checked").findings.is_empty());
+        host.runtime.shut_down(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hosts_mix_nothing_up() {
+    const ORDERS: usize = 20;
+    let host = with_model(Setup { database: Some(postgres()), ..Setup::default() }).await;
+    let other = host.beside(Setup::default()).await;
+    let starts = (0..ORDERS).map(|n| {
+        let runtime = if n % 2 == 0 { &host.runtime } else { &other };
+        async move { start(runtime, &format!("order-{n}")).await }
+    });
+    futures_util::future::join_all(starts).await;
+    host.until("all are answered", || async { live(&host.runtime, "shop").await == 0 }).await;
+    assert_eq!(live(&host.runtime, "stock").await, i64::try_from(ORDERS).expect("few"));
+    pack(&host.runtime).await;
+    host.until("everybody is thanked", || async { live(&host.runtime, "stock").await == 0 }).await;
+    for runtime in [&host.runtime, &other] {
+        runtime.shut_down(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_guessed_and_a_suspended_receiver_is_awaited() {
+    let host = with_model(Setup::default()).await;
+    // Two orders of one business key: whose `ready` is it?
+    let [first, second] = [start(&host.runtime, "twice").await, start(&host.runtime, "twice").await];
+    let why = async || {
+        let all = host.runtime.messages_on_the_way(Page::ALL).await.expect("read");
+        all.into_iter().map(|it| it.reason.unwrap_or_default()).collect::<Vec<_>>()
+    };
+    host.until("both are held", || async { why().await == ["several instances with its business key wait for it"; 2] }).await;
+    host.runtime.suspend_instance(second, true).await.expect("suspended");
+    host.runtime.delete_instance(first, None).await.expect("deleted");
+    let held = host.runtime.messages_on_the_way(Page::ALL).await.expect("read");
+    host.runtime.remove_message(held[1].id).await.expect("removed");
+    assert!(host.runtime.remove_message(held[1].id).await.is_err());
+    assert_eq!(on_the_way(&host.runtime, "ready").await, 1);
+    host.runtime.suspend_instance(second, false).await.expect("active");
+    assert_eq!(live(&host.runtime, "shop").await, 1, "it is tried again by and by");
+    host.runtime.shut_down(Duration::from_secs(5)).await;
+}
