@@ -11,7 +11,7 @@ use crate::rows::OperationRow;
 use crate::start_timers::{self, Reopened};
 use crate::unit::Beside;
 use crate::write::{history, instances, operations, tables};
-use crate::{Error, Store, cleanup};
+use crate::{Error, Store, cleanup, message};
 
 impl Store {
     /// Deletes a deployment with its definitions. Refused while an instance of them lives, or while definitions of other deployments are
@@ -64,7 +64,13 @@ impl Store {
                 let instances = i64::try_from(living.len()).expect("instances fit into memory");
                 return Ok(DeploymentDeletion::Refused { instances, bindings });
             }
+            let messages = message::count_to(&mut tx, &definitions).await?;
+            if messages > 0 {
+                tx.rollback().await;
+                return Ok(DeploymentDeletion::Awaited { messages });
+            }
         }
+        message::remove_to(&mut tx, &definitions).await?;
         if start_timers::deleted(&mut tx, id, reopened, now).await?.is_none() {
             tx.rollback().await;
             return Ok(DeploymentDeletion::Moved);

@@ -145,6 +145,11 @@ pub enum DeploymentDeletion {
         /// Bindings of other deployments' definitions to its delegates.
         bindings: i64,
     },
+    /// Messages along message flows are on their way to its definitions.
+    Awaited {
+        /// How many.
+        messages: i64,
+    },
     /// Other versions become the newest of their keys than those whose timers were to be opened again: another deployment came between.
     Moved,
 }

@@ -6,7 +6,7 @@
 use uuid::Uuid;
 
 use crate::batch::{Batch, Cell, Type, cells};
-use crate::db::{Columns, Tx, params};
+use crate::db::{Columns, Param, Tx, params};
 use crate::delivery::{Delivery, DeliveryName};
 use crate::query::{Page, Reads};
 use crate::rows::OperationRow;
@@ -184,7 +184,18 @@ impl Store {
     }
 }
 
-/// Whose definition is deleted has nobody to come to, and is forgotten when it is tried next.
+/// How many messages are on their way to these definitions.
+pub(crate) async fn count_to(tx: &mut Tx, definitions: &[String]) -> Result<i64, Error> {
+    let sql = "SELECT COUNT(*) FROM delivery WHERE kind = 'message' AND definition_id {any_text:1}";
+    tx.fetch(sql, vec![Param::Texts(definitions.to_vec())]).await?.first().map_or(Ok(0), |row| row.get(0))
+}
+
+/// Removes them, with the definitions.
+pub(crate) async fn remove_to(tx: &mut Tx, definitions: &[String]) -> Result<(), Error> {
+    let sql = "DELETE FROM delivery WHERE kind = 'message' AND definition_id {any_text:1}";
+    tx.execute(sql, vec![Param::Texts(definitions.to_vec())]).await.map(drop)
+}
+
 const LISTED: &str = "SELECT m.signal, m.name, m.sender_id, d.key, d.tenant, m.activity_id, m.business_key, m.created, m.due, m.attempts, m.reason \
      FROM delivery m JOIN definition d ON d.id = m.definition_id WHERE m.kind = 'message'";
 

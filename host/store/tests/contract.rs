@@ -115,6 +115,7 @@ on_both! {
     messages:
         a_message_finds_who_waits_with_its_business_key
         a_message_waits_until_it_is_woken_taken_or_removed
+        a_deployment_is_not_deleted_while_messages_are_on_their_way_to_it
         a_message_to_no_process_of_the_deployment_is_not_stored;
     ledger:
         an_attempt_is_opened_once_and_closed_once

@@ -12,6 +12,7 @@ mod files;
 mod gateways;
 mod limits;
 mod listeners;
+mod message_flows;
 mod multi_instance;
 mod property;
 mod readme;

@@ -17,6 +17,7 @@ mod hostile;
 mod job;
 mod ledger;
 mod message;
+mod message_flows;
 mod modification;
 mod multi_instance;
 mod process_definition;

@@ -42,6 +42,12 @@ impl Runtime {
                          definitions and wait for them; delete those instances first"
                     )));
                 }
+                DeploymentDeletion::Awaited { messages } => {
+                    return Err(Error::Conflict(format!(
+                        "deployment {id} is in use: {messages} message(s) are on their way to its processes; see them at /api/v1/messages, or delete \
+                         with cascade=true, which removes them"
+                    )));
+                }
                 DeploymentDeletion::Refused { instances, bindings } => {
                     return Err(Error::Conflict(format!(
                         "deployment {id} is in use: {instances} running instance(s) and {bindings} binding(s) of other deployments' definitions; \

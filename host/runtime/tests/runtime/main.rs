@@ -13,6 +13,7 @@ mod external;
 mod hostile;
 mod left_behind;
 mod memory;
+mod message_flows;
 mod modification;
 mod property;
 mod races;

@@ -1,10 +1,12 @@
 //! Messages along message flows: who gets them, and that each waits until somebody does.
 
 use mandate_store::query::{DefinitionRow, Page};
-use mandate_store::{Awaiting, CommitError, Delivery, Expect, InstanceHead, InstanceWrite, Message, NewDefinition, Receiver, Store};
+use mandate_store::{
+    Awaiting, CommitError, Delivery, DeploymentDeletion, Expect, InstanceHead, InstanceWrite, Message, NewDefinition, Receiver, Store,
+};
 use uuid::Uuid;
 
-use crate::common::{Fixture, head, live, step, subscription, unit, upload};
+use crate::common::{Fixture, end, head, live, step, subscription, unit, upload};
 
 /// The definitions of one deployment of a tenant: a sender and a receiver.
 async fn participants(store: &Store, tenant: Option<&str>) -> (DefinitionRow, DefinitionRow) {
@@ -116,6 +118,19 @@ pub(crate) async fn a_message_waits_until_it_is_woken_taken_or_removed(fixture: 
     assert_eq!(store.message(lost).await.expect("read").map(|it| it.business_key), Some(None));
     assert!(store.remove_message(lost, &[]).await.expect("removed"));
     assert!(!store.remove_message(lost, &[]).await.expect("looked for"));
+}
+
+pub(crate) async fn a_deployment_is_not_deleted_while_messages_are_on_their_way_to_it(fixture: Fixture) {
+    let store = fixture.open().await;
+    let (sender, _) = participants(&store, None).await;
+    let on_its_way = sent(&store, &sender, message(&sender, "paid", None)).await;
+    let instances = store.instances_of(&sender.id).await.expect("read");
+    store.commit(unit(end(instances[0], 1))).await.expect("it ends");
+    let delete = async |cascade| store.delete_deployment(&sender.deployment_id, cascade, &[], &Vec::new(), 0).await.expect("answered");
+    assert_eq!(delete(false).await, DeploymentDeletion::Awaited { messages: 1 });
+    assert!(matches!(delete(true).await, DeploymentDeletion::Deleted { .. }));
+    assert_eq!(store.message(on_its_way.name.signal).await.expect("read"), None);
+    assert_eq!(fixture.count("delivery").await, 0);
 }
 
 pub(crate) async fn a_message_to_no_process_of_the_deployment_is_not_stored(fixture: Fixture) {

@@ -1,10 +1,9 @@
 //! Messages along message flows: each comes to one instance once, whatever happens between sending and delivery.
 
-mod common;
-
+use crate::common;
 use std::time::Duration;
 
-use common::{Host, Setup, postgres};
+use crate::common::{Host, Setup, postgres};
 use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, PublicId, Variables};
 use mandate_runtime::query::{InstanceFilter, Page, TaskFilter};

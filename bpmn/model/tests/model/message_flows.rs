@@ -1,8 +1,6 @@
 //! Message flows: which are followed, which are drawings, and what is refused.
 
-mod common;
-
-use common::{diagnostics, file_with};
+use crate::common::{diagnostics, file_with};
 use expect_test::{Expect, expect};
 use mandate_model::{ElementKind, ProcessDefinition, parse};
 
