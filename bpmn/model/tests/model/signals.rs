@@ -107,8 +107,8 @@ fn what_a_signal_event_must_say() {
     check(
         &throw("<camunda:in target='n'/>"),
         expect![[r#"
-        t.bpmn:2:107: error: camunda:in does not say what goes along with the signal (element 'a'); help: give it either a source or a sourceExpression, and a target
-    "#]],
+            t.bpmn:2:107: error: camunda:in does not say what goes along (element 'a'); help: give it either a source or a sourceExpression, and a target
+        "#]],
     );
     check(
         &throw("<camunda:in variables='some'/>"),
@@ -119,8 +119,8 @@ fn what_a_signal_event_must_say() {
     check(
         &throw("<camunda:in variables='all' local='true'/>"),
         expect![[r#"
-        t.bpmn:2:107: error: local of camunda:in is not supported on a signal (element 'a'); help: use source or sourceExpression with target, variables="all", or businessKey
-    "#]],
+            t.bpmn:2:107: error: local of camunda:in is not supported here (element 'a'); help: use source or sourceExpression with target, variables="all", or businessKey
+        "#]],
     );
     let input = "<bpmn:signalEventDefinition signalRef='sig'><bpmn:extensionElements><camunda:in variables='all'/></bpmn:extensionElements>\
                  </bpmn:signalEventDefinition>";
