@@ -156,6 +156,8 @@ impl<'a> Host<'a> {
 
     /// Everything goes well from here on. Whether the instance came to its end.
     pub(crate) fn drive(&mut self) -> bool {
+        // What is wrong is put right first: a condition that holds takes a suspended instance further when it goes on, perhaps into a loop.
+        self.correct_variables();
         self.handle(Input::Activate, Mood::Good);
         if !self.rows.started {
             self.handle(self.start(false), Mood::Good);
