@@ -111,11 +111,12 @@ impl Machine<'_> {
         self.notify(activity, Occasion::End(flows.to_vec()))
     }
 
-    /// The end listeners have been called; what they have changed is told to conditional events first.
+    /// The end listeners have been called; what they have changed is told to conditional events first, but for those inside of what ends.
     pub(crate) fn leave_by(&mut self, activity: ActivityId, flows: Vec<FlowIndex>) -> Result<(), Failure> {
         if self.unit.changes.is_empty() {
             return self.pass_on(activity, &flows);
         }
+        self.disarm_event_sub_processes(activity);
         self.unit.do_later(LaterKind::PassOn(activity, flows));
         Ok(())
     }

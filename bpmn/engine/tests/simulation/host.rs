@@ -11,11 +11,12 @@ use mandate_engine::{
     Incident, IncidentId, Input, Instance, InstanceId, Job, LeafState, NewInstance, News, Phase, Rejection, Report, Retry, Role, Stop,
     Stored, Subscription, SubscriptionKind, Task, Variable, Variables, WaitId, step,
 };
-use mandate_model::ProcessDefinition;
+use mandate_model::{ElementIndex, ProcessDefinition, ROOT};
 use uuid::Uuid;
 
 use crate::compensation::{Compensation, check_records};
 use crate::events::{self, happened};
+use crate::forms::forms;
 use crate::random::Random;
 use calls::{called, caller};
 
@@ -77,8 +78,12 @@ pub(crate) struct Host<'a> {
     pub(crate) compensation: Compensation,
     /// Somebody has started something inside of it, perhaps in an event sub-process that then has interrupted nothing.
     by_hand: bool,
+    /// What was entered before anybody started anything by hand.
+    entered: BTreeSet<ElementIndex>,
     /// Modifications that were stored.
     pub(crate) modified: usize,
+    /// Each input is printed.
+    is_told: bool,
 }
 
 /// How a unit of work came out.
@@ -129,12 +134,19 @@ impl<'a> Host<'a> {
             conditions: 0,
             compensation: Compensation::default(),
             by_hand: false,
+            entered: BTreeSet::new(),
             modified: 0,
+            is_told: std::env::var_os("MANDATE_SIM_TRACE").is_some(),
         }
     }
 
     pub(crate) fn is_ended(&self) -> bool {
         self.rows.ended
+    }
+
+    /// The forms of all that was entered.
+    pub(crate) fn forms(&self) -> BTreeSet<String> {
+        self.entered.iter().flat_map(|element| forms(self.definition, self.definition.element(*element))).collect()
     }
 
     /// How many inputs came after the end.
@@ -281,8 +293,16 @@ impl<'a> Host<'a> {
         let mut effects = Vec::new();
         let mut next = input.clone();
         loop {
+            if self.is_told {
+                println!("{} {next:?}", self.now);
+            }
             match self.step(&mut instance, next) {
-                Ok(more) => effects.extend(more),
+                Ok(more) => {
+                    if self.is_told {
+                        more.iter().for_each(|effect| println!("    {effect:?}"));
+                    }
+                    effects.extend(more);
+                }
                 Err(Stop::Rejected(rejection)) => {
                     assert_eq!(effects, [], "only a unit's first input can be refused: {rejection}");
                     return Outcome::Rejected;

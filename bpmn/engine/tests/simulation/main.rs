@@ -1,14 +1,17 @@
 //! Random models, random inputs in random order, delegates that fail, a host that crashes after any step; what must hold is checked after each.
 //!
 //! `MANDATE_SIM_SEED` chooses a seed, `MANDATE_SIM_RUNS` how many seeds from there on. A seed that fails prints the command that repeats it.
+//! `MANDATE_SIM_TRACE` prints each input.
 
 mod compensation;
 mod events;
+mod forms;
 mod host;
 mod models;
 mod modification;
 mod random;
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::host::Host;
@@ -37,6 +40,8 @@ struct Seen {
     conditions: usize,
     undone: usize,
     modified: usize,
+    /// How many instances entered each form of an element.
+    forms: BTreeMap<String, usize>,
 }
 
 #[test]
@@ -56,6 +61,7 @@ fn random_models_hold_under_random_inputs_and_crashes() {
         "{} ended, {} stuck with an incident, {} calls, {} keys made again, {} crashes, {} rejected inputs, {} modifications, {} undone",
         seen.ended, seen.stuck, seen.calls, seen.compared, seen.crashes, seen.rejected, seen.modified, seen.undone
     );
+    println!("{:#?}", seen.forms);
     // A simulation in which nothing happens proves nothing.
     assert!(
         runs < RUNS
@@ -106,5 +112,8 @@ fn simulate(seed: u64, seen: &mut Seen) {
         seen.conditions += host.conditions;
         seen.undone += host.compensation.undone;
         seen.modified += host.modified;
+        for form in host.forms() {
+            *seen.forms.entry(form).or_default() += 1;
+        }
     }
 }
