@@ -2,7 +2,7 @@
 
 use mandate_model::{ElementKind, ProcessDefinition, ROOT};
 
-use crate::due::is_timer;
+use crate::due::not_to_recalculate;
 use crate::effect::SubscriptionKind;
 use crate::error::error_catcher;
 use crate::escalation::escalation_catcher;
@@ -161,8 +161,8 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
         }
         Input::RecalculateDue { wait, .. } => {
             expect(instance, *wait, "job")?;
-            let is_timer = instance.jobs.get(wait).is_some_and(|job| is_timer(job));
-            if is_timer { Ok(()) } else { Err(Rejection::WrongKind { wait: *wait, expected: "timer", is: "job of another kind" }) }
+            let is = not_to_recalculate(definition, &instance.jobs[wait]);
+            is.map_or(Ok(()), |is| Err(Rejection::WrongKind { wait: *wait, expected: "timer", is }))
         }
         Input::CompleteTask { wait, variables } => {
             expect(instance, *wait, "user task")?;

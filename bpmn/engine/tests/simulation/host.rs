@@ -172,7 +172,8 @@ impl<'a> Host<'a> {
         self.correct_variables();
         self.handle(Input::Activate, Mood::Good);
         if !self.rows.started {
-            self.handle(self.start(false), Mood::Good);
+            let start = self.start(false);
+            self.handle(start, Mood::Good);
         }
         for _ in 0..2_000 {
             self.now += 1_000_000;

@@ -3,13 +3,18 @@
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{ActivityId, DelegateOutcome, Ending, Input, TaskRevision, Variable, Variables, WaitId};
 
+use mandate_model::{Element, ElementIndex, ElementKind, ROOT};
+
 use super::{Host, x};
 use crate::events::happened;
 use crate::modification::{random_beginning, random_modification};
 
 impl Host<'_> {
-    pub(super) fn start(&self, hold: bool) -> Input {
-        let element = self.definition.find("s").expect("each model starts at 's'");
+    /// At any of the start events or, in a process without any, where it begins.
+    pub(super) fn start(&mut self, hold: bool) -> Input {
+        let starts = |(_, it): &(ElementIndex, &Element)| matches!(it.kind, ElementKind::StartEvent(_)) && it.parent == Some(ROOT);
+        let starts: Vec<_> = self.definition.iter().filter(starts).map(|(index, _)| index).collect();
+        let element = self.random.pick(&starts).copied().or(self.definition.start()).expect("each model begins somewhere");
         Input::Start { element, variables: x(0), hold }
     }
 
