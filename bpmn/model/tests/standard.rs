@@ -245,9 +245,8 @@ fn instances_throw_what_a_boundary_event_catches() {
         "",
         boundary,
         expect![[r#"
-        t.bpmn:2:23: error: multiInstanceLoopCharacteristics does not say what is thrown (element 'a'); help: add noneBehaviorEventRef with the id of an event definition beside the process
-        t.bpmn:2:180: warning: the escalation never comes: that a user task throws one is not supported yet (element 'b'); help: put the task into a sub-process with a throw event, and attach the event to that
-    "#]],
+            t.bpmn:2:23: error: multiInstanceLoopCharacteristics does not say what is thrown (element 'a'); help: add noneBehaviorEventRef with the id of an event definition beside the process
+        "#]],
     );
     check(
         " behavior='None' noneBehaviorEventRef='late'",
@@ -270,27 +269,24 @@ fn instances_throw_what_a_boundary_event_catches() {
         "",
         boundary,
         expect![[r#"
-        t.bpmn:2:23: error: behavior="Complex" has no complexBehaviorDefinition (element 'a'); help: add one with a condition and an event
-        t.bpmn:2:183: warning: the escalation never comes: that a user task throws one is not supported yet (element 'b'); help: put the task into a sub-process with a throw event, and attach the event to that
-    "#]],
+            t.bpmn:2:23: error: behavior="Complex" has no complexBehaviorDefinition (element 'a'); help: add one with a condition and an event
+        "#]],
     );
     check(
         " behavior='Complex'",
         "<bpmn:complexBehaviorDefinition><bpmn:condition>= x</bpmn:condition></bpmn:complexBehaviorDefinition>",
         boundary,
         expect![[r#"
-        t.bpmn:2:127: error: the complexBehaviorDefinition has no condition or no event (element 'a'); help: give it both
-        t.bpmn:2:284: warning: the escalation never comes: that a user task throws one is not supported yet (element 'b'); help: put the task into a sub-process with a throw event, and attach the event to that
-    "#]],
+            t.bpmn:2:127: error: the complexBehaviorDefinition has no condition or no event (element 'a'); help: give it both
+        "#]],
     );
     check(
         " behavior='Some'",
         "",
         boundary,
         expect![[r#"
-        t.bpmn:2:23: error: behavior="Some" is none of All, None, One and Complex (element 'a'); help: leave it out: then nothing is thrown
-        t.bpmn:2:180: warning: the escalation never comes: that a user task throws one is not supported yet (element 'b'); help: put the task into a sub-process with a throw event, and attach the event to that
-    "#]],
+            t.bpmn:2:23: error: behavior="Some" is none of All, None, One and Complex (element 'a'); help: leave it out: then nothing is thrown
+        "#]],
     );
 }
 

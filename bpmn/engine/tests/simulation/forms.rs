@@ -1,15 +1,62 @@
-//! What random models were seen to do, in the words of the table of what is supported. A variant that is new in the model has no word here and
-//! breaks the build; a form without a block is missed by the simulation's last assertion.
+//! What random models have entered, in the words of the table of what is supported. A variant that is new in the model has no word here and breaks
+//! the build; what the table or the parser's corpus has and no model has entered fails the simulation.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
+use expect_test::expect_file;
 use mandate_model::{
-    Binding, CatchTrigger, Element, ElementKind, EndResult, EventTrigger, Implementation, ListenerAction, MultiInstance, Pass,
-    ProcessDefinition, ServiceTask, Source, StartTrigger, ThrowResult, ThrowWhen, Timer,
+    Binding, CatchTrigger, Element, ElementIndex, ElementKind, EndResult, EventTrigger, Implementation, ListenerAction, MultiInstance,
+    Pass, ProcessDefinition, ServiceTask, Source, StartTrigger, ThrowResult, ThrowWhen, Timer,
 };
 
+/// No token comes to these; `activity: isForCompensation` says that what they are for has happened.
+const NEVER_ENTERED: [&str; 1] = ["boundaryEvent: compensation"];
+
+/// All that instances have entered, and that their models were written with.
+#[derive(Default)]
+pub(crate) struct Forms {
+    entered: BTreeSet<String>,
+    /// Parts of the table that occurred in a model.
+    written: BTreeSet<String>,
+}
+
+impl Forms {
+    pub(crate) fn enter(&mut self, definition: &ProcessDefinition, elements: impl Iterator<Item = ElementIndex>) {
+        self.entered.extend(elements.flat_map(|element| forms(definition, definition.element(element))));
+    }
+
+    pub(crate) fn write(&mut self, xml: &str) {
+        self.written.extend(rows().into_iter().filter(|row| xml.contains(&format!("<{row}"))));
+    }
+
+    /// Each row of the table and whatever the parser's corpus has was entered.
+    pub(crate) fn check(&self) {
+        let (folder, mut missing) = (Path::new(env!("CARGO_MANIFEST_DIR")), Vec::new());
+        let is_entered = |row: &String| self.entered.iter().any(|form| form.split(": ").next() == Some(row));
+        missing.extend(rows().into_iter().filter(|row| !is_entered(row) && !self.written.contains(row)));
+        for file in std::fs::read_dir(folder.join("../model/corpus/good")).expect("the folder is there") {
+            let path = file.expect("an entry").path();
+            let parsed = mandate_model::parse("corpus.bpmn", &std::fs::read(&path).expect("readable")).expect("it is a good one");
+            let all = parsed.processes.iter().flat_map(|it| it.elements.iter().flat_map(move |element| forms(it, element)));
+            missing.extend(all.filter(|form| !self.entered.contains(form) && !NEVER_ENTERED.contains(&form.as_str())));
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        assert_eq!(missing, [""; 0], "no random model has entered these: add a block");
+        let entered: Vec<_> = self.entered.iter().map(String::as_str).collect();
+        expect_file![folder.join("tests/simulation/forms.txt")].assert_eq(&(entered.join("\n") + "\n"));
+    }
+}
+
+/// What is in the first column of the table of what is supported.
+fn rows() -> Vec<String> {
+    let table = mandate_model::supported_table();
+    table.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned())).collect()
+}
+
 /// The forms of one element, each as `what: form`, where `what` is the name of a BPMN element or of a part of elements.
-pub(crate) fn forms(definition: &ProcessDefinition, element: &Element) -> BTreeSet<String> {
+fn forms(definition: &ProcessDefinition, element: &Element) -> BTreeSet<String> {
     let (name, form) = kind(&element.kind);
     let mut forms = BTreeSet::from([if form.is_empty() { name.to_owned() } else { format!("{name}: {form}") }]);
     let flows: Vec<_> = element.outgoing.iter().map(|flow| definition.flow(*flow)).collect();
@@ -28,7 +75,7 @@ pub(crate) fn forms(definition: &ProcessDefinition, element: &Element) -> BTreeS
         ("activity: completionQuantity", element.completion_quantity > 1),
         ("event: parallelMultiple", !element.all_of.is_empty()),
     ];
-    forms.extend(parts.into_iter().filter(|(_, is_so)| *is_so).map(|(part, _)| part.to_owned()));
+    forms.extend(parts.into_iter().chain(self::parts(&element.kind)).filter(|(_, is_so)| *is_so).map(|(part, _)| part.to_owned()));
     for listener in element.listeners.iter().chain(flows.iter().flat_map(|flow| &flow.listeners)) {
         let does = match &listener.does {
             ListenerAction::Expression(_) => "expression",
@@ -40,6 +87,34 @@ pub(crate) fn forms(definition: &ProcessDefinition, element: &Element) -> BTreeS
     forms
 }
 
+/// What else some elements say.
+fn parts(kind: &ElementKind) -> Vec<(&'static str, bool)> {
+    let all = |pass: &Pass| matches!(pass, Pass::All { .. });
+    match kind {
+        ElementKind::AdHocSubProcess(it) => vec![
+            ("adHocSubProcess: chosen", it.active.is_some()),
+            ("adHocSubProcess: completion condition", it.completion_condition.is_some()),
+            ("adHocSubProcess: the rest is awaited", it.completion_condition.is_some() && !it.cancel_remaining),
+        ],
+        ElementKind::CallActivity(it) => vec![
+            ("callActivity: business key", it.business_key.is_some()),
+            ("callActivity: all variables in", it.inputs.iter().any(all)),
+            ("callActivity: all variables out", it.propagates || it.outputs.iter().any(all)),
+            ("callActivity: called by an expression", it.process.as_literal().is_none()),
+            ("callActivity: of a tenant", it.tenant.is_some()),
+        ],
+        ElementKind::ServiceTask(it) => vec![("activity: priority of an external task", it.priority.is_some())],
+        ElementKind::ExpressionTask(it) => vec![("activity: result variable", it.result_variable.is_some())],
+        ElementKind::UserTask(it) => vec![
+            ("userTask: assignee", it.assignee.is_some()),
+            ("userTask: due date", it.due_date.is_some()),
+            ("userTask: follow-up date", it.follow_up_date.is_some()),
+            ("userTask: priority", it.priority.is_some()),
+        ],
+        _ => Vec::new(),
+    }
+}
+
 /// The element's name in BPMN, and which form of it.
 fn kind(kind: &ElementKind) -> (&'static str, String) {
     let (name, form) = match kind {
@@ -48,16 +123,7 @@ fn kind(kind: &ElementKind) -> (&'static str, String) {
         ElementKind::SubProcess(_) => ("subProcess", "embedded"),
         ElementKind::EventSubProcess(_) => ("subProcess", "event"),
         ElementKind::Transaction(_) => ("transaction", ""),
-        ElementKind::AdHocSubProcess(it) => {
-            let order = if it.sequential { "sequential" } else { "parallel" };
-            let chosen = if it.active.is_some() { ", chosen" } else { "" };
-            let until = match (&it.completion_condition, it.cancel_remaining) {
-                (None, _) => "",
-                (Some(_), true) => ", completion condition",
-                (Some(_), false) => ", completion condition, the rest is awaited",
-            };
-            return ("adHocSubProcess", format!("{order}{chosen}{until}"));
-        }
+        ElementKind::AdHocSubProcess(it) => ("adHocSubProcess", if it.sequential { "sequential" } else { "parallel" }),
         ElementKind::StartEvent(trigger) => match trigger {
             StartTrigger::None => ("startEvent", "none"),
             StartTrigger::Message(_) => ("startEvent", "message"),
@@ -65,7 +131,9 @@ fn kind(kind: &ElementKind) -> (&'static str, String) {
             StartTrigger::Condition(_) => ("startEvent", "conditional"),
             StartTrigger::Timer(_) => ("startEvent", "timer"),
         },
-        ElementKind::EventSubProcessStart(start) => return ("startEvent", triggered(&start.trigger, start.interrupting, "of an event sub-process ")),
+        ElementKind::EventSubProcessStart(start) => {
+            return ("startEvent", triggered(&start.trigger, start.interrupting, "of an event sub-process "));
+        }
         ElementKind::BoundaryEvent(event) => return ("boundaryEvent", triggered(&event.trigger, event.interrupting, "")),
         ElementKind::EndEvent(result) => match result {
             EndResult::None => ("endEvent", "none"),
@@ -80,7 +148,9 @@ fn kind(kind: &ElementKind) -> (&'static str, String) {
             ThrowResult::None => ("intermediateThrowEvent", "none"),
             ThrowResult::Escalation(_) => ("intermediateThrowEvent", "escalation"),
             ThrowResult::Signal(_) => ("intermediateThrowEvent", "signal"),
-            ThrowResult::Compensation(it) => ("intermediateThrowEvent", if it.activity.is_some() { "compensation of one" } else { "compensation" }),
+            ThrowResult::Compensation(it) => {
+                ("intermediateThrowEvent", if it.activity.is_some() { "compensation of one" } else { "compensation" })
+            }
         },
         ElementKind::IntermediateCatchEvent(trigger) => match trigger {
             CatchTrigger::Timer(timer) => return ("intermediateCatchEvent", format!("timer, {}", when(timer))),
@@ -94,11 +164,8 @@ fn kind(kind: &ElementKind) -> (&'static str, String) {
         ElementKind::Task => ("task", ""),
         ElementKind::ManualTask => ("manualTask", ""),
         ElementKind::ServiceTask(task) => return (sends(task.element_type), doer(task).to_owned()),
-        ElementKind::ExpressionTask(task) => {
-            let result = if task.result_variable.is_some() { "expression with a result" } else { "expression" };
-            (sends(task.element_type), result)
-        }
-        ElementKind::UserTask(task) => ("userTask", if task.assignee.is_some() { "assignee" } else { "" }),
+        ElementKind::ExpressionTask(task) => (sends(task.element_type), "expression"),
+        ElementKind::UserTask(_) => ("userTask", ""),
         ElementKind::ReceiveTask(_) => ("receiveTask", ""),
         ElementKind::CallActivity(call) => {
             let binding = match call.binding {
@@ -107,9 +174,7 @@ fn kind(kind: &ElementKind) -> (&'static str, String) {
                 Binding::Version(_) => "version",
                 Binding::VersionTag(_) => "version tag",
             };
-            let key = if call.business_key.is_some() { ", business key" } else { "" };
-            let passed = if call.inputs.iter().any(|pass| matches!(pass, Pass::All { .. })) { ", all variables" } else { "" };
-            return ("callActivity", format!("{binding}{key}{passed}"));
+            ("callActivity", binding)
         }
         ElementKind::ExclusiveGateway => ("exclusiveGateway", ""),
         ElementKind::ParallelGateway => ("parallelGateway", ""),
@@ -130,10 +195,9 @@ fn sends(element_type: &'static str) -> &'static str {
 }
 
 fn doer(task: &ServiceTask) -> &'static str {
-    match (&task.implementation, &task.priority) {
-        (Implementation::Delegate { .. }, _) => "delegate",
-        (Implementation::Topic(_), None) => "worker",
-        (Implementation::Topic(_), Some(_)) => "worker with a priority",
+    match task.implementation {
+        Implementation::Delegate { .. } => "delegate",
+        Implementation::Topic(_) => "worker",
     }
 }
 

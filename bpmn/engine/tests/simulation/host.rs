@@ -16,7 +16,6 @@ use uuid::Uuid;
 
 use crate::compensation::{Compensation, check_records};
 use crate::events::{self, happened};
-use crate::forms::forms;
 use crate::random::Random;
 use calls::{called, caller};
 
@@ -46,7 +45,7 @@ struct Rows {
 }
 
 pub(crate) struct Host<'a> {
-    definition: &'a ProcessDefinition,
+    pub(crate) definition: &'a ProcessDefinition,
     random: Random,
     stored: Stored,
     late: usize,
@@ -79,9 +78,11 @@ pub(crate) struct Host<'a> {
     /// Somebody has started something inside of it, perhaps in an event sub-process that then has interrupted nothing.
     by_hand: bool,
     /// What was entered before anybody started anything by hand.
-    entered: BTreeSet<ElementIndex>,
+    pub(crate) entered: BTreeSet<ElementIndex>,
     /// Modifications that were stored.
     pub(crate) modified: usize,
+    /// Nobody ends it or changes it by hand, so that it gets far.
+    is_left_alone: bool,
     /// Each input is printed.
     is_told: bool,
 }
@@ -136,17 +137,13 @@ impl<'a> Host<'a> {
             by_hand: false,
             entered: BTreeSet::new(),
             modified: 0,
+            is_left_alone: seed % 3 == 1,
             is_told: std::env::var_os("MANDATE_SIM_TRACE").is_some(),
         }
     }
 
     pub(crate) fn is_ended(&self) -> bool {
         self.rows.ended
-    }
-
-    /// The forms of all that was entered.
-    pub(crate) fn forms(&self) -> BTreeSet<String> {
-        self.entered.iter().flat_map(|element| forms(self.definition, self.definition.element(*element))).collect()
     }
 
     /// How many inputs came after the end.

@@ -51,7 +51,7 @@ pub(crate) fn random_model(random: &mut Random) -> String {
     format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
-         <message id='msg' name='message'/><message id='msg2' name='other'/><message id='msg3' name='third'/>\
+         <message id='msg' name='message'/><message id='msg2' name='other'/><message id='msg3' name='third'/><message id='msg4' name='fourth'/>\
          <message id='byKey' name='message-${{x}}'/><messageEventDefinition id='reused' messageRef='msg'/>\
          <escalationEventDefinition id='noticed' escalationRef='x2'/><signalEventDefinition id='alarmed' signalRef='sig2'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
          <escalation id='x1' name='x1' escalationCode='X1'/><escalation id='x2' name='x2' escalationCode='X2'/>\
@@ -120,7 +120,7 @@ impl Models<'_> {
     /// `inside` a sub-process, errors may be thrown and scopes terminated.
     fn block(&mut self, depth: usize, inside: bool) -> Block {
         // Blocks that stand for themselves come first: they go anywhere.
-        let kinds = if depth < MAX_DEPTH { 26 } else { 12 };
+        let kinds = if depth < MAX_DEPTH { 29 } else { 12 };
         match self.random.below(kinds) {
             0 if !self.random.one_in(3) => self.call_activity(depth, inside),
             0 => {
@@ -147,7 +147,8 @@ impl Models<'_> {
             20 => self.choices(depth, inside),
             21 | 22 => self.inclusive(depth, inside),
             23 => self.linked(depth, inside),
-            24 => self.standard(depth, inside),
+            24..=26 => self.standard(depth, inside),
+            27 => self.early_end(inside),
             _ if self.random.one_in(3) => self.deadlock(depth, inside),
             _ => self.uncontrolled_merge(),
         }
@@ -168,6 +169,13 @@ impl Models<'_> {
             self.element(&format!("<startEvent id='{start}'/>"));
             let body = self.sequence(depth + 1, true);
             self.flow(&start, &body.first);
+            body
+        };
+        let body = if self.random.one_in(4) {
+            let end = self.early_end(true);
+            self.flow(&body.last, &end.first);
+            end
+        } else {
             body
         };
         let is_transaction = self.random.one_in(4);
@@ -199,6 +207,12 @@ impl Models<'_> {
         if !undoes_itself {
             self.compensated(&id);
         }
-        self.with_boundary_events(id, depth, false)
+        let block = self.with_boundary_events(id, depth, false);
+        if undoes_itself && self.random.one_in(2) {
+            let throw = self.compensation();
+            self.flow(&block.last, &throw.first);
+            return Block { last: throw.last, ..block };
+        }
+        block
     }
 }

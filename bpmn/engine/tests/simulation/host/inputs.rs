@@ -20,7 +20,7 @@ impl Host<'_> {
 
     pub(super) fn random_input(&mut self) -> Input {
         if !self.rows.started && !self.random.one_in(10) {
-            if self.random.one_in(8) {
+            if self.random.one_in(8) && !self.is_left_alone {
                 let modification = random_beginning(self.definition, &self.load(), &mut self.random);
                 return Input::StartAt { variables: x(0), modification };
             }
@@ -49,6 +49,7 @@ impl Host<'_> {
             6 => Input::ClaimTask { wait, user: "ann".into() },
             7 => Input::ReviseTask { wait, revision: self.revision() },
             8 => Input::FailJob { wait, failure: self.failure() },
+            9 | 15..=17 if self.is_left_alone => Input::RunJob { wait },
             9 if self.random.one_in(8) => Input::Cancel { reason: None },
             17 if self.random.one_in(8) => Input::EndCalled { ending: Ending::default() },
             10 => self.start(false),
@@ -85,7 +86,10 @@ impl Host<'_> {
         let code = ["E1", "E2", "E3"][self.random.below(3)].to_owned();
         match self.random.below(10) {
             0 => Input::ThrowFromTask { wait, code, message: None, variables },
-            1 => Input::EscalateFromTask { wait, code, variables },
+            1 => {
+                let code = ["X1", "X2", "X3"][self.random.below(3)].to_owned();
+                Input::EscalateFromTask { wait, code, variables }
+            }
             _ => Input::CompleteTask { wait, variables },
         }
     }

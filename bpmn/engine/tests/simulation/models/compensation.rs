@@ -65,7 +65,8 @@ impl Models<'_> {
     pub(super) fn cancel_or_end(&mut self, from: &str) {
         let (split, end, cancel) = (self.id("split"), self.id("end"), self.id("cancel"));
         self.flow(from, &split);
-        self.conditional(&split, &cancel, Some("= x = 3"));
+        let condition = ["= x = 3", "= x > 0"][self.random.below(2)];
+        self.conditional(&split, &cancel, Some(condition));
         let default = self.flow(&split, &end);
         self.element(&format!(
             "<exclusiveGateway id='{split}' default='{default}'/><endEvent id='{end}'/><endEvent id='{cancel}'><cancelEventDefinition/></endEvent>"

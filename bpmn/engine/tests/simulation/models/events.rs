@@ -64,7 +64,8 @@ impl Models<'_> {
         }
         if depth <= MAX_DEPTH && self.random.one_in(8) {
             let all = ["true", "false"][self.random.below(2)];
-            let both = "<messageEventDefinition messageRef='msg3'/><timerEventDefinition><timeDuration>PT6M</timeDuration></timerEventDefinition>";
+            let both =
+                "<messageEventDefinition messageRef='msg3'/><timerEventDefinition><timeDuration>PT6M</timeDuration></timerEventDefinition>";
             back.extend(self.boundary(&host, depth, inside, &format!(" parallelMultiple='{all}'"), both));
         }
         // Not at any depth: with one more way on, paths behind boundary events would never end.
@@ -74,10 +75,11 @@ impl Models<'_> {
                 "<messageEventDefinition messageRef='msg'/>",
                 "<escalationEventDefinition escalationRef='x1'/>",
                 "<escalationEventDefinition/>",
+                "<escalationEventDefinition/>",
             ];
             // Only in some activities can anything throw an escalation.
             let escalates = ["sub", "userTask", "call"].iter().any(|kind| host.starts_with(kind));
-            let trigger = if escalates { triggers[self.random.below(3)] } else { triggers[0] };
+            let trigger = if escalates { triggers[self.random.below(triggers.len())] } else { triggers[0] };
             back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), trigger));
         }
         if depth <= MAX_DEPTH && self.random.one_in(4) {
@@ -120,7 +122,7 @@ impl Models<'_> {
             "<timerEventDefinition><timeDuration>PT2M</timeDuration></timerEventDefinition>",
             "<timerEventDefinition><timeCycle>R2/PT3M</timeCycle></timerEventDefinition>",
             "<timerEventDefinition><timeDate>1970-01-01T00:10:00Z</timeDate></timerEventDefinition>",
-            "<messageEventDefinition messageRef='msg3'/><timerEventDefinition><timeCycle>0 0 0 1 1 ? 1971-1972</timeCycle></timerEventDefinition>",
+            "<messageEventDefinition messageRef='msg4'/><timerEventDefinition><timeCycle>0 0 0 1 1 ? 1971-1972</timeCycle></timerEventDefinition>",
             "<errorEventDefinition errorRef='e1'/>",
             "<errorEventDefinition/>",
             "<escalationEventDefinition escalationRef='x1'/>",

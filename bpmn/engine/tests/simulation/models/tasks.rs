@@ -84,7 +84,11 @@ impl Models<'_> {
         let (kind, attributes, zeebe) = [
             ("serviceTask", " camunda:class='worker'", ""),
             ("serviceTask", " camunda:delegateExpression='${worker}'", ""),
-            ("serviceTask", "", "<zeebe:taskDefinition type='worker' retries='2'/><zeebe:taskHeaders><zeebe:header key='k' value='v'/></zeebe:taskHeaders>"),
+            (
+                "serviceTask",
+                "",
+                "<zeebe:taskDefinition type='worker'/><zeebe:taskHeaders><zeebe:header key='k' value='v'/></zeebe:taskHeaders>",
+            ),
             ("sendTask", " camunda:class='worker'", ""),
             ("businessRuleTask", " camunda:class='worker'", ""),
         ][self.random.below(5)];
