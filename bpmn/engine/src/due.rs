@@ -44,13 +44,14 @@ pub(crate) fn not_to_recalculate(definition: &ProcessDefinition, job: &Job) -> O
 
 /// The one timer of an event.
 fn timer(kind: &ElementKind) -> Option<&Timer> {
-    let of = |trigger| if let &CatchTrigger::Timer(ref timer) = trigger { Some(timer) } else { None };
     match kind {
-        ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { triggers, .. }) => {
-            let mut timers = triggers.iter().filter_map(of);
+        ElementKind::IntermediateCatchEvent(trigger) => {
+            let mut timers = trigger.each().iter().filter_map(|it| match it {
+                CatchTrigger::Timer(timer) => Some(timer),
+                _ => None,
+            });
             timers.next().filter(|_| timers.next().is_none())
         }
-        ElementKind::IntermediateCatchEvent(trigger) => of(trigger),
         _ => match kind.trigger()?.0 {
             EventTrigger::Timer(timer) => Some(timer),
             _ => None,

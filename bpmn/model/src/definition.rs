@@ -325,10 +325,11 @@ impl ElementKind {
 
     /// The condition that it waits for, if it waits for one, alone or beside other things. Those that start a process are asked for from outside.
     pub fn condition(&self) -> Option<&Condition> {
-        let of = |trigger| if let &CatchTrigger::Condition(ref condition) = trigger { Some(condition) } else { None };
         match self {
-            ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { triggers, .. }) => triggers.iter().find_map(of),
-            ElementKind::IntermediateCatchEvent(trigger) => of(trigger),
+            ElementKind::IntermediateCatchEvent(trigger) => trigger.each().iter().find_map(|it| match it {
+                CatchTrigger::Condition(condition) => Some(condition),
+                _ => None,
+            }),
             kind => match kind.trigger() {
                 Some((EventTrigger::Condition(condition), _)) => Some(condition),
                 _ => None,

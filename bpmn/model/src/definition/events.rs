@@ -175,6 +175,13 @@ pub enum CatchTrigger {
     Link,
 }
 
+impl CatchTrigger {
+    /// What it waits for, one by one: of several each, else itself.
+    pub fn each(&self) -> &[CatchTrigger] {
+        if let CatchTrigger::Multiple { triggers, .. } = self { triggers } else { std::slice::from_ref(self) }
+    }
+}
+
 /// When a timer fires, evaluated when its wait begins; of a process's start event when its definition is deployed.
 #[derive(Clone, Debug)]
 pub enum Timer {
