@@ -297,7 +297,9 @@ impl<'a> Host<'a> {
             match self.step(&mut instance, next) {
                 Ok(more) => {
                     if self.is_told {
-                        more.iter().for_each(|effect| println!("    {effect:?}"));
+                        for effect in &more {
+                            println!("    {effect:?}");
+                        }
                     }
                     effects.extend(more);
                 }

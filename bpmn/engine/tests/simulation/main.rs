@@ -88,8 +88,8 @@ fn simulate(seed: u64, seen: &mut Seen) {
         let all: Vec<_> = diagnostics.iter().map(ToString::to_string).collect();
         panic!("{}\n{xml}", all.join("\n"))
     });
-    for nth in 0..INSTANCES {
-        let mut host = Host::new(&parsed.processes[nth as usize % parsed.processes.len()], seed * INSTANCES + nth);
+    for (nth, definition) in (0..INSTANCES).zip(parsed.processes.iter().cycle()) {
+        let mut host = Host::new(definition, seed * INSTANCES + nth);
         for _ in 0..ACTIONS {
             host.act();
             // Late inputs come now and then to an instance that is over, but need not come sixty times.
