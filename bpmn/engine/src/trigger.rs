@@ -84,11 +84,11 @@ impl Machine<'_> {
         }
     }
 
-    /// A message or signal has arrived from outside.
-    pub(crate) fn receive(&mut self, wait: WaitId, variables: Variables) -> Result<(), Failure> {
+    /// A message or signal has arrived from outside; `triggered` are variables of what it begins.
+    pub(crate) fn receive(&mut self, wait: WaitId, variables: Variables, triggered: Variables) -> Result<(), Failure> {
         let activity = self.instance.subscriptions[&wait].activity;
         let lineage = self.unit.lineage(self.instance.id, activity);
-        self.receive_as(wait, lineage, variables)
+        self.receive_as(wait, lineage, variables, triggered)
     }
 
     /// What a subscription waits for happens in a unit of work that something else began. There are several tokens from here on: each has a lineage
@@ -100,12 +100,12 @@ impl Machine<'_> {
             Some(lineage) => *lineage,
             None => self.unit.lineage(self.instance.id, activity).branch(&activity.0.to_string()),
         };
-        self.receive_as(wait, lineage.branch(event), variables)
+        self.receive_as(wait, lineage.branch(event), variables, Variables::new())
     }
 
     /// What a subscription waits for has happened: its activity goes on, or it triggers an event. One that does not interrupt waits for the next
     /// time, under another number: the same delivery, should it come again, finds no wait. Conditions are never delivered, and keep theirs.
-    fn receive_as(&mut self, wait: WaitId, lineage: Lineage, variables: Variables) -> Result<(), Failure> {
+    fn receive_as(&mut self, wait: WaitId, lineage: Lineage, variables: Variables, triggered: Variables) -> Result<(), Failure> {
         let subscription = self.instance.subscriptions[&wait].clone();
         let (activity, event, kind) = (subscription.activity, subscription.element, subscription.kind);
         let own = event == self.instance.at(activity).element;
@@ -115,13 +115,14 @@ impl Machine<'_> {
         }
         if own {
             self.unit.lineages.insert(activity, lineage);
+            self.set_variables_in(activity, triggered)?;
             self.deliver(activity, variables)?;
             return self.resume(activity);
         }
         if stays && kind != SubscriptionKind::Condition {
             self.put_subscription(activity, event, kind, subscription.name.clone());
         }
-        self.trigger_as(activity, event, lineage, variables)
+        self.trigger_with(activity, event, lineage, variables, triggered)
     }
 
     /// A timer has come, or one is there that failed for the first time: if it fires again, a job of its own waits for the next date, so that no
@@ -151,10 +152,23 @@ impl Machine<'_> {
         lineage: Lineage,
         variables: Variables,
     ) -> Result<(), Failure> {
+        self.trigger_with(activity, event, lineage, variables, Variables::new())
+    }
+
+    /// The same with variables of what begins.
+    fn trigger_with(
+        &mut self,
+        activity: ActivityId,
+        event: ElementIndex,
+        lineage: Lineage,
+        variables: Variables,
+        triggered: Variables,
+    ) -> Result<(), Failure> {
         let interrupting = self.interrupts(event);
         let scope = scope_behind(self.definition, self.instance, activity, event);
         if self.waits_for_others(activity, event) {
-            return self.set_variables(scope, variables);
+            self.set_variables(scope, variables)?;
+            return self.set_variables_in(scope, triggered);
         }
         let target = if scope == activity {
             if interrupting {
@@ -169,7 +183,12 @@ impl Machine<'_> {
             event
         };
         self.unit.agenda.push(Token { element: target, scope, by: None, taken: false, lineage });
-        let set = self.set_variables(scope, variables);
+        let mut set = self.set_variables(scope, variables);
+        if scope == activity {
+            self.unit.brought = Some((scope, target, triggered));
+        } else {
+            set = set.and_then(|()| self.set_variables_in(scope, triggered));
+        }
         set.map_err(|failure| Failure { element: Some(event), ..failure })
     }
 
@@ -555,6 +574,78 @@ mod tests {
                   task handle !9 of nobody users [] groups []
                 > run !4
                   rejected: nothing waits under number 4
+            "#]],
+        );
+    }
+
+    #[test]
+    fn message_brings_variables_for_what_it_begins() {
+        check(
+            &format!(
+                "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><userTask id='u'/>{{ps>u}}<subProcess id='v' triggeredByEvent='true'>\
+                 <startEvent id='vs'{OTHER}><messageEventDefinition messageRef='msg2'/></startEvent><userTask id='handle'/>{{vs>handle}}\
+                 </subProcess></subProcess><receiveTask id='r' messageRef='msg'/>{{s>p}}{{s>r}}\
+                 <boundaryEvent id='b' attachedToRef='p'>{MESSAGE}</boundaryEvent><userTask id='after'/>{{b>after}}"
+            ),
+            r#"
+                start
+                message vs {"n": 1} begun {"own": 2}
+                variables handle
+                variables u
+                message r {} begun {"own": 3}
+                message b {"n": 2} local {"gone": 1} begun {"own": 4}
+                variables after
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  subscription b !4 'paid'
+                  subscription vs !5 'changed'
+                  + ps #6 in #3
+                  - #6
+                  + u #7 in #3
+                  task u !8 of nobody users [] groups []
+                  + r #9
+                  subscription r !10 'paid'
+                > message vs {"n": 1} begun {"own": 2}
+                  subscription !5 gone
+                  subscription vs !11 'changed'
+                  n = 1
+                  own = 2 in #12
+                  + v #12 in #3
+                  + vs #13 in #12
+                  - #13
+                  + handle #14 in #12
+                  task handle !15 of nobody users [] groups []
+                > variables handle
+                  {n: 1, own: 2}
+                > variables u
+                  {n: 1}
+                > message r {} begun {"own": 3}
+                  subscription !10 gone
+                  own = 3 in #9
+                  - #9
+                > message b {"n": 2} local {"gone": 1} begun {"own": 4}
+                  gone = 1 in #3
+                  subscription !4 gone
+                  task !8 gone
+                  - #7 canceled
+                  task !15 gone
+                  - #14 canceled
+                  - #12 canceled
+                  subscription !11 gone
+                  - #3 canceled
+                  n = 2
+                  own = 4
+                  + b #16
+                  - #16
+                  + after #17
+                  task after !18 of nobody users [] groups []
+                > variables after
+                  {n: 2, own: 4}
             "#]],
         );
     }
