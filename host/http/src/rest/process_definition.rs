@@ -47,14 +47,14 @@ fn of_one(path: &str) -> Router<App> {
 
 /// How a path names a definition: by its id, or as the newest version of a key, of one tenant or of none.
 #[derive(Debug, Deserialize)]
-struct Named {
+pub(super) struct Named {
     id: Option<String>,
     key: Option<String>,
     tenant: Option<String>,
 }
 
 impl Named {
-    async fn find(&self, app: &App) -> Result<DefinitionRow, Error> {
+    pub(super) async fn find(&self, app: &App) -> Result<DefinitionRow, Error> {
         match (&self.id, &self.key) {
             (_, Some(key)) => {
                 let tenant = self.tenant.as_deref();
