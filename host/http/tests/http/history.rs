@@ -173,9 +173,13 @@ async fn activities_are_remembered() {
     let types: Vec<_> = list.as_array().expect("a list").iter().map(|one| one["activityType"].as_str().expect("text")).collect();
     assert_eq!(types, ["startEvent", "userTask", "noneEndEvent"]);
     assert_eq!((&list[2]["completeScope"], &list[2]["taskId"]), (&json!(true), &json!(null)));
-    for (filter, expected) in
-        [("?canceled=true", 0), ("?taskAssignee=bob", 0), ("?activityType=userTask", 1), ("?activityName=Look%20at%20it", 1), ("?finished=true", 3)]
-    {
+    for (filter, expected) in [
+        ("?canceled=true", 0),
+        ("?taskAssignee=bob", 0),
+        ("?activityType=userTask", 1),
+        ("?activityName=Look%20at%20it", 1),
+        ("?finished=true", 3),
+    ] {
         assert_eq!(host.count(&format!("/engine-rest/history/activity-instance/count{filter}")).await, expected, "{filter}");
     }
     let body = json!({"activityId": "look", "finished": true});
