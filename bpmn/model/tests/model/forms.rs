@@ -1,10 +1,6 @@
 //! Forms of user tasks and start events: what is read of them, and what is refused.
 
-#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way")]
-
-mod common;
-
-use common::{around, definition, diagnostics, element};
+use crate::common::{around, definition, diagnostics, element};
 use expect_test::{Expect, expect};
 use mandate_model::{FormConstraint, FormFieldKind};
 
