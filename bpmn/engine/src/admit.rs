@@ -209,9 +209,11 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             check_sizes(instance, variables, |_| None)
         }
         Input::SetExternalTaskRetries { wait, .. } => expect(instance, *wait, "external task"),
-        Input::Message { wait, variables, local_variables } => {
+        Input::Message { wait, variables, local_variables, triggered_variables } => {
             expect(instance, *wait, subscription(SubscriptionKind::Message))?;
             check_own(instance, instance.subscriptions[wait].activity, local_variables)?;
+            // They are in no scope yet, or may replace what is there: then the bound is met sooner.
+            check_sizes(instance, triggered_variables, |_| None)?;
             check_event(definition, instance, *wait, variables)
         }
         Input::Signal { wait, variables } => {
@@ -457,7 +459,12 @@ mod tests {
         run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..full, each), hold: false });
         let wait = run.instance.subscriptions().next().unwrap().wait;
         let message = |variables| {
-            step(&definition, &mut run.instance.clone(), Input::Message { wait, variables, local_variables: Variables::new() }, 0)
+            step(
+                &definition,
+                &mut run.instance.clone(),
+                Input::Message { wait, variables, local_variables: Variables::new(), triggered_variables: Variables::new() },
+                0,
+            )
         };
         assert!(message(many(0..2, each)).is_ok());
         assert!(matches!(message(many(full..=full, each)), Err(Stop::Rejected(Rejection::InstanceTooLarge { .. }))));

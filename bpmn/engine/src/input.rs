@@ -135,6 +135,9 @@ pub enum Input {
         variables: Variables,
         /// Variables of the activity's own that waits, to be set before anything else.
         local_variables: Variables,
+        /// Variables of what the message begins (Camunda 7.22, `setVariablesToTriggeredScope`): an event sub-process's own, an activity's own that
+        /// waits; the path of a boundary event has no scope of its own and has them in the one that it is in.
+        triggered_variables: Variables,
     },
     /// A called instance says something: as a rule, that it has ended.
     Called {

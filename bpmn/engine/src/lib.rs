@@ -46,6 +46,7 @@ mod elements;
 mod error;
 mod escalation;
 mod expression;
+mod form;
 mod ids;
 mod index;
 mod input;
@@ -84,6 +85,7 @@ pub use effect::{
     DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Signal, Subscription, SubscriptionKind,
     Task,
 };
+pub use form::{FormError, FormOf, ShownField};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry, TaskFields, TaskRevision};
 pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, Role};

@@ -20,7 +20,8 @@ impl Machine<'_> {
         if let Role::Body(body) = self.instance.at(token.scope).role {
             return self.begin_instance(token, body);
         }
-        self.enter_with(token, Variables::new())
+        let brought = self.unit.brought.take_if(|(scope, element, _)| (*scope, *element) == (token.scope, token.element));
+        self.enter_with(token, brought.map(|(_, _, variables)| variables).unwrap_or_default())
     }
 
     /// The same for a token in a scope that is no body; the activity has variables before anything is mapped into it.

@@ -29,6 +29,8 @@ pub struct Correlation {
     pub variables: Variables,
     /// Variables of the receiving execution's own to set; of a process that starts they are the process's.
     pub local_variables: Variables,
+    /// Variables of what the message begins, of an event sub-process or of a process; of an execution that waits they are its own.
+    pub triggered_variables: Variables,
     /// Deliver to every receiver rather than to exactly one.
     pub all: bool,
 }
@@ -70,7 +72,8 @@ const MAX_COUNTED: u32 = 1_000;
 impl Runtime {
     /// Delivers a message to a wait that the caller has looked up.
     pub async fn receive(&self, instance: InstanceId, wait: WaitId, variables: Variables) -> Result<(), Error> {
-        self.0.api(instance, Input::Message { wait, variables, local_variables: Variables::new() }).await.map(drop)
+        let (local_variables, triggered_variables) = (Variables::new(), Variables::new());
+        self.0.api(instance, Input::Message { wait, variables, local_variables, triggered_variables }).await.map(drop)
     }
 
     /// Correlates a message. As in Camunda 7 (`DefaultCorrelationHandler`): without `all` the one execution that waits for it or, only if none
@@ -203,8 +206,8 @@ impl Runtime {
     async fn deliver_to(&self, correlation: &Correlation, receiver: &SubscriptionListed) -> Result<Correlated, Error> {
         let instance = InstanceId(receiver.instance);
         let wait = WaitId(u64::try_from(receiver.wait).expect("numbers of an instance are not negative"));
-        let Correlation { variables, local_variables, .. } = correlation.clone();
-        let after = self.0.api(instance, Input::Message { wait, variables, local_variables }).await?.instance;
+        let Correlation { variables, local_variables, triggered_variables, .. } = correlation.clone();
+        let after = self.0.api(instance, Input::Message { wait, variables, local_variables, triggered_variables }).await?.instance;
         Ok(Correlated::Execution {
             instance,
             activity: receiver.activity,
@@ -232,7 +235,10 @@ impl Runtime {
         let request = Start {
             definition: DefinitionRef::Id(start.definition_id.clone()),
             business_key: correlation.business_key.clone(),
-            variables: correlation.variables.clone().into_iter().chain(correlation.local_variables.clone()).collect(),
+            variables: [&correlation.variables, &correlation.local_variables, &correlation.triggered_variables]
+                .into_iter()
+                .flat_map(|variables| variables.clone())
+                .collect(),
             idempotency_key: None,
             traceparent: None,
         };

@@ -127,6 +127,7 @@ on_both! {
         identical_content_is_recognised
         a_component_is_kept_once
         what_is_used_is_not_deleted
+        definitions_are_deleted_beside_their_deployment
         a_cascade_takes_instances_and_history_along
         only_the_newest_version_starts_by_message
         two_processes_do_not_start_by_one_message

@@ -59,7 +59,7 @@ impl Host<'_> {
             n if self.rows.tasks.contains_key(&wait) || n == 12 => self.answer(wait, variables),
             n if self.catches.contains_key(&wait) || n == 18 => self.news(wait, variables),
             n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
-            13 => Input::Message { wait, variables, local_variables: Variables::new() },
+            13 => Input::Message { wait, variables, local_variables: Variables::new(), triggered_variables: Variables::new() },
             17 => Input::Signal { wait, variables },
             _ if self.rows.subscriptions.contains_key(&wait) => {
                 let local_variables = if self.random.one_in(3) { x(self.random.below(4)) } else { Variables::new() };
