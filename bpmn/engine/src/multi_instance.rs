@@ -27,8 +27,8 @@ use mandate_model::{Element, ElementIndex, EventTrigger, MultiInstance, ProcessD
 
 use crate::Code;
 use crate::effect::JobKind;
-use crate::elements::multi_instance::{self, InstanceThrown};
 use crate::elements::At;
+use crate::elements::multi_instance::{self, InstanceThrown};
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Activity, Body, Phase, Role};

@@ -246,6 +246,7 @@ impl<'v> Validator<'v, '_> {
                 (Some((EventTrigger::Escalation(_), _)), "subProcess" | "adHocSubProcess" | "transaction" | "callActivity") => {}
                 // Instances may throw one (`behavior`).
                 _ if element.multi_instance.as_ref().is_some_and(|each| each.behavior.iter().any(|it| it.caught_by.contains(boundary))) => {
+                    continue;
                 }
                 (Some((EventTrigger::Escalation(_), _)), "userTask") => {
                     let help = "put the task into a sub-process with a throw event, and attach the event to that";
