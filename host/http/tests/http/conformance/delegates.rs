@@ -56,11 +56,12 @@ async fn two_tasks_are_done_at_once() {
     host.close().await;
 }
 
-/// `Timer_BoundaryEvent_SubProcess_Interrupting_Activity`: a timer on the sub-process ends a task inside that takes longer.
+/// `Timer_BoundaryEvent_SubProcess_Interrupting_Activity`: a timer on the sub-process ends a task inside that takes longer. The timer's job is
+/// exclusive, so the task's is not, or the one would wait for the other, as in Camunda 7.
 #[tokio::test]
 async fn timer_ends_a_task_that_is_being_done() {
     let domain = Domain::start().expect("a free port");
-    let process = "<subProcess id='p1'><serviceTask id='w' camunda:class='worker' camunda:asyncBefore='true'/>{s1>w>t1>e1}</subProcess>\
+    let process = "<subProcess id='p1'><serviceTask id='w' camunda:class='worker' camunda:asyncBefore='true' camunda:exclusive='false'/>{s1>w>t1>e1}</subProcess>\
                    <boundaryEvent id='b' attachedToRef='p1'><timerEventDefinition><timeDuration>PT1S</timeDuration></timerEventDefinition>\
                    </boundaryEvent>{s>p1>e}{b>t2>e2}";
     let host = started(&domain, "", process, json!({"w": held()})).await;
