@@ -189,7 +189,8 @@ mod tests {
         for model in [pausing("R/PT10S", ""), pausing("0 0 9 * * MON", ""), pausing("R3/PT10S", " camunda:assignee='ann'")] {
             let definition = parse(&model);
             let mut run = Run::new(&definition);
-            ["start", "run t"].into_iter().for_each(|line| run.line(line));
+            run.line("start");
+            run.line("run t");
             assert!(run.trace.contains("+ u") && run.trace.contains("- #3"), "{}", run.trace);
         }
     }

@@ -81,16 +81,13 @@ impl<'n> ProcessReader<'n, '_> {
                 continue;
             };
             let index = FlowIndex(u32::try_from(self.draft.flows.len()).expect("MAX_ELEMENTS is far below 2^32"));
-            let id = match node.id() {
-                Some(id) => {
-                    by_id.entry(id).or_insert(index);
-                    Arc::from(id)
-                }
-                None => {
-                    let id = self.name_flow(source, target, |id| known.contains(id) || named.contains(id));
-                    named.insert(Arc::clone(&id));
-                    id
-                }
+            let id = if let Some(id) = node.id() {
+                by_id.entry(id).or_insert(index);
+                Arc::from(id)
+            } else {
+                let id = self.name_flow(source, target, |id| known.contains(id) || named.contains(id));
+                named.insert(Arc::clone(&id));
+                id
             };
             self.element(source).outgoing.push(index);
             self.element(target).incoming.push(index);
