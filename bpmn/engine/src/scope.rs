@@ -123,7 +123,8 @@ impl Machine<'_> {
     }
 
     /// An activity is done with all there was to do: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
-    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does. `completionQuantity` says how many leave by each.
+    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does. `completionQuantity` says how many leave by each. A timer event with
+    /// dates left is not done, and stays behind its tokens.
     pub(crate) fn pass_on(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let (element, scope) = (it.element, it.scope());
@@ -131,14 +132,19 @@ impl Machine<'_> {
             self.end_body(activity, body)?;
         }
         self.map_outputs(activity, element)?;
-        self.remove_waits(activity);
-        self.record(HistoryEvent::ActivityEnded { activity, canceled: false });
-        self.remember(activity)?;
+        let stays = self.has_dates_left(activity);
+        if !stays {
+            self.remove_waits(activity);
+            self.record(HistoryEvent::ActivityEnded { activity, canceled: false });
+            self.remember(activity)?;
+        }
         if let Role::Inner { index } = self.instance.at(activity).role {
             return self.leave_instance(activity, index);
         }
         let lineage = self.unit.lineage(self.instance.id, activity);
-        self.forget(activity);
+        if !stays {
+            self.forget(activity);
+        }
         let tokens = self.definition.element(element).completion_quantity;
         if self.definition.element(element).async_after {
             let flows: Vec<_> = flows.iter().flat_map(|flow| (0..tokens).map(|_| Some(*flow))).collect();

@@ -354,6 +354,12 @@ impl<'a> Machine<'a> {
         all && self.instance.index.waits.contains_key(&activity)
     }
 
+    /// Whether an activity is an intermediate timer that fires several times, and one of them is still to come.
+    pub(crate) fn has_dates_left(&self, activity: ActivityId) -> bool {
+        let kind = &self.definition.element(self.instance.at(activity).element).kind;
+        matches!(kind, ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_))) && self.instance.index.waits.contains_key(&activity)
+    }
+
     /// Does what an element said should happen next.
     fn act(&mut self, activity: ActivityId, next: Next) -> Result<(), Failure> {
         match next {

@@ -327,7 +327,10 @@ impl<'n> ProcessReader<'n, '_> {
         if ACTIVITIES.contains(&row.element) {
             self.data_associations(node, owner);
         }
-        self.element(owner.index).for_compensation = self.boolean(node, Namespace::None, "isForCompensation", false, owner.at);
+        let for_compensation = self.boolean(node, Namespace::None, "isForCompensation", false, owner.at);
+        // An event sub-process undoes what is around it if its start event says so, not because an association leads to it.
+        let by_event = node.name == "subProcess" && self.boolean(node, Namespace::None, "triggeredByEvent", false, owner.at);
+        self.element(owner.index).for_compensation = for_compensation && !by_event;
         if !matches!(row.element, "subProcess" | "adHocSubProcess" | "transaction") {
             self.parts(node, owner);
         }

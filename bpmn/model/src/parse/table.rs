@@ -30,7 +30,7 @@ macro_rules! supported {
 static SUPPORTED: &[Supported] = supported! {
     "startEvent", "none; message, signal, conditional, timer (of a process); message, timer, error, escalation, signal, conditional, compensation (of an event sub-process); timers by date, duration, cycle or cron expression", events::start;
     "endEvent", "none, terminate, error, escalation, signal, compensation, cancel (of a transaction); message, done by a delegate or a worker", events::end;
-    "intermediateCatchEvent", "timer (date, duration, first date of a cycle), message, signal, conditional, link", events::catch;
+    "intermediateCatchEvent", "timer (date, duration, first date of a cycle, or each of a counted one), message, signal, conditional, link", events::catch;
     "intermediateThrowEvent", "none, escalation, signal, compensation, link; message, done by a delegate or a worker", events::throw;
     "boundaryEvent", "error, compensation, cancel (of a transaction); timer (date, duration, cycle, cron expression), message, escalation, signal, conditional, interrupting or not", events::boundary;
     "task", "passes through", activities::task;

@@ -394,3 +394,21 @@ fn the_table_of_supported_elements_is_what_the_parser_reads() {
         assert!(!said.contains("has no place in"), "{said}");
     }
 }
+
+#[test]
+fn sequence_flows_need_no_ids() {
+    let process = "<bpmn:startEvent id='s'/><bpmn:task id='a'/><bpmn:endEvent id='e'/><bpmn:sequenceFlow id='a-e' sourceRef='s' targetRef='a'/>\
+                   <bpmn:sequenceFlow sourceRef='a' targetRef='e'/><bpmn:sequenceFlow sourceRef='a' targetRef='e'/>";
+    let definition = definition(&file(process));
+    let outgoing = element(&definition, "a").outgoing.iter().map(|flow| &*definition.flow(*flow).id);
+    assert_eq!(outgoing.collect::<Vec<_>>(), ["a-e-2", "a-e-3"]);
+}
+
+#[test]
+fn extensions_may_be_in_the_namespace_of_camundas_ancestor() {
+    let activity = "<bpmn:userTask id='a' xmlns:activiti='http://activiti.org/bpmn' activiti:assignee='ann'/>";
+    let definition = definition(&around(activity).replace("camunda.org/schema/1.0/bpmn", "activiti.org/bpmn"));
+    assert_eq!(definition.dialect, mandate_model::Dialect::Camunda7);
+    let ElementKind::UserTask(task) = &element(&definition, "a").kind else { panic!("a user task") };
+    assert_eq!(task.assignee.as_ref().and_then(|assignee| assignee.as_literal()), Some("ann"));
+}

@@ -50,6 +50,11 @@ impl Host {
         Self::open_for(Options::default(), Some(domain), |_| ()).await
     }
 
+    /// The same, and jobs run as soon as they are due.
+    pub(crate) async fn open_executing_before(domain: &Domain) -> Self {
+        Self::open_for(Options::default(), Some(domain), |config| config.execute_jobs = true).await
+    }
+
     /// Jobs run as soon as they are due.
     pub(crate) async fn open_executing(options: Options) -> Self {
         Self::open_for(options, None, |config| config.execute_jobs = true).await
