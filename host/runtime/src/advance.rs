@@ -231,10 +231,9 @@ impl Inner {
                     hold(&mut work.input);
                     continue;
                 }
-                Ended::HoldParty(instance) => {
-                    held.insert(instance);
-                    continue;
-                }
+                Ended::HoldParty(instance) if held.insert(instance) => continue,
+                // What is held calls nobody.
+                Ended::HoldParty(_) => return Err(Error::Bug),
                 Ended::Withdrawn => return Ok(Advanced::Withdrawn),
                 Ended::Rejected(Rejection::NoSuchWait { .. }) if failed => return Ok(Advanced::Withdrawn),
                 Ended::Rejected(rejection) => return Err(rejection.into()),
@@ -365,7 +364,7 @@ impl Inner {
         // From before the commit: a job whose commit is answered late is not one that this host has forgotten.
         let mine = places.waits().into_iter().map(|wait| self.executor.mine(instance.id(), wait)).collect();
         let mut details = HashMap::new();
-        let origin = work.map_or(Origin::Job(0), Work::origin);
+        let origin = work.map_or(NO_WAIT, Work::origin);
         for incident in rows.incidents() {
             details.insert(incident.id, self.explain(&base.definition, instance, incident, origin).await?);
         }
@@ -509,6 +508,11 @@ impl Work {
         }
     }
 
+    /// Whether it ends no wait, and does not stop before its first command either.
+    pub(crate) fn is_unheld(&self) -> bool {
+        self.origin() == NO_WAIT && !is_held(&self.input)
+    }
+
     /// What must still exist when a command of this unit is sent.
     pub(crate) fn origin(&self) -> Origin {
         match self.input {
@@ -520,8 +524,7 @@ impl Work {
             }
             Input::Message { wait, .. } | Input::Signal { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
             Input::RunJob { wait } | Input::FailJob { wait, .. } => Origin::Job(crate::unit::number(wait.0)),
-            // No other input sends commands: a start and a modification are held before their first.
-            _ => Origin::Job(0),
+            _ => NO_WAIT,
         }
     }
 }
@@ -545,24 +548,27 @@ fn loggable(failure: &Failure) -> &str {
     }
 }
 
-/// Whether an input begins something that no wait stands for, without stopping before the first command.
-pub(crate) fn is_unheld(input: &Input) -> bool {
+/// The origin of a unit that ends no wait: it sends nothing, for it is held before its first command.
+const NO_WAIT: Origin = Origin::Job(0);
+
+fn is_held(input: &Input) -> bool {
     match input {
-        Input::Start { hold, .. } => !hold,
-        Input::StartAt { modification, .. } | Input::Modify(modification) => !modification.hold,
+        Input::Start { hold, .. } => *hold,
+        Input::StartAt { modification, .. } | Input::Modify(modification) => modification.hold,
+        Input::Held(_) => true,
         _ => false,
     }
 }
 
 fn is_held_start(input: &Input) -> bool {
-    matches!(input, Input::Start { .. } | Input::StartAt { .. }) && !is_unheld(input)
+    matches!(input, Input::Start { .. } | Input::StartAt { .. }) && is_held(input)
 }
 
 fn hold(input: &mut Input) {
     match input {
         Input::Start { hold, .. } => *hold = true,
         Input::StartAt { modification, .. } | Input::Modify(modification) => modification.hold = true,
-        _ => {}
+        other => *other = Input::Held(Box::new(other.clone())),
     }
 }
 

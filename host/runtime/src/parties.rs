@@ -19,7 +19,7 @@ use mandate_model::ElementIndex;
 use mandate_store::CalledBy;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::advance::{Calls, Ended, Work, digest, is_unheld};
+use crate::advance::{Calls, Ended, Work, digest};
 use crate::cache::Base;
 use crate::definitions::Definition;
 use crate::delegate::{CallContext, Called};
@@ -241,8 +241,8 @@ impl Inner {
         Ok(Ok((parties.len() - 1, input)))
     }
 
-    /// Steps one instance until it is at rest, and adds what it makes others do to the turns, in order. A start or a modification whose chain comes to a
-    /// delegate that may issue commands is not durable yet and is held instead; and so is whatever is not the unit's own input.
+    /// Steps one instance until it is at rest, and adds what it makes others do to the turns, in order. What ends no wait that is durable, as a start or
+    /// a modification, and comes to a delegate that may issue commands, is held instead; and so is whatever is not the unit's own input.
     async fn take_turn(
         self: &Arc<Self>,
         parties: &mut Parties,
@@ -275,7 +275,7 @@ impl Inner {
             }
             let Some(call) = call else { break };
             let commands = definition.may_command(&call.implementation);
-            if commands && own && is_unheld(&course.work.input) {
+            if commands && own && course.work.is_unheld() {
                 return Ok(Ended::Hold);
             }
             if commands && !own {
