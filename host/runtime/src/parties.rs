@@ -123,7 +123,7 @@ type Name = (String, String, CalledVersion, Option<String>);
 /// A definition that can be called, and the start event that the called instance begins at; or why there is none.
 pub(crate) type Callable = Result<(Arc<Definition>, ElementIndex), String>;
 
-/// Turns in trees of calls. Where many called instances end at once, each would find that another has moved their caller on, step again, and
+/// Turns in trees of calls, by their root. Where many called instances end at once, each would find that another has moved their caller on, step again, and
 /// most of them would lose the next race too. So whoever has lost one waits for those of this host that have lost one before.
 #[derive(Default)]
 pub(crate) struct Trees(Mutex<HashMap<InstanceId, Weak<tokio::sync::Mutex<()>>>>);
@@ -228,7 +228,7 @@ impl Inner {
         };
         let hold = course.held.contains(&call.id) || parties.len() >= MAX_PARTIES;
         let input = Input::Start { element, variables: call.variables, hold };
-        let called_by = CalledBy { instance: call.caller.instance.0, activity_id, root: call.caller.root.0 };
+        let called_by = CalledBy { instance: call.caller.instance.0, activity_id, activity: number(call.activity.0), root: call.caller.root.0 };
         let new = NewInstance {
             id: call.id,
             business_key: call.business_key,
