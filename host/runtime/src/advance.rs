@@ -30,7 +30,10 @@ use crate::parties::{Course, Parties, Party};
 use crate::running::Registered;
 use crate::{Error, Inner, text};
 
+mod held;
 mod sent;
+
+use held::{NO_WAIT, hold, is_held_start};
 
 /// After this many lost races a job that is not exclusive queues with the exclusive ones of its instance.
 const MAX_JOB_CONFLICTS: u32 = 3;
@@ -508,11 +511,6 @@ impl Work {
         }
     }
 
-    /// Whether it ends no wait, and does not stop before its first command either.
-    pub(crate) fn is_unheld(&self) -> bool {
-        self.origin() == NO_WAIT && !is_held(&self.input)
-    }
-
     /// What must still exist when a command of this unit is sent.
     pub(crate) fn origin(&self) -> Origin {
         match self.input {
@@ -545,30 +543,6 @@ fn loggable(failure: &Failure) -> &str {
     match failure.code {
         Code::CommandKeyConflict => "another request under the key of a command that was sent; the incident shows both",
         _ => &failure.message,
-    }
-}
-
-/// The origin of a unit that ends no wait: it sends nothing, for it is held before its first command.
-const NO_WAIT: Origin = Origin::Job(0);
-
-fn is_held(input: &Input) -> bool {
-    match input {
-        Input::Start { hold, .. } => *hold,
-        Input::StartAt { modification, .. } | Input::Modify(modification) => modification.hold,
-        Input::Held(_) => true,
-        _ => false,
-    }
-}
-
-fn is_held_start(input: &Input) -> bool {
-    matches!(input, Input::Start { .. } | Input::StartAt { .. }) && is_held(input)
-}
-
-fn hold(input: &mut Input) {
-    match input {
-        Input::Start { hold, .. } => *hold = true,
-        Input::StartAt { modification, .. } | Input::Modify(modification) => modification.hold = true,
-        other => *other = Input::Held(Box::new(other.clone())),
     }
 }
 
