@@ -64,6 +64,8 @@ async fn people_begin_what_is_enabled_in_an_ad_hoc_sub_process_once_a_request(ho
     let begin = format!("/api/v1/activities/{}/begin", stands[1].2);
     host.post(&begin, json!({})).await.no_content();
     assert_eq!(host.post(&begin, json!({})).await.status, 404);
+    let logged = host.only("/engine-rest/history/user-operation?operationType=BeginActivity").await;
+    assert_eq!((&logged["entityType"], &logged["property"], &logged["newValue"]), (&json!("ProcessInstance"), &json!("activityId"), &json!("call")));
     complete(&host, "look", json!({})).await;
     complete(&host, "call", json!({"repaired": {"value": true}})).await;
     complete(&host, "last", json!({})).await;
