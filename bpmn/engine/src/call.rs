@@ -261,7 +261,17 @@ impl Machine<'_> {
             catches: self.catches_around(activity),
         };
         let Asked { process, version, tenant, business_key, variables } = asked;
-        let called = Called { wait, activity, element, process: process.clone(), since: self.now, heard: 0, held: Vec::new(), outputs: Outputs::default(), over: false };
+        let called = Called {
+            wait,
+            activity,
+            element,
+            process: process.clone(),
+            since: self.now,
+            heard: 0,
+            held: Vec::new(),
+            outputs: Outputs::default(),
+            over: false,
+        };
         self.instance.calls.insert(wait, Arc::new(called));
         let id = InstanceId::called(self.instance.id, wait);
         let call = ProcessCall { wait, activity, element, id, process, version, tenant, business_key, variables, caller };

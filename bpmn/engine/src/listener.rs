@@ -212,7 +212,8 @@ impl Machine<'_> {
     ) -> Result<(), Failure> {
         // Its commands would have no wait to hang on, and the listener none to come back to.
         if self.unit.hold {
-            let message = "a listener's delegate would be called here, in a unit of work that is held for it or for other delegates with commands";
+            let message =
+                "a listener's delegate would be called here, in a unit of work that is held for it or for other delegates with commands";
             return Err(Failure::never(Code::ModificationRefused, element, message.to_owned()));
         }
         let (event, number) = (listener.0.event(), listener.1);

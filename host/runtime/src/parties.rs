@@ -228,7 +228,8 @@ impl Inner {
         };
         let hold = course.held.contains(&call.id) || parties.len() >= MAX_PARTIES;
         let input = Input::Start { element, variables: call.variables, hold };
-        let called_by = CalledBy { instance: call.caller.instance.0, activity_id, activity: number(call.activity.0), root: call.caller.root.0 };
+        let called_by =
+            CalledBy { instance: call.caller.instance.0, activity_id, activity: number(call.activity.0), root: call.caller.root.0 };
         let new = NewInstance {
             id: call.id,
             business_key: call.business_key,

@@ -65,7 +65,10 @@ async fn people_begin_what_is_enabled_in_an_ad_hoc_sub_process_once_a_request(ho
     host.post(&begin, json!({})).await.no_content();
     assert_eq!(host.post(&begin, json!({})).await.status, 404);
     let logged = host.only("/engine-rest/history/user-operation?operationType=BeginActivity").await;
-    assert_eq!((&logged["entityType"], &logged["property"], &logged["newValue"]), (&json!("ProcessInstance"), &json!("activityId"), &json!("call")));
+    assert_eq!(
+        (&logged["entityType"], &logged["property"], &logged["newValue"]),
+        (&json!("ProcessInstance"), &json!("activityId"), &json!("call"))
+    );
     complete(&host, "look", json!({})).await;
     complete(&host, "call", json!({"repaired": {"value": true}})).await;
     complete(&host, "last", json!({})).await;

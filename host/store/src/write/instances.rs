@@ -239,7 +239,12 @@ pub(crate) fn called_by(columns: &mut Columns<'_>) -> Result<Option<CalledBy>, E
     let (instance, activity_id): (Option<Uuid>, Option<String>) = (columns.next()?, columns.next()?);
     let (activity, root): (Option<i64>, Option<Uuid>) = (columns.next()?, columns.next()?);
     let activity = activity_id.zip(activity);
-    Ok(instance.zip(activity).zip(root).map(|((instance, (activity_id, activity)), root)| CalledBy { instance, activity_id, activity, root }))
+    Ok(instance.zip(activity).zip(root).map(|((instance, (activity_id, activity)), root)| CalledBy {
+        instance,
+        activity_id,
+        activity,
+        root,
+    }))
 }
 
 /// The multi-row statements of this file.

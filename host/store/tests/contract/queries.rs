@@ -3,9 +3,9 @@
 use mandate_store::query::{
     CallFilter, Comparison, DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, EventSubscriptionFilter,
     EventSubscriptionSort, ExecutionFilter, ExecutionSort, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter,
-    HistoryActivitySort, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentName, IncidentSort, InstanceFilter, InstanceSort, JobFilter,
-    JobSort, Operand, OperationFilter, OperationSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort, VariableCondition,
-    VariableFilter, VariableSort,
+    HistoryActivitySort, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentName, IncidentSort, InstanceFilter,
+    InstanceSort, JobFilter, JobSort, Operand, OperationFilter, OperationSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
+    VariableCondition, VariableFilter, VariableSort,
 };
 use mandate_store::{EventKind, Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobRow, TaskRow};
 use uuid::Uuid;

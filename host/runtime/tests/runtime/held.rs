@@ -1,10 +1,9 @@
 //! Commands behind an input that ends no wait, or in another instance than the unit's own: they are sent from a job that is durable, once.
 
-mod common;
-
-use common::{Host, Setup, as_variables, commands, postgres, process};
 use mandate_runtime::engine::{InstanceId, JobKind, Phase, PublicId};
 use serde_json::{Value, json};
+
+use crate::common::{Host, Setup, as_variables, commands, postgres, process};
 
 /// A host on SQLite, and one on PostgreSQL.
 async fn hosts() -> [Host; 2] {
