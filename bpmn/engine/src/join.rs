@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn search_in_a_large_model_counts_as_several_steps() {
         let steps = |more: usize| {
-            let beside: String = (0..more).map(|n| format!("<task id='t{n}'/>")).collect();
+            let beside = (0..more).map(|n| format!("<task id='t{n}'/>")).collect::<Vec<_>>().concat();
             let model = format!(
                 "<startEvent id='s'/><parallelGateway id='f'/><task id='a'/><task id='b'/><inclusiveGateway id='j'/>\
                  <serviceTask id='w' camunda:class='W'/><endEvent id='e'/>{{s>f}}{{f>a>j}}{{f>b>e}}{{x>j ? no}}{{j>w}}\

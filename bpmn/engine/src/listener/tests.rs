@@ -284,7 +284,9 @@ fn error_that_is_caught_around_the_call_ends_the_called_instance() {
         let definition = parse(elements);
         let catch = Catch { kind: CatchKind::Error, code: None };
         let mut run = Run::called(&definition, crate::call::crossing::caller(1, vec![catch]));
-        lines.into_iter().for_each(|line| run.line(line));
+        for line in lines {
+            run.line(line);
+        }
         run.trace.contains("tell caller !4: 1 Error { code: \"E\"")
     };
     let task = format!("<startEvent id='s'/><task id='a'>{}</task>{{s>a}}", with(&on("start")));
