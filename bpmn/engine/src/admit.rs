@@ -135,6 +135,10 @@ fn article(kind: &str) -> &'static str {
 
 pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: &Input) -> Result<(), Rejection> {
     check_state(instance, input)?;
+    check_input(definition, instance, input)
+}
+
+fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Input) -> Result<(), Rejection> {
     match input {
         Input::Start { element, variables, .. } => {
             let start = definition.elements.get(element.0 as usize);
@@ -156,6 +160,7 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             check_modification(definition, instance, modification)
         }
         Input::Modify(modification) => check_modification(definition, instance, modification),
+        Input::Held(input) => check_input(definition, instance, input),
         Input::RunJob { wait } | Input::FailJob { wait, .. } | Input::SetRetries { wait, .. } | Input::SetDue { wait, .. } => {
             expect(instance, *wait, "job")
         }
@@ -280,6 +285,9 @@ fn check_modification(definition: &ProcessDefinition, instance: &Instance, modif
 }
 
 fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
+    if let Input::Held(input) = input {
+        return check_state(instance, input);
+    }
     match (instance.state, input) {
         (State::Created, Input::Start { .. } | Input::StartAt { .. }) => return Ok(()),
         (State::Created, _) => return Err(Rejection::NotStarted),

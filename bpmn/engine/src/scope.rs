@@ -262,6 +262,10 @@ impl Machine<'_> {
     pub(crate) fn end_instance(&mut self, state: EndState, reason: Option<String>) {
         self.forget_records(self.instance.root());
         debug_assert!(self.instance.activities.len() == 1, "only the root is left");
+        // What was put off meets nothing any more, and an instance ends once.
+        self.unit.agenda.clear();
+        self.unit.later.clear();
+        self.unit.modification = None;
         self.remove_waits(self.instance.root());
         self.instance.state = State::Ended;
         self.record(HistoryEvent::InstanceEnded { state, reason });
