@@ -263,7 +263,7 @@ mod tests {
             let became = submitted.map(|variables| {
                 variables.iter().map(|(name, value)| format!("{name}: {:?} {}", value.kind, value.json)).collect::<Vec<_>>().join(", ")
             });
-            text += &format!("> {}\n", became.unwrap_or_else(|error| error.to_string()));
+            text.extend(["> ", &became.unwrap_or_else(|error| error.to_string()), "\n"]);
         }
         expected.assert_eq(&text);
     }

@@ -149,12 +149,11 @@ impl<'n> ProcessReader<'n, '_> {
                     continue;
                 }
             };
-            match read {
-                Some(constraint) => field.constraints.push(constraint),
-                None => {
-                    let message = format!("the constraint {name} of the form field '{}' is set to no number", shown(&field.id));
-                    self.diagnostics.error(node.at_in(at), message, "write its config as a number");
-                }
+            if let Some(constraint) = read {
+                field.constraints.push(constraint);
+            } else {
+                let message = format!("the constraint {name} of the form field '{}' is set to no number", shown(&field.id));
+                self.diagnostics.error(node.at_in(at), message, "write its config as a number");
             }
         }
     }

@@ -29,8 +29,8 @@ fn fields_have_labels_types_defaults_constraints_and_properties() {
     // Only who starts a process says a business key.
     assert_eq!((form.key.as_deref(), form.business_key.as_deref()), (Some("embedded:app:look.html"), None));
     let [id, n, d, b, e] = &form.fields[..] else { panic!("{form:?}") };
-    assert_eq!(id.label.as_ref().map(|label| label.source()), Some("Id"));
-    assert_eq!(id.default.as_ref().map(|default| default.source()), Some("${x}"));
+    assert_eq!(id.label.as_ref().map(mandate_feel::Expression::source), Some("Id"));
+    assert_eq!(id.default.as_ref().map(mandate_feel::Expression::source), Some("${x}"));
     assert_eq!((&id.kind, &id.properties[..]), (&FormFieldKind::String, &[("hint".to_owned(), "big".to_owned())][..]));
     assert_eq!(id.constraints, [FormConstraint::Required, FormConstraint::MaxLength(25)]);
     assert_eq!((&n.kind, &n.constraints[..]), (&FormFieldKind::Long, &[FormConstraint::Min(0.0), FormConstraint::Readonly][..]));

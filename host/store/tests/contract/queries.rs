@@ -77,6 +77,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             definition_id: text(), definition_keys: texts(), priority_from: Some(1), priority_to: Some(1), suspended: Some(false),
             tenants: texts(),
         }, ExternalTaskSort { Id LockUntil Instance DefinitionId DefinitionKey Tenant Priority Created });
+        store.external_task_topics(ExternalTaskFilter { locked: Some((true, 1)), ..ExternalTaskFilter::default() }).await.expect("listed");
         every!(store.event_subscriptions, count_event_subscriptions, EventSubscriptionFilter {
             wait: Some((id, 1)), start: Some(("x".to_owned(), "y".to_owned())), kind: text(), name: text(), execution: Some((id, 1)),
             instance: Some(id), activity_id: text(), tenants: texts(), without_tenant: true,
@@ -97,13 +98,13 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         });
         every!(store.history_activities, count_history_activities, HistoryActivityFilter {
             id: Some((id, 1)), instance: Some(id), definition_id: text(), definition_key: text(), business_key: text(),
-            activity_id: text(), name: text(), name_like: text(), kind: text(), digest: text(), finished: true, unfinished: true,
+            activity_id: text(), name: text(), name_like: text(), kind: text(), digest: text(), assignee: text(), finished: true, unfinished: true,
             canceled: true, started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1),
             tenants: texts(), without_tenant: true,
         }, HistoryActivitySort { Id Instance ActivityId Name Kind StartedAt EndedAt Duration DefinitionId Occurrence Tenant });
         every!(store.executions, count_executions, ExecutionFilter {
             ids: vec![(id, 1), (id, 2)], instance: Some(id), business_key: text(), definition_id: text(), definition_key: text(),
-            activity_id: text(), message: text(), incident: Some((id, 1)), incident_code: text(), incident_code_not: text(),
+            activity_id: text(), message: text(), signal: text(), incident: Some((id, 1)), incident_code: text(), incident_code_not: text(),
             incident_message: text(), incident_message_like: text(), suspended: Some(true), tenants: texts(), variables: conditions(),
             process_variables: conditions(),
         }, ExecutionSort { Instance DefinitionKey DefinitionId Tenant });
