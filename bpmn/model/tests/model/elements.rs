@@ -175,10 +175,12 @@ fn a_user_task_says_who_until_when_and_with_which_form() {
 
 #[test]
 fn a_receive_task_waits_for_a_message() {
-    let ElementKind::ReceiveTask(message) = kind(&around_with(MESSAGE, "<bpmn:receiveTask id='a' messageRef='m'/>"), "a") else { panic!() };
+    let ElementKind::ReceiveTask(Some(message)) = kind(&around_with(MESSAGE, "<bpmn:receiveTask id='a' messageRef='m'/>"), "a") else {
+        panic!()
+    };
     assert_eq!(message.name.as_literal(), Some("Fulfilled"));
     let by_order = "<bpmn:message id='m' name='fulfilled-${orderId}'/>";
-    let ElementKind::ReceiveTask(message) = kind(&around_with(by_order, "<bpmn:receiveTask id='a' messageRef='m'/>"), "a") else {
+    let ElementKind::ReceiveTask(Some(message)) = kind(&around_with(by_order, "<bpmn:receiveTask id='a' messageRef='m'/>"), "a") else {
         panic!()
     };
     assert_eq!(message.name.as_literal(), None);
