@@ -100,6 +100,7 @@ pub(crate) fn user_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'
         }
     }
     reader.whole_number("camunda:priority", task.priority.as_ref(), owner);
+    reader.resources(node, &mut task, owner);
     task.documentation = node.first("documentation").map(|documentation| documentation.text.trim().to_owned());
     Some(ElementKind::UserTask(task))
 }

@@ -81,7 +81,8 @@ mod unsupported {
             expect![[r#"
                 t.bpmn:2:1: error: camunda:formHandlerClass on userTask is not supported yet (element 'a'); help: validate what was entered in a service task behind it
                 t.bpmn:2:1: error: the compensation handler, a userTask, has a sequence flow (element 'a'); help: remove the flow: the association from the boundary event begins it, and nothing follows it (BPMN 2.0, 10.6.1)
-                t.bpmn:2:77: error: potentialOwner is not supported yet (element 'po'); help: use camunda:candidateUsers or camunda:candidateGroups
+                t.bpmn:2:1: warning: the userTask is for compensation and undoes nothing: it never runs (element 'a'); help: draw an association to it from a compensation boundary event
+                t.bpmn:2:77: error: potentialOwner names nobody (element 'a'); help: write whom in a formalExpression in a resourceAssignmentExpression, or use Camunda's attributes
             "#]],
         );
         check_file(
