@@ -112,13 +112,16 @@ mod unsupported {
         check_activity(
             "<bpmn:userTask id='a'><bpmn:extensionElements>\n<camunda:taskListener class='y' event='create'/>\n\
              <camunda:inputOutput>\n<camunda:inputParameter name='x'><camunda:script scriptFormat='groovy'>1</camunda:script></camunda:inputParameter>\n\
-             <camunda:inputParameter name='y'><camunda:list/></camunda:inputParameter>\n\
-             <camunda:outputParameter name='z'><camunda:map/></camunda:outputParameter></camunda:inputOutput>\
+             <camunda:inputParameter name='y'><camunda:list><camunda:entry key='k'/></camunda:list></camunda:inputParameter>\n\
+             <camunda:inputParameter name='y'><camunda:list/><camunda:map/></camunda:inputParameter>\n\
+             <camunda:outputParameter name='z'><camunda:map><camunda:value>x</camunda:value></camunda:map></camunda:outputParameter>\
+             </camunda:inputOutput>\
              </bpmn:extensionElements></bpmn:userTask>",
             expect![[r#"
                 t.bpmn:5:34: error: a script in the language 'groovy' is not supported (element 'a'); help: write it in FEEL (scriptFormat="feel") or JUEL, or use a service task with a delegate
-                t.bpmn:6:34: error: camunda:list as the value of 'y' is not supported yet (element 'a'); help: write an expression, such as = [1, 2] or = {a: 1}
-                t.bpmn:7:35: error: camunda:map as the value of 'z' is not supported yet (element 'a'); help: write an expression, such as = [1, 2] or = {a: 1}
+                t.bpmn:6:48: error: camunda:entry as the value of camunda:inputParameter 'y' is not supported (element 'a'); help: write an expression, a camunda:list, a camunda:map or a camunda:script
+                t.bpmn:7:49: error: camunda:inputParameter 'y' has more than one value (element 'a'); help: put them into a camunda:list, or keep one
+                t.bpmn:8:48: error: camunda:value in the map of camunda:outputParameter 'z' is no entry with a key (element 'a'); help: use camunda:entry with a key
             "#]],
         );
     }
