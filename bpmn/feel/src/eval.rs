@@ -125,7 +125,7 @@ pub enum Error {
 }
 
 /// Reasons kept of one evaluation; a loop would otherwise collect one for each item.
-const MAX_REASONS: usize = 16;
+pub(crate) const MAX_REASONS: usize = 16;
 
 /// Text is charged as one step for so many bytes, which take about as long to copy as another step.
 const BYTES_PER_STEP: usize = 64;

@@ -294,8 +294,8 @@ pub enum ElementKind {
     ExpressionTask(ExpressionTask),
     /// A user task.
     UserTask(UserTask),
-    /// A receive task: waits for a message.
-    ReceiveTask(MessageReference),
+    /// A receive task: waits for a message or, if it names none, for somebody who lets it go on.
+    ReceiveTask(Option<MessageReference>),
     /// A call activity.
     CallActivity(Box<CallActivity>),
     /// An exclusive gateway.

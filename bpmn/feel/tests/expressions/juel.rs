@@ -251,3 +251,23 @@ fn expressions_are_equal_if_written_alike_in_one_language() {
     assert_eq!(format!("{:?}", parse("= a")), "Feel(\"= a\")");
     assert_eq!(Value::from(Some(1_i64)), Value::from(1_i64));
 }
+
+#[test]
+fn lists_and_contexts_are_made_of_expressions_in_either_language() {
+    let parse = |source: &str| Expression::parse(source).expect(source);
+    let inner = Expression::context(vec![("n".to_owned(), parse("= amount + 1")), ("who".to_owned(), parse("${name}"))]);
+    let all = Expression::list(vec![parse("text"), parse("${order.id}"), parse("= missing"), inner, Expression::list(Vec::new())]);
+    let scope = Value::from_json_text(SCOPE).expect("JSON");
+    let evaluated = all.evaluate(&scope, &mandate_feel::Limits::default()).expect("values");
+    assert_eq!(evaluated.value, Value::from_json_text(r#"["text", 17, null, {"n": 151, "who": "Ada"}, []]"#).expect("JSON"));
+    assert_eq!(evaluated.null_reasons, ["there is no variable 'missing'"]);
+    assert_eq!(all.names().iter().map(|name| &**name).collect::<Vec<_>>(), ["order", "missing", "amount", "name"]);
+    assert_eq!(all.source(), "[text, ${order.id}, = missing, {n: = amount + 1, who: ${name}}, []]");
+    assert_eq!(all.as_literal(), None);
+    assert_ne!(Expression::list(Vec::new()), Expression::literal("[]"));
+
+    let failing = Expression::list(vec![parse("${nobody}")]);
+    assert_eq!(failing.evaluate(&scope, &mandate_feel::Limits::default()), Err(Error::UnknownName("nobody".to_owned())));
+    let deep = (0..300).fold(parse("x"), |inner, _| Expression::list(vec![inner]));
+    assert_eq!(deep.evaluate(&scope, &mandate_feel::Limits::default()), Err(Error::NestingLimit));
+}

@@ -15,6 +15,7 @@ use crate::parse::compensation::References;
 use crate::parse::links::{self, Links};
 use crate::parse::multi_instance::ACTIVITIES;
 use crate::parse::multiple::Parts;
+use crate::parse::resources::RESOURCES;
 use crate::parse::table::{self, Disposition, Supported};
 use crate::parse::{Definitions, attributes};
 use crate::xml::{Namespace, Node};
@@ -443,6 +444,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "activationCondition") if node.name == "complexGateway" => {}
                 (Namespace::Bpmn, name) if is_event_definition(name) && row_is_event(node.name) => {}
                 (Namespace::Bpmn, "script") if node.name == "scriptTask" => {}
+                (Namespace::Bpmn, name) if RESOURCES.contains(&name) && node.name == "userTask" => {}
                 (Namespace::Bpmn, name) => match table::disposition(name) {
                     Disposition::Metadata => {}
                     Disposition::Refused(help) => self.refuse(child, owner, help),

@@ -27,10 +27,10 @@ mod events {
     #[test]
     fn messages_must_exist_and_have_names() {
         check_activity(
-            "<bpmn:receiveTask id='a'/>",
+            "<bpmn:intermediateCatchEvent id='a'><bpmn:messageEventDefinition/></bpmn:intermediateCatchEvent>",
             expect![[r#"
-            t.bpmn:2:1: error: receiveTask has no messageRef (element 'a'); help: choose the message that it waits for, or create one with a name
-        "#]],
+                t.bpmn:2:37: error: messageEventDefinition has no messageRef (element 'a'); help: choose the message that it waits for, or create one with a name
+            "#]],
         );
         check_activity(
             "<bpmn:receiveTask id='a' messageRef='nobody'/>",
