@@ -3,6 +3,8 @@
 //! A message is written in the transaction that sends it, as a delivery without a receiver: who gets it is looked for when it is delivered, for it may
 //! have to wait until its receiver does. Whoever stores what it leads to removes it in that transaction (`delivery.rs`).
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use crate::batch::{Batch, Cell, Type, cells};
@@ -10,7 +12,7 @@ use crate::db::{Columns, Param, Tx, params};
 use crate::delivery::{Delivery, DeliveryName};
 use crate::query::{Page, Reads};
 use crate::rows::OperationRow;
-use crate::unit::{InstanceWrite, check_key, check_text};
+use crate::unit::{CommitError, InstanceWrite, Unit, check_key, check_text};
 use crate::write::operations;
 use crate::{Error, Store};
 
@@ -88,7 +90,7 @@ impl Message {
     }
 }
 
-/// Both processes are of one deployment, which is there as long as the sender is.
+/// Both processes are of one deployment ([`ADDRESSEES`]).
 static SEND: Batch = Batch::new(
     "INSERT INTO delivery (signal, n, kind, name, definition_id, activity_id, variables, business_key, sender_id, due, attempts, created) \
      SELECT v.id, 0, 'message', v.name, d.id, v.element, v.variables, v.business_key, v.sender, v.at, 0, v.at \
@@ -106,6 +108,32 @@ static SEND: Batch = Batch::new(
     ],
 );
 
+/// Where messages go, which nobody deletes from here to the commit.
+static ADDRESSEES: Batch = Batch::new(
+    "SELECT v.definition_id, v.process FROM {rows} JOIN definition s ON s.id = v.definition_id \
+     JOIN definition d ON d.deployment_id = s.deployment_id AND d.key = v.process {pg:FOR SHARE OF d}",
+    &[("definition_id", Type::Text), ("process", Type::Text)],
+);
+
+/// Refuses units that send to a process whose definition is deleted.
+pub(crate) async fn refuse_unaddressed(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
+    let sent = |unit: &'_ Unit| -> BTreeSet<(String, String)> {
+        let messages = unit.instances.iter().flat_map(|write| &write.messages);
+        messages.map(|it| (it.definition_id.clone(), it.process.clone())).collect()
+    };
+    let asked: BTreeSet<_> = units.iter().flat_map(|unit| sent(unit)).collect();
+    let rows = ADDRESSEES.fetch(tx, asked.iter().map(|(definition, process)| cells![definition, process]).collect()).await?;
+    let found = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<BTreeSet<(String, String)>, Error>>()?;
+    for (unit, answer) in units.iter().zip(answers).filter(|(_, answer)| answer.is_none()) {
+        if let Some((_, process)) = sent(unit).difference(&found).next() {
+            let reason =
+                format!("the process '{process}', to which a message is sent, was deleted; deploy the file again, or modify the instance");
+            *answer = Some(CommitError::Refused(reason));
+        }
+    }
+    Ok(())
+}
+
 /// Writes down the messages of units that are stored.
 pub(crate) async fn write<'u>(tx: &mut Tx, writes: impl Iterator<Item = &'u InstanceWrite>) -> Result<(), Error> {
     let rows: Vec<Vec<Cell>> = writes
@@ -115,11 +143,7 @@ pub(crate) async fn write<'u>(tx: &mut Tx, writes: impl Iterator<Item = &'u Inst
             cells![it.id, &it.name, &it.definition_id, &it.process, element, &it.variables, key, sender, it.at]
         })
         .collect();
-    let sent = rows.len() as u64;
-    if SEND.execute(tx, rows).await? != sent {
-        return Err(Error::Damaged("a message is sent to a process that is not in the sender's deployment".to_owned()));
-    }
-    Ok(())
+    SEND.execute(tx, rows).await.map(drop)
 }
 
 /// Of the addressee's process and tenant, any version; an empty business key is none.
@@ -233,4 +257,4 @@ impl Reads {
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&SEND];
+pub(crate) static BATCHES: &[&Batch] = &[&ADDRESSEES, &SEND];

@@ -31,6 +31,7 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     instances::hold(tx, units, &mut answers).await?;
     refuse_starts(tx, units, &mut answers).await?;
     refuse_lost_locks(tx, units, &mut answers).await?;
+    message::refuse_unaddressed(tx, units, &mut answers).await?;
     delivery::refuse_delivered(tx, units, &mut answers).await?;
     claim_start_keys(tx, units, &mut answers).await?;
     start_timers::refuse_fired(tx, units, &mut answers).await?;

@@ -138,6 +138,6 @@ pub(crate) async fn a_message_to_no_process_of_the_deployment_is_not_stored(fixt
     let (sender, _) = participants(&store, None).await;
     let mut write = InstanceWrite::new(Uuid::now_v7(), Expect::New(head(&sender)), live());
     write.messages = vec![Message { process: "stranger".into(), ..message(&sender, "paid", None) }];
-    assert!(matches!(store.commit(unit(write)).await, Err(CommitError::Database(_))));
+    assert!(matches!(store.commit(unit(write)).await, Err(CommitError::Refused(_))));
     assert_eq!(fixture.count("instance").await, 0);
 }

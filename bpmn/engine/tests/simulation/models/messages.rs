@@ -9,24 +9,25 @@ impl Models<'_> {
     pub(super) fn send(&mut self) -> Block {
         let id = self.id("send");
         let held = self.asynchronous();
+        let definition = self.send_from(&id);
         match self.random.below(3) {
-            0 => self.element(&format!(
-                "<intermediateThrowEvent id='{id}'{held}><messageEventDefinition messageRef='msg'/></intermediateThrowEvent>"
-            )),
+            0 => self.element(&format!("<intermediateThrowEvent id='{id}'{held}>{definition}</intermediateThrowEvent>")),
             several => {
-                let often = if several == 1 {
-                    ""
-                } else {
-                    "<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>"
-                };
+                let twice = "<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>";
+                let often = if several == 1 { "" } else { twice };
                 let mapping = "<camunda:inputOutput><camunda:inputParameter name='y'>${x}</camunda:inputParameter></camunda:inputOutput>";
                 self.element(&format!(
                     "<sendTask id='{id}' messageRef='msg'{held}><extensionElements>{mapping}</extensionElements>{often}</sendTask>"
                 ));
             }
         }
-        write!(self.message_flows, "<messageFlow id='{id}_flow' sourceRef='{id}' targetRef='other'/>").expect("text grows");
         Block { first: id.clone(), last: id }
+    }
+
+    /// Draws a flow from an event that sends, and answers the event's definition.
+    pub(super) fn send_from(&mut self, id: &str) -> &'static str {
+        write!(self.message_flows, "<messageFlow id='{id}_flow' sourceRef='{id}' targetRef='other'/>").expect("text grows");
+        "<messageEventDefinition messageRef='msg'/>"
     }
 
     /// The other participant, if something is sent to it.
