@@ -181,7 +181,7 @@ impl<'n> Definitions<'n> {
 }
 
 /// What a table has under a reference: a qualified name, so that a prefix may stand before the id.
-pub(super) fn by_reference<'n, T: Copy>(table: &HashMap<&'n str, T>, reference: &str) -> Option<T> {
+pub(super) fn by_reference<T: Copy>(table: &HashMap<&str, T>, reference: &str) -> Option<T> {
     let reference = reference.trim();
     let local = || reference.split_once(':').and_then(|(_, local)| table.get(local));
     table.get(reference).or_else(local).copied()

@@ -1,5 +1,7 @@
 //! Message flows: which are followed, which are drawings, and what is refused.
 
+use std::fmt::Write as _;
+
 use crate::common::{diagnostics, file_with};
 use expect_test::{Expect, expect};
 use mandate_model::{ElementKind, ProcessDefinition, parse};
@@ -12,8 +14,10 @@ const OTHERS: &str = "<bpmn:message id='paid' name='paid'/><bpmn:message id='cha
 
 /// A file in which `p` has this activity `a`, with message flows from `a` to these. Elements of `inside` stand in the collaboration.
 fn file(activity: &str, targets: &[&str], inside: &str) -> String {
-    let flows: String =
-        targets.iter().enumerate().map(|(n, to)| format!("\n<bpmn:messageFlow id='mf{n}' sourceRef='a' targetRef='{to}'/>")).collect();
+    let mut flows = String::new();
+    for (n, to) in targets.iter().enumerate() {
+        write!(flows, "\n<bpmn:messageFlow id='mf{n}' sourceRef='a' targetRef='{to}'/>").expect("text grows");
+    }
     let collaboration = format!(
         "<bpmn:collaboration id='c'><bpmn:participant id='us' processRef='p'/><bpmn:participant id='them' processRef='q'/>\
          <bpmn:participant id='bank'/>{inside}{flows}</bpmn:collaboration>"
