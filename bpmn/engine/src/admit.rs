@@ -2,7 +2,7 @@
 
 use mandate_model::{ElementKind, ProcessDefinition, ROOT};
 
-use crate::due::is_timer;
+use crate::due::not_to_recalculate;
 use crate::effect::SubscriptionKind;
 use crate::error::error_catcher;
 use crate::escalation::escalation_catcher;
@@ -135,6 +135,10 @@ fn article(kind: &str) -> &'static str {
 
 pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: &Input) -> Result<(), Rejection> {
     check_state(instance, input)?;
+    check_input(definition, instance, input)
+}
+
+fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Input) -> Result<(), Rejection> {
     match input {
         Input::Start { element, variables, .. } => {
             let start = definition.elements.get(element.0 as usize);
@@ -156,13 +160,14 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             check_modification(definition, instance, modification)
         }
         Input::Modify(modification) => check_modification(definition, instance, modification),
+        Input::Held(input) => check_input(definition, instance, input),
         Input::RunJob { wait } | Input::FailJob { wait, .. } | Input::SetRetries { wait, .. } | Input::SetDue { wait, .. } => {
             expect(instance, *wait, "job")
         }
         Input::RecalculateDue { wait, .. } => {
             expect(instance, *wait, "job")?;
-            let is_timer = instance.jobs.get(wait).is_some_and(|job| is_timer(job));
-            if is_timer { Ok(()) } else { Err(Rejection::WrongKind { wait: *wait, expected: "timer", is: "job of another kind" }) }
+            let is = not_to_recalculate(definition, &instance.jobs[wait]);
+            is.map_or(Ok(()), |is| Err(Rejection::WrongKind { wait: *wait, expected: "timer", is }))
         }
         Input::CompleteTask { wait, variables } => {
             expect(instance, *wait, "user task")?;
@@ -280,6 +285,9 @@ fn check_modification(definition: &ProcessDefinition, instance: &Instance, modif
 }
 
 fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
+    if let Input::Held(input) = input {
+        return check_state(instance, input);
+    }
     match (instance.state, input) {
         (State::Created, Input::Start { .. } | Input::StartAt { .. }) => return Ok(()),
         (State::Created, _) => return Err(Rejection::NotStarted),

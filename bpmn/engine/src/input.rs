@@ -210,6 +210,9 @@ pub enum Input {
     Suspend,
     /// Let it go on.
     Activate,
+    /// The same, but each token stops with a job before the element that it would enter: of an input that ends no wait, and whose chain comes to a
+    /// delegate with commands, which need one that is durable first.
+    Held(Box<Input>),
     /// Delete the instance.
     Cancel {
         /// For history.

@@ -77,7 +77,7 @@ mod variable;
 mod wait;
 
 pub use admit::Rejection;
-pub use call::{Called, CalledVersion, Caller, Catch, CatchKind, Ending, News, ProcessCall, Report};
+pub use call::{Called, CalledVersion, Caller, Catch, CatchKind, Ending, News, Outputs, ProcessCall, Report};
 pub use code::Code;
 pub use compensation::Compensable;
 pub use condition::start_condition_holds;

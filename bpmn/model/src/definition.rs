@@ -294,8 +294,8 @@ pub enum ElementKind {
     ExpressionTask(ExpressionTask),
     /// A user task.
     UserTask(UserTask),
-    /// A receive task: waits for a message.
-    ReceiveTask(MessageReference),
+    /// A receive task: waits for a message or, if it names none, for somebody who lets it go on.
+    ReceiveTask(Option<MessageReference>),
     /// A call activity.
     CallActivity(Box<CallActivity>),
     /// An exclusive gateway.
@@ -327,10 +327,13 @@ impl ElementKind {
         }
     }
 
-    /// The condition that it waits for, if it waits for one. Those that start a process are asked for from outside.
+    /// The condition that it waits for, if it waits for one, alone or beside other things. Those that start a process are asked for from outside.
     pub fn condition(&self) -> Option<&Condition> {
         match self {
-            ElementKind::IntermediateCatchEvent(CatchTrigger::Condition(condition)) => Some(condition),
+            ElementKind::IntermediateCatchEvent(trigger) => trigger.each().iter().find_map(|it| match it {
+                CatchTrigger::Condition(condition) => Some(condition),
+                _ => None,
+            }),
             kind => match kind.trigger() {
                 Some((EventTrigger::Condition(condition), _)) => Some(condition),
                 _ => None,

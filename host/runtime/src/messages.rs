@@ -173,12 +173,17 @@ impl Runtime {
     }
 
     /// Delivers to a wait or, if it is one of an event that does not interrupt and another message came first, to the wait that the event has
-    /// begun since: that it waits for every message is what the model says.
+    /// begun since: that it waits for every message is what the model says. Whoever was overtaken waits for those of this host that were before it:
+    /// else all of them would try again whenever one gets through.
     async fn deliver(&self, correlation: &Correlation, receiver: &SubscriptionListed) -> Result<Correlated, Error> {
         let mut receiver = receiver.clone();
+        let mut turn = None;
         for _ in 0..MAX_OVERTAKEN {
             match self.deliver_to(correlation, &receiver).await {
                 Err(error @ (Error::Rejected(Rejection::NoSuchWait { .. }) | Error::Cancelled(_))) => {
+                    if turn.is_none() {
+                        turn = Some(self.0.overtaken.turn(InstanceId(receiver.instance)).await);
+                    }
                     match self.0.waits_again(&receiver).await? {
                         // Under the new wait a command that has left would leave again: whoever sent the message decides.
                         Some(renewed) if !self.has_sent(&receiver).await? => receiver = renewed,

@@ -1,4 +1,7 @@
 //! The receive task, and what it has in common with all events that wait for a message.
+//!
+//! One that names no message waits, as in Camunda 7, for somebody who lets it go on over the API: under a message without a name, which none that is
+//! sent has.
 
 use mandate_model::MessageReference;
 
@@ -8,6 +11,15 @@ use crate::input::Failure;
 impl Behaviour for MessageReference {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         Ok(Next::Wait(WaitFor::Message { name: at.message_name(self)? }))
+    }
+}
+
+impl Behaviour for Option<MessageReference> {
+    fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
+        match self {
+            Some(message) => message.enter(at),
+            None => Ok(Next::Wait(WaitFor::Message { name: String::new() })),
+        }
     }
 }
 
@@ -125,6 +137,34 @@ mod tests {
                   task u !8 of nobody users [] groups []
                 > variables u
                   {a: 1, paid: 3}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn without_a_message_it_waits_for_whoever_lets_it_go_on() {
+        check(
+            "<startEvent id='s'/><receiveTask id='r'/><userTask id='u'/>{s>r>u}",
+            r#"
+                start
+                leaves
+                message r {"amount": 3}
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + r #3
+                  subscription r !4 ''
+                > leaves
+                  r #3: message ''
+                > message r {"amount": 3}
+                  subscription !4 gone
+                  amount = 3
+                  - #3
+                  + u #5
+                  task u !6 of nobody users [] groups []
             "#]],
         );
     }

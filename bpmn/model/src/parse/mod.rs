@@ -27,6 +27,7 @@ mod multi_instance;
 mod multiple;
 mod process;
 mod quantities;
+mod resources;
 mod signals;
 mod standard_loop;
 mod table;

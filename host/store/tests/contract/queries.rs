@@ -3,9 +3,9 @@
 use mandate_store::query::{
     CallFilter, Comparison, DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, EventSubscriptionFilter,
     EventSubscriptionSort, ExecutionFilter, ExecutionSort, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter,
-    HistoryActivitySort, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentSort, InstanceFilter, InstanceSort, JobFilter,
-    JobSort, Operand, OperationFilter, OperationSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort, VariableCondition,
-    VariableFilter, VariableSort,
+    HistoryActivitySort, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentName, IncidentSort, InstanceFilter,
+    InstanceSort, JobFilter, JobSort, Operand, OperationFilter, OperationSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
+    VariableCondition, VariableFilter, VariableSort,
 };
 use mandate_store::{EventKind, Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobRow, TaskRow};
 use uuid::Uuid;
@@ -26,6 +26,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         let store = fixture.open_with(level).await;
         let id = Uuid::now_v7();
         let text = || Some("x".to_owned());
+        let incident_name = IncidentName { instance: id, n: 1, at: Some(id) };
         let conditions = || -> Vec<VariableCondition> {
             let operands = [Operand::Number("1.5".into()), Operand::Text("x".into()), Operand::Json("true".into())];
             let comparisons = [Comparison::Equal, Comparison::NotEqual, Comparison::GreaterOrEqual, Comparison::Less];
@@ -82,8 +83,8 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             instance: Some(id), activity_id: text(), tenants: texts(), without_tenant: true,
         }, EventSubscriptionSort { Created Tenant });
         every!(store.incidents, count_incidents, IncidentFilter {
-            ids: vec![(id, 1)], instances: vec![id], definition_id: text(), definition_keys: texts(), business_key: text(),
-            activity_id: text(), code: text(), code_not: text(), message: text(), message_like: text(), wait: Some((id, 1)), created_before: Some(1),
+            name: Some(incident_name), cause: Some(incident_name), root: Some(incident_name), of_called: true, instances: vec![id],
+            definition_id: text(), definition_keys: texts(), business_key: text(), activity_id: text(), code: text(), code_not: text(), message: text(), message_like: text(), wait: Some((id, 1)), created_before: Some(1),
             created_after: Some(1), tenants: texts(), without_tenant: true,
         }, IncidentSort { Id Created Code Message ActivityId Instance DefinitionId Tenant });
         every!(store.history_instances, count_history_instances, HistoryInstanceFilter {
