@@ -18,6 +18,7 @@ mod deploy;
 mod deployment;
 mod error;
 mod external;
+mod gather;
 mod hosts;
 mod lease;
 mod ledger;

@@ -16,7 +16,7 @@ use crate::config::{Config, HistoryLevel};
 use crate::db::{Lane, Meter, Options, Pool, READ_PATIENCE};
 use crate::lease::{HostRef, Lease};
 use crate::lock::FileLock;
-use crate::query::Reads;
+use crate::query::{Gathered, Reads};
 use crate::wake::Wake;
 use crate::{Error, hosts, migrate};
 
@@ -287,6 +287,7 @@ async fn assemble(
     }
     Ok(Store(Arc::new(Inner {
         reads: Reads {
+            gathered: Gathered::start(&pool),
             pool,
             keeps_activities: config.history >= HistoryLevel::Activity,
             keeps_variables: config.history >= HistoryLevel::Audit,

@@ -143,6 +143,7 @@ on_both! {
         a_cascade_and_the_cleanup_leave_nothing_to_each_other
         finished_instances_are_found_page_by_page;
     queries:
+        messages_of_many_callers_find_what_waits_for_them
         every_filter_and_every_order_is_understood
         tasks_are_found_by_candidates_and_assignees
         what_is_overdue_is_counted_and_listed_alike
