@@ -92,7 +92,8 @@ on_both! {
         the_next_process_takes_over_what_the_last_one_had_locked;
     running:
         a_running_job_stands_in_its_instances_row_until_a_unit_ends_it
-        a_running_job_that_is_put_down_is_a_change_of_its_instance;
+        a_running_job_that_is_put_down_is_a_change_of_its_instance
+        a_turn_is_handed_on_in_the_instances_row;
     external:
         a_fetched_task_is_its_workers_until_the_lock_runs_out
         a_task_is_given_back_only_by_whoever_has_it
