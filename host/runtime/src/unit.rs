@@ -134,12 +134,10 @@ impl Rows {
 
     /// Waits that this unit ends, and whether it ends the instance: units that run for these have nobody left to run for.
     pub(crate) fn ended_waits(&self) -> (BTreeSet<WaitId>, bool) {
-        let gone = |map: &BTreeMap<WaitId, bool>| map.iter().filter(|(_, gone)| **gone).map(|(wait, _)| *wait).collect::<Vec<_>>();
-        let mut waits = BTreeSet::new();
-        waits.extend(gone(&self.jobs.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
-        waits.extend(gone(&self.tasks.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
-        waits.extend(gone(&self.external_tasks.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
-        waits.extend(gone(&self.subscriptions.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
+        fn gone<T>(rows: &BTreeMap<WaitId, Option<T>>) -> impl Iterator<Item = WaitId> {
+            rows.iter().filter(|(_, row)| row.is_none()).map(|(wait, _)| *wait)
+        }
+        let waits = gone(&self.jobs).chain(gone(&self.tasks)).chain(gone(&self.external_tasks)).chain(gone(&self.subscriptions)).collect();
         (waits, self.ended)
     }
 
