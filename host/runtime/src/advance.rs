@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use mandate_engine::{Code, DelegateOutcome, EntryKey, Failure, Input, Instance, InstanceId, Rejection, WaitId};
-use mandate_store::{CommitError, DeliveryName, FiredTimer, InstanceWrite, Origin, RunningJob, StartKey, Unit};
+use mandate_store::{ClaimedJob, CommitError, DeliveryName, FiredTimer, InstanceWrite, Origin, RunningJob, StartKey, Stood, Unit};
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
@@ -339,8 +339,10 @@ impl Inner {
             let id = party.instance.id();
             let mut locked = locked_jobs.remove(&id.0).unwrap_or_default();
             match revisions.get(&id.0) {
-                Some(revision) => self.instances.keep(&party.instance, &party.base.definition, *revision, after.running.take()),
-                None => self.instances.forget(id),
+                Some(revision) if after.is_as_written(&locked) => {
+                    self.instances.keep(&party.instance, &party.base.definition, *revision, after.running.take());
+                }
+                _ => self.instances.forget(id),
             }
             self.tell_of(party, &after, registered, work, locked.len());
             if let (true, true, [job]) = (runs_held, id == work.instance, &locked[..]) {
@@ -381,7 +383,8 @@ impl Inner {
         write.delivery = work.and_then(|work| work.delivery);
         write.fired = work.and_then(|work| work.begin.as_ref()).and_then(|begin| begin.fired.clone());
         let (running, throws) = (write.running.clone(), !write.signals.is_empty());
-        Ok((write, After { places, _mine: mine, topics, ended, next_due, incidents, running, throws }))
+        let moves = write.running_stood == Stood::InARow;
+        Ok((write, After { places, _mine: mine, topics, ended, next_due, incidents, running, moves, throws }))
     }
 
     /// Tells the rest of this host what has become of an instance.
@@ -451,8 +454,17 @@ struct After {
     /// How many incidents it has raised.
     incidents: usize,
     running: Option<RunningJob>,
+    /// That job has left its own row for the instance's, if it could be locked.
+    moves: bool,
     /// It has thrown signals, which are to be delivered.
     throws: bool,
+}
+
+impl After {
+    /// Whether the instance's row has the job that the unit has written into it: this host has locked it.
+    fn is_as_written(&self, locked: &[ClaimedJob]) -> bool {
+        !self.moves || self.running.as_ref().is_some_and(|running| locked.iter().any(|job| job.wait == running.wait))
+    }
 }
 
 /// Says on the unit's span whose it is.

@@ -11,7 +11,7 @@ use mandate_engine::{
 use mandate_model::{ElementIndex, ElementKind};
 use mandate_store::{
     Beside, EventKind, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, HeldExternalTask, HistoryRow, HostRef, IncidentRow,
-    InstanceWrite, JobRevision, JobRow, PartRow, Parts, RunningJob, Signal, SignalTenants, State, SubscriptionRow, TaskRow,
+    InstanceWrite, JobRevision, JobRow, PartRow, Parts, RunningJob, Signal, SignalTenants, State, Stood, SubscriptionRow, TaskRow,
 };
 
 use crate::advance::Worker;
@@ -134,12 +134,10 @@ impl Rows {
 
     /// Waits that this unit ends, and whether it ends the instance: units that run for these have nobody left to run for.
     pub(crate) fn ended_waits(&self) -> (BTreeSet<WaitId>, bool) {
-        let gone = |map: &BTreeMap<WaitId, bool>| map.iter().filter(|(_, gone)| **gone).map(|(wait, _)| *wait).collect::<Vec<_>>();
-        let mut waits = BTreeSet::new();
-        waits.extend(gone(&self.jobs.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
-        waits.extend(gone(&self.tasks.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
-        waits.extend(gone(&self.external_tasks.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
-        waits.extend(gone(&self.subscriptions.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
+        fn gone<T>(rows: &BTreeMap<WaitId, Option<T>>) -> impl Iterator<Item = WaitId> {
+            rows.iter().filter(|(_, row)| row.is_none()).map(|(wait, _)| *wait)
+        }
+        let waits = gone(&self.jobs).chain(gone(&self.tasks)).chain(gone(&self.external_tasks)).chain(gone(&self.subscriptions)).collect();
         (waits, self.ended)
     }
 
@@ -163,7 +161,7 @@ impl Rows {
             history: self.history,
             ..InstanceWrite::new(instance.id().0, base.expect.clone(), state)
         };
-        let (before, next) = (self.before.map(|before| before.wait), self.next.map(|next| next.wait));
+        let (before, next, revised) = (self.before.map(|before| before.wait), self.next.map(|next| next.wait), self.revised);
         let was_running = base.running.as_ref().map(|running| running.wait);
         let in_its_row = |wait: &WaitId| was_running == Some(number(wait.0));
         if next != before {
@@ -246,18 +244,33 @@ impl Rows {
             }
         }
         if write.running.is_none() && !self.ended && !instance.is_suspended() {
-            write.running = take_running(&mut write.put_jobs, write.other_exclusive_jobs, me);
-            write.starts_running = write.running.is_some();
+            if let Some(job) = take_running(&mut write.put_jobs, write.other_exclusive_jobs) {
+                (write.running, write.running_stood) = (Some(running(job, me)), Stood::Nowhere);
+            } else if let Some(job) = take_handed_on(&mut write.lock_jobs, instance, revised) {
+                (write.running, write.running_stood) = (Some(running(job_row(definition, instance, job, next, true), me)), Stood::InARow);
+            }
         }
         write
     }
 }
 
 /// One of the jobs that this host locks with the unit needs no row: the first that has not failed, and runs beside no other exclusive one.
-fn take_running(jobs: &mut Vec<JobRow>, other_exclusive_jobs: bool, me: HostRef) -> Option<RunningJob> {
+fn take_running(jobs: &mut Vec<JobRow>, other_exclusive_jobs: bool) -> Option<JobRow> {
     let fits = |job: &JobRow| job.locked && job.failures == 0 && job.failure.is_none() && !(job.exclusive && other_exclusive_jobs);
-    let JobRow { wait, activity, activity_id, kind, due, retries, exclusive, created, .. } = jobs.remove(jobs.iter().position(fits)?);
-    Some(RunningJob { wait, activity, activity_id, kind, due, retries, exclusive, created, holder: me })
+    Some(jobs.remove(jobs.iter().position(fits)?))
+}
+
+/// Nor does the exclusive job that the turn is handed on to need its row any longer: to lock it there is one write more than to take it away, which
+/// comes anyhow.
+fn take_handed_on<'a>(locked: &mut Vec<i64>, instance: &'a Instance, revised: Option<WaitId>) -> Option<&'a Job> {
+    let job = instance.exclusive_jobs().next().filter(|job| job.failures == 0 && job.failure.is_none() && revised != Some(job.wait))?;
+    locked.remove(locked.iter().position(|wait| *wait == number(job.wait.0))?);
+    Some(job)
+}
+
+fn running(job: JobRow, me: HostRef) -> RunningJob {
+    let JobRow { wait, activity, activity_id, kind, due, retries, exclusive, created, .. } = job;
+    RunningJob { wait, activity, activity_id, kind, due, retries, exclusive, created, holder: me }
 }
 
 /// Where an instance has rows beside its own, by the state that is stored.

@@ -18,6 +18,7 @@ mod deploy;
 mod deployment;
 mod error;
 mod external;
+mod gather;
 mod hosts;
 mod lease;
 mod ledger;
@@ -50,5 +51,5 @@ pub use start_timers::{NewStartTimer, Reopened, RevisedTimer, StartTimerClaim, S
 pub use store::{Counters, Store};
 pub use unit::{
     Beside, CalledBy, CommitError, Committed, Expect, ExternalTaskFailure, ExternalTaskRevision, FiredTimer, HeldExternalTask,
-    InstanceHead, InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts, StartKey, State, Unit,
+    InstanceHead, InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts, StartKey, State, Stood, Unit,
 };

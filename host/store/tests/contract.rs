@@ -92,7 +92,8 @@ on_both! {
         the_next_process_takes_over_what_the_last_one_had_locked;
     running:
         a_running_job_stands_in_its_instances_row_until_a_unit_ends_it
-        a_running_job_that_is_put_down_is_a_change_of_its_instance;
+        a_running_job_that_is_put_down_is_a_change_of_its_instance
+        a_turn_is_handed_on_in_the_instances_row;
     external:
         a_fetched_task_is_its_workers_until_the_lock_runs_out
         a_task_is_given_back_only_by_whoever_has_it
@@ -144,6 +145,7 @@ on_both! {
         a_cascade_and_the_cleanup_leave_nothing_to_each_other
         finished_instances_are_found_page_by_page;
     queries:
+        messages_of_many_callers_find_what_waits_for_them
         every_filter_and_every_order_is_understood
         tasks_are_found_by_candidates_and_assignees
         what_is_overdue_is_counted_and_listed_alike

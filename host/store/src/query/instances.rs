@@ -154,13 +154,13 @@ impl Sort for InstanceSort {
     }
 }
 
-const FULL: &str = "SELECT id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, job_wait, job_activity, \
+pub(super) const FULL: &str = "SELECT id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, job_wait, job_activity, \
      job_activity_id, job_kind, job_due, job_retries, job_exclusive, job_created, job_host, job_epoch, parts FROM instance";
 const CALLED: &str = "SELECT id, super_activity FROM instance WHERE super_instance = $1 ORDER BY id";
 const PARTS: &str = "SELECT activity, variable, bytes FROM instance_part WHERE instance_id = $1 ORDER BY activity, variable";
 
 /// An instance as its row has it, and how many parts it has besides.
-fn instance(row: &Row) -> Result<(InstanceRow, i64), Error> {
+pub(super) fn instance(row: &Row) -> Result<(InstanceRow, i64), Error> {
     let mut columns = row.columns();
     let instance = InstanceRow {
         id: columns.next()?,
@@ -317,22 +317,15 @@ impl Reads {
 
     /// An instance with its snapshot.
     pub async fn load_instance(&self, id: Uuid) -> Result<Option<InstanceRow>, Error> {
-        let full = format!("{FULL} WHERE id = $1");
-        let rows = self.pool.fetch(&full, params![id]).await?;
-        match rows.first().map(instance).transpose()? {
+        match self.gathered.instance(id).await? {
             Some((_, parts)) if parts > 0 => {
+                let full = format!("{FULL} WHERE id = $1");
                 let answers = self.pool.snapshot(vec![(&full, params![id]), (PARTS, params![id])]).await?;
                 let [instances, parts] = &answers[..] else { unreachable!("two statements have two answers") };
                 whole(instances, parts)
             }
             found => Ok(found.map(|(instance, _)| instance)),
         }
-    }
-
-    /// How many units of work an instance has seen; none if it is not there.
-    pub async fn revision(&self, id: Uuid) -> Result<Option<i64>, Error> {
-        let rows = self.pool.fetch("SELECT revision FROM instance WHERE id = $1", params![id]).await?;
-        rows.first().map(|row| row.get(0)).transpose()
     }
 
     /// Instances with their snapshots, in the order of their ids. Those that are not there are left out.
