@@ -10,10 +10,12 @@ use mandate_feel::Expression;
 
 mod calls;
 mod events;
+mod forms;
 mod listeners;
 
 pub use calls::*;
 pub use events::*;
+pub use forms::*;
 pub use listeners::*;
 
 /// Where an element stands in [`ProcessDefinition::elements`].
@@ -166,6 +168,8 @@ pub struct Element {
     pub properties: Vec<(String, String)>,
     /// `camunda:executionListener`s and `camunda:taskListener`s, in document order.
     pub listeners: Vec<Listener>,
+    /// The form of a user task or a start event, if it has one.
+    pub form: Option<Box<Form>>,
     /// Where it begins in its file.
     pub position: Position,
 }
@@ -290,8 +294,8 @@ pub enum ElementKind {
     ExpressionTask(ExpressionTask),
     /// A user task.
     UserTask(UserTask),
-    /// A receive task: waits for a message.
-    ReceiveTask(MessageReference),
+    /// A receive task: waits for a message or, if it names none, for somebody who lets it go on.
+    ReceiveTask(Option<MessageReference>),
     /// A call activity.
     CallActivity(Box<CallActivity>),
     /// An exclusive gateway.
@@ -445,8 +449,6 @@ pub struct UserTask {
     pub follow_up_date: Option<Expression>,
     /// `camunda:priority`, a whole number when evaluated; none is 50.
     pub priority: Option<Expression>,
-    /// `camunda:formKey`, for task lists.
-    pub form_key: Option<String>,
     /// `bpmn:documentation`.
     pub documentation: Option<String>,
 }

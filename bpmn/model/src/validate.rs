@@ -250,6 +250,7 @@ impl<'v> Validator<'v, '_> {
                 ) => {}
                 // Instances may throw one (`behavior`).
                 _ if element.multi_instance.as_ref().is_some_and(|each| each.behavior.iter().any(|it| it.caught_by.contains(boundary))) => {
+                    continue;
                 }
                 (Some((EventTrigger::Escalation(_), _)), _) => {
                     let message = format!("the escalation boundary event is attached to {name}, in which nothing can throw one");

@@ -42,6 +42,10 @@ pub(crate) fn happened(subscription: &Subscription, variables: Variables, local_
     let wait = subscription.wait;
     match subscription.kind {
         SubscriptionKind::Signal => Input::Signal { wait, variables },
-        SubscriptionKind::Message | SubscriptionKind::Condition => Input::Message { wait, variables, local_variables },
+        SubscriptionKind::Message | SubscriptionKind::Condition => {
+            // What is begun has one of them too, so that random messages begin something with variables of its own.
+            let triggered_variables = local_variables.clone();
+            Input::Message { wait, variables, local_variables, triggered_variables }
+        }
     }
 }

@@ -190,7 +190,7 @@ pub enum Timer {
     /// An ISO 8601 duration from the moment the wait begins (`timeDuration`).
     Duration(Expression),
     /// An ISO 8601 repeating interval or a cron expression (`timeCycle`), as [`Cycle`](crate::time::Cycle) reads them. What does not interrupt fires at
-    /// each of its dates, everything else at the first.
+    /// each of its dates, everything else at the first; but an intermediate event as often as a counted one says, unless the model is Camunda 7's.
     Cycle(Expression),
 }
 

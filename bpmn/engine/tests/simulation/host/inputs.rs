@@ -36,10 +36,10 @@ impl Host<'_> {
         }
         match self.random.below(40) {
             0 => Input::Suspend,
-            1..=3 => Input::Activate,
+            1..=3 => self.perhaps_held(Input::Activate),
             4 => {
                 let (scope, local) = (ActivityId(1 + self.random.next() % 5), self.random.one_in(2));
-                Input::SetVariables { scope, set: variables, remove: vec!["seen".into()], local }
+                self.perhaps_held(Input::SetVariables { scope, set: variables, remove: vec!["seen".into()], local })
             }
             5 => match self.random.below(4) {
                 0 => Input::SetDue { wait, due: self.now + 50_000 },
@@ -54,12 +54,15 @@ impl Host<'_> {
             17 if self.random.one_in(8) => Input::EndCalled { ending: Ending::default() },
             10 => self.start(false),
             15 | 16 => Input::Modify(random_modification(self.definition, &self.load(), &mut self.random)),
-            18 | 19 => Input::BeginActivity { activity: self.enabled().unwrap_or(ActivityId(wait.0)) },
+            18 | 19 => {
+                let begin = Input::BeginActivity { activity: self.enabled().unwrap_or(ActivityId(wait.0)) };
+                self.perhaps_held(begin)
+            }
             11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
             n if self.rows.tasks.contains_key(&wait) || n == 12 => self.answer(wait, variables),
             n if self.catches.contains_key(&wait) || n == 18 => self.news(wait, variables),
             n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
-            13 => Input::Message { wait, variables, local_variables: Variables::new() },
+            13 => Input::Message { wait, variables, local_variables: Variables::new(), triggered_variables: Variables::new() },
             17 => Input::Signal { wait, variables },
             _ if self.rows.subscriptions.contains_key(&wait) => {
                 let local_variables = if self.random.one_in(3) { x(self.random.below(4)) } else { Variables::new() };
@@ -67,6 +70,11 @@ impl Host<'_> {
             }
             _ => Input::RunJob { wait },
         }
+    }
+
+    /// What ends no wait may be held.
+    fn perhaps_held(&mut self, input: Input) -> Input {
+        if self.random.one_in(2) { Input::Held(Box::new(input)) } else { input }
     }
 
     /// What a person changes of a user task.
