@@ -191,8 +191,10 @@ fn halves(text: &str) -> (&str, Option<&str>) {
     slash.map_or((text, None), |(at, _)| (&text[..at], Some(&text[at + 1..])))
 }
 
+/// Whether it is meant as one: with a sign, and in small letters, as [`span`] takes it.
 fn is_duration(text: &str) -> bool {
-    text.trim_start().starts_with('P')
+    let unsigned = text.trim_start().trim_start_matches(['+', '-', '\u{2212}']);
+    unsigned.starts_with(['P', 'p'])
 }
 
 fn period_of(text: &str) -> Result<Period, Wrong> {
@@ -240,6 +242,7 @@ mod tests {
     fn repeats_so_many_times_from_now() {
         assert_eq!(dates("R3/PT10S", 9), ["2026-11-20T10:00:10.25Z", "2026-11-20T10:00:20.25Z", "2026-11-20T10:00:30.25Z"]);
         assert_eq!(dates("R1/P1D", 9), ["2026-11-21T10:00:00.25Z"]);
+        assert_eq!(dates("R1/+p1d", 9), dates("R1/P1D", 9));
         assert_eq!(dates("R0/PT10S", 9), [""; 0]);
         assert_eq!(dates("R/PT1H", 3).last().unwrap(), "2026-11-20T13:00:00.25Z");
         assert_eq!(dates("R99999999999999999999999999/PT1H", 3).len(), 3);

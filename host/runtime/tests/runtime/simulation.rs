@@ -14,11 +14,13 @@ use crate::models::random_model;
 use crate::random::Random;
 
 /// How many seeds the gate runs on each database.
-const RUNS: u64 = 12;
-/// Things that happen to each instance.
-const ACTIONS: usize = 40;
+const RUNS: u64 = 10;
+/// Instances of each model.
+const INSTANCES: usize = 3;
+/// Things that happen to each.
+const ACTIONS: usize = 30;
 /// The host loses its memory once in so many actions.
-const CRASHES: usize = 40;
+const CRASHES: usize = 80;
 
 /// What the models' call activities call: it waits for somebody.
 const OTHER: &str = "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' targetNamespace='test'><process id='other' isExecutable='true'>\
@@ -76,7 +78,7 @@ impl Simulation {
         &self.host.as_ref().expect("it runs").runtime
     }
 
-    /// One model and one instance of it.
+    /// One model and some instances of it, one after the other.
     async fn simulate(&mut self) {
         let xml = random_model(&mut self.random);
         let parsed = mandate_model::parse("random.bpmn", xml.as_bytes()).expect("the model is valid");
@@ -84,6 +86,14 @@ impl Simulation {
             return;
         }
         self.deploy(&xml).await;
+        for _ in 0..INSTANCES {
+            self.run().await;
+        }
+        let report = self.runtime().check_store().await.expect("the store is read");
+        assert_eq!(report.findings, [""; 0]);
+    }
+
+    async fn run(&mut self) {
         let host = self.host.as_ref().expect("it runs");
         let Ok(started) = host.start_instance(json!({ "x": self.random.below(4) })).await else { return };
         let mut sent = Vec::new();
@@ -113,8 +123,6 @@ impl Simulation {
             }
             sent.push((id, input));
         }
-        let report = self.runtime().check_store().await.expect("the store is read");
-        assert_eq!(report.findings, [""; 0]);
         if self.stored(started.id).await.is_some() {
             self.runtime().delete_instance(started.id, None).await.expect("it is there");
         }
