@@ -110,6 +110,11 @@ impl Rows {
         });
     }
 
+    /// Whether it throws a signal.
+    pub(crate) fn throws(&self) -> bool {
+        !self.signals.is_empty()
+    }
+
     /// Jobs that can run beside others as soon as they are stored, in order.
     pub(crate) fn runnable(&self, now: i64) -> impl Iterator<Item = WaitId> {
         self.jobs.values().flatten().filter(move |job| !job.exclusive && job.due <= now && job.retries > 0).map(|job| job.wait)
@@ -423,6 +428,7 @@ fn signal_row(instance: &Instance, signal: mandate_engine::Signal, now: i64) -> 
         tenants: SignalTenants::AndNone(instance.tenant().map(str::to_owned)),
         variables: crate::signals::to_json(&signal.variables),
         business_key: signal.business_key,
+        hops: 1,
         at: now,
     }
 }

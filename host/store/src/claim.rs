@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::db::{Param, Row, Tx, params};
+use crate::delivery;
 use crate::hosts::{Held, hold_epoch};
 use crate::start_timers;
 use crate::{Error, Store};
@@ -196,8 +197,9 @@ impl Store {
         let sql = format!(
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM any_job WHERE locked_by IS NOT NULL) \
              OR EXISTS (SELECT 1 FROM job j WHERE {CLAIMABLE} AND j.due <= $1 {NOT_EXCEPTED}) \
-             OR EXISTS (SELECT 1 FROM start_timer t WHERE {}) OR EXISTS (SELECT 1 FROM delivery WHERE due <= $1)",
-            start_timers::is_due()
+             OR EXISTS (SELECT 1 FROM start_timer t WHERE {}) OR EXISTS (SELECT 1 FROM delivery t WHERE {})",
+            start_timers::is_due(),
+            delivery::is_due()
         );
         let (instances, definitions) = (except.instances.clone(), except.definitions.clone());
         let params = vec![Param::I64(now), Param::Uuid(self.host().id), Param::Uuids(instances), Param::Texts(definitions)];

@@ -109,7 +109,9 @@ on_both! {
         a_signal_comes_to_those_who_wait_when_it_is_thrown
         what_starts_by_a_signal_is_the_newest_version_that_is_not_suspended
         a_delivery_is_taken_up_once_and_only_with_what_it_led_to
-        whoever_tries_a_delivery_puts_it_off
+        a_delivery_that_fails_is_tried_again_and_then_an_incident
+        a_start_that_cannot_be_delivered_is_nobodys_incident_until_it_is_deleted
+        who_is_suspended_gets_a_signal_when_he_goes_on
         event_subscriptions_are_of_instances_and_of_newest_versions;
     ledger:
         an_attempt_is_opened_once_and_closed_once

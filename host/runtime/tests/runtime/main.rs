@@ -25,4 +25,5 @@ mod random;
 mod signals;
 mod simulation;
 mod start_timers;
+mod undelivered;
 mod verdicts;

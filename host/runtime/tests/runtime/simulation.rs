@@ -173,6 +173,7 @@ impl Simulation {
             wait: it.wait,
             variables: variables.clone(),
             local_variables: local_variables.clone(),
+            triggered_variables: Variables::new(),
         });
         let fitting: Vec<_> = jobs.chain(tasks).chain(external).chain(events).collect();
         let wait = fitting.get(self.random.below(fitting.len().max(1))).map_or(WaitId(2), wait_of);

@@ -227,7 +227,7 @@ fn select(mut filter: InstanceFilter, keeps_activities: bool) -> Select {
 /// Incidents of all that an instance has called.
 const BELOW: &str = "WITH RECURSIVE below (id) AS (SELECT b.id FROM instance b WHERE b.super_instance = i.id \
                      UNION ALL SELECT b.id FROM below JOIN instance b ON b.super_instance = below.id) \
-                     SELECT 1 FROM below JOIN incident c ON c.instance_id = below.id WHERE TRUE";
+                     SELECT 1 FROM below JOIN any_incident c ON c.instance_id = below.id WHERE TRUE";
 
 /// Each way of a filter is one condition.
 fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: bool) {
@@ -244,12 +244,12 @@ fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: boo
     select.maybe("d.deployment_id = $?", filter.deployment_id);
     select.tenants("i.tenant", filter.tenants, filter.without_tenant);
     select.maybe("i.suspended = $?", filter.suspended);
-    let incident = |condition: &str| format!("EXISTS (SELECT 1 FROM incident c WHERE c.instance_id = i.id{condition})");
+    let incident = |condition: &str| format!("EXISTS (SELECT 1 FROM any_incident c WHERE c.instance_id = i.id{condition})");
     // An incident of what an instance has called is one of its own, but for what it says.
     let or_called = |condition: &str| format!("({} OR EXISTS ({BELOW}{condition}))", incident(condition));
     select.when(filter.with_incident, &or_called(""));
     if let Some(id) = filter.incident {
-        select.exists("incident c", |select| {
+        select.exists("any_incident c", |select| {
             select.condition("c.instance_id = i.id");
             select.numbered("c.instance_id", "c.n", vec![id]);
         });

@@ -49,7 +49,7 @@ pub use history::{
 };
 pub use incidents::{Cause, IncidentFilter, IncidentListed, IncidentName, IncidentSort};
 pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, InstanceSort};
-pub use jobs::{JobFilter, JobListed, JobSort, START_TIMER};
+pub use jobs::{DELIVERY, JobFilter, JobListed, JobSort, START_TIMER};
 pub use metrics::{ActiveInstances, Counts, HostRow, LedgerCount, MOST_DUE};
 pub use operations::{OperationFilter, OperationListed, OperationSort};
 pub use record::{HistoryIncident, HistoryTask, HistoryUpdate, InstanceRecord};
