@@ -263,7 +263,8 @@ impl Runtime {
             business_key: correlation.business_key.clone(),
             variables: [&correlation.variables, &correlation.local_variables, &correlation.triggered_variables]
                 .into_iter()
-                .flat_map(|variables| variables.clone())
+                .cloned()
+                .flatten()
                 .collect(),
             idempotency_key: None,
             traceparent: None,
