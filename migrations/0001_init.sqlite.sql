@@ -47,6 +47,7 @@ CREATE TABLE start_timer (
     -- When it fires again, as the engine reads it; NULL: this firing is the last one.
     cycle         TEXT,
     retries       INTEGER NOT NULL,
+    priority      INTEGER NOT NULL,
     failures      INTEGER NOT NULL,
     failure       TEXT,
     -- When it began to wait for this firing.
@@ -249,6 +250,8 @@ CREATE TABLE instance (
     job_due         INTEGER,
     job_retries     INTEGER,
     job_exclusive   INTEGER,
+    -- NULL is 0.
+    job_priority    INTEGER,
     job_created     INTEGER,
     job_host        BLOB,
     job_epoch       INTEGER
@@ -284,6 +287,8 @@ CREATE TABLE job (
     retries         INTEGER NOT NULL,
     failures        INTEGER NOT NULL,
     exclusive       INTEGER NOT NULL,
+    -- The higher, the sooner it is claimed.
+    priority        INTEGER NOT NULL,
     -- An exclusive job that is not its instance's next: nobody claims it before a unit of work makes it the next one.
     behind          INTEGER NOT NULL,
     created         INTEGER NOT NULL,
@@ -299,7 +304,12 @@ CREATE TABLE job (
 ) STRICT, WITHOUT ROWID;
 -- What a host claims from, in its order: a thousand jobs that are due at one moment are not sorted for every claim. A job that is born
 -- locked never enters it, and of an instance's exclusive jobs there is one in it, however many wait.
-CREATE INDEX job_claimable ON job (due, instance_id, wait) WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind;
+CREATE INDEX job_claimable ON job (due, instance_id, wait) WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind AND priority = 0;
+-- The same of jobs that have a priority, by priority and by due date. Others are in neither.
+CREATE INDEX job_prioritized ON job (priority, due, instance_id, wait)
+    WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind AND priority <> 0;
+CREATE INDEX job_prioritized_due ON job (due, instance_id, wait)
+    WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind AND priority <> 0;
 -- What runs now: few rows. Tells whether an instance has an exclusive job under way.
 CREATE INDEX job_locked ON job (instance_id, locked_by) WHERE locked_by IS NOT NULL;
 -- What waits for an operator.
@@ -307,11 +317,11 @@ CREATE INDEX job_failed ON job (definition_id) WHERE retries = 0;
 
 -- All jobs of an instance, wherever they stand. Lists of many instances ask both places by themselves, each in its order.
 CREATE VIEW any_job AS
-    SELECT instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, behind, created, failure,
-        failed_activity, suspended, locked_by, locked_epoch, takeovers FROM job
+    SELECT instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, priority, behind, created,
+        failure, failed_activity, suspended, locked_by, locked_epoch, takeovers FROM job
     UNION ALL
-    SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive, FALSE, job_created, NULL,
-        NULL, suspended, job_host, job_epoch, 0 FROM instance WHERE job_host IS NOT NULL;
+    SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive,
+        COALESCE(job_priority, 0), FALSE, job_created, NULL, NULL, suspended, job_host, job_epoch, 0 FROM instance WHERE job_host IS NOT NULL;
 
 CREATE TABLE task (
     instance_id      BLOB    NOT NULL,

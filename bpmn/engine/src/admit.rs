@@ -156,9 +156,11 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             check_modification(definition, instance, modification)
         }
         Input::Modify(modification) => check_modification(definition, instance, modification),
-        Input::RunJob { wait } | Input::FailJob { wait, .. } | Input::SetRetries { wait, .. } | Input::SetDue { wait, .. } => {
-            expect(instance, *wait, "job")
-        }
+        Input::RunJob { wait }
+        | Input::FailJob { wait, .. }
+        | Input::SetRetries { wait, .. }
+        | Input::SetDue { wait, .. }
+        | Input::SetPriority { wait, .. } => expect(instance, *wait, "job"),
         Input::RecalculateDue { wait, .. } => {
             expect(instance, *wait, "job")?;
             let is_timer = instance.jobs.get(wait).is_some_and(|job| is_timer(job));
@@ -298,6 +300,7 @@ fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
                 | Input::SetVariables { .. }
                 | Input::SetRetries { .. }
                 | Input::SetDue { .. }
+                | Input::SetPriority { .. }
                 | Input::RecalculateDue { .. }
                 | Input::SetExternalTaskRetries { .. }
                 | Input::Called { .. }

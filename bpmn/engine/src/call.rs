@@ -290,8 +290,7 @@ impl Machine<'_> {
         }
         if hold {
             self.called_mut(wait).held.push(report.news);
-            self.put_job(activity, element, JobKind::Return, self.now);
-            return Ok(());
+            return self.put_job(activity, element, JobKind::Return, self.now);
         }
         self.take_news(activity, wait, report.news)
     }

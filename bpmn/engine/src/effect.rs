@@ -111,6 +111,8 @@ pub struct Job {
     pub failures: u32,
     /// Never beside another exclusive job of this instance.
     pub exclusive: bool,
+    /// The higher, the sooner a host takes it.
+    pub priority: i64,
     /// When the wait began.
     pub since: i64,
     /// The last failure's message, for operators.

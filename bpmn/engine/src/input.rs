@@ -195,6 +195,13 @@ pub enum Input {
         /// Not before.
         due: i64,
     },
+    /// An operator gives a job another priority.
+    SetPriority {
+        /// The job.
+        wait: WaitId,
+        /// The higher, the sooner a host takes it.
+        priority: i64,
+    },
     /// An operator has a timer set anew, by its model and the variables as they are now.
     RecalculateDue {
         /// The timer's job.
@@ -202,8 +209,8 @@ pub enum Input {
         /// As if it had been set when its wait began, and not at this moment.
         since_creation: bool,
     },
-    /// Suspend the instance: nothing of it runs and every input but `Activate`, `Modify`, `SetVariables`, `SetRetries`, `SetDue`, `RecalculateDue`,
-    /// `SetExternalTaskRetries`, `Called`, `EndCalled` and `Cancel` is rejected. What a called instance says then is kept until the instance goes on.
+    /// Suspend the instance: nothing of it runs and every input but `Activate`, `Modify`, `SetVariables`, `SetRetries`, `SetDue`, `SetPriority`,
+    /// `RecalculateDue`, `SetExternalTaskRetries`, `Called`, `EndCalled` and `Cancel` is rejected. What a called instance says then is kept until the instance goes on.
     Suspend,
     /// Let it go on.
     Activate,

@@ -58,6 +58,7 @@ mod listener;
 mod mapping;
 mod modification;
 mod multi_instance;
+mod priority;
 #[cfg(test)]
 mod processes;
 mod quantity;

@@ -70,6 +70,7 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::DelegateReturned { wait, .. }
         | Input::SetRetries { wait, .. }
         | Input::SetDue { wait, .. }
+        | Input::SetPriority { wait, .. }
         | Input::RecalculateDue { wait, .. } => *wait,
         // Activities and waits are numbered together.
         Input::BeginActivity { activity } => WaitId(activity.0),
@@ -153,6 +154,7 @@ impl<'a> Machine<'a> {
             Input::BeginActivity { activity } => self.choose(activity)?,
             Input::SetRetries { wait, retries } => self.set_retries(wait, retries),
             Input::SetDue { wait, due } => self.set_due(wait, due),
+            Input::SetPriority { wait, priority } => self.set_priority(wait, priority),
             Input::RecalculateDue { wait, since_creation } => self.recalculate_due(wait, since_creation)?,
             Input::Suspend => self.set_suspended(true),
             Input::Activate => self.set_suspended(false),
@@ -177,8 +179,7 @@ impl<'a> Machine<'a> {
         let waits = asynchronous(&element) && self.begins_beside(element).all(|other| asynchronous(&other));
         if hold && (self.has_start_listeners() || !waits) {
             let activity = self.place(element, root, Phase::Before { by: None })?;
-            self.put_job(activity, element, JobKind::Start, self.now);
-            return Ok(());
+            return self.put_job(activity, element, JobKind::Start, self.now);
         }
         self.notify(root, Occasion::ProcessStart(Token { element, scope: root, by: None, taken: false, lineage }))
     }
@@ -360,12 +361,12 @@ impl<'a> Machine<'a> {
             Next::Wait(wait) => {
                 self.arm_boundary_events(activity)?;
                 let task = if let WaitFor::Task { assignee, .. } = &wait { Some(assignee.is_some()) } else { None };
-                self.wait(activity, self.instance.at(activity).element, wait);
+                self.wait(activity, self.instance.at(activity).element, wait)?;
                 task.map_or(Ok(()), |assigned| self.notify(activity, Occasion::Create { assigned }))
             }
             Next::WaitForFirst(waits) => {
                 for (event, wait) in waits {
-                    self.wait(activity, event, wait);
+                    self.wait(activity, event, wait)?;
                 }
                 Ok(())
             }

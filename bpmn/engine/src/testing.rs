@@ -177,6 +177,7 @@ impl<'a> Run<'a> {
             "fail" => Input::FailJob { wait: self.job(word), failure: failure(json) },
             "retries" => Input::SetRetries { wait: self.job(word), retries: json.parse().expect("a number") },
             "due" => Input::SetDue { wait: self.job(word), due: json.parse().expect("milliseconds") },
+            "priority" => Input::SetPriority { wait: self.job(word), priority: json.parse().expect("a number") },
             "anew" => Input::RecalculateDue { wait: self.job(word), since_creation: json == "creation" },
             "complete" => Input::CompleteTask { wait: self.task(word), variables: variables(json) },
             "done" => {
@@ -432,8 +433,9 @@ impl<'a> Run<'a> {
             }
             Effect::PutJob(job) => {
                 let exclusive = if job.exclusive { "" } else { " not exclusive" };
+                let priority = Some(job.priority).filter(|it| *it != 0).map(|it| format!(" priority {it}")).unwrap_or_default();
                 let (id, wait, due, left, failures) = (self.id(job.element), job.wait.0, job.due, job.retries, job.failures);
-                format!("job {:?} {id} !{wait} due {due}, {left} left, {failures} failed{exclusive}", job.kind)
+                format!("job {:?} {id} !{wait} due {due}, {left} left, {failures} failed{exclusive}{priority}", job.kind)
             }
             Effect::PutTask(task) => {
                 let mut due = task.due.map(|due| format!(" due {due}")).unwrap_or_default();

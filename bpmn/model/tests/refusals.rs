@@ -211,8 +211,9 @@ mod delegates {
             "#]],
         );
         check_activity(
-            "<bpmn:serviceTask id='a' camunda:type='external' camunda:topic='x' camunda:taskPriority='high'/>",
+            "<bpmn:serviceTask id='a' camunda:type='external' camunda:topic='x' camunda:taskPriority='high' camunda:jobPriority='1.5'/>",
             expect![[r#"
+                t.bpmn:2:1: error: camunda:jobPriority '1.5' is not a whole number (element 'a'); help: write for example 50, or an expression that gives a whole number
                 t.bpmn:2:1: error: camunda:taskPriority 'high' is not a whole number (element 'a'); help: write for example 50, or an expression that gives a whole number
             "#]],
         );

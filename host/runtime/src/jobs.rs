@@ -1,4 +1,4 @@
-//! Jobs as operators handle them: give retries, run now.
+//! Jobs as operators handle them: give retries or a priority, run now.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ impl Runtime {
             let failed = row.failures > 0 || row.timer.retries == 0;
             let due = if retries > 0 && failed { now } else { row.timer.due };
             let change = Change::new("retries", Some(row.timer.retries.to_string()), Some(retries.to_string()));
-            (RevisedTimer { due, cycle: row.timer.cycle.clone(), retries: retries.into() }, change)
+            (RevisedTimer { due, cycle: row.timer.cycle.clone(), retries: retries.into(), priority: row.timer.priority }, change)
         })
         .await
     }
@@ -28,6 +28,16 @@ impl Runtime {
     pub async fn set_job_due(&self, job: PublicId, due: i64) -> Result<(), Error> {
         let input = Input::SetDue { wait: WaitId(job.number), due };
         self.revise(job, input, "SetDueDate", |row, _, _| moved(row, due, row.timer.cycle.clone())).await
+    }
+
+    /// Gives a job another priority: the higher, the sooner a host takes it.
+    pub async fn set_job_priority(&self, job: PublicId, priority: i64) -> Result<(), Error> {
+        let input = Input::SetPriority { wait: WaitId(job.number), priority };
+        self.revise(job, input, "SetPriority", |row, _, _| {
+            let change = Change::new("priority", Some(row.timer.priority.to_string()), Some(priority.to_string()));
+            (RevisedTimer { due: row.timer.due, cycle: row.timer.cycle.clone(), retries: row.timer.retries, priority }, change)
+        })
+        .await
     }
 
     /// Sets a timer anew, by its model and the variables as they are now: as if that were done at this moment or, `since_creation`, when it was made.
@@ -166,5 +176,5 @@ impl Inner {
 /// A firing at another moment, and what the log says of it.
 fn moved(row: &StartTimerRow, due: i64, cycle: Option<String>) -> (RevisedTimer, Change) {
     let change = Change::new("duedate", Some(row.timer.due.to_string()), Some(due.to_string()));
-    (RevisedTimer { due, cycle, retries: row.timer.retries }, change)
+    (RevisedTimer { due, cycle, retries: row.timer.retries, priority: row.timer.priority }, change)
 }

@@ -18,8 +18,8 @@ use crate::advance::Worker;
 use crate::cache::Base;
 use crate::definitions::Definition;
 
-/// An instance's next exclusive job: of those with attempts left the one that is due first, and of these the oldest. All others are *behind* it:
-/// no claim finds them, however many they are, until a unit of work makes one of them the next.
+/// An instance's next exclusive job: of those with attempts left the one that is due first, of these the one of the highest priority, and of these the
+/// oldest. All others are *behind* it: no claim finds them, however many they are, until a unit of work makes one of them the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Next {
     pub(crate) due: i64,
@@ -40,7 +40,7 @@ pub(crate) struct Rows {
     before: Option<Next>,
     /// And as it is after it.
     next: Option<Next>,
-    /// The job that an operator gives retries: somebody may be running it.
+    /// The job that an operator changes: somebody may be running it.
     revised: Option<WaitId>,
     jobs: BTreeMap<WaitId, Option<Job>>,
     tasks: BTreeMap<WaitId, Option<Task>>,
@@ -57,7 +57,10 @@ impl Rows {
     /// Nothing yet, of an instance that is about to take this input.
     pub(crate) fn before(instance: &Instance, input: &Input) -> Self {
         let revised = match input {
-            Input::SetRetries { wait, .. } | Input::SetDue { wait, .. } | Input::RecalculateDue { wait, .. } => Some(*wait),
+            Input::SetRetries { wait, .. }
+            | Input::SetDue { wait, .. }
+            | Input::SetPriority { wait, .. }
+            | Input::RecalculateDue { wait, .. } => Some(*wait),
             _ => None,
         };
         Self { before: Next::of(instance), revised, ..Self::default() }
@@ -178,13 +181,14 @@ impl Rows {
         for (wait, job) in self.jobs {
             match job {
                 Some(job) if self.revised == Some(wait) && in_its_row(&wait) => {
-                    let revised = |running| RunningJob { due: job.due, retries: i64::from(job.retries), ..running };
+                    let revised = |running| RunningJob { due: job.due, retries: i64::from(job.retries), priority: job.priority, ..running };
                     write.running = base.running.clone().map(revised);
                 }
                 Some(job) if self.revised == Some(wait) => write.revise_jobs.push(JobRevision {
                     wait: number(wait.0),
                     due: job.due,
                     retries: i64::from(job.retries),
+                    priority: job.priority,
                     behind: is_behind(&job, next),
                 }),
                 Some(job) => write.put_jobs.push(job_row(definition, instance, &job, next, locked.contains(&wait))),
@@ -256,8 +260,9 @@ impl Rows {
 /// One of the jobs that this host locks with the unit needs no row: the first that has not failed, and runs beside no other exclusive one.
 fn take_running(jobs: &mut Vec<JobRow>, other_exclusive_jobs: bool, me: HostRef) -> Option<RunningJob> {
     let fits = |job: &JobRow| job.locked && job.failures == 0 && job.failure.is_none() && !(job.exclusive && other_exclusive_jobs);
-    let JobRow { wait, activity, activity_id, kind, due, retries, exclusive, created, .. } = jobs.remove(jobs.iter().position(fits)?);
-    Some(RunningJob { wait, activity, activity_id, kind, due, retries, exclusive, created, holder: me })
+    let JobRow { wait, activity, activity_id, kind, due, retries, exclusive, priority, created, .. } =
+        jobs.remove(jobs.iter().position(fits)?);
+    Some(RunningJob { wait, activity, activity_id, kind, due, retries, exclusive, priority, created, holder: me })
 }
 
 /// Where an instance has rows beside its own, by the state that is stored.
@@ -316,6 +321,7 @@ pub(crate) fn job_row(definition: &Definition, instance: &Instance, job: &Job, n
         retries: i64::from(job.retries),
         failures: i64::from(job.failures),
         exclusive: job.exclusive,
+        priority: job.priority,
         behind: is_behind(job, next),
         created: job.since,
         failure: job.failure.clone(),

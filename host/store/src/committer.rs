@@ -497,6 +497,7 @@ mod tests {
             retries: 3,
             failures: 0,
             exclusive: true,
+            priority: 0,
             behind: false,
             created: 1,
             failure: None,
@@ -507,7 +508,7 @@ mod tests {
 
     #[test]
     fn others_are_told_of_every_job_that_this_host_leaves_to_them() {
-        let revision = |due, retries, behind| JobRevision { wait: 3, due, retries, behind };
+        let revision = |due, retries, behind| JobRevision { wait: 3, due, retries, priority: 0, behind };
         // One that was to be born locked, and was not, is left like any other.
         assert!(is_said(|write| write.put_jobs = vec![job(3, 100)], &[]));
         assert!(!is_said(|write| write.put_jobs = vec![job(3, 100)], &[3]));

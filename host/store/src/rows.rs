@@ -39,6 +39,8 @@ pub struct JobRow {
     pub failures: i64,
     /// Never beside another exclusive job of its instance.
     pub exclusive: bool,
+    /// The higher, the sooner it is claimed.
+    pub priority: i64,
     /// It is exclusive and not its instance's next: no claim finds it. Whoever writes the job that is before it says when that changes.
     pub behind: bool,
     /// Since when.
@@ -69,6 +71,8 @@ pub struct RunningJob {
     pub retries: i64,
     /// Never beside another exclusive job of its instance.
     pub exclusive: bool,
+    /// As in [`JobRow`].
+    pub priority: i64,
     /// Since when.
     pub created: i64,
     /// The host that runs it, in which of its epochs.

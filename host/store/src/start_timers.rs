@@ -30,6 +30,8 @@ pub struct NewStartTimer {
     pub cycle: Option<String>,
     /// Attempts left.
     pub retries: i64,
+    /// The higher, the sooner it is claimed.
+    pub priority: i64,
 }
 
 /// A timer start event that waits.
@@ -60,6 +62,8 @@ pub struct RevisedTimer {
     pub cycle: Option<String>,
     /// Attempts left.
     pub retries: i64,
+    /// The higher, the sooner it is claimed.
+    pub priority: i64,
 }
 
 /// What the claim of one firing came to.
@@ -77,8 +81,8 @@ pub enum StartTimerClaim {
 pub type Reopened = Vec<(String, Vec<NewStartTimer>)>;
 
 static INSERT: Batch = Batch::new(
-    "INSERT INTO start_timer (id, firing, definition_id, activity_id, due, cycle, retries, failures, failure, created) \
-     SELECT v.id, 1, v.definition_id, v.activity_id, v.due, v.cycle, v.retries, 0, NULL, v.created FROM {rows}",
+    "INSERT INTO start_timer (id, firing, definition_id, activity_id, due, cycle, retries, priority, failures, failure, created) \
+     SELECT v.id, 1, v.definition_id, v.activity_id, v.due, v.cycle, v.retries, v.priority, 0, NULL, v.created FROM {rows}",
     &[
         ("id", Type::Uuid),
         ("definition_id", Type::Text),
@@ -86,6 +90,7 @@ static INSERT: Batch = Batch::new(
         ("due", Type::I64),
         ("cycle", Type::Text),
         ("retries", Type::I64),
+        ("priority", Type::I64),
         ("created", Type::I64),
     ],
 );
@@ -96,14 +101,21 @@ static NEXT_FIRING: Batch = Batch::new(
     &[("id", Type::Uuid), ("due", Type::I64), ("cycle", Type::Text), ("retries", Type::I64), ("created", Type::I64)],
 );
 
-const COLUMNS: &str = "t.id, t.firing, t.definition_id, t.activity_id, t.due, t.cycle, t.retries, t.failures, t.failure, t.created";
+const COLUMNS: &str =
+    "t.id, t.firing, t.definition_id, t.activity_id, t.due, t.cycle, t.retries, t.priority, t.failures, t.failure, t.created";
 
 fn row(columns: &mut Columns<'_>) -> Result<StartTimerRow, Error> {
     Ok(StartTimerRow {
         id: columns.next()?,
         firing: columns.next()?,
         definition_id: columns.next()?,
-        timer: NewStartTimer { activity_id: columns.next()?, due: columns.next()?, cycle: columns.next()?, retries: columns.next()? },
+        timer: NewStartTimer {
+            activity_id: columns.next()?,
+            due: columns.next()?,
+            cycle: columns.next()?,
+            retries: columns.next()?,
+            priority: columns.next()?,
+        },
         failures: columns.next()?,
         failure: columns.next()?,
         created: columns.next()?,
@@ -123,13 +135,13 @@ pub(crate) fn is_due() -> String {
 }
 
 impl Store {
-    /// Locks up to `max` firings that are due, the longest due first. `running` are those that this host has in its memory: what it has locked
+    /// Locks up to `max` firings that are due, those of the highest priority first, and of these the longest due. `running` are those that this host has in its memory: what it has locked
     /// besides, it has forgotten.
     pub async fn claim_start_timers(&self, now: i64, max: u32, running: &[Uuid], except: &Except) -> Result<Vec<StartTimerRow>, Error> {
         let me = self.host();
         let due = format!(
             "SELECT {COLUMNS} FROM start_timer t WHERE {RUNS} AND t.due <= $1 AND NOT (t.id {{any_uuid:3}}) AND NOT (t.definition_id {{any_text:4}}) \
-             AND (t.locked_by IS NULL OR t.locked_by = $5 OR NOT {HELD}) ORDER BY t.due, t.id LIMIT $2"
+             AND (t.locked_by IS NULL OR t.locked_by = $5 OR NOT {HELD}) ORDER BY t.priority DESC, t.due, t.id LIMIT $2"
         );
         let params = |max: i64| {
             vec![
@@ -223,10 +235,11 @@ impl Store {
         revised: &RevisedTimer,
         operations: &[OperationRow],
     ) -> Result<bool, Error> {
-        let RevisedTimer { due, cycle, retries } = revised;
-        let sql = "UPDATE start_timer SET due = $3, cycle = $4, retries = $5 WHERE id = $1 AND firing = $2 AND failures = $6";
+        let RevisedTimer { due, cycle, retries, priority } = revised;
+        let sql =
+            "UPDATE start_timer SET due = $3, cycle = $4, retries = $5, priority = $7 WHERE id = $1 AND firing = $2 AND failures = $6";
         let mut tx = self.inner().admin.begin().await?;
-        let changed = tx.execute(sql, params![seen.id, seen.firing, *due, cycle.clone(), *retries, seen.failures]).await?;
+        let changed = tx.execute(sql, params![seen.id, seen.firing, *due, cycle.clone(), *retries, seen.failures, *priority]).await?;
         if changed > 0 {
             operations::write(&mut tx, self.inner().history, operations).await?;
         }
@@ -272,7 +285,7 @@ async fn lock(tx: &mut Tx, me: HostRef, ids: Vec<Uuid>) -> Result<(), Error> {
 
 /// The row of a timer that begins to wait.
 pub(crate) fn new_row(definition_id: &str, timer: &NewStartTimer, now: i64) -> Vec<Cell> {
-    cells![Uuid::now_v7(), definition_id, &timer.activity_id, timer.due, &timer.cycle, timer.retries, now]
+    cells![Uuid::now_v7(), definition_id, &timer.activity_id, timer.due, &timer.cycle, timer.retries, timer.priority, now]
 }
 
 /// New rows take the place of what older versions of these keys started by.

@@ -57,7 +57,7 @@ pub struct InstanceWrite {
     pub other_exclusive_jobs: bool,
     /// Jobs to insert or to update in place. An update clears the lock unless the row says `locked`.
     pub put_jobs: Vec<JobRow>,
-    /// Jobs that get other retries and another due date. Whoever has one locked keeps it.
+    /// Jobs that get other retries, another due date or another priority. Whoever has one locked keeps it.
     pub revise_jobs: Vec<JobRevision>,
     /// Waits of jobs that are not put and become their instance's next exclusive job (false) or stop being it (true).
     pub behind_jobs: Vec<(i64, bool)>,
@@ -148,7 +148,7 @@ pub struct FiredTimer {
     pub next: Option<NewStartTimer>,
 }
 
-/// What changes of a job when an operator gives it retries.
+/// What an operator changes of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobRevision {
     /// Which.
@@ -157,6 +157,8 @@ pub struct JobRevision {
     pub due: i64,
     /// Attempts left.
     pub retries: i64,
+    /// As in [`JobRow`].
+    pub priority: i64,
     /// As in [`JobRow`].
     pub behind: bool,
 }

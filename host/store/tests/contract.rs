@@ -79,6 +79,8 @@ on_both! {
         many_units_share_few_transactions;
     jobs:
         due_jobs_are_claimed_longest_due_first
+        higher_priorities_are_claimed_first_and_of_these_the_longest_due
+        jobs_of_more_priorities_than_are_told_apart_are_claimed_all_the_same
         what_must_not_run_is_not_claimed
         of_exclusive_jobs_one_at_a_time_is_claimed
         many_exclusive_jobs_of_one_instance_do_not_starve_others

@@ -28,6 +28,7 @@ pub(super) fn router() -> Router<App> {
         .route("/job/{id}", get(one))
         .route("/job/{id}/stacktrace", get(stacktrace))
         .route("/job/{id}/retries", put(retries))
+        .route("/job/{id}/priority", put(priority))
         .route("/job/{id}/execute", post(execute))
         .route("/job/{id}/duedate", put(due_date))
         .route("/job/{id}/duedate/recalculate", post(recalculate))
@@ -40,6 +41,7 @@ const SORTS: &[(&str, JobSort)] = &[
     ("processDefinitionKey", JobSort::DefinitionKey),
     ("jobRetries", JobSort::Retries),
     ("jobDueDate", JobSort::Due),
+    ("jobPriority", JobSort::Priority),
     ("tenantId", JobSort::Tenant),
 ];
 
@@ -60,6 +62,8 @@ fn filter(fields: &mut Fields, now: i64) -> Result<JobFilter, Error> {
         with_retries_left: fields.flag("withRetriesLeft")?,
         no_retries_left: fields.flag("noRetriesLeft")?,
         executable_at: fields.flag("executable")?.then_some(now),
+        priority_to: fields.whole("priorityLowerThanOrEquals")?,
+        priority_from: fields.whole("priorityHigherThanOrEquals")?,
         timers,
         messages,
         with_exception: fields.flag("withException")?,
@@ -138,7 +142,7 @@ fn dto(listed: &JobListed) -> Value {
         "exceptionMessage": row.failure,
         "failedActivityId": failed_activity,
         "suspended": listed.suspended,
-        "priority": 0,
+        "priority": row.priority,
         "tenantId": listed.tenant,
         "createTime": date::print(row.created),
         "batchId": null,
@@ -156,6 +160,16 @@ async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut b
         return Err(Error::Invalid(format!("a job has at most {MAX_RETRIES} retries")));
     }
     let set = app.runtime.set_job_retries(public_or_none(&id), retries).await;
+    set.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Camunda's `PriorityDto`.
+async fn priority(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let priority = body.whole("priority")?;
+    body.finish(&["priority"])?;
+    let priority = priority.ok_or_else(|| Error::Invalid(format!("The priority for job '{id}' cannot be null.")))?;
+    let set = app.runtime.set_job_priority(public_or_none(&id), priority).await;
     set.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -64,6 +64,7 @@ impl Inner {
             due: row.timer.due,
             cycle: row.timer.cycle.clone(),
             retries: count(row.timer.retries),
+            priority: row.timer.priority,
             failures: count(row.failures),
             failure: row.failure.clone(),
         };
@@ -190,6 +191,7 @@ pub(crate) fn row_of(model: &mandate_model::ProcessDefinition, timer: &StartTime
         due: timer.due,
         cycle: timer.cycle.clone(),
         retries: i64::from(timer.retries),
+        priority: timer.priority,
     }
 }
 

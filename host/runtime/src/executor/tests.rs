@@ -291,6 +291,7 @@ impl Host {
             retries: 3,
             failures: 0,
             exclusive: true,
+            priority: 0,
             behind: false,
             created: 1,
             failure: None,

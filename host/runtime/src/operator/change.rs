@@ -36,6 +36,11 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
             let change = Change::new("retries", Some(job.retries.to_string()), Some(retries.to_string()));
             Some(operation("SetJobRetries", "Job", vec![change], Some(job.activity), Some(*wait)))
         }
+        Input::SetPriority { wait, priority } => {
+            let job = before.job(*wait)?;
+            let change = Change::new("priority", Some(job.priority.to_string()), Some(priority.to_string()));
+            Some(operation("SetPriority", "Job", vec![change], Some(job.activity), Some(*wait)))
+        }
         Input::SetDue { wait, .. } => moved("SetDueDate", before, after, *wait),
         Input::RecalculateDue { wait, .. } => moved("RecalculateDueDate", before, after, *wait),
         Input::SetExternalTaskRetries { wait, retries } => {

@@ -48,6 +48,10 @@ pub struct JobFilter {
     pub no_retries_left: bool,
     /// Due, with retries left and not suspended, at this moment.
     pub executable_at: Option<i64>,
+    /// Of at least this priority.
+    pub priority_from: Option<i64>,
+    /// Of at most this priority.
+    pub priority_to: Option<i64>,
     /// Timers only.
     pub timers: bool,
     /// Asynchronous continuations only.
@@ -87,6 +91,8 @@ pub enum JobSort {
     Retries,
     /// When they are due.
     Due,
+    /// Their priority.
+    Priority,
     /// Their tenant.
     Tenant,
 }
@@ -99,13 +105,14 @@ impl Sort for JobSort {
             Self::DefinitionKey => "{text:d.key}",
             Self::Retries => "job.retries",
             Self::Due => "job.due",
+            Self::Priority => "job.priority",
             Self::Tenant => "{text:i.tenant}",
         }
     }
 }
 
 pub(super) const ROW: &str = "job.wait, job.activity, job.activity_id, job.kind, job.definition_id, job.due, job.retries, job.failures, \
-                              job.exclusive, job.behind, job.created, job.failure, job.failed_activity, job.locked_by IS NOT NULL";
+                              job.exclusive, job.priority, job.behind, job.created, job.failure, job.failed_activity, job.locked_by IS NOT NULL";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<JobRow, Error> {
     Ok(JobRow {
@@ -118,6 +125,7 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<JobRow, Error> {
         retries: columns.next()?,
         failures: columns.next()?,
         exclusive: columns.next()?,
+        priority: columns.next()?,
         behind: columns.next()?,
         created: columns.next()?,
         failure: columns.next()?,
@@ -132,8 +140,8 @@ const FROM: &str = "job CROSS JOIN instance i LEFT JOIN definition d ON d.id = j
 
 /// The same of the jobs that stand in their instances' rows.
 const FROM_RUNNING: &str = "(SELECT id AS instance_id, job_wait AS wait, job_activity AS activity, job_activity_id AS activity_id, job_kind AS kind, \
-                            definition_id, job_due AS due, job_retries AS retries, 0 AS failures, job_exclusive AS exclusive, FALSE AS behind, \
-                            job_created AS created, CAST(NULL AS TEXT) AS failure, CAST(NULL AS TEXT) AS failed_activity, suspended, \
+                            definition_id, job_due AS due, job_retries AS retries, 0 AS failures, job_exclusive AS exclusive, \
+                            COALESCE(job_priority, 0) AS priority, FALSE AS behind, job_created AS created, CAST(NULL AS TEXT) AS failure, CAST(NULL AS TEXT) AS failed_activity, suspended, \
                             job_host AS locked_by, 0 AS takeovers FROM instance WHERE job_host IS NOT NULL) job \
                             CROSS JOIN instance i LEFT JOIN definition d ON d.id = job.definition_id \
                             LEFT JOIN host h ON h.id = job.locked_by";
@@ -143,7 +151,7 @@ pub const START_TIMER: &str = "start-timer";
 
 /// The same of timer start events, each as a job of itself.
 const FROM_START_TIMERS: &str = "(SELECT t.id AS instance_id, t.firing AS wait, 0 AS activity, t.activity_id, 'start-timer' AS kind, t.definition_id, \
-                                 t.due, t.retries, t.failures, TRUE AS exclusive, FALSE AS behind, t.created, t.failure, \
+                                 t.due, t.retries, t.failures, TRUE AS exclusive, t.priority, FALSE AS behind, t.created, t.failure, \
                                  CAST(NULL AS TEXT) AS failed_activity, td.suspended, t.locked_by, 0 AS takeovers \
                                  FROM start_timer t JOIN definition td ON td.id = t.definition_id) job \
                                  CROSS JOIN (SELECT s.id, sd.tenant FROM start_timer s JOIN definition sd ON sd.id = s.definition_id) i \
@@ -162,6 +170,8 @@ fn select(filter: JobFilter) -> Select {
     select.when(filter.with_retries_left, "job.retries > 0");
     select.when(filter.no_retries_left, "job.retries = 0");
     select.maybe("job.due <= $? AND job.retries > 0 AND NOT job.suspended AND NOT d.suspended", filter.executable_at);
+    select.maybe("job.priority <= $?", filter.priority_to);
+    select.maybe("job.priority >= $?", filter.priority_from);
     select.when(filter.timers, "job.kind IN ('timer', 'event-timer', 'start-timer')");
     select.when(filter.messages, "job.kind NOT IN ('timer', 'event-timer', 'start-timer')");
     select.when(filter.with_exception, "job.failure IS NOT NULL");

@@ -219,6 +219,7 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
                 behind: random.chance(20),
                 locked: random.chance(30),
                 retries: number % 3,
+                priority: number % 4 - 1,
                 failure: random.chance(30).then(|| "it said \"no\"\n\tand 'why' ☂".to_owned()),
                 ..job(process, next, number)
             }),

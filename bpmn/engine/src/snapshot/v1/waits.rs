@@ -21,6 +21,7 @@ pub(super) struct Job {
     since: i64,
     failure: Option<String>,
     cycle: Option<String>,
+    priority: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,6 +99,7 @@ impl From<&effect::Job> for Job {
             since: it.since,
             failure: it.failure.clone(),
             cycle: it.cycle.clone(),
+            priority: it.priority,
         }
     }
 }
@@ -123,6 +125,7 @@ impl Job {
             since: self.since,
             failure: self.failure,
             cycle: self.cycle,
+            priority: self.priority,
         })
     }
 }
