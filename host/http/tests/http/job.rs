@@ -165,7 +165,7 @@ fn prioritized() -> String {
          <bpmn:parallelGateway id='fork'/>{}{}{}</bpmn:process>",
         task("first", ""),
         task("second", " camunda:jobPriority='${urgency}'"),
-        task("third", " camunda:jobPriority='${not.there}'"),
+        task("third", " camunda:jobPriority='${missing}'"),
     ))
 }
 

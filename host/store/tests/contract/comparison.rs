@@ -252,7 +252,13 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
                     .chance(50)
                     .then(|| ExternalTaskFailure { details: random.chance(50).then(|| "at length".to_owned()), lock_until: number }),
             }),
-            8 => write.revise_jobs.push(JobRevision { wait: old, due: number, retries: number % 3, behind: random.chance(20) }),
+            8 => write.revise_jobs.push(JobRevision {
+                wait: old,
+                due: number,
+                retries: number % 3,
+                priority: number % 4 - 1,
+                behind: random.chance(20),
+            }),
             9 => write.behind_jobs.push((old, random.chance(50))),
             10 => write.lock_jobs = vec![old],
             _ => {
