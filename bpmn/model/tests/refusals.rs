@@ -132,7 +132,7 @@ mod unsupported {
             "<bpmn:serviceTask id='a'><bpmn:extensionElements>\n<zeebe:taskDefinition type='x' retries='3'/>\n<zeebe:executionListeners/>\n\
              <zeebe:taskHeaders/></bpmn:extensionElements></bpmn:serviceTask>",
             expect![[r#"
-                t.bpmn:3:1: warning: retries of zeebe:taskDefinition has no effect (element 'a'); help: use camunda:failedJobRetryTimeCycle, which says how long to wait as well
+                t.bpmn:3:1: warning: retries of zeebe:taskDefinition has no effect (element 'a'); help: the task is tried as often as the job that leads to it; with camunda:asyncBefore it has a job of its own
                 t.bpmn:4:1: error: zeebe:executionListeners on serviceTask is not supported yet (element 'a'); help: use a service task with a delegate before or behind it
             "#]],
         );
