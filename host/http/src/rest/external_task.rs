@@ -8,16 +8,18 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use mandate_runtime::query::{ExternalTaskFilter, ExternalTaskListed, ExternalTaskSort, Order};
+use mandate_runtime::engine::{InstanceId, PublicId};
+use mandate_runtime::query::{ExternalTaskFilter, ExternalTaskListed, ExternalTaskSort, Order, Page};
 use mandate_runtime::{Fetch, FetchTopic, FetchedTask, LockChange, Wanted, WorkerFailure};
 use serde_json::{Map, Value, json};
 
 use super::camunda;
+use super::modification::named_instances;
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
 use crate::operator::Acting;
 use crate::query_params::{Fields, check_stored, public_or_none};
-use crate::{App, Error, date, variable};
+use crate::{App, Error, date, to_the_end, variable};
 
 pub(super) fn router() -> Router<App> {
     Router::new()
@@ -32,6 +34,7 @@ pub(super) fn router() -> Router<App> {
         .route("/external-task/{id}/extendLock", post(extend_lock))
         .route("/external-task/{id}/unlock", post(unlock))
         .route("/external-task/{id}/retries", put(retries))
+        .route("/external-task/retries", put(retries_of_several))
         .route("/external-task/{id}/errorDetails", get(error_details))
 }
 
@@ -246,6 +249,43 @@ async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut b
     let set = app.runtime.set_external_task_retries(public_or_none(&id), retries).await;
     set.map_err(|error| Error::from(error).or_missing(|| gone(&id)))?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Every field that Camunda's `SetRetriesForExternalTasksDto` has.
+const RETRIES_FIELDS: &[&str] =
+    &["retries", "externalTaskIds", "processInstanceIds", "externalTaskQuery", "processInstanceQuery", "historicProcessInstanceQuery"];
+
+/// Those that are named, and those that instances have that are named. Each is a unit of work of its own: whoever hears of an error, or of nothing, may simply
+/// repeat the request.
+async fn retries_of_several(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let retries = body.count("retries")?.ok_or_else(|| Error::Invalid("The number of retries cannot be null.".to_owned()))?;
+    let mut tasks: BTreeSet<PublicId> = body.texts_or_none("externalTaskIds")?.iter().map(|id| public_or_none(id)).collect();
+    let mut filters = Vec::new();
+    if let Some(mut query) = body.fields("externalTaskQuery")? {
+        filters.push(filter(&mut query, app.runtime.now())?);
+        query.finish(camunda::EXTERNAL_TASKS)?;
+    }
+    let instances = named_instances(&app, &mut body).await?;
+    body.finish(RETRIES_FIELDS)?;
+    if !instances.is_empty() {
+        filters.push(ExternalTaskFilter { instances: instances.iter().map(|id| id.0).collect(), ..ExternalTaskFilter::default() });
+    }
+    for filter in filters {
+        let found = stored(app.runtime.reads().external_tasks(filter, Page::ALL, &[]).await)?;
+        tasks.extend(found.iter().map(|it| PublicId { instance: InstanceId(it.instance), number: it.row.wait.try_into().unwrap_or(0) }));
+    }
+    if tasks.is_empty() {
+        return Err(Error::Invalid("External task ids cannot be empty".to_owned()));
+    }
+    let runtime = app.runtime.clone();
+    let all = async move {
+        for task in tasks {
+            let set = runtime.set_external_task_retries(task, retries).await;
+            set.map_err(|error| Error::from(error).or_missing(|| gone(&task.to_string())))?;
+        }
+        Ok(StatusCode::NO_CONTENT)
+    };
+    to_the_end(all).await
 }
 
 const SORTS: &[(&str, ExternalTaskSort)] = &[

@@ -402,3 +402,33 @@ async fn every_type_of_variable_comes_from_a_worker_and_goes_to_the_next() {
     said.error(500, "SuspendedEntityInteractionException");
     host.close().await;
 }
+
+#[tokio::test]
+async fn retries_are_given_to_several_at_once() {
+    let host = deployed().await;
+    let instances = [begin(&host, 1).await, begin(&host, 2).await, begin(&host, 3).await];
+    let mut ids = Vec::new();
+    for instance in &instances {
+        ids.push(host.only_id(&format!("/engine-rest/external-task?processInstanceId={instance}")).await);
+    }
+    let set = async |body: Value| host.put("/engine-rest/external-task/retries", body).await;
+    let retries = async || {
+        let mut found = Vec::new();
+        for id in &ids {
+            found.push(host.get(&format!("/engine-rest/external-task/{id}")).await.ok()["retries"].as_i64());
+        }
+        found
+    };
+    set(json!({"retries": 0, "externalTaskIds": [ids[0]], "processInstanceIds": [instances[1]]})).await.no_content();
+    assert_eq!(retries().await, [Some(0), Some(0), None]);
+    assert_eq!(host.count("/engine-rest/incident/count").await, 2);
+    set(json!({"retries": 4, "externalTaskQuery": {"noRetriesLeft": true}})).await.no_content();
+    assert_eq!(retries().await, [Some(4), Some(4), None]);
+    set(json!({"retries": 5, "processInstanceQuery": {"processInstanceIds": [instances[2]]}})).await.no_content();
+    assert_eq!(retries().await, [Some(4), Some(4), Some(5)]);
+    for body in [json!({"externalTaskIds": [ids[0]]}), json!({"retries": 1}), json!({"retries": -1, "externalTaskIds": [ids[0]]})] {
+        set(body).await.error(400, "InvalidRequestException");
+    }
+    set(json!({"retries": 1, "externalTaskIds": [NOBODY]})).await.error(404, "InvalidRequestException");
+    host.close().await;
+}
