@@ -19,6 +19,8 @@ CREATE TABLE host (
     lease_until BIGINT NOT NULL,
     started_at  BIGINT NOT NULL,
     ended_at    BIGINT,
+    -- How often somebody has changed job definitions since it opened the database: it must know them to make jobs.
+    job_definitions BIGINT NOT NULL DEFAULT 0,
     -- The epoch is part of a key, so that raising it needs the row's strongest lock. A committer holds the row FOR KEY SHARE:
     -- that stops a takeover until the commit, and does not stop the renewal of the lease.
     UNIQUE (id, epoch)
@@ -49,6 +51,7 @@ CREATE TABLE start_timer (
     cycle         TEXT,
     retries       BIGINT  NOT NULL,
     priority      BIGINT  NOT NULL,
+    suspended     BOOLEAN NOT NULL,
     failures      BIGINT  NOT NULL,
     failure       TEXT,
     -- When it began to wait for this firing.
@@ -213,6 +216,17 @@ CREATE TABLE binding (
 );
 CREATE INDEX binding_digest ON binding (digest);
 
+-- What operators have said of the places of a model that make jobs: that their new jobs are suspended, or have another priority than the model says.
+CREATE TABLE job_definition (
+    definition_id TEXT    NOT NULL REFERENCES definition (id),
+    activity_id   TEXT    NOT NULL,
+    -- async-before, async-after or timer.
+    kind          TEXT    NOT NULL,
+    suspended     BOOLEAN NOT NULL,
+    priority      BIGINT,
+    PRIMARY KEY (definition_id, activity_id, kind)
+);
+
 -- What starts a process, besides its name: messages and signals by theirs, and conditions, which have none. Of the newest version of a key only, as
 -- long as it is there: what an older one started by comes back when the newer is deleted.
 CREATE TABLE start_event (
@@ -254,8 +268,9 @@ CREATE TABLE instance (
     job_due         BIGINT,
     job_retries     BIGINT,
     job_exclusive   BOOLEAN,
-    -- NULL is 0.
+    -- NULL is 0, and active.
     job_priority    BIGINT,
+    job_suspended   BOOLEAN,
     job_created     BIGINT,
     job_host        UUID,
     job_epoch       BIGINT
@@ -325,7 +340,8 @@ CREATE VIEW any_job AS
         failure, failed_activity, suspended, locked_by, locked_epoch, takeovers FROM job
     UNION ALL
     SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive,
-        COALESCE(job_priority, 0), FALSE, job_created, NULL, NULL, suspended, job_host, job_epoch, 0 FROM instance WHERE job_host IS NOT NULL;
+        COALESCE(job_priority, 0), FALSE, job_created, NULL, NULL,
+        suspended OR COALESCE(job_suspended, FALSE), job_host, job_epoch, 0 FROM instance WHERE job_host IS NOT NULL;
 
 CREATE TABLE task (
     instance_id      UUID    NOT NULL,

@@ -19,6 +19,8 @@ CREATE TABLE host (
     lease_until INTEGER NOT NULL,
     started_at  INTEGER NOT NULL,
     ended_at    INTEGER,
+    -- How often somebody has changed job definitions since it opened the database: it must know them to make jobs.
+    job_definitions INTEGER NOT NULL DEFAULT 0,
     -- As on PostgreSQL, where it decides which lock raising the epoch needs.
     UNIQUE (id, epoch)
 ) STRICT;
@@ -48,6 +50,7 @@ CREATE TABLE start_timer (
     cycle         TEXT,
     retries       INTEGER NOT NULL,
     priority      INTEGER NOT NULL,
+    suspended     INTEGER NOT NULL,
     failures      INTEGER NOT NULL,
     failure       TEXT,
     -- When it began to wait for this firing.
@@ -210,6 +213,17 @@ CREATE TABLE binding (
 ) STRICT;
 CREATE INDEX binding_digest ON binding (digest);
 
+-- What operators have said of the places of a model that make jobs: that their new jobs are suspended, or have another priority than the model says.
+CREATE TABLE job_definition (
+    definition_id TEXT    NOT NULL REFERENCES definition (id),
+    activity_id   TEXT    NOT NULL,
+    -- async-before, async-after or timer.
+    kind          TEXT    NOT NULL,
+    suspended     INTEGER NOT NULL,
+    priority      INTEGER,
+    PRIMARY KEY (definition_id, activity_id, kind)
+) STRICT, WITHOUT ROWID;
+
 -- What starts a process, besides its name: messages and signals by theirs, and conditions, which have none. Of the newest version of a key only, as
 -- long as it is there: what an older one started by comes back when the newer is deleted.
 CREATE TABLE start_event (
@@ -250,8 +264,9 @@ CREATE TABLE instance (
     job_due         INTEGER,
     job_retries     INTEGER,
     job_exclusive   INTEGER,
-    -- NULL is 0.
+    -- NULL is 0, and active.
     job_priority    INTEGER,
+    job_suspended   INTEGER,
     job_created     INTEGER,
     job_host        BLOB,
     job_epoch       INTEGER
@@ -321,7 +336,8 @@ CREATE VIEW any_job AS
         failure, failed_activity, suspended, locked_by, locked_epoch, takeovers FROM job
     UNION ALL
     SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive,
-        COALESCE(job_priority, 0), FALSE, job_created, NULL, NULL, suspended, job_host, job_epoch, 0 FROM instance WHERE job_host IS NOT NULL;
+        COALESCE(job_priority, 0), FALSE, job_created, NULL, NULL,
+        suspended OR COALESCE(job_suspended, FALSE), job_host, job_epoch, 0 FROM instance WHERE job_host IS NOT NULL;
 
 CREATE TABLE task (
     instance_id      BLOB    NOT NULL,

@@ -113,6 +113,8 @@ pub struct Job {
     pub exclusive: bool,
     /// The higher, the sooner a host takes it.
     pub priority: i64,
+    /// It does not run until an operator activates it, or its instance.
+    pub suspended: bool,
     /// When the wait began.
     pub since: i64,
     /// The last failure's message, for operators.
@@ -122,7 +124,7 @@ pub struct Job {
 }
 
 /// What a job does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum JobKind {
     /// Takes up a start whose first command must not be sent before the instance is durable.
     Start,

@@ -27,7 +27,7 @@ pub(crate) struct Index {
     pub spent: OrdMap<(ActivityId, ElementIndex), Arrivals>,
     /// Activities that wait for more tokens to begin, by scope instance and element.
     pub gathering: OrdMap<(ActivityId, ElementIndex), ActivityId>,
-    /// Exclusive jobs: those with attempts left first, then by due date, by priority, and the oldest first.
+    /// Exclusive jobs: those first that have attempts left and are not suspended, then by due date, by priority, and the oldest first.
     pub exclusive_jobs: OrdSet<ExclusiveJob>,
     /// Waits of conditional events.
     pub conditions: OrdSet<WaitId>,
@@ -41,7 +41,7 @@ pub(crate) struct Index {
     pub bytes: usize,
 }
 
-/// An exclusive job in the order of its instance: without attempts left, due, the higher priority first, and its wait.
+/// An exclusive job in the order of its instance: without attempts left or suspended, due, the higher priority first, and its wait.
 pub(crate) type ExclusiveJob = (bool, i64, Reverse<i64>, WaitId);
 
 /// Who came by which flow.
@@ -154,7 +154,7 @@ impl Index {
 }
 
 fn place(job: &Job) -> ExclusiveJob {
-    (job.retries == 0, job.due, Reverse(job.priority), job.wait)
+    (job.retries == 0 || job.suspended, job.due, Reverse(job.priority), job.wait)
 }
 
 /// Takes a token from where those stand that came by a flow.

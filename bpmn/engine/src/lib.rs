@@ -50,6 +50,7 @@ mod ids;
 mod index;
 mod input;
 mod instance;
+mod job;
 mod join;
 mod leaf;
 pub mod limits;
@@ -88,6 +89,7 @@ pub use effect::{
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry, TaskFields, TaskRevision};
 pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, Role};
+pub use job::{JobOrigin, Jobs};
 pub use leaf::{Leaf, LeafState};
 pub use modification::{Cancel, Instruction, Misfit, Modification, Site, Start, StartAt};
 pub use snapshot::{Changes, PartId, SnapshotError, Stored};

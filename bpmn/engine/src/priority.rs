@@ -1,10 +1,9 @@
-//! The priority of jobs: `camunda:jobPriority`, and what operators make of it.
+//! The priority of jobs: `camunda:jobPriority`.
 
 use mandate_model::ElementIndex;
 
-use crate::effect::{Effect, Job};
 use crate::elements::At;
-use crate::ids::{ActivityId, WaitId};
+use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::step::Machine;
 
@@ -15,13 +14,6 @@ impl Machine<'_> {
     /// The priority of a job that is about to be made.
     pub(crate) fn priority(&self, activity: ActivityId, element: ElementIndex) -> Result<i64, Failure> {
         At::new(self.definition, self.instance, activity, self.now).attached(element).job_priority()
-    }
-
-    /// Another priority, from an operator.
-    pub(crate) fn set_priority(&mut self, wait: WaitId, priority: i64) {
-        let job = Job { priority, ..Job::clone(&self.instance.jobs[&wait]) };
-        self.instance.set_job(job.clone());
-        self.effects.push(Effect::PutJob(job));
     }
 }
 

@@ -12,6 +12,7 @@ use crate::error::Thrown;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Failure, Input, TaskRevision};
 use crate::instance::{Instance, Phase, State};
+use crate::job::Jobs;
 use crate::limits::MAX_STEPS;
 use crate::listener::Occasion;
 use crate::modification;
@@ -70,7 +71,6 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::DelegateReturned { wait, .. }
         | Input::SetRetries { wait, .. }
         | Input::SetDue { wait, .. }
-        | Input::SetPriority { wait, .. }
         | Input::RecalculateDue { wait, .. } => *wait,
         // Activities and waits are numbered together.
         Input::BeginActivity { activity } => WaitId(activity.0),
@@ -79,6 +79,8 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::StartAt { .. }
         | Input::SetVariables { .. }
         | Input::EndCalled { .. }
+        | Input::SetPriority { .. }
+        | Input::SuspendJobs { .. }
         | Input::Suspend
         | Input::Activate
         | Input::Cancel { .. } => START,
@@ -154,7 +156,8 @@ impl<'a> Machine<'a> {
             Input::BeginActivity { activity } => self.choose(activity)?,
             Input::SetRetries { wait, retries } => self.set_retries(wait, retries),
             Input::SetDue { wait, due } => self.set_due(wait, due),
-            Input::SetPriority { wait, priority } => self.set_priority(wait, priority),
+            Input::SetPriority { jobs, priority } => self.set_priority(&jobs, priority),
+            Input::SuspendJobs { jobs, suspended } => self.suspend_jobs(&jobs, suspended),
             Input::RecalculateDue { wait, since_creation } => self.recalculate_due(wait, since_creation)?,
             Input::Suspend => self.set_suspended(true),
             Input::Activate => self.set_suspended(false),
@@ -236,6 +239,9 @@ impl<'a> Machine<'a> {
     }
 
     fn set_suspended(&mut self, suspended: bool) {
+        if !suspended {
+            self.suspend_jobs(&Jobs::All, false);
+        }
         if self.instance.suspended != suspended {
             self.instance.suspended = suspended;
             self.effects.push(Effect::SetSuspended(suspended));

@@ -96,6 +96,7 @@ impl Machine<'_> {
             failures: 0,
             exclusive: continuation.exclusive,
             priority,
+            suspended: false,
             since: self.now,
             failure: None,
             cycle: alarm.cycle,

@@ -11,14 +11,16 @@ use mandate_engine::{
 use mandate_model::{ElementIndex, ElementKind};
 use mandate_store::{
     Beside, EventKind, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, HeldExternalTask, HistoryRow, HostRef, IncidentRow,
-    InstanceWrite, JobRevision, JobRow, PartRow, Parts, RunningJob, Signal, SignalTenants, State, SubscriptionRow, TaskRow,
+    InstanceWrite, JobDefinitionRow, JobRevision, JobRow, PartRow, Parts, RunningJob, Signal, SignalTenants, State, SubscriptionRow,
+    TaskRow,
 };
 
 use crate::advance::Worker;
 use crate::cache::Base;
 use crate::definitions::Definition;
+use crate::job_definitions::{Known, kind_of};
 
-/// An instance's next exclusive job: of those with attempts left the one that is due first, of these the one of the highest priority, and of these the
+/// An instance's next exclusive job: of those that have attempts left and are not suspended the one that is due first, of these the one of the highest priority, and of these the
 /// oldest. All others are *behind* it: no claim finds them, however many they are, until a unit of work makes one of them the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Next {
@@ -28,7 +30,7 @@ pub(crate) struct Next {
 
 impl Next {
     pub(crate) fn of(instance: &Instance) -> Option<Self> {
-        let first = instance.exclusive_jobs().next().filter(|job| job.retries > 0)?;
+        let first = instance.exclusive_jobs().next().filter(|job| job.retries > 0 && !job.suspended)?;
         Some(Self { due: first.due, wait: first.wait })
     }
 }
@@ -40,8 +42,8 @@ pub(crate) struct Rows {
     before: Option<Next>,
     /// And as it is after it.
     next: Option<Next>,
-    /// The job that an operator changes: somebody may be running it.
-    revised: Option<WaitId>,
+    /// An operator changes jobs that are there: somebody may be running them.
+    revises: bool,
     jobs: BTreeMap<WaitId, Option<Job>>,
     tasks: BTreeMap<WaitId, Option<Task>>,
     external_tasks: BTreeMap<WaitId, Option<ExternalTask>>,
@@ -56,14 +58,34 @@ pub(crate) struct Rows {
 impl Rows {
     /// Nothing yet, of an instance that is about to take this input.
     pub(crate) fn before(instance: &Instance, input: &Input) -> Self {
-        let revised = match input {
-            Input::SetRetries { wait, .. }
-            | Input::SetDue { wait, .. }
-            | Input::SetPriority { wait, .. }
-            | Input::RecalculateDue { wait, .. } => Some(*wait),
-            _ => None,
-        };
-        Self { before: Next::of(instance), revised, ..Self::default() }
+        let revises = matches!(
+            input,
+            Input::SetRetries { .. }
+                | Input::SetDue { .. }
+                | Input::SetPriority { .. }
+                | Input::SuspendJobs { .. }
+                | Input::RecalculateDue { .. }
+                | Input::Activate
+        );
+        Self { before: Next::of(instance), revises, ..Self::default() }
+    }
+
+    /// What operators have said of job definitions holds of the jobs that the unit makes. Answers whether it makes any.
+    pub(crate) fn adjust_jobs(&mut self, base: &Base, instance: &mut Instance, known: &Known) -> bool {
+        let said = known.of(&base.definition.row.id);
+        let mut makes = false;
+        for (wait, job) in &mut self.jobs {
+            let Some(job) = job.as_mut().filter(|_| !is_old(base, *wait)) else { continue };
+            makes = true;
+            let is_it = |it: &&JobDefinitionRow| {
+                Some(it.name.kind.as_str()) == kind_of(job.kind)
+                    && it.name.activity_id == activity_id(&base.definition, instance, job.activity, job.element)
+            };
+            if let Some(said) = said.iter().find(is_it) {
+                *job = instance.adjust_job(*wait, said.suspended, said.priority);
+            }
+        }
+        makes
     }
 
     /// Nothing more will happen in this unit.
@@ -115,12 +137,16 @@ impl Rows {
 
     /// Jobs that can run beside others as soon as they are stored, in order.
     pub(crate) fn runnable(&self, now: i64) -> impl Iterator<Item = WaitId> {
-        self.jobs.values().flatten().filter(move |job| !job.exclusive && job.due <= now && job.retries > 0).map(|job| job.wait)
+        self.jobs
+            .values()
+            .flatten()
+            .filter(move |job| !job.exclusive && job.due <= now && job.retries > 0 && !job.suspended)
+            .map(|job| job.wait)
     }
 
     /// The earliest moment at which a job of the unit can be claimed later.
     pub(crate) fn next_due(&self, now: i64) -> Option<i64> {
-        let beside = self.jobs.values().flatten().filter(|job| !job.exclusive && job.retries > 0).map(|job| job.due);
+        let beside = self.jobs.values().flatten().filter(|job| !job.exclusive && job.retries > 0 && !job.suspended).map(|job| job.due);
         beside.chain(self.new_next().map(|next| next.due)).filter(|due| *due > now).min()
     }
 
@@ -174,21 +200,24 @@ impl Rows {
             write.behind_jobs.extend(next.filter(kept).map(|wait| (number(wait.0), false)));
             write.behind_jobs.extend(before.filter(kept).map(|wait| (number(wait.0), true)));
         }
-        let put = |wait: &WaitId| self.revised != Some(*wait) && self.jobs.get(wait).is_some_and(Option::is_some);
+        let is_revised = |wait: &WaitId| self.revises && is_old(base, *wait);
+        let put = |wait: &WaitId| !is_revised(wait) && self.jobs.get(wait).is_some_and(Option::is_some);
         write.other_exclusive_jobs = instance.exclusive_jobs().any(|job| !self.jobs.contains_key(&job.wait));
         write.lock_jobs = locked.iter().filter(|wait| !put(wait)).map(|wait| number(wait.0)).collect();
         write.running = base.running.clone().filter(|running| !self.jobs.keys().any(|wait| number(wait.0) == running.wait));
         for (wait, job) in self.jobs {
             match job {
-                Some(job) if self.revised == Some(wait) && in_its_row(&wait) => {
-                    let revised = |running| RunningJob { due: job.due, retries: i64::from(job.retries), priority: job.priority, ..running };
+                Some(job) if is_revised(&wait) && in_its_row(&wait) => {
+                    let (due, retries) = (job.due, i64::from(job.retries));
+                    let revised = |running| RunningJob { due, retries, priority: job.priority, suspended: job.suspended, ..running };
                     write.running = base.running.clone().map(revised);
                 }
-                Some(job) if self.revised == Some(wait) => write.revise_jobs.push(JobRevision {
+                Some(job) if is_revised(&wait) => write.revise_jobs.push(JobRevision {
                     wait: number(wait.0),
                     due: job.due,
                     retries: i64::from(job.retries),
                     priority: job.priority,
+                    suspended: job.suspended,
                     behind: is_behind(&job, next),
                 }),
                 Some(job) => write.put_jobs.push(job_row(definition, instance, &job, next, locked.contains(&wait))),
@@ -262,7 +291,12 @@ fn take_running(jobs: &mut Vec<JobRow>, other_exclusive_jobs: bool, me: HostRef)
     let fits = |job: &JobRow| job.locked && job.failures == 0 && job.failure.is_none() && !(job.exclusive && other_exclusive_jobs);
     let JobRow { wait, activity, activity_id, kind, due, retries, exclusive, priority, created, .. } =
         jobs.remove(jobs.iter().position(fits)?);
-    Some(RunningJob { wait, activity, activity_id, kind, due, retries, exclusive, priority, created, holder: me })
+    Some(RunningJob { wait, activity, activity_id, kind, due, retries, exclusive, priority, suspended: false, created, holder: me })
+}
+
+/// Whether a job was there before the unit.
+fn is_old(base: &Base, wait: WaitId) -> bool {
+    base.stored().is_some_and(|stored| stored.job(wait).is_some())
 }
 
 /// Where an instance has rows beside its own, by the state that is stored.
@@ -322,6 +356,7 @@ pub(crate) fn job_row(definition: &Definition, instance: &Instance, job: &Job, n
         failures: i64::from(job.failures),
         exclusive: job.exclusive,
         priority: job.priority,
+        suspended: job.suspended,
         behind: is_behind(job, next),
         created: job.since,
         failure: job.failure.clone(),

@@ -274,11 +274,11 @@ pub(crate) async fn put_down(tx: &mut Tx, which: &str, params: Vec<Param>, takeo
     let insert = "INSERT INTO job (instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, priority, behind, created, \
                   failure, failed_activity, suspended, locked_by, locked_epoch, takeovers) \
                   SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive, COALESCE(job_priority, 0), \
-                  job_exclusive AND job_retries > 0 AND EXISTS (SELECT 1 FROM job o WHERE o.instance_id = instance.id AND o.exclusive \
-                  AND o.retries > 0 AND NOT o.behind), job_created, NULL, NULL, suspended, NULL, NULL, $2 FROM instance WHERE id {any_uuid:1} AND job_host IS NOT NULL";
+                  job_exclusive AND job_retries > 0 AND (COALESCE(job_suspended, FALSE) OR EXISTS (SELECT 1 FROM job o WHERE o.instance_id = instance.id AND o.exclusive \
+                  AND o.retries > 0 AND NOT o.behind)), job_created, NULL, NULL, suspended OR COALESCE(job_suspended, FALSE), NULL, NULL, $2 FROM instance WHERE id {any_uuid:1} AND job_host IS NOT NULL";
     let inserted = tx.execute(insert, vec![Param::Uuids(ids.clone()), Param::I64(takeovers)]).await?;
     let clear = "UPDATE instance SET revision = revision + 1, job_wait = NULL, job_activity = NULL, job_activity_id = NULL, job_kind = NULL, \
-                 job_due = NULL, job_retries = NULL, job_exclusive = NULL, job_priority = NULL, job_created = NULL, job_host = NULL, job_epoch = NULL \
+                 job_due = NULL, job_retries = NULL, job_exclusive = NULL, job_priority = NULL, job_suspended = NULL, job_created = NULL, job_host = NULL, job_epoch = NULL \
                  WHERE id {any_uuid:1} AND job_host IS NOT NULL";
     tx.execute(clear, vec![Param::Uuids(ids)]).await?;
     Ok(inserted)

@@ -7,7 +7,7 @@ use crate::claim::candidates::{self, Rank, priorities_sql};
 use crate::db::{Dialect, Lane};
 use crate::external::fetch_sql;
 use crate::store::given_up;
-use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, delivery, deploy, ledger, start_timers, write};
+use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, delivery, deploy, job_definitions, ledger, start_timers, write};
 
 /// The multi-row statements of the crate.
 fn batches() -> Vec<&'static Batch> {
@@ -21,6 +21,7 @@ fn batches() -> Vec<&'static Batch> {
         write::tables::BATCHES,
         write::history::BATCHES,
         start_timers::BATCHES,
+        job_definitions::BATCHES,
         write::operations::BATCHES,
     ]
     .concat()
@@ -54,6 +55,7 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
         include_str!("write/tables.rs"),
         include_str!("write/history.rs"),
         include_str!("start_timers.rs"),
+        include_str!("job_definitions.rs"),
         include_str!("write/operations.rs"),
     ];
     let written: usize = sources.iter().map(|source| source.matches(": Batch = ").count()).sum();

@@ -35,6 +35,8 @@ mod queries;
 mod running;
 #[path = "contract/start_timers.rs"]
 mod start_timers;
+#[path = "contract/suspension.rs"]
+mod suspension;
 #[path = "contract/units.rs"]
 mod units;
 
@@ -95,6 +97,11 @@ on_both! {
     running:
         a_running_job_stands_in_its_instances_row_until_a_unit_ends_it
         a_running_job_that_is_put_down_is_a_change_of_its_instance;
+    suspension:
+        a_job_that_is_suspended_is_nobodys_until_it_is_activated
+        who_does_not_know_of_a_change_of_job_definitions_makes_no_jobs
+        a_change_of_job_definitions_is_stored_with_what_the_log_says_of_it
+        a_timer_start_event_that_is_suspended_does_not_fire;
     external:
         a_fetched_task_is_its_workers_until_the_lock_runs_out
         a_task_is_given_back_only_by_whoever_has_it

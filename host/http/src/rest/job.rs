@@ -4,8 +4,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use mandate_runtime::JobDefinition;
 use mandate_runtime::query::{JobFilter, JobListed, JobSort, Page, START_TIMER};
+use mandate_runtime::{JobDefinition, JobDefinitionName};
 use serde_json::{Value, json};
 
 use super::camunda;
@@ -19,7 +19,7 @@ use crate::{App, Error, date};
 const TIMERS: [&str; 3] = ["timer", "event-timer", START_TIMER];
 
 /// More retries than this are a loop without an end.
-const MAX_RETRIES: u32 = 1_000;
+pub(super) const MAX_RETRIES: u32 = 1_000;
 
 pub(super) fn router() -> Router<App> {
     Router::new()
@@ -57,6 +57,7 @@ fn filter(fields: &mut Fields, now: i64) -> Result<JobFilter, Error> {
         instances: fields.instances("processInstanceId", Some("processInstanceIds"))?.into_iter().map(|id| id.0).collect(),
         definition_id: fields.text("processDefinitionId")?,
         definition_key: fields.text("processDefinitionKey")?,
+        job_definition: fields.text("jobDefinitionId")?.map(|id| JobDefinition::named(&id).unwrap_or_else(nobodys)),
         activity_id: fields.text("activityId")?,
         failed_activity_id: fields.text("failedActivityId")?,
         with_retries_left: fields.flag("withRetriesLeft")?,
@@ -76,6 +77,11 @@ fn filter(fields: &mut Fields, now: i64) -> Result<JobFilter, Error> {
         tenants: fields.tenants(Some("includeJobsWithoutTenantId"))?,
         without_tenant: fields.flag("withoutTenantId")?,
     })
+}
+
+/// An id that is none finds nothing.
+fn nobodys() -> JobDefinitionName {
+    JobDefinitionName { definition_id: String::new(), activity_id: String::new(), kind: String::new() }
 }
 
 async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
@@ -141,7 +147,7 @@ fn dto(listed: &JobListed) -> Value {
         "retries": row.retries,
         "exceptionMessage": row.failure,
         "failedActivityId": failed_activity,
-        "suspended": listed.suspended,
+        "suspended": row.suspended,
         "priority": row.priority,
         "tenantId": listed.tenant,
         "createTime": date::print(row.created),
@@ -149,7 +155,7 @@ fn dto(listed: &JobListed) -> Value {
     })
 }
 
-fn missing(id: &str) -> Error {
+pub(super) fn missing(id: &str) -> Error {
     Error::NotFound(format!("No job found with id '{id}'"))
 }
 

@@ -141,9 +141,12 @@ async fn jobs_are_filtered_by_date_and_kind() {
     let body = json!({"dueDates": [{"operator": "gt", "value": "2001-01-01T00:00:00.000+0000"}], "sorting": [{"sortBy": "jobDueDate", "sortOrder": "desc"}]});
     assert_eq!(host.post("/engine-rest/job", body).await.ok().as_array().map(Vec::len), Some(1));
     assert_eq!(host.post("/engine-rest/job/count", json!({"timers": true})).await.ok(), json!({"count": 1}));
-    for filter in
-        ["timers=true&messages=true", "dueDates=2001-01-01T00:00:00.000%2B0000", "jobDefinitionId=x", "priorityHigherThanOrEquals=high"]
-    {
+    for filter in [
+        "timers=true&messages=true",
+        "dueDates=2001-01-01T00:00:00.000%2B0000",
+        "jobIds=x&acquired=true",
+        "priorityHigherThanOrEquals=high",
+    ] {
         host.get(&format!("/engine-rest/job?{filter}")).await.error(400, REFUSED);
     }
     host.get("/engine-rest/incident?causeIncidentId=x").await.error(400, REFUSED);

@@ -15,6 +15,7 @@ mod gateways;
 mod history;
 mod hostile;
 mod job;
+mod job_suspension;
 mod ledger;
 mod message;
 mod modification;

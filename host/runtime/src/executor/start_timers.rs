@@ -148,7 +148,7 @@ impl Inner {
     }
 
     /// Does not give up while this host works: nobody else may run it.
-    async fn release_start_timer(&self, id: Uuid) {
+    pub(crate) async fn release_start_timer(&self, id: Uuid) {
         while let Err(error) = self.store.release_start_timer(id).await {
             if self.executor.is_stopping() {
                 return;

@@ -292,6 +292,7 @@ impl Host {
             failures: 0,
             exclusive: true,
             priority: 0,
+            suspended: false,
             behind: false,
             created: 1,
             failure: None,

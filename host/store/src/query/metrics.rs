@@ -81,7 +81,7 @@ impl Reads {
             )
         });
         let due = format!(
-            "SELECT (SELECT COUNT(*) FROM start_timer t WHERE t.locked_by IS NULL AND t.retries > 0 AND t.due <= $1 \
+            "SELECT (SELECT COUNT(*) FROM start_timer t WHERE t.locked_by IS NULL AND t.retries > 0 AND NOT t.suspended AND t.due <= $1 \
              AND NOT EXISTS (SELECT 1 FROM definition td WHERE td.id = t.definition_id AND td.suspended)) + {}",
             jobs.join(" + ")
         );

@@ -65,7 +65,7 @@ static PUT_JOBS: Batch = Batch::new(
 
 /// Leaves the lock alone: a job that runs while an operator changes it is still its host's.
 static REVISE_JOBS: Batch = Batch::new(
-    "UPDATE job SET due = v.due, retries = v.retries, priority = v.priority, behind = v.behind FROM {rows} \
+    "UPDATE job SET due = v.due, retries = v.retries, priority = v.priority, suspended = v.suspended, behind = v.behind FROM {rows} \
      WHERE job.instance_id = v.instance_id AND job.wait = v.wait",
     &[
         ("instance_id", Type::Uuid),
@@ -73,6 +73,7 @@ static REVISE_JOBS: Batch = Batch::new(
         ("due", Type::I64),
         ("retries", Type::I64),
         ("priority", Type::I64),
+        ("suspended", Type::Bool),
         ("behind", Type::Bool),
     ],
 );
@@ -338,7 +339,12 @@ impl Tables {
 
     fn take_jobs(&mut self, write: &InstanceWrite, suspended: bool, me: HostRef, foreign: bool) -> Vec<ClaimedJob> {
         let id = write.id;
-        self.revised_jobs.extend(write.revise_jobs.iter().map(|job| cells![id, job.wait, job.due, job.retries, job.priority, job.behind]));
+        self.revised_jobs.extend(
+            write
+                .revise_jobs
+                .iter()
+                .map(|job| cells![id, job.wait, job.due, job.retries, job.priority, suspended || job.suspended, job.behind]),
+        );
         self.locked_jobs.extend(write.lock_jobs.iter().map(|wait| cells![id, *wait, me.id, me.epoch]));
         self.behind_jobs.extend(write.behind_jobs.iter().map(|(wait, behind)| (id, *wait, *behind)));
         let mut stay = Vec::new();
@@ -363,7 +369,7 @@ impl Tables {
                 job.created,
                 &job.failure,
                 &job.failed_activity,
-                suspended,
+                suspended || job.suspended,
                 locked.map(|host| host.id),
                 locked.map(|host| host.epoch)
             ]);

@@ -187,6 +187,7 @@ pub(crate) fn job(definition: &DefinitionRow, wait: i64, due: i64) -> JobRow {
         failures: 0,
         exclusive: false,
         priority: 0,
+        suspended: false,
         behind: false,
         created: due,
         failure: None,

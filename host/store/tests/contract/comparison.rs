@@ -257,6 +257,7 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
                 due: number,
                 retries: number % 3,
                 priority: number % 4 - 1,
+                suspended: random.chance(20),
                 behind: random.chance(20),
             }),
             9 => write.behind_jobs.push((old, random.chance(50))),

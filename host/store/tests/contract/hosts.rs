@@ -358,7 +358,7 @@ async fn a_job_that_may_run_since_a_unit_changed_it_wakes_the_other() {
     let mut next = step(id, 1);
     next.behind_jobs = vec![(1, false)];
     let mut retried = step(id, 2);
-    retried.revise_jobs = vec![JobRevision { wait: 2, due: 5, retries: 1, priority: 0, behind: false }];
+    retried.revise_jobs = vec![JobRevision { wait: 2, due: 5, retries: 1, priority: 0, suspended: false, behind: false }];
     for write in [next, retried] {
         a.commit(unit(write)).await.expect("stored");
         tokio::time::timeout(std::time::Duration::from_secs(30), b.jobs_elsewhere()).await.expect("it is heard");

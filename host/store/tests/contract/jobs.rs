@@ -174,7 +174,7 @@ pub(crate) async fn retries_from_an_operator_leave_a_running_job_to_its_host(fix
     let claimed = store.claim(100, 10, &Except::NOTHING).await.expect("claimed");
     assert_eq!(claimed.iter().map(|job| job.wait).collect::<Vec<_>>(), [1]);
     let mut write = step(id, 1);
-    let revision = |wait| JobRevision { wait, due: 7, retries: 9, priority: 0, behind: false };
+    let revision = |wait| JobRevision { wait, due: 7, retries: 9, priority: 0, suspended: false, behind: false };
     write.revise_jobs = vec![revision(1), revision(2)];
     write.lock_jobs = vec![1, 2];
     let stored = store.commit(unit(write)).await.expect("stored");

@@ -7,7 +7,7 @@ use mandate_store::query::{
     JobSort, Operand, OperationFilter, OperationSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort, VariableCondition,
     VariableFilter, VariableSort,
 };
-use mandate_store::{EventKind, Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobRow, TaskRow};
+use mandate_store::{EventKind, Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobDefinitionName, JobRow, TaskRow};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, incident, job, live, start, started_with, subscription, task, unit};
@@ -54,7 +54,9 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         every!(store.jobs, count_jobs, JobFilter {
             ids: vec![(id, 1), (id, 2)], instances: vec![id], definition_id: text(), definition_key: text(), activity_id: text(),
             failed_activity_id: text(), with_retries_left: true, no_retries_left: true, executable_at: Some(1), timers: true,
-            priority_from: Some(1), priority_to: Some(1),
+            priority_from: Some(1), priority_to: Some(1), job_definition: Some(JobDefinitionName {
+                definition_id: "x".into(), activity_id: "y".into(), kind: "timer".into(),
+            }),
             messages: true, with_exception: true, exception_message: text(), due_before: Some(1), due_after: Some(1),
             created_before: Some(1), created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true,
         }, JobSort { Id Instance DefinitionId DefinitionKey Retries Due Priority Tenant });

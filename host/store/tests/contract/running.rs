@@ -17,6 +17,7 @@ fn running(store: &Store, wait: i64) -> RunningJob {
         retries: 3,
         exclusive: true,
         priority: 7,
+        suspended: false,
         created: 5,
         holder: store.host(),
     }

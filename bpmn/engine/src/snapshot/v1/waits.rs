@@ -22,6 +22,7 @@ pub(super) struct Job {
     failure: Option<String>,
     cycle: Option<String>,
     priority: i64,
+    suspended: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,6 +101,7 @@ impl From<&effect::Job> for Job {
             failure: it.failure.clone(),
             cycle: it.cycle.clone(),
             priority: it.priority,
+            suspended: it.suspended,
         }
     }
 }
@@ -126,6 +128,7 @@ impl Job {
             failure: self.failure,
             cycle: self.cycle,
             priority: self.priority,
+            suspended: self.suspended,
         })
     }
 }
