@@ -32,7 +32,7 @@ lint: toolchain ## Formatting and lints
 soak: build guests databases ## A hundred kills on each database, long simulations, fuzzing; more than an hour
 	MANDATE_KILLS=100 cargo test -p mandate-tests --locked --test kill --test crash -- --nocapture --test-threads 1
 	MANDATE_SIM_RUNS=20000 cargo test -p mandate-engine --locked --test simulation -- --nocapture
-	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test -q -p mandate-feel -p mandate-model --locked --test robust --test corpus || exit 1; done
+	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test -q -p mandate-feel -p mandate-model --locked --test expressions --test model -- robust corpus || exit 1; done
 	@if fuzz/run --check; then fuzz/run; else echo "so the fuzz targets were NOT run" >&2; fi
 
 fuzz: ## Each fuzz target for FUZZ_SECONDS (60); needs a nightly compiler and cargo-fuzz

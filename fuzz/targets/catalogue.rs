@@ -1,7 +1,7 @@
 //! The operator's catalogue.
 #![no_main]
 
-#[path = "../../host/commands/tests/support/property.rs"]
+#[path = "../../host/commands/tests/commands/property.rs"]
 mod property;
 
 use libfuzzer_sys::fuzz_target;

@@ -1,7 +1,7 @@
 //! FEEL, evaluated where it can be read.
 #![no_main]
 
-#[path = "../../bpmn/feel/tests/common/property.rs"]
+#[path = "../../bpmn/feel/tests/expressions/property.rs"]
 mod property;
 
 use libfuzzer_sys::fuzz_target;

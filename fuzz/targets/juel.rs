@@ -1,7 +1,7 @@
 //! What an attribute of a model may hold, JUEL templates above all, evaluated where it can be read.
 #![no_main]
 
-#[path = "../../bpmn/feel/tests/common/property.rs"]
+#[path = "../../bpmn/feel/tests/expressions/property.rs"]
 mod property;
 
 use libfuzzer_sys::fuzz_target;

@@ -1,7 +1,7 @@
 //! A bundle's `mandate.toml`.
 #![no_main]
 
-#[path = "../../host/runtime/tests/common/property.rs"]
+#[path = "../../host/runtime/tests/runtime/property.rs"]
 mod property;
 
 use libfuzzer_sys::fuzz_target;

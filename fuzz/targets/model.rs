@@ -1,7 +1,7 @@
 //! BPMN XML.
 #![no_main]
 
-#[path = "../../bpmn/model/tests/common/property.rs"]
+#[path = "../../bpmn/model/tests/model/property.rs"]
 mod property;
 
 use libfuzzer_sys::fuzz_target;

@@ -86,9 +86,9 @@ const ARROWS: &[(&str, &[&str])] = &[
 const SLEEPERS: &[(&str, &str)] = &[
     ("examples/order-service/tests/kill.rs", "the moment of a kill"),
     ("examples/order-service/tests/common/mod.rs", "polls a condition over HTTP"),
-    ("host/commands/tests/support/mod.rs", "a service that drips its answer slower than any timeout"),
+    ("host/commands/tests/commands/support/mod.rs", "a service that drips its answer slower than any timeout"),
     ("host/runtime/src/executor/tests.rs", "polls a condition of the store"),
-    ("host/runtime/tests/common/mod.rs", "polls a condition of the store"),
+    ("host/runtime/tests/runtime/common/mod.rs", "polls a condition of the store"),
     ("host/wasm/tests/calls.rs", "a command whose duration is what is measured"),
     ("tests/bench/src/database.rs", "polls a condition of the database server"),
     ("tests/bench/src/floor/mod.rs", "commits that are alone"),

@@ -1,0 +1,201 @@
+//! JUEL, as tables: template, variables, value.
+
+use crate::common::{check, run};
+use mandate_feel::{Error, Expression, Value};
+
+const SCOPE: &str = r#"{"amount": 150, "limit": "100", "name": "Ada", "none": null, "yes": true, "blank": "",
+    "order": {"id": 17, "lines": [{"sku": "x"}, {"sku": "y"}], "a-b": 1}, "key": "id", "half": 0.5, "xs": [], "1st": 1,
+    "execution": {"processBusinessKey": "B-1"}, "empty_": 3, "a$b": 4}"#;
+
+fn table(rows: &[(&str, &str)]) {
+    for (source, expect) in rows {
+        check(source, SCOPE, expect);
+    }
+}
+
+#[test]
+fn text_and_templates() {
+    table(&[
+        ("plain text", "\"plain text\""),
+        (" kept ", "\" kept \""),
+        ("", "\"\""),
+        ("${amount}", "150"),
+        ("#{amount}", "150"),
+        ("  ${amount}\n", "150"),
+        ("${' '}", "\" \""),
+        (" ${' '} ", "\" \""),
+        ("order-${order.id}", "\"order-17\""),
+        ("${amount}${amount}", "\"150150\""),
+        ("${amount} ${name}!", "\"150 Ada!\""),
+        ("a${none}b", "\"ab\""),
+        ("${order.lines}.", "\"[{\\\"sku\\\":\\\"x\\\"},{\\\"sku\\\":\\\"y\\\"}].\""),
+        ("x${1/3}", "\"x0.3333333333333333\""),
+        ("costs 5$ or # or \\ ${amount}", "\"costs 5$ or # or \\\\ 150\""),
+        ("\\${amount}", "\"${amount}\""),
+        ("\\#{a} ${amount}", "\"#{a} 150\""),
+        ("${'}'}", "\"}\""),
+        ("${\"it's\"}${'a\\'b'}", "\"it'sa'b\""),
+    ]);
+    for (source, literal) in [("text", Some("text")), ("\\${x}", Some("${x}")), ("${x}", None), ("= 1", None), ("${'x'}", None)] {
+        assert_eq!(Expression::parse(source).expect(source).as_literal(), literal, "{source}");
+    }
+    assert_eq!(Expression::literal("= ${x").as_literal(), Some("= ${x"));
+}
+
+#[test]
+fn comparison_and_logic() {
+    table(&[
+        ("${amount > 100 && !empty name}", "true"),
+        ("${amount gt 100 and not empty name}", "true"),
+        ("${amount <= 100 || yes}", "true"),
+        ("${amount le 100 or yes}", "true"),
+        ("${amount == 150.0}", "true"),
+        ("${amount eq '150'}", "true"),
+        ("${amount ne 150}", "false"),
+        ("${amount != 150}", "false"),
+        ("${amount >= limit}", "true"),
+        ("${name < 'B'}", "true"),
+        ("${name == 'Ada'}", "true"),
+        ("${'10' < '9'}", "true"),
+        ("${yes == 'true'}", "true"),
+        ("${yes == true}", "true"),
+        ("${none == null}", "true"),
+        ("${none == 0}", "false"),
+        ("${none < 1}", "false"),
+        ("${none <= null}", "true"),
+        ("${none && yes}", "false"),
+        ("${!none}", "true"),
+        ("${'TRUE' && true}", "true"),
+        ("${order == order}", "true"),
+        ("${1 < 2 == true}", "true"),
+        ("${yes ? 'a' : 'b'}", "\"a\""),
+        ("${none ? 'a' : yes ? 'b' : 'c'}", "\"b\""),
+        ("${yes?amount:name}", "150"),
+        ("${empty none}", "true"),
+        ("${empty blank}", "true"),
+        ("${empty xs}", "true"),
+        ("${empty amount}", "false"),
+        ("${not empty order.missing}", "false"),
+        ("${empty_ + 1}", "4"),
+        ("${true || unknown}", "true"),
+        ("${false && unknown}", "false"),
+    ]);
+}
+
+#[test]
+fn arithmetic_converts_its_operands() {
+    table(&[
+        ("${amount + 1}", "151"),
+        ("${limit + 1}", "101"),
+        ("${none + 1}", "1"),
+        ("${none + none}", "0"),
+        ("${blank * 5}", "0"),
+        ("${-limit}", "-100"),
+        ("${- - 1}", "1"),
+        ("${7 / 2}", "3.5"),
+        ("${7 div 2}", "3.5"),
+        ("${-7 % 3}", "-1"),
+        ("${7 mod 3}", "1"),
+        ("${0.1 + 0.2}", "0.3"),
+        ("${1 + 2 * 3 - 4}", "3"),
+        ("${(1 + 2) * 3}", "9"),
+        ("${half * 1e2}", "50"),
+        ("${10 - 2 - 3}", "5"),
+    ]);
+}
+
+#[test]
+fn properties_and_indexes() {
+    table(&[
+        ("${order.id}", "17"),
+        ("${order['id']}", "17"),
+        ("${order[key]}", "17"),
+        ("${order['a-b']}", "1"),
+        ("${order.lines[0].sku}", "\"x\""),
+        ("${order.lines['1'].sku}", "\"y\""),
+        ("${order.lines[2]}", "null"),
+        ("${order.lines[-1]}", "null"),
+        ("${order.missing}", "null"),
+        ("${order.missing.deeper}", "null"),
+        ("${none.x}", "null"),
+        ("${order[none]}", "null"),
+        ("${execution.processBusinessKey}", "\"B-1\""),
+        ("${a$b}", "4"),
+    ]);
+    let outcome = run("${order.missing}", SCOPE).expect("evaluates");
+    assert_eq!(outcome.null_reasons, ["there is no entry 'missing' in the context"]);
+}
+
+#[test]
+fn what_cannot_be_converted_is_an_error() {
+    let failed = |text: &str| Error::Failed(text.to_owned());
+    for (source, expect) in [
+        ("${unknown}", Error::UnknownName("unknown".to_owned())),
+        ("${empty unknown}", Error::UnknownName("unknown".to_owned())),
+        ("a${unknown.x}", Error::UnknownName("unknown".to_owned())),
+        ("${name + 1}", failed("+ adds numbers; to join texts write one expression after the other: ${a}${b}")),
+        ("${order + 1}", failed("a number is needed, not context")),
+        ("${name * 2}", failed("a string that is no number stands where a number is needed")),
+        ("${name == 1}", failed("a string that is no number stands where a number is needed")),
+        ("${yes + 1}", failed("a number is needed, not boolean")),
+        ("${amount && yes}", failed("a boolean is needed, not number")),
+        ("${amount ? 1 : 2}", failed("a boolean is needed, not number")),
+        ("${order < order}", failed("< cannot compare context and context")),
+        ("${1 / 0}", failed("division by zero")),
+        ("${1 % 0}", failed("division by zero")),
+        ("${1e308 * 10}", failed("the result of * is past the largest number")),
+        ("${name.length}", failed("string has no property 'length'")),
+        ("${order.lines.size}", failed("list has no property 'size'")),
+        ("${order.lines['a']}", failed("a string that is no number stands where a number is needed")),
+    ] {
+        assert_eq!(run(source, SCOPE), Err(expect), "{source}");
+    }
+    assert_eq!(run("${unknown}", SCOPE).expect_err("unknown").to_string(), "Cannot resolve identifier 'unknown'");
+}
+
+#[test]
+fn what_is_no_juel_is_refused_with_advice() {
+    for (source, message, offset, help) in [
+        ("${}", "the expression is empty", 2, ""),
+        ("a ${", "expected a value, found the end", 4, ""),
+        ("${a", "this expression does not end", 0, "close it with }"),
+        ("${a = 1}", "expected an operator or \"}\", found \"=\"", 4, "=="),
+        ("${a ** 2}", "expected an operator or \"}\", found \"**\"", 4, "FEEL"),
+        ("${${a}}", "expected an operator or \"}\", found \"{\"", 3, "do not nest"),
+        ("${a b}", "expected an operator or \"}\", found 'b'", 4, ""),
+        ("${a ? b}", "expected \":\" between the branches of a condition, found \"}\"", 7, ""),
+        ("${[1]}", "expected a value, found \"[\"", 2, "FEEL"),
+        ("${a + }", "expected a value, found \"}\"", 6, ""),
+        ("${'a}", "this text does not end", 2, ""),
+        ("${'\\n'}", "\\n is no escape", 3, "known are"),
+        ("${execution.getVariable('x')}", "the method 'getVariable' cannot be called in an expression", 12, "${x} instead of"),
+        ("${execution.setVariable('x', 1)}", "the method 'setVariable' cannot be called in an expression", 12, "output mapping"),
+        ("${order.process(execution)}", "the method 'process' cannot be called in an expression", 8, "delegate"),
+        ("${now()}", "the function 'now' cannot be called in an expression", 2, "FEEL"),
+        ("${fn:now()}", "the function 'fn' cannot be called in an expression", 2, "FEEL"),
+        ("ab ${1 +", "expected a value, found the end", 8, ""),
+    ] {
+        let error = Expression::parse(source).expect_err(source);
+        assert_eq!((error.message.as_str(), error.offset), (message, offset), "{source}");
+        assert!(error.help.clone().unwrap_or_default().contains(help), "{source}: {:?}", error.help);
+    }
+}
+
+#[test]
+fn names_include_those_in_brackets() {
+    let names = Expression::parse("${a[b].c} and ${!empty d ? e : execution.businessKey}").expect("parses").names();
+    assert_eq!(names.iter().map(|name| &**name).collect::<Vec<_>>(), ["a", "b", "d", "e", "execution"]);
+}
+
+#[test]
+fn expressions_are_equal_if_written_alike_in_one_language() {
+    fn shared_between_threads<T: Send + Sync + Clone>(_: &T) {}
+    let parse = |source: &str| Expression::parse(source).expect(source);
+    shared_between_threads(&parse("= a"));
+    assert_eq!(parse("${a}"), parse("${a}"));
+    assert_ne!(parse("${a}"), parse("${ a }"));
+    assert_ne!(Expression::literal("${a}"), parse("${a}"));
+    assert_eq!(parse("= a").source(), "= a");
+    assert_eq!(format!("{:?}", parse("= a")), "Feel(\"= a\")");
+    assert_eq!(Value::from(Some(1_i64)), Value::from(1_i64));
+}

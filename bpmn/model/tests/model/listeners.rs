@@ -1,0 +1,99 @@
+//! Execution and task listeners: what is read of them, and what is refused.
+
+use crate::common;
+use crate::common::{around, definition, diagnostics, element};
+use expect_test::{Expect, expect};
+use mandate_model::{Implementation, Listener, ListenerAction};
+
+fn shown(listeners: &[Listener]) -> Vec<String> {
+    let shown = |listener: &Listener| match &listener.does {
+        ListenerAction::Expression(expression) => format!("{} {}", listener.event.as_str(), expression.source()),
+        ListenerAction::Delegate(Implementation::Delegate { name, .. }) => format!("{} by {name}", listener.event.as_str()),
+        ListenerAction::Delegate(topic) => panic!("{topic:?}"),
+    };
+    listeners.iter().map(shown).collect()
+}
+
+/// The diagnostics of a user task with these extension elements, which begin on line 3.
+fn check(elements: &str, expected: Expect) {
+    let file = around(&format!("<bpmn:userTask id='a'><bpmn:extensionElements>\n{elements}</bpmn:extensionElements></bpmn:userTask>"));
+    expected.assert_eq(&diagnostics(file.as_bytes()));
+}
+
+#[test]
+fn they_are_delegates_expressions_or_scripts() {
+    let file = around(
+        "<bpmn:extensionElements><camunda:executionListener event='end' class='Done'/></bpmn:extensionElements>\
+         <bpmn:userTask id='a'><bpmn:extensionElements><camunda:executionListener event='start' delegateExpression='${audit}'/>\
+         <camunda:taskListener id='l' event='create' expression='${x}'/><camunda:executionListener event='end'>\
+         <camunda:script scriptFormat='feel'>x + 1</camunda:script></camunda:executionListener><camunda:taskListener event='complete' class='Tell'/>\
+         </bpmn:extensionElements></bpmn:userTask><bpmn:task id='b'/><bpmn:sequenceFlow id='f3' sourceRef='a' targetRef='b'>\
+         <bpmn:extensionElements><camunda:executionListener event='take' class='Audit'/><camunda:executionListener expression='= x'/>\
+         </bpmn:extensionElements></bpmn:sequenceFlow>",
+    );
+    let definition = definition(&file);
+    assert_eq!(shown(&element(&definition, "p").listeners), ["end by Done"]);
+    assert_eq!(shown(&element(&definition, "a").listeners), ["start by audit", "create ${x}", "end = x + 1", "complete by Tell"]);
+    let flow = definition.flows.iter().find(|flow| &*flow.id == "f3").expect("the flow");
+    assert_eq!(shown(&flow.listeners), ["take by Audit", "take = x"]);
+}
+
+#[test]
+fn events_that_nothing_calls_are_refused() {
+    check(
+        "<camunda:executionListener class='x'/>\n<camunda:executionListener event='take' class='x'/>\n\
+         <camunda:taskListener event='timeout' class='x'/>\n<camunda:taskListener event='delete' class='x'/>\n<camunda:taskListener class='x'/>",
+        expect![[r#"
+            t.bpmn:3:1: error: camunda:executionListener is called on no event '' (element 'a'); help: name its event: start or end
+            t.bpmn:4:1: error: camunda:executionListener is called on no event 'take' (element 'a'); help: name its event: start or end
+            t.bpmn:5:1: error: a task listener for the event 'timeout' is not supported (element 'a'); help: attach a non-interrupting timer event to the task, with a service task behind it
+            t.bpmn:6:1: error: a task listener for the event 'delete' is not supported (element 'a'); help: lead what cancels the task through a service task: nothing is called for what is cancelled
+            t.bpmn:7:1: error: camunda:taskListener is called on no event '' (element 'a'); help: name its event: create, assignment, update or complete
+        "#]],
+    );
+}
+
+#[test]
+fn what_they_do_must_be_one_thing_that_can_be_done() {
+    check(
+        "<camunda:executionListener event='start'/>\n<camunda:executionListener event='start' class='x' expression='${y}'/>\n\
+         <camunda:executionListener event='start' class='x'><camunda:field name='f'/></camunda:executionListener>\n\
+         <camunda:executionListener event='start' expression='${bean.go()}'/>\n<camunda:executionListener event='start' delegateExpression='${a.b}'/>\n\
+         <camunda:executionListener event='start'><camunda:script scriptFormat='groovy'>x</camunda:script></camunda:executionListener>\n\
+         <camunda:executionListener event='start'><camunda:script scriptFormat='feel' resource='x'/></camunda:executionListener>",
+        expect![[r#"
+            t.bpmn:3:1: error: camunda:executionListener does not say what it does (element 'a'); help: name a delegate by class or delegateExpression, or write an expression
+            t.bpmn:4:1: error: camunda:executionListener says more than once what it does (element 'a'); help: keep one of them
+            t.bpmn:5:52: error: camunda:field in camunda:executionListener is not supported (element 'a'); help: a delegate is given the variables: use a camunda:inputParameter of the activity
+            t.bpmn:6:1: error: the listener's expression '${bean.go()}': the method 'go' cannot be called in an expression, at character 8 (element 'a'); help: expressions read variables only: let a delegate do the work and read its result, or use FEEL's functions, as in = count(items)
+            t.bpmn:7:1: error: delegateExpression of camunda:executionListener: '${a.b}' is more than a name, and is not supported (element 'a'); help: name a delegate, such as class="audit-log"
+            t.bpmn:8:42: error: a script in the language 'groovy' is not supported (element 'a'); help: write it in FEEL (scriptFormat="feel") or JUEL, or use a service task with a delegate
+            t.bpmn:9:42: error: resource of camunda:script is not supported (element 'a'); help: write the script into the model
+        "#]],
+    );
+}
+
+#[test]
+fn a_change_of_a_task_calls_no_delegate() {
+    check(
+        "<camunda:taskListener event='assignment' class='x'/>\n<camunda:taskListener event='update' delegateExpression='${x}'/>\n\
+         <camunda:taskListener event='assignment' expression='${x}'/>",
+        expect![[r#"
+            t.bpmn:3:1: error: a delegate as a listener for the event 'assignment' is not supported (element 'a'); help: use the event create or complete, or an expression: a change of a task ends no wait, so that a repeated one would call the delegate again
+            t.bpmn:4:1: error: a delegate as a listener for the event 'update' is not supported (element 'a'); help: use the event create or complete, or an expression: a change of a task ends no wait, so that a repeated one would call the delegate again
+        "#]],
+    );
+}
+
+#[test]
+fn an_event_that_throws_does_not_always_end_by_itself() {
+    let file = common::file_with(
+        "<bpmn:error id='err' errorCode='E'/>",
+        "<bpmn:startEvent id='s'/><bpmn:endEvent id='a'><bpmn:extensionElements><camunda:executionListener event='end' class='x'/>\
+         </bpmn:extensionElements><bpmn:errorEventDefinition errorRef='err'/></bpmn:endEvent>\
+         <bpmn:sequenceFlow id='f' sourceRef='s' targetRef='a'/>",
+    );
+    expect![[r#"
+        t.bpmn:2:26: warning: the end listener is not called where what the event throws is caught and interrupts the scope around it (element 'a'); help: use a listener for the event start, or put it on what catches the error or escalation
+    "#]].assert_eq(&diagnostics(file.as_bytes()));
+}

@@ -1,0 +1,23 @@
+//! What the parser makes of files, and what it says of those that it refuses.
+
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way")]
+
+mod calls;
+mod common;
+mod compensation;
+mod corpus;
+mod elements;
+mod events;
+mod files;
+mod gateways;
+mod limits;
+mod listeners;
+mod multi_instance;
+mod property;
+mod readme;
+mod refusals;
+mod signals;
+mod standard;
+mod structure;
+mod tasks;
+mod zeebe;
