@@ -18,4 +18,5 @@ mod property;
 mod races;
 mod signals;
 mod start_timers;
+mod suspension;
 mod verdicts;

@@ -1,8 +1,6 @@
 //! Jobs and job definitions that operators suspend, while hosts are at them.
 
-mod common;
-
-use common::{Host, Setup, postgres, process};
+use crate::common::{Host, Setup, postgres, process};
 use mandate_runtime::engine::{InstanceId, PublicId, Rejection};
 use mandate_runtime::query::{DefinitionFilter, JobFilter, Page};
 use mandate_runtime::{Error, JobDefinition, Runtime};
