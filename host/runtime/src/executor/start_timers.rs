@@ -115,8 +115,11 @@ impl Inner {
                     self.enqueue(Queued { instance: id, wait, exclusive: true, takeovers: 0, fresh: true, permit, mine, answer: None });
                 }
             }
-            // It was fired elsewhere, or closed by another version.
-            Advanced::Superseded | Advanced::Withdrawn => tracing::debug!(timer = %row.id, firing = row.firing, "firing is over"),
+            // It was fired elsewhere, closed by another version, or is suspended: then it is still there, for any host once it is activated.
+            Advanced::Superseded | Advanced::Withdrawn => {
+                tracing::debug!(timer = %row.id, firing = row.firing, "firing is over or suspended");
+                self.release_start_timer(row.id).await;
+            }
             Advanced::AlreadyStarted(_) | Advanced::Contended => unreachable!("it has no start key, and is no job"),
         }
         Ok(())
