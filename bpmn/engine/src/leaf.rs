@@ -32,7 +32,7 @@ pub enum LeafState {
     Message {
         /// The subscription.
         wait: WaitId,
-        /// The message's name.
+        /// The message's name; none at a receive task that names no message.
         name: String,
     },
     /// It waits for a signal.

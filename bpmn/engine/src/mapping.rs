@@ -130,3 +130,31 @@ pub(crate) fn around(definition: &ProcessDefinition, instance: &Instance, activi
 fn one(name: &str, value: &mandate_feel::Value) -> Variables {
     Variables::from([(name.to_owned(), Variable::from_json(&value.to_json()))])
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::check;
+
+    #[test]
+    fn parameter_is_a_list_or_a_map_of_expressions() {
+        check(
+            "<startEvent id='s'/><userTask id='u'><extensionElements><camunda:inputOutput><camunda:inputParameter name='lines'><camunda:list>\
+             <camunda:value>fixed</camunda:value><camunda:value>${n}</camunda:value><camunda:map><camunda:entry key='twice'>= n * 2</camunda:entry>\
+             <camunda:entry key='none'/></camunda:map></camunda:list></camunda:inputParameter></camunda:inputOutput></extensionElements></userTask>\
+             {s>u}",
+            r#"start {"n": 3}"#,
+            expect![[r#"
+                > start {"n": 3}
+                  started at s
+                  n = 3
+                  + s #2
+                  - #2
+                  + u #3
+                  lines = ["fixed",3,{"none":null,"twice":6}] in #3
+                  task u !4 of nobody users [] groups []
+            "#]],
+        );
+    }
+}

@@ -23,18 +23,19 @@ mod standard_loop;
 use std::sync::Arc;
 
 use mandate_feel::Value;
-use mandate_model::{Element, ElementIndex, MultiInstance, ProcessDefinition, RetryPolicy, Source};
+use mandate_model::{Element, ElementIndex, EventTrigger, MultiInstance, ProcessDefinition, RetryPolicy, Source};
 
 use crate::Code;
 use crate::effect::JobKind;
-use crate::elements::{At, multi_instance};
+use crate::elements::At;
+use crate::elements::multi_instance::{self, InstanceThrown};
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Activity, Body, Phase, Role};
 use crate::limits::MAX_SCOPE_ACTIVITIES;
 use crate::lineage::Lineage;
 use crate::step::Machine;
-use crate::unit::Token;
+use crate::unit::{LaterKind, Token};
 use crate::variable::{Variable, VariableKind, Variables};
 
 /// In each instance: which one it is, from 0; from 1 in models for Camunda 8. In the body of a standard loop: how many turns have begun.
@@ -212,21 +213,33 @@ impl<'d> Machine<'d> {
             (Some(output), Some(result)) => self.instance.set_result(activity, index, &output.collection, result),
             _ => self.forget(activity),
         }
-        for event in thrown {
-            let lineage = self.unit.lineage(self.instance.id, id).branch(&self.definition.element(event).id).instance(index);
-            self.trigger_as(id, event, lineage, Variables::new())?;
-            if self.instance.activity(id).is_none() {
-                return Ok(());
-            }
-        }
-        if complete {
+        if complete && thrown.is_empty() {
             return self.resume(id);
         }
-        if each.sequential {
-            let lineage = self.unit.lineage(self.instance.id, id);
+        let lineage = self.unit.lineage(self.instance.id, id);
+        if complete || thrown.iter().any(|thrown| self.ends_the_others(thrown)) {
+            self.unit.do_later(LaterKind::Resume(id));
+        } else if each.sequential {
             self.unit.agenda.push(Token { element, scope: id, by: None, taken: false, lineage });
         }
+        // What catches something runs until it waits, then the activity goes on: as with an escalation.
+        for InstanceThrown { event, .. } in thrown {
+            let lineage = lineage.branch(&self.definition.element(event).id).instance(index);
+            if matches!(self.definition.element(event).kind.trigger(), Some((EventTrigger::Error(_), _))) {
+                return self.trigger_as(id, event, lineage, Variables::new());
+            }
+            let scope = self.instance.at(id).scope();
+            self.unit.agenda.push(Token { element: event, scope, by: None, taken: false, lineage });
+        }
         Ok(())
+    }
+
+    /// Whether what an instance throws ends those that have not ended, so that the activity is done. An error always ends all of it, and that is
+    /// `trigger_as`'s. Otherwise the standard has `None` throw for each instance, and `One` while the others go on: what catches it, whether it
+    /// interrupts or not, finds an instance that has ended already. With `Complex` the model says when, and means the others if it says that the
+    /// event interrupts.
+    fn ends_the_others(&self, thrown: &InstanceThrown) -> bool {
+        thrown.chosen && self.interrupts(thrown.event)
     }
 
     /// A body is done, perhaps before all of its instances are: these are cancelled, and the list of results is set around it, in the order of the

@@ -38,9 +38,11 @@ impl Machine<'_> {
             (JobKind::AsyncAfter, Phase::After { flow }) => self.leave_after(job.activity, flow),
             (JobKind::AsyncAfter, _) => unreachable!("such a job is only put on an activity that is over"),
             (JobKind::Return, _) => self.take_held(job.activity),
-            (JobKind::Timer, _) if job.element == self.instance.at(job.activity).element => self.resume(job.activity),
             (JobKind::Timer, _) => {
                 self.renew(&job);
+                if job.element == self.instance.at(job.activity).element {
+                    return self.resume(job.activity);
+                }
                 self.trigger(job.activity, job.element, Variables::new())
             }
         }

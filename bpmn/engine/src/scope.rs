@@ -20,7 +20,8 @@ impl Machine<'_> {
         if let Role::Body(body) = self.instance.at(token.scope).role {
             return self.begin_instance(token, body);
         }
-        self.enter_with(token, Variables::new())
+        let brought = self.unit.brought.take_if(|(scope, element, _)| (*scope, *element) == (token.scope, token.element));
+        self.enter_with(token, brought.map(|(_, _, variables)| variables).unwrap_or_default())
     }
 
     /// The same for a token in a scope that is no body; the activity has variables before anything is mapped into it.
@@ -109,17 +110,19 @@ impl Machine<'_> {
         self.notify(activity, Occasion::End(flows.to_vec()))
     }
 
-    /// The end listeners have been called; what they have changed is told to conditional events first.
+    /// The end listeners have been called; what they have changed is told to conditional events first, but for those inside of what ends.
     pub(crate) fn leave_by(&mut self, activity: ActivityId, flows: Vec<FlowIndex>) -> Result<(), Failure> {
         if self.unit.changes.is_empty() {
             return self.pass_on(activity, &flows);
         }
+        self.disarm_event_sub_processes(activity);
         self.unit.do_later(LaterKind::PassOn(activity, flows));
         Ok(())
     }
 
     /// An activity is done with all there was to do: its outputs are mapped, it ends, and tokens leave by the flows; without any, the token
-    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does. `completionQuantity` says how many leave by each.
+    /// is consumed. `asyncAfter` puts a job before each flow, as Camunda does. `completionQuantity` says how many leave by each. A timer event with
+    /// dates left is not done, and stays behind its tokens.
     pub(crate) fn pass_on(&mut self, activity: ActivityId, flows: &[FlowIndex]) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let (element, scope) = (it.element, it.scope());
@@ -127,14 +130,19 @@ impl Machine<'_> {
             self.end_body(activity, body)?;
         }
         self.map_outputs(activity, element)?;
-        self.remove_waits(activity);
-        self.record(HistoryEvent::ActivityEnded { activity, canceled: false });
-        self.remember(activity)?;
+        let stays = self.has_dates_left(activity);
+        if !stays {
+            self.remove_waits(activity);
+            self.record(HistoryEvent::ActivityEnded { activity, canceled: false });
+            self.remember(activity)?;
+        }
         if let Role::Inner { index } = self.instance.at(activity).role {
             return self.leave_instance(activity, index);
         }
         let lineage = self.unit.lineage(self.instance.id, activity);
-        self.forget(activity);
+        if !stays {
+            self.forget(activity);
+        }
         let tokens = self.definition.element(element).completion_quantity;
         if self.definition.element(element).async_after {
             let flows: Vec<_> = flows.iter().flat_map(|flow| (0..tokens).map(|_| Some(*flow))).collect();
@@ -252,6 +260,10 @@ impl Machine<'_> {
     pub(crate) fn end_instance(&mut self, state: EndState, reason: Option<String>) {
         self.forget_records(self.instance.root());
         debug_assert!(self.instance.activities.len() == 1, "only the root is left");
+        // What was put off meets nothing any more, and an instance ends once.
+        self.unit.agenda.clear();
+        self.unit.later.clear();
+        self.unit.modification = None;
         self.remove_waits(self.instance.root());
         self.instance.state = State::Ended;
         self.record(HistoryEvent::InstanceEnded { state, reason });

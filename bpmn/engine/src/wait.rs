@@ -17,7 +17,7 @@ impl Machine<'_> {
     pub(crate) fn wait(&mut self, activity: ActivityId, element: ElementIndex, wait: WaitFor) -> Result<(), Failure> {
         let since = self.now;
         match wait {
-            WaitFor::Timer { due } => self.put_job(activity, element, JobKind::Timer, due)?,
+            WaitFor::Timer(alarm) => self.put_timer(activity, element, alarm)?,
             WaitFor::Message { name } => self.put_subscription(activity, element, SubscriptionKind::Message, name),
             WaitFor::Signal { name } => self.put_subscription(activity, element, SubscriptionKind::Signal, name),
             WaitFor::Condition => self.put_condition(activity, element),
@@ -75,7 +75,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// A timer of an event that is triggered.
+    /// A timer of an event.
     pub(crate) fn put_timer(&mut self, activity: ActivityId, event: ElementIndex, alarm: Alarm) -> Result<(), Failure> {
         let priority = self.priority(activity, event)?;
         self.put_new_job(activity, event, JobKind::Timer, alarm, priority);

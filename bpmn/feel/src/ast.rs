@@ -38,6 +38,8 @@ pub(crate) enum Node {
     Context(Vec<(String, Node)>),
     /// A built-in function with its arguments.
     Call(&'static Builtin, Vec<Node>),
+    /// JUEL's `execution.getVariable('name')`: a name that need not be known.
+    Variable(Arc<str>),
     /// FEEL's `is defined(a)`, which asks about a name without complaining that it is unknown.
     IsDefined(Box<Node>),
     /// `for x in xs return body`.
@@ -55,6 +57,8 @@ pub(crate) enum Step {
     Member(Arc<str>),
     /// `[…]`: in FEEL a filter or a position counted from one, in JUEL a key or an index counted from zero.
     Bracket(Node),
+    /// JUEL's `.name(a, b)`.
+    Method(&'static Builtin, Vec<Node>),
 }
 
 /// One operator of a [`Node::Chain`] with its right operand.
@@ -185,7 +189,7 @@ pub(crate) fn or(left: Node, right: Node) -> Node {
 
 /// The names that an expression certainly takes from its scope, each once, in the order of their first use.
 ///
-/// A name within a FEEL filter may be an entry of the item, and `is defined` asks about names that need not exist: these are left out.
+/// A name within a FEEL filter may be an entry of the item, `is defined` and `getVariable` ask about names that need not exist: these are left out.
 pub(crate) fn free_names(node: &Node, brackets_filter: bool) -> Vec<Arc<str>> {
     let mut found = FreeNames { brackets_filter, bound: BTreeMap::new(), seen: BTreeSet::new(), names: Vec::new() };
     found.visit(node);
@@ -204,7 +208,7 @@ struct FreeNames {
 impl FreeNames {
     fn visit(&mut self, node: &Node) {
         match node {
-            Node::Constant(_) | Node::IsDefined(_) => {}
+            Node::Constant(_) | Node::IsDefined(_) | Node::Variable(_) => {}
             Node::Name(name) => {
                 if !self.bound.contains_key(name) && self.seen.insert(Arc::clone(name)) {
                     self.names.push(Arc::clone(name));
@@ -216,6 +220,7 @@ impl FreeNames {
                     match step {
                         Step::Bracket(key) if !self.brackets_filter => self.visit(key),
                         Step::Bracket(_) | Step::Member(_) => {}
+                        Step::Method(_, arguments) => self.visit_all(arguments),
                     }
                 }
             }

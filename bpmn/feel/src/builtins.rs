@@ -11,6 +11,7 @@ use crate::value::Entries;
 use crate::{Number, Value};
 
 mod lists;
+pub(crate) mod methods;
 mod numbers;
 mod strings;
 

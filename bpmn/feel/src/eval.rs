@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use crate::ast::{Link, Node, Operator, Step};
+use crate::builtins::Builtin;
 use crate::lexer::Language;
 use crate::value::{Entries, MAX_NESTING};
 use crate::{Number, Value};
@@ -124,7 +125,7 @@ pub enum Error {
 }
 
 /// Reasons kept of one evaluation; a loop would otherwise collect one for each item.
-const MAX_REASONS: usize = 16;
+pub(crate) const MAX_REASONS: usize = 16;
 
 /// Text is charged as one step for so many bytes, which take about as long to copy as another step.
 const BYTES_PER_STEP: usize = 64;
@@ -226,6 +227,7 @@ impl<'a> Evaluator<'a> {
                 let result = builtin.call(self, &arguments);
                 self.value_or_null(result)
             }
+            Node::Variable(name) => Ok(self.lookup(name).unwrap_or_else(|| self.null(|| format!("there is no variable '{name}'")))),
             Node::IsDefined(operand) => self.is_defined(operand),
             Node::For(bindings, body) => self.for_each(bindings, body),
             Node::Quantified { every, bindings, body } => self.quantified(*every, bindings, body),
@@ -277,6 +279,16 @@ impl<'a> Evaluator<'a> {
             value = self.value_or_null(result)?;
         }
         Ok(value)
+    }
+
+    /// JUEL's `object.method(arguments)`. Null has no methods (EL 2.1, 1.6).
+    fn method(&mut self, object: &Value, method: &Builtin, arguments: &[Node]) -> Result<Value, Fault> {
+        if object.is_null() {
+            return Err(Fault::Null(format!("{}() was called on null", method.name)));
+        }
+        let mut all = vec![object.clone()];
+        all.extend(self.evaluate_all(arguments)?);
+        method.call(self, &all)
     }
 
     fn negate(&mut self, operand: &Node) -> Result<Value, Error> {

@@ -1,11 +1,12 @@
 //! The compiled form of an expression.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::Value;
 use crate::ast::{self, Node};
-use crate::eval::{Error, Evaluator, Limits, Scope};
+use crate::eval::{Error, Evaluator, Limits, MAX_REASONS, Scope};
 use crate::lexer::Language;
 use crate::parser::juel::Template;
 use crate::parser::{ParseError, feel, juel};
@@ -24,6 +25,8 @@ struct Compiled {
 enum Form {
     Literal(Arc<str>),
     Tree(Language, Node),
+    List(Vec<Expression>),
+    Context(Vec<(String, Expression)>),
 }
 
 /// The outcome of an evaluation.
@@ -67,6 +70,18 @@ impl Expression {
         Expression::new(text, Form::Literal(text.into()))
     }
 
+    /// A list of what these give, each in a language of its own.
+    pub fn list(items: Vec<Expression>) -> Expression {
+        let sources: Vec<_> = items.iter().map(Expression::source).collect();
+        Expression::new(&format!("[{}]", sources.join(", ")), Form::List(items))
+    }
+
+    /// A context of what these give. Of entries with one name the last counts.
+    pub fn context(entries: Vec<(String, Expression)>) -> Expression {
+        let sources: Vec<_> = entries.iter().map(|(name, entry)| format!("{name}: {}", entry.source())).collect();
+        Expression::new(&format!("{{{}}}", sources.join(", ")), Form::Context(entries))
+    }
+
     fn new(source: &str, form: Form) -> Expression {
         Expression(Arc::new(Compiled { source: source.to_owned(), form }))
     }
@@ -88,6 +103,8 @@ impl Expression {
         match &self.0.form {
             Form::Tree(language, node) => ast::free_names(node, *language == Language::Feel),
             Form::Literal(_) => Vec::new(),
+            Form::List(items) => distinct(items.iter().flat_map(Expression::names)),
+            Form::Context(entries) => distinct(entries.iter().flat_map(|(_, entry)| entry.names())),
         }
     }
 
@@ -101,17 +118,50 @@ impl Expression {
                 let value = evaluator.settle(value)?;
                 Ok(Evaluated { value, null_reasons: evaluator.into_reasons() })
             }
+            Form::List(items) => {
+                let mut null_reasons = Vec::new();
+                let items: Result<Vec<_>, _> = items.iter().map(|item| item.part(scope, limits, &mut null_reasons)).collect();
+                // Around what its items may carry there is a level more.
+                let value = Evaluator::new(scope, limits, Language::Feel).settle(Value::list(items?))?;
+                Ok(Evaluated { value, null_reasons })
+            }
+            Form::Context(entries) => {
+                let mut null_reasons = Vec::new();
+                let part = |(name, entry): &(String, Expression)| Ok((name.clone(), entry.part(scope, limits, &mut null_reasons)?));
+                let entries: Result<_, Error> = entries.iter().map(part).collect();
+                let value = Evaluator::new(scope, limits, Language::Feel).settle(Value::context(entries?))?;
+                Ok(Evaluated { value, null_reasons })
+            }
         }
     }
 
-    fn language(&self) -> Option<Language> {
-        if let Form::Tree(language, _) = &self.0.form { Some(*language) } else { None }
+    /// Evaluates one of several, each within the limits.
+    fn part(&self, scope: &dyn Scope, limits: &Limits, null_reasons: &mut Vec<String>) -> Result<Value, Error> {
+        let Evaluated { value, null_reasons: own } = self.evaluate(scope, limits)?;
+        null_reasons.extend(own);
+        null_reasons.truncate(MAX_REASONS);
+        Ok(value)
     }
+
+    fn kind(&self) -> &'static str {
+        match &self.0.form {
+            Form::Literal(_) => "Literal",
+            Form::Tree(Language::Feel, _) => "Feel",
+            Form::Tree(Language::Juel, _) => "Juel",
+            Form::List(_) => "List",
+            Form::Context(_) => "Context",
+        }
+    }
+}
+
+fn distinct(names: impl Iterator<Item = Arc<str>>) -> Vec<Arc<str>> {
+    let mut seen = BTreeSet::new();
+    names.filter(|name| seen.insert(Arc::clone(name))).collect()
 }
 
 impl PartialEq for Expression {
     fn eq(&self, other: &Expression) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || (self.source() == other.source() && self.language() == other.language())
+        Arc::ptr_eq(&self.0, &other.0) || (self.source() == other.source() && self.kind() == other.kind())
     }
 }
 
@@ -119,11 +169,6 @@ impl Eq for Expression {}
 
 impl fmt::Debug for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match &self.0.form {
-            Form::Literal(_) => "Literal",
-            Form::Tree(Language::Feel, _) => "Feel",
-            Form::Tree(Language::Juel, _) => "Juel",
-        };
-        f.debug_tuple(kind).field(&self.source()).finish()
+        f.debug_tuple(self.kind()).field(&self.source()).finish()
     }
 }

@@ -52,6 +52,8 @@ pub(crate) enum Namespace {
 const NAMESPACES: &[(&str, Namespace)] = &[
     ("http://www.omg.org/spec/BPMN/20100524/MODEL", Namespace::Bpmn),
     ("http://camunda.org/schema/1.0/bpmn", Namespace::Camunda),
+    // That of Camunda's ancestor, which Camunda 7 reads as its own (`BpmnParser.ACTIVITI_BPMN_EXTENSIONS_NS`).
+    ("http://activiti.org/bpmn", Namespace::Camunda),
     ("http://camunda.org/schema/zeebe/1.0", Namespace::Zeebe),
     ("https://mandate.dev/schema/1.0", Namespace::Mandate),
     ("http://www.omg.org/spec/BPMN/20100524/DI", Namespace::Metadata),

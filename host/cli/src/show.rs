@@ -125,6 +125,7 @@ fn leaf_row(leaf: &Value) -> Vec<String> {
 fn reason(leaf: &Value) -> String {
     match leaf["reason"].as_str().unwrap_or_default() {
         "message" => format!("waits for message {}", text(&leaf["message"])),
+        "signalling" => "waits to be signalled".to_owned(),
         "signal" => format!("waits for signal {}", text(&leaf["signal"])),
         "condition" => "waits until its condition holds".to_owned(),
         "task" if leaf["assignee"].is_string() => format!("task of {}", text(&leaf["assignee"])),

@@ -48,6 +48,11 @@ pub enum Reason {
         /// The message's name.
         message: String,
     },
+    /// It waits for somebody who lets it go on: a receive task without a message.
+    Signalling {
+        /// The wait.
+        id: String,
+    },
     /// It waits for a signal.
     Signal {
         /// The subscription.
@@ -289,6 +294,7 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
     let id = |number: u64| public(instance, number);
     let held_by = |wait: u64| holders.iter().find(|(held, _)| *held == number(wait)).map(|(_, host)| host.clone());
     let reason = match &leaf.state {
+        LeafState::Message { wait, name } if name.is_empty() => Reason::Signalling { id: id(wait.0) },
         LeafState::Message { wait, name } => Reason::Message { id: id(wait.0), message: name.clone() },
         LeafState::Signal { wait, name } => Reason::Signal { id: id(wait.0), signal: name.clone() },
         LeafState::Condition { wait } => Reason::Condition { id: id(wait.0) },

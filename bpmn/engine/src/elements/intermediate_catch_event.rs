@@ -1,9 +1,10 @@
 //! Intermediate catch events: a wait for a message, a signal, a condition or a moment in time (BPMN 2.0, 13.5.2), for the first of several or for all
 //! of them (10.5.4); or the end of a link, which waits for nothing.
 
-use mandate_model::CatchTrigger;
+use mandate_model::time::Cycle;
+use mandate_model::{CatchTrigger, Dialect, ElementKind};
 
-use super::{At, Behaviour, Next, WaitFor};
+use super::{Alarm, At, Behaviour, Next, WaitFor};
 use crate::input::Failure;
 
 impl Behaviour for CatchTrigger {
@@ -15,9 +16,22 @@ impl Behaviour for CatchTrigger {
             CatchTrigger::Condition(_) => Ok(Next::Wait(WaitFor::Condition)),
             CatchTrigger::Link => at.leave(),
             CatchTrigger::Multiple { triggers, all } => first_or_all(at, triggers, *all),
-            CatchTrigger::Timer(timer) => Ok(Next::Wait(WaitFor::Timer { due: at.due(timer)? })),
+            CatchTrigger::Timer(timer) => {
+                let alarm = at.alarm(timer)?;
+                let cycle = alarm.cycle.filter(|cycle| may_repeat(at) && Cycle::parse(cycle, at.now).is_ok_and(|cycle| cycle.is_counted()));
+                Ok(Next::Wait(WaitFor::Timer(Alarm { cycle, ..alarm })))
+            }
         }
     }
+}
+
+/// Whether a timer event stays at its element and sends a token on at each date of a cycle that says how often (`R4/PT10S`). A
+/// `timeCycle` is for what recurs (BPMN 2.0, 10.5.5), and a number of times would mean nothing if the first ended the wait. Without a number it is the
+/// delay that the standard describes (10.5.4): until the next Monday at nine. So is every cycle in Camunda 7's models, among other events, and behind
+/// an event-based gateway.
+fn may_repeat(at: &At<'_>) -> bool {
+    let alone = matches!(at.element().kind, ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)));
+    alone && at.definition.dialect == Dialect::Standard && !at.stands_at_gateway()
 }
 
 /// Waits for several at once, each as the event's own. One that has happened already is enough, or one less to wait for.
@@ -37,7 +51,7 @@ fn first_or_all(at: &At<'_>, triggers: &[CatchTrigger], all: bool) -> Result<Nex
 mod tests {
     use expect_test::expect;
 
-    use crate::testing::check;
+    use crate::testing::{Run, check, parse};
 
     #[test]
     fn message_event_waits_for_its_message() {
@@ -106,6 +120,79 @@ mod tests {
                   end
             "#]],
         );
+    }
+
+    /// A pause with a cycle, and a task behind it.
+    fn pausing(cycle: &str, more: &str) -> String {
+        format!(
+            "<startEvent id='s'/><intermediateCatchEvent id='t'><timerEventDefinition><timeCycle>{cycle}</timeCycle></timerEventDefinition>\
+             </intermediateCatchEvent><userTask id='u'{more}/>{{s>t>u}}"
+        )
+    }
+
+    #[test]
+    fn cycle_that_says_how_often_sends_a_token_on_each_time() {
+        check(
+            &pausing("R3/PT10S", ""),
+            "
+                start
+                at 10000
+                run t
+                leaves
+                at 20000
+                fail t
+                at 30000
+                run !8
+                leaves
+                run !5
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + t #3
+                  job Timer t !4 due 10000, 3 left, 0 failed
+                > at 10000
+                > run t
+                  job !4 gone
+                  job Timer t !5 due 20000, 3 left, 0 failed
+                  + u #6
+                  task u !7 of nobody users [] groups []
+                > leaves
+                  t #3: timer due 20000 until 20000
+                  u #6: task of nobody
+                > at 20000
+                > fail t
+                  job Timer t !8 due 30000, 3 left, 0 failed
+                  job Timer t !5 due 25132, 2 left, 1 failed
+                > at 30000
+                > run !8
+                  job !8 gone
+                  + u #9
+                  task u !10 of nobody users [] groups []
+                > leaves
+                  t #3: job, attempt 2, 2 left, due 25132 until 25132
+                  u #6: task of nobody
+                  u #9: task of nobody
+                > run !5
+                  job !5 gone
+                  - #3
+                  + u #11
+                  task u !12 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn cycle_without_a_number_and_any_in_camunda_7_is_a_delay() {
+        for model in [pausing("R/PT10S", ""), pausing("0 0 9 * * MON", ""), pausing("R3/PT10S", " camunda:assignee='ann'")] {
+            let definition = parse(&model);
+            let mut run = Run::new(&definition);
+            run.line("start");
+            run.line("run t");
+            assert!(run.trace.contains("+ u") && run.trace.contains("- #3"), "{}", run.trace);
+        }
     }
 
     #[test]
@@ -248,6 +335,50 @@ mod tests {
                   task u !8 of nobody users [] groups []
                 > message !4
                   rejected: nothing waits under number 4
+            "#]],
+        );
+    }
+
+    #[test]
+    fn condition_among_several_is_asked_when_variables_change_and_after_a_suspension() {
+        let both = "<messageEventDefinition messageRef='msg'/><conditionalEventDefinition><condition>= n > 1</condition></conditionalEventDefinition>";
+        check(
+            &format!(
+                "<startEvent id='s'/><intermediateCatchEvent id='m'>{both}</intermediateCatchEvent>\
+                 <intermediateCatchEvent id='p' parallelMultiple='true'>{both}</intermediateCatchEvent>{{s>m>p}}"
+            ),
+            r#"
+                start {"n": 1}
+                suspend
+                activate
+                set {"n": 2}
+                message p
+            "#,
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + m #3
+                  subscription m !4 'paid'
+                  condition m !5
+                > suspend
+                  suspended: true
+                > activate
+                  suspended: false
+                > set {"n": 2}
+                  n = 2
+                  subscription !5 gone
+                  subscription !4 gone
+                  - #3
+                  + p #6
+                  subscription p !7 'paid'
+                > message p
+                  subscription !7 gone
+                  - #6
+                  ended: Completed
+                  end
             "#]],
         );
     }

@@ -175,11 +175,8 @@ pub(crate) enum WaitFor {
     },
     /// Its condition.
     Condition,
-    /// A moment in time; milliseconds since 1970.
-    Timer {
-        /// The moment.
-        due: i64,
-    },
+    /// A moment in time, or one after the other.
+    Timer(Alarm),
 }
 
 /// Where an element finds itself: the instance, read only, at one of its activities.

@@ -61,8 +61,16 @@ pub(crate) fn is_complete(at: &At<'_>, multi_instance: &MultiInstance) -> Result
     }
 }
 
-/// The boundary events that catch what an instance throws that has just ended as the nth, as it sees things.
-pub(crate) fn thrown(at: &At<'_>, multi_instance: &MultiInstance, nth: u32) -> Result<Vec<ElementIndex>, Failure> {
+/// What an instance throws.
+pub(crate) struct InstanceThrown {
+    /// The boundary event that catches it.
+    pub(crate) event: ElementIndex,
+    /// A condition of the model says that it is thrown.
+    pub(crate) chosen: bool,
+}
+
+/// What an instance throws that has just ended as the nth, as it sees things.
+pub(crate) fn thrown(at: &At<'_>, multi_instance: &MultiInstance, nth: u32) -> Result<Vec<InstanceThrown>, Failure> {
     let mut events = Vec::new();
     for InstanceThrow { when, caught_by } in &multi_instance.behavior {
         let is_thrown = match when {
@@ -71,7 +79,8 @@ pub(crate) fn thrown(at: &At<'_>, multi_instance: &MultiInstance, nth: u32) -> R
             ThrowWhen::Condition(condition) => at.is_true(condition)?,
         };
         if is_thrown {
-            events.extend(caught_by);
+            let chosen = matches!(when, ThrowWhen::Condition(_));
+            events.extend(caught_by.iter().map(|event| InstanceThrown { event: *event, chosen }));
         }
     }
     Ok(events)

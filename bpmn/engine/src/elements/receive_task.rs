@@ -1,4 +1,7 @@
 //! The receive task, and what it has in common with all events that wait for a message.
+//!
+//! One that names no message waits, as in Camunda 7, for somebody who lets it go on over the API: under a message without a name, which none that is
+//! sent has.
 
 use mandate_model::MessageReference;
 
@@ -8,6 +11,15 @@ use crate::input::Failure;
 impl Behaviour for MessageReference {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         Ok(Next::Wait(WaitFor::Message { name: at.message_name(self)? }))
+    }
+}
+
+impl Behaviour for Option<MessageReference> {
+    fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
+        match self {
+            Some(message) => message.enter(at),
+            None => Ok(Next::Wait(WaitFor::Message { name: String::new() })),
+        }
     }
 }
 
@@ -25,7 +37,7 @@ impl At<'_> {
 mod tests {
     use expect_test::expect;
 
-    use crate::testing::check;
+    use crate::testing::{MESSAGE, check};
 
     #[test]
     fn message_ends_the_wait_once() {
@@ -125,6 +137,106 @@ mod tests {
                   task u !8 of nobody users [] groups []
                 > variables u
                   {a: 1, paid: 3}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn without_a_message_it_waits_for_whoever_lets_it_go_on() {
+        check(
+            "<startEvent id='s'/><receiveTask id='r'/><userTask id='u'/>{s>r>u}",
+            r#"
+                start
+                leaves
+                message r {"amount": 3}
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + r #3
+                  subscription r !4 ''
+                > leaves
+                  r #3: message ''
+                > message r {"amount": 3}
+                  subscription !4 gone
+                  amount = 3
+                  - #3
+                  + u #5
+                  task u !6 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn message_brings_variables_for_what_it_begins() {
+        check(
+            &format!(
+                "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><userTask id='u'/>{{ps>u}}<subProcess id='v' triggeredByEvent='true'>\
+                 <startEvent id='vs' isInterrupting='false'><messageEventDefinition messageRef='msg2'/></startEvent><userTask id='handle'/>{{vs>handle}}\
+                 </subProcess></subProcess><receiveTask id='r' messageRef='msg'/>{{s>p}}{{s>r}}\
+                 <boundaryEvent id='b' attachedToRef='p'>{MESSAGE}</boundaryEvent><userTask id='after'/>{{b>after}}"
+            ),
+            r#"
+                start
+                message vs {"n": 1} begun {"own": 2}
+                variables handle
+                variables u
+                message r {} begun {"own": 3}
+                message b {"n": 2} local {"gone": 1} begun {"own": 4}
+                variables after
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  subscription b !4 'paid'
+                  subscription vs !5 'changed'
+                  + ps #6 in #3
+                  - #6
+                  + u #7 in #3
+                  task u !8 of nobody users [] groups []
+                  + r #9
+                  subscription r !10 'paid'
+                > message vs {"n": 1} begun {"own": 2}
+                  subscription !5 gone
+                  subscription vs !11 'changed'
+                  n = 1
+                  own = 2 in #12
+                  + v #12 in #3
+                  + vs #13 in #12
+                  - #13
+                  + handle #14 in #12
+                  task handle !15 of nobody users [] groups []
+                > variables handle
+                  {n: 1, own: 2}
+                > variables u
+                  {n: 1}
+                > message r {} begun {"own": 3}
+                  subscription !10 gone
+                  own = 3 in #9
+                  - #9
+                > message b {"n": 2} local {"gone": 1} begun {"own": 4}
+                  gone = 1 in #3
+                  subscription !4 gone
+                  task !8 gone
+                  - #7 canceled
+                  task !15 gone
+                  - #14 canceled
+                  - #12 canceled
+                  subscription !11 gone
+                  - #3 canceled
+                  n = 2
+                  own = 4
+                  + b #16
+                  - #16
+                  + after #17
+                  task after !18 of nobody users [] groups []
+                > variables after
+                  {n: 2, own: 4}
             "#]],
         );
     }

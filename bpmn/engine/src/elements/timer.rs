@@ -18,13 +18,8 @@ pub(crate) struct Alarm {
 }
 
 impl At<'_> {
-    /// Evaluates a timer of this element where its wait begins: the moment it fires, the first if there are several.
-    pub(crate) fn due(&self, timer: &Timer) -> Result<i64, Failure> {
-        self.alarm(timer).map(|alarm| alarm.due)
-    }
-
-    /// The same of a timer that may fire again. As in Camunda 7 a cycle is evaluated once, when the timer is set; one that is over by then is due at
-    /// once, like a date that has passed.
+    /// Evaluates a timer of this element where its wait begins. As in Camunda 7 a cycle is evaluated once, when the timer is set; one that is over by
+    /// then is due at once, like a date that has passed.
     pub(crate) fn alarm(&self, timer: &Timer) -> Result<Alarm, Failure> {
         let expression = timer.expression();
         let value = self.evaluate(expression)?;

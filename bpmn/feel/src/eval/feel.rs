@@ -104,6 +104,7 @@ impl Evaluator<'_> {
         match step {
             Step::Member(name) => self.feel_member(value, name),
             Step::Bracket(filter) => self.feel_filter(value, filter),
+            Step::Method(method, arguments) => self.method(value, method, arguments),
         }
     }
 

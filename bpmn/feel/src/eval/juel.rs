@@ -64,6 +64,7 @@ impl Evaluator<'_> {
     pub(super) fn juel_step(&mut self, value: &Value, step: &Step) -> Result<Value, Fault> {
         match step {
             Step::Member(name) => self.juel_member(value, name),
+            Step::Method(method, arguments) => self.method(value, method, arguments),
             Step::Bracket(key) => {
                 let key = self.evaluate(key)?;
                 match (value, &key) {

@@ -1,8 +1,13 @@
-//! JUEL, Camunda 7's expression language (EL 2.1 without methods and functions): templates of text and `${…}` or `#{…}`.
+//! JUEL, Camunda 7's expression language (EL 2.1 without functions, and with the methods of `builtins/methods.rs`): templates of text and `${…}` or
+//! `#{…}`.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use super::{ParseError, Parser, power};
 use crate::Value;
 use crate::ast::{self, Node, Operator, Step};
+use crate::builtins::methods;
 use crate::lexer::{Language, Token};
 
 /// Words that are no names (EL 2.1, 1.14).
@@ -203,20 +208,72 @@ fn member(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
     if !parser.at("(") {
         return Ok(ast::access(base, Step::Member(name.into())));
     }
+    let of_execution = matches!(&base, Node::Name(object) if **object == *"execution");
+    if of_execution && let Some(property) = property(name) {
+        arguments(parser, name, 0..=0)?;
+        return Ok(ast::access(base, Step::Member(property.into())));
+    }
+    if of_execution && name == "getVariable" {
+        return match arguments(parser, name, 1..=1)?.as_slice() {
+            [Node::Constant(Value::String(variable))] => Ok(Node::Variable(Arc::clone(variable))),
+            _ => Err(ParseError::new(offset, "getVariable() takes the name of a variable as a fixed text")
+                .help("write the name: ${execution.getVariable('x')}, or ${x}")),
+        };
+    }
+    if let Some(method) = methods::find(name).filter(|_| !of_execution) {
+        let arity = method.arity.start() - 1..=method.arity.end() - 1;
+        let arguments = arguments(parser, name, arity)?;
+        return Ok(ast::access(base, Step::Method(method, arguments)));
+    }
+    let known;
     let help = match (&base, name) {
-        (Node::Name(object), "getVariable" | "getVariableLocal") if **object == *"execution" => {
-            "use the variable directly: ${x} instead of ${execution.getVariable('x')}"
+        (Node::Name(object), "getVariableLocal") if **object == *"execution" => {
+            "use the variable directly: ${x}, or ${execution.getVariable('x')}"
         }
         (Node::Name(object), "hasVariable") if **object == *"execution" => "test the variable itself: ${!empty x}, or = is defined(x)",
         (Node::Name(object), "setVariable" | "setVariableLocal") if **object == *"execution" => {
             "expressions change nothing: use an output mapping, or a delegate"
         }
-        (Node::Name(object), "getProcessBusinessKey" | "getBusinessKey" | "getProcessInstanceId") if **object == *"execution" => {
-            "read the property: ${execution.processBusinessKey}, ${execution.processInstanceId}"
-        }
         _ => {
-            "expressions read variables only: let a delegate do the work and read its result, or use FEEL's functions, as in = count(items)"
+            known = format!(
+                "let a delegate do the work and read its result, or use FEEL's functions, as in = count(items). Methods that can be called: {}",
+                methods::names()
+            );
+            &known
         }
     };
     Err(ParseError::new(offset, format!("the method '{name}' cannot be called in an expression")).help(help))
+}
+
+/// What Camunda's `execution` is asked for by this method, as the property that it is here.
+fn property(method: &str) -> Option<&'static str> {
+    Some(match method {
+        "getId" => "id",
+        "getProcessInstanceId" => "processInstanceId",
+        "getProcessBusinessKey" => "processBusinessKey",
+        "getBusinessKey" => "businessKey",
+        "getTenantId" => "tenantId",
+        _ => return None,
+    })
+}
+
+/// Reads the arguments of a method, brackets included.
+fn arguments(parser: &mut Parser<'_>, name: &str, arity: RangeInclusive<usize>) -> Result<Vec<Node>, ParseError> {
+    let offset = parser.offset;
+    parser.advance()?;
+    let mut arguments = Vec::new();
+    while !parser.at(")") {
+        if !arguments.is_empty() {
+            parser.expect(",", "between the arguments of a method")?;
+        }
+        arguments.push(parser.expression(power::LOWEST)?);
+    }
+    parser.advance()?;
+    if !arity.contains(&arguments.len()) {
+        let (least, most) = (arity.start(), arity.end());
+        let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
+        let message = format!("{name}() takes {wanted} arguments, not {}", arguments.len());
+        return Err(ParseError::new(offset, message));
+    }
+    Ok(arguments)
 }

@@ -168,7 +168,12 @@ fn what_is_no_juel_is_refused_with_advice() {
         ("${a + }", "expected a value, found \"}\"", 6, ""),
         ("${'a}", "this text does not end", 2, ""),
         ("${'\\n'}", "\\n is no escape", 3, "known are"),
-        ("${execution.getVariable('x')}", "the method 'getVariable' cannot be called in an expression", 12, "${x} instead of"),
+        ("${execution.getVariable(name)}", "getVariable() takes the name of a variable as a fixed text", 12, "write the name"),
+        ("${execution.getVariableLocal('x')}", "the method 'getVariableLocal' cannot be called in an expression", 12, "${x}"),
+        ("${name.contains()}", "contains() takes 1 arguments, not 0", 15, ""),
+        ("${name.substring(1, 2, 3)}", "substring() takes 1 to 2 arguments, not 3", 16, ""),
+        ("${name.contains('a' 'b')}", "expected \",\" between the arguments of a method, found a text", 20, ""),
+        ("${name.contains('a'}", "expected \",\" between the arguments of a method, found \"}\"", 19, ""),
         ("${execution.setVariable('x', 1)}", "the method 'setVariable' cannot be called in an expression", 12, "output mapping"),
         ("${order.process(execution)}", "the method 'process' cannot be called in an expression", 8, "delegate"),
         ("${now()}", "the function 'now' cannot be called in an expression", 2, "FEEL"),
@@ -178,6 +183,53 @@ fn what_is_no_juel_is_refused_with_advice() {
         let error = Expression::parse(source).expect_err(source);
         assert_eq!((error.message.as_str(), error.offset), (message, offset), "{source}");
         assert!(error.help.clone().unwrap_or_default().contains(help), "{source}: {:?}", error.help);
+    }
+}
+
+#[test]
+fn methods_of_strings_lists_and_maps() {
+    table(&[
+        ("${name.contains('d')}", "true"),
+        ("${name.contains('D')}", "false"),
+        ("${!name.contains('x') && name.length() == 3}", "true"),
+        ("${name.startsWith('A')} ${name.endsWith('a')}", "\"true true\""),
+        ("${name.equals('Ada')}", "true"),
+        ("${'Ada'.equals(name)}", "true"),
+        ("${name.equals(none)}", "false"),
+        ("${limit.equals(100)}", "false"),
+        ("${name.equalsIgnoreCase('ADA')}", "true"),
+        ("${name.equalsIgnoreCase(none)}", "false"),
+        ("${name.toUpperCase().concat('!')}", "\"ADA!\""),
+        ("${' x '.trim()}", "\"x\""),
+        ("${name.substring(1)}", "\"da\""),
+        ("${name.substring(0, 1).toLowerCase()}", "\"a\""),
+        ("${name.indexOf('a')}", "2"),
+        ("${name.indexOf('x')}", "-1"),
+        ("${'é–x'.indexOf('x')}", "2"),
+        ("${name.replace('d', 'nn')}", "\"Anna\""),
+        ("${amount.toString().length()}", "3"),
+        ("${blank.isEmpty()} ${xs.isEmpty()} ${name.isEmpty()}", "\"true true false\""),
+        ("${order.lines.size()}", "2"),
+        ("${order.lines.get(1).sku}", "\"y\""),
+        ("${order.get('id')}", "17"),
+        ("${order.get('missing') == null}", "true"),
+        ("${order.containsKey('id')}", "true"),
+        ("${order.lines.get(0).sku.contains('x') ? 1 : 2}", "1"),
+        ("${order.lines[0].get(key)}", "null"),
+        ("${execution.getVariable('amount') + 1}", "151"),
+        ("${execution.getVariable('missing') == null}", "true"),
+        ("${execution.getProcessBusinessKey()}", "\"B-1\""),
+    ]);
+    for (source, message) in [
+        ("${none.contains('x')}", "contains() was called on null"),
+        ("${amount.contains('1')}", "contains(): number has no such method"),
+        ("${name.size()}", "size(): string has no such method"),
+        ("${order.lines.get(2)}", "get(): there is no item at this index, the list has 2"),
+        ("${name.substring(2, 1)}", "substring(): there is no such part of a text of 3 characters"),
+        ("${name.substring(-1)}", "substring(): there is no such part of a text of 3 characters"),
+        ("${missing.contains('x')}", "Cannot resolve identifier 'missing'"),
+    ] {
+        assert_eq!(run(source, SCOPE).expect_err(source).to_string(), message, "{source}");
     }
 }
 
@@ -198,4 +250,24 @@ fn expressions_are_equal_if_written_alike_in_one_language() {
     assert_eq!(parse("= a").source(), "= a");
     assert_eq!(format!("{:?}", parse("= a")), "Feel(\"= a\")");
     assert_eq!(Value::from(Some(1_i64)), Value::from(1_i64));
+}
+
+#[test]
+fn lists_and_contexts_are_made_of_expressions_in_either_language() {
+    let parse = |source: &str| Expression::parse(source).expect(source);
+    let inner = Expression::context(vec![("n".to_owned(), parse("= amount + 1")), ("who".to_owned(), parse("${name}"))]);
+    let all = Expression::list(vec![parse("text"), parse("${order.id}"), parse("= missing"), inner, Expression::list(Vec::new())]);
+    let scope = Value::from_json_text(SCOPE).expect("JSON");
+    let evaluated = all.evaluate(&scope, &mandate_feel::Limits::default()).expect("values");
+    assert_eq!(evaluated.value, Value::from_json_text(r#"["text", 17, null, {"n": 151, "who": "Ada"}, []]"#).expect("JSON"));
+    assert_eq!(evaluated.null_reasons, ["there is no variable 'missing'"]);
+    assert_eq!(all.names().iter().map(|name| &**name).collect::<Vec<_>>(), ["order", "missing", "amount", "name"]);
+    assert_eq!(all.source(), "[text, ${order.id}, = missing, {n: = amount + 1, who: ${name}}, []]");
+    assert_eq!(all.as_literal(), None);
+    assert_ne!(Expression::list(Vec::new()), Expression::literal("[]"));
+
+    let failing = Expression::list(vec![parse("${nobody}")]);
+    assert_eq!(failing.evaluate(&scope, &mandate_feel::Limits::default()), Err(Error::UnknownName("nobody".to_owned())));
+    let deep = (0..300).fold(parse("x"), |inner, _| Expression::list(vec![inner]));
+    assert_eq!(deep.evaluate(&scope, &mandate_feel::Limits::default()), Err(Error::NestingLimit));
 }

@@ -69,7 +69,9 @@ fn the_deepest_expressions_need_little_stack() {
             let deepest = deepest.expect(open);
             assert!(deepest >= MAX_SYNTAX_DEPTH / 2 - 1, "{open}: {deepest}");
         }
-        for (open, inner, close) in [("(", "1", ")"), ("!", "f", ""), ("empty ", "f", ""), ("f ? 1 : ", "2", ""), ("d[", "0", "]")] {
+        for (open, inner, close) in
+            [("(", "1", ")"), ("!", "f", ""), ("empty ", "f", ""), ("f ? 1 : ", "2", ""), ("d[", "0", "]"), ("b.concat(", "b", ")")]
+        {
             let levels = MAX_SYNTAX_DEPTH - 1;
             let source = format!("${{{}{inner}{}}}", open.repeat(levels), close.repeat(levels));
             let expression = Expression::parse_juel(&source).expect(open);
@@ -81,9 +83,24 @@ fn the_deepest_expressions_need_little_stack() {
 #[test]
 fn endless_nesting_is_refused() {
     on_a_small_stack(|| {
-        for piece in
-            ["(", "[", "-", "{a:", "not(", "if ", "for x in ", "if a then b else ", "a[", "a in (", "a in [", "!", "${", "a ? ", "a ? b :"]
-        {
+        for piece in [
+            "(",
+            "[",
+            "-",
+            "{a:",
+            "not(",
+            "if ",
+            "for x in ",
+            "if a then b else ",
+            "a[",
+            "a in (",
+            "a in [",
+            "!",
+            "${",
+            "a ? ",
+            "a ? b :",
+            "a.equals(",
+        ] {
             for count in [300, 5_000, 60_000 / piece.len(), 100_000] {
                 let text = piece.repeat(count);
                 for source in [text.clone(), format!("= {text}"), format!("${{{text}")] {
@@ -119,6 +136,7 @@ fn long_chains_are_flat() {
             (format!("= 2{}", times(" ** 1", 9_000)), Value::from(2)),
             (format!("${{true{}}}", times(" && true", 6_000)), Value::from(true)),
             (format!("${{c{}}}", times(".c", 20_000)), Value::Null),
+            (format!("${{b{}}}", times(".trim()", 8_000)), Value::from("text")),
             (times("${a}", 10_000), Value::from(times("1", 10_000))),
         ] {
             let expression = Expression::parse(&source).unwrap_or_else(|error| panic!("{}: {error}", &source[..20]));

@@ -162,7 +162,7 @@ pub enum CatchTrigger {
     Message(MessageReference),
     /// Any or all of several.
     Multiple {
-        /// At least two, none of them a link.
+        /// At least two, none of them a link, and not more than one of them a condition.
         triggers: Vec<CatchTrigger>,
         /// `parallelMultiple`: all must have happened.
         all: bool,
@@ -175,6 +175,13 @@ pub enum CatchTrigger {
     Link,
 }
 
+impl CatchTrigger {
+    /// What it waits for, one by one: of several each, else itself.
+    pub fn each(&self) -> &[CatchTrigger] {
+        if let CatchTrigger::Multiple { triggers, .. } = self { triggers } else { std::slice::from_ref(self) }
+    }
+}
+
 /// When a timer fires, evaluated when its wait begins; of a process's start event when its definition is deployed.
 #[derive(Clone, Debug)]
 pub enum Timer {
@@ -183,7 +190,7 @@ pub enum Timer {
     /// An ISO 8601 duration from the moment the wait begins (`timeDuration`).
     Duration(Expression),
     /// An ISO 8601 repeating interval or a cron expression (`timeCycle`), as [`Cycle`](crate::time::Cycle) reads them. What does not interrupt fires at
-    /// each of its dates, everything else at the first.
+    /// each of its dates, everything else at the first; but an intermediate event as often as a counted one says, unless the model is Camunda 7's.
     Cycle(Expression),
 }
 

@@ -82,9 +82,9 @@ pub(crate) fn user_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'
         due_date: expression("dueDate", ("taskSchedule", "dueDate")),
         follow_up_date: expression("followUpDate", ("taskSchedule", "followUpDate")),
         priority: expression("priority", ("priorityDefinition", "priority")),
-        form_key: node.camunda("formKey").or_else(|| zeebe_form.and_then(|form| form.plain("formKey"))).map(str::to_owned),
         documentation: None,
     };
+    reader.form_key(node.camunda("formKey").or_else(|| zeebe_form.and_then(|form| form.plain("formKey"))), owner);
     if let Some(form) = zeebe_form
         && (form.plain("formId").is_some() || form.plain("externalReference").is_some())
     {
@@ -100,13 +100,14 @@ pub(crate) fn user_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'
         }
     }
     reader.whole_number("camunda:priority", task.priority.as_ref(), owner);
+    reader.resources(node, &mut task, owner);
     task.documentation = node.first("documentation").map(|documentation| documentation.text.trim().to_owned());
     Some(ElementKind::UserTask(task))
 }
 
-/// Reads a `receiveTask`.
+/// Reads a `receiveTask`. As in Camunda 7 it need not name a message.
 pub(crate) fn receive_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
-    let message = reader.message(node, owner)?;
+    let message = if node.plain("messageRef").is_some() { Some(reader.message(node, owner)?) } else { None };
     reader.note_instantiation(node, owner);
     Some(ElementKind::ReceiveTask(message))
 }

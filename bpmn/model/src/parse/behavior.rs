@@ -45,11 +45,11 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, message, help);
             return;
         };
-        if let Some(definition) = self.definitions.event_definition(reference) {
+        if let Some(definition) = self.definitions.any_event_definition(reference) {
             self.thrown(definition, when, owner, at);
         } else {
             let message = format!("the event definition '{}' does not exist", shown(reference));
-            self.diagnostics.error(at, message, "put one with this id beside the process");
+            self.diagnostics.error(at, message, "put one with this id beside the process, or name that of the event that catches it");
         }
     }
 

@@ -41,11 +41,11 @@ impl<'n> ProcessReader<'n, '_> {
         CompensationThrow::default()
     }
 
-    /// The definition in a boundary or start event, which says nothing but that it is one.
+    /// The definition in a boundary or start event, which says nothing but that it is one (Camunda `validateCatchCompensateEventDefinition`).
     pub(crate) fn compensation_catch(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> EventTrigger {
         for name in ["activityRef", "waitForCompletion"].into_iter().filter(|name| definition.plain(name).is_some()) {
-            let message = format!("{name} means nothing on an event that waits for compensation");
-            self.diagnostics.error(definition.at_in(owner.at), message, "remove it: it belongs on the throwing event (as in Camunda 7)");
+            let message = format!("{name} has no effect on an event that waits for compensation");
+            self.diagnostics.warning(definition.at_in(owner.at), message, "remove it: it belongs on the throwing event (as in Camunda 7)");
         }
         EventTrigger::Compensation
     }

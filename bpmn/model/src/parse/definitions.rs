@@ -38,6 +38,8 @@ pub(crate) struct Definitions<'n> {
     escalations: HashMap<&'n str, &'n Node<'n>>,
     signals: HashMap<&'n str, &'n Node<'n>>,
     reusable_events: HashMap<&'n str, &'n Node<'n>>,
+    /// Event definitions inside of events.
+    own_events: HashMap<&'n str, &'n Node<'n>>,
 }
 
 impl<'n> Definitions<'n> {
@@ -62,6 +64,7 @@ impl<'n> Definitions<'n> {
             escalations: HashMap::new(),
             signals: HashMap::new(),
             reusable_events: HashMap::new(),
+            own_events: HashMap::new(),
         };
         let mut some_process = false;
         for child in root.children.iter().filter(|child| child.namespace != Namespace::Metadata) {
@@ -135,7 +138,23 @@ impl<'n> Definitions<'n> {
         by_reference(&self.reusable_events, reference)
     }
 
+    /// The same, or an event's own definition with this id.
+    pub(crate) fn any_event_definition(&self, reference: &str) -> Option<&'n Node<'n>> {
+        self.event_definition(reference).or_else(|| by_reference(&self.own_events, reference))
+    }
+
+    fn own_events(&mut self, process: &'n Node<'n>) {
+        let mut open = vec![process];
+        while let Some(node) = open.pop() {
+            open.extend(&node.children);
+            if let Some(id) = node.id().filter(|_| node.namespace == Namespace::Bpmn && node.name.ends_with("EventDefinition")) {
+                self.own_events.insert(id, node);
+            }
+        }
+    }
+
     fn process(&mut self, process: &'n Node<'n>, diagnostics: &mut Diagnostics) {
+        self.own_events(process);
         match process.plain("isExecutable").map(str::trim) {
             Some("true" | "1") => self.processes.push(process),
             Some("false" | "0") => {

@@ -72,10 +72,17 @@ impl<'n> ProcessReader<'n, '_> {
         Some(timer(expression))
     }
 
-    /// Which errors an event catches.
+    /// Which errors an event catches: without a code, all.
     pub(super) fn error_catch(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<ErrorCatch> {
         let code = match definition.plain("errorRef") {
             None => None,
+            Some(reference)
+                if self.definitions.error(reference).is_some_and(|error| error.plain("errorCode").is_none_or(str::is_empty)) =>
+            {
+                let message = format!("the error '{}' has no errorCode: the event catches all errors", shown(reference));
+                self.diagnostics.warning(definition.at_in(owner.at), message, "give it one, or remove the errorRef");
+                None
+            }
             Some(reference) => Some(self.error_reference(reference, definition, owner)?.code),
         };
         let code_variable = variable(definition, "errorCodeVariable");
@@ -112,13 +119,19 @@ impl<'n> ProcessReader<'n, '_> {
         Some(Some(code.to_owned()))
     }
 
-    /// The error with an id; it must have a code, for errors are caught by code.
+    /// The error with an id; it must have a code, for errors are caught by code. As in Camunda 7 a reference to none is a code itself.
     pub(super) fn error_reference(&mut self, reference: &str, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<ErrorReference> {
         let at = definition.at_in(owner.at);
         let Some(error) = self.definitions.error(reference) else {
-            let message = format!("the error '{}' does not exist", shown(reference));
-            self.diagnostics.error(at, message, "choose one of the file's errors, or create one with this id and a code");
-            return None;
+            let code = reference.trim();
+            if code.is_empty() || code.chars().count() > MAX_ID || is_expression(code) {
+                let message = format!("the error '{}' does not exist", shown(reference));
+                self.diagnostics.error(at, message, "choose one of the file's errors, or create one with this id and a code");
+                return None;
+            }
+            let message = format!("the error '{}' does not exist: this is taken for the code of one (as in Camunda 7)", shown(reference));
+            self.diagnostics.warning(at, message, "create an error with this id and a code");
+            return Some(ErrorReference { code: code.to_owned(), message: None });
         };
         let code = error.plain("errorCode").unwrap_or_default().trim();
         if code.is_empty() || code.chars().count() > MAX_ID {

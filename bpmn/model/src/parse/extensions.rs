@@ -3,7 +3,7 @@
 use mandate_feel::Expression;
 
 use crate::definition::{Mapping, RetryPolicy};
-use crate::diagnostic::shown;
+use crate::diagnostic::{At, shown};
 use crate::parse::attributes;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
@@ -26,6 +26,7 @@ impl<'n> ProcessReader<'n, '_> {
                 "failedJobRetryTimeCycle" => self.retries(extension, owner),
                 // What a call activity passes is read with whom it calls.
                 "in" | "out" => {}
+                "formData" => self.form_data(extension, of, owner),
                 "executionListener" => {
                     let listener = self.execution_listener(extension, of, at);
                     self.element(owner.index).listeners.extend(listener);
@@ -74,21 +75,61 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, message, "name the variable that it sets");
             return None;
         }
-        if let [script] = &parameter.children[..]
-            && (script.namespace, script.name) == (Namespace::Camunda, "script")
-        {
-            return Some(Mapping { target: target.to_owned(), source: self.camunda_script(script, at)? });
+        let what = format!("{} '{}'", parameter.title(), shown(target));
+        Some(Mapping { target: target.to_owned(), source: self.parameter_value(parameter, &what, at)? })
+    }
+
+    /// The value of a parameter, or of an entry of a map: an expression or text, a script, a list or a map (Camunda
+    /// `BpmnParseUtil.parseNestedParamValueProvider`).
+    fn parameter_value(&mut self, holder: &'n Node<'n>, what: &str, at: At<'n>) -> Option<Expression> {
+        match &holder.children[..] {
+            [] => match holder.text.trim() {
+                "" => Expression::parse("= null").ok(),
+                text => self.expression(what, text, at),
+            },
+            [value] => self.nested_value(value, what, at),
+            [_, second, ..] => {
+                let message = format!("{what} has more than one value");
+                self.diagnostics.error(second.at_in(at), message, "put them into a camunda:list, or keep one");
+                None
+            }
         }
-        if let Some(value) = parameter.children.first() {
-            let message = format!("{} as the value of '{}' is not supported yet", value.title(), shown(target));
-            self.diagnostics.error(value.at_in(owner.at), message, "write an expression, such as = [1, 2] or = {a: 1}");
+    }
+
+    fn nested_value(&mut self, value: &'n Node<'n>, what: &str, at: At<'n>) -> Option<Expression> {
+        match (value.namespace, value.name) {
+            (Namespace::Camunda, "script") => self.camunda_script(value, at),
+            (Namespace::Camunda, "list") => {
+                let items: Vec<_> = value.children.iter().map(|item| self.list_item(item, what, at)).collect();
+                items.into_iter().collect::<Option<_>>().map(Expression::list)
+            }
+            (Namespace::Camunda, "map") => {
+                let entries: Vec<_> = value.children.iter().map(|entry| self.map_entry(entry, what, at)).collect();
+                entries.into_iter().collect::<Option<_>>().map(Expression::context)
+            }
+            _ => {
+                let message = format!("{} as the value of {what} is not supported", value.title());
+                self.diagnostics.error(value.at_in(at), message, "write an expression, a camunda:list, a camunda:map or a camunda:script");
+                None
+            }
+        }
+    }
+
+    fn list_item(&mut self, item: &'n Node<'n>, what: &str, at: At<'n>) -> Option<Expression> {
+        match (item.namespace, item.name) {
+            (Namespace::Camunda, "value") => self.parameter_value(item, what, item.at_in(at)),
+            _ => self.nested_value(item, what, at),
+        }
+    }
+
+    fn map_entry(&mut self, entry: &'n Node<'n>, what: &str, at: At<'n>) -> Option<(String, Expression)> {
+        let key = entry.plain("key").filter(|_| (entry.namespace, entry.name) == (Namespace::Camunda, "entry"));
+        let Some(key) = key else {
+            let message = format!("{} in the map of {what} is no entry with a key", entry.title());
+            self.diagnostics.error(entry.at_in(at), message, "use camunda:entry with a key");
             return None;
-        }
-        let source = match parameter.text.trim() {
-            "" => Expression::parse("= null").ok()?,
-            text => self.expression(&format!("{} '{}'", parameter.title(), shown(target)), text, at)?,
         };
-        Some(Mapping { target: target.to_owned(), source })
+        Some((key.to_owned(), self.parameter_value(entry, what, entry.at_in(at))?))
     }
 
     fn properties(&mut self, properties: &'n Node<'n>, owner: Owner<'n>) {

@@ -18,9 +18,6 @@ impl<'n> ProcessReader<'n, '_> {
         if !self.spend(node.at()) {
             return;
         }
-        if node.id().is_none() {
-            self.diagnostics.error(node.at(), "sequenceFlow has no id", "give it an id that is unique in the file");
-        }
         attributes::check(node, node.at(), self.diagnostics);
         let mut listeners = Vec::new();
         for child in &node.children {
@@ -75,6 +72,7 @@ impl<'n> ProcessReader<'n, '_> {
         let mut by_id: HashMap<&'n str, FlowIndex> = HashMap::new();
         let drafts = std::mem::take(&mut self.flow_drafts);
         let known: HashSet<&str> = drafts.iter().filter_map(|draft| draft.node.id()).collect();
+        let mut named: HashSet<Arc<str>> = HashSet::new();
         for FlowDraft { node, condition, listeners } in drafts {
             let source = self.end(node, "sourceRef", "comes from");
             let target = self.end(node, "targetRef", "goes to");
@@ -83,15 +81,21 @@ impl<'n> ProcessReader<'n, '_> {
                 continue;
             };
             let index = FlowIndex(u32::try_from(self.draft.flows.len()).expect("MAX_ELEMENTS is far below 2^32"));
-            let id = node.id().unwrap_or_default();
-            by_id.entry(id).or_insert(index);
+            let id = if let Some(id) = node.id() {
+                by_id.entry(id).or_insert(index);
+                Arc::from(id)
+            } else {
+                let id = self.name_flow(source, target, |id| known.contains(id) || named.contains(id));
+                named.insert(Arc::clone(&id));
+                id
+            };
             self.element(source).outgoing.push(index);
             self.element(target).incoming.push(index);
             if matches!(condition, Some(Err(Broken))) {
                 self.draft.broken_conditions.insert(index);
             }
             let condition = condition.and_then(Result::ok);
-            self.draft.flows.push(SequenceFlow { id: Arc::from(id), source, target, condition, listeners });
+            self.draft.flows.push(SequenceFlow { id, source, target, condition, listeners });
             self.draft.flow_positions.push(node.position);
         }
         self.defaults(&by_id, &known);
@@ -102,6 +106,15 @@ impl<'n> ProcessReader<'n, '_> {
                 self.diagnostics.warning(at, message, "remove the line, or draw the flow; only sequenceFlow elements count");
             }
         }
+    }
+
+    /// An id for a flow that has none, which it need not have: nothing else in the process has it, and the same file always gives the same.
+    fn name_flow(&self, source: ElementIndex, target: ElementIndex, taken: impl Fn(&str) -> bool) -> Arc<str> {
+        let of = |index: ElementIndex| &*self.draft.elements[index.0 as usize].id;
+        let plain = format!("{}-{}", of(source), of(target));
+        let numbered = (2..).map(|nth| format!("{plain}-{nth}"));
+        let free = std::iter::once(plain.clone()).chain(numbered).find(|id| !taken(id) && !self.slots.contains_key(&**id));
+        free.expect("there are more numbers than flows").into()
     }
 
     fn defaults(&mut self, by_id: &HashMap<&'n str, FlowIndex>, known: &HashSet<&str>) {

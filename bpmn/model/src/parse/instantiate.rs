@@ -69,7 +69,7 @@ impl<'n> ProcessReader<'n, '_> {
         let plain = element.multi_instance.is_none() && element.boundary_events.is_empty() && element.start_quantity == 1;
         let Some(trigger) = start_trigger(&element.kind).filter(|_| plain) else {
             let message = format!("'{}' can't start a process", shown(&id));
-            let help = "use an event, or a receive task, without loops, quantities and boundary events";
+            let help = "use an event, or a receive task with a message, without loops, quantities and boundary events";
             self.diagnostics.error(owner.at, message, help);
             return false;
         };
@@ -109,7 +109,7 @@ impl<'n> ProcessReader<'n, '_> {
 /// What starts a process instead of an element that waits.
 fn start_trigger(kind: &ElementKind) -> Option<StartTrigger> {
     match kind {
-        ElementKind::ReceiveTask(message) | ElementKind::IntermediateCatchEvent(CatchTrigger::Message(message)) => {
+        ElementKind::ReceiveTask(Some(message)) | ElementKind::IntermediateCatchEvent(CatchTrigger::Message(message)) => {
             Some(StartTrigger::Message(message.clone()))
         }
         ElementKind::IntermediateCatchEvent(CatchTrigger::Signal(signal)) => Some(StartTrigger::Signal(signal.clone())),

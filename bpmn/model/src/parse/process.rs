@@ -15,6 +15,7 @@ use crate::parse::compensation::References;
 use crate::parse::links::{self, Links};
 use crate::parse::multi_instance::ACTIVITIES;
 use crate::parse::multiple::Parts;
+use crate::parse::resources::RESOURCES;
 use crate::parse::table::{self, Disposition, Supported};
 use crate::parse::{Definitions, attributes};
 use crate::xml::{Namespace, Node};
@@ -328,7 +329,10 @@ impl<'n> ProcessReader<'n, '_> {
         if ACTIVITIES.contains(&row.element) {
             self.data_associations(node, owner);
         }
-        self.element(owner.index).for_compensation = self.boolean(node, Namespace::None, "isForCompensation", false, owner.at);
+        let for_compensation = self.boolean(node, Namespace::None, "isForCompensation", false, owner.at);
+        // An event sub-process undoes what is around it if its start event says so, not because an association leads to it.
+        let by_event = node.name == "subProcess" && self.boolean(node, Namespace::None, "triggeredByEvent", false, owner.at);
+        self.element(owner.index).for_compensation = for_compensation && !by_event;
         if !matches!(row.element, "subProcess" | "adHocSubProcess" | "transaction") {
             self.parts(node, owner);
         }
@@ -381,6 +385,7 @@ impl<'n> ProcessReader<'n, '_> {
             outputs: Vec::new(),
             properties: Vec::new(),
             listeners: Vec::new(),
+            form: None,
             position: node.position,
         });
         debug_assert!(parent.is_some() || index == ROOT);
@@ -450,6 +455,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "activationCondition") if node.name == "complexGateway" => {}
                 (Namespace::Bpmn, name) if is_event_definition(name) && row_is_event(node.name) => {}
                 (Namespace::Bpmn, "script") if node.name == "scriptTask" => {}
+                (Namespace::Bpmn, name) if RESOURCES.contains(&name) && node.name == "userTask" => {}
                 (Namespace::Bpmn, name) => match table::disposition(name) {
                     Disposition::Metadata => {}
                     Disposition::Refused(help) => self.refuse(child, owner, help),

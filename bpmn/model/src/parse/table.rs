@@ -30,7 +30,7 @@ macro_rules! supported {
 static SUPPORTED: &[Supported] = supported! {
     "startEvent", "none; message, signal, conditional, timer (of a process); message, timer, error, escalation, signal, conditional, compensation (of an event sub-process); timers by date, duration, cycle or cron expression", events::start;
     "endEvent", "none, terminate, error, escalation, signal, compensation, cancel (of a transaction); message, done by a delegate or a worker", events::end;
-    "intermediateCatchEvent", "timer (date, duration, first date of a cycle), message, signal, conditional, link", events::catch;
+    "intermediateCatchEvent", "timer (date, duration, first date of a cycle, or each of a counted one), message, signal, conditional, link", events::catch;
     "intermediateThrowEvent", "none, escalation, signal, compensation, link; message, done by a delegate or a worker", events::throw;
     "boundaryEvent", "error, compensation, cancel (of a transaction); timer (date, duration, cycle, cron expression), message, escalation, signal, conditional, interrupting or not", events::boundary;
     "task", "passes through", activities::task;
@@ -39,8 +39,8 @@ static SUPPORTED: &[Supported] = supported! {
     "sendTask", "as a service task", activities::send_task;
     "businessRuleTask", "as a service task; decisions are not executed yet", activities::business_rule_task;
     "scriptTask", "FEEL or JUEL, with a result variable; `zeebe:script`", expression_tasks::script_task;
-    "userTask", "assignee, candidate users and groups, due and follow-up date, priority, form key", activities::user_task;
-    "receiveTask", "waits for a message; `instantiate`", activities::receive_task;
+    "userTask", "assignee, candidate users and groups (`humanPerformer`, `potentialOwner` as well), due and follow-up date, priority, form key and form fields", activities::user_task;
+    "receiveTask", "waits for a message or, without one, to be signalled; `instantiate`", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
     "adHocSubProcess", "parallel or sequential, completion condition, `cancelRemainingInstances`; what begins is chosen by `zeebe:adHoc` or over the API", ad_hoc::ad_hoc_sub_process;
     "transaction", "as an embedded sub-process; left by its cancel boundary event when a cancel end event inside has had compensated what has completed", activities::transaction;

@@ -83,6 +83,11 @@ impl Cycle {
         &self.text
     }
 
+    /// Whether it says how often, as `R4/PT10S` does and `R/PT10S` or a cron expression does not.
+    pub fn is_counted(&self) -> bool {
+        matches!(self.rule, Rule::Forward { times, .. } | Rule::Backward { times, .. } if times < ENDLESS)
+    }
+
     /// The first of its dates after a moment, in milliseconds since 1970; none if it is over.
     pub fn after(&self, moment_ms: i64) -> Option<i64> {
         let moment = Timestamp::from_millisecond(moment_ms).ok()?;

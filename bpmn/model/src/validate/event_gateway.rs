@@ -44,7 +44,12 @@ impl Validator<'_, '_> {
                 let message = format!("the event-based gateway waits for the signal '{}' twice", shown(signal.name.source()));
                 self.diagnostics.error(self.at(index), message, "keep one of them");
             }
-            let (ElementKind::IntermediateCatchEvent(CatchTrigger::Message(reference)) | ElementKind::ReceiveTask(reference)) = &event.kind
+            if let ElementKind::ReceiveTask(None) = event.kind {
+                let message = format!("the event-based gateway leads to '{}', which waits for no message", shown(&event.id));
+                self.diagnostics.error(self.at(index), message, "choose the message that it waits for (messageRef)");
+            }
+            let (ElementKind::IntermediateCatchEvent(CatchTrigger::Message(reference)) | ElementKind::ReceiveTask(Some(reference))) =
+                &event.kind
             else {
                 continue;
             };

@@ -159,9 +159,9 @@ fn events_that_undo_nothing_sensible_are_refused() {
     check(
         &boundary("a").replace("Definition/>", "Definition activityRef='a'/>"),
         expect![[r#"
-        t.bpmn:2:24: warning: the compensation boundary event has no handler: it undoes nothing (element 'a-event'); help: draw an association from it to an activity with isForCompensation="true"
-        t.bpmn:2:75: error: activityRef means nothing on an event that waits for compensation (element 'a-event'); help: remove it: it belongs on the throwing event (as in Camunda 7)
-    "#]],
+            t.bpmn:2:24: warning: the compensation boundary event has no handler: it undoes nothing (element 'a-event'); help: draw an association from it to an activity with isForCompensation="true"
+            t.bpmn:2:75: warning: activityRef has no effect on an event that waits for compensation (element 'a-event'); help: remove it: it belongs on the throwing event (as in Camunda 7)
+        "#]],
     );
     check(
         &throw(" activityRef='nobody'"),

@@ -162,12 +162,13 @@ fn a_user_task_says_who_until_when_and_with_which_form() {
     let task = "<bpmn:userTask id='a' name='Review' camunda:assignee='${reviewer}' camunda:candidateUsers='ann, bob' \
                 camunda:candidateGroups='order-review' camunda:dueDate='P2D' camunda:formKey='embedded:review'>\
                 <bpmn:documentation> Look at it. </bpmn:documentation></bpmn:userTask>";
+    let form = element(&definition(&around(task)), "a").form.clone().expect("a form");
+    assert_eq!((form.key.as_deref(), form.fields.len()), (Some("embedded:review"), 0));
     let ElementKind::UserTask(task) = kind(&around(task), "a") else { panic!() };
     assert_eq!(task.assignee.unwrap().source(), "${reviewer}");
     assert_eq!(task.candidate_users.unwrap().as_literal(), Some("ann, bob"));
     assert_eq!(task.candidate_groups.unwrap().as_literal(), Some("order-review"));
     assert_eq!(task.due_date.unwrap().as_literal(), Some("P2D"));
-    assert_eq!(task.form_key.as_deref(), Some("embedded:review"));
     assert_eq!(task.documentation.as_deref(), Some("Look at it."));
     let ElementKind::UserTask(bare) = kind(&around("<bpmn:userTask id='a' camunda:assignee=''/>"), "a") else { panic!() };
     assert!(bare.assignee.is_none() && bare.documentation.is_none());
@@ -175,10 +176,12 @@ fn a_user_task_says_who_until_when_and_with_which_form() {
 
 #[test]
 fn a_receive_task_waits_for_a_message() {
-    let ElementKind::ReceiveTask(message) = kind(&around_with(MESSAGE, "<bpmn:receiveTask id='a' messageRef='m'/>"), "a") else { panic!() };
+    let ElementKind::ReceiveTask(Some(message)) = kind(&around_with(MESSAGE, "<bpmn:receiveTask id='a' messageRef='m'/>"), "a") else {
+        panic!()
+    };
     assert_eq!(message.name.as_literal(), Some("Fulfilled"));
     let by_order = "<bpmn:message id='m' name='fulfilled-${orderId}'/>";
-    let ElementKind::ReceiveTask(message) = kind(&around_with(by_order, "<bpmn:receiveTask id='a' messageRef='m'/>"), "a") else {
+    let ElementKind::ReceiveTask(Some(message)) = kind(&around_with(by_order, "<bpmn:receiveTask id='a' messageRef='m'/>"), "a") else {
         panic!()
     };
     assert_eq!(message.name.as_literal(), None);
@@ -393,4 +396,52 @@ fn the_table_of_supported_elements_is_what_the_parser_reads() {
         assert!(!said.contains(&format!("{} is not supported", row.element)), "{said}");
         assert!(!said.contains("has no place in"), "{said}");
     }
+}
+
+#[test]
+fn sequence_flows_need_no_ids() {
+    let process = "<bpmn:startEvent id='s'/><bpmn:task id='a'/><bpmn:endEvent id='e'/><bpmn:sequenceFlow id='a-e' sourceRef='s' targetRef='a'/>\
+                   <bpmn:sequenceFlow sourceRef='a' targetRef='e'/><bpmn:sequenceFlow sourceRef='a' targetRef='e'/>";
+    let definition = definition(&file(process));
+    let outgoing = element(&definition, "a").outgoing.iter().map(|flow| &*definition.flow(*flow).id);
+    assert_eq!(outgoing.collect::<Vec<_>>(), ["a-e-2", "a-e-3"]);
+}
+
+#[test]
+fn extensions_may_be_in_the_namespace_of_camundas_ancestor() {
+    let activity = "<bpmn:userTask id='a' xmlns:activiti='http://activiti.org/bpmn' activiti:assignee='ann'/>";
+    let definition = definition(&around(activity).replace("camunda.org/schema/1.0/bpmn", "activiti.org/bpmn"));
+    assert_eq!(definition.dialect, mandate_model::Dialect::Camunda7);
+    let ElementKind::UserTask(task) = &element(&definition, "a").kind else { panic!("a user task") };
+    assert_eq!(task.assignee.as_ref().and_then(|assignee| assignee.as_literal()), Some("ann"));
+}
+
+#[test]
+fn a_user_task_is_assigned_in_the_standards_words() {
+    let named = |element: &str, text: &str| {
+        format!(
+            "<bpmn:{element}><bpmn:resourceAssignmentExpression><bpmn:formalExpression>{text}</bpmn:formalExpression>\
+             </bpmn:resourceAssignmentExpression></bpmn:{element}>"
+        )
+    };
+    let performer = named("humanPerformer", "${clerk}");
+    let owners = named("potentialOwner", "user(ann), group(sales), support, user(${boss.equals(1) ? 'a,b' : 'c'})");
+    let ElementKind::UserTask(task) =
+        kind(&around(&format!("<bpmn:userTask id='a' camunda:candidateUsers='eve'>{performer}{owners}</bpmn:userTask>")), "a")
+    else {
+        panic!("a user task")
+    };
+    let source = |expression: &Option<mandate_feel::Expression>| expression.as_ref().map(|it| it.source().to_owned()).unwrap_or_default();
+    assert_eq!(source(&task.assignee), "${clerk}");
+    assert_eq!(source(&task.candidate_users), "eve,ann,${boss.equals(1) ? 'a,b' : 'c'}");
+    assert_eq!(source(&task.candidate_groups), "sales,support");
+
+    let twice = format!(
+        "<bpmn:userTask id='a' camunda:assignee='x' camunda:candidateUsers='= us'>{performer}{owners}<bpmn:potentialOwner/></bpmn:userTask>"
+    );
+    expect_test::expect![[r#"
+        t.bpmn:2:1: error: the user task has more than one assignee (element 'a'); help: keep one of them
+        t.bpmn:2:1: error: potentialOwner stands beside candidates that a FEEL expression gives (element 'a'); help: name all candidates in the FEEL expression
+        t.bpmn:2:475: error: potentialOwner names nobody (element 'a'); help: write whom in a formalExpression in a resourceAssignmentExpression, or use Camunda's attributes
+    "#]].assert_eq(&diagnostics(around(&twice).as_bytes()));
 }

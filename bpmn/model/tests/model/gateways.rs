@@ -150,6 +150,12 @@ fn an_event_based_gateway_leads_to_what_waits_and_nothing_else_leads_there() {
         t.bpmn:4:1: error: another flow leads to this intermediateCatchEvent, for which the event-based gateway 'g' waits (element 'b'); help: lead the other flow to the gateway, or to an event of its own
     "#]],
     );
+    check(
+        &("<bpmn:receiveTask id='a'/>\n".to_owned() + "<bpmn:receiveTask id='b' messageRef='n'/>\n" + &g_a + &g_b),
+        expect![[r#"
+            t.bpmn:2:26: error: the event-based gateway leads to 'a', which waits for no message (element 'g'); help: choose the message that it waits for (messageRef)
+        "#]],
+    );
     let guarded = "<bpmn:receiveTask id='a' messageRef='n'/>\n<bpmn:boundaryEvent id='t' attachedToRef='a'><bpmn:timerEventDefinition>\
         <bpmn:timeDuration>PT1M</bpmn:timeDuration></bpmn:timerEventDefinition></bpmn:boundaryEvent><bpmn:endEvent id='e'/>\n";
     check(

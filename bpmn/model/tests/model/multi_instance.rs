@@ -120,7 +120,7 @@ fn what_is_wrong_or_not_built_is_refused_by_its_name() {
         t.bpmn:3:1: error: camunda:collection is empty (element 'a'); help: name the variable that holds the list, such as items, or write ${order.items}
         t.bpmn:3:1: error: the variable ' ' of multiInstanceLoopCharacteristics is not a name of 1 to 255 characters (element 'a'); help: name the variable that holds the element or the list
         t.bpmn:3:1: error: isSequential="perhaps" is neither true nor false (element 'a'); help: write true or false
-        t.bpmn:3:1: error: the event definition 'e' does not exist (element 'a'); help: put one with this id beside the process
+        t.bpmn:3:1: error: the event definition 'e' does not exist (element 'a'); help: put one with this id beside the process, or name that of the event that catches it
         t.bpmn:3:67: error: the completionCondition is a text, which is neither true nor false (element 'a'); help: write an expression, such as ${nrOfCompletedInstances >= 2}
         t.bpmn:3:67: error: completionCondition is empty (element 'a'); help: write an expression, or remove it
         t.bpmn:3:1: error: loopDataOutputRef and outputDataItem mean nothing without each other (element 'a'); help: name a variable in loopDataOutputRef, and the instances' own in <outputDataItem name="result"/>

@@ -81,7 +81,8 @@ mod unsupported {
             expect![[r#"
                 t.bpmn:2:1: error: camunda:formHandlerClass on userTask is not supported yet (element 'a'); help: validate what was entered in a service task behind it
                 t.bpmn:2:1: error: the compensation handler, a userTask, has a sequence flow (element 'a'); help: remove the flow: the association from the boundary event begins it, and nothing follows it (BPMN 2.0, 10.6.1)
-                t.bpmn:2:77: error: potentialOwner is not supported yet (element 'po'); help: use camunda:candidateUsers or camunda:candidateGroups
+                t.bpmn:2:1: warning: the userTask is for compensation and undoes nothing: it never runs (element 'a'); help: draw an association to it from a compensation boundary event
+                t.bpmn:2:77: error: potentialOwner names nobody (element 'a'); help: write whom in a formalExpression in a resourceAssignmentExpression, or use Camunda's attributes
             "#]],
         );
         check_file(
@@ -97,7 +98,7 @@ mod unsupported {
         check_activity(
             "<bpmn:serviceTask id='a' camunda:expression='${bean.go()}' camunda:resultVariable='x'/>",
             expect![[r#"
-                t.bpmn:2:1: error: camunda:expression '${bean.go()}': the method 'go' cannot be called in an expression, at character 8 (element 'a'); help: expressions read variables only: let a delegate do the work and read its result, or use FEEL's functions, as in = count(items)
+                t.bpmn:2:1: error: camunda:expression '${bean.go()}': the method 'go' cannot be called in an expression, at character 8 (element 'a'); help: let a delegate do the work and read its result, or use FEEL's functions, as in = count(items). Methods that can be called: equals, toString, contains, isEmpty, indexOf, get, length, startsWith, endsWith, equalsIgnoreCase, toLowerCase, toUpperCase, trim, concat, replace, substring, size, containsKey
             "#]],
         );
         check_activity(
@@ -111,13 +112,16 @@ mod unsupported {
         check_activity(
             "<bpmn:userTask id='a'><bpmn:extensionElements>\n<camunda:taskListener class='y' event='create'/>\n\
              <camunda:inputOutput>\n<camunda:inputParameter name='x'><camunda:script scriptFormat='groovy'>1</camunda:script></camunda:inputParameter>\n\
-             <camunda:inputParameter name='y'><camunda:list/></camunda:inputParameter>\n\
-             <camunda:outputParameter name='z'><camunda:map/></camunda:outputParameter></camunda:inputOutput>\
+             <camunda:inputParameter name='y'><camunda:list><camunda:entry key='k'/></camunda:list></camunda:inputParameter>\n\
+             <camunda:inputParameter name='y'><camunda:list/><camunda:map/></camunda:inputParameter>\n\
+             <camunda:outputParameter name='z'><camunda:map><camunda:value>x</camunda:value></camunda:map></camunda:outputParameter>\
+             </camunda:inputOutput>\
              </bpmn:extensionElements></bpmn:userTask>",
             expect![[r#"
                 t.bpmn:5:34: error: a script in the language 'groovy' is not supported (element 'a'); help: write it in FEEL (scriptFormat="feel") or JUEL, or use a service task with a delegate
-                t.bpmn:6:34: error: camunda:list as the value of 'y' is not supported yet (element 'a'); help: write an expression, such as = [1, 2] or = {a: 1}
-                t.bpmn:7:35: error: camunda:map as the value of 'z' is not supported yet (element 'a'); help: write an expression, such as = [1, 2] or = {a: 1}
+                t.bpmn:6:48: error: camunda:entry as the value of camunda:inputParameter 'y' is not supported (element 'a'); help: write an expression, a camunda:list, a camunda:map or a camunda:script
+                t.bpmn:7:49: error: camunda:inputParameter 'y' has more than one value (element 'a'); help: put them into a camunda:list, or keep one
+                t.bpmn:8:48: error: camunda:value in the map of camunda:outputParameter 'z' is no entry with a key (element 'a'); help: use camunda:entry with a key
             "#]],
         );
     }
@@ -254,11 +258,11 @@ mod extensions {
     fn what_is_not_known_is_a_warning() {
         check_activity(
             "<bpmn:userTask id='a' camunda:priority='50' camunda:followUpDate='P1D' camunda:class='x'><bpmn:extensionElements>\n\
-             <camunda:formData><camunda:formField id='decision'/></camunda:formData>\n<other:thing><bpmn:userTask id='a'/></other:thing>\n\
+             <camunda:formProperty id='decision'/>\n<other:thing><bpmn:userTask id='a'/></other:thing>\n\
              <camunda:unheard/>\n<zeebe:unheard/></bpmn:extensionElements>\n<camunda:properties/></bpmn:userTask>",
             expect![[r#"
                 t.bpmn:2:1: warning: camunda:class has no effect on userTask (element 'a'); help: remove it; it is read on serviceTask, sendTask, businessRuleTask and messageEventDefinition
-                t.bpmn:3:1: warning: camunda:formData has no effect: forms are not served; task lists see camunda:formKey only (element 'a'); help: remove it, or do without what it asks for
+                t.bpmn:3:1: warning: camunda:formProperty has no effect: use camunda:formData with a camunda:formField (element 'a'); help: remove it, or do without what it asks for
                 t.bpmn:4:1: warning: the extension element other:thing is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool
                 t.bpmn:5:1: warning: the extension element camunda:unheard is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool
                 t.bpmn:6:1: warning: the extension element zeebe:unheard is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool

@@ -27,10 +27,10 @@ mod events {
     #[test]
     fn messages_must_exist_and_have_names() {
         check_activity(
-            "<bpmn:receiveTask id='a'/>",
+            "<bpmn:intermediateCatchEvent id='a'><bpmn:messageEventDefinition/></bpmn:intermediateCatchEvent>",
             expect![[r#"
-            t.bpmn:2:1: error: receiveTask has no messageRef (element 'a'); help: choose the message that it waits for, or create one with a name
-        "#]],
+                t.bpmn:2:37: error: messageEventDefinition has no messageRef (element 'a'); help: choose the message that it waits for, or create one with a name
+            "#]],
         );
         check_activity(
             "<bpmn:receiveTask id='a' messageRef='nobody'/>",
@@ -94,12 +94,12 @@ mod events {
         check_file(
             &file_with("<bpmn:error id='x'/><bpmn:error id='y' errorCode='${code}'/>", ends),
             expect![[r#"
-            t.bpmn:3:1: error: the error end event has no errorRef (element 'e1'); help: choose the error that it throws (errorRef)
-            t.bpmn:4:24: error: the error 'nobody' does not exist (element 'e2'); help: choose one of the file's errors, or create one with this id and a code
-            t.bpmn:5:24: error: the error 'x' has no errorCode of 1 to 255 characters (element 'e3'); help: give it an errorCode: errors are caught by code
-            t.bpmn:6:24: error: an expression in the code or message of the error 'y' is not supported yet (element 'e4'); help: write fixed texts
-            t.bpmn:7:69: error: the error 'x' has no errorCode of 1 to 255 characters (element 'b'); help: give it an errorCode: errors are caught by code
-        "#]],
+                t.bpmn:3:1: error: the error end event has no errorRef (element 'e1'); help: choose the error that it throws (errorRef)
+                t.bpmn:4:24: warning: the error 'nobody' does not exist: this is taken for the code of one (as in Camunda 7) (element 'e2'); help: create an error with this id and a code
+                t.bpmn:5:24: error: the error 'x' has no errorCode of 1 to 255 characters (element 'e3'); help: give it an errorCode: errors are caught by code
+                t.bpmn:6:24: error: an expression in the code or message of the error 'y' is not supported yet (element 'e4'); help: write fixed texts
+                t.bpmn:7:69: warning: the error 'x' has no errorCode: the event catches all errors (element 'b'); help: give it one, or remove the errorRef
+            "#]],
         );
     }
 
@@ -482,7 +482,6 @@ mod ids {
                 t.bpmn:6:1: warning: no path leads to this userTask; help: lead a sequence flow to it, or remove it
                 t.bpmn:7:1: error: the id of this userTask is longer than 255 characters (element 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'); help: shorten it
                 t.bpmn:7:1: warning: no path leads to this userTask (element 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'); help: lead a sequence flow to it, or remove it
-                t.bpmn:8:1: error: sequenceFlow has no id; help: give it an id that is unique in the file
             "#]],
         );
     }

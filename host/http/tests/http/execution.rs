@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Host, fragile, nested, payment};
+use crate::common::{Host, fragile, model, nested, payment};
 
 async fn tree(host: &Host, instance: &str) -> Value {
     host.get(&format!("/engine-rest/process-instance/{instance}/activity-instances")).await.ok()
@@ -143,5 +143,23 @@ async fn a_receive_task_is_signalled_or_its_message_triggered() {
         let history = host.get(&format!("/engine-rest/history/process-instance/{instance}")).await.ok();
         assert_eq!(history["state"], "COMPLETED");
     }
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_receive_task_without_a_message_waits_to_be_signalled() {
+    let host = Host::open().await;
+    let process = "<bpmn:process id='p' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:sequenceFlow sourceRef='s' targetRef='wait'/>\
+                   <bpmn:receiveTask id='wait'/><bpmn:sequenceFlow sourceRef='wait' targetRef='look'/><bpmn:userTask id='look'/></bpmn:process>";
+    host.deploy("p", &model(process)).await;
+    host.start("p", json!({})).await;
+    assert_eq!(host.get("/api/v1/waiting").await.ok()["items"][0]["reason"], "signalling");
+    assert_eq!(host.get("/engine-rest/event-subscription").await.ok(), json!([]));
+    let execution = host.only_id("/engine-rest/execution?activityId=wait").await;
+    let body = json!({"variables": {"amount": {"value": 5}}});
+    host.post(&format!("/engine-rest/execution/{execution}/signal"), body).await.no_content();
+    assert_eq!(host.only("/engine-rest/task").await["taskDefinitionKey"], "look");
+    assert_eq!(host.only("/engine-rest/variable-instance").await["value"], 5);
+    host.check_store().await;
     host.close().await;
 }

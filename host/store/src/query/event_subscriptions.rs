@@ -93,6 +93,8 @@ const STARTS: &str = "(SELECT {pg:NULL::uuid}{lite:NULL} AS instance_id, {pg:NUL
 
 fn select(filter: EventSubscriptionFilter) -> Select {
     let mut select = Select::of(vec![WAITS, STARTS]);
+    // A receive task without a message waits for nothing that could be sent.
+    select.condition("(s.kind <> 'message' OR s.name <> '')");
     if let Some((instance, wait)) = filter.wait {
         select.with("s.instance_id = $?", instance);
         select.with("s.wait = $?", wait);

@@ -14,206 +14,195 @@ macro_rules! counting {
     };
 }
 
-/// A signal that a boundary event on `t1` waits for, which is thrown by the behaviour of `t1`'s instances.
-const THROWN: &str = "<signal id='sig' name='one is done'/><signalEventDefinition id='def' signalRef='sig'/>";
+const WHILE_LESS_THAN_THREE: &str = counting!("><loopCondition xsi:type='tFormalExpression'>= n &lt; 3</loopCondition>");
 
-/// A task `t1` with these multi-instance characteristics, and a boundary event on it that leads to `t3`.
+const AS_OFTEN_AS_MISSING: &[(&str, &str)] = &[(r#"{"n": 3}"#, "12"), (r#"{"n": 1}"#, "112"), (r#"{"n": 0}"#, "1112")];
+
+/// A signal that a boundary event on `t1` waits for, which is thrown by the behaviour of `t1`'s instances.
+pub(super) const THROWN: &str = "<signal id='sig' name='one is done'/><signalEventDefinition id='def' signalRef='sig'/>";
+
+/// A task `t1` with these multi-instance characteristics, and a boundary event on it that leads to `t3` and does not say that it does not interrupt.
 macro_rules! several {
     ($loops:literal) => {
         concat!(
-            "<task id='t1'><multiInstanceLoopCharacteristics isSequential='true'",
+            "<task id='t1'><multiInstanceLoopCharacteristics",
             $loops,
-            "</multiInstanceLoopCharacteristics></task><boundaryEvent id='b' attachedToRef='t1' cancelActivity='false'>\
-             <signalEventDefinition signalRef='sig'/></boundaryEvent>{s>t1>t2>e}{b>t3>e3}"
+            "</multiInstanceLoopCharacteristics></task><boundaryEvent id='b' attachedToRef='t1'><signalEventDefinition id='caught' signalRef='sig'/>\
+             </boundaryEvent>{s>t1>t2>e}{b>t3>e3}"
         )
     };
 }
+pub(super) use several;
+
+pub(super) const SUITE: &[Case] = &[
+    Case {
+        name: "CallActivity_Process",
+        beside: "<process id='called' isExecutable='true'>{s1>t1>e1}</process><collaboration id='c1'><participant id='p1' processRef='p'/>\
+                 <participant id='p2' processRef='called'/></collaboration>",
+        process: "<callActivity id='c' calledElement='called'/>{s>c>t2>e}",
+        runs: &[(PLAIN, "12")],
+    },
+    Case {
+        name: "CallActivity_GlobalTask",
+        beside: "<globalScriptTask id='t1'><script>= 1</script></globalScriptTask>",
+        process: "<callActivity id='c' calledElement='t1'/>{s>c>t2>e}",
+        runs: &[(PLAIN, "12")],
+    },
+    Case {
+        name: "MultiInstance_SubProcess",
+        beside: "",
+        process: "<subProcess id='p1'><multiInstanceLoopCharacteristics isSequential='true'><loopCardinality>3</loopCardinality>\
+                  </multiInstanceLoopCharacteristics>{s1>t1>e1}</subProcess>{s>p1>t2>e}",
+        runs: &[(PLAIN, "1112")],
+    },
+    Case {
+        name: "MultiInstance_Task",
+        beside: "",
+        process: "<task id='t1'><multiInstanceLoopCharacteristics><loopCardinality>3</loopCardinality></multiInstanceLoopCharacteristics></task>\
+                  {s>t1>t2>e}",
+        runs: &[(PLAIN, "1112")],
+    },
+    Case {
+        name: "MultiInstance_Sequential",
+        beside: "",
+        process: "<task id='t1'><multiInstanceLoopCharacteristics isSequential='true'><loopCardinality>3</loopCardinality>\
+                  </multiInstanceLoopCharacteristics></task>{s>t1>t2>e}",
+        runs: &[(PLAIN, "1112")],
+    },
+    Case {
+        name: "MultiInstance_Parallel",
+        beside: "",
+        process: "<task id='t1'><multiInstanceLoopCharacteristics isSequential='false'><loopCardinality>3</loopCardinality>\
+                  </multiInstanceLoopCharacteristics></task>{s>t1>t2>e}",
+        runs: &[(PLAIN, "1112")],
+    },
+    Case {
+        name: "MultiInstance_NoneBehavior",
+        beside: THROWN,
+        process: several!(" isSequential='true' behavior='None' noneBehaviorEventRef='def'><loopCardinality>3</loopCardinality>"),
+        runs: &[(PLAIN, "1313132")],
+    },
+    Case {
+        name: "MultiInstance_OneBehavior",
+        beside: THROWN,
+        process: several!(" isSequential='true' behavior='One' oneBehaviorEventRef='def'><loopCardinality>3</loopCardinality>"),
+        runs: &[(PLAIN, "13112")],
+    },
+    Case {
+        name: "MultiInstance_AllBehavior",
+        beside: THROWN,
+        process: several!(" isSequential='true' behavior='All'><loopCardinality>3</loopCardinality>"),
+        runs: &[(PLAIN, "1112")],
+    },
+    Case {
+        name: "MultiInstance_ComplexBehavior",
+        beside: THROWN,
+        process: several!(
+            " isSequential='true' behavior='Complex'><loopCardinality>3</loopCardinality><complexBehaviorDefinition><condition>= true</condition>\
+             <event><signalEventDefinition signalRef='sig'/></event></complexBehaviorDefinition>"
+        ),
+        runs: &[(PLAIN, "~123")],
+    },
+    Case { name: "Loop_Task", beside: "", process: WHILE_LESS_THAN_THREE, runs: AS_OFTEN_AS_MISSING },
+    Case { name: "Loop_ConditionOnly", beside: "", process: WHILE_LESS_THAN_THREE, runs: AS_OFTEN_AS_MISSING },
+    Case {
+        name: "Loop_SubProcess",
+        beside: "",
+        process: "<subProcess id='p1'><standardLoopCharacteristics><loopCondition>= n &lt; 3</loopCondition></standardLoopCharacteristics>\
+                  <scriptTask id='t1' scriptFormat='feel'><extensionElements><zeebe:script expression='=n + 1' resultVariable='n'/>\
+                  </extensionElements></scriptTask>{s1>t1>e1}</subProcess>{s>p1>t2>e}",
+        runs: AS_OFTEN_AS_MISSING,
+    },
+    Case {
+        name: "Loop_Maximum",
+        beside: "",
+        process: counting!(" loopMaximum='3'><loopCondition>= true</loopCondition>"),
+        runs: &[(r#"{"n": 0}"#, "1112")],
+    },
+    Case {
+        name: "Loop_NoIteration_TestBeforeFalse",
+        beside: "",
+        process: counting!(" testBefore='false'><loopCondition>= false</loopCondition>"),
+        runs: &[(r#"{"n": 0}"#, "12")],
+    },
+    Case {
+        name: "Loop_NoIteration_TestBeforeTrue",
+        beside: "",
+        process: counting!(" testBefore='true'><loopCondition>= false</loopCondition>"),
+        runs: &[(r#"{"n": 0}"#, "2")],
+    },
+    Case { name: "SubProcess", beside: "", process: "<subProcess id='p1'>{s1>t1>e1}</subProcess>{s>p1>t2>e}", runs: &[(PLAIN, "12")] },
+    Case { name: "Transaction", beside: "", process: "<transaction id='p1'>{s1>t1>e1}</transaction>{s>p1>t2>e}", runs: &[(PLAIN, "12")] },
+    Case {
+        name: "AdHocSubProcess_Sequential",
+        beside: "",
+        process: "<adHocSubProcess id='p1' ordering='Sequential'><task id='t1'/><task id='t2'/></adHocSubProcess>{s>p1>t3>e}",
+        runs: &[(PLAIN, "123")],
+    },
+    Case {
+        name: "AdHocSubProcess_Parallel",
+        beside: "",
+        process: "<adHocSubProcess id='p1' ordering='Parallel'><task id='t1'/><task id='t2'/></adHocSubProcess>{s>p1>t3>e}",
+        runs: &[(PLAIN, "~123")],
+    },
+    Case {
+        name: "Token_Cardinality_Explicit",
+        beside: "",
+        process: "<task id='t1' completionQuantity='2'/><task id='t2' startQuantity='1' completionQuantity='1'/><task id='t3' startQuantity='2'/>\
+                  {s>t1>t2>t3>e}",
+        runs: &[(PLAIN, "~1223")],
+    },
+    Case {
+        name: "Token_Cardinality_Default",
+        beside: "",
+        process: "<task id='t1' completionQuantity='2'/><task id='t3' startQuantity='2'/>{s>t1>t2>t3>e}",
+        runs: &[(PLAIN, "~1223")],
+    },
+    Case {
+        name: "Token_Cardinality_Split_Default",
+        beside: "",
+        process: "{s>t1}{t1>t2}{t1>t3}{t2>t4}{t3>t4}{t4>e}",
+        runs: &[(PLAIN, "~12344")],
+    },
+    Case {
+        name: "Token_Cardinality_Split_Explicit",
+        beside: "",
+        process: "<task id='t4' startQuantity='2'/>{s>t1}{t1>t2}{t1>t3}{t2>t4}{t3>t4}{t4>e}",
+        runs: &[(PLAIN, "~1234")],
+    },
+];
+
+const OURS: &[Case] = &[
+    Case {
+        name: "what catches the event of each instance does not interrupt",
+        beside: THROWN,
+        process: "<task id='t1'><multiInstanceLoopCharacteristics behavior='None' noneBehaviorEventRef='def'><loopCardinality>3</loopCardinality>\
+                  </multiInstanceLoopCharacteristics></task><boundaryEvent id='b' attachedToRef='t1' cancelActivity='false'>\
+                  <signalEventDefinition signalRef='sig'/></boundaryEvent>{s>t1>t2>e}{b>t3>e3}",
+        runs: &[(PLAIN, "~1112333")],
+    },
+    Case {
+        name: "a condition says when an instance throws, and another one when all is done",
+        beside: THROWN,
+        process: "<task id='t1'><multiInstanceLoopCharacteristics isSequential='true' behavior='Complex'><loopCardinality>3</loopCardinality>\
+                  <complexBehaviorDefinition id='cb'><condition xsi:type='tFormalExpression'>= nrOfCompletedInstances = 1</condition>\
+                  <event id='ev' name='done'><signalEventDefinition id='sd' signalRef='sig'/></event></complexBehaviorDefinition>\
+                  <completionCondition>= nrOfCompletedInstances = 2</completionCondition></multiInstanceLoopCharacteristics></task>\
+                  <boundaryEvent id='b' attachedToRef='t1' cancelActivity='false'><signalEventDefinition signalRef='sig'/></boundaryEvent>\
+                  {s>t1>t2>e}{b>t3>e3}",
+        runs: &[(PLAIN, "1312")],
+    },
+    Case {
+        name: "a loop of a cardinality that is no number",
+        beside: "",
+        process: "<task id='t1'><multiInstanceLoopCharacteristics><loopCardinality>three</loopCardinality></multiInstanceLoopCharacteristics></task>\
+                  {s>t1>e}",
+        runs: &[(PLAIN, REFUSED)],
+    },
+];
 
 #[tokio::test]
-async fn calls() {
-    run(&[
-        Case {
-            name: "another process",
-            beside: "<process id='called' isExecutable='true'>{s1>t1>e1}</process>",
-            process: "<callActivity id='c' calledElement='called'/>{s>c>t2>e}",
-            runs: &[(PLAIN, "12")],
-        },
-        Case {
-            name: "a global task",
-            beside: "<globalScriptTask id='t1'><script>= 1</script></globalScriptTask>",
-            process: "<callActivity id='c' calledElement='t1'/>{s>c>t2>e}",
-            runs: &[(PLAIN, "12")],
-        },
-    ])
-    .await;
-}
-
-#[tokio::test]
-async fn several_instances() {
-    run(&[
-        Case {
-            name: "of a sub-process",
-            beside: "",
-            process: "<subProcess id='p1'><multiInstanceLoopCharacteristics isSequential='true'><loopCardinality>3</loopCardinality>\
-                      </multiInstanceLoopCharacteristics>{s1>t1>e1}</subProcess>{s>p1>t2>e}",
-            runs: &[(PLAIN, "1112")],
-        },
-        Case {
-            name: "of a task, side by side",
-            beside: "",
-            process: "<task id='t1'><multiInstanceLoopCharacteristics><loopCardinality>3</loopCardinality>\
-                      </multiInstanceLoopCharacteristics></task>{s>t1>t2>e}",
-            runs: &[(PLAIN, "1112")],
-        },
-        Case {
-            name: "of a task, one behind the other",
-            beside: "",
-            process: "<task id='t1'><multiInstanceLoopCharacteristics isSequential='true'><loopCardinality>3</loopCardinality>\
-                      </multiInstanceLoopCharacteristics></task>{s>t1>t2>e}",
-            runs: &[(PLAIN, "1112")],
-        },
-        Case {
-            name: "each of which throws",
-            beside: THROWN,
-            process: several!(" behavior='None' noneBehaviorEventRef='def'><loopCardinality>3</loopCardinality>"),
-            runs: &[(PLAIN, "~1113332")],
-        },
-        Case {
-            name: "the first of which throws",
-            beside: THROWN,
-            process: several!(" behavior='One' oneBehaviorEventRef='def'><loopCardinality>3</loopCardinality>"),
-            runs: &[(PLAIN, "~11132")],
-        },
-        Case {
-            name: "none of which throws",
-            beside: THROWN,
-            process: several!(" behavior='All'><loopCardinality>3</loopCardinality>"),
-            runs: &[(PLAIN, "1112")],
-        },
-        Case {
-            name: "which throw when a condition says so",
-            beside: THROWN,
-            process: several!(
-                " behavior='Complex'><loopCardinality>3</loopCardinality><complexBehaviorDefinition id='cb'><condition \
-                 xsi:type='tFormalExpression'>= nrOfCompletedInstances = 1</condition><event id='ev' name='done'>\
-                 <signalEventDefinition id='sd' signalRef='sig'/></event></complexBehaviorDefinition>\
-                 <completionCondition>= nrOfCompletedInstances = 1</completionCondition>"
-            ),
-            runs: &[(PLAIN, "~132")],
-        },
-        Case {
-            name: "fewer than none",
-            beside: "",
-            process: "<task id='t1'><multiInstanceLoopCharacteristics><loopCardinality>-1</loopCardinality>\
-                      </multiInstanceLoopCharacteristics></task>{s>t1>t2>e}",
-            runs: &[(PLAIN, REFUSED)],
-        },
-    ])
-    .await;
-}
-
-#[tokio::test]
-async fn loops() {
-    run(&[
-        Case {
-            name: "the condition behind each turn",
-            beside: "",
-            process: counting!("><loopCondition xsi:type='tFormalExpression'>= n &lt; 3</loopCondition>"),
-            runs: &[(r#"{"n": 3}"#, "12"), (r#"{"n": 1}"#, "112"), (r#"{"n": 0}"#, "1112")],
-        },
-        Case {
-            name: "of a sub-process",
-            beside: "",
-            process: "<subProcess id='p1'><standardLoopCharacteristics><loopCondition>= n &lt; 3</loopCondition></standardLoopCharacteristics>\
-                      <scriptTask id='t1' scriptFormat='feel'><extensionElements><zeebe:script expression='=n + 1' resultVariable='n'/>\
-                      </extensionElements></scriptTask>{s1>t1>e1}</subProcess>{s>p1>t2>e}",
-            runs: &[(r#"{"n": 3}"#, "12"), (r#"{"n": 1}"#, "112"), (r#"{"n": 0}"#, "1112")],
-        },
-        Case {
-            name: "at most three turns",
-            beside: "",
-            process: counting!(" loopMaximum='3'><loopCondition>= true</loopCondition>"),
-            runs: &[(r#"{"n": 0}"#, "1112")],
-        },
-        Case {
-            name: "one turn before the condition",
-            beside: "",
-            process: counting!(" testBefore='false'><loopCondition>= false</loopCondition>"),
-            runs: &[(r#"{"n": 0}"#, "12")],
-        },
-        Case {
-            name: "no turn before the condition",
-            beside: "",
-            process: counting!(" testBefore='true'><loopCondition>= false</loopCondition>"),
-            runs: &[(r#"{"n": 0}"#, "2")],
-        },
-        Case {
-            name: "fewer turns than none",
-            beside: "",
-            process: counting!(" loopMaximum='-1'><loopCondition>= true</loopCondition>"),
-            runs: &[(PLAIN, REFUSED)],
-        },
-    ])
-    .await;
-}
-
-#[tokio::test]
-async fn sub_processes() {
-    run(&[
-        Case { name: "embedded", beside: "", process: "<subProcess id='p1'>{s1>t1>e1}</subProcess>{s>p1>t2>e}", runs: &[(PLAIN, "12")] },
-        Case {
-            name: "a transaction",
-            beside: "",
-            process: "<transaction id='p1'>{s1>t1>e1}</transaction>{s>p1>t2>e}",
-            runs: &[(PLAIN, "12")],
-        },
-        Case {
-            name: "ad-hoc, one behind the other",
-            beside: "",
-            process: "<adHocSubProcess id='p1' ordering='Sequential'><task id='t1'/><task id='t2'/></adHocSubProcess>{s>p1>t3>e}",
-            runs: &[(PLAIN, "123")],
-        },
-        Case {
-            name: "ad-hoc, side by side",
-            beside: "",
-            process: "<adHocSubProcess id='p1' ordering='Parallel'><task id='t1'/><task id='t2'/></adHocSubProcess>{s>p1>t3>e}",
-            runs: &[(PLAIN, "~123")],
-        },
-    ])
-    .await;
-}
-
-#[tokio::test]
-async fn tokens() {
-    run(&[
-        Case {
-            name: "two made, two needed, one at a time between",
-            beside: "",
-            process: "<task id='t1' completionQuantity='2'/><task id='t2' startQuantity='1' completionQuantity='1'/>\
-                      <task id='t3' startQuantity='2'/>{s>t1>t2>t3>e}",
-            runs: &[(PLAIN, "~1223")],
-        },
-        Case {
-            name: "two made, two needed, the rest by default",
-            beside: "",
-            process: "<task id='t1' completionQuantity='2'/><task id='t3' startQuantity='2'/>{s>t1>t2>t3>e}",
-            runs: &[(PLAIN, "~1223")],
-        },
-        Case {
-            name: "two by two flows, each goes on",
-            beside: "",
-            process: "{s>t1}{t1>t2}{t1>t3}{t2>t4}{t3>t4}{t4>e}",
-            runs: &[(PLAIN, "~12344")],
-        },
-        Case {
-            name: "two by two flows, both needed",
-            beside: "",
-            process: "<task id='t4' startQuantity='2'/>{s>t1}{t1>t2}{t1>t3}{t2>t4}{t3>t4}{t4>e}",
-            runs: &[(PLAIN, "~1234")],
-        },
-        Case { name: "two needed, one there", beside: "", process: "<task id='t2' startQuantity='2'/>{s>t1>t2>e}", runs: &[(PLAIN, "1!")] },
-        Case { name: "none needed", beside: "", process: "<task id='t1' startQuantity='0'/>{s>t1>e}", runs: &[(PLAIN, REFUSED)] },
-        Case { name: "none made", beside: "", process: "<task id='t1' completionQuantity='0'/>{s>t1>e}", runs: &[(PLAIN, REFUSED)] },
-    ])
-    .await;
+async fn activities() {
+    run(SUITE).await;
+    run(OURS).await;
 }
