@@ -19,6 +19,8 @@ CREATE TABLE host (
     lease_until INTEGER NOT NULL,
     started_at  INTEGER NOT NULL,
     ended_at    INTEGER,
+    -- How often somebody has changed job definitions since it opened the database: it must know them to make jobs.
+    job_definitions INTEGER NOT NULL DEFAULT 0,
     -- As on PostgreSQL, where it decides which lock raising the epoch needs.
     UNIQUE (id, epoch)
 ) STRICT;
@@ -47,6 +49,8 @@ CREATE TABLE start_timer (
     -- When it fires again, as the engine reads it; NULL: this firing is the last one.
     cycle         TEXT,
     retries       INTEGER NOT NULL,
+    priority      INTEGER NOT NULL,
+    suspended     INTEGER NOT NULL,
     failures      INTEGER NOT NULL,
     failure       TEXT,
     -- When it began to wait for this firing.
@@ -219,6 +223,17 @@ CREATE TABLE binding (
 ) STRICT;
 CREATE INDEX binding_digest ON binding (digest);
 
+-- What operators have said of the places of a model that make jobs: that their new jobs are suspended, or have another priority than the model says.
+CREATE TABLE job_definition (
+    definition_id TEXT    NOT NULL REFERENCES definition (id),
+    activity_id   TEXT    NOT NULL,
+    -- async-before, async-after or timer.
+    kind          TEXT    NOT NULL,
+    suspended     INTEGER NOT NULL,
+    priority      INTEGER,
+    PRIMARY KEY (definition_id, activity_id, kind)
+) STRICT, WITHOUT ROWID;
+
 -- What starts a process, besides its name: messages and signals by theirs, and conditions, which have none. Of the newest version of a key only, as
 -- long as it is there: what an older one started by comes back when the newer is deleted.
 CREATE TABLE start_event (
@@ -260,6 +275,9 @@ CREATE TABLE instance (
     job_due         INTEGER,
     job_retries     INTEGER,
     job_exclusive   INTEGER,
+    -- NULL is 0, and active.
+    job_priority    INTEGER,
+    job_suspended   INTEGER,
     job_created     INTEGER,
     job_host        BLOB,
     job_epoch       INTEGER
@@ -295,6 +313,8 @@ CREATE TABLE job (
     retries         INTEGER NOT NULL,
     failures        INTEGER NOT NULL,
     exclusive       INTEGER NOT NULL,
+    -- The higher, the sooner it is claimed.
+    priority        INTEGER NOT NULL,
     -- An exclusive job that is not its instance's next: nobody claims it before a unit of work makes it the next one.
     behind          INTEGER NOT NULL,
     created         INTEGER NOT NULL,
@@ -310,7 +330,12 @@ CREATE TABLE job (
 ) STRICT, WITHOUT ROWID;
 -- What a host claims from, in its order: a thousand jobs that are due at one moment are not sorted for every claim. A job that is born
 -- locked never enters it, and of an instance's exclusive jobs there is one in it, however many wait.
-CREATE INDEX job_claimable ON job (due, instance_id, wait) WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind;
+CREATE INDEX job_claimable ON job (due, instance_id, wait) WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind AND priority = 0;
+-- The same of jobs that have a priority, by priority and by due date. Others are in neither.
+CREATE INDEX job_prioritized ON job (priority, due, instance_id, wait)
+    WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind AND priority <> 0;
+CREATE INDEX job_prioritized_due ON job (due, instance_id, wait)
+    WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind AND priority <> 0;
 -- What runs now: few rows. Tells whether an instance has an exclusive job under way.
 CREATE INDEX job_locked ON job (instance_id, locked_by) WHERE locked_by IS NOT NULL;
 -- What waits for an operator.
@@ -318,11 +343,12 @@ CREATE INDEX job_failed ON job (definition_id) WHERE retries = 0;
 
 -- All jobs of an instance, wherever they stand. Lists of many instances ask both places by themselves, each in its order.
 CREATE VIEW any_job AS
-    SELECT instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, behind, created, failure,
-        failed_activity, suspended, locked_by, locked_epoch, takeovers FROM job
+    SELECT instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, priority, behind, created,
+        failure, failed_activity, suspended, locked_by, locked_epoch, takeovers FROM job
     UNION ALL
-    SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive, FALSE, job_created, NULL,
-        NULL, suspended, job_host, job_epoch, 0 FROM instance WHERE job_host IS NOT NULL;
+    SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive,
+        COALESCE(job_priority, 0), FALSE, job_created, NULL, NULL,
+        suspended OR COALESCE(job_suspended, FALSE), job_host, job_epoch, 0 FROM instance WHERE job_host IS NOT NULL;
 
 CREATE TABLE task (
     instance_id      BLOB    NOT NULL,

@@ -23,6 +23,8 @@ pub struct StartTimer {
     pub cycle: Option<String>,
     /// Attempts left; 0 waits for an operator.
     pub retries: u32,
+    /// The higher, the sooner a host takes it.
+    pub priority: i64,
     /// Failed attempts so far.
     pub failures: u32,
     /// The last failure's message.
@@ -37,23 +39,23 @@ impl StartTimer {
         let mut timers = Vec::new();
         for (element, it) in definition.iter().filter(|(_, it)| it.parent == Some(ROOT)) {
             if let ElementKind::StartEvent(StartTrigger::Timer(timer)) = &it.kind {
-                let alarm = At::new(definition, &nobody, nobody.root(), now).attached(element).alarm(timer)?;
-                timers.push(Self::set(definition, element, alarm));
+                let at = At::new(definition, &nobody, nobody.root(), now).attached(element);
+                timers.push(Self::set(definition, element, at.alarm(timer)?, at.job_priority()?));
             }
         }
         Ok(timers)
     }
 
-    fn set(definition: &ProcessDefinition, element: ElementIndex, Alarm { due, cycle }: Alarm) -> Self {
+    fn set(definition: &ProcessDefinition, element: ElementIndex, Alarm { due, cycle }: Alarm, priority: i64) -> Self {
         let retries = retry::attempts(definition.element(element).retries.as_ref());
-        Self { element, due, cycle, retries, failures: 0, failure: None }
+        Self { element, due, cycle, retries, priority, failures: 0, failure: None }
     }
 
     /// What waits once it has fired, if it fires again.
     pub fn next(&self, definition: &ProcessDefinition, now: i64) -> Option<Self> {
         let cycle = self.cycle.as_ref()?;
         let due = following(cycle, self.due, now)?;
-        Some(Self::set(definition, self.element, Alarm { due, cycle: Some(cycle.clone()) }))
+        Some(Self::set(definition, self.element, Alarm { due, cycle: Some(cycle.clone()) }, self.priority))
     }
 
     /// What waits after its start has failed: it with a retry less, as any job; and with its first failure what fires for the next date, so that no

@@ -259,6 +259,7 @@ impl Inner {
                     let instance = parties.first().instance.clone();
                     return Ok(Advanced::Committed(Box::new(State { instance, failed, held })));
                 }
+                Stored::Unknowing => {}
                 Stored::Delivered => return Ok(Advanced::Withdrawn),
                 Stored::NotHeld(worker) => return Err(Error::NotHeld { worker }),
                 Stored::AlreadyStarted(existing) => return Ok(Advanced::AlreadyStarted(existing)),
@@ -363,8 +364,10 @@ impl Inner {
 
     /// What one instance of a unit writes. The unit's own input is that of `work`, which the other instances are not given.
     async fn write_of(self: &Arc<Self>, party: &mut Party, work: Option<&Work>, now: i64) -> Result<(InstanceWrite, After), Error> {
-        let (base, instance) = (&party.base, &party.instance);
         let mut rows = std::mem::take(&mut party.rows);
+        let known = self.known_job_definitions().await?;
+        let makes_jobs = rows.adjust_jobs(&party.base, &mut party.instance, &known);
+        let (base, instance) = (&party.base, &party.instance);
         rows.settle(instance);
         // What waits for a suspended instance to go on is nobody's yet.
         let places = if instance.is_suspended() {
@@ -386,6 +389,7 @@ impl Inner {
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
         let worker = work.and_then(|work| work.worker.as_ref());
         let mut write = rows.into_write(&base.definition, instance, base, self.store.host(), &places.waits(), worker, detail, now);
+        write.job_definitions = makes_jobs.then_some(known.seen);
         write.delivery = work.and_then(|work| work.delivery).map(|delivery| delivery.name);
         write.fired = work.and_then(|work| work.begin.as_ref()).and_then(|begin| begin.fired.clone());
         let (running, throws) = (write.running.clone(), !write.signals.is_empty());
@@ -427,6 +431,10 @@ impl Inner {
                 forget();
                 // Which of them is gone will be seen when they are looked for again.
                 if alone { Stored::Gone } else { Stored::Conflict }
+            }
+            CommitError::JobDefinitions => {
+                self.job_definitions.forget();
+                Stored::Unknowing
             }
             CommitError::Delivered => Stored::Delivered,
             CommitError::NotHeld { worker } => Stored::NotHeld(worker),
@@ -491,6 +499,8 @@ enum Stored {
     Superseded,
     Conflict,
     Gone,
+    /// Job definitions have been changed, and it makes jobs.
+    Unknowing,
     /// What it takes up was taken up before.
     Delivered,
     /// Another worker has the external task, or none.

@@ -367,7 +367,7 @@ impl Inner {
     /// Unlocks a job that could not be run.
     async fn put_back(&self, instance: InstanceId, wait: WaitId, error: &Error) {
         match error {
-            Error::Rejected(Rejection::Suspended) => drop(self.release(instance, wait).await),
+            Error::Rejected(Rejection::Suspended | Rejection::JobSuspended { .. }) => drop(self.release(instance, wait).await),
             // It is over. Its row went with it, unless the store is damaged.
             Error::NotFound { .. } | Error::Rejected(_) => {
                 if self.release(instance, wait).await {

@@ -20,6 +20,7 @@ mod error;
 mod external;
 mod gather;
 mod hosts;
+mod job_definitions;
 mod lease;
 mod ledger;
 mod lock;
@@ -43,6 +44,7 @@ pub use deployment::{BindingRow, DelegateRow, Deployed, DeploymentDeletion, Depl
 pub use error::Error;
 pub use external::{Fetch, FetchTopic, Fetched, LockChange};
 pub use hosts::TakenOver;
+pub use job_definitions::{JobDefinitionChange, JobDefinitionName, JobDefinitionRow, KnownJobDefinitions};
 pub use lease::HostRef;
 pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Sent, Verdict};
 pub use migrate::migration_script;

@@ -11,6 +11,7 @@ use crate::claim::ClaimedJob;
 use crate::config::HistoryLevel;
 use crate::db::{Dialect, Param, Tx, params};
 use crate::delivery;
+use crate::job_definitions;
 use crate::lease::HostRef;
 use crate::rows::JobRow;
 use crate::start_timers;
@@ -24,9 +25,10 @@ pub(crate) mod tables;
 /// What becomes of a unit, before the commit.
 pub(crate) type Answer = Result<Committed, CommitError>;
 
-/// Writes units in the committer's transaction. Answers in their order.
-pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units: &[&Unit]) -> Result<Vec<Answer>, Error> {
+/// Writes units in the committer's transaction, in which there are `known` changes of job definitions. Answers in their order.
+pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units: &[&Unit], known: i64) -> Result<Vec<Answer>, Error> {
     let mut answers: Vec<Option<CommitError>> = units.iter().map(|_| None).collect();
+    job_definitions::refuse_unknowing(known, units, &mut answers);
     instances::hold(tx, units, &mut answers).await?;
     refuse_starts(tx, units, &mut answers).await?;
     refuse_lost_locks(tx, units, &mut answers).await?;

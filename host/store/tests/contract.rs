@@ -35,6 +35,8 @@ mod queries;
 mod running;
 #[path = "contract/start_timers.rs"]
 mod start_timers;
+#[path = "contract/suspension.rs"]
+mod suspension;
 #[path = "contract/units.rs"]
 mod units;
 
@@ -79,6 +81,8 @@ on_both! {
         many_units_share_few_transactions;
     jobs:
         due_jobs_are_claimed_longest_due_first
+        higher_priorities_are_claimed_first_and_of_these_the_longest_due
+        jobs_of_more_priorities_than_are_told_apart_are_claimed_all_the_same
         what_must_not_run_is_not_claimed
         of_exclusive_jobs_one_at_a_time_is_claimed
         many_exclusive_jobs_of_one_instance_do_not_starve_others
@@ -94,6 +98,11 @@ on_both! {
         a_running_job_stands_in_its_instances_row_until_a_unit_ends_it
         a_running_job_that_is_put_down_is_a_change_of_its_instance
         a_turn_is_handed_on_in_the_instances_row;
+    suspension:
+        a_job_that_is_suspended_is_nobodys_until_it_is_activated
+        who_does_not_know_of_a_change_of_job_definitions_makes_no_jobs
+        a_change_of_job_definitions_is_stored_with_what_the_log_says_of_it
+        a_timer_start_event_that_is_suspended_does_not_fire;
     external:
         a_fetched_task_is_its_workers_until_the_lock_runs_out
         a_task_is_given_back_only_by_whoever_has_it

@@ -14,6 +14,7 @@ mod history_detail;
 mod incident;
 mod job;
 mod job_definition;
+mod job_suspension;
 mod list;
 mod message;
 mod modification;
@@ -64,6 +65,7 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(variable_instance::router())
         .merge(modification::router())
         .merge(suspension::router())
+        .merge(job_suspension::router())
         .merge(task::router())
         .merge(task_work::router())
         .merge(form::router())

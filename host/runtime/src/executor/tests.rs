@@ -256,7 +256,7 @@ async fn what_stands_beside_instances_and_leads_nowhere_is_found() {
         let store = &host.inner().store;
         assert_eq!(host.runtime.check_store().await.expect("checked").findings, [""; 0]);
         let timer = store.all_start_timers().await.expect("read").remove(0);
-        let revised = mandate_store::RevisedTimer { due: timer.timer.due, cycle: None, retries: 3 };
+        let revised = mandate_store::RevisedTimer { due: timer.timer.due, cycle: None, retries: 3, priority: 0, suspended: false };
         assert!(store.revise_start_timer(&timer, &revised, &[]).await.expect("revised"));
         let signal = mandate_store::Signal {
             id: Uuid::now_v7(),
@@ -329,6 +329,8 @@ impl Host {
             retries: 3,
             failures: 0,
             exclusive: true,
+            priority: 0,
+            suspended: false,
             behind: false,
             created: 1,
             failure: None,

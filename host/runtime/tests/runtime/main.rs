@@ -25,5 +25,6 @@ mod random;
 mod signals;
 mod simulation;
 mod start_timers;
+mod suspension;
 mod undelivered;
 mod verdicts;

@@ -155,7 +155,7 @@ impl Sort for InstanceSort {
 }
 
 pub(super) const FULL: &str = "SELECT id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, job_wait, job_activity, \
-     job_activity_id, job_kind, job_due, job_retries, job_exclusive, job_created, job_host, job_epoch, parts FROM instance";
+     job_activity_id, job_kind, job_due, job_retries, job_exclusive, job_priority, job_suspended, job_created, job_host, job_epoch, parts FROM instance";
 const CALLED: &str = "SELECT id, super_activity FROM instance WHERE super_instance = $1 ORDER BY id";
 const PARTS: &str = "SELECT activity, variable, bytes FROM instance_part WHERE instance_id = $1 ORDER BY activity, variable";
 
@@ -184,7 +184,8 @@ fn running(columns: &mut Columns<'_>) -> Result<Option<RunningJob>, Error> {
     let (wait, activity): (Option<i64>, Option<i64>) = (columns.next()?, columns.next()?);
     let (activity_id, kind): (Option<String>, Option<String>) = (columns.next()?, columns.next()?);
     let (due, retries): (Option<i64>, Option<i64>) = (columns.next()?, columns.next()?);
-    let (exclusive, created): (Option<bool>, Option<i64>) = (columns.next()?, columns.next()?);
+    let (exclusive, priority): (Option<bool>, Option<i64>) = (columns.next()?, columns.next()?);
+    let (suspended, created): (Option<bool>, Option<i64>) = (columns.next()?, columns.next()?);
     let (host, epoch): (Option<Uuid>, Option<i64>) = (columns.next()?, columns.next()?);
     let found = || {
         Some(RunningJob {
@@ -195,6 +196,8 @@ fn running(columns: &mut Columns<'_>) -> Result<Option<RunningJob>, Error> {
             due: due?,
             retries: retries?,
             exclusive: exclusive?,
+            priority: priority.unwrap_or(0),
+            suspended: suspended.unwrap_or(false),
             created: created?,
             holder: HostRef { id: host?, epoch: epoch? },
         })

@@ -7,7 +7,9 @@ use mandate_store::query::{
     InstanceSort, JobFilter, JobSort, Operand, OperationFilter, OperationSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
     VariableCondition, VariableFilter, VariableSort,
 };
-use mandate_store::{EventKind, Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobRow, SubscriptionRow, TaskRow};
+use mandate_store::{
+    EventKind, Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobDefinitionName, JobRow, SubscriptionRow, TaskRow,
+};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, incident, job, live, start, started_with, subscription, task, unit};
@@ -55,9 +57,12 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         every!(store.jobs, count_jobs, JobFilter {
             ids: vec![(id, 1), (id, 2)], instances: vec![id], definition_id: text(), definition_key: text(), activity_id: text(),
             failed_activity_id: text(), with_retries_left: true, no_retries_left: true, executable_at: Some(1), timers: true,
+            priority_from: Some(1), priority_to: Some(1), job_definition: Some(JobDefinitionName {
+                definition_id: "x".into(), activity_id: "y".into(), kind: "timer".into(),
+            }),
             messages: true, with_exception: true, exception_message: text(), due_before: Some(1), due_after: Some(1),
             created_before: Some(1), created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true,
-        }, JobSort { Id Instance DefinitionId DefinitionKey Retries Due Tenant });
+        }, JobSort { Id Instance DefinitionId DefinitionKey Retries Due Priority Tenant });
         every!(store.tasks, count_tasks, TaskFilter {
             ids: vec![(id, 1)], instances: vec![id], business_key: text(), business_keys: texts(), business_key_like: text(),
             definition_id: text(), definition_key: text(), definition_keys: texts(), definition_name: text(), activity_id: text(),

@@ -16,6 +16,8 @@ fn running(store: &Store, wait: i64) -> RunningJob {
         due: 5,
         retries: 3,
         exclusive: true,
+        priority: 7,
+        suspended: false,
         created: 5,
         holder: store.host(),
     }
@@ -97,7 +99,7 @@ pub(crate) async fn a_running_job_that_is_put_down_is_a_change_of_its_instance(f
     let claimed = store.claim(10, 10, &Except::NOTHING).await.expect("claimed");
     assert_eq!(claimed.iter().map(|job| (job.instance, job.wait, job.exclusive, job.takeovers)).collect::<Vec<_>>(), [(id, 1, true, 0)]);
     let listed = store.jobs(JobFilter { instances: vec![id], ..JobFilter::default() }, Page::ALL, &[]).await.expect("read");
-    let row = JobRow { exclusive: true, created: 5, locked: true, ..job(&process, 1, 5) };
+    let row = JobRow { exclusive: true, priority: 7, created: 5, locked: true, ..job(&process, 1, 5) };
     assert_eq!(listed.iter().map(|job| job.row.clone()).collect::<Vec<_>>(), [row]);
 
     // A host that leaves in good order leaves its jobs to the next.
