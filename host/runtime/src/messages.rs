@@ -263,8 +263,8 @@ impl Runtime {
             business_key: correlation.business_key.clone(),
             variables: [&correlation.variables, &correlation.local_variables, &correlation.triggered_variables]
                 .into_iter()
-                .cloned()
                 .flatten()
+                .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
             idempotency_key: None,
             traceparent: None,
