@@ -239,10 +239,11 @@ CREATE TABLE instance (
     snapshot      BYTEA   NOT NULL,
     -- How many rows of instance_part belong to it.
     parts         BIGINT  NOT NULL,
-    -- The instance that called it, the call activity where that waits for it, and the instance at the root of all calls that led to it; NULL if
+    -- The instance that called it, the call activity where that waits for it, by id and by number, and the instance at the root of all calls; NULL if
     -- nobody called it. None of them ever changes: so this row is also the row of its caller's wait.
     super_instance  UUID,
     super_activity  TEXT,
+    super_n         BIGINT,
     root_instance   UUID,
     -- The job that a host runs from memory, as the columns of the table job have it. It was locked by the unit that made it and is as a rule gone
     -- with the next one, so that it costs no row of its own. It changes with the revision only.

@@ -235,10 +235,11 @@ CREATE TABLE instance (
     snapshot      BLOB    NOT NULL,
     -- How many rows of instance_part belong to it.
     parts         INTEGER NOT NULL,
-    -- The instance that called it, the call activity where that waits for it, and the instance at the root of all calls that led to it; NULL if
+    -- The instance that called it, the call activity where that waits for it, by id and by number, and the instance at the root of all calls; NULL if
     -- nobody called it. None of them ever changes: so this row is also the row of its caller's wait.
     super_instance  BLOB,
     super_activity  TEXT,
+    super_n         INTEGER,
     root_instance   BLOB,
     -- The job that a host runs from memory, as the columns of the table job have it. It was locked by the unit that made it and is as a rule gone
     -- with the next one, so that it costs no row of its own. It changes with the revision only.

@@ -2,7 +2,7 @@
 
 use mandate_model::{ElementKind, ProcessDefinition, ROOT};
 
-use crate::due::is_timer;
+use crate::due::not_to_recalculate;
 use crate::effect::SubscriptionKind;
 use crate::error::error_catcher;
 use crate::escalation::escalation_catcher;
@@ -135,6 +135,10 @@ fn article(kind: &str) -> &'static str {
 
 pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: &Input) -> Result<(), Rejection> {
     check_state(instance, input)?;
+    check_input(definition, instance, input)
+}
+
+fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Input) -> Result<(), Rejection> {
     match input {
         Input::Start { element, variables, .. } => {
             let start = definition.elements.get(element.0 as usize);
@@ -156,13 +160,14 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             check_modification(definition, instance, modification)
         }
         Input::Modify(modification) => check_modification(definition, instance, modification),
+        Input::Held(input) => check_input(definition, instance, input),
         Input::RunJob { wait } | Input::FailJob { wait, .. } | Input::SetRetries { wait, .. } | Input::SetDue { wait, .. } => {
             expect(instance, *wait, "job")
         }
         Input::RecalculateDue { wait, .. } => {
             expect(instance, *wait, "job")?;
-            let is_timer = instance.jobs.get(wait).is_some_and(|job| is_timer(job));
-            if is_timer { Ok(()) } else { Err(Rejection::WrongKind { wait: *wait, expected: "timer", is: "job of another kind" }) }
+            let is = not_to_recalculate(definition, &instance.jobs[wait]);
+            is.map_or(Ok(()), |is| Err(Rejection::WrongKind { wait: *wait, expected: "timer", is }))
         }
         Input::CompleteTask { wait, variables } => {
             expect(instance, *wait, "user task")?;
@@ -209,9 +214,11 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
             check_sizes(instance, variables, |_| None)
         }
         Input::SetExternalTaskRetries { wait, .. } => expect(instance, *wait, "external task"),
-        Input::Message { wait, variables, local_variables } => {
+        Input::Message { wait, variables, local_variables, triggered_variables } => {
             expect(instance, *wait, subscription(SubscriptionKind::Message))?;
             check_own(instance, instance.subscriptions[wait].activity, local_variables)?;
+            // They are in no scope yet, or may replace what is there: then the bound is met sooner.
+            check_sizes(instance, triggered_variables, |_| None)?;
             check_event(definition, instance, *wait, variables)
         }
         Input::Signal { wait, variables } => {
@@ -278,6 +285,9 @@ fn check_modification(definition: &ProcessDefinition, instance: &Instance, modif
 }
 
 fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
+    if let Input::Held(input) = input {
+        return check_state(instance, input);
+    }
     match (instance.state, input) {
         (State::Created, Input::Start { .. } | Input::StartAt { .. }) => return Ok(()),
         (State::Created, _) => return Err(Rejection::NotStarted),
@@ -457,7 +467,12 @@ mod tests {
         run.input(Input::Start { element: definition.find("s").unwrap(), variables: many(0..full, each), hold: false });
         let wait = run.instance.subscriptions().next().unwrap().wait;
         let message = |variables| {
-            step(&definition, &mut run.instance.clone(), Input::Message { wait, variables, local_variables: Variables::new() }, 0)
+            step(
+                &definition,
+                &mut run.instance.clone(),
+                Input::Message { wait, variables, local_variables: Variables::new(), triggered_variables: Variables::new() },
+                0,
+            )
         };
         assert!(message(many(0..2, each)).is_ok());
         assert!(matches!(message(many(full..=full, each)), Err(Stop::Rejected(Rejection::InstanceTooLarge { .. }))));

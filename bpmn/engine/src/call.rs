@@ -123,10 +123,24 @@ pub struct Called {
     pub since: i64,
     /// How many reports were heard. A report is heard once, and in its turn.
     pub heard: u64,
-    /// What was heard and is still to be acted upon, each by a job of kind [`JobKind::Return`], in order.
+    /// What was heard and is still to be acted upon, in order: the first by the job of kind [`JobKind::Return`] that is there as long as
+    /// anything is held, so that a job that runs again finds what it found before.
     pub held: Vec<News>,
+    /// What the reports that are held give back, as far as none that is later does: set with the first of them.
+    pub outputs: Outputs,
     /// The called instance has said its last word: it is over.
     pub over: bool,
+}
+
+/// Variables that come back from a called process, and where they go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outputs {
+    /// Set from the call activity outward.
+    pub around: Variables,
+    /// Set in the call activity.
+    pub local: Variables,
+    /// Given to the call activity as a task's are.
+    pub delivered: Variables,
 }
 
 /// What a called instance tells its caller.
@@ -247,7 +261,17 @@ impl Machine<'_> {
             catches: self.catches_around(activity),
         };
         let Asked { process, version, tenant, business_key, variables } = asked;
-        let called = Called { wait, activity, element, process: process.clone(), since: self.now, heard: 0, held: Vec::new(), over: false };
+        let called = Called {
+            wait,
+            activity,
+            element,
+            process: process.clone(),
+            since: self.now,
+            heard: 0,
+            held: Vec::new(),
+            outputs: Outputs::default(),
+            over: false,
+        };
         self.instance.calls.insert(wait, Arc::new(called));
         let id = InstanceId::called(self.instance.id, wait);
         let call = ProcessCall { wait, activity, element, id, process, version, tenant, business_key, variables, caller };
@@ -276,31 +300,41 @@ impl Machine<'_> {
         Some(Catch { kind, code: code.as_deref().map(str::to_owned) })
     }
 
-    /// The called instance says something. Its variables are passed at once; what follows from it too, unless the caller is suspended or is to
+    /// The called instance says something. Its variables are passed, and what follows from it is done, unless the caller is suspended or is to
     /// `hold` it: then a job takes it up.
     pub(crate) fn hear(&mut self, wait: WaitId, report: Report, hold: bool) -> Result<(), Failure> {
         let call = self.called_mut(wait);
         call.heard = report.number;
         call.over = report.news.is_last();
-        let (activity, element) = (call.activity, call.element);
+        let (activity, element, is_behind) = (call.activity, call.element, !call.held.is_empty());
+        let outputs = match report.news {
+            News::Deleted { .. } => Outputs::default(),
+            _ => self.outputs(element, report.variables)?,
+        };
         // What is heard while something is held is held behind it.
-        let hold = hold || self.instance.suspended || !self.instance.calls[&wait].held.is_empty();
-        if !matches!(report.news, News::Deleted { .. }) {
-            self.pass_outputs(activity, element, report.variables)?;
-        }
-        if hold {
-            self.called_mut(wait).held.push(report.news);
-            self.put_job(activity, element, JobKind::Return, self.now);
+        if hold || self.instance.suspended || is_behind {
+            let call = self.called_mut(wait);
+            call.held.push(report.news);
+            call.outputs.add(outputs);
+            if !is_behind {
+                self.put_job(activity, element, JobKind::Return, self.now);
+            }
             return Ok(());
         }
+        self.set_outputs(activity, element, outputs)?;
         self.take_news(activity, wait, report.news)
     }
 
-    /// The job of something that was held: whichever of them runs first takes up what was heard first.
+    /// The job of what is held takes up what was heard first, and leaves a job for the next.
     pub(crate) fn take_held(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let waits = self.instance.index.waits.get(&activity).into_iter().flatten();
         let wait = waits.copied().find(|wait| self.instance.calls.contains_key(wait)).expect("a job holds what a call has heard");
-        let news = self.called_mut(wait).held.remove(0);
+        let call = self.called_mut(wait);
+        let (element, news, outputs) = (call.element, call.held.remove(0), std::mem::take(&mut call.outputs));
+        if !call.held.is_empty() {
+            self.put_job(activity, element, JobKind::Return, self.now);
+        }
+        self.set_outputs(activity, element, outputs)?;
         self.take_news(activity, wait, news)
     }
 
@@ -346,8 +380,6 @@ pub(crate) struct Asked {
 impl Machine<'_> {
     /// The instance ends with something that is caught around its call.
     pub(crate) fn end_by(&mut self, news: News) {
-        // What instructions are left of a modification have nothing to act upon.
-        self.unit.modification = None;
         self.cancel_children(self.instance.root());
         self.tell_caller(news);
         self.end_instance(EndState::InternallyTerminated, None);

@@ -1,6 +1,6 @@
 //! Jobs that an operator moves to another moment.
 
-use mandate_model::{CatchTrigger, ElementKind, EventTrigger, Timer};
+use mandate_model::{CatchTrigger, ElementKind, EventTrigger, ProcessDefinition, Timer};
 
 use crate::effect::{Effect, Job, JobKind};
 use crate::elements::{Alarm, At};
@@ -19,7 +19,7 @@ impl Machine<'_> {
     pub(crate) fn recalculate_due(&mut self, wait: WaitId, since_creation: bool) -> Result<(), Failure> {
         let job = Job::clone(&self.instance.jobs[&wait]);
         let from = if since_creation { job.since } else { self.now };
-        let timer = timer(&self.definition.element(job.element).kind).expect("admit::check found a timer");
+        let timer = timer(&self.definition.element(job.element).kind).expect("admit::check found one timer");
         let Alarm { due, cycle } = At::new(self.definition, self.instance, job.activity, from).attached(job.element).alarm(timer)?;
         // What does not repeat, or has its next date in a job of its own, goes on so.
         let cycle = job.cycle.as_ref().and(cycle);
@@ -33,14 +33,25 @@ impl Machine<'_> {
     }
 }
 
-/// Whether a job is an event's timer.
-pub(crate) fn is_timer(job: &Job) -> bool {
-    job.kind == JobKind::Timer
+/// Why a job cannot be set anew, if it cannot: it is no event's timer, or one of several of its event, and no job says which.
+pub(crate) fn not_to_recalculate(definition: &ProcessDefinition, job: &Job) -> Option<&'static str> {
+    match timer(&definition.element(job.element).kind) {
+        _ if job.kind != JobKind::Timer => Some("job of another kind"),
+        None => Some("timer beside others of its event"),
+        Some(_) => None,
+    }
 }
 
+/// The one timer of an event.
 fn timer(kind: &ElementKind) -> Option<&Timer> {
     match kind {
-        ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(timer)) => Some(timer),
+        ElementKind::IntermediateCatchEvent(trigger) => {
+            let mut timers = trigger.each().iter().filter_map(|it| match it {
+                CatchTrigger::Timer(timer) => Some(timer),
+                _ => None,
+            });
+            timers.next().filter(|_| timers.next().is_none())
+        }
         _ => match kind.trigger()?.0 {
             EventTrigger::Timer(timer) => Some(timer),
             _ => None,
@@ -53,6 +64,51 @@ mod tests {
     use expect_test::expect;
 
     use crate::testing::check;
+
+    #[test]
+    fn one_timer_of_an_event_that_waits_for_several_things_is_set_anew_and_one_of_two_is_not() {
+        let timer = |duration: &str| format!("<timerEventDefinition><timeDuration>{duration}</timeDuration></timerEventDefinition>");
+        let message = "<messageEventDefinition messageRef='msg'/>";
+        check(
+            &format!(
+                "<startEvent id='s'/><intermediateCatchEvent id='c'>{message}{}</intermediateCatchEvent>\
+                 <intermediateCatchEvent id='d'>{}{}</intermediateCatchEvent>{{s>c>d}}",
+                timer("${pause}"),
+                timer("PT1M"),
+                timer("PT2M"),
+            ),
+            r#"
+                start {"pause": "PT1H"}
+                set {"pause": "PT2H"}
+                anew c
+                run c
+                anew !8
+            "#,
+            expect![[r#"
+                > start {"pause": "PT1H"}
+                  started at s
+                  pause = "PT1H"
+                  + s #2
+                  - #2
+                  + c #3
+                  subscription c !4 'paid'
+                  job Timer c !5 due 3600000, 3 left, 0 failed
+                > set {"pause": "PT2H"}
+                  pause = "PT2H"
+                > anew c
+                  job Timer c !5 due 7200000, 3 left, 0 failed
+                > run c
+                  job !5 gone
+                  subscription !4 gone
+                  - #3
+                  + d #6
+                  job Timer d !7 due 60000, 3 left, 0 failed
+                  job Timer d !8 due 120000, 3 left, 0 failed
+                > anew !8
+                  rejected: number 8 is a timer beside others of its event, not a timer
+            "#]],
+        );
+    }
 
     #[test]
     fn job_is_moved_and_a_timer_set_anew() {

@@ -99,6 +99,8 @@ impl Machine<'_> {
         let catcher = catcher_at_edge(self.definition, self.instance, of, Some(&thrown.code), code_of_error);
         match catcher {
             Some(catcher) => self.catch(catcher, thrown),
+            // Of the process itself nobody does: not what is around its call either.
+            None if of != self.instance.root() && self.instance.caller_catches_error(&thrown.code) => self.throw_to_caller(of, thrown),
             None => Err(thrown.uncaught(element)),
         }
     }

@@ -135,6 +135,9 @@ pub enum Input {
         variables: Variables,
         /// Variables of the activity's own that waits, to be set before anything else.
         local_variables: Variables,
+        /// Variables of what the message begins (Camunda 7.22, `setVariablesToTriggeredScope`): an event sub-process's own, an activity's own that
+        /// waits; the path of a boundary event has no scope of its own and has them in the one that it is in.
+        triggered_variables: Variables,
     },
     /// A called instance says something: as a rule, that it has ended.
     Called {
@@ -207,6 +210,9 @@ pub enum Input {
     Suspend,
     /// Let it go on.
     Activate,
+    /// The same, but each token stops with a job before the element that it would enter: of an input that ends no wait, and whose chain comes to a
+    /// delegate with commands, which need one that is durable first.
+    Held(Box<Input>),
     /// Delete the instance.
     Cancel {
         /// For history.

@@ -11,6 +11,7 @@ use crate::effect::{Effect, Incident};
 use crate::ids::{ActivityId, IncidentId};
 use crate::input::Failure;
 use crate::instance::{Activity, Instance, Phase};
+use crate::limits::ELEMENTS_PER_STEP;
 use crate::step::Machine;
 
 mod search;
@@ -60,10 +61,15 @@ impl Machine<'_> {
     }
 
     /// Lets the inclusive join go on that waits for nothing more, if there is one: the first in the order of the scopes' numbers and of the document.
-    /// To be asked when nothing else moves. A scope is searched again only when something in it has moved.
+    /// To be asked when nothing else moves. A scope is searched again only when something in it has moved. In a large model a search counts as
+    /// several steps, so that no loop around it takes long to meet the bound.
     pub(crate) fn activate_inclusive(&mut self) -> Result<bool, Failure> {
         while let Some(&scope) = self.unit.moved.first() {
             let waiting: Vec<_> = joins_of(self.instance, scope).filter(|gateway| is_inclusive(self.definition, *gateway)).collect();
+            if !waiting.is_empty() {
+                let steps = self.definition.elements.len() / ELEMENTS_PER_STEP;
+                self.unit.steps = self.unit.steps.saturating_add(u32::try_from(steps).unwrap_or(u32::MAX));
+            }
             if let Some(gateway) = settled(self.definition, self.instance, scope, &waiting) {
                 let arrivals = &self.instance.index.joins[&(scope, gateway)];
                 let activity = *arrivals.values().flatten().max().expect("a join is only remembered while a token stands at it");
@@ -185,7 +191,25 @@ fn is_inclusive(definition: &ProcessDefinition, gateway: ElementIndex) -> bool {
 mod tests {
     use expect_test::expect;
 
-    use crate::testing::check;
+    use crate::testing::{Run, check, parse};
+
+    #[test]
+    fn search_in_a_large_model_counts_as_several_steps() {
+        let steps = |more: usize| {
+            let beside = (0..more).map(|n| format!("<task id='t{n}'/>")).collect::<Vec<_>>().concat();
+            let model = format!(
+                "<startEvent id='s'/><parallelGateway id='f'/><task id='a'/><task id='b'/><inclusiveGateway id='j'/>\
+                 <serviceTask id='w' camunda:class='W'/><endEvent id='e'/>{{s>f}}{{f>a>j}}{{f>b>e}}{{x>j ? no}}{{j>w}}\
+                 <exclusiveGateway id='x' default='x_e'/>{{x>e}}{beside}"
+            );
+            let definition = parse(&model);
+            let mut run = Run::new(&definition);
+            run.line("start");
+            assert_eq!(run.calls.len(), 1, "{}", run.trace);
+            run.instance.unit.expect("it calls").steps
+        };
+        assert_eq!(steps(5_000) - steps(0), 5);
+    }
 
     #[test]
     fn joins_that_become_ready_together_go_on_in_document_order() {

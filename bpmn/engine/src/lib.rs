@@ -46,6 +46,7 @@ mod elements;
 mod error;
 mod escalation;
 mod expression;
+mod form;
 mod ids;
 mod index;
 mod input;
@@ -76,7 +77,7 @@ mod variable;
 mod wait;
 
 pub use admit::Rejection;
-pub use call::{Called, CalledVersion, Caller, Catch, CatchKind, Ending, News, ProcessCall, Report};
+pub use call::{Called, CalledVersion, Caller, Catch, CatchKind, Ending, News, Outputs, ProcessCall, Report};
 pub use code::Code;
 pub use compensation::Compensable;
 pub use condition::start_condition_holds;
@@ -84,6 +85,7 @@ pub use effect::{
     DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Signal, Subscription, SubscriptionKind,
     Task,
 };
+pub use form::{FormError, FormOf, ShownField};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
 pub use input::{DelegateOutcome, Failure, Input, Retry, TaskFields, TaskRevision};
 pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, Role};

@@ -4,6 +4,10 @@
 /// synchronous elements. The longest sensible chain without one is some hundreds; past this it is a loop that no wait state interrupts.
 pub const MAX_STEPS: u32 = 100_000;
 
+/// A search for where tokens may still come takes a note of every element, a hundred times faster than a step takes. Past so many elements it counts as
+/// a step, and as another one for each time as many.
+pub const ELEMENTS_PER_STEP: usize = 1_000;
+
 /// Scopes inside each other, the process counted. The parser refuses deeper models; scopes are walked recursively, so that the engine
 /// asserts the same bound.
 pub const MAX_SCOPE_DEPTH: usize = 64;

@@ -213,7 +213,7 @@ impl Machine<'_> {
         // Its commands would have no wait to hang on, and the listener none to come back to.
         if self.unit.hold {
             let message =
-                "a listener's delegate would be called here, in a modification that is held for it or for other delegates with commands";
+                "a listener's delegate would be called here, in a unit of work that is held for it or for other delegates with commands";
             return Err(Failure::never(Code::ModificationRefused, element, message.to_owned()));
         }
         let (event, number) = (listener.0.event(), listener.1);

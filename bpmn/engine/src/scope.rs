@@ -20,7 +20,8 @@ impl Machine<'_> {
         if let Role::Body(body) = self.instance.at(token.scope).role {
             return self.begin_instance(token, body);
         }
-        self.enter_with(token, Variables::new())
+        let brought = self.unit.brought.take_if(|(scope, element, _)| (*scope, *element) == (token.scope, token.element));
+        self.enter_with(token, brought.map(|(_, _, variables)| variables).unwrap_or_default())
     }
 
     /// The same for a token in a scope that is no body; the activity has variables before anything is mapped into it.
@@ -111,11 +112,12 @@ impl Machine<'_> {
         self.notify(activity, Occasion::End(flows.to_vec()))
     }
 
-    /// The end listeners have been called; what they have changed is told to conditional events first.
+    /// The end listeners have been called; what they have changed is told to conditional events first, but for those inside of what ends.
     pub(crate) fn leave_by(&mut self, activity: ActivityId, flows: Vec<FlowIndex>) -> Result<(), Failure> {
         if self.unit.changes.is_empty() {
             return self.pass_on(activity, &flows);
         }
+        self.disarm_event_sub_processes(activity);
         self.unit.do_later(LaterKind::PassOn(activity, flows));
         Ok(())
     }
@@ -260,6 +262,10 @@ impl Machine<'_> {
     pub(crate) fn end_instance(&mut self, state: EndState, reason: Option<String>) {
         self.forget_records(self.instance.root());
         debug_assert!(self.instance.activities.len() == 1, "only the root is left");
+        // What was put off meets nothing any more, and an instance ends once.
+        self.unit.agenda.clear();
+        self.unit.later.clear();
+        self.unit.modification = None;
         self.remove_waits(self.instance.root());
         self.instance.state = State::Ended;
         self.record(HistoryEvent::InstanceEnded { state, reason });

@@ -74,6 +74,7 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         // Activities and waits are numbered together.
         Input::BeginActivity { activity } => WaitId(activity.0),
         Input::Modify(_) => modification::origin(instance),
+        Input::Held(input) => origin(instance, input),
         Input::Start { .. }
         | Input::StartAt { .. }
         | Input::SetVariables { .. }
@@ -135,11 +136,11 @@ impl<'a> Machine<'a> {
                 self.throw_from_external_task(wait, Thrown { code, message, variables })?;
             }
             Input::SetExternalTaskRetries { wait, retries } => self.set_external_task_retries(wait, retries),
-            Input::Signal { wait, variables } => self.receive(wait, variables)?,
-            Input::Message { wait, variables, local_variables } => {
+            Input::Signal { wait, variables } => self.receive(wait, variables, Variables::new())?,
+            Input::Message { wait, variables, local_variables, triggered_variables } => {
                 let activity = self.instance.subscriptions[&wait].activity;
                 self.set_variables_in(activity, local_variables)?;
-                self.receive(wait, variables)?;
+                self.receive(wait, variables, triggered_variables)?;
             }
             Input::DelegateReturned { outcome, .. } => self.delegate_returned(outcome)?,
             Input::SetVariables { scope, set, remove, local } => {
@@ -156,6 +157,10 @@ impl<'a> Machine<'a> {
             Input::RecalculateDue { wait, since_creation } => self.recalculate_due(wait, since_creation)?,
             Input::Suspend => self.set_suspended(true),
             Input::Activate => self.set_suspended(false),
+            Input::Held(input) => {
+                self.unit.hold = true;
+                self.perform(*input)?;
+            }
             Input::Called { wait, report, hold } => self.hear(wait, *report, hold)?,
             Input::EndCalled { ending } => self.end_called(ending),
             Input::Cancel { reason } => {
@@ -175,6 +180,8 @@ impl<'a> Machine<'a> {
         // `asyncBefore` on the start event holds the start just as well, unless the process itself has something to do before.
         let asynchronous = |element: &ElementIndex| self.definition.element(*element).async_before;
         let waits = asynchronous(&element) && self.begins_beside(element).all(|other| asynchronous(&other));
+        // Of what is left to begin, conditional event sub-processes.
+        self.unit.hold = hold;
         if hold && (self.has_start_listeners() || !waits) {
             let activity = self.place(element, root, Phase::Before { by: None })?;
             self.put_job(activity, element, JobKind::Start, self.now);

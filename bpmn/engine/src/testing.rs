@@ -218,8 +218,10 @@ impl<'a> Run<'a> {
                 Input::EscalateFromTask { wait: self.task(word), code: code.to_owned(), variables: variables(json) }
             }
             "message" => {
+                let (json, triggered) = json.split_once(" begun ").unwrap_or((json, ""));
                 let (json, local) = json.split_once(" local ").unwrap_or((json, ""));
-                Input::Message { wait: self.subscription(word), variables: variables(json), local_variables: variables(local) }
+                let (variables, local_variables, triggered_variables) = (variables(json), variables(local), variables(triggered));
+                Input::Message { wait: self.subscription(word), variables, local_variables, triggered_variables }
             }
             "return" => self.returned(DelegateOutcome::Completed { variables: variables(rest) }),
             "error" => {

@@ -84,11 +84,11 @@ impl Machine<'_> {
         }
     }
 
-    /// A message or signal has arrived from outside.
-    pub(crate) fn receive(&mut self, wait: WaitId, variables: Variables) -> Result<(), Failure> {
+    /// A message or signal has arrived from outside; `triggered` are variables of what it begins.
+    pub(crate) fn receive(&mut self, wait: WaitId, variables: Variables, triggered: Variables) -> Result<(), Failure> {
         let activity = self.instance.subscriptions[&wait].activity;
         let lineage = self.unit.lineage(self.instance.id, activity);
-        self.receive_as(wait, lineage, variables)
+        self.receive_as(wait, lineage, variables, triggered)
     }
 
     /// What a subscription waits for happens in a unit of work that something else began. There are several tokens from here on: each has a lineage
@@ -100,12 +100,12 @@ impl Machine<'_> {
             Some(lineage) => *lineage,
             None => self.unit.lineage(self.instance.id, activity).branch(&activity.0.to_string()),
         };
-        self.receive_as(wait, lineage.branch(event), variables)
+        self.receive_as(wait, lineage.branch(event), variables, Variables::new())
     }
 
     /// What a subscription waits for has happened: its activity goes on, or it triggers an event. One that does not interrupt waits for the next
     /// time, under another number: the same delivery, should it come again, finds no wait. Conditions are never delivered, and keep theirs.
-    fn receive_as(&mut self, wait: WaitId, lineage: Lineage, variables: Variables) -> Result<(), Failure> {
+    fn receive_as(&mut self, wait: WaitId, lineage: Lineage, variables: Variables, triggered: Variables) -> Result<(), Failure> {
         let subscription = self.instance.subscriptions[&wait].clone();
         let (activity, event, kind) = (subscription.activity, subscription.element, subscription.kind);
         let own = event == self.instance.at(activity).element;
@@ -115,13 +115,14 @@ impl Machine<'_> {
         }
         if own {
             self.unit.lineages.insert(activity, lineage);
+            self.set_variables_in(activity, triggered)?;
             self.deliver(activity, variables)?;
             return self.resume(activity);
         }
         if stays && kind != SubscriptionKind::Condition {
             self.put_subscription(activity, event, kind, subscription.name.clone());
         }
-        self.trigger_as(activity, event, lineage, variables)
+        self.trigger_with(activity, event, lineage, variables, triggered)
     }
 
     /// A timer has come, or one is there that failed for the first time: if it fires again, a job of its own waits for the next date, so that no
@@ -151,10 +152,23 @@ impl Machine<'_> {
         lineage: Lineage,
         variables: Variables,
     ) -> Result<(), Failure> {
+        self.trigger_with(activity, event, lineage, variables, Variables::new())
+    }
+
+    /// The same with variables of what begins.
+    fn trigger_with(
+        &mut self,
+        activity: ActivityId,
+        event: ElementIndex,
+        lineage: Lineage,
+        variables: Variables,
+        triggered: Variables,
+    ) -> Result<(), Failure> {
         let interrupting = self.interrupts(event);
         let scope = scope_behind(self.definition, self.instance, activity, event);
         if self.waits_for_others(activity, event) {
-            return self.set_variables(scope, variables);
+            self.set_variables(scope, variables)?;
+            return self.set_variables_in(scope, triggered);
         }
         let target = if scope == activity {
             if interrupting {
@@ -169,7 +183,12 @@ impl Machine<'_> {
             event
         };
         self.unit.agenda.push(Token { element: target, scope, by: None, taken: false, lineage });
-        let set = self.set_variables(scope, variables);
+        let mut set = self.set_variables(scope, variables);
+        if scope == activity {
+            self.unit.brought = Some((scope, target, triggered));
+        } else {
+            set = set.and_then(|()| self.set_variables_in(scope, triggered));
+        }
         set.map_err(|failure| Failure { element: Some(event), ..failure })
     }
 

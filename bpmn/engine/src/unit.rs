@@ -49,6 +49,8 @@ pub(crate) struct Unit {
     pub touched: BTreeSet<ActivityId>,
     /// Those of them in which that was since their inclusive joins were looked at: in all others, each of these still waits.
     pub moved: BTreeSet<ActivityId>,
+    /// What is to be in the event sub-process of this scope that a message has triggered, until it begins.
+    pub brought: Option<(ActivityId, ElementIndex, Variables)>,
 }
 
 /// A token on its way into an element.
@@ -128,6 +130,7 @@ impl Unit {
             modification: None,
             touched: BTreeSet::new(),
             moved: BTreeSet::new(),
+            brought: None,
         }
     }
 
@@ -148,6 +151,7 @@ impl Unit {
             later.below = below - self.agenda[..below].iter().filter(|token| token.scope == scope).count();
         }
         self.agenda.retain(|token| token.scope != scope);
+        self.brought.take_if(|(dropped, ..)| *dropped == scope);
     }
 
     /// Something begins in a scope, or has gone from it.

@@ -37,7 +37,7 @@ const MODEL: &str = "
         <sequenceFlow id='f19' sourceRef='fork' targetRef='outside'/>
         <sequenceFlow id='f20' sourceRef='fork' targetRef='each'/>
         <sequenceFlow id='toCall' sourceRef='fork' targetRef='call'/>
-        <callActivity id='call' calledElement='other'/>
+        <callActivity id='call' calledElement='other'><extensionElements><camunda:out source='r' target='told'/></extensionElements></callActivity>
         <boundaryEvent id='told' attachedToRef='call' cancelActivity='false'><escalationEventDefinition/></boundaryEvent>
         <sequenceFlow id='fromTold' sourceRef='told' targetRef='e'/>
         <userTask id='each'><multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics></userTask>
@@ -330,7 +330,7 @@ fn version_1_at_rest() {
             Subscription { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(9), kind: Condition, name: "", since: 1000 }
             Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(8), kind: Signal, name: "alarm", since: 1000 }
             Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(11), kind: Message, name: "paid", since: 1000 }
-            Called { wait: WaitId(30), activity: ActivityId(29), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], over: false }
+            Called { wait: WaitId(30), activity: ActivityId(29), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null" }}, local: {}, delivered: {} }, over: false }
             Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }] }
             Incident { id: IncidentId(31), wait: None, activity: ActivityId(17), element: ElementIndex(19), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
             Incident { id: IncidentId(32), wait: Some(WaitId(12)), activity: ActivityId(11), element: ElementIndex(12), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
@@ -368,7 +368,7 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             Subscription { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(9), kind: Condition, name: "", since: 1000 }
             Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(8), kind: Signal, name: "alarm", since: 1000 }
             Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(11), kind: Message, name: "paid", since: 1000 }
-            Called { wait: WaitId(30), activity: ActivityId(29), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], over: false }
+            Called { wait: WaitId(30), activity: ActivityId(29), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null" }}, local: {}, delivered: {} }, over: false }
             Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }] }
             Incident { id: IncidentId(31), wait: None, activity: ActivityId(17), element: ElementIndex(19), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
         "#]],

@@ -10,10 +10,12 @@ use mandate_feel::Expression;
 
 mod calls;
 mod events;
+mod forms;
 mod listeners;
 
 pub use calls::*;
 pub use events::*;
+pub use forms::*;
 pub use listeners::*;
 
 /// Where an element stands in [`ProcessDefinition::elements`].
@@ -166,6 +168,8 @@ pub struct Element {
     pub properties: Vec<(String, String)>,
     /// `camunda:executionListener`s and `camunda:taskListener`s, in document order.
     pub listeners: Vec<Listener>,
+    /// The form of a user task or a start event, if it has one.
+    pub form: Option<Box<Form>>,
     /// Where it begins in its file.
     pub position: Position,
 }
@@ -323,10 +327,13 @@ impl ElementKind {
         }
     }
 
-    /// The condition that it waits for, if it waits for one. Those that start a process are asked for from outside.
+    /// The condition that it waits for, if it waits for one, alone or beside other things. Those that start a process are asked for from outside.
     pub fn condition(&self) -> Option<&Condition> {
         match self {
-            ElementKind::IntermediateCatchEvent(CatchTrigger::Condition(condition)) => Some(condition),
+            ElementKind::IntermediateCatchEvent(trigger) => trigger.each().iter().find_map(|it| match it {
+                CatchTrigger::Condition(condition) => Some(condition),
+                _ => None,
+            }),
             kind => match kind.trigger() {
                 Some((EventTrigger::Condition(condition), _)) => Some(condition),
                 _ => None,
@@ -442,8 +449,6 @@ pub struct UserTask {
     pub follow_up_date: Option<Expression>,
     /// `camunda:priority`, a whole number when evaluated; none is 50.
     pub priority: Option<Expression>,
-    /// `camunda:formKey`, for task lists.
-    pub form_key: Option<String>,
     /// `bpmn:documentation`.
     pub documentation: Option<String>,
 }

@@ -5,9 +5,11 @@
 
 mod cron;
 mod cycle;
+mod pattern;
 mod zone;
 
 pub use cycle::Cycle;
+pub use pattern::{DatePattern, rfc_3339};
 
 use jiff::fmt::temporal::SpanParser;
 use jiff::tz::TimeZone;

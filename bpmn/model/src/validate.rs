@@ -243,21 +243,21 @@ impl<'v> Validator<'v, '_> {
                 self.diagnostics.error(at, message, "move it into the scope of the activity");
             }
             match (event.kind.trigger(), name) {
-                (Some((EventTrigger::Escalation(_), _)), "subProcess" | "adHocSubProcess" | "transaction" | "callActivity") => {}
+                // From a user task whoever does it reports one.
+                (
+                    Some((EventTrigger::Escalation(_), _)),
+                    "subProcess" | "adHocSubProcess" | "transaction" | "callActivity" | "userTask",
+                ) => {}
                 // Instances may throw one (`behavior`).
                 _ if element.multi_instance.as_ref().is_some_and(|each| each.behavior.iter().any(|it| it.caught_by.contains(boundary))) => {
                     continue;
-                }
-                (Some((EventTrigger::Escalation(_), _)), "userTask") => {
-                    let help = "put the task into a sub-process with a throw event, and attach the event to that";
-                    self.diagnostics.warning(at, "the escalation never comes: that a user task throws one is not supported yet", help);
                 }
                 (Some((EventTrigger::Escalation(_), _)), _) => {
                     let message = format!("the escalation boundary event is attached to {name}, in which nothing can throw one");
                     self.diagnostics.error(
                         at,
                         message,
-                        "attach it to a sub-process or call activity (as in Camunda 7), or use an error event",
+                        "attach it to a sub-process, call activity or user task (as in Camunda 7), or use an error event",
                     );
                 }
                 _ => {}

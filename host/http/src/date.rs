@@ -28,8 +28,7 @@ pub(crate) fn parse(text: &str) -> Result<i64, String> {
 
 /// The moment in the form that variables keep: RFC 3339, which every delegate's language reads.
 pub(crate) fn stored(millis: i64) -> String {
-    let moment = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH);
-    moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    time::rfc_3339(millis)
 }
 
 fn is_offset(text: &str) -> bool {

@@ -30,7 +30,10 @@ use crate::parties::{Course, Parties, Party};
 use crate::running::Registered;
 use crate::{Error, Inner, text};
 
+mod held;
 mod sent;
+
+use held::{NO_WAIT, hold, is_held_start};
 
 /// After this many lost races a job that is not exclusive queues with the exclusive ones of its instance.
 const MAX_JOB_CONFLICTS: u32 = 3;
@@ -231,10 +234,9 @@ impl Inner {
                     hold(&mut work.input);
                     continue;
                 }
-                Ended::HoldParty(instance) => {
-                    held.insert(instance);
-                    continue;
-                }
+                Ended::HoldParty(instance) if held.insert(instance) => continue,
+                // What is held calls nobody.
+                Ended::HoldParty(_) => return Err(Error::Bug),
                 Ended::Withdrawn => return Ok(Advanced::Withdrawn),
                 Ended::Rejected(Rejection::NoSuchWait { .. }) if failed => return Ok(Advanced::Withdrawn),
                 Ended::Rejected(rejection) => return Err(rejection.into()),
@@ -365,7 +367,7 @@ impl Inner {
         // From before the commit: a job whose commit is answered late is not one that this host has forgotten.
         let mine = places.waits().into_iter().map(|wait| self.executor.mine(instance.id(), wait)).collect();
         let mut details = HashMap::new();
-        let origin = work.map_or(Origin::Job(0), Work::origin);
+        let origin = work.map_or(NO_WAIT, Work::origin);
         for incident in rows.incidents() {
             details.insert(incident.id, self.explain(&base.definition, instance, incident, origin).await?);
         }
@@ -520,8 +522,7 @@ impl Work {
             }
             Input::Message { wait, .. } | Input::Signal { wait, .. } => Origin::Subscription(crate::unit::number(wait.0)),
             Input::RunJob { wait } | Input::FailJob { wait, .. } => Origin::Job(crate::unit::number(wait.0)),
-            // No other input sends commands: a start and a modification are held before their first.
-            _ => Origin::Job(0),
+            _ => NO_WAIT,
         }
     }
 }
@@ -542,27 +543,6 @@ fn loggable(failure: &Failure) -> &str {
     match failure.code {
         Code::CommandKeyConflict => "another request under the key of a command that was sent; the incident shows both",
         _ => &failure.message,
-    }
-}
-
-/// Whether an input begins something that no wait stands for, without stopping before the first command.
-pub(crate) fn is_unheld(input: &Input) -> bool {
-    match input {
-        Input::Start { hold, .. } => !hold,
-        Input::StartAt { modification, .. } | Input::Modify(modification) => !modification.hold,
-        _ => false,
-    }
-}
-
-fn is_held_start(input: &Input) -> bool {
-    matches!(input, Input::Start { .. } | Input::StartAt { .. }) && !is_unheld(input)
-}
-
-fn hold(input: &mut Input) {
-    match input {
-        Input::Start { hold, .. } => *hold = true,
-        Input::StartAt { modification, .. } | Input::Modify(modification) => modification.hold = true,
-        _ => {}
     }
 }
 

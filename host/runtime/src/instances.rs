@@ -139,7 +139,7 @@ impl Runtime {
 
     /// Begins an activity that is enabled in an ad-hoc sub-process.
     pub async fn begin_activity(&self, id: InstanceId, activity: ActivityId) -> Result<(), Error> {
-        self.0.api(id, Input::BeginActivity { activity }).await.map(drop)
+        self.operate(id, Input::BeginActivity { activity }).await.map(drop)
     }
 
     /// Deletes a running instance; history and ledger stay.

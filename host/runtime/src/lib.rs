@@ -107,6 +107,8 @@ pub(crate) struct Inner {
     executor: executor::Executor,
     running: running::Running,
     trees: parties::Trees,
+    /// Turns of messages that were overtaken, by the instance that they are for.
+    overtaken: parties::Trees,
     workers: external_tasks::Workers,
     /// A unit of this host has thrown a signal.
     thrown: tokio::sync::Notify,
@@ -158,6 +160,7 @@ impl Runtime {
             executor: executor::Executor::new(config.execute_jobs),
             running: running::Running::default(),
             trees: parties::Trees::default(),
+            overtaken: parties::Trees::default(),
             workers: external_tasks::Workers::default(),
             thrown: tokio::sync::Notify::new(),
             delivering: signals::Delivering::default(),

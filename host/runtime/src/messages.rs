@@ -29,6 +29,8 @@ pub struct Correlation {
     pub variables: Variables,
     /// Variables of the receiving execution's own to set; of a process that starts they are the process's.
     pub local_variables: Variables,
+    /// Variables of what the message begins, of an event sub-process or of a process; of an execution that waits they are its own.
+    pub triggered_variables: Variables,
     /// Deliver to every receiver rather than to exactly one.
     pub all: bool,
 }
@@ -70,7 +72,8 @@ const MAX_COUNTED: u32 = 1_000;
 impl Runtime {
     /// Delivers a message to a wait that the caller has looked up.
     pub async fn receive(&self, instance: InstanceId, wait: WaitId, variables: Variables) -> Result<(), Error> {
-        self.0.api(instance, Input::Message { wait, variables, local_variables: Variables::new() }).await.map(drop)
+        let (local_variables, triggered_variables) = (Variables::new(), Variables::new());
+        self.0.api(instance, Input::Message { wait, variables, local_variables, triggered_variables }).await.map(drop)
     }
 
     /// Correlates a message. As in Camunda 7 (`DefaultCorrelationHandler`): without `all` the one execution that waits for it or, only if none
@@ -170,12 +173,17 @@ impl Runtime {
     }
 
     /// Delivers to a wait or, if it is one of an event that does not interrupt and another message came first, to the wait that the event has
-    /// begun since: that it waits for every message is what the model says.
+    /// begun since: that it waits for every message is what the model says. Whoever was overtaken waits for those of this host that were before it:
+    /// else all of them would try again whenever one gets through.
     async fn deliver(&self, correlation: &Correlation, receiver: &SubscriptionListed) -> Result<Correlated, Error> {
         let mut receiver = receiver.clone();
+        let mut turn = None;
         for _ in 0..MAX_OVERTAKEN {
             match self.deliver_to(correlation, &receiver).await {
                 Err(error @ (Error::Rejected(Rejection::NoSuchWait { .. }) | Error::Cancelled(_))) => {
+                    if turn.is_none() {
+                        turn = Some(self.0.overtaken.turn(InstanceId(receiver.instance)).await);
+                    }
                     match self.0.waits_again(&receiver).await? {
                         // Under the new wait a command that has left would leave again: whoever sent the message decides.
                         Some(renewed) if !self.has_sent(&receiver).await? => receiver = renewed,
@@ -203,8 +211,8 @@ impl Runtime {
     async fn deliver_to(&self, correlation: &Correlation, receiver: &SubscriptionListed) -> Result<Correlated, Error> {
         let instance = InstanceId(receiver.instance);
         let wait = WaitId(u64::try_from(receiver.wait).expect("numbers of an instance are not negative"));
-        let Correlation { variables, local_variables, .. } = correlation.clone();
-        let after = self.0.api(instance, Input::Message { wait, variables, local_variables }).await?.instance;
+        let Correlation { variables, local_variables, triggered_variables, .. } = correlation.clone();
+        let after = self.0.api(instance, Input::Message { wait, variables, local_variables, triggered_variables }).await?.instance;
         Ok(Correlated::Execution {
             instance,
             activity: receiver.activity,
@@ -232,7 +240,10 @@ impl Runtime {
         let request = Start {
             definition: DefinitionRef::Id(start.definition_id.clone()),
             business_key: correlation.business_key.clone(),
-            variables: correlation.variables.clone().into_iter().chain(correlation.local_variables.clone()).collect(),
+            variables: [&correlation.variables, &correlation.local_variables, &correlation.triggered_variables]
+                .into_iter()
+                .flat_map(|variables| variables.clone())
+                .collect(),
             idempotency_key: None,
             traceparent: None,
         };

@@ -227,6 +227,7 @@ fn is_mistake(misfit: &Misfit) -> bool {
         Misfit::NoSuchActivity { .. }
         | Misfit::Compensating { .. }
         | Misfit::Undoes { .. }
+        | Misfit::Instantiates { .. }
         | Misfit::NoSuchTransition { .. }
         | Misfit::NoSuchElement
         | Misfit::NoBody { .. }

@@ -19,7 +19,7 @@ use mandate_model::ElementIndex;
 use mandate_store::CalledBy;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::advance::{Calls, Ended, Work, digest, is_unheld};
+use crate::advance::{Calls, Ended, Work, digest};
 use crate::cache::Base;
 use crate::definitions::Definition;
 use crate::delegate::{CallContext, Called};
@@ -123,7 +123,7 @@ type Name = (String, String, CalledVersion, Option<String>);
 /// A definition that can be called, and the start event that the called instance begins at; or why there is none.
 pub(crate) type Callable = Result<(Arc<Definition>, ElementIndex), String>;
 
-/// Turns in trees of calls. Where many called instances end at once, each would find that another has moved their caller on, step again, and
+/// Turns in trees of calls, by their root. Where many called instances end at once, each would find that another has moved their caller on, step again, and
 /// most of them would lose the next race too. So whoever has lost one waits for those of this host that have lost one before.
 #[derive(Default)]
 pub(crate) struct Trees(Mutex<HashMap<InstanceId, Weak<tokio::sync::Mutex<()>>>>);
@@ -228,7 +228,8 @@ impl Inner {
         };
         let hold = course.held.contains(&call.id) || parties.len() >= MAX_PARTIES;
         let input = Input::Start { element, variables: call.variables, hold };
-        let called_by = CalledBy { instance: call.caller.instance.0, activity_id, root: call.caller.root.0 };
+        let called_by =
+            CalledBy { instance: call.caller.instance.0, activity_id, activity: number(call.activity.0), root: call.caller.root.0 };
         let new = NewInstance {
             id: call.id,
             business_key: call.business_key,
@@ -241,8 +242,8 @@ impl Inner {
         Ok(Ok((parties.len() - 1, input)))
     }
 
-    /// Steps one instance until it is at rest, and adds what it makes others do to the turns, in order. A start or a modification whose chain comes to a
-    /// delegate that may issue commands is not durable yet and is held instead; and so is whatever is not the unit's own input.
+    /// Steps one instance until it is at rest, and adds what it makes others do to the turns, in order. What ends no wait that is durable, as a start or
+    /// a modification, and comes to a delegate that may issue commands, is held instead; and so is whatever is not the unit's own input.
     async fn take_turn(
         self: &Arc<Self>,
         parties: &mut Parties,
@@ -275,7 +276,7 @@ impl Inner {
             }
             let Some(call) = call else { break };
             let commands = definition.may_command(&call.implementation);
-            if commands && own && is_unheld(&course.work.input) {
+            if commands && own && course.work.is_unheld() {
                 return Ok(Ended::Hold);
             }
             if commands && !own {

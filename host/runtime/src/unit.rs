@@ -338,9 +338,9 @@ fn job_kind(kind: JobKind, element: &ElementKind) -> &'static str {
 /// The row of a user task.
 pub(crate) fn task_row(definition: &Definition, task: Task) -> TaskRow {
     let element = definition.model.element(task.element);
-    let (form_key, description) = match &element.kind {
-        ElementKind::UserTask(user_task) => (user_task.form_key.clone(), user_task.documentation.clone()),
-        _ => (None, None),
+    let description = match &element.kind {
+        ElementKind::UserTask(user_task) => user_task.documentation.clone(),
+        _ => None,
     };
     TaskRow {
         wait: number(task.wait.0),
@@ -357,7 +357,7 @@ pub(crate) fn task_row(definition: &Definition, task: Task) -> TaskRow {
         follow_up: task.follow_up,
         priority: task.priority,
         created: task.since,
-        form_key,
+        form_key: element.form.as_ref().and_then(|form| form.key.clone()),
         description: by_hand(task.description, description),
     }
 }

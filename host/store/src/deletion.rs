@@ -1,4 +1,4 @@
-//! Deleting a deployment.
+//! Deleting a deployment, or definitions of one.
 
 use std::collections::BTreeSet;
 
@@ -34,46 +34,99 @@ impl Store {
             tx.rollback().await;
             return Ok(DeploymentDeletion::NotFound);
         }
-        // Starts hold the definition's row FOR SHARE until they are committed: from here on there are no new ones.
-        let sql = "SELECT id FROM definition WHERE deployment_id = $1 ORDER BY {text:id} {pg:FOR UPDATE}";
-        let rows = tx.fetch(sql, params![id]).await?;
-        let definitions = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
-        let sql = "SELECT id FROM instance WHERE definition_id {any_text:1} ORDER BY id {pg:FOR UPDATE}";
-        let mut living = ids(&mut tx, sql, vec![Param::Texts(definitions.clone())]).await?;
-        if cascade {
-            with_called(&mut tx, &mut living).await?;
-            let callers = callers_of(&mut tx, &living).await?;
-            if callers > 0 {
-                tx.rollback().await;
-                return Ok(DeploymentDeletion::Called { callers });
+        let sql = "SELECT id FROM definition WHERE deployment_id = $1";
+        let definitions = tx.fetch(sql, params![id]).await?.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
+        let bindings = if cascade { 0 } else { bound_by_others(&mut tx, id).await? };
+        match empty(&mut tx, definitions, cascade, bindings, reopened, now).await? {
+            DeploymentDeletion::Deleted { definitions } => {
+                remove_deployment(&mut tx, id).await?;
+                operations::write(&mut tx, self.inner().history, operations).await?;
+                tx.commit().await?;
+                Ok(DeploymentDeletion::Deleted { definitions })
             }
-            let everything: Vec<_> = living.iter().map(|id| (*id, Beside::ALL)).collect();
-            tables::remove_rows(&mut tx, &everything).await?;
-            instances::remove(&mut tx, living.clone()).await?;
-            cleanup::hold_off(&mut tx).await?;
-            // An id begins with the key, by which ended instances are found.
-            let keys = definitions.iter().map(|id| id.split(':').next().unwrap_or_default().to_owned()).collect();
-            let sql = "SELECT instance_id FROM history_instance WHERE definition_key {any_text:1} AND definition_id {any_text:2} AND ended_at IS NOT NULL";
-            let mut remembered = ids(&mut tx, sql, vec![Param::Texts(keys), Param::Texts(definitions.clone())]).await?;
-            remembered.extend(living);
-            history::remove(&mut tx, remembered).await?;
-        } else {
-            let bindings = bound_by_others(&mut tx, id).await?;
-            if !living.is_empty() || bindings > 0 {
+            refused => {
                 tx.rollback().await;
-                let instances = i64::try_from(living.len()).expect("instances fit into memory");
-                return Ok(DeploymentDeletion::Refused { instances, bindings });
+                Ok(refused)
             }
         }
-        if start_timers::deleted(&mut tx, id, reopened, now).await?.is_none() {
-            tx.rollback().await;
-            return Ok(DeploymentDeletion::Moved);
-        }
-        remove_deployment(&mut tx, id, &definitions).await?;
-        operations::write(&mut tx, self.inner().history, operations).await?;
-        tx.commit().await?;
-        Ok(DeploymentDeletion::Deleted { definitions })
     }
+
+    /// Deletes definitions, all of them or none, likewise. Their deployments stay, with all files and delegates.
+    pub async fn delete_definitions(
+        &self,
+        ids: Vec<String>,
+        cascade: bool,
+        operations: &[OperationRow],
+        reopened: &Reopened,
+        now: i64,
+    ) -> Result<DeploymentDeletion, Error> {
+        let mut tx = self.inner().admin.begin().await?;
+        lock_deployments(&mut tx).await?;
+        match empty(&mut tx, ids, cascade, 0, reopened, now).await? {
+            deleted @ DeploymentDeletion::Deleted { .. } => {
+                remove_orphans(&mut tx).await?;
+                operations::write(&mut tx, self.inner().history, operations).await?;
+                tx.commit().await?;
+                Ok(deleted)
+            }
+            refused => {
+                tx.rollback().await;
+                Ok(refused)
+            }
+        }
+    }
+}
+
+/// Deletes definitions with what is of them: with `cascade` their instances, or else only if there are none, nor `bindings` of others.
+async fn empty(
+    tx: &mut Tx,
+    mut definitions: Vec<String>,
+    cascade: bool,
+    bindings: i64,
+    reopened: &Reopened,
+    now: i64,
+) -> Result<DeploymentDeletion, Error> {
+    // Starts hold the definition's row FOR SHARE until they are committed: from here on there are no new ones.
+    let sql = "SELECT id FROM definition WHERE id {any_text:1} ORDER BY {text:id} {pg:FOR UPDATE}";
+    let rows = tx.fetch(sql, vec![Param::Texts(definitions.clone())]).await?;
+    if rows.len() < definitions.len() {
+        return Ok(DeploymentDeletion::NotFound);
+    }
+    definitions = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
+    let sql = "SELECT id FROM instance WHERE definition_id {any_text:1} ORDER BY id {pg:FOR UPDATE}";
+    let mut living = ids(tx, sql, vec![Param::Texts(definitions.clone())]).await?;
+    if cascade {
+        with_called(tx, &mut living).await?;
+        let callers = callers_of(tx, &living).await?;
+        if callers > 0 {
+            return Ok(DeploymentDeletion::Called { callers });
+        }
+        let everything: Vec<_> = living.iter().map(|id| (*id, Beside::ALL)).collect();
+        tables::remove_rows(tx, &everything).await?;
+        instances::remove(tx, living.clone()).await?;
+        cleanup::hold_off(tx).await?;
+        // An id begins with the key, by which ended instances are found.
+        let keys = definitions.iter().map(|id| id.split(':').next().unwrap_or_default().to_owned()).collect();
+        let sql = "SELECT instance_id FROM history_instance WHERE definition_key {any_text:1} AND definition_id {any_text:2} AND ended_at IS NOT NULL";
+        let mut remembered = ids(tx, sql, vec![Param::Texts(keys), Param::Texts(definitions.clone())]).await?;
+        remembered.extend(living);
+        history::remove(tx, remembered).await?;
+    } else if !living.is_empty() || bindings > 0 {
+        let instances = i64::try_from(living.len()).expect("instances fit into memory");
+        return Ok(DeploymentDeletion::Refused { instances, bindings });
+    }
+    if start_timers::deleted(tx, &definitions, reopened, now).await?.is_none() {
+        return Ok(DeploymentDeletion::Moved);
+    }
+    let of_definitions = [
+        "DELETE FROM binding WHERE definition_id {any_text:1}",
+        "DELETE FROM start_event WHERE definition_id {any_text:1}",
+        "DELETE FROM definition WHERE id {any_text:1}",
+    ];
+    for sql in of_definitions {
+        tx.execute(sql, vec![Param::Texts(definitions.clone())]).await?;
+    }
+    Ok(DeploymentDeletion::Deleted { definitions })
 }
 
 /// Adds whatever instances have called, and what those have called in turn: nobody would be told of their end.
@@ -110,15 +163,7 @@ async fn bound_by_others(tx: &mut Tx, id: &str) -> Result<i64, Error> {
     rows.first().map_or(Ok(0), |row| row.get(0))
 }
 
-async fn remove_deployment(tx: &mut Tx, id: &str, definitions: &[String]) -> Result<(), Error> {
-    let of_definitions = [
-        "DELETE FROM binding WHERE definition_id {any_text:1}",
-        "DELETE FROM start_event WHERE definition_id {any_text:1}",
-        "DELETE FROM definition WHERE id {any_text:1}",
-    ];
-    for sql in of_definitions {
-        tx.execute(sql, vec![Param::Texts(definitions.to_vec())]).await?;
-    }
+async fn remove_deployment(tx: &mut Tx, id: &str) -> Result<(), Error> {
     let of_deployment = [
         "DELETE FROM delegate WHERE deployment_id = $1",
         "DELETE FROM resource WHERE deployment_id = $1",
@@ -127,7 +172,11 @@ async fn remove_deployment(tx: &mut Tx, id: &str, definitions: &[String]) -> Res
     for sql in of_deployment {
         tx.execute(sql, params![id]).await?;
     }
-    // A bound artifact outlives its deployment; one that nobody names is gone.
+    remove_orphans(tx).await
+}
+
+/// A bound artifact outlives its deployment; one that nobody names is gone.
+async fn remove_orphans(tx: &mut Tx) -> Result<(), Error> {
     let orphans = "DELETE FROM artifact WHERE NOT EXISTS (SELECT 1 FROM binding b WHERE b.digest = artifact.digest) \
                    AND NOT EXISTS (SELECT 1 FROM delegate g WHERE g.digest = artifact.digest) \
                    AND NOT EXISTS (SELECT 1 FROM resource r WHERE r.artifact = artifact.digest)";

@@ -123,7 +123,7 @@ pub struct Deployed {
     pub at: i64,
 }
 
-/// How deleting a deployment ended.
+/// How deleting a deployment, or definitions of one, ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeploymentDeletion {
     /// It is gone, with these definitions.
@@ -131,7 +131,7 @@ pub enum DeploymentDeletion {
         /// Their ids.
         definitions: Vec<String>,
     },
-    /// There is no such deployment.
+    /// There is no such deployment, or one of the definitions is not there.
     NotFound,
     /// Instances of other deployments' definitions have called instances of its definitions, and wait for their end.
     Called {

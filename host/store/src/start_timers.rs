@@ -248,9 +248,9 @@ impl Store {
         rows.first().map(|row| row.get(0)).transpose()
     }
 
-    /// The definitions that become the newest versions of their keys when a deployment is deleted.
-    pub async fn uncovered_by(&self, deployment: &str) -> Result<Vec<String>, Error> {
-        let rows = self.pool.fetch(&uncovered_sql(), params![deployment]).await?;
+    /// The definitions that become the newest versions of their keys when these are deleted.
+    pub async fn uncovered_by(&self, definitions: Vec<String>) -> Result<Vec<String>, Error> {
+        let rows = self.pool.fetch(&uncovered_sql(), vec![Param::Texts(definitions)]).await?;
         rows.iter().map(|row| row.get(0)).collect()
     }
 }
@@ -258,10 +258,10 @@ impl Store {
 fn uncovered_sql() -> String {
     let newest = NEWEST.replace("d.", "x.");
     format!(
-        "SELECT d.id FROM definition d WHERE d.deployment_id <> $1 \
-         AND EXISTS (SELECT 1 FROM definition x WHERE x.deployment_id = $1 AND x.tenant = d.tenant AND x.key = d.key AND {newest}) \
-         AND NOT EXISTS (SELECT 1 FROM definition n WHERE n.tenant = d.tenant AND n.key = d.key AND n.version > d.version AND n.deployment_id <> $1) \
-         ORDER BY {{text:d.id}}"
+        "SELECT d.id FROM definition d WHERE NOT (d.id {{any_text:1}}) \
+         AND EXISTS (SELECT 1 FROM definition x WHERE x.id {{any_text:1}} AND x.tenant = d.tenant AND x.key = d.key AND {newest}) \
+         AND NOT EXISTS (SELECT 1 FROM definition n WHERE n.tenant = d.tenant AND n.key = d.key AND n.version > d.version \
+         AND NOT (n.id {{any_text:1}})) ORDER BY {{text:d.id}}"
     )
 }
 
@@ -283,14 +283,13 @@ pub(crate) async fn deployed(tx: &mut Tx, tenant: &str, keys: Vec<String>, rows:
 }
 
 /// Those of definitions that are about to be deleted go. `None`: other versions become the newest than those that are to be opened again.
-pub(crate) async fn deleted(tx: &mut Tx, deployment: &str, reopened: &Reopened, now: i64) -> Result<Option<()>, Error> {
-    let rows = tx.fetch(&uncovered_sql(), params![deployment]).await?;
+pub(crate) async fn deleted(tx: &mut Tx, definitions: &[String], reopened: &Reopened, now: i64) -> Result<Option<()>, Error> {
+    let rows = tx.fetch(&uncovered_sql(), vec![Param::Texts(definitions.to_vec())]).await?;
     let uncovered = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
     if !uncovered.iter().eq(reopened.iter().map(|(definition, _)| definition)) {
         return Ok(None);
     }
-    let which = "definition_id IN (SELECT d.id FROM definition d WHERE d.deployment_id = $1)";
-    close(tx, which, params![deployment]).await?;
+    close(tx, "definition_id {any_text:1}", vec![Param::Texts(definitions.to_vec())]).await?;
     let rows = reopened.iter().flat_map(|(definition, timers)| timers.iter().map(|timer| new_row(definition, timer, now)));
     INSERT.execute(tx, rows.collect()).await?;
     Ok(Some(()))

@@ -225,6 +225,8 @@ pub struct CalledBy {
     pub instance: Uuid,
     /// That activity, as the caller's other waits name theirs.
     pub activity_id: String,
+    /// Its number in the caller.
+    pub activity: i64,
     /// The instance at the root of all calls that led to it.
     pub root: Uuid,
 }

@@ -127,6 +127,7 @@ on_both! {
         identical_content_is_recognised
         a_component_is_kept_once
         what_is_used_is_not_deleted
+        definitions_are_deleted_beside_their_deployment
         a_cascade_takes_instances_and_history_along
         only_the_newest_version_starts_by_message
         two_processes_do_not_start_by_one_message
@@ -151,6 +152,7 @@ on_both! {
         metrics_count_what_is_open;
     calls:
         callers_and_what_they_called_find_each_other
+        incident_of_a_called_instance_stands_at_its_callers
         deployment_goes_with_what_its_instances_called_and_not_under_a_caller;
     opening:
         a_schema_applied_by_hand_is_accepted

@@ -180,7 +180,12 @@ impl Driver {
 /// What ends the instance's oldest wait.
 fn waiting(instance: &Instance) -> Option<Input> {
     let job = instance.jobs().map(|job| job.wait).min().map(|wait| Input::RunJob { wait });
-    let message = |wait: WaitId| Input::Message { wait, variables: Variables::new(), local_variables: Variables::new() };
+    let message = |wait: WaitId| Input::Message {
+        wait,
+        variables: Variables::new(),
+        local_variables: Variables::new(),
+        triggered_variables: Variables::new(),
+    };
     job.or_else(|| instance.subscriptions().map(|it| it.wait).min().map(message))
 }
 

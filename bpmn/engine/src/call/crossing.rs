@@ -34,8 +34,9 @@ fn what_is_heard_while_suspended_or_held_is_taken_up_in_its_order() {
             activate
             leaves
             fail !6
-            run !7
+            leaves
             run !6
+            run !7
         "#,
         expect![[r#"
             > start
@@ -49,11 +50,8 @@ fn what_is_heard_while_suspended_or_held_is_taken_up_in_its_order() {
             > suspend
               suspended: true
             > hear c escalation LATE {"r": 1}
-              r = 1
               job Return c !6 due 0, 3 left, 0 failed
             > hear c completed {"r": 2}
-              r = 2
-              job Return c !7 due 0, 3 left, 0 failed
             > leaves
               c #3: suspended until 0
             > hear c completed
@@ -64,14 +62,18 @@ fn what_is_heard_while_suspended_or_held_is_taken_up_in_its_order() {
               c #3: job, attempt 1, 3 left, due 0 until 0
             > fail !6
               job Return c !6 due 5567, 2 left, 1 failed
-            > run !7
-              job !7 gone
+            > leaves
+              c #3: job, attempt 2, 2 left, due 5567 until 5567
+            > run !6
+              job !6 gone
+              job Return c !7 due 0, 3 left, 0 failed
+              r = 2
               + n #8
               - #8
               + noted #9
               task noted !10 of nobody users [] groups []
-            > run !6
-              job !6 gone
+            > run !7
+              job !7 gone
               job !4 gone
               - #3
               + u #11
@@ -81,31 +83,93 @@ fn what_is_heard_while_suspended_or_held_is_taken_up_in_its_order() {
 }
 
 #[test]
+fn what_is_held_sets_and_begins_nothing_before_its_job() {
+    check(
+        &format!(
+            "<startEvent id='s'/><callActivity id='c' calledElement='other'><extensionElements><camunda:out source='r' target='r'/>\
+             <camunda:out source='r' target='own' local='true'/></extensionElements></callActivity><userTask id='u'/>{{s>c>u}}{}",
+            crate::testing::watching(
+                " isInterrupting='false'",
+                "<conditionalEventDefinition><condition>= r &gt; 0</condition></conditionalEventDefinition>"
+            )
+        ),
+        r#"
+            start
+            hear-held c escalation LATE {"r": 1}
+            hear-held c completed {"r": 2}
+            run c
+        "#,
+        expect![[r#"
+            > start
+              started at s
+              condition vs !2
+              + s #3
+              - #3
+              + c #4
+              #4 calls
+              process call c !5 'other' Latest {}
+            > hear-held c escalation LATE {"r": 1}
+              job Return c !6 due 0, 3 left, 0 failed
+            > hear-held c completed {"r": 2}
+            > run c
+              job !6 gone
+              job Return c !7 due 0, 3 left, 0 failed
+              r = 2
+              own = 2 in #4
+              + v #8
+              + vs #9 in #8
+              - #9
+              + handle #10 in #8
+              task handle !11 of nobody users [] groups []
+        "#]],
+    );
+}
+
+#[test]
+fn instance_ends_once_also_when_its_last_change_has_begun_something() {
+    let model = |inside: &str| {
+        format!(
+            "<startEvent id='s'/><task id='a'><extensionElements><camunda:inputOutput><camunda:outputParameter name='x'>= 1\
+             </camunda:outputParameter></camunda:inputOutput></extensionElements></task>{{s>a}}<subProcess id='v' triggeredByEvent='true'>\
+             <startEvent id='vs' isInterrupting='false'><conditionalEventDefinition><condition>= x = 1</condition></conditionalEventDefinition>\
+             </startEvent><endEvent id='ve'>{inside}</endEvent>{{vs>ve}}</subProcess>"
+        )
+    };
+    for (inside, told) in [("", "Completed"), ("<errorEventDefinition errorRef='err'/>", "Error")] {
+        let definition = parse(&model(inside));
+        let mut run = Run::called(&definition, caller(1, vec![Catch { kind: CatchKind::Error, code: None }]));
+        run.line("start");
+        assert!(run.trace.contains(&format!("tell caller !4: 1 {told}")), "{}", run.trace);
+        assert!(!run.trace.contains("tell caller !4: 2"), "{}", run.trace);
+        assert_eq!(run.trace.matches("ended: ").count(), 1, "{}", run.trace);
+    }
+}
+
+#[test]
 fn call_that_is_over_and_held_ends_nothing_when_it_is_left() {
     check(
         WATCHED,
         "start\n hear-held c completed\n run t",
         expect![[r#"
-        > start
-          started at s
-          + s #2
-          - #2
-          + c #3
-          job Timer t !4 due 60000, 3 left, 0 failed
-          #3 calls
-          process call c !5 'other' Latest {}
-        > hear-held c completed
-          r = null
-          job Return c !6 due 0, 3 left, 0 failed
-        > run t
-          job !4 gone
-          job !6 gone
-          - #3 canceled
-          + t #7
-          - #7
-          + caught #8
-          task caught !9 of nobody users [] groups []
-    "#]],
+            > start
+              started at s
+              + s #2
+              - #2
+              + c #3
+              job Timer t !4 due 60000, 3 left, 0 failed
+              #3 calls
+              process call c !5 'other' Latest {}
+            > hear-held c completed
+              job Return c !6 due 0, 3 left, 0 failed
+            > run t
+              job !4 gone
+              job !6 gone
+              - #3 canceled
+              + t #7
+              - #7
+              + caught #8
+              task caught !9 of nobody users [] groups []
+        "#]],
     );
 }
 

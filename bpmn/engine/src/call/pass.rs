@@ -1,40 +1,60 @@
 //! Variables on their way into a called process and out of it.
 
 use mandate_feel::{Expression, Limits, Value};
-use mandate_model::{ElementIndex, ElementKind, Pass, Source};
+use mandate_model::{CallActivity, ElementIndex, ElementKind, Pass, Source};
 
+use super::Outputs;
 use crate::expression::failed;
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::step::Machine;
 use crate::variable::{Variable, Variables};
 
+impl Outputs {
+    /// What comes later goes before what came first.
+    pub(super) fn add(&mut self, later: Self) {
+        self.around.extend(later.around);
+        self.local.extend(later.local);
+        self.delivered.extend(later.delivered);
+    }
+}
+
 impl Machine<'_> {
-    /// What comes back is set from the call activity outward or, if local, in it (Camunda 7 `CallableElementActivityBehavior.passOutputVariables`).
-    pub(super) fn pass_outputs(&mut self, activity: ActivityId, element: ElementIndex, from: Variables) -> Result<(), Failure> {
-        let definition = self.definition;
-        let ElementKind::CallActivity(call) = &definition.element(element).kind else { unreachable!("only call activities call") };
-        let (mut around, mut local) = (Variables::new(), Variables::new());
+    /// What comes back of the variables of a called process.
+    pub(super) fn outputs(&self, element: ElementIndex, from: Variables) -> Result<Outputs, Failure> {
+        let call = self.call_activity(element);
+        let mut outputs = Outputs::default();
         for pass in &call.outputs {
             match pass {
-                Pass::All { local: false } => around.extend(from.clone()),
-                Pass::All { local: true } => local.extend(from.clone()),
-                Pass::One { source, target, local: is_local } => {
+                Pass::All { local: false } => outputs.around.extend(from.clone()),
+                Pass::All { local: true } => outputs.local.extend(from.clone()),
+                Pass::One { source, target, local } => {
                     let value = match source {
                         Source::Variable(name) => from.get(name).cloned().unwrap_or_else(|| Variable::from_json(&serde_json::Value::Null)),
                         Source::Expression(expression) => self.output(element, expression, &from)?,
                     };
-                    let into = if *is_local { &mut local } else { &mut around };
+                    let into = if *local { &mut outputs.local } else { &mut outputs.around };
                     into.insert(target.clone(), value);
                 }
             }
         }
-        let at_element = |failure: Failure| Failure { element: Some(element), ..failure };
         if call.propagates {
-            self.deliver(activity, from)?;
+            outputs.delivered = from;
         }
-        self.set_variables(activity, around).map_err(at_element)?;
-        self.set_variables_in(activity, local).map_err(at_element)
+        Ok(outputs)
+    }
+
+    /// Sets it, from the call activity outward or, if local, in it (Camunda 7 `CallableElementActivityBehavior.passOutputVariables`).
+    pub(super) fn set_outputs(&mut self, activity: ActivityId, element: ElementIndex, outputs: Outputs) -> Result<(), Failure> {
+        let at_element = |failure: Failure| Failure { element: Some(element), ..failure };
+        self.deliver(activity, outputs.delivered)?;
+        self.set_variables(activity, outputs.around).map_err(at_element)?;
+        self.set_variables_in(activity, outputs.local).map_err(at_element)
+    }
+
+    fn call_activity(&self, element: ElementIndex) -> &CallActivity {
+        let ElementKind::CallActivity(call) = &self.definition.element(element).kind else { unreachable!("only call activities call") };
+        call
     }
 
     /// An expression on the called instance's variables.

@@ -505,6 +505,52 @@ fn suspended_instance_is_asked_when_it_goes_on() {
     );
 }
 
+/// Somebody has made true, while the instance was suspended, what leads into a loop. It stays suspended until that is put right.
+#[test]
+fn instance_goes_on_again_only_if_what_has_come_true_comes_to_rest() {
+    let event = condition("", "= n > 0");
+    check(
+        &format!(
+            "<startEvent id='s'/><intermediateCatchEvent id='c'>{event}</intermediateCatchEvent><exclusiveGateway id='head'/>\
+             <exclusiveGateway id='tail' default='tail_u'/><userTask id='u'/>{{s>c>head>tail}}{{tail>head ? n = 1}}{{tail>u}}"
+        ),
+        r#"
+            start
+            suspend
+            set {"n": 1}
+            activate
+            set {"n": 2}
+            activate
+        "#,
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + c #3
+              condition c !4
+            > suspend
+              suspended: true
+            > set {"n": 1}
+              n = 1
+            > activate
+              failed: STEP_LIMIT: one unit of work entered more than 100000 elements; a loop without a wait state?
+            > set {"n": 2}
+              n = 2
+            > activate
+              suspended: false
+              subscription !4 gone
+              - #3
+              + head #5
+              - #5
+              + tail #6
+              - #6
+              + u #7
+              task u !8 of nobody users [] groups []
+        "#]],
+    );
+}
+
 #[test]
 fn start_is_asked_for_with_variables() {
     let filter = " camunda:variableName='n'";

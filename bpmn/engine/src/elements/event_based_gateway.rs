@@ -43,6 +43,34 @@ mod tests {
         {s>g}{g>m>paid}{g>t>late}";
 
     #[test]
+    fn gateway_that_instantiates_is_not_started_by_hand() {
+        let model = MODEL.replace("<startEvent id='s'/>", "").replace("{s>g}", "").replace("id='g'", "id='g' instantiate='true'");
+        check(
+            &model,
+            "
+                start
+                modify before g
+                modify before m
+            ",
+            expect![[r#"
+                > start
+                  started at m
+                  + m #2
+                  - #2
+                  + paid #3
+                  task paid !4 of nobody users [] groups []
+                > modify before g
+                  rejected: instruction 1: 'g' only starts the process; start one of the events behind it
+                > modify before m
+                  + m #5
+                  - #5
+                  + paid #6
+                  task paid !7 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
     fn message_comes_before_the_timer() {
         check(
             MODEL,

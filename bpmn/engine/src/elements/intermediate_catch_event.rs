@@ -340,6 +340,50 @@ mod tests {
     }
 
     #[test]
+    fn condition_among_several_is_asked_when_variables_change_and_after_a_suspension() {
+        let both = "<messageEventDefinition messageRef='msg'/><conditionalEventDefinition><condition>= n > 1</condition></conditionalEventDefinition>";
+        check(
+            &format!(
+                "<startEvent id='s'/><intermediateCatchEvent id='m'>{both}</intermediateCatchEvent>\
+                 <intermediateCatchEvent id='p' parallelMultiple='true'>{both}</intermediateCatchEvent>{{s>m>p}}"
+            ),
+            r#"
+                start {"n": 1}
+                suspend
+                activate
+                set {"n": 2}
+                message p
+            "#,
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + m #3
+                  subscription m !4 'paid'
+                  condition m !5
+                > suspend
+                  suspended: true
+                > activate
+                  suspended: false
+                > set {"n": 2}
+                  n = 2
+                  subscription !5 gone
+                  subscription !4 gone
+                  - #3
+                  + p #6
+                  subscription p !7 'paid'
+                > message p
+                  subscription !7 gone
+                  - #6
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
     fn parallel_multiple_event_waits_until_all_have_happened() {
         check(
             &format!(

@@ -37,7 +37,7 @@ impl At<'_> {
 mod tests {
     use expect_test::expect;
 
-    use crate::testing::check;
+    use crate::testing::{MESSAGE, check};
 
     #[test]
     fn message_ends_the_wait_once() {
@@ -165,6 +165,78 @@ mod tests {
                   - #3
                   + u #5
                   task u !6 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn message_brings_variables_for_what_it_begins() {
+        check(
+            &format!(
+                "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><userTask id='u'/>{{ps>u}}<subProcess id='v' triggeredByEvent='true'>\
+                 <startEvent id='vs' isInterrupting='false'><messageEventDefinition messageRef='msg2'/></startEvent><userTask id='handle'/>{{vs>handle}}\
+                 </subProcess></subProcess><receiveTask id='r' messageRef='msg'/>{{s>p}}{{s>r}}\
+                 <boundaryEvent id='b' attachedToRef='p'>{MESSAGE}</boundaryEvent><userTask id='after'/>{{b>after}}"
+            ),
+            r#"
+                start
+                message vs {"n": 1} begun {"own": 2}
+                variables handle
+                variables u
+                message r {} begun {"own": 3}
+                message b {"n": 2} local {"gone": 1} begun {"own": 4}
+                variables after
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  subscription b !4 'paid'
+                  subscription vs !5 'changed'
+                  + ps #6 in #3
+                  - #6
+                  + u #7 in #3
+                  task u !8 of nobody users [] groups []
+                  + r #9
+                  subscription r !10 'paid'
+                > message vs {"n": 1} begun {"own": 2}
+                  subscription !5 gone
+                  subscription vs !11 'changed'
+                  n = 1
+                  own = 2 in #12
+                  + v #12 in #3
+                  + vs #13 in #12
+                  - #13
+                  + handle #14 in #12
+                  task handle !15 of nobody users [] groups []
+                > variables handle
+                  {n: 1, own: 2}
+                > variables u
+                  {n: 1}
+                > message r {} begun {"own": 3}
+                  subscription !10 gone
+                  own = 3 in #9
+                  - #9
+                > message b {"n": 2} local {"gone": 1} begun {"own": 4}
+                  gone = 1 in #3
+                  subscription !4 gone
+                  task !8 gone
+                  - #7 canceled
+                  task !15 gone
+                  - #14 canceled
+                  - #12 canceled
+                  subscription !11 gone
+                  - #3 canceled
+                  n = 2
+                  own = 4
+                  + b #16
+                  - #16
+                  + after #17
+                  task after !18 of nobody users [] groups []
+                > variables after
+                  {n: 2, own: 4}
             "#]],
         );
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use expect_test::expect;
 
 use crate::testing::{Run, check, parse, several, watching};
+use crate::{Catch, CatchKind};
 
 /// A delegate that listens.
 fn on(event: &str) -> String {
@@ -278,6 +279,23 @@ fn error_on_a_flow_is_caught_around_it_and_none_at_the_end_of_the_process() {
 }
 
 #[test]
+fn error_that_is_caught_around_the_call_ends_the_called_instance() {
+    let ends = |elements: &str, lines: [&str; 2]| {
+        let definition = parse(elements);
+        let catch = Catch { kind: CatchKind::Error, code: None };
+        let mut run = Run::called(&definition, crate::call::crossing::caller(1, vec![catch]));
+        for line in lines {
+            run.line(line);
+        }
+        run.trace.contains("tell caller !4: 1 Error { code: \"E\"")
+    };
+    let task = format!("<startEvent id='s'/><task id='a'>{}</task>{{s>a}}", with(&on("start")));
+    assert!(ends(&task, ["start", "error E"]));
+    let process = format!("{}<startEvent id='s'/>", with(&on("start")));
+    assert!(!ends(&process, ["start", "error E"]), "of the process itself nobody catches it");
+}
+
+#[test]
 fn error_where_a_scope_begins_or_ends_is_caught_outside_of_it() {
     check(
         &format!(
@@ -537,7 +555,7 @@ fn modification_that_is_held_calls_none() {
         ",
         expect![[r#"
             > begin-held before u
-              failed: MODIFICATION_REFUSED: a listener's delegate would be called here, in a modification that is held for it or for other delegates with commands
+              failed: MODIFICATION_REFUSED: a listener's delegate would be called here, in a unit of work that is held for it or for other delegates with commands
         "#]],
     );
 }

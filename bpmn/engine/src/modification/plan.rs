@@ -1,6 +1,6 @@
 //! Where an instruction leads, found out before anything changes.
 
-use mandate_model::{ElementIndex, ElementKind, EventTrigger, ProcessDefinition, ROOT};
+use mandate_model::{Element, ElementIndex, ElementKind, EventTrigger, FlowIndex, ProcessDefinition, ROOT};
 
 use super::{Cancel, Instruction, Site, Start, StartAt};
 use crate::ids::ActivityId;
@@ -40,6 +40,12 @@ pub enum Misfit {
     #[error("'{element}' begins when something that has completed is compensated; it cannot be started")]
     Undoes {
         /// The boundary event, the event sub-process, or its start event.
+        element: String,
+    },
+    /// A gateway that instantiates is never entered: one of the events behind it starts the process.
+    #[error("'{element}' only starts the process; start one of the events behind it")]
+    Instantiates {
+        /// The gateway.
         element: String,
     },
     /// The named ancestor is no scope around what is started.
@@ -199,6 +205,9 @@ fn levels(definition: &ProcessDefinition, start: &Start) -> Result<Vec<Level>, M
             if is_compensation(definition, &element.kind) {
                 return Err(Misfit::Undoes { element: element.id.to_string() });
             }
+            if instantiates(definition, element) {
+                return Err(Misfit::Instantiates { element: element.id.to_string() });
+            }
             let inner = element.multi_instance.is_some() && !site.body;
             (element.parent, inner.then_some(Level { element: site.element, kind: LevelKind::Body }))
         }
@@ -217,6 +226,12 @@ fn levels(definition: &ProcessDefinition, start: &Start) -> Result<Vec<Level>, M
     }
     levels.reverse();
     Ok(levels)
+}
+
+/// Whether an element is an event-based gateway with `instantiate="true"`: what stands behind it are start events.
+fn instantiates(definition: &ProcessDefinition, element: &Element) -> bool {
+    let is_start = |flow: &FlowIndex| matches!(definition.element(definition.flow(*flow).target).kind, ElementKind::StartEvent(_));
+    matches!(element.kind, ElementKind::EventBasedGateway) && element.outgoing.iter().any(is_start)
 }
 
 /// The scope that the instruction names, with the number of levels that are there.

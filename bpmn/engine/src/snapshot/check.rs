@@ -114,10 +114,10 @@ fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErr
     Ok(())
 }
 
-/// Whether an activity has as many jobs for what its call has heard as there is.
+/// Whether an activity's call has heard what is still to be acted upon, and no other job is there for it.
 fn holds(instance: &Instance, activity: ActivityId) -> bool {
     let jobs = instance.jobs.values().filter(|job| job.activity == activity && job.kind == crate::JobKind::Return).count();
-    instance.calls.values().any(|call| call.activity == activity && call.held.len() == jobs)
+    jobs == 1 && instance.calls.values().any(|call| call.activity == activity && !call.held.is_empty())
 }
 
 fn check_incidents(instance: &Instance, index: &mut Index) -> Result<(), SnapshotError> {

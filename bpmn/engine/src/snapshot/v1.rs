@@ -17,6 +17,7 @@ mod activity;
 mod call;
 mod modification;
 mod unit;
+mod variables;
 mod waits;
 
 use activity::Activity;
@@ -196,7 +197,7 @@ impl Branch {
             put(&mut instance.subscriptions, WaitId(subscription.wait), subscription.into_subscription()?)?;
         }
         for call in self.calls {
-            put(&mut instance.calls, WaitId(call.wait), call.into_called())?;
+            put(&mut instance.calls, WaitId(call.wait), call.into_called()?)?;
         }
         for incident in self.incidents {
             put(&mut instance.incidents, IncidentId(incident.id), incident.into_incident()?)?;

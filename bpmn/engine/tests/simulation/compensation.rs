@@ -76,12 +76,18 @@ impl Compensation {
             _ => None,
         };
         let Some(completed) = once(of) else { return };
-        for earlier in self.begun.iter().filter(|begun| begun.scope == scope && !begun.late) {
+        let is_named = |of: ElementIndex| definition.iter().any(|(_, it)| names(&it.kind, of));
+        for earlier in self.begun.iter().filter(|begun| begun.scope == scope && !begun.late && !is_named(begun.of)) {
             let too_early = once(earlier.of).is_some_and(|other| other < completed && completed < earlier.at);
             let (first, second) = (&definition.element(earlier.of).id, &definition.element(of).id);
             assert!(!too_early, "'{first}' was undone before '{second}', which completed later");
         }
     }
+}
+
+/// Whether an event has this activity undone and no other.
+fn names(kind: &ElementKind, activity: ElementIndex) -> bool {
+    matches!(kind, ElementKind::IntermediateThrowEvent(ThrowResult::Compensation(it)) if it.activity == Some(activity))
 }
 
 /// What has completed is remembered as long as its scope is there, unless something was undone: nobody takes it away by itself.

@@ -8,8 +8,10 @@ use mandate_model::{ElementIndex, ElementKind, EventSubProcess, EventTrigger, Pr
 /// In an instance that runs, who waits has each of its boundary events for messages, signals and conditions armed once. A scope has each of its event
 /// sub-processes armed once or, after an interruption, none.
 pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, subscriptions: &BTreeMap<WaitId, Subscription>, by_hand: bool) {
+    // Of several events that must all happen those that have are not armed any more.
     let is_message = |event: &&ElementIndex| {
-        let trigger = definition.element(**event).kind.trigger();
+        let element = definition.element(**event);
+        let trigger = element.kind.trigger().filter(|_| element.all_of.is_empty());
         matches!(trigger, Some((EventTrigger::Message(_) | EventTrigger::Signal(_) | EventTrigger::Condition(_), _)))
     };
     for activity in instance.activities().filter(|it| matches!(it.phase, Phase::Active { .. })) {
@@ -40,6 +42,10 @@ pub(crate) fn happened(subscription: &Subscription, variables: Variables, local_
     let wait = subscription.wait;
     match subscription.kind {
         SubscriptionKind::Signal => Input::Signal { wait, variables },
-        SubscriptionKind::Message | SubscriptionKind::Condition => Input::Message { wait, variables, local_variables },
+        SubscriptionKind::Message | SubscriptionKind::Condition => {
+            // What is begun has one of them too, so that random messages begin something with variables of its own.
+            let triggered_variables = local_variables.clone();
+            Input::Message { wait, variables, local_variables, triggered_variables }
+        }
     }
 }

@@ -11,7 +11,7 @@ use mandate_engine::{
     Incident, IncidentId, Input, Instance, InstanceId, Job, LeafState, NewInstance, News, Phase, Rejection, Report, Retry, Role, Stop,
     Stored, Subscription, SubscriptionKind, Task, Variable, Variables, WaitId, step,
 };
-use mandate_model::ProcessDefinition;
+use mandate_model::{ElementIndex, ProcessDefinition, ROOT};
 use uuid::Uuid;
 
 use crate::compensation::{Compensation, check_records};
@@ -45,7 +45,7 @@ struct Rows {
 }
 
 pub(crate) struct Host<'a> {
-    definition: &'a ProcessDefinition,
+    pub(crate) definition: &'a ProcessDefinition,
     random: Random,
     stored: Stored,
     late: usize,
@@ -77,8 +77,14 @@ pub(crate) struct Host<'a> {
     pub(crate) compensation: Compensation,
     /// Somebody has started something inside of it, perhaps in an event sub-process that then has interrupted nothing.
     by_hand: bool,
+    /// What was entered before anybody started anything by hand.
+    pub(crate) entered: BTreeSet<ElementIndex>,
     /// Modifications that were stored.
     pub(crate) modified: usize,
+    /// Nobody ends it or changes it by hand, so that it gets far.
+    is_left_alone: bool,
+    /// Each input is printed.
+    is_told: bool,
 }
 
 /// How a unit of work came out.
@@ -129,7 +135,10 @@ impl<'a> Host<'a> {
             conditions: 0,
             compensation: Compensation::default(),
             by_hand: false,
+            entered: BTreeSet::new(),
             modified: 0,
+            is_left_alone: seed % 3 == 1,
+            is_told: std::env::var_os("MANDATE_SIM_TRACE").is_some(),
         }
     }
 
@@ -156,9 +165,12 @@ impl<'a> Host<'a> {
 
     /// Everything goes well from here on. Whether the instance came to its end.
     pub(crate) fn drive(&mut self) -> bool {
+        // What is wrong is put right first: a condition that holds takes a suspended instance further when it goes on, perhaps into a loop.
+        self.correct_variables();
         self.handle(Input::Activate, Mood::Good);
         if !self.rows.started {
-            self.handle(self.start(false), Mood::Good);
+            let start = self.start(false);
+            self.handle(start, Mood::Good);
         }
         for _ in 0..2_000 {
             self.now += 1_000_000;
@@ -279,8 +291,18 @@ impl<'a> Host<'a> {
         let mut effects = Vec::new();
         let mut next = input.clone();
         loop {
+            if self.is_told {
+                println!("{} {next:?}", self.now);
+            }
             match self.step(&mut instance, next) {
-                Ok(more) => effects.extend(more),
+                Ok(more) => {
+                    if self.is_told {
+                        for effect in &more {
+                            println!("    {effect:?}");
+                        }
+                    }
+                    effects.extend(more);
+                }
                 Err(Stop::Rejected(rejection)) => {
                     assert_eq!(effects, [], "only a unit's first input can be refused: {rejection}");
                     return Outcome::Rejected;

@@ -1,9 +1,11 @@
 //! Random models, random inputs in random order, delegates that fail, a host that crashes after any step; what must hold is checked after each.
 //!
 //! `MANDATE_SIM_SEED` chooses a seed, `MANDATE_SIM_RUNS` how many seeds from there on. A seed that fails prints the command that repeats it.
+//! `MANDATE_SIM_TRACE` prints each input.
 
 mod compensation;
 mod events;
+mod forms;
 mod host;
 mod models;
 mod modification;
@@ -13,11 +15,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mandate_model::Dialect;
 
+use crate::forms::Forms;
 use crate::host::Host;
 use crate::random::Random;
 
-/// How many seeds the gate runs: some seconds' worth.
-const RUNS: u64 = 200;
+/// How many seeds the gate runs: some seconds' worth, and enough for each form of each element.
+const RUNS: u64 = 400;
 /// Things that happen to each instance before it is driven to its end.
 const ACTIONS: usize = 60;
 /// Inputs that come after an instance's end.
@@ -39,6 +42,7 @@ struct Seen {
     conditions: usize,
     undone: usize,
     modified: usize,
+    forms: Forms,
 }
 
 #[test]
@@ -74,10 +78,14 @@ fn random_models_hold_under_random_inputs_and_crashes() {
                 && seen.undone > 50
                 && seen.modified > 100)
     );
+    if (first, runs) == (1, RUNS) {
+        seen.forms.check();
+    }
 }
 
 fn simulate(seed: u64, seen: &mut Seen) {
     let xml = models::random_model(&mut Random::new(seed));
+    seen.forms.write(&xml);
     let mut parsed = mandate_model::parse("random.bpmn", xml.as_bytes()).unwrap_or_else(|diagnostics| {
         let all: Vec<_> = diagnostics.iter().map(ToString::to_string).collect();
         panic!("{}\n{xml}", all.join("\n"))
@@ -88,8 +96,7 @@ fn simulate(seed: u64, seen: &mut Seen) {
             process.dialect = Dialect::Standard;
         }
     }
-    let definition = &parsed.processes[0];
-    for nth in 0..INSTANCES {
+    for (nth, definition) in (0..INSTANCES).zip(parsed.processes.iter().cycle()) {
         let mut host = Host::new(definition, seed * INSTANCES + nth);
         for _ in 0..ACTIONS {
             host.act();
@@ -114,5 +121,6 @@ fn simulate(seed: u64, seen: &mut Seen) {
         seen.conditions += host.conditions;
         seen.undone += host.compensation.undone;
         seen.modified += host.modified;
+        seen.forms.enter(host.definition, host.entered.iter().copied());
     }
 }

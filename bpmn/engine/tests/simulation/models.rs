@@ -11,6 +11,7 @@ mod gateways;
 mod listeners;
 mod signals;
 mod standard;
+mod starts;
 mod tasks;
 
 /// How deep blocks stand inside blocks.
@@ -30,13 +31,13 @@ struct Block {
     last: String,
 }
 
-/// A BPMN file with one process, whose start event is `s`.
+/// A BPMN file with one process and, now and then, a global task.
 pub(crate) fn random_model(random: &mut Random) -> String {
+    // Small models are driven further than large ones.
+    let depth = random.below(MAX_DEPTH);
     let mut models = Models { random, next: 0, xml: String::new(), watching: 0 };
-    let start = "s".to_owned();
-    let held = models.asynchronous();
-    models.element(&format!("<startEvent id='s'{held}/>"));
-    let body = models.sequence(0, false);
+    let start = models.beginning();
+    let body = models.sequence(depth, false);
     models.flow(&start, &body.first);
     let mut last = body.last;
     if models.random.one_in(2) {
@@ -45,15 +46,17 @@ pub(crate) fn random_model(random: &mut Random) -> String {
         last = throw.last;
     }
     models.end(&last);
-    models.event_sub_processes(0);
-    let listeners = models.listeners();
+    models.event_sub_processes(depth);
+    let (listeners, global_task) = (models.listeners(), models.global_task());
     format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
-         <message id='msg' name='message'/><message id='msg2' name='other'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
+         <message id='msg' name='message'/><message id='msg2' name='other'/><message id='msg3' name='third'/><message id='msg4' name='fourth'/>\
+         <message id='byKey' name='message-${{x}}'/><messageEventDefinition id='reused' messageRef='msg'/>\
+         <escalationEventDefinition id='noticed' escalationRef='x2'/><signalEventDefinition id='alarmed' signalRef='sig2'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
          <escalation id='x1' name='x1' escalationCode='X1'/><escalation id='x2' name='x2' escalationCode='X2'/>\
          <signal id='sig' name='signal'/><signal id='sig2' name='second'/><signal id='sig3' name='third'/><signal id='sig4' name='fourth'/>\
-         <process id='p' isExecutable='true'><extensionElements>{listeners}</extensionElements>{}</process></definitions>",
+         <process id='p' isExecutable='true'><extensionElements>{listeners}</extensionElements>{}</process>{global_task}</definitions>",
         models.xml
     )
 }
@@ -88,9 +91,8 @@ impl Models<'_> {
 
     fn end(&mut self, from: &str) {
         let end = self.id("end");
-        let held = self.asynchronous();
-        let listeners = self.listeners();
-        self.element(&format!("<endEvent id='{end}'{held}><extensionElements>{listeners}</extensionElements></endEvent>"));
+        let (held, listeners, result) = (self.asynchronous(), self.listeners(), self.result());
+        self.element(&format!("<endEvent id='{end}'{held}><extensionElements>{listeners}</extensionElements>{result}</endEvent>"));
         self.flow(from, &end);
     }
 
@@ -118,15 +120,18 @@ impl Models<'_> {
     /// `inside` a sub-process, errors may be thrown and scopes terminated.
     fn block(&mut self, depth: usize, inside: bool) -> Block {
         // Blocks that stand for themselves come first: they go anywhere.
-        let kinds = if depth < MAX_DEPTH { 26 } else { 12 };
+        let kinds = if depth < MAX_DEPTH { 29 } else { 12 };
         match self.random.below(kinds) {
             0 if !self.random.one_in(3) => self.call_activity(depth, inside),
-            0 => self.several("task", "", depth),
+            0 => {
+                let kind = ["task", "manualTask"][self.random.below(2)];
+                self.several(kind, "", depth)
+            }
             1 | 2 => self.service(depth, inside),
             3 => self.user_task(depth, inside),
             4 => self.several("receiveTask", " messageRef='msg'", depth),
-            5 => self.catch("<messageEventDefinition messageRef='msg'/>"),
-            6 => self.catch("<timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>"),
+            5 => self.catch_message(),
+            6 => self.catch_timer(),
             7 => self.external_task(depth, inside),
             8 => self.throw(),
             9 if self.random.one_in(2) => self.expression(depth),
@@ -142,7 +147,8 @@ impl Models<'_> {
             20 => self.choices(depth, inside),
             21 | 22 => self.inclusive(depth, inside),
             23 => self.linked(depth, inside),
-            24 => self.standard(depth, inside),
+            24..=26 => self.standard(depth, inside),
+            27 => self.early_end(inside),
             _ if self.random.one_in(3) => self.deadlock(depth, inside),
             _ => self.uncontrolled_merge(),
         }
@@ -151,10 +157,27 @@ impl Models<'_> {
     fn sub_process(&mut self, depth: usize) -> Block {
         let id = self.id("sub");
         let outside = std::mem::take(&mut self.xml);
-        let start = self.id("start");
-        self.element(&format!("<startEvent id='{start}'/>"));
-        let body = self.sequence(depth + 1, true);
-        self.flow(&start, &body.first);
+        let body = if self.random.one_in(5) {
+            // Without a start event: two things begin.
+            self.single("userTask", "");
+            let first = self.single("task", "").last;
+            let rest = self.sequence(depth + 1, true);
+            self.flow(&first, &rest.first);
+            Block { first, ..rest }
+        } else {
+            let start = self.id("start");
+            self.element(&format!("<startEvent id='{start}'/>"));
+            let body = self.sequence(depth + 1, true);
+            self.flow(&start, &body.first);
+            body
+        };
+        let body = if self.random.one_in(4) {
+            let end = self.early_end(true);
+            self.flow(&body.last, &end.first);
+            end
+        } else {
+            body
+        };
         let is_transaction = self.random.one_in(4);
         if is_transaction {
             self.cancel_or_end(&body.last);
@@ -184,6 +207,12 @@ impl Models<'_> {
         if !undoes_itself {
             self.compensated(&id);
         }
-        self.with_boundary_events(id, depth, false)
+        let block = self.with_boundary_events(id, depth, false);
+        if undoes_itself && self.random.one_in(2) {
+            let throw = self.compensation();
+            self.flow(&block.last, &throw.first);
+            return Block { last: throw.last, ..block };
+        }
+        block
     }
 }

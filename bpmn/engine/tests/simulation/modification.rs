@@ -29,7 +29,9 @@ fn instruction(definition: &ProcessDefinition, instance: &Instance, random: &mut
         0 | 1 => Instruction::Cancel(Cancel::Activity(activity(instance, random))),
         2 => Instruction::Cancel(Cancel::Transition(activity(instance, random))),
         3 | 4 => Instruction::Cancel(Cancel::All { at: active_site(definition, instance, random), current: random.one_in(2) }),
-        5 => start(StartAt::Transition(FlowIndex(number(random.below(definition.flows.len())))), instance, random),
+        5 if !definition.flows.is_empty() => {
+            start(StartAt::Transition(FlowIndex(number(random.below(definition.flows.len())))), instance, random)
+        }
         _ => start(StartAt::Before(site(definition, random)), instance, random),
     }
 }

@@ -162,7 +162,7 @@ pub enum CatchTrigger {
     Message(MessageReference),
     /// Any or all of several.
     Multiple {
-        /// At least two, none of them a link.
+        /// At least two, none of them a link, and not more than one of them a condition.
         triggers: Vec<CatchTrigger>,
         /// `parallelMultiple`: all must have happened.
         all: bool,
@@ -173,6 +173,13 @@ pub enum CatchTrigger {
     Condition(Condition),
     /// Nothing: the catching end of a link, to which the flows lead that were drawn to its throwing ends.
     Link,
+}
+
+impl CatchTrigger {
+    /// What it waits for, one by one: of several each, else itself.
+    pub fn each(&self) -> &[CatchTrigger] {
+        if let CatchTrigger::Multiple { triggers, .. } = self { triggers } else { std::slice::from_ref(self) }
+    }
 }
 
 /// When a timer fires, evaluated when its wait begins; of a process's start event when its definition is deployed.

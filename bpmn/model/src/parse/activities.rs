@@ -82,9 +82,9 @@ pub(crate) fn user_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'
         due_date: expression("dueDate", ("taskSchedule", "dueDate")),
         follow_up_date: expression("followUpDate", ("taskSchedule", "followUpDate")),
         priority: expression("priority", ("priorityDefinition", "priority")),
-        form_key: node.camunda("formKey").or_else(|| zeebe_form.and_then(|form| form.plain("formKey"))).map(str::to_owned),
         documentation: None,
     };
+    reader.form_key(node.camunda("formKey").or_else(|| zeebe_form.and_then(|form| form.plain("formKey"))), owner);
     if let Some(form) = zeebe_form
         && (form.plain("formId").is_some() || form.plain("externalReference").is_some())
     {

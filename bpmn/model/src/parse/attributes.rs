@@ -29,6 +29,8 @@ const TASKS_BY_DELEGATE: &[&str] = &["serviceTask", "sendTask", "businessRuleTas
 const BY_DELEGATE: &[&str] = &["serviceTask", "sendTask", "businessRuleTask", "messageEventDefinition"];
 const SCRIPT_TASK: &[&str] = &["scriptTask"];
 const USER_TASK: &[&str] = &["userTask"];
+/// Who has a form.
+const WITH_FORM: &[&str] = &["userTask", "startEvent"];
 const FLOW_NODES: &[&str] = &[
     "startEvent",
     "endEvent",
@@ -165,9 +167,9 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("decisionRefBinding", Metadata), ("decisionRefVersion", Metadata), ("decisionRefVersionTag", Metadata),
     ("decisionRefTenantId", Metadata), ("mapDecisionResult", Metadata),
     ("assignee", Read(USER_TASK)), ("candidateUsers", Read(USER_TASK)), ("candidateGroups", Read(USER_TASK)),
-    ("dueDate", Read(USER_TASK)), ("formKey", Read(USER_TASK)),
+    ("dueDate", Read(USER_TASK)), ("formKey", Read(WITH_FORM)),
     ("followUpDate", Read(USER_TASK)), ("priority", Read(USER_TASK)),
-    ("formRef", Warned("forms are not served; task lists see camunda:formKey only")),
+    ("formRef", Warned("forms of Camunda are not shown; use camunda:formKey or camunda:formData")),
     ("formRefBinding", Metadata), ("formRefVersion", Metadata),
     ("formHandlerClass", Refused("validate what was entered in a service task behind it")),
     ("initiator", Refused("pass who starts the process as a variable")),
@@ -203,8 +205,8 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
     ("errorEventDefinition", Refused("let the delegate end with a BPMN error")),
     ("in", Read(&["callActivity", "signalEventDefinition"])),
     ("out", Read(CALL_ACTIVITY)),
-    ("formData", Warned("forms are not served; task lists see camunda:formKey only")),
-    ("formProperty", Warned("forms are not served; task lists see camunda:formKey only")),
+    ("formData", Read(WITH_FORM)),
+    ("formProperty", Warned("use camunda:formData with a camunda:formField")),
     ("potentialStarter", Metadata),
 ];
 

@@ -46,6 +46,7 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
     if matches!(reader.element(parent).kind, ElementKind::EventSubProcess(_)) {
         return event_sub_process_start(reader, node, owner);
     }
+    reader.form_key(node.camunda("formKey"), owner);
     let help = "use a none, message, timer, signal or conditional start event; whoever knows when to start can start it by the API";
     let supported = ["messageEventDefinition", "timerEventDefinition", "signalEventDefinition", "conditionalEventDefinition"];
     let trigger = match reader.trigger(node, owner, &supported, help)? {

@@ -26,6 +26,7 @@ impl<'n> ProcessReader<'n, '_> {
                 "failedJobRetryTimeCycle" => self.retries(extension, owner),
                 // What a call activity passes is read with whom it calls.
                 "in" | "out" => {}
+                "formData" => self.form_data(extension, of, owner),
                 "executionListener" => {
                     let listener = self.execution_listener(extension, of, at);
                     self.element(owner.index).listeners.extend(listener);

@@ -16,6 +16,7 @@ mod events;
 mod expression_tasks;
 mod extensions;
 mod flows;
+mod forms;
 mod gateways;
 mod global_tasks;
 mod implementation;

@@ -95,7 +95,20 @@ impl<'n> ProcessReader<'n, '_> {
                 other => unreachable!("an intermediate catch event is read, not {other:?}"),
             }
         }
+        if !self.has_one_condition(&triggers, owner.at) {
+            return None;
+        }
         Some(ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { triggers, all }))
+    }
+
+    /// A wait for a condition names its event, not which of its conditions.
+    fn has_one_condition(&mut self, triggers: &[CatchTrigger], at: At<'_>) -> bool {
+        let one = triggers.iter().filter(|trigger| matches!(trigger, CatchTrigger::Condition(_))).count() <= 1;
+        if !one {
+            let help = "join them to one condition, or use an event for each, behind an event-based or a parallel gateway";
+            self.diagnostics.error(at, "the event waits for several conditions", help);
+        }
+        one
     }
 
     fn alternatives(&mut self, row: &'static Supported, node: &'n Node<'n>, owner: Owner<'n>, definitions: usize) -> Option<ElementKind> {
@@ -191,6 +204,9 @@ impl<'n> ProcessReader<'n, '_> {
                 self.diagnostics.error(at, "a start event can't wait for all of these", help);
                 return;
             };
+            if !self.has_one_condition(&triggers, at) {
+                return;
+            }
             let Some(wait) = self.part("intermediateCatchEvent", Owner { index: start, at: At { position, id: None }, depth: 0 }) else {
                 return;
             };

@@ -383,6 +383,7 @@ impl<'n> ProcessReader<'n, '_> {
             outputs: Vec::new(),
             properties: Vec::new(),
             listeners: Vec::new(),
+            form: None,
             position: node.position,
         });
         debug_assert!(parent.is_some() || index == ROOT);

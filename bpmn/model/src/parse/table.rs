@@ -39,7 +39,7 @@ static SUPPORTED: &[Supported] = supported! {
     "sendTask", "as a service task", activities::send_task;
     "businessRuleTask", "as a service task; decisions are not executed yet", activities::business_rule_task;
     "scriptTask", "FEEL or JUEL, with a result variable; `zeebe:script`", expression_tasks::script_task;
-    "userTask", "assignee, candidate users and groups (`humanPerformer`, `potentialOwner` as well), due and follow-up date, priority, form key", activities::user_task;
+    "userTask", "assignee, candidate users and groups (`humanPerformer`, `potentialOwner` as well), due and follow-up date, priority, form key and form fields", activities::user_task;
     "receiveTask", "waits for a message or, without one, to be signalled; `instantiate`", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
     "adHocSubProcess", "parallel or sequential, completion condition, `cancelRemainingInstances`; what begins is chosen by `zeebe:adHoc` or over the API", ad_hoc::ad_hoc_sub_process;

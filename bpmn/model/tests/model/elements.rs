@@ -162,12 +162,13 @@ fn a_user_task_says_who_until_when_and_with_which_form() {
     let task = "<bpmn:userTask id='a' name='Review' camunda:assignee='${reviewer}' camunda:candidateUsers='ann, bob' \
                 camunda:candidateGroups='order-review' camunda:dueDate='P2D' camunda:formKey='embedded:review'>\
                 <bpmn:documentation> Look at it. </bpmn:documentation></bpmn:userTask>";
+    let form = element(&definition(&around(task)), "a").form.clone().expect("a form");
+    assert_eq!((form.key.as_deref(), form.fields.len()), (Some("embedded:review"), 0));
     let ElementKind::UserTask(task) = kind(&around(task), "a") else { panic!() };
     assert_eq!(task.assignee.unwrap().source(), "${reviewer}");
     assert_eq!(task.candidate_users.unwrap().as_literal(), Some("ann, bob"));
     assert_eq!(task.candidate_groups.unwrap().as_literal(), Some("order-review"));
     assert_eq!(task.due_date.unwrap().as_literal(), Some("P2D"));
-    assert_eq!(task.form_key.as_deref(), Some("embedded:review"));
     assert_eq!(task.documentation.as_deref(), Some("Look at it."));
     let ElementKind::UserTask(bare) = kind(&around("<bpmn:userTask id='a' camunda:assignee=''/>"), "a") else { panic!() };
     assert!(bare.assignee.is_none() && bare.documentation.is_none());

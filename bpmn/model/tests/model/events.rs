@@ -225,8 +225,7 @@ fn an_escalation_is_caught_on_what_can_throw_one() {
              <bpmn:sequenceFlow id='i' sourceRef='c' targetRef='e'/>"
         ),
         expect![[r#"
-            t.bpmn:3:97: error: the escalation boundary event is attached to receiveTask, in which nothing can throw one (element 'b'); help: attach it to a sub-process or call activity (as in Camunda 7), or use an error event
-            t.bpmn:4:1: warning: the escalation never comes: that a user task throws one is not supported yet (element 'c'); help: put the task into a sub-process with a throw event, and attach the event to that
+            t.bpmn:3:97: error: the escalation boundary event is attached to receiveTask, in which nothing can throw one (element 'b'); help: attach it to a sub-process, call activity or user task (as in Camunda 7), or use an error event
         "#]],
     );
 }

@@ -9,6 +9,7 @@ mod corpus;
 mod elements;
 mod events;
 mod files;
+mod forms;
 mod gateways;
 mod limits;
 mod listeners;

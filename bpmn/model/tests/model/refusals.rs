@@ -257,11 +257,11 @@ mod extensions {
     fn what_is_not_known_is_a_warning() {
         check_activity(
             "<bpmn:userTask id='a' camunda:priority='50' camunda:followUpDate='P1D' camunda:class='x'><bpmn:extensionElements>\n\
-             <camunda:formData><camunda:formField id='decision'/></camunda:formData>\n<other:thing><bpmn:userTask id='a'/></other:thing>\n\
+             <camunda:formProperty id='decision'/>\n<other:thing><bpmn:userTask id='a'/></other:thing>\n\
              <camunda:unheard/>\n<zeebe:unheard/></bpmn:extensionElements>\n<camunda:properties/></bpmn:userTask>",
             expect![[r#"
                 t.bpmn:2:1: warning: camunda:class has no effect on userTask (element 'a'); help: remove it; it is read on serviceTask, sendTask, businessRuleTask and messageEventDefinition
-                t.bpmn:3:1: warning: camunda:formData has no effect: forms are not served; task lists see camunda:formKey only (element 'a'); help: remove it, or do without what it asks for
+                t.bpmn:3:1: warning: camunda:formProperty has no effect: use camunda:formData with a camunda:formField (element 'a'); help: remove it, or do without what it asks for
                 t.bpmn:4:1: warning: the extension element other:thing is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool
                 t.bpmn:5:1: warning: the extension element camunda:unheard is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool
                 t.bpmn:6:1: warning: the extension element zeebe:unheard is not known and has no effect (element 'a'); help: remove it, or ignore this if it is meant for another tool

@@ -74,6 +74,22 @@ fn quantities_are_numbers_of_tokens() {
 }
 
 #[test]
+fn event_waits_for_one_condition_beside_other_things() {
+    let condition = "<bpmn:conditionalEventDefinition><bpmn:condition>= x</bpmn:condition></bpmn:conditionalEventDefinition>";
+    let twice = format!("<bpmn:intermediateCatchEvent id='a'>{condition}{condition}</bpmn:intermediateCatchEvent>");
+    expect![[r#"
+        t.bpmn:2:1: error: the event waits for several conditions (element 'a'); help: join them to one condition, or use an event for each, behind an event-based or a parallel gateway
+    "#]].assert_eq(&diagnostics(around(&twice).as_bytes()));
+    let start = format!(
+        "<bpmn:startEvent id='s' parallelMultiple='true'>{condition}{condition}<bpmn:timerEventDefinition><bpmn:timeDuration>PT1M</bpmn:timeDuration>\
+         </bpmn:timerEventDefinition></bpmn:startEvent><bpmn:task id='t'/><bpmn:sequenceFlow id='st' sourceRef='s' targetRef='t'/>"
+    );
+    expect![[r#"
+        t.bpmn:2:1: error: the event waits for several conditions (element 's'); help: join them to one condition, or use an event for each, behind an event-based or a parallel gateway
+    "#]].assert_eq(&diagnostics(file(&start).as_bytes()));
+}
+
+#[test]
 fn ad_hoc_sub_processes_say_what_begins_and_when_they_are_done() {
     let read = definition(&around(
         "<bpmn:adHocSubProcess id='a' ordering='Sequential' cancelRemainingInstances='false'><bpmn:extensionElements>\
@@ -225,9 +241,8 @@ fn instances_throw_what_a_boundary_event_catches() {
         "",
         boundary,
         expect![[r#"
-        t.bpmn:2:23: error: multiInstanceLoopCharacteristics does not say what is thrown (element 'a'); help: add noneBehaviorEventRef with the id of an event definition beside the process
-        t.bpmn:2:180: warning: the escalation never comes: that a user task throws one is not supported yet (element 'b'); help: put the task into a sub-process with a throw event, and attach the event to that
-    "#]],
+            t.bpmn:2:23: error: multiInstanceLoopCharacteristics does not say what is thrown (element 'a'); help: add noneBehaviorEventRef with the id of an event definition beside the process
+        "#]],
     );
     check(
         " behavior='None' noneBehaviorEventRef='late'",
@@ -250,27 +265,24 @@ fn instances_throw_what_a_boundary_event_catches() {
         "",
         boundary,
         expect![[r#"
-        t.bpmn:2:23: error: behavior="Complex" has no complexBehaviorDefinition (element 'a'); help: add one with a condition and an event
-        t.bpmn:2:183: warning: the escalation never comes: that a user task throws one is not supported yet (element 'b'); help: put the task into a sub-process with a throw event, and attach the event to that
-    "#]],
+            t.bpmn:2:23: error: behavior="Complex" has no complexBehaviorDefinition (element 'a'); help: add one with a condition and an event
+        "#]],
     );
     check(
         " behavior='Complex'",
         "<bpmn:complexBehaviorDefinition><bpmn:condition>= x</bpmn:condition></bpmn:complexBehaviorDefinition>",
         boundary,
         expect![[r#"
-        t.bpmn:2:127: error: the complexBehaviorDefinition has no condition or no event (element 'a'); help: give it both
-        t.bpmn:2:284: warning: the escalation never comes: that a user task throws one is not supported yet (element 'b'); help: put the task into a sub-process with a throw event, and attach the event to that
-    "#]],
+            t.bpmn:2:127: error: the complexBehaviorDefinition has no condition or no event (element 'a'); help: give it both
+        "#]],
     );
     check(
         " behavior='Some'",
         "",
         boundary,
         expect![[r#"
-        t.bpmn:2:23: error: behavior="Some" is none of All, None, One and Complex (element 'a'); help: leave it out: then nothing is thrown
-        t.bpmn:2:180: warning: the escalation never comes: that a user task throws one is not supported yet (element 'b'); help: put the task into a sub-process with a throw event, and attach the event to that
-    "#]],
+            t.bpmn:2:23: error: behavior="Some" is none of All, None, One and Complex (element 'a'); help: leave it out: then nothing is thrown
+        "#]],
     );
 }
 

@@ -36,7 +36,8 @@ fn a_user_task_is_assigned_scheduled_and_ranked() {
     let said = [&task.assignee, &task.candidate_users, &task.candidate_groups, &task.due_date, &task.follow_up_date, &task.priority];
     let said = said.map(|it| it.as_ref().map(Expression::source));
     assert_eq!(said, [Some("= clerk"), Some("ann, bob"), Some("= groups"), Some("= by"), Some("P1D"), Some("70")]);
-    assert_eq!(task.form_key.as_deref(), Some("review"));
+    let form = element(&definition, "a").form.as_deref().expect("a form");
+    assert_eq!(form.key.as_deref(), Some("review"));
 }
 
 #[test]

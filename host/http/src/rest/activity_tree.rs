@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use mandate_runtime::engine::{Activity, ActivityId, Phase, PublicId, Role};
+use mandate_runtime::query::IncidentListed;
 use mandate_runtime::{BODY_TYPE, InstanceView, activity_id, activity_type};
 use serde_json::{Value, json};
 
 /// Camunda's `ActivityInstanceDto` of the process, with everything inside it. What stands before or behind its element and waits for a job is
-/// a *transition instance*, as in Camunda.
-pub(super) fn of(view: &InstanceView) -> Value {
+/// a *transition instance*, as in Camunda. `called` are the incidents of what it has called, which stand at its call activities.
+pub(super) fn of(view: &InstanceView, called: &[IncidentListed]) -> Value {
     let instance = &view.instance;
     let mut children: BTreeMap<ActivityId, Vec<&Activity>> = BTreeMap::new();
     for activity in instance.activities() {
@@ -25,6 +26,11 @@ pub(super) fn of(view: &InstanceView) -> Value {
         let activity_id = activity_id(&view.definition, instance, incident.activity, incident.element);
         let dto = json!({"id": Tree::public(view, incident.id.0), "activityId": activity_id});
         incidents.entry(incident.activity).or_default().push(dto);
+    }
+    for incident in called {
+        let [id, ..] = super::incident::ids(incident);
+        let activity = ActivityId(u64::try_from(incident.row.activity).unwrap_or(0));
+        incidents.entry(activity).or_default().push(json!({"id": id, "activityId": incident.row.activity_id}));
     }
     let tree = Tree { view, children, incidents };
     // The process itself is the first of the tree, and its model's depth is bounded by the parser.

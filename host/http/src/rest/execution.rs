@@ -53,6 +53,7 @@ impl List for Executions {
             definition_key: fields.text("processDefinitionKey")?,
             activity_id: fields.text("activityId")?,
             message: fields.text("messageEventSubscriptionName")?,
+            signal: fields.text("signalEventSubscriptionName")?,
             incident: fields.text("incidentId")?.map(|id| super::numbered(public_or_none(&id))),
             incident_code: incident_type.code(),
             incident_code_not: incident_type.code_not(),

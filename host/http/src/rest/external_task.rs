@@ -8,22 +8,26 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use mandate_runtime::query::{ExternalTaskFilter, ExternalTaskListed, ExternalTaskSort, Order};
+use mandate_runtime::engine::PublicId;
+use mandate_runtime::query::{ExternalTaskFilter, ExternalTaskListed, ExternalTaskSort, Order, Page};
 use mandate_runtime::{Fetch, FetchTopic, FetchedTask, LockChange, Wanted, WorkerFailure};
 use serde_json::{Map, Value, json};
 
 use super::camunda;
+use super::modification::named_instances;
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
 use crate::operator::Acting;
 use crate::query_params::{Fields, check_stored, public_or_none};
-use crate::{App, Error, date, variable};
+use crate::{App, Error, LARGEST_MAX_RESULTS, date, to_the_end, variable};
 
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/external-task", get(list).post(list_by_body))
         .route("/external-task/count", get(count).post(count_by_body))
         .route("/external-task/fetchAndLock", post(fetch_and_lock))
+        .route("/external-task/topic-names", get(topic_names))
+        .route("/external-task/retries", put(retries_of_several))
         .route("/external-task/{id}", get(one))
         .route("/external-task/{id}/complete", post(complete))
         .route("/external-task/{id}/failure", post(failure))
@@ -246,6 +250,73 @@ async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut b
     let set = app.runtime.set_external_task_retries(public_or_none(&id), retries).await;
     set.map_err(|error| Error::from(error).or_missing(|| gone(&id)))?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives several tasks retries: named ones, those of instances, those that a query finds. All are looked at first; then each is a unit of work of its
+/// own, and a request that breaks off may be repeated.
+async fn retries_of_several(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let retries = body.count("retries")?.ok_or_else(|| Error::Invalid("The number of retries cannot be null.".to_owned()))?;
+    let named = body.texts_or_none("externalTaskIds")?;
+    let query = body.fields("externalTaskQuery")?;
+    let instances = named_instances(&app, &mut body).await?;
+    body.finish(SEVERAL_FIELDS)?;
+    let mut tasks: BTreeSet<PublicId> = BTreeSet::new();
+    for id in &named {
+        tasks.insert(id_of(&find(&app, id).await?));
+    }
+    if let Some(mut query) = query {
+        let filter = filter(&mut query, app.runtime.now())?;
+        query.finish(camunda::EXTERNAL_TASKS)?;
+        tasks.extend(found(&app, filter).await?);
+    }
+    if !instances.is_empty() {
+        let instances = instances.into_iter().map(|id| id.0).collect();
+        tasks.extend(found(&app, ExternalTaskFilter { instances, ..ExternalTaskFilter::default() }).await?);
+    }
+    if tasks.is_empty() {
+        return Err(Error::Invalid("externalTaskIds is empty".to_owned()));
+    }
+    let runtime = app.runtime.clone();
+    let set = async move {
+        for task in tasks {
+            match runtime.set_external_task_retries(task, retries).await.map_err(Error::from) {
+                // It was done while this went on.
+                Err(error) if error.is_missing() => {}
+                set => set?,
+            }
+        }
+        Ok(StatusCode::NO_CONTENT)
+    };
+    to_the_end(set).await
+}
+
+/// Every field that Camunda's `SetRetriesForExternalTasksDto` has.
+const SEVERAL_FIELDS: &[&str] =
+    &["retries", "externalTaskIds", "processInstanceIds", "externalTaskQuery", "processInstanceQuery", "historicProcessInstanceQuery"];
+
+/// The tasks that a filter finds, which must not be more than one request can take.
+async fn found(app: &App, filter: ExternalTaskFilter) -> Result<Vec<PublicId>, Error> {
+    let page = Page { first: 0, max: LARGEST_MAX_RESULTS + 1 };
+    let rows = stored(app.runtime.reads().external_tasks(filter, page, &[]).await)?;
+    if rows.len() > LARGEST_MAX_RESULTS as usize {
+        return Err(Error::Invalid(format!("more than {LARGEST_MAX_RESULTS} external tasks are meant; take them in several requests")));
+    }
+    Ok(rows.iter().map(id_of).collect())
+}
+
+fn id_of(listed: &ExternalTaskListed) -> PublicId {
+    public_or_none(&super::public(listed.instance, listed.row.wait))
+}
+
+/// The topics that there are tasks of.
+async fn topic_names(State(app): State<App>, Params(mut fields): Params) -> Result<Json<Value>, Error> {
+    let filter = ExternalTaskFilter {
+        locked: fields.either("withLockedTasks", "withUnlockedTasks")?.map(|locked| (locked, app.runtime.now())),
+        retries_left: fields.flag("withRetriesLeft")?.then_some(true),
+        ..ExternalTaskFilter::default()
+    };
+    fields.finish(&[])?;
+    Ok(Json(json!(stored(app.runtime.reads().external_task_topics(filter).await)?)))
 }
 
 const SORTS: &[(&str, ExternalTaskSort)] = &[

@@ -5,14 +5,14 @@ use axum::routing::get;
 use axum::{Json, Router};
 use mandate_runtime::StoreError;
 use mandate_runtime::engine::Code;
-use mandate_runtime::query::{IncidentFilter, IncidentListed, IncidentSort, Order, Page, Reads};
+use mandate_runtime::query::{IncidentFilter, IncidentListed, IncidentName, IncidentSort, Order, Page, Reads};
 use serde_json::{Value, json};
 
 use super::camunda;
 use super::list::{List, by_query};
 use crate::error::stored;
 use crate::extract::Segments;
-use crate::query_params::{Fields, public_or_none};
+use crate::query_params::{Fields, instance_or_none, public_or_none};
 use crate::{App, Error, date};
 
 /// Camunda's names for the kinds of incident there are here: dashboards and alerts filter by them. What exactly went wrong is our `code`.
@@ -122,7 +122,10 @@ pub(super) fn failed_activity(fields: &mut Fields) -> Result<Option<String>, Err
 fn filter(fields: &mut Fields) -> Result<IncidentFilter, Error> {
     let wanted = code_of_type(fields.text("incidentType")?);
     Ok(IncidentFilter {
-        ids: fields.public_ids("incidentId", None)?.into_iter().map(super::numbered).collect(),
+        name: fields.text("incidentId")?.map(|id| name(&id)),
+        cause: fields.text("causeIncidentId")?.map(|id| name(&id)),
+        root: fields.text("rootCauseIncidentId")?.map(|id| name(&id)),
+        of_called: false,
         instances: fields.instances("processInstanceId", None)?.into_iter().map(|id| id.0).collect(),
         definition_id: fields.text("processDefinitionId")?,
         definition_keys: fields.filter_texts("processDefinitionKeyIn")?,
@@ -146,15 +149,33 @@ async fn one(State(app): State<App>, Segments(id): Segments<String>) -> Result<J
 
 /// An open incident by its public id.
 pub(crate) async fn find(app: &App, id: &str) -> Result<IncidentListed, Error> {
-    let filter = IncidentFilter { ids: vec![super::numbered(public_or_none(id))], ..IncidentFilter::default() };
+    let filter = IncidentFilter { name: Some(name(id)), ..IncidentFilter::default() };
     let found = stored(app.runtime.reads().incidents(filter, Page::ALL, &[]).await)?.pop();
     found.ok_or_else(|| Error::NotFound(format!("No matching incident with id {id}")))
 }
 
-/// Camunda's `IncidentDto`, with our `code`.
+/// The incident of a called instance has an id of its own at each of the callers: the caller's, a dot, and that of the incident.
+fn name(id: &str) -> IncidentName {
+    let (at, own) = match id.split_once('.') {
+        Some((caller, own)) if own.contains('.') => (Some(instance_or_none(caller).0), own),
+        _ => (None, id),
+    };
+    let (instance, n) = super::numbered(public_or_none(own));
+    IncidentName { instance, n, at }
+}
+
+/// The ids of an incident, of what it comes from, and of the one that is at the root of both. Nobody else's consequence comes from itself.
+pub(super) fn ids(listed: &IncidentListed) -> [String; 3] {
+    let Some(cause) = &listed.cause else { return std::array::from_fn(|_| super::public(listed.instance, listed.row.n)) };
+    let root = super::public(cause.root, listed.row.n);
+    let from = if cause.called == cause.root { root.clone() } else { format!("{}.{root}", cause.called) };
+    [format!("{}.{root}", listed.instance), from, root]
+}
+
+/// Camunda's `IncidentDto`, with our `code`. As in Camunda a caller's has no message.
 fn dto(listed: &IncidentListed) -> Value {
     let row = &listed.row;
-    let id = super::public(listed.instance, row.n);
+    let [id, cause, root] = ids(listed);
     json!({
         "id": id,
         "processDefinitionId": row.definition_id,
@@ -164,12 +185,11 @@ fn dto(listed: &IncidentListed) -> Value {
         "incidentType": type_of(&row.code),
         "activityId": row.activity_id,
         "failedActivityId": row.activity_id,
-        // It is nobody else's consequence.
-        "causeIncidentId": id,
-        "rootCauseIncidentId": id,
+        "causeIncidentId": cause,
+        "rootCauseIncidentId": root,
         "configuration": row.wait.map(|wait| super::public(listed.instance, wait)),
         "tenantId": listed.tenant,
-        "incidentMessage": row.message,
+        "incidentMessage": listed.cause.is_none().then_some(&row.message),
         "jobDefinitionId": null,
         "annotation": null,
         "code": row.code,

@@ -161,7 +161,7 @@ async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut b
 }
 
 /// Camunda's `JobDuedateDto`: no date is at once.
-async fn due_date(State(app): State<App>, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+async fn due_date(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
     let due = body.date("duedate")?.unwrap_or_else(|| app.runtime.now());
     let cascade = body.flag("cascade")?;
     body.finish(&["duedate", "cascade"])?;
@@ -173,7 +173,7 @@ async fn due_date(State(app): State<App>, Segments(id): Segments<String>, Body(m
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn recalculate(State(app): State<App>, Segments(id): Segments<String>, Params(mut fields): Params) -> Result<StatusCode, Error> {
+async fn recalculate(Acting(app): Acting, Segments(id): Segments<String>, Params(mut fields): Params) -> Result<StatusCode, Error> {
     let since_creation = fields.boolean("creationDateBased")?.unwrap_or(true);
     fields.finish(&["creationDateBased"])?;
     let set = app.runtime.recalculate_job_due(public_or_none(&id), since_creation).await;

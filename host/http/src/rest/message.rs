@@ -47,6 +47,7 @@ async fn correlate(State(app): State<App>, Body(mut body): Body) -> Result<Respo
         local_correlation_keys: body.variables("localCorrelationKeys")?,
         variables: body.variables("processVariables")?,
         local_variables: body.variables("processVariablesLocal")?,
+        triggered_variables: body.variables("processVariablesToTriggeredScope")?,
         all: body.flag("all")?,
     };
     let result_enabled = body.flag("resultEnabled")?;

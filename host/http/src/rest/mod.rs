@@ -7,6 +7,8 @@ mod deployment;
 mod event_subscription;
 mod execution;
 mod external_task;
+mod form;
+mod form_html;
 mod history;
 mod history_detail;
 mod incident;
@@ -64,6 +66,7 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(suspension::router())
         .merge(task::router())
         .merge(task_work::router())
+        .merge(form::router())
         .merge(external_task::router())
         .merge(message::router())
         .merge(signal::router())

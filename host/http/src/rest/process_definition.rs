@@ -39,7 +39,7 @@ pub(super) fn no_key(key: &str, tenant: Option<&str>) -> Error {
 /// The resources of one definition, however its path names it.
 fn of_one(path: &str) -> Router<App> {
     Router::new()
-        .route(path, get(one))
+        .route(path, get(one).delete(delete))
         .route(&format!("{path}/xml"), get(xml))
         .route(&format!("{path}/statistics"), get(activity_statistics))
         .route(&format!("{path}/suspended"), put(suspend_one))
@@ -47,14 +47,14 @@ fn of_one(path: &str) -> Router<App> {
 
 /// How a path names a definition: by its id, or as the newest version of a key, of one tenant or of none.
 #[derive(Debug, Deserialize)]
-struct Named {
+pub(super) struct Named {
     id: Option<String>,
     key: Option<String>,
     tenant: Option<String>,
 }
 
 impl Named {
-    async fn find(&self, app: &App) -> Result<DefinitionRow, Error> {
+    pub(super) async fn find(&self, app: &App) -> Result<DefinitionRow, Error> {
         match (&self.id, &self.key) {
             (_, Some(key)) => {
                 let tenant = self.tenant.as_deref();
@@ -212,6 +212,31 @@ impl Told {
             "incidents": incidents,
         })
     }
+}
+
+/// Deletes one definition, or all versions of a key. Neither listeners nor mappings run for what is deleted.
+async fn delete(Acting(app): Acting, Segments(named): Segments<Named>, Params(mut params): Params) -> Result<StatusCode, Error> {
+    let cascade = params.flag("cascade")?;
+    params.ignore(&["skipCustomListeners", "skipIoMappings"]);
+    params.finish(&[])?;
+    let newest = named.find(&app).await?;
+    let rows = if named.id.is_some() {
+        vec![newest]
+    } else {
+        let filter = DefinitionFilter {
+            key: Some(newest.key.clone()),
+            tenants: newest.tenant.clone().into_iter().collect(),
+            without_tenant: newest.tenant.is_none(),
+            ..DefinitionFilter::default()
+        };
+        stored(app.runtime.reads().definitions(filter, Page::ALL, &[]).await)?
+    };
+    let runtime = app.runtime.clone();
+    to_the_end(async move { runtime.delete_definitions(&rows, cascade).await }).await.map_err(|error| match error {
+        mandate_runtime::Error::NotFound { id, .. } => no_definition(&id),
+        error => error.into(),
+    })?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn statistics(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {

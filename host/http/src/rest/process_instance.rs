@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Json, Router};
 use mandate_runtime::engine::ActivityId;
-use mandate_runtime::query::{CallFilter, InstanceFilter, InstanceListed, InstanceSort, Page};
+use mandate_runtime::query::{CallFilter, IncidentFilter, InstanceFilter, InstanceListed, InstanceSort, Page};
 use mandate_runtime::{InstanceView, Started};
 use serde_json::{Value, json};
 
@@ -170,7 +170,12 @@ async fn remove(Acting(app): Acting, Segments(id): Segments<String>, Params(mut 
 
 async fn tree(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
     let view = view(&app, &id, missing).await?;
-    Ok(Json(activity_tree::of(&view)))
+    let of_called = IncidentFilter { instances: vec![view.instance.id().0], of_called: true, ..IncidentFilter::default() };
+    let called = match view.instance.calls().next() {
+        Some(_) => stored(app.runtime.reads().incidents(of_called, Page::ALL, &[]).await)?,
+        None => Vec::new(),
+    };
+    Ok(Json(activity_tree::of(&view, &called)))
 }
 
 async fn suspend(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {

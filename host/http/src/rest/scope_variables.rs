@@ -38,7 +38,7 @@ pub(super) fn router<S: Scope>() -> Router<App> {
 }
 
 /// The variables of a scope, its own or all that it sees.
-pub(super) async fn read<S: Scope>(app: &App, id: &str) -> Result<Variables, Error> {
+async fn read<S: Scope>(app: &App, id: &str) -> Result<Variables, Error> {
     let (view, scope) = S::find(app, id).await?;
     if !S::LOCAL {
         return Ok(view.instance.visible_variables(scope));

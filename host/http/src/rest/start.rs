@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use mandate_runtime::{DefinitionRef, Start};
+use mandate_runtime::{DefinitionRef, Modify, Start};
 use serde_json::json;
 
 use super::process_definition::{no_definition, no_key};
@@ -75,14 +75,23 @@ async fn start(app: &App, definition: DefinitionRef, headers: &HeaderMap, mut bo
     if modify.skip_listeners && modify.instructions.is_empty() {
         return Err(Error::Invalid("'skipCustomListeners' goes with 'startInstructions' only".to_owned()));
     }
-    let start = Start {
+    let request = Start {
         definition,
         business_key,
         variables,
         idempotency_key: text_header(headers, &IDEMPOTENCY_KEY)?,
-        // Camunda has no words for one that is not valid; W3C says to go on without it.
-        traceparent: text_header(headers, &TRACEPARENT).ok().flatten().filter(|text| is_traceparent(text)),
+        traceparent: traceparent(headers),
     };
+    run(app, request, modify, with_variables).await
+}
+
+/// Camunda has no words for one that is not valid; W3C says to go on without it.
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    text_header(headers, &TRACEPARENT).ok().flatten().filter(|text| is_traceparent(text))
+}
+
+/// Starts an instance and answers with it.
+pub(super) async fn run(app: &App, start: Start, modify: Modify, with_variables: bool) -> Result<Response, Error> {
     // Of several units a client that hangs up would otherwise cut off the later ones.
     let runtime = app.runtime.clone();
     let started = to_the_end(async move {

@@ -140,7 +140,11 @@ async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
 
 async fn one(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
     let found = find(&app, &id).await?;
-    found.as_ref().map(dto).map(Json).ok_or_else(|| Error::NotFound(format!("No matching task with id {id}")))
+    found.as_ref().map(dto).map(Json).ok_or_else(|| no_task(&id))
+}
+
+pub(super) fn no_task(id: &str) -> Error {
+    Error::NotFound(format!("No matching task with id {id}"))
 }
 
 /// An open task by its public id.

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use mandate_runtime::InstanceView;
-use mandate_runtime::engine::{ActivityId, Delegation, TaskFields, TaskRevision};
+use mandate_runtime::engine::{ActivityId, Delegation, TaskFields, TaskRevision, Variables};
 use serde_json::{Value, json};
 
 use super::scope_variables::{self, Scope};
@@ -27,38 +27,39 @@ pub(super) fn router() -> Router<App> {
         .route("/task/{id}/delegate", post(delegate))
         .route("/task/{id}/resolve", post(resolve))
         .route("/task/{id}/complete", post(complete))
-        .route("/task/{id}/submit-form", post(complete))
         .route("/task/{id}/bpmnError", post(bpmn_error))
         .route("/task/{id}/bpmnEscalation", post(bpmn_escalation))
         .route("/task/{id}/identity-links", get(identity_links).post(add_link))
         .route("/task/{id}/identity-links/delete", post(remove_link))
-        .route("/task/{id}/form-variables", get(form_variables))
         .merge(scope_variables::router::<Visible>())
         .merge(scope_variables::router::<Local>())
 }
 
 /// Camunda's words for a task that does not exist, or no longer does. Clients match the second half.
-fn gone(id: &str) -> Error {
+pub(super) fn gone(id: &str) -> Error {
     Error::rest(format!("Cannot find task with id {id}: task is null"))
 }
 
+/// The same of something that cannot be done to it.
+pub(super) fn cannot(doing: &str, id: &str) -> Error {
+    Error::rest(format!("Cannot {doing}: Cannot find task with id {id}: task is null"))
+}
+
 /// What the runtime said about a change of a task, in Camunda's words.
-fn refused(doing: &'static str, id: &str) -> impl FnOnce(mandate_runtime::Error) -> Error {
-    let id = id.to_owned();
+fn refused(doing: &str, id: &str) -> impl FnOnce(mandate_runtime::Error) -> Error {
+    let (doing, id) = (doing.to_owned(), id.to_owned());
     move |error| match error {
         mandate_runtime::Error::Rejected(mandate_runtime::engine::Rejection::AlreadyClaimed { .. }) => Error::Refused {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             kind: "TaskAlreadyClaimedException",
             message: format!("Task '{id}' is already claimed by someone else."),
         },
-        error => {
-            Error::from(error).or_missing(|| Error::rest(format!("Cannot {doing} task {id}: Cannot find task with id {id}: task is null")))
-        }
+        error => Error::from(error).or_missing(|| cannot(&doing, &id)),
     }
 }
 
-async fn revise(app: &App, id: &str, doing: &'static str, revision: TaskRevision) -> Result<StatusCode, Error> {
-    app.runtime.revise_task(public_or_none(id), revision).await.map_err(refused(doing, id))?;
+async fn revise(app: &App, id: &str, doing: &str, revision: TaskRevision) -> Result<StatusCode, Error> {
+    app.runtime.revise_task(public_or_none(id), revision).await.map_err(refused(&format!("{doing} task {id}"), id))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -72,7 +73,7 @@ fn user_of(mut body: Fields) -> Result<Option<String>, Error> {
 async fn claim(Acting(app): Acting, Segments(id): Segments<String>, Body(body): Body) -> Result<StatusCode, Error> {
     // Camunda takes a claim without a user for the opposite.
     let Some(user) = user_of(body)? else { return revise(&app, &id, "claim", TaskRevision::Assign { user: None }).await };
-    app.runtime.claim_task(public_or_none(&id), user).await.map_err(refused("claim", &id))?;
+    app.runtime.claim_task(public_or_none(&id), user).await.map_err(refused(&format!("claim task {id}"), &id))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -95,11 +96,21 @@ async fn resolve(Acting(app): Acting, Segments(id): Segments<String>, Body(mut b
     revise(&app, &id, "resolve", TaskRevision::Resolve { variables }).await
 }
 
-async fn complete(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<Response, Error> {
-    let variables = body.variables("variables")?;
-    let with_variables = body.flag("withVariablesInReturn")?;
+async fn complete(Acting(app): Acting, Segments(id): Segments<String>, Body(body): Body) -> Result<Response, Error> {
+    let (variables, with_variables) = completion(body)?;
+    complete_with(&app, &id, &format!("complete task {id}"), variables, with_variables).await
+}
+
+/// Camunda's `CompleteTaskDto`: variables, and whether the process's are to be answered.
+pub(super) fn completion(mut body: Fields) -> Result<(Variables, bool), Error> {
+    let read = (body.variables("variables")?, body.flag("withVariablesInReturn")?);
     body.finish(&["variables", "withVariablesInReturn"])?;
-    let after = app.runtime.complete_task(public_or_none(&id), variables).await.map_err(refused("complete", &id))?;
+    Ok(read)
+}
+
+/// Completes a task, which is `doing` something.
+pub(super) async fn complete_with(app: &App, id: &str, doing: &str, variables: Variables, with_variables: bool) -> Result<Response, Error> {
+    let after = app.runtime.complete_task(public_or_none(id), variables).await.map_err(refused(doing, id))?;
     if with_variables {
         return Ok(Json(variable::write_all(&after)).into_response());
     }
@@ -234,16 +245,6 @@ async fn remove_link(Acting(app): Acting, Segments(id): Segments<String>, Body(b
         Link { kind, .. } => return Err(unknown_link(&kind)),
     };
     revise(&app, &id, "remove an identity link from", revision).await
-}
-
-/// What a form needs to know: `variableNames` says of which variables; all that the task sees without it.
-async fn form_variables(State(app): State<App>, Segments(id): Segments<String>, Params(mut params): Params) -> Result<Json<Value>, Error> {
-    let names = params.filter_texts("variableNames")?;
-    params.ignore(&["deserializeValues"]);
-    params.finish(&["variableNames"])?;
-    let mut variables = scope_variables::read::<Visible>(&app, &id).await?;
-    variables.retain(|name, _| names.is_empty() || names.contains(name));
-    Ok(Json(variable::write_all(&variables)))
 }
 
 /// All that a task sees.

@@ -2,7 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Host, model_with};
+use crate::common::{Host, model_with, on_both};
+
+on_both! {
+    caller_and_called_instance_find_each_other_while_they_live_and_in_history
+    incident_of_a_called_instance_stands_at_the_call_activity_too
+    error_comes_out_and_deletion_goes_both_ways
+    deployment_says_that_it_lacks_what_it_calls
+}
 
 const PROCESSES: &str = "<bpmn:process id='outer' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='c'/>\
     <bpmn:callActivity id='c' name='Check it' calledElement='inner' camunda:calledElementBinding='deployment'><bpmn:extensionElements>\
@@ -32,9 +39,7 @@ fn ids(list: &Value) -> Vec<&str> {
     list.as_array().expect("a list").iter().map(|it| it["id"].as_str().expect("an id")).collect()
 }
 
-#[tokio::test]
-async fn caller_and_called_instance_find_each_other_while_they_live_and_in_history() {
-    let host = Host::open().await;
+async fn caller_and_called_instance_find_each_other_while_they_live_and_in_history(host: Host) {
     let (outer, inner) = two(&host).await;
     let called = host.get(&format!("/engine-rest/process-instance/{inner}")).await.ok();
     assert_eq!((&called["businessKey"], &called["definitionKey"]), (&json!("order-7-1"), &json!("inner")));
@@ -82,9 +87,43 @@ async fn caller_and_called_instance_find_each_other_while_they_live_and_in_histo
     host.close().await;
 }
 
-#[tokio::test]
-async fn error_comes_out_and_deletion_goes_both_ways() {
-    let host = Host::open().await;
+async fn incident_of_a_called_instance_stands_at_the_call_activity_too(host: Host) {
+    let model = PROCESSES.replace("<bpmn:userTask id='look'/>", "<bpmn:serviceTask id='look' camunda:type='external' camunda:topic='t'/>");
+    host.deploy("calls", &model_with("<bpmn:error id='err' errorCode='E'/>", &model)).await;
+    let outer = host.start("outer", json!({})).await;
+    let inner = host.only_id(&format!("/engine-rest/process-instance?superProcessInstance={outer}")).await;
+    let fetch = json!({"workerId": "w", "maxTasks": 1, "topics": [{"topicName": "t", "lockDuration": 10_000}]});
+    let fetched = host.post("/engine-rest/external-task/fetchAndLock", fetch).await.ok();
+    let task = fetched[0]["id"].as_str().expect("an id");
+    let failure = json!({"workerId": "w", "errorMessage": "it broke", "retries": 0});
+    host.post(&format!("/engine-rest/external-task/{task}/failure"), failure).await.no_content();
+
+    let own = host.only(&format!("/engine-rest/incident?processInstanceId={inner}")).await;
+    assert_eq!((&own["causeIncidentId"], &own["rootCauseIncidentId"]), (&own["id"], &own["id"]));
+    let at = host.only(&format!("/engine-rest/incident?processInstanceId={outer}")).await;
+    assert_eq!((&at["causeIncidentId"], &at["rootCauseIncidentId"]), (&own["id"], &own["id"]));
+    assert_eq!((&at["activityId"], &at["incidentType"]), (&json!("c"), &json!("failedExternalTask")));
+    assert_eq!((&at["incidentMessage"], &at["configuration"]), (&Value::Null, &Value::Null));
+    let definition = at["processDefinitionId"].as_str().expect("a text");
+    assert!(definition.starts_with("outer:1:"), "{definition}");
+    let id = at["id"].as_str().expect("an id");
+    assert_eq!(host.get(&format!("/engine-rest/incident/{id}")).await.ok(), at);
+    assert_eq!(host.only(&format!("/engine-rest/incident?incidentId={id}")).await, at);
+    let of_root = host.get(&format!("/engine-rest/incident?rootCauseIncidentId={}", own["id"].as_str().expect("an id"))).await.ok();
+    assert_eq!(ids(&of_root).len(), 2);
+    let tree = host.get(&format!("/engine-rest/process-instance/{outer}/activity-instances")).await.ok();
+    let place = &tree["childActivityInstances"][0];
+    assert_eq!((&place["incidentIds"], &place["id"]), (&json!([id]), &at["executionId"]));
+    let failing = host.get("/engine-rest/process-instance?withIncident=true&sortBy=definitionKey&sortOrder=asc").await.ok();
+    assert_eq!(ids(&failing), [&inner, &outer]);
+
+    host.put(&format!("/engine-rest/external-task/{task}/retries"), json!({"retries": 1})).await.no_content();
+    assert_eq!(host.get("/engine-rest/incident").await.ok(), json!([]));
+    host.check_store().await;
+    host.close().await;
+}
+
+async fn error_comes_out_and_deletion_goes_both_ways(host: Host) {
     let (outer, inner) = two(&host).await;
     let task = host.only_id(&format!("/engine-rest/task?processInstanceId={inner}")).await;
     complete(&host, &task, "bad").await;
@@ -106,9 +145,7 @@ async fn error_comes_out_and_deletion_goes_both_ways() {
     host.close().await;
 }
 
-#[tokio::test]
-async fn deployment_says_that_it_lacks_what_it_calls() {
-    let host = Host::open().await;
+async fn deployment_says_that_it_lacks_what_it_calls(host: Host) {
     let alone = PROCESSES.split("<bpmn:process id='inner'").next().expect("the first").to_owned();
     let model = model_with("<bpmn:error id='err' errorCode='E'/>", &alone);
     let deployed = host.deploy("lacking", &model).await;

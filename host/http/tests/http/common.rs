@@ -1,5 +1,7 @@
 //! A host in this process, and requests to it.
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -8,6 +10,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use mandate_http::Options;
 use mandate_runtime::{ClockSource, Config, HistoryLevel, Runtime, StoreConfig, wasm};
 use mandate_tests::domain::Domain;
+use mandate_tests::postgres::Cluster;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -19,6 +22,25 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// No answer of a test is larger.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
+/// Tests of a host that run on SQLite and on PostgreSQL.
+macro_rules! on_both {
+    ($($test:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::common::Host::open().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::common::Host::open_on_postgres().await).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both;
 
 /// A runtime on a database of its own, with its router.
 pub(crate) struct Host {
@@ -39,6 +61,15 @@ impl Host {
     /// Jobs run only when a test says so.
     pub(crate) async fn open() -> Self {
         Self::open_with(Options::default()).await
+    }
+
+    /// The same on PostgreSQL. The cluster of this process; its keeper ends it with the process.
+    pub(crate) async fn open_on_postgres() -> Self {
+        static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+        static DATABASES: AtomicU32 = AtomicU32::new(0);
+        let cluster = CLUSTER.get_or_init(|| Cluster::start().expect("PostgreSQL starts"));
+        let url = cluster.create_database(&format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed))).expect("a database");
+        Self::open_for(Options::default(), None, |config| config.store = StoreConfig::new(url)).await
     }
 
     pub(crate) async fn open_with(options: Options) -> Self {

@@ -4,7 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::common::{Host, model_with};
+use crate::common::{Host, model_with, on_both};
+
+on_both! {
+    cancelled_order_is_given_back_by_workers
+    cancelled_transaction_is_undone_and_left_by_its_cancel_event
+}
 
 fn flow(id: &str, from: &str, to: &str) -> String {
     format!("<bpmn:sequenceFlow id='{id}' sourceRef='{from}' targetRef='{to}'/>")
@@ -66,9 +71,7 @@ async fn history(host: &Host, activity: &str) -> Value {
     host.only(&format!("/engine-rest/history/activity-instance?activityId={activity}")).await
 }
 
-#[tokio::test]
-async fn cancelled_order_is_given_back_by_workers() {
-    let host = Host::open().await;
+async fn cancelled_order_is_given_back_by_workers(host: Host) {
     host.deploy("order", &order()).await;
     let id = host.start("order", json!({"businessKey": "17"})).await;
     work(&host, "reserve").await;
@@ -110,9 +113,7 @@ async fn cancelled_order_is_given_back_by_workers() {
     host.close().await;
 }
 
-#[tokio::test]
-async fn cancelled_transaction_is_undone_and_left_by_its_cancel_event() {
-    let host = Host::open().await;
+async fn cancelled_transaction_is_undone_and_left_by_its_cancel_event(host: Host) {
     let inside = format!(
         "<bpmn:startEvent id='i'/>{}<bpmn:userTask id='check'/><bpmn:endEvent id='no'><bpmn:cancelEventDefinition/></bpmn:endEvent>{}{}{}",
         undone("reserve", "release"),

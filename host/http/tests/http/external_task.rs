@@ -402,3 +402,58 @@ async fn every_type_of_variable_comes_from_a_worker_and_goes_to_the_next() {
     said.error(500, "SuspendedEntityInteractionException");
     host.close().await;
 }
+
+#[tokio::test]
+async fn several_tasks_get_retries_at_once() {
+    const RETRIES: &str = "/engine-rest/external-task/retries";
+    let host = deployed().await;
+    let mut tasks = Vec::new();
+    for priority in 1..=3 {
+        let instance = begin(&host, priority).await;
+        tasks.push((host.only_id(&format!("/engine-rest/external-task?processInstanceId={instance}")).await, instance));
+    }
+    for (body, expected) in [
+        (json!({"externalTaskIds": [tasks[0].0]}), "number of retries"),
+        (json!({"retries": 3}), "externalTaskIds"),
+        (json!({"retries": 3, "externalTaskIds": []}), "externalTaskIds"),
+        (json!({"retries": -1, "externalTaskIds": [tasks[0].0]}), "retries"),
+        (json!({"retries": 3, "externalTaskQuery": {"wibble": 1}}), "wibble"),
+        (json!({"retries": 3, "historicProcessInstanceQuery": {"finished": true}}), "historicProcessInstanceQuery"),
+    ] {
+        let message = host.put(RETRIES, body).await.error(400, "InvalidRequestException");
+        assert!(message.contains(expected), "{message}");
+    }
+    // One that is not there is said before any is changed.
+    host.put(RETRIES, json!({"retries": 3, "externalTaskIds": [tasks[0].0, NOBODY]})).await.error(404, "InvalidRequestException");
+    assert_eq!(host.count("/engine-rest/history/user-operation/count?entityType=ExternalTask").await, 0);
+    host.put(RETRIES, json!({"retries": 0, "externalTaskIds": [tasks[0].0], "processInstanceIds": [tasks[0].1, tasks[1].1]}))
+        .await
+        .no_content();
+    assert_eq!(host.count("/engine-rest/external-task/count?noRetriesLeft=true").await, 2);
+    assert_eq!(host.count("/engine-rest/incident/count").await, 2);
+    host.put(RETRIES, json!({"retries": 5, "externalTaskQuery": {"noRetriesLeft": true}})).await.no_content();
+    assert_eq!(host.count("/engine-rest/incident/count").await, 0);
+    assert_eq!(host.count("/engine-rest/history/user-operation/count?operationType=SetExternalTaskRetries").await, 4);
+    host.close().await;
+}
+
+#[tokio::test]
+async fn topics_are_listed_once_each() {
+    const TOPICS: &str = "/engine-rest/external-task/topic-names";
+    let host = deployed().await;
+    host.deploy("others", &payment().replace("'payment'", "'other'").replace("'charge'", "'audit'")).await;
+    assert_eq!(host.get(TOPICS).await.ok(), json!([]));
+    begin(&host, 1).await;
+    begin(&host, 1).await;
+    host.start("other", json!({"variables": {"priority": {"value": 1}, "amount": {"value": 1}}})).await;
+    host.post(FETCH, json!({"workerId": "ann", "maxTasks": 9, "topics": [{"topicName": "audit", "lockDuration": 60_000}]})).await.ok();
+    for (filter, expected) in [
+        ("", json!(["audit", "charge"])),
+        ("?withLockedTasks=true", json!(["audit"])),
+        ("?withUnlockedTasks=true&withRetriesLeft=true", json!(["charge"])),
+    ] {
+        assert_eq!(host.get(&format!("{TOPICS}{filter}")).await.ok(), expected, "{filter}");
+    }
+    host.get(&format!("{TOPICS}?withLockedTasks=perhaps")).await.error(400, "InvalidRequestException");
+    host.close().await;
+}

@@ -162,23 +162,31 @@ async fn activities_are_remembered() {
     let activity = open["id"].as_str().expect("an id");
     assert_eq!(host.get(&format!("/engine-rest/history/activity-instance/{activity}")).await.ok(), open);
     let task = host.only_id("/engine-rest/task").await;
+    assert_eq!((&open["taskId"], &open["assignee"]), (&json!(task), &json!(null)));
+    host.post(&format!("/engine-rest/task/{task}/claim"), json!({"userId": "ann"})).await.no_content();
     host.post(&format!("/engine-rest/task/{task}/complete"), json!({})).await.no_content();
+    let mine = host.only("/engine-rest/history/activity-instance?taskAssignee=ann").await;
+    assert_eq!((&mine["id"], &mine["taskId"], &mine["assignee"]), (&open["id"], &json!(task), &json!("ann")));
 
     let list =
         host.get(&format!("/engine-rest/history/activity-instance?processInstanceId={id}&sortBy=occurrence&sortOrder=asc")).await.ok();
     let types: Vec<_> = list.as_array().expect("a list").iter().map(|one| one["activityType"].as_str().expect("text")).collect();
     assert_eq!(types, ["startEvent", "userTask", "noneEndEvent"]);
-    assert_eq!(list[2]["completeScope"], true);
-    for (filter, expected) in
-        [("?canceled=true", 0), ("?activityType=userTask", 1), ("?activityName=Look%20at%20it", 1), ("?finished=true", 3)]
-    {
+    assert_eq!((&list[2]["completeScope"], &list[2]["taskId"]), (&json!(true), &json!(null)));
+    for (filter, expected) in [
+        ("?canceled=true", 0),
+        ("?taskAssignee=bob", 0),
+        ("?activityType=userTask", 1),
+        ("?activityName=Look%20at%20it", 1),
+        ("?finished=true", 3),
+    ] {
         assert_eq!(host.count(&format!("/engine-rest/history/activity-instance/count{filter}")).await, expected, "{filter}");
     }
     let body = json!({"activityId": "look", "finished": true});
     assert_eq!(host.post("/engine-rest/history/activity-instance", body.clone()).await.ok().as_array().map(Vec::len), Some(1));
     assert_eq!(host.post("/engine-rest/history/activity-instance/count", body).await.ok(), json!({"count": 1}));
     host.get("/engine-rest/history/activity-instance/nonsense").await.error(404, REFUSED);
-    host.get("/engine-rest/history/activity-instance?taskAssignee=ann").await.error(400, REFUSED);
+    host.get("/engine-rest/history/activity-instance?completeScope=true").await.error(400, REFUSED);
     host.close().await;
 }
 

@@ -11,6 +11,7 @@ mod deployment;
 mod event;
 mod execution;
 mod external_task;
+mod form;
 mod gateways;
 mod history;
 mod hostile;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::{Host, assert_properties, order, payment};
+use crate::common::{Host, assert_properties, model_with, order, payment};
 
 const MESSAGE: &str = "/engine-rest/message";
 const MISMATCH: &str = "MismatchingMessageCorrelationException";
@@ -131,7 +131,7 @@ async fn correlations_that_make_no_sense_are_refused() {
         (json!({"messageName": 5}), "messageName"),
         (json!({"messageName": "m", "tenantId": "t", "withoutTenantId": true}), "tenantId"),
         (json!({"messageName": "m", "variablesInResultEnabled": true}), "resultEnabled"),
-        (json!({"messageName": "m", "processVariablesToTriggeredScope": {"a": {"value": 1}}}), "processVariablesToTriggeredScope"),
+        (json!({"messageName": "m", "processVariablesToTriggeredScope": [1]}), "processVariablesToTriggeredScope"),
         (json!({"messageName": "m", "wibble": 1}), "wibble"),
     ] {
         let message = host.post(MESSAGE, body.clone()).await.error(400, refused);
@@ -165,5 +165,56 @@ async fn a_message_is_meant_for_an_execution_by_its_own_variables() {
     host.post(MESSAGE, message).await.no_content();
     let paid = host.only("/engine-rest/history/variable-instance?variableName=paid").await;
     assert_eq!((&paid["value"], &paid["processInstanceId"]), (&json!(42), &json!(instances[1])));
+    host.close().await;
+}
+
+/// A process with a person at work in a sub-process, where a message begins an event sub-process beside them, and cancels both: `hearing`.
+fn hearing() -> String {
+    let caught = |id: &str, on: &str, message: &str| {
+        format!(
+            "<bpmn:{on} id='{id}'{}><bpmn:messageEventDefinition messageRef='{message}'/>",
+            if on == "startEvent" { " isInterrupting='false'" } else { " attachedToRef='scope'" }
+        )
+    };
+    model_with(
+        "<bpmn:message id='m1' name='asked'/><bpmn:message id='m2' name='cancelled'/>",
+        &format!(
+            "<bpmn:process id='hearing' isExecutable='true'><bpmn:startEvent id='start'/><bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='scope'/>\
+             <bpmn:subProcess id='scope'><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='g1' sourceRef='s' targetRef='work'/><bpmn:userTask id='work'/>\
+             <bpmn:subProcess id='ask' triggeredByEvent='true'>{}</bpmn:startEvent><bpmn:sequenceFlow id='h1' sourceRef='as' targetRef='reply'/>\
+             <bpmn:userTask id='reply'/></bpmn:subProcess></bpmn:subProcess>{}</bpmn:boundaryEvent>\
+             <bpmn:sequenceFlow id='f2' sourceRef='cancel' targetRef='undo'/><bpmn:userTask id='undo'/></bpmn:process>",
+            caught("as", "startEvent", "m1"),
+            caught("cancel", "boundaryEvent", "m2"),
+        ),
+    )
+}
+
+#[tokio::test]
+async fn what_a_message_begins_has_variables_of_its_own() {
+    let host = Host::open().await;
+    host.deploy("hearing", &hearing()).await;
+    let instance = host.start("hearing", json!({})).await;
+    let seen = async |activity: &str, variable: &str| {
+        let task = host.only_id(&format!("/engine-rest/task?taskDefinitionKey={activity}")).await;
+        host.get(&format!("/engine-rest/task/{task}/variables")).await.ok()[variable]["value"].clone()
+    };
+    let triggered = |message: &str, value: i64| json!({"messageName": message, "processVariables": {"all": {"value": value}}, "processVariablesToTriggeredScope": {"own": {"value": value}}});
+    host.post(MESSAGE, triggered("asked", 1)).await.no_content();
+    assert_eq!((seen("reply", "own").await, seen("reply", "all").await), (json!(1), json!(1)));
+    assert_eq!((seen("work", "own").await, seen("work", "all").await), (json!(null), json!(1)));
+    // The path of a boundary event is in the process, and so are its variables.
+    host.post(MESSAGE, triggered("cancelled", 2)).await.no_content();
+    assert_eq!((seen("undo", "own").await, seen("undo", "all").await), (json!(2), json!(2)));
+    assert_eq!(host.get(&format!("/engine-rest/process-instance/{instance}/variables/own")).await.ok()["value"], 2);
+    let own = host.get("/engine-rest/history/variable-instance?variableName=own&includeDeleted=true").await.ok();
+    assert_eq!(own.as_array().map(Vec::len), Some(2), "{own:#}");
+    host.check_store().await;
+
+    // Of a process that starts they are the process's.
+    host.deploy("orders", &order()).await;
+    let started = json!({"messageName": "ordered", "resultEnabled": true, "variablesInResultEnabled": true,
+                         "processVariablesToTriggeredScope": {"own": {"value": 3}}});
+    assert_eq!(host.post(MESSAGE, started).await.ok()[0]["variables"]["own"]["value"], 3);
     host.close().await;
 }

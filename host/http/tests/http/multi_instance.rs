@@ -6,7 +6,11 @@ use mandate_tests::domain::Domain;
 use mandate_tests::program::root;
 use serde_json::{Value, json};
 
-use crate::common::{Host, model};
+use crate::common::{Host, model, on_both};
+
+on_both! {
+    jobs_around_all_and_around_each_are_told_apart
+}
 
 const MANIFEST: &str = "[delegates.worker]\nfile = \"test_scripted.wasm\"\ncommands = [\"test.ok@1\"]\n";
 
@@ -83,9 +87,7 @@ async fn two_of_three_votes_are_enough_and_a_delegate_works_through_a_list() {
     host.close().await;
 }
 
-#[tokio::test]
-async fn jobs_around_all_and_around_each_are_told_apart() {
-    let host = Host::open().await;
+async fn jobs_around_all_and_around_each_are_told_apart(host: Host) {
     let model = model(
         "<bpmn:process id='p' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='a'/>\
          <bpmn:userTask id='a' camunda:asyncBefore='true'><bpmn:extensionElements><camunda:failedJobRetryTimeCycle>R1/PT1S\

@@ -303,3 +303,43 @@ async fn a_suspended_definition_starts_nothing() {
     host.put("/engine-rest/process-definition/suspended", json!({"suspended": true})).await.error(400, REFUSED);
     host.close().await;
 }
+
+#[tokio::test]
+async fn definitions_are_deleted_one_or_all_of_a_key() {
+    let host = Host::open().await;
+    let first = host.deploy("one", &order()).await;
+    let second = host.deploy("two", &order().replace("id='pack'", "id='pack' name='Pack it'")).await;
+    let id_of = |deployed: &Value| deployed["deployedProcessDefinitions"].as_object().expect("some").keys().next().expect("one").clone();
+    let (old, new) = (id_of(&first), id_of(&second));
+    let of = |id: &str| format!("/engine-rest/process-definition/{id}");
+    let message = json!({"messageName": "ordered"});
+    host.post("/engine-rest/message", message.clone()).await.no_content();
+    let refusal = host.delete(&of(&new)).await.error(409, "ProcessEngineException");
+    assert!(refusal.contains(&new) && refusal.contains("1 running instance"), "{refusal}");
+    host.delete(&format!("{}?cascade=perhaps", of(&new))).await.error(400, REFUSED);
+    assert_eq!(host.count("/engine-rest/history/user-operation/count?entityType=ProcessDefinition").await, 0);
+
+    // The version before it starts by the message again.
+    host.delete(&format!("{}?cascade=true&skipCustomListeners=true&skipIoMappings=true", of(&new))).await.no_content();
+    host.delete(&of(&new)).await.error(404, REFUSED);
+    host.get(&format!("/engine-rest/deployment/{}", second["id"].as_str().expect("an id"))).await.ok();
+    assert_eq!(host.count("/engine-rest/history/process-instance/count").await, 0);
+    host.post("/engine-rest/message", message.clone()).await.no_content();
+    assert_eq!(host.only("/engine-rest/process-instance").await["definitionId"], json!(old));
+
+    let third = id_of(&host.deploy("three", &order()).await);
+    host.delete("/engine-rest/process-definition/key/order").await.error(409, "ProcessEngineException");
+    host.delete("/engine-rest/process-definition/key/order/tenant-id/acme?cascade=true").await.error(404, REFUSED);
+    host.delete("/engine-rest/process-definition/key/order?cascade=true").await.no_content();
+    assert_eq!(host.count("/engine-rest/process-definition/count").await, 0);
+    host.post("/engine-rest/message", message).await.error(400, "MismatchingMessageCorrelationException");
+    let log = host.get("/engine-rest/history/user-operation?entityType=ProcessDefinition&operationType=Delete").await.ok();
+    let mut deleted: Vec<_> = log.as_array().expect("a list").iter().map(|it| it["processDefinitionId"].clone()).collect();
+    deleted.sort_by_key(ToString::to_string);
+    let mut expected = [json!(old), json!(new), json!(third)];
+    expected.sort_by_key(ToString::to_string);
+    assert_eq!(deleted, expected);
+    assert_eq!((&log[0]["property"], &log[0]["newValue"]), (&json!("cascade"), &json!("true")));
+    host.check_store().await;
+    host.close().await;
+}

@@ -61,6 +61,9 @@ async fn a_signal_for_one_execution_comes_to_nobody_else() {
     let waiting = host.only(&filter).await;
     assert_eq!((&waiting["eventName"], &waiting["activityId"]), (&json!("alarm"), &json!("heard")));
     let execution = waiting["executionId"].as_str().expect("an id").to_owned();
+    let listed = format!("/engine-rest/execution?processInstanceId={instance}&signalEventSubscriptionName");
+    assert_eq!(host.only_id(&format!("{listed}=alarm")).await, execution);
+    assert_eq!(host.get(&format!("{listed}=quiet")).await.ok(), json!([]));
     throw(&host, json!({"name": "alarm", "executionId": execution})).await;
     assert_eq!(host.count("/engine-rest/task/count?taskDefinitionKey=note").await, 1);
     assert_eq!(host.count("/engine-rest/task/count?taskDefinitionKey=watch").await, 0);

@@ -2,7 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Host, model, model_with};
+use crate::common::{Host, model, model_with, on_both};
+
+on_both! {
+    loop_runs_until_its_condition_is_false_in_a_process_without_a_start_event
+    people_begin_what_is_enabled_in_an_ad_hoc_sub_process_once_a_request
+    first_message_starts_the_process_and_the_other_is_awaited_by_it
+    two_of_three_are_enough_at_a_complex_gateway_and_two_tokens_for_a_start_quantity
+}
 
 const TASK: &str = "/engine-rest/task";
 
@@ -25,9 +32,7 @@ async fn history(host: &Host, instance: &str) -> Vec<(Value, Value)> {
     rows.as_array().expect("a list").iter().map(|row| (row["activityId"].clone(), row["activityType"].clone())).collect()
 }
 
-#[tokio::test]
-async fn loop_runs_until_its_condition_is_false_in_a_process_without_a_start_event() {
-    let host = Host::open().await;
+async fn loop_runs_until_its_condition_is_false_in_a_process_without_a_start_event(host: Host) {
     let model = model(
         "<bpmn:process id='p' isExecutable='true'><bpmn:userTask id='ask'><bpmn:standardLoopCharacteristics loopMaximum='3'>\
          <bpmn:loopCondition>${again}</bpmn:loopCondition></bpmn:standardLoopCharacteristics></bpmn:userTask>\
@@ -42,9 +47,7 @@ async fn loop_runs_until_its_condition_is_false_in_a_process_without_a_start_eve
     assert_eq!(ids, [json!("ask#multiInstanceBody"), json!("ask"), json!("ask"), json!("last")]);
 }
 
-#[tokio::test]
-async fn people_begin_what_is_enabled_in_an_ad_hoc_sub_process_once_a_request() {
-    let host = Host::open().await;
+async fn people_begin_what_is_enabled_in_an_ad_hoc_sub_process_once_a_request(host: Host) {
     let model = model(
         "<bpmn:process id='p' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='repair'/>\
          <bpmn:adHocSubProcess id='repair'><bpmn:extensionElements><zeebe:adHoc xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' activeElementsCollection='=[&quot;look&quot;]'/>\
@@ -61,6 +64,11 @@ async fn people_begin_what_is_enabled_in_an_ad_hoc_sub_process_once_a_request() 
     let begin = format!("/api/v1/activities/{}/begin", stands[1].2);
     host.post(&begin, json!({})).await.no_content();
     assert_eq!(host.post(&begin, json!({})).await.status, 404);
+    let logged = host.only("/engine-rest/history/user-operation?operationType=BeginActivity").await;
+    assert_eq!(
+        (&logged["entityType"], &logged["property"], &logged["newValue"]),
+        (&json!("ProcessInstance"), &json!("activityId"), &json!("call"))
+    );
     complete(&host, "look", json!({})).await;
     complete(&host, "call", json!({"repaired": {"value": true}})).await;
     complete(&host, "last", json!({})).await;
@@ -69,9 +77,7 @@ async fn people_begin_what_is_enabled_in_an_ad_hoc_sub_process_once_a_request() 
     assert_eq!(kinds.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), ["s", "repair", "look", "call", "last"].map(|id| json!(id)));
 }
 
-#[tokio::test]
-async fn first_message_starts_the_process_and_the_other_is_awaited_by_it() {
-    let host = Host::open().await;
+async fn first_message_starts_the_process_and_the_other_is_awaited_by_it(host: Host) {
     let event = |id: &str, message: &str| {
         format!(
             "<bpmn:intermediateCatchEvent id='{id}'><bpmn:messageEventDefinition messageRef='{message}'/></bpmn:intermediateCatchEvent>\
@@ -97,4 +103,32 @@ async fn first_message_starts_the_process_and_the_other_is_awaited_by_it() {
     complete(&host, "last", json!({})).await;
     let instances = host.get("/engine-rest/history/process-instance").await.ok();
     assert_eq!(instances.as_array().expect("a list").len(), 1);
+}
+
+async fn two_of_three_are_enough_at_a_complex_gateway_and_two_tokens_for_a_start_quantity(host: Host) {
+    let flows = [("s", "f"), ("f", "a"), ("f", "b"), ("f", "c"), ("a", "g"), ("b", "g"), ("c", "g"), ("g", "pack"), ("pack", "ship")];
+    let flows = flows.map(|(from, to)| format!("<bpmn:sequenceFlow id='{from}_{to}' sourceRef='{from}' targetRef='{to}'/>")).concat();
+    let model = model(&format!(
+        "<bpmn:process id='p' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:parallelGateway id='f'/><bpmn:userTask id='a'/>\
+         <bpmn:userTask id='b'/><bpmn:userTask id='c'/><bpmn:complexGateway id='g'><bpmn:activationCondition>= activationCount &gt;= 2\
+         </bpmn:activationCondition></bpmn:complexGateway><bpmn:task id='pack' completionQuantity='3'/><bpmn:userTask id='ship' startQuantity='2'/>\
+         {flows}</bpmn:process>"
+    ));
+    host.deploy("complex", &model).await;
+    let instance = host.start("p", json!({})).await;
+    complete(&host, "a", json!({})).await;
+    let stands = async || waiting(&host).await.into_iter().map(|(activity, reason, _)| format!("{activity} {reason}")).collect::<Vec<_>>();
+    assert_eq!(stands().await, [r#""b" "task""#, r#""c" "task""#, r#""g" "join""#]);
+    complete(&host, "c", json!({})).await;
+    let after = stands().await;
+    assert!(after.contains(&r#""ship" "task""#.to_owned()) && after.len() == 3, "{after:?}");
+    host.check_store().await;
+    // The late one goes no further; of the three tokens one is left, and no other can come.
+    complete(&host, "b", json!({})).await;
+    complete(&host, "ship", json!({})).await;
+    assert_eq!(stands().await, [r#""ship" "incident""#]);
+    assert_eq!(host.only("/engine-rest/incident").await["code"], "JOIN_CANNOT_COMPLETE");
+    let ran: Vec<_> = history(&host, &instance).await.into_iter().filter(|(id, _)| id == "pack").collect();
+    assert_eq!(ran.len(), 1);
+    host.check_store().await;
 }

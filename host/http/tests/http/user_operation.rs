@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Host, assert_properties, fragile, review};
+use crate::common::{Answer, Host, assert_properties, delayed, fragile, review};
 
 const ENTRY: &[&str] = &[
     "id",
@@ -215,5 +215,22 @@ async fn a_modification_is_logged_with_where_the_instance_stood_and_stands() {
     let filter = format!("processInstanceId={instance}");
     assert_eq!(log(&host, &filter).await, ["ann ModifyProcessInstance ProcessInstance activities look look,look"]);
     assert_eq!(host.only(&format!("{LOG}?{filter}")).await["annotation"], "two see more");
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_moved_is_logged_with_its_dates() {
+    let host = Host::open().await;
+    host.deploy("delayed", &delayed()).await;
+    host.start("delayed", json!({})).await;
+    let job = host.only_id("/engine-rest/job").await;
+    let path = format!("/engine-rest/job/{job}/duedate");
+    by(&host, "ann", "PUT", &path, json!({"duedate": "2030-01-01T00:00:00.000+0000"})).await.no_content();
+    by(&host, "bob", "POST", &format!("{path}/recalculate"), json!({})).await.no_content();
+    by(&host, "eve", "PUT", &path, json!({"duedate": "soon"})).await.error(400, REFUSED);
+    let lines = log(&host, &format!("jobId={job}")).await;
+    let [moved, back] = &lines[..] else { panic!("{lines:?}") };
+    assert!(moved.starts_with("ann SetDueDate Job duedate ") && moved.ends_with(" 1893456000000"), "{moved}");
+    assert!(back.starts_with("bob RecalculateDueDate Job duedate 1893456000000 "), "{back}");
     host.close().await;
 }

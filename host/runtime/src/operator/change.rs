@@ -31,6 +31,7 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
             let category = if wait.is_some() { TASK_WORKER } else { OPERATOR };
             Some(Operation { category, ..operation(verb, "Variable", changes, Some(*scope), wait) })
         }
+        Input::Held(input) => of(definition, input, before, after),
         Input::SetRetries { wait, retries } => {
             let job = before.jobs().find(|job| job.wait == *wait)?;
             let change = Change::new("retries", Some(job.retries.to_string()), Some(retries.to_string()));

@@ -2,6 +2,7 @@
 
 use mandate_engine::InstanceId;
 use mandate_store::DeploymentDeletion;
+use mandate_store::query::{DefinitionFilter, DefinitionRow, Page};
 
 use super::{Change, OPERATOR, Operation, Subject};
 use crate::deploy::{Report, Upload};
@@ -26,29 +27,61 @@ impl Runtime {
         let operations = self.logged(Operation { verb: "Delete", entity_type: "Deployment", category: OPERATOR, changes, subject });
         loop {
             let now = self.now();
-            let reopened = self.0.reopened(id, now).await?;
-            match self.0.store.delete_deployment(id, cascade, &operations, &reopened, now).await? {
-                // Another deployment came between: what opens again is something else.
-                DeploymentDeletion::Moved => {}
-                DeploymentDeletion::Deleted { definitions } => {
-                    self.0.definitions.forget(&definitions);
-                    self.0.executor.look_again();
-                    return Ok(());
-                }
-                DeploymentDeletion::NotFound => return Err(Error::NotFound { what: "deployment", id: id.to_owned() }),
-                DeploymentDeletion::Called { callers } => {
-                    return Err(Error::Conflict(format!(
-                        "deployment {id} is in use: {callers} instance(s) of other deployments' definitions have called instances of its \
-                         definitions and wait for them; delete those instances first"
-                    )));
-                }
-                DeploymentDeletion::Refused { instances, bindings } => {
-                    return Err(Error::Conflict(format!(
-                        "deployment {id} is in use: {instances} running instance(s) and {bindings} binding(s) of other deployments' definitions; \
-                         end them first, or delete with cascade=true"
-                    )));
-                }
+            let filter = DefinitionFilter { deployment_id: Some(id.to_owned()), ..DefinitionFilter::default() };
+            let definitions = self.0.store.definitions(filter, Page::ALL, &[]).await?.into_iter().map(|row| row.id).collect();
+            let reopened = self.0.reopened(definitions, now).await?;
+            let deletion = self.0.store.delete_deployment(id, cascade, &operations, &reopened, now).await?;
+            if self.deleted("deployment", id, deletion)? {
+                return Ok(());
             }
+        }
+    }
+
+    /// Deletes one definition, or all versions of one key: all of them or none. Refused while an instance of them lives, unless `cascade`. What was
+    /// deployed with them stays.
+    pub async fn delete_definitions(&self, rows: &[DefinitionRow], cascade: bool) -> Result<(), Error> {
+        let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+        let operation = |row: &DefinitionRow| {
+            let subject = Subject {
+                tenant: row.tenant.clone(),
+                definition_id: Some(row.id.clone()),
+                definition_key: Some(row.key.clone()),
+                deployment_id: Some(row.deployment_id.clone()),
+                ..Subject::default()
+            };
+            let changes = vec![Change::to("cascade", cascade)];
+            self.logged(Operation { verb: "Delete", entity_type: "ProcessDefinition", category: OPERATOR, changes, subject })
+        };
+        let operations: Vec<_> = rows.iter().flat_map(operation).collect();
+        loop {
+            let now = self.now();
+            let reopened = self.0.reopened(ids.clone(), now).await?;
+            let deletion = self.0.store.delete_definitions(ids.clone(), cascade, &operations, &reopened, now).await?;
+            if self.deleted("process definition", &ids.join(", "), deletion)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether it is deleted; if not, it is to be tried again, or refused.
+    fn deleted(&self, what: &'static str, id: &str, deletion: DeploymentDeletion) -> Result<bool, Error> {
+        match deletion {
+            // Another deployment came between: what opens again is something else.
+            DeploymentDeletion::Moved => Ok(false),
+            DeploymentDeletion::Deleted { definitions } => {
+                self.0.definitions.forget(&definitions);
+                self.0.executor.look_again();
+                Ok(true)
+            }
+            DeploymentDeletion::NotFound => Err(Error::NotFound { what, id: id.to_owned() }),
+            DeploymentDeletion::Called { callers } => Err(Error::Conflict(format!(
+                "{what} {id} is in use: {callers} instance(s) of definitions that are not deleted have called instances of it and wait for \
+                 them; delete those instances first"
+            ))),
+            DeploymentDeletion::Refused { instances, bindings } => Err(Error::Conflict(format!(
+                "{what} {id} is in use: {instances} running instance(s) and {bindings} binding(s) of other deployments' definitions; \
+                 end them first, or delete with cascade=true"
+            ))),
         }
     }
 

@@ -10,6 +10,7 @@ mod common;
 mod deployments;
 mod exclusive;
 mod external;
+mod held;
 mod hostile;
 mod left_behind;
 mod memory;

@@ -82,6 +82,31 @@ async fn of_a_message_and_a_timer_at_one_instant_exactly_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_of_many_messages_that_come_to_one_event_at_once_gets_through() {
+    let host = Host::start().await;
+    host.deploy(process(
+        r#"
+      <bpmn:startEvent id="s"/>
+      <bpmn:userTask id="u"/>
+      <bpmn:boundaryEvent id="m" attachedToRef="u" cancelActivity="false"><bpmn:messageEventDefinition messageRef="go"/></bpmn:boundaryEvent>
+      <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="u"/>"#,
+    ))
+    .await;
+    let id = host.start_instance(json!({})).await.expect("it starts").id;
+    // More than any of them would try: each that gets through overtakes all others.
+    let messages = (0..1_200).map(|_| {
+        let runtime = host.runtime.clone();
+        let correlation = Correlation { message: "go".into(), instance: Some(id), ..Correlation::default() };
+        tokio::spawn(async move { runtime.correlate(correlation).await })
+    });
+    for message in messages.collect::<Vec<_>>() {
+        message.await.expect("it ends").expect("it is received");
+    }
+    let filter = HistoryActivityFilter { instance: Some(id.0), activity_id: Some("m".into()), ..HistoryActivityFilter::default() };
+    assert_eq!(host.runtime.reads().history_activities(filter, Page::ALL, &[]).await.expect("read").len(), 1_200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failure_whose_words_no_store_takes_is_an_incident_all_the_same() {
     let host = Host::start().await;
     host.deploy(process(ONE)).await;

@@ -35,6 +35,8 @@ pub struct ExecutionFilter {
     pub activity_id: Option<String>,
     /// Waiting for this message.
     pub message: Option<String>,
+    /// Waiting for this signal.
+    pub signal: Option<String>,
     /// With this incident.
     pub incident: Option<(Uuid, i64)>,
     /// With an incident of this kind of trouble.
@@ -108,6 +110,7 @@ fn select(filter: ExecutionFilter) -> Select {
         select.with(&format!("({} OR {open})", waiting.join(" OR ")), activity_id);
     }
     select.maybe(&format!("EXISTS ({} AND w.kind = 'message' AND w.name = $?)", at("subscription")), filter.message);
+    select.maybe(&format!("EXISTS ({} AND w.kind = 'signal' AND w.name = $?)", at("subscription")), filter.signal);
     let incident = |condition: &str| format!("EXISTS ({} AND {condition})", at("incident"));
     if let Some((instance, n)) = filter.incident {
         select.with("e.instance_id = $?", instance);

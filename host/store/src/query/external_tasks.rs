@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::select::{Select, Sort, keys};
+use super::select::{Select, Sort, ascending, keys};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::{Columns, Param, params};
@@ -191,6 +191,13 @@ impl Reads {
     /// How many there are.
     pub async fn count_external_tasks(&self, filter: ExternalTaskFilter) -> Result<i64, Error> {
         select(filter).count(&self.pool).await
+    }
+
+    /// The topics that there are tasks of, each once, in their order.
+    pub async fn external_task_topics(&self, filter: ExternalTaskFilter) -> Result<Vec<String>, Error> {
+        const TOPIC: &str = "{text:external_task.topic}";
+        let rows = select(filter).rows(&self.pool, &format!("DISTINCT {TOPIC}"), &ascending(&[TOPIC]), Page::ALL).await?;
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// One external task.

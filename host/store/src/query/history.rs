@@ -1,12 +1,14 @@
 //! What happened: instances and activities, ended ones too.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use uuid::Uuid;
 
 use super::select::{Select, Sort, keys};
 use super::variables::{VariableCondition, having};
 use super::{CallFilter, Order, Page, Reads};
 use crate::Error;
-use crate::db::params;
+use crate::db::{Param, params};
 
 /// An instance in history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,6 +177,8 @@ pub struct HistoryActivity {
     pub definition_key: String,
     /// When the instance's history is to be removed.
     pub removal_at: Option<i64>,
+    /// The number and the assignee of its user task, if it is one.
+    pub task: Option<(i64, Option<String>)>,
 }
 
 /// Which activities.
@@ -200,6 +204,8 @@ pub struct HistoryActivityFilter {
     pub kind: Option<String>,
     /// Done by a delegate with this digest.
     pub digest: Option<String>,
+    /// A user task that this user has, or had last.
+    pub assignee: Option<String>,
     /// Ended.
     pub finished: bool,
     /// Not ended.
@@ -285,6 +291,9 @@ pub struct HistoryVariable {
     pub updated: i64,
 }
 
+/// Camunda's type of the activities that have a task.
+const USER_TASK: &str = "userTask";
+
 /// Those that have ended. Only they are in the indexes of the table.
 const ENDED: &str = "(SELECT * FROM history_instance WHERE ended_at IS NOT NULL) h LEFT JOIN definition d ON d.id = h.definition_id";
 
@@ -359,6 +368,8 @@ fn activities(filter: HistoryActivityFilter) -> Select {
     select.like("a.name", filter.name_like);
     select.maybe("a.kind = $?", filter.kind);
     select.maybe("a.digest = $?", filter.digest);
+    let assigned = "(a.instance_id, a.n) IN (SELECT t.instance_id, t.activity FROM history_task t WHERE t.assignee = $?)";
+    select.maybe(assigned, filter.assignee);
     select.when(filter.finished, "a.ended_at IS NOT NULL");
     select.when(filter.unfinished, "a.ended_at IS NULL");
     select.when(filter.canceled, "a.canceled");
@@ -435,31 +446,51 @@ impl Reads {
         let by_time = by_time(HistoryActivitySort::EndedAt, HistoryActivitySort::StartedAt, by_end);
         let sort = if sort.is_empty() && (by_end || by_start) { &by_time } else { sort };
         let rows = activities(filter).rows(&self.pool, columns, &keys(sort, &["a.instance_id", "a.n"]), page).await?;
-        rows.iter()
-            .map(|row| {
-                let mut columns = row.columns();
-                Ok(HistoryActivity {
-                    instance: columns.next()?,
-                    n: columns.next()?,
-                    parent: columns.next()?,
-                    activity_id: columns.next()?,
-                    name: columns.next()?,
-                    kind: columns.next()?,
-                    started_at: columns.next()?,
-                    ended_at: columns.next()?,
-                    canceled: columns.next()?,
-                    delegate: columns.next()?,
-                    digest: columns.next()?,
-                    attempt: columns.next()?,
-                    called: columns.next()?,
-                    root_instance: columns.next()?,
-                    tenant: columns.next_tenant()?,
-                    definition_id: columns.next()?,
-                    definition_key: columns.next()?,
-                    removal_at: columns.next()?,
-                })
+        let read = rows.iter().map(|row| {
+            let mut columns = row.columns();
+            Ok(HistoryActivity {
+                instance: columns.next()?,
+                n: columns.next()?,
+                parent: columns.next()?,
+                activity_id: columns.next()?,
+                name: columns.next()?,
+                kind: columns.next()?,
+                started_at: columns.next()?,
+                ended_at: columns.next()?,
+                canceled: columns.next()?,
+                delegate: columns.next()?,
+                digest: columns.next()?,
+                attempt: columns.next()?,
+                called: columns.next()?,
+                root_instance: columns.next()?,
+                tenant: columns.next_tenant()?,
+                definition_id: columns.next()?,
+                definition_key: columns.next()?,
+                removal_at: columns.next()?,
+                task: None,
             })
-            .collect()
+        });
+        let mut activities = read.collect::<Result<Vec<_>, Error>>()?;
+        self.add_tasks(&mut activities).await?;
+        Ok(activities)
+    }
+
+    /// Adds their tasks to user tasks.
+    async fn add_tasks(&self, activities: &mut [HistoryActivity]) -> Result<(), Error> {
+        let of_tasks = || activities.iter().filter(|it| it.kind == USER_TASK);
+        let (Some(first), Some(last)) = (of_tasks().map(|it| it.n).min(), of_tasks().map(|it| it.n).max()) else { return Ok(()) };
+        let instances: BTreeSet<Uuid> = of_tasks().map(|it| it.instance).collect();
+        let sql = "SELECT instance_id, activity, wait, assignee FROM history_task WHERE instance_id {any_uuid:1} AND activity >= $2 AND activity <= $3";
+        let params = vec![Param::Uuids(instances.into_iter().collect()), Param::I64(first), Param::I64(last)];
+        let mut tasks: BTreeMap<(Uuid, i64), (i64, Option<String>)> = BTreeMap::new();
+        for row in self.pool.fetch(sql, params).await? {
+            let mut columns = row.columns();
+            tasks.insert((columns.next()?, columns.next()?), (columns.next()?, columns.next()?));
+        }
+        for activity in activities {
+            activity.task = tasks.remove(&(activity.instance, activity.n));
+        }
+        Ok(())
     }
 
     /// How many there are.

@@ -1,11 +1,14 @@
 //! Open incidents.
+//!
+//! As in Camunda 7 an incident of a called instance stands at each of its callers, too: at the call activity that leads to it. Nothing of that is
+//! stored: it follows from the incident and from who has called whom.
 
 use uuid::Uuid;
 
 use super::select::{Select, Sort, keys};
 use super::{Order, Page, Reads};
 use crate::Error;
-use crate::db::Columns;
+use crate::db::{Columns, Param};
 use crate::rows::IncidentRow;
 
 /// An open incident in a list.
@@ -19,15 +22,43 @@ pub struct IncidentListed {
     pub business_key: Option<String>,
     /// The instance's definition, by key.
     pub definition_key: String,
-    /// The incident.
+    /// The incident; as a caller has it with the number of the called instance's, and at the call activity.
     pub row: IncidentRow,
+    /// Set of a caller's.
+    pub cause: Option<Cause>,
+}
+
+/// What the incident of a caller comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// What the caller has called, and has the same incident or has it from what it has called.
+    pub called: Uuid,
+    /// Whose incident it is.
+    pub root: Uuid,
+}
+
+/// The name of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IncidentName {
+    /// Whose it is.
+    pub instance: Uuid,
+    /// Its number there.
+    pub n: i64,
+    /// The caller that has it as well; none: as its own instance has it.
+    pub at: Option<Uuid>,
 }
 
 /// Which incidents.
 #[derive(Clone, Debug, Default)]
 pub struct IncidentFilter {
-    /// One of these.
-    pub ids: Vec<(Uuid, i64)>,
+    /// This one.
+    pub name: Option<IncidentName>,
+    /// Those that come from this one: itself, if no called instance has it, and that of the caller.
+    pub cause: Option<IncidentName>,
+    /// This one, and those of all callers.
+    pub root: Option<IncidentName>,
+    /// As callers have them.
+    pub of_called: bool,
     /// Of one of these instances.
     pub instances: Vec<Uuid>,
     /// Of this definition.
@@ -111,12 +142,52 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<IncidentRow, Error> {
     })
 }
 
-const FROM: &str = "incident CROSS JOIN instance i LEFT JOIN definition d ON d.id = incident.definition_id";
+const FROM: &str = "(SELECT x.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL::uuid}{lite:NULL} AS root FROM incident x) incident \
+                    CROSS JOIN instance i LEFT JOIN definition d ON d.id = incident.definition_id";
+
+/// The same as callers have them, whatever lies between. Their numbers are those of the incidents, and negative: a caller has some of its own.
+const FROM_CALLED: &str = "(WITH RECURSIVE up (instance_id, activity, activity_id, called, root, n) AS (\
+        SELECT c.super_instance, c.super_n, c.super_activity, c.id, x.instance_id, x.n FROM incident x JOIN instance c ON c.id = x.instance_id \
+        WHERE c.super_instance IS NOT NULL UNION ALL \
+        SELECT c.super_instance, c.super_n, c.super_activity, c.id, up.root, up.n FROM up JOIN instance c ON c.id = up.instance_id \
+        WHERE c.super_instance IS NOT NULL) \
+     SELECT up.instance_id, -up.n AS n, {pg:NULL::bigint}{lite:NULL} AS wait, up.activity, up.activity_id, a.definition_id, x.code, '' AS message, \
+        x.attempt, x.created, x.detail, up.called, up.root \
+     FROM up JOIN incident x ON x.instance_id = up.root AND x.n = up.n JOIN instance a ON a.id = up.instance_id) incident \
+     CROSS JOIN instance i LEFT JOIN definition d ON d.id = incident.definition_id";
 
 fn select(filter: IncidentFilter) -> Select {
-    let mut select = Select::new(FROM);
+    let mut select = Select::of(vec![FROM, FROM_CALLED]);
     select.condition("i.id = incident.instance_id");
-    select.numbered("incident.instance_id", "incident.n", filter.ids);
+    let IncidentFilter { name, cause, root, of_called, .. } = filter;
+    if let Some(IncidentName { instance, n, at }) = name {
+        match at {
+            None => select.numbered("incident.instance_id", "incident.n", vec![(instance, n)]),
+            Some(at) => select.with_each(
+                "(incident.instance_id = $? AND incident.root = $? AND incident.n = $?)",
+                [Param::Uuid(at), Param::Uuid(instance), Param::I64(-n)],
+            ),
+        }
+    }
+    if let Some(IncidentName { instance, n, at }) = cause {
+        let from = "(incident.called = $? AND incident.root = $? AND incident.n = $?)";
+        let called = [Param::Uuid(at.unwrap_or(instance)), Param::Uuid(instance), Param::I64(-n)];
+        select.any(|select| {
+            select.with_each(from, called);
+            if at.is_none() {
+                select.numbered("incident.instance_id", "incident.n", vec![(instance, n)]);
+            }
+        });
+    }
+    if let Some(IncidentName { instance, n, at }) = root {
+        select.any(|select| {
+            select.with_each("(incident.root = $? AND incident.n = $?)", [Param::Uuid(instance), Param::I64(-n)]);
+            select.numbered("incident.instance_id", "incident.n", vec![(instance, n)]);
+        });
+        // What a caller has is nobody's root.
+        select.when(at.is_some(), "1 = 0");
+    }
+    select.when(of_called, "incident.root IS NOT NULL");
     select.uuids("incident.instance_id", filter.instances);
     select.maybe("incident.definition_id = $?", filter.definition_id);
     if !filter.definition_keys.is_empty() {
@@ -144,18 +215,18 @@ impl Reads {
         page: Page,
         sort: &[(IncidentSort, Order)],
     ) -> Result<Vec<IncidentListed>, Error> {
-        let columns = format!("incident.instance_id, i.tenant, i.business_key, d.key, {ROW}");
-        let rows = select(filter).rows(&self.pool, &columns, &keys(sort, &["incident.instance_id", "incident.n"]), page).await?;
+        let columns = format!("incident.instance_id, i.tenant, i.business_key, d.key, incident.called, incident.root, {ROW}");
+        let ties = ["incident.instance_id", "incident.n", "incident.root"];
+        let rows = select(filter).rows(&self.pool, &columns, &keys(sort, &ties), page).await?;
         rows.iter()
             .map(|found| {
                 let mut columns = found.columns();
-                Ok(IncidentListed {
-                    instance: columns.next()?,
-                    tenant: columns.next_tenant()?,
-                    business_key: columns.next()?,
-                    definition_key: columns.next()?,
-                    row: row(&mut columns)?,
-                })
+                let (instance, tenant) = (columns.next()?, columns.next_tenant()?);
+                let (business_key, definition_key) = (columns.next()?, columns.next()?);
+                let (called, root): (Option<Uuid>, Option<Uuid>) = (columns.next()?, columns.next()?);
+                let cause = called.zip(root).map(|(called, root)| Cause { called, root });
+                let row = row(&mut columns)?;
+                Ok(IncidentListed { instance, tenant, business_key, definition_key, row: IncidentRow { n: row.n.abs(), ..row }, cause })
             })
             .collect()
     }

@@ -224,6 +224,11 @@ fn select(mut filter: InstanceFilter, keeps_activities: bool) -> Select {
     select
 }
 
+/// Incidents of all that an instance has called.
+const BELOW: &str = "WITH RECURSIVE below (id) AS (SELECT b.id FROM instance b WHERE b.super_instance = i.id \
+                     UNION ALL SELECT b.id FROM below JOIN instance b ON b.super_instance = below.id) \
+                     SELECT 1 FROM below JOIN incident c ON c.instance_id = below.id WHERE TRUE";
+
 /// Each way of a filter is one condition.
 fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: bool) {
     select.uuids("i.id", filter.ids);
@@ -240,15 +245,17 @@ fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: boo
     select.tenants("i.tenant", filter.tenants, filter.without_tenant);
     select.maybe("i.suspended = $?", filter.suspended);
     let incident = |condition: &str| format!("EXISTS (SELECT 1 FROM incident c WHERE c.instance_id = i.id{condition})");
-    select.when(filter.with_incident, &incident(""));
+    // An incident of what an instance has called is one of its own, but for what it says.
+    let or_called = |condition: &str| format!("({} OR EXISTS ({BELOW}{condition}))", incident(condition));
+    select.when(filter.with_incident, &or_called(""));
     if let Some(id) = filter.incident {
         select.exists("incident c", |select| {
             select.condition("c.instance_id = i.id");
             select.numbered("c.instance_id", "c.n", vec![id]);
         });
     }
-    select.maybe(&incident(" AND c.code = $?"), filter.incident_code);
-    select.maybe(&incident(" AND c.code <> $?"), filter.incident_code_not);
+    select.maybe(&or_called(" AND c.code = $?"), filter.incident_code);
+    select.maybe(&or_called(" AND c.code <> $?"), filter.incident_code_not);
     select.maybe(&incident(" AND c.message = $?"), filter.incident_message);
     select.maybe(&incident(" AND c.message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
     having(select, "i.id", Some("1"), filter.variables);

@@ -43,7 +43,7 @@ pub use history::{
     HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort,
     HistoryVariable,
 };
-pub use incidents::{IncidentFilter, IncidentListed, IncidentSort};
+pub use incidents::{Cause, IncidentFilter, IncidentListed, IncidentName, IncidentSort};
 pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, InstanceSort};
 pub use jobs::{JobFilter, JobListed, JobSort, START_TIMER};
 pub use metrics::{ActiveInstances, Counts, HostRow, LedgerCount, MOST_DUE};

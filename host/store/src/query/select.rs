@@ -46,6 +46,16 @@ impl Select {
         self.condition(&numbered);
     }
 
+    /// Adds a condition in which each `$?` stands for the next of these values.
+    pub(super) fn with_each<const N: usize>(&mut self, sql: &str, values: [Param; N]) {
+        let mut numbered = sql.to_owned();
+        for value in values {
+            self.params.push(value);
+            numbered = numbered.replacen("$?", &format!("${}", self.params.len()), 1);
+        }
+        self.condition(&numbered);
+    }
+
     /// Adds a condition if there is a value.
     pub(super) fn maybe<T: Into<Param>>(&mut self, sql: &str, value: Option<T>) {
         if let Some(value) = value {

@@ -13,10 +13,10 @@ use crate::unit::{CalledBy, CommitError, Expect, InstanceHead, State, Unit};
 
 static INSERT: Batch = Batch::new(
     "INSERT INTO instance (id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, parts, \
-     super_instance, super_activity, root_instance, \
+     super_instance, super_activity, super_n, root_instance, \
      job_wait, job_activity, job_activity_id, job_kind, job_due, job_retries, job_exclusive, job_created, job_host, job_epoch) \
      SELECT v.id, v.tenant, v.definition_id, v.business_key, v.started_at, 1, v.last_unit, v.suspended, v.snapshot, v.parts, \
-     v.super_instance, v.super_activity, v.root_instance, v.job_wait, v.job_activity, v.job_activity_id, v.job_kind, v.job_due, v.job_retries, v.job_exclusive, v.job_created, v.job_host, v.job_epoch \
+     v.super_instance, v.super_activity, v.super_n, v.root_instance, v.job_wait, v.job_activity, v.job_activity_id, v.job_kind, v.job_due, v.job_retries, v.job_exclusive, v.job_created, v.job_host, v.job_epoch \
      FROM {rows}",
     &[
         ("id", Type::Uuid),
@@ -30,6 +30,7 @@ static INSERT: Batch = Batch::new(
         ("parts", Type::I64),
         ("super_instance", Type::Uuid),
         ("super_activity", Type::Text),
+        ("super_n", Type::I64),
         ("root_instance", Type::Uuid),
         ("job_wait", Type::I64),
         ("job_activity", Type::I64),
@@ -49,7 +50,7 @@ static UPDATE: Batch = Batch::new(
      snapshot = v.snapshot, parts = v.parts, job_wait = v.job_wait, job_activity = v.job_activity, job_activity_id = v.job_activity_id, \
      job_kind = v.job_kind, job_due = v.job_due, job_retries = v.job_retries, job_exclusive = v.job_exclusive, job_created = v.job_created, \
      job_host = v.job_host, job_epoch = v.job_epoch FROM {rows} WHERE instance.id = v.id AND instance.revision = v.revision \
-     RETURNING instance.id, instance.suspended, tenant, definition_id, business_key, started_at, super_instance, super_activity, root_instance",
+     RETURNING instance.id, instance.suspended, tenant, definition_id, business_key, started_at, super_instance, super_activity, super_n, root_instance",
     &[
         ("id", Type::Uuid),
         ("revision", Type::I64),
@@ -73,7 +74,7 @@ static UPDATE: Batch = Batch::new(
 static DELETE: Batch = Batch::new(
     "DELETE FROM instance {pg:USING {rows} WHERE instance.id = v.id AND instance.revision = v.revision}\
      {lite:WHERE (id, revision) IN (SELECT v.id, v.revision FROM {rows})} \
-     RETURNING instance.id, instance.suspended, tenant, definition_id, business_key, started_at, super_instance, super_activity, root_instance",
+     RETURNING instance.id, instance.suspended, tenant, definition_id, business_key, started_at, super_instance, super_activity, super_n, root_instance",
     &[("id", Type::Uuid), ("revision", Type::I64)],
 );
 
@@ -124,6 +125,7 @@ pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Co
                         parts.count,
                         head.called_by.as_ref().map(|by| by.instance),
                         head.called_by.as_ref().map(|by| by.activity_id.clone()),
+                        head.called_by.as_ref().map(|by| by.activity),
                         head.called_by.as_ref().map(|by| by.root)
                     ];
                     row.extend(running(write.running.as_ref()));
@@ -232,10 +234,17 @@ fn read(row: &Row) -> Result<(Uuid, Moved), Error> {
     Ok((id, Moved { suspended, head }))
 }
 
-/// Who called an instance, from its three columns.
+/// Who called an instance, from its four columns.
 pub(crate) fn called_by(columns: &mut Columns<'_>) -> Result<Option<CalledBy>, Error> {
-    let (instance, activity_id, root): (Option<Uuid>, Option<String>, Option<Uuid>) = (columns.next()?, columns.next()?, columns.next()?);
-    Ok(instance.zip(activity_id).zip(root).map(|((instance, activity_id), root)| CalledBy { instance, activity_id, root }))
+    let (instance, activity_id): (Option<Uuid>, Option<String>) = (columns.next()?, columns.next()?);
+    let (activity, root): (Option<i64>, Option<Uuid>) = (columns.next()?, columns.next()?);
+    let activity = activity_id.zip(activity);
+    Ok(instance.zip(activity).zip(root).map(|((instance, (activity_id, activity)), root)| CalledBy {
+        instance,
+        activity_id,
+        activity,
+        root,
+    }))
 }
 
 /// The multi-row statements of this file.

@@ -1,14 +1,15 @@
 //! Instances that call each other.
 
-use mandate_store::query::{CallFilter, HistoryInstanceFilter, InstanceFilter, Page};
+use mandate_store::query::{CallFilter, HistoryInstanceFilter, IncidentFilter, IncidentName, InstanceFilter, Order, Page};
+use mandate_store::query::{IncidentListed, IncidentSort};
 use mandate_store::{CalledBy, CommitError, DeploymentDeletion, InstanceWrite, Store, Unit};
 use uuid::Uuid;
 
-use crate::common::{Fixture, definition, end, head, live, start, step, unit};
+use crate::common::{Fixture, definition, end, head, incident, live, start, step, unit};
 
 /// A new instance that another one calls.
 fn called(definition: &mandate_store::query::DefinitionRow, id: Uuid, by: Uuid, root: Uuid) -> InstanceWrite {
-    let called_by = Some(CalledBy { instance: by, activity_id: "Call".into(), root });
+    let called_by = Some(CalledBy { instance: by, activity_id: "Call".into(), activity: 3, root });
     let head = mandate_store::InstanceHead { called_by, ..head(definition) };
     let mut write = InstanceWrite::new(id, mandate_store::Expect::New(head), live());
     write.history = start(definition, id).history;
@@ -55,6 +56,53 @@ pub(crate) async fn callers_and_what_they_called_find_each_other(fixture: Fixtur
     assert_eq!(store.revision(inner).await.expect("read"), Some(1));
     store.commit(of_several(vec![end(inner, 1), step(middle, 1)])).await.expect("stored");
     assert_eq!(ask(CallFilter { of_root: Some(outer), ..CallFilter::default() }).await, "middle outer | inner middle outer");
+    store.close().await;
+}
+
+pub(crate) async fn incident_of_a_called_instance_stands_at_its_callers(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let [outer, middle, inner, other] = [1, 2, 3, 4].map(|n| Uuid::from_u128(n << 64));
+    let all = vec![
+        start(&process, outer),
+        called(&process, middle, outer, outer),
+        called(&process, inner, middle, outer),
+        called(&process, other, outer, outer),
+    ];
+    store.commit(of_several(all)).await.expect("stored");
+    let fails = |id, n| InstanceWrite { put_incidents: vec![incident(&process, n, None)], ..step(id, 1) };
+    // The outermost has an incident of its own, with the same number as another's.
+    store.commit(of_several(vec![fails(outer, 7), fails(inner, 7), fails(other, 9)])).await.expect("stored");
+    let listed = async |filter: IncidentFilter| {
+        let counted = store.count_incidents(filter.clone()).await.expect("counted");
+        let by_activity = [(IncidentSort::ActivityId, Order::Asc)];
+        let rows: Vec<IncidentListed> = store.incidents(filter, Page { first: 0, max: 100 }, &by_activity).await.expect("a list");
+        assert_eq!(i64::try_from(rows.len()).expect("small"), counted);
+        let show = |it: &IncidentListed| {
+            let place = format!("{} {}#{}", it.instance.as_u128() >> 64, it.row.activity_id, it.row.activity);
+            let cause = it.cause.as_ref().map(|cause| format!(" by {} of {}", cause.called.as_u128() >> 64, cause.root.as_u128() >> 64));
+            format!("{place}: {}{}", it.row.n, cause.unwrap_or_default())
+        };
+        rows.iter().map(show).collect::<Vec<_>>()
+    };
+    let own = ["1 Task#2: 7", "3 Task#2: 7", "4 Task#2: 9"];
+    let (of_middle, of_outer, of_other) = ("2 Call#3: 7 by 3 of 3", "1 Call#3: 7 by 2 of 3", "1 Call#3: 9 by 4 of 4");
+    let everything = listed(IncidentFilter::default()).await;
+    assert_eq!(everything, [of_other, of_outer, of_middle, own[0], own[1], own[2]]);
+    let of_outer_only = IncidentFilter { instances: vec![outer], of_called: true, ..IncidentFilter::default() };
+    assert_eq!(listed(of_outer_only).await, [of_other, of_outer]);
+    let name = |instance, at| Some(IncidentName { instance, n: 7, at });
+    assert_eq!(listed(IncidentFilter { name: name(outer, None), ..IncidentFilter::default() }).await, [own[0]]);
+    assert_eq!(listed(IncidentFilter { name: name(inner, Some(outer)), ..IncidentFilter::default() }).await, [of_outer]);
+    assert_eq!(listed(IncidentFilter { cause: name(inner, None), ..IncidentFilter::default() }).await, [of_middle, own[1]]);
+    assert_eq!(listed(IncidentFilter { cause: name(inner, Some(middle)), ..IncidentFilter::default() }).await, [of_outer]);
+    assert_eq!(listed(IncidentFilter { root: name(inner, None), ..IncidentFilter::default() }).await, [of_outer, of_middle, own[1]]);
+    let failing = InstanceFilter { with_incident: true, ..InstanceFilter::default() };
+    assert_eq!(store.count_instances(failing.clone()).await.expect("counted"), 4);
+    let gone = InstanceWrite { remove_incidents: vec![(7, 50)], ..step(inner, 2) };
+    store.commit(unit(gone)).await.expect("stored");
+    assert_eq!(listed(IncidentFilter::default()).await, [of_other, own[0], own[2]]);
+    assert_eq!(store.count_instances(failing).await.expect("counted"), 2);
     store.close().await;
 }
 

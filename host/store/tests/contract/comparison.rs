@@ -130,6 +130,7 @@ async fn begin(world: &mut World, store: &Store, definitions: &[DefinitionRow]) 
         called_by: world.random.chance(20).then(|| CalledBy {
             instance: Uuid::from_u128(world.random.index(9) as u128),
             activity_id: "call".into(),
+            activity: 3,
             root: Uuid::from_u128(world.random.index(3) as u128),
         }),
     };

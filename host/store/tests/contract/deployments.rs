@@ -127,6 +127,28 @@ pub(crate) async fn what_is_used_is_not_deleted(fixture: Fixture) {
     assert_eq!(store.count_history_instances(history).await.expect("read"), 1, "history outlives the definition");
 }
 
+pub(crate) async fn definitions_are_deleted_beside_their_deployment(fixture: Fixture) {
+    let store = fixture.open().await;
+    let first = store.deploy(with_component("p", "d1", b"component")).await.expect("deployed");
+    let second = store.deploy(bound_to("p", "d1")).await.expect("deployed");
+    let ids = vec![first.definitions[0].id.clone(), second.definitions[0].id.clone()];
+    let (id, _) = started_with(&store, &second.definitions[0], vec![job(&second.definitions[0], 1, 5)]).await;
+    let delete =
+        async |ids: &[String], cascade| store.delete_definitions(ids.to_vec(), cascade, &[], &Vec::new(), 0).await.expect("answered");
+    assert_eq!(delete(&ids, false).await, DeploymentDeletion::Refused { instances: 1, bindings: 0 });
+    assert_eq!(delete(&[ids[0].clone(), "none".to_owned()], true).await, DeploymentDeletion::NotFound);
+    assert_eq!(delete(&ids[..1], false).await, DeploymentDeletion::Deleted { definitions: ids[..1].to_vec() });
+    assert_eq!(delete(&ids, true).await, DeploymentDeletion::NotFound, "one of them is gone already");
+    assert_eq!(delete(&ids[1..], true).await, DeploymentDeletion::Deleted { definitions: ids[1..].to_vec() });
+    assert_eq!(store.load_instance(id).await.expect("read"), None);
+    assert_eq!(store.history_instance(id).await.expect("read"), None);
+    assert!(store.resource_bytes(&first.id, "p.bpmn").await.expect("read").is_some(), "the deployment stays");
+    assert_eq!(store.artifact("d1").await.expect("read").as_deref(), Some(b"component".as_slice()), "its file is there");
+    let gone = store.delete_deployment(&first.id, false, &[], &Vec::new(), 0).await.expect("answered");
+    assert_eq!(gone, DeploymentDeletion::Deleted { definitions: Vec::new() });
+    assert_eq!(store.artifact("d1").await.expect("read"), None);
+}
+
 pub(crate) async fn a_cascade_takes_instances_and_history_along(fixture: Fixture) {
     let store = fixture.open().await;
     let first = store.deploy(with_component("p", "d1", b"component")).await.expect("deployed");

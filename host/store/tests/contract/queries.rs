@@ -3,9 +3,9 @@
 use mandate_store::query::{
     CallFilter, Comparison, DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, EventSubscriptionFilter,
     EventSubscriptionSort, ExecutionFilter, ExecutionSort, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter,
-    HistoryActivitySort, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentSort, InstanceFilter, InstanceSort, JobFilter,
-    JobSort, Operand, OperationFilter, OperationSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort, VariableCondition,
-    VariableFilter, VariableSort,
+    HistoryActivitySort, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentName, IncidentSort, InstanceFilter,
+    InstanceSort, JobFilter, JobSort, Operand, OperationFilter, OperationSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
+    VariableCondition, VariableFilter, VariableSort,
 };
 use mandate_store::{EventKind, Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobRow, TaskRow};
 use uuid::Uuid;
@@ -26,6 +26,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         let store = fixture.open_with(level).await;
         let id = Uuid::now_v7();
         let text = || Some("x".to_owned());
+        let incident_name = IncidentName { instance: id, n: 1, at: Some(id) };
         let conditions = || -> Vec<VariableCondition> {
             let operands = [Operand::Number("1.5".into()), Operand::Text("x".into()), Operand::Json("true".into())];
             let comparisons = [Comparison::Equal, Comparison::NotEqual, Comparison::GreaterOrEqual, Comparison::Less];
@@ -76,13 +77,14 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             definition_id: text(), definition_keys: texts(), priority_from: Some(1), priority_to: Some(1), suspended: Some(false),
             tenants: texts(),
         }, ExternalTaskSort { Id LockUntil Instance DefinitionId DefinitionKey Tenant Priority Created });
+        store.external_task_topics(ExternalTaskFilter { locked: Some((true, 1)), ..ExternalTaskFilter::default() }).await.expect("listed");
         every!(store.event_subscriptions, count_event_subscriptions, EventSubscriptionFilter {
             wait: Some((id, 1)), start: Some(("x".to_owned(), "y".to_owned())), kind: text(), name: text(), execution: Some((id, 1)),
             instance: Some(id), activity_id: text(), tenants: texts(), without_tenant: true,
         }, EventSubscriptionSort { Created Tenant });
         every!(store.incidents, count_incidents, IncidentFilter {
-            ids: vec![(id, 1)], instances: vec![id], definition_id: text(), definition_keys: texts(), business_key: text(),
-            activity_id: text(), code: text(), code_not: text(), message: text(), message_like: text(), wait: Some((id, 1)), created_before: Some(1),
+            name: Some(incident_name), cause: Some(incident_name), root: Some(incident_name), of_called: true, instances: vec![id],
+            definition_id: text(), definition_keys: texts(), business_key: text(), activity_id: text(), code: text(), code_not: text(), message: text(), message_like: text(), wait: Some((id, 1)), created_before: Some(1),
             created_after: Some(1), tenants: texts(), without_tenant: true,
         }, IncidentSort { Id Created Code Message ActivityId Instance DefinitionId Tenant });
         every!(store.history_instances, count_history_instances, HistoryInstanceFilter {
@@ -96,13 +98,13 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         });
         every!(store.history_activities, count_history_activities, HistoryActivityFilter {
             id: Some((id, 1)), instance: Some(id), definition_id: text(), definition_key: text(), business_key: text(),
-            activity_id: text(), name: text(), name_like: text(), kind: text(), digest: text(), finished: true, unfinished: true,
+            activity_id: text(), name: text(), name_like: text(), kind: text(), digest: text(), assignee: text(), finished: true, unfinished: true,
             canceled: true, started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1),
             tenants: texts(), without_tenant: true,
         }, HistoryActivitySort { Id Instance ActivityId Name Kind StartedAt EndedAt Duration DefinitionId Occurrence Tenant });
         every!(store.executions, count_executions, ExecutionFilter {
             ids: vec![(id, 1), (id, 2)], instance: Some(id), business_key: text(), definition_id: text(), definition_key: text(),
-            activity_id: text(), message: text(), incident: Some((id, 1)), incident_code: text(), incident_code_not: text(),
+            activity_id: text(), message: text(), signal: text(), incident: Some((id, 1)), incident_code: text(), incident_code_not: text(),
             incident_message: text(), incident_message_like: text(), suspended: Some(true), tenants: texts(), variables: conditions(),
             process_variables: conditions(),
         }, ExecutionSort { Instance DefinitionKey DefinitionId Tenant });

@@ -108,8 +108,8 @@ pub(crate) async fn versions_close_and_reopen_what_starts_a_process(fixture: Fix
     assert!(matches!(late, Err(CommitError::Gone)), "closed while a host was at it: {late:?}");
     assert_eq!(claimed(&store, 900).await.iter().map(|row| &row.definition_id).collect::<Vec<_>>(), [&second.id]);
 
-    assert_eq!(store.uncovered_by(&second.deployment_id).await.expect("read"), std::slice::from_ref(&first.id));
-    assert_eq!(store.uncovered_by(&first.deployment_id).await.expect("read"), [""; 0], "the second stays the newest");
+    assert_eq!(store.uncovered_by(vec![second.id.clone()]).await.expect("read"), std::slice::from_ref(&first.id));
+    assert_eq!(store.uncovered_by(vec![first.id.clone()]).await.expect("read"), [""; 0], "the second stays the newest");
     let nothing = store.delete_deployment(&second.deployment_id, false, &[], &Vec::new(), 900).await.expect("answered");
     assert_eq!(nothing, DeploymentDeletion::Moved, "whoever deletes it must say what opens");
     let reopened = vec![(first.id.clone(), vec![timer(950)])];

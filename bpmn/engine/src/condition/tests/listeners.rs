@@ -118,3 +118,43 @@ fn scope_does_not_end_while_conditions_are_asked_for_what_a_flow_has_set() {
         "#]],
     );
 }
+
+#[test]
+fn scope_that_ends_is_not_triggered_by_what_its_own_end_listener_changes() {
+    check(
+        &format!(
+            "<startEvent id='s'/><subProcess id='p'><extensionElements><camunda:executionListener event='end' class='Log'/></extensionElements>\
+             <startEvent id='is'/><userTask id='u'/>{{is>u}}\
+             <subProcess id='e' triggeredByEvent='true'><startEvent id='es'{OTHER}>{}</startEvent><userTask id='v'/>{{es>v}}</subProcess></subProcess>\
+             <userTask id='w'/>{{s>p>w}}",
+            condition("", "= n > 1")
+        ),
+        r#"
+            start
+            complete u
+            return {"n": 2}
+        "#,
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              condition es !4
+              + is #5 in #3
+              - #5
+              + u #6 in #3
+              task u !7 of nobody users [] groups []
+            > complete u
+              task !7 gone
+              - #6
+              call end p !8 attempt 1, 0 left {}
+            > return {"n": 2}
+              n = 2
+              subscription !4 gone
+              - #3
+              + w #9
+              task w !10 of nobody users [] groups []
+        "#]],
+    );
+}

@@ -4,6 +4,7 @@ use mandate_model::ElementIndex;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::variables::{Variable, read, write};
 use crate::call;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::snapshot::SnapshotError;
@@ -27,6 +28,8 @@ pub(super) struct Called {
     since: i64,
     heard: u64,
     held: Vec<News>,
+    /// Around the activity, in it, and delivered to it.
+    outputs: [Vec<Variable>; 3],
     over: bool,
 }
 
@@ -86,14 +89,16 @@ impl From<&call::Called> for Called {
             since: it.since,
             heard: it.heard,
             held: it.held.iter().map(News::from).collect(),
+            outputs: [&it.outputs.around, &it.outputs.local, &it.outputs.delivered].map(write),
             over: it.over,
         }
     }
 }
 
 impl Called {
-    pub(super) fn into_called(self) -> call::Called {
-        call::Called {
+    pub(super) fn into_called(self) -> Result<call::Called, SnapshotError> {
+        let [around, local, delivered] = self.outputs;
+        Ok(call::Called {
             wait: WaitId(self.wait),
             activity: ActivityId(self.activity),
             element: ElementIndex(self.element),
@@ -101,8 +106,9 @@ impl Called {
             since: self.since,
             heard: self.heard,
             held: self.held.into_iter().map(News::into_news).collect(),
+            outputs: call::Outputs { around: read(around)?, local: read(local)?, delivered: read(delivered)? },
             over: self.over,
-        }
+        })
     }
 }
 

@@ -3,11 +3,10 @@
 use mandate_model::{ElementIndex, FlowIndex};
 use serde::{Deserialize, Serialize};
 
-use super::activity::{kind_number, kind_of};
+use super::variables::{Variable, read, write};
 use crate::ids::ActivityId;
 use crate::modification::{self, Cancel, Site, StartAt, Underway};
 use crate::snapshot::SnapshotError;
-use crate::variable::{self, Variables};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Modification {
@@ -31,13 +30,6 @@ struct With {
     ancestor: Option<u64>,
     variables: Vec<Variable>,
     local_variables: Vec<Variable>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Variable {
-    name: String,
-    kind: u8,
-    json: String,
 }
 
 impl From<&Underway> for Modification {
@@ -99,21 +91,4 @@ impl With {
             local_variables: read(self.local_variables)?,
         }))
     }
-}
-
-fn write(variables: &Variables) -> Vec<Variable> {
-    let one = |(name, value): (&String, &variable::Variable)| Variable {
-        name: name.clone(),
-        kind: kind_number(value.kind),
-        json: value.json.to_string(),
-    };
-    variables.iter().map(one).collect()
-}
-
-fn read(variables: Vec<Variable>) -> Result<Variables, SnapshotError> {
-    let one = |Variable { name, kind, json }| {
-        let kind = kind_of(kind).ok_or(SnapshotError::Inconsistent("a variable's type is unknown"))?;
-        Ok((name, variable::Variable { kind, json: json.into() }))
-    };
-    variables.into_iter().map(one).collect()
 }

@@ -31,6 +31,7 @@ pub(super) struct Unit {
     modification: Option<Modification>,
     touched: Vec<u64>,
     moved: Vec<u64>,
+    brought: Option<(u64, u32, Variables)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -128,6 +129,7 @@ impl From<&unit::Unit> for Unit {
             modification: it.modification.as_ref().map(Modification::from),
             touched: it.touched.iter().map(|scope| scope.0).collect(),
             moved: it.moved.iter().map(|scope| scope.0).collect(),
+            brought: it.brought.as_ref().map(|(scope, element, variables)| (scope.0, element.0, variables.clone())),
         }
     }
 }
@@ -157,6 +159,7 @@ impl Unit {
             modification: self.modification.map(Modification::into_underway).transpose()?,
             touched: self.touched.into_iter().map(ActivityId).collect(),
             moved: self.moved.into_iter().map(ActivityId).collect(),
+            brought: self.brought.map(|(scope, element, variables)| (ActivityId(scope), ElementIndex(element), variables)),
         })
     }
 }

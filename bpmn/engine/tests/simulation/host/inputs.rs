@@ -3,19 +3,24 @@
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{ActivityId, DelegateOutcome, Ending, Input, TaskRevision, Variable, Variables, WaitId};
 
+use mandate_model::{Element, ElementIndex, ElementKind, ROOT};
+
 use super::{Host, x};
 use crate::events::happened;
 use crate::modification::{random_beginning, random_modification};
 
 impl Host<'_> {
-    pub(super) fn start(&self, hold: bool) -> Input {
-        let element = self.definition.find("s").expect("each model starts at 's'");
+    /// At any of the start events or, in a process without any, where it begins.
+    pub(super) fn start(&mut self, hold: bool) -> Input {
+        let starts = |(_, it): &(ElementIndex, &Element)| matches!(it.kind, ElementKind::StartEvent(_)) && it.parent == Some(ROOT);
+        let starts: Vec<_> = self.definition.iter().filter(starts).map(|(index, _)| index).collect();
+        let element = self.random.pick(&starts).copied().or(self.definition.start()).expect("each model begins somewhere");
         Input::Start { element, variables: x(0), hold }
     }
 
     pub(super) fn random_input(&mut self) -> Input {
         if !self.rows.started && !self.random.one_in(10) {
-            if self.random.one_in(8) {
+            if self.random.one_in(8) && !self.is_left_alone {
                 let modification = random_beginning(self.definition, &self.load(), &mut self.random);
                 return Input::StartAt { variables: x(0), modification };
             }
@@ -31,10 +36,10 @@ impl Host<'_> {
         }
         match self.random.below(40) {
             0 => Input::Suspend,
-            1..=3 => Input::Activate,
+            1..=3 => self.perhaps_held(Input::Activate),
             4 => {
                 let (scope, local) = (ActivityId(1 + self.random.next() % 5), self.random.one_in(2));
-                Input::SetVariables { scope, set: variables, remove: vec!["seen".into()], local }
+                self.perhaps_held(Input::SetVariables { scope, set: variables, remove: vec!["seen".into()], local })
             }
             5 => match self.random.below(4) {
                 0 => Input::SetDue { wait, due: self.now + 50_000 },
@@ -44,16 +49,20 @@ impl Host<'_> {
             6 => Input::ClaimTask { wait, user: "ann".into() },
             7 => Input::ReviseTask { wait, revision: self.revision() },
             8 => Input::FailJob { wait, failure: self.failure() },
+            9 | 15..=17 if self.is_left_alone => Input::RunJob { wait },
             9 if self.random.one_in(8) => Input::Cancel { reason: None },
             17 if self.random.one_in(8) => Input::EndCalled { ending: Ending::default() },
             10 => self.start(false),
             15 | 16 => Input::Modify(random_modification(self.definition, &self.load(), &mut self.random)),
-            18 | 19 => Input::BeginActivity { activity: self.enabled().unwrap_or(ActivityId(wait.0)) },
+            18 | 19 => {
+                let begin = Input::BeginActivity { activity: self.enabled().unwrap_or(ActivityId(wait.0)) };
+                self.perhaps_held(begin)
+            }
             11 => Input::DelegateReturned { wait, outcome: DelegateOutcome::Completed { variables } },
             n if self.rows.tasks.contains_key(&wait) || n == 12 => self.answer(wait, variables),
             n if self.catches.contains_key(&wait) || n == 18 => self.news(wait, variables),
             n if self.rows.external_tasks.contains_key(&wait) || n == 14 => self.work(wait, variables),
-            13 => Input::Message { wait, variables, local_variables: Variables::new() },
+            13 => Input::Message { wait, variables, local_variables: Variables::new(), triggered_variables: Variables::new() },
             17 => Input::Signal { wait, variables },
             _ if self.rows.subscriptions.contains_key(&wait) => {
                 let local_variables = if self.random.one_in(3) { x(self.random.below(4)) } else { Variables::new() };
@@ -61,6 +70,11 @@ impl Host<'_> {
             }
             _ => Input::RunJob { wait },
         }
+    }
+
+    /// What ends no wait may be held.
+    fn perhaps_held(&mut self, input: Input) -> Input {
+        if self.random.one_in(2) { Input::Held(Box::new(input)) } else { input }
     }
 
     /// What a person changes of a user task.
@@ -80,7 +94,10 @@ impl Host<'_> {
         let code = ["E1", "E2", "E3"][self.random.below(3)].to_owned();
         match self.random.below(10) {
             0 => Input::ThrowFromTask { wait, code, message: None, variables },
-            1 => Input::EscalateFromTask { wait, code, variables },
+            1 => {
+                let code = ["X1", "X2", "X3"][self.random.below(3)].to_owned();
+                Input::EscalateFromTask { wait, code, variables }
+            }
             _ => Input::CompleteTask { wait, variables },
         }
     }

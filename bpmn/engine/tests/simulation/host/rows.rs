@@ -52,6 +52,11 @@ impl Host<'_> {
 
     fn fold_event(&mut self, event: HistoryEvent) {
         self.compensation.see(self.definition, &event, self.by_hand);
+        match event {
+            HistoryEvent::ActivityStarted { element, .. } if !self.by_hand => _ = self.entered.insert(element),
+            HistoryEvent::InstanceStarted { .. } if !self.by_hand => _ = self.entered.insert(ROOT),
+            _ => {}
+        }
         let rows = &mut self.rows;
         match event {
             HistoryEvent::InstanceStarted { .. } => {

@@ -10,6 +10,12 @@ impl Models<'_> {
             (" calledElement='other'", "<camunda:in source='x' target='x'/><camunda:out source='x' target='x'/>"),
             (" calledElement='other'", "<camunda:in variables='all'/><camunda:out sourceExpression='= x' target='seen' local='true'/>"),
             ("", "<zeebe:calledElement processId='other'/>"),
+            (" calledElement='other' camunda:calledElementBinding='deployment'", "<camunda:in businessKey='#{x}'/>"),
+            (
+                " calledElement='${&quot;other&quot;}' camunda:calledElementTenantId='acme' camunda:calledElementBinding='version' camunda:calledElementVersion='3'",
+                "",
+            ),
+            (" calledElement='other' camunda:calledElementBinding='versionTag' camunda:calledElementVersionTag='tag'", ""),
         ];
         let (attributes, passed) = called[self.random.below(called.len())];
         let often = self.multi_instance(depth);

@@ -5,9 +5,12 @@ use super::{Block, MAX_DEPTH, Models};
 impl Models<'_> {
     /// Now and then, something that undoes an activity. What it is has no loop: no operator reaches the variables of a scope that is over.
     pub(super) fn compensated(&mut self, activity: &str) {
-        if !self.random.one_in(2) {
-            return;
+        if self.random.one_in(2) {
+            self.undone(activity);
         }
+    }
+
+    fn undone(&mut self, activity: &str) {
         let (event, handler, association) = (self.id("boundary"), self.id("undo"), self.id("association"));
         let held = self.asynchronous();
         let (kind, attributes) = [
@@ -28,10 +31,23 @@ impl Models<'_> {
 
     /// An event that has undone what has completed.
     pub(super) fn compensation(&mut self) -> Block {
+        let (task, only) = match self.random.below(4) {
+            // What is undone must stand in the same scope.
+            0 => {
+                let task = self.single("userTask", "").last;
+                self.undone(&task);
+                let only = format!(" activityRef='{task}'");
+                (Some(task), only)
+            }
+            _ => (None, String::new()),
+        };
         let id = self.id("undoing");
         let held = self.asynchronous();
-        self.element(&format!("<intermediateThrowEvent id='{id}'{held}><compensateEventDefinition/></intermediateThrowEvent>"));
-        Block { first: id.clone(), last: id }
+        self.element(&format!("<intermediateThrowEvent id='{id}'{held}><compensateEventDefinition{only}/></intermediateThrowEvent>"));
+        if let Some(task) = &task {
+            self.flow(task, &id);
+        }
+        Block { first: task.unwrap_or_else(|| id.clone()), last: id }
     }
 
     /// Now and then, for the scope that is being written: what undoes it once it has completed.
@@ -49,7 +65,8 @@ impl Models<'_> {
     pub(super) fn cancel_or_end(&mut self, from: &str) {
         let (split, end, cancel) = (self.id("split"), self.id("end"), self.id("cancel"));
         self.flow(from, &split);
-        self.conditional(&split, &cancel, Some("= x = 3"));
+        let condition = ["= x = 3", "= x > 0"][self.random.below(2)];
+        self.conditional(&split, &cancel, Some(condition));
         let default = self.flow(&split, &end);
         self.element(&format!(
             "<exclusiveGateway id='{split}' default='{default}'/><endEvent id='{end}'/><endEvent id='{cancel}'><cancelEventDefinition/></endEvent>"

@@ -13,16 +13,42 @@ impl Models<'_> {
         Block { first: id.clone(), last: id }
     }
 
+    pub(super) fn catch_message(&mut self) -> Block {
+        let forms = [
+            "<messageEventDefinition messageRef='msg'/>",
+            "<eventDefinitionRef>reused</eventDefinitionRef>",
+            "<messageEventDefinition messageRef='byKey'/>",
+        ];
+        let form = forms[self.random.below(forms.len())];
+        self.catch(form)
+    }
+
+    pub(super) fn catch_timer(&mut self) -> Block {
+        let when = self.when("PT1M");
+        self.catch(&format!("<timerEventDefinition>{when}</timerEventDefinition>"))
+    }
+
+    /// A date, a duration, which is this one, or dates that come again.
+    fn when(&mut self, duration: &str) -> String {
+        match self.random.below(4) {
+            0 => format!("<timeDuration>{duration}</timeDuration>"),
+            1 => "<timeDate>1970-01-01T00:20:00Z</timeDate>".to_owned(),
+            _ => format!("<timeCycle>{}</timeCycle>", CYCLES[self.random.below(CYCLES.len())]),
+        }
+    }
+
     /// Two event sub-processes that escalate to each other would do so for ever: inside of one only an early end escalates.
     pub(super) fn throw(&mut self) -> Block {
         let id = self.id("throw");
         let held = self.asynchronous();
         let results = [
             "<messageEventDefinition camunda:class='sender'/>",
+            "<messageEventDefinition camunda:type='external' camunda:topic='outside'/>",
+            "<messageEventDefinition camunda:expression='${x}'/>",
             "<escalationEventDefinition escalationRef='x1'/>",
             "<escalationEventDefinition escalationRef='x2'/>",
         ];
-        let result = results[if self.watching > 0 { 0 } else { self.random.below(results.len()) }];
+        let result = results[self.random.below(if self.watching > 0 { 3 } else { results.len() })];
         self.element(&format!("<intermediateThrowEvent id='{id}'{held}>{result}</intermediateThrowEvent>"));
         Block { first: id.clone(), last: id }
     }
@@ -32,19 +58,28 @@ impl Models<'_> {
         let mut back = Vec::new();
         if self.random.one_in(3) {
             let cancel = if self.random.one_in(2) { "true" } else { "false" };
-            let cycles = CYCLES.map(|cycle| format!("<timeCycle>{cycle}</timeCycle>"));
-            let [first, second, third] = &cycles;
-            let when = ["<timeDuration>PT5M</timeDuration>", first, second, third][self.random.below(4)];
+            let when = self.when("PT5M");
             let timer = format!("<timerEventDefinition>{when}</timerEventDefinition>");
             back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), &timer));
+        }
+        if depth <= MAX_DEPTH && self.random.one_in(8) {
+            let all = ["true", "false"][self.random.below(2)];
+            let both =
+                "<messageEventDefinition messageRef='msg3'/><timerEventDefinition><timeDuration>PT6M</timeDuration></timerEventDefinition>";
+            back.extend(self.boundary(&host, depth, inside, &format!(" parallelMultiple='{all}'"), both));
         }
         // Not at any depth: with one more way on, paths behind boundary events would never end.
         if depth <= MAX_DEPTH && self.random.one_in(4) {
             let cancel = if self.random.one_in(2) { "true" } else { "false" };
-            let triggers = ["<messageEventDefinition messageRef='msg'/>", "<escalationEventDefinition escalationRef='x1'/>"];
+            let triggers = [
+                "<messageEventDefinition messageRef='msg'/>",
+                "<escalationEventDefinition escalationRef='x1'/>",
+                "<escalationEventDefinition/>",
+                "<escalationEventDefinition/>",
+            ];
             // Only in some activities can anything throw an escalation.
             let escalates = ["sub", "userTask", "call"].iter().any(|kind| host.starts_with(kind));
-            let trigger = if escalates { triggers[self.random.below(2)] } else { triggers[0] };
+            let trigger = if escalates { triggers[self.random.below(triggers.len())] } else { triggers[0] };
             back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), trigger));
         }
         if depth <= MAX_DEPTH && self.random.one_in(4) {
@@ -86,6 +121,8 @@ impl Models<'_> {
             "<messageEventDefinition messageRef='msg2'/>",
             "<timerEventDefinition><timeDuration>PT2M</timeDuration></timerEventDefinition>",
             "<timerEventDefinition><timeCycle>R2/PT3M</timeCycle></timerEventDefinition>",
+            "<timerEventDefinition><timeDate>1970-01-01T00:10:00Z</timeDate></timerEventDefinition>",
+            "<messageEventDefinition messageRef='msg4'/><timerEventDefinition><timeCycle>0 0 0 1 1 ? 1971-1972</timeCycle></timerEventDefinition>",
             "<errorEventDefinition errorRef='e1'/>",
             "<errorEventDefinition/>",
             "<escalationEventDefinition escalationRef='x1'/>",
@@ -95,7 +132,7 @@ impl Models<'_> {
         let (attributes, trigger) = self.signal_or_condition_trigger("isInterrupting");
         triggers.push((Some(attributes), trigger));
         for (attributes, trigger) in triggers {
-            if !self.random.one_in(5) {
+            if !self.random.one_in(6) {
                 continue;
             }
             let interrupting = trigger.contains("error") || self.random.one_in(2);
@@ -117,20 +154,36 @@ impl Models<'_> {
         }
     }
 
+    /// What an end event does: as a rule nothing.
+    pub(super) fn result(&mut self) -> &'static str {
+        let results = [
+            "<terminateEventDefinition/>",
+            "<signalEventDefinition signalRef='sig3'/>",
+            "<compensateEventDefinition/>",
+            "<messageEventDefinition camunda:class='sender'/>",
+            "<messageEventDefinition camunda:type='external' camunda:topic='outside'/>",
+            "<messageEventDefinition camunda:expression='${x}'/>",
+            "<escalationEventDefinition escalationRef='x1'/>",
+            "<escalationEventDefinition escalationRef='x2'/><terminateEventDefinition/>",
+        ];
+        if !self.random.one_in(3) {
+            return "";
+        }
+        results[self.random.below(if self.watching > 0 { 6 } else { results.len() })]
+    }
+
     /// A decision that ends here or goes on.
     pub(super) fn early_end(&mut self, inside: bool) -> Block {
         let (split, end) = (self.id("split"), self.id("end"));
-        let result = match self.random.below(7) {
-            6 => "<compensateEventDefinition/>",
-            4 => "<escalationEventDefinition escalationRef='x2'/>",
-            5 => "<messageEventDefinition camunda:type='external' camunda:topic='outside'/>",
+        let result = match self.random.below(4) {
             0 if inside => "<errorEventDefinition errorRef='e1'/>",
             1 if inside => "<errorEventDefinition errorRef='e2'/>",
-            2 => "<terminateEventDefinition/>",
-            _ => "",
+            2 => "<escalationEventDefinition escalationRef='x2'/>",
+            _ => self.result(),
         };
         self.element(&format!("<endEvent id='{end}'>{result}</endEvent>"));
-        self.conditional(&split, &end, Some("= x = 2"));
+        let condition = ["= x = 2", "= x > 0"][self.random.below(2)];
+        self.conditional(&split, &end, Some(condition));
         let on = self.single("task", "");
         let default = self.flow(&split, &on.first);
         self.element(&format!("<exclusiveGateway id='{split}' default='{default}'/>"));

@@ -80,15 +80,21 @@ impl Models<'_> {
         Block { first: task, last: merge }
     }
 
-    /// Messages and timers of which the first wins, each with a path of its own.
+    /// Messages, timers, signals and conditions of which the first wins, each with a path of its own.
     pub(super) fn first_event(&mut self, depth: usize, inside: bool) -> Block {
         let (gateway, merge) = (self.id("first"), self.id("merge"));
-        let timer = "<timerEventDefinition><timeDuration>PT3M</timeDuration></timerEventDefinition>";
+        let others = [
+            "<timerEventDefinition><timeDuration>PT3M</timeDuration></timerEventDefinition>",
+            "<signalEventDefinition signalRef='sig'/>",
+            "<conditionalEventDefinition><condition>${x &lt; 2}</condition></conditionalEventDefinition>",
+        ];
+        let first = self.random.below(others.len());
         for nth in 0..2 + self.random.below(2) {
             let event = match nth {
                 0 if self.random.one_in(3) => self.single("receiveTask", " messageRef='msg'"),
                 0 => self.catch("<messageEventDefinition messageRef='msg'/>"),
-                _ => self.catch(timer),
+                // Each of them once.
+                _ => self.catch(others[(first + nth) % others.len()]),
             };
             self.flow(&gateway, &event.first);
             let path = self.sequence(depth + 1, inside);

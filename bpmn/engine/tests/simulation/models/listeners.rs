@@ -26,12 +26,19 @@ impl Models<'_> {
             "<camunda:taskListener event='complete' delegateExpression='${listener}'/>",
             "<camunda:taskListener event='assignment' expression='= x'/>",
             "<camunda:taskListener event='create' expression='= x'/>",
+            "<camunda:taskListener event='update' expression='= x'/>",
         ];
         if self.random.one_in(4) { forms[self.random.below(forms.len())].to_owned() } else { String::new() }
     }
 
     fn listener(&mut self, event: &str) -> String {
-        let does = ["class='listener'", "expression='= x + 1'", "delegateExpression='${listener}'"][self.random.below(3)];
-        format!("<camunda:executionListener event='{event}' {does}/>")
+        let does = [
+            "class='listener'/>",
+            "expression='= x + 1'/>",
+            "delegateExpression='${listener}'/>",
+            "><camunda:script scriptFormat='feel'>x + 1</camunda:script></camunda:executionListener>",
+        ];
+        let does = does[self.random.below(does.len())];
+        format!("<camunda:executionListener event='{event}' {does}")
     }
 }

@@ -4,10 +4,11 @@ use super::{Block, MAX_DEPTH, Models};
 
 impl Models<'_> {
     pub(super) fn standard(&mut self, depth: usize, inside: bool) -> Block {
-        match self.random.below(5) {
+        match self.random.below(7) {
             0 => self.quantities(depth, inside),
             1 | 2 => self.complex(inside),
             3 => self.multiple(),
+            4 | 5 => self.behavior(depth, inside),
             _ => self.ad_hoc(depth),
         }
     }
@@ -20,11 +21,41 @@ impl Models<'_> {
         let held = self.asynchronous();
         self.element(&format!(
             "<intermediateCatchEvent id='{first}' parallelMultiple='{all}'{held}><messageEventDefinition messageRef='msg'/>\
-             <messageEventDefinition messageRef='msg2'/>{timer}</intermediateCatchEvent><intermediateThrowEvent id='{last}'{held}>\
+             <conditionalEventDefinition><condition>= x = 0</condition></conditionalEventDefinition>{timer}</intermediateCatchEvent><intermediateThrowEvent id='{last}'{held}>\
              <escalationEventDefinition escalationRef='x1'/><escalationEventDefinition escalationRef='x2'/></intermediateThrowEvent>"
         ));
         self.flow(&first, &last);
         Block { first, last }
+    }
+
+    /// Instances of an activity that throw something to a boundary event of it.
+    fn behavior(&mut self, depth: usize, inside: bool) -> Block {
+        let id = self.id("userTask");
+        let (event, caught) = [
+            ("noticed", "<escalationEventDefinition escalationRef='x2'/>"),
+            ("alarmed", "<signalEventDefinition signalRef='sig2'/>"),
+            ("reused", "<messageEventDefinition messageRef='msg'/>"),
+        ][self.random.below(3)];
+        let (attributes, complex) = match self.random.below(3) {
+            0 => (format!(" behavior='None' noneBehaviorEventRef='{event}'"), String::new()),
+            1 => (format!(" behavior='One' oneBehaviorEventRef='{event}'"), String::new()),
+            _ => {
+                let thrown = self.id("thrown");
+                let event = format!("<event id='{thrown}'>{caught}</event>");
+                let complex = format!("<complexBehaviorDefinition><condition>= x > 0</condition>{event}</complexBehaviorDefinition>");
+                (" behavior='Complex'".to_owned(), complex)
+            }
+        };
+        let sequential = ["true", "false"][self.random.below(2)];
+        self.element(&format!(
+            "<userTask id='{id}'><multiInstanceLoopCharacteristics isSequential='{sequential}'{attributes}><loopCardinality>3</loopCardinality>\
+             {complex}</multiInstanceLoopCharacteristics></userTask>"
+        ));
+        let cancel = ["true", "false"][self.random.below(2)];
+        if let Some(last) = self.boundary(&id, depth, inside, &format!(" cancelActivity='{cancel}'"), caught) {
+            self.end(&last);
+        }
+        Block { first: id.clone(), last: id }
     }
 
     /// Some of several branches are enough, if they come; the others are awaited until they can't come any more.

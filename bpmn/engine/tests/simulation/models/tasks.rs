@@ -28,11 +28,13 @@ impl Models<'_> {
         }
         if self.random.one_in(5) {
             let before = ["true", "false"][self.random.below(2)];
-            let condition = ["= loopCounter &lt; 2", "= x = 1", "= x = 3"][self.random.below(3)];
-            return format!(
-                "<standardLoopCharacteristics testBefore='{before}' loopMaximum='3'><loopCondition>{condition}</loopCondition>\
-                 </standardLoopCharacteristics>"
-            );
+            let until = [
+                " loopMaximum='3'><loopCondition>= x = 1</loopCondition>",
+                " loopMaximum='3'><loopCondition>= x = 3</loopCondition>",
+                " loopMaximum='2'>",
+                "><loopCondition>= loopCounter &lt; 2</loopCondition>",
+            ][self.random.below(4)];
+            return format!("<standardLoopCharacteristics testBefore='{before}'{until}</standardLoopCharacteristics>");
         }
         let sequential = ["true", "false"][self.random.below(2)];
         let held = self.asynchronous();
@@ -71,15 +73,29 @@ impl Models<'_> {
             1 => "<camunda:failedJobRetryTimeCycle>PT1S,PT1M,PT1H</camunda:failedJobRetryTimeCycle>",
             _ => "",
         };
-        let mapping = if self.random.one_in(4) {
-            "<camunda:inputOutput><camunda:inputParameter name='given'>= x</camunda:inputParameter>\
-             <camunda:outputParameter name='x'>= x</camunda:outputParameter></camunda:inputOutput>"
-        } else {
-            ""
+        let mapping = match self.random.below(8) {
+            0 => {
+                "<camunda:inputOutput><camunda:inputParameter name='given'>= x</camunda:inputParameter>\
+                 <camunda:outputParameter name='x'>= x</camunda:outputParameter></camunda:inputOutput>"
+            }
+            1 => "<zeebe:ioMapping><zeebe:input source='= x' target='given'/><zeebe:output source='= x' target='x'/></zeebe:ioMapping>",
+            _ => "",
         };
+        let (kind, attributes, zeebe) = [
+            ("serviceTask", " camunda:class='worker'", ""),
+            ("serviceTask", " camunda:delegateExpression='${worker}'", ""),
+            (
+                "serviceTask",
+                "",
+                "<zeebe:taskDefinition type='worker'/><zeebe:taskHeaders><zeebe:header key='k' value='v'/></zeebe:taskHeaders>",
+            ),
+            ("sendTask", " camunda:class='worker'", ""),
+            ("businessRuleTask", " camunda:class='worker'", ""),
+        ][self.random.below(5)];
+        let retries = if zeebe.is_empty() { retries } else { "" };
         let (often, listeners) = (self.multi_instance(depth), self.listeners());
         self.element(&format!(
-            "<serviceTask id='{id}' camunda:class='worker'{held}><extensionElements>{retries}{mapping}{listeners}</extensionElements>{often}</serviceTask>"
+            "<{kind} id='{id}'{attributes}{held}><extensionElements>{zeebe}{retries}{mapping}{listeners}</extensionElements>{often}</{kind}>"
         ));
         self.compensated(&id);
         self.with_boundary_events(id, depth, inside)
@@ -88,32 +104,47 @@ impl Models<'_> {
     pub(super) fn user_task(&mut self, depth: usize, inside: bool) -> Block {
         let id = self.id("userTask");
         let (held, often) = (self.asynchronous(), self.multi_instance(depth));
-        let assignee = ["", " camunda:assignee='= string(x)'"][usize::from(self.random.one_in(4))];
+        let camunda = " camunda:candidateGroups='clerks'";
+        let forms = [
+            (camunda.to_owned(), ""),
+            (format!("{camunda} camunda:assignee='= string(x)'"), ""),
+            (format!("{camunda} camunda:dueDate='P1D' camunda:followUpDate='PT1H' camunda:priority='${{x}}' camunda:formKey='form'"), ""),
+            (
+                String::new(),
+                "<zeebe:userTask/><zeebe:assignmentDefinition assignee='= string(x)' candidateGroups='clerks'/><zeebe:taskSchedule dueDate='P1D'/>\
+                 <zeebe:priorityDefinition priority='70'/><zeebe:formDefinition formKey='form'/>",
+            ),
+        ];
+        let (attributes, zeebe) = &forms[self.random.below(forms.len())];
         let listeners = self.listeners() + &self.task_listeners();
         self.element(&format!(
-            "<userTask id='{id}' camunda:candidateGroups='clerks'{assignee}{held}><extensionElements>{listeners}</extensionElements>{often}</userTask>"
+            "<userTask id='{id}'{attributes}{held}><extensionElements>{zeebe}{listeners}</extensionElements>{often}</userTask>"
         ));
         self.with_boundary_events(id, depth, inside)
     }
 
     /// A script or an expression, which may fail on what `x` is.
     pub(super) fn expression(&mut self, depth: usize) -> Block {
+        let zeebe = "<extensionElements><zeebe:script expression='= x' resultVariable='seen'/></extensionElements>";
         let forms = [
-            ("scriptTask", " scriptFormat='feel' camunda:resultVariable='x'", "<script>if x = null then 1 else x</script>"),
-            ("scriptTask", " camunda:resultVariable='seen'", "<script>${x}</script>"),
-            ("serviceTask", " camunda:expression='${x + 1}' camunda:resultVariable='seen'", ""),
-            ("businessRuleTask", " camunda:expression='= x'", ""),
+            ("scriptTask", " scriptFormat='feel' camunda:resultVariable='x'", "", "<script>if x = null then 1 else x</script>"),
+            ("scriptTask", " camunda:resultVariable='seen'", "", "<script>${x}</script>"),
+            ("scriptTask", "", zeebe, ""),
+            ("serviceTask", " camunda:expression='${x + 1}' camunda:resultVariable='seen'", "", ""),
+            ("sendTask", " camunda:expression='${x}'", "", ""),
+            ("businessRuleTask", " camunda:expression='= x'", "", ""),
         ];
-        let (kind, attributes, inside) = forms[self.random.below(forms.len())];
+        let (kind, attributes, before, inside) = forms[self.random.below(forms.len())];
         let id = self.id(kind);
         let (held, often) = (self.asynchronous(), self.multi_instance(depth));
-        self.element(&format!("<{kind} id='{id}'{attributes}{held}>{often}{inside}</{kind}>"));
+        self.element(&format!("<{kind} id='{id}'{attributes}{held}>{before}{often}{inside}</{kind}>"));
         Block { first: id.clone(), last: id }
     }
 
     pub(super) fn external_task(&mut self, depth: usize, inside: bool) -> Block {
         let priority = ["", " camunda:taskPriority='${x}'"][self.random.below(2)];
-        let block = self.several("serviceTask", &format!(" camunda:type='external' camunda:topic='outside'{priority}"), depth);
+        let kind = ["serviceTask", "sendTask", "businessRuleTask"][self.random.below(3)];
+        let block = self.several(kind, &format!(" camunda:type='external' camunda:topic='outside'{priority}"), depth);
         self.with_boundary_events(block.first, depth, inside)
     }
 }

@@ -1,0 +1,164 @@
+//! Commands behind an input that ends no wait, or in another instance than the unit's own: they are sent from a job that is durable, once.
+
+use mandate_runtime::engine::{InstanceId, JobKind, Phase, PublicId};
+use serde_json::{Value, json};
+
+use crate::common::{Host, Setup, as_variables, commands, postgres, process};
+
+/// A host on SQLite, and one on PostgreSQL.
+async fn hosts() -> [Host; 2] {
+    [Host::start().await, Host::start_with(Setup { database: Some(postgres()), ..Setup::default() }).await]
+}
+
+/// An event sub-process that a condition begins, with a worker `a` inside.
+fn when(condition: &str, interrupting: bool) -> String {
+    format!(
+        "<bpmn:subProcess id='v' triggeredByEvent='true'><bpmn:startEvent id='vs' isInterrupting='{interrupting}'>\
+         <bpmn:conditionalEventDefinition><bpmn:condition>{condition}</bpmn:condition></bpmn:conditionalEventDefinition></bpmn:startEvent>\
+         <bpmn:serviceTask id='a' camunda:class='worker'/><bpmn:sequenceFlow id='v1' sourceRef='vs' targetRef='a'/></bpmn:subProcess>"
+    )
+}
+
+async fn applied(host: &Host, expected: &[&str]) {
+    host.until(&format!("{expected:?} are applied"), async || host.domain.applied().len() >= expected.len()).await;
+    let mut by: Vec<_> = host.domain.applied().into_iter().map(|applied| applied.body["by"].clone()).collect();
+    by.sort_by_key(Value::to_string);
+    assert_eq!(by, expected.iter().map(|id| json!(id)).collect::<Vec<_>>());
+    assert!(host.domain.calls().values().all(|times| *times == 1), "{:?}", host.domain.calls());
+}
+
+async fn check(host: &Host) {
+    let report = host.runtime.check_store().await.expect("it can be looked at");
+    assert_eq!(report.findings, Vec::<String>::new());
+}
+
+/// Completes the one task of an instance.
+async fn complete(host: &Host, id: InstanceId, variables: Value) {
+    let wait = host.runtime.instance(id).await.expect("it lives").instance.tasks().next().expect("it has a task").wait;
+    host.runtime.complete_task(PublicId { instance: id, number: wait.0 }, as_variables(&variables)).await.expect("completed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn activity_that_a_person_begins_sends_from_its_own_job() {
+    for host in hosts().await {
+        host.deploy(process(
+            "<bpmn:startEvent id='s'/><bpmn:adHocSubProcess id='h'><bpmn:completionCondition>= done = 2</bpmn:completionCondition>\
+             <bpmn:userTask id='look'/><bpmn:serviceTask id='a' camunda:class='worker'/></bpmn:adHocSubProcess>\
+             <bpmn:sequenceFlow id='f' sourceRef='s' targetRef='h'/>",
+        ))
+        .await;
+        let script = commands(&[("a", "test.ok@1")]);
+        let id = host.start_instance(json!({"script": script, "done": 0})).await.expect("it starts").id;
+        // What everybody begins with has been sent; the next is begun by hand.
+        applied(&host, &["a"]).await;
+        let view = host.runtime.instance(id).await.expect("it lives");
+        let enabled = |it: &&mandate_runtime::engine::Activity| it.phase == Phase::Enabled { chosen: false };
+        let is_worker = |it: &&mandate_runtime::engine::Activity| &*view.definition.model.element(it.element).id == "a";
+        let activity = view.instance.activities().filter(enabled).find(is_worker).expect("it may begin").id;
+        host.runtime.begin_activity(id, activity).await.expect("begun");
+        applied(&host, &["a", "a"]).await;
+        check(&host).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn variable_that_an_operator_sets_begins_something_that_sends() {
+    for host in hosts().await {
+        let watched = "<bpmn:startEvent id='s'/><bpmn:userTask id='u'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='u'/>".to_owned();
+        host.deploy(process(&(watched + &when("${x > 0}", false)))).await;
+        let script = commands(&[("a", "test.ok@1")]);
+        let id = host.start_instance(json!({"script": script, "x": 0})).await.expect("it starts").id;
+        for x in 1..3 {
+            host.runtime.set_variables(id, None, as_variables(&json!({"x": x})), Vec::new()).await.expect("set");
+        }
+        applied(&host, &["a", "a"]).await;
+        host.runtime.suspend_instance(id, true).await.expect("suspended");
+        host.runtime.suspend_instance(id, false).await.expect("it goes on");
+        check(&host).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn condition_that_holds_at_a_held_start_begins_something_that_sends() {
+    for host in hosts().await {
+        let watched = "<bpmn:startEvent id='s' camunda:asyncBefore='true'/><bpmn:userTask id='u'/>\
+                       <bpmn:sequenceFlow id='f' sourceRef='s' targetRef='u'/>"
+            .to_owned();
+        host.deploy(process(&(watched + &when("${x > 0}", true)))).await;
+        let script = commands(&[("a", "test.ok@1")]);
+        let id = host.start_instance(json!({"script": script, "x": 1})).await.expect("it starts").id;
+        applied(&host, &["a"]).await;
+        host.ended(id).await;
+        check(&host).await;
+    }
+}
+
+/// `p` calls `q`, which throws an escalation and ends when its task is completed; `p` has this inside.
+fn calling(inside: &str) -> Vec<u8> {
+    let called = "<bpmn:startEvent id='qs'/><bpmn:userTask id='look'/><bpmn:intermediateThrowEvent id='late'>\
+                  <bpmn:escalationEventDefinition escalationRef='esc'/></bpmn:intermediateThrowEvent>\
+                  <bpmn:sequenceFlow id='q1' sourceRef='qs' targetRef='look'/><bpmn:sequenceFlow id='q2' sourceRef='look' targetRef='late'/>";
+    let caller = format!(
+        "<bpmn:startEvent id='s'/><bpmn:callActivity id='c' calledElement='q'><bpmn:extensionElements><camunda:out variables='all'/>\
+         </bpmn:extensionElements></bpmn:callActivity><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='c'/>{inside}"
+    );
+    let model = String::from_utf8(process(&caller)).expect("text");
+    let both = format!(
+        "<bpmn:escalation id='esc' escalationCode='LATE'/><bpmn:process id='q' isExecutable='true'>{called}</bpmn:process><bpmn:process id=\"p\""
+    );
+    model.replacen("<bpmn:process id=\"p\"", &both, 1).into_bytes()
+}
+
+/// The instance that the one call of an instance has called.
+async fn called(host: &Host, id: InstanceId) -> InstanceId {
+    let view = host.runtime.instance(id).await.expect("it lives");
+    let call = view.instance.calls().next().expect("it calls").wait;
+    InstanceId::called(id, call)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn output_of_a_call_begins_something_that_sends() {
+    for host in hosts().await {
+        host.deploy(calling(&when("${x > 0}", false))).await;
+        let script = commands(&[("a", "test.ok@1")]);
+        let id = host.start_instance(json!({"script": script, "x": 0})).await.expect("it starts").id;
+        complete(&host, called(&host, id).await, json!({"x": 1})).await;
+        applied(&host, &["a"]).await;
+        host.ended(id).await;
+        check(&host).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn report_whose_job_fails_after_a_command_is_not_taken_up_by_the_next_one() {
+    for host in hosts().await {
+        // The escalation leads to two workers, of which the second fails at first; the end of the call waits behind it.
+        host.deploy(calling(
+            "<bpmn:boundaryEvent id='b' attachedToRef='c' cancelActivity='false'><bpmn:escalationEventDefinition escalationRef='esc'/>\
+             </bpmn:boundaryEvent><bpmn:serviceTask id='a' camunda:class='worker'/><bpmn:serviceTask id='z' camunda:class='worker'/>\
+             <bpmn:serviceTask id='o' camunda:class='worker'/><bpmn:sequenceFlow id='f2' sourceRef='b' targetRef='a'/>\
+             <bpmn:sequenceFlow id='f3' sourceRef='a' targetRef='z'/><bpmn:sequenceFlow id='f4' sourceRef='c' targetRef='o'/>",
+        ))
+        .await;
+        let mut script = commands(&[("a", "test.ok@1"), ("z", "test.ok@1"), ("o", "test.ok@1")]);
+        script["z"]["failAttempts"] = json!(2);
+        let id = host.start_instance(json!({ "script": script })).await.expect("it starts").id;
+        complete(&host, called(&host, id).await, json!({})).await;
+        host.until("the first report's job has failed", async || {
+            let view = host.runtime.instance(id).await.expect("it lives");
+            view.instance.jobs().any(|job| job.kind == JobKind::Return && job.failures > 0)
+        })
+        .await;
+        let view = host.runtime.instance(id).await.expect("it lives");
+        assert_eq!(view.instance.jobs().count(), 1, "the end of the call waits its turn");
+        let job = view.instance.jobs().next().expect("just counted").wait;
+        applied(&host, &["a", "z"]).await;
+        for fails in [true, false] {
+            let ran = host.runtime.execute_job(PublicId { instance: id, number: job.0 }).await;
+            assert_eq!(ran.is_err(), fails, "{ran:?}");
+        }
+        applied(&host, &["a", "o", "z"]).await;
+        host.ended(id).await;
+        check(&host).await;
+    }
+}
