@@ -19,6 +19,8 @@ CREATE TABLE host (
     lease_until INTEGER NOT NULL,
     started_at  INTEGER NOT NULL,
     ended_at    INTEGER,
+    -- How often somebody has changed job definitions since it opened the database: it must know them to make jobs.
+    job_definitions INTEGER NOT NULL DEFAULT 0,
     -- As on PostgreSQL, where it decides which lock raising the epoch needs.
     UNIQUE (id, epoch)
 ) STRICT;
@@ -47,6 +49,8 @@ CREATE TABLE start_timer (
     -- When it fires again, as the engine reads it; NULL: this firing is the last one.
     cycle         TEXT,
     retries       INTEGER NOT NULL,
+    priority      INTEGER NOT NULL,
+    suspended     INTEGER NOT NULL,
     failures      INTEGER NOT NULL,
     failure       TEXT,
     -- When it began to wait for this firing.
@@ -113,36 +117,65 @@ CREATE TABLE set_clock (
 ) STRICT;
 
 -- Signals on their way: a row for each receiver that there was when the signal was thrown, written with the throw. The unit of work that receives it
--- removes it, so that each gets it once; whoever finds nobody there any more removes it, too. And messages along message flows, which wait until their
--- receiver does.
+-- removes it, so that each gets it once; whoever finds nobody there any more removes it, too. And messages for which a receiver was found.
 CREATE TABLE delivery (
     signal        BLOB    NOT NULL,
     n             INTEGER NOT NULL,
     -- signal or message
     kind          TEXT    NOT NULL,
     name          TEXT    NOT NULL,
-    -- The wait that it is for, with its activity instance; none: it starts an instance of the definition. A message has none: it goes to whoever waits
-    -- for it in a process with the definition's key, at the activity if there is one.
+    -- The wait that it is for, with its activity instance; none: it starts an instance of the definition.
     instance_id   BLOB,
     wait          INTEGER,
     activity      INTEGER,
     definition_id TEXT    NOT NULL,
     activity_id   TEXT    NOT NULL,
-    -- JSON, and the business key of an instance that is started; of a message also of who gets it, and empty for none.
+    -- JSON, and the business key of an instance that is started.
     variables     TEXT    NOT NULL,
     business_key  TEXT,
-    -- The instance that has sent a message.
-    sender_id     BLOB,
-    -- Nobody tries before; whoever does puts it off, so that a host that dies leaves it to others.
+    -- How many throws led to it, each in the unit of work that took up the one before it.
+    hops          INTEGER NOT NULL,
+    -- Not tried before; without retries: when it was given up.
     due           INTEGER NOT NULL,
-    attempts      INTEGER NOT NULL,
+    retries       INTEGER NOT NULL,
+    failures      INTEGER NOT NULL,
+    failure       TEXT,
+    -- JSON that explains it to operators when it is given up.
+    detail        TEXT,
     created       INTEGER NOT NULL,
-    -- Why the last attempt has not delivered it.
-    reason        TEXT,
+    -- The host that is at it, in which of its epochs; as long as that lasts.
+    locked_by     BLOB,
+    locked_epoch  INTEGER,
     PRIMARY KEY (signal, n)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX delivery_due ON delivery (due);
-CREATE INDEX delivery_message ON delivery (name, business_key) WHERE kind = 'message';
+CREATE INDEX delivery_claimable ON delivery (due, signal, n) WHERE retries > 0;
+CREATE INDEX delivery_failed ON delivery (COALESCE(instance_id, signal), n) WHERE failures > 0;
+
+-- Messages along message flows, written with the unit of work that sends. Who gets one is looked for; then a delivery of its id stands beside it, and
+-- both are removed by the unit that receives it. Without a delivery it waits until somebody does.
+CREATE TABLE message (
+    id            BLOB    PRIMARY KEY,
+    name          TEXT    NOT NULL,
+    sender_id     BLOB    NOT NULL,
+    -- The process that gets it, by the definition that was deployed with the sender's: any version of it by what waits, this one if it starts.
+    definition_id TEXT    NOT NULL,
+    -- What waits there or starts; empty: whatever does.
+    activity_id   TEXT    NOT NULL,
+    -- Of who gets it; empty: of an instance without.
+    business_key  TEXT    NOT NULL,
+    variables     TEXT    NOT NULL,
+    -- How many throws and sends led to it.
+    hops          INTEGER NOT NULL,
+    created       INTEGER NOT NULL,
+    -- Nobody is looked for before; who begins to wait for it makes it due, and counts.
+    due           INTEGER NOT NULL,
+    woken         INTEGER NOT NULL,
+    -- Why nobody was found.
+    reason        TEXT
+) STRICT;
+CREATE INDEX message_due ON message (due, id);
+CREATE INDEX message_address ON message (name, business_key);
+CREATE INDEX message_definition ON message (definition_id);
 
 -- ---------------------------------------------------------------- reference tables
 
@@ -218,6 +251,17 @@ CREATE TABLE binding (
 ) STRICT;
 CREATE INDEX binding_digest ON binding (digest);
 
+-- What operators have said of the places of a model that make jobs: that their new jobs are suspended, or have another priority than the model says.
+CREATE TABLE job_definition (
+    definition_id TEXT    NOT NULL REFERENCES definition (id),
+    activity_id   TEXT    NOT NULL,
+    -- async-before, async-after or timer.
+    kind          TEXT    NOT NULL,
+    suspended     INTEGER NOT NULL,
+    priority      INTEGER,
+    PRIMARY KEY (definition_id, activity_id, kind)
+) STRICT, WITHOUT ROWID;
+
 -- What starts a process, besides its name: messages and signals by theirs, and conditions, which have none. Of the newest version of a key only, as
 -- long as it is there: what an older one started by comes back when the newer is deleted.
 CREATE TABLE start_event (
@@ -259,6 +303,9 @@ CREATE TABLE instance (
     job_due         INTEGER,
     job_retries     INTEGER,
     job_exclusive   INTEGER,
+    -- NULL is 0, and active.
+    job_priority    INTEGER,
+    job_suspended   INTEGER,
     job_created     INTEGER,
     job_host        BLOB,
     job_epoch       INTEGER
@@ -294,6 +341,8 @@ CREATE TABLE job (
     retries         INTEGER NOT NULL,
     failures        INTEGER NOT NULL,
     exclusive       INTEGER NOT NULL,
+    -- The higher, the sooner it is claimed.
+    priority        INTEGER NOT NULL,
     -- An exclusive job that is not its instance's next: nobody claims it before a unit of work makes it the next one.
     behind          INTEGER NOT NULL,
     created         INTEGER NOT NULL,
@@ -309,7 +358,12 @@ CREATE TABLE job (
 ) STRICT, WITHOUT ROWID;
 -- What a host claims from, in its order: a thousand jobs that are due at one moment are not sorted for every claim. A job that is born
 -- locked never enters it, and of an instance's exclusive jobs there is one in it, however many wait.
-CREATE INDEX job_claimable ON job (due, instance_id, wait) WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind;
+CREATE INDEX job_claimable ON job (due, instance_id, wait) WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind AND priority = 0;
+-- The same of jobs that have a priority, by priority and by due date. Others are in neither.
+CREATE INDEX job_prioritized ON job (priority, due, instance_id, wait)
+    WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind AND priority <> 0;
+CREATE INDEX job_prioritized_due ON job (due, instance_id, wait)
+    WHERE locked_by IS NULL AND retries > 0 AND NOT suspended AND NOT behind AND priority <> 0;
 -- What runs now: few rows. Tells whether an instance has an exclusive job under way.
 CREATE INDEX job_locked ON job (instance_id, locked_by) WHERE locked_by IS NOT NULL;
 -- What waits for an operator.
@@ -317,11 +371,12 @@ CREATE INDEX job_failed ON job (definition_id) WHERE retries = 0;
 
 -- All jobs of an instance, wherever they stand. Lists of many instances ask both places by themselves, each in its order.
 CREATE VIEW any_job AS
-    SELECT instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, behind, created, failure,
-        failed_activity, suspended, locked_by, locked_epoch, takeovers FROM job
+    SELECT instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, priority, behind, created,
+        failure, failed_activity, suspended, locked_by, locked_epoch, takeovers FROM job
     UNION ALL
-    SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive, FALSE, job_created, NULL,
-        NULL, suspended, job_host, job_epoch, 0 FROM instance WHERE job_host IS NOT NULL;
+    SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive,
+        COALESCE(job_priority, 0), FALSE, job_created, NULL, NULL,
+        suspended OR COALESCE(job_suspended, FALSE), job_host, job_epoch, 0 FROM instance WHERE job_host IS NOT NULL;
 
 CREATE TABLE task (
     instance_id      BLOB    NOT NULL,
@@ -425,6 +480,18 @@ CREATE TABLE incident (
 ) STRICT;
 CREATE INDEX incident_definition ON incident (definition_id, instance_id, n);
 CREATE INDEX incident_created ON incident (created, instance_id, n);
+
+-- Incidents, and what has become one: signals that could not be delivered, as long as their receivers are there. An instance that is to be started has no
+-- activity instance yet: 0.
+CREATE VIEW any_incident AS
+    SELECT instance_id, n, wait, activity, activity_id, definition_id, code, message, attempt, created, detail FROM incident
+    UNION ALL
+    SELECT COALESCE(t.instance_id, t.signal), t.n, t.n, COALESCE(t.activity, 0), t.activity_id, t.definition_id, 'UNDELIVERED', t.failure,
+        t.failures, t.due, COALESCE(t.detail, '') FROM delivery t
+    WHERE t.failures > 0 AND t.retries = 0 AND CASE WHEN t.instance_id IS NULL
+        THEN EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id)
+        ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = t.instance_id AND s.activity = t.activity
+            AND s.activity_id = t.activity_id AND s.name = t.name) END;
 
 -- History is written with what it tells of, in the same transaction.
 CREATE TABLE history_instance (

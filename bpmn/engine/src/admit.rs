@@ -9,6 +9,7 @@ use crate::escalation::escalation_catcher;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Input, TaskRevision};
 use crate::instance::{Instance, Phase, State, size};
+use crate::job::Jobs;
 use crate::mapping::around;
 use crate::modification::{self, Instruction, Misfit, Modification};
 use crate::trigger::scope_behind;
@@ -29,6 +30,12 @@ pub enum Rejection {
     /// The instance is suspended.
     #[error("the instance is suspended")]
     Suspended,
+    /// An operator has suspended the job.
+    #[error("job {} is suspended", .wait.0)]
+    JobSuspended {
+        /// The job.
+        wait: WaitId,
+    },
     /// A unit of work is running on this copy of the instance; only its delegate's answer is expected.
     #[error("a delegate is running in this unit of work")]
     InUnit,
@@ -161,9 +168,15 @@ fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Inpu
         }
         Input::Modify(modification) => check_modification(definition, instance, modification),
         Input::Held(input) => check_input(definition, instance, input),
-        Input::RunJob { wait } | Input::FailJob { wait, .. } | Input::SetRetries { wait, .. } | Input::SetDue { wait, .. } => {
-            expect(instance, *wait, "job")
+        Input::RunJob { wait } | Input::FailJob { wait, .. } => {
+            expect(instance, *wait, "job")?;
+            if instance.jobs[wait].suspended { Err(Rejection::JobSuspended { wait: *wait }) } else { Ok(()) }
         }
+        Input::SetRetries { wait, .. }
+        | Input::SetDue { wait, .. }
+        | Input::SetPriority { jobs: Jobs::One(wait), .. }
+        | Input::SuspendJobs { jobs: Jobs::One(wait), .. } => expect(instance, *wait, "job"),
+        Input::SetPriority { .. } | Input::SuspendJobs { .. } => Ok(()),
         Input::RecalculateDue { wait, .. } => {
             expect(instance, *wait, "job")?;
             let is = not_to_recalculate(definition, &instance.jobs[wait]);
@@ -308,6 +321,8 @@ fn check_state(instance: &Instance, input: &Input) -> Result<(), Rejection> {
                 | Input::SetVariables { .. }
                 | Input::SetRetries { .. }
                 | Input::SetDue { .. }
+                | Input::SetPriority { .. }
+                | Input::SuspendJobs { .. }
                 | Input::RecalculateDue { .. }
                 | Input::SetExternalTaskRetries { .. }
                 | Input::Called { .. }

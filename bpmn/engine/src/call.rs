@@ -317,7 +317,7 @@ impl Machine<'_> {
             call.held.push(report.news);
             call.outputs.add(outputs);
             if !is_behind {
-                self.put_job(activity, element, JobKind::Return, self.now);
+                self.put_job(activity, element, JobKind::Return, self.now)?;
             }
             return Ok(());
         }
@@ -332,7 +332,7 @@ impl Machine<'_> {
         let call = self.called_mut(wait);
         let (element, news, outputs) = (call.element, call.held.remove(0), std::mem::take(&mut call.outputs));
         if !call.held.is_empty() {
-            self.put_job(activity, element, JobKind::Return, self.now);
+            self.put_job(activity, element, JobKind::Return, self.now)?;
         }
         self.set_outputs(activity, element, outputs)?;
         self.take_news(activity, wait, news)

@@ -114,6 +114,10 @@ pub struct Job {
     pub failures: u32,
     /// Never beside another exclusive job of this instance.
     pub exclusive: bool,
+    /// The higher, the sooner a host takes it.
+    pub priority: i64,
+    /// It does not run until an operator activates it, or its instance.
+    pub suspended: bool,
     /// When the wait began.
     pub since: i64,
     /// The last failure's message, for operators.
@@ -123,7 +127,7 @@ pub struct Job {
 }
 
 /// What a job does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum JobKind {
     /// Takes up a start whose first command must not be sent before the instance is durable.
     Start,

@@ -1,5 +1,7 @@
 //! What follows from an instance's state and is kept beside it, so that no step looks through everything.
 
+use std::cmp::Reverse;
+
 use imbl::{OrdMap, OrdSet};
 use mandate_model::{ElementIndex, FlowIndex};
 
@@ -25,7 +27,7 @@ pub(crate) struct Index {
     pub spent: OrdMap<(ActivityId, ElementIndex), Arrivals>,
     /// Activities that wait for more tokens to begin, by scope instance and element.
     pub gathering: OrdMap<(ActivityId, ElementIndex), ActivityId>,
-    /// Exclusive jobs: those with attempts left first, then by due date, the oldest first.
+    /// Exclusive jobs: those first that have attempts left and are not suspended, then by due date, by priority, and the oldest first.
     pub exclusive_jobs: OrdSet<ExclusiveJob>,
     /// Waits of conditional events.
     pub conditions: OrdSet<WaitId>,
@@ -39,8 +41,8 @@ pub(crate) struct Index {
     pub bytes: usize,
 }
 
-/// An exclusive job in the order of its instance: without attempts left, due, and its wait.
-pub(crate) type ExclusiveJob = (bool, i64, WaitId);
+/// An exclusive job in the order of its instance: without attempts left or suspended, due, the higher priority first, and its wait.
+pub(crate) type ExclusiveJob = (bool, i64, Reverse<i64>, WaitId);
 
 /// Who came by which flow.
 pub(crate) type Arrivals = OrdMap<FlowIndex, OrdSet<ActivityId>>;
@@ -152,7 +154,7 @@ impl Index {
 }
 
 fn place(job: &Job) -> ExclusiveJob {
-    (job.retries == 0, job.due, job.wait)
+    (job.retries == 0 || job.suspended, job.due, Reverse(job.priority), job.wait)
 }
 
 /// Takes a token from where those stand that came by a flow.

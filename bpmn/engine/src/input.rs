@@ -9,6 +9,7 @@ use crate::Code;
 use crate::call::{Ending, Report};
 use crate::effect::Delegation;
 use crate::ids::{ActivityId, WaitId};
+use crate::job::Jobs;
 use crate::modification::Modification;
 use crate::variable::Variables;
 
@@ -198,6 +199,20 @@ pub enum Input {
         /// Not before.
         due: i64,
     },
+    /// An operator gives jobs another priority.
+    SetPriority {
+        /// Which.
+        jobs: Jobs,
+        /// The higher, the sooner a host takes it.
+        priority: i64,
+    },
+    /// An operator suspends jobs, or lets them go on.
+    SuspendJobs {
+        /// Which.
+        jobs: Jobs,
+        /// Whether they are suspended afterwards.
+        suspended: bool,
+    },
     /// An operator has a timer set anew, by its model and the variables as they are now.
     RecalculateDue {
         /// The timer's job.
@@ -205,10 +220,10 @@ pub enum Input {
         /// As if it had been set when its wait began, and not at this moment.
         since_creation: bool,
     },
-    /// Suspend the instance: nothing of it runs and every input but `Activate`, `Modify`, `SetVariables`, `SetRetries`, `SetDue`, `RecalculateDue`,
-    /// `SetExternalTaskRetries`, `Called`, `EndCalled` and `Cancel` is rejected. What a called instance says then is kept until the instance goes on.
+    /// Suspend the instance: nothing of it runs and every input but `Activate`, `Modify`, `SetVariables`, `SetRetries`, `SetDue`, `SetPriority`, `SuspendJobs`,
+    /// `RecalculateDue`, `SetExternalTaskRetries`, `Called`, `EndCalled` and `Cancel` is rejected. What a called instance says then is kept until the instance goes on.
     Suspend,
-    /// Let it go on.
+    /// Let it go on, with all of its jobs.
     Activate,
     /// The same, but each token stops with a job before the element that it would enter: of an input that ends no wait, and whose chain comes to a
     /// delegate with commands, which need one that is durable first.

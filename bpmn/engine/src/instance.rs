@@ -310,9 +310,10 @@ impl Instance {
         EMPTY + self.activities.len() * ACTIVITY + self.index.bytes
     }
 
-    /// All exclusive jobs: those that have attempts left first, of these the one that is due first, and of those the oldest.
+    /// All exclusive jobs: those first that have attempts left and are not suspended, of these the one that is due first, of those the one of the highest priority, and of
+    /// those the oldest.
     pub fn exclusive_jobs(&self) -> impl Iterator<Item = &Job> {
-        self.index.exclusive_jobs.iter().map(|(_, _, wait)| self.jobs[wait].as_ref())
+        self.index.exclusive_jobs.iter().map(|(_, _, _, wait)| self.jobs[wait].as_ref())
     }
 
     /// All jobs, as their rows must read.

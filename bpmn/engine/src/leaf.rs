@@ -114,7 +114,7 @@ pub enum LeafState {
     },
     /// The unit of work that it belongs to is running.
     Running,
-    /// The instance is suspended.
+    /// The instance is suspended, or the job that would take it further.
     Suspended,
 }
 
@@ -135,7 +135,7 @@ impl Instance {
 
     fn leaf(&self, definition: &ProcessDefinition, activity: &Activity, joins: &mut Missing) -> Leaf {
         let due = |wait| match self.jobs.get(&wait) {
-            Some(job) => Some(job.due).filter(|_| job.retries > 0),
+            Some(job) => Some(job.due).filter(|_| job.retries > 0 && !job.suspended),
             None => self.tasks.get(&wait)?.due,
         };
         Leaf {
@@ -214,6 +214,7 @@ impl Instance {
         let job = self.jobs.get(&wait).filter(|job| job.element == activity.element)?;
         Some(match self.index.wait_incidents.get(&wait) {
             Some(&incident) => LeafState::Incident { incident },
+            None if job.suspended => LeafState::Suspended,
             None if job.kind == crate::JobKind::Timer && job.failures == 0 => LeafState::Timer { wait, due: job.due },
             None => LeafState::Job { wait, attempt: job.failures.saturating_add(1), retries: job.retries, due: job.due },
         })

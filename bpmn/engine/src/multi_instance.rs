@@ -156,8 +156,7 @@ impl<'d> Machine<'d> {
             self.set_variables_in(activity, variables)?;
         }
         if each.async_before || self.unit.hold {
-            self.put_job(activity, element, JobKind::AsyncBefore, self.now);
-            return Ok(());
+            return self.put_job(activity, element, JobKind::AsyncBefore, self.now);
         }
         self.unit.lineages.insert(activity, lineage);
         self.begin(activity)
@@ -184,8 +183,7 @@ impl<'d> Machine<'d> {
         self.forget(activity);
         let after = self.instance.add_activity(body, element, Phase::After { flow: None }, Role::Inner { index }, self.now);
         self.set_variables_in(after, kept)?;
-        self.put_job(after, element, JobKind::AsyncAfter, self.now);
-        Ok(())
+        self.put_job(after, element, JobKind::AsyncAfter, self.now)
     }
 
     /// The job behind an instance has run.

@@ -40,8 +40,7 @@ impl Machine<'_> {
             self.set_variables_in(activity, variables)?;
         }
         if waits {
-            self.put_job(activity, token.element, JobKind::AsyncBefore, self.now);
-            return Ok(());
+            return self.put_job(activity, token.element, JobKind::AsyncBefore, self.now);
         }
         self.unit.lineages.insert(activity, token.lineage);
         self.begin(activity)
@@ -67,8 +66,7 @@ impl Machine<'_> {
         if !self.definition.element(element).async_before {
             return self.begin(activity);
         }
-        self.put_job(activity, element, JobKind::AsyncBefore, self.now);
-        Ok(())
+        self.put_job(activity, element, JobKind::AsyncBefore, self.now)
     }
 
     /// The start listeners of an activity have been called: it acts as soon as conditional events have been asked, those that are attached to it
@@ -151,7 +149,7 @@ impl Machine<'_> {
             let flows = if flows.is_empty() { vec![None] } else { flows };
             for flow in flows {
                 let after = self.place(element, scope, Phase::After { flow })?;
-                self.put_job(after, element, JobKind::AsyncAfter, self.now);
+                self.put_job(after, element, JobKind::AsyncAfter, self.now)?;
             }
             return Ok(());
         }

@@ -5,9 +5,8 @@ use uuid::Uuid;
 
 use crate::elements::{Alarm, At, following};
 use crate::ids::{InstanceId, WaitId};
-use crate::input::{Failure, Retry};
+use crate::input::Failure;
 use crate::instance::{Instance, NewInstance};
-use crate::limits::MAX_ADVISED_WAIT_MS;
 use crate::retry;
 
 /// A timer start event that waits for its next date. What the engine decides of it; the host keeps it in a row, for it has no instance.
@@ -24,6 +23,8 @@ pub struct StartTimer {
     pub cycle: Option<String>,
     /// Attempts left; 0 waits for an operator.
     pub retries: u32,
+    /// The higher, the sooner a host takes it.
+    pub priority: i64,
     /// Failed attempts so far.
     pub failures: u32,
     /// The last failure's message.
@@ -38,23 +39,23 @@ impl StartTimer {
         let mut timers = Vec::new();
         for (element, it) in definition.iter().filter(|(_, it)| it.parent == Some(ROOT)) {
             if let ElementKind::StartEvent(StartTrigger::Timer(timer)) = &it.kind {
-                let alarm = At::new(definition, &nobody, nobody.root(), now).attached(element).alarm(timer)?;
-                timers.push(Self::set(definition, element, alarm));
+                let at = At::new(definition, &nobody, nobody.root(), now).attached(element);
+                timers.push(Self::set(definition, element, at.alarm(timer)?, at.job_priority()?));
             }
         }
         Ok(timers)
     }
 
-    fn set(definition: &ProcessDefinition, element: ElementIndex, Alarm { due, cycle }: Alarm) -> Self {
+    fn set(definition: &ProcessDefinition, element: ElementIndex, Alarm { due, cycle }: Alarm, priority: i64) -> Self {
         let retries = retry::attempts(definition.element(element).retries.as_ref());
-        Self { element, due, cycle, retries, failures: 0, failure: None }
+        Self { element, due, cycle, retries, priority, failures: 0, failure: None }
     }
 
     /// What waits once it has fired, if it fires again.
     pub fn next(&self, definition: &ProcessDefinition, now: i64) -> Option<Self> {
         let cycle = self.cycle.as_ref()?;
         let due = following(cycle, self.due, now)?;
-        Some(Self::set(definition, self.element, Alarm { due, cycle: Some(cycle.clone()) }))
+        Some(Self::set(definition, self.element, Alarm { due, cycle: Some(cycle.clone()) }, self.priority))
     }
 
     /// What waits after its start has failed: it with a retry less, as any job; and with its first failure what fires for the next date, so that no
@@ -63,14 +64,11 @@ impl StartTimer {
     pub fn failed(&self, definition: &ProcessDefinition, id: Uuid, firing: u64, failure: &Failure, now: i64) -> (Self, Option<Self>) {
         let mut failed =
             Self { cycle: None, failures: self.failures.saturating_add(1), failure: Some(failure.message.clone()), ..self.clone() };
-        failed.retries = if failure.retry == Retry::Never { 0 } else { self.retries.saturating_sub(1) };
+        let policy = definition.element(self.element).retries.as_ref();
+        let spent = retry::spend(policy, self.retries, (InstanceId(id), WaitId(firing)), failed.failures, failure);
+        failed.retries = spent.retries;
         if failed.retries > 0 {
-            let policy = definition.element(self.element).retries.as_ref();
-            let pause = match failure.retry {
-                Retry::AfterMs(pause) => pause.min(MAX_ADVISED_WAIT_MS),
-                _ => retry::pause_ms(policy, failed.retries, InstanceId(id), WaitId(firing), failed.failures),
-            };
-            failed.due = self.due.max(now.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX)));
+            failed.due = self.due.max(now.saturating_add(spent.pause_ms));
         }
         (failed, self.next(definition, now))
     }
@@ -80,6 +78,7 @@ impl StartTimer {
 mod tests {
     use super::*;
     use crate::Code;
+    use crate::input::Retry;
     use crate::testing::parse;
 
     fn process(timer: &str) -> ProcessDefinition {

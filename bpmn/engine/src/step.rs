@@ -12,6 +12,7 @@ use crate::error::Thrown;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Failure, Input, TaskRevision};
 use crate::instance::{Instance, Phase, State};
+use crate::job::Jobs;
 use crate::limits::MAX_STEPS;
 use crate::listener::Occasion;
 use crate::modification;
@@ -79,6 +80,8 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::StartAt { .. }
         | Input::SetVariables { .. }
         | Input::EndCalled { .. }
+        | Input::SetPriority { .. }
+        | Input::SuspendJobs { .. }
         | Input::Suspend
         | Input::Activate
         | Input::Cancel { .. } => START,
@@ -154,6 +157,8 @@ impl<'a> Machine<'a> {
             Input::BeginActivity { activity } => self.choose(activity)?,
             Input::SetRetries { wait, retries } => self.set_retries(wait, retries),
             Input::SetDue { wait, due } => self.set_due(wait, due),
+            Input::SetPriority { jobs, priority } => self.set_priority(&jobs, priority),
+            Input::SuspendJobs { jobs, suspended } => self.suspend_jobs(&jobs, suspended),
             Input::RecalculateDue { wait, since_creation } => self.recalculate_due(wait, since_creation)?,
             Input::Suspend => self.set_suspended(true),
             Input::Activate => self.set_suspended(false),
@@ -184,8 +189,7 @@ impl<'a> Machine<'a> {
         self.unit.hold = hold;
         if hold && (self.has_start_listeners() || !waits) {
             let activity = self.place(element, root, Phase::Before { by: None })?;
-            self.put_job(activity, element, JobKind::Start, self.now);
-            return Ok(());
+            return self.put_job(activity, element, JobKind::Start, self.now);
         }
         self.notify(root, Occasion::ProcessStart(Token { element, scope: root, by: None, taken: false, lineage }))
     }
@@ -242,6 +246,9 @@ impl<'a> Machine<'a> {
     }
 
     fn set_suspended(&mut self, suspended: bool) {
+        if !suspended {
+            self.suspend_jobs(&Jobs::All, false);
+        }
         if self.instance.suspended != suspended {
             self.instance.suspended = suspended;
             self.effects.push(Effect::SetSuspended(suspended));
@@ -373,12 +380,12 @@ impl<'a> Machine<'a> {
             Next::Wait(wait) => {
                 self.arm_boundary_events(activity)?;
                 let task = if let WaitFor::Task { assignee, .. } = &wait { Some(assignee.is_some()) } else { None };
-                self.wait(activity, self.instance.at(activity).element, wait);
+                self.wait(activity, self.instance.at(activity).element, wait)?;
                 task.map_or(Ok(()), |assigned| self.notify(activity, Occasion::Create { assigned }))
             }
             Next::WaitForFirst(waits) => {
                 for (event, wait) in waits {
-                    self.wait(activity, event, wait);
+                    self.wait(activity, event, wait)?;
                 }
                 Ok(())
             }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use self::modification::modification;
 
+use crate::job::Jobs;
 use crate::{
     ActivityId, Caller, DelegateCall, DelegateOutcome, Effect, Ending, EntryKey, Failure, HistoryEvent, Input, Instance, InstanceId,
     LeafState, NewInstance, News, Report, Retry, Stop, SubscriptionKind, TaskRevision, Variable, Variables, WaitId, step,
@@ -183,6 +184,9 @@ impl<'a> Run<'a> {
             "fail" => Input::FailJob { wait: self.job(word), failure: failure(json) },
             "retries" => Input::SetRetries { wait: self.job(word), retries: json.parse().expect("a number") },
             "due" => Input::SetDue { wait: self.job(word), due: json.parse().expect("milliseconds") },
+            "suspend-job" | "activate-job" => Input::SuspendJobs { jobs: Jobs::One(self.job(word)), suspended: verb == "suspend-job" },
+            "suspend-jobs" | "activate-jobs" => Input::SuspendJobs { jobs: Jobs::All, suspended: verb == "suspend-jobs" },
+            "priority" => Input::SetPriority { jobs: Jobs::One(self.job(word)), priority: json.parse().expect("a number") },
             "anew" => Input::RecalculateDue { wait: self.job(word), since_creation: json == "creation" },
             "complete" => Input::CompleteTask { wait: self.task(word), variables: variables(json) },
             "done" => {
@@ -440,8 +444,10 @@ impl<'a> Run<'a> {
             }
             Effect::PutJob(job) => {
                 let exclusive = if job.exclusive { "" } else { " not exclusive" };
+                let priority = Some(job.priority).filter(|it| *it != 0).map(|it| format!(" priority {it}")).unwrap_or_default();
+                let suspended = if job.suspended { " suspended" } else { "" };
                 let (id, wait, due, left, failures) = (self.id(job.element), job.wait.0, job.due, job.retries, job.failures);
-                format!("job {:?} {id} !{wait} due {due}, {left} left, {failures} failed{exclusive}", job.kind)
+                format!("job {:?} {id} !{wait} due {due}, {left} left, {failures} failed{exclusive}{priority}{suspended}", job.kind)
             }
             Effect::PutTask(task) => {
                 let mut due = task.due.map(|due| format!(" due {due}")).unwrap_or_default();

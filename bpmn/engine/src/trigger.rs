@@ -56,7 +56,7 @@ impl Machine<'_> {
                 let alarm = at.alarm(timer)?;
                 // What interrupts fires once (Camunda `TimerDeclarationImpl`).
                 let cycle = alarm.cycle.filter(|_| !self.interrupts(event));
-                self.put_timer(activity, event, Alarm { cycle, ..alarm });
+                self.put_timer(activity, event, Alarm { cycle, ..alarm })?;
             }
             Some((EventTrigger::Message(message), _)) => {
                 let name = at.message_name(message)?;
@@ -126,11 +126,12 @@ impl Machine<'_> {
     }
 
     /// A timer has come, or one is there that failed for the first time: if it fires again, a job of its own waits for the next date, so that no
-    /// failure ends a cycle (Camunda `TimerEntity.preExecute`, `RepeatingFailedJobListener`).
+    /// failure ends a cycle, with the priority of this one (Camunda `TimerEntity.preExecute`, `RepeatingFailedJobListener`).
     pub(crate) fn renew(&mut self, job: &Job) {
         let Some(cycle) = &job.cycle else { return };
         if let Some(due) = following(cycle, job.due, self.now) {
-            self.put_timer(job.activity, job.element, Alarm { due, cycle: Some(cycle.clone()) });
+            let alarm = Alarm { due, cycle: Some(cycle.clone()) };
+            self.put_new_job(job.activity, job.element, job.kind, alarm, job.priority);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::effect::{Effect, ExternalTask, Job, JobKind, Subscription, SubscriptionKind, Task};
 use crate::elements::{Alarm, WaitFor};
 use crate::ids::{ActivityId, WaitId};
+use crate::input::Failure;
 use crate::multi_instance::Continuation;
 use crate::retry;
 use crate::step::Machine;
@@ -13,10 +14,10 @@ use mandate_model::ElementIndex;
 
 impl Machine<'_> {
     /// Opens the wait that an element asked for: the activity's own, or an event's for which the activity waits.
-    pub(crate) fn wait(&mut self, activity: ActivityId, element: ElementIndex, wait: WaitFor) {
+    pub(crate) fn wait(&mut self, activity: ActivityId, element: ElementIndex, wait: WaitFor) -> Result<(), Failure> {
         let since = self.now;
         match wait {
-            WaitFor::Timer(alarm) => self.put_timer(activity, element, alarm),
+            WaitFor::Timer(alarm) => self.put_timer(activity, element, alarm)?,
             WaitFor::Message { name } => self.put_subscription(activity, element, SubscriptionKind::Message, name),
             WaitFor::Signal { name } => self.put_subscription(activity, element, SubscriptionKind::Signal, name),
             WaitFor::Condition => self.put_condition(activity, element),
@@ -50,6 +51,7 @@ impl Machine<'_> {
                 self.effects.push(Effect::PutTask(task));
             }
         }
+        Ok(())
     }
 
     /// A new subscription of an activity.
@@ -67,16 +69,21 @@ impl Machine<'_> {
     }
 
     /// A new job of an activity, with all its attempts before it.
-    pub(crate) fn put_job(&mut self, activity: ActivityId, element: ElementIndex, kind: JobKind, due: i64) {
-        self.put_new_job(activity, element, kind, Alarm { due, cycle: None });
+    pub(crate) fn put_job(&mut self, activity: ActivityId, element: ElementIndex, kind: JobKind, due: i64) -> Result<(), Failure> {
+        let priority = self.priority(activity, element)?;
+        self.put_new_job(activity, element, kind, Alarm { due, cycle: None }, priority);
+        Ok(())
     }
 
     /// A timer of an event.
-    pub(crate) fn put_timer(&mut self, activity: ActivityId, event: ElementIndex, alarm: Alarm) {
-        self.put_new_job(activity, event, JobKind::Timer, alarm);
+    pub(crate) fn put_timer(&mut self, activity: ActivityId, event: ElementIndex, alarm: Alarm) -> Result<(), Failure> {
+        let priority = self.priority(activity, event)?;
+        self.put_new_job(activity, event, JobKind::Timer, alarm, priority);
+        Ok(())
     }
 
-    fn put_new_job(&mut self, activity: ActivityId, element: ElementIndex, kind: JobKind, alarm: Alarm) {
+    /// The same with a priority that is known.
+    pub(crate) fn put_new_job(&mut self, activity: ActivityId, element: ElementIndex, kind: JobKind, alarm: Alarm, priority: i64) {
         let wait = self.new_wait(activity);
         let continuation = Continuation::of(self.definition, self.instance.at(activity), element);
         let job = Job {
@@ -88,6 +95,8 @@ impl Machine<'_> {
             retries: retry::attempts(continuation.retries),
             failures: 0,
             exclusive: continuation.exclusive,
+            priority,
+            suspended: false,
             since: self.now,
             failure: None,
             cycle: alarm.cycle,

@@ -54,7 +54,7 @@ const MODEL: &str = "
         <sequenceFlow id='f9' sourceRef='task' targetRef='join'/>
         <serviceTask id='outside' camunda:type='external' camunda:topic='charge' camunda:taskPriority='7'/>
         <receiveTask id='receive' messageRef='msg'/>
-        <serviceTask id='later' camunda:class='A' camunda:asyncBefore='true' camunda:exclusive='false'/>
+        <serviceTask id='later' camunda:jobPriority='5' camunda:class='A' camunda:asyncBefore='true' camunda:exclusive='false'/>
         <serviceTask id='next' camunda:class='B'/>
         <sequenceFlow id='f10' sourceRef='later' targetRef='both'/>
         <task id='both'/>
@@ -319,10 +319,10 @@ fn version_1_at_rest() {
             #25 each in Some(24) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
             #26 each in Some(24) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
             #29 call in Some(1) since 1000 Active { by: Some(FlowIndex(9)) } 
-            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(12), activity: ActivityId(11), element: ElementIndex(12), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, since: 1000, failure: Some("503"), cycle: None }
-            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, since: 2000, failure: None, cycle: None }
+            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(12), activity: ActivityId(11), element: ElementIndex(12), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, priority: 5, suspended: false, since: 1000, failure: Some("503"), cycle: None }
+            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 2000, failure: None, cycle: None }
             Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(6), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
@@ -358,9 +358,9 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             #26 each in Some(24) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
             #29 call in Some(1) since 1000 Active { by: Some(FlowIndex(9)) } 
             #36 next in Some(1) since 3000 Active { by: Some(FlowIndex(16)) } 
-            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, since: 2000, failure: None, cycle: None }
+            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 2000, failure: None, cycle: None }
             Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(6), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }

@@ -162,6 +162,8 @@ pub struct Element {
     pub exclusive: bool,
     /// `camunda:failedJobRetryTimeCycle`; none means the engine's default.
     pub retries: Option<RetryPolicy>,
+    /// `camunda:jobPriority`: a whole number when evaluated, as each of its jobs is made. The process's is that of all elements without one; none is 0.
+    pub job_priority: Option<Expression>,
     /// `camunda:inputParameter`s, in document order.
     pub inputs: Vec<Mapping>,
     /// `camunda:outputParameter`s, in document order.

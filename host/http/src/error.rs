@@ -165,7 +165,7 @@ fn of_rejection(rejection: &Rejection) -> Answer {
         | Rejection::WrongKind { .. }
         | Rejection::NoSuchScope { .. }
         | Rejection::NotEnabled { .. } => (StatusCode::NOT_FOUND, INVALID_REQUEST),
-        Rejection::Suspended => (StatusCode::INTERNAL_SERVER_ERROR, "SuspendedEntityInteractionException"),
+        Rejection::Suspended | Rejection::JobSuspended { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "SuspendedEntityInteractionException"),
         // Camunda's status, and the exception of its engine.
         Rejection::NothingCatches { .. } => (StatusCode::INTERNAL_SERVER_ERROR, ENGINE),
         Rejection::AlreadyClaimed { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "TaskAlreadyClaimedException"),

@@ -32,7 +32,7 @@ use crate::executor::held_back::{HeldBack, Subject};
 use crate::unit::{Next, Rows};
 use crate::{Error, Inner};
 
-mod held_back;
+pub(crate) mod held_back;
 mod loops;
 pub(crate) mod start_timers;
 
@@ -367,7 +367,7 @@ impl Inner {
     /// Unlocks a job that could not be run.
     async fn put_back(&self, instance: InstanceId, wait: WaitId, error: &Error) {
         match error {
-            Error::Rejected(Rejection::Suspended) => drop(self.release(instance, wait).await),
+            Error::Rejected(Rejection::Suspended | Rejection::JobSuspended { .. }) => drop(self.release(instance, wait).await),
             // It is over. Its row went with it, unless the store is damaged.
             Error::NotFound { .. } | Error::Rejected(_) => {
                 if self.release(instance, wait).await {
@@ -398,7 +398,7 @@ impl Inner {
     }
 
     /// Leaves what this host cannot run alone for a while.
-    fn hold_back(&self, instance: InstanceId, wait: WaitId, subject: Subject, reason: &str) {
+    pub(crate) fn hold_back(&self, instance: InstanceId, wait: WaitId, subject: Subject, reason: &str) {
         crate::metrics::job_held_back(subject.kind());
         if let Some(pause) = self.executor.held_back.hold(subject, Instant::now()) {
             tracing::error!(%instance, job = wait.0, "job is left to other hosts for {pause:?}, and for longer each time: {reason}");

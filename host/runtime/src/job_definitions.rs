@@ -1,10 +1,20 @@
-//! What of a definition can make jobs: Camunda 7's job definitions. They follow from the model, so nothing is stored of them.
+//! What of a definition can make jobs: Camunda 7's job definitions. They follow from the model. Stored is only what operators have said of them: that
+//! their jobs are suspended, or have another priority.
+//!
+//! A job that a unit of work makes gets what was said of its definition before it is stored. No unit reads it: this host remembers it, and the store refuses
+//! what was made by a host that has not heard of a change.
 
-use mandate_model::{CatchTrigger, Element, ElementKind, EventTrigger, StartTrigger, Timer};
-use mandate_store::query::{DefinitionFilter, DefinitionRow, Page};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use mandate_engine::{Input, InstanceId, JobKind, JobOrigin, Jobs, PublicId, Rejection};
+use mandate_model::{CatchTrigger, Element, ElementIndex, ElementKind, EventTrigger, StartTrigger, Timer};
+use mandate_store::query::{DefinitionFilter, DefinitionRow, JobFilter, Page};
+use mandate_store::{JobDefinitionChange, JobDefinitionName, JobDefinitionRow, KnownJobDefinitions};
+
+use crate::operator::{Change, OPERATOR, Operation, Subject, suspension_state};
 use crate::unit::body_id;
-use crate::{Error, Runtime};
+use crate::{Error, Inner, Runtime};
 
 /// One place of a definition that makes jobs of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +27,12 @@ pub struct JobDefinition {
     pub job_type: &'static str,
     /// `async-before`, `async-after`, or what the timer says, such as `CYCLE: R3/PT10M`.
     pub configuration: String,
-    /// How the jobs' own kind is told from others at the activity.
-    kind: &'static str,
+    /// An operator has suspended it: its new jobs are suspended.
+    pub suspended: bool,
+    /// The priority that an operator has given it: its new jobs have it, whatever the model says.
+    pub priority: Option<i64>,
+    /// What of the model it is.
+    origin: JobOrigin,
 }
 
 /// The kinds that a [`JobDefinition`]'s id ends with.
@@ -29,23 +43,91 @@ const TIMER: &str = "timer";
 impl JobDefinition {
     /// Its id: the definition's, the activity's and the kind.
     pub fn id(&self) -> String {
-        format!("{}:{}:{}", self.definition.id, self.activity_id, self.kind)
+        format!("{}:{}:{}", self.definition.id, self.activity_id, self.kind())
     }
 
-    /// The id of the definition of a job; none for a held start, which no model asks for.
+    /// Its name in the store, by which its jobs are found.
+    pub fn name(&self) -> JobDefinitionName {
+        let (definition_id, activity_id) = (self.definition.id.clone(), self.activity_id.clone());
+        JobDefinitionName { definition_id, activity_id, kind: self.kind().to_owned() }
+    }
+
+    /// The id of the definition of a job; none for one that no model asks for.
     pub fn id_of(definition_id: &str, activity_id: &str, job_kind: &str) -> Option<String> {
         let kind = match job_kind {
             BEFORE | AFTER => job_kind,
-            "start" => return None,
+            "start" | "return" => return None,
             _ => TIMER,
         };
         Some(format!("{definition_id}:{activity_id}:{kind}"))
     }
 
-    /// The definition's id in an id.
-    pub fn definition_of(id: &str) -> Option<&str> {
-        let mut parts = id.rsplitn(3, ':');
-        parts.nth(2)
+    /// What an id names, whether there is such a job definition or not.
+    pub fn named(id: &str) -> Option<JobDefinitionName> {
+        let mut parts = id.rsplitn(3, ':').map(str::to_owned);
+        let (kind, activity_id, definition_id) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(JobDefinitionName { definition_id, activity_id, kind })
+    }
+
+    fn kind(&self) -> &'static str {
+        kind_of(self.origin.kind).expect("a model makes no other jobs")
+    }
+}
+
+/// The kind of the definition of such jobs; none of those that no model asks for.
+pub(crate) fn kind_of(kind: JobKind) -> Option<&'static str> {
+    match kind {
+        JobKind::AsyncBefore => Some(BEFORE),
+        JobKind::AsyncAfter => Some(AFTER),
+        JobKind::Timer => Some(TIMER),
+        JobKind::Start | JobKind::Return => None,
+    }
+}
+
+/// What operators have said of job definitions, as far as this host knows.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// How many changes that includes.
+    pub(crate) seen: i64,
+    by_definition: HashMap<String, Vec<JobDefinitionRow>>,
+}
+
+impl Known {
+    fn new(known: KnownJobDefinitions) -> Self {
+        let mut by_definition: HashMap<String, Vec<JobDefinitionRow>> = HashMap::new();
+        for row in known.rows {
+            by_definition.entry(row.name.definition_id.clone()).or_default().push(row);
+        }
+        Self { seen: known.seen, by_definition }
+    }
+
+    /// What is not as the model of a definition says.
+    pub(crate) fn of(&self, definition_id: &str) -> &[JobDefinitionRow] {
+        self.by_definition.get(definition_id).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// What this host remembers of it; none: it has not asked, or what it knew is old.
+#[derive(Default)]
+pub(crate) struct Remembered(Mutex<Option<Arc<Known>>>);
+
+impl Remembered {
+    /// The store knows more.
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Inner {
+    /// What operators have said of job definitions. What is made of it must be stored with how much that was.
+    pub(crate) async fn known_job_definitions(&self) -> Result<Arc<Known>, Error> {
+        let slot = &self.job_definitions.0;
+        if let Some(known) = &*slot.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(known.clone());
+        }
+        let known = Arc::new(Known::new(self.store.job_definitions().await?));
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
+        Ok(known)
     }
 }
 
@@ -53,37 +135,130 @@ impl Runtime {
     /// The job definitions of these definitions, in the order of their definitions and models.
     pub async fn job_definitions(&self, filter: DefinitionFilter) -> Result<Vec<JobDefinition>, Error> {
         let mut found = Vec::new();
+        let known = Known::new(self.0.store.job_definitions().await?);
         for row in self.0.store.definitions(filter, Page::ALL, &[]).await? {
             let definition = self.0.definitions.get(&self.0.store, &row.id).await?;
-            for (_, element) in definition.model.iter() {
-                found.extend(of_element(element).into_iter().map(|(activity_id, job_type, configuration, kind)| JobDefinition {
-                    definition: row.clone(),
-                    activity_id,
-                    job_type,
-                    configuration,
-                    kind,
+            let said = known.of(&row.id);
+            for (index, element) in definition.model.iter() {
+                found.extend(of_element(index, element).into_iter().map(|(activity_id, job_type, configuration, origin)| {
+                    let is_it = |said: &&JobDefinitionRow| {
+                        said.name.activity_id == activity_id && Some(said.name.kind.as_str()) == kind_of(origin.kind)
+                    };
+                    let said = said.iter().find(is_it);
+                    JobDefinition {
+                        definition: row.clone(),
+                        suspended: said.is_some_and(|said| said.suspended),
+                        priority: said.and_then(|said| said.priority),
+                        activity_id,
+                        job_type,
+                        configuration,
+                        origin,
+                    }
                 }));
             }
         }
         Ok(found)
     }
+
+    /// Suspends job definitions: their new jobs are suspended until somebody activates them. With `jobs` those that there are, too, those of each
+    /// instance in a unit of work of its own: whatever ends the request in between leaves definitions that are suspended, and may be repeated.
+    pub async fn suspend_job_definitions(&self, which: &[JobDefinition], suspended: bool, jobs: bool) -> Result<(), Error> {
+        let verb = if suspended { "SuspendJobDefinition" } else { "ActivateJobDefinition" };
+        let change = |it: &JobDefinition| Change::new("suspensionState", suspension_state(it.suspended), suspension_state(suspended));
+        self.change_job_definitions(which, JobDefinitionChange::Suspended(suspended), jobs, verb, change).await?;
+        if jobs { self.change_jobs_of(which, |jobs| Input::SuspendJobs { jobs, suspended }).await } else { Ok(()) }
+    }
+
+    /// Gives job definitions a priority, which their new jobs have whatever the model says, or takes it from them. With `jobs` those that there are get it, too.
+    pub async fn prioritize_job_definitions(&self, which: &[JobDefinition], priority: Option<i64>, jobs: bool) -> Result<(), Error> {
+        let shown = |priority: Option<i64>| priority.map(|it| it.to_string());
+        let change = |it: &JobDefinition| Change::new("overridingPriority", shown(it.priority), shown(priority));
+        self.change_job_definitions(which, JobDefinitionChange::Priority(priority), jobs, "SetPriority", change).await?;
+        match priority {
+            Some(priority) if jobs => self.change_jobs_of(which, |jobs| Input::SetPriority { jobs, priority }).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives retries to those jobs of job definitions that have none left, each in a unit of work of its own.
+    pub async fn set_retries_of_job_definitions(&self, which: &[JobDefinition], retries: u32) -> Result<(), Error> {
+        for it in which {
+            let filter = JobFilter { job_definition: Some(it.name()), no_retries_left: true, ..JobFilter::default() };
+            for job in self.reads().jobs(filter, Page::ALL, &[]).await? {
+                let Ok(number) = u64::try_from(job.row.wait) else { continue };
+                let set = self.set_job_retries(PublicId { instance: InstanceId(job.instance), number }, retries).await;
+                unless_gone(set)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn change_job_definitions(
+        &self,
+        which: &[JobDefinition],
+        change: JobDefinitionChange,
+        jobs: bool,
+        verb: &'static str,
+        changed: impl Fn(&JobDefinition) -> Change + Send,
+    ) -> Result<(), Error> {
+        let operation = |it: &JobDefinition| {
+            let changes = vec![changed(it), Change::to("jobDefinitionId", it.id()), Change::to("includeJobs", jobs)];
+            let subject = Subject {
+                tenant: it.definition.tenant.clone(),
+                definition_id: Some(it.definition.id.clone()),
+                definition_key: Some(it.definition.key.clone()),
+                deployment_id: Some(it.definition.deployment_id.clone()),
+                ..Subject::default()
+            };
+            self.logged(Operation { verb, entity_type: "JobDefinition", category: OPERATOR, changes, subject })
+        };
+        let operations: Vec<_> = which.iter().flat_map(operation).collect();
+        let names: Vec<_> = which.iter().map(JobDefinition::name).collect();
+        self.0.store.change_job_definitions(&names, change, jobs, &operations).await?;
+        self.0.job_definitions.forget();
+        self.0.executor.look_again();
+        Ok(())
+    }
+
+    /// Changes the jobs of job definitions that instances have, those of each instance in a unit of its own.
+    pub(crate) async fn change_jobs_of(&self, which: &[JobDefinition], input: impl Fn(Jobs) -> Input + Send) -> Result<(), Error> {
+        for it in which {
+            let filter = JobFilter { job_definition: Some(it.name()), ..JobFilter::default() };
+            for instance in self.reads().instances_with_jobs(filter).await? {
+                unless_gone(self.operate(InstanceId(instance), input(Jobs::Of(it.origin))).await)?;
+            }
+        }
+        Ok(())
+    }
 }
 
-type Found = (String, &'static str, String, &'static str);
+/// What has ended meanwhile is left alone.
+pub(crate) fn unless_gone<T>(done: Result<T, Error>) -> Result<(), Error> {
+    match done {
+        Ok(_) | Err(Error::NotFound { .. } | Error::Cancelled(_) | Error::Rejected(Rejection::Ended | Rejection::NoSuchWait { .. })) => {
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
 
-fn of_element(element: &Element) -> Vec<Found> {
+type Found = (String, &'static str, String, JobOrigin);
+
+fn of_element(index: ElementIndex, element: &Element) -> Vec<Found> {
     let id = element.id.to_string();
     let mut found = Vec::new();
-    let mut asynchronous = |id: &str, before: bool, after: bool| {
-        for (kind, _) in [(BEFORE, before), (AFTER, after)].into_iter().filter(|(_, is)| *is) {
-            found.push((id.to_owned(), "async-continuation", kind.to_owned(), kind));
+    let mut asynchronous = |id: &str, body: bool, before: bool, after: bool| {
+        for (name, kind, _) in
+            [(BEFORE, JobKind::AsyncBefore, before), (AFTER, JobKind::AsyncAfter, after)].into_iter().filter(|(_, _, is)| *is)
+        {
+            found.push((id.to_owned(), "async-continuation", name.to_owned(), JobOrigin { element: index, body, kind }));
         }
     };
     match &element.multi_instance {
-        None => asynchronous(&id, element.async_before, element.async_after),
+        None => asynchronous(&id, false, element.async_before, element.async_after),
         Some(each) => {
-            asynchronous(&body_id(&id), element.async_before, element.async_after);
-            asynchronous(&id, each.async_before, each.async_after);
+            asynchronous(&body_id(&id), true, element.async_before, element.async_after);
+            asynchronous(&id, false, each.async_before, each.async_after);
         }
     }
     let timer = match &element.kind {
@@ -93,7 +268,8 @@ fn of_element(element: &Element) -> Vec<Found> {
         ElementKind::EventSubProcessStart(event) => of_trigger(&event.trigger).map(|timer| ("timer-start-event-subprocess", timer)),
         _ => None,
     };
-    found.extend(timer.map(|(job_type, timer)| (id, job_type, configuration(timer), TIMER)));
+    let origin = JobOrigin { element: index, body: false, kind: JobKind::Timer };
+    found.extend(timer.map(|(job_type, timer)| (id, job_type, configuration(timer), origin)));
     found
 }
 

@@ -1,37 +1,106 @@
-//! Jobs as operators handle them: give retries, run now.
+//! Jobs as operators handle them: give retries or a priority, suspend, run now.
 
 use std::sync::Arc;
 
-use mandate_engine::{Input, PublicId, StartTimer, WaitId};
+use mandate_engine::{Input, InstanceId, Jobs, PublicId, Rejection, StartTimer, WaitId};
+use mandate_store::query::JobFilter;
 use mandate_store::{Claim, ClaimedJob, Holder, RevisedTimer, StartTimerClaim, StartTimerRow};
 use tokio::sync::oneshot;
 
 use crate::definitions::Definition;
 use crate::executor::Queued;
-use crate::operator::{Change, OPERATOR, Operation, Subject};
+use crate::job_definitions::{JobDefinition, unless_gone};
+use crate::operator::{Change, OPERATOR, Operation, Subject, suspension_state};
+use crate::signals::is_delivery;
 use crate::{Error, Inner, Runtime, StoreError};
 
 impl Runtime {
     /// Gives a job retries. Above 0 its incident is resolved and it runs at once.
     pub async fn set_job_retries(&self, job: PublicId, retries: u32) -> Result<(), Error> {
+        if is_delivery(job) {
+            return self.set_delivery_retries(job, retries).await;
+        }
         let input = Input::SetRetries { wait: WaitId(job.number), retries };
         self.revise(job, input, "SetJobRetries", |row, _, now| {
             let failed = row.failures > 0 || row.timer.retries == 0;
             let due = if retries > 0 && failed { now } else { row.timer.due };
             let change = Change::new("retries", Some(row.timer.retries.to_string()), Some(retries.to_string()));
-            (RevisedTimer { due, cycle: row.timer.cycle.clone(), retries: retries.into() }, change)
+            (RevisedTimer { due, retries: retries.into(), ..row.unchanged() }, change)
         })
         .await
     }
 
     /// Moves a job to another moment, in milliseconds since 1970. What repeats keeps its dates.
     pub async fn set_job_due(&self, job: PublicId, due: i64) -> Result<(), Error> {
+        if is_delivery(job) {
+            return self.set_delivery_due(job, due).await;
+        }
         let input = Input::SetDue { wait: WaitId(job.number), due };
         self.revise(job, input, "SetDueDate", |row, _, _| moved(row, due, row.timer.cycle.clone())).await
     }
 
+    /// Gives a job another priority: the higher, the sooner a host takes it.
+    pub async fn set_job_priority(&self, job: PublicId, priority: i64) -> Result<(), Error> {
+        let input = Input::SetPriority { jobs: Jobs::One(WaitId(job.number)), priority };
+        self.revise(job, input, "SetPriority", |row, _, _| {
+            let change = Change::new("priority", Some(row.timer.priority.to_string()), Some(priority.to_string()));
+            (RevisedTimer { priority, ..row.unchanged() }, change)
+        })
+        .await
+    }
+
+    /// Suspends a job, or lets it go on: a job that is suspended does not run. What is running of it is thrown away, unless it is stored before.
+    pub async fn suspend_job(&self, job: PublicId, suspended: bool) -> Result<(), Error> {
+        let input = Input::SuspendJobs { jobs: Jobs::One(WaitId(job.number)), suspended };
+        self.revise(job, input, suspend_verb(suspended), |row, _, _| {
+            let change = Change::new("suspensionState", suspension_state(row.suspended), suspension_state(suspended));
+            (RevisedTimer { suspended, ..row.unchanged() }, change)
+        })
+        .await
+    }
+
+    /// The same with all jobs of an instance that there are.
+    pub async fn suspend_jobs_of_instance(&self, instance: InstanceId, suspended: bool) -> Result<(), Error> {
+        unless_gone(self.operate(instance, Input::SuspendJobs { jobs: Jobs::All, suspended }).await)
+    }
+
+    /// The same with all jobs of a definition that there are, timer start events included, those of each instance in a unit of work of its own: whatever
+    /// ends the request in between, it may be repeated.
+    pub async fn suspend_jobs_of_definition(&self, definition_id: &str, suspended: bool) -> Result<(), Error> {
+        self.suspend_start_timers(definition_id, None, suspended).await?;
+        let filter = JobFilter { definition_id: Some(definition_id.to_owned()), ..JobFilter::default() };
+        for instance in self.reads().instances_with_jobs(filter).await? {
+            self.suspend_jobs_of_instance(InstanceId(instance), suspended).await?;
+        }
+        Ok(())
+    }
+
+    /// The same with all jobs of job definitions.
+    pub async fn suspend_jobs_of_job_definitions(&self, which: &[JobDefinition], suspended: bool) -> Result<(), Error> {
+        for it in which {
+            self.suspend_start_timers(&it.definition.id, Some(&it.activity_id), suspended).await?;
+        }
+        self.change_jobs_of(which, |jobs| Input::SuspendJobs { jobs, suspended }).await
+    }
+
+    async fn suspend_start_timers(&self, definition_id: &str, activity_id: Option<&str>, suspended: bool) -> Result<(), Error> {
+        let changes = vec![Change::new("suspensionState", None, suspension_state(suspended))];
+        let subject = Subject {
+            definition_id: Some(definition_id.to_owned()),
+            definition_key: definition_id.split(':').next().map(str::to_owned),
+            ..Subject::default()
+        };
+        let operation = Operation { verb: suspend_verb(suspended), entity_type: "Job", category: OPERATOR, changes, subject };
+        self.0.store.suspend_start_timers(definition_id, activity_id, suspended, &self.logged(operation)).await?;
+        self.0.executor.look_again();
+        Ok(())
+    }
+
     /// Sets a timer anew, by its model and the variables as they are now: as if that were done at this moment or, `since_creation`, when it was made.
     pub async fn recalculate_job_due(&self, job: PublicId, since_creation: bool) -> Result<(), Error> {
+        if is_delivery(job) {
+            return Err(Error::Invalid(format!("job {job} is a signal's delivery, not a timer")));
+        }
         let input = Input::RecalculateDue { wait: WaitId(job.number), since_creation };
         self.revise(job, input, "RecalculateDueDate", |row, definition, now| {
             // What was deployed can be set at any moment: it has no variables.
@@ -98,6 +167,9 @@ impl Inner {
         if !self.store.may_act() {
             return Err(Error::NotActing("it could not renew its lease"));
         }
+        if is_delivery(id) {
+            return self.execute_delivery(id).await;
+        }
         let job = match self.claim_for_operator(id).await {
             Err(Error::NotFound { .. }) => return self.execute_start_timer(id).await,
             job => job?,
@@ -117,6 +189,10 @@ impl Inner {
         match claim {
             StartTimerClaim::Missing => Err(missing()),
             StartTimerClaim::Taken(name) => Err(Error::Conflict(format!("job {id} is being run by host {name}"))),
+            StartTimerClaim::Locked(timer) if timer.suspended => {
+                self.release_start_timer(timer.id).await;
+                Err(Rejection::JobSuspended { wait: WaitId(id.number) }.into())
+            }
             StartTimerClaim::Locked(timer) => {
                 let _mine = self.executor.mine_of_start_timer(&timer);
                 let inner = self.clone();
@@ -163,8 +239,13 @@ impl Inner {
     }
 }
 
+/// Camunda's word for it.
+fn suspend_verb(suspended: bool) -> &'static str {
+    if suspended { "SuspendJob" } else { "ActivateJob" }
+}
+
 /// A firing at another moment, and what the log says of it.
 fn moved(row: &StartTimerRow, due: i64, cycle: Option<String>) -> (RevisedTimer, Change) {
     let change = Change::new("duedate", Some(row.timer.due.to_string()), Some(due.to_string()));
-    (RevisedTimer { due, cycle, retries: row.timer.retries }, change)
+    (RevisedTimer { due, cycle, ..row.unchanged() }, change)
 }

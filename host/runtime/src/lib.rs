@@ -59,8 +59,8 @@ pub use job_definitions::JobDefinition;
 pub use ledger::verdict::{Finding, Verdict};
 pub use mandate_engine as engine;
 pub use mandate_model as model;
-pub use mandate_store::SignalTenants;
 pub use mandate_store::query;
+pub use mandate_store::{JobDefinitionName, SignalTenants};
 pub use messages::{Correlated, Correlation};
 pub use modification::{Instruction, Modify, Place};
 pub use operator::{MAX_ANNOTATION_CHARS, Operator};
@@ -105,6 +105,7 @@ pub(crate) struct Inner {
     sender: Sender,
     definitions: definitions::Definitions,
     instances: cache::Instances,
+    job_definitions: job_definitions::Remembered,
     executor: executor::Executor,
     running: running::Running,
     trees: parties::Trees,
@@ -158,6 +159,7 @@ impl Runtime {
             clock,
             definitions: definitions::Definitions::default(),
             instances: cache::Instances::new(),
+            job_definitions: job_definitions::Remembered::default(),
             executor: executor::Executor::new(config.execute_jobs),
             running: running::Running::default(),
             trees: parties::Trees::default(),

@@ -1,28 +1,34 @@
 //! Messages along message flows, on their way from one instance to another (BPMN 2.0, 9.3).
 //!
 //! A message is durable with the unit of work that sends it, and comes to one receiver: of the process that its flow leads to, to the instance that has
-//! its business key and waits for it or, if none waits, to one that it starts, of the version that was deployed with the sender's. If there is
-//! neither, it waits: who begins to wait for it makes it due (`wake_messages`), and until then operators see it. Several instances that wait
-//! with the same business key are one too many: nobody could say who is meant, and it waits, too. Otherwise deliveries are those of `signals.rs`.
+//! its business key and waits for it or, if none waits, to one that it starts, of the version that was deployed with the sender. It is delivered as a
+//! signal is (`signals.rs`), and when it finds nobody there any more, somebody is looked for again. If there is nobody, it waits: who begins to wait for
+//! it makes it due, and until then operators see it. Several instances that wait with the same business key are one too many: nobody could say who
+//! is meant, and it waits, too.
 
-use std::sync::Arc;
-
-use mandate_engine::{Input, InstanceId, Rejection, Variables, WaitId};
-use mandate_model::{ElementIndex, ProcessDefinition, StartTrigger};
+use mandate_engine::InstanceId;
+use mandate_model::{ProcessDefinition, StartTrigger};
 use mandate_store::query::Page;
-use mandate_store::{Awaiting, Delivery, MessageListed};
+use mandate_store::{Address, Addressed, Awaiting, MessageListed};
 use uuid::Uuid;
 
-use crate::advance::{Advanced, Work};
 use crate::operator::{Change, OPERATOR, Operation, Subject};
-use crate::signals::Ended;
 use crate::{Error, Inner, Runtime};
 
-/// How often a message looks for another wait because the one that it found was ended by something else.
-const MAX_OVERTAKEN: usize = 1_000;
+/// Messages for which somebody is looked for at once.
+const AT_ONCE: u32 = 256;
 
-/// The reason of a message that simply waits. It may rest: whoever begins to wait for it wakes it.
+/// Why a message simply waits.
 const NOBODY: &str = "nobody waits for it";
+
+/// For how long nobody is looked for again at the least.
+const FIRST_PAUSE_MS: i64 = 10_000;
+
+/// And at the most.
+const LONGEST_PAUSE_MS: i64 = 5 * 60_000;
+
+/// The same for a message that nobody waits for, which whoever begins to wait makes due. It is for a host that dies in that moment.
+const LONGEST_REST_MS: i64 = 60 * 60_000;
 
 impl Runtime {
     /// Messages along message flows that have not come to anybody yet, the oldest first.
@@ -41,54 +47,54 @@ impl Runtime {
             Change::new("businessKey", found.business_key, None),
         ];
         let operation = Operation { verb: "Delete", entity_type: "Message", category: OPERATOR, changes, subject };
-        if self.0.store.remove_message(id, &self.logged(operation)).await? { Ok(()) } else { Err(not_found()) }
+        if self.0.store.remove_message(id, &self.logged(operation)).await? {
+            return Ok(());
+        }
+        self.0.store.message(id).await?.ok_or_else(not_found)?;
+        Err(Error::Conflict(format!("message {id} is being delivered; delete the job of its delivery, if that fails")))
     }
 }
 
 impl Inner {
-    /// Delivers a message to who waits for it, starts an instance with it, or leaves it waiting.
-    pub(crate) async fn deliver_message(self: &Arc<Self>, message: &Delivery, variables: Variables) -> Ended {
-        let definition = match self.definitions.get(&self.store, &message.definition_id).await {
-            Ok(definition) => definition,
-            Err(Error::NotFound { .. }) => return Ended::NobodyThere,
-            Err(error) => return Ended::Later(error),
-        };
-        for _ in 0..MAX_OVERTAKEN {
-            let (instance, wait) = match self.store.awaiting(message).await {
-                Err(error) => return Ended::Later(error.into()),
-                Ok(Awaiting::Several) => return Ended::Held("several instances with its business key wait for it"),
-                Ok(Awaiting::One { suspended: true, .. }) => return Ended::Held("the instance that waits for it is suspended"),
-                Ok(Awaiting::One { instance, wait, .. }) => (InstanceId(instance), wait),
-                Ok(Awaiting::Nobody) => {
-                    return match start_of(&definition.model, message) {
-                        Some(element) => self.deliver_start_at(definition, element, message, variables).await,
-                        None => Ended::Held(NOBODY),
-                    };
+    /// Looks for somebody for each message that is due. Answers how many there were.
+    pub(crate) async fn address_due(&self) -> Result<usize, Error> {
+        if !self.store.may_act() {
+            return Ok(0);
+        }
+        let now = self.clock.now_ms();
+        let due = self.store.due_messages(now, AT_ONCE).await?;
+        let (mut found, mut held) = (Vec::new(), Vec::new());
+        let count = due.len();
+        for message in due {
+            match self.address_of(&message).await? {
+                Ok(address) => found.push((message, address)),
+                Err((reason, longest)) => {
+                    // Each time twice as long after it was sent.
+                    let pause = now.saturating_sub(message.created).clamp(FIRST_PAUSE_MS, longest);
+                    held.push((message, reason, now.saturating_add(pause)));
                 }
-            };
-            let wait = WaitId(u64::try_from(wait).expect("numbers of an instance are not negative"));
-            let input = Input::Message { wait, variables: variables.clone(), local_variables: Variables::new() };
-            let work = Work { delivery: Some(message.name), ..Work::new(instance, input) };
-            match self.advance(work).await {
-                Ok(Advanced::Committed(_)) => return Ended::Received,
-                Ok(_) => return Ended::Later(Error::Cancelled(instance)),
-                // It has gone on in this moment: perhaps it waits again, perhaps another one does.
-                Err(Error::Rejected(Rejection::NoSuchWait { .. } | Rejection::Ended | Rejection::Suspended) | Error::NotFound { .. }) => {}
-                Err(error) => return Ended::Later(error),
             }
         }
-        Ended::Held("each time that it was to be received something else came before")
+        if count > 0 {
+            self.store.address(&found, &held, now).await?;
+        }
+        Ok(count)
     }
 
-    /// Notes that a message waits, and why.
-    pub(crate) async fn hold(&self, delivery: &Delivery, reason: &str) {
-        let rests = (reason == NOBODY).then(|| self.clock.now_ms().saturating_add(delivery.rest_ms()));
-        if rests.is_none() && delivery.reason.as_deref() == Some(reason) {
-            return;
-        }
-        if let Err(error) = self.store.hold_delivery(delivery, reason, rests).await {
-            tracing::warn!(message = delivery.signal.as_str(), "why it waits could not be noted: {error}");
-        }
+    /// Who gets a message or, if nobody does, why, and for how long at the most nobody is looked for.
+    async fn address_of(&self, message: &Addressed) -> Result<Result<Address, (&'static str, i64)>, Error> {
+        Ok(match self.store.awaiting(message).await? {
+            Awaiting::One(wait) => Ok(Address::Wait(wait)),
+            Awaiting::Several => Err(("several instances with its business key wait for it", LONGEST_PAUSE_MS)),
+            Awaiting::Nobody => match self.definitions.get(&self.store, &message.definition_id).await {
+                Ok(definition) => start_of(&definition.model, message).map(Address::Start).ok_or((NOBODY, LONGEST_REST_MS)),
+                // Another host may be able to.
+                Err(Error::DefinitionUnreadable { .. }) => Err(("this host cannot read the process that it goes to", LONGEST_PAUSE_MS)),
+                // With the definition the message was removed.
+                Err(Error::NotFound { .. }) => Err((NOBODY, LONGEST_REST_MS)),
+                Err(error) => return Err(error),
+            },
+        })
     }
 
     /// Makes the messages due that an instance has begun to wait for.
@@ -106,12 +112,12 @@ impl Inner {
 }
 
 /// The start event that a message begins at: the one that its flow leads to or, if it leads to the participant, the one that waits for the message.
-fn start_of(model: &ProcessDefinition, message: &Delivery) -> Option<ElementIndex> {
-    let to_any = message.activity_id.is_empty();
-    let mut elements = model.iter().filter(|(_, element)| to_any || *element.id == *message.activity_id);
+fn start_of(model: &ProcessDefinition, message: &Addressed) -> Option<String> {
+    let is_meant = |id: &str| message.element.as_deref().is_none_or(|element| element == id);
     let starts = |trigger: &StartTrigger| match trigger {
-        StartTrigger::Message(awaited) => awaited.name.as_literal() == Some(message.signal.as_str()),
+        StartTrigger::Message(awaited) => awaited.name.as_literal() == Some(message.name.as_str()),
         _ => false,
     };
-    elements.find(|(_, element)| element.kind.start().is_some_and(starts)).map(|(index, _)| index)
+    let mut meant = model.iter().filter(|(_, element)| is_meant(&element.id));
+    meant.find(|(_, element)| element.kind.start().is_some_and(starts)).map(|(_, element)| element.id.to_string())
 }

@@ -76,6 +76,11 @@ impl Change {
     }
 }
 
+/// Camunda's word for it.
+pub(crate) fn suspension_state(suspended: bool) -> Option<String> {
+    Some(if suspended { "suspended" } else { "active" }.to_owned())
+}
+
 /// Operations on processes and their running, as opposed to a person's own tasks.
 pub(crate) const OPERATOR: &str = "Operator";
 /// A person's work on user tasks.

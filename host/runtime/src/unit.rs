@@ -11,15 +11,17 @@ use mandate_engine::{
 use mandate_model::{ElementIndex, ElementKind};
 use mandate_store::{
     Beside, EventKind, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, HeldExternalTask, HistoryRow, HostRef, IncidentRow,
-    InstanceWrite, JobRevision, JobRow, Message, PartRow, Parts, RunningJob, Signal, SignalTenants, State, SubscriptionRow, TaskRow,
+    InstanceWrite, JobDefinitionRow, JobRevision, JobRow, Message, PartRow, Parts, RunningJob, Signal, SignalTenants, State, Stood,
+    SubscriptionRow, TaskRow,
 };
 
 use crate::advance::Worker;
 use crate::cache::Base;
 use crate::definitions::Definition;
+use crate::job_definitions::{Known, kind_of};
 
-/// An instance's next exclusive job: of those with attempts left the one that is due first, and of these the oldest. All others are *behind* it:
-/// no claim finds them, however many they are, until a unit of work makes one of them the next.
+/// An instance's next exclusive job: of those that have attempts left and are not suspended the one that is due first, of these the one of the highest priority, and of these the
+/// oldest. All others are *behind* it: no claim finds them, however many they are, until a unit of work makes one of them the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Next {
     pub(crate) due: i64,
@@ -28,7 +30,7 @@ pub(crate) struct Next {
 
 impl Next {
     pub(crate) fn of(instance: &Instance) -> Option<Self> {
-        let first = instance.exclusive_jobs().next().filter(|job| job.retries > 0)?;
+        let first = instance.exclusive_jobs().next().filter(|job| job.retries > 0 && !job.suspended)?;
         Some(Self { due: first.due, wait: first.wait })
     }
 }
@@ -40,8 +42,8 @@ pub(crate) struct Rows {
     before: Option<Next>,
     /// And as it is after it.
     next: Option<Next>,
-    /// The job that an operator gives retries: somebody may be running it.
-    revised: Option<WaitId>,
+    /// An operator changes jobs that are there: somebody may be running them.
+    revises: bool,
     jobs: BTreeMap<WaitId, Option<Job>>,
     tasks: BTreeMap<WaitId, Option<Task>>,
     external_tasks: BTreeMap<WaitId, Option<ExternalTask>>,
@@ -57,11 +59,35 @@ pub(crate) struct Rows {
 impl Rows {
     /// Nothing yet, of an instance that is about to take this input.
     pub(crate) fn before(instance: &Instance, input: &Input) -> Self {
-        let revised = match input {
-            Input::SetRetries { wait, .. } | Input::SetDue { wait, .. } | Input::RecalculateDue { wait, .. } => Some(*wait),
-            _ => None,
-        };
-        Self { before: Next::of(instance), revised, ..Self::default() }
+        let input = if let Input::Held(input) = input { input } else { input };
+        let revises = matches!(
+            input,
+            Input::SetRetries { .. }
+                | Input::SetDue { .. }
+                | Input::SetPriority { .. }
+                | Input::SuspendJobs { .. }
+                | Input::RecalculateDue { .. }
+                | Input::Activate
+        );
+        Self { before: Next::of(instance), revises, ..Self::default() }
+    }
+
+    /// What operators have said of job definitions holds of the jobs that the unit makes. Answers whether it makes any.
+    pub(crate) fn adjust_jobs(&mut self, base: &Base, instance: &mut Instance, known: &Known) -> bool {
+        let said = known.of(&base.definition.row.id);
+        let mut makes = false;
+        for (wait, job) in &mut self.jobs {
+            let Some(job) = job.as_mut().filter(|_| !is_old(base, *wait)) else { continue };
+            makes = true;
+            let is_it = |it: &&JobDefinitionRow| {
+                Some(it.name.kind.as_str()) == kind_of(job.kind)
+                    && it.name.activity_id == activity_id(&base.definition, instance, job.activity, job.element)
+            };
+            if let Some(said) = said.iter().find(is_it) {
+                *job = instance.adjust_job(*wait, said.suspended, said.priority);
+            }
+        }
+        makes
     }
 
     /// Nothing more will happen in this unit.
@@ -112,14 +138,29 @@ impl Rows {
         });
     }
 
+    /// Whether it throws a signal or sends a message.
+    pub(crate) fn throws(&self) -> bool {
+        !(self.signals.is_empty() && self.messages.is_empty())
+    }
+
+    /// Names of messages that are waited for since this unit.
+    pub(crate) fn awaited_messages(&self) -> Vec<String> {
+        let begun = self.subscriptions.values().flatten().filter(|it| it.kind == SubscriptionKind::Message);
+        begun.map(|it| it.name.clone()).collect()
+    }
+
     /// Jobs that can run beside others as soon as they are stored, in order.
     pub(crate) fn runnable(&self, now: i64) -> impl Iterator<Item = WaitId> {
-        self.jobs.values().flatten().filter(move |job| !job.exclusive && job.due <= now && job.retries > 0).map(|job| job.wait)
+        self.jobs
+            .values()
+            .flatten()
+            .filter(move |job| !job.exclusive && job.due <= now && job.retries > 0 && !job.suspended)
+            .map(|job| job.wait)
     }
 
     /// The earliest moment at which a job of the unit can be claimed later.
     pub(crate) fn next_due(&self, now: i64) -> Option<i64> {
-        let beside = self.jobs.values().flatten().filter(|job| !job.exclusive && job.retries > 0).map(|job| job.due);
+        let beside = self.jobs.values().flatten().filter(|job| !job.exclusive && job.retries > 0 && !job.suspended).map(|job| job.due);
         beside.chain(self.new_next().map(|next| next.due)).filter(|due| *due > now).min()
     }
 
@@ -134,20 +175,12 @@ impl Rows {
         tasks.filter(|task| task.retries != Some(0)).map(|task| task.topic.clone()).collect()
     }
 
-    /// Names of messages that are waited for since this unit.
-    pub(crate) fn awaited_messages(&self) -> Vec<String> {
-        let begun = self.subscriptions.values().flatten().filter(|it| it.kind == SubscriptionKind::Message);
-        begun.map(|it| it.name.clone()).collect()
-    }
-
     /// Waits that this unit ends, and whether it ends the instance: units that run for these have nobody left to run for.
     pub(crate) fn ended_waits(&self) -> (BTreeSet<WaitId>, bool) {
-        let gone = |map: &BTreeMap<WaitId, bool>| map.iter().filter(|(_, gone)| **gone).map(|(wait, _)| *wait).collect::<Vec<_>>();
-        let mut waits = BTreeSet::new();
-        waits.extend(gone(&self.jobs.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
-        waits.extend(gone(&self.tasks.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
-        waits.extend(gone(&self.external_tasks.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
-        waits.extend(gone(&self.subscriptions.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
+        fn gone<T>(rows: &BTreeMap<WaitId, Option<T>>) -> impl Iterator<Item = WaitId> {
+            rows.iter().filter(|(_, row)| row.is_none()).map(|(wait, _)| *wait)
+        }
+        let waits = gone(&self.jobs).chain(gone(&self.tasks)).chain(gone(&self.external_tasks)).chain(gone(&self.subscriptions)).collect();
         (waits, self.ended)
     }
 
@@ -171,7 +204,7 @@ impl Rows {
             history: self.history,
             ..InstanceWrite::new(instance.id().0, base.expect.clone(), state)
         };
-        let (before, next) = (self.before.map(|before| before.wait), self.next.map(|next| next.wait));
+        let (before, next, revises) = (self.before.map(|before| before.wait), self.next.map(|next| next.wait), self.revises);
         let was_running = base.running.as_ref().map(|running| running.wait);
         let in_its_row = |wait: &WaitId| was_running == Some(number(wait.0));
         if next != before {
@@ -179,20 +212,24 @@ impl Rows {
             write.behind_jobs.extend(next.filter(kept).map(|wait| (number(wait.0), false)));
             write.behind_jobs.extend(before.filter(kept).map(|wait| (number(wait.0), true)));
         }
-        let put = |wait: &WaitId| self.revised != Some(*wait) && self.jobs.get(wait).is_some_and(Option::is_some);
+        let is_revised = |wait: &WaitId| revises && is_old(base, *wait);
+        let put = |wait: &WaitId| !is_revised(wait) && self.jobs.get(wait).is_some_and(Option::is_some);
         write.other_exclusive_jobs = instance.exclusive_jobs().any(|job| !self.jobs.contains_key(&job.wait));
         write.lock_jobs = locked.iter().filter(|wait| !put(wait)).map(|wait| number(wait.0)).collect();
         write.running = base.running.clone().filter(|running| !self.jobs.keys().any(|wait| number(wait.0) == running.wait));
         for (wait, job) in self.jobs {
             match job {
-                Some(job) if self.revised == Some(wait) && in_its_row(&wait) => {
-                    let revised = |running| RunningJob { due: job.due, retries: i64::from(job.retries), ..running };
+                Some(job) if is_revised(&wait) && in_its_row(&wait) => {
+                    let (due, retries) = (job.due, i64::from(job.retries));
+                    let revised = |running| RunningJob { due, retries, priority: job.priority, suspended: job.suspended, ..running };
                     write.running = base.running.clone().map(revised);
                 }
-                Some(job) if self.revised == Some(wait) => write.revise_jobs.push(JobRevision {
+                Some(job) if is_revised(&wait) => write.revise_jobs.push(JobRevision {
                     wait: number(wait.0),
                     due: job.due,
                     retries: i64::from(job.retries),
+                    priority: job.priority,
+                    suspended: job.suspended,
                     behind: is_behind(&job, next),
                 }),
                 Some(job) => write.put_jobs.push(job_row(definition, instance, &job, next, locked.contains(&wait))),
@@ -255,18 +292,39 @@ impl Rows {
             }
         }
         if write.running.is_none() && !self.ended && !instance.is_suspended() {
-            write.running = take_running(&mut write.put_jobs, write.other_exclusive_jobs, me);
-            write.starts_running = write.running.is_some();
+            if let Some(job) = take_running(&mut write.put_jobs, write.other_exclusive_jobs) {
+                (write.running, write.running_stood) = (Some(running(job, me)), Stood::Nowhere);
+            } else if !revises && let Some(job) = take_handed_on(&mut write.lock_jobs, instance) {
+                (write.running, write.running_stood) = (Some(running(job_row(definition, instance, job, next, true), me)), Stood::InARow);
+            }
         }
         write
     }
 }
 
 /// One of the jobs that this host locks with the unit needs no row: the first that has not failed, and runs beside no other exclusive one.
-fn take_running(jobs: &mut Vec<JobRow>, other_exclusive_jobs: bool, me: HostRef) -> Option<RunningJob> {
+fn take_running(jobs: &mut Vec<JobRow>, other_exclusive_jobs: bool) -> Option<JobRow> {
     let fits = |job: &JobRow| job.locked && job.failures == 0 && job.failure.is_none() && !(job.exclusive && other_exclusive_jobs);
-    let JobRow { wait, activity, activity_id, kind, due, retries, exclusive, created, .. } = jobs.remove(jobs.iter().position(fits)?);
-    Some(RunningJob { wait, activity, activity_id, kind, due, retries, exclusive, created, holder: me })
+    Some(jobs.remove(jobs.iter().position(fits)?))
+}
+
+/// Nor does the exclusive job that the turn is handed on to need its row any longer: to lock it there is one write more than to take it away, which
+/// comes anyhow.
+fn take_handed_on<'a>(locked: &mut Vec<i64>, instance: &'a Instance) -> Option<&'a Job> {
+    let fits = |job: &&Job| job.failures == 0 && job.failure.is_none() && !job.suspended;
+    let job = instance.exclusive_jobs().next().filter(fits)?;
+    locked.remove(locked.iter().position(|wait| *wait == number(job.wait.0))?);
+    Some(job)
+}
+
+fn running(job: JobRow, me: HostRef) -> RunningJob {
+    let JobRow { wait, activity, activity_id, kind, due, retries, exclusive, priority, suspended, created, .. } = job;
+    RunningJob { wait, activity, activity_id, kind, due, retries, exclusive, priority, suspended, created, holder: me }
+}
+
+/// Whether a job was there before the unit.
+fn is_old(base: &Base, wait: WaitId) -> bool {
+    base.stored().is_some_and(|stored| stored.job(wait).is_some())
 }
 
 /// Where an instance has rows beside its own, by the state that is stored.
@@ -325,6 +383,8 @@ pub(crate) fn job_row(definition: &Definition, instance: &Instance, job: &Job, n
         retries: i64::from(job.retries),
         failures: i64::from(job.failures),
         exclusive: job.exclusive,
+        priority: job.priority,
+        suspended: job.suspended,
         behind: is_behind(job, next),
         created: job.since,
         failure: job.failure.clone(),
@@ -419,6 +479,7 @@ fn signal_row(instance: &Instance, signal: mandate_engine::Signal, now: i64) -> 
         tenants: SignalTenants::AndNone(instance.tenant().map(str::to_owned)),
         variables: crate::signals::to_json(&signal.variables),
         business_key: signal.business_key,
+        hops: 1,
         at: now,
     }
 }
@@ -432,6 +493,7 @@ fn message_row(definition: &Definition, message: mandate_engine::Message, now: i
         element: message.to.element.map(|element| element.to_string()),
         business_key: message.business_key,
         variables: crate::signals::to_json(&message.variables),
+        hops: 1,
         at: now,
     }
 }

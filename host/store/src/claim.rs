@@ -1,14 +1,19 @@
 //! Jobs find a host: claimed in batches or one by one, released unchanged.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
 use crate::batch::{Batch, Cell, Type, cells};
+use crate::claim::candidates::{NOT_EXCEPTED, PRIORITIZED, Rank, UNPRIORITIZED};
 use crate::db::{Param, Row, Tx, params};
+use crate::delivery;
 use crate::hosts::{Held, hold_epoch};
+use crate::message;
 use crate::start_timers;
 use crate::{Error, Store};
+
+pub(crate) mod candidates;
 
 /// A job that this host has locked and must run or release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,26 +73,12 @@ pub struct Holder {
     pub alive: bool,
 }
 
-/// What may be claimed; the first four terms are the predicate of the index `job_claimable`. As a rule an exclusive job passes the last one,
-/// for only its instance's next is not behind. What does not is an instance of which an operator has begun another exclusive job.
-const CLAIMABLE: &str = "j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind \
-     AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.definition_id AND d.suspended) \
+/// What may be claimed, besides the predicate of an index. As a rule an exclusive job passes, for only its instance's next is not behind. What does not
+/// is an instance of which an operator has begun another exclusive job.
+const CLAIMABLE: &str = "NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.definition_id AND d.suspended) \
      AND (NOT j.exclusive OR NOT (EXISTS \
        (SELECT 1 FROM job o WHERE o.instance_id = j.instance_id AND o.locked_by IS NOT NULL AND o.exclusive) \
        OR EXISTS (SELECT 1 FROM instance i WHERE i.id = j.instance_id AND i.job_host IS NOT NULL AND i.job_exclusive)))";
-
-/// Leaves out the instances `$3` and the definitions `$4`. In this form each list is looked up in a hash or a tree, however long it is.
-const NOT_EXCEPTED: &str = "{pg:AND j.instance_id NOT IN (SELECT unnest($3::uuid[])) AND j.definition_id NOT IN (SELECT unnest($4::text[]))}\
-     {lite:AND j.instance_id NOT IN (SELECT unhex(value) FROM json_each($3)) AND j.definition_id NOT IN (SELECT value FROM json_each($4))}";
-
-/// One look at what is due: `$1` now, `$2` how many.
-pub(crate) fn candidates_sql(excepted: bool) -> String {
-    let excepted = if excepted { NOT_EXCEPTED } else { "" };
-    format!(
-        "SELECT j.instance_id, j.wait, j.exclusive FROM job j WHERE {CLAIMABLE} AND j.due <= $1 {excepted} \
-         ORDER BY j.due, j.instance_id, j.wait LIMIT $2"
-    )
-}
 
 const LOCK_INSTANCES: &str = "SELECT id FROM instance WHERE id {any_uuid:1} ORDER BY id {pg:FOR UPDATE SKIP LOCKED}";
 
@@ -103,6 +94,19 @@ static LOCK: Batch = Batch::new(
     &[("instance_id", Type::Uuid), ("wait", Type::I64), ("host", Type::Uuid), ("epoch", Type::I64)],
 );
 
+/// Takes rows away of jobs that stand in their instances' rows from here on, which has been written already.
+static MOVE: Batch = Batch::new(
+    "DELETE FROM job WHERE (instance_id, wait) IN (SELECT v.instance_id, v.wait FROM {rows}) \
+     AND locked_by IS NULL AND retries > 0 AND NOT suspended AND takeovers = 0 \
+     AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = job.definition_id AND d.suspended) AND (NOT exclusive OR NOT EXISTS \
+     (SELECT 1 FROM job o WHERE o.instance_id = job.instance_id AND o.locked_by IS NOT NULL AND o.exclusive)) \
+     RETURNING instance_id, wait, exclusive, takeovers, due",
+    &[("instance_id", Type::Uuid), ("wait", Type::I64)],
+);
+
+const CLEAR: &str = "UPDATE instance SET job_wait = NULL, job_activity = NULL, job_activity_id = NULL, job_kind = NULL, job_due = NULL, \
+     job_retries = NULL, job_exclusive = NULL, job_created = NULL, job_host = NULL, job_epoch = NULL WHERE id {any_uuid:1}";
+
 static RELEASE: Batch = Batch::new(
     "UPDATE job SET locked_by = NULL, locked_epoch = NULL FROM {rows} WHERE job.instance_id = v.instance_id AND job.wait = v.wait \
      AND job.locked_by = v.host AND job.locked_epoch = v.epoch",
@@ -114,26 +118,22 @@ const HOLDER: &str = "j.locked_by, h.name, h.epoch = j.locked_epoch AND h.ended_
 const WITH_HOLDER: &str = "FROM any_job j LEFT JOIN host h ON h.id = j.locked_by WHERE j.instance_id = $1";
 
 impl Store {
-    /// Locks up to `max` jobs that are due, the longest due first, and answers them in that order. Of exclusive jobs at most one per
-    /// instance, and none while another one of its instance is locked. Instances that are being committed to are left for the next time.
+    /// Locks up to `max` jobs that are due, those of the highest priority first and of these the longest due, and answers them in that order. Of exclusive
+    /// jobs at most one per instance, and none while another one of its instance is locked. Instances that are being committed to are left for the
+    /// next time.
     pub async fn claim(&self, now: i64, max: u32, except: &Except) -> Result<Vec<ClaimedJob>, Error> {
         // Nothing is due most of the time: a read costs no transaction.
-        let (sql, params) = candidates(now, 1, except);
-        if max == 0 || self.pool.fetch(&sql, params).await?.is_empty() {
+        let (sql, params) = candidates::is_due(now, except);
+        let due = self.pool.fetch(&sql, params).await?;
+        let (plain, prioritized): (bool, bool) =
+            due.first().map_or(Ok((false, false)), |row| Ok::<_, Error>((row.get(0)?, row.get(1)?)))?;
+        if max == 0 || !(plain || prioritized) {
             return Ok(Vec::new());
         }
         let mut tx = self.begin_in_epoch().await?;
-        let (sql, params) = candidates(now, i64::from(max), except);
+        let ranks = if prioritized { candidates::ranks(&mut tx, now).await? } else { vec![Rank::None] };
         let me = self.host();
-        let mut exclusive = HashSet::new();
-        let mut found: Vec<(Uuid, i64)> = Vec::new();
-        for row in tx.fetch(&sql, params).await? {
-            let (instance, wait) = (row.get(0)?, row.get(1)?);
-            // One statement locks them all and would not see that it locks a second one.
-            if !row.get::<bool>(2)? || exclusive.insert(instance) {
-                found.push((instance, wait));
-            }
-        }
+        let mut found = found_in(&mut tx, &ranks, now, max as usize, except).await?;
         let mut instances: Vec<Uuid> = found.iter().map(|(instance, _)| *instance).collect();
         instances.sort_unstable();
         instances.dedup();
@@ -141,6 +141,7 @@ impl Store {
         let held = tx.fetch(LOCK_INSTANCES, vec![Param::Uuids(instances)]).await?;
         let held = held.iter().map(|row| row.get(0)).collect::<Result<HashSet<Uuid>, _>>()?;
         found.retain(|(instance, _)| held.contains(instance));
+        let places: HashMap<(Uuid, i64), usize> = found.iter().copied().zip(0..).collect();
         let mut claimed =
             lock(&mut tx, found.into_iter().map(|(instance, wait)| cells![instance, wait, me.id, me.epoch]).collect()).await?;
         if claimed.is_empty() {
@@ -148,7 +149,7 @@ impl Store {
         } else {
             tx.commit().await?;
         }
-        claimed.sort_by_key(|job| (job.due, job.instance, job.wait));
+        claimed.sort_by_key(|job| places.get(&(job.instance, job.wait)).copied());
         Ok(claimed)
     }
 
@@ -170,21 +171,31 @@ impl Store {
 
     /// The next moment after `now` at which a job becomes due, or a timer start event.
     pub async fn next_due(&self, now: i64) -> Result<Option<i64>, Error> {
-        let sql = "SELECT j.due FROM job j WHERE j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind AND j.due > $1 \
-                   ORDER BY j.due LIMIT 1";
-        let rows = self.pool.fetch(sql, params![now]).await?;
+        let first = |which: &str| format!("SELECT * FROM (SELECT j.due FROM job j WHERE {which} AND j.due > $1 ORDER BY j.due LIMIT 1) n");
+        let sql = format!("{} UNION ALL {} ORDER BY 1 LIMIT 1", first(UNPRIORITIZED), first(PRIORITIZED));
+        let rows = self.pool.fetch(&sql, params![now]).await?;
         let job: Option<i64> = rows.first().map(|row| row.get(0)).transpose()?;
-        Ok(job.into_iter().chain(self.next_start_timer(now).await?).chain(self.next_delivery(now).await?).min())
+        Ok(job
+            .into_iter()
+            .chain(self.next_start_timer(now).await?)
+            .chain(self.next_delivery(now).await?)
+            .chain(self.next_message(now).await?)
+            .min())
     }
 
-    /// Whether no host has a job locked, and none is due at `now` that could be claimed; nor a timer start event or a delivery, but for those of this host's memory.
+    /// Whether no host has a job locked, and none is due at `now` that could be claimed; nor a timer start event, a delivery or a message, but for those of this host's memory.
     pub async fn is_quiet(&self, now: i64, except: &Except) -> Result<bool, Error> {
         // One statement, which sees one moment: between two of them a job that was due could be locked.
+        let due = [UNPRIORITIZED, PRIORITIZED]
+            .map(|which| format!("OR EXISTS (SELECT 1 FROM job j WHERE {which} AND {CLAIMABLE} AND j.due <= $1 {NOT_EXCEPTED})"));
         let sql = format!(
-            "SELECT 1 WHERE EXISTS (SELECT 1 FROM any_job WHERE locked_by IS NOT NULL) \
-             OR EXISTS (SELECT 1 FROM job j WHERE {CLAIMABLE} AND j.due <= $1 {NOT_EXCEPTED}) \
-             OR EXISTS (SELECT 1 FROM start_timer t WHERE {}) OR EXISTS (SELECT 1 FROM delivery WHERE due <= $1)",
-            start_timers::is_due()
+            "SELECT 1 WHERE EXISTS (SELECT 1 FROM any_job WHERE locked_by IS NOT NULL) {} \
+             OR EXISTS (SELECT 1 FROM start_timer t WHERE {}) OR EXISTS (SELECT 1 FROM delivery t WHERE {}) \
+             OR EXISTS (SELECT 1 FROM message m WHERE {})",
+            due.join(" "),
+            start_timers::is_due(),
+            delivery::is_due(),
+            message::IS_DUE
         );
         let (instances, definitions) = (except.instances.clone(), except.definitions.clone());
         let params = vec![Param::I64(now), Param::Uuid(self.host().id), Param::Uuids(instances), Param::Texts(definitions)];
@@ -236,30 +247,56 @@ impl Store {
     }
 }
 
-fn candidates(now: i64, max: i64, except: &Except) -> (String, Vec<Param>) {
-    let excepted = !(except.instances.is_empty() && except.definitions.is_empty());
-    let mut params = params![now, max];
-    if excepted {
-        params.push(Param::Uuids(except.instances.clone()));
-        params.push(Param::Texts(except.definitions.clone()));
+/// At most `max` jobs that are due, from these ranks in their order; of the exclusive jobs of an instance one.
+async fn found_in(tx: &mut Tx, ranks: &[Rank], now: i64, max: usize, except: &Except) -> Result<Vec<(Uuid, i64)>, Error> {
+    let (mut exclusive, mut seen) = (HashSet::new(), HashSet::new());
+    let mut found: Vec<(Uuid, i64)> = Vec::new();
+    for rank in ranks {
+        if found.len() >= max {
+            break;
+        }
+        // What was found in a higher rank may come again.
+        let again = if *rank == Rank::Any { seen.len() } else { 0 };
+        let (sql, params) = candidates::look(*rank, now, i64::try_from(max - found.len() + again).unwrap_or(i64::MAX), except);
+        for row in tx.fetch(&sql, params).await? {
+            let (instance, wait) = (row.get(0)?, row.get(1)?);
+            // One statement locks them all and would not see that it locks a second one.
+            if seen.insert((instance, wait)) && (!row.get::<bool>(2)? || exclusive.insert(instance)) {
+                found.push((instance, wait));
+            }
+        }
     }
-    (candidates_sql(excepted), params)
+    found.truncate(max);
+    Ok(found)
 }
 
 /// Locks jobs as far as they may be claimed: rows of instance, wait, host, epoch, at most one exclusive job of an instance among them.
 pub(crate) async fn lock(tx: &mut Tx, rows: Vec<Vec<Cell>>) -> Result<Vec<ClaimedJob>, Error> {
-    let locked = LOCK.fetch(tx, rows).await?;
-    let job = |row: &Row| {
-        let mut columns = row.columns();
-        Ok(ClaimedJob {
-            instance: columns.next()?,
-            wait: columns.next()?,
-            exclusive: columns.next()?,
-            takeovers: columns.next()?,
-            due: columns.next()?,
-        })
-    };
-    locked.iter().map(job).collect()
+    LOCK.fetch(tx, rows).await?.iter().map(claimed).collect()
+}
+
+/// Locks jobs likewise by moving them into their instances' rows, which say so already; at most one job of an instance. Of one that may not be claimed the
+/// instance's row is put right.
+pub(crate) async fn move_in(tx: &mut Tx, jobs: Vec<(Uuid, i64)>) -> Result<Vec<ClaimedJob>, Error> {
+    let moved = MOVE.fetch(tx, jobs.iter().map(|(instance, wait)| cells![*instance, *wait]).collect()).await?;
+    let moved = moved.iter().map(claimed).collect::<Result<Vec<_>, _>>()?;
+    if moved.len() < jobs.len() {
+        let gone: HashSet<Uuid> = moved.iter().map(|job| job.instance).collect();
+        let kept = jobs.into_iter().map(|(instance, _)| instance).filter(|id| !gone.contains(id)).collect();
+        tx.execute(CLEAR, vec![Param::Uuids(kept)]).await?;
+    }
+    Ok(moved)
+}
+
+fn claimed(row: &Row) -> Result<ClaimedJob, Error> {
+    let mut columns = row.columns();
+    Ok(ClaimedJob {
+        instance: columns.next()?,
+        wait: columns.next()?,
+        exclusive: columns.next()?,
+        takeovers: columns.next()?,
+        due: columns.next()?,
+    })
 }
 
 /// Gives the jobs that hosts run from memory rows of their own, unlocked: those of the instances that the condition names. It is a change of their
@@ -270,14 +307,14 @@ pub(crate) async fn put_down(tx: &mut Tx, which: &str, params: Vec<Param>, takeo
     if ids.is_empty() {
         return Ok(0);
     }
-    let insert = "INSERT INTO job (instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, behind, created, \
+    let insert = "INSERT INTO job (instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, priority, behind, created, \
                   failure, failed_activity, suspended, locked_by, locked_epoch, takeovers) \
-                  SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive, \
-                  job_exclusive AND job_retries > 0 AND EXISTS (SELECT 1 FROM job o WHERE o.instance_id = instance.id AND o.exclusive \
-                  AND o.retries > 0 AND NOT o.behind), job_created, NULL, NULL, suspended, NULL, NULL, $2 FROM instance WHERE id {any_uuid:1} AND job_host IS NOT NULL";
+                  SELECT id, job_wait, job_activity, job_activity_id, job_kind, definition_id, job_due, job_retries, 0, job_exclusive, COALESCE(job_priority, 0), \
+                  job_exclusive AND job_retries > 0 AND (COALESCE(job_suspended, FALSE) OR EXISTS (SELECT 1 FROM job o WHERE o.instance_id = instance.id AND o.exclusive \
+                  AND o.retries > 0 AND NOT o.behind)), job_created, NULL, NULL, suspended OR COALESCE(job_suspended, FALSE), NULL, NULL, $2 FROM instance WHERE id {any_uuid:1} AND job_host IS NOT NULL";
     let inserted = tx.execute(insert, vec![Param::Uuids(ids.clone()), Param::I64(takeovers)]).await?;
     let clear = "UPDATE instance SET revision = revision + 1, job_wait = NULL, job_activity = NULL, job_activity_id = NULL, job_kind = NULL, \
-                 job_due = NULL, job_retries = NULL, job_exclusive = NULL, job_created = NULL, job_host = NULL, job_epoch = NULL \
+                 job_due = NULL, job_retries = NULL, job_exclusive = NULL, job_priority = NULL, job_suspended = NULL, job_created = NULL, job_host = NULL, job_epoch = NULL \
                  WHERE id {any_uuid:1} AND job_host IS NOT NULL";
     tx.execute(clear, vec![Param::Uuids(ids)]).await?;
     Ok(inserted)
@@ -315,4 +352,4 @@ fn holder(row: &Row) -> Result<Option<Holder>, Error> {
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&LOCK, &RELEASE];
+pub(crate) static BATCHES: &[&Batch] = &[&LOCK, &MOVE, &RELEASE];

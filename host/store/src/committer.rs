@@ -140,8 +140,9 @@ impl Item {
         let (Self::Unit(unit), Outcome::Unit(Ok(committed))) = (self, outcome) else { return false };
         let is_locked = |instance, wait| committed.locked_jobs.iter().any(|job| job.instance == instance && job.wait == wait);
         unit.instances.iter().any(|write| {
-            let put = write.put_jobs.iter().filter(|job| !job.behind && job.retries > 0).map(|job| (job.wait, job.due));
-            let revised = write.revise_jobs.iter().filter(|job| !job.behind && job.retries > 0).map(|job| (job.wait, job.due));
+            let put = write.put_jobs.iter().filter(|job| !job.behind && !job.suspended && job.retries > 0).map(|job| (job.wait, job.due));
+            let revised =
+                write.revise_jobs.iter().filter(|job| !job.behind && !job.suspended && job.retries > 0).map(|job| (job.wait, job.due));
             // When these are due is not known here: whoever looks in vain has lost one read.
             let turns = write.behind_jobs.iter().filter(|(_, behind)| !behind).map(|(wait, _)| (*wait, i64::MIN));
             let due = put.chain(revised).chain(turns).any(|(wait, due)| due <= now && !is_locked(write.id, wait));
@@ -287,8 +288,8 @@ impl Committer {
     async fn attempt(&self, items: &[Item]) -> Result<Attempt, Error> {
         let mut tx = self.lane.begin().await?;
         let me = self.lease.host;
-        let transaction = match hold_epoch(&mut tx, me).await? {
-            Held::Valid { transaction } => transaction,
+        let (transaction, job_definitions) = match hold_epoch(&mut tx, me).await? {
+            Held::Valid { transaction, job_definitions } => (transaction, job_definitions),
             Held::Expired => {
                 tx.rollback().await;
                 // Nobody has taken over: this host was merely slow, and may go on if it can still renew.
@@ -302,7 +303,7 @@ impl Committer {
                 return Ok(Attempt::Fenced);
             }
         };
-        let written = match self.write(&mut tx, items).await {
+        let written = match self.write(&mut tx, items, job_definitions).await {
             Ok(written) => written,
             Err(error) => {
                 tx.rollback().await;
@@ -322,8 +323,8 @@ impl Committer {
         Ok(Attempt::Done(written.outcomes))
     }
 
-    /// Writes what can be written of all requests.
-    async fn write(&self, tx: &mut Tx, items: &[Item]) -> Result<Written, Error> {
+    /// Writes what can be written of all requests, in a transaction in which there are so many changes of job definitions.
+    async fn write(&self, tx: &mut Tx, items: &[Item], job_definitions: i64) -> Result<Written, Error> {
         let me = self.lease.host;
         let (mut units, mut opens, mut closes) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
@@ -336,7 +337,7 @@ impl Committer {
         // Entries first: whether their waits exist is asked of the state before the units of the same transaction.
         let opened = ledger::open_all(tx, me, &opens).await?;
         let closed = ledger::close_all(tx, self.history, &closes).await?;
-        let answered = write::units(tx, me, self.history, &units).await?;
+        let answered = write::units(tx, me, self.history, &units, job_definitions).await?;
         let stored = opened.iter().filter(|answer| matches!(answer, LedgerOpened::Opened { .. })).count()
             + closed.iter().filter(|answer| answer.is_ok()).count()
             + answered.iter().filter(|answer| answer.is_ok()).count();
@@ -497,6 +498,8 @@ mod tests {
             retries: 3,
             failures: 0,
             exclusive: true,
+            priority: 0,
+            suspended: false,
             behind: false,
             created: 1,
             failure: None,
@@ -507,7 +510,7 @@ mod tests {
 
     #[test]
     fn others_are_told_of_every_job_that_this_host_leaves_to_them() {
-        let revision = |due, retries, behind| JobRevision { wait: 3, due, retries, behind };
+        let revision = |due, retries, behind| JobRevision { wait: 3, due, retries, priority: 0, suspended: false, behind };
         // One that was to be born locked, and was not, is left like any other.
         assert!(is_said(|write| write.put_jobs = vec![job(3, 100)], &[]));
         assert!(!is_said(|write| write.put_jobs = vec![job(3, 100)], &[3]));
@@ -522,6 +525,9 @@ mod tests {
         assert!(!is_said(|write| write.revise_jobs = vec![revision(101, 1, false)], &[]));
         assert!(!is_said(|write| write.revise_jobs = vec![revision(1, 0, false)], &[]));
         assert!(!is_said(|write| write.revise_jobs = vec![revision(1, 1, true)], &[]));
+        let held = |suspended| JobRevision { suspended, ..revision(1, 1, false) };
+        assert!(is_said(|write| write.revise_jobs = vec![held(false)], &[]), "an operator activated it");
+        assert!(!is_said(|write| write.revise_jobs = vec![held(true)], &[]));
         assert!(is_said(|write| write.suspended = Some(false), &[]), "what was suspended may go on");
         assert!(!is_said(|write| write.suspended = Some(true), &[]));
         assert!(!is_said(|_| {}, &[]));

@@ -126,6 +126,7 @@ async fn empty(
     let of_definitions = [
         "DELETE FROM binding WHERE definition_id {any_text:1}",
         "DELETE FROM start_event WHERE definition_id {any_text:1}",
+        "DELETE FROM job_definition WHERE definition_id {any_text:1}",
         "DELETE FROM definition WHERE id {any_text:1}",
     ];
     for sql in of_definitions {

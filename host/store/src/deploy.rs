@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::batch::{Batch, Type, cells};
 use crate::db::{Dialect, Param, Tx, params};
 use crate::deployment::{Deployed, DeploymentWrite, NewDefinition};
+use crate::job_definitions;
 use crate::query::DefinitionRow;
 use crate::rows::{EventKind, OperationRow};
 use crate::start_timers;
@@ -94,7 +95,8 @@ impl Store {
         Ok(Deployed { id: write.id, existing: false, definitions, at: write.at })
     }
 
-    /// Suspends a definition (true): none of its instances can start and none of its jobs is claimed. False: there is no such definition.
+    /// Suspends a definition (true): none of its instances can start and none of its jobs is claimed. One that is activated (false) has its job definitions
+    /// and timer start events activated, too. Answers whether there is such a definition.
     /// `operations` says what an operator did, given whether it was suspended before.
     pub async fn set_definition_suspended(
         &self,
@@ -103,12 +105,18 @@ impl Store {
         operations: impl FnOnce(bool) -> Vec<OperationRow> + Send,
     ) -> Result<bool, Error> {
         let mut tx = self.inner().admin.begin().await?;
+        if !suspended {
+            job_definitions::activate_all(&mut tx, id).await?;
+        }
         let before = tx.fetch("SELECT suspended FROM definition WHERE id = $1 {pg:FOR UPDATE}", params![id]).await?;
         let Some(before) = before.first().map(|row| row.get(0)).transpose()? else {
             tx.rollback().await;
             return Ok(false);
         };
         tx.execute("UPDATE definition SET suspended = $2 WHERE id = $1", params![id, suspended]).await?;
+        if !suspended {
+            tx.execute("UPDATE start_timer SET suspended = FALSE WHERE definition_id = $1 AND suspended", params![id]).await?;
+        }
         operations::write(&mut tx, self.inner().history, &operations(before)).await?;
         tx.commit().await?;
         Ok(true)

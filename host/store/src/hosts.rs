@@ -78,15 +78,15 @@ pub(crate) async fn leave(lane: &Lane, me: HostRef) -> Result<(), Error> {
 pub(crate) async fn hold_epoch(tx: &mut Tx, me: HostRef) -> Result<Held, Error> {
     let sql = match tx.dialect {
         Dialect::Postgres => {
-            "SELECT lease_until > {now}, pg_current_xact_id()::text FROM host WHERE id = $1 AND epoch = $2 AND ended_at IS NULL \
+            "SELECT lease_until > {now}, pg_current_xact_id()::text, job_definitions FROM host WHERE id = $1 AND epoch = $2 AND ended_at IS NULL \
              FOR KEY SHARE"
         }
-        Dialect::Sqlite => "SELECT TRUE, '' FROM host WHERE id = $1 AND epoch = $2 AND ended_at IS NULL",
+        Dialect::Sqlite => "SELECT TRUE, '', job_definitions FROM host WHERE id = $1 AND epoch = $2 AND ended_at IS NULL",
     };
     let rows = tx.fetch(sql, params![me.id, me.epoch]).await?;
     match rows.first() {
         None => Ok(Held::Over),
-        Some(row) if row.get(0)? => Ok(Held::Valid { transaction: row.get(1)? }),
+        Some(row) if row.get(0)? => Ok(Held::Valid { transaction: row.get(1)?, job_definitions: row.get(2)? }),
         Some(_) => Ok(Held::Expired),
     }
 }
@@ -97,6 +97,8 @@ pub(crate) enum Held {
     Valid {
         /// PostgreSQL's id of the transaction.
         transaction: String,
+        /// How many changes of job definitions it has been told of.
+        job_definitions: i64,
     },
     /// Its lease has run out by the database's clock, but nobody has taken over: it may be renewed.
     Expired,

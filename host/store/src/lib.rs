@@ -18,7 +18,9 @@ mod deploy;
 mod deployment;
 mod error;
 mod external;
+mod gather;
 mod hosts;
+mod job_definitions;
 mod lease;
 mod ledger;
 mod lock;
@@ -38,19 +40,20 @@ mod write;
 pub use audit::HistoryDeletion;
 pub use claim::{Claim, ClaimedJob, Except, Holder};
 pub use config::{Config, DEFAULT_LEASE, DEFAULT_POOL, HistoryLevel, Migrate};
-pub use delivery::{Delivery, DeliveryName, Receiver, Signal, SignalTenants};
+pub use delivery::{Delivery, DeliveryClaim, DeliveryName, FIRST_DELIVERY, FailedDelivery, Receiver, Signal, SignalTenants, Undelivered};
 pub use deployment::{BindingRow, DelegateRow, Deployed, DeploymentDeletion, DeploymentWrite, NewDefinition, Resource, StartEventRow};
 pub use error::Error;
 pub use external::{Fetch, FetchTopic, Fetched, LockChange};
 pub use hosts::TakenOver;
+pub use job_definitions::{JobDefinitionChange, JobDefinitionName, JobDefinitionRow, KnownJobDefinitions};
 pub use lease::HostRef;
 pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Sent, Verdict};
-pub use message::{Awaiting, Message, MessageListed};
+pub use message::{Address, Addressed, Awaiting, Message, MessageListed, Waiting};
 pub use migrate::migration_script;
 pub use rows::{EventKind, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
 pub use start_timers::{NewStartTimer, Reopened, RevisedTimer, StartTimerClaim, StartTimerRow};
 pub use store::{Counters, Store};
 pub use unit::{
     Beside, CalledBy, CommitError, Committed, Expect, ExternalTaskFailure, ExternalTaskRevision, FiredTimer, HeldExternalTask,
-    InstanceHead, InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts, StartKey, State, Unit,
+    InstanceHead, InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts, StartKey, State, Stood, Unit,
 };

@@ -1,15 +1,16 @@
 //! Messages along message flows, on their way to the one instance that gets each.
 //!
-//! A message is written in the transaction that sends it, as a delivery without a receiver: who gets it is looked for when it is delivered, for it may
-//! have to wait until its receiver does. Whoever stores what it leads to removes it in that transaction (`delivery.rs`).
+//! A message is a row from the transaction that sends it to the one that stores what it leads to, which removes it. Who gets it is looked for meanwhile,
+//! for it may have to wait until its receiver does. Whoever finds somebody writes a delivery beside it, under its id (`delivery.rs`); where the delivery
+//! ends without a receiver, the message is still there and looks again. There is one delivery of a message at a time, by its key.
 
 use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
 use crate::batch::{Batch, Cell, Type, cells};
-use crate::db::{Columns, Param, Tx, params};
-use crate::delivery::{Delivery, DeliveryName};
+use crate::db::{Columns, Param, Row, Tx, params};
+use crate::delivery::{self, NAME};
 use crate::query::{Page, Reads};
 use crate::rows::OperationRow;
 use crate::unit::{CommitError, InstanceWrite, Unit, check_key, check_text};
@@ -33,8 +34,53 @@ pub struct Message {
     pub business_key: Option<String>,
     /// What goes along, as JSON.
     pub variables: String,
+    /// How many throws and sends led to it, its own included.
+    pub hops: i64,
     /// When.
     pub at: i64,
+}
+
+/// A message for which somebody is to be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addressed {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// The addressee's process, as it was deployed with the sender.
+    pub definition_id: String,
+    /// BPMN id of what waits there or starts; none: whatever does.
+    pub element: Option<String>,
+    /// The business key of who gets it.
+    pub business_key: Option<String>,
+    /// When it was sent.
+    pub created: i64,
+    /// Counts who has begun to wait for it.
+    woken: i64,
+}
+
+/// Who gets a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A wait.
+    Wait(Waiting),
+    /// An instance that begins at this start event of its definition.
+    Start(String),
+}
+
+/// A wait for a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its instance.
+    pub instance: Uuid,
+    /// The wait.
+    pub wait: i64,
+    /// The activity instance that waits.
+    pub activity: i64,
+    /// The instance's definition.
+    pub definition_id: String,
+    /// BPMN id of the element.
+    pub activity_id: String,
 }
 
 /// Who waits for a message.
@@ -43,14 +89,7 @@ pub enum Awaiting {
     /// Nobody.
     Nobody,
     /// One instance: its oldest wait.
-    One {
-        /// The instance.
-        instance: Uuid,
-        /// The wait.
-        wait: i64,
-        /// It is suspended.
-        suspended: bool,
-    },
+    One(Waiting),
     /// Several instances.
     Several,
 }
@@ -74,12 +113,12 @@ pub struct MessageListed {
     pub business_key: Option<String>,
     /// When it was sent.
     pub created: i64,
-    /// When it is tried next, unless somebody begins to wait for it before.
+    /// When somebody is looked for again, unless somebody begins to wait for it before.
     pub due: i64,
-    /// How often it was tried.
-    pub attempts: i64,
-    /// Why the last time did not deliver it.
+    /// Why nobody was found.
     pub reason: Option<String>,
+    /// Who is to get it, if somebody that is there already.
+    pub receiver: Option<Uuid>,
 }
 
 impl Message {
@@ -92,21 +131,48 @@ impl Message {
 
 /// Both processes are of one deployment ([`ADDRESSEES`]).
 static SEND: Batch = Batch::new(
-    "INSERT INTO delivery (signal, n, kind, name, definition_id, activity_id, variables, business_key, sender_id, due, attempts, created) \
-     SELECT v.id, 0, 'message', v.name, d.id, v.element, v.variables, v.business_key, v.sender, v.at, 0, v.at \
+    "INSERT INTO message (id, name, sender_id, definition_id, activity_id, business_key, variables, hops, created, due, woken) \
+     SELECT v.id, v.name, v.sender, d.id, v.element, v.business_key, v.variables, v.hops, v.at, v.at, 0 \
      FROM {rows} JOIN definition s ON s.id = v.definition_id JOIN definition d ON d.deployment_id = s.deployment_id AND d.key = v.process",
     &[
         ("id", Type::Uuid),
         ("name", Type::Text),
+        ("sender", Type::Uuid),
         ("definition_id", Type::Text),
         ("process", Type::Text),
         ("element", Type::Text),
-        ("variables", Type::Text),
         ("business_key", Type::Text),
-        ("sender", Type::Uuid),
+        ("variables", Type::Text),
+        ("hops", Type::I64),
         ("at", Type::I64),
     ],
 );
+
+/// To what was found: a delivery, unless another host has found somebody in the meantime.
+static ADDRESS: Batch = Batch::new(
+    "INSERT INTO delivery (signal, n, kind, name, instance_id, wait, activity, definition_id, activity_id, variables, business_key, hops, due, \
+     retries, failures, created) \
+     SELECT m.id, v.n, 'message', m.name, v.instance_id, v.wait, v.activity, v.definition_id, v.activity_id, m.variables, NULLIF(m.business_key, ''), \
+     m.hops, v.now, 3, 0, m.created FROM {rows} JOIN message m ON m.id = v.id WHERE TRUE ON CONFLICT DO NOTHING",
+    &[
+        ("id", Type::Uuid),
+        ("n", Type::I64),
+        ("instance_id", Type::Uuid),
+        ("wait", Type::I64),
+        ("activity", Type::I64),
+        ("definition_id", Type::Text),
+        ("activity_id", Type::Text),
+        ("now", Type::I64),
+    ],
+);
+
+/// Who has begun to wait for it since it was looked at makes it due.
+static HOLD: Batch = Batch::new(
+    "UPDATE message SET reason = v.reason, due = CASE WHEN message.woken = v.woken THEN v.until ELSE message.due END FROM {rows} WHERE message.id = v.id",
+    &[("id", Type::Uuid), ("reason", Type::Text), ("woken", Type::I64), ("until", Type::I64)],
+);
+
+static REMOVE: Batch = Batch::new("DELETE FROM message WHERE id IN (SELECT v.signal FROM {rows} WHERE v.n > 0)", NAME);
 
 /// Where messages go, which nobody deletes from here to the commit.
 static ADDRESSEES: Batch = Batch::new(
@@ -140,65 +206,114 @@ pub(crate) async fn write<'u>(tx: &mut Tx, writes: impl Iterator<Item = &'u Inst
         .flat_map(|write| write.messages.iter().map(move |it| (write.id, it)))
         .map(|(sender, it)| {
             let (element, key) = (it.element.as_deref().unwrap_or_default(), it.business_key.as_deref().unwrap_or_default());
-            cells![it.id, &it.name, &it.definition_id, &it.process, element, &it.variables, key, sender, it.at]
+            cells![it.id, &it.name, sender, &it.definition_id, &it.process, element, key, &it.variables, it.hops, it.at]
         })
         .collect();
     SEND.execute(tx, rows).await.map(drop)
 }
 
+/// Removes the messages of deliveries that units have taken up. Signals have none.
+pub(crate) async fn remove_received(tx: &mut Tx, names: Vec<Vec<Cell>>) -> Result<(), Error> {
+    REMOVE.execute(tx, names).await.map(drop)
+}
+
+/// Nobody has been found for `m`, and it is due at `$1`.
+pub(crate) const IS_DUE: &str = "m.due <= $1 AND NOT EXISTS (SELECT 1 FROM delivery t WHERE t.signal = m.id)";
+
+const ADDRESSED: &str = "m.id, m.name, m.definition_id, m.activity_id, m.business_key, m.created, m.woken";
+
+fn addressed(row: &Row) -> Result<Addressed, Error> {
+    let mut columns = row.columns();
+    let (id, name, definition_id) = (columns.next()?, columns.next()?, columns.next()?);
+    let (element, business_key) = (some(columns.next()?), some(columns.next()?));
+    Ok(Addressed { id, name, definition_id, element, business_key, created: columns.next()?, woken: columns.next()? })
+}
+
+fn some(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
 /// Of the addressee's process and tenant, any version; an empty business key is none.
-const AWAITING: &str = "SELECT s.instance_id, s.wait, i.suspended FROM definition t \
-     JOIN subscription s ON s.kind = 'message' AND s.name = $2 AND s.tenant = t.tenant \
-     JOIN definition d ON d.id = s.definition_id AND d.key = t.key JOIN instance i ON i.id = s.instance_id \
-     WHERE t.id = $1 AND ($3 = '' OR s.activity_id = $3)";
+const AWAITING: &str = "SELECT s.instance_id, s.wait, s.activity, s.definition_id, s.activity_id FROM definition t JOIN subscription s ON s.kind = 'message' AND s.name = $2 AND s.tenant = t.tenant \
+     JOIN definition d ON d.id = s.definition_id AND d.key = t.key WHERE t.id = $1 AND ($3 = '' OR s.activity_id = $3)";
 
 impl Store {
-    /// Who waits for a message.
-    pub async fn awaiting(&self, message: &Delivery) -> Result<Awaiting, Error> {
-        let key = message.business_key.clone().unwrap_or_default();
+    /// Messages that are due and for which nobody has been found, the oldest first.
+    pub async fn due_messages(&self, now: i64, max: u32) -> Result<Vec<Addressed>, Error> {
+        let sql = format!("SELECT {ADDRESSED} FROM message m WHERE {IS_DUE} ORDER BY m.id LIMIT $2");
+        self.pool.fetch(&sql, params![now, i64::from(max)]).await?.iter().map(addressed).collect()
+    }
+
+    /// Who waits for a message, suspended or not.
+    pub async fn awaiting(&self, message: &Addressed) -> Result<Awaiting, Error> {
+        let key = message.business_key.as_deref().unwrap_or_default();
         let of_key = if key.is_empty() { "(s.business_key IS NULL OR s.business_key = $4)" } else { "s.business_key = $4" };
         let mut ends = Vec::new();
         for order in ["s.instance_id, s.wait", "s.instance_id DESC, s.wait"] {
             let sql = format!("{AWAITING} AND {of_key} ORDER BY {order} LIMIT 1");
-            let params = params![message.definition_id.as_str(), message.signal.as_str(), message.activity_id.as_str(), key.as_str()];
-            let rows = self.pool.fetch(&sql, params).await?;
+            let element = message.element.as_deref().unwrap_or_default();
+            let rows = self.pool.fetch(&sql, params![message.definition_id.as_str(), message.name.as_str(), element, key]).await?;
             let Some(row) = rows.first() else { return Ok(Awaiting::Nobody) };
-            ends.push((row.get::<Uuid>(0)?, row.get::<i64>(1)?, row.get::<bool>(2)?));
+            let mut columns = row.columns();
+            ends.push(Waiting {
+                instance: columns.next()?,
+                wait: columns.next()?,
+                activity: columns.next()?,
+                definition_id: columns.next()?,
+                activity_id: columns.next()?,
+            });
         }
-        let (instance, wait, suspended) = ends[0];
-        Ok(if ends[1].0 == instance { Awaiting::One { instance, wait, suspended } } else { Awaiting::Several })
+        let (last, first) = (ends.pop().expect("two"), ends.pop().expect("two"));
+        Ok(if first.instance == last.instance { Awaiting::One(first) } else { Awaiting::Several })
+    }
+
+    /// Hands messages over to deliveries, and puts off those for which nobody was found, for a reason and until a moment.
+    pub async fn address(&self, found: &[(Addressed, Address)], held: &[(Addressed, &str, i64)], now: i64) -> Result<(), Error> {
+        let mut tx = self.begin_in_epoch().await?;
+        let row = |(message, address): &(Addressed, Address)| {
+            let n = delivery::first(message.id);
+            match address {
+                Address::Wait(it) => {
+                    cells![message.id, n, Some(it.instance), Some(it.wait), Some(it.activity), &it.definition_id, &it.activity_id, now]
+                }
+                Address::Start(element) => {
+                    cells![message.id, n, None::<Uuid>, None::<i64>, None::<i64>, &message.definition_id, element, now]
+                }
+            }
+        };
+        ADDRESS.execute(&mut tx, found.iter().map(row).collect()).await?;
+        HOLD.execute(&mut tx, held.iter().map(|(message, reason, until)| cells![message.id, *reason, message.woken, *until]).collect())
+            .await?;
+        tx.commit().await
     }
 
     /// Makes messages due that somebody begins to wait for. True if there are any.
     pub async fn wake_messages(&self, name: &str, business_key: Option<&str>, now: i64) -> Result<bool, Error> {
-        let which = "kind = 'message' AND name = $1 AND business_key = $2 AND due > $3";
-        let params = || params![name, business_key.unwrap_or_default(), now];
+        let which = "name = $1 AND business_key = $2";
+        let key = business_key.unwrap_or_default();
         // There are none most of the time: a read costs no transaction.
-        if self.pool.fetch(&format!("SELECT 1 FROM delivery WHERE {which} LIMIT 1"), params()).await?.is_empty() {
+        if self.pool.fetch(&format!("SELECT 1 FROM message WHERE {which} LIMIT 1"), params![name, key]).await?.is_empty() {
             return Ok(false);
         }
         let mut tx = self.begin_in_epoch().await?;
-        tx.execute(&format!("UPDATE delivery SET due = $3 WHERE {which}"), params()).await?;
+        let sql = format!("UPDATE message SET woken = woken + 1, due = CASE WHEN due > $3 THEN $3 ELSE due END WHERE {which}");
+        tx.execute(&sql, params![name, key, now]).await?;
         tx.commit().await?;
         Ok(true)
     }
 
-    /// Notes why a delivery has come to nobody. With `until` it is not tried before, unless somebody has made it due since it was claimed.
-    pub async fn hold_delivery(&self, delivery: &Delivery, reason: &str, until: Option<i64>) -> Result<(), Error> {
-        let DeliveryName { signal, n } = delivery.name;
-        let mut tx = self.begin_in_epoch().await?;
-        tx.execute("UPDATE delivery SET reason = $3 WHERE signal = $1 AND n = $2", params![signal, n, reason]).await?;
-        if let Some(until) = until {
-            let sql = "UPDATE delivery SET due = $3 WHERE signal = $1 AND n = $2 AND due = $4";
-            tx.execute(sql, params![signal, n, until, delivery.due]).await?;
-        }
-        tx.commit().await
+    /// When somebody is looked for next, for a message after this moment.
+    pub(crate) async fn next_message(&self, now: i64) -> Result<Option<i64>, Error> {
+        let sql = "SELECT m.due FROM message m WHERE m.due > $1 AND NOT EXISTS (SELECT 1 FROM delivery t WHERE t.signal = m.id) ORDER BY m.due LIMIT 1";
+        let rows = self.pool.fetch(sql, params![now]).await?;
+        rows.first().map(|row| row.get(0)).transpose()
     }
 
-    /// Removes a message that nobody is to get. False if there is none.
+    /// Removes a message that nobody is to get, unless it is being delivered. False if there is none.
     pub async fn remove_message(&self, id: Uuid, operations: &[OperationRow]) -> Result<bool, Error> {
         let mut tx = self.begin_in_epoch().await?;
-        if tx.execute("DELETE FROM delivery WHERE signal = $1 AND kind = 'message'", params![id]).await? == 0 {
+        let sql = "DELETE FROM message WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM delivery t WHERE t.signal = message.id)";
+        if tx.execute(sql, params![id]).await? == 0 {
             tx.rollback().await;
             return Ok(false);
         }
@@ -210,21 +325,25 @@ impl Store {
 
 /// How many messages are on their way to these definitions.
 pub(crate) async fn count_to(tx: &mut Tx, definitions: &[String]) -> Result<i64, Error> {
-    let sql = "SELECT COUNT(*) FROM delivery WHERE kind = 'message' AND definition_id {any_text:1}";
+    let sql = "SELECT COUNT(*) FROM message WHERE definition_id {any_text:1}";
     tx.fetch(sql, vec![Param::Texts(definitions.to_vec())]).await?.first().map_or(Ok(0), |row| row.get(0))
 }
 
 /// Removes them, with the definitions.
 pub(crate) async fn remove_to(tx: &mut Tx, definitions: &[String]) -> Result<(), Error> {
-    let sql = "DELETE FROM delivery WHERE kind = 'message' AND definition_id {any_text:1}";
-    tx.execute(sql, vec![Param::Texts(definitions.to_vec())]).await.map(drop)
+    for sql in [
+        "DELETE FROM delivery WHERE kind = 'message' AND signal IN (SELECT id FROM message WHERE definition_id {any_text:1})",
+        "DELETE FROM message WHERE definition_id {any_text:1}",
+    ] {
+        tx.execute(sql, vec![Param::Texts(definitions.to_vec())]).await?;
+    }
+    Ok(())
 }
 
-const LISTED: &str = "SELECT m.signal, m.name, m.sender_id, d.key, d.tenant, m.activity_id, m.business_key, m.created, m.due, m.attempts, m.reason \
-     FROM delivery m JOIN definition d ON d.id = m.definition_id WHERE m.kind = 'message'";
+const LISTED: &str = "SELECT m.id, m.name, m.sender_id, d.key, d.tenant, m.activity_id, m.business_key, m.created, m.due, m.reason, t.instance_id \
+     FROM message m JOIN definition d ON d.id = m.definition_id LEFT JOIN delivery t ON t.signal = m.id";
 
 fn listed(mut columns: Columns<'_>) -> Result<MessageListed, Error> {
-    let some = |text: String| Some(text).filter(|text| !text.is_empty());
     Ok(MessageListed {
         id: columns.next()?,
         name: columns.next()?,
@@ -235,26 +354,26 @@ fn listed(mut columns: Columns<'_>) -> Result<MessageListed, Error> {
         business_key: some(columns.next()?),
         created: columns.next()?,
         due: columns.next()?,
-        attempts: columns.next()?,
         reason: columns.next()?,
+        receiver: columns.next()?,
     })
 }
 
 impl Reads {
     /// Messages along message flows that have not come to anybody yet, the oldest first.
     pub async fn messages(&self, page: Page) -> Result<Vec<MessageListed>, Error> {
-        let sql = format!("{LISTED} ORDER BY m.signal LIMIT $1 OFFSET $2");
+        let sql = format!("{LISTED} ORDER BY m.id LIMIT $1 OFFSET $2");
         let rows = self.pool.fetch(&sql, params![i64::from(page.max), i64::from(page.first)]).await?;
         rows.iter().map(|row| listed(row.columns())).collect()
     }
 
     /// One of them.
     pub async fn message(&self, id: Uuid) -> Result<Option<MessageListed>, Error> {
-        let rows = self.pool.fetch(&format!("{LISTED} AND m.signal = $1"), params![id]).await?;
+        let rows = self.pool.fetch(&format!("{LISTED} WHERE m.id = $1"), params![id]).await?;
         rows.first().map(|row| listed(row.columns())).transpose()
     }
 }
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&ADDRESSEES, &SEND];
+pub(crate) static BATCHES: &[&Batch] = &[&SEND, &ADDRESS, &HOLD, &REMOVE, &ADDRESSEES];

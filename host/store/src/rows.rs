@@ -39,6 +39,10 @@ pub struct JobRow {
     pub failures: i64,
     /// Never beside another exclusive job of its instance.
     pub exclusive: bool,
+    /// The higher, the sooner it is claimed.
+    pub priority: i64,
+    /// Written: an operator has suspended it. Read: it is suspended, or its instance.
+    pub suspended: bool,
     /// It is exclusive and not its instance's next: no claim finds it. Whoever writes the job that is before it says when that changes.
     pub behind: bool,
     /// Since when.
@@ -69,6 +73,10 @@ pub struct RunningJob {
     pub retries: i64,
     /// Never beside another exclusive job of its instance.
     pub exclusive: bool,
+    /// As in [`JobRow`].
+    pub priority: i64,
+    /// An operator has suspended it: what the host makes of it will not be stored.
+    pub suspended: bool,
     /// Since when.
     pub created: i64,
     /// The host that runs it, in which of its epochs.

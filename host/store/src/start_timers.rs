@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::claim::Except;
 use crate::db::{Columns, Param, Tx, params};
+use crate::job_definitions::{priority_of_firing, suspended_firing};
 use crate::lease::HostRef;
 use crate::query::NEWEST;
 use crate::rows::OperationRow;
@@ -30,6 +31,8 @@ pub struct NewStartTimer {
     pub cycle: Option<String>,
     /// Attempts left.
     pub retries: i64,
+    /// The higher, the sooner it is claimed.
+    pub priority: i64,
 }
 
 /// A timer start event that waits.
@@ -47,6 +50,8 @@ pub struct StartTimerRow {
     pub failures: i64,
     /// The last failure's message.
     pub failure: Option<String>,
+    /// An operator has suspended it.
+    pub suspended: bool,
     /// When it began to wait.
     pub created: i64,
 }
@@ -60,6 +65,18 @@ pub struct RevisedTimer {
     pub cycle: Option<String>,
     /// Attempts left.
     pub retries: i64,
+    /// The higher, the sooner it is claimed.
+    pub priority: i64,
+    /// It does not fire.
+    pub suspended: bool,
+}
+
+impl StartTimerRow {
+    /// As it is.
+    pub fn unchanged(&self) -> RevisedTimer {
+        let NewStartTimer { due, cycle, retries, priority, .. } = self.timer.clone();
+        RevisedTimer { due, cycle, retries, priority, suspended: self.suspended }
+    }
 }
 
 /// What the claim of one firing came to.
@@ -77,8 +94,14 @@ pub enum StartTimerClaim {
 pub type Reopened = Vec<(String, Vec<NewStartTimer>)>;
 
 static INSERT: Batch = Batch::new(
-    "INSERT INTO start_timer (id, firing, definition_id, activity_id, due, cycle, retries, failures, failure, created) \
-     SELECT v.id, 1, v.definition_id, v.activity_id, v.due, v.cycle, v.retries, 0, NULL, v.created FROM {rows}",
+    concat!(
+        "INSERT INTO start_timer (id, firing, definition_id, activity_id, due, cycle, retries, priority, suspended, failures, failure, created) \
+         SELECT v.id, 1, v.definition_id, v.activity_id, v.due, v.cycle, v.retries, COALESCE(",
+        priority_of_firing!("v"),
+        ", v.priority), ",
+        suspended_firing!("v"),
+        ", 0, NULL, v.created FROM {rows}"
+    ),
     &[
         ("id", Type::Uuid),
         ("definition_id", Type::Text),
@@ -86,36 +109,51 @@ static INSERT: Batch = Batch::new(
         ("due", Type::I64),
         ("cycle", Type::Text),
         ("retries", Type::I64),
+        ("priority", Type::I64),
         ("created", Type::I64),
     ],
 );
 
 static NEXT_FIRING: Batch = Batch::new(
-    "UPDATE start_timer SET firing = start_timer.firing + 1, due = v.due, cycle = v.cycle, retries = v.retries, failures = 0, failure = NULL, \
-     created = v.created, locked_by = NULL, locked_epoch = NULL FROM {rows} WHERE start_timer.id = v.id",
+    concat!(
+        "UPDATE start_timer SET firing = start_timer.firing + 1, due = v.due, cycle = v.cycle, retries = v.retries, priority = COALESCE(",
+        priority_of_firing!("start_timer"),
+        ", start_timer.priority), suspended = ",
+        suspended_firing!("start_timer"),
+        ", failures = 0, failure = NULL, created = v.created, locked_by = NULL, locked_epoch = NULL FROM {rows} WHERE start_timer.id = v.id"
+    ),
     &[("id", Type::Uuid), ("due", Type::I64), ("cycle", Type::Text), ("retries", Type::I64), ("created", Type::I64)],
 );
 
-const COLUMNS: &str = "t.id, t.firing, t.definition_id, t.activity_id, t.due, t.cycle, t.retries, t.failures, t.failure, t.created";
+const COLUMNS: &str =
+    "t.id, t.firing, t.definition_id, t.activity_id, t.due, t.cycle, t.retries, t.priority, t.failures, t.failure, t.suspended, t.created";
 
 fn row(columns: &mut Columns<'_>) -> Result<StartTimerRow, Error> {
     Ok(StartTimerRow {
         id: columns.next()?,
         firing: columns.next()?,
         definition_id: columns.next()?,
-        timer: NewStartTimer { activity_id: columns.next()?, due: columns.next()?, cycle: columns.next()?, retries: columns.next()? },
+        timer: NewStartTimer {
+            activity_id: columns.next()?,
+            due: columns.next()?,
+            cycle: columns.next()?,
+            retries: columns.next()?,
+            priority: columns.next()?,
+        },
         failures: columns.next()?,
         failure: columns.next()?,
+        suspended: columns.next()?,
         created: columns.next()?,
     })
 }
 
 /// Whether the host that has a row `t` locked may still act.
-const HELD: &str = "EXISTS (SELECT 1 FROM host h WHERE h.id = t.locked_by AND h.epoch = t.locked_epoch AND h.ended_at IS NULL \
+pub(crate) const HELD: &str = "EXISTS (SELECT 1 FROM host h WHERE h.id = t.locked_by AND h.epoch = t.locked_epoch AND h.ended_at IS NULL \
                     AND h.lease_until > {now})";
 
 /// What may run; the first term is the predicate of the index `start_timer_claimable`.
-const RUNS: &str = "t.retries > 0 AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id AND d.suspended)";
+const RUNS: &str =
+    "t.retries > 0 AND NOT t.suspended AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id AND d.suspended)";
 
 /// One is due at `$1` that could be claimed, but for the definitions `$4`; or a host other than `$2` is at it.
 pub(crate) fn is_due() -> String {
@@ -123,13 +161,13 @@ pub(crate) fn is_due() -> String {
 }
 
 impl Store {
-    /// Locks up to `max` firings that are due, the longest due first. `running` are those that this host has in its memory: what it has locked
+    /// Locks up to `max` firings that are due, those of the highest priority first, and of these the longest due. `running` are those that this host has in its memory: what it has locked
     /// besides, it has forgotten.
     pub async fn claim_start_timers(&self, now: i64, max: u32, running: &[Uuid], except: &Except) -> Result<Vec<StartTimerRow>, Error> {
         let me = self.host();
         let due = format!(
             "SELECT {COLUMNS} FROM start_timer t WHERE {RUNS} AND t.due <= $1 AND NOT (t.id {{any_uuid:3}}) AND NOT (t.definition_id {{any_text:4}}) \
-             AND (t.locked_by IS NULL OR t.locked_by = $5 OR NOT {HELD}) ORDER BY t.due, t.id LIMIT $2"
+             AND (t.locked_by IS NULL OR t.locked_by = $5 OR NOT {HELD}) ORDER BY t.priority DESC, t.due, t.id LIMIT $2"
         );
         let params = |max: i64| {
             vec![
@@ -223,10 +261,11 @@ impl Store {
         revised: &RevisedTimer,
         operations: &[OperationRow],
     ) -> Result<bool, Error> {
-        let RevisedTimer { due, cycle, retries } = revised;
-        let sql = "UPDATE start_timer SET due = $3, cycle = $4, retries = $5 WHERE id = $1 AND firing = $2 AND failures = $6";
+        let RevisedTimer { due, cycle, retries, priority, suspended } = revised;
+        let sql = "UPDATE start_timer SET due = $3, cycle = $4, retries = $5, priority = $7, suspended = $8 WHERE id = $1 AND firing = $2 AND failures = $6";
         let mut tx = self.inner().admin.begin().await?;
-        let changed = tx.execute(sql, params![seen.id, seen.firing, *due, cycle.clone(), *retries, seen.failures]).await?;
+        let changed =
+            tx.execute(sql, params![seen.id, seen.firing, *due, cycle.clone(), *retries, seen.failures, *priority, *suspended]).await?;
         if changed > 0 {
             operations::write(&mut tx, self.inner().history, operations).await?;
         }
@@ -234,11 +273,33 @@ impl Store {
         Ok(changed > 0)
     }
 
+    /// Suspends the timer start events of a definition, or those of one start event, or lets them go on, with what the log says of it if that changes any.
+    pub async fn suspend_start_timers(
+        &self,
+        definition_id: &str,
+        activity_id: Option<&str>,
+        suspended: bool,
+        operations: &[OperationRow],
+    ) -> Result<(), Error> {
+        let sql = "UPDATE start_timer SET suspended = $3 WHERE definition_id = $1 AND activity_id = COALESCE($2, activity_id) AND suspended <> $3";
+        let mut tx = self.inner().admin.begin().await?;
+        if tx.execute(sql, params![definition_id, activity_id.map(str::to_owned), suspended]).await? > 0 {
+            operations::write(&mut tx, self.inner().history, operations).await?;
+        }
+        tx.commit().await
+    }
+
     /// One firing that waits.
     pub async fn start_timer(&self, id: Uuid, firing: i64) -> Result<Option<StartTimerRow>, Error> {
         let sql = format!("SELECT {COLUMNS} FROM start_timer t WHERE t.id = $1 AND t.firing = $2");
         let rows = self.pool.fetch(&sql, params![id, firing]).await?;
         rows.first().map(|found| row(&mut found.columns())).transpose()
+    }
+
+    /// All that wait, in the order of their ids.
+    pub async fn all_start_timers(&self) -> Result<Vec<StartTimerRow>, Error> {
+        let rows = self.pool.fetch(&format!("SELECT {COLUMNS} FROM start_timer t ORDER BY t.id"), Vec::new()).await?;
+        rows.iter().map(|found| row(&mut found.columns())).collect()
     }
 
     /// The next moment after `now` at which one becomes due.
@@ -272,7 +333,7 @@ async fn lock(tx: &mut Tx, me: HostRef, ids: Vec<Uuid>) -> Result<(), Error> {
 
 /// The row of a timer that begins to wait.
 pub(crate) fn new_row(definition_id: &str, timer: &NewStartTimer, now: i64) -> Vec<Cell> {
-    cells![Uuid::now_v7(), definition_id, &timer.activity_id, timer.due, &timer.cycle, timer.retries, now]
+    cells![Uuid::now_v7(), definition_id, &timer.activity_id, timer.due, &timer.cycle, timer.retries, timer.priority, now]
 }
 
 /// New rows take the place of what older versions of these keys started by.
@@ -310,13 +371,13 @@ fn fired(unit: &Unit) -> impl Iterator<Item = &FiredTimer> {
     unit.instances.iter().filter_map(|write| write.fired.as_ref())
 }
 
-/// Refuses units whose firing is over, and keeps those of the others until the commit.
+/// Refuses units whose firing is over or suspended, and keeps those of the others until the commit.
 pub(crate) async fn refuse_fired(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
     let ids: Vec<Uuid> = units.iter().flat_map(|unit| fired(unit)).map(|timer| timer.id).collect();
     if ids.is_empty() {
         return Ok(());
     }
-    let sql = "SELECT id, firing FROM start_timer WHERE id {any_uuid:1} ORDER BY id {pg:FOR UPDATE}";
+    let sql = "SELECT id, firing FROM start_timer WHERE id {any_uuid:1} AND NOT suspended ORDER BY id {pg:FOR UPDATE}";
     let rows = tx.fetch(sql, vec![Param::Uuids(ids)]).await?;
     let mut waiting = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<Vec<(Uuid, i64)>, Error>>()?;
     for (unit, answer) in units.iter().zip(answers).filter(|(_, answer)| answer.is_none()) {

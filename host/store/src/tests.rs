@@ -2,12 +2,14 @@
 
 use mandate_tests::postgres::Cluster;
 
-use crate::batch::Batch;
-use crate::claim::candidates_sql;
+use crate::batch::{Batch, cells};
+use crate::claim::candidates::{self, Rank, priorities_sql};
 use crate::db::{Dialect, Lane};
 use crate::external::fetch_sql;
 use crate::store::given_up;
-use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, delivery, deploy, ledger, message, start_timers, write};
+use crate::{
+    Config, Fetch, FetchTopic, Store, claim, cleanup, delivery, deploy, job_definitions, ledger, message, query, start_timers, write,
+};
 
 /// The multi-row statements of the crate.
 fn batches() -> Vec<&'static Batch> {
@@ -22,7 +24,9 @@ fn batches() -> Vec<&'static Batch> {
         write::tables::BATCHES,
         write::history::BATCHES,
         start_timers::BATCHES,
+        job_definitions::BATCHES,
         write::operations::BATCHES,
+        query::BATCHES,
     ]
     .concat()
 }
@@ -56,7 +60,9 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
         include_str!("write/tables.rs"),
         include_str!("write/history.rs"),
         include_str!("start_timers.rs"),
+        include_str!("job_definitions.rs"),
         include_str!("write/operations.rs"),
+        include_str!("query/gathered.rs"),
     ];
     let written: usize = sources.iter().map(|source| source.matches(": Batch = ").count()).sum();
     assert_eq!(batches().len(), written, "a statement is missing from its file's BATCHES");
@@ -72,38 +78,79 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
 }
 
 /// How a claim looks at what is due at moment 10,000,000.
-async fn plan(store: &Store, excepted: bool) -> String {
+async fn plan(store: &Store, rank: Rank, excepted: bool) -> String {
+    let priority = if excepted { "$5" } else { "$3" };
+    let sql = candidates::sql(rank, excepted).replace("$1", "10000000").replace("$2", "100").replace(priority, "50");
+    let sql = match store.pool.dialect() {
+        Dialect::Sqlite => sql.replace("$3", "'[]'").replace("$4", "'[]'"),
+        Dialect::Postgres => sql.replace("$3", "ARRAY[gen_random_uuid()]").replace("$4", "ARRAY['x']"),
+    };
+    explained(store, &sql).await
+}
+
+/// How a statement is carried out on a lane that writes.
+async fn explained(store: &Store, sql: &str) -> String {
     let lane = &store.inner().admin;
-    let sql = candidates_sql(excepted).replace("$1", "10000000").replace("$2", "100");
-    let plan = match store.pool.dialect() {
+    let plan: Vec<String> = match store.pool.dialect() {
         Dialect::Sqlite => {
-            let sql = format!("EXPLAIN QUERY PLAN {}", sql.replace("$3", "'[]'").replace("$4", "'[]'"));
-            let rows = lane.fetch(&sql, Vec::new()).await.expect("a plan");
+            let rows = lane.fetch(&format!("EXPLAIN QUERY PLAN {sql}"), Vec::new()).await.expect("a plan");
             rows.iter().map(|row| row.get::<String>(3).expect("a text")).collect()
         }
-        Dialect::Postgres => {
-            let sql = sql.replace("$3", "ARRAY[gen_random_uuid()]").replace("$4", "ARRAY['x']");
-            texts(lane, &format!("EXPLAIN (ANALYZE, TIMING OFF) {sql}")).await
-        }
+        Dialect::Postgres => texts(lane, &format!("EXPLAIN (ANALYZE, TIMING OFF) {sql}")).await,
     };
     plan.join("\n")
+}
+
+/// Jobs of one instance each, with numbers from 1 on: these columns, in which `n` is the number.
+async fn fill(store: &Store, jobs: u32, due: &str, priority: &str) {
+    let numbers = format!("WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {jobs})");
+    let fill = format!(
+        "INSERT INTO job (instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, priority, behind, created, \
+         suspended, takeovers) \
+         {numbers} SELECT {{pg:gen_random_uuid()}}{{lite:randomblob(16)}}, n, 2, 'A', 'timer', 'p:1:x', {due}, 3, 0, TRUE, {priority}, FALSE, 0, FALSE, 0 \
+         FROM numbers"
+    );
+    store.inner().admin.fetch(&fill, Vec::new()).await.expect("rows");
 }
 
 #[tokio::test]
 async fn claims_read_what_is_due_from_their_index_in_its_order() {
     on_both(async |store| {
-        let lane = &store.inner().admin;
-        if store.pool.dialect() == Dialect::Postgres {
-            // Half of them are due, so many that it matters not to sort them.
-            let fill = "INSERT INTO job SELECT gen_random_uuid(), n, 2, 'A', 'timer', 'p:1:x', n * 1000, 3, 0, TRUE, FALSE, 0, NULL, NULL, FALSE, \
-                        NULL, NULL, 0 FROM generate_series(1, 20000) n";
-            lane.fetch(fill, Vec::new()).await.expect("rows");
-            lane.fetch("ANALYZE job", Vec::new()).await.expect("statistics");
-        }
+        // Half of them are due, so many that it matters not to sort them; and of a hundred one has a priority, of three.
+        fill(&store, 20_000, "n * 1000", "CASE WHEN n % 100 = 0 THEN 50 + n % 3 ELSE 0 END").await;
+        store.inner().admin.fetch("ANALYZE", Vec::new()).await.expect("statistics");
         for excepted in [false, true] {
-            let plan = plan(&store, excepted).await;
-            assert!(plan.contains("job_claimable"), "{plan}");
-            assert!(!plan.contains("TEMP B-TREE FOR ORDER BY") && !plan.contains("Sort") && !plan.contains("Seq Scan on job"), "{plan}");
+            for (rank, index) in
+                [(Rank::None, "job_claimable"), (Rank::Priority(50), "job_prioritized"), (Rank::Any, "job_prioritized_due")]
+            {
+                let plan = plan(&store, rank, excepted).await;
+                assert!(plan.contains(index), "{plan}");
+                assert!(
+                    !plan.contains("TEMP B-TREE FOR ORDER BY") && !plan.contains("Sort") && !plan.contains("Seq Scan on job"),
+                    "{plan}"
+                );
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_claim_does_not_look_at_jobs_that_are_parked() {
+    on_both(async |store| {
+        // Of the highest priority all are parked, and of the next one as well, but for one.
+        fill(&store, 20_000, "20000000", "90").await;
+        fill(&store, 20_000, "CASE WHEN n = 7 THEN 1 ELSE 20000000 END", "50").await;
+        store.inner().admin.fetch("ANALYZE", Vec::new()).await.expect("statistics");
+        let sql = priorities_sql().replace("$1", "10000000").replace("$2", "100");
+        let rows = store.inner().admin.fetch(&sql, Vec::new()).await.expect("priorities");
+        let found: Vec<(i64, bool)> = rows.iter().map(|row| (row.get(0).expect("a number"), row.get(1).expect("a flag"))).collect();
+        assert_eq!(found, [(90, false), (50, true)]);
+        for plan in [explained(&store, &sql).await, plan(&store, Rank::Priority(50), false).await, plan(&store, Rank::Any, false).await] {
+            assert!(plan.contains("job_prioritized") && !plan.contains("Seq Scan on job") && !plan.contains("actual rows=20000"), "{plan}");
+            assert!(!plan.contains("Rows Removed by Filter"), "{plan}");
+            // The highest priority is the last of its index.
+            assert!(plan.lines().all(|line| !line.contains("SCAN j") || line.contains("USING INDEX job_prioritized")), "{plan}");
         }
     })
     .await;
@@ -112,15 +159,10 @@ async fn claims_read_what_is_due_from_their_index_in_its_order() {
 #[tokio::test]
 async fn a_claim_does_not_look_at_exclusive_jobs_that_are_behind_another() {
     on_both(async |store| {
-        let lane = &store.inner().admin;
-        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)";
-        let one = "{pg:gen_random_uuid()}{lite:randomblob(16)}";
-        let fill = format!(
-            "INSERT INTO job {numbers} SELECT i.id, n, 2, 'A', 'async-before', 'p:1:x', 1, 3, 0, TRUE, n > 1, 0, NULL, NULL, FALSE, NULL, NULL, 0 \
-             FROM numbers, (SELECT {one} AS id) i"
-        );
-        lane.fetch(&fill, Vec::new()).await.expect("rows");
-        let plan = plan(&store, false).await;
+        fill(&store, 20_000, "1", "0").await;
+        let one = "UPDATE job SET instance_id = (SELECT instance_id FROM job WHERE wait = 1), behind = wait > 1, kind = 'async-before'";
+        store.inner().admin.fetch(one, Vec::new()).await.expect("one instance");
+        let plan = plan(&store, Rank::None, false).await;
         // An index that does not hold them: without the condition the planner could not use it.
         assert!(plan.contains("job_claimable"), "{plan}");
         if store.pool.dialect() == Dialect::Postgres {
@@ -163,6 +205,44 @@ async fn fetches_read_external_tasks_from_their_index_in_its_order() {
             let several = fetch.topics.len() > 1;
             assert!(several || (!plan.contains("TEMP B-TREE FOR ORDER BY") && !plan.contains("Sort")), "{plan}");
             assert!(!plan.contains("actual rows=20000"), "{plan}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn messages_find_what_waits_for_them_by_index() {
+    on_both(async |store| {
+        let lane = &store.inner().admin;
+        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)";
+        let id = "{pg:gen_random_uuid()}{lite:randomblob(16)}";
+        for fill in [
+            format!(
+                "INSERT INTO subscription {numbers} SELECT {id}, n, 2, 'A', 'message', 'paid', FALSE, 'p:1:x', 5, '', 'order-' || n FROM numbers"
+            ),
+            format!(
+                "INSERT INTO instance (id, tenant, definition_id, started_at, revision, last_unit, suspended, snapshot, parts) {numbers} \
+                 SELECT {id}, '', 'p:1:x', n, 1, {id}, FALSE, {id_bytes}, 0 FROM numbers",
+                id_bytes = "{pg:''::bytea}{lite:x''}"
+            ),
+        ] {
+            lane.fetch(&fill, Vec::new()).await.expect("rows");
+        }
+        // With statistics of the moment before, of empty tables, and with those of the moment.
+        for analyze in [false, true] {
+            if analyze {
+                lane.fetch("ANALYZE", Vec::new()).await.expect("statistics");
+            }
+            let rows = (0..60_i64).map(|n| cells![n, "paid", format!("order-{n}")]).collect();
+            let (sql, params) = query::BATCHES[0].statements(store.pool.dialect(), rows).pop().expect("one statement");
+            let (explain, column) = match store.pool.dialect() {
+                Dialect::Sqlite => ("EXPLAIN QUERY PLAN", 3),
+                Dialect::Postgres => ("EXPLAIN", 0),
+            };
+            let sql = format!("{explain} {}", sql.as_str());
+            let rows = store.pool.fetch(&sql, params).await.expect("a plan");
+            let plan = rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n");
+            assert!(plan.contains("subscription_name") && !plan.contains("Seq Scan") && !plan.contains("AUTOMATIC"), "{plan}");
         }
     })
     .await;

@@ -49,16 +49,18 @@ pub struct InstanceWrite {
     pub fired: Option<FiredTimer>,
     /// Suspends (or resumes) the instance with its jobs and tasks.
     pub suspended: Option<bool>,
+    /// Where the unit makes jobs: how many changes of job definitions it knows of. Refused with [`CommitError::JobDefinitions`] if there are more.
+    pub job_definitions: Option<i64>,
     /// The job that stands in the instance's row from here on: one that is new, locked by this host, or the one that stood there before. All
     /// other jobs are rows. A new one is no exclusive job beside another one.
     pub running: Option<RunningJob>,
-    /// It is a new one: this host runs it from here on.
-    pub starts_running: bool,
+    /// Where that job stood before.
+    pub running_stood: Stood,
     /// The instance has exclusive jobs besides those written here; another host may be at one of them.
     pub other_exclusive_jobs: bool,
     /// Jobs to insert or to update in place. An update clears the lock unless the row says `locked`.
     pub put_jobs: Vec<JobRow>,
-    /// Jobs that get other retries and another due date. Whoever has one locked keeps it.
+    /// Jobs that get other retries, another due date or another priority, or are suspended or activated. Whoever has one locked keeps it.
     pub revise_jobs: Vec<JobRevision>,
     /// Waits of jobs that are not put and become their instance's next exclusive job (false) or stop being it (true).
     pub behind_jobs: Vec<(i64, bool)>,
@@ -102,6 +104,19 @@ pub struct InstanceWrite {
     pub operations: Vec<OperationRow>,
 }
 
+/// Where the job in an instance's row stood before a unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stood {
+    /// In the instance's row.
+    #[default]
+    There,
+    /// Nowhere: it is new, and this host runs it from here on.
+    Nowhere,
+    /// In a row of its own, which goes. This host runs it from here on if it could lock it, as those of `lock_jobs`, and no host has died with
+    /// it. Otherwise it stays where it is, and in the instance's row there is none.
+    InARow,
+}
+
 impl InstanceWrite {
     /// A write without any rows.
     pub fn new(id: Uuid, expect: Expect, state: State) -> Self {
@@ -111,8 +126,9 @@ impl InstanceWrite {
             state,
             fired: None,
             suspended: None,
+            job_definitions: None,
             running: None,
-            starts_running: false,
+            running_stood: Stood::There,
             other_exclusive_jobs: true,
             put_jobs: Vec::new(),
             revise_jobs: Vec::new(),
@@ -152,7 +168,7 @@ pub struct FiredTimer {
     pub next: Option<NewStartTimer>,
 }
 
-/// What changes of a job when an operator gives it retries.
+/// What an operator changes of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobRevision {
     /// Which.
@@ -161,6 +177,10 @@ pub struct JobRevision {
     pub due: i64,
     /// Attempts left.
     pub retries: i64,
+    /// As in [`JobRow`].
+    pub priority: i64,
+    /// As in [`JobRow`].
+    pub suspended: bool,
     /// As in [`JobRow`].
     pub behind: bool,
 }
@@ -312,6 +332,9 @@ pub enum CommitError {
     /// The definition of a new instance is suspended.
     #[error("the definition is suspended")]
     Suspended,
+    /// Somebody has changed job definitions, and the unit makes jobs: read them and step again.
+    #[error("job definitions have been changed")]
+    JobDefinitions,
     /// The start key was claimed before.
     #[error("the start key was used before, for instance {instance}")]
     AlreadyStarted {

@@ -11,11 +11,12 @@ use crate::claim::ClaimedJob;
 use crate::config::HistoryLevel;
 use crate::db::{Dialect, Param, Tx, params};
 use crate::delivery;
+use crate::job_definitions;
 use crate::lease::HostRef;
 use crate::message;
 use crate::rows::JobRow;
 use crate::start_timers;
-use crate::unit::{CommitError, Committed, Expect, InstanceHead, InstanceWrite, StartKey, State, Unit};
+use crate::unit::{CommitError, Committed, Expect, InstanceHead, InstanceWrite, StartKey, State, Stood, Unit};
 
 pub(crate) mod history;
 pub(crate) mod instances;
@@ -25,9 +26,10 @@ pub(crate) mod tables;
 /// What becomes of a unit, before the commit.
 pub(crate) type Answer = Result<Committed, CommitError>;
 
-/// Writes units in the committer's transaction. Answers in their order.
-pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units: &[&Unit]) -> Result<Vec<Answer>, Error> {
+/// Writes units in the committer's transaction, in which there are `known` changes of job definitions. Answers in their order.
+pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units: &[&Unit], known: i64) -> Result<Vec<Answer>, Error> {
     let mut answers: Vec<Option<CommitError>> = units.iter().map(|_| None).collect();
+    job_definitions::refuse_unknowing(known, units, &mut answers);
     instances::hold(tx, units, &mut answers).await?;
     refuse_starts(tx, units, &mut answers).await?;
     refuse_lost_locks(tx, units, &mut answers).await?;
@@ -75,9 +77,9 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     Ok(committed)
 }
 
-/// The job that stands in its instance's row since this unit.
+/// The new job that stands in its instance's row since this unit.
 fn newly_running(write: &InstanceWrite, me: HostRef) -> Option<ClaimedJob> {
-    let job = write.running.as_ref().filter(|_| write.starts_running)?;
+    let job = write.running.as_ref().filter(|_| write.running_stood == Stood::Nowhere)?;
     debug_assert_eq!(job.holder, me, "a job is locked by the host that makes it");
     Some(ClaimedJob { instance: write.id, wait: job.wait, exclusive: job.exclusive, takeovers: 0, due: job.due })
 }

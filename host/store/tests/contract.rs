@@ -37,6 +37,8 @@ mod queries;
 mod running;
 #[path = "contract/start_timers.rs"]
 mod start_timers;
+#[path = "contract/suspension.rs"]
+mod suspension;
 #[path = "contract/units.rs"]
 mod units;
 
@@ -81,6 +83,8 @@ on_both! {
         many_units_share_few_transactions;
     jobs:
         due_jobs_are_claimed_longest_due_first
+        higher_priorities_are_claimed_first_and_of_these_the_longest_due
+        jobs_of_more_priorities_than_are_told_apart_are_claimed_all_the_same
         what_must_not_run_is_not_claimed
         of_exclusive_jobs_one_at_a_time_is_claimed
         many_exclusive_jobs_of_one_instance_do_not_starve_others
@@ -94,7 +98,13 @@ on_both! {
         the_next_process_takes_over_what_the_last_one_had_locked;
     running:
         a_running_job_stands_in_its_instances_row_until_a_unit_ends_it
-        a_running_job_that_is_put_down_is_a_change_of_its_instance;
+        a_running_job_that_is_put_down_is_a_change_of_its_instance
+        a_turn_is_handed_on_in_the_instances_row;
+    suspension:
+        a_job_that_is_suspended_is_nobodys_until_it_is_activated
+        who_does_not_know_of_a_change_of_job_definitions_makes_no_jobs
+        a_change_of_job_definitions_is_stored_with_what_the_log_says_of_it
+        a_timer_start_event_that_is_suspended_does_not_fire;
     external:
         a_fetched_task_is_its_workers_until_the_lock_runs_out
         a_task_is_given_back_only_by_whoever_has_it
@@ -110,11 +120,14 @@ on_both! {
         a_signal_comes_to_those_who_wait_when_it_is_thrown
         what_starts_by_a_signal_is_the_newest_version_that_is_not_suspended
         a_delivery_is_taken_up_once_and_only_with_what_it_led_to
-        whoever_tries_a_delivery_puts_it_off
+        a_delivery_that_fails_is_tried_again_and_then_an_incident
+        a_start_that_cannot_be_delivered_is_nobodys_incident_until_it_is_deleted
+        who_is_suspended_gets_a_signal_when_he_goes_on
         event_subscriptions_are_of_instances_and_of_newest_versions;
     messages:
         a_message_finds_who_waits_with_its_business_key
-        a_message_waits_until_it_is_woken_taken_or_removed
+        a_message_waits_until_it_is_woken
+        a_message_is_delivered_once_and_looks_again_where_nobody_is_there
         a_deployment_is_not_deleted_while_messages_are_on_their_way_to_it
         a_message_to_no_process_of_the_deployment_is_not_stored;
     ledger:
@@ -151,6 +164,7 @@ on_both! {
         a_cascade_and_the_cleanup_leave_nothing_to_each_other
         finished_instances_are_found_page_by_page;
     queries:
+        messages_of_many_callers_find_what_waits_for_them
         every_filter_and_every_order_is_understood
         tasks_are_found_by_candidates_and_assignees
         what_is_overdue_is_counted_and_listed_alike

@@ -4,7 +4,7 @@
 //! acts on the answer.
 
 use mandate_feel::{Expression, Value};
-use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, Implementation, ProcessDefinition};
+use mandate_model::{Element, ElementIndex, ElementKind, FlowIndex, Implementation, ProcessDefinition, ROOT};
 
 use crate::call::Asked;
 use crate::effect::{Message, Signal};
@@ -214,6 +214,11 @@ impl<'a> At<'a> {
         self.definition.element(self.index)
     }
 
+    /// The process itself.
+    pub(crate) fn process(&self) -> &'a Element {
+        self.definition.element(ROOT)
+    }
+
     /// What the activity does: its element, or the body of several instances of it.
     pub(crate) fn behaviour(&self) -> &'a dyn Behaviour {
         let element = self.element();
@@ -261,14 +266,18 @@ impl<'a> At<'a> {
 
     /// A whole number, also as text; null is none.
     fn whole(&self, expression: &Expression) -> Result<Option<i64>, Failure> {
-        let value = self.evaluate(expression)?;
-        let number = match &value {
+        self.whole_of(expression, &self.evaluate(expression)?)
+    }
+
+    /// The same of what the expression gives.
+    pub(crate) fn whole_of(&self, expression: &Expression, value: &Value) -> Result<Option<i64>, Failure> {
+        let number = match value {
             Value::Null => return Ok(None),
             Value::String(text) => text.trim().parse().ok(),
             Value::Number(_) => value.to_json().as_i64(),
             _ => None,
         };
-        number.map(Some).ok_or_else(|| self.mismatch(expression, "a whole number", &value))
+        number.map(Some).ok_or_else(|| self.mismatch(expression, "a whole number", value))
     }
 
     /// The failure of an expression whose value is of another type than the element needs.

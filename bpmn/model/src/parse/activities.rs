@@ -141,7 +141,7 @@ pub(crate) fn transaction<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node
 
 impl ProcessReader<'_, '_> {
     /// Refuses a fixed text that is no whole number.
-    fn whole_number(&mut self, what: &str, number: Option<&Expression>, owner: Owner<'_>) {
+    pub(crate) fn whole_number(&mut self, what: &str, number: Option<&Expression>, owner: Owner<'_>) {
         if let Some(literal) = number.and_then(Expression::as_literal)
             && literal.parse::<i64>().is_err()
         {

@@ -57,6 +57,32 @@ const FLOW_NODES: &[&str] = &[
     // No flow node, but what stands here is said of each of a multi-instance activity's instances.
     "multiInstanceLoopCharacteristics",
 ];
+/// What has jobs, or whose parts have.
+const PRIORITIZED: &[&str] = &[
+    "process",
+    "startEvent",
+    "endEvent",
+    "intermediateCatchEvent",
+    "intermediateThrowEvent",
+    "boundaryEvent",
+    "task",
+    "manualTask",
+    "serviceTask",
+    "sendTask",
+    "scriptTask",
+    "businessRuleTask",
+    "userTask",
+    "receiveTask",
+    "subProcess",
+    "adHocSubProcess",
+    "transaction",
+    "callActivity",
+    "exclusiveGateway",
+    "parallelGateway",
+    "inclusiveGateway",
+    "complexGateway",
+    "eventBasedGateway",
+];
 const CALL_ACTIVITY: &[&str] = &["callActivity"];
 const CONNECTIONS: &[&str] = &["sequenceFlow", "association"];
 const COMPENSATE: &[&str] = &["compensateEventDefinition"];
@@ -157,7 +183,7 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("isStartableInTasklist", Metadata),
     ("candidateStarterUsers", Metadata), ("candidateStarterGroups", Metadata),
     ("modelerTemplate", Metadata), ("modelerTemplateVersion", Metadata), ("modelerTemplateIcon", Metadata), ("diagramRelationId", Metadata),
-    ("jobPriority", Warned("jobs run in the order in which they are due")),
+    ("jobPriority", Read(PRIORITIZED)),
     ("taskPriority", Read(&["process", "serviceTask", "sendTask", "businessRuleTask", "messageEventDefinition"])),
     ("class", Read(BY_DELEGATE)), ("delegateExpression", Read(BY_DELEGATE)),
     ("type", Read(BY_DELEGATE)), ("topic", Read(BY_DELEGATE)),

@@ -68,9 +68,8 @@ impl<'n> ProcessReader<'n, '_> {
     /// The `zeebe:taskDefinition` of a task.
     fn task_definition(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<&'n Node<'n>> {
         let definition = zeebe::extension(node, "taskDefinition")?;
-        if definition.plain("retries").is_some() {
-            let help = "use camunda:failedJobRetryTimeCycle, which says how long to wait as well";
-            self.diagnostics.warning(definition.at_in(owner.at), "retries of zeebe:taskDefinition has no effect", help);
+        if let Some(retries) = definition.plain("retries") {
+            self.task_retries(retries, definition.at_in(owner.at), owner);
         }
         Some(definition)
     }

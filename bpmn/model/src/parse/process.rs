@@ -251,6 +251,7 @@ impl<'n> ProcessReader<'n, '_> {
         }
         self.draft.history_ttl = self.history_ttl(node);
         let Some(owner) = self.push(node, "process", ElementKind::Process(Scope::default()), None, 0) else { return };
+        self.job_priority(node, owner);
         self.scope(node, owner);
     }
 
@@ -380,6 +381,7 @@ impl<'n> ProcessReader<'n, '_> {
             async_after: false,
             exclusive: true,
             retries: None,
+            job_priority: None,
             inputs: Vec::new(),
             outputs: Vec::new(),
             properties: Vec::new(),
@@ -432,6 +434,15 @@ impl<'n> ProcessReader<'n, '_> {
         element.async_before = before || before_as_in_old_models;
         element.async_after = after;
         element.exclusive = exclusive;
+        self.job_priority(node, owner);
+    }
+
+    /// The priority of the jobs of a flow node, or of a process (Camunda 7's `BpmnParse.parsePriority`).
+    fn job_priority(&mut self, node: &'n Node<'n>, owner: Owner<'n>) {
+        let Some(source) = node.camunda("jobPriority") else { return };
+        let priority = self.expression("camunda:jobPriority", source, owner.at);
+        self.whole_number("camunda:jobPriority", priority.as_ref(), owner);
+        self.element(owner.index).job_priority = priority;
     }
 
     /// What stands in a flow node that is no scope. Event definitions are left to their reader.

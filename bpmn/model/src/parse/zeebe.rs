@@ -2,9 +2,10 @@
 
 use mandate_feel::Expression;
 
-use crate::definition::Mapping;
+use crate::definition::{Mapping, RetryPolicy};
 use crate::diagnostic::{At, shown};
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
+use crate::retry::MAX_ATTEMPTS;
 use crate::xml::{Namespace, Node};
 
 /// The extension element of a flow node with this name.
@@ -67,6 +68,31 @@ impl<'n> ProcessReader<'n, '_> {
         }
         let source = self.expression(&format!("the source of '{}'", shown(target)), parameter.plain("source").unwrap_or("= null"), at)?;
         Some(Mapping { target: target.to_owned(), source })
+    }
+
+    /// How often the job of a task is tried in all, without a pause. It goes with the job that begins the task, or each of its instances.
+    pub(crate) fn task_retries(&mut self, retries: &str, at: At<'n>, owner: Owner<'n>) {
+        let Some(attempts) = retries.trim().parse().ok().filter(|attempts| (1..=MAX_ATTEMPTS).contains(attempts)) else {
+            let message = format!("retries '{}' of zeebe:taskDefinition is not a number from 1 to {MAX_ATTEMPTS}", shown(retries));
+            self.diagnostics.error(at, message, "write how often the task is tried in all, for example 3");
+            return;
+        };
+        let element = self.element(owner.index);
+        let (policy, has_job) = match &mut element.multi_instance {
+            Some(each) => (&mut each.retries, each.async_before),
+            None => (&mut element.retries, element.async_before),
+        };
+        let without = match (policy.is_some(), has_job) {
+            (true, _) => Some("camunda:failedJobRetryTimeCycle says it already"),
+            (false, false) => {
+                Some("the task is tried as often as the job that leads to it; with camunda:asyncBefore it has a job of its own")
+            }
+            (false, true) => None,
+        };
+        match without {
+            Some(why) => self.diagnostics.warning(at, "retries of zeebe:taskDefinition has no effect", why),
+            None => *policy = Some(RetryPolicy { waits_ms: vec![0; attempts - 1] }),
+        }
     }
 
     /// Pairs that a delegate is given, beside its `camunda:property` pairs.

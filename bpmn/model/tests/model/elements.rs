@@ -318,8 +318,8 @@ fn a_sub_process_is_a_scope_of_its_own() {
 
 #[test]
 fn jobs_mappings_and_properties_are_read_on_every_activity() {
-    let process = "<bpmn:receiveTask id='a' messageRef='m' camunda:asyncBefore='true' camunda:asyncAfter='true' camunda:exclusive='false'>\
-        <bpmn:extensionElements><camunda:failedJobRetryTimeCycle>R3/PT10S</camunda:failedJobRetryTimeCycle>\
+    let process = "<bpmn:receiveTask id='a' messageRef='m' camunda:asyncBefore='true' camunda:asyncAfter='true' camunda:exclusive='false' \
+        camunda:jobPriority='-7'><bpmn:extensionElements><camunda:failedJobRetryTimeCycle>R3/PT10S</camunda:failedJobRetryTimeCycle>\
         <camunda:inputOutput><camunda:inputParameter name='orderId'>${order.id}</camunda:inputParameter>\
         <camunda:inputParameter name='nothing'/>\
         <camunda:outputParameter name='state'>done</camunda:outputParameter></camunda:inputOutput>\
@@ -329,6 +329,7 @@ fn jobs_mappings_and_properties_are_read_on_every_activity() {
     let task = element(&definition, "a");
     assert!(task.async_before && task.async_after && !task.exclusive);
     assert_eq!(task.retries.as_ref().unwrap().waits_ms, [10_000, 10_000]);
+    assert_eq!(task.job_priority.as_ref().unwrap().as_literal(), Some("-7"));
     let inputs: Vec<_> = task.inputs.iter().map(|input| (input.target.as_str(), input.source.source())).collect();
     assert_eq!(inputs, [("orderId", "${order.id}"), ("nothing", "= null")]);
     assert_eq!(task.outputs[0].source.as_literal(), Some("done"));

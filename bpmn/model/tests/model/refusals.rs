@@ -132,7 +132,7 @@ mod unsupported {
             "<bpmn:serviceTask id='a'><bpmn:extensionElements>\n<zeebe:taskDefinition type='x' retries='3'/>\n<zeebe:executionListeners/>\n\
              <zeebe:taskHeaders/></bpmn:extensionElements></bpmn:serviceTask>",
             expect![[r#"
-                t.bpmn:3:1: warning: retries of zeebe:taskDefinition has no effect (element 'a'); help: use camunda:failedJobRetryTimeCycle, which says how long to wait as well
+                t.bpmn:3:1: warning: retries of zeebe:taskDefinition has no effect (element 'a'); help: the task is tried as often as the job that leads to it; with camunda:asyncBefore it has a job of its own
                 t.bpmn:4:1: error: zeebe:executionListeners on serviceTask is not supported yet (element 'a'); help: use a service task with a delegate before or behind it
             "#]],
         );
@@ -211,8 +211,9 @@ mod delegates {
             "#]],
         );
         check_activity(
-            "<bpmn:serviceTask id='a' camunda:type='external' camunda:topic='x' camunda:taskPriority='high'/>",
+            "<bpmn:serviceTask id='a' camunda:type='external' camunda:topic='x' camunda:taskPriority='high' camunda:jobPriority='1.5'/>",
             expect![[r#"
+                t.bpmn:2:1: error: camunda:jobPriority '1.5' is not a whole number (element 'a'); help: write for example 50, or an expression that gives a whole number
                 t.bpmn:2:1: error: camunda:taskPriority 'high' is not a whole number (element 'a'); help: write for example 50, or an expression that gives a whole number
             "#]],
         );

@@ -25,6 +25,34 @@ fn a_task_has_mappings_and_headers() {
 }
 
 #[test]
+fn a_task_that_is_a_job_is_tried_as_often_as_it_says() {
+    let task = |attributes: &str, retries: &str, more: &str| {
+        around(&format!(
+            "<bpmn:serviceTask id='a' {attributes}><bpmn:extensionElements><zeebe:taskDefinition type='pack' retries='{retries}'/>\n{more}\
+             </bpmn:extensionElements></bpmn:serviceTask>"
+        ))
+    };
+    let own = task("camunda:asyncBefore='true'", "4", "");
+    assert_eq!(element(&definition(&own), "a").retries.as_ref().unwrap().waits_ms, [0, 0, 0]);
+    let each = around(
+        "<bpmn:serviceTask id='a'><bpmn:extensionElements><zeebe:taskDefinition type='pack' retries='2'/></bpmn:extensionElements>\
+         <bpmn:multiInstanceLoopCharacteristics camunda:asyncBefore='true'><bpmn:loopCardinality>3</bpmn:loopCardinality>\
+         </bpmn:multiInstanceLoopCharacteristics></bpmn:serviceTask>",
+    );
+    let each = definition(&each);
+    let of_each = element(&each, "a").multi_instance.as_ref().unwrap().retries.as_ref().unwrap();
+    assert_eq!((&element(&each, "a").retries, &of_each.waits_ms), (&None, &vec![0]));
+    let cycle = "<camunda:failedJobRetryTimeCycle>R2/PT1S</camunda:failedJobRetryTimeCycle>";
+    let found = [task("", "3", ""), task("camunda:asyncBefore='true'", "3", cycle), task("", "=n", ""), task("", "0", "")];
+    expect![[r#"
+        t.bpmn:2:51: warning: retries of zeebe:taskDefinition has no effect (element 'a'); help: the task is tried as often as the job that leads to it; with camunda:asyncBefore it has a job of its own
+        t.bpmn:2:77: warning: retries of zeebe:taskDefinition has no effect (element 'a'); help: camunda:failedJobRetryTimeCycle says it already
+        t.bpmn:2:51: error: retries '=n' of zeebe:taskDefinition is not a number from 1 to 1000 (element 'a'); help: write how often the task is tried in all, for example 3
+        t.bpmn:2:51: error: retries '0' of zeebe:taskDefinition is not a number from 1 to 1000 (element 'a'); help: write how often the task is tried in all, for example 3
+    "#]].assert_eq(&found.map(|file| diagnostics(file.as_bytes())).concat());
+}
+
+#[test]
 fn a_user_task_is_assigned_scheduled_and_ranked() {
     let file = around(
         "<bpmn:userTask id='a'><bpmn:extensionElements><zeebe:userTask/><zeebe:assignmentDefinition assignee='= clerk' candidateUsers='ann, bob' \

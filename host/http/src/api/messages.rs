@@ -15,8 +15,8 @@ pub(super) fn router() -> Router<App> {
     Router::new().route("/messages", get(messages)).route("/messages/{id}", delete(remove))
 }
 
-/// The oldest first; `firstResult` and `maxResults` as in every list. `reason` says why the last attempt has not delivered it: that nobody waits for it, that
-/// several do, or how the receiver's unit of work failed.
+/// The oldest first; `firstResult` and `maxResults` as in every list. `reason` says why nobody was found when somebody was looked for last; `receiver` is the
+/// instance that is to get it, whose job the delivery is if it has failed.
 async fn messages(State(app): State<App>, Params(mut params): Params) -> Result<Json<Value>, Error> {
     let page = params.page()?;
     params.finish_own()?;
@@ -32,8 +32,8 @@ async fn messages(State(app): State<App>, Params(mut params): Params) -> Result<
             "businessKey": it.business_key,
             "sent": date::print(it.created),
             "nextAttempt": date::print(it.due),
-            "attempts": it.attempts,
             "reason": it.reason,
+            "receiver": it.receiver,
         })
     };
     Ok(Json(found.iter().map(dto).collect()))

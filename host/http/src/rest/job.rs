@@ -4,11 +4,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use mandate_runtime::JobDefinition;
-use mandate_runtime::query::{JobFilter, JobListed, JobSort, Page, START_TIMER};
+use mandate_runtime::query::{DELIVERY, JobFilter, JobListed, JobSort, Page, START_TIMER};
+use mandate_runtime::{JobDefinition, JobDefinitionName};
 use serde_json::{Value, json};
 
-use super::camunda;
+use super::{NO_ACTIVITY, camunda};
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
 use crate::operator::Acting;
@@ -19,15 +19,16 @@ use crate::{App, Error, date};
 const TIMERS: [&str; 3] = ["timer", "event-timer", START_TIMER];
 
 /// More retries than this are a loop without an end.
-const MAX_RETRIES: u32 = 1_000;
+pub(super) const MAX_RETRIES: u32 = 1_000;
 
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/job", get(list).post(list_by_body))
         .route("/job/count", get(count).post(count_by_body))
-        .route("/job/{id}", get(one))
+        .route("/job/{id}", get(one).delete(delete))
         .route("/job/{id}/stacktrace", get(stacktrace))
         .route("/job/{id}/retries", put(retries))
+        .route("/job/{id}/priority", put(priority))
         .route("/job/{id}/execute", post(execute))
         .route("/job/{id}/duedate", put(due_date))
         .route("/job/{id}/duedate/recalculate", post(recalculate))
@@ -40,6 +41,7 @@ const SORTS: &[(&str, JobSort)] = &[
     ("processDefinitionKey", JobSort::DefinitionKey),
     ("jobRetries", JobSort::Retries),
     ("jobDueDate", JobSort::Due),
+    ("jobPriority", JobSort::Priority),
     ("tenantId", JobSort::Tenant),
 ];
 
@@ -55,11 +57,14 @@ fn filter(fields: &mut Fields, now: i64) -> Result<JobFilter, Error> {
         instances: fields.instances("processInstanceId", Some("processInstanceIds"))?.into_iter().map(|id| id.0).collect(),
         definition_id: fields.text("processDefinitionId")?,
         definition_key: fields.text("processDefinitionKey")?,
+        job_definition: fields.text("jobDefinitionId")?.map(|id| JobDefinition::named(&id).unwrap_or_else(nobodys)),
         activity_id: fields.text("activityId")?,
         failed_activity_id: fields.text("failedActivityId")?,
         with_retries_left: fields.flag("withRetriesLeft")?,
         no_retries_left: fields.flag("noRetriesLeft")?,
         executable_at: fields.flag("executable")?.then_some(now),
+        priority_to: fields.whole("priorityLowerThanOrEquals")?,
+        priority_from: fields.whole("priorityHigherThanOrEquals")?,
         timers,
         messages,
         with_exception: fields.flag("withException")?,
@@ -72,6 +77,11 @@ fn filter(fields: &mut Fields, now: i64) -> Result<JobFilter, Error> {
         tenants: fields.tenants(Some("includeJobsWithoutTenantId"))?,
         without_tenant: fields.flag("withoutTenantId")?,
     })
+}
+
+/// An id that is none finds nothing.
+fn nobodys() -> JobDefinitionName {
+    JobDefinitionName { definition_id: String::new(), activity_id: String::new(), kind: String::new() }
 }
 
 async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
@@ -124,11 +134,12 @@ fn dto(listed: &JobListed) -> Value {
     // A continuation that has never failed is due whenever a worker is free, which Camunda writes as no date at all.
     let due = Some(row.due).filter(|_| TIMERS.contains(&row.kind.as_str()) || row.failures > 0);
     // What starts a process has no instance yet.
-    let in_instance = row.kind != START_TIMER;
+    let in_instance = row.activity != NO_ACTIVITY;
+    let of_element = row.kind != DELIVERY;
     let failed_activity = row.failed_activity.as_ref().or((row.failures > 0).then_some(&row.activity_id));
     json!({
         "id": super::public(listed.instance, row.wait),
-        "jobDefinitionId": JobDefinition::id_of(&row.definition_id, &row.activity_id, &row.kind),
+        "jobDefinitionId": of_element.then(|| JobDefinition::id_of(&row.definition_id, &row.activity_id, &row.kind)),
         "dueDate": date::print_option(due),
         "processInstanceId": in_instance.then(|| listed.instance.to_string()),
         "executionId": in_instance.then(|| super::execution(listed.instance, row.activity)),
@@ -137,15 +148,15 @@ fn dto(listed: &JobListed) -> Value {
         "retries": row.retries,
         "exceptionMessage": row.failure,
         "failedActivityId": failed_activity,
-        "suspended": listed.suspended,
-        "priority": 0,
+        "suspended": row.suspended,
+        "priority": row.priority,
         "tenantId": listed.tenant,
         "createTime": date::print(row.created),
         "batchId": null,
     })
 }
 
-fn missing(id: &str) -> Error {
+pub(super) fn missing(id: &str) -> Error {
     Error::NotFound(format!("No job found with id '{id}'"))
 }
 
@@ -156,6 +167,23 @@ async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut b
         return Err(Error::Invalid(format!("a job has at most {MAX_RETRIES} retries")));
     }
     let set = app.runtime.set_job_retries(public_or_none(&id), retries).await;
+    set.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Only of a signal that could not be delivered.
+async fn delete(Acting(app): Acting, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
+    let deleted = app.runtime.delete_job(public_or_none(&id)).await;
+    deleted.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Camunda's `PriorityDto`.
+async fn priority(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let priority = body.whole("priority")?;
+    body.finish(&["priority"])?;
+    let priority = priority.ok_or_else(|| Error::Invalid(format!("The priority for job '{id}' cannot be null.")))?;
+    let set = app.runtime.set_job_priority(public_or_none(&id), priority).await;
     set.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -43,13 +43,13 @@ const SORTS: &[(&str, Key)] = &[
 async fn found(app: &App, fields: &mut Fields) -> Result<Vec<JobDefinition>, Error> {
     let id = fields.text("jobDefinitionId")?;
     let definition = fields.text("processDefinitionId")?;
-    let of_id = id.as_deref().map(|id| JobDefinition::definition_of(id).unwrap_or_default().to_owned());
+    let of_id = id.as_deref().map(definition_of);
+    let (suspended, prioritized) = (fields.suspension()?, fields.flag("withOverridingJobPriority")?);
     let definitions = DefinitionFilter {
         ids: definition.or(of_id).into_iter().collect(),
         key: fields.text("processDefinitionKey")?,
         tenants: fields.tenants(Some("includeJobDefinitionsWithoutTenantId"))?,
         without_tenant: fields.flag("withoutTenantId")?,
-        suspended: fields.suspension()?,
         ..DefinitionFilter::default()
     };
     let activities = fields.filter_texts("activityIdIn")?;
@@ -60,6 +60,8 @@ async fn found(app: &App, fields: &mut Fields) -> Result<Vec<JobDefinition>, Err
             && (activities.is_empty() || activities.contains(&it.activity_id))
             && job_type.as_ref().is_none_or(|wanted| wanted == it.job_type)
             && configuration.as_ref().is_none_or(|wanted| *wanted == it.configuration)
+            && suspended.is_none_or(|wanted| wanted == is_suspended(it))
+            && (!prioritized || it.priority.is_some())
     });
     Ok(found)
 }
@@ -101,11 +103,26 @@ async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
 }
 
 async fn one(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
-    let definition = JobDefinition::definition_of(&id).unwrap_or_default().to_owned();
-    let filter = DefinitionFilter { ids: vec![definition], ..DefinitionFilter::default() };
-    let found = app.runtime.job_definitions(filter).await?;
-    let one = found.iter().find(|it| it.id() == id).map(|it| Json(dto(it)));
-    one.ok_or_else(|| Error::NotFound(format!("Job Definition with id '{id}' does not exist")))
+    let found = named(&app, &id).await?;
+    Ok(Json(dto(&found[0])))
+}
+
+/// Those of this id, at least one: the definitions of an event with several timers share theirs.
+pub(super) async fn named(app: &App, id: &str) -> Result<Vec<JobDefinition>, Error> {
+    let filter = DefinitionFilter { ids: vec![definition_of(id)], ..DefinitionFilter::default() };
+    let mut found = app.runtime.job_definitions(filter).await?;
+    found.retain(|it| it.id() == id);
+    if found.is_empty() { Err(Error::NotFound(format!("Job Definition with id '{id}' does not exist"))) } else { Ok(found) }
+}
+
+/// The definition in an id; of what is no id nobody's.
+fn definition_of(id: &str) -> String {
+    JobDefinition::named(id).map(|name| name.definition_id).unwrap_or_default()
+}
+
+/// By itself, or with its definition.
+fn is_suspended(it: &JobDefinition) -> bool {
+    it.suspended || it.definition.suspended
 }
 
 /// Camunda's `JobDefinitionDto`.
@@ -117,8 +134,8 @@ fn dto(it: &JobDefinition) -> Value {
         "activityId": it.activity_id,
         "jobType": it.job_type,
         "jobConfiguration": it.configuration,
-        "overridingJobPriority": null,
-        "suspended": it.definition.suspended,
+        "overridingJobPriority": it.priority,
+        "suspended": is_suspended(it),
         "tenantId": it.definition.tenant,
         "deploymentId": it.definition.deployment_id,
     })

@@ -14,6 +14,7 @@ mod history_detail;
 mod incident;
 mod job;
 mod job_definition;
+mod job_suspension;
 mod list;
 mod message;
 mod modification;
@@ -64,6 +65,7 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(variable_instance::router())
         .merge(modification::router())
         .merge(suspension::router())
+        .merge(job_suspension::router())
         .merge(task::router())
         .merge(task_work::router())
         .merge(form::router())
@@ -142,6 +144,9 @@ pub(crate) fn public(instance: Uuid, number: i64) -> String {
     // Numbers count up from 1.
     PublicId { instance: InstanceId(instance), number: u64::try_from(number).unwrap_or(0) }.to_string()
 }
+
+/// The activity instance of what is to start an instance: there is none yet.
+const NO_ACTIVITY: i64 = 0;
 
 /// Camunda's execution, which here is an activity instance. The process itself has its instance's id, as in Camunda.
 pub(crate) fn execution(instance: Uuid, activity: i64) -> String {

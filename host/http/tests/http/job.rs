@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::{Host, assert_properties, delayed};
+use crate::common::{Host, assert_properties, delayed, model};
 
 const JOB: &[&str] = &[
     "id",
@@ -141,11 +141,61 @@ async fn jobs_are_filtered_by_date_and_kind() {
     let body = json!({"dueDates": [{"operator": "gt", "value": "2001-01-01T00:00:00.000+0000"}], "sorting": [{"sortBy": "jobDueDate", "sortOrder": "desc"}]});
     assert_eq!(host.post("/engine-rest/job", body).await.ok().as_array().map(Vec::len), Some(1));
     assert_eq!(host.post("/engine-rest/job/count", json!({"timers": true})).await.ok(), json!({"count": 1}));
-    for filter in
-        ["timers=true&messages=true", "dueDates=2001-01-01T00:00:00.000%2B0000", "jobDefinitionId=x", "priorityHigherThanOrEquals=5"]
-    {
+    for filter in [
+        "timers=true&messages=true",
+        "dueDates=2001-01-01T00:00:00.000%2B0000",
+        "jobIds=x&acquired=true",
+        "priorityHigherThanOrEquals=high",
+    ] {
         host.get(&format!("/engine-rest/job?{filter}")).await.error(400, REFUSED);
     }
     host.get("/engine-rest/incident?causeIncidentId=x").await.error(400, REFUSED);
+    host.close().await;
+}
+
+/// A process of this priority with a timer start event, which ends in three jobs: `first`, `second` and `third`.
+fn prioritized() -> String {
+    let task = |id: &str, priority: &str| {
+        format!(
+            "<bpmn:sequenceFlow id='f-{id}' sourceRef='fork' targetRef='{id}'/><bpmn:task id='{id}' camunda:asyncBefore='true'{priority}/>"
+        )
+    };
+    model(&format!(
+        "<bpmn:process id='prioritized' isExecutable='true' camunda:jobPriority='20'>\
+         <bpmn:startEvent id='start'/><bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='fork'/>\
+         <bpmn:startEvent id='daily' camunda:jobPriority='-1'><bpmn:timerEventDefinition><bpmn:timeCycle>R/P1D</bpmn:timeCycle>\
+         </bpmn:timerEventDefinition></bpmn:startEvent><bpmn:sequenceFlow id='f2' sourceRef='daily' targetRef='fork'/>\
+         <bpmn:parallelGateway id='fork'/>{}{}{}</bpmn:process>",
+        task("first", ""),
+        task("second", " camunda:jobPriority='${urgency}'"),
+        task("third", " camunda:jobPriority='${missing}'"),
+    ))
+}
+
+#[tokio::test]
+async fn jobs_have_priorities_by_which_they_are_found_and_that_operators_change() {
+    let host = Host::open().await;
+    host.deploy("prioritized", &prioritized()).await;
+    host.start("prioritized", json!({"variables": {"urgency": {"value": 90}}})).await;
+    let listed = async |query: &str| {
+        let jobs = host.get(&format!("/engine-rest/job?sortBy=jobPriority&sortOrder=desc{query}")).await.ok();
+        let jobs = jobs.as_array().expect("a list").clone();
+        jobs.iter().map(|job| job["priority"].as_i64().expect("a number")).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("").await, [90, 20, 0, -1]);
+    assert_eq!(listed("&priorityHigherThanOrEquals=0&priorityLowerThanOrEquals=20").await, [20, 0]);
+    for (activity, priority) in [("third", 95), ("daily", 7)] {
+        let path = format!("/engine-rest/job/{}", host.only_id(&format!("/engine-rest/job?activityId={activity}")).await);
+        host.put(&format!("{path}/priority"), json!({"priority": priority})).await.no_content();
+        assert_eq!(host.get(&path).await.ok()["priority"], priority);
+        host.put(&format!("{path}/priority"), json!({"priority": null})).await.error(400, REFUSED);
+    }
+    assert_eq!(listed("").await, [95, 90, 20, 7]);
+    host.put(&format!("/engine-rest/job/{NOBODY}/priority"), json!({"priority": 1})).await.error(404, REFUSED);
+    let changes = host.get("/engine-rest/history/user-operation?operationType=SetPriority&sortBy=timestamp&sortOrder=asc").await.ok();
+    let changes = changes.as_array().expect("a list").clone();
+    let changes: Vec<_> = changes.iter().map(|it| (it["orgValue"].clone(), it["newValue"].clone())).collect();
+    assert_eq!(changes, [(json!("0"), json!("95")), (json!("-1"), json!("7"))]);
+    host.check_store().await;
     host.close().await;
 }

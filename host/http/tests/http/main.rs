@@ -16,6 +16,7 @@ mod gateways;
 mod history;
 mod hostile;
 mod job;
+mod job_suspension;
 mod ledger;
 mod message;
 mod message_flows;

@@ -64,6 +64,7 @@ impl Inner {
             due: row.timer.due,
             cycle: row.timer.cycle.clone(),
             retries: count(row.timer.retries),
+            priority: row.timer.priority,
             failures: count(row.failures),
             failure: row.failure.clone(),
         };
@@ -114,8 +115,11 @@ impl Inner {
                     self.enqueue(Queued { instance: id, wait, exclusive: true, takeovers: 0, fresh: true, permit, mine, answer: None });
                 }
             }
-            // It was fired elsewhere, or closed by another version.
-            Advanced::Superseded | Advanced::Withdrawn => tracing::debug!(timer = %row.id, firing = row.firing, "firing is over"),
+            // It was fired elsewhere, closed by another version, or is suspended: then it is still there, for any host once it is activated.
+            Advanced::Superseded | Advanced::Withdrawn => {
+                tracing::debug!(timer = %row.id, firing = row.firing, "firing is over or suspended");
+                self.release_start_timer(row.id).await;
+            }
             Advanced::AlreadyStarted(_) | Advanced::Contended => unreachable!("it has no start key, and is no job"),
         }
         Ok(())
@@ -147,7 +151,7 @@ impl Inner {
     }
 
     /// Does not give up while this host works: nobody else may run it.
-    async fn release_start_timer(&self, id: Uuid) {
+    pub(crate) async fn release_start_timer(&self, id: Uuid) {
         while let Err(error) = self.store.release_start_timer(id).await {
             if self.executor.is_stopping() {
                 return;
@@ -157,7 +161,7 @@ impl Inner {
         }
     }
 
-    async fn is_suspended(&self, definition: &str) -> bool {
+    pub(crate) async fn is_suspended(&self, definition: &str) -> bool {
         self.store.definition(definition).await.ok().flatten().is_some_and(|row| row.suspended)
     }
 }
@@ -190,6 +194,7 @@ pub(crate) fn row_of(model: &mandate_model::ProcessDefinition, timer: &StartTime
         due: timer.due,
         cycle: timer.cycle.clone(),
         retries: i64::from(timer.retries),
+        priority: timer.priority,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use mandate_engine::{ActivityId, Input, Instance, TaskRevision, Variable, WaitId};
+use mandate_engine::{ActivityId, Input, Instance, Job, Jobs, TaskRevision, Variable, WaitId};
 use mandate_model::ProcessDefinition;
 
-use super::{Change, OPERATOR, Operation, Subject, TASK_WORKER};
+use super::{Change, OPERATOR, Operation, Subject, TASK_WORKER, suspension_state};
 
 /// What an operator did with an input, given the instance before and after; none: it is nothing that operators do.
 pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instance, after: &Instance) -> Option<Operation> {
@@ -36,6 +36,14 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
             let job = before.jobs().find(|job| job.wait == *wait)?;
             let change = Change::new("retries", Some(job.retries.to_string()), Some(retries.to_string()));
             Some(operation("SetJobRetries", "Job", vec![change], Some(job.activity), Some(*wait)))
+        }
+        Input::SetPriority { jobs, priority } => changed(before, after, jobs, "SetPriority", |job| {
+            Change::new("priority", job.map(|it| it.priority.to_string()), Some(priority.to_string()))
+        }),
+        Input::SuspendJobs { jobs, suspended } => {
+            let verb = if *suspended { "SuspendJob" } else { "ActivateJob" };
+            let state = |job: Option<&Job>| job.and_then(|job| suspension_state(job.suspended));
+            changed(before, after, jobs, verb, |job| Change::new("suspensionState", state(job), suspension_state(*suspended)))
         }
         Input::SetDue { wait, .. } => moved("SetDueDate", before, after, *wait),
         Input::RecalculateDue { wait, .. } => moved("RecalculateDueDate", before, after, *wait),
@@ -83,6 +91,22 @@ fn operation(
     Operation { verb, entity_type, category: OPERATOR, changes, subject: Subject { activity, wait, ..Subject::default() } }
 }
 
+/// What was done to one job, or to several, of which no value before is told; none: to no job.
+fn changed(
+    before: &Instance,
+    after: &Instance,
+    jobs: &Jobs,
+    verb: &'static str,
+    change: impl Fn(Option<&Job>) -> Change,
+) -> Option<Operation> {
+    if let Jobs::One(wait) = jobs {
+        let job = before.job(*wait)?;
+        return Some(operation(verb, "Job", vec![change(Some(job))], Some(job.activity), Some(*wait)));
+    }
+    let any = before.jobs().any(|job| after.job(job.wait) != Some(job));
+    any.then(|| operation(verb, "Job", vec![change(None)], None, None))
+}
+
 /// A job that has another due date.
 fn moved(verb: &'static str, before: &Instance, after: &Instance, wait: WaitId) -> Option<Operation> {
     let due = |instance: &Instance| instance.jobs().find(|job| job.wait == wait).map(|job| job.due.to_string());
@@ -106,8 +130,7 @@ fn stands(definition: &ProcessDefinition, instance: &Instance) -> Option<String>
 }
 
 fn suspension(before: &Instance, after: &Instance) -> Change {
-    let state = |instance: &Instance| Some(if instance.is_suspended() { "suspended" } else { "active" }.to_owned());
-    Change::new("suspensionState", state(before), state(after))
+    Change::new("suspensionState", suspension_state(before.is_suspended()), suspension_state(after.is_suspended()))
 }
 
 /// A variable where it is set, or where a scope sees it.

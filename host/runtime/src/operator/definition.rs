@@ -4,7 +4,7 @@ use mandate_engine::InstanceId;
 use mandate_store::DeploymentDeletion;
 use mandate_store::query::{DefinitionFilter, DefinitionRow, Page};
 
-use super::{Change, OPERATOR, Operation, Subject};
+use super::{Change, OPERATOR, Operation, Subject, suspension_state};
 use crate::deploy::{Report, Upload};
 use crate::{Error, Runtime};
 
@@ -90,7 +90,8 @@ impl Runtime {
     }
 
     /// Suspends a definition (true): no instance of it starts and, with `instances`, all its instances are suspended too, each in a unit of work of its
-    /// own. Whatever ends the request in between leaves a definition that starts nothing, and may be repeated.
+    /// own. Whatever ends the request in between leaves a definition that starts nothing, and may be repeated. A definition that is activated has its job
+    /// definitions activated, too.
     pub async fn suspend_definition(&self, id: &str, suspended: bool, instances: bool) -> Result<(), Error> {
         let found = self.0.store.definition(id).await?.ok_or_else(|| Error::NotFound { what: "process definition", id: id.to_owned() })?;
         let subject = Subject {
@@ -101,15 +102,18 @@ impl Runtime {
             ..Subject::default()
         };
         let operations = |before: bool| {
-            let state = |suspended| Some(if suspended { "suspended" } else { "active" }.to_owned());
-            let changes =
-                vec![Change::new("suspensionState", state(before), state(suspended)), Change::to("includeProcessInstances", instances)];
+            let changes = vec![
+                Change::new("suspensionState", suspension_state(before), suspension_state(suspended)),
+                Change::to("includeProcessInstances", instances),
+            ];
             let verb = if suspended { "SuspendProcessDefinition" } else { "ActivateProcessDefinition" };
             self.logged(Operation { verb, entity_type: "ProcessDefinition", category: OPERATOR, changes, subject })
         };
         if !self.0.store.set_definition_suspended(id, suspended, operations).await? {
             return Err(Error::NotFound { what: "process definition", id: id.to_owned() });
         }
+        self.0.job_definitions.forget();
+        self.0.executor.look_again();
         if instances {
             let all = self.0.store.instances_of(id).await?;
             self.suspend_instances(all.into_iter().map(InstanceId).collect(), suspended).await?;

@@ -7,7 +7,7 @@ use crate::common::{Host, Setup, postgres};
 use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, PublicId, Variables};
 use mandate_runtime::query::{InstanceFilter, Page, TaskFilter};
-use mandate_runtime::{DefinitionRef, Runtime, Start};
+use mandate_runtime::{ClockSource, DefinitionRef, Runtime, Start};
 
 /// `shop` sends an `order` to `stock`, which it starts, and waits for `ready`; then it sends `thanks` and ends. `stock` sends `ready`, and waits for `thanks`
 /// when its task `pack` is done.
@@ -138,18 +138,43 @@ async fn nobody_is_guessed_and_a_suspended_receiver_is_awaited() {
     let host = with_model(Setup::default()).await;
     // Two orders of one business key: whose `ready` is it?
     let [first, second] = [start(&host.runtime, "twice").await, start(&host.runtime, "twice").await];
-    let why = async || {
-        let all = host.runtime.messages_on_the_way(Page::ALL).await.expect("read");
-        all.into_iter().map(|it| it.reason.unwrap_or_default()).collect::<Vec<_>>()
-    };
+    let all = async || host.runtime.messages_on_the_way(Page::ALL).await.expect("read");
+    let why = async || all().await.into_iter().map(|it| it.reason.unwrap_or_default()).collect::<Vec<_>>();
     host.until("both are held", || async { why().await == ["several instances with its business key wait for it"; 2] }).await;
-    host.runtime.suspend_instance(second, true).await.expect("suspended");
-    host.runtime.delete_instance(first, None).await.expect("deleted");
-    let held = host.runtime.messages_on_the_way(Page::ALL).await.expect("read");
+    let held = all().await;
     host.runtime.remove_message(held[1].id).await.expect("removed");
     assert!(host.runtime.remove_message(held[1].id).await.is_err());
-    assert_eq!(on_the_way(&host.runtime, "ready").await, 1);
-    host.runtime.suspend_instance(second, false).await.expect("active");
-    assert_eq!(live(&host.runtime, "shop").await, 1, "it is tried again by and by");
+    host.runtime.suspend_instance(second, true).await.expect("suspended");
+    host.runtime.delete_instance(first, None).await.expect("deleted");
+    // A third one comes and goes: who begins to wait has everybody looked for.
+    let third = start(&host.runtime, "twice").await;
+    host.runtime.delete_instance(third, None).await.expect("deleted");
+    assert_eq!(live(&host.runtime, "shop").await, 1);
     host.runtime.shut_down(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_suspended_gets_it_when_he_goes_on_and_who_is_gone_leaves_it_to_others() {
+    for database in [None, Some(postgres())] {
+        let setup = Setup { database, execute_jobs: false, clock: ClockSource::Manual };
+        let host = with_model(setup.clone()).await;
+        let waiting = start(&host.runtime, "a").await;
+        host.runtime.suspend_instance(waiting, true).await.expect("suspended");
+        let host = host.restart_with(Setup { execute_jobs: true, ..setup }).await;
+        host.until("the answer is addressed", || async {
+            host.runtime.messages_on_the_way(Page::ALL).await.expect("read").iter().any(|it| it.receiver == Some(waiting.0))
+        })
+        .await;
+        assert_eq!(live(&host.runtime, "shop").await, 1);
+        host.runtime.suspend_instance(waiting, false).await.expect("active");
+        host.until("it has gone on", || async { live(&host.runtime, "shop").await == 0 }).await;
+
+        // An answer whose asker is gone waits for another one with that business key.
+        let gone = start(&host.runtime, "b").await;
+        host.runtime.suspend_instance(gone, true).await.expect("suspended");
+        host.runtime.delete_instance(gone, None).await.expect("deleted");
+        host.runtime.set_clock(host.runtime.now() + 1_000).await.expect("quiet");
+        assert!(host.runtime.check_store().await.expect("checked").findings.is_empty());
+        host.runtime.shut_down(Duration::from_secs(5)).await;
+    }
 }

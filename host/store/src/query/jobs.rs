@@ -2,23 +2,22 @@
 
 use uuid::Uuid;
 
-use super::select::{Select, Sort, keys};
+use super::select::{Select, Sort, ascending, keys};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::{Columns, params};
+use crate::job_definitions::JobDefinitionName;
 use crate::rows::JobRow;
 
 /// A job in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobListed {
-    /// Its instance; of a timer start event what names it among others.
+    /// Its instance; of a timer start event, or of a signal that starts one, what names it among others.
     pub instance: Uuid,
     /// Whose it is.
     pub tenant: Option<String>,
     /// The instance's definition, by key.
     pub definition_key: String,
-    /// The instance is suspended.
-    pub suspended: bool,
     /// The name of the host that has it locked.
     pub locked_by: Option<String>,
     /// Hosts that died while they ran it.
@@ -38,6 +37,8 @@ pub struct JobFilter {
     pub definition_id: Option<String>,
     /// Of this definition key.
     pub definition_key: Option<String>,
+    /// Of this job definition.
+    pub job_definition: Option<JobDefinitionName>,
     /// At this activity.
     pub activity_id: Option<String>,
     /// At an activity that failed and is this one.
@@ -48,6 +49,10 @@ pub struct JobFilter {
     pub no_retries_left: bool,
     /// Due, with retries left and not suspended, at this moment.
     pub executable_at: Option<i64>,
+    /// Of at least this priority.
+    pub priority_from: Option<i64>,
+    /// Of at most this priority.
+    pub priority_to: Option<i64>,
     /// Timers only.
     pub timers: bool,
     /// Asynchronous continuations only.
@@ -87,6 +92,8 @@ pub enum JobSort {
     Retries,
     /// When they are due.
     Due,
+    /// Their priority.
+    Priority,
     /// Their tenant.
     Tenant,
 }
@@ -99,13 +106,14 @@ impl Sort for JobSort {
             Self::DefinitionKey => "{text:d.key}",
             Self::Retries => "job.retries",
             Self::Due => "job.due",
+            Self::Priority => "job.priority",
             Self::Tenant => "{text:i.tenant}",
         }
     }
 }
 
 pub(super) const ROW: &str = "job.wait, job.activity, job.activity_id, job.kind, job.definition_id, job.due, job.retries, job.failures, \
-                              job.exclusive, job.behind, job.created, job.failure, job.failed_activity, job.locked_by IS NOT NULL";
+                              job.exclusive, job.priority, job.suspended, job.behind, job.created, job.failure, job.failed_activity, job.locked_by IS NOT NULL";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<JobRow, Error> {
     Ok(JobRow {
@@ -118,6 +126,8 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<JobRow, Error> {
         retries: columns.next()?,
         failures: columns.next()?,
         exclusive: columns.next()?,
+        priority: columns.next()?,
+        suspended: columns.next()?,
         behind: columns.next()?,
         created: columns.next()?,
         failure: columns.next()?,
@@ -132,8 +142,9 @@ const FROM: &str = "job CROSS JOIN instance i LEFT JOIN definition d ON d.id = j
 
 /// The same of the jobs that stand in their instances' rows.
 const FROM_RUNNING: &str = "(SELECT id AS instance_id, job_wait AS wait, job_activity AS activity, job_activity_id AS activity_id, job_kind AS kind, \
-                            definition_id, job_due AS due, job_retries AS retries, 0 AS failures, job_exclusive AS exclusive, FALSE AS behind, \
-                            job_created AS created, CAST(NULL AS TEXT) AS failure, CAST(NULL AS TEXT) AS failed_activity, suspended, \
+                            definition_id, job_due AS due, job_retries AS retries, 0 AS failures, job_exclusive AS exclusive, \
+                            COALESCE(job_priority, 0) AS priority, FALSE AS behind, job_created AS created, CAST(NULL AS TEXT) AS failure, CAST(NULL AS TEXT) AS failed_activity, \
+                            suspended OR COALESCE(job_suspended, FALSE) AS suspended, \
                             job_host AS locked_by, 0 AS takeovers FROM instance WHERE job_host IS NOT NULL) job \
                             CROSS JOIN instance i LEFT JOIN definition d ON d.id = job.definition_id \
                             LEFT JOIN host h ON h.id = job.locked_by";
@@ -143,26 +154,57 @@ pub const START_TIMER: &str = "start-timer";
 
 /// The same of timer start events, each as a job of itself.
 const FROM_START_TIMERS: &str = "(SELECT t.id AS instance_id, t.firing AS wait, 0 AS activity, t.activity_id, 'start-timer' AS kind, t.definition_id, \
-                                 t.due, t.retries, t.failures, TRUE AS exclusive, FALSE AS behind, t.created, t.failure, \
-                                 CAST(NULL AS TEXT) AS failed_activity, td.suspended, t.locked_by, 0 AS takeovers \
+                                 t.due, t.retries, t.failures, TRUE AS exclusive, t.priority, FALSE AS behind, t.created, t.failure, \
+                                 CAST(NULL AS TEXT) AS failed_activity, td.suspended OR t.suspended AS suspended, t.locked_by, 0 AS takeovers \
                                  FROM start_timer t JOIN definition td ON td.id = t.definition_id) job \
                                  CROSS JOIN (SELECT s.id, sd.tenant FROM start_timer s JOIN definition sd ON sd.id = s.definition_id) i \
                                  LEFT JOIN definition d ON d.id = job.definition_id LEFT JOIN host h ON h.id = job.locked_by";
 
+/// The kind of a job that is the delivery of a signal. It is listed once it has failed.
+pub const DELIVERY: &str = "delivery";
+
+/// The same of deliveries, each as a job of its receiver; of an instance that it starts there is none yet.
+const FROM_DELIVERIES: &str = "(SELECT COALESCE(t.instance_id, t.signal) AS instance_id, t.n AS wait, COALESCE(t.activity, 0) AS activity, t.activity_id, \
+                               'delivery' AS kind, t.definition_id, t.due, t.retries, t.failures, TRUE AS exclusive, 0 AS priority, FALSE AS behind, t.created, \
+                               t.failure, CAST(NULL AS TEXT) AS failed_activity, COALESCE(ti.suspended, td.suspended) AS suspended, t.locked_by, \
+                               0 AS takeovers FROM delivery t JOIN definition td ON td.id = t.definition_id \
+                               LEFT JOIN instance ti ON ti.id = t.instance_id WHERE t.failures > 0) job \
+                               {pg:JOIN}{lite:CROSS JOIN} (SELECT COALESCE(s.instance_id, s.signal) AS id, s.n, COALESCE(si.tenant, sd.tenant) AS tenant \
+                               FROM delivery s JOIN definition sd ON sd.id = s.definition_id LEFT JOIN instance si ON si.id = s.instance_id \
+                               WHERE s.failures > 0) i ON i.n = job.wait \
+                               LEFT JOIN definition d ON d.id = job.definition_id LEFT JOIN host h ON h.id = job.locked_by";
+
+/// The jobs of timers.
+const TIMERS: &str = "job.kind IN ('timer', 'event-timer', 'start-timer')";
+
 fn select(filter: JobFilter) -> Select {
-    let mut select = Select::of(vec![FROM, FROM_RUNNING, FROM_START_TIMERS]);
+    select_of(vec![FROM, FROM_RUNNING, FROM_START_TIMERS, FROM_DELIVERIES], filter)
+}
+
+fn select_of(places: Vec<&'static str>, filter: JobFilter) -> Select {
+    let mut select = Select::of(places);
     select.condition("i.id = job.instance_id");
     select.numbered("job.instance_id", "job.wait", filter.ids);
     select.uuids("job.instance_id", filter.instances);
     select.maybe("job.definition_id = $?", filter.definition_id);
     select.maybe("job.definition_id IN (SELECT k.id FROM definition k WHERE k.key = $?)", filter.definition_key);
+    if let Some(JobDefinitionName { definition_id, activity_id, kind }) = filter.job_definition {
+        select.with("job.definition_id = $?", definition_id);
+        select.with("job.activity_id = $?", activity_id);
+        match kind.as_str() {
+            "timer" => select.condition(TIMERS),
+            _ => select.with("job.kind = $?", kind),
+        }
+    }
     select.maybe("job.activity_id = $?", filter.activity_id);
     select.maybe("COALESCE(job.failed_activity, job.activity_id) = $?", filter.failed_activity_id.clone());
     select.when(filter.failed_activity_id.is_some(), "job.failures > 0");
     select.when(filter.with_retries_left, "job.retries > 0");
     select.when(filter.no_retries_left, "job.retries = 0");
     select.maybe("job.due <= $? AND job.retries > 0 AND NOT job.suspended AND NOT d.suspended", filter.executable_at);
-    select.when(filter.timers, "job.kind IN ('timer', 'event-timer', 'start-timer')");
+    select.maybe("job.priority <= $?", filter.priority_to);
+    select.maybe("job.priority >= $?", filter.priority_from);
+    select.when(filter.timers, TIMERS);
     select.when(filter.messages, "job.kind NOT IN ('timer', 'event-timer', 'start-timer')");
     select.when(filter.with_exception, "job.failure IS NOT NULL");
     select.maybe("job.failure = $?", filter.exception_message);
@@ -178,7 +220,7 @@ fn select(filter: JobFilter) -> Select {
 impl Reads {
     /// Jobs.
     pub async fn jobs(&self, filter: JobFilter, page: Page, sort: &[(JobSort, Order)]) -> Result<Vec<JobListed>, Error> {
-        let columns = format!("job.instance_id, i.tenant, d.key, job.suspended, h.name, job.takeovers, {ROW}");
+        let columns = format!("job.instance_id, i.tenant, d.key, h.name, job.takeovers, {ROW}");
         let rows = select(filter).rows(&self.pool, &columns, &keys(sort, &["job.instance_id", "job.wait"]), page).await?;
         rows.iter()
             .map(|found| {
@@ -187,7 +229,6 @@ impl Reads {
                     instance: columns.next()?,
                     tenant: columns.next_tenant()?,
                     definition_key: columns.next()?,
-                    suspended: columns.next()?,
                     locked_by: columns.next()?,
                     takeovers: columns.next()?,
                     row: row(&mut columns)?,
@@ -199,6 +240,15 @@ impl Reads {
     /// How many there are.
     pub async fn count_jobs(&self, filter: JobFilter) -> Result<i64, Error> {
         select(filter).count(&self.pool).await
+    }
+
+    /// The instances that have such jobs, in the order of their ids.
+    pub async fn instances_with_jobs(&self, filter: JobFilter) -> Result<Vec<Uuid>, Error> {
+        let select = select_of(vec![FROM, FROM_RUNNING], filter);
+        let rows = select.rows(&self.pool, "job.instance_id", &ascending(&["job.instance_id"]), Page::ALL).await?;
+        let mut ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
+        ids.dedup();
+        Ok(ids)
     }
 
     /// Which host holds which of an instance's jobs, by the host's name.

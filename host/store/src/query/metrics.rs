@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::{Reads, overdue};
 use crate::Error;
+use crate::claim::candidates::{PRIORITIZED, UNPRIORITIZED};
 use crate::cleanup::due_count_sql;
 use crate::db::params;
 
@@ -75,10 +76,17 @@ pub struct LedgerCount {
 impl Reads {
     /// Counts as of `now`.
     pub async fn counts(&self, now: i64) -> Result<Counts, Error> {
-        let due = "SELECT (SELECT COUNT(*) FROM start_timer t WHERE t.locked_by IS NULL AND t.retries > 0 AND t.due <= $1 \
-                   AND NOT EXISTS (SELECT 1 FROM definition td WHERE td.id = t.definition_id AND td.suspended)) \
-                   + COUNT(*) FROM job j WHERE j.locked_by IS NULL AND j.retries > 0 AND NOT j.suspended AND NOT j.behind AND j.due <= $1 \
-                   AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.definition_id AND d.suspended)";
+        let jobs = [UNPRIORITIZED, PRIORITIZED].map(|claimable| {
+            format!(
+                "(SELECT COUNT(*) FROM job j WHERE {claimable} AND j.due <= $1 \
+                 AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.definition_id AND d.suspended))"
+            )
+        });
+        let due = format!(
+            "SELECT (SELECT COUNT(*) FROM start_timer t WHERE t.locked_by IS NULL AND t.retries > 0 AND NOT t.suspended AND t.due <= $1 \
+             AND NOT EXISTS (SELECT 1 FROM definition td WHERE td.id = t.definition_id AND td.suspended)) + {}",
+            jobs.join(" + ")
+        );
         let overdue = overdue::count_sql();
         let history_due = due_count_sql();
         let active = "SELECT d.id, d.key, d.version, d.tenant, COUNT(*) FROM instance i JOIN definition d ON d.id = i.definition_id \
@@ -86,13 +94,13 @@ impl Reads {
         let answers = self
             .pool
             .snapshot(vec![
-                (due, params![now]),
-                ("SELECT COUNT(*) FROM incident", Vec::new()),
+                (&due, params![now]),
+                ("SELECT COUNT(*) FROM any_incident", Vec::new()),
                 (&overdue, params![now]),
                 (active, Vec::new()),
                 (&history_due, params![now, i64::from(MOST_DUE)]),
-                ("SELECT COUNT(*) FROM delivery WHERE kind = 'signal'", Vec::new()),
-                ("SELECT COUNT(*) FROM delivery WHERE kind = 'message'", Vec::new()),
+                ("SELECT COUNT(*) FROM delivery WHERE retries > 0 AND kind = 'signal'", Vec::new()),
+                ("SELECT COUNT(*) FROM message", Vec::new()),
             ])
             .await?;
         let single = |at: usize| answers[at].first().map_or(Ok(0), |row| row.get(0));

@@ -14,9 +14,9 @@ use crate::unit::{CalledBy, CommitError, Expect, InstanceHead, State, Unit};
 static INSERT: Batch = Batch::new(
     "INSERT INTO instance (id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, parts, \
      super_instance, super_activity, super_n, root_instance, \
-     job_wait, job_activity, job_activity_id, job_kind, job_due, job_retries, job_exclusive, job_created, job_host, job_epoch) \
+     job_wait, job_activity, job_activity_id, job_kind, job_due, job_retries, job_exclusive, job_priority, job_suspended, job_created, job_host, job_epoch) \
      SELECT v.id, v.tenant, v.definition_id, v.business_key, v.started_at, 1, v.last_unit, v.suspended, v.snapshot, v.parts, \
-     v.super_instance, v.super_activity, v.super_n, v.root_instance, v.job_wait, v.job_activity, v.job_activity_id, v.job_kind, v.job_due, v.job_retries, v.job_exclusive, v.job_created, v.job_host, v.job_epoch \
+     v.super_instance, v.super_activity, v.super_n, v.root_instance, v.job_wait, v.job_activity, v.job_activity_id, v.job_kind, v.job_due, v.job_retries, v.job_exclusive, v.job_priority, v.job_suspended, v.job_created, v.job_host, v.job_epoch \
      FROM {rows}",
     &[
         ("id", Type::Uuid),
@@ -39,6 +39,8 @@ static INSERT: Batch = Batch::new(
         ("job_due", Type::I64),
         ("job_retries", Type::I64),
         ("job_exclusive", Type::Bool),
+        ("job_priority", Type::I64),
+        ("job_suspended", Type::Bool),
         ("job_created", Type::I64),
         ("job_host", Type::Uuid),
         ("job_epoch", Type::I64),
@@ -48,7 +50,7 @@ static INSERT: Batch = Batch::new(
 static UPDATE: Batch = Batch::new(
     "UPDATE instance SET revision = v.revision + 1, last_unit = v.last_unit, suspended = COALESCE(v.suspended, instance.suspended), \
      snapshot = v.snapshot, parts = v.parts, job_wait = v.job_wait, job_activity = v.job_activity, job_activity_id = v.job_activity_id, \
-     job_kind = v.job_kind, job_due = v.job_due, job_retries = v.job_retries, job_exclusive = v.job_exclusive, job_created = v.job_created, \
+     job_kind = v.job_kind, job_due = v.job_due, job_retries = v.job_retries, job_exclusive = v.job_exclusive, job_priority = v.job_priority, job_suspended = v.job_suspended, job_created = v.job_created, \
      job_host = v.job_host, job_epoch = v.job_epoch FROM {rows} WHERE instance.id = v.id AND instance.revision = v.revision \
      RETURNING instance.id, instance.suspended, tenant, definition_id, business_key, started_at, super_instance, super_activity, super_n, root_instance",
     &[
@@ -65,6 +67,8 @@ static UPDATE: Batch = Batch::new(
         ("job_due", Type::I64),
         ("job_retries", Type::I64),
         ("job_exclusive", Type::Bool),
+        ("job_priority", Type::I64),
+        ("job_suspended", Type::Bool),
         ("job_created", Type::I64),
         ("job_host", Type::Uuid),
         ("job_epoch", Type::I64),
@@ -97,10 +101,11 @@ pub(super) async fn hold(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Com
     }
     let revisions = revisions(tx, ids, "{pg:FOR UPDATE}").await?;
     for (unit, answer) in units.iter().zip(answers).filter(|(unit, _)| several(unit)) {
-        *answer = unit.instances.iter().find_map(|write| match write.expect {
+        let refused = unit.instances.iter().find_map(|write| match write.expect {
             Expect::New(_) => None,
             Expect::Revision(expected) => refusal(revisions.get(&write.id).copied(), expected),
         });
+        *answer = answer.take().or(refused);
     }
     Ok(())
 }
@@ -153,8 +158,8 @@ pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Co
 }
 
 /// The job that an instance's row has.
-fn running(job: Option<&RunningJob>) -> [Cell; 10] {
-    let Some(job) = job else { return [const { Cell::Null }; 10] };
+fn running(job: Option<&RunningJob>) -> [Cell; 12] {
+    let Some(job) = job else { return [const { Cell::Null }; 12] };
     [
         job.wait.into(),
         job.activity.into(),
@@ -163,6 +168,8 @@ fn running(job: Option<&RunningJob>) -> [Cell; 10] {
         job.due.into(),
         job.retries.into(),
         job.exclusive.into(),
+        Some(job.priority).filter(|priority| *priority != 0).into(),
+        Some(job.suspended).filter(|suspended| *suspended).into(),
         job.created.into(),
         job.holder.id.into(),
         job.holder.epoch.into(),

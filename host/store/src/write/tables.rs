@@ -10,7 +10,7 @@ use crate::batch::{Batch, Type, cells};
 use crate::claim::{self, ClaimedJob};
 use crate::db::{Param, Tx};
 use crate::lease::HostRef;
-use crate::unit::{Beside, Expect, InstanceHead, InstanceWrite, State};
+use crate::unit::{Beside, Expect, InstanceHead, InstanceWrite, State, Stood};
 
 static PUT_PARTS: Batch = Batch::new(
     "INSERT INTO instance_part (instance_id, activity, variable, bytes) SELECT v.instance_id, v.activity, v.variable, v.bytes FROM {rows} \
@@ -32,13 +32,13 @@ static SUSPEND_TASKS: Batch = Batch::new(
 );
 
 static PUT_JOBS: Batch = Batch::new(
-    "INSERT INTO job (instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, behind, created, \
+    "INSERT INTO job (instance_id, wait, activity, activity_id, kind, definition_id, due, retries, failures, exclusive, priority, behind, created, \
      failure, failed_activity, suspended, locked_by, locked_epoch, takeovers) \
-     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.kind, v.definition_id, v.due, v.retries, v.failures, v.exclusive, v.behind, \
+     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.kind, v.definition_id, v.due, v.retries, v.failures, v.exclusive, v.priority, v.behind, \
      v.created, v.failure, v.failed_activity, v.suspended, v.locked_by, v.locked_epoch, 0 FROM {rows} WHERE TRUE \
      ON CONFLICT (instance_id, wait) DO UPDATE SET activity = excluded.activity, activity_id = excluded.activity_id, \
      kind = excluded.kind, due = excluded.due, retries = excluded.retries, failures = excluded.failures, exclusive = excluded.exclusive, \
-     behind = excluded.behind, created = excluded.created, failure = excluded.failure, failed_activity = excluded.failed_activity, \
+     priority = excluded.priority, behind = excluded.behind, created = excluded.created, failure = excluded.failure, failed_activity = excluded.failed_activity, \
      suspended = excluded.suspended, locked_by = excluded.locked_by, \
      locked_epoch = excluded.locked_epoch, takeovers = 0",
     &[
@@ -52,6 +52,7 @@ static PUT_JOBS: Batch = Batch::new(
         ("retries", Type::I64),
         ("failures", Type::I64),
         ("exclusive", Type::Bool),
+        ("priority", Type::I64),
         ("behind", Type::Bool),
         ("created", Type::I64),
         ("failure", Type::Text),
@@ -62,10 +63,19 @@ static PUT_JOBS: Batch = Batch::new(
     ],
 );
 
-/// Leaves the lock alone: a job that runs while an operator gives it retries is still its host's.
+/// Leaves the lock alone: a job that runs while an operator changes it is still its host's.
 static REVISE_JOBS: Batch = Batch::new(
-    "UPDATE job SET due = v.due, retries = v.retries, behind = v.behind FROM {rows} WHERE job.instance_id = v.instance_id AND job.wait = v.wait",
-    &[("instance_id", Type::Uuid), ("wait", Type::I64), ("due", Type::I64), ("retries", Type::I64), ("behind", Type::Bool)],
+    "UPDATE job SET due = v.due, retries = v.retries, priority = v.priority, suspended = v.suspended, behind = v.behind FROM {rows} \
+     WHERE job.instance_id = v.instance_id AND job.wait = v.wait",
+    &[
+        ("instance_id", Type::Uuid),
+        ("wait", Type::I64),
+        ("due", Type::I64),
+        ("retries", Type::I64),
+        ("priority", Type::I64),
+        ("suspended", Type::Bool),
+        ("behind", Type::Bool),
+    ],
 );
 
 static SET_BEHIND: Batch = Batch::new(
@@ -249,6 +259,7 @@ pub(super) struct Tables {
     jobs: Rows,
     revised_jobs: Rows,
     locked_jobs: Rows,
+    moved_jobs: Vec<(Uuid, i64)>,
     behind_jobs: Vec<(Uuid, i64, bool)>,
     tasks: Rows,
     candidates: Rows,
@@ -329,7 +340,13 @@ impl Tables {
 
     fn take_jobs(&mut self, write: &InstanceWrite, suspended: bool, me: HostRef, foreign: bool) -> Vec<ClaimedJob> {
         let id = write.id;
-        self.revised_jobs.extend(write.revise_jobs.iter().map(|job| cells![id, job.wait, job.due, job.retries, job.behind]));
+        self.revised_jobs.extend(
+            write
+                .revise_jobs
+                .iter()
+                .map(|job| cells![id, job.wait, job.due, job.retries, job.priority, suspended || job.suspended, job.behind]),
+        );
+        self.moved_jobs.extend(write.running.as_ref().filter(|_| write.running_stood == Stood::InARow).map(|job| (id, job.wait)));
         self.locked_jobs.extend(write.lock_jobs.iter().map(|wait| cells![id, *wait, me.id, me.epoch]));
         self.behind_jobs.extend(write.behind_jobs.iter().map(|(wait, behind)| (id, *wait, *behind)));
         let mut stay = Vec::new();
@@ -349,11 +366,12 @@ impl Tables {
                 job.retries,
                 job.failures,
                 job.exclusive,
+                job.priority,
                 job.behind,
                 job.created,
                 &job.failure,
                 &job.failed_activity,
-                suspended,
+                suspended || job.suspended,
                 locked.map(|host| host.id),
                 locked.map(|host| host.epoch)
             ]);
@@ -436,7 +454,8 @@ impl Tables {
         PUT_JOBS.execute(tx, self.jobs).await?;
         REVISE_JOBS.execute(tx, self.revised_jobs).await?;
         // A job that is locked as its instance's next needs no second statement to become it.
-        let locked = claim::lock(tx, self.locked_jobs).await?;
+        let mut locked = claim::lock(tx, self.locked_jobs).await?;
+        locked.extend(claim::move_in(tx, self.moved_jobs).await?);
         let got: HashSet<(Uuid, i64)> = locked.iter().map(|job| (job.instance, job.wait)).collect();
         let changed = self.behind_jobs.into_iter().filter(|(id, wait, behind)| *behind || !got.contains(&(*id, *wait)));
         SET_BEHIND.execute(tx, changed.map(|(id, wait, behind)| cells![id, wait, behind]).collect()).await?;

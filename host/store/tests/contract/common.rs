@@ -186,6 +186,8 @@ pub(crate) fn job(definition: &DefinitionRow, wait: i64, due: i64) -> JobRow {
         retries: 3,
         failures: 0,
         exclusive: false,
+        priority: 0,
+        suspended: false,
         behind: false,
         created: due,
         failure: None,

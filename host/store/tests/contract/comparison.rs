@@ -220,6 +220,7 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
                 behind: random.chance(20),
                 locked: random.chance(30),
                 retries: number % 3,
+                priority: number % 4 - 1,
                 failure: random.chance(30).then(|| "it said \"no\"\n\tand 'why' ☂".to_owned()),
                 ..job(process, next, number)
             }),
@@ -252,7 +253,14 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
                     .chance(50)
                     .then(|| ExternalTaskFailure { details: random.chance(50).then(|| "at length".to_owned()), lock_until: number }),
             }),
-            8 => write.revise_jobs.push(JobRevision { wait: old, due: number, retries: number % 3, behind: random.chance(20) }),
+            8 => write.revise_jobs.push(JobRevision {
+                wait: old,
+                due: number,
+                retries: number % 3,
+                priority: number % 4 - 1,
+                suspended: random.chance(20),
+                behind: random.chance(20),
+            }),
             9 => write.behind_jobs.push((old, random.chance(50))),
             10 => write.lock_jobs = vec![old],
             _ => {

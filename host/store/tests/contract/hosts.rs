@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::join_all;
 use mandate_store::query::{InstanceFilter, JobFilter, Page};
 use mandate_store::{
-    Claim, CommitError, Config, Error, Except, HistoryRow, JobRevision, JobRow, LedgerOpened, LedgerState, Origin, StartKey, Store, Unit,
+    Claim, CommitError, Config, Error, Except, HistoryRow, JobDefinitionChange, JobDefinitionName, JobRevision, JobRow, LedgerOpened,
+    LedgerState, Origin, StartKey, Store, Unit,
 };
 use uuid::Uuid;
 
@@ -358,7 +359,7 @@ async fn a_job_that_may_run_since_a_unit_changed_it_wakes_the_other() {
     let mut next = step(id, 1);
     next.behind_jobs = vec![(1, false)];
     let mut retried = step(id, 2);
-    retried.revise_jobs = vec![JobRevision { wait: 2, due: 5, retries: 1, behind: false }];
+    retried.revise_jobs = vec![JobRevision { wait: 2, due: 5, retries: 1, priority: 0, suspended: false, behind: false }];
     for write in [next, retried] {
         a.commit(unit(write)).await.expect("stored");
         tokio::time::timeout(std::time::Duration::from_secs(30), b.jobs_elsewhere()).await.expect("it is heard");
@@ -391,4 +392,46 @@ async fn a_job_that_one_host_leaves_wakes_the_other() {
     for store in [a, b] {
         store.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_job_definitions_waits_for_commits_under_way_and_holds_on_every_host() {
+    let (fixture, a, b) = two("job_definitions").await;
+    let process = definition(&a, "p").await;
+    let makes = |seen| {
+        let mut write = start(&process, Uuid::now_v7());
+        write.put_jobs = vec![job(&process, 1, 5)];
+        write.job_definitions = Some(seen);
+        unit(write)
+    };
+    let name = JobDefinitionName { definition_id: process.id.clone(), activity_id: "Task".into(), kind: "async-before".into() };
+    for round in 0..5 {
+        // Both hosts make jobs as fast as they can, until each of its makers is refused.
+        let makers = [&a, &b].map(|store| {
+            join_all((0..8).map(|_| async {
+                loop {
+                    match store.commit(makes(round)).await {
+                        Ok(_) => {}
+                        Err(CommitError::JobDefinitions) => return,
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }))
+        });
+        let changed = async {
+            let suspended = JobDefinitionChange::Suspended(round % 2 == 0);
+            b.change_job_definitions(std::slice::from_ref(&name), suspended, false, &[]).await.expect("written");
+            // Whoever has not heard of it has made its last job.
+            b.count_jobs(JobFilter::default()).await.expect("counted")
+        };
+        let (jobs, _) = tokio::join!(changed, join_all(makers));
+        assert_eq!(a.count_jobs(JobFilter::default()).await.expect("counted"), jobs);
+        for store in [&a, &b] {
+            assert_eq!(store.job_definitions().await.expect("read").seen, round + 1);
+        }
+    }
+    // Who opens the database later knows what there is.
+    let c = fixture.open().await;
+    assert_eq!((c.job_definitions().await.expect("read").seen, c.job_definitions().await.expect("read").rows.len()), (0, 1));
+    c.commit(makes(0)).await.expect("stored");
 }

@@ -23,6 +23,47 @@ pub(crate) async fn due_jobs_are_claimed_longest_due_first(fixture: Fixture) {
     assert_eq!(store.job_holders(held[0].instance).await.expect("read").len(), 1);
 }
 
+pub(crate) async fn higher_priorities_are_claimed_first_and_of_these_the_longest_due(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let claim = async |now, max| {
+        let claimed = store.claim(now, max, &Except::NOTHING).await.expect("claimed");
+        claimed.iter().map(|job| job.wait).collect::<Vec<_>>()
+    };
+    for (wait, priority, due) in [(1, 0, 5), (2, 0, 4), (3, -3, 1), (4, 50, 9), (5, 50, 8), (6, 90, 70), (7, -9, 2), (8, 51, 9)] {
+        started_with(&store, &process, vec![JobRow { priority, ..job(&process, wait, due) }]).await;
+    }
+    assert_eq!(store.counts(10).await.expect("read").jobs_due, 7);
+    assert_eq!((store.next_due(5).await.expect("read"), store.next_due(9).await.expect("read")), (Some(8), Some(70)));
+    assert_eq!(claim(10, 2).await, [8, 5]);
+    assert_eq!(claim(10, 3).await, [4, 2, 1]);
+    assert!(!store.is_quiet(10, &Except::NOTHING).await.expect("read"));
+    assert_eq!(claim(10, 9).await, [3, 7]);
+    assert_eq!(claim(10, 9).await, [0; 0]);
+    assert_eq!(claim(70, 9).await, [6]);
+    let listed = |filter| async { store.count_jobs(filter).await.expect("read") };
+    assert_eq!(listed(JobFilter { priority_from: Some(50), ..JobFilter::default() }).await, 4);
+    assert_eq!(listed(JobFilter { priority_from: Some(-3), priority_to: Some(0), ..JobFilter::default() }).await, 3);
+}
+
+pub(crate) async fn jobs_of_more_priorities_than_are_told_apart_are_claimed_all_the_same(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let jobs = (1..=130).map(|wait| JobRow { priority: wait, ..job(&process, wait, 200 - wait) }).collect();
+    started_with(&store, &process, jobs).await;
+    started_with(&store, &process, vec![job(&process, 1_000, 1)]).await;
+    let waits = async |max| {
+        let claimed = store.claim(500, max, &Except::NOTHING).await.expect("claimed");
+        claimed.iter().map(|job| job.wait).collect::<Vec<_>>()
+    };
+    assert_eq!(waits(3).await, [130, 129, 128]);
+    // Below the hundred highest the longest due come first, and what might be above 0 before what has no priority.
+    let rest = waits(125).await;
+    assert_eq!(rest[..100], (28..=127).rev().collect::<Vec<_>>());
+    assert_eq!(rest[100..], (3..=27).rev().collect::<Vec<_>>());
+    assert_eq!(waits(9).await, [2, 1, 1_000]);
+}
+
 pub(crate) async fn what_must_not_run_is_not_claimed(fixture: Fixture) {
     let store = fixture.open().await;
     let process = definition(&store, "p").await;
@@ -133,7 +174,7 @@ pub(crate) async fn retries_from_an_operator_leave_a_running_job_to_its_host(fix
     let claimed = store.claim(100, 10, &Except::NOTHING).await.expect("claimed");
     assert_eq!(claimed.iter().map(|job| job.wait).collect::<Vec<_>>(), [1]);
     let mut write = step(id, 1);
-    let revision = |wait| JobRevision { wait, due: 7, retries: 9, behind: false };
+    let revision = |wait| JobRevision { wait, due: 7, retries: 9, priority: 0, suspended: false, behind: false };
     write.revise_jobs = vec![revision(1), revision(2)];
     write.lock_jobs = vec![1, 2];
     let stored = store.commit(unit(write)).await.expect("stored");

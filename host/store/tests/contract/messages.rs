@@ -2,11 +2,12 @@
 
 use mandate_store::query::{DefinitionRow, Page};
 use mandate_store::{
-    Awaiting, CommitError, Delivery, DeploymentDeletion, Expect, InstanceHead, InstanceWrite, Message, NewDefinition, Receiver, Store,
+    Address, Addressed, Awaiting, CommitError, Delivery, DeploymentDeletion, EventKind, Except, Expect, InstanceHead, InstanceWrite,
+    Message, NewDefinition, Receiver, Store,
 };
 use uuid::Uuid;
 
-use crate::common::{Fixture, end, head, live, step, subscription, unit, upload};
+use crate::common::{Fixture, end, head, live, start, step, subscription, unit, upload};
 
 /// The definitions of one deployment of a tenant: a sender and a receiver.
 async fn participants(store: &Store, tenant: Option<&str>) -> (DefinitionRow, DefinitionRow) {
@@ -32,15 +33,19 @@ fn message(sender: &DefinitionRow, name: &str, key: Option<&str>) -> Message {
     }
 }
 
-/// Stores a unit that sends, and takes the message up.
-async fn sent(store: &Store, sender: &DefinitionRow, message: Message) -> Delivery {
+/// Stores a unit that sends, and looks for who gets it.
+async fn sent(store: &Store, sender: &DefinitionRow, message: Message) -> Addressed {
     let id = message.id;
     let mut write = InstanceWrite::new(Uuid::now_v7(), Expect::New(head(sender)), live());
     write.messages = vec![message];
     store.commit(unit(write)).await.expect("stored");
-    let mut claimed = store.claim_deliveries(100, 100, None).await.expect("claimed");
-    claimed.retain(|it| it.name.signal == id);
-    claimed.remove(0)
+    let mut due = store.due_messages(100, 100).await.expect("read");
+    due.retain(|it| it.id == id);
+    due.remove(0)
+}
+
+async fn claimed(store: &Store) -> Vec<Delivery> {
+    store.claim_deliveries(1_000, 100, &[], &Except::default()).await.expect("claimed")
 }
 
 /// An instance with a business key that waits for messages.
@@ -58,7 +63,7 @@ pub(crate) async fn a_message_finds_who_waits_with_its_business_key(fixture: Fix
     let (sender, receiver) = participants(&store, None).await;
     let (_, acmes) = participants(&store, Some("acme")).await;
     let keyed = sent(&store, &sender, message(&sender, "paid", Some("a"))).await;
-    assert_eq!((keyed.receiver, keyed.definition_id.as_str()), (Receiver::Addressee, receiver.id.as_str()));
+    assert_eq!((keyed.definition_id.as_str(), keyed.business_key.as_deref()), (receiver.id.as_str(), Some("a")));
     let plain = sent(&store, &sender, message(&sender, "paid", None)).await;
     let at = sent(&store, &sender, Message { element: Some("Elsewhere".into()), ..message(&sender, "paid", Some("a")) }).await;
     for (process, key, name) in
@@ -66,71 +71,106 @@ pub(crate) async fn a_message_finds_who_waits_with_its_business_key(fixture: Fix
     {
         waits(&store, process, key, &[name]).await;
     }
-    assert_eq!(store.awaiting(&keyed).await.expect("read"), Awaiting::Nobody);
+    let found = async |message: &Addressed| match store.awaiting(message).await.expect("read") {
+        Awaiting::One(it) => Some((it.instance, it.wait)),
+        Awaiting::Nobody => None,
+        Awaiting::Several => panic!("there are several"),
+    };
+    assert_eq!(found(&keyed).await, None);
     let one = waits(&store, &receiver, Some("a"), &["other", "paid", "paid"]).await;
-    let found = Awaiting::One { instance: one, wait: 4, suspended: false };
-    assert_eq!(store.awaiting(&keyed).await.expect("read"), found, "the oldest of its waits");
-    assert_eq!(store.awaiting(&plain).await.expect("read"), Awaiting::Nobody, "no key is a key of its own");
-    assert_eq!(store.awaiting(&at).await.expect("read"), Awaiting::Nobody);
+    assert_eq!(found(&keyed).await, Some((one, 4)), "the oldest of its waits");
+    assert_eq!(found(&plain).await, None, "no key is a key of its own");
+    assert_eq!(found(&at).await, None);
     let nameless = waits(&store, &receiver, None, &["paid"]).await;
-    assert_eq!(store.awaiting(&plain).await.expect("read"), Awaiting::One { instance: nameless, wait: 3, suspended: false });
+    assert_eq!(found(&plain).await, Some((nameless, 3)));
 
-    // Another version of the process may have it, and a suspended instance is not passed over.
+    // A version that is deployed later changes nothing, and a suspended instance is not passed over.
     let (_, newer) = participants(&store, None).await;
     assert_eq!((newer.version, newer.key), (2, receiver.key.clone()));
     let mut suspended = step(one, 1);
     suspended.suspended = Some(true);
     store.commit(unit(suspended)).await.expect("stored");
-    assert_eq!(store.awaiting(&keyed).await.expect("read"), Awaiting::One { instance: one, wait: 4, suspended: true });
+    assert_eq!(found(&keyed).await, Some((one, 4)));
     waits(&store, &receiver, Some("a"), &["paid"]).await;
     assert_eq!(store.awaiting(&keyed).await.expect("read"), Awaiting::Several);
 }
 
-pub(crate) async fn a_message_waits_until_it_is_woken_taken_or_removed(fixture: Fixture) {
+pub(crate) async fn a_message_waits_until_it_is_woken(fixture: Fixture) {
+    let store = fixture.open().await;
+    let (sender, _) = participants(&store, None).await;
+    let on_its_way = sent(&store, &sender, message(&sender, "paid", Some("a"))).await;
+    let hold = async || store.address(&[], &[(on_its_way.clone(), "nobody waits for it", 9_999_999)], 100).await.expect("held");
+    hold().await;
+    assert_eq!(store.due_messages(1_000, 10).await.expect("read"), []);
+    let listed = store.messages(Page::ALL).await.expect("read");
+    assert_eq!((listed[0].process.as_str(), listed[0].business_key.as_deref(), listed[0].due), ("receiver", Some("a"), 9_999_999));
+    assert_eq!((listed[0].receiver, listed[0].reason.as_deref()), (None, Some("nobody waits for it")));
+    assert_eq!(store.counts(0).await.expect("read").messages_on_the_way, 1);
+    assert_eq!(store.next_due(1_000).await.expect("read"), Some(9_999_999));
+    assert!(store.is_quiet(1_000, &Except::default()).await.expect("read"));
+
+    for (name, key, woken) in [("paid", None, false), ("other", Some("a"), false), ("paid", Some("a"), true)] {
+        assert_eq!(store.wake_messages(name, key, 200).await.expect("written"), woken, "{name} {key:?}");
+    }
+    // Who has seen it before and finds nobody does not put it off again.
+    hold().await;
+    let due = store.due_messages(200, 10).await.expect("read");
+    assert_eq!(due.iter().map(|it| it.id).collect::<Vec<_>>(), [on_its_way.id]);
+    assert!(!store.is_quiet(200, &Except::default()).await.expect("read"));
+    store.address(&[], &[(due[0].clone(), "nobody waits for it", 9_999_999)], 200).await.expect("held");
+    assert_eq!(store.due_messages(1_000, 10).await.expect("read"), []);
+
+    assert!(store.remove_message(on_its_way.id, &[]).await.expect("removed"));
+    assert!(!store.remove_message(on_its_way.id, &[]).await.expect("looked for"));
+}
+
+pub(crate) async fn a_message_is_delivered_once_and_looks_again_where_nobody_is_there(fixture: Fixture) {
     let store = fixture.open().await;
     let (sender, receiver) = participants(&store, None).await;
     let on_its_way = sent(&store, &sender, message(&sender, "paid", Some("a"))).await;
-    store.hold_delivery(&on_its_way, "nobody waits for it", Some(9_999_999)).await.expect("held");
-    let listed = store.messages(Page::ALL).await.expect("read");
-    assert_eq!((listed[0].process.as_str(), listed[0].business_key.as_deref(), listed[0].due), ("receiver", Some("a"), 9_999_999));
-    assert_eq!((listed[0].attempts, listed[0].reason.as_deref()), (1, Some("nobody waits for it")));
-    assert_eq!(store.counts(0).await.expect("read").messages_on_the_way, 1);
-
-    for (name, key, woken) in [("paid", None, false), ("other", Some("a"), false), ("paid", Some("a"), true), ("paid", Some("a"), false)] {
-        assert_eq!(store.wake_messages(name, key, 200).await.expect("written"), woken, "{name} {key:?}");
+    let first = waits(&store, &receiver, Some("a"), &["paid"]).await;
+    let Awaiting::One(wait) = store.awaiting(&on_its_way).await.expect("read") else { panic!("one waits") };
+    // Two hosts have found somebody at the same time.
+    let starts = Address::Start("Start".into());
+    for address in [Address::Wait(wait.clone()), starts.clone()] {
+        store.address(&[(on_its_way.clone(), address)], &[], 200).await.expect("addressed");
     }
-    // Who is told too late that nobody waits does not put it off again.
-    store.hold_delivery(&on_its_way, "nobody waits for it", Some(9_999_999)).await.expect("held");
-    let again = store.claim_deliveries(200, 10, None).await.expect("claimed");
-    assert_eq!((again.len(), again[0].attempts, again[0].due), (1, 2, 20_200));
+    let delivery = claimed(&store).await.remove(0);
+    assert_eq!(delivery.receiver, Receiver::Wait { instance: first, wait: 3, activity: wait.activity });
+    assert_eq!((delivery.kind, delivery.signal.as_str(), delivery.retries), (EventKind::Message, "paid", 3));
+    assert_eq!(claimed(&store).await.len(), 1, "what is not in this host's memory it has forgotten");
+    assert!(!store.remove_message(on_its_way.id, &[]).await.expect("looked for"), "it is being delivered");
+    assert_eq!(store.messages(Page::ALL).await.expect("read")[0].receiver, Some(first));
 
-    let take = async |id: Uuid| {
-        let mut write = step(id, 1);
-        (write.delivery, write.remove_subscriptions) = (Some(on_its_way.name), vec![3]);
+    // It finds nobody there any more.
+    store.drop_delivery(delivery.name).await.expect("dropped");
+    assert_eq!(store.due_messages(200, 10).await.expect("read").len(), 1);
+    store.address(&[(on_its_way.clone(), starts)], &[], 200).await.expect("addressed");
+    let delivery = claimed(&store).await.remove(0);
+    assert_eq!((delivery.receiver, delivery.definition_id.as_str()), (Receiver::Start, receiver.id.as_str()));
+    let begin = async || {
+        let mut write = start(&receiver, Uuid::now_v7());
+        write.delivery = Some(delivery.name);
         store.commit(unit(write)).await
     };
-    let (first, second) = (waits(&store, &receiver, Some("a"), &["paid"]).await, waits(&store, &receiver, Some("a"), &["paid"]).await);
-    take(first).await.expect("stored");
-    assert!(matches!(take(second).await, Err(CommitError::Delivered)));
+    begin().await.expect("stored");
+    assert!(matches!(begin().await, Err(CommitError::Delivered)));
     assert_eq!(store.messages(Page::ALL).await.expect("read"), []);
-
-    let lost = sent(&store, &sender, message(&sender, "paid", None)).await.name.signal;
-    assert_eq!(store.message(lost).await.expect("read").map(|it| it.business_key), Some(None));
-    assert!(store.remove_message(lost, &[]).await.expect("removed"));
-    assert!(!store.remove_message(lost, &[]).await.expect("looked for"));
+    assert_eq!(store.due_messages(1_000, 10).await.expect("read"), []);
 }
 
 pub(crate) async fn a_deployment_is_not_deleted_while_messages_are_on_their_way_to_it(fixture: Fixture) {
     let store = fixture.open().await;
     let (sender, _) = participants(&store, None).await;
     let on_its_way = sent(&store, &sender, message(&sender, "paid", None)).await;
+    store.address(&[(on_its_way.clone(), Address::Start("Start".into()))], &[], 200).await.expect("addressed");
     let instances = store.instances_of(&sender.id).await.expect("read");
     store.commit(unit(end(instances[0], 1))).await.expect("it ends");
     let delete = async |cascade| store.delete_deployment(&sender.deployment_id, cascade, &[], &Vec::new(), 0).await.expect("answered");
     assert_eq!(delete(false).await, DeploymentDeletion::Awaited { messages: 1 });
     assert!(matches!(delete(true).await, DeploymentDeletion::Deleted { .. }));
-    assert_eq!(store.message(on_its_way.name.signal).await.expect("read"), None);
-    assert_eq!(fixture.count("delivery").await, 0);
+    assert_eq!(store.message(on_its_way.id).await.expect("read"), None);
+    assert_eq!((fixture.count("message").await, fixture.count("delivery").await), (0, 0));
 }
 
 pub(crate) async fn a_message_to_no_process_of_the_deployment_is_not_stored(fixture: Fixture) {

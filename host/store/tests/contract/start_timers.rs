@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::common::{Fixture, start, unit, upload};
 
 fn timer(due: i64) -> NewStartTimer {
-    NewStartTimer { activity_id: "Timer".into(), due, cycle: Some("R/PT1H".into()), retries: 3 }
+    NewStartTimer { activity_id: "Timer".into(), due, cycle: Some("R/PT1H".into()), retries: 3, priority: 0 }
 }
 
 /// Deploys the next version of a process that starts by these timers.
@@ -89,7 +89,7 @@ pub(crate) async fn a_failed_firing_waits_beside_the_next_one(fixture: Fixture) 
     let filter = || JobFilter { definition_id: Some(definition.id.clone()), no_retries_left: true, timers: true, ..JobFilter::default() };
     let listed = store.jobs(filter(), Page::ALL, &[]).await.expect("listed").remove(0);
     assert_eq!((listed.instance, listed.row.kind.as_str(), listed.row.failure.as_deref()), (found.id, START_TIMER, Some("it broke")));
-    let revised = RevisedTimer { due: 950, cycle: None, retries: 2 };
+    let revised = RevisedTimer { due: 950, cycle: None, retries: 2, priority: 0, suspended: false };
     assert!(!store.revise_start_timer(&found, &revised, &[]).await.expect("answered"), "it has failed since");
     let seen = store.start_timer(found.id, 1).await.expect("read").expect("there");
     assert!(store.revise_start_timer(&seen, &revised, &[]).await.expect("revised"));

@@ -21,6 +21,8 @@ pub(super) struct Job {
     since: i64,
     failure: Option<String>,
     cycle: Option<String>,
+    priority: i64,
+    suspended: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,6 +100,8 @@ impl From<&effect::Job> for Job {
             since: it.since,
             failure: it.failure.clone(),
             cycle: it.cycle.clone(),
+            priority: it.priority,
+            suspended: it.suspended,
         }
     }
 }
@@ -123,6 +127,8 @@ impl Job {
             since: self.since,
             failure: self.failure,
             cycle: self.cycle,
+            priority: self.priority,
+            suspended: self.suspended,
         })
     }
 }

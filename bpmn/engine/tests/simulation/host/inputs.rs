@@ -1,7 +1,7 @@
 //! What happens to an instance, at random.
 
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
-use mandate_engine::{ActivityId, DelegateOutcome, Ending, Input, TaskRevision, Variable, Variables, WaitId};
+use mandate_engine::{ActivityId, DelegateOutcome, Ending, Input, Jobs, TaskRevision, Variable, Variables, WaitId};
 
 use mandate_model::{Element, ElementIndex, ElementKind, ROOT};
 
@@ -41,7 +41,9 @@ impl Host<'_> {
                 let (scope, local) = (ActivityId(1 + self.random.next() % 5), self.random.one_in(2));
                 self.perhaps_held(Input::SetVariables { scope, set: variables, remove: vec!["seen".into()], local })
             }
-            5 => match self.random.below(4) {
+            5 => match self.random.below(6) {
+                2 => Input::SuspendJobs { jobs: self.jobs(wait), suspended: self.random.one_in(2) },
+                3 => Input::SetPriority { jobs: self.jobs(wait), priority: 7 },
                 0 => Input::SetDue { wait, due: self.now + 50_000 },
                 1 => Input::RecalculateDue { wait, since_creation: self.random.one_in(2) },
                 _ => Input::SetRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
@@ -69,6 +71,17 @@ impl Host<'_> {
                 happened(&self.rows.subscriptions[&wait], variables, local_variables)
             }
             _ => Input::RunJob { wait },
+        }
+    }
+
+    /// One job, those of one place of the model, or all.
+    fn jobs(&mut self, wait: WaitId) -> Jobs {
+        let instance = self.load();
+        let origin = || instance.origin(self.definition, instance.job(wait)?);
+        match self.random.below(3) {
+            0 => Jobs::One(wait),
+            1 => origin().map_or(Jobs::All, Jobs::Of),
+            _ => Jobs::All,
         }
     }
 

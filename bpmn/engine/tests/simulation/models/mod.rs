@@ -102,7 +102,7 @@ impl Models<'_> {
     /// Attributes that end units, now and then.
     fn asynchronous(&mut self) -> &'static str {
         match self.random.below(9) {
-            0 => " camunda:asyncBefore='true'",
+            0 => " camunda:asyncBefore='true' camunda:jobPriority='${x}'",
             1 => " camunda:asyncAfter='true'",
             2 => " camunda:asyncBefore='true' camunda:asyncAfter='true' camunda:exclusive='false'",
             _ => "",

@@ -1,0 +1,155 @@
+//! What operators say of several jobs at once: suspension, of jobs and of job definitions; priority and retries, of job definitions.
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::put;
+use mandate_runtime::query::{DefinitionFilter, Page};
+
+use super::job::{MAX_RETRIES, missing};
+use super::job_definition::named;
+use crate::error::stored;
+use crate::extract::{Body, Segments};
+use crate::operator::Acting;
+use crate::query_params::{Fields, instance_or_none, public_or_none};
+use crate::{App, Error, to_the_end};
+
+/// Every field that Camunda's `JobSuspensionStateDto`, `JobDefinitionSuspensionStateDto` and `JobDefinitionsSuspensionStateDto` have. A change at
+/// another time (`executionDate`) is not built.
+const FIELDS: &[&str] = &[
+    "suspended",
+    "jobId",
+    "jobDefinitionId",
+    "processInstanceId",
+    "processDefinitionId",
+    "processDefinitionKey",
+    "processDefinitionTenantId",
+    "processDefinitionWithoutTenantId",
+    "includeJobs",
+    "executionDate",
+];
+
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/job/suspended", put(suspend_jobs))
+        .route("/job/{id}/suspended", put(suspend_job))
+        .route("/job-definition/suspended", put(suspend_definitions))
+        .route("/job-definition/{id}/suspended", put(suspend_definition))
+        .route("/job-definition/{id}/jobPriority", put(priority))
+        .route("/job-definition/{id}/retries", put(retries))
+}
+
+async fn suspend_job(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let suspended = suspended(&mut body)?;
+    body.finish(&["suspended"])?;
+    let done = app.runtime.suspend_job(public_or_none(&id), suspended).await;
+    done.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Those that there are of a job definition, an instance, or what runs a definition or any version of a key.
+async fn suspend_jobs(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let suspended = suspended(&mut body)?;
+    let (job_definition, instance) = (body.text("jobDefinitionId")?, body.text("processInstanceId")?);
+    let definitions = definitions(&app, &mut body).await?;
+    body.finish(FIELDS)?;
+    let runtime = app.runtime.clone();
+    match (job_definition, instance, definitions) {
+        (Some(id), None, None) => {
+            let which = named(&app, &id).await?;
+            to_the_end(async move { runtime.suspend_jobs_of_job_definitions(&which, suspended).await }).await?;
+        }
+        (None, Some(id), None) => {
+            let instance = instance_or_none(&id);
+            to_the_end(async move { runtime.suspend_jobs_of_instance(instance, suspended).await }).await?;
+        }
+        (None, None, Some(definitions)) => {
+            let all = async move {
+                for id in definitions {
+                    runtime.suspend_jobs_of_definition(&id, suspended).await?;
+                }
+                Ok::<_, Error>(())
+            };
+            to_the_end(all).await?;
+        }
+        _ => {
+            return Err(Error::Invalid(
+                "Either jobDefinitionId, processInstanceId, processDefinitionId or processDefinitionKey can be set to update the suspension state."
+                    .to_owned(),
+            ));
+        }
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn suspend_definition(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let (suspended, jobs) = (suspended(&mut body)?, body.flag("includeJobs")?);
+    body.finish(FIELDS)?;
+    let which = named(&app, &id).await?;
+    let runtime = app.runtime.clone();
+    to_the_end(async move { runtime.suspend_job_definitions(&which, suspended, jobs).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Those of a definition, or of all versions of a key.
+async fn suspend_definitions(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let (suspended, jobs) = (suspended(&mut body)?, body.flag("includeJobs")?);
+    let definitions = definitions(&app, &mut body).await?;
+    body.finish(FIELDS)?;
+    let message = "Either processDefinitionId or processDefinitionKey can be set to update the suspension state.";
+    let ids = definitions.ok_or_else(|| Error::Invalid(message.to_owned()))?;
+    if ids.is_empty() {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let which = app.runtime.job_definitions(DefinitionFilter { ids, ..DefinitionFilter::default() }).await?;
+    let runtime = app.runtime.clone();
+    to_the_end(async move { runtime.suspend_job_definitions(&which, suspended, jobs).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Camunda's `JobDefinitionPriorityDto`: no priority is that of the model.
+async fn priority(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let (priority, jobs) = (body.whole("priority")?, body.flag("includeJobs")?);
+    body.finish(&["priority", "includeJobs"])?;
+    if priority.is_none() && jobs {
+        let message = format!("Cannot reset priority for job definition {id} with includeJobs=true");
+        return Err(Error::Invalid(message));
+    }
+    let which = named(&app, &id).await?;
+    let runtime = app.runtime.clone();
+    to_the_end(async move { runtime.prioritize_job_definitions(&which, priority, jobs).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// As in Camunda 7, of those jobs that have none left.
+async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    let retries = body.count("retries")?.ok_or_else(|| Error::Invalid("'retries' is missing".to_owned()))?;
+    body.finish(&["retries", "dueDate"])?;
+    if retries > MAX_RETRIES {
+        return Err(Error::Invalid(format!("a job has at most {MAX_RETRIES} retries")));
+    }
+    let which = named(&app, &id).await?;
+    let runtime = app.runtime.clone();
+    to_the_end(async move { runtime.set_retries_of_job_definitions(&which, retries).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn suspended(body: &mut Fields) -> Result<bool, Error> {
+    body.boolean("suspended")?.ok_or_else(|| Error::Invalid("'suspended' is missing".to_owned()))
+}
+
+/// The definition that is meant, or all versions of a key; none: the request names none.
+async fn definitions(app: &App, body: &mut Fields) -> Result<Option<Vec<String>>, Error> {
+    let (id, key) = (body.text("processDefinitionId")?, body.text("processDefinitionKey")?);
+    let (tenant, without_tenant) = (body.text("processDefinitionTenantId")?, body.flag("processDefinitionWithoutTenantId")?);
+    let filter = match (id, key) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => return Err(Error::Invalid("processDefinitionId and processDefinitionKey cannot both be set".to_owned())),
+        (Some(_), None) if tenant.is_some() || without_tenant => {
+            return Err(Error::Invalid("a tenant of the definition goes with processDefinitionKey only".to_owned()));
+        }
+        (Some(id), None) => DefinitionFilter { ids: vec![id], ..DefinitionFilter::default() },
+        (None, key) => DefinitionFilter { key, tenants: tenant.into_iter().collect(), without_tenant, ..DefinitionFilter::default() },
+    };
+    let rows = stored(app.runtime.reads().definitions(filter, Page::ALL, &[]).await)?;
+    Ok(Some(rows.into_iter().map(|row| row.id).collect()))
+}
