@@ -164,7 +164,7 @@ fn prioritized() -> String {
         "<bpmn:process id='prioritized' isExecutable='true' camunda:jobPriority='20'>\
          <bpmn:startEvent id='start'/><bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='fork'/>\
          <bpmn:startEvent id='daily' camunda:jobPriority='-1'><bpmn:timerEventDefinition><bpmn:timeCycle>R/P1D</bpmn:timeCycle>\
-         </bpmn:timerEventDefinition></bpmn:startEvent><bpmn:sequenceFlow id='f2' sourceRef='daily' targetRef='fork'/>\
+         </bpmn:timerEventDefinition></bpmn:startEvent><bpmn:sequenceFlow id='f2' sourceRef='daily' targetRef='look'/><bpmn:userTask id='look'/>\
          <bpmn:parallelGateway id='fork'/>{}{}{}</bpmn:process>",
         task("first", ""),
         task("second", " camunda:jobPriority='${urgency}'"),
