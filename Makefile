@@ -32,6 +32,8 @@ lint: toolchain ## Formatting and lints
 soak: build guests databases ## A hundred kills on each database, long simulations, fuzzing; more than an hour
 	MANDATE_KILLS=100 cargo test -p mandate-tests --locked --test kill --test crash -- --nocapture --test-threads 1
 	MANDATE_SIM_RUNS=20000 cargo test -p mandate-engine --locked --test simulation -- --nocapture
+	MANDATE_SIM_RUNS=500 cargo test -p mandate-runtime --locked --test runtime store_holds -- --nocapture
+	MANDATE_CHILDREN=10000 cargo test -p mandate-tests --locked --test wide -- --nocapture
 	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test -q -p mandate-feel -p mandate-model --locked --test expressions --test model -- robust corpus || exit 1; done
 	@if fuzz/run --check; then fuzz/run; else echo "so the fuzz targets were NOT run" >&2; fi
 

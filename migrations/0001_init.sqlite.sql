@@ -131,13 +131,23 @@ CREATE TABLE delivery (
     -- JSON, and the business key of an instance that is started.
     variables     TEXT    NOT NULL,
     business_key  TEXT,
-    -- Nobody tries before; whoever does puts it off, so that a host that dies leaves it to others.
+    -- How many throws led to it, each in the unit of work that took up the one before it.
+    hops          INTEGER NOT NULL,
+    -- Not tried before; without retries: when it was given up.
     due           INTEGER NOT NULL,
-    attempts      INTEGER NOT NULL,
+    retries       INTEGER NOT NULL,
+    failures      INTEGER NOT NULL,
+    failure       TEXT,
+    -- JSON that explains it to operators when it is given up.
+    detail        TEXT,
     created       INTEGER NOT NULL,
+    -- The host that is at it, in which of its epochs; as long as that lasts.
+    locked_by     BLOB,
+    locked_epoch  INTEGER,
     PRIMARY KEY (signal, n)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX delivery_due ON delivery (due);
+CREATE INDEX delivery_claimable ON delivery (due, signal, n) WHERE retries > 0;
+CREATE INDEX delivery_failed ON delivery (COALESCE(instance_id, signal), n) WHERE failures > 0;
 
 -- ---------------------------------------------------------------- reference tables
 
@@ -442,6 +452,18 @@ CREATE TABLE incident (
 ) STRICT;
 CREATE INDEX incident_definition ON incident (definition_id, instance_id, n);
 CREATE INDEX incident_created ON incident (created, instance_id, n);
+
+-- Incidents, and what has become one: signals that could not be delivered, as long as their receivers are there. An instance that is to be started has no
+-- activity instance yet: 0.
+CREATE VIEW any_incident AS
+    SELECT instance_id, n, wait, activity, activity_id, definition_id, code, message, attempt, created, detail FROM incident
+    UNION ALL
+    SELECT COALESCE(t.instance_id, t.signal), t.n, t.n, COALESCE(t.activity, 0), t.activity_id, t.definition_id, 'UNDELIVERED', t.failure,
+        t.failures, t.due, COALESCE(t.detail, '') FROM delivery t
+    WHERE t.failures > 0 AND t.retries = 0 AND CASE WHEN t.instance_id IS NULL
+        THEN EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id)
+        ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = t.instance_id AND s.activity = t.activity
+            AND s.activity_id = t.activity_id AND s.name = t.name) END;
 
 -- History is written with what it tells of, in the same transaction.
 CREATE TABLE history_instance (

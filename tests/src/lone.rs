@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use reqwest::Method;
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -115,10 +116,19 @@ impl Lone {
 
     /// POST with a JSON answer, or none.
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let answer = self.http.post(format!("{}{path}", self.url)).json(body).send().await?;
+        self.send(Method::POST, path, body).await
+    }
+
+    /// PUT with a JSON answer, or none.
+    pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(Method::PUT, path, body).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let answer = self.http.request(method.clone(), format!("{}{path}", self.url)).json(body).send().await?;
         let status = answer.status();
         let text = answer.text().await?;
-        ensure!(status.is_success(), "POST {path} answered {status}: {text}");
+        ensure!(status.is_success(), "{method} {path} answered {status}: {text}");
         if text.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&text)?) }
     }
 

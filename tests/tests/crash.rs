@@ -1,5 +1,5 @@
 //! SIGKILL of everything in the middle of a load of starts, PostgreSQL with all its backends included: what was answered is there, runs to its
-//! end, and did everything once.
+//! end, and did everything once; whoever waits for a signal gets each once, and each firing of a timer starts one instance.
 //!
 //! Three crashes in the gate; `MANDATE_KILLS=100` for the long run (`make soak`). The kernel keeps what a killed process has written, so this shows
 //! recovery: logs read again, locks taken over, jobs begun again. That commits are on the disk before they are answered is shown in `durability.rs`.
@@ -53,8 +53,104 @@ async fn survive(cluster: Option<&Cluster>, seed: u64) -> anyhow::Result<()> {
     let mut host = Lone::start(dir.path(), database.as_deref(), &["--lease=2"]).await?;
     let files = [("p.bpmn", MODEL.as_bytes()), ("mandate.toml", MANIFEST.as_bytes()), ("test_bench.wasm", &guest("test_bench.wasm")?)];
     host.deploy(&files).await?;
+    let answered = crash_under_load(&mut host, cluster, seed, ("fiveAsynchronous", CLIENTS)).await?;
+    host.until("/engine-rest/process-instance/count", |count| count["count"] == 0).await?;
+    let found = assert_each_once(&host, &answered).await?;
+    println!("{} crashes, {} starts answered, {found} instances, each to its end and once", kills(), answered.len());
+    host.check_store().await?;
+    host.stop().await
+}
+
+/// `thrower` throws a signal; instances of `catcher` wait for it in an event that does not interrupt, and `begun` starts by it. `timed` starts by a timer.
+const SIGNALS: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" id="d" targetNamespace="t">
+  <bpmn:signal id="tick" name="tick"/>
+  <bpmn:process id="thrower" isExecutable="true">
+    <bpmn:startEvent id="s1"/>
+    <bpmn:endEvent id="e1"><bpmn:signalEventDefinition signalRef="tick"><bpmn:extensionElements>
+      <camunda:in businessKey="${orderId}"/></bpmn:extensionElements></bpmn:signalEventDefinition></bpmn:endEvent>
+    <bpmn:sequenceFlow id="f1" sourceRef="s1" targetRef="e1"/>
+  </bpmn:process>
+  <bpmn:process id="catcher" isExecutable="true">
+    <bpmn:startEvent id="s2"/>
+    <bpmn:userTask id="stand"/>
+    <bpmn:boundaryEvent id="heard" attachedToRef="stand" cancelActivity="false"><bpmn:signalEventDefinition signalRef="tick"/></bpmn:boundaryEvent>
+    <bpmn:task id="noted"/>
+    <bpmn:sequenceFlow id="f2" sourceRef="s2" targetRef="stand"/>
+    <bpmn:sequenceFlow id="f3" sourceRef="heard" targetRef="noted"/>
+  </bpmn:process>
+  <bpmn:process id="begun" isExecutable="true">
+    <bpmn:startEvent id="s3"><bpmn:signalEventDefinition signalRef="tick"/></bpmn:startEvent>
+  </bpmn:process>
+  <bpmn:process id="timed" isExecutable="true">
+    <bpmn:startEvent id="s4"><bpmn:timerEventDefinition><bpmn:timeCycle>R/PT0.02S</bpmn:timeCycle></bpmn:timerEventDefinition></bpmn:startEvent>
+  </bpmn:process>
+</bpmn:definitions>"#;
+
+/// Instances that wait for each signal, and clients that throw some.
+const CATCHERS: usize = 5;
+const THROWERS: u64 = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_signal_and_every_date_of_a_timer_survives_a_crash_of_the_host_on_sqlite() -> anyhow::Result<()> {
+    signals_survive(None, Moments::seed(23)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_signal_and_every_date_of_a_timer_survives_a_crash_of_host_and_database_on_postgres() -> anyhow::Result<()> {
+    signals_survive(Some(&Cluster::start()?), Moments::seed(24)).await
+}
+
+/// Each receiver gets each signal once, and each firing of a timer starts one instance.
+async fn signals_survive(cluster: Option<&Cluster>, seed: u64) -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let database = cluster.map(|cluster| cluster.create_database("host")).transpose()?;
+    let mut host = Lone::start(dir.path(), database.as_deref(), &["--lease=2"]).await?;
+    host.deploy(&[("p.bpmn", SIGNALS.as_bytes())]).await?;
+    let mut catchers = Vec::new();
+    for _ in 0..CATCHERS {
+        let started = host.post("/engine-rest/process-definition/key/catcher/start", &json!({})).await?;
+        catchers.push(started["id"].as_str().context("an id")?.to_owned());
+    }
+    let answered = crash_under_load(&mut host, cluster, seed, ("thrower", THROWERS)).await?;
+
+    let history = |key: &str| format!("/engine-rest/history/process-instance?processDefinitionKey={key}&sortBy=instanceId&sortOrder=asc");
+    let keys = |rows: &[Value]| {
+        let mut keys: Vec<String> = rows.iter().map(|row| row["businessKey"].to_string()).collect();
+        keys.sort();
+        keys
+    };
+    let throwers = all(&host, &history("thrower")).await?;
+    let ids: BTreeSet<String> = throwers.iter().filter_map(|row| row["id"].as_str().map(str::to_owned)).collect();
+    ensure!(answered.is_subset(&ids), "answered starts are lost: {:?}", answered.difference(&ids));
+    let noted = "/engine-rest/history/activity-instance/count?activityId=noted";
+    host.until(noted, |count| count["count"].as_u64().is_some_and(|count| count >= (throwers.len() * CATCHERS) as u64)).await?;
+    host.until("/engine-rest/history/process-instance/count?processDefinitionKey=begun", |count| {
+        count["count"].as_u64().is_some_and(|count| count >= throwers.len() as u64)
+    })
+    .await?;
+    for catcher in &catchers {
+        let heard = host.ask(&format!("{noted}&processInstanceId={catcher}")).await?;
+        ensure!(heard["count"] == throwers.len(), "{catcher} heard {heard} of {} signals", throwers.len());
+    }
+    ensure!(keys(&all(&host, &history("begun")).await?) == keys(&throwers), "not every signal has started one instance");
+
+    // The job's number is that of its next firing.
+    host.put("/engine-rest/process-definition/suspended", &json!({ "processDefinitionKey": "timed", "suspended": true })).await?;
+    let jobs = all(&host, "/engine-rest/job?processDefinitionKey=timed&sortBy=jobId&sortOrder=asc").await?;
+    ensure!(jobs.len() == 1, "the cycle goes on in one job, not {jobs:?}");
+    let next: usize = jobs[0]["id"].as_str().and_then(|id| id.rsplit_once('.')?.1.parse().ok()).context("a number")?;
+    let fired = all(&host, &history("timed")).await?.len();
+    ensure!(fired == next - 1, "{fired} instances of {} firings", next - 1);
+    println!("{} crashes, {} signals to {} receivers each, {fired} firings", kills(), throwers.len(), CATCHERS + 1);
+    host.check_store().await?;
+    host.stop().await
+}
+
+/// Clients start instances of a process while everything crashes again and again. Answers which of the starts were answered.
+async fn crash_under_load(host: &mut Lone, cluster: Option<&Cluster>, seed: u64, load: (&str, u64)) -> anyhow::Result<BTreeSet<String>> {
     let mut moments = Moments::new(seed);
-    let load = Load::start(&host);
+    let load = Load::start(host, load.0, load.1);
     for kill in 0..kills() {
         let answered = load.answered();
         moments.pass(Duration::from_millis(50), Duration::from_millis(1_000)).await;
@@ -77,12 +173,7 @@ async fn survive(cluster: Option<&Cluster>, seed: u64) -> anyhow::Result<()> {
         host.start_again().await?;
         load.go_on();
     }
-    let answered = load.stop().await?;
-    host.until("/engine-rest/process-instance/count", |count| count["count"] == 0).await?;
-    let found = assert_each_once(&host, &answered).await?;
-    println!("{} crashes, {} starts answered, {found} instances, each to its end and once", kills(), answered.len());
-    host.check_store().await?;
-    host.stop().await
+    load.stop().await
 }
 
 /// Clients that start instances until they are stopped, through every crash.
@@ -100,10 +191,10 @@ enum Phase {
 }
 
 impl Load {
-    fn start(host: &Lone) -> Self {
+    fn start(host: &Lone, process: &str, clients: u64) -> Self {
         let (phase, answered) = (watch::Sender::new(Phase::Starting(0)), Arc::new(AtomicU64::new(0)));
-        let clients = (0..CLIENTS).map(|client| {
-            let url = format!("{}/engine-rest/process-definition/key/fiveAsynchronous/start", host.url());
+        let clients = (0..clients).map(|client| {
+            let url = format!("{}/engine-rest/process-definition/key/{process}/start", host.url());
             tokio::spawn(start_instances(client, host.http().clone(), url, phase.subscribe(), answered.clone()))
         });
         Self { clients: clients.collect(), phase, answered }

@@ -79,6 +79,8 @@ codes! {
     CallDepth = "CALL_DEPTH",
     /// An earlier run of the unit of work sent a command that this run does not come to.
     CommandLeftBehind = "COMMAND_LEFT_BEHIND",
+    /// A signal could not be delivered to a receiver: what it leads to there fails.
+    Undelivered = "UNDELIVERED",
 }
 
 impl fmt::Display for Code {

@@ -119,3 +119,48 @@ pub(crate) fn escalation_catcher(
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::check;
+
+    #[test]
+    fn handlers_that_escalate_to_each_other_end_at_the_limit_of_a_unit() {
+        let catches = |id: &str, caught: &str, thrown: &str| {
+            format!(
+                "<subProcess id='{id}' triggeredByEvent='true'><startEvent id='{id}s' isInterrupting='false'><escalationEventDefinition \
+                 escalationRef='{caught}'/></startEvent><intermediateThrowEvent id='{id}t'><escalationEventDefinition escalationRef='{thrown}'/>\
+                 </intermediateThrowEvent>{{{id}s>{id}t}}</subProcess>"
+            )
+        };
+        check(
+            &format!(
+                "<startEvent id='s'/><userTask id='u' camunda:asyncAfter='true'/><endEvent id='t'><escalationEventDefinition escalationRef='esc'/></endEvent>\
+                 {{s>u>t}}{}{}",
+                catches("v", "esc", "esc2"),
+                catches("w", "esc2", "esc")
+            ),
+            "
+                start
+                complete u
+                run u
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups []
+                > complete u
+                  task !4 gone
+                  - #3
+                  job AsyncAfter u !6 due 0, 3 left, 0 failed
+                > run u
+                  failed: STEP_LIMIT: one unit of work entered more than 100000 elements; a loop without a wait state?
+            "#]],
+        );
+    }
+}

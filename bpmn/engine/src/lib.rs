@@ -94,6 +94,7 @@ pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, 
 pub use job::{JobOrigin, Jobs};
 pub use leaf::{Leaf, LeafState};
 pub use modification::{Cancel, Instruction, Misfit, Modification, Site, Start, StartAt};
+pub use retry::{Spent, spend_attempt};
 pub use snapshot::{Changes, PartId, SnapshotError, Stored};
 pub use start_timer::StartTimer;
 pub use step::{Stop, step};

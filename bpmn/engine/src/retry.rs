@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mandate_model::RetryPolicy;
+use mandate_model::{ElementIndex, ProcessDefinition, RetryPolicy};
 
 use crate::Code;
 use crate::effect::{Effect, Incident, Job, JobKind};
@@ -15,8 +15,6 @@ use crate::listener::Occasion;
 use crate::multi_instance::Continuation;
 use crate::step::Machine;
 use crate::variable::Variables;
-
-use mandate_model::ElementIndex;
 
 impl Failure {
     /// A failure that no retry can help.
@@ -56,15 +54,12 @@ impl Machine<'_> {
         job.cycle = None;
         let policy = Continuation::of(self.definition, self.instance.at(job.activity), job.element).retries;
         job.failures = job.failures.saturating_add(1);
-        job.retries = if failure.retry == Retry::Never { 0 } else { job.retries.saturating_sub(1) };
         job.failure = Some(failure.message.clone());
+        let spent = spend(policy, job.retries, (id, wait), job.failures, &failure);
+        job.retries = spent.retries;
         if job.retries > 0 {
-            let pause = match failure.retry {
-                Retry::AfterMs(pause) => pause.min(MAX_ADVISED_WAIT_MS),
-                _ => pause_ms(policy, job.retries, id, wait, job.failures),
-            };
             // A timer that somebody ran before its time, and that failed, keeps its time.
-            job.due = job.due.max(self.now.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX)));
+            job.due = job.due.max(self.now.saturating_add(spent.pause_ms));
         }
         self.instance.set_job(job.clone());
         self.effects.push(Effect::PutJob(job.clone()));
@@ -144,6 +139,41 @@ impl Machine<'_> {
     }
 }
 
+/// What a failed attempt leaves of something that is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// Attempts left; 0 waits for an operator.
+    pub retries: u32,
+    /// How long nobody tries, in milliseconds; 0 without attempts.
+    pub pause_ms: i64,
+}
+
+/// An attempt has failed of something that the host tries again by itself, as the engine does a job: as often and with such pauses as the retry cycle of
+/// its element says. `retries` are those that were left before it and count from the second failure on; the cycle says how many there are in
+/// all (Camunda `DefaultJobRetryCmd`). `name` tells it from others, for its pauses to differ from theirs; `failures` counts this one.
+pub fn spend_attempt(
+    definition: &ProcessDefinition,
+    element: Option<ElementIndex>,
+    retries: u32,
+    name: (InstanceId, WaitId),
+    failures: u32,
+    failure: &Failure,
+) -> Spent {
+    let policy = element.and_then(|element| definition.element(element).retries.as_ref());
+    let retries = if failures <= 1 { attempts(policy) } else { retries };
+    spend(policy, retries, name, failures, failure)
+}
+
+pub(crate) fn spend(policy: Option<&RetryPolicy>, retries: u32, name: (InstanceId, WaitId), failures: u32, failure: &Failure) -> Spent {
+    let retries = if failure.retry == Retry::Never { 0 } else { retries.saturating_sub(1) };
+    let pause = match failure.retry {
+        _ if retries == 0 => 0,
+        Retry::AfterMs(pause) => pause.min(MAX_ADVISED_WAIT_MS),
+        _ => pause_ms(policy, retries, name.0, name.1, failures),
+    };
+    Spent { retries, pause_ms: i64::try_from(pause).unwrap_or(i64::MAX) }
+}
+
 /// How often a job may be tried in all.
 pub(crate) fn attempts(policy: Option<&RetryPolicy>) -> u32 {
     policy.map_or(DEFAULT_ATTEMPTS, |policy| u32::try_from(policy.waits_ms.len()).unwrap_or(u32::MAX).saturating_add(1))
@@ -151,7 +181,7 @@ pub(crate) fn attempts(policy: Option<&RetryPolicy>) -> u32 {
 
 /// How long to wait when `retries` are left after a failure. As in Camunda 7 (`DefaultJobRetryCmd`) the place in the list follows from the
 /// retries that are left, so that a job that an operator gave new ones begins the list again.
-pub(crate) fn pause_ms(policy: Option<&RetryPolicy>, retries: u32, instance: InstanceId, wait: WaitId, failures: u32) -> u64 {
+fn pause_ms(policy: Option<&RetryPolicy>, retries: u32, instance: InstanceId, wait: WaitId, failures: u32) -> u64 {
     let waits = attempts(policy) - 1;
     let nth = waits.saturating_sub(retries);
     match policy {

@@ -283,6 +283,37 @@ mod tests {
     }
 
     #[test]
+    fn signal_that_its_own_handler_throws_again_ends_at_the_limit_of_a_unit() {
+        check(
+            &format!(
+                "<startEvent id='s'/><userTask id='u' camunda:asyncAfter='true'/><endEvent id='t'>{SIGNAL}</endEvent>{{s>u>t}}\
+                 <subProcess id='v' triggeredByEvent='true'><startEvent id='vs' isInterrupting='false'>{SIGNAL}</startEvent>\
+                 <intermediateThrowEvent id='again'>{SIGNAL}</intermediateThrowEvent>{{vs>again}}</subProcess>"
+            ),
+            "
+                start
+                complete u
+                run u
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  signal subscription vs !2 'alarm'
+                  + s #3
+                  - #3
+                  + u #4
+                  task u !5 of nobody users [] groups []
+                > complete u
+                  task !5 gone
+                  - #4
+                  job AsyncAfter u !7 due 0, 3 left, 0 failed
+                > run u
+                  failed: STEP_LIMIT: one unit of work entered more than 100000 elements; a loop without a wait state?
+            "#]],
+        );
+    }
+
+    #[test]
     fn first_event_behind_a_gateway_may_be_a_signal() {
         check(
             &format!(

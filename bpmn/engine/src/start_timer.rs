@@ -5,9 +5,8 @@ use uuid::Uuid;
 
 use crate::elements::{Alarm, At, following};
 use crate::ids::{InstanceId, WaitId};
-use crate::input::{Failure, Retry};
+use crate::input::Failure;
 use crate::instance::{Instance, NewInstance};
-use crate::limits::MAX_ADVISED_WAIT_MS;
 use crate::retry;
 
 /// A timer start event that waits for its next date. What the engine decides of it; the host keeps it in a row, for it has no instance.
@@ -65,14 +64,11 @@ impl StartTimer {
     pub fn failed(&self, definition: &ProcessDefinition, id: Uuid, firing: u64, failure: &Failure, now: i64) -> (Self, Option<Self>) {
         let mut failed =
             Self { cycle: None, failures: self.failures.saturating_add(1), failure: Some(failure.message.clone()), ..self.clone() };
-        failed.retries = if failure.retry == Retry::Never { 0 } else { self.retries.saturating_sub(1) };
+        let policy = definition.element(self.element).retries.as_ref();
+        let spent = retry::spend(policy, self.retries, (InstanceId(id), WaitId(firing)), failed.failures, failure);
+        failed.retries = spent.retries;
         if failed.retries > 0 {
-            let policy = definition.element(self.element).retries.as_ref();
-            let pause = match failure.retry {
-                Retry::AfterMs(pause) => pause.min(MAX_ADVISED_WAIT_MS),
-                _ => retry::pause_ms(policy, failed.retries, InstanceId(id), WaitId(firing), failed.failures),
-            };
-            failed.due = self.due.max(now.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX)));
+            failed.due = self.due.max(now.saturating_add(spent.pause_ms));
         }
         (failed, self.next(definition, now))
     }
@@ -82,6 +78,7 @@ impl StartTimer {
 mod tests {
     use super::*;
     use crate::Code;
+    use crate::input::Retry;
     use crate::testing::parse;
 
     fn process(timer: &str) -> ProcessDefinition {

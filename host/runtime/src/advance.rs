@@ -17,8 +17,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use mandate_engine::{Code, DelegateOutcome, EntryKey, Failure, Input, Instance, InstanceId, Rejection, WaitId};
-use mandate_store::{CommitError, DeliveryName, FiredTimer, InstanceWrite, Origin, RunningJob, StartKey, Unit};
+use mandate_engine::{Code, DelegateOutcome, EntryKey, Failure, Input, Instance, InstanceId, Rejection, Retry, WaitId};
+use mandate_store::{ClaimedJob, CommitError, FiredTimer, InstanceWrite, Origin, RunningJob, StartKey, Stood, Unit};
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
@@ -28,6 +28,7 @@ use crate::metrics::Acquired;
 use crate::operator::Operator;
 use crate::parties::{Course, Parties, Party};
 use crate::running::Registered;
+use crate::signals::{MAX_HOPS, TakenUp};
 use crate::{Error, Inner, text};
 
 mod held;
@@ -56,7 +57,7 @@ pub(crate) struct Work {
     /// The worker that answers for an external task.
     pub(crate) worker: Option<Worker>,
     /// The delivery that it takes up: it must still be there when the unit is stored, and goes with it.
-    pub(crate) delivery: Option<DeliveryName>,
+    pub(crate) delivery: Option<TakenUp>,
     /// Who asks for it, where that is to be logged.
     pub(crate) operator: Option<Arc<Operator>>,
     /// Nobody has tried this before, on no host.
@@ -250,6 +251,9 @@ impl Inner {
                 },
             }
             self.refuse_undecided(&parties, &work).await?;
+            if work.hops() > MAX_HOPS && parties.iter().any(|party| party.rows.throws()) {
+                return Err(Error::UnitFailed(Box::new(too_many_hops())));
+            }
             match self.store_unit(&mut parties, &work, registered, now).await? {
                 Stored::Committed(held) => {
                     let instance = parties.first().instance.clone();
@@ -270,7 +274,7 @@ impl Inner {
                     // Whatever made it will likely make it again: a failure that is counted, not a job that comes back for ever.
                     Some(wait) if !failed => {
                         let message = format!("what the unit of work would store is refused: {reason}");
-                        let failure = Failure { code: Code::VariableLimit, message, element: None, retry: mandate_engine::Retry::ByPolicy };
+                        let failure = Failure { code: Code::VariableLimit, message, element: None, retry: Retry::ByPolicy };
                         work.input = failed_job(&definition, wait, failure);
                         failed = true;
                     }
@@ -316,6 +320,8 @@ impl Inner {
             afters.push(after);
         }
         let id = uuid::Uuid::now_v7();
+        let hops = work.hops();
+        writes.iter_mut().flat_map(|write| &mut write.signals).for_each(|signal| signal.hops = hops);
         let first = parties.first();
         writes[0].operations = work.operations(&first.base.definition, &first.base.instance, &first.instance, id, now);
         let unit = Unit {
@@ -340,8 +346,10 @@ impl Inner {
             let id = party.instance.id();
             let mut locked = locked_jobs.remove(&id.0).unwrap_or_default();
             match revisions.get(&id.0) {
-                Some(revision) => self.instances.keep(&party.instance, &party.base.definition, *revision, after.running.take()),
-                None => self.instances.forget(id),
+                Some(revision) if after.is_as_written(&locked) => {
+                    self.instances.keep(&party.instance, &party.base.definition, *revision, after.running.take());
+                }
+                _ => self.instances.forget(id),
             }
             self.tell_of(party, &after, registered, work, locked.len());
             if let (true, true, [job]) = (runs_held, id == work.instance, &locked[..]) {
@@ -382,10 +390,11 @@ impl Inner {
         let worker = work.and_then(|work| work.worker.as_ref());
         let mut write = rows.into_write(&base.definition, instance, base, self.store.host(), &places.waits(), worker, detail, now);
         write.job_definitions = makes_jobs.then_some(known.seen);
-        write.delivery = work.and_then(|work| work.delivery);
+        write.delivery = work.and_then(|work| work.delivery).map(|delivery| delivery.name);
         write.fired = work.and_then(|work| work.begin.as_ref()).and_then(|begin| begin.fired.clone());
         let (running, throws) = (write.running.clone(), !write.signals.is_empty());
-        Ok((write, After { places, _mine: mine, topics, ended, next_due, incidents, running, throws }))
+        let moves = write.running_stood == Stood::InARow;
+        Ok((write, After { places, _mine: mine, topics, ended, next_due, incidents, running, moves, throws }))
     }
 
     /// Tells the rest of this host what has become of an instance.
@@ -459,8 +468,17 @@ struct After {
     /// How many incidents it has raised.
     incidents: usize,
     running: Option<RunningJob>,
+    /// That job has left its own row for the instance's, if it could be locked.
+    moves: bool,
     /// It has thrown signals, which are to be delivered.
     throws: bool,
+}
+
+impl After {
+    /// Whether the instance's row has the job that the unit has written into it: this host has locked it.
+    fn is_as_written(&self, locked: &[ClaimedJob]) -> bool {
+        !self.moves || self.running.as_ref().is_some_and(|running| locked.iter().any(|job| job.wait == running.wait))
+    }
 }
 
 /// Says on the unit's span whose it is.
@@ -505,6 +523,11 @@ impl Work {
         }
     }
 
+    /// How many throws have led to what this unit throws, its own included.
+    fn hops(&self) -> i64 {
+        self.delivery.map_or(0, |delivery| delivery.hops) + 1
+    }
+
     /// The wait that this input resumes.
     pub(crate) fn wait(&self) -> Option<WaitId> {
         match self.input {
@@ -524,9 +547,8 @@ impl Work {
     /// What must still exist when a command of this unit is sent.
     pub(crate) fn origin(&self) -> Origin {
         match self.input {
-            Input::CompleteTask { wait, .. } | Input::ThrowFromTask { wait, .. } | Input::EscalateFromTask { wait, .. } => {
-                Origin::Task(crate::unit::number(wait.0))
-            }
+            Input::CompleteTask { wait, .. } | Input::ThrowFromTask { wait, .. } => Origin::Task(crate::unit::number(wait.0)),
+            Input::EscalateFromTask { wait, .. } => Origin::Escalation(crate::unit::number(wait.0)),
             Input::CompleteExternalTask { wait, .. } | Input::ThrowFromExternalTask { wait, .. } => {
                 Origin::ExternalTask(crate::unit::number(wait.0))
             }
@@ -546,6 +568,12 @@ fn failed_job(definition: &Definition, wait: WaitId, failure: Failure) -> Input 
     // A message that could not be stored would make the failure itself fail, and the job come back without spending an attempt.
     let failure = Failure { message: text::storable(&failure.message, MAX_FAILURE_BYTES), ..failure };
     Input::FailJob { wait, failure }
+}
+
+fn too_many_hops() -> Failure {
+    let message =
+        format!("more than {MAX_HOPS} signals led to one another without a wait between them; do processes start or wake each other?");
+    Failure { code: Code::StepLimit, message, element: None, retry: Retry::Never }
 }
 
 /// A failure's message without what the log must not have: a conflict of keys shows both requests.

@@ -1,7 +1,8 @@
 //! `mandate check-store`: proves that the store agrees with itself.
 //!
 //! Every snapshot decodes; jobs, tasks, external tasks, subscriptions, incidents and called instances of the snapshot are exactly the rows beside it, and of an instance's exclusive
-//! jobs the next is the one that can be claimed; every definition loads, and every digest it is bound to is there with the bytes that it names.
+//! jobs the next is the one that can be claimed; every definition loads, and every digest it is bound to is there with the bytes that it names;
+//! what stands beside instances, timers that start some and signals on their way, is about something that is there (`beside.rs`).
 
 use std::collections::BTreeSet;
 
@@ -14,6 +15,8 @@ use crate::definitions::Definition;
 use crate::ledger::hex;
 use crate::unit::{Next, external_task_row, job_row, number, subscription_row, task_row};
 use crate::{Error, Runtime};
+
+mod beside;
 
 /// Instances read at once.
 const PAGE: u32 = 200;
@@ -38,6 +41,7 @@ impl Runtime {
     pub async fn check_store(&self) -> Result<StoreReport, Error> {
         let mut report = StoreReport::default();
         self.check_definitions(&mut report).await?;
+        self.check_beside(&mut report).await?;
         let mut after = None;
         loop {
             let page = self.0.store.instances_after(after, PAGE).await?;

@@ -79,7 +79,21 @@ impl Clock {
             Self::Manual { now, .. } => now.load(Ordering::Acquire),
         }
     }
+
+    /// How long to pause until a moment, `most` at the most. A clock that is set comes to no moment by itself: whoever moves it wakes who waits for one.
+    pub(crate) fn until(&self, moment: i64, most: Duration) -> Duration {
+        match self {
+            Self::System => {
+                let left = u64::try_from(moment.saturating_sub(self.now_ms())).unwrap_or(0);
+                most.min(Duration::from_millis(left).max(LEAST_PAUSE))
+            }
+            Self::Manual { .. } => most,
+        }
+    }
 }
+
+/// The shortest pause until something is due.
+const LEAST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Milliseconds since 1970-01-01 UTC by the system's clock, whatever the process is told.
 pub(crate) fn system_now_ms() -> i64 {
@@ -137,9 +151,8 @@ impl Inner {
                 return Err(Error::NotActing("it is shutting down"));
             }
             let except = self.executor.held_back(Instant::now());
-            let rounds = self.delivering.idle_since();
-            let is_quiet = self.executor.is_idle() && self.store.is_quiet(self.clock.now_ms(), &except).await?;
-            if is_quiet && rounds.is_some() && rounds == self.delivering.idle_since() {
+            let is_idle = self.executor.is_idle() && self.delivering.is_idle();
+            if is_idle && self.store.is_quiet(self.clock.now_ms(), &except).await? {
                 return Ok(());
             }
             tokio::time::sleep(pause).await;
@@ -167,4 +180,22 @@ impl Inner {
 /// A moment as people read it.
 fn show(millis: i64) -> String {
     Timestamp::from_millisecond(millis).map_or_else(|_| format!("{millis} ms"), |moment| moment.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_clock_that_moves_by_itself_comes_to_a_moment() {
+        let most = Duration::from_millis(500);
+        let now = system_now_ms();
+        assert_eq!(Clock::System.until(now - 5, most), LEAST_PAUSE);
+        assert_eq!(Clock::System.until(now + 60_000, most), most);
+        assert_eq!(Clock::System.until(i64::MAX, most), most);
+        assert!(Clock::System.until(now + 400, most) < most);
+        // A host would look a thousand times a second for what is due in a millisecond that does not pass.
+        let set = Clock::Manual { now: AtomicI64::new(now), moving: Mutex::default() };
+        assert_eq!(set.until(now + 1, most), most);
+    }
 }

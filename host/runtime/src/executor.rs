@@ -32,7 +32,7 @@ use crate::executor::held_back::{HeldBack, Subject};
 use crate::unit::{Next, Rows};
 use crate::{Error, Inner};
 
-mod held_back;
+pub(crate) mod held_back;
 mod loops;
 pub(crate) mod start_timers;
 
@@ -398,7 +398,7 @@ impl Inner {
     }
 
     /// Leaves what this host cannot run alone for a while.
-    fn hold_back(&self, instance: InstanceId, wait: WaitId, subject: Subject, reason: &str) {
+    pub(crate) fn hold_back(&self, instance: InstanceId, wait: WaitId, subject: Subject, reason: &str) {
         crate::metrics::job_held_back(subject.kind());
         if let Some(pause) = self.executor.held_back.hold(subject, Instant::now()) {
             tracing::error!(%instance, job = wait.0, "job is left to other hosts for {pause:?}, and for longer each time: {reason}");

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use mandate_engine::{Code, Incident, Instance};
-use mandate_store::{LedgerState, Origin, Sent};
+use mandate_engine::{Code, Incident, Instance, InstanceId};
+use mandate_store::{Delivery, LedgerState, Origin, Receiver, Sent};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +20,8 @@ const MAX_LISTED: usize = 500;
 pub struct IncidentDetail {
     /// The instance's tenant.
     pub tenant: Option<String>,
-    /// The instance.
-    pub process_instance_id: String,
+    /// The instance; none of a signal that was to start one.
+    pub process_instance_id: Option<String>,
     /// Its business key.
     pub business_key: Option<String>,
     /// The definition's key.
@@ -74,12 +74,12 @@ impl Inner {
         incident: &Incident,
         origin: Origin,
     ) -> Result<String, Error> {
-        let (commands_applied, commands_unknown) = self.since_wait(instance, origin).await?;
+        let (commands_applied, commands_unknown) = self.since_wait(instance.id(), origin).await?;
         let binding = definition.doer(incident.element);
         let (retry, next) = advice(incident.code);
         let detail = IncidentDetail {
             tenant: instance.tenant().map(str::to_owned),
-            process_instance_id: instance.id().to_string(),
+            process_instance_id: Some(instance.id().to_string()),
             business_key: instance.business_key().map(str::to_owned),
             process_definition_key: definition.row.key.clone(),
             process_definition_version: definition.row.version,
@@ -99,10 +99,46 @@ impl Inner {
         Ok(serde_json::to_string(&detail).expect("texts and numbers always serialise"))
     }
 
+    /// The detail of a signal that was given up, as JSON.
+    pub(crate) async fn explain_undelivered(
+        &self,
+        definition: &Definition,
+        delivery: &Delivery,
+        attempt: u32,
+        message: &str,
+    ) -> Result<String, Error> {
+        let (mut row, mut commands) = (None, (Vec::new(), Vec::new()));
+        if let Receiver::Wait { instance, wait, .. } = delivery.receiver {
+            row = self.store.load_instance(instance).await?;
+            commands = self.since_wait(InstanceId(instance), Origin::Subscription(wait)).await?;
+        }
+        let (retry, next) = advice(Code::Undelivered);
+        let detail = IncidentDetail {
+            tenant: row.as_ref().map_or_else(|| definition.row.tenant.clone(), |row| row.tenant.clone()),
+            process_instance_id: row.as_ref().map(|row| row.id.to_string()),
+            business_key: row.map_or_else(|| delivery.business_key.clone(), |row| row.business_key),
+            process_definition_key: definition.row.key.clone(),
+            process_definition_version: definition.row.version,
+            version_tag: definition.row.version_tag.clone(),
+            activity_id: delivery.activity_id.clone(),
+            attempt,
+            code: Code::Undelivered.as_str().to_owned(),
+            message: message.to_owned(),
+            delegate: None,
+            delegate_digest: None,
+            commands_applied: commands.0,
+            commands_unknown: commands.1,
+            retry: retry.to_owned(),
+            next: next.to_owned(),
+            documentation: format!("docs/incidents.md#{}", Code::Undelivered.as_str().to_lowercase()),
+        };
+        Ok(serde_json::to_string(&detail).expect("texts and numbers always serialise"))
+    }
+
     /// Commands that units resuming this wait have sent: those that were applied, and those of which it is not known.
-    async fn since_wait(&self, instance: &Instance, origin: Origin) -> Result<(Vec<CommandSeen>, Vec<CommandSeen>), Error> {
+    async fn since_wait(&self, instance: InstanceId, origin: Origin) -> Result<(Vec<CommandSeen>, Vec<CommandSeen>), Error> {
         let (mut applied, mut unknown) = (VecDeque::new(), VecDeque::new());
-        for sent in self.store.ledger_sent(instance.id().0, origin).await? {
+        for sent in self.store.ledger_sent(instance.0, origin).await? {
             note(if sent.state == LedgerState::Applied { &mut applied } else { &mut unknown }, sent);
         }
         Ok((applied.into(), unknown.into()))
@@ -171,6 +207,11 @@ fn advice(code: Code) -> (&'static str, &'static str) {
             "after the instance is brought back to where the unit comes to that command again: it then answers from the ledger",
             "cancel what was started meanwhile or put the variables back, then retry the job; or undo the command in the domain service, cancel what \
              waits here, and start what is to follow by a modification",
+        ),
+        Code::Undelivered => (
+            "always: commands that were applied answer from the ledger",
+            "read the message and repair the cause in the receiver, then give the job retries or execute it; or delete the job, and the receiver never gets \
+             the signal",
         ),
         Code::RetriesSetToZero => ("whenever whoever stopped the job says so", "give the job retries again to let it run"),
         Code::ExternalTaskFailed => (

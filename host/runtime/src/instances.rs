@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use mandate_engine::{ActivityId, Input, Instance, InstanceId, Modification, Variables};
 use mandate_model::ElementIndex;
+use mandate_store::StartKey;
 use mandate_store::query::KeyedStart;
-use mandate_store::{DeliveryName, StartKey};
 use sha2::{Digest, Sha256};
 
 use crate::advance::{Advanced, Begin, State, Work};
@@ -14,6 +14,7 @@ use crate::definitions::Definition;
 use crate::executor::Queued;
 use crate::modification::Modify;
 use crate::operator::Operator;
+use crate::signals::TakenUp;
 use crate::{Error, Inner, Runtime};
 
 /// Which definition to start.
@@ -252,7 +253,7 @@ impl Inner {
         definition: Arc<Definition>,
         at: impl Into<BeginAt>,
         start: Start,
-        delivery: Option<DeliveryName>,
+        delivery: Option<TakenUp>,
     ) -> Result<Option<Started>, Error> {
         let (inner, at) = (self.clone(), at.into());
         let starting = self.spawn_unit(async move { inner.start_undisturbed(definition, at, start, delivery).await });
@@ -264,7 +265,7 @@ impl Inner {
         definition: Arc<Definition>,
         at: BeginAt,
         start: Start,
-        delivery: Option<DeliveryName>,
+        delivery: Option<TakenUp>,
     ) -> Result<Option<Started>, Error> {
         let newest = matches!(start.definition, DefinitionRef::Key { .. });
         let tenant = definition.row.tenant.clone();

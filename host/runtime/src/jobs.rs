@@ -11,11 +11,15 @@ use crate::definitions::Definition;
 use crate::executor::Queued;
 use crate::job_definitions::{JobDefinition, unless_gone};
 use crate::operator::{Change, OPERATOR, Operation, Subject, suspension_state};
+use crate::signals::is_delivery;
 use crate::{Error, Inner, Runtime, StoreError};
 
 impl Runtime {
     /// Gives a job retries. Above 0 its incident is resolved and it runs at once.
     pub async fn set_job_retries(&self, job: PublicId, retries: u32) -> Result<(), Error> {
+        if is_delivery(job) {
+            return self.set_delivery_retries(job, retries).await;
+        }
         let input = Input::SetRetries { wait: WaitId(job.number), retries };
         self.revise(job, input, "SetJobRetries", |row, _, now| {
             let failed = row.failures > 0 || row.timer.retries == 0;
@@ -28,6 +32,9 @@ impl Runtime {
 
     /// Moves a job to another moment, in milliseconds since 1970. What repeats keeps its dates.
     pub async fn set_job_due(&self, job: PublicId, due: i64) -> Result<(), Error> {
+        if is_delivery(job) {
+            return self.set_delivery_due(job, due).await;
+        }
         let input = Input::SetDue { wait: WaitId(job.number), due };
         self.revise(job, input, "SetDueDate", |row, _, _| moved(row, due, row.timer.cycle.clone())).await
     }
@@ -91,6 +98,9 @@ impl Runtime {
 
     /// Sets a timer anew, by its model and the variables as they are now: as if that were done at this moment or, `since_creation`, when it was made.
     pub async fn recalculate_job_due(&self, job: PublicId, since_creation: bool) -> Result<(), Error> {
+        if is_delivery(job) {
+            return Err(Error::Invalid(format!("job {job} is a signal's delivery, not a timer")));
+        }
         let input = Input::RecalculateDue { wait: WaitId(job.number), since_creation };
         self.revise(job, input, "RecalculateDueDate", |row, definition, now| {
             // What was deployed can be set at any moment: it has no variables.
@@ -156,6 +166,9 @@ impl Inner {
         }
         if !self.store.may_act() {
             return Err(Error::NotActing("it could not renew its lease"));
+        }
+        if is_delivery(id) {
+            return self.execute_delivery(id).await;
         }
         let job = match self.claim_for_operator(id).await {
             Err(Error::NotFound { .. }) => return self.execute_start_timer(id).await,

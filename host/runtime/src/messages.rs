@@ -133,6 +133,27 @@ impl Runtime {
     }
 
     async fn receivers(&self, correlation: &Correlation) -> Result<Vec<SubscriptionListed>, Error> {
+        match self.receivers_by_key(correlation).await? {
+            Some(receivers) => Ok(receivers),
+            None => self.listed_receivers(correlation).await,
+        }
+    }
+
+    /// Where nothing but a business key tells one instance from another, which is how most messages come, those of several callers are looked up at once.
+    async fn receivers_by_key(&self, correlation: &Correlation) -> Result<Option<Vec<SubscriptionListed>>, Error> {
+        let Correlation { message, business_key: Some(business_key), instance: None, .. } = correlation else { return Ok(None) };
+        if !correlation.correlation_keys.is_empty() || !correlation.local_correlation_keys.is_empty() {
+            return Ok(None);
+        }
+        let mut receivers = self.0.store.receivers(message, business_key).await?;
+        if let Some(receivers) = &mut receivers {
+            receivers.retain(|it| correlation.tenant.is_none() || it.tenant == correlation.tenant);
+            receivers.retain(|it| !correlation.without_tenant || it.tenant.is_none());
+        }
+        Ok(receivers)
+    }
+
+    async fn listed_receivers(&self, correlation: &Correlation) -> Result<Vec<SubscriptionListed>, Error> {
         let filter = SubscriptionFilter {
             kind: Some(EventKind::Message),
             name: Some(correlation.message.clone()),
@@ -242,7 +263,8 @@ impl Runtime {
             business_key: correlation.business_key.clone(),
             variables: [&correlation.variables, &correlation.local_variables, &correlation.triggered_variables]
                 .into_iter()
-                .flat_map(|variables| variables.clone())
+                .flatten()
+                .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
             idempotency_key: None,
             traceparent: None,

@@ -2,24 +2,29 @@
 //!
 //! A throw is durable with its receivers: a row for each wait, and for each process that starts by it, in the transaction of whoever throws
 //! (`delivery.rs` of the store). From there on every host that runs jobs delivers, and whoever stores what a delivery leads to removes its row with it: at
-//! least once tried, exactly once stored. A receiver that has gone on by then gets nothing; one that is suspended since, or whose unit of work
-//! fails, is tried again, less and less often, until it takes the signal or is gone.
+//! least once tried, exactly once stored. A receiver that has gone on by then gets nothing; one that is suspended since gets it when it goes on. What
+//! fails is tried again as a job of its element would be, and then is an incident and waits for an operator (`signals/failed.rs`).
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use mandate_engine::{Input, InstanceId, Rejection, Variables, WaitId};
 use mandate_model::StartTrigger;
 use mandate_store::query::{Page, SubscriptionFilter, SubscriptionListed};
 use mandate_store::{Delivery, DeliveryName, EventKind, Receiver, Signal, SignalTenants};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::advance::{Advanced, Work};
 use crate::executor::POLL;
 use crate::instances::{DefinitionRef, Start};
 use crate::{Error, Inner, Runtime};
+
+mod failed;
+
+pub(crate) use failed::is_delivery;
 
 /// A signal that somebody outside throws.
 #[derive(Clone, Debug)]
@@ -35,20 +40,32 @@ pub struct SignalThrown {
 /// Deliveries taken from the store at once.
 const CLAIM: u32 = 256;
 
-/// Instances to which this host delivers at the same time.
+/// Deliveries that are under way on this host at the same time.
 const AT_ONCE: usize = 16;
 
 /// How many other signals may come to one event before this one does: each ends the wait that this one was meant for, and the event waits again.
 const MAX_OVERTAKEN: usize = 1_000;
 
-/// How a delivery ended.
+/// How many throws may lead to one another without a wait between them, the first included: processes that start each other, or wake each other, by
+/// signals and never wait for anything else would otherwise fill the database.
+pub(crate) const MAX_HOPS: i64 = 100;
+
+/// The delivery that a unit of work takes up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TakenUp {
+    pub(crate) name: DeliveryName,
+    /// How many throws led to it.
+    pub(crate) hops: i64,
+}
+
+/// How an attempt ended.
 enum Ended {
     /// Stored, its row with it.
     Received,
     /// Nobody is there to receive it.
     NobodyThere,
-    /// It is tried again later.
-    Later(Error),
+    /// The error may be the receiver's, and the attempt counts; or it is this host's or the moment's, and it does not.
+    Not(Error),
 }
 
 impl Runtime {
@@ -61,11 +78,20 @@ impl Runtime {
             tenants: thrown.tenants,
             variables: to_json(&thrown.variables),
             business_key: None,
+            hops: 1,
             at: self.now(),
         };
+        // From before the throw: what this host has locked and not in its memory it takes for forgotten.
+        let _busy = self.0.delivering.begin(signal.id);
         self.0.store.throw(&signal).await?;
-        while self.0.deliver_due(Some(signal.id)).await? > 0 {}
-        Ok(())
+        let mut after = None;
+        loop {
+            let some = self.0.store.thrown_here(signal.id, after, CLAIM).await?;
+            let Some(last) = some.last() else { return Ok(()) };
+            after = Some(last.name.n);
+            let lines = lines(some).into_values().map(|line| self.0.clone().deliver_line(line));
+            futures_util::stream::iter(lines).for_each_concurrent(AT_ONCE, |line| line).await;
+        }
     }
 
     /// Delivers a signal to the waits of one activity instance, each in a unit of work whose failure is the caller's. Answers how many there were.
@@ -85,34 +111,66 @@ impl Runtime {
     }
 }
 
-/// Rounds of deliveries of this host. What a round has taken is due no more in the store, and what it leads to is not there yet.
-#[derive(Debug, Default)]
+/// What this host is delivering.
+#[derive(Debug)]
 pub(crate) struct Delivering {
-    begun: AtomicU64,
-    ended: AtomicU64,
+    /// Instances that get something, and throws that start instances or that this host was asked for, each by how many times it is there.
+    busy: Arc<Mutex<HashMap<Uuid, u32>>>,
+    slots: Semaphore,
+}
+
+impl Default for Delivering {
+    fn default() -> Self {
+        Self { busy: Arc::default(), slots: Semaphore::new(AT_ONCE) }
+    }
 }
 
 impl Delivering {
-    fn begin(&self) -> Round<'_> {
-        self.begun.fetch_add(1, Ordering::AcqRel);
-        Round(&self.ended)
+    fn begin(&self, key: Uuid) -> Busy {
+        *self.busy.lock().expect("no holder of this lock panics").entry(key).or_default() += 1;
+        Busy { busy: self.busy.clone(), key }
     }
 
-    /// How many rounds there were, if none is under way. While the number stays, nothing was delivered.
-    pub(crate) fn idle_since(&self) -> Option<u64> {
-        // In this order: a round that begins in between is under way.
-        let ended = self.ended.load(Ordering::Acquire);
-        let begun = self.begun.load(Ordering::Acquire);
-        (begun == ended).then_some(begun)
+    fn busy(&self) -> Vec<Uuid> {
+        self.busy.lock().expect("no holder of this lock panics").keys().copied().collect()
+    }
+
+    /// Whether nothing is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.busy.lock().expect("no holder of this lock panics").is_empty()
     }
 }
 
-/// Ends with its round, however that ends.
-struct Round<'a>(&'a AtomicU64);
+/// Says that this host is at something, for as long as it lives.
+struct Busy {
+    busy: Arc<Mutex<HashMap<Uuid, u32>>>,
+    key: Uuid,
+}
 
-impl Drop for Round<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
+        let mut busy = self.busy.lock().expect("no holder of this lock panics");
+        if let Some(count) = busy.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                busy.remove(&self.key);
+            }
+        }
+    }
+}
+
+/// Deliveries to one instance, or the starts of one throw, which have nothing in common.
+fn lines(deliveries: Vec<Delivery>) -> BTreeMap<Uuid, Vec<Delivery>> {
+    let mut lines: BTreeMap<Uuid, Vec<Delivery>> = BTreeMap::new();
+    for delivery in deliveries {
+        lines.entry(delivery.job().0).or_default().push(delivery);
+    }
+    lines
+}
+
+impl TakenUp {
+    fn of(delivery: &Delivery) -> Self {
+        Self { name: delivery.name, hops: delivery.hops }
     }
 }
 
@@ -120,7 +178,7 @@ impl Inner {
     /// Delivers until the host stops.
     pub(crate) async fn delivery_loop(self: Arc<Self>) {
         while !self.executor.is_stopping() {
-            match self.deliver_due(None).await {
+            match self.deliver_due().await {
                 Ok(0) => {}
                 Ok(_) => continue,
                 Err(error) => tracing::error!("signals on their way could not be looked for: {error}"),
@@ -133,106 +191,116 @@ impl Inner {
         }
     }
 
-    /// Takes deliveries that are due, or all of one throw, and tries each once: those of one instance one after the other, in the order of its waits.
-    async fn deliver_due(self: &Arc<Self>, of: Option<Uuid>) -> Result<usize, Error> {
-        let _round = self.delivering.begin();
-        if !self.store.may_act() {
-            return Err(Error::NotActing("it could not renew its lease"));
+    /// Takes deliveries that are due, unless this host has enough of them, and begins to try each. Answers how many.
+    async fn deliver_due(self: &Arc<Self>) -> Result<usize, Error> {
+        let busy = self.delivering.busy();
+        if busy.len() >= AT_ONCE || !self.store.may_act() {
+            return Ok(0);
         }
-        let claimed = self.store.claim_deliveries(self.clock.now_ms(), CLAIM, of).await?;
-        let tried = claimed.len();
-        let mut lines: BTreeMap<(Option<Uuid>, DeliveryName), Vec<Delivery>> = BTreeMap::new();
-        for delivery in claimed {
-            // Starts have nothing in common; deliveries to an instance are told apart by nothing but their throw.
-            let line = match delivery.receiver {
-                Receiver::Wait { instance, .. } => (Some(instance), DeliveryName { signal: Uuid::nil(), n: 0 }),
-                Receiver::Start => (None, delivery.name),
-            };
-            lines.entry(line).or_default().push(delivery);
+        let except = self.executor.held_back(Instant::now());
+        let claimed = self.store.claim_deliveries(self.clock.now_ms(), CLAIM, &busy, &except).await?;
+        let count = claimed.len();
+        for (key, line) in lines(claimed) {
+            let (inner, busy) = (self.clone(), self.delivering.begin(key));
+            self.tasks.spawn(async move {
+                inner.clone().deliver_line(line).await;
+                drop(busy);
+                inner.thrown.notify_one();
+            });
         }
-        futures_util::stream::iter(lines.into_values())
-            .for_each_concurrent(AT_ONCE, |mut line| async move {
-                line.sort_by_key(|delivery| delivery.name);
-                for delivery in line {
-                    self.deliver(&delivery).await;
-                }
-            })
-            .await;
-        Ok(tried)
+        Ok(count)
     }
 
-    async fn deliver(self: &Arc<Self>, delivery: &Delivery) {
-        let ended = match serde_json::from_str(&delivery.variables) {
-            Err(error) => Ended::Later(Error::Damaged(format!("the variables of signal '{}' cannot be read: {error}", delivery.signal))),
-            Ok(variables) => match delivery.receiver {
-                Receiver::Wait { instance, wait, activity } => {
-                    let receiver = SubscriptionListed {
-                        instance,
-                        wait,
-                        activity,
-                        activity_id: delivery.activity_id.clone(),
-                        kind: EventKind::Signal,
-                        name: delivery.signal.clone(),
-                        definition_id: delivery.definition_id.clone(),
-                        created: 0,
-                        tenant: None,
-                        business_key: None,
-                    };
-                    self.deliver_to_wait(delivery.name, receiver, variables).await
-                }
-                Receiver::Start => self.deliver_start(delivery, variables).await,
-            },
+    /// Tries each once: those to an instance one after the other, in the order of their throws.
+    async fn deliver_line(self: Arc<Self>, mut line: Vec<Delivery>) {
+        line.sort_by_key(|delivery| delivery.name);
+        let at_once = if line.iter().all(|delivery| delivery.receiver == Receiver::Start) { AT_ONCE } else { 1 };
+        futures_util::stream::iter(line)
+            .for_each_concurrent(at_once, |delivery| async {
+                let delivery = delivery;
+                let _slot = self.delivering.slots.acquire().await.expect("nobody closes it");
+                // Whatever went wrong has been logged and stored.
+                drop(self.deliver(&delivery).await);
+            })
+            .await;
+    }
+
+    /// Tries a delivery that this host has locked. An error: the receiver has not got it.
+    async fn deliver(self: &Arc<Self>, delivery: &Delivery) -> Result<(), Error> {
+        if self.executor.is_stopping() {
+            self.release_delivery(delivery).await;
+            return Err(Error::NotActing("it is shutting down"));
+        }
+        let variables = serde_json::from_str(&delivery.variables);
+        let variables =
+            variables.map_err(|error| Error::Damaged(format!("the variables of signal '{}' cannot be read: {error}", delivery.signal)));
+        let ended = match (variables, delivery.receiver) {
+            (Err(error), _) => Ended::Not(error),
+            (Ok(variables), Receiver::Wait { instance, wait, activity }) => {
+                let receiver = SubscriptionListed {
+                    instance,
+                    wait,
+                    activity,
+                    activity_id: delivery.activity_id.clone(),
+                    kind: EventKind::Signal,
+                    name: delivery.signal.clone(),
+                    definition_id: delivery.definition_id.clone(),
+                    created: 0,
+                    tenant: None,
+                    business_key: None,
+                };
+                self.deliver_to_wait(delivery, receiver, variables).await
+            }
+            (Ok(variables), Receiver::Start) => self.deliver_start(delivery, variables).await,
         };
-        let (signal, activity) = (delivery.signal.as_str(), delivery.activity_id.as_str());
         match ended {
-            Ended::Received => {}
-            // If the row stays, it is looked at once more later.
+            Ended::Received => Ok(()),
             Ended::NobodyThere => {
                 if let Err(error) = self.store.drop_delivery(delivery.name).await {
+                    let (signal, activity) = (delivery.signal.as_str(), delivery.activity_id.as_str());
                     tracing::debug!(signal, activity, "a signal that nobody is there for is not forgotten yet: {error}");
+                    self.release_delivery(delivery).await;
                 }
+                Ok(())
             }
-            Ended::Later(error) => {
-                let (definition, attempts) = (&delivery.definition_id, delivery.attempts);
-                tracing::warn!(signal, activity, %definition, attempts, receiver = ?delivery.receiver, "a signal is tried again later: {error}");
-            }
+            Ended::Not(error) => Err(self.not_delivered(delivery, error).await),
         }
     }
 
     /// Delivers to a wait or, if it is one of an event that does not interrupt and another signal came first, to the wait that the event has begun
     /// since: it waited for both. What this one leads to is stored with the removal of its row, so that it cannot come to two of these waits.
-    async fn deliver_to_wait(self: &Arc<Self>, name: DeliveryName, mut receiver: SubscriptionListed, variables: Variables) -> Ended {
+    async fn deliver_to_wait(self: &Arc<Self>, delivery: &Delivery, mut receiver: SubscriptionListed, variables: Variables) -> Ended {
         let instance = InstanceId(receiver.instance);
         for _ in 0..MAX_OVERTAKEN {
             let input = Input::Signal { wait: wait_of(receiver.wait), variables: variables.clone() };
-            let work = Work { delivery: Some(name), ..Work::new(instance, input) };
+            let work = Work { delivery: Some(TakenUp::of(delivery)), ..Work::new(instance, input) };
             let error = match self.advance(work).await {
                 Ok(Advanced::Committed(_)) => return Ended::Received,
-                Ok(_) => return Ended::Later(Error::Cancelled(instance)),
+                Ok(_) => return Ended::Not(Error::Cancelled(instance)),
                 Err(error) => error,
             };
             match error {
                 Error::Rejected(Rejection::NoSuchWait { .. }) => match self.waits_again(&receiver).await {
                     Ok(Some(renewed)) => receiver = renewed,
                     Ok(None) => return Ended::NobodyThere,
-                    Err(error) => return Ended::Later(error),
+                    Err(error) => return Ended::Not(error),
                 },
                 Error::Rejected(Rejection::Ended) | Error::NotFound { .. } => return Ended::NobodyThere,
-                error => return Ended::Later(error),
+                error => return Ended::Not(error),
             }
         }
-        Ended::Later(Error::Contended(instance))
+        Ended::Not(Error::Contended(instance))
     }
 
     async fn deliver_start(self: &Arc<Self>, delivery: &Delivery, variables: Variables) -> Ended {
         let definition = match self.definitions.get(&self.store, &delivery.definition_id).await {
             Ok(definition) => definition,
             Err(Error::NotFound { .. }) => return Ended::NobodyThere,
-            Err(error) => return Ended::Later(error),
+            Err(error) => return Ended::Not(error),
         };
         let Some(element) = definition.model.find_start(&delivery.activity_id, |it| matches!(it, StartTrigger::Signal(_))) else {
             let (id, activity) = (&delivery.definition_id, &delivery.activity_id);
-            return Ended::Later(Error::Damaged(format!("definition {id} has no signal start '{activity}'")));
+            return Ended::Not(Error::Damaged(format!("definition {id} has no signal start '{activity}'")));
         };
         let start = Start {
             definition: DefinitionRef::Id(delivery.definition_id.clone()),
@@ -241,10 +309,10 @@ impl Inner {
             idempotency_key: None,
             traceparent: None,
         };
-        match self.start_by(definition, element, start, Some(delivery.name)).await {
+        match self.start_by(definition, element, start, Some(TakenUp::of(delivery))).await {
             Ok(Some(_)) => Ended::Received,
             Ok(None) => Ended::NobodyThere,
-            Err(error) => Ended::Later(error),
+            Err(error) => Ended::Not(error),
         }
     }
 

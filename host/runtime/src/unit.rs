@@ -11,7 +11,7 @@ use mandate_engine::{
 use mandate_model::{ElementIndex, ElementKind};
 use mandate_store::{
     Beside, EventKind, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, HeldExternalTask, HistoryRow, HostRef, IncidentRow,
-    InstanceWrite, JobDefinitionRow, JobRevision, JobRow, PartRow, Parts, RunningJob, Signal, SignalTenants, State, SubscriptionRow,
+    InstanceWrite, JobDefinitionRow, JobRevision, JobRow, PartRow, Parts, RunningJob, Signal, SignalTenants, State, Stood, SubscriptionRow,
     TaskRow,
 };
 
@@ -136,6 +136,11 @@ impl Rows {
         });
     }
 
+    /// Whether it throws a signal.
+    pub(crate) fn throws(&self) -> bool {
+        !self.signals.is_empty()
+    }
+
     /// Jobs that can run beside others as soon as they are stored, in order.
     pub(crate) fn runnable(&self, now: i64) -> impl Iterator<Item = WaitId> {
         self.jobs
@@ -164,12 +169,10 @@ impl Rows {
 
     /// Waits that this unit ends, and whether it ends the instance: units that run for these have nobody left to run for.
     pub(crate) fn ended_waits(&self) -> (BTreeSet<WaitId>, bool) {
-        let gone = |map: &BTreeMap<WaitId, bool>| map.iter().filter(|(_, gone)| **gone).map(|(wait, _)| *wait).collect::<Vec<_>>();
-        let mut waits = BTreeSet::new();
-        waits.extend(gone(&self.jobs.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
-        waits.extend(gone(&self.tasks.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
-        waits.extend(gone(&self.external_tasks.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
-        waits.extend(gone(&self.subscriptions.iter().map(|(wait, row)| (*wait, row.is_none())).collect()));
+        fn gone<T>(rows: &BTreeMap<WaitId, Option<T>>) -> impl Iterator<Item = WaitId> {
+            rows.iter().filter(|(_, row)| row.is_none()).map(|(wait, _)| *wait)
+        }
+        let waits = gone(&self.jobs).chain(gone(&self.tasks)).chain(gone(&self.external_tasks)).chain(gone(&self.subscriptions)).collect();
         (waits, self.ended)
     }
 
@@ -193,7 +196,7 @@ impl Rows {
             history: self.history,
             ..InstanceWrite::new(instance.id().0, base.expect.clone(), state)
         };
-        let (before, next) = (self.before.map(|before| before.wait), self.next.map(|next| next.wait));
+        let (before, next, revises) = (self.before.map(|before| before.wait), self.next.map(|next| next.wait), self.revises);
         let was_running = base.running.as_ref().map(|running| running.wait);
         let in_its_row = |wait: &WaitId| was_running == Some(number(wait.0));
         if next != before {
@@ -201,7 +204,7 @@ impl Rows {
             write.behind_jobs.extend(next.filter(kept).map(|wait| (number(wait.0), false)));
             write.behind_jobs.extend(before.filter(kept).map(|wait| (number(wait.0), true)));
         }
-        let is_revised = |wait: &WaitId| self.revises && is_old(base, *wait);
+        let is_revised = |wait: &WaitId| revises && is_old(base, *wait);
         let put = |wait: &WaitId| !is_revised(wait) && self.jobs.get(wait).is_some_and(Option::is_some);
         write.other_exclusive_jobs = instance.exclusive_jobs().any(|job| !self.jobs.contains_key(&job.wait));
         write.lock_jobs = locked.iter().filter(|wait| !put(wait)).map(|wait| number(wait.0)).collect();
@@ -280,19 +283,34 @@ impl Rows {
             }
         }
         if write.running.is_none() && !self.ended && !instance.is_suspended() {
-            write.running = take_running(&mut write.put_jobs, write.other_exclusive_jobs, me);
-            write.starts_running = write.running.is_some();
+            if let Some(job) = take_running(&mut write.put_jobs, write.other_exclusive_jobs) {
+                (write.running, write.running_stood) = (Some(running(job, me)), Stood::Nowhere);
+            } else if !revises && let Some(job) = take_handed_on(&mut write.lock_jobs, instance) {
+                (write.running, write.running_stood) = (Some(running(job_row(definition, instance, job, next, true), me)), Stood::InARow);
+            }
         }
         write
     }
 }
 
 /// One of the jobs that this host locks with the unit needs no row: the first that has not failed, and runs beside no other exclusive one.
-fn take_running(jobs: &mut Vec<JobRow>, other_exclusive_jobs: bool, me: HostRef) -> Option<RunningJob> {
+fn take_running(jobs: &mut Vec<JobRow>, other_exclusive_jobs: bool) -> Option<JobRow> {
     let fits = |job: &JobRow| job.locked && job.failures == 0 && job.failure.is_none() && !(job.exclusive && other_exclusive_jobs);
-    let JobRow { wait, activity, activity_id, kind, due, retries, exclusive, priority, created, .. } =
-        jobs.remove(jobs.iter().position(fits)?);
-    Some(RunningJob { wait, activity, activity_id, kind, due, retries, exclusive, priority, suspended: false, created, holder: me })
+    Some(jobs.remove(jobs.iter().position(fits)?))
+}
+
+/// Nor does the exclusive job that the turn is handed on to need its row any longer: to lock it there is one write more than to take it away, which
+/// comes anyhow.
+fn take_handed_on<'a>(locked: &mut Vec<i64>, instance: &'a Instance) -> Option<&'a Job> {
+    let fits = |job: &&Job| job.failures == 0 && job.failure.is_none() && !job.suspended;
+    let job = instance.exclusive_jobs().next().filter(fits)?;
+    locked.remove(locked.iter().position(|wait| *wait == number(job.wait.0))?);
+    Some(job)
+}
+
+fn running(job: JobRow, me: HostRef) -> RunningJob {
+    let JobRow { wait, activity, activity_id, kind, due, retries, exclusive, priority, suspended, created, .. } = job;
+    RunningJob { wait, activity, activity_id, kind, due, retries, exclusive, priority, suspended, created, holder: me }
 }
 
 /// Whether a job was there before the unit.
@@ -452,6 +470,7 @@ fn signal_row(instance: &Instance, signal: mandate_engine::Signal, now: i64) -> 
         tenants: SignalTenants::AndNone(instance.tenant().map(str::to_owned)),
         variables: crate::signals::to_json(&signal.variables),
         business_key: signal.business_key,
+        hops: 1,
         at: now,
     }
 }

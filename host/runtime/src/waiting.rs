@@ -1,6 +1,7 @@
 //! Nothing is silently stuck: where every active instance stands, and why.
 
-use mandate_engine::{Leaf, LeafState};
+use mandate_engine::{Code, InstanceId, Leaf, LeafState, PublicId};
+use mandate_store::Undelivered;
 use mandate_store::query::{InstanceFilter, InstanceRow, Page};
 use serde::Serialize;
 
@@ -176,6 +177,7 @@ impl Runtime {
             Some(now) => Some(self.0.store.overdue(now, rows.iter().map(|row| row.id).collect()).await?),
             None => None,
         };
+        let undelivered = self.0.store.undelivered(rows.iter().map(|row| row.id).collect()).await?;
         let mut listed = Vec::new();
         for row in rows {
             let (key, version) = self.key_and_version(&row.definition_id).await?;
@@ -200,7 +202,17 @@ impl Runtime {
                     overdue.filter_map(|activity| leaf_or_scope(&view, &leaves, activity)).collect()
                 }
             };
-            listed.extend(leaves.iter().map(|leaf| describe(&view, leaf, &holders)));
+            for leaf in &leaves {
+                let waiting = describe(&view, leaf, &holders);
+                let failed = undelivered.iter().find(|it| it.instance == row.id && it.activity == number(leaf.activity.0));
+                listed.push(match (&leaf.state, failed) {
+                    // What it waits for has come, and cannot get in.
+                    (LeafState::Signal { .. } | LeafState::Events { .. }, Some(failed)) => {
+                        Waiting { reason: incident_of(failed), ..waiting }
+                    }
+                    _ => waiting,
+                });
+            }
         }
         Ok((listed, next))
     }
@@ -268,6 +280,11 @@ fn leaf_or_scope(view: &InstanceView, leaves: &[Leaf], activity: i64) -> Option<
         until: Some(timer.due),
         state: LeafState::Timer { wait: timer.wait, due: timer.due },
     })
+}
+
+fn incident_of(undelivered: &Undelivered) -> Reason {
+    let id = PublicId { instance: InstanceId(undelivered.instance), number: u64::try_from(undelivered.n).unwrap_or(0) };
+    Reason::Incident { id: id.to_string(), code: Code::Undelivered.as_str().to_owned(), message: undelivered.failure.clone() }
 }
 
 fn unreadable(row: &InstanceRow, process_definition_key: String, process_definition_version: i64, error: &Error) -> Waiting {

@@ -9,13 +9,13 @@ use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
 /// How many rows one statement on SQLite has room for. More rows are more statements.
-const SIZES: [usize; 5] = [1, 4, 16, 64, 256];
+pub(crate) const SIZES: [usize; 5] = [1, 4, 16, 64, 256];
 
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::db::{Dialect, Param, Row, Tx};
+use crate::db::{Dialect, Param, Pool, Row, Tx};
 
 /// The type of a column of the written rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl Batch {
     }
 
     /// The rows as a statement takes them: on PostgreSQL all at once, on SQLite as many as the largest one has room for.
-    fn statements(&self, dialect: Dialect, rows: Vec<Vec<Cell>>) -> Vec<(SqlStr, Vec<Param>)> {
+    pub(crate) fn statements(&self, dialect: Dialect, rows: Vec<Vec<Cell>>) -> Vec<(SqlStr, Vec<Param>)> {
         debug_assert!(rows.iter().all(|row| row.len() == self.columns.len()), "a row of {} has another width", self.sql);
         match dialect {
             _ if rows.is_empty() => Vec::new(),
@@ -200,6 +200,15 @@ impl Batch {
         }
         if !self.sql.starts_with("SELECT") {
             tx.wrote(answers.len() as u64);
+        }
+        Ok(answers)
+    }
+
+    /// Asks with the statement, which must be a read, unless there are no rows.
+    pub(crate) async fn read(&self, pool: &Pool, rows: Vec<Vec<Cell>>) -> Result<Vec<Row>, Error> {
+        let mut answers = Vec::new();
+        for (sql, params) in self.statements(pool.dialect(), rows) {
+            answers.extend(pool.fetch_rendered(sql, params).await?);
         }
         Ok(answers)
     }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::claim::candidates::{NOT_EXCEPTED, PRIORITIZED, Rank, UNPRIORITIZED};
 use crate::db::{Param, Row, Tx, params};
+use crate::delivery;
 use crate::hosts::{Held, hold_epoch};
 use crate::start_timers;
 use crate::{Error, Store};
@@ -92,6 +93,19 @@ static LOCK: Batch = Batch::new(
     &[("instance_id", Type::Uuid), ("wait", Type::I64), ("host", Type::Uuid), ("epoch", Type::I64)],
 );
 
+/// Takes rows away of jobs that stand in their instances' rows from here on, which has been written already.
+static MOVE: Batch = Batch::new(
+    "DELETE FROM job WHERE (instance_id, wait) IN (SELECT v.instance_id, v.wait FROM {rows}) \
+     AND locked_by IS NULL AND retries > 0 AND NOT suspended AND takeovers = 0 \
+     AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = job.definition_id AND d.suspended) AND (NOT exclusive OR NOT EXISTS \
+     (SELECT 1 FROM job o WHERE o.instance_id = job.instance_id AND o.locked_by IS NOT NULL AND o.exclusive)) \
+     RETURNING instance_id, wait, exclusive, takeovers, due",
+    &[("instance_id", Type::Uuid), ("wait", Type::I64)],
+);
+
+const CLEAR: &str = "UPDATE instance SET job_wait = NULL, job_activity = NULL, job_activity_id = NULL, job_kind = NULL, job_due = NULL, \
+     job_retries = NULL, job_exclusive = NULL, job_created = NULL, job_host = NULL, job_epoch = NULL WHERE id {any_uuid:1}";
+
 static RELEASE: Batch = Batch::new(
     "UPDATE job SET locked_by = NULL, locked_epoch = NULL FROM {rows} WHERE job.instance_id = v.instance_id AND job.wait = v.wait \
      AND job.locked_by = v.host AND job.locked_epoch = v.epoch",
@@ -170,9 +184,10 @@ impl Store {
             .map(|which| format!("OR EXISTS (SELECT 1 FROM job j WHERE {which} AND {CLAIMABLE} AND j.due <= $1 {NOT_EXCEPTED})"));
         let sql = format!(
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM any_job WHERE locked_by IS NOT NULL) {} \
-             OR EXISTS (SELECT 1 FROM start_timer t WHERE {}) OR EXISTS (SELECT 1 FROM delivery WHERE due <= $1)",
+             OR EXISTS (SELECT 1 FROM start_timer t WHERE {}) OR EXISTS (SELECT 1 FROM delivery t WHERE {})",
             due.join(" "),
-            start_timers::is_due()
+            start_timers::is_due(),
+            delivery::is_due()
         );
         let (instances, definitions) = (except.instances.clone(), except.definitions.clone());
         let params = vec![Param::I64(now), Param::Uuid(self.host().id), Param::Uuids(instances), Param::Texts(definitions)];
@@ -249,18 +264,31 @@ async fn found_in(tx: &mut Tx, ranks: &[Rank], now: i64, max: usize, except: &Ex
 
 /// Locks jobs as far as they may be claimed: rows of instance, wait, host, epoch, at most one exclusive job of an instance among them.
 pub(crate) async fn lock(tx: &mut Tx, rows: Vec<Vec<Cell>>) -> Result<Vec<ClaimedJob>, Error> {
-    let locked = LOCK.fetch(tx, rows).await?;
-    let job = |row: &Row| {
-        let mut columns = row.columns();
-        Ok(ClaimedJob {
-            instance: columns.next()?,
-            wait: columns.next()?,
-            exclusive: columns.next()?,
-            takeovers: columns.next()?,
-            due: columns.next()?,
-        })
-    };
-    locked.iter().map(job).collect()
+    LOCK.fetch(tx, rows).await?.iter().map(claimed).collect()
+}
+
+/// Locks jobs likewise by moving them into their instances' rows, which say so already; at most one job of an instance. Of one that may not be claimed the
+/// instance's row is put right.
+pub(crate) async fn move_in(tx: &mut Tx, jobs: Vec<(Uuid, i64)>) -> Result<Vec<ClaimedJob>, Error> {
+    let moved = MOVE.fetch(tx, jobs.iter().map(|(instance, wait)| cells![*instance, *wait]).collect()).await?;
+    let moved = moved.iter().map(claimed).collect::<Result<Vec<_>, _>>()?;
+    if moved.len() < jobs.len() {
+        let gone: HashSet<Uuid> = moved.iter().map(|job| job.instance).collect();
+        let kept = jobs.into_iter().map(|(instance, _)| instance).filter(|id| !gone.contains(id)).collect();
+        tx.execute(CLEAR, vec![Param::Uuids(kept)]).await?;
+    }
+    Ok(moved)
+}
+
+fn claimed(row: &Row) -> Result<ClaimedJob, Error> {
+    let mut columns = row.columns();
+    Ok(ClaimedJob {
+        instance: columns.next()?,
+        wait: columns.next()?,
+        exclusive: columns.next()?,
+        takeovers: columns.next()?,
+        due: columns.next()?,
+    })
 }
 
 /// Gives the jobs that hosts run from memory rows of their own, unlocked: those of the instances that the condition names. It is a change of their
@@ -316,4 +344,4 @@ fn holder(row: &Row) -> Result<Option<Holder>, Error> {
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&LOCK, &RELEASE];
+pub(crate) static BATCHES: &[&Batch] = &[&LOCK, &MOVE, &RELEASE];

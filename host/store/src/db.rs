@@ -362,7 +362,10 @@ impl Pool {
 
     /// One read, from whatever is committed now.
     pub(crate) async fn fetch(&self, sql: &str, params: Vec<Param>) -> Result<Vec<Row>, Error> {
-        let sql = AssertSqlSafe(self.dialect().render(sql)).into_sql_str();
+        self.fetch_rendered(AssertSqlSafe(self.dialect().render(sql)).into_sql_str(), params).await
+    }
+
+    pub(crate) async fn fetch_rendered(&self, sql: SqlStr, params: Vec<Param>) -> Result<Vec<Row>, Error> {
         let begun = tokio::time::Instant::now();
         for attempt in 1.. {
             match self.fetch_once(sql.clone(), params.clone()).await {

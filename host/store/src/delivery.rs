@@ -3,14 +3,23 @@
 //! Whoever throws a signal writes a row for each receiver that there is at that moment, in the transaction that throws it. Whoever takes such a row up
 //! removes it in the transaction that stores what it led to ([`InstanceWrite::delivery`](crate::InstanceWrite)), and is refused if it is gone. So a crash
 //! before either commit has done nothing, one after it has done all, and of two hosts that take up the same row one is too late.
+//!
+//! A row is locked by the host that is at it, to spare others the work, like a timer start event's: the lock counts by real time, while its host's lease
+//! lasts in the epoch in which it was taken. When it is tried again after a failure goes by the clock that processes see. Without
+//! retries it waits for an operator and is an incident (the view `any_incident`), as long as its receiver is there.
 
 use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
 use crate::batch::{Batch, Cell, Type, cells};
-use crate::db::{Row, Tx, params};
+use crate::claim::Except;
+use crate::db::{Columns, Param, Tx, params};
+use crate::lease::HostRef;
+use crate::rows::OperationRow;
+use crate::start_timers::HELD;
 use crate::unit::{CommitError, InstanceWrite, Unit, check_key, check_text};
+use crate::write::operations;
 use crate::{Error, Store};
 
 /// A signal as it is thrown.
@@ -26,6 +35,8 @@ pub struct Signal {
     pub variables: String,
     /// The business key of instances that it starts.
     pub business_key: Option<String>,
+    /// How many throws led to it, its own included.
+    pub hops: i64,
     /// When.
     pub at: i64,
 }
@@ -42,6 +53,9 @@ pub enum SignalTenants {
 }
 
 /// Names a delivery: the throw, and its number in that.
+///
+/// The numbers of a throw follow one that is made of its id and larger than any number of an instance, so that a delivery can be named, as a
+/// job, by its receiver and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryName {
     /// The throw.
@@ -49,6 +63,9 @@ pub struct DeliveryName {
     /// Its number.
     pub n: i64,
 }
+
+/// The least number of a delivery.
+pub const FIRST_DELIVERY: i64 = 1 << 62;
 
 /// A signal that is to be delivered to one receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +84,63 @@ pub struct Delivery {
     pub variables: String,
     /// The business key of an instance that it starts.
     pub business_key: Option<String>,
-    /// How often it was tried, this time included.
-    pub attempts: i64,
+    /// How many throws led to it, each in the unit of work that took up the one before it; 1: only its own.
+    pub hops: i64,
+    /// Not tried before; without retries: when it was given up.
+    pub due: i64,
+    /// Attempts left; 0 waits for an operator.
+    pub retries: i64,
+    /// Failed attempts.
+    pub failures: i64,
+}
+
+impl Delivery {
+    /// What names it as a job: its receiver's instance or, of an instance that is to be started, the throw.
+    pub fn job(&self) -> (Uuid, i64) {
+        match self.receiver {
+            Receiver::Wait { instance, .. } => (instance, self.name.n),
+            Receiver::Start => (self.name.signal, self.name.n),
+        }
+    }
+}
+
+/// What is left of a delivery after a failed attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedDelivery {
+    /// When it is tried again, or when it was given up.
+    pub due: i64,
+    /// Attempts left.
+    pub retries: i64,
+    /// Failed attempts.
+    pub failures: i64,
+    /// The last failure's message.
+    pub failure: String,
+    /// What explains it to operators, as JSON, if no attempts are left.
+    pub detail: Option<String>,
+}
+
+/// What the claim of one delivery came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeliveryClaim {
+    /// This host has it.
+    Locked(Box<Delivery>),
+    /// There is no such delivery that has failed, or not any more.
+    Missing,
+    /// A host has it: its name.
+    Taken(String),
+}
+
+/// A delivery that was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// The receiver's instance.
+    pub instance: Uuid,
+    /// Its number.
+    pub n: i64,
+    /// The activity instance that waits.
+    pub activity: i64,
+    /// The last failure's message.
+    pub failure: String,
 }
 
 /// Who gets a signal.
@@ -98,21 +170,25 @@ impl Signal {
 /// A tenant's signal comes to receivers of that tenant and, where `or_none` says so, to those of none; NULL is any tenant.
 const COLUMNS: &[(&str, Type)] = &[
     ("signal", Type::Uuid),
+    ("first", Type::I64),
     ("name", Type::Text),
     ("thrower", Type::Uuid),
     ("tenant", Type::Text),
     ("or_none", Type::Bool),
     ("variables", Type::Text),
     ("business_key", Type::Text),
-    ("due", Type::I64),
+    ("hops", Type::I64),
     ("at", Type::I64),
+    ("locked_by", Type::Uuid),
+    ("locked_epoch", Type::I64),
 ];
 
-/// As in Camunda 7 an instance that is suspended gets nothing.
+/// As in Camunda 7 an instance that is suspended gets nothing. Waits have even numbers.
 static TO_WAITS: Batch = Batch::new(
-    "INSERT INTO delivery (signal, n, name, instance_id, wait, activity, definition_id, activity_id, variables, business_key, due, attempts, created) \
-     SELECT v.signal, ROW_NUMBER() OVER (PARTITION BY v.signal ORDER BY s.instance_id, s.wait), v.name, s.instance_id, s.wait, s.activity, \
-     s.definition_id, s.activity_id, v.variables, v.business_key, v.due, 0, v.at \
+    "INSERT INTO delivery (signal, n, name, instance_id, wait, activity, definition_id, activity_id, variables, business_key, hops, due, retries, \
+     failures, created, locked_by, locked_epoch) \
+     SELECT v.signal, v.first + 2 * ROW_NUMBER() OVER (PARTITION BY v.signal ORDER BY s.instance_id, s.wait), v.name, s.instance_id, s.wait, \
+     s.activity, s.definition_id, s.activity_id, v.variables, v.business_key, v.hops, v.at, 3, 0, v.at, v.locked_by, v.locked_epoch \
      FROM {rows} {pg:JOIN}{lite:CROSS JOIN} subscription s ON s.name = v.name AND s.kind = 'signal' \
      {pg:JOIN}{lite:CROSS JOIN} instance i ON i.id = s.instance_id \
      WHERE NOT i.suspended AND (v.thrower IS NULL OR s.instance_id <> v.thrower) \
@@ -120,11 +196,12 @@ static TO_WAITS: Batch = Batch::new(
     COLUMNS,
 );
 
-/// The newest versions, unless they are suspended; their numbers are below 0.
+/// The newest versions, unless they are suspended. Starts have odd numbers.
 static TO_STARTS: Batch = Batch::new(
-    "INSERT INTO delivery (signal, n, name, definition_id, activity_id, variables, business_key, due, attempts, created) \
-     SELECT v.signal, -ROW_NUMBER() OVER (PARTITION BY v.signal ORDER BY d.id, e.activity_id), v.name, d.id, e.activity_id, v.variables, \
-     v.business_key, v.due, 0, v.at \
+    "INSERT INTO delivery (signal, n, name, definition_id, activity_id, variables, business_key, hops, due, retries, failures, created, \
+     locked_by, locked_epoch) \
+     SELECT v.signal, v.first + 2 * ROW_NUMBER() OVER (PARTITION BY v.signal ORDER BY d.id, e.activity_id) + 1, v.name, d.id, e.activity_id, \
+     v.variables, v.business_key, v.hops, v.at, 3, 0, v.at, v.locked_by, v.locked_epoch \
      FROM {rows} {pg:JOIN}{lite:CROSS JOIN} start_event e ON e.name = v.name AND e.kind = 'signal' \
      {pg:JOIN}{lite:CROSS JOIN} definition d ON d.id = e.definition_id \
      WHERE NOT d.suspended AND (v.tenant IS NULL OR d.tenant = v.tenant OR (v.or_none AND d.tenant = '')) \
@@ -143,15 +220,23 @@ static HOLD: Batch = Batch::new(
 
 static REMOVE: Batch = Batch::new("DELETE FROM delivery WHERE (signal, n) IN (SELECT v.signal, v.n FROM {rows})", NAME);
 
-static PUT_OFF: Batch = Batch::new(
-    "UPDATE delivery SET due = v.due, attempts = v.attempts FROM {rows} WHERE delivery.signal = v.signal AND delivery.n = v.n",
-    &[("signal", Type::Uuid), ("n", Type::I64), ("due", Type::I64), ("attempts", Type::I64)],
+static LOCK: Batch = Batch::new(
+    "UPDATE delivery SET locked_by = v.locked_by, locked_epoch = v.locked_epoch FROM {rows} WHERE delivery.signal = v.signal AND delivery.n = v.n",
+    &[("signal", Type::Uuid), ("n", Type::I64), ("locked_by", Type::Uuid), ("locked_epoch", Type::I64)],
 );
 
-/// How long after its first attempt a delivery is tried again: so long a host may take over it before another one tries, too.
-const FIRST_PAUSE_MS: i64 = 10_000;
-/// Doubled with each attempt, up to this.
-const LONGEST_PAUSE_MS: i64 = 5 * 60_000;
+/// What may be tried of `t`: who is suspended gets a signal when he goes on. The first term is the predicate of the index `delivery_claimable`.
+const RUNS: &str = "t.retries > 0 AND NOT EXISTS (SELECT 1 FROM instance i WHERE i.id = t.instance_id AND i.suspended) \
+                    AND NOT (t.instance_id IS NULL AND EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id AND d.suspended))";
+
+/// Neither for one of the instances `$3`, nor of a throw among them, nor for what runs one of the definitions `$4`.
+const NOT_EXCEPTED: &str = "NOT (t.signal {any_uuid:3}) AND (t.instance_id IS NULL OR NOT (t.instance_id {any_uuid:3})) \
+                            AND NOT (t.definition_id {any_text:4})";
+
+/// One is due at `$1` that could be claimed, but for `$3` and `$4`; or a host other than `$2` is at it.
+pub(crate) fn is_due() -> String {
+    format!("({RUNS} AND t.due <= $1 AND {NOT_EXCEPTED}) OR (t.locked_by <> $2 AND {HELD})")
+}
 
 /// Refuses units whose delivery is not there any more.
 pub(crate) async fn refuse_delivered(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
@@ -173,7 +258,7 @@ pub(crate) async fn refuse_delivered(tx: &mut Tx, units: &[&Unit], answers: &mut
 pub(crate) async fn write<'u>(tx: &mut Tx, writes: impl Iterator<Item = &'u InstanceWrite> + Clone) -> Result<(), Error> {
     let taken = writes.clone().filter_map(|write| write.delivery).map(|name| cells![name.signal, name.n]);
     REMOVE.execute(tx, taken.collect()).await?;
-    let thrown = writes.flat_map(|write| write.signals.iter().map(move |signal| row(signal, Some(write.id), signal.at)));
+    let thrown = writes.flat_map(|write| write.signals.iter().map(move |signal| row(signal, Some(write.id), None)));
     throw(tx, thrown.collect()).await
 }
 
@@ -182,19 +267,40 @@ async fn throw(tx: &mut Tx, rows: Vec<Vec<Cell>>) -> Result<(), Error> {
     TO_STARTS.execute(tx, rows).await.map(drop)
 }
 
-fn row(signal: &Signal, thrower: Option<Uuid>, due: i64) -> Vec<Cell> {
+fn row(signal: &Signal, thrower: Option<Uuid>, lock: Option<HostRef>) -> Vec<Cell> {
     let (tenant, or_none) = match &signal.tenants {
         SignalTenants::Any => (None, false),
         SignalTenants::Only(tenant) => (Some(tenant.clone().unwrap_or_default()), false),
         SignalTenants::AndNone(tenant) => (Some(tenant.clone().unwrap_or_default()), true),
     };
-    cells![signal.id, &signal.name, thrower, tenant, or_none, &signal.variables, &signal.business_key, due, signal.at]
+    let (host, epoch) = (lock.map(|host| host.id), lock.map(|host| host.epoch));
+    let (variables, business_key) = (&signal.variables, &signal.business_key);
+    cells![
+        signal.id,
+        first(signal.id),
+        &signal.name,
+        thrower,
+        tenant,
+        or_none,
+        variables,
+        business_key,
+        signal.hops,
+        signal.at,
+        host,
+        epoch
+    ]
 }
 
-const DELIVERY: &str = "signal, n, name, instance_id, wait, activity, definition_id, activity_id, variables, business_key, attempts";
+/// What the numbers of a throw's deliveries follow: its random bits, as far as there is room for two billion numbers.
+fn first(signal: Uuid) -> i64 {
+    let (_, random) = signal.as_u64_pair();
+    FIRST_DELIVERY + i64::try_from(random & ((1 << 61) - 1)).expect("61 bits")
+}
 
-fn delivery(row: &Row) -> Result<Delivery, Error> {
-    let mut columns = row.columns();
+const DELIVERY: &str = "t.signal, t.n, t.name, t.instance_id, t.wait, t.activity, t.definition_id, t.activity_id, t.variables, t.business_key, \
+                        t.hops, t.due, t.retries, t.failures";
+
+fn delivery(columns: &mut Columns<'_>) -> Result<Delivery, Error> {
     let name = DeliveryName { signal: columns.next()?, n: columns.next()? };
     let signal = columns.next()?;
     let receiver = match (columns.next()?, columns.next()?, columns.next()?) {
@@ -210,46 +316,165 @@ fn delivery(row: &Row) -> Result<Delivery, Error> {
         activity_id: columns.next()?,
         variables: columns.next()?,
         business_key: columns.next()?,
-        attempts: columns.next::<i64>()? + 1,
+        hops: columns.next()?,
+        due: columns.next()?,
+        retries: columns.next()?,
+        failures: columns.next()?,
     })
 }
 
+fn deliveries(rows: &[crate::db::Row]) -> Result<Vec<Delivery>, Error> {
+    rows.iter().map(|row| delivery(&mut row.columns())).collect()
+}
+
+/// A delivery that has failed, by what names it as a job. The first term is the predicate of the index `delivery_failed`.
+const BY_JOB: &str = "t.failures > 0 AND COALESCE(t.instance_id, t.signal) = $1 AND t.n = $2";
+
 impl Store {
-    /// Throws a signal that comes from no instance: who gets it is durable when this answers. It is left to the caller for a while, who takes the
-    /// deliveries by the throw's id.
+    /// Throws a signal that comes from no instance: who gets it is durable when this answers, and locked by this host, which tries it first
+    /// ([`thrown_here`](Self::thrown_here)).
     pub async fn throw(&self, signal: &Signal) -> Result<(), Error> {
         signal.check().map_err(Error::Refused)?;
         let mut tx = self.begin_in_epoch().await?;
-        throw(&mut tx, vec![row(signal, None, signal.at.saturating_add(FIRST_PAUSE_MS))]).await?;
+        throw(&mut tx, vec![row(signal, None, Some(self.host()))]).await?;
         tx.commit().await
     }
 
-    /// Takes deliveries that are due, or those of one throw that nobody has tried, and puts each off, so that nobody else tries it at the same time.
-    pub async fn claim_deliveries(&self, now: i64, max: u32, of: Option<Uuid>) -> Result<Vec<Delivery>, Error> {
-        let (which, first) = match of {
-            Some(signal) => ("signal = $2 AND attempts = 0", params![i64::from(max), signal]),
-            None => ("due <= $2", params![i64::from(max), now]),
+    /// The next deliveries of a throw that this host has locked, in the order of their numbers.
+    pub async fn thrown_here(&self, signal: Uuid, after: Option<i64>, max: u32) -> Result<Vec<Delivery>, Error> {
+        let me = self.host();
+        let sql = format!(
+            "SELECT {DELIVERY} FROM delivery t WHERE t.signal = $1 AND t.n > $2 AND t.locked_by = $4 AND t.locked_epoch = $5 ORDER BY t.n LIMIT $3"
+        );
+        let params = params![signal, after.unwrap_or(i64::MIN), i64::from(max), me.id, me.epoch];
+        deliveries(&self.pool.fetch(&sql, params).await?)
+    }
+
+    /// Locks deliveries that are due, the longest due first. `busy` are instances to which this host is delivering, and throws whose deliveries it has:
+    /// what it has locked besides, it has forgotten.
+    pub async fn claim_deliveries(&self, now: i64, max: u32, busy: &[Uuid], except: &Except) -> Result<Vec<Delivery>, Error> {
+        let me = self.host();
+        let look = format!(
+            "SELECT {DELIVERY} FROM delivery t WHERE {RUNS} AND t.due <= $1 AND {NOT_EXCEPTED} \
+             AND (t.locked_by IS NULL OR t.locked_by = $5 OR NOT {HELD}) ORDER BY t.due, t.signal, t.n LIMIT $2"
+        );
+        let instances: Vec<Uuid> = busy.iter().chain(&except.instances).copied().collect();
+        let params = |max: i64| {
+            let (instances, definitions) = (Param::Uuids(instances.clone()), Param::Texts(except.definitions.clone()));
+            vec![Param::I64(now), Param::I64(max), instances, definitions, Param::Uuid(me.id)]
         };
         // There are none most of the time: a read costs no transaction.
-        let look = format!("SELECT {DELIVERY} FROM delivery WHERE {which} ORDER BY due, signal, n LIMIT $1");
-        if self.pool.fetch(&look, first.clone()).await?.is_empty() {
+        if self.pool.fetch(&look, params(1)).await?.is_empty() {
             return Ok(Vec::new());
         }
         let mut tx = self.begin_in_epoch().await?;
-        let rows = tx.fetch(&format!("{look} {{pg:FOR UPDATE SKIP LOCKED}}"), first).await?;
-        let deliveries = rows.iter().map(delivery).collect::<Result<Vec<_>, _>>()?;
-        let put_off = deliveries.iter().map(|it| {
-            let pause = FIRST_PAUSE_MS.saturating_mul(1 << (it.attempts - 1).clamp(0, 16)).min(LONGEST_PAUSE_MS);
-            cells![it.name.signal, it.name.n, now.saturating_add(pause), it.attempts]
-        });
-        PUT_OFF.execute(&mut tx, put_off.collect()).await?;
+        let claimed = deliveries(&tx.fetch(&format!("{look} {{pg:FOR UPDATE OF t SKIP LOCKED}}"), params(i64::from(max))).await?)?;
+        lock(&mut tx, me, &claimed).await?;
         tx.commit().await?;
-        Ok(deliveries)
+        Ok(claimed)
+    }
+
+    /// Locks one delivery that has failed, due or not, with retries or without.
+    pub async fn claim_delivery(&self, receiver: Uuid, n: i64) -> Result<DeliveryClaim, Error> {
+        let me = self.host();
+        let mut tx = self.begin_in_epoch().await?;
+        let sql = format!(
+            "SELECT {DELIVERY}, CASE WHEN {HELD} THEN (SELECT h.name FROM host h WHERE h.id = t.locked_by) END FROM delivery t \
+             WHERE {BY_JOB} {{pg:FOR UPDATE OF t}}"
+        );
+        let found = tx.fetch(&sql, params![receiver, n]).await?;
+        let claim = match found.first() {
+            None => DeliveryClaim::Missing,
+            Some(found) => {
+                let mut columns = found.columns();
+                let delivery = delivery(&mut columns)?;
+                columns.next::<Option<String>>()?.map_or(DeliveryClaim::Locked(Box::new(delivery)), DeliveryClaim::Taken)
+            }
+        };
+        match &claim {
+            DeliveryClaim::Locked(delivery) => {
+                lock(&mut tx, me, std::slice::from_ref(&**delivery)).await?;
+                tx.commit().await?;
+            }
+            DeliveryClaim::Missing | DeliveryClaim::Taken(_) => tx.rollback().await,
+        }
+        Ok(claim)
+    }
+
+    /// Unlocks a delivery of this host, unchanged.
+    pub async fn release_delivery(&self, name: DeliveryName) -> Result<(), Error> {
+        let me = self.host();
+        let sql = "UPDATE delivery SET locked_by = NULL, locked_epoch = NULL WHERE signal = $1 AND n = $2 AND locked_by = $3 AND locked_epoch = $4";
+        let mut tx = self.inner().jobs.begin().await?;
+        tx.execute(sql, params![name.signal, name.n, me.id, me.epoch]).await?;
+        tx.commit().await
+    }
+
+    /// A delivery of this host has failed: what is left of it takes its place. Nothing happens if this host does not have it any more.
+    pub async fn fail_delivery(&self, name: DeliveryName, failed: &FailedDelivery) -> Result<(), Error> {
+        let me = self.host();
+        let FailedDelivery { due, retries, failures, failure, detail } = failed;
+        let sql = "UPDATE delivery SET due = $5, retries = $6, failures = $7, failure = $8, detail = $9, locked_by = NULL, locked_epoch = NULL \
+                   WHERE signal = $1 AND n = $2 AND locked_by = $3 AND locked_epoch = $4";
+        let mut tx = self.begin_in_epoch().await?;
+        let (failure, detail) = (failure.clone(), detail.clone());
+        tx.execute(sql, params![name.signal, name.n, me.id, me.epoch, *due, *retries, *failures, failure, detail]).await?;
+        tx.commit().await
+    }
+
+    /// What an operator changes of a delivery that was found as `seen`, with what the log says of it; no attempts: it is forgotten. False: it is not
+    /// like that any more.
+    pub async fn revise_delivery(&self, seen: &Delivery, revised: Option<(i64, i64)>, operations: &[OperationRow]) -> Result<bool, Error> {
+        let name = params![seen.name.signal, seen.name.n, seen.failures];
+        let mut tx = self.inner().admin.begin().await?;
+        let changed = match revised {
+            Some((due, retries)) => {
+                let sql = "UPDATE delivery SET due = $4, retries = $5 WHERE signal = $1 AND n = $2 AND failures = $3";
+                tx.execute(sql, name.into_iter().chain(params![due, retries]).collect()).await?
+            }
+            None => tx.execute("DELETE FROM delivery WHERE signal = $1 AND n = $2 AND failures = $3", name).await?,
+        };
+        if changed > 0 {
+            operations::write(&mut tx, self.inner().history, operations).await?;
+        }
+        tx.commit().await?;
+        Ok(changed > 0)
+    }
+
+    /// One delivery that has failed, by its receiver and number.
+    pub async fn failed_delivery(&self, receiver: Uuid, n: i64) -> Result<Option<Delivery>, Error> {
+        let rows = self.pool.fetch(&format!("SELECT {DELIVERY} FROM delivery t WHERE {BY_JOB}"), params![receiver, n]).await?;
+        rows.first().map(|row| delivery(&mut row.columns())).transpose()
+    }
+
+    /// The deliveries to these instances that were given up, as far as somebody still waits for them.
+    pub async fn undelivered(&self, instances: Vec<Uuid>) -> Result<Vec<Undelivered>, Error> {
+        let sql = "SELECT c.instance_id, c.n, c.activity, c.message FROM any_incident c WHERE c.instance_id {any_uuid:1} \
+                   AND c.code = 'UNDELIVERED' ORDER BY c.instance_id, c.n";
+        let rows = self.pool.fetch(sql, vec![Param::Uuids(instances)]).await?;
+        let undelivered = |row: &crate::db::Row| {
+            let mut columns = row.columns();
+            Ok(Undelivered { instance: columns.next()?, n: columns.next()?, activity: columns.next()?, failure: columns.next()? })
+        };
+        rows.iter().map(undelivered).collect()
+    }
+
+    /// Deliveries in the order of their names, after one; an error of one that says only half of who is to get it.
+    pub async fn deliveries_after(
+        &self,
+        after: Option<DeliveryName>,
+        max: u32,
+    ) -> Result<Vec<(DeliveryName, Result<Delivery, Error>)>, Error> {
+        let after = after.unwrap_or(DeliveryName { signal: Uuid::nil(), n: 0 });
+        let sql = format!("SELECT {DELIVERY} FROM delivery t WHERE (t.signal, t.n) > ($1, $2) ORDER BY t.signal, t.n LIMIT $3");
+        let rows = self.pool.fetch(&sql, params![after.signal, after.n, i64::from(max)]).await?;
+        rows.iter().map(|row| Ok((DeliveryName { signal: row.get(0)?, n: row.get(1)? }, delivery(&mut row.columns())))).collect()
     }
 
     /// When the next delivery after this moment is tried.
     pub(crate) async fn next_delivery(&self, now: i64) -> Result<Option<i64>, Error> {
-        let rows = self.pool.fetch("SELECT due FROM delivery WHERE due > $1 ORDER BY due LIMIT 1", params![now]).await?;
+        let sql = format!("SELECT t.due FROM delivery t WHERE {RUNS} AND t.due > $1 ORDER BY t.due LIMIT 1");
+        let rows = self.pool.fetch(&sql, params![now]).await?;
         rows.first().map(|row| row.get(0)).transpose()
     }
 
@@ -259,8 +484,26 @@ impl Store {
         tx.execute("DELETE FROM delivery WHERE signal = $1 AND n = $2", params![name.signal, name.n]).await?;
         tx.commit().await
     }
+
+    /// Removes deliveries that were given up and whose receivers are gone since. Answers how many.
+    pub async fn drop_orphaned_deliveries(&self) -> Result<u64, Error> {
+        let orphaned = "failures > 0 AND retries = 0 AND NOT EXISTS \
+                        (SELECT 1 FROM any_incident c WHERE c.instance_id = COALESCE(delivery.instance_id, delivery.signal) AND c.n = delivery.n)";
+        let look = format!("SELECT 1 FROM delivery WHERE {orphaned} LIMIT 1");
+        if self.pool.fetch(&look, Vec::new()).await?.is_empty() {
+            return Ok(0);
+        }
+        let mut tx = self.begin_in_epoch().await?;
+        let dropped = tx.execute(&format!("DELETE FROM delivery WHERE {orphaned}"), Vec::new()).await?;
+        tx.commit().await?;
+        Ok(dropped)
+    }
+}
+
+async fn lock(tx: &mut Tx, me: HostRef, deliveries: &[Delivery]) -> Result<(), Error> {
+    LOCK.execute(tx, deliveries.iter().map(|it| cells![it.name.signal, it.name.n, me.id, me.epoch]).collect()).await.map(drop)
 }
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&TO_WAITS, &TO_STARTS, &HOLD, &REMOVE, &PUT_OFF];
+pub(crate) static BATCHES: &[&Batch] = &[&TO_WAITS, &TO_STARTS, &HOLD, &REMOVE, &LOCK];

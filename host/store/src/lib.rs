@@ -18,6 +18,7 @@ mod deploy;
 mod deployment;
 mod error;
 mod external;
+mod gather;
 mod hosts;
 mod job_definitions;
 mod lease;
@@ -38,7 +39,7 @@ mod write;
 pub use audit::HistoryDeletion;
 pub use claim::{Claim, ClaimedJob, Except, Holder};
 pub use config::{Config, DEFAULT_LEASE, DEFAULT_POOL, HistoryLevel, Migrate};
-pub use delivery::{Delivery, DeliveryName, Receiver, Signal, SignalTenants};
+pub use delivery::{Delivery, DeliveryClaim, DeliveryName, FIRST_DELIVERY, FailedDelivery, Receiver, Signal, SignalTenants, Undelivered};
 pub use deployment::{BindingRow, DelegateRow, Deployed, DeploymentDeletion, DeploymentWrite, NewDefinition, Resource, StartEventRow};
 pub use error::Error;
 pub use external::{Fetch, FetchTopic, Fetched, LockChange};
@@ -52,5 +53,5 @@ pub use start_timers::{NewStartTimer, Reopened, RevisedTimer, StartTimerClaim, S
 pub use store::{Counters, Store};
 pub use unit::{
     Beside, CalledBy, CommitError, Committed, Expect, ExternalTaskFailure, ExternalTaskRevision, FiredTimer, HeldExternalTask,
-    InstanceHead, InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts, StartKey, State, Unit,
+    InstanceHead, InstanceWrite, JobRevision, MAX_KEY_BYTES, MAX_SNAPSHOT_BYTES, MAX_TEXT_BYTES, Parts, StartKey, State, Stood, Unit,
 };

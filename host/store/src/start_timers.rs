@@ -148,7 +148,7 @@ fn row(columns: &mut Columns<'_>) -> Result<StartTimerRow, Error> {
 }
 
 /// Whether the host that has a row `t` locked may still act.
-const HELD: &str = "EXISTS (SELECT 1 FROM host h WHERE h.id = t.locked_by AND h.epoch = t.locked_epoch AND h.ended_at IS NULL \
+pub(crate) const HELD: &str = "EXISTS (SELECT 1 FROM host h WHERE h.id = t.locked_by AND h.epoch = t.locked_epoch AND h.ended_at IS NULL \
                     AND h.lease_until > {now})";
 
 /// What may run; the first term is the predicate of the index `start_timer_claimable`.
@@ -294,6 +294,12 @@ impl Store {
         let sql = format!("SELECT {COLUMNS} FROM start_timer t WHERE t.id = $1 AND t.firing = $2");
         let rows = self.pool.fetch(&sql, params![id, firing]).await?;
         rows.first().map(|found| row(&mut found.columns())).transpose()
+    }
+
+    /// All that wait, in the order of their ids.
+    pub async fn all_start_timers(&self) -> Result<Vec<StartTimerRow>, Error> {
+        let rows = self.pool.fetch(&format!("SELECT {COLUMNS} FROM start_timer t ORDER BY t.id"), Vec::new()).await?;
+        rows.iter().map(|found| row(&mut found.columns())).collect()
     }
 
     /// The next moment after `now` at which one becomes due.

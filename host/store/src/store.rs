@@ -16,12 +16,15 @@ use crate::config::{Config, HistoryLevel};
 use crate::db::{Lane, Meter, Options, Pool, READ_PATIENCE};
 use crate::lease::{HostRef, Lease};
 use crate::lock::FileLock;
-use crate::query::Reads;
+use crate::query::{Gathered, Reads};
 use crate::wake::Wake;
 use crate::{Error, hosts, migrate};
 
 /// How long a writer on SQLite waits for another: only readers of other processes, such as a backup, make it wait at all.
 const SQLITE_BUSY: Duration = Duration::from_secs(10);
+
+/// The pages of log, 16 MiB, after which SQLite writes them into the file: four times its default. Whoever commits then waits for it.
+const SQLITE_CHECKPOINT: &str = "4000";
 
 /// Statements that a connection to SQLite keeps prepared: the most is some 30 multi-row writes of five sizes each, and what is read.
 const PREPARED: usize = 400;
@@ -200,6 +203,8 @@ async fn open_sqlite(config: Config) -> Result<Store, Error> {
         .pragma("temp_store", "MEMORY")
         // Of every multi-row write there are several sizes; to prepare a large one takes as long as to run it.
         .statement_cache_capacity(PREPARED)
+        // Instances that are busy have the same pages written again and again: the fewer checkpoints, the fewer of them reach the file.
+        .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT)
         // As on PostgreSQL.
         .pragma("case_sensitive_like", "ON");
     let options = Options::Sqlite(Box::new(base.clone()));
@@ -287,6 +292,7 @@ async fn assemble(
     }
     Ok(Store(Arc::new(Inner {
         reads: Reads {
+            gathered: Gathered::start(&pool),
             pool,
             keeps_activities: config.history >= HistoryLevel::Activity,
             keeps_variables: config.history >= HistoryLevel::Audit,

@@ -2,12 +2,12 @@
 
 use mandate_tests::postgres::Cluster;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, cells};
 use crate::claim::candidates::{self, Rank, priorities_sql};
 use crate::db::{Dialect, Lane};
 use crate::external::fetch_sql;
 use crate::store::given_up;
-use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, delivery, deploy, job_definitions, ledger, start_timers, write};
+use crate::{Config, Fetch, FetchTopic, Store, claim, cleanup, delivery, deploy, job_definitions, ledger, query, start_timers, write};
 
 /// The multi-row statements of the crate.
 fn batches() -> Vec<&'static Batch> {
@@ -23,6 +23,7 @@ fn batches() -> Vec<&'static Batch> {
         start_timers::BATCHES,
         job_definitions::BATCHES,
         write::operations::BATCHES,
+        query::BATCHES,
     ]
     .concat()
 }
@@ -57,6 +58,7 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
         include_str!("start_timers.rs"),
         include_str!("job_definitions.rs"),
         include_str!("write/operations.rs"),
+        include_str!("query/gathered.rs"),
     ];
     let written: usize = sources.iter().map(|source| source.matches(": Batch = ").count()).sum();
     assert_eq!(batches().len(), written, "a statement is missing from its file's BATCHES");
@@ -199,6 +201,44 @@ async fn fetches_read_external_tasks_from_their_index_in_its_order() {
             let several = fetch.topics.len() > 1;
             assert!(several || (!plan.contains("TEMP B-TREE FOR ORDER BY") && !plan.contains("Sort")), "{plan}");
             assert!(!plan.contains("actual rows=20000"), "{plan}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn messages_find_what_waits_for_them_by_index() {
+    on_both(async |store| {
+        let lane = &store.inner().admin;
+        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)";
+        let id = "{pg:gen_random_uuid()}{lite:randomblob(16)}";
+        for fill in [
+            format!(
+                "INSERT INTO subscription {numbers} SELECT {id}, n, 2, 'A', 'message', 'paid', FALSE, 'p:1:x', 5, '', 'order-' || n FROM numbers"
+            ),
+            format!(
+                "INSERT INTO instance (id, tenant, definition_id, started_at, revision, last_unit, suspended, snapshot, parts) {numbers} \
+                 SELECT {id}, '', 'p:1:x', n, 1, {id}, FALSE, {id_bytes}, 0 FROM numbers",
+                id_bytes = "{pg:''::bytea}{lite:x''}"
+            ),
+        ] {
+            lane.fetch(&fill, Vec::new()).await.expect("rows");
+        }
+        // With statistics of the moment before, of empty tables, and with those of the moment.
+        for analyze in [false, true] {
+            if analyze {
+                lane.fetch("ANALYZE", Vec::new()).await.expect("statistics");
+            }
+            let rows = (0..60_i64).map(|n| cells![n, "paid", format!("order-{n}")]).collect();
+            let (sql, params) = query::BATCHES[0].statements(store.pool.dialect(), rows).pop().expect("one statement");
+            let (explain, column) = match store.pool.dialect() {
+                Dialect::Sqlite => ("EXPLAIN QUERY PLAN", 3),
+                Dialect::Postgres => ("EXPLAIN", 0),
+            };
+            let sql = format!("{explain} {}", sql.as_str());
+            let rows = store.pool.fetch(&sql, params).await.expect("a plan");
+            let plan = rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n");
+            assert!(plan.contains("subscription_name") && !plan.contains("Seq Scan") && !plan.contains("AUTOMATIC"), "{plan}");
         }
     })
     .await;

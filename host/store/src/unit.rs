@@ -53,8 +53,8 @@ pub struct InstanceWrite {
     /// The job that stands in the instance's row from here on: one that is new, locked by this host, or the one that stood there before. All
     /// other jobs are rows. A new one is no exclusive job beside another one.
     pub running: Option<RunningJob>,
-    /// It is a new one: this host runs it from here on.
-    pub starts_running: bool,
+    /// Where that job stood before.
+    pub running_stood: Stood,
     /// The instance has exclusive jobs besides those written here; another host may be at one of them.
     pub other_exclusive_jobs: bool,
     /// Jobs to insert or to update in place. An update clears the lock unless the row says `locked`.
@@ -101,6 +101,19 @@ pub struct InstanceWrite {
     pub operations: Vec<OperationRow>,
 }
 
+/// Where the job in an instance's row stood before a unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stood {
+    /// In the instance's row.
+    #[default]
+    There,
+    /// Nowhere: it is new, and this host runs it from here on.
+    Nowhere,
+    /// In a row of its own, which goes. This host runs it from here on if it could lock it, as those of `lock_jobs`, and no host has died with
+    /// it. Otherwise it stays where it is, and in the instance's row there is none.
+    InARow,
+}
+
 impl InstanceWrite {
     /// A write without any rows.
     pub fn new(id: Uuid, expect: Expect, state: State) -> Self {
@@ -112,7 +125,7 @@ impl InstanceWrite {
             suspended: None,
             job_definitions: None,
             running: None,
-            starts_running: false,
+            running_stood: Stood::There,
             other_exclusive_jobs: true,
             put_jobs: Vec::new(),
             revise_jobs: Vec::new(),

@@ -15,7 +15,7 @@ use crate::job_definitions;
 use crate::lease::HostRef;
 use crate::rows::JobRow;
 use crate::start_timers;
-use crate::unit::{CommitError, Committed, Expect, InstanceHead, InstanceWrite, StartKey, State, Unit};
+use crate::unit::{CommitError, Committed, Expect, InstanceHead, InstanceWrite, StartKey, State, Stood, Unit};
 
 pub(crate) mod history;
 pub(crate) mod instances;
@@ -74,9 +74,9 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     Ok(committed)
 }
 
-/// The job that stands in its instance's row since this unit.
+/// The new job that stands in its instance's row since this unit.
 fn newly_running(write: &InstanceWrite, me: HostRef) -> Option<ClaimedJob> {
-    let job = write.running.as_ref().filter(|_| write.starts_running)?;
+    let job = write.running.as_ref().filter(|_| write.running_stood == Stood::Nowhere)?;
     debug_assert_eq!(job.holder, me, "a job is locked by the host that makes it");
     Some(ClaimedJob { instance: write.id, wait: job.wait, exclusive: job.exclusive, takeovers: 0, due: job.due })
 }

@@ -96,7 +96,8 @@ on_both! {
         the_next_process_takes_over_what_the_last_one_had_locked;
     running:
         a_running_job_stands_in_its_instances_row_until_a_unit_ends_it
-        a_running_job_that_is_put_down_is_a_change_of_its_instance;
+        a_running_job_that_is_put_down_is_a_change_of_its_instance
+        a_turn_is_handed_on_in_the_instances_row;
     suspension:
         a_job_that_is_suspended_is_nobodys_until_it_is_activated
         who_does_not_know_of_a_change_of_job_definitions_makes_no_jobs
@@ -117,7 +118,9 @@ on_both! {
         a_signal_comes_to_those_who_wait_when_it_is_thrown
         what_starts_by_a_signal_is_the_newest_version_that_is_not_suspended
         a_delivery_is_taken_up_once_and_only_with_what_it_led_to
-        whoever_tries_a_delivery_puts_it_off
+        a_delivery_that_fails_is_tried_again_and_then_an_incident
+        a_start_that_cannot_be_delivered_is_nobodys_incident_until_it_is_deleted
+        who_is_suspended_gets_a_signal_when_he_goes_on
         event_subscriptions_are_of_instances_and_of_newest_versions;
     ledger:
         an_attempt_is_opened_once_and_closed_once
@@ -153,6 +156,7 @@ on_both! {
         a_cascade_and_the_cleanup_leave_nothing_to_each_other
         finished_instances_are_found_page_by_page;
     queries:
+        messages_of_many_callers_find_what_waits_for_them
         every_filter_and_every_order_is_understood
         tasks_are_found_by_candidates_and_assignees
         what_is_overdue_is_counted_and_listed_alike

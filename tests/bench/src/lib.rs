@@ -8,6 +8,7 @@
 //! instructions instead of time.
 
 pub mod bulk;
+pub mod children;
 pub mod conduct;
 pub mod counting;
 pub mod database;

@@ -100,6 +100,11 @@ impl Cron {
         Ok(cron)
     }
 
+    /// Whether it names no years.
+    pub(super) fn is_every_year(&self) -> bool {
+        self.years.is_empty()
+    }
+
     /// The first moment after `after` that fits, in milliseconds since 1970; none if there is none within [`MAX_YEARS`], or years of its own.
     pub(super) fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         if self.hours == HOUR.all() { self.next_of_every_hour(after, zone) } else { self.next_of_some_hours(after, zone) }

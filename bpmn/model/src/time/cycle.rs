@@ -83,6 +83,15 @@ impl Cycle {
         &self.text
     }
 
+    /// Whether it has no last date before the year 9999.
+    pub fn is_endless(&self) -> bool {
+        match &self.rule {
+            Rule::Cron { cron, .. } => cron.is_every_year(),
+            Rule::Forward { times, .. } => *times == ENDLESS,
+            Rule::Backward { .. } => false,
+        }
+    }
+
     /// Whether it says how often, as `R4/PT10S` does and `R/PT10S` or a cron expression does not.
     pub fn is_counted(&self) -> bool {
         matches!(self.rule, Rule::Forward { times, .. } | Rule::Backward { times, .. } if times < ENDLESS)
@@ -191,8 +200,10 @@ fn halves(text: &str) -> (&str, Option<&str>) {
     slash.map_or((text, None), |(at, _)| (&text[..at], Some(&text[at + 1..])))
 }
 
+/// Whether it is meant as one: with a sign, and in small letters, as [`span`] takes it.
 fn is_duration(text: &str) -> bool {
-    text.trim_start().starts_with('P')
+    let unsigned = text.trim_start().trim_start_matches(['+', '-', '\u{2212}']);
+    unsigned.starts_with(['P', 'p'])
 }
 
 fn period_of(text: &str) -> Result<Period, Wrong> {
@@ -240,10 +251,18 @@ mod tests {
     fn repeats_so_many_times_from_now() {
         assert_eq!(dates("R3/PT10S", 9), ["2026-11-20T10:00:10.25Z", "2026-11-20T10:00:20.25Z", "2026-11-20T10:00:30.25Z"]);
         assert_eq!(dates("R1/P1D", 9), ["2026-11-21T10:00:00.25Z"]);
+        assert_eq!(dates("R1/+p1d", 9), dates("R1/P1D", 9));
         assert_eq!(dates("R0/PT10S", 9), [""; 0]);
         assert_eq!(dates("R/PT1H", 3).last().unwrap(), "2026-11-20T13:00:00.25Z");
         assert_eq!(dates("R99999999999999999999999999/PT1H", 3).len(), 3);
         assert_eq!(dates("R/P3000Y", 9).len(), 2, "the year 9999 is the last");
+    }
+
+    #[test]
+    fn endless_is_what_has_no_number_and_no_last_year() {
+        let endless = |text: &str| Cycle::parse(text, ms(NOW)).unwrap().is_endless();
+        assert!(endless("R/PT1H") && endless("R/2026-12-01T00:00:00Z/PT1H") && endless("0 0 9 * * MON") && endless("@daily"));
+        assert!(!endless("R5/PT1H") && !endless("R/PT1H/2026-12-01T00:00:00Z") && !endless("0 0 9 1 1 ? 2030"));
     }
 
     #[test]

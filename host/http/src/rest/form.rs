@@ -25,12 +25,13 @@ pub(super) fn router() -> Router<App> {
         .route("/task/{id}/rendered-form", get(rendered_task_form))
         .route("/task/{id}/deployed-form", get(deployed_task_form))
         .route("/task/{id}/submit-form", post(submit_task_form))
-        .merge(of_definition("/process-definition/{id}"))
-        .merge(of_definition("/process-definition/key/{key}"))
-        .merge(of_definition("/process-definition/key/{key}/tenant-id/{tenant}"))
+        .merge(of_one("/process-definition/{id}"))
+        .merge(of_one("/process-definition/key/{key}"))
+        .merge(of_one("/process-definition/key/{key}/tenant-id/{tenant}"))
 }
 
-fn of_definition(path: &str) -> Router<App> {
+/// The forms of one definition, however its path names it.
+fn of_one(path: &str) -> Router<App> {
     Router::new()
         .route(&format!("{path}/startForm"), get(start_form))
         .route(&format!("{path}/form-variables"), get(start_variables))

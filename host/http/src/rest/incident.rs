@@ -8,8 +8,8 @@ use mandate_runtime::engine::Code;
 use mandate_runtime::query::{IncidentFilter, IncidentListed, IncidentName, IncidentSort, Order, Page, Reads};
 use serde_json::{Value, json};
 
-use super::camunda;
 use super::list::{List, by_query};
+use super::{NO_ACTIVITY, camunda};
 use crate::error::stored;
 use crate::extract::Segments;
 use crate::query_params::{Fields, instance_or_none, public_or_none};
@@ -175,12 +175,13 @@ pub(super) fn ids(listed: &IncidentListed) -> [String; 3] {
 /// Camunda's `IncidentDto`, with our `code`. As in Camunda a caller's has no message.
 fn dto(listed: &IncidentListed) -> Value {
     let row = &listed.row;
+    let in_instance = row.activity != NO_ACTIVITY;
     let [id, cause, root] = ids(listed);
     json!({
         "id": id,
         "processDefinitionId": row.definition_id,
-        "processInstanceId": listed.instance.to_string(),
-        "executionId": super::execution(listed.instance, row.activity),
+        "processInstanceId": in_instance.then(|| listed.instance.to_string()),
+        "executionId": in_instance.then(|| super::execution(listed.instance, row.activity)),
         "incidentTimestamp": date::print(row.created),
         "incidentType": type_of(&row.code),
         "activityId": row.activity_id,

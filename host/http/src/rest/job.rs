@@ -4,11 +4,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use mandate_runtime::query::{JobFilter, JobListed, JobSort, Page, START_TIMER};
+use mandate_runtime::query::{DELIVERY, JobFilter, JobListed, JobSort, Page, START_TIMER};
 use mandate_runtime::{JobDefinition, JobDefinitionName};
 use serde_json::{Value, json};
 
-use super::camunda;
+use super::{NO_ACTIVITY, camunda};
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
 use crate::operator::Acting;
@@ -25,7 +25,7 @@ pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/job", get(list).post(list_by_body))
         .route("/job/count", get(count).post(count_by_body))
-        .route("/job/{id}", get(one))
+        .route("/job/{id}", get(one).delete(delete))
         .route("/job/{id}/stacktrace", get(stacktrace))
         .route("/job/{id}/retries", put(retries))
         .route("/job/{id}/priority", put(priority))
@@ -134,11 +134,12 @@ fn dto(listed: &JobListed) -> Value {
     // A continuation that has never failed is due whenever a worker is free, which Camunda writes as no date at all.
     let due = Some(row.due).filter(|_| TIMERS.contains(&row.kind.as_str()) || row.failures > 0);
     // What starts a process has no instance yet.
-    let in_instance = row.kind != START_TIMER;
+    let in_instance = row.activity != NO_ACTIVITY;
+    let of_element = row.kind != DELIVERY;
     let failed_activity = row.failed_activity.as_ref().or((row.failures > 0).then_some(&row.activity_id));
     json!({
         "id": super::public(listed.instance, row.wait),
-        "jobDefinitionId": JobDefinition::id_of(&row.definition_id, &row.activity_id, &row.kind),
+        "jobDefinitionId": of_element.then(|| JobDefinition::id_of(&row.definition_id, &row.activity_id, &row.kind)),
         "dueDate": date::print_option(due),
         "processInstanceId": in_instance.then(|| listed.instance.to_string()),
         "executionId": in_instance.then(|| super::execution(listed.instance, row.activity)),
@@ -167,6 +168,13 @@ async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut b
     }
     let set = app.runtime.set_job_retries(public_or_none(&id), retries).await;
     set.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Only of a signal that could not be delivered.
+async fn delete(Acting(app): Acting, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
+    let deleted = app.runtime.delete_job(public_or_none(&id)).await;
+    deleted.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
     Ok(StatusCode::NO_CONTENT)
 }
 

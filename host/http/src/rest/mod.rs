@@ -145,6 +145,9 @@ pub(crate) fn public(instance: Uuid, number: i64) -> String {
     PublicId { instance: InstanceId(instance), number: u64::try_from(number).unwrap_or(0) }.to_string()
 }
 
+/// The activity instance of what is to start an instance: there is none yet.
+const NO_ACTIVITY: i64 = 0;
+
 /// Camunda's execution, which here is an activity instance. The process itself has its instance's id, as in Camunda.
 pub(crate) fn execution(instance: Uuid, activity: i64) -> String {
     if activity == ROOT { instance.to_string() } else { public(instance, activity) }

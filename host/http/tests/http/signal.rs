@@ -52,6 +52,55 @@ async fn a_signal_comes_to_everybody_and_starts_processes() {
 }
 
 #[tokio::test]
+async fn a_signal_that_its_receiver_cannot_take_is_a_job_and_an_incident_until_it_is_deleted() {
+    let host = Host::open().await;
+    let once =
+        "<bpmn:extensionElements><camunda:failedJobRetryTimeCycle>R1/PT1M</camunda:failedJobRetryTimeCycle></bpmn:extensionElements>";
+    let model = model_with(
+        "<bpmn:signal id='alarm' name='alarm'/>",
+        &format!(
+            "<bpmn:process id='deaf' isExecutable='true'><bpmn:startEvent id='start'/><bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='wait'/>\
+             <bpmn:intermediateCatchEvent id='wait'>{once}<bpmn:signalEventDefinition signalRef='alarm'/></bpmn:intermediateCatchEvent>\
+             <bpmn:sequenceFlow id='f2' sourceRef='wait' targetRef='task'/><bpmn:userTask id='task' camunda:assignee='${{who}}'/></bpmn:process>\
+             <bpmn:process id='stubborn' isExecutable='true'><bpmn:startEvent id='begin'>{once}<bpmn:signalEventDefinition signalRef='alarm'/>\
+             </bpmn:startEvent><bpmn:sequenceFlow id='s1' sourceRef='begin' targetRef='task2'/>\
+             <bpmn:userTask id='task2' camunda:assignee='${{who}}'/></bpmn:process>"
+        ),
+    );
+    host.deploy("deaf", &model).await;
+    let instance = host.start("deaf", json!({})).await;
+    throw(&host, json!({"name": "alarm"})).await;
+    let open = host.get("/engine-rest/incident?sortBy=activityId&sortOrder=asc").await.ok();
+    let (of_start, of_wait) = (&open[0], &open[1]);
+    assert_eq!(
+        (&of_start["activityId"], &of_start["processInstanceId"], &of_start["executionId"]),
+        (&json!("begin"), &Value::Null, &Value::Null)
+    );
+    assert_eq!((&of_wait["code"], &of_wait["incidentType"]), (&json!("UNDELIVERED"), &json!("failedJob")));
+    assert_eq!(of_wait["processInstanceId"], json!(instance));
+    let job = of_wait["configuration"].as_str().expect("the job's id").to_owned();
+    let seen = host.get(&format!("/engine-rest/job/{job}")).await.ok();
+    assert_eq!((&seen["processInstanceId"], &seen["retries"], &seen["jobDefinitionId"]), (&json!(instance), &json!(0), &Value::Null));
+    assert_eq!((&seen["failedActivityId"], &seen["exceptionMessage"]), (&json!("wait"), &of_wait["incidentMessage"]));
+    let detail = host.get(&format!("/api/v1/incidents/{}", of_wait["id"].as_str().expect("an id"))).await.ok();
+    assert_eq!(detail["documentation"], "docs/incidents.md#undelivered");
+    assert_eq!(host.count("/engine-rest/process-instance/count?withIncident=true").await, 1);
+
+    host.post(&format!("/engine-rest/job/{job}/execute"), json!({})).await.error(500, "RestException");
+    host.post(&format!("/engine-rest/job/{job}/duedate/recalculate"), json!({})).await.error(400, "InvalidRequestException");
+    host.delete(&format!("/engine-rest/job/{job}")).await.no_content();
+    host.delete(&format!("/engine-rest/job/{job}")).await.error(404, "InvalidRequestException");
+    let other = of_start["configuration"].as_str().expect("the job's id");
+    host.delete(&format!("/engine-rest/job/{other}")).await.no_content();
+    assert_eq!(host.count("/engine-rest/incident/count").await, 0);
+    let logged = host.get("/engine-rest/history/user-operation?operationType=Delete").await.ok();
+    assert_eq!((logged.as_array().map(Vec::len), &logged[0]["entityType"]), (Some(2), &json!("Job")));
+    // Any other job is what its instance goes on with.
+    host.delete(&format!("/engine-rest/job/{instance}.9")).await.error(400, "InvalidRequestException");
+    host.close().await;
+}
+
+#[tokio::test]
 async fn a_signal_for_one_execution_comes_to_nobody_else() {
     let host = Host::open().await;
     host.deploy("stock", &stock()).await;

@@ -8,6 +8,10 @@
 //! So a unit that may have run before is compared with the ledger before it is stored. It must have entered each activity that a command was
 //! sent from. If not, it fails for good: nothing but a person can say which of the two ways is right. A unit of which it is known that nobody
 //! has run it costs nothing; nor does one of a definition whose delegates send nothing.
+//!
+//! The ledger is asked just before the commit and not in its transaction. A job is locked by one host, which runs it once at a time; but two requests
+//! may complete one task at the same moment. What the other one opens in between leaves, and is closed as *cancelled*: applied for a wait
+//! that had gone, as whatever was under way when its wait was cancelled, for operators to see.
 
 use std::collections::HashSet;
 
@@ -26,8 +30,9 @@ impl Inner {
         let has_run = calls.runs > 1 || !work.fresh;
         let resumed = work.wait().filter(|_| !matches!(work.input, Input::FailJob { .. }));
         let Some(wait) = resumed.filter(|_| has_run && base.definition.sends()) else { return Ok(None) };
-        // A task that has told of an escalation is the origin of units that are stored, too.
-        if base.instance.task(wait).is_some_and(|task| task.escalations > 0) {
+        // Escalations that the task has told of before are stored, and what they have sent is no longer in question.
+        let escalates = matches!(work.input, Input::EscalateFromTask { .. });
+        if escalates && base.instance.task(wait).is_some_and(|task| task.escalations > 0) {
             return Ok(None);
         }
         let sent = self.store.ledger_sent(work.instance.0, work.origin()).await?;

@@ -26,7 +26,7 @@ const MOST: usize = 10_000;
 
 /// What cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Subject {
+pub(crate) enum Subject {
     /// One instance: its snapshot, or what its snapshot says beside its rows.
     Instance(InstanceId),
     /// Every instance of a definition.

@@ -59,8 +59,7 @@ impl Inner {
                 Ok(_) => continue,
                 Err(error) => tracing::error!("due jobs could not be claimed: {error}"),
             }
-            let until_due = self.executor.next_due.load(Ordering::Relaxed).saturating_sub(self.clock.now_ms());
-            let pause = POLL.min(Duration::from_millis(u64::try_from(until_due).unwrap_or(0).max(1)));
+            let pause = self.clock.until(self.executor.next_due.load(Ordering::Relaxed), POLL);
             by = tokio::select! {
                 () = self.executor.stopping.cancelled() => return,
                 () = self.executor.wake.notified() => Acquired::Here,
@@ -91,7 +90,8 @@ impl Inner {
         Ok(claimed.len())
     }
 
-    /// Takes over the work of hosts whose lease has ended, and unlocks what this one has locked and forgotten.
+    /// Takes over the work of hosts whose lease has ended, unlocks what this one has locked and forgotten, and forgets signals that were given up and
+    /// that nobody waits for any more.
     async fn recovery_loop(self: Arc<Self>, every: Duration) {
         let mut suspects = HashSet::new();
         while !self.executor.is_stopping() {
@@ -114,6 +114,9 @@ impl Inner {
                 }
                 Ok(_) => {}
                 Err(error) => tracing::error!("could not look for hosts whose lease ended: {error}"),
+            }
+            if let Err(error) = self.store.drop_orphaned_deliveries().await {
+                tracing::error!("could not look for signals that nobody is there for any more: {error}");
             }
             tokio::select! {
                 () = self.executor.stopping.cancelled() => {}

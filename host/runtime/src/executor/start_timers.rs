@@ -161,7 +161,7 @@ impl Inner {
         }
     }
 
-    async fn is_suspended(&self, definition: &str) -> bool {
+    pub(crate) async fn is_suspended(&self, definition: &str) -> bool {
         self.store.definition(definition).await.ok().flatten().is_some_and(|row| row.suspended)
     }
 }

@@ -239,6 +239,44 @@ async fn a_row_of_a_job_that_its_instance_does_not_have_is_left_alone() {
     .await;
 }
 
+/// Starts every hour.
+const HOURLY: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="test">
+  <signal id="alarm" name="alarm"/>
+  <process id="hourly" isExecutable="true">
+    <startEvent id="h"><timerEventDefinition><timeCycle>R/PT1H</timeCycle></timerEventDefinition></startEvent>
+    <startEvent id="a"><signalEventDefinition signalRef="alarm"/></startEvent>
+  </process>
+</definitions>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_beside_instances_and_leads_nowhere_is_found() {
+    on_both(async |host| {
+        let upload = Upload { resources: vec![("h.bpmn".to_owned(), HOURLY.as_bytes().to_vec())], ..Upload::default() };
+        host.runtime.deploy(upload).await.expect("deployed");
+        let store = &host.inner().store;
+        assert_eq!(host.runtime.check_store().await.expect("checked").findings, [""; 0]);
+        let timer = store.all_start_timers().await.expect("read").remove(0);
+        let revised = mandate_store::RevisedTimer { due: timer.timer.due, cycle: None, retries: 3, priority: 0, suspended: false };
+        assert!(store.revise_start_timer(&timer, &revised, &[]).await.expect("revised"));
+        let signal = mandate_store::Signal {
+            id: Uuid::now_v7(),
+            name: "alarm".into(),
+            tenants: mandate_store::SignalTenants::Any,
+            variables: "[".into(),
+            business_key: None,
+            hops: 1,
+            at: clock::system_now_ms() + 3_600_000,
+        };
+        store.throw(&signal).await.expect("thrown");
+        let findings = host.runtime.check_store().await.expect("checked").findings;
+        assert_eq!(findings.len(), 2, "{findings:?}");
+        assert!(findings[0].ends_with("the cycle of 'h' has no end, and goes on in 0 rows instead of one"), "{findings:?}");
+        assert!(findings[1].ends_with("its variables cannot be read"), "{findings:?}");
+        host.close().await;
+    })
+    .await;
+}
+
 impl Host {
     /// A definition that no parser takes, past the checks of a deployment. Answers its id.
     async fn deploy_nonsense(&self) -> String {

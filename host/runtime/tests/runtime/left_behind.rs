@@ -116,3 +116,33 @@ async fn whoever_completes_a_task_again_is_told_what_the_first_time_has_sent() {
     })
     .await;
 }
+
+/// The same, from which a person may report something meanwhile: `w3` sends a command, and the task goes on waiting.
+const ESCALATING: &str = r#"<bpmn:userTask id="last"/><bpmn:boundaryEvent id="b" attachedToRef="last" cancelActivity="false">
+  <bpmn:escalationEventDefinition/></bpmn:boundaryEvent><bpmn:serviceTask id="w3" camunda:class="worker"/>
+  <bpmn:sequenceFlow id="g5" sourceRef="b" targetRef="w3"/>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_escalation_has_sent_is_stored_and_hides_nothing_of_what_a_completion_has() {
+    on_both(async |host| {
+        let mut script = commands(&[("w1", "test.ok@1"), ("w3", "test.ok@1")]);
+        script["w2"] = json!({ "error": "NOT_NOW" });
+        let id = start(&host, ESCALATING, script).await;
+        let view = host.runtime.instance(id).await.expect("it lives");
+        let task = PublicId { instance: id, number: view.instance.tasks().next().expect("the person's task").wait.0 };
+        host.runtime.escalate_from_task(task, "LATE".into(), Variables::new()).await.expect("reported");
+        let code = async || match host.runtime.complete_task(task, Variables::new()).await {
+            Err(Error::UnitFailed(failure)) => failure.code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(code().await, Code::UnhandledBpmnError);
+        modify(&host, id, before_r()).await;
+        assert_eq!(code().await, Code::CommandLeftBehind);
+        modify(&host, id, cancel_r()).await;
+        let repaired = as_variables(&json!({ "script": commands(&[("w1", "test.ok@1")]) }));
+        host.runtime.complete_task(task, repaired).await.expect("it is completed");
+        host.ended(id).await;
+        assert_eq!(host.domain.calls().into_values().collect::<Vec<_>>(), [1, 1], "each was sent once");
+    })
+    .await;
+}

@@ -14,10 +14,17 @@ mod held;
 mod hostile;
 mod left_behind;
 mod memory;
+/// Of the engine's simulation.
+#[path = "../../../../bpmn/engine/tests/simulation/models/mod.rs"]
+mod models;
 mod modification;
 mod property;
 mod races;
+#[path = "../../../../bpmn/engine/tests/simulation/random.rs"]
+mod random;
 mod signals;
+mod simulation;
 mod start_timers;
 mod suspension;
+mod undelivered;
 mod verdicts;

@@ -278,7 +278,7 @@ impl Reads {
             "SELECT {COLUMNS}, (SELECT COUNT(*) FROM instance i WHERE i.definition_id = d.id), \
              (SELECT COUNT(*) FROM job j WHERE j.definition_id = d.id AND j.retries = 0) FROM definition d ORDER BY {{text:d.id}}"
         );
-        let incidents = "SELECT definition_id, code, COUNT(*) FROM incident GROUP BY definition_id, code ORDER BY {text:code}";
+        let incidents = "SELECT definition_id, code, COUNT(*) FROM any_incident GROUP BY definition_id, code ORDER BY {text:code}";
         let answers = self.pool.snapshot(vec![(&sql, Vec::new()), (incidents, Vec::new())]).await?;
         let [rows, incidents] = &answers[..] else { unreachable!("two statements have two answers") };
         let incidents = counted(incidents)?;
@@ -310,7 +310,7 @@ impl Reads {
              AND i.job_kind <> 'event-timer') w GROUP BY w.activity_id";
         let failed = "SELECT activity_id, COUNT(*) FROM job WHERE definition_id = $1 AND retries = 0 GROUP BY activity_id";
         let incidents =
-            "SELECT activity_id, code, COUNT(*) FROM incident WHERE definition_id = $1 GROUP BY activity_id, code ORDER BY {text:code}";
+            "SELECT activity_id, code, COUNT(*) FROM any_incident WHERE definition_id = $1 GROUP BY activity_id, code ORDER BY {text:code}";
         let statements = [tokens, failed, incidents].map(|sql| (sql, params![definition_id])).into();
         let answers = self.pool.snapshot(statements).await?;
         let [tokens, failed, incidents] = &answers[..] else { unreachable!("three statements have three answers") };

@@ -111,7 +111,7 @@ fn select(filter: ExecutionFilter) -> Select {
     }
     select.maybe(&format!("EXISTS ({} AND w.kind = 'message' AND w.name = $?)", at("subscription")), filter.message);
     select.maybe(&format!("EXISTS ({} AND w.kind = 'signal' AND w.name = $?)", at("subscription")), filter.signal);
-    let incident = |condition: &str| format!("EXISTS ({} AND {condition})", at("incident"));
+    let incident = |condition: &str| format!("EXISTS ({} AND {condition})", at("any_incident"));
     if let Some((instance, n)) = filter.incident {
         select.with("e.instance_id = $?", instance);
         select.with(&incident("w.n = $?"), n);

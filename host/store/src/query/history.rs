@@ -334,7 +334,7 @@ pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
     select.maybe("d.name = $?", filter.definition_name);
     having(&mut select, "h.instance_id", None, filter.variables);
     select.texts("h.state", filter.states);
-    select.when(filter.with_open_incident, "h.instance_id IN (SELECT c.instance_id FROM incident c)");
+    select.when(filter.with_open_incident, "h.instance_id IN (SELECT c.instance_id FROM any_incident c)");
     select.maybe("EXISTS (SELECT 1 FROM history_incident c WHERE c.instance_id = h.instance_id AND c.code = $?)", filter.incident_code);
     if !filter.executed_activities.is_empty() {
         let executed = "EXISTS (SELECT 1 FROM history_activity a WHERE a.instance_id = h.instance_id AND a.activity_id";

@@ -14,7 +14,7 @@ use crate::rows::IncidentRow;
 /// An open incident in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncidentListed {
-    /// Its instance.
+    /// Its instance; of a signal that was to start one, the throw.
     pub instance: Uuid,
     /// Whose it is.
     pub tenant: Option<String>,
@@ -147,17 +147,25 @@ const FROM: &str = "(SELECT x.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL:
 
 /// The same as callers have them, whatever lies between. Their numbers are those of the incidents, and negative: a caller has some of its own.
 const FROM_CALLED: &str = "(WITH RECURSIVE up (instance_id, activity, activity_id, called, root, n) AS (\
-        SELECT c.super_instance, c.super_n, c.super_activity, c.id, x.instance_id, x.n FROM incident x JOIN instance c ON c.id = x.instance_id \
+        SELECT c.super_instance, c.super_n, c.super_activity, c.id, x.instance_id, x.n FROM any_incident x JOIN instance c ON c.id = x.instance_id \
         WHERE c.super_instance IS NOT NULL UNION ALL \
         SELECT c.super_instance, c.super_n, c.super_activity, c.id, up.root, up.n FROM up JOIN instance c ON c.id = up.instance_id \
         WHERE c.super_instance IS NOT NULL) \
      SELECT up.instance_id, -up.n AS n, {pg:NULL::bigint}{lite:NULL} AS wait, up.activity, up.activity_id, a.definition_id, x.code, '' AS message, \
         x.attempt, x.created, x.detail, up.called, up.root \
-     FROM up JOIN incident x ON x.instance_id = up.root AND x.n = up.n JOIN instance a ON a.id = up.instance_id) incident \
+     FROM up JOIN any_incident x ON x.instance_id = up.root AND x.n = up.n JOIN instance a ON a.id = up.instance_id) incident \
      CROSS JOIN instance i LEFT JOIN definition d ON d.id = incident.definition_id";
 
+/// The same of signals that could not be delivered.
+const FROM_DELIVERIES: &str = "(SELECT c.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL::uuid}{lite:NULL} AS root FROM any_incident c \
+                               WHERE c.code = 'UNDELIVERED') incident \
+                               {pg:JOIN}{lite:CROSS JOIN} (SELECT COALESCE(s.instance_id, s.signal) AS id, s.n, COALESCE(si.tenant, sd.tenant) AS tenant, \
+                               COALESCE(si.business_key, s.business_key) AS business_key FROM delivery s \
+                               JOIN definition sd ON sd.id = s.definition_id LEFT JOIN instance si ON si.id = s.instance_id \
+                               WHERE s.failures > 0) i ON i.n = incident.n LEFT JOIN definition d ON d.id = incident.definition_id";
+
 fn select(filter: IncidentFilter) -> Select {
-    let mut select = Select::of(vec![FROM, FROM_CALLED]);
+    let mut select = Select::of(vec![FROM, FROM_CALLED, FROM_DELIVERIES]);
     select.condition("i.id = incident.instance_id");
     let IncidentFilter { name, cause, root, of_called, .. } = filter;
     if let Some(IncidentName { instance, n, at }) = name {

@@ -154,13 +154,13 @@ impl Sort for InstanceSort {
     }
 }
 
-const FULL: &str = "SELECT id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, job_wait, job_activity, \
+pub(super) const FULL: &str = "SELECT id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, job_wait, job_activity, \
      job_activity_id, job_kind, job_due, job_retries, job_exclusive, job_priority, job_suspended, job_created, job_host, job_epoch, parts FROM instance";
 const CALLED: &str = "SELECT id, super_activity FROM instance WHERE super_instance = $1 ORDER BY id";
 const PARTS: &str = "SELECT activity, variable, bytes FROM instance_part WHERE instance_id = $1 ORDER BY activity, variable";
 
 /// An instance as its row has it, and how many parts it has besides.
-fn instance(row: &Row) -> Result<(InstanceRow, i64), Error> {
+pub(super) fn instance(row: &Row) -> Result<(InstanceRow, i64), Error> {
     let mut columns = row.columns();
     let instance = InstanceRow {
         id: columns.next()?,
@@ -230,7 +230,7 @@ fn select(mut filter: InstanceFilter, keeps_activities: bool) -> Select {
 /// Incidents of all that an instance has called.
 const BELOW: &str = "WITH RECURSIVE below (id) AS (SELECT b.id FROM instance b WHERE b.super_instance = i.id \
                      UNION ALL SELECT b.id FROM below JOIN instance b ON b.super_instance = below.id) \
-                     SELECT 1 FROM below JOIN incident c ON c.instance_id = below.id WHERE TRUE";
+                     SELECT 1 FROM below JOIN any_incident c ON c.instance_id = below.id WHERE TRUE";
 
 /// Each way of a filter is one condition.
 fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: bool) {
@@ -247,12 +247,12 @@ fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: boo
     select.maybe("d.deployment_id = $?", filter.deployment_id);
     select.tenants("i.tenant", filter.tenants, filter.without_tenant);
     select.maybe("i.suspended = $?", filter.suspended);
-    let incident = |condition: &str| format!("EXISTS (SELECT 1 FROM incident c WHERE c.instance_id = i.id{condition})");
+    let incident = |condition: &str| format!("EXISTS (SELECT 1 FROM any_incident c WHERE c.instance_id = i.id{condition})");
     // An incident of what an instance has called is one of its own, but for what it says.
     let or_called = |condition: &str| format!("({} OR EXISTS ({BELOW}{condition}))", incident(condition));
     select.when(filter.with_incident, &or_called(""));
     if let Some(id) = filter.incident {
-        select.exists("incident c", |select| {
+        select.exists("any_incident c", |select| {
             select.condition("c.instance_id = i.id");
             select.numbered("c.instance_id", "c.n", vec![id]);
         });
@@ -320,22 +320,15 @@ impl Reads {
 
     /// An instance with its snapshot.
     pub async fn load_instance(&self, id: Uuid) -> Result<Option<InstanceRow>, Error> {
-        let full = format!("{FULL} WHERE id = $1");
-        let rows = self.pool.fetch(&full, params![id]).await?;
-        match rows.first().map(instance).transpose()? {
+        match self.gathered.instance(id).await? {
             Some((_, parts)) if parts > 0 => {
+                let full = format!("{FULL} WHERE id = $1");
                 let answers = self.pool.snapshot(vec![(&full, params![id]), (PARTS, params![id])]).await?;
                 let [instances, parts] = &answers[..] else { unreachable!("two statements have two answers") };
                 whole(instances, parts)
             }
             found => Ok(found.map(|(instance, _)| instance)),
         }
-    }
-
-    /// How many units of work an instance has seen; none if it is not there.
-    pub async fn revision(&self, id: Uuid) -> Result<Option<i64>, Error> {
-        let rows = self.pool.fetch("SELECT revision FROM instance WHERE id = $1", params![id]).await?;
-        rows.first().map(|row| row.get(0)).transpose()
     }
 
     /// Instances with their snapshots, in the order of their ids. Those that are not there are left out.

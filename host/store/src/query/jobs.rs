@@ -12,7 +12,7 @@ use crate::rows::JobRow;
 /// A job in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobListed {
-    /// Its instance; of a timer start event what names it among others.
+    /// Its instance; of a timer start event, or of a signal that starts one, what names it among others.
     pub instance: Uuid,
     /// Whose it is.
     pub tenant: Option<String>,
@@ -160,11 +160,25 @@ const FROM_START_TIMERS: &str = "(SELECT t.id AS instance_id, t.firing AS wait, 
                                  CROSS JOIN (SELECT s.id, sd.tenant FROM start_timer s JOIN definition sd ON sd.id = s.definition_id) i \
                                  LEFT JOIN definition d ON d.id = job.definition_id LEFT JOIN host h ON h.id = job.locked_by";
 
+/// The kind of a job that is the delivery of a signal. It is listed once it has failed.
+pub const DELIVERY: &str = "delivery";
+
+/// The same of deliveries, each as a job of its receiver; of an instance that it starts there is none yet.
+const FROM_DELIVERIES: &str = "(SELECT COALESCE(t.instance_id, t.signal) AS instance_id, t.n AS wait, COALESCE(t.activity, 0) AS activity, t.activity_id, \
+                               'delivery' AS kind, t.definition_id, t.due, t.retries, t.failures, TRUE AS exclusive, 0 AS priority, FALSE AS behind, t.created, \
+                               t.failure, CAST(NULL AS TEXT) AS failed_activity, COALESCE(ti.suspended, td.suspended) AS suspended, t.locked_by, \
+                               0 AS takeovers FROM delivery t JOIN definition td ON td.id = t.definition_id \
+                               LEFT JOIN instance ti ON ti.id = t.instance_id WHERE t.failures > 0) job \
+                               {pg:JOIN}{lite:CROSS JOIN} (SELECT COALESCE(s.instance_id, s.signal) AS id, s.n, COALESCE(si.tenant, sd.tenant) AS tenant \
+                               FROM delivery s JOIN definition sd ON sd.id = s.definition_id LEFT JOIN instance si ON si.id = s.instance_id \
+                               WHERE s.failures > 0) i ON i.n = job.wait \
+                               LEFT JOIN definition d ON d.id = job.definition_id LEFT JOIN host h ON h.id = job.locked_by";
+
 /// The jobs of timers.
 const TIMERS: &str = "job.kind IN ('timer', 'event-timer', 'start-timer')";
 
 fn select(filter: JobFilter) -> Select {
-    select_of(vec![FROM, FROM_RUNNING, FROM_START_TIMERS], filter)
+    select_of(vec![FROM, FROM_RUNNING, FROM_START_TIMERS, FROM_DELIVERIES], filter)
 }
 
 fn select_of(places: Vec<&'static str>, filter: JobFilter) -> Select {

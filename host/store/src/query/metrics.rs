@@ -93,11 +93,11 @@ impl Reads {
             .pool
             .snapshot(vec![
                 (&due, params![now]),
-                ("SELECT COUNT(*) FROM incident", Vec::new()),
+                ("SELECT COUNT(*) FROM any_incident", Vec::new()),
                 (&overdue, params![now]),
                 (active, Vec::new()),
                 (&history_due, params![now, i64::from(MOST_DUE)]),
-                ("SELECT COUNT(*) FROM delivery", Vec::new()),
+                ("SELECT COUNT(*) FROM delivery WHERE retries > 0", Vec::new()),
             ])
             .await?;
         let single = |at: usize| answers[at].first().map_or(Ok(0), |row| row.get(0));

@@ -11,6 +11,7 @@ mod details;
 mod event_subscriptions;
 mod executions;
 mod external_tasks;
+mod gathered;
 mod history;
 mod incidents;
 mod instances;
@@ -39,13 +40,16 @@ pub use event_subscriptions::{EventSubscriptionFilter, EventSubscriptionListed, 
 pub use executions::{ExecutionFilter, ExecutionListed, ExecutionSort};
 pub use external_tasks::{ExternalTaskFilter, ExternalTaskListed, ExternalTaskSort};
 pub(crate) use external_tasks::{columns as external_task_columns, read as read_external_task};
+#[cfg(test)]
+pub(crate) use gathered::BATCHES;
+pub(crate) use gathered::Gathered;
 pub use history::{
     HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort,
     HistoryVariable,
 };
 pub use incidents::{Cause, IncidentFilter, IncidentListed, IncidentName, IncidentSort};
 pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, InstanceSort};
-pub use jobs::{JobFilter, JobListed, JobSort, START_TIMER};
+pub use jobs::{DELIVERY, JobFilter, JobListed, JobSort, START_TIMER};
 pub use metrics::{ActiveInstances, Counts, HostRow, LedgerCount, MOST_DUE};
 pub use operations::{OperationFilter, OperationListed, OperationSort};
 pub use record::{HistoryIncident, HistoryTask, HistoryUpdate, InstanceRecord};
@@ -62,6 +66,7 @@ pub use variables::{Comparison, Operand, VariableCondition, VariableFilter, Vari
 #[derive(Clone)]
 pub struct Reads {
     pub(crate) pool: Pool,
+    pub(crate) gathered: Gathered,
     /// Whether history tells which activities are open.
     pub(crate) keeps_activities: bool,
     /// Whether history has the values of variables.

@@ -71,6 +71,13 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<SubscriptionRow, Error> {
     })
 }
 
+/// A wait, from its instance, tenant and business key and the columns of [`ROW`].
+pub(super) fn listed(columns: &mut Columns<'_>) -> Result<SubscriptionListed, Error> {
+    let (instance, tenant, business_key) = (columns.next()?, columns.next_tenant()?, columns.next()?);
+    let SubscriptionRow { wait, activity, activity_id, kind, name, of_event: _, definition_id, created } = row(columns)?;
+    Ok(SubscriptionListed { instance, wait, activity, activity_id, kind, name, definition_id, created, tenant, business_key })
+}
+
 /// What a column says of an event's kind.
 pub(super) fn kind(columns: &mut Columns<'_>) -> Result<EventKind, Error> {
     let name: String = columns.next()?;
@@ -96,14 +103,7 @@ impl Reads {
     pub async fn subscriptions(&self, filter: SubscriptionFilter, page: Page) -> Result<Vec<SubscriptionListed>, Error> {
         let columns = format!("instance_id, tenant, business_key, {ROW}");
         let rows = select(filter).rows(&self.pool, &columns, &ascending(&["created", "instance_id", "wait"]), page).await?;
-        rows.iter()
-            .map(|found| {
-                let mut columns = found.columns();
-                let (instance, tenant, business_key) = (columns.next()?, columns.next_tenant()?, columns.next()?);
-                let SubscriptionRow { wait, activity, activity_id, kind, name, of_event: _, definition_id, created } = row(&mut columns)?;
-                Ok(SubscriptionListed { instance, wait, activity, activity_id, kind, name, definition_id, created, tenant, business_key })
-            })
-            .collect()
+        rows.iter().map(|row| listed(&mut row.columns())).collect()
     }
 
     /// How many there are.

@@ -10,7 +10,7 @@ use crate::batch::{Batch, Type, cells};
 use crate::claim::{self, ClaimedJob};
 use crate::db::{Param, Tx};
 use crate::lease::HostRef;
-use crate::unit::{Beside, Expect, InstanceHead, InstanceWrite, State};
+use crate::unit::{Beside, Expect, InstanceHead, InstanceWrite, State, Stood};
 
 static PUT_PARTS: Batch = Batch::new(
     "INSERT INTO instance_part (instance_id, activity, variable, bytes) SELECT v.instance_id, v.activity, v.variable, v.bytes FROM {rows} \
@@ -259,6 +259,7 @@ pub(super) struct Tables {
     jobs: Rows,
     revised_jobs: Rows,
     locked_jobs: Rows,
+    moved_jobs: Vec<(Uuid, i64)>,
     behind_jobs: Vec<(Uuid, i64, bool)>,
     tasks: Rows,
     candidates: Rows,
@@ -345,6 +346,7 @@ impl Tables {
                 .iter()
                 .map(|job| cells![id, job.wait, job.due, job.retries, job.priority, suspended || job.suspended, job.behind]),
         );
+        self.moved_jobs.extend(write.running.as_ref().filter(|_| write.running_stood == Stood::InARow).map(|job| (id, job.wait)));
         self.locked_jobs.extend(write.lock_jobs.iter().map(|wait| cells![id, *wait, me.id, me.epoch]));
         self.behind_jobs.extend(write.behind_jobs.iter().map(|(wait, behind)| (id, *wait, *behind)));
         let mut stay = Vec::new();
@@ -452,7 +454,8 @@ impl Tables {
         PUT_JOBS.execute(tx, self.jobs).await?;
         REVISE_JOBS.execute(tx, self.revised_jobs).await?;
         // A job that is locked as its instance's next needs no second statement to become it.
-        let locked = claim::lock(tx, self.locked_jobs).await?;
+        let mut locked = claim::lock(tx, self.locked_jobs).await?;
+        locked.extend(claim::move_in(tx, self.moved_jobs).await?);
         let got: HashSet<(Uuid, i64)> = locked.iter().map(|job| (job.instance, job.wait)).collect();
         let changed = self.behind_jobs.into_iter().filter(|(id, wait, behind)| *behind || !got.contains(&(*id, *wait)));
         SET_BEHIND.execute(tx, changed.map(|(id, wait, behind)| cells![id, wait, behind]).collect()).await?;

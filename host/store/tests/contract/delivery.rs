@@ -1,16 +1,27 @@
 //! Signals: who gets them, and that each of them gets them once.
 
-use mandate_store::query::{DefinitionRow, EventSubscriptionFilter, EventSubscriptionOf, EventSubscriptionSort, Order, Page};
+use mandate_store::query::{
+    DELIVERY, DefinitionRow, EventSubscriptionFilter, EventSubscriptionOf, EventSubscriptionSort, IncidentFilter, InstanceFilter,
+    JobFilter, Order, Page,
+};
 use mandate_store::{
-    CommitError, Delivery, DeploymentDeletion, EventKind, Expect, InstanceHead, InstanceWrite, Receiver, Signal, SignalTenants, Store,
-    SubscriptionRow,
+    CommitError, Delivery, DeliveryClaim, DeploymentDeletion, EventKind, Except, Expect, FailedDelivery, InstanceHead, InstanceWrite,
+    Receiver, Signal, SignalTenants, Store, SubscriptionRow,
 };
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, head, live, start, start_event, step, subscription, unit, upload};
 
 fn signal(name: &str, tenants: SignalTenants) -> Signal {
-    Signal { id: Uuid::now_v7(), name: name.into(), tenants, variables: "{}".into(), business_key: Some("order-2".into()), at: 100 }
+    Signal {
+        id: Uuid::now_v7(),
+        name: name.into(),
+        tenants,
+        variables: "{}".into(),
+        business_key: Some("order-2".into()),
+        hops: 1,
+        at: 100,
+    }
 }
 
 fn waits_for(process: &DefinitionRow, wait: i64, name: &str) -> SubscriptionRow {
@@ -28,14 +39,14 @@ async fn waiting(store: &Store, process: &DefinitionRow, tenant: Option<&str>, n
 }
 
 async fn claimed(store: &Store, now: i64) -> Vec<Delivery> {
-    store.claim_deliveries(now, 100, None).await.expect("claimed")
+    store.claim_deliveries(now, 100, &[], &Except::NOTHING).await.expect("claimed")
 }
 
 /// Throws a signal to everybody and takes its deliveries.
 async fn thrown(store: &Store, name: &str) -> Vec<Delivery> {
     let signal = signal(name, SignalTenants::Any);
     store.throw(&signal).await.expect("thrown");
-    store.claim_deliveries(100, 100, Some(signal.id)).await.expect("claimed")
+    store.thrown_here(signal.id, None, 100).await.expect("read")
 }
 
 async fn on_the_way(store: &Store) -> i64 {
@@ -83,7 +94,7 @@ pub(crate) async fn a_signal_comes_to_those_who_wait_when_it_is_thrown(fixture: 
     assert_eq!(instances(&deliveries), expected);
     let first = deliveries.iter().find(|it| instances(std::slice::from_ref(it)) == [acmes]).expect("just seen");
     assert_eq!(first.receiver, Receiver::Wait { instance: acmes, wait: 3, activity: 4 });
-    assert_eq!((first.signal.as_str(), first.activity_id.as_str(), first.attempts), ("alarm", "Receive", 1));
+    assert_eq!((first.signal.as_str(), first.activity_id.as_str(), first.failures), ("alarm", "Receive", 0));
     assert_eq!((first.definition_id.as_str(), first.business_key.as_deref()), (process.id.as_str(), Some("order-2")));
     for delivery in deliveries {
         store.drop_delivery(delivery.name).await.expect("dropped");
@@ -96,7 +107,7 @@ pub(crate) async fn a_signal_comes_to_those_who_wait_when_it_is_thrown(fixture: 
     ] {
         let thrown = signal("alarm", tenants.clone());
         store.throw(&thrown).await.expect("thrown");
-        let got = store.claim_deliveries(100, 100, Some(thrown.id)).await.expect("claimed");
+        let got = store.thrown_here(thrown.id, None, 100).await.expect("read");
         let mut expected = expected;
         expected.sort_unstable();
         assert_eq!(instances(&got), expected, "{tenants:?}");
@@ -166,19 +177,108 @@ pub(crate) async fn a_delivery_is_taken_up_once_and_only_with_what_it_led_to(fix
     assert!([one, other].iter().any(|answer| matches!(answer, Err(CommitError::Delivered))));
 }
 
-pub(crate) async fn whoever_tries_a_delivery_puts_it_off(fixture: Fixture) {
+fn failed(due: i64, retries: i64, failures: i64) -> FailedDelivery {
+    let detail = (retries == 0).then(|| "{}".to_owned());
+    FailedDelivery { due, retries, failures, failure: "EXPRESSION_FAILED: it broke".into(), detail }
+}
+
+pub(crate) async fn a_delivery_that_fails_is_tried_again_and_then_an_incident(fixture: Fixture) {
     let store = fixture.open().await;
     let process = definition(&store, "p").await;
-    waiting(&store, &process, None, "alarm").await;
-    store.throw(&signal("alarm", SignalTenants::Any)).await.expect("thrown");
-    // Whoever throws it from outside has the first try.
-    assert_eq!(claimed(&store, 10_099).await, []);
-    let mut now = 10_100;
-    for (attempt, pause) in (1..).zip([10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]) {
-        assert_eq!(claimed(&store, now).await[0].attempts, attempt);
-        assert_eq!(claimed(&store, now + pause - 1).await, []);
-        now += pause;
-    }
+    let id = waiting(&store, &process, Some("acme"), "alarm").await;
+    let first = thrown(&store, "alarm").await.remove(0);
+    assert_eq!(store.claim_deliveries(100, 9, &[first.name.signal], &Except::NOTHING).await.expect("claimed"), [], "this host is at it");
+    assert!(!store.is_quiet(100, &Except::NOTHING).await.expect("read"));
+    assert_eq!(store.count_jobs(JobFilter::default()).await.expect("counted"), 0, "it has not failed");
+    store.fail_delivery(first.name, &failed(500, 2, 1)).await.expect("stored");
+    store.fail_delivery(first.name, &failed(600, 1, 2)).await.expect("this host does not have it any more");
+    assert_eq!((store.next_due(100).await.expect("read"), claimed(&store, 499).await), (Some(500), Vec::new()));
+    assert!(store.is_quiet(499, &Except::NOTHING).await.expect("read"));
+    let again = claimed(&store, 500).await.remove(0);
+    assert_eq!((again.retries, again.failures, again.name), (2, 1, first.name));
+    assert_eq!(store.claim_deliveries(900, 9, &[id], &Except::NOTHING).await.expect("claimed"), [], "this host is at the instance");
+    store.fail_delivery(again.name, &failed(510, 0, 2)).await.expect("stored");
+
+    assert_eq!((claimed(&store, 900).await, store.next_due(0).await.expect("read"), on_the_way(&store).await), (Vec::new(), None, 0));
+    let of_acme = || IncidentFilter { instances: vec![id], tenants: vec!["acme".into()], ..IncidentFilter::default() };
+    let incident = store.incidents(of_acme(), Page::ALL, &[]).await.expect("read").remove(0);
+    assert_eq!((incident.instance, incident.row.code.as_str(), incident.row.activity, incident.row.created), (id, "UNDELIVERED", 4, 510));
+    let jobs = JobFilter { instances: vec![id], no_retries_left: true, messages: true, ..JobFilter::default() };
+    let job = store.jobs(jobs.clone(), Page { first: 0, max: 5 }, &[]).await.expect("read").remove(0);
+    assert_eq!((job.row.kind.as_str(), Some(job.row.wait), job.tenant.as_deref()), (DELIVERY, incident.row.wait, Some("acme")));
+    let found = store.instances(InstanceFilter { with_incident: true, ..InstanceFilter::default() }, Page::ALL, &[]).await.expect("read");
+    assert_eq!(found.iter().map(|it| it.id).collect::<Vec<_>>(), [id]);
+    assert_eq!(store.undelivered(vec![id]).await.expect("read").len(), 1);
+    assert_eq!(store.counts(0).await.expect("read").open_incidents, 1);
+
+    let seen = store.failed_delivery(id, job.row.wait).await.expect("read").expect("there");
+    assert!(!store.revise_delivery(&again, Some((800, 1)), &[]).await.expect("answered"), "it has failed since");
+    assert!(store.revise_delivery(&seen, Some((800, 1)), &[]).await.expect("answered"));
+    assert_eq!(store.count_incidents(of_acme()).await.expect("counted"), 0);
+    let again = claimed(&store, 800).await.remove(0);
+    store.fail_delivery(again.name, &failed(810, 0, 3)).await.expect("stored");
+    assert_eq!(store.drop_orphaned_deliveries().await.expect("looked"), 0, "somebody waits");
+    let mut gone = step(id, 1);
+    gone.remove_subscriptions = vec![3];
+    store.commit(unit(gone)).await.expect("stored");
+    assert_eq!(store.count_incidents(of_acme()).await.expect("counted"), 0, "nobody waits for it any more");
+    assert_eq!(store.drop_orphaned_deliveries().await.expect("looked"), 1);
+}
+
+pub(crate) async fn a_start_that_cannot_be_delivered_is_nobodys_incident_until_it_is_deleted(fixture: Fixture) {
+    let store = fixture.open().await;
+    let mut write = upload("q");
+    write.definitions[0].start_events = vec![start_event(EventKind::Signal, "begin")];
+    let starts = store.deploy(write).await.expect("a deployment").definitions.remove(0);
+    let delivery = thrown(&store, "begin").await.remove(0);
+    store.fail_delivery(delivery.name, &failed(110, 0, 1)).await.expect("stored");
+    let incident = store.incidents(IncidentFilter::default(), Page::ALL, &[]).await.expect("read").remove(0);
+    assert_eq!((incident.instance, incident.row.activity, incident.business_key.as_deref()), (delivery.name.signal, 0, Some("order-2")));
+    assert_eq!(incident.row.definition_id, starts.id);
+    let claim = store.claim_delivery(incident.instance, incident.row.n).await.expect("answered");
+    let DeliveryClaim::Locked(locked) = claim else { panic!("{claim:?}") };
+    store.release_delivery(locked.name).await.expect("released");
+    assert!(store.revise_delivery(&locked, None, &[]).await.expect("answered"));
+    assert_eq!(store.claim_delivery(incident.instance, incident.row.n).await.expect("answered"), DeliveryClaim::Missing);
+}
+
+pub(crate) async fn who_is_suspended_gets_a_signal_when_he_goes_on(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let id = waiting(&store, &process, None, "alarm").await;
+    let delivery = thrown(&store, "alarm").await.remove(0);
+    store.release_delivery(delivery.name).await.expect("released");
+    let suspend = |revision, suspended| {
+        let mut write = step(id, revision);
+        write.suspended = Some(suspended);
+        store.commit(unit(write))
+    };
+    suspend(1, true).await.expect("stored");
+    assert_eq!(claimed(&store, 900).await, []);
+    assert!(store.is_quiet(900, &Except::NOTHING).await.expect("read"), "nothing can be done about it");
+    suspend(2, false).await.expect("stored");
+    let except = Except { instances: vec![id], definitions: Vec::new() };
+    assert_eq!(store.claim_deliveries(900, 9, &[], &except).await.expect("claimed"), [], "this host cannot read it");
+    assert!(store.is_quiet(900, &except).await.expect("read"));
+    assert_eq!(claimed(&store, 900).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_belongs_to_one_host_until_that_is_gone() {
+    let fixture = Fixture::postgres("delivering");
+    let (a, b) = (fixture.open().await, fixture.open().await);
+    let process = definition(&a, "p").await;
+    waiting(&a, &process, None, "alarm").await;
+    let found = thrown(&a, "alarm").await;
+    // However late it is by the clock that processes see.
+    assert_eq!(claimed(&b, i64::MAX).await, []);
+    assert!(!b.is_quiet(99, &Except::NOTHING).await.expect("read"), "a host is at it");
+    fixture.raw(&format!("UPDATE host SET lease_until = 0 WHERE id = '{}'", a.host().id)).await;
+    assert_eq!(claimed(&b, 100).await, found, "as soon as that is gone, however early it is");
+    assert!(
+        b.thrown_here(found[0].name.signal, None, 9).await.expect("read").len() == 1
+            && !b.is_quiet(100, &Except::NOTHING).await.expect("read")
+    );
 }
 
 pub(crate) async fn event_subscriptions_are_of_instances_and_of_newest_versions(fixture: Fixture) {

@@ -7,7 +7,9 @@ use mandate_store::query::{
     InstanceSort, JobFilter, JobSort, Operand, OperationFilter, OperationSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
     VariableCondition, VariableFilter, VariableSort,
 };
-use mandate_store::{EventKind, Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobDefinitionName, JobRow, TaskRow};
+use mandate_store::{
+    EventKind, Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobDefinitionName, JobRow, SubscriptionRow, TaskRow,
+};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, incident, job, live, start, started_with, subscription, task, unit};
@@ -295,4 +297,35 @@ pub(crate) async fn metrics_count_what_is_open(fixture: Fixture) {
     assert_eq!(store.subscriptions(waiting, Page { first: 0, max: 2 }).await.expect("read").len(), 2);
     let hosts = store.hosts().await.expect("read");
     assert_eq!((hosts.len(), hosts[0].id, hosts[0].alive), (1, store.host().id, true));
+}
+
+pub(crate) async fn messages_of_many_callers_find_what_waits_for_them(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let wait_in = async |key: &str, suspended: bool, waits: Vec<SubscriptionRow>| {
+        let mut write = start(&process, Uuid::now_v7());
+        let Expect::New(head) = &mut write.expect else { unreachable!("it is a start") };
+        head.business_key = Some(key.to_owned());
+        (write.put_subscriptions, write.suspended) = (waits, suspended.then_some(true));
+        store.commit(unit(write)).await.expect("stored");
+    };
+    for n in 0..20 {
+        let second = SubscriptionRow { created: 4, ..subscription(&process, 4, "paid") };
+        let waits = vec![subscription(&process, 3, "paid"), second, subscription(&process, 5, "shipped")];
+        wait_in(&format!("order-{}", n % 15), n == 7, waits).await;
+    }
+    let keys: Vec<String> = (0..18).map(|n| format!("order-{n}")).collect();
+    let asked = keys.iter().flat_map(|key| ["paid", "shipped", "PAID"].map(|message| (message, key.as_str()))).collect::<Vec<_>>();
+    let answers = futures_util::future::join_all(asked.iter().map(|(message, key)| store.receivers(message, key))).await;
+    for ((message, key), answer) in asked.into_iter().zip(answers) {
+        let filter = SubscriptionFilter {
+            name: Some(message.to_owned()),
+            business_key: Some(key.to_owned()),
+            active: true,
+            ..SubscriptionFilter::default()
+        };
+        let listed = store.subscriptions(filter, Page::ALL).await.expect("read");
+        assert_eq!(answer.expect("read"), Some(listed), "{message} {key}");
+    }
+    assert_eq!(store.receivers("paid", "order-\0").await.expect("read"), None, "what no store holds is refused by the list");
 }

@@ -1,7 +1,7 @@
 //! Jobs that their host runs from memory: they stand in their instances' rows.
 
 use mandate_store::query::{JobFilter, JobSort, Order, Page};
-use mandate_store::{Claim, Except, InstanceWrite, JobRow, LedgerOpened, Origin, RunningJob, Store};
+use mandate_store::{Claim, ClaimedJob, Except, InstanceWrite, JobRow, LedgerOpened, Origin, RunningJob, Stood, Store};
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, end, job, locked, start, step, unit};
@@ -25,7 +25,7 @@ fn running(store: &Store, wait: i64) -> RunningJob {
 
 pub(crate) fn begin(store: &Store, write: &mut InstanceWrite, wait: i64) {
     write.running = Some(running(store, wait));
-    write.starts_running = true;
+    write.running_stood = Stood::Nowhere;
 }
 
 async fn waits(store: &Store) -> Vec<i64> {
@@ -108,4 +108,38 @@ pub(crate) async fn a_running_job_that_is_put_down_is_a_change_of_its_instance(f
     let claimed = next.claim(10, 10, &Except::NOTHING).await.expect("claimed");
     assert_eq!(claimed.len(), 2);
     assert!(claimed.iter().all(|job| job.takeovers == 0), "{claimed:?}");
+}
+
+pub(crate) async fn a_turn_is_handed_on_in_the_instances_row(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let id = Uuid::now_v7();
+    let behind = |wait| JobRow { exclusive: true, behind: true, ..job(&process, wait, 5) };
+    let mut write = start(&process, id);
+    begin(&store, &mut write, 1);
+    write.put_jobs = vec![behind(2), behind(3), behind(4)];
+    store.commit(unit(write)).await.expect("stored");
+    let hand_on = |revision, wait| {
+        let mut write = step(id, revision);
+        (write.running, write.running_stood) = (Some(running(&store, wait)), Stood::InARow);
+        write.behind_jobs = vec![(wait, false)];
+        unit(write)
+    };
+    let stored = store.commit(hand_on(1, 2)).await.expect("stored");
+    assert_eq!(stored.locked_jobs, [ClaimedJob { instance: id, wait: 2, exclusive: true, takeovers: 0, due: 5 }]);
+    assert_eq!(waits(&store).await, [2, 3, 4]);
+    assert_eq!(store.load_instance(id).await.expect("read").expect("there").running, Some(running(&store, 2)));
+    assert_eq!(fixture.count("job").await, 2);
+
+    // One that may not run now stays in its row, as the next.
+    assert!(store.set_definition_suspended(&process.id, true, |_| Vec::new()).await.expect("written"));
+    assert_eq!(locked(&store.commit(hand_on(2, 3)).await.expect("stored")), []);
+    assert_eq!(waits(&store).await, [3, 4]);
+    assert_eq!(store.load_instance(id).await.expect("read").expect("there").running, None);
+    assert!(store.set_definition_suspended(&process.id, false, |_| Vec::new()).await.expect("written"));
+    let claimed = store.claim(10, 10, &Except::NOTHING).await.expect("claimed");
+    assert_eq!(claimed.iter().map(|job| job.wait).collect::<Vec<_>>(), [3]);
+    // Nor does one move beside another that is under way.
+    assert_eq!(locked(&store.commit(hand_on(3, 4)).await.expect("stored")), []);
+    assert_eq!(store.locked().await.expect("read"), [(id, 3)]);
 }

@@ -1,0 +1,125 @@
+//! What stands beside instances.
+//!
+//! A timer start event that waits is one of the newest version of its process, and each of those whose cycle has no end waits in exactly one row that goes
+//! on: a cycle that stops would be missed by nobody. A signal on its way names an event that waits for signals, or that starts by them, and carries variables
+//! that can be read; one that was given up says why.
+
+use std::collections::BTreeMap;
+
+use mandate_engine::{StartTimer, Variables};
+use mandate_model::time::Cycle;
+use mandate_model::{ElementKind, StartTrigger};
+use mandate_store::{Delivery, Receiver, StartTimerRow};
+
+use super::{PAGE, StoreReport};
+use crate::definitions::Definition;
+use crate::{Error, Runtime};
+
+impl Runtime {
+    /// What moves while it is looked at is looked at again: only what is wrong twice is.
+    pub(super) async fn check_beside(&self, report: &mut StoreReport) -> Result<(), Error> {
+        let mut findings = self.wrong_beside().await?;
+        if !findings.is_empty() {
+            let again = self.wrong_beside().await?;
+            findings.retain(|finding| again.contains(finding));
+        }
+        report.findings.append(&mut findings);
+        Ok(())
+    }
+
+    async fn wrong_beside(&self) -> Result<Vec<String>, Error> {
+        let mut findings = self.wrong_start_timers().await?;
+        let mut after = None;
+        loop {
+            let page = self.0.store.deliveries_after(after, PAGE).await?;
+            let is_last = page.len() < PAGE as usize;
+            for (name, delivery) in page {
+                after = Some(name);
+                match delivery {
+                    Ok(delivery) => findings.extend(self.wrong_delivery(&delivery).await?),
+                    Err(error) => findings.push(format!("delivery {}.{}: {error}", name.signal, name.n)),
+                }
+            }
+            if is_last {
+                return Ok(findings);
+            }
+        }
+    }
+
+    async fn wrong_start_timers(&self) -> Result<Vec<String>, Error> {
+        let rows = self.0.store.all_start_timers().await?;
+        let mut newest = BTreeMap::new();
+        for row in self.0.store.all_definitions().await? {
+            let of_key = newest.entry((row.tenant.clone(), row.key.clone())).or_insert((row.version, row.id.clone()));
+            *of_key = of_key.clone().max((row.version, row.id));
+        }
+        let newest: Vec<String> = newest.into_values().map(|(_, id)| id).collect();
+        let mut findings = Vec::new();
+        for row in rows.iter().filter(|row| !newest.contains(&row.definition_id)) {
+            findings.push(format!(
+                "timer start event {} waits for definition {}, which is not the newest of its key",
+                row.id, row.definition_id
+            ));
+        }
+        for id in newest {
+            // One that cannot be loaded is a finding of its own.
+            if let Some(definition) = self.loaded(&id).await? {
+                let of_definition = rows.iter().filter(|row| row.definition_id == id).collect();
+                findings.extend(wrong_timers_of(&definition, of_definition, self.now()));
+            }
+        }
+        Ok(findings)
+    }
+
+    async fn wrong_delivery(&self, delivery: &Delivery) -> Result<Option<String>, Error> {
+        let wrong =
+            |what: &str| Ok(Some(format!("signal '{}', delivery {}.{}: {what}", delivery.signal, delivery.name.signal, delivery.name.n)));
+        if serde_json::from_str::<Variables>(&delivery.variables).is_err() {
+            return wrong("its variables cannot be read");
+        }
+        if delivery.retries == 0 && delivery.failures == 0 {
+            return wrong("it was given up and has never failed");
+        }
+        // Without its definition, or one that can be loaded, it waits until somebody looks, and then is over.
+        let Some(definition) = self.loaded(&delivery.definition_id).await? else { return Ok(None) };
+        let element = definition.model.find(&delivery.activity_id).map(|element| &definition.model.element(element).kind);
+        let fits = match (element, delivery.receiver) {
+            (Some(ElementKind::StartEvent(_)), Receiver::Start) => true,
+            (Some(ElementKind::StartEvent(_)), Receiver::Wait { .. }) | (_, Receiver::Start) => false,
+            (found, Receiver::Wait { .. }) => found.is_some(),
+        };
+        if fits { Ok(None) } else { wrong(&format!("definition {} has no such '{}'", delivery.definition_id, delivery.activity_id)) }
+    }
+
+    async fn loaded(&self, id: &str) -> Result<Option<std::sync::Arc<Definition>>, Error> {
+        match self.0.definitions.get(&self.0.store, id).await {
+            Ok(definition) => Ok(Some(definition)),
+            Err(Error::Store(error)) => Err(error.into()),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+fn wrong_timers_of(definition: &Definition, rows: Vec<&StartTimerRow>, now: i64) -> Vec<String> {
+    let (id, model) = (&definition.row.id, &definition.model);
+    let mut findings = Vec::new();
+    for row in &rows {
+        let activity = &row.timer.activity_id;
+        if model.find_start(activity, |it| matches!(it, StartTrigger::Timer(_))).is_none() {
+            findings.push(format!("timer start event {}: definition {id} has no '{activity}'", row.id));
+        }
+        if row.timer.cycle.as_ref().is_some_and(|cycle| Cycle::parse(cycle, now).is_err()) {
+            findings.push(format!("timer start event {}: its cycle cannot be read", row.id));
+        }
+    }
+    // Which of them have no end does not depend on the moment.
+    for timer in StartTimer::open(model, now).unwrap_or_default() {
+        let activity = &model.element(timer.element).id;
+        let endless = timer.cycle.as_ref().and_then(|cycle| Cycle::parse(cycle, now).ok()).is_some_and(|cycle| cycle.is_endless());
+        let going_on = rows.iter().filter(|row| row.timer.activity_id == **activity && row.timer.cycle.is_some()).count();
+        if endless && going_on != 1 {
+            findings.push(format!("definition {id}: the cycle of '{activity}' has no end, and goes on in {going_on} rows instead of one"));
+        }
+    }
+    findings
+}
