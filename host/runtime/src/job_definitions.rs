@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mandate_engine::{Input, InstanceId, JobKind, JobOrigin, Jobs, PublicId, Rejection};
 use mandate_model::{CatchTrigger, Element, ElementIndex, ElementKind, EventTrigger, StartTrigger, Timer};
-use mandate_store::query::{DefinitionFilter, DefinitionRow, JobFilter, Page};
+use mandate_store::query::{DELIVERY, DefinitionFilter, DefinitionRow, JobFilter, Page};
 use mandate_store::{JobDefinitionChange, JobDefinitionName, JobDefinitionRow, KnownJobDefinitions};
 
 use crate::operator::{Change, OPERATOR, Operation, Subject, suspension_state};
@@ -56,7 +56,7 @@ impl JobDefinition {
     pub fn id_of(definition_id: &str, activity_id: &str, job_kind: &str) -> Option<String> {
         let kind = match job_kind {
             BEFORE | AFTER => job_kind,
-            "start" | "return" => return None,
+            "start" | "return" | DELIVERY => return None,
             _ => TIMER,
         };
         Some(format!("{definition_id}:{activity_id}:{kind}"))
