@@ -109,7 +109,9 @@ fn compare(definition: &Definition, instance: &Instance, mut rows: IndexRows, fi
     };
     let next = Next::of(instance).map(|next| next.wait);
     let mut jobs: Vec<_> = instance.jobs().map(|job| job_row(definition, instance, job, next, false)).collect();
-    jobs.iter_mut().for_each(|job| job.suspended |= instance.is_suspended());
+    for job in &mut jobs {
+        job.suspended |= instance.is_suspended();
+    }
     for stored in &mut rows.jobs {
         stored.failed_activity = None;
         // One that somebody runs is behind nobody.

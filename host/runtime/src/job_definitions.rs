@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mandate_engine::{Input, InstanceId, JobKind, JobOrigin, Jobs, PublicId, Rejection};
 use mandate_model::{CatchTrigger, Element, ElementIndex, ElementKind, EventTrigger, StartTrigger, Timer};
-use mandate_store::query::{DefinitionFilter, DefinitionRow, JobFilter, Page};
+use mandate_store::query::{DELIVERY, DefinitionFilter, DefinitionRow, JobFilter, Page};
 use mandate_store::{JobDefinitionChange, JobDefinitionName, JobDefinitionRow, KnownJobDefinitions};
 
-use crate::operator::{Change, OPERATOR, Operation, Subject, suspension_state};
+use crate::operator::{Change, OPERATOR, Operation, Subject};
 use crate::unit::body_id;
 use crate::{Error, Inner, Runtime};
 
@@ -56,7 +56,7 @@ impl JobDefinition {
     pub fn id_of(definition_id: &str, activity_id: &str, job_kind: &str) -> Option<String> {
         let kind = match job_kind {
             BEFORE | AFTER => job_kind,
-            "start" | "return" => return None,
+            "start" | "return" | DELIVERY => return None,
             _ => TIMER,
         };
         Some(format!("{definition_id}:{activity_id}:{kind}"))
@@ -164,7 +164,7 @@ impl Runtime {
     /// instance in a unit of work of its own: whatever ends the request in between leaves definitions that are suspended, and may be repeated.
     pub async fn suspend_job_definitions(&self, which: &[JobDefinition], suspended: bool, jobs: bool) -> Result<(), Error> {
         let verb = if suspended { "SuspendJobDefinition" } else { "ActivateJobDefinition" };
-        let change = |it: &JobDefinition| Change::new("suspensionState", suspension_state(it.suspended), suspension_state(suspended));
+        let change = |it: &JobDefinition| Change::suspension(Some(it.suspended), suspended);
         self.change_job_definitions(which, JobDefinitionChange::Suspended(suspended), jobs, verb, change).await?;
         if jobs { self.change_jobs_of(which, |jobs| Input::SuspendJobs { jobs, suspended }).await } else { Ok(()) }
     }

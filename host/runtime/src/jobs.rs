@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::definitions::Definition;
 use crate::executor::Queued;
 use crate::job_definitions::{JobDefinition, unless_gone};
-use crate::operator::{Change, OPERATOR, Operation, Subject, suspension_state};
+use crate::operator::{Change, OPERATOR, Operation, Subject};
 use crate::signals::is_delivery;
 use crate::{Error, Inner, Runtime, StoreError};
 
@@ -53,7 +53,7 @@ impl Runtime {
     pub async fn suspend_job(&self, job: PublicId, suspended: bool) -> Result<(), Error> {
         let input = Input::SuspendJobs { jobs: Jobs::One(WaitId(job.number)), suspended };
         self.revise(job, input, suspend_verb(suspended), |row, _, _| {
-            let change = Change::new("suspensionState", suspension_state(row.suspended), suspension_state(suspended));
+            let change = Change::suspension(Some(row.suspended), suspended);
             (RevisedTimer { suspended, ..row.unchanged() }, change)
         })
         .await
@@ -84,7 +84,7 @@ impl Runtime {
     }
 
     async fn suspend_start_timers(&self, definition_id: &str, activity_id: Option<&str>, suspended: bool) -> Result<(), Error> {
-        let changes = vec![Change::new("suspensionState", None, suspension_state(suspended))];
+        let changes = vec![Change::suspension(None, suspended)];
         let subject = Subject {
             definition_id: Some(definition_id.to_owned()),
             definition_key: definition_id.split(':').next().map(str::to_owned),

@@ -70,15 +70,16 @@ impl Change {
         Self { property: property.to_owned(), before, after }
     }
 
+    /// Whether something is suspended, in Camunda's words.
+    pub(crate) fn suspension(before: Option<bool>, after: bool) -> Self {
+        let state = |suspended: bool| if suspended { "suspended" } else { "active" }.to_owned();
+        Self::new("suspensionState", before.map(state), Some(state(after)))
+    }
+
     /// A property that had no value before.
     pub(crate) fn to(property: &str, after: impl ToString) -> Self {
         Self::new(property, None, Some(after.to_string()))
     }
-}
-
-/// Camunda's word for it.
-pub(crate) fn suspension_state(suspended: bool) -> Option<String> {
-    Some(if suspended { "suspended" } else { "active" }.to_owned())
 }
 
 /// Operations on processes and their running, as opposed to a person's own tasks.

@@ -105,7 +105,8 @@ static MOVE: Batch = Batch::new(
 );
 
 const CLEAR: &str = "UPDATE instance SET job_wait = NULL, job_activity = NULL, job_activity_id = NULL, job_kind = NULL, job_due = NULL, \
-     job_retries = NULL, job_exclusive = NULL, job_created = NULL, job_host = NULL, job_epoch = NULL WHERE id {any_uuid:1}";
+     job_retries = NULL, job_exclusive = NULL, job_priority = NULL, job_suspended = NULL, job_created = NULL, job_host = NULL, job_epoch = NULL \
+     WHERE id {any_uuid:1}";
 
 static RELEASE: Batch = Batch::new(
     "UPDATE job SET locked_by = NULL, locked_epoch = NULL FROM {rows} WHERE job.instance_id = v.instance_id AND job.wait = v.wait \

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mandate_engine::{ActivityId, Input, Instance, Job, Jobs, TaskRevision, Variable, WaitId};
 use mandate_model::ProcessDefinition;
 
-use super::{Change, OPERATOR, Operation, Subject, TASK_WORKER, suspension_state};
+use super::{Change, OPERATOR, Operation, Subject, TASK_WORKER};
 
 /// What an operator did with an input, given the instance before and after; none: it is nothing that operators do.
 pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instance, after: &Instance) -> Option<Operation> {
@@ -42,8 +42,7 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
         }),
         Input::SuspendJobs { jobs, suspended } => {
             let verb = if *suspended { "SuspendJob" } else { "ActivateJob" };
-            let state = |job: Option<&Job>| job.and_then(|job| suspension_state(job.suspended));
-            changed(before, after, jobs, verb, |job| Change::new("suspensionState", state(job), suspension_state(*suspended)))
+            changed(before, after, jobs, verb, |job| Change::suspension(job.map(|job| job.suspended), *suspended))
         }
         Input::SetDue { wait, .. } => moved("SetDueDate", before, after, *wait),
         Input::RecalculateDue { wait, .. } => moved("RecalculateDueDate", before, after, *wait),
@@ -130,7 +129,7 @@ fn stands(definition: &ProcessDefinition, instance: &Instance) -> Option<String>
 }
 
 fn suspension(before: &Instance, after: &Instance) -> Change {
-    Change::new("suspensionState", suspension_state(before.is_suspended()), suspension_state(after.is_suspended()))
+    Change::suspension(Some(before.is_suspended()), after.is_suspended())
 }
 
 /// A variable where it is set, or where a scope sees it.

@@ -4,7 +4,7 @@ use mandate_engine::InstanceId;
 use mandate_store::DeploymentDeletion;
 use mandate_store::query::{DefinitionFilter, DefinitionRow, Page};
 
-use super::{Change, OPERATOR, Operation, Subject, suspension_state};
+use super::{Change, OPERATOR, Operation, Subject};
 use crate::deploy::{Report, Upload};
 use crate::{Error, Runtime};
 
@@ -102,10 +102,7 @@ impl Runtime {
             ..Subject::default()
         };
         let operations = |before: bool| {
-            let changes = vec![
-                Change::new("suspensionState", suspension_state(before), suspension_state(suspended)),
-                Change::to("includeProcessInstances", instances),
-            ];
+            let changes = vec![Change::suspension(Some(before), suspended), Change::to("includeProcessInstances", instances)];
             let verb = if suspended { "SuspendProcessDefinition" } else { "ActivateProcessDefinition" };
             self.logged(Operation { verb, entity_type: "ProcessDefinition", category: OPERATOR, changes, subject })
         };

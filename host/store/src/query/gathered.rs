@@ -26,6 +26,9 @@ pub(crate) struct Gathered {
 /// An instance without its parts, and how many it has.
 type InParts = (InstanceRow, i64);
 
+/// An answer for each of what was asked, in its order.
+type Answers<T> = BoxFuture<'static, Result<Vec<T>, Error>>;
+
 /// A message's name, and the business key that it is for.
 type Message = (String, String);
 
@@ -72,7 +75,7 @@ impl Reads {
     }
 }
 
-fn instances(pool: Pool, ids: Vec<Uuid>) -> BoxFuture<'static, Result<Vec<Result<Option<InParts>, Error>>, Error>> {
+fn instances(pool: Pool, ids: Vec<Uuid>) -> Answers<Result<Option<InParts>, Error>> {
     async move {
         let rows = pool.fetch(&format!("{FULL} WHERE id {{any_uuid:1}}"), vec![Param::Uuids(ids.clone())]).await?;
         let found = rows.iter().map(|row| Ok((row.get(0)?, instance(row)))).collect::<Result<HashMap<Uuid, _>, Error>>()?;
@@ -81,7 +84,7 @@ fn instances(pool: Pool, ids: Vec<Uuid>) -> BoxFuture<'static, Result<Vec<Result
     .boxed()
 }
 
-fn revisions(pool: Pool, ids: Vec<Uuid>) -> BoxFuture<'static, Result<Vec<Option<i64>>, Error>> {
+fn revisions(pool: Pool, ids: Vec<Uuid>) -> Answers<Option<i64>> {
     async move {
         let rows = pool.fetch("SELECT id, revision FROM instance WHERE id {any_uuid:1}", vec![Param::Uuids(ids.clone())]).await?;
         let found = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<HashMap<Uuid, i64>, Error>>()?;
@@ -90,7 +93,7 @@ fn revisions(pool: Pool, ids: Vec<Uuid>) -> BoxFuture<'static, Result<Vec<Option
     .boxed()
 }
 
-fn receivers(pool: Pool, messages: Vec<Message>) -> BoxFuture<'static, Result<Vec<Option<Vec<SubscriptionListed>>>, Error>> {
+fn receivers(pool: Pool, messages: Vec<Message>) -> Answers<Option<Vec<SubscriptionListed>>> {
     async move {
         let mut found = vec![Some(Vec::new()); messages.len()];
         let rows = (0_i64..).zip(messages).map(|(n, (name, business_key))| cells![n, name, business_key]).collect();

@@ -1,0 +1,273 @@
+//! What stands in each row of an instance, by its state: as units write it and as `check-store` expects it.
+
+use mandate_engine::{
+    ActivityId, ExternalTask, HistoryEvent, Instance, Job, JobKind, PublicId, Subscription, SubscriptionKind, Task, WaitId,
+};
+use mandate_model::{ElementIndex, ElementKind};
+use mandate_store::{EventKind, ExternalTaskRow, HistoryRow, JobRow, Message, Signal, SignalTenants, SubscriptionRow, TaskRow};
+
+use super::number;
+use crate::definitions::Definition;
+
+/// Whether a job is behind its instance's next exclusive one.
+pub(super) fn is_behind(job: &Job, next: Option<WaitId>) -> bool {
+    job.exclusive && job.retries > 0 && next != Some(job.wait)
+}
+
+/// The row of a job of an instance whose next exclusive job is `next`, as `check-store` expects it too.
+pub(crate) fn job_row(definition: &Definition, instance: &Instance, job: &Job, next: Option<WaitId>, locked: bool) -> JobRow {
+    let element = definition.model.element(job.element);
+    JobRow {
+        wait: number(job.wait.0),
+        activity: number(job.activity.0),
+        activity_id: activity_id(definition, instance, job.activity, job.element),
+        kind: job_kind(job.kind, &element.kind).to_owned(),
+        definition_id: definition.row.id.clone(),
+        due: job.due,
+        retries: i64::from(job.retries),
+        failures: i64::from(job.failures),
+        exclusive: job.exclusive,
+        priority: job.priority,
+        suspended: job.suspended,
+        behind: is_behind(job, next),
+        created: job.since,
+        failure: job.failure.clone(),
+        failed_activity: None,
+        locked,
+    }
+}
+
+fn job_kind(kind: JobKind, element: &ElementKind) -> &'static str {
+    match kind {
+        JobKind::Start => "start",
+        JobKind::AsyncBefore => "async-before",
+        JobKind::AsyncAfter => "async-after",
+        JobKind::Return => "return",
+        JobKind::Timer if element.trigger().is_some() => "event-timer",
+        JobKind::Timer => "timer",
+    }
+}
+
+/// The row of a user task.
+pub(crate) fn task_row(definition: &Definition, task: Task) -> TaskRow {
+    let element = definition.model.element(task.element);
+    let description = match &element.kind {
+        ElementKind::UserTask(user_task) => user_task.documentation.clone(),
+        _ => None,
+    };
+    TaskRow {
+        wait: number(task.wait.0),
+        activity: number(task.activity.0),
+        activity_id: element.id.to_string(),
+        name: by_hand(task.name, element.name.clone()),
+        definition_id: definition.row.id.clone(),
+        assignee: task.assignee,
+        owner: task.owner,
+        delegation: task.delegation.map(|it| it.as_str().to_owned()),
+        candidate_users: task.candidate_users,
+        candidate_groups: task.candidate_groups,
+        due: task.due,
+        follow_up: task.follow_up,
+        priority: task.priority,
+        created: task.since,
+        form_key: element.form.as_ref().and_then(|form| form.key.clone()),
+        description: by_hand(task.description, description),
+    }
+}
+
+/// A text that somebody set, or the model's; an empty one is none.
+fn by_hand(set: Option<String>, of_model: Option<String>) -> Option<String> {
+    set.or(of_model).filter(|text| !text.is_empty())
+}
+
+/// The row of an external task.
+pub(crate) fn external_task_row(definition: &Definition, task: ExternalTask) -> ExternalTaskRow {
+    ExternalTaskRow {
+        wait: number(task.wait.0),
+        activity: number(task.activity.0),
+        activity_id: definition.model.element(task.element).id.to_string(),
+        topic: task.topic,
+        definition_id: definition.row.id.clone(),
+        priority: task.priority,
+        retries: task.retries.map(i64::from),
+        failures: i64::from(task.failures),
+        failure: task.failure,
+        created: task.since,
+    }
+}
+
+/// The row of a subscription.
+pub(crate) fn subscription_row(definition: &Definition, subscription: Subscription) -> SubscriptionRow {
+    let element = definition.model.element(subscription.element);
+    SubscriptionRow {
+        wait: number(subscription.wait.0),
+        activity: number(subscription.activity.0),
+        activity_id: element.id.to_string(),
+        kind: match subscription.kind {
+            SubscriptionKind::Message => EventKind::Message,
+            SubscriptionKind::Signal => EventKind::Signal,
+            SubscriptionKind::Condition => EventKind::Conditional,
+        },
+        name: subscription.name,
+        of_event: element.kind.trigger().is_some(),
+        definition_id: definition.row.id.clone(),
+        created: subscription.since,
+    }
+}
+
+/// As in Camunda 7 a tenant's signal comes to receivers of that tenant and of none, and one of no tenant to those of none only.
+pub(super) fn signal_row(instance: &Instance, signal: mandate_engine::Signal, now: i64) -> Signal {
+    Signal {
+        id: uuid::Uuid::now_v7(),
+        name: signal.name,
+        tenants: SignalTenants::AndNone(instance.tenant().map(str::to_owned)),
+        variables: crate::signals::to_json(&signal.variables),
+        business_key: signal.business_key,
+        hops: 1,
+        at: now,
+    }
+}
+
+pub(super) fn message_row(definition: &Definition, message: mandate_engine::Message, now: i64) -> Message {
+    Message {
+        id: uuid::Uuid::now_v7(),
+        name: message.name,
+        definition_id: definition.row.id.clone(),
+        process: message.to.process.to_string(),
+        element: message.to.element.map(|element| element.to_string()),
+        business_key: message.business_key,
+        variables: crate::signals::to_json(&message.variables),
+        hops: 1,
+        at: now,
+    }
+}
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+pub(super) fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> HistoryRow {
+    let model = &definition.model;
+    match event {
+        HistoryEvent::InstanceStarted { element } => {
+            HistoryRow::InstanceStarted { start_activity: model.element(element).id.to_string(), at }
+        }
+        HistoryEvent::InstanceEnded { state, reason } => {
+            let state = match state {
+                mandate_engine::EndState::Completed => "COMPLETED",
+                mandate_engine::EndState::ExternallyTerminated => "EXTERNALLY_TERMINATED",
+                mandate_engine::EndState::InternallyTerminated => "INTERNALLY_TERMINATED",
+            };
+            let removal_at = definition.row.history_ttl.map(|days| at.saturating_add(days.saturating_mul(DAY_MS)));
+            HistoryRow::InstanceEnded { state: state.to_owned(), reason, at, removal_at }
+        }
+        HistoryEvent::ActivityStarted { activity, parent, element, body } => {
+            let element = model.element(element);
+            HistoryRow::ActivityStarted {
+                n: number(activity.0),
+                parent: number(parent.0),
+                activity_id: if body { body_id(&element.id) } else { element.id.to_string() },
+                name: element.name.clone().filter(|_| !body),
+                kind: if body { BODY_TYPE } else { activity_type(&element.kind) }.to_owned(),
+                at,
+            }
+        }
+        HistoryEvent::ActivityEnded { activity, canceled } => HistoryRow::ActivityEnded { n: number(activity.0), canceled, at },
+        HistoryEvent::ProcessCalled { activity, instance } => HistoryRow::Called { n: number(activity.0), instance: instance.0 },
+        HistoryEvent::VariableSet { scope, name, value } => HistoryRow::Variable {
+            scope: number(scope.0),
+            name,
+            kind: crate::variable_type(value.kind).to_owned(),
+            json: value.json.to_string(),
+            removed: false,
+            at,
+        },
+        HistoryEvent::VariableRemoved { scope, name } => {
+            HistoryRow::Variable { scope: number(scope.0), name, kind: "Null".to_owned(), json: "null".to_owned(), removed: true, at }
+        }
+    }
+}
+
+/// Camunda 7's activity type of a multi-instance activity's body.
+pub const BODY_TYPE: &str = "multiInstanceBody";
+
+/// Camunda 7's activity id of the body of a multi-instance activity.
+pub(crate) fn body_id(element: &str) -> String {
+    format!("{element}#{BODY_TYPE}")
+}
+
+/// The activity id of an element where an activity instance stands at it: the body of a multi-instance activity has one of its own.
+pub fn activity_id(definition: &Definition, instance: &Instance, activity: ActivityId, element: ElementIndex) -> String {
+    let id = &definition.model.element(element).id;
+    let at = instance.activity(activity).filter(|it| it.element == element);
+    if at.is_some_and(|it| instance.is_body(&definition.model, it)) { body_id(id) } else { id.to_string() }
+}
+
+/// Camunda 7's activity type of an element (its `ActivityTypes`).
+pub fn activity_type(kind: &ElementKind) -> &'static str {
+    use mandate_model::{CatchTrigger, EndResult, EventTrigger, StartTrigger, ThrowResult};
+    match kind {
+        ElementKind::Process(_) => "processDefinition",
+        ElementKind::SubProcess(_) | ElementKind::EventSubProcess(_) => "subProcess",
+        ElementKind::AdHocSubProcess(_) => "adHocSubProcess",
+        ElementKind::Transaction(_) => "transaction",
+        ElementKind::StartEvent(StartTrigger::None) => "startEvent",
+        ElementKind::StartEvent(StartTrigger::Message(_)) => "messageStartEvent",
+        ElementKind::StartEvent(StartTrigger::Signal(_)) => "signalStartEvent",
+        ElementKind::StartEvent(StartTrigger::Condition(_)) => "conditionalStartEvent",
+        ElementKind::StartEvent(StartTrigger::Timer(_)) => "startTimerEvent",
+        ElementKind::EventSubProcessStart(event) => match event.trigger {
+            EventTrigger::Error(_) => "errorStartEvent",
+            EventTrigger::Timer(_) => "startTimerEvent",
+            EventTrigger::Message(_) => "messageStartEvent",
+            EventTrigger::Escalation(_) => "escalationStartEvent",
+            EventTrigger::Signal(_) => "signalStartEvent",
+            EventTrigger::Condition(_) => "conditionalStartEvent",
+            // Nothing but a boundary event waits for a cancellation.
+            EventTrigger::Compensation | EventTrigger::Cancel => "compensationStartEvent",
+        },
+        ElementKind::EndEvent(EndResult::None) => "noneEndEvent",
+        ElementKind::EndEvent(EndResult::Terminate) => "terminateEndEvent",
+        ElementKind::EndEvent(EndResult::Error(_)) => "errorEndEvent",
+        ElementKind::EndEvent(EndResult::Escalation(_)) => "escalationEndEvent",
+        ElementKind::EndEvent(EndResult::Signal(_)) => "signalEndEvent",
+        ElementKind::EndEvent(EndResult::Compensation(_)) => "compensationEndEvent",
+        ElementKind::EndEvent(EndResult::Cancel) => "cancelEndEvent",
+        ElementKind::Task => "task",
+        ElementKind::ManualTask => "manualTask",
+        ElementKind::ServiceTask(task) => task.element_type,
+        ElementKind::ExpressionTask(task) => task.element_type,
+        ElementKind::MessageSend(send) => send.element_type,
+        ElementKind::UserTask(_) => "userTask",
+        ElementKind::ReceiveTask(_) => "receiveTask",
+        ElementKind::CallActivity(_) => "callActivity",
+        ElementKind::ExclusiveGateway => "exclusiveGateway",
+        ElementKind::ParallelGateway => "parallelGateway",
+        ElementKind::InclusiveGateway => "inclusiveGateway",
+        ElementKind::ComplexGateway(_) => "complexGateway",
+        ElementKind::EventBasedGateway => "eventBasedGateway",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Timer(_)) => "intermediateTimer",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Message(_)) => "intermediateMessageCatch",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { .. }) => "intermediateCatchEvent",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Signal(_)) => "intermediateSignalCatch",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Condition(_)) => "intermediateConditional",
+        ElementKind::IntermediateCatchEvent(CatchTrigger::Link) => "intermediateLinkCatch",
+        ElementKind::IntermediateThrowEvent(ThrowResult::None) => "intermediateNoneThrowEvent",
+        ElementKind::IntermediateThrowEvent(ThrowResult::Escalation(_)) => "intermediateEscalationThrowEvent",
+        ElementKind::IntermediateThrowEvent(ThrowResult::Signal(_)) => "intermediateSignalThrow",
+        ElementKind::IntermediateThrowEvent(ThrowResult::Compensation(_)) => "intermediateCompensationThrowEvent",
+        ElementKind::BoundaryEvent(event) => match event.trigger {
+            EventTrigger::Error(_) => "boundaryError",
+            EventTrigger::Timer(_) => "boundaryTimer",
+            EventTrigger::Message(_) => "boundaryMessage",
+            EventTrigger::Escalation(_) => "boundaryEscalation",
+            EventTrigger::Signal(_) => "boundarySignal",
+            EventTrigger::Condition(_) => "boundaryConditional",
+            EventTrigger::Compensation => "compensationBoundaryCatch",
+            EventTrigger::Cancel => "cancelBoundaryCatch",
+        },
+    }
+}
+
+/// The public id of a number of an instance.
+pub(crate) fn public(instance: &Instance, number: u64) -> String {
+    PublicId { instance: instance.id(), number }.to_string()
+}
