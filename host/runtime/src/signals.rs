@@ -277,7 +277,9 @@ impl Inner {
         for _ in 0..MAX_OVERTAKEN {
             let (wait, variables) = (wait_of(receiver.wait), variables.clone());
             let input = match delivery.kind {
-                EventKind::Message => Input::Message { wait, variables, local_variables: Variables::new() },
+                EventKind::Message => {
+                    Input::Message { wait, variables, local_variables: Variables::new(), triggered_variables: Variables::new() }
+                }
                 _ => Input::Signal { wait, variables },
             };
             let work = Work { delivery: Some(TakenUp::of(delivery)), ..Work::new(instance, input) };

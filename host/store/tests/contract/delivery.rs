@@ -58,7 +58,7 @@ fn instances(deliveries: &[Delivery]) -> Vec<Uuid> {
         .iter()
         .filter_map(|it| match it.receiver {
             Receiver::Wait { instance, .. } => Some(instance),
-            Receiver::Start | Receiver::Addressee => None,
+            Receiver::Start => None,
         })
         .collect();
     ids.sort_unstable();

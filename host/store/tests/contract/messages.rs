@@ -29,6 +29,7 @@ fn message(sender: &DefinitionRow, name: &str, key: Option<&str>) -> Message {
         element: None,
         business_key: key.map(str::to_owned),
         variables: "{}".into(),
+        hops: 1,
         at: 100,
     }
 }
