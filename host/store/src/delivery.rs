@@ -246,6 +246,7 @@ pub(crate) async fn refuse_delivered(tx: &mut Tx, units: &[&Unit], answers: &mut
     for (at, unit) in units.iter().enumerate().filter(|(at, _)| answers[*at].is_none()) {
         asked.extend(unit.instances.iter().filter_map(|write| write.delivery).map(|name| (name, at)));
     }
+    message::lock(tx, asked.keys().map(|name| name.signal)).await?;
     let rows = HOLD.fetch(tx, asked.keys().map(|name| cells![name.signal, name.n]).collect()).await?;
     for row in rows {
         asked.remove(&DeliveryName { signal: row.get(0)?, n: row.get(1)? });
@@ -439,6 +440,7 @@ impl Store {
                 tx.execute(sql, name.into_iter().chain(params![due, retries]).collect()).await?
             }
             None => {
+                message::lock(&mut tx, std::iter::once(seen.name.signal)).await?;
                 let deleted = tx.execute("DELETE FROM delivery WHERE signal = $1 AND n = $2 AND failures = $3", name).await?;
                 if deleted > 0 {
                     tx.execute("DELETE FROM message WHERE id = $1", params![seen.name.signal]).await?;

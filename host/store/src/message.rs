@@ -3,6 +3,9 @@
 //! A message is a row from the transaction that sends it to the one that stores what it leads to, which removes it. Who gets it is looked for meanwhile,
 //! for it may have to wait until its receiver does. Whoever finds somebody writes a delivery beside it, under its id (`delivery.rs`); where the delivery
 //! ends without a receiver, the message is still there and looks again. There is one delivery of a message at a time, by its key.
+//!
+//! Whoever writes or takes up a delivery of a message locks the message first, several by their ids ([`lock`]): else a host that has looked a moment
+//! ago could write another delivery of one that was received in the meantime, and of two hosts each could wait for the other.
 
 use std::collections::BTreeSet;
 
@@ -212,6 +215,18 @@ pub(crate) async fn write<'u>(tx: &mut Tx, writes: impl Iterator<Item = &'u Inst
     SEND.execute(tx, rows).await.map(drop)
 }
 
+static LOCK: Batch = Batch::new(
+    "SELECT m.id FROM {rows} JOIN message m ON m.id = v.id \
+     ORDER BY m.id {pg:FOR UPDATE OF m}",
+    &[("id", Type::Uuid)],
+);
+
+/// Locks messages until the end of the transaction, and answers which of them are there. Signals have none.
+pub(crate) async fn lock(tx: &mut Tx, ids: impl Iterator<Item = Uuid>) -> Result<BTreeSet<Uuid>, Error> {
+    let ids: BTreeSet<Uuid> = ids.collect();
+    LOCK.fetch(tx, ids.into_iter().map(|id| cells![id]).collect()).await?.iter().map(|row| row.get(0)).collect()
+}
+
 /// Removes the messages of deliveries that units have taken up. Signals have none.
 pub(crate) async fn remove_received(tx: &mut Tx, names: Vec<Vec<Cell>>) -> Result<(), Error> {
     REMOVE.execute(tx, names).await.map(drop)
@@ -270,6 +285,8 @@ impl Store {
     /// Hands messages over to deliveries, and puts off those for which nobody was found, for a reason and until a moment.
     pub async fn address(&self, found: &[(Addressed, Address)], held: &[(Addressed, &str, i64)], now: i64) -> Result<(), Error> {
         let mut tx = self.begin_in_epoch().await?;
+        let all = found.iter().map(|(message, _)| message.id).chain(held.iter().map(|(message, ..)| message.id));
+        let there = lock(&mut tx, all).await?;
         let row = |(message, address): &(Addressed, Address)| {
             let n = delivery::first(message.id);
             match address {
@@ -281,7 +298,7 @@ impl Store {
                 }
             }
         };
-        ADDRESS.execute(&mut tx, found.iter().map(row).collect()).await?;
+        ADDRESS.execute(&mut tx, found.iter().filter(|(message, _)| there.contains(&message.id)).map(row).collect()).await?;
         HOLD.execute(&mut tx, held.iter().map(|(message, reason, until)| cells![message.id, *reason, message.woken, *until]).collect())
             .await?;
         tx.commit().await
@@ -296,7 +313,8 @@ impl Store {
             return Ok(false);
         }
         let mut tx = self.begin_in_epoch().await?;
-        let sql = format!("UPDATE message SET woken = woken + 1, due = CASE WHEN due > $3 THEN $3 ELSE due END WHERE {which}");
+        let these = format!("SELECT id FROM message WHERE {which} ORDER BY id {{pg:FOR UPDATE}}");
+        let sql = format!("UPDATE message SET woken = woken + 1, due = CASE WHEN due > $3 THEN $3 ELSE due END WHERE id IN ({these})");
         tx.execute(&sql, params![name, key, now]).await?;
         tx.commit().await?;
         Ok(true)
@@ -312,6 +330,7 @@ impl Store {
     /// Removes a message that nobody is to get, unless it is being delivered. False if there is none.
     pub async fn remove_message(&self, id: Uuid, operations: &[OperationRow]) -> Result<bool, Error> {
         let mut tx = self.begin_in_epoch().await?;
+        lock(&mut tx, std::iter::once(id)).await?;
         let sql = "DELETE FROM message WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM delivery t WHERE t.signal = message.id)";
         if tx.execute(sql, params![id]).await? == 0 {
             tx.rollback().await;
@@ -331,6 +350,8 @@ pub(crate) async fn count_to(tx: &mut Tx, definitions: &[String]) -> Result<i64,
 
 /// Removes them, with the definitions.
 pub(crate) async fn remove_to(tx: &mut Tx, definitions: &[String]) -> Result<(), Error> {
+    let sql = "SELECT id FROM message WHERE definition_id {any_text:1} ORDER BY id {pg:FOR UPDATE}";
+    tx.fetch(sql, vec![Param::Texts(definitions.to_vec())]).await?;
     for sql in [
         "DELETE FROM delivery WHERE kind = 'message' AND signal IN (SELECT id FROM message WHERE definition_id {any_text:1})",
         "DELETE FROM message WHERE definition_id {any_text:1}",
@@ -376,4 +397,4 @@ impl Reads {
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&SEND, &ADDRESS, &HOLD, &REMOVE, &ADDRESSEES];
+pub(crate) static BATCHES: &[&Batch] = &[&SEND, &ADDRESS, &HOLD, &REMOVE, &LOCK, &ADDRESSEES];

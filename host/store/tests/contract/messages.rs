@@ -158,6 +158,10 @@ pub(crate) async fn a_message_is_delivered_once_and_looks_again_where_nobody_is_
     assert!(matches!(begin().await, Err(CommitError::Delivered)));
     assert_eq!(store.messages(Page::ALL).await.expect("read"), []);
     assert_eq!(store.due_messages(1_000, 10).await.expect("read"), []);
+    // A host that has looked before it was received comes too late.
+    store.address(&[(on_its_way.clone(), Address::Start("Start".into()))], &[], 200).await.expect("addressed");
+    assert_eq!(claimed(&store).await, []);
+    assert_eq!(fixture.count("delivery").await, 0);
 }
 
 pub(crate) async fn a_deployment_is_not_deleted_while_messages_are_on_their_way_to_it(fixture: Fixture) {
