@@ -28,7 +28,7 @@ use crate::metrics::Acquired;
 use crate::operator::Operator;
 use crate::parties::{Course, Parties, Party};
 use crate::running::Registered;
-use crate::signals::{MAX_HOPS, TakenUp};
+use crate::signals::{MAX_HOPS, TakenUp, too_many_hops};
 use crate::{Error, Inner, text};
 
 mod held;
@@ -573,13 +573,6 @@ fn failed_job(definition: &Definition, wait: WaitId, failure: Failure) -> Input 
     // A message that could not be stored would make the failure itself fail, and the job come back without spending an attempt.
     let failure = Failure { message: text::storable(&failure.message, MAX_FAILURE_BYTES), ..failure };
     Input::FailJob { wait, failure }
-}
-
-fn too_many_hops() -> Failure {
-    let message = format!(
-        "more than {MAX_HOPS} signals and messages led to one another without a wait between them; do processes start or wake each other?"
-    );
-    Failure { code: Code::StepLimit, message, element: None, retry: Retry::Never }
 }
 
 /// A failure's message without what the log must not have: a conflict of keys shows both requests.

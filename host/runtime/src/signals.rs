@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use futures_util::StreamExt as _;
-use mandate_engine::{Input, InstanceId, Rejection, Variables, WaitId};
+use mandate_engine::{Code, Failure, Input, InstanceId, Rejection, Retry, Variables, WaitId};
 use mandate_model::StartTrigger;
 use mandate_store::query::{Page, SubscriptionFilter, SubscriptionListed};
 use mandate_store::{Delivery, DeliveryName, EventKind, Receiver, Signal, SignalTenants};
@@ -342,6 +342,13 @@ impl Inner {
         let listed = self.store.subscriptions(filter, Page::ALL).await?;
         Ok(listed.into_iter().find(|it| it.activity == waited.activity && it.wait > waited.wait))
     }
+}
+
+pub(crate) fn too_many_hops() -> Failure {
+    let message = format!(
+        "more than {MAX_HOPS} signals and messages led to one another without a wait between them; do processes start or wake each other?"
+    );
+    Failure { code: Code::StepLimit, message, element: None, retry: Retry::Never }
 }
 
 /// Variables as a delivery carries them.
