@@ -130,7 +130,11 @@ impl<'a> Machine<'a> {
                 self.resume(activity)?;
             }
             Input::FailExternalTask { wait, message, retries, variables, local_variables } => {
-                let activity = self.instance.external_tasks[&wait].activity;
+                let task = &self.instance.external_tasks[&wait];
+                let (activity, failures) = (task.activity, task.failures);
+                if self.definition.has_conditions {
+                    self.unit.tell_apart(self.instance.id, self.instance.activities.keys().copied(), failures.saturating_add(1));
+                }
                 self.set_variables_in(activity, local_variables)?;
                 self.deliver(activity, variables)?;
                 self.fail_external_task(wait, message, retries);

@@ -165,6 +165,13 @@ impl Unit {
         self.lineages.get(&activity).copied().unwrap_or_else(|| Lineage::origin(instance, self.origin))
     }
 
+    /// Gives everything that is there another lineage than the origin's: the wait that names the origin stays, and units that it is named by later
+    /// must not have the keys of this one.
+    pub(crate) fn tell_apart(&mut self, instance: InstanceId, activities: impl Iterator<Item = ActivityId>, nth: u32) {
+        let lineage = Lineage::origin(instance, self.origin).instance(nth);
+        self.lineages.extend(activities.map(|activity| (activity, lineage)));
+    }
+
     /// Counts an entry of a lineage into an element: 1 for the first.
     pub(crate) fn count(&mut self, lineage: Lineage, element: ElementIndex) -> u32 {
         let count = self.entries.entry((lineage, element)).or_insert(0);
