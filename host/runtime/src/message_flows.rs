@@ -104,7 +104,7 @@ impl Inner {
                 Ok(true) => self.thrown.notify_one(),
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(message = name.as_str(), "messages on their way come later: they could not be made due: {error}")
+                    tracing::warn!(message = name.as_str(), "messages on their way come later: they could not be made due: {error}");
                 }
             }
         }

@@ -434,19 +434,16 @@ impl Store {
     pub async fn revise_delivery(&self, seen: &Delivery, revised: Option<(i64, i64)>, operations: &[OperationRow]) -> Result<bool, Error> {
         let name = params![seen.name.signal, seen.name.n, seen.failures];
         let mut tx = self.inner().admin.begin().await?;
-        let changed = match revised {
-            Some((due, retries)) => {
-                let sql = "UPDATE delivery SET due = $4, retries = $5 WHERE signal = $1 AND n = $2 AND failures = $3";
-                tx.execute(sql, name.into_iter().chain(params![due, retries]).collect()).await?
+        let changed = if let Some((due, retries)) = revised {
+            let sql = "UPDATE delivery SET due = $4, retries = $5 WHERE signal = $1 AND n = $2 AND failures = $3";
+            tx.execute(sql, name.into_iter().chain(params![due, retries]).collect()).await?
+        } else {
+            message::lock(&mut tx, std::iter::once(seen.name.signal)).await?;
+            let deleted = tx.execute("DELETE FROM delivery WHERE signal = $1 AND n = $2 AND failures = $3", name).await?;
+            if deleted > 0 {
+                tx.execute("DELETE FROM message WHERE id = $1", params![seen.name.signal]).await?;
             }
-            None => {
-                message::lock(&mut tx, std::iter::once(seen.name.signal)).await?;
-                let deleted = tx.execute("DELETE FROM delivery WHERE signal = $1 AND n = $2 AND failures = $3", name).await?;
-                if deleted > 0 {
-                    tx.execute("DELETE FROM message WHERE id = $1", params![seen.name.signal]).await?;
-                }
-                deleted
-            }
+            deleted
         };
         if changed > 0 {
             operations::write(&mut tx, self.inner().history, operations).await?;

@@ -148,7 +148,9 @@ async fn a_claim_does_not_look_at_jobs_that_are_parked() {
         assert_eq!(found, [(90, false), (50, true)]);
         for plan in [explained(&store, &sql).await, plan(&store, Rank::Priority(50), false).await, plan(&store, Rank::Any, false).await] {
             assert!(plan.contains("job_prioritized") && !plan.contains("Seq Scan on job") && !plan.contains("actual rows=20000"), "{plan}");
-            assert!(!plan.contains("Rows Removed by Filter"), "{plan}");
+            // The one row that may be dropped is the end of the list of priorities, which has none.
+            let dropped = |line: &str| line.trim().strip_prefix("Rows Removed by Filter: ").is_some_and(|rows| rows != "0" && rows != "1");
+            assert!(!plan.lines().any(dropped), "{plan}");
             // The highest priority is the last of its index.
             assert!(plan.lines().all(|line| !line.contains("SCAN j") || line.contains("USING INDEX job_prioritized")), "{plan}");
         }

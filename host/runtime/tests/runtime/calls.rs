@@ -346,7 +346,10 @@ async fn deployment_goes_with_what_its_instances_called_and_not_under_a_caller()
         let of_outer = deploy(&row("outer", &[("c", &call("c", "inner", ""))], "")).await;
         start(runtime, "outer", &json!({})).await.expect("it starts");
         let refused = runtime.delete_deployment(&of_inner, true).await;
-        assert!(matches!(&refused, Err(Error::Conflict(why)) if why.contains("1 instance(s) of other deployments")), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(Error::Conflict(why)) if why.contains("1 instance(s) of definitions that are not deleted")),
+            "{refused:?}"
+        );
         runtime.delete_deployment(&of_outer, true).await.expect("deleted");
         assert_eq!(runtime.reads().count_instances(InstanceFilter::default()).await.expect("counted"), 0);
         check(&host).await;
