@@ -16,7 +16,7 @@ use crate::operator::{Change, OPERATOR, Operation, Subject};
 use crate::{Error, Inner, Runtime};
 
 /// Messages for which somebody is looked for at once.
-const AT_ONCE: u32 = 256;
+pub(crate) const LOOKED_AT: u32 = 256;
 
 /// Why a message simply waits.
 const NOBODY: &str = "nobody waits for it";
@@ -62,7 +62,7 @@ impl Inner {
             return Ok(0);
         }
         let now = self.clock.now_ms();
-        let due = self.store.due_messages(now, AT_ONCE).await?;
+        let due = self.store.due_messages(now, LOOKED_AT).await?;
         let (mut found, mut held) = (Vec::new(), Vec::new());
         let count = due.len();
         for message in due {

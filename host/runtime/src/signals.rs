@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::advance::{Advanced, Work};
 use crate::executor::POLL;
 use crate::instances::{DefinitionRef, Start};
+use crate::message_flows::LOOKED_AT;
 use crate::{Error, Inner, Runtime};
 
 mod failed;
@@ -178,11 +179,13 @@ impl Inner {
     /// Delivers until the host stops.
     pub(crate) async fn delivery_loop(self: Arc<Self>) {
         while !self.executor.is_stopping() {
-            if let Err(error) = self.address_due().await {
+            let looked = self.address_due().await.unwrap_or_else(|error| {
                 tracing::error!("nobody could be looked for for messages on their way: {error}");
-            }
+                0
+            });
             match self.deliver_due().await {
-                Ok(0) => {}
+                // There are likely more messages than were looked at.
+                Ok(0) if looked < LOOKED_AT as usize => {}
                 Ok(_) => continue,
                 Err(error) => tracing::error!("signals and messages on their way could not be looked for: {error}"),
             }

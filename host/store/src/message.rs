@@ -253,9 +253,9 @@ const AWAITING: &str = "SELECT s.instance_id, s.wait, s.activity, s.definition_i
      JOIN definition d ON d.id = s.definition_id AND d.key = t.key WHERE t.id = $1 AND ($3 = '' OR s.activity_id = $3)";
 
 impl Store {
-    /// Messages that are due and for which nobody has been found, the oldest first.
+    /// Messages that are due and for which nobody has been found, the longest due first.
     pub async fn due_messages(&self, now: i64, max: u32) -> Result<Vec<Addressed>, Error> {
-        let sql = format!("SELECT {ADDRESSED} FROM message m WHERE {IS_DUE} ORDER BY m.id LIMIT $2");
+        let sql = format!("SELECT {ADDRESSED} FROM message m WHERE {IS_DUE} ORDER BY m.due, m.id LIMIT $2");
         self.pool.fetch(&sql, params![now, i64::from(max)]).await?.iter().map(addressed).collect()
     }
 

@@ -112,8 +112,9 @@ impl Inner {
             }
             Error::Unreadable { .. } | Error::DefinitionUnreadable { .. } => {
                 let (receiver, wait) = job_name(delivery);
+                // A claim leaves out the receiver's own definition; one that the receiver calls, or that called it, says nothing of others.
                 let unreadable = match &error {
-                    Error::DefinitionUnreadable { id, .. } => Unreadable::Definition(id.clone()),
+                    Error::DefinitionUnreadable { id, .. } if *id == delivery.definition_id => Unreadable::Definition(id.clone()),
                     _ => Unreadable::Instance(receiver),
                 };
                 self.hold_back(receiver, wait, unreadable, &error.to_string());
