@@ -115,6 +115,16 @@ impl Inner {
                 Ok(_) => {}
                 Err(error) => tracing::error!("could not look for hosts whose lease ended: {error}"),
             }
+            match self.store.close_abandoned().await {
+                Ok(0) => {}
+                Ok(commands) => {
+                    tracing::warn!(
+                        commands,
+                        "what became of commands of hosts that are gone is unknown: what they were sent for has ended"
+                    );
+                }
+                Err(error) => tracing::error!("could not look for commands of hosts that are gone: {error}"),
+            }
             if let Err(error) = self.store.drop_orphaned_deliveries().await {
                 tracing::error!("could not look for signals that nobody is there for any more: {error}");
             }

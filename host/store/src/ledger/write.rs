@@ -65,25 +65,41 @@ static OPEN: Batch = Batch::new(
     ],
 );
 
+/// Whether the wait that a row's unit of work resumed is still there, in an expression.
+macro_rules! waits {
+    () => {
+        "CASE ledger.origin_kind \
+         WHEN 'job' THEN EXISTS (SELECT 1 FROM job j WHERE j.instance_id = ledger.instance_id AND j.wait = ledger.origin_wait) \
+           OR EXISTS (SELECT 1 FROM instance i WHERE i.id = ledger.instance_id AND i.job_wait = ledger.origin_wait) \
+         WHEN 'task' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = ledger.instance_id AND t.wait = ledger.origin_wait) \
+         WHEN 'escalation' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = ledger.instance_id AND t.wait = ledger.origin_wait) \
+         WHEN 'external_task' THEN EXISTS (SELECT 1 FROM external_task x WHERE x.instance_id = ledger.instance_id AND x.wait = ledger.origin_wait) \
+         ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = ledger.instance_id AND s.wait = ledger.origin_wait) END"
+    };
+}
+
+/// Attempts that a host which is gone has left open, and whose wait has ended since.
+pub(super) const ABANDONED: &str = concat!(
+    "state = 'open' AND NOT EXISTS (SELECT 1 FROM host h WHERE h.id = ledger.host AND h.epoch = ledger.epoch AND h.ended_at IS NULL) AND NOT ",
+    waits!()
+);
+
 // A verdict needs an outcome that is unknown, of the last attempt, and leaves what is known about it as it is: its message says why it is
 // unknown, and its moment since when.
 static CLOSE: Batch = Batch::new(
-    "UPDATE ledger SET state = v.state, reply = v.reply, code = v.code, \
+    concat!(
+        "UPDATE ledger SET state = v.state, reply = v.reply, code = v.code, \
      message = CASE WHEN v.verdict_by IS NULL THEN v.message ELSE ledger.message END, \
      closed_at = CASE WHEN v.verdict_by IS NULL THEN v.closed_at ELSE ledger.closed_at END, \
      verdict_by = v.verdict_by, verdict_reason = v.verdict_reason, verdict_at = v.verdict_at, \
-     cancelled = ledger.cancelled OR NOT CASE ledger.origin_kind \
-     WHEN 'job' THEN EXISTS (SELECT 1 FROM job j WHERE j.instance_id = ledger.instance_id AND j.wait = ledger.origin_wait) \
-       OR EXISTS (SELECT 1 FROM instance i WHERE i.id = ledger.instance_id AND i.job_wait = ledger.origin_wait) \
-     WHEN 'task' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = ledger.instance_id AND t.wait = ledger.origin_wait) \
-     WHEN 'escalation' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = ledger.instance_id AND t.wait = ledger.origin_wait) \
-     WHEN 'external_task' THEN EXISTS (SELECT 1 FROM external_task x WHERE x.instance_id = ledger.instance_id AND x.wait = ledger.origin_wait) \
-     ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = ledger.instance_id AND s.wait = ledger.origin_wait) END \
-     FROM {rows} WHERE ledger.tenant = v.tenant AND ledger.command = v.command AND ledger.key = v.key AND ledger.attempt = v.attempt \
+     cancelled = ledger.cancelled OR NOT ",
+        waits!(),
+        " FROM {rows} WHERE ledger.tenant = v.tenant AND ledger.command = v.command AND ledger.key = v.key AND ledger.attempt = v.attempt \
      AND ((ledger.state = 'open' AND v.verdict_by IS NULL) OR (ledger.state = 'unknown' AND v.state <> 'unknown')) \
      AND (v.verdict_by IS NULL OR NOT EXISTS (SELECT 1 FROM ledger n WHERE n.tenant = v.tenant AND n.command = v.command \
        AND n.key = v.key AND n.attempt > v.attempt)) \
-     RETURNING ledger.tenant, ledger.command, ledger.key",
+     RETURNING ledger.tenant, ledger.command, ledger.key"
+    ),
     &[
         ("tenant", Type::Text),
         ("command", Type::Text),

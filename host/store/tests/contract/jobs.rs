@@ -252,7 +252,7 @@ pub(crate) async fn the_next_process_takes_over_what_the_last_one_had_locked(fix
 }
 
 /// Opens the database again as soon as the process that dropped it lets go.
-async fn reopened(fixture: &Fixture) -> mandate_store::Store {
+pub(crate) async fn reopened(fixture: &Fixture) -> mandate_store::Store {
     let begun = std::time::Instant::now();
     while begun.elapsed().as_secs() < 60 {
         match mandate_store::Store::open(fixture.config()).await {

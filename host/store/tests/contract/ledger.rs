@@ -6,6 +6,7 @@ use mandate_store::{Error, Except, LedgerClose, LedgerOpen, LedgerOpened, Ledger
 use uuid::Uuid;
 
 use crate::common::{Fixture, definition, end, external_task, job, start, started_with, step, subscription, task, unit};
+use crate::jobs::reopened;
 
 pub(crate) fn open(instance: Uuid, origin: Origin, key: &str) -> LedgerOpen {
     LedgerOpen {
@@ -328,4 +329,32 @@ pub(crate) async fn who_has_not_looked_opens_the_first_attempt_only(fixture: Fix
     assert!(matches!(answered, LedgerOpened::Exists(row) if row.state == LedgerState::Unavailable));
     let seen = LedgerOpen { first: false, ..unseen };
     assert_eq!(store.ledger_open(seen).await.expect("answered"), LedgerOpened::Opened { attempt: 2 });
+}
+
+pub(crate) async fn what_a_dead_host_sent_for_a_wait_that_has_ended_is_unknown(fixture: Fixture) {
+    let first = fixture.open().await;
+    let process = definition(&first, "p").await;
+    let (id, _) = started_with(&first, &process, vec![job(&process, 1, 5), job(&process, 2, 5)]).await;
+    let (left, goes_on) = (open(id, Origin::Job(1), "left"), open(id, Origin::Job(2), "goes on"));
+    for asked in [&left, &goes_on] {
+        opened(&first, asked.clone()).await;
+    }
+    // It goes without closing, and somebody ends one of the two waits.
+    drop(first);
+    let second = reopened(&fixture).await;
+    if fixture.is_postgres() {
+        fixture.raw("UPDATE host SET lease_until = 0 WHERE ended_at IS NULL AND started_at = (SELECT MIN(started_at) FROM host)").await;
+        assert_eq!(second.close_abandoned().await.expect("looked"), 0, "its lease may be renewed");
+        assert_eq!(second.take_over().await.expect("taken over").hosts, 1);
+    }
+    assert_eq!(second.close_abandoned().await.expect("looked"), 0, "both will be asked about");
+    let mut write = step(id, 1);
+    write.remove_jobs = vec![1];
+    second.commit(unit(write)).await.expect("stored");
+    assert_eq!(second.close_abandoned().await.expect("closed"), 1);
+    assert_eq!(second.close_abandoned().await.expect("looked"), 0);
+    let row = latest(&second, &left).await;
+    assert_eq!((row.state, row.cancelled, row.closed_at.is_some()), (LedgerState::Unknown, true, true));
+    assert_eq!(latest(&second, &goes_on).await.state, LedgerState::Open);
+    second.ledger_close(verdict(&left, 1, LedgerState::Applied, "ann")).await.expect("decided");
 }
