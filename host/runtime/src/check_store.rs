@@ -116,6 +116,7 @@ fn compare(definition: &Definition, instance: &Instance, mut rows: IndexRows, fi
         stored.failed_activity = None;
         // One that somebody runs is behind nobody.
         if std::mem::take(&mut stored.locked) {
+            stored.behind = false;
             jobs.iter_mut().filter(|job| job.wait == stored.wait).for_each(|job| job.behind = false);
         }
     }

@@ -217,7 +217,7 @@ impl Rows {
         }
         let is_revised = |wait: &WaitId| revises && is_old(base, *wait);
         let put = |wait: &WaitId| !is_revised(wait) && self.jobs.get(wait).is_some_and(Option::is_some);
-        write.other_exclusive_jobs = instance.exclusive_jobs().any(|job| !self.jobs.contains_key(&job.wait));
+        write.other_exclusive_jobs = instance.exclusive_jobs().any(|job| !put(&job.wait));
         write.lock_jobs = locked.iter().filter(|wait| !put(wait)).map(|wait| number(wait.0)).collect();
         write.running = base.running.clone().filter(|running| !self.jobs.keys().any(|wait| number(wait.0) == running.wait));
         for (wait, job) in self.jobs {

@@ -82,16 +82,17 @@ const CLAIMABLE: &str = "NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = j.d
 
 const LOCK_INSTANCES: &str = "SELECT id FROM instance WHERE id {any_uuid:1} ORDER BY id {pg:FOR UPDATE SKIP LOCKED}";
 
-/// A job that is locked has its turn: it is behind nobody any more.
+/// A job that is locked has its turn: it is behind nobody any more. One that a claim has found due is left if somebody has moved it, or put another one
+/// before it, since: the unit that did so knows of no claim.
 static LOCK: Batch = Batch::new(
     "UPDATE job SET locked_by = v.host, locked_epoch = v.epoch, behind = FALSE FROM {rows} \
      WHERE job.instance_id = v.instance_id AND job.wait = v.wait \
-     AND job.locked_by IS NULL AND job.retries > 0 AND NOT job.suspended \
+     AND job.locked_by IS NULL AND job.retries > 0 AND NOT job.suspended AND (v.due_by IS NULL OR job.due <= v.due_by AND NOT job.behind) \
      AND NOT EXISTS (SELECT 1 FROM definition d WHERE d.id = job.definition_id AND d.suspended) AND (NOT job.exclusive OR NOT (EXISTS \
      (SELECT 1 FROM job o WHERE o.instance_id = job.instance_id AND o.locked_by IS NOT NULL AND o.exclusive) \
      OR EXISTS (SELECT 1 FROM instance i WHERE i.id = job.instance_id AND i.job_host IS NOT NULL AND i.job_exclusive))) \
      RETURNING job.instance_id, job.wait, job.exclusive, job.takeovers, job.due",
-    &[("instance_id", Type::Uuid), ("wait", Type::I64), ("host", Type::Uuid), ("epoch", Type::I64)],
+    &[("instance_id", Type::Uuid), ("wait", Type::I64), ("host", Type::Uuid), ("epoch", Type::I64), ("due_by", Type::I64)],
 );
 
 /// Takes rows away of jobs that stand in their instances' rows from here on, which has been written already.
@@ -144,7 +145,7 @@ impl Store {
         found.retain(|(instance, _)| held.contains(instance));
         let places: HashMap<(Uuid, i64), usize> = found.iter().copied().zip(0..).collect();
         let mut claimed =
-            lock(&mut tx, found.into_iter().map(|(instance, wait)| cells![instance, wait, me.id, me.epoch]).collect()).await?;
+            lock(&mut tx, found.into_iter().map(|(instance, wait)| cells![instance, wait, me.id, me.epoch, now]).collect()).await?;
         if claimed.is_empty() {
             tx.rollback().await;
         } else {

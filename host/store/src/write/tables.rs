@@ -347,7 +347,7 @@ impl Tables {
                 .map(|job| cells![id, job.wait, job.due, job.retries, job.priority, suspended || job.suspended, job.behind]),
         );
         self.moved_jobs.extend(write.running.as_ref().filter(|_| write.running_stood == Stood::InARow).map(|job| (id, job.wait)));
-        self.locked_jobs.extend(write.lock_jobs.iter().map(|wait| cells![id, *wait, me.id, me.epoch]));
+        self.locked_jobs.extend(write.lock_jobs.iter().map(|wait| cells![id, *wait, me.id, me.epoch, None::<i64>]));
         self.behind_jobs.extend(write.behind_jobs.iter().map(|(wait, behind)| (id, *wait, *behind)));
         let mut stay = Vec::new();
         for job in &write.put_jobs {
