@@ -96,10 +96,7 @@ impl Machine<'_> {
     pub(crate) fn receive_inside(&mut self, wait: WaitId, variables: Variables) -> Result<(), Failure> {
         let subscription = &self.instance.subscriptions[&wait];
         let (activity, event) = (subscription.activity, &self.definition.element(subscription.element).id);
-        let lineage = match self.unit.lineages.get(&activity) {
-            Some(lineage) => *lineage,
-            None => self.unit.lineage(self.instance.id, activity).branch(&activity.0.to_string()),
-        };
+        let lineage = self.unit.lineage(self.instance.id, activity);
         self.receive_as(wait, lineage.branch(event), variables, Variables::new())
     }
 
