@@ -235,6 +235,11 @@ impl Executor {
         self.places.clone().try_acquire_owned().ok()
     }
 
+    /// An instance has got on: it is not left alone any more.
+    pub(crate) fn forget_held_back(&self, instance: InstanceId) {
+        self.held_back.forget(instance);
+    }
+
     fn lines(&self) -> MutexGuard<'_, HashMap<InstanceId, Line>> {
         self.lines.lock().expect("no holder of this lock panics")
     }
@@ -346,7 +351,7 @@ impl Inner {
         match advanced {
             Ok(Advanced::Contended) => Ran::Contended,
             Ok(Advanced::Committed(state)) => {
-                self.executor.held_back.forget(instance);
+                self.executor.forget_held_back(instance);
                 Ran::Done(trouble.map_or_else(|| outcome(&state, wait), Err))
             }
             Ok(Advanced::AlreadyStarted(_) | Advanced::Superseded) => unreachable!("a job starts nothing"),
@@ -379,7 +384,13 @@ impl Inner {
                     );
                 }
             }
-            Error::Unreadable { .. } | Error::DefinitionUnreadable { .. } | Error::Bug => {
+            // What this host lacks it lacks for the next attempt, too.
+            Error::Unreadable { .. }
+            | Error::DefinitionUnreadable { .. }
+            | Error::Damaged(_)
+            | Error::Sandbox(_)
+            | Error::Catalogue(_)
+            | Error::Bug => {
                 let subject = match error {
                     Error::DefinitionUnreadable { id, .. } => Subject::Definition(id.clone()),
                     _ => Subject::Instance(instance),

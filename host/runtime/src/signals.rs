@@ -260,7 +260,10 @@ impl Inner {
             (Ok(variables), Receiver::Start) => self.deliver_start(delivery, variables).await,
         };
         match ended {
-            Ended::Received => Ok(()),
+            Ended::Received => {
+                self.executor.forget_held_back(InstanceId(delivery.job().0));
+                Ok(())
+            }
             Ended::NobodyThere => {
                 if let Err(error) = self.store.drop_delivery(delivery.name).await {
                     let (signal, activity) = (delivery.signal.as_str(), delivery.activity_id.as_str());
