@@ -172,16 +172,21 @@ impl Executor {
             return Places::default();
         }
         let is_due = |next: &Next| next.due <= now;
-        let due = rows.runnable(now).count() + rows.new_next().filter(is_due).iter().len();
         let mut permits: BTreeMap<_, _> = rows.runnable(now).map_while(|wait| Some((wait, Some(self.reserve()?)))).collect();
-        let next = match self.lines().get(&instance) {
-            None => rows.new_next().filter(is_due).and_then(|next| Some((next.wait, Some(self.reserve()?)))),
+        let (next, permit) = match self.lines().get(&instance) {
+            None => {
+                let next = rows.new_next().filter(is_due);
+                (next, next.and_then(|next| Some((next.wait, Some(self.reserve()?)))))
+            }
             // The turn is handed on, and the place with it.
-            Some(line) if Some(line.running) == own && line.waiting.is_empty() => rows.next().filter(is_due).map(|next| (next.wait, None)),
-            Some(_) => None,
+            Some(line) if Some(line.running) == own && line.waiting.is_empty() => {
+                let next = rows.next().filter(is_due);
+                (next, next.map(|next| (next.wait, None)))
+            }
+            Some(_) => (rows.new_next().filter(is_due), None),
         };
-        permits.extend(next);
-        Places { permits, due }
+        permits.extend(permit);
+        Places { permits, due: rows.runnable(now).count() + next.iter().len() }
     }
 
     /// Whether this job has its instance's turn here: no other exclusive job of the instance runs beside it.
@@ -230,14 +235,14 @@ impl Executor {
         self.held_back.except(now)
     }
 
-    /// A place for a job that is about to be stored; none when the queue is full.
-    fn reserve(&self) -> Option<Permit> {
-        self.places.clone().try_acquire_owned().ok()
-    }
-
     /// An instance has got on: it is not left alone any more.
     pub(crate) fn forget_held_back(&self, instance: InstanceId) {
         self.held_back.forget(instance);
+    }
+
+    /// A place for a job that is about to be stored; none when the queue is full.
+    fn reserve(&self) -> Option<Permit> {
+        self.places.clone().try_acquire_owned().ok()
     }
 
     fn lines(&self) -> MutexGuard<'_, HashMap<InstanceId, Line>> {
@@ -372,7 +377,11 @@ impl Inner {
     /// Unlocks a job that could not be run.
     async fn put_back(&self, instance: InstanceId, wait: WaitId, error: &Error) {
         match error {
-            Error::Rejected(Rejection::Suspended | Rejection::JobSuspended { .. }) => drop(self.release(instance, wait).await),
+            Error::Rejected(Rejection::Suspended | Rejection::JobSuspended { .. }) => {
+                self.release(instance, wait).await;
+                // Another job may be the instance's next since.
+                self.executor.wake.notify_one();
+            }
             // It is over. Its row went with it, unless the store is damaged.
             Error::NotFound { .. } | Error::Rejected(_) => {
                 if self.release(instance, wait).await {

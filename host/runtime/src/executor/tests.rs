@@ -30,6 +30,10 @@ struct Host {
 
 impl Host {
     async fn open(database: Option<String>) -> Self {
+        Self::open_with(database, true).await
+    }
+
+    async fn open_with(database: Option<String>, execute_jobs: bool) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut store = StoreConfig::new(database.unwrap_or_else(|| format!("sqlite:{}", dir.path().join("mandate.db").display())));
         store.lease = Duration::from_secs(3);
@@ -38,7 +42,7 @@ impl Host {
             store,
             sandbox,
             catalogue: None,
-            execute_jobs: true,
+            execute_jobs,
             clock: ClockSource::System,
             history_cleanup: None,
         })
@@ -152,6 +156,19 @@ async fn a_worker_that_dies_leaves_its_place_and_its_turn_to_others() {
         host.close().await;
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_suspended_when_its_turn_comes_has_the_next_one_looked_for() {
+    // Nobody here looks for jobs.
+    let host = Host::open_with(None, false).await;
+    let id = host.start("PT1H").await;
+    let executor = &host.inner().executor;
+    drop(executor.wake.notified().now_or_never());
+    let wait = WaitId(1);
+    host.inner().put_back(id, wait, &Error::Rejected(Rejection::JobSuspended { wait })).await;
+    assert!(executor.wake.notified().now_or_never().is_some(), "it would be found by chance");
+    host.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
