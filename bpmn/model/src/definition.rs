@@ -89,9 +89,17 @@ impl ProcessDefinition {
         }
     }
 
-    /// Where an instance begins that nothing else triggers: the none start event or, in a process without any, the first of what begins.
+    /// Where an instance begins that nothing else triggers: the none start event or, in a process without any, the first of what begins. None of a
+    /// process with several none start events: whoever starts it says at which of [`none_starts`](Self::none_starts).
     pub fn start(&self) -> Option<ElementIndex> {
         self.element(ROOT).kind.scope()?.begins.first().copied()
+    }
+
+    /// The none start events of the process, in document order. Of several each is a way of its own to begin an instance, and no token stands
+    /// at the others (BPMN 2.0, 10.5.2 and 13.2).
+    pub fn none_starts(&self) -> impl Iterator<Item = ElementIndex> {
+        let children = self.element(ROOT).kind.scope().map_or(&[][..], |scope| &scope.children);
+        children.iter().copied().filter(|child| matches!(self.element(*child).kind, ElementKind::StartEvent(StartTrigger::None)))
     }
 
     /// The start event with an id of which this is true: one that has several definitions has several elements.
@@ -384,7 +392,7 @@ impl ElementKind {
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     /// What begins with the scope, in document order: the none start event or, in a scope without any start event, all that no flow leads to
-    /// (BPMN 2.0, 10.4.2 and 13.3.4). None of a process that only starts by message.
+    /// (BPMN 2.0, 10.4.2 and 13.3.4). None of a process that only starts by message, or has several none start events, of which each begins an instance.
     pub begins: Vec<ElementIndex>,
     /// Everything directly inside, in document order.
     pub children: Vec<ElementIndex>,

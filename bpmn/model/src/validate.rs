@@ -61,10 +61,11 @@ impl<'v> Validator<'v, '_> {
         &self.draft.flows[index.0 as usize]
     }
 
-    /// A process starts by a none start event, messages or both; a sub-process by exactly one none start event; either, without a start event, by
-    /// what no flow leads to; an event sub-process by exactly one that something triggers.
+    /// A process starts by one or several none start events, by what triggers it, or both (BPMN 2.0, 10.5.2); a sub-process by exactly one none start
+    /// event (13.3.4: "a unique empty Start Event"); either, without a start event, by what no flow leads to; an event sub-process by exactly one that
+    /// something triggers.
     fn starts(&mut self) {
-        let mut none_starts: HashMap<ElementIndex, ElementIndex> = HashMap::new();
+        let mut none_starts: HashSet<ElementIndex> = HashSet::new();
         let mut started: HashMap<ElementIndex, &str> = HashMap::new();
         let mut names: HashSet<(&str, &str)> = HashSet::new();
         for (index, element) in self.draft.elements.iter().enumerate() {
@@ -79,8 +80,8 @@ impl<'v> Validator<'v, '_> {
             let ElementKind::StartEvent(trigger) = &element.kind else { continue };
             started.insert(parent, &element.id);
             match trigger {
-                StartTrigger::None if none_starts.insert(parent, index).is_some() => {
-                    let message = format!("the {} has more than one none start event", self.name(parent));
+                StartTrigger::None if parent != ROOT && !none_starts.insert(parent) => {
+                    let message = format!("the {} has more than one none start event (BPMN 2.0, 13.3.4)", self.name(parent));
                     let help = "keep one; lead its flow through a parallel gateway if both paths should start";
                     self.diagnostics.error(self.at(index), message, help);
                 }

@@ -120,6 +120,7 @@ fn kind(kind: &ElementKind) -> (&'static str, String) {
     let (name, form) = match kind {
         ElementKind::Process(scope) if scope.begins.len() > 1 => ("process", "without a start event"),
         ElementKind::Process(_) => ("process", ""),
+        ElementKind::Process(scope) if scope.begins.is_empty() => ("process", "with nothing that begins by itself"),
         ElementKind::SubProcess(_) => ("subProcess", "embedded"),
         ElementKind::EventSubProcess(_) => ("subProcess", "event"),
         ElementKind::Transaction(_) => ("transaction", ""),

@@ -189,6 +189,10 @@ impl<'n> Draft<'n> {
     pub(crate) fn finish(mut self) -> ProcessDefinition {
         let mut scopes: BTreeMap<ElementIndex, Scope> = BTreeMap::new();
         let mut starts: BTreeMap<ElementIndex, ElementIndex> = BTreeMap::new();
+        // Each of several none start events of the process begins an instance of its own.
+        if started.contains(&ROOT) && begins.get(&ROOT).is_some_and(|starts| starts.len() > 1) {
+            begins.remove(&ROOT);
+        }
         let mut by_id = BTreeMap::new();
         for (scope, begins) in self.begins() {
             scopes.entry(scope).or_default().begins = begins;

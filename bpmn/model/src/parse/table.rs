@@ -28,7 +28,7 @@ macro_rules! supported {
 /// The supported elements.
 #[rustfmt::skip]
 static SUPPORTED: &[Supported] = supported! {
-    "startEvent", "none; message, signal, conditional, timer (of a process); message, timer, error, escalation, signal, conditional, compensation (of an event sub-process); timers by date, duration, cycle or cron expression", events::start;
+    "startEvent", "none, also several of a process; message, signal, conditional, timer (of a process); message, timer, error, escalation, signal, conditional, compensation (of an event sub-process); timers by date, duration, cycle or cron expression", events::start;
     "endEvent", "none, terminate, error, escalation, signal, compensation, cancel (of a transaction); message, along message flows or done by a delegate or a worker", events::end;
     "intermediateCatchEvent", "timer (date, duration, first date of a cycle, or each of a counted one), message, signal, conditional, link", events::catch;
     "intermediateThrowEvent", "none, escalation, signal, compensation, link; message, along message flows or done by a delegate or a worker", events::throw;

@@ -85,6 +85,17 @@ fn a_process_that_starts_by_message_only_has_no_none_start() {
 }
 
 #[test]
+fn of_several_none_start_events_none_begins_by_itself() {
+    let several = "<bpmn:startEvent id='web'/><bpmn:startEvent id='phone'/><bpmn:endEvent id='e'/>\
+                   <bpmn:sequenceFlow id='f1' sourceRef='web' targetRef='e'/><bpmn:sequenceFlow id='f2' sourceRef='phone' targetRef='e'/>";
+    let definition = definition(&file(several));
+    let starts: Vec<_> = definition.none_starts().map(|start| &*definition.element(start).id).collect();
+    assert_eq!((starts, definition.start()), (vec!["web", "phone"], None));
+    let ElementKind::Process(scope) = &definition.element(ROOT).kind else { panic!() };
+    assert!(scope.begins.is_empty());
+}
+
+#[test]
 fn end_events_end_terminate_or_throw() {
     let ends = "<bpmn:startEvent id='s'/><bpmn:parallelGateway id='g'/><bpmn:endEvent id='e1'/>\
         <bpmn:endEvent id='e2'><bpmn:terminateEventDefinition id='t'/></bpmn:endEvent>\

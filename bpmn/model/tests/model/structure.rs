@@ -421,11 +421,11 @@ mod scopes {
                 t.bpmn:2:1: error: the subProcess has no start event (element 'a'); help: begin it with a none start event, or with something that no flow leads to
             "#]],
         );
-        check(
-            "<bpmn:startEvent id='s1'/><bpmn:endEvent id='e'/>\n<bpmn:startEvent id='s2'/>\n\
-             <bpmn:sequenceFlow id='f1' sourceRef='s1' targetRef='e'/><bpmn:sequenceFlow id='f2' sourceRef='s2' targetRef='e'/>",
+        check_activity(
+            "<bpmn:subProcess id='a'><bpmn:startEvent id='s1'/><bpmn:endEvent id='ae'/>\n<bpmn:startEvent id='s2'/>\n\
+             <bpmn:sequenceFlow id='g1' sourceRef='s1' targetRef='ae'/><bpmn:sequenceFlow id='g2' sourceRef='s2' targetRef='ae'/></bpmn:subProcess>",
             expect![[r#"
-                t.bpmn:3:1: error: the process has more than one none start event (element 's2'); help: keep one; lead its flow through a parallel gateway if both paths should start
+                t.bpmn:3:1: error: the subProcess has more than one none start event (BPMN 2.0, 13.3.4) (element 's2'); help: keep one; lead its flow through a parallel gateway if both paths should start
             "#]],
         );
     }
