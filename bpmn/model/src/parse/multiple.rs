@@ -130,15 +130,14 @@ impl<'n> ProcessReader<'n, '_> {
             self.parts.starts.push(all);
             return Some(kind);
         }
-        let interrupting = kind.trigger().is_some_and(|(_, interrupting)| interrupting);
         let kinds = std::iter::once(&kind).chain(all[1..].iter().map(|part| &self.draft.elements[part.0 as usize].kind));
         let is_wait = |trigger: &EventTrigger| {
             !matches!(trigger, EventTrigger::Error(_) | EventTrigger::Escalation(_) | EventTrigger::Compensation | EventTrigger::Cancel)
         };
         let waits = kinds.clone().all(|kind| kind.trigger().is_some_and(|(trigger, _)| is_wait(trigger)));
-        if !(interrupting && waits) {
-            let message = "an event that waits for all of several must interrupt, and can't wait for what is thrown";
-            self.diagnostics.error(owner.at, message, "use messages, timers and the like, and let it interrupt");
+        if !waits {
+            let message = "an event that waits for all of several can't wait for what is thrown inside";
+            self.diagnostics.error(owner.at, message, "use messages, signals, timers and conditions, and an event of its own for what is thrown");
             return None;
         }
         for &part in &all {

@@ -60,7 +60,8 @@ static SUPPORTED_PARTS: &[(&str, &str)] = &[
     ("messageFlow", "between participants of a file: the message waits until its receiver does, or starts it; by the sender's business key"),
     ("zeebe:ioMapping", "and `taskHeaders`, `properties`, `assignmentDefinition`, `taskSchedule`, `priorityDefinition`, `formDefinition` by key: as Camunda 7's"),
     ("globalTask", "and the manual, user, script and business rule task: called by call activities, or started by its id"),
-    ("eventDefinitionRef", "of every event; several definitions in one event, `parallelMultiple`"),
+    ("eventDefinitionRef", "of every event; several definitions in one event, any of them or all (`parallelMultiple`), interrupting or not"),
+    ("dataInputAssociation", "and `dataOutputAssociation` of activities and events: copies, `transformation` and assignments between data objects, properties, inputs and outputs, each a variable by its name"),
     ("multiInstanceLoopCharacteristics", "of every task, sub-process and call activity: parallel or sequential, by cardinality or collection, completion condition, list of results, `behavior`; `zeebe:loopCharacteristics`"),
     ("standardLoopCharacteristics", "of the same: loop condition, `testBefore`, maximum, `loopCounter`"),
 ];

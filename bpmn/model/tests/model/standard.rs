@@ -166,7 +166,14 @@ fn events_may_have_several_definitions_and_refer_to_reusable_ones() {
             "<bpmn:userTask id='a'/><bpmn:boundaryEvent id='b' attachedToRef='a' cancelActivity='false' parallelMultiple='true'>{both}</bpmn:boundaryEvent>"
         ),
         expect![[r#"
-            t.bpmn:2:24: error: an event that waits for all of several must interrupt, and can't wait for what is thrown (element 'b'); help: use messages, timers and the like, and let it interrupt
+            t.bpmn:2:24: warning: the boundary event leads nowhere: the path ends when it fires (element 'b'); help: lead a sequence flow from it to what should happen then
+        "#]],
+    );
+    check(
+        "<bpmn:subProcess id='a'><bpmn:task id='t'/></bpmn:subProcess><bpmn:boundaryEvent id='b' attachedToRef='a' parallelMultiple='true'>\
+         <bpmn:escalationEventDefinition/><bpmn:messageEventDefinition messageRef='m'/></bpmn:boundaryEvent>",
+        expect![[r#"
+            t.bpmn:2:62: error: an event that waits for all of several can't wait for what is thrown inside (element 'b'); help: use messages, signals, timers and conditions, and an event of its own for what is thrown
         "#]],
     );
     check(
