@@ -172,9 +172,9 @@ pub struct Element {
     pub retries: Option<RetryPolicy>,
     /// `camunda:jobPriority`: a whole number when evaluated, as each of its jobs is made. The process's is that of all elements without one; none is 0.
     pub job_priority: Option<Expression>,
-    /// `camunda:inputParameter`s, in document order.
+    /// Data associations and `camunda:inputParameter`s, in document order.
     pub inputs: Vec<Mapping>,
-    /// `camunda:outputParameter`s, in document order.
+    /// Data associations and `camunda:outputParameter`s, in document order.
     pub outputs: Vec<Mapping>,
     /// `camunda:property` pairs, in document order.
     pub properties: Vec<(String, String)>,
@@ -249,13 +249,23 @@ pub struct StandardLoop {
     pub condition: Option<Expression>,
 }
 
-/// Where a multi-instance activity finds its list, or an instance its result.
+/// Where a value comes from: that of a mapping, the list of a multi-instance activity, the result of one of its instances.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// In the variable of this name, whatever characters the name has.
     Variable(String),
     /// An expression gives it.
     Expression(Expression),
+}
+
+impl Source {
+    /// As it was written.
+    pub fn source(&self) -> &str {
+        match self {
+            Source::Variable(name) => name,
+            Source::Expression(expression) => expression.source(),
+        }
+    }
 }
 
 /// The list of the instances' results: `loopDataOutputRef` with `outputDataItem`, or `outputCollection` with `outputElement` of
@@ -494,8 +504,8 @@ pub struct UserTask {
 pub struct Mapping {
     /// The variable it sets: in the activity for inputs, in the enclosing scope for outputs.
     pub target: String,
-    /// Where the value comes from.
-    pub source: Expression,
+    /// Where the value comes from; from a variable that is not there nothing comes.
+    pub source: Source,
 }
 
 /// A sequence flow.

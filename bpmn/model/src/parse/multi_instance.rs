@@ -55,7 +55,7 @@ impl<'n> ProcessReader<'n, '_> {
         };
         self.behavior(node, owner);
         for child in &node.children {
-            self.part_of_multi_instance(child, node, owner, &mut read);
+            self.part_of_multi_instance(child, (node, of), owner, &mut read);
         }
         if let (None, Some(output)) = (&read.output, self.output_of_standard(node, owner)) {
             read.output = Some(output);
@@ -66,7 +66,13 @@ impl<'n> ProcessReader<'n, '_> {
         }
     }
 
-    fn part_of_multi_instance(&mut self, child: &'n Node<'n>, node: &'n Node<'n>, owner: Owner<'n>, read: &mut MultiInstance) {
+    fn part_of_multi_instance(
+        &mut self,
+        child: &'n Node<'n>,
+        (node, of): (&'n Node<'n>, &'n Node<'n>),
+        owner: Owner<'n>,
+        read: &mut MultiInstance,
+    ) {
         let at = child.at_in(owner.at);
         match (child.namespace, child.name) {
             (Namespace::Bpmn, "loopCardinality") => {
@@ -86,10 +92,14 @@ impl<'n> ProcessReader<'n, '_> {
                 }
             }
             // As in Camunda 7 the reference is a variable's name or an expression, and what stands here goes before camunda:collection.
-            (Namespace::Bpmn, "loopDataInputRef") => read.collection = self.collection(child.name, &child.text, owner, child),
+            // The standard's own is the id of a data input.
+            (Namespace::Bpmn, "loopDataInputRef") => {
+                let of_data = self.loop_input(&child.text, of, owner);
+                read.collection = of_data.or_else(|| self.collection(child.name, &child.text, owner, child));
+            }
             (Namespace::Bpmn, "inputDataItem") => {
                 attributes::check(child, at, self.diagnostics);
-                read.element_variable = child.plain("name").map(str::to_owned);
+                read.element_variable = child.plain("name").or(child.id()).map(str::to_owned);
             }
             // Read together below.
             (Namespace::Bpmn, "loopDataOutputRef" | "outputDataItem") => attributes::check(child, at, self.diagnostics),
@@ -149,7 +159,7 @@ impl<'n> ProcessReader<'n, '_> {
     /// `loopDataOutputRef` and `outputDataItem`, which Camunda 7 ignores: read by the pattern of what it reads for the input.
     fn output_of_standard(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Output> {
         let collection = node.first("loopDataOutputRef").map(|it| it.text.trim());
-        let element = node.first("outputDataItem").map(|it| it.plain("name").unwrap_or_default().trim());
+        let element = node.first("outputDataItem").and_then(|it| self.instance_output(it, of));
         match (collection?, element) {
             (collection, Some(element)) if !collection.is_empty() && !element.is_empty() => {
                 Some(Output { collection: collection.to_owned(), element: Source::Variable(element.to_owned()) })

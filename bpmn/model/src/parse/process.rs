@@ -12,6 +12,8 @@ use crate::definition::{
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::behavior::Behavior;
 use crate::parse::compensation::References;
+use crate::parse::data::Passed;
+use crate::parse::items::Items;
 use crate::parse::links::{self, Links};
 use crate::parse::multi_instance::ACTIVITIES;
 use crate::parse::multiple::Parts;
@@ -109,6 +111,8 @@ pub(crate) struct ProcessReader<'n, 'd> {
     /// Elements that are parts of others, with those.
     pub(crate) parts: Parts,
     pub(crate) references: References<'n>,
+    pub(crate) items: Items<'n>,
+    pub(crate) passed: Passed,
     budget: &'d mut usize,
 }
 
@@ -146,6 +150,8 @@ impl<'n> Draft<'n> {
             instantiating: Vec::new(),
             parts: Parts::default(),
             references: References::default(),
+            items: Items::of(process),
+            passed: Passed::default(),
             budget,
         };
         reader.process();
@@ -156,6 +162,7 @@ impl<'n> Draft<'n> {
         reader.connect();
         reader.join_parts();
         reader.instantiate();
+        reader.declare_data();
         reader.draft
     }
 
@@ -331,7 +338,7 @@ impl<'n> ProcessReader<'n, '_> {
         let Some(owner) = self.push(node, row.element, ElementKind::Task, Some(parent.index), parent.depth + 1) else { return };
         self.jobs(node, owner);
         self.quantities(node, owner);
-        if ACTIVITIES.contains(&row.element) {
+        if ACTIVITIES.contains(&row.element) || row.element.ends_with("Event") {
             self.data_associations(node, owner);
         }
         let for_compensation = self.boolean(node, Namespace::None, "isForCompensation", false, owner.at);

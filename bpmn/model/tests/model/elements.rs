@@ -343,7 +343,7 @@ fn jobs_mappings_and_properties_are_read_on_every_activity() {
     assert_eq!(task.job_priority.as_ref().unwrap().as_literal(), Some("-7"));
     let inputs: Vec<_> = task.inputs.iter().map(|input| (input.target.as_str(), input.source.source())).collect();
     assert_eq!(inputs, [("orderId", "${order.id}"), ("nothing", "= null")]);
-    assert_eq!(task.outputs[0].source.as_literal(), Some("done"));
+    assert_eq!(task.outputs[0].source.source(), "done");
     assert_eq!(task.properties, [("b".to_owned(), "1".to_owned()), ("a".to_owned(), String::new())]);
     let end = element(&definition, "e");
     assert!(!end.async_before && !end.async_after && end.exclusive && end.retries.is_none());

@@ -2,7 +2,7 @@
 
 use crate::common::{around, around_with, definition, diagnostics, file, file_with};
 use expect_test::{Expect, expect};
-use mandate_model::{CatchTrigger, ElementKind, Mapping, StartTrigger, ThrowWhen};
+use mandate_model::{CatchTrigger, ElementKind, StartTrigger, ThrowWhen};
 
 /// The diagnostics of a user task with these loop characteristics.
 fn check(loops: &str, expected: Expect) {
@@ -291,28 +291,4 @@ fn instances_throw_what_a_boundary_event_catches() {
             t.bpmn:2:23: error: behavior="Some" is none of All, None, One and Complex (element 'a'); help: leave it out: then nothing is thrown
         "#]],
     );
-}
-
-#[test]
-fn assignments_of_data_associations_are_mappings() {
-    let inside = "<bpmn:ioSpecification id='io'/><bpmn:property id='q' name='q'/>\
-                  <bpmn:dataInputAssociation id='i'><bpmn:sourceRef>o</bpmn:sourceRef><bpmn:targetRef>p</bpmn:targetRef>\
-                  <bpmn:assignment><bpmn:from>= order.total</bpmn:from><bpmn:to>total</bpmn:to></bpmn:assignment></bpmn:dataInputAssociation>\
-                  <bpmn:dataOutputAssociation id='j'><bpmn:assignment><bpmn:from>${result}</bpmn:from><bpmn:to>answer</bpmn:to></bpmn:assignment>\
-                  </bpmn:dataOutputAssociation>";
-    let read = definition(&around(&format!("<bpmn:userTask id='a'>{inside}</bpmn:userTask>")));
-    let element = read.element(read.find("a").unwrap());
-    let show = |mappings: &[Mapping]| mappings.iter().map(|it| format!("{} {}", it.target, it.source.source())).collect::<Vec<_>>();
-    assert_eq!(
-        (show(&element.inputs), show(&element.outputs)),
-        (vec!["total = order.total".to_owned()], vec!["answer ${result}".to_owned()])
-    );
-    let refused = "<bpmn:dataInputAssociation id='i'><bpmn:transformation>= x</bpmn:transformation><bpmn:assignment><bpmn:from>= x</bpmn:from>\
-                   <bpmn:to>${y}</bpmn:to></bpmn:assignment><bpmn:assignment/></bpmn:dataInputAssociation>";
-    let expected = expect![[r#"
-        t.bpmn:2:57: error: transformation is not supported (element 'a'); help: write an assignment, or a camunda:inputParameter or camunda:outputParameter
-        t.bpmn:2:146: error: '${y}' is not the name of a variable (element 'a'); help: name the variable that is set, without an expression
-        t.bpmn:2:187: error: the assignment has no from or no to (element 'a'); help: write <from>= order.total</from><to>total</to>
-    "#]];
-    expected.assert_eq(&diagnostics(around(&format!("<bpmn:userTask id='a'>{refused}</bpmn:userTask>")).as_bytes()));
 }
