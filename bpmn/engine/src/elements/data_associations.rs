@@ -42,7 +42,7 @@ fn data_goes_from_object_to_object_and_nothing_else_leaves() {
               answer = 2
               - #3
               + b #5
-              order = 4 in #5
+              twice = 4 in #5
               task b !6 of nobody users [] groups []
         "#]],
     );

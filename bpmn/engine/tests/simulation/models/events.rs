@@ -69,7 +69,7 @@ impl Models<'_> {
             let [all, cancel] = [(); 2].map(|()| ["true", "false"][self.random.below(2)]);
             let other = [
                 "<timerEventDefinition><timeDuration>PT6M</timeDuration></timerEventDefinition>",
-                "<conditionalEventDefinition><condition>= x != 2</condition></conditionalEventDefinition>",
+                "<conditionalEventDefinition><condition>= x > 2</condition></conditionalEventDefinition>",
             ][self.random.below(2)];
             let both = format!("<messageEventDefinition messageRef='msg3'/>{other}");
             back.extend(self.boundary(&host, depth, inside, &format!(" parallelMultiple='{all}' cancelActivity='{cancel}'"), &both));
