@@ -173,6 +173,10 @@ impl<'v> Validator<'v, '_> {
 
     fn exclusive(&mut self, index: ElementIndex, element: &Element) {
         let outgoing = element.outgoing.as_slice();
+        let is_undecided = |flow: &FlowIndex| self.flow(*flow).condition.is_none() && !self.draft.broken_conditions.contains(flow);
+        let undecided: Vec<_> = outgoing.iter().copied().filter(is_undecided).collect();
+        // Without a default flow, one that has no condition is taken when its turn comes (Camunda 7's `validateExclusiveGateway`).
+        let is_assumed = element.default_flow.is_none() && undecided.len() == 1;
         for flow in outgoing {
             let at = self.flow_at(*flow);
             let conditional = self.flow(*flow).condition.is_some();
@@ -183,12 +187,16 @@ impl<'v> Validator<'v, '_> {
             } else if let ([_], true) = (outgoing, conditional) {
                 let help = "remove the condition, or add a flow for the case that it is false";
                 self.diagnostics.error(at, "the only flow of an exclusive gateway has a condition", help);
-            } else if outgoing.len() > 1 && !default && !conditional && !self.draft.broken_conditions.contains(flow) {
-                let message = format!(
-                    "a flow of the exclusive gateway '{}' has no condition and is not its default flow",
-                    shown(&self.draft.elements[index.0 as usize].id)
-                );
-                self.diagnostics.error(at, message, "give it a condition, such as ${amount > 100}, or make it the default flow");
+            } else if outgoing.len() > 1 && !default && undecided.contains(flow) {
+                let id = shown(&self.draft.elements[index.0 as usize].id);
+                let message = format!("a flow of the exclusive gateway '{id}' has no condition and is not its default flow");
+                let help = "give it a condition, such as ${amount > 100}, or make it the default flow";
+                if is_assumed {
+                    let message = format!("{message}: it is taken if no flow before it in the file is (as in Camunda 7)");
+                    self.diagnostics.warning(at, message, help);
+                } else {
+                    self.diagnostics.error(at, message, help);
+                }
             }
         }
     }

@@ -60,7 +60,8 @@ impl<'n> ProcessReader<'n, '_> {
         for assignment in association.all("assignment") {
             mappings.extend(self.assignment(assignment, owner));
         }
-        if transformation.is_none() && association.first("assignment").is_none()
+        if transformation.is_none()
+            && association.first("assignment").is_none()
             && let Copy::From(source, target) = self.copied(association, owner)
         {
             mappings.push(Mapping { target: target.variable.to_owned(), source: Source::Variable(source.variable.to_owned()) });

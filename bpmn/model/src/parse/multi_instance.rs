@@ -3,8 +3,9 @@
 use mandate_feel::Expression;
 
 use crate::definition::{MultiInstance, Output, Source};
-use crate::diagnostic::shown;
+use crate::diagnostic::{At, shown};
 use crate::parse::attributes;
+use crate::parse::expression_tasks::in_language;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
@@ -57,7 +58,7 @@ impl<'n> ProcessReader<'n, '_> {
         for child in &node.children {
             self.part_of_multi_instance(child, (node, of), owner, &mut read);
         }
-        if let (None, Some(output)) = (&read.output, self.output_of_standard(node, owner)) {
+        if let (None, Some(output)) = (&read.output, self.output_of_standard(node, of, owner)) {
             read.output = Some(output);
         }
         self.check_multi_instance(&read, node, owner);
@@ -156,13 +157,14 @@ impl<'n> ProcessReader<'n, '_> {
         }
     }
 
-    /// `loopDataOutputRef` and `outputDataItem`, which Camunda 7 ignores: read by the pattern of what it reads for the input.
-    fn output_of_standard(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Output> {
+    /// `loopDataOutputRef` and `outputDataItem`, which Camunda 7 ignores: by ids of data outputs, or by the pattern of what it reads for the input.
+    fn output_of_standard(&mut self, node: &'n Node<'n>, of: &'n Node<'n>, owner: Owner<'n>) -> Option<Output> {
         let collection = node.first("loopDataOutputRef").map(|it| it.text.trim());
         let element = node.first("outputDataItem").and_then(|it| self.instance_output(it, of));
         match (collection?, element) {
             (collection, Some(element)) if !collection.is_empty() && !element.is_empty() => {
-                Some(Output { collection: collection.to_owned(), element: Source::Variable(element.to_owned()) })
+                let collection = self.loop_output(collection, of).unwrap_or_else(|| collection.to_owned());
+                Some(Output { collection, element: Source::Variable(element.to_owned()) })
             }
             _ => {
                 let help = "name a variable in loopDataOutputRef, and the instances' own in <outputDataItem name=\"result\"/>";
@@ -219,7 +221,7 @@ impl<'n> ProcessReader<'n, '_> {
         })
     }
 
-    /// An element whose text is an expression.
+    /// An element whose text is an expression, in the language that it or the file names.
     pub(super) fn text(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Expression> {
         let at = node.at_in(owner.at);
         attributes::check(node, at, self.diagnostics);
@@ -227,7 +229,23 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, format!("{} is empty", node.title()), "write an expression, or remove it");
             return None;
         }
-        self.expression(node.name, &node.text, at)
+        let source = self.in_its_language(node, at)?;
+        self.expression(node.name, &source, at)
+    }
+
+    /// The text of an expression as it is compiled. Another language of the whole file is ignored, as in Camunda 7: tools write one, whatever they use.
+    pub(super) fn in_its_language(&mut self, node: &'n Node<'n>, at: At<'n>) -> Option<String> {
+        let source = node.text.trim();
+        let Some(language) = node.plain("language") else {
+            let of_file = self.definitions.language.filter(|_| !source.contains("${")).and_then(|language| in_language(language, source));
+            return Some(of_file.unwrap_or_else(|| source.to_owned()));
+        };
+        let written = in_language(language, source);
+        if written.is_none() {
+            let message = format!("an expression in the language '{}' is not supported", shown(language.trim()));
+            self.diagnostics.error(at, message, "write it as ${amount > 100} or = amount > 100, without a language");
+        }
+        written
     }
 }
 

@@ -137,7 +137,11 @@ impl<'n> ProcessReader<'n, '_> {
         let waits = kinds.clone().all(|kind| kind.trigger().is_some_and(|(trigger, _)| is_wait(trigger)));
         if !waits {
             let message = "an event that waits for all of several can't wait for what is thrown inside";
-            self.diagnostics.error(owner.at, message, "use messages, signals, timers and conditions, and an event of its own for what is thrown");
+            self.diagnostics.error(
+                owner.at,
+                message,
+                "use messages, signals, timers and conditions, and an event of its own for what is thrown",
+            );
             return None;
         }
         for &part in &all {

@@ -189,6 +189,10 @@ impl<'n> Draft<'n> {
                 _ => {}
             }
         }
+        // Each of several none start events of the process begins an instance of its own.
+        if started.contains(&ROOT) && begins.get(&ROOT).is_some_and(|starts| starts.len() > 1) {
+            begins.remove(&ROOT);
+        }
         begins
     }
 
@@ -196,10 +200,6 @@ impl<'n> Draft<'n> {
     pub(crate) fn finish(mut self) -> ProcessDefinition {
         let mut scopes: BTreeMap<ElementIndex, Scope> = BTreeMap::new();
         let mut starts: BTreeMap<ElementIndex, ElementIndex> = BTreeMap::new();
-        // Each of several none start events of the process begins an instance of its own.
-        if started.contains(&ROOT) && begins.get(&ROOT).is_some_and(|starts| starts.len() > 1) {
-            begins.remove(&ROOT);
-        }
         let mut by_id = BTreeMap::new();
         for (scope, begins) in self.begins() {
             scopes.entry(scope).or_default().begins = begins;
@@ -308,6 +308,10 @@ impl<'n> ProcessReader<'n, '_> {
             Disposition::Supported(row) => self.flow_node(row, node, owner),
             Disposition::Refused(help) => self.refuse(node, owner, help),
             Disposition::Metadata => self.reserve(node, Slot::NoFlowNode),
+            Disposition::NoEffect(help) => {
+                self.no_effect(node, owner, help);
+                self.reserve(node, Slot::NoFlowNode);
+            }
             Disposition::Unknown => {
                 let message = format!("{} has no place in {}", node.title(), scope.title());
                 self.diagnostics.error(
@@ -319,6 +323,10 @@ impl<'n> ProcessReader<'n, '_> {
                 self.draft.incomplete = true;
             }
         }
+    }
+
+    fn no_effect(&mut self, node: &'n Node<'n>, owner: Owner<'n>, help: &str) {
+        self.diagnostics.warning(node.at_in(owner.at), format!("{} has no effect here", node.title()), help);
     }
 
     /// Refuses an element by its name.
@@ -470,6 +478,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, name) if RESOURCES.contains(&name) && node.name == "userTask" => {}
                 (Namespace::Bpmn, name) => match table::disposition(name) {
                     Disposition::Metadata => {}
+                    Disposition::NoEffect(help) => self.no_effect(child, owner, help),
                     Disposition::Refused(help) => self.refuse(child, owner, help),
                     Disposition::Supported(_) | Disposition::Unknown => {
                         let message = format!("{} has no place in {}", child.title(), node.title());

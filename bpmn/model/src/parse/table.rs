@@ -39,7 +39,7 @@ static SUPPORTED: &[Supported] = supported! {
     "sendTask", "as a service task; or along message flows", activities::send_task;
     "businessRuleTask", "as a service task; decisions are not executed yet", activities::business_rule_task;
     "scriptTask", "FEEL or JUEL, with a result variable; `zeebe:script`", expression_tasks::script_task;
-    "userTask", "assignee, candidate users and groups (`humanPerformer`, `potentialOwner` as well), due and follow-up date, priority, form key and form fields", activities::user_task;
+    "userTask", "assignee, candidate users and groups (`humanPerformer`, `performer`, `potentialOwner` as well), due and follow-up date, priority, form key and form fields", activities::user_task;
     "receiveTask", "waits for a message or, without one, to be signalled; `instantiate`", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
     "adHocSubProcess", "parallel or sequential, completion condition, `cancelRemainingInstances`; what begins is chosen by `zeebe:adHoc` or over the API", ad_hoc::ad_hoc_sub_process;
@@ -93,10 +93,6 @@ static REFUSED: &[(&str, &str)] = &[
     ("correlationSubscription", "remove it: a message finds its receiver by business key, along a flow by the sender's"),
     ("event", "use an intermediate catch event"),
     ("completionCondition", "use an ad-hoc sub-process, or an embedded one that ends by an exclusive gateway"),
-    ("humanPerformer", "use camunda:assignee"),
-    ("performer", "use camunda:assignee"),
-    ("potentialOwner", "use camunda:candidateUsers or camunda:candidateGroups"),
-    ("resourceRole", "use camunda:candidateUsers or camunda:candidateGroups"),
     ("script", "use a service task with a delegate"),
 ];
 
@@ -109,6 +105,9 @@ static METADATA: &[&str] = &[
     "supportedInterfaceRef", "ioBinding", "supports",
 ];
 
+/// What says who is responsible, which means something on user tasks only; as in Camunda 7 it is accepted everywhere.
+static ROLES: &[&str] = &["humanPerformer", "performer", "potentialOwner", "resourceRole"];
+
 /// What becomes of a BPMN element by its name alone.
 pub(crate) enum Disposition {
     /// It is a flow node that is supported.
@@ -117,6 +116,8 @@ pub(crate) enum Disposition {
     Refused(&'static str),
     /// It is accepted and has no effect.
     Metadata,
+    /// It has no effect here, which is said; with what to do instead.
+    NoEffect(&'static str),
     /// BPMN 2.0 has no such element here.
     Unknown,
 }
@@ -128,6 +129,11 @@ pub(crate) fn disposition(name: &str) -> Disposition {
     }
     if let Some((_, help)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
         return Disposition::Refused(help);
+    }
+    if ROLES.contains(&name) {
+        return Disposition::NoEffect(
+            "name who does a user task by a humanPerformer or potentialOwner in it; ignore this if it only describes",
+        );
     }
     if METADATA.contains(&name) { Disposition::Metadata } else { Disposition::Unknown }
 }

@@ -1,8 +1,8 @@
 //! Data associations: what they map, what is a drawing, and what is refused. The activity is on line 2.
 
-use crate::common::{around, definition, diagnostics, element};
+use crate::common::{around, around_with, definition, diagnostics, element};
 use expect_test::{Expect, expect};
-use mandate_model::{ElementKind, Mapping, Pass, ProcessDefinition, Source};
+use mandate_model::{ElementKind, Mapping, Pass, ProcessDefinition, Source, ThrowInput, ThrowResult};
 
 /// Each as `target source`; a source that is a variable in brackets.
 fn shown(mappings: &[Mapping]) -> Vec<String> {
@@ -43,10 +43,7 @@ fn assignments_are_mappings() {
                   <bpmn:dataOutputAssociation id='j'><bpmn:assignment><bpmn:from>${result}</bpmn:from><bpmn:to>answer</bpmn:to></bpmn:assignment>\
                   </bpmn:dataOutputAssociation>";
     let read = definition(&around(&format!("<bpmn:userTask id='a'>{inside}</bpmn:userTask>")));
-    assert_eq!(
-        mapped(&read, "a"),
-        (vec!["total = order.total".to_owned(), "q [q]".to_owned()], vec!["answer ${result}".to_owned()])
-    );
+    assert_eq!(mapped(&read, "a"), (vec!["total = order.total".to_owned(), "q [q]".to_owned()], vec!["answer ${result}".to_owned()]));
     check(
         "<bpmn:userTask id='a'><bpmn:dataInputAssociation id='i'><bpmn:transformation>= x</bpmn:transformation><bpmn:assignment><bpmn:from>= x\
          </bpmn:from><bpmn:to>${y}</bpmn:to></bpmn:assignment><bpmn:assignment/></bpmn:dataInputAssociation></bpmn:userTask>",
@@ -76,17 +73,18 @@ fn data_is_copied_and_transformed_by_name() {
 
 #[test]
 fn events_give_and_take_data() {
-    let read = definition(&around(&format!(
-        "<bpmn:intermediateThrowEvent id='a'><bpmn:dataInput id='in' name='given'/>{}<bpmn:inputSet/>\
-         <bpmn:signalEventDefinition signalRef='sig'/></bpmn:intermediateThrowEvent><bpmn:dataObject id='d' name='order'/>",
-        association("Input", "i1", "d", "in", "")
-    )
-    .as_str()
-    .to_owned())
-    .replace("</bpmn:process>", "</bpmn:process><bpmn:signal id='sig' name='alarm'/>"));
+    let filled = association("Input", "i1", "d", "in", "");
+    let read = definition(&around_with(
+        "<bpmn:signal id='sig' name='alarm'/>",
+        &format!(
+            "<bpmn:intermediateThrowEvent id='a'><bpmn:dataInput id='in' name='given'/>{filled}<bpmn:inputSet/>\
+             <bpmn:signalEventDefinition signalRef='sig'/></bpmn:intermediateThrowEvent><bpmn:dataObject id='d' name='order'/>"
+        ),
+    ));
     assert_eq!(mapped(&read, "a").0, ["given [order]"]);
-    let ElementKind::IntermediateThrowEvent(mandate_model::ThrowResult::Signal(throw)) = &element(&read, "a").kind else { panic!() };
-    assert!(matches!(&throw.inputs[..], [mandate_model::ThrowInput::One { target, source: Source::Variable(name) }] if target == "given" && name == "given"));
+    let ElementKind::IntermediateThrowEvent(ThrowResult::Signal(throw)) = &element(&read, "a").kind else { panic!() };
+    let [ThrowInput::One { target, source }] = &throw.inputs[..] else { panic!("{:?}", throw.inputs) };
+    assert_eq!((target.as_str(), source.source()), ("given", "given"));
 }
 
 #[test]
@@ -146,22 +144,32 @@ fn lines_of_a_drawing_copy_nothing() {
     // As modellers write them.
     let drawn = "<bpmn:property id='p1' name='__targetRef_placeholder'/>\
                  <bpmn:dataOutputAssociation id='o'><bpmn:targetRef>ref</bpmn:targetRef></bpmn:dataOutputAssociation>";
-    let objects = "<bpmn:dataObject id='d'/><bpmn:dataObjectReference id='ref' name='Order' dataObjectRef='d'/><bpmn:dataStoreReference id='store'/>";
+    let objects =
+        "<bpmn:dataObject id='d'/><bpmn:dataObjectReference id='ref' name='Order' dataObjectRef='d'/><bpmn:dataStoreReference id='store'/>";
     let read = definition(&around(&format!(
         "<bpmn:userTask id='a'>{drawn}{}</bpmn:userTask>{objects}",
         association("Input", "i", "ref", "p1", "")
     )));
     assert_eq!(mapped(&read, "a"), (Vec::new(), Vec::new()));
     let both = association("Input", "i", "ref</bpmn:sourceRef><bpmn:sourceRef>d", "in", "");
-    check(&format!("<bpmn:userTask id='a'>{IO}{both}</bpmn:userTask>{objects}"), expect![[r#"
+    check(
+        &format!("<bpmn:userTask id='a'>{IO}{both}</bpmn:userTask>{objects}"),
+        expect![[r#"
         t.bpmn:2:179: warning: the data association has several sources and does not say what becomes of them: it copies nothing (element 'a'); help: write an assignment or a transformation; ignore this if it is a drawing
-    "#]]);
+    "#]],
+    );
     let store = association("Input", "i", "store", "in", "");
-    check(&format!("<bpmn:userTask id='a'>{IO}{store}</bpmn:userTask>{objects}"), expect![[r#"
+    check(
+        &format!("<bpmn:userTask id='a'>{IO}{store}</bpmn:userTask>{objects}"),
+        expect![[r#"
         t.bpmn:2:179: warning: the data association copies nothing: 'store' is no data of this process (element 'a'); help: write an assignment or a transformation; ignore this if it is a drawing
-    "#]]);
+    "#]],
+    );
     let copy = association("Input", "i", "ref", "in", "");
-    check(&format!("<bpmn:userTask id='a' camunda:assignee='ann'>{IO}{copy}</bpmn:userTask>{objects}"), expect![[r#"
+    check(
+        &format!("<bpmn:userTask id='a' camunda:assignee='ann'>{IO}{copy}</bpmn:userTask>{objects}"),
+        expect![[r#"
         t.bpmn:2:202: warning: the data association copies nothing: as in Camunda 7 (element 'a'); help: write an assignment or a transformation; ignore this if it is a drawing
-    "#]]);
+    "#]],
+    );
 }

@@ -62,6 +62,61 @@ fn only_activities_loop() {
 }
 
 #[test]
+fn people_are_named_by_the_standards_own_elements() {
+    let task =
+        |inside: &str| around_with("<bpmn:resource id='r' name='clerks'/>", &format!("<bpmn:userTask id='a'>{inside}</bpmn:userTask>"));
+    let ann = "<bpmn:performer><bpmn:resourceAssignmentExpression><bpmn:formalExpression>ann</bpmn:formalExpression>\
+               </bpmn:resourceAssignmentExpression></bpmn:performer>";
+    let clerks = "<bpmn:potentialOwner><bpmn:resourceRef>r</bpmn:resourceRef></bpmn:potentialOwner>";
+    let read = definition(&task(&format!("{ann}{clerks}")));
+    let ElementKind::UserTask(user) = &read.element(read.find("a").unwrap()).kind else { panic!("it is a user task") };
+    assert_eq!(user.assignee.as_ref().unwrap().source(), "ann");
+    assert_eq!(user.candidate_groups.as_ref().unwrap().source(), "clerks");
+    let as_in_camunda_7 = around(&format!("<bpmn:userTask id='a' camunda:assignee='bob'>{ann}</bpmn:userTask>"));
+    expect![[r#"
+        t.bpmn:2:46: warning: performer has no effect (as in Camunda 7) (element 'a'); help: use a humanPerformer or camunda:assignee
+    "#]]
+    .assert_eq(&diagnostics(as_in_camunda_7.as_bytes()));
+    let elsewhere = around("<bpmn:potentialOwner/><bpmn:manualTask id='a'><bpmn:resourceRole/></bpmn:manualTask>");
+    expect![[r#"
+        t.bpmn:2:1: warning: potentialOwner has no effect here (element 'p'); help: name who does a user task by a humanPerformer or potentialOwner in it; ignore this if it only describes
+        t.bpmn:2:47: warning: resourceRole has no effect here (element 'a'); help: name who does a user task by a humanPerformer or potentialOwner in it; ignore this if it only describes
+    "#]].assert_eq(&diagnostics(elsewhere.as_bytes()));
+}
+
+#[test]
+fn operation_names_the_message_that_it_takes() {
+    let roots = "<bpmn:message id='m' name='order'/><bpmn:interface id='i' name='orders'><bpmn:operation id='place' name='place'>\
+                 <bpmn:inMessageRef>m</bpmn:inMessageRef></bpmn:operation></bpmn:interface>";
+    let read = definition(&around_with(roots, "<bpmn:receiveTask id='a' operationRef='place'/>"));
+    let ElementKind::ReceiveTask(Some(message)) = &read.element(read.find("a").unwrap()).kind else { panic!("it waits for a message") };
+    assert_eq!(message.name.as_literal(), Some("order"));
+}
+
+#[test]
+fn file_and_expression_say_their_language() {
+    let feel = "https://www.omg.org/spec/DMN/20191111/FEEL/";
+    let looped = |file: &str, condition: &str| {
+        let loops = format!(
+            "<bpmn:standardLoopCharacteristics><bpmn:loopCondition{condition}</bpmn:loopCondition></bpmn:standardLoopCharacteristics>"
+        );
+        let text = around(&format!("<bpmn:userTask id='a'>{loops}</bpmn:userTask>"));
+        text.replacen("<bpmn:definitions", &format!("<bpmn:definitions expressionLanguage='{file}'"), 1)
+    };
+    let condition = |text: &str| {
+        let read = definition(text);
+        let each = read.element(read.find("a").unwrap()).multi_instance.clone().unwrap();
+        each.standard_loop.unwrap().condition.unwrap().source().to_owned()
+    };
+    assert_eq!(condition(&looped(feel, ">loopCounter &lt; 3")), "= loopCounter < 3");
+    assert_eq!(condition(&looped(feel, ">${loopCounter &lt; 3}")), "${loopCounter < 3}");
+    assert_eq!(condition(&looped("http://www.w3.org/1999/XPath", &format!(" language='{feel}'>again"))), "= again");
+    expect![[r#"
+        t.bpmn:2:57: error: an expression in the language 'http://www.w3.org/1999/XPath' is not supported (element 'a'); help: write it as ${amount > 100} or = amount > 100, without a language
+    "#]].assert_eq(&diagnostics(looped(feel, " language='http://www.w3.org/1999/XPath'>1 = 1").as_bytes()));
+}
+
+#[test]
 fn quantities_are_numbers_of_tokens() {
     let definition = definition(&around("<bpmn:userTask id='a' startQuantity='2' completionQuantity='3'/>"));
     let element = definition.element(definition.find("a").unwrap());
