@@ -43,10 +43,13 @@ impl<'n> ProcessReader<'n, '_> {
             if looped.is_about_all(association, is_input) {
                 continue;
             }
-            for mapping in self.data_association(association, owner) {
-                let element = self.element(owner.index);
-                if is_input { &mut element.inputs } else { &mut element.outputs }.push(mapping);
+            let mappings = self.data_association(association, owner);
+            if mappings.is_empty() {
+                continue;
             }
+            self.note_passed(association, owner);
+            let element = self.element(owner.index);
+            if is_input { &mut element.inputs } else { &mut element.outputs }.extend(mappings);
         }
     }
 
@@ -66,13 +69,16 @@ impl<'n> ProcessReader<'n, '_> {
         {
             mappings.push(Mapping { target: target.variable.to_owned(), source: Source::Variable(source.variable.to_owned()) });
         }
-        let (filled, read) = (self.target_of(association), sources(association).filter_map(|id| self.items.get(id)).next());
-        if !mappings.is_empty() {
-            let [inputs, outputs] = self.passed.0.entry(owner.index).or_default();
-            inputs.extend(filled.filter(|item| item.is_input).map(|item| item.variable.to_owned()));
-            outputs.extend(read.filter(|item| item.is_output).map(|item| item.variable.to_owned()));
-        }
         mappings
+    }
+
+    /// Remembers the data input that an association fills, or the data outputs that it reads.
+    fn note_passed(&mut self, association: &'n Node<'n>, owner: Owner<'n>) {
+        let filled = self.target_of(association).filter(|item| item.is_input);
+        let read: Vec<_> = sources(association).filter_map(|id| self.items.get(id)).filter(|item| item.is_output).collect();
+        let [inputs, outputs] = self.passed.0.entry(owner.index).or_default();
+        inputs.extend(filled.map(|item| item.variable.to_owned()));
+        outputs.extend(read.into_iter().map(|item| item.variable.to_owned()));
     }
 
     /// An expression over whatever the activity sees, whose value replaces the target's.

@@ -347,3 +347,24 @@ fn instances_throw_what_a_boundary_event_catches() {
         "#]],
     );
 }
+
+/// A file with everything that describes, in all the places where the standard's schema has it.
+#[test]
+fn what_only_describes_deploys() {
+    let roots = "<bpmn:itemDefinition id='type' structureRef='Order' isCollection='false' itemKind='Information'/>\
+                 <bpmn:signal id='sig' name='alarm' structureRef='type'/><bpmn:interface id='i' name='orders'><bpmn:operation id='place' name='place'>\
+                 <bpmn:inMessageRef>m</bpmn:inMessageRef></bpmn:operation></bpmn:interface><bpmn:message id='m' name='order' itemRef='type'/>\
+                 <bpmn:globalUserTask id='global'><bpmn:ioSpecification><bpmn:dataInput id='given' name='order'/><bpmn:inputSet/><bpmn:outputSet/>\
+                 </bpmn:ioSpecification><bpmn:ioBinding operationRef='place' inputDataRef='given' outputDataRef='given'/>\
+                 <bpmn:supportedInterfaceRef>i</bpmn:supportedInterfaceRef></bpmn:globalUserTask>";
+    let process = "<bpmn:auditing/><bpmn:monitoring/><bpmn:property id='q'/><bpmn:supports>other</bpmn:supports>\
+                   <bpmn:ioSpecification><bpmn:dataInput id='in'/><bpmn:inputSet/><bpmn:outputSet/></bpmn:ioSpecification>\n\
+                   <bpmn:startEvent id='s'/><bpmn:transaction id='a' method='##Store'><bpmn:userTask id='t' completionQuantity='1'><bpmn:auditing/>\
+                   </bpmn:userTask><bpmn:intermediateThrowEvent id='throw'><bpmn:signalEventDefinition signalRef='sig'/></bpmn:intermediateThrowEvent>\
+                   </bpmn:transaction><bpmn:endEvent id='e'/><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='a'/>\
+                   <bpmn:sequenceFlow id='f2' sourceRef='a' targetRef='e'/>";
+    let file = file_with(roots, process).replace("<bpmn:process id='p'", "<bpmn:process id='p' processType='Private' isClosed='true'");
+    expect![[r#"
+        t.bpmn:3:26: warning: method has no effect: a transaction that is cancelled compensates what has completed in it (as in Camunda 7) (element 'a'); help: remove it, or do without what it asks for
+    "#]].assert_eq(&diagnostics(file.as_bytes()));
+}
