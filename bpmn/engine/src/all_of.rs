@@ -23,7 +23,7 @@ pub(crate) fn is_one_of_all(definition: &ProcessDefinition, event: ElementIndex)
 
 /// Whether it is one beside a condition, which may hold before the activity waits.
 pub(crate) fn stands_beside_condition(definition: &ProcessDefinition, event: ElementIndex) -> bool {
-    definition.element(event).all_of.iter().any(|part| definition.element(*part).kind.condition().is_some())
+    definition.element(event).all_of.iter().any(|part| definition.element(*part).kind.is_conditional())
 }
 
 impl Machine<'_> {

@@ -102,9 +102,11 @@ impl Machine<'_> {
     pub(crate) fn ask_condition(&mut self, wait: WaitId) -> Result<(), Failure> {
         let Some(subscription) = self.instance.subscriptions.get(&wait) else { return Ok(()) };
         let (activity, element) = (subscription.activity, subscription.element);
-        let condition = self.definition.element(element).kind.condition().expect("only conditional events wait for conditions");
-        if At::new(self.definition, self.instance, activity, self.now).attached(element).holds(condition)? {
-            self.receive_inside(wait, Variables::new())?;
+        let definition = self.definition;
+        for condition in definition.element(element).kind.conditions() {
+            if At::new(definition, self.instance, activity, self.now).attached(element).holds(condition)? {
+                return self.receive_inside(wait, Variables::new());
+            }
         }
         Ok(())
     }
@@ -119,9 +121,9 @@ impl Machine<'_> {
         let index = &self.instance.index;
         let wants = |wait: &WaitId| {
             let subscription = &self.instance.subscriptions[wait];
-            let condition = self.definition.element(subscription.element).kind.condition();
+            let mut conditions = self.definition.element(subscription.element).kind.conditions();
             *wait <= change.last
-                && condition.is_some_and(|it| {
+                && conditions.any(|it| {
                     it.variable.as_ref().is_none_or(|name| *name == change.name)
                         && (it.changes.is_empty() || it.changes.contains(&change.kind))
                 })
@@ -161,7 +163,7 @@ impl Machine<'_> {
         }
         let definition = self.definition;
         for event in &definition.element(self.instance.at(activity).element).boundary_events {
-            if definition.element(*event).kind.condition().is_some() {
+            if definition.element(*event).kind.is_conditional() {
                 self.put_condition(activity, *event);
             } else if stands_beside_condition(definition, *event) {
                 self.arm(activity, *event)?;

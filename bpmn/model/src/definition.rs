@@ -351,18 +351,18 @@ impl ElementKind {
         }
     }
 
-    /// The condition that it waits for, if it waits for one, alone or beside other things. Those that start a process are asked for from outside.
-    pub fn condition(&self) -> Option<&Condition> {
-        match self {
-            ElementKind::IntermediateCatchEvent(trigger) => trigger.each().iter().find_map(|it| match it {
-                CatchTrigger::Condition(condition) => Some(condition),
-                _ => None,
-            }),
-            kind => match kind.trigger() {
-                Some((EventTrigger::Condition(condition), _)) => Some(condition),
-                _ => None,
-            },
-        }
+    /// The conditions of which it waits for any, alone or beside other things: several only of an intermediate event. Those that start a process are
+    /// asked for from outside.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let caught = if let ElementKind::IntermediateCatchEvent(trigger) = self { trigger.each() } else { &[] };
+        let caught = caught.iter().filter_map(|it| if let CatchTrigger::Condition(condition) = it { Some(condition) } else { None });
+        let own = self.trigger().and_then(|it| if let EventTrigger::Condition(condition) = it.0 { Some(condition) } else { None });
+        caught.chain(own)
+    }
+
+    /// Whether it waits for a condition.
+    pub fn is_conditional(&self) -> bool {
+        self.conditions().next().is_some()
     }
 
     /// What starts the process here, of a start event.

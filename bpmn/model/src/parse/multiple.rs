@@ -95,18 +95,18 @@ impl<'n> ProcessReader<'n, '_> {
                 other => unreachable!("an intermediate catch event is read, not {other:?}"),
             }
         }
-        if !self.has_one_condition(&triggers, owner.at) {
+        if all && !self.has_one_condition(&triggers, owner.at) {
             return None;
         }
         Some(ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { triggers, all }))
     }
 
-    /// A wait for a condition names its event, not which of its conditions.
+    /// A wait for a condition names its event, not which of its conditions: for any of several there is one, for all of several nobody could tell them apart.
     fn has_one_condition(&mut self, triggers: &[CatchTrigger], at: At<'_>) -> bool {
         let one = triggers.iter().filter(|trigger| matches!(trigger, CatchTrigger::Condition(_))).count() <= 1;
         if !one {
-            let help = "join them to one condition, or use an event for each, behind an event-based or a parallel gateway";
-            self.diagnostics.error(at, "the event waits for several conditions", help);
+            let help = "join them to one condition by `and`, or use an event for each, behind a parallel gateway";
+            self.diagnostics.error(at, "the event waits for all of several conditions", help);
         }
         one
     }

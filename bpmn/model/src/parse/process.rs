@@ -233,7 +233,7 @@ impl<'n> Draft<'n> {
             name: self.elements[0].name.clone(),
             version_tag: self.process.camunda("versionTag").map(str::to_owned),
             history_ttl: self.history_ttl,
-            has_conditions: self.elements.iter().any(|element| element.kind.condition().is_some()),
+            has_conditions: self.elements.iter().any(|element| element.kind.is_conditional()),
             receives_messages: false,
             dialect: self.dialect,
             elements: self.elements,

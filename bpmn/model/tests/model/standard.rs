@@ -129,18 +129,18 @@ fn quantities_are_numbers_of_tokens() {
 }
 
 #[test]
-fn event_waits_for_one_condition_beside_other_things() {
+fn event_that_wants_all_waits_for_one_condition_beside_other_things() {
     let condition = "<bpmn:conditionalEventDefinition><bpmn:condition>= x</bpmn:condition></bpmn:conditionalEventDefinition>";
-    let twice = format!("<bpmn:intermediateCatchEvent id='a'>{condition}{condition}</bpmn:intermediateCatchEvent>");
+    let twice = format!("<bpmn:intermediateCatchEvent id='a' parallelMultiple='true'>{condition}{condition}</bpmn:intermediateCatchEvent>");
     expect![[r#"
-        t.bpmn:2:1: error: the event waits for several conditions (element 'a'); help: join them to one condition, or use an event for each, behind an event-based or a parallel gateway
+        t.bpmn:2:1: error: the event waits for all of several conditions (element 'a'); help: join them to one condition by `and`, or use an event for each, behind a parallel gateway
     "#]].assert_eq(&diagnostics(around(&twice).as_bytes()));
     let start = format!(
         "<bpmn:startEvent id='s' parallelMultiple='true'>{condition}{condition}<bpmn:timerEventDefinition><bpmn:timeDuration>PT1M</bpmn:timeDuration>\
          </bpmn:timerEventDefinition></bpmn:startEvent><bpmn:task id='t'/><bpmn:sequenceFlow id='st' sourceRef='s' targetRef='t'/>"
     );
     expect![[r#"
-        t.bpmn:2:1: error: the event waits for several conditions (element 's'); help: join them to one condition, or use an event for each, behind an event-based or a parallel gateway
+        t.bpmn:2:1: error: the event waits for all of several conditions (element 's'); help: join them to one condition by `and`, or use an event for each, behind a parallel gateway
     "#]].assert_eq(&diagnostics(file(&start).as_bytes()));
 }
 

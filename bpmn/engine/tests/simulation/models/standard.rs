@@ -18,11 +18,13 @@ impl Models<'_> {
     fn multiple(&mut self) -> Block {
         let all = ["true", "false"][self.random.below(2)];
         let timer = "<timerEventDefinition><timeDuration>PT2M</timeDuration></timerEventDefinition>";
+        let second =
+            ["", "<conditionalEventDefinition><condition>= x > 2</condition></conditionalEventDefinition>"][usize::from(all == "false")];
         let [first, last] = ["catch", "throw"].map(|kind| self.id(kind));
         let held = self.asynchronous();
         self.element(&format!(
             "<intermediateCatchEvent id='{first}' parallelMultiple='{all}'{held}><messageEventDefinition messageRef='msg'/>\
-             <conditionalEventDefinition><condition>= x = 0</condition></conditionalEventDefinition>{timer}</intermediateCatchEvent><intermediateThrowEvent id='{last}'{held}>\
+             <conditionalEventDefinition><condition>= x = 0</condition></conditionalEventDefinition>{second}{timer}</intermediateCatchEvent><intermediateThrowEvent id='{last}'{held}>\
              <escalationEventDefinition escalationRef='x1'/><escalationEventDefinition escalationRef='x2'/></intermediateThrowEvent>"
         ));
         self.flow(&first, &last);
