@@ -15,10 +15,7 @@ impl Behaviour for EndResult {
             EndResult::Signal(signal) => signal.enter(at)?,
             EndResult::Compensation(throw) => Next::Compensate { only: throw.activity },
             EndResult::Cancel => Next::Cancel,
-            EndResult::Error(error) => {
-                let message = error.message.as_ref().map(|message| at.text(message)).transpose()?.flatten();
-                Next::Throw { code: error.code.clone(), message }
-            }
+            EndResult::Error(error) => Next::Throw { code: error.code.clone(), message: error.message.clone() },
         })
     }
 
@@ -31,7 +28,7 @@ impl Behaviour for EndResult {
 mod tests {
     use expect_test::expect;
 
-    use crate::testing::{Run, check, parse_file};
+    use crate::testing::check;
 
     #[test]
     fn process_ends_with_its_last_token() {
@@ -253,19 +250,5 @@ mod tests {
                   task u !10 of nobody users [] groups []
             "#]],
         );
-    }
-
-    /// As in Camunda 7.
-    #[test]
-    fn error_message_may_be_an_expression() {
-        let definition = parse_file(
-            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><endEvent id='e'><errorEventDefinition errorRef='told'/></endEvent>{ps>e}\
-             </subProcess><boundaryEvent id='b' attachedToRef='p'><errorEventDefinition errorRef='told' camunda:errorMessageVariable='why'/>\
-             </boundaryEvent><userTask id='u'/>{s>p}{b>u}",
-            "<error id='told' errorCode='GONE' camunda:errorMessage='no ${item} left'/>",
-        );
-        let mut run = Run::new(&definition);
-        run.line(r#"start {"item": "router"}"#);
-        assert!(run.trace.contains(r#"why = "no router left""#), "{}", run.trace);
     }
 }
