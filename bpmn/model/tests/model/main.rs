@@ -6,6 +6,7 @@ mod calls;
 mod common;
 mod compensation;
 mod corpus;
+mod data;
 mod elements;
 mod events;
 mod files;
