@@ -59,6 +59,7 @@ mod lineage;
 mod listener;
 mod mapping;
 mod modification;
+mod moment;
 mod multi_instance;
 mod priority;
 #[cfg(test)]
@@ -94,6 +95,7 @@ pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, 
 pub use job::{JobOrigin, Jobs};
 pub use leaf::{Leaf, LeafState};
 pub use modification::{Cancel, Instruction, Misfit, Modification, Site, Start, StartAt};
+pub use moment::Moment;
 pub use retry::{Spent, spend_attempt};
 pub use snapshot::{Changes, PartId, SnapshotError, Stored};
 pub use start_timer::StartTimer;

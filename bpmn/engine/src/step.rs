@@ -16,8 +16,9 @@ use crate::job::Jobs;
 use crate::limits::MAX_STEPS;
 use crate::listener::Occasion;
 use crate::modification;
+use crate::moment::Moment;
 use crate::unit::{Call, Later, LaterKind, START, Token, Unit};
-use crate::variable::Variables;
+use crate::variable::{Variable, Variables};
 
 /// Why a step gave no effects.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -36,16 +37,22 @@ impl From<Failure> for Stop {
     }
 }
 
-/// Takes an instance one input further and says what must happen outside it, in order. `now` is in milliseconds since
-/// 1970-01-01 UTC.
+/// Takes an instance one input further and says what must happen outside it, in order. `moment` is what it is told of the world: the time in
+/// milliseconds since 1970-01-01 UTC and, where somebody asks for the step, their name.
 ///
 /// Pure: the same arguments give the same answer, byte for byte. The definition must be the one that the instance was started with.
 /// Ends when nothing can move any more, or with an [`Effect::CallDelegate`] that is to be answered by
 /// [`Input::DelegateReturned`].
-pub fn step(definition: &ProcessDefinition, instance: &mut Instance, input: Input, now: i64) -> Result<Vec<Effect>, Stop> {
+pub fn step<'a>(
+    definition: &'a ProcessDefinition,
+    instance: &'a mut Instance,
+    input: Input,
+    moment: impl Into<Moment<'a>>,
+) -> Result<Vec<Effect>, Stop> {
+    let Moment { now, user } = moment.into();
     admit::check(definition, instance, &input)?;
     let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(instance, &input)));
-    let mut machine = Machine { definition, instance, now, unit, effects: Vec::new(), ending: Ending::default() };
+    let mut machine = Machine { definition, instance, now, user, unit, effects: Vec::new(), ending: Ending::default() };
     machine.perform(input)?;
     machine.run()?;
     Ok(machine.finish())
@@ -93,6 +100,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) definition: &'a ProcessDefinition,
     pub(crate) instance: &'a mut Instance,
     pub(crate) now: i64,
+    /// On whose behalf, if somebody's.
+    pub(crate) user: Option<&'a str>,
     pub(crate) unit: Unit,
     pub(crate) effects: Vec<Effect>,
     /// How what is called ends when its call is cancelled.
@@ -223,12 +232,17 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The process itself begins, before its first token.
+    /// The process itself begins, before its first token. Who starts it becomes a variable, null for nobody, unless the variables that it starts with
+    /// say otherwise (Camunda `ExecutionEntity.initialize`, `PvmExecutionImpl.start`).
     pub(crate) fn open_instance(&mut self, element: ElementIndex, variables: Variables) -> Result<(), Failure> {
         let root = self.instance.root();
         self.instance.state = State::Active;
         self.instance.set_since(root, self.now);
         self.record(HistoryEvent::InstanceStarted { element });
+        if let Some(name) = self.definition.initiator.as_ref().filter(|name| !variables.contains_key(*name)) {
+            let user = Variable::from_json(&self.user.into());
+            self.set_variables_in(root, Variables::from([(name.clone(), user)]))?;
+        }
         self.set_variables_in(root, variables)?;
         self.arm_event_sub_processes(root)
     }

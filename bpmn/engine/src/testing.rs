@@ -17,7 +17,7 @@ use self::modification::modification;
 use crate::job::Jobs;
 use crate::{
     ActivityId, Caller, DelegateCall, DelegateOutcome, Effect, Ending, EntryKey, Failure, HistoryEvent, Input, Instance, InstanceId,
-    LeafState, NewInstance, News, Report, Retry, Stop, SubscriptionKind, TaskRevision, Variable, Variables, WaitId, step,
+    LeafState, Moment, NewInstance, News, Report, Retry, Stop, SubscriptionKind, TaskRevision, Variable, Variables, WaitId, step,
 };
 
 /// Runs a script on a new instance and compares the trace.
@@ -140,6 +140,8 @@ pub(crate) struct Run<'a> {
     /// As it was when the last unit of work began: what a host would have stored.
     pub stored: Instance,
     pub now: i64,
+    /// On whose behalf inputs come.
+    pub user: Option<String>,
     pub calls: Vec<DelegateCall>,
     pub trace: String,
 }
@@ -149,14 +151,14 @@ impl<'a> Run<'a> {
         let id = InstanceId(Uuid::from_u128(7));
         let instance =
             Instance::new(NewInstance { id, business_key: Some("order-17".into()), tenant: None, traceparent: None, caller: None });
-        Self { definition, stored: instance.clone(), instance, now: 0, calls: Vec::new(), trace: String::new() }
+        Self { definition, stored: instance.clone(), instance, now: 0, user: None, calls: Vec::new(), trace: String::new() }
     }
 
     /// An instance that another one has called.
     pub(crate) fn called(definition: &'a ProcessDefinition, caller: Caller) -> Self {
         let id = InstanceId::called(caller.instance, caller.wait);
         let instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None, caller: Some(caller) });
-        Self { definition, stored: instance.clone(), instance, now: 0, calls: Vec::new(), trace: String::new() }
+        Self { definition, stored: instance.clone(), instance, now: 0, user: None, calls: Vec::new(), trace: String::new() }
     }
 
     /// One line of a script: see the arms.
@@ -167,6 +169,10 @@ impl<'a> Run<'a> {
         let input = match verb {
             "at" => {
                 self.now = word.parse().expect("milliseconds");
+                return;
+            }
+            "as" => {
+                self.user = Some(word.to_owned()).filter(|user| !user.is_empty());
                 return;
             }
             "leaves" => return self.leaves(),
@@ -260,8 +266,9 @@ impl<'a> Run<'a> {
         let mut instance = self.instance.encode().decode().expect("what was encoded decodes");
         assert_eq!(instance, self.instance, "the stored form keeps everything");
         let mut again = instance.clone();
-        let answer = step(self.definition, &mut instance, input.clone(), self.now);
-        assert_eq!(answer, step(self.definition, &mut again, input, self.now), "a step depends on its arguments only");
+        let moment = Moment { now: self.now, user: self.user.as_deref() };
+        let answer = step(self.definition, &mut instance, input.clone(), moment);
+        assert_eq!(answer, step(self.definition, &mut again, input, moment), "a step depends on its arguments only");
         match answer {
             Ok(effects) => {
                 assert_eq!(instance, again);

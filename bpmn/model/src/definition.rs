@@ -37,6 +37,8 @@ pub struct ProcessDefinition {
     pub version_tag: Option<String>,
     /// `camunda:historyTimeToLive`: for how many days the history of an ended instance is meant to be kept.
     pub history_ttl: Option<u32>,
+    /// `camunda:initiator`: the variable that whoever starts an instance becomes.
+    pub initiator: Option<String>,
     /// How it runs where the standard and Camunda 7 differ.
     pub dialect: Dialect,
     /// The process (index 0) and everything in it, in document order.

@@ -48,7 +48,7 @@ impl Runtime {
             };
             let id = definition.row.id.clone();
             let gone = || Error::NotFound { what: "process definition", id };
-            started.push(self.0.start_at(definition, element, start).await?.ok_or_else(gone)?);
+            started.push(self.0.start_at(definition, element, start, self.1.clone()).await?.ok_or_else(gone)?);
         }
         Ok(started)
     }

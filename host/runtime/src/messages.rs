@@ -269,7 +269,7 @@ impl Runtime {
             idempotency_key: None,
             traceparent: None,
         };
-        let started = self.0.start_at(definition, element, request).await?;
+        let started = self.0.start_at(definition, element, request, self.1.clone()).await?;
         let gone = || mismatch(correlation, "the process that starts with it was deleted in the same moment");
         Ok(Correlated::Started(Box::new(started.ok_or_else(gone)?)))
     }

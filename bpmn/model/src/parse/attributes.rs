@@ -198,7 +198,7 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("formRef", Warned("forms of Camunda are not shown; use camunda:formKey or camunda:formData")),
     ("formRefBinding", Metadata), ("formRefVersion", Metadata),
     ("formHandlerClass", Refused("validate what was entered in a service task behind it")),
-    ("initiator", Refused("pass who starts the process as a variable")),
+    ("initiator", Read(&["startEvent"])),
     ("errorCodeVariable", Read(&["errorEventDefinition"])), ("errorMessageVariable", Read(&["errorEventDefinition"])),
     ("errorMessage", Read(&["error"])),
     ("variableName", Read(&["conditionalEventDefinition"])), ("variableEvents", Read(&["conditionalEventDefinition"])),

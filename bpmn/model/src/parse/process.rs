@@ -38,6 +38,8 @@ pub(crate) struct Draft<'n> {
     pub(crate) process: &'n Node<'n>,
     dialect: Dialect,
     history_ttl: Option<u32>,
+    /// The variable that whoever starts an instance becomes: the last that a start event names.
+    pub(crate) initiator: Option<&'n str>,
     pub(crate) elements: Vec<Element>,
     /// The BPMN name of each element, in the order of `elements`.
     pub(crate) names: Vec<&'static str>,
@@ -127,6 +129,7 @@ impl<'n> Draft<'n> {
                 process,
                 dialect: definitions.dialect,
                 history_ttl: None,
+                initiator: None,
                 elements: Vec::new(),
                 names: Vec::new(),
                 flows: Vec::new(),
@@ -222,6 +225,7 @@ impl<'n> Draft<'n> {
             name: self.elements[0].name.clone(),
             version_tag: self.process.camunda("versionTag").map(str::to_owned),
             history_ttl: self.history_ttl,
+            initiator: self.initiator.map(str::to_owned),
             has_conditions: self.elements.iter().any(|element| element.kind.condition().is_some()),
             receives_messages: false,
             dialect: self.dialect,

@@ -230,7 +230,7 @@ async fn submit_task_form(Acting(app): Acting, Segments(id): Segments<String>, B
 
 /// Starts an instance with what was entered.
 async fn submit_start_form(
-    State(app): State<App>,
+    Acting(app): Acting,
     Segments(named): Segments<Named>,
     headers: HeaderMap,
     Body(mut body): Body,

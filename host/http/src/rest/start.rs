@@ -1,6 +1,5 @@
 //! `POST /process-definition/…/start`.
 
-use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -11,6 +10,7 @@ use serde_json::json;
 use super::process_definition::{no_definition, no_key};
 use super::{modification, process_instance};
 use crate::extract::{Body, Segments};
+use crate::operator::Acting;
 use crate::query_params::Fields;
 use crate::{App, Error, to_the_end, variable};
 
@@ -35,7 +35,7 @@ pub(super) fn router() -> Router<App> {
 }
 
 async fn start_by_id(
-    State(app): State<App>,
+    Acting(app): Acting,
     Segments(id): Segments<String>,
     headers: HeaderMap,
     Body(body): Body,
@@ -44,7 +44,7 @@ async fn start_by_id(
 }
 
 async fn start_by_key(
-    State(app): State<App>,
+    Acting(app): Acting,
     Segments(key): Segments<String>,
     headers: HeaderMap,
     Body(body): Body,
@@ -54,7 +54,7 @@ async fn start_by_key(
 }
 
 async fn start_by_tenant(
-    State(app): State<App>,
+    Acting(app): Acting,
     Segments((key, tenant)): Segments<(String, String)>,
     headers: HeaderMap,
     Body(body): Body,
