@@ -18,13 +18,19 @@ use crate::elements::At;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::input::Failure;
 use crate::instance::{Instance, NewInstance, Role};
+use crate::moment::Moment;
 use crate::step::Machine;
 use crate::unit::{Change, LaterKind};
 use crate::variable::Variables;
 
 /// Whether a process's conditional start event lets it start with these variables (Camunda 7, `POST /condition`): only if the variable is among
 /// them that the event names, if it names one. False of any other element.
-pub fn start_condition_holds(definition: &ProcessDefinition, start: ElementIndex, variables: &Variables) -> Result<bool, Failure> {
+pub fn start_condition_holds(
+    definition: &ProcessDefinition,
+    start: ElementIndex,
+    variables: &Variables,
+    moment: Moment<'_>,
+) -> Result<bool, Failure> {
     let ElementKind::StartEvent(StartTrigger::Condition(condition)) = &definition.element(start).kind else { return Ok(false) };
     if condition.variable.as_ref().is_some_and(|name| !variables.contains_key(name)) {
         return Ok(false);
@@ -35,7 +41,7 @@ pub fn start_condition_holds(definition: &ProcessDefinition, start: ElementIndex
     for (name, value) in variables {
         instance.set_local(root, name, Some(value.clone()));
     }
-    At::new(definition, &instance, root, 0).attached(start).holds(condition)
+    At::new(definition, &instance, root, moment).attached(start).holds(condition)
 }
 
 impl At<'_> {
@@ -101,7 +107,7 @@ impl Machine<'_> {
         let Some(subscription) = self.instance.subscriptions.get(&wait) else { return Ok(()) };
         let (activity, element) = (subscription.activity, subscription.element);
         let condition = self.definition.element(element).kind.condition().expect("only conditional events wait for conditions");
-        if At::new(self.definition, self.instance, activity, self.now).attached(element).holds(condition)? {
+        if At::new(self.definition, self.instance, activity, self.moment()).attached(element).holds(condition)? {
             self.receive_inside(wait, Variables::new())?;
         }
         Ok(())

@@ -46,6 +46,7 @@ mod elements;
 mod error;
 mod escalation;
 mod expression;
+mod external_task;
 mod form;
 mod ids;
 mod index;
@@ -61,6 +62,7 @@ mod mapping;
 mod modification;
 mod moment;
 mod multi_instance;
+mod objects;
 mod priority;
 #[cfg(test)]
 mod processes;

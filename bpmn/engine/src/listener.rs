@@ -14,8 +14,8 @@ mod tests;
 use mandate_model::{ElementIndex, FlowIndex, Implementation, Listener, ListenerAction, ListenerEvent, ProcessDefinition, ROOT};
 
 use crate::Code;
+use crate::elements::At;
 use crate::error::Thrown;
-use crate::expression::evaluate;
 use crate::ids::ActivityId;
 use crate::input::{DelegateOutcome, Failure};
 use crate::instance::{Activity, Instance, Role};
@@ -145,7 +145,7 @@ impl Machine<'_> {
         for (listener, number) in all.iter().zip(0..).skip(next as usize).filter(|(listener, _)| listener.event == occasion.event()) {
             match &listener.does {
                 ListenerAction::Expression(expression) => {
-                    evaluate(definition, self.instance, activity, place.0, expression)?;
+                    At::new(definition, self.instance, activity, self.moment()).attached(place.0).evaluate(expression)?;
                 }
                 ListenerAction::Delegate(implementation) => {
                     return self.call_listener(activity, place, implementation.clone(), (occasion, number + 1));
@@ -196,7 +196,7 @@ impl Machine<'_> {
         let element = self.instance.at(activity).element;
         for listener in listeners(self.definition, self.instance.at(activity), (element, None)).iter().filter(|it| it.event == event) {
             if let ListenerAction::Expression(expression) = &listener.does {
-                evaluate(self.definition, self.instance, activity, element, expression)?;
+                At::new(self.definition, self.instance, activity, self.moment()).evaluate(expression)?;
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use mandate_model::{ElementIndex, Mapping, ProcessDefinition, VariableChange};
 
 use crate::Code;
 use crate::effect::HistoryEvent;
-use crate::expression::evaluate;
+use crate::elements::At;
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Instance, Role};
@@ -94,7 +94,7 @@ impl Machine<'_> {
     pub(crate) fn map_inputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
         for mapping in self.mappings(&definition.element(element).inputs, activity) {
-            let value = evaluate(definition, self.instance, activity, element, &mapping.source)?;
+            let value = At::new(definition, self.instance, activity, self.moment()).attached(element).evaluate(&mapping.source)?;
             let set = self.set_variables_in(activity, one(&mapping.target, &value));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;
         }
@@ -105,7 +105,7 @@ impl Machine<'_> {
     pub(crate) fn map_outputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
         for mapping in self.mappings(&definition.element(element).outputs, activity) {
-            let value = evaluate(definition, self.instance, activity, element, &mapping.source)?;
+            let value = At::new(definition, self.instance, activity, self.moment()).attached(element).evaluate(&mapping.source)?;
             let set = self.set_variables_around(activity, one(&mapping.target, &value));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;
         }

@@ -9,6 +9,7 @@ use crate::call::{Ending, News};
 use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind};
 use crate::elements::{At, Next, WaitFor};
 use crate::error::Thrown;
+use crate::external_task::{Brought, Unable};
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Failure, Input, TaskRevision};
 use crate::instance::{Instance, Phase, State};
@@ -109,6 +110,11 @@ pub(crate) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
+    /// What the step is told of the world.
+    pub(crate) fn moment(&self) -> Moment<'a> {
+        Moment { now: self.now, user: self.user }
+    }
+
     /// Turns the input into moves. [`admit::check`] has seen to it that every wait it names is there.
     fn perform(&mut self, input: Input) -> Result<(), Failure> {
         match input {
@@ -132,21 +138,10 @@ impl<'a> Machine<'a> {
             Input::ThrowFromTask { wait, code, message, variables } => self.throw_from_task(wait, Thrown { code, message, variables })?,
             Input::EscalateFromTask { wait, code, variables } => self.escalate_from_task(wait, code, variables)?,
             Input::CompleteExternalTask { wait, variables, local_variables } => {
-                let activity = self.instance.external_tasks[&wait].activity;
-                self.remove_wait(activity, wait);
-                self.set_variables_in(activity, local_variables)?;
-                self.deliver(activity, variables)?;
-                self.resume(activity)?;
+                self.complete_external_task(wait, Brought { variables, local: local_variables })?;
             }
-            Input::FailExternalTask { wait, message, retries, variables, local_variables } => {
-                let task = &self.instance.external_tasks[&wait];
-                let (activity, failures) = (task.activity, task.failures);
-                if self.definition.has_conditions {
-                    self.unit.tell_apart(self.instance.id, self.instance.activities.keys().copied(), failures.saturating_add(1));
-                }
-                self.set_variables_in(activity, local_variables)?;
-                self.deliver(activity, variables)?;
-                self.fail_external_task(wait, message, retries);
+            Input::FailExternalTask { wait, message, details, retries, variables, local_variables } => {
+                self.external_task_failed(wait, Unable { message, details, retries }, Brought { variables, local: local_variables })?;
             }
             Input::ThrowFromExternalTask { wait, code, message, variables } => {
                 self.throw_from_external_task(wait, Thrown { code, message, variables })?;
@@ -255,7 +250,11 @@ impl<'a> Machine<'a> {
         match outcome {
             DelegateOutcome::Completed { variables } => {
                 self.deliver(call.activity, variables)?;
-                self.resume(call.activity)
+                // A delegate that does what a worker did in Camunda 7 is asked as the worker was.
+                match self.worker_error(call.activity, None, Err)? {
+                    Some(code) => self.throw_from_delegate(call.activity, Thrown { code, message: None, variables: Variables::new() }),
+                    None => self.resume(call.activity),
+                }
             }
             DelegateOutcome::BpmnError { code, message, variables } => {
                 self.throw_from_delegate(call.activity, Thrown { code, message: Some(message), variables })
@@ -361,7 +360,7 @@ impl<'a> Machine<'a> {
         if self.definition.is_awaited_by_gateway(self.instance.at(activity).element) {
             return self.resume(activity);
         }
-        let at = At::new(self.definition, self.instance, activity, self.now);
+        let at = At::new(self.definition, self.instance, activity, self.moment());
         let next = at.behaviour().enter(&at)?;
         self.act(activity, next)
     }
@@ -374,7 +373,7 @@ impl<'a> Machine<'a> {
         if self.asks_conditions_before(LaterKind::Resume(activity)) {
             return Ok(());
         }
-        let at = At::new(self.definition, self.instance, activity, self.now);
+        let at = At::new(self.definition, self.instance, activity, self.moment());
         let next = at.behaviour().resume(&at)?;
         self.act(activity, next)
     }

@@ -208,6 +208,7 @@ impl<'a> Run<'a> {
                 Input::FailExternalTask {
                     wait: self.external_task(word),
                     message: Some(message.to_owned()).filter(|it| !it.is_empty()),
+                    details: Some(format!("{message}, at length")).filter(|_| !message.is_empty()),
                     retries: retries.parse().expect("a number"),
                     variables: Variables::new(),
                     local_variables: Variables::new(),

@@ -112,7 +112,7 @@ fn waiting(definition: &ProcessDefinition) -> Instance {
     step(definition, &mut instance, Input::FailJob { wait, failure }, 2_000).expect("the job is there");
     let wait = instance.external_tasks().next().expect("it waits for a worker").wait;
     let (message, variables, local_variables) = (Some("declined".to_owned()), Variables::new(), Variables::new());
-    let failed = Input::FailExternalTask { wait, message, retries: 2, variables, local_variables };
+    let failed = Input::FailExternalTask { wait, message, details: None, retries: 2, variables, local_variables };
     step(definition, &mut instance, failed, 2_000).expect("the external task is there");
     let wait = instance.calls().next().expect("it calls").wait;
     let report = Report { number: 1, news: News::Escalation { code: Some("LATE".into()), ended: false }, variables: Variables::new() };

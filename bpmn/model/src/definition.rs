@@ -435,8 +435,19 @@ pub struct ServiceTask {
     pub by_worker: bool,
     /// `camunda:taskPriority` of the task or, failing that, of the process: a whole number when evaluated; none is 0. Of external tasks only.
     pub priority: Option<Expression>,
+    /// What a worker reports that is a BPMN error, in document order.
+    pub errors: Vec<WorkerError>,
     /// Camunda's activity type: `serviceTask`, `sendTask`, `businessRuleTask`, `intermediateMessageThrowEvent` or `messageEndEvent`.
     pub element_type: &'static str,
+}
+
+/// When a worker's report, that a task is done or could not be, is a BPMN error (`camunda:errorEventDefinition`).
+#[derive(Clone, Debug)]
+pub struct WorkerError {
+    /// The error's code.
+    pub code: String,
+    /// It is thrown if this gives true.
+    pub condition: Expression,
 }
 
 /// A task that an expression does.

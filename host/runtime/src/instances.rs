@@ -8,6 +8,7 @@ use mandate_model::ElementIndex;
 use mandate_store::StartKey;
 use mandate_store::query::KeyedStart;
 use sha2::{Digest, Sha256};
+use tokio::task::JoinHandle;
 
 use crate::advance::{Advanced, Begin, State, Work};
 use crate::definitions::Definition;
@@ -251,7 +252,7 @@ impl Inner {
         operator: Option<Arc<Operator>>,
     ) -> Result<Option<Started>, Error> {
         let (inner, at) = (self.clone(), at.into());
-        self.undisturbed(async move { inner.start_undisturbed(definition, at, start, operator, None).await }).await
+        started(self.spawn_unit(async move { inner.start_undisturbed(definition, at, start, operator, None).await })).await
     }
 
     /// The same by a signal or message that is delivered, on nobody's behalf: the delivery is taken up with the first unit.
@@ -263,15 +264,7 @@ impl Inner {
         delivery: TakenUp,
     ) -> Result<Option<Started>, Error> {
         let (inner, at) = (self.clone(), at.into());
-        self.undisturbed(async move { inner.start_undisturbed(definition, at, start, None, Some(delivery)).await }).await
-    }
-
-    async fn undisturbed(
-        self: &Arc<Self>,
-        starting: impl Future<Output = Result<Option<Started>, Error>> + Send + 'static,
-    ) -> Result<Option<Started>, Error> {
-        let starting = self.spawn_unit(starting);
-        starting.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })?
+        started(self.spawn_unit(async move { inner.start_undisturbed(definition, at, start, None, Some(delivery)).await })).await
     }
 
     async fn start_undisturbed(
@@ -392,6 +385,11 @@ impl Inner {
             variables: now.and_then(|instance| instance.variables(instance.root()).cloned()),
         })
     }
+}
+
+/// What becomes of a start on a task of its own.
+async fn started(starting: JoinHandle<Result<Option<Started>, Error>>) -> Result<Option<Started>, Error> {
+    starting.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })?
 }
 
 /// Where a process begins that is started without a message.

@@ -41,7 +41,7 @@ fn candidates(at: &At<'_>, expression: Option<&Expression>) -> Result<Vec<String
 /// A date, or a duration from now on (Camunda `DueDateBusinessCalendar`).
 fn date(at: &At<'_>, what: &str, expression: &Expression) -> Result<Option<i64>, Failure> {
     let Some(text) = at.text(expression)? else { return Ok(None) };
-    time::due(at.now, &text).map(Some).map_err(|_| {
+    time::due(at.moment.now, &text).map(Some).map_err(|_| {
         let (id, source) = (&at.element().id, expression.source());
         let message =
             format!("the {what} date '{source}' of '{id}' is not an ISO 8601 date and time such as 2030-01-31T12:00:00Z, nor a duration");

@@ -68,7 +68,8 @@ pub(crate) fn work<'n>(
         None => None,
     };
     reader.whole_number("camunda:taskPriority", priority.as_ref(), owner);
-    Some(ElementKind::ServiceTask(ServiceTask { implementation, by_worker, priority, element_type }))
+    let errors = reader.worker_errors(node, by_worker, owner);
+    Some(ElementKind::ServiceTask(ServiceTask { implementation, by_worker, priority, errors, element_type }))
 }
 
 /// Reads a `userTask`.

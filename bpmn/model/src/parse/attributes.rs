@@ -228,7 +228,7 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
     ("taskListener", Read(USER_TASK)),
     ("connector", Refused("use a delegate that issues a domain command")),
     ("field", Refused("use a camunda:inputParameter, or a camunda:property, which the delegate is given")),
-    ("errorEventDefinition", Refused("let the delegate end with a BPMN error")),
+    ("errorEventDefinition", Read(BY_DELEGATE)),
     ("in", Read(&["callActivity", "signalEventDefinition", "messageEventDefinition", "sendTask"])),
     ("out", Read(CALL_ACTIVITY)),
     ("formData", Read(WITH_FORM)),

@@ -26,6 +26,8 @@ impl<'n> ProcessReader<'n, '_> {
                 "failedJobRetryTimeCycle" => self.retries(extension, owner),
                 // What a call activity passes is read with whom it calls.
                 "in" | "out" => {}
+                // What is taken for an error is read with who does the task.
+                "errorEventDefinition" => {}
                 "formData" => self.form_data(extension, of, owner),
                 "executionListener" => {
                     let listener = self.execution_listener(extension, of, at);

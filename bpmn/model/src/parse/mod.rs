@@ -15,6 +15,7 @@ mod event_definitions;
 mod events;
 mod expression_tasks;
 mod extensions;
+mod external_tasks;
 mod flows;
 mod forms;
 mod gateways;

@@ -44,13 +44,14 @@ fn of_one(path: &str) -> Router<App> {
 struct OfTask {
     view: InstanceView,
     activity: mandate_runtime::engine::ActivityId,
+    now: i64,
 }
 
 impl OfTask {
     async fn find(app: &App, id: &str, missing: impl FnOnce() -> Error) -> Result<Self, Error> {
         let found = app.runtime.task_view(public_or_none(id)).await;
         let (view, activity) = found.map_err(|error| Error::from(error).or_missing(missing))?;
-        Ok(Self { view, activity: activity.id })
+        Ok(Self { view, activity: activity.id, now: app.runtime.now() })
     }
 
     /// As Camunda answers of forms: a task that is not there is not found.
@@ -59,26 +60,29 @@ impl OfTask {
     }
 
     fn form(&self) -> FormOf<'_> {
-        FormOf::task(&self.view.definition.model, &self.view.instance, self.activity)
+        FormOf::task(&self.view.definition.model, &self.view.instance, self.activity, self.now)
     }
 }
 
 /// What starts a process, and its form.
-struct OfStart(std::sync::Arc<Definition>);
+struct OfStart {
+    definition: std::sync::Arc<Definition>,
+    now: i64,
+}
 
 impl OfStart {
     async fn find(app: &App, named: &Named) -> Result<Self, Error> {
         let row = named.find(app).await?;
-        Ok(Self(app.runtime.definition(&row.id).await?))
+        Ok(Self { definition: app.runtime.definition(&row.id).await?, now: app.runtime.now() })
     }
 
     fn id(&self) -> &str {
-        &self.0.row.id
+        &self.definition.row.id
     }
 
     /// As in Camunda only what is started by nothing else than a request has a form to do it with.
     fn form(&self) -> Result<FormOf<'_>, Error> {
-        FormOf::start(&self.0.model).ok_or_else(|| {
+        FormOf::start(&self.definition.model, self.now).ok_or_else(|| {
             let id = self.id();
             Error::Invalid(format!(
                 "Cannot get start form data for process definition {id}: No startFormHandler defined in process '{id}': it has no none start event"
@@ -197,7 +201,7 @@ async fn deployed_task_form(State(app): State<App>, Segments(id): Segments<Strin
 
 async fn deployed_start_form(State(app): State<App>, Segments(named): Segments<Named>) -> Result<Response, Error> {
     let of = OfStart::find(&app, &named).await?;
-    deployed(&app, &of.0, &of.form()?).await
+    deployed(&app, &of.definition, &of.form()?).await
 }
 
 /// What prefixes a key may have, and what is behind it (Camunda's `AbstractGetDeployedFormCmd`).

@@ -8,6 +8,7 @@ use crate::common::{Host, model_with, on_both};
 
 on_both! {
     whoever_starts_a_process_becomes_a_variable_of_it
+    a_worker_s_report_is_an_error_if_the_model_says_so
 }
 
 const START: &str = "/engine-rest/process-definition/key/started/start";
@@ -65,5 +66,57 @@ async fn whoever_starts_a_process_becomes_a_variable_of_it(host: Host) {
         let variable = host.get(&format!("/engine-rest/process-instance/{inner}/variables/caller")).await.ok();
         assert_eq!(variable["value"], expected, "{variable:#}");
     }
+    host.check_store().await;
+}
+
+/// A process that waits for a worker, and for a person when its report is an error.
+fn judged() -> String {
+    model_with(
+        "<bpmn:error id='declined' name='declined' errorCode='DECLINED'/>",
+        "<bpmn:process id='judged' isExecutable='true'>\
+         <bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='x'/>\
+         <bpmn:serviceTask id='x' camunda:type='external' camunda:topic='charge'><bpmn:extensionElements>\
+         <camunda:errorEventDefinition errorRef='declined' expression=\"${status == 'lost'}\"/>\
+         <camunda:errorEventDefinition errorRef='declined' \
+         expression=\"${externalTask.errorDetails != null &amp;&amp; externalTask.errorDetails.contains('no such card')}\"/>\
+         </bpmn:extensionElements></bpmn:serviceTask>\
+         <bpmn:boundaryEvent id='b' attachedToRef='x'>\
+         <bpmn:errorEventDefinition errorRef='declined' camunda:errorMessageVariable='why'/></bpmn:boundaryEvent>\
+         <bpmn:sequenceFlow id='f2' sourceRef='b' targetRef='u'/><bpmn:userTask id='u'/></bpmn:process>",
+    )
+}
+
+/// Begins one, and has a worker fetch its task.
+async fn fetched(host: &Host) -> (String, String) {
+    let instance = host.start("judged", json!({"variables": {"status": {"value": "fine"}}})).await;
+    let asked = json!({"workerId": "w", "maxTasks": 1, "topics": [{"topicName": "charge", "lockDuration": 60_000}]});
+    let got = host.post("/engine-rest/external-task/fetchAndLock", asked).await.ok();
+    (instance, format!("/engine-rest/external-task/{}", got[0]["id"].as_str().expect("an id")))
+}
+
+async fn a_worker_s_report_is_an_error_if_the_model_says_so(host: Host) {
+    host.deploy("judged", &judged()).await;
+    let lost = json!({"workerId": "w", "variables": {"status": {"value": "lost"}}});
+    let (instance, task) = fetched(&host).await;
+    host.post(&format!("{task}/complete"), lost).await.no_content();
+    assert_eq!(host.only(&format!("/engine-rest/task?processInstanceId={instance}")).await["taskDefinitionKey"], "u");
+
+    let (instance, task) = fetched(&host).await;
+    let busy = json!({"workerId": "w", "errorMessage": "busy", "errorDetails": "try later", "retries": 2, "retryTimeout": 0});
+    host.post(&format!("{task}/failure"), busy).await.no_content();
+    assert_eq!(host.count(&format!("/engine-rest/external-task/count?processInstanceId={instance}")).await, 1);
+    let again = json!({"workerId": "w", "maxTasks": 1, "topics": [{"topicName": "charge", "lockDuration": 60_000}]});
+    host.post("/engine-rest/external-task/fetchAndLock", again).await.ok();
+    let refused = json!({"workerId": "w", "errorMessage": "declined", "errorDetails": "no such card", "retries": 2, "retryTimeout": 0});
+    host.post(&format!("{task}/failure"), refused.clone()).await.no_content();
+    // What comes again finds nothing.
+    host.post(&format!("{task}/failure"), refused).await.error(404, "RestException");
+    assert_eq!(host.only(&format!("/engine-rest/task?processInstanceId={instance}")).await["taskDefinitionKey"], "u");
+    let why = host.get(&format!("/engine-rest/process-instance/{instance}/variables/why")).await.ok();
+    assert_eq!(why["value"], "declined");
+
+    let (instance, task) = fetched(&host).await;
+    host.post(&format!("{task}/complete"), json!({"workerId": "w"})).await.no_content();
+    host.get(&format!("/engine-rest/process-instance/{instance}")).await.error(404, "InvalidRequestException");
     host.check_store().await;
 }

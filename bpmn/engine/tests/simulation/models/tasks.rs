@@ -144,7 +144,21 @@ impl Models<'_> {
     pub(super) fn external_task(&mut self, depth: usize, inside: bool) -> Block {
         let priority = ["", " camunda:taskPriority='${x}'"][self.random.below(2)];
         let kind = ["serviceTask", "sendTask", "businessRuleTask"][self.random.below(3)];
-        let block = self.several(kind, &format!(" camunda:type='external' camunda:topic='outside'{priority}"), depth);
-        self.with_boundary_events(block.first, depth, inside)
+        let errors = match self.random.below(6) {
+            0 => "<camunda:errorEventDefinition errorRef='e1' expression='${x == 2}'/>",
+            1 => {
+                "<camunda:errorEventDefinition errorRef='e2' expression='${x == 3}'/>\
+                 <camunda:errorEventDefinition errorRef='e1' expression=\"${externalTask.errorMessage == 'it broke'}\"/>"
+            }
+            _ => "",
+        };
+        let id = self.id(kind);
+        let (held, often, listeners) = (self.asynchronous(), self.multi_instance(depth), self.listeners());
+        self.element(&format!(
+            "<{kind} id='{id}' camunda:type='external' camunda:topic='outside'{priority}{held}><extensionElements>{errors}{listeners}\
+             </extensionElements>{often}</{kind}>"
+        ));
+        self.compensated(&id);
+        self.with_boundary_events(id, depth, inside)
     }
 }
