@@ -88,6 +88,8 @@ pub struct DelegateCall {
     pub entry: EntryKey,
     /// What the delegate may see: variables of its scope and all enclosing scopes, or only its input mappings' results on top of them.
     pub variables: Variables,
+    /// What the model gives it besides (`camunda:field`), in document order: texts as they are, anything else as JSON; null is left out.
+    pub fields: Vec<(String, String)>,
     /// 1 for the first attempt of the unit's job; always 1 in a unit that an API call began.
     pub attempt: u32,
     /// Attempts left after this one.
@@ -137,6 +139,11 @@ pub enum JobKind {
     AsyncAfter,
     /// Fires a timer.
     Timer,
+    /// Calls a listener for the timeout of a user task.
+    Timeout {
+        /// Which of the task's listeners.
+        listener: u32,
+    },
     /// Acts upon what a called instance has said.
     Return,
 }

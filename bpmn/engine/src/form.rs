@@ -43,12 +43,7 @@ pub struct FormOf<'a> {
 
 impl<'a> FormOf<'a> {
     /// The form of a user task that is there.
-    pub fn task(
-        definition: &'a ProcessDefinition,
-        instance: &'a Instance,
-        activity: ActivityId,
-        moment: impl Into<Moment<'a>>,
-    ) -> Self {
+    pub fn task(definition: &'a ProcessDefinition, instance: &'a Instance, activity: ActivityId, moment: impl Into<Moment<'a>>) -> Self {
         let element = instance.at(activity).element;
         Self { definition, instance: std::borrow::Cow::Borrowed(instance), activity, element, moment: moment.into() }
     }

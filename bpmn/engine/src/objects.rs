@@ -32,7 +32,9 @@ fn execution(at: &At<'_>) -> Json {
 
 /// Camunda's `ExternalTask`: the one that waits here, or that a delegate does in place of a worker. Who has it locked is not known here.
 fn external_task(at: &At<'_>) -> Option<Json> {
-    let ElementKind::ServiceTask(ServiceTask { implementation: Implementation::Topic(topic), .. }) = &at.element().kind else { return None };
+    let ElementKind::ServiceTask(ServiceTask { implementation: Implementation::Topic(topic), .. }) = &at.element().kind else {
+        return None;
+    };
     let task = at.waits().find_map(|wait| at.instance.external_tasks.get(&wait));
     Some(json!({
         "id": task.map(|task| public(at, task.wait.0)),

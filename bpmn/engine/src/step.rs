@@ -1,6 +1,6 @@
 //! The one loop.
 
-use mandate_model::{CatchTrigger, ElementIndex, ElementKind, Implementation, ProcessDefinition, ROOT};
+use mandate_model::{CatchTrigger, ElementIndex, ElementKind, Field, Implementation, ProcessDefinition, ROOT};
 
 use crate::Code;
 use crate::EntryKey;
@@ -94,6 +94,12 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
         | Input::Activate
         | Input::Cancel { .. } => START,
     }
+}
+
+/// Who is called, with what the model gives it.
+pub(crate) struct Callee {
+    pub(crate) implementation: Implementation,
+    pub(crate) fields: Vec<(String, String)>,
 }
 
 /// An instance in motion, with what the step has learned so far.
@@ -396,6 +402,7 @@ impl<'a> Machine<'a> {
         match next {
             Next::Wait(wait) => {
                 self.arm_boundary_events(activity)?;
+                self.arm_timeouts(activity)?;
                 let task = if let WaitFor::Task { assignee, .. } = &wait { Some(assignee.is_some()) } else { None };
                 self.wait(activity, self.instance.at(activity).element, wait)?;
                 task.map_or(Ok(()), |assigned| self.notify(activity, Occasion::Create { assigned }))
@@ -412,7 +419,11 @@ impl<'a> Machine<'a> {
                 // The elements of an event with several definitions have one id: they are told apart by their order.
                 let counted = self.definition.find(id).unwrap_or(element);
                 let entry = self.unit.entry(self.instance.id, activity, counted, id);
-                self.call(activity, element, entry, implementation, None);
+                let fields = match &self.definition.element(element).kind {
+                    ElementKind::ServiceTask(task) => self.fields(activity, element, &task.fields)?,
+                    _ => Vec::new(),
+                };
+                self.call(activity, element, entry, Callee { implementation, fields }, None);
                 Ok(())
             }
             Next::Set { name, value } => {
@@ -455,13 +466,27 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// What a model gives a delegate, as an activity sees it when the delegate is called.
+    pub(crate) fn fields(&self, activity: ActivityId, element: ElementIndex, fields: &[Field]) -> Result<Vec<(String, String)>, Failure> {
+        let at = At::new(self.definition, self.instance, activity, self.moment()).attached(element);
+        let mut given = Vec::with_capacity(fields.len());
+        for field in fields {
+            let value = at.evaluate(&field.value)?;
+            if !value.is_null() {
+                let text = value.as_str().map_or_else(|| value.to_json().to_string(), str::to_owned);
+                given.push((field.name.clone(), text));
+            }
+        }
+        Ok(given)
+    }
+
     /// Calls a delegate: a task's, or a listener's.
     pub(crate) fn call(
         &mut self,
         activity: ActivityId,
         element: ElementIndex,
         entry: EntryKey,
-        implementation: Implementation,
+        Callee { implementation, fields }: Callee,
         listener: Option<(Occasion, u32)>,
     ) {
         let wait = WaitId(self.instance.number());
@@ -475,6 +500,7 @@ impl<'a> Machine<'a> {
             listener: event,
             entry,
             variables: self.instance.visible_variables(activity),
+            fields,
             attempt: self.unit.attempt,
             retries_left: self.unit.retries_left,
         }));

@@ -438,7 +438,8 @@ impl<'a> Run<'a> {
                 let (id, wait) = (self.id(call.element), call.wait.0);
                 let visible = show_variables(&call.variables);
                 let listener = call.listener.map(|event| format!(" {}", event.as_str())).unwrap_or_default();
-                format!("call{listener} {id} !{wait} attempt {}, {} left {visible}", call.attempt, call.retries_left)
+                let given: String = call.fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+                format!("call{listener} {id} !{wait} attempt {}, {} left {visible}{given}", call.attempt, call.retries_left)
             }
             Effect::CallProcess(call) => {
                 let (id, wait, passed) = (self.id(call.element), call.wait.0, show_variables(&call.variables));

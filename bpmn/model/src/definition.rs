@@ -437,6 +437,8 @@ pub struct ServiceTask {
     pub priority: Option<Expression>,
     /// What a worker reports that is a BPMN error, in document order.
     pub errors: Vec<WorkerError>,
+    /// What its delegate is given besides, in document order.
+    pub fields: Vec<Field>,
     /// Camunda's activity type: `serviceTask`, `sendTask`, `businessRuleTask`, `intermediateMessageThrowEvent` or `messageEndEvent`.
     pub element_type: &'static str,
 }

@@ -168,12 +168,7 @@ impl Runtime {
 }
 
 impl Inner {
-    async fn start(
-        self: &Arc<Self>,
-        start: Start,
-        modify: Option<&Modify>,
-        operator: Option<Arc<Operator>>,
-    ) -> Result<Started, Error> {
+    async fn start(self: &Arc<Self>, start: Start, modify: Option<&Modify>, operator: Option<Arc<Operator>>) -> Result<Started, Error> {
         if let Some(key) = &start.idempotency_key
             && let Some(before) = self.started_before(&start.definition, key).await?
         {

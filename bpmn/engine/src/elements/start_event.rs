@@ -257,7 +257,10 @@ mod tests {
                   task u !5 of eve users [] groups []
             "#]],
         );
-        check(elements, "start", expect![[r#"
+        check(
+            elements,
+            "start",
+            expect![[r#"
             > start
               started at s
               starter = null
@@ -265,7 +268,8 @@ mod tests {
               - #2
               + u #3
               task u !4 of nobody users [] groups []
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]

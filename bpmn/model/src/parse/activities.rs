@@ -47,11 +47,14 @@ pub(crate) fn work<'n>(
     owner: Owner<'n>,
     element_type: &'static str,
 ) -> Option<ElementKind> {
-    let implementation = match reader.doer(node, owner)? {
+    let doer = reader.doer(node, owner)?;
+    let by_delegate = matches!(doer, Doer::Someone(Implementation::Delegate { .. }));
+    let fields = reader.task_fields(node, by_delegate, owner);
+    let implementation = match doer {
         Doer::Someone(implementation) => implementation,
         Doer::Expression => return reader.expression_task(node, owner.at, element_type),
     };
-    let by_worker = matches!(implementation, Implementation::Topic(_));
+    let by_worker = !by_delegate;
     if node.camunda("resultVariable").is_some() {
         let help = "let the delegate or worker return the variable, and rename it by a camunda:outputParameter";
         let message = "camunda:resultVariable is only possible with camunda:expression (as in Camunda 7)";
@@ -69,7 +72,7 @@ pub(crate) fn work<'n>(
     };
     reader.whole_number("camunda:taskPriority", priority.as_ref(), owner);
     let errors = reader.worker_errors(node, by_worker, owner);
-    Some(ElementKind::ServiceTask(ServiceTask { implementation, by_worker, priority, errors, element_type }))
+    Some(ElementKind::ServiceTask(ServiceTask { implementation, by_worker, priority, errors, fields, element_type }))
 }
 
 /// Reads a `userTask`.

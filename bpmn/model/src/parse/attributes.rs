@@ -227,7 +227,7 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
     ("executionListener", Read(LISTENED)),
     ("taskListener", Read(USER_TASK)),
     ("connector", Refused("use a delegate that issues a domain command")),
-    ("field", Refused("use a camunda:inputParameter, or a camunda:property, which the delegate is given")),
+    ("field", Read(BY_DELEGATE)),
     ("errorEventDefinition", Read(BY_DELEGATE)),
     ("in", Read(&["callActivity", "signalEventDefinition", "messageEventDefinition", "sendTask"])),
     ("out", Read(CALL_ACTIVITY)),

@@ -16,6 +16,7 @@ mod events;
 mod expression_tasks;
 mod extensions;
 mod external_tasks;
+mod fields;
 mod flows;
 mod forms;
 mod gateways;

@@ -106,7 +106,7 @@ mod unsupported {
              <camunda:connector/>\n<camunda:field name='z'/></bpmn:extensionElements></bpmn:serviceTask>",
             expect![[r#"
                 t.bpmn:4:1: error: camunda:connector on serviceTask is not supported yet (element 'a'); help: use a delegate that issues a domain command
-                t.bpmn:5:1: error: camunda:field on serviceTask is not supported yet (element 'a'); help: use a camunda:inputParameter, or a camunda:property, which the delegate is given
+                t.bpmn:5:1: error: camunda:field 'z' has 0 values (element 'a'); help: give it one: a stringValue or an expression
             "#]],
         );
         check_activity(

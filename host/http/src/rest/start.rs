@@ -34,12 +34,7 @@ pub(super) fn router() -> Router<App> {
         .route("/process-definition/key/{key}/tenant-id/{tenant}/start", post(start_by_tenant))
 }
 
-async fn start_by_id(
-    Acting(app): Acting,
-    Segments(id): Segments<String>,
-    headers: HeaderMap,
-    Body(body): Body,
-) -> Result<Response, Error> {
+async fn start_by_id(Acting(app): Acting, Segments(id): Segments<String>, headers: HeaderMap, Body(body): Body) -> Result<Response, Error> {
     start(&app, DefinitionRef::Id(id.clone()), &headers, body).await.map_err(|error| error.or_missing(|| no_definition(&id)))
 }
 

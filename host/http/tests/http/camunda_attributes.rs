@@ -9,6 +9,7 @@ use crate::common::{Host, model_with, on_both};
 on_both! {
     whoever_starts_a_process_becomes_a_variable_of_it
     a_worker_s_report_is_an_error_if_the_model_says_so
+    a_task_s_timeout_is_a_job_beside_it
 }
 
 const START: &str = "/engine-rest/process-definition/key/started/start";
@@ -118,5 +119,52 @@ async fn a_worker_s_report_is_an_error_if_the_model_says_so(host: Host) {
     let (instance, task) = fetched(&host).await;
     host.post(&format!("{task}/complete"), json!({"workerId": "w"})).await.no_content();
     host.get(&format!("/engine-rest/process-instance/{instance}")).await.error(404, "InvalidRequestException");
+    host.check_store().await;
+}
+
+/// A process that waits for a person, with a timeout that repeats and one whose listener fails.
+fn reminded() -> String {
+    let timeout = |does: &str, timer: &str| {
+        format!(
+            "<camunda:taskListener id='{does}' event='timeout' expression='{does}'><bpmn:timerEventDefinition>{timer}\
+             </bpmn:timerEventDefinition></camunda:taskListener>"
+        )
+    };
+    let listeners = timeout("${task.assignee}", "<bpmn:timeCycle>R2/PT1H</bpmn:timeCycle>")
+        + &timeout("${missing}", "<bpmn:timeDate>2100-01-01T00:00:00Z</bpmn:timeDate>");
+    model_with(
+        "",
+        &format!(
+            "<bpmn:process id='reminded' isExecutable='true'><bpmn:startEvent id='s'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='u'/>\
+             <bpmn:userTask id='u' camunda:assignee='ann'><bpmn:extensionElements>{listeners}</bpmn:extensionElements></bpmn:userTask>\
+             </bpmn:process>"
+        ),
+    )
+}
+
+async fn a_task_s_timeout_is_a_job_beside_it(host: Host) {
+    host.deploy("reminded", &reminded()).await;
+    let definition = host.only("/engine-rest/job-definition").await;
+    assert_eq!((&definition["jobType"], &definition["activityId"]), (&json!("timer-task-listener"), &json!("u")));
+    assert_eq!(definition["jobConfiguration"], "CYCLE: R2/PT1H");
+    host.start("reminded", json!({})).await;
+    let jobs = host.get("/engine-rest/job?sortBy=jobDueDate&sortOrder=asc&timers=true").await.ok();
+    let (first, last) = (&jobs[0], &jobs[1]);
+    assert_eq!(last["dueDate"], "2100-01-01T00:00:00.000+0000");
+    assert_eq!(first["jobDefinitionId"], definition["id"]);
+
+    let execute = |job: &Value| format!("/engine-rest/job/{}/execute", job["id"].as_str().expect("an id"));
+    host.post(&execute(first), json!({})).await.no_content();
+    host.post(&execute(first), json!({})).await.error(404, "InvalidRequestException");
+    let jobs = host.get("/engine-rest/job?sortBy=jobDueDate&sortOrder=asc").await.ok();
+    assert_eq!(jobs.as_array().map(Vec::len), Some(2), "it fires again: {jobs:#}");
+    assert!(jobs[0]["dueDate"].as_str() > first["dueDate"].as_str());
+    host.post(&execute(last), json!({})).await.error(500, "ProcessEngineException");
+    let retries = host.get("/engine-rest/job?sortBy=jobDueDate&sortOrder=desc").await.ok()[0]["retries"].clone();
+    assert!(retries.as_i64() < last["retries"].as_i64(), "{retries}");
+
+    let task = host.only_id("/engine-rest/task").await;
+    host.post(&format!("/engine-rest/task/{task}/complete"), json!({})).await.no_content();
+    assert_eq!(host.count("/engine-rest/job/count").await, 0);
     host.check_store().await;
 }

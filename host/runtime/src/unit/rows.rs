@@ -44,6 +44,7 @@ fn job_kind(kind: JobKind, element: &ElementKind) -> &'static str {
         JobKind::AsyncAfter => "async-after",
         JobKind::Return => "return",
         JobKind::Timer if element.trigger().is_some() => "event-timer",
+        JobKind::Timeout { .. } => "event-timer",
         JobKind::Timer => "timer",
     }
 }

@@ -83,7 +83,7 @@ impl Models<'_> {
         };
         let (kind, attributes, zeebe) = [
             ("serviceTask", " camunda:class='worker'", ""),
-            ("serviceTask", " camunda:delegateExpression='${worker}'", ""),
+            ("serviceTask", " camunda:delegateExpression='${worker}'", "<camunda:field name='n' expression='${x}'/>"),
             (
                 "serviceTask",
                 "",
@@ -92,7 +92,7 @@ impl Models<'_> {
             ("sendTask", " camunda:class='worker'", ""),
             ("businessRuleTask", " camunda:class='worker'", ""),
         ][self.random.below(5)];
-        let retries = if zeebe.is_empty() { retries } else { "" };
+        let retries = if zeebe.contains("zeebe:") { "" } else { retries };
         let (often, listeners) = (self.multi_instance(depth), self.listeners());
         self.element(&format!(
             "<{kind} id='{id}'{attributes}{held}><extensionElements>{zeebe}{retries}{mapping}{listeners}</extensionElements>{often}</{kind}>"
