@@ -120,6 +120,12 @@ impl Machine<'_> {
         self.definition.element(ROOT).listeners.iter().any(|listener| listener.event == Start)
     }
 
+    /// Whether an activity's element has a listener for this.
+    pub(crate) fn has_listeners_for(&self, activity: ActivityId, event: ListenerEvent) -> bool {
+        let element = self.definition.element(self.instance.at(activity).element);
+        element.listeners.iter().any(|listener| listener.event == event)
+    }
+
     /// Sets the timers of a user task's listeners, before the task is there (Camunda `ExecutionEntity.initializeTimerDeclarations`). They interrupt
     /// nothing, fire again if they say so, and are gone with the task.
     pub(crate) fn arm_timeouts(&mut self, activity: ActivityId) -> Result<(), Failure> {
@@ -221,7 +227,13 @@ impl Machine<'_> {
             }
             Occasion::Create { assigned: true } => self.evaluate_listeners(activity, Assignment),
             Occasion::Create { assigned: false } | Occasion::Timeout { .. } => Ok(()),
-            Occasion::Complete => self.resume(activity),
+            Occasion::Complete => {
+                let waits = self.instance.index.waits.get(&activity).into_iter().flatten();
+                if let Some(task) = waits.copied().find(|wait| self.instance.tasks.contains_key(wait)) {
+                    self.remove_wait(activity, task);
+                }
+                self.resume(activity)
+            }
         }
     }
 

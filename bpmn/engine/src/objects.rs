@@ -1,7 +1,7 @@
 //! The objects that expressions know from Camunda 7 beside variables (`VariableScopeElResolver`). They are to be looked at only, and what is asked of
 //! them by a method (`execution.getId()`) is a property (`execution.id`) to the parser.
 
-use mandate_feel::Value;
+use mandate_feel::{Value, date_text};
 use mandate_model::{ElementKind, Implementation, ServiceTask};
 use serde_json::{Value as Json, json};
 
@@ -13,7 +13,18 @@ use crate::ids::WaitId;
 pub(crate) fn object(at: &At<'_>, name: &str) -> Option<Value> {
     let json = match name {
         "execution" => execution(at),
+        "task" => task(at)?,
         "externalTask" => external_task(at)?,
+        "now()" | "dateTime()" => json!(date_text(at.moment.now)),
+        "currentUser()" | "authenticatedUserId" => json!(at.moment.user),
+        // Nobody is known to be in a group: there are no users here, only names.
+        "currentUserGroups()" => {
+            if at.moment.user.is_some() {
+                json!([])
+            } else {
+                Json::Null
+            }
+        }
         _ => return None,
     };
     Some(Value::from_json(&json))
@@ -27,7 +38,34 @@ fn execution(at: &At<'_>) -> Json {
         "processBusinessKey": at.instance.business_key,
         "businessKey": at.instance.business_key,
         "tenantId": at.instance.tenant,
+        "currentActivityId": &*at.element().id,
+        "currentActivityName": at.element().name,
+        "activityInstanceId": public(at, at.activity.0),
+        "parentActivityInstanceId": at.instance.at(at.activity).parent.map(|parent| public(at, parent.0)),
     })
+}
+
+/// Camunda's `DelegateTask`: the user task that waits here.
+fn task(at: &At<'_>) -> Option<Json> {
+    let task = at.waits().find_map(|wait| at.instance.tasks.get(&wait))?;
+    let element = at.definition.element(task.element);
+    let date = |moment: Option<i64>| moment.and_then(date_text);
+    let documentation = if let ElementKind::UserTask(task) = &element.kind { task.documentation.as_ref() } else { None };
+    Some(json!({
+        "id": public(at, task.wait.0),
+        "name": task.name.as_ref().or(element.name.as_ref()),
+        "description": task.description.as_ref().or(documentation),
+        "assignee": task.assignee,
+        "owner": task.owner,
+        "priority": task.priority,
+        "dueDate": date(task.due),
+        "followUpDate": date(task.follow_up),
+        "createTime": date(Some(task.since)),
+        "taskDefinitionKey": &*element.id,
+        "executionId": public(at, task.activity.0),
+        "processInstanceId": at.instance.id.to_string(),
+        "tenantId": at.instance.tenant,
+    }))
 }
 
 /// Camunda's `ExternalTask`: the one that waits here, or that a delegate does in place of a worker. Who has it locked is not known here.

@@ -1,6 +1,6 @@
 //! The one loop.
 
-use mandate_model::{CatchTrigger, ElementIndex, ElementKind, Field, Implementation, ProcessDefinition, ROOT};
+use mandate_model::{CatchTrigger, ElementIndex, ElementKind, Field, Implementation, ListenerEvent, ProcessDefinition, ROOT};
 
 use crate::Code;
 use crate::EntryKey;
@@ -135,7 +135,10 @@ impl<'a> Machine<'a> {
             Input::FailJob { wait, failure } => self.fail_job(wait, failure),
             Input::CompleteTask { wait, variables } => {
                 let activity = self.instance.tasks[&wait].activity;
-                self.remove_wait(activity, wait);
+                // Its listeners see the task.
+                if !self.has_listeners_for(activity, ListenerEvent::Complete) {
+                    self.remove_wait(activity, wait);
+                }
                 self.deliver(activity, variables)?;
                 self.notify(activity, Occasion::Complete)?;
             }

@@ -208,4 +208,51 @@ mod tests {
             "#]],
         );
     }
+
+    #[test]
+    fn functions_and_objects_of_camunda_are_there() {
+        check(
+            "<startEvent id='s'/><userTask id='u' name='Look' camunda:assignee='${currentUser()}' camunda:dueDate='${dateTime().plusDays(1).toDate()}'>\
+             <extensionElements><camunda:inputOutput><camunda:inputParameter name='begun'>${now()}</camunda:inputParameter>\
+             <camunda:inputParameter name='at'>${execution.getCurrentActivityId()} ${execution.currentActivityName}</camunda:inputParameter>\
+             <camunda:inputParameter name='by'>${authenticatedUserId} ${empty currentUserGroups()}</camunda:inputParameter></camunda:inputOutput>\
+             <camunda:taskListener event='create' class='Told'><camunda:field name='who' expression='${task.assignee}'/>\
+             <camunda:field name='what' expression='${task.getName()} until ${task.dueDate}'/></camunda:taskListener>\
+             <camunda:taskListener event='complete' class='Told'><camunda:field name='who' expression='${task.getAssignee()}'/>\
+             <camunda:field name='seen' expression=\"${task.getVariable('begun')}\"/></camunda:taskListener></extensionElements></userTask>{s>u}",
+            "
+                as ann
+                at 1500
+                start
+                return
+                assign u bob
+                complete u
+                return
+            ",
+            expect![[r#"
+                > as ann
+                > at 1500
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  begun = "1970-01-01T00:00:01.500+0000" in #3
+                  at = "u Look" in #3
+                  by = "ann true" in #3
+                  task u !4 of ann users [] groups [] due 86401500
+                  call create u !5 attempt 1, 0 left {at: "u Look", begun: "1970-01-01T00:00:01.500+0000", by: "ann true"} who=ann what=Look until 1970-01-02T00:00:01.500+0000
+                > return
+                > assign u bob
+                  task u !4 of bob users [] groups [] due 86401500
+                > complete u
+                  call complete u !6 attempt 1, 0 left {at: "u Look", begun: "1970-01-01T00:00:01.500+0000", by: "ann true"} who=bob seen=1970-01-01T00:00:01.500+0000
+                > return
+                  task !4 gone
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
 }

@@ -186,9 +186,15 @@ pub(super) fn prefix(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
 fn name(parser: &mut Parser<'_>, name: &str) -> Result<Node, ParseError> {
     let offset = parser.offset;
     parser.advance()?;
+    if parser.at("(")
+        && let Some(function) = objects::function(name)
+    {
+        arguments(parser, name, 0..=0)?;
+        return Ok(Node::Name(function.into()));
+    }
     if parser.at("(") || parser.at(":") && function_behind_prefix(parser) {
-        return Err(ParseError::new(offset, format!("the function '{name}' cannot be called in an expression"))
-            .help("JUEL functions are not supported; FEEL has built-in functions: = upper case(name)"));
+        let help = format!("FEEL has built-in functions: = upper case(name). JUEL's that can be called: {}", objects::functions());
+        return Err(ParseError::new(offset, format!("the function '{name}' cannot be called in an expression")).help(help));
     }
     Ok(Node::Name(name.into()))
 }
@@ -220,7 +226,7 @@ fn member(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
                 .help("write the name: ${execution.getVariable('x')}, or ${x}")),
         };
     }
-    if let Some(method) = methods::find(name).filter(|_| object.is_none()) {
+    if let Some(method) = methods::find(name) {
         let arity = method.arity.start() - 1..=method.arity.end() - 1;
         let arguments = arguments(parser, name, arity)?;
         return Ok(ast::access(base, Step::Method(method, arguments)));

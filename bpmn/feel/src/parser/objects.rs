@@ -14,7 +14,36 @@ pub(super) struct Object {
 static OBJECTS: &[Object] = &[
     Object {
         name: "execution",
-        properties: &["id", "processInstanceId", "processBusinessKey", "businessKey", "tenantId"],
+        properties: &[
+            "id",
+            "processInstanceId",
+            "processBusinessKey",
+            "businessKey",
+            "tenantId",
+            "currentActivityId",
+            "currentActivityName",
+            "activityInstanceId",
+            "parentActivityInstanceId",
+        ],
+        has_variables: true,
+    },
+    Object {
+        name: "task",
+        properties: &[
+            "id",
+            "name",
+            "description",
+            "assignee",
+            "owner",
+            "priority",
+            "dueDate",
+            "followUpDate",
+            "createTime",
+            "taskDefinitionKey",
+            "executionId",
+            "processInstanceId",
+            "tenantId",
+        ],
         has_variables: true,
     },
     Object {
@@ -34,6 +63,20 @@ static OBJECTS: &[Object] = &[
         has_variables: false,
     },
 ];
+
+/// Camunda 7's functions that JUEL expressions may call (`CommandContextFunctions`, `DateTimeFunctions`), none of which takes arguments. The scope knows
+/// what they give, by the name with its brackets, which no variable has.
+static FUNCTIONS: [&str; 4] = ["now()", "dateTime()", "currentUser()", "currentUserGroups()"];
+
+/// The name in the scope of what a function gives.
+pub(super) fn function(name: &str) -> Option<&'static str> {
+    FUNCTIONS.into_iter().find(|function| function.strip_suffix("()") == Some(name))
+}
+
+/// All functions, for advice.
+pub(super) fn functions() -> String {
+    FUNCTIONS.join(", ")
+}
 
 /// The object that an expression begins with.
 pub(super) fn of(base: &Node) -> Option<&'static Object> {

@@ -66,7 +66,12 @@ fn an_error_of_a_worker_needs_a_code_and_an_expression_and_a_worker() {
 #[test]
 fn a_delegate_is_given_fields_of_one_value_each() {
     let task = |fields: &str| {
-        around_with("", &format!("<bpmn:serviceTask id='a' camunda:class='A'><bpmn:extensionElements>{fields}</bpmn:extensionElements></bpmn:serviceTask>"))
+        around_with(
+            "",
+            &format!(
+                "<bpmn:serviceTask id='a' camunda:class='A'><bpmn:extensionElements>{fields}</bpmn:extensionElements></bpmn:serviceTask>"
+            ),
+        )
     };
     let four = "<camunda:field name='a' stringValue='${x}'/><camunda:field name='b' expression='${x}'/>\
                 <camunda:field name='c'><camunda:string>text</camunda:string></camunda:field>\
