@@ -290,7 +290,7 @@ impl Inner {
                 return Ok(Ended::HoldParty(party.instance.id()));
             }
             course.calls.make(call.entry);
-            let given = (call.entry, digest(&call.variables));
+            let given = (call.entry, digest(&call));
             let outcome = match course.calls.answers.get(&given) {
                 Some(outcome) => outcome.clone(),
                 None if commands && self.is_stale(&mut party.base).await? => return Ok(Ended::Stale),
