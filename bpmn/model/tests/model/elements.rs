@@ -99,7 +99,7 @@ fn end_events_end_terminate_or_throw() {
     assert!(matches!(result("e1"), EndResult::None));
     assert!(matches!(result("e2"), EndResult::Terminate));
     let EndResult::Error(error) = result("e3") else { panic!() };
-    assert_eq!(error, ErrorReference { code: "REJECTED".to_owned(), message: Some("no".to_owned()) });
+    assert_eq!(error, ErrorReference { code: "REJECTED".to_owned(), message: Some(mandate_feel::Expression::literal("no")) });
     assert!(matches!(element(&definition, "g").kind, ElementKind::ParallelGateway));
     assert_eq!(element(&definition, "g").outgoing.len(), 3);
 }
