@@ -168,6 +168,8 @@ pub struct Task {
     pub due: Option<i64>,
     /// Not before when, as a hint for task lists.
     pub follow_up: Option<i64>,
+    /// The key of its form, if an expression has given it.
+    pub form_key: Option<String>,
     /// The higher, the more urgent; 50 unless somebody says something else.
     pub priority: i64,
     /// When it was created.

@@ -62,6 +62,13 @@ impl<'a> FormOf<'a> {
         self.definition.element(self.element).form.as_deref()
     }
 
+    /// Its key: as it was when the task was created.
+    pub fn key(&self) -> Option<&str> {
+        let waits = self.instance.index.waits.get(&self.activity).into_iter().flatten();
+        let computed = waits.filter_map(|wait| self.instance.tasks.get(wait)).find_map(|task| task.form_key.as_deref());
+        computed.or_else(|| self.form()?.key.as_ref()?.as_literal())
+    }
+
     /// What it shows (Camunda's `FormFieldHandler.createFormField`).
     ///
     /// # Errors

@@ -156,6 +156,8 @@ pub(crate) enum WaitFor {
         due: Option<i64>,
         /// Not before when, as a hint for task lists; milliseconds since 1970.
         follow_up: Option<i64>,
+        /// The key of its form, if that was computed.
+        form_key: Option<String>,
         /// The higher, the more urgent.
         priority: i64,
     },

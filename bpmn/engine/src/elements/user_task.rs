@@ -20,9 +20,16 @@ impl Behaviour for UserTask {
             candidate_groups: candidates(at, self.candidate_groups.as_ref())?,
             due: self.due_date.as_ref().map(|it| date(at, "due", it)).transpose()?.flatten(),
             follow_up: self.follow_up_date.as_ref().map(|it| date(at, "follow-up", it)).transpose()?.flatten(),
+            form_key: computed_form_key(at)?,
             priority: self.priority.as_ref().map(|it| at.whole(it)).transpose()?.flatten().unwrap_or(PRIORITY),
         }))
     }
+}
+
+/// The key of its form, unless it is a text, which the model has.
+fn computed_form_key(at: &At<'_>) -> Result<Option<String>, Failure> {
+    let key = at.element().form.as_ref().and_then(|form| form.key.as_ref());
+    Ok(key.filter(|key| key.as_literal().is_none()).map(|key| at.text(key)).transpose()?.flatten())
 }
 
 /// Names separated by commas, or a list of names.
@@ -252,6 +259,44 @@ mod tests {
                   - #3
                   ended: Completed
                   end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn form_key_that_is_an_expression_is_evaluated_when_the_task_is_created() {
+        check(
+            "<startEvent id='s'/><userTask id='u' camunda:formKey='embedded:${form}.html'/><userTask id='v' camunda:formKey='= null'/>\
+             <userTask id='w' camunda:formKey='fixed.html'/>{s>u>v>w}",
+            r#"
+                start {"form": "look"}
+                set {"form": "other"}
+                assign u ann
+                complete u
+                complete v
+            "#,
+            expect![[r#"
+                > start {"form": "look"}
+                  started at s
+                  form = "look"
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups [] form 'embedded:look.html'
+                > set {"form": "other"}
+                  form = "other"
+                > assign u ann
+                  task u !4 of ann users [] groups [] form 'embedded:look.html'
+                > complete u
+                  task !4 gone
+                  - #3
+                  + v #5
+                  task v !6 of nobody users [] groups []
+                > complete v
+                  task !6 gone
+                  - #5
+                  + w #7
+                  task w !8 of nobody users [] groups []
             "#]],
         );
     }

@@ -47,7 +47,7 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
         reader.initiator(node, false, owner);
         return event_sub_process_start(reader, node, owner);
     }
-    reader.form_key(node.camunda("formKey"), owner);
+    reader.start_form_key(node.camunda("formKey"), owner);
     reader.initiator(node, parent == ROOT, owner);
     let help = "use a none, message, timer, signal or conditional start event; whoever knows when to start can start it by the API";
     let supported = ["messageEventDefinition", "timerEventDefinition", "signalEventDefinition", "conditionalEventDefinition"];

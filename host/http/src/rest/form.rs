@@ -94,7 +94,7 @@ impl OfStart {
 /// Camunda's `FormDto`, with what the fields are, for which Camunda's API has only HTML.
 fn form_dto(form: &FormOf<'_>, rendered_at: &str) -> Result<Value, FormError> {
     let fields = form.shown()?;
-    let key = form.form().and_then(|form| form.key.clone()).filter(|key| !key.is_empty());
+    let key = form.key().filter(|key| !key.is_empty()).map(str::to_owned);
     let key = key.or_else(|| (!fields.is_empty()).then(|| format!("embedded:engine://engine/:engine{rendered_at}/rendered-form")));
     Ok(json!({
         "key": key,
@@ -209,7 +209,7 @@ const DEPLOYED: &[(&str, &str)] = &[("embedded:", "application/xhtml+xml"), ("ca
 
 /// The file of its deployment that a form's key names: a download and never a page, for it must not run as ours in a browser.
 async fn deployed(app: &App, definition: &Definition, form: &FormOf<'_>) -> Result<Response, Error> {
-    let key = form.form().and_then(|form| form.key.as_deref()).filter(|key| !key.is_empty());
+    let key = form.key().filter(|key| !key.is_empty());
     let key = key.ok_or_else(|| Error::Invalid("The form key is not set.".to_owned()))?;
     let found = DEPLOYED.iter().find_map(|(prefix, kind)| Some((key.strip_prefix(prefix)?, *kind)));
     let (location, kind) = found.unwrap_or((key, "application/octet-stream"));

@@ -108,7 +108,12 @@ impl Models<'_> {
         let forms = [
             (camunda.to_owned(), ""),
             (format!("{camunda} camunda:assignee='= string(x)'"), ""),
-            (format!("{camunda} camunda:dueDate='P1D' camunda:followUpDate='PT1H' camunda:priority='${{x}}' camunda:formKey='form'"), ""),
+            (
+                format!(
+                    "{camunda} camunda:dueDate='P1D' camunda:followUpDate='PT1H' camunda:priority='${{x}}' camunda:formKey='form-${{x}}'"
+                ),
+                "",
+            ),
             (
                 String::new(),
                 "<zeebe:userTask/><zeebe:assignmentDefinition assignee='= string(x)' candidateGroups='clerks'/><zeebe:taskSchedule dueDate='P1D'/>\
