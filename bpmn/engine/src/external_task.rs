@@ -42,13 +42,11 @@ impl Machine<'_> {
             return self.resume(activity);
         }
         self.bring_and_stay(wait, activity, brought)?;
-        match self.worker_error(activity, None, Err)? {
-            Some(error) => self.throw_worker_error(wait, error),
-            None => {
-                self.remove_wait(activity, wait);
-                self.resume(activity)
-            }
+        if let Some(error) = self.worker_error(activity, None, Err)? {
+            return self.throw_worker_error(wait, error);
         }
+        self.remove_wait(activity, wait);
+        self.resume(activity)
     }
 
     /// The task could not be done, unless an expression says that this is an error. As in Camunda 7 one that cannot be evaluated says nothing.

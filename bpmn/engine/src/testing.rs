@@ -438,7 +438,7 @@ impl<'a> Run<'a> {
                 let (id, wait) = (self.id(call.element), call.wait.0);
                 let visible = show_variables(&call.variables);
                 let listener = call.listener.map(|event| format!(" {}", event.as_str())).unwrap_or_default();
-                let given: String = call.fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+                let given = call.fields.iter().map(|(name, value)| format!(" {name}={value}")).collect::<Vec<_>>().concat();
                 format!("call{listener} {id} !{wait} attempt {}, {} left {visible}{given}", call.attempt, call.retries_left)
             }
             Effect::CallProcess(call) => {

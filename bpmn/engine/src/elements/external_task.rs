@@ -262,10 +262,11 @@ mod tests {
 
     /// An external task `x` with what is caught of it, whose reports are errors by these expressions.
     fn judged(errors: &[(&str, &str)]) -> String {
-        let errors: String = errors
+        let errors: Vec<_> = errors
             .iter()
             .map(|(error, expression)| format!("<camunda:errorEventDefinition errorRef='{error}' expression=\"{expression}\"/>"))
             .collect();
+        let errors = errors.concat();
         format!(
             "<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='charge'><extensionElements>{errors}\
              </extensionElements></serviceTask><boundaryEvent id='b' attachedToRef='x'><errorEventDefinition errorRef='err' \
