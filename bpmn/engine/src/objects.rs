@@ -80,7 +80,7 @@ fn external_task(at: &At<'_>) -> Option<Json> {
         "processInstanceId": at.instance.id.to_string(),
         "businessKey": at.instance.business_key,
         "tenantId": at.instance.tenant,
-        "topicName": topic,
+        "topicName": task.map_or(topic, |task| &task.topic),
         "priority": task.map(|task| task.priority),
         "retries": task.and_then(|task| task.retries),
         "errorMessage": task.and_then(|task| task.failure.as_ref()),

@@ -433,6 +433,8 @@ pub struct ServiceTask {
     /// It is an external task: it waits until a worker that fetched it over REST completes it. So it is with every
     /// [`Implementation::Topic`] until [`ProcessDefinition::serve_topics`] says that a delegate serves it.
     pub by_worker: bool,
+    /// The topic of an external task, if that is an expression: evaluated when it is entered. A worker does it, whatever it gives.
+    pub topic: Option<Expression>,
     /// `camunda:taskPriority` of the task or, failing that, of the process: a whole number when evaluated; none is 0. Of external tasks only.
     pub priority: Option<Expression>,
     /// What a worker reports that is a BPMN error, in document order.

@@ -1,14 +1,25 @@
 //! External tasks: service and send tasks that wait for a worker outside.
 
-use mandate_feel::Expression;
+use mandate_model::ServiceTask;
 
 use super::{At, Next, WaitFor};
 use crate::input::Failure;
 
-/// A token came in: the task waits under its topic. Its priority is evaluated now (Camunda `ExternalTaskActivityBehavior`); null is 0, the default.
-pub(super) fn enter(at: &At<'_>, topic: &str, priority: Option<&Expression>) -> Result<Next, Failure> {
-    let priority = priority.map(|it| at.whole(it)).transpose()?.flatten().unwrap_or(0);
-    Ok(Next::Wait(WaitFor::ExternalTask { topic: topic.to_owned(), priority }))
+/// The longest topic, which is as long as a model's may be.
+const MAX_TOPIC: usize = 255;
+
+/// A token came in: the task waits under its topic. That, if it is an expression, and its priority are evaluated now (Camunda
+/// `ExternalTaskActivityBehavior`); a priority that is null is 0, the default.
+pub(super) fn enter(at: &At<'_>, topic: &str, task: &ServiceTask) -> Result<Next, Failure> {
+    let topic = match &task.topic {
+        None => topic.to_owned(),
+        Some(expression) => {
+            let topic = at.text(expression)?.filter(|topic| (1..=MAX_TOPIC).contains(&topic.chars().count()));
+            topic.ok_or_else(|| at.failed(expression, &format!("gives no topic of 1 to {MAX_TOPIC} characters")))?
+        }
+    };
+    let priority = task.priority.as_ref().map(|it| at.whole(it)).transpose()?.flatten().unwrap_or(0);
+    Ok(Next::Wait(WaitFor::ExternalTask { topic, priority }))
 }
 
 #[cfg(test)]
@@ -461,6 +472,42 @@ mod tests {
                   - #5
                   + u #6
                   task u !7 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn topic_that_is_an_expression_is_evaluated_when_the_task_is_entered() {
+        check(
+            "<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='charge-${kind}'/>{s>x}",
+            r#"
+                start
+                start {"kind": "card"}
+                done x
+            "#,
+            expect![[r#"
+                > start
+                  failed: EXPRESSION_FAILED: the expression 'charge-${kind}' of 'x': Cannot resolve identifier 'kind'
+                > start {"kind": "card"}
+                  started at s
+                  kind = "card"
+                  + s #2
+                  - #2
+                  + x #3
+                  external task x !4 'charge-card' priority 0
+                > done x
+                  external task !4 gone
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+        check(
+            "<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='= kind'/>{s>x}",
+            r#"start {"kind": ""}"#,
+            expect![[r#"
+                > start {"kind": ""}
+                  failed: EXPRESSION_FAILED: the expression '= kind' of 'x': gives no topic of 1 to 255 characters
             "#]],
         );
     }

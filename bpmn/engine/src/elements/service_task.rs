@@ -8,7 +8,7 @@ use crate::input::Failure;
 impl Behaviour for ServiceTask {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         match &self.implementation {
-            Implementation::Topic(topic) if self.by_worker => external_task::enter(at, topic, self.priority.as_ref()),
+            Implementation::Topic(topic) if self.by_worker => external_task::enter(at, topic, self),
             implementation => Ok(Next::Call(implementation.clone())),
         }
     }

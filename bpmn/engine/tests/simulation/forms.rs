@@ -105,6 +105,7 @@ fn parts(kind: &ElementKind) -> Vec<(&'static str, bool)> {
         ],
         ElementKind::ServiceTask(it) => vec![
             ("activity: priority of an external task", it.priority.is_some()),
+            ("activity: computed topic", it.topic.is_some()),
             ("activity: errors of an external task", !it.errors.is_empty()),
             ("activity: fields of a delegate", !it.fields.is_empty()),
         ],

@@ -6,7 +6,7 @@ use mandate_feel::Expression;
 
 use crate::definition::{ElementKind, EventSubProcess, Implementation, Scope, ServiceTask, UserTask};
 use crate::diagnostic::shown;
-use crate::parse::implementation::Doer;
+use crate::parse::implementation::{Doer, is_computed};
 use crate::parse::process::{Owner, ProcessReader};
 use crate::parse::{message_flows, zeebe};
 use crate::time;
@@ -71,8 +71,12 @@ pub(crate) fn work<'n>(
         None => None,
     };
     reader.whole_number("camunda:taskPriority", priority.as_ref(), owner);
+    let topic = match &implementation {
+        Implementation::Topic(topic) if is_computed(topic) => Some(reader.expression("camunda:topic", topic, owner.at)?),
+        _ => None,
+    };
     let errors = reader.worker_errors(node, by_worker, owner);
-    Some(ElementKind::ServiceTask(ServiceTask { implementation, by_worker, priority, errors, fields, element_type }))
+    Some(ElementKind::ServiceTask(ServiceTask { implementation, by_worker, topic, priority, errors, fields, element_type }))
 }
 
 /// Reads a `userTask`.

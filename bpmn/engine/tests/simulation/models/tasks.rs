@@ -149,6 +149,7 @@ impl Models<'_> {
     pub(super) fn external_task(&mut self, depth: usize, inside: bool) -> Block {
         let priority = ["", " camunda:taskPriority='${x}'"][self.random.below(2)];
         let kind = ["serviceTask", "sendTask", "businessRuleTask"][self.random.below(3)];
+        let topic = ["outside", "outside-${x}"][self.random.below(2)];
         let errors = match self.random.below(6) {
             0 => "<camunda:errorEventDefinition errorRef='e1' expression='${x == 2}'/>",
             1 => {
@@ -160,7 +161,7 @@ impl Models<'_> {
         let id = self.id(kind);
         let (held, often, listeners) = (self.asynchronous(), self.multi_instance(depth), self.listeners());
         self.element(&format!(
-            "<{kind} id='{id}' camunda:type='external' camunda:topic='outside'{priority}{held}><extensionElements>{errors}{listeners}\
+            "<{kind} id='{id}' camunda:type='external' camunda:topic='{topic}'{priority}{held}><extensionElements>{errors}{listeners}\
              </extensionElements>{often}</{kind}>"
         ));
         self.compensated(&id);
