@@ -149,7 +149,7 @@ impl Models<'_> {
     pub(super) fn external_task(&mut self, depth: usize, inside: bool) -> Block {
         let priority = ["", " camunda:taskPriority='${x}'"][self.random.below(2)];
         let kind = ["serviceTask", "sendTask", "businessRuleTask"][self.random.below(3)];
-        let topic = ["outside", "outside-${x}"][self.random.below(2)];
+        let topic = if kind == "sendTask" { "outside-${x}" } else { "outside" };
         let errors = match self.random.below(6) {
             0 => "<camunda:errorEventDefinition errorRef='e1' expression='${x == 2}'/>",
             1 => {
