@@ -19,13 +19,19 @@ use crate::elements::At;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::input::Failure;
 use crate::instance::{Instance, NewInstance, Role};
+use crate::moment::Moment;
 use crate::step::Machine;
 use crate::unit::{Change, LaterKind};
 use crate::variable::Variables;
 
 /// Whether a process's conditional start event lets it start with these variables (Camunda 7, `POST /condition`): only if the variable is among
 /// them that the event names, if it names one. False of any other element.
-pub fn start_condition_holds(definition: &ProcessDefinition, start: ElementIndex, variables: &Variables) -> Result<bool, Failure> {
+pub fn start_condition_holds(
+    definition: &ProcessDefinition,
+    start: ElementIndex,
+    variables: &Variables,
+    moment: Moment<'_>,
+) -> Result<bool, Failure> {
     let ElementKind::StartEvent(StartTrigger::Condition(condition)) = &definition.element(start).kind else { return Ok(false) };
     if condition.variable.as_ref().is_some_and(|name| !variables.contains_key(name)) {
         return Ok(false);
@@ -36,7 +42,7 @@ pub fn start_condition_holds(definition: &ProcessDefinition, start: ElementIndex
     for (name, value) in variables {
         instance.set_local(root, name, Some(value.clone()));
     }
-    At::new(definition, &instance, root, 0).attached(start).holds(condition)
+    At::new(definition, &instance, root, moment).attached(start).holds(condition)
 }
 
 impl At<'_> {
@@ -104,7 +110,7 @@ impl Machine<'_> {
         let (activity, element) = (subscription.activity, subscription.element);
         let definition = self.definition;
         for condition in definition.element(element).kind.conditions() {
-            if At::new(definition, self.instance, activity, self.now).attached(element).holds(condition)? {
+            if At::new(definition, self.instance, activity, self.moment()).attached(element).holds(condition)? {
                 return self.receive_inside(wait, Variables::new());
             }
         }

@@ -48,6 +48,7 @@ mod elements;
 mod error;
 mod escalation;
 mod expression;
+mod external_task;
 mod form;
 mod ids;
 mod index;
@@ -61,7 +62,9 @@ mod lineage;
 mod listener;
 mod mapping;
 mod modification;
+mod moment;
 mod multi_instance;
+mod objects;
 mod priority;
 #[cfg(test)]
 mod processes;
@@ -96,6 +99,7 @@ pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, 
 pub use job::{JobOrigin, Jobs};
 pub use leaf::{Leaf, LeafState};
 pub use modification::{Cancel, Instruction, Misfit, Modification, Site, Start, StartAt};
+pub use moment::Moment;
 pub use retry::{Spent, spend_attempt};
 pub use snapshot::{Changes, PartId, SnapshotError, Stored};
 pub use start_timer::StartTimer;

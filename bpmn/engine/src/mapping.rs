@@ -4,7 +4,7 @@ use mandate_model::{ElementIndex, Mapping, ProcessDefinition, Source, VariableCh
 
 use crate::Code;
 use crate::effect::HistoryEvent;
-use crate::expression::evaluate;
+use crate::elements::At;
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Instance, Role};
@@ -117,7 +117,7 @@ impl Machine<'_> {
         match source {
             Source::Variable(name) => Ok(self.instance.visible_variable(activity, name).cloned()),
             Source::Expression(expression) => {
-                let value = evaluate(self.definition, self.instance, activity, element, expression)?;
+                let value = At::new(self.definition, self.instance, activity, self.moment()).attached(element).evaluate(expression)?;
                 Ok(Some(Variable::from_json(&value.to_json())))
             }
         }

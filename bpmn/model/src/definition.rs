@@ -37,6 +37,8 @@ pub struct ProcessDefinition {
     pub version_tag: Option<String>,
     /// `camunda:historyTimeToLive`: for how many days the history of an ended instance is meant to be kept.
     pub history_ttl: Option<u32>,
+    /// `camunda:initiator`: the variable that whoever starts an instance becomes.
+    pub initiator: Option<String>,
     /// How it runs where the standard and Camunda 7 differ.
     pub dialect: Dialect,
     /// The process (index 0) and everything in it, in document order.
@@ -449,10 +451,25 @@ pub struct ServiceTask {
     /// It is an external task: it waits until a worker that fetched it over REST completes it. So it is with every
     /// [`Implementation::Topic`] until [`ProcessDefinition::serve_topics`] says that a delegate serves it.
     pub by_worker: bool,
+    /// The topic of an external task, if that is an expression: evaluated when it is entered. A worker does it, whatever it gives.
+    pub topic: Option<Expression>,
     /// `camunda:taskPriority` of the task or, failing that, of the process: a whole number when evaluated; none is 0. Of external tasks only.
     pub priority: Option<Expression>,
+    /// What a worker reports that is a BPMN error, in document order.
+    pub errors: Vec<WorkerError>,
+    /// What its delegate is given besides, in document order.
+    pub fields: Vec<Field>,
     /// Camunda's activity type: `serviceTask`, `sendTask`, `businessRuleTask`, `intermediateMessageThrowEvent` or `messageEndEvent`.
     pub element_type: &'static str,
+}
+
+/// When a worker's report, that a task is done or could not be, is a BPMN error (`camunda:errorEventDefinition`).
+#[derive(Clone, Debug)]
+pub struct WorkerError {
+    /// The error's code.
+    pub code: String,
+    /// It is thrown if this gives true.
+    pub condition: Expression,
 }
 
 /// A task that an expression does.

@@ -90,7 +90,7 @@ impl Inner {
             retries_left: call.retries_left,
             idempotency_key: hex(&call.entry.0),
             traceparent: context.traceparent.clone(),
-            extension_properties: element.properties.clone(),
+            extension_properties: element.properties.iter().chain(&call.fields).cloned().collect(),
         };
         let world = World { seed: call.entry.0, wall_clock_ms: context.started_at };
         let limits = binding.mandate.limits(&self.caps);

@@ -18,7 +18,8 @@ impl Behaviour for CatchTrigger {
             CatchTrigger::Multiple { triggers, all } => first_or_all(at, triggers, *all),
             CatchTrigger::Timer(timer) => {
                 let alarm = at.alarm(timer)?;
-                let cycle = alarm.cycle.filter(|cycle| may_repeat(at) && Cycle::parse(cycle, at.now).is_ok_and(|cycle| cycle.is_counted()));
+                let cycle =
+                    alarm.cycle.filter(|cycle| may_repeat(at) && Cycle::parse(cycle, at.moment.now).is_ok_and(|cycle| cycle.is_counted()));
                 Ok(Next::Wait(WaitFor::Timer(Alarm { cycle, ..alarm })))
             }
         }

@@ -248,4 +248,82 @@ mod tests {
             "#]],
         );
     }
+
+    #[test]
+    fn whoever_starts_it_becomes_a_variable_unless_the_start_says_otherwise() {
+        let elements = "<startEvent id='s' camunda:initiator='starter'/><userTask id='u' camunda:assignee='${starter}'/>{s>u}";
+        check(
+            elements,
+            "
+                as ann
+                start
+            ",
+            expect![[r#"
+                > as ann
+                > start
+                  started at s
+                  starter = "ann"
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of ann users [] groups []
+            "#]],
+        );
+        check(
+            elements,
+            r#"
+                as ann
+                hold {"starter": "eve"}
+                as
+                run s
+            "#,
+            expect![[r#"
+                > as ann
+                > hold {"starter": "eve"}
+                  started at s
+                  starter = "eve"
+                  job Start s !3 due 0, 3 left, 0 failed
+                > as
+                > run s
+                  job !3 gone
+                  + s #2
+                  - #2
+                  + u #4
+                  task u !5 of eve users [] groups []
+            "#]],
+        );
+        check(
+            elements,
+            "start",
+            expect![[r#"
+            > start
+              started at s
+              starter = null
+              + s #2
+              - #2
+              + u #3
+              task u !4 of nobody users [] groups []
+        "#]],
+        );
+    }
+
+    #[test]
+    fn initiator_is_the_process_s_wherever_an_instance_begins() {
+        check(
+            "<startEvent id='m'><messageEventDefinition messageRef='msg'/></startEvent><startEvent id='s' camunda:initiator='starter'/>\
+             <userTask id='u'/>{m>u}{s>u}",
+            "
+                as ann
+                begin before u
+            ",
+            expect![[r#"
+                > as ann
+                > begin before u
+                  started at u
+                  starter = "ann"
+                  + u #2
+                  task u !3 of nobody users [] groups []
+            "#]],
+        );
+    }
 }

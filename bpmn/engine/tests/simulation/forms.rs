@@ -104,7 +104,12 @@ fn parts(kind: &ElementKind) -> Vec<(&'static str, bool)> {
             ("callActivity: called by an expression", it.process.as_literal().is_none()),
             ("callActivity: of a tenant", it.tenant.is_some()),
         ],
-        ElementKind::ServiceTask(it) => vec![("activity: priority of an external task", it.priority.is_some())],
+        ElementKind::ServiceTask(it) => vec![
+            ("activity: priority of an external task", it.priority.is_some()),
+            ("activity: computed topic", it.topic.is_some()),
+            ("activity: errors of an external task", !it.errors.is_empty()),
+            ("activity: fields of a delegate", !it.fields.is_empty()),
+        ],
         ElementKind::ExpressionTask(it) => vec![("activity: result variable", it.result_variable.is_some())],
         ElementKind::UserTask(it) => vec![
             ("userTask: assignee", it.assignee.is_some()),

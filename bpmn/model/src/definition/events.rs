@@ -90,8 +90,8 @@ pub struct Escalation {
 pub struct ErrorReference {
     /// `errorCode`.
     pub code: String,
-    /// `camunda:errorMessage`, when there is one.
-    pub message: Option<String>,
+    /// `camunda:errorMessage`, when there is one, evaluated when it is thrown.
+    pub message: Option<Expression>,
 }
 
 /// A `bpmn:message` as it is awaited.

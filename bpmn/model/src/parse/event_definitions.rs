@@ -152,12 +152,15 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, message, "give it an errorCode: errors are caught by code");
             return None;
         }
-        let message = error.camunda("errorMessage").map(str::to_owned);
-        if is_expression(code) || message.as_deref().is_some_and(is_expression) {
-            let text = format!("an expression in the code or message of the error '{}' is not supported yet", shown(reference));
-            self.diagnostics.error(at, text, "write fixed texts");
+        if is_expression(code) {
+            let text = format!("an expression in the code of the error '{}' is not supported", shown(reference));
+            self.diagnostics.error(at, text, "write a fixed text (as in Camunda 7)");
             return None;
         }
+        let message = match error.camunda("errorMessage") {
+            Some(source) => Some(self.expression("camunda:errorMessage", source, at)?),
+            None => None,
+        };
         Some(ErrorReference { code: code.to_owned(), message })
     }
 }

@@ -26,13 +26,15 @@ impl<'n> ProcessReader<'n, '_> {
                 "failedJobRetryTimeCycle" => self.retries(extension, owner),
                 // What a call activity passes is read with whom it calls.
                 "in" | "out" => {}
+                // What is taken for an error, and what a delegate is given, is read with who does the task.
+                "errorEventDefinition" | "field" => {}
                 "formData" => self.form_data(extension, of, owner),
                 "executionListener" => {
                     let listener = self.execution_listener(extension, of, at);
                     self.element(owner.index).listeners.extend(listener);
                 }
                 "taskListener" => {
-                    let listener = self.task_listener(extension, at);
+                    let listener = self.task_listener(extension, owner, at);
                     self.element(owner.index).listeners.extend(listener);
                 }
                 other => unreachable!("the table of extension elements says that camunda:{other} is read"),

@@ -15,6 +15,8 @@ mod event_definitions;
 mod events;
 mod expression_tasks;
 mod extensions;
+mod external_tasks;
+mod fields;
 mod flows;
 mod forms;
 mod gateways;

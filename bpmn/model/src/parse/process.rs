@@ -40,6 +40,8 @@ pub(crate) struct Draft<'n> {
     pub(crate) process: &'n Node<'n>,
     dialect: Dialect,
     history_ttl: Option<u32>,
+    /// The variable that whoever starts an instance becomes: the last that a start event names.
+    pub(crate) initiator: Option<&'n str>,
     pub(crate) elements: Vec<Element>,
     /// The BPMN name of each element, in the order of `elements`.
     pub(crate) names: Vec<&'static str>,
@@ -131,6 +133,7 @@ impl<'n> Draft<'n> {
                 process,
                 dialect: definitions.dialect,
                 history_ttl: None,
+                initiator: None,
                 elements: Vec::new(),
                 names: Vec::new(),
                 flows: Vec::new(),
@@ -233,6 +236,7 @@ impl<'n> Draft<'n> {
             name: self.elements[0].name.clone(),
             version_tag: self.process.camunda("versionTag").map(str::to_owned),
             history_ttl: self.history_ttl,
+            initiator: self.initiator.map(str::to_owned),
             has_conditions: self.elements.iter().any(|element| element.kind.is_conditional()),
             receives_messages: false,
             dialect: self.dialect,

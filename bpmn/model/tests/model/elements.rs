@@ -110,7 +110,7 @@ fn end_events_end_terminate_or_throw() {
     assert!(matches!(result("e1"), EndResult::None));
     assert!(matches!(result("e2"), EndResult::Terminate));
     let EndResult::Error(error) = result("e3") else { panic!() };
-    assert_eq!(error, ErrorReference { code: "REJECTED".to_owned(), message: Some("no".to_owned()) });
+    assert_eq!(error, ErrorReference { code: "REJECTED".to_owned(), message: Some(mandate_feel::Expression::literal("no")) });
     assert!(matches!(element(&definition, "g").kind, ElementKind::ParallelGateway));
     assert_eq!(element(&definition, "g").outgoing.len(), 3);
 }
@@ -174,7 +174,7 @@ fn a_user_task_says_who_until_when_and_with_which_form() {
                 camunda:candidateGroups='order-review' camunda:dueDate='P2D' camunda:formKey='embedded:review'>\
                 <bpmn:documentation> Look at it. </bpmn:documentation></bpmn:userTask>";
     let form = element(&definition(&around(task)), "a").form.clone().expect("a form");
-    assert_eq!((form.key.as_deref(), form.fields.len()), (Some("embedded:review"), 0));
+    assert_eq!((form.key.as_ref().and_then(|key| key.as_literal()), form.fields.len()), (Some("embedded:review"), 0));
     let ElementKind::UserTask(task) = kind(&around(task), "a") else { panic!() };
     assert_eq!(task.assignee.unwrap().source(), "${reviewer}");
     assert_eq!(task.candidate_users.unwrap().as_literal(), Some("ann, bob"));

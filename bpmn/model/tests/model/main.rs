@@ -3,6 +3,7 @@
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way")]
 
 mod calls;
+mod camunda;
 mod common;
 mod compensation;
 mod corpus;

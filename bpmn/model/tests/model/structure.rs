@@ -97,7 +97,7 @@ mod events {
                 t.bpmn:3:1: error: the error end event has no errorRef (element 'e1'); help: choose the error that it throws (errorRef)
                 t.bpmn:4:24: warning: the error 'nobody' does not exist: this is taken for the code of one (as in Camunda 7) (element 'e2'); help: create an error with this id and a code
                 t.bpmn:5:24: error: the error 'x' has no errorCode of 1 to 255 characters (element 'e3'); help: give it an errorCode: errors are caught by code
-                t.bpmn:6:24: error: an expression in the code or message of the error 'y' is not supported yet (element 'e4'); help: write fixed texts
+                t.bpmn:6:24: error: an expression in the code of the error 'y' is not supported (element 'e4'); help: write a fixed text (as in Camunda 7)
                 t.bpmn:7:69: warning: the error 'x' has no errorCode: the event catches all errors (element 'b'); help: give it one, or remove the errorRef
             "#]],
         );

@@ -39,7 +39,8 @@ impl Models<'_> {
 
     fn start(&mut self, trigger: &str) -> String {
         let (id, held) = (self.id("start"), self.asynchronous());
-        self.element(&format!("<startEvent id='{id}'{held}>{trigger}</startEvent>"));
+        let initiator = ["", " camunda:initiator='starter'"][self.random.below(2)];
+        self.element(&format!("<startEvent id='{id}'{held}{initiator}>{trigger}</startEvent>"));
         id
     }
 
