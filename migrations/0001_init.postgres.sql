@@ -538,6 +538,8 @@ CREATE TABLE history_activity (
     started_at  BIGINT  NOT NULL,
     ended_at    BIGINT,
     canceled    BOOLEAN NOT NULL,
+    -- No flow led on from it: its token's way in its scope was over.
+    complete_scope BOOLEAN NOT NULL,
     -- Which component did it, by its digest.
     delegate    TEXT,
     digest      TEXT,

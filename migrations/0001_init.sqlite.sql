@@ -534,6 +534,8 @@ CREATE TABLE history_activity (
     started_at  INTEGER NOT NULL,
     ended_at    INTEGER,
     canceled    INTEGER NOT NULL,
+    -- No flow led on from it: its token's way in its scope was over.
+    complete_scope INTEGER NOT NULL,
     -- Which component did it, by its digest.
     delegate    TEXT,
     digest      TEXT,

@@ -231,6 +231,7 @@ fn activity_filter(fields: &mut Fields) -> Result<HistoryActivityFilter, Error> 
         finished: fields.flag("finished")?,
         unfinished: fields.flag("unfinished")?,
         canceled: fields.flag("canceled")?,
+        complete_scope: fields.flag("completeScope")?,
         started_before: fields.date("startedBefore")?,
         started_after: fields.date("startedAfter")?,
         finished_before: fields.date("finishedBefore")?,
@@ -284,8 +285,7 @@ pub(crate) fn activity_dto(row: &HistoryActivity) -> Value {
         "endTime": date::print_option(row.ended_at),
         "durationInMillis": row.ended_at.map(|ended| ended - row.started_at),
         "canceled": row.canceled,
-        // Camunda's word for an activity that ended its token's way: an end event.
-        "completeScope": row.kind.ends_with("EndEvent") && row.ended_at.is_some() && !row.canceled,
+        "completeScope": row.complete_scope,
         "tenantId": row.tenant,
         "removalTime": date::print_option(row.removal_at),
         "rootProcessInstanceId": row.root_instance.unwrap_or(row.instance).to_string(),

@@ -5,6 +5,7 @@ mod call_activity;
 mod clients;
 mod clock;
 mod common;
+mod complete_scope;
 mod compensation;
 mod conformance;
 mod deployment;

@@ -159,6 +159,8 @@ pub struct HistoryActivity {
     pub ended_at: Option<i64>,
     /// It was interrupted.
     pub canceled: bool,
+    /// No flow led on from it: its token's way in its scope was over.
+    pub complete_scope: bool,
     /// The delegate that did it.
     pub delegate: Option<String>,
     /// SHA-256 of the delegate's component, in hex.
@@ -212,6 +214,8 @@ pub struct HistoryActivityFilter {
     pub unfinished: bool,
     /// Interrupted.
     pub canceled: bool,
+    /// No flow led on from it.
+    pub complete_scope: bool,
     /// Began before this moment or in it, as Camunda 7 counts; so do the next three.
     pub started_before: Option<i64>,
     /// Began after this.
@@ -373,6 +377,7 @@ fn activities(filter: HistoryActivityFilter) -> Select {
     select.when(filter.finished, "a.ended_at IS NOT NULL");
     select.when(filter.unfinished, "a.ended_at IS NULL");
     select.when(filter.canceled, "a.canceled");
+    select.when(filter.complete_scope, "a.complete_scope");
     select.maybe("a.started_at <= $?", filter.started_before);
     select.maybe("a.started_at >= $?", filter.started_after);
     select.maybe("a.ended_at <= $?", filter.finished_before);
@@ -437,8 +442,8 @@ impl Reads {
         page: Page,
         sort: &[(HistoryActivitySort, Order)],
     ) -> Result<Vec<HistoryActivity>, Error> {
-        let columns = "a.instance_id, a.n, a.parent, a.activity_id, a.name, a.kind, a.started_at, a.ended_at, a.canceled, a.delegate, \
-                       a.digest, a.attempt, a.called, h.root_instance, h.tenant, h.definition_id, h.definition_key, h.removal_at";
+        let columns = "a.instance_id, a.n, a.parent, a.activity_id, a.name, a.kind, a.started_at, a.ended_at, a.canceled, \
+                       a.complete_scope, a.delegate, a.digest, a.attempt, a.called, h.root_instance, h.tenant, h.definition_id, h.definition_key, h.removal_at";
         let (by_end, by_start) = (
             filter.finished_before.is_some() || filter.finished_after.is_some(),
             filter.started_before.is_some() || filter.started_after.is_some(),
@@ -458,6 +463,7 @@ impl Reads {
                 started_at: columns.next()?,
                 ended_at: columns.next()?,
                 canceled: columns.next()?,
+                complete_scope: columns.next()?,
                 delegate: columns.next()?,
                 digest: columns.next()?,
                 attempt: columns.next()?,

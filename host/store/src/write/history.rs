@@ -41,10 +41,10 @@ static END_INSTANCES: Batch = Batch::new(
 );
 
 static INSERT_ACTIVITIES: Batch = Batch::new(
-    "INSERT INTO history_activity (instance_id, n, parent, activity_id, name, kind, started_at, ended_at, canceled, delegate, digest, \
-     attempt, called) \
-     SELECT v.instance_id, v.n, v.parent, v.activity_id, v.name, v.kind, v.started_at, v.ended_at, v.canceled, v.delegate, v.digest, \
-     v.attempt, v.called FROM {rows}",
+    "INSERT INTO history_activity (instance_id, n, parent, activity_id, name, kind, started_at, ended_at, canceled, \
+     complete_scope, delegate, digest, attempt, called) \
+     SELECT v.instance_id, v.n, v.parent, v.activity_id, v.name, v.kind, v.started_at, v.ended_at, v.canceled, \
+     v.complete_scope, v.delegate, v.digest, v.attempt, v.called FROM {rows}",
     &[
         ("instance_id", Type::Uuid),
         ("n", Type::I64),
@@ -55,6 +55,7 @@ static INSERT_ACTIVITIES: Batch = Batch::new(
         ("started_at", Type::I64),
         ("ended_at", Type::I64),
         ("canceled", Type::Bool),
+        ("complete_scope", Type::Bool),
         ("delegate", Type::Text),
         ("digest", Type::Text),
         ("attempt", Type::I64),
@@ -64,7 +65,9 @@ static INSERT_ACTIVITIES: Batch = Batch::new(
 
 static UPDATE_ACTIVITIES: Batch = Batch::new(
     "UPDATE history_activity SET ended_at = COALESCE(v.ended_at, history_activity.ended_at), \
-     canceled = COALESCE(v.canceled, history_activity.canceled), delegate = COALESCE(v.delegate, history_activity.delegate), \
+     canceled = COALESCE(v.canceled, history_activity.canceled), \
+     complete_scope = COALESCE(v.complete_scope, history_activity.complete_scope), \
+     delegate = COALESCE(v.delegate, history_activity.delegate), \
      digest = COALESCE(v.digest, history_activity.digest), attempt = COALESCE(v.attempt, history_activity.attempt), \
      called = COALESCE(v.called, history_activity.called) FROM {rows} \
      WHERE history_activity.instance_id = v.instance_id AND history_activity.n = v.n",
@@ -73,6 +76,7 @@ static UPDATE_ACTIVITIES: Batch = Batch::new(
         ("n", Type::I64),
         ("ended_at", Type::I64),
         ("canceled", Type::Bool),
+        ("complete_scope", Type::Bool),
         ("delegate", Type::Text),
         ("digest", Type::Text),
         ("attempt", Type::I64),
@@ -191,11 +195,18 @@ static RESOLVE_OPEN_INCIDENTS: Batch = Batch::new(
 /// The state of an instance that goes on.
 const ACTIVE: &str = "ACTIVE";
 
+/// How and when an activity ended.
+struct Ended {
+    canceled: bool,
+    complete_scope: bool,
+    at: i64,
+}
+
 /// What one unit says of one activity.
 #[derive(Default)]
 struct Activity<'a> {
     began: Option<(i64, &'a String, &'a Option<String>, &'a String, i64)>,
-    ended: Option<(bool, i64)>,
+    ended: Option<Ended>,
     delegate: Option<(&'a String, &'a String, i64)>,
     called: Option<Uuid>,
 }
@@ -313,8 +324,9 @@ impl History {
                 HistoryRow::ActivityStarted { n, parent, activity_id, name, kind, at } => {
                     activities.entry(*n).or_default().began = Some((*parent, activity_id, name, kind, *at));
                 }
-                HistoryRow::ActivityEnded { n, canceled, at } => {
-                    activities.entry(*n).or_default().ended = Some((*canceled, *at));
+                HistoryRow::ActivityEnded { n, canceled, complete_scope, at } => {
+                    let ended = Ended { canceled: *canceled, complete_scope: *complete_scope, at: *at };
+                    activities.entry(*n).or_default().ended = Some(ended);
                 }
                 HistoryRow::Delegate { n, name, digest, attempt } => {
                     activities.entry(*n).or_default().delegate = Some((name, digest, *attempt));
@@ -324,8 +336,9 @@ impl History {
             }
         }
         for (n, activity) in activities {
-            let ended_at = activity.ended.map(|(_, at)| at);
-            let canceled = activity.ended.map(|(canceled, _)| canceled);
+            let ended_at = activity.ended.as_ref().map(|ended| ended.at);
+            let canceled = activity.ended.as_ref().map(|ended| ended.canceled);
+            let complete_scope = activity.ended.as_ref().map(|ended| ended.complete_scope);
             let delegate = activity.delegate.map(|(name, _, _)| name.clone());
             let digest = activity.delegate.map(|(_, digest, _)| digest.clone());
             let attempt = activity.delegate.map(|(_, _, attempt)| attempt);
@@ -340,12 +353,23 @@ impl History {
                     at,
                     ended_at,
                     canceled.unwrap_or(false),
+                    complete_scope.unwrap_or(false),
                     delegate,
                     digest,
                     attempt,
                     activity.called
                 ]),
-                None => self.changed_activities.push(cells![write.id, n, ended_at, canceled, delegate, digest, attempt, activity.called]),
+                None => self.changed_activities.push(cells![
+                    write.id,
+                    n,
+                    ended_at,
+                    canceled,
+                    complete_scope,
+                    delegate,
+                    digest,
+                    attempt,
+                    activity.called
+                ]),
             }
         }
     }
