@@ -14,9 +14,10 @@ use crate::unit::{Expect, InstanceHead, InstanceWrite, State};
 
 static INSERT_INSTANCES: Batch = Batch::new(
     "INSERT INTO history_instance (instance_id, tenant, definition_id, definition_key, business_key, start_activity, started_at, \
-     ended_at, state, reason, removal_at, super_instance, root_instance) \
+     ended_at, state, reason, removal_at, super_instance, super_activity, super_n, \
+     root_instance) \
      SELECT v.instance_id, v.tenant, v.definition_id, v.definition_key, v.business_key, v.start_activity, v.started_at, v.ended_at, \
-     v.state, v.reason, v.removal_at, v.super_instance, v.root_instance FROM {rows}",
+     v.state, v.reason, v.removal_at, v.super_instance, v.super_activity, v.super_n, v.root_instance FROM {rows}",
     &[
         ("instance_id", Type::Uuid),
         ("tenant", Type::Text),
@@ -30,6 +31,8 @@ static INSERT_INSTANCES: Batch = Batch::new(
         ("reason", Type::Text),
         ("removal_at", Type::I64),
         ("super_instance", Type::Uuid),
+        ("super_activity", Type::Text),
+        ("super_n", Type::I64),
         ("root_instance", Type::Uuid),
     ],
 );
@@ -161,9 +164,9 @@ static END_OPEN_TASKS: Batch = Batch::new(
 );
 
 static PUT_INCIDENTS: Batch = Batch::new(
-    "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, definition_id, code, message, attempt, created, detail) \
-     SELECT v.instance_id, v.n, v.wait, v.activity, v.activity_id, v.definition_id, v.code, v.message, v.attempt, v.created, v.detail \
-     FROM {rows} WHERE TRUE ON CONFLICT (instance_id, n) DO UPDATE SET code = excluded.code, message = excluded.message, \
+    "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, definition_id, code, message, attempt, created, detail, \
+     of_called) SELECT v.instance_id, v.n, v.wait, v.activity, v.activity_id, v.definition_id, v.code, v.message, v.attempt, v.created, v.detail, \
+     v.of_called FROM {rows} WHERE TRUE ON CONFLICT (instance_id, n) DO UPDATE SET code = excluded.code, message = excluded.message, \
      attempt = excluded.attempt, detail = excluded.detail",
     &[
         ("instance_id", Type::Uuid),
@@ -177,6 +180,7 @@ static PUT_INCIDENTS: Batch = Batch::new(
         ("attempt", Type::I64),
         ("created", Type::I64),
         ("detail", Type::Text),
+        ("of_called", Type::Bool),
     ],
 );
 
@@ -276,7 +280,7 @@ impl History {
         self.operations.extend(operations::cells(&write.operations));
         if self.level >= HistoryLevel::Audit {
             self.take_variables(write, revision);
-            self.take_tasks_and_incidents(write);
+            self.take_tasks_and_incidents(write, head);
         }
     }
 
@@ -310,6 +314,8 @@ impl History {
                 reason,
                 removal_at,
                 head.called_by.as_ref().map(|by| by.instance),
+                head.called_by.as_ref().map(|by| by.activity_id.clone()),
+                head.called_by.as_ref().map(|by| by.activity),
                 head.called_by.as_ref().map(|by| by.root)
             ]);
         } else if let Some((state, reason, at, removal_at)) = end {
@@ -395,7 +401,7 @@ impl History {
         }
     }
 
-    fn take_tasks_and_incidents(&mut self, write: &InstanceWrite) {
+    fn take_tasks_and_incidents(&mut self, write: &InstanceWrite, head: &InstanceHead) {
         let id = write.id;
         for task in &write.put_tasks {
             self.tasks.push(cells![
@@ -426,7 +432,8 @@ impl History {
                 &row.message,
                 row.attempt,
                 row.created,
-                &row.detail
+                &row.detail,
+                head.called_by.is_some()
             ]);
         }
         let at = moment(write);
@@ -466,7 +473,7 @@ async fn put_variables(tx: &mut Tx, mut variables: Variables) -> Result<(), Erro
 }
 
 /// When the unit happened: its last event, or, for one without any, now.
-fn moment(write: &InstanceWrite) -> i64 {
+pub(crate) fn moment(write: &InstanceWrite) -> i64 {
     let last = write.history.iter().map(|row| match row {
         HistoryRow::InstanceStarted { at, .. }
         | HistoryRow::InstanceEnded { at, .. }
