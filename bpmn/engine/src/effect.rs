@@ -337,8 +337,8 @@ pub enum HistoryEvent {
     ActivityEnded {
         /// Its number.
         activity: ActivityId,
-        /// Ended by an interruption, a termination or a deletion rather than by itself.
-        canceled: bool,
+        /// How.
+        end: ActivityEnd,
     },
     /// A call activity called another process.
     ProcessCalled {
@@ -363,6 +363,18 @@ pub enum HistoryEvent {
         /// Its name.
         name: String,
     },
+}
+
+/// How an activity instance ended (Camunda 7, `ActivityInstanceState`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActivityEnd {
+    /// Its token went on: by a flow, into the next instance of a loop, through a join, or back to the event that had it compensated.
+    Left,
+    /// It ended its token's way in its scope, for no flow leads on from it: an end event that was reached, an activity without outgoing flows, each
+    /// instance of a multi-instance activity (Camunda 7, `SCOPE_COMPLETE`).
+    CompletedScope,
+    /// Ended by an interruption, a termination or a deletion rather than by itself.
+    Canceled,
 }
 
 /// How an instance ended, in Camunda 7's words.

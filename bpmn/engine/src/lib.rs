@@ -89,8 +89,8 @@ pub use code::Code;
 pub use compensation::Compensable;
 pub use condition::start_condition_holds;
 pub use effect::{
-    DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Message, Signal, Subscription,
-    SubscriptionKind, Task,
+    ActivityEnd, DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Message, Signal,
+    Subscription, SubscriptionKind, Task,
 };
 pub use form::{FormError, FormOf, ShownField};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};

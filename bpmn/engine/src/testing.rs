@@ -16,8 +16,9 @@ use self::modification::modification;
 
 use crate::job::Jobs;
 use crate::{
-    ActivityId, Caller, DelegateCall, DelegateOutcome, Effect, Ending, EntryKey, Failure, HistoryEvent, Input, Instance, InstanceId,
-    LeafState, Moment, NewInstance, News, Report, Retry, Stop, SubscriptionKind, TaskRevision, Variable, Variables, WaitId, step,
+    ActivityEnd, ActivityId, Caller, DelegateCall, DelegateOutcome, Effect, Ending, EntryKey, Failure, HistoryEvent, Input, Instance,
+    InstanceId, LeafState, Moment, NewInstance, News, Report, Retry, Stop, SubscriptionKind, TaskRevision, Variable, Variables, WaitId,
+    step,
 };
 
 /// Runs a script on a new instance and compares the trace.
@@ -518,7 +519,9 @@ impl<'a> Run<'a> {
                 let body = if *body { " body" } else { "" };
                 format!("+ {}{body} #{}{}", self.id(*element), activity.0, scope(parent))
             }
-            HistoryEvent::ActivityEnded { activity, canceled } => format!("- #{}{}", activity.0, if *canceled { " canceled" } else { "" }),
+            HistoryEvent::ActivityEnded { activity, end } => {
+                format!("- #{}{}", activity.0, if *end == ActivityEnd::Canceled { " canceled" } else { "" })
+            }
             HistoryEvent::ProcessCalled { activity, .. } => format!("#{} calls", activity.0),
             HistoryEvent::VariableSet { scope: of, name, value } => format!("{name} = {}{}", value.json, scope(of)),
             HistoryEvent::VariableRemoved { scope: of, name } => format!("{name} removed{}", scope(of)),

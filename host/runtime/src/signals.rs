@@ -295,7 +295,7 @@ impl Inner {
                 Ok(())
             }
             Ended::NobodyThere => {
-                if let Err(error) = self.store.drop_delivery(delivery.name).await {
+                if let Err(error) = self.store.drop_delivery(delivery, self.clock.now_ms()).await {
                     let (signal, activity) = (delivery.signal.as_str(), delivery.activity_id.as_str());
                     tracing::debug!(signal, activity, "a signal that nobody is there for is not forgotten yet: {error}");
                     self.release_delivery(delivery).await;

@@ -7,6 +7,7 @@ mod clients;
 mod clock;
 mod common;
 mod compensation;
+mod complete_scope;
 mod conformance;
 mod deployment;
 mod event;

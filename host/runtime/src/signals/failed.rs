@@ -67,7 +67,7 @@ impl Runtime {
                 ..Subject::default()
             };
             let operations = self.logged(Operation { verb, entity_type: "Job", category: OPERATOR, changes, subject });
-            if self.0.store.revise_delivery(&delivery, revised, &operations).await? {
+            if self.0.store.revise_delivery(&delivery, revised, &operations, self.now()).await? {
                 self.0.thrown.notify_one();
                 return Ok(());
             }

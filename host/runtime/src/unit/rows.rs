@@ -1,7 +1,7 @@
 //! What stands in each row of an instance, by its state: as units write it and as `check-store` expects it.
 
 use mandate_engine::{
-    ActivityId, ExternalTask, HistoryEvent, Instance, Job, JobKind, PublicId, Subscription, SubscriptionKind, Task, WaitId,
+    ActivityEnd, ActivityId, ExternalTask, HistoryEvent, Instance, Job, JobKind, PublicId, Subscription, SubscriptionKind, Task, WaitId,
 };
 use mandate_model::{ElementIndex, ElementKind};
 use mandate_store::{EventKind, ExternalTaskRow, HistoryRow, JobRow, Message, Signal, SignalTenants, SubscriptionRow, TaskRow};
@@ -171,7 +171,12 @@ pub(super) fn history_row(definition: &Definition, event: HistoryEvent, at: i64)
                 at,
             }
         }
-        HistoryEvent::ActivityEnded { activity, canceled } => HistoryRow::ActivityEnded { n: number(activity.0), canceled, at },
+        HistoryEvent::ActivityEnded { activity, end } => HistoryRow::ActivityEnded {
+            n: number(activity.0),
+            canceled: end == ActivityEnd::Canceled,
+            complete_scope: end == ActivityEnd::CompletedScope,
+            at,
+        },
         HistoryEvent::ProcessCalled { activity, instance } => HistoryRow::Called { n: number(activity.0), instance: instance.0 },
         HistoryEvent::VariableSet { scope, name, value } => HistoryRow::Variable {
             scope: number(scope.0),

@@ -157,7 +157,7 @@ pub(crate) async fn a_message_is_delivered_once_and_looks_again_where_nobody_is_
     assert_eq!(store.messages(Page::ALL).await.expect("read")[0].receiver, Some(first));
 
     // It finds nobody there any more.
-    store.drop_delivery(delivery.name).await.expect("dropped");
+    store.drop_delivery(&delivery, 900).await.expect("dropped");
     assert_eq!(store.due_messages(200, 10).await.expect("read").len(), 1);
     store.address(&[(on_its_way.clone(), starts)], &[], 200).await.expect("addressed");
     let delivery = claimed(&store).await.remove(0);
