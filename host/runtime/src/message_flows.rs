@@ -1,22 +1,26 @@
 //! Messages along message flows, on their way from one instance to another (BPMN 2.0, 9.3).
 //!
 //! A message is durable with the unit of work that sends it, and comes to one receiver: of the process that its flow leads to, to the instance that has
-//! its business key and waits for it or, if none waits, to one that it starts, of the version that was deployed with the sender. It is delivered as a
-//! signal is (`signals.rs`), and when it finds nobody there any more, somebody is looked for again. If there is nobody, it waits: who begins to wait for
-//! it makes it due, and until then operators see it. Several instances that wait with the same business key are one too many: nobody could say who
-//! is meant, and it waits, too.
+//! its business key and waits for it or, if none waits, to one that it starts, of the version that was deployed with the sender. A message that has a
+//! correlation key finds by that, whatever its business key, who waits under one. It is delivered as a signal is (`signals.rs`), and when it finds nobody
+//! there any more, somebody is looked for again. If there is nobody, it waits: who begins to wait for it makes it due, and until then operators see it.
+//! Several instances that wait with the same key are one too many: nobody could say who is meant, and it waits, too.
 
 use mandate_engine::InstanceId;
 use mandate_model::{ProcessDefinition, StartTrigger};
 use mandate_store::query::Page;
-use mandate_store::{Address, Addressed, Awaiting, MessageListed};
+use mandate_store::{Address, Addressed, Awaiting, Begun, MessageListed};
 use uuid::Uuid;
 
 use crate::operator::{Change, OPERATOR, Operation, Subject};
+use crate::parties::Party;
 use crate::{Error, Inner, Runtime};
 
 /// Messages for which somebody is looked for at once.
 pub(crate) const LOOKED_AT: u32 = 256;
+
+/// Why a message waits that has too many receivers.
+const SEVERAL: &str = "several instances with its key wait for it";
 
 /// Why a message simply waits.
 const NOBODY: &str = "nobody waits for it";
@@ -85,7 +89,7 @@ impl Inner {
     async fn address_of(&self, message: &Addressed) -> Result<Result<Address, (&'static str, i64)>, Error> {
         Ok(match self.store.awaiting(message).await? {
             Awaiting::One(wait) => Ok(Address::Wait(wait)),
-            Awaiting::Several => Err(("several instances with its business key wait for it", LONGEST_PAUSE_MS)),
+            Awaiting::Several => Err((SEVERAL, LONGEST_PAUSE_MS)),
             Awaiting::Nobody => match self.definitions.get(&self.store, &message.definition_id).await {
                 Ok(definition) => start_of(&definition.model, message).map(Address::Start).ok_or((NOBODY, LONGEST_REST_MS)),
                 // Another host may be able to.
@@ -97,15 +101,18 @@ impl Inner {
         })
     }
 
-    /// Makes the messages due that an instance has begun to wait for.
-    pub(crate) async fn wake_messages(&self, names: &[String], business_key: Option<&str>) {
-        for name in names {
-            match self.store.wake_messages(name, business_key, self.clock.now_ms()).await {
+    /// Makes the messages due that an instance has begun to wait for, each with what tells the wait from others. Any process may have some on their
+    /// way, whether or not a flow leads to this version of it.
+    pub(crate) async fn wake_messages(&self, party: &Party, awaited: Vec<(String, Option<String>)>) {
+        let (definition, instance) = (&party.base.definition, &party.instance);
+        for (name, correlation_key) in awaited {
+            let (process, tenant) = (definition.row.key.clone(), instance.tenant().map(str::to_owned));
+            let business_key = instance.business_key().map(str::to_owned);
+            let begun = Begun { process, tenant, name: name.clone(), business_key, correlation_key };
+            match self.store.wake_messages(begun, self.clock.now_ms()).await {
                 Ok(true) => self.thrown.notify_one(),
                 Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(message = name.as_str(), "messages on their way come later: they could not be made due: {error}");
-                }
+                Err(error) => tracing::warn!(message = name, "messages on their way come later: they could not be made due: {error}"),
             }
         }
     }

@@ -6,6 +6,7 @@ use mandate_model::{CatchTrigger, Dialect, ElementKind};
 
 use super::{Alarm, At, Behaviour, Next, WaitFor};
 use crate::input::Failure;
+use crate::wait::Awaited;
 
 impl Behaviour for CatchTrigger {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
@@ -13,7 +14,7 @@ impl Behaviour for CatchTrigger {
             CatchTrigger::Message(message) => message.enter(at),
             CatchTrigger::Signal(signal) => signal.enter(at),
             CatchTrigger::Condition(condition) if !at.stands_at_gateway() && at.holds(condition)? => at.leave(),
-            CatchTrigger::Condition(_) => Ok(Next::Wait(WaitFor::Condition)),
+            CatchTrigger::Condition(_) => Ok(Next::Wait(WaitFor::Event(Awaited::condition()))),
             CatchTrigger::Link => at.leave(),
             CatchTrigger::Multiple { triggers, all } => first_or_all(at, triggers, *all),
             CatchTrigger::Timer(timer) => {

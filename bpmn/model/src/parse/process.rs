@@ -223,7 +223,6 @@ impl<'n> Draft<'n> {
             version_tag: self.process.camunda("versionTag").map(str::to_owned),
             history_ttl: self.history_ttl,
             has_conditions: self.elements.iter().any(|element| element.kind.condition().is_some()),
-            receives_messages: false,
             dialect: self.dialect,
             elements: self.elements,
             flows: self.flows,

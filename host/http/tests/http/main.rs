@@ -7,6 +7,7 @@ mod clock;
 mod common;
 mod compensation;
 mod conformance;
+mod correlation_key;
 mod deployment;
 mod event;
 mod execution;
