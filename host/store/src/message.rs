@@ -7,7 +7,7 @@
 //! Whoever writes or takes up a delivery of a message locks the message first, several by their ids ([`lock`]): else a host that has looked a moment
 //! ago could write another delivery of one that was received in the meantime, and of two hosts each could wait for the other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -201,30 +201,38 @@ static HOLD: Batch = Batch::new(
 
 static REMOVE: Batch = Batch::new("DELETE FROM message WHERE id IN (SELECT v.signal FROM {rows} WHERE v.n > 0)", NAME);
 
-/// Where messages go, which nobody deletes from here to the commit.
 static ADDRESSEES: Batch = Batch::new(
-    "SELECT v.definition_id, v.process FROM {rows} JOIN definition s ON s.id = v.definition_id \
-     JOIN definition d ON d.deployment_id = s.deployment_id AND d.key = v.process {pg:FOR SHARE OF d}",
+    "SELECT v.definition_id, v.process, d.id FROM {rows} JOIN definition s ON s.id = v.definition_id \
+     JOIN definition d ON d.deployment_id = s.deployment_id AND d.key = v.process",
     &[("definition_id", Type::Text), ("process", Type::Text)],
 );
 
-/// Refuses units that send to a process whose definition is deleted.
-pub(crate) async fn refuse_unaddressed(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
-    let sent = |unit: &'_ Unit| -> BTreeSet<(String, String)> {
-        let messages = unit.instances.iter().flat_map(|write| &write.messages);
-        messages.map(|it| (it.definition_id.clone(), it.process.clone())).collect()
-    };
+/// Where a unit sends messages: the sender's definition, and the process by key.
+fn sent(unit: &Unit) -> impl Iterator<Item = (String, String)> {
+    unit.instances.iter().flat_map(|write| &write.messages).map(|it| (it.definition_id.clone(), it.process.clone()))
+}
+
+/// The definitions that the messages of units go to. None is locked yet, nor does it follow that it will be there.
+pub(crate) async fn addressees(tx: &mut Tx, units: &[&Unit]) -> Result<BTreeMap<(String, String), String>, Error> {
     let asked: BTreeSet<_> = units.iter().flat_map(|unit| sent(unit)).collect();
     let rows = ADDRESSEES.fetch(tx, asked.iter().map(|(definition, process)| cells![definition, process]).collect()).await?;
-    let found = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<BTreeSet<(String, String)>, Error>>()?;
+    rows.iter().map(|row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).collect()
+}
+
+/// Refuses units that send to a process whose definition is not there.
+pub(crate) fn refuse_unaddressed(
+    units: &[&Unit],
+    addressees: &BTreeMap<(String, String), String>,
+    is_there: impl Fn(&str) -> bool,
+    answers: &mut [Option<CommitError>],
+) {
     for (unit, answer) in units.iter().zip(answers).filter(|(_, answer)| answer.is_none()) {
-        if let Some((_, process)) = sent(unit).difference(&found).next() {
+        if let Some((_, process)) = sent(unit).find(|to| !addressees.get(to).is_some_and(|definition| is_there(definition))) {
             let reason =
                 format!("the process '{process}', to which a message is sent, was deleted; deploy the file again, or modify the instance");
             *answer = Some(CommitError::Refused(reason));
         }
     }
-    Ok(())
 }
 
 /// Writes down the messages of units that are stored.

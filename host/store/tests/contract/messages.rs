@@ -3,7 +3,7 @@
 use mandate_store::query::{DefinitionRow, Page, SubscriptionFilter};
 use mandate_store::{
     Address, Addressed, Awaiting, Begun, CommitError, Delivery, DeploymentDeletion, EventKind, Except, Expect, InstanceHead, InstanceWrite,
-    Message, NewDefinition, Receiver, Store, SubscriptionRow,
+    Message, NewDefinition, Receiver, Store, SubscriptionRow, Unit,
 };
 use uuid::Uuid;
 
@@ -192,6 +192,47 @@ pub(crate) async fn a_message_finds_who_waits_under_its_correlation_key(fixture:
     assert_eq!(due().await, [seven.id]);
     assert!(store.wake_messages(begun("a", "9"), 200).await.expect("written"));
     assert_eq!(due().await, [seven.id, without.id]);
+}
+
+/// Whoever deletes a deployment locks definitions, then instances, then messages. Two that lock in different orders can wait for each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unit_locks_definitions_before_instances_and_those_before_messages() {
+    use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+    let fixture = Fixture::postgres("lock_order");
+    let store = fixture.open().await;
+    let (sender, receiver) = participants(&store, None).await;
+    let on_its_way = sent(&store, &sender, message(&sender, "paid", Some("a"))).await;
+    let waiting = waits(&store, &receiver, Some("a"), &["paid"]).await;
+    let other = waits(&store, &receiver, Some("b"), &[]).await;
+    let options: sqlx::postgres::PgConnectOptions = fixture.url.parse().expect("a url");
+    let mut deleting = options.connect().await.expect("a connection");
+    // A transaction sees the statistics of its first look for ever.
+    let mut watching = options.connect().await.expect("a connection");
+
+    // While somebody has `held`, the unit waits for it, and has not locked `later` yet.
+    let mut waits_for = async |held: &str, later: &str, unit: Unit| {
+        let mut tx = deleting.begin().await.expect("a transaction");
+        tx.execute(sqlx::AssertSqlSafe(format!("{held} FOR UPDATE"))).await.expect("locked");
+        let (store, blocked) =
+            (store.clone(), "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'");
+        let commit = tokio::spawn(async move { store.commit(unit).await });
+        while sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut watching).await.expect("a number") == 0 {
+            assert!(!commit.is_finished(), "it does not wait for {held}");
+        }
+        tx.execute(sqlx::AssertSqlSafe(format!("{later} FOR UPDATE NOWAIT"))).await.expect("nobody has it");
+        tx.rollback().await.expect("unlocked");
+        commit.await.expect("it ends").expect("stored");
+    };
+    let mut sends = step(waiting, 1);
+    sends.messages = vec![message(&sender, "paid", Some("c"))];
+    let both = Unit { instances: vec![sends, step(other, 1)], ..unit(step(other, 1)) };
+    waits_for("SELECT id FROM definition", "SELECT id FROM instance", both).await;
+
+    let Awaiting::One(wait) = store.awaiting(&on_its_way).await.expect("read") else { panic!("one waits") };
+    store.address(&[(on_its_way, Address::Wait(wait))], &[], 200).await.expect("addressed");
+    let mut receives = step(waiting, 2);
+    receives.delivery = Some(claimed(&store).await[0].name);
+    waits_for("SELECT id FROM instance", "SELECT id FROM message", unit(receives)).await;
 }
 
 pub(crate) async fn a_message_is_delivered_once_and_looks_again_where_nobody_is_there(fixture: Fixture) {
