@@ -46,13 +46,18 @@ static RECEIVERS: Batch = Batch::new(
     &[("n", Type::I64), ("name", Type::Text), ("business_key", Type::Text)],
 );
 
-/// For each wait that has begun the messages on their way to its process, under its business key or its correlation key. Either has an index.
+/// For each wait that has begun the messages on their way to its process, under its business key or its correlation key: each by an index, whatever the
+/// statistics of the day say.
 static WOKEN: Batch = Batch::new(
-    "SELECT v.n, m.id FROM {rows} CROSS JOIN \
-     {pg:LATERAL (SELECT w.id, w.definition_id FROM message w WHERE w.name = v.name AND w.business_key = v.business_key \
-     OR w.name = v.name AND w.correlation_key = v.correlation_key OFFSET 0) m}\
-     {lite:message m ON (m.name = v.name AND m.business_key = v.business_key OR m.name = v.name AND m.correlation_key = v.correlation_key)} \
-     {pg:JOIN}{lite:CROSS JOIN} definition d ON d.id = m.definition_id AND d.key = v.process AND d.tenant = v.tenant",
+    "WITH b AS (SELECT * FROM {rows}) \
+     SELECT b.n, m.id FROM b CROSS JOIN \
+     {pg:LATERAL (SELECT w.id, w.definition_id FROM message w WHERE w.name = b.name AND w.business_key = b.business_key OFFSET 0) m}\
+     {lite:message m ON m.name = b.name AND m.business_key = b.business_key} \
+     {pg:JOIN}{lite:CROSS JOIN} definition d ON d.id = m.definition_id AND d.key = b.process AND d.tenant = b.tenant UNION ALL \
+     SELECT b.n, m.id FROM b CROSS JOIN \
+     {pg:LATERAL (SELECT w.id, w.definition_id FROM message w WHERE w.name = b.name AND w.correlation_key = b.correlation_key OFFSET 0) m}\
+     {lite:message m ON m.name = b.name AND m.correlation_key = b.correlation_key} \
+     {pg:JOIN}{lite:CROSS JOIN} definition d ON d.id = m.definition_id AND d.key = b.process AND d.tenant = b.tenant",
     &[
         ("n", Type::I64),
         ("process", Type::Text),
