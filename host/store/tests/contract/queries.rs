@@ -176,6 +176,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             name: text(),
             instance: Some(id),
             business_key: text(),
+            correlation_key: text(),
             tenant: text(),
             without_tenant: true,
             definition_id: text(),
