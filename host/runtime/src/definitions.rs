@@ -255,13 +255,8 @@ async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Erro
     let mut by_reference = HashMap::new();
     for binding in store.bindings(id).await? {
         let mandate = serde_json::from_str(&binding.mandate).map_err(|error| unreadable(&error.to_string()))?;
-        let bound = Binding {
-            delegate: binding.delegate,
-            version: binding.version,
-            digest: binding.digest,
-            mandate,
-            counters: OnceLock::new(),
-        };
+        let bound =
+            Binding { delegate: binding.delegate, version: binding.version, digest: binding.digest, mandate, counters: OnceLock::new() };
         by_reference.insert(binding.reference, Arc::new(bound));
     }
     model.serve_topics(|topic| by_reference.contains_key(&topic_reference(topic)));

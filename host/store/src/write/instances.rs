@@ -156,23 +156,32 @@ pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Co
     refuse_the_others(tx, units, answers, |id| moved.contains(id) || gone.contains(id)).await
 }
 
-/// Moves instances on. As a rule all of them are where their units began, and then how many there were is answer enough: a row that is returned
-/// costs as much as one that is written. Otherwise the rows say by whom they were written last.
+/// Moves instances on, and says which. As a rule all of them are where their units began, and then how many there were is answer enough: a row
+/// that is returned costs as much as one that is written. Otherwise the rows say by whom they were written last.
+///
+/// # Errors
+/// When that is ambiguous, because a unit is handed in that was stored before: the batch is bisected, and what stands alone never is.
 async fn update(tx: &mut Tx, rows: Vec<(Uuid, Vec<Cell>, Uuid)>) -> Result<HashSet<Uuid>, Error> {
     let units: HashMap<Uuid, Uuid> = rows.iter().map(|(id, _, unit)| (*id, *unit)).collect();
     let changed = UPDATE.execute(tx, in_order(rows.into_iter().map(|(id, row, _)| (id, row)).collect())).await?;
     if changed == units.len() as u64 {
         return Ok(units.into_keys().collect());
     }
-    let sql = "SELECT id, last_unit FROM instance WHERE id {any_uuid:1}";
     let mut moved = HashSet::new();
+    if changed == 0 {
+        return Ok(moved);
+    }
+    let sql = "SELECT id, last_unit FROM instance WHERE id {any_uuid:1}";
     for row in tx.fetch(sql, vec![Param::Uuids(units.keys().copied().collect())]).await? {
         let (id, last_unit): (Uuid, Uuid) = (row.get(0)?, row.get(1)?);
         if units[&id] == last_unit {
             moved.insert(id);
         }
     }
-    Ok(moved)
+    match moved.len() as u64 == changed {
+        true => Ok(moved),
+        false => Err(Error::Refused("a unit of work was handed in twice".to_owned())),
+    }
 }
 
 /// What rows beside instances that were there before repeat of them, for those that have such rows to be written.

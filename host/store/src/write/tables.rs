@@ -262,11 +262,9 @@ struct Of<'a> {
 impl<'a> Of<'a> {
     fn new(write: &'a InstanceWrite, repeated: Option<&'a Repeated>) -> Self {
         match (&write.expect, repeated) {
-            (Expect::New(head), _) => Self {
-                tenant: tenant(head),
-                business_key: head.business_key.as_deref(),
-                suspended: write.suspended.unwrap_or(false),
-            },
+            (Expect::New(head), _) => {
+                Self { tenant: tenant(head), business_key: head.business_key.as_deref(), suspended: write.suspended.unwrap_or(false) }
+            }
             (Expect::Revision(_), Some(it)) => {
                 Self { tenant: &it.tenant, business_key: it.business_key.as_deref(), suspended: it.suspended }
             }
@@ -306,13 +304,7 @@ pub(super) struct Tables {
 
 impl Tables {
     /// Takes one instance's rows, which repeat this of it if it was there before. Answers which of its jobs stay born locked.
-    pub(super) fn take(
-        &mut self,
-        write: &InstanceWrite,
-        repeated: Option<&Repeated>,
-        me: HostRef,
-        foreign: bool,
-    ) -> Vec<ClaimedJob> {
+    pub(super) fn take(&mut self, write: &InstanceWrite, repeated: Option<&Repeated>, me: HostRef, foreign: bool) -> Vec<ClaimedJob> {
         let id = write.id;
         let parts = match &write.state {
             State::Live { parts, .. } => parts,
