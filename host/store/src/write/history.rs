@@ -8,7 +8,7 @@ use super::{Rows, now_ms, operations, tenant};
 use crate::Error;
 use crate::batch::{Batch, Type, cells};
 use crate::config::HistoryLevel;
-use crate::db::Tx;
+use crate::db::{Dialect, Tx};
 use crate::rows::HistoryRow;
 use crate::unit::{Expect, InstanceWrite, State};
 
@@ -86,12 +86,18 @@ static INSERT_VARIABLES: Batch = Batch::new(
     VARIABLE,
 );
 
-/// Most variables that a unit sets are there already. On PostgreSQL an insert that finds its row locks it first and logs that.
+/// On PostgreSQL an insert that updates the row that it finds locks it first, and logs that: what is there already is updated before.
 static PUT_VARIABLES: Batch = Batch::new(
     "INSERT INTO history_variable (instance_id, scope, name, kind, json, removed, created, updated) \
      SELECT v.instance_id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated FROM {rows} WHERE TRUE \
-     ON CONFLICT (instance_id, scope, name) DO UPDATE SET kind = excluded.kind, json = excluded.json, removed = excluded.removed, \
-     updated = excluded.updated",
+     ON CONFLICT (instance_id, scope, name) {pg:DO NOTHING} \
+     {lite:DO UPDATE SET kind = excluded.kind, json = excluded.json, removed = excluded.removed, updated = excluded.updated}",
+    VARIABLE,
+);
+
+static UPDATE_VARIABLES: Batch = Batch::new(
+    "UPDATE history_variable SET kind = v.kind, json = v.json, removed = v.removed, updated = v.updated FROM {rows} \
+     WHERE history_variable.instance_id = v.instance_id AND history_variable.scope = v.scope AND history_variable.name = v.name",
     VARIABLE,
 );
 
@@ -420,7 +426,7 @@ impl History {
         INSERT_ACTIVITIES.execute(tx, self.activities).await?;
         UPDATE_ACTIVITIES.execute(tx, self.changed_activities).await?;
         INSERT_VARIABLES.execute(tx, self.first_variables).await?;
-        PUT_VARIABLES.execute(tx, self.variables).await?;
+        put_variables(tx, self.variables).await?;
         INSERT_VARIABLE_UPDATES.execute(tx, self.variable_updates).await?;
         PUT_TASKS.execute(tx, self.tasks).await?;
         END_TASKS.execute(tx, self.ended_tasks).await?;
@@ -430,6 +436,15 @@ impl History {
         RESOLVE_OPEN_INCIDENTS.execute(tx, self.closed_incidents).await?;
         operations::insert(tx, self.operations).await
     }
+}
+
+/// Most variables that a unit sets are there already. Nobody else writes an instance's history meanwhile: the unit has its row.
+async fn put_variables(tx: &mut Tx, variables: Rows) -> Result<(), Error> {
+    let all = variables.len() as u64;
+    if tx.dialect == Dialect::Sqlite || UPDATE_VARIABLES.execute(tx, variables.clone()).await? < all {
+        PUT_VARIABLES.execute(tx, variables).await?;
+    }
+    Ok(())
 }
 
 /// When the unit happened: its last event, or, for one without any, now.
@@ -477,6 +492,7 @@ pub(crate) static BATCHES: &[&Batch] = &[
     &UPDATE_ACTIVITIES,
     &INSERT_VARIABLES,
     &PUT_VARIABLES,
+    &UPDATE_VARIABLES,
     &INSERT_VARIABLE_UPDATES,
     &PUT_TASKS,
     &END_TASKS,

@@ -7,9 +7,9 @@ use uuid::Uuid;
 use super::{Rows, tenant};
 use crate::Error;
 use crate::batch::{Batch, Cell, Type, cells};
-use crate::db::{Columns, Param, Tx};
+use crate::db::{Param, Tx};
 use crate::rows::RunningJob;
-use crate::unit::{CalledBy, CommitError, Expect, State, Unit};
+use crate::unit::{CommitError, Expect, State, Unit};
 
 static INSERT: Batch = Batch::new(
     "INSERT INTO instance (id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, parts, \
@@ -263,19 +263,6 @@ fn refusal(found: Option<i64>, expected: i64) -> Option<CommitError> {
 fn in_order(mut rows: Vec<(Uuid, Vec<Cell>)>) -> Rows {
     rows.sort_unstable_by_key(|(id, _)| *id);
     rows.into_iter().map(|(_, row)| row).collect()
-}
-
-/// Who called an instance, from its four columns.
-pub(crate) fn called_by(columns: &mut Columns<'_>) -> Result<Option<CalledBy>, Error> {
-    let (instance, activity_id): (Option<Uuid>, Option<String>) = (columns.next()?, columns.next()?);
-    let (activity, root): (Option<i64>, Option<Uuid>) = (columns.next()?, columns.next()?);
-    let activity = activity_id.zip(activity);
-    Ok(instance.zip(activity).zip(root).map(|((instance, (activity_id, activity)), root)| CalledBy {
-        instance,
-        activity_id,
-        activity,
-        root,
-    }))
 }
 
 /// The multi-row statements of this file.
