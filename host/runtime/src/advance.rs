@@ -256,7 +256,7 @@ impl Inner {
             }
             match self.store_unit(&mut parties, &work, registered, now).await? {
                 Stored::Committed(held) => {
-                    let instance = parties.first().instance.clone();
+                    let instance = parties.into_first().instance;
                     return Ok(Advanced::Committed(Box::new(State { instance, failed, held })));
                 }
                 Stored::Unknowing => {}

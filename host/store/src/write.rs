@@ -40,7 +40,10 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     delivery::refuse_delivered(tx, units, &mut answers).await?;
     claim_start_keys(tx, units, &mut answers).await?;
     start_timers::refuse_fired(tx, units, &mut answers).await?;
-    let moved = instances::write(tx, units, &mut answers).await?;
+    instances::write(tx, units, &mut answers).await?;
+    let accepted = units.iter().zip(&answers).filter(|(_, refused)| refused.is_none()).flat_map(|(unit, _)| &unit.instances);
+    let repeats = accepted.filter(|write| matches!(write.expect, Expect::Revision(_)) && tables::repeat(write));
+    let repeated = instances::repeated(tx, repeats.map(|write| write.id).collect()).await?;
     let elsewhere = locked_elsewhere(tx, me, units, &answers).await?;
 
     let mut tables = tables::Tables::default();
@@ -53,17 +56,16 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
         }
         let mut answer = Committed::default();
         for write in &unit.instances {
-            let (head, revision, suspended) = match (&write.expect, moved.get(&write.id)) {
-                (Expect::New(head), _) => (head, 1, write.suspended.unwrap_or(false)),
-                (Expect::Revision(revision), Some(found)) => (&found.head, revision + 1, found.suspended),
-                (Expect::Revision(_), None) => unreachable!("a unit whose instance was not written is refused"),
+            let revision = match write.expect {
+                Expect::New(_) => 1,
+                Expect::Revision(revision) => revision + 1,
             };
-            rows.take(write, head, revision);
+            rows.take(write, revision);
             if let State::Live { .. } = write.state {
                 answer.revisions.push((write.id, revision));
             }
             let foreign = elsewhere.contains(&write.id);
-            let locked = tables.take(write, head, suspended, me, foreign);
+            let locked = tables.take(write, repeated.get(&write.id), me, foreign);
             answer.locked_jobs.extend(newly_running(write, me));
             answer.locked_jobs.extend(locked);
         }
