@@ -387,8 +387,8 @@ pub(crate) fn none_start(definition: &Definition) -> Result<ElementIndex, Error>
     });
     let only_timer = || timers.next().filter(|_| timers.next().is_none()).map(|(element, _)| element);
     definition.model.start().or_else(only_timer).ok_or_else(|| {
-        let key = &definition.row.key;
-        Error::Invalid(format!("process {key} has no none start event, nor just one timer start event: start it by its message"))
+        let reason = "it has no none start event, nor just one timer start event: start it by its message or signal";
+        Error::NotStartable { id: definition.row.id.clone(), reason: reason.to_owned() }
     })
 }
 
