@@ -110,7 +110,7 @@ impl Runtime {
     async fn start_one(&self, correlation: &Correlation) -> Result<Correlated, Error> {
         let starts = self.starts(correlation).await?;
         match starts.as_slice() {
-            [] => Err(mismatch(correlation, "no execution waits for it and no process starts with it")),
+            [] => Err(mismatch(correlation, "No process definition or execution matches the parameters")),
             [only] => self.start_by_message(correlation, only).await,
             several => Err(mismatch(correlation, &format!("{} processes start with it; name one by its tenant", several.len()))),
         }
