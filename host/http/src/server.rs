@@ -99,13 +99,11 @@ pub(crate) async fn read_body(request: Request, next: Next) -> Response {
         return if response.status().is_success() { response } else { closing(response) };
     }
     let (parts, body) = request.into_parts();
-    match to_bytes(body, JSON_LIMIT).await {
-        Ok(bytes) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
-        Err(_) => {
-            let message = format!("the body has more than {JSON_LIMIT} bytes, or ended early");
-            closing(Error::with_status(StatusCode::PAYLOAD_TOO_LARGE, message).into_response())
-        }
-    }
+    let Ok(bytes) = to_bytes(body, JSON_LIMIT).await else {
+        let message = format!("the body has more than {JSON_LIMIT} bytes, or ended early");
+        return closing(Error::with_status(StatusCode::PAYLOAD_TOO_LARGE, message).into_response());
+    };
+    next.run(Request::from_parts(parts, Body::from(bytes))).await
 }
 
 fn is_upload(headers: &HeaderMap) -> bool {

@@ -60,12 +60,13 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
                 Expect::New(_) => 1,
                 Expect::Revision(revision) => revision + 1,
             };
-            rows.take(write, revision);
+            let repeated = repeated.get(&write.id);
+            rows.take(write, repeated, revision);
             if let State::Live { .. } = write.state {
                 answer.revisions.push((write.id, revision));
             }
             let foreign = elsewhere.contains(&write.id);
-            let locked = tables.take(write, repeated.get(&write.id), me, foreign);
+            let locked = tables.take(write, repeated, me, foreign);
             answer.locked_jobs.extend(newly_running(write, me));
             answer.locked_jobs.extend(locked);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::instances::Repeated;
 use super::{Rows, now_ms, operations, tenant};
 use crate::Error;
 use crate::batch::{Batch, Type, cells};
@@ -276,7 +277,7 @@ impl History {
     }
 
     /// Takes what the level keeps of one instance's unit.
-    pub(super) fn take(&mut self, write: &InstanceWrite, revision: i64) {
+    pub(super) fn take(&mut self, write: &InstanceWrite, repeated: Option<&Repeated>, revision: i64) {
         if self.level == HistoryLevel::None {
             return;
         }
@@ -285,7 +286,11 @@ impl History {
         self.operations.extend(operations::cells(&write.operations));
         if self.level >= HistoryLevel::Audit {
             self.take_variables(write, revision);
-            self.take_tasks_and_incidents(write, head);
+            let called = match &write.expect {
+                Expect::New(head) => head.called_by.is_some(),
+                Expect::Revision(_) => repeated.is_some_and(|it| it.called),
+            };
+            self.take_tasks_and_incidents(write, called);
         }
     }
 
@@ -406,7 +411,7 @@ impl History {
         }
     }
 
-    fn take_tasks_and_incidents(&mut self, write: &InstanceWrite, head: &InstanceHead) {
+    fn take_tasks_and_incidents(&mut self, write: &InstanceWrite, called: bool) {
         let id = write.id;
         for task in &write.put_tasks {
             self.tasks.push(cells![
@@ -438,7 +443,7 @@ impl History {
                 row.attempt,
                 row.created,
                 &row.detail,
-                head.called_by.is_some()
+                called
             ]);
         }
         let at = moment(write);

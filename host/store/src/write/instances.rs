@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Rows, tenant};
 use crate::Error;
 use crate::batch::{Batch, Cell, Type, cells};
-use crate::db::{Param, Tx};
+use crate::db::{Param, Row, Tx};
 use crate::rows::RunningJob;
 use crate::unit::{CommitError, Expect, State, Unit};
 
@@ -86,6 +86,8 @@ pub(super) struct Repeated {
     pub(super) tenant: String,
     pub(super) business_key: Option<String>,
     pub(super) suspended: bool,
+    /// Another instance has called it.
+    pub(super) called: bool,
 }
 
 /// Units of several instances are stored whole or not at all: their instances are locked in the order of their ids, and their revisions compared,
@@ -179,10 +181,10 @@ async fn update(tx: &mut Tx, rows: Vec<(Uuid, Vec<Cell>, Uuid)>) -> Result<HashS
             moved.insert(id);
         }
     }
-    match moved.len() as u64 == changed {
-        true => Ok(moved),
-        false => Err(Error::Refused("a unit of work was handed in twice".to_owned())),
+    if moved.len() as u64 != changed {
+        return Err(Error::Refused("a unit of work was handed in twice".to_owned()));
     }
+    Ok(moved)
 }
 
 /// What rows beside instances that were there before repeat of them, for those that have such rows to be written.
@@ -190,9 +192,13 @@ pub(super) async fn repeated(tx: &mut Tx, ids: Vec<Uuid>) -> Result<HashMap<Uuid
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let sql = "SELECT id, tenant, business_key, suspended FROM instance WHERE id {any_uuid:1}";
+    let sql = "SELECT id, tenant, business_key, suspended, super_instance IS NOT NULL FROM instance WHERE id {any_uuid:1}";
     let rows = tx.fetch(sql, vec![Param::Uuids(ids)]).await?;
-    rows.iter().map(|row| Ok((row.get(0)?, Repeated { tenant: row.get(1)?, business_key: row.get(2)?, suspended: row.get(3)? }))).collect()
+    let read = |row: &Row| {
+        let it = Repeated { tenant: row.get(1)?, business_key: row.get(2)?, suspended: row.get(3)?, called: row.get(4)? };
+        Ok((row.get(0)?, it))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// The job that an instance's row has.

@@ -249,8 +249,8 @@ pub(crate) async fn remove_rows(tx: &mut Tx, ended: &[(Uuid, Beside)]) -> Result
 
 /// Whether a unit writes rows that repeat something of their instance.
 pub(super) fn repeat(write: &InstanceWrite) -> bool {
-    let InstanceWrite { put_jobs, revise_jobs, put_tasks, put_external_tasks, put_subscriptions, .. } = write;
-    let none = put_jobs.is_empty() && revise_jobs.is_empty() && put_tasks.is_empty();
+    let InstanceWrite { put_jobs, revise_jobs, put_tasks, put_external_tasks, put_subscriptions, put_incidents, .. } = write;
+    let none = put_jobs.is_empty() && revise_jobs.is_empty() && put_tasks.is_empty() && put_incidents.is_empty();
     matches!(write.state, State::Live { .. }) && !(none && put_external_tasks.is_empty() && put_subscriptions.is_empty())
 }
 
