@@ -2,6 +2,7 @@
 
 mod api;
 mod call_activity;
+mod camunda_attributes;
 mod clients;
 mod clock;
 mod common;

@@ -44,6 +44,7 @@ fn job_kind(kind: JobKind, element: &ElementKind) -> &'static str {
         JobKind::AsyncAfter => "async-after",
         JobKind::Return => "return",
         JobKind::Timer if element.trigger().is_some() => "event-timer",
+        JobKind::Timeout { .. } => "event-timer",
         JobKind::Timer => "timer",
     }
 }
@@ -70,7 +71,7 @@ pub(crate) fn task_row(definition: &Definition, task: Task) -> TaskRow {
         follow_up: task.follow_up,
         priority: task.priority,
         created: task.since,
-        form_key: element.form.as_ref().and_then(|form| form.key.clone()),
+        form_key: task.form_key.or_else(|| Some(element.form.as_ref()?.key.as_ref()?.as_literal()?.to_owned())),
         description: by_hand(task.description, description),
     }
 }
