@@ -103,7 +103,7 @@ impl List for Variables {
         for absent in ["caseDefinitionKey", "caseDefinitionId", "caseInstanceId", "caseExecutionId", "taskId", "errorMessage"] {
             dto[absent] = Value::Null;
         }
-        dto
+        with_instance(dto, row)
     }
 }
 
@@ -308,7 +308,7 @@ impl List for Incidents {
         for absent in ["historyConfiguration", "jobDefinitionId", "annotation"] {
             dto[absent] = Value::Null;
         }
-        with_instance(dto, row)
+        dto
     }
 }
 

@@ -137,7 +137,7 @@ async fn cancelled_transaction_is_undone_and_left_by_its_cancel_event(host: Host
     assert_eq!((&deal["activityId"], &deal["activityType"]), (&json!("deal"), &json!("transaction")));
     work(&host, "release").await;
     assert_eq!(host.only("/engine-rest/task").await["taskDefinitionKey"], "repair");
-    let types = [("deal", "transaction", true), ("no", "cancelEndEvent", false), ("off", "cancelBoundaryCatch", false)];
+    let types = [("deal", "transaction", true), ("no", "cancelEndEvent", true), ("off", "cancelBoundaryCatch", false)];
     for (activity, kind, canceled) in types {
         let seen = history(&host, activity).await;
         assert_eq!((&seen["activityType"], &seen["canceled"]), (&json!(kind), &json!(canceled)), "{activity}");
