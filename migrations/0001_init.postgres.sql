@@ -19,8 +19,6 @@ CREATE TABLE host (
     lease_until BIGINT NOT NULL,
     started_at  BIGINT NOT NULL,
     ended_at    BIGINT,
-    -- How often somebody has changed job definitions since it opened the database: it must know them to make jobs.
-    job_definitions BIGINT NOT NULL DEFAULT 0,
     -- The epoch is part of a key, so that raising it needs the row's strongest lock. A committer holds the row FOR KEY SHARE:
     -- that stops a takeover until the commit, and does not stop the renewal of the lease.
     UNIQUE (id, epoch)
@@ -110,6 +108,14 @@ CREATE TABLE history_cleanup (
     epoch BIGINT
 );
 INSERT INTO history_cleanup (id) VALUES (1);
+
+-- How often somebody has changed job definitions: whoever makes jobs must know of all changes. Its one row is read in every transaction of a committer;
+-- who counts a change up waits for those under way.
+CREATE TABLE job_definition_changes (
+    id    BIGINT PRIMARY KEY CHECK (id = 1),
+    count BIGINT NOT NULL
+);
+INSERT INTO job_definition_changes (id, count) VALUES (1, 0);
 
 -- Where the clock stands that is set instead of the systems' clocks; no row: this database has never run under one.
 CREATE TABLE set_clock (

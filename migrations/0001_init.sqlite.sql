@@ -19,8 +19,6 @@ CREATE TABLE host (
     lease_until INTEGER NOT NULL,
     started_at  INTEGER NOT NULL,
     ended_at    INTEGER,
-    -- How often somebody has changed job definitions since it opened the database: it must know them to make jobs.
-    job_definitions INTEGER NOT NULL DEFAULT 0,
     -- As on PostgreSQL, where it decides which lock raising the epoch needs.
     UNIQUE (id, epoch)
 ) STRICT;
@@ -109,6 +107,14 @@ CREATE TABLE history_cleanup (
     epoch INTEGER
 ) STRICT;
 INSERT INTO history_cleanup (id) VALUES (1);
+
+-- How often somebody has changed job definitions: whoever makes jobs must know of all changes. Its one row is read in every transaction of a committer;
+-- who counts a change up waits for those under way.
+CREATE TABLE job_definition_changes (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    count INTEGER NOT NULL
+) STRICT;
+INSERT INTO job_definition_changes (id, count) VALUES (1, 0);
 
 -- Where the clock stands that is set instead of the systems' clocks; no row: this database has never run under one.
 CREATE TABLE set_clock (

@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use mandate_feel::Value;
 use mandate_model::{Condition, ElementIndex, ElementKind, ProcessDefinition, StartTrigger, VariableChange};
 
+use crate::all_of::{is_one_of_all, stands_beside_condition};
 use crate::elements::At;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::input::Failure;
@@ -96,7 +97,8 @@ impl Machine<'_> {
     /// does so; of those that do not interrupt nobody knows how often they would have been triggered.
     pub(crate) fn ask_after_suspension(&mut self) {
         let conditions = self.instance.index.conditions.iter().copied();
-        let asked: VecDeque<_> = conditions.filter(|wait| self.interrupts(self.instance.subscriptions[wait].element)).collect();
+        let waits = |element| self.interrupts(element) || is_one_of_all(self.definition, element);
+        let asked: VecDeque<_> = conditions.filter(|wait| waits(self.instance.subscriptions[wait].element)).collect();
         if !asked.is_empty() {
             self.unit.do_later(LaterKind::Conditions(asked));
         }
@@ -106,9 +108,11 @@ impl Machine<'_> {
     pub(crate) fn ask_condition(&mut self, wait: WaitId) -> Result<(), Failure> {
         let Some(subscription) = self.instance.subscriptions.get(&wait) else { return Ok(()) };
         let (activity, element) = (subscription.activity, subscription.element);
-        let condition = self.definition.element(element).kind.condition().expect("only conditional events wait for conditions");
-        if At::new(self.definition, self.instance, activity, self.moment()).attached(element).holds(condition)? {
-            self.receive_inside(wait, Variables::new())?;
+        let definition = self.definition;
+        for condition in definition.element(element).kind.conditions() {
+            if At::new(definition, self.instance, activity, self.moment()).attached(element).holds(condition)? {
+                return self.receive_inside(wait, Variables::new());
+            }
         }
         Ok(())
     }
@@ -123,9 +127,9 @@ impl Machine<'_> {
         let index = &self.instance.index;
         let wants = |wait: &WaitId| {
             let subscription = &self.instance.subscriptions[wait];
-            let condition = self.definition.element(subscription.element).kind.condition();
+            let mut conditions = self.definition.element(subscription.element).kind.conditions();
             *wait <= change.last
-                && condition.is_some_and(|it| {
+                && conditions.any(|it| {
                     it.variable.as_ref().is_none_or(|name| *name == change.name)
                         && (it.changes.is_empty() || it.changes.contains(&change.kind))
                 })
@@ -159,17 +163,19 @@ impl Machine<'_> {
     }
 
     /// Arms the conditional boundary events of an activity that begins. They are armed before it does anything, also where it never waits.
-    pub(crate) fn arm_conditions(&mut self, activity: ActivityId) -> VecDeque<WaitId> {
+    pub(crate) fn arm_conditions(&mut self, activity: ActivityId) -> Result<VecDeque<WaitId>, Failure> {
         if !self.definition.has_conditions || matches!(self.instance.at(activity).role, Role::Inner { .. } | Role::Result { .. }) {
-            return VecDeque::new();
+            return Ok(VecDeque::new());
         }
         let definition = self.definition;
         for event in &definition.element(self.instance.at(activity).element).boundary_events {
-            if definition.element(*event).kind.condition().is_some() {
+            if definition.element(*event).kind.is_conditional() {
                 self.put_condition(activity, *event);
+            } else if stands_beside_condition(definition, *event) {
+                self.arm(activity, *event)?;
             }
         }
-        self.conditions_of(activity, |kind| matches!(kind, ElementKind::BoundaryEvent(_)))
+        Ok(self.conditions_of(activity, |kind| matches!(kind, ElementKind::BoundaryEvent(_))))
     }
 }
 

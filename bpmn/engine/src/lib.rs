@@ -13,6 +13,7 @@
 //! | `scope.rs` | entering, leaving, cancelling, ending scopes |
 //! | `wait.rs`, `task.rs` | waits and their rows; what people change of user tasks |
 //! | `trigger.rs` | boundary events and event sub-processes: armed, triggered, catching |
+//! | `all_of.rs` | events that are triggered when several things have happened |
 //! | `join.rs`, `error.rs`, `escalation.rs` | joins, BPMN errors, escalations |
 //! | `compensation.rs` | what has completed, and how it is undone |
 //! | `multi_instance.rs` | bodies and the instances in them |
@@ -32,6 +33,7 @@
 
 mod ad_hoc;
 mod admit;
+mod all_of;
 mod call;
 mod catcher;
 mod code;

@@ -1,6 +1,6 @@
 //! Variables: where a name is set, how large it may be, and what input and output mapping does.
 
-use mandate_model::{ElementIndex, Mapping, ProcessDefinition, VariableChange};
+use mandate_model::{ElementIndex, Mapping, ProcessDefinition, Source, VariableChange};
 
 use crate::Code;
 use crate::effect::HistoryEvent;
@@ -94,8 +94,8 @@ impl Machine<'_> {
     pub(crate) fn map_inputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
         for mapping in self.mappings(&definition.element(element).inputs, activity) {
-            let value = At::new(definition, self.instance, activity, self.moment()).attached(element).evaluate(&mapping.source)?;
-            let set = self.set_variables_in(activity, one(&mapping.target, &value));
+            let Some(value) = self.mapped(activity, element, &mapping.source)? else { continue };
+            let set = self.set_variables_in(activity, Variables::from([(mapping.target.clone(), value)]));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;
         }
         Ok(())
@@ -105,11 +105,22 @@ impl Machine<'_> {
     pub(crate) fn map_outputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
         for mapping in self.mappings(&definition.element(element).outputs, activity) {
-            let value = At::new(definition, self.instance, activity, self.moment()).attached(element).evaluate(&mapping.source)?;
-            let set = self.set_variables_around(activity, one(&mapping.target, &value));
+            let Some(value) = self.mapped(activity, element, &mapping.source)? else { continue };
+            let set = self.set_variables_around(activity, Variables::from([(mapping.target.clone(), value)]));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;
         }
         Ok(())
+    }
+
+    /// What comes from a source, if anything does.
+    fn mapped(&self, activity: ActivityId, element: ElementIndex, source: &Source) -> Result<Option<Variable>, Failure> {
+        match source {
+            Source::Variable(name) => Ok(self.instance.visible_variable(activity, name).cloned()),
+            Source::Expression(expression) => {
+                let value = At::new(self.definition, self.instance, activity, self.moment()).attached(element).evaluate(expression)?;
+                Ok(Some(Variable::from_json(&value.to_json())))
+            }
+        }
     }
 
     /// What an activity instance maps: of a multi-instance activity each instance, and not the body.
@@ -125,10 +136,6 @@ pub(crate) fn around(definition: &ProcessDefinition, instance: &Instance, activi
     let it = instance.at(activity);
     let own = matches!(it.role, Role::Inner { .. }) && is_loop_variable(definition.element(it.element), name);
     if own { activity } else { it.scope() }
-}
-
-fn one(name: &str, value: &mandate_feel::Value) -> Variables {
-    Variables::from([(name.to_owned(), Variable::from_json(&value.to_json()))])
 }
 
 #[cfg(test)]

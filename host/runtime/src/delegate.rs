@@ -118,7 +118,7 @@ impl Inner {
         if let Some(loaded) = self.sandbox.loaded(digest) {
             return Ok(loaded);
         }
-        let bytes = self.store.artifact(digest).await?.ok_or_else(|| Error::NotFound { what: "artifact", id: digest.to_owned() })?;
+        let bytes = self.store.artifact(digest).await?.ok_or_else(|| Error::Damaged(format!("the artifact {digest} is missing")))?;
         Ok(self.sandbox.prepare(digest, &bytes).await?)
     }
 }

@@ -387,7 +387,7 @@ async fn started(starting: JoinHandle<Result<Option<Started>, Error>>) -> Result
     starting.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })?
 }
 
-/// Where a process begins that is started without a message.
+/// Where a process begins that is started without a message. Of several none start events nobody has said which is meant: start instructions do.
 pub(crate) fn none_start(definition: &Definition) -> Result<ElementIndex, Error> {
     // As in Camunda 7 what starts by time can also be started by hand.
     let mut timers = definition.model.iter().filter(|(_, element)| {
@@ -395,8 +395,16 @@ pub(crate) fn none_start(definition: &Definition) -> Result<ElementIndex, Error>
             && matches!(element.kind, mandate_model::ElementKind::StartEvent(mandate_model::StartTrigger::Timer(_)))
     });
     let only_timer = || timers.next().filter(|_| timers.next().is_none()).map(|(element, _)| element);
+    let key = &definition.row.key;
+    let several: Vec<_> = definition.model.none_starts().map(|start| &*definition.model.element(start).id).collect();
+    if let [first, _, ..] = several[..] {
+        let all = several.join(", ");
+        return Err(Error::Invalid(format!(
+            "process {key} has several none start events ({all}), each of which begins an instance: say at which by startInstructions, such as \
+             [{{\"type\": \"startBeforeActivity\", \"activityId\": \"{first}\"}}]"
+        )));
+    }
     definition.model.start().or_else(only_timer).ok_or_else(|| {
-        let key = &definition.row.key;
         Error::Invalid(format!("process {key} has no none start event, nor just one timer start event: start it by its message"))
     })
 }

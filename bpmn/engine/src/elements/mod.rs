@@ -19,6 +19,8 @@ pub(crate) mod ad_hoc_sub_process;
 mod boundary_event;
 mod call_activity;
 pub(crate) mod complex_gateway;
+#[cfg(test)]
+mod data_associations;
 mod end_event;
 mod event_based_gateway;
 mod event_sub_process;

@@ -1,4 +1,5 @@
-//! Start events. Whatever triggered one has happened when its token is there (BPMN 2.0, 13.5.1).
+//! Start events. Whatever triggered one has happened when its token is there (BPMN 2.0, 13.5.1). Of several of a process each begins an instance of
+//! its own, also of several none start events (10.5.2): whoever starts the process says at which; no token stands at the others.
 
 use mandate_model::StartTrigger;
 
@@ -114,6 +115,40 @@ mod tests {
                   started at s
                   amount = 3
                   + s #2
+                  - #2
+                  + a #3
+                  task a !4 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn one_of_several_none_start_events_begins_alone() {
+        check(
+            "<startEvent id='web'/><startEvent id='phone' camunda:asyncBefore='true'/><task id='a'/><userTask id='u'/>{web>a}{phone>u}",
+            "
+                begin before phone
+                run phone
+            ",
+            expect![[r#"
+                > begin before phone
+                  started at phone
+                  job AsyncBefore phone !3 due 0, 3 left, 0 failed
+                > run phone
+                  job !3 gone
+                  + phone #2
+                  - #2
+                  + u #4
+                  task u !5 of nobody users [] groups []
+            "#]],
+        );
+        check(
+            "<startEvent id='web'/><startEvent id='phone'/><userTask id='a'/><userTask id='u'/>{web>a}{phone>u}",
+            "start",
+            expect![[r#"
+                > start
+                  started at web
+                  + web #2
                   - #2
                   + a #3
                   task a !4 of nobody users [] groups []

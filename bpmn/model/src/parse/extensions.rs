@@ -2,7 +2,7 @@
 
 use mandate_feel::Expression;
 
-use crate::definition::{Mapping, RetryPolicy};
+use crate::definition::{Mapping, RetryPolicy, Source};
 use crate::diagnostic::{At, shown};
 use crate::parse::attributes;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
@@ -78,7 +78,7 @@ impl<'n> ProcessReader<'n, '_> {
             return None;
         }
         let what = format!("{} '{}'", parameter.title(), shown(target));
-        Some(Mapping { target: target.to_owned(), source: self.parameter_value(parameter, &what, at)? })
+        Some(Mapping { target: target.to_owned(), source: Source::Expression(self.parameter_value(parameter, &what, at)?) })
     }
 
     /// The value of a parameter, or of an entry of a map: an expression or text, a script, a list or a map (Camunda

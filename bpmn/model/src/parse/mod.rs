@@ -23,6 +23,7 @@ mod gateways;
 mod global_tasks;
 mod implementation;
 mod instantiate;
+mod items;
 mod links;
 mod listeners;
 mod message_flows;

@@ -7,6 +7,7 @@ mod camunda;
 mod common;
 mod compensation;
 mod corpus;
+mod data;
 mod elements;
 mod events;
 mod files;

@@ -80,12 +80,12 @@ impl OfStart {
         &self.definition.row.id
     }
 
-    /// As in Camunda only what is started by nothing else than a request has a form to do it with.
+    /// As in Camunda only what is started by nothing else than a request has a form to do it with; of several none start events none has.
     fn form(&self) -> Result<FormOf<'_>, Error> {
         FormOf::start(&self.definition.model, self.now).ok_or_else(|| {
             let id = self.id();
             Error::Invalid(format!(
-                "Cannot get start form data for process definition {id}: No startFormHandler defined in process '{id}': it has no none start event"
+                "Cannot get start form data for process definition {id}: No startFormHandler defined in process '{id}': it has no none start event, or several"
             ))
         })
     }

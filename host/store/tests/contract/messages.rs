@@ -96,6 +96,19 @@ pub(crate) async fn a_message_finds_who_waits_with_its_business_key(fixture: Fix
     assert_eq!(store.awaiting(&keyed).await.expect("read"), Awaiting::Several);
 }
 
+pub(crate) async fn messages_are_looked_at_in_the_order_in_which_they_are_due(fixture: Fixture) {
+    let store = fixture.open().await;
+    let (sender, _) = participants(&store, None).await;
+    let first = sent(&store, &sender, message(&sender, "paid", Some("a"))).await;
+    let second = sent(&store, &sender, message(&sender, "paid", Some("b"))).await;
+    // The one that was sent first has been looked at, and is due again later than the other.
+    store.address(&[], &[(first.clone(), "nobody waits for it", 500)], 100).await.expect("held");
+    let due: Vec<_> = store.due_messages(1_000, 10).await.expect("read").iter().map(|it| it.id).collect();
+    assert_eq!(due, [second.id, first.id]);
+    let due: Vec<_> = store.due_messages(1_000, 1).await.expect("read").iter().map(|it| it.id).collect();
+    assert_eq!(due, [second.id]);
+}
+
 pub(crate) async fn a_message_waits_until_it_is_woken(fixture: Fixture) {
     let store = fixture.open().await;
     let (sender, _) = participants(&store, None).await;
