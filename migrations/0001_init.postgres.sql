@@ -170,6 +170,8 @@ CREATE TABLE message (
     activity_id   TEXT    NOT NULL,
     -- Of who gets it; empty: of an instance without.
     business_key  TEXT    NOT NULL,
+    -- Of who gets it, if he waits under one; NULL: none.
+    correlation_key TEXT,
     variables     TEXT    NOT NULL,
     -- How many throws and sends led to it.
     hops          BIGINT  NOT NULL,
@@ -182,6 +184,7 @@ CREATE TABLE message (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX message_due ON message (due, id);
 CREATE INDEX message_address ON message (name, business_key);
+CREATE INDEX message_correlation ON message (name, correlation_key) WHERE correlation_key IS NOT NULL;
 CREATE INDEX message_definition ON message (definition_id);
 
 -- ---------------------------------------------------------------- reference tables
@@ -469,9 +472,13 @@ CREATE TABLE subscription (
     -- The instance's, which never change: a message finds its receiver by one index.
     tenant        TEXT   NOT NULL,
     business_key  TEXT,
+    -- What tells it from other waits for the message; NULL: nothing.
+    correlation_key TEXT,
     PRIMARY KEY (instance_id, wait)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX subscription_name ON subscription (name, kind, business_key);
+-- The few that are told apart by a key of their own.
+CREATE INDEX subscription_correlation ON subscription (name, correlation_key) WHERE correlation_key IS NOT NULL;
 
 -- Open incidents; history_incident has the resolved ones too.
 CREATE TABLE incident (
@@ -520,6 +527,8 @@ CREATE TABLE history_instance (
     removal_at     BIGINT,
     -- As the table instance has them.
     super_instance UUID,
+    super_activity TEXT,
+    super_n        BIGINT,
     root_instance  UUID
 ) WITH (fillfactor = 70);
 -- What lists of ended instances are made by, each in its order. One that lives is in none of them: it is found by its own row, and the unit that ends
@@ -544,6 +553,8 @@ CREATE TABLE history_activity (
     started_at  BIGINT  NOT NULL,
     ended_at    BIGINT,
     canceled    BOOLEAN NOT NULL,
+    -- No flow led on from it: its token's way in its scope was over.
+    complete_scope BOOLEAN NOT NULL,
     -- Which component did it, by its digest.
     delegate    TEXT,
     digest      TEXT,
@@ -617,8 +628,13 @@ CREATE TABLE history_incident (
     created       BIGINT NOT NULL,
     detail        TEXT   NOT NULL,
     resolved_at   BIGINT,
+    -- Somebody called its instance, and has it as well.
+    of_called     BOOLEAN NOT NULL,
     PRIMARY KEY (instance_id, n)
 );
+CREATE INDEX history_incident_called ON history_incident (instance_id, n) WHERE of_called;
+-- Of signals and messages that were to start an instance: there is none.
+CREATE INDEX history_incident_start ON history_incident (instance_id, n) WHERE activity = 0;
 
 -- What operators did, one row for every property that they changed; the rows of one operation share its id. They go with their instance's history.
 -- Those of no instance (its id is all ones), and the one that says that a history was deleted, stay.

@@ -95,7 +95,7 @@ impl<'d> Machine<'d> {
         start: bool,
     ) -> Result<(), Failure> {
         for &token in tokens.iter().filter(|token| **token != going) {
-            self.record(crate::HistoryEvent::ActivityEnded { activity: token, canceled: false });
+            self.record(crate::HistoryEvent::ActivityEnded { activity: token, end: crate::ActivityEnd::Left });
             self.forget(token);
         }
         self.set_variables_in(going, Variables::from([(WAITING_FOR_START.to_owned(), Variable::from_json(&Json::Bool(start)))]))?;

@@ -243,6 +243,8 @@ pub struct Subscription {
     pub kind: SubscriptionKind,
     /// The message's or signal's name, evaluated; empty of a condition, which the model has.
     pub name: String,
+    /// What tells it from other waits for the message, if the model says so.
+    pub correlation_key: Option<String>,
     /// Since when.
     pub since: i64,
 }
@@ -278,6 +280,8 @@ pub struct Message {
     pub name: String,
     /// The business key of who gets it: an instance with this very key or, without one, an instance without.
     pub business_key: Option<String>,
+    /// What tells the wait that is meant, if what goes along says it: of waits that have a key the one with this one, whatever its business key.
+    pub correlation_key: Option<String>,
     /// Variables that go along.
     pub variables: Variables,
 }
@@ -337,8 +341,8 @@ pub enum HistoryEvent {
     ActivityEnded {
         /// Its number.
         activity: ActivityId,
-        /// Ended by an interruption, a termination or a deletion rather than by itself.
-        canceled: bool,
+        /// How.
+        end: ActivityEnd,
     },
     /// A call activity called another process.
     ProcessCalled {
@@ -363,6 +367,18 @@ pub enum HistoryEvent {
         /// Its name.
         name: String,
     },
+}
+
+/// How an activity instance ended (Camunda 7, `ActivityInstanceState`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActivityEnd {
+    /// Its token went on: by a flow, into the next instance of a loop, through a join, or back to the event that had it compensated.
+    Left,
+    /// It ended its token's way in its scope, for no flow leads on from it: an end event that was reached, an activity without outgoing flows, each
+    /// instance of a multi-instance activity (Camunda 7, `SCOPE_COMPLETE`).
+    CompletedScope,
+    /// Ended by an interruption, a termination or a deletion rather than by itself.
+    Canceled,
 }
 
 /// How an instance ended, in Camunda 7's words.

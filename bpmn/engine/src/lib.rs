@@ -42,6 +42,7 @@ mod complex;
 mod condition;
 #[cfg(test)]
 mod conformance;
+mod correlation_key;
 mod due;
 mod effect;
 mod elements;
@@ -89,8 +90,8 @@ pub use code::Code;
 pub use compensation::Compensable;
 pub use condition::start_condition_holds;
 pub use effect::{
-    DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Message, Signal, Subscription,
-    SubscriptionKind, Task,
+    ActivityEnd, DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Message, Signal,
+    Subscription, SubscriptionKind, Task,
 };
 pub use form::{FormError, FormOf, ShownField};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};

@@ -284,6 +284,7 @@ impl Inner {
                     created: 0,
                     tenant: None,
                     business_key: None,
+                    correlation_key: None,
                 };
                 self.deliver_to_wait(delivery, receiver, variables).await
             }
@@ -295,7 +296,7 @@ impl Inner {
                 Ok(())
             }
             Ended::NobodyThere => {
-                if let Err(error) = self.store.drop_delivery(delivery.name).await {
+                if let Err(error) = self.store.drop_delivery(delivery, self.clock.now_ms()).await {
                     let (signal, activity) = (delivery.signal.as_str(), delivery.activity_id.as_str());
                     tracing::debug!(signal, activity, "a signal that nobody is there for is not forgotten yet: {error}");
                     self.release_delivery(delivery).await;

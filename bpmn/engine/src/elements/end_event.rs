@@ -185,7 +185,7 @@ mod tests {
                   + a #6 in #3
                   task a !7 of nobody users [] groups []
                   + x #8 in #3
-                  - #8
+                  - #8 canceled
                   task !7 gone
                   - #6 canceled
                   - #3 canceled
@@ -245,7 +245,7 @@ mod tests {
                   - #6
                   - #5
                   + e #7 in #3
-                  - #7
+                  - #7 canceled
                   - #3 canceled
                   + b #8
                   - #8

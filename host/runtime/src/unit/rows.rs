@@ -1,7 +1,7 @@
 //! What stands in each row of an instance, by its state: as units write it and as `check-store` expects it.
 
 use mandate_engine::{
-    ActivityId, ExternalTask, HistoryEvent, Instance, Job, JobKind, PublicId, Subscription, SubscriptionKind, Task, WaitId,
+    ActivityEnd, ActivityId, ExternalTask, HistoryEvent, Instance, Job, JobKind, PublicId, Subscription, SubscriptionKind, Task, WaitId,
 };
 use mandate_model::{ElementIndex, ElementKind};
 use mandate_store::{EventKind, ExternalTaskRow, HistoryRow, JobRow, Message, Signal, SignalTenants, SubscriptionRow, TaskRow};
@@ -110,6 +110,7 @@ pub(crate) fn subscription_row(definition: &Definition, subscription: Subscripti
             SubscriptionKind::Condition => EventKind::Conditional,
         },
         name: subscription.name,
+        correlation_key: subscription.correlation_key,
         of_event: element.kind.trigger().is_some(),
         definition_id: definition.row.id.clone(),
         created: subscription.since,
@@ -137,6 +138,7 @@ pub(super) fn message_row(definition: &Definition, message: mandate_engine::Mess
         process: message.to.process.to_string(),
         element: message.to.element.map(|element| element.to_string()),
         business_key: message.business_key,
+        correlation_key: message.correlation_key,
         variables: crate::signals::to_json(&message.variables),
         hops: 1,
         at: now,
@@ -171,7 +173,12 @@ pub(super) fn history_row(definition: &Definition, event: HistoryEvent, at: i64)
                 at,
             }
         }
-        HistoryEvent::ActivityEnded { activity, canceled } => HistoryRow::ActivityEnded { n: number(activity.0), canceled, at },
+        HistoryEvent::ActivityEnded { activity, end } => HistoryRow::ActivityEnded {
+            n: number(activity.0),
+            canceled: end == ActivityEnd::Canceled,
+            complete_scope: end == ActivityEnd::CompletedScope,
+            at,
+        },
         HistoryEvent::ProcessCalled { activity, instance } => HistoryRow::Called { n: number(activity.0), instance: instance.0 },
         HistoryEvent::VariableSet { scope, name, value } => HistoryRow::Variable {
             scope: number(scope.0),

@@ -127,6 +127,12 @@ pub(crate) async fn a_late_unit_conflicts_and_its_neighbours_go_on(fixture: Fixt
     let twice = join_all([store.commit(unit(step(ids[1], 2))), store.commit(unit(step(ids[1], 2)))]).await;
     let won = twice.iter().filter(|answer| answer.is_ok()).count();
     assert_eq!(won, 1, "{twice:?}");
+    // One that is handed in again, beside one that is not: its instance says that it was the last to write it.
+    let (again, other) = (unit(step(ids[2], 2)), unit(step(ids[3], 2)));
+    store.commit(again.clone()).await.expect("stored");
+    let answers = join_all([store.commit(again), store.commit(other)]).await;
+    assert!(matches!(answers[0], Err(CommitError::Conflict)), "{answers:?}");
+    assert_eq!(answers[1].as_ref().expect("stored").revisions, [(ids[3], 3)]);
 }
 
 pub(crate) async fn a_unit_of_two_instances_is_stored_whole_or_not_at_all(fixture: Fixture) {
@@ -180,7 +186,7 @@ pub(crate) async fn what_begins_and_ends_in_one_unit_never_touches_the_live_tabl
         HistoryRow::InstanceStarted { start_activity: "Start".into(), at: 10 },
         HistoryRow::ActivityStarted { n: 2, parent: 1, activity_id: "Reserve".into(), name: None, kind: "serviceTask".into(), at: 11 },
         HistoryRow::Delegate { n: 2, name: "reserve-line".into(), digest: "abc".into(), attempt: 2 },
-        HistoryRow::ActivityEnded { n: 2, canceled: false, at: 12 },
+        HistoryRow::ActivityEnded { n: 2, canceled: false, complete_scope: true, at: 12 },
         HistoryRow::InstanceEnded { state: "COMPLETED".into(), reason: None, at: 13, removal_at: None },
     ];
     store.commit(unit(write)).await.expect("stored");
@@ -192,7 +198,7 @@ pub(crate) async fn what_begins_and_ends_in_one_unit_never_touches_the_live_tabl
     let activities = store.history_activities(filter, Page::ALL, &[]).await.expect("read");
     assert_eq!(activities.len(), 1);
     let activity = &activities[0];
-    assert_eq!((activity.started_at, activity.ended_at, activity.canceled), (11, Some(12), false));
+    assert_eq!((activity.started_at, activity.ended_at, activity.canceled, activity.complete_scope), (11, Some(12), false, true));
     assert_eq!((activity.delegate.as_deref(), activity.digest.as_deref(), activity.attempt), (Some("reserve-line"), Some("abc"), Some(2)));
     assert_eq!(store.history_instance(id).await.expect("read").expect("there").ended_at, Some(13));
 }
