@@ -279,7 +279,7 @@ mod tests {
                   + ps #4 in #3
                   - #4
                   + e #5 in #3
-                  - #5
+                  - #5 canceled
                   - #3 canceled
                   why = "no router"
                   + b #6
