@@ -317,6 +317,57 @@ async fn a_signal_to_whoever_has_a_caller_that_cannot_be_read_holds_back_the_rec
     .await;
 }
 
+/// Waits for `alarm`, and then calls a delegate.
+const CALLER: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn"
+  targetNamespace="test"><signal id="alarm" name="alarm"/>
+  <process id="caller" isExecutable="true">
+    <startEvent id="s"/><intermediateCatchEvent id="heard"><signalEventDefinition signalRef="alarm"/></intermediateCatchEvent>
+    <serviceTask id="w" camunda:class="worker"/>
+    <sequenceFlow id="f1" sourceRef="s" targetRef="heard"/><sequenceFlow id="f2" sourceRef="heard" targetRef="w"/>
+  </process>
+</definitions>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_that_leads_to_a_component_which_this_host_cannot_use_is_left_alone_for_a_while() {
+    on_both(async |host| {
+        // The bytes are not those that the digest names, which no deployment lets pass.
+        let digest = "0".repeat(64);
+        let mut write = deployment("caller", CALLER.as_bytes().to_vec());
+        write.artifacts = vec![(digest.clone(), b"no component".to_vec())];
+        let (memory, commands) = (1 << 20, Vec::new());
+        let mandate = crate::deploy::Mandate {
+            commands,
+            memory,
+            cpu_ms: 100,
+            wall_ms: 100,
+            command_calls: 1,
+            log_lines: 1,
+            input: memory,
+            output: memory,
+        };
+        write.definitions[0].bindings = vec![mandate_store::BindingRow {
+            reference: "worker".into(),
+            delegate: "worker".into(),
+            version: "1.0.0".into(),
+            digest,
+            mandate: serde_json::to_string(&mandate).expect("JSON"),
+        }];
+        host.inner().store.deploy(write).await.expect("stored");
+        let definition = DefinitionRef::Key { key: "caller".to_owned(), tenant: None };
+        let (business_key, idempotency_key, traceparent) = (None, None, None);
+        let start = Start { definition, business_key, variables: Variables::new(), idempotency_key, traceparent };
+        let receiver = host.runtime.start(start).await.expect("it starts").id;
+        let thrown = crate::SignalThrown { name: "alarm".into(), variables: Variables::new(), tenants: mandate_store::SignalTenants::Any };
+        host.runtime.throw_signal(thrown).await.expect("thrown");
+        host.until("it is left alone", async || host.inner().executor.held_back.except(Instant::now()).instances == [receiver.0]).await;
+        let left = host.inner().store.deliveries_after(None, 10).await.expect("read");
+        let failures: Vec<i64> = left.into_iter().map(|(_, delivery)| delivery.expect("it is whole").failures).collect();
+        assert_eq!(failures, [0], "it costs no attempt");
+        host.close().await;
+    })
+    .await;
+}
+
 /// Starts every hour.
 const HOURLY: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="test">
   <signal id="alarm" name="alarm"/>
@@ -358,32 +409,7 @@ async fn what_stands_beside_instances_and_leads_nowhere_is_found() {
 impl Host {
     /// A definition that no parser takes, past the checks of a deployment. Answers its id.
     async fn deploy_nonsense(&self) -> String {
-        let definition = NewDefinition {
-            key: "nonsense".into(),
-            name: None,
-            version_tag: None,
-            history_ttl: None,
-            resource_name: "n.bpmn".into(),
-            identity: "n".into(),
-            bindings: Vec::new(),
-            start_events: Vec::new(),
-            start_timers: Vec::new(),
-        };
-        let deployment = DeploymentWrite {
-            id: Uuid::now_v7().to_string(),
-            name: None,
-            source: None,
-            tenant: None,
-            at: 1,
-            content_digest: "n".into(),
-            filter_duplicates: false,
-            resources: vec![Resource { id: Uuid::now_v7().to_string(), name: "n.bpmn".into(), bytes: b"<newer/>".to_vec() }],
-            artifacts: Vec::new(),
-            delegates: Vec::new(),
-            definitions: vec![definition],
-            metadata: "{}".into(),
-            operations: Vec::new(),
-        };
+        let deployment = deployment("nonsense", b"<newer/>".to_vec());
         self.inner().store.deploy(deployment).await.expect("stored").definitions.remove(0).id
     }
 
@@ -421,5 +447,35 @@ impl Host {
             .await
             .expect("stored");
         id
+    }
+}
+
+/// A deployment of one process, past all checks.
+fn deployment(key: &str, model: Vec<u8>) -> DeploymentWrite {
+    let definition = NewDefinition {
+        key: key.to_owned(),
+        name: None,
+        version_tag: None,
+        history_ttl: None,
+        resource_name: "n.bpmn".into(),
+        identity: "n".into(),
+        bindings: Vec::new(),
+        start_events: Vec::new(),
+        start_timers: Vec::new(),
+    };
+    DeploymentWrite {
+        id: Uuid::now_v7().to_string(),
+        name: None,
+        source: None,
+        tenant: None,
+        at: 1,
+        content_digest: "n".into(),
+        filter_duplicates: false,
+        resources: vec![Resource { id: Uuid::now_v7().to_string(), name: "n.bpmn".into(), bytes: model }],
+        artifacts: Vec::new(),
+        delegates: Vec::new(),
+        definitions: vec![definition],
+        metadata: "{}".into(),
+        operations: Vec::new(),
     }
 }
