@@ -275,8 +275,8 @@ impl History {
         }
     }
 
-    /// Takes what the level keeps of one instance's unit.
-    pub(super) fn take(&mut self, write: &InstanceWrite, revision: i64) {
+    /// Takes what the level keeps of one instance's unit; whether it was called by another instance is repeated where it fails.
+    pub(super) fn take(&mut self, write: &InstanceWrite, revision: i64, is_called: bool) {
         if self.level == HistoryLevel::None {
             return;
         }
@@ -285,7 +285,7 @@ impl History {
         self.operations.extend(operations::cells(&write.operations));
         if self.level >= HistoryLevel::Audit {
             self.take_variables(write, revision);
-            self.take_tasks_and_incidents(write, head);
+            self.take_tasks_and_incidents(write, is_called);
         }
     }
 
@@ -406,7 +406,7 @@ impl History {
         }
     }
 
-    fn take_tasks_and_incidents(&mut self, write: &InstanceWrite, head: &InstanceHead) {
+    fn take_tasks_and_incidents(&mut self, write: &InstanceWrite, is_called: bool) {
         let id = write.id;
         for task in &write.put_tasks {
             self.tasks.push(cells![
@@ -438,7 +438,7 @@ impl History {
                 row.attempt,
                 row.created,
                 &row.detail,
-                head.called_by.is_some()
+                is_called
             ]);
         }
         let at = moment(write);
