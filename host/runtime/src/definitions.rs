@@ -235,7 +235,7 @@ impl Inner {
 
 /// No instance of it may start.
 pub(crate) fn suspended(definition: &Definition) -> Error {
-    Error::Invalid(format!("process definition {} is suspended", definition.row.id))
+    Error::NotStartable { id: definition.row.id.clone(), reason: "it is suspended".to_owned() }
 }
 
 async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Error> {
@@ -354,7 +354,7 @@ mod tests {
           <sequenceFlow id="f" sourceRef="s" targetRef="e"/></process></definitions>"#;
         let upload = Upload { resources: vec![("p.bpmn".into(), by_message.as_bytes().to_vec())], ..Upload::default() };
         runtime.deploy(upload).await.expect("deployed");
-        assert!(matches!(start().await, Err(Error::Invalid(_))));
+        assert!(matches!(start().await, Err(Error::NotStartable { .. })));
         let second = deploy(&runtime, "p").await;
         assert_eq!(start().await.expect("started"), second);
         let third = deploy(&runtime, "p").await;

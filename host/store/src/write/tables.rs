@@ -168,10 +168,12 @@ static PUT_CANDIDATES: Batch = Batch::new(
 );
 
 static PUT_SUBSCRIPTIONS: Batch = Batch::new(
-    "INSERT INTO subscription (instance_id, wait, activity, activity_id, kind, name, of_event, definition_id, created, tenant, business_key) \
-     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.kind, v.name, v.of_event, v.definition_id, v.created, v.tenant, v.business_key \
-     FROM {rows} WHERE TRUE ON CONFLICT (instance_id, wait) DO UPDATE SET activity = excluded.activity, activity_id = excluded.activity_id, \
-     kind = excluded.kind, name = excluded.name, of_event = excluded.of_event, created = excluded.created",
+    "INSERT INTO subscription (instance_id, wait, activity, activity_id, kind, name, of_event, definition_id, created, tenant, business_key, \
+     correlation_key) \
+     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.kind, v.name, v.of_event, v.definition_id, v.created, v.tenant, v.business_key, \
+     v.correlation_key FROM {rows} WHERE TRUE ON CONFLICT (instance_id, wait) DO UPDATE SET activity = excluded.activity, activity_id = excluded.activity_id, \
+     kind = excluded.kind, name = excluded.name, of_event = excluded.of_event, created = excluded.created, \
+     correlation_key = excluded.correlation_key",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
@@ -184,6 +186,7 @@ static PUT_SUBSCRIPTIONS: Batch = Batch::new(
         ("created", Type::I64),
         ("tenant", Type::Text),
         ("business_key", Type::Text),
+        ("correlation_key", Type::Text),
     ],
 );
 
@@ -346,7 +349,8 @@ impl Tables {
                 &row.definition_id,
                 row.created,
                 of.tenant,
-                of.business_key
+                of.business_key,
+                &row.correlation_key
             ]
         }));
         self.incidents.extend(write.put_incidents.iter().map(|row| {
