@@ -40,10 +40,12 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
     delivery::refuse_delivered(tx, units, &mut answers).await?;
     claim_start_keys(tx, units, &mut answers).await?;
     start_timers::refuse_fired(tx, units, &mut answers).await?;
-    instances::write(tx, units, &mut answers).await?;
+    // Before they are moved on, for one that ends is not there afterwards. What else a unit that is stored has read of its instance is of the revision
+    // that it began from, or refused below.
     let accepted = units.iter().zip(&answers).filter(|(_, refused)| refused.is_none()).flat_map(|(unit, _)| &unit.instances);
     let repeats = accepted.filter(|write| matches!(write.expect, Expect::Revision(_)) && tables::repeat(write));
     let repeated = instances::repeated(tx, repeats.map(|write| write.id).collect()).await?;
+    instances::write(tx, units, &mut answers).await?;
     let elsewhere = locked_elsewhere(tx, me, units, &answers).await?;
 
     let mut tables = tables::Tables::default();
@@ -61,7 +63,11 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
                 Expect::Revision(revision) => revision + 1,
             };
             let repeated = repeated.get(&write.id);
-            rows.take(write, repeated, revision);
+            let is_called = match &write.expect {
+                Expect::New(head) => head.called_by.is_some(),
+                Expect::Revision(_) => repeated.is_some_and(|it| it.is_called),
+            };
+            rows.take(write, revision, is_called);
             if let State::Live { .. } = write.state {
                 answer.revisions.push((write.id, revision));
             }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::instances::Repeated;
 use super::{Rows, now_ms, operations, tenant};
 use crate::Error;
 use crate::batch::{Batch, Type, cells};
@@ -276,8 +275,8 @@ impl History {
         }
     }
 
-    /// Takes what the level keeps of one instance's unit.
-    pub(super) fn take(&mut self, write: &InstanceWrite, repeated: Option<&Repeated>, revision: i64) {
+    /// Takes what the level keeps of one instance's unit; whether it was called by another instance is repeated where it fails.
+    pub(super) fn take(&mut self, write: &InstanceWrite, revision: i64, is_called: bool) {
         if self.level == HistoryLevel::None {
             return;
         }
@@ -286,11 +285,7 @@ impl History {
         self.operations.extend(operations::cells(&write.operations));
         if self.level >= HistoryLevel::Audit {
             self.take_variables(write, revision);
-            let called = match &write.expect {
-                Expect::New(head) => head.called_by.is_some(),
-                Expect::Revision(_) => repeated.is_some_and(|it| it.called),
-            };
-            self.take_tasks_and_incidents(write, called);
+            self.take_tasks_and_incidents(write, is_called);
         }
     }
 
@@ -411,7 +406,7 @@ impl History {
         }
     }
 
-    fn take_tasks_and_incidents(&mut self, write: &InstanceWrite, called: bool) {
+    fn take_tasks_and_incidents(&mut self, write: &InstanceWrite, is_called: bool) {
         let id = write.id;
         for task in &write.put_tasks {
             self.tasks.push(cells![
@@ -443,7 +438,7 @@ impl History {
                 row.attempt,
                 row.created,
                 &row.detail,
-                called
+                is_called
             ]);
         }
         let at = moment(write);

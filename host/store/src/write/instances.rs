@@ -81,13 +81,12 @@ static DELETE: Batch = Batch::new(
     &[("id", Type::Uuid), ("revision", Type::I64)],
 );
 
-/// What rows beside an instance's own repeat of it.
+/// What other rows repeat of an instance.
 pub(super) struct Repeated {
     pub(super) tenant: String,
     pub(super) business_key: Option<String>,
     pub(super) suspended: bool,
-    /// Another instance has called it.
-    pub(super) called: bool,
+    pub(super) is_called: bool,
 }
 
 /// Units of several instances are stored whole or not at all: their instances are locked in the order of their ids, and their revisions compared,
@@ -187,7 +186,7 @@ async fn update(tx: &mut Tx, rows: Vec<(Uuid, Vec<Cell>, Uuid)>) -> Result<HashS
     Ok(moved)
 }
 
-/// What rows beside instances that were there before repeat of them, for those that have such rows to be written.
+/// What other rows repeat of instances that are there.
 pub(super) async fn repeated(tx: &mut Tx, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Repeated>, Error> {
     if ids.is_empty() {
         return Ok(HashMap::new());
@@ -195,8 +194,8 @@ pub(super) async fn repeated(tx: &mut Tx, ids: Vec<Uuid>) -> Result<HashMap<Uuid
     let sql = "SELECT id, tenant, business_key, suspended, super_instance IS NOT NULL FROM instance WHERE id {any_uuid:1}";
     let rows = tx.fetch(sql, vec![Param::Uuids(ids)]).await?;
     let read = |row: &Row| {
-        let it = Repeated { tenant: row.get(1)?, business_key: row.get(2)?, suspended: row.get(3)?, called: row.get(4)? };
-        Ok((row.get(0)?, it))
+        let (tenant, business_key) = (row.get(1)?, row.get(2)?);
+        Ok((row.get(0)?, Repeated { tenant, business_key, suspended: row.get(3)?, is_called: row.get(4)? }))
     };
     rows.iter().map(read).collect()
 }

@@ -250,8 +250,9 @@ pub(crate) async fn remove_rows(tx: &mut Tx, ended: &[(Uuid, Beside)]) -> Result
 /// Whether a unit writes rows that repeat something of their instance.
 pub(super) fn repeat(write: &InstanceWrite) -> bool {
     let InstanceWrite { put_jobs, revise_jobs, put_tasks, put_external_tasks, put_subscriptions, put_incidents, .. } = write;
-    let none = put_jobs.is_empty() && revise_jobs.is_empty() && put_tasks.is_empty() && put_incidents.is_empty();
-    matches!(write.state, State::Live { .. }) && !(none && put_external_tasks.is_empty() && put_subscriptions.is_empty())
+    let no_job = put_jobs.is_empty() && revise_jobs.is_empty();
+    let no_wait = no_job && put_tasks.is_empty() && put_external_tasks.is_empty() && put_subscriptions.is_empty();
+    !(no_wait && put_incidents.is_empty())
 }
 
 /// The instance of rows that repeat something of it.
@@ -269,7 +270,8 @@ impl<'a> Of<'a> {
                 Self { tenant: tenant(head), business_key: head.business_key.as_deref(), suspended: write.suspended.unwrap_or(false) }
             }
             (Expect::Revision(_), Some(it)) => {
-                Self { tenant: &it.tenant, business_key: it.business_key.as_deref(), suspended: it.suspended }
+                let suspended = write.suspended.unwrap_or(it.suspended);
+                Self { tenant: &it.tenant, business_key: it.business_key.as_deref(), suspended }
             }
             (Expect::Revision(_), None) => {
                 debug_assert!(!repeat(write), "what rows repeat of their instance was read");
