@@ -500,7 +500,7 @@ mod tests {
                   task a !7 of nobody users [] groups []
                 > complete a {"answer": 7}
                   task !6 gone
-                  answer = 7 in #4
+                  answer = 7
                   last = 2
                   item = 7 in #4
                   - #4
@@ -509,7 +509,7 @@ mod tests {
                 > complete a
                   task !7 gone
                   last = 5
-                  item = null in #5
+                  item = 7 in #5
                   - #5
                   nrOfActiveInstances = 0 in #3
                   nrOfCompletedInstances = 2 in #3

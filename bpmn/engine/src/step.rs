@@ -125,8 +125,8 @@ impl<'a> Machine<'a> {
             Input::CompleteExternalTask { wait, variables, local_variables } => {
                 let activity = self.instance.external_tasks[&wait].activity;
                 self.remove_wait(activity, wait);
-                self.set_variables_in(activity, local_variables)?;
                 self.deliver(activity, variables)?;
+                self.set_variables_in(activity, local_variables)?;
                 self.resume(activity)?;
             }
             Input::FailExternalTask { wait, message, retries, variables, local_variables } => {
@@ -135,8 +135,8 @@ impl<'a> Machine<'a> {
                 if self.definition.has_conditions {
                     self.unit.tell_apart(self.instance.id, self.instance.activities.keys().copied(), failures.saturating_add(1));
                 }
-                self.set_variables_in(activity, local_variables)?;
                 self.deliver(activity, variables)?;
+                self.set_variables_in(activity, local_variables)?;
                 self.fail_external_task(wait, message, retries);
             }
             Input::ThrowFromExternalTask { wait, code, message, variables } => {
@@ -145,9 +145,7 @@ impl<'a> Machine<'a> {
             Input::SetExternalTaskRetries { wait, retries } => self.set_external_task_retries(wait, retries),
             Input::Signal { wait, variables } => self.receive(wait, variables, Variables::new())?,
             Input::Message { wait, variables, local_variables, triggered_variables } => {
-                let activity = self.instance.subscriptions[&wait].activity;
-                self.set_variables_in(activity, local_variables)?;
-                self.receive(wait, variables, triggered_variables)?;
+                self.receive_message(wait, variables, local_variables, triggered_variables)?;
             }
             Input::DelegateReturned { outcome, .. } => self.delegate_returned(outcome)?,
             Input::SetVariables { scope, set, remove, local } => {
