@@ -66,8 +66,7 @@ struct Visible<'a> {
 impl mandate_feel::Scope for Visible<'_> {
     fn resolve(&self, name: &str) -> Option<Value> {
         match self.instance.visible_variable(self.activity, name) {
-            // A variable's text is valid JSON by construction; were it not, the name would be as good as unknown.
-            Some(variable) => Value::from_json_text(&variable.json).ok(),
+            Some(variable) => variable.to_value(),
             None if name == "execution" => Some(self.execution()),
             None => None,
         }

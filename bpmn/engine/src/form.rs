@@ -112,9 +112,12 @@ impl<'a> FormOf<'a> {
     }
 
     fn evaluate(&self, field: &FormField, expression: &Expression) -> Result<Variable, FormError> {
+        if let Some(variable) = expression.as_reference().and_then(|name| self.instance.visible_variable(self.activity, name)) {
+            return Ok(variable.clone());
+        }
         let value = evaluate(self.definition, &self.instance, self.activity, self.element, expression);
         let value = value.map_err(|failure| FormError(format!("form field '{}': {}", field.id, failure.message)))?;
-        Ok(Variable::from_json(&value.to_json()))
+        Ok(Variable::from_value(&value))
     }
 
     fn validate(&self, field: &FormField, entered: Option<&Variable>) -> Result<(), FormError> {

@@ -4,7 +4,7 @@ use mandate_model::{Dialect, ElementIndex, Mapping, ProcessDefinition, VariableC
 
 use crate::Code;
 use crate::effect::HistoryEvent;
-use crate::expression::evaluate;
+use crate::elements::At;
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Instance, Role};
@@ -98,8 +98,8 @@ impl Machine<'_> {
     pub(crate) fn map_inputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
         for mapping in self.mappings(&definition.element(element).inputs, activity) {
-            let value = evaluate(definition, self.instance, activity, element, &mapping.source)?;
-            let set = self.set_variables_in(activity, one(&mapping.target, &value));
+            let value = At::new(definition, self.instance, activity, self.now).attached(element).variable_of(&mapping.source)?;
+            let set = self.set_variables_in(activity, Variables::from([(mapping.target.clone(), value)]));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;
         }
         Ok(())
@@ -109,8 +109,8 @@ impl Machine<'_> {
     pub(crate) fn map_outputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
         for mapping in self.mappings(&definition.element(element).outputs, activity) {
-            let value = evaluate(definition, self.instance, activity, element, &mapping.source)?;
-            let set = self.set_variables_around(activity, one(&mapping.target, &value));
+            let value = At::new(definition, self.instance, activity, self.now).attached(element).variable_of(&mapping.source)?;
+            let set = self.set_variables_around(activity, Variables::from([(mapping.target.clone(), value)]));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;
         }
         Ok(())
@@ -129,10 +129,6 @@ pub(crate) fn around(definition: &ProcessDefinition, instance: &Instance, activi
     let it = instance.at(activity);
     let own = matches!(it.role, Role::Inner { .. }) && is_loop_variable(definition.element(it.element), name);
     if own { activity } else { it.scope() }
-}
-
-fn one(name: &str, value: &mandate_feel::Value) -> Variables {
-    Variables::from([(name.to_owned(), Variable::from_json(&value.to_json()))])
 }
 
 #[cfg(test)]

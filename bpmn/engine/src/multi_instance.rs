@@ -284,7 +284,7 @@ impl<'d> Machine<'d> {
         own.extend(result_variable(each).map(|name| (name.to_owned(), Variable::from_json(&serde_json::Value::Null))));
         if let (Some(elements), Some(name)) = (elements, &each.element_variable) {
             let at = At::new(self.definition, self.instance, body, self.now);
-            own.insert(name.clone(), Variable::from_json(&multi_instance::element(&at, elements, index)?.to_json()));
+            own.insert(name.clone(), Variable::from_value(&multi_instance::element(&at, elements, index)?));
         }
         self.check_room(element, body)?;
         let activity = self.instance.add_activity(body, element, Phase::Before { by: None }, Role::Inner { index }, self.now);

@@ -241,6 +241,14 @@ impl<'a> At<'a> {
         evaluate(self.definition, self.instance, self.activity, self.index, expression)
     }
 
+    /// The same as a variable: an expression that only names one gives it as it is, a date as a date, and a number has the type that it is known to have.
+    pub(crate) fn variable_of(&self, expression: &Expression) -> Result<Variable, Failure> {
+        match expression.as_reference().and_then(|name| self.visible_variable(name)) {
+            Some(variable) => Ok(variable),
+            None => Ok(Variable::from_value(&self.evaluate(expression)?)),
+        }
+    }
+
     /// The same, with none for an expression that names a variable which is not there.
     pub(crate) fn evaluate_if_known(&self, expression: &Expression) -> Result<Option<Value>, Failure> {
         evaluate_if_known(self.definition, self.instance, self.activity, self.index, expression)
@@ -274,7 +282,7 @@ impl<'a> At<'a> {
         let number = match value {
             Value::Null => return Ok(None),
             Value::String(text) => text.trim().parse().ok(),
-            Value::Number(_) => value.to_json().as_i64(),
+            Value::Number(_) => value.as_i64(),
             _ => None,
         };
         number.map(Some).ok_or_else(|| self.mismatch(expression, "a whole number", value))
