@@ -19,8 +19,6 @@ CREATE TABLE host (
     lease_until BIGINT NOT NULL,
     started_at  BIGINT NOT NULL,
     ended_at    BIGINT,
-    -- How often somebody has changed job definitions since it opened the database: it must know them to make jobs.
-    job_definitions BIGINT NOT NULL DEFAULT 0,
     -- The epoch is part of a key, so that raising it needs the row's strongest lock. A committer holds the row FOR KEY SHARE:
     -- that stops a takeover until the commit, and does not stop the renewal of the lease.
     UNIQUE (id, epoch)
@@ -110,6 +108,14 @@ CREATE TABLE history_cleanup (
     epoch BIGINT
 );
 INSERT INTO history_cleanup (id) VALUES (1);
+
+-- How often somebody has changed job definitions: whoever makes jobs must know of all changes. Its one row is read in every transaction of a committer;
+-- who counts a change up waits for those under way.
+CREATE TABLE job_definition_changes (
+    id    BIGINT PRIMARY KEY CHECK (id = 1),
+    count BIGINT NOT NULL
+);
+INSERT INTO job_definition_changes (id, count) VALUES (1, 0);
 
 -- Where the clock stands that is set instead of the systems' clocks; no row: this database has never run under one.
 CREATE TABLE set_clock (
@@ -514,6 +520,8 @@ CREATE TABLE history_instance (
     removal_at     BIGINT,
     -- As the table instance has them.
     super_instance UUID,
+    super_activity TEXT,
+    super_n        BIGINT,
     root_instance  UUID
 ) WITH (fillfactor = 70);
 -- What lists of ended instances are made by, each in its order. One that lives is in none of them: it is found by its own row, and the unit that ends
@@ -538,6 +546,8 @@ CREATE TABLE history_activity (
     started_at  BIGINT  NOT NULL,
     ended_at    BIGINT,
     canceled    BOOLEAN NOT NULL,
+    -- No flow led on from it: its token's way in its scope was over.
+    complete_scope BOOLEAN NOT NULL,
     -- Which component did it, by its digest.
     delegate    TEXT,
     digest      TEXT,
@@ -611,8 +621,13 @@ CREATE TABLE history_incident (
     created       BIGINT NOT NULL,
     detail        TEXT   NOT NULL,
     resolved_at   BIGINT,
+    -- Somebody called its instance, and has it as well.
+    of_called     BOOLEAN NOT NULL,
     PRIMARY KEY (instance_id, n)
 );
+CREATE INDEX history_incident_called ON history_incident (instance_id, n) WHERE of_called;
+-- Of signals and messages that were to start an instance: there is none.
+CREATE INDEX history_incident_start ON history_incident (instance_id, n) WHERE activity = 0;
 
 -- What operators did, one row for every property that they changed; the rows of one operation share its id. They go with their instance's history.
 -- Those of no instance (its id is all ones), and the one that says that a history was deleted, stay.

@@ -19,8 +19,6 @@ CREATE TABLE host (
     lease_until INTEGER NOT NULL,
     started_at  INTEGER NOT NULL,
     ended_at    INTEGER,
-    -- How often somebody has changed job definitions since it opened the database: it must know them to make jobs.
-    job_definitions INTEGER NOT NULL DEFAULT 0,
     -- As on PostgreSQL, where it decides which lock raising the epoch needs.
     UNIQUE (id, epoch)
 ) STRICT;
@@ -109,6 +107,14 @@ CREATE TABLE history_cleanup (
     epoch INTEGER
 ) STRICT;
 INSERT INTO history_cleanup (id) VALUES (1);
+
+-- How often somebody has changed job definitions: whoever makes jobs must know of all changes. Its one row is read in every transaction of a committer;
+-- who counts a change up waits for those under way.
+CREATE TABLE job_definition_changes (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    count INTEGER NOT NULL
+) STRICT;
+INSERT INTO job_definition_changes (id, count) VALUES (1, 0);
 
 -- Where the clock stands that is set instead of the systems' clocks; no row: this database has never run under one.
 CREATE TABLE set_clock (
@@ -510,6 +516,8 @@ CREATE TABLE history_instance (
     removal_at     INTEGER,
     -- As the table instance has them.
     super_instance BLOB,
+    super_activity TEXT,
+    super_n        INTEGER,
     root_instance  BLOB
 ) STRICT;
 -- What lists of ended instances are made by, each in its order. One that lives is in none of them: it is found by its own row, and the unit that ends
@@ -534,6 +542,8 @@ CREATE TABLE history_activity (
     started_at  INTEGER NOT NULL,
     ended_at    INTEGER,
     canceled    INTEGER NOT NULL,
+    -- No flow led on from it: its token's way in its scope was over.
+    complete_scope INTEGER NOT NULL,
     -- Which component did it, by its digest.
     delegate    TEXT,
     digest      TEXT,
@@ -607,8 +617,13 @@ CREATE TABLE history_incident (
     created       INTEGER NOT NULL,
     detail        TEXT    NOT NULL,
     resolved_at   INTEGER,
+    -- Somebody called its instance, and has it as well.
+    of_called     INTEGER NOT NULL,
     PRIMARY KEY (instance_id, n)
 ) STRICT;
+CREATE INDEX history_incident_called ON history_incident (instance_id, n) WHERE of_called;
+-- Of signals and messages that were to start an instance: there is none.
+CREATE INDEX history_incident_start ON history_incident (instance_id, n) WHERE activity = 0;
 
 -- What operators did, one row for every property that they changed; the rows of one operation share its id. They go with their instance's history.
 -- Those of no instance (its id is all ones), and the one that says that a history was deleted, stay.

@@ -1,5 +1,6 @@
 //! SIGKILL of everything in the middle of a load of starts, PostgreSQL with all its backends included: what was answered is there, runs to its
-//! end, and did everything once; whoever waits for a signal gets each once, and each firing of a timer starts one instance.
+//! end, and did everything once; whoever waits for a signal or a message gets each once, each firing of a timer starts one instance, and what an operator
+//! says of job definitions holds.
 //!
 //! Three crashes in the gate; `MANDATE_KILLS=100` for the long run (`make soak`). The kernel keeps what a killed process has written, so this shows
 //! recovery: logs read again, locks taken over, jobs begun again. That commits are on the disk before they are answered is shown in `durability.rs`.
@@ -16,6 +17,11 @@ use mandate_tests::postgres::Cluster;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+#[path = "crash/messages.rs"]
+mod messages;
+#[path = "crash/suspension.rs"]
+mod suspension;
 
 /// S1 of the benchmark.
 const MODEL: &str = include_str!("../bench/models/five-asynchronous.bpmn");
@@ -149,8 +155,14 @@ async fn signals_survive(cluster: Option<&Cluster>, seed: u64) -> anyhow::Result
 
 /// Clients start instances of a process while everything crashes again and again. Answers which of the starts were answered.
 async fn crash_under_load(host: &mut Lone, cluster: Option<&Cluster>, seed: u64, load: (&str, u64)) -> anyhow::Result<BTreeSet<String>> {
-    let mut moments = Moments::new(seed);
     let load = Load::start(host, load.0, load.1);
+    crash(host, cluster, seed, &load).await?;
+    load.stop().await
+}
+
+/// Everything crashes again and again under a load.
+async fn crash(host: &mut Lone, cluster: Option<&Cluster>, seed: u64, load: &Load) -> anyhow::Result<()> {
+    let mut moments = Moments::new(seed);
     for kill in 0..kills() {
         let answered = load.answered();
         moments.pass(Duration::from_millis(50), Duration::from_millis(1_000)).await;
@@ -173,7 +185,7 @@ async fn crash_under_load(host: &mut Lone, cluster: Option<&Cluster>, seed: u64,
         host.start_again().await?;
         load.go_on();
     }
-    load.stop().await
+    Ok(())
 }
 
 /// Clients that start instances until they are stopped, through every crash.

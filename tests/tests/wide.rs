@@ -16,9 +16,6 @@ const CHILDREN: u32 = 600;
 const FEW: u32 = 10;
 /// How much more one of many may write than one of few.
 const MOST: f64 = 2.0;
-/// The same where what is counted is what the process writes: SQLite writes each page into its log and again at a checkpoint, which one of the two that
-/// are compared may be spared.
-const MOST_IN_FILES: f64 = 2.0 * MOST;
 /// Tasks in a row; with what leads from each to the next as many as a file may have.
 const TASKS: usize = 9_990;
 /// How long it may take to deploy them.
@@ -40,9 +37,8 @@ async fn one_of_many_children_writes_at_most_twice_what_one_of_ten_does() {
         let few = bytes_of_each(&host, &mut database, children.min(CHILDREN) / FEW, FEW).await.expect("they end");
         let many = bytes_of_each(&host, &mut database, 1, children).await.expect("they end");
         println!("{}: {few:.0} bytes for one of {FEW} children, {many:.0} for one of {children}", database.kind().name());
-        let most = if matches!(database, Database::Sqlite(_)) { MOST_IN_FILES } else { MOST };
         assert!(
-            many <= few * most,
+            many <= few * MOST,
             "{}: {many:.0} bytes for one of {children} children, {few:.0} for one of {FEW}",
             database.kind().name()
         );

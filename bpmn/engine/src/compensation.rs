@@ -28,7 +28,6 @@ mod transactions;
 
 use mandate_model::{Compensation, ElementIndex, ElementKind, EventTrigger, ProcessDefinition};
 
-use crate::effect::HistoryEvent;
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Activity, Instance, Phase, Role};
@@ -109,7 +108,7 @@ fn undone_by(definition: &ProcessDefinition, instance: &Instance, record: &Activ
 }
 
 /// Whether an activity instance is an event that waits for what it has compensated: of all that have something inside, only that is no scope.
-fn is_throwing(definition: &ProcessDefinition, activity: &Activity) -> bool {
+pub(crate) fn is_throwing(definition: &ProcessDefinition, activity: &Activity) -> bool {
     activity.role == Role::Element && definition.element(activity.element).kind.scope().is_none()
 }
 
@@ -258,9 +257,8 @@ impl Machine<'_> {
 
     /// The transaction is compensated, and is left by its cancel boundary event; of several instances all are.
     pub(crate) fn leave_transaction(&mut self, event: ActivityId) -> Result<(), Failure> {
-        self.record(HistoryEvent::ActivityEnded { activity: event, canceled: false });
         let scope = self.instance.at(event).scope();
-        self.forget(event);
+        self.cancel(event);
         let it = self.instance.at(scope);
         let transaction = if let Role::Inner { .. } = it.role { it.scope() } else { scope };
         let attached = &self.definition.element(self.instance.at(transaction).element).boundary_events;

@@ -31,7 +31,7 @@ impl<'d> Machine<'d> {
         }
         let count: usize = self.instance.index.joins[&key].values().map(imbl::OrdSet::len).sum();
         self.set_variables_in(activity, Variables::from([(ACTIVATION_COUNT.to_owned(), Variable::from_json(&count.into()))]))?;
-        let at = At::new(self.definition, self.instance, activity, self.now);
+        let at = At::new(self.definition, self.instance, activity, self.moment());
         if !activates(&at, gateway)? {
             return Ok(());
         }
@@ -95,7 +95,7 @@ impl<'d> Machine<'d> {
         start: bool,
     ) -> Result<(), Failure> {
         for &token in tokens.iter().filter(|token| **token != going) {
-            self.record(crate::HistoryEvent::ActivityEnded { activity: token, canceled: false });
+            self.record(crate::HistoryEvent::ActivityEnded { activity: token, end: crate::ActivityEnd::Left });
             self.forget(token);
         }
         self.set_variables_in(going, Variables::from([(WAITING_FOR_START.to_owned(), Variable::from_json(&Json::Bool(start)))]))?;

@@ -14,17 +14,24 @@ use std::collections::VecDeque;
 use mandate_feel::Value;
 use mandate_model::{Condition, ElementIndex, ElementKind, ProcessDefinition, StartTrigger, VariableChange};
 
+use crate::all_of::{is_one_of_all, stands_beside_condition};
 use crate::elements::At;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::input::Failure;
 use crate::instance::{Instance, NewInstance, Role};
+use crate::moment::Moment;
 use crate::step::Machine;
 use crate::unit::{Change, LaterKind};
 use crate::variable::Variables;
 
 /// Whether a process's conditional start event lets it start with these variables (Camunda 7, `POST /condition`): only if the variable is among
 /// them that the event names, if it names one. False of any other element.
-pub fn start_condition_holds(definition: &ProcessDefinition, start: ElementIndex, variables: &Variables) -> Result<bool, Failure> {
+pub fn start_condition_holds(
+    definition: &ProcessDefinition,
+    start: ElementIndex,
+    variables: &Variables,
+    moment: Moment<'_>,
+) -> Result<bool, Failure> {
     let ElementKind::StartEvent(StartTrigger::Condition(condition)) = &definition.element(start).kind else { return Ok(false) };
     if condition.variable.as_ref().is_some_and(|name| !variables.contains_key(name)) {
         return Ok(false);
@@ -35,7 +42,7 @@ pub fn start_condition_holds(definition: &ProcessDefinition, start: ElementIndex
     for (name, value) in variables {
         instance.set_local(root, name, Some(value.clone()));
     }
-    At::new(definition, &instance, root, 0).attached(start).holds(condition)
+    At::new(definition, &instance, root, moment).attached(start).holds(condition)
 }
 
 impl At<'_> {
@@ -90,7 +97,8 @@ impl Machine<'_> {
     /// does so; of those that do not interrupt nobody knows how often they would have been triggered.
     pub(crate) fn ask_after_suspension(&mut self) {
         let conditions = self.instance.index.conditions.iter().copied();
-        let asked: VecDeque<_> = conditions.filter(|wait| self.interrupts(self.instance.subscriptions[wait].element)).collect();
+        let waits = |element| self.interrupts(element) || is_one_of_all(self.definition, element);
+        let asked: VecDeque<_> = conditions.filter(|wait| waits(self.instance.subscriptions[wait].element)).collect();
         if !asked.is_empty() {
             self.unit.do_later(LaterKind::Conditions(asked));
         }
@@ -100,9 +108,11 @@ impl Machine<'_> {
     pub(crate) fn ask_condition(&mut self, wait: WaitId) -> Result<(), Failure> {
         let Some(subscription) = self.instance.subscriptions.get(&wait) else { return Ok(()) };
         let (activity, element) = (subscription.activity, subscription.element);
-        let condition = self.definition.element(element).kind.condition().expect("only conditional events wait for conditions");
-        if At::new(self.definition, self.instance, activity, self.now).attached(element).holds(condition)? {
-            self.receive_inside(wait, Variables::new())?;
+        let definition = self.definition;
+        for condition in definition.element(element).kind.conditions() {
+            if At::new(definition, self.instance, activity, self.moment()).attached(element).holds(condition)? {
+                return self.receive_inside(wait, Variables::new());
+            }
         }
         Ok(())
     }
@@ -117,9 +127,9 @@ impl Machine<'_> {
         let index = &self.instance.index;
         let wants = |wait: &WaitId| {
             let subscription = &self.instance.subscriptions[wait];
-            let condition = self.definition.element(subscription.element).kind.condition();
+            let mut conditions = self.definition.element(subscription.element).kind.conditions();
             *wait <= change.last
-                && condition.is_some_and(|it| {
+                && conditions.any(|it| {
                     it.variable.as_ref().is_none_or(|name| *name == change.name)
                         && (it.changes.is_empty() || it.changes.contains(&change.kind))
                 })
@@ -153,17 +163,19 @@ impl Machine<'_> {
     }
 
     /// Arms the conditional boundary events of an activity that begins. They are armed before it does anything, also where it never waits.
-    pub(crate) fn arm_conditions(&mut self, activity: ActivityId) -> VecDeque<WaitId> {
+    pub(crate) fn arm_conditions(&mut self, activity: ActivityId) -> Result<VecDeque<WaitId>, Failure> {
         if !self.definition.has_conditions || matches!(self.instance.at(activity).role, Role::Inner { .. } | Role::Result { .. }) {
-            return VecDeque::new();
+            return Ok(VecDeque::new());
         }
         let definition = self.definition;
         for event in &definition.element(self.instance.at(activity).element).boundary_events {
-            if definition.element(*event).kind.condition().is_some() {
+            if definition.element(*event).kind.is_conditional() {
                 self.put_condition(activity, *event);
+            } else if stands_beside_condition(definition, *event) {
+                self.arm(activity, *event)?;
             }
         }
-        self.conditions_of(activity, |kind| matches!(kind, ElementKind::BoundaryEvent(_)))
+        Ok(self.conditions_of(activity, |kind| matches!(kind, ElementKind::BoundaryEvent(_))))
     }
 }
 

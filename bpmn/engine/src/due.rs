@@ -19,7 +19,7 @@ impl Machine<'_> {
     pub(crate) fn recalculate_due(&mut self, wait: WaitId, since_creation: bool) -> Result<(), Failure> {
         let job = Job::clone(&self.instance.jobs[&wait]);
         let from = if since_creation { job.since } else { self.now };
-        let timer = timer(&self.definition.element(job.element).kind).expect("admit::check found one timer");
+        let timer = timer(self.definition, &job).expect("admit::check found one timer");
         let Alarm { due, cycle } = At::new(self.definition, self.instance, job.activity, from).attached(job.element).alarm(timer)?;
         // What does not repeat, or has its next date in a job of its own, goes on so.
         let cycle = job.cycle.as_ref().and(cycle);
@@ -35,16 +35,20 @@ impl Machine<'_> {
 
 /// Why a job cannot be set anew, if it cannot: it is no event's timer, or one of several of its event, and no job says which.
 pub(crate) fn not_to_recalculate(definition: &ProcessDefinition, job: &Job) -> Option<&'static str> {
-    match timer(&definition.element(job.element).kind) {
-        _ if job.kind != JobKind::Timer => Some("job of another kind"),
+    match timer(definition, job) {
+        _ if !matches!(job.kind, JobKind::Timer | JobKind::Timeout { .. }) => Some("job of another kind"),
         None => Some("timer beside others of its event"),
         Some(_) => None,
     }
 }
 
-/// The one timer of an event.
-fn timer(kind: &ElementKind) -> Option<&Timer> {
-    match kind {
+/// The one timer of an event, or that of a listener for a timeout.
+fn timer<'a>(definition: &'a ProcessDefinition, job: &Job) -> Option<&'a Timer> {
+    let element = definition.element(job.element);
+    if let JobKind::Timeout { listener } = job.kind {
+        return element.listeners.get(listener as usize)?.timer.as_ref();
+    }
+    match &element.kind {
         ElementKind::IntermediateCatchEvent(trigger) => {
             let mut timers = trigger.each().iter().filter_map(|it| match it {
                 CatchTrigger::Timer(timer) => Some(timer),
@@ -52,7 +56,7 @@ fn timer(kind: &ElementKind) -> Option<&Timer> {
             });
             timers.next().filter(|_| timers.next().is_none())
         }
-        _ => match kind.trigger()?.0 {
+        kind => match kind.trigger()?.0 {
             EventTrigger::Timer(timer) => Some(timer),
             _ => None,
         },

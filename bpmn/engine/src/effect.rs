@@ -88,6 +88,8 @@ pub struct DelegateCall {
     pub entry: EntryKey,
     /// What the delegate may see: variables of its scope and all enclosing scopes, or only its input mappings' results on top of them.
     pub variables: Variables,
+    /// What the model gives it besides (`camunda:field`), in document order: texts as they are, anything else as JSON; null is left out.
+    pub fields: Vec<(String, String)>,
     /// 1 for the first attempt of the unit's job; always 1 in a unit that an API call began.
     pub attempt: u32,
     /// Attempts left after this one.
@@ -137,6 +139,11 @@ pub enum JobKind {
     AsyncAfter,
     /// Fires a timer.
     Timer,
+    /// Calls a listener for the timeout of a user task.
+    Timeout {
+        /// Which of the task's listeners.
+        listener: u32,
+    },
     /// Acts upon what a called instance has said.
     Return,
 }
@@ -161,6 +168,8 @@ pub struct Task {
     pub due: Option<i64>,
     /// Not before when, as a hint for task lists.
     pub follow_up: Option<i64>,
+    /// The key of its form, if an expression has given it.
+    pub form_key: Option<String>,
     /// The higher, the more urgent; 50 unless somebody says something else.
     pub priority: i64,
     /// When it was created.
@@ -328,8 +337,8 @@ pub enum HistoryEvent {
     ActivityEnded {
         /// Its number.
         activity: ActivityId,
-        /// Ended by an interruption, a termination or a deletion rather than by itself.
-        canceled: bool,
+        /// How.
+        end: ActivityEnd,
     },
     /// A call activity called another process.
     ProcessCalled {
@@ -354,6 +363,18 @@ pub enum HistoryEvent {
         /// Its name.
         name: String,
     },
+}
+
+/// How an activity instance ended (Camunda 7, `ActivityInstanceState`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActivityEnd {
+    /// Its token went on: by a flow, into the next instance of a loop, through a join, or back to the event that had it compensated.
+    Left,
+    /// It ended its token's way in its scope, for no flow leads on from it: an end event that was reached, an activity without outgoing flows, each
+    /// instance of a multi-instance activity (Camunda 7, `SCOPE_COMPLETE`).
+    CompletedScope,
+    /// Ended by an interruption, a termination or a deletion rather than by itself.
+    Canceled,
 }
 
 /// How an instance ended, in Camunda 7's words.

@@ -7,7 +7,6 @@ use crate::Code;
 
 use crate::call::News;
 use crate::catcher::{catcher, catcher_at_edge};
-use crate::effect::HistoryEvent;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::instance::Instance;
@@ -67,18 +66,16 @@ impl Machine<'_> {
     }
 
     /// An error end event. Uncaught, it ends like a none end event, as in Camunda 7: the token is consumed and other branches go on.
+    /// Caught, it is cancelled with what it stands in (Camunda 7, `PvmAtomicOperationActivityStartCancelScope`).
     pub(crate) fn throw_from_event(&mut self, event: ActivityId, thrown: Thrown) -> Result<(), Failure> {
         match self.error_catcher(event, &thrown) {
             Some(catcher) => {
-                // The event did what it is there for: history shows it completed, what is around it cancelled.
-                self.record(HistoryEvent::ActivityEnded { activity: event, canceled: false });
-                self.forget(event);
+                self.cancel(event);
                 self.catch(catcher, thrown)
             }
             None if self.instance.caller_catches_error(&thrown.code) => {
-                self.record(HistoryEvent::ActivityEnded { activity: event, canceled: false });
                 let scope = self.instance.at(event).scope();
-                self.forget(event);
+                self.cancel(event);
                 self.throw_to_caller(scope, thrown)
             }
             None => self.leave(event, &[]),
@@ -309,12 +306,12 @@ mod tests {
                   + ps #4 in #3
                   - #4
                   + x #5 in #3
-                  - #5
+                  - #5 canceled
                   + v #6 in #3
                   + vs #7 in #6
                   - #7
                   + again #8 in #6
-                  - #8
+                  - #8 canceled
                   - #6 canceled
                   - #3 canceled
                   + b #9

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::call::News;
 use crate::catcher::catcher;
-use crate::effect::{Effect, HistoryEvent};
+use crate::effect::Effect;
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::instance::Instance;
@@ -25,9 +25,8 @@ impl Machine<'_> {
         let element = self.definition.element(catching);
         let (variables, interrupting) = self.caught(catching, code);
         if interrupting {
-            // The event did what it is there for: history shows it completed, what is around it cancelled.
-            self.record(HistoryEvent::ActivityEnded { activity: event, canceled: false });
-            self.forget(event);
+            // As in Camunda 7 it is cancelled with what it stands in.
+            self.cancel(event);
             return self.trigger(activity, catching, variables);
         }
         // From here on there are two tokens: the new one's keys must not depend on how often the other comes by the same elements.
@@ -63,8 +62,7 @@ impl Machine<'_> {
                 self.resume(event)
             }
             Some(true) => {
-                self.record(HistoryEvent::ActivityEnded { activity: event, canceled: false });
-                self.forget(event);
+                self.cancel(event);
                 self.end_by(News::Escalation { code, ended: true });
                 Ok(())
             }

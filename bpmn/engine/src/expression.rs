@@ -4,40 +4,28 @@ use mandate_feel::{Expression, Limits, Value};
 use mandate_model::{ElementIndex, ProcessDefinition};
 
 use crate::Code;
-use crate::ids::ActivityId;
+use crate::elements::At;
 use crate::input::Failure;
-use crate::instance::Instance;
+use crate::objects::object;
 
 /// Evaluates an expression of an element on what an activity sees. A failure names the element and the expression's text,
 /// never a variable's value: incidents are read by people who may not see those.
-pub(crate) fn evaluate(
-    definition: &ProcessDefinition,
-    instance: &Instance,
-    activity: ActivityId,
-    element: ElementIndex,
-    expression: &Expression,
-) -> Result<Value, Failure> {
+pub(crate) fn evaluate(at: &At<'_>, expression: &Expression) -> Result<Value, Failure> {
     if let Some(text) = expression.as_literal() {
         return Ok(Value::String(text.into()));
     }
     expression
-        .evaluate(&Visible { instance, activity }, &Limits::default())
+        .evaluate(&Visible(*at), &Limits::default())
         .map(|evaluated| evaluated.value)
-        .map_err(|error| failed(definition, element, expression, &error.to_string()))
+        .map_err(|error| failed(at.definition, at.index, expression, &error.to_string()))
 }
 
 /// The same for an expression that may name a variable which is not there: it has no value then.
-pub(crate) fn evaluate_if_known(
-    definition: &ProcessDefinition,
-    instance: &Instance,
-    activity: ActivityId,
-    element: ElementIndex,
-    expression: &Expression,
-) -> Result<Option<Value>, Failure> {
-    match expression.evaluate(&Visible { instance, activity }, &Limits::default()) {
+pub(crate) fn evaluate_if_known(at: &At<'_>, expression: &Expression) -> Result<Option<Value>, Failure> {
+    match expression.evaluate(&Visible(*at), &Limits::default()) {
         Ok(evaluated) => Ok(Some(evaluated.value)),
         Err(mandate_feel::Error::UnknownName(_)) => Ok(None),
-        Err(error) => Err(failed(definition, element, expression, &error.to_string())),
+        Err(error) => Err(failed(at.definition, at.index, expression, &error.to_string())),
     }
 }
 
@@ -50,39 +38,22 @@ pub(crate) fn failed(definition: &ProcessDefinition, element: ElementIndex, expr
 
 /// Why an expression gives null where it is evaluated, as ` (reason; reason)`; empty if it says nothing. Reasons name variables and
 /// types, never values. Evaluates once more, which only happens on the way to a failure.
-pub(crate) fn why_null(instance: &Instance, activity: ActivityId, expression: &Expression) -> String {
-    match expression.evaluate(&Visible { instance, activity }, &Limits::default()) {
+pub(crate) fn why_null(at: &At<'_>, expression: &Expression) -> String {
+    match expression.evaluate(&Visible(*at), &Limits::default()) {
         Ok(evaluated) if !evaluated.null_reasons.is_empty() => format!(" ({})", evaluated.null_reasons.join("; ")),
         _ => String::new(),
     }
 }
 
-/// Names as an activity sees them: variables from the inside out, and `execution`, which JUEL expressions know from Camunda.
-struct Visible<'a> {
-    instance: &'a Instance,
-    activity: ActivityId,
-}
+/// Names as an activity sees them: variables from the inside out, and the objects that JUEL expressions know from Camunda
+/// (`VariableScopeElResolver`).
+struct Visible<'a>(At<'a>);
 
 impl mandate_feel::Scope for Visible<'_> {
     fn resolve(&self, name: &str) -> Option<Value> {
-        match self.instance.visible_variable(self.activity, name) {
+        match self.0.instance.visible_variable(self.0.activity, name) {
             Some(variable) => variable.to_value(),
-            None if name == "execution" => Some(self.execution()),
-            None => None,
+            None => object(&self.0, name),
         }
-    }
-}
-
-impl Visible<'_> {
-    fn execution(&self) -> Value {
-        let id = self.instance.id.to_string();
-        let public = crate::PublicId { instance: self.instance.id, number: self.activity.0 }.to_string();
-        Value::from_json(&serde_json::json!({
-            "id": public,
-            "processInstanceId": id,
-            "processBusinessKey": self.instance.business_key,
-            "businessKey": self.instance.business_key,
-            "tenantId": self.instance.tenant,
-        }))
     }
 }

@@ -6,9 +6,10 @@ use mandate_model::time;
 use mandate_model::{ElementIndex, Form, FormConstraint, FormField, FormFieldKind, ProcessDefinition};
 use serde_json::Value;
 
-use crate::expression::evaluate;
+use crate::elements::At;
 use crate::ids::{ActivityId, InstanceId};
 use crate::instance::{Instance, NewInstance};
+use crate::moment::Moment;
 use crate::variable::{Variable, VariableKind, Variables};
 
 /// Why a form cannot be shown or submitted: what is wrong with which field, never with what value of another variable.
@@ -37,27 +38,35 @@ pub struct FormOf<'a> {
     instance: std::borrow::Cow<'a, Instance>,
     activity: ActivityId,
     element: ElementIndex,
+    moment: Moment<'a>,
 }
 
 impl<'a> FormOf<'a> {
     /// The form of a user task that is there.
-    pub fn task(definition: &'a ProcessDefinition, instance: &'a Instance, activity: ActivityId) -> Self {
+    pub fn task(definition: &'a ProcessDefinition, instance: &'a Instance, activity: ActivityId, moment: impl Into<Moment<'a>>) -> Self {
         let element = instance.at(activity).element;
-        Self { definition, instance: std::borrow::Cow::Borrowed(instance), activity, element }
+        Self { definition, instance: std::borrow::Cow::Borrowed(instance), activity, element, moment: moment.into() }
     }
 
     /// The form of the none start event that a process begins with; none: it has no such event.
-    pub fn start(definition: &'a ProcessDefinition) -> Option<Self> {
+    pub fn start(definition: &'a ProcessDefinition, moment: impl Into<Moment<'a>>) -> Option<Self> {
         let element = definition.start()?;
         let id = InstanceId(uuid::Uuid::nil());
         let instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None, caller: None });
         let activity = instance.root();
-        Some(Self { definition, instance: std::borrow::Cow::Owned(instance), activity, element })
+        Some(Self { definition, instance: std::borrow::Cow::Owned(instance), activity, element, moment: moment.into() })
     }
 
     /// What the model says of it, if it says anything.
     pub fn form(&self) -> Option<&'a Form> {
         self.definition.element(self.element).form.as_deref()
+    }
+
+    /// Its key: as it was when the task was created.
+    pub fn key(&self) -> Option<&str> {
+        let waits = self.instance.index.waits.get(&self.activity).into_iter().flatten();
+        let computed = waits.filter_map(|wait| self.instance.tasks.get(wait)).find_map(|task| task.form_key.as_deref());
+        computed.or_else(|| self.form()?.key.as_ref()?.as_literal())
     }
 
     /// What it shows (Camunda's `FormFieldHandler.createFormField`).
@@ -112,12 +121,8 @@ impl<'a> FormOf<'a> {
     }
 
     fn evaluate(&self, field: &FormField, expression: &Expression) -> Result<Variable, FormError> {
-        if let Some(variable) = expression.as_reference().and_then(|name| self.instance.visible_variable(self.activity, name)) {
-            return Ok(variable.clone());
-        }
-        let value = evaluate(self.definition, &self.instance, self.activity, self.element, expression);
-        let value = value.map_err(|failure| FormError(format!("form field '{}': {}", field.id, failure.message)))?;
-        Ok(Variable::from_value(&value))
+        let at = At::new(self.definition, &self.instance, self.activity, self.moment).attached(self.element);
+        at.variable_of(expression).map_err(|failure| FormError(format!("form field '{}': {}", field.id, failure.message)))
     }
 
     fn validate(&self, field: &FormField, entered: Option<&Variable>) -> Result<(), FormError> {
@@ -259,7 +264,7 @@ mod tests {
             run.line(&format!("set {set}"));
         }
         let activity = run.instance.tasks().next().expect("the task").activity;
-        let form = FormOf::task(&definition, &run.instance, activity);
+        let form = FormOf::task(&definition, &run.instance, activity, 0);
         let mut text = form.shown().map_or_else(|error| format!("{error}\n"), |fields| shown(&fields));
         for input in inputs {
             let submitted = form.submitted(variables(input));

@@ -103,6 +103,8 @@ pub enum Input {
         wait: WaitId,
         /// What went wrong, if the worker says so.
         message: Option<String>,
+        /// The same at length, for the task's expressions.
+        details: Option<String>,
         /// Attempts left: the worker's decision.
         retries: u32,
         /// Variables to set.

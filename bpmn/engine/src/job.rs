@@ -28,7 +28,7 @@ pub struct JobOrigin {
     pub element: ElementIndex,
     /// Of a multi-instance activity: around all of its instances, and not of each.
     pub body: bool,
-    /// [`JobKind::AsyncBefore`], [`JobKind::AsyncAfter`] or [`JobKind::Timer`].
+    /// [`JobKind::AsyncBefore`], [`JobKind::AsyncAfter`], [`JobKind::Timer`] or, for all timeouts of a task, the [`JobKind::Timeout`] of number 0.
     pub kind: JobKind,
 }
 
@@ -40,7 +40,9 @@ impl Instance {
         }
         let activity = self.activity(job.activity).filter(|activity| activity.element == job.element);
         let body = activity.is_some_and(|activity| self.is_body(definition, activity));
-        Some(JobOrigin { element: job.element, body, kind: job.kind })
+        // The timeouts of a task are told apart by nobody.
+        let kind = if let JobKind::Timeout { .. } = job.kind { JobKind::Timeout { listener: 0 } } else { job.kind };
+        Some(JobOrigin { element: job.element, body, kind })
     }
 
     /// A job that the unit has made gets what operators have said of its origin, before it is stored: it is suspended from the beginning, or has

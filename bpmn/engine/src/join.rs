@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 
 use crate::Code;
-use crate::effect::{Effect, Incident};
+use crate::effect::{ActivityEnd, Effect, Incident};
 use crate::ids::{ActivityId, IncidentId};
 use crate::input::Failure;
 use crate::instance::{Activity, Instance, Phase};
@@ -96,9 +96,11 @@ impl Machine<'_> {
             arrivals.values().filter_map(|tokens| tokens.get_min().copied()).collect()
         };
         debug_assert!(consumed.contains(&activity), "of a parallel join it came by the flow that was missing");
+        // None of them has a way to go on without the one that goes on.
+        let end = if self.definition.element(gateway).outgoing.is_empty() { ActivityEnd::CompletedScope } else { ActivityEnd::Left };
         for &other in consumed.iter().filter(|other| **other != activity) {
             self.remove_waits(other);
-            self.record(crate::HistoryEvent::ActivityEnded { activity: other, canceled: false });
+            self.record(crate::HistoryEvent::ActivityEnded { activity: other, end });
             self.forget(other);
         }
         let around = self.unit.lineage(self.instance.id, scope);

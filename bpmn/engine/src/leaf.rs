@@ -1,10 +1,11 @@
 //! Where an instance stands: nothing is ever silently stuck.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 
-use crate::effect::SubscriptionKind;
+use crate::effect::{Job, JobKind, SubscriptionKind};
 use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
 use crate::instance::{Activity, Instance, Phase};
 use crate::join::missing;
@@ -211,11 +212,13 @@ impl Instance {
             let waits = !call.over && call.held.is_empty();
             return waits.then(|| LeafState::Called { wait, instance: InstanceId::called(self.id, wait), process: call.process.clone() });
         }
-        let job = self.jobs.get(&wait).filter(|job| job.element == activity.element)?;
+        // What a timer of its own tells a listener of a task takes nothing further.
+        let is_own = |job: &&Arc<Job>| job.element == activity.element && !matches!(job.kind, JobKind::Timeout { .. });
+        let job = self.jobs.get(&wait).filter(is_own)?;
         Some(match self.index.wait_incidents.get(&wait) {
             Some(&incident) => LeafState::Incident { incident },
             None if job.suspended => LeafState::Suspended,
-            None if job.kind == crate::JobKind::Timer && job.failures == 0 => LeafState::Timer { wait, due: job.due },
+            None if job.kind == JobKind::Timer && job.failures == 0 => LeafState::Timer { wait, due: job.due },
             None => LeafState::Job { wait, attempt: job.failures.saturating_add(1), retries: job.retries, due: job.due },
         })
     }

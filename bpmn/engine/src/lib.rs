@@ -13,6 +13,7 @@
 //! | `scope.rs` | entering, leaving, cancelling, ending scopes |
 //! | `wait.rs`, `task.rs` | waits and their rows; what people change of user tasks |
 //! | `trigger.rs` | boundary events and event sub-processes: armed, triggered, catching |
+//! | `all_of.rs` | events that are triggered when several things have happened |
 //! | `join.rs`, `error.rs`, `escalation.rs` | joins, BPMN errors, escalations |
 //! | `compensation.rs` | what has completed, and how it is undone |
 //! | `multi_instance.rs` | bodies and the instances in them |
@@ -32,6 +33,7 @@
 
 mod ad_hoc;
 mod admit;
+mod all_of;
 mod call;
 mod catcher;
 mod code;
@@ -46,6 +48,7 @@ mod elements;
 mod error;
 mod escalation;
 mod expression;
+mod external_task;
 mod form;
 mod ids;
 mod index;
@@ -59,7 +62,9 @@ mod lineage;
 mod listener;
 mod mapping;
 mod modification;
+mod moment;
 mod multi_instance;
+mod objects;
 mod priority;
 #[cfg(test)]
 mod processes;
@@ -84,8 +89,8 @@ pub use code::Code;
 pub use compensation::Compensable;
 pub use condition::start_condition_holds;
 pub use effect::{
-    DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Message, Signal, Subscription,
-    SubscriptionKind, Task,
+    ActivityEnd, DelegateCall, Delegation, Effect, EndState, ExternalTask, HistoryEvent, Incident, Job, JobKind, Message, Signal,
+    Subscription, SubscriptionKind, Task,
 };
 pub use form::{FormError, FormOf, ShownField};
 pub use ids::{ActivityId, IncidentId, InstanceId, NotAnId, PublicId, WaitId};
@@ -94,6 +99,7 @@ pub use instance::{Activity, Body, Instance, NewInstance, Phase, ROOT_ACTIVITY, 
 pub use job::{JobOrigin, Jobs};
 pub use leaf::{Leaf, LeafState};
 pub use modification::{Cancel, Instruction, Misfit, Modification, Site, Start, StartAt};
+pub use moment::Moment;
 pub use retry::{Spent, spend_attempt};
 pub use snapshot::{Changes, PartId, SnapshotError, Stored};
 pub use start_timer::StartTimer;

@@ -2,13 +2,13 @@
 //!
 //! A unit that fails is thrown away and run again, perhaps after other branches have moved on. What it sends must carry the
 //! same keys each time. So a key is made of nothing but the wait that the unit resumes (or which of the
-//! instance's modifications it is), the forks that the token passed since, and
+//! instance's modifications it is), the activity that was there before the unit and that the token comes out of, the forks that it passed since, and
 //! how often it came by the same element on that way: never of numbers that other branches count up as well.
 
 use sha2::{Digest, Sha256};
 
 use crate::EntryKey;
-use crate::ids::{InstanceId, WaitId};
+use crate::ids::{ActivityId, InstanceId, WaitId};
 
 /// A token's way through the forks and joins of its unit, digested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +18,11 @@ impl Lineage {
     /// The token that a unit begins with.
     pub(crate) fn origin(instance: InstanceId, wait: WaitId) -> Self {
         Self(digest("mandate-origin-1", &[instance.0.as_bytes(), &wait.0.to_be_bytes()]))
+    }
+
+    /// The token in an activity that was there before the unit; `self` is the unit's origin. One unit may end several, each with the same way before it.
+    pub(crate) fn activity(self, activity: ActivityId) -> Self {
+        Self(digest("mandate-activity-1", &[&self.0, &activity.0.to_be_bytes()]))
     }
 
     /// The token that takes this flow where several are taken at once.
@@ -75,7 +80,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use crate::EntryKey;
-    use crate::testing::{Run, parse};
+    use crate::testing::{MESSAGE, Run, parse};
 
     /// The keys of all calls of `w` after a script.
     fn keys(elements: &str, script: &str) -> Vec<EntryKey> {
@@ -159,6 +164,22 @@ mod tests {
                      {ps>f}{f>c>j}{f>d>j}{j>w}</subProcess>{s>g}{g>a>p}{g>b>p}";
         let keys = keys(model, "start\n return\n return");
         assert_eq!((keys.len(), distinct(&keys)), (2, 2));
+    }
+
+    #[test]
+    fn sub_processes_that_end_in_one_unit_have_keys_independent_of_each_other() {
+        // The variable lets both go on, unless the first has been interrupted before.
+        let model = format!(
+            "<startEvent id='s'/><parallelGateway id='g'/><subProcess id='p'><startEvent id='ps'/><intermediateCatchEvent id='c'>\
+             <conditionalEventDefinition><condition>= n &gt; 0</condition></conditionalEventDefinition></intermediateCatchEvent>{{ps>c}}</subProcess>\
+             <boundaryEvent id='b' attachedToRef='p'>{MESSAGE}</boundaryEvent><endEvent id='e'/><userTask id='i'/><userTask id='j'/>\
+             <serviceTask id='w' camunda:class='W'/>{{s>g}}{{g>i>p}}{{g>j>p}}{{p>w}}{{b>e}}"
+        );
+        let begun = "start {\"n\": 0}\n complete i\n complete j\n";
+        let both = keys(&model, &format!("{begun} set {{\"n\": 1}}\n return\n return"));
+        let second = keys(&model, &format!("{begun} message b\n set {{\"n\": 1}}\n return"));
+        assert_eq!((both.len(), distinct(&both)), (2, 2));
+        assert_eq!(both[1..], second, "the second does not know whether the first one is there");
     }
 
     #[test]

@@ -10,19 +10,22 @@
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timeouts;
 
-use mandate_model::{ElementIndex, FlowIndex, Implementation, Listener, ListenerAction, ListenerEvent, ProcessDefinition, ROOT};
+use mandate_model::{ElementIndex, FlowIndex, Listener, ListenerAction, ListenerEvent, ProcessDefinition, ROOT};
 
 use crate::Code;
+use crate::effect::JobKind;
+use crate::elements::At;
 use crate::error::Thrown;
-use crate::expression::evaluate;
 use crate::ids::ActivityId;
 use crate::input::{DelegateOutcome, Failure};
 use crate::instance::{Activity, Instance, Role};
-use crate::step::Machine;
+use crate::step::{Callee, Machine};
 use crate::unit::{LaterKind, Token};
 
-use mandate_model::ListenerEvent::{Assignment, Complete, Create, End, Start, Take, Update};
+use mandate_model::ListenerEvent::{Assignment, Complete, Create, End, Start, Take, Timeout, Update};
 
 /// On what occasion listeners are called, with what goes on when all of them have been.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +51,11 @@ pub(crate) enum Occasion {
     },
     /// A user task is completed.
     Complete,
+    /// One of its timers has fired, which this listener is for.
+    Timeout {
+        /// Which of the task's.
+        listener: u32,
+    },
 }
 
 impl Occasion {
@@ -59,6 +67,15 @@ impl Occasion {
             Self::Take(_) => Take,
             Self::Create { .. } => Create,
             Self::Complete => Complete,
+            Self::Timeout { .. } => Timeout,
+        }
+    }
+
+    /// Whether it calls this listener, which is one of the element's or flow's with that number.
+    fn calls(&self, listener: &Listener, number: u32) -> bool {
+        match self {
+            Self::Timeout { listener } => *listener == number,
+            other => listener.event == other.event(),
         }
     }
 
@@ -78,7 +95,7 @@ impl Occasion {
             Self::ProcessStart(token) | Self::Take(token) => element(token.element) && token.by.is_none_or(flow),
             Self::HeldStart(activity) => instance.activity(*activity).is_some(),
             Self::End(flows) => flows.iter().all(|it| flow(*it)),
-            Self::Start | Self::ProcessEnd | Self::ProcessStartInside | Self::Create { .. } | Self::Complete => true,
+            Self::Start | Self::ProcessEnd | Self::ProcessStartInside | Self::Create { .. } | Self::Complete | Self::Timeout { .. } => true,
         }
     }
 }
@@ -101,6 +118,27 @@ impl Machine<'_> {
     /// Whether the process itself has something to do when it begins.
     pub(crate) fn has_start_listeners(&self) -> bool {
         self.definition.element(ROOT).listeners.iter().any(|listener| listener.event == Start)
+    }
+
+    /// Whether an activity's element has a listener for this.
+    pub(crate) fn has_listeners_for(&self, activity: ActivityId, event: ListenerEvent) -> bool {
+        let element = self.definition.element(self.instance.at(activity).element);
+        element.listeners.iter().any(|listener| listener.event == event)
+    }
+
+    /// Sets the timers of a user task's listeners, before the task is there (Camunda `ExecutionEntity.initializeTimerDeclarations`). They interrupt
+    /// nothing, fire again if they say so, and are gone with the task.
+    pub(crate) fn arm_timeouts(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        let definition = self.definition;
+        let element = self.instance.at(activity).element;
+        let place = (element, None);
+        for (listener, number) in listeners(definition, self.instance.at(activity), place).iter().zip(0..) {
+            let Some(timer) = &listener.timer else { continue };
+            let alarm = At::new(definition, self.instance, activity, self.moment()).alarm(timer)?;
+            let priority = self.priority(activity, element)?;
+            self.put_new_job(activity, element, JobKind::Timeout { listener: number }, alarm, priority);
+        }
+        Ok(())
     }
 
     /// Somebody has changed a user task: its expressions for that are evaluated, and if it has another assignee, those for this.
@@ -142,13 +180,15 @@ impl Machine<'_> {
         }
         let place = occasion.place(definition, self.instance.at(activity));
         let all = listeners(definition, self.instance.at(activity), place);
-        for (listener, number) in all.iter().zip(0..).skip(next as usize).filter(|(listener, _)| listener.event == occasion.event()) {
+        for (listener, number) in all.iter().zip(0..).skip(next as usize).filter(|(listener, number)| occasion.calls(listener, *number)) {
             match &listener.does {
                 ListenerAction::Expression(expression) => {
-                    evaluate(definition, self.instance, activity, place.0, expression)?;
+                    At::new(definition, self.instance, activity, self.moment()).attached(place.0).evaluate(expression)?;
                 }
                 ListenerAction::Delegate(implementation) => {
-                    return self.call_listener(activity, place, implementation.clone(), (occasion, number + 1));
+                    let fields = self.fields(activity, place.0, &listener.fields)?;
+                    let callee = Callee { implementation: implementation.clone(), fields };
+                    return self.call_listener(activity, place, callee, (occasion, number + 1));
                 }
             }
         }
@@ -186,8 +226,14 @@ impl Machine<'_> {
                 Ok(())
             }
             Occasion::Create { assigned: true } => self.evaluate_listeners(activity, Assignment),
-            Occasion::Create { assigned: false } => Ok(()),
-            Occasion::Complete => self.resume(activity),
+            Occasion::Create { assigned: false } | Occasion::Timeout { .. } => Ok(()),
+            Occasion::Complete => {
+                let waits = self.instance.index.waits.get(&activity).into_iter().flatten();
+                if let Some(task) = waits.copied().find(|wait| self.instance.tasks.contains_key(wait)) {
+                    self.remove_wait(activity, task);
+                }
+                self.resume(activity)
+            }
         }
     }
 
@@ -196,7 +242,7 @@ impl Machine<'_> {
         let element = self.instance.at(activity).element;
         for listener in listeners(self.definition, self.instance.at(activity), (element, None)).iter().filter(|it| it.event == event) {
             if let ListenerAction::Expression(expression) = &listener.does {
-                evaluate(self.definition, self.instance, activity, element, expression)?;
+                At::new(self.definition, self.instance, activity, self.moment()).evaluate(expression)?;
             }
         }
         Ok(())
@@ -207,7 +253,7 @@ impl Machine<'_> {
         &mut self,
         activity: ActivityId,
         (element, flow): (ElementIndex, Option<FlowIndex>),
-        implementation: Implementation,
+        callee: Callee,
         listener: (Occasion, u32),
     ) -> Result<(), Failure> {
         // Its commands would have no wait to hang on, and the listener none to come back to.
@@ -225,7 +271,7 @@ impl Machine<'_> {
         };
         let nth = self.unit.count(lineage, element);
         let entry = lineage.entry(self.instance.id, self.unit.origin, &id, nth);
-        self.call(activity, element, entry, implementation, Some(listener));
+        self.call(activity, element, entry, callee, Some(listener));
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Variables: where a name is set, how large it may be, and what input and output mapping does.
 
-use mandate_model::{Dialect, ElementIndex, Mapping, ProcessDefinition, VariableChange};
+use mandate_model::{Dialect, ElementIndex, Mapping, ProcessDefinition, Source, VariableChange};
 
 use crate::Code;
 use crate::effect::HistoryEvent;
@@ -98,7 +98,7 @@ impl Machine<'_> {
     pub(crate) fn map_inputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
         for mapping in self.mappings(&definition.element(element).inputs, activity) {
-            let value = At::new(definition, self.instance, activity, self.now).attached(element).variable_of(&mapping.source)?;
+            let Some(value) = self.mapped(activity, element, &mapping.source)? else { continue };
             let set = self.set_variables_in(activity, Variables::from([(mapping.target.clone(), value)]));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;
         }
@@ -109,11 +109,21 @@ impl Machine<'_> {
     pub(crate) fn map_outputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
         for mapping in self.mappings(&definition.element(element).outputs, activity) {
-            let value = At::new(definition, self.instance, activity, self.now).attached(element).variable_of(&mapping.source)?;
+            let Some(value) = self.mapped(activity, element, &mapping.source)? else { continue };
             let set = self.set_variables_around(activity, Variables::from([(mapping.target.clone(), value)]));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;
         }
         Ok(())
+    }
+
+    /// What comes from a source, if anything does.
+    fn mapped(&self, activity: ActivityId, element: ElementIndex, source: &Source) -> Result<Option<Variable>, Failure> {
+        match source {
+            Source::Variable(name) => Ok(self.instance.visible_variable(activity, name).cloned()),
+            Source::Expression(expression) => {
+                At::new(self.definition, self.instance, activity, self.moment()).attached(element).variable_of(expression).map(Some)
+            }
+        }
     }
 
     /// What an activity instance maps: of a multi-instance activity each instance, and not the body.

@@ -36,6 +36,10 @@ impl Machine<'_> {
             (JobKind::AsyncAfter, Phase::After { flow }) => self.leave_after(job.activity, flow),
             (JobKind::AsyncAfter, _) => unreachable!("such a job is only put on an activity that is over"),
             (JobKind::Return, _) => self.take_held(job.activity),
+            (JobKind::Timeout { listener }, _) => {
+                self.renew(&job);
+                self.notify(job.activity, Occasion::Timeout { listener })
+            }
             (JobKind::Timer, _) => {
                 self.renew(&job);
                 if job.element == self.instance.at(job.activity).element {

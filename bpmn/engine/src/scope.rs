@@ -4,7 +4,8 @@ use mandate_model::{ElementIndex, FlowIndex};
 
 use crate::Code;
 use crate::call::News;
-use crate::effect::{EndState, HistoryEvent, JobKind};
+use crate::compensation::is_throwing;
+use crate::effect::{ActivityEnd, EndState, HistoryEvent, JobKind};
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Body, Phase, Role, State};
@@ -72,7 +73,7 @@ impl Machine<'_> {
     /// The start listeners of an activity have been called: it acts as soon as conditional events have been asked, those that are attached to it
     /// and those that wait for what the listeners have changed.
     pub(crate) fn begun(&mut self, activity: ActivityId) -> Result<(), Failure> {
-        let conditions = self.arm_conditions(activity);
+        let conditions = self.arm_conditions(activity)?;
         if conditions.is_empty() && self.unit.changes.is_empty() {
             return self.execute(activity);
         }
@@ -133,7 +134,7 @@ impl Machine<'_> {
         let stays = self.has_dates_left(activity);
         if !stays {
             self.remove_waits(activity);
-            self.record(HistoryEvent::ActivityEnded { activity, canceled: false });
+            self.record(HistoryEvent::ActivityEnded { activity, end: self.end_of(activity, flows) });
             self.remember(activity)?;
         }
         if let Role::Inner { index } = self.instance.at(activity).role {
@@ -162,6 +163,19 @@ impl Machine<'_> {
             }
         }
         self.end_scope_if_empty(scope)
+    }
+
+    /// How an activity ends that is left by these flows. Of a multi-instance activity the body goes on, and no instance does; what undoes something
+    /// goes back to who wants it undone (Camunda 7, `BpmnActivityBehavior`).
+    fn end_of(&self, activity: ActivityId, flows: &[FlowIndex]) -> ActivityEnd {
+        let it = self.instance.at(activity);
+        let around = self.instance.at(it.scope());
+        let undoes = matches!(around.role, Role::Compensating { .. }) || is_throwing(self.definition, around);
+        match it.role {
+            Role::Inner { .. } => ActivityEnd::CompletedScope,
+            _ if flows.is_empty() && !undoes => ActivityEnd::CompletedScope,
+            _ => ActivityEnd::Left,
+        }
     }
 
     /// The job after an element has run.
@@ -242,7 +256,7 @@ impl Machine<'_> {
         self.cancel_children(activity);
         self.remove_waits(activity);
         if self.instance.at(activity).phase.is_live() {
-            self.record(HistoryEvent::ActivityEnded { activity, canceled: true });
+            self.record(HistoryEvent::ActivityEnded { activity, end: ActivityEnd::Canceled });
         }
         self.forget_variables_unless_live(activity);
         self.forget(activity);

@@ -1,6 +1,6 @@
 //! The one loop.
 
-use mandate_model::{CatchTrigger, ElementIndex, ElementKind, Implementation, ProcessDefinition, ROOT};
+use mandate_model::{CatchTrigger, ElementIndex, ElementKind, Field, Implementation, ListenerEvent, ProcessDefinition, ROOT};
 
 use crate::Code;
 use crate::EntryKey;
@@ -9,6 +9,7 @@ use crate::call::{Ending, News};
 use crate::effect::{DelegateCall, Effect, EndState, HistoryEvent, JobKind};
 use crate::elements::{At, Next, WaitFor};
 use crate::error::Thrown;
+use crate::external_task::{Brought, Unable};
 use crate::ids::{ActivityId, WaitId};
 use crate::input::{DelegateOutcome, Failure, Input, TaskRevision};
 use crate::instance::{Instance, Phase, State};
@@ -16,8 +17,9 @@ use crate::job::Jobs;
 use crate::limits::MAX_STEPS;
 use crate::listener::Occasion;
 use crate::modification;
+use crate::moment::Moment;
 use crate::unit::{Call, Later, LaterKind, START, Token, Unit};
-use crate::variable::Variables;
+use crate::variable::{Variable, Variables};
 
 /// Why a step gave no effects.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -36,16 +38,22 @@ impl From<Failure> for Stop {
     }
 }
 
-/// Takes an instance one input further and says what must happen outside it, in order. `now` is in milliseconds since
-/// 1970-01-01 UTC.
+/// Takes an instance one input further and says what must happen outside it, in order. `moment` is what it is told of the world: the time in
+/// milliseconds since 1970-01-01 UTC and, where somebody asks for the step, their name.
 ///
 /// Pure: the same arguments give the same answer, byte for byte. The definition must be the one that the instance was started with.
 /// Ends when nothing can move any more, or with an [`Effect::CallDelegate`] that is to be answered by
 /// [`Input::DelegateReturned`].
-pub fn step(definition: &ProcessDefinition, instance: &mut Instance, input: Input, now: i64) -> Result<Vec<Effect>, Stop> {
+pub fn step<'a>(
+    definition: &'a ProcessDefinition,
+    instance: &'a mut Instance,
+    input: Input,
+    moment: impl Into<Moment<'a>>,
+) -> Result<Vec<Effect>, Stop> {
+    let Moment { now, user } = moment.into();
     admit::check(definition, instance, &input)?;
     let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(instance, &input)));
-    let mut machine = Machine { definition, instance, now, unit, effects: Vec::new(), ending: Ending::default() };
+    let mut machine = Machine { definition, instance, now, user, unit, effects: Vec::new(), ending: Ending::default() };
     machine.perform(input)?;
     machine.run()?;
     Ok(machine.finish())
@@ -88,11 +96,19 @@ fn origin(instance: &Instance, input: &Input) -> WaitId {
     }
 }
 
+/// Who is called, with what the model gives it.
+pub(crate) struct Callee {
+    pub(crate) implementation: Implementation,
+    pub(crate) fields: Vec<(String, String)>,
+}
+
 /// An instance in motion, with what the step has learned so far.
 pub(crate) struct Machine<'a> {
     pub(crate) definition: &'a ProcessDefinition,
     pub(crate) instance: &'a mut Instance,
     pub(crate) now: i64,
+    /// On whose behalf, if somebody's.
+    pub(crate) user: Option<&'a str>,
     pub(crate) unit: Unit,
     pub(crate) effects: Vec<Effect>,
     /// How what is called ends when its call is cancelled.
@@ -100,6 +116,11 @@ pub(crate) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
+    /// What the step is told of the world.
+    pub(crate) fn moment(&self) -> Moment<'a> {
+        Moment { now: self.now, user: self.user }
+    }
+
     /// Turns the input into moves. [`admit::check`] has seen to it that every wait it names is there.
     fn perform(&mut self, input: Input) -> Result<(), Failure> {
         match input {
@@ -114,7 +135,10 @@ impl<'a> Machine<'a> {
             Input::FailJob { wait, failure } => self.fail_job(wait, failure),
             Input::CompleteTask { wait, variables } => {
                 let activity = self.instance.tasks[&wait].activity;
-                self.remove_wait(activity, wait);
+                // Its listeners see the task.
+                if !self.has_listeners_for(activity, ListenerEvent::Complete) {
+                    self.remove_wait(activity, wait);
+                }
                 self.deliver(activity, variables)?;
                 self.notify(activity, Occasion::Complete)?;
             }
@@ -123,21 +147,10 @@ impl<'a> Machine<'a> {
             Input::ThrowFromTask { wait, code, message, variables } => self.throw_from_task(wait, Thrown { code, message, variables })?,
             Input::EscalateFromTask { wait, code, variables } => self.escalate_from_task(wait, code, variables)?,
             Input::CompleteExternalTask { wait, variables, local_variables } => {
-                let activity = self.instance.external_tasks[&wait].activity;
-                self.remove_wait(activity, wait);
-                self.deliver(activity, variables)?;
-                self.set_variables_in(activity, local_variables)?;
-                self.resume(activity)?;
+                self.complete_external_task(wait, Brought { variables, local: local_variables })?;
             }
-            Input::FailExternalTask { wait, message, retries, variables, local_variables } => {
-                let task = &self.instance.external_tasks[&wait];
-                let (activity, failures) = (task.activity, task.failures);
-                if self.definition.has_conditions {
-                    self.unit.tell_apart(self.instance.id, self.instance.activities.keys().copied(), failures.saturating_add(1));
-                }
-                self.deliver(activity, variables)?;
-                self.set_variables_in(activity, local_variables)?;
-                self.fail_external_task(wait, message, retries);
+            Input::FailExternalTask { wait, message, details, retries, variables, local_variables } => {
+                self.external_task_failed(wait, Unable { message, details, retries }, Brought { variables, local: local_variables })?;
             }
             Input::ThrowFromExternalTask { wait, code, message, variables } => {
                 self.throw_from_external_task(wait, Thrown { code, message, variables })?;
@@ -221,12 +234,17 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The process itself begins, before its first token.
+    /// The process itself begins, before its first token. Who starts it becomes a variable, null for nobody, unless the variables that it starts with
+    /// say otherwise (Camunda `ExecutionEntity.initialize`, `PvmExecutionImpl.start`).
     pub(crate) fn open_instance(&mut self, element: ElementIndex, variables: Variables) -> Result<(), Failure> {
         let root = self.instance.root();
         self.instance.state = State::Active;
         self.instance.set_since(root, self.now);
         self.record(HistoryEvent::InstanceStarted { element });
+        if let Some(name) = self.definition.initiator.as_ref().filter(|name| !variables.contains_key(*name)) {
+            let user = Variable::from_json(&self.user.into());
+            self.set_variables_in(root, Variables::from([(name.clone(), user)]))?;
+        }
         self.set_variables_in(root, variables)?;
         self.arm_event_sub_processes(root)
     }
@@ -239,7 +257,11 @@ impl<'a> Machine<'a> {
         match outcome {
             DelegateOutcome::Completed { variables } => {
                 self.deliver(call.activity, variables)?;
-                self.resume(call.activity)
+                // A delegate that does what a worker did in Camunda 7 is asked as the worker was.
+                match self.worker_error(call.activity, None, Err)? {
+                    Some(code) => self.throw_from_delegate(call.activity, Thrown { code, message: None, variables: Variables::new() }),
+                    None => self.resume(call.activity),
+                }
             }
             DelegateOutcome::BpmnError { code, message, variables } => {
                 self.throw_from_delegate(call.activity, Thrown { code, message: Some(message), variables })
@@ -345,7 +367,7 @@ impl<'a> Machine<'a> {
         if self.definition.is_awaited_by_gateway(self.instance.at(activity).element) {
             return self.resume(activity);
         }
-        let at = At::new(self.definition, self.instance, activity, self.now);
+        let at = At::new(self.definition, self.instance, activity, self.moment());
         let next = at.behaviour().enter(&at)?;
         self.act(activity, next)
     }
@@ -358,7 +380,7 @@ impl<'a> Machine<'a> {
         if self.asks_conditions_before(LaterKind::Resume(activity)) {
             return Ok(());
         }
-        let at = At::new(self.definition, self.instance, activity, self.now);
+        let at = At::new(self.definition, self.instance, activity, self.moment());
         let next = at.behaviour().resume(&at)?;
         self.act(activity, next)
     }
@@ -381,6 +403,7 @@ impl<'a> Machine<'a> {
         match next {
             Next::Wait(wait) => {
                 self.arm_boundary_events(activity)?;
+                self.arm_timeouts(activity)?;
                 let task = if let WaitFor::Task { assignee, .. } = &wait { Some(assignee.is_some()) } else { None };
                 self.wait(activity, self.instance.at(activity).element, wait)?;
                 task.map_or(Ok(()), |assigned| self.notify(activity, Occasion::Create { assigned }))
@@ -397,7 +420,11 @@ impl<'a> Machine<'a> {
                 // The elements of an event with several definitions have one id: they are told apart by their order.
                 let counted = self.definition.find(id).unwrap_or(element);
                 let entry = self.unit.entry(self.instance.id, activity, counted, id);
-                self.call(activity, element, entry, implementation, None);
+                let fields = match &self.definition.element(element).kind {
+                    ElementKind::ServiceTask(task) => self.fields(activity, element, &task.fields)?,
+                    _ => Vec::new(),
+                };
+                self.call(activity, element, entry, Callee { implementation, fields }, None);
                 Ok(())
             }
             Next::Set { name, value } => {
@@ -440,13 +467,27 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// What a model gives a delegate, as an activity sees it when the delegate is called.
+    pub(crate) fn fields(&self, activity: ActivityId, element: ElementIndex, fields: &[Field]) -> Result<Vec<(String, String)>, Failure> {
+        let at = At::new(self.definition, self.instance, activity, self.moment()).attached(element);
+        let mut given = Vec::with_capacity(fields.len());
+        for field in fields {
+            let value = at.evaluate(&field.value)?;
+            if !value.is_null() {
+                let text = value.as_str().map_or_else(|| value.to_json().to_string(), str::to_owned);
+                given.push((field.name.clone(), text));
+            }
+        }
+        Ok(given)
+    }
+
     /// Calls a delegate: a task's, or a listener's.
     pub(crate) fn call(
         &mut self,
         activity: ActivityId,
         element: ElementIndex,
         entry: EntryKey,
-        implementation: Implementation,
+        Callee { implementation, fields }: Callee,
         listener: Option<(Occasion, u32)>,
     ) {
         let wait = WaitId(self.instance.number());
@@ -460,6 +501,7 @@ impl<'a> Machine<'a> {
             listener: event,
             entry,
             variables: self.instance.visible_variables(activity),
+            fields,
             attempt: self.unit.attempt,
             retries_left: self.unit.retries_left,
         }));

@@ -16,8 +16,9 @@ use self::modification::modification;
 
 use crate::job::Jobs;
 use crate::{
-    ActivityId, Caller, DelegateCall, DelegateOutcome, Effect, Ending, EntryKey, Failure, HistoryEvent, Input, Instance, InstanceId,
-    LeafState, NewInstance, News, Report, Retry, Stop, SubscriptionKind, TaskRevision, Variable, Variables, WaitId, step,
+    ActivityEnd, ActivityId, Caller, DelegateCall, DelegateOutcome, Effect, Ending, EntryKey, Failure, HistoryEvent, Input, Instance,
+    InstanceId, LeafState, Moment, NewInstance, News, Report, Retry, Stop, SubscriptionKind, TaskRevision, Variable, Variables, WaitId,
+    step,
 };
 
 /// Runs a script on a new instance and compares the trace.
@@ -140,6 +141,8 @@ pub(crate) struct Run<'a> {
     /// As it was when the last unit of work began: what a host would have stored.
     pub stored: Instance,
     pub now: i64,
+    /// On whose behalf inputs come.
+    pub user: Option<String>,
     pub calls: Vec<DelegateCall>,
     pub trace: String,
 }
@@ -149,14 +152,14 @@ impl<'a> Run<'a> {
         let id = InstanceId(Uuid::from_u128(7));
         let instance =
             Instance::new(NewInstance { id, business_key: Some("order-17".into()), tenant: None, traceparent: None, caller: None });
-        Self { definition, stored: instance.clone(), instance, now: 0, calls: Vec::new(), trace: String::new() }
+        Self { definition, stored: instance.clone(), instance, now: 0, user: None, calls: Vec::new(), trace: String::new() }
     }
 
     /// An instance that another one has called.
     pub(crate) fn called(definition: &'a ProcessDefinition, caller: Caller) -> Self {
         let id = InstanceId::called(caller.instance, caller.wait);
         let instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None, caller: Some(caller) });
-        Self { definition, stored: instance.clone(), instance, now: 0, calls: Vec::new(), trace: String::new() }
+        Self { definition, stored: instance.clone(), instance, now: 0, user: None, calls: Vec::new(), trace: String::new() }
     }
 
     /// One line of a script: see the arms.
@@ -167,6 +170,10 @@ impl<'a> Run<'a> {
         let input = match verb {
             "at" => {
                 self.now = word.parse().expect("milliseconds");
+                return;
+            }
+            "as" => {
+                self.user = Some(word.to_owned()).filter(|user| !user.is_empty());
                 return;
             }
             "leaves" => return self.leaves(),
@@ -202,6 +209,7 @@ impl<'a> Run<'a> {
                 Input::FailExternalTask {
                     wait: self.external_task(word),
                     message: Some(message.to_owned()).filter(|it| !it.is_empty()),
+                    details: Some(format!("{message}, at length")).filter(|_| !message.is_empty()),
                     retries: retries.parse().expect("a number"),
                     variables: Variables::new(),
                     local_variables: Variables::new(),
@@ -260,8 +268,9 @@ impl<'a> Run<'a> {
         let mut instance = self.instance.encode().decode().expect("what was encoded decodes");
         assert_eq!(instance, self.instance, "the stored form keeps everything");
         let mut again = instance.clone();
-        let answer = step(self.definition, &mut instance, input.clone(), self.now);
-        assert_eq!(answer, step(self.definition, &mut again, input, self.now), "a step depends on its arguments only");
+        let moment = Moment { now: self.now, user: self.user.as_deref() };
+        let answer = step(self.definition, &mut instance, input.clone(), moment);
+        assert_eq!(answer, step(self.definition, &mut again, input, moment), "a step depends on its arguments only");
         match answer {
             Ok(effects) => {
                 assert_eq!(instance, again);
@@ -430,7 +439,8 @@ impl<'a> Run<'a> {
                 let (id, wait) = (self.id(call.element), call.wait.0);
                 let visible = show_variables(&call.variables);
                 let listener = call.listener.map(|event| format!(" {}", event.as_str())).unwrap_or_default();
-                format!("call{listener} {id} !{wait} attempt {}, {} left {visible}", call.attempt, call.retries_left)
+                let given = call.fields.iter().map(|(name, value)| format!(" {name}={value}")).collect::<Vec<_>>().concat();
+                format!("call{listener} {id} !{wait} attempt {}, {} left {visible}{given}", call.attempt, call.retries_left)
             }
             Effect::CallProcess(call) => {
                 let (id, wait, passed) = (self.id(call.element), call.wait.0, show_variables(&call.variables));
@@ -452,6 +462,7 @@ impl<'a> Run<'a> {
             Effect::PutTask(task) => {
                 let mut due = task.due.map(|due| format!(" due {due}")).unwrap_or_default();
                 due += &task.follow_up.map(|from| format!(" follow up {from}")).unwrap_or_default();
+                due += &task.form_key.as_ref().map(|key| format!(" form '{key}'")).unwrap_or_default();
                 due += &Some(task.priority).filter(|it| *it != 50).map(|it| format!(" priority {it}")).unwrap_or_default();
                 let (id, wait, users, groups) = (self.id(task.element), task.wait.0, &task.candidate_users, &task.candidate_groups);
                 let owned = task.owner.as_ref().map(|owner| format!(" owner {owner}")).unwrap_or_default();
@@ -508,7 +519,9 @@ impl<'a> Run<'a> {
                 let body = if *body { " body" } else { "" };
                 format!("+ {}{body} #{}{}", self.id(*element), activity.0, scope(parent))
             }
-            HistoryEvent::ActivityEnded { activity, canceled } => format!("- #{}{}", activity.0, if *canceled { " canceled" } else { "" }),
+            HistoryEvent::ActivityEnded { activity, end } => {
+                format!("- #{}{}", activity.0, if *end == ActivityEnd::Canceled { " canceled" } else { "" })
+            }
             HistoryEvent::ProcessCalled { activity, .. } => format!("#{} calls", activity.0),
             HistoryEvent::VariableSet { scope: of, name, value } => format!("{name} = {}{}", value.json, scope(of)),
             HistoryEvent::VariableRemoved { scope: of, name } => format!("{name} removed{}", scope(of)),

@@ -6,6 +6,7 @@
 
 use mandate_model::{ElementIndex, ElementKind, EventTrigger, ProcessDefinition};
 
+use crate::all_of::{is_one_of_all, stands_beside_condition};
 use crate::effect::{Job, SubscriptionKind};
 use crate::elements::{Alarm, At, following};
 use crate::ids::{ActivityId, WaitId};
@@ -38,7 +39,8 @@ impl Machine<'_> {
     pub(crate) fn arm_boundary_events(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let definition = self.definition;
         let events = attached(definition, self.instance.at(activity));
-        events.iter().try_for_each(|event| self.arm(activity, *event))
+        let events = events.iter().filter(|event| !stands_beside_condition(definition, **event));
+        events.copied().try_for_each(|event| self.arm(activity, event))
     }
 
     /// Arms the event sub-processes of a scope that begins, before its first token moves (Camunda `ExecutionEntity.initialize`).
@@ -48,14 +50,15 @@ impl Machine<'_> {
         starts.iter().try_for_each(|event| self.arm(scope, *event))
     }
 
-    fn arm(&mut self, activity: ActivityId, event: ElementIndex) -> Result<(), Failure> {
+    /// Lets an activity wait for an event of its.
+    pub(crate) fn arm(&mut self, activity: ActivityId, event: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
-        let at = At::new(definition, self.instance, activity, self.now).attached(event);
+        let at = At::new(definition, self.instance, activity, self.moment()).attached(event);
         match definition.element(event).kind.trigger() {
             Some((EventTrigger::Timer(timer), _)) => {
                 let alarm = at.alarm(timer)?;
-                // What interrupts fires once (Camunda `TimerDeclarationImpl`).
-                let cycle = alarm.cycle.filter(|_| !self.interrupts(event));
+                // What interrupts fires once (Camunda `TimerDeclarationImpl`), and once before all of several have happened.
+                let cycle = alarm.cycle.filter(|_| !self.interrupts(event) && !is_one_of_all(definition, event));
                 self.put_timer(activity, event, Alarm { cycle, ..alarm })?;
             }
             Some((EventTrigger::Message(message), _)) => {
@@ -113,10 +116,7 @@ impl Machine<'_> {
     pub(crate) fn receive_inside(&mut self, wait: WaitId, variables: Variables) -> Result<(), Failure> {
         let subscription = &self.instance.subscriptions[&wait];
         let (activity, event) = (subscription.activity, &self.definition.element(subscription.element).id);
-        let lineage = match self.unit.lineages.get(&activity) {
-            Some(lineage) => *lineage,
-            None => self.unit.lineage(self.instance.id, activity).branch(&activity.0.to_string()),
-        };
+        let lineage = self.unit.lineage(self.instance.id, activity);
         self.receive_as(wait, lineage.branch(event), variables, Variables::new())
     }
 
@@ -126,7 +126,7 @@ impl Machine<'_> {
         let subscription = self.instance.subscriptions[&wait].clone();
         let (activity, event, kind) = (subscription.activity, subscription.element, subscription.kind);
         let own = event == self.instance.at(activity).element;
-        let stays = !own && !self.interrupts(event);
+        let stays = !own && !self.interrupts(event) && !is_one_of_all(self.definition, event);
         if !stays || kind != SubscriptionKind::Condition {
             self.remove_wait(activity, wait);
         }
@@ -207,18 +207,8 @@ impl Machine<'_> {
         } else {
             set = set.and_then(|()| self.set_variables_in(scope, triggered));
         }
-        set.map_err(|failure| Failure { element: Some(event), ..failure })
-    }
-
-    /// Whether an event is triggered when several have happened, and the activity waits for some of them.
-    fn waits_for_others(&self, activity: ActivityId, event: ElementIndex) -> bool {
-        let all = &self.definition.element(event).all_of;
-        let waits = self.instance.index.waits.get(&activity).into_iter().flatten();
-        let element = |wait| match self.instance.jobs.get(wait) {
-            Some(job) => Some(job.element),
-            None => self.instance.subscriptions.get(wait).map(|it| it.element),
-        };
-        !all.is_empty() && waits.filter_map(element).any(|it| all.contains(&it))
+        set.map_err(|failure| Failure { element: Some(event), ..failure })?;
+        if interrupting { Ok(()) } else { self.collect_anew(activity, event) }
     }
 
     /// Whether an event ends what its activity does: it does unless the model says otherwise.

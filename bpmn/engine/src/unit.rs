@@ -160,16 +160,16 @@ impl Unit {
         self.moved.insert(scope);
     }
 
-    /// The lineage of the token in an activity.
+    /// The lineage of the token in an activity. One that begins in this unit has been given one.
     pub(crate) fn lineage(&self, instance: InstanceId, activity: ActivityId) -> Lineage {
-        self.lineages.get(&activity).copied().unwrap_or_else(|| Lineage::origin(instance, self.origin))
+        self.lineages.get(&activity).copied().unwrap_or_else(|| Lineage::origin(instance, self.origin).activity(activity))
     }
 
     /// Gives everything that is there another lineage than the origin's: the wait that names the origin stays, and units that it is named by later
     /// must not have the keys of this one.
     pub(crate) fn tell_apart(&mut self, instance: InstanceId, activities: impl Iterator<Item = ActivityId>, nth: u32) {
-        let lineage = Lineage::origin(instance, self.origin).instance(nth);
-        self.lineages.extend(activities.map(|activity| (activity, lineage)));
+        let origin = Lineage::origin(instance, self.origin).instance(nth);
+        self.lineages.extend(activities.map(|activity| (activity, origin.activity(activity))));
     }
 
     /// Counts an entry of a lineage into an element: 1 for the first.

@@ -28,7 +28,7 @@ impl Machine<'_> {
                 self.instance.external_tasks.insert(wait, Arc::new(task.clone()));
                 self.effects.push(Effect::PutExternalTask(task));
             }
-            WaitFor::Task { assignee, candidate_users, candidate_groups, due, follow_up, priority } => {
+            WaitFor::Task { assignee, candidate_users, candidate_groups, due, follow_up, form_key, priority } => {
                 let wait = self.new_wait(activity);
                 let task = Task {
                     wait,
@@ -39,6 +39,7 @@ impl Machine<'_> {
                     candidate_groups,
                     due,
                     follow_up,
+                    form_key,
                     priority,
                     since,
                     owner: None,

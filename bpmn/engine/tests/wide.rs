@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use mandate_engine::{Code, Effect, HistoryEvent, Input, Instance, InstanceId, LeafState, NewInstance, Stop, Variables, WaitId, step};
+use mandate_engine::{
+    ActivityEnd, Code, Effect, HistoryEvent, Input, Instance, InstanceId, LeafState, NewInstance, Stop, Variables, WaitId, step,
+};
 use mandate_model::ProcessDefinition;
 use uuid::Uuid;
 
@@ -60,7 +62,9 @@ fn ten_thousand_branches_meet_at_one_inclusive_join() {
         effects = step(&definition, &mut instance, Input::RunJob { wait }, 0).expect("the job is there");
     }
     // By one flow nobody has come, and nobody can.
-    let ended = effects.iter().filter(|effect| matches!(effect, Effect::Record(HistoryEvent::ActivityEnded { canceled: false, .. })));
+    let ended = effects.iter().filter(|effect| {
+        matches!(effect, Effect::Record(HistoryEvent::ActivityEnded { end: ActivityEnd::Left | ActivityEnd::CompletedScope, .. }))
+    });
     assert_eq!((ended.count(), instance.tasks().count()), (BRANCHES, 1));
     let leaves = instance.leaves(&definition);
     assert!(matches!(&leaves[..], [leaf] if matches!(leaf.state, LeafState::Task { .. })), "{leaves:?}");

@@ -10,6 +10,7 @@ use crate::number::Rounding;
 use crate::value::Entries;
 use crate::{Number, Value};
 
+pub(crate) mod dates;
 mod lists;
 pub(crate) mod methods;
 mod numbers;

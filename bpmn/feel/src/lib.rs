@@ -33,7 +33,8 @@
 //! so it may be logged. So may every [`Error`].
 //!
 //! # What is promised
-//! - No I/O, clock, randomness or threads: the same expression and variables give the same outcome.
+//! - No I/O, clock, randomness or threads: the same expression and variables give the same outcome. What JUEL's `now()` is, the scope says, as the
+//!   value of the name `now()`.
 //! - Reading ends with a [`ParseError`] and evaluation with an [`Error`], whatever the text and the data:
 //!   never a panic, an overflow of the stack, or a hang. [`Limits`] bounds the work and, through it, the memory.
 //! - What an evaluation gives out is what JSON can carry (see [`Number::as_stored`] and [`MAX_NESTING`]), so that an instance goes on in the
@@ -53,6 +54,7 @@ mod number;
 mod parser;
 mod value;
 
+pub use builtins::dates::date_text;
 pub use eval::{Error, Limits, Scope};
 pub use expression::{Evaluated, Expression};
 pub use number::{DIGITS, Error as NumberError, Number, NumberType, Rounding};

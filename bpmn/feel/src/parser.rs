@@ -8,6 +8,7 @@ use crate::lexer::{Language, Lexer, Token};
 
 pub(crate) mod feel;
 pub(crate) mod juel;
+mod objects;
 
 /// Levels of brackets, branches and prefix operators within each other. Each takes a few stack frames here and one in evaluation; people write five.
 pub const MAX_SYNTAX_DEPTH: usize = 200;

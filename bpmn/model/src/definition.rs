@@ -37,6 +37,8 @@ pub struct ProcessDefinition {
     pub version_tag: Option<String>,
     /// `camunda:historyTimeToLive`: for how many days the history of an ended instance is meant to be kept.
     pub history_ttl: Option<u32>,
+    /// `camunda:initiator`: the variable that whoever starts an instance becomes.
+    pub initiator: Option<String>,
     /// How it runs where the standard and Camunda 7 differ.
     pub dialect: Dialect,
     /// The process (index 0) and everything in it, in document order.
@@ -89,9 +91,17 @@ impl ProcessDefinition {
         }
     }
 
-    /// Where an instance begins that nothing else triggers: the none start event or, in a process without any, the first of what begins.
+    /// Where an instance begins that nothing else triggers: the none start event or, in a process without any, the first of what begins. None of a
+    /// process with several none start events: whoever starts it says at which of [`none_starts`](Self::none_starts).
     pub fn start(&self) -> Option<ElementIndex> {
         self.element(ROOT).kind.scope()?.begins.first().copied()
+    }
+
+    /// The none start events of the process, in document order. Of several each is a way of its own to begin an instance, and no token stands
+    /// at the others (BPMN 2.0, 10.5.2 and 13.2).
+    pub fn none_starts(&self) -> impl Iterator<Item = ElementIndex> {
+        let children = self.element(ROOT).kind.scope().map_or(&[][..], |scope| &scope.children);
+        children.iter().copied().filter(|child| matches!(self.element(*child).kind, ElementKind::StartEvent(StartTrigger::None)))
     }
 
     /// The start event with an id of which this is true: one that has several definitions has several elements.
@@ -164,9 +174,9 @@ pub struct Element {
     pub retries: Option<RetryPolicy>,
     /// `camunda:jobPriority`: a whole number when evaluated, as each of its jobs is made. The process's is that of all elements without one; none is 0.
     pub job_priority: Option<Expression>,
-    /// `camunda:inputParameter`s, in document order.
+    /// Data associations and `camunda:inputParameter`s, in document order.
     pub inputs: Vec<Mapping>,
-    /// `camunda:outputParameter`s, in document order.
+    /// Data associations and `camunda:outputParameter`s, in document order.
     pub outputs: Vec<Mapping>,
     /// `camunda:property` pairs, in document order.
     pub properties: Vec<(String, String)>,
@@ -241,13 +251,23 @@ pub struct StandardLoop {
     pub condition: Option<Expression>,
 }
 
-/// Where a multi-instance activity finds its list, or an instance its result.
+/// Where a value comes from: that of a mapping, the list of a multi-instance activity, the result of one of its instances.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// In the variable of this name, whatever characters the name has.
     Variable(String),
     /// An expression gives it.
     Expression(Expression),
+}
+
+impl Source {
+    /// As it was written.
+    pub fn source(&self) -> &str {
+        match self {
+            Source::Variable(name) => name,
+            Source::Expression(expression) => expression.source(),
+        }
+    }
 }
 
 /// The list of the instances' results: `loopDataOutputRef` with `outputDataItem`, or `outputCollection` with `outputElement` of
@@ -333,18 +353,18 @@ impl ElementKind {
         }
     }
 
-    /// The condition that it waits for, if it waits for one, alone or beside other things. Those that start a process are asked for from outside.
-    pub fn condition(&self) -> Option<&Condition> {
-        match self {
-            ElementKind::IntermediateCatchEvent(trigger) => trigger.each().iter().find_map(|it| match it {
-                CatchTrigger::Condition(condition) => Some(condition),
-                _ => None,
-            }),
-            kind => match kind.trigger() {
-                Some((EventTrigger::Condition(condition), _)) => Some(condition),
-                _ => None,
-            },
-        }
+    /// The conditions of which it waits for any, alone or beside other things: several only of an intermediate event. Those that start a process are
+    /// asked for from outside.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let caught = if let ElementKind::IntermediateCatchEvent(trigger) = self { trigger.each() } else { &[] };
+        let caught = caught.iter().filter_map(|it| if let CatchTrigger::Condition(condition) = it { Some(condition) } else { None });
+        let own = self.trigger().and_then(|it| if let EventTrigger::Condition(condition) = it.0 { Some(condition) } else { None });
+        caught.chain(own)
+    }
+
+    /// Whether it waits for a condition.
+    pub fn is_conditional(&self) -> bool {
+        self.conditions().next().is_some()
     }
 
     /// What starts the process here, of a start event.
@@ -384,7 +404,7 @@ impl ElementKind {
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     /// What begins with the scope, in document order: the none start event or, in a scope without any start event, all that no flow leads to
-    /// (BPMN 2.0, 10.4.2 and 13.3.4). None of a process that only starts by message.
+    /// (BPMN 2.0, 10.4.2 and 13.3.4). None of a process that only starts by message, or has several none start events, of which each begins an instance.
     pub begins: Vec<ElementIndex>,
     /// Everything directly inside, in document order.
     pub children: Vec<ElementIndex>,
@@ -431,10 +451,25 @@ pub struct ServiceTask {
     /// It is an external task: it waits until a worker that fetched it over REST completes it. So it is with every
     /// [`Implementation::Topic`] until [`ProcessDefinition::serve_topics`] says that a delegate serves it.
     pub by_worker: bool,
+    /// The topic of an external task, if that is an expression: evaluated when it is entered. A worker does it, whatever it gives.
+    pub topic: Option<Expression>,
     /// `camunda:taskPriority` of the task or, failing that, of the process: a whole number when evaluated; none is 0. Of external tasks only.
     pub priority: Option<Expression>,
+    /// What a worker reports that is a BPMN error, in document order.
+    pub errors: Vec<WorkerError>,
+    /// What its delegate is given besides, in document order.
+    pub fields: Vec<Field>,
     /// Camunda's activity type: `serviceTask`, `sendTask`, `businessRuleTask`, `intermediateMessageThrowEvent` or `messageEndEvent`.
     pub element_type: &'static str,
+}
+
+/// When a worker's report, that a task is done or could not be, is a BPMN error (`camunda:errorEventDefinition`).
+#[derive(Clone, Debug)]
+pub struct WorkerError {
+    /// The error's code.
+    pub code: String,
+    /// It is thrown if this gives true.
+    pub condition: Expression,
 }
 
 /// A task that an expression does.
@@ -486,8 +521,8 @@ pub struct UserTask {
 pub struct Mapping {
     /// The variable it sets: in the activity for inputs, in the enclosing scope for outputs.
     pub target: String,
-    /// Where the value comes from.
-    pub source: Expression,
+    /// Where the value comes from; from a variable that is not there nothing comes.
+    pub source: Source,
 }
 
 /// A sequence flow.

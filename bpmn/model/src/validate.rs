@@ -61,10 +61,11 @@ impl<'v> Validator<'v, '_> {
         &self.draft.flows[index.0 as usize]
     }
 
-    /// A process starts by a none start event, messages or both; a sub-process by exactly one none start event; either, without a start event, by
-    /// what no flow leads to; an event sub-process by exactly one that something triggers.
+    /// A process starts by one or several none start events, by what triggers it, or both (BPMN 2.0, 10.5.2); a sub-process by exactly one none start
+    /// event (13.3.4: "a unique empty Start Event"); either, without a start event, by what no flow leads to; an event sub-process by exactly one that
+    /// something triggers.
     fn starts(&mut self) {
-        let mut none_starts: HashMap<ElementIndex, ElementIndex> = HashMap::new();
+        let mut none_starts: HashSet<ElementIndex> = HashSet::new();
         let mut started: HashMap<ElementIndex, &str> = HashMap::new();
         let mut names: HashSet<(&str, &str)> = HashSet::new();
         for (index, element) in self.draft.elements.iter().enumerate() {
@@ -79,8 +80,8 @@ impl<'v> Validator<'v, '_> {
             let ElementKind::StartEvent(trigger) = &element.kind else { continue };
             started.insert(parent, &element.id);
             match trigger {
-                StartTrigger::None if none_starts.insert(parent, index).is_some() => {
-                    let message = format!("the {} has more than one none start event", self.name(parent));
+                StartTrigger::None if parent != ROOT && !none_starts.insert(parent) => {
+                    let message = format!("the {} has more than one none start event (BPMN 2.0, 13.3.4)", self.name(parent));
                     let help = "keep one; lead its flow through a parallel gateway if both paths should start";
                     self.diagnostics.error(self.at(index), message, help);
                 }
@@ -172,6 +173,10 @@ impl<'v> Validator<'v, '_> {
 
     fn exclusive(&mut self, index: ElementIndex, element: &Element) {
         let outgoing = element.outgoing.as_slice();
+        let is_undecided = |flow: &FlowIndex| self.flow(*flow).condition.is_none() && !self.draft.broken_conditions.contains(flow);
+        let undecided: Vec<_> = outgoing.iter().copied().filter(is_undecided).collect();
+        // Without a default flow, one that has no condition is taken when its turn comes (Camunda 7's `validateExclusiveGateway`).
+        let is_assumed = element.default_flow.is_none() && undecided.len() == 1;
         for flow in outgoing {
             let at = self.flow_at(*flow);
             let conditional = self.flow(*flow).condition.is_some();
@@ -182,12 +187,16 @@ impl<'v> Validator<'v, '_> {
             } else if let ([_], true) = (outgoing, conditional) {
                 let help = "remove the condition, or add a flow for the case that it is false";
                 self.diagnostics.error(at, "the only flow of an exclusive gateway has a condition", help);
-            } else if outgoing.len() > 1 && !default && !conditional && !self.draft.broken_conditions.contains(flow) {
-                let message = format!(
-                    "a flow of the exclusive gateway '{}' has no condition and is not its default flow",
-                    shown(&self.draft.elements[index.0 as usize].id)
-                );
-                self.diagnostics.error(at, message, "give it a condition, such as ${amount > 100}, or make it the default flow");
+            } else if outgoing.len() > 1 && !default && undecided.contains(flow) {
+                let id = shown(&self.draft.elements[index.0 as usize].id);
+                let message = format!("a flow of the exclusive gateway '{id}' has no condition and is not its default flow");
+                let help = "give it a condition, such as ${amount > 100}, or make it the default flow";
+                if is_assumed {
+                    let message = format!("{message}: it is taken if no flow before it in the file is (as in Camunda 7)");
+                    self.diagnostics.warning(at, message, help);
+                } else {
+                    self.diagnostics.error(at, message, help);
+                }
             }
         }
     }

@@ -31,7 +31,7 @@ pub struct Call {
     pub idempotency_key: String,
     /// W3C trace context of this unit of work; commands carry it on by themselves.
     pub traceparent: Option<String>,
-    /// `camunda:properties` of the element, in document order.
+    /// `camunda:properties` of the element, in document order, and behind them its `camunda:field`s.
     pub extension_properties: Vec<(String, String)>,
 }
 
@@ -91,7 +91,7 @@ impl Context {
         self.call.tenant.as_deref()
     }
 
-    /// The value of the element's first `camunda:property` of that name.
+    /// The value of the element's first `camunda:property` of that name, or else of its `camunda:field`.
     pub fn property(&self, name: &str) -> Option<&str> {
         self.call.extension_properties.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }

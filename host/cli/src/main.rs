@@ -79,6 +79,9 @@ enum Command {
         /// A variable, `name=value`; the value is JSON, or text if it is not JSON. Repeatable.
         #[arg(long = "var", short = 'v', value_name = "NAME=VALUE")]
         variables: Vec<String>,
+        /// The start event to begin at, of a process that has several none start events.
+        #[arg(long, value_name = "START_EVENT")]
+        at: Option<String>,
         /// The tenant of the definition.
         #[arg(long)]
         tenant: Option<String>,
@@ -254,8 +257,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let options = bundle::Options { name, tenant, skip_duplicate, dry_run };
             bundle::deploy(&Client::new(&server.server)?, &dir, options, output.json).await
         }
-        Command::Start { key, business_key, variables, tenant, idempotency_key, server, output } => {
-            let start = show::Start { key, business_key, variables, tenant, idempotency_key };
+        Command::Start { key, business_key, variables, at, tenant, idempotency_key, server, output } => {
+            let start = show::Start { key, business_key, variables, at, tenant, idempotency_key };
             show::start(&Client::new(&server.server)?, start, output.json).await
         }
         Command::Export { instance, key, business_key, finished_after, finished_before, server } => {

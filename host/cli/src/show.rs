@@ -16,6 +16,7 @@ pub(crate) struct Start {
     pub(crate) key: String,
     pub(crate) business_key: Option<String>,
     pub(crate) variables: Vec<String>,
+    pub(crate) at: Option<String>,
     pub(crate) tenant: Option<String>,
     pub(crate) idempotency_key: Option<String>,
 }
@@ -35,7 +36,11 @@ pub(crate) async fn start(client: &Client, start: Start, json: bool) -> anyhow::
     }
     let tenant = start.tenant.map(|tenant| format!("/tenant-id/{}", encode(&tenant))).unwrap_or_default();
     let path = format!("/engine-rest/process-definition/key/{}{tenant}/start", encode(&start.key));
-    let mut request = client.request(Method::POST, &path).json(&json!({ "businessKey": start.business_key, "variables": variables }));
+    let mut body = json!({ "businessKey": start.business_key, "variables": variables });
+    if let Some(at) = start.at {
+        body["startInstructions"] = json!([{ "type": "startBeforeActivity", "activityId": at }]);
+    }
+    let mut request = client.request(Method::POST, &path).json(&body);
     if let Some(key) = start.idempotency_key {
         request = request.header("Idempotency-Key", key);
     }

@@ -584,13 +584,14 @@ fn loggable(failure: &Failure) -> &str {
 }
 
 /// What a delegate is given, for telling whether it would be given the same again.
-pub(crate) fn digest(variables: &mandate_engine::Variables) -> [u8; 32] {
+pub(crate) fn digest(call: &mandate_engine::DelegateCall) -> [u8; 32] {
+    let variables = call.variables.iter().map(|(name, variable)| (name.as_str(), &*variable.json));
+    let fields = call.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let mut hash = Sha256::new();
-    for (name, variable) in variables {
-        hash.update((name.len() as u64).to_be_bytes());
-        hash.update(name.as_bytes());
-        hash.update((variable.json.len() as u64).to_be_bytes());
-        hash.update(variable.json.as_bytes());
+    hash.update((call.variables.len() as u64).to_be_bytes());
+    for text in variables.chain(fields).flat_map(|(name, value)| [name, value]) {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
     }
     hash.finalize().into()
 }

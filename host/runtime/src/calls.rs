@@ -51,6 +51,10 @@ impl Inner {
             return Ok(Err(format!("its definition {} is suspended", row.id)));
         }
         let definition = self.definition_of(&row.id).await?;
+        // The standard leaves to extensions how a call says at which (BPMN 2.0, 10.5.2); there is none.
+        if definition.model.none_starts().nth(1).is_some() {
+            return Ok(Err("it has several none start events, and a call can't say at which it begins".to_owned()));
+        }
         Ok(none_start(&definition).map_err(|error| error.to_string()).map(|element| (definition, element)))
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mandate_engine::{Variables, start_condition_holds};
+use mandate_engine::{Moment, Variables, start_condition_holds};
 use mandate_model::{ElementIndex, ElementKind, StartTrigger};
 use mandate_store::EventKind;
 
@@ -32,7 +32,8 @@ impl Runtime {
     pub async fn evaluate_conditions(&self, evaluation: ConditionEvaluation) -> Result<Vec<Started>, Error> {
         let mut holding = Vec::new();
         for (definition, element) in self.conditional_starts(&evaluation).await? {
-            let holds = start_condition_holds(&definition.model, element, &evaluation.variables);
+            let moment = Moment { now: self.now(), user: self.1.as_ref().and_then(|operator| operator.user.as_deref()) };
+            let holds = start_condition_holds(&definition.model, element, &evaluation.variables, moment);
             if holds.map_err(|failure| Error::UnitFailed(Box::new(failure)))? {
                 holding.push((definition, element));
             }
@@ -48,7 +49,7 @@ impl Runtime {
             };
             let id = definition.row.id.clone();
             let gone = || Error::NotFound { what: "process definition", id };
-            started.push(self.0.start_at(definition, element, start).await?.ok_or_else(gone)?);
+            started.push(self.0.start_at(definition, element, start, self.1.clone()).await?.ok_or_else(gone)?);
         }
         Ok(started)
     }

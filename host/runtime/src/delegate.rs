@@ -90,7 +90,7 @@ impl Inner {
             retries_left: call.retries_left,
             idempotency_key: hex(&call.entry.0),
             traceparent: context.traceparent.clone(),
-            extension_properties: element.properties.clone(),
+            extension_properties: element.properties.iter().chain(&call.fields).cloned().collect(),
         };
         let world = World { seed: call.entry.0, wall_clock_ms: context.started_at };
         let limits = binding.mandate.limits(&self.caps);
@@ -118,7 +118,7 @@ impl Inner {
         if let Some(loaded) = self.sandbox.loaded(digest) {
             return Ok(loaded);
         }
-        let bytes = self.store.artifact(digest).await?.ok_or_else(|| Error::NotFound { what: "artifact", id: digest.to_owned() })?;
+        let bytes = self.store.artifact(digest).await?.ok_or_else(|| Error::Damaged(format!("the artifact {digest} is missing")))?;
         Ok(self.sandbox.prepare(digest, &bytes).await?)
     }
 }

@@ -172,16 +172,21 @@ impl Executor {
             return Places::default();
         }
         let is_due = |next: &Next| next.due <= now;
-        let due = rows.runnable(now).count() + rows.new_next().filter(is_due).iter().len();
         let mut permits: BTreeMap<_, _> = rows.runnable(now).map_while(|wait| Some((wait, Some(self.reserve()?)))).collect();
-        let next = match self.lines().get(&instance) {
-            None => rows.new_next().filter(is_due).and_then(|next| Some((next.wait, Some(self.reserve()?)))),
+        let (next, permit) = match self.lines().get(&instance) {
+            None => {
+                let next = rows.new_next().filter(is_due);
+                (next, next.and_then(|next| Some((next.wait, Some(self.reserve()?)))))
+            }
             // The turn is handed on, and the place with it.
-            Some(line) if Some(line.running) == own && line.waiting.is_empty() => rows.next().filter(is_due).map(|next| (next.wait, None)),
-            Some(_) => None,
+            Some(line) if Some(line.running) == own && line.waiting.is_empty() => {
+                let next = rows.next().filter(is_due);
+                (next, next.map(|next| (next.wait, None)))
+            }
+            Some(_) => (rows.new_next().filter(is_due), None),
         };
-        permits.extend(next);
-        Places { permits, due }
+        permits.extend(permit);
+        Places { permits, due: rows.runnable(now).count() + next.iter().len() }
     }
 
     /// Whether this job has its instance's turn here: no other exclusive job of the instance runs beside it.
@@ -228,6 +233,11 @@ impl Executor {
     /// What this host leaves alone at this moment.
     pub(crate) fn held_back(&self, now: Instant) -> Except {
         self.held_back.except(now)
+    }
+
+    /// An instance has got on: it is not left alone any more.
+    pub(crate) fn forget_held_back(&self, instance: InstanceId) {
+        self.held_back.forget(instance);
     }
 
     /// A place for a job that is about to be stored; none when the queue is full.
@@ -346,7 +356,7 @@ impl Inner {
         match advanced {
             Ok(Advanced::Contended) => Ran::Contended,
             Ok(Advanced::Committed(state)) => {
-                self.executor.held_back.forget(instance);
+                self.executor.forget_held_back(instance);
                 Ran::Done(trouble.map_or_else(|| outcome(&state, wait), Err))
             }
             Ok(Advanced::AlreadyStarted(_) | Advanced::Superseded) => unreachable!("a job starts nothing"),
@@ -367,7 +377,11 @@ impl Inner {
     /// Unlocks a job that could not be run.
     async fn put_back(&self, instance: InstanceId, wait: WaitId, error: &Error) {
         match error {
-            Error::Rejected(Rejection::Suspended | Rejection::JobSuspended { .. }) => drop(self.release(instance, wait).await),
+            Error::Rejected(Rejection::Suspended | Rejection::JobSuspended { .. }) => {
+                self.release(instance, wait).await;
+                // Another job may be the instance's next since.
+                self.executor.wake.notify_one();
+            }
             // It is over. Its row went with it, unless the store is damaged.
             Error::NotFound { .. } | Error::Rejected(_) => {
                 if self.release(instance, wait).await {
@@ -379,7 +393,13 @@ impl Inner {
                     );
                 }
             }
-            Error::Unreadable { .. } | Error::DefinitionUnreadable { .. } | Error::Bug => {
+            // What this host lacks it lacks for the next attempt, too.
+            Error::Unreadable { .. }
+            | Error::DefinitionUnreadable { .. }
+            | Error::Damaged(_)
+            | Error::Sandbox(_)
+            | Error::Catalogue(_)
+            | Error::Bug => {
                 let subject = match error {
                     Error::DefinitionUnreadable { id, .. } => Subject::Definition(id.clone()),
                     _ => Subject::Instance(instance),

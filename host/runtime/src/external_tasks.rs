@@ -196,7 +196,8 @@ impl Runtime {
         let WorkerFailure { message, details, retries, rest_ms, variables, local_variables } = failure;
         let message = message.map(|message| text::storable(&message, MAX_MESSAGE_BYTES));
         let details = details.map(|details| text::storable(&details, MAX_DETAILS_BYTES));
-        let input = Input::FailExternalTask { wait: WaitId(task.number), message, retries, variables, local_variables };
+        let input =
+            Input::FailExternalTask { wait: WaitId(task.number), message, details: details.clone(), retries, variables, local_variables };
         self.0.answer(task, worker, input, details, rest_ms).await
     }
 

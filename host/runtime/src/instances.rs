@@ -8,6 +8,7 @@ use mandate_model::ElementIndex;
 use mandate_store::StartKey;
 use mandate_store::query::KeyedStart;
 use sha2::{Digest, Sha256};
+use tokio::task::JoinHandle;
 
 use crate::advance::{Advanced, Begin, State, Work};
 use crate::definitions::Definition;
@@ -111,12 +112,12 @@ impl Runtime {
     /// What the idempotency key has started before is the answer, whatever has become of the definition since: suspended, replaced by a newer
     /// version, or deleted.
     pub async fn start(&self, start: Start) -> Result<Started, Error> {
-        self.0.start(start, None).await
+        self.0.start(start, None, self.1.clone()).await
     }
 
     /// The same at what the instructions start, rather than at the start event.
     pub async fn start_by(&self, start: Start, modify: Modify) -> Result<Started, Error> {
-        self.0.start(start, Some(&modify)).await.map_err(|error| modify.explain(error))
+        self.0.start(start, Some(&modify), self.1.clone()).await.map_err(|error| modify.explain(error))
     }
 
     /// An instance's tree, variables and waits, from its snapshot.
@@ -167,7 +168,7 @@ impl Runtime {
 }
 
 impl Inner {
-    async fn start(self: &Arc<Self>, start: Start, modify: Option<&Modify>) -> Result<Started, Error> {
+    async fn start(self: &Arc<Self>, start: Start, modify: Option<&Modify>, operator: Option<Arc<Operator>>) -> Result<Started, Error> {
         if let Some(key) = &start.idempotency_key
             && let Some(before) = self.started_before(&start.definition, key).await?
         {
@@ -180,7 +181,7 @@ impl Inner {
                 chosen = self.choose(&start.definition, modify).await;
             }
             let (definition, at) = chosen?;
-            if let Some(started) = self.start_at(definition, at, start.clone()).await? {
+            if let Some(started) = self.start_at(definition, at, start.clone(), operator.clone()).await? {
                 return Ok(started);
             }
             self.definitions.look_again(&start.definition);
@@ -243,21 +244,22 @@ impl Inner {
         definition: Arc<Definition>,
         at: impl Into<BeginAt>,
         start: Start,
+        operator: Option<Arc<Operator>>,
     ) -> Result<Option<Started>, Error> {
-        self.start_by(definition, at, start, None).await
+        let (inner, at) = (self.clone(), at.into());
+        started(self.spawn_unit(async move { inner.start_undisturbed(definition, at, start, operator, None).await })).await
     }
 
-    /// The same by a signal or message that is delivered: the delivery is taken up with the first unit.
+    /// The same by a signal or message that is delivered, on nobody's behalf: the delivery is taken up with the first unit.
     pub(crate) async fn start_by(
         self: &Arc<Self>,
         definition: Arc<Definition>,
         at: impl Into<BeginAt>,
         start: Start,
-        delivery: Option<TakenUp>,
+        delivery: TakenUp,
     ) -> Result<Option<Started>, Error> {
         let (inner, at) = (self.clone(), at.into());
-        let starting = self.spawn_unit(async move { inner.start_undisturbed(definition, at, start, delivery).await });
-        starting.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })?
+        started(self.spawn_unit(async move { inner.start_undisturbed(definition, at, start, None, Some(delivery)).await })).await
     }
 
     async fn start_undisturbed(
@@ -265,6 +267,7 @@ impl Inner {
         definition: Arc<Definition>,
         at: BeginAt,
         start: Start,
+        operator: Option<Arc<Operator>>,
         delivery: Option<TakenUp>,
     ) -> Result<Option<Started>, Error> {
         let newest = matches!(start.definition, DefinitionRef::Key { .. });
@@ -280,7 +283,7 @@ impl Inner {
             traceparent: start.traceparent.clone(),
             worker: None,
             delivery,
-            operator: None,
+            operator: operator.clone(),
             fresh: true,
         };
         let advanced = self.advance_here(work).await?;
@@ -296,7 +299,7 @@ impl Inner {
             _ => return Err(Error::Cancelled(id)),
         };
         if let Some((wait, permit)) = state.held.take() {
-            state = self.run_held(state, wait, permit, start.traceparent).await;
+            state = self.run_held(state, wait, permit, start.traceparent, operator).await;
         }
         Ok(Some(Started {
             id,
@@ -318,10 +321,11 @@ impl Inner {
         wait: mandate_engine::WaitId,
         permit: Option<crate::executor::Permit>,
         traceparent: Option<String>,
+        operator: Option<Arc<Operator>>,
     ) -> Box<State> {
         let instance = held.instance.id();
         let mine = self.executor.mine(instance, wait);
-        let work = Work { traceparent, fresh: true, ..Work::new(instance, Input::RunJob { wait }) };
+        let work = Work { traceparent, operator, fresh: true, ..Work::new(instance, Input::RunJob { wait }) };
         let started = Instant::now();
         let advanced = self.advance_here(work).await;
         crate::metrics::job_ran(started.elapsed());
@@ -378,7 +382,12 @@ impl Inner {
     }
 }
 
-/// Where a process begins that is started without a message.
+/// What becomes of a start on a task of its own.
+async fn started(starting: JoinHandle<Result<Option<Started>, Error>>) -> Result<Option<Started>, Error> {
+    starting.await.map_err(|error| if error.is_panic() { Error::Bug } else { Error::NotActing("it is shutting down") })?
+}
+
+/// Where a process begins that is started without a message. Of several none start events nobody has said which is meant: start instructions do.
 pub(crate) fn none_start(definition: &Definition) -> Result<ElementIndex, Error> {
     // As in Camunda 7 what starts by time can also be started by hand.
     let mut timers = definition.model.iter().filter(|(_, element)| {
@@ -386,8 +395,16 @@ pub(crate) fn none_start(definition: &Definition) -> Result<ElementIndex, Error>
             && matches!(element.kind, mandate_model::ElementKind::StartEvent(mandate_model::StartTrigger::Timer(_)))
     });
     let only_timer = || timers.next().filter(|_| timers.next().is_none()).map(|(element, _)| element);
+    let key = &definition.row.key;
+    let several: Vec<_> = definition.model.none_starts().map(|start| &*definition.model.element(start).id).collect();
+    if let [first, _, ..] = several[..] {
+        let all = several.join(", ");
+        return Err(Error::Invalid(format!(
+            "process {key} has several none start events ({all}), each of which begins an instance: say at which by startInstructions, such as \
+             [{{\"type\": \"startBeforeActivity\", \"activityId\": \"{first}\"}}]"
+        )));
+    }
     definition.model.start().or_else(only_timer).ok_or_else(|| {
-        let key = &definition.row.key;
         Error::Invalid(format!("process {key} has no none start event, nor just one timer start event: start it by its message"))
     })
 }

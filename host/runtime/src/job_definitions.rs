@@ -79,7 +79,7 @@ pub(crate) fn kind_of(kind: JobKind) -> Option<&'static str> {
     match kind {
         JobKind::AsyncBefore => Some(BEFORE),
         JobKind::AsyncAfter => Some(AFTER),
-        JobKind::Timer => Some(TIMER),
+        JobKind::Timer | JobKind::Timeout { .. } => Some(TIMER),
         JobKind::Start | JobKind::Return => None,
     }
 }
@@ -269,7 +269,11 @@ fn of_element(index: ElementIndex, element: &Element) -> Vec<Found> {
         _ => None,
     };
     let origin = JobOrigin { element: index, body: false, kind: JobKind::Timer };
-    found.extend(timer.map(|(job_type, timer)| (id, job_type, configuration(timer), origin)));
+    found.extend(timer.map(|(job_type, timer)| (id.clone(), job_type, configuration(timer), origin)));
+    // All timeouts of a task are one, shown by the first.
+    let timeout = element.listeners.iter().find_map(|listener| listener.timer.as_ref());
+    let origin = JobOrigin { kind: JobKind::Timeout { listener: 0 }, ..origin };
+    found.extend(timeout.map(|timer| (id, "timer-task-listener", configuration(timer), origin)));
     found
 }
 

@@ -73,7 +73,7 @@ impl Runtime {
     /// Delivers a message to a wait that the caller has looked up.
     pub async fn receive(&self, instance: InstanceId, wait: WaitId, variables: Variables) -> Result<(), Error> {
         let (local_variables, triggered_variables) = (Variables::new(), Variables::new());
-        self.0.api(instance, Input::Message { wait, variables, local_variables, triggered_variables }).await.map(drop)
+        self.operate(instance, Input::Message { wait, variables, local_variables, triggered_variables }).await.map(drop)
     }
 
     /// Correlates a message. As in Camunda 7 (`DefaultCorrelationHandler`): without `all` the one execution that waits for it or, only if none
@@ -233,7 +233,7 @@ impl Runtime {
         let instance = InstanceId(receiver.instance);
         let wait = WaitId(u64::try_from(receiver.wait).expect("numbers of an instance are not negative"));
         let Correlation { variables, local_variables, triggered_variables, .. } = correlation.clone();
-        let after = self.0.api(instance, Input::Message { wait, variables, local_variables, triggered_variables }).await?.instance;
+        let after = self.operate(instance, Input::Message { wait, variables, local_variables, triggered_variables }).await?.instance;
         Ok(Correlated::Execution {
             instance,
             activity: receiver.activity,
@@ -269,7 +269,7 @@ impl Runtime {
             idempotency_key: None,
             traceparent: None,
         };
-        let started = self.0.start_at(definition, element, request).await?;
+        let started = self.0.start_at(definition, element, request, self.1.clone()).await?;
         let gone = || mismatch(correlation, "the process that starts with it was deleted in the same moment");
         Ok(Correlated::Started(Box::new(started.ok_or_else(gone)?)))
     }

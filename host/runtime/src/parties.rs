@@ -12,8 +12,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, Weak};
 
 use mandate_engine::{
-    CalledVersion, Code, DelegateOutcome, Effect, Ending, Failure, Input, Instance, InstanceId, NewInstance, ProcessCall, Rejection,
-    Report, Retry, Stop, WaitId,
+    CalledVersion, Code, DelegateOutcome, Effect, Ending, Failure, Input, Instance, InstanceId, Moment, NewInstance, ProcessCall,
+    Rejection, Report, Retry, Stop, WaitId,
 };
 use mandate_model::ElementIndex;
 use mandate_store::CalledBy;
@@ -115,6 +115,13 @@ pub(crate) struct Course<'a> {
     pub(crate) called: Vec<(Name, Callable)>,
     /// The moment of whatever happens next.
     pub(crate) now: i64,
+}
+
+impl Course<'_> {
+    /// What a step is told of the world: whoever asked for the unit has asked for all that happens in it, also in other instances.
+    fn moment(&self) -> Moment<'_> {
+        Moment { now: self.now, user: self.work.operator.as_ref().and_then(|operator| operator.user.as_deref()) }
+    }
 }
 
 /// What a call names: the caller's definition, the key, the version and the tenant.
@@ -259,7 +266,7 @@ impl Inner {
         let mut input = input;
         let mut follow = Vec::new();
         loop {
-            let effects = match mandate_engine::step(&definition.model, &mut party.instance, input, course.now) {
+            let effects = match mandate_engine::step(&definition.model, &mut party.instance, input, course.moment()) {
                 Ok(effects) => effects,
                 Err(Stop::Rejected(rejection)) => return Ok(Ended::Rejected(rejection)),
                 Err(Stop::Failed(failure)) => return Ok(Ended::Failed(failure)),
@@ -283,7 +290,7 @@ impl Inner {
                 return Ok(Ended::HoldParty(party.instance.id()));
             }
             course.calls.make(call.entry);
-            let given = (call.entry, digest(&call.variables));
+            let given = (call.entry, digest(&call));
             let outcome = match course.calls.answers.get(&given) {
                 Some(outcome) => outcome.clone(),
                 None if commands && self.is_stale(&mut party.base).await? => return Ok(Ended::Stale),

@@ -5,7 +5,7 @@
 //! least once tried, exactly once stored. A receiver that has gone on by then gets nothing; one that is suspended since gets it when it goes on. What
 //! fails is tried again as a job of its element would be, and then is an incident and waits for an operator (`signals/failed.rs`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use mandate_engine::{Code, Failure, Input, InstanceId, Rejection, Retry, Variabl
 use mandate_model::StartTrigger;
 use mandate_store::query::{Page, SubscriptionFilter, SubscriptionListed};
 use mandate_store::{Delivery, DeliveryName, EventKind, Receiver, Signal, SignalTenants};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 use crate::advance::{Advanced, Work};
@@ -83,16 +83,18 @@ impl Runtime {
             at: self.now(),
         };
         // From before the throw: what this host has locked and not in its memory it takes for forgotten.
-        let _busy = self.0.delivering.begin(signal.id);
+        let busy = self.0.delivering.begin(signal.id);
         self.0.store.throw(&signal).await?;
-        let mut after = None;
-        loop {
-            let some = self.0.store.thrown_here(signal.id, after, CLAIM).await?;
-            let Some(last) = some.last() else { return Ok(()) };
-            after = Some(last.name.n);
-            let lines = lines(some).into_values().map(|line| self.0.clone().deliver_line(line));
-            futures_util::stream::iter(lines).for_each_concurrent(AT_ONCE, |line| line).await;
-        }
+        let (tried, all_tried) = oneshot::channel();
+        let inner = self.0.clone();
+        // On a task of its own: what is locked is tried, whether or not somebody still waits for it.
+        self.0.tasks.spawn(async move {
+            inner.deliver_thrown(signal.id, tried).await;
+            drop(busy);
+        });
+        // It says so by going away.
+        drop(all_tried.await);
+        Ok(())
     }
 
     /// Delivers a signal to the waits of one activity instance, each in a unit of work whose failure is the caller's. Answers how many there were.
@@ -204,7 +206,10 @@ impl Inner {
             return Ok(0);
         }
         let except = self.executor.held_back(Instant::now());
-        let claimed = self.store.claim_deliveries(self.clock.now_ms(), CLAIM, &busy, &except).await?;
+        let mut claimed = self.store.claim_deliveries(self.clock.now_ms(), CLAIM, &busy, &except).await?;
+        // Whoever has begun since has them, or lets this host claim them again when it is done.
+        let busy: HashSet<Uuid> = self.delivering.busy().into_iter().collect();
+        claimed.retain(|delivery| !busy.contains(&delivery.job().0) && !busy.contains(&delivery.name.signal));
         let count = claimed.len();
         for (key, line) in lines(claimed) {
             let (inner, busy) = (self.clone(), self.delivering.begin(key));
@@ -215,6 +220,31 @@ impl Inner {
             });
         }
         Ok(count)
+    }
+
+    /// Tries each delivery of a throw once, which this host has locked. The throw is stored: if they cannot be looked up at this moment, `tried` is dropped
+    /// all the same, and they are looked up until they can be.
+    async fn deliver_thrown(self: &Arc<Self>, signal: Uuid, tried: oneshot::Sender<()>) {
+        let (mut tried, mut after) = (Some(tried), None);
+        loop {
+            match self.store.thrown_here(signal, after, CLAIM).await {
+                Ok(some) => {
+                    let Some(last) = some.last() else { return };
+                    after = Some(last.name.n);
+                    let lines = lines(some).into_values().map(|line| self.clone().deliver_line(line));
+                    futures_util::stream::iter(lines).for_each_concurrent(AT_ONCE, |line| line).await;
+                }
+                // With this host's lease its locks end.
+                Err(error) if self.executor.is_stopping() => {
+                    return tracing::warn!(%signal, "a signal is stored, and delivered by whoever comes next: {error}");
+                }
+                Err(error) => {
+                    tracing::error!(%signal, "a signal is stored, but those who get it could not be looked up yet: {error}");
+                    drop(tried.take());
+                    tokio::time::sleep(POLL).await;
+                }
+            }
+        }
     }
 
     /// Tries each once: those to an instance one after the other, in the order of their throws.
@@ -260,9 +290,12 @@ impl Inner {
             (Ok(variables), Receiver::Start) => self.deliver_start(delivery, variables).await,
         };
         match ended {
-            Ended::Received => Ok(()),
+            Ended::Received => {
+                self.executor.forget_held_back(InstanceId(delivery.job().0));
+                Ok(())
+            }
             Ended::NobodyThere => {
-                if let Err(error) = self.store.drop_delivery(delivery.name).await {
+                if let Err(error) = self.store.drop_delivery(delivery, self.clock.now_ms()).await {
                     let (signal, activity) = (delivery.signal.as_str(), delivery.activity_id.as_str());
                     tracing::debug!(signal, activity, "a signal that nobody is there for is not forgotten yet: {error}");
                     self.release_delivery(delivery).await;
@@ -326,7 +359,7 @@ impl Inner {
             idempotency_key: None,
             traceparent: None,
         };
-        match self.start_by(definition, element, start, Some(TakenUp::of(delivery))).await {
+        match self.start_by(definition, element, start, TakenUp::of(delivery)).await {
             Ok(Some(_)) => Ended::Received,
             Ok(None) => Ended::NobodyThere,
             Err(error) => Ended::Not(error),

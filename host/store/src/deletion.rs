@@ -127,6 +127,8 @@ async fn empty(
         "DELETE FROM binding WHERE definition_id {any_text:1}",
         "DELETE FROM start_event WHERE definition_id {any_text:1}",
         "DELETE FROM job_definition WHERE definition_id {any_text:1}",
+        // Of no instance: nobody sees them without it.
+        "DELETE FROM history_incident WHERE activity = 0 AND definition_id {any_text:1}",
         "DELETE FROM definition WHERE id {any_text:1}",
     ];
     for sql in of_definitions {

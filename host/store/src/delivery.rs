@@ -8,6 +8,8 @@
 //! lasts in the epoch in which it was taken. When it is tried again after a failure goes by the clock that processes see. Without
 //! retries it waits for an operator and is an incident (the view `any_incident`), as long as its receiver is there.
 
+mod incident;
+
 use std::collections::BTreeMap;
 
 use uuid::Uuid;
@@ -220,7 +222,10 @@ static HOLD: Batch = Batch::new(
     NAME,
 );
 
-static REMOVE: Batch = Batch::new("DELETE FROM delivery WHERE (signal, n) IN (SELECT v.signal, v.n FROM {rows})", NAME);
+static REMOVE: Batch = Batch::new(
+    "DELETE FROM delivery WHERE (signal, n) IN (SELECT v.signal, v.n FROM {rows}) RETURNING COALESCE(instance_id, signal), n, failures",
+    NAME,
+);
 
 static LOCK: Batch = Batch::new(
     "UPDATE delivery SET locked_by = v.locked_by, locked_epoch = v.locked_epoch FROM {rows} WHERE delivery.signal = v.signal AND delivery.n = v.n",
@@ -260,7 +265,13 @@ pub(crate) async fn refuse_delivered(tx: &mut Tx, units: &[&Unit], answers: &mut
 /// Writes down who gets the signals of units that are stored, and removes what they have taken up.
 pub(crate) async fn write<'u>(tx: &mut Tx, writes: impl Iterator<Item = &'u InstanceWrite> + Clone) -> Result<(), Error> {
     let taken: Vec<_> = writes.clone().filter_map(|write| write.delivery).map(|name| cells![name.signal, name.n]).collect();
-    REMOVE.execute(tx, taken.clone()).await?;
+    // What had been given up was an incident until now: until the last of these units, which are stored together.
+    let removed = REMOVE.fetch(tx, taken.clone()).await?;
+    let failed = removed.iter().map(|row| Ok((row.get::<i64>(2)? > 0).then_some((row.get(0)?, row.get(1)?))));
+    let failed: Vec<_> = failed.filter_map(Result::transpose).collect::<Result<_, Error>>()?;
+    if let Some(last) = writes.clone().map(crate::write::history::moment).max().filter(|_| !failed.is_empty()) {
+        incident::resolve(tx, failed, last).await?;
+    }
     message::remove_received(tx, taken).await?;
     let thrown = writes.flat_map(|write| write.signals.iter().map(move |signal| row(signal, Some(write.id), None)));
     throw(tx, thrown.collect()).await
@@ -425,13 +436,22 @@ impl Store {
                    WHERE signal = $1 AND n = $2 AND locked_by = $3 AND locked_epoch = $4";
         let mut tx = self.begin_in_epoch().await?;
         let (failure, detail) = (failure.clone(), detail.clone());
-        tx.execute(sql, params![name.signal, name.n, me.id, me.epoch, *due, *retries, *failures, failure, detail]).await?;
+        let failed = tx.execute(sql, params![name.signal, name.n, me.id, me.epoch, *due, *retries, *failures, failure, detail]).await?;
+        if failed > 0 && *retries == 0 {
+            incident::raise(&mut tx, self.inner().history, name).await?;
+        }
         tx.commit().await
     }
 
-    /// What an operator changes of a delivery that was found as `seen`, with what the log says of it; no attempts: it is forgotten. False: it is not
-    /// like that any more.
-    pub async fn revise_delivery(&self, seen: &Delivery, revised: Option<(i64, i64)>, operations: &[OperationRow]) -> Result<bool, Error> {
+    /// What an operator changes at a moment of a delivery that was found as `seen`, with what the log says of it; no attempts: it is forgotten. False:
+    /// it is not like that any more.
+    pub async fn revise_delivery(
+        &self,
+        seen: &Delivery,
+        revised: Option<(i64, i64)>,
+        operations: &[OperationRow],
+        at: i64,
+    ) -> Result<bool, Error> {
         let name = params![seen.name.signal, seen.name.n, seen.failures];
         let mut tx = self.inner().admin.begin().await?;
         let changed = if let Some((due, retries)) = revised {
@@ -446,6 +466,9 @@ impl Store {
             deleted
         };
         if changed > 0 {
+            if revised.is_none_or(|(_, retries)| retries > 0) {
+                incident::resolve(&mut tx, vec![seen.job()], at).await?;
+            }
             operations::write(&mut tx, self.inner().history, operations).await?;
         }
         tx.commit().await?;
@@ -490,14 +513,16 @@ impl Store {
     }
 
     /// Removes a delivery that nobody is there for any more.
-    pub async fn drop_delivery(&self, name: DeliveryName) -> Result<(), Error> {
+    pub async fn drop_delivery(&self, delivery: &Delivery, at: i64) -> Result<(), Error> {
+        let name = delivery.name;
         let mut tx = self.begin_in_epoch().await?;
         tx.execute("DELETE FROM delivery WHERE signal = $1 AND n = $2", params![name.signal, name.n]).await?;
+        incident::resolve(&mut tx, vec![delivery.job()], at).await?;
         tx.commit().await
     }
 
     /// Removes deliveries that were given up and whose receivers are gone since. Answers how many.
-    pub async fn drop_orphaned_deliveries(&self) -> Result<u64, Error> {
+    pub async fn drop_orphaned_deliveries(&self, at: i64) -> Result<usize, Error> {
         let orphaned = "failures > 0 AND retries = 0 AND NOT EXISTS \
                         (SELECT 1 FROM any_incident c WHERE c.instance_id = COALESCE(delivery.instance_id, delivery.signal) AND c.n = delivery.n)";
         let look = format!("SELECT 1 FROM delivery WHERE {orphaned} LIMIT 1");
@@ -505,9 +530,12 @@ impl Store {
             return Ok(0);
         }
         let mut tx = self.begin_in_epoch().await?;
-        let dropped = tx.execute(&format!("DELETE FROM delivery WHERE {orphaned}"), Vec::new()).await?;
+        let sql = format!("DELETE FROM delivery WHERE {orphaned} RETURNING COALESCE(instance_id, signal), n");
+        let dropped = tx.fetch(&sql, Vec::new()).await?;
+        let jobs: Vec<_> = dropped.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<_, Error>>()?;
+        incident::resolve(&mut tx, jobs, at).await?;
         tx.commit().await?;
-        Ok(dropped)
+        Ok(dropped.len())
     }
 }
 
@@ -517,4 +545,4 @@ async fn lock(tx: &mut Tx, me: HostRef, deliveries: &[Delivery]) -> Result<(), E
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&TO_WAITS, &TO_STARTS, &HOLD, &REMOVE, &LOCK];
+pub(crate) static BATCHES: &[&Batch] = &[&TO_WAITS, &TO_STARTS, &HOLD, &REMOVE, &LOCK, &incident::RESOLVE];

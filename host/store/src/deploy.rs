@@ -104,10 +104,8 @@ impl Store {
         suspended: bool,
         operations: impl FnOnce(bool) -> Vec<OperationRow> + Send,
     ) -> Result<bool, Error> {
-        let mut tx = self.inner().admin.begin().await?;
-        if !suspended {
-            job_definitions::activate_all(&mut tx, id).await?;
-        }
+        let admin = &self.inner().admin;
+        let mut tx = if suspended { admin.begin().await? } else { job_definitions::begin_activated(admin, id).await? };
         let before = tx.fetch("SELECT suspended FROM definition WHERE id = $1 {pg:FOR UPDATE}", params![id]).await?;
         let Some(before) = before.first().map(|row| row.get(0)).transpose()? else {
             tx.rollback().await;

@@ -6,8 +6,10 @@
 //!
 //! A statement begins after its lookups came in, so that each sees everything that was acknowledged before it was asked.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
@@ -60,11 +62,37 @@ async fn run<Q, A>(pool: Pool, ask: Ask<Q, A>, mut lookups: mpsc::Receiver<Waiti
     while lookups.recv_many(&mut waiting, MOST).await > 0 {
         let (asked, callers): (Vec<Q>, Vec<_>) = waiting.drain(..).unzip();
         let late = |_| Err(Error::Connection(format!("the database did not answer within {ANSWER:?}")));
-        let answers = tokio::time::timeout(ANSWER, ask(pool.clone(), asked)).await.unwrap_or_else(late);
+        // The panic hook tells where. Whoever looks something up next has nothing to do with it.
+        let asking = AssertUnwindSafe(async { ask(pool.clone(), asked).await }).catch_unwind();
+        let asking = asking.map(|answers| answers.unwrap_or_else(|_| Err(Error::Damaged("the host's log tells more".to_owned()))));
+        let answers = tokio::time::timeout(ANSWER, asking).await.unwrap_or_else(late);
         // A caller that has gone away misses nothing.
         match answers {
             Ok(answers) => callers.into_iter().zip(answers).for_each(|(caller, answer)| drop(caller.send(Ok(answer)))),
             Err(error) => callers.into_iter().for_each(|caller| drop(caller.send(Err(error.clone())))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Store};
+
+    /// Answers with the double of each number, and has none for 3.
+    fn double(_: Pool, numbers: Vec<u32>) -> BoxFuture<'static, Result<Vec<u32>, Error>> {
+        async move { Ok(numbers.into_iter().map(|number| if number == 3 { panic!("planted") } else { 2 * number }).collect()) }.boxed()
+    }
+
+    #[tokio::test]
+    async fn a_lookup_that_panics_is_an_error_and_the_next_is_answered() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(Config::new(format!("sqlite:{}", folder.path().join("a.db").display()))).await.expect("it opens");
+        let gather = Gather::start(store.pool.clone(), double);
+        assert_eq!(gather.look_up(2).await.expect("answered"), 4);
+        let error = gather.look_up(3).await.expect_err("it has no answer");
+        assert!(matches!(error, Error::Damaged(_)), "{error}");
+        assert_eq!(gather.look_up(4).await.expect("answered"), 8);
+        store.close().await;
     }
 }

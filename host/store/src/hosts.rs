@@ -65,25 +65,28 @@ pub(crate) async fn forget_ended(lane: &Lane) -> Result<(), Error> {
 /// Gives back what this host has locked and ends its row.
 pub(crate) async fn leave(lane: &Lane, me: HostRef) -> Result<(), Error> {
     let mut tx = lane.begin().await?;
-    let unlock = "UPDATE job SET locked_by = NULL, locked_epoch = NULL WHERE locked_by = $1 AND locked_epoch = $2";
-    put_down(&mut tx, "job_host = $1 AND job_epoch = $2", params![me.id, me.epoch], 0).await?;
-    tx.execute(unlock, params![me.id, me.epoch]).await?;
+    // The host's row before instances, and these before jobs, as a committer locks them.
     let end = "UPDATE host SET epoch = epoch + 1, ended_at = {now} WHERE id = $1 AND epoch = $2";
     tx.execute(end, params![me.id, me.epoch]).await?;
+    put_down(&mut tx, "job_host = $1 AND job_epoch = $2", params![me.id, me.epoch], 0).await?;
+    let unlock = "UPDATE job SET locked_by = NULL, locked_epoch = NULL WHERE locked_by = $1 AND locked_epoch = $2";
+    tx.execute(unlock, params![me.id, me.epoch]).await?;
     tx.commit().await
 }
 
-/// Whether this host may write in this transaction, and keeps it so until the transaction ends: raising the epoch must wait.
+/// Whether this host may write in this transaction, and keeps it so until the transaction ends: raising the epoch must wait, and so must a change of
+/// job definitions.
 /// Answers the transaction's id on PostgreSQL, by which its fate can be asked for later, and nothing on SQLite.
 pub(crate) async fn hold_epoch(tx: &mut Tx, me: HostRef) -> Result<Held, Error> {
-    let sql = match tx.dialect {
-        Dialect::Postgres => {
-            "SELECT lease_until > {now}, pg_current_xact_id()::text, job_definitions FROM host WHERE id = $1 AND epoch = $2 AND ended_at IS NULL \
-             FOR KEY SHARE"
-        }
-        Dialect::Sqlite => "SELECT TRUE, '', job_definitions FROM host WHERE id = $1 AND epoch = $2 AND ended_at IS NULL",
+    let valid = match tx.dialect {
+        Dialect::Postgres => "h.lease_until > {now}, pg_current_xact_id()::text",
+        Dialect::Sqlite => "TRUE, ''",
     };
-    let rows = tx.fetch(sql, params![me.id, me.epoch]).await?;
+    let sql = format!(
+        "SELECT {valid}, c.count FROM host h, job_definition_changes c \
+         WHERE h.id = $1 AND h.epoch = $2 AND h.ended_at IS NULL AND c.id = 1 {{pg:FOR KEY SHARE}}"
+    );
+    let rows = tx.fetch(&sql, params![me.id, me.epoch]).await?;
     match rows.first() {
         None => Ok(Held::Over),
         Some(row) if row.get(0)? => Ok(Held::Valid { transaction: row.get(1)?, job_definitions: row.get(2)? }),
@@ -97,7 +100,7 @@ pub(crate) enum Held {
     Valid {
         /// PostgreSQL's id of the transaction.
         transaction: String,
-        /// How many changes of job definitions it has been told of.
+        /// How many changes of job definitions there are.
         job_definitions: i64,
     },
     /// Its lease has run out by the database's clock, but nobody has taken over: it may be renewed.

@@ -1,19 +1,27 @@
 //! What operators have said of job definitions, the places of a model that make jobs: that they are suspended, or have another priority. There is a row
 //! for each of which somebody has said something.
 //!
-//! A unit of work that makes a job must know it, and none reads these rows: a host remembers them. Whoever changes them counts that up in the row of every
-//! host, and holds those rows until the commit. Each transaction of a committer begins with its host's row (`hosts.rs`) and refuses the units
-//! that make jobs and know less than it says. So a job is made either before the change, and is there when whoever made it looks for those
-//! there are, or knowing of it.
+//! A unit of work that makes a job must know it, and none reads these rows: a host remembers them. Whoever changes them counts that up in a table of one
+//! row, which is his alone until the commit. Each transaction of a committer begins with that row (`hosts.rs`) and refuses the units that make jobs and
+//! know less than it says. So a job is made either before the change, and is there when whoever made the change looks for those there are, or knowing
+//! of it. Nobody's lease depends on that table.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, Cell, Type, cells};
-use crate::db::{Columns, Dialect, Tx, params};
+use crate::db::{Columns, Dialect, Lane, Tx, params};
+use crate::error::Remedy;
 use crate::rows::OperationRow;
 use crate::unit::{CommitError, Unit};
 use crate::write::operations;
 use crate::{Error, Store};
+
+/// How long a change waits for a host that is stopped in the middle of a commit: longer than the server keeps its transaction, half a lease.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// For others to begin a commit meanwhile.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Names a job definition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +48,7 @@ pub struct JobDefinitionRow {
 /// What a host knows of job definitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownJobDefinitions {
-    /// How many changes this host had been told of.
+    /// How many changes there had been.
     pub seen: i64,
     /// Those that are not as the model says.
     pub rows: Vec<JobDefinitionRow>,
@@ -122,8 +130,8 @@ impl Store {
     /// All job definitions that are not as their models say, with how many changes that includes.
     pub async fn job_definitions(&self) -> Result<KnownJobDefinitions, Error> {
         // One moment: whoever counts a change up has written it.
-        let host = "SELECT job_definitions FROM host WHERE id = $1";
-        let answers = self.pool.snapshot(vec![(host, params![self.host().id]), (SELECT, Vec::new())]).await?;
+        let changes = "SELECT count FROM job_definition_changes WHERE id = 1";
+        let answers = self.pool.snapshot(vec![(changes, Vec::new()), (SELECT, Vec::new())]).await?;
         Ok(KnownJobDefinitions {
             seen: answers[0].first().map_or(Ok(0), |row| row.get(0))?,
             rows: answers[1].iter().map(|found| row(&mut found.columns())).collect::<Result<_, _>>()?,
@@ -139,8 +147,7 @@ impl Store {
         jobs: bool,
         operations: &[OperationRow],
     ) -> Result<(), Error> {
-        let mut tx = self.inner().admin.begin().await?;
-        tell_hosts(&mut tx).await?;
+        let mut tx = begin(&self.inner().admin).await?;
         // One name has several definitions where an event has several timers.
         let names: BTreeSet<_> = names.iter().collect();
         let row = |name: &JobDefinitionName, value: Cell| cells![&name.definition_id, &name.activity_id, &name.kind, value];
@@ -162,24 +169,45 @@ impl Store {
     }
 }
 
-/// Activates all job definitions of a definition. The definition's row must not be held yet: units of work hold it after their host's.
-pub(crate) async fn activate_all(tx: &mut Tx, definition_id: &str) -> Result<(), Error> {
+/// A transaction in which the definition's job definitions are activated, as far as it has suspended ones. Units of work hold the definition's row after
+/// the row that tells of changes, so whoever wants both comes here first.
+pub(crate) async fn begin_activated(lane: &Lane, definition_id: &str) -> Result<Tx, Error> {
     let sql = "SELECT 1 FROM job_definition WHERE definition_id = $1 AND suspended";
-    if tx.fetch(sql, params![definition_id]).await?.is_empty() {
-        return Ok(());
+    if lane.fetch(sql, params![definition_id]).await?.is_empty() {
+        return lane.begin().await;
     }
-    tell_hosts(tx).await?;
-    tx.execute("UPDATE job_definition SET suspended = FALSE WHERE definition_id = $1", params![definition_id]).await.map(drop)
+    let mut tx = begin(lane).await?;
+    tx.execute("UPDATE job_definition SET suspended = FALSE WHERE definition_id = $1", params![definition_id]).await?;
+    Ok(tx)
 }
 
-/// Waits for the transactions of all committers that are under way, lets no other begin until this one ends, and tells them that there is something new.
-/// A host that is about to open the database waits as well: what it reads then is new.
-async fn tell_hosts(tx: &mut Tx) -> Result<(), Error> {
-    if tx.dialect == Dialect::Postgres {
-        tx.execute("LOCK TABLE host IN SHARE ROW EXCLUSIVE MODE", Vec::new()).await?;
+/// A transaction that changes job definitions: it has waited for the transactions of all committers that are under way, and lets no other begin until it
+/// ends, which then know that there is something new.
+///
+/// Who waits for a table has all others wait behind him. As a committer's transaction takes milliseconds, one that takes longer is of a host that has
+/// been stopped in the middle of it, until the server ends its session: others pass it between two attempts.
+async fn begin(lane: &Lane) -> Result<Tx, Error> {
+    let begun = Instant::now();
+    loop {
+        let mut tx = lane.begin().await?;
+        match take_changes(&mut tx).await {
+            Ok(()) => return Ok(tx),
+            Err(error) if error.remedy() == Remedy::Retry && begun.elapsed() < PATIENCE => {
+                tx.rollback().await;
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error),
+        }
     }
-    tx.fetch("SELECT id FROM host WHERE ended_at IS NULL ORDER BY id {pg:FOR UPDATE}", Vec::new()).await?;
-    tx.execute("UPDATE host SET job_definitions = job_definitions + 1 WHERE ended_at IS NULL", Vec::new()).await.map(drop)
+}
+
+async fn take_changes(tx: &mut Tx) -> Result<(), Error> {
+    if tx.dialect == Dialect::Postgres {
+        tx.execute("SET LOCAL lock_timeout = '1s'", Vec::new()).await?;
+        tx.execute("LOCK TABLE job_definition_changes IN EXCLUSIVE MODE", Vec::new()).await?;
+        tx.execute("SET LOCAL lock_timeout TO DEFAULT", Vec::new()).await?;
+    }
+    tx.execute("UPDATE job_definition_changes SET count = count + 1 WHERE id = 1", Vec::new()).await.map(drop)
 }
 
 /// Refuses units that make jobs and do not know as much of job definitions as there is to know.

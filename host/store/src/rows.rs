@@ -260,6 +260,8 @@ pub enum HistoryRow {
         n: i64,
         /// It was interrupted.
         canceled: bool,
+        /// No flow led on from it.
+        complete_scope: bool,
         /// When.
         at: i64,
     },

@@ -176,6 +176,30 @@ async fn a_claim_does_not_look_at_exclusive_jobs_that_are_behind_another() {
 }
 
 #[tokio::test]
+async fn a_job_that_a_unit_has_changed_since_a_claim_found_it_is_not_locked() {
+    on_both(async |store| {
+        // The first is as it was found; the second has been put off since, and another job of the third's instance has become the next.
+        fill(&store, 3, "CASE WHEN n = 2 THEN 500 ELSE 5 END", "0").await;
+        store.inner().admin.fetch("UPDATE job SET behind = TRUE WHERE wait = 3", Vec::new()).await.expect("behind");
+        let found = store.inner().admin.fetch("SELECT instance_id, wait FROM job ORDER BY wait", Vec::new()).await.expect("read");
+        let me = store.host();
+        let lock = async |due_by: Option<i64>| -> Vec<i64> {
+            let name = |row: &crate::db::Row| (row.get::<uuid::Uuid>(0).expect("an id"), row.get::<i64>(1).expect("a number"));
+            let rows = found.iter().map(name).map(|(instance, wait)| cells![instance, wait, me.id, me.epoch, due_by]).collect();
+            let mut tx = store.inner().admin.begin().await.expect("begun");
+            let mut locked: Vec<i64> = claim::lock(&mut tx, rows).await.expect("answered").iter().map(|job| job.wait).collect();
+            tx.rollback().await;
+            locked.sort_unstable();
+            locked
+        };
+        assert_eq!(lock(Some(100)).await, [1]);
+        // A unit hands its turn on to a job that it makes the next, and says when that is due.
+        assert_eq!(lock(None).await, [1, 2, 3]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn fetches_read_external_tasks_from_their_index_in_its_order() {
     on_both(async |store| {
         let lane = &store.inner().admin;

@@ -121,11 +121,13 @@ on_both! {
         what_starts_by_a_signal_is_the_newest_version_that_is_not_suspended
         a_delivery_is_taken_up_once_and_only_with_what_it_led_to
         a_delivery_that_fails_is_tried_again_and_then_an_incident
+        a_delivery_that_is_taken_up_in_the_end_was_an_incident
         a_start_that_cannot_be_delivered_is_nobodys_incident_until_it_is_deleted
         who_is_suspended_gets_a_signal_when_he_goes_on
         event_subscriptions_are_of_instances_and_of_newest_versions;
     messages:
         a_message_finds_who_waits_with_its_business_key
+        messages_are_looked_at_in_the_order_in_which_they_are_due
         a_message_waits_until_it_is_woken
         a_message_is_delivered_once_and_looks_again_where_nobody_is_there
         a_deployment_is_not_deleted_while_messages_are_on_their_way_to_it

@@ -28,7 +28,7 @@ pub struct Call {
     pub idempotency_key: String,
     /// W3C trace context of the unit of work.
     pub traceparent: Option<String>,
-    /// `camunda:properties`, in document order.
+    /// `camunda:properties`, in document order, and behind them `camunda:field`s.
     pub extension_properties: Vec<(String, String)>,
 }
 

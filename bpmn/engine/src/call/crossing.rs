@@ -279,7 +279,7 @@ fn what_is_caught_around_the_call_ends_the_called_instance_and_all_else_does_not
           task !11 gone
           - #10
           + e #14 in #8
-          - #14
+          - #14 canceled
           task !5 gone
           - #4 canceled
           external task !7 gone
@@ -331,7 +331,7 @@ fn what_is_caught_around_the_call_ends_the_called_instance_and_all_else_does_not
           task !13 gone
           - #12
           + esc1 #14
-          - #14
+          - #14 canceled
           task !5 gone
           - #4 canceled
           external task !7 gone

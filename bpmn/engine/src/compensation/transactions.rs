@@ -92,7 +92,7 @@ fn cancelled_transaction_ends_what_is_open_and_undoes_what_has_completed() {
             > complete undo_a
               task !15 gone
               - #14
-              - #13
+              - #13 canceled
               - #3 canceled
               + c #16
               - #16
@@ -118,7 +118,7 @@ fn transaction_with_nothing_to_undo_is_left_at_once() {
               + a #5 in #3
               - #5
               + x #6 in #3
-              - #6
+              - #6 canceled
               - #3 canceled
               + c #7
               - #7
@@ -171,7 +171,7 @@ fn several_transactions_are_cancelled_together_and_one_is_undone() {
             > complete undo_a
               task !15 gone
               - #14
-              - #13
+              - #13 canceled
               - #4 canceled
               task !11 gone
               - #10 canceled

@@ -556,12 +556,12 @@ fn start_is_asked_for_with_variables() {
     let filter = " camunda:variableName='n'";
     let definition = parse(&format!("<startEvent id='s'>{}</startEvent><userTask id='u'/>{{s>u}}", condition(filter, "${n > 1}")));
     let start = definition.find("s").unwrap();
-    let holds = |json| start_condition_holds(&definition, start, &variables(json));
+    let holds = |json| start_condition_holds(&definition, start, &variables(json), 0.into());
     assert_eq!(holds(r#"{"n": 2}"#), Ok(true));
     assert_eq!(holds(r#"{"n": 1}"#), Ok(false));
     assert_eq!(holds(r#"{"m": 2}"#), Ok(false));
     assert!(holds(r#"{"n": "x"}"#).is_err());
-    assert_eq!(start_condition_holds(&definition, definition.find("u").unwrap(), &variables("")), Ok(false));
+    assert_eq!(start_condition_holds(&definition, definition.find("u").unwrap(), &variables(""), 0.into()), Ok(false));
 }
 
 #[test]

@@ -15,7 +15,10 @@ impl Behaviour for EndResult {
             EndResult::Signal(signal) => signal.enter(at)?,
             EndResult::Compensation(throw) => Next::Compensate { only: throw.activity },
             EndResult::Cancel => Next::Cancel,
-            EndResult::Error(error) => Next::Throw { code: error.code.clone(), message: error.message.clone() },
+            EndResult::Error(error) => {
+                let message = error.message.as_ref().map(|it| at.text(it)).transpose()?.flatten();
+                Next::Throw { code: error.code.clone(), message }
+            }
         })
     }
 
@@ -28,7 +31,7 @@ impl Behaviour for EndResult {
 mod tests {
     use expect_test::expect;
 
-    use crate::testing::check;
+    use crate::testing::{check, check_definition, parse_file};
 
     #[test]
     fn process_ends_with_its_last_token() {
@@ -182,7 +185,7 @@ mod tests {
                   + a #6 in #3
                   task a !7 of nobody users [] groups []
                   + x #8 in #3
-                  - #8
+                  - #8 canceled
                   task !7 gone
                   - #6 canceled
                   - #3 canceled
@@ -242,12 +245,47 @@ mod tests {
                   - #6
                   - #5
                   + e #7 in #3
-                  - #7
+                  - #7 canceled
                   - #3 canceled
                   + b #8
                   - #8
                   + u #9
                   task u !10 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn message_of_an_error_is_what_its_expression_gives_when_it_is_thrown() {
+        let error = "<error id='told' name='told' errorCode='E' camunda:errorMessage='no ${item}'/>";
+        let elements = "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><endEvent id='e'><errorEventDefinition errorRef='told'/></endEvent>\
+                        {ps>e}</subProcess><boundaryEvent id='b' attachedToRef='p'><errorEventDefinition errorRef='err' \
+                        camunda:errorMessageVariable='why'/></boundaryEvent><userTask id='u'/>{s>p}{b>u}";
+        check_definition(
+            &parse_file(elements, error),
+            r#"
+                start {"thing": 1}
+                start {"item": "router"}
+            "#,
+            expect![[r#"
+                > start {"thing": 1}
+                  failed: EXPRESSION_FAILED: the expression 'no ${item}' of 'e': Cannot resolve identifier 'item'
+                > start {"item": "router"}
+                  started at s
+                  item = "router"
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + e #5 in #3
+                  - #5 canceled
+                  - #3 canceled
+                  why = "no router"
+                  + b #6
+                  - #6
+                  + u #7
+                  task u !8 of nobody users [] groups []
             "#]],
         );
     }

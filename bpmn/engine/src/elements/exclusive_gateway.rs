@@ -108,4 +108,26 @@ mod tests {
             "#]],
         );
     }
+
+    /// As in Camunda 7, which takes it for the default flow.
+    #[test]
+    fn only_flow_without_a_condition_is_taken_when_its_turn_comes() {
+        check(
+            "<startEvent id='s'/><exclusiveGateway id='x'/><userTask id='a'/><userTask id='b'/><userTask id='c'/>{s>x}{x>a ? n > 5}{x>b}{x>c ? n > 0}",
+            r#"
+                start {"n": 3}
+            "#,
+            expect![[r#"
+                > start {"n": 3}
+                  started at s
+                  n = 3
+                  + s #2
+                  - #2
+                  + x #3
+                  - #3
+                  + b #4
+                  task b !5 of nobody users [] groups []
+            "#]],
+        );
+    }
 }

@@ -1,21 +1,32 @@
 //! External tasks: service and send tasks that wait for a worker outside.
 
-use mandate_feel::Expression;
+use mandate_model::ServiceTask;
 
 use super::{At, Next, WaitFor};
 use crate::input::Failure;
 
-/// A token came in: the task waits under its topic. Its priority is evaluated now (Camunda `ExternalTaskActivityBehavior`); null is 0, the default.
-pub(super) fn enter(at: &At<'_>, topic: &str, priority: Option<&Expression>) -> Result<Next, Failure> {
-    let priority = priority.map(|it| at.whole(it)).transpose()?.flatten().unwrap_or(0);
-    Ok(Next::Wait(WaitFor::ExternalTask { topic: topic.to_owned(), priority }))
+/// The longest topic, which is as long as a model's may be.
+const MAX_TOPIC: usize = 255;
+
+/// A token came in: the task waits under its topic. That, if it is an expression, and its priority are evaluated now (Camunda
+/// `ExternalTaskActivityBehavior`); a priority that is null is 0, the default.
+pub(super) fn enter(at: &At<'_>, topic: &str, task: &ServiceTask) -> Result<Next, Failure> {
+    let topic = match &task.topic {
+        None => topic.to_owned(),
+        Some(expression) => {
+            let topic = at.text(expression)?.filter(|topic| (1..=MAX_TOPIC).contains(&topic.chars().count()));
+            topic.ok_or_else(|| at.failed(expression, &format!("gives no topic of 1 to {MAX_TOPIC} characters")))?
+        }
+    };
+    let priority = task.priority.as_ref().map(|it| at.whole(it)).transpose()?.flatten().unwrap_or(0);
+    Ok(Next::Wait(WaitFor::ExternalTask { topic, priority }))
 }
 
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
 
-    use crate::testing::check;
+    use crate::testing::{check, check_definition, parse};
 
     #[test]
     fn worker_completes_it_once_and_the_process_goes_on() {
@@ -256,6 +267,247 @@ mod tests {
                   - #2
                   + x #3
                   external task x !4 'charge' priority 0
+            "#]],
+        );
+    }
+
+    /// An external task `x` with what is caught of it, whose reports are errors by these expressions.
+    fn judged(errors: &[(&str, &str)]) -> String {
+        let errors: Vec<_> = errors
+            .iter()
+            .map(|(error, expression)| format!("<camunda:errorEventDefinition errorRef='{error}' expression=\"{expression}\"/>"))
+            .collect();
+        let errors = errors.concat();
+        format!(
+            "<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='charge'><extensionElements>{errors}\
+             </extensionElements></serviceTask><boundaryEvent id='b' attachedToRef='x'><errorEventDefinition errorRef='err' \
+             camunda:errorMessageVariable='why'/></boundaryEvent><userTask id='u'/><endEvent id='e'/>{{s>x>e}}{{b>u}}"
+        )
+    }
+
+    #[test]
+    fn what_is_done_is_an_error_if_an_expression_says_so() {
+        check(
+            &judged(&[("err2", "${false}"), ("err", "${status == 'lost'}")]),
+            r#"
+                start
+                done x {"status": "lost"}
+                done !4
+                leaves
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + x #3
+                  external task x !4 'charge' priority 0
+                > done x {"status": "lost"}
+                  status = "lost"
+                  external task !4 gone
+                  - #3 canceled
+                  why = null
+                  + b #5
+                  - #5
+                  + u #6
+                  task u !7 of nobody users [] groups []
+                > done !4
+                  rejected: nothing waits under number 4
+                > leaves
+                  u #6: task of nobody
+            "#]],
+        );
+        check(
+            &judged(&[("err", "${status == 'lost'}")]),
+            r#"
+                start
+                done x {"status": "fine"}
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + x #3
+                  external task x !4 'charge' priority 0
+                > done x {"status": "fine"}
+                  status = "fine"
+                  external task !4 gone
+                  - #3
+                  + e #5
+                  - #5
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn failure_is_an_error_by_its_message_or_details() {
+        check(
+            &judged(&[
+                ("err2", "${nobody.knows.this}"),
+                ("err", "${externalTask.errorMessage == 'sold out' and externalTask.getErrorDetails().contains('at length')}"),
+            ]),
+            "
+                start
+                unable x 3 busy
+                leaves
+                unable x 2 sold out
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + x #3
+                  external task x !4 'charge' priority 0
+                > unable x 3 busy
+                  external task x !4 'charge' priority 0, 3 left, 1 failed: busy
+                > leaves
+                  x #3: external task 'charge', 3 left
+                > unable x 2 sold out
+                  external task !4 gone
+                  - #3 canceled
+                  why = "sold out"
+                  + b #5
+                  - #5
+                  + u #6
+                  task u !7 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn error_that_nothing_catches_leaves_the_task_with_an_incident() {
+        check(
+            &judged(&[("err2", "${status == 'lost'}")]),
+            r#"
+                start
+                done x {"status": "lost"}
+                leaves
+                done x {"status": "fine"}
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + x #3
+                  external task x !4 'charge' priority 0
+                > done x {"status": "lost"}
+                  status = "lost"
+                  external task x !4 'charge' priority 0, 0 left, 1 failed: BPMN error 'E2', which nothing catches
+                  incident 5 of !4 at x, attempt 1: EXTERNAL_TASK_FAILED: BPMN error 'E2', which nothing catches
+                > leaves
+                  x #3: incident 5
+                > done x {"status": "fine"}
+                  status = "fine"
+                  incident 5 resolved
+                  external task !4 gone
+                  - #3
+                  + e #6
+                  - #6
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn expression_that_fails_lets_nothing_be_done_but_hinders_no_failure() {
+        check(
+            &judged(&[("err", "${status == 'lost'}")]),
+            r#"
+                start
+                done x
+                unable x 1 busy
+                done x {"status": null}
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + x #3
+                  external task x !4 'charge' priority 0
+                > done x
+                  failed: EXPRESSION_FAILED: the expression '${status == 'lost'}' of 'x': Cannot resolve identifier 'status'
+                > unable x 1 busy
+                  external task x !4 'charge' priority 0, 1 left, 1 failed: busy
+                > done x {"status": null}
+                  status = null
+                  external task !4 gone
+                  - #3
+                  + e #5
+                  - #5
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn delegate_that_does_a_worker_s_task_is_asked_as_well() {
+        let mut definition = parse(&judged(&[("err", "${status == 'lost'}")]));
+        definition.serve_topics(|topic| topic == "charge");
+        check_definition(
+            &definition,
+            r#"
+                start
+                return {"status": "lost"}
+            "#,
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + x #3
+                  call x !4 attempt 1, 0 left {}
+                > return {"status": "lost"}
+                  status = "lost"
+                  - #3 canceled
+                  why = null
+                  + b #5
+                  - #5
+                  + u #6
+                  task u !7 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn topic_that_is_an_expression_is_evaluated_when_the_task_is_entered() {
+        check(
+            "<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='charge-${kind}'/>{s>x}",
+            r#"
+                start
+                start {"kind": "card"}
+                done x
+            "#,
+            expect![[r#"
+                > start
+                  failed: EXPRESSION_FAILED: the expression 'charge-${kind}' of 'x': Cannot resolve identifier 'kind'
+                > start {"kind": "card"}
+                  started at s
+                  kind = "card"
+                  + s #2
+                  - #2
+                  + x #3
+                  external task x !4 'charge-card' priority 0
+                > done x
+                  external task !4 gone
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+        check(
+            "<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='= kind'/>{s>x}",
+            r#"start {"kind": ""}"#,
+            expect![[r#"
+                > start {"kind": ""}
+                  failed: EXPRESSION_FAILED: the expression '= kind' of 'x': gives no topic of 1 to 255 characters
             "#]],
         );
     }

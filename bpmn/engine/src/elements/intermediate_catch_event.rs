@@ -18,7 +18,8 @@ impl Behaviour for CatchTrigger {
             CatchTrigger::Multiple { triggers, all } => first_or_all(at, triggers, *all),
             CatchTrigger::Timer(timer) => {
                 let alarm = at.alarm(timer)?;
-                let cycle = alarm.cycle.filter(|cycle| may_repeat(at) && Cycle::parse(cycle, at.now).is_ok_and(|cycle| cycle.is_counted()));
+                let cycle =
+                    alarm.cycle.filter(|cycle| may_repeat(at) && Cycle::parse(cycle, at.moment.now).is_ok_and(|cycle| cycle.is_counted()));
                 Ok(Next::Wait(WaitFor::Timer(Alarm { cycle, ..alarm })))
             }
         }
@@ -34,11 +35,12 @@ fn may_repeat(at: &At<'_>) -> bool {
     alone && at.definition.dialect == Dialect::Standard && !at.stands_at_gateway()
 }
 
-/// Waits for several at once, each as the event's own. One that has happened already is enough, or one less to wait for.
+/// Waits for several at once, each as the event's own; for any of several conditions once. One that has happened already is enough, or one less to wait for.
 fn first_or_all(at: &At<'_>, triggers: &[CatchTrigger], all: bool) -> Result<Next, Failure> {
     let mut waits = Vec::new();
     for trigger in triggers {
         match trigger.enter(at)? {
+            Next::Wait(WaitFor::Condition) if waits.iter().any(|(_, it)| matches!(it, WaitFor::Condition)) => {}
             Next::Wait(wait) => waits.push((at.index, wait)),
             next if !all => return Ok(next),
             _ => {}
@@ -452,6 +454,40 @@ mod tests {
                   - #7
                   + u #8
                   task u !9 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn any_of_several_conditions_is_enough() {
+        check(
+            "<startEvent id='s'/><intermediateCatchEvent id='c'><conditionalEventDefinition><condition>= paid</condition></conditionalEventDefinition>\
+             <conditionalEventDefinition><condition>= amount &lt; 10</condition></conditionalEventDefinition></intermediateCatchEvent>{s>c}",
+            r#"
+                start {"paid": false, "amount": 20}
+                leaves
+                set {"amount": 15}
+                set {"amount": 5}
+            "#,
+            expect![[r#"
+                > start {"paid": false, "amount": 20}
+                  started at s
+                  amount = 20
+                  paid = false
+                  + s #2
+                  - #2
+                  + c #3
+                  condition c !4
+                > leaves
+                  c #3: condition
+                > set {"amount": 15}
+                  amount = 15
+                > set {"amount": 5}
+                  amount = 5
+                  subscription !4 gone
+                  - #3
+                  ended: Completed
+                  end
             "#]],
         );
     }

@@ -113,21 +113,21 @@ mod tests {
             &reporting("true", ESCALATION).replace("{ps>x>u}", "{ps>x}{x>u ? 1 > 2}"),
             "start",
             expect![[r#"
-            > start
-              started at s
-              + s #2
-              - #2
-              + p #3
-              + ps #4 in #3
-              - #4
-              + x #5 in #3
-              - #5
-              - #3 canceled
-              + b #6
-              - #6
-              + told #7
-              task told !8 of nobody users [] groups []
-        "#]],
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + x #5 in #3
+                  - #5 canceled
+                  - #3 canceled
+                  + b #6
+                  - #6
+                  + told #7
+                  task told !8 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -172,21 +172,21 @@ mod tests {
             &reporting("true", "<escalationEventDefinition/>"),
             "start",
             expect![[r#"
-            > start
-              started at s
-              + s #2
-              - #2
-              + p #3
-              + ps #4 in #3
-              - #4
-              + x #5 in #3
-              - #5
-              - #3 canceled
-              + b #6
-              - #6
-              + told #7
-              task told !8 of nobody users [] groups []
-        "#]],
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + p #3
+                  + ps #4 in #3
+                  - #4
+                  + x #5 in #3
+                  - #5 canceled
+                  - #3 canceled
+                  + b #6
+                  - #6
+                  + told #7
+                  task told !8 of nobody users [] groups []
+            "#]],
         );
     }
 
@@ -289,7 +289,7 @@ mod tests {
                   + u #6 in #3
                   task u !7 of nobody users [] groups []
                   + x #8 in #3
-                  - #8
+                  - #8 canceled
                   task !7 gone
                   - #6 canceled
                   + v #9 in #3

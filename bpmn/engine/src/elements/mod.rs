@@ -12,12 +12,15 @@ use crate::expression::{evaluate, evaluate_if_known, failed, why_null};
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Instance, Role};
+use crate::moment::Moment;
 use crate::variable::{Variable, Variables};
 
 pub(crate) mod ad_hoc_sub_process;
 mod boundary_event;
 mod call_activity;
 pub(crate) mod complex_gateway;
+#[cfg(test)]
+mod data_associations;
 mod end_event;
 mod event_based_gateway;
 mod event_sub_process;
@@ -155,6 +158,8 @@ pub(crate) enum WaitFor {
         due: Option<i64>,
         /// Not before when, as a hint for task lists; milliseconds since 1970.
         follow_up: Option<i64>,
+        /// The key of its form, if that was computed.
+        form_key: Option<String>,
         /// The higher, the more urgent.
         priority: i64,
     },
@@ -186,22 +191,34 @@ pub(crate) enum WaitFor {
 /// Where an element finds itself: the instance, read only, at one of its activities.
 #[derive(Clone, Copy)]
 pub(crate) struct At<'a> {
-    definition: &'a ProcessDefinition,
-    instance: &'a Instance,
-    activity: ActivityId,
-    index: ElementIndex,
-    now: i64,
+    pub(crate) definition: &'a ProcessDefinition,
+    pub(crate) instance: &'a Instance,
+    pub(crate) activity: ActivityId,
+    pub(crate) index: ElementIndex,
+    pub(crate) moment: Moment<'a>,
+    /// What a worker that could not do the activity's external task has said at length.
+    pub(crate) error_details: Option<&'a str>,
 }
 
 impl<'a> At<'a> {
     /// An activity, seen by its own element.
-    pub(crate) fn new(definition: &'a ProcessDefinition, instance: &'a Instance, activity: ActivityId, now: i64) -> Self {
-        Self { definition, instance, activity, index: instance.at(activity).element, now }
+    pub(crate) fn new(
+        definition: &'a ProcessDefinition,
+        instance: &'a Instance,
+        activity: ActivityId,
+        moment: impl Into<Moment<'a>>,
+    ) -> Self {
+        Self { definition, instance, activity, index: instance.at(activity).element, moment: moment.into(), error_details: None }
     }
 
     /// An activity, seen by an event that it waits for on the event's behalf: one attached to it, or behind it.
     pub(crate) fn attached(self, event: ElementIndex) -> Self {
         Self { index: event, ..self }
+    }
+
+    /// An external task, seen by what asks about a failure with these details.
+    pub(crate) fn with_error_details(self, error_details: Option<&'a str>) -> Self {
+        Self { error_details, ..self }
     }
 
     /// An event-based gateway waits in the element's place.
@@ -238,7 +255,7 @@ impl<'a> At<'a> {
     }
 
     pub(crate) fn evaluate(&self, expression: &Expression) -> Result<Value, Failure> {
-        evaluate(self.definition, self.instance, self.activity, self.index, expression)
+        evaluate(self, expression)
     }
 
     /// The same as a variable: an expression that only names one gives it as it is, a date as a date, and a number has the type that it is known to have.
@@ -251,7 +268,7 @@ impl<'a> At<'a> {
 
     /// The same, with none for an expression that names a variable which is not there.
     pub(crate) fn evaluate_if_known(&self, expression: &Expression) -> Result<Option<Value>, Failure> {
-        evaluate_if_known(self.definition, self.instance, self.activity, self.index, expression)
+        evaluate_if_known(self, expression)
     }
 
     /// Everything that the activity sees.
@@ -295,7 +312,7 @@ impl<'a> At<'a> {
     }
 
     fn why_null(&self, expression: &Expression) -> String {
-        why_null(self.instance, self.activity, expression)
+        why_null(self, expression)
     }
 
     pub(crate) fn failed(&self, expression: &Expression, reason: &str) -> Failure {

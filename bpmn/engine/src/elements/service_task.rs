@@ -8,7 +8,7 @@ use crate::input::Failure;
 impl Behaviour for ServiceTask {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         match &self.implementation {
-            Implementation::Topic(topic) if self.by_worker => external_task::enter(at, topic, self.priority.as_ref()),
+            Implementation::Topic(topic) if self.by_worker => external_task::enter(at, topic, self),
             implementation => Ok(Next::Call(implementation.clone())),
         }
     }
@@ -473,6 +473,50 @@ mod tests {
                   - #3
                   ended: Completed
                   end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn delegate_is_given_its_fields_as_they_are_when_it_is_called() {
+        check(
+            "<startEvent id='s'/><serviceTask id='a' camunda:class='A'><extensionElements><camunda:field name='fixed' stringValue='${x}'/>\
+             <camunda:field name='computed'><camunda:expression>${n + 1}</camunda:expression></camunda:field>\
+             <camunda:field name='text' expression='order-${n}'/><camunda:field name='none' expression='= null'/>\
+             <camunda:executionListener event='end' class='Audit'><camunda:field name='who'><camunda:string>me</camunda:string></camunda:field>\
+             </camunda:executionListener></extensionElements></serviceTask>{s>a}",
+            r#"
+                start {"n": 1}
+                return {"n": 2}
+                return
+                start {"m": 1}
+            "#,
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + a #3
+                  call a !4 attempt 1, 0 left {n: 1} fixed=${x} computed=2 text=order-1
+                > return {"n": 2}
+                  n = 2
+                  call end a !5 attempt 1, 0 left {n: 2} who=me
+                > return
+                  - #3
+                  ended: Completed
+                  end
+                > start {"m": 1}
+                  rejected: the instance has been started already
+            "#]],
+        );
+        check(
+            "<startEvent id='s'/><serviceTask id='a' camunda:class='A'><extensionElements><camunda:field name='f' expression='${nobody}'/>\
+             </extensionElements></serviceTask>{s>a}",
+            "start",
+            expect![[r#"
+                > start
+                  failed: EXPRESSION_FAILED: the expression '${nobody}' of 'a': Cannot resolve identifier 'nobody'
             "#]],
         );
     }

@@ -1,4 +1,5 @@
-//! Start events. Whatever triggered one has happened when its token is there (BPMN 2.0, 13.5.1).
+//! Start events. Whatever triggered one has happened when its token is there (BPMN 2.0, 13.5.1). Of several of a process each begins an instance of
+//! its own, also of several none start events (10.5.2): whoever starts the process says at which; no token stands at the others.
 
 use mandate_model::StartTrigger;
 
@@ -122,6 +123,40 @@ mod tests {
     }
 
     #[test]
+    fn one_of_several_none_start_events_begins_alone() {
+        check(
+            "<startEvent id='web'/><startEvent id='phone' camunda:asyncBefore='true'/><task id='a'/><userTask id='u'/>{web>a}{phone>u}",
+            "
+                begin before phone
+                run phone
+            ",
+            expect![[r#"
+                > begin before phone
+                  started at phone
+                  job AsyncBefore phone !3 due 0, 3 left, 0 failed
+                > run phone
+                  job !3 gone
+                  + phone #2
+                  - #2
+                  + u #4
+                  task u !5 of nobody users [] groups []
+            "#]],
+        );
+        check(
+            "<startEvent id='web'/><startEvent id='phone'/><userTask id='a'/><userTask id='u'/>{web>a}{phone>u}",
+            "start",
+            expect![[r#"
+                > start
+                  started at web
+                  + web #2
+                  - #2
+                  + a #3
+                  task a !4 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
     fn receive_task_that_instantiates_has_its_message_already() {
         check(
             "<receiveTask id='r' messageRef='msg' instantiate='true'/><userTask id='u'/>{r>u}",
@@ -210,6 +245,84 @@ mod tests {
                   - #3
                   + u #5
                   task u !6 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn whoever_starts_it_becomes_a_variable_unless_the_start_says_otherwise() {
+        let elements = "<startEvent id='s' camunda:initiator='starter'/><userTask id='u' camunda:assignee='${starter}'/>{s>u}";
+        check(
+            elements,
+            "
+                as ann
+                start
+            ",
+            expect![[r#"
+                > as ann
+                > start
+                  started at s
+                  starter = "ann"
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of ann users [] groups []
+            "#]],
+        );
+        check(
+            elements,
+            r#"
+                as ann
+                hold {"starter": "eve"}
+                as
+                run s
+            "#,
+            expect![[r#"
+                > as ann
+                > hold {"starter": "eve"}
+                  started at s
+                  starter = "eve"
+                  job Start s !3 due 0, 3 left, 0 failed
+                > as
+                > run s
+                  job !3 gone
+                  + s #2
+                  - #2
+                  + u #4
+                  task u !5 of eve users [] groups []
+            "#]],
+        );
+        check(
+            elements,
+            "start",
+            expect![[r#"
+            > start
+              started at s
+              starter = null
+              + s #2
+              - #2
+              + u #3
+              task u !4 of nobody users [] groups []
+        "#]],
+        );
+    }
+
+    #[test]
+    fn initiator_is_the_process_s_wherever_an_instance_begins() {
+        check(
+            "<startEvent id='m'><messageEventDefinition messageRef='msg'/></startEvent><startEvent id='s' camunda:initiator='starter'/>\
+             <userTask id='u'/>{m>u}{s>u}",
+            "
+                as ann
+                begin before u
+            ",
+            expect![[r#"
+                > as ann
+                > begin before u
+                  started at u
+                  starter = "ann"
+                  + u #2
+                  task u !3 of nobody users [] groups []
             "#]],
         );
     }

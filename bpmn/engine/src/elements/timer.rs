@@ -29,11 +29,11 @@ impl At<'_> {
         let once = |due: i64| Alarm { due, cycle: None };
         let (alarm, wanted) = match timer {
             Timer::Date(_) => (time::due_at(text).map(once), "an ISO 8601 date and time such as 2030-01-31T12:00:00Z"),
-            Timer::Duration(_) => (time::due_after(self.now, text).map(once), "an ISO 8601 duration such as PT15M"),
+            Timer::Duration(_) => (time::due_after(self.moment.now, text).map(once), "an ISO 8601 duration such as PT15M"),
             Timer::Cycle(_) => (
-                Cycle::parse(text, self.now).map(|cycle| match cycle.after(self.now) {
+                Cycle::parse(text, self.moment.now).map(|cycle| match cycle.after(self.moment.now) {
                     Some(due) => Alarm { due, cycle: Some(cycle.text().to_owned()) },
-                    None => once(self.now),
+                    None => once(self.moment.now),
                 }),
                 "a cycle such as R3/PT10M or a cron expression such as '0 0/5 * * * *'",
             ),

@@ -20,9 +20,16 @@ impl Behaviour for UserTask {
             candidate_groups: candidates(at, self.candidate_groups.as_ref())?,
             due: self.due_date.as_ref().map(|it| date(at, "due", it)).transpose()?.flatten(),
             follow_up: self.follow_up_date.as_ref().map(|it| date(at, "follow-up", it)).transpose()?.flatten(),
+            form_key: computed_form_key(at)?,
             priority: self.priority.as_ref().map(|it| at.whole(it)).transpose()?.flatten().unwrap_or(PRIORITY),
         }))
     }
+}
+
+/// The key of its form, unless it is a text, which the model has.
+fn computed_form_key(at: &At<'_>) -> Result<Option<String>, Failure> {
+    let key = at.element().form.as_ref().and_then(|form| form.key.as_ref());
+    Ok(key.filter(|key| key.as_literal().is_none()).map(|key| at.text(key)).transpose()?.flatten())
 }
 
 /// Names separated by commas, or a list of names.
@@ -41,7 +48,7 @@ fn candidates(at: &At<'_>, expression: Option<&Expression>) -> Result<Vec<String
 /// A date, or a duration from now on (Camunda `DueDateBusinessCalendar`).
 fn date(at: &At<'_>, what: &str, expression: &Expression) -> Result<Option<i64>, Failure> {
     let Some(text) = at.text(expression)? else { return Ok(None) };
-    time::due(at.now, &text).map(Some).map_err(|_| {
+    time::due(at.moment.now, &text).map(Some).map_err(|_| {
         let (id, source) = (&at.element().id, expression.source());
         let message =
             format!("the {what} date '{source}' of '{id}' is not an ISO 8601 date and time such as 2030-01-31T12:00:00Z, nor a duration");
@@ -205,6 +212,91 @@ mod tests {
                   - #2
                   + u #3
                   task u !4 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn functions_and_objects_of_camunda_are_there() {
+        check(
+            "<startEvent id='s'/><userTask id='u' name='Look' camunda:assignee='${currentUser()}' camunda:dueDate='${dateTime().plusDays(1).toDate()}'>\
+             <extensionElements><camunda:inputOutput><camunda:inputParameter name='begun'>${now()}</camunda:inputParameter>\
+             <camunda:inputParameter name='at'>${execution.getCurrentActivityId()} ${execution.currentActivityName}</camunda:inputParameter>\
+             <camunda:inputParameter name='by'>${authenticatedUserId} ${empty currentUserGroups()}</camunda:inputParameter></camunda:inputOutput>\
+             <camunda:taskListener event='create' class='Told'><camunda:field name='who' expression='${task.assignee}'/>\
+             <camunda:field name='what' expression='${task.getName()} until ${task.dueDate}'/></camunda:taskListener>\
+             <camunda:taskListener event='complete' class='Told'><camunda:field name='who' expression='${task.getAssignee()}'/>\
+             <camunda:field name='seen' expression=\"${task.getVariable('begun')}\"/></camunda:taskListener></extensionElements></userTask>{s>u}",
+            "
+                as ann
+                at 1500
+                start
+                return
+                assign u bob
+                complete u
+                return
+            ",
+            expect![[r#"
+                > as ann
+                > at 1500
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  begun = "1970-01-01T00:00:01.500+0000" in #3
+                  at = "u Look" in #3
+                  by = "ann true" in #3
+                  task u !4 of ann users [] groups [] due 86401500
+                  call create u !5 attempt 1, 0 left {at: "u Look", begun: "1970-01-01T00:00:01.500+0000", by: "ann true"} who=ann what=Look until 1970-01-02T00:00:01.500+0000
+                > return
+                > assign u bob
+                  task u !4 of bob users [] groups [] due 86401500
+                > complete u
+                  call complete u !6 attempt 1, 0 left {at: "u Look", begun: "1970-01-01T00:00:01.500+0000", by: "ann true"} who=bob seen=1970-01-01T00:00:01.500+0000
+                > return
+                  task !4 gone
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn form_key_that_is_an_expression_is_evaluated_when_the_task_is_created() {
+        check(
+            "<startEvent id='s'/><userTask id='u' camunda:formKey='embedded:${form}.html'/><userTask id='v' camunda:formKey='= null'/>\
+             <userTask id='w' camunda:formKey='fixed.html'/>{s>u>v>w}",
+            r#"
+                start {"form": "look"}
+                set {"form": "other"}
+                assign u ann
+                complete u
+                complete v
+            "#,
+            expect![[r#"
+                > start {"form": "look"}
+                  started at s
+                  form = "look"
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups [] form 'embedded:look.html'
+                > set {"form": "other"}
+                  form = "other"
+                > assign u ann
+                  task u !4 of ann users [] groups [] form 'embedded:look.html'
+                > complete u
+                  task !4 gone
+                  - #3
+                  + v #5
+                  task v !6 of nobody users [] groups []
+                > complete v
+                  task !6 gone
+                  - #5
+                  + w #7
+                  task w !8 of nobody users [] groups []
             "#]],
         );
     }

@@ -180,10 +180,10 @@ fn user_task_tells_of_its_life() {
               task u !4 of ann users [] groups []
             > claim u ann
             > complete u {"ok": true}
-              task !4 gone
               ok = true
               call complete u !6 attempt 1, 0 left {ok: true, what: 1, who: 1}
             > return
+              task !4 gone
               - #3
               ended: Completed
               end

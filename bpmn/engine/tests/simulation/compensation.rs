@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mandate_engine::{ActivityId, Effect, HistoryEvent, Instance};
+use mandate_engine::{ActivityEnd, ActivityId, Effect, HistoryEvent, Instance};
 use mandate_model::{Compensation as UndoneBy, ElementIndex, ElementKind, EndResult, ProcessDefinition, ThrowResult};
 
 /// What history told of activities that handlers undo.
@@ -40,12 +40,12 @@ impl Compensation {
                     self.begin(definition, element, parent);
                 }
             }
-            HistoryEvent::ActivityEnded { activity, canceled } => {
+            HistoryEvent::ActivityEnded { activity, end } => {
                 let (element, body) = self.open.remove(&activity).expect("it began");
                 let it = definition.element(element);
                 // Of several instances each is undone, or in models for Camunda 8 all together.
                 let is_whole = it.multi_instance.as_ref().is_none_or(|each| each.zeebe == body);
-                if !canceled && is_whole && matches!(it.compensation, Some(UndoneBy::Handler(_))) {
+                if end != ActivityEnd::Canceled && is_whole && matches!(it.compensation, Some(UndoneBy::Handler(_))) {
                     self.completed.entry(element).or_default().push(self.clock);
                 }
             }

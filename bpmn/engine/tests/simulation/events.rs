@@ -25,7 +25,8 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, subscri
             Role::Result { .. } | Role::Completed | Role::EventScope { .. } | Role::Compensating { .. } => (false, false),
         };
         let attached = element.boundary_events.iter().filter(|_| outside);
-        assert!(attached.filter(is_message).all(|event| armed(event) == 1), "{activity:?} waits");
+        assert!(attached.clone().filter(is_message).all(|event| armed(event) == 1), "{activity:?} waits");
+        assert!(attached.clone().all(|event| armed(event) <= 1), "{activity:?} waits for something twice");
         let starts = element.kind.scope().filter(|_| inside).into_iter().flat_map(|scope| &scope.event_starts);
         let counts: BTreeSet<_> = starts.filter(is_message).map(armed).collect();
         let interrupted = instance.activities().any(|child| {

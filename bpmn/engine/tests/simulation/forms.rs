@@ -74,6 +74,7 @@ fn forms(definition: &ProcessDefinition, element: &Element) -> BTreeSet<String> 
         ("activity: startQuantity", element.start_quantity > 1),
         ("activity: completionQuantity", element.completion_quantity > 1),
         ("event: parallelMultiple", !element.all_of.is_empty()),
+        ("event: parallelMultiple, not interrupting", !element.all_of.is_empty() && matches!(element.kind.trigger(), Some((_, false)))),
     ];
     forms.extend(parts.into_iter().chain(self::parts(&element.kind)).filter(|(_, is_so)| *is_so).map(|(part, _)| part.to_owned()));
     for listener in element.listeners.iter().chain(flows.iter().flat_map(|flow| &flow.listeners)) {
@@ -103,7 +104,12 @@ fn parts(kind: &ElementKind) -> Vec<(&'static str, bool)> {
             ("callActivity: called by an expression", it.process.as_literal().is_none()),
             ("callActivity: of a tenant", it.tenant.is_some()),
         ],
-        ElementKind::ServiceTask(it) => vec![("activity: priority of an external task", it.priority.is_some())],
+        ElementKind::ServiceTask(it) => vec![
+            ("activity: priority of an external task", it.priority.is_some()),
+            ("activity: computed topic", it.topic.is_some()),
+            ("activity: errors of an external task", !it.errors.is_empty()),
+            ("activity: fields of a delegate", !it.fields.is_empty()),
+        ],
         ElementKind::ExpressionTask(it) => vec![("activity: result variable", it.result_variable.is_some())],
         ElementKind::UserTask(it) => vec![
             ("userTask: assignee", it.assignee.is_some()),
@@ -119,6 +125,7 @@ fn parts(kind: &ElementKind) -> Vec<(&'static str, bool)> {
 fn kind(kind: &ElementKind) -> (&'static str, String) {
     let (name, form) = match kind {
         ElementKind::Process(scope) if scope.begins.len() > 1 => ("process", "without a start event"),
+        ElementKind::Process(scope) if scope.begins.is_empty() => ("process", "with nothing that begins by itself"),
         ElementKind::Process(_) => ("process", ""),
         ElementKind::SubProcess(_) => ("subProcess", "embedded"),
         ElementKind::EventSubProcess(_) => ("subProcess", "event"),

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mandate_engine::limits::MAX_INLINE_VARIABLE_BYTES;
 use mandate_engine::{
-    ActivityId, Caller, Catch, CatchKind, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure, HistoryEvent,
-    Incident, IncidentId, Input, Instance, InstanceId, Job, LeafState, NewInstance, News, Phase, Rejection, Report, Retry, Role, Stop,
-    Stored, Subscription, SubscriptionKind, Task, Variable, Variables, WaitId, step,
+    ActivityEnd, ActivityId, Caller, Catch, CatchKind, Code, DelegateCall, DelegateOutcome, Effect, EntryKey, ExternalTask, Failure,
+    HistoryEvent, Incident, IncidentId, Input, Instance, InstanceId, Job, LeafState, NewInstance, News, Phase, Rejection, Report, Retry,
+    Role, Stop, Stored, Subscription, SubscriptionKind, Task, Variable, Variables, WaitId, step,
 };
 use mandate_model::{ElementIndex, ElementKind, ProcessDefinition, ROOT};
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! Methods of Java's strings, lists and maps that JUEL expressions call: in Camunda 7 these are `java.lang.String`, `java.util.List` and
 //! `java.util.Map`. The first argument is the object. Positions count characters from 0; what Java throws an exception for is an error.
 
-use super::{Args, Builtin, builtin, lists, strings};
+use super::{Args, Builtin, builtin, dates, lists, strings};
 use crate::Value;
 use crate::eval::{Evaluator, Fault};
 
@@ -33,12 +33,12 @@ static METHODS: &[Builtin] = &[
 
 /// The method of a name.
 pub(crate) fn find(name: &str) -> Option<&'static Builtin> {
-    METHODS.iter().find(|method| method.name == name)
+    METHODS.iter().chain(dates::METHODS).find(|method| method.name == name)
 }
 
 /// All names, for advice.
 pub(crate) fn names() -> String {
-    METHODS.iter().map(|method| method.name).collect::<Vec<_>>().join(", ")
+    METHODS.iter().chain(dates::METHODS).map(|method| method.name).collect::<Vec<_>>().join(", ")
 }
 
 fn no_such(args: Args<'_>) -> Fault {

@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::{ParseError, Parser, power};
+use super::{ParseError, Parser, objects, power};
 use crate::Value;
 use crate::ast::{self, Node, Operator, Step};
 use crate::builtins::methods;
@@ -186,9 +186,15 @@ pub(super) fn prefix(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
 fn name(parser: &mut Parser<'_>, name: &str) -> Result<Node, ParseError> {
     let offset = parser.offset;
     parser.advance()?;
+    if parser.at("(")
+        && let Some(function) = objects::function(name)
+    {
+        arguments(parser, name, 0..=0)?;
+        return Ok(Node::Name(function.into()));
+    }
     if parser.at("(") || parser.at(":") && function_behind_prefix(parser) {
-        return Err(ParseError::new(offset, format!("the function '{name}' cannot be called in an expression"))
-            .help("JUEL functions are not supported; FEEL has built-in functions: = upper case(name)"));
+        let help = format!("FEEL has built-in functions: = upper case(name). JUEL's that can be called: {}", objects::functions());
+        return Err(ParseError::new(offset, format!("the function '{name}' cannot be called in an expression")).help(help));
     }
     Ok(Node::Name(name.into()))
 }
@@ -208,33 +214,33 @@ fn member(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
     if !parser.at("(") {
         return Ok(ast::access(base, Step::Member(name.into())));
     }
-    let of_execution = matches!(&base, Node::Name(object) if **object == *"execution");
-    if of_execution && let Some(property) = property(name) {
+    let object = objects::of(&base);
+    if let Some(property) = object.and_then(|object| object.property(name)) {
         arguments(parser, name, 0..=0)?;
         return Ok(ast::access(base, Step::Member(property.into())));
     }
-    if of_execution && name == "getVariable" {
+    if object.is_some_and(|object| object.has_variables) && name == "getVariable" {
         return match arguments(parser, name, 1..=1)?.as_slice() {
             [Node::Constant(Value::String(variable))] => Ok(Node::Variable(Arc::clone(variable))),
             _ => Err(ParseError::new(offset, "getVariable() takes the name of a variable as a fixed text")
                 .help("write the name: ${execution.getVariable('x')}, or ${x}")),
         };
     }
-    if let Some(method) = methods::find(name).filter(|_| !of_execution) {
+    if let Some(method) = methods::find(name) {
         let arity = method.arity.start() - 1..=method.arity.end() - 1;
         let arguments = arguments(parser, name, arity)?;
         return Ok(ast::access(base, Step::Method(method, arguments)));
     }
     let known;
-    let help = match (&base, name) {
-        (Node::Name(object), "getVariableLocal") if **object == *"execution" => {
-            "use the variable directly: ${x}, or ${execution.getVariable('x')}"
+    let help = match (object, name) {
+        (Some(_), "getVariableLocal") => "use the variable directly: ${x}, or ${execution.getVariable('x')}",
+        (Some(_), "hasVariable") => "test the variable itself: ${!empty x}, or = is defined(x)",
+        (Some(_), "setVariable" | "setVariableLocal") => "expressions change nothing: use an output mapping, or a delegate",
+        (Some(object), _) => {
+            known = format!("what can be asked of it: {}", object.names());
+            &known
         }
-        (Node::Name(object), "hasVariable") if **object == *"execution" => "test the variable itself: ${!empty x}, or = is defined(x)",
-        (Node::Name(object), "setVariable" | "setVariableLocal") if **object == *"execution" => {
-            "expressions change nothing: use an output mapping, or a delegate"
-        }
-        _ => {
+        (None, _) => {
             known = format!(
                 "let a delegate do the work and read its result, or use FEEL's functions, as in = count(items). Methods that can be called: {}",
                 methods::names()
@@ -243,18 +249,6 @@ fn member(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
         }
     };
     Err(ParseError::new(offset, format!("the method '{name}' cannot be called in an expression")).help(help))
-}
-
-/// What Camunda's `execution` is asked for by this method, as the property that it is here.
-fn property(method: &str) -> Option<&'static str> {
-    Some(match method {
-        "getId" => "id",
-        "getProcessInstanceId" => "processInstanceId",
-        "getProcessBusinessKey" => "processBusinessKey",
-        "getBusinessKey" => "businessKey",
-        "getTenantId" => "tenantId",
-        _ => return None,
-    })
 }
 
 /// Reads the arguments of a method, brackets included.

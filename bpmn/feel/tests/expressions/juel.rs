@@ -5,7 +5,7 @@ use mandate_feel::{Error, Expression, Value};
 
 const SCOPE: &str = r#"{"amount": 150, "limit": "100", "name": "Ada", "none": null, "yes": true, "blank": "",
     "order": {"id": 17, "lines": [{"sku": "x"}, {"sku": "y"}], "a-b": 1}, "key": "id", "half": 0.5, "xs": [], "1st": 1,
-    "execution": {"processBusinessKey": "B-1"}, "empty_": 3, "a$b": 4}"#;
+    "execution": {"processBusinessKey": "B-1"}, "now()": "2024-01-31T23:30:00.000+0000", "task": {"assignee": "ann"}, "currentUser()": null, "empty_": 3, "a$b": 4}"#;
 
 fn table(rows: &[(&str, &str)]) {
     for (source, expect) in rows {
@@ -176,7 +176,8 @@ fn what_is_no_juel_is_refused_with_advice() {
         ("${name.contains('a'}", "expected \",\" between the arguments of a method, found \"}\"", 19, ""),
         ("${execution.setVariable('x', 1)}", "the method 'setVariable' cannot be called in an expression", 12, "output mapping"),
         ("${order.process(execution)}", "the method 'process' cannot be called in an expression", 8, "delegate"),
-        ("${now()}", "the function 'now' cannot be called in an expression", 2, "FEEL"),
+        ("${today()}", "the function 'today' cannot be called in an expression", 2, "now(), dateTime()"),
+        ("${now(1)}", "now() takes 0 arguments, not 1", 5, ""),
         ("${fn:now()}", "the function 'fn' cannot be called in an expression", 2, "FEEL"),
         ("ab ${1 +", "expected a value, found the end", 8, ""),
     ] {
@@ -219,6 +220,18 @@ fn methods_of_strings_lists_and_maps() {
         ("${execution.getVariable('amount') + 1}", "151"),
         ("${execution.getVariable('missing') == null}", "true"),
         ("${execution.getProcessBusinessKey()}", "\"B-1\""),
+        ("${task.getAssignee()}", "\"ann\""),
+        ("${task.getVariable('amount')}", "150"),
+        ("${task.containsKey('owner')}", "false"),
+        ("${currentUser() == null}", "true"),
+        ("${now()}", "\"2024-01-31T23:30:00.000+0000\""),
+        ("${now().toDate()}", "\"2024-01-31T23:30:00.000+0000\""),
+        ("${now().plusMinutes(30).plusMonths(-1)}", "\"2024-01-01T00:00:00.000+0000\""),
+        ("${now().plusMonths(1)}", "\"2024-02-29T23:30:00.000+0000\""),
+        ("${now().plusYears(1).plusMonths(1)}", "\"2025-02-28T23:30:00.000+0000\""),
+        ("${now().minusDays(31).plusSeconds(1)}", "\"2023-12-31T23:30:01.000+0000\""),
+        ("${now().minusWeeks(1).minusHours(1).minusYears(1)}", "\"2023-01-24T22:30:00.000+0000\""),
+        ("${now() gt '2023'}", "true"),
     ]);
     for (source, message) in [
         ("${none.contains('x')}", "contains() was called on null"),

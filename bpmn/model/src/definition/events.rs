@@ -90,8 +90,8 @@ pub struct Escalation {
 pub struct ErrorReference {
     /// `errorCode`.
     pub code: String,
-    /// `camunda:errorMessage`, when there is one.
-    pub message: Option<String>,
+    /// `camunda:errorMessage`, when there is one, evaluated when it is thrown.
+    pub message: Option<Expression>,
 }
 
 /// A `bpmn:message` as it is awaited.
@@ -186,7 +186,7 @@ pub enum CatchTrigger {
     Message(MessageReference),
     /// Any or all of several.
     Multiple {
-        /// At least two, none of them a link, and not more than one of them a condition.
+        /// At least two, none of them a link; if all must have happened, not more than one of them a condition.
         triggers: Vec<CatchTrigger>,
         /// `parallelMultiple`: all must have happened.
         all: bool,

@@ -7,8 +7,8 @@ use crate::time::DatePattern;
 /// A form: its key names one that is elsewhere, its fields are one to be generated.
 #[derive(Clone, Debug, Default)]
 pub struct Form {
-    /// `camunda:formKey`, as it is written.
-    pub key: Option<String>,
+    /// `camunda:formKey`: of a user task an expression, evaluated when the task is created; of a start event a text.
+    pub key: Option<Expression>,
     /// `camunda:formField`s, in document order.
     pub fields: Vec<FormField>,
     /// `businessKey` of `camunda:formData`: the field of a start event that becomes no variable, for it asks for the business key.

@@ -2,7 +2,7 @@
 
 use mandate_feel::Expression;
 
-use super::Implementation;
+use super::{Implementation, Timer};
 
 /// One listener. Those of one occasion are called in document order.
 #[derive(Clone, Debug)]
@@ -11,6 +11,19 @@ pub struct Listener {
     pub event: ListenerEvent,
     /// What is done then.
     pub does: ListenerAction,
+    /// When, of [`ListenerEvent::Timeout`] and of nothing else.
+    pub timer: Option<Timer>,
+    /// What its delegate is given besides.
+    pub fields: Vec<Field>,
+}
+
+/// A `camunda:field`: what a delegate is given by its model.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// What it is, evaluated when the delegate is called.
+    pub value: Expression,
 }
 
 /// When a listener is called.
@@ -30,6 +43,8 @@ pub enum ListenerEvent {
     Update,
     /// It is completed.
     Complete,
+    /// A timer of its own has fired while it is there. Nothing is interrupted.
+    Timeout,
 }
 
 /// What a listener does.
@@ -52,6 +67,7 @@ impl ListenerEvent {
             Self::Assignment => "assignment",
             Self::Update => "update",
             Self::Complete => "complete",
+            Self::Timeout => "timeout",
         }
     }
 }

@@ -6,7 +6,7 @@ use mandate_feel::Expression;
 
 use crate::definition::{ElementKind, EventSubProcess, Implementation, Scope, ServiceTask, UserTask};
 use crate::diagnostic::shown;
-use crate::parse::implementation::Doer;
+use crate::parse::implementation::{Doer, is_computed};
 use crate::parse::process::{Owner, ProcessReader};
 use crate::parse::{message_flows, zeebe};
 use crate::time;
@@ -47,11 +47,14 @@ pub(crate) fn work<'n>(
     owner: Owner<'n>,
     element_type: &'static str,
 ) -> Option<ElementKind> {
-    let implementation = match reader.doer(node, owner)? {
+    let doer = reader.doer(node, owner)?;
+    let by_delegate = matches!(doer, Doer::Someone(Implementation::Delegate { .. }));
+    let fields = reader.task_fields(node, by_delegate, owner);
+    let implementation = match doer {
         Doer::Someone(implementation) => implementation,
         Doer::Expression => return reader.expression_task(node, owner.at, element_type),
     };
-    let by_worker = matches!(implementation, Implementation::Topic(_));
+    let by_worker = !by_delegate;
     if node.camunda("resultVariable").is_some() {
         let help = "let the delegate or worker return the variable, and rename it by a camunda:outputParameter";
         let message = "camunda:resultVariable is only possible with camunda:expression (as in Camunda 7)";
@@ -68,7 +71,12 @@ pub(crate) fn work<'n>(
         None => None,
     };
     reader.whole_number("camunda:taskPriority", priority.as_ref(), owner);
-    Some(ElementKind::ServiceTask(ServiceTask { implementation, by_worker, priority, element_type }))
+    let topic = match &implementation {
+        Implementation::Topic(topic) if is_computed(topic) => Some(reader.expression("camunda:topic", topic, owner.at)?),
+        _ => None,
+    };
+    let errors = reader.worker_errors(node, by_worker, owner);
+    Some(ElementKind::ServiceTask(ServiceTask { implementation, by_worker, topic, priority, errors, fields, element_type }))
 }
 
 /// Reads a `userTask`.
@@ -107,7 +115,7 @@ pub(crate) fn user_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'
 
 /// Reads a `receiveTask`. As in Camunda 7 it need not name a message.
 pub(crate) fn receive_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
-    let message = if node.plain("messageRef").is_some() { Some(reader.message(node, owner)?) } else { None };
+    let message = if reader.message_reference(node).is_some() { Some(reader.message(node, owner)?) } else { None };
     reader.note_instantiation(node, owner);
     Some(ElementKind::ReceiveTask(message))
 }

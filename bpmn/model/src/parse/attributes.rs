@@ -3,7 +3,7 @@
 //! The rule: what changes execution and isn't built is refused; what only describes is ignored in silence; what we have never heard of is a
 //! warning, because it was meant to do something.
 
-use crate::diagnostic::{At, Diagnostics, shown};
+use crate::diagnostic::{At, Diagnostics};
 use crate::parse::multi_instance::ACTIVITIES;
 use crate::xml::{Attribute, Namespace, Node};
 
@@ -18,11 +18,11 @@ pub(crate) enum Fate {
     Warned(&'static str),
     /// Refused, with what to do instead.
     Refused(&'static str),
-    /// Refused unless it has this value, BPMN's default; with what to do instead.
-    RefusedUnless(&'static str, &'static str),
+    /// Accepted with a warning unless it has this value, BPMN's default; with what does not happen.
+    WarnedUnless(&'static str, &'static str),
 }
 
-use Fate::{Metadata, Read, Refused, RefusedUnless, Warned};
+use Fate::{Metadata, Read, Refused, Warned, WarnedUnless};
 
 const TASKS_BY_DELEGATE: &[&str] = &["serviceTask", "sendTask", "businessRuleTask"];
 /// Tasks, and what an event says that sends a message.
@@ -136,6 +136,18 @@ const LISTENED: &[&str] = &[
     "eventBasedGateway",
 ];
 
+/// The standard's own expressions that may name their language.
+const EXPRESSIONS: &[&str] = &[
+    "conditionExpression",
+    "condition",
+    "loopCondition",
+    "loopCardinality",
+    "completionCondition",
+    "activationCondition",
+    "transformation",
+    "from",
+];
+
 /// BPMN's own attributes, which have no prefix.
 #[rustfmt::skip]
 static BPMN: &[(&str, Fate)] = &[
@@ -152,7 +164,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("isInterrupting", Read(&["startEvent"])),
     ("parallelMultiple", Read(&["startEvent", "intermediateCatchEvent", "boundaryEvent"])),
     ("messageRef", Read(&["messageEventDefinition", "receiveTask", "sendTask"])),
-    ("operationRef", Metadata),
+    ("operationRef", Read(&["messageEventDefinition", "receiveTask", "sendTask", "serviceTask"])),
     ("signalRef", Read(&["signalEventDefinition"])),
     ("escalationRef", Read(&["escalationEventDefinition"])),
     ("escalationCode", Read(&["escalation"])),
@@ -163,7 +175,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("instantiate", Read(&["receiveTask", "eventBasedGateway"])),
     ("isForCompensation", Read(ACTIVITIES)),
     ("activityRef", Read(COMPENSATE)), ("waitForCompletion", Read(COMPENSATE)),
-    ("method", RefusedUnless("##Compensate", "leave it out: a transaction that is cancelled compensates what has completed in it")),
+    ("method", WarnedUnless("##Compensate", "a transaction that is cancelled compensates what has completed in it (as in Camunda 7)")),
     ("startQuantity", Read(ACTIVITIES)), ("completionQuantity", Read(ACTIVITIES)),
     ("calledElement", Read(CALL_ACTIVITY)),
     ("triggeredByEvent", Read(&["subProcess"])),
@@ -172,7 +184,7 @@ static BPMN: &[(&str, Fate)] = &[
     ("testBefore", Read(STANDARD_LOOP)), ("loopMaximum", Read(STANDARD_LOOP)),
     ("behavior", Read(MULTI_INSTANCE)), ("noneBehaviorEventRef", Read(MULTI_INSTANCE)), ("oneBehaviorEventRef", Read(MULTI_INSTANCE)),
     ("scriptFormat", Read(SCRIPT_TASK)),
-    ("language", Read(&["conditionExpression", "condition"])), ("evaluatesToTypeRef", Metadata),
+    ("language", Read(EXPRESSIONS)), ("evaluatesToTypeRef", Metadata),
 ];
 
 /// Camunda 7's attributes.
@@ -198,7 +210,7 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("formRef", Warned("forms of Camunda are not shown; use camunda:formKey or camunda:formData")),
     ("formRefBinding", Metadata), ("formRefVersion", Metadata),
     ("formHandlerClass", Refused("validate what was entered in a service task behind it")),
-    ("initiator", Refused("pass who starts the process as a variable")),
+    ("initiator", Read(&["startEvent"])),
     ("errorCodeVariable", Read(&["errorEventDefinition"])), ("errorMessageVariable", Read(&["errorEventDefinition"])),
     ("errorMessage", Read(&["error"])),
     ("variableName", Read(&["conditionalEventDefinition"])), ("variableEvents", Read(&["conditionalEventDefinition"])),
@@ -227,8 +239,8 @@ static CAMUNDA_ELEMENTS: &[(&str, Fate)] = &[
     ("executionListener", Read(LISTENED)),
     ("taskListener", Read(USER_TASK)),
     ("connector", Refused("use a delegate that issues a domain command")),
-    ("field", Refused("use a camunda:inputParameter, or a camunda:property, which the delegate is given")),
-    ("errorEventDefinition", Refused("let the delegate end with a BPMN error")),
+    ("field", Read(BY_DELEGATE)),
+    ("errorEventDefinition", Read(BY_DELEGATE)),
     ("in", Read(&["callActivity", "signalEventDefinition", "messageEventDefinition", "sendTask"])),
     ("out", Read(CALL_ACTIVITY)),
     ("formData", Read(WITH_FORM)),
@@ -273,12 +285,7 @@ pub(crate) fn check(node: &Node<'_>, at: At<'_>, diagnostics: &mut Diagnostics) 
             Namespace::Bpmn | Namespace::Other => None,
         };
         match fate {
-            Some(RefusedUnless(default, _)) if attribute.value.trim() == default => {}
-            Some(RefusedUnless(_, help)) => {
-                let value = shown(&attribute.value);
-                let message = format!("{}=\"{value}\" on {} is not supported yet", attribute.title(), node.title());
-                diagnostics.error(at, message, help);
-            }
+            Some(WarnedUnless(default, _)) if attribute.value.trim() == default => {}
             Some(fate) => settle(fate, &attribute.title(), node, at, diagnostics),
             None => unknown_attribute(attribute, node, at, diagnostics),
         }
@@ -323,10 +330,10 @@ fn settle(fate: Fate, title: &str, on: &Node<'_>, at: At<'_>, diagnostics: &mut 
             format!("{title} has no effect on {}", on.title()),
             format!("remove it; it is read on {}", list(elements)),
         ),
-        Warned(consequence) => {
+        Warned(consequence) | WarnedUnless(_, consequence) => {
             diagnostics.warning(at, format!("{title} has no effect: {consequence}"), "remove it, or do without what it asks for");
         }
-        Refused(help) | RefusedUnless(_, help) => {
+        Refused(help) => {
             diagnostics.error(at, format!("{title} on {} is not supported yet", on.title()), help);
         }
     }

@@ -41,7 +41,8 @@ impl<'n> ProcessReader<'n, '_> {
         let binding = self.binding(node, owner);
         let tenant = node.camunda("calledElementTenantId").filter(|tenant| !tenant.trim().is_empty());
         let tenant = tenant.and_then(|tenant| self.expression("camunda:calledElementTenantId", tenant, owner.at));
-        let (mut inputs, mut outputs, mut business_key) = (Vec::new(), Vec::new(), None);
+        let [mut inputs, mut outputs] = self.passed_to_called(owner);
+        let mut business_key = None;
         for extension in extensions(node).filter(|it| it.namespace == Namespace::Camunda) {
             match (extension.name, extension.plain("businessKey")) {
                 ("in", Some(key)) => business_key = self.expression("businessKey", key, extension.at_in(owner.at)),

@@ -20,8 +20,6 @@ const METADATA: &[&str] = &[
     "itemDefinition",
     "category",
     "dataStore",
-    "interface",
-    "resource",
     "endPoint",
     "partnerEntity",
     "partnerRole",
@@ -39,6 +37,11 @@ pub(crate) struct Definitions<'n> {
     escalations: HashMap<&'n str, &'n Node<'n>>,
     signals: HashMap<&'n str, &'n Node<'n>>,
     reusable_events: HashMap<&'n str, &'n Node<'n>>,
+    resources: HashMap<&'n str, &'n Node<'n>>,
+    /// Operations of interfaces.
+    operations: HashMap<&'n str, &'n Node<'n>>,
+    /// `expressionLanguage`, of the standard's own expressions that name none.
+    pub(crate) language: Option<&'n str>,
     pub(crate) message_flows: MessageFlows<'n>,
     /// Event definitions inside of events.
     own_events: HashMap<&'n str, &'n Node<'n>>,
@@ -66,6 +69,9 @@ impl<'n> Definitions<'n> {
             escalations: HashMap::new(),
             signals: HashMap::new(),
             reusable_events: HashMap::new(),
+            resources: HashMap::new(),
+            operations: HashMap::new(),
+            language: root.plain("expressionLanguage"),
             message_flows: MessageFlows::default(),
             own_events: HashMap::new(),
         };
@@ -98,6 +104,10 @@ impl<'n> Definitions<'n> {
                 name if name.ends_with("EventDefinition") => {
                     definitions.reusable_events.insert(id, child);
                 }
+                "resource" => {
+                    definitions.resources.insert(id, child);
+                }
+                "interface" => definitions.operations.extend(child.all("operation").filter_map(|it| Some((it.id()?, it)))),
                 "collaboration" => collaborations.push(child),
                 name if METADATA.contains(&name) => {}
                 _ => ignored(child, diagnostics),
@@ -136,6 +146,16 @@ impl<'n> Definitions<'n> {
     /// The signal with an id.
     pub(crate) fn signal(&self, reference: &str) -> Option<&'n Node<'n>> {
         by_reference(&self.signals, reference)
+    }
+
+    /// The name of the resource with an id.
+    pub(crate) fn resource(&self, reference: &str) -> Option<&'n str> {
+        by_reference(&self.resources, reference)?.plain("name").map(str::trim).filter(|name| !name.is_empty())
+    }
+
+    /// The id of the message that an operation takes.
+    pub(crate) fn message_of_operation(&self, reference: &str) -> Option<&'n str> {
+        by_reference(&self.operations, reference)?.first("inMessageRef").map(|it| it.text.trim())
     }
 
     /// The reusable event definition with an id.

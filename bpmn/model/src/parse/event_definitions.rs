@@ -15,7 +15,7 @@ impl<'n> ProcessReader<'n, '_> {
     /// The message that `node`, a receive task or message event definition, refers to.
     pub(crate) fn message(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<MessageReference> {
         let at = node.at_in(owner.at);
-        let Some(reference) = node.plain("messageRef") else {
+        let Some(reference) = self.message_reference(node) else {
             let message = format!("{} has no messageRef", node.title());
             self.diagnostics.error(at, message, "choose the message that it waits for, or create one with a name");
             return None;
@@ -30,6 +30,11 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.warning(at, format!("camunda:{attribute} has no effect on an event that waits for a message"), help);
         }
         Some(MessageReference { name })
+    }
+
+    /// The id of the message that a node names: its own, or that which its operation takes (BPMN 2.0, 8.4.3 and 10.3.3). Camunda 7 knows no operations.
+    pub(super) fn message_reference(&self, node: &'n Node<'n>) -> Option<&'n str> {
+        node.plain("messageRef").or_else(|| self.definitions.message_of_operation(node.plain("operationRef")?))
     }
 
     /// The name of the message with an id.
@@ -147,12 +152,15 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, message, "give it an errorCode: errors are caught by code");
             return None;
         }
-        let message = error.camunda("errorMessage").map(str::to_owned);
-        if is_expression(code) || message.as_deref().is_some_and(is_expression) {
-            let text = format!("an expression in the code or message of the error '{}' is not supported yet", shown(reference));
-            self.diagnostics.error(at, text, "write fixed texts");
+        if is_expression(code) {
+            let text = format!("an expression in the code of the error '{}' is not supported", shown(reference));
+            self.diagnostics.error(at, text, "write a fixed text (as in Camunda 7)");
             return None;
         }
+        let message = match error.camunda("errorMessage") {
+            Some(source) => Some(self.expression("camunda:errorMessage", source, at)?),
+            None => None,
+        };
         Some(ErrorReference { code: code.to_owned(), message })
     }
 }

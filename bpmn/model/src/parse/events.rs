@@ -6,7 +6,7 @@ use crate::definition::{
 };
 use crate::diagnostic::shown;
 use crate::parse::event_definitions::variable;
-use crate::parse::process::{Owner, ProcessReader};
+use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::parse::{attributes, message_flows};
 use crate::xml::{Namespace, Node};
 
@@ -44,9 +44,11 @@ const BOUNDARY_TRIGGERS: &[&str] = &["cancelEventDefinition"];
 pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
     let parent = reader.element(owner.index).parent.unwrap_or(ROOT);
     if matches!(reader.element(parent).kind, ElementKind::EventSubProcess(_)) {
+        reader.initiator(node, false, owner);
         return event_sub_process_start(reader, node, owner);
     }
-    reader.form_key(node.camunda("formKey"), owner);
+    reader.start_form_key(node.camunda("formKey"), owner);
+    reader.initiator(node, parent == ROOT, owner);
     let help = "use a none, message, timer, signal or conditional start event; whoever knows when to start can start it by the API";
     let supported = ["messageEventDefinition", "timerEventDefinition", "signalEventDefinition", "conditionalEventDefinition"];
     let trigger = match reader.trigger(node, owner, &supported, help)? {
@@ -195,6 +197,21 @@ pub(crate) fn boundary<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n
 }
 
 impl<'n> ProcessReader<'n, '_> {
+    /// The variable that whoever starts the process becomes. As in Camunda 7 (`BpmnParse.parseProcessDefinitionStartEvent`) it is the process's: of
+    /// several start events the last that names one, wherever an instance begins.
+    fn initiator(&mut self, node: &'n Node<'n>, begins_process: bool, owner: Owner<'n>) {
+        let Some(name) = node.camunda("initiator").map(str::trim) else { return };
+        if !begins_process {
+            let message = "camunda:initiator has no effect on the start event of a sub-process";
+            self.diagnostics.warning(owner.at, message, "remove it; it is read on the start events of the process");
+        } else if name.is_empty() || name.chars().count() > MAX_ID {
+            let message = format!("camunda:initiator names no variable of 1 to {MAX_ID} characters");
+            self.diagnostics.error(owner.at, message, "name the variable that whoever starts the process becomes");
+        } else {
+            self.draft.initiator = Some(name);
+        }
+    }
+
     /// What a boundary event or the start event of an event sub-process waits for.
     pub(super) fn event_trigger(&mut self, definition: &'n Node<'n>, interrupting: bool, owner: Owner<'n>) -> Option<EventTrigger> {
         Some(match definition.name {

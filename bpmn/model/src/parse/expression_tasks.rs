@@ -26,10 +26,11 @@ pub(crate) fn script_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node
             let source = zeebe.plain("expression").unwrap_or_default();
             (reader.script("feel", source, at)?, zeebe.plain("resultVariable"))
         }
+        // "The Task will act as the equivalent of an Abstract Task" (BPMN 2.0, table 10.13). Camunda 7 refuses it.
         (None, None) => {
             let help = "write it: scriptFormat=\"feel\" and <script>amount * 2</script>";
-            reader.diagnostics.error(owner.at, "the script task has no script", help);
-            return None;
+            reader.diagnostics.warning(owner.at, "the script task has no script, and passes through", help);
+            return Some(ElementKind::Task);
         }
     };
     let result_variable = reader.result_variable(result_variable, owner.at)?;
@@ -82,7 +83,7 @@ pub(crate) fn in_language(language: &str, source: &str) -> Option<String> {
     let language = language.trim();
     if language.eq_ignore_ascii_case("juel") {
         Some(source.to_owned())
-    } else if language.eq_ignore_ascii_case("feel") || language.contains("/spec/FEEL/") {
+    } else if language.eq_ignore_ascii_case("feel") || language.contains("/FEEL") {
         Some(if source.starts_with('=') { source.to_owned() } else { format!("= {source}") })
     } else {
         None

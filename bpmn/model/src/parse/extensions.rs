@@ -2,7 +2,7 @@
 
 use mandate_feel::Expression;
 
-use crate::definition::{Mapping, RetryPolicy};
+use crate::definition::{Mapping, RetryPolicy, Source};
 use crate::diagnostic::{At, shown};
 use crate::parse::attributes;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
@@ -26,13 +26,15 @@ impl<'n> ProcessReader<'n, '_> {
                 "failedJobRetryTimeCycle" => self.retries(extension, owner),
                 // What a call activity passes is read with whom it calls.
                 "in" | "out" => {}
+                // What is taken for an error, and what a delegate is given, is read with who does the task.
+                "errorEventDefinition" | "field" => {}
                 "formData" => self.form_data(extension, of, owner),
                 "executionListener" => {
                     let listener = self.execution_listener(extension, of, at);
                     self.element(owner.index).listeners.extend(listener);
                 }
                 "taskListener" => {
-                    let listener = self.task_listener(extension, at);
+                    let listener = self.task_listener(extension, owner, at);
                     self.element(owner.index).listeners.extend(listener);
                 }
                 other => unreachable!("the table of extension elements says that camunda:{other} is read"),
@@ -76,7 +78,7 @@ impl<'n> ProcessReader<'n, '_> {
             return None;
         }
         let what = format!("{} '{}'", parameter.title(), shown(target));
-        Some(Mapping { target: target.to_owned(), source: self.parameter_value(parameter, &what, at)? })
+        Some(Mapping { target: target.to_owned(), source: Source::Expression(self.parameter_value(parameter, &what, at)?) })
     }
 
     /// The value of a parameter, or of an entry of a map: an expression or text, a script, a list or a map (Camunda

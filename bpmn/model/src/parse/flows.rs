@@ -8,7 +8,6 @@ use mandate_feel::Expression;
 use crate::definition::{ElementIndex, ElementKind, FlowIndex, Listener, SequenceFlow};
 use crate::diagnostic::{At, shown};
 use crate::parse::attributes;
-use crate::parse::expression_tasks::in_language;
 use crate::parse::process::{Broken, FlowDraft, ProcessReader, Slot};
 use crate::xml::{Namespace, Node};
 
@@ -53,12 +52,7 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, "the condition is empty", "write one, such as ${amount > 100} or = amount > 100");
             return None;
         }
-        let language = condition.plain("language").unwrap_or("juel").trim();
-        let Some(written) = in_language(language, source) else {
-            let message = format!("a condition in the language '{}' is not supported yet", shown(language));
-            self.diagnostics.error(at, message, "write it as ${amount > 100} or = amount > 100, without a language");
-            return None;
-        };
+        let written = self.in_its_language(condition, at)?;
         let expression = self.expression("the condition", &written, at)?;
         if expression.as_literal().is_some() {
             let message = format!("the condition '{}' is a text, which is neither true nor false", shown(source));

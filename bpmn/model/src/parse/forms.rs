@@ -10,14 +10,21 @@ use crate::xml::{Namespace, Node};
 const MAX_FIELDS: usize = 1_000;
 
 impl<'n> ProcessReader<'n, '_> {
-    /// Notes the key of an element's form. Camunda evaluates an expression there whenever a task list asks; here it is what it is.
+    /// Notes the key of a user task's form, which may be an expression.
     pub(crate) fn form_key(&mut self, key: Option<&str>, owner: Owner<'n>) {
         let Some(key) = key else { return };
-        if key.contains("${") || key.contains("#{") {
-            let help = "write the key itself; what a form depends on is a variable that it reads";
-            self.diagnostics.error(owner.at, format!("camunda:formKey '{}' is an expression, which is not supported", shown(key)), help);
+        if let Some(key) = self.expression("camunda:formKey", key, owner.at) {
+            self.form(owner).key = Some(key);
         }
-        self.form(owner).key = Some(key.to_owned());
+    }
+
+    /// The same of a start event, where there are no variables yet.
+    pub(crate) fn start_form_key(&mut self, key: Option<&str>, owner: Owner<'n>) {
+        if let Some(key) = key.filter(|key| key.contains("${") || key.contains("#{")) {
+            let help = "write the key itself: there are no variables yet (Camunda 7 does not evaluate it either)";
+            self.diagnostics.error(owner.at, format!("camunda:formKey '{}' of a start event is an expression", shown(key)), help);
+        }
+        self.form_key(key, owner);
     }
 
     /// Reads the fields of an element's form.

@@ -109,7 +109,16 @@ fn by_topic(kind: &str, topic: Option<&str>) -> Result<Implementation, String> {
         return Err(format!("the type '{}' is not supported, only external is", shown(kind)));
     }
     let topic = topic.ok_or_else(|| "an external task has no camunda:topic".to_owned())?;
+    // What it gives is known when the task waits.
+    if is_computed(topic) {
+        return Ok(Implementation::Topic(topic.trim().to_owned()));
+    }
     Ok(Implementation::Topic(checked(topic)?))
+}
+
+/// Whether a topic is an expression, as Camunda 7 has them and Camunda 8.
+pub(crate) fn is_computed(topic: &str) -> bool {
+    topic.contains("${") || topic.contains("#{") || topic.trim_start().starts_with('=')
 }
 
 /// A delegate's or topic's name: letters, digits and `. _ - $ / :`, as class names, bean names, task types and topics have them.

@@ -1,12 +1,12 @@
 //! Execution and task listeners.
 
-use crate::definition::{Listener, ListenerAction, ListenerEvent};
+use crate::definition::{Listener, ListenerAction, ListenerEvent, Timer};
 use crate::diagnostic::{At, shown};
 use crate::parse::implementation::{by_expression, delegate};
-use crate::parse::process::ProcessReader;
+use crate::parse::process::{Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
-use ListenerEvent::{Assignment, Complete, Create, End, Start, Take, Update};
+use ListenerEvent::{Assignment, Complete, Create, End, Start, Take, Timeout, Update};
 
 impl<'n> ProcessReader<'n, '_> {
     /// Reads a `camunda:executionListener` of the process, a flow node or a sequence flow; the last has one occasion, which need not be named
@@ -17,19 +17,27 @@ impl<'n> ProcessReader<'n, '_> {
     }
 
     /// Reads a `camunda:taskListener` of a user task.
-    pub(crate) fn task_listener(&mut self, listener: &'n Node<'n>, at: At<'n>) -> Option<Listener> {
-        let help = match listener.plain("event").map(str::trim) {
-            Some("timeout") => "attach a non-interrupting timer event to the task, with a service task behind it",
-            Some("delete") => "lead what cancels the task through a service task: nothing is called for what is cancelled",
-            _ => {
-                let event =
-                    self.occasion(listener, &[Create, Assignment, Update, Complete], "create, assignment, update or complete", at)?;
-                return self.listener(listener, event, at);
-            }
+    pub(crate) fn task_listener(&mut self, listener: &'n Node<'n>, owner: Owner<'n>, at: At<'n>) -> Option<Listener> {
+        if listener.plain("event").is_some_and(|event| event.trim() == "delete") {
+            let message = "a task listener for the event 'delete' is not supported";
+            let help = "lead what cancels the task through a service task: nothing is called for what is cancelled";
+            self.diagnostics.error(at, message, help);
+            return None;
+        }
+        let which = "create, assignment, update, complete or timeout";
+        let event = self.occasion(listener, &[Create, Assignment, Update, Complete, Timeout], which, at)?;
+        let timer = if event == Timeout { Some(self.timeout(listener, owner, at)?) } else { None };
+        Some(Listener { timer, ..self.listener(listener, event, at)? })
+    }
+
+    /// When a listener for `timeout` is called (Camunda's `BpmnParse.parseTimeoutTaskListener`, which wants an id, too).
+    fn timeout(&mut self, listener: &'n Node<'n>, owner: Owner<'n>, at: At<'n>) -> Option<Timer> {
+        let Some(definition) = listener.first("timerEventDefinition") else {
+            let help = "put a timerEventDefinition into it";
+            self.diagnostics.error(at, "a task listener for the event 'timeout' does not say when", help);
+            return None;
         };
-        let event = listener.plain("event").unwrap_or_default();
-        self.diagnostics.error(at, format!("a task listener for the event '{}' is not supported", shown(event)), help);
-        None
+        self.timer(definition, owner)
     }
 
     fn occasion(&mut self, listener: &Node<'_>, events: &[ListenerEvent], which: &str, at: At<'n>) -> Option<ListenerEvent> {
@@ -43,15 +51,18 @@ impl<'n> ProcessReader<'n, '_> {
     }
 
     fn listener(&mut self, listener: &'n Node<'n>, event: ListenerEvent, at: At<'n>) -> Option<Listener> {
-        let mut script = None;
+        let (mut script, mut fields) = (None, Vec::new());
         for child in &listener.children {
-            if (child.namespace, child.name) != (Namespace::Camunda, "script") {
-                let message = format!("{} in {} is not supported", child.title(), listener.title());
-                let help = "a delegate is given the variables: use a camunda:inputParameter of the activity";
-                self.diagnostics.error(child.at_in(at), message, help);
-                return None;
+            match (child.namespace, child.name) {
+                (Namespace::Camunda, "script") => script = Some(child),
+                (Namespace::Camunda, "field") => fields.push(self.field(child, at)?),
+                (Namespace::Bpmn, "timerEventDefinition") if event == Timeout => {}
+                _ => {
+                    let message = format!("{} has no place in {}", child.title(), listener.title());
+                    self.diagnostics.error(child.at_in(at), message, "remove it");
+                    return None;
+                }
             }
-            script = Some(child);
         }
         let ways = ["class", "delegateExpression", "expression"].map(|way| listener.plain(way).map(|value| (way, value)));
         let does = match (ways.into_iter().flatten().collect::<Vec<_>>().as_slice(), script) {
@@ -80,7 +91,11 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, message, help);
             return None;
         }
-        Some(Listener { event, does })
+        if !fields.is_empty() && matches!(does, ListenerAction::Expression(_)) {
+            let message = "camunda:field has no effect on a listener that calls no delegate";
+            self.diagnostics.warning(at, message, "remove it");
+        }
+        Some(Listener { event, does, timer: None, fields })
     }
 
     /// Compiles a `camunda:script`.

@@ -96,7 +96,7 @@ pub(crate) fn send<'n>(
     }
     let receivers: Vec<_> = flows.iter().filter_map(|flow| reader.receiver(flow)).collect();
     let referred = flows.iter().find_map(|flow| flow.node.plain("messageRef"));
-    let Some(reference) = node.plain("messageRef").or(referred) else {
+    let Some(reference) = reader.message_reference(node).or(referred) else {
         let message = format!("{} does not say which message it sends", node.title());
         reader.diagnostics.error(node.at_in(owner.at), message, "choose its message (messageRef), or create one with a name");
         return None;

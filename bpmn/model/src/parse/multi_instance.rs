@@ -3,8 +3,9 @@
 use mandate_feel::Expression;
 
 use crate::definition::{MultiInstance, Output, Source};
-use crate::diagnostic::shown;
+use crate::diagnostic::{At, shown};
 use crate::parse::attributes;
+use crate::parse::expression_tasks::in_language;
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
@@ -55,9 +56,9 @@ impl<'n> ProcessReader<'n, '_> {
         };
         self.behavior(node, owner);
         for child in &node.children {
-            self.part_of_multi_instance(child, node, owner, &mut read);
+            self.part_of_multi_instance(child, (node, of), owner, &mut read);
         }
-        if let (None, Some(output)) = (&read.output, self.output_of_standard(node, owner)) {
+        if let (None, Some(output)) = (&read.output, self.output_of_standard(node, of, owner)) {
             read.output = Some(output);
         }
         self.check_multi_instance(&read, node, owner);
@@ -66,7 +67,13 @@ impl<'n> ProcessReader<'n, '_> {
         }
     }
 
-    fn part_of_multi_instance(&mut self, child: &'n Node<'n>, node: &'n Node<'n>, owner: Owner<'n>, read: &mut MultiInstance) {
+    fn part_of_multi_instance(
+        &mut self,
+        child: &'n Node<'n>,
+        (node, of): (&'n Node<'n>, &'n Node<'n>),
+        owner: Owner<'n>,
+        read: &mut MultiInstance,
+    ) {
         let at = child.at_in(owner.at);
         match (child.namespace, child.name) {
             (Namespace::Bpmn, "loopCardinality") => {
@@ -86,10 +93,14 @@ impl<'n> ProcessReader<'n, '_> {
                 }
             }
             // As in Camunda 7 the reference is a variable's name or an expression, and what stands here goes before camunda:collection.
-            (Namespace::Bpmn, "loopDataInputRef") => read.collection = self.collection(child.name, &child.text, owner, child),
+            // The standard's own is the id of a data input.
+            (Namespace::Bpmn, "loopDataInputRef") => {
+                let of_data = self.loop_input(&child.text, of, owner);
+                read.collection = of_data.or_else(|| self.collection(child.name, &child.text, owner, child));
+            }
             (Namespace::Bpmn, "inputDataItem") => {
                 attributes::check(child, at, self.diagnostics);
-                read.element_variable = child.plain("name").map(str::to_owned);
+                read.element_variable = child.plain("name").or(child.id()).map(str::to_owned);
             }
             // Read together below.
             (Namespace::Bpmn, "loopDataOutputRef" | "outputDataItem") => attributes::check(child, at, self.diagnostics),
@@ -146,13 +157,14 @@ impl<'n> ProcessReader<'n, '_> {
         }
     }
 
-    /// `loopDataOutputRef` and `outputDataItem`, which Camunda 7 ignores: read by the pattern of what it reads for the input.
-    fn output_of_standard(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Output> {
+    /// `loopDataOutputRef` and `outputDataItem`, which Camunda 7 ignores: by ids of data outputs, or by the pattern of what it reads for the input.
+    fn output_of_standard(&mut self, node: &'n Node<'n>, of: &'n Node<'n>, owner: Owner<'n>) -> Option<Output> {
         let collection = node.first("loopDataOutputRef").map(|it| it.text.trim());
-        let element = node.first("outputDataItem").map(|it| it.plain("name").unwrap_or_default().trim());
+        let element = node.first("outputDataItem").and_then(|it| self.instance_output(it, of));
         match (collection?, element) {
             (collection, Some(element)) if !collection.is_empty() && !element.is_empty() => {
-                Some(Output { collection: collection.to_owned(), element: Source::Variable(element.to_owned()) })
+                let collection = self.loop_output(collection, of).unwrap_or_else(|| collection.to_owned());
+                Some(Output { collection, element: Source::Variable(element.to_owned()) })
             }
             _ => {
                 let help = "name a variable in loopDataOutputRef, and the instances' own in <outputDataItem name=\"result\"/>";
@@ -209,7 +221,7 @@ impl<'n> ProcessReader<'n, '_> {
         })
     }
 
-    /// An element whose text is an expression.
+    /// An element whose text is an expression, in the language that it or the file names.
     pub(super) fn text(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<Expression> {
         let at = node.at_in(owner.at);
         attributes::check(node, at, self.diagnostics);
@@ -217,7 +229,23 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(at, format!("{} is empty", node.title()), "write an expression, or remove it");
             return None;
         }
-        self.expression(node.name, &node.text, at)
+        let source = self.in_its_language(node, at)?;
+        self.expression(node.name, &source, at)
+    }
+
+    /// The text of an expression as it is compiled. Another language of the whole file is ignored, as in Camunda 7: tools write one, whatever they use.
+    pub(super) fn in_its_language(&mut self, node: &'n Node<'n>, at: At<'n>) -> Option<String> {
+        let source = node.text.trim();
+        let Some(language) = node.plain("language") else {
+            let of_file = self.definitions.language.filter(|_| !source.contains("${")).and_then(|language| in_language(language, source));
+            return Some(of_file.unwrap_or_else(|| source.to_owned()));
+        };
+        let written = in_language(language, source);
+        if written.is_none() {
+            let message = format!("an expression in the language '{}' is not supported", shown(language.trim()));
+            self.diagnostics.error(at, message, "write it as ${amount > 100} or = amount > 100, without a language");
+        }
+        written
     }
 }
 

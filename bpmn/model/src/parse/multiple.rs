@@ -95,18 +95,18 @@ impl<'n> ProcessReader<'n, '_> {
                 other => unreachable!("an intermediate catch event is read, not {other:?}"),
             }
         }
-        if !self.has_one_condition(&triggers, owner.at) {
+        if all && !self.has_one_condition(&triggers, owner.at) {
             return None;
         }
         Some(ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { triggers, all }))
     }
 
-    /// A wait for a condition names its event, not which of its conditions.
+    /// A wait for a condition names its event, not which of its conditions: for any of several there is one, for all of several nobody could tell them apart.
     fn has_one_condition(&mut self, triggers: &[CatchTrigger], at: At<'_>) -> bool {
         let one = triggers.iter().filter(|trigger| matches!(trigger, CatchTrigger::Condition(_))).count() <= 1;
         if !one {
-            let help = "join them to one condition, or use an event for each, behind an event-based or a parallel gateway";
-            self.diagnostics.error(at, "the event waits for several conditions", help);
+            let help = "join them to one condition by `and`, or use an event for each, behind a parallel gateway";
+            self.diagnostics.error(at, "the event waits for all of several conditions", help);
         }
         one
     }
@@ -130,15 +130,18 @@ impl<'n> ProcessReader<'n, '_> {
             self.parts.starts.push(all);
             return Some(kind);
         }
-        let interrupting = kind.trigger().is_some_and(|(_, interrupting)| interrupting);
         let kinds = std::iter::once(&kind).chain(all[1..].iter().map(|part| &self.draft.elements[part.0 as usize].kind));
         let is_wait = |trigger: &EventTrigger| {
             !matches!(trigger, EventTrigger::Error(_) | EventTrigger::Escalation(_) | EventTrigger::Compensation | EventTrigger::Cancel)
         };
         let waits = kinds.clone().all(|kind| kind.trigger().is_some_and(|(trigger, _)| is_wait(trigger)));
-        if !(interrupting && waits) {
-            let message = "an event that waits for all of several must interrupt, and can't wait for what is thrown";
-            self.diagnostics.error(owner.at, message, "use messages, timers and the like, and let it interrupt");
+        if !waits {
+            let message = "an event that waits for all of several can't wait for what is thrown inside";
+            self.diagnostics.error(
+                owner.at,
+                message,
+                "use messages, signals, timers and conditions, and an event of its own for what is thrown",
+            );
             return None;
         }
         for &part in &all {

@@ -12,6 +12,8 @@ use crate::definition::{
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::behavior::Behavior;
 use crate::parse::compensation::References;
+use crate::parse::data::Passed;
+use crate::parse::items::Items;
 use crate::parse::links::{self, Links};
 use crate::parse::multi_instance::ACTIVITIES;
 use crate::parse::multiple::Parts;
@@ -38,6 +40,8 @@ pub(crate) struct Draft<'n> {
     pub(crate) process: &'n Node<'n>,
     dialect: Dialect,
     history_ttl: Option<u32>,
+    /// The variable that whoever starts an instance becomes: the last that a start event names.
+    pub(crate) initiator: Option<&'n str>,
     pub(crate) elements: Vec<Element>,
     /// The BPMN name of each element, in the order of `elements`.
     pub(crate) names: Vec<&'static str>,
@@ -109,6 +113,8 @@ pub(crate) struct ProcessReader<'n, 'd> {
     /// Elements that are parts of others, with those.
     pub(crate) parts: Parts,
     pub(crate) references: References<'n>,
+    pub(crate) items: Items<'n>,
+    pub(crate) passed: Passed,
     budget: &'d mut usize,
 }
 
@@ -127,6 +133,7 @@ impl<'n> Draft<'n> {
                 process,
                 dialect: definitions.dialect,
                 history_ttl: None,
+                initiator: None,
                 elements: Vec::new(),
                 names: Vec::new(),
                 flows: Vec::new(),
@@ -146,6 +153,8 @@ impl<'n> Draft<'n> {
             instantiating: Vec::new(),
             parts: Parts::default(),
             references: References::default(),
+            items: Items::of(process),
+            passed: Passed::default(),
             budget,
         };
         reader.process();
@@ -156,6 +165,7 @@ impl<'n> Draft<'n> {
         reader.connect();
         reader.join_parts();
         reader.instantiate();
+        reader.declare_data();
         reader.draft
     }
 
@@ -181,6 +191,10 @@ impl<'n> Draft<'n> {
                 _ if element.incoming.is_empty() && !started.contains(&parent) => begins.entry(parent).or_default().push(index),
                 _ => {}
             }
+        }
+        // Each of several none start events of the process begins an instance of its own.
+        if started.contains(&ROOT) && begins.get(&ROOT).is_some_and(|starts| starts.len() > 1) {
+            begins.remove(&ROOT);
         }
         begins
     }
@@ -222,7 +236,8 @@ impl<'n> Draft<'n> {
             name: self.elements[0].name.clone(),
             version_tag: self.process.camunda("versionTag").map(str::to_owned),
             history_ttl: self.history_ttl,
-            has_conditions: self.elements.iter().any(|element| element.kind.condition().is_some()),
+            initiator: self.initiator.map(str::to_owned),
+            has_conditions: self.elements.iter().any(|element| element.kind.is_conditional()),
             receives_messages: false,
             dialect: self.dialect,
             elements: self.elements,
@@ -297,6 +312,10 @@ impl<'n> ProcessReader<'n, '_> {
             Disposition::Supported(row) => self.flow_node(row, node, owner),
             Disposition::Refused(help) => self.refuse(node, owner, help),
             Disposition::Metadata => self.reserve(node, Slot::NoFlowNode),
+            Disposition::NoEffect(help) => {
+                self.no_effect(node, owner, help);
+                self.reserve(node, Slot::NoFlowNode);
+            }
             Disposition::Unknown => {
                 let message = format!("{} has no place in {}", node.title(), scope.title());
                 self.diagnostics.error(
@@ -308,6 +327,10 @@ impl<'n> ProcessReader<'n, '_> {
                 self.draft.incomplete = true;
             }
         }
+    }
+
+    fn no_effect(&mut self, node: &'n Node<'n>, owner: Owner<'n>, help: &str) {
+        self.diagnostics.warning(node.at_in(owner.at), format!("{} has no effect here", node.title()), help);
     }
 
     /// Refuses an element by its name.
@@ -327,7 +350,7 @@ impl<'n> ProcessReader<'n, '_> {
         let Some(owner) = self.push(node, row.element, ElementKind::Task, Some(parent.index), parent.depth + 1) else { return };
         self.jobs(node, owner);
         self.quantities(node, owner);
-        if ACTIVITIES.contains(&row.element) {
+        if ACTIVITIES.contains(&row.element) || row.element.ends_with("Event") {
             self.data_associations(node, owner);
         }
         let for_compensation = self.boolean(node, Namespace::None, "isForCompensation", false, owner.at);
@@ -459,6 +482,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, name) if RESOURCES.contains(&name) && node.name == "userTask" => {}
                 (Namespace::Bpmn, name) => match table::disposition(name) {
                     Disposition::Metadata => {}
+                    Disposition::NoEffect(help) => self.no_effect(child, owner, help),
                     Disposition::Refused(help) => self.refuse(child, owner, help),
                     Disposition::Supported(_) | Disposition::Unknown => {
                         let message = format!("{} has no place in {}", child.title(), node.title());

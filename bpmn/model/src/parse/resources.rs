@@ -4,17 +4,23 @@
 
 use mandate_feel::Expression;
 
-use crate::definition::UserTask;
+use crate::definition::{Dialect, UserTask};
 use crate::parse::process::{Owner, ProcessReader};
 use crate::xml::Node;
 
 /// The elements that are read here.
-pub(super) const RESOURCES: &[&str] = &["humanPerformer", "potentialOwner"];
+pub(super) const RESOURCES: &[&str] = &["humanPerformer", "performer", "potentialOwner"];
 
 impl<'n> ProcessReader<'n, '_> {
     /// Adds to a user task whom its elements name.
     pub(super) fn resources(&mut self, node: &'n Node<'n>, task: &mut UserTask, owner: Owner<'n>) {
-        let mut performers = node.all("humanPerformer");
+        // A performer of no particular kind is, of a user task, a human one. Camunda 7 ignores it.
+        let standard = self.definitions.dialect == Dialect::Standard;
+        for performer in node.all("performer").filter(|_| !standard) {
+            let help = "use a humanPerformer or camunda:assignee";
+            self.diagnostics.warning(performer.at_in(owner.at), "performer has no effect (as in Camunda 7)", help);
+        }
+        let mut performers = node.all("humanPerformer").chain(node.all("performer").filter(|_| standard));
         if let Some(source) = performers.next().and_then(|performer| self.whom(performer, owner)) {
             if task.assignee.is_some() || performers.next().is_some() {
                 self.diagnostics.error(owner.at, "the user task has more than one assignee", "keep one of them");
@@ -50,16 +56,24 @@ impl<'n> ProcessReader<'n, '_> {
         self.expression("potentialOwner", &all.join(","), owner.at)
     }
 
-    /// The text of the expression in a `resourceAssignmentExpression`.
+    /// The text of the expression in a `resourceAssignmentExpression` or, without one, the name of the resource that `resourceRef` means, which Camunda 7
+    /// ignores.
     fn whom(&mut self, resource: &'n Node<'n>, owner: Owner<'n>) -> Option<&'n str> {
+        let at = resource.at_in(owner.at);
         let assignment = resource.first("resourceAssignmentExpression");
         let text = assignment.and_then(|it| it.first("formalExpression").or_else(|| it.first("expression"))).map(|it| it.text.trim());
         let text = text.filter(|text| !text.is_empty());
-        if text.is_none() {
+        let named = || resource.first("resourceRef").and_then(|it| self.definitions.resource(it.text.trim()));
+        let whom = text.or_else(named);
+        if whom.is_none() {
             let help = "write whom in a formalExpression in a resourceAssignmentExpression, or use Camunda's attributes";
-            self.diagnostics.error(resource.at_in(owner.at), format!("{} names nobody", resource.title()), help);
+            self.diagnostics.warning(at, format!("{} names nobody", resource.title()), help);
         }
-        text
+        for binding in resource.all("resourceParameterBinding") {
+            let message = format!("{} has no effect: nobody is asked who fits", binding.title());
+            self.diagnostics.warning(binding.at_in(owner.at), message, "name users or groups");
+        }
+        whom
     }
 }
 

@@ -22,7 +22,9 @@ impl<'n> ProcessReader<'n, '_> {
     /// The signal that an event throws, with what goes along (Camunda 7, "Signal Events", passing variables).
     pub(super) fn signal_throw(&mut self, definition: &'n Node<'n>, owner: Owner<'n>) -> Option<Throw> {
         let name = self.signal_name(definition, owner)?;
-        self.throw_as(name, definition, owner)
+        let mut throw = self.throw_as(name, definition, owner)?;
+        throw.inputs.extend(self.thrown_along(owner));
+        Some(throw)
     }
 
     /// What is thrown under a name, with the `camunda:in`s that `node` has.

@@ -28,7 +28,7 @@ macro_rules! supported {
 /// The supported elements.
 #[rustfmt::skip]
 static SUPPORTED: &[Supported] = supported! {
-    "startEvent", "none; message, signal, conditional, timer (of a process); message, timer, error, escalation, signal, conditional, compensation (of an event sub-process); timers by date, duration, cycle or cron expression", events::start;
+    "startEvent", "none, also several of a process; message, signal, conditional, timer (of a process); message, timer, error, escalation, signal, conditional, compensation (of an event sub-process); timers by date, duration, cycle or cron expression", events::start;
     "endEvent", "none, terminate, error, escalation, signal, compensation, cancel (of a transaction); message, along message flows or done by a delegate or a worker", events::end;
     "intermediateCatchEvent", "timer (date, duration, first date of a cycle, or each of a counted one), message, signal, conditional, link", events::catch;
     "intermediateThrowEvent", "none, escalation, signal, compensation, link; message, along message flows or done by a delegate or a worker", events::throw;
@@ -39,7 +39,7 @@ static SUPPORTED: &[Supported] = supported! {
     "sendTask", "as a service task; or along message flows", activities::send_task;
     "businessRuleTask", "as a service task; decisions are not executed yet", activities::business_rule_task;
     "scriptTask", "FEEL or JUEL, with a result variable; `zeebe:script`", expression_tasks::script_task;
-    "userTask", "assignee, candidate users and groups (`humanPerformer`, `potentialOwner` as well), due and follow-up date, priority, form key and form fields", activities::user_task;
+    "userTask", "assignee, candidate users and groups (`humanPerformer`, `performer`, `potentialOwner` as well), due and follow-up date, priority, form key and form fields", activities::user_task;
     "receiveTask", "waits for a message or, without one, to be signalled; `instantiate`", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
     "adHocSubProcess", "parallel or sequential, completion condition, `cancelRemainingInstances`; what begins is chosen by `zeebe:adHoc` or over the API", ad_hoc::ad_hoc_sub_process;
@@ -56,11 +56,12 @@ static SUPPORTED: &[Supported] = supported! {
 #[rustfmt::skip]
 static SUPPORTED_PARTS: &[(&str, &str)] = &[
     ("camunda:executionListener", "start and end of processes, activities, events and gateways, and sequence flows: an expression, a FEEL or JUEL script, or a delegate"),
-    ("camunda:taskListener", "create and complete: the same; assignment and update: an expression or script"),
+    ("camunda:taskListener", "create, complete and timeout: the same; assignment and update: an expression or script"),
     ("messageFlow", "between participants of a file: the message waits until its receiver does, or starts it; by the sender's business key"),
     ("zeebe:ioMapping", "and `taskHeaders`, `properties`, `assignmentDefinition`, `taskSchedule`, `priorityDefinition`, `formDefinition` by key: as Camunda 7's"),
     ("globalTask", "and the manual, user, script and business rule task: called by call activities, or started by its id"),
-    ("eventDefinitionRef", "of every event; several definitions in one event, `parallelMultiple`"),
+    ("eventDefinitionRef", "of every event; several definitions in one event, any of them or all (`parallelMultiple`), interrupting or not"),
+    ("dataInputAssociation", "and `dataOutputAssociation` of activities and events: copies, `transformation` and assignments between data objects, properties, inputs and outputs, each a variable by its name"),
     ("multiInstanceLoopCharacteristics", "of every task, sub-process and call activity: parallel or sequential, by cardinality or collection, completion condition, list of results, `behavior`; `zeebe:loopCharacteristics`"),
     ("standardLoopCharacteristics", "of the same: loop condition, `testBefore`, maximum, `loopCounter`"),
 ];
@@ -92,10 +93,6 @@ static REFUSED: &[(&str, &str)] = &[
     ("correlationSubscription", "remove it: a message finds its receiver by business key, along a flow by the sender's"),
     ("event", "use an intermediate catch event"),
     ("completionCondition", "use an ad-hoc sub-process, or an embedded one that ends by an exclusive gateway"),
-    ("humanPerformer", "use camunda:assignee"),
-    ("performer", "use camunda:assignee"),
-    ("potentialOwner", "use camunda:candidateUsers or camunda:candidateGroups"),
-    ("resourceRole", "use camunda:candidateUsers or camunda:candidateGroups"),
     ("script", "use a service task with a delegate"),
 ];
 
@@ -108,6 +105,9 @@ static METADATA: &[&str] = &[
     "supportedInterfaceRef", "ioBinding", "supports",
 ];
 
+/// What says who is responsible, which means something on user tasks only; as in Camunda 7 it is accepted everywhere.
+static ROLES: &[&str] = &["humanPerformer", "performer", "potentialOwner", "resourceRole"];
+
 /// What becomes of a BPMN element by its name alone.
 pub(crate) enum Disposition {
     /// It is a flow node that is supported.
@@ -116,6 +116,8 @@ pub(crate) enum Disposition {
     Refused(&'static str),
     /// It is accepted and has no effect.
     Metadata,
+    /// It has no effect here, which is said; with what to do instead.
+    NoEffect(&'static str),
     /// BPMN 2.0 has no such element here.
     Unknown,
 }
@@ -127,6 +129,11 @@ pub(crate) fn disposition(name: &str) -> Disposition {
     }
     if let Some((_, help)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
         return Disposition::Refused(help);
+    }
+    if ROLES.contains(&name) {
+        return Disposition::NoEffect(
+            "name who does a user task by a humanPerformer or potentialOwner in it; ignore this if it only describes",
+        );
     }
     if METADATA.contains(&name) { Disposition::Metadata } else { Disposition::Unknown }
 }

@@ -2,7 +2,7 @@
 
 use mandate_feel::Expression;
 
-use crate::definition::{Mapping, RetryPolicy};
+use crate::definition::{Mapping, RetryPolicy, Source};
 use crate::diagnostic::{At, shown};
 use crate::parse::process::{MAX_ID, Owner, ProcessReader};
 use crate::retry::MAX_ATTEMPTS;
@@ -67,7 +67,7 @@ impl<'n> ProcessReader<'n, '_> {
             return None;
         }
         let source = self.expression(&format!("the source of '{}'", shown(target)), parameter.plain("source").unwrap_or("= null"), at)?;
-        Some(Mapping { target: target.to_owned(), source })
+        Some(Mapping { target: target.to_owned(), source: Source::Expression(source) })
     }
 
     /// How often the job of a task is tried in all, without a pause. It goes with the job that begins the task, or each of its instances.

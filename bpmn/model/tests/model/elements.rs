@@ -85,6 +85,17 @@ fn a_process_that_starts_by_message_only_has_no_none_start() {
 }
 
 #[test]
+fn of_several_none_start_events_none_begins_by_itself() {
+    let several = "<bpmn:startEvent id='web'/><bpmn:startEvent id='phone'/><bpmn:endEvent id='e'/>\
+                   <bpmn:sequenceFlow id='f1' sourceRef='web' targetRef='e'/><bpmn:sequenceFlow id='f2' sourceRef='phone' targetRef='e'/>";
+    let definition = definition(&file(several));
+    let starts: Vec<_> = definition.none_starts().map(|start| &*definition.element(start).id).collect();
+    assert_eq!((starts, definition.start()), (vec!["web", "phone"], None));
+    let ElementKind::Process(scope) = &definition.element(ROOT).kind else { panic!() };
+    assert!(scope.begins.is_empty());
+}
+
+#[test]
 fn end_events_end_terminate_or_throw() {
     let ends = "<bpmn:startEvent id='s'/><bpmn:parallelGateway id='g'/><bpmn:endEvent id='e1'/>\
         <bpmn:endEvent id='e2'><bpmn:terminateEventDefinition id='t'/></bpmn:endEvent>\
@@ -99,7 +110,7 @@ fn end_events_end_terminate_or_throw() {
     assert!(matches!(result("e1"), EndResult::None));
     assert!(matches!(result("e2"), EndResult::Terminate));
     let EndResult::Error(error) = result("e3") else { panic!() };
-    assert_eq!(error, ErrorReference { code: "REJECTED".to_owned(), message: Some("no".to_owned()) });
+    assert_eq!(error, ErrorReference { code: "REJECTED".to_owned(), message: Some(mandate_feel::Expression::literal("no")) });
     assert!(matches!(element(&definition, "g").kind, ElementKind::ParallelGateway));
     assert_eq!(element(&definition, "g").outgoing.len(), 3);
 }
@@ -163,7 +174,7 @@ fn a_user_task_says_who_until_when_and_with_which_form() {
                 camunda:candidateGroups='order-review' camunda:dueDate='P2D' camunda:formKey='embedded:review'>\
                 <bpmn:documentation> Look at it. </bpmn:documentation></bpmn:userTask>";
     let form = element(&definition(&around(task)), "a").form.clone().expect("a form");
-    assert_eq!((form.key.as_deref(), form.fields.len()), (Some("embedded:review"), 0));
+    assert_eq!((form.key.as_ref().and_then(|key| key.as_literal()), form.fields.len()), (Some("embedded:review"), 0));
     let ElementKind::UserTask(task) = kind(&around(task), "a") else { panic!() };
     assert_eq!(task.assignee.unwrap().source(), "${reviewer}");
     assert_eq!(task.candidate_users.unwrap().as_literal(), Some("ann, bob"));
@@ -332,7 +343,7 @@ fn jobs_mappings_and_properties_are_read_on_every_activity() {
     assert_eq!(task.job_priority.as_ref().unwrap().as_literal(), Some("-7"));
     let inputs: Vec<_> = task.inputs.iter().map(|input| (input.target.as_str(), input.source.source())).collect();
     assert_eq!(inputs, [("orderId", "${order.id}"), ("nothing", "= null")]);
-    assert_eq!(task.outputs[0].source.as_literal(), Some("done"));
+    assert_eq!(task.outputs[0].source.source(), "done");
     assert_eq!(task.properties, [("b".to_owned(), "1".to_owned()), ("a".to_owned(), String::new())]);
     let end = element(&definition, "e");
     assert!(!end.async_before && !end.async_after && end.exclusive && end.retries.is_none());
@@ -442,6 +453,6 @@ fn a_user_task_is_assigned_in_the_standards_words() {
     expect_test::expect![[r#"
         t.bpmn:2:1: error: the user task has more than one assignee (element 'a'); help: keep one of them
         t.bpmn:2:1: error: potentialOwner stands beside candidates that a FEEL expression gives (element 'a'); help: name all candidates in the FEEL expression
-        t.bpmn:2:475: error: potentialOwner names nobody (element 'a'); help: write whom in a formalExpression in a resourceAssignmentExpression, or use Camunda's attributes
+        t.bpmn:2:475: warning: potentialOwner names nobody (element 'a'); help: write whom in a formalExpression in a resourceAssignmentExpression, or use Camunda's attributes
     "#]].assert_eq(&diagnostics(around(&twice).as_bytes()));
 }

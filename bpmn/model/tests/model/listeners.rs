@@ -46,9 +46,9 @@ fn events_that_nothing_calls_are_refused() {
         expect![[r#"
             t.bpmn:3:1: error: camunda:executionListener is called on no event '' (element 'a'); help: name its event: start or end
             t.bpmn:4:1: error: camunda:executionListener is called on no event 'take' (element 'a'); help: name its event: start or end
-            t.bpmn:5:1: error: a task listener for the event 'timeout' is not supported (element 'a'); help: attach a non-interrupting timer event to the task, with a service task behind it
+            t.bpmn:5:1: error: a task listener for the event 'timeout' does not say when (element 'a'); help: put a timerEventDefinition into it
             t.bpmn:6:1: error: a task listener for the event 'delete' is not supported (element 'a'); help: lead what cancels the task through a service task: nothing is called for what is cancelled
-            t.bpmn:7:1: error: camunda:taskListener is called on no event '' (element 'a'); help: name its event: create, assignment, update or complete
+            t.bpmn:7:1: error: camunda:taskListener is called on no event '' (element 'a'); help: name its event: create, assignment, update, complete or timeout
         "#]],
     );
 }
@@ -58,17 +58,19 @@ fn what_they_do_must_be_one_thing_that_can_be_done() {
     check(
         "<camunda:executionListener event='start'/>\n<camunda:executionListener event='start' class='x' expression='${y}'/>\n\
          <camunda:executionListener event='start' class='x'><camunda:field name='f'/></camunda:executionListener>\n\
+         <camunda:executionListener event='start' class='x'><camunda:other/></camunda:executionListener>\n\
          <camunda:executionListener event='start' expression='${bean.go()}'/>\n<camunda:executionListener event='start' delegateExpression='${a.b}'/>\n\
          <camunda:executionListener event='start'><camunda:script scriptFormat='groovy'>x</camunda:script></camunda:executionListener>\n\
          <camunda:executionListener event='start'><camunda:script scriptFormat='feel' resource='x'/></camunda:executionListener>",
         expect![[r#"
             t.bpmn:3:1: error: camunda:executionListener does not say what it does (element 'a'); help: name a delegate by class or delegateExpression, or write an expression
             t.bpmn:4:1: error: camunda:executionListener says more than once what it does (element 'a'); help: keep one of them
-            t.bpmn:5:52: error: camunda:field in camunda:executionListener is not supported (element 'a'); help: a delegate is given the variables: use a camunda:inputParameter of the activity
-            t.bpmn:6:1: error: the listener's expression '${bean.go()}': the method 'go' cannot be called in an expression, at character 8 (element 'a'); help: let a delegate do the work and read its result, or use FEEL's functions, as in = count(items). Methods that can be called: equals, toString, contains, isEmpty, indexOf, get, length, startsWith, endsWith, equalsIgnoreCase, toLowerCase, toUpperCase, trim, concat, replace, substring, size, containsKey
-            t.bpmn:7:1: error: delegateExpression of camunda:executionListener: '${a.b}' is more than a name, and is not supported (element 'a'); help: name a delegate, such as class="audit-log"
-            t.bpmn:8:42: error: a script in the language 'groovy' is not supported (element 'a'); help: write it in FEEL (scriptFormat="feel") or JUEL, or use a service task with a delegate
-            t.bpmn:9:42: error: resource of camunda:script is not supported (element 'a'); help: write the script into the model
+            t.bpmn:5:52: error: camunda:field 'f' has 0 values (element 'a'); help: give it one: a stringValue or an expression
+            t.bpmn:6:52: error: camunda:other has no place in camunda:executionListener (element 'a'); help: remove it
+            t.bpmn:7:1: error: the listener's expression '${bean.go()}': the method 'go' cannot be called in an expression, at character 8 (element 'a'); help: let a delegate do the work and read its result, or use FEEL's functions, as in = count(items). Methods that can be called: equals, toString, contains, isEmpty, indexOf, get, length, startsWith, endsWith, equalsIgnoreCase, toLowerCase, toUpperCase, trim, concat, replace, substring, size, containsKey, toDate, plusSeconds, plusMinutes, plusHours, plusDays, plusWeeks, plusMonths, plusYears, minusSeconds, minusMinutes, minusHours, minusDays, minusWeeks, minusMonths, minusYears
+            t.bpmn:8:1: error: delegateExpression of camunda:executionListener: '${a.b}' is more than a name, and is not supported (element 'a'); help: name a delegate, such as class="audit-log"
+            t.bpmn:9:42: error: a script in the language 'groovy' is not supported (element 'a'); help: write it in FEEL (scriptFormat="feel") or JUEL, or use a service task with a delegate
+            t.bpmn:10:42: error: resource of camunda:script is not supported (element 'a'); help: write the script into the model
         "#]],
     );
 }
@@ -96,4 +98,21 @@ fn an_event_that_throws_does_not_always_end_by_itself() {
     expect![[r#"
         t.bpmn:2:26: warning: the end listener is not called where what the event throws is caught and interrupts the scope around it (element 'a'); help: use a listener for the event start, or put it on what catches the error or escalation
     "#]].assert_eq(&diagnostics(file.as_bytes()));
+}
+
+#[test]
+fn a_timeout_says_when() {
+    check(
+        "<camunda:taskListener id='t' event='timeout' class='x'><bpmn:timerEventDefinition><bpmn:timeDuration>${p}</bpmn:timeDuration>\
+         </bpmn:timerEventDefinition></camunda:taskListener>\n\
+         <camunda:taskListener event='timeout' class='x'><bpmn:timerEventDefinition/></camunda:taskListener>\n\
+         <camunda:taskListener event='timeout' class='x'><bpmn:timerEventDefinition><bpmn:timeCycle>often</bpmn:timeCycle>\
+         </bpmn:timerEventDefinition></camunda:taskListener>\n\
+         <camunda:taskListener event='create' class='x'><bpmn:timerEventDefinition/></camunda:taskListener>",
+        expect![[r#"
+            t.bpmn:4:49: error: the timer does not say when it fires (element 'a'); help: give it a timeDuration such as PT10M, a timeDate, or a timeCycle such as R3/PT10M
+            t.bpmn:5:76: error: timeCycle: 'often' is neither a repeating interval such as R3/PT10M nor a cron expression such as '0 0/5 * * * *': a cron expression has six fields from second to day of week, and perhaps a year; this one has 1 (element 'a'); help: write it as it says, or as an expression such as ${timeout} that gives it
+            t.bpmn:6:48: error: timerEventDefinition has no place in camunda:taskListener (element 'a'); help: remove it
+        "#]],
+    );
 }

@@ -3,9 +3,11 @@
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots that way")]
 
 mod calls;
+mod camunda;
 mod common;
 mod compensation;
 mod corpus;
+mod data;
 mod elements;
 mod events;
 mod files;

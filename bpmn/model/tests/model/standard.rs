@@ -2,7 +2,7 @@
 
 use crate::common::{around, around_with, definition, diagnostics, file, file_with};
 use expect_test::{Expect, expect};
-use mandate_model::{CatchTrigger, ElementKind, Mapping, StartTrigger, ThrowWhen};
+use mandate_model::{CatchTrigger, ElementKind, StartTrigger, ThrowWhen};
 
 /// The diagnostics of a user task with these loop characteristics.
 fn check(loops: &str, expected: Expect) {
@@ -62,6 +62,61 @@ fn only_activities_loop() {
 }
 
 #[test]
+fn people_are_named_by_the_standards_own_elements() {
+    let task =
+        |inside: &str| around_with("<bpmn:resource id='r' name='clerks'/>", &format!("<bpmn:userTask id='a'>{inside}</bpmn:userTask>"));
+    let ann = "<bpmn:performer><bpmn:resourceAssignmentExpression><bpmn:formalExpression>ann</bpmn:formalExpression>\
+               </bpmn:resourceAssignmentExpression></bpmn:performer>";
+    let clerks = "<bpmn:potentialOwner><bpmn:resourceRef>r</bpmn:resourceRef></bpmn:potentialOwner>";
+    let read = definition(&task(&format!("{ann}{clerks}")));
+    let ElementKind::UserTask(user) = &read.element(read.find("a").unwrap()).kind else { panic!("it is a user task") };
+    assert_eq!(user.assignee.as_ref().unwrap().source(), "ann");
+    assert_eq!(user.candidate_groups.as_ref().unwrap().source(), "clerks");
+    let as_in_camunda_7 = around(&format!("<bpmn:userTask id='a' camunda:assignee='bob'>{ann}</bpmn:userTask>"));
+    expect![[r#"
+        t.bpmn:2:46: warning: performer has no effect (as in Camunda 7) (element 'a'); help: use a humanPerformer or camunda:assignee
+    "#]]
+    .assert_eq(&diagnostics(as_in_camunda_7.as_bytes()));
+    let elsewhere = around("<bpmn:potentialOwner/><bpmn:manualTask id='a'><bpmn:resourceRole/></bpmn:manualTask>");
+    expect![[r#"
+        t.bpmn:2:1: warning: potentialOwner has no effect here (element 'p'); help: name who does a user task by a humanPerformer or potentialOwner in it; ignore this if it only describes
+        t.bpmn:2:47: warning: resourceRole has no effect here (element 'a'); help: name who does a user task by a humanPerformer or potentialOwner in it; ignore this if it only describes
+    "#]].assert_eq(&diagnostics(elsewhere.as_bytes()));
+}
+
+#[test]
+fn operation_names_the_message_that_it_takes() {
+    let roots = "<bpmn:message id='m' name='order'/><bpmn:interface id='i' name='orders'><bpmn:operation id='place' name='place'>\
+                 <bpmn:inMessageRef>m</bpmn:inMessageRef></bpmn:operation></bpmn:interface>";
+    let read = definition(&around_with(roots, "<bpmn:receiveTask id='a' operationRef='place'/>"));
+    let ElementKind::ReceiveTask(Some(message)) = &read.element(read.find("a").unwrap()).kind else { panic!("it waits for a message") };
+    assert_eq!(message.name.as_literal(), Some("order"));
+}
+
+#[test]
+fn file_and_expression_say_their_language() {
+    let feel = "https://www.omg.org/spec/DMN/20191111/FEEL/";
+    let looped = |file: &str, condition: &str| {
+        let loops = format!(
+            "<bpmn:standardLoopCharacteristics><bpmn:loopCondition{condition}</bpmn:loopCondition></bpmn:standardLoopCharacteristics>"
+        );
+        let text = around(&format!("<bpmn:userTask id='a'>{loops}</bpmn:userTask>"));
+        text.replacen("<bpmn:definitions", &format!("<bpmn:definitions expressionLanguage='{file}'"), 1)
+    };
+    let condition = |text: &str| {
+        let read = definition(text);
+        let each = read.element(read.find("a").unwrap()).multi_instance.clone().unwrap();
+        each.standard_loop.unwrap().condition.unwrap().source().to_owned()
+    };
+    assert_eq!(condition(&looped(feel, ">loopCounter &lt; 3")), "= loopCounter < 3");
+    assert_eq!(condition(&looped(feel, ">${loopCounter &lt; 3}")), "${loopCounter < 3}");
+    assert_eq!(condition(&looped("http://www.w3.org/1999/XPath", &format!(" language='{feel}'>again"))), "= again");
+    expect![[r#"
+        t.bpmn:2:57: error: an expression in the language 'http://www.w3.org/1999/XPath' is not supported (element 'a'); help: write it as ${amount > 100} or = amount > 100, without a language
+    "#]].assert_eq(&diagnostics(looped(feel, " language='http://www.w3.org/1999/XPath'>1 = 1").as_bytes()));
+}
+
+#[test]
 fn quantities_are_numbers_of_tokens() {
     let definition = definition(&around("<bpmn:userTask id='a' startQuantity='2' completionQuantity='3'/>"));
     let element = definition.element(definition.find("a").unwrap());
@@ -74,18 +129,18 @@ fn quantities_are_numbers_of_tokens() {
 }
 
 #[test]
-fn event_waits_for_one_condition_beside_other_things() {
+fn event_that_wants_all_waits_for_one_condition_beside_other_things() {
     let condition = "<bpmn:conditionalEventDefinition><bpmn:condition>= x</bpmn:condition></bpmn:conditionalEventDefinition>";
-    let twice = format!("<bpmn:intermediateCatchEvent id='a'>{condition}{condition}</bpmn:intermediateCatchEvent>");
+    let twice = format!("<bpmn:intermediateCatchEvent id='a' parallelMultiple='true'>{condition}{condition}</bpmn:intermediateCatchEvent>");
     expect![[r#"
-        t.bpmn:2:1: error: the event waits for several conditions (element 'a'); help: join them to one condition, or use an event for each, behind an event-based or a parallel gateway
+        t.bpmn:2:1: error: the event waits for all of several conditions (element 'a'); help: join them to one condition by `and`, or use an event for each, behind a parallel gateway
     "#]].assert_eq(&diagnostics(around(&twice).as_bytes()));
     let start = format!(
         "<bpmn:startEvent id='s' parallelMultiple='true'>{condition}{condition}<bpmn:timerEventDefinition><bpmn:timeDuration>PT1M</bpmn:timeDuration>\
          </bpmn:timerEventDefinition></bpmn:startEvent><bpmn:task id='t'/><bpmn:sequenceFlow id='st' sourceRef='s' targetRef='t'/>"
     );
     expect![[r#"
-        t.bpmn:2:1: error: the event waits for several conditions (element 's'); help: join them to one condition, or use an event for each, behind an event-based or a parallel gateway
+        t.bpmn:2:1: error: the event waits for all of several conditions (element 's'); help: join them to one condition by `and`, or use an event for each, behind a parallel gateway
     "#]].assert_eq(&diagnostics(file(&start).as_bytes()));
 }
 
@@ -166,7 +221,14 @@ fn events_may_have_several_definitions_and_refer_to_reusable_ones() {
             "<bpmn:userTask id='a'/><bpmn:boundaryEvent id='b' attachedToRef='a' cancelActivity='false' parallelMultiple='true'>{both}</bpmn:boundaryEvent>"
         ),
         expect![[r#"
-            t.bpmn:2:24: error: an event that waits for all of several must interrupt, and can't wait for what is thrown (element 'b'); help: use messages, timers and the like, and let it interrupt
+            t.bpmn:2:24: warning: the boundary event leads nowhere: the path ends when it fires (element 'b'); help: lead a sequence flow from it to what should happen then
+        "#]],
+    );
+    check(
+        "<bpmn:subProcess id='a'><bpmn:task id='t'/></bpmn:subProcess><bpmn:boundaryEvent id='b' attachedToRef='a' parallelMultiple='true'>\
+         <bpmn:escalationEventDefinition/><bpmn:messageEventDefinition messageRef='m'/></bpmn:boundaryEvent>",
+        expect![[r#"
+            t.bpmn:2:62: error: an event that waits for all of several can't wait for what is thrown inside (element 'b'); help: use messages, signals, timers and conditions, and an event of its own for what is thrown
         "#]],
     );
     check(
@@ -286,26 +348,23 @@ fn instances_throw_what_a_boundary_event_catches() {
     );
 }
 
+/// A file with everything that describes, in all the places where the standard's schema has it.
 #[test]
-fn assignments_of_data_associations_are_mappings() {
-    let inside = "<bpmn:ioSpecification id='io'/><bpmn:property id='q' name='q'/>\
-                  <bpmn:dataInputAssociation id='i'><bpmn:sourceRef>o</bpmn:sourceRef><bpmn:targetRef>p</bpmn:targetRef>\
-                  <bpmn:assignment><bpmn:from>= order.total</bpmn:from><bpmn:to>total</bpmn:to></bpmn:assignment></bpmn:dataInputAssociation>\
-                  <bpmn:dataOutputAssociation id='j'><bpmn:assignment><bpmn:from>${result}</bpmn:from><bpmn:to>answer</bpmn:to></bpmn:assignment>\
-                  </bpmn:dataOutputAssociation>";
-    let read = definition(&around(&format!("<bpmn:userTask id='a'>{inside}</bpmn:userTask>")));
-    let element = read.element(read.find("a").unwrap());
-    let show = |mappings: &[Mapping]| mappings.iter().map(|it| format!("{} {}", it.target, it.source.source())).collect::<Vec<_>>();
-    assert_eq!(
-        (show(&element.inputs), show(&element.outputs)),
-        (vec!["total = order.total".to_owned()], vec!["answer ${result}".to_owned()])
-    );
-    let refused = "<bpmn:dataInputAssociation id='i'><bpmn:transformation>= x</bpmn:transformation><bpmn:assignment><bpmn:from>= x</bpmn:from>\
-                   <bpmn:to>${y}</bpmn:to></bpmn:assignment><bpmn:assignment/></bpmn:dataInputAssociation>";
-    let expected = expect![[r#"
-        t.bpmn:2:57: error: transformation is not supported (element 'a'); help: write an assignment, or a camunda:inputParameter or camunda:outputParameter
-        t.bpmn:2:146: error: '${y}' is not the name of a variable (element 'a'); help: name the variable that is set, without an expression
-        t.bpmn:2:187: error: the assignment has no from or no to (element 'a'); help: write <from>= order.total</from><to>total</to>
-    "#]];
-    expected.assert_eq(&diagnostics(around(&format!("<bpmn:userTask id='a'>{refused}</bpmn:userTask>")).as_bytes()));
+fn what_only_describes_deploys() {
+    let roots = "<bpmn:itemDefinition id='type' structureRef='Order' isCollection='false' itemKind='Information'/>\
+                 <bpmn:signal id='sig' name='alarm' structureRef='type'/><bpmn:interface id='i' name='orders'><bpmn:operation id='place' name='place'>\
+                 <bpmn:inMessageRef>m</bpmn:inMessageRef></bpmn:operation></bpmn:interface><bpmn:message id='m' name='order' itemRef='type'/>\
+                 <bpmn:globalUserTask id='global'><bpmn:ioSpecification><bpmn:dataInput id='given' name='order'/><bpmn:inputSet/><bpmn:outputSet/>\
+                 </bpmn:ioSpecification><bpmn:ioBinding operationRef='place' inputDataRef='given' outputDataRef='given'/>\
+                 <bpmn:supportedInterfaceRef>i</bpmn:supportedInterfaceRef></bpmn:globalUserTask>";
+    let process = "<bpmn:auditing/><bpmn:monitoring/><bpmn:property id='q'/><bpmn:supports>other</bpmn:supports>\
+                   <bpmn:ioSpecification><bpmn:dataInput id='in'/><bpmn:inputSet/><bpmn:outputSet/></bpmn:ioSpecification>\n\
+                   <bpmn:startEvent id='s'/><bpmn:transaction id='a' method='##Store'><bpmn:userTask id='t' completionQuantity='1'><bpmn:auditing/>\
+                   </bpmn:userTask><bpmn:intermediateThrowEvent id='throw'><bpmn:signalEventDefinition signalRef='sig'/></bpmn:intermediateThrowEvent>\
+                   </bpmn:transaction><bpmn:endEvent id='e'/><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='a'/>\
+                   <bpmn:sequenceFlow id='f2' sourceRef='a' targetRef='e'/>";
+    let file = file_with(roots, process).replace("<bpmn:process id='p'", "<bpmn:process id='p' processType='Private' isClosed='true'");
+    expect![[r#"
+        t.bpmn:3:26: warning: method has no effect: a transaction that is cancelled compensates what has completed in it (as in Camunda 7) (element 'a'); help: remove it, or do without what it asks for
+    "#]].assert_eq(&diagnostics(file.as_bytes()));
 }

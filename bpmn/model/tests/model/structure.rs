@@ -97,7 +97,7 @@ mod events {
                 t.bpmn:3:1: error: the error end event has no errorRef (element 'e1'); help: choose the error that it throws (errorRef)
                 t.bpmn:4:24: warning: the error 'nobody' does not exist: this is taken for the code of one (as in Camunda 7) (element 'e2'); help: create an error with this id and a code
                 t.bpmn:5:24: error: the error 'x' has no errorCode of 1 to 255 characters (element 'e3'); help: give it an errorCode: errors are caught by code
-                t.bpmn:6:24: error: an expression in the code or message of the error 'y' is not supported yet (element 'e4'); help: write fixed texts
+                t.bpmn:6:24: error: an expression in the code of the error 'y' is not supported (element 'e4'); help: write a fixed text (as in Camunda 7)
                 t.bpmn:7:69: warning: the error 'x' has no errorCode: the event catches all errors (element 'b'); help: give it one, or remove the errorRef
             "#]],
         );
@@ -250,8 +250,15 @@ mod flows {
         check(
             &gateway("", &(to_end("g1", condition) + &to_end("g2", ""))),
             expect![[r#"
-            t.bpmn:5:1: error: a flow of the exclusive gateway 'a' has no condition and is not its default flow (element 'g2'); help: give it a condition, such as ${amount > 100}, or make it the default flow
-        "#]],
+                t.bpmn:5:1: warning: a flow of the exclusive gateway 'a' has no condition and is not its default flow: it is taken if no flow before it in the file is (as in Camunda 7) (element 'g2'); help: give it a condition, such as ${amount > 100}, or make it the default flow
+            "#]],
+        );
+        check(
+            &gateway("", &(to_end("g1", condition) + &to_end("g2", "") + &to_end("g3", ""))),
+            expect![[r#"
+                t.bpmn:5:1: error: a flow of the exclusive gateway 'a' has no condition and is not its default flow (element 'g2'); help: give it a condition, such as ${amount > 100}, or make it the default flow
+                t.bpmn:6:1: error: a flow of the exclusive gateway 'a' has no condition and is not its default flow (element 'g3'); help: give it a condition, such as ${amount > 100}, or make it the default flow
+            "#]],
         );
         check(
             &gateway("default='g1'", &(to_end("g1", condition) + &to_end("g2", condition))),
@@ -327,8 +334,8 @@ mod flows {
         check(
             &condition("<bpmn:conditionExpression language='groovy'>x</bpmn:conditionExpression>"),
             expect![[r#"
-            t.bpmn:4:1: error: a condition in the language 'groovy' is not supported yet (element 'g1'); help: write it as ${amount > 100} or = amount > 100, without a language
-        "#]],
+                t.bpmn:4:1: error: an expression in the language 'groovy' is not supported (element 'g1'); help: write it as ${amount > 100} or = amount > 100, without a language
+            "#]],
         );
     }
 
@@ -421,11 +428,11 @@ mod scopes {
                 t.bpmn:2:1: error: the subProcess has no start event (element 'a'); help: begin it with a none start event, or with something that no flow leads to
             "#]],
         );
-        check(
-            "<bpmn:startEvent id='s1'/><bpmn:endEvent id='e'/>\n<bpmn:startEvent id='s2'/>\n\
-             <bpmn:sequenceFlow id='f1' sourceRef='s1' targetRef='e'/><bpmn:sequenceFlow id='f2' sourceRef='s2' targetRef='e'/>",
+        check_activity(
+            "<bpmn:subProcess id='a'><bpmn:startEvent id='s1'/><bpmn:endEvent id='ae'/>\n<bpmn:startEvent id='s2'/>\n\
+             <bpmn:sequenceFlow id='g1' sourceRef='s1' targetRef='ae'/><bpmn:sequenceFlow id='g2' sourceRef='s2' targetRef='ae'/></bpmn:subProcess>",
             expect![[r#"
-                t.bpmn:3:1: error: the process has more than one none start event (element 's2'); help: keep one; lead its flow through a parallel gateway if both paths should start
+                t.bpmn:3:1: error: the subProcess has more than one none start event (BPMN 2.0, 13.3.4) (element 's2'); help: keep one; lead its flow through a parallel gateway if both paths should start
             "#]],
         );
     }

@@ -28,7 +28,7 @@ pub(super) fn of(view: &InstanceView, called: &[IncidentListed]) -> Value {
         incidents.entry(incident.activity).or_default().push(dto);
     }
     for incident in called {
-        let [id, ..] = super::incident::ids(incident);
+        let [id, ..] = super::incident::ids(incident.instance, incident.row.n, incident.cause.as_ref());
         let activity = ActivityId(u64::try_from(incident.row.activity).unwrap_or(0));
         incidents.entry(activity).or_default().push(json!({"id": id, "activityId": incident.row.activity_id}));
     }

@@ -1,6 +1,5 @@
 //! `POST /condition`.
 
-use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
 use mandate_runtime::ConditionEvaluation;
@@ -9,6 +8,7 @@ use serde_json::Value;
 use super::process_definition::no_definition;
 use super::process_instance;
 use crate::extract::Body;
+use crate::operator::Acting;
 use crate::{App, Error, to_the_end};
 
 /// Every field that Camunda's `EvaluationConditionDto` has.
@@ -18,7 +18,7 @@ pub(super) fn router() -> Router<App> {
     Router::new().route("/condition", post(evaluate))
 }
 
-async fn evaluate(State(app): State<App>, Body(mut body): Body) -> Result<Json<Value>, Error> {
+async fn evaluate(Acting(app): Acting, Body(mut body): Body) -> Result<Json<Value>, Error> {
     let evaluation = ConditionEvaluation {
         variables: body.variables("variables")?,
         business_key: body.stored_text("businessKey")?,

@@ -343,6 +343,8 @@ fn filter(fields: &mut Fields, now: i64) -> Result<ExternalTaskFilter, Error> {
         execution: fields.text("executionId")?.map(|id| super::numbered(public_or_none(&id))),
         instances: fields.instances("processInstanceId", Some("processInstanceIdIn"))?.into_iter().map(|id| id.0).collect(),
         definition_id: fields.text("processDefinitionId")?,
+        definition_name: fields.text("processDefinitionName")?,
+        definition_name_like: fields.like("processDefinitionNameLike")?,
         definition_keys: super::one_of(fields.text("processDefinitionKey")?, fields.filter_texts("processDefinitionKeyIn")?),
         priority_from: fields.whole("priorityHigherThanOrEquals")?,
         priority_to: fields.whole("priorityLowerThanOrEquals")?,

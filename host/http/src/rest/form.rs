@@ -44,13 +44,14 @@ fn of_one(path: &str) -> Router<App> {
 struct OfTask {
     view: InstanceView,
     activity: mandate_runtime::engine::ActivityId,
+    now: i64,
 }
 
 impl OfTask {
     async fn find(app: &App, id: &str, missing: impl FnOnce() -> Error) -> Result<Self, Error> {
         let found = app.runtime.task_view(public_or_none(id)).await;
         let (view, activity) = found.map_err(|error| Error::from(error).or_missing(missing))?;
-        Ok(Self { view, activity: activity.id })
+        Ok(Self { view, activity: activity.id, now: app.runtime.now() })
     }
 
     /// As Camunda answers of forms: a task that is not there is not found.
@@ -59,29 +60,32 @@ impl OfTask {
     }
 
     fn form(&self) -> FormOf<'_> {
-        FormOf::task(&self.view.definition.model, &self.view.instance, self.activity)
+        FormOf::task(&self.view.definition.model, &self.view.instance, self.activity, self.now)
     }
 }
 
 /// What starts a process, and its form.
-struct OfStart(std::sync::Arc<Definition>);
+struct OfStart {
+    definition: std::sync::Arc<Definition>,
+    now: i64,
+}
 
 impl OfStart {
     async fn find(app: &App, named: &Named) -> Result<Self, Error> {
         let row = named.find(app).await?;
-        Ok(Self(app.runtime.definition(&row.id).await?))
+        Ok(Self { definition: app.runtime.definition(&row.id).await?, now: app.runtime.now() })
     }
 
     fn id(&self) -> &str {
-        &self.0.row.id
+        &self.definition.row.id
     }
 
-    /// As in Camunda only what is started by nothing else than a request has a form to do it with.
+    /// As in Camunda only what is started by nothing else than a request has a form to do it with; of several none start events none has.
     fn form(&self) -> Result<FormOf<'_>, Error> {
-        FormOf::start(&self.0.model).ok_or_else(|| {
+        FormOf::start(&self.definition.model, self.now).ok_or_else(|| {
             let id = self.id();
             Error::Invalid(format!(
-                "Cannot get start form data for process definition {id}: No startFormHandler defined in process '{id}': it has no none start event"
+                "Cannot get start form data for process definition {id}: No startFormHandler defined in process '{id}': it has no none start event, or several"
             ))
         })
     }
@@ -90,7 +94,7 @@ impl OfStart {
 /// Camunda's `FormDto`, with what the fields are, for which Camunda's API has only HTML.
 fn form_dto(form: &FormOf<'_>, rendered_at: &str) -> Result<Value, FormError> {
     let fields = form.shown()?;
-    let key = form.form().and_then(|form| form.key.clone()).filter(|key| !key.is_empty());
+    let key = form.key().filter(|key| !key.is_empty()).map(str::to_owned);
     let key = key.or_else(|| (!fields.is_empty()).then(|| format!("embedded:engine://engine/:engine{rendered_at}/rendered-form")));
     Ok(json!({
         "key": key,
@@ -197,7 +201,7 @@ async fn deployed_task_form(State(app): State<App>, Segments(id): Segments<Strin
 
 async fn deployed_start_form(State(app): State<App>, Segments(named): Segments<Named>) -> Result<Response, Error> {
     let of = OfStart::find(&app, &named).await?;
-    deployed(&app, &of.0, &of.form()?).await
+    deployed(&app, &of.definition, &of.form()?).await
 }
 
 /// What prefixes a key may have, and what is behind it (Camunda's `AbstractGetDeployedFormCmd`).
@@ -205,7 +209,7 @@ const DEPLOYED: &[(&str, &str)] = &[("embedded:", "application/xhtml+xml"), ("ca
 
 /// The file of its deployment that a form's key names: a download and never a page, for it must not run as ours in a browser.
 async fn deployed(app: &App, definition: &Definition, form: &FormOf<'_>) -> Result<Response, Error> {
-    let key = form.form().and_then(|form| form.key.as_deref()).filter(|key| !key.is_empty());
+    let key = form.key().filter(|key| !key.is_empty());
     let key = key.ok_or_else(|| Error::Invalid("The form key is not set.".to_owned()))?;
     let found = DEPLOYED.iter().find_map(|(prefix, kind)| Some((key.strip_prefix(prefix)?, *kind)));
     let (location, kind) = found.unwrap_or((key, "application/octet-stream"));
@@ -230,7 +234,7 @@ async fn submit_task_form(Acting(app): Acting, Segments(id): Segments<String>, B
 
 /// Starts an instance with what was entered.
 async fn submit_start_form(
-    State(app): State<App>,
+    Acting(app): Acting,
     Segments(named): Segments<Named>,
     headers: HeaderMap,
     Body(mut body): Body,

@@ -7,12 +7,12 @@ use axum::{Json, Router};
 use mandate_runtime::StoreError;
 use mandate_runtime::query::{
     CallFilter, HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort,
-    Order, Page, Reads,
+    IncidentOf, Order, Page, Reads,
 };
 use serde_json::{Value, json};
 
 use super::list::{List, by_query_or_body};
-use super::{camunda, variable_query};
+use super::{camunda, incident, variable_query};
 use crate::error::stored;
 use crate::extract::{Params, Segments};
 use crate::operator::Acting;
@@ -136,6 +136,7 @@ pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilt
     };
     Ok(HistoryInstanceFilter {
         ids: fields.instances("processInstanceId", Some("processInstanceIds"))?.into_iter().map(|id| id.0).collect(),
+        ids_not: fields.filter_texts("processInstanceIdNotIn")?.iter().map(|id| instance_or_none(id).0).collect(),
         business_key: fields.text("processInstanceBusinessKey")?,
         business_keys: fields.filter_texts("processInstanceBusinessKeyIn")?,
         business_key_like: fields.like("processInstanceBusinessKeyLike")?,
@@ -144,11 +145,14 @@ pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilt
         definition_keys: fields.filter_texts("processDefinitionKeyIn")?,
         definition_keys_not: fields.filter_texts("processDefinitionKeyNotIn")?,
         definition_name: fields.text("processDefinitionName")?,
+        definition_name_like: fields.like("processDefinitionNameLike")?,
         finished: fields.flag("finished")?,
         unfinished: fields.flag("unfinished")?,
         states,
         with_open_incident,
-        incident_code: None,
+        incident: incident_of(fields)?,
+        with_incidents: fields.flag("withIncidents")?,
+        active_activities: fields.filter_texts("activeActivityIdIn")?,
         variables: variable_query::conditions(fields, "variables")?,
         executed_activities: fields.filter_texts("executedActivityIdIn")?,
         calls: CallFilter {
@@ -165,6 +169,19 @@ pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilt
         tenants: fields.tenants(None)?,
         without_tenant: fields.flag("withoutTenantId")?,
     })
+}
+
+/// Camunda's four filters by an instance's own incidents.
+fn incident_of(fields: &mut Fields) -> Result<Option<IncidentOf>, Error> {
+    let wanted = incident::code_of_type(fields.text("incidentType")?);
+    let of = IncidentOf {
+        code: wanted.code(),
+        code_not: wanted.code_not(),
+        message: fields.text("incidentMessage")?,
+        message_like: fields.like("incidentMessageLike")?,
+    };
+    let is_asked = of.code.is_some() || of.code_not.is_some() || of.message.is_some() || of.message_like.is_some();
+    Ok((fields.flag("withRootIncidents")? || is_asked).then_some(of))
 }
 
 async fn instance(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {
@@ -231,6 +248,7 @@ fn activity_filter(fields: &mut Fields) -> Result<HistoryActivityFilter, Error> 
         finished: fields.flag("finished")?,
         unfinished: fields.flag("unfinished")?,
         canceled: fields.flag("canceled")?,
+        complete_scope: fields.flag("completeScope")?,
         started_before: fields.date("startedBefore")?,
         started_after: fields.date("startedAfter")?,
         finished_before: fields.date("finishedBefore")?,
@@ -284,8 +302,7 @@ pub(crate) fn activity_dto(row: &HistoryActivity) -> Value {
         "endTime": date::print_option(row.ended_at),
         "durationInMillis": row.ended_at.map(|ended| ended - row.started_at),
         "canceled": row.canceled,
-        // Camunda's word for an activity that ended its token's way: an end event.
-        "completeScope": row.kind.ends_with("EndEvent") && row.ended_at.is_some() && !row.canceled,
+        "completeScope": row.complete_scope,
         "tenantId": row.tenant,
         "removalTime": date::print_option(row.removal_at),
         "rootProcessInstanceId": row.root_instance.unwrap_or(row.instance).to_string(),

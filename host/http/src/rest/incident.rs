@@ -5,8 +5,9 @@ use axum::routing::get;
 use axum::{Json, Router};
 use mandate_runtime::StoreError;
 use mandate_runtime::engine::Code;
-use mandate_runtime::query::{IncidentFilter, IncidentListed, IncidentName, IncidentSort, Order, Page, Reads};
+use mandate_runtime::query::{Cause, IncidentFilter, IncidentListed, IncidentName, IncidentSort, Order, Page, Reads};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::list::{List, by_query};
 use super::{NO_ACTIVITY, camunda};
@@ -127,6 +128,7 @@ fn filter(fields: &mut Fields) -> Result<IncidentFilter, Error> {
         root: fields.text("rootCauseIncidentId")?.map(|id| name(&id)),
         of_called: false,
         instances: fields.instances("processInstanceId", None)?.into_iter().map(|id| id.0).collect(),
+        activity: fields.text("executionId")?.map(|id| super::scope_or_none(&id)),
         definition_id: fields.text("processDefinitionId")?,
         definition_keys: fields.filter_texts("processDefinitionKeyIn")?,
         business_key: None,
@@ -155,7 +157,7 @@ pub(crate) async fn find(app: &App, id: &str) -> Result<IncidentListed, Error> {
 }
 
 /// The incident of a called instance has an id of its own at each of the callers: the caller's, a dot, and that of the incident.
-fn name(id: &str) -> IncidentName {
+pub(super) fn name(id: &str) -> IncidentName {
     let (at, own) = match id.split_once('.') {
         Some((caller, own)) if own.contains('.') => (Some(instance_or_none(caller).0), own),
         _ => (None, id),
@@ -165,18 +167,18 @@ fn name(id: &str) -> IncidentName {
 }
 
 /// The ids of an incident, of what it comes from, and of the one that is at the root of both. Nobody else's consequence comes from itself.
-pub(super) fn ids(listed: &IncidentListed) -> [String; 3] {
-    let Some(cause) = &listed.cause else { return std::array::from_fn(|_| super::public(listed.instance, listed.row.n)) };
-    let root = super::public(cause.root, listed.row.n);
+pub(super) fn ids(instance: Uuid, n: i64, cause: Option<&Cause>) -> [String; 3] {
+    let Some(cause) = cause else { return std::array::from_fn(|_| super::public(instance, n)) };
+    let root = super::public(cause.root, n);
     let from = if cause.called == cause.root { root.clone() } else { format!("{}.{root}", cause.called) };
-    [format!("{}.{root}", listed.instance), from, root]
+    [format!("{instance}.{root}"), from, root]
 }
 
 /// Camunda's `IncidentDto`, with our `code`. As in Camunda a caller's has no message.
 fn dto(listed: &IncidentListed) -> Value {
     let row = &listed.row;
     let in_instance = row.activity != NO_ACTIVITY;
-    let [id, cause, root] = ids(listed);
+    let [id, cause, root] = ids(listed.instance, row.n, listed.cause.as_ref());
     json!({
         "id": id,
         "processDefinitionId": row.definition_id,

@@ -82,6 +82,7 @@ async fn suspend_jobs(Acting(app): Acting, Body(mut body): Body) -> Result<Statu
 }
 
 async fn suspend_definition(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
+    super::suspension::refuse_delay(&body)?;
     let (suspended, jobs) = (suspended(&mut body)?, body.flag("includeJobs")?);
     body.finish(FIELDS)?;
     let which = named(&app, &id).await?;
@@ -92,6 +93,7 @@ async fn suspend_definition(Acting(app): Acting, Segments(id): Segments<String>,
 
 /// Those of a definition, or of all versions of a key.
 async fn suspend_definitions(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
+    super::suspension::refuse_delay(&body)?;
     let (suspended, jobs) = (suspended(&mut body)?, body.flag("includeJobs")?);
     let definitions = definitions(&app, &mut body).await?;
     body.finish(FIELDS)?;

@@ -1,6 +1,5 @@
 //! `POST /message`.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::process_instance;
 use crate::extract::Body;
+use crate::operator::Acting;
 use crate::query_params::instance_or_none;
 use crate::{App, Error, to_the_end, variable};
 
@@ -34,7 +34,7 @@ pub(super) fn router() -> Router<App> {
     Router::new().route("/message", post(correlate))
 }
 
-async fn correlate(State(app): State<App>, Body(mut body): Body) -> Result<Response, Error> {
+async fn correlate(Acting(app): Acting, Body(mut body): Body) -> Result<Response, Error> {
     let message = body.text("messageName")?.filter(|name| !name.is_empty());
     let message = message.ok_or_else(|| Error::Invalid("No message name supplied".to_owned()))?;
     let correlation = Correlation {

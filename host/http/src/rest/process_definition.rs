@@ -299,6 +299,7 @@ async fn suspend(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode
 }
 
 fn suspension(body: &mut Fields) -> Result<(bool, bool), Error> {
+    super::suspension::refuse_delay(body)?;
     let suspended = body.boolean("suspended")?.ok_or_else(|| Error::Invalid("'suspended' is missing".to_owned()))?;
     Ok((suspended, body.flag("includeProcessInstances")?))
 }

@@ -5,14 +5,14 @@ use axum::routing::get;
 use axum::{Json, Router};
 use mandate_runtime::StoreError;
 use mandate_runtime::query::{
-    HistoryIncident, HistoryIncidentFilter, HistoryIncidentSort, HistoryTask, HistoryTaskFilter, HistoryTaskSort, HistoryVariable,
-    HistoryVariableFilter, HistoryVariableSort, IncidentState, OfInstances, Order, Page, Reads, Remembered,
+    HistoryIncidentFilter, HistoryIncidentSort, HistoryTask, HistoryTaskFilter, HistoryTaskSort, HistoryVariable, HistoryVariableFilter,
+    HistoryVariableSort, IncidentRemembered, IncidentState, OfInstances, Order, Page, Reads, Remembered,
 };
 use serde_json::{Value, json};
 
-use super::camunda;
-use super::incident::{code_of_type, failed_activity, type_of};
+use super::incident::{self, code_of_type, failed_activity, type_of};
 use super::list::{List, by_query, by_query_or_body};
+use super::{NO_ACTIVITY, camunda, variable_query};
 use crate::error::stored;
 use crate::extract::Segments;
 use crate::query_params::{Fields, instance_or_none, public_or_none};
@@ -103,7 +103,7 @@ impl List for Variables {
         for absent in ["caseDefinitionKey", "caseDefinitionId", "caseInstanceId", "caseExecutionId", "taskId", "errorMessage"] {
             dto[absent] = Value::Null;
         }
-        with_instance(dto, row)
+        dto
     }
 }
 
@@ -137,6 +137,9 @@ impl List for Tasks {
             ids: fields.instances("processInstanceId", None)?.into_iter().map(|id| id.0).collect(),
             root: fields.text("rootProcessInstanceId")?.map(|id| instance_or_none(&id).0),
             business_key: fields.text("processInstanceBusinessKey")?,
+            business_keys: fields.filter_texts("processInstanceBusinessKeyIn")?,
+            business_key_like: fields.like("processInstanceBusinessKeyLike")?,
+            definition_name: fields.text("processDefinitionName")?,
             ended: fields.either("processFinished", "processUnfinished")?,
             ..of_instances(fields)?
         };
@@ -147,17 +150,34 @@ impl List for Tasks {
             activity_ids: super::one_of(fields.text("taskDefinitionKey")?, fields.filter_texts("taskDefinitionKeyIn")?),
             name: fields.text("taskName")?,
             name_like: fields.like("taskNameLike")?,
+            description: fields.text("taskDescription")?,
+            description_like: fields.like("taskDescriptionLike")?,
+            owner: fields.text("taskOwner")?,
+            owner_like: fields.like("taskOwnerLike")?,
+            priority: fields.whole("taskPriority")?,
+            process_variables: variable_query::conditions(fields, "processVariables")?,
+            task_variables: variable_query::conditions(fields, "taskVariables")?,
+            interrupted: interrupted(fields)?,
             assignee: fields.text("taskAssignee")?,
             assignee_like: fields.like("taskAssigneeLike")?,
             assigned: fields.either("assigned", "unassigned")?,
             ended: fields.either("finished", "unfinished")?,
+            due_at: fields.date("taskDueDate")?,
+            without_due: fields.flag("withoutTaskDueDate")?,
             due_before: fields.date("taskDueDateBefore")?,
             due_after: fields.date("taskDueDateAfter")?,
+            follow_up_at: fields.date("taskFollowUpDate")?,
+            follow_up_before: fields.date("taskFollowUpDateBefore")?,
+            follow_up_after: fields.date("taskFollowUpDateAfter")?,
             created_before: fields.date("startedBefore")?,
             created_after: fields.date("startedAfter")?,
             ended_before: fields.date("finishedBefore")?,
             ended_after: fields.date("finishedAfter")?,
         })
+    }
+
+    fn check(app: &App, filter: &HistoryTaskFilter) -> Result<(), Error> {
+        variable_query::check(app, !filter.process_variables.is_empty() || !filter.task_variables.is_empty())
     }
 
     async fn rows(
@@ -179,8 +199,8 @@ impl List for Tasks {
         let mut dto = task_dto(row.instance, task);
         let (reason, state) = match (task.ended_at, canceled) {
             (None, _) => (None, "Created"),
-            (Some(_), false) => (Some("completed"), "Completed"),
-            (Some(_), true) => (Some("deleted"), "Deleted"),
+            (Some(_), false) => (Some(COMPLETED), "Completed"),
+            (Some(_), true) => (Some(DELETED), "Deleted"),
         };
         (dto["deleteReason"], dto["taskState"]) = (json!(reason), json!(state));
         dto["executionId"] = dto["activityInstanceId"].clone();
@@ -188,6 +208,21 @@ impl List for Tasks {
             dto[absent] = Value::Null;
         }
         with_instance(dto, row)
+    }
+}
+
+/// Camunda's reasons for which a task is over.
+const COMPLETED: &str = "completed";
+const DELETED: &str = "deleted";
+
+fn interrupted(fields: &mut Fields) -> Result<Option<bool>, Error> {
+    match fields.text("taskDeleteReason")?.as_deref() {
+        None => Ok(None),
+        Some(COMPLETED) => Ok(Some(false)),
+        Some(DELETED) => Ok(Some(true)),
+        Some(other) => {
+            Err(Error::Invalid(format!("'taskDeleteReason' {other} is not supported by this host; {COMPLETED} and {DELETED} are")))
+        }
     }
 }
 
@@ -212,7 +247,7 @@ impl List for Incidents {
 
     type Sort = HistoryIncidentSort;
     type Filter = HistoryIncidentFilter;
-    type Row = Remembered<(HistoryIncident, IncidentState)>;
+    type Row = Remembered<IncidentRemembered>;
 
     fn filter(fields: &mut Fields) -> Result<HistoryIncidentFilter, Error> {
         let ids = fields.instances("processInstanceId", None)?.into_iter().map(|id| id.0).collect();
@@ -220,7 +255,10 @@ impl List for Incidents {
         let wanted = code_of_type(fields.text("incidentType")?);
         Ok(HistoryIncidentFilter {
             of,
-            ids: fields.public_ids("incidentId", None)?.into_iter().map(super::numbered).collect(),
+            name: fields.text("incidentId")?.map(|id| incident::name(&id)),
+            cause: fields.text("causeIncidentId")?.map(|id| incident::name(&id)),
+            root: fields.text("rootCauseIncidentId")?.map(|id| incident::name(&id)),
+            activity: fields.text("executionId")?.map(|id| super::scope_or_none(&id)),
             activity_id: failed_activity(fields)?,
             code: wanted.code(),
             code_not: wanted.code_not(),
@@ -248,15 +286,22 @@ impl List for Incidents {
         reads.count_remembered_incidents(filter).await
     }
 
-    /// Camunda's `HistoricIncidentDto`, with our `code`.
+    /// Camunda's `HistoricIncidentDto`, with our `code`. As in Camunda a caller's has no message.
     fn dto(row: &Self::Row) -> Value {
-        let (incident, state) = &row.row;
-        let mut dto = incident_dto(row.instance, incident);
+        let IncidentRemembered { incident, state, cause } = &row.row;
+        let mut dto = with_instance(incident_dto(row.instance, incident), row);
+        if incident.activity == NO_ACTIVITY {
+            for of_instance in ["processInstanceId", "rootProcessInstanceId", "executionId"] {
+                dto[of_instance] = Value::Null;
+            }
+        }
+        if cause.is_some() {
+            dto["incidentMessage"] = Value::Null;
+        }
+        let [id, from, root] = incident::ids(row.instance, incident.n, cause.as_ref());
+        (dto["id"], dto["causeIncidentId"], dto["rootCauseIncidentId"]) = (json!(id), json!(from), json!(root));
         dto["incidentType"] = json!(type_of(&incident.code));
         dto["failedActivityId"] = dto["activityId"].clone();
-        // It is nobody else's consequence.
-        dto["causeIncidentId"] = dto["id"].clone();
-        dto["rootCauseIncidentId"] = dto["id"].clone();
         dto["open"] = json!(*state == IncidentState::Open);
         dto["resolved"] = json!(*state == IncidentState::Resolved);
         dto["deleted"] = json!(*state == IncidentState::Deleted);

@@ -1,6 +1,5 @@
 //! `POST /process-definition/…/start`.
 
-use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -11,6 +10,7 @@ use serde_json::json;
 use super::process_definition::{no_definition, no_key};
 use super::{modification, process_instance};
 use crate::extract::{Body, Segments};
+use crate::operator::Acting;
 use crate::query_params::Fields;
 use crate::{App, Error, to_the_end, variable};
 
@@ -34,17 +34,12 @@ pub(super) fn router() -> Router<App> {
         .route("/process-definition/key/{key}/tenant-id/{tenant}/start", post(start_by_tenant))
 }
 
-async fn start_by_id(
-    State(app): State<App>,
-    Segments(id): Segments<String>,
-    headers: HeaderMap,
-    Body(body): Body,
-) -> Result<Response, Error> {
+async fn start_by_id(Acting(app): Acting, Segments(id): Segments<String>, headers: HeaderMap, Body(body): Body) -> Result<Response, Error> {
     start(&app, DefinitionRef::Id(id.clone()), &headers, body).await.map_err(|error| error.or_missing(|| no_definition(&id)))
 }
 
 async fn start_by_key(
-    State(app): State<App>,
+    Acting(app): Acting,
     Segments(key): Segments<String>,
     headers: HeaderMap,
     Body(body): Body,
@@ -54,7 +49,7 @@ async fn start_by_key(
 }
 
 async fn start_by_tenant(
-    State(app): State<App>,
+    Acting(app): Acting,
     Segments((key, tenant)): Segments<(String, String)>,
     headers: HeaderMap,
     Body(body): Body,

@@ -25,6 +25,11 @@ const FIELDS: &[&str] = &[
     "historicProcessInstanceQuery",
 ];
 
+/// Camunda's timers that suspend or activate later are not built.
+pub(super) fn refuse_delay(body: &Fields) -> Result<(), Error> {
+    body.refuse("executionDate", "nothing is suspended or activated at a later moment; send the request at that moment")
+}
+
 pub(super) fn router() -> Router<App> {
     Router::new().route("/process-instance/suspended", put(suspend))
 }

@@ -61,15 +61,20 @@ fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
         definition_key: fields.text("processDefinitionKey")?,
         definition_keys: fields.filter_texts("processDefinitionKeyIn")?,
         definition_name: fields.text("processDefinitionName")?,
+        definition_name_like: fields.like("processDefinitionNameLike")?,
         activity_id: fields.text("taskDefinitionKey")?,
         activity_ids: fields.filter_texts("taskDefinitionKeyIn")?,
+        activity_ids_not: fields.filter_texts("taskDefinitionKeyNotIn")?,
         activity_id_like: fields.like("taskDefinitionKeyLike")?,
         name: fields.text("name")?,
         name_like: fields.like("nameLike")?,
+        name_not: fields.text("nameNotEqual")?,
+        name_not_like: fields.like("nameNotLike")?,
         description: fields.text("description")?,
         description_like: fields.like("descriptionLike")?,
         assignee: fields.text("assignee")?,
         assignees: fields.filter_texts("assigneeIn")?,
+        assignees_not: fields.filter_texts("assigneeNotIn")?,
         assignee_like: fields.like("assigneeLike")?,
         assigned: fields.either("assigned", "unassigned")?,
         owner: fields.text("owner")?,
@@ -91,6 +96,7 @@ fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
         priority: fields.whole("priority")?,
         min_priority: fields.whole("minPriority")?,
         max_priority: fields.whole("maxPriority")?,
+        created_at: fields.date("createdOn")?,
         created_before: fields.date("createdBefore")?,
         created_after: fields.date("createdAfter")?,
         suspended: fields.suspension()?,
@@ -117,9 +123,18 @@ async fn list_by_body(State(app): State<App>, paging: Params, Body(fields): Body
 async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
     let filter = filter(&mut fields)?;
     let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
+    let with_info = fields.flag("withCommentAttachmentInfo")?;
     fields.finish(camunda::TASKS)?;
     check(app, &filter)?;
     let rows = stored(app.runtime.reads().tasks(filter, page, &sort).await)?;
+    let dto = |row| {
+        let mut dto = dto(row);
+        if with_info {
+            // There are none of either.
+            (dto["attachment"], dto["comment"]) = (json!(false), json!(false));
+        }
+        dto
+    };
     Ok(Json(rows.iter().map(dto).collect()))
 }
 

@@ -117,7 +117,43 @@ async fn incident_of_a_called_instance_stands_at_the_call_activity_too(host: Hos
     let failing = host.get("/engine-rest/process-instance?withIncident=true&sortBy=definitionKey&sortOrder=asc").await.ok();
     assert_eq!(ids(&failing), [&inner, &outer]);
 
+    // History has both, under the same ids.
+    let past = host.only(&format!("/engine-rest/history/incident?processInstanceId={outer}")).await;
+    for same in
+        ["id", "causeIncidentId", "rootCauseIncidentId", "activityId", "executionId", "incidentType", "incidentMessage", "configuration"]
+    {
+        assert_eq!(past[same], at[same], "{same}");
+    }
+    assert_eq!((&past["open"], &past["endTime"], &past["processDefinitionId"]), (&json!(true), &Value::Null, &at["processDefinitionId"]));
+    let root = own["id"].as_str().expect("an id");
+    for (filter, expected) in [
+        (format!("incidentId={id}"), vec![id]),
+        (format!("causeIncidentId={root}&processInstanceId={outer}"), vec![id]),
+        (format!("rootCauseIncidentId={root}&sortBy=processDefinitionKey&sortOrder=asc"), vec![root, id]),
+        (format!("executionId={}", at["executionId"].as_str().expect("an id")), vec![id]),
+        ("activityId=look&open=true".to_owned(), vec![root]),
+        ("resolved=true".to_owned(), vec![]),
+    ] {
+        assert_eq!(ids(&host.get(&format!("/engine-rest/history/incident?{filter}")).await.ok()), expected, "{filter}");
+    }
+    let execution = at["executionId"].as_str().expect("an id");
+    assert_eq!(host.only(&format!("/engine-rest/incident?executionId={execution}")).await, at);
+    for (filter, expected) in [
+        ("withIncidents=true", vec![&inner, &outer]),
+        ("withRootIncidents=true", vec![&inner]),
+        ("incidentType=failedExternalTask&incidentMessageLike=it%25", vec![&inner]),
+        ("incidentMessage=another", vec![]),
+        ("activeActivityIdIn=c,u", vec![&outer]),
+        ("processDefinitionNameLike=x%25", vec![]),
+    ] {
+        let found = host.get(&format!("/engine-rest/history/process-instance?sortBy=definitionKey&sortOrder=asc&{filter}")).await.ok();
+        assert_eq!(ids(&found), expected, "{filter}");
+    }
+    assert_eq!(host.count(&format!("/engine-rest/history/process-instance/count?processInstanceIdNotIn={outer},{root}")).await, 1);
+
     host.put(&format!("/engine-rest/external-task/{task}/retries"), json!({"retries": 1})).await.no_content();
+    let past = host.get("/engine-rest/history/incident?resolved=true").await.ok();
+    assert_eq!((ids(&past).len(), &past[0]["endTime"]), (2, &past[1]["endTime"]));
     assert_eq!(host.get("/engine-rest/incident").await.ok(), json!([]));
     host.check_store().await;
     host.close().await;

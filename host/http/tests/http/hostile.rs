@@ -1,10 +1,10 @@
-//! What no client should send. None of it may be answered with a 5xx, and every refusal has Camunda's shape.
+//! What no client should send. None of it may be answered with a 5xx that is not Camunda's, and every refusal has Camunda's shape.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::common::{Host, review};
+use crate::common::{Answer, Host, model_with, review};
 
 const REFUSED: &str = "InvalidRequestException";
 
@@ -133,6 +133,194 @@ fn is_camundas(body: &Value) -> bool {
     let kind = body["type"].as_str().unwrap_or_default();
     let message = body["message"].as_str().unwrap_or_default();
     kind == "SuspendedEntityInteractionException" || kind == "TaskAlreadyClaimedException" || message.ends_with("is null")
+}
+
+/// Every path of Camunda's API, as its document lists them: that it lists them all is held by the rules of the repository.
+fn documented() -> Vec<&'static str> {
+    let page = include_str!("../../../../docs/rest.md");
+    let section = page.split_once("## `/engine-rest`").and_then(|(_, rest)| rest.split("\n## ").next()).expect("a section");
+    let rows = section.lines().filter(|line| line.starts_with("| "));
+    let paths: Vec<_> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).filter(|path| path.starts_with('/')).collect();
+    assert!(paths.len() > 100, "{paths:?}");
+    paths
+}
+
+/// What takes no body, or one that is no JSON: it may do what it is there for.
+const WITHOUT_JSON: &[&str] = &[
+    "/deployment/create",
+    "/external-task/{id}/unlock",
+    "/history/user-operation/{id}/clear-annotation",
+    "/job/{id}/duedate/recalculate",
+    "/job/{id}/execute",
+    "/task/{id}/unclaim",
+];
+
+/// A person, a worker, a timer and a message, all of one instance.
+async fn of_everything(host: &Host) -> impl Fn(&str) -> String + use<> {
+    let contents = "<bpmn:startEvent id='s'/><bpmn:parallelGateway id='g'/><bpmn:userTask id='look'/>\
+        <bpmn:serviceTask id='work' camunda:type='external' camunda:topic='t'/><bpmn:receiveTask id='hear' messageRef='m'/>\
+        <bpmn:intermediateCatchEvent id='wait'><bpmn:timerEventDefinition><bpmn:timeDuration>PT1H</bpmn:timeDuration></bpmn:timerEventDefinition>\
+        </bpmn:intermediateCatchEvent>";
+    let flows: String = [("s", "g"), ("g", "look"), ("g", "work"), ("g", "hear"), ("g", "wait")]
+        .iter()
+        .map(|(from, to)| format!("<bpmn:sequenceFlow id='{from}-{to}' sourceRef='{from}' targetRef='{to}'/>"))
+        .collect();
+    let process = format!("<bpmn:process id='all' isExecutable='true'>{contents}{flows}</bpmn:process>");
+    let deployment = host.deploy("all", &model_with("<bpmn:message id='m' name='heard'/>", &process)).await;
+    let instance = host.start("all", json!({"variables": {"x": {"value": 1}}})).await;
+    let definition = host.only_id("/engine-rest/process-definition").await;
+    let deployment = deployment["id"].as_str().expect("an id").to_owned();
+    let ids = [
+        ("/deployment/", deployment),
+        ("/process-definition/", definition.clone()),
+        ("/job-definition/", format!("{definition}:wait:timer")),
+        ("/task/", host.only_id("/engine-rest/task").await),
+        ("/external-task/", host.only_id("/engine-rest/external-task").await),
+        ("/job/", host.only_id("/engine-rest/job").await),
+    ];
+    move |path: &str| {
+        let id = ids.iter().find(|(noun, _)| path.starts_with(noun)).map_or(&instance, |(_, id)| id);
+        let path = path.replace("{id}", id).replace("{key}", "all").replace("{tenant}", "none");
+        format!("/engine-rest{}", path.replace("{name}", "x").replace("{resource}", "p.bpmn"))
+    }
+}
+
+/// Names of fields, each of some request.
+const FIELDS: &[&str] = &[
+    "activityId",
+    "annotation",
+    "businessKey",
+    "candidateGroups",
+    "correlationKeys",
+    "deploymentId",
+    "dueDates",
+    "duedate",
+    "errorCode",
+    "errorMessage",
+    "escalationCode",
+    "executionDate",
+    "externalTaskIds",
+    "groupId",
+    "includeJobs",
+    "instructions",
+    "jobDefinitionId",
+    "localVariables",
+    "lockDuration",
+    "maxTasks",
+    "messageName",
+    "modifications",
+    "name",
+    "newDuration",
+    "orQueries",
+    "priority",
+    "processDefinitionId",
+    "processInstanceIds",
+    "processVariables",
+    "retries",
+    "sorting",
+    "suspended",
+    "topics",
+    "type",
+    "userId",
+    "value",
+    "variables",
+    "workerId",
+];
+
+/// Whatever is answered, it is not the host's own trouble, and a refusal has Camunda's shape.
+fn is_said_on_purpose(answer: &Answer) -> bool {
+    if answer.status.is_success() {
+        return true;
+    }
+    let body = answer.value();
+    let message = body["message"].as_str();
+    let is_trouble = message.is_none_or(|message| message.ends_with("its log says why"));
+    body["type"].is_string() && !is_trouble && (answer.status.is_client_error() || answer.status == StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+#[tokio::test]
+async fn no_route_takes_a_body_that_it_cannot_read() {
+    let host = Host::open().await;
+    let at = of_everything(&host).await;
+    let (without, with): (Vec<_>, Vec<_>) = documented().into_iter().partition(|path| WITHOUT_JSON.contains(path));
+    let bodies: [&[u8]; 8] =
+        [b"{", b"[]", b"null", b"\"text\"", b"{\"wibble\": 1}", b"{\"\\u0000\": 1}", &[0xff, 0xfe], b"{\"a\": \"\xff\"}"];
+    for path in with.iter().chain(&without) {
+        for method in ["POST", "PUT"] {
+            for body in bodies {
+                let answer = host.raw(method, &at(path), body.to_vec()).await;
+                let shown = format!("{method} {path} {}: {} {}", String::from_utf8_lossy(body), answer.status, answer.text());
+                assert!(is_said_on_purpose(&answer), "{shown}");
+                assert!(WITHOUT_JSON.contains(path) || !answer.status.is_success(), "{shown}");
+            }
+        }
+    }
+    host.close().await;
+}
+
+#[tokio::test]
+async fn no_route_is_confused_by_fields_of_another_type() {
+    let host = Host::open().await;
+    let at = of_everything(&host).await;
+    let values = [json!(-1), json!(1e300), json!("x"), json!([1]), json!({"a": 1}), json!([{"a": null}])];
+    for path in documented() {
+        for method in ["POST", "PUT"] {
+            if host.json(method, &at(path), json!({"wibble": 1})).await.status == StatusCode::METHOD_NOT_ALLOWED {
+                continue;
+            }
+            for field in FIELDS {
+                for value in &values {
+                    let answer = host.json(method, &at(path), json!({*field: value})).await;
+                    let text = answer.text();
+                    assert!(is_said_on_purpose(&answer), "{method} {path} {field} {value}: {} {text}", answer.status);
+                }
+            }
+        }
+    }
+    host.check_store().await;
+    host.close().await;
+}
+
+#[tokio::test]
+async fn no_route_is_confused_by_ids_or_query_strings() {
+    let host = Host::open().await;
+    let at = of_everything(&host).await;
+    let long = "9".repeat(300);
+    let ids = [
+        "x",
+        "%00",
+        "%ff",
+        "..%2F..",
+        "%27%3B--",
+        "0.0",
+        "a.b.c.d",
+        long.as_str(),
+        "00000000-0000-0000-0000-000000000000.18446744073709551615",
+    ];
+    let queries = [
+        "a=%00",
+        "maxResults=-1",
+        "firstResult=99999999999",
+        "sortBy=wibble&sortOrder=asc",
+        "variables=a_b",
+        "processInstanceId=%ff",
+        "a=1&a=2",
+    ];
+    for path in documented() {
+        for query in queries {
+            let answer = host.get(&format!("{}?{query}", at(path))).await;
+            assert!(is_said_on_purpose(&answer), "GET {path}?{query}: {} {}", answer.status, answer.text());
+        }
+        for id in ids.iter().filter(|_| path.contains('{')) {
+            let parts = path.split('/').map(|part| if part.starts_with('{') { id } else { part });
+            let strange = format!("/engine-rest{}", parts.collect::<Vec<_>>().join("/"));
+            let json = host.json("POST", &strange, json!({})).await;
+            for answer in [host.get(&strange).await, host.delete(&strange).await, json, host.json("PUT", &strange, json!({})).await] {
+                assert!(is_said_on_purpose(&answer), "{strange}: {} {}", answer.status, answer.text());
+            }
+        }
+    }
+    host.close().await;
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 
 mod api;
 mod call_activity;
+mod camunda_attributes;
 mod clients;
 mod clock;
 mod common;
 mod compensation;
+mod complete_scope;
 mod conformance;
 mod deployment;
 mod event;

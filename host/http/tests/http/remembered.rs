@@ -139,7 +139,7 @@ async fn variables_are_remembered_with_their_last_value() {
 async fn tasks_are_remembered_with_how_they_ended() {
     let host = Host::open().await;
     host.deploy("reviews", &review()).await;
-    let done = host.start("review", json!({"businessKey": "done"})).await;
+    let done = host.start("review", json!({"businessKey": "done", "variables": {"x": {"value": "1"}}})).await;
     let task = host.only_id("/engine-rest/task").await;
     host.post(&format!("/engine-rest/task/{task}/claim"), json!({"userId": "ann"})).await.no_content();
     host.post(&format!("/engine-rest/task/{task}/complete"), json!({})).await.no_content();
@@ -160,11 +160,21 @@ async fn tasks_are_remembered_with_how_they_ended() {
         ("taskDefinitionKey=look".to_owned(), json!([done, deleted, open])),
         ("taskDefinitionKeyIn=elsewhere".to_owned(), json!([])),
         (format!("taskId={task}"), json!([done])),
+        ("taskDeleteReason=completed".to_owned(), json!([done])),
+        ("taskDeleteReason=deleted".to_owned(), json!([deleted])),
+        ("taskDescriptionLike=Look%25&taskPriority=50&withoutTaskDueDate=true".to_owned(), json!([done, deleted, open])),
+        ("taskOwner=ann".to_owned(), json!([])),
+        ("taskFollowUpDateBefore=2099-01-01T00:00:00.000%2B0000".to_owned(), json!([])),
+        ("processInstanceBusinessKeyIn=done,other".to_owned(), json!([done])),
+        ("processInstanceBusinessKeyLike=d%25&processDefinitionName=Review%20an%20order".to_owned(), json!([done])),
+        ("processVariables=x_eq_1".to_owned(), json!([done])),
+        ("taskVariables=x_eq_1".to_owned(), json!([])),
         (format!("processInstanceId={deleted}"), json!([deleted])),
     ] {
         assert_eq!(listed(&host, "task", &filter, "startTime", "processInstanceId").await, expected, "{filter}");
     }
     assert_eq!(listed(&host, "task", "", "startTime", "taskState").await, json!(["Completed", "Deleted", "Created"]));
+    host.get("/engine-rest/history/task?taskDeleteReason=bored").await.error(400, "InvalidRequestException");
     host.close().await;
 }
 

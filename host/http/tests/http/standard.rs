@@ -9,6 +9,8 @@ on_both! {
     people_begin_what_is_enabled_in_an_ad_hoc_sub_process_once_a_request
     first_message_starts_the_process_and_the_other_is_awaited_by_it
     two_of_three_are_enough_at_a_complex_gateway_and_two_tokens_for_a_start_quantity
+    start_says_at_which_of_several_start_events_and_data_goes_where_associations_lead
+    event_that_wants_all_and_does_not_interrupt_collects_anew
 }
 
 const TASK: &str = "/engine-rest/task";
@@ -130,5 +132,67 @@ async fn two_of_three_are_enough_at_a_complex_gateway_and_two_tokens_for_a_start
     assert_eq!(host.only("/engine-rest/incident").await["code"], "JOIN_CANNOT_COMPLETE");
     let ran: Vec<_> = history(&host, &instance).await.into_iter().filter(|(id, _)| id == "pack").collect();
     assert_eq!(ran.len(), 1);
+    host.check_store().await;
+}
+
+/// A task that people begin on two ways, with data that goes into it and comes out of it.
+fn entered() -> String {
+    let flows = [("web", "last"), ("phone", "enter"), ("enter", "last"), ("b", "note")];
+    let flows = flows.map(|(from, to)| format!("<bpmn:sequenceFlow id='{from}_{to}' sourceRef='{from}' targetRef='{to}'/>")).concat();
+    model_with(
+        "<bpmn:message id='m' name='paid'/><bpmn:message id='n' name='delivered'/>",
+        &format!(
+            "<bpmn:process id='p' isExecutable='true'><bpmn:dataObject id='object'/><bpmn:dataObjectReference id='ref' name='order' \
+             dataObjectRef='object'/><bpmn:property id='total'/><bpmn:startEvent id='web'/><bpmn:startEvent id='phone'/><bpmn:userTask id='enter'>\
+             <bpmn:ioSpecification><bpmn:dataInput id='in' name='given'/><bpmn:dataOutput id='out' name='found'/><bpmn:inputSet/><bpmn:outputSet/>\
+             </bpmn:ioSpecification><bpmn:dataInputAssociation id='i'><bpmn:sourceRef>ref</bpmn:sourceRef><bpmn:targetRef>in</bpmn:targetRef>\
+             </bpmn:dataInputAssociation><bpmn:dataOutputAssociation id='o'><bpmn:sourceRef>out</bpmn:sourceRef><bpmn:targetRef>total</bpmn:targetRef>\
+             <bpmn:transformation>= found * 2</bpmn:transformation></bpmn:dataOutputAssociation></bpmn:userTask>\
+             <bpmn:boundaryEvent id='b' attachedToRef='enter' cancelActivity='false' parallelMultiple='true'><bpmn:messageEventDefinition \
+             messageRef='m'/><bpmn:messageEventDefinition messageRef='n'/></bpmn:boundaryEvent><bpmn:userTask id='note'/><bpmn:userTask id='last'/>\
+             {flows}</bpmn:process>"
+        ),
+    )
+}
+
+/// Starts it on the phone.
+async fn by_phone(host: &Host, variables: Value) -> String {
+    let instructions = json!([{"type": "startBeforeActivity", "activityId": "phone"}]);
+    let start = json!({"businessKey": "order-1", "variables": variables, "startInstructions": instructions});
+    let started = host.post("/engine-rest/process-definition/key/p/start", start).await.ok();
+    started["id"].as_str().expect("an id").to_owned()
+}
+
+async fn start_says_at_which_of_several_start_events_and_data_goes_where_associations_lead(host: Host) {
+    host.deploy("starts", &entered()).await;
+    let refused = host.post("/engine-rest/process-definition/key/p/start", json!({})).await;
+    let message = refused.error(400, "InvalidRequestException");
+    assert!(message.contains("(web, phone)") && message.contains("startInstructions"), "{message}");
+
+    let instance = by_phone(&host, json!({"order": {"value": 7}})).await;
+    assert_eq!(host.only("/engine-rest/history/process-instance").await["startActivityId"], "phone");
+    let task = host.only_id(&format!("{TASK}?taskDefinitionKey=enter")).await;
+    assert_eq!(host.get(&format!("{TASK}/{task}/variables/given")).await.ok()["value"], 7);
+    complete(&host, "enter", json!({"found": {"value": 4}, "noise": {"value": 1}})).await;
+    let variables = host.get(&format!("/engine-rest/process-instance/{instance}/variables")).await.ok();
+    assert_eq!((&variables["total"]["value"], &variables["order"]["value"], variables.get("noise")), (&json!(8), &json!(7), None));
+    complete(&host, "last", json!({})).await;
+    host.check_store().await;
+}
+
+async fn event_that_wants_all_and_does_not_interrupt_collects_anew(host: Host) {
+    host.deploy("all", &entered()).await;
+    by_phone(&host, json!({})).await;
+    let message =
+        async |name: &str| host.post("/engine-rest/message", json!({"messageName": name, "businessKey": "order-1"})).await.status.as_u16();
+    let notes = async || host.count(&format!("{TASK}/count?taskDefinitionKey=note")).await;
+    for round in 1..=2 {
+        assert_eq!(message("delivered").await, 204);
+        // It has been delivered, and is not waited for before it is paid.
+        assert_eq!(message("delivered").await, 400);
+        assert_eq!(notes().await, round - 1);
+        assert_eq!(message("paid").await, 204);
+        assert_eq!(notes().await, round);
+    }
     host.check_store().await;
 }

@@ -62,12 +62,21 @@ async fn tasks_are_listed_counted_and_read() {
         ("?taskId=nonsense", 0),
         ("?withoutDueDate=true&withCandidateGroups=true", 2),
         ("?withTaskVariablesInReturn=false", 2),
+        ("?nameNotEqual=Look%20at%20it", 0),
+        ("?nameNotEqual=x&nameNotLike=x%25", 2),
+        ("?nameNotLike=Look%25", 0),
+        ("?taskDefinitionKeyNotIn=a,look", 0),
+        ("?taskDefinitionKeyNotIn=a,b&processDefinitionNameLike=Review%25", 2),
+        ("?assigneeNotIn=ann", 0),
+        ("?createdOn=2001-01-01T00:00:00.000%2B0000", 0),
     ] {
         assert_eq!(host.count(&format!("/engine-rest/task/count{filter}")).await, expected, "{filter}");
     }
     let body = json!({"taskIdIn": [id], "sorting": [{"sortBy": "created", "sortOrder": "asc"}], "processVariables": []});
     assert_eq!(host.post("/engine-rest/task?maxResults=5", body.clone()).await.ok(), json!([task]));
     assert_eq!(host.post("/engine-rest/task/count", json!({"candidateGroups": ["sales"]})).await.ok(), json!({"count": 2}));
+    let with_info = host.only(&format!("/engine-rest/task?taskId={id}&withCommentAttachmentInfo=true")).await;
+    assert_eq!((&with_info["id"], &with_info["comment"], &with_info["attachment"]), (&json!(id), &json!(false), &json!(false)));
 
     host.get(&format!("/engine-rest/task/{NOBODY}")).await.error(404, REFUSED);
     host.get("/engine-rest/task/nonsense").await.error(404, REFUSED);
@@ -103,6 +112,7 @@ async fn a_task_is_claimed_by_one_user_only() {
     let message = host.post(&format!("{path}/claim"), json!({"userId": "bob"})).await.error(500, "TaskAlreadyClaimedException");
     assert_eq!(message, format!("Task '{id}' is already claimed by someone else."));
     assert_eq!(host.count("/engine-rest/task/count?assignee=ann").await, 1);
+    assert_eq!(host.count("/engine-rest/task/count?assigneeNotIn=bob,eve").await, 1);
     assert_eq!(host.count("/engine-rest/task/count?candidateGroup=sales").await, 0);
     assert_eq!(host.count("/engine-rest/task/count?candidateGroup=sales&includeAssignedTasks=true").await, 1);
     host.post(&format!("{path}/assignee"), json!({"userId": "bob"})).await.no_content();

@@ -30,20 +30,18 @@ struct Host {
 
 impl Host {
     async fn open(database: Option<String>) -> Self {
+        Self::open_with(database, true).await
+    }
+
+    async fn open_with(database: Option<String>, execute_jobs: bool) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut store = StoreConfig::new(database.unwrap_or_else(|| format!("sqlite:{}", dir.path().join("mandate.db").display())));
         store.lease = Duration::from_secs(3);
         let sandbox = wasm::Config::new(dir.path().join("components"), wasm::Compiler::InProcess);
-        let runtime = Runtime::open(Config {
-            store,
-            sandbox,
-            catalogue: None,
-            execute_jobs: true,
-            clock: ClockSource::System,
-            history_cleanup: None,
-        })
-        .await
-        .expect("the host opens");
+        let runtime =
+            Runtime::open(Config { store, sandbox, catalogue: None, execute_jobs, clock: ClockSource::System, history_cleanup: None })
+                .await
+                .expect("the host opens");
         let upload = Upload { resources: vec![("p.bpmn".to_owned(), TIMER.as_bytes().to_vec())], ..Upload::default() };
         runtime.deploy(upload).await.expect("deployed");
         Self { runtime, _dir: dir }
@@ -155,6 +153,19 @@ async fn a_worker_that_dies_leaves_its_place_and_its_turn_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_suspended_when_its_turn_comes_has_the_next_one_looked_for() {
+    // Nobody here looks for jobs.
+    let host = Host::open_with(None, false).await;
+    let id = host.start("PT1H").await;
+    let executor = &host.inner().executor;
+    drop(executor.wake.notified().now_or_never());
+    let wait = WaitId(1);
+    host.inner().put_back(id, wait, &Error::Rejected(Rejection::JobSuspended { wait })).await;
+    assert!(executor.wake.notified().now_or_never().is_some(), "it would be found by chance");
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn instances_that_cannot_be_read_are_told_of_and_stand_in_nobodys_way() {
     on_both(async |host| {
         // More than one claim takes, all due before the timers that matter.
@@ -234,6 +245,73 @@ async fn a_row_of_a_job_that_its_instance_does_not_have_is_left_alone() {
         host.inner().executor.expect_due(1);
         host.until("it was tried", async || host.inner().executor.held_back.except(Instant::now()).instances == [id.0]).await;
         assert_eq!(host.runtime.check_store().await.expect("checked").findings.len(), 1);
+        host.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_run_while_another_one_is_next_is_as_it_should_be() {
+    on_both(async |host| {
+        let id = host.start("PT1H").await;
+        let store = &host.inner().store;
+        let (row, rows) = store.instance_with_rows(id.0).await.expect("read").expect("there");
+        let wait = rows.jobs[0].wait;
+        // This host knows of it, and does not put it back.
+        let mine = host.inner().executor.mine(id, WaitId(u64::try_from(wait).expect("a number")));
+        assert!(matches!(store.claim_one(id.0, wait).await.expect("claimed"), mandate_store::Claim::Locked(_)));
+        let state = mandate_store::State::Live { snapshot: row.snapshot, parts: mandate_store::Parts::default() };
+        let mut write = InstanceWrite::new(id.0, Expect::Revision(row.revision), state);
+        write.behind_jobs = vec![(wait, true)];
+        store.commit(Unit { id: Uuid::now_v7(), instances: vec![write], start_key: None, newest: false }).await.expect("stored");
+        assert_eq!(host.runtime.check_store().await.expect("checked").findings, [""; 0]);
+        store.release(&[(id.0, wait)]).await.expect("released");
+        assert_eq!(host.runtime.check_store().await.expect("checked").findings.len(), 1, "now it would never be claimed");
+        drop(mine);
+        host.close().await;
+    })
+    .await;
+}
+
+/// `c` calls `r`, which waits for `alarm` and ends.
+const CALLS: &str = r#"<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="test">
+  <signal id="alarm" name="alarm"/>
+  <process id="c" isExecutable="true">
+    <startEvent id="s1"/><callActivity id="call" calledElement="r"/>
+    <sequenceFlow id="f1" sourceRef="s1" targetRef="call"/>
+  </process>
+  <process id="r" isExecutable="true">
+    <startEvent id="s2"/><intermediateCatchEvent id="heard"><signalEventDefinition signalRef="alarm"/></intermediateCatchEvent>
+    <sequenceFlow id="f2" sourceRef="s2" targetRef="heard"/>
+  </process>
+</definitions>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_to_whoever_has_a_caller_that_cannot_be_read_holds_back_the_receiver_alone() {
+    on_both(async |host| {
+        let upload = Upload { resources: vec![("c.bpmn".to_owned(), CALLS.as_bytes().to_vec())], ..Upload::default() };
+        host.runtime.deploy(upload).await.expect("deployed");
+        let start = async |key: &str| {
+            let definition = DefinitionRef::Key { key: key.to_owned(), tenant: None };
+            let (business_key, idempotency_key, traceparent) = (None, None, None);
+            let start = Start { definition, business_key, variables: Variables::new(), idempotency_key, traceparent };
+            host.runtime.start(start).await.expect("it starts").id
+        };
+        let caller = start("c").await;
+        let call = host.runtime.instance(caller).await.expect("it lives").instance.calls().next().expect("it calls").wait;
+        let called = InstanceId::called(caller, call);
+        let other = start("r").await;
+        host.damage(caller).await;
+        host.inner().instances.forget(caller);
+        let thrown = crate::SignalThrown { name: "alarm".into(), variables: Variables::new(), tenants: mandate_store::SignalTenants::Any };
+        host.runtime.throw_signal(thrown).await.expect("thrown");
+        host.ended(other).await;
+        let except = host.inner().executor.held_back.except(Instant::now());
+        assert_eq!((except.instances, except.definitions), (vec![called.0], Vec::new()));
+        let left = host.inner().store.deliveries_after(None, 10).await.expect("read");
+        let left: Vec<_> =
+            left.into_iter().map(|(_, delivery)| delivery.expect("it is whole")).map(|it| (it.job().0, it.failures)).collect();
+        assert_eq!(left, [(called.0, 0)], "it costs no attempt");
         host.close().await;
     })
     .await;

@@ -67,7 +67,7 @@ impl Runtime {
                 ..Subject::default()
             };
             let operations = self.logged(Operation { verb, entity_type: "Job", category: OPERATOR, changes, subject });
-            if self.0.store.revise_delivery(&delivery, revised, &operations).await? {
+            if self.0.store.revise_delivery(&delivery, revised, &operations, self.now()).await? {
                 self.0.thrown.notify_one();
                 return Ok(());
             }
@@ -110,7 +110,8 @@ impl Inner {
             Error::Bug | Error::Invalid(_) | Error::Damaged(_) | Error::Rejected(_) | Error::MismatchingCorrelation(_) => {
                 Failure { code: Code::InternalError, message: error.to_string(), element: None, retry: Retry::ByPolicy }
             }
-            Error::Unreadable { .. } | Error::DefinitionUnreadable { .. } => {
+            // What this host lacks it lacks for the next attempt, too, and others may be due.
+            Error::Unreadable { .. } | Error::DefinitionUnreadable { .. } | Error::Sandbox(_) | Error::Catalogue(_) | Error::Store(_) => {
                 let (receiver, wait) = job_name(delivery);
                 // A claim leaves out the receiver's own definition; one that the receiver calls, or that called it, says nothing of others.
                 let unreadable = match &error {

@@ -1,7 +1,7 @@
 //! What stands in each row of an instance, by its state: as units write it and as `check-store` expects it.
 
 use mandate_engine::{
-    ActivityId, ExternalTask, HistoryEvent, Instance, Job, JobKind, PublicId, Subscription, SubscriptionKind, Task, WaitId,
+    ActivityEnd, ActivityId, ExternalTask, HistoryEvent, Instance, Job, JobKind, PublicId, Subscription, SubscriptionKind, Task, WaitId,
 };
 use mandate_model::{ElementIndex, ElementKind};
 use mandate_store::{EventKind, ExternalTaskRow, HistoryRow, JobRow, Message, Signal, SignalTenants, SubscriptionRow, TaskRow};
@@ -44,6 +44,7 @@ fn job_kind(kind: JobKind, element: &ElementKind) -> &'static str {
         JobKind::AsyncAfter => "async-after",
         JobKind::Return => "return",
         JobKind::Timer if element.trigger().is_some() => "event-timer",
+        JobKind::Timeout { .. } => "event-timer",
         JobKind::Timer => "timer",
     }
 }
@@ -70,7 +71,7 @@ pub(crate) fn task_row(definition: &Definition, task: Task) -> TaskRow {
         follow_up: task.follow_up,
         priority: task.priority,
         created: task.since,
-        form_key: element.form.as_ref().and_then(|form| form.key.clone()),
+        form_key: task.form_key.or_else(|| Some(element.form.as_ref()?.key.as_ref()?.as_literal()?.to_owned())),
         description: by_hand(task.description, description),
     }
 }
@@ -170,7 +171,12 @@ pub(super) fn history_row(definition: &Definition, event: HistoryEvent, at: i64)
                 at,
             }
         }
-        HistoryEvent::ActivityEnded { activity, canceled } => HistoryRow::ActivityEnded { n: number(activity.0), canceled, at },
+        HistoryEvent::ActivityEnded { activity, end } => HistoryRow::ActivityEnded {
+            n: number(activity.0),
+            canceled: end == ActivityEnd::Canceled,
+            complete_scope: end == ActivityEnd::CompletedScope,
+            at,
+        },
         HistoryEvent::ProcessCalled { activity, instance } => HistoryRow::Called { n: number(activity.0), instance: instance.0 },
         HistoryEvent::VariableSet { scope, name, value } => HistoryRow::Variable {
             scope: number(scope.0),

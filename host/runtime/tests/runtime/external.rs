@@ -25,11 +25,11 @@ fn asking(worker: &str, lock_ms: i64) -> Fetch {
     Fetch { worker: worker.into(), max: 100, topics, by_created: None, by_priority: true, now: 0 }
 }
 
-async fn fetch(runtime: &Runtime, worker: &str, lock_ms: i64, patience: Duration) -> Vec<FetchedTask> {
+pub(crate) async fn fetch(runtime: &Runtime, worker: &str, lock_ms: i64, patience: Duration) -> Vec<FetchedTask> {
     runtime.fetch_and_lock(asking(worker, lock_ms), &BTreeMap::new(), patience).await.expect("fetched")
 }
 
-fn id(task: &FetchedTask) -> PublicId {
+pub(crate) fn id(task: &FetchedTask) -> PublicId {
     let number = u64::try_from(task.task.row.wait).expect("a number");
     PublicId { instance: InstanceId(task.task.instance), number }
 }

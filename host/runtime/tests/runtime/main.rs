@@ -27,5 +27,6 @@ mod signals;
 mod simulation;
 mod start_timers;
 mod suspension;
+mod twice;
 mod undelivered;
 mod verdicts;

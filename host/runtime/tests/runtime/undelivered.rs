@@ -12,12 +12,13 @@ use mandate_runtime::{ClockSource, DefinitionRef, Operator, Reason, Runtime, Sig
 use serde_json::json;
 
 /// `deaf` waits for `alarm`, and then calls a delegate that fails; `stubborn` starts by `alarm` and needs a variable. `echo` starts by `echo` and throws it
-/// again.
+/// again. `crier` throws `alarm`. `latecomer` throws `late`, for which `keen` waits and needs nothing.
 const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn"
   xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" id="d" targetNamespace="test">
   <bpmn:signal id="alarm" name="alarm"/>
   <bpmn:signal id="called" name="echo"/>
+  <bpmn:signal id="late" name="late"/>
   <bpmn:process id="deaf" isExecutable="true">
     <bpmn:startEvent id="s1"/>
     <bpmn:intermediateCatchEvent id="wait"><bpmn:extensionElements>
@@ -38,6 +39,23 @@ const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
     <bpmn:startEvent id="s3"><bpmn:signalEventDefinition signalRef="called"/></bpmn:startEvent>
     <bpmn:endEvent id="e3"><bpmn:signalEventDefinition signalRef="called"/></bpmn:endEvent>
     <bpmn:sequenceFlow id="f31" sourceRef="s3" targetRef="e3"/>
+  </bpmn:process>
+  <bpmn:process id="crier" isExecutable="true">
+    <bpmn:startEvent id="s4"/>
+    <bpmn:endEvent id="e4"><bpmn:signalEventDefinition signalRef="alarm"/></bpmn:endEvent>
+    <bpmn:sequenceFlow id="f41" sourceRef="s4" targetRef="e4"/>
+  </bpmn:process>
+  <bpmn:process id="latecomer" isExecutable="true">
+    <bpmn:startEvent id="s6"/>
+    <bpmn:endEvent id="e6"><bpmn:signalEventDefinition signalRef="late"/></bpmn:endEvent>
+    <bpmn:sequenceFlow id="f61" sourceRef="s6" targetRef="e6"/>
+  </bpmn:process>
+  <bpmn:process id="keen" isExecutable="true">
+    <bpmn:startEvent id="s5"/>
+    <bpmn:intermediateCatchEvent id="listens"><bpmn:signalEventDefinition signalRef="late"/></bpmn:intermediateCatchEvent>
+    <bpmn:userTask id="heard"/>
+    <bpmn:sequenceFlow id="f51" sourceRef="s5" targetRef="listens"/>
+    <bpmn:sequenceFlow id="f52" sourceRef="listens" targetRef="heard"/>
   </bpmn:process>
 </bpmn:definitions>"#;
 
@@ -163,6 +181,33 @@ async fn processes_that_start_each_other_by_signals_come_to_an_end() {
         assert_eq!((found.len(), found[0].row.attempt, found[0].row.activity_id.as_str()), (1, 1, "s3"));
         assert!(found[0].row.message.starts_with("STEP_LIMIT: more than 100 signals"), "{}", found[0].row.message);
         assert_eq!(host.runtime.reads().count_history_instances(HistoryInstanceFilter::default()).await.expect("read"), 99);
+        host.runtime.shut_down(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_host_cannot_deliver_stands_in_nobodys_way() {
+    for database in [None, Some(postgres())] {
+        // This host delivers nothing.
+        let setup = Setup { database, execute_jobs: false, ..Setup::default() };
+        let host = Host::start_with(setup.clone()).await;
+        host.deploy(MODEL.as_bytes().to_vec()).await;
+        // More than one claim takes beside those that are under way, all thrown before the one that matters.
+        for _ in 0..280 {
+            start(&host.runtime, "deaf").await;
+        }
+        start(&host.runtime, "keen").await;
+        start(&host.runtime, "crier").await;
+        start(&host.runtime, "latecomer").await;
+        let host = host.restart_without_compiler(Setup { execute_jobs: true, ..setup.clone() }).await;
+        host.until("it is heard", || async { tasks(&host.runtime).await == 1 }).await;
+        // Who can compile delivers all of them.
+        let host = host.restart_with(Setup { execute_jobs: true, ..setup }).await;
+        host.until("all were tried", || async {
+            let tried = jobs(&host.runtime).await;
+            tried.iter().filter(|job| job.row.activity_id == "wait" && job.row.failures > 0).count() == 280
+        })
+        .await;
         host.runtime.shut_down(Duration::from_secs(5)).await;
     }
 }

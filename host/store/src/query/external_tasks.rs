@@ -55,6 +55,10 @@ pub struct ExternalTaskFilter {
     pub instances: Vec<Uuid>,
     /// Of this definition.
     pub definition_id: Option<String>,
+    /// Of a definition with this name.
+    pub definition_name: Option<String>,
+    /// Of a definition with a name like this.
+    pub definition_name_like: Option<String>,
     /// Of one of these definition keys.
     pub definition_keys: Vec<String>,
     /// With at least this priority.
@@ -148,6 +152,8 @@ fn select(filter: ExternalTaskFilter) -> Select {
     let mut select = Select::new(FROM);
     select.numbered("external_task.instance_id", "external_task.wait", filter.ids);
     select.maybe("external_task.topic = $?", filter.topic);
+    select.maybe("d.name = $?", filter.definition_name);
+    select.like("d.name", filter.definition_name_like);
     select.maybe("external_task.worker_id = $?", filter.worker);
     match filter.locked {
         Some((true, now)) => select.with("external_task.worker_id IS NOT NULL AND external_task.lock_until > $?", now),

@@ -50,6 +50,8 @@ pub struct HistoryInstance {
 pub struct HistoryInstanceFilter {
     /// One of these.
     pub ids: Vec<Uuid>,
+    /// None of these.
+    pub ids_not: Vec<Uuid>,
     /// With this business key.
     pub business_key: Option<String>,
     /// With one of these business keys.
@@ -66,6 +68,8 @@ pub struct HistoryInstanceFilter {
     pub definition_keys_not: Vec<String>,
     /// Of a definition with this name.
     pub definition_name: Option<String>,
+    /// Of a definition with a name like this.
+    pub definition_name_like: Option<String>,
     /// Ended.
     pub finished: bool,
     /// Not ended.
@@ -74,8 +78,12 @@ pub struct HistoryInstanceFilter {
     pub states: Vec<String>,
     /// With an open incident.
     pub with_open_incident: bool,
-    /// With an incident of this code, open or resolved.
-    pub incident_code: Option<String>,
+    /// With an incident, open or resolved, for which this holds.
+    pub incident: Option<IncidentOf>,
+    /// With an incident of their own, or of what they have called.
+    pub with_incidents: bool,
+    /// That are in one of these activities.
+    pub active_activities: Vec<String>,
     /// That went through one of these activities.
     pub executed_activities: Vec<String>,
     /// Started before this moment or in it, as Camunda 7 counts; so do the next three.
@@ -94,6 +102,19 @@ pub struct HistoryInstanceFilter {
     pub without_tenant: bool,
     /// That have, or had in the end, variables like these in any scope.
     pub variables: Vec<VariableCondition>,
+}
+
+/// Which incident of its own an instance has, or had. None of it given: any.
+#[derive(Clone, Debug, Default)]
+pub struct IncidentOf {
+    /// Of this kind of trouble.
+    pub code: Option<String>,
+    /// Of any other kind of trouble than this.
+    pub code_not: Option<String>,
+    /// With this message.
+    pub message: Option<String>,
+    /// With a message like this.
+    pub message_like: Option<String>,
 }
 
 /// What instances are sorted by.
@@ -159,6 +180,8 @@ pub struct HistoryActivity {
     pub ended_at: Option<i64>,
     /// It was interrupted.
     pub canceled: bool,
+    /// No flow led on from it: its token's way in its scope was over.
+    pub complete_scope: bool,
     /// The delegate that did it.
     pub delegate: Option<String>,
     /// SHA-256 of the delegate's component, in hex.
@@ -212,6 +235,8 @@ pub struct HistoryActivityFilter {
     pub unfinished: bool,
     /// Interrupted.
     pub canceled: bool,
+    /// No flow led on from it.
+    pub complete_scope: bool,
     /// Began before this moment or in it, as Camunda 7 counts; so do the next three.
     pub started_before: Option<i64>,
     /// Began after this.
@@ -307,6 +332,12 @@ const LIVE: &str = "(SELECT i.id AS instance_id, i.tenant, i.definition_id, g.de
 pub(super) const WITH_BUSINESS_KEY: &str = "IN (SELECT e.instance_id FROM history_instance e WHERE {text:e.business_key} = $? \
                                             AND e.ended_at IS NOT NULL UNION ALL SELECT i.id FROM instance i WHERE {text:i.business_key} = $?)";
 
+/// An incident of a called instance is one of each of its callers.
+const WITH_INCIDENTS: &str = "(EXISTS (SELECT 1 FROM history_incident c WHERE c.instance_id = h.instance_id) OR h.instance_id IN \
+                              (WITH RECURSIVE up (id) AS (SELECT o.super_instance FROM history_incident x JOIN history_instance o \
+                              ON o.instance_id = x.instance_id WHERE x.of_called UNION SELECT o.super_instance FROM up JOIN history_instance o \
+                              ON o.instance_id = up.id WHERE o.super_instance IS NOT NULL) SELECT up.id FROM up))";
+
 /// States of those that live.
 const OF_LIVE: [&str; 2] = ["ACTIVE", "SUSPENDED"];
 
@@ -322,6 +353,7 @@ fn places(filter: &HistoryInstanceFilter) -> Vec<&'static str> {
 pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
     let mut select = Select::of(places(&filter));
     select.uuids("h.instance_id", filter.ids);
+    select.uuids("NOT h.instance_id", filter.ids_not);
     select.maybe("{text:h.business_key} = $?", filter.business_key);
     select.texts("{text:h.business_key}", filter.business_keys);
     select.like("h.business_key", filter.business_key_like);
@@ -332,10 +364,26 @@ pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
     select.texts("h.definition_key", filter.definition_keys);
     select.texts("NOT h.definition_key", filter.definition_keys_not);
     select.maybe("d.name = $?", filter.definition_name);
+    select.like("d.name", filter.definition_name_like);
     having(&mut select, "h.instance_id", None, filter.variables);
     select.texts("h.state", filter.states);
     select.when(filter.with_open_incident, "h.instance_id IN (SELECT c.instance_id FROM any_incident c)");
-    select.maybe("EXISTS (SELECT 1 FROM history_incident c WHERE c.instance_id = h.instance_id AND c.code = $?)", filter.incident_code);
+    if let Some(IncidentOf { code, code_not, message, message_like }) = filter.incident {
+        select.exists("history_incident c", |select| {
+            select.condition("c.instance_id = h.instance_id");
+            select.maybe("c.code = $?", code);
+            select.maybe("c.code <> $?", code_not);
+            select.maybe("c.message = $?", message);
+            select.like("c.message", message_like);
+        });
+    }
+    select.when(filter.with_incidents, WITH_INCIDENTS);
+    if !filter.active_activities.is_empty() {
+        let active =
+            "EXISTS (SELECT 1 FROM history_activity a WHERE a.instance_id = h.instance_id AND a.ended_at IS NULL AND a.activity_id";
+        select.texts(active, filter.active_activities);
+        select.close();
+    }
     if !filter.executed_activities.is_empty() {
         let executed = "EXISTS (SELECT 1 FROM history_activity a WHERE a.instance_id = h.instance_id AND a.activity_id";
         select.texts(executed, filter.executed_activities);
@@ -373,6 +421,7 @@ fn activities(filter: HistoryActivityFilter) -> Select {
     select.when(filter.finished, "a.ended_at IS NOT NULL");
     select.when(filter.unfinished, "a.ended_at IS NULL");
     select.when(filter.canceled, "a.canceled");
+    select.when(filter.complete_scope, "a.complete_scope");
     select.maybe("a.started_at <= $?", filter.started_before);
     select.maybe("a.started_at >= $?", filter.started_after);
     select.maybe("a.ended_at <= $?", filter.finished_before);
@@ -437,8 +486,8 @@ impl Reads {
         page: Page,
         sort: &[(HistoryActivitySort, Order)],
     ) -> Result<Vec<HistoryActivity>, Error> {
-        let columns = "a.instance_id, a.n, a.parent, a.activity_id, a.name, a.kind, a.started_at, a.ended_at, a.canceled, a.delegate, \
-                       a.digest, a.attempt, a.called, h.root_instance, h.tenant, h.definition_id, h.definition_key, h.removal_at";
+        let columns = "a.instance_id, a.n, a.parent, a.activity_id, a.name, a.kind, a.started_at, a.ended_at, a.canceled, \
+                       a.complete_scope, a.delegate, a.digest, a.attempt, a.called, h.root_instance, h.tenant, h.definition_id, h.definition_key, h.removal_at";
         let (by_end, by_start) = (
             filter.finished_before.is_some() || filter.finished_after.is_some(),
             filter.started_before.is_some() || filter.started_after.is_some(),
@@ -458,6 +507,7 @@ impl Reads {
                 started_at: columns.next()?,
                 ended_at: columns.next()?,
                 canceled: columns.next()?,
+                complete_scope: columns.next()?,
                 delegate: columns.next()?,
                 digest: columns.next()?,
                 attempt: columns.next()?,

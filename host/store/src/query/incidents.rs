@@ -61,6 +61,8 @@ pub struct IncidentFilter {
     pub of_called: bool,
     /// Of one of these instances.
     pub instances: Vec<Uuid>,
+    /// At this activity instance.
+    pub activity: Option<(Uuid, i64)>,
     /// Of this definition.
     pub definition_id: Option<String>,
     /// Of one of these definition keys.
@@ -167,36 +169,10 @@ const FROM_DELIVERIES: &str = "(SELECT c.*, {pg:NULL::uuid}{lite:NULL} AS called
 fn select(filter: IncidentFilter) -> Select {
     let mut select = Select::of(vec![FROM, FROM_CALLED, FROM_DELIVERIES]);
     select.condition("i.id = incident.instance_id");
-    let IncidentFilter { name, cause, root, of_called, .. } = filter;
-    if let Some(IncidentName { instance, n, at }) = name {
-        match at {
-            None => select.numbered("incident.instance_id", "incident.n", vec![(instance, n)]),
-            Some(at) => select.with_each(
-                "(incident.instance_id = $? AND incident.root = $? AND incident.n = $?)",
-                [Param::Uuid(at), Param::Uuid(instance), Param::I64(-n)],
-            ),
-        }
-    }
-    if let Some(IncidentName { instance, n, at }) = cause {
-        let from = "(incident.called = $? AND incident.root = $? AND incident.n = $?)";
-        let called = [Param::Uuid(at.unwrap_or(instance)), Param::Uuid(instance), Param::I64(-n)];
-        select.any(|select| {
-            select.with_each(from, called);
-            if at.is_none() {
-                select.numbered("incident.instance_id", "incident.n", vec![(instance, n)]);
-            }
-        });
-    }
-    if let Some(IncidentName { instance, n, at }) = root {
-        select.any(|select| {
-            select.with_each("(incident.root = $? AND incident.n = $?)", [Param::Uuid(instance), Param::I64(-n)]);
-            select.numbered("incident.instance_id", "incident.n", vec![(instance, n)]);
-        });
-        // What a caller has is nobody's root.
-        select.when(at.is_some(), "1 = 0");
-    }
-    select.when(of_called, "incident.root IS NOT NULL");
+    add_names(&mut select, "incident", filter.name, filter.cause, filter.root);
+    select.when(filter.of_called, "incident.root IS NOT NULL");
     select.uuids("incident.instance_id", filter.instances);
+    select.numbered("incident.instance_id", "incident.activity", filter.activity.into_iter().collect());
     select.maybe("incident.definition_id = $?", filter.definition_id);
     if !filter.definition_keys.is_empty() {
         select.texts("incident.definition_id IN (SELECT k.id FROM definition k WHERE k.key", filter.definition_keys);
@@ -213,6 +189,38 @@ fn select(filter: IncidentFilter) -> Select {
     select.maybe("incident.created > $?", filter.created_after);
     select.tenants("i.tenant", filter.tenants, filter.without_tenant);
     select
+}
+
+/// Which incidents by their names, of rows `c` that say what a caller's come from.
+pub(super) fn add_names(select: &mut Select, c: &str, name: Option<IncidentName>, cause: Option<IncidentName>, root: Option<IncidentName>) {
+    let (of, number) = (format!("{c}.instance_id"), format!("{c}.n"));
+    if let Some(IncidentName { instance, n, at }) = name {
+        match at {
+            None => select.numbered(&of, &number, vec![(instance, n)]),
+            Some(at) => select.with_each(
+                &format!("({of} = $? AND {c}.root = $? AND {number} = $?)"),
+                [Param::Uuid(at), Param::Uuid(instance), Param::I64(-n)],
+            ),
+        }
+    }
+    if let Some(IncidentName { instance, n, at }) = cause {
+        let from = format!("({c}.called = $? AND {c}.root = $? AND {number} = $?)");
+        let called = [Param::Uuid(at.unwrap_or(instance)), Param::Uuid(instance), Param::I64(-n)];
+        select.any(|select| {
+            select.with_each(&from, called);
+            if at.is_none() {
+                select.numbered(&of, &number, vec![(instance, n)]);
+            }
+        });
+    }
+    if let Some(IncidentName { instance, n, at }) = root {
+        select.any(|select| {
+            select.with_each(&format!("({c}.root = $? AND {number} = $?)"), [Param::Uuid(instance), Param::I64(-n)]);
+            select.numbered(&of, &number, vec![(instance, n)]);
+        });
+        // What a caller has is nobody's root.
+        select.when(at.is_some(), "1 = 0");
+    }
 }
 
 impl Reads {

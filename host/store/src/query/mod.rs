@@ -13,6 +13,7 @@ mod executions;
 mod external_tasks;
 mod gathered;
 mod history;
+mod history_incidents;
 mod incidents;
 mod instances;
 mod jobs;
@@ -45,18 +46,16 @@ pub(crate) use gathered::BATCHES;
 pub(crate) use gathered::Gathered;
 pub use history::{
     HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort,
-    HistoryVariable,
+    HistoryVariable, IncidentOf,
 };
+pub use history_incidents::{HistoryIncidentFilter, HistoryIncidentSort, IncidentRemembered, IncidentState};
 pub use incidents::{Cause, IncidentFilter, IncidentListed, IncidentName, IncidentSort};
 pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, InstanceSort};
 pub use jobs::{DELIVERY, JobFilter, JobListed, JobSort, START_TIMER};
 pub use metrics::{ActiveInstances, Counts, HostRow, LedgerCount, MOST_DUE};
 pub use operations::{OperationFilter, OperationListed, OperationSort};
 pub use record::{HistoryIncident, HistoryTask, HistoryUpdate, InstanceRecord};
-pub use remembered::{
-    HistoryIncidentFilter, HistoryIncidentSort, HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort,
-    IncidentState, OfInstances, Remembered,
-};
+pub use remembered::{HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort, OfInstances, Remembered};
 pub use starts::KeyedStart;
 pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
 pub use tasks::{TaskFilter, TaskListed, TaskSort};

@@ -169,8 +169,9 @@ pub(super) fn task(columns: &mut Columns<'_>) -> Result<HistoryTask, Error> {
     })
 }
 
-const INCIDENTS: &str =
-    "SELECT n, wait, activity, activity_id, code, message, created, resolved_at FROM history_incident WHERE instance_id = $1 ORDER BY n";
+const INCIDENTS: &str = "SELECT c.n, c.wait, c.activity, c.activity_id, c.code, c.message, c.created, \
+                         COALESCE(c.resolved_at, h.ended_at) FROM history_incident c JOIN history_instance h ON h.instance_id = c.instance_id \
+                         WHERE c.instance_id = $1 ORDER BY c.n";
 
 pub(super) fn incident(columns: &mut Columns<'_>) -> Result<HistoryIncident, Error> {
     Ok(HistoryIncident {

@@ -1,10 +1,11 @@
-//! What history has beside instances and activities: variables, user tasks and incidents, of ended instances too.
+//! What history has beside instances and activities: variables and user tasks, of ended instances too.
 
 use uuid::Uuid;
 
 use super::history::{HistoryVariable, WITH_BUSINESS_KEY};
-use super::record::{HistoryIncident, HistoryTask};
+use super::record::HistoryTask;
 use super::select::{Select, Sort, keys};
+use super::variables::{VariableCondition, having};
 use super::{CallFilter, Order, Page, Reads};
 use crate::Error;
 use crate::db::{Columns, Row};
@@ -41,6 +42,12 @@ pub struct OfInstances {
     pub definition_keys: Vec<String>,
     /// With this business key.
     pub business_key: Option<String>,
+    /// With one of these business keys.
+    pub business_keys: Vec<String>,
+    /// With a business key like this.
+    pub business_key_like: Option<String>,
+    /// Of a definition with this name.
+    pub definition_name: Option<String>,
     /// Ended (true) or alive.
     pub ended: Option<bool>,
     /// Of one of these tenants.
@@ -102,6 +109,22 @@ pub struct HistoryTaskFilter {
     pub name: Option<String>,
     /// With a name like this.
     pub name_like: Option<String>,
+    /// With this description.
+    pub description: Option<String>,
+    /// With a description like this.
+    pub description_like: Option<String>,
+    /// Of this owner.
+    pub owner: Option<String>,
+    /// Of an owner like this.
+    pub owner_like: Option<String>,
+    /// With this priority.
+    pub priority: Option<i64>,
+    /// Of an instance whose process has, or had in the end, variables like these.
+    pub process_variables: Vec<VariableCondition>,
+    /// With variables of their own like these.
+    pub task_variables: Vec<VariableCondition>,
+    /// Interrupted (true) or completed.
+    pub interrupted: Option<bool>,
     /// Of this assignee.
     pub assignee: Option<String>,
     /// Of an assignee like this.
@@ -110,10 +133,20 @@ pub struct HistoryTaskFilter {
     pub assigned: Option<bool>,
     /// Ended (true) or open.
     pub ended: Option<bool>,
+    /// Due at this moment.
+    pub due_at: Option<i64>,
+    /// Without a due date.
+    pub without_due: bool,
     /// Due before this.
     pub due_before: Option<i64>,
     /// Due after this.
     pub due_after: Option<i64>,
+    /// To be followed up at this moment.
+    pub follow_up_at: Option<i64>,
+    /// To be followed up before this.
+    pub follow_up_before: Option<i64>,
+    /// To be followed up after this.
+    pub follow_up_after: Option<i64>,
     /// Created before this moment or in it, as Camunda 7 counts; so do the next three.
     pub created_before: Option<i64>,
     /// Created after this.
@@ -168,110 +201,31 @@ impl Sort for HistoryTaskSort {
     }
 }
 
-/// How far a remembered incident is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IncidentState {
-    /// It is open.
-    Open,
-    /// It was resolved.
-    Resolved,
-    /// It was open when its instance was deleted.
-    Deleted,
-}
-
-/// Which incidents.
-#[derive(Clone, Debug, Default)]
-pub struct HistoryIncidentFilter {
-    /// Whose.
-    pub of: OfInstances,
-    /// One of these.
-    pub ids: Vec<(Uuid, i64)>,
-    /// At this element.
-    pub activity_id: Option<String>,
-    /// Of this kind of trouble.
-    pub code: Option<String>,
-    /// Of any other kind of trouble than this.
-    pub code_not: Option<String>,
-    /// With this message.
-    pub message: Option<String>,
-    /// With a message like this.
-    pub message_like: Option<String>,
-    /// About this wait.
-    pub wait: Option<(Uuid, i64)>,
-    /// In this state.
-    pub state: Option<IncidentState>,
-    /// Raised before this.
-    pub created_before: Option<i64>,
-    /// Raised after this.
-    pub created_after: Option<i64>,
-    /// Over before this.
-    pub resolved_before: Option<i64>,
-    /// Over after this.
-    pub resolved_after: Option<i64>,
-}
-
-/// What incidents are sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HistoryIncidentSort {
-    /// Their id.
-    Id,
-    /// Their instance.
-    Instance,
-    /// Their message.
-    Message,
-    /// When they were raised.
-    Created,
-    /// When they were over.
-    Resolved,
-    /// Their kind.
-    Code,
-    /// Their element.
-    ActivityId,
-    /// Their definition.
-    DefinitionId,
-    /// Their definition's key.
-    DefinitionKey,
-    /// Their tenant.
-    Tenant,
-}
-
-impl Sort for HistoryIncidentSort {
-    fn column(self) -> &'static str {
-        match self {
-            Self::Id | Self::Instance => "c.instance_id",
-            Self::Message => "{text:c.message}",
-            Self::Created => "c.created",
-            Self::Resolved => "c.resolved_at",
-            Self::Code => "{text:c.code}",
-            Self::ActivityId => "{text:c.activity_id}",
-            Self::DefinitionId => "{text:c.definition_id}",
-            Self::DefinitionKey => "{text:h.definition_key}",
-            Self::Tenant => "{text:h.tenant}",
-        }
-    }
-}
-
 /// What every list of this file shows of the instance.
 pub(super) const OF_INSTANCE: &str =
     "h.instance_id, h.tenant, h.definition_id, h.definition_key, h.removal_at, COALESCE(h.root_instance, h.instance_id)";
 
-const OPEN: &str = "c.resolved_at IS NULL";
-/// Deleting an instance ends what is open of it at that moment.
-const DELETED: &str = "c.resolved_at IS NOT NULL AND h.state = 'EXTERNALLY_TERMINATED' AND c.resolved_at = h.ended_at";
-
 /// Rows that belong to instances; `key` is the column that says to which. The rows come first, in the order of their own key.
 pub(super) fn select(from: &'static str, key: &str, of: OfInstances) -> Select {
     let mut select = Select::new(from);
+    of_instances(&mut select, key, of);
+    select
+}
+
+/// The same, as conditions of a list that has several places.
+pub(super) fn of_instances(select: &mut Select, key: &str, of: OfInstances) {
     select.condition(&format!("h.instance_id = {key}"));
     select.uuids(key, of.ids);
-    CallFilter { of_root: of.root, ..CallFilter::default() }.add(&mut select, "h", "history_instance", "instance_id");
+    CallFilter { of_root: of.root, ..CallFilter::default() }.add(select, "h", "history_instance", "instance_id");
     select.maybe("h.definition_id = $?", of.definition_id);
     select.texts("h.definition_key", of.definition_keys);
     select.maybe(&format!("{key} {WITH_BUSINESS_KEY}"), of.business_key);
+    select.texts("{text:h.business_key}", of.business_keys);
+    select.like("h.business_key", of.business_key_like);
+    select.maybe("h.definition_id IN (SELECT d.id FROM definition d WHERE d.name = $?)", of.definition_name);
     select.when(of.ended == Some(true), "h.ended_at IS NOT NULL");
     select.when(of.ended == Some(false), "h.ended_at IS NULL");
     select.tenants("h.tenant", of.tenants, of.without_tenant);
-    select
 }
 
 fn variables(filter: HistoryVariableFilter) -> Select {
@@ -293,40 +247,32 @@ fn tasks(filter: HistoryTaskFilter) -> Select {
     select.texts("t.activity_id", filter.activity_ids);
     select.maybe("t.name = $?", filter.name);
     select.like("t.name", filter.name_like);
+    select.maybe("t.description = $?", filter.description);
+    select.like("t.description", filter.description_like);
+    select.maybe("t.owner = $?", filter.owner);
+    select.like("t.owner", filter.owner_like);
+    select.maybe("t.priority = $?", filter.priority);
+    having(&mut select, "t.instance_id", Some("1"), filter.process_variables);
+    having(&mut select, "t.instance_id", Some("t.activity"), filter.task_variables);
+    select.when(filter.interrupted == Some(true), "t.ended_at IS NOT NULL AND a.canceled");
+    select.when(filter.interrupted == Some(false), "t.ended_at IS NOT NULL AND NOT COALESCE(a.canceled, FALSE)");
     select.maybe("t.assignee = $?", filter.assignee);
     select.like("t.assignee", filter.assignee_like);
     select.when(filter.assigned == Some(true), "t.assignee IS NOT NULL");
     select.when(filter.assigned == Some(false), "t.assignee IS NULL");
     select.when(filter.ended == Some(true), "t.ended_at IS NOT NULL");
     select.when(filter.ended == Some(false), "t.ended_at IS NULL");
+    select.maybe("t.due = $?", filter.due_at);
+    select.when(filter.without_due, "t.due IS NULL");
     select.maybe("t.due < $?", filter.due_before);
     select.maybe("t.due > $?", filter.due_after);
+    select.maybe("t.follow_up = $?", filter.follow_up_at);
+    select.maybe("t.follow_up < $?", filter.follow_up_before);
+    select.maybe("t.follow_up > $?", filter.follow_up_after);
     select.maybe("t.created <= $?", filter.created_before);
     select.maybe("t.created >= $?", filter.created_after);
     select.maybe("t.ended_at <= $?", filter.ended_before);
     select.maybe("t.ended_at >= $?", filter.ended_after);
-    select
-}
-
-fn incidents(filter: HistoryIncidentFilter) -> Select {
-    let mut select = select("history_incident c CROSS JOIN history_instance h", "c.instance_id", filter.of);
-    select.numbered("c.instance_id", "c.n", filter.ids);
-    select.maybe("c.activity_id = $?", filter.activity_id);
-    select.maybe("c.code = $?", filter.code);
-    select.maybe("c.code <> $?", filter.code_not);
-    select.maybe("c.message = $?", filter.message);
-    select.like("c.message", filter.message_like);
-    select.numbered("c.instance_id", "c.wait", filter.wait.into_iter().collect());
-    match filter.state {
-        None => {}
-        Some(IncidentState::Open) => select.condition(OPEN),
-        Some(IncidentState::Deleted) => select.condition(DELETED),
-        Some(IncidentState::Resolved) => select.condition(&format!("c.resolved_at IS NOT NULL AND NOT ({DELETED})")),
-    }
-    select.maybe("c.created < $?", filter.created_before);
-    select.maybe("c.created > $?", filter.created_after);
-    select.maybe("c.resolved_at < $?", filter.resolved_before);
-    select.maybe("c.resolved_at > $?", filter.resolved_after);
     select
 }
 
@@ -393,34 +339,5 @@ impl Reads {
     /// How many there are.
     pub async fn count_remembered_tasks(&self, filter: HistoryTaskFilter) -> Result<i64, Error> {
         tasks(filter).count(&self.pool).await
-    }
-
-    /// Incidents, resolved ones too.
-    pub async fn remembered_incidents(
-        &self,
-        filter: HistoryIncidentFilter,
-        page: Page,
-        sort: &[(HistoryIncidentSort, Order)],
-    ) -> Result<Vec<Remembered<(HistoryIncident, IncidentState)>>, Error> {
-        let columns = format!(
-            "{OF_INSTANCE}, c.n, c.wait, c.activity, c.activity_id, c.code, c.message, c.created, c.resolved_at, \
-             CAST(CASE WHEN {OPEN} THEN 0 WHEN {DELETED} THEN 2 ELSE 1 END AS BIGINT)"
-        );
-        let rows = incidents(filter).rows(&self.pool, &columns, &keys(sort, &["c.instance_id", "c.n"]), page).await?;
-        let incident = |_, columns: &mut Columns<'_>| {
-            let incident = super::record::incident(columns)?;
-            let state = match columns.next::<i64>()? {
-                0 => IncidentState::Open,
-                2 => IncidentState::Deleted,
-                _ => IncidentState::Resolved,
-            };
-            Ok((incident, state))
-        };
-        rows.iter().map(|row| remembered(row, incident)).collect()
-    }
-
-    /// How many there are.
-    pub async fn count_remembered_incidents(&self, filter: HistoryIncidentFilter) -> Result<i64, Error> {
-        incidents(filter).count(&self.pool).await
     }
 }

@@ -47,16 +47,24 @@ pub struct TaskFilter {
     pub definition_keys: Vec<String>,
     /// Of a definition with this name.
     pub definition_name: Option<String>,
+    /// Of a definition with a name like this.
+    pub definition_name_like: Option<String>,
     /// At this activity.
     pub activity_id: Option<String>,
     /// At one of these activities.
     pub activity_ids: Vec<String>,
+    /// At none of these activities.
+    pub activity_ids_not: Vec<String>,
     /// At an activity like this.
     pub activity_id_like: Option<String>,
     /// With this name.
     pub name: Option<String>,
     /// With a name like this.
     pub name_like: Option<String>,
+    /// With another name than this. As in Camunda, not without any; so is the next.
+    pub name_not: Option<String>,
+    /// With a name that is not like this.
+    pub name_not_like: Option<String>,
     /// With this description.
     pub description: Option<String>,
     /// With a description like this.
@@ -65,6 +73,8 @@ pub struct TaskFilter {
     pub assignee: Option<String>,
     /// Assigned to one of these users.
     pub assignees: Vec<String>,
+    /// Assigned, and to none of these users.
+    pub assignees_not: Vec<String>,
     /// Assigned to a user like this.
     pub assignee_like: Option<String>,
     /// Assigned (true) or not (false).
@@ -107,6 +117,8 @@ pub struct TaskFilter {
     pub min_priority: Option<i64>,
     /// With at most this priority.
     pub max_priority: Option<i64>,
+    /// Created at this moment.
+    pub created_at: Option<i64>,
     /// Created before this.
     pub created_before: Option<i64>,
     /// Created after this.
@@ -213,15 +225,20 @@ fn conditions(select: &mut Select, filter: TaskFilter) {
     select.maybe("d.key = $?", filter.definition_key);
     select.texts("d.key", filter.definition_keys);
     select.maybe("d.name = $?", filter.definition_name);
+    select.like("d.name", filter.definition_name_like);
     select.maybe("task.activity_id = $?", filter.activity_id);
     select.texts("task.activity_id", filter.activity_ids);
+    select.texts("NOT task.activity_id", filter.activity_ids_not);
     select.like("task.activity_id", filter.activity_id_like);
     select.maybe("task.name = $?", filter.name);
     select.like("task.name", filter.name_like);
+    select.maybe("task.name <> $?", filter.name_not);
+    select.like("NOT task.name", filter.name_not_like);
     select.maybe("task.description = $?", filter.description);
     select.like("task.description", filter.description_like);
     select.maybe("task.assignee = $?", filter.assignee);
     select.texts("task.assignee", filter.assignees);
+    select.texts("NOT task.assignee", filter.assignees_not);
     select.like("task.assignee", filter.assignee_like);
     select.maybe("task.owner = $?", filter.owner);
     select.maybe("task.delegation = $?", filter.delegation);
@@ -261,6 +278,7 @@ fn conditions(select: &mut Select, filter: TaskFilter) {
     select.maybe("task.priority = $?", filter.priority);
     select.maybe("task.priority >= $?", filter.min_priority);
     select.maybe("task.priority <= $?", filter.max_priority);
+    select.maybe("task.created = $?", filter.created_at);
     select.maybe("task.created < $?", filter.created_before);
     select.maybe("task.created > $?", filter.created_after);
     select.maybe("task.suspended = $?", filter.suspended);

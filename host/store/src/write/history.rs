@@ -14,9 +14,10 @@ use crate::unit::{Expect, InstanceHead, InstanceWrite, State};
 
 static INSERT_INSTANCES: Batch = Batch::new(
     "INSERT INTO history_instance (instance_id, tenant, definition_id, definition_key, business_key, start_activity, started_at, \
-     ended_at, state, reason, removal_at, super_instance, root_instance) \
+     ended_at, state, reason, removal_at, super_instance, super_activity, super_n, \
+     root_instance) \
      SELECT v.instance_id, v.tenant, v.definition_id, v.definition_key, v.business_key, v.start_activity, v.started_at, v.ended_at, \
-     v.state, v.reason, v.removal_at, v.super_instance, v.root_instance FROM {rows}",
+     v.state, v.reason, v.removal_at, v.super_instance, v.super_activity, v.super_n, v.root_instance FROM {rows}",
     &[
         ("instance_id", Type::Uuid),
         ("tenant", Type::Text),
@@ -30,6 +31,8 @@ static INSERT_INSTANCES: Batch = Batch::new(
         ("reason", Type::Text),
         ("removal_at", Type::I64),
         ("super_instance", Type::Uuid),
+        ("super_activity", Type::Text),
+        ("super_n", Type::I64),
         ("root_instance", Type::Uuid),
     ],
 );
@@ -41,10 +44,10 @@ static END_INSTANCES: Batch = Batch::new(
 );
 
 static INSERT_ACTIVITIES: Batch = Batch::new(
-    "INSERT INTO history_activity (instance_id, n, parent, activity_id, name, kind, started_at, ended_at, canceled, delegate, digest, \
-     attempt, called) \
-     SELECT v.instance_id, v.n, v.parent, v.activity_id, v.name, v.kind, v.started_at, v.ended_at, v.canceled, v.delegate, v.digest, \
-     v.attempt, v.called FROM {rows}",
+    "INSERT INTO history_activity (instance_id, n, parent, activity_id, name, kind, started_at, ended_at, canceled, \
+     complete_scope, delegate, digest, attempt, called) \
+     SELECT v.instance_id, v.n, v.parent, v.activity_id, v.name, v.kind, v.started_at, v.ended_at, v.canceled, \
+     v.complete_scope, v.delegate, v.digest, v.attempt, v.called FROM {rows}",
     &[
         ("instance_id", Type::Uuid),
         ("n", Type::I64),
@@ -55,6 +58,7 @@ static INSERT_ACTIVITIES: Batch = Batch::new(
         ("started_at", Type::I64),
         ("ended_at", Type::I64),
         ("canceled", Type::Bool),
+        ("complete_scope", Type::Bool),
         ("delegate", Type::Text),
         ("digest", Type::Text),
         ("attempt", Type::I64),
@@ -64,7 +68,9 @@ static INSERT_ACTIVITIES: Batch = Batch::new(
 
 static UPDATE_ACTIVITIES: Batch = Batch::new(
     "UPDATE history_activity SET ended_at = COALESCE(v.ended_at, history_activity.ended_at), \
-     canceled = COALESCE(v.canceled, history_activity.canceled), delegate = COALESCE(v.delegate, history_activity.delegate), \
+     canceled = COALESCE(v.canceled, history_activity.canceled), \
+     complete_scope = COALESCE(v.complete_scope, history_activity.complete_scope), \
+     delegate = COALESCE(v.delegate, history_activity.delegate), \
      digest = COALESCE(v.digest, history_activity.digest), attempt = COALESCE(v.attempt, history_activity.attempt), \
      called = COALESCE(v.called, history_activity.called) FROM {rows} \
      WHERE history_activity.instance_id = v.instance_id AND history_activity.n = v.n",
@@ -73,6 +79,7 @@ static UPDATE_ACTIVITIES: Batch = Batch::new(
         ("n", Type::I64),
         ("ended_at", Type::I64),
         ("canceled", Type::Bool),
+        ("complete_scope", Type::Bool),
         ("delegate", Type::Text),
         ("digest", Type::Text),
         ("attempt", Type::I64),
@@ -157,9 +164,9 @@ static END_OPEN_TASKS: Batch = Batch::new(
 );
 
 static PUT_INCIDENTS: Batch = Batch::new(
-    "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, definition_id, code, message, attempt, created, detail) \
-     SELECT v.instance_id, v.n, v.wait, v.activity, v.activity_id, v.definition_id, v.code, v.message, v.attempt, v.created, v.detail \
-     FROM {rows} WHERE TRUE ON CONFLICT (instance_id, n) DO UPDATE SET code = excluded.code, message = excluded.message, \
+    "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, definition_id, code, message, attempt, created, detail, \
+     of_called) SELECT v.instance_id, v.n, v.wait, v.activity, v.activity_id, v.definition_id, v.code, v.message, v.attempt, v.created, v.detail, \
+     v.of_called FROM {rows} WHERE TRUE ON CONFLICT (instance_id, n) DO UPDATE SET code = excluded.code, message = excluded.message, \
      attempt = excluded.attempt, detail = excluded.detail",
     &[
         ("instance_id", Type::Uuid),
@@ -173,6 +180,7 @@ static PUT_INCIDENTS: Batch = Batch::new(
         ("attempt", Type::I64),
         ("created", Type::I64),
         ("detail", Type::Text),
+        ("of_called", Type::Bool),
     ],
 );
 
@@ -191,11 +199,18 @@ static RESOLVE_OPEN_INCIDENTS: Batch = Batch::new(
 /// The state of an instance that goes on.
 const ACTIVE: &str = "ACTIVE";
 
+/// How and when an activity ended.
+struct Ended {
+    canceled: bool,
+    complete_scope: bool,
+    at: i64,
+}
+
 /// What one unit says of one activity.
 #[derive(Default)]
 struct Activity<'a> {
     began: Option<(i64, &'a String, &'a Option<String>, &'a String, i64)>,
-    ended: Option<(bool, i64)>,
+    ended: Option<Ended>,
     delegate: Option<(&'a String, &'a String, i64)>,
     called: Option<Uuid>,
 }
@@ -265,7 +280,7 @@ impl History {
         self.operations.extend(operations::cells(&write.operations));
         if self.level >= HistoryLevel::Audit {
             self.take_variables(write, revision);
-            self.take_tasks_and_incidents(write);
+            self.take_tasks_and_incidents(write, head);
         }
     }
 
@@ -299,6 +314,8 @@ impl History {
                 reason,
                 removal_at,
                 head.called_by.as_ref().map(|by| by.instance),
+                head.called_by.as_ref().map(|by| by.activity_id.clone()),
+                head.called_by.as_ref().map(|by| by.activity),
                 head.called_by.as_ref().map(|by| by.root)
             ]);
         } else if let Some((state, reason, at, removal_at)) = end {
@@ -313,8 +330,9 @@ impl History {
                 HistoryRow::ActivityStarted { n, parent, activity_id, name, kind, at } => {
                     activities.entry(*n).or_default().began = Some((*parent, activity_id, name, kind, *at));
                 }
-                HistoryRow::ActivityEnded { n, canceled, at } => {
-                    activities.entry(*n).or_default().ended = Some((*canceled, *at));
+                HistoryRow::ActivityEnded { n, canceled, complete_scope, at } => {
+                    let ended = Ended { canceled: *canceled, complete_scope: *complete_scope, at: *at };
+                    activities.entry(*n).or_default().ended = Some(ended);
                 }
                 HistoryRow::Delegate { n, name, digest, attempt } => {
                     activities.entry(*n).or_default().delegate = Some((name, digest, *attempt));
@@ -324,8 +342,9 @@ impl History {
             }
         }
         for (n, activity) in activities {
-            let ended_at = activity.ended.map(|(_, at)| at);
-            let canceled = activity.ended.map(|(canceled, _)| canceled);
+            let ended_at = activity.ended.as_ref().map(|ended| ended.at);
+            let canceled = activity.ended.as_ref().map(|ended| ended.canceled);
+            let complete_scope = activity.ended.as_ref().map(|ended| ended.complete_scope);
             let delegate = activity.delegate.map(|(name, _, _)| name.clone());
             let digest = activity.delegate.map(|(_, digest, _)| digest.clone());
             let attempt = activity.delegate.map(|(_, _, attempt)| attempt);
@@ -340,12 +359,23 @@ impl History {
                     at,
                     ended_at,
                     canceled.unwrap_or(false),
+                    complete_scope.unwrap_or(false),
                     delegate,
                     digest,
                     attempt,
                     activity.called
                 ]),
-                None => self.changed_activities.push(cells![write.id, n, ended_at, canceled, delegate, digest, attempt, activity.called]),
+                None => self.changed_activities.push(cells![
+                    write.id,
+                    n,
+                    ended_at,
+                    canceled,
+                    complete_scope,
+                    delegate,
+                    digest,
+                    attempt,
+                    activity.called
+                ]),
             }
         }
     }
@@ -371,7 +401,7 @@ impl History {
         }
     }
 
-    fn take_tasks_and_incidents(&mut self, write: &InstanceWrite) {
+    fn take_tasks_and_incidents(&mut self, write: &InstanceWrite, head: &InstanceHead) {
         let id = write.id;
         for task in &write.put_tasks {
             self.tasks.push(cells![
@@ -402,7 +432,8 @@ impl History {
                 &row.message,
                 row.attempt,
                 row.created,
-                &row.detail
+                &row.detail,
+                head.called_by.is_some()
             ]);
         }
         let at = moment(write);
@@ -442,7 +473,7 @@ async fn put_variables(tx: &mut Tx, mut variables: Variables) -> Result<(), Erro
 }
 
 /// When the unit happened: its last event, or, for one without any, now.
-fn moment(write: &InstanceWrite) -> i64 {
+pub(crate) fn moment(write: &InstanceWrite) -> i64 {
     let last = write.history.iter().map(|row| match row {
         HistoryRow::InstanceStarted { at, .. }
         | HistoryRow::InstanceEnded { at, .. }

@@ -273,7 +273,8 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
                     at: number,
                 });
                 if random.chance(60) {
-                    write.history.push(HistoryRow::ActivityEnded { n: next, canceled: random.chance(30), at: number + 5 });
+                    let (canceled, complete_scope) = (random.chance(30), random.chance(30));
+                    write.history.push(HistoryRow::ActivityEnded { n: next, canceled, complete_scope, at: number + 5 });
                 }
                 let json = format!("\"{number}\"");
                 let (scope, name) = (1 + number % 2, format!("v{}", number % 5));
@@ -345,6 +346,7 @@ async fn queries(random: &mut Random, store: &Store, definitions: &[DefinitionRo
     ));
     ask!(history_activities(HistoryActivityFilter { unfinished: true, ..Default::default() }, page, &[]));
     ask!(history_activities(HistoryActivityFilter { started_after: Some(moment), canceled: true, ..Default::default() }, Page::ALL, &[]));
+    ask!(history_activities(HistoryActivityFilter { complete_scope: true, ..Default::default() }, Page::ALL, &[]));
     ask!(counts(moment));
     ask!(definition_statistics());
     ask!(activity_statistics(&definitions[0].id));

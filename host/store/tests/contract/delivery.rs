@@ -1,8 +1,8 @@
 //! Signals: who gets them, and that each of them gets them once.
 
 use mandate_store::query::{
-    DELIVERY, DefinitionRow, EventSubscriptionFilter, EventSubscriptionOf, EventSubscriptionSort, IncidentFilter, InstanceFilter,
-    JobFilter, Order, Page,
+    DELIVERY, DefinitionRow, EventSubscriptionFilter, EventSubscriptionOf, EventSubscriptionSort, HistoryIncidentFilter, IncidentFilter,
+    IncidentState, InstanceFilter, JobFilter, Order, Page,
 };
 use mandate_store::{
     CommitError, Delivery, DeliveryClaim, DeploymentDeletion, EventKind, Except, Expect, FailedDelivery, InstanceHead, InstanceWrite,
@@ -97,7 +97,7 @@ pub(crate) async fn a_signal_comes_to_those_who_wait_when_it_is_thrown(fixture: 
     assert_eq!((first.signal.as_str(), first.activity_id.as_str(), first.failures), ("alarm", "Receive", 0));
     assert_eq!((first.definition_id.as_str(), first.business_key.as_deref()), (process.id.as_str(), Some("order-2")));
     for delivery in deliveries {
-        store.drop_delivery(delivery.name).await.expect("dropped");
+        store.drop_delivery(&delivery, 900).await.expect("dropped");
     }
 
     for (tenants, expected) in [
@@ -182,6 +182,13 @@ fn failed(due: i64, retries: i64, failures: i64) -> FailedDelivery {
     FailedDelivery { due, retries, failures, failure: "EXPRESSION_FAILED: it broke".into(), detail }
 }
 
+/// What history has of the one incident that there is, if there is one: how far it is, and when it was over.
+async fn remembered(store: &Store) -> Option<(IncidentState, Option<i64>)> {
+    let found = store.remembered_incidents(HistoryIncidentFilter::default(), Page::ALL, &[]).await.expect("read");
+    assert!(found.len() < 2, "{found:?}");
+    found.first().map(|it| (it.row.state, it.row.incident.resolved_at))
+}
+
 pub(crate) async fn a_delivery_that_fails_is_tried_again_and_then_an_incident(fixture: Fixture) {
     let store = fixture.open().await;
     let process = definition(&store, "p").await;
@@ -197,7 +204,9 @@ pub(crate) async fn a_delivery_that_fails_is_tried_again_and_then_an_incident(fi
     let again = claimed(&store, 500).await.remove(0);
     assert_eq!((again.retries, again.failures, again.name), (2, 1, first.name));
     assert_eq!(store.claim_deliveries(900, 9, &[id], &Except::NOTHING).await.expect("claimed"), [], "this host is at the instance");
+    assert_eq!(remembered(&store).await, None, "it has attempts left");
     store.fail_delivery(again.name, &failed(510, 0, 2)).await.expect("stored");
+    assert_eq!(remembered(&store).await, Some((IncidentState::Open, None)));
 
     assert_eq!((claimed(&store, 900).await, store.next_due(0).await.expect("read"), on_the_way(&store).await), (Vec::new(), None, 0));
     let of_acme = || IncidentFilter { instances: vec![id], tenants: vec!["acme".into()], ..IncidentFilter::default() };
@@ -212,17 +221,33 @@ pub(crate) async fn a_delivery_that_fails_is_tried_again_and_then_an_incident(fi
     assert_eq!(store.counts(0).await.expect("read").open_incidents, 1);
 
     let seen = store.failed_delivery(id, job.row.wait).await.expect("read").expect("there");
-    assert!(!store.revise_delivery(&again, Some((800, 1)), &[]).await.expect("answered"), "it has failed since");
-    assert!(store.revise_delivery(&seen, Some((800, 1)), &[]).await.expect("answered"));
+    assert!(!store.revise_delivery(&again, Some((800, 1)), &[], 700).await.expect("answered"), "it has failed since");
+    assert!(store.revise_delivery(&seen, Some((800, 1)), &[], 700).await.expect("answered"));
     assert_eq!(store.count_incidents(of_acme()).await.expect("counted"), 0);
+    assert_eq!(remembered(&store).await, Some((IncidentState::Resolved, Some(700))));
     let again = claimed(&store, 800).await.remove(0);
     store.fail_delivery(again.name, &failed(810, 0, 3)).await.expect("stored");
-    assert_eq!(store.drop_orphaned_deliveries().await.expect("looked"), 0, "somebody waits");
+    assert_eq!(remembered(&store).await, Some((IncidentState::Open, None)));
+    assert_eq!(store.drop_orphaned_deliveries(950).await.expect("looked"), 0, "somebody waits");
     let mut gone = step(id, 1);
     gone.remove_subscriptions = vec![3];
     store.commit(unit(gone)).await.expect("stored");
     assert_eq!(store.count_incidents(of_acme()).await.expect("counted"), 0, "nobody waits for it any more");
-    assert_eq!(store.drop_orphaned_deliveries().await.expect("looked"), 1);
+    assert_eq!(store.drop_orphaned_deliveries(950).await.expect("looked"), 1);
+    assert_eq!(remembered(&store).await, Some((IncidentState::Resolved, Some(950))));
+}
+
+pub(crate) async fn a_delivery_that_is_taken_up_in_the_end_was_an_incident(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    let id = waiting(&store, &process, None, "alarm").await;
+    let delivery = thrown(&store, "alarm").await.remove(0);
+    store.fail_delivery(delivery.name, &failed(510, 0, 1)).await.expect("stored");
+    let mut taken = step(id, 1);
+    (taken.delivery, taken.remove_subscriptions) = (Some(delivery.name), vec![3]);
+    store.commit(unit(taken)).await.expect("stored");
+    assert!(matches!(remembered(&store).await, Some((IncidentState::Resolved, Some(_)))));
+    assert_eq!(on_the_way(&store).await, 0);
 }
 
 pub(crate) async fn a_start_that_cannot_be_delivered_is_nobodys_incident_until_it_is_deleted(fixture: Fixture) {
@@ -235,11 +260,14 @@ pub(crate) async fn a_start_that_cannot_be_delivered_is_nobodys_incident_until_i
     let incident = store.incidents(IncidentFilter::default(), Page::ALL, &[]).await.expect("read").remove(0);
     assert_eq!((incident.instance, incident.row.activity, incident.business_key.as_deref()), (delivery.name.signal, 0, Some("order-2")));
     assert_eq!(incident.row.definition_id, starts.id);
+    let found = store.remembered_incidents(HistoryIncidentFilter::default(), Page::ALL, &[]).await.expect("read").remove(0);
+    assert_eq!((found.instance, found.row.incident.n, found.definition_id), (incident.instance, incident.row.n, starts.id.clone()));
     let claim = store.claim_delivery(incident.instance, incident.row.n).await.expect("answered");
     let DeliveryClaim::Locked(locked) = claim else { panic!("{claim:?}") };
     store.release_delivery(locked.name).await.expect("released");
-    assert!(store.revise_delivery(&locked, None, &[]).await.expect("answered"));
+    assert!(store.revise_delivery(&locked, None, &[], 700).await.expect("answered"));
     assert_eq!(store.claim_delivery(incident.instance, incident.row.n).await.expect("answered"), DeliveryClaim::Missing);
+    assert_eq!(remembered(&store).await, Some((IncidentState::Resolved, Some(700))));
 }
 
 pub(crate) async fn who_is_suspended_gets_a_signal_when_he_goes_on(fixture: Fixture) {

@@ -432,6 +432,68 @@ async fn a_change_of_job_definitions_waits_for_commits_under_way_and_holds_on_ev
     }
     // Who opens the database later knows what there is.
     let c = fixture.open().await;
-    assert_eq!((c.job_definitions().await.expect("read").seen, c.job_definitions().await.expect("read").rows.len()), (0, 1));
-    c.commit(makes(0)).await.expect("stored");
+    assert_eq!((c.job_definitions().await.expect("read").seen, c.job_definitions().await.expect("read").rows.len()), (5, 1));
+    c.commit(makes(5)).await.expect("stored");
+}
+
+/// A session beside the hosts, in the middle of a transaction that has done this.
+async fn in_the_middle_of(fixture: &Fixture, sql: &str) -> sqlx::PgConnection {
+    use sqlx::Connection as _;
+    let mut session = sqlx::PgConnection::connect(&fixture.url).await.expect("a connection");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("BEGIN; {sql}"))).execute(&mut session).await.expect("done");
+    session
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_is_stopped_in_the_middle_of_a_commit_holds_up_the_change_of_job_definitions_and_nobody_else() {
+    use sqlx::Connection as _;
+    let (fixture, a, b) = two("stopped").await;
+    let process = definition(&a, "p").await;
+    let hold = "SELECT 1 FROM host, job_definition_changes WHERE name IS NOT NULL FOR KEY SHARE";
+    let stopped = in_the_middle_of(&fixture, hold).await;
+    let name = JobDefinitionName { definition_id: process.id.clone(), activity_id: "Task".into(), kind: "async-before".into() };
+    let changing = tokio::spawn({
+        let b = b.clone();
+        async move { b.change_job_definitions(std::slice::from_ref(&name), JobDefinitionChange::Suspended(true), false, &[]).await }
+    });
+    let waits = format!(
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Lock' AND query NOT LIKE '%pg_stat_activity%'",
+        fixture.database()
+    );
+    while crate::common::cluster().sql("postgres", &waits).expect("read") == "0" {
+        tokio::task::yield_now().await;
+    }
+    // Leases are renewed at once, and commits are no later than the change lets go.
+    fixture.raw("SET lock_timeout = '100ms'; UPDATE host SET lease_until = lease_until + 1").await;
+    for store in [&a, &b] {
+        started_with(store, &process, Vec::new()).await;
+    }
+    assert!(!changing.is_finished());
+    stopped.close().await.expect("it is gone");
+    changing.await.expect("a task").expect("written");
+    assert_eq!(a.job_definitions().await.expect("read").seen, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_leaves_locks_its_own_row_first_as_one_that_commits_does() {
+    use sqlx::Connection as _;
+    let (fixture, a, b) = two("leaves").await;
+    let process = definition(&a, "p").await;
+    let id = Uuid::now_v7();
+    let mut write = start(&process, id);
+    crate::running::begin(&a, &mut write, 1);
+    a.commit(unit(write)).await.expect("stored");
+    let committing = in_the_middle_of(&fixture, &format!("SELECT 1 FROM host WHERE id = '{}' FOR KEY SHARE", a.host().id)).await;
+    let leaving = tokio::spawn(async move { a.close().await });
+    let waits = format!(
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Lock' AND query LIKE 'UPDATE host%'",
+        fixture.database()
+    );
+    while crate::common::cluster().sql("postgres", &waits).expect("read") == "0" {
+        tokio::task::yield_now().await;
+    }
+    fixture.raw(&format!("BEGIN; SELECT 1 FROM instance WHERE id = '{id}' FOR UPDATE NOWAIT; ROLLBACK")).await;
+    committing.close().await.expect("it is gone");
+    leaving.await.expect("it has left");
+    assert_eq!(b.claim(100, 10, &Except::NOTHING).await.expect("claimed").len(), 1);
 }

@@ -96,6 +96,19 @@ pub(crate) async fn a_message_finds_who_waits_with_its_business_key(fixture: Fix
     assert_eq!(store.awaiting(&keyed).await.expect("read"), Awaiting::Several);
 }
 
+pub(crate) async fn messages_are_looked_at_in_the_order_in_which_they_are_due(fixture: Fixture) {
+    let store = fixture.open().await;
+    let (sender, _) = participants(&store, None).await;
+    let first = sent(&store, &sender, message(&sender, "paid", Some("a"))).await;
+    let second = sent(&store, &sender, message(&sender, "paid", Some("b"))).await;
+    // The one that was sent first has been looked at, and is due again later than the other.
+    store.address(&[], &[(first.clone(), "nobody waits for it", 500)], 100).await.expect("held");
+    let due: Vec<_> = store.due_messages(1_000, 10).await.expect("read").iter().map(|it| it.id).collect();
+    assert_eq!(due, [second.id, first.id]);
+    let due: Vec<_> = store.due_messages(1_000, 1).await.expect("read").iter().map(|it| it.id).collect();
+    assert_eq!(due, [second.id]);
+}
+
 pub(crate) async fn a_message_waits_until_it_is_woken(fixture: Fixture) {
     let store = fixture.open().await;
     let (sender, _) = participants(&store, None).await;
@@ -144,7 +157,7 @@ pub(crate) async fn a_message_is_delivered_once_and_looks_again_where_nobody_is_
     assert_eq!(store.messages(Page::ALL).await.expect("read")[0].receiver, Some(first));
 
     // It finds nobody there any more.
-    store.drop_delivery(delivery.name).await.expect("dropped");
+    store.drop_delivery(&delivery, 900).await.expect("dropped");
     assert_eq!(store.due_messages(200, 10).await.expect("read").len(), 1);
     store.address(&[(on_its_way.clone(), starts)], &[], 200).await.expect("addressed");
     let delivery = claimed(&store).await.remove(0);

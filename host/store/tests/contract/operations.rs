@@ -149,7 +149,7 @@ pub(crate) async fn variables_of_live_scopes_are_listed_and_compared(fixture: Fi
     };
     let mut begun = start(&process, id);
     begun.history.extend(activity(3, None));
-    begun.history.extend(activity(9, Some(HistoryRow::ActivityEnded { n: 9, canceled: false, at: 11 })));
+    begun.history.extend(activity(9, Some(HistoryRow::ActivityEnded { n: 9, canceled: false, complete_scope: true, at: 11 })));
     begun.history.extend([
         variable(1, "amount", "Integer", "10"),
         variable(1, "name", "String", "\"Jörg \\\"50%\\\"\""),

@@ -3,9 +3,10 @@
 use mandate_store::query::{
     CallFilter, Comparison, DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, EventSubscriptionFilter,
     EventSubscriptionSort, ExecutionFilter, ExecutionSort, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter,
-    HistoryActivitySort, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, IncidentName, IncidentSort, InstanceFilter,
-    InstanceSort, JobFilter, JobSort, Operand, OperationFilter, OperationSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
-    VariableCondition, VariableFilter, VariableSort,
+    HistoryActivitySort, HistoryIncidentFilter, HistoryIncidentSort, HistoryInstanceFilter, HistoryInstanceSort, HistoryTaskFilter,
+    HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort, IncidentFilter, IncidentName, IncidentOf, IncidentSort, IncidentState,
+    InstanceFilter, InstanceSort, JobFilter, JobSort, OfInstances, Operand, OperationFilter, OperationSort, Order, Page,
+    SubscriptionFilter, TaskFilter, TaskSort, VariableCondition, VariableFilter, VariableSort,
 };
 use mandate_store::{
     EventKind, Except, Expect, HistoryLevel, InstanceHead, InstanceWrite, JobDefinitionName, JobRow, SubscriptionRow, TaskRow,
@@ -65,21 +66,21 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         }, JobSort { Id Instance DefinitionId DefinitionKey Retries Due Priority Tenant });
         every!(store.tasks, count_tasks, TaskFilter {
             ids: vec![(id, 1)], instances: vec![id], business_key: text(), business_keys: texts(), business_key_like: text(),
-            definition_id: text(), definition_key: text(), definition_keys: texts(), definition_name: text(), activity_id: text(),
-            activity_ids: texts(), activity_id_like: text(), name: text(), name_like: text(), description: text(),
+            definition_id: text(), definition_key: text(), definition_keys: texts(), definition_name: text(), definition_name_like: text(), activity_id: text(),
+            activity_ids: texts(), activity_ids_not: texts(), activity_id_like: text(), name: text(), name_like: text(), name_not: text(), name_not_like: text(), description: text(),
             description_like: text(), owner: text(), delegation: text(), involved: text(), process_variables: conditions(),
-            task_variables: conditions(), assignee: text(), assignees: texts(), assignee_like: text(), assigned: Some(true),
+            task_variables: conditions(), assignee: text(), assignees: texts(), assignees_not: texts(), assignee_like: text(), assigned: Some(true),
             candidate_user: text(), candidate_groups: texts(), include_assigned: false, with_candidate_groups: Some(true),
             with_candidate_users: Some(false), due_before: Some(1), due_after: Some(1), has_due: Some(false), follow_up_before: Some(1),
             follow_up_after: Some(1), follow_up_before_or_none: Some(1), priority: Some(1), min_priority: Some(1), max_priority: Some(1),
-            created_before: Some(1), created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true, any: vec![TaskFilter { candidate_groups: texts(),
+            created_at: Some(1), created_before: Some(1), created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true, any: vec![TaskFilter { candidate_groups: texts(),
             candidate_user: text(), involved: text(), with_candidate_users: Some(false), task_variables: conditions(),
             ..TaskFilter::default() }],
         }, TaskSort { Id Instance Name Description Due FollowUp Priority Created Assignee Owner Tenant });
         every!(store.external_tasks, count_external_tasks, ExternalTaskFilter {
             ids: vec![(id, 1), (id, 2)], topic: text(), worker: text(), locked: Some((true, 1)), lock_until_before: Some(1),
             lock_until_after: Some(1), retries_left: Some(true), activity_ids: texts(), execution: Some((id, 1)), instances: vec![id],
-            definition_id: text(), definition_keys: texts(), priority_from: Some(1), priority_to: Some(1), suspended: Some(false),
+            definition_id: text(), definition_name: text(), definition_name_like: text(), definition_keys: texts(), priority_from: Some(1), priority_to: Some(1), suspended: Some(false),
             tenants: texts(),
         }, ExternalTaskSort { Id LockUntil Instance DefinitionId DefinitionKey Tenant Priority Created });
         store.external_task_topics(ExternalTaskFilter { locked: Some((true, 1)), ..ExternalTaskFilter::default() }).await.expect("listed");
@@ -88,14 +89,15 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             instance: Some(id), activity_id: text(), tenants: texts(), without_tenant: true,
         }, EventSubscriptionSort { Created Tenant });
         every!(store.incidents, count_incidents, IncidentFilter {
-            name: Some(incident_name), cause: Some(incident_name), root: Some(incident_name), of_called: true, instances: vec![id],
+            name: Some(incident_name), cause: Some(incident_name), root: Some(incident_name), of_called: true, instances: vec![id], activity: Some((id, 1)),
             definition_id: text(), definition_keys: texts(), business_key: text(), activity_id: text(), code: text(), code_not: text(), message: text(), message_like: text(), wait: Some((id, 1)), created_before: Some(1),
             created_after: Some(1), tenants: texts(), without_tenant: true,
         }, IncidentSort { Id Created Code Message ActivityId Instance DefinitionId Tenant });
         every!(store.history_instances, count_history_instances, HistoryInstanceFilter {
-            ids: vec![id], business_key: text(), business_keys: texts(), business_key_like: text(), definition_id: text(),
-            definition_key: text(), definition_keys: texts(), definition_keys_not: texts(), definition_name: text(), finished: true,
-            unfinished: true, states: texts(), with_open_incident: true, incident_code: text(), executed_activities: texts(),
+            ids: vec![id], ids_not: vec![id], business_key: text(), business_keys: texts(), business_key_like: text(), definition_id: text(),
+            definition_key: text(), definition_keys: texts(), definition_keys_not: texts(), definition_name: text(), definition_name_like: text(), finished: true,
+            unfinished: true, states: texts(), with_open_incident: true, incident: Some(IncidentOf { code: text(), code_not: text(), message: text(), message_like: text() }),
+            with_incidents: true, active_activities: texts(), executed_activities: texts(),
             calls: calls(id), started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1), tenants: texts(),
             without_tenant: true, variables: conditions(),
         }, HistoryInstanceSort {
@@ -104,9 +106,40 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         every!(store.history_activities, count_history_activities, HistoryActivityFilter {
             id: Some((id, 1)), instance: Some(id), definition_id: text(), definition_key: text(), business_key: text(),
             activity_id: text(), name: text(), name_like: text(), kind: text(), digest: text(), assignee: text(), finished: true, unfinished: true,
-            canceled: true, started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1),
+            canceled: true, complete_scope: true, started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1),
             tenants: texts(), without_tenant: true,
         }, HistoryActivitySort { Id Instance ActivityId Name Kind StartedAt EndedAt Duration DefinitionId Occurrence Tenant });
+        let of = || OfInstances {
+            ids: vec![id],
+            root: Some(id),
+            definition_id: text(),
+            definition_keys: texts(),
+            business_key: text(),
+            business_keys: texts(),
+            business_key_like: text(),
+            definition_name: text(),
+            ended: Some(true),
+            tenants: texts(),
+            without_tenant: true,
+        };
+        every!(store.remembered_variables, count_remembered_variables, HistoryVariableFilter {
+            of: of(), scopes: vec![(id, 1)], names: texts(), name_like: text(), kinds: texts(), removed_too: false,
+        }, HistoryVariableSort { Instance Name Tenant });
+        every!(store.remembered_tasks, count_remembered_tasks, HistoryTaskFilter {
+            of: of(), ids: vec![(id, 1)], activities: vec![(id, 1)], activity_ids: texts(), name: text(), name_like: text(), description: text(),
+            description_like: text(), owner: text(), owner_like: text(), priority: Some(1), process_variables: conditions(),
+            task_variables: conditions(), interrupted: Some(true), assignee: text(), assignee_like: text(), assigned: Some(true),
+            ended: Some(true), due_at: Some(1), without_due: true, due_before: Some(1), due_after: Some(1), follow_up_at: Some(1),
+            follow_up_before: Some(1), follow_up_after: Some(1), created_before: Some(1), created_after: Some(1), ended_before: Some(1),
+            ended_after: Some(1),
+        }, HistoryTaskSort { Id Instance DefinitionId ActivityId Name Assignee Due Created Ended Duration Tenant });
+        // An instance's business key and end are no filters of it.
+        every!(store.remembered_incidents, count_remembered_incidents, HistoryIncidentFilter {
+            of: OfInstances { ids: vec![id], definition_id: text(), definition_keys: texts(), tenants: texts(), without_tenant: true, ..OfInstances::default() },
+            name: Some(incident_name), cause: Some(incident_name), root: Some(incident_name), activity: Some((id, 1)), activity_id: text(),
+            code: text(), code_not: text(), message: text(), message_like: text(), wait: Some((id, 1)), state: Some(IncidentState::Resolved),
+            created_before: Some(1), created_after: Some(1), resolved_before: Some(1), resolved_after: Some(1),
+        }, HistoryIncidentSort { Id Instance Message Created Resolved Code ActivityId DefinitionId DefinitionKey Tenant });
         every!(store.executions, count_executions, ExecutionFilter {
             ids: vec![(id, 1), (id, 2)], instance: Some(id), business_key: text(), definition_id: text(), definition_key: text(),
             activity_id: text(), message: text(), signal: text(), incident: Some((id, 1)), incident_code: text(), incident_code_not: text(),

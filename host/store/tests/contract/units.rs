@@ -180,7 +180,7 @@ pub(crate) async fn what_begins_and_ends_in_one_unit_never_touches_the_live_tabl
         HistoryRow::InstanceStarted { start_activity: "Start".into(), at: 10 },
         HistoryRow::ActivityStarted { n: 2, parent: 1, activity_id: "Reserve".into(), name: None, kind: "serviceTask".into(), at: 11 },
         HistoryRow::Delegate { n: 2, name: "reserve-line".into(), digest: "abc".into(), attempt: 2 },
-        HistoryRow::ActivityEnded { n: 2, canceled: false, at: 12 },
+        HistoryRow::ActivityEnded { n: 2, canceled: false, complete_scope: true, at: 12 },
         HistoryRow::InstanceEnded { state: "COMPLETED".into(), reason: None, at: 13, removal_at: None },
     ];
     store.commit(unit(write)).await.expect("stored");
@@ -192,7 +192,7 @@ pub(crate) async fn what_begins_and_ends_in_one_unit_never_touches_the_live_tabl
     let activities = store.history_activities(filter, Page::ALL, &[]).await.expect("read");
     assert_eq!(activities.len(), 1);
     let activity = &activities[0];
-    assert_eq!((activity.started_at, activity.ended_at, activity.canceled), (11, Some(12), false));
+    assert_eq!((activity.started_at, activity.ended_at, activity.canceled, activity.complete_scope), (11, Some(12), false, true));
     assert_eq!((activity.delegate.as_deref(), activity.digest.as_deref(), activity.attempt), (Some("reserve-line"), Some("abc"), Some(2)));
     assert_eq!(store.history_instance(id).await.expect("read").expect("there").ended_at, Some(13));
 }

@@ -52,6 +52,7 @@ enum Occasion {
     Take(Token),
     Create(bool),
     Complete,
+    Timeout(u32),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -208,6 +209,7 @@ impl From<&listener::Occasion> for Occasion {
             listener::Occasion::Take(token) => Self::Take(token.into()),
             listener::Occasion::Create { assigned } => Self::Create(*assigned),
             listener::Occasion::Complete => Self::Complete,
+            listener::Occasion::Timeout { listener } => Self::Timeout(*listener),
         }
     }
 }
@@ -224,6 +226,7 @@ impl Occasion {
             Self::Take(token) => listener::Occasion::Take(token.into_token()),
             Self::Create(assigned) => listener::Occasion::Create { assigned },
             Self::Complete => listener::Occasion::Complete,
+            Self::Timeout(listener) => listener::Occasion::Timeout { listener },
         }
     }
 }

@@ -122,7 +122,7 @@ impl Host<'_> {
             0 | 1 => {
                 let retries = u32::try_from(self.random.below(3)).expect("it is small");
                 let message = Some("it broke".to_owned()).filter(|_| self.random.one_in(2));
-                Input::FailExternalTask { wait, message, retries, variables, local_variables }
+                Input::FailExternalTask { wait, details: message.clone(), message, retries, variables, local_variables }
             }
             2 => {
                 let code = ["E1", "E2", "E3"][self.random.below(3)].to_owned();

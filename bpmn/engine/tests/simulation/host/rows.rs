@@ -72,7 +72,8 @@ impl Host<'_> {
                 }
                 assert!(rows.open.insert(activity), "it began twice");
             }
-            HistoryEvent::ActivityEnded { activity, canceled } => {
+            HistoryEvent::ActivityEnded { activity, end } => {
+                let canceled = end == ActivityEnd::Canceled;
                 let lost = rows.incidents.values().any(|it| it.wait.is_none() && it.activity == activity);
                 assert!(canceled || !lost, "a join of which it was said that it never completes has completed");
                 assert!(rows.open.remove(&activity), "it ended twice");

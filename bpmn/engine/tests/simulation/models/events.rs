@@ -66,10 +66,13 @@ impl Models<'_> {
             back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), &timer));
         }
         if depth <= MAX_DEPTH && self.random.one_in(8) {
-            let all = ["true", "false"][self.random.below(2)];
-            let both =
-                "<messageEventDefinition messageRef='msg3'/><timerEventDefinition><timeDuration>PT6M</timeDuration></timerEventDefinition>";
-            back.extend(self.boundary(&host, depth, inside, &format!(" parallelMultiple='{all}'"), both));
+            let [all, cancel] = [(); 2].map(|()| ["true", "false"][self.random.below(2)]);
+            let other = [
+                "<timerEventDefinition><timeDuration>PT6M</timeDuration></timerEventDefinition>",
+                "<conditionalEventDefinition><condition>= x > 2</condition></conditionalEventDefinition>",
+            ][self.random.below(2)];
+            let both = format!("<messageEventDefinition messageRef='msg3'/>{other}");
+            back.extend(self.boundary(&host, depth, inside, &format!(" parallelMultiple='{all}' cancelActivity='{cancel}'"), &both));
         }
         // Not at any depth: with one more way on, paths behind boundary events would never end.
         if depth <= MAX_DEPTH && self.random.one_in(4) {
@@ -139,7 +142,8 @@ impl Models<'_> {
                 continue;
             }
             let interrupting = trigger.contains("error") || self.random.one_in(2);
-            let attributes = attributes.unwrap_or_else(|| format!(" isInterrupting='{interrupting}'"));
+            let all = if trigger.contains("msg4") && self.random.one_in(2) { " parallelMultiple='true'" } else { "" };
+            let attributes = attributes.unwrap_or_else(|| format!(" isInterrupting='{interrupting}'{all}"));
             let (id, start) = (self.id("event"), self.id("start"));
             let (held, held_inside) = (self.asynchronous(), self.asynchronous());
             let outside = std::mem::take(&mut self.xml);

@@ -27,8 +27,12 @@ impl Models<'_> {
             "<camunda:taskListener event='assignment' expression='= x'/>",
             "<camunda:taskListener event='create' expression='= x'/>",
             "<camunda:taskListener event='update' expression='= x'/>",
+            "<camunda:taskListener event='timeout' class='listener'><camunda:field name='n' expression='${x}'/><timerEventDefinition>\
+             <timeCycle>R2/PT1M</timeCycle></timerEventDefinition></camunda:taskListener>",
+            "<camunda:taskListener event='timeout' expression='= x'><timerEventDefinition><timeDuration>PT30S</timeDuration>\
+             </timerEventDefinition></camunda:taskListener>",
         ];
-        if self.random.one_in(4) { forms[self.random.below(forms.len())].to_owned() } else { String::new() }
+        if self.random.one_in(3) { forms[self.random.below(forms.len())].to_owned() } else { String::new() }
     }
 
     fn listener(&mut self, event: &str) -> String {

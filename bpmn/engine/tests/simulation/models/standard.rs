@@ -4,7 +4,8 @@ use super::{Block, MAX_DEPTH, Models};
 
 impl Models<'_> {
     pub(super) fn standard(&mut self, depth: usize, inside: bool) -> Block {
-        match self.random.below(7) {
+        match self.random.below(8) {
+            7 => self.data(),
             0 => self.quantities(depth, inside),
             1 | 2 => self.complex(inside),
             3 => self.multiple(),
@@ -17,15 +18,29 @@ impl Models<'_> {
     fn multiple(&mut self) -> Block {
         let all = ["true", "false"][self.random.below(2)];
         let timer = "<timerEventDefinition><timeDuration>PT2M</timeDuration></timerEventDefinition>";
+        let second =
+            ["", "<conditionalEventDefinition><condition>= x > 2</condition></conditionalEventDefinition>"][usize::from(all == "false")];
         let [first, last] = ["catch", "throw"].map(|kind| self.id(kind));
         let held = self.asynchronous();
         self.element(&format!(
             "<intermediateCatchEvent id='{first}' parallelMultiple='{all}'{held}><messageEventDefinition messageRef='msg'/>\
-             <conditionalEventDefinition><condition>= x = 0</condition></conditionalEventDefinition>{timer}</intermediateCatchEvent><intermediateThrowEvent id='{last}'{held}>\
+             <conditionalEventDefinition><condition>= x = 0</condition></conditionalEventDefinition>{second}{timer}</intermediateCatchEvent><intermediateThrowEvent id='{last}'{held}>\
              <escalationEventDefinition escalationRef='x1'/><escalationEventDefinition escalationRef='x2'/></intermediateThrowEvent>"
         ));
         self.flow(&first, &last);
         Block { first, last }
+    }
+
+    /// Data that goes into a task and out of it, to what is the scope's own.
+    fn data(&mut self) -> Block {
+        let [id, object, input] = ["userTask", "object", "input"].map(|kind| self.id(kind));
+        self.element(&format!(
+            "<dataObject id='{object}'/><userTask id='{id}'><ioSpecification><dataInput id='{input}'/></ioSpecification>\
+             <dataInputAssociation><sourceRef>{object}</sourceRef><targetRef>{input}</targetRef><transformation>= x</transformation>\
+             </dataInputAssociation><dataOutputAssociation><targetRef>{object}</targetRef><assignment><from>{input}</from><to>{object}</to>\
+             </assignment><assignment><from>= x + 1</from><to>seen</to></assignment></dataOutputAssociation></userTask>"
+        ));
+        Block { first: id.clone(), last: id }
     }
 
     /// Instances of an activity that throw something to a boundary event of it.

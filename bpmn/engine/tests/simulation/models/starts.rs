@@ -19,9 +19,13 @@ impl Models<'_> {
     pub(super) fn beginning(&mut self) -> String {
         match self.random.below(12) {
             0..6 => self.start(""),
-            6 | 7 => {
+            6 => {
                 let (plain, other) = (self.start(""), self.triggered());
                 self.merged(&[plain, other])
+            }
+            7 => {
+                let either = [self.start(""), self.start("")];
+                self.merged(&either)
             }
             8 => self.triggered(),
             9 | 10 => self.instantiating(),
@@ -35,7 +39,8 @@ impl Models<'_> {
 
     fn start(&mut self, trigger: &str) -> String {
         let (id, held) = (self.id("start"), self.asynchronous());
-        self.element(&format!("<startEvent id='{id}'{held}>{trigger}</startEvent>"));
+        let initiator = ["", " camunda:initiator='starter'"][self.random.below(2)];
+        self.element(&format!("<startEvent id='{id}'{held}{initiator}>{trigger}</startEvent>"));
         id
     }
 

@@ -83,7 +83,7 @@ impl Models<'_> {
         };
         let (kind, attributes, zeebe) = [
             ("serviceTask", " camunda:class='worker'", ""),
-            ("serviceTask", " camunda:delegateExpression='${worker}'", ""),
+            ("serviceTask", " camunda:delegateExpression='${worker}'", "<camunda:field name='n' expression='${x}'/>"),
             (
                 "serviceTask",
                 "",
@@ -92,7 +92,7 @@ impl Models<'_> {
             ("sendTask", " camunda:class='worker'", ""),
             ("businessRuleTask", " camunda:class='worker'", ""),
         ][self.random.below(5)];
-        let retries = if zeebe.is_empty() { retries } else { "" };
+        let retries = if zeebe.contains("zeebe:") { "" } else { retries };
         let (often, listeners) = (self.multi_instance(depth), self.listeners());
         self.element(&format!(
             "<{kind} id='{id}'{attributes}{held}><extensionElements>{zeebe}{retries}{mapping}{listeners}</extensionElements>{often}</{kind}>"
@@ -108,7 +108,12 @@ impl Models<'_> {
         let forms = [
             (camunda.to_owned(), ""),
             (format!("{camunda} camunda:assignee='= string(x)'"), ""),
-            (format!("{camunda} camunda:dueDate='P1D' camunda:followUpDate='PT1H' camunda:priority='${{x}}' camunda:formKey='form'"), ""),
+            (
+                format!(
+                    "{camunda} camunda:dueDate='P1D' camunda:followUpDate='PT1H' camunda:priority='${{x}}' camunda:formKey='form-${{x}}'"
+                ),
+                "",
+            ),
             (
                 String::new(),
                 "<zeebe:userTask/><zeebe:assignmentDefinition assignee='= string(x)' candidateGroups='clerks'/><zeebe:taskSchedule dueDate='P1D'/>\
@@ -144,7 +149,22 @@ impl Models<'_> {
     pub(super) fn external_task(&mut self, depth: usize, inside: bool) -> Block {
         let priority = ["", " camunda:taskPriority='${x}'"][self.random.below(2)];
         let kind = ["serviceTask", "sendTask", "businessRuleTask"][self.random.below(3)];
-        let block = self.several(kind, &format!(" camunda:type='external' camunda:topic='outside'{priority}"), depth);
-        self.with_boundary_events(block.first, depth, inside)
+        let topic = if kind == "sendTask" { "outside-${x}" } else { "outside" };
+        let errors = match self.random.below(6) {
+            0 => "<camunda:errorEventDefinition errorRef='e1' expression='${x == 2}'/>",
+            1 => {
+                "<camunda:errorEventDefinition errorRef='e2' expression='${x == 3}'/>\
+                 <camunda:errorEventDefinition errorRef='e1' expression=\"${externalTask.errorMessage == 'it broke'}\"/>"
+            }
+            _ => "",
+        };
+        let id = self.id(kind);
+        let (held, often, listeners) = (self.asynchronous(), self.multi_instance(depth), self.listeners());
+        self.element(&format!(
+            "<{kind} id='{id}' camunda:type='external' camunda:topic='{topic}'{priority}{held}><extensionElements>{errors}{listeners}\
+             </extensionElements>{often}</{kind}>"
+        ));
+        self.compensated(&id);
+        self.with_boundary_events(id, depth, inside)
     }
 }

@@ -84,20 +84,31 @@ impl Host {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let domain = Domain::start().expect("a free port");
         std::fs::write(dir.path().join("catalogue.toml"), domain.catalogue()).expect("written");
-        let runtime = open(dir.path(), "components", &setup).await;
+        let runtime = open(dir.path(), "components", &setup, wasm::Compiler::InProcess).await;
         Self { runtime, domain, dir, setup }
     }
 
     /// Another host on the same database.
     pub(crate) async fn beside(&self, setup: Setup) -> Runtime {
-        open(self.dir.path(), "components-of-another", &Setup { database: self.setup.database.clone(), ..setup }).await
+        let setup = Setup { database: self.setup.database.clone(), ..setup };
+        open(self.dir.path(), "components-of-another", &setup, wasm::Compiler::InProcess).await
     }
 
     /// Ends this host's runtime and starts another one on the same files.
     pub(crate) async fn restart(self) -> Self {
         self.runtime.shut_down(Duration::from_secs(5)).await;
         drop(self.runtime);
-        let runtime = open(self.dir.path(), "components", &self.setup).await;
+        let runtime = open(self.dir.path(), "components", &self.setup, wasm::Compiler::InProcess).await;
+        Self { runtime, ..self }
+    }
+
+    /// The same, without compiled components and unable to compile any.
+    pub(crate) async fn restart_without_compiler(mut self, setup: Setup) -> Self {
+        self.setup = setup;
+        self.runtime.shut_down(Duration::from_secs(5)).await;
+        drop(self.runtime);
+        let nobody = wasm::Compiler::Child { exe: self.dir.path().join("no-compiler") };
+        let runtime = open(self.dir.path(), "components-of-nobody", &self.setup, nobody).await;
         Self { runtime, ..self }
     }
 
@@ -168,9 +179,9 @@ impl Host {
     }
 }
 
-async fn open(dir: &Path, components: &str, setup: &Setup) -> Runtime {
+async fn open(dir: &Path, components: &str, setup: &Setup, compiler: wasm::Compiler) -> Runtime {
     let file = || format!("sqlite:{}", dir.join("mandate.db").display());
-    let sandbox = wasm::Config::new(dir.join(components), wasm::Compiler::InProcess);
+    let sandbox = wasm::Config::new(dir.join(components), compiler);
     let config = Config {
         store: StoreConfig::new(setup.database.clone().unwrap_or_else(file)),
         sandbox,
