@@ -160,6 +160,10 @@ pub(crate) enum WaitFor {
         follow_up: Option<i64>,
         /// The key of its form, if that was computed.
         form_key: Option<String>,
+        /// Its name, if that was computed.
+        name: Option<String>,
+        /// Its description, likewise.
+        description: Option<String>,
         /// The higher, the more urgent.
         priority: i64,
     },
