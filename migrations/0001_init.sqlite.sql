@@ -169,6 +169,8 @@ CREATE TABLE message (
     activity_id   TEXT    NOT NULL,
     -- Of who gets it; empty: of an instance without.
     business_key  TEXT    NOT NULL,
+    -- Of who gets it, if he waits under one; NULL: none.
+    correlation_key TEXT,
     variables     TEXT    NOT NULL,
     -- How many throws and sends led to it.
     hops          INTEGER NOT NULL,
@@ -181,6 +183,7 @@ CREATE TABLE message (
 ) STRICT;
 CREATE INDEX message_due ON message (due, id);
 CREATE INDEX message_address ON message (name, business_key);
+CREATE INDEX message_correlation ON message (name, correlation_key) WHERE correlation_key IS NOT NULL;
 CREATE INDEX message_definition ON message (definition_id);
 
 -- ---------------------------------------------------------------- reference tables
@@ -465,9 +468,13 @@ CREATE TABLE subscription (
     -- The instance's, which never change: a message finds its receiver by one index.
     tenant        TEXT    NOT NULL,
     business_key  TEXT,
+    -- What tells it from other waits for the message; NULL: nothing.
+    correlation_key TEXT,
     PRIMARY KEY (instance_id, wait)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX subscription_name ON subscription (name, kind, business_key);
+-- The few that are told apart by a key of their own.
+CREATE INDEX subscription_correlation ON subscription (name, correlation_key) WHERE correlation_key IS NOT NULL;
 
 -- Open incidents; history_incident has the resolved ones too.
 CREATE TABLE incident (

@@ -15,6 +15,7 @@ use crate::elements::At;
 use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::step::Machine;
+use crate::wait::Awaited;
 
 /// Whether it is an element of an event that wants all of several.
 pub(crate) fn is_one_of_all(definition: &ProcessDefinition, event: ElementIndex) -> bool {
@@ -43,7 +44,7 @@ impl Machine<'_> {
         let definition = self.definition;
         for &part in &definition.element(event).all_of {
             match definition.element(part).kind.trigger() {
-                Some((EventTrigger::Condition(_), _)) => self.put_condition(activity, part),
+                Some((EventTrigger::Condition(_), _)) => self.put_subscription(activity, part, Awaited::condition()),
                 Some((EventTrigger::Timer(Timer::Date(_) | Timer::Duration(_)), _)) => {}
                 Some((EventTrigger::Timer(cycle), _)) => {
                     let alarm = At::new(definition, self.instance, activity, self.now).attached(part).alarm(cycle)?;

@@ -23,6 +23,7 @@ use crate::moment::Moment;
 use crate::step::Machine;
 use crate::unit::{Change, LaterKind};
 use crate::variable::Variables;
+use crate::wait::Awaited;
 
 /// Whether a process's conditional start event lets it start with these variables (Camunda 7, `POST /condition`): only if the variable is among
 /// them that the event names, if it names one. False of any other element.
@@ -170,7 +171,7 @@ impl Machine<'_> {
         let definition = self.definition;
         for event in &definition.element(self.instance.at(activity).element).boundary_events {
             if definition.element(*event).kind.is_conditional() {
-                self.put_condition(activity, *event);
+                self.put_subscription(activity, *event, Awaited::condition());
             } else if stands_beside_condition(definition, *event) {
                 self.arm(activity, *event)?;
             }

@@ -243,6 +243,8 @@ pub struct Subscription {
     pub kind: SubscriptionKind,
     /// The message's or signal's name, evaluated; empty of a condition, which the model has.
     pub name: String,
+    /// What tells it from other waits for the message, if the model says so.
+    pub correlation_key: Option<String>,
     /// Since when.
     pub since: i64,
 }
@@ -278,6 +280,8 @@ pub struct Message {
     pub name: String,
     /// The business key of who gets it: an instance with this very key or, without one, an instance without.
     pub business_key: Option<String>,
+    /// What tells the wait that is meant, if what goes along says it: of waits that have a key the one with this one, whatever its business key.
+    pub correlation_key: Option<String>,
     /// Variables that go along.
     pub variables: Variables,
 }

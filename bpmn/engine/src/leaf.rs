@@ -35,6 +35,8 @@ pub enum LeafState {
         wait: WaitId,
         /// The message's name; none at a receive task that names no message.
         name: String,
+        /// What tells it from other waits for the message, if the model says so.
+        correlation_key: Option<String>,
     },
     /// It waits for a signal.
     Signal {
@@ -196,7 +198,7 @@ impl Instance {
         if let Some(subscription) = self.subscriptions.get(&wait).filter(|subscription| subscription.element == activity.element) {
             let name = subscription.name.clone();
             return Some(match subscription.kind {
-                SubscriptionKind::Message => LeafState::Message { wait, name },
+                SubscriptionKind::Message => LeafState::Message { wait, name, correlation_key: subscription.correlation_key.clone() },
                 SubscriptionKind::Signal => LeafState::Signal { wait, name },
                 SubscriptionKind::Condition => LeafState::Condition { wait },
             });

@@ -42,6 +42,7 @@ mod complex;
 mod condition;
 #[cfg(test)]
 mod conformance;
+mod correlation_key;
 mod due;
 mod effect;
 mod elements;

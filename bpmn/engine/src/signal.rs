@@ -17,11 +17,12 @@ use crate::input::Failure;
 use crate::step::Machine;
 use crate::unit::LaterKind;
 use crate::variable::{Variable, Variables};
+use crate::wait::Awaited;
 
 /// What waits for a signal: an intermediate catch event.
 impl Behaviour for SignalReference {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        Ok(Next::Wait(WaitFor::Signal { name: at.signal_name(self)? }))
+        Ok(Next::Wait(WaitFor::Event(Awaited::signal(at.signal_name(self)?))))
     }
 }
 

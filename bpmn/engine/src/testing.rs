@@ -45,7 +45,7 @@ pub(crate) fn parse_file(elements: &str, beside: &str) -> ProcessDefinition {
     let xml = format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
-         <message id='msg' name='paid'/><message id='msg2' name='changed'/><message id='byKey' name='paid-${{key}}'/><error id='err' name='e' errorCode='E'/><error id='err2' name='e2' errorCode='E2'/>\
+         <message id='msg' name='paid'/><message id='keyed' name='paid'><extensionElements><zeebe:subscription correlationKey='= order'/></extensionElements></message><message id='msg2' name='changed'/><message id='byKey' name='paid-${{key}}'/><error id='err' name='e' errorCode='E'/><error id='err2' name='e2' errorCode='E2'/>\
          <escalation id='esc' name='esc' escalationCode='LATE'/><escalation id='esc2' name='esc2' escalationCode='LOST'/>\
          <escalationEventDefinition id='reused' escalationRef='esc'/>\
          <signal id='sig' name='alarm'/><signal id='sig2' name='all-clear'/><signal id='sigByKey' name='alarm-${{key}}'/>\
@@ -400,7 +400,7 @@ impl<'a> Run<'a> {
     fn leaves(&mut self) {
         for leaf in self.instance.leaves(self.definition) {
             let state = match leaf.state {
-                LeafState::Message { name, .. } => format!("message '{name}'"),
+                LeafState::Message { name, correlation_key, .. } => format!("message '{name}'{}", under(correlation_key.as_deref())),
                 LeafState::Signal { name, .. } => format!("signal '{name}'"),
                 LeafState::Condition { .. } => "condition".into(),
                 LeafState::Task { assignee, .. } => format!("task of {}", assignee.as_deref().unwrap_or("nobody")),
@@ -482,7 +482,7 @@ impl<'a> Run<'a> {
             Effect::PutSubscription(it) => {
                 let (id, wait, name) = (self.id(it.element), it.wait.0, &it.name);
                 match it.kind {
-                    SubscriptionKind::Message => format!("subscription {id} !{wait} '{name}'"),
+                    SubscriptionKind::Message => format!("subscription {id} !{wait} '{name}'{}", under(it.correlation_key.as_deref())),
                     SubscriptionKind::Signal => format!("signal subscription {id} !{wait} '{name}'"),
                     SubscriptionKind::Condition => format!("condition {id} !{wait}"),
                 }
@@ -494,7 +494,8 @@ impl<'a> Run<'a> {
             Effect::SendMessage(it) => {
                 let to = it.to.element.as_ref().map(|element| format!("/{element}")).unwrap_or_default();
                 let key = it.business_key.as_ref().map(|key| format!(" for '{key}'")).unwrap_or_default();
-                format!("message '{}' to {}{to}{key} {}", it.name, it.to.process, show_variables(&it.variables))
+                let under = under(it.correlation_key.as_deref());
+                format!("message '{}' to {}{to}{key}{under} {}", it.name, it.to.process, show_variables(&it.variables))
             }
             Effect::RemoveJob(wait) => format!("job !{} gone", wait.0),
             Effect::RemoveTask(wait) => format!("task !{} gone", wait.0),
@@ -529,6 +530,10 @@ impl<'a> Run<'a> {
             HistoryEvent::VariableRemoved { scope: of, name } => format!("{name} removed{}", scope(of)),
         }
     }
+}
+
+fn under(correlation_key: Option<&str>) -> String {
+    correlation_key.map(|key| format!(" under '{key}'")).unwrap_or_default()
 }
 
 fn numbered(word: &str) -> Option<WaitId> {

@@ -16,6 +16,7 @@ use crate::lineage::Lineage;
 use crate::step::Machine;
 use crate::unit::{LaterKind, Token};
 use crate::variable::Variables;
+use crate::wait::Awaited;
 
 /// The boundary events of an activity instance. Those of a multi-instance activity belong to its body and watch all instances together.
 pub(crate) fn attached<'a>(definition: &'a ProcessDefinition, activity: &Activity) -> &'a [ElementIndex] {
@@ -63,15 +64,18 @@ impl Machine<'_> {
             }
             Some((EventTrigger::Message(message), _)) => {
                 let name = at.message_name(message)?;
-                self.put_subscription(activity, event, SubscriptionKind::Message, name);
+                // As in Camunda 8 (`CatchEventBehavior`) the key comes from where the event's path runs: what an activity maps into itself does not count.
+                let scope = scope_behind(definition, self.instance, activity, event);
+                let key = At::new(definition, self.instance, scope, self.now).attached(event).correlation_key(message)?;
+                self.put_subscription(activity, event, Awaited::message(name, key));
             }
             Some((EventTrigger::Signal(signal), _)) => {
                 let name = at.signal_name(signal)?;
-                self.put_subscription(activity, event, SubscriptionKind::Signal, name);
+                self.put_subscription(activity, event, Awaited::signal(name));
             }
             // On an activity it is armed since the activity began.
             Some((EventTrigger::Condition(_), _)) if matches!(definition.element(event).kind, ElementKind::BoundaryEvent(_)) => {}
-            Some((EventTrigger::Condition(_), _)) => self.put_condition(activity, event),
+            Some((EventTrigger::Condition(_), _)) => self.put_subscription(activity, event, Awaited::condition()),
             // What is thrown inside comes by itself.
             Some((EventTrigger::Error(_) | EventTrigger::Escalation(_) | EventTrigger::Compensation | EventTrigger::Cancel, _)) | None => {}
         }
@@ -137,7 +141,7 @@ impl Machine<'_> {
             return self.resume(activity);
         }
         if stays && kind != SubscriptionKind::Condition {
-            self.put_subscription(activity, event, kind, subscription.name.clone());
+            self.put_subscription(activity, event, Awaited::again(&subscription));
         }
         self.trigger_with(activity, event, lineage, variables, triggered)
     }

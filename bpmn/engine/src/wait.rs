@@ -12,15 +12,48 @@ use crate::step::Machine;
 
 use mandate_model::ElementIndex;
 
+/// An event that is waited for.
+#[derive(Debug)]
+pub(crate) struct Awaited {
+    kind: SubscriptionKind,
+    name: String,
+    correlation_key: Option<String>,
+}
+
+impl Awaited {
+    /// The message of this name; with a key the one that is sent under it.
+    pub(crate) fn message(name: String, correlation_key: Option<String>) -> Self {
+        Self { kind: SubscriptionKind::Message, name, correlation_key }
+    }
+
+    /// The signal of this name.
+    pub(crate) fn signal(name: String) -> Self {
+        Self { kind: SubscriptionKind::Signal, name, correlation_key: None }
+    }
+
+    /// A condition, which is in the model.
+    pub(crate) fn condition() -> Self {
+        Self { kind: SubscriptionKind::Condition, name: String::new(), correlation_key: None }
+    }
+
+    pub(crate) fn is_condition(&self) -> bool {
+        self.kind == SubscriptionKind::Condition
+    }
+
+    /// What a subscription waits for, once more.
+    pub(crate) fn again(subscription: &Subscription) -> Self {
+        let Subscription { kind, name, correlation_key, .. } = subscription;
+        Self { kind: *kind, name: name.clone(), correlation_key: correlation_key.clone() }
+    }
+}
+
 impl Machine<'_> {
     /// Opens the wait that an element asked for: the activity's own, or an event's for which the activity waits.
     pub(crate) fn wait(&mut self, activity: ActivityId, element: ElementIndex, wait: WaitFor) -> Result<(), Failure> {
         let since = self.now;
         match wait {
             WaitFor::Timer(alarm) => self.put_timer(activity, element, alarm)?,
-            WaitFor::Message { name } => self.put_subscription(activity, element, SubscriptionKind::Message, name),
-            WaitFor::Signal { name } => self.put_subscription(activity, element, SubscriptionKind::Signal, name),
-            WaitFor::Condition => self.put_condition(activity, element),
+            WaitFor::Event(awaited) => self.put_subscription(activity, element, awaited),
             WaitFor::Called(asked) => self.call_process(activity, element, *asked),
             WaitFor::ExternalTask { topic, priority } => {
                 let wait = self.new_wait(activity);
@@ -56,17 +89,13 @@ impl Machine<'_> {
     }
 
     /// A new subscription of an activity.
-    pub(crate) fn put_subscription(&mut self, activity: ActivityId, element: ElementIndex, kind: SubscriptionKind, name: String) {
+    pub(crate) fn put_subscription(&mut self, activity: ActivityId, element: ElementIndex, awaited: Awaited) {
         let wait = self.new_wait(activity);
-        let subscription = Subscription { wait, activity, element, kind, name, since: self.now };
+        let Awaited { kind, name, correlation_key } = awaited;
+        let subscription = Subscription { wait, activity, element, kind, name, correlation_key, since: self.now };
         self.instance.index.add_subscription(&subscription);
         self.instance.subscriptions.insert(wait, Arc::new(subscription.clone()));
         self.effects.push(Effect::PutSubscription(subscription));
-    }
-
-    /// A conditional event's subscription, whose condition is in the model.
-    pub(crate) fn put_condition(&mut self, activity: ActivityId, element: ElementIndex) {
-        self.put_subscription(activity, element, SubscriptionKind::Condition, String::new());
     }
 
     /// A new job of an activity, with all its attempts before it.

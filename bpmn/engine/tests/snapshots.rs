@@ -23,8 +23,10 @@ use uuid::Uuid;
 
 /// Everything that an instance can hold stands somewhere in this model.
 const MODEL: &str = "
-    <definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:camunda='http://camunda.org/schema/1.0/bpmn' targetNamespace='t'>
-      <message id='msg' name='paid'/><signal id='sig' name='alarm'/>
+    <definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:camunda='http://camunda.org/schema/1.0/bpmn'
+      xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='t'>
+      <message id='msg' name='paid'><extensionElements><zeebe:subscription correlationKey='= number'/></extensionElements></message>
+      <signal id='sig' name='alarm'/>
       <process id='process' isExecutable='true'>
         <startEvent id='s'/><sequenceFlow id='f1' sourceRef='s' targetRef='fork'/>
         <parallelGateway id='fork'/>
@@ -327,9 +329,9 @@ fn version_1_at_rest() {
             Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             ExternalTask { wait: WaitId(23), activity: ActivityId(22), element: ElementIndex(10), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
-            Subscription { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(9), kind: Condition, name: "", since: 1000 }
-            Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(8), kind: Signal, name: "alarm", since: 1000 }
-            Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(11), kind: Message, name: "paid", since: 1000 }
+            Subscription { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(9), kind: Condition, name: "", correlation_key: None, since: 1000 }
+            Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(8), kind: Signal, name: "alarm", correlation_key: None, since: 1000 }
+            Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(11), kind: Message, name: "paid", correlation_key: Some("7"), since: 1000 }
             Called { wait: WaitId(30), activity: ActivityId(29), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null" }}, local: {}, delivered: {} }, over: false }
             Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }] }
             Incident { id: IncidentId(31), wait: None, activity: ActivityId(17), element: ElementIndex(19), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
@@ -365,9 +367,9 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             ExternalTask { wait: WaitId(23), activity: ActivityId(22), element: ElementIndex(10), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
-            Subscription { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(9), kind: Condition, name: "", since: 1000 }
-            Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(8), kind: Signal, name: "alarm", since: 1000 }
-            Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(11), kind: Message, name: "paid", since: 1000 }
+            Subscription { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(9), kind: Condition, name: "", correlation_key: None, since: 1000 }
+            Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(8), kind: Signal, name: "alarm", correlation_key: None, since: 1000 }
+            Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(11), kind: Message, name: "paid", correlation_key: Some("7"), since: 1000 }
             Called { wait: WaitId(30), activity: ActivityId(29), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null" }}, local: {}, delivered: {} }, over: false }
             Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }] }
             Incident { id: IncidentId(31), wait: None, activity: ActivityId(17), element: ElementIndex(19), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }

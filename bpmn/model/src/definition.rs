@@ -47,8 +47,6 @@ pub struct ProcessDefinition {
     pub flows: Vec<SequenceFlow>,
     /// It has conditional events inside: changes of variables are looked at.
     pub has_conditions: bool,
-    /// Messages come to it along message flows.
-    pub receives_messages: bool,
     pub(crate) by_id: BTreeMap<Arc<str>, ElementIndex>,
 }
 

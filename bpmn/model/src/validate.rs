@@ -86,7 +86,7 @@ impl<'v> Validator<'v, '_> {
                     self.diagnostics.error(self.at(index), message, help);
                 }
                 StartTrigger::None | StartTrigger::Timer(_) => {}
-                StartTrigger::Message(MessageReference { name }) | StartTrigger::Signal(SignalReference { name }) => {
+                StartTrigger::Message(MessageReference { name, .. }) | StartTrigger::Signal(SignalReference { name }) => {
                     let what = if matches!(trigger, StartTrigger::Signal(_)) { "signal" } else { "message" };
                     let name = name.as_literal().unwrap_or_default();
                     if !names.insert((what, name)) {

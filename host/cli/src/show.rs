@@ -129,7 +129,10 @@ fn leaf_row(leaf: &Value) -> Vec<String> {
 /// Why a leaf stands where it stands, in a few words.
 fn reason(leaf: &Value) -> String {
     match leaf["reason"].as_str().unwrap_or_default() {
-        "message" => format!("waits for message {}", text(&leaf["message"])),
+        "message" => {
+            let key = leaf["correlationKey"].as_str().map(|key| format!(" under '{key}'")).unwrap_or_default();
+            format!("waits for message {}{key}", text(&leaf["message"]))
+        }
         "signalling" => "waits to be signalled".to_owned(),
         "signal" => format!("waits for signal {}", text(&leaf["signal"])),
         "condition" => "waits until its condition holds".to_owned(),

@@ -100,6 +100,18 @@ impl Error {
         if self.is_missing() { missing() } else { self }
     }
 
+    /// This error, as Camunda's REST resources report what the engine makes of `doing` something: wrapped, where the unit of work failed or the instance is
+    /// suspended (`TaskResourceImpl.complete`).
+    pub(crate) fn of_doing(self, doing: &str) -> Self {
+        use mandate_runtime::Error as Runtime;
+        match self {
+            Self::Runtime(error @ (Runtime::UnitFailed(_) | Runtime::Rejected(Rejection::Suspended))) => {
+                Self::rest(format!("Cannot {doing}: {}", of_runtime(error).message))
+            }
+            other => other,
+        }
+    }
+
     fn answer(self) -> Answer {
         let answer = |status, kind, message| Answer { status, kind, message, details: None };
         match self {
@@ -119,6 +131,7 @@ fn of_runtime(error: mandate_runtime::Error) -> Answer {
             answer(StatusCode::NOT_FOUND, INVALID_REQUEST, format!("{} with id '{id}' does not exist", capitalised(what)))
         }
         Runtime::Invalid(message) => answer(StatusCode::BAD_REQUEST, INVALID_REQUEST, message),
+        Runtime::NotStartable { .. } => answer(StatusCode::INTERNAL_SERVER_ERROR, REST, error.to_string()),
         Runtime::Rejected(rejection) => of_rejection(&rejection),
         Runtime::UnitFailed(failure) => {
             let message = format!("{}: {}; the unit of work was rolled back and nothing was stored", failure.code, failure.message);
@@ -131,7 +144,10 @@ fn of_runtime(error: mandate_runtime::Error) -> Answer {
             INVALID_REQUEST,
             "At the moment the server has to handle too many requests at the same time. Please try again later.".to_owned(),
         ),
-        Runtime::MismatchingCorrelation(message) => answer(StatusCode::BAD_REQUEST, "MismatchingMessageCorrelationException", message),
+        // A REST resource of Camunda's wraps its engine's exception so, and clients look for its name in the text.
+        Runtime::MismatchingCorrelation(message) => {
+            answer(StatusCode::BAD_REQUEST, REST, format!("org.camunda.bpm.engine.MismatchingMessageCorrelationException: {message}"))
+        }
         Runtime::Conflict(message) => answer(StatusCode::CONFLICT, ENGINE, message),
         Runtime::Cancelled(_) => answer(StatusCode::CONFLICT, "OptimisticLockingException", error.to_string()),
         // Nothing was stored, so that any client may simply repeat it.

@@ -6,8 +6,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
+use crate::Error;
 use crate::query_params::Fields;
-use crate::{Error, JSON_LIMIT};
 
 /// The parameters of a query string.
 pub(crate) struct Params(pub(crate) Fields);
@@ -30,12 +30,8 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         check_content_type(request.headers())?;
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Error::with_status(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {JSON_LIMIT} bytes"))
-            }
-            status => Error::with_status(status, rejection.body_text()),
-        })?;
+        let bytes = Bytes::from_request(request, state).await;
+        let bytes = bytes.map_err(|rejection| Error::with_status(rejection.status(), rejection.body_text()))?;
         Fields::of_body(&bytes).map(Self)
     }
 }

@@ -91,6 +91,7 @@ pub fn router(runtime: Runtime, options: Options) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(JSON_LIMIT))
         .layer(middleware::from_fn(server::guard))
+        .layer(middleware::from_fn(server::read_body))
         .layer(CatchPanicLayer::custom(server::panicked))
         .layer(middleware::from_fn(server::trace))
         .with_state(app)

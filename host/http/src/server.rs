@@ -6,8 +6,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use mandate_runtime::Runtime;
@@ -15,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use crate::{Error, Options};
+use crate::{Error, JSON_LIMIT, Options};
 
 /// How long requests that are under way at the shutdown may take. Units of work are not theirs: those end with the runtime.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -87,6 +88,33 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
         return Error::with_status(StatusCode::FORBIDDEN, message).into_response();
     }
     next.run(request).await
+}
+
+/// Reads a body before anybody answers: a connection on which the answer overtakes the rest of its request is closed by the server, and what a client with a
+/// pool of connections has sent on it meanwhile is lost. An upload may be large and is read by its handler; where that refuses it, the answer
+/// says that the connection closes.
+pub(crate) async fn read_body(request: Request, next: Next) -> Response {
+    if is_upload(request.headers()) {
+        let response = next.run(request).await;
+        return if response.status().is_success() { response } else { closing(response) };
+    }
+    let (parts, body) = request.into_parts();
+    match to_bytes(body, JSON_LIMIT).await {
+        Ok(bytes) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Err(_) => {
+            let message = format!("the body has more than {JSON_LIMIT} bytes, or ended early");
+            closing(Error::with_status(StatusCode::PAYLOAD_TOO_LARGE, message).into_response())
+        }
+    }
+}
+
+fn is_upload(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"))
+}
+
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Whether a web page of another origin sends the request. Browsers say so in `Origin`, and other clients send none. Without this check

@@ -50,8 +50,11 @@ pub(crate) fn read(name: &str, dto: Value) -> Result<Variable, Error> {
     };
     let value = dto.remove("value").unwrap_or(Value::Null);
     let kind = dto.remove("type").unwrap_or(Value::Null);
-    // Nothing in it concerns the types that are supported: transient variables, file names and serialisation formats.
-    dto.remove("valueInfo");
+    // Else nothing in it concerns the types that are supported: file names and serialisation formats.
+    if dto.remove("valueInfo").is_some_and(|info| info["transient"] == Value::Bool(true)) {
+        let help = "what is not to be stored may not be a variable here, for every state of an instance is stored";
+        return Err(refused(name, format!("it is transient: {help}; keep it in the domain service or with the worker")));
+    }
     if let Some(unknown) = dto.keys().next() {
         return Err(refused(name, format!("it has an unknown field '{unknown}'")));
     }
@@ -234,6 +237,7 @@ mod tests {
         let cases = [
             (json!({"value": "a", "type": "string"}), "String", json!("a")),
             (json!({"value": "a", "type": "STRING", "valueInfo": null}), "String", json!("a")),
+            (json!({"value": "a", "valueInfo": {"transient": false}}), "String", json!("a")),
             (json!({"value": 1}), "Integer", json!(1)),
             (json!({"value": 1, "type": null}), "Integer", json!(1)),
             (json!({"value": 5_000_000_000_i64}), "Long", json!(5_000_000_000_i64)),
@@ -273,6 +277,7 @@ mod tests {
             (json!({"value": 1, "type": "Null"}), "Null"),
             (json!({"value": 1, "type": 5}), "type"),
             (json!({"value": 1, "tpye": "Integer"}), "tpye"),
+            (json!({"value": "secret", "type": "String", "valueInfo": {"transient": true}}), "transient"),
             (json!("bare"), "value"),
         ];
         for (dto, expected) in cases {

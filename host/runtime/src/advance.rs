@@ -256,7 +256,7 @@ impl Inner {
             }
             match self.store_unit(&mut parties, &work, registered, now).await? {
                 Stored::Committed(held) => {
-                    let instance = parties.first().instance.clone();
+                    let instance = parties.into_first().instance;
                     return Ok(Advanced::Committed(Box::new(State { instance, failed, held })));
                 }
                 Stored::Unknowing => {}
@@ -353,7 +353,7 @@ impl Inner {
                 _ => self.instances.forget(id),
             }
             self.tell_of(party, &after, registered, work, locked.len());
-            self.wake_messages(&after.awaited, party.instance.business_key()).await;
+            self.wake_messages(party, after.awaited).await;
             if let (true, true, [job]) = (runs_held, id == work.instance, &locked[..]) {
                 let wait = crate::executor::wait_of(job);
                 held = Some((wait, after.places.take(wait)));
@@ -385,7 +385,7 @@ impl Inner {
             details.insert(incident.id, self.explain(&base.definition, instance, incident, origin).await?);
         }
         let topics = rows.topics();
-        let awaited = if base.definition.model.receives_messages { rows.awaited_messages() } else { Vec::new() };
+        let awaited = rows.awaited_messages();
         let ended = rows.ended_waits();
         let next_due = rows.next_due(now);
         let incidents = details.len();
@@ -476,7 +476,7 @@ struct After {
     /// It has thrown signals or sent messages, which are to be delivered.
     throws: bool,
     /// Messages that it waits for now, and that may be on their way.
-    awaited: Vec<String>,
+    awaited: Vec<(String, Option<String>)>,
 }
 
 impl After {

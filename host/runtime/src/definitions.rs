@@ -1,7 +1,7 @@
 //! Definitions with their bindings, kept in memory while there is room: a definition never changes after its deployment.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use mandate_engine::{Code, Failure, Retry};
 use mandate_model::{ElementIndex, ElementKind, Implementation, ListenerAction, ProcessDefinition};
@@ -12,6 +12,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use crate::advance::Begin;
 use crate::deploy::Mandate;
 use crate::instances::DefinitionRef;
+use crate::metrics::DelegateCounters;
 use crate::{Error, Inner};
 
 /// The text of all models in memory, in bytes: a thousand models of ordinary size. A parsed model takes as much memory as its text where that has a
@@ -49,6 +50,13 @@ pub struct Binding {
     pub digest: String,
     /// What it may do.
     pub mandate: Mandate,
+    counters: OnceLock<DelegateCounters>,
+}
+
+impl Binding {
+    pub(crate) fn counters(&self) -> &DelegateCounters {
+        self.counters.get_or_init(|| DelegateCounters::of(&self.delegate))
+    }
 }
 
 impl Definition {
@@ -227,7 +235,7 @@ impl Inner {
 
 /// No instance of it may start.
 pub(crate) fn suspended(definition: &Definition) -> Error {
-    Error::Invalid(format!("process definition {} is suspended", definition.row.id))
+    Error::NotStartable { id: definition.row.id.clone(), reason: "it is suspended".to_owned() }
 }
 
 async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Error> {
@@ -247,7 +255,8 @@ async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Erro
     let mut by_reference = HashMap::new();
     for binding in store.bindings(id).await? {
         let mandate = serde_json::from_str(&binding.mandate).map_err(|error| unreadable(&error.to_string()))?;
-        let bound = Binding { delegate: binding.delegate, version: binding.version, digest: binding.digest, mandate };
+        let bound =
+            Binding { delegate: binding.delegate, version: binding.version, digest: binding.digest, mandate, counters: OnceLock::new() };
         by_reference.insert(binding.reference, Arc::new(bound));
     }
     model.serve_topics(|topic| by_reference.contains_key(&topic_reference(topic)));
@@ -345,7 +354,7 @@ mod tests {
           <sequenceFlow id="f" sourceRef="s" targetRef="e"/></process></definitions>"#;
         let upload = Upload { resources: vec![("p.bpmn".into(), by_message.as_bytes().to_vec())], ..Upload::default() };
         runtime.deploy(upload).await.expect("deployed");
-        assert!(matches!(start().await, Err(Error::Invalid(_))));
+        assert!(matches!(start().await, Err(Error::NotStartable { .. })));
         let second = deploy(&runtime, "p").await;
         assert_eq!(start().await.expect("started"), second);
         let third = deploy(&runtime, "p").await;

@@ -107,7 +107,7 @@ impl Inner {
         let returned = delegate
             .call(wasm_call, to_json_text(&call.variables), world, limits, Arc::new(Port(task.clone())), context.cancel.clone())
             .await;
-        crate::metrics::delegate_called(&binding.delegate, &returned);
+        crate::metrics::delegate_called(&binding, &returned);
         let stop = task.stop.lock().expect("no holder of this lock panics").take();
         let unavailable = task.unavailable.lock().expect("no holder of this lock panics").take();
         Ok(interpret(returned.outcome, stop, unavailable, &binding, call))

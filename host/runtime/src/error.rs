@@ -16,6 +16,14 @@ pub enum Error {
     /// The request makes no sense as it stands.
     #[error("{0}")]
     Invalid(String),
+    /// No instance of a definition can start: it is suspended, or does not say where (Camunda's words and status).
+    #[error("Cannot instantiate process definition {id}: {reason}")]
+    NotStartable {
+        /// Which.
+        id: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The engine refused the input; the instance is unchanged.
     #[error("{0}")]
     Rejected(#[from] Rejection),

@@ -395,17 +395,18 @@ pub(crate) fn none_start(definition: &Definition) -> Result<ElementIndex, Error>
             && matches!(element.kind, mandate_model::ElementKind::StartEvent(mandate_model::StartTrigger::Timer(_)))
     });
     let only_timer = || timers.next().filter(|_| timers.next().is_none()).map(|(element, _)| element);
-    let key = &definition.row.key;
     let several: Vec<_> = definition.model.none_starts().map(|start| &*definition.model.element(start).id).collect();
     if let [first, _, ..] = several[..] {
         let all = several.join(", ");
         return Err(Error::Invalid(format!(
-            "process {key} has several none start events ({all}), each of which begins an instance: say at which by startInstructions, such as \
-             [{{\"type\": \"startBeforeActivity\", \"activityId\": \"{first}\"}}]"
+            "process {} has several none start events ({all}), each of which begins an instance: say at which by startInstructions, such as \
+             [{{\"type\": \"startBeforeActivity\", \"activityId\": \"{first}\"}}]",
+            definition.row.key
         )));
     }
     definition.model.start().or_else(only_timer).ok_or_else(|| {
-        Error::Invalid(format!("process {key} has no none start event, nor just one timer start event: start it by its message"))
+        let reason = "it has no none start event, nor just one timer start event: start it by its message or signal";
+        Error::NotStartable { id: definition.row.id.clone(), reason: reason.to_owned() }
     })
 }
 

@@ -1,22 +1,29 @@
 //! Messages along message flows, on their way from one instance to another (BPMN 2.0, 9.3).
 //!
 //! A message is durable with the unit of work that sends it, and comes to one receiver: of the process that its flow leads to, to the instance that has
-//! its business key and waits for it or, if none waits, to one that it starts, of the version that was deployed with the sender. It is delivered as a
-//! signal is (`signals.rs`), and when it finds nobody there any more, somebody is looked for again. If there is nobody, it waits: who begins to wait for
-//! it makes it due, and until then operators see it. Several instances that wait with the same business key are one too many: nobody could say who
-//! is meant, and it waits, too.
+//! its business key and waits for it or, if none waits, to one that it starts, of the version that was deployed with the sender. A message that has a
+//! correlation key finds by that, whatever its business key, who waits under one. It is delivered as a signal is (`signals.rs`), and when it finds nobody
+//! there any more, somebody is looked for again. If there is nobody, it waits: who begins to wait for it makes it due, and until then operators see it.
+//! Several instances that wait with the same key are one too many: nobody could say who is meant, and it waits, too.
 
 use mandate_engine::InstanceId;
 use mandate_model::{ProcessDefinition, StartTrigger};
 use mandate_store::query::Page;
-use mandate_store::{Address, Addressed, Awaiting, MessageListed};
+use mandate_store::{Address, Addressed, Awaiting, Begun, Error as StoreError, MessageListed};
 use uuid::Uuid;
 
 use crate::operator::{Change, OPERATOR, Operation, Subject};
+use crate::parties::Party;
 use crate::{Error, Inner, Runtime};
 
 /// Messages for which somebody is looked for at once.
 pub(crate) const LOOKED_AT: u32 = 256;
+
+/// Why a message waits of which nothing can be said; the log can.
+const UNKNOWN: &str = "it could not be found out who waits for it";
+
+/// Why a message waits that has too many receivers.
+const SEVERAL: &str = "several instances with its key wait for it";
 
 /// Why a message simply waits.
 const NOBODY: &str = "nobody waits for it";
@@ -66,7 +73,16 @@ impl Inner {
         let (mut found, mut held) = (Vec::new(), Vec::new());
         let count = due.len();
         for message in due {
-            match self.address_of(&message).await? {
+            let address = match self.address_of(&message).await {
+                Err(error @ Error::Store(StoreError::Connection(_) | StoreError::Closed)) => return Err(error),
+                // What is wrong with one is not wrong with those behind it.
+                Err(error) => {
+                    tracing::warn!(message = message.name, id = %message.id, "nobody can be looked for who gets a message: {error}");
+                    Err((UNKNOWN, LONGEST_PAUSE_MS))
+                }
+                Ok(address) => address,
+            };
+            match address {
                 Ok(address) => found.push((message, address)),
                 Err((reason, longest)) => {
                     // Each time twice as long after it was sent.
@@ -85,7 +101,7 @@ impl Inner {
     async fn address_of(&self, message: &Addressed) -> Result<Result<Address, (&'static str, i64)>, Error> {
         Ok(match self.store.awaiting(message).await? {
             Awaiting::One(wait) => Ok(Address::Wait(wait)),
-            Awaiting::Several => Err(("several instances with its business key wait for it", LONGEST_PAUSE_MS)),
+            Awaiting::Several => Err((SEVERAL, LONGEST_PAUSE_MS)),
             Awaiting::Nobody => match self.definitions.get(&self.store, &message.definition_id).await {
                 Ok(definition) => start_of(&definition.model, message).map(Address::Start).ok_or((NOBODY, LONGEST_REST_MS)),
                 // Another host may be able to.
@@ -97,15 +113,18 @@ impl Inner {
         })
     }
 
-    /// Makes the messages due that an instance has begun to wait for.
-    pub(crate) async fn wake_messages(&self, names: &[String], business_key: Option<&str>) {
-        for name in names {
-            match self.store.wake_messages(name, business_key, self.clock.now_ms()).await {
+    /// Makes the messages due that an instance has begun to wait for, each with what tells the wait from others. Any process may have some on their
+    /// way, whether or not a flow leads to this version of it.
+    pub(crate) async fn wake_messages(&self, party: &Party, awaited: Vec<(String, Option<String>)>) {
+        let (definition, instance) = (&party.base.definition, &party.instance);
+        for (name, correlation_key) in awaited {
+            let (process, tenant) = (definition.row.key.clone(), instance.tenant().map(str::to_owned));
+            let business_key = instance.business_key().map(str::to_owned);
+            let begun = Begun { process, tenant, name: name.clone(), business_key, correlation_key };
+            match self.store.wake_messages(begun, self.clock.now_ms()).await {
                 Ok(true) => self.thrown.notify_one(),
                 Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(message = name.as_str(), "messages on their way come later: they could not be made due: {error}");
-                }
+                Err(error) => tracing::warn!(message = name, "messages on their way come later: they could not be made due: {error}"),
             }
         }
     }
@@ -120,4 +139,62 @@ fn start_of(model: &ProcessDefinition, message: &Addressed) -> Option<String> {
     };
     let mut meant = model.iter().filter(|(_, element)| is_meant(&element.id));
     meant.find(|(_, element)| element.kind.start().is_some_and(starts)).map(|(_, element)| element.id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use mandate_store::query::Page;
+    use mandate_store::{Except, Expect, InstanceHead, InstanceWrite, Message, Parts, State, Unit};
+    use uuid::Uuid;
+
+    use super::UNKNOWN;
+    use crate::deploy::Upload;
+    use crate::{ClockSource, Config, Runtime, StoreConfig, wasm};
+
+    const FILE: &str = "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' targetNamespace='test'><message id='m' name='paid'/>\
+        <process id='shop' isExecutable='true'><startEvent id='s'/></process><process id='stock' isExecutable='true'>\
+        <startEvent id='begun'><messageEventDefinition messageRef='m'/></startEvent></process></definitions>";
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_message_that_cannot_be_looked_at_keeps_back_no_other() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let store = StoreConfig::new(format!("sqlite:{}", dir.path().join("mandate.db").display()));
+        let sandbox = wasm::Config::new(dir.path().join("components"), wasm::Compiler::InProcess);
+        let (catalogue, execute_jobs, clock, history_cleanup) = (None, false, ClockSource::System, None);
+        let config = Config { store, sandbox, catalogue, execute_jobs, clock, history_cleanup };
+        let runtime = Runtime::open(config).await.expect("the host opens");
+        let upload = Upload { resources: vec![("p.bpmn".to_owned(), FILE.as_bytes().to_vec())], ..Upload::default() };
+        runtime.deploy(upload).await.expect("deployed");
+        let (inner, store) = (&runtime.0, &runtime.0.store);
+        let shop = store.latest_definition("shop", None).await.expect("read").expect("deployed").id;
+
+        let message = |element: Option<&str>| Message {
+            id: Uuid::now_v7(),
+            name: "paid".into(),
+            definition_id: shop.clone(),
+            process: "stock".into(),
+            element: element.map(str::to_owned),
+            business_key: None,
+            correlation_key: None,
+            variables: "{}".into(),
+            hops: 1,
+            at: 100,
+        };
+        let head = InstanceHead { tenant: None, definition_id: shop.clone(), business_key: None, started_at: 0, called_by: None };
+        let state = State::Live { snapshot: Vec::new(), parts: Parts::default() };
+        let mut sender = InstanceWrite::new(Uuid::now_v7(), Expect::New(head), state);
+        // No element has such an id, and no database compares it.
+        sender.messages = vec![message(Some("\0")), message(None)];
+        let bad = sender.messages[0].id;
+        store.commit(Unit { id: Uuid::now_v7(), instances: vec![sender], start_key: None, newest: false }).await.expect("stored");
+
+        assert_eq!(inner.address_due().await.expect("the round goes on"), 2);
+        let delivered = store.claim_deliveries(inner.clock.now_ms(), 10, &[], &Except::NOTHING).await.expect("claimed");
+        assert_eq!(delivered.iter().map(|it| it.activity_id.as_str()).collect::<Vec<_>>(), ["begun"]);
+        let waiting = store.messages(Page::ALL).await.expect("read");
+        let reasons: Vec<_> = waiting.iter().filter(|it| it.id == bad).map(|it| it.reason.as_deref()).collect();
+        assert_eq!((waiting.len(), reasons), (2, vec![Some(UNKNOWN)]));
+        assert_eq!(inner.address_due().await.expect("read"), 0, "it is put off");
+        runtime.shut_down(std::time::Duration::from_secs(5)).await;
+    }
 }

@@ -13,6 +13,8 @@ use crate::{Error, Runtime};
 pub struct Correlation {
     /// The message's name.
     pub message: String,
+    /// Only waits that are told from others by this key (`zeebe:subscription`). It does not choose among processes that start.
+    pub correlation_key: Option<String>,
     /// Only instances with this business key.
     pub business_key: Option<String>,
     /// Only this instance.
@@ -93,7 +95,7 @@ impl Runtime {
                 [] => return self.start_one(correlation).await,
                 [only] => only,
                 several => {
-                    let help = "name one by its business key, instance or correlation keys";
+                    let help = "name one by its business key, instance, correlation key or correlation keys";
                     return Err(mismatch(correlation, &format!("{} executions wait for it; {help}", several.len())));
                 }
             };
@@ -108,7 +110,7 @@ impl Runtime {
     async fn start_one(&self, correlation: &Correlation) -> Result<Correlated, Error> {
         let starts = self.starts(correlation).await?;
         match starts.as_slice() {
-            [] => Err(mismatch(correlation, "no execution waits for it and no process starts with it")),
+            [] => Err(mismatch(correlation, "No process definition or execution matches the parameters")),
             [only] => self.start_by_message(correlation, only).await,
             several => Err(mismatch(correlation, &format!("{} processes start with it; name one by its tenant", several.len()))),
         }
@@ -141,7 +143,9 @@ impl Runtime {
 
     /// Where nothing but a business key tells one instance from another, which is how most messages come, those of several callers are looked up at once.
     async fn receivers_by_key(&self, correlation: &Correlation) -> Result<Option<Vec<SubscriptionListed>>, Error> {
-        let Correlation { message, business_key: Some(business_key), instance: None, .. } = correlation else { return Ok(None) };
+        let Correlation { message, business_key: Some(business_key), instance: None, correlation_key: None, .. } = correlation else {
+            return Ok(None);
+        };
         if !correlation.correlation_keys.is_empty() || !correlation.local_correlation_keys.is_empty() {
             return Ok(None);
         }
@@ -159,6 +163,7 @@ impl Runtime {
             name: Some(correlation.message.clone()),
             instance: correlation.instance.map(|id| id.0),
             business_key: correlation.business_key.clone(),
+            correlation_key: correlation.correlation_key.clone(),
             tenant: correlation.tenant.clone(),
             without_tenant: correlation.without_tenant,
             active: true,

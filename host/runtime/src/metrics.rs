@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use mandate_store::query::ActiveInstances;
 use mandate_wasm::{Outcome, Returned};
-use metrics::{counter, gauge, histogram};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 
-use crate::definitions::Definition;
+use crate::definitions::{Binding, Definition};
 
 /// A unit of work was stored.
 pub(crate) fn unit_committed(definition: &Definition, started: bool, ended: bool, incidents: usize) {
@@ -94,12 +94,29 @@ fn bounded<'a>(seen: &mut BTreeSet<String>, name: &'a str, most: usize) -> &'a s
     name
 }
 
+/// What is counted of a delegate's calls. Looked up by its labels once, and not for every call.
+#[derive(Debug)]
+pub(crate) struct DelegateCounters {
+    calls: Counter,
+    cpu: Histogram,
+}
+
+impl DelegateCounters {
+    pub(crate) fn of(delegate: &str) -> Self {
+        Self {
+            calls: counter!("mandate_delegate_calls_total", "delegate" => delegate.to_owned()),
+            cpu: histogram!("mandate_delegate_cpu_seconds", "delegate" => delegate.to_owned()),
+        }
+    }
+}
+
 /// A delegate was called.
-pub(crate) fn delegate_called(delegate: &str, returned: &Returned) {
-    counter!("mandate_delegate_calls_total", "delegate" => delegate.to_owned()).increment(1);
-    histogram!("mandate_delegate_cpu_seconds", "delegate" => delegate.to_owned()).record(returned.stats.cpu.as_secs_f64());
+pub(crate) fn delegate_called(binding: &Binding, returned: &Returned) {
+    let counters = binding.counters();
+    counters.calls.increment(1);
+    counters.cpu.record(returned.stats.cpu.as_secs_f64());
     if let Outcome::LimitExceeded { limit, .. } = returned.outcome {
-        counter!("mandate_delegate_limits_hit_total", "delegate" => delegate.to_owned(), "limit" => limit).increment(1);
+        counter!("mandate_delegate_limits_hit_total", "delegate" => binding.delegate.clone(), "limit" => limit).increment(1);
     }
 }
 

@@ -65,6 +65,11 @@ impl Parties {
         &self.0[0]
     }
 
+    /// The same, for whoever needs nothing else of the unit any more.
+    pub(crate) fn into_first(mut self) -> Party {
+        self.0.swap_remove(0)
+    }
+
     /// All, the first one first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Party> {
         self.0.iter()

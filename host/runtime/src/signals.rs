@@ -284,6 +284,7 @@ impl Inner {
                     created: 0,
                     tenant: None,
                     business_key: None,
+                    correlation_key: None,
                 };
                 self.deliver_to_wait(delivery, receiver, variables).await
             }

@@ -146,10 +146,10 @@ impl Rows {
         !(self.signals.is_empty() && self.messages.is_empty())
     }
 
-    /// Names of messages that are waited for since this unit.
-    pub(crate) fn awaited_messages(&self) -> Vec<String> {
+    /// Messages that are waited for since this unit, with what tells each wait from others.
+    pub(crate) fn awaited_messages(&self) -> Vec<(String, Option<String>)> {
         let begun = self.subscriptions.values().flatten().filter(|it| it.kind == SubscriptionKind::Message);
-        begun.map(|it| it.name.clone()).collect()
+        begun.filter(|it| !it.name.is_empty()).map(|it| (it.name.clone(), it.correlation_key.clone())).collect()
     }
 
     /// Jobs that can run beside others as soon as they are stored, in order.

@@ -48,6 +48,9 @@ pub enum Reason {
         id: String,
         /// The message's name.
         message: String,
+        /// What tells it from other waits for the message, if the model says so.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        correlation_key: Option<String>,
     },
     /// It waits for somebody who lets it go on: a receive task without a message.
     Signalling {
@@ -311,8 +314,10 @@ fn describe(view: &InstanceView, leaf: &Leaf, holders: &[(i64, String)]) -> Wait
     let id = |number: u64| public(instance, number);
     let held_by = |wait: u64| holders.iter().find(|(held, _)| *held == number(wait)).map(|(_, host)| host.clone());
     let reason = match &leaf.state {
-        LeafState::Message { wait, name } if name.is_empty() => Reason::Signalling { id: id(wait.0) },
-        LeafState::Message { wait, name } => Reason::Message { id: id(wait.0), message: name.clone() },
+        LeafState::Message { wait, name, .. } if name.is_empty() => Reason::Signalling { id: id(wait.0) },
+        LeafState::Message { wait, name, correlation_key } => {
+            Reason::Message { id: id(wait.0), message: name.clone(), correlation_key: correlation_key.clone() }
+        }
         LeafState::Signal { wait, name } => Reason::Signal { id: id(wait.0), signal: name.clone() },
         LeafState::Condition { wait } => Reason::Condition { id: id(wait.0) },
         LeafState::Task { wait, assignee } => Reason::Task { id: id(wait.0), assignee: assignee.clone() },

@@ -102,7 +102,7 @@ macro_rules! optional {
         })*
     };
 }
-optional!(Uuid, i64, bool, String, Vec<u8>);
+optional!(Uuid, i64, bool, String, &str, Vec<u8>);
 
 /// A row, from whatever converts into cells.
 macro_rules! cells {

@@ -48,7 +48,7 @@ pub use hosts::TakenOver;
 pub use job_definitions::{JobDefinitionChange, JobDefinitionName, JobDefinitionRow, KnownJobDefinitions};
 pub use lease::HostRef;
 pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Sent, Verdict};
-pub use message::{Address, Addressed, Awaiting, Message, MessageListed, Waiting};
+pub use message::{Address, Addressed, Awaiting, Begun, Message, MessageListed, Waiting};
 pub use migrate::migration_script;
 pub use rows::{EventKind, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
 pub use start_timers::{NewStartTimer, Reopened, RevisedTimer, StartTimerClaim, StartTimerRow};

@@ -7,7 +7,7 @@
 //! Whoever writes or takes up a delivery of a message locks the message first, several by their ids ([`lock`]): else a host that has looked a moment
 //! ago could write another delivery of one that was received in the meantime, and of two hosts each could wait for the other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -35,6 +35,8 @@ pub struct Message {
     pub element: Option<String>,
     /// The business key of who gets it; none: of an instance without.
     pub business_key: Option<String>,
+    /// The correlation key of the wait that gets it, among those that have one.
+    pub correlation_key: Option<String>,
     /// What goes along, as JSON.
     pub variables: String,
     /// How many throws and sends led to it, its own included.
@@ -56,6 +58,8 @@ pub struct Addressed {
     pub element: Option<String>,
     /// The business key of who gets it.
     pub business_key: Option<String>,
+    /// The correlation key of the wait that gets it, among those that have one.
+    pub correlation_key: Option<String>,
     /// When it was sent.
     pub created: i64,
     /// Counts who has begun to wait for it.
@@ -86,6 +90,21 @@ pub struct Waiting {
     pub activity_id: String,
 }
 
+/// A wait for messages that has begun.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// The instance's process, by key.
+    pub process: String,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// The message's name.
+    pub name: String,
+    /// The instance's business key.
+    pub business_key: Option<String>,
+    /// What tells it from other waits, if anything does.
+    pub correlation_key: Option<String>,
+}
+
 /// Who waits for a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Awaiting {
@@ -114,6 +133,8 @@ pub struct MessageListed {
     pub element: Option<String>,
     /// The business key of who gets it.
     pub business_key: Option<String>,
+    /// The correlation key of the wait that gets it, among those that have one.
+    pub correlation_key: Option<String>,
     /// When it was sent.
     pub created: i64,
     /// When somebody is looked for again, unless somebody begins to wait for it before.
@@ -128,14 +149,16 @@ impl Message {
     pub(crate) fn check(&self) -> Result<(), String> {
         check_key("message name", &self.name)?;
         check_key("business key", self.business_key.as_deref().unwrap_or_default())?;
+        check_key("correlation key", self.correlation_key.as_deref().unwrap_or_default())?;
         check_text("variables of a message", Some(&self.variables))
     }
 }
 
 /// Both processes are of one deployment ([`ADDRESSEES`]).
 static SEND: Batch = Batch::new(
-    "INSERT INTO message (id, name, sender_id, definition_id, activity_id, business_key, variables, hops, created, due, woken) \
-     SELECT v.id, v.name, v.sender, d.id, v.element, v.business_key, v.variables, v.hops, v.at, v.at, 0 \
+    "INSERT INTO message (id, name, sender_id, definition_id, activity_id, business_key, correlation_key, variables, hops, created, due, \
+     woken) \
+     SELECT v.id, v.name, v.sender, d.id, v.element, v.business_key, v.correlation_key, v.variables, v.hops, v.at, v.at, 0 \
      FROM {rows} JOIN definition s ON s.id = v.definition_id JOIN definition d ON d.deployment_id = s.deployment_id AND d.key = v.process",
     &[
         ("id", Type::Uuid),
@@ -145,6 +168,7 @@ static SEND: Batch = Batch::new(
         ("process", Type::Text),
         ("element", Type::Text),
         ("business_key", Type::Text),
+        ("correlation_key", Type::Text),
         ("variables", Type::Text),
         ("hops", Type::I64),
         ("at", Type::I64),
@@ -177,30 +201,38 @@ static HOLD: Batch = Batch::new(
 
 static REMOVE: Batch = Batch::new("DELETE FROM message WHERE id IN (SELECT v.signal FROM {rows} WHERE v.n > 0)", NAME);
 
-/// Where messages go, which nobody deletes from here to the commit.
 static ADDRESSEES: Batch = Batch::new(
-    "SELECT v.definition_id, v.process FROM {rows} JOIN definition s ON s.id = v.definition_id \
-     JOIN definition d ON d.deployment_id = s.deployment_id AND d.key = v.process {pg:FOR SHARE OF d}",
+    "SELECT v.definition_id, v.process, d.id FROM {rows} JOIN definition s ON s.id = v.definition_id \
+     JOIN definition d ON d.deployment_id = s.deployment_id AND d.key = v.process",
     &[("definition_id", Type::Text), ("process", Type::Text)],
 );
 
-/// Refuses units that send to a process whose definition is deleted.
-pub(crate) async fn refuse_unaddressed(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
-    let sent = |unit: &'_ Unit| -> BTreeSet<(String, String)> {
-        let messages = unit.instances.iter().flat_map(|write| &write.messages);
-        messages.map(|it| (it.definition_id.clone(), it.process.clone())).collect()
-    };
+/// Where a unit sends messages: the sender's definition, and the process by key.
+fn sent(unit: &Unit) -> impl Iterator<Item = (String, String)> {
+    unit.instances.iter().flat_map(|write| &write.messages).map(|it| (it.definition_id.clone(), it.process.clone()))
+}
+
+/// The definitions that the messages of units go to. None is locked yet, nor does it follow that it will be there.
+pub(crate) async fn addressees(tx: &mut Tx, units: &[&Unit]) -> Result<BTreeMap<(String, String), String>, Error> {
     let asked: BTreeSet<_> = units.iter().flat_map(|unit| sent(unit)).collect();
     let rows = ADDRESSEES.fetch(tx, asked.iter().map(|(definition, process)| cells![definition, process]).collect()).await?;
-    let found = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<BTreeSet<(String, String)>, Error>>()?;
+    rows.iter().map(|row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).collect()
+}
+
+/// Refuses units that send to a process whose definition is not there.
+pub(crate) fn refuse_unaddressed(
+    units: &[&Unit],
+    addressees: &BTreeMap<(String, String), String>,
+    is_there: impl Fn(&str) -> bool,
+    answers: &mut [Option<CommitError>],
+) {
     for (unit, answer) in units.iter().zip(answers).filter(|(_, answer)| answer.is_none()) {
-        if let Some((_, process)) = sent(unit).difference(&found).next() {
+        if let Some((_, process)) = sent(unit).find(|to| !addressees.get(to).is_some_and(|definition| is_there(definition))) {
             let reason =
                 format!("the process '{process}', to which a message is sent, was deleted; deploy the file again, or modify the instance");
             *answer = Some(CommitError::Refused(reason));
         }
     }
-    Ok(())
 }
 
 /// Writes down the messages of units that are stored.
@@ -209,7 +241,8 @@ pub(crate) async fn write<'u>(tx: &mut Tx, writes: impl Iterator<Item = &'u Inst
         .flat_map(|write| write.messages.iter().map(move |it| (write.id, it)))
         .map(|(sender, it)| {
             let (element, key) = (it.element.as_deref().unwrap_or_default(), it.business_key.as_deref().unwrap_or_default());
-            cells![it.id, &it.name, sender, &it.definition_id, &it.process, element, key, &it.variables, it.hops, it.at]
+            let correlation_key = &it.correlation_key;
+            cells![it.id, &it.name, sender, &it.definition_id, &it.process, element, key, correlation_key, &it.variables, it.hops, it.at]
         })
         .collect();
     SEND.execute(tx, rows).await.map(drop)
@@ -235,22 +268,45 @@ pub(crate) async fn remove_received(tx: &mut Tx, names: Vec<Vec<Cell>>) -> Resul
 /// Nobody has been found for `m`, and it is due at `$1`.
 pub(crate) const IS_DUE: &str = "m.due <= $1 AND NOT EXISTS (SELECT 1 FROM delivery t WHERE t.signal = m.id)";
 
-const ADDRESSED: &str = "m.id, m.name, m.definition_id, m.activity_id, m.business_key, m.created, m.woken";
+const ADDRESSED: &str = "m.id, m.name, m.definition_id, m.activity_id, m.business_key, m.correlation_key, m.created, m.woken";
 
 fn addressed(row: &Row) -> Result<Addressed, Error> {
     let mut columns = row.columns();
     let (id, name, definition_id) = (columns.next()?, columns.next()?, columns.next()?);
-    let (element, business_key) = (some(columns.next()?), some(columns.next()?));
-    Ok(Addressed { id, name, definition_id, element, business_key, created: columns.next()?, woken: columns.next()? })
+    let (element, business_key, correlation_key) = (some(columns.next()?), some(columns.next()?), columns.next()?);
+    Ok(Addressed { id, name, definition_id, element, business_key, correlation_key, created: columns.next()?, woken: columns.next()? })
 }
 
 fn some(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// Of the addressee's process and tenant, any version; an empty business key is none.
+/// Of the addressee's process and tenant, any version.
 const AWAITING: &str = "SELECT s.instance_id, s.wait, s.activity, s.definition_id, s.activity_id FROM definition t JOIN subscription s ON s.kind = 'message' AND s.name = $2 AND s.tenant = t.tenant \
      JOIN definition d ON d.id = s.definition_id AND d.key = t.key WHERE t.id = $1 AND ($3 = '' OR s.activity_id = $3)";
+
+/// A message on its way to a definition, for tests of plans.
+#[cfg(test)]
+pub(crate) fn addressed_to(definition: &str, name: &str, business_key: Option<&str>, correlation_key: Option<&str>) -> Addressed {
+    let [business_key, correlation_key] = [business_key, correlation_key].map(|key| key.map(str::to_owned));
+    let (definition_id, name) = (definition.to_owned(), name.to_owned());
+    Addressed { id: Uuid::nil(), name, definition_id, element: None, business_key, correlation_key, created: 0, woken: 0 }
+}
+
+/// The first who waits for a message, in an order. An empty business key is none.
+pub(crate) fn awaiting_sql(message: &Addressed, order: &str) -> (String, Vec<Param>) {
+    let key = message.business_key.as_deref().unwrap_or_default();
+    let of_key = if key.is_empty() { "(s.business_key IS NULL OR s.business_key = $4)" } else { "s.business_key = $4" };
+    let element = message.element.as_deref().unwrap_or_default();
+    let mut params = params![message.definition_id.as_str(), message.name.as_str(), element, key];
+    let Some(correlation_key) = &message.correlation_key else {
+        return (format!("{AWAITING} AND {of_key} ORDER BY {order} LIMIT 1"), params);
+    };
+    params.push(Param::from(correlation_key.as_str()));
+    // Each by its index, whatever the statistics of the day say.
+    let either = format!("{AWAITING} AND s.correlation_key = $5 UNION ALL {AWAITING} AND s.correlation_key IS NULL AND {of_key}");
+    (format!("SELECT s.* FROM ({either}) s ORDER BY {order} LIMIT 1"), params)
+}
 
 impl Store {
     /// Messages that are due and for which nobody has been found, the longest due first.
@@ -259,15 +315,12 @@ impl Store {
         self.pool.fetch(&sql, params![now, i64::from(max)]).await?.iter().map(addressed).collect()
     }
 
-    /// Who waits for a message, suspended or not.
+    /// Who waits for a message, suspended or not: under its correlation key, if it has one, or else by its business key.
     pub async fn awaiting(&self, message: &Addressed) -> Result<Awaiting, Error> {
-        let key = message.business_key.as_deref().unwrap_or_default();
-        let of_key = if key.is_empty() { "(s.business_key IS NULL OR s.business_key = $4)" } else { "s.business_key = $4" };
         let mut ends = Vec::new();
         for order in ["s.instance_id, s.wait", "s.instance_id DESC, s.wait"] {
-            let sql = format!("{AWAITING} AND {of_key} ORDER BY {order} LIMIT 1");
-            let element = message.element.as_deref().unwrap_or_default();
-            let rows = self.pool.fetch(&sql, params![message.definition_id.as_str(), message.name.as_str(), element, key]).await?;
+            let (sql, params) = awaiting_sql(message, order);
+            let rows = self.pool.fetch(&sql, params).await?;
             let Some(row) = rows.first() else { return Ok(Awaiting::Nobody) };
             let mut columns = row.columns();
             ends.push(Waiting {
@@ -304,18 +357,18 @@ impl Store {
         tx.commit().await
     }
 
-    /// Makes messages due that somebody begins to wait for. True if there are any.
-    pub async fn wake_messages(&self, name: &str, business_key: Option<&str>, now: i64) -> Result<bool, Error> {
-        let which = "name = $1 AND business_key = $2";
-        let key = business_key.unwrap_or_default();
+    /// Makes messages due that somebody has begun to wait for: those to his process, under his business key or his correlation key. True if there are any.
+    /// What is sent from this moment on finds him by itself.
+    pub async fn wake_messages(&self, begun: Begun, now: i64) -> Result<bool, Error> {
         // There are none most of the time: a read costs no transaction.
-        if self.pool.fetch(&format!("SELECT 1 FROM message WHERE {which} LIMIT 1"), params![name, key]).await?.is_empty() {
+        let woken = self.waiting_messages(begun).await?;
+        if woken.is_empty() {
             return Ok(false);
         }
         let mut tx = self.begin_in_epoch().await?;
-        let these = format!("SELECT id FROM message WHERE {which} ORDER BY id {{pg:FOR UPDATE}}");
-        let sql = format!("UPDATE message SET woken = woken + 1, due = CASE WHEN due > $3 THEN $3 ELSE due END WHERE id IN ({these})");
-        tx.execute(&sql, params![name, key, now]).await?;
+        let there = lock(&mut tx, woken.into_iter()).await?;
+        let sql = "UPDATE message SET woken = woken + 1, due = CASE WHEN due > $2 THEN $2 ELSE due END WHERE id {any_uuid:1}";
+        tx.execute(sql, vec![Param::Uuids(there.into_iter().collect()), Param::I64(now)]).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -361,7 +414,8 @@ pub(crate) async fn remove_to(tx: &mut Tx, definitions: &[String]) -> Result<(),
     Ok(())
 }
 
-const LISTED: &str = "SELECT m.id, m.name, m.sender_id, d.key, d.tenant, m.activity_id, m.business_key, m.created, m.due, m.reason, t.instance_id \
+const LISTED: &str = "SELECT m.id, m.name, m.sender_id, d.key, d.tenant, m.activity_id, m.business_key, m.correlation_key, \
+     m.created, m.due, m.reason, t.instance_id \
      FROM message m JOIN definition d ON d.id = m.definition_id LEFT JOIN delivery t ON t.signal = m.id";
 
 fn listed(mut columns: Columns<'_>) -> Result<MessageListed, Error> {
@@ -373,6 +427,7 @@ fn listed(mut columns: Columns<'_>) -> Result<MessageListed, Error> {
         tenant: columns.next_tenant()?,
         element: some(columns.next()?),
         business_key: some(columns.next()?),
+        correlation_key: columns.next()?,
         created: columns.next()?,
         due: columns.next()?,
         reason: columns.next()?,

@@ -185,6 +185,8 @@ pub struct SubscriptionRow {
     pub kind: EventKind,
     /// The message's or signal's name; empty of a condition.
     pub name: String,
+    /// What tells it from other waits for the message, if anything does.
+    pub correlation_key: Option<String>,
     /// It is a boundary event's or an event sub-process's, and not what its activity itself waits for.
     pub of_event: bool,
     /// The instance's definition.

@@ -244,7 +244,7 @@ async fn messages_find_what_waits_for_them_by_index() {
         let id = "{pg:gen_random_uuid()}{lite:randomblob(16)}";
         for fill in [
             format!(
-                "INSERT INTO subscription {numbers} SELECT {id}, n, 2, 'A', 'message', 'paid', FALSE, 'p:1:x', 5, '', 'order-' || n FROM numbers"
+                "INSERT INTO subscription {numbers} SELECT {id}, n, 2, 'A', 'message', 'paid', FALSE, 'p:1:x', 5, '', 'order-' || n, 'key-' || n FROM numbers"
             ),
             format!(
                 "INSERT INTO instance (id, tenant, definition_id, started_at, revision, last_unit, suspended, snapshot, parts) {numbers} \
@@ -269,6 +269,50 @@ async fn messages_find_what_waits_for_them_by_index() {
             let rows = store.pool.fetch(&sql, params).await.expect("a plan");
             let plan = rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n");
             assert!(plan.contains("subscription_name") && !plan.contains("Seq Scan") && !plan.contains("AUTOMATIC"), "{plan}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn messages_along_flows_and_their_receivers_find_each_other_by_index() {
+    on_both(async |store| {
+        let lane = &store.inner().admin;
+        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)";
+        let id = "{pg:gen_random_uuid()}{lite:randomblob(16)}";
+        for fill in [
+            format!("INSERT INTO subscription {numbers} SELECT {id}, n, 2, 'A', 'message', 'paid', FALSE, 'p:1:x', 5, '', 'order-' || n, 'key-' || n FROM numbers"),
+            format!("INSERT INTO message {numbers} SELECT {id}, 'paid', {id}, 'p:1:x', '', 'order-' || n, 'key-' || n, 'x', 1, n, n, 0, NULL FROM numbers"),
+        ] {
+            lane.fetch(&fill, Vec::new()).await.expect("rows");
+        }
+        let (explain, column) = match store.pool.dialect() {
+            Dialect::Sqlite => ("EXPLAIN QUERY PLAN", 3),
+            Dialect::Postgres => ("EXPLAIN", 0),
+        };
+        let plan = async |sql: &str, params: Vec<crate::db::Param>| {
+            let rows = store.pool.fetch(&format!("{explain} {sql}"), params).await.expect("a plan");
+            rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n")
+        };
+        let message = |correlation_key: Option<&str>| message::addressed_to("p:1:x", "paid", Some("order-7"), correlation_key);
+        let begun = || (0..60_i64).map(|n| cells![n, "p", "", "paid", format!("order-{n}"), format!("key-{n}")]).collect();
+        // With statistics of the moment before, of empty tables, and with those of the moment.
+        for analyze in [false, true] {
+            if analyze {
+                lane.fetch("ANALYZE", Vec::new()).await.expect("statistics");
+            }
+            let by_keys = message::awaiting_sql(&message(Some("key-7")), "s.instance_id, s.wait");
+            let by_business_key = message::awaiting_sql(&message(None), "s.instance_id, s.wait");
+            let (woken, params) = query::BATCHES[1].statements(store.pool.dialect(), begun()).pop().expect("one statement");
+            for (indices, plan) in [
+                (&["subscription_name", "subscription_correlation"][..], plan(&by_keys.0, by_keys.1).await),
+                (&["subscription_name"][..], plan(&by_business_key.0, by_business_key.1).await),
+                (&["message_address", "message_correlation"][..], plan(woken.as_str(), params).await),
+            ] {
+                assert!(indices.iter().all(|index| plan.contains(index)), "{plan}");
+                assert!(!plan.contains("Seq Scan on subscription") && !plan.contains("Seq Scan on message"), "{plan}");
+                assert!(!plan.contains("SCAN s") && !plan.contains("SCAN m"), "{plan}");
+            }
         }
     })
     .await;

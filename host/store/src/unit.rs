@@ -440,6 +440,7 @@ impl InstanceWrite {
         check_key("worker", self.held_external_task.as_ref().map_or("", |held| &held.worker))?;
         for row in &self.put_subscriptions {
             check_keys([("activity id", &row.activity_id), ("event name", &row.name), ("definition id", &row.definition_id)])?;
+            check_key("correlation key", row.correlation_key.as_deref().unwrap_or_default())?;
         }
         self.signals.iter().try_for_each(Signal::check)?;
         self.messages.iter().try_for_each(Message::check)?;

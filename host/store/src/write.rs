@@ -30,14 +30,20 @@ pub(crate) type Answer = Result<Committed, CommitError>;
 pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units: &[&Unit], known: i64) -> Result<Vec<Answer>, Error> {
     let mut answers: Vec<Option<CommitError>> = units.iter().map(|_| None).collect();
     job_definitions::refuse_unknowing(known, units, &mut answers);
+    // Rows are locked in one order by everybody, here and where definitions are deleted: definitions, instances, what is beside them.
+    let addressees = message::addressees(tx, units).await?;
+    let there = hold_definitions(tx, units, addressees.values()).await?;
+    refuse_starts(units, &there, &mut answers);
+    message::refuse_unaddressed(units, &addressees, |definition| there.contains_key(definition), &mut answers);
     instances::hold(tx, units, &mut answers).await?;
-    refuse_starts(tx, units, &mut answers).await?;
     refuse_lost_locks(tx, units, &mut answers).await?;
-    message::refuse_unaddressed(tx, units, &mut answers).await?;
     delivery::refuse_delivered(tx, units, &mut answers).await?;
     claim_start_keys(tx, units, &mut answers).await?;
     start_timers::refuse_fired(tx, units, &mut answers).await?;
-    let moved = instances::write(tx, units, &mut answers).await?;
+    instances::write(tx, units, &mut answers).await?;
+    let accepted = units.iter().zip(&answers).filter(|(_, refused)| refused.is_none()).flat_map(|(unit, _)| &unit.instances);
+    let repeats = accepted.filter(|write| matches!(write.expect, Expect::Revision(_)) && tables::repeat(write));
+    let repeated = instances::repeated(tx, repeats.map(|write| write.id).collect()).await?;
     let elsewhere = locked_elsewhere(tx, me, units, &answers).await?;
 
     let mut tables = tables::Tables::default();
@@ -50,17 +56,16 @@ pub(crate) async fn units(tx: &mut Tx, me: HostRef, history: HistoryLevel, units
         }
         let mut answer = Committed::default();
         for write in &unit.instances {
-            let (head, revision, suspended) = match (&write.expect, moved.get(&write.id)) {
-                (Expect::New(head), _) => (head, 1, write.suspended.unwrap_or(false)),
-                (Expect::Revision(revision), Some(found)) => (&found.head, revision + 1, found.suspended),
-                (Expect::Revision(_), None) => unreachable!("a unit whose instance was not written is refused"),
+            let revision = match write.expect {
+                Expect::New(_) => 1,
+                Expect::Revision(revision) => revision + 1,
             };
-            rows.take(write, head, revision);
+            rows.take(write, revision);
             if let State::Live { .. } = write.state {
                 answer.revisions.push((write.id, revision));
             }
             let foreign = elsewhere.contains(&write.id);
-            let locked = tables.take(write, head, suspended, me, foreign);
+            let locked = tables.take(write, repeated.get(&write.id), me, foreign);
             answer.locked_jobs.extend(newly_running(write, me));
             answer.locked_jobs.extend(locked);
         }
@@ -105,26 +110,36 @@ struct Startable {
     newest: bool,
 }
 
-/// A definition gets no instance while it is suspended, when it is not the newest one and that was asked for, or when it is being deleted: its
-/// row is kept until the commit, and deleting it waits.
-async fn refuse_starts(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
-    fn started(unit: &Unit) -> impl Iterator<Item = &String> {
-        unit.instances.iter().filter_map(|write| match &write.expect {
-            Expect::New(head) => Some(&head.definition_id),
-            Expect::Revision(_) => None,
-        })
-    }
-    let asked: BTreeSet<&String> = units.iter().flat_map(|unit| started(unit)).collect();
+fn started(unit: &Unit) -> impl Iterator<Item = &String> {
+    unit.instances.iter().filter_map(|write| match &write.expect {
+        Expect::New(head) => Some(&head.definition_id),
+        Expect::Revision(_) => None,
+    })
+}
+
+/// Keeps the definitions that units start, and those that they send messages to, until the commit: deleting one waits. Answers which of them are there.
+async fn hold_definitions<'u>(
+    tx: &mut Tx,
+    units: &[&'u Unit],
+    addressees: impl Iterator<Item = &String>,
+) -> Result<HashMap<String, Startable>, Error> {
+    let mut asked: BTreeSet<String> = units.iter().flat_map(|unit| started(unit)).cloned().collect();
+    asked.extend(addressees.cloned());
     if asked.is_empty() {
-        return Ok(());
+        return Ok(HashMap::new());
     }
     let sql = "SELECT d.id, d.suspended, NOT EXISTS \
                (SELECT 1 FROM definition n WHERE n.tenant = d.tenant AND n.key = d.key AND n.version > d.version) \
-               FROM definition d WHERE d.id {any_text:1} ORDER BY d.id {pg:FOR SHARE OF d}";
+               FROM definition d WHERE d.id {any_text:1} ORDER BY {text:d.id} {pg:FOR SHARE OF d}";
     let mut there = HashMap::with_capacity(asked.len());
-    for row in tx.fetch(sql, vec![Param::Texts(asked.into_iter().cloned().collect())]).await? {
+    for row in tx.fetch(sql, vec![Param::Texts(asked.into_iter().collect())]).await? {
         there.insert(row.get::<String>(0)?, Startable { suspended: row.get(1)?, newest: row.get(2)? });
     }
+    Ok(there)
+}
+
+/// A definition gets no instance while it is suspended, when it is not the newest one and that was asked for, or when it was deleted.
+fn refuse_starts(units: &[&Unit], there: &HashMap<String, Startable>, answers: &mut [Option<CommitError>]) {
     for (unit, answer) in units.iter().zip(answers) {
         // What is called is found by its caller, who says which version it means.
         let starts = matches!(unit.instances[0].expect, Expect::New(_));
@@ -136,7 +151,6 @@ async fn refuse_starts(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Commi
         });
         *answer = answer.take().or(refused);
     }
-    Ok(())
 }
 
 /// The instance's row first, as everybody takes them who locks rows beside an instance. From here to the commit nobody else fetches the task.

@@ -129,6 +129,7 @@ on_both! {
         a_message_finds_who_waits_with_its_business_key
         messages_are_looked_at_in_the_order_in_which_they_are_due
         a_message_waits_until_it_is_woken
+        a_message_finds_who_waits_under_its_correlation_key
         a_message_is_delivered_once_and_looks_again_where_nobody_is_there
         a_deployment_is_not_deleted_while_messages_are_on_their_way_to_it
         a_message_to_no_process_of_the_deployment_is_not_stored;

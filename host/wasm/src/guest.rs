@@ -27,7 +27,10 @@ const POOL_RETRY: Duration = Duration::from_millis(5);
 
 /// The data of a store: everything that one call has.
 pub(crate) struct State {
-    wasi: WasiCtx,
+    world: World,
+    /// Made when the guest first asks for anything of it, for many delegates never do: two generators of random numbers with their seeds, two clocks and
+    /// three streams are thirteen allocations.
+    wasi: Option<WasiCtx>,
     table: ResourceTable,
     commands: Arc<dyn Commands>,
     /// The runtime the call came from, where commands run.
@@ -64,7 +67,8 @@ impl Guest {
             let mut store = new_store(
                 &self.pre,
                 State {
-                    wasi: world::wasi(&self.world, &log),
+                    world: self.world.clone(),
+                    wasi: None,
                     table,
                     commands: Arc::clone(&self.commands),
                     home: self.home.clone(),
@@ -112,7 +116,8 @@ fn new_store(pre: &DelegatePre<State>, state: State) -> Store<State> {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        let ctx = self.wasi.get_or_insert_with(|| world::wasi(&self.world, &self.log));
+        WasiCtxView { ctx, table: &mut self.table }
     }
 }
 

@@ -77,8 +77,8 @@ impl HasData for Table {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// The world of one call. The monotonic clock starts at zero and really runs, so that measuring and sleeping work; sleeping
-/// counts as wall time.
+/// The world of one call. The monotonic clock starts at zero when the guest first asks for anything of it, and really runs, so that
+/// measuring and sleeping work; sleeping counts as wall time.
 pub(crate) fn wasi(world: &World, log: &Arc<Log>) -> WasiCtx {
     let insecure_seed = block(&world.seed, b"insecure-seed", 0);
     WasiCtxBuilder::new()

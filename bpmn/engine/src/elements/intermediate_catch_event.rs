@@ -6,6 +6,7 @@ use mandate_model::{CatchTrigger, Dialect, ElementKind};
 
 use super::{Alarm, At, Behaviour, Next, WaitFor};
 use crate::input::Failure;
+use crate::wait::Awaited;
 
 impl Behaviour for CatchTrigger {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
@@ -13,7 +14,7 @@ impl Behaviour for CatchTrigger {
             CatchTrigger::Message(message) => message.enter(at),
             CatchTrigger::Signal(signal) => signal.enter(at),
             CatchTrigger::Condition(condition) if !at.stands_at_gateway() && at.holds(condition)? => at.leave(),
-            CatchTrigger::Condition(_) => Ok(Next::Wait(WaitFor::Condition)),
+            CatchTrigger::Condition(_) => Ok(Next::Wait(WaitFor::Event(Awaited::condition()))),
             CatchTrigger::Link => at.leave(),
             CatchTrigger::Multiple { triggers, all } => first_or_all(at, triggers, *all),
             CatchTrigger::Timer(timer) => {
@@ -40,13 +41,17 @@ fn first_or_all(at: &At<'_>, triggers: &[CatchTrigger], all: bool) -> Result<Nex
     let mut waits = Vec::new();
     for trigger in triggers {
         match trigger.enter(at)? {
-            Next::Wait(WaitFor::Condition) if waits.iter().any(|(_, it)| matches!(it, WaitFor::Condition)) => {}
+            Next::Wait(wait) if is_condition(&wait) && waits.iter().any(|(_, it)| is_condition(it)) => {}
             Next::Wait(wait) => waits.push((at.index, wait)),
             next if !all => return Ok(next),
             _ => {}
         }
     }
     if waits.is_empty() { at.leave() } else { Ok(Next::WaitForFirst(waits)) }
+}
+
+fn is_condition(wait: &WaitFor) -> bool {
+    matches!(wait, WaitFor::Event(awaited) if awaited.is_condition())
 }
 
 #[cfg(test)]

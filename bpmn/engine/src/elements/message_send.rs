@@ -2,7 +2,8 @@
 //! 10.5.4). Entered by a token, it leaves at once by all flows: it waits for no answer, and whoever gets the message is another instance's business.
 //!
 //! What goes along is what its input mappings have set, and its `camunda:in`s over that. The message has the sender's business key, by which it finds
-//! who waits for it, unless `camunda:in businessKey` gives another one.
+//! who waits for it, unless `camunda:in businessKey` gives another one. Where the message has a correlation key (`zeebe:subscription`) and what goes along
+//! gives one, it finds by that key who waits with one.
 
 use mandate_model::{MessageReference, MessageSend};
 
@@ -13,7 +14,7 @@ use crate::variable::Variables;
 
 impl Behaviour for MessageSend {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        let name = at.message_name(&MessageReference { name: self.message.name.clone() })?;
+        let name = at.message_name(&MessageReference { name: self.message.name.clone(), correlation_key: None })?;
         let own = at.instance.variables(at.activity);
         let mapped = at.element().inputs.iter().filter_map(|mapping| Some((mapping.target.clone(), own?.get(&mapping.target)?.clone())));
         let mut variables: Variables = mapped.collect();
@@ -26,10 +27,12 @@ impl Behaviour for MessageSend {
                 _ => return Err(at.failed(expression, "gives no business key")),
             },
         };
+        let correlation_key = self.correlation_key.as_ref().map(|key| at.correlation_key_in(key, &variables)).transpose()?.flatten();
         let to_each = self.receivers.iter().map(|to| Message {
             to: to.clone(),
             name: name.clone(),
             business_key: business_key.clone(),
+            correlation_key: correlation_key.clone(),
             variables: variables.clone(),
         });
         Ok(Next::Send(to_each.collect()))

@@ -14,6 +14,7 @@ use crate::input::Failure;
 use crate::instance::{Instance, Role};
 use crate::moment::Moment;
 use crate::variable::{Variable, Variables};
+use crate::wait::Awaited;
 
 pub(crate) mod ad_hoc_sub_process;
 mod boundary_event;
@@ -176,18 +177,8 @@ pub(crate) enum WaitFor {
     },
     /// A process that is called.
     Called(Box<Asked>),
-    /// A message.
-    Message {
-        /// Its name.
-        name: String,
-    },
-    /// A signal.
-    Signal {
-        /// Its name.
-        name: String,
-    },
-    /// Its condition.
-    Condition,
+    /// A message, a signal, or that its condition holds.
+    Event(Awaited),
     /// A moment in time, or one after the other.
     Timer(Alarm),
 }

@@ -7,10 +7,12 @@ use mandate_model::MessageReference;
 
 use super::{At, Behaviour, Next, WaitFor};
 use crate::input::Failure;
+use crate::wait::Awaited;
 
 impl Behaviour for MessageReference {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        Ok(Next::Wait(WaitFor::Message { name: at.message_name(self)? }))
+        let awaited = Awaited::message(at.message_name(self)?, at.correlation_key(self)?);
+        Ok(Next::Wait(WaitFor::Event(awaited)))
     }
 }
 
@@ -18,7 +20,7 @@ impl Behaviour for Option<MessageReference> {
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
         match self {
             Some(message) => message.enter(at),
-            None => Ok(Next::Wait(WaitFor::Message { name: String::new() })),
+            None => Ok(Next::Wait(WaitFor::Event(Awaited::message(String::new(), None)))),
         }
     }
 }

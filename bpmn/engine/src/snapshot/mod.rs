@@ -21,6 +21,9 @@ use crate::instance::{Instance, Map, is_large};
 /// The version that [`Instance::changes`] writes.
 const CURRENT: u8 = 1;
 
+/// Most snapshots are not larger.
+const TYPICAL_BYTES: usize = 512;
+
 /// Why stored bytes are not an instance.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
@@ -95,7 +98,8 @@ impl Instance {
 
     /// What differs from the state that is stored; everything, if none is. A unit of work that is under way is included.
     pub fn changes(&self, stored: Option<&Instance>) -> Changes {
-        let mut snapshot = vec![CURRENT];
+        let mut snapshot = Vec::with_capacity(TYPICAL_BYTES);
+        snapshot.push(CURRENT);
         v1::encode(self, &mut snapshot);
         let mut changes = Changes { snapshot, parts: self.parts(), put: Vec::new(), remove: Vec::new() };
         if changes.parts == 0 && stored.is_none_or(|stored| stored.parts() == 0) {

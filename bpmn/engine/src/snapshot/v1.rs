@@ -1,6 +1,7 @@
 //! Version 1. These types are a file format: from the first release on they never change. Numbers of elements and flows are places in the definition, which an instance
 //! keeps for life; a [`Code`] is its place in [`Code::ALL`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,29 +27,29 @@ use unit::Unit;
 use waits::{ExternalTask, Incident, Job, Subscription, Task};
 
 #[derive(Serialize, Deserialize)]
-struct Snapshot {
+struct Snapshot<'a> {
     id: [u8; 16],
-    business_key: Option<String>,
-    tenant: Option<String>,
+    business_key: Option<Cow<'a, str>>,
+    tenant: Option<Cow<'a, str>>,
     state: u8,
     suspended: bool,
     last: u64,
     modifications: u64,
     modified_as: Option<[u8; 32]>,
-    traceparent: Option<String>,
+    traceparent: Option<Cow<'a, str>>,
     caller: Option<Caller>,
     /// How many reports it has made to its caller.
     told: u64,
     /// How many parts are stored beside the snapshot.
     parts: u64,
-    inline: Vec<Branch>,
+    inline: Vec<Branch<'a>>,
     unit: Option<Unit>,
 }
 
 /// An activity with what waits for it: a member of the snapshot's list, or a part of its own.
 #[derive(Serialize, Deserialize)]
-struct Branch {
-    activity: Activity,
+struct Branch<'a> {
+    activity: Activity<'a>,
     jobs: Vec<Job>,
     tasks: Vec<Task>,
     external_tasks: Vec<ExternalTask>,
@@ -71,8 +72,7 @@ pub(super) fn decode<'a>(bytes: &[u8], parts: impl IntoIterator<Item = (PartId, 
 }
 
 fn write(value: &impl Serialize, bytes: &mut Vec<u8>) {
-    let encoded = postcard::to_stdvec(value).expect("these types hold nothing that postcard cannot write");
-    bytes.extend_from_slice(&encoded);
+    *bytes = postcard::to_extend(value, std::mem::take(bytes)).expect("these types hold nothing that postcard cannot write");
 }
 
 fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, SnapshotError> {
@@ -83,12 +83,12 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, SnapshotError> {
     Ok(value)
 }
 
-impl From<&Instance> for Snapshot {
-    fn from(it: &Instance) -> Self {
+impl<'a> From<&'a Instance> for Snapshot<'a> {
+    fn from(it: &'a Instance) -> Self {
         Self {
             id: it.id.0.into_bytes(),
-            business_key: it.business_key.clone(),
-            tenant: it.tenant.clone(),
+            business_key: it.business_key.as_deref().map(Cow::Borrowed),
+            tenant: it.tenant.as_deref().map(Cow::Borrowed),
             state: match it.state {
                 State::Created => 0,
                 State::Active => 1,
@@ -98,7 +98,7 @@ impl From<&Instance> for Snapshot {
             last: it.last,
             modifications: it.modifications,
             modified_as: it.modified_as,
-            traceparent: it.traceparent.clone(),
+            traceparent: it.traceparent.as_deref().map(Cow::Borrowed),
             caller: it.caller.as_deref().map(Caller::from),
             told: it.told,
             parts: it.parts() as u64,
@@ -108,13 +108,13 @@ impl From<&Instance> for Snapshot {
     }
 }
 
-impl Snapshot {
-    fn into_instance<'a>(self, parts: impl IntoIterator<Item = (PartId, &'a [u8])>) -> Result<Instance, SnapshotError> {
+impl Snapshot<'_> {
+    fn into_instance<'b>(self, parts: impl IntoIterator<Item = (PartId, &'b [u8])>) -> Result<Instance, SnapshotError> {
         let mut instance = Instance {
             id: InstanceId(Uuid::from_bytes(self.id)),
-            business_key: self.business_key,
-            tenant: self.tenant,
-            traceparent: self.traceparent,
+            business_key: self.business_key.map(Cow::into_owned),
+            tenant: self.tenant.map(Cow::into_owned),
+            traceparent: self.traceparent.map(Cow::into_owned),
             caller: self.caller.map(Caller::into_caller).transpose()?.map(Arc::new),
             told: self.told,
             state: match self.state {
@@ -137,7 +137,7 @@ impl Snapshot {
             unit: self.unit.map(Unit::into_unit).transpose()?,
             index: Index::default(),
         };
-        let mut branches: Vec<(Branch, bool)> = self.inline.into_iter().map(|branch| (branch, false)).collect();
+        let mut branches: Vec<(Branch<'_>, bool)> = self.inline.into_iter().map(|branch| (branch, false)).collect();
         let mut texts = BTreeMap::new();
         let mut found = 0_u64;
         for (id, bytes) in parts {
@@ -164,8 +164,8 @@ impl Snapshot {
     }
 }
 
-impl Branch {
-    fn new(of: &Instance, activity: &instance::Activity) -> Self {
+impl<'a> Branch<'a> {
+    fn new(of: &Instance, activity: &'a instance::Activity) -> Self {
         let waits = || of.index.waits.get(&activity.id).into_iter().flatten();
         let of_waits = waits().filter_map(|wait| of.index.wait_incidents.get(wait));
         let of_join = activity.parent.and_then(|scope| of.index.join_incidents.get(&(scope, activity.element)));

@@ -75,6 +75,7 @@ fn forms(definition: &ProcessDefinition, element: &Element) -> BTreeSet<String> 
         ("activity: completionQuantity", element.completion_quantity > 1),
         ("event: parallelMultiple", !element.all_of.is_empty()),
         ("event: parallelMultiple, not interrupting", !element.all_of.is_empty() && matches!(element.kind.trigger(), Some((_, false)))),
+        ("event: correlation key", element.kind.messages().iter().any(|message| message.correlation_key.is_some())),
     ];
     forms.extend(parts.into_iter().chain(self::parts(&element.kind)).filter(|(_, is_so)| *is_so).map(|(part, _)| part.to_owned()));
     for listener in element.listeners.iter().chain(flows.iter().flat_map(|flow| &flow.listeners)) {
@@ -104,6 +105,7 @@ fn parts(kind: &ElementKind) -> Vec<(&'static str, bool)> {
             ("callActivity: called by an expression", it.process.as_literal().is_none()),
             ("callActivity: of a tenant", it.tenant.is_some()),
         ],
+        ElementKind::MessageSend(it) => vec![("messageFlow: correlation key", it.correlation_key.is_some())],
         ElementKind::ServiceTask(it) => vec![
             ("activity: priority of an external task", it.priority.is_some()),
             ("activity: computed topic", it.topic.is_some()),

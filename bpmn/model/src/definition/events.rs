@@ -99,6 +99,8 @@ pub struct ErrorReference {
 pub struct MessageReference {
     /// The message's name; may be an expression over the instance's variables, except on start events.
     pub name: Expression,
+    /// `correlationKey` of `zeebe:subscription`: what tells one wait from another, evaluated when it begins. It is not asked of what starts a process.
+    pub correlation_key: Option<Expression>,
 }
 
 /// A `bpmn:signal` as it is awaited.
@@ -126,6 +128,8 @@ pub struct MessageSend {
     /// The message. What the element's input mappings set goes along with it, under its `camunda:in`s; without a business key of its own it has the
     /// sender's.
     pub message: Throw,
+    /// `correlationKey` of the message's `zeebe:subscription`: over what goes along it tells the wait that is meant.
+    pub correlation_key: Option<Expression>,
     /// Where its flows lead, in document order, at least one: each gets the message.
     pub receivers: Vec<MessageReceiver>,
     /// Camunda's activity type: `sendTask`, `intermediateMessageThrowEvent` or `messageEndEvent`.

@@ -125,7 +125,7 @@ fn computed<'n>(reader: &mut ProcessReader<'n, '_>, what: &str, text: Option<&st
 
 /// Reads a `receiveTask`. As in Camunda 7 it need not name a message.
 pub(crate) fn receive_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, owner: Owner<'n>) -> Option<ElementKind> {
-    let message = if reader.message_reference(node).is_some() { Some(reader.message(node, owner)?) } else { None };
+    let message = if reader.message_reference(node).is_some() { Some(reader.awaited_message(node, owner)?) } else { None };
     reader.note_instantiation(node, owner);
     Some(ElementKind::ReceiveTask(message))
 }

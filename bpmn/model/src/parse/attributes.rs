@@ -266,7 +266,7 @@ static ZEEBE_ELEMENTS: &[(&str, Fate)] = &[
     ("formDefinition", Read(USER_TASK)),
     ("taskHeaders", Read(TASKS_BY_DELEGATE)),
     ("properties", Read(&[])),
-    ("subscription", Warned("messages are correlated by business key and by what the caller asks for")),
+    ("subscription", Read(&["message"])),
 ];
 
 fn find(table: &[(&str, Fate)], name: &str) -> Option<Fate> {

@@ -66,7 +66,7 @@ pub(crate) fn start<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
                 "conditional" => StartTrigger::Condition(reader.conditional(definition, owner)?),
                 _ => StartTrigger::Message(reader.message(definition, owner)?),
             };
-            if let StartTrigger::Message(MessageReference { name }) | StartTrigger::Signal(SignalReference { name }) = &trigger
+            if let StartTrigger::Message(MessageReference { name, .. }) | StartTrigger::Signal(SignalReference { name }) = &trigger
                 && name.as_literal().is_none()
             {
                 let message = format!("the {what} name '{}' is an expression", shown(name.source()));
@@ -170,7 +170,7 @@ pub(crate) fn catch<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'n>, 
         Trigger::One(definition) if definition.name == "conditionalEventDefinition" => {
             CatchTrigger::Condition(reader.conditional(definition, owner)?)
         }
-        Trigger::One(definition) => CatchTrigger::Message(reader.message(definition, owner)?),
+        Trigger::One(definition) => CatchTrigger::Message(reader.awaited_message(definition, owner)?),
     };
     Some(ElementKind::IntermediateCatchEvent(trigger))
 }
@@ -224,7 +224,7 @@ impl<'n> ProcessReader<'n, '_> {
                 }
                 EventTrigger::Cancel
             }
-            "messageEventDefinition" => EventTrigger::Message(self.message(definition, owner)?),
+            "messageEventDefinition" => EventTrigger::Message(self.awaited_message(definition, owner)?),
             "signalEventDefinition" => EventTrigger::Signal(self.signal(definition, owner)?),
             "conditionalEventDefinition" => EventTrigger::Condition(self.conditional(definition, owner)?),
             "escalationEventDefinition" => EventTrigger::Escalation(EscalationCatch {

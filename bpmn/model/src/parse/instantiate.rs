@@ -73,7 +73,7 @@ impl<'n> ProcessReader<'n, '_> {
             self.diagnostics.error(owner.at, message, help);
             return false;
         };
-        if let StartTrigger::Message(MessageReference { name }) | StartTrigger::Signal(SignalReference { name }) = &trigger
+        if let StartTrigger::Message(MessageReference { name, .. }) | StartTrigger::Signal(SignalReference { name }) = &trigger
             && name.as_literal().is_none()
         {
             let message = format!("the name '{}' is an expression", shown(name.source()));

@@ -107,8 +107,10 @@ pub(crate) fn send<'n>(
         return None;
     }
     let name = reader.message_name(reference, node.at_in(owner.at))?;
+    let correlation_key = reader.correlation_key(reference);
     let message = reader.throw_as(name, node, owner)?;
-    (receivers.len() == flows.len()).then(|| ElementKind::MessageSend(Box::new(MessageSend { message, receivers, element_type })))
+    let send = MessageSend { message, correlation_key, receivers, element_type };
+    (send.receivers.len() == flows.len()).then(|| ElementKind::MessageSend(Box::new(send)))
 }
 
 /// Whether it is said who sends a message.
@@ -144,10 +146,9 @@ struct Awaited<'d> {
     by_expression: bool,
 }
 
-/// Looks at the flows when all processes are read: who gets a message must be able to, and what is not followed is said. Answers
-/// the ids of the processes that get messages.
-pub(crate) fn check(flows: &MessageFlows<'_>, drafts: &[Draft<'_>], diagnostics: &mut Diagnostics) -> HashSet<Arc<str>> {
-    let (mut senders, mut receivers) = (HashSet::new(), HashSet::new());
+/// Looks at the flows when all processes are read: who gets a message must be able to, and what is not followed is said.
+pub(crate) fn check(flows: &MessageFlows<'_>, drafts: &[Draft<'_>], diagnostics: &mut Diagnostics) {
+    let mut senders = HashSet::new();
     let mut awaited: HashMap<(&str, Option<&str>), Awaited<'_>> = HashMap::new();
     for draft in drafts.iter().filter(|_| !flows.flows.is_empty()) {
         let key = &*draft.elements[0].id;
@@ -167,7 +168,6 @@ pub(crate) fn check(flows: &MessageFlows<'_>, drafts: &[Draft<'_>], diagnostics:
     for element in drafts.iter().flat_map(|draft| &draft.elements) {
         let ElementKind::MessageSend(send) = &element.kind else { continue };
         senders.insert(&*element.id);
-        receivers.extend(send.receivers.iter().map(|receiver| Arc::clone(&receiver.process)));
         for receiver in send.receivers.iter().filter(|receiver| !incomplete.contains(&*receiver.process)) {
             let place = awaited.get(&(&*receiver.process, receiver.element.as_deref()));
             if let Some((message, help)) = unfit(send, receiver, place) {
@@ -181,11 +181,9 @@ pub(crate) fn check(flows: &MessageFlows<'_>, drafts: &[Draft<'_>], diagnostics:
         diagnostics.warning(flow.node.at(), "a message flow is a drawing: nothing is sent along it", help);
     }
     for key in flows.correlation_keys.iter().filter(|_| !senders.is_empty()) {
-        let help =
-            "remove it: a message along a flow finds its receiver by the sender's business key, or one given by camunda:in businessKey";
+        let help = "remove it: a message along a flow finds its receiver by the sender's business key, by one given by camunda:in businessKey, or by zeebe:subscription of the message";
         diagnostics.error(key.at(), "correlationKey is not supported", help);
     }
-    receivers
 }
 
 /// Why nothing at a place can ever get a message, and what to do.

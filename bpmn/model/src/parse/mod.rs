@@ -86,13 +86,9 @@ fn read(bytes: &[u8], diagnostics: &mut Diagnostics) -> Option<Vec<ProcessDefini
         validate::validate(&draft, diagnostics);
         drafts.push(draft);
     }
-    let receivers = message_flows::check(&definitions.message_flows, &drafts, diagnostics);
+    message_flows::check(&definitions.message_flows, &drafts, diagnostics);
     if diagnostics.has_errors() {
         return None;
     }
-    let finish = |draft: Draft<'_>| {
-        let process = draft.finish();
-        ProcessDefinition { receives_messages: receivers.contains(&process.key), ..process }
-    };
-    Some(drafts.into_iter().map(finish).collect())
+    Some(drafts.into_iter().map(Draft::finish).collect())
 }

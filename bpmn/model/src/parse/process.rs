@@ -238,7 +238,6 @@ impl<'n> Draft<'n> {
             history_ttl: self.history_ttl,
             initiator: self.initiator.map(str::to_owned),
             has_conditions: self.elements.iter().any(|element| element.kind.is_conditional()),
-            receives_messages: false,
             dialect: self.dialect,
             elements: self.elements,
             flows: self.flows,

@@ -57,7 +57,8 @@ static SUPPORTED: &[Supported] = supported! {
 static SUPPORTED_PARTS: &[(&str, &str)] = &[
     ("camunda:executionListener", "start and end of processes, activities, events and gateways, and sequence flows: an expression, a FEEL or JUEL script, or a delegate"),
     ("camunda:taskListener", "create, complete and timeout: the same; assignment and update: an expression or script"),
-    ("messageFlow", "between participants of a file: the message waits until its receiver does, or starts it; by the sender's business key"),
+    ("messageFlow", "between participants of a file: the message waits until its receiver does, or starts it; by the sender's business key or the message's correlation key"),
+    ("zeebe:subscription", "the correlation key of waits for a message, in FEEL"),
     ("zeebe:ioMapping", "and `taskHeaders`, `properties`, `assignmentDefinition`, `taskSchedule`, `priorityDefinition`, `formDefinition` by key: as Camunda 7's"),
     ("globalTask", "and the manual, user, script and business rule task: called by call activities, or started by its id"),
     ("eventDefinitionRef", "of every event; several definitions in one event, any of them or all (`parallelMultiple`), interrupting or not"),

@@ -1,4 +1,4 @@
-//! Camunda 8's extension elements that say what Camunda 7's say: mappings, who does a user task, headers.
+//! Camunda 8's extension elements that say what Camunda 7's say: mappings, who does a user task, headers; and what tells waits for a message apart.
 
 use mandate_feel::Expression;
 
@@ -34,6 +34,22 @@ impl<'n> ProcessReader<'n, '_> {
         let extension = extension(node, zeebe.0)?;
         let source = extension.plain(zeebe.1).filter(given)?;
         self.expression(&format!("{} of zeebe:{}", zeebe.1, zeebe.0), source, extension.at_in(at))
+    }
+
+    /// What tells the waits for a message apart, of the message with an id (Camunda 8, "Message subscriptions"). None: nothing does, or there is an
+    /// error.
+    pub(crate) fn correlation_key(&mut self, reference: &str) -> Option<Expression> {
+        let subscription = extension(self.definitions.message(reference)?, "subscription")?;
+        let source = subscription.plain("correlationKey").unwrap_or_default().trim();
+        let at = subscription.at();
+        let key = self.expression("correlationKey of zeebe:subscription", source, at)?;
+        if key.as_literal().is_some() {
+            let message = format!("correlationKey '{}' of zeebe:subscription is not an expression (as in Camunda 8)", shown(source));
+            let help = "write one that gives each instance its own, for example = orderId; or remove zeebe:subscription";
+            self.diagnostics.error(at, message, help);
+            return None;
+        }
+        Some(key)
     }
 
     fn io_mapping(&mut self, mappings: &'n Node<'n>, of: &'n Node<'n>, owner: Owner<'n>) {

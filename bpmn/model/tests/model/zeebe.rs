@@ -1,6 +1,6 @@
 //! What Camunda 8's extension elements say that Camunda 7's say as well.
 
-use crate::common::{around, definition, diagnostics, element};
+use crate::common::{around, definition, diagnostics, element, file_with};
 use expect_test::expect;
 use mandate_feel::Expression;
 use mandate_model::ElementKind;
@@ -86,4 +86,39 @@ fn what_does_not_fit_is_refused() {
         t.bpmn:11:1: warning: zeebe:formDefinition names a form that is not served (element 'a'); help: use formKey: forms are not served, but task lists see the key
         t.bpmn:12:1: warning: zeebe:taskHeaders has no effect on userTask (element 'a'); help: remove it; it is read on serviceTask, sendTask and businessRuleTask
     "#]].assert_eq(&diagnostics(file.as_bytes()));
+}
+
+/// A receive task for a message with this in it.
+fn receiving(inside: &str) -> String {
+    let message = format!("<bpmn:message id='m' name='paid'>\n<bpmn:extensionElements>{inside}</bpmn:extensionElements></bpmn:message>");
+    file_with(
+        &message,
+        "<bpmn:startEvent id='s'/><bpmn:receiveTask id='a' messageRef='m'/><bpmn:sequenceFlow id='f1' sourceRef='s' targetRef='a'/>",
+    )
+}
+
+#[test]
+fn a_message_says_what_tells_its_waits_apart() {
+    let definition = definition(&receiving("<zeebe:subscription correlationKey='=order.id'/>"));
+    let ElementKind::ReceiveTask(Some(message)) = &element(&definition, "a").kind else { panic!("a receive task") };
+    assert_eq!(message.correlation_key, Some(Expression::parse("=order.id").unwrap()));
+
+    // What starts a process needs none, and it need not be one.
+    let starts = "<bpmn:startEvent id='a'><bpmn:messageEventDefinition messageRef='m'/></bpmn:startEvent><bpmn:task id='t'/>\
+                  <bpmn:sequenceFlow id='f1' sourceRef='a' targetRef='t'/>";
+    let message = "<bpmn:message id='m' name='paid'><bpmn:extensionElements><zeebe:subscription/></bpmn:extensionElements></bpmn:message>";
+    assert_eq!(diagnostics(file_with(message, starts).as_bytes()), "fine\n");
+
+    let broken = ["correlationKey='= order.'", "correlationKey='order'", "correlationKey=' '", ""];
+    let mut found = broken.map(|key| diagnostics(receiving(&format!("<zeebe:subscription {key}/>")).as_bytes())).concat();
+    let elsewhere =
+        "<bpmn:task id='a'><bpmn:extensionElements>\n<zeebe:subscription correlationKey='=order'/></bpmn:extensionElements></bpmn:task>";
+    found += &diagnostics(around(elsewhere).as_bytes());
+    expect![[r#"
+        t.bpmn:4:25: error: correlationKey of zeebe:subscription '= order.': expected a name, found the end, at character 9; help: correct the expression
+        t.bpmn:4:25: error: correlationKey 'order' of zeebe:subscription is not an expression (as in Camunda 8); help: write one that gives each instance its own, for example = orderId; or remove zeebe:subscription
+        t.bpmn:4:25: error: correlationKey '' of zeebe:subscription is not an expression (as in Camunda 8); help: write one that gives each instance its own, for example = orderId; or remove zeebe:subscription
+        t.bpmn:4:25: error: correlationKey '' of zeebe:subscription is not an expression (as in Camunda 8); help: write one that gives each instance its own, for example = orderId; or remove zeebe:subscription
+        t.bpmn:3:1: warning: zeebe:subscription has no effect on task (element 'a'); help: remove it; it is read on message
+    "#]].assert_eq(&found);
 }

@@ -30,6 +30,7 @@ async fn messages(State(app): State<App>, Params(mut params): Params) -> Result<
             "tenantId": it.tenant,
             "activityId": it.element,
             "businessKey": it.business_key,
+            "correlationKey": it.correlation_key,
             "sent": date::print(it.created),
             "nextAttempt": date::print(it.due),
             "reason": it.reason,

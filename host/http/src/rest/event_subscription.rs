@@ -63,23 +63,32 @@ impl List for EventSubscriptions {
         reads.count_event_subscriptions(filter).await
     }
 
-    /// Camunda's `EventSubscriptionDto`. A start event's has no id of its own in the store: it is named by its definition and element.
     fn dto(row: &EventSubscriptionListed) -> Value {
-        let (id, execution, instance) = match &row.of {
-            EventSubscriptionOf::Wait { instance, wait, activity } => {
-                (public(*instance, *wait), Some(execution(*instance, *activity)), Some(InstanceId(*instance).to_string()))
-            }
-            EventSubscriptionOf::Definition(definition) => (format!("{definition}:{}", row.activity_id), None, None),
-        };
-        json!({
-            "id": id,
-            "eventType": row.kind.as_str(),
-            "eventName": Some(row.name.as_str()).filter(|name| !name.is_empty()),
-            "executionId": execution,
-            "processInstanceId": instance,
-            "activityId": row.activity_id,
-            "createdDate": date::print(row.created),
-            "tenantId": row.tenant,
-        })
+        dto(row)
     }
+}
+
+/// Camunda's `EventSubscriptionDto`. A start event's has no id of its own in the store: it is named by its definition and element.
+pub(super) fn dto(row: &EventSubscriptionListed) -> Value {
+    let (id, execution, instance) = match &row.of {
+        EventSubscriptionOf::Wait { instance, wait, activity } => {
+            (public(*instance, *wait), Some(execution(*instance, *activity)), Some(InstanceId(*instance).to_string()))
+        }
+        EventSubscriptionOf::Definition(definition) => (format!("{definition}:{}", row.activity_id), None, None),
+    };
+    let mut dto = json!({
+        "id": id,
+        "eventType": row.kind.as_str(),
+        "eventName": Some(row.name.as_str()).filter(|name| !name.is_empty()),
+        "executionId": execution,
+        "processInstanceId": instance,
+        "activityId": row.activity_id,
+        "createdDate": date::print(row.created),
+        "tenantId": row.tenant,
+    });
+    // Our own, of a model for Camunda 8.
+    if let Some(key) = &row.correlation_key {
+        dto["correlationKey"] = json!(key);
+    }
+    dto
 }

@@ -5,17 +5,17 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use mandate_runtime::engine::{ActivityId, Subscription, SubscriptionKind, Variables};
-use mandate_runtime::query::{ExecutionFilter, ExecutionListed, ExecutionSort, Order, Page, Reads};
+use mandate_runtime::query::{EventSubscriptionFilter, ExecutionFilter, ExecutionListed, ExecutionSort, Order, Page, Reads};
 use mandate_runtime::{InstanceView, StoreError};
 use serde_json::{Value, json};
 
 use super::list::{List, by_query_or_body};
 use super::scope_variables::{self, Scope};
-use super::{camunda, incident, process_instance, variable_query};
+use super::{camunda, event_subscription, incident, process_instance, variable_query};
 use crate::error::stored;
 use crate::extract::{Body, Segments};
 use crate::query_params::{Fields, instance_or_none, public_or_none};
-use crate::{App, Error, date};
+use crate::{App, Error};
 
 pub(super) fn router() -> Router<App> {
     Router::new()
@@ -169,19 +169,8 @@ async fn receive(app: &App, id: &str, view: &InstanceView, waits: &Subscription,
 
 async fn subscription(State(app): State<App>, Segments((id, name)): Segments<(String, String)>) -> Result<Json<Value>, Error> {
     let missing = || Error::NotFound(format!("Message event subscription for execution {id} named {name} does not exist"));
-    let (view, scope) = find(&app, &id).await.map_err(|error| match error {
-        Error::Refused { .. } => missing(),
-        error => error,
-    })?;
-    let found = view.instance.subscriptions().find(|it| is_message(it) && it.activity == scope && it.name == name).ok_or_else(missing)?;
-    Ok(Json(json!({
-        "id": mandate_runtime::engine::PublicId { instance: view.instance.id(), number: found.wait.0 }.to_string(),
-        "eventType": "message",
-        "eventName": found.name,
-        "executionId": id,
-        "processInstanceId": view.instance.id().to_string(),
-        "activityId": view.definition.model.element(found.element).id.to_string(),
-        "createdDate": date::print(found.since),
-        "tenantId": view.instance.tenant(),
-    })))
+    let (kind, execution) = (Some("message".to_owned()), Some(super::scope_or_none(&id)));
+    let filter = EventSubscriptionFilter { kind, name: Some(name.clone()), execution, ..EventSubscriptionFilter::default() };
+    let found = stored(app.runtime.reads().event_subscriptions(filter, Page::ALL, &[]).await)?;
+    found.first().map(event_subscription::dto).map(Json).ok_or_else(missing)
 }

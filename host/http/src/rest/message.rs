@@ -13,10 +13,11 @@ use crate::operator::Acting;
 use crate::query_params::instance_or_none;
 use crate::{App, Error, to_the_end, variable};
 
-/// Every field that Camunda's `CorrelationMessageDto` has.
+/// Every field that Camunda's `CorrelationMessageDto` has, and one of our own: the key of a wait in a model for Camunda 8.
 const FIELDS: &[&str] = &[
     "messageName",
     "businessKey",
+    "correlationKey",
     "tenantId",
     "withoutTenantId",
     "processInstanceId",
@@ -40,6 +41,7 @@ async fn correlate(Acting(app): Acting, Body(mut body): Body) -> Result<Response
     let correlation = Correlation {
         message,
         business_key: body.stored_text("businessKey")?,
+        correlation_key: body.stored_text("correlationKey")?,
         instance: body.text("processInstanceId")?.map(|id| instance_or_none(&id)),
         tenant: body.text("tenantId")?,
         without_tenant: body.flag("withoutTenantId")?,

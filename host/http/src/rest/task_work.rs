@@ -110,7 +110,8 @@ pub(super) fn completion(mut body: Fields) -> Result<(Variables, bool), Error> {
 
 /// Completes a task, which is `doing` something.
 pub(super) async fn complete_with(app: &App, id: &str, doing: &str, variables: Variables, with_variables: bool) -> Result<Response, Error> {
-    let after = app.runtime.complete_task(public_or_none(id), variables).await.map_err(refused(doing, id))?;
+    let after = app.runtime.complete_task(public_or_none(id), variables).await;
+    let after = after.map_err(|error| refused(doing, id)(error).of_doing(doing))?;
     if with_variables {
         return Ok(Json(variable::write_all(&after)).into_response());
     }

@@ -5,7 +5,7 @@ use mandate_runtime::query::{Comparison, Operand, VariableCondition};
 use serde_json::Value;
 
 use crate::query_params::Fields;
-use crate::{App, Error};
+use crate::{App, Error, date};
 
 /// Camunda's names of the operators.
 const OPERATORS: &[(&str, Comparison)] = &[
@@ -45,26 +45,38 @@ fn of_text(part: &str) -> Option<VariableCondition> {
         let (name, value) = part.split_once(&format!("_{operator}_"))?;
         Some((
             name.len(),
-            VariableCondition { name: Some(name.to_owned()), comparison: *comparison, operand: Operand::Text(value.to_owned()) },
+            VariableCondition { name: Some(name.to_owned()), comparison: *comparison, operand: operand_of(value, *comparison) },
         ))
     };
     // The first operator in the text counts.
     OPERATORS.iter().filter_map(split).min_by_key(|(at, _)| *at).map(|(_, condition)| condition).filter(|it| it.name.as_deref() != Some(""))
 }
 
+/// A text, which names a moment if it has the form of a Date (`ConditionQueryParameterDto.resolveValue`); patterns are texts.
+fn operand_of(text: &str, comparison: Comparison) -> Operand {
+    let text = text.to_owned();
+    match date::parse(&text) {
+        Ok(moment) if !is_like(comparison) => Operand::Moment { stored: date::stored(moment), text },
+        _ => Operand::Text(text),
+    }
+}
+
+fn is_like(comparison: Comparison) -> bool {
+    matches!(comparison, Comparison::Like | Comparison::NotLike)
+}
+
 fn of_object(item: &Value) -> Option<Result<VariableCondition, Error>> {
     let (name, operator) = (item["name"].as_str()?, item["operator"].as_str()?);
     let (_, comparison) = OPERATORS.iter().find(|(known, _)| *known == operator)?;
     let operand = match &item["value"] {
-        Value::String(text) => Operand::Text(text.clone()),
+        Value::String(text) => operand_of(text, *comparison),
         Value::Number(number) => Operand::Number(number.to_string()),
         other => Operand::Json(other.to_string()),
     };
     let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
-    let like = matches!(comparison, Comparison::Like | Comparison::NotLike);
     let fits = match operand {
-        Operand::Text(_) => true,
-        Operand::Number(_) => !like,
+        Operand::Text(_) | Operand::Moment { .. } => true,
+        Operand::Number(_) => !is_like(*comparison),
         Operand::Json(_) => equality,
     };
     if !fits {
@@ -99,6 +111,16 @@ mod tests {
         let expected =
             vec![condition("a", Comparison::Less, number("1.5")), condition("b", Comparison::NotEqual, Operand::Json("true".into()))];
         assert_eq!(read(body), Ok(expected));
+    }
+
+    #[test]
+    fn dates_are_compared_as_moments() {
+        let text = "2026-01-02T05:04:05.000+0200";
+        let moment = Operand::Moment { text: text.to_owned(), stored: "2026-01-02T03:04:05.000Z".to_owned() };
+        let query = Fields::of_query(vec![("variables".into(), format!("at_lteq_{text}"))]).expect("fields");
+        assert_eq!(read(query), Ok(vec![condition("at", Comparison::LessOrEqual, moment)]));
+        let query = Fields::of_query(vec![("variables".into(), format!("at_like_{text}"))]).expect("fields");
+        assert_eq!(read(query), Ok(vec![condition("at", Comparison::Like, Operand::Text(text.to_owned()))]));
     }
 
     #[test]

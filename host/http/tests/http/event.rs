@@ -84,7 +84,7 @@ async fn messages_come_to_a_boundary_event_and_to_an_event_sub_process() {
     assert_eq!(host.count("/engine-rest/job/count").await, 0);
     for message in ["changed", "revoked"] {
         let body = json!({"messageName": message});
-        host.post("/engine-rest/message", body).await.error(400, "MismatchingMessageCorrelationException");
+        host.post("/engine-rest/message", body).await.error(400, "RestException");
     }
 
     let task = host.only_id("/engine-rest/task").await;

@@ -93,7 +93,7 @@ async fn first_of_message_and_timer_wins_and_the_late_one_finds_nobody() {
         };
         // What was waited for besides is waited for no longer.
         for late in ["paid", "refused"] {
-            host.post("/engine-rest/message", message(late, &instance)).await.error(400, "MismatchingMessageCorrelationException");
+            host.post("/engine-rest/message", message(late, &instance)).await.error(400, "RestException");
         }
         assert_eq!(host.count("/engine-rest/job/count").await, 0);
         assert_eq!(host.post(&execute, json!({})).await.status, 404);

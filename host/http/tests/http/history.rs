@@ -239,6 +239,19 @@ async fn instances_are_found_by_their_variables() {
         assert_eq!(host.count(&format!("{path}/count?variables=name_eq_n5")).await, 1, "{path}");
         assert_eq!(host.count(&format!("{path}/count?variables=name_like_n%25,amount_eq_5")).await, 0, "{path}: a number is no text");
     }
+    let at = json!({"at": {"value": "2026-01-02T03:04:05.000+0000", "type": "Date"}});
+    host.start("review", json!({"variables": at})).await;
+    for (operator, text, expected) in [
+        ("eq", "2026-01-02T05:04:05.000+0200", 1),
+        ("lteq", "2026-01-02T03:04:05.000+0000", 1),
+        ("gt", "2026-01-02T04:00:00.000+0200", 1),
+        ("neq", "2026-01-02T03:04:05.000+0000", 0),
+        ("like", "2026-01-02%", 1),
+    ] {
+        let body = json!({"variables": [{"name": "at", "operator": operator, "value": text}]});
+        let counted = host.post("/engine-rest/process-instance/count", body).await.ok();
+        assert_eq!(counted, json!({"count": expected}), "{operator} {text}");
+    }
     let either = json!({"orQueries": [{"businessKey": "none", "variables": [{"name": "amount", "operator": "lteq", "value": 5}]}]});
     assert_eq!(host.post("/engine-rest/process-instance/count", either).await.ok(), json!({"count": 1}));
     host.close().await;

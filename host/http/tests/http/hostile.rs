@@ -132,7 +132,7 @@ async fn wrong_types_in_every_field_are_refused_or_harmless() {
 fn is_camundas(body: &Value) -> bool {
     let kind = body["type"].as_str().unwrap_or_default();
     let message = body["message"].as_str().unwrap_or_default();
-    kind == "SuspendedEntityInteractionException" || kind == "TaskAlreadyClaimedException" || message.ends_with("is null")
+    kind == "TaskAlreadyClaimedException" || message.contains("suspended") || message.ends_with("is null")
 }
 
 /// Every path of Camunda's API, as its document lists them: that it lists them all is held by the rules of the repository.

@@ -9,6 +9,7 @@ mod common;
 mod compensation;
 mod complete_scope;
 mod conformance;
+mod correlation_key;
 mod deployment;
 mod event;
 mod execution;

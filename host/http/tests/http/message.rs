@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::common::{Host, assert_properties, model_with, order, payment};
 
 const MESSAGE: &str = "/engine-rest/message";
-const MISMATCH: &str = "MismatchingMessageCorrelationException";
+const MISMATCH: &str = "RestException";
 
 #[tokio::test]
 async fn a_message_reaches_the_one_instance_that_waits() {
@@ -50,7 +50,8 @@ async fn a_message_starts_a_process() {
     assert_eq!(result["variables"]["x"]["value"], 1);
     assert_eq!(host.only("/engine-rest/task").await["processInstanceId"], result["processInstance"]["id"]);
     // It has no none start event.
-    host.post("/engine-rest/process-definition/key/order/start", json!({})).await.error(400, "InvalidRequestException");
+    let message = host.post("/engine-rest/process-definition/key/order/start", json!({})).await.error(500, "RestException");
+    assert!(message.starts_with("Cannot instantiate process definition order:1:"), "{message}");
     host.close().await;
 }
 
@@ -139,7 +140,9 @@ async fn correlations_that_make_no_sense_are_refused() {
     }
     let nobody = json!({"messageName": "m", "processInstanceId": "no-such-instance"});
     let message = host.post(MESSAGE, nobody).await.error(400, MISMATCH);
-    assert!(message.starts_with("Cannot correlate message 'm'"), "{message}");
+    let expected = "org.camunda.bpm.engine.MismatchingMessageCorrelationException: Cannot correlate message 'm': No process definition or execution matches \
+                    the parameters";
+    assert_eq!(message, expected);
     host.close().await;
 }
 

@@ -18,6 +18,27 @@ fn shop() -> String {
     )
 }
 
+/// A version that is deployed by itself has no message flows, and is sent what goes to its process all the same.
+#[tokio::test]
+async fn who_begins_to_wait_in_a_version_without_the_collaboration_wakes_his_message() {
+    let host = Host::open_under_a_set_clock().await;
+    host.deploy("shop", &shop()).await;
+    let alone = "<bpmn:process id='stock' isExecutable='true'><bpmn:startEvent id='s2'/><bpmn:receiveTask id='hear' messageRef='paid'/>\
+                 <bpmn:userTask id='pack'/><bpmn:sequenceFlow id='f2' sourceRef='s2' targetRef='hear'/>\
+                 <bpmn:sequenceFlow id='f4' sourceRef='hear' targetRef='pack'/></bpmn:process>";
+    host.deploy("stock", &model_with("<bpmn:message id='paid' name='paid'/>", alone)).await;
+    let quiet = async || host.runtime().set_clock(host.runtime().now()).await.expect("all that is due runs");
+    host.start("shop", json!({"businessKey": "order-1"})).await;
+    quiet().await;
+    assert_eq!(host.only("/api/v1/messages").await["reason"], "nobody waits for it");
+    // The clock stands: the message is looked at again for nothing but the wait that begins.
+    let receiver = host.start("stock", json!({"businessKey": "order-1"})).await;
+    quiet().await;
+    assert_eq!(host.only("/engine-rest/task?taskDefinitionKey=pack").await["processInstanceId"], receiver);
+    assert_eq!(host.get("/api/v1/messages").await.ok(), json!([]));
+    host.close().await;
+}
+
 #[tokio::test]
 async fn a_message_that_nobody_waits_for_is_seen_until_somebody_does() {
     let host = Host::open_under_a_set_clock().await;

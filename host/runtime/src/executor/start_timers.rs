@@ -71,7 +71,7 @@ impl Inner {
         let failure = match self.begin_fired(&definition, &timer, &row).await {
             Ok(()) => return Ok(()),
             Err(Error::UnitFailed(failure)) => *failure,
-            Err(error @ (Error::Bug | Error::Invalid(_))) if !self.is_suspended(&row.definition_id).await => {
+            Err(error @ (Error::Bug | Error::Invalid(_) | Error::NotStartable { .. })) if !self.is_suspended(&row.definition_id).await => {
                 Failure { code: Code::InternalError, message: error.to_string(), element: Some(element), retry: Retry::ByPolicy }
             }
             Err(error) => {

@@ -103,11 +103,16 @@ impl Inner {
                 return error;
             }
             // Since it was claimed.
-            Error::Invalid(_) if delivery.receiver == Receiver::Start && self.is_suspended(&delivery.definition_id).await => {
+            Error::NotStartable { .. } if delivery.receiver == Receiver::Start && self.is_suspended(&delivery.definition_id).await => {
                 self.release_delivery(delivery).await;
                 return error;
             }
-            Error::Bug | Error::Invalid(_) | Error::Damaged(_) | Error::Rejected(_) | Error::MismatchingCorrelation(_) => {
+            Error::Bug
+            | Error::Invalid(_)
+            | Error::NotStartable { .. }
+            | Error::Damaged(_)
+            | Error::Rejected(_)
+            | Error::MismatchingCorrelation(_) => {
                 Failure { code: Code::InternalError, message: error.to_string(), element: None, retry: Retry::ByPolicy }
             }
             // What this host lacks it lacks for the next attempt, too, and others may be due.

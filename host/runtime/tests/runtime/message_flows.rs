@@ -114,6 +114,45 @@ async fn what_is_sent_outlives_its_host_and_waits_for_its_receiver() {
     }
 }
 
+/// The messages of several orders of one customer, whose business key they share, are told apart by what goes along.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_with_one_business_key_each_gets_what_has_its_correlation_key() {
+    let keyed = MODEL
+        .replace(
+            r#"<bpmn:message id="ready" name="ready"/>"#,
+            r#"<bpmn:message id="ready" name="ready"><bpmn:extensionElements><zeebe:subscription correlationKey="= number"/>
+               </bpmn:extensionElements></bpmn:message>"#,
+        )
+        .replace(
+            r#"<bpmn:messageEventDefinition messageRef="ready"/>"#,
+            r#"<bpmn:messageEventDefinition messageRef="ready"><bpmn:extensionElements><camunda:in source="number" target="number"/>
+               </bpmn:extensionElements></bpmn:messageEventDefinition>"#,
+        )
+        .replace("xmlns:camunda=", r#"xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" xmlns:camunda="#);
+    for database in [None, Some(postgres())] {
+        let host = Host::start_with(Setup { database, ..Setup::default() }).await;
+        let upload = Upload { resources: vec![("shop.bpmn".to_owned(), keyed.clone().into_bytes())], ..Upload::default() };
+        host.runtime.deploy(upload).await.expect("deployed");
+        let start = async |number: u32| {
+            let start = Start {
+                definition: DefinitionRef::Key { key: "shop".into(), tenant: None },
+                business_key: Some("ann".to_owned()),
+                variables: common::as_variables(&serde_json::json!({ "number": number })),
+                idempotency_key: None,
+                traceparent: None,
+            };
+            host.runtime.start(start).await.expect("it starts").id
+        };
+        for number in 0..8 {
+            start(number).await;
+        }
+        host.until("all are answered", || async { live(&host.runtime, "shop").await == 0 }).await;
+        assert_eq!((live(&host.runtime, "stock").await, on_the_way(&host.runtime, "ready").await), (8, 0));
+        assert!(host.runtime.check_store().await.expect("checked").findings.is_empty());
+        host.runtime.shut_down(Duration::from_secs(5)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hosts_mix_nothing_up() {
     const ORDERS: usize = 20;
@@ -140,7 +179,7 @@ async fn nobody_is_guessed_and_a_suspended_receiver_is_awaited() {
     let [first, second] = [start(&host.runtime, "twice").await, start(&host.runtime, "twice").await];
     let all = async || host.runtime.messages_on_the_way(Page::ALL).await.expect("read");
     let why = async || all().await.into_iter().map(|it| it.reason.unwrap_or_default()).collect::<Vec<_>>();
-    host.until("both are held", || async { why().await == ["several instances with its business key wait for it"; 2] }).await;
+    host.until("both are held", || async { why().await == ["several instances with its key wait for it"; 2] }).await;
     let held = all().await;
     host.runtime.remove_message(held[1].id).await.expect("removed");
     assert!(host.runtime.remove_message(held[1].id).await.is_err());

@@ -24,6 +24,8 @@ pub struct EventSubscriptionListed {
     pub created: i64,
     /// The instance's or definition's tenant.
     pub tenant: Option<String>,
+    /// What tells the wait from others for the message, if anything does.
+    pub correlation_key: Option<String>,
 }
 
 /// Who waits.
@@ -87,7 +89,8 @@ const WAITS: &str = "subscription s";
 
 /// As wide as the waits. A start event waits since its deployment.
 const STARTS: &str = "(SELECT {pg:NULL::uuid}{lite:NULL} AS instance_id, {pg:NULL::bigint}{lite:NULL} AS wait, \
-     {pg:NULL::bigint}{lite:NULL} AS activity, e.activity_id, e.kind, e.name, e.definition_id, p.deployed_at AS created, d.tenant \
+     {pg:NULL::bigint}{lite:NULL} AS activity, e.activity_id, e.kind, e.name, e.definition_id, p.deployed_at AS created, d.tenant, \
+     {pg:NULL::text}{lite:NULL} AS correlation_key \
      FROM start_event e JOIN definition d ON d.id = e.definition_id JOIN deployment p ON p.id = d.deployment_id \
      WHERE NOT EXISTS (SELECT 1 FROM definition newer WHERE newer.tenant = d.tenant AND newer.key = d.key AND newer.version > d.version)) s";
 
@@ -131,6 +134,7 @@ fn listed(row: &Row) -> Result<EventSubscriptionListed, Error> {
         activity_id: columns.next()?,
         created: columns.next()?,
         tenant: columns.next_tenant()?,
+        correlation_key: columns.next()?,
     })
 }
 
@@ -142,7 +146,8 @@ impl Reads {
         page: Page,
         sort: &[(EventSubscriptionSort, Order)],
     ) -> Result<Vec<EventSubscriptionListed>, Error> {
-        let columns = "s.definition_id, s.instance_id, s.wait, s.activity, s.kind, s.name, s.activity_id, s.created, s.tenant";
+        let columns =
+            "s.definition_id, s.instance_id, s.wait, s.activity, s.kind, s.name, s.activity_id, s.created, s.tenant, s.correlation_key";
         let ties = ["s.instance_id", "s.wait", "{text:s.definition_id}", "{text:s.activity_id}"];
         select(filter).rows(&self.pool, columns, &keys(sort, &ties), page).await?.iter().map(listed).collect()
     }

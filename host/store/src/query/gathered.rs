@@ -13,6 +13,7 @@ use crate::Error;
 use crate::batch::{Batch, Type, cells};
 use crate::db::{Param, Pool};
 use crate::gather::Gather;
+use crate::message::Begun;
 
 /// Lookups that are gathered.
 #[derive(Clone)]
@@ -21,6 +22,7 @@ pub(crate) struct Gathered {
     instances: Gather<Uuid, Result<Option<InParts>, Error>>,
     revisions: Gather<Uuid, Option<i64>>,
     receivers: Gather<Message, Option<Vec<SubscriptionListed>>>,
+    woken: Gather<Begun, Vec<Uuid>>,
 }
 
 /// An instance without its parts, and how many it has.
@@ -38,10 +40,32 @@ const MAX_FOUND: usize = 5_000;
 /// For each message what waits for it, by index, whatever the statistics of the day say.
 static RECEIVERS: Batch = Batch::new(
     "SELECT v.n, (SELECT i.suspended FROM instance i WHERE i.id = s.instance_id), s.instance_id, s.tenant, s.business_key, s.wait, s.activity, \
-     s.activity_id, s.kind, s.name, s.of_event, s.definition_id, s.created FROM {rows} CROSS JOIN \
+     s.activity_id, s.kind, s.name, s.of_event, s.definition_id, s.created, s.correlation_key FROM {rows} CROSS JOIN \
      {pg:LATERAL (SELECT * FROM subscription w WHERE w.name = v.name AND w.kind = 'message' AND w.business_key = v.business_key OFFSET 0) s}\
      {lite:subscription s ON s.name = v.name AND s.kind = 'message' AND s.business_key = v.business_key} LIMIT 5001",
     &[("n", Type::I64), ("name", Type::Text), ("business_key", Type::Text)],
+);
+
+/// For each wait that has begun the messages on their way to its process, under its business key or its correlation key: each by an index, whatever the
+/// statistics of the day say.
+static WOKEN: Batch = Batch::new(
+    "WITH b AS (SELECT * FROM {rows}) \
+     SELECT b.n, m.id FROM b CROSS JOIN \
+     {pg:LATERAL (SELECT w.id, w.definition_id FROM message w WHERE w.name = b.name AND w.business_key = b.business_key OFFSET 0) m}\
+     {lite:message m ON m.name = b.name AND m.business_key = b.business_key} \
+     {pg:JOIN}{lite:CROSS JOIN} definition d ON d.id = m.definition_id AND d.key = b.process AND d.tenant = b.tenant UNION ALL \
+     SELECT b.n, m.id FROM b CROSS JOIN \
+     {pg:LATERAL (SELECT w.id, w.definition_id FROM message w WHERE w.name = b.name AND w.correlation_key = b.correlation_key OFFSET 0) m}\
+     {lite:message m ON m.name = b.name AND m.correlation_key = b.correlation_key} \
+     {pg:JOIN}{lite:CROSS JOIN} definition d ON d.id = m.definition_id AND d.key = b.process AND d.tenant = b.tenant",
+    &[
+        ("n", Type::I64),
+        ("process", Type::Text),
+        ("tenant", Type::Text),
+        ("name", Type::Text),
+        ("business_key", Type::Text),
+        ("correlation_key", Type::Text),
+    ],
 );
 
 impl Gathered {
@@ -51,6 +75,7 @@ impl Gathered {
             instances: Gather::start(pool.clone(), instances),
             revisions: Gather::start(pool.clone(), revisions),
             receivers: Gather::start(pool.clone(), receivers),
+            woken: Gather::start(pool.clone(), woken),
         }
     }
 
@@ -72,6 +97,11 @@ impl Reads {
             return Ok(None);
         }
         self.gathered.receivers.look_up((message.to_owned(), business_key.to_owned())).await
+    }
+
+    /// The messages along message flows that may be for a wait that has begun.
+    pub(crate) async fn waiting_messages(&self, begun: Begun) -> Result<Vec<Uuid>, Error> {
+        self.gathered.woken.look_up(begun).await
     }
 }
 
@@ -117,6 +147,21 @@ fn receivers(pool: Pool, messages: Vec<Message>) -> Answers<Option<Vec<Subscript
     .boxed()
 }
 
+fn woken(pool: Pool, begun: Vec<Begun>) -> Answers<Vec<Uuid>> {
+    async move {
+        let mut found = vec![Vec::new(); begun.len()];
+        let row = |(n, it): (i64, Begun)| {
+            cells![n, it.process, it.tenant.unwrap_or_default(), it.name, it.business_key.unwrap_or_default(), it.correlation_key]
+        };
+        for row in WOKEN.read(&pool, (0..).zip(begun).map(row).collect()).await? {
+            let of_wait = usize::try_from(row.get::<i64>(0)?).ok().and_then(|n| found.get_mut(n));
+            of_wait.ok_or_else(|| Error::Damaged("a message is for nobody who was asked about".to_owned()))?.push(row.get(1)?);
+        }
+        Ok(found)
+    }
+    .boxed()
+}
+
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&RECEIVERS];
+pub(crate) static BATCHES: &[&Batch] = &[&RECEIVERS, &WOKEN];

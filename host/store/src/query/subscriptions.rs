@@ -31,6 +31,8 @@ pub struct SubscriptionListed {
     pub tenant: Option<String>,
     /// The instance's business key.
     pub business_key: Option<String>,
+    /// What tells it from other waits for the message, if anything does.
+    pub correlation_key: Option<String>,
 }
 
 /// Which waits.
@@ -44,6 +46,8 @@ pub struct SubscriptionFilter {
     pub instance: Option<Uuid>,
     /// Of an instance with this business key.
     pub business_key: Option<String>,
+    /// Told from others by this key.
+    pub correlation_key: Option<String>,
     /// Of an instance of this tenant.
     pub tenant: Option<String>,
     /// Of an instance of no tenant.
@@ -56,7 +60,7 @@ pub struct SubscriptionFilter {
     pub active: bool,
 }
 
-pub(super) const ROW: &str = "wait, activity, activity_id, kind, name, of_event, definition_id, created";
+pub(super) const ROW: &str = "wait, activity, activity_id, kind, name, of_event, definition_id, created, correlation_key";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<SubscriptionRow, Error> {
     Ok(SubscriptionRow {
@@ -68,14 +72,27 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<SubscriptionRow, Error> {
         of_event: columns.next()?,
         definition_id: columns.next()?,
         created: columns.next()?,
+        correlation_key: columns.next()?,
     })
 }
 
 /// A wait, from its instance, tenant and business key and the columns of [`ROW`].
 pub(super) fn listed(columns: &mut Columns<'_>) -> Result<SubscriptionListed, Error> {
     let (instance, tenant, business_key) = (columns.next()?, columns.next_tenant()?, columns.next()?);
-    let SubscriptionRow { wait, activity, activity_id, kind, name, of_event: _, definition_id, created } = row(columns)?;
-    Ok(SubscriptionListed { instance, wait, activity, activity_id, kind, name, definition_id, created, tenant, business_key })
+    let SubscriptionRow { wait, activity, activity_id, kind, name, of_event: _, definition_id, created, correlation_key } = row(columns)?;
+    Ok(SubscriptionListed {
+        instance,
+        wait,
+        activity,
+        activity_id,
+        kind,
+        name,
+        definition_id,
+        created,
+        tenant,
+        business_key,
+        correlation_key,
+    })
 }
 
 /// What a column says of an event's kind.
@@ -90,6 +107,7 @@ fn select(filter: SubscriptionFilter) -> Select {
     select.maybe("kind = $?", filter.kind.map(EventKind::as_str));
     select.maybe("instance_id = $?", filter.instance);
     select.maybe("business_key = $?", filter.business_key);
+    select.maybe("correlation_key = $?", filter.correlation_key);
     select.maybe("tenant = $?", filter.tenant);
     select.when(filter.without_tenant, "tenant = ''");
     select.maybe("definition_id = $?", filter.definition_id);

@@ -53,6 +53,13 @@ pub enum Operand {
     Number(String),
     /// A text, with a variable of type `String`, or with a date's.
     Text(String),
+    /// A text that names a moment: as it is with a variable of type `String`, in the form that variables keep with a date's.
+    Moment {
+        /// As it is.
+        text: String,
+        /// The moment as a variable keeps it: RFC 3339 in UTC, of one length for all, so that texts come in the order of moments.
+        stored: String,
+    },
     /// Anything else as JSON, for being equal or not.
     Json(String),
 }
@@ -89,6 +96,12 @@ impl VariableCondition {
                 let escape = if matches!(self.comparison, Comparison::Like | Comparison::NotLike) { " ESCAPE '\\'" } else { "" };
                 let value = format!("CASE WHEN v.kind IN ('String', 'Date') AND v.json <> 'null' THEN {TEXT} END");
                 select.with(&format!("{value} {operator} $?{escape}"), text);
+            }
+            Operand::Moment { text, stored } => {
+                let compared = format!("THEN {TEXT} {operator} $?");
+                let sql =
+                    format!("CASE WHEN v.json = 'null' THEN NULL WHEN v.kind = 'String' {compared} WHEN v.kind = 'Date' {compared} END");
+                select.with_each(&sql, [text.into(), stored.into()]);
             }
             Operand::Json(json) => select.with(&format!("v.json {operator} $?"), json),
         }

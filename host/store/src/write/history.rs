@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use super::{Rows, now_ms, operations, tenant};
 use crate::Error;
-use crate::batch::{Batch, Cell, Type, cells};
+use crate::batch::{Batch, Type, cells};
 use crate::config::HistoryLevel;
-use crate::db::Tx;
+use crate::db::{Dialect, Tx};
 use crate::rows::HistoryRow;
-use crate::unit::{Expect, InstanceHead, InstanceWrite, State};
+use crate::unit::{Expect, InstanceWrite, State};
 
 static INSERT_INSTANCES: Batch = Batch::new(
     "INSERT INTO history_instance (instance_id, tenant, definition_id, definition_key, business_key, start_activity, started_at, \
@@ -93,10 +93,18 @@ static INSERT_VARIABLES: Batch = Batch::new(
     VARIABLE,
 );
 
+/// On PostgreSQL an insert that updates the row that it finds locks it first, and logs that: what is there already is updated before.
+static PUT_VARIABLES: Batch = Batch::new(
+    "INSERT INTO history_variable (instance_id, scope, name, kind, json, removed, created, updated) \
+     SELECT v.instance_id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated FROM {rows} WHERE TRUE \
+     ON CONFLICT (instance_id, scope, name) {pg:DO NOTHING} \
+     {lite:DO UPDATE SET kind = excluded.kind, json = excluded.json, removed = excluded.removed, updated = excluded.updated}",
+    VARIABLE,
+);
+
 static UPDATE_VARIABLES: Batch = Batch::new(
     "UPDATE history_variable SET kind = v.kind, json = v.json, removed = v.removed, updated = v.updated FROM {rows} \
-     WHERE history_variable.instance_id = v.instance_id AND history_variable.scope = v.scope AND history_variable.name = v.name \
-     RETURNING history_variable.instance_id, history_variable.scope, history_variable.name",
+     WHERE history_variable.instance_id = v.instance_id AND history_variable.scope = v.scope AND history_variable.name = v.name",
     VARIABLE,
 );
 
@@ -224,9 +232,6 @@ struct Variable<'a> {
     last: i64,
 }
 
-/// Rows of variables by what they are of.
-type Variables = BTreeMap<(Uuid, i64, String), Vec<Cell>>;
-
 /// Rows to be written, by table.
 pub(super) struct History {
     level: HistoryLevel,
@@ -236,7 +241,7 @@ pub(super) struct History {
     changed_activities: Rows,
     /// Variables of new instances.
     first_variables: Rows,
-    variables: Variables,
+    variables: Rows,
     variable_updates: Rows,
     tasks: Rows,
     ended_tasks: Rows,
@@ -258,7 +263,7 @@ impl History {
             activities: Rows::new(),
             changed_activities: Rows::new(),
             first_variables: Rows::new(),
-            variables: Variables::new(),
+            variables: Rows::new(),
             variable_updates: Rows::new(),
             tasks: Rows::new(),
             ended_tasks: Rows::new(),
@@ -271,11 +276,11 @@ impl History {
     }
 
     /// Takes what the level keeps of one instance's unit.
-    pub(super) fn take(&mut self, write: &InstanceWrite, head: &InstanceHead, revision: i64) {
+    pub(super) fn take(&mut self, write: &InstanceWrite, revision: i64) {
         if self.level == HistoryLevel::None {
             return;
         }
-        self.take_instance(write, head);
+        self.take_instance(write);
         self.take_activities(write);
         self.operations.extend(operations::cells(&write.operations));
         if self.level >= HistoryLevel::Audit {
@@ -284,7 +289,7 @@ impl History {
         }
     }
 
-    fn take_instance(&mut self, write: &InstanceWrite, head: &InstanceHead) {
+    fn take_instance(&mut self, write: &InstanceWrite) {
         let id = write.id;
         let start = write.history.iter().find_map(|row| match row {
             HistoryRow::InstanceStarted { start_activity, .. } => Some(start_activity.clone()),
@@ -294,7 +299,7 @@ impl History {
             HistoryRow::InstanceEnded { state, reason, at, removal_at } => Some((state, reason, *at, *removal_at)),
             _ => None,
         });
-        if let Expect::New(_) = write.expect {
+        if let Expect::New(head) = &write.expect {
             let (state, reason, ended_at, removal_at) = match end {
                 Some((state, reason, at, removal_at)) => (state.as_str(), reason.clone(), Some(at), removal_at),
                 None => (ACTIVE, None, None, None),
@@ -396,7 +401,7 @@ impl History {
             let row = cells![write.id, scope, name, kind, json, removed, first, last];
             match write.expect {
                 Expect::New(_) => self.first_variables.push(row),
-                Expect::Revision(_) => drop(self.variables.insert((write.id, scope, name.clone()), row)),
+                Expect::Revision(_) => self.variables.push(row),
             }
         }
     }
@@ -465,11 +470,12 @@ impl History {
 }
 
 /// Most variables that a unit sets are there already. Nobody else writes an instance's history meanwhile: the unit has its row.
-async fn put_variables(tx: &mut Tx, mut variables: Variables) -> Result<(), Error> {
-    for row in UPDATE_VARIABLES.fetch(tx, variables.values().cloned().collect()).await? {
-        variables.remove(&(row.get(0)?, row.get(1)?, row.get(2)?));
+async fn put_variables(tx: &mut Tx, variables: Rows) -> Result<(), Error> {
+    let all = variables.len() as u64;
+    if tx.dialect == Dialect::Sqlite || UPDATE_VARIABLES.execute(tx, variables.clone()).await? < all {
+        PUT_VARIABLES.execute(tx, variables).await?;
     }
-    INSERT_VARIABLES.execute(tx, variables.into_values().collect()).await.map(drop)
+    Ok(())
 }
 
 /// When the unit happened: its last event, or, for one without any, now.
@@ -516,6 +522,7 @@ pub(crate) static BATCHES: &[&Batch] = &[
     &INSERT_ACTIVITIES,
     &UPDATE_ACTIVITIES,
     &INSERT_VARIABLES,
+    &PUT_VARIABLES,
     &UPDATE_VARIABLES,
     &INSERT_VARIABLE_UPDATES,
     &PUT_TASKS,

@@ -1,15 +1,15 @@
 //! The instance's own row: moved on if it is at the revision that its unit began from, left alone otherwise.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
 use super::{Rows, tenant};
 use crate::Error;
 use crate::batch::{Batch, Cell, Type, cells};
-use crate::db::{Columns, Param, Row, Tx};
+use crate::db::{Param, Tx};
 use crate::rows::RunningJob;
-use crate::unit::{CalledBy, CommitError, Expect, InstanceHead, State, Unit};
+use crate::unit::{CommitError, Expect, State, Unit};
 
 static INSERT: Batch = Batch::new(
     "INSERT INTO instance (id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, parts, \
@@ -51,8 +51,7 @@ static UPDATE: Batch = Batch::new(
     "UPDATE instance SET revision = v.revision + 1, last_unit = v.last_unit, suspended = COALESCE(v.suspended, instance.suspended), \
      snapshot = v.snapshot, parts = v.parts, job_wait = v.job_wait, job_activity = v.job_activity, job_activity_id = v.job_activity_id, \
      job_kind = v.job_kind, job_due = v.job_due, job_retries = v.job_retries, job_exclusive = v.job_exclusive, job_priority = v.job_priority, job_suspended = v.job_suspended, job_created = v.job_created, \
-     job_host = v.job_host, job_epoch = v.job_epoch FROM {rows} WHERE instance.id = v.id AND instance.revision = v.revision \
-     RETURNING instance.id, instance.suspended, tenant, definition_id, business_key, started_at, super_instance, super_activity, super_n, root_instance",
+     job_host = v.job_host, job_epoch = v.job_epoch FROM {rows} WHERE instance.id = v.id AND instance.revision = v.revision",
     &[
         ("id", Type::Uuid),
         ("revision", Type::I64),
@@ -78,29 +77,31 @@ static UPDATE: Batch = Batch::new(
 static DELETE: Batch = Batch::new(
     "DELETE FROM instance {pg:USING {rows} WHERE instance.id = v.id AND instance.revision = v.revision}\
      {lite:WHERE (id, revision) IN (SELECT v.id, v.revision FROM {rows})} \
-     RETURNING instance.id, instance.suspended, tenant, definition_id, business_key, started_at, super_instance, super_activity, super_n, root_instance",
+     RETURNING instance.id",
     &[("id", Type::Uuid), ("revision", Type::I64)],
 );
 
-/// An instance that was moved on.
-pub(super) struct Moved {
+/// What rows beside an instance's own repeat of it.
+pub(super) struct Repeated {
+    pub(super) tenant: String,
+    pub(super) business_key: Option<String>,
     pub(super) suspended: bool,
-    pub(super) head: InstanceHead,
 }
 
 /// Units of several instances are stored whole or not at all: their instances are locked in the order of their ids, and their revisions compared,
-/// before anything is written. A unit of one instance needs no lock: writing the row compares.
+/// before anything is written. So are those of units that take up a delivery, whose message is locked next. Any other unit of one instance needs no
+/// lock: writing the row compares.
 pub(super) async fn hold(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
-    let several = |unit: &Unit| unit.instances.len() > 1;
+    let held = |unit: &Unit| unit.instances.len() > 1 || unit.instances[0].delivery.is_some();
     let mut ids = BTreeSet::new();
-    for unit in units.iter().filter(|unit| several(unit)) {
+    for unit in units.iter().filter(|unit| held(unit)) {
         ids.extend(unit.instances.iter().filter(|write| matches!(write.expect, Expect::Revision(_))).map(|write| write.id));
     }
     if ids.is_empty() {
         return Ok(());
     }
     let revisions = revisions(tx, ids, "{pg:FOR UPDATE}").await?;
-    for (unit, answer) in units.iter().zip(answers).filter(|(unit, _)| several(unit)) {
+    for (unit, answer) in units.iter().zip(answers).filter(|(unit, _)| held(unit)) {
         let refused = unit.instances.iter().find_map(|write| match write.expect {
             Expect::New(_) => None,
             Expect::Revision(expected) => refusal(revisions.get(&write.id).copied(), expected),
@@ -111,7 +112,7 @@ pub(super) async fn hold(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Com
 }
 
 /// Writes the rows of all units that are not refused yet. Refuses those whose instance is at another revision or gone.
-pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<HashMap<Uuid, Moved>, Error> {
+pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
     let (mut inserted, mut updated, mut deleted) = (Rows::new(), Vec::new(), Vec::new());
     for (unit, _) in units.iter().zip(&*answers).filter(|(_, refused)| refused.is_none()) {
         for write in &unit.instances {
@@ -141,20 +142,57 @@ pub(super) async fn write(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<Co
                 (Expect::Revision(revision), State::Live { snapshot, parts }) => {
                     let mut row = cells![id, *revision, unit.id, write.suspended, snapshot, parts.count];
                     row.extend(running(write.running.as_ref()));
-                    updated.push((id, row));
+                    updated.push((id, row, unit.id));
                 }
                 (Expect::Revision(revision), State::Ended { .. }) => deleted.push((id, cells![id, *revision])),
             }
         }
     }
     INSERT.execute(tx, inserted).await?;
-    let mut moved = HashMap::with_capacity(updated.len() + deleted.len());
-    for row in UPDATE.fetch(tx, in_order(updated)).await?.iter().chain(&DELETE.fetch(tx, in_order(deleted)).await?) {
-        let (id, found) = read(row)?;
-        moved.insert(id, found);
+    let mut gone = HashSet::with_capacity(deleted.len());
+    let moved = update(tx, updated).await?;
+    for row in DELETE.fetch(tx, in_order(deleted)).await? {
+        gone.insert(row.get::<Uuid>(0)?);
     }
-    refuse_the_others(tx, units, answers, &moved).await?;
-    Ok(moved)
+    refuse_the_others(tx, units, answers, |id| moved.contains(id) || gone.contains(id)).await
+}
+
+/// Moves instances on, and says which. As a rule all of them are where their units began, and then how many there were is answer enough: a row
+/// that is returned costs as much as one that is written. Otherwise the rows say by whom they were written last.
+///
+/// # Errors
+/// When that is ambiguous, because a unit is handed in that was stored before: the batch is bisected, and what stands alone never is.
+async fn update(tx: &mut Tx, rows: Vec<(Uuid, Vec<Cell>, Uuid)>) -> Result<HashSet<Uuid>, Error> {
+    let units: HashMap<Uuid, Uuid> = rows.iter().map(|(id, _, unit)| (*id, *unit)).collect();
+    let changed = UPDATE.execute(tx, in_order(rows.into_iter().map(|(id, row, _)| (id, row)).collect())).await?;
+    if changed == units.len() as u64 {
+        return Ok(units.into_keys().collect());
+    }
+    let mut moved = HashSet::new();
+    if changed == 0 {
+        return Ok(moved);
+    }
+    let sql = "SELECT id, last_unit FROM instance WHERE id {any_uuid:1}";
+    for row in tx.fetch(sql, vec![Param::Uuids(units.keys().copied().collect())]).await? {
+        let (id, last_unit): (Uuid, Uuid) = (row.get(0)?, row.get(1)?);
+        if units[&id] == last_unit {
+            moved.insert(id);
+        }
+    }
+    match moved.len() as u64 == changed {
+        true => Ok(moved),
+        false => Err(Error::Refused("a unit of work was handed in twice".to_owned())),
+    }
+}
+
+/// What rows beside instances that were there before repeat of them, for those that have such rows to be written.
+pub(super) async fn repeated(tx: &mut Tx, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Repeated>, Error> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sql = "SELECT id, tenant, business_key, suspended FROM instance WHERE id {any_uuid:1}";
+    let rows = tx.fetch(sql, vec![Param::Uuids(ids)]).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, Repeated { tenant: row.get(1)?, business_key: row.get(2)?, suspended: row.get(3)? }))).collect()
 }
 
 /// The job that an instance's row has.
@@ -186,9 +224,9 @@ async fn refuse_the_others(
     tx: &mut Tx,
     units: &[&Unit],
     answers: &mut [Option<CommitError>],
-    moved: &HashMap<Uuid, Moved>,
+    is_moved: impl Fn(&Uuid) -> bool,
 ) -> Result<(), Error> {
-    let is_missing = |expect: &Expect, id: &Uuid| matches!(expect, Expect::Revision(_)) && !moved.contains_key(id);
+    let is_missing = |expect: &Expect, id: &Uuid| matches!(expect, Expect::Revision(_)) && !is_moved(id);
     let mut missing = BTreeSet::new();
     for (unit, _) in units.iter().zip(&*answers).filter(|(_, refused)| refused.is_none()) {
         missing.extend(unit.instances.iter().filter(|write| is_missing(&write.expect, &write.id)).map(|write| write.id));
@@ -226,32 +264,6 @@ fn refusal(found: Option<i64>, expected: i64) -> Option<CommitError> {
 fn in_order(mut rows: Vec<(Uuid, Vec<Cell>)>) -> Rows {
     rows.sort_unstable_by_key(|(id, _)| *id);
     rows.into_iter().map(|(_, row)| row).collect()
-}
-
-fn read(row: &Row) -> Result<(Uuid, Moved), Error> {
-    let mut columns: Columns<'_> = row.columns();
-    let (id, suspended) = (columns.next()?, columns.next()?);
-    let head = InstanceHead {
-        tenant: columns.next_tenant()?,
-        definition_id: columns.next()?,
-        business_key: columns.next()?,
-        started_at: columns.next()?,
-        called_by: called_by(&mut columns)?,
-    };
-    Ok((id, Moved { suspended, head }))
-}
-
-/// Who called an instance, from its four columns.
-pub(crate) fn called_by(columns: &mut Columns<'_>) -> Result<Option<CalledBy>, Error> {
-    let (instance, activity_id): (Option<Uuid>, Option<String>) = (columns.next()?, columns.next()?);
-    let (activity, root): (Option<i64>, Option<Uuid>) = (columns.next()?, columns.next()?);
-    let activity = activity_id.zip(activity);
-    Ok(instance.zip(activity).zip(root).map(|((instance, (activity_id, activity)), root)| CalledBy {
-        instance,
-        activity_id,
-        activity,
-        root,
-    }))
 }
 
 /// The multi-row statements of this file.

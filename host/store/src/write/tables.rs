@@ -4,13 +4,14 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
+use super::instances::Repeated;
 use super::{Rows, stays_locked, tenant};
 use crate::Error;
 use crate::batch::{Batch, Type, cells};
 use crate::claim::{self, ClaimedJob};
 use crate::db::{Param, Tx};
 use crate::lease::HostRef;
-use crate::unit::{Beside, Expect, InstanceHead, InstanceWrite, State, Stood};
+use crate::unit::{Beside, Expect, InstanceWrite, State, Stood};
 
 static PUT_PARTS: Batch = Batch::new(
     "INSERT INTO instance_part (instance_id, activity, variable, bytes) SELECT v.instance_id, v.activity, v.variable, v.bytes FROM {rows} \
@@ -167,10 +168,12 @@ static PUT_CANDIDATES: Batch = Batch::new(
 );
 
 static PUT_SUBSCRIPTIONS: Batch = Batch::new(
-    "INSERT INTO subscription (instance_id, wait, activity, activity_id, kind, name, of_event, definition_id, created, tenant, business_key) \
-     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.kind, v.name, v.of_event, v.definition_id, v.created, v.tenant, v.business_key \
-     FROM {rows} WHERE TRUE ON CONFLICT (instance_id, wait) DO UPDATE SET activity = excluded.activity, activity_id = excluded.activity_id, \
-     kind = excluded.kind, name = excluded.name, of_event = excluded.of_event, created = excluded.created",
+    "INSERT INTO subscription (instance_id, wait, activity, activity_id, kind, name, of_event, definition_id, created, tenant, business_key, \
+     correlation_key) \
+     SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.kind, v.name, v.of_event, v.definition_id, v.created, v.tenant, v.business_key, \
+     v.correlation_key FROM {rows} WHERE TRUE ON CONFLICT (instance_id, wait) DO UPDATE SET activity = excluded.activity, activity_id = excluded.activity_id, \
+     kind = excluded.kind, name = excluded.name, of_event = excluded.of_event, created = excluded.created, \
+     correlation_key = excluded.correlation_key",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
@@ -183,6 +186,7 @@ static PUT_SUBSCRIPTIONS: Batch = Batch::new(
         ("created", Type::I64),
         ("tenant", Type::Text),
         ("business_key", Type::Text),
+        ("correlation_key", Type::Text),
     ],
 );
 
@@ -243,6 +247,38 @@ pub(crate) async fn remove_rows(tx: &mut Tx, ended: &[(Uuid, Beside)]) -> Result
     Ok(())
 }
 
+/// Whether a unit writes rows that repeat something of their instance.
+pub(super) fn repeat(write: &InstanceWrite) -> bool {
+    let InstanceWrite { put_jobs, revise_jobs, put_tasks, put_external_tasks, put_subscriptions, .. } = write;
+    let none = put_jobs.is_empty() && revise_jobs.is_empty() && put_tasks.is_empty();
+    matches!(write.state, State::Live { .. }) && !(none && put_external_tasks.is_empty() && put_subscriptions.is_empty())
+}
+
+/// The instance of rows that repeat something of it.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    tenant: &'a str,
+    business_key: Option<&'a str>,
+    suspended: bool,
+}
+
+impl<'a> Of<'a> {
+    fn new(write: &'a InstanceWrite, repeated: Option<&'a Repeated>) -> Self {
+        match (&write.expect, repeated) {
+            (Expect::New(head), _) => {
+                Self { tenant: tenant(head), business_key: head.business_key.as_deref(), suspended: write.suspended.unwrap_or(false) }
+            }
+            (Expect::Revision(_), Some(it)) => {
+                Self { tenant: &it.tenant, business_key: it.business_key.as_deref(), suspended: it.suspended }
+            }
+            (Expect::Revision(_), None) => {
+                debug_assert!(!repeat(write), "what rows repeat of their instance was read");
+                Self { tenant: "", business_key: None, suspended: false }
+            }
+        }
+    }
+}
+
 /// Rows to be written, by table.
 #[derive(Default)]
 pub(super) struct Tables {
@@ -270,15 +306,8 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Takes one instance's rows. Answers which of its jobs stay born locked.
-    pub(super) fn take(
-        &mut self,
-        write: &InstanceWrite,
-        head: &InstanceHead,
-        suspended: bool,
-        me: HostRef,
-        foreign: bool,
-    ) -> Vec<ClaimedJob> {
+    /// Takes one instance's rows, which repeat this of it if it was there before. Answers which of its jobs stay born locked.
+    pub(super) fn take(&mut self, write: &InstanceWrite, repeated: Option<&Repeated>, me: HostRef, foreign: bool) -> Vec<ClaimedJob> {
         let id = write.id;
         let parts = match &write.state {
             State::Live { parts, .. } => parts,
@@ -290,9 +319,10 @@ impl Tables {
                 return Vec::new();
             }
         };
-        if let (Expect::Revision(_), Some(_)) = (&write.expect, write.suspended) {
+        if let (Expect::Revision(_), Some(suspended)) = (&write.expect, write.suspended) {
             self.suspended.push(cells![id, suspended]);
         }
+        let of = Of::new(write, repeated);
         self.removed_parts.extend(parts.remove.iter().map(|(activity, variable)| cells![id, *activity, variable]));
         self.parts.extend(parts.put.iter().map(|part| cells![id, part.activity, &part.variable, &part.bytes]));
         let numbers = |list: &[i64]| list.iter().map(|n| cells![id, *n]).collect::<Rows>();
@@ -303,8 +333,8 @@ impl Tables {
         self.removed_external_tasks.extend(numbers(&write.remove_external_tasks));
         self.removed_subscriptions.extend(numbers(&write.remove_subscriptions));
         self.removed_incidents.extend(write.remove_incidents.iter().map(|(n, _)| cells![id, *n]));
-        self.take_tasks(write, suspended);
-        self.take_external_tasks(write, head, suspended);
+        self.take_tasks(write, of.suspended);
+        self.take_external_tasks(write, of);
         self.subscriptions.extend(write.put_subscriptions.iter().map(|row| {
             cells![
                 id,
@@ -316,8 +346,9 @@ impl Tables {
                 row.of_event,
                 &row.definition_id,
                 row.created,
-                tenant(head),
-                &head.business_key
+                of.tenant,
+                of.business_key,
+                &row.correlation_key
             ]
         }));
         self.incidents.extend(write.put_incidents.iter().map(|row| {
@@ -335,7 +366,7 @@ impl Tables {
                 &row.detail
             ]
         }));
-        self.take_jobs(write, suspended, me, foreign)
+        self.take_jobs(write, of.suspended, me, foreign)
     }
 
     fn take_jobs(&mut self, write: &InstanceWrite, suspended: bool, me: HostRef, foreign: bool) -> Vec<ClaimedJob> {
@@ -411,7 +442,7 @@ impl Tables {
         }
     }
 
-    fn take_external_tasks(&mut self, write: &InstanceWrite, head: &InstanceHead, suspended: bool) {
+    fn take_external_tasks(&mut self, write: &InstanceWrite, of: Of<'_>) {
         self.external_tasks.extend(write.put_external_tasks.iter().map(|task| {
             cells![
                 write.id,
@@ -425,9 +456,9 @@ impl Tables {
                 task.failures,
                 &task.failure,
                 task.created,
-                tenant(head),
-                &head.business_key,
-                suspended
+                of.tenant,
+                of.business_key,
+                of.suspended
             ]
         }));
         self.revised_external_tasks.extend(write.revise_external_tasks.iter().map(|task| {

@@ -239,6 +239,7 @@ pub(crate) fn subscription(definition: &DefinitionRow, wait: i64, message: &str)
         activity_id: "Receive".into(),
         kind: EventKind::Message,
         name: message.into(),
+        correlation_key: None,
         of_event: false,
         definition_id: definition.id.clone(),
         created: 30,

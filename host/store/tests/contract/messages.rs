@@ -1,9 +1,9 @@
 //! Messages along message flows: who gets them, and that each waits until somebody does.
 
-use mandate_store::query::{DefinitionRow, Page};
+use mandate_store::query::{DefinitionRow, Page, SubscriptionFilter};
 use mandate_store::{
-    Address, Addressed, Awaiting, CommitError, Delivery, DeploymentDeletion, EventKind, Except, Expect, InstanceHead, InstanceWrite,
-    Message, NewDefinition, Receiver, Store,
+    Address, Addressed, Awaiting, Begun, CommitError, Delivery, DeploymentDeletion, EventKind, Except, Expect, InstanceHead, InstanceWrite,
+    Message, NewDefinition, Receiver, Store, SubscriptionRow, Unit,
 };
 use uuid::Uuid;
 
@@ -28,6 +28,7 @@ fn message(sender: &DefinitionRow, name: &str, key: Option<&str>) -> Message {
         process: "receiver".into(),
         element: None,
         business_key: key.map(str::to_owned),
+        correlation_key: None,
         variables: "{}".into(),
         hops: 1,
         at: 100,
@@ -123,9 +124,23 @@ pub(crate) async fn a_message_waits_until_it_is_woken(fixture: Fixture) {
     assert_eq!(store.next_due(1_000).await.expect("read"), Some(9_999_999));
     assert!(store.is_quiet(1_000, &Except::default()).await.expect("read"));
 
-    for (name, key, woken) in [("paid", None, false), ("other", Some("a"), false), ("paid", Some("a"), true)] {
-        assert_eq!(store.wake_messages(name, key, 200).await.expect("written"), woken, "{name} {key:?}");
+    let begun = |name: &str, key: Option<&str>| Begun {
+        process: "receiver".into(),
+        tenant: None,
+        name: name.into(),
+        business_key: key.map(str::to_owned),
+        correlation_key: Some("7".into()),
+    };
+    for others in [
+        begun("paid", None),
+        begun("other", Some("a")),
+        // Somebody else's receivers, and other processes, wait for messages of that name, too.
+        Begun { tenant: Some("acme".into()), ..begun("paid", Some("a")) },
+        Begun { process: "sender".into(), ..begun("paid", Some("a")) },
+    ] {
+        assert!(!store.wake_messages(others.clone(), 200).await.expect("read"), "{others:?}");
     }
+    assert!(store.wake_messages(begun("paid", Some("a")), 200).await.expect("written"));
     // Who has seen it before and finds nobody does not put it off again.
     hold().await;
     let due = store.due_messages(200, 10).await.expect("read");
@@ -136,6 +151,101 @@ pub(crate) async fn a_message_waits_until_it_is_woken(fixture: Fixture) {
 
     assert!(store.remove_message(on_its_way.id, &[]).await.expect("removed"));
     assert!(!store.remove_message(on_its_way.id, &[]).await.expect("looked for"));
+}
+
+pub(crate) async fn a_message_finds_who_waits_under_its_correlation_key(fixture: Fixture) {
+    let store = fixture.open().await;
+    let (sender, receiver) = participants(&store, None).await;
+    let keyed = |key: &str| Message { correlation_key: Some(key.into()), ..message(&sender, "paid", Some("a")) };
+    let seven = sent(&store, &sender, keyed("7")).await;
+    let without = sent(&store, &sender, message(&sender, "paid", Some("a"))).await;
+    assert_eq!(seven.correlation_key.as_deref(), Some("7"));
+    let waits_under = async |business_key: Option<&str>, key: Option<&str>| {
+        let head = InstanceHead { business_key: business_key.map(str::to_owned), ..head(&receiver) };
+        let mut write = InstanceWrite::new(Uuid::now_v7(), Expect::New(head), live());
+        write.put_subscriptions = vec![SubscriptionRow { correlation_key: key.map(str::to_owned), ..subscription(&receiver, 3, "paid") }];
+        let id = write.id;
+        store.commit(unit(write)).await.expect("stored");
+        id
+    };
+    let found = async |message: &Addressed| match store.awaiting(message).await.expect("read") {
+        Awaiting::One(it) => Some(it.instance),
+        Awaiting::Nobody => None,
+        Awaiting::Several => panic!("there are several"),
+    };
+    let eight = waits_under(Some("a"), Some("8")).await;
+    assert_eq!(
+        (found(&seven).await, found(&without).await),
+        (None, Some(eight)),
+        "a key is not another one; who has none goes by the business key"
+    );
+    let one = waits_under(Some("b"), Some("7")).await;
+    assert_eq!((found(&seven).await, found(&without).await), (Some(one), Some(eight)), "whatever the business keys");
+    let listed = store.subscriptions(SubscriptionFilter { correlation_key: Some("7".into()), ..SubscriptionFilter::default() }, Page::ALL);
+    assert_eq!(listed.await.expect("read").iter().map(|it| it.instance).collect::<Vec<_>>(), [one]);
+    waits_under(Some("a"), None).await;
+    for of_two in [&seven, &without] {
+        assert_eq!(store.awaiting(of_two).await.expect("read"), Awaiting::Several, "one by its key, one by its business key");
+    }
+
+    // Who begins to wait wakes what is for him by either key.
+    for on_its_way in [&seven, &without] {
+        store.address(&[], &[(on_its_way.clone(), "nobody", 9_999_999)], 100).await.expect("held");
+    }
+    let begun = |business_key: &str, key: &str| Begun {
+        process: "receiver".into(),
+        tenant: None,
+        name: "paid".into(),
+        business_key: Some(business_key.into()),
+        correlation_key: Some(key.into()),
+    };
+    let due = async || store.due_messages(300, 10).await.expect("read").iter().map(|it| it.id).collect::<Vec<_>>();
+    assert!(!store.wake_messages(begun("b", "8"), 200).await.expect("read"));
+    assert!(store.wake_messages(begun("b", "7"), 200).await.expect("written"));
+    assert_eq!(due().await, [seven.id]);
+    assert!(store.wake_messages(begun("a", "9"), 200).await.expect("written"));
+    assert_eq!(due().await, [seven.id, without.id]);
+}
+
+/// Whoever deletes a deployment locks definitions, then instances, then messages. Two that lock in different orders can wait for each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unit_locks_definitions_before_instances_and_those_before_messages() {
+    use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+    let fixture = Fixture::postgres("lock_order");
+    let store = fixture.open().await;
+    let (sender, receiver) = participants(&store, None).await;
+    let on_its_way = sent(&store, &sender, message(&sender, "paid", Some("a"))).await;
+    let waiting = waits(&store, &receiver, Some("a"), &["paid"]).await;
+    let other = waits(&store, &receiver, Some("b"), &[]).await;
+    let options: sqlx::postgres::PgConnectOptions = fixture.url.parse().expect("a url");
+    let mut deleting = options.connect().await.expect("a connection");
+    // A transaction sees the statistics of its first look for ever.
+    let mut watching = options.connect().await.expect("a connection");
+
+    // While somebody has `held`, the unit waits for it, and has not locked `later` yet.
+    let mut waits_for = async |held: &str, later: &str, unit: Unit| {
+        let mut tx = deleting.begin().await.expect("a transaction");
+        tx.execute(sqlx::AssertSqlSafe(format!("{held} FOR UPDATE"))).await.expect("locked");
+        let (store, blocked) =
+            (store.clone(), "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'");
+        let commit = tokio::spawn(async move { store.commit(unit).await });
+        while sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut watching).await.expect("a number") == 0 {
+            assert!(!commit.is_finished(), "it does not wait for {held}");
+        }
+        tx.execute(sqlx::AssertSqlSafe(format!("{later} FOR UPDATE NOWAIT"))).await.expect("nobody has it");
+        tx.rollback().await.expect("unlocked");
+        commit.await.expect("it ends").expect("stored");
+    };
+    let mut sends = step(waiting, 1);
+    sends.messages = vec![message(&sender, "paid", Some("c"))];
+    let both = Unit { instances: vec![sends, step(other, 1)], ..unit(step(other, 1)) };
+    waits_for("SELECT id FROM definition", "SELECT id FROM instance", both).await;
+
+    let Awaiting::One(wait) = store.awaiting(&on_its_way).await.expect("read") else { panic!("one waits") };
+    store.address(&[(on_its_way, Address::Wait(wait))], &[], 200).await.expect("addressed");
+    let mut receives = step(waiting, 2);
+    receives.delivery = Some(claimed(&store).await[0].name);
+    waits_for("SELECT id FROM instance", "SELECT id FROM message", unit(receives)).await;
 }
 
 pub(crate) async fn a_message_is_delivered_once_and_looks_again_where_nobody_is_there(fixture: Fixture) {

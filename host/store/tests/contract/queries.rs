@@ -31,7 +31,8 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         let text = || Some("x".to_owned());
         let incident_name = IncidentName { instance: id, n: 1, at: Some(id) };
         let conditions = || -> Vec<VariableCondition> {
-            let operands = [Operand::Number("1.5".into()), Operand::Text("x".into()), Operand::Json("true".into())];
+            let moment = Operand::Moment { text: "2026-01-02".into(), stored: "2026-01-02T00:00:00.000Z".into() };
+            let operands = [Operand::Number("1.5".into()), Operand::Text("x".into()), Operand::Json("true".into()), moment];
             let comparisons = [Comparison::Equal, Comparison::NotEqual, Comparison::GreaterOrEqual, Comparison::Less];
             let of = |operand: &Operand| comparisons.map(|it| VariableCondition { name: text(), comparison: it, operand: operand.clone() });
             let like = |it| VariableCondition { name: text(), comparison: it, operand: Operand::Text("x%".into()) };
@@ -176,6 +177,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             name: text(),
             instance: Some(id),
             business_key: text(),
+            correlation_key: text(),
             tenant: text(),
             without_tenant: true,
             definition_id: text(),

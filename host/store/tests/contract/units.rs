@@ -127,6 +127,12 @@ pub(crate) async fn a_late_unit_conflicts_and_its_neighbours_go_on(fixture: Fixt
     let twice = join_all([store.commit(unit(step(ids[1], 2))), store.commit(unit(step(ids[1], 2)))]).await;
     let won = twice.iter().filter(|answer| answer.is_ok()).count();
     assert_eq!(won, 1, "{twice:?}");
+    // One that is handed in again, beside one that is not: its instance says that it was the last to write it.
+    let (again, other) = (unit(step(ids[2], 2)), unit(step(ids[3], 2)));
+    store.commit(again.clone()).await.expect("stored");
+    let answers = join_all([store.commit(again), store.commit(other)]).await;
+    assert!(matches!(answers[0], Err(CommitError::Conflict)), "{answers:?}");
+    assert_eq!(answers[1].as_ref().expect("stored").revisions, [(ids[3], 3)]);
 }
 
 pub(crate) async fn a_unit_of_two_instances_is_stored_whole_or_not_at_all(fixture: Fixture) {

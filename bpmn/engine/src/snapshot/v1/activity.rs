@@ -1,5 +1,6 @@
 //! An activity of the tree, with its variables.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use mandate_model::{ElementIndex, FlowIndex};
@@ -12,14 +13,14 @@ use crate::snapshot::{PartId, SnapshotError};
 use crate::variable::{self, Variables};
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Activity {
+pub(super) struct Activity<'a> {
     pub(super) id: u64,
     parent: Option<u64>,
     element: u32,
     since: i64,
     phase: Phase,
     role: Role,
-    variables: Vec<Variable>,
+    variables: Vec<Variable<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -45,15 +46,15 @@ pub(super) enum Phase {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Variable {
-    name: String,
+pub(super) struct Variable<'a> {
+    name: Cow<'a, str>,
     kind: u8,
     /// None: it is a part of its own.
-    json: Option<String>,
+    json: Option<Cow<'a, str>>,
 }
 
-impl From<&instance::Activity> for Activity {
-    fn from(it: &instance::Activity) -> Self {
+impl<'a> From<&'a instance::Activity> for Activity<'a> {
+    fn from(it: &'a instance::Activity) -> Self {
         Self {
             id: it.id.0,
             parent: it.parent.map(|parent| parent.0),
@@ -83,20 +84,21 @@ impl From<&instance::Activity> for Activity {
                 .variables
                 .iter()
                 .map(|(name, value)| Variable {
-                    name: name.clone(),
+                    name: Cow::Borrowed(name),
                     kind: kind_number(value.kind),
-                    json: (!instance::is_large(name, value)).then(|| value.json.to_string()),
+                    json: (!instance::is_large(name, value)).then(|| Cow::Borrowed(&*value.json)),
                 })
                 .collect(),
         }
     }
 }
 
-impl Activity {
+impl Activity<'_> {
     pub(super) fn into_activity(self, apart: bool, texts: &mut Texts) -> Result<instance::Activity, SnapshotError> {
         let mut variables = Variables::new();
         for Variable { name, kind, json } in self.variables {
             let kind = kind_of(kind).ok_or(SnapshotError::Inconsistent("a variable's type is unknown"))?;
+            let name = name.into_owned();
             let part = || PartId { activity: ActivityId(self.id), variable: name.clone() };
             let json = json.map(Arc::from).or_else(|| texts.remove(&part()));
             let json = json.ok_or(SnapshotError::Inconsistent("a large variable has no part"))?;

@@ -68,6 +68,7 @@ pub(super) struct Subscription {
     element: u32,
     kind: u8,
     name: String,
+    correlation_key: Option<String>,
     since: i64,
 }
 
@@ -238,6 +239,7 @@ impl From<&effect::Subscription> for Subscription {
                 effect::SubscriptionKind::Condition => 2,
             },
             name: it.name.clone(),
+            correlation_key: it.correlation_key.clone(),
             since: it.since,
         }
     }
@@ -256,6 +258,7 @@ impl Subscription {
                 _ => return Err(SnapshotError::Inconsistent("a subscription's kind is unknown")),
             },
             name: self.name,
+            correlation_key: self.correlation_key,
             since: self.since,
         })
     }

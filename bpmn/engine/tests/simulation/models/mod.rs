@@ -33,6 +33,10 @@ struct Block {
     last: String,
 }
 
+/// What tells waits for a message apart. It gives a text whatever `x` is.
+const KEY: &str =
+    "<extensionElements><zeebe:subscription correlationKey='= if x = null then \"none\" else string(x)'/></extensionElements>";
+
 /// A BPMN file with one process and, now and then, a global task.
 pub(crate) fn random_model(random: &mut Random) -> String {
     // Small models are driven further than large ones.
@@ -53,7 +57,7 @@ pub(crate) fn random_model(random: &mut Random) -> String {
     format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
-         <message id='msg' name='message'/><message id='msg2' name='other'/><message id='msg3' name='third'/><message id='msg4' name='fourth'/>\
+         <message id='msg' name='message'>{KEY}</message><message id='msg2' name='other'>{KEY}</message><message id='msg3' name='third'/><message id='msg4' name='fourth'/>\
          <message id='byKey' name='message-${{x}}'/><messageEventDefinition id='reused' messageRef='msg'/>\
          <escalationEventDefinition id='noticed' escalationRef='x2'/><signalEventDefinition id='alarmed' signalRef='sig2'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
          <escalation id='x1' name='x1' escalationCode='X1'/><escalation id='x2' name='x2' escalationCode='X2'/>\

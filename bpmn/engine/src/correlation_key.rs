@@ -1,0 +1,264 @@
+//! Correlation keys: what tells a wait for a message from the others of its name (Camunda 8, "Messages"; `zeebe:subscription` of the message).
+//!
+//! The key of a wait is evaluated when the wait begins, and stays as it is then, whatever becomes of the variables. A message that is sent along a message flow
+//! has the key that the same expression gives over what goes along with it.
+
+use mandate_feel::{Expression, Limits, Scope, Value};
+use mandate_model::MessageReference;
+
+use crate::elements::At;
+use crate::input::Failure;
+use crate::variable::Variables;
+
+impl At<'_> {
+    /// The key of a wait for a message that begins here: a text or a number, else it fails.
+    pub(crate) fn correlation_key(&self, message: &MessageReference) -> Result<Option<String>, Failure> {
+        let Some(expression) = &message.correlation_key else { return Ok(None) };
+        let value = self.evaluate(expression)?;
+        match key(&value) {
+            // Nobody would be told apart by it.
+            Some(key) if key.is_empty() => Err(self.failed(expression, "gives an empty correlation key")),
+            Some(key) => Ok(Some(key)),
+            None => Err(self.mismatch(expression, "a string or a number", &value)),
+        }
+    }
+
+    /// The key that the variables of a message give; none if they lack what it is made of.
+    pub(crate) fn correlation_key_in(&self, expression: &Expression, variables: &Variables) -> Result<Option<String>, Failure> {
+        match expression.evaluate(&Carried(variables), &Limits::default()) {
+            Ok(evaluated) => Ok(key(&evaluated.value).filter(|key| !key.is_empty())),
+            Err(mandate_feel::Error::UnknownName(_)) => Ok(None),
+            Err(error) => Err(self.failed(expression, &error.to_string())),
+        }
+    }
+}
+
+/// A value as a key: a text, or a number as FEEL writes it.
+fn key(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.to_string()),
+        Value::Number(_) => Some(value.to_json().to_string()),
+        _ => None,
+    }
+}
+
+/// Names as a message sees them: nothing but what goes along with it.
+struct Carried<'a>(&'a Variables);
+
+impl Scope for Carried<'_> {
+    fn resolve(&self, name: &str) -> Option<Value> {
+        // A variable's text is valid JSON by construction.
+        self.0.get(name).and_then(|variable| Value::from_json_text(&variable.json).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::{Run, TIMER, check, check_definition, parse, parse_file, watching};
+
+    const KEYED: &str = "<messageEventDefinition messageRef='keyed'/>";
+
+    #[test]
+    fn wait_keeps_the_key_that_it_began_with() {
+        check(
+            "<startEvent id='s'/><receiveTask id='r' messageRef='keyed'/><userTask id='u'/>{s>r>u}",
+            r#"
+                start {"order": 7}
+                leaves
+                set {"order": 8}
+                leaves
+                message r
+            "#,
+            expect![[r#"
+                > start {"order": 7}
+                  started at s
+                  order = 7
+                  + s #2
+                  - #2
+                  + r #3
+                  subscription r !4 'paid' under '7'
+                > leaves
+                  r #3: message 'paid' under '7'
+                > set {"order": 8}
+                  order = 8
+                > leaves
+                  r #3: message 'paid' under '7'
+                > message r
+                  subscription !4 gone
+                  - #3
+                  + u #5
+                  task u !6 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn event_behind_a_gateway_has_a_key() {
+        check(
+            &format!(
+                "<startEvent id='s'/><eventBasedGateway id='g'/><intermediateCatchEvent id='m'>{KEYED}</intermediateCatchEvent>\
+                 <intermediateCatchEvent id='t'>{TIMER}</intermediateCatchEvent>{{s>g}}{{g>m}}{{g>t}}"
+            ),
+            r#"
+                start {"order": "a-1"}
+                message m
+            "#,
+            expect![[r#"
+                > start {"order": "a-1"}
+                  started at s
+                  order = "a-1"
+                  + s #2
+                  - #2
+                  + g #3
+                  subscription m !4 'paid' under 'a-1'
+                  job Timer t !5 due 60000, 3 left, 0 failed
+                > message m
+                  subscription !4 gone
+                  job !5 gone
+                  - #3 canceled
+                  + m #6
+                  - #6
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn boundary_event_takes_its_key_from_around_the_activity_and_waits_again_under_it() {
+        check(
+            &format!(
+                "<startEvent id='s'/><userTask id='a'><extensionElements><camunda:inputOutput><camunda:inputParameter name='order'>inner\
+                 </camunda:inputParameter></camunda:inputOutput></extensionElements></userTask>\
+                 <boundaryEvent id='b' attachedToRef='a' cancelActivity='false'>{KEYED}</boundaryEvent><task id='t'/>{{s>a}}{{b>t}}"
+            ),
+            r#"
+                start {"order": "outer"}
+                set {"order": "other"}
+                message b
+            "#,
+            expect![[r#"
+                > start {"order": "outer"}
+                  started at s
+                  order = "outer"
+                  + s #2
+                  - #2
+                  + a #3
+                  order = "inner" in #3
+                  subscription b !4 'paid' under 'outer'
+                  task a !5 of nobody users [] groups []
+                > set {"order": "other"}
+                  order = "other"
+                > message b
+                  subscription !4 gone
+                  subscription b !6 'paid' under 'outer'
+                  + b #7
+                  - #7
+                  + t #8
+                  - #8
+            "#]],
+        );
+    }
+
+    #[test]
+    fn event_sub_process_takes_its_key_from_the_scope_that_it_watches() {
+        check(
+            &format!(
+                "<startEvent id='s'/><subProcess id='p'><extensionElements><camunda:inputOutput><camunda:inputParameter name='order'>= 1.50\
+                 </camunda:inputParameter></camunda:inputOutput></extensionElements><startEvent id='ps'/><userTask id='u'/>{{ps>u}}{}</subProcess>\
+                 {{s>p}}",
+                watching("", KEYED)
+            ),
+            r#"
+                start {"order": "outer"}
+                message vs
+            "#,
+            expect![[r#"
+                > start {"order": "outer"}
+                  started at s
+                  order = "outer"
+                  + s #2
+                  - #2
+                  + p #3
+                  order = 1.5 in #3
+                  subscription vs !4 'paid' under '1.5'
+                  + ps #5 in #3
+                  - #5
+                  + u #6 in #3
+                  task u !7 of nobody users [] groups []
+                > message vs
+                  subscription !4 gone
+                  task !7 gone
+                  - #6 canceled
+                  + v #8 in #3
+                  + vs #9 in #8
+                  - #9
+                  + handle #10 in #8
+                  task handle !11 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn wait_without_a_text_or_number_fails() {
+        for (variables, reason) in [
+            ("{}", "gives null (there is no variable 'order'), not a string or a number"),
+            (r#"{"order": [1]}"#, "gives list, not a string or a number"),
+            (r#"{"order": ""}"#, "gives an empty correlation key"),
+        ] {
+            let definition = parse("<startEvent id='s'/><receiveTask id='r' messageRef='keyed' camunda:asyncBefore='true'/>{s>r}");
+            let mut run = Run::new(&definition);
+            run.line(&format!("start {variables}"));
+            run.line("run r");
+            let failed = format!("failed: EXPRESSION_FAILED: the expression '= order' of 'r': {reason}\n");
+            assert!(run.trace.ends_with(&failed), "{}", run.trace);
+        }
+    }
+
+    #[test]
+    fn message_along_a_flow_has_the_key_of_what_goes_along() {
+        let sends = |id: &str, inputs: &str| {
+            format!("<sendTask id='{id}' messageRef='keyed'><extensionElements>{inputs}</extensionElements></sendTask>")
+        };
+        let flow = |id: &str| format!("<messageFlow id='{id}_flow' sourceRef='{id}' targetRef='r'/>");
+        let definition = parse_file(
+            &format!(
+                "<startEvent id='s'/>{}{}{}{{s>with>without>other}}",
+                sends("with", "<camunda:in source='order' target='order'/>"),
+                sends("without", ""),
+                sends("other", "<camunda:in sourceExpression='= [order]' target='order'/>"),
+            ),
+            &format!(
+                "<process id='q' isExecutable='true'><startEvent id='qs'/><receiveTask id='r' messageRef='keyed'/>{{qs>r}}</process>\
+                 <collaboration id='c'>{}{}{}</collaboration>",
+                flow("with"),
+                flow("without"),
+                flow("other")
+            ),
+        );
+        check_definition(
+            &definition,
+            r#"start {"order": 7}"#,
+            expect![[r#"
+            > start {"order": 7}
+              started at s
+              order = 7
+              + s #2
+              - #2
+              + with #3
+              message 'paid' to q/r for 'order-17' under '7' {order: 7}
+              - #3
+              + without #4
+              message 'paid' to q/r for 'order-17' {}
+              - #4
+              + other #5
+              message 'paid' to q/r for 'order-17' {order: [7]}
+              - #5
+              ended: Completed
+              end
+        "#]],
+        );
+    }
+}

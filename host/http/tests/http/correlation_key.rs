@@ -1,0 +1,92 @@
+//! What tells waits for a message apart, in models for Camunda 8 (`zeebe:subscription`).
+
+use serde_json::{Value, json};
+
+use crate::common::{Host, on_both};
+
+on_both! {
+    a_message_reaches_who_waits_under_its_key
+    a_wait_without_a_key_is_not_begun
+}
+
+const MESSAGE: &str = "/engine-rest/message";
+
+/// `payment` waits for `paid`, each instance under its order; a message `cancelled` under the same key ends the wait. `paid` also starts `refund`.
+const MODEL: &str = "<bpmn:definitions xmlns:bpmn='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' \
+    targetNamespace='t'><bpmn:message id='m1' name='paid'><bpmn:extensionElements><zeebe:subscription correlationKey='=order.id'/>\
+    </bpmn:extensionElements></bpmn:message><bpmn:message id='m2' name='cancelled'><bpmn:extensionElements>\
+    <zeebe:subscription correlationKey='= &quot;order-&quot; + string(order.id)'/></bpmn:extensionElements></bpmn:message>\
+    <bpmn:process id='payment' isExecutable='true'><bpmn:startEvent id='start'/><bpmn:receiveTask id='wait' messageRef='m1'/>\
+    <bpmn:boundaryEvent id='cancelled' attachedToRef='wait'><bpmn:messageEventDefinition messageRef='m2'/></bpmn:boundaryEvent>\
+    <bpmn:userTask id='pack'/><bpmn:userTask id='undo'/><bpmn:sequenceFlow id='f1' sourceRef='start' targetRef='wait'/>\
+    <bpmn:sequenceFlow id='f2' sourceRef='wait' targetRef='pack'/><bpmn:sequenceFlow id='f3' sourceRef='cancelled' targetRef='undo'/></bpmn:process>\
+    <bpmn:process id='refund' isExecutable='true'><bpmn:startEvent id='s'><bpmn:messageEventDefinition messageRef='m1'/></bpmn:startEvent>\
+    <bpmn:userTask id='pay-back'/><bpmn:sequenceFlow id='g1' sourceRef='s' targetRef='pay-back'/></bpmn:process></bpmn:definitions>";
+
+async fn start(host: &Host, order: Value) -> String {
+    let order = json!({"value": json!({ "id": order }).to_string(), "type": "Json"});
+    host.start("payment", json!({"businessKey": "all-alike", "variables": {"order": order}})).await
+}
+
+/// The instance that a message reaches, and whether it started it.
+async fn correlated(host: &Host, body: Value) -> (Value, bool) {
+    let mut body = body;
+    body["resultEnabled"] = json!(true);
+    let result = host.post(MESSAGE, body).await.ok()[0].clone();
+    match result["resultType"].as_str() {
+        Some("Execution") => (result["execution"]["processInstanceId"].clone(), false),
+        _ => (result["processInstance"]["id"].clone(), true),
+    }
+}
+
+async fn a_message_reaches_who_waits_under_its_key(host: Host) {
+    host.deploy("payments", MODEL).await;
+    let [first, second, third] = [start(&host, json!(7)).await, start(&host, json!("a-1")).await, start(&host, json!("a-1")).await];
+
+    let keys = async |message: &str| {
+        let waits = host.get(&format!("/engine-rest/event-subscription?eventName={message}&sortBy=created&sortOrder=asc")).await.ok();
+        let mut keys: Vec<_> = waits.as_array().expect("a list").iter().map(|it| it["correlationKey"].clone()).collect();
+        keys.sort_by_key(Value::to_string);
+        keys
+    };
+    // The start event has none.
+    assert_eq!(keys("paid").await, [json!("7"), json!("a-1"), json!("a-1"), json!(null)]);
+    assert_eq!(keys("cancelled").await, [json!("order-7"), json!("order-a-1"), json!("order-a-1")]);
+    let waiting = host.get("/api/v1/waiting").await.ok();
+    assert_eq!((&waiting["items"][0]["message"], &waiting["items"][0]["correlationKey"]), (&json!("paid"), &json!("7")));
+
+    // One of several, whatever becomes of its variables; no other text is the key, and of two with one key none is guessed.
+    let variable = format!("/engine-rest/process-instance/{first}/variables/order");
+    host.put(&variable, json!({"value": "{\"id\":8}", "type": "Json"})).await.no_content();
+    let several = json!({"messageName": "paid", "correlationKey": "a-1"});
+    host.post(MESSAGE, several).await.error(400, "MismatchingMessageCorrelationException");
+    let mixed = json!({"messageName": "cancelled", "correlationKey": "order-7", "businessKey": "another"});
+    host.post(MESSAGE, mixed).await.error(400, "MismatchingMessageCorrelationException");
+    assert_eq!(
+        correlated(&host, json!({"messageName": "paid", "correlationKey": "7", "businessKey": "all-alike"})).await,
+        (json!(first), false)
+    );
+    let task = host.only("/engine-rest/task?taskDefinitionKey=pack").await;
+    assert_eq!(task["processInstanceId"], first);
+
+    // Nobody waits under it any more: it starts what it starts, and again.
+    for _ in 0..2 {
+        assert!(correlated(&host, json!({"messageName": "paid", "correlationKey": "7"})).await.1);
+    }
+    // Without the field it is Camunda 7's correlation, by whatever else there is.
+    let body = json!({"messageName": "cancelled", "processInstanceId": second});
+    assert_eq!(correlated(&host, body).await, (json!(second), false));
+    assert_eq!(correlated(&host, json!({"messageName": "cancelled", "correlationKey": "order-a-1"})).await, (json!(third), false));
+    host.check_store().await;
+    host.close().await;
+}
+
+async fn a_wait_without_a_key_is_not_begun(host: Host) {
+    host.deploy("payments", MODEL).await;
+    let order = json!({"order": {"value": "{\"id\":true}", "type": "Json"}});
+    let failed = host.post("/engine-rest/process-definition/key/payment/start", json!({"variables": order})).await;
+    let message = failed.value()["message"].to_string();
+    assert!(failed.status == 500 && message.contains("gives boolean, not a string or a number"), "{} {message}", failed.status);
+    assert_eq!(host.count("/engine-rest/process-instance/count").await, 0);
+    host.close().await;
+}
