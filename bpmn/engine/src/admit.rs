@@ -1,6 +1,6 @@
 //! Which inputs are refused. Everything is looked at before anything changes.
 
-use mandate_model::{ElementKind, ProcessDefinition, ROOT};
+use mandate_model::{Dialect, ElementKind, ProcessDefinition, ROOT};
 
 use crate::due::not_to_recalculate;
 use crate::effect::SubscriptionKind;
@@ -377,13 +377,11 @@ fn check_event(definition: &ProcessDefinition, instance: &Instance, wait: WaitId
 
 /// Variables that arrive with an event go where [`deliver`](crate::step::Machine::deliver) will put them.
 fn check_delivery(definition: &ProcessDefinition, instance: &Instance, activity: ActivityId, set: &Variables) -> Result<(), Rejection> {
-    let local = !definition.element(instance.at(activity).element).outputs.is_empty();
-    check_sizes(instance, set, |name| {
-        if local {
-            Some(activity).filter(|_| instance.at(activity).variables.contains_key(name))
-        } else {
-            instance.holder(around(definition, instance, activity, name), name)
-        }
+    let mapped = !definition.element(instance.at(activity).element).outputs.is_empty();
+    check_sizes(instance, set, |name| match definition.dialect {
+        Dialect::Camunda7 => instance.holder(activity, name),
+        Dialect::Standard if mapped => Some(activity).filter(|_| instance.at(activity).variables.contains_key(name)),
+        Dialect::Standard => instance.holder(around(definition, instance, activity, name), name),
     })
 }
 

@@ -178,7 +178,7 @@ pub struct Task {
     pub owner: Option<String>,
     /// Whether its owner has given it to somebody else.
     pub delegation: Option<Delegation>,
-    /// A name that somebody gave it by hand; none: the model's. An empty one: it has no name any more.
+    /// A name that an expression or somebody by hand gave it; none: the model's. An empty one: it has no name.
     pub name: Option<String>,
     /// A description, likewise.
     pub description: Option<String>,

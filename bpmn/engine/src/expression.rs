@@ -52,8 +52,7 @@ struct Visible<'a>(At<'a>);
 impl mandate_feel::Scope for Visible<'_> {
     fn resolve(&self, name: &str) -> Option<Value> {
         match self.0.instance.visible_variable(self.0.activity, name) {
-            // A variable's text is valid JSON by construction; were it not, the name would be as good as unknown.
-            Some(variable) => Value::from_json_text(&variable.json).ok(),
+            Some(variable) => variable.to_value(),
             None => object(&self.0, name),
         }
     }

@@ -96,8 +96,8 @@ impl Machine<'_> {
     }
 
     fn bring(&mut self, activity: ActivityId, Brought { variables, local }: Brought) -> Result<(), Failure> {
-        self.set_variables_in(activity, local)?;
-        self.deliver(activity, variables)
+        self.deliver(activity, variables)?;
+        self.set_variables_in(activity, local)
     }
 
     /// The same where the wait may stay and be answered again: what conditions begin has other keys then.

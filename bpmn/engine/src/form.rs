@@ -122,9 +122,7 @@ impl<'a> FormOf<'a> {
 
     fn evaluate(&self, field: &FormField, expression: &Expression) -> Result<Variable, FormError> {
         let at = At::new(self.definition, &self.instance, self.activity, self.moment).attached(self.element);
-        let value = at.evaluate(expression);
-        let value = value.map_err(|failure| FormError(format!("form field '{}': {}", field.id, failure.message)))?;
-        Ok(Variable::from_json(&value.to_json()))
+        at.variable_of(expression).map_err(|failure| FormError(format!("form field '{}': {}", field.id, failure.message)))
     }
 
     fn validate(&self, field: &FormField, entered: Option<&Variable>) -> Result<(), FormError> {

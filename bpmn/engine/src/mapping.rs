@@ -1,6 +1,6 @@
 //! Variables: where a name is set, how large it may be, and what input and output mapping does.
 
-use mandate_model::{ElementIndex, Mapping, ProcessDefinition, Source, VariableChange};
+use mandate_model::{Dialect, ElementIndex, Mapping, ProcessDefinition, Source, VariableChange};
 
 use crate::Code;
 use crate::effect::HistoryEvent;
@@ -20,14 +20,18 @@ impl Instance {
 }
 
 impl Machine<'_> {
-    /// Puts the variables that came with an event, an answer or a completed task where they belong: with output mappings they are
-    /// the activity's own and the mappings carry out what is meant to leave; without, they are set around it.
+    /// Puts the variables that came with an event, an answer or a completed task where they belong. In Camunda 7's dialect that is where its
+    /// `execution.setVariables` puts them, whatever the activity maps: in the nearest scope that has the name, the activity's own first, else in the
+    /// process. Otherwise it is Camunda 8's rule: with output mappings they are the activity's own and the mappings carry out what is meant to
+    /// leave; without, they are set around it.
     pub(crate) fn deliver(&mut self, activity: ActivityId, variables: Variables) -> Result<(), Failure> {
         let element = self.instance.at(activity).element;
-        let set = if self.mappings(&self.definition.element(element).outputs, activity).is_empty() {
-            self.set_variables_around(activity, variables)
-        } else {
-            self.set_variables_in(activity, variables)
+        let set = match self.definition.dialect {
+            Dialect::Camunda7 => self.set_variables(activity, variables),
+            Dialect::Standard if self.mappings(&self.definition.element(element).outputs, activity).is_empty() => {
+                self.set_variables_around(activity, variables)
+            }
+            Dialect::Standard => self.set_variables_in(activity, variables),
         };
         set.map_err(|failure| Failure { element: Some(element), ..failure })
     }
@@ -117,8 +121,7 @@ impl Machine<'_> {
         match source {
             Source::Variable(name) => Ok(self.instance.visible_variable(activity, name).cloned()),
             Source::Expression(expression) => {
-                let value = At::new(self.definition, self.instance, activity, self.moment()).attached(element).evaluate(expression)?;
-                Ok(Some(Variable::from_json(&value.to_json())))
+                At::new(self.definition, self.instance, activity, self.moment()).attached(element).variable_of(expression).map(Some)
             }
         }
     }
@@ -161,6 +164,80 @@ mod tests {
                   + u #3
                   lines = ["fixed",3,{"none":null,"twice":6}] in #3
                   task u !4 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_the_processes_in_camundas_dialect_whatever_is_mapped() {
+        check(
+            "<startEvent id='s'/><userTask id='u'><extensionElements><camunda:inputOutput><camunda:inputParameter name='own'>1\
+             </camunda:inputParameter><camunda:outputParameter name='sum'>${own + x}</camunda:outputParameter></camunda:inputOutput> \
+             </extensionElements></userTask><userTask id='v'/>{s>u>v}<subProcess id='w' triggeredByEvent='true'><startEvent id='ws'              isInterrupting='false'><conditionalEventDefinition camunda:variableName='x'><condition>${x == 9}</condition></conditionalEventDefinition></startEvent> \
+             <userTask id='seen'/>{ws>seen}</subProcess>",
+            r#"
+                start {"x": 1}
+                complete u {"x": 9, "new": true, "own": 2}
+                variables v
+            "#,
+            expect![[r#"
+                > start {"x": 1}
+                  started at s
+                  x = 1
+                  condition ws !2
+                  + s #3
+                  - #3
+                  + u #4
+                  own = "1" in #4
+                  task u !5 of nobody users [] groups []
+                > complete u {"x": 9, "new": true, "own": 2}
+                  task !5 gone
+                  new = true
+                  own = 2 in #4
+                  x = 9
+                  + w #6
+                  + ws #7 in #6
+                  - #7
+                  + seen #8 in #6
+                  task seen !9 of nobody users [] groups []
+                  sum = 11
+                  - #4
+                  + v #10
+                  task v !11 of nobody users [] groups []
+                > variables v
+                  {new: true, sum: 11, x: 9}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_the_activitys_in_camunda_8s_when_outputs_are_mapped() {
+        check(
+            "<startEvent id='s'/><userTask id='u'><extensionElements><zeebe:ioMapping><zeebe:output source='= x + 1' target='y'/> \
+             </zeebe:ioMapping></extensionElements></userTask><userTask id='v'/>{s>u>v}",
+            r#"
+                start {"x": 1}
+                complete u {"x": 9, "new": true}
+                variables v
+            "#,
+            expect![[r#"
+                > start {"x": 1}
+                  started at s
+                  x = 1
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups []
+                > complete u {"x": 9, "new": true}
+                  task !4 gone
+                  new = true in #3
+                  x = 9 in #3
+                  y = 10
+                  - #3
+                  + v #5
+                  task v !6 of nobody users [] groups []
+                > variables v
+                  {x: 1, y: 10}
             "#]],
         );
     }

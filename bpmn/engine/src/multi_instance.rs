@@ -284,7 +284,7 @@ impl<'d> Machine<'d> {
         own.extend(result_variable(each).map(|name| (name.to_owned(), Variable::from_json(&serde_json::Value::Null))));
         if let (Some(elements), Some(name)) = (elements, &each.element_variable) {
             let at = At::new(self.definition, self.instance, body, self.moment());
-            own.insert(name.clone(), Variable::from_json(&multi_instance::element(&at, elements, index)?.to_json()));
+            own.insert(name.clone(), Variable::from_value(&multi_instance::element(&at, elements, index)?));
         }
         self.check_room(element, body)?;
         let activity = self.instance.add_activity(body, element, Phase::Before { by: None }, Role::Inner { index }, self.now);
@@ -500,7 +500,7 @@ mod tests {
                   task a !7 of nobody users [] groups []
                 > complete a {"answer": 7}
                   task !6 gone
-                  answer = 7 in #4
+                  answer = 7
                   last = 2
                   item = 7 in #4
                   - #4
@@ -509,7 +509,7 @@ mod tests {
                 > complete a
                   task !7 gone
                   last = 5
-                  item = null in #5
+                  item = 7 in #5
                   - #5
                   nrOfActiveInstances = 0 in #3
                   nrOfCompletedInstances = 2 in #3

@@ -48,7 +48,7 @@ impl At<'_> {
                     variables.insert(target.clone(), self.visible_variable(name).unwrap_or_else(null));
                 }
                 ThrowInput::One { target, source: Source::Expression(expression) } => {
-                    variables.insert(target.clone(), Variable::from_json(&self.evaluate(expression)?.to_json()));
+                    variables.insert(target.clone(), self.variable_of(expression)?);
                 }
             }
         }

@@ -158,9 +158,7 @@ impl<'a> Machine<'a> {
             Input::SetExternalTaskRetries { wait, retries } => self.set_external_task_retries(wait, retries),
             Input::Signal { wait, variables } => self.receive(wait, variables, Variables::new())?,
             Input::Message { wait, variables, local_variables, triggered_variables } => {
-                let activity = self.instance.subscriptions[&wait].activity;
-                self.set_variables_in(activity, local_variables)?;
-                self.receive(wait, variables, triggered_variables)?;
+                self.receive_message(wait, variables, local_variables, triggered_variables)?;
             }
             Input::DelegateReturned { outcome, .. } => self.delegate_returned(outcome)?,
             Input::SetVariables { scope, set, remove, local } => {

@@ -462,6 +462,8 @@ impl<'a> Run<'a> {
             Effect::PutTask(task) => {
                 let mut due = task.due.map(|due| format!(" due {due}")).unwrap_or_default();
                 due += &task.follow_up.map(|from| format!(" follow up {from}")).unwrap_or_default();
+                due += &task.name.as_ref().map(|name| format!(" name '{name}'")).unwrap_or_default();
+                due += &task.description.as_ref().map(|text| format!(" description '{text}'")).unwrap_or_default();
                 due += &task.form_key.as_ref().map(|key| format!(" form '{key}'")).unwrap_or_default();
                 due += &Some(task.priority).filter(|it| *it != 50).map(|it| format!(" priority {it}")).unwrap_or_default();
                 let (id, wait, users, groups) = (self.id(task.element), task.wait.0, &task.candidate_users, &task.candidate_groups);

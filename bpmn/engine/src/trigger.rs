@@ -98,6 +98,23 @@ impl Machine<'_> {
         self.receive_as(wait, lineage, variables, triggered)
     }
 
+    /// A message has come, with variables of the waiting activity's own: those that go around it are set first, as in Camunda 7
+    /// (`EventHandlerImpl.handleIntermediateEvent`). An event attached to it may end it, so that there they come first.
+    pub(crate) fn receive_message(
+        &mut self,
+        wait: WaitId,
+        variables: Variables,
+        local: Variables,
+        triggered: Variables,
+    ) -> Result<(), Failure> {
+        let (activity, element) = (self.instance.subscriptions[&wait].activity, self.instance.subscriptions[&wait].element);
+        if element == self.instance.at(activity).element {
+            return self.receive(wait, variables, local.into_iter().chain(triggered).collect());
+        }
+        self.set_variables_in(activity, local)?;
+        self.receive(wait, variables, triggered)
+    }
+
     /// What a subscription waits for happens in a unit of work that something else began. There are several tokens from here on: each has a lineage
     /// of its own, made of nothing that this unit numbers, and what comes to one event several times in the unit is told apart by its count.
     pub(crate) fn receive_inside(&mut self, wait: WaitId, variables: Variables) -> Result<(), Failure> {
@@ -119,8 +136,8 @@ impl Machine<'_> {
         }
         if own {
             self.unit.lineages.insert(activity, lineage);
-            self.set_variables_in(activity, triggered)?;
             self.deliver(activity, variables)?;
+            self.set_variables_in(activity, triggered)?;
             return self.resume(activity);
         }
         if stays && kind != SubscriptionKind::Condition {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use mandate_feel::{NumberType, Value};
 use serde::{Deserialize, Serialize};
 
 /// Variables by name.
@@ -64,8 +65,89 @@ impl Variable {
         Self { kind, json: value.to_string().into() }
     }
 
+    /// A variable of what an expression gives, with the type that a number is known to have.
+    pub fn from_value(value: &Value) -> Self {
+        let long = value.as_number().is_some_and(|number| number.known_as() == Some(NumberType::Long));
+        match Self::from_json(&value.to_json()) {
+            Self { kind: VariableKind::Integer, json } if long => Self { kind: VariableKind::Long, json },
+            variable => variable,
+        }
+    }
+
+    /// What an expression sees of it: a number knows its type. A variable's text is valid JSON by construction; were it not, there would be nothing.
+    pub(crate) fn to_value(&self) -> Option<Value> {
+        let known_as = match self.kind {
+            VariableKind::Long => Some(NumberType::Long),
+            VariableKind::Double => Some(NumberType::Double),
+            _ => None,
+        };
+        match Value::from_json_text(&self.json).ok()? {
+            Value::Number(number) if known_as.is_some() => Some(Value::Number(number.with_type(known_as))),
+            value => Some(value),
+        }
+    }
+
     /// The value, parsed.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::from_str(&self.json).expect("a variable's text is valid JSON by construction")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Variable, VariableKind, Variables};
+    use crate::Input;
+    use crate::testing::{Run, parse};
+
+    /// What an expression in an input parameter becomes.
+    fn kind_of(expression: &str) -> (VariableKind, String) {
+        let definition = parse(&format!(
+            "<startEvent id='s'/><userTask id='u'><extensionElements><camunda:inputOutput><camunda:inputParameter name='it'>{expression}\
+             </camunda:inputParameter></camunda:inputOutput></extensionElements></userTask>{{s>u}}"
+        ));
+        let mut run = Run::new(&definition);
+        let of = |kind, json: &str| Variable { kind, json: json.into() };
+        let variables = Variables::from([
+            ("long".to_owned(), of(VariableKind::Long, "5")),
+            ("double".to_owned(), of(VariableKind::Double, "10")),
+            ("int".to_owned(), of(VariableKind::Integer, "2")),
+            ("date".to_owned(), of(VariableKind::Date, "\"2026-01-02T03:04:05.000+0000\"")),
+            ("json".to_owned(), of(VariableKind::Json, r#"{"b":1,"a":[2.0]}"#)),
+        ]);
+        let element = definition.find("s").expect("it begins there");
+        run.input(Input::Start { element, variables, hold: false });
+        let mut activities = run.instance.activities.values();
+        let it = activities.find_map(|activity| activity.variables.get("it")).expect("the task has begun").clone();
+        (it.kind, it.json.to_string())
+    }
+
+    #[test]
+    fn expression_gives_its_type_to_what_it_sets() {
+        let expect = |expression: &str, kind, json: &str| assert_eq!(kind_of(expression), (kind, json.to_owned()), "{expression}");
+        // What only names a variable gives it as it is.
+        expect("${long}", VariableKind::Long, "5");
+        expect("${double}", VariableKind::Double, "10");
+        expect("${int}", VariableKind::Integer, "2");
+        expect("${date}", VariableKind::Date, "\"2026-01-02T03:04:05.000+0000\"");
+        expect("= date", VariableKind::Date, "\"2026-01-02T03:04:05.000+0000\"");
+        expect("${execution.getVariable('double')}", VariableKind::Double, "10");
+        expect("${json}", VariableKind::Json, r#"{"b":1,"a":[2.0]}"#);
+        // JUEL computes with Java's types.
+        expect("${1}", VariableKind::Long, "1");
+        expect("${1.0}", VariableKind::Double, "1.0");
+        expect("${int + 1}", VariableKind::Long, "3");
+        expect("${int - '1'}", VariableKind::Long, "1");
+        expect("${int * 1.0}", VariableKind::Double, "2.0");
+        expect("${int + double}", VariableKind::Double, "12.0");
+        expect("${4 / int}", VariableKind::Double, "2.0");
+        expect("${5 % int}", VariableKind::Long, "1");
+        expect("${-int}", VariableKind::Integer, "-2");
+        expect("${true ? double : int}", VariableKind::Double, "10.0");
+        expect("${json.a[0]}", VariableKind::Double, "2.0");
+        expect("v${double}", VariableKind::String, "\"v10.0\"");
+        // FEEL knows numbers only.
+        expect("= 1.0", VariableKind::Integer, "1");
+        expect("= double * 2", VariableKind::Integer, "20");
+        expect("= json.a[1]", VariableKind::Double, "2.0");
     }
 }

@@ -61,7 +61,7 @@ impl Machine<'_> {
                 self.instance.external_tasks.insert(wait, Arc::new(task.clone()));
                 self.effects.push(Effect::PutExternalTask(task));
             }
-            WaitFor::Task { assignee, candidate_users, candidate_groups, due, follow_up, form_key, priority } => {
+            WaitFor::Task { assignee, candidate_users, candidate_groups, due, follow_up, form_key, name, description, priority } => {
                 let wait = self.new_wait(activity);
                 let task = Task {
                     wait,
@@ -77,8 +77,8 @@ impl Machine<'_> {
                     since,
                     owner: None,
                     delegation: None,
-                    name: None,
-                    description: None,
+                    name,
+                    description,
                     escalations: 0,
                 };
                 self.instance.tasks.insert(wait, Arc::new(task.clone()));

@@ -96,6 +96,14 @@ impl Expression {
         if let Form::Literal(text) = &self.0.form { Some(text) } else { None }
     }
 
+    /// The variable whose value it gives, if that is all it does: `${name}`, `= name`, `${execution.getVariable('name')}`.
+    pub fn as_reference(&self) -> Option<&str> {
+        match &self.0.form {
+            Form::Tree(_, Node::Name(name) | Node::Variable(name)) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The names that it certainly looks up in its scope, each once, in the order of their first use.
     ///
     /// Left out are names within FEEL filters, which may be entries of the items, and those that are only asked about with `is defined`.

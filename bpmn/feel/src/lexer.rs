@@ -153,7 +153,8 @@ impl<'s> Lexer<'s> {
                 ParseError::new(start, "a number runs into a name").help("a name begins with a letter; put blanks around operators")
             );
         }
-        text.parse().map(Token::Number).map_err(|error| ParseError::new(start, error.to_string()))
+        let number = text.parse::<Number>().map(|number| number.typed_as(text));
+        number.map(Token::Number).map_err(|error| ParseError::new(start, error.to_string()))
     }
 
     fn text(&mut self, quote: char) -> Result<Token<'s>, ParseError> {

@@ -27,6 +27,7 @@
 //! | logic | three-valued: `null or true` is true | two-valued: null is false |
 //! | positions in lists | from one; negative ones from the end | from zero |
 //! | null in arithmetic | null | zero |
+//! | the type of a number | forgotten by arithmetic | [`Number::known_as`]: Java's, also of literals and of what arithmetic gives |
 //!
 //! FEEL's null says why it came out: [`Evaluated::null_reasons`] names variables and kinds of values, never the values themselves,
 //! so it may be logged. So may every [`Error`].
@@ -56,6 +57,6 @@ mod value;
 pub use builtins::dates::date_text;
 pub use eval::{Error, Limits, Scope};
 pub use expression::{Evaluated, Expression};
-pub use number::{DIGITS, Error as NumberError, Number, Rounding};
+pub use number::{DIGITS, Error as NumberError, Number, NumberType, Rounding};
 pub use parser::{MAX_SOURCE_BYTES, MAX_SYNTAX_DEPTH, ParseError};
 pub use value::{Entries, Error as ValueError, MAX_NESTING, Value};

@@ -7,6 +7,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 /// Digits that a result keeps; more are rounded half to even (DMN 1.5, 10.3.2.3.1: decimal128).
@@ -28,15 +29,26 @@ pub(crate) const MAX_TEXT_BYTES: usize = 4096;
 
 /// A decimal number: exact up to 34 digits, never infinite, never "not a number".
 ///
-/// There is one representation for each value (`1.0` is `1`), so equality and hashing are those of the value.
+/// There is one representation for each value (`1.0` is `1`), so equality and hashing are those of the value. Beside it a number may know which of
+/// Java's types it has; only [`Number::known_as`] tells, and arithmetic forgets it.
 /// Arithmetic gives `None` where there is no result: past the largest number or by dividing by zero.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy)]
 pub struct Number {
     /// Below 10^34 and no multiple of ten, except for zero.
     coefficient: u128,
     /// The power of ten; zero for zero.
     exponent: i16,
     negative: bool,
+    known_as: Option<NumberType>,
+}
+
+/// Java's types that Camunda tells apart, beside the integer of 32 bits that any small integer is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberType {
+    /// An integer of 64 bits, however small.
+    Long,
+    /// A floating-point number, also without a fraction.
+    Double,
 }
 
 /// What becomes of the digits behind the last one kept.
@@ -60,14 +72,35 @@ pub enum Rounding {
 
 impl Number {
     /// Zero.
-    pub const ZERO: Number = Number { coefficient: 0, exponent: 0, negative: false };
+    pub const ZERO: Number = Number { coefficient: 0, exponent: 0, negative: false, known_as: None };
     /// One.
-    pub const ONE: Number = Number { coefficient: 1, exponent: 0, negative: false };
+    pub const ONE: Number = Number { coefficient: 1, exponent: 0, negative: false, known_as: None };
 
     /// The number that a finite `f64` prints as in JSON (its shortest text, so 0.1 is one tenth exactly); `None` for infinities and NaN.
     pub fn from_f64(value: f64) -> Option<Number> {
         // Between two equally short texts printers choose differently: it has to be the one that writes the JSON.
         serde_json::Number::from_f64(value)?.to_string().parse().ok()
+    }
+
+    /// The type that it is known to have.
+    pub fn known_as(self) -> Option<NumberType> {
+        self.known_as
+    }
+
+    /// This number, known to have a type, or none.
+    pub fn with_type(self, known_as: Option<NumberType>) -> Number {
+        Number { known_as, ..self }
+    }
+
+    /// The type that a text gives it in Java: a point or an exponent makes it a `Double`.
+    pub(crate) fn typed_as(self, text: &str) -> Number {
+        let double = text.contains(['.', 'e', 'E']);
+        self.with_type(Some(if double { NumberType::Double } else { NumberType::Long }))
+    }
+
+    /// Whether it is, or can only be, a floating-point number.
+    pub(crate) fn is_double(self) -> bool {
+        self.known_as == Some(NumberType::Double) || !self.is_integral()
     }
 
     /// This number as an integer, if it is one and fits.
@@ -118,7 +151,7 @@ impl Number {
     pub fn checked_add(self, other: Number) -> Option<Number> {
         let (large, small) = if self.exponent >= other.exponent { (self, other) } else { (other, self) };
         if large.is_zero() {
-            return Some(small);
+            return Some(small.with_type(None));
         }
         let gap = u32::from(large.exponent.abs_diff(small.exponent));
         // Up to 37 digits there is room to add without a carry out of 128 bits, and three digits to round by.
@@ -179,7 +212,7 @@ impl Number {
             let gap = u32::from(self.exponent.abs_diff(other.exponent));
             if digits(other.coefficient) + gap > 38 {
                 // The divisor is the larger number by far.
-                return Some(self);
+                return Some(self.with_type(None));
             }
             let rest = self.coefficient % (other.coefficient * power_of_ten(gap));
             return Number::build(self.negative, rest, i32::from(self.exponent), false);
@@ -223,10 +256,10 @@ impl Number {
     pub fn round(self, scale: i32, rounding: Rounding) -> Option<Number> {
         let drop = -(i64::from(self.exponent) + i64::from(scale));
         let Ok(drop) = u32::try_from(drop) else {
-            return Some(self);
+            return Some(self.with_type(None));
         };
         if drop == 0 {
-            return Some(self);
+            return Some(self.with_type(None));
         }
         let (kept, rest) = if drop > 38 { (0, Ordering::Less) } else { split(self.coefficient, drop) };
         let lost = if drop > 38 { !self.is_zero() } else { !self.coefficient.is_multiple_of(power_of_ten(drop)) };
@@ -285,7 +318,7 @@ impl Number {
             return None;
         }
         let exponent = i16::try_from(exponent).expect("the magnitude is below 309, so the exponent is too");
-        Some(Number { coefficient, exponent, negative })
+        Some(Number { coefficient, exponent, negative, known_as: None })
     }
 }
 
@@ -294,6 +327,20 @@ impl std::ops::Neg for Number {
 
     fn neg(self) -> Number {
         Number { negative: !self.negative && self.coefficient != 0, ..self }
+    }
+}
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Number) -> bool {
+        (self.coefficient, self.exponent, self.negative) == (other.coefficient, other.exponent, other.negative)
+    }
+}
+
+impl Eq for Number {}
+
+impl Hash for Number {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.coefficient, self.exponent, self.negative).hash(state);
     }
 }
 

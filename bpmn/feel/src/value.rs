@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Number;
+use crate::{Number, NumberType};
 
 /// Levels of lists and contexts within each other that a value may have when it leaves this crate as JSON.
 ///
@@ -62,7 +62,7 @@ impl Value {
         if json_nests_deeper(&json, MAX_NESTING) { Err(Error::Nesting) } else { Ok(Value::from_json(&json)) }
     }
 
-    /// This value as JSON. Integral numbers that fit 64 bits become JSON integers, all others are rounded to an `f64`;
+    /// This value as JSON. Integral numbers that fit 64 bits and are not known to be a `Double` become JSON integers, all others are rounded to an `f64`;
     /// whatever lies deeper than [`MAX_NESTING`] levels is null. The outcome of an evaluation loses nothing here: it is within both bounds already.
     pub fn to_json(&self) -> serde_json::Value {
         to_json_within(self, MAX_NESTING)
@@ -254,7 +254,10 @@ fn from_json_within(json: &serde_json::Value, levels: usize) -> Value {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(value) => Value::Boolean(*value),
         // Numbers of a JSON document are 64-bit integers or finite floats, which all are within the range.
-        serde_json::Value::Number(number) => Value::from(number.to_string().parse::<Number>().ok()),
+        serde_json::Value::Number(number) => {
+            let double = number.is_f64().then_some(NumberType::Double);
+            Value::from(number.to_string().parse::<Number>().ok().map(|number| number.with_type(double)))
+        }
         serde_json::Value::String(text) => Value::from(text.as_str()),
         _ if levels == 0 => Value::Null,
         serde_json::Value::Array(items) => Value::list(items.iter().map(|item| from_json_within(item, levels - 1)).collect()),
@@ -289,6 +292,9 @@ fn to_json_within(value: &Value, levels: usize) -> serde_json::Value {
 }
 
 fn number_to_json(number: Number) -> serde_json::Value {
+    if number.known_as() == Some(NumberType::Double) {
+        return number.to_f64().into();
+    }
     if let Some(integer) = number.to_i64() {
         return integer.into();
     }
@@ -329,8 +335,9 @@ mod tests {
     }
 
     #[test]
-    fn a_float_without_a_fraction_becomes_an_integer() {
-        assert_eq!(Value::from_json(&json!(2.0)).to_json(), json!(2));
+    fn a_float_without_a_fraction_stays_a_float_and_equals_the_integer() {
+        assert_eq!(Value::from_json(&json!([2.0, 2])).to_json(), json!([2.0, 2]));
+        assert_eq!(Value::from_json(&json!(2.0)), Value::from(2));
     }
 
     #[test]

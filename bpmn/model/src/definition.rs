@@ -512,6 +512,10 @@ pub struct UserTask {
     pub priority: Option<Expression>,
     /// `bpmn:documentation`.
     pub documentation: Option<String>,
+    /// Its name, if an expression gives it: in Camunda 7's dialect.
+    pub computed_name: Option<Expression>,
+    /// Its documentation, likewise.
+    pub computed_documentation: Option<Expression>,
 }
 
 /// One input or output parameter.

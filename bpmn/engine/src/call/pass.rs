@@ -59,9 +59,12 @@ impl Machine<'_> {
 
     /// An expression on the called instance's variables.
     fn output(&self, element: ElementIndex, expression: &Expression, from: &Variables) -> Result<Variable, Failure> {
+        if let Some(variable) = expression.as_reference().and_then(|name| from.get(name)) {
+            return Ok(variable.clone());
+        }
         let evaluated = expression.evaluate(&Of(from), &Limits::default());
         let value = evaluated.map_err(|error| failed(self.definition, element, expression, &error.to_string()))?.value;
-        Ok(Variable::from_json(&value.to_json()))
+        Ok(Variable::from_value(&value))
     }
 }
 
@@ -70,6 +73,6 @@ struct Of<'a>(&'a Variables);
 
 impl mandate_feel::Scope for Of<'_> {
     fn resolve(&self, name: &str) -> Option<Value> {
-        self.0.get(name).and_then(|variable| Value::from_json_text(&variable.json).ok())
+        self.0.get(name).and_then(Variable::to_value)
     }
 }

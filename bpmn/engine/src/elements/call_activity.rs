@@ -67,7 +67,7 @@ fn inputs(at: &At<'_>, passes: &[Pass]) -> Result<Variables, Failure> {
                 let value = match source {
                     Source::Variable(name) if *local => own().remove(name),
                     Source::Variable(name) => at.instance.visible_variable(at.activity, name).cloned(),
-                    Source::Expression(expression) => Some(Variable::from_json(&at.evaluate(expression)?.to_json())),
+                    Source::Expression(expression) => Some(at.variable_of(expression)?),
                 };
                 inputs.insert(target.clone(), value.unwrap_or_else(|| Variable::from_json(&Json::Null)));
             }

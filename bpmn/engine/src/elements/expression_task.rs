@@ -5,14 +5,13 @@ use mandate_model::ExpressionTask;
 
 use super::{At, Behaviour, Next};
 use crate::input::Failure;
-use crate::variable::Variable;
 
 impl Behaviour for ExpressionTask {
     /// Without a result variable it is evaluated for its errors only: expressions change nothing.
     fn enter(&self, at: &At<'_>) -> Result<Next, Failure> {
-        let value = at.evaluate(&self.expression)?;
+        let value = at.variable_of(&self.expression)?;
         match &self.result_variable {
-            Some(name) => Ok(Next::Set { name: name.clone(), value: Variable::from_json(&value.to_json()) }),
+            Some(name) => Ok(Next::Set { name: name.clone(), value }),
             None => at.leave(),
         }
     }

@@ -89,14 +89,14 @@ mod tests {
                   {amount: 300, total: 3}
                 > done x {"number": 1} local {"amount": 5}
                   external task !4 gone
+                  number = 1
                   amount = 5 in #3
-                  number = 1 in #3
                   receipt = 6
                   - #3
                   + u #5
                   task u !6 of nobody users [] groups []
                 > variables u
-                  {receipt: 6, total: 3}
+                  {number: 1, receipt: 6, total: 3}
             "#]],
         );
     }

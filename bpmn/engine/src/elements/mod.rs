@@ -161,6 +161,10 @@ pub(crate) enum WaitFor {
         follow_up: Option<i64>,
         /// The key of its form, if that was computed.
         form_key: Option<String>,
+        /// Its name, if that was computed.
+        name: Option<String>,
+        /// Its description, likewise.
+        description: Option<String>,
         /// The higher, the more urgent.
         priority: i64,
     },
@@ -249,6 +253,14 @@ impl<'a> At<'a> {
         evaluate(self, expression)
     }
 
+    /// The same as a variable: an expression that only names one gives it as it is, a date as a date, and a number has the type that it is known to have.
+    pub(crate) fn variable_of(&self, expression: &Expression) -> Result<Variable, Failure> {
+        match expression.as_reference().and_then(|name| self.visible_variable(name)) {
+            Some(variable) => Ok(variable),
+            None => Ok(Variable::from_value(&self.evaluate(expression)?)),
+        }
+    }
+
     /// The same, with none for an expression that names a variable which is not there.
     pub(crate) fn evaluate_if_known(&self, expression: &Expression) -> Result<Option<Value>, Failure> {
         evaluate_if_known(self, expression)
@@ -282,7 +294,7 @@ impl<'a> At<'a> {
         let number = match value {
             Value::Null => return Ok(None),
             Value::String(text) => text.trim().parse().ok(),
-            Value::Number(_) => value.to_json().as_i64(),
+            Value::Number(_) => value.as_i64(),
             _ => None,
         };
         number.map(Some).ok_or_else(|| self.mismatch(expression, "a whole number", value))

@@ -44,7 +44,7 @@ pub(crate) fn element(at: &At<'_>, elements: &[Value], index: u32) -> Result<Val
 /// The result of an instance that has just ended: null if its variable is gone.
 pub(crate) fn result(at: &At<'_>, output: &Output) -> Result<Variable, Failure> {
     match &output.element {
-        Source::Expression(expression) => Ok(Variable::from_json(&at.evaluate(expression)?.to_json())),
+        Source::Expression(expression) => at.variable_of(expression),
         Source::Variable(name) => {
             let variable = at.instance.visible_variable(at.activity, name).cloned();
             Ok(variable.unwrap_or_else(|| Variable::from_json(&serde_json::Value::Null)))
@@ -114,7 +114,7 @@ fn list(at: &At<'_>, collection: &Source) -> Result<Arc<Vec<Value>>, Failure> {
         },
         Source::Variable(name) => {
             let variable = at.instance.visible_variable(at.activity, name);
-            let reason = match &variable.and_then(|variable| Value::from_json_text(&variable.json).ok()) {
+            let reason = match &variable.and_then(Variable::to_value) {
                 Some(Value::List(items)) => return Ok(Arc::clone(items)),
                 Some(other) => format!("is {}, not a list", other.kind()),
                 None => "is not there".to_owned(),

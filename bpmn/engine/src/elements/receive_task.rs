@@ -92,14 +92,14 @@ mod tests {
                   subscription r !4 'paid'
                 > message r {"amount": 3, "secret": 4}
                   subscription !4 gone
-                  amount = 3 in #3
-                  secret = 4 in #3
+                  amount = 3
+                  secret = 4
                   paid = 3
                   - #3
                   + u #5
                   task u !6 of nobody users [] groups []
                 > variables u
-                  {paid: 3}
+                  {amount: 3, paid: 3, secret: 4}
             "#]],
         );
     }
@@ -124,16 +124,16 @@ mod tests {
                   + r #3
                   subscription r !4 'paid'
                 > message r {} local {"amount": 3}
-                  amount = 3 in #3
                   subscription !4 gone
+                  amount = 3 in #3
                   paid = 3
                   - #3
                   + q #5
                   subscription q !6 'paid'
                 > message q {"a": 1} local {"a": 2}
-                  a = 2 in #5
                   subscription !6 gone
                   a = 1
+                  a = 2 in #5
                   - #5
                   + u #7
                   task u !8 of nobody users [] groups []

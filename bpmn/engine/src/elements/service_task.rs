@@ -108,7 +108,7 @@ mod tests {
                   y = 4 in #3
                   call a !4 attempt 1, 0 left {n: 1, result: 0, x: 2, y: 4}
                 > return {"result": 10}
-                  result = 10 in #3
+                  result = 10
                   sum = 14
                   - #3
                   + u #5

@@ -7,6 +7,7 @@ use mandate_model::time::{self, Cycle};
 use super::At;
 use crate::Code;
 use crate::input::Failure;
+use crate::variable::VariableKind;
 
 /// What a timer is set to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,13 +23,17 @@ impl At<'_> {
     /// then is due at once, like a date that has passed.
     pub(crate) fn alarm(&self, timer: &Timer) -> Result<Alarm, Failure> {
         let expression = timer.expression();
-        let value = self.evaluate(expression)?;
+        let variable = self.variable_of(expression)?;
+        let value = variable.to_value().unwrap_or_default();
         let Value::String(text) = &value else {
             return Err(self.mismatch(expression, "string", &value));
         };
         let once = |due: i64| Alarm { due, cycle: None };
         let (alarm, wanted) = match timer {
-            Timer::Date(_) => (time::due_at(text).map(once), "an ISO 8601 date and time such as 2030-01-31T12:00:00Z"),
+            // Whatever the timer is, a variable of type `Date` is its date (Camunda `TimerDeclarationImpl`).
+            _ if variable.kind == VariableKind::Date => (time::due_at(text).map(once), "a date"),
+            // As a due date it may be a duration (Camunda `DueDateBusinessCalendar`).
+            Timer::Date(_) => (time::due(self.moment.now, text).map(once), "an ISO 8601 date and time such as 2030-01-31T12:00:00Z"),
             Timer::Duration(_) => (time::due_after(self.moment.now, text).map(once), "an ISO 8601 duration such as PT15M"),
             Timer::Cycle(_) => (
                 Cycle::parse(text, self.moment.now).map(|cycle| match cycle.after(self.moment.now) {
@@ -55,7 +60,9 @@ pub(crate) fn following(cycle: &str, fired: i64, now: i64) -> Option<i64> {
 mod tests {
     use expect_test::expect;
 
-    use crate::testing::{check, watching};
+    use crate::Input;
+    use crate::testing::{Run, check, parse, watching};
+    use crate::variable::{Variable, VariableKind, Variables};
 
     fn cycle(text: &str) -> String {
         format!("<timerEventDefinition><timeCycle>{text}</timeCycle></timerEventDefinition>")
@@ -358,5 +365,27 @@ mod tests {
               failed: TIMER_INVALID: the timer '${cycle}' of 't' is not a cycle such as R3/PT10M or a cron expression such as '0 0/5 * * * *'
         "#]],
         );
+    }
+
+    /// As in Camunda 7, whose due dates take both, and whose timers take any date for one.
+    #[test]
+    fn date_may_be_a_duration_and_a_variable_of_type_date_may_stand_anywhere() {
+        let alarm = |timer: &str, value: Variable| {
+            let definition = parse(&format!(
+                "<startEvent id='s'/><intermediateCatchEvent id='c'><timerEventDefinition><{timer}>${{it}}</{timer}></timerEventDefinition>\
+                 </intermediateCatchEvent>{{s>c}}"
+            ));
+            let mut run = Run::new(&definition);
+            let element = definition.find("s").expect("it begins there");
+            run.input(Input::Start { element, variables: Variables::from([("it".to_owned(), value)]), hold: false });
+            run.instance.jobs.values().next().map(|job| job.due).ok_or(run.trace)
+        };
+        let text = |text: &str| Variable::from_json(&text.into());
+        let date = || Variable { kind: VariableKind::Date, ..text("1970-01-01T00:00:07.000+0000") };
+        for timer in ["timeDate", "timeDuration", "timeCycle"] {
+            assert_eq!(alarm(timer, date()), Ok(7000), "{timer}");
+        }
+        assert_eq!(alarm("timeDate", text("PT5M")), Ok(300_000));
+        assert!(alarm("timeDuration", text("1970-01-01T00:00:07Z")).is_err_and(|trace| trace.contains("TIMER_INVALID")));
     }
 }

@@ -21,6 +21,8 @@ impl Behaviour for UserTask {
             due: self.due_date.as_ref().map(|it| date(at, "due", it)).transpose()?.flatten(),
             follow_up: self.follow_up_date.as_ref().map(|it| date(at, "follow-up", it)).transpose()?.flatten(),
             form_key: computed_form_key(at)?,
+            name: self.computed_name.as_ref().map(|name| text(at, name)).transpose()?,
+            description: self.computed_documentation.as_ref().map(|description| text(at, description)).transpose()?,
             priority: self.priority.as_ref().map(|it| at.whole(it)).transpose()?.flatten().unwrap_or(PRIORITY),
         }))
     }
@@ -30,6 +32,11 @@ impl Behaviour for UserTask {
 fn computed_form_key(at: &At<'_>) -> Result<Option<String>, Failure> {
     let key = at.element().form.as_ref().and_then(|form| form.key.as_ref());
     Ok(key.filter(|key| key.as_literal().is_none()).map(|key| at.text(key)).transpose()?.flatten())
+}
+
+/// Null is an empty text.
+fn text(at: &At<'_>, expression: &Expression) -> Result<String, Failure> {
+    at.text(expression).map(Option::unwrap_or_default)
 }
 
 /// Names separated by commas, or a list of names.
@@ -297,6 +304,53 @@ mod tests {
                   - #5
                   + w #7
                   task w !8 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn name_and_documentation_may_be_expressions_in_camundas_dialect() {
+        check(
+            "<startEvent id='s'/><userTask id='u' name='Check ${order}' camunda:assignee='eve'><documentation>for ${order}, ${none}!</documentation></userTask>\
+             <userTask id='v' name='${none}'/><userTask id='w' name='Check'/>{s>u>v>w}",
+            r#"
+                start {"order": "A1", "none": null}
+                complete u
+                complete v
+            "#,
+            expect![[r#"
+                > start {"order": "A1", "none": null}
+                  started at s
+                  none = null
+                  order = "A1"
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of eve users [] groups [] name 'Check A1' description 'for A1, !'
+                > complete u
+                  task !4 gone
+                  - #3
+                  + v #5
+                  task v !6 of nobody users [] groups [] name ''
+                > complete v
+                  task !6 gone
+                  - #5
+                  + w #7
+                  task w !8 of nobody users [] groups []
+            "#]],
+        );
+        check(
+            "<startEvent id='s'/><userTask id='u' name='Check ${order}'/>{s>u}",
+            "
+                start
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups []
             "#]],
         );
     }

@@ -154,14 +154,14 @@ fn quote_that_a_manager_leaves_is_approved_by_a_director() {
               task approveInstead !12 of nobody users [] groups ["directors"]
             > complete approveInstead {"approval": "APPROVED"}
               task !12 gone
-              approval = "APPROVED" in #11
+              approval = "APPROVED"
               approverGroup = "directors"
               - #11
               job AsyncBefore decide !14 due 3600000, 8 left, 0 failed
             > run decide
               job !14 gone
               + decide #13
-              call decide !15 attempt 1, 7 left {amount: 5000, approvalTimeout: "PT1H", approverGroup: "directors", discountPercent: 20, orderId: "17"}
+              call decide !15 attempt 1, 7 left {amount: 5000, approval: "APPROVED", approvalTimeout: "PT1H", approverGroup: "directors", discountPercent: 20, orderId: "17"}
             > return {"approved": true}
               approved = true
               - #13

@@ -6,7 +6,7 @@ use super::feel::holds;
 use super::{Evaluator, Fault, arithmetic};
 use crate::ast::{Operator, Step};
 use crate::number::MAX_TEXT_BYTES;
-use crate::{Number, Value};
+use crate::{Number, NumberType, Value};
 
 impl Evaluator<'_> {
     pub(super) fn juel_binary(&mut self, operator: Operator, left: &Value, right: &Value) -> Result<Value, Fault> {
@@ -17,7 +17,7 @@ impl Evaluator<'_> {
                 self.juel_compare(operator, left, right).map(Value::Boolean)
             }
             Operator::Add => match (to_number(left), to_number(right)) {
-                (Ok(left), Ok(right)) => arithmetic(operator, left, right).map(Value::Number),
+                (Ok(left), Ok(right)) => juel_arithmetic(operator, left, right),
                 (Err(fault), _) | (_, Err(fault)) => Err(match (left, right) {
                     (Value::String(_), _) | (_, Value::String(_)) => {
                         Fault::null("+ adds numbers; to join texts write one expression after the other: ${a}${b}")
@@ -25,7 +25,7 @@ impl Evaluator<'_> {
                     _ => fault,
                 }),
             },
-            _ => arithmetic(operator, to_number(left)?, to_number(right)?).map(Value::Number),
+            _ => juel_arithmetic(operator, to_number(left)?, to_number(right)?),
         }
     }
 
@@ -101,15 +101,24 @@ impl Evaluator<'_> {
     }
 }
 
-/// EL 2.1, 1.18.3: null and the empty string are zero.
+/// EL 2.1, 1.7: a division, or anything with a floating-point number, gives one; all else an integer of 64 bits (JUEL `NumberOperations`).
+fn juel_arithmetic(operator: Operator, left: Number, right: Number) -> Result<Value, Fault> {
+    let double = operator == Operator::Divide || left.is_double() || right.is_double();
+    let number = arithmetic(operator, left, right)?;
+    Ok(Value::Number(number.with_type(Some(if double { NumberType::Double } else { NumberType::Long }))))
+}
+
+/// EL 2.1, 1.18.3: null and the empty string are zero. A text has the type that it is written with.
 pub(super) fn to_number(value: &Value) -> Result<Number, Fault> {
     match value {
         Value::Null => Ok(Number::ZERO),
         Value::Number(number) => Ok(*number),
         Value::String(text) if text.is_empty() => Ok(Number::ZERO),
-        Value::String(text) if text.len() <= MAX_TEXT_BYTES => {
-            text.trim().parse().map_err(|_| Fault::null("a string that is no number stands where a number is needed"))
-        }
+        Value::String(text) if text.len() <= MAX_TEXT_BYTES => text
+            .trim()
+            .parse::<Number>()
+            .map(|number| number.typed_as(text))
+            .map_err(|_| Fault::null("a string that is no number stands where a number is needed")),
         other => Err(Fault::Null(format!("a number is needed, not {}", other.kind()))),
     }
 }

@@ -24,12 +24,16 @@ impl Evaluator<'_> {
         Ok(text)
     }
 
-    /// A part of a JUEL template: null is empty, text is as it is, numbers have the precision they are stored with.
+    /// A part of a JUEL template: null is empty, text is as it is, numbers have the precision they are stored with, and a
+    /// `Double` has a point (without Java's exponents for the large and the small).
     pub(crate) fn write_juel(&mut self, value: &Value, text: &mut String) -> Result<(), Error> {
         match value {
             Value::Null => Ok(()),
             Value::String(own) => self.write(own, text),
-            Value::Number(number) => self.write(&number.as_stored().to_string(), text),
+            Value::Number(number) => {
+                let point = if number.is_double() && number.is_integral() { ".0" } else { "" };
+                self.write(&format!("{}{point}", number.as_stored()), text)
+            }
             other => self.write_styled(other, Style::Json, MAX_NESTING, text),
         }
     }

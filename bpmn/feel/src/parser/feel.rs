@@ -127,7 +127,7 @@ pub(super) fn infix(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseEr
 /// Reads what begins an expression.
 pub(super) fn prefix(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
     let node = match &mut parser.token {
-        Token::Number(number) => Node::Constant(Value::Number(*number)),
+        Token::Number(number) => Node::Constant(Value::Number(number.with_type(None))),
         Token::Text(text) => Node::Constant(Value::from(std::mem::take(text))),
         Token::Quoted(name) => Node::Name((*name).into()),
         Token::Word(word) => {

@@ -4,7 +4,7 @@
 
 use mandate_feel::Expression;
 
-use crate::definition::{ElementKind, EventSubProcess, Implementation, Scope, ServiceTask, UserTask};
+use crate::definition::{Dialect, ElementKind, EventSubProcess, Implementation, Scope, ServiceTask, UserTask};
 use crate::diagnostic::shown;
 use crate::parse::implementation::{Doer, is_computed};
 use crate::parse::process::{Owner, ProcessReader};
@@ -91,6 +91,8 @@ pub(crate) fn user_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'
         follow_up_date: expression("followUpDate", ("taskSchedule", "followUpDate")),
         priority: expression("priority", ("priorityDefinition", "priority")),
         documentation: None,
+        computed_name: None,
+        computed_documentation: None,
     };
     reader.form_key(node.camunda("formKey").or_else(|| zeebe_form.and_then(|form| form.plain("formKey"))), owner);
     if let Some(form) = zeebe_form
@@ -110,7 +112,15 @@ pub(crate) fn user_task<'n>(reader: &mut ProcessReader<'n, '_>, node: &'n Node<'
     reader.whole_number("camunda:priority", task.priority.as_ref(), owner);
     reader.resources(node, &mut task, owner);
     task.documentation = node.first("documentation").map(|documentation| documentation.text.trim().to_owned());
+    task.computed_name = computed(reader, "name", node.plain("name"), owner);
+    task.computed_documentation = computed(reader, "documentation", task.documentation.as_deref(), owner);
     Some(ElementKind::UserTask(task))
+}
+
+/// A text of a user task that Camunda 7 takes for an expression (`BpmnParse.parseTaskDefinition`); elsewhere it stands for itself.
+fn computed<'n>(reader: &mut ProcessReader<'n, '_>, what: &str, text: Option<&str>, owner: Owner<'n>) -> Option<Expression> {
+    let text = text.filter(|text| reader.definitions.dialect == Dialect::Camunda7 && (text.contains("${") || text.contains("#{")))?;
+    reader.expression(what, text, owner.at).filter(|expression| expression.as_literal().is_none())
 }
 
 /// Reads a `receiveTask`. As in Camunda 7 it need not name a message.

@@ -79,7 +79,7 @@ impl<'n> ProcessReader<'n, '_> {
         }
         let expression = self.expression(when.name, &when.text, at)?;
         let (timer, check): (fn(Expression) -> Timer, Check) = match when.name {
-            "timeDate" => (Timer::Date, |text| time::due_at(text).map(drop)),
+            "timeDate" => (Timer::Date, |text| time::due(0, text).map(drop)),
             "timeDuration" => (Timer::Duration, |text| time::due_after(0, text).map(drop)),
             _ => (Timer::Cycle, |text| Cycle::parse(text, 0).map(drop)),
         };
