@@ -161,10 +161,9 @@ async fn of_everything(host: &Host) -> impl Fn(&str) -> String + use<> {
         <bpmn:serviceTask id='work' camunda:type='external' camunda:topic='t'/><bpmn:receiveTask id='hear' messageRef='m'/>\
         <bpmn:intermediateCatchEvent id='wait'><bpmn:timerEventDefinition><bpmn:timeDuration>PT1H</bpmn:timeDuration></bpmn:timerEventDefinition>\
         </bpmn:intermediateCatchEvent>";
-    let flows: String = [("s", "g"), ("g", "look"), ("g", "work"), ("g", "hear"), ("g", "wait")]
-        .iter()
+    let flows = [("s", "g"), ("g", "look"), ("g", "work"), ("g", "hear"), ("g", "wait")]
         .map(|(from, to)| format!("<bpmn:sequenceFlow id='{from}-{to}' sourceRef='{from}' targetRef='{to}'/>"))
-        .collect();
+        .concat();
     let process = format!("<bpmn:process id='all' isExecutable='true'>{contents}{flows}</bpmn:process>");
     let deployment = host.deploy("all", &model_with("<bpmn:message id='m' name='heard'/>", &process)).await;
     let instance = host.start("all", json!({"variables": {"x": {"value": 1}}})).await;

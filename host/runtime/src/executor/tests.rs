@@ -158,7 +158,7 @@ async fn a_job_that_is_suspended_when_its_turn_comes_has_the_next_one_looked_for
     let host = Host::open_with(None, false).await;
     let id = host.start("PT1H").await;
     let executor = &host.inner().executor;
-    drop(executor.wake.notified().now_or_never());
+    let _ = executor.wake.notified().now_or_never();
     let wait = WaitId(1);
     host.inner().put_back(id, wait, &Error::Rejected(Rejection::JobSuspended { wait })).await;
     assert!(executor.wake.notified().now_or_never().is_some(), "it would be found by chance");
