@@ -212,6 +212,10 @@ fn member(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
     };
     parser.advance()?;
     if !parser.at("(") {
+        if let Some(object) = objects::of(&base).filter(|object| object.lacks(name)) {
+            let help = format!("what can be asked of it: {}", object.names());
+            return Err(ParseError::new(offset, format!("execution has no property '{name}'")).help(help));
+        }
         return Ok(ast::access(base, Step::Member(name.into())));
     }
     let object = objects::of(&base);

@@ -95,6 +95,11 @@ impl Object {
         self.properties.iter().find(is_it).copied()
     }
 
+    /// Whether it certainly has no such property: an execution. Variables are called `task`, too, and have what they have.
+    pub(super) fn lacks(&self, property: &str) -> bool {
+        self.name == "execution" && !self.properties.contains(&property)
+    }
+
     /// All properties, for advice.
     pub(super) fn names(&self) -> String {
         self.properties.join(", ")

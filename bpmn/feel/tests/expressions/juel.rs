@@ -7,6 +7,15 @@ const SCOPE: &str = r#"{"amount": 150, "limit": "100", "name": "Ada", "none": nu
     "order": {"id": 17, "lines": [{"sku": "x"}, {"sku": "y"}], "a-b": 1}, "key": "id", "half": 0.5, "xs": [], "1st": 1,
     "execution": {"processBusinessKey": "B-1"}, "now()": "2024-01-31T23:30:00.000+0000", "task": {"assignee": "ann"}, "currentUser()": null, "empty_": 3, "a$b": 4}"#;
 
+#[test]
+fn execution_is_asked_only_for_what_it_has() {
+    let error = Expression::parse("${execution.noSuchThing}").expect_err("it has no such property");
+    assert_eq!((error.message.as_str(), error.offset), ("execution has no property 'noSuchThing'", 12));
+    assert!(error.help.is_some_and(|help| help.contains("currentActivityId")));
+    assert!(Expression::parse("${execution.currentActivityId}").is_ok());
+    assert!(Expression::parse("${task.ofAVariable}").is_ok());
+}
+
 fn table(rows: &[(&str, &str)]) {
     for (source, expect) in rows {
         check(source, SCOPE, expect);
