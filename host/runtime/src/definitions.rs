@@ -364,7 +364,7 @@ mod tests {
         runtime.delete_deployment(&deployment, true).await.expect("deleted");
         assert_eq!(start().await.expect("started"), second);
         runtime.suspend_definition(&second, true, false).await.expect("suspended");
-        assert!(matches!(start().await, Err(Error::Invalid(message)) if message.contains("suspended")));
+        assert!(matches!(start().await, Err(Error::NotStartable { id, .. }) if id == second));
         runtime.shut_down(std::time::Duration::from_secs(5)).await;
     }
 }

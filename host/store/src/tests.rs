@@ -52,6 +52,7 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
     let sources = [
         include_str!("claim.rs"),
         include_str!("delivery.rs"),
+        include_str!("delivery/incident.rs"),
         include_str!("deploy.rs"),
         include_str!("ledger/write.rs"),
         include_str!("message.rs"),

@@ -200,7 +200,7 @@ impl Database {
         }
     }
 
-    /// Bytes of write-ahead log so far. SQLite does not count them: what this process has had written to storage stands for them.
+    /// Bytes of write-ahead log so far. SQLite does not count them: what this process has written to files stands for them.
     pub async fn logged(&mut self) -> anyhow::Result<u64> {
         match self {
             Self::Sqlite(_) => process::bytes_written(),

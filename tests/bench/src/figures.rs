@@ -27,7 +27,7 @@ pub struct Figures {
     pub statements_per_instance: f64,
     /// Rows that they changed.
     pub rows_per_instance: f64,
-    /// PostgreSQL: write-ahead log. SQLite: bytes that the process had written to storage, checkpoints included.
+    /// PostgreSQL: write-ahead log. SQLite: bytes that the process has written to files, checkpoints included.
     pub wal_bytes_per_instance: f64,
     /// The median latency; what is measured depends on the scenario.
     pub p50_ms: f64,

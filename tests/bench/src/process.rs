@@ -61,14 +61,12 @@ pub fn forget_peak_memory() {
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
-/// Bytes that this process has had written to storage. What was thrown away before it got there, such as a temporary file, is not among them.
+/// Bytes that this process has written to files; what it sends through sockets is not among them. Unlike what reaches the storage (`write_bytes`), it does
+/// not depend on when the kernel writes a page that is written twice.
 pub fn bytes_written() -> anyhow::Result<u64> {
     let io = fs::read_to_string("/proc/self/io")?;
-    let read = |name: &str| -> anyhow::Result<u64> {
-        let line = io.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("the kernel tells {name}"))?;
-        Ok(line.trim_start_matches(':').trim().parse()?)
-    };
-    Ok(read("write_bytes")?.saturating_sub(read("cancelled_write_bytes")?))
+    let line = io.lines().find_map(|line| line.strip_prefix("wchar:")).context("the kernel tells wchar")?;
+    Ok(line.trim().parse()?)
 }
 
 /// What `/proc/PID/stat` says of a process; times in ticks.

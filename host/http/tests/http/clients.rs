@@ -96,7 +96,7 @@ async fn workers_of_four_clients_are_understood() {
     let generated = json!({"workerId": "gw", "maxTasks": 1, "topics": [{"topicName": "charge", "lockDuration": 1000, "localVariables": false,
         "withoutTenantId": false, "deserializeValues": false, "includeExtensionProperties": false}]});
     let loud = json!({"type": "integer", "value": 1, "valueInfo": {}});
-    let transient = json!({"type": "string", "value": "t", "valueInfo": {"transient": true}});
+    let transient = json!({"type": "string", "value": "t", "valueInfo": {"transient": false}});
     let answers = [
         ("complete", &javascript, json!({"workerId": "jsw", "variables": {"i": loud, "tr": transient}, "localVariables": {"loc": loud}})),
         ("failure", &javascript, json!({"errorMessage": "e", "errorDetails": "d", "retries": 1, "retryTimeout": 1000, "workerId": "jsw"})),

@@ -59,9 +59,9 @@ async fn a_message_reaches_who_waits_under_its_key(host: Host) {
     let variable = format!("/engine-rest/process-instance/{first}/variables/order");
     host.put(&variable, json!({"value": "{\"id\":8}", "type": "Json"})).await.no_content();
     let several = json!({"messageName": "paid", "correlationKey": "a-1"});
-    host.post(MESSAGE, several).await.error(400, "MismatchingMessageCorrelationException");
+    host.post(MESSAGE, several).await.error(400, "RestException");
     let mixed = json!({"messageName": "cancelled", "correlationKey": "order-7", "businessKey": "another"});
-    host.post(MESSAGE, mixed).await.error(400, "MismatchingMessageCorrelationException");
+    host.post(MESSAGE, mixed).await.error(400, "RestException");
     assert_eq!(
         correlated(&host, json!({"messageName": "paid", "correlationKey": "7", "businessKey": "all-alike"})).await,
         (json!(first), false)

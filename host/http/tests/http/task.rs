@@ -161,10 +161,10 @@ async fn a_unit_that_fails_leaves_the_task_where_it_was() {
     host.start("hasty", json!({})).await;
     let id = host.only_id("/engine-rest/task").await;
     let complete = format!("/engine-rest/task/{id}/complete");
-    let message = host.post(&complete, json!({})).await.error(500, "ProcessEngineException");
-    assert!(message.starts_with("EXPRESSION_FAILED: "), "{message}");
-    let message = host.post(&complete, json!({"variables": {"good": {"value": false}}})).await.error(500, "ProcessEngineException");
-    assert!(message.starts_with("NO_FLOW_TAKEN: "), "{message}");
+    let message = host.post(&complete, json!({})).await.error(500, "RestException");
+    assert!(message.starts_with(&format!("Cannot complete task {id}: EXPRESSION_FAILED: ")), "{message}");
+    let message = host.post(&complete, json!({"variables": {"good": {"value": false}}})).await.error(500, "RestException");
+    assert!(message.starts_with(&format!("Cannot complete task {id}: NO_FLOW_TAKEN: ")), "{message}");
     assert_eq!(host.only_id("/engine-rest/task").await, id);
     host.post(&complete, json!({"variables": {"good": {"value": true}}})).await.no_content();
     host.close().await;

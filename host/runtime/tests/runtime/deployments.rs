@@ -48,8 +48,11 @@ async fn bad_xml() {
 
 #[tokio::test]
 async fn an_element_that_is_not_built() {
-    let text = refused(vec![("p.bpmn", process(&TASK.replace("bpmn:serviceTask", "bpmn:scriptTask")))]).await;
-    assert!(text.contains("scriptTask") && text.contains("element 't'"), "{text}");
+    let task = TASK
+        .replace("<bpmn:serviceTask", r#"<bpmn:businessRuleTask camunda:decisionRef="d""#)
+        .replace("bpmn:serviceTask", "bpmn:businessRuleTask");
+    let text = refused(vec![("p.bpmn", process(&task))]).await;
+    assert!(text.contains("decisionRef") && text.contains("element 't'"), "{text}");
 }
 
 #[tokio::test]
