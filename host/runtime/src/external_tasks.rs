@@ -274,17 +274,18 @@ impl Inner {
     ) -> Result<(), Error> {
         let holds = Worker { id: worker.clone(), wait: WaitId(task.number), details, rest_ms };
         let work = Work { worker: Some(holds), ..Work::new(task.instance, input) };
-        match self.advance(work).await? {
-            Advanced::Committed(_) => Ok(()),
-            Advanced::Withdrawn | Advanced::Contended => {
-                // The ledger lets nothing leave on the word of a worker that no longer has its task.
-                let holder = self.store.external_task_worker(task.instance.0, stored_number(task)).await?;
-                match holder {
-                    Some(holder) if holder != worker => Err(Error::NotHeld { worker: Some(holder) }),
-                    _ => Err(Error::Cancelled(task.instance)),
-                }
-            }
-            Advanced::AlreadyStarted(_) | Advanced::Superseded => unreachable!("it starts nothing"),
+        let error = match self.advance(work).await {
+            Ok(Advanced::Committed(_)) => return Ok(()),
+            // The ledger lets nothing leave on the word of a worker that no longer has its task.
+            Ok(Advanced::Withdrawn | Advanced::Contended) => Error::Cancelled(task.instance),
+            Ok(Advanced::AlreadyStarted(_) | Advanced::Superseded) => unreachable!("it starts nothing"),
+            // Whoever does not have the task is told so, and not what would have come of it.
+            Err(error @ Error::UnitFailed(_)) => error,
+            Err(error) => return Err(error),
+        };
+        match self.store.external_task_worker(task.instance.0, stored_number(task)).await? {
+            Some(holder) if holder != worker => Err(Error::NotHeld { worker: Some(holder) }),
+            _ => Err(error),
         }
     }
 

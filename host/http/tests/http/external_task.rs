@@ -208,6 +208,19 @@ async fn a_worker_that_does_not_have_the_task_is_told_who_has() {
 }
 
 #[tokio::test]
+async fn who_has_the_task_is_said_before_what_would_come_of_it() {
+    let host = Host::open().await;
+    host.deploy("payments", &payment().replace("= number", "${number}")).await;
+    begin(&host, 1).await;
+    let id = fetch_one(&host, "ann").await;
+    let said = host.post(&at(&id, "complete"), json!({"workerId": "bob"})).await.error(400, "RestException");
+    assert!(said.ends_with("by worker 'bob'. It is locked by worker 'ann'."), "{said}");
+    let said = host.post(&at(&id, "complete"), json!({"workerId": "ann"})).await.error(500, "ProcessEngineException");
+    assert!(said.starts_with("EXPRESSION_FAILED: "), "{said}");
+    host.close().await;
+}
+
+#[tokio::test]
 async fn failures_come_back_until_they_are_an_incident() {
     let host = deployed().await;
     let instance = begin(&host, 1).await;
