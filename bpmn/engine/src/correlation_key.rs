@@ -37,7 +37,8 @@ impl At<'_> {
 fn key(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.to_string()),
-        Value::Number(_) => Some(value.to_json().to_string()),
+        // 7.0 is 7, of whatever type it came.
+        Value::Number(number) => Some(Value::Number(number.with_type(None)).to_json().to_string()),
         _ => None,
     }
 }
@@ -90,6 +91,25 @@ mod tests {
                   - #3
                   + u #5
                   task u !6 of nobody users [] groups []
+            "#]],
+        );
+    }
+
+    #[test]
+    fn number_is_the_same_key_whatever_its_type() {
+        check(
+            "<startEvent id='s'/><receiveTask id='r' messageRef='keyed'/>{s>r}",
+            r#"
+                start {"order": 7.0}
+            "#,
+            expect![[r#"
+                > start {"order": 7.0}
+                  started at s
+                  order = 7.0
+                  + s #2
+                  - #2
+                  + r #3
+                  subscription r !4 'paid' under '7'
             "#]],
         );
     }

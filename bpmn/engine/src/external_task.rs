@@ -41,9 +41,12 @@ impl Machine<'_> {
             self.bring(activity, brought)?;
             return self.resume(activity);
         }
-        self.bring_and_stay(wait, activity, brought)?;
+        self.bring(activity, brought)?;
         if let Some(error) = self.worker_error(activity, None, Err)? {
-            return self.throw_worker_error(wait, error);
+            self.throw_worker_error(wait, error)?;
+            // Where nothing catches it the wait stays, and is answered again: what conditions begin sends its commands from jobs of its own.
+            self.unit.hold |= self.instance.external_tasks.contains_key(&wait);
+            return Ok(());
         }
         self.remove_wait(activity, wait);
         self.resume(activity)

@@ -98,6 +98,9 @@ impl Machine<'_> {
     pub(crate) fn map_inputs(&mut self, activity: ActivityId, element: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
         for mapping in self.mappings(&definition.element(element).inputs, activity) {
+            if mapping.declares && self.instance.variables(activity).is_some_and(|own| own.contains_key(&mapping.target)) {
+                continue;
+            }
             let Some(value) = self.mapped(activity, element, &mapping.source)? else { continue };
             let set = self.set_variables_in(activity, Variables::from([(mapping.target.clone(), value)]));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;

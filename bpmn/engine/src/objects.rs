@@ -47,7 +47,8 @@ fn execution(at: &At<'_>) -> Json {
 
 /// Camunda's `DelegateTask`: the user task that waits here.
 fn task(at: &At<'_>) -> Option<Json> {
-    let task = at.waits().find_map(|wait| at.instance.tasks.get(&wait))?;
+    // Listeners and forms are attached to the task's element; a boundary event is not.
+    let task = at.waits().find_map(|wait| at.instance.tasks.get(&wait)).filter(|task| task.element == at.index)?;
     let element = at.definition.element(task.element);
     let date = |moment: Option<i64>| moment.and_then(date_text);
     let documentation = if let ElementKind::UserTask(task) = &element.kind { task.documentation.as_ref() } else { None };

@@ -525,6 +525,8 @@ pub struct Mapping {
     pub target: String,
     /// Where the value comes from; from a variable that is not there nothing comes.
     pub source: Source,
+    /// It only declares its variable: where the activity has it already, because it was given it, nothing is set.
+    pub declares: bool,
 }
 
 /// A sequence flow.

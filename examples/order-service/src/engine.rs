@@ -118,7 +118,9 @@ impl Engine {
         let request = self.client.post(format!("{}/message", self.url));
         match exchange(request.json(&body)).await? {
             (200 | 204, _) => Ok(Told::Accepted),
-            (400, answer) if answer["type"] == "MismatchingMessageCorrelationException" => Ok(Told::Mismatch),
+            (400, answer) if answer["message"].as_str().is_some_and(|it| it.contains("MismatchingMessageCorrelationException")) => {
+                Ok(Told::Mismatch)
+            }
             (status, answer) => Err(format!("message answered {status}: {answer}")),
         }
     }

@@ -107,7 +107,8 @@ pub(crate) async fn read_body(request: Request, next: Next) -> Response {
 }
 
 fn is_upload(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"))
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.as_bytes().get(..10));
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"multipart/"))
 }
 
 fn closing(mut response: Response) -> Response {

@@ -343,6 +343,7 @@ impl Inner {
         // The job of a start that is held is run for the caller.
         let mut held = None;
         let runs_held = is_held_start(&work.input);
+        let mut begun = Vec::new();
         for (party, mut after) in parties.iter().zip(afters) {
             let id = party.instance.id();
             let mut locked = locked_jobs.remove(&id.0).unwrap_or_default();
@@ -353,7 +354,7 @@ impl Inner {
                 _ => self.instances.forget(id),
             }
             self.tell_of(party, &after, registered, work, locked.len());
-            self.wake_messages(party, after.awaited).await;
+            begun.push((party, after.awaited));
             if let (true, true, [job]) = (runs_held, id == work.instance, &locked[..]) {
                 let wait = crate::executor::wait_of(job);
                 held = Some((wait, after.places.take(wait)));
@@ -361,6 +362,8 @@ impl Inner {
             }
             self.take_up(&party.base.instance, locked, after.places);
         }
+        // Behind all that is this host's to run: a database that does not answer holds up nobody's jobs.
+        self.wake_messages(begun).await;
         Ok(Stored::Committed(held))
     }
 
@@ -476,7 +479,7 @@ struct After {
     /// It has thrown signals or sent messages, which are to be delivered.
     throws: bool,
     /// Messages that it waits for now, and that may be on their way.
-    awaited: Vec<(String, Option<String>)>,
+    awaited: Vec<crate::message_flows::Keyed>,
 }
 
 impl After {

@@ -299,7 +299,7 @@ impl Inner {
             _ => return Err(Error::Cancelled(id)),
         };
         if let Some((wait, permit)) = state.held.take() {
-            state = self.run_held(state, wait, permit, start.traceparent, operator).await;
+            state = self.run_held(state, wait, permit, start.traceparent).await;
         }
         Ok(Some(Started {
             id,
@@ -321,11 +321,11 @@ impl Inner {
         wait: mandate_engine::WaitId,
         permit: Option<crate::executor::Permit>,
         traceparent: Option<String>,
-        operator: Option<Arc<Operator>>,
     ) -> Box<State> {
         let instance = held.instance.id();
         let mine = self.executor.mine(instance, wait);
-        let work = Work { traceparent, operator, fresh: true, ..Work::new(instance, Input::RunJob { wait }) };
+        // On nobody's behalf, as when it is tried again: what a command says must not depend on which attempt sends it.
+        let work = Work { traceparent, fresh: true, ..Work::new(instance, Input::RunJob { wait }) };
         let started = Instant::now();
         let advanced = self.advance_here(work).await;
         crate::metrics::job_ran(started.elapsed());

@@ -62,6 +62,9 @@ impl Runtime {
     }
 }
 
+/// The name of a message that is waited for, and the correlation key of the wait.
+pub(crate) type Keyed = (String, Option<String>);
+
 impl Inner {
     /// Looks for somebody for each message that is due. Answers how many there were.
     pub(crate) async fn address_due(&self) -> Result<usize, Error> {
@@ -115,9 +118,10 @@ impl Inner {
 
     /// Makes the messages due that an instance has begun to wait for, each with what tells the wait from others. Any process may have some on their
     /// way, whether or not a flow leads to this version of it.
-    pub(crate) async fn wake_messages(&self, party: &Party, awaited: Vec<(String, Option<String>)>) {
-        let (definition, instance) = (&party.base.definition, &party.instance);
-        for (name, correlation_key) in awaited {
+    pub(crate) async fn wake_messages(&self, begun: Vec<(&Party, Vec<Keyed>)>) {
+        let each = begun.into_iter().flat_map(|(party, awaited)| awaited.into_iter().map(move |it| (party, it)));
+        for (party, (name, correlation_key)) in each {
+            let (definition, instance) = (&party.base.definition, &party.instance);
             let (process, tenant) = (definition.row.key.clone(), instance.tenant().map(str::to_owned));
             let business_key = instance.business_key().map(str::to_owned);
             let begun = Begun { process, tenant, name: name.clone(), business_key, correlation_key };

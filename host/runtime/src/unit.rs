@@ -147,7 +147,7 @@ impl Rows {
     }
 
     /// Messages that are waited for since this unit, with what tells each wait from others.
-    pub(crate) fn awaited_messages(&self) -> Vec<(String, Option<String>)> {
+    pub(crate) fn awaited_messages(&self) -> Vec<crate::message_flows::Keyed> {
         let begun = self.subscriptions.values().flatten().filter(|it| it.kind == SubscriptionKind::Message);
         begun.filter(|it| !it.name.is_empty()).map(|it| (it.name.clone(), it.correlation_key.clone())).collect()
     }

@@ -466,8 +466,9 @@ impl Store {
             deleted
         };
         if changed > 0 {
-            if revised.is_none_or(|(_, retries)| retries > 0) {
-                incident::resolve(&mut tx, vec![seen.job()], at).await?;
+            match revised {
+                Some((_, 0)) => incident::raise(&mut tx, self.inner().history, seen.name).await?,
+                _ => incident::resolve(&mut tx, vec![seen.job()], at).await?,
             }
             operations::write(&mut tx, self.inner().history, operations).await?;
         }

@@ -121,6 +121,40 @@ fn data_object_of_a_sub_process_lives_and_dies_with_it() {
 }
 
 #[test]
+fn data_object_that_a_sub_process_was_given_is_not_declared_over() {
+    check(
+        &format!(
+            "<startEvent id='s'/><subProcess id='p'><dataObject id='d' name='order'/><startEvent id='ps'/><userTask id='a'>{}</userTask>{{ps>a}}\
+             <multiInstanceLoopCharacteristics isSequential='true'><loopDataInputRef>orders</loopDataInputRef><inputDataItem name='order'/>\
+             </multiInstanceLoopCharacteristics></subProcess>{{s>p}}",
+            io("d", "d")
+        ),
+        r#"
+            start {"orders": [1]}
+        "#,
+        expect![[r#"
+            > start {"orders": [1]}
+              started at s
+              orders = [1]
+              + s #2
+              - #2
+              + p body #3
+              nrOfActiveInstances = 1 in #3
+              nrOfCompletedInstances = 0 in #3
+              nrOfInstances = 1 in #3
+              loopCounter = 0 in #4
+              order = 1 in #4
+              + p #4 in #3
+              + ps #5 in #4
+              - #5
+              + a #6 in #4
+              given = 1 in #6
+              task a !7 of nobody users [] groups []
+        "#]],
+    );
+}
+
+#[test]
 fn message_fills_a_data_object() {
     check(
         "<dataObject id='d' name='order'/><startEvent id='s'/><intermediateCatchEvent id='m'><dataOutput id='out' name='payload'/>\

@@ -67,7 +67,11 @@ impl<'n> ProcessReader<'n, '_> {
             && association.first("assignment").is_none()
             && let Copy::From(source, target) = self.copied(association, owner)
         {
-            mappings.push(Mapping { target: target.variable.to_owned(), source: Source::Variable(source.variable.to_owned()) });
+            mappings.push(Mapping {
+                target: target.variable.to_owned(),
+                source: Source::Variable(source.variable.to_owned()),
+                declares: false,
+            });
         }
         mappings
     }
@@ -89,7 +93,7 @@ impl<'n> ProcessReader<'n, '_> {
             return None;
         };
         self.items.used(target);
-        Some(Mapping { target: target.variable.to_owned(), source: Source::Expression(self.text(node, owner)?) })
+        Some(Mapping { target: target.variable.to_owned(), source: Source::Expression(self.text(node, owner)?), declares: false })
     }
 
     /// From an expression, or something by its id, to something by its id, or a variable by its name.
@@ -114,7 +118,7 @@ impl<'n> ProcessReader<'n, '_> {
             Some(item) => Source::Variable(item.variable.to_owned()),
             None => Source::Expression(self.text(from, owner)?),
         };
-        Some(Mapping { target: target.to_owned(), source })
+        Some(Mapping { target: target.to_owned(), source, declares: false })
     }
 
     /// What an association without an expression copies.
@@ -166,6 +170,9 @@ impl<'n> ProcessReader<'n, '_> {
 
     /// What the collection of a multi-instance activity is: what fills the data input that `loopDataInputRef` names, or that itself. None: it names nothing.
     pub(crate) fn loop_input(&mut self, id: &str, of: &'n Node<'n>, owner: Owner<'n>) -> Option<Source> {
+        if self.definitions.dialect == Dialect::Camunda7 {
+            return None;
+        }
         let item = self.items.get(id.trim())?;
         let filling = of.all("dataInputAssociation").find(|it| target(it) == Some(id.trim()));
         let mapping = filling.and_then(|it| self.data_association(it, owner).pop());
@@ -193,7 +200,8 @@ impl<'n> ProcessReader<'n, '_> {
         for (scope, variables) in self.items.declared() {
             let Some(crate::parse::process::Slot::Element(index)) = self.slots.get(scope).copied() else { continue };
             let nothing = Expression::parse("= null").expect("it is an expression");
-            let declared = variables.into_iter().map(|name| Mapping { target: name, source: Source::Expression(nothing.clone()) });
+            let declare = |target| Mapping { target, source: Source::Expression(nothing.clone()), declares: true };
+            let declared = variables.into_iter().map(declare);
             self.element(index).inputs.splice(0..0, declared);
         }
     }

@@ -78,7 +78,11 @@ impl<'n> ProcessReader<'n, '_> {
             return None;
         }
         let what = format!("{} '{}'", parameter.title(), shown(target));
-        Some(Mapping { target: target.to_owned(), source: Source::Expression(self.parameter_value(parameter, &what, at)?) })
+        Some(Mapping {
+            target: target.to_owned(),
+            source: Source::Expression(self.parameter_value(parameter, &what, at)?),
+            declares: false,
+        })
     }
 
     /// The value of a parameter, or of an entry of a map: an expression or text, a script, a list or a map (Camunda

@@ -4,7 +4,7 @@
 //!
 //! Data stores outlive the process, and are none of its data.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::parse::process::MAX_ID;
 use crate::xml::{Namespace, Node};
@@ -19,7 +19,7 @@ const SCOPES: &[&str] = &["subProcess", "adHocSubProcess", "transaction"];
 #[derive(Default)]
 pub(crate) struct Items<'n> {
     by_id: HashMap<&'n str, Item<'n>>,
-    placeholders: Vec<&'n str>,
+    placeholders: HashSet<&'n str>,
     /// Of data objects and properties of sub-processes those that are used, by sub-process.
     used: BTreeMap<&'n str, BTreeSet<&'n str>>,
 }
@@ -76,7 +76,7 @@ impl<'n> Items<'n> {
             _ => return,
         };
         if node.plain("name") == Some(PLACEHOLDER) {
-            self.placeholders.push(id);
+            self.placeholders.insert(id);
         } else if let Some(variable) = name(node).or(Some(id)).filter(|name| name.chars().count() <= MAX_ID) {
             self.by_id.insert(id, Item { variable, is_input, is_output, scope });
         }
@@ -108,7 +108,7 @@ impl<'n> Items<'n> {
 
     /// Whether an id only ends a line in a drawing.
     pub(crate) fn is_placeholder(&self, id: &str) -> bool {
-        self.placeholders.contains(&id)
+        self.placeholders.contains(id)
     }
 
     /// Something is done with it.

@@ -83,7 +83,7 @@ impl<'n> ProcessReader<'n, '_> {
             return None;
         }
         let source = self.expression(&format!("the source of '{}'", shown(target)), parameter.plain("source").unwrap_or("= null"), at)?;
-        Some(Mapping { target: target.to_owned(), source: Source::Expression(source) })
+        Some(Mapping { target: target.to_owned(), source: Source::Expression(source), declares: false })
     }
 
     /// How often the job of a task is tried in all, without a pause. It goes with the job that begins the task, or each of its instances.

@@ -221,8 +221,10 @@ async fn message(State(seen): Shared, Json(body): Json<Value>) -> (StatusCode, J
         return (StatusCode::NO_CONTENT, Json(Value::Null));
     }
     let answer = json!({
-        "type": "MismatchingMessageCorrelationException",
-        "message": "Cannot correlate message 'FulfillmentCompleted'", "code": 0,
+        "type": "RestException",
+        "message": "org.camunda.bpm.engine.MismatchingMessageCorrelationException: Cannot correlate message 'FulfillmentCompleted': \
+                    No process definition or execution matches the parameters",
+        "code": 0,
     });
     (StatusCode::BAD_REQUEST, Json(answer))
 }

@@ -51,8 +51,9 @@ static RECEIVERS: Batch = Batch::new(
 static WOKEN: Batch = Batch::new(
     "WITH b AS (SELECT * FROM {rows}) \
      SELECT b.n, m.id FROM b CROSS JOIN \
-     {pg:LATERAL (SELECT w.id, w.definition_id FROM message w WHERE w.name = b.name AND w.business_key = b.business_key OFFSET 0) m}\
-     {lite:message m ON m.name = b.name AND m.business_key = b.business_key} \
+     {pg:LATERAL (SELECT w.id, w.definition_id FROM message w WHERE w.name = b.name AND w.business_key = b.business_key \
+     AND (b.correlation_key IS NULL OR w.correlation_key IS NULL) OFFSET 0) m}\
+     {lite:message m ON m.name = b.name AND m.business_key = b.business_key AND (b.correlation_key IS NULL OR m.correlation_key IS NULL)} \
      {pg:JOIN}{lite:CROSS JOIN} definition d ON d.id = m.definition_id AND d.key = b.process AND d.tenant = b.tenant UNION ALL \
      SELECT b.n, m.id FROM b CROSS JOIN \
      {pg:LATERAL (SELECT w.id, w.definition_id FROM message w WHERE w.name = b.name AND w.correlation_key = b.correlation_key OFFSET 0) m}\

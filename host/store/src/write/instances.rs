@@ -90,19 +90,19 @@ pub(super) struct Repeated {
 }
 
 /// Units of several instances are stored whole or not at all: their instances are locked in the order of their ids, and their revisions compared,
-/// before anything is written. So are those of units that take up a delivery, whose message is locked next. Any other unit of one instance needs no
-/// lock: writing the row compares.
+/// before anything is written. So are those of units that take up a delivery, whose message is locked next. A batch of units of one instance needs no
+/// lock, for writing the row compares; in one with such units all instances are locked, for what is locked next is locked behind instances by everybody.
 pub(super) async fn hold(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
-    let held = |unit: &Unit| unit.instances.len() > 1 || unit.instances[0].delivery.is_some();
-    let mut ids = BTreeSet::new();
-    for unit in units.iter().filter(|unit| held(unit)) {
-        ids.extend(unit.instances.iter().filter(|write| matches!(write.expect, Expect::Revision(_))).map(|write| write.id));
+    if !units.iter().any(|unit| unit.instances.len() > 1 || unit.instances[0].delivery.is_some()) {
+        return Ok(());
     }
+    let writes = units.iter().flat_map(|unit| &unit.instances);
+    let ids: BTreeSet<_> = writes.filter(|write| matches!(write.expect, Expect::Revision(_))).map(|write| write.id).collect();
     if ids.is_empty() {
         return Ok(());
     }
     let revisions = revisions(tx, ids, "{pg:FOR UPDATE}").await?;
-    for (unit, answer) in units.iter().zip(answers).filter(|(unit, _)| held(unit)) {
+    for (unit, answer) in units.iter().zip(answers) {
         let refused = unit.instances.iter().find_map(|write| match write.expect {
             Expect::New(_) => None,
             Expect::Revision(expected) => refusal(revisions.get(&write.id).copied(), expected),
