@@ -1,4 +1,4 @@
-//! What this host cannot run: instances that it cannot read, definitions that it cannot load, components that it cannot compile.
+//! What this host cannot run: instances that it cannot read, definitions that it cannot load.
 //!
 //! A newer host may be able to, so their jobs stay unlocked for whoever claims them. This host leaves them out of its claims for a while,
 //! twice as long each time, so that they neither fill its log nor stand in the way of jobs that were due later. Memory of one process: another
