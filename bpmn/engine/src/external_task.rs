@@ -56,7 +56,12 @@ impl Machine<'_> {
     pub(crate) fn external_task_failed(&mut self, wait: WaitId, unable: Unable, brought: Brought) -> Result<(), Failure> {
         let Unable { message, details, retries } = unable;
         let activity = self.instance.external_tasks[&wait].activity;
-        self.bring_and_stay(wait, activity, brought)?;
+        if self.definition.has_conditions {
+            // The wait may stay and be answered again: what conditions begin has other keys then.
+            let failures = self.instance.external_tasks[&wait].failures;
+            self.unit.tell_apart(self.instance.id, self.instance.activities.keys().copied(), failures.saturating_add(1));
+        }
+        self.bring(activity, brought)?;
         if !self.worker_errors(activity).is_empty() {
             let task = self.instance.external_tasks.get_mut(&wait).expect("admit::check found the external task");
             Arc::make_mut(task).failure.clone_from(&message);
@@ -101,14 +106,5 @@ impl Machine<'_> {
     fn bring(&mut self, activity: ActivityId, Brought { variables, local }: Brought) -> Result<(), Failure> {
         self.deliver(activity, variables)?;
         self.set_variables_in(activity, local)
-    }
-
-    /// The same where the wait may stay and be answered again: what conditions begin has other keys then.
-    fn bring_and_stay(&mut self, wait: WaitId, activity: ActivityId, brought: Brought) -> Result<(), Failure> {
-        if self.definition.has_conditions {
-            let failures = self.instance.external_tasks[&wait].failures;
-            self.unit.tell_apart(self.instance.id, self.instance.activities.keys().copied(), failures.saturating_add(1));
-        }
-        self.bring(activity, brought)
     }
 }

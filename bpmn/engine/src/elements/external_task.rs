@@ -447,6 +447,36 @@ mod tests {
         );
     }
 
+    /// Nothing catches the error, so that the task is answered again: what the condition begins must not hang on its wait.
+    #[test]
+    fn what_a_condition_begins_beside_an_error_that_stays_sends_from_a_job_of_its_own() {
+        check(
+            "<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='charge'><extensionElements>\
+             <camunda:errorEventDefinition errorRef='err' expression=\"${status == 'lost'}\"/></extensionElements></serviceTask>{s>x}\
+             <subProcess id='p' triggeredByEvent='true'><startEvent id='ps' isInterrupting='false'><conditionalEventDefinition>\
+             <condition>= status = \"lost\"</condition></conditionalEventDefinition></startEvent><serviceTask id='d' camunda:class='d'/>{ps>d}</subProcess>",
+            r#"
+                start {"status": null}
+                done x {"status": "lost"}
+            "#,
+            expect![[r#"
+                > start {"status": null}
+                  started at s
+                  status = null
+                  condition ps !2
+                  + s #3
+                  - #3
+                  + x #4
+                  external task x !5 'charge' priority 0
+                > done x {"status": "lost"}
+                  status = "lost"
+                  external task x !5 'charge' priority 0, 0 left, 1 failed: BPMN error 'E', which nothing catches
+                  incident 6 of !5 at x, attempt 1: EXTERNAL_TASK_FAILED: BPMN error 'E', which nothing catches
+                  job AsyncBefore p !8 due 0, 3 left, 0 failed
+            "#]],
+        );
+    }
+
     #[test]
     fn delegate_that_does_a_worker_s_task_is_asked_as_well() {
         let mut definition = parse(&judged(&[("err", "${status == 'lost'}")]));
