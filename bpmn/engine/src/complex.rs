@@ -29,7 +29,7 @@ impl<'d> Machine<'d> {
         if self.instance.index.spent.contains_key(&key) {
             return Ok(());
         }
-        let count: usize = self.instance.index.joins[&key].values().map(imbl::OrdSet::len).sum();
+        let count = self.instance.index.standing[&key];
         self.set_variables_in(activity, Variables::from([(ACTIVATION_COUNT.to_owned(), Variable::from_json(&count.into()))]))?;
         let at = At::new(self.definition, self.instance, activity, self.moment());
         if !activates(&at, gateway)? {

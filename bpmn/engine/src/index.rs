@@ -23,6 +23,8 @@ pub(crate) struct Index {
     pub waits: OrdMap<ActivityId, OrdSet<WaitId>>,
     /// Tokens at joins, by scope instance and gateway, then by flow.
     pub joins: OrdMap<(ActivityId, ElementIndex), Arrivals>,
+    /// How many tokens stand at each of them.
+    pub standing: OrdMap<(ActivityId, ElementIndex), usize>,
     /// Flows by which tokens have gone through a complex gateway that is not reset yet, by scope instance and gateway.
     pub spent: OrdMap<(ActivityId, ElementIndex), Arrivals>,
     /// Activities that wait for more tokens to begin, by scope instance and element.
@@ -91,6 +93,7 @@ impl Index {
         let Some(scope) = activity.parent else { return };
         if let Phase::Joining { by } = activity.phase {
             self.joins.entry((scope, activity.element)).or_default().entry(by).or_default().insert(activity.id);
+            *self.standing.entry((scope, activity.element)).or_default() += 1;
         } else if let Phase::Spent { by } = activity.phase {
             self.spent.entry((scope, activity.element)).or_default().entry(by).or_default().insert(activity.id);
         } else if let Phase::Gathering { .. } = activity.phase {
@@ -104,17 +107,13 @@ impl Index {
         let Some(scope) = activity.parent else { return };
         if let Phase::Joining { by } = activity.phase {
             leave_flow(&mut self.joins, (scope, activity.element), by, activity.id);
+            count_down(&mut self.standing, (scope, activity.element));
         } else if let Phase::Spent { by } = activity.phase {
             leave_flow(&mut self.spent, (scope, activity.element), by, activity.id);
         } else if let Phase::Gathering { .. } = activity.phase {
             self.gathering.remove(&(scope, activity.element));
-        } else if let Some(place) = Place::of(activity)
-            && let Some(count) = self.places.get_mut(&(scope, place))
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.places.remove(&(scope, place));
-            }
+        } else if let Some(place) = Place::of(activity) {
+            count_down(&mut self.places, (scope, place));
         }
     }
 
@@ -155,6 +154,16 @@ impl Index {
 
 fn place(job: &Job) -> ExclusiveJob {
     (job.retries == 0 || job.suspended, job.due, Reverse(job.priority), job.wait)
+}
+
+/// Counts one less, and nothing any more when it was the last.
+fn count_down<K: Ord + Clone>(counts: &mut OrdMap<K, usize>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
 }
 
 /// Takes a token from where those stand that came by a flow.

@@ -1,10 +1,14 @@
-//! Parallel and inclusive joins: they count taken sequence flows, and look where tokens may still come from. A parallel join that can never be
+//! Parallel and inclusive joins: they count what has come, and look where tokens may still come from. A parallel join that can never be
 //! complete is an incident; an inclusive one goes on.
+//!
+//! The standard's joins count the sequence flows that were taken (BPMN 2.0, 13.4.1 and 13.4.3): what comes twice by one flow to a parallel one
+//! waits for its next round. Those of Camunda 7's dialect count tokens (`ParallelGatewayActivityBehavior`, `InclusiveGatewayActivityBehavior.activatesGateway`):
+//! as many as the gateway has flows are enough, whichever they came by.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
+use mandate_model::{Dialect, ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 
 use crate::Code;
 use crate::effect::{ActivityEnd, Effect, Incident};
@@ -45,7 +49,7 @@ impl Place {
 }
 
 impl Machine<'_> {
-    /// A token stands at a parallel or inclusive gateway. When every incoming flow has been taken, it goes on (BPMN 2.0, 13.4.1 and 13.4.3).
+    /// A token stands at a parallel or inclusive gateway, and goes on when no other is missing.
     pub(crate) fn arrive(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let key = (it.scope(), it.element);
@@ -54,7 +58,9 @@ impl Machine<'_> {
         if let ElementKind::ComplexGateway(gateway) = &self.definition.element(key.1).kind {
             return self.arrive_at_complex(activity, gateway);
         }
-        if self.instance.index.joins[&key].len() < self.definition.element(key.1).incoming.len() {
+        let index = &self.instance.index;
+        let come = if counts_tokens(self.definition) { index.standing[&key] } else { index.joins[&key].len() };
+        if come < self.definition.element(key.1).incoming.len() {
             return Ok(());
         }
         self.join(activity)
@@ -84,13 +90,13 @@ impl Machine<'_> {
         Ok(false)
     }
 
-    /// Consumes what stands at a join, so that one token goes on: all of an inclusive join; of a parallel one the oldest of each flow, and what
-    /// came twice by the same flow stays for the next round.
+    /// Consumes what stands at a join, so that one token goes on: all, or of a parallel one that counts flows the oldest of each, and what came
+    /// twice by the same flow stays for the next round.
     fn join(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let it = self.instance.at(activity);
         let (gateway, scope) = (it.element, it.scope());
         let arrivals = &self.instance.index.joins[&(scope, gateway)];
-        let consumed: BTreeSet<_> = if is_inclusive(self.definition, gateway) {
+        let consumed: BTreeSet<_> = if is_inclusive(self.definition, gateway) || counts_tokens(self.definition) {
             arrivals.values().flatten().copied().collect()
         } else {
             arrivals.values().filter_map(|tokens| tokens.get_min().copied()).collect()
@@ -109,8 +115,8 @@ impl Machine<'_> {
         self.resume(activity)
     }
 
-    /// Raises an incident for each parallel join that waits for flows on which nothing can arrive any more. Runs when nothing moves, inclusive
-    /// joins neither: so each of those is one that a token may still come to.
+    /// Raises an incident for each parallel join that waits for flows on which nothing can arrive any more or, if it counts tokens, to which none can
+    /// come by any flow. Runs when nothing moves, inclusive joins neither: so each of those is one that a token may still come to.
     pub(crate) fn check_joins(&mut self) {
         // In scopes that this unit has not touched, a join waits for what it waited for before.
         for scope in std::mem::take(&mut self.unit.touched) {
@@ -129,21 +135,23 @@ impl Machine<'_> {
         let flows = reachable(self.definition, self.instance, scope);
         for gateway in joins {
             let arrivals = &self.instance.index.joins[&(scope, gateway)];
-            let incoming = self.definition.element(gateway).incoming.iter().copied();
-            let lost: Vec<_> = incoming.filter(|flow| !flows[flow.0 as usize] && !arrivals.contains_key(flow)).collect();
-            if !lost.is_empty() {
-                self.raise_join_incident(scope, gateway, &lost);
+            let incoming = &self.definition.element(gateway).incoming;
+            let can_come = |flow: &FlowIndex| flows[flow.0 as usize];
+            let (lost, for_what) = if counts_tokens(self.definition) {
+                let more = incoming.len() - self.instance.index.standing[&(scope, gateway)];
+                let tokens = if more == 1 { "another token".to_owned() } else { format!("{more} more tokens") };
+                (!incoming.iter().any(can_come), format!("{tokens}, and none can come any more"))
+            } else {
+                let lost: Vec<_> = incoming.iter().filter(|flow| !can_come(flow) && !arrivals.contains_key(*flow)).collect();
+                let ids: Vec<_> = lost.iter().map(|flow| format!("'{}'", self.definition.flow(**flow).id)).collect();
+                (!lost.is_empty(), format!("{}, on which nothing can arrive any more", ids.join(", ")))
+            };
+            if lost {
+                let activity = *arrivals.values().flatten().min().expect("a join is only remembered while a token stands at it");
+                let id = &self.definition.element(gateway).id;
+                self.raise_lost(scope, gateway, activity, format!("the parallel gateway '{id}' waits for {for_what}"));
             }
         }
-    }
-
-    fn raise_join_incident(&mut self, scope: ActivityId, gateway: ElementIndex, lost: &[FlowIndex]) {
-        let arrivals = &self.instance.index.joins[&(scope, gateway)];
-        let activity = *arrivals.values().flatten().min().expect("a join is only remembered while a token stands at it");
-        let flows: Vec<_> = lost.iter().map(|flow| format!("'{}'", self.definition.flow(*flow).id)).collect();
-        let id = &self.definition.element(gateway).id;
-        let message = format!("the parallel gateway '{id}' waits for {}, on which nothing can arrive any more", flows.join(", "));
-        self.raise_lost(scope, gateway, activity, message);
     }
 
     /// What stands at an element waits for a token that can't come.
@@ -179,6 +187,11 @@ impl Machine<'_> {
 pub(crate) fn joins_of(instance: &Instance, scope: ActivityId) -> impl Iterator<Item = ElementIndex> {
     let joins = &instance.index.joins;
     joins.range((scope, ElementIndex(0))..=(scope, ElementIndex(u32::MAX))).map(|((_, gateway), _)| *gateway)
+}
+
+/// Whether a join is complete by its number of tokens, and not by the flows that they came by.
+fn counts_tokens(definition: &ProcessDefinition) -> bool {
+    definition.dialect == Dialect::Camunda7
 }
 
 fn is_parallel(definition: &ProcessDefinition, gateway: ElementIndex) -> bool {

@@ -1,5 +1,5 @@
-//! The parallel gateway: joins what comes by all its incoming flows, forks into all its outgoing ones (BPMN 2.0, 13.4.1).
-//! The counting is in `join.rs`.
+//! The parallel gateway: joins what comes by all its incoming flows or, in Camunda 7's dialect, as many tokens as it has, and forks into all its
+//! outgoing ones (BPMN 2.0, 13.4.1; Camunda `ParallelGatewayActivityBehavior`). The counting is in `join.rs`.
 
 use super::{At, Behaviour, Next};
 use crate::input::Failure;
@@ -107,6 +107,96 @@ mod tests {
                 > leaves
                   j #7: incident 13
                   d #11: task of nobody
+            "#]],
+        );
+    }
+
+    /// `token_that_comes_twice_by_one_flow_waits_for_the_next_round` in Camunda 7's dialect.
+    #[test]
+    fn tokens_are_counted_in_camundas_dialect_whichever_flow_they_came_by() {
+        check(
+            "<startEvent id='s' camunda:initiator='who'/><parallelGateway id='f'/><task id='m'/><userTask id='b'/><parallelGateway id='j'/>\
+             <userTask id='d'/>{s>f}{f>m}<sequenceFlow id='f_m2' sourceRef='f' targetRef='m'/>{f>b>j}{m>j}{j>d}",
+            "
+                start
+                leaves
+                complete b
+                leaves
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  who = null
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + m #4
+                  - #4
+                  + j #5
+                  + m #6
+                  - #6
+                  + j #7
+                  - #5
+                  - #7
+                  + d #8
+                  task d !9 of nobody users [] groups []
+                  + b #10
+                  task b !11 of nobody users [] groups []
+                > leaves
+                  d #8: task of nobody
+                  b #10: task of nobody
+                > complete b
+                  task !11 gone
+                  - #10
+                  + j #12
+                  incident 13 at j, attempt 1: JOIN_CANNOT_COMPLETE: the parallel gateway 'j' waits for another token, and none can come any more
+                > leaves
+                  d #8: task of nobody
+                  j #12: incident 13
+            "#]],
+        );
+    }
+
+    #[test]
+    fn join_that_counts_tokens_is_an_incident_when_none_can_come_by_any_flow() {
+        check(
+            "<startEvent id='s' camunda:initiator='who'/><parallelGateway id='f'/><userTask id='a'/><userTask id='b'/><parallelGateway id='j'/>\
+             <task id='c'/><endEvent id='e'/>{s>f}{f>a>j}{f>b>e}{c>j}{j>e}<boundaryEvent id='t' attachedToRef='b'><timerEventDefinition>\
+             <timeDuration>PT1M</timeDuration></timerEventDefinition></boundaryEvent>{t>c}<task id='x'/>{x>j}",
+            "
+                start
+                complete a
+                leaves
+                complete b
+            ",
+            expect![[r#"
+                > start
+                  started at s
+                  who = null
+                  + s #2
+                  - #2
+                  + f #3
+                  - #3
+                  + a #4
+                  task a !5 of nobody users [] groups []
+                  + b #6
+                  job Timer t !7 due 60000, 3 left, 0 failed
+                  task b !8 of nobody users [] groups []
+                > complete a
+                  task !5 gone
+                  - #4
+                  + j #9
+                > leaves
+                  b #6: task of nobody until 60000
+                  j #9: join, missing c_j, x_j
+                > complete b
+                  task !8 gone
+                  job !7 gone
+                  - #6
+                  + e #10
+                  - #10
+                  incident 11 at j, attempt 1: JOIN_CANNOT_COMPLETE: the parallel gateway 'j' waits for 2 more tokens, and none can come any more
             "#]],
         );
     }

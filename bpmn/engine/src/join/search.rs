@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use mandate_model::{ElementIndex, ElementKind, FlowIndex, ProcessDefinition};
 
-use super::{Place, is_inclusive, joins_of};
+use super::{Place, counts_tokens, is_inclusive, joins_of};
 use crate::ids::ActivityId;
 use crate::index::Arrivals;
 use crate::instance::Instance;
 
-/// The flows for which each join of a scope waits, in document order: a parallel one for those by which nobody has come yet, an inclusive one for those
-/// by which somebody may still come.
+/// The flows for which each join of a scope waits, in document order: a parallel one for those by which nobody has come yet (one that counts tokens may
+/// get them by others as well), an inclusive one for those by which somebody may still come.
 pub(crate) fn missing(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> BTreeMap<ElementIndex, Vec<FlowIndex>> {
     let flows_of = |gateway, is_missing: &dyn Fn(&FlowIndex) -> bool| {
         definition.element(gateway).incoming.iter().copied().filter(is_missing).collect::<Vec<_>>()
@@ -74,8 +74,8 @@ pub(super) fn settled(
 }
 
 /// The flows of a scope on which a token may still come, by their numbers, if every decision goes its way. A parallel join counts as passable only if each of
-/// its flows has arrived or may still arrive; so two joins that wait for each other are both found. An inclusive one is passable for each
-/// token that comes.
+/// its flows has arrived or may still arrive; so two joins that wait for each other are both found. One that counts tokens, and an inclusive one, is
+/// passable for each token that comes: nobody knows how many more may come by the same flow.
 pub(crate) fn reachable(definition: &ProcessDefinition, instance: &Instance, scope: ActivityId) -> Flows {
     let mut search = Search::new(definition, instance, scope);
     search.follow_tokens(|_| false);
@@ -193,7 +193,7 @@ impl<'a> Search<'a> {
         }
         let target = self.definition.flow(flow).target;
         let element = self.definition.element(target);
-        if matches!(element.kind, ElementKind::ParallelGateway) {
+        if matches!(element.kind, ElementKind::ParallelGateway) && !counts_tokens(self.definition) {
             let arrivals = self.instance.index.joins.get(&(self.scope, target));
             let missing = self.missing.entry(target).or_insert_with(|| element.incoming.len() - arrivals.map_or(0, Arrivals::len));
             if !arrivals.is_some_and(|arrivals| arrivals.contains_key(&flow)) {
