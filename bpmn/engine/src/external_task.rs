@@ -58,8 +58,7 @@ impl Machine<'_> {
         let activity = self.instance.external_tasks[&wait].activity;
         if self.definition.has_conditions {
             // The wait may stay and be answered again: what conditions begin has other keys then.
-            let failures = self.instance.external_tasks[&wait].failures;
-            self.unit.tell_apart(self.instance.id, self.instance.activities.keys().copied(), failures.saturating_add(1));
+            self.unit.answer = self.instance.external_tasks[&wait].failures.saturating_add(1);
         }
         self.bring(activity, brought)?;
         if !self.worker_errors(activity).is_empty() {

@@ -79,8 +79,8 @@ pub(crate) fn digest(tag: &str, parts: &[&[u8]]) -> [u8; 32] {
 mod tests {
     use std::collections::BTreeSet;
 
-    use crate::EntryKey;
-    use crate::testing::{MESSAGE, Run, parse};
+    use crate::testing::{MESSAGE, Run, parse, variables};
+    use crate::{EntryKey, Input, Variables};
 
     /// The keys of all calls of `w` after a script.
     fn keys(elements: &str, script: &str) -> Vec<EntryKey> {
@@ -203,5 +203,28 @@ mod tests {
         let keys: BTreeSet<_> = run.calls.iter().map(|call| call.entry).collect();
         assert_eq!((run.calls.len(), keys.len()), (2, 2));
         assert!(run.instance.is_ended());
+    }
+
+    /// A worker's failure leaves its wait, so that the next one must have other keys; but of what is there beside it nothing is noted.
+    #[test]
+    fn each_failure_of_a_worker_has_keys_of_its_own_at_no_cost_for_what_is_beside_it() {
+        let definition = parse(
+            "<startEvent id='s'/><serviceTask id='x' camunda:type='external' camunda:topic='charge'/><userTask id='u'><multiInstanceLoopCharacteristics>\
+             <loopCardinality>100</loopCardinality></multiInstanceLoopCharacteristics></userTask>{s>x}{s>u}<subProcess id='p' triggeredByEvent='true'>\
+             <startEvent id='ps' isInterrupting='false'><conditionalEventDefinition><condition>= n > 0</condition></conditionalEventDefinition>\
+             </startEvent><serviceTask id='d' camunda:class='d'/>{ps>d}</subProcess>",
+        );
+        let mut run = Run::new(&definition);
+        run.line(r#"start {"n": 0}"#);
+        for nth in [1, 2] {
+            let wait = *run.instance.external_tasks.keys().next().expect("the task stays");
+            let (variables, local_variables) = (variables(&format!(r#"{{"n": {nth}}}"#)), Variables::new());
+            run.input(Input::FailExternalTask { wait, message: None, details: None, retries: 3, variables, local_variables });
+            let noted = run.instance.unit.as_ref().expect("it calls a delegate").lineages.len();
+            assert!(noted < 10, "{noted} activities");
+            run.line("return");
+        }
+        let keys = run.keys("d");
+        assert_eq!((keys.len(), distinct(&keys)), (2, 2), "{}", run.trace);
     }
 }

@@ -50,6 +50,10 @@ impl At<'_> {
                 ThrowInput::One { target, source: Source::Expression(expression) } => {
                     variables.insert(target.clone(), self.variable_of(expression)?);
                 }
+                ThrowInput::Data(name) => {
+                    let own = self.instance.variables(self.activity).and_then(|own| own.get_key_value(name));
+                    variables.extend(own.map(|(name, value)| (name.clone(), value.clone())));
+                }
             }
         }
         Ok(variables)

@@ -23,6 +23,8 @@ pub(crate) struct Unit {
     pub attempt: u32,
     /// Attempts that are left after it.
     pub retries_left: u32,
+    /// Which answer to the origin's wait this is, where that stays and may be answered again; 0 elsewhere.
+    pub answer: u32,
     /// Elements entered so far.
     pub steps: u32,
     /// Tokens that still have to move; the last is the next.
@@ -117,6 +119,7 @@ impl Unit {
             origin,
             attempt: 1,
             retries_left: 0,
+            answer: 0,
             steps: 0,
             agenda: Vec::new(),
             later: Vec::new(),
@@ -162,14 +165,12 @@ impl Unit {
 
     /// The lineage of the token in an activity. One that begins in this unit has been given one.
     pub(crate) fn lineage(&self, instance: InstanceId, activity: ActivityId) -> Lineage {
-        self.lineages.get(&activity).copied().unwrap_or_else(|| Lineage::origin(instance, self.origin).activity(activity))
-    }
-
-    /// Gives everything that is there another lineage than the origin's: the wait that names the origin stays, and units that it is named by later
-    /// must not have the keys of this one.
-    pub(crate) fn tell_apart(&mut self, instance: InstanceId, activities: impl Iterator<Item = ActivityId>, nth: u32) {
-        let origin = Lineage::origin(instance, self.origin).instance(nth);
-        self.lineages.extend(activities.map(|activity| (activity, origin.activity(activity))));
+        self.lineages.get(&activity).copied().unwrap_or_else(|| {
+            let origin = Lineage::origin(instance, self.origin);
+            // Where the wait that names the origin stays, units that it is named by later must not have the keys of this one.
+            let origin = if self.answer == 0 { origin } else { origin.instance(self.answer) };
+            origin.activity(activity)
+        })
     }
 
     /// Counts an entry of a lineage into an element: 1 for the first.

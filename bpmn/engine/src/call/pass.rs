@@ -36,6 +36,7 @@ impl Machine<'_> {
                     let into = if *local { &mut outputs.local } else { &mut outputs.around };
                     into.insert(target.clone(), value);
                 }
+                Pass::Data(name) => outputs.local.extend(from.get_key_value(name).map(|(name, value)| (name.clone(), value.clone()))),
             }
         }
         if call.propagates {

@@ -71,6 +71,7 @@ fn inputs(at: &At<'_>, passes: &[Pass]) -> Result<Variables, Failure> {
                 };
                 inputs.insert(target.clone(), value.unwrap_or_else(|| Variable::from_json(&Json::Null)));
             }
+            Pass::Data(name) => inputs.extend(own().remove_entry(name)),
         }
     }
     Ok(inputs)

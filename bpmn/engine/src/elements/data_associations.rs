@@ -77,6 +77,41 @@ fn what_is_not_there_is_not_copied() {
     );
 }
 
+/// Neither a null nor a variable of that name goes along, and what does not come back changes nothing.
+#[test]
+fn what_is_not_there_goes_into_no_call_and_comes_out_of_none() {
+    check(
+        &format!(
+            "<dataObject id='d' name='order'/><property id='answer'/><startEvent id='s'/><callActivity id='c' calledElement='other'>{}</callActivity>\
+             <endEvent id='e'><dataInput id='in' name='given'/><dataInputAssociation id='i'><sourceRef>d</sourceRef><targetRef>in</targetRef>\
+             </dataInputAssociation><inputSet/><signalEventDefinition signalRef='sig'/></endEvent>{{s>c>e}}",
+            io("d", "answer")
+        ),
+        r#"
+            start {"answer": 7, "given": "a variable of the process"}
+            hear c completed {"noise": 1}
+        "#,
+        expect![[r#"
+            > start {"answer": 7, "given": "a variable of the process"}
+              started at s
+              answer = 7
+              given = "a variable of the process"
+              + s #2
+              - #2
+              + c #3
+              #3 calls
+              process call c !4 'other' Latest {}
+            > hear c completed {"noise": 1}
+              - #3
+              + e #5
+              signal 'alarm' thrown {}
+              - #5
+              ended: Completed
+              end
+        "#]],
+    );
+}
+
 #[test]
 fn data_object_of_a_sub_process_lives_and_dies_with_it() {
     check(

@@ -53,4 +53,7 @@ pub enum Pass {
         /// As of all.
         local: bool,
     },
+    /// The activity's own variable of this name, if it has it, or, out of a call, the called process's: then it becomes the activity's own. What a data
+    /// association fills or reads.
+    Data(String),
 }

@@ -157,6 +157,8 @@ pub enum ThrowInput {
         /// Where it comes from; a variable that is not there is null.
         source: super::Source,
     },
+    /// The event's own variable of this name, if it has it: what a data association fills.
+    Data(String),
 }
 
 /// What a conditional event waits for: that a condition holds, which is asked when variables change (Camunda 7, "Conditional Events").

@@ -157,15 +157,14 @@ impl<'n> ProcessReader<'n, '_> {
 
     /// The variables that a called process gets from data inputs of its call activity, and those that it gives to data outputs.
     pub(crate) fn passed_to_called(&self, owner: Owner<'n>) -> [Vec<Pass>; 2] {
-        let pass = |name: &String, local| Pass::One { source: Source::Variable(name.clone()), target: name.clone(), local };
-        let [inputs, outputs] = self.passed.0.get(&owner.index).cloned().unwrap_or_default();
-        [inputs.iter().map(|name| pass(name, false)).collect(), outputs.iter().map(|name| pass(name, true)).collect()]
+        let passed = self.passed.0.get(&owner.index).cloned().unwrap_or_default();
+        passed.map(|names| names.into_iter().map(Pass::Data).collect())
     }
 
     /// The variables that a throwing event's data inputs let go along with a signal.
     pub(crate) fn thrown_along(&self, owner: Owner<'n>) -> Vec<ThrowInput> {
         let [inputs, _] = self.passed.0.get(&owner.index).cloned().unwrap_or_default();
-        inputs.into_iter().map(|name| ThrowInput::One { target: name.clone(), source: Source::Variable(name) }).collect()
+        inputs.into_iter().map(ThrowInput::Data).collect()
     }
 
     /// What the collection of a multi-instance activity is: what fills the data input that `loopDataInputRef` names, or that itself. None: it names nothing.

@@ -28,6 +28,7 @@ fn shown(passes: &[Pass]) -> Vec<String> {
             };
             format!("{source} > {target}{}", if *local { " local" } else { "" })
         }
+        Pass::Data(name) => format!("data {name}"),
     };
     passes.iter().map(show).collect()
 }
