@@ -1,61 +1,142 @@
 //! Events that are triggered when all of several things have happened: boundary events and start events of event sub-processes with
 //! `parallelMultiple` (BPMN 2.0, 10.5.2 and 10.5.4: "all of the triggers are required"). Camunda 7 refuses them.
 //!
-//! Each thing is an element of its own, and what has happened is not waited for any more: so the event is triggered by the one that finds its activity
-//! waiting for none of the others. That takes for granted that all are armed before the first can happen. An event with a condition, which is asked when the
-//! activity begins, is therefore armed then, and not when the activity begins to wait.
+//! Each thing is an element of its own, a *part* of the event. What has happened of an event is kept with the activity that it belongs to, and is
+//! not waited for any more; the part that happens last triggers the event. What comes twice before counts once: a second message finds no wait.
 //!
-//! An event that does not interrupt collects anew when it has been triggered: the next message, signal and change that makes its condition true, each
-//! under a new number, and the next date of a cycle, counted from then. A moment that has passed stays passed, so that a date or duration never
-//! triggers it again by itself. What comes twice before all have happened counts once: a second message finds no wait.
+//! An event that does not interrupt collects anew when it has been triggered: messages and signals of the same names and keys, the next change that
+//! makes its condition true, and the next date of a cycle, each under a new number. A moment that has passed stays passed, so that a date or
+//! duration never triggers it again by itself; a cycle that is over never happens again.
+//!
+//! An escalation that is thrown inside counts like a message: what throws it goes on, unless it triggers an event that interrupts. It is not caught here
+//! when something that the event wants is not waited for any more, because the scope was interrupted. An error ends what throws it, and can't wait for
+//! others: it is caught as the last of all, and otherwise goes outward.
 
-use mandate_model::{ElementIndex, EventTrigger, ProcessDefinition, Timer};
+use mandate_model::{ElementIndex, EventTrigger, ProcessDefinition};
 
-use crate::elements::At;
-use crate::ids::ActivityId;
-use crate::input::Failure;
+use crate::effect::{JobKind, SubscriptionKind};
+use crate::elements::{Alarm, following};
+use crate::ids::{ActivityId, WaitId};
+use crate::instance::Instance;
 use crate::step::Machine;
 use crate::wait::Awaited;
+
+/// What has become of a part of an event. Of one that is waited for, or thrown inside, for the first time nothing is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// It has happened.
+    Happened(Again),
+    /// It has happened for an earlier time at which the event was triggered, and not since.
+    Expected,
+}
+
+/// What is waited for when the event collects anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// The same message, signal or condition.
+    Event(Awaited),
+    /// The next date of a cycle, of which one has been.
+    Date { cycle: String, fired: i64, priority: i64 },
+    /// Nothing: it is thrown inside.
+    Thrown,
+    /// Nothing: it stays happened.
+    Passed,
+}
 
 /// Whether it is an element of an event that wants all of several.
 pub(crate) fn is_one_of_all(definition: &ProcessDefinition, event: ElementIndex) -> bool {
     !definition.element(event).all_of.is_empty()
 }
 
-/// Whether it is one beside a condition, which may hold before the activity waits.
-pub(crate) fn stands_beside_condition(definition: &ProcessDefinition, event: ElementIndex) -> bool {
-    definition.element(event).all_of.iter().any(|part| definition.element(*part).kind.is_conditional())
+/// Whether an event is triggered if this happens to its activity now: it is the last of all, or the only thing.
+pub(crate) fn is_last(definition: &ProcessDefinition, instance: &Instance, activity: ActivityId, event: ElementIndex) -> bool {
+    let parts = &instance.at(activity).parts;
+    let has_happened = |part: &ElementIndex| matches!(parts.get(part), Some(Part::Happened(_)));
+    definition.element(event).all_of.iter().all(|part| *part == event || has_happened(part))
+}
+
+/// Whether an event catches what is thrown inside now.
+pub(crate) fn catches_now(definition: &ProcessDefinition, instance: &Instance, activity: ActivityId, event: ElementIndex) -> bool {
+    let trigger = |event: ElementIndex| definition.element(event).kind.trigger().map(|(trigger, _)| trigger);
+    if !matches!(trigger(event), Some(EventTrigger::Escalation(_))) {
+        return is_last(definition, instance, activity, event);
+    }
+    let may_happen = |part: &ElementIndex| {
+        matches!(instance.at(activity).parts.get(part), Some(Part::Happened(_)))
+            || matches!(trigger(*part), Some(EventTrigger::Error(_) | EventTrigger::Escalation(_)))
+            || wait_of(instance, activity, *part).is_some()
+    };
+    definition.element(event).all_of.iter().all(may_happen)
+}
+
+/// The wait of an activity for an event of its.
+fn wait_of(instance: &Instance, activity: ActivityId, event: ElementIndex) -> Option<WaitId> {
+    let element = |wait: &WaitId| match instance.jobs.get(wait) {
+        Some(job) => Some(job.element).filter(|_| job.kind == JobKind::Timer),
+        None => instance.subscriptions.get(wait).map(|it| it.element),
+    };
+    instance.index.waits.get(&activity)?.iter().find(|wait| element(wait) == Some(event)).copied()
 }
 
 impl Machine<'_> {
-    /// Whether an event is triggered when several have happened, and the activity waits for some of them.
-    pub(crate) fn waits_for_others(&self, activity: ActivityId, event: ElementIndex) -> bool {
-        let all = &self.definition.element(event).all_of;
-        let waits = self.instance.index.waits.get(&activity).into_iter().flatten();
-        let element = |wait| match self.instance.jobs.get(wait) {
-            Some(job) => Some(job.element),
-            None => self.instance.subscriptions.get(wait).map(|it| it.element),
+    /// An event's trigger has happened: whether the event is triggered by it. One of all is remembered, and its wait is over.
+    pub(crate) fn completes(&mut self, activity: ActivityId, event: ElementIndex) -> bool {
+        if !is_one_of_all(self.definition, event) {
+            return true;
+        }
+        if !matches!(self.instance.at(activity).parts.get(&event), Some(Part::Happened(_))) {
+            let again = self.again(activity, event);
+            self.instance.set_part(activity, event, Part::Happened(again));
+        }
+        is_last(self.definition, self.instance, activity, event)
+    }
+
+    /// Ends the wait for a part, and says what it was.
+    fn again(&mut self, activity: ActivityId, part: ElementIndex) -> Again {
+        let Some(wait) = wait_of(self.instance, activity, part) else { return Again::Thrown };
+        let again = match (self.instance.jobs.get(&wait), self.instance.subscriptions.get(&wait)) {
+            (Some(job), _) => match &job.cycle {
+                Some(cycle) => Again::Date { cycle: cycle.clone(), fired: job.due, priority: job.priority },
+                None => Again::Passed,
+            },
+            (None, Some(subscription)) => Again::Event(Awaited::again(subscription)),
+            (None, None) => Again::Thrown,
         };
-        !all.is_empty() && waits.filter_map(element).any(|it| all.contains(&it))
+        self.remove_wait(activity, wait);
+        again
     }
 
     /// The event has been triggered, and its activity goes on: what is to happen before it is triggered again is waited for.
-    pub(crate) fn collect_anew(&mut self, activity: ActivityId, event: ElementIndex) -> Result<(), Failure> {
+    pub(crate) fn collect_anew(&mut self, activity: ActivityId, event: ElementIndex) {
         let definition = self.definition;
         for &part in &definition.element(event).all_of {
-            match definition.element(part).kind.trigger() {
-                Some((EventTrigger::Condition(_), _)) => self.put_subscription(activity, part, Awaited::condition()),
-                Some((EventTrigger::Timer(Timer::Date(_) | Timer::Duration(_)), _)) => {}
-                Some((EventTrigger::Timer(cycle), _)) => {
-                    let alarm = At::new(definition, self.instance, activity, self.moment()).attached(part).alarm(cycle)?;
-                    // One that is over has no next date.
-                    if alarm.cycle.is_some() {
-                        self.put_timer(activity, part, crate::elements::Alarm { cycle: None, ..alarm })?;
+            let Some(Part::Happened(again)) = self.instance.at(activity).parts.get(&part).cloned() else { continue };
+            match again {
+                Again::Passed => continue,
+                Again::Thrown => {}
+                Again::Event(awaited) => self.put_subscription(activity, part, awaited),
+                Again::Date { cycle, fired, priority } => {
+                    if let Some(due) = following(&cycle, fired, self.now) {
+                        self.put_new_job(activity, part, JobKind::Timer, Alarm { due, cycle: Some(cycle) }, priority);
                     }
                 }
-                _ => self.arm(activity, part)?,
             }
+            self.instance.set_part(activity, part, Part::Expected);
         }
-        Ok(())
+    }
+
+    /// Whether somebody should be asked for a condition when an instance goes on that was suspended: if it interrupts, or is one of all that has not
+    /// happened yet. One that has happened before may hold since then.
+    pub(crate) fn is_asked_after_suspension(&self, wait: WaitId) -> bool {
+        let subscription = &self.instance.subscriptions[&wait];
+        debug_assert!(subscription.kind == SubscriptionKind::Condition, "only these are asked for");
+        let (activity, event) = (subscription.activity, subscription.element);
+        let happens_first = || is_one_of_all(self.definition, event) && !self.instance.at(activity).parts.contains_key(&event);
+        self.interrupts(event) || happens_first()
     }
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod thrown;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use mandate_model::{ElementIndex, EventTrigger};
 use serde::{Deserialize, Serialize};
 
+use crate::all_of::is_one_of_all;
 use crate::catcher::watching;
 use crate::effect::{Effect, EndState, HistoryEvent, JobKind};
 use crate::error::Thrown;
@@ -294,7 +295,10 @@ impl Machine<'_> {
     fn caught_by(&self, event: ElementIndex) -> Option<Catch> {
         let (kind, code) = match self.definition.element(event).kind.trigger()? {
             (EventTrigger::Error(catch), _) => (CatchKind::Error, &catch.code),
-            (EventTrigger::Escalation(catch), interrupting) => (CatchKind::Escalation { interrupting }, &catch.code),
+            (EventTrigger::Escalation(catch), interrupting) => {
+                // Whether one of all interrupts is seen when it comes.
+                (CatchKind::Escalation { interrupting: interrupting && !is_one_of_all(self.definition, event) }, &catch.code)
+            }
             _ => return None,
         };
         Some(Catch { kind, code: code.as_deref().map(str::to_owned) })

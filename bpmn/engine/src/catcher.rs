@@ -2,6 +2,7 @@
 
 use mandate_model::{ElementIndex, EventTrigger, ProcessDefinition};
 
+use crate::all_of::catches_now;
 use crate::ids::ActivityId;
 use crate::instance::{Instance, Role};
 use crate::trigger::{attached, inside};
@@ -41,7 +42,8 @@ fn first_catcher(
 ) -> Option<(ActivityId, ElementIndex)> {
     let catching = |event: &ElementIndex| definition.element(*event).kind.trigger().and_then(|(trigger, _)| catches(trigger));
     watching(definition, instance, from, edge).find_map(|(activity, events)| {
-        let find = |wanted: Option<&str>| events.iter().copied().find(|event| catching(event) == Some(wanted));
+        let now = |event: &ElementIndex| catches_now(definition, instance, activity, *event);
+        let find = |wanted: Option<&str>| events.iter().copied().find(|event| catching(event) == Some(wanted) && now(event));
         code.and_then(|_| find(code)).or_else(|| find(None)).map(|event| (activity, event))
     })
 }

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use mandate_feel::Value;
 use mandate_model::{Condition, ElementIndex, ElementKind, ProcessDefinition, StartTrigger, VariableChange};
 
-use crate::all_of::{is_one_of_all, stands_beside_condition};
+use crate::effect::Subscription;
 use crate::elements::At;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::input::Failure;
@@ -44,6 +44,13 @@ pub fn start_condition_holds(
         instance.set_local(root, name, Some(value.clone()));
     }
     At::new(definition, &instance, root, moment).attached(start).holds(condition)
+}
+
+/// The conditions of an event of which any ends a wait.
+fn awaited<'a>(definition: &'a ProcessDefinition, subscription: &Subscription) -> impl Iterator<Item = &'a Condition> + use<'a> {
+    let nth = subscription.name.parse::<usize>().ok();
+    let conditions = definition.element(subscription.element).kind.conditions().enumerate();
+    conditions.filter(move |(place, _)| nth.is_none_or(|nth| nth == *place)).map(|(_, condition)| condition)
 }
 
 impl At<'_> {
@@ -98,8 +105,7 @@ impl Machine<'_> {
     /// does so; of those that do not interrupt nobody knows how often they would have been triggered.
     pub(crate) fn ask_after_suspension(&mut self) {
         let conditions = self.instance.index.conditions.iter().copied();
-        let waits = |element| self.interrupts(element) || is_one_of_all(self.definition, element);
-        let asked: VecDeque<_> = conditions.filter(|wait| waits(self.instance.subscriptions[wait].element)).collect();
+        let asked: VecDeque<_> = conditions.filter(|wait| self.is_asked_after_suspension(*wait)).collect();
         if !asked.is_empty() {
             self.unit.do_later(LaterKind::Conditions(asked));
         }
@@ -110,7 +116,7 @@ impl Machine<'_> {
         let Some(subscription) = self.instance.subscriptions.get(&wait) else { return Ok(()) };
         let (activity, element) = (subscription.activity, subscription.element);
         let definition = self.definition;
-        for condition in definition.element(element).kind.conditions() {
+        for condition in awaited(definition, subscription) {
             if At::new(definition, self.instance, activity, self.moment()).attached(element).holds(condition)? {
                 return self.receive_inside(wait, Variables::new());
             }
@@ -128,7 +134,7 @@ impl Machine<'_> {
         let index = &self.instance.index;
         let wants = |wait: &WaitId| {
             let subscription = &self.instance.subscriptions[wait];
-            let mut conditions = self.definition.element(subscription.element).kind.conditions();
+            let mut conditions = awaited(self.definition, subscription);
             *wait <= change.last
                 && conditions.any(|it| {
                     it.variable.as_ref().is_none_or(|name| *name == change.name)
@@ -172,8 +178,6 @@ impl Machine<'_> {
         for event in &definition.element(self.instance.at(activity).element).boundary_events {
             if definition.element(*event).kind.is_conditional() {
                 self.put_subscription(activity, *event, Awaited::condition());
-            } else if stands_beside_condition(definition, *event) {
-                self.arm(activity, *event)?;
             }
         }
         Ok(self.conditions_of(activity, |kind| matches!(kind, ElementKind::BoundaryEvent(_))))

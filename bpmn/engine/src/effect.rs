@@ -241,7 +241,8 @@ pub struct Subscription {
     pub element: ElementIndex,
     /// What it waits for.
     pub kind: SubscriptionKind,
-    /// The message's or signal's name, evaluated; empty of a condition, which the model has.
+    /// The message's or signal's name, evaluated. Empty of a condition, which the model has; or which one, from 0, of an event that waits for all of
+    /// several.
     pub name: String,
     /// What tells it from other waits for the message, if the model says so.
     pub correlation_key: Option<String>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mandate_model::{ElementIndex, EventTrigger, ProcessDefinition};
 use serde_json::Value as Json;
 
+use crate::all_of::is_last;
 use crate::call::News;
 use crate::catcher::catcher;
 use crate::effect::Effect;
@@ -24,7 +25,7 @@ impl Machine<'_> {
         let Some((activity, catching)) = catcher else { return self.escalate_to_caller(event, code) };
         let element = self.definition.element(catching);
         let (variables, interrupting) = self.caught(catching, code);
-        if interrupting {
+        if interrupting && is_last(self.definition, self.instance, activity, catching) {
             // As in Camunda 7 it is cancelled with what it stands in.
             self.cancel(event);
             return self.trigger(activity, catching, variables);

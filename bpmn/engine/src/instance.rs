@@ -1,10 +1,12 @@
 //! The working state of a process instance.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::OrdMap;
 use mandate_model::{Compensation, ElementIndex, ElementKind, FlowIndex, ProcessDefinition, ROOT};
 
+use crate::all_of::Part;
 use crate::call::{Called, Caller};
 use crate::effect::{ExternalTask, Incident, Job, Subscription, Task};
 use crate::ids::{ActivityId, IncidentId, InstanceId, WaitId};
@@ -91,6 +93,8 @@ pub struct Activity {
     pub role: Role,
     /// Its local variables.
     pub variables: Variables,
+    /// What has happened of events of its that want all of several.
+    pub(crate) parts: BTreeMap<ElementIndex, Part>,
     /// It is stored apart from the snapshot, with its waits: there were many others when it began.
     pub(crate) apart: bool,
 }
@@ -204,6 +208,7 @@ impl Instance {
             phase: Phase::Active { by: None },
             role: Role::Element,
             variables: Variables::new(),
+            parts: BTreeMap::new(),
             apart: false,
         };
         let mut index = Index::default();
@@ -455,7 +460,8 @@ impl Instance {
         let around = self.at(scope);
         let many = matches!(around.role, Role::Body(body) if body.first.is_some() && body.instances as usize > MAX_INLINE_INSTANCES);
         let apart = around.apart || many || self.index.inline.len() >= MAX_INLINE_ACTIVITIES;
-        let activity = Activity { id, parent: Some(scope), element, since, phase, role, variables: Variables::new(), apart };
+        let activity =
+            Activity { id, parent: Some(scope), element, since, phase, role, variables: Variables::new(), parts: BTreeMap::new(), apart };
         self.index.add_activity(&activity);
         let before = self.activities.insert(id, Arc::new(activity));
         debug_assert!(before.is_none(), "numbers are never used again");
@@ -513,6 +519,10 @@ impl Instance {
         self.set_local(id, name, Some(value));
         self.set_phase(id, Phase::After { flow: None });
         Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree")).role = Role::Result { index };
+    }
+
+    pub(crate) fn set_part(&mut self, id: ActivityId, event: ElementIndex, part: Part) {
+        Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree")).parts.insert(event, part);
     }
 
     pub(crate) fn set_since(&mut self, id: ActivityId, since: i64) {

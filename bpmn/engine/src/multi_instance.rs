@@ -26,6 +26,7 @@ use mandate_feel::Value;
 use mandate_model::{Element, ElementIndex, EventTrigger, MultiInstance, ProcessDefinition, RetryPolicy, Source};
 
 use crate::Code;
+use crate::all_of::is_last;
 use crate::effect::JobKind;
 use crate::elements::At;
 use crate::elements::multi_instance::{self, InstanceThrown};
@@ -226,10 +227,17 @@ impl<'d> Machine<'d> {
         for InstanceThrown { event, .. } in thrown {
             let lineage = lineage.branch(&self.definition.element(event).id).instance(index);
             if matches!(self.definition.element(event).kind.trigger(), Some((EventTrigger::Error(_), _))) {
-                return self.trigger_as(id, event, lineage, Variables::new());
+                if is_last(self.definition, self.instance, id, event) {
+                    return self.trigger_as(id, event, lineage, Variables::new());
+                }
+                continue;
+            }
+            if !self.completes(id, event) {
+                continue;
             }
             let scope = self.instance.at(id).scope();
             self.unit.agenda.push(Token { element: event, scope, by: None, taken: false, lineage });
+            self.collect_anew(id, event);
         }
         Ok(())
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use mandate_model::{ElementIndex, ProcessDefinition, RetryPolicy};
 
 use crate::Code;
+use crate::all_of::is_one_of_all;
 use crate::effect::{Effect, Incident, Job, JobKind};
+use crate::elements::{Alarm, following};
 use crate::ids::{IncidentId, InstanceId, WaitId};
 use crate::input::{Failure, Retry};
 use crate::instance::Phase;
@@ -29,7 +31,11 @@ impl Machine<'_> {
         let job = self.instance.jobs[&wait].clone();
         self.unit.attempt = job.failures.saturating_add(1);
         self.unit.retries_left = job.retries.saturating_sub(1);
-        self.remove_wait(job.activity, wait);
+        // Of a part of an event the wait says how it is waited for again.
+        let is_part = job.kind == JobKind::Timer && is_one_of_all(self.definition, job.element);
+        if !is_part {
+            self.remove_wait(job.activity, wait);
+        }
         match (job.kind, self.instance.at(job.activity).phase) {
             (JobKind::Start, _) => self.notify(self.instance.root(), Occasion::HeldStart(job.activity)),
             (JobKind::AsyncBefore, _) => self.begin(job.activity),
@@ -55,7 +61,7 @@ impl Machine<'_> {
         let id = self.instance.id;
         let mut job = Job::clone(&self.instance.jobs[&wait]);
         self.renew(&job);
-        job.cycle = None;
+        job.cycle.take_if(|_| !is_one_of_all(self.definition, job.element));
         let policy = Continuation::of(self.definition, self.instance.at(job.activity), job.element).retries;
         job.failures = job.failures.saturating_add(1);
         job.failure = Some(failure.message.clone());
@@ -69,6 +75,20 @@ impl Machine<'_> {
         self.effects.push(Effect::PutJob(job.clone()));
         if job.retries == 0 {
             self.raise_incident_of(wait, failure.code, failure.element.unwrap_or(job.element), failure.message);
+        }
+    }
+
+    /// A timer has come, or one is there that failed for the first time: if it fires again, a job of its own waits for the next date, so that no
+    /// failure ends a cycle, with the priority of this one (Camunda `TimerEntity.preExecute`, `RepeatingFailedJobListener`).
+    pub(crate) fn renew(&mut self, job: &Job) {
+        let Some(cycle) = &job.cycle else { return };
+        // One of all comes once before it is waited for again.
+        if is_one_of_all(self.definition, job.element) {
+            return;
+        }
+        if let Some(due) = following(cycle, job.due, self.now) {
+            let alarm = Alarm { due, cycle: Some(cycle.clone()) };
+            self.put_new_job(job.activity, job.element, job.kind, alarm, job.priority);
         }
     }
 

@@ -6,9 +6,9 @@
 
 use mandate_model::{ElementIndex, ElementKind, EventTrigger, ProcessDefinition};
 
-use crate::all_of::{is_one_of_all, stands_beside_condition};
-use crate::effect::{Job, SubscriptionKind};
-use crate::elements::{Alarm, At, following};
+use crate::all_of::is_one_of_all;
+use crate::effect::SubscriptionKind;
+use crate::elements::{Alarm, At};
 use crate::ids::{ActivityId, WaitId};
 use crate::input::Failure;
 use crate::instance::{Activity, Instance, Role};
@@ -40,8 +40,7 @@ impl Machine<'_> {
     pub(crate) fn arm_boundary_events(&mut self, activity: ActivityId) -> Result<(), Failure> {
         let definition = self.definition;
         let events = attached(definition, self.instance.at(activity));
-        let events = events.iter().filter(|event| !stands_beside_condition(definition, **event));
-        events.copied().try_for_each(|event| self.arm(activity, event))
+        events.iter().try_for_each(|event| self.arm(activity, *event))
     }
 
     /// Arms the event sub-processes of a scope that begins, before its first token moves (Camunda `ExecutionEntity.initialize`).
@@ -58,8 +57,8 @@ impl Machine<'_> {
         match definition.element(event).kind.trigger() {
             Some((EventTrigger::Timer(timer), _)) => {
                 let alarm = at.alarm(timer)?;
-                // What interrupts fires once (Camunda `TimerDeclarationImpl`), and once before all of several have happened.
-                let cycle = alarm.cycle.filter(|_| !self.interrupts(event) && !is_one_of_all(definition, event));
+                // What interrupts fires once (Camunda `TimerDeclarationImpl`).
+                let cycle = alarm.cycle.filter(|_| !self.interrupts(event));
                 self.put_timer(activity, event, Alarm { cycle, ..alarm })?;
             }
             Some((EventTrigger::Message(message), _)) => {
@@ -130,7 +129,10 @@ impl Machine<'_> {
         let subscription = self.instance.subscriptions[&wait].clone();
         let (activity, event, kind) = (subscription.activity, subscription.element, subscription.kind);
         let own = event == self.instance.at(activity).element;
-        let stays = !own && !self.interrupts(event) && !is_one_of_all(self.definition, event);
+        if is_one_of_all(self.definition, event) {
+            return self.trigger_with(activity, event, lineage, variables, triggered);
+        }
+        let stays = !own && !self.interrupts(event);
         if !stays || kind != SubscriptionKind::Condition {
             self.remove_wait(activity, wait);
         }
@@ -144,16 +146,6 @@ impl Machine<'_> {
             self.put_subscription(activity, event, Awaited::again(&subscription));
         }
         self.trigger_with(activity, event, lineage, variables, triggered)
-    }
-
-    /// A timer has come, or one is there that failed for the first time: if it fires again, a job of its own waits for the next date, so that no
-    /// failure ends a cycle, with the priority of this one (Camunda `TimerEntity.preExecute`, `RepeatingFailedJobListener`).
-    pub(crate) fn renew(&mut self, job: &Job) {
-        let Some(cycle) = &job.cycle else { return };
-        if let Some(due) = following(cycle, job.due, self.now) {
-            let alarm = Alarm { due, cycle: Some(cycle.clone()) };
-            self.put_new_job(job.activity, job.element, job.kind, alarm, job.priority);
-        }
     }
 
     /// An event of an activity is triggered; its own wait is gone already.
@@ -188,7 +180,7 @@ impl Machine<'_> {
     ) -> Result<(), Failure> {
         let interrupting = self.interrupts(event);
         let scope = scope_behind(self.definition, self.instance, activity, event);
-        if self.waits_for_others(activity, event) {
+        if !self.completes(activity, event) {
             self.set_variables(scope, variables)?;
             return self.set_variables_in(scope, triggered);
         }
@@ -212,7 +204,10 @@ impl Machine<'_> {
             set = set.and_then(|()| self.set_variables_in(scope, triggered));
         }
         set.map_err(|failure| Failure { element: Some(event), ..failure })?;
-        if interrupting { Ok(()) } else { self.collect_anew(activity, event) }
+        if !interrupting {
+            self.collect_anew(activity, event);
+        }
+        Ok(())
     }
 
     /// Whether an event ends what its activity does: it does unless the model says otherwise.

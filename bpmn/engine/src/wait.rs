@@ -13,11 +13,11 @@ use crate::step::Machine;
 use mandate_model::ElementIndex;
 
 /// An event that is waited for.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Awaited {
-    kind: SubscriptionKind,
-    name: String,
-    correlation_key: Option<String>,
+    pub(crate) kind: SubscriptionKind,
+    pub(crate) name: String,
+    pub(crate) correlation_key: Option<String>,
 }
 
 impl Awaited {
@@ -34,6 +34,11 @@ impl Awaited {
     /// A condition, which is in the model.
     pub(crate) fn condition() -> Self {
         Self { kind: SubscriptionKind::Condition, name: String::new(), correlation_key: None }
+    }
+
+    /// The nth condition of an event that waits for all of several, from 0.
+    pub(crate) fn nth_condition(nth: usize) -> Self {
+        Self { name: nth.to_string(), ..Self::condition() }
     }
 
     pub(crate) fn is_condition(&self) -> bool {

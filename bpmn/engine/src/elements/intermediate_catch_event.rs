@@ -38,12 +38,17 @@ fn may_repeat(at: &At<'_>) -> bool {
 
 /// Waits for several at once, each as the event's own; for any of several conditions once. One that has happened already is enough, or one less to wait for.
 fn first_or_all(at: &At<'_>, triggers: &[CatchTrigger], all: bool) -> Result<Next, Failure> {
+    let of_condition = |trigger: &CatchTrigger| matches!(trigger, CatchTrigger::Condition(_));
+    let told_apart = all && triggers.iter().filter(|trigger| of_condition(trigger)).count() > 1;
+    let mut conditions = (0..).peekable();
     let mut waits = Vec::new();
     for trigger in triggers {
-        match trigger.enter(at)? {
-            Next::Wait(wait) if is_condition(&wait) && waits.iter().any(|(_, it)| is_condition(it)) => {}
-            Next::Wait(wait) => waits.push((at.index, wait)),
-            next if !all => return Ok(next),
+        let nth = conditions.next_if(|_| of_condition(trigger));
+        match (trigger.enter(at)?, nth) {
+            (Next::Wait(_), Some(nth)) if told_apart => waits.push((at.index, WaitFor::Event(Awaited::nth_condition(nth)))),
+            (Next::Wait(_), Some(_)) if waits.iter().any(|(_, wait)| is_condition(wait)) => {}
+            (Next::Wait(wait), _) => waits.push((at.index, wait)),
+            (next, _) if !all => return Ok(next),
             _ => {}
         }
     }

@@ -75,6 +75,8 @@ fn forms(definition: &ProcessDefinition, element: &Element) -> BTreeSet<String> 
         ("activity: completionQuantity", element.completion_quantity > 1),
         ("event: parallelMultiple", !element.all_of.is_empty()),
         ("event: parallelMultiple, not interrupting", !element.all_of.is_empty() && matches!(element.kind.trigger(), Some((_, false)))),
+        ("event: parallelMultiple, thrown inside", !element.all_of.is_empty() && is_thrown(&element.kind)),
+        ("event: parallelMultiple, several conditions", wants_all(&element.kind) && element.kind.conditions().count() > 1),
         ("event: correlation key", element.kind.messages().iter().any(|message| message.correlation_key.is_some())),
     ];
     forms.extend(parts.into_iter().chain(self::parts(&element.kind)).filter(|(_, is_so)| *is_so).map(|(part, _)| part.to_owned()));
@@ -87,6 +89,14 @@ fn forms(definition: &ProcessDefinition, element: &Element) -> BTreeSet<String> 
     }
     forms.extend(element.multi_instance.iter().flat_map(loops));
     forms
+}
+
+fn is_thrown(kind: &ElementKind) -> bool {
+    matches!(kind.trigger(), Some((EventTrigger::Error(_) | EventTrigger::Escalation(_), _)))
+}
+
+fn wants_all(kind: &ElementKind) -> bool {
+    matches!(kind, ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { all: true, .. }))
 }
 
 /// What else some elements say.

@@ -95,20 +95,7 @@ impl<'n> ProcessReader<'n, '_> {
                 other => unreachable!("an intermediate catch event is read, not {other:?}"),
             }
         }
-        if all && !self.has_one_condition(&triggers, owner.at) {
-            return None;
-        }
         Some(ElementKind::IntermediateCatchEvent(CatchTrigger::Multiple { triggers, all }))
-    }
-
-    /// A wait for a condition names its event, not which of its conditions: for any of several there is one, for all of several nobody could tell them apart.
-    fn has_one_condition(&mut self, triggers: &[CatchTrigger], at: At<'_>) -> bool {
-        let one = triggers.iter().filter(|trigger| matches!(trigger, CatchTrigger::Condition(_))).count() <= 1;
-        if !one {
-            let help = "join them to one condition by `and`, or use an event for each, behind a parallel gateway";
-            self.diagnostics.error(at, "the event waits for all of several conditions", help);
-        }
-        one
     }
 
     fn alternatives(&mut self, row: &'static Supported, node: &'n Node<'n>, owner: Owner<'n>, definitions: usize) -> Option<ElementKind> {
@@ -130,18 +117,10 @@ impl<'n> ProcessReader<'n, '_> {
             self.parts.starts.push(all);
             return Some(kind);
         }
-        let kinds = std::iter::once(&kind).chain(all[1..].iter().map(|part| &self.draft.elements[part.0 as usize].kind));
-        let is_wait = |trigger: &EventTrigger| {
-            !matches!(trigger, EventTrigger::Error(_) | EventTrigger::Escalation(_) | EventTrigger::Compensation | EventTrigger::Cancel)
-        };
-        let waits = kinds.clone().all(|kind| kind.trigger().is_some_and(|(trigger, _)| is_wait(trigger)));
-        if !waits {
-            let message = "an event that waits for all of several can't wait for what is thrown inside";
-            self.diagnostics.error(
-                owner.at,
-                message,
-                "use messages, signals, timers and conditions, and an event of its own for what is thrown",
-            );
+        let mut kinds = std::iter::once(&kind).chain(all[1..].iter().map(|part| &self.draft.elements[part.0 as usize].kind));
+        if kinds.any(|kind| matches!(kind.trigger(), Some((EventTrigger::Compensation | EventTrigger::Cancel, _)))) {
+            let message = "an event that waits for all of several can't wait for a compensation or a cancellation";
+            self.diagnostics.error(owner.at, message, "use an event of its own for it: both mean that an activity is undone");
             return None;
         }
         for &part in &all {
@@ -207,9 +186,6 @@ impl<'n> ProcessReader<'n, '_> {
                 self.diagnostics.error(at, "a start event can't wait for all of these", help);
                 return;
             };
-            if !self.has_one_condition(&triggers, at) {
-                return;
-            }
             let Some(wait) = self.part("intermediateCatchEvent", Owner { index: start, at: At { position, id: None }, depth: 0 }) else {
                 return;
             };

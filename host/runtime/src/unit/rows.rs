@@ -109,7 +109,8 @@ pub(crate) fn subscription_row(definition: &Definition, subscription: Subscripti
             SubscriptionKind::Signal => EventKind::Signal,
             SubscriptionKind::Condition => EventKind::Conditional,
         },
-        name: subscription.name,
+        // Which of its conditions is nobody's business.
+        name: if subscription.kind == SubscriptionKind::Condition { String::new() } else { subscription.name },
         correlation_key: subscription.correlation_key,
         of_event: element.kind.trigger().is_some(),
         definition_id: definition.row.id.clone(),

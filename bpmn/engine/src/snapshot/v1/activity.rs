@@ -7,10 +7,13 @@ use mandate_model::{ElementIndex, FlowIndex};
 use serde::{Deserialize, Serialize};
 
 use super::Texts;
+use super::waits::{event_number, event_of};
+use crate::all_of::{self, Again};
 use crate::ids::ActivityId;
 use crate::instance;
 use crate::snapshot::{PartId, SnapshotError};
 use crate::variable::{self, Variables};
+use crate::wait::Awaited;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Activity<'a> {
@@ -21,6 +24,7 @@ pub(super) struct Activity<'a> {
     phase: Phase,
     role: Role,
     variables: Vec<Variable<'a>>,
+    parts: Vec<(u32, Part)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -43,6 +47,16 @@ pub(super) enum Phase {
     Gathering { tokens: u32 },
     Spent { by: u32 },
     Enabled { chosen: bool },
+}
+
+/// What has become of a part of an event.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Part {
+    Expected,
+    Thrown,
+    Passed,
+    Event { kind: u8, name: String, correlation_key: Option<String> },
+    Date { cycle: String, fired: i64, priority: i64 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,6 +103,7 @@ impl<'a> From<&'a instance::Activity> for Activity<'a> {
                     json: (!instance::is_large(name, value)).then(|| Cow::Borrowed(&*value.json)),
                 })
                 .collect(),
+            parts: it.parts.iter().map(|(event, part)| (event.0, Part::from(part))).collect(),
         }
     }
 }
@@ -130,8 +145,38 @@ impl Activity<'_> {
                 Role::Compensating { of } => instance::Role::Compensating { of: ActivityId(of) },
             },
             variables,
+            parts: self.parts.into_iter().map(|(event, part)| Ok((ElementIndex(event), part.into_part()?))).collect::<Result<_, _>>()?,
             apart,
         })
+    }
+}
+
+impl From<&all_of::Part> for Part {
+    fn from(it: &all_of::Part) -> Self {
+        match it {
+            all_of::Part::Expected => Part::Expected,
+            all_of::Part::Happened(Again::Thrown) => Part::Thrown,
+            all_of::Part::Happened(Again::Passed) => Part::Passed,
+            all_of::Part::Happened(Again::Event(Awaited { kind, name, correlation_key })) => {
+                Part::Event { kind: event_number(*kind), name: name.clone(), correlation_key: correlation_key.clone() }
+            }
+            all_of::Part::Happened(Again::Date { cycle, fired, priority }) => {
+                Part::Date { cycle: cycle.clone(), fired: *fired, priority: *priority }
+            }
+        }
+    }
+}
+
+impl Part {
+    fn into_part(self) -> Result<all_of::Part, SnapshotError> {
+        let again = match self {
+            Part::Expected => return Ok(all_of::Part::Expected),
+            Part::Thrown => Again::Thrown,
+            Part::Passed => Again::Passed,
+            Part::Event { kind, name, correlation_key } => Again::Event(Awaited { kind: event_of(kind)?, name, correlation_key }),
+            Part::Date { cycle, fired, priority } => Again::Date { cycle, fired, priority },
+        };
+        Ok(all_of::Part::Happened(again))
     }
 }
 

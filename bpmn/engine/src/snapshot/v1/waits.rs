@@ -233,11 +233,7 @@ impl From<&effect::Subscription> for Subscription {
             wait: it.wait.0,
             activity: it.activity.0,
             element: it.element.0,
-            kind: match it.kind {
-                effect::SubscriptionKind::Message => 0,
-                effect::SubscriptionKind::Signal => 1,
-                effect::SubscriptionKind::Condition => 2,
-            },
+            kind: event_number(it.kind),
             name: it.name.clone(),
             correlation_key: it.correlation_key.clone(),
             since: it.since,
@@ -251,17 +247,29 @@ impl Subscription {
             wait: WaitId(self.wait),
             activity: ActivityId(self.activity),
             element: ElementIndex(self.element),
-            kind: match self.kind {
-                0 => effect::SubscriptionKind::Message,
-                1 => effect::SubscriptionKind::Signal,
-                2 => effect::SubscriptionKind::Condition,
-                _ => return Err(SnapshotError::Inconsistent("a subscription's kind is unknown")),
-            },
+            kind: event_of(self.kind)?,
             name: self.name,
             correlation_key: self.correlation_key,
             since: self.since,
         })
     }
+}
+
+pub(super) fn event_number(kind: effect::SubscriptionKind) -> u8 {
+    match kind {
+        effect::SubscriptionKind::Message => 0,
+        effect::SubscriptionKind::Signal => 1,
+        effect::SubscriptionKind::Condition => 2,
+    }
+}
+
+pub(super) fn event_of(number: u8) -> Result<effect::SubscriptionKind, SnapshotError> {
+    Ok(match number {
+        0 => effect::SubscriptionKind::Message,
+        1 => effect::SubscriptionKind::Signal,
+        2 => effect::SubscriptionKind::Condition,
+        _ => return Err(SnapshotError::Inconsistent("a subscription's kind is unknown")),
+    })
 }
 
 impl From<&effect::Incident> for Incident {

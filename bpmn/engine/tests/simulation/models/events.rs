@@ -65,12 +65,18 @@ impl Models<'_> {
             let timer = format!("<timerEventDefinition>{when}</timerEventDefinition>");
             back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), &timer));
         }
+        // Only in some activities can anything throw an escalation.
+        let escalates = ["sub", "userTask", "call"].iter().any(|kind| host.starts_with(kind));
         if depth <= MAX_DEPTH && self.random.one_in(8) {
             let [all, cancel] = [(); 2].map(|()| ["true", "false"][self.random.below(2)]);
-            let other = [
+            let mut others = vec![
                 "<timerEventDefinition><timeDuration>PT6M</timeDuration></timerEventDefinition>",
+                "<timerEventDefinition><timeCycle>R3/PT6M</timeCycle></timerEventDefinition>",
                 "<conditionalEventDefinition><condition>= x > 2</condition></conditionalEventDefinition>",
-            ][self.random.below(2)];
+            ];
+            others.extend(escalates.then_some("<escalationEventDefinition escalationRef='x2'/>"));
+            others.extend((cancel == "true").then_some("<errorEventDefinition errorRef='e2'/>"));
+            let other = others[self.random.below(others.len())];
             let both = format!("<messageEventDefinition messageRef='msg3'/>{other}");
             back.extend(self.boundary(&host, depth, inside, &format!(" parallelMultiple='{all}' cancelActivity='{cancel}'"), &both));
         }
@@ -83,8 +89,6 @@ impl Models<'_> {
                 "<escalationEventDefinition/>",
                 "<escalationEventDefinition/>",
             ];
-            // Only in some activities can anything throw an escalation.
-            let escalates = ["sub", "userTask", "call"].iter().any(|kind| host.starts_with(kind));
             let trigger = if escalates { triggers[self.random.below(triggers.len())] } else { triggers[0] };
             back.extend(self.boundary(&host, depth, inside, &format!(" cancelActivity='{cancel}'"), trigger));
         }
@@ -128,7 +132,10 @@ impl Models<'_> {
             "<timerEventDefinition><timeDuration>PT2M</timeDuration></timerEventDefinition>",
             "<timerEventDefinition><timeCycle>R2/PT3M</timeCycle></timerEventDefinition>",
             "<timerEventDefinition><timeDate>1970-01-01T00:10:00Z</timeDate></timerEventDefinition>",
-            "<messageEventDefinition messageRef='msg4'/><timerEventDefinition><timeCycle>0 0 0 1 1 ? 1971-1972</timeCycle></timerEventDefinition>",
+            [
+                "<messageEventDefinition messageRef='msg4'/><timerEventDefinition><timeCycle>0 0 0 1 1 ? 1971-1972</timeCycle></timerEventDefinition>",
+                "<messageEventDefinition messageRef='msg4'/><escalationEventDefinition escalationRef='x2'/>",
+            ][self.random.below(2)],
             "<errorEventDefinition errorRef='e1'/>",
             "<errorEventDefinition/>",
             "<escalationEventDefinition escalationRef='x1'/>",

@@ -18,8 +18,11 @@ impl Models<'_> {
     fn multiple(&mut self) -> Block {
         let all = ["true", "false"][self.random.below(2)];
         let timer = "<timerEventDefinition><timeDuration>PT2M</timeDuration></timerEventDefinition>";
-        let second =
-            ["", "<conditionalEventDefinition><condition>= x > 2</condition></conditionalEventDefinition>"][usize::from(all == "false")];
+        // In the end x is 0.
+        let second = [
+            "<conditionalEventDefinition><condition>= x > 2</condition></conditionalEventDefinition>",
+            "<conditionalEventDefinition><condition>= x != 2</condition></conditionalEventDefinition>",
+        ][usize::from(all == "true")];
         let [first, last] = ["catch", "throw"].map(|kind| self.id(kind));
         let held = self.asynchronous();
         self.element(&format!(

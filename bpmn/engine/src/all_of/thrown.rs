@@ -1,0 +1,327 @@
+//! Traces of what is thrown inside as one of all.
+
+use expect_test::expect;
+
+use crate::testing::{MESSAGE, check, watching};
+
+#[test]
+fn escalation_is_one_of_all_and_what_throws_it_goes_on() {
+    let model = |cancel: bool| {
+        format!(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><intermediateThrowEvent id='x'><escalationEventDefinition escalationRef='esc'/>\
+             </intermediateThrowEvent><userTask id='a'/><intermediateThrowEvent id='y'><escalationEventDefinition escalationRef='esc'/>\
+             </intermediateThrowEvent><userTask id='c'/>{{ps>x>a>y>c}}</subProcess><boundaryEvent id='b' attachedToRef='p' parallelMultiple='true' \
+             cancelActivity='{cancel}'>{MESSAGE}<escalationEventDefinition escalationRef='esc' camunda:escalationCodeVariable='code'/></boundaryEvent>\
+             <userTask id='t'/>{{s>p}}{{b>t}}"
+        )
+    };
+    check(
+        &model(true),
+        "
+            start
+            message b
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              subscription b !4 'paid'
+              + ps #5 in #3
+              - #5
+              + x #6 in #3
+              code = "LATE"
+              - #6
+              + a #7 in #3
+              task a !8 of nobody users [] groups []
+            > message b
+              subscription !4 gone
+              task !8 gone
+              - #7 canceled
+              - #3 canceled
+              + b #9
+              - #9
+              + t #10
+              task t !11 of nobody users [] groups []
+        "#]],
+    );
+    check(
+        &model(true),
+        "
+            start
+            complete a
+            message b
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              subscription b !4 'paid'
+              + ps #5 in #3
+              - #5
+              + x #6 in #3
+              code = "LATE"
+              - #6
+              + a #7 in #3
+              task a !8 of nobody users [] groups []
+            > complete a
+              task !8 gone
+              - #7
+              + y #9 in #3
+              code = "LATE"
+              - #9
+              + c #10 in #3
+              task c !11 of nobody users [] groups []
+            > message b
+              subscription !4 gone
+              task !11 gone
+              - #10 canceled
+              - #3 canceled
+              + b #12
+              - #12
+              + t #13
+              task t !14 of nobody users [] groups []
+        "#]],
+    );
+    check(
+        &model(false),
+        "
+            start
+            message !4
+            complete a
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              subscription b !4 'paid'
+              + ps #5 in #3
+              - #5
+              + x #6 in #3
+              code = "LATE"
+              - #6
+              + a #7 in #3
+              task a !8 of nobody users [] groups []
+            > message !4
+              subscription !4 gone
+              subscription b !9 'paid'
+              + b #10
+              - #10
+              + t #11
+              task t !12 of nobody users [] groups []
+            > complete a
+              task !8 gone
+              - #7
+              + y #13 in #3
+              code = "LATE"
+              - #13
+              + c #14 in #3
+              task c !15 of nobody users [] groups []
+        "#]],
+    );
+}
+
+/// The message of the event sub-process is not waited for any more, so that an escalation would be lost there.
+#[test]
+fn escalation_goes_outward_past_an_event_that_can_not_happen_any_more() {
+    check(
+        &format!(
+            "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><userTask id='a'/>{{ps>a}}<subProcess id='w' triggeredByEvent='true'>\
+             <startEvent id='ws'><messageEventDefinition messageRef='msg2'/></startEvent><intermediateThrowEvent id='x'><escalationEventDefinition \
+             escalationRef='esc'/></intermediateThrowEvent>{{ws>x}}</subProcess>{}</subProcess><boundaryEvent id='b' attachedToRef='p'>\
+             <escalationEventDefinition/></boundaryEvent><userTask id='t'/>{{s>p}}{{b>t}}",
+            watching(" parallelMultiple='true'", &format!("<escalationEventDefinition escalationRef='esc'/>{MESSAGE}"))
+        ),
+        "
+            start
+            message ws
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              subscription ws !4 'changed'
+              subscription vs !5 'paid'
+              + ps #6 in #3
+              - #6
+              + a #7 in #3
+              task a !8 of nobody users [] groups []
+            > message ws
+              subscription !4 gone
+              task !8 gone
+              - #7 canceled
+              subscription !5 gone
+              + w #9 in #3
+              + ws #10 in #9
+              - #10
+              + x #11 in #9
+              - #11 canceled
+              - #9 canceled
+              - #3 canceled
+              + b #12
+              - #12
+              + t #13
+              task t !14 of nobody users [] groups []
+        "#]],
+    );
+}
+
+#[test]
+fn error_is_caught_as_the_last_of_all_and_otherwise_goes_outward() {
+    let model = format!(
+        "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><userTask id='a'/><boundaryEvent id='b' attachedToRef='a' \
+         parallelMultiple='true'>{MESSAGE}<errorEventDefinition errorRef='err'/></boundaryEvent><userTask id='t'/>{{ps>a}}{{b>t}}</subProcess>\
+         <boundaryEvent id='o' attachedToRef='p'><errorEventDefinition/></boundaryEvent><userTask id='outside'/>{{s>p}}{{o>outside}}"
+    );
+    check(
+        &model,
+        "
+            start
+            message b
+            answer a E
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              + ps #4 in #3
+              - #4
+              + a #5 in #3
+              subscription b !6 'paid'
+              task a !7 of nobody users [] groups []
+            > message b
+              subscription !6 gone
+            > answer a E
+              task !7 gone
+              - #5 canceled
+              + b #8 in #3
+              - #8
+              + t #9 in #3
+              task t !10 of nobody users [] groups []
+        "#]],
+    );
+    check(
+        &model,
+        "
+            start
+            answer a E
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              + ps #4 in #3
+              - #4
+              + a #5 in #3
+              subscription b !6 'paid'
+              task a !7 of nobody users [] groups []
+            > answer a E
+              subscription !6 gone
+              task !7 gone
+              - #5 canceled
+              - #3 canceled
+              + o #8
+              - #8
+              + outside #9
+              task outside !10 of nobody users [] groups []
+        "#]],
+    );
+}
+
+#[test]
+fn escalation_of_a_called_process_is_one_of_all() {
+    check(
+        &format!(
+            "<startEvent id='s'/><callActivity id='c' calledElement='other'/><boundaryEvent id='b' attachedToRef='c' parallelMultiple='true'>\
+             {MESSAGE}<escalationEventDefinition escalationRef='esc'/></boundaryEvent><userTask id='t'/>{{s>c}}{{b>t}}"
+        ),
+        "
+            start
+            hear c escalation LATE {}
+            message b
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + c #3
+              subscription b !4 'paid'
+              #3 calls
+              process call c !5 'other' Latest {}
+            > hear c escalation LATE {}
+            > message b
+              subscription !4 gone
+              process call !5 ends it: InternallyTerminated None
+              - #3 canceled
+              + b #6
+              - #6
+              + t #7
+              task t !8 of nobody users [] groups []
+        "#]],
+    );
+}
+
+#[test]
+fn what_instances_throw_is_one_of_all() {
+    check(
+        &format!(
+            "<startEvent id='s'/><userTask id='a'><multiInstanceLoopCharacteristics behavior='None' noneBehaviorEventRef='reused'><loopCardinality>2\
+             </loopCardinality></multiInstanceLoopCharacteristics></userTask><boundaryEvent id='b' attachedToRef='a' parallelMultiple='true' \
+             cancelActivity='false'>{MESSAGE}<escalationEventDefinition/></boundaryEvent><userTask id='t'/>{{s>a}}{{b>t}}"
+        ),
+        "
+            start
+            complete a
+            message b
+            complete a
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + a body #3
+              subscription b !4 'paid'
+              nrOfActiveInstances = 2 in #3
+              nrOfCompletedInstances = 0 in #3
+              nrOfInstances = 2 in #3
+              loopCounter = 0 in #5
+              loopCounter = 1 in #6
+              + a #5 in #3
+              task a !7 of nobody users [] groups []
+              + a #6 in #3
+              task a !8 of nobody users [] groups []
+            > complete a
+              task !7 gone
+              - #5
+              nrOfActiveInstances = 1 in #3
+              nrOfCompletedInstances = 1 in #3
+            > message b
+              subscription !4 gone
+              subscription b !9 'paid'
+              + b #10
+              - #10
+              + t #11
+              task t !12 of nobody users [] groups []
+            > complete a
+              task !8 gone
+              - #6
+              nrOfActiveInstances = 0 in #3
+              nrOfCompletedInstances = 2 in #3
+              subscription !9 gone
+              - #3
+        "#]],
+    );
+}
