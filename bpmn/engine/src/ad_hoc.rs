@@ -8,6 +8,9 @@
 //! Whenever something in it has ended the condition is asked, as the sub-process sees it. Once it is true nothing more begins, and what is
 //! active is cancelled or, with `cancelRemainingInstances="false"`, awaited. Without a condition the
 //! sub-process is done when nothing is active and everything that was chosen has had its turn. If the condition is not true then, it waits for people.
+//!
+//! Event sub-processes in it watch it as they watch any scope. What they do is none of its activities: it runs beside a sequence, and is awaited, or
+//! cancelled, as the rest. One that interrupts ends also what is enabled, and the sub-process is done with it, whatever its condition says.
 
 use mandate_model::{AdHocSubProcess, ElementIndex, ElementKind};
 
@@ -16,6 +19,7 @@ use crate::ids::ActivityId;
 use crate::input::Failure;
 use crate::instance::{Phase, Role};
 use crate::step::Machine;
+use crate::unit::LaterKind;
 
 impl<'d> Machine<'d> {
     /// What an activity instance is as an ad-hoc sub-process, if it is one; a body of several is none, nor is one that is over.
@@ -60,8 +64,12 @@ impl<'d> Machine<'d> {
 
     /// Something in an ad-hoc sub-process has ended.
     pub(crate) fn continue_ad_hoc(&mut self, scope: ActivityId, ad_hoc: &AdHocSubProcess) -> Result<(), Failure> {
+        // An event sub-process may wait for what has changed, before the scope ends.
+        if self.asks_conditions_before(LaterKind::EndScope(scope)) {
+            return Ok(());
+        }
         let at = At::new(self.definition, self.instance, scope, self.moment());
-        let complete = ad_hoc_sub_process::is_complete(&at, ad_hoc)?;
+        let complete = !self.is_interrupted(scope, ad_hoc) && ad_hoc_sub_process::is_complete(&at, ad_hoc)?;
         if complete && ad_hoc.cancel_remaining {
             self.cancel_children(scope);
             return self.resume(scope);
@@ -80,13 +88,26 @@ impl<'d> Machine<'d> {
             self.begin_scope(scope, &[element]);
             return Ok(());
         }
-        // Where the condition was true once, nothing is enabled any more, whatever it is now.
-        if self.enabled(scope, |_| true).is_empty() { self.resume(scope) } else { Ok(()) }
+        // Where the condition was true once, or the scope was interrupted, nothing is enabled any more, whatever the condition is now.
+        if self.enabled(scope, |_| true).is_empty() && !self.runs(scope, |_| true) { self.resume(scope) } else { Ok(()) }
     }
 
+    /// Whether an event sub-process is active that has interrupted everything else.
+    fn is_interrupted(&self, scope: ActivityId, ad_hoc: &AdHocSubProcess) -> bool {
+        let interrupting = ad_hoc.scope.event_starts.iter().filter(|start| self.interrupts(**start));
+        let elements: Vec<_> = interrupting.filter_map(|start| self.definition.element(*start).parent).collect();
+        !elements.is_empty() && self.runs(scope, |element| elements.contains(&element))
+    }
+
+    /// Whether anything is active but event sub-processes.
     fn is_active(&self, scope: ActivityId) -> bool {
-        let enabled = |child| matches!(self.instance.at(child).phase, Phase::Enabled { .. });
-        self.instance.children(scope).any(|child| !enabled(child)) || self.unit.agenda.iter().any(|token| token.scope == scope)
+        self.runs(scope, |element| !matches!(self.definition.element(element).kind, ElementKind::EventSubProcess(_)))
+    }
+
+    /// Whether one of these elements is active in a scope, or a token on its way to it.
+    fn runs(&self, scope: ActivityId, which: impl Fn(ElementIndex) -> bool) -> bool {
+        let runs = |child| !matches!(self.instance.at(child).phase, Phase::Enabled { .. }) && which(self.instance.at(child).element);
+        self.instance.children(scope).any(runs) || self.unit.agenda.iter().any(|token| token.scope == scope && which(token.element))
     }
 
     /// What is enabled in a scope, the oldest first.
@@ -95,6 +116,9 @@ impl<'d> Machine<'d> {
         self.instance.children(scope).filter(is_meant).collect()
     }
 }
+
+#[cfg(test)]
+mod watched;
 
 #[cfg(test)]
 mod tests {

@@ -442,7 +442,10 @@ impl<'a> Machine<'a> {
             }
             Next::Choose(chosen) => {
                 self.arm_boundary_events(activity)?;
-                self.begin_ad_hoc(activity, &chosen)
+                self.arm_event_sub_processes(activity)?;
+                self.begin_ad_hoc(activity, &chosen)?;
+                self.ask_event_sub_processes(activity);
+                Ok(())
             }
             Next::Repeat { instances } => {
                 self.arm_boundary_events(activity)?;

@@ -105,6 +105,7 @@ fn parts(kind: &ElementKind) -> Vec<(&'static str, bool)> {
     match kind {
         ElementKind::AdHocSubProcess(it) => vec![
             ("adHocSubProcess: chosen", it.active.is_some()),
+            ("adHocSubProcess: event sub-process", !it.scope.event_starts.is_empty()),
             ("adHocSubProcess: completion condition", it.completion_condition.is_some()),
             ("adHocSubProcess: the rest is awaited", it.completion_condition.is_some() && !it.cancel_remaining),
         ],

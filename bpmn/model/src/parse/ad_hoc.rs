@@ -25,7 +25,6 @@ pub(crate) fn ad_hoc_sub_process<'n>(reader: &mut ProcessReader<'n, '_>, node: &
         ..AdHocSubProcess::default()
     };
     for child in node.children.iter().filter(|child| child.namespace == Namespace::Bpmn) {
-        let is_event_sub_process = child.name == "subProcess" && child.plain("triggeredByEvent").map(str::trim) == Some("true");
         match child.name {
             "completionCondition" => read.completion_condition = reader.completion_condition(child, owner),
             "startEvent" | "endEvent" => {
@@ -35,10 +34,6 @@ pub(crate) fn ad_hoc_sub_process<'n>(reader: &mut ProcessReader<'n, '_>, node: &
                     message,
                     "remove it: everything that no flow leads to may begin (BPMN 2.0, 10.3.5)",
                 );
-            }
-            _ if is_event_sub_process => {
-                let help = "put both into an embedded sub-process";
-                reader.diagnostics.error(child.at_in(owner.at), "an event sub-process in an ad-hoc sub-process is not supported", help);
             }
             _ => {}
         }

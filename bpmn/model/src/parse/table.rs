@@ -42,7 +42,7 @@ static SUPPORTED: &[Supported] = supported! {
     "userTask", "assignee, candidate users and groups (`humanPerformer`, `performer`, `potentialOwner` as well), due and follow-up date, priority, form key and form fields", activities::user_task;
     "receiveTask", "waits for a message or, without one, to be signalled; `instantiate`", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
-    "adHocSubProcess", "parallel or sequential, completion condition, `cancelRemainingInstances`; what begins is chosen by `zeebe:adHoc` or over the API", ad_hoc::ad_hoc_sub_process;
+    "adHocSubProcess", "parallel or sequential, completion condition, `cancelRemainingInstances`; event sub-processes; what begins is chosen by `zeebe:adHoc` or over the API", ad_hoc::ad_hoc_sub_process;
     "transaction", "as an embedded sub-process; left by its cancel boundary event when a cancel end event inside has had compensated what has completed", activities::transaction;
     "callActivity", "binding latest, deployment, version, version tag; variables and business key; `zeebe:calledElement`", call_activity::call_activity;
     "exclusiveGateway", "conditions, default flow", gateways::exclusive;

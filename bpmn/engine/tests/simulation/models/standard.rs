@@ -107,6 +107,9 @@ impl Models<'_> {
         let id = self.id("adHoc");
         let outside = std::mem::take(&mut self.xml);
         let ways: Vec<_> = (0..2 + self.random.below(2)).map(|_| self.way(depth).first).collect();
+        if depth < MAX_DEPTH && self.random.one_in(2) {
+            self.event_sub_processes(depth + 1);
+        }
         let inside = std::mem::replace(&mut self.xml, outside);
         let ordering = ["Parallel", "Sequential"][self.random.below(2)];
         let remaining = ["true", "false"][self.random.below(2)];

@@ -1,0 +1,206 @@
+//! Traces of event sub-processes in ad-hoc sub-processes.
+
+use expect_test::expect;
+
+use crate::testing::{MESSAGE, check, watching};
+
+/// `s > p > u`, where `p` is an ad-hoc sub-process with these attributes and parts, the user tasks `a` and `b`, and an event sub-process.
+fn watched(attributes: &str, parts: &str, watching: &str) -> String {
+    format!(
+        "<startEvent id='s'/><adHocSubProcess id='p'{attributes}>{parts}<userTask id='a'/><userTask id='b'/>{watching}</adHocSubProcess>\
+         <userTask id='u'/>{{s>p>u}}"
+    )
+}
+
+const DONE: &str = "<completionCondition>= done</completionCondition>";
+
+const OTHER: &str = " isInterrupting='false'";
+
+#[test]
+fn event_sub_process_runs_beside_a_sequence_and_is_awaited() {
+    check(
+        &watched(" ordering='Sequential'", "", &watching(OTHER, MESSAGE)),
+        "
+            start
+            message vs
+            complete a
+            complete b
+            leaves
+            complete handle
+        ",
+        expect![[r#"
+            > start
+              started at s
+              + s #2
+              - #2
+              + p #3
+              subscription vs !4 'paid'
+              + a #6 in #3
+              task a !7 of nobody users [] groups []
+            > message vs
+              subscription !4 gone
+              subscription vs !8 'paid'
+              + v #9 in #3
+              + vs #10 in #9
+              - #10
+              + handle #11 in #9
+              task handle !12 of nobody users [] groups []
+            > complete a
+              task !7 gone
+              - #6
+              + b #13 in #3
+              task b !14 of nobody users [] groups []
+            > complete b
+              task !14 gone
+              - #13
+            > leaves
+              handle #11: task of nobody
+            > complete handle
+              task !12 gone
+              - #11
+              - #9
+              subscription !8 gone
+              - #3
+              + u #15
+              task u !16 of nobody users [] groups []
+        "#]],
+    );
+}
+
+#[test]
+fn condition_that_comes_true_cancels_the_event_sub_process_too() {
+    check(
+        &watched("", DONE, &watching(OTHER, MESSAGE)),
+        r#"
+            start {"done": false}
+            message vs
+            complete a {"done": true}
+        "#,
+        expect![[r#"
+            > start {"done": false}
+              started at s
+              done = false
+              + s #2
+              - #2
+              + p #3
+              subscription vs !4 'paid'
+              + a #7 in #3
+              task a !8 of nobody users [] groups []
+              + b #9 in #3
+              task b !10 of nobody users [] groups []
+            > message vs
+              subscription !4 gone
+              subscription vs !11 'paid'
+              + v #12 in #3
+              + vs #13 in #12
+              - #13
+              + handle #14 in #12
+              task handle !15 of nobody users [] groups []
+            > complete a {"done": true}
+              task !8 gone
+              done = true
+              - #7
+              task !10 gone
+              - #9 canceled
+              task !15 gone
+              - #14 canceled
+              - #12 canceled
+              subscription !11 gone
+              - #3
+              + u #16
+              task u !17 of nobody users [] groups []
+        "#]],
+    );
+}
+
+#[test]
+fn event_that_interrupts_ends_what_is_enabled_and_the_sub_process_with_it() {
+    check(
+        &watched("", DONE, &watching("", MESSAGE)),
+        r#"
+            start {"done": false}
+            message vs
+            leaves
+            complete handle
+        "#,
+        expect![[r#"
+            > start {"done": false}
+              started at s
+              done = false
+              + s #2
+              - #2
+              + p #3
+              subscription vs !4 'paid'
+              + a #7 in #3
+              task a !8 of nobody users [] groups []
+              + b #9 in #3
+              task b !10 of nobody users [] groups []
+            > message vs
+              subscription !4 gone
+              task !8 gone
+              - #7 canceled
+              task !10 gone
+              - #9 canceled
+              + v #11 in #3
+              + vs #12 in #11
+              - #12
+              + handle #13 in #11
+              task handle !14 of nobody users [] groups []
+            > leaves
+              handle #13: task of nobody
+            > complete handle
+              task !14 gone
+              - #13
+              - #11
+              - #3
+              + u #15
+              task u !16 of nobody users [] groups []
+        "#]],
+    );
+}
+
+/// The change comes while the sub-process is active, though it is what makes it complete.
+#[test]
+fn condition_of_an_event_is_asked_before_that_of_the_sub_process() {
+    let condition = "<conditionalEventDefinition><condition>= done</condition></conditionalEventDefinition>";
+    check(
+        &format!(
+            "<startEvent id='s'/><adHocSubProcess id='p'>{DONE}<userTask id='a'><extensionElements><zeebe:ioMapping><zeebe:output source='= true' \
+             target='done'/></zeebe:ioMapping></extensionElements></userTask>{}</adHocSubProcess><userTask id='u'/>{{s>p>u}}",
+            watching("", condition)
+        ),
+        r#"
+            start {"done": false}
+            complete a
+            complete handle
+        "#,
+        expect![[r#"
+            > start {"done": false}
+              started at s
+              done = false
+              + s #2
+              - #2
+              + p #3
+              condition vs !4
+              + a #6 in #3
+              task a !7 of nobody users [] groups []
+            > complete a
+              task !7 gone
+              done = true
+              - #6
+              subscription !4 gone
+              + v #8 in #3
+              + vs #9 in #8
+              - #9
+              + handle #10 in #8
+              task handle !11 of nobody users [] groups []
+            > complete handle
+              task !11 gone
+              - #10
+              - #8
+              - #3
+              + u #12
+              task u !13 of nobody users [] groups []
+        "#]],
+    );
+}
