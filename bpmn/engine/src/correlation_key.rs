@@ -1,39 +1,54 @@
-//! Correlation keys: what tells a wait for a message from the others of its name (Camunda 8, "Messages"; `zeebe:subscription` of the message).
+//! Correlation keys: what tells a wait for a message from the others of its name (Camunda 8, "Messages"; `zeebe:subscription` of the message; or the
+//! `correlationSubscription` of a process, BPMN 2.0, 8.4.2).
 //!
 //! The key of a wait is evaluated when the wait begins, and stays as it is then, whatever becomes of the variables. A message that is sent along a message flow
-//! has the key that the same expression gives over what goes along with it.
+//! has the key that the same expression, or the paths to its properties, give over what goes along with it. Of a key of several properties it is their
+//! values as a list, in JSON.
 
 use mandate_feel::{Expression, Limits, Scope, Value};
-use mandate_model::MessageReference;
+use mandate_model::{CorrelationKey, MessageReference};
 
 use crate::elements::At;
 use crate::input::Failure;
 use crate::variable::Variables;
 
 impl At<'_> {
-    /// The key of a wait for a message that begins here: a text or a number, else it fails.
+    /// The key of a wait for a message that begins here: of texts or numbers, else it fails.
     pub(crate) fn correlation_key(&self, message: &MessageReference) -> Result<Option<String>, Failure> {
-        let Some(expression) = &message.correlation_key else { return Ok(None) };
-        let value = self.evaluate(expression)?;
-        match key(&value) {
-            // Nobody would be told apart by it.
-            Some(key) if key.is_empty() => Err(self.failed(expression, "gives an empty correlation key")),
-            Some(key) => Ok(Some(key)),
-            None => Err(self.mismatch(expression, "a string or a number", &value)),
-        }
+        let Some(CorrelationKey(parts)) = &message.correlation_key else { return Ok(None) };
+        let part = |expression: &Expression| {
+            let value = self.evaluate(expression)?;
+            match key(&value) {
+                // Nobody would be told apart by it.
+                Some(key) if key.is_empty() => Err(self.failed(expression, "gives an empty correlation key")),
+                Some(key) => Ok(key),
+                None => Err(self.mismatch(expression, "a string or a number", &value)),
+            }
+        };
+        Ok(Some(joined(parts.iter().map(part).collect::<Result<_, _>>()?)))
     }
 
     /// The key that the variables of a message give; none if they lack what it is made of.
-    pub(crate) fn correlation_key_in(&self, expression: &Expression, variables: &Variables) -> Result<Option<String>, Failure> {
-        match expression.evaluate(&Carried(variables), &Limits::default()) {
+    pub(crate) fn correlation_key_in(&self, of: &CorrelationKey, variables: &Variables) -> Result<Option<String>, Failure> {
+        let part = |expression: &Expression| match expression.evaluate(&Carried(variables), &Limits::default()) {
             Ok(evaluated) => Ok(key(&evaluated.value).filter(|key| !key.is_empty())),
             Err(mandate_feel::Error::UnknownName(_)) => Ok(None),
             Err(error) => Err(self.failed(expression, &error.to_string())),
-        }
+        };
+        let parts: Vec<_> = of.0.iter().map(part).collect::<Result<_, _>>()?;
+        Ok(parts.into_iter().collect::<Option<_>>().map(joined))
     }
 }
 
-/// A value as a key: a text, or a number as FEEL writes it.
+/// The key of these parts: the only one, or all of them as a list.
+fn joined(parts: Vec<String>) -> String {
+    match <[String; 1]>::try_from(parts) {
+        Ok([only]) => only,
+        Err(parts) => serde_json::Value::from(parts).to_string(),
+    }
+}
+
+/// A value as a part of a key: a text, or a number as FEEL writes it.
 fn key(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.to_string()),
@@ -278,6 +293,69 @@ mod tests {
               - #5
               ended: Completed
               end
+        "#]],
+        );
+    }
+
+    /// Both sides have what the standard says of the key: the values of two properties.
+    #[test]
+    fn message_and_wait_have_the_properties_of_the_standards_key() {
+        let path = |property: &str, path: &str| {
+            format!(
+                "<correlationProperty id='{property}'><correlationPropertyRetrievalExpression messageRef='msg'><messagePath>= {path}</messagePath>\
+                 </correlationPropertyRetrievalExpression></correlationProperty>"
+            )
+        };
+        let binding = |property: &str, path: &str| {
+            format!(
+                "<correlationPropertyBinding correlationPropertyRef='{property}'><dataPath>= {path}</dataPath></correlationPropertyBinding>"
+            )
+        };
+        let waiting = format!(
+            "<correlationSubscription correlationKeyRef='k'>{}{}</correlationSubscription><startEvent id='qs'/><receiveTask id='r' messageRef='msg'/>{{qs>r}}",
+            binding("line", "my.line"),
+            binding("order", "my.order")
+        );
+        let beside = |process: &str| {
+            format!(
+                "{}{}<collaboration id='c'><messageFlow id='mf' sourceRef='m' targetRef='r'/><conversation id='t'><correlationKey id='k'>\
+                 <correlationPropertyRef>order</correlationPropertyRef><correlationPropertyRef>line</correlationPropertyRef></correlationKey></conversation>\
+                 </collaboration>{process}",
+                path("order", "id"),
+                path("line", "string(nr)")
+            )
+        };
+        let send = "<startEvent id='s'/><sendTask id='m' messageRef='msg'><extensionElements><camunda:in source='id' target='id'/>\
+                    <camunda:in source='nr' target='nr'/></extensionElements></sendTask>{s>m}";
+        check_definition(
+            &parse_file(send, &beside(&format!("<process id='q' isExecutable='true'>{waiting}</process>"))),
+            r#"start {"id": "A", "nr": 7}"#,
+            expect![[r#"
+                > start {"id": "A", "nr": 7}
+                  started at s
+                  id = "A"
+                  nr = 7
+                  + s #2
+                  - #2
+                  + m #3
+                  message 'paid' to q/r for 'order-17' under '["A","7"]' {id: "A", nr: 7}
+                  - #3
+                  ended: Completed
+                  end
+            "#]],
+        );
+        let sender = "<process id='q' isExecutable='true'><startEvent id='s'/><sendTask id='m' messageRef='msg'/>{s>m}</process>";
+        check_definition(
+            &parse_file(&waiting, &beside(sender)),
+            r#"start {"my": {"order": "A", "line": "7"}}"#,
+            expect![[r#"
+            > start {"my": {"order": "A", "line": "7"}}
+              started at qs
+              my = {"line":"7","order":"A"}
+              + qs #2
+              - #2
+              + r #3
+              subscription r !4 'paid' under '["A","7"]'
         "#]],
         );
     }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use expect_test::expect_file;
 use mandate_model::{
-    Binding, CatchTrigger, Element, ElementIndex, ElementKind, EndResult, EventTrigger, Implementation, ListenerAction, MultiInstance,
-    Pass, ProcessDefinition, ServiceTask, Source, StartTrigger, ThrowResult, ThrowWhen, Timer,
+    Binding, CatchTrigger, CorrelationKey, Element, ElementIndex, ElementKind, EndResult, EventTrigger, Implementation, ListenerAction,
+    MultiInstance, Pass, ProcessDefinition, ServiceTask, Source, StartTrigger, ThrowResult, ThrowWhen, Timer,
 };
 
 /// No token comes to these; `activity: isForCompensation` says that what they are for has happened.
@@ -77,7 +77,8 @@ fn forms(definition: &ProcessDefinition, element: &Element) -> BTreeSet<String> 
         ("event: parallelMultiple, not interrupting", !element.all_of.is_empty() && matches!(element.kind.trigger(), Some((_, false)))),
         ("event: parallelMultiple, thrown inside", !element.all_of.is_empty() && is_thrown(&element.kind)),
         ("event: parallelMultiple, several conditions", wants_all(&element.kind) && element.kind.conditions().count() > 1),
-        ("event: correlation key", element.kind.messages().iter().any(|message| message.correlation_key.is_some())),
+        ("event: correlation key", keys(&element.kind).next().is_some()),
+        ("event: correlation key of several properties", keys(&element.kind).any(|key| key.0.len() > 1)),
     ];
     forms.extend(parts.into_iter().chain(self::parts(&element.kind)).filter(|(_, is_so)| *is_so).map(|(part, _)| part.to_owned()));
     for listener in element.listeners.iter().chain(flows.iter().flat_map(|flow| &flow.listeners)) {
@@ -89,6 +90,10 @@ fn forms(definition: &ProcessDefinition, element: &Element) -> BTreeSet<String> 
     }
     forms.extend(element.multi_instance.iter().flat_map(loops));
     forms
+}
+
+fn keys(kind: &ElementKind) -> impl Iterator<Item = &CorrelationKey> {
+    kind.messages().into_iter().filter_map(|message| message.correlation_key.as_ref())
 }
 
 fn is_thrown(kind: &ElementKind) -> bool {

@@ -99,9 +99,14 @@ pub struct ErrorReference {
 pub struct MessageReference {
     /// The message's name; may be an expression over the instance's variables, except on start events.
     pub name: Expression,
-    /// `correlationKey` of `zeebe:subscription`: what tells one wait from another, evaluated when it begins. It is not asked of what starts a process.
-    pub correlation_key: Option<Expression>,
+    /// What tells one wait from another, evaluated when it begins. It is not asked of what starts a process.
+    pub correlation_key: Option<CorrelationKey>,
 }
+
+/// A correlation key: `correlationKey` of `zeebe:subscription`, or the paths to the properties of the standard's `correlationKey` in their order, at least
+/// one (BPMN 2.0, 8.4.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorrelationKey(pub Vec<Expression>);
 
 /// A `bpmn:signal` as it is awaited.
 #[derive(Clone, Debug)]
@@ -128,8 +133,8 @@ pub struct MessageSend {
     /// The message. What the element's input mappings set goes along with it, under its `camunda:in`s; without a business key of its own it has the
     /// sender's.
     pub message: Throw,
-    /// `correlationKey` of the message's `zeebe:subscription`: over what goes along it tells the wait that is meant.
-    pub correlation_key: Option<Expression>,
+    /// Over what goes along it tells the wait that is meant.
+    pub correlation_key: Option<CorrelationKey>,
     /// Where its flows lead, in document order, at least one: each gets the message.
     pub receivers: Vec<MessageReceiver>,
     /// Camunda's activity type: `sendTask`, `intermediateMessageThrowEvent` or `messageEndEvent`.

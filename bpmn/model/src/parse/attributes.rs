@@ -146,6 +146,8 @@ const EXPRESSIONS: &[&str] = &[
     "activationCondition",
     "transformation",
     "from",
+    "messagePath",
+    "dataPath",
 ];
 
 /// BPMN's own attributes, which have no prefix.

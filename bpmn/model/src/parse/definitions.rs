@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use crate::definition::{Dialect, Position};
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::attributes;
+use crate::parse::correlation::Correlation;
 use crate::parse::message_flows::MessageFlows;
 use crate::parse::process::MAX_ID;
 use crate::xml::{Namespace, Node};
@@ -23,7 +24,6 @@ const METADATA: &[&str] = &[
     "endPoint",
     "partnerEntity",
     "partnerRole",
-    "correlationProperty",
 ];
 
 /// A file's root element with its messages, errors, escalations and signals by id.
@@ -43,6 +43,7 @@ pub(crate) struct Definitions<'n> {
     /// `expressionLanguage`, of the standard's own expressions that name none.
     pub(crate) language: Option<&'n str>,
     pub(crate) message_flows: MessageFlows<'n>,
+    pub(crate) correlation: Correlation<'n>,
     /// Event definitions inside of events.
     own_events: HashMap<&'n str, &'n Node<'n>>,
 }
@@ -73,10 +74,11 @@ impl<'n> Definitions<'n> {
             operations: HashMap::new(),
             language: root.plain("expressionLanguage"),
             message_flows: MessageFlows::default(),
+            correlation: Correlation::default(),
             own_events: HashMap::new(),
         };
         let mut some_process = false;
-        let mut collaborations = Vec::new();
+        let (mut collaborations, mut properties) = (Vec::new(), Vec::new());
         for child in root.children.iter().filter(|child| child.namespace != Namespace::Metadata) {
             let id = child.id().unwrap_or_default();
             match child.name {
@@ -109,6 +111,7 @@ impl<'n> Definitions<'n> {
                 }
                 "interface" => definitions.operations.extend(child.all("operation").filter_map(|it| Some((it.id()?, it)))),
                 "collaboration" => collaborations.push(child),
+                "correlationProperty" => properties.push(child),
                 name if METADATA.contains(&name) => {}
                 _ => ignored(child, diagnostics),
             }
@@ -119,6 +122,7 @@ impl<'n> Definitions<'n> {
             let help = "set isExecutable=\"true\" on the process (\"Executable\" in the modeller's properties)";
             diagnostics.error(root.at(), "no process in the file is executable, so that there is nothing to run", help);
         }
+        definitions.correlation = Correlation::of(&collaborations, &properties);
         definitions.message_flows = MessageFlows::of(&collaborations, &definitions.processes);
         Some(definitions)
     }

@@ -35,7 +35,7 @@ impl<'n> ProcessReader<'n, '_> {
     /// The same of what waits in an instance, with what tells its waits apart.
     pub(crate) fn awaited_message(&mut self, node: &'n Node<'n>, owner: Owner<'n>) -> Option<MessageReference> {
         let message = self.message(node, owner)?;
-        Some(MessageReference { correlation_key: self.correlation_key(self.message_reference(node)?), ..message })
+        Some(MessageReference { correlation_key: self.key_of_waits(self.message_reference(node)?), ..message })
     }
 
     /// The id of the message that a node names: its own, or that which its operation takes (BPMN 2.0, 8.4.3 and 10.3.3). Camunda 7 knows no operations.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::definition::{ElementKind, MessageReceiver, MessageSend};
 use crate::diagnostic::{At, Diagnostics, shown};
-use crate::parse::definitions::by_reference;
+use crate::parse::definitions::{Definitions, by_reference};
 use crate::parse::process::{Draft, Owner, ProcessReader};
 use crate::parse::{activities, zeebe};
 use crate::xml::{Namespace, Node};
@@ -21,8 +21,6 @@ pub(crate) struct MessageFlows<'n> {
     flows: Vec<MessageFlow<'n>>,
     /// Which of them leave an element.
     by_source: HashMap<&'n str, Vec<usize>>,
-    /// `correlationKey`s of the collaborations.
-    correlation_keys: Vec<&'n Node<'n>>,
 }
 
 #[derive(Clone, Debug)]
@@ -41,7 +39,6 @@ impl<'n> MessageFlows<'n> {
         if drawn.is_empty() {
             return it;
         }
-        it.correlation_keys = collaborations.iter().flat_map(|it| it.all("correlationKey")).collect();
         let mut receivers = elements(processes);
         let ids: HashMap<_, _> = processes.iter().filter_map(|process| process.id()).map(|id| (id, id)).collect();
         for participant in collaborations.iter().flat_map(|it| it.all("participant")) {
@@ -107,7 +104,7 @@ pub(crate) fn send<'n>(
         return None;
     }
     let name = reader.message_name(reference, node.at_in(owner.at))?;
-    let correlation_key = reader.correlation_key(reference);
+    let correlation_key = reader.key_of_message(reference);
     let message = reader.throw_as(name, node, owner)?;
     let send = MessageSend { message, correlation_key, receivers, element_type };
     (send.receivers.len() == flows.len()).then(|| ElementKind::MessageSend(Box::new(send)))
@@ -147,7 +144,8 @@ struct Awaited<'d> {
 }
 
 /// Looks at the flows when all processes are read: who gets a message must be able to, and what is not followed is said.
-pub(crate) fn check(flows: &MessageFlows<'_>, drafts: &[Draft<'_>], diagnostics: &mut Diagnostics) {
+pub(crate) fn check(definitions: &Definitions<'_>, drafts: &[Draft<'_>], diagnostics: &mut Diagnostics) {
+    let (flows, correlation) = (&definitions.message_flows, &definitions.correlation);
     let mut senders = HashSet::new();
     let mut awaited: HashMap<(&str, Option<&str>), Awaited<'_>> = HashMap::new();
     for draft in drafts.iter().filter(|_| !flows.flows.is_empty()) {
@@ -180,9 +178,8 @@ pub(crate) fn check(flows: &MessageFlows<'_>, drafts: &[Draft<'_>], diagnostics:
         let help = "a delegate must send the message, by a command of the other side's catalogue or an API; ignore this if it does";
         diagnostics.warning(flow.node.at(), "a message flow is a drawing: nothing is sent along it", help);
     }
-    for key in flows.correlation_keys.iter().filter(|_| !senders.is_empty()) {
-        let help = "remove it: a message along a flow finds its receiver by the sender's business key, by one given by camunda:in businessKey, or by zeebe:subscription of the message";
-        diagnostics.error(key.at(), "correlationKey is not supported", help);
+    if !senders.is_empty() {
+        correlation.check(drafts.iter().map(|draft| draft.process), diagnostics);
     }
 }
 

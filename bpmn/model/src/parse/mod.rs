@@ -9,6 +9,7 @@ mod attributes;
 mod behavior;
 mod call_activity;
 mod compensation;
+mod correlation;
 mod data;
 mod definitions;
 mod event_definitions;
@@ -86,7 +87,7 @@ fn read(bytes: &[u8], diagnostics: &mut Diagnostics) -> Option<Vec<ProcessDefini
         validate::validate(&draft, diagnostics);
         drafts.push(draft);
     }
-    message_flows::check(&definitions.message_flows, &drafts, diagnostics);
+    message_flows::check(&definitions, &drafts, diagnostics);
     if diagnostics.has_errors() {
         return None;
     }

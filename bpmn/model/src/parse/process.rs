@@ -297,6 +297,7 @@ impl<'n> ProcessReader<'n, '_> {
                 (Namespace::Bpmn, "incoming" | "outgoing") => self.mention(child, owner),
                 (Namespace::Bpmn, "multiInstanceLoopCharacteristics") => self.multi_instance(child, node, owner),
                 (Namespace::Bpmn, "standardLoopCharacteristics") => self.standard_loop(child, node, owner),
+                (Namespace::Bpmn, "correlationSubscription") if node.name == "process" => self.correlation_subscription(child),
                 (Namespace::Bpmn, "completionCondition") if node.name == "adHocSubProcess" => {}
                 (Namespace::Bpmn, _) => self.in_scope(child, node, owner),
                 _ => self.foreign(child, owner),

@@ -36,10 +36,8 @@ impl<'n> ProcessReader<'n, '_> {
         self.expression(&format!("{} of zeebe:{}", zeebe.1, zeebe.0), source, extension.at_in(at))
     }
 
-    /// What tells the waits for a message apart, of the message with an id (Camunda 8, "Message subscriptions"). None: nothing does, or there is an
-    /// error.
-    pub(crate) fn correlation_key(&mut self, reference: &str) -> Option<Expression> {
-        let subscription = extension(self.definitions.message(reference)?, "subscription")?;
+    /// What tells the waits for a message apart (Camunda 8, "Message subscriptions"), of its `zeebe:subscription`. None after an error.
+    pub(super) fn correlation_key(&mut self, subscription: &'n Node<'n>) -> Option<Expression> {
         let source = subscription.plain("correlationKey").unwrap_or_default().trim();
         let at = subscription.at();
         let key = self.expression("correlationKey of zeebe:subscription", source, at)?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::common::{diagnostics, file_with};
 use expect_test::{Expect, expect};
-use mandate_model::{ElementKind, ProcessDefinition, parse};
+use mandate_model::{CorrelationKey, ElementKind, ProcessDefinition, parse};
 
 /// Another participant `q`, which starts by `paid` and waits for `changed` in `w`, and one that nobody runs.
 const OTHERS: &str = "<bpmn:message id='paid' name='paid'/><bpmn:message id='changed' name='changed'/><bpmn:message id='other' name='other'/>\
@@ -151,17 +151,107 @@ fn what_could_never_arrive_is_refused() {
     );
 }
 
+/// A property of `paid` that stands in variable `id` of the message, and a key of it.
+fn property(id: &str, path: &str) -> String {
+    format!(
+        "<bpmn:correlationProperty id='{id}'><bpmn:correlationPropertyRetrievalExpression messageRef='changed'>\n<bpmn:messagePath>{path}</bpmn:messagePath>\
+         </bpmn:correlationPropertyRetrievalExpression></bpmn:correlationProperty>"
+    )
+}
+
+const KEY: &str = "\n<bpmn:correlationKey id='k'><bpmn:correlationPropertyRef>order</bpmn:correlationPropertyRef></bpmn:correlationKey>";
+
+/// `p` sends `changed` to `q`, whose subscription is this.
+fn keyed(keys: &str, properties: &str, subscription: &str) -> String {
+    let file = file("<bpmn:sendTask id='a' messageRef='changed'/>", &["w"], keys);
+    let file = file.replace("<bpmn:collaboration", &format!("{properties}<bpmn:collaboration"));
+    file.replace("<bpmn:startEvent id='qs'>", &format!("{subscription}<bpmn:startEvent id='qs'>"))
+}
+
+fn subscription(bindings: &str) -> String {
+    format!("\n<bpmn:correlationSubscription id='cs' correlationKeyRef='t:k'>{bindings}</bpmn:correlationSubscription>")
+}
+
+fn bound(path: &str) -> String {
+    subscription(&format!(
+        "<bpmn:correlationPropertyBinding correlationPropertyRef='order'>\n<bpmn:dataPath>{path}</bpmn:dataPath></bpmn:correlationPropertyBinding>"
+    ))
+}
+
 #[test]
-fn keys_of_the_collaboration_are_refused_where_something_is_sent() {
-    let keys = "\n<bpmn:correlationKey id='k' name='order'/>";
-    expect![[r#"
-        t.bpmn:4:1: error: correlationKey is not supported (element 'k'); help: remove it: a message along a flow finds its receiver by the sender's business key, by one given by camunda:in businessKey, or by zeebe:subscription of the message
-    "#]].assert_eq(&diagnostics(file(SEND, &["them"], keys).as_bytes()));
-    let subscribed =
-        file(SEND, &["them"], "").replace("<bpmn:task id='t'/>", "<bpmn:task id='t'/>\n<bpmn:correlationSubscription id='cs'/>");
-    expect![[r#"
-        t.bpmn:4:1: error: correlationSubscription is not supported yet (element 'cs'); help: remove it: a message finds its receiver by business key, along a flow by the sender's
-    "#]].assert_eq(&diagnostics(subscribed.as_bytes()));
+fn key_of_a_collaboration_says_what_both_sides_have() {
+    let both = processes(&keyed(KEY, &property("order", "= id"), &bound("${my.order}")));
+    let sources = |key: &Option<CorrelationKey>| -> Vec<_> { key.iter().flat_map(|key| &key.0).map(|it| it.source().to_owned()).collect() };
+    let ElementKind::MessageSend(send) = &both.iter().find_map(|it| it.find("a").map(|a| it.element(a))).unwrap().kind else { panic!() };
+    assert_eq!(sources(&send.correlation_key), ["= id"]);
+    let waits = both.iter().find_map(|it| it.find("w").map(|w| it.element(w))).unwrap();
+    assert_eq!(sources(&waits.kind.messages()[0].correlation_key), ["${my.order}"]);
+}
+
+#[test]
+fn keys_that_do_not_say_all_are_refused() {
+    let check = |file: String, expected: Expect| expected.assert_eq(&diagnostics(file.as_bytes()));
+    let order = property("order", "= id");
+    check(
+        keyed(KEY, &order, ""),
+        expect![[r#"
+        t.bpmn:3:135: warning: the process has no correlationSubscription for the key of the message 'changed' (element 'q'); help: add one that says what it waits for; without, the message finds its waits by business key
+        t.bpmn:5:1: error: correlationKey without a correlationSubscription is not supported (element 'k'); help: let the process that waits say what it waits for by a correlationSubscription; or remove the key: a message along a flow finds its receiver by business key or zeebe:subscription, too
+    "#]],
+    );
+    check(
+        keyed(KEY, &order, &subscription("")),
+        expect![[r#"
+        t.bpmn:4:1: error: the correlationSubscription does not say where the property 'order' is found (element 'cs'); help: add a correlationPropertyBinding with a dataPath, such as = orderId
+    "#]],
+    );
+    check(
+        keyed(KEY, "", &bound("= id")),
+        expect![[r#"
+        t.bpmn:6:1: error: no message has all properties of the correlationKey (element 'k'); help: give each of its properties a correlationPropertyRetrievalExpression with a messagePath for the message that is to have it
+    "#]],
+    );
+    check(
+        keyed("", &order, &bound("= id")),
+        expect![[r#"
+        t.bpmn:4:1: error: the correlationKey 't:k' does not exist (element 'cs'); help: choose one of the collaboration or its conversations (correlationKeyRef)
+    "#]],
+    );
+    check(
+        keyed(KEY, &property("order", "id"), &bound("id")),
+        expect![[r#"
+        t.bpmn:5:1: error: dataPath 'id' is not an expression; help: write one that gives each instance its own, for example = orderId
+        t.bpmn:6:1: error: messagePath 'id' is not an expression; help: write one that gives each instance its own, for example = orderId
+    "#]],
+    );
+    let two = KEY.replace("'k'", "'l'");
+    check(
+        keyed(
+            &format!("{KEY}{two}"),
+            &order,
+            &format!("{}{}", bound("= id"), bound("= id").replace("'t:k'", "'l'").replace("'cs'", "'ct'")),
+        ),
+        expect![[r#"
+        t.bpmn:9:1: error: the message 'changed' has all properties of several correlation keys (element 'k'); help: keep one of them, or leave out a retrieval expression of the other
+        t.bpmn:9:1: error: the message 'changed' has all properties of several correlation keys (element 'k'); help: keep one of them, or leave out a retrieval expression of the other
+    "#]],
+    );
+    let inside = keyed("", "", "")
+        .replace("<bpmn:task id='t'/>", "<bpmn:subProcess id='t'>\n<bpmn:correlationSubscription id='cs'/></bpmn:subProcess>");
+    check(
+        inside,
+        expect![[r#"
+        t.bpmn:4:1: error: correlationSubscription is not supported yet (element 'cs'); help: put it directly into the process: it is about all of its waits
+    "#]],
+    );
+    let zeebe = "<bpmn:message id='changed' name='changed'><bpmn:extensionElements>\n<zeebe:subscription correlationKey='= id'/></bpmn:extensionElements></bpmn:message>";
+    check(
+        keyed(KEY, &order, &bound("= id")).replace("<bpmn:message id='changed' name='changed'/>", zeebe),
+        expect![[r#"
+        t.bpmn:4:1: error: the message 'changed' has zeebe:subscription and a correlationKey; help: keep one of them
+        t.bpmn:4:1: error: the message 'changed' has zeebe:subscription and a correlationKey; help: keep one of them
+    "#]],
+    );
 }
 
 #[test]

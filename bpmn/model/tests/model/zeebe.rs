@@ -3,7 +3,7 @@
 use crate::common::{around, definition, diagnostics, element, file_with};
 use expect_test::expect;
 use mandate_feel::Expression;
-use mandate_model::ElementKind;
+use mandate_model::{CorrelationKey, ElementKind};
 
 #[test]
 fn a_task_has_mappings_and_headers() {
@@ -101,7 +101,7 @@ fn receiving(inside: &str) -> String {
 fn a_message_says_what_tells_its_waits_apart() {
     let definition = definition(&receiving("<zeebe:subscription correlationKey='=order.id'/>"));
     let ElementKind::ReceiveTask(Some(message)) = &element(&definition, "a").kind else { panic!("a receive task") };
-    assert_eq!(message.correlation_key, Some(Expression::parse("=order.id").unwrap()));
+    assert_eq!(message.correlation_key, Some(CorrelationKey(vec![Expression::parse("=order.id").unwrap()])));
 
     // What starts a process needs none, and it need not be one.
     let starts = "<bpmn:startEvent id='a'><bpmn:messageEventDefinition messageRef='m'/></bpmn:startEvent><bpmn:task id='t'/>\

@@ -37,6 +37,15 @@ struct Block {
 const KEY: &str =
     "<extensionElements><zeebe:subscription correlationKey='= if x = null then \"none\" else string(x)'/></extensionElements>";
 
+/// The same by the standard's two properties: in the process, and beside it.
+const SUBSCRIPTION: &str = "<correlationSubscription correlationKeyRef='key'><correlationPropertyBinding correlationPropertyRef='one'><dataPath>= if x = null \
+    then \"none\" else string(x)</dataPath></correlationPropertyBinding><correlationPropertyBinding correlationPropertyRef='two'><dataPath>= 1</dataPath>\
+    </correlationPropertyBinding></correlationSubscription>";
+const PROPERTIES: &str = "<correlationProperty id='one'><correlationPropertyRetrievalExpression messageRef='msg2'><messagePath>= x</messagePath>\
+    </correlationPropertyRetrievalExpression></correlationProperty><correlationProperty id='two'><correlationPropertyRetrievalExpression messageRef='msg2'>\
+    <messagePath>= 1</messagePath></correlationPropertyRetrievalExpression></correlationProperty><collaboration id='talk'><correlationKey id='key'>\
+    <correlationPropertyRef>one</correlationPropertyRef><correlationPropertyRef>two</correlationPropertyRef></correlationKey></collaboration>";
+
 /// A BPMN file with one process and, now and then, a global task.
 pub(crate) fn random_model(random: &mut Random) -> String {
     // Small models are driven further than large ones.
@@ -54,15 +63,17 @@ pub(crate) fn random_model(random: &mut Random) -> String {
     models.end(&last);
     models.event_sub_processes(depth);
     let (listeners, global_task) = (models.listeners(), models.global_task());
+    let (key, subscription, properties) = if models.random.one_in(2) { (KEY, "", "") } else { ("", SUBSCRIPTION, PROPERTIES) };
     format!(
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
          xmlns:camunda='http://camunda.org/schema/1.0/bpmn' xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='test'>\
-         <message id='msg' name='message'>{KEY}</message><message id='msg2' name='other'>{KEY}</message><message id='msg3' name='third'/><message id='msg4' name='fourth'/>\
+         <message id='msg' name='message'>{KEY}</message><message id='msg2' name='other'>{key}</message><message id='msg3' name='third'/><message id='msg4' name='fourth'/>\
          <message id='byKey' name='message-${{x}}'/><messageEventDefinition id='reused' messageRef='msg'/>\
          <escalationEventDefinition id='noticed' escalationRef='x2'/><signalEventDefinition id='alarmed' signalRef='sig2'/><error id='e1' name='e1' errorCode='E1'/><error id='e2' name='e2' errorCode='E2'/>\
          <escalation id='x1' name='x1' escalationCode='X1'/><escalation id='x2' name='x2' escalationCode='X2'/>\
          <signal id='sig' name='signal'/><signal id='sig2' name='second'/><signal id='sig3' name='third'/><signal id='sig4' name='fourth'/>\
-         <process id='p' isExecutable='true'><extensionElements>{listeners}</extensionElements>{}</process>{global_task}{}</definitions>",
+         {properties}<process id='p' isExecutable='true'><extensionElements>{listeners}</extensionElements>{subscription}{}</process>{global_task}{}\
+         </definitions>",
         models.xml,
         models.participants()
     )

@@ -1,0 +1,188 @@
+//! Correlation by the standard's keys (BPMN 2.0, 8.4.2, "context-based correlation"). Camunda 7 ignores them.
+//!
+//! A `correlationKey` of a collaboration or conversation names properties; each `correlationProperty` says how it is found in a message
+//! (`messagePath`, over what goes along), and the `correlationSubscription` of a process how in its variables (`dataPath`). So both sides have what
+//! `zeebe:subscription` says by one expression: a message carries the key of which it has all properties, and the waits of a process for it have the
+//! values of its subscription. A message with several keys would be found by either: it is refused.
+//!
+//! What the standard calls plain key-based correlation, in which the first message of a conversation decides what later ones must have, is not built: a
+//! process says by a subscription what it waits for.
+
+use std::collections::{BTreeMap, HashMap};
+
+use mandate_feel::Expression;
+
+use crate::definition::{CorrelationKey, ROOT};
+use crate::diagnostic::{Diagnostics, shown};
+use crate::parse::process::{Owner, ProcessReader};
+use crate::parse::zeebe;
+use crate::xml::{Namespace, Node};
+
+/// The correlation keys of a file.
+#[derive(Debug, Default)]
+pub(crate) struct Correlation<'n> {
+    /// In document order.
+    keys: Vec<Key<'n>>,
+    /// Of each property, by its id, the path to it in messages, by theirs.
+    paths: HashMap<&'n str, BTreeMap<&'n str, &'n Node<'n>>>,
+}
+
+#[derive(Debug)]
+struct Key<'n> {
+    node: &'n Node<'n>,
+    /// The ids of its properties, as they are referred to.
+    properties: Vec<&'n str>,
+}
+
+impl<'n> Correlation<'n> {
+    /// Those of these collaborations, with these properties of the file.
+    pub(crate) fn of(collaborations: &[&'n Node<'n>], properties: &[&'n Node<'n>]) -> Self {
+        let mut keys = Vec::new();
+        let mut open: Vec<_> = collaborations.iter().rev().copied().collect();
+        while let Some(node) = open.pop() {
+            if node.is("correlationKey") {
+                keys.push(Key { node, properties: node.all("correlationPropertyRef").map(|it| it.text.trim()).collect() });
+            }
+            open.extend(node.children.iter().rev().filter(|child| child.namespace == Namespace::Bpmn));
+        }
+        let paths = |property: &'n Node<'n>| {
+            let expressions = property.all("correlationPropertyRetrievalExpression");
+            expressions.filter_map(|it| Some((local(it.plain("messageRef")?), it.first("messagePath")?))).collect()
+        };
+        Self { keys, paths: properties.iter().filter_map(|it| Some((it.id()?, paths(it)))).collect() }
+    }
+
+    /// The paths in a message to the properties of a key, if it has all of them.
+    fn paths_in(&self, key: &Key<'n>, message: &str) -> Option<Vec<&'n Node<'n>>> {
+        let path = |property: &&str| self.property(property)?.get(local(message)).copied();
+        if key.properties.is_empty() { None } else { key.properties.iter().map(path).collect() }
+    }
+
+    fn property(&self, reference: &str) -> Option<&BTreeMap<&'n str, &'n Node<'n>>> {
+        self.paths.get(reference).or_else(|| self.paths.get(local(reference)))
+    }
+
+    /// The keys of which a message has all properties.
+    fn carried(&self, message: &str) -> Vec<&Key<'n>> {
+        self.keys.iter().filter(|key| self.paths_in(key, message).is_some()).collect()
+    }
+
+    /// Says of keys where something is sent that no process subscribes to any.
+    pub(crate) fn check(&self, processes: impl Iterator<Item = &'n Node<'n>>, diagnostics: &mut Diagnostics) {
+        let subscribed: Vec<_> =
+            processes.flat_map(|it| it.all("correlationSubscription")).filter_map(|it| it.plain("correlationKeyRef")).collect();
+        for key in self.keys.iter().filter(|key| !subscribed.iter().any(|it| key.node.id() == Some(local(it)))) {
+            let help = "let the process that waits say what it waits for by a correlationSubscription; or remove the key: a message along a flow finds its receiver by business key or zeebe:subscription, too";
+            diagnostics.error(key.node.at(), "correlationKey without a correlationSubscription is not supported", help);
+        }
+    }
+}
+
+/// An id without the prefix of a qualified name.
+fn local(reference: &str) -> &str {
+    let reference = reference.trim();
+    reference.split_once(':').map_or(reference, |(_, local)| local)
+}
+
+impl<'n, 'd> ProcessReader<'n, 'd> {
+    /// Looks at a `correlationSubscription` of the process: it must say of each property of its key where it is found, and some message must have them.
+    pub(crate) fn correlation_subscription(&mut self, node: &'n Node<'n>) {
+        let correlation = &self.definitions.correlation;
+        let reference = node.plain("correlationKeyRef").unwrap_or_default();
+        let Some(key) = correlation.keys.iter().find(|key| key.node.id() == Some(local(reference))) else {
+            let message = format!("the correlationKey '{}' does not exist", shown(reference));
+            self.diagnostics.error(node.at(), message, "choose one of the collaboration or its conversations (correlationKeyRef)");
+            return;
+        };
+        for property in &key.properties {
+            if binding(node, property).is_none() {
+                let message = format!("the correlationSubscription does not say where the property '{}' is found", shown(property));
+                self.diagnostics.error(node.at(), message, "add a correlationPropertyBinding with a dataPath, such as = orderId");
+            }
+        }
+        let messages = key.properties.first().and_then(|property| correlation.property(property)).into_iter().flat_map(BTreeMap::keys);
+        if !messages.into_iter().any(|message| correlation.paths_in(key, message).is_some()) {
+            let help = "give each of its properties a correlationPropertyRetrievalExpression with a messagePath for the message that is to have it";
+            self.diagnostics.error(key.node.at(), "no message has all properties of the correlationKey", help);
+        }
+    }
+
+    /// What tells the waits of this process for a message apart, of the message with an id. None: nothing does, or there is an error.
+    pub(crate) fn key_of_waits(&mut self, reference: &str) -> Option<CorrelationKey> {
+        if let Some(key) = self.zeebe_key(reference) {
+            return key;
+        }
+        let (key, _) = self.key_of(reference)?;
+        let subscriptions = self.draft.process.all("correlationSubscription");
+        let mut meant = subscriptions.filter(|it| it.plain("correlationKeyRef").map(local) == key.node.id());
+        let Some(subscription) = meant.next() else {
+            let message = format!("the process has no correlationSubscription for the key of the message '{}'", shown(local(reference)));
+            let help = "add one that says what it waits for; without, the message finds its waits by business key";
+            self.diagnostics.warning(self.draft.process.at(), message, help);
+            return None;
+        };
+        // What is missing was said of the subscription.
+        let paths: Option<Vec<_>> = key.properties.iter().map(|property| binding(subscription, property)).collect();
+        self.paths(&paths?)
+    }
+
+    /// What a message has along a flow that tells which wait is meant.
+    pub(crate) fn key_of_message(&mut self, reference: &str) -> Option<CorrelationKey> {
+        if let Some(key) = self.zeebe_key(reference) {
+            return key;
+        }
+        let (_, paths) = self.key_of(reference)?;
+        self.paths(&paths)
+    }
+
+    /// What `zeebe:subscription` says, if there is one.
+    #[expect(clippy::option_option, reason = "one with an error is not none")]
+    fn zeebe_key(&mut self, reference: &str) -> Option<Option<CorrelationKey>> {
+        let subscription = zeebe::extension(self.definitions.message(reference)?, "subscription")?;
+        if !self.definitions.correlation.carried(reference).is_empty() {
+            let message = format!("the message '{}' has zeebe:subscription and a correlationKey", shown(local(reference)));
+            self.diagnostics.error(subscription.at(), message, "keep one of them");
+        }
+        Some(self.correlation_key(subscription).map(|key| CorrelationKey(vec![key])))
+    }
+
+    /// The key that a message carries, with the paths to its properties. One that has several is refused.
+    fn key_of(&mut self, reference: &str) -> Option<(&'d Key<'n>, Vec<&'n Node<'n>>)> {
+        let definitions = self.definitions;
+        match definitions.correlation.carried(reference)[..] {
+            [] => None,
+            [key] => definitions.correlation.paths_in(key, reference).map(|paths| (key, paths)),
+            [first, ..] => {
+                let message = format!("the message '{}' has all properties of several correlation keys", shown(local(reference)));
+                self.diagnostics.error(first.node.at(), message, "keep one of them, or leave out a retrieval expression of the other");
+                None
+            }
+        }
+    }
+
+    /// Reads the paths to a key's properties.
+    fn paths(&mut self, paths: &[&'n Node<'n>]) -> Option<CorrelationKey> {
+        let read = |path: &&'n Node<'n>| self.path(path);
+        // All of them, so that each error is said.
+        let read: Vec<_> = paths.iter().map(read).collect();
+        read.into_iter().collect::<Option<_>>().map(CorrelationKey)
+    }
+
+    fn path(&mut self, node: &'n Node<'n>) -> Option<Expression> {
+        let at = node.at();
+        let path = self.text(node, Owner { index: ROOT, at, depth: 0 })?;
+        if path.as_literal().is_some() {
+            let message = format!("{} '{}' is not an expression", node.title(), shown(node.text.trim()));
+            self.diagnostics.error(at, message, "write one that gives each instance its own, for example = orderId");
+            return None;
+        }
+        Some(path)
+    }
+}
+
+/// Where a subscription finds a property.
+fn binding<'n>(subscription: &'n Node<'n>, property: &str) -> Option<&'n Node<'n>> {
+    let mut bindings = subscription.all("correlationPropertyBinding");
+    let binding = bindings.find(|it| it.plain("correlationPropertyRef").map(local) == Some(local(property)))?;
+    binding.first("dataPath")
+}
