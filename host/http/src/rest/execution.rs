@@ -45,6 +45,7 @@ impl List for Executions {
 
     fn filter(fields: &mut Fields) -> Result<ExecutionFilter, Error> {
         let incident_type = incident::code_of_type(fields.text("incidentType")?);
+        let case = variable_query::ignoring_case(fields)?;
         Ok(ExecutionFilter {
             ids: Vec::new(),
             instance: fields.text("processInstanceId")?.map(|id| instance_or_none(&id).0),
@@ -61,8 +62,8 @@ impl List for Executions {
             incident_message_like: fields.like("incidentMessageLike")?,
             suspended: fields.suspension()?,
             tenants: fields.tenants(None)?,
-            variables: variable_query::conditions(fields, "variables")?,
-            process_variables: variable_query::conditions(fields, "processVariables")?,
+            variables: variable_query::conditions(fields, "variables", case)?,
+            process_variables: variable_query::conditions(fields, "processVariables", case)?,
         })
     }
 

@@ -134,6 +134,7 @@ pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilt
         Some("open") => true,
         Some(other) => return Err(Error::Invalid(format!("'incidentStatus' {other} is not supported by this host; open is"))),
     };
+    let case = variable_query::ignoring_case(fields)?;
     Ok(HistoryInstanceFilter {
         ids: fields.instances("processInstanceId", Some("processInstanceIds"))?.into_iter().map(|id| id.0).collect(),
         ids_not: fields.filter_texts("processInstanceIdNotIn")?.iter().map(|id| instance_or_none(id).0).collect(),
@@ -153,8 +154,10 @@ pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilt
         incident: incident_of(fields)?,
         with_incidents: fields.flag("withIncidents")?,
         active_activities: fields.filter_texts("activeActivityIdIn")?,
-        variables: variable_query::conditions(fields, "variables")?,
+        variables: variable_query::conditions(fields, "variables", case)?,
         executed_activities: fields.filter_texts("executedActivityIdIn")?,
+        executed_after: fields.date("executedActivityAfter")?,
+        executed_before: fields.date("executedActivityBefore")?,
         calls: CallFilter {
             of_super: fields.text("superProcessInstanceId")?.map(|id| instance_or_none(&id).0),
             of_sub: fields.text("subProcessInstanceId")?.map(|id| instance_or_none(&id).0),
@@ -175,12 +178,13 @@ pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilt
 fn incident_of(fields: &mut Fields) -> Result<Option<IncidentOf>, Error> {
     let wanted = incident::code_of_type(fields.text("incidentType")?);
     let of = IncidentOf {
+        ids: fields.public_ids("incidentIdIn", None)?.into_iter().map(super::numbered).collect(),
         code: wanted.code(),
         code_not: wanted.code_not(),
         message: fields.text("incidentMessage")?,
         message_like: fields.like("incidentMessageLike")?,
     };
-    let is_asked = of.code.is_some() || of.code_not.is_some() || of.message.is_some() || of.message_like.is_some();
+    let is_asked = !of.ids.is_empty() || of.code.is_some() || of.code_not.is_some() || of.message.is_some() || of.message_like.is_some();
     Ok((fields.flag("withRootIncidents")? || is_asked).then_some(of))
 }
 

@@ -71,6 +71,7 @@ pub(super) fn filter(fields: &mut Fields) -> Result<InstanceFilter, Error> {
         None => Vec::new(),
     };
     let incident_type = incident::code_of_type(fields.text("incidentType")?);
+    let case = variable_query::ignoring_case(fields)?;
     Ok(InstanceFilter {
         ids,
         business_key: fields.text("businessKey")?,
@@ -97,7 +98,7 @@ pub(super) fn filter(fields: &mut Fields) -> Result<InstanceFilter, Error> {
             roots: fields.flag("rootProcessInstances")?,
             leaves: fields.flag("leafProcessInstances")?,
         },
-        variables: variable_query::conditions(fields, "variables")?,
+        variables: variable_query::conditions(fields, "variables", case)?,
         any: alternatives(fields, camunda::PROCESS_INSTANCES, filter)?,
         ..InstanceFilter::default()
     })

@@ -70,10 +70,12 @@ impl List for Variables {
         } else {
             scopes = scopes.into_iter().flat_map(|id| super::one_of(Some(id), others.clone())).collect();
         }
+        let name = fields.text("variableName")?;
         Ok(HistoryVariableFilter {
             of,
             scopes: scopes.iter().map(|id| super::scope_or_none(id)).collect(),
-            names: super::one_of(fields.text("variableName")?, fields.filter_texts("variableNameIn")?),
+            value: variable_query::value(fields, name.as_deref())?,
+            names: super::one_of(name, fields.filter_texts("variableNameIn")?),
             name_like: fields.like("variableNameLike")?,
             kinds: fields.filter_texts("variableTypeIn")?.iter().map(|name| stored_type(name)).collect(),
             removed_too: fields.flag("includeDeleted")?,
@@ -143,6 +145,7 @@ impl List for Tasks {
             ended: fields.either("processFinished", "processUnfinished")?,
             ..of_instances(fields)?
         };
+        let case = variable_query::ignoring_case(fields)?;
         Ok(HistoryTaskFilter {
             of,
             ids: fields.public_ids("taskId", None)?.into_iter().map(super::numbered).collect(),
@@ -155,8 +158,8 @@ impl List for Tasks {
             owner: fields.text("taskOwner")?,
             owner_like: fields.like("taskOwnerLike")?,
             priority: fields.whole("taskPriority")?,
-            process_variables: variable_query::conditions(fields, "processVariables")?,
-            task_variables: variable_query::conditions(fields, "taskVariables")?,
+            process_variables: variable_query::conditions(fields, "processVariables", case)?,
+            task_variables: variable_query::conditions(fields, "taskVariables", case)?,
             interrupted: interrupted(fields)?,
             assignee: fields.text("taskAssignee")?,
             assignee_like: fields.like("taskAssigneeLike")?,

@@ -51,8 +51,10 @@ fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
                 .to_owned(),
         ));
     }
+    let case = variable_query::ignoring_case(fields)?;
     Ok(TaskFilter {
         ids: fields.public_ids("taskId", Some("taskIdIn"))?.into_iter().map(super::numbered).collect(),
+        activities: fields.public_ids("activityInstanceIdIn", None)?.into_iter().map(super::numbered).collect(),
         instances: fields.instances("processInstanceId", Some("processInstanceIdIn"))?.into_iter().map(|id| id.0).collect(),
         business_key: fields.text("processInstanceBusinessKey")?,
         business_keys: fields.filter_texts("processInstanceBusinessKeyIn")?,
@@ -80,8 +82,9 @@ fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
         owner: fields.text("owner")?,
         delegation: fields.text("delegationState")?.map(|state| state.to_uppercase()),
         involved: fields.text("involvedUser")?,
-        process_variables: variable_query::conditions(fields, "processVariables")?,
-        task_variables: variable_query::conditions(fields, "taskVariables")?,
+        process_variables: variable_query::conditions(fields, "processVariables", case)?,
+        task_variables: variable_query::conditions(fields, "taskVariables", case)?,
+        candidate_group_like: fields.like("candidateGroupLike")?,
         candidate_user,
         candidate_groups,
         include_assigned,

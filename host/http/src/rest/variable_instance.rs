@@ -51,13 +51,14 @@ impl List for VariableInstances {
                 (false, false) => scopes.into_iter().flat_map(|id| super::one_of(Some(id), asked.clone())).collect(),
             };
         }
+        let case = variable_query::ignoring_case(fields)?;
         Ok(VariableFilter {
             instances: fields.instances("processInstanceId", Some("processInstanceIdIn"))?.into_iter().map(|id| id.0).collect(),
             scopes: scopes.iter().map(|id| super::scope_or_none(id)).collect(),
             tasks: fields.public_ids("taskId", Some("taskIdIn"))?.into_iter().map(super::numbered).collect(),
             name: fields.text("variableName")?,
             name_like: fields.like("variableNameLike")?,
-            values: variable_query::conditions(fields, "variableValues")?,
+            values: variable_query::conditions(fields, "variableValues", case)?,
             tenants: fields.tenants(None)?,
         })
     }

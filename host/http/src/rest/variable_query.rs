@@ -1,7 +1,7 @@
 //! Conditions on variables in filters: `name_operator_value` separated by commas in a query string, where values are texts as in Camunda, and
 //! `{"name", "operator", "value"}` in a body.
 
-use mandate_runtime::query::{Comparison, Operand, VariableCondition};
+use mandate_runtime::query::{Comparison, IgnoringCase, Operand, VariableCondition};
 use serde_json::Value;
 
 use crate::query_params::Fields;
@@ -19,14 +19,22 @@ const OPERATORS: &[(&str, Comparison)] = &[
     ("like", Comparison::Like),
 ];
 
+/// Takes where a filter's conditions on variables ignore case.
+pub(super) fn ignoring_case(fields: &mut Fields) -> Result<IgnoringCase, Error> {
+    Ok(IgnoringCase { name: fields.flag("variableNamesIgnoreCase")?, text: fields.flag("variableValuesIgnoreCase")? })
+}
+
 /// Takes the conditions of a filter. Refused on a host whose history keeps no variables: there are no rows to look at.
-pub(super) fn conditions(fields: &mut Fields, name: &str) -> Result<Vec<VariableCondition>, Error> {
+pub(super) fn conditions(fields: &mut Fields, name: &str, ignoring_case: IgnoringCase) -> Result<Vec<VariableCondition>, Error> {
+    let with_case = |condition| VariableCondition { ignoring_case, ..condition };
     let wrong =
         |value: &Value| Error::Invalid(format!("'{name}': {value} is no condition on a variable; in a query string write name_eq_value"));
     match fields.json(name) {
         None => Ok(Vec::new()),
-        Some(Value::String(text)) => text.split(',').map(|part| of_text(part).ok_or_else(|| wrong(&Value::from(part)))).collect(),
-        Some(Value::Array(items)) => items.iter().map(|item| of_object(item).ok_or_else(|| wrong(item))?).collect(),
+        Some(Value::String(text)) => {
+            text.split(',').map(|part| of_text(part).map(with_case).ok_or_else(|| wrong(&Value::from(part)))).collect()
+        }
+        Some(Value::Array(items)) => items.iter().map(|item| of_object(item).ok_or_else(|| wrong(item))?.map(with_case)).collect(),
         Some(other) => Err(wrong(&other)),
     }
 }
@@ -43,10 +51,7 @@ pub(super) fn check(app: &App, asked: bool) -> Result<(), Error> {
 fn of_text(part: &str) -> Option<VariableCondition> {
     let split = |(operator, comparison): &(&str, Comparison)| {
         let (name, value) = part.split_once(&format!("_{operator}_"))?;
-        Some((
-            name.len(),
-            VariableCondition { name: Some(name.to_owned()), comparison: *comparison, operand: operand_of(value, *comparison) },
-        ))
+        Some((name.len(), condition(name, *comparison, operand_of(value, *comparison))))
     };
     // The first operator in the text counts.
     OPERATORS.iter().filter_map(split).min_by_key(|(at, _)| *at).map(|(_, condition)| condition).filter(|it| it.name.as_deref() != Some(""))
@@ -68,11 +73,7 @@ fn is_like(comparison: Comparison) -> bool {
 fn of_object(item: &Value) -> Option<Result<VariableCondition, Error>> {
     let (name, operator) = (item["name"].as_str()?, item["operator"].as_str()?);
     let (_, comparison) = OPERATORS.iter().find(|(known, _)| *known == operator)?;
-    let operand = match &item["value"] {
-        Value::String(text) => operand_of(text, *comparison),
-        Value::Number(number) => Operand::Number(number.to_string()),
-        other => Operand::Json(other.to_string()),
-    };
+    let operand = operand(&item["value"], *comparison);
     let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
     let fits = match operand {
         Operand::Text(_) | Operand::Moment { .. } => true,
@@ -82,7 +83,30 @@ fn of_object(item: &Value) -> Option<Result<VariableCondition, Error>> {
     if !fits {
         return Some(Err(Error::Invalid(format!("variable '{name}' cannot be compared by '{operator}' with {}", item["value"]))));
     }
-    Some(Ok(VariableCondition { name: Some(name.to_owned()), comparison: *comparison, operand }))
+    Some(Ok(condition(name, *comparison, operand)))
+}
+
+fn condition(name: &str, comparison: Comparison, operand: Operand) -> VariableCondition {
+    VariableCondition { name: Some(name.to_owned()), comparison, operand, ignoring_case: IgnoringCase::default() }
+}
+
+/// Takes the value that a variable of this name is to have, of a filter for variables themselves. As in Camunda it needs the name.
+pub(super) fn value(fields: &mut Fields, name: Option<&str>) -> Result<Option<VariableCondition>, Error> {
+    let Some(value) = fields.json("variableValue") else { return Ok(None) };
+    let Some(name) = name else {
+        let text = "Only a single variable value parameter specified: variable name and value are required to be able to query after a specific variable value.";
+        return Err(Error::Invalid(text.to_owned()));
+    };
+    Ok(Some(condition(name, Comparison::Equal, operand(&value, Comparison::Equal))))
+}
+
+/// What a value of a body is compared as.
+fn operand(value: &Value, comparison: Comparison) -> Operand {
+    match value {
+        Value::String(text) => operand_of(text, comparison),
+        Value::Number(number) => Operand::Number(number.to_string()),
+        other => Operand::Json(other.to_string()),
+    }
 }
 
 #[cfg(test)]
@@ -93,11 +117,8 @@ mod tests {
 
     fn read(fields: Fields) -> Result<Vec<VariableCondition>, String> {
         let mut fields = fields;
-        conditions(&mut fields, "variables").map_err(|error| error.to_string())
-    }
-
-    fn condition(name: &str, comparison: Comparison, operand: Operand) -> VariableCondition {
-        VariableCondition { name: Some(name.to_owned()), comparison, operand }
+        let case = ignoring_case(&mut fields).expect("flags");
+        conditions(&mut fields, "variables", case).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -122,6 +122,9 @@ async fn instances_are_remembered_with_how_they_ended() {
         (format!("?processInstanceId={done}&processInstanceIds={open}"), 0),
         ("?processDefinitionKey=review&startedAfter=2001-01-01T00:00:00.000%2B0000".to_owned(), 2),
         ("?executedActivityIdIn=end".to_owned(), 1),
+        ("?executedActivityAfter=2001-01-01T00:00:00.000%2B0000".to_owned(), 3),
+        ("?executedActivityBefore=2001-01-01T00:00:00.000%2B0000".to_owned(), 0),
+        (format!("?incidentIdIn={open}.1"), 0),
         ("?incidentStatus=open".to_owned(), 0),
     ] {
         assert_eq!(host.count(&format!("/engine-rest/history/process-instance/count{filter}")).await, expected, "{filter}");

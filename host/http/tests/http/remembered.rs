@@ -118,6 +118,8 @@ async fn variables_are_remembered_with_their_last_value() {
         (format!("activityInstanceIdIn={other}"), json!(["a"])),
         (format!("executionIdIn={done}&activityInstanceIdIn={other}"), json!([])),
         ("variableNameIn=b,d".to_owned(), json!(["b", "d"])),
+        ("variableName=d&variableValue=later".to_owned(), json!(["d"])),
+        ("variableName=d&variableValue=sooner".to_owned(), json!([])),
         ("variableNameLike=%25".to_owned(), json!(["a", "a", "b", "d"])),
         ("variableTypeIn=string".to_owned(), json!(["b", "d"])),
         ("processDefinitionKey=review".to_owned(), json!(["a", "a", "b", "d"])),
@@ -131,7 +133,7 @@ async fn variables_are_remembered_with_their_last_value() {
     let by_body = host.post("/engine-rest/history/variable-instance?maxResults=1", json!({"variableNameIn": ["d", "b"]})).await.ok();
     assert_eq!((by_body.as_array().map(Vec::len), &by_body[0]["name"]), (Some(1), &json!("b")));
     let unbuilt = host.get("/engine-rest/history/variable-instance?variableValue=eq_1").await.error(400, "InvalidRequestException");
-    assert!(unbuilt.contains("variableValue"), "{unbuilt}");
+    assert!(unbuilt.contains("variable name and value are required"), "{unbuilt}");
     host.close().await;
 }
 

@@ -54,6 +54,9 @@ async fn tasks_are_listed_counted_and_read() {
         ("", 2),
         ("?candidateGroups=sales,none", 2),
         ("?candidateGroup=none", 0),
+        ("?candidateGroupLike=sal%25", 2),
+        ("?candidateGroupLike=al%25", 0),
+        ("?activityInstanceIdIn=nonsense", 0),
         ("?assigned=true", 0),
         ("?taskDefinitionKey=look&nameLike=Look%25", 2),
         ("?processDefinitionKey=review&processInstanceBusinessKeyIn=order-2,order-3", 1),
@@ -300,6 +303,11 @@ async fn a_tasks_own_variables_are_apart_from_those_that_it_sees() {
     host.get(&format!("{path}/variables/a")).await.error(404, REFUSED);
     host.get(&format!("{path}/localVariables/new")).await.error(404, REFUSED);
     host.get(&format!("{path}/variables/new/data")).await.error(400, REFUSED);
+    for (filter, found) in
+        [("taskVariables=OWN_eq_Y&variableNamesIgnoreCase=true&variableValuesIgnoreCase=true", 1), ("taskVariables=own_eq_Y", 0)]
+    {
+        assert_eq!(host.count(&format!("/engine-rest/task/count?{filter}")).await, found, "{filter}");
+    }
     for (filter, found) in [("taskVariables=own_eq_y", 1), ("taskVariables=new_eq_y", 0), ("processVariables=own_eq_y", 0)] {
         assert_eq!(host.count(&format!("/engine-rest/task/count?{filter}")).await, found, "{filter}");
     }

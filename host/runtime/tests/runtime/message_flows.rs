@@ -114,24 +114,50 @@ async fn what_is_sent_outlives_its_host_and_waits_for_its_receiver() {
     }
 }
 
+/// The model with something in place of the message `ready`, and with the order's number along with it.
+fn keyed(message: &str) -> String {
+    MODEL.replace(r#"<bpmn:message id="ready" name="ready"/>"#, message).replace(
+        r#"<bpmn:messageEventDefinition messageRef="ready"/>"#,
+        r#"<bpmn:messageEventDefinition messageRef="ready"><bpmn:extensionElements><camunda:in source="number" target="number"/>
+           </bpmn:extensionElements></bpmn:messageEventDefinition>"#,
+    )
+}
+
 /// The messages of several orders of one customer, whose business key they share, are told apart by what goes along.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_several_with_one_business_key_each_gets_what_has_its_correlation_key() {
-    let keyed = MODEL
+    let subscription = keyed(
+        r#"<bpmn:message id="ready" name="ready"><bpmn:extensionElements><zeebe:subscription correlationKey="= number"/>
+           </bpmn:extensionElements></bpmn:message>"#,
+    );
+    each_order_is_answered(&subscription.replace("xmlns:camunda=", r#"xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" xmlns:camunda="#))
+        .await;
+}
+
+/// The same by the standard's key.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_with_one_business_key_each_gets_what_has_its_properties() {
+    let property = keyed(
+        r#"<bpmn:message id="ready" name="ready"/><bpmn:correlationProperty id="nr"><bpmn:correlationPropertyRetrievalExpression messageRef="ready">
+           <bpmn:messagePath>= number</bpmn:messagePath></bpmn:correlationPropertyRetrievalExpression></bpmn:correlationProperty>"#,
+    );
+    let subscribed = property
         .replace(
-            r#"<bpmn:message id="ready" name="ready"/>"#,
-            r#"<bpmn:message id="ready" name="ready"><bpmn:extensionElements><zeebe:subscription correlationKey="= number"/>
-               </bpmn:extensionElements></bpmn:message>"#,
+            "</bpmn:collaboration>",
+            r#"<bpmn:correlationKey id="key"><bpmn:correlationPropertyRef>nr</bpmn:correlationPropertyRef></bpmn:correlationKey></bpmn:collaboration>"#,
         )
         .replace(
-            r#"<bpmn:messageEventDefinition messageRef="ready"/>"#,
-            r#"<bpmn:messageEventDefinition messageRef="ready"><bpmn:extensionElements><camunda:in source="number" target="number"/>
-               </bpmn:extensionElements></bpmn:messageEventDefinition>"#,
-        )
-        .replace("xmlns:camunda=", r#"xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" xmlns:camunda="#);
+            r#"<bpmn:startEvent id="s1"/>"#,
+            r#"<bpmn:correlationSubscription correlationKeyRef="key"><bpmn:correlationPropertyBinding correlationPropertyRef="nr">
+               <bpmn:dataPath>${number}</bpmn:dataPath></bpmn:correlationPropertyBinding></bpmn:correlationSubscription><bpmn:startEvent id="s1"/>"#,
+        );
+    each_order_is_answered(&subscribed).await;
+}
+
+async fn each_order_is_answered(model: &str) {
     for database in [None, Some(postgres())] {
         let host = Host::start_with(Setup { database, ..Setup::default() }).await;
-        let upload = Upload { resources: vec![("shop.bpmn".to_owned(), keyed.clone().into_bytes())], ..Upload::default() };
+        let upload = Upload { resources: vec![("shop.bpmn".to_owned(), model.as_bytes().to_vec())], ..Upload::default() };
         host.runtime.deploy(upload).await.expect("deployed");
         let start = async |number: u32| {
             let start = Start {

@@ -86,6 +86,10 @@ pub struct HistoryInstanceFilter {
     pub active_activities: Vec<String>,
     /// That went through one of these activities.
     pub executed_activities: Vec<String>,
+    /// In which an activity began after this moment or in it and, if both are given, by the next one.
+    pub executed_after: Option<i64>,
+    /// In which an activity began before this moment or in it.
+    pub executed_before: Option<i64>,
     /// Started before this moment or in it, as Camunda 7 counts; so do the next three.
     pub started_before: Option<i64>,
     /// Started after this.
@@ -107,6 +111,8 @@ pub struct HistoryInstanceFilter {
 /// Which incident of its own an instance has, or had. None of it given: any.
 #[derive(Clone, Debug, Default)]
 pub struct IncidentOf {
+    /// One of these.
+    pub ids: Vec<(Uuid, i64)>,
     /// Of this kind of trouble.
     pub code: Option<String>,
     /// Of any other kind of trouble than this.
@@ -368,9 +374,10 @@ pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
     having(&mut select, "h.instance_id", None, filter.variables);
     select.texts("h.state", filter.states);
     select.when(filter.with_open_incident, "h.instance_id IN (SELECT c.instance_id FROM any_incident c)");
-    if let Some(IncidentOf { code, code_not, message, message_like }) = filter.incident {
+    if let Some(IncidentOf { ids, code, code_not, message, message_like }) = filter.incident {
         select.exists("history_incident c", |select| {
             select.condition("c.instance_id = h.instance_id");
+            select.numbered("c.instance_id", "c.n", ids);
             select.maybe("c.code = $?", code);
             select.maybe("c.code <> $?", code_not);
             select.maybe("c.message = $?", message);
@@ -388,6 +395,13 @@ pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
         let executed = "EXISTS (SELECT 1 FROM history_activity a WHERE a.instance_id = h.instance_id AND a.activity_id";
         select.texts(executed, filter.executed_activities);
         select.close();
+    }
+    if filter.executed_after.is_some() || filter.executed_before.is_some() {
+        select.exists("history_activity a", |select| {
+            select.condition("a.instance_id = h.instance_id");
+            select.maybe("a.started_at >= $?", filter.executed_after);
+            select.maybe("a.started_at <= $?", filter.executed_before);
+        });
     }
     select.maybe("h.started_at <= $?", filter.started_before);
     select.maybe("h.started_at >= $?", filter.started_after);

@@ -59,7 +59,7 @@ pub use remembered::{HistoryTaskFilter, HistoryTaskSort, HistoryVariableFilter, 
 pub use starts::KeyedStart;
 pub use subscriptions::{SubscriptionFilter, SubscriptionListed};
 pub use tasks::{TaskFilter, TaskListed, TaskSort};
-pub use variables::{Comparison, Operand, VariableCondition, VariableFilter, VariableListed, VariableSort};
+pub use variables::{Comparison, IgnoringCase, Operand, VariableCondition, VariableFilter, VariableListed, VariableSort};
 
 /// Reads of a store. Cheap to clone.
 #[derive(Clone)]

@@ -67,6 +67,8 @@ pub struct HistoryVariableFilter {
     pub names: Vec<String>,
     /// With a name like this.
     pub name_like: Option<String>,
+    /// With this name and value.
+    pub value: Option<VariableCondition>,
     /// Of one of these types.
     pub kinds: Vec<String>,
     /// Removed ones, too.
@@ -233,6 +235,9 @@ fn variables(filter: HistoryVariableFilter) -> Select {
     select.numbered("v.instance_id", "v.scope", filter.scopes);
     select.texts("v.name", filter.names);
     select.like("v.name", filter.name_like);
+    if let Some(value) = filter.value {
+        value.add(&mut select);
+    }
     select.texts("v.kind", filter.kinds);
     select.when(!filter.removed_too, "NOT v.removed");
     select

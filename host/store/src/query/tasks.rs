@@ -31,6 +31,8 @@ pub struct TaskListed {
 pub struct TaskFilter {
     /// One of these.
     pub ids: Vec<(Uuid, i64)>,
+    /// Of one of these activity instances.
+    pub activities: Vec<(Uuid, i64)>,
     /// Of one of these instances.
     pub instances: Vec<Uuid>,
     /// Of an instance with this business key.
@@ -93,6 +95,8 @@ pub struct TaskFilter {
     pub candidate_user: Option<String>,
     /// That one of these groups may claim. As in Camunda, only those that nobody has, unless `include_assigned`.
     pub candidate_groups: Vec<String>,
+    /// That a group like this may claim. As in Camunda, only those that nobody has, unless `include_assigned`.
+    pub candidate_group_like: Option<String>,
     /// Assigned tasks too.
     pub include_assigned: bool,
     /// With (true) or without (false) candidate groups.
@@ -217,6 +221,7 @@ fn select(mut filter: TaskFilter) -> Select {
 /// Each way of a filter is one condition.
 fn conditions(select: &mut Select, filter: TaskFilter) {
     select.numbered("task.instance_id", "task.wait", filter.ids);
+    select.numbered("task.instance_id", "task.activity", filter.activities);
     select.uuids("task.instance_id", filter.instances);
     select.maybe("{text:i.business_key} = $?", filter.business_key);
     select.texts("{text:i.business_key}", filter.business_keys);
@@ -258,6 +263,7 @@ fn conditions(select: &mut Select, filter: TaskFilter) {
         select.texts(&format!("({candidate} c.is_group AND c.name"), filter.candidate_groups);
         select.close_with(&format!("{unassigned})"));
     }
+    select.maybe(&format!("({candidate} c.is_group AND c.name LIKE $? ESCAPE '\\'){unassigned})"), filter.candidate_group_like);
     for (asked, kind) in [(filter.with_candidate_groups, "c.is_group"), (filter.with_candidate_users, "NOT c.is_group")] {
         match asked {
             Some(true) => select.condition(&format!("{candidate} {kind})")),

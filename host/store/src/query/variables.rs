@@ -73,6 +73,17 @@ pub struct VariableCondition {
     pub comparison: Comparison,
     /// With what.
     pub operand: Operand,
+    /// Where upper and lower case are the same.
+    pub ignoring_case: IgnoringCase,
+}
+
+/// Where upper and lower case are the same: of the letters of ASCII, on both databases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IgnoringCase {
+    /// In the name.
+    pub name: bool,
+    /// In a text that is compared.
+    pub text: bool,
 }
 
 /// A text out of its JSON, compared by its bytes.
@@ -80,9 +91,12 @@ const TEXT: &str = "{pg:(v.json::json #>> ARRAY[]::text[]) COLLATE \"C\"}{lite:j
 
 impl VariableCondition {
     /// Adds conditions on a row `v` of `history_variable`.
-    fn add(self, select: &mut Select) {
-        select.maybe("v.name = $?", self.name);
+    pub(super) fn add(self, select: &mut Select) {
+        let name = if self.ignoring_case.name { format!("{} = {}", lower("v.name"), lower("$?")) } else { "v.name = $?".to_owned() };
+        select.maybe(&name, self.name);
         let operator = self.comparison.operator();
+        let (text, sought) =
+            if self.ignoring_case.text { (format!("LOWER({TEXT})"), lower("$?")) } else { (TEXT.to_owned(), "$?".to_owned()) };
         match self.operand {
             // What is no number is not looked at as one, in whatever order the database decides.
             Operand::Number(number) => select.with(
@@ -92,20 +106,25 @@ impl VariableCondition {
                 ),
                 number,
             ),
-            Operand::Text(text) => {
+            Operand::Text(wanted) => {
                 let escape = if matches!(self.comparison, Comparison::Like | Comparison::NotLike) { " ESCAPE '\\'" } else { "" };
-                let value = format!("CASE WHEN v.kind IN ('String', 'Date') AND v.json <> 'null' THEN {TEXT} END");
-                select.with(&format!("{value} {operator} $?{escape}"), text);
+                let value = format!("CASE WHEN v.kind IN ('String', 'Date') AND v.json <> 'null' THEN {text} END");
+                select.with(&format!("{value} {operator} {sought}{escape}"), wanted);
             }
-            Operand::Moment { text, stored } => {
-                let compared = format!("THEN {TEXT} {operator} $?");
+            Operand::Moment { text: as_it_is, stored } => {
+                let compared = format!("THEN {text} {operator} {sought}");
                 let sql =
                     format!("CASE WHEN v.json = 'null' THEN NULL WHEN v.kind = 'String' {compared} WHEN v.kind = 'Date' {compared} END");
-                select.with_each(&sql, [text.into(), stored.into()]);
+                select.with_each(&sql, [as_it_is.into(), stored.into()]);
             }
             Operand::Json(json) => select.with(&format!("v.json {operator} $?"), json),
         }
     }
+}
+
+/// A text in lower case. It is ASCII's that both databases know.
+fn lower(text: &str) -> String {
+    format!("LOWER({text}{{pg: COLLATE \"C\"}})")
 }
 
 /// Adds that an instance has variables like these; `instance` is its column, `scope` the scope they stand in, if it must be a certain one.

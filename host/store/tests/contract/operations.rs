@@ -1,8 +1,8 @@
 //! What operators did, and what they look for: executions, variables, candidates.
 
 use mandate_store::query::{
-    Comparison, ExecutionFilter, Operand, OperationFilter, OperationListed, OperationSort, Order, Page, TaskFilter, VariableCondition,
-    VariableFilter,
+    Comparison, ExecutionFilter, IgnoringCase, Operand, OperationFilter, OperationListed, OperationSort, Order, Page, TaskFilter,
+    VariableCondition, VariableFilter,
 };
 use mandate_store::{CommitError, HistoryDeletion, HistoryLevel, HistoryRow, OperationRow, Store};
 use uuid::Uuid;
@@ -181,13 +181,28 @@ pub(crate) async fn variables_of_live_scopes_are_listed_and_compared(fixture: Fi
         ("good", Comparison::Equal, Operand::Json("true".into()), 1, 0),
         ("good", Comparison::Equal, Operand::Json("false".into()), 0, 0),
     ] {
-        let conditions = vec![VariableCondition { name: Some(name.into()), comparison, operand }];
+        let conditions = vec![VariableCondition { name: Some(name.into()), comparison, operand, ignoring_case: IgnoringCase::default() }];
         let filter = mandate_store::query::InstanceFilter { variables: conditions.clone(), ..Default::default() };
         assert_eq!(store.count_instances(filter).await.expect("answered"), instances, "{conditions:?}");
         let of_task = TaskFilter { task_variables: conditions.clone(), ..TaskFilter::default() };
         assert_eq!(store.count_tasks(of_task).await.expect("answered"), tasks, "{conditions:?}");
         let of_process = TaskFilter { process_variables: conditions.clone(), ..TaskFilter::default() };
         assert_eq!(store.count_tasks(of_process).await.expect("answered"), instances, "{conditions:?}");
+    }
+
+    // The letters of ASCII, on both databases; a text is itself, whatever it is made of.
+    for (name, comparison, value, ignoring_case, instances) in [
+        ("NAME", Comparison::Equal, "Jörg \"50%\"", IgnoringCase { name: true, text: false }, 1),
+        ("NAME", Comparison::Equal, "jörg \"50%\"", IgnoringCase { name: true, text: false }, 0),
+        ("name", Comparison::Equal, "jöRG \"50%\"", IgnoringCase { name: false, text: true }, 1),
+        ("NAME", Comparison::Equal, "jöRG \"50%\"", IgnoringCase { name: false, text: true }, 0),
+        ("name", Comparison::Like, "j%RG%", IgnoringCase { name: true, text: true }, 1),
+        ("name", Comparison::NotLike, "j%RG%", IgnoringCase { name: true, text: true }, 0),
+        ("name", Comparison::NotEqual, "JörG \"50%\"", IgnoringCase { name: true, text: true }, 0),
+    ] {
+        let condition = VariableCondition { name: Some(name.into()), comparison, operand: text(value), ignoring_case };
+        let filter = mandate_store::query::InstanceFilter { variables: vec![condition.clone()], ..Default::default() };
+        assert_eq!(store.count_instances(filter).await.expect("answered"), instances, "{condition:?}");
     }
 
     let executions = store.executions(ExecutionFilter::default(), Page::ALL, &[]).await.expect("read");

@@ -4,8 +4,8 @@ use mandate_store::query::{
     CallFilter, Comparison, DefinitionFilter, DefinitionSort, DelegateFilter, DeploymentFilter, DeploymentSort, EventSubscriptionFilter,
     EventSubscriptionSort, ExecutionFilter, ExecutionSort, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter,
     HistoryActivitySort, HistoryIncidentFilter, HistoryIncidentSort, HistoryInstanceFilter, HistoryInstanceSort, HistoryTaskFilter,
-    HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort, IncidentFilter, IncidentName, IncidentOf, IncidentSort, IncidentState,
-    InstanceFilter, InstanceSort, JobFilter, JobSort, OfInstances, Operand, OperationFilter, OperationSort, Order, Page,
+    HistoryTaskSort, HistoryVariableFilter, HistoryVariableSort, IgnoringCase, IncidentFilter, IncidentName, IncidentOf, IncidentSort,
+    IncidentState, InstanceFilter, InstanceSort, JobFilter, JobSort, OfInstances, Operand, OperationFilter, OperationSort, Order, Page,
     SubscriptionFilter, TaskFilter, TaskSort, VariableCondition, VariableFilter, VariableSort,
 };
 use mandate_store::{
@@ -34,9 +34,13 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             let moment = Operand::Moment { text: "2026-01-02".into(), stored: "2026-01-02T00:00:00.000Z".into() };
             let operands = [Operand::Number("1.5".into()), Operand::Text("x".into()), Operand::Json("true".into()), moment];
             let comparisons = [Comparison::Equal, Comparison::NotEqual, Comparison::GreaterOrEqual, Comparison::Less];
-            let of = |operand: &Operand| comparisons.map(|it| VariableCondition { name: text(), comparison: it, operand: operand.clone() });
-            let like = |it| VariableCondition { name: text(), comparison: it, operand: Operand::Text("x%".into()) };
-            operands.iter().flat_map(of).chain([Comparison::Like, Comparison::NotLike].map(like)).collect()
+            let exactly = IgnoringCase::default();
+            let with = |comparison, operand, ignoring_case| VariableCondition { name: text(), comparison, operand, ignoring_case };
+            let of = |operand: &Operand| comparisons.map(|it| with(it, operand.clone(), exactly));
+            let like = |it| with(it, Operand::Text("x%".into()), exactly);
+            let all: Vec<_> = operands.iter().flat_map(of).chain([Comparison::Like, Comparison::NotLike].map(like)).collect();
+            let ignoring_case = IgnoringCase { name: true, text: true };
+            all.iter().cloned().chain(all.iter().cloned().map(|it| VariableCondition { ignoring_case, ..it })).collect()
         };
         let texts = || vec!["x".to_owned(), "y".to_owned()];
         let calls = |id| CallFilter { of_super: Some(id), of_sub: Some(id), of_root: Some(id), roots: true, leaves: true };
@@ -66,15 +70,15 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             created_before: Some(1), created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true,
         }, JobSort { Id Instance DefinitionId DefinitionKey Retries Due Priority Tenant });
         every!(store.tasks, count_tasks, TaskFilter {
-            ids: vec![(id, 1)], instances: vec![id], business_key: text(), business_keys: texts(), business_key_like: text(),
+            ids: vec![(id, 1)], activities: vec![(id, 1)], instances: vec![id], business_key: text(), business_keys: texts(), business_key_like: text(),
             definition_id: text(), definition_key: text(), definition_keys: texts(), definition_name: text(), definition_name_like: text(), activity_id: text(),
             activity_ids: texts(), activity_ids_not: texts(), activity_id_like: text(), name: text(), name_like: text(), name_not: text(), name_not_like: text(), description: text(),
             description_like: text(), owner: text(), delegation: text(), involved: text(), process_variables: conditions(),
             task_variables: conditions(), assignee: text(), assignees: texts(), assignees_not: texts(), assignee_like: text(), assigned: Some(true),
-            candidate_user: text(), candidate_groups: texts(), include_assigned: false, with_candidate_groups: Some(true),
+            candidate_user: text(), candidate_groups: texts(), candidate_group_like: text(), include_assigned: false, with_candidate_groups: Some(true),
             with_candidate_users: Some(false), due_before: Some(1), due_after: Some(1), has_due: Some(false), follow_up_before: Some(1),
             follow_up_after: Some(1), follow_up_before_or_none: Some(1), priority: Some(1), min_priority: Some(1), max_priority: Some(1),
-            created_at: Some(1), created_before: Some(1), created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true, any: vec![TaskFilter { candidate_groups: texts(),
+            created_at: Some(1), created_before: Some(1), created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true, any: vec![TaskFilter { candidate_groups: texts(), candidate_group_like: text(),
             candidate_user: text(), involved: text(), with_candidate_users: Some(false), task_variables: conditions(),
             ..TaskFilter::default() }],
         }, TaskSort { Id Instance Name Description Due FollowUp Priority Created Assignee Owner Tenant });
@@ -97,8 +101,8 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         every!(store.history_instances, count_history_instances, HistoryInstanceFilter {
             ids: vec![id], ids_not: vec![id], business_key: text(), business_keys: texts(), business_key_like: text(), definition_id: text(),
             definition_key: text(), definition_keys: texts(), definition_keys_not: texts(), definition_name: text(), definition_name_like: text(), finished: true,
-            unfinished: true, states: texts(), with_open_incident: true, incident: Some(IncidentOf { code: text(), code_not: text(), message: text(), message_like: text() }),
-            with_incidents: true, active_activities: texts(), executed_activities: texts(),
+            unfinished: true, states: texts(), with_open_incident: true, incident: Some(IncidentOf { ids: vec![(id, 1)], code: text(), code_not: text(), message: text(), message_like: text() }),
+            with_incidents: true, active_activities: texts(), executed_activities: texts(), executed_after: Some(1), executed_before: Some(1),
             calls: calls(id), started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1), tenants: texts(),
             without_tenant: true, variables: conditions(),
         }, HistoryInstanceSort {
@@ -124,7 +128,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             without_tenant: true,
         };
         every!(store.remembered_variables, count_remembered_variables, HistoryVariableFilter {
-            of: of(), scopes: vec![(id, 1)], names: texts(), name_like: text(), kinds: texts(), removed_too: false,
+            of: of(), scopes: vec![(id, 1)], names: texts(), name_like: text(), value: conditions().pop(), kinds: texts(), removed_too: false,
         }, HistoryVariableSort { Instance Name Tenant });
         every!(store.remembered_tasks, count_remembered_tasks, HistoryTaskFilter {
             of: of(), ids: vec![(id, 1)], activities: vec![(id, 1)], activity_ids: texts(), name: text(), name_like: text(), description: text(),
