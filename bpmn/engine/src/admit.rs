@@ -254,11 +254,11 @@ fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Inpu
             expect(instance, *wait, "delegate call")
         }
         Input::SetVariables { scope, set, remove, local } => {
-            if !instance.activity(*scope).is_some_and(|it| it.phase.is_live()) {
+            if !instance.is_open_scope(*scope) {
                 return Err(Rejection::NoSuchScope { scope: *scope });
             }
             let holder = |name: &str| match local {
-                true => Some(*scope).filter(|_| instance.at(*scope).variables.contains_key(name)),
+                true => Some(*scope).filter(|scope| instance.variables(*scope).is_some_and(|own| own.contains_key(name))),
                 false => instance.holder(*scope, name),
             };
             let value = |name: &String| instance.variables(holder(name)?)?.get(name).map(|it| size(name, it));

@@ -68,7 +68,9 @@ impl At<'_> {
 impl Machine<'_> {
     /// Notes that a variable has changed, if anybody could want to know.
     pub(crate) fn variable_changed(&mut self, scope: ActivityId, name: &str, kind: VariableChange) {
-        if self.definition.has_conditions && !self.instance.index.conditions.is_empty() && !self.instance.suspended {
+        // What an open task has of its own is seen by none.
+        let is_seen = self.instance.task_of(scope).is_none();
+        if is_seen && self.definition.has_conditions && !self.instance.index.conditions.is_empty() && !self.instance.suspended {
             // Who begins to wait from here on asks for itself.
             let last = WaitId(self.instance.last);
             self.unit.changes.push(Change { scope, name: name.to_owned(), kind, last });
@@ -170,9 +172,9 @@ impl Machine<'_> {
     }
 
     /// Arms the conditional boundary events of an activity that begins. They are armed before it does anything, also where it never waits.
-    pub(crate) fn arm_conditions(&mut self, activity: ActivityId) -> Result<VecDeque<WaitId>, Failure> {
+    pub(crate) fn arm_conditions(&mut self, activity: ActivityId) -> VecDeque<WaitId> {
         if !self.definition.has_conditions || matches!(self.instance.at(activity).role, Role::Inner { .. } | Role::Result { .. }) {
-            return Ok(VecDeque::new());
+            return VecDeque::new();
         }
         let definition = self.definition;
         for event in &definition.element(self.instance.at(activity).element).boundary_events {
@@ -180,7 +182,7 @@ impl Machine<'_> {
                 self.put_subscription(activity, *event, Awaited::condition());
             }
         }
-        Ok(self.conditions_of(activity, |kind| matches!(kind, ElementKind::BoundaryEvent(_))))
+        self.conditions_of(activity, |kind| matches!(kind, ElementKind::BoundaryEvent(_)))
     }
 }
 

@@ -184,6 +184,8 @@ pub struct Task {
     pub description: Option<String>,
     /// How many escalations were reported from it: what each of them begins has keys of its own.
     pub escalations: u32,
+    /// Its own variables; they are no part of its row.
+    pub variables: Variables,
 }
 
 /// How far the work on a delegated task is (Camunda 7, `DelegationState`).

@@ -51,7 +51,7 @@ struct Visible<'a>(At<'a>);
 
 impl mandate_feel::Scope for Visible<'_> {
     fn resolve(&self, name: &str) -> Option<Value> {
-        match self.0.instance.visible_variable(self.0.activity, name) {
+        match self.0.instance.visible_variable(self.0.scope(), name) {
             Some(variable) => variable.to_value(),
             None => object(&self.0, name),
         }

@@ -113,16 +113,19 @@ impl<'a> FormOf<'a> {
         };
         let default = field.default.as_ref().map(|default| self.evaluate(field, default)).transpose()?;
         let default = default.map(|default| model_value(field, &default)).transpose()?;
-        let value = match self.instance.visible_variable(self.activity, &field.id) {
-            Some(value) => form_value(field, value)?,
+        let value = match self.at().visible_variable(&field.id) {
+            Some(value) => form_value(field, &value)?,
             None => form_value(field, &default.clone().map_or_else(|| model_value(field, &null(VariableKind::Null)), Ok)?)?,
         };
         Ok(ShownField { field, is_business_key: self.is_business_key(field), label, default, value })
     }
 
+    fn at(&self) -> At<'_> {
+        At::new(self.definition, &self.instance, self.activity, self.moment).attached(self.element)
+    }
+
     fn evaluate(&self, field: &FormField, expression: &Expression) -> Result<Variable, FormError> {
-        let at = At::new(self.definition, &self.instance, self.activity, self.moment).attached(self.element);
-        at.variable_of(expression).map_err(|failure| FormError(format!("form field '{}': {}", field.id, failure.message)))
+        self.at().variable_of(expression).map_err(|failure| FormError(format!("form field '{}': {}", field.id, failure.message)))
     }
 
     fn validate(&self, field: &FormField, entered: Option<&Variable>) -> Result<(), FormError> {
@@ -130,7 +133,7 @@ impl<'a> FormOf<'a> {
         for constraint in &field.constraints {
             let holds = match (constraint, &entered) {
                 (FormConstraint::Required, None) => {
-                    let there = self.instance.visible_variable(self.activity, &field.id).map(|variable| !variable.to_json().is_null());
+                    let there = self.at().visible_variable(&field.id).map(|variable| !variable.to_json().is_null());
                     there.unwrap_or(field.default.is_some())
                 }
                 (FormConstraint::Required, Some(value)) => value.as_str() != Some(""),

@@ -89,6 +89,12 @@ impl Index {
         self.large_variables -= usize::from(is_large(name, value));
     }
 
+    /// A variable that is no part of its own has another value, or is there or no more.
+    pub(crate) fn exchange_bytes(&mut self, name: &str, before: Option<&Variable>, now: Option<&Variable>) {
+        let bytes = |value: Option<&Variable>| value.map_or(0, |value| size(name, value));
+        self.bytes = self.bytes + bytes(now) - bytes(before);
+    }
+
     pub(crate) fn enter_place(&mut self, activity: &Activity) {
         let Some(scope) = activity.parent else { return };
         if let Phase::Joining { by } = activity.phase {

@@ -172,7 +172,7 @@ pub enum Input {
     },
     /// Somebody edits variables.
     SetVariables {
-        /// Whose; the instance's root activity for process variables.
+        /// Whose; the instance's root activity for process variables, [`Task::scope`](crate::Task::scope) for those of an open user task.
         scope: ActivityId,
         /// New values.
         set: Variables,

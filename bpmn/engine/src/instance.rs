@@ -356,29 +356,6 @@ impl Instance {
         self.incidents.values().map(Arc::as_ref)
     }
 
-    /// A scope's local variables; none if there is no such scope.
-    pub fn variables(&self, scope: ActivityId) -> Option<&Variables> {
-        self.activities.get(&scope).map(|activity| &activity.variables)
-    }
-
-    /// What an expression sees in a scope: its variables and those of all enclosing scopes, the inner before the outer. Empty if there is no such scope.
-    pub fn visible_variables(&self, scope: ActivityId) -> Variables {
-        let mut visible = Variables::new();
-        for activity in self.outward(scope) {
-            for (name, value) in &activity.variables {
-                if !visible.contains_key(name) {
-                    visible.insert(name.clone(), value.clone());
-                }
-            }
-        }
-        visible
-    }
-
-    /// What a name means in a scope.
-    pub fn visible_variable(&self, scope: ActivityId, name: &str) -> Option<&Variable> {
-        self.outward(scope).find_map(|activity| activity.variables.get(name))
-    }
-
     /// The bytes of all variables, as [`MAX_INSTANCE_BYTES`](crate::MAX_INSTANCE_BYTES) counts them.
     pub fn variable_bytes(&self) -> usize {
         self.index.bytes
@@ -527,22 +504,6 @@ impl Instance {
 
     pub(crate) fn set_since(&mut self, id: ActivityId, since: i64) {
         Arc::make_mut(self.activities.get_mut(&id).expect("the caller found it in the tree")).since = since;
-    }
-
-    /// Sets or, with none, removes a local variable; the limits are the caller's.
-    pub(crate) fn set_local(&mut self, scope: ActivityId, name: &str, value: Option<Variable>) -> bool {
-        let activity = Arc::make_mut(self.activities.get_mut(&scope).expect("the caller found it in the tree"));
-        let before = match value {
-            Some(value) => {
-                self.index.add_variable(name, &value);
-                activity.variables.insert(name.to_owned(), value)
-            }
-            None => activity.variables.remove(name),
-        };
-        if let Some(before) = &before {
-            self.index.remove_variable(name, before);
-        }
-        before.is_some()
     }
 }
 

@@ -17,7 +17,7 @@
 //! | `join.rs`, `error.rs`, `escalation.rs` | joins, BPMN errors, escalations |
 //! | `compensation.rs` | what has completed, and how it is undone |
 //! | `multi_instance.rs` | bodies and the instances in them |
-//! | `mapping.rs` | variables and input/output mapping |
+//! | `mapping.rs`, `variable_scope.rs` | variables and input/output mapping; activities and user tasks as scopes |
 //! | `modification.rs` | what is active, changed by hand |
 //! | `retry.rs`, `due.rs` | jobs, failures, incidents; jobs that are moved |
 //! | `start_timer.rs` | timers that begin instances |
@@ -82,6 +82,7 @@ mod testing;
 mod trigger;
 mod unit;
 mod variable;
+mod variable_scope;
 mod wait;
 
 pub use admit::Rejection;

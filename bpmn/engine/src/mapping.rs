@@ -12,13 +12,6 @@ use crate::multi_instance::is_loop_variable;
 use crate::step::Machine;
 use crate::variable::{MAX_INSTANCE_BYTES, MAX_VARIABLE_BYTES, Variable, Variables};
 
-impl Instance {
-    /// The nearest scope, from the inside out, that has a variable.
-    pub(crate) fn holder(&self, from: ActivityId, name: &str) -> Option<ActivityId> {
-        self.outward(from).find(|activity| activity.variables.contains_key(name)).map(|activity| activity.id)
-    }
-}
-
 impl Machine<'_> {
     /// Puts the variables that came with an event, an answer or a completed task where they belong. In Camunda 7's dialect that is where its
     /// `execution.setVariables` puts them, whatever the activity maps: in the nearest scope that has the name, the activity's own first, else in the
@@ -68,11 +61,11 @@ impl Machine<'_> {
         let bytes = value.json.len();
         if bytes > MAX_VARIABLE_BYTES {
             let message = format!("variable '{name}' has {bytes} bytes; at most {MAX_VARIABLE_BYTES} are allowed");
-            return Err(Failure::never(Code::VariableLimit, self.instance.at(scope).element, message));
+            return Err(Failure::never(Code::VariableLimit, self.instance.element_of(scope), message));
         }
         let was_there = self.instance.set_local(scope, &name, Some(value.clone()));
         self.variable_changed(scope, &name, if was_there { VariableChange::Update } else { VariableChange::Create });
-        let scope = self.instance.at(scope).drawn_id();
+        let scope = self.instance.activities.get(&scope).map_or(scope, |activity| activity.drawn_id());
         self.record(HistoryEvent::VariableSet { scope, name, value });
         Ok(())
     }
@@ -84,7 +77,7 @@ impl Machine<'_> {
             return Ok(());
         }
         let message = format!("the variables of the instance have {bytes} bytes; at most {MAX_INSTANCE_BYTES} are allowed");
-        Err(Failure::never(Code::VariableLimit, self.instance.at(scope).element, message))
+        Err(Failure::never(Code::VariableLimit, self.instance.element_of(scope), message))
     }
 
     pub(crate) fn remove_variable(&mut self, scope: ActivityId, name: &str) {

@@ -340,7 +340,7 @@ impl Machine<'_> {
         self.unit.lineages.insert(activity, lineage);
         self.record(HistoryEvent::ActivityStarted { activity, parent: scope, element, body });
         self.map_inputs(activity, element)?;
-        self.arm_conditions(activity)?;
+        self.arm_conditions(activity);
         self.arm_boundary_events(activity)?;
         self.arm_event_sub_processes(activity)?;
         // What the instruction starts inside of it goes first.

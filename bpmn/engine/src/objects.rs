@@ -95,7 +95,7 @@ fn public(at: &At<'_>, number: u64) -> String {
 
 impl At<'_> {
     /// What the activity waits for.
-    fn waits(&self) -> impl Iterator<Item = WaitId> {
+    pub(crate) fn waits(&self) -> impl Iterator<Item = WaitId> {
         self.instance.index.waits.get(&self.activity).into_iter().flatten().copied()
     }
 }

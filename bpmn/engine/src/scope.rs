@@ -73,7 +73,7 @@ impl Machine<'_> {
     /// The start listeners of an activity have been called: it acts as soon as conditional events have been asked, those that are attached to it
     /// and those that wait for what the listeners have changed.
     pub(crate) fn begun(&mut self, activity: ActivityId) -> Result<(), Failure> {
-        let conditions = self.arm_conditions(activity)?;
+        let conditions = self.arm_conditions(activity);
         if conditions.is_empty() && self.unit.changes.is_empty() {
             return self.execute(activity);
         }

@@ -503,7 +503,7 @@ impl<'a> Machine<'a> {
             implementation,
             listener: event,
             entry,
-            variables: self.instance.visible_variables(activity),
+            variables: At::new(self.definition, self.instance, activity, self.moment()).visible_variables(),
             fields,
             attempt: self.unit.attempt,
             retries_left: self.unit.retries_left,

@@ -9,6 +9,7 @@ use crate::input::Failure;
 use crate::multi_instance::Continuation;
 use crate::retry;
 use crate::step::Machine;
+use crate::variable::Variables;
 
 use mandate_model::ElementIndex;
 
@@ -85,6 +86,7 @@ impl Machine<'_> {
                     name,
                     description,
                     escalations: 0,
+                    variables: Variables::new(),
                 };
                 self.instance.tasks.insert(wait, Arc::new(task.clone()));
                 self.effects.push(Effect::PutTask(task));
@@ -149,7 +151,10 @@ impl Machine<'_> {
         } else if self.instance.external_tasks.remove(&wait).is_some() {
             self.resolve_incident_of(wait);
             self.effects.push(Effect::RemoveExternalTask(wait));
-        } else if self.instance.tasks.remove(&wait).is_some() {
+        } else if let Some(task) = self.instance.tasks.remove(&wait) {
+            for (name, value) in &task.variables {
+                self.instance.index.exchange_bytes(name, Some(value), None);
+            }
             self.effects.push(Effect::RemoveTask(wait));
         } else if let Some(call) = self.instance.calls.remove(&wait) {
             if !call.over {

@@ -1,6 +1,6 @@
 //! User tasks: claim, change, answer, complete.
 
-use mandate_engine::{Activity, Input, PublicId, TaskRevision, Variables, WaitId};
+use mandate_engine::{Input, PublicId, Task, TaskRevision, Variables, WaitId};
 
 use crate::{Error, InstanceView, Runtime};
 
@@ -33,18 +33,17 @@ impl Runtime {
         self.operate(task.instance, input).await.map(drop)
     }
 
-    /// The instance of an open task, with the activity instance that the task is of.
-    pub async fn task_view(&self, task: PublicId) -> Result<(InstanceView, Activity), Error> {
+    /// An open task, and its instance.
+    pub async fn task_view(&self, task: PublicId) -> Result<(InstanceView, Task), Error> {
         let missing = || Error::NotFound { what: "task", id: task.to_string() };
         let view = self.0.view(task.instance).await?;
-        let open = view.instance.task(WaitId(task.number)).ok_or_else(missing)?;
-        let activity = view.instance.activity(open.activity).cloned().ok_or_else(missing)?;
-        Ok((view, activity))
+        let open = view.instance.task(WaitId(task.number)).cloned().ok_or_else(missing)?;
+        Ok((view, open))
     }
 
     /// The variables a task sees: its own and those of every enclosing scope.
     pub async fn task_variables(&self, task: PublicId) -> Result<Variables, Error> {
-        let (view, activity) = self.task_view(task).await?;
-        Ok(view.instance.visible_variables(activity.id))
+        let (view, task) = self.task_view(task).await?;
+        Ok(view.instance.visible_variables(task.scope()))
     }
 }

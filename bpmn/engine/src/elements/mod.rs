@@ -268,12 +268,12 @@ impl<'a> At<'a> {
 
     /// Everything that the activity sees.
     pub(crate) fn visible_variables(&self) -> Variables {
-        self.instance.visible_variables(self.activity)
+        self.instance.visible_variables(self.scope())
     }
 
     /// What a name means to the activity.
     pub(crate) fn visible_variable(&self, name: &str) -> Option<Variable> {
-        self.instance.visible_variable(self.activity, name).cloned()
+        self.instance.visible_variable(self.scope(), name).cloned()
     }
 
     /// An expression whose value is shown as text; null is no text.

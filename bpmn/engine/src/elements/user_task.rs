@@ -354,4 +354,58 @@ mod tests {
             "#]],
         );
     }
+
+    /// As in Camunda 7 what is set in a task is gone with it: what comes with the completed task is the process's, and mappings and flows see that.
+    #[test]
+    fn what_a_task_has_of_its_own_is_seen_by_its_listeners_and_gone_with_it() {
+        check(
+            "<startEvent id='s'/><userTask id='u'><extensionElements><camunda:inputOutput><camunda:inputParameter name='given'>1</camunda:inputParameter>\
+             <camunda:outputParameter name='out'>${x}</camunda:outputParameter></camunda:inputOutput><camunda:taskListener event='complete' class='L'/>\
+             </extensionElements></userTask><boundaryEvent id='b' attachedToRef='u' cancelActivity='false'><conditionalEventDefinition><condition>${x == 2}\
+             </condition></conditionalEventDefinition></boundaryEvent><task id='t'/><endEvent id='e'/>{s>u>e}{b>t}",
+            r#"
+                start {"x": 0}
+                putlocal #5 {"x": 2, "draft": true}
+                variables #5
+                variables u
+                put #5 {"x": 3, "y": 4, "given": 5}
+                complete u {"x": 1}
+                return
+            "#,
+            expect![[r#"
+                > start {"x": 0}
+                  started at s
+                  x = 0
+                  + s #2
+                  - #2
+                  + u #3
+                  given = "1" in #3
+                  condition b !4
+                  task u !5 of nobody users [] groups []
+                > putlocal #5 {"x": 2, "draft": true}
+                  draft = true in #5
+                  x = 2 in #5
+                > variables #5
+                  {draft: true, given: "1", x: 2}
+                > variables u
+                  {given: "1", x: 0}
+                > put #5 {"x": 3, "y": 4, "given": 5}
+                  given = 5 in #3
+                  x = 3 in #5
+                  y = 4
+                > complete u {"x": 1}
+                  x = 1
+                  call complete u !6 attempt 1, 0 left {draft: true, given: 5, x: 3, y: 4}
+                > return
+                  task !5 gone
+                  out = 1
+                  subscription !4 gone
+                  - #3
+                  + e #7
+                  - #7
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
 }

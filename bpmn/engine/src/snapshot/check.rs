@@ -95,6 +95,10 @@ fn check_waits(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErr
         ensure(!holder.role.is_past(), "what is over waits")?;
         index.add_wait(activity, wait);
     }
+    for (name, value) in instance.tasks.values().flat_map(|task| &task.variables) {
+        ensure(is_json(value), "a variable is not JSON")?;
+        index.exchange_bytes(name, None, Some(value));
+    }
     // Only event sub-processes wait on the process itself.
     let root = instance.root();
     let job_of_root = instance.jobs.values().any(|job| job.activity == root && job.kind != crate::JobKind::Timer);

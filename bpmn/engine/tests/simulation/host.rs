@@ -433,7 +433,7 @@ impl<'a> Host<'a> {
         }
         let mut expected = self.rows.clone();
         expected.jobs = instance.jobs().map(|it| (it.wait, it.clone())).collect();
-        expected.tasks = instance.tasks().map(|it| (it.wait, it.clone())).collect();
+        expected.tasks = instance.tasks().map(|it| (it.wait, Task { variables: Variables::new(), ..it.clone() })).collect();
         expected.external_tasks = instance.external_tasks().map(|it| (it.wait, it.clone())).collect();
         expected.subscriptions = instance.subscriptions().map(|it| (it.wait, it.clone())).collect();
         expected.calls = instance.calls().filter(|it| !it.over).map(|it| (it.wait, it.heard)).collect();
@@ -446,7 +446,8 @@ impl<'a> Host<'a> {
         let is_over = |role| matches!(role, Role::Result { .. } | Role::Completed | Role::EventScope { .. } | Role::Compensating { .. });
         let scopes = instance.activities().filter(|it| !is_over(it.role));
         let locals = scopes.flat_map(|it| it.variables.iter().map(move |(name, value)| ((it.id, name.clone()), value.clone())));
-        expected.variables = locals.collect();
+        let of_tasks = instance.tasks().flat_map(|it| it.variables.iter().map(|(name, value)| ((it.scope(), name.clone()), value.clone())));
+        expected.variables = locals.chain(of_tasks).collect();
         assert_eq!(self.rows, expected, "rows and instance say the same");
         self.check_leaves(instance);
         if self.rows.started && !self.rows.ended {

@@ -43,15 +43,15 @@ fn of_one(path: &str) -> Router<App> {
 /// The instance of a task, and whose form it is there.
 struct OfTask {
     view: InstanceView,
-    activity: mandate_runtime::engine::ActivityId,
+    task: mandate_runtime::engine::Task,
     now: i64,
 }
 
 impl OfTask {
     async fn find(app: &App, id: &str, missing: impl FnOnce() -> Error) -> Result<Self, Error> {
         let found = app.runtime.task_view(public_or_none(id)).await;
-        let (view, activity) = found.map_err(|error| Error::from(error).or_missing(missing))?;
-        Ok(Self { view, activity: activity.id, now: app.runtime.now() })
+        let (view, task) = found.map_err(|error| Error::from(error).or_missing(missing))?;
+        Ok(Self { view, task, now: app.runtime.now() })
     }
 
     /// As Camunda answers of forms: a task that is not there is not found.
@@ -60,7 +60,7 @@ impl OfTask {
     }
 
     fn form(&self) -> FormOf<'_> {
-        FormOf::task(&self.view.definition.model, &self.view.instance, self.activity, self.now)
+        FormOf::task(&self.view.definition.model, &self.view.instance, self.task.activity, self.now)
     }
 }
 
@@ -160,7 +160,7 @@ async fn task_variables(State(app): State<App>, Segments(id): Segments<String>, 
     let of = OfTask::find(&app, &id, || task_work::gone(&id)).await?;
     let fields = field_values(&of.form(), &names)
         .map_err(|error| Error::rest_with(StatusCode::BAD_REQUEST, format!("Cannot get form variables of task {id}: {error}")))?;
-    let mut variables = of.view.instance.visible_variables(of.activity);
+    let mut variables = of.view.instance.visible_variables(of.task.scope());
     variables.retain(|name, _| names.is_empty() || names.contains(name));
     variables.extend(fields);
     Ok(Json(variable::write_all(&variables)))

@@ -12,7 +12,7 @@ use super::list::{List, by_query_or_body};
 use super::remembered::with_instance;
 use crate::error::stored;
 use crate::extract::Segments;
-use crate::query_params::{Fields, instance_or_none};
+use crate::query_params::{Fields, instance_or_none, public_or_none};
 use crate::variable::stored_type;
 use crate::{App, Error, date, variable};
 
@@ -36,7 +36,7 @@ impl List for Details {
 
     type Sort = DetailSort;
     type Filter = DetailFilter;
-    type Row = Remembered<HistoryUpdate>;
+    type Row = Remembered<(HistoryUpdate, Option<i64>)>;
 
     fn filter(fields: &mut Fields) -> Result<DetailFilter, Error> {
         // All of them are updates of variables, and values are always as they are read.
@@ -45,10 +45,9 @@ impl List for Details {
         // A variable's id is its scope's with its name.
         let variable =
             variable.map(|id| id.split_once(':').map_or((id.clone(), String::new()), |(it, name)| (it.to_owned(), name.to_owned())));
-        let scopes = [fields.text("executionId")?, fields.text("activityInstanceId")?, variable.as_ref().map(|(scope, _)| scope.clone())];
-        // Given several ways, that which is all of them.
-        let mut scopes = scopes.into_iter().flatten();
-        let scope = scopes.next().map(|first| if scopes.all(|other| other == first) { first } else { String::new() });
+        // An activity instance is its own execution. Given both ways, that which is both.
+        let mut activities = [fields.text("executionId")?, fields.text("activityInstanceId")?].into_iter().flatten();
+        let activity = activities.next().map(|first| if activities.all(|other| other == first) { first } else { String::new() });
         Ok(DetailFilter {
             of: OfInstances {
                 ids: fields.instances("processInstanceId", Some("processInstanceIdIn"))?.into_iter().map(|id| id.0).collect(),
@@ -57,7 +56,9 @@ impl List for Details {
                 ..OfInstances::default()
             },
             id: None,
-            scope: scope.map(|scope| super::scope_or_none(&scope)),
+            scope: variable.as_ref().map(|(scope, _)| super::scope_or_none(scope)),
+            activity: activity.map(|activity| super::scope_or_none(&activity)),
+            task: fields.text("taskId")?.map(|id| super::numbered(public_or_none(&id))),
             name: variable.map(|(_, name)| name),
             name_like: fields.like("variableNameLike")?,
             kinds: fields.filter_texts("variableTypeIn")?.iter().map(|name| stored_type(name)).collect(),
@@ -81,13 +82,15 @@ impl List for Details {
 
     /// Camunda's `HistoricVariableUpdateDto`. A detail's id is its instance's, the revision that it came with, and its place in that.
     fn dto(listed: &Self::Row) -> Value {
-        let row = &listed.row;
+        let (row, of_task_in) = &listed.row;
         let scope = super::execution(listed.instance, row.scope);
+        // A task's variables are shown in its activity.
+        let activity = of_task_in.map_or_else(|| scope.clone(), |activity| super::execution(listed.instance, activity));
         let dto = json!({
             "id": format!("{}:{}:{}", listed.instance, row.revision, row.ordinal),
             "type": "variableUpdate",
-            "activityInstanceId": scope,
-            "executionId": scope,
+            "activityInstanceId": activity,
+            "executionId": activity,
             "time": date::print(row.at),
             "variableName": row.name,
             "variableInstanceId": format!("{scope}:{}", row.name),
@@ -96,7 +99,7 @@ impl List for Details {
             "valueInfo": {},
             "revision": row.revision,
             "initial": row.revision == 1,
-            "taskId": null,
+            "taskId": of_task_in.map(|_| &scope),
             "userOperationId": null,
             "errorMessage": null,
             "caseDefinitionKey": null,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::incident::{self, code_of_type, failed_activity, type_of};
 use super::list::{List, by_query, by_query_or_body};
+use super::variable_instance::activities;
 use super::{NO_ACTIVITY, camunda, variable_query};
 use crate::error::stored;
 use crate::extract::Segments;
@@ -54,7 +55,7 @@ impl List for Variables {
 
     type Sort = HistoryVariableSort;
     type Filter = HistoryVariableFilter;
-    type Row = Remembered<HistoryVariable>;
+    type Row = Remembered<(HistoryVariable, Option<i64>)>;
 
     fn filter(fields: &mut Fields) -> Result<HistoryVariableFilter, Error> {
         // Values are always as they are read.
@@ -63,17 +64,13 @@ impl List for Variables {
             ids: fields.instances("processInstanceId", Some("processInstanceIdIn"))?.into_iter().map(|id| id.0).collect(),
             ..of_instances(fields)?
         };
-        // An activity instance is its own execution.
-        let (mut scopes, others) = (fields.filter_texts("executionIdIn")?, fields.filter_texts("activityInstanceIdIn")?);
-        if scopes.is_empty() || others.is_empty() {
-            scopes.extend(others);
-        } else {
-            scopes = scopes.into_iter().flat_map(|id| super::one_of(Some(id), others.clone())).collect();
-        }
+        let activities = activities(fields)?;
         let name = fields.text("variableName")?;
         Ok(HistoryVariableFilter {
             of,
-            scopes: scopes.iter().map(|id| super::scope_or_none(id)).collect(),
+            scopes: Vec::new(),
+            activities: activities.iter().map(|id| super::scope_or_none(id)).collect(),
+            tasks: fields.public_ids("taskIdIn", None)?.into_iter().map(super::numbered).collect(),
             value: variable_query::value(fields, name.as_deref())?,
             names: super::one_of(name, fields.filter_texts("variableNameIn")?),
             name_like: fields.like("variableNameLike")?,
@@ -97,14 +94,20 @@ impl List for Variables {
 
     /// Camunda's `HistoricVariableInstanceDto`. A variable's id is its scope's with its name.
     fn dto(row: &Self::Row) -> Value {
-        let scope = super::execution(row.instance, row.row.scope);
-        let mut dto = variable_dto(&row.row);
-        dto["id"] = json!(format!("{scope}:{}", row.row.name));
-        dto["executionId"] = json!(scope);
+        let (variable, of_task_in) = &row.row;
+        let scope = super::execution(row.instance, variable.scope);
+        let mut dto = variable_dto(variable);
+        dto["id"] = json!(format!("{scope}:{}", variable.name));
         dto["valueInfo"] = json!({});
         for absent in ["caseDefinitionKey", "caseDefinitionId", "caseInstanceId", "caseExecutionId", "taskId", "errorMessage"] {
             dto[absent] = Value::Null;
         }
+        // A task's variables are shown in its activity.
+        if let Some(activity) = of_task_in {
+            dto["taskId"] = json!(scope);
+            dto["activityInstanceId"] = json!(super::execution(row.instance, *activity));
+        }
+        dto["executionId"] = dto["activityInstanceId"].clone();
         with_instance(dto, row)
     }
 }

@@ -284,6 +284,6 @@ impl Scope for Local {
 
 async fn of_task(app: &App, id: &str) -> Result<(InstanceView, ActivityId), Error> {
     let found = app.runtime.task_view(public_or_none(id)).await;
-    let (view, activity) = found.map_err(|error| Error::from(error).or_missing(|| gone(id)))?;
-    Ok((view, activity.id))
+    let (view, task) = found.map_err(|error| Error::from(error).or_missing(|| gone(id)))?;
+    Ok((view, task.scope()))
 }

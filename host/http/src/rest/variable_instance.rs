@@ -41,20 +41,13 @@ impl List for VariableInstances {
     fn filter(fields: &mut Fields) -> Result<VariableFilter, Error> {
         // Values are always as they are read.
         fields.ignore(&["deserializeValues"]);
-        // An activity instance is its own execution, and either of them the scope. Given several ways, those that are in all of them.
-        let mut scopes: Vec<String> = Vec::new();
-        for name in ["executionIdIn", "activityInstanceIdIn", "variableScopeIdIn"] {
-            let asked = fields.filter_texts(name)?;
-            scopes = match (scopes.is_empty(), asked.is_empty()) {
-                (_, true) => scopes,
-                (true, false) => asked,
-                (false, false) => scopes.into_iter().flat_map(|id| super::one_of(Some(id), asked.clone())).collect(),
-            };
-        }
+        let scopes = fields.filter_texts("variableScopeIdIn")?;
+        let activities = activities(fields)?;
         let case = variable_query::ignoring_case(fields)?;
         Ok(VariableFilter {
             instances: fields.instances("processInstanceId", Some("processInstanceIdIn"))?.into_iter().map(|id| id.0).collect(),
             scopes: scopes.iter().map(|id| super::scope_or_none(id)).collect(),
+            activities: activities.iter().map(|id| super::scope_or_none(id)).collect(),
             tasks: fields.public_ids("taskId", Some("taskIdIn"))?.into_iter().map(super::numbered).collect(),
             name: fields.text("variableName")?,
             name_like: fields.like("variableNameLike")?,
@@ -84,6 +77,8 @@ impl List for VariableInstances {
     fn dto(listed: &VariableListed) -> Value {
         let row = &listed.row;
         let (scope, of_history) = (super::execution(row.instance, row.scope), variable_dto(row));
+        // A task's variables are shown in its activity.
+        let activity = listed.of_task_in.map_or_else(|| scope.clone(), |activity| super::execution(row.instance, activity));
         json!({
             "id": format!("{scope}:{}", row.name),
             "name": row.name,
@@ -92,9 +87,9 @@ impl List for VariableInstances {
             "valueInfo": {},
             "processDefinitionId": listed.definition_id,
             "processInstanceId": row.instance.to_string(),
-            "executionId": scope,
-            "activityInstanceId": scope,
-            "taskId": listed.task.map(|wait| super::public(row.instance, wait)),
+            "executionId": activity,
+            "activityInstanceId": activity,
+            "taskId": listed.of_task_in.map(|_| scope),
             "tenantId": listed.tenant,
             "caseInstanceId": null,
             "caseExecutionId": null,
@@ -102,6 +97,17 @@ impl List for VariableInstances {
             "errorMessage": null,
         })
     }
+}
+
+/// Takes the activity instances whose variables are asked for. One is its own execution; given both ways, those that are in both.
+pub(super) fn activities(fields: &mut Fields) -> Result<Vec<String>, Error> {
+    let (mut scopes, others) = (fields.filter_texts("executionIdIn")?, fields.filter_texts("activityInstanceIdIn")?);
+    if scopes.is_empty() || others.is_empty() {
+        scopes.extend(others);
+    } else {
+        scopes = scopes.into_iter().flat_map(|id| super::one_of(Some(id), others.clone())).collect();
+    }
+    Ok(scopes)
 }
 
 async fn find(app: &App, id: &str) -> Result<VariableListed, Error> {

@@ -299,6 +299,19 @@ async fn a_tasks_own_variables_are_apart_from_those_that_it_sees() {
     assert_eq!(values(&format!("{path}/variables")).await, "a=2 new=true own=\"y\"");
     assert_eq!(values(&format!("{path}/form-variables?variableNames=a,own")).await, "a=2 own=\"y\"");
     assert_eq!(values(&format!("/engine-rest/process-instance/{instance}/variables")).await, "a=2 new=true");
+    // A task is a scope of its own, inside of its activity.
+    let execution = host.only("/engine-rest/task").await["executionId"].as_str().expect("an id").to_owned();
+    host.put(&format!("/engine-rest/execution/{execution}/localVariables/given"), json!({"value": 1})).await.no_content();
+    assert_eq!(values(&format!("/engine-rest/execution/{execution}/localVariables")).await, "given=1");
+    assert_eq!(values(&format!("{path}/localVariables")).await, "own=\"y\"");
+    let shown = host.only("/engine-rest/variable-instance?variableName=own").await;
+    let task = path.rsplit('/').next().expect("an id");
+    assert_eq!((&shown["taskId"], &shown["executionId"]), (&json!(task), &json!(execution)));
+    assert_eq!(host.count(&format!("/engine-rest/variable-instance/count?taskIdIn={task}")).await, 1);
+    assert_eq!(host.count(&format!("/engine-rest/variable-instance/count?executionIdIn={execution}")).await, 2);
+    let remembered = host.only("/engine-rest/history/variable-instance?variableName=own").await;
+    assert_eq!((&remembered["taskId"], &remembered["activityInstanceId"]), (&json!(task), &json!(execution)));
+    assert_eq!(host.only(&format!("/engine-rest/history/variable-instance?taskIdIn={task}")).await, remembered);
     host.delete(&format!("{path}/variables/a")).await.no_content();
     host.get(&format!("{path}/variables/a")).await.error(404, REFUSED);
     host.get(&format!("{path}/localVariables/new")).await.error(404, REFUSED);
@@ -314,7 +327,11 @@ async fn a_tasks_own_variables_are_apart_from_those_that_it_sees() {
     let body = json!({"processVariables": [{"name": "new", "operator": "eq", "value": true}]});
     assert_eq!(host.post("/engine-rest/task/count", body).await.ok(), json!({"count": 1}));
     host.put(&format!("/engine-rest/task/{NOBODY}/localVariables/own"), json!({"value": 1})).await.error(500, "RestException");
-    host.post(&format!("{path}/submit-form"), json!({"variables": {"done": {"value": true}}})).await.no_content();
+    // What comes with it is the process's, whatever the task has of that name.
+    let entered = json!({"variables": {"done": {"value": true}, "own": {"value": "z"}}});
+    host.post(&format!("{path}/submit-form"), entered).await.no_content();
     assert_eq!(host.count("/engine-rest/task/count").await, 0);
+    assert_eq!(host.count(&format!("/engine-rest/history/variable-instance/count?variableName=own&processInstanceId={instance}")).await, 2);
+    assert_eq!(host.count("/engine-rest/variable-instance/count?variableName=own").await, 0);
     host.close().await;
 }

@@ -27,9 +27,11 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
             names.extend(set.keys());
             let value = |instance: &Instance, name: &str| value(instance, *scope, name, *local);
             let changes = names.into_iter().map(|name| Change::new(name, value(before, name), value(after, name))).collect();
-            let wait = before.tasks().find(|task| task.activity == *scope).map(|task| task.wait);
-            let category = if wait.is_some() { TASK_WORKER } else { OPERATOR };
-            Some(Operation { category, ..operation(verb, "Variable", changes, Some(*scope), wait) })
+            // Activities and waits are numbered together.
+            let task = before.task(WaitId(scope.0));
+            let category = if task.is_some() { TASK_WORKER } else { OPERATOR };
+            let activity = task.map_or(*scope, |task| task.activity);
+            Some(Operation { category, ..operation(verb, "Variable", changes, Some(activity), task.map(|task| task.wait)) })
         }
         Input::Held(input) => of(definition, input, before, after),
         Input::SetRetries { wait, retries } => {

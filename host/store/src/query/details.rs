@@ -17,6 +17,10 @@ pub struct DetailFilter {
     pub id: Option<(Uuid, i64, i64)>,
     /// Of variables of this scope.
     pub scope: Option<(Uuid, i64)>,
+    /// Of variables of this activity instance, or of a user task in it.
+    pub activity: Option<(Uuid, i64)>,
+    /// Of variables of this user task.
+    pub task: Option<(Uuid, i64)>,
     /// Of variables with this name.
     pub name: Option<String>,
     /// Of variables with a name like this.
@@ -62,12 +66,15 @@ impl Sort for DetailSort {
 }
 
 fn select(filter: DetailFilter) -> Select {
-    let mut select = of_instances("history_variable_update u CROSS JOIN history_instance h", "u.instance_id", filter.of);
+    let from = "history_variable_update u CROSS JOIN history_instance h LEFT JOIN history_task ht ON ht.instance_id = u.instance_id AND ht.wait = u.scope";
+    let mut select = of_instances(from, "u.instance_id", filter.of);
     if let Some((instance, revision, ordinal)) = filter.id {
         select.numbered("u.instance_id", "u.revision", vec![(instance, revision)]);
         select.with("u.ordinal = $?", ordinal);
     }
     select.numbered("u.instance_id", "u.scope", filter.scope.into_iter().collect());
+    select.numbered("u.instance_id", "COALESCE(ht.activity, u.scope)", filter.activity.into_iter().collect());
+    select.numbered("ht.instance_id", "ht.wait", filter.task.into_iter().collect());
     select.maybe("u.name = $?", filter.name);
     select.like("u.name", filter.name_like);
     select.texts("u.kind", filter.kinds);
@@ -83,16 +90,16 @@ impl Reads {
         self.keeps_details
     }
 
-    /// Changes of variables.
+    /// Changes of variables; with those of a user task's, the task's activity: their scope is the task's number.
     pub async fn details(
         &self,
         filter: DetailFilter,
         page: Page,
         sort: &[(DetailSort, Order)],
-    ) -> Result<Vec<Remembered<HistoryUpdate>>, Error> {
-        let columns = format!("{OF_INSTANCE}, u.revision, u.ordinal, u.scope, u.name, u.kind, u.json, u.removed, u.at");
+    ) -> Result<Vec<Remembered<(HistoryUpdate, Option<i64>)>>, Error> {
+        let columns = format!("{OF_INSTANCE}, u.revision, u.ordinal, u.scope, u.name, u.kind, u.json, u.removed, u.at, ht.activity");
         let rows = select(filter).rows(&self.pool, &columns, &keys(sort, &["u.instance_id", "u.revision", "u.ordinal"]), page).await?;
-        rows.iter().map(|row| remembered(row, |_, columns| update(columns))).collect()
+        rows.iter().map(|row| remembered(row, |_, columns| Ok((update(columns)?, columns.next()?)))).collect()
     }
 
     /// How many there are.

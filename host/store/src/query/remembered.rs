@@ -63,6 +63,10 @@ pub struct HistoryVariableFilter {
     pub of: OfInstances,
     /// Of one of these scopes.
     pub scopes: Vec<(Uuid, i64)>,
+    /// Of one of these activity instances, or of a user task in it.
+    pub activities: Vec<(Uuid, i64)>,
+    /// Of one of these user tasks.
+    pub tasks: Vec<(Uuid, i64)>,
     /// With one of these names.
     pub names: Vec<String>,
     /// With a name like this.
@@ -231,8 +235,11 @@ pub(super) fn of_instances(select: &mut Select, key: &str, of: OfInstances) {
 }
 
 fn variables(filter: HistoryVariableFilter) -> Select {
-    let mut select = select("history_variable v CROSS JOIN history_instance h", "v.instance_id", filter.of);
+    let from = "history_variable v CROSS JOIN history_instance h LEFT JOIN history_task ht ON ht.instance_id = v.instance_id AND ht.wait = v.scope";
+    let mut select = select(from, "v.instance_id", filter.of);
     select.numbered("v.instance_id", "v.scope", filter.scopes);
+    select.numbered("v.instance_id", "COALESCE(ht.activity, v.scope)", filter.activities);
+    select.numbered("ht.instance_id", "ht.wait", filter.tasks);
     select.texts("v.name", filter.names);
     select.like("v.name", filter.name_like);
     if let Some(value) = filter.value {
@@ -258,7 +265,7 @@ fn tasks(filter: HistoryTaskFilter) -> Select {
     select.like("t.owner", filter.owner_like);
     select.maybe("t.priority = $?", filter.priority);
     having(&mut select, "t.instance_id", Some("1"), filter.process_variables);
-    having(&mut select, "t.instance_id", Some("t.activity"), filter.task_variables);
+    having(&mut select, "t.instance_id", Some("t.wait"), filter.task_variables);
     select.when(filter.interrupted == Some(true), "t.ended_at IS NOT NULL AND a.canceled");
     select.when(filter.interrupted == Some(false), "t.ended_at IS NOT NULL AND NOT COALESCE(a.canceled, FALSE)");
     select.maybe("t.assignee = $?", filter.assignee);
@@ -296,18 +303,18 @@ pub(super) fn remembered<T>(row: &Row, read: impl FnOnce(Uuid, &mut Columns<'_>)
 }
 
 impl Reads {
-    /// Variables, each with its last value.
+    /// Variables, each with its last value; with that of a user task, the task's activity: its scope is the task's number.
     pub async fn remembered_variables(
         &self,
         filter: HistoryVariableFilter,
         page: Page,
         sort: &[(HistoryVariableSort, Order)],
-    ) -> Result<Vec<Remembered<HistoryVariable>>, Error> {
-        let columns = format!("{OF_INSTANCE}, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated");
+    ) -> Result<Vec<Remembered<(HistoryVariable, Option<i64>)>>, Error> {
+        let columns = format!("{OF_INSTANCE}, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated, ht.activity");
         let ties = ["v.instance_id", "v.scope", "{text:v.name}"];
         let rows = variables(filter).rows(&self.pool, &columns, &keys(sort, &ties), page).await?;
         let variable = |instance, columns: &mut Columns<'_>| {
-            Ok(HistoryVariable {
+            let variable = HistoryVariable {
                 instance,
                 scope: columns.next()?,
                 name: columns.next()?,
@@ -316,7 +323,8 @@ impl Reads {
                 removed: columns.next()?,
                 created: columns.next()?,
                 updated: columns.next()?,
-            })
+            };
+            Ok((variable, columns.next()?))
         };
         rows.iter().map(|row| remembered(row, variable)).collect()
     }

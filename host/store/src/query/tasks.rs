@@ -251,7 +251,7 @@ fn conditions(select: &mut Select, filter: TaskFilter) {
     let involved = format!("(task.assignee = $? OR task.owner = $? OR {candidate} NOT c.is_group AND c.name = $?))");
     select.maybe(&involved, filter.involved);
     having(select, "task.instance_id", Some("1"), filter.process_variables);
-    having(select, "task.instance_id", Some("task.activity"), filter.task_variables);
+    having(select, "task.instance_id", Some("task.wait"), filter.task_variables);
     match filter.assigned {
         Some(true) => select.condition("task.assignee IS NOT NULL"),
         Some(false) => select.condition("task.assignee IS NULL"),

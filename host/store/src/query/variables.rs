@@ -147,6 +147,8 @@ pub struct VariableFilter {
     pub instances: Vec<Uuid>,
     /// Of one of these scopes.
     pub scopes: Vec<(Uuid, i64)>,
+    /// Of one of these activity instances, or of a user task in it.
+    pub activities: Vec<(Uuid, i64)>,
     /// Of one of these user tasks.
     pub tasks: Vec<(Uuid, i64)>,
     /// With this name.
@@ -166,8 +168,8 @@ pub struct VariableListed {
     pub tenant: Option<String>,
     /// What its instance runs.
     pub definition_id: String,
-    /// The user task whose own it is.
-    pub task: Option<i64>,
+    /// The activity of the user task whose own it is; the task's number is the variable's scope.
+    pub of_task_in: Option<i64>,
     /// The variable.
     pub row: HistoryVariable,
 }
@@ -200,11 +202,14 @@ impl Sort for VariableSort {
 fn select(filter: VariableFilter) -> Select {
     let mut select = Select::new(
         "instance i CROSS JOIN history_variable v LEFT JOIN history_activity a ON a.instance_id = v.instance_id AND a.n = v.scope \
-         LEFT JOIN task t ON t.instance_id = v.instance_id AND t.activity = v.scope",
+         LEFT JOIN task t ON t.instance_id = v.instance_id AND t.wait = v.scope",
     );
-    select.condition("v.instance_id = i.id AND NOT v.removed AND (v.scope = 1 OR (a.n IS NOT NULL AND a.ended_at IS NULL))");
+    select.condition(
+        "v.instance_id = i.id AND NOT v.removed AND (v.scope = 1 OR t.wait IS NOT NULL OR (a.n IS NOT NULL AND a.ended_at IS NULL))",
+    );
     select.uuids("v.instance_id", filter.instances);
     select.numbered("v.instance_id", "v.scope", filter.scopes);
+    select.numbered("v.instance_id", "COALESCE(t.activity, v.scope)", filter.activities);
     select.numbered("t.instance_id", "t.wait", filter.tasks);
     select.maybe("v.name = $?", filter.name);
     select.like("v.name", filter.name_like);
@@ -228,7 +233,8 @@ impl Reads {
         page: Page,
         sort: &[(VariableSort, Order)],
     ) -> Result<Vec<VariableListed>, Error> {
-        let columns = "i.tenant, i.definition_id, t.wait, v.instance_id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated";
+        let columns =
+            "i.tenant, i.definition_id, t.activity, v.instance_id, v.scope, v.name, v.kind, v.json, v.removed, v.created, v.updated";
         let rows = select(filter).rows(&self.pool, columns, &keys(sort, &["v.instance_id", "v.scope", "{text:v.name}"]), page).await?;
         rows.iter()
             .map(|row| {
@@ -236,7 +242,7 @@ impl Reads {
                 Ok(VariableListed {
                     tenant: columns.next_tenant()?,
                     definition_id: columns.next()?,
-                    task: columns.next()?,
+                    of_task_in: columns.next()?,
                     row: HistoryVariable {
                         instance: columns.next()?,
                         scope: columns.next()?,

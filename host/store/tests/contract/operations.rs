@@ -154,7 +154,9 @@ pub(crate) async fn variables_of_live_scopes_are_listed_and_compared(fixture: Fi
         variable(1, "amount", "Integer", "10"),
         variable(1, "name", "String", "\"Jörg \\\"50%\\\"\""),
         variable(1, "good", "Boolean", "true"),
-        variable(3, "amount", "Double", "2.5"),
+        // A task's scope is its own number; what its activity has was mapped into that.
+        variable(2, "amount", "Double", "2.5"),
+        variable(3, "given", "Double", "2.5"),
         variable(9, "amount", "Integer", "7"),
     ]);
     begun.put_tasks = vec![task(&process, 2)];
@@ -162,8 +164,15 @@ pub(crate) async fn variables_of_live_scopes_are_listed_and_compared(fixture: Fi
     store.commit(unit(begun)).await.expect("stored");
 
     let all = store.variables(VariableFilter::default(), Page::ALL, &[]).await.expect("read");
-    let found: Vec<_> = all.iter().map(|it| (it.row.scope, it.row.name.as_str(), it.task)).collect();
-    assert_eq!(found, [(1, "amount", None), (1, "good", None), (1, "name", None), (3, "amount", Some(2))]);
+    let found: Vec<_> = all.iter().map(|it| (it.row.scope, it.row.name.as_str(), it.of_task_in)).collect();
+    assert_eq!(found, [(1, "amount", None), (1, "good", None), (1, "name", None), (2, "amount", Some(3)), (3, "given", None)]);
+    for (filter, expected) in [
+        (VariableFilter { tasks: vec![(id, 2)], ..VariableFilter::default() }, 1),
+        (VariableFilter { activities: vec![(id, 3)], ..VariableFilter::default() }, 2),
+        (VariableFilter { scopes: vec![(id, 3), (id, 9)], ..VariableFilter::default() }, 1),
+    ] {
+        assert_eq!(store.count_variables(filter.clone()).await.expect("answered"), expected, "{filter:?}");
+    }
     let number = |text: &str| Operand::Number(text.into());
     let text = |text: &str| Operand::Text(text.into());
     for (name, comparison, operand, instances, tasks) in [
@@ -172,6 +181,7 @@ pub(crate) async fn variables_of_live_scopes_are_listed_and_compared(fixture: Fi
         ("amount", Comparison::Greater, number("9"), 1, 0),
         ("amount", Comparison::LessOrEqual, number("9"), 0, 1),
         ("amount", Comparison::Equal, text("10"), 0, 0),
+        ("given", Comparison::Equal, number("2.5"), 0, 0),
         ("name", Comparison::Equal, text("Jörg \"50%\""), 1, 0),
         ("name", Comparison::NotEqual, text("x"), 1, 0),
         ("name", Comparison::Like, text("J%\"50\\%\""), 1, 0),

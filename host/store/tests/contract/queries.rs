@@ -128,7 +128,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             without_tenant: true,
         };
         every!(store.remembered_variables, count_remembered_variables, HistoryVariableFilter {
-            of: of(), scopes: vec![(id, 1)], names: texts(), name_like: text(), value: conditions().pop(), kinds: texts(), removed_too: false,
+            of: of(), scopes: vec![(id, 1)], activities: vec![(id, 1), (id, 2)], tasks: vec![(id, 1)], names: texts(), name_like: text(), value: conditions().pop(), kinds: texts(), removed_too: false,
         }, HistoryVariableSort { Instance Name Tenant });
         every!(store.remembered_tasks, count_remembered_tasks, HistoryTaskFilter {
             of: of(), ids: vec![(id, 1)], activities: vec![(id, 1)], activity_ids: texts(), name: text(), name_like: text(), description: text(),
@@ -152,7 +152,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             process_variables: conditions(),
         }, ExecutionSort { Instance DefinitionKey DefinitionId Tenant });
         every!(store.variables, count_variables, VariableFilter {
-            instances: vec![id], scopes: vec![(id, 1), (id, 2)], tasks: vec![(id, 1)], name: text(), name_like: text(), values: conditions(),
+            instances: vec![id], scopes: vec![(id, 1), (id, 2)], activities: vec![(id, 1)], tasks: vec![(id, 1)], name: text(), name_like: text(), values: conditions(),
             tenants: texts(),
         }, VariableSort { Name Kind Scope Tenant });
         every!(

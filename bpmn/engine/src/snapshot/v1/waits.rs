@@ -3,6 +3,7 @@
 use mandate_model::ElementIndex;
 use serde::{Deserialize, Serialize};
 
+use super::variables::{self, Variable};
 use crate::Code;
 use crate::effect;
 use crate::ids::{ActivityId, IncidentId, WaitId};
@@ -46,6 +47,7 @@ pub(super) struct Task {
     name: Option<String>,
     description: Option<String>,
     escalations: u32,
+    variables: Vec<Variable>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -163,6 +165,7 @@ impl From<&effect::Task> for Task {
             name: it.name.clone(),
             description: it.description.clone(),
             escalations: it.escalations,
+            variables: variables::write(&it.variables),
         }
     }
 }
@@ -191,6 +194,7 @@ impl Task {
             name: self.name,
             description: self.description,
             escalations: self.escalations,
+            variables: variables::read(self.variables)?,
         })
     }
 }

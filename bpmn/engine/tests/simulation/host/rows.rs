@@ -15,9 +15,13 @@ impl Host<'_> {
             Effect::RemoveJob(wait) => assert!(rows.jobs.remove(&wait).is_some()),
             Effect::PutTask(task) => {
                 self.waits.insert(task.wait);
-                rows.tasks.insert(task.wait, task);
+                // Its variables are no part of its row.
+                rows.tasks.insert(task.wait, Task { variables: Variables::new(), ..task });
             }
-            Effect::RemoveTask(wait) => assert!(rows.tasks.remove(&wait).is_some()),
+            Effect::RemoveTask(wait) => {
+                let task = rows.tasks.remove(&wait).expect("it is there");
+                rows.variables.retain(|(scope, _), _| *scope != task.scope());
+            }
             Effect::PutExternalTask(task) => {
                 self.waits.insert(task.wait);
                 rows.external_tasks.insert(task.wait, task);
