@@ -368,6 +368,7 @@ impl Instance {
         let flow = |index: Option<FlowIndex>| index.is_none_or(|index| (index.0 as usize) < definition.flows.len());
         self.activities.values().all(|it| {
             element(it.element)
+                && it.parts.keys().all(|part| element(*part))
                 && match it.role {
                     Role::Element => definition.element(it.element).multi_instance.is_none(),
                     Role::Body(_) | Role::Inner { .. } | Role::Result { .. } => definition.element(it.element).multi_instance.is_some(),

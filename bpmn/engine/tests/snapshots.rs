@@ -14,7 +14,7 @@ use expect_test::{Expect, expect};
 use mandate_engine::limits::MAX_INLINE_ACTIVITIES;
 use mandate_engine::{
     ActivityId, Caller, Catch, CatchKind, Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, NewInstance, News, PartId,
-    Report, Retry, Role, SnapshotError, Stored, Variable, Variables, WaitId, step,
+    Report, Retry, Role, SnapshotError, Stored, SubscriptionKind, Variable, Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use proptest::prelude::*;
@@ -26,7 +26,7 @@ const MODEL: &str = "
     <definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:camunda='http://camunda.org/schema/1.0/bpmn'
       xmlns:zeebe='http://camunda.org/schema/zeebe/1.0' targetNamespace='t'>
       <message id='msg' name='paid'><extensionElements><zeebe:subscription correlationKey='= number'/></extensionElements></message>
-      <signal id='sig' name='alarm'/>
+      <signal id='sig' name='alarm'/><signal id='sig2' name='all-clear'/>
       <process id='process' isExecutable='true'>
         <startEvent id='s'/><sequenceFlow id='f1' sourceRef='s' targetRef='fork'/>
         <parallelGateway id='fork'/>
@@ -52,6 +52,12 @@ const MODEL: &str = "
         <boundaryEvent id='full' attachedToRef='task'>
           <conditionalEventDefinition><condition>= number > 100</condition></conditionalEventDefinition>
         </boundaryEvent>
+        <boundaryEvent id='all' attachedToRef='task' cancelActivity='false' parallelMultiple='true'>
+          <messageEventDefinition messageRef='msg'/><signalEventDefinition signalRef='sig2'/><escalationEventDefinition/>
+          <timerEventDefinition><timeCycle>R3/PT1H</timeCycle></timerEventDefinition>
+          <timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>
+        </boundaryEvent>
+        <sequenceFlow id='f23' sourceRef='all' targetRef='e'/>
         <sequenceFlow id='f21' sourceRef='alarmed' targetRef='e'/><sequenceFlow id='f22' sourceRef='full' targetRef='e'/>
         <sequenceFlow id='f9' sourceRef='task' targetRef='join'/>
         <serviceTask id='outside' camunda:type='external' camunda:topic='charge' camunda:taskPriority='7'/>
@@ -120,7 +126,25 @@ fn waiting(definition: &ProcessDefinition) -> Instance {
     let report = Report { number: 1, news: News::Escalation { code: Some("LATE".into()), ended: false }, variables: Variables::new() };
     let told = Input::Called { wait, report: Box::new(report), hold: true };
     step(definition, &mut instance, told, 2_000).expect("the call is there");
+    let task = instance.tasks().find(|task| definition.find("task") == Some(task.element)).expect("it waits for a person").clone();
+    let (set, remove) = (Variables::from([("draft".to_owned(), Variable::from_json(&"Yes.".into()))]), Vec::new());
+    step(definition, &mut instance, Input::SetVariables { scope: task.scope(), set, remove, local: true }, 2_000).expect("it is open");
+    for input in all_but_one(definition, &instance, task.wait) {
+        step(definition, &mut instance, input, 2_000).expect("it is waited for");
+    }
     instance
+}
+
+/// What has happened of the event `all`, which goes on waiting for a signal.
+fn all_but_one(definition: &ProcessDefinition, instance: &Instance, task: WaitId) -> Vec<Input> {
+    let of_all = |element: mandate_model::ElementIndex| &*definition.element(element).id == "all";
+    let jobs = instance.jobs().filter(|job| of_all(job.element)).map(|job| Input::RunJob { wait: job.wait });
+    let messages = instance.subscriptions().filter(|it| of_all(it.element) && it.kind == SubscriptionKind::Message);
+    let none = Variables::new;
+    let messages =
+        messages.map(|it| Input::Message { wait: it.wait, variables: none(), local_variables: none(), triggered_variables: none() });
+    let escalation = Input::EscalateFromTask { wait: task, code: "LATE".into(), variables: none() };
+    jobs.chain(messages).chain([escalation]).collect()
 }
 
 fn caller() -> Caller {
@@ -310,32 +334,33 @@ fn version_1_at_rest() {
             00000000-0000-0000-0123-456789abcdef Some("order-17") Some("acme") in unit: false
             #1 process in None since 1000 Active { by: None } json={"a":[1,"two",null],"b":1.5} large=1202 bytes long=1099511627776 none=null number=7 text="täxt"
             #4 task in Some(1) since 1000 Active { by: Some(FlowIndex(1)) } 
-            #9 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
-            #11 later in Some(1) since 1000 Before { by: Some(FlowIndex(3)) } 
-            #13 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
-            #17 stuck in Some(13) since 1000 Joining { by: FlowIndex(20) } 
-            #18 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
-            #20 after in Some(1) since 1000 After { flow: Some(FlowIndex(22)) } 
-            #22 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
-            #24 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, canceled: 0, first: Some(ActivityId(25)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
-            #25 each in Some(24) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
-            #26 each in Some(24) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
-            #29 call in Some(1) since 1000 Active { by: Some(FlowIndex(9)) } 
+            #13 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
+            #15 later in Some(1) since 1000 Before { by: Some(FlowIndex(3)) } 
+            #17 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
+            #21 stuck in Some(17) since 1000 Joining { by: FlowIndex(21) } 
+            #22 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
+            #24 after in Some(1) since 1000 After { flow: Some(FlowIndex(23)) } 
+            #26 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
+            #28 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, canceled: 0, first: Some(ActivityId(29)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
+            #29 each in Some(28) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
+            #30 each in Some(28) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
+            #33 call in Some(1) since 1000 Active { by: Some(FlowIndex(9)) } 
             Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(12), activity: ActivityId(11), element: ElementIndex(12), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, priority: 5, suspended: false, since: 1000, failure: Some("503"), cycle: None }
-            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 2000, failure: None, cycle: None }
-            Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(6), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            ExternalTask { wait: WaitId(23), activity: ActivityId(22), element: ElementIndex(10), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
+            Job { wait: WaitId(16), activity: ActivityId(15), element: ElementIndex(17), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, priority: 5, suspended: false, since: 1000, failure: Some("503"), cycle: None }
+            Job { wait: WaitId(25), activity: ActivityId(24), element: ElementIndex(25), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(37), activity: ActivityId(33), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 2000, failure: None, cycle: None }
+            Task { wait: WaitId(12), activity: ActivityId(4), element: ElementIndex(6), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 1, variables: {"draft": Variable { kind: String, json: "\"Yes.\"" }} }
+            Task { wait: WaitId(31), activity: ActivityId(29), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0, variables: {} }
+            Task { wait: WaitId(32), activity: ActivityId(30), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0, variables: {} }
+            ExternalTask { wait: WaitId(27), activity: ActivityId(26), element: ElementIndex(15), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
             Subscription { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(9), kind: Condition, name: "", correlation_key: None, since: 1000 }
             Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(8), kind: Signal, name: "alarm", correlation_key: None, since: 1000 }
-            Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(11), kind: Message, name: "paid", correlation_key: Some("7"), since: 1000 }
-            Called { wait: WaitId(30), activity: ActivityId(29), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null" }}, local: {}, delivered: {} }, over: false }
+            Subscription { wait: WaitId(9), activity: ActivityId(4), element: ElementIndex(11), kind: Signal, name: "all-clear", correlation_key: None, since: 1000 }
+            Subscription { wait: WaitId(14), activity: ActivityId(13), element: ElementIndex(16), kind: Message, name: "paid", correlation_key: Some("7"), since: 1000 }
+            Called { wait: WaitId(34), activity: ActivityId(33), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null" }}, local: {}, delivered: {} }, over: false }
             Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }] }
-            Incident { id: IncidentId(31), wait: None, activity: ActivityId(17), element: ElementIndex(19), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
-            Incident { id: IncidentId(32), wait: Some(WaitId(12)), activity: ActivityId(11), element: ElementIndex(12), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
+            Incident { id: IncidentId(35), wait: None, activity: ActivityId(21), element: ElementIndex(24), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for another token, and none can come any more", attempt: 1, since: 1000 }
+            Incident { id: IncidentId(36), wait: Some(WaitId(16)), activity: ActivityId(15), element: ElementIndex(17), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
         "#]],
     );
     assert_eq!(instance.encode().decode(), Ok(instance));
@@ -349,30 +374,31 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             00000000-0000-0000-0123-456789abcdef Some("order-17") Some("acme") in unit: true
             #1 process in None since 1000 Active { by: None } json={"a":[1,"two",null],"b":1.5} large=1202 bytes long=1099511627776 none=null number=7 text="täxt"
             #4 task in Some(1) since 1000 Active { by: Some(FlowIndex(1)) } 
-            #9 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
-            #13 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
-            #17 stuck in Some(13) since 1000 Joining { by: FlowIndex(20) } 
-            #18 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
-            #20 after in Some(1) since 1000 After { flow: Some(FlowIndex(22)) } 
-            #22 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
-            #24 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, canceled: 0, first: Some(ActivityId(25)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
-            #25 each in Some(24) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
-            #26 each in Some(24) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
-            #29 call in Some(1) since 1000 Active { by: Some(FlowIndex(9)) } 
-            #36 next in Some(1) since 3000 Active { by: Some(FlowIndex(16)) } 
+            #13 receive in Some(1) since 1000 Active { by: Some(FlowIndex(2)) } 
+            #17 sub in Some(1) since 1000 Active { by: Some(FlowIndex(4)) } local="text"
+            #21 stuck in Some(17) since 1000 Joining { by: FlowIndex(21) } 
+            #22 join in Some(1) since 1000 Joining { by: FlowIndex(5) } 
+            #24 after in Some(1) since 1000 After { flow: Some(FlowIndex(23)) } 
+            #26 outside in Some(1) since 1000 Active { by: Some(FlowIndex(7)) } 
+            #28 each in Some(1) since 1000 Active { by: Some(FlowIndex(8)) } Body(Body { instances: 2, begun: 2, ended: 0, canceled: 0, first: Some(ActivityId(29)) }) nrOfActiveInstances=2 nrOfCompletedInstances=0 nrOfInstances=2
+            #29 each in Some(28) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
+            #30 each in Some(28) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
+            #33 call in Some(1) since 1000 Active { by: Some(FlowIndex(9)) } 
+            #40 next in Some(1) since 3000 Active { by: Some(FlowIndex(17)) } 
             Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 2000, failure: None, cycle: None }
-            Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(6), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
-            ExternalTask { wait: WaitId(23), activity: ActivityId(22), element: ElementIndex(10), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
+            Job { wait: WaitId(25), activity: ActivityId(24), element: ElementIndex(25), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
+            Job { wait: WaitId(37), activity: ActivityId(33), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 2000, failure: None, cycle: None }
+            Task { wait: WaitId(12), activity: ActivityId(4), element: ElementIndex(6), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 1, variables: {"draft": Variable { kind: String, json: "\"Yes.\"" }} }
+            Task { wait: WaitId(31), activity: ActivityId(29), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0, variables: {} }
+            Task { wait: WaitId(32), activity: ActivityId(30), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0, variables: {} }
+            ExternalTask { wait: WaitId(27), activity: ActivityId(26), element: ElementIndex(15), topic: "charge", priority: 7, retries: Some(2), failures: 1, failure: Some("declined"), since: 1000 }
             Subscription { wait: WaitId(5), activity: ActivityId(4), element: ElementIndex(9), kind: Condition, name: "", correlation_key: None, since: 1000 }
             Subscription { wait: WaitId(7), activity: ActivityId(4), element: ElementIndex(8), kind: Signal, name: "alarm", correlation_key: None, since: 1000 }
-            Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(11), kind: Message, name: "paid", correlation_key: Some("7"), since: 1000 }
-            Called { wait: WaitId(30), activity: ActivityId(29), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null" }}, local: {}, delivered: {} }, over: false }
+            Subscription { wait: WaitId(9), activity: ActivityId(4), element: ElementIndex(11), kind: Signal, name: "all-clear", correlation_key: None, since: 1000 }
+            Subscription { wait: WaitId(14), activity: ActivityId(13), element: ElementIndex(16), kind: Message, name: "paid", correlation_key: Some("7"), since: 1000 }
+            Called { wait: WaitId(34), activity: ActivityId(33), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null" }}, local: {}, delivered: {} }, over: false }
             Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }] }
-            Incident { id: IncidentId(31), wait: None, activity: ActivityId(17), element: ElementIndex(19), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
+            Incident { id: IncidentId(35), wait: None, activity: ActivityId(21), element: ElementIndex(24), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for another token, and none can come any more", attempt: 1, since: 1000 }
         "#]],
     );
     let definition = definition();
