@@ -25,6 +25,7 @@ pub(super) struct Job {
     cycle: Option<String>,
     priority: i64,
     suspended: bool,
+    failed: Option<u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -82,6 +83,7 @@ pub(super) struct Incident {
     message: String,
     attempt: u32,
     since: i64,
+    failed: Option<u32>,
 }
 
 impl From<&effect::Job> for Job {
@@ -108,6 +110,7 @@ impl From<&effect::Job> for Job {
             cycle: it.cycle.clone(),
             priority: it.priority,
             suspended: it.suspended,
+            failed: it.failed.map(|element| element.0),
         }
     }
 }
@@ -136,6 +139,7 @@ impl Job {
             cycle: self.cycle,
             priority: self.priority,
             suspended: self.suspended,
+            failed: self.failed.map(ElementIndex),
         })
     }
 }
@@ -276,6 +280,7 @@ impl From<&effect::Incident> for Incident {
             message: it.message.clone(),
             attempt: it.attempt,
             since: it.since,
+            failed: it.failed.map(|element| element.0),
         }
     }
 }
@@ -291,6 +296,7 @@ impl Incident {
             message: self.message,
             attempt: self.attempt,
             since: self.since,
+            failed: self.failed.map(ElementIndex),
         })
     }
 }
