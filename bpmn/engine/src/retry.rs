@@ -259,10 +259,10 @@ mod tests {
         ("<scriptTask id='x' scriptFormat='juel'><script>${nobody}</script></scriptTask>", Code::ExpressionFailed),
         ("<exclusiveGateway id='x'/><task id='b'/><task id='c'/>{x>b ? false}{x>c ? false}", Code::NoFlowTaken),
         (
-            "<intermediateCatchEvent id='x'><timerEventDefinition><timeDuration>soon</timeDuration></timerEventDefinition></intermediateCatchEvent>",
+            "<intermediateCatchEvent id='x'><timerEventDefinition><timeDuration>${'soon'}</timeDuration></timerEventDefinition></intermediateCatchEvent>",
             Code::TimerInvalid,
         ),
-        ("<userTask id='x' camunda:dueDate='soon'/>", Code::TimerInvalid),
+        (r#"<userTask id='x' camunda:dueDate='${"soon"}'/>"#, Code::TimerInvalid),
     ];
 
     #[test]
