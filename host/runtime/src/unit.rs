@@ -8,8 +8,8 @@ use mandate_engine::{
     Effect, ExternalTask, Incident, IncidentId, Input, Instance, Job, PartId, Subscription, SubscriptionKind, Task, WaitId,
 };
 use mandate_store::{
-    Beside, EndedIncident, ExternalTaskFailure, ExternalTaskRevision, HeldExternalTask, HistoryRow, HostRef, InstanceWrite, JobDefinitionRow,
-    JobRevision, JobRow, PartRow, Parts, RunningJob, State, Stood,
+    Beside, EndedIncident, ExternalTaskFailure, ExternalTaskRevision, HeldExternalTask, HistoryRow, HostRef, InstanceWrite,
+    JobDefinitionRow, JobRevision, JobRow, PartRow, Parts, RunningJob, State, Stood,
 };
 
 use crate::advance::Worker;

@@ -8,7 +8,9 @@ use crate::Error;
 use crate::claim::ClaimedJob;
 use crate::delivery::{DeliveryName, Signal};
 use crate::message::Message;
-use crate::rows::{EndedIncident, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+use crate::rows::{
+    EndedIncident, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow,
+};
 use crate::start_timers::NewStartTimer;
 use crate::write::operations;
 

@@ -1,10 +1,13 @@
 //! What stands in each row of an instance, by its state: as units write it and as `check-store` expects it.
 
 use mandate_engine::{
-    ActivityEnd, ActivityId, ExternalTask, HistoryEvent, Incident, Instance, Job, JobKind, PublicId, Subscription, SubscriptionKind, Task, WaitId,
+    ActivityEnd, ActivityId, ExternalTask, HistoryEvent, Incident, Instance, Job, JobKind, PublicId, Subscription, SubscriptionKind, Task,
+    WaitId,
 };
 use mandate_model::{ElementIndex, ElementKind};
-use mandate_store::{EventKind, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, Message, Signal, SignalTenants, SubscriptionRow, TaskRow};
+use mandate_store::{
+    EventKind, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, Message, Signal, SignalTenants, SubscriptionRow, TaskRow,
+};
 
 use super::number;
 use crate::definitions::Definition;

@@ -29,7 +29,8 @@ pub(super) static END: Batch = Batch::new(
 );
 
 /// Those that are due at `$1`, `$2` at most.
-pub(crate) const DUE: &str = "SELECT c.instance_id, c.n FROM history_incident c WHERE c.removal_at <= $1 ORDER BY c.removal_at, c.instance_id, c.n LIMIT $2";
+pub(crate) const DUE: &str =
+    "SELECT c.instance_id, c.n FROM history_incident c WHERE c.removal_at <= $1 ORDER BY c.removal_at, c.instance_id, c.n LIMIT $2";
 
 /// How an incident is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -170,7 +170,11 @@ fn incidents(filter: HistoryIncidentFilter) -> Select {
 }
 
 /// The statement that asks for them.
-pub(crate) fn remembered_incidents_sql(filter: HistoryIncidentFilter, page: Page, sort: &[(HistoryIncidentSort, Order)]) -> (String, Vec<Param>) {
+pub(crate) fn remembered_incidents_sql(
+    filter: HistoryIncidentFilter,
+    page: Page,
+    sort: &[(HistoryIncidentSort, Order)],
+) -> (String, Vec<Param>) {
     let columns = format!(
         "{OF_INSTANCE}, c.n, c.wait, c.activity, c.activity_id, c.failed_activity_id, c.job_definition_id, c.code, c.message, c.created, {OVER}, \
          c.called, c.root, CAST(CASE WHEN {OPEN} THEN 0 WHEN {DELETED} THEN 2 ELSE 1 END AS BIGINT)"

@@ -169,8 +169,7 @@ macro_rules! of_called {
     };
 }
 
-const FROM_CALLED: &str =
-    concat!(of_called!(), " incident CROSS JOIN instance i LEFT JOIN definition d ON d.id = incident.definition_id");
+const FROM_CALLED: &str = concat!(of_called!(), " incident CROSS JOIN instance i LEFT JOIN definition d ON d.id = incident.definition_id");
 
 /// What instances have of what they have called, as rows like those of incidents.
 pub(super) const OF_CALLED: &str = of_called!();

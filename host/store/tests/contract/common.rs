@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mandate_store::query::DefinitionRow;
 use mandate_store::{
-    Beside, Committed, Config, DeploymentWrite, EndedIncident, EventKind, Expect, ExternalTaskRow, HistoryLevel, HistoryRow, IncidentRow, InstanceHead,
-    InstanceWrite, JobRow, NewDefinition, Parts, Resource, StartEventRow, State, Store, SubscriptionRow, TaskRow, Unit,
+    Beside, Committed, Config, DeploymentWrite, EndedIncident, EventKind, Expect, ExternalTaskRow, HistoryLevel, HistoryRow, IncidentRow,
+    InstanceHead, InstanceWrite, JobRow, NewDefinition, Parts, Resource, StartEventRow, State, Store, SubscriptionRow, TaskRow, Unit,
 };
 use mandate_tests::postgres::Cluster;
 use uuid::Uuid;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use mandate_store::query::{
-    DefinitionRow, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter, HistoryIncidentFilter, HistoryIncidentSort, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter,
-    InstanceFilter, InstanceSort, JobFilter, JobSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
+    DefinitionRow, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter, HistoryIncidentFilter, HistoryIncidentSort,
+    HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, InstanceFilter, InstanceSort, JobFilter, JobSort, Order, Page,
+    SubscriptionFilter, TaskFilter, TaskSort,
 };
 use mandate_store::{
     Beside, CalledBy, Except, Expect, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, Fetch, FetchTopic, HistoryRow,
