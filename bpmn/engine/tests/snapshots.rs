@@ -321,10 +321,10 @@ fn version_1_at_rest() {
             #25 each in Some(24) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
             #26 each in Some(24) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
             #29 call in Some(1) since 1000 Active { by: Some(FlowIndex(9)) } 
-            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(12), activity: ActivityId(11), element: ElementIndex(12), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, priority: 5, suspended: false, since: 1000, failure: Some("503"), cycle: None }
-            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 2000, failure: None, cycle: None }
+            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, failed: None, cycle: None }
+            Job { wait: WaitId(12), activity: ActivityId(11), element: ElementIndex(12), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, priority: 5, suspended: false, since: 1000, failure: Some("503"), failed: Some(ElementIndex(12)), cycle: None }
+            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, failed: None, cycle: None }
+            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 2000, failure: None, failed: None, cycle: None }
             Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(6), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
@@ -334,8 +334,8 @@ fn version_1_at_rest() {
             Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(11), kind: Message, name: "paid", correlation_key: Some("7"), since: 1000 }
             Called { wait: WaitId(30), activity: ActivityId(29), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null" }}, local: {}, delivered: {} }, over: false }
             Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }] }
-            Incident { id: IncidentId(31), wait: None, activity: ActivityId(17), element: ElementIndex(19), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
-            Incident { id: IncidentId(32), wait: Some(WaitId(12)), activity: ActivityId(11), element: ElementIndex(12), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
+            Incident { id: IncidentId(31), wait: None, activity: ActivityId(17), element: ElementIndex(19), failed: None, code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
+            Incident { id: IncidentId(32), wait: Some(WaitId(12)), activity: ActivityId(11), element: ElementIndex(12), failed: Some(ElementIndex(12)), code: CommandUnavailable, message: "503", attempt: 1, since: 2000 }
         "#]],
     );
     assert_eq!(instance.encode().decode(), Ok(instance));
@@ -360,9 +360,9 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             #26 each in Some(24) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
             #29 call in Some(1) since 1000 Active { by: Some(FlowIndex(9)) } 
             #36 next in Some(1) since 3000 Active { by: Some(FlowIndex(16)) } 
-            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 2000, failure: None, cycle: None }
+            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, failed: None, cycle: None }
+            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, failed: None, cycle: None }
+            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 2000, failure: None, failed: None, cycle: None }
             Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(6), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
@@ -372,7 +372,7 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             Subscription { wait: WaitId(10), activity: ActivityId(9), element: ElementIndex(11), kind: Message, name: "paid", correlation_key: Some("7"), since: 1000 }
             Called { wait: WaitId(30), activity: ActivityId(29), element: ElementIndex(3), process: "other", since: 1000, heard: 1, held: [Escalation { code: Some("LATE"), ended: false }], outputs: Outputs { around: {"told": Variable { kind: Null, json: "null" }}, local: {}, delivered: {} }, over: false }
             Caller { instance: 00000000-0000-0000-0000-000000000003, wait: WaitId(9), root: 00000000-0000-0000-0000-000000000002, depth: 2, catches: [Catch { kind: Error, code: Some("E") }, Catch { kind: Escalation { interrupting: true }, code: None }, Catch { kind: Escalation { interrupting: false }, code: None }] }
-            Incident { id: IncidentId(31), wait: None, activity: ActivityId(17), element: ElementIndex(19), code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
+            Incident { id: IncidentId(31), wait: None, activity: ActivityId(17), element: ElementIndex(19), failed: None, code: JoinCannotComplete, message: "the parallel gateway 'stuck' waits for 'f16', on which nothing can arrive any more", attempt: 1, since: 1000 }
         "#]],
     );
     let definition = definition();
