@@ -503,7 +503,12 @@ CREATE TABLE incident (
     n             BIGINT NOT NULL,
     wait          BIGINT,
     activity      BIGINT NOT NULL,
+    -- Where it stands: of the job, the external task or the join.
     activity_id   TEXT   NOT NULL,
+    -- What failed, if anything has.
+    failed_activity_id TEXT,
+    -- Of the job, if a model asks for it.
+    job_definition_id TEXT,
     definition_id TEXT   NOT NULL,
     code          TEXT   NOT NULL,
     message       TEXT   NOT NULL,
@@ -518,10 +523,11 @@ CREATE INDEX incident_created ON incident (created, instance_id, n);
 -- Incidents, and what has become one: signals that could not be delivered, as long as their receivers are there. An instance that is to be started has no
 -- activity instance yet: 0.
 CREATE VIEW any_incident AS
-    SELECT instance_id, n, wait, activity, activity_id, definition_id, code, message, attempt, created, detail FROM incident
+    SELECT instance_id, n, wait, activity, activity_id, failed_activity_id, job_definition_id, definition_id, code, message, attempt, created, detail
+    FROM incident
     UNION ALL
-    SELECT COALESCE(t.instance_id, t.signal), t.n, t.n, COALESCE(t.activity, 0), t.activity_id, t.definition_id, 'UNDELIVERED', t.failure,
-        t.failures, t.due, COALESCE(t.detail, '') FROM delivery t
+    SELECT COALESCE(t.instance_id, t.signal), t.n, t.n, COALESCE(t.activity, 0), t.activity_id, t.activity_id, NULL, t.definition_id, 'UNDELIVERED',
+        t.failure, t.failures, t.due, COALESCE(t.detail, '') FROM delivery t
     WHERE t.failures > 0 AND t.retries = 0 AND CASE WHEN t.instance_id IS NULL
         THEN EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id)
         ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = t.instance_id AND s.activity = t.activity
@@ -634,20 +640,40 @@ CREATE TABLE history_incident (
     wait          BIGINT,
     activity      BIGINT NOT NULL,
     activity_id   TEXT   NOT NULL,
+    failed_activity_id TEXT,
+    job_definition_id TEXT,
     definition_id TEXT   NOT NULL,
     code          TEXT   NOT NULL,
     message       TEXT   NOT NULL,
     attempt       BIGINT NOT NULL,
     created       BIGINT NOT NULL,
     detail        TEXT   NOT NULL,
-    resolved_at   BIGINT,
-    -- Somebody called its instance, and has it as well.
-    of_called     BOOLEAN NOT NULL,
+    ended_at      BIGINT,
+    -- What had failed was cancelled; else it was resolved.
+    deleted       BOOLEAN NOT NULL,
+    -- Of one that is of no instance: when it is to be removed, known since it ended; none: never.
+    removal_at    BIGINT,
     PRIMARY KEY (instance_id, n)
 );
-CREATE INDEX history_incident_called ON history_incident (instance_id, n) WHERE of_called;
+CREATE INDEX history_incident_definition ON history_incident (definition_id, instance_id, n);
 -- Of signals and messages that were to start an instance: there is none.
 CREATE INDEX history_incident_start ON history_incident (instance_id, n) WHERE activity = 0;
+CREATE INDEX history_incident_removal ON history_incident (removal_at, instance_id, n) WHERE removal_at IS NOT NULL;
+
+-- Whoever has called the instance of an incident, or has called who has, has it as well: at its call activity.
+CREATE TABLE history_incident_caller (
+    instance_id   UUID   NOT NULL,
+    -- The incident, and who of those that this one has called has it, too.
+    root          UUID   NOT NULL,
+    n             BIGINT NOT NULL,
+    called        UUID   NOT NULL,
+    activity      BIGINT NOT NULL,
+    activity_id   TEXT   NOT NULL,
+    definition_id TEXT   NOT NULL,
+    PRIMARY KEY (instance_id, root, n)
+);
+CREATE INDEX history_incident_caller_definition ON history_incident_caller (definition_id, instance_id, root, n);
+CREATE INDEX history_incident_caller_root ON history_incident_caller (root, n);
 
 -- What operators did, one row for every property that they changed; the rows of one operation share its id. They go with their instance's history.
 -- Those of no instance (its id is all ones), and the one that says that a history was deleted, stay.

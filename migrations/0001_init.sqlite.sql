@@ -499,7 +499,12 @@ CREATE TABLE incident (
     n             INTEGER NOT NULL,
     wait          INTEGER,
     activity      INTEGER NOT NULL,
+    -- Where it stands: of the job, the external task or the join.
     activity_id   TEXT    NOT NULL,
+    -- What failed, if anything has.
+    failed_activity_id TEXT,
+    -- Of the job, if a model asks for it.
+    job_definition_id TEXT,
     definition_id TEXT    NOT NULL,
     code          TEXT    NOT NULL,
     message       TEXT    NOT NULL,
@@ -514,10 +519,11 @@ CREATE INDEX incident_created ON incident (created, instance_id, n);
 -- Incidents, and what has become one: signals that could not be delivered, as long as their receivers are there. An instance that is to be started has no
 -- activity instance yet: 0.
 CREATE VIEW any_incident AS
-    SELECT instance_id, n, wait, activity, activity_id, definition_id, code, message, attempt, created, detail FROM incident
+    SELECT instance_id, n, wait, activity, activity_id, failed_activity_id, job_definition_id, definition_id, code, message, attempt, created, detail
+    FROM incident
     UNION ALL
-    SELECT COALESCE(t.instance_id, t.signal), t.n, t.n, COALESCE(t.activity, 0), t.activity_id, t.definition_id, 'UNDELIVERED', t.failure,
-        t.failures, t.due, COALESCE(t.detail, '') FROM delivery t
+    SELECT COALESCE(t.instance_id, t.signal), t.n, t.n, COALESCE(t.activity, 0), t.activity_id, t.activity_id, NULL, t.definition_id, 'UNDELIVERED',
+        t.failure, t.failures, t.due, COALESCE(t.detail, '') FROM delivery t
     WHERE t.failures > 0 AND t.retries = 0 AND CASE WHEN t.instance_id IS NULL
         THEN EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id)
         ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = t.instance_id AND s.activity = t.activity
@@ -630,20 +636,40 @@ CREATE TABLE history_incident (
     wait          INTEGER,
     activity      INTEGER NOT NULL,
     activity_id   TEXT    NOT NULL,
+    failed_activity_id TEXT,
+    job_definition_id TEXT,
     definition_id TEXT    NOT NULL,
     code          TEXT    NOT NULL,
     message       TEXT    NOT NULL,
     attempt       INTEGER NOT NULL,
     created       INTEGER NOT NULL,
     detail        TEXT    NOT NULL,
-    resolved_at   INTEGER,
-    -- Somebody called its instance, and has it as well.
-    of_called     INTEGER NOT NULL,
+    ended_at      INTEGER,
+    -- What had failed was cancelled; else it was resolved.
+    deleted       INTEGER NOT NULL,
+    -- Of one that is of no instance: when it is to be removed, known since it ended; none: never.
+    removal_at    INTEGER,
     PRIMARY KEY (instance_id, n)
 ) STRICT;
-CREATE INDEX history_incident_called ON history_incident (instance_id, n) WHERE of_called;
+CREATE INDEX history_incident_definition ON history_incident (definition_id, instance_id, n);
 -- Of signals and messages that were to start an instance: there is none.
 CREATE INDEX history_incident_start ON history_incident (instance_id, n) WHERE activity = 0;
+CREATE INDEX history_incident_removal ON history_incident (removal_at, instance_id, n) WHERE removal_at IS NOT NULL;
+
+-- Whoever has called the instance of an incident, or has called who has, has it as well: at its call activity.
+CREATE TABLE history_incident_caller (
+    instance_id   BLOB    NOT NULL,
+    -- The incident, and who of those that this one has called has it, too.
+    root          BLOB    NOT NULL,
+    n             INTEGER NOT NULL,
+    called        BLOB    NOT NULL,
+    activity      INTEGER NOT NULL,
+    activity_id   TEXT    NOT NULL,
+    definition_id TEXT    NOT NULL,
+    PRIMARY KEY (instance_id, root, n)
+) STRICT;
+CREATE INDEX history_incident_caller_definition ON history_incident_caller (definition_id, instance_id, root, n);
+CREATE INDEX history_incident_caller_root ON history_incident_caller (root, n);
 
 -- What operators did, one row for every property that they changed; the rows of one operation share its id. They go with their instance's history.
 -- Those of no instance (its id is all ones), and the one that says that a history was deleted, stay.

@@ -94,6 +94,7 @@ impl<'d> Machine<'d> {
         tokens: &[ActivityId],
         start: bool,
     ) -> Result<(), Failure> {
+        self.resolve_join_incident(going);
         for &token in tokens.iter().filter(|token| **token != going) {
             self.record(crate::HistoryEvent::ActivityEnded { activity: token, end: crate::ActivityEnd::Left });
             self.forget(token);
@@ -102,7 +103,6 @@ impl<'d> Machine<'d> {
         let around = self.unit.lineage(self.instance.id, key.0);
         let nth = self.unit.count(around, key.1);
         self.unit.lineages.insert(going, around.joined(&self.definition.element(key.1).id, nth));
-        self.resolve_join_incident(going);
         self.resume(going)
     }
 
@@ -401,7 +401,7 @@ mod tests {
                   g #12: incident 13
                 > cancel
                   - #10 canceled
-                  incident 13 resolved
+                  incident 13 deleted
                   - #11 canceled
                   - #12 canceled
                   ended: ExternallyTerminated

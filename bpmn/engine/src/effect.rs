@@ -59,10 +59,12 @@ pub enum Effect {
         /// What.
         report: Box<Report>,
     },
-    /// Progress stopped here; an operator can help.
+    /// Progress stopped here; an operator can help. One that is open already: what it says of the last failure.
     RaiseIncident(Incident),
-    /// It goes on.
+    /// It goes on: there are new retries, or what had failed is done.
     ResolveIncident(IncidentId),
+    /// Nothing goes on: what had failed was cancelled.
+    DeleteIncident(IncidentId),
     /// All jobs, tasks and external tasks of the instance are suspended (true) or active again.
     SetSuspended(bool),
     /// Something happened that history keeps.
@@ -124,6 +126,9 @@ pub struct Job {
     pub since: i64,
     /// The last failure's message, for operators.
     pub failure: Option<String>,
+    /// The element at which the unit failed the last time; none: it has never failed.
+    #[serde(with = "crate::effect::index_if_any")]
+    pub failed: Option<ElementIndex>,
     /// A timer that fires again: its [`Cycle`](mandate_model::time::Cycle). None once the job for the next date is there.
     pub cycle: Option<String>,
 }
@@ -298,9 +303,12 @@ pub struct Incident {
     pub wait: Option<WaitId>,
     /// Where in the tree.
     pub activity: ActivityId,
-    /// Where in the model: the element that failed, which need not be the wait's.
+    /// Where in the model: the element of the job, the external task or the join (Camunda 7, `activityId`).
     #[serde(with = "crate::effect::index")]
     pub element: ElementIndex,
+    /// The element that failed, to which the job may have led (Camunda 7, `failedActivityId`); none: nothing has, as at a join.
+    #[serde(with = "crate::effect::index_if_any")]
+    pub failed: Option<ElementIndex>,
     /// What kind of trouble; each has a section in `docs/incidents.md`.
     pub code: Code,
     /// What exactly, for people.
@@ -407,5 +415,20 @@ mod index {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ElementIndex, D::Error> {
         u32::deserialize(deserializer).map(ElementIndex)
+    }
+}
+
+/// The same of one that need not be there.
+mod index_if_any {
+    use mandate_model::ElementIndex;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(index: &Option<ElementIndex>, serializer: S) -> Result<S::Ok, S::Error> {
+        index.map(|index| index.0).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ElementIndex>, D::Error> {
+        Ok(Option::<u32>::deserialize(deserializer)?.map(ElementIndex))
     }
 }

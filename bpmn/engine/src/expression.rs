@@ -33,7 +33,7 @@ pub(crate) fn evaluate_if_known(at: &At<'_>, expression: &Expression) -> Result<
 pub(crate) fn failed(definition: &ProcessDefinition, element: ElementIndex, expression: &Expression, reason: &str) -> Failure {
     let id = &definition.element(element).id;
     let source = expression.source();
-    Failure::never(Code::ExpressionFailed, element, format!("the expression '{source}' of '{id}': {reason}"))
+    Failure::by_policy(Code::ExpressionFailed, element, format!("the expression '{source}' of '{id}': {reason}"))
 }
 
 /// Why an expression gives null where it is evaluated, as ` (reason; reason)`; empty if it says nothing. Reasons name variables and

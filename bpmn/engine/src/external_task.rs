@@ -37,6 +37,7 @@ impl Machine<'_> {
     pub(crate) fn complete_external_task(&mut self, wait: WaitId, brought: Brought) -> Result<(), Failure> {
         let activity = self.instance.external_tasks[&wait].activity;
         if self.worker_errors(activity).is_empty() {
+            self.resolve_incident_of(wait);
             self.remove_wait(activity, wait);
             self.bring(activity, brought)?;
             return self.resume(activity);
@@ -48,6 +49,7 @@ impl Machine<'_> {
             self.unit.hold |= self.instance.external_tasks.contains_key(&wait);
             return Ok(());
         }
+        self.resolve_incident_of(wait);
         self.remove_wait(activity, wait);
         self.resume(activity)
     }

@@ -379,7 +379,7 @@ impl Instance {
                     Phase::After { flow: by } => flow(by),
                     phase => flow(phase.by()),
                 }
-        }) && self.jobs.values().all(|it| element(it.element))
+        }) && self.jobs.values().all(|it| element(it.element) && it.failed.is_none_or(element))
             && self.tasks.values().all(|it| element(it.element))
             && self.external_tasks.values().all(|it| element(it.element))
             && self.subscriptions.values().all(|it| element(it.element))
@@ -387,7 +387,7 @@ impl Instance {
                 .calls
                 .values()
                 .all(|it| matches!(definition.elements.get(it.element.0 as usize).map(|it| &it.kind), Some(ElementKind::CallActivity(_))))
-            && self.incidents.values().all(|it| element(it.element))
+            && self.incidents.values().all(|it| element(it.element) && it.failed.is_none_or(element))
             && self.unit.iter().flat_map(|unit| &unit.agenda).all(|token| element(token.element) && flow(token.by))
             && self
                 .unit

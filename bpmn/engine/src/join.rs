@@ -102,6 +102,7 @@ impl Machine<'_> {
             arrivals.values().filter_map(|tokens| tokens.get_min().copied()).collect()
         };
         debug_assert!(consumed.contains(&activity), "of a parallel join it came by the flow that was missing");
+        self.resolve_join_incident(activity);
         // None of them has a way to go on without the one that goes on.
         let end = if self.definition.element(gateway).outgoing.is_empty() { ActivityEnd::CompletedScope } else { ActivityEnd::Left };
         for &other in consumed.iter().filter(|other| **other != activity) {
@@ -161,6 +162,7 @@ impl Machine<'_> {
             wait: None,
             activity,
             element,
+            failed: None,
             code: Code::JoinCannotComplete,
             message,
             attempt: 1,
@@ -171,14 +173,23 @@ impl Machine<'_> {
         self.effects.push(Effect::RaiseIncident(incident));
     }
 
-    /// A token at a join is about to go: whatever was wrong with the join, it is not the same join any more.
+    /// A token at a join is about to go on: nothing is wrong with the join any more.
     pub(crate) fn resolve_join_incident(&mut self, activity: ActivityId) {
+        self.end_join_incident(activity, Effect::ResolveIncident);
+    }
+
+    /// A token at a join is cancelled: whatever was wrong with the join, it is not the same join any more.
+    pub(crate) fn delete_join_incident(&mut self, activity: ActivityId) {
+        self.end_join_incident(activity, Effect::DeleteIncident);
+    }
+
+    fn end_join_incident(&mut self, activity: ActivityId, end: fn(IncidentId) -> Effect) {
         let it = self.instance.at(activity);
         if let Phase::Joining { .. } | Phase::Gathering { .. } = it.phase
             && let Some(incident) = self.instance.index.join_incidents.remove(&(it.scope(), it.element))
         {
             self.instance.incidents.remove(&incident);
-            self.effects.push(Effect::ResolveIncident(incident));
+            self.effects.push(end(incident));
         }
     }
 }

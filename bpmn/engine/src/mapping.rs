@@ -61,7 +61,7 @@ impl Machine<'_> {
         let bytes = value.json.len();
         if bytes > MAX_VARIABLE_BYTES {
             let message = format!("variable '{name}' has {bytes} bytes; at most {MAX_VARIABLE_BYTES} are allowed");
-            return Err(Failure::never(Code::VariableLimit, self.instance.element_of(scope), message));
+            return Err(Failure::by_policy(Code::VariableLimit, self.instance.element_of(scope), message));
         }
         let was_there = self.instance.set_local(scope, &name, Some(value.clone()));
         self.variable_changed(scope, &name, if was_there { VariableChange::Update } else { VariableChange::Create });
@@ -77,7 +77,7 @@ impl Machine<'_> {
             return Ok(());
         }
         let message = format!("the variables of the instance have {bytes} bytes; at most {MAX_INSTANCE_BYTES} are allowed");
-        Err(Failure::never(Code::VariableLimit, self.instance.element_of(scope), message))
+        Err(Failure::by_policy(Code::VariableLimit, self.instance.element_of(scope), message))
     }
 
     pub(crate) fn remove_variable(&mut self, scope: ActivityId, name: &str) {

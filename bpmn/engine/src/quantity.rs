@@ -237,7 +237,7 @@ mod tests {
                 > leaves
                   x #4: incident 5
                 > cancel
-                  incident 5 resolved
+                  incident 5 deleted
                   ended: ExternallyTerminated
                   end
             "#]],

@@ -1,4 +1,9 @@
 //! Jobs and external tasks that fail, are retried, and become incidents.
+//!
+//! An incident lives as in Camunda 7 (`JobEntity.setRetries`, `ExternalTaskEntity.setRetriesAndManageIncidents`): one is open from the moment when no retries
+//! are left until there are new ones or what failed is done, when it is resolved, or until that is cancelled, when it is deleted. What fails again
+//! meanwhile, because an operator executes it or its worker reports once more, has the incident that it has; other than in Camunda 7 that says what
+//! failed last, since it is what tells an operator whether a retry is safe.
 
 use std::sync::Arc;
 
@@ -19,7 +24,13 @@ use crate::step::Machine;
 use crate::variable::Variables;
 
 impl Failure {
-    /// A failure that no retry can help.
+    /// A failure that is tried again as the job's element says: something may have changed until then, and in Camunda 7 every exception is.
+    pub(crate) fn by_policy(code: Code, element: ElementIndex, message: String) -> Self {
+        Self { code, message, element: Some(element), retry: Retry::ByPolicy }
+    }
+
+    /// A failure that no retry can help, or that is too expensive to run into again: a bound that Camunda 7 does not have, or the answer of somebody who
+    /// would only be asked again.
     pub(crate) fn never(code: Code, element: ElementIndex, message: String) -> Self {
         Self { code, message, element: Some(element), retry: Retry::Never }
     }
@@ -31,6 +42,7 @@ impl Machine<'_> {
         let job = self.instance.jobs[&wait].clone();
         self.unit.attempt = job.failures.saturating_add(1);
         self.unit.retries_left = job.retries.saturating_sub(1);
+        self.resolve_incident_of(wait);
         // Of a part of an event the wait says how it is waited for again.
         let is_part = job.kind == JobKind::Timer && is_one_of_all(self.definition, job.element);
         if !is_part {
@@ -65,6 +77,7 @@ impl Machine<'_> {
         let policy = Continuation::of(self.definition, self.instance.at(job.activity), job.element).retries;
         job.failures = job.failures.saturating_add(1);
         job.failure = Some(failure.message.clone());
+        job.failed = Some(failure.element.unwrap_or(job.element));
         let spent = spend(policy, job.retries, (id, wait), job.failures, &failure);
         job.retries = spent.retries;
         if job.retries > 0 {
@@ -74,7 +87,7 @@ impl Machine<'_> {
         self.instance.set_job(job.clone());
         self.effects.push(Effect::PutJob(job.clone()));
         if job.retries == 0 {
-            self.raise_incident_of(wait, failure.code, failure.element.unwrap_or(job.element), failure.message);
+            self.raise_incident_of(wait, failure.code, failure.message);
         }
     }
 
@@ -96,7 +109,6 @@ impl Machine<'_> {
     pub(crate) fn set_retries(&mut self, wait: WaitId, retries: u32) {
         let mut job = Job::clone(&self.instance.jobs[&wait]);
         let failed = job.failures > 0 || job.retries == 0;
-        let element = job.element;
         job.retries = retries;
         if retries > 0 && failed {
             job.due = self.now;
@@ -107,7 +119,7 @@ impl Machine<'_> {
             self.resolve_incident_of(wait);
         } else if !self.instance.index.wait_incidents.contains_key(&wait) {
             let message = "somebody set its retries to 0".to_owned();
-            self.raise_incident_of(wait, Code::RetriesSetToZero, element, message);
+            self.raise_incident_of(wait, Code::RetriesSetToZero, message);
         }
     }
 
@@ -117,13 +129,12 @@ impl Machine<'_> {
         task.failures = task.failures.saturating_add(1);
         task.retries = Some(retries);
         task.failure.clone_from(&message);
-        let element = task.element;
         self.effects.push(Effect::PutExternalTask(task.clone()));
         if retries > 0 {
             self.resolve_incident_of(wait);
         } else {
             let message = message.unwrap_or_else(|| "the worker reported a failure without a message".to_owned());
-            self.raise_incident_of(wait, Code::ExternalTaskFailed, element, message);
+            self.raise_incident_of(wait, Code::ExternalTaskFailed, message);
         }
     }
 
@@ -131,34 +142,49 @@ impl Machine<'_> {
     pub(crate) fn set_external_task_retries(&mut self, wait: WaitId, retries: u32) {
         let task = Arc::make_mut(self.instance.external_tasks.get_mut(&wait).expect("admit::check found the external task"));
         task.retries = Some(retries);
-        let element = task.element;
         self.effects.push(Effect::PutExternalTask(task.clone()));
         if retries > 0 {
             self.resolve_incident_of(wait);
         } else if !self.instance.index.wait_incidents.contains_key(&wait) {
             let message = "somebody set its retries to 0".to_owned();
-            self.raise_incident_of(wait, Code::ExternalTaskFailed, element, message);
+            self.raise_incident_of(wait, Code::ExternalTaskFailed, message);
         }
     }
 
-    /// One open incident a job or external task: a newer one takes the older one's place.
-    fn raise_incident_of(&mut self, wait: WaitId, code: Code, element: ElementIndex, message: String) {
-        self.resolve_incident_of(wait);
-        let of_job = self.instance.jobs.get(&wait).map(|job| (job.activity, job.failures));
-        let of_task = || self.instance.external_tasks.get(&wait).map(|task| (task.activity, task.failures));
-        let (activity, failures) = of_job.or_else(of_task).expect("the caller has just changed it");
-        let (id, attempt) = (IncidentId(self.instance.number()), failures.max(1));
-        let incident = Incident { id, wait: Some(wait), activity, element, code, message, attempt, since: self.now };
+    /// One open incident a job or external task: what it is and since when stays, what it says is new.
+    fn raise_incident_of(&mut self, wait: WaitId, code: Code, message: String) {
+        let of_job = self.instance.jobs.get(&wait).map(|job| (job.activity, job.element, job.failed, job.failures));
+        let of_task = || {
+            let task = self.instance.external_tasks.get(&wait)?;
+            Some((task.activity, task.element, (task.failures > 0).then_some(task.element), task.failures))
+        };
+        let (activity, element, failed, failures) = of_job.or_else(of_task).expect("the caller has just changed it");
+        let open = self.instance.index.wait_incidents.get(&wait).map(|open| &self.instance.incidents[open]);
+        let (id, since) = match open {
+            Some(open) => (open.id, open.since),
+            None => (IncidentId(self.instance.number()), self.now),
+        };
+        let incident = Incident { id, wait: Some(wait), activity, element, failed, code, message, attempt: failures.max(1), since };
         let scope = self.instance.at(activity).parent;
         self.instance.index.add_incident(&incident, scope);
         self.instance.incidents.insert(id, Arc::new(incident.clone()));
         self.effects.push(Effect::RaiseIncident(incident));
     }
 
+    /// What had failed goes on, or may be tried again.
     pub(crate) fn resolve_incident_of(&mut self, wait: WaitId) {
+        self.end_incident_of(wait, Effect::ResolveIncident);
+    }
+
+    /// What had failed is cancelled.
+    pub(crate) fn delete_incident_of(&mut self, wait: WaitId) {
+        self.end_incident_of(wait, Effect::DeleteIncident);
+    }
+
+    fn end_incident_of(&mut self, wait: WaitId, end: fn(IncidentId) -> Effect) {
         if let Some(incident) = self.instance.index.wait_incidents.remove(&wait) {
             self.instance.incidents.remove(&incident);
-            self.effects.push(Effect::ResolveIncident(incident));
+            self.effects.push(end(incident));
         }
     }
 }
@@ -229,6 +255,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::testing::{Run, parse};
+    use crate::{Input, Stop, step};
 
     #[test]
     fn default_waits_stay_within_the_jitter_and_differ() {
@@ -244,5 +272,56 @@ mod tests {
         let policy = RetryPolicy { waits_ms: vec![10, 20, 30] };
         let pause = |retries| pause_ms(Some(&policy), retries, InstanceId(Uuid::nil()), WaitId(1), 9);
         assert_eq!([pause(100), pause(3), pause(2), pause(1)], [10, 10, 20, 30]);
+    }
+
+    /// A job whose unit comes to something that fails, with what fails it.
+    const FAILING: &[(&str, Code)] = &[
+        ("<scriptTask id='x' scriptFormat='juel'><script>${nobody}</script></scriptTask>", Code::ExpressionFailed),
+        ("<exclusiveGateway id='x'/><task id='b'/><task id='c'/>{x>b ? false}{x>c ? false}", Code::NoFlowTaken),
+        (
+            "<intermediateCatchEvent id='x'><timerEventDefinition><timeDuration>${'soon'}</timeDuration></timerEventDefinition></intermediateCatchEvent>",
+            Code::TimerInvalid,
+        ),
+        (r#"<userTask id='x' camunda:dueDate='${"soon"}'/>"#, Code::TimerInvalid),
+    ];
+
+    #[test]
+    fn what_camunda_7_tries_again_spends_the_retries_of_its_job_and_stands_where_the_job_does() {
+        for (failing, code) in FAILING {
+            let definition = parse(&format!("<startEvent id='s'/><task id='a' camunda:asyncBefore='true'/>{{s>a>x}}{failing}"));
+            let mut run = Run::new(&definition);
+            run.line("start");
+            let wait = run.instance.jobs().next().expect("a job").wait;
+            for retries in [2, 1, 0, 0] {
+                let mut unit = run.instance.clone();
+                let Err(Stop::Failed(failure)) = step(&definition, &mut unit, Input::RunJob { wait }, 0) else {
+                    panic!("{code} fails the unit")
+                };
+                assert_eq!(failure.code, *code, "{}", failure.message);
+                step(&definition, &mut run.instance, Input::FailJob { wait, failure }, i64::from(10 - retries)).expect("it is counted");
+                let job = run.instance.job(wait).expect("it stays");
+                assert_eq!((job.retries, job.failed), (retries, definition.find("x")));
+                assert_eq!(run.instance.incidents().count(), usize::from(retries == 0), "{code}");
+            }
+            let incident = run.instance.incidents().next().expect("an incident");
+            assert_eq!((incident.element, incident.failed), (definition.find("a").expect("it is there"), definition.find("x")));
+            assert_eq!((incident.attempt, incident.since), (4, 10), "one and the same, which says what failed last");
+        }
+    }
+
+    #[test]
+    fn retries_that_are_set_to_zero_name_what_failed_before() {
+        let definition = parse(&format!("<startEvent id='s'/><task id='a' camunda:asyncBefore='true'/>{{s>a>x}}{}", FAILING[0].0));
+        for (failed, expected) in [(false, None), (true, definition.find("x"))] {
+            let mut run = Run::new(&definition);
+            run.line("start");
+            let wait = run.instance.jobs().next().expect("a job").wait;
+            if failed {
+                let failure = Failure::by_policy(Code::ExpressionFailed, definition.find("x").expect("it is there"), String::new());
+                step(&definition, &mut run.instance, Input::FailJob { wait, failure }, 0).expect("it is counted");
+            }
+            run.line("retries a 0");
+            assert_eq!(run.instance.incidents().next().map(|incident| incident.failed), Some(expected));
+        }
     }
 }

@@ -298,7 +298,7 @@ impl Machine<'_> {
 
     /// Takes an activity out of the tree once its waits are gone.
     pub(crate) fn forget(&mut self, activity: ActivityId) {
-        self.resolve_join_incident(activity);
+        self.delete_join_incident(activity);
         self.forget_records(activity);
         self.unit.lineages.remove(&activity);
         let activity = self.instance.remove_activity(activity);

@@ -502,9 +502,12 @@ impl<'a> Run<'a> {
             Effect::RemoveSubscription(wait) => format!("subscription !{} gone", wait.0),
             Effect::RaiseIncident(it) => {
                 let job = it.wait.map(|wait| format!(" of !{}", wait.0)).unwrap_or_default();
-                format!("incident {}{job} at {}, attempt {}: {}: {}", it.id.0, self.id(it.element), it.attempt, it.code, it.message)
+                let failed =
+                    it.failed.filter(|failed| *failed != it.element).map(|failed| format!(" for {}", self.id(failed))).unwrap_or_default();
+                format!("incident {}{job} at {}{failed}, attempt {}: {}: {}", it.id.0, self.id(it.element), it.attempt, it.code, it.message)
             }
             Effect::ResolveIncident(id) => format!("incident {} resolved", id.0),
+            Effect::DeleteIncident(id) => format!("incident {} deleted", id.0),
             Effect::SetSuspended(suspended) => format!("suspended: {suspended}"),
             Effect::Record(event) => self.show_event(event),
             Effect::End => "end".into(),

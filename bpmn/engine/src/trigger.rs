@@ -298,10 +298,10 @@ mod tests {
                   - #5 canceled
                   subscription !8 gone
                   - #7 canceled
-                  incident 22 resolved
+                  incident 22 deleted
                   external task !10 gone
                   - #9 canceled
-                  incident 21 resolved
+                  incident 21 deleted
                   job !12 gone
                   job !15 gone
                   task !19 gone
@@ -357,7 +357,7 @@ mod tests {
                 > complete u
                   task !5 gone
                   - #4
-                  incident 7 resolved
+                  incident 7 deleted
                   job !2 gone
                   ended: Completed
                   end

@@ -136,20 +136,22 @@ impl Machine<'_> {
             suspended: false,
             since: self.now,
             failure: None,
+            failed: None,
             cycle: alarm.cycle,
         };
         self.instance.set_job(job.clone());
         self.effects.push(Effect::PutJob(job));
     }
 
-    /// Ends one wait, with its incident if it has one.
+    /// Ends one wait. An incident that it has still is deleted: whoever goes on with what had failed has [resolved](Self::resolve_incident_of) it
+    /// before.
     pub(crate) fn remove_wait(&mut self, activity: ActivityId, wait: WaitId) {
         self.instance.index.remove_wait(activity, wait);
         if self.instance.take_job(wait).is_some() {
-            self.resolve_incident_of(wait);
+            self.delete_incident_of(wait);
             self.effects.push(Effect::RemoveJob(wait));
         } else if self.instance.external_tasks.remove(&wait).is_some() {
-            self.resolve_incident_of(wait);
+            self.delete_incident_of(wait);
             self.effects.push(Effect::RemoveExternalTask(wait));
         } else if let Some(task) = self.instance.tasks.remove(&wait) {
             for (name, value) in &task.variables {

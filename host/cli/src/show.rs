@@ -249,6 +249,7 @@ fn print_incident(incident: &Value) {
     };
     let lines = [
         ("activity", text(&incident["activityId"])),
+        ("failed", text(&incident["failedActivityId"])),
         ("code", text(&incident["code"])),
         ("message", text(&incident["message"])),
         ("attempt", text(&incident["attempt"])),

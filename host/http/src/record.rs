@@ -77,9 +77,11 @@ pub(crate) fn incident_dto(instance: Uuid, row: &HistoryIncident) -> Value {
         "code": row.code,
         "incidentMessage": row.message,
         "activityId": row.activity_id,
+        "failedActivityId": row.failed_activity_id,
+        "jobDefinitionId": row.job_definition_id,
         "executionId": execution(instance, row.activity),
         "configuration": row.wait.map(|wait| public(instance, wait)),
         "createTime": date::print(row.created),
-        "endTime": date::print_option(row.resolved_at),
+        "endTime": date::print_option(row.ended_at),
     })
 }

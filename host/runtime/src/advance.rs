@@ -391,7 +391,7 @@ impl Inner {
         let awaited = rows.awaited_messages();
         let ended = rows.ended_waits();
         let next_due = rows.next_due(now);
-        let incidents = details.len();
+        let incidents = rows.incidents_raised(base);
         let detail = |incident: &mandate_engine::Incident| details.get(&incident.id).cloned().unwrap_or_default();
         let worker = work.and_then(|work| work.worker.as_ref());
         let mut write = rows.into_write(&base.definition, instance, base, self.store.host(), &places.waits(), worker, detail, now);

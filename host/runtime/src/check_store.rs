@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 
 use mandate_engine::{Instance, InstanceId};
 use mandate_model::Implementation;
+use mandate_store::IncidentRow;
 use mandate_store::query::IndexRows;
 use sha2::{Digest, Sha256};
 
 use crate::definitions::Definition;
 use crate::ledger::hex;
-use crate::unit::{Next, external_task_row, job_row, number, subscription_row, task_row};
+use crate::unit::{Next, external_task_row, incident_row, job_row, subscription_row, task_row};
 use crate::{Error, Runtime};
 
 mod beside;
@@ -113,7 +114,6 @@ fn compare(definition: &Definition, instance: &Instance, mut rows: IndexRows, fi
         job.suspended |= instance.is_suspended();
     }
     for stored in &mut rows.jobs {
-        stored.failed_activity = None;
         // One that somebody runs is behind nobody.
         if std::mem::take(&mut stored.locked) {
             stored.behind = false;
@@ -127,8 +127,8 @@ fn compare(definition: &Definition, instance: &Instance, mut rows: IndexRows, fi
     difference("external tasks", format!("{external:?}"), format!("{:?}", rows.external_tasks));
     let subscriptions: Vec<_> = instance.subscriptions().map(|subscription| subscription_row(definition, subscription.clone())).collect();
     difference("subscriptions", format!("{subscriptions:?}"), format!("{:?}", rows.subscriptions));
-    let incidents: Vec<_> = instance.incidents().map(|it| (number(it.id.0), number(it.activity.0), it.code.as_str().to_owned())).collect();
-    let stored: Vec<_> = rows.incidents.iter().map(|it| (it.n, it.activity, it.code.clone())).collect();
+    let incidents: Vec<_> = instance.incidents().map(|it| incident_row(definition, instance, it, String::new())).collect();
+    let stored: Vec<_> = rows.incidents.iter().map(|it| IncidentRow { detail: String::new(), ..it.clone() }).collect();
     let mut called: Vec<_> = instance.calls().filter(|call| !call.over).collect();
     called.sort_by_key(|call| InstanceId::called(id, call.wait));
     let called: Vec<_> = called

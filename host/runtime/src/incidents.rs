@@ -30,15 +30,17 @@ pub struct IncidentDetail {
     pub process_definition_version: i64,
     /// Its version tag.
     pub version_tag: Option<String>,
-    /// The BPMN element that failed.
+    /// The BPMN element at which it stands: of the job, the external task or the join.
     pub activity_id: String,
+    /// The BPMN element that failed, to which the job has led; none: nothing has.
+    pub failed_activity_id: Option<String>,
     /// The attempt that failed, from 1.
     pub attempt: u32,
     /// The kind of trouble.
     pub code: String,
     /// The last message.
     pub message: String,
-    /// The delegate bound to the element, when it is a service task.
+    /// The delegate bound to the element that failed, when it is a service task.
     pub delegate: Option<String>,
     /// Its component's digest.
     pub delegate_digest: Option<String>,
@@ -75,7 +77,7 @@ impl Inner {
         origin: Origin,
     ) -> Result<String, Error> {
         let (commands_applied, commands_unknown) = self.since_wait(instance.id(), origin).await?;
-        let binding = definition.doer(incident.element);
+        let binding = definition.doer(incident.failed.unwrap_or(incident.element));
         let (retry, next) = advice(incident.code);
         let detail = IncidentDetail {
             tenant: instance.tenant().map(str::to_owned),
@@ -85,6 +87,7 @@ impl Inner {
             process_definition_version: definition.row.version,
             version_tag: definition.row.version_tag.clone(),
             activity_id: crate::unit::activity_id(definition, instance, incident.activity, incident.element),
+            failed_activity_id: incident.failed.map(|failed| definition.model.element(failed).id.to_string()),
             attempt: incident.attempt,
             code: incident.code.as_str().to_owned(),
             message: incident.message.clone(),
@@ -121,6 +124,7 @@ impl Inner {
             process_definition_version: definition.row.version,
             version_tag: definition.row.version_tag.clone(),
             activity_id: delivery.activity_id.clone(),
+            failed_activity_id: Some(delivery.activity_id.clone()),
             attempt,
             code: Code::Undelivered.as_str().to_owned(),
             message: message.to_owned(),

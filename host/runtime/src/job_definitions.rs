@@ -43,7 +43,7 @@ const TIMER: &str = "timer";
 impl JobDefinition {
     /// Its id: the definition's, the activity's and the kind.
     pub fn id(&self) -> String {
-        format!("{}:{}:{}", self.definition.id, self.activity_id, self.kind())
+        Self::id_from(&self.definition.id, &self.activity_id, self.kind())
     }
 
     /// Its name in the store, by which its jobs are found.
@@ -59,7 +59,11 @@ impl JobDefinition {
             "start" | "return" | DELIVERY => return None,
             _ => TIMER,
         };
-        Some(format!("{definition_id}:{activity_id}:{kind}"))
+        Some(Self::id_from(definition_id, activity_id, kind))
+    }
+
+    pub(crate) fn id_from(definition_id: &str, activity_id: &str, kind: &str) -> String {
+        format!("{definition_id}:{activity_id}:{kind}")
     }
 
     /// What an id names, whether there is such a job definition or not.

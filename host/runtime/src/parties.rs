@@ -409,7 +409,7 @@ fn uncallable(first: &Party, caller: &Arc<Definition>, call: &ProcessCall, reaso
 
 /// What a call would begin with is more than an instance may have.
 fn too_large(rejection: &Rejection) -> Failure {
-    Failure { code: Code::VariableLimit, message: rejection.to_string(), element: None, retry: Retry::Never }
+    Failure { code: Code::VariableLimit, message: rejection.to_string(), element: None, retry: Retry::ByPolicy }
 }
 
 fn endless() -> Failure {

@@ -70,7 +70,7 @@ pub enum Cleaned {
     Nothing,
     /// Another host cleans.
     Elsewhere,
-    /// So many instances are gone.
+    /// So many instances are gone; none where there was only an incident of what has started none.
     Instances(usize),
 }
 
@@ -110,10 +110,14 @@ impl Inner {
     async fn clean(&self, now: i64, max: u32, export: Option<&HistoryExport>) -> Result<Cleaned, Error> {
         // Nothing is due most of the time: a read costs no transaction.
         let mut due = self.store.history_due(now, max).await?;
-        if due.is_empty() {
+        let start_incidents = self.store.start_incidents_due(now).await?;
+        if due.is_empty() && !start_incidents {
             return Ok(Cleaned::Nothing);
         }
         if !self.store.take_history_cleanup().await? {
+            return Ok(Cleaned::Elsewhere);
+        }
+        if start_incidents && self.store.remove_start_incidents(now, max).await?.is_none() {
             return Ok(Cleaned::Elsewhere);
         }
         if let Some(export) = export {

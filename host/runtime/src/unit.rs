@@ -8,8 +8,8 @@ use mandate_engine::{
     Effect, ExternalTask, Incident, IncidentId, Input, Instance, Job, PartId, Subscription, SubscriptionKind, Task, WaitId,
 };
 use mandate_store::{
-    Beside, ExternalTaskFailure, ExternalTaskRevision, HeldExternalTask, HistoryRow, HostRef, IncidentRow, InstanceWrite, JobDefinitionRow,
-    JobRevision, JobRow, PartRow, Parts, RunningJob, State, Stood,
+    Beside, EndedIncident, ExternalTaskFailure, ExternalTaskRevision, HeldExternalTask, HistoryRow, HostRef, InstanceWrite,
+    JobDefinitionRow, JobRevision, JobRow, PartRow, Parts, RunningJob, State, Stood,
 };
 
 use crate::advance::Worker;
@@ -18,7 +18,7 @@ use crate::definitions::Definition;
 use crate::job_definitions::{Known, kind_of};
 
 pub use rows::{BODY_TYPE, activity_id, activity_type};
-pub(crate) use rows::{body_id, element_rows, external_task_row, job_row, public, subscription_row, task_row};
+pub(crate) use rows::{body_id, element_rows, external_task_row, incident_row, job_row, public, subscription_row, task_row};
 use rows::{history_row, is_behind, message_row, signal_row};
 
 mod rows;
@@ -38,6 +38,13 @@ impl Next {
     }
 }
 
+/// What a unit makes of an incident.
+#[derive(Debug)]
+enum IncidentNow {
+    Open(Incident),
+    Over { deleted: bool },
+}
+
 /// Rows of one instance, as far as its unit of work has come.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
@@ -51,7 +58,7 @@ pub(crate) struct Rows {
     tasks: BTreeMap<WaitId, Option<Task>>,
     external_tasks: BTreeMap<WaitId, Option<ExternalTask>>,
     subscriptions: BTreeMap<WaitId, Option<Subscription>>,
-    incidents: BTreeMap<IncidentId, Option<Incident>>,
+    incidents: BTreeMap<IncidentId, IncidentNow>,
     signals: Vec<mandate_engine::Signal>,
     messages: Vec<mandate_engine::Message>,
     history: Vec<HistoryRow>,
@@ -123,8 +130,9 @@ impl Rows {
             Effect::ThrowSignal(signal) => self.signals.push(signal),
             Effect::SendMessage(message) => self.messages.push(message),
             Effect::RemoveSubscription(wait) => remove(&mut self.subscriptions, wait),
-            Effect::RaiseIncident(incident) => put(&mut self.incidents, incident.id, incident),
-            Effect::ResolveIncident(id) => remove(&mut self.incidents, id),
+            Effect::RaiseIncident(incident) => _ = self.incidents.insert(incident.id, IncidentNow::Open(incident)),
+            Effect::ResolveIncident(id) => _ = self.incidents.insert(id, IncidentNow::Over { deleted: false }),
+            Effect::DeleteIncident(id) => _ = self.incidents.insert(id, IncidentNow::Over { deleted: true }),
             Effect::SetSuspended(suspended) => self.suspended = Some(suspended),
             Effect::Record(event) => self.history.push(history_row(definition, event, now)),
             Effect::End => self.ended = true,
@@ -162,9 +170,18 @@ impl Rows {
         beside.chain(self.new_next().map(|next| next.due)).filter(|due| *due > now).min()
     }
 
-    /// Incidents that this unit raises.
+    /// Incidents that this unit raises, and those that were open and that something else is said of.
     pub(crate) fn incidents(&self) -> impl Iterator<Item = &Incident> {
-        self.incidents.values().flatten()
+        self.incidents.values().filter_map(|incident| match incident {
+            IncidentNow::Open(incident) => Some(incident),
+            IncidentNow::Over { .. } => None,
+        })
+    }
+
+    /// How many incidents there are after the unit that were not there before.
+    pub(crate) fn incidents_raised(&self, base: &Base) -> usize {
+        let was_open = |id| base.stored().is_some_and(|stored| stored.incidents().any(|open| open.id == id));
+        self.incidents().filter(|incident| !was_open(incident.id)).count()
     }
 
     /// Topics of which a worker might fetch something after the unit that it could not before.
@@ -272,21 +289,12 @@ impl Rows {
         }
         write.signals = self.signals.into_iter().map(|signal| signal_row(instance, signal, now)).collect();
         write.messages = self.messages.into_iter().map(|message| message_row(definition, message, now)).collect();
-        for (incident, row) in self.incidents {
-            match row {
-                Some(row) => write.put_incidents.push(IncidentRow {
-                    n: number(incident.0),
-                    wait: row.wait.map(|wait| number(wait.0)),
-                    activity: number(row.activity.0),
-                    activity_id: activity_id(definition, instance, row.activity, row.element),
-                    definition_id: definition.row.id.clone(),
-                    code: row.code.as_str().to_owned(),
-                    message: row.message.clone(),
-                    attempt: i64::from(row.attempt),
-                    created: row.since,
-                    detail: detail(&row),
-                }),
-                None => write.remove_incidents.push((number(incident.0), now)),
+        for (incident, it) in self.incidents {
+            match it {
+                IncidentNow::Open(it) => write.put_incidents.push(incident_row(definition, instance, &it, detail(&it))),
+                IncidentNow::Over { deleted } => {
+                    write.remove_incidents.push(EndedIncident { n: number(incident.0), at: now, deleted });
+                }
             }
         }
         if write.running.is_none() && !self.ended && !instance.is_suspended() {

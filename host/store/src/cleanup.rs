@@ -1,12 +1,13 @@
 //! Removing the history of instances whose time to live is over: found by an index, in batches, by one host at a time.
 //!
 //! An instance's time is fixed when it ends: its end and its definition's time to live make its `removal_at` (Camunda 7's removal time with the
-//! strategy `end`). What has none is kept for ever. Start keys and ledger stay: a key promises one start for ever, and the ledger is what keeps
+//! strategy `end`). An incident of what was to start an instance, and started none, goes by itself, by the same time to live, from when it was over. What has none is kept for ever. Start keys and ledger stay: a key promises one start for ever, and the ledger is what keeps
 //! a command from being sent twice under a key that a delegate has given.
 
 use uuid::Uuid;
 
 use crate::db::{Param, Tx, params};
+use crate::delivery::incident;
 use crate::hosts::{Held, hold_epoch};
 use crate::query::Reads;
 use crate::write::history;
@@ -63,6 +64,21 @@ impl Store {
         tx.commit().await?;
         Ok(Some(removed))
     }
+
+    /// Removes incidents of what was to start an instance that are due at `now`, `max` at most. Answers how many, or none if this host is not the one
+    /// that removes history.
+    pub async fn remove_start_incidents(&self, now: i64, max: u32) -> Result<Option<usize>, Error> {
+        let me = self.host();
+        let mut tx = self.inner().cleanup.begin().await?;
+        if !may_write(&mut tx, self).await? || tx.fetch(IS_MINE, params![me.id, me.epoch]).await?.is_empty() {
+            tx.rollback().await;
+            return Ok(None);
+        }
+        let sql = format!("DELETE FROM history_incident WHERE (instance_id, n) IN ({})", incident::DUE);
+        let removed = tx.execute(&sql, params![now, i64::from(max)]).await?;
+        tx.commit().await?;
+        Ok(Some(usize::try_from(removed).unwrap_or(usize::MAX)))
+    }
 }
 
 /// How many are due at `$1`, counted up to `$2`.
@@ -84,5 +100,10 @@ impl Reads {
     pub async fn history_due(&self, now: i64, max: u32) -> Result<Vec<Uuid>, Error> {
         let rows = self.pool.fetch(DUE, params![now, i64::from(max)]).await?;
         rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Whether [`Store::remove_start_incidents`] has anything to do at `now`.
+    pub async fn start_incidents_due(&self, now: i64) -> Result<bool, Error> {
+        Ok(!self.pool.fetch(incident::DUE, params![now, 1_i64]).await?.is_empty())
     }
 }

@@ -8,7 +8,7 @@
 //! lasts in the epoch in which it was taken. When it is tried again after a failure goes by the clock that processes see. Without
 //! retries it waits for an operator and is an incident (the view `any_incident`), as long as its receiver is there.
 
-mod incident;
+pub(crate) mod incident;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +23,7 @@ use crate::start_timers::HELD;
 use crate::unit::{CommitError, InstanceWrite, Unit, check_key, check_text};
 use crate::write::operations;
 use crate::{Error, Store, message};
+use incident::End;
 
 /// A signal as it is thrown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -270,7 +271,7 @@ pub(crate) async fn write<'u>(tx: &mut Tx, writes: impl Iterator<Item = &'u Inst
     let failed = removed.iter().map(|row| Ok((row.get::<i64>(2)? > 0).then_some((row.get(0)?, row.get(1)?))));
     let failed: Vec<_> = failed.filter_map(Result::transpose).collect::<Result<_, Error>>()?;
     if let Some(last) = writes.clone().map(crate::write::history::moment).max().filter(|_| !failed.is_empty()) {
-        incident::resolve(tx, failed, last).await?;
+        incident::end(tx, failed, last, End::Resolved).await?;
     }
     message::remove_received(tx, taken).await?;
     let thrown = writes.flat_map(|write| write.signals.iter().map(move |signal| row(signal, Some(write.id), None)));
@@ -468,7 +469,8 @@ impl Store {
         if changed > 0 {
             match revised {
                 Some((_, 0)) => incident::raise(&mut tx, self.inner().history, seen.name).await?,
-                _ => incident::resolve(&mut tx, vec![seen.job()], at).await?,
+                Some(_) => incident::end(&mut tx, vec![seen.job()], at, End::Resolved).await?,
+                None => incident::end(&mut tx, vec![seen.job()], at, End::Deleted).await?,
             }
             operations::write(&mut tx, self.inner().history, operations).await?;
         }
@@ -518,7 +520,7 @@ impl Store {
         let name = delivery.name;
         let mut tx = self.begin_in_epoch().await?;
         tx.execute("DELETE FROM delivery WHERE signal = $1 AND n = $2", params![name.signal, name.n]).await?;
-        incident::resolve(&mut tx, vec![delivery.job()], at).await?;
+        incident::end(&mut tx, vec![delivery.job()], at, End::Deleted).await?;
         tx.commit().await
     }
 
@@ -534,7 +536,7 @@ impl Store {
         let sql = format!("DELETE FROM delivery WHERE {orphaned} RETURNING COALESCE(instance_id, signal), n");
         let dropped = tx.fetch(&sql, Vec::new()).await?;
         let jobs: Vec<_> = dropped.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<_, Error>>()?;
-        incident::resolve(&mut tx, jobs, at).await?;
+        incident::end(&mut tx, jobs, at, End::Deleted).await?;
         tx.commit().await?;
         Ok(dropped.len())
     }
@@ -546,4 +548,4 @@ async fn lock(tx: &mut Tx, me: HostRef, deliveries: &[Delivery]) -> Result<(), E
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&TO_WAITS, &TO_STARTS, &HOLD, &REMOVE, &LOCK, &incident::RESOLVE];
+pub(crate) static BATCHES: &[&Batch] = &[&TO_WAITS, &TO_STARTS, &HOLD, &REMOVE, &LOCK, &incident::END];

@@ -52,7 +52,9 @@ pub use lease::HostRef;
 pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Sent, Verdict};
 pub use message::{Address, Addressed, Awaiting, Begun, Message, MessageListed, Waiting};
 pub use migrate::migration_script;
-pub use rows::{EventKind, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+pub use rows::{
+    EndedIncident, EventKind, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow,
+};
 pub use start_timers::{NewStartTimer, Reopened, RevisedTimer, StartTimerClaim, StartTimerRow};
 pub use store::{Counters, Store};
 pub use unit::{

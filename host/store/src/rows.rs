@@ -204,8 +204,12 @@ pub struct IncidentRow {
     pub wait: Option<i64>,
     /// The activity instance that cannot go on: Camunda's execution.
     pub activity: i64,
-    /// BPMN id of the element.
+    /// BPMN id of the element at which it stands.
     pub activity_id: String,
+    /// BPMN id of the element that failed, if one has.
+    pub failed_activity_id: Option<String>,
+    /// The definition of the job that failed, if a model asks for that job.
+    pub job_definition_id: Option<String>,
     /// The instance's definition.
     pub definition_id: String,
     /// The kind of trouble.
@@ -218,6 +222,17 @@ pub struct IncidentRow {
     pub created: i64,
     /// What an operator should know, as JSON.
     pub detail: String,
+}
+
+/// An incident that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndedIncident {
+    /// Its number.
+    pub n: i64,
+    /// Since when.
+    pub at: i64,
+    /// What had failed was cancelled; else the incident was resolved.
+    pub deleted: bool,
 }
 
 /// One thing that happened. The store keeps what its history level asks for.

@@ -350,6 +350,56 @@ async fn the_cleanup_reads_what_is_due_from_its_index_in_its_order() {
     .await;
 }
 
+#[tokio::test]
+async fn incidents_of_one_instance_or_definition_are_found_beside_any_number_of_others() {
+    on_both(async |store| {
+        let lane = &store.inner().admin;
+        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)";
+        let id = |n: &str| format!("{{pg:CAST(lpad(to_hex({n}), 32, '0') AS UUID)}}{{lite:CAST(substr('0000000000000000' || ({n}), -16) AS BLOB)}}");
+        let (caller, called) = (id("n"), id("n + 20000"));
+        // Each instance has called one that has failed; a definition has a hundred of either.
+        for (of, definition) in [(&caller, "'p:' || (n % 200)"), (&called, "'q:' || (n % 200)")] {
+            let fill = format!(
+                "INSERT INTO history_instance (instance_id, tenant, definition_id, definition_key, started_at, ended_at, state) \
+                 {numbers} SELECT {of}, '', {definition}, 'p', n, n, 'COMPLETED' FROM numbers"
+            );
+            lane.fetch(&fill, Vec::new()).await.expect("rows");
+        }
+        for fill in [
+            format!(
+                "INSERT INTO history_incident (instance_id, n, activity, activity_id, definition_id, code, message, attempt, created, detail, deleted) \
+                 {numbers} SELECT {called}, 7, 2, 'A', 'q:' || (n % 200), 'X', 'y', 1, n, '', FALSE FROM numbers"
+            ),
+            format!("INSERT INTO history_incident_caller {numbers} SELECT {caller}, {called}, 7, {called}, 3, 'C', 'p:' || (n % 200) FROM numbers"),
+        ] {
+            lane.fetch(&fill, Vec::new()).await.expect("rows");
+        }
+        lane.fetch("ANALYZE", Vec::new()).await.expect("statistics");
+        let one = lane.fetch("SELECT instance_id FROM history_incident_caller LIMIT 1", Vec::new()).await.expect("read");
+        let one: uuid::Uuid = one[0].get(0).expect("an id");
+        let name = query::IncidentName { instance: one, n: 7, at: None };
+        let of = |of| query::HistoryIncidentFilter { of, ..query::HistoryIncidentFilter::default() };
+        for filter in [
+            of(query::OfInstances { ids: vec![one], ..query::OfInstances::default() }),
+            of(query::OfInstances { definition_id: Some("p:7".into()), ..query::OfInstances::default() }),
+            query::HistoryIncidentFilter { name: Some(name), ..query::HistoryIncidentFilter::default() },
+        ] {
+            let (sql, params) = query::remembered_incidents_sql(filter.clone(), query::Page::ALL, &[]);
+            let (explain, column) = match store.pool.dialect() {
+                Dialect::Sqlite => ("EXPLAIN QUERY PLAN", 3),
+                Dialect::Postgres => ("EXPLAIN", 0),
+            };
+            let rows = store.pool.fetch(&format!("{explain} {sql}"), params).await.expect("a plan");
+            let plan = rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n");
+            // On SQLite `x` and `k` are the incidents and those of callers. Those of no instance have an index of their own, which holds nothing else.
+            let lines = plan.lines().filter(|line| !line.contains("history_incident_start"));
+            let scanned = lines.filter(|line| ["SCAN x", "SCAN k", "Seq Scan on history_inc"].iter().any(|scan| line.contains(scan)));
+            assert_eq!(scanned.count(), 0, "{filter:?}\n{plan}");
+        }
+    })
+    .await;
+}
+
 /// Every connection that writes, looked at in its own session: a URL, a role or a database could have set it up otherwise.
 #[tokio::test]
 async fn every_connection_that_writes_is_durable() {

@@ -8,7 +8,9 @@ use crate::Error;
 use crate::claim::ClaimedJob;
 use crate::delivery::{DeliveryName, Signal};
 use crate::message::Message;
-use crate::rows::{ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow};
+use crate::rows::{
+    EndedIncident, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow,
+};
 use crate::start_timers::NewStartTimer;
 use crate::write::operations;
 
@@ -96,8 +98,8 @@ pub struct InstanceWrite {
     pub delivery: Option<DeliveryName>,
     /// Incidents to insert or to update.
     pub put_incidents: Vec<IncidentRow>,
-    /// Numbers of incidents that are resolved, and when.
-    pub remove_incidents: Vec<(i64, i64)>,
+    /// Incidents that are over.
+    pub remove_incidents: Vec<EndedIncident>,
     /// What happened, in order.
     pub history: Vec<HistoryRow>,
     /// What an operator did, if the unit is theirs.
@@ -446,6 +448,8 @@ impl InstanceWrite {
         self.messages.iter().try_for_each(Message::check)?;
         for row in &self.put_incidents {
             check_keys([("activity id", &row.activity_id), ("definition id", &row.definition_id), ("incident code", &row.code)])?;
+            check_text("failed activity id", row.failed_activity_id.as_deref())?;
+            check_text("job definition id", row.job_definition_id.as_deref())?;
             check_text("incident message", Some(&row.message))?;
             check_text("incident detail", Some(&row.detail))?;
         }

@@ -178,6 +178,7 @@ on_both! {
     calls:
         callers_and_what_they_called_find_each_other
         incident_of_a_called_instance_stands_at_its_callers
+        history_has_incidents_of_called_instances_at_their_callers
         deployment_goes_with_what_its_instances_called_and_not_under_a_caller;
     opening:
         a_schema_applied_by_hand_is_accepted

@@ -33,7 +33,7 @@ impl Choice for AdHocSubProcess {
             let element = if let Value::String(id) = id { at.definition.find(id) } else { None };
             element.filter(|element| self.scope.begins.contains(element)).ok_or_else(|| {
                 let message = format!("{} is no activity of '{}' that no flow leads to", id.to_json(), at.element().id);
-                Failure::never(Code::ExpressionFailed, at.index, message)
+                Failure::by_policy(Code::ExpressionFailed, at.index, message)
             })
         };
         ids.iter().map(find).collect()

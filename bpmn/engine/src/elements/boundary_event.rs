@@ -164,7 +164,7 @@ mod tests {
                   job !4 gone
                   subscription !8 gone
                   - #7 canceled
-                  incident 14 resolved
+                  incident 14 deleted
                   job !10 gone
                   job !13 gone
                   - #3 canceled
@@ -267,7 +267,7 @@ mod tests {
                   u #3: task of nobody
                 > complete u
                   task !5 gone
-                  incident 6 resolved
+                  incident 6 deleted
                   job !4 gone
                   - #3
                   ended: Completed

@@ -172,7 +172,7 @@ mod tests {
                   g #3: the first of m
                 > message m
                   subscription !4 gone
-                  incident 6 resolved
+                  incident 6 deleted
                   job !5 gone
                   - #3 canceled
                   + m #7

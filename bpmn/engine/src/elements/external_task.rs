@@ -190,7 +190,7 @@ mod tests {
                 > leaves
                   x #3: incident 5
                 > throw x E {"limit": 10}
-                  incident 5 resolved
+                  incident 5 deleted
                   external task !4 gone
                   - #3 canceled
                   limit = 10

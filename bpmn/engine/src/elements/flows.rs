@@ -64,7 +64,7 @@ impl At<'_> {
         }
         if taken.is_empty() && !element.outgoing.is_empty() {
             let message = format!("no condition of a flow out of '{}' is true and it has no default flow{nulls}", element.id);
-            return Err(Failure::never(Code::NoFlowTaken, self.index, message));
+            return Err(Failure::by_policy(Code::NoFlowTaken, self.index, message));
         }
         Ok(Next::Leave(taken))
     }

@@ -37,7 +37,7 @@ pub(crate) fn element(at: &At<'_>, elements: &[Value], index: u32) -> Result<Val
     elements.get(index as usize).cloned().ok_or_else(|| {
         let message =
             format!("the collection of '{}' has {} elements, and instance {index} was to have one", at.element().id, elements.len());
-        Failure::never(Code::ExpressionFailed, at.index, message)
+        Failure::by_policy(Code::ExpressionFailed, at.index, message)
     })
 }
 
@@ -120,7 +120,7 @@ fn list(at: &At<'_>, collection: &Source) -> Result<Arc<Vec<Value>>, Failure> {
                 None => "is not there".to_owned(),
             };
             let message = format!("the variable '{name}', the collection of '{}', {reason}", at.element().id);
-            Err(Failure::never(Code::ExpressionFailed, at.index, message))
+            Err(Failure::by_policy(Code::ExpressionFailed, at.index, message))
         }
     }
 }

@@ -236,7 +236,7 @@ mod tests {
                   suspended: false
                 > cancel
                   - #5 canceled
-                  incident 6 resolved
+                  incident 6 deleted
                   ended: ExternallyTerminated
                   end
             "#]],

@@ -388,8 +388,7 @@ mod tests {
                   incident 5 of !4 at a, attempt 3: DELEGATE_FAILED: it broke
                 > fail a
                   job AsyncBefore a !4 due 0, 0 left, 4 failed
-                  incident 5 resolved
-                  incident 6 of !4 at a, attempt 4: DELEGATE_FAILED: it broke
+                  incident 5 of !4 at a, attempt 4: DELEGATE_FAILED: it broke
             "#]],
         );
     }

@@ -45,7 +45,7 @@ impl At<'_> {
         };
         alarm.map_err(|_| {
             let (id, source) = (&self.element().id, expression.source());
-            Failure::never(Code::TimerInvalid, self.index, format!("the timer '{source}' of '{id}' is not {wanted}"))
+            Failure::by_policy(Code::TimerInvalid, self.index, format!("the timer '{source}' of '{id}' is not {wanted}"))
         })
     }
 }
@@ -221,7 +221,7 @@ mod tests {
                   - #10
                 > complete u
                   task !5 gone
-                  incident 7 resolved
+                  incident 7 deleted
                   job !4 gone
                   job !8 gone
                   - #3

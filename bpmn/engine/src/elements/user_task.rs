@@ -59,7 +59,7 @@ fn date(at: &At<'_>, what: &str, expression: &Expression) -> Result<Option<i64>,
         let (id, source) = (&at.element().id, expression.source());
         let message =
             format!("the {what} date '{source}' of '{id}' is not an ISO 8601 date and time such as 2030-01-31T12:00:00Z, nor a duration");
-        Failure::never(Code::TimerInvalid, at.index, message)
+        Failure::by_policy(Code::TimerInvalid, at.index, message)
     })
 }
 

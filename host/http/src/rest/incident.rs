@@ -112,14 +112,6 @@ impl Wanted {
     }
 }
 
-/// An incident stands at the activity that failed; Camunda has two names for it.
-pub(super) fn failed_activity(fields: &mut Fields) -> Result<Option<String>, Error> {
-    Ok(match (fields.text("activityId")?, fields.text("failedActivityId")?) {
-        (Some(one), Some(other)) if one != other => Some(String::new()),
-        (one, other) => one.or(other),
-    })
-}
-
 fn filter(fields: &mut Fields) -> Result<IncidentFilter, Error> {
     let wanted = code_of_type(fields.text("incidentType")?);
     Ok(IncidentFilter {
@@ -132,7 +124,9 @@ fn filter(fields: &mut Fields) -> Result<IncidentFilter, Error> {
         definition_id: fields.text("processDefinitionId")?,
         definition_keys: fields.filter_texts("processDefinitionKeyIn")?,
         business_key: None,
-        activity_id: failed_activity(fields)?,
+        activity_id: fields.text("activityId")?,
+        failed_activity_id: fields.text("failedActivityId")?,
+        job_definition_ids: fields.filter_texts("jobDefinitionIdIn")?,
         code: wanted.code(),
         code_not: wanted.code_not(),
         message: fields.text("incidentMessage")?,
@@ -187,13 +181,13 @@ fn dto(listed: &IncidentListed) -> Value {
         "incidentTimestamp": date::print(row.created),
         "incidentType": type_of(&row.code),
         "activityId": row.activity_id,
-        "failedActivityId": row.activity_id,
+        "failedActivityId": row.failed_activity_id,
         "causeIncidentId": cause,
         "rootCauseIncidentId": root,
         "configuration": row.wait.map(|wait| super::public(listed.instance, wait)),
         "tenantId": listed.tenant,
         "incidentMessage": listed.cause.is_none().then_some(&row.message),
-        "jobDefinitionId": null,
+        "jobDefinitionId": row.job_definition_id,
         "annotation": null,
         "code": row.code,
     })

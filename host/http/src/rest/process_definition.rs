@@ -174,15 +174,21 @@ enum ToldIncidents {
     None,
     OfType(String),
     All,
+    /// Those that come from nothing that was called.
+    Root,
 }
 
-fn told(mut fields: Fields) -> Result<Told, Error> {
+fn told(mut fields: Fields, of_root: bool) -> Result<Told, Error> {
     let failed_jobs = fields.flag("failedJobs")?;
-    let of_type = fields.text("incidentsForType")?;
-    let incidents = match (fields.flag("incidents")?, of_type) {
-        (true, _) => ToldIncidents::All,
-        (false, Some(wanted)) => ToldIncidents::OfType(wanted),
-        (false, None) => ToldIncidents::None,
+    let incidents = match (fields.flag("incidents")?, fields.text("incidentsForType")?, of_root) {
+        (false, None, true) => ToldIncidents::Root,
+        (_, _, true) => {
+            let message = "Only one of the query parameter includeIncidents, includeRootIncidents or includeIncidentsForType can be set.";
+            return Err(Error::Invalid(message.to_owned()));
+        }
+        (true, _, false) => ToldIncidents::All,
+        (false, Some(wanted), false) => ToldIncidents::OfType(wanted),
+        (false, None, false) => ToldIncidents::None,
     };
     fields.finish(camunda::DEFINITION_STATISTICS)?;
     Ok(Told { failed_jobs, incidents })
@@ -197,7 +203,7 @@ impl Told {
             let is_told = match &self.incidents {
                 ToldIncidents::None => false,
                 ToldIncidents::OfType(wanted) => wanted == kind,
-                ToldIncidents::All => true,
+                ToldIncidents::All | ToldIncidents::Root => true,
             };
             if is_told {
                 *by_type.entry(kind).or_default() += count;
@@ -239,12 +245,14 @@ async fn delete(Acting(app): Acting, Segments(named): Segments<Named>, Params(mu
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn statistics(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    let told = told(fields)?;
+async fn statistics(State(app): State<App>, Params(mut fields): Params) -> Result<Json<Value>, Error> {
+    let of_root = fields.flag("rootIncidents")?;
+    let told = told(fields, of_root)?;
     let rows = stored(app.runtime.reads().definition_statistics().await)?;
     let one = |row: DefinitionStatistics| {
         let class = "ProcessDefinitionStatisticsResultDto";
-        let mut statistics = told.dto(class, &row.definition.id, row.instances, row.failed_jobs, &row.incidents);
+        let incidents = if let ToldIncidents::Root = told.incidents { &row.root_incidents } else { &row.incidents };
+        let mut statistics = told.dto(class, &row.definition.id, row.instances, row.failed_jobs, incidents);
         statistics["definition"] = dto(&row.definition);
         statistics
     };
@@ -256,7 +264,7 @@ async fn activity_statistics(
     Segments(named): Segments<Named>,
     Params(fields): Params,
 ) -> Result<Json<Value>, Error> {
-    let told = told(fields)?;
+    let told = told(fields, false)?;
     let id = named.find(&app).await?.id;
     let rows = stored(app.runtime.reads().activity_statistics(&id).await)?;
     let one =

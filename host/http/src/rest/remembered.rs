@@ -10,7 +10,7 @@ use mandate_runtime::query::{
 };
 use serde_json::{Value, json};
 
-use super::incident::{self, code_of_type, failed_activity, type_of};
+use super::incident::{self, code_of_type, type_of};
 use super::list::{List, by_query, by_query_or_body};
 use super::variable_instance::activities;
 use super::{NO_ACTIVITY, camunda, variable_query};
@@ -265,7 +265,9 @@ impl List for Incidents {
             cause: fields.text("causeIncidentId")?.map(|id| incident::name(&id)),
             root: fields.text("rootCauseIncidentId")?.map(|id| incident::name(&id)),
             activity: fields.text("executionId")?.map(|id| super::scope_or_none(&id)),
-            activity_id: failed_activity(fields)?,
+            activity_id: fields.text("activityId")?,
+            failed_activity_id: fields.text("failedActivityId")?,
+            job_definition_ids: fields.filter_texts("jobDefinitionIdIn")?,
             code: wanted.code(),
             code_not: wanted.code_not(),
             message: fields.text("incidentMessage")?,
@@ -307,11 +309,10 @@ impl List for Incidents {
         let [id, from, root] = incident::ids(row.instance, incident.n, cause.as_ref());
         (dto["id"], dto["causeIncidentId"], dto["rootCauseIncidentId"]) = (json!(id), json!(from), json!(root));
         dto["incidentType"] = json!(type_of(&incident.code));
-        dto["failedActivityId"] = dto["activityId"].clone();
         dto["open"] = json!(*state == IncidentState::Open);
         dto["resolved"] = json!(*state == IncidentState::Resolved);
         dto["deleted"] = json!(*state == IncidentState::Deleted);
-        for absent in ["historyConfiguration", "jobDefinitionId", "annotation"] {
+        for absent in ["historyConfiguration", "annotation"] {
             dto[absent] = Value::Null;
         }
         dto

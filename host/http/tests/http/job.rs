@@ -76,8 +76,8 @@ async fn a_job_fails_until_it_is_an_incident_and_is_repaired() {
         (format!("?configuration={id}"), 1),
         ("?incidentType=EXPRESSION_FAILED".to_owned(), 1),
         ("?incidentType=failedExternalTask".to_owned(), 0),
-        ("?activityId=decide&failedActivityId=decide".to_owned(), 1),
-        ("?activityId=decide&failedActivityId=end".to_owned(), 0),
+        ("?activityId=pause&failedActivityId=decide".to_owned(), 1),
+        ("?activityId=pause&failedActivityId=pause".to_owned(), 0),
         (format!("?processInstanceId={instance}&processDefinitionKeyIn=delayed"), 1),
         ("?incidentTimestampAfter=2001-01-01T00:00:00.000Z".to_owned(), 1),
     ] {

@@ -18,6 +18,7 @@ mod form;
 mod gateways;
 mod history;
 mod hostile;
+mod incident;
 mod job;
 mod job_suspension;
 mod ledger;

@@ -243,7 +243,7 @@ async fn statistics_count_instances_failed_jobs_and_incidents() {
     let untold = host.get("/engine-rest/process-definition/key/delayed/statistics").await.ok();
     assert_eq!(statistics_of(&untold, "pause")["failedJobs"], 0);
     host.get("/engine-rest/process-definition/none/statistics").await.error(404, REFUSED);
-    host.get("/engine-rest/process-definition/statistics?rootIncidents=true").await.error(400, REFUSED);
+    host.get(&format!("/engine-rest/process-definition/{id}/statistics?rootIncidents=true")).await.error(400, REFUSED);
     host.close().await;
 }
 

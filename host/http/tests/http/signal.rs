@@ -90,7 +90,9 @@ async fn a_signal_that_its_receiver_cannot_take_is_a_job_and_an_incident_until_i
     host.post(&format!("/engine-rest/job/{job}/duedate/recalculate"), json!({})).await.error(400, "InvalidRequestException");
     let past = host.get("/engine-rest/history/incident?open=true&sortBy=activityId&sortOrder=asc").await.ok();
     for (past, now) in [(&past[0], of_start), (&past[1], of_wait)] {
-        for same in ["id", "processInstanceId", "executionId", "processDefinitionId", "activityId", "code", "configuration"] {
+        for same in
+            ["id", "processInstanceId", "executionId", "processDefinitionId", "activityId", "failedActivityId", "code", "configuration"]
+        {
             assert_eq!(past[same], now[same], "{same}");
         }
     }
@@ -100,7 +102,7 @@ async fn a_signal_that_its_receiver_cannot_take_is_a_job_and_an_incident_until_i
     let other = of_start["configuration"].as_str().expect("the job's id");
     host.delete(&format!("/engine-rest/job/{other}")).await.no_content();
     assert_eq!(host.count("/engine-rest/incident/count").await, 0);
-    assert_eq!(host.count("/engine-rest/history/incident/count?resolved=true").await, 2);
+    assert_eq!(host.count("/engine-rest/history/incident/count?deleted=true").await, 2);
     let logged = host.get("/engine-rest/history/user-operation?operationType=Delete").await.ok();
     assert_eq!((logged.as_array().map(Vec::len), &logged[0]["entityType"]), (Some(2), &json!("Job")));
     // Any other job is what its instance goes on with.

@@ -1,13 +1,17 @@
 //! What stands in each row of an instance, by its state: as units write it and as `check-store` expects it.
 
 use mandate_engine::{
-    ActivityEnd, ActivityId, ExternalTask, HistoryEvent, Instance, Job, JobKind, PublicId, Subscription, SubscriptionKind, Task, WaitId,
+    ActivityEnd, ActivityId, ExternalTask, HistoryEvent, Incident, Instance, Job, JobKind, PublicId, Subscription, SubscriptionKind, Task,
+    WaitId,
 };
 use mandate_model::{ElementIndex, ElementKind, Implementation, ProcessDefinition};
-use mandate_store::{ElementRow, EventKind, ExternalTaskRow, HistoryRow, JobRow, Message, Signal, SignalTenants, SubscriptionRow, TaskRow};
+use mandate_store::{
+    ElementRow, EventKind, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, Message, Signal, SignalTenants, SubscriptionRow, TaskRow,
+};
 
 use super::number;
 use crate::definitions::Definition;
+use crate::job_definitions::{JobDefinition, kind_of};
 
 /// Whether a job is behind its instance's next exclusive one.
 pub(super) fn is_behind(job: &Job, next: Option<WaitId>) -> bool {
@@ -32,8 +36,28 @@ pub(crate) fn job_row(definition: &Definition, instance: &Instance, job: &Job, n
         behind: is_behind(job, next),
         created: job.since,
         failure: job.failure.clone(),
-        failed_activity: None,
+        failed_activity: job.failed.map(|failed| definition.model.element(failed).id.to_string()),
         locked,
+    }
+}
+
+/// The row of an open incident, as `check-store` expects it too, but for its detail.
+pub(crate) fn incident_row(definition: &Definition, instance: &Instance, incident: &Incident, detail: String) -> IncidentRow {
+    let activity_id = activity_id(definition, instance, incident.activity, incident.element);
+    let kind = incident.wait.and_then(|wait| kind_of(instance.job(wait)?.kind));
+    IncidentRow {
+        n: number(incident.id.0),
+        wait: incident.wait.map(|wait| number(wait.0)),
+        activity: number(incident.activity.0),
+        failed_activity_id: incident.failed.map(|failed| definition.model.element(failed).id.to_string()),
+        job_definition_id: kind.map(|kind| JobDefinition::id_from(&definition.row.id, &activity_id, kind)),
+        activity_id,
+        definition_id: definition.row.id.clone(),
+        code: incident.code.as_str().to_owned(),
+        message: incident.message.clone(),
+        attempt: i64::from(incident.attempt),
+        created: incident.since,
+        detail,
     }
 }
 

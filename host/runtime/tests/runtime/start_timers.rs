@@ -91,7 +91,7 @@ async fn suspended_definition_starts_nothing_and_makes_up_for_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn start_that_no_retry_helps_waits_beside_the_cycle() {
+async fn start_that_fails_for_good_waits_beside_the_cycle() {
     for database in [None, Some(postgres())] {
         let host = manual(database).await;
         let begun = host.runtime.now();
@@ -100,7 +100,7 @@ async fn start_that_no_retry_helps_waits_beside_the_cycle() {
         let found = jobs(&host).await;
         let mut rows: Vec<_> = found.iter().map(|job| ((job.row.due - begun) / MINUTE, job.row.retries, job.row.failures)).collect();
         rows.sort_unstable();
-        assert_eq!(rows, [(20, 0, 1), (40, 3, 0)]);
+        assert_eq!(rows, [(20, 0, 3), (40, 3, 0)]);
         let failed = found.iter().find(|job| job.row.retries == 0).expect("it failed");
         assert!(failed.row.failure.as_deref().is_some_and(|failure| failure.contains("missing")), "{:?}", failed.row.failure);
         let again = host.runtime.execute_job(id(failed)).await;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::common::{self, Host, Setup, postgres};
 use mandate_runtime::engine::{InstanceId, PublicId, Variables};
 use mandate_runtime::query::{
-    DELIVERY, HistoryInstanceFilter, IncidentFilter, IncidentListed, InstanceFilter, JobFilter, JobListed, OperationFilter, Page,
-    TaskFilter,
+    DELIVERY, HistoryIncidentFilter, HistoryInstanceFilter, IncidentFilter, IncidentListed, IncidentState, InstanceFilter, JobFilter,
+    JobListed, OperationFilter, Page, TaskFilter,
 };
-use mandate_runtime::{ClockSource, DefinitionRef, Operator, Reason, Runtime, SignalTenants, SignalThrown, Start, WaitingFilter};
+use mandate_runtime::{Cleaned, ClockSource, DefinitionRef, Operator, Reason, Runtime, SignalTenants, SignalThrown, Start, WaitingFilter};
 use serde_json::json;
 
 /// `deaf` waits for `alarm`, and then calls a delegate that fails; `stubborn` starts by `alarm` and needs a variable. `echo` starts by `echo` and throws it
@@ -29,7 +29,7 @@ const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
     <bpmn:sequenceFlow id="f12" sourceRef="wait" targetRef="w"/>
     <bpmn:sequenceFlow id="f13" sourceRef="w" targetRef="caught"/>
   </bpmn:process>
-  <bpmn:process id="stubborn" isExecutable="true">
+  <bpmn:process id="stubborn" isExecutable="true" camunda:historyTimeToLive="P1D">
     <bpmn:startEvent id="s2"><bpmn:signalEventDefinition signalRef="alarm"/></bpmn:startEvent>
     <bpmn:userTask id="began" camunda:assignee="${who}"/>
     <bpmn:sequenceFlow id="f21" sourceRef="s2" targetRef="began"/>
@@ -42,6 +42,7 @@ const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 </bpmn:definitions>"#;
 
 const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
 
 async fn hosts() -> Vec<Host> {
     let mut hosts = Vec::new();
@@ -93,18 +94,18 @@ async fn what_cannot_be_delivered_is_an_incident_until_an_operator_has_it_tried_
         let runtime = host.runtime.on_behalf_of(Operator { user: Some("ann".into()), annotation: None });
         let deaf = start(&runtime, "deaf").await;
         throw(&runtime, "alarm").await;
-        // The catch event has a retry cycle of its own; no retry helps an expression without its variable.
+        // The catch event has a retry cycle of its own.
         let mut failed = jobs(&runtime).await;
         failed.sort_by(|a, b| a.row.activity_id.cmp(&b.row.activity_id));
         let seen: Vec<_> = failed.iter().map(|job| (job.row.kind.as_str(), job.row.activity_id.as_str(), job.row.retries)).collect();
-        assert_eq!(seen, [(DELIVERY, "s2", 0), (DELIVERY, "wait", 1)]);
+        assert_eq!(seen, [(DELIVERY, "s2", 2), (DELIVERY, "wait", 1)]);
         assert_eq!(failed[1].row.due, runtime.now() + MINUTE);
-        assert_eq!(incidents(&runtime).await.len(), 1);
+        assert!(incidents(&runtime).await.is_empty(), "they have attempts left");
 
         runtime.set_clock(runtime.now() + 2 * MINUTE).await.expect("all is quiet, though not all is well");
         let found = incidents(&runtime).await;
         let seen: Vec<_> = found.iter().map(|it| (it.row.activity_id.as_str(), it.row.code.as_str(), it.row.attempt)).collect();
-        assert_eq!(seen, [("s2", "UNDELIVERED", 1), ("wait", "UNDELIVERED", 2)]);
+        assert_eq!(seen, [("s2", "UNDELIVERED", 3), ("wait", "UNDELIVERED", 2)]);
         let (of_start, of_wait) = (&found[0], &found[1]);
         assert_eq!((of_wait.instance, of_wait.business_key.as_deref()), (deaf.0, Some("order-1")));
         let detail: serde_json::Value = serde_json::from_str(&of_wait.row.detail).expect("an object");
@@ -150,6 +151,29 @@ async fn what_nobody_waits_for_any_more_is_no_incident() {
         runtime.delete_instance(deaf, None).await.expect("deleted");
         let left = incidents(runtime).await;
         assert_eq!(left.iter().map(|it| it.row.activity_id.as_str()).collect::<Vec<_>>(), ["s2"]);
+        host.runtime.shut_down(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn incident_of_a_start_that_was_never_made_goes_as_the_history_of_its_process_does() {
+    for host in hosts().await {
+        let runtime = &host.runtime;
+        throw(runtime, "alarm").await;
+        runtime.set_clock(runtime.now() + 2 * MINUTE).await.expect("moved");
+        let remembered = async || {
+            let found = runtime.reads().remembered_incidents(HistoryIncidentFilter::default(), Page::ALL, &[]).await.expect("read");
+            found.iter().map(|it| (it.row.incident.activity_id.clone(), it.row.state)).collect::<Vec<_>>()
+        };
+        let years_later = runtime.now() + 5 * 365 * DAY;
+        assert_eq!(remembered().await, [("s2".to_owned(), IncidentState::Open)]);
+        assert_eq!(runtime.clean_history(years_later, 10).await.expect("cleaned"), Cleaned::Nothing, "it is open");
+        let incident = id_of(&incidents(runtime).await[0]);
+        runtime.delete_job(incident).await.expect("forgotten");
+        assert_eq!(remembered().await, [("s2".to_owned(), IncidentState::Deleted)]);
+        assert_eq!(runtime.clean_history(runtime.now() + DAY - 1, 10).await.expect("cleaned"), Cleaned::Nothing);
+        assert_eq!(runtime.clean_history(runtime.now() + DAY, 10).await.expect("cleaned"), Cleaned::Instances(0));
+        assert_eq!(remembered().await, []);
         host.runtime.shut_down(Duration::from_secs(5)).await;
     }
 }

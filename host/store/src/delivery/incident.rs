@@ -8,33 +8,51 @@ use crate::batch::{Batch, Type, cells};
 use crate::config::HistoryLevel;
 use crate::db::{Tx, params};
 use crate::delivery::DeliveryName;
+use crate::write::history::PUT_CALLERS;
 
 /// One that fails again after it has got new attempts is the same incident again.
-const RAISE: &str = "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, definition_id, code, message, attempt, created, detail, \
-                     of_called) SELECT COALESCE(t.instance_id, t.signal), t.n, t.n, COALESCE(t.activity, 0), t.activity_id, t.definition_id, \
-                     'UNDELIVERED', t.failure, t.failures, t.due, COALESCE(t.detail, ''), \
-                     EXISTS (SELECT 1 FROM instance i WHERE i.id = t.instance_id AND i.super_instance IS NOT NULL) \
+const RAISE: &str = "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, failed_activity_id, definition_id, code, message, attempt, \
+                     created, detail, deleted) SELECT COALESCE(t.instance_id, t.signal), t.n, t.n, COALESCE(t.activity, 0), t.activity_id, \
+                     t.activity_id, t.definition_id, 'UNDELIVERED', t.failure, t.failures, t.due, COALESCE(t.detail, ''), FALSE \
                      FROM delivery t WHERE t.signal = $1 AND t.n = $2 AND t.failures > 0 AND t.retries = 0 \
                      ON CONFLICT (instance_id, n) DO UPDATE SET message = excluded.message, attempt = excluded.attempt, created = excluded.created, \
-                     detail = excluded.detail, resolved_at = NULL";
+                     detail = excluded.detail, ended_at = NULL, deleted = FALSE, removal_at = NULL RETURNING instance_id, n";
 
-/// With its instance an incident was over already.
-pub(super) static RESOLVE: Batch = Batch::new(
-    "UPDATE history_incident SET resolved_at = COALESCE((SELECT h.ended_at FROM history_instance h \
-     WHERE h.instance_id = history_incident.instance_id), v.at) FROM {rows} WHERE history_incident.instance_id = v.instance_id \
-     AND history_incident.n = v.n AND history_incident.resolved_at IS NULL",
-    &[("instance_id", Type::Uuid), ("n", Type::I64), ("at", Type::I64)],
+/// With its instance an incident was over already. One of what was to start an instance has nobody's history to go with: it goes after the time to live
+/// that its definition's instances have.
+pub(super) static END: Batch = Batch::new(
+    "UPDATE history_incident SET ended_at = COALESCE((SELECT h.ended_at FROM history_instance h \
+     WHERE h.instance_id = history_incident.instance_id), v.at), deleted = v.deleted, removal_at = CASE WHEN history_incident.activity = 0 THEN \
+     v.at + (SELECT d.history_ttl * 86400000 FROM definition d WHERE d.id = history_incident.definition_id) END FROM {rows} \
+     WHERE history_incident.instance_id = v.instance_id AND history_incident.n = v.n AND history_incident.ended_at IS NULL",
+    &[("instance_id", Type::Uuid), ("n", Type::I64), ("at", Type::I64), ("deleted", Type::Bool)],
 );
+
+/// Those that are due at `$1`, `$2` at most.
+pub(crate) const DUE: &str =
+    "SELECT c.instance_id, c.n FROM history_incident c WHERE c.removal_at <= $1 ORDER BY c.removal_at, c.instance_id, c.n LIMIT $2";
+
+/// How an incident is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The delivery was taken up, or has attempts again.
+    Resolved,
+    /// Nobody takes it up any more.
+    Deleted,
+}
 
 /// A delivery without attempts left is an incident from here on.
 pub(super) async fn raise(tx: &mut Tx, level: HistoryLevel, name: DeliveryName) -> Result<(), Error> {
     if level < HistoryLevel::Audit {
         return Ok(());
     }
-    tx.execute(RAISE, params![name.signal, name.n]).await.map(drop)
+    let raised = tx.fetch(RAISE, params![name.signal, name.n]).await?;
+    let raised = raised.iter().map(|row| Ok(cells![row.get::<Uuid>(0)?, row.get::<i64>(1)?])).collect::<Result<_, Error>>()?;
+    PUT_CALLERS.execute(tx, raised).await.map(drop)
 }
 
 /// Those of these deliveries, by their names as jobs, that are incidents are so no longer.
-pub(super) async fn resolve(tx: &mut Tx, jobs: Vec<(Uuid, i64)>, at: i64) -> Result<(), Error> {
-    RESOLVE.execute(tx, jobs.into_iter().map(|(instance, n)| cells![instance, n, at]).collect()).await.map(drop)
+pub(super) async fn end(tx: &mut Tx, jobs: Vec<(Uuid, i64)>, at: i64, how: End) -> Result<(), Error> {
+    let deleted = how == End::Deleted;
+    END.execute(tx, jobs.into_iter().map(|(instance, n)| cells![instance, n, at, deleted]).collect()).await.map(drop)
 }

@@ -1,5 +1,6 @@
 //! Process definitions, what they are bound to, and how many instances stand where.
 
+use super::incidents::OF_CALLED;
 use super::select::{Select, Sort, ascending, keys};
 use super::{Order, Page, Reads};
 use crate::Error;
@@ -128,8 +129,10 @@ pub struct DefinitionStatistics {
     pub instances: i64,
     /// Jobs without retries.
     pub failed_jobs: i64,
-    /// Open incidents by code.
+    /// Open incidents by code, also those that they have of what they have called.
     pub incidents: Vec<(String, i64)>,
+    /// Open incidents of their own by code.
+    pub root_incidents: Vec<(String, i64)>,
 }
 
 /// How many tokens stand at an activity, and how they fare.
@@ -141,7 +144,7 @@ pub struct ActivityStatistics {
     pub instances: i64,
     /// Jobs without retries.
     pub failed_jobs: i64,
-    /// Open incidents by code.
+    /// Open incidents that stand there, by code, also those of what is called there.
     pub incidents: Vec<(String, i64)>,
 }
 
@@ -280,17 +283,23 @@ impl Reads {
             "SELECT {COLUMNS}, (SELECT COUNT(*) FROM instance i WHERE i.definition_id = d.id), \
              (SELECT COUNT(*) FROM job j WHERE j.definition_id = d.id AND j.retries = 0) FROM definition d ORDER BY {{text:d.id}}"
         );
-        let incidents = "SELECT definition_id, code, COUNT(*) FROM any_incident GROUP BY definition_id, code ORDER BY {text:code}";
-        let answers = self.pool.snapshot(vec![(&sql, Vec::new()), (incidents, Vec::new())]).await?;
-        let [rows, incidents] = &answers[..] else { unreachable!("two statements have two answers") };
-        let incidents = counted(incidents)?;
+        let by_definition = |place: &str| {
+            format!("SELECT definition_id, code, COUNT(*) FROM {place} c GROUP BY definition_id, code ORDER BY {{text:code}}")
+        };
+        let (own, of_called) = (by_definition("any_incident"), by_definition(OF_CALLED));
+        let answers = self.pool.snapshot([&sql, &own, &of_called].map(|sql| (sql.as_str(), Vec::new())).into()).await?;
+        let [rows, own, of_called] = &answers[..] else { unreachable!("three statements have three answers") };
+        let (own, of_called) = (counted(own)?, counted(of_called)?);
+        let of = |id: &str, counted: &[(String, String, i64)]| -> Vec<(String, i64)> {
+            counted.iter().filter(|(of, _, _)| of == id).map(|(_, code, n)| (code.clone(), *n)).collect()
+        };
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();
                 let definition = read(&mut columns)?;
-                let incidents = incidents.iter().filter(|(of, _, _)| *of == definition.id);
-                let incidents = incidents.map(|(_, code, n)| (code.clone(), *n)).collect();
-                Ok(DefinitionStatistics { definition, instances: columns.next()?, failed_jobs: columns.next()?, incidents })
+                let root_incidents = of(&definition.id, &own);
+                let incidents = [root_incidents.clone(), of(&definition.id, &of_called)].concat();
+                Ok(DefinitionStatistics { definition, instances: columns.next()?, failed_jobs: columns.next()?, incidents, root_incidents })
             })
             .collect()
     }
@@ -311,9 +320,11 @@ impl Reads {
              SELECT i.id, i.job_activity, i.job_activity_id FROM instance i WHERE i.definition_id = $1 AND i.job_host IS NOT NULL \
              AND i.job_kind <> 'event-timer') w GROUP BY w.activity_id";
         let failed = "SELECT activity_id, COUNT(*) FROM job WHERE definition_id = $1 AND retries = 0 GROUP BY activity_id";
-        let incidents =
-            "SELECT activity_id, code, COUNT(*) FROM any_incident WHERE definition_id = $1 GROUP BY activity_id, code ORDER BY {text:code}";
-        let statements = [tokens, failed, incidents].map(|sql| (sql, params![definition_id])).into();
+        let incidents = format!(
+            "SELECT activity_id, code, COUNT(*) FROM (SELECT definition_id, activity_id, code FROM any_incident UNION ALL \
+             SELECT definition_id, activity_id, code FROM {OF_CALLED} o) c WHERE definition_id = $1 GROUP BY activity_id, code ORDER BY {{text:code}}"
+        );
+        let statements = [tokens, failed, &incidents].map(|sql| (sql, params![definition_id])).into();
         let answers = self.pool.snapshot(statements).await?;
         let [tokens, failed, incidents] = &answers[..] else { unreachable!("three statements have three answers") };
         let mut by_activity = std::collections::BTreeMap::<String, ActivityStatistics>::new();

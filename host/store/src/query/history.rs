@@ -339,10 +339,8 @@ pub(super) const WITH_BUSINESS_KEY: &str = "IN (SELECT e.instance_id FROM histor
                                             AND e.ended_at IS NOT NULL UNION ALL SELECT i.id FROM instance i WHERE {text:i.business_key} = $?)";
 
 /// An incident of a called instance is one of each of its callers.
-const WITH_INCIDENTS: &str = "(EXISTS (SELECT 1 FROM history_incident c WHERE c.instance_id = h.instance_id) OR h.instance_id IN \
-                              (WITH RECURSIVE up (id) AS (SELECT o.super_instance FROM history_incident x JOIN history_instance o \
-                              ON o.instance_id = x.instance_id WHERE x.of_called UNION SELECT o.super_instance FROM up JOIN history_instance o \
-                              ON o.instance_id = up.id WHERE o.super_instance IS NOT NULL) SELECT up.id FROM up))";
+const WITH_INCIDENTS: &str = "(EXISTS (SELECT 1 FROM history_incident c WHERE c.instance_id = h.instance_id) \
+                              OR EXISTS (SELECT 1 FROM history_incident_caller k WHERE k.instance_id = h.instance_id))";
 
 /// States of those that live.
 const OF_LIVE: [&str; 2] = ["ACTIVE", "SUSPENDED"];

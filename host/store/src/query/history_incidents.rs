@@ -1,7 +1,7 @@
 //! What history has of incidents.
 //!
-//! As in the list of open incidents ([`incidents`](super::incidents)) one of a called instance stands at each of its callers, too, which follows from
-//! who has called whom. What has become of a signal or message that could not be delivered is an incident of its receiver; one that was to start
+//! As in the list of open incidents ([`incidents`](super::incidents)) one of a called instance stands at each of its callers, too. Here each of these has a
+//! row of its own, for there may be any number of ended instances to follow. What has become of a signal or message that could not be delivered is an incident of its receiver; one that was to start
 //! an instance has none, and is its definition's.
 
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use super::remembered::{OF_INSTANCE, OfInstances, Remembered, of_instances, reme
 use super::select::{Select, Sort, keys};
 use super::{Order, Page, Reads};
 use crate::Error;
-use crate::db::Columns;
+use crate::db::{Columns, Param};
 
 /// An incident as history has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum IncidentState {
     Open,
     /// It was resolved.
     Resolved,
-    /// It was open when its instance was deleted.
+    /// What had failed was cancelled, or its whole instance was.
     Deleted,
 }
 
@@ -49,8 +49,12 @@ pub struct HistoryIncidentFilter {
     pub root: Option<IncidentName>,
     /// At this activity instance.
     pub activity: Option<(Uuid, i64)>,
-    /// At this element.
+    /// Standing at this element.
     pub activity_id: Option<String>,
+    /// Of what failed at this element.
+    pub failed_activity_id: Option<String>,
+    /// Of jobs of one of these job definitions, by their ids.
+    pub job_definition_ids: Vec<String>,
     /// Of this kind of trouble.
     pub code: Option<String>,
     /// Of any other kind of trouble than this.
@@ -104,7 +108,7 @@ impl Sort for HistoryIncidentSort {
             Self::Id | Self::Instance => "c.instance_id",
             Self::Message => "{text:c.message}",
             Self::Created => "c.created",
-            Self::Resolved => "COALESCE(c.resolved_at, h.ended_at)",
+            Self::Resolved => OVER,
             Self::Code => "{text:c.code}",
             Self::ActivityId => "{text:c.activity_id}",
             Self::DefinitionId => "{text:c.definition_id}",
@@ -116,36 +120,37 @@ impl Sort for HistoryIncidentSort {
 
 const FROM: &str = "(SELECT x.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL::uuid}{lite:NULL} AS root FROM history_incident x) c CROSS JOIN history_instance h";
 
-/// The same as callers have them, whatever lies between. Their numbers are those of the incidents, and negative: a caller has some of its own.
-const FROM_CALLED: &str = "(WITH RECURSIVE up (instance_id, activity, activity_id, called, root, n) AS (\
-        SELECT o.super_instance, o.super_n, o.super_activity, o.instance_id, x.instance_id, x.n FROM history_incident x \
-        JOIN history_instance o ON o.instance_id = x.instance_id WHERE x.of_called UNION ALL \
-        SELECT o.super_instance, o.super_n, o.super_activity, o.instance_id, up.root, up.n FROM up \
-        JOIN history_instance o ON o.instance_id = up.instance_id WHERE o.super_instance IS NOT NULL) \
-     SELECT up.instance_id, -up.n AS n, {pg:NULL::bigint}{lite:NULL} AS wait, up.activity, up.activity_id, a.definition_id, x.code, '' AS message, \
-        x.created, COALESCE(x.resolved_at, o.ended_at) AS resolved_at, up.called, up.root \
-     FROM up JOIN history_incident x ON x.instance_id = up.root AND x.n = up.n JOIN history_instance o ON o.instance_id = up.root \
-        JOIN history_instance a ON a.instance_id = up.instance_id) c CROSS JOIN history_instance h";
+/// The same as callers have them. Their numbers are those of the incidents, and negative: a caller has some of its own. They are over as the incidents
+/// are.
+const FROM_CALLED: &str = "(SELECT k.instance_id, -k.n AS n, {pg:NULL::bigint}{lite:NULL} AS wait, k.activity, k.activity_id, \
+        k.activity_id AS failed_activity_id, {pg:NULL::text}{lite:NULL} AS job_definition_id, k.definition_id, x.code, '' AS message, x.created, \
+        COALESCE(x.ended_at, o.ended_at) AS ended_at, x.deleted OR (x.ended_at IS NULL AND o.ended_at IS NOT NULL) AS deleted, \
+        {pg:NULL::bigint}{lite:NULL} AS removal_at, k.called, k.root \
+     FROM history_incident_caller k CROSS JOIN history_incident x CROSS JOIN history_instance o \
+     WHERE x.instance_id = k.root AND x.n = k.n AND o.instance_id = k.root) c CROSS JOIN history_instance h";
 
 /// Of what was to start an instance. It has the definition's place for an instance's.
 const FROM_STARTS: &str = "(SELECT x.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL::uuid}{lite:NULL} AS root FROM history_incident x \
         {lite:INDEXED BY history_incident_start} WHERE x.activity = 0) c {pg:JOIN}{lite:CROSS JOIN} \
-     (SELECT s.instance_id, s.n, d.tenant, d.id AS definition_id, d.key AS definition_key, {pg:NULL::bigint}{lite:NULL} AS removal_at, \
+     (SELECT s.instance_id, s.n, d.tenant, d.id AS definition_id, d.key AS definition_key, s.removal_at, \
         {pg:NULL::uuid}{lite:NULL} AS root_instance, '' AS state, {pg:NULL::bigint}{lite:NULL} AS ended_at \
      FROM history_incident s JOIN definition d ON d.id = s.definition_id WHERE s.activity = 0) h ON h.n = c.n";
 
 /// When one was over. With an instance everything that is open of it is: also a signal that could not be delivered.
-const OVER: &str = "COALESCE(c.resolved_at, h.ended_at)";
-const OPEN: &str = "c.resolved_at IS NULL AND h.ended_at IS NULL";
-/// Deleting an instance ends what is open of it at that moment.
-const DELETED: &str = "h.state = 'EXTERNALLY_TERMINATED' AND COALESCE(c.resolved_at, h.ended_at) = h.ended_at";
+const OVER: &str = "COALESCE(c.ended_at, h.ended_at)";
+const OPEN: &str = "c.ended_at IS NULL AND h.ended_at IS NULL";
+const DELETED: &str = "(c.deleted OR (c.ended_at IS NULL AND h.ended_at IS NOT NULL))";
 
 fn incidents(filter: HistoryIncidentFilter) -> Select {
     let mut select = Select::of(vec![FROM, FROM_CALLED, FROM_STARTS]);
+    // A row knows its definition, and is found by it.
+    select.maybe("c.definition_id = $?", filter.of.definition_id.clone());
     of_instances(&mut select, "c.instance_id", filter.of);
     add_names(&mut select, "c", filter.name, filter.cause, filter.root);
     select.numbered("c.instance_id", "c.activity", filter.activity.into_iter().collect());
     select.maybe("c.activity_id = $?", filter.activity_id);
+    select.maybe("c.failed_activity_id = $?", filter.failed_activity_id);
+    select.texts("c.job_definition_id", filter.job_definition_ids);
     select.maybe("c.code = $?", filter.code);
     select.maybe("c.code <> $?", filter.code_not);
     select.maybe("c.message = $?", filter.message);
@@ -164,6 +169,19 @@ fn incidents(filter: HistoryIncidentFilter) -> Select {
     select
 }
 
+/// The statement that asks for them.
+pub(crate) fn remembered_incidents_sql(
+    filter: HistoryIncidentFilter,
+    page: Page,
+    sort: &[(HistoryIncidentSort, Order)],
+) -> (String, Vec<Param>) {
+    let columns = format!(
+        "{OF_INSTANCE}, c.n, c.wait, c.activity, c.activity_id, c.failed_activity_id, c.job_definition_id, c.code, c.message, c.created, {OVER}, \
+         c.called, c.root, CAST(CASE WHEN {OPEN} THEN 0 WHEN {DELETED} THEN 2 ELSE 1 END AS BIGINT)"
+    );
+    incidents(filter).statement(&columns, &keys(sort, &["c.instance_id", "c.n", "c.root"]), page)
+}
+
 impl Reads {
     /// Incidents, resolved ones too.
     pub async fn remembered_incidents(
@@ -172,11 +190,8 @@ impl Reads {
         page: Page,
         sort: &[(HistoryIncidentSort, Order)],
     ) -> Result<Vec<Remembered<IncidentRemembered>>, Error> {
-        let columns = format!(
-            "{OF_INSTANCE}, c.n, c.wait, c.activity, c.activity_id, c.code, c.message, c.created, {OVER}, \
-             c.called, c.root, CAST(CASE WHEN {OPEN} THEN 0 WHEN {DELETED} THEN 2 ELSE 1 END AS BIGINT)"
-        );
-        let rows = incidents(filter).rows(&self.pool, &columns, &keys(sort, &["c.instance_id", "c.n", "c.root"]), page).await?;
+        let (sql, params) = remembered_incidents_sql(filter, page, sort);
+        let rows = self.pool.fetch(&sql, params).await?;
         let incident = |_, columns: &mut Columns<'_>| {
             let incident = super::record::incident(columns)?;
             let (called, root): (Option<Uuid>, Option<Uuid>) = (columns.next()?, columns.next()?);

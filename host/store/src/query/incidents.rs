@@ -69,8 +69,12 @@ pub struct IncidentFilter {
     pub definition_keys: Vec<String>,
     /// Of an instance with this business key.
     pub business_key: Option<String>,
-    /// At this activity.
+    /// Standing at this activity.
     pub activity_id: Option<String>,
+    /// Of what failed at this activity.
+    pub failed_activity_id: Option<String>,
+    /// Of jobs of one of these job definitions, by their ids.
+    pub job_definition_ids: Vec<String>,
     /// Of this kind of trouble.
     pub code: Option<String>,
     /// Of any other kind of trouble than this.
@@ -126,8 +130,9 @@ impl Sort for IncidentSort {
     }
 }
 
-pub(super) const ROW: &str = "incident.n, incident.wait, incident.activity, incident.activity_id, incident.definition_id, incident.code, \
-                              incident.message, incident.attempt, incident.created, incident.detail";
+pub(super) const ROW: &str = "incident.n, incident.wait, incident.activity, incident.activity_id, incident.failed_activity_id, \
+                              incident.job_definition_id, incident.definition_id, incident.code, incident.message, incident.attempt, \
+                              incident.created, incident.detail";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<IncidentRow, Error> {
     Ok(IncidentRow {
@@ -135,6 +140,8 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<IncidentRow, Error> {
         wait: columns.next()?,
         activity: columns.next()?,
         activity_id: columns.next()?,
+        failed_activity_id: columns.next()?,
+        job_definition_id: columns.next()?,
         definition_id: columns.next()?,
         code: columns.next()?,
         message: columns.next()?,
@@ -148,15 +155,24 @@ const FROM: &str = "(SELECT x.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL:
                     CROSS JOIN instance i LEFT JOIN definition d ON d.id = incident.definition_id";
 
 /// The same as callers have them, whatever lies between. Their numbers are those of the incidents, and negative: a caller has some of its own.
-const FROM_CALLED: &str = "(WITH RECURSIVE up (instance_id, activity, activity_id, called, root, n) AS (\
+/// What failed for a caller is its call activity.
+macro_rules! of_called {
+    () => {
+        "(WITH RECURSIVE up (instance_id, activity, activity_id, called, root, n) AS (\
         SELECT c.super_instance, c.super_n, c.super_activity, c.id, x.instance_id, x.n FROM any_incident x JOIN instance c ON c.id = x.instance_id \
         WHERE c.super_instance IS NOT NULL UNION ALL \
         SELECT c.super_instance, c.super_n, c.super_activity, c.id, up.root, up.n FROM up JOIN instance c ON c.id = up.instance_id \
         WHERE c.super_instance IS NOT NULL) \
-     SELECT up.instance_id, -up.n AS n, {pg:NULL::bigint}{lite:NULL} AS wait, up.activity, up.activity_id, a.definition_id, x.code, '' AS message, \
-        x.attempt, x.created, x.detail, up.called, up.root \
-     FROM up JOIN any_incident x ON x.instance_id = up.root AND x.n = up.n JOIN instance a ON a.id = up.instance_id) incident \
-     CROSS JOIN instance i LEFT JOIN definition d ON d.id = incident.definition_id";
+     SELECT up.instance_id, -up.n AS n, {pg:NULL::bigint}{lite:NULL} AS wait, up.activity, up.activity_id, up.activity_id AS failed_activity_id, \
+        {pg:NULL::text}{lite:NULL} AS job_definition_id, a.definition_id, x.code, '' AS message, x.attempt, x.created, x.detail, up.called, up.root \
+     FROM up JOIN any_incident x ON x.instance_id = up.root AND x.n = up.n JOIN instance a ON a.id = up.instance_id)"
+    };
+}
+
+const FROM_CALLED: &str = concat!(of_called!(), " incident CROSS JOIN instance i LEFT JOIN definition d ON d.id = incident.definition_id");
+
+/// What instances have of what they have called, as rows like those of incidents.
+pub(super) const OF_CALLED: &str = of_called!();
 
 /// The same of signals that could not be delivered.
 const FROM_DELIVERIES: &str = "(SELECT c.*, {pg:NULL::uuid}{lite:NULL} AS called, {pg:NULL::uuid}{lite:NULL} AS root FROM any_incident c \
@@ -180,6 +196,8 @@ fn select(filter: IncidentFilter) -> Select {
     }
     select.maybe("{text:i.business_key} = $?", filter.business_key);
     select.maybe("incident.activity_id = $?", filter.activity_id);
+    select.maybe("incident.failed_activity_id = $?", filter.failed_activity_id);
+    select.texts("incident.job_definition_id", filter.job_definition_ids);
     select.maybe("incident.code = $?", filter.code);
     select.maybe("incident.code <> $?", filter.code_not);
     select.maybe("incident.message = $?", filter.message);

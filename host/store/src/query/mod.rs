@@ -48,6 +48,8 @@ pub use history::{
     HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort,
     HistoryVariable, IncidentOf,
 };
+#[cfg(test)]
+pub(crate) use history_incidents::remembered_incidents_sql;
 pub use history_incidents::{HistoryIncidentFilter, HistoryIncidentSort, IncidentRemembered, IncidentState};
 pub use incidents::{Cause, IncidentFilter, IncidentListed, IncidentName, IncidentSort};
 pub use instances::{IndexRows, InstanceFilter, InstanceListed, InstanceRow, InstanceSort};

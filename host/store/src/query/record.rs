@@ -91,8 +91,12 @@ pub struct HistoryIncident {
     pub wait: Option<i64>,
     /// The activity instance.
     pub activity: i64,
-    /// BPMN id.
+    /// BPMN id of the element at which it stands.
     pub activity_id: String,
+    /// BPMN id of the element that failed, if one has.
+    pub failed_activity_id: Option<String>,
+    /// The definition of the job that failed, if a model asks for that job.
+    pub job_definition_id: Option<String>,
     /// What went wrong.
     pub code: String,
     /// What exactly.
@@ -100,7 +104,7 @@ pub struct HistoryIncident {
     /// Since when.
     pub created: i64,
     /// Until when.
-    pub resolved_at: Option<i64>,
+    pub ended_at: Option<i64>,
 }
 
 impl Reads {
@@ -169,8 +173,8 @@ pub(super) fn task(columns: &mut Columns<'_>) -> Result<HistoryTask, Error> {
     })
 }
 
-const INCIDENTS: &str = "SELECT c.n, c.wait, c.activity, c.activity_id, c.code, c.message, c.created, \
-                         COALESCE(c.resolved_at, h.ended_at) FROM history_incident c JOIN history_instance h ON h.instance_id = c.instance_id \
+const INCIDENTS: &str = "SELECT c.n, c.wait, c.activity, c.activity_id, c.failed_activity_id, c.job_definition_id, c.code, c.message, c.created, \
+                         COALESCE(c.ended_at, h.ended_at) FROM history_incident c JOIN history_instance h ON h.instance_id = c.instance_id \
                          WHERE c.instance_id = $1 ORDER BY c.n";
 
 pub(super) fn incident(columns: &mut Columns<'_>) -> Result<HistoryIncident, Error> {
@@ -179,9 +183,11 @@ pub(super) fn incident(columns: &mut Columns<'_>) -> Result<HistoryIncident, Err
         wait: columns.next()?,
         activity: columns.next()?,
         activity_id: columns.next()?,
+        failed_activity_id: columns.next()?,
+        job_definition_id: columns.next()?,
         code: columns.next()?,
         message: columns.next()?,
         created: columns.next()?,
-        resolved_at: columns.next()?,
+        ended_at: columns.next()?,
     })
 }

@@ -151,7 +151,16 @@ impl Select {
 
     /// The rows, of these columns, in this order. Each place gives its first rows in the order of its own indexes, so that a page of several costs
     /// what it does of one.
-    pub(super) async fn rows(mut self, pool: &Pool, columns: &str, order: &[(String, &str)], page: Page) -> Result<Vec<Row>, Error> {
+    pub(super) async fn rows(self, pool: &Pool, columns: &str, order: &[(String, &str)], page: Page) -> Result<Vec<Row>, Error> {
+        if self.places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (sql, params) = self.statement(columns, order, page);
+        pool.fetch(&sql, params).await
+    }
+
+    /// The statement that asks for them; of one place at least.
+    pub(super) fn statement(mut self, columns: &str, order: &[(String, &str)], page: Page) -> (String, Vec<Param>) {
         let (mut first, mut paged) = (String::new(), String::new());
         if page != Page::ALL {
             self.params.extend([page.max.into(), page.first.into()].map(Param::I64));
@@ -167,9 +176,7 @@ impl Select {
             keys.collect::<Vec<_>>().join(", ")
         };
         let inner = by(&|_, column| column.to_owned());
-        let sql = if self.places.is_empty() {
-            return Ok(Vec::new());
-        } else if let [place] = self.places[..] {
+        let sql = if let [place] = self.places[..] {
             format!("SELECT {columns} FROM {place}{} ORDER BY {inner}{paged}", self.conditions)
         } else {
             let keys: Vec<String> = order.iter().enumerate().map(|(at, (column, _))| format!("{column} AS k{at}")).collect();
@@ -180,7 +187,7 @@ impl Select {
             let all: Vec<String> = self.places.iter().enumerate().map(of).collect();
             format!("SELECT * FROM ({}) u ORDER BY {}{paged}", all.join(" UNION ALL "), by(&|at, _| format!("k{at}")))
         };
-        pool.fetch(&sql, self.params).await
+        (sql, self.params)
     }
 
     /// How many rows there are.

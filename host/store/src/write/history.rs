@@ -163,9 +163,10 @@ static END_OPEN_TASKS: Batch = Batch::new(
 );
 
 static PUT_INCIDENTS: Batch = Batch::new(
-    "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, definition_id, code, message, attempt, created, detail, \
-     of_called) SELECT v.instance_id, v.n, v.wait, v.activity, v.activity_id, v.definition_id, v.code, v.message, v.attempt, v.created, v.detail, \
-     v.of_called FROM {rows} WHERE TRUE ON CONFLICT (instance_id, n) DO UPDATE SET code = excluded.code, message = excluded.message, \
+    "INSERT INTO history_incident (instance_id, n, wait, activity, activity_id, failed_activity_id, job_definition_id, definition_id, code, message, \
+     attempt, created, detail, deleted) SELECT v.instance_id, v.n, v.wait, v.activity, v.activity_id, v.failed_activity_id, v.job_definition_id, \
+     v.definition_id, v.code, v.message, v.attempt, v.created, v.detail, FALSE FROM {rows} WHERE TRUE \
+     ON CONFLICT (instance_id, n) DO UPDATE SET failed_activity_id = excluded.failed_activity_id, code = excluded.code, message = excluded.message, \
      attempt = excluded.attempt, detail = excluded.detail",
     &[
         ("instance_id", Type::Uuid),
@@ -173,26 +174,40 @@ static PUT_INCIDENTS: Batch = Batch::new(
         ("wait", Type::I64),
         ("activity", Type::I64),
         ("activity_id", Type::Text),
+        ("failed_activity_id", Type::Text),
+        ("job_definition_id", Type::Text),
         ("definition_id", Type::Text),
         ("code", Type::Text),
         ("message", Type::Text),
         ("attempt", Type::I64),
         ("created", Type::I64),
         ("detail", Type::Text),
-        ("of_called", Type::Bool),
     ],
 );
 
-static RESOLVE_INCIDENTS: Batch = Batch::new(
-    "UPDATE history_incident SET resolved_at = v.resolved_at FROM {rows} WHERE history_incident.instance_id = v.instance_id \
-     AND history_incident.n = v.n",
-    &[("instance_id", Type::Uuid), ("n", Type::I64), ("resolved_at", Type::I64)],
+/// Whoever has called the instance of an incident has it as well, and whoever has called those: none of them ends before it does.
+pub(crate) static PUT_CALLERS: Batch = Batch::new(
+    "INSERT INTO history_incident_caller (instance_id, root, n, called, activity, activity_id, definition_id) \
+     WITH RECURSIVE up (instance_id, root, n, called, activity, activity_id) AS (\
+        SELECT o.super_instance, v.instance_id, v.n, o.instance_id, o.super_n, o.super_activity FROM {rows} \
+        JOIN history_instance o ON o.instance_id = v.instance_id WHERE o.super_instance IS NOT NULL UNION ALL \
+        SELECT o.super_instance, up.root, up.n, o.instance_id, o.super_n, o.super_activity FROM up \
+        JOIN history_instance o ON o.instance_id = up.instance_id WHERE o.super_instance IS NOT NULL) \
+     SELECT up.instance_id, up.root, up.n, up.called, up.activity, up.activity_id, a.definition_id FROM up \
+     JOIN history_instance a ON a.instance_id = up.instance_id WHERE TRUE ON CONFLICT (instance_id, root, n) DO NOTHING",
+    &[("instance_id", Type::Uuid), ("n", Type::I64)],
 );
 
-static RESOLVE_OPEN_INCIDENTS: Batch = Batch::new(
-    "UPDATE history_incident SET resolved_at = v.resolved_at FROM {rows} WHERE history_incident.instance_id = v.instance_id \
-     AND history_incident.resolved_at IS NULL",
-    &[("instance_id", Type::Uuid), ("resolved_at", Type::I64)],
+static END_INCIDENTS: Batch = Batch::new(
+    "UPDATE history_incident SET ended_at = v.ended_at, deleted = v.deleted FROM {rows} \
+     WHERE history_incident.instance_id = v.instance_id AND history_incident.n = v.n",
+    &[("instance_id", Type::Uuid), ("n", Type::I64), ("ended_at", Type::I64), ("deleted", Type::Bool)],
+);
+
+static END_OPEN_INCIDENTS: Batch = Batch::new(
+    "UPDATE history_incident SET ended_at = v.ended_at, deleted = TRUE FROM {rows} WHERE history_incident.instance_id = v.instance_id \
+     AND history_incident.ended_at IS NULL",
+    &[("instance_id", Type::Uuid), ("ended_at", Type::I64)],
 );
 
 /// The state of an instance that goes on.
@@ -238,7 +253,9 @@ pub(super) struct History {
     tasks: Rows,
     ended_tasks: Rows,
     incidents: Rows,
-    resolved_incidents: Rows,
+    /// Incidents of instances that somebody has called.
+    incidents_of_called: Rows,
+    ended_incidents: Rows,
     /// Instances that end with whatever tasks of them are open.
     closed_tasks: Rows,
     /// Instances that end with whatever incidents of them are open.
@@ -260,7 +277,8 @@ impl History {
             tasks: Rows::new(),
             ended_tasks: Rows::new(),
             incidents: Rows::new(),
-            resolved_incidents: Rows::new(),
+            incidents_of_called: Rows::new(),
+            ended_incidents: Rows::new(),
             closed_tasks: Rows::new(),
             closed_incidents: Rows::new(),
             operations: Rows::new(),
@@ -406,18 +424,20 @@ impl History {
                 row.wait,
                 row.activity,
                 &row.activity_id,
+                &row.failed_activity_id,
+                &row.job_definition_id,
                 &row.definition_id,
                 &row.code,
                 &row.message,
                 row.attempt,
                 row.created,
-                &row.detail,
-                is_called
+                &row.detail
             ]);
+            self.incidents_of_called.extend(is_called.then(|| cells![id, row.n]));
         }
         let at = moment(write);
         self.ended_tasks.extend(write.remove_tasks.iter().map(|wait| cells![id, *wait, at]));
-        self.resolved_incidents.extend(write.remove_incidents.iter().map(|(n, at)| cells![id, *n, *at]));
+        self.ended_incidents.extend(write.remove_incidents.iter().map(|it| cells![id, it.n, it.at, it.deleted]));
         if let (State::Ended { beside }, Expect::Revision(_)) = (&write.state, &write.expect) {
             self.closed_tasks.extend(beside.tasks.then(|| cells![id, at]));
             self.closed_incidents.extend(beside.incidents.then(|| cells![id, at]));
@@ -436,9 +456,10 @@ impl History {
         PUT_TASKS.execute(tx, self.tasks).await?;
         END_TASKS.execute(tx, self.ended_tasks).await?;
         PUT_INCIDENTS.execute(tx, self.incidents).await?;
-        RESOLVE_INCIDENTS.execute(tx, self.resolved_incidents).await?;
+        PUT_CALLERS.execute(tx, self.incidents_of_called).await?;
+        END_INCIDENTS.execute(tx, self.ended_incidents).await?;
         END_OPEN_TASKS.execute(tx, self.closed_tasks).await?;
-        RESOLVE_OPEN_INCIDENTS.execute(tx, self.closed_incidents).await?;
+        END_OPEN_INCIDENTS.execute(tx, self.closed_incidents).await?;
         operations::insert(tx, self.operations).await
     }
 }
@@ -466,12 +487,13 @@ pub(crate) fn moment(write: &InstanceWrite) -> i64 {
 }
 
 /// History tables of instances, in the order in which they are removed from.
-pub(crate) const TABLES: [&str; 7] = [
+pub(crate) const TABLES: [&str; 8] = [
     "history_activity",
     "history_variable",
     "history_variable_update",
     "history_task",
     "history_incident",
+    "history_incident_caller",
     "history_operation",
     "history_instance",
 ];
@@ -503,6 +525,7 @@ pub(crate) static BATCHES: &[&Batch] = &[
     &END_TASKS,
     &END_OPEN_TASKS,
     &PUT_INCIDENTS,
-    &RESOLVE_INCIDENTS,
-    &RESOLVE_OPEN_INCIDENTS,
+    &PUT_CALLERS,
+    &END_INCIDENTS,
+    &END_OPEN_INCIDENTS,
 ];

@@ -191,16 +191,21 @@ static PUT_SUBSCRIPTIONS: Batch = Batch::new(
 );
 
 static PUT_INCIDENTS: Batch = Batch::new(
-    "INSERT INTO incident (instance_id, n, wait, activity, activity_id, definition_id, code, message, attempt, created, detail) \
-     SELECT v.instance_id, v.n, v.wait, v.activity, v.activity_id, v.definition_id, v.code, v.message, v.attempt, v.created, v.detail \
+    "INSERT INTO incident (instance_id, n, wait, activity, activity_id, failed_activity_id, job_definition_id, definition_id, code, message, attempt, \
+     created, detail) \
+     SELECT v.instance_id, v.n, v.wait, v.activity, v.activity_id, v.failed_activity_id, v.job_definition_id, v.definition_id, v.code, v.message, \
+     v.attempt, v.created, v.detail \
      FROM {rows} WHERE TRUE ON CONFLICT (instance_id, n) DO UPDATE SET wait = excluded.wait, activity = excluded.activity, \
-     activity_id = excluded.activity_id, code = excluded.code, message = excluded.message, attempt = excluded.attempt, created = excluded.created, detail = excluded.detail",
+     activity_id = excluded.activity_id, failed_activity_id = excluded.failed_activity_id, job_definition_id = excluded.job_definition_id, \
+     code = excluded.code, message = excluded.message, attempt = excluded.attempt, created = excluded.created, detail = excluded.detail",
     &[
         ("instance_id", Type::Uuid),
         ("n", Type::I64),
         ("wait", Type::I64),
         ("activity", Type::I64),
         ("activity_id", Type::Text),
+        ("failed_activity_id", Type::Text),
+        ("job_definition_id", Type::Text),
         ("definition_id", Type::Text),
         ("code", Type::Text),
         ("message", Type::Text),
@@ -334,7 +339,7 @@ impl Tables {
         self.removed_candidates.extend(numbers(&write.recast_tasks));
         self.removed_external_tasks.extend(numbers(&write.remove_external_tasks));
         self.removed_subscriptions.extend(numbers(&write.remove_subscriptions));
-        self.removed_incidents.extend(write.remove_incidents.iter().map(|(n, _)| cells![id, *n]));
+        self.removed_incidents.extend(write.remove_incidents.iter().map(|incident| cells![id, incident.n]));
         self.take_tasks(write, of.suspended);
         self.take_external_tasks(write, of);
         self.subscriptions.extend(write.put_subscriptions.iter().map(|row| {
@@ -360,6 +365,8 @@ impl Tables {
                 row.wait,
                 row.activity,
                 &row.activity_id,
+                &row.failed_activity_id,
+                &row.job_definition_id,
                 &row.definition_id,
                 &row.code,
                 &row.message,

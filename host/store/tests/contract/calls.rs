@@ -1,11 +1,13 @@
 //! Instances that call each other.
 
-use mandate_store::query::{CallFilter, HistoryInstanceFilter, IncidentFilter, IncidentName, InstanceFilter, Order, Page};
-use mandate_store::query::{IncidentListed, IncidentSort};
-use mandate_store::{CalledBy, CommitError, DeploymentDeletion, InstanceWrite, Store, Unit};
+use mandate_store::query::{
+    CallFilter, HistoryIncidentFilter, HistoryIncidentSort, HistoryInstanceFilter, IncidentFilter, IncidentListed, IncidentName,
+    IncidentRemembered, IncidentSort, IncidentState, InstanceFilter, OfInstances, Order, Page, Remembered,
+};
+use mandate_store::{CalledBy, CommitError, DeploymentDeletion, EndedIncident, IncidentRow, InstanceWrite, Store, Unit};
 use uuid::Uuid;
 
-use crate::common::{Fixture, definition, end, head, incident, live, start, step, unit};
+use crate::common::{Fixture, definition, end, head, incident, live, resolved, start, step, unit};
 
 /// A new instance that another one calls.
 fn called(definition: &mandate_store::query::DefinitionRow, id: Uuid, by: Uuid, root: Uuid) -> InstanceWrite {
@@ -99,10 +101,75 @@ pub(crate) async fn incident_of_a_called_instance_stands_at_its_callers(fixture:
     assert_eq!(listed(IncidentFilter { root: name(inner, None), ..IncidentFilter::default() }).await, [of_outer, of_middle, own[1]]);
     let failing = InstanceFilter { with_incident: true, ..InstanceFilter::default() };
     assert_eq!(store.count_instances(failing.clone()).await.expect("counted"), 4);
-    let gone = InstanceWrite { remove_incidents: vec![(7, 50)], ..step(inner, 2) };
+    let gone = InstanceWrite { remove_incidents: vec![resolved(7, 50)], ..step(inner, 2) };
     store.commit(unit(gone)).await.expect("stored");
     assert_eq!(listed(IncidentFilter::default()).await, [of_other, own[0], own[2]]);
     assert_eq!(store.count_instances(failing).await.expect("counted"), 2);
+    store.close().await;
+}
+
+pub(crate) async fn history_has_incidents_of_called_instances_at_their_callers(fixture: Fixture) {
+    let store = fixture.open().await;
+    let (calls, process) = (definition(&store, "calls").await, definition(&store, "p").await);
+    let [outer, middle, inner, other] = [1, 2, 3, 4].map(|n| Uuid::from_u128(n << 64));
+    let all = vec![
+        start(&calls, outer),
+        called(&process, middle, outer, outer),
+        InstanceWrite { put_incidents: vec![incident(&process, 7, Some(1))], ..called(&process, inner, middle, outer) },
+        InstanceWrite { put_incidents: vec![incident(&process, 9, None)], ..start(&process, other) },
+    ];
+    store.commit(of_several(all)).await.expect("stored");
+    let listed = async |filter: HistoryIncidentFilter| {
+        let counted = store.count_remembered_incidents(filter.clone()).await.expect("counted");
+        let by_activity = [(HistoryIncidentSort::ActivityId, Order::Asc)];
+        let rows = store.remembered_incidents(filter, Page { first: 0, max: 100 }, &by_activity).await.expect("a list");
+        assert_eq!(i64::try_from(rows.len()).expect("small"), counted);
+        let show = |it: &Remembered<IncidentRemembered>| {
+            let IncidentRemembered { incident, state, cause } = &it.row;
+            let failed = incident.failed_activity_id.as_deref().unwrap_or("nothing");
+            let cause = cause.as_ref().map(|cause| format!(" by {} of {}", cause.called.as_u128() >> 64, cause.root.as_u128() >> 64));
+            let place = format!("{} {} for {failed}#{}", it.instance.as_u128() >> 64, incident.activity_id, incident.activity);
+            format!("{place}: {}{} {state:?}", incident.n, cause.unwrap_or_default())
+        };
+        rows.iter().map(show).collect::<Vec<_>>()
+    };
+    let none = HistoryIncidentFilter::default;
+    let of = |of: OfInstances| HistoryIncidentFilter { of, ..none() };
+    let at = |state: &str| {
+        [
+            format!("1 Call for Call#3: 7 by 2 of 3 {state}"),
+            format!("2 Call for Call#3: 7 by 3 of 3 {state}"),
+            format!("3 Task for Send#2: 7 {state}"),
+            "4 Task for Send#2: 9 Open".to_owned(),
+        ]
+    };
+    assert_eq!(listed(none()).await, at("Open"));
+    assert_eq!(listed(of(OfInstances { ids: vec![outer], ..OfInstances::default() })).await, at("Open")[..1]);
+    assert_eq!(listed(of(OfInstances { definition_id: Some(calls.id.clone()), ..OfInstances::default() })).await, at("Open")[..1]);
+    assert_eq!(listed(of(OfInstances { definition_id: Some(process.id.clone()), ..OfInstances::default() })).await, at("Open")[1..]);
+    assert_eq!(listed(HistoryIncidentFilter { failed_activity_id: Some("Call".into()), ..none() }).await, at("Open")[..2]);
+    assert_eq!(listed(HistoryIncidentFilter { failed_activity_id: Some("Send".into()), ..none() }).await, at("Open")[2..]);
+    let of_job = HistoryIncidentFilter { job_definition_ids: vec![format!("{}:Task:async-before", process.id)], ..none() };
+    assert_eq!(listed(of_job).await, at("Open")[2..3]);
+    let name = Some(IncidentName { instance: inner, n: 7, at: None });
+    assert_eq!(listed(HistoryIncidentFilter { root: name, ..none() }).await, at("Open")[..3]);
+    let with_incidents = HistoryInstanceFilter { with_incidents: true, ..HistoryInstanceFilter::default() };
+    assert_eq!(store.count_history_instances(with_incidents).await.expect("counted"), 4);
+
+    // It says something else, is resolved, and another one of the same instance is deleted: so it is for those who have called it.
+    let again = IncidentRow { failed_activity_id: Some("Sent".into()), ..incident(&process, 7, Some(1)) };
+    store.commit(unit(InstanceWrite { put_incidents: vec![again], ..step(inner, 1) })).await.expect("stored");
+    assert_eq!(listed(none()).await[2], "3 Task for Sent#2: 7 Open");
+    for (revision, deleted, state) in [(2, false, "Resolved"), (3, true, "Deleted")] {
+        let over = EndedIncident { n: 7, at: 50, deleted };
+        store.commit(unit(InstanceWrite { remove_incidents: vec![over], ..step(inner, revision) })).await.expect("stored");
+        assert_eq!(listed(none()).await[..2], at(state)[..2]);
+        let states = [IncidentState::Open, IncidentState::Resolved, IncidentState::Deleted].map(|it| (format!("{it:?}"), it));
+        for (shown, it) in states {
+            let filter = HistoryIncidentFilter { state: Some(it), root: name, ..none() };
+            assert_eq!(listed(filter).await.len(), if shown == state { 3 } else { 0 }, "{state}");
+        }
+    }
     store.close().await;
 }
 

@@ -1,10 +1,10 @@
 //! Removing history whose time to live is over.
 
 use mandate_store::query::HistoryInstanceFilter;
-use mandate_store::{HistoryLevel, HistoryRow, LedgerState, Origin, StartKey, Store, Unit};
+use mandate_store::{CalledBy, Expect, HistoryLevel, HistoryRow, InstanceHead, InstanceWrite, LedgerState, Origin, StartKey, Store, Unit};
 use uuid::Uuid;
 
-use crate::common::{Fixture, begun, definition, end, incident, job, start, step, subscription, task, unit};
+use crate::common::{Fixture, begun, definition, end, head, incident, job, start, step, subscription, task, unit};
 use crate::ledger::{close, open};
 
 /// Everything that history has, with rows in every table. It ended at 99.
@@ -41,13 +41,14 @@ async fn ended(store: &Store, key: &str, removal: Option<i64>) -> Uuid {
 
 /// How many rows there are of each kind.
 async fn rows(fixture: &Fixture) -> Vec<i64> {
-    const TABLES: [&str; 9] = [
+    const TABLES: [&str; 10] = [
         "history_instance",
         "history_activity",
         "history_variable",
         "history_variable_update",
         "history_task",
         "history_incident",
+        "history_incident_caller",
         "instance",
         "start_key",
         "ledger",
@@ -66,7 +67,11 @@ pub(crate) async fn history_goes_when_its_time_is_over_and_not_before(fixture: F
     let kept = ended(&store, "kept", None).await;
     let process = definition(&store, "p").await;
     let live = Uuid::now_v7();
-    store.commit(unit(start(&process, live))).await.expect("stored");
+    // The first has called it, and has its incident as well.
+    let called_by = Some(CalledBy { instance: first, activity_id: "Call".into(), activity: 3, root: first });
+    let expect = Expect::New(InstanceHead { called_by, ..head(&process) });
+    let fails = InstanceWrite { put_incidents: vec![incident(&process, 4, None)], expect, ..start(&process, live) };
+    store.commit(unit(fails)).await.expect("stored");
     let all = vec![first, later, kept, live];
 
     assert!(store.history_due(199, 10).await.expect("read").is_empty());
@@ -78,7 +83,7 @@ pub(crate) async fn history_goes_when_its_time_is_over_and_not_before(fixture: F
     assert!(store.take_history_cleanup().await.expect("asked"), "it stays this host's");
 
     let before = rows(&fixture).await;
-    assert_eq!(before, [4, 3, 3, 6, 3, 3, 1, 3, 3]);
+    assert_eq!(before, [4, 3, 3, 6, 3, 4, 1, 1, 3, 3]);
     assert_eq!(store.remove_history(all.clone(), 199).await.expect("removed"), Some(0));
     assert_eq!(rows(&fixture).await, before);
 
@@ -88,7 +93,7 @@ pub(crate) async fn history_goes_when_its_time_is_over_and_not_before(fixture: F
     // What is kept for ever and what lives stays, whenever it is.
     assert_eq!(store.remove_history(all, i64::MAX).await.expect("removed"), Some(0));
     // Of one ended instance and one that lives; what was started under a key, and what was sent, is remembered of all.
-    assert_eq!(rows(&fixture).await, [2, 1, 1, 2, 1, 1, 1, 3, 3]);
+    assert_eq!(rows(&fixture).await, [2, 1, 1, 2, 1, 2, 0, 1, 3, 3]);
     let record = store.instance_record(kept).await.expect("read").expect("there");
     assert_eq!((record.updates.len(), record.tasks.len(), record.incidents.len(), record.ledger.len()), (2, 1, 1, 1));
     let key = StartKey { tenant: String::new(), definition_key: "p".into(), key: "first".into() };

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use mandate_store::query::DefinitionRow;
 use mandate_store::{
-    Beside, Committed, Config, DeploymentWrite, ElementRow, EventKind, Expect, ExternalTaskRow, HistoryLevel, HistoryRow, IncidentRow,
-    InstanceHead, InstanceWrite, JobRow, NewDefinition, Parts, Resource, StartEventRow, State, Store, SubscriptionRow, TaskRow, Unit,
+    Beside, Committed, Config, DeploymentWrite, ElementRow, EndedIncident, EventKind, Expect, ExternalTaskRow, HistoryLevel, HistoryRow,
+    IncidentRow, InstanceHead, InstanceWrite, JobRow, NewDefinition, Parts, Resource, StartEventRow, State, Store, SubscriptionRow,
+    TaskRow, Unit,
 };
 use mandate_tests::postgres::Cluster;
 use uuid::Uuid;
@@ -279,6 +280,8 @@ pub(crate) fn incident(definition: &DefinitionRow, n: i64, wait: Option<i64>) ->
         wait,
         activity: 2,
         activity_id: "Task".into(),
+        failed_activity_id: Some("Send".into()),
+        job_definition_id: wait.map(|_| format!("{}:Task:async-before", definition.id)),
         definition_id: definition.id.clone(),
         code: "DELEGATE_FAILED".into(),
         message: "it failed".into(),
@@ -286,6 +289,11 @@ pub(crate) fn incident(definition: &DefinitionRow, n: i64, wait: Option<i64>) ->
         created: 40,
         detail: "{\"retry\":\"always\"}".into(),
     }
+}
+
+/// An incident that is resolved.
+pub(crate) fn resolved(n: i64, at: i64) -> EndedIncident {
+    EndedIncident { n, at, deleted: false }
 }
 
 /// A generator that a seed repeats (splitmix64).

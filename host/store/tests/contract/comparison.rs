@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use mandate_store::query::{
-    DefinitionRow, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter, HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter,
-    InstanceFilter, InstanceSort, JobFilter, JobSort, Order, Page, SubscriptionFilter, TaskFilter, TaskSort,
+    DefinitionRow, ExternalTaskFilter, ExternalTaskSort, HistoryActivityFilter, HistoryIncidentFilter, HistoryIncidentSort,
+    HistoryInstanceFilter, HistoryInstanceSort, IncidentFilter, InstanceFilter, InstanceSort, JobFilter, JobSort, Order, Page,
+    SubscriptionFilter, TaskFilter, TaskSort,
 };
 use mandate_store::{
     Beside, CalledBy, Except, Expect, ExternalTaskFailure, ExternalTaskRevision, ExternalTaskRow, Fetch, FetchTopic, HistoryRow,
@@ -13,7 +14,7 @@ use mandate_store::{
 };
 use uuid::Uuid;
 
-use crate::common::{Fixture, Random, begun, definition, external_task, incident, job, subscription, task};
+use crate::common::{Fixture, Random, begun, definition, external_task, incident, job, resolved, subscription, task};
 use crate::ledger::{close, open};
 
 const SEEDS: [u64; 3] = [1, 2, 3];
@@ -236,7 +237,7 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
             4 => write.put_subscriptions.push(subscription(process, next, ["paid", "Paid", "päid"][random.index(3)])),
             5 => write.remove_subscriptions.push(old),
             6 => write.put_incidents.push(incident(process, next, random.chance(50).then_some(old))),
-            7 => write.remove_incidents.push((old, number)),
+            7 => write.remove_incidents.push(resolved(old, number)),
             11 => write.put_external_tasks.push(ExternalTaskRow {
                 priority: number % 3,
                 retries: random.chance(30).then_some(number % 2),
@@ -321,6 +322,7 @@ async fn queries(random: &mut Random, store: &Store, definitions: &[DefinitionRo
         &[(TaskSort::Assignee, order)]
     ));
     ask!(incidents(IncidentFilter::default(), page, &[]));
+    ask!(remembered_incidents(HistoryIncidentFilter::default(), page, &[(HistoryIncidentSort::Resolved, order)]));
     ask!(external_tasks(
         ExternalTaskFilter { retries_left: Some(true), ..Default::default() },
         Page::ALL,

@@ -186,7 +186,7 @@ fn failed(due: i64, retries: i64, failures: i64) -> FailedDelivery {
 async fn remembered(store: &Store) -> Option<(IncidentState, Option<i64>)> {
     let found = store.remembered_incidents(HistoryIncidentFilter::default(), Page::ALL, &[]).await.expect("read");
     assert!(found.len() < 2, "{found:?}");
-    found.first().map(|it| (it.row.state, it.row.incident.resolved_at))
+    found.first().map(|it| (it.row.state, it.row.incident.ended_at))
 }
 
 pub(crate) async fn a_delivery_that_fails_is_tried_again_and_then_an_incident(fixture: Fixture) {
@@ -234,7 +234,7 @@ pub(crate) async fn a_delivery_that_fails_is_tried_again_and_then_an_incident(fi
     store.commit(unit(gone)).await.expect("stored");
     assert_eq!(store.count_incidents(of_acme()).await.expect("counted"), 0, "nobody waits for it any more");
     assert_eq!(store.drop_orphaned_deliveries(950).await.expect("looked"), 1);
-    assert_eq!(remembered(&store).await, Some((IncidentState::Resolved, Some(950))));
+    assert_eq!(remembered(&store).await, Some((IncidentState::Deleted, Some(950))));
 }
 
 pub(crate) async fn a_delivery_that_is_taken_up_in_the_end_was_an_incident(fixture: Fixture) {
@@ -254,6 +254,7 @@ pub(crate) async fn a_start_that_cannot_be_delivered_is_nobodys_incident_until_i
     let store = fixture.open().await;
     let mut write = upload("q");
     write.definitions[0].start_events = vec![start_event(EventKind::Signal, "begin")];
+    write.definitions[0].history_ttl = Some(2);
     let starts = store.deploy(write).await.expect("a deployment").definitions.remove(0);
     let delivery = thrown(&store, "begin").await.remove(0);
     store.fail_delivery(delivery.name, &failed(110, 0, 1)).await.expect("stored");
@@ -267,7 +268,19 @@ pub(crate) async fn a_start_that_cannot_be_delivered_is_nobodys_incident_until_i
     store.release_delivery(locked.name).await.expect("released");
     assert!(store.revise_delivery(&locked, None, &[], 700).await.expect("answered"));
     assert_eq!(store.claim_delivery(incident.instance, incident.row.n).await.expect("answered"), DeliveryClaim::Missing);
-    assert_eq!(remembered(&store).await, Some((IncidentState::Resolved, Some(700))));
+    assert_eq!(remembered(&store).await, Some((IncidentState::Deleted, Some(700))));
+
+    // Two days later, as its instances' history goes, it goes too, by whoever removes history.
+    let due = 700 + 2 * 24 * 60 * 60 * 1_000;
+    let found = store.remembered_incidents(HistoryIncidentFilter::default(), Page::ALL, &[]).await.expect("read").remove(0);
+    assert_eq!(found.removal_at, Some(due));
+    assert_eq!(store.remove_start_incidents(due, 10).await.expect("answered"), None, "this host does not remove history yet");
+    assert!(store.take_history_cleanup().await.expect("asked"));
+    assert!(!store.start_incidents_due(due - 1).await.expect("read"));
+    assert_eq!(store.remove_start_incidents(due - 1, 10).await.expect("answered"), Some(0));
+    assert!(store.start_incidents_due(due).await.expect("read"));
+    assert_eq!(store.remove_start_incidents(due, 10).await.expect("answered"), Some(1));
+    assert_eq!(remembered(&store).await, None);
 }
 
 pub(crate) async fn who_is_suspended_gets_a_signal_when_he_goes_on(fixture: Fixture) {

@@ -95,7 +95,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         }, EventSubscriptionSort { Created Tenant });
         every!(store.incidents, count_incidents, IncidentFilter {
             name: Some(incident_name), cause: Some(incident_name), root: Some(incident_name), of_called: true, instances: vec![id], activity: Some((id, 1)),
-            definition_id: text(), definition_keys: texts(), business_key: text(), activity_id: text(), code: text(), code_not: text(), message: text(), message_like: text(), wait: Some((id, 1)), created_before: Some(1),
+            definition_id: text(), definition_keys: texts(), business_key: text(), activity_id: text(), failed_activity_id: text(), job_definition_ids: texts(), code: text(), code_not: text(), message: text(), message_like: text(), wait: Some((id, 1)), created_before: Some(1),
             created_after: Some(1), tenants: texts(), without_tenant: true,
         }, IncidentSort { Id Created Code Message ActivityId Instance DefinitionId Tenant });
         every!(store.history_instances, count_history_instances, HistoryInstanceFilter {
@@ -141,7 +141,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         // An instance's business key and end are no filters of it.
         every!(store.remembered_incidents, count_remembered_incidents, HistoryIncidentFilter {
             of: OfInstances { ids: vec![id], definition_id: text(), definition_keys: texts(), tenants: texts(), without_tenant: true, ..OfInstances::default() },
-            name: Some(incident_name), cause: Some(incident_name), root: Some(incident_name), activity: Some((id, 1)), activity_id: text(),
+            name: Some(incident_name), cause: Some(incident_name), root: Some(incident_name), activity: Some((id, 1)), activity_id: text(), failed_activity_id: text(), job_definition_ids: texts(),
             code: text(), code_not: text(), message: text(), message_like: text(), wait: Some((id, 1)), state: Some(IncidentState::Resolved),
             created_before: Some(1), created_after: Some(1), resolved_before: Some(1), resolved_after: Some(1),
         }, HistoryIncidentSort { Id Instance Message Created Resolved Code ActivityId DefinitionId DefinitionKey Tenant });

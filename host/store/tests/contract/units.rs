@@ -6,7 +6,8 @@ use mandate_store::{Beside, CommitError, Except, Expect, HistoryLevel, HistoryRo
 use uuid::Uuid;
 
 use crate::common::{
-    Fixture, begun, definition, end, external_task, head, incident, job, live, start, started_with, step, subscription, task, unit,
+    Fixture, begun, definition, end, external_task, head, incident, job, live, resolved, start, started_with, step, subscription, task,
+    unit,
 };
 
 pub(crate) async fn a_unit_is_stored_with_the_rows_beside_it(fixture: Fixture) {
@@ -99,7 +100,7 @@ pub(crate) async fn a_unit_updates_in_place_and_removes_what_is_gone(fixture: Fi
     write.put_tasks = vec![claimed.clone()];
     write.remove_tasks = vec![4];
     write.remove_subscriptions = vec![5];
-    write.remove_incidents = vec![(6, 70)];
+    write.remove_incidents = vec![resolved(6, 70)];
     assert_eq!(store.commit(unit(write)).await.expect("stored").revisions, [(id, 2)]);
     let (_, rows) = store.instance_with_rows(id).await.expect("read").expect("there");
     assert_eq!(rows, IndexRows { jobs: vec![failed], tasks: vec![claimed], ..IndexRows::default() });

@@ -26,6 +26,7 @@ pub(super) struct Job {
     cycle: Option<String>,
     priority: i64,
     suspended: bool,
+    failed: Option<u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,6 +85,7 @@ pub(super) struct Incident {
     message: String,
     attempt: u32,
     since: i64,
+    failed: Option<u32>,
 }
 
 impl From<&effect::Job> for Job {
@@ -110,6 +112,7 @@ impl From<&effect::Job> for Job {
             cycle: it.cycle.clone(),
             priority: it.priority,
             suspended: it.suspended,
+            failed: it.failed.map(|element| element.0),
         }
     }
 }
@@ -138,6 +141,7 @@ impl Job {
             cycle: self.cycle,
             priority: self.priority,
             suspended: self.suspended,
+            failed: self.failed.map(ElementIndex),
         })
     }
 }
@@ -288,6 +292,7 @@ impl From<&effect::Incident> for Incident {
             message: it.message.clone(),
             attempt: it.attempt,
             since: it.since,
+            failed: it.failed.map(|element| element.0),
         }
     }
 }
@@ -303,6 +308,7 @@ impl Incident {
             message: self.message,
             attempt: self.attempt,
             since: self.since,
+            failed: self.failed.map(ElementIndex),
         })
     }
 }

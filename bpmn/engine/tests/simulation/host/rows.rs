@@ -36,8 +36,15 @@ impl Host<'_> {
             Effect::ThrowSignal(_) => self.signals += 1,
             Effect::SendMessage(_) => self.messages += 1,
             Effect::RemoveSubscription(wait) => assert!(rows.subscriptions.remove(&wait).is_some()),
-            Effect::RaiseIncident(it) => assert!(rows.incidents.insert(it.id, it).is_none()),
-            Effect::ResolveIncident(id) => assert!(rows.incidents.remove(&id).is_some()),
+            Effect::RaiseIncident(it) => {
+                let (of, since) = (it.wait, it.since);
+                let open = rows.incidents.insert(it.id, it);
+                assert!(
+                    open.is_none_or(|open| (open.wait, open.since) == (of, since) && of.is_some()),
+                    "an incident is of one thing for good"
+                );
+            }
+            Effect::ResolveIncident(id) | Effect::DeleteIncident(id) => assert!(rows.incidents.remove(&id).is_some()),
             Effect::CallProcess(call) => {
                 self.waits.insert(call.wait);
                 assert_eq!(call.id, InstanceId::called(call.caller.instance, call.wait));
