@@ -19,7 +19,6 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use mandate_engine::{Code, DelegateOutcome, EntryKey, Failure, Input, Instance, InstanceId, Rejection, Retry, WaitId};
 use mandate_store::{ClaimedJob, CommitError, FiredTimer, InstanceWrite, Origin, RunningJob, StartKey, Stood, Unit};
-use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
 use crate::definitions::{Definition, suspended};
@@ -584,17 +583,4 @@ fn loggable(failure: &Failure) -> &str {
         Code::CommandKeyConflict => "another request under the key of a command that was sent; the incident shows both",
         _ => &failure.message,
     }
-}
-
-/// What a delegate is given, for telling whether it would be given the same again.
-pub(crate) fn digest(call: &mandate_engine::DelegateCall) -> [u8; 32] {
-    let variables = call.variables.iter().map(|(name, variable)| (name.as_str(), &*variable.json));
-    let fields = call.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let mut hash = Sha256::new();
-    hash.update((call.variables.len() as u64).to_be_bytes());
-    for text in variables.chain(fields).flat_map(|(name, value)| [name, value]) {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
-    }
-    hash.finalize().into()
 }

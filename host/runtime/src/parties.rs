@@ -17,9 +17,10 @@ use mandate_engine::{
 };
 use mandate_model::ElementIndex;
 use mandate_store::CalledBy;
+use sha2::{Digest, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::advance::{Calls, Ended, Work, digest};
+use crate::advance::{Calls, Ended, Work};
 use crate::cache::Base;
 use crate::definitions::Definition;
 use crate::delegate::{CallContext, Called};
@@ -418,4 +419,17 @@ fn endless() -> Failure {
     let message =
         format!("instances of one unit of work called and told each other more than {MAX_TURNS} things; a loop without a wait state?");
     Failure { code: Code::StepLimit, message, element: None, retry: Retry::Never }
+}
+
+/// What a delegate is given, for telling whether it would be given the same again.
+fn digest(call: &mandate_engine::DelegateCall) -> [u8; 32] {
+    let variables = call.variables.iter().map(|(name, variable)| (name.as_str(), &*variable.json));
+    let fields = call.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut hash = Sha256::new();
+    hash.update((call.variables.len() as u64).to_be_bytes());
+    for text in variables.chain(fields).flat_map(|(name, value)| [name, value]) {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    hash.finalize().into()
 }
