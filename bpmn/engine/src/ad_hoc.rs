@@ -60,7 +60,7 @@ impl<'d> Machine<'d> {
 
     /// Something in an ad-hoc sub-process has ended.
     pub(crate) fn continue_ad_hoc(&mut self, scope: ActivityId, ad_hoc: &AdHocSubProcess) -> Result<(), Failure> {
-        let at = At::new(self.definition, self.instance, scope, self.moment());
+        let at = At::new(self.definition, self.instance, scope, self.moment);
         let complete = ad_hoc_sub_process::is_complete(&at, ad_hoc)?;
         if complete && ad_hoc.cancel_remaining {
             self.cancel_children(scope);

@@ -47,7 +47,7 @@ impl Machine<'_> {
                 Some((EventTrigger::Condition(_), _)) => self.put_subscription(activity, part, Awaited::condition()),
                 Some((EventTrigger::Timer(Timer::Date(_) | Timer::Duration(_)), _)) => {}
                 Some((EventTrigger::Timer(cycle), _)) => {
-                    let alarm = At::new(definition, self.instance, activity, self.moment()).attached(part).alarm(cycle)?;
+                    let alarm = At::new(definition, self.instance, activity, self.moment).attached(part).alarm(cycle)?;
                     // One that is over has no next date.
                     if alarm.cycle.is_some() {
                         self.put_timer(activity, part, crate::elements::Alarm { cycle: None, ..alarm })?;

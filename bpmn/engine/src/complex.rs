@@ -31,7 +31,7 @@ impl<'d> Machine<'d> {
         }
         let count: usize = self.instance.index.joins[&key].values().map(imbl::OrdSet::len).sum();
         self.set_variables_in(activity, Variables::from([(ACTIVATION_COUNT.to_owned(), Variable::from_json(&count.into()))]))?;
-        let at = At::new(self.definition, self.instance, activity, self.moment());
+        let at = At::new(self.definition, self.instance, activity, self.moment);
         if !activates(&at, gateway)? {
             return Ok(());
         }

@@ -110,6 +110,8 @@ pub struct Job {
     pub kind: JobKind,
     /// Not before this moment.
     pub due: i64,
+    /// When it was due before an attempt failed for the first time; none: `due`, for none has.
+    pub first_due: Option<i64>,
     /// Attempts left; 0 has an incident.
     pub retries: u32,
     /// Failed attempts so far.
@@ -124,6 +126,8 @@ pub struct Job {
     pub since: i64,
     /// The last failure's message, for operators.
     pub failure: Option<String>,
+    /// On whose behalf it goes on, where the model has no wait: of what is held, whoever asked for the unit that holds it.
+    pub user: Option<String>,
     /// A timer that fires again: its [`Cycle`](mandate_model::time::Cycle). None once the job for the next date is there.
     pub cycle: Option<String>,
 }

@@ -134,7 +134,7 @@ impl Machine<'_> {
         let place = (element, None);
         for (listener, number) in listeners(definition, self.instance.at(activity), place).iter().zip(0..) {
             let Some(timer) = &listener.timer else { continue };
-            let alarm = At::new(definition, self.instance, activity, self.moment()).alarm(timer)?;
+            let alarm = At::new(definition, self.instance, activity, self.moment).alarm(timer)?;
             let priority = self.priority(activity, element)?;
             self.put_new_job(activity, element, JobKind::Timeout { listener: number }, alarm, priority);
         }
@@ -183,7 +183,7 @@ impl Machine<'_> {
         for (listener, number) in all.iter().zip(0..).skip(next as usize).filter(|(listener, number)| occasion.calls(listener, *number)) {
             match &listener.does {
                 ListenerAction::Expression(expression) => {
-                    At::new(definition, self.instance, activity, self.moment()).attached(place.0).evaluate(expression)?;
+                    At::new(definition, self.instance, activity, self.moment).attached(place.0).evaluate(expression)?;
                 }
                 ListenerAction::Delegate(implementation) => {
                     let fields = self.fields(activity, place.0, &listener.fields)?;
@@ -242,7 +242,7 @@ impl Machine<'_> {
         let element = self.instance.at(activity).element;
         for listener in listeners(self.definition, self.instance.at(activity), (element, None)).iter().filter(|it| it.event == event) {
             if let ListenerAction::Expression(expression) = &listener.does {
-                At::new(self.definition, self.instance, activity, self.moment()).evaluate(expression)?;
+                At::new(self.definition, self.instance, activity, self.moment).evaluate(expression)?;
             }
         }
         Ok(())

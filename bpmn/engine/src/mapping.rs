@@ -124,7 +124,7 @@ impl Machine<'_> {
         match source {
             Source::Variable(name) => Ok(self.instance.visible_variable(activity, name).cloned()),
             Source::Expression(expression) => {
-                At::new(self.definition, self.instance, activity, self.moment()).attached(element).variable_of(expression).map(Some)
+                At::new(self.definition, self.instance, activity, self.moment).attached(element).variable_of(expression).map(Some)
             }
         }
     }

@@ -50,10 +50,10 @@ pub fn step<'a>(
     input: Input,
     moment: impl Into<Moment<'a>>,
 ) -> Result<Vec<Effect>, Stop> {
-    let Moment { now, user } = moment.into();
+    let moment = moment.into();
     admit::check(definition, instance, &input)?;
     let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(instance, &input)));
-    let mut machine = Machine { definition, instance, now, user, unit, effects: Vec::new(), ending: Ending::default() };
+    let mut machine = Machine { definition, instance, now: moment.now, moment, unit, effects: Vec::new(), ending: Ending::default() };
     machine.perform(input)?;
     machine.run()?;
     Ok(machine.finish())
@@ -107,8 +107,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) definition: &'a ProcessDefinition,
     pub(crate) instance: &'a mut Instance,
     pub(crate) now: i64,
-    /// On whose behalf, if somebody's.
-    pub(crate) user: Option<&'a str>,
+    /// What the step is told of the world.
+    pub(crate) moment: Moment<'a>,
     pub(crate) unit: Unit,
     pub(crate) effects: Vec<Effect>,
     /// How what is called ends when its call is cancelled.
@@ -116,11 +116,6 @@ pub(crate) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// What the step is told of the world.
-    pub(crate) fn moment(&self) -> Moment<'a> {
-        Moment { now: self.now, user: self.user }
-    }
-
     /// Turns the input into moves. [`admit::check`] has seen to it that every wait it names is there.
     fn perform(&mut self, input: Input) -> Result<(), Failure> {
         match input {
@@ -242,7 +237,7 @@ impl<'a> Machine<'a> {
         self.instance.set_since(root, self.now);
         self.record(HistoryEvent::InstanceStarted { element });
         if let Some(name) = self.definition.initiator.as_ref().filter(|name| !variables.contains_key(*name)) {
-            let user = Variable::from_json(&self.user.into());
+            let user = Variable::from_json(&self.moment.user.into());
             self.set_variables_in(root, Variables::from([(name.clone(), user)]))?;
         }
         self.set_variables_in(root, variables)?;
@@ -367,7 +362,7 @@ impl<'a> Machine<'a> {
         if self.definition.is_awaited_by_gateway(self.instance.at(activity).element) {
             return self.resume(activity);
         }
-        let at = At::new(self.definition, self.instance, activity, self.moment());
+        let at = At::new(self.definition, self.instance, activity, self.moment);
         let next = at.behaviour().enter(&at)?;
         self.act(activity, next)
     }
@@ -380,7 +375,7 @@ impl<'a> Machine<'a> {
         if self.asks_conditions_before(LaterKind::Resume(activity)) {
             return Ok(());
         }
-        let at = At::new(self.definition, self.instance, activity, self.moment());
+        let at = At::new(self.definition, self.instance, activity, self.moment);
         let next = at.behaviour().resume(&at)?;
         self.act(activity, next)
     }
@@ -469,7 +464,7 @@ impl<'a> Machine<'a> {
 
     /// What a model gives a delegate, as an activity sees it when the delegate is called.
     pub(crate) fn fields(&self, activity: ActivityId, element: ElementIndex, fields: &[Field]) -> Result<Vec<(String, String)>, Failure> {
-        let at = At::new(self.definition, self.instance, activity, self.moment()).attached(element);
+        let at = At::new(self.definition, self.instance, activity, self.moment).attached(element);
         let mut given = Vec::with_capacity(fields.len());
         for field in fields {
             let value = at.evaluate(&field.value)?;

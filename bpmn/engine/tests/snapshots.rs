@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use expect_test::{Expect, expect};
 use mandate_engine::limits::MAX_INLINE_ACTIVITIES;
 use mandate_engine::{
-    ActivityId, Caller, Catch, CatchKind, Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, NewInstance, News, PartId,
-    Report, Retry, Role, SnapshotError, Stored, Variable, Variables, WaitId, step,
+    ActivityId, Caller, Catch, CatchKind, Code, DelegateOutcome, Effect, Failure, Input, Instance, InstanceId, Moment, NewInstance, News,
+    PartId, Report, Retry, Role, SnapshotError, Stored, Variable, Variables, WaitId, step,
 };
 use mandate_model::ProcessDefinition;
 use proptest::prelude::*;
@@ -119,7 +119,7 @@ fn waiting(definition: &ProcessDefinition) -> Instance {
     let wait = instance.calls().next().expect("it calls").wait;
     let report = Report { number: 1, news: News::Escalation { code: Some("LATE".into()), ended: false }, variables: Variables::new() };
     let told = Input::Called { wait, report: Box::new(report), hold: true };
-    step(definition, &mut instance, told, 2_000).expect("the call is there");
+    step(definition, &mut instance, told, Moment { user: Some("ann"), ..2_000.into() }).expect("the call is there");
     instance
 }
 
@@ -321,10 +321,10 @@ fn version_1_at_rest() {
             #25 each in Some(24) since 1000 Active { by: None } Inner { index: 0 } loopCounter=0
             #26 each in Some(24) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
             #29 call in Some(1) since 1000 Active { by: Some(FlowIndex(9)) } 
-            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(12), activity: ActivityId(11), element: ElementIndex(12), kind: AsyncBefore, due: 1000, retries: 0, failures: 1, exclusive: false, priority: 5, suspended: false, since: 1000, failure: Some("503"), cycle: None }
-            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 2000, failure: None, cycle: None }
+            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, first_due: None, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, user: None, cycle: None }
+            Job { wait: WaitId(12), activity: ActivityId(11), element: ElementIndex(12), kind: AsyncBefore, due: 1000, first_due: Some(1000), retries: 0, failures: 1, exclusive: false, priority: 5, suspended: false, since: 1000, failure: Some("503"), user: None, cycle: None }
+            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, first_due: None, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, user: None, cycle: None }
+            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, first_due: None, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 2000, failure: None, user: Some("ann"), cycle: None }
             Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(6), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
@@ -360,9 +360,9 @@ fn version_1_in_a_unit_goes_on_where_it_was() {
             #26 each in Some(24) since 1000 Active { by: None } Inner { index: 1 } loopCounter=1
             #29 call in Some(1) since 1000 Active { by: Some(FlowIndex(9)) } 
             #36 next in Some(1) since 3000 Active { by: Some(FlowIndex(16)) } 
-            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, cycle: None }
-            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 2000, failure: None, cycle: None }
+            Job { wait: WaitId(6), activity: ActivityId(4), element: ElementIndex(7), kind: Timer, due: 3601000, first_due: None, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, user: None, cycle: None }
+            Job { wait: WaitId(21), activity: ActivityId(20), element: ElementIndex(20), kind: AsyncAfter, due: 1000, first_due: None, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 1000, failure: None, user: None, cycle: None }
+            Job { wait: WaitId(33), activity: ActivityId(29), element: ElementIndex(3), kind: Return, due: 2000, first_due: None, retries: 3, failures: 0, exclusive: true, priority: 0, suspended: false, since: 2000, failure: None, user: Some("ann"), cycle: None }
             Task { wait: WaitId(8), activity: ActivityId(4), element: ElementIndex(6), assignee: Some("ann"), candidate_users: ["bob"], candidate_groups: ["sales", "ops"], due: Some(1893456000000), follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(27), activity: ActivityId(25), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }
             Task { wait: WaitId(28), activity: ActivityId(26), element: ElementIndex(5), assignee: None, candidate_users: [], candidate_groups: [], due: None, follow_up: None, form_key: None, priority: 50, since: 1000, owner: None, delegation: None, name: None, description: None, escalations: 0 }

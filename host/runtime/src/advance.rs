@@ -59,6 +59,8 @@ pub(crate) struct Work {
     pub(crate) delivery: Option<TakenUp>,
     /// Who asks for it, where that is to be logged.
     pub(crate) operator: Option<Arc<Operator>>,
+    /// When it was asked for, if that is stored, or is before the date of the job that it runs.
+    pub(crate) asked: Option<i64>,
     /// Nobody has tried this before, on no host.
     pub(crate) fresh: bool,
 }
@@ -203,6 +205,8 @@ impl Inner {
         let mut conflicts = 0;
         let mut turn = None;
         let mut failed = false;
+        // The same however often the unit is stepped anew.
+        let asked = work.asked.unwrap_or_else(|| self.clock.now_ms());
         loop {
             if !self.store.may_act() {
                 return Err(Error::NotActing("it could not renew its lease"));
@@ -214,8 +218,7 @@ impl Inner {
             }
             let definition = parties.first().base.definition.clone();
             describe(&definition, &parties.first().instance);
-            let mut course =
-                Course { work: &work, registered, calls: &mut calls, held: &held, called: Vec::new(), now: self.clock.now_ms() };
+            let mut course = Course::new(&work, parties.first(), registered, &held, &mut calls, (self.clock.now_ms(), asked));
             let ended = self.run(&mut parties, &mut course).await?;
             let now = course.now;
             if ended.refuses() && self.is_any_stale(&mut parties).await? {
@@ -519,7 +522,7 @@ enum Stored {
 impl Work {
     /// An input that somebody may have tried before.
     pub(crate) fn new(instance: InstanceId, input: Input) -> Self {
-        Self { instance, input, begin: None, traceparent: None, worker: None, delivery: None, operator: None, fresh: false }
+        Self { instance, input, begin: None, traceparent: None, worker: None, delivery: None, operator: None, asked: None, fresh: false }
     }
 
     /// The job that this input runs or fails.
