@@ -186,8 +186,8 @@ pub struct Task {
     pub name: Option<String>,
     /// A description, likewise.
     pub description: Option<String>,
-    /// How many escalations were reported from it: what each of them begins has keys of its own.
-    pub escalations: u32,
+    /// How many escalations were reported from it, and changes of it to delegates: what each of them leads to has keys of its own.
+    pub reports: u32,
 }
 
 /// How far the work on a delegated task is (Camunda 7, `DelegationState`).

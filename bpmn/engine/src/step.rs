@@ -53,10 +53,14 @@ pub fn step<'a>(
     let moment = moment.into();
     admit::check(definition, instance, &input)?;
     let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(instance, &input)));
-    let mut machine = Machine { definition, instance, now: moment.now, moment, unit, effects: Vec::new(), ending: Ending::default() };
+    let mut machine =
+        Machine { definition, instance, now: moment.now, moment, unit, effects: Vec::new(), ending: Ending::default(), failed: None };
     machine.perform(input)?;
     machine.run()?;
-    Ok(machine.finish())
+    match machine.failed.take() {
+        Some(failure) => Err(failure.into()),
+        None => Ok(machine.finish()),
+    }
 }
 
 /// The wait that an input names; it names the unit's origin as well.
@@ -113,6 +117,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) effects: Vec<Effect>,
     /// How what is called ends when its call is cancelled.
     pub(crate) ending: Ending,
+    /// Something that was cancelled could not be: the unit fails.
+    pub(crate) failed: Option<Failure>,
 }
 
 impl<'a> Machine<'a> {

@@ -79,7 +79,7 @@ impl Machine<'_> {
                     delegation: None,
                     name,
                     description,
-                    escalations: 0,
+                    reports: 0,
                 };
                 self.instance.tasks.insert(wait, Arc::new(task.clone()));
                 self.effects.push(Effect::PutTask(task));

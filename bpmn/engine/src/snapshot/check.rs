@@ -172,9 +172,16 @@ fn check_call(instance: &Instance, call: &Call) -> Result<(), SnapshotError> {
         Some(Occasion::Take(token)) => token.scope == call.activity && token.by.is_some(),
         Some(Occasion::HeldStart(start)) => is_root && instance.activities.get(start).is_some_and(|it| it.parent == Some(call.activity)),
         Some(Occasion::ProcessEnd | Occasion::ProcessStartInside) => is_root,
-        None | Some(Occasion::Start | Occasion::End(_) | Occasion::Create { .. } | Occasion::Complete | Occasion::Timeout { .. }) => {
-            !is_root
-        }
+        None
+        | Some(
+            Occasion::Start
+            | Occasion::End(_)
+            | Occasion::Create { .. }
+            | Occasion::Update { .. }
+            | Occasion::Assignment
+            | Occasion::Complete
+            | Occasion::Timeout { .. },
+        ) => !is_root,
     };
     let is_body = matches!(instance.at(call.activity).role, Role::Body(_));
     ensure(fits && !(is_body && occasion.is_some()), "a call does not fit its activity")

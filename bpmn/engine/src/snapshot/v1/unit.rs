@@ -53,6 +53,8 @@ enum Occasion {
     Create(bool),
     Complete,
     Timeout(u32),
+    Update(bool),
+    Assignment,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -210,6 +212,8 @@ impl From<&listener::Occasion> for Occasion {
             listener::Occasion::Create { assigned } => Self::Create(*assigned),
             listener::Occasion::Complete => Self::Complete,
             listener::Occasion::Timeout { listener } => Self::Timeout(*listener),
+            listener::Occasion::Update { reassigned } => Self::Update(*reassigned),
+            listener::Occasion::Assignment => Self::Assignment,
         }
     }
 }
@@ -227,6 +231,8 @@ impl Occasion {
             Self::Create(assigned) => listener::Occasion::Create { assigned },
             Self::Complete => listener::Occasion::Complete,
             Self::Timeout(listener) => listener::Occasion::Timeout { listener },
+            Self::Update(reassigned) => listener::Occasion::Update { reassigned },
+            Self::Assignment => listener::Occasion::Assignment,
         }
     }
 }

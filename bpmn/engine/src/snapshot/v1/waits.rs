@@ -48,7 +48,7 @@ pub(super) struct Task {
     delegation: u8,
     name: Option<String>,
     description: Option<String>,
-    escalations: u32,
+    reports: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -169,7 +169,7 @@ impl From<&effect::Task> for Task {
             },
             name: it.name.clone(),
             description: it.description.clone(),
-            escalations: it.escalations,
+            reports: it.reports,
         }
     }
 }
@@ -197,7 +197,7 @@ impl Task {
             },
             name: self.name,
             description: self.description,
-            escalations: self.escalations,
+            reports: self.reports,
         })
     }
 }
