@@ -94,10 +94,6 @@ impl<'n> ProcessReader<'n, '_> {
     /// Compiles a `camunda:script`.
     pub(crate) fn camunda_script(&mut self, script: &'n Node<'n>, at: At<'n>) -> Option<mandate_feel::Expression> {
         let at = script.at_in(at);
-        if script.plain("resource").is_some() {
-            self.diagnostics.error(at, "resource of camunda:script is not supported", "write the script into the model");
-            return None;
-        }
         self.script(script.plain("scriptFormat").unwrap_or("juel"), &script.text, at)
     }
 }
