@@ -257,7 +257,7 @@ impl<'d> Machine<'d> {
                     results[index as usize] = &result.json;
                 }
             }
-            let list = Variable { kind: VariableKind::Json, json: format!("[{}]", results.join(",")).into() };
+            let list = Variable::new(VariableKind::Json, format!("[{}]", results.join(",")));
             let scope = self.instance.at(id).scope();
             let set = self.set_variables_in(scope, Variables::from([(output.collection.clone(), list)]));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;

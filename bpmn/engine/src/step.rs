@@ -352,6 +352,7 @@ impl<'a> Machine<'a> {
         if self.unit.call.is_some() {
             self.instance.unit = Some(self.unit);
         } else {
+            self.forget_transients();
             debug_assert!(self.unit.agenda.is_empty() && self.unit.later.is_empty(), "the loop ends when nothing can move");
             if self.instance.state == State::Active {
                 self.check_joins();

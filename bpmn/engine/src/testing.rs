@@ -125,13 +125,17 @@ fn flows(elements: &str) -> String {
     xml + rest
 }
 
-/// Variables from the text of a JSON object; empty text is none.
+/// Variables from the text of a JSON object; empty text is none. `~n` is one that is there for the unit only.
 pub(crate) fn variables(json: &str) -> Variables {
     if json.trim().is_empty() {
         return Variables::new();
     }
     let object: serde_json::Map<_, _> = serde_json::from_str(json).expect("a JSON object");
-    object.iter().map(|(name, value)| (name.clone(), Variable::from_json(value))).collect()
+    let one = |(name, value): (&String, _)| match name.strip_prefix('~') {
+        Some(name) => (name.to_owned(), Variable { transient: true, ..Variable::from_json(value) }),
+        None => (name.clone(), Variable::from_json(value)),
+    };
+    object.iter().map(one).collect()
 }
 
 /// An instance on its way through a script.

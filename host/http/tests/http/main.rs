@@ -34,4 +34,5 @@ mod standard;
 mod task;
 mod task_kinds;
 mod timers;
+mod transient;
 mod user_operation;

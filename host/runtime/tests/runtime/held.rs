@@ -1,6 +1,7 @@
 //! Commands behind an input that ends no wait, or in another instance than the unit's own: they are sent from a job that is durable, once.
 
-use mandate_runtime::engine::{InstanceId, JobKind, Phase, PublicId, TaskRevision};
+use mandate_runtime::engine::{InstanceId, JobKind, Phase, PublicId, Rejection, TaskRevision};
+use mandate_runtime::{DefinitionRef, Error, Start};
 use serde_json::{Value, json};
 
 use crate::common::{Host, Setup, as_variables, commands, postgres, process};
@@ -212,4 +213,25 @@ async fn assignment_that_is_made_again_after_a_crash_does_not_tell_of_it_again()
         assert_eq!(host.domain.applied().len(), 1);
         check(&host).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn start_that_is_held_takes_no_transient_variables() {
+    let host = Host::start().await;
+    host.deploy(process(
+        "<bpmn:startEvent id='s'/><bpmn:serviceTask id='a' camunda:class='worker'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='a'/>",
+    ))
+    .await;
+    let mut variables = as_variables(&json!({ "script": commands(&[("a", "test.ok@1")]), "secret": 1 }));
+    variables.get_mut("secret").expect("just put there").transient = true;
+    let start = Start {
+        definition: DefinitionRef::Key { key: "p".into(), tenant: None },
+        business_key: None,
+        variables,
+        idempotency_key: None,
+        traceparent: None,
+    };
+    let refused = host.runtime.start(start).await;
+    assert!(matches!(refused, Err(Error::Rejected(Rejection::TransientIsHeld))), "{refused:?}");
+    assert_eq!(host.domain.applied(), []);
 }

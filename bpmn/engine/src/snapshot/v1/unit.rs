@@ -31,6 +31,7 @@ pub(super) struct Unit {
     modification: Option<Modification>,
     touched: Vec<u64>,
     moved: Vec<u64>,
+    has_transients: bool,
     brought: Option<(u64, u32, Variables)>,
 }
 
@@ -132,6 +133,7 @@ impl From<&unit::Unit> for Unit {
             modification: it.modification.as_ref().map(Modification::from),
             touched: it.touched.iter().map(|scope| scope.0).collect(),
             moved: it.moved.iter().map(|scope| scope.0).collect(),
+            has_transients: it.has_transients,
             brought: it.brought.as_ref().map(|(scope, element, variables)| (scope.0, element.0, variables.clone())),
         }
     }
@@ -162,6 +164,7 @@ impl Unit {
             modification: self.modification.map(Modification::into_underway).transpose()?,
             touched: self.touched.into_iter().map(ActivityId).collect(),
             moved: self.moved.into_iter().map(ActivityId).collect(),
+            has_transients: self.has_transients,
             brought: self.brought.map(|(scope, element, variables)| (ActivityId(scope), ElementIndex(element), variables)),
         })
     }
