@@ -151,7 +151,7 @@ impl Machine<'_> {
     /// What comes from a source, if anything does.
     fn mapped(&self, activity: ActivityId, element: ElementIndex, source: &Source) -> Result<Option<Variable>, Failure> {
         match source {
-            Source::Variable(name) => Ok(self.instance.visible_variable(activity, name).cloned().map(Variable::to_stay)),
+            Source::Variable(name) => Ok(self.instance.visible_variable(activity, name).cloned().map(Variable::into_stored)),
             Source::Expression(expression) => {
                 At::new(self.definition, self.instance, activity, self.moment).attached(element).variable_of(expression).map(Some)
             }

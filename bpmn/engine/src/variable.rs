@@ -58,8 +58,8 @@ impl Variable {
         Self { kind, json: json.into(), transient: false }
     }
 
-    /// The same, to stay.
-    pub(crate) fn to_stay(self) -> Self {
+    /// The same, as one that stays.
+    pub(crate) fn into_stored(self) -> Self {
         Self { transient: false, ..self }
     }
 

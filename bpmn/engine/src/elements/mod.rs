@@ -256,7 +256,7 @@ impl<'a> At<'a> {
     /// The same as a variable: an expression that only names one gives it as it is, a date as a date, and a number has the type that it is known to have.
     pub(crate) fn variable_of(&self, expression: &Expression) -> Result<Variable, Failure> {
         match expression.as_reference().and_then(|name| self.visible_variable(name)) {
-            Some(variable) => Ok(variable.to_stay()),
+            Some(variable) => Ok(variable.into_stored()),
             None => Ok(Variable::from_value(&self.evaluate(expression)?)),
         }
     }
@@ -268,7 +268,7 @@ impl<'a> At<'a> {
 
     /// Everything that the activity sees, but for what is there for the unit only: it goes nowhere else.
     pub(crate) fn visible_variables(&self) -> Variables {
-        to_stay(self.instance.visible_variables(self.activity))
+        only_stored(self.instance.visible_variables(self.activity))
     }
 
     /// What a name means to the activity.
@@ -316,7 +316,7 @@ impl<'a> At<'a> {
 }
 
 /// Without what is there for one unit of work only.
-pub(crate) fn to_stay(mut variables: Variables) -> Variables {
+pub(crate) fn only_stored(mut variables: Variables) -> Variables {
     variables.retain(|_, variable| !variable.transient);
     variables
 }
