@@ -242,11 +242,28 @@ CREATE TABLE definition (
     deployment_id TEXT    NOT NULL REFERENCES deployment (id),
     resource_name TEXT    NOT NULL,
     identity      TEXT    NOT NULL,
+    -- Where the ids of its elements begin.
+    first_element INTEGER NOT NULL,
     suspended     INTEGER NOT NULL,
     UNIQUE (tenant, key, version)
 ) STRICT;
 CREATE INDEX definition_deployment ON definition (deployment_id);
 CREATE INDEX definition_key ON definition (key);
+
+-- What history says of a definition's elements, once for all that happens at them. It stays as long as there is history of the definition, which may be
+-- deleted before.
+CREATE TABLE element (
+    id            INTEGER PRIMARY KEY,
+    definition_id TEXT    NOT NULL,
+    activity_id   TEXT    NOT NULL,
+    -- In the model.
+    name          TEXT,
+    kind          TEXT    NOT NULL,
+    -- Which component does its work, by its digest.
+    delegate      TEXT,
+    digest        TEXT
+) STRICT;
+CREATE INDEX element_definition ON element (definition_id);
 
 -- What a definition's references resolve to, for ever. It keeps the artifact when the delegate's deployment is deleted.
 CREATE TABLE binding (
@@ -543,17 +560,13 @@ CREATE TABLE history_activity (
     instance_id BLOB    NOT NULL,
     n           INTEGER NOT NULL,
     parent      INTEGER NOT NULL,
-    activity_id TEXT    NOT NULL,
-    name        TEXT,
-    kind        TEXT    NOT NULL,
+    element     INTEGER NOT NULL,
     started_at  INTEGER NOT NULL,
     ended_at    INTEGER,
     canceled    INTEGER NOT NULL,
     -- No flow led on from it: its token's way in its scope was over.
     complete_scope INTEGER NOT NULL,
-    -- Which component did it, by its digest.
-    delegate    TEXT,
-    digest      TEXT,
+    -- Which attempt of its element's delegate did it; NULL: none.
     attempt     INTEGER,
     -- The instance that a call activity called.
     called      BLOB,

@@ -336,10 +336,8 @@ impl Inner {
             if let DelegateOutcome::BpmnError { code, .. } = &outcome {
                 crate::metrics::bpmn_error(&definition.model.element(call.element).id, code);
             }
-            if call.listener.is_none()
-                && let Ok(binding) = definition.binding(call.element, &call.implementation)
-            {
-                party.rows.record_delegate(number(call.activity.0), &binding.delegate, &binding.digest, call.attempt);
+            if call.listener.is_none() {
+                party.rows.record_delegate(number(call.activity.0), call.attempt);
             }
             input = Input::DelegateReturned { wait: call.wait, outcome };
         }

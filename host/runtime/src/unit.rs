@@ -18,7 +18,7 @@ use crate::definitions::Definition;
 use crate::job_definitions::{Known, kind_of};
 
 pub use rows::{BODY_TYPE, activity_id, activity_type};
-pub(crate) use rows::{body_id, external_task_row, job_row, public, subscription_row, task_row};
+pub(crate) use rows::{body_id, element_rows, external_task_row, job_row, public, subscription_row, task_row};
 use rows::{history_row, is_behind, message_row, signal_row};
 
 mod rows;
@@ -131,14 +131,9 @@ impl Rows {
         }
     }
 
-    /// Records which component did an activity.
-    pub(crate) fn record_delegate(&mut self, activity: i64, name: &str, digest: &str, attempt: u32) {
-        self.history.push(HistoryRow::Delegate {
-            n: activity,
-            name: name.to_owned(),
-            digest: digest.to_owned(),
-            attempt: i64::from(attempt),
-        });
+    /// Records that its element's delegate did an activity.
+    pub(crate) fn record_delegate(&mut self, activity: i64, attempt: u32) {
+        self.history.push(HistoryRow::Delegate { n: activity, attempt: i64::from(attempt) });
     }
 
     /// Whether it throws a signal or sends a message.

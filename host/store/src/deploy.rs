@@ -29,8 +29,10 @@ static INSERT_DELEGATES: Batch = Batch::new(
 );
 
 static INSERT_DEFINITIONS: Batch = Batch::new(
-    "INSERT INTO definition (id, key, version, tenant, name, version_tag, history_ttl, deployment_id, resource_name, identity, suspended) \
-     SELECT v.id, v.key, v.version, v.tenant, v.name, v.version_tag, v.history_ttl, v.deployment_id, v.resource_name, v.identity, FALSE \
+    "INSERT INTO definition (id, key, version, tenant, name, version_tag, history_ttl, deployment_id, resource_name, identity, first_element, \
+     suspended) \
+     SELECT v.id, v.key, v.version, v.tenant, v.name, v.version_tag, v.history_ttl, v.deployment_id, v.resource_name, v.identity, \
+     v.first_element, FALSE \
      FROM {rows}",
     &[
         ("id", Type::Text),
@@ -43,6 +45,21 @@ static INSERT_DEFINITIONS: Batch = Batch::new(
         ("deployment_id", Type::Text),
         ("resource_name", Type::Text),
         ("identity", Type::Text),
+        ("first_element", Type::I64),
+    ],
+);
+
+static INSERT_ELEMENTS: Batch = Batch::new(
+    "INSERT INTO element (id, definition_id, activity_id, name, kind, delegate, digest) \
+     SELECT v.id, v.definition_id, v.activity_id, v.name, v.kind, v.delegate, v.digest FROM {rows}",
+    &[
+        ("id", Type::I64),
+        ("definition_id", Type::Text),
+        ("activity_id", Type::Text),
+        ("name", Type::Text),
+        ("kind", Type::Text),
+        ("delegate", Type::Text),
+        ("digest", Type::Text),
     ],
 );
 
@@ -141,6 +158,10 @@ fn check(write: &DeploymentWrite) -> Result<(), String> {
         definition.start_events.iter().try_for_each(|start| check_key("message or signal name", &start.name))?;
         definition.start_timers.iter().try_for_each(|timer| check_key("activity id", &timer.activity_id))?;
         definition.bindings.iter().try_for_each(|binding| check_key("reference", &binding.reference))?;
+        for element in &definition.elements {
+            check_key("activity id", &element.activity_id)?;
+            check_text("activity name", element.name.as_deref())?;
+        }
     }
     Ok(())
 }
@@ -227,8 +248,10 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
     INSERT_DELEGATES.execute(tx, delegates.collect()).await?;
 
     let mut definitions = Vec::with_capacity(write.definitions.len());
+    let mut first_element = next_element(tx).await?;
     for new in &write.definitions {
-        definitions.push(numbered(tx, write, tenant, new).await?);
+        definitions.push(DefinitionRow { first_element, ..numbered(tx, write, tenant, new).await? });
+        first_element += new.elements.iter().map(|element| element.n + 1).max().unwrap_or(0);
     }
     let rows = definitions.iter().map(|definition| {
         cells![
@@ -241,7 +264,8 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
             definition.history_ttl,
             &definition.deployment_id,
             &definition.resource_name,
-            &definition.identity
+            &definition.identity,
+            definition.first_element
         ]
     });
     INSERT_DEFINITIONS.execute(tx, rows.collect()).await?;
@@ -252,6 +276,13 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
             .map(|binding| cells![&row.id, &binding.reference, &binding.delegate, &binding.version, &binding.digest, &binding.mandate])
     });
     INSERT_BINDINGS.execute(tx, bindings.collect()).await?;
+    let elements = pairs().flat_map(|(row, new)| {
+        new.elements.iter().map(|element| {
+            let (delegate, digest) = element.delegate.clone().unzip();
+            cells![row.first_element + element.n, &row.id, &element.activity_id, &element.name, &element.kind, delegate, digest]
+        })
+    });
+    INSERT_ELEMENTS.execute(tx, elements.collect()).await?;
     let events = pairs()
         .flat_map(|(row, new)| new.start_events.iter().map(|start| cells![&row.id, start.kind.as_str(), &start.name, &start.activity_id]));
     INSERT_START_EVENTS.execute(tx, events.collect()).await?;
@@ -259,6 +290,12 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
     let timers = pairs().flat_map(|(row, new)| new.start_timers.iter().map(|timer| start_timers::new_row(&row.id, timer, write.at)));
     start_timers::deployed(tx, tenant, keys, timers.collect()).await?;
     Ok(definitions)
+}
+
+/// The first id that no element has. Deployments are one after the other, and so are deletions.
+async fn next_element(tx: &mut Tx) -> Result<i64, Error> {
+    let rows = tx.fetch("SELECT COALESCE(MAX(id), -1) + 1 FROM element", Vec::new()).await?;
+    rows.first().map_or(Ok(0), |row| row.get(0))
 }
 
 /// A definition with the next version of its tenant and key, and an id.
@@ -277,10 +314,11 @@ async fn numbered(tx: &mut Tx, write: &DeploymentWrite, tenant: &str, new: &NewD
         deployment_id: write.id.clone(),
         resource_name: new.resource_name.clone(),
         identity: new.identity.clone(),
+        first_element: 0,
         suspended: false,
     })
 }
 
 /// The multi-row statements of this file.
 #[cfg(test)]
-pub(crate) static BATCHES: &[&Batch] = &[&INSERT_DELEGATES, &INSERT_DEFINITIONS, &INSERT_BINDINGS, &INSERT_START_EVENTS];
+pub(crate) static BATCHES: &[&Batch] = &[&INSERT_DELEGATES, &INSERT_DEFINITIONS, &INSERT_ELEMENTS, &INSERT_BINDINGS, &INSERT_START_EVENTS];

@@ -78,10 +78,27 @@ pub struct NewDefinition {
     pub identity: String,
     /// What its references resolve to.
     pub bindings: Vec<BindingRow>,
+    /// What history says of its elements.
+    pub elements: Vec<ElementRow>,
     /// What starts it besides its name.
     pub start_events: Vec<StartEventRow>,
     /// Timers that start it.
     pub start_timers: Vec<NewStartTimer>,
+}
+
+/// What history says of everything that happens at an element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ElementRow {
+    /// Its number among the definition's, from 0; each has its own.
+    pub n: i64,
+    /// BPMN id.
+    pub activity_id: String,
+    /// Name in the model.
+    pub name: Option<String>,
+    /// Camunda's activity type, such as `serviceTask`.
+    pub kind: String,
+    /// The delegate that does its work, and SHA-256 of its component, in hex.
+    pub delegate: Option<(String, String)>,
 }
 
 /// A start event that something triggers.

@@ -41,7 +41,9 @@ pub use audit::HistoryDeletion;
 pub use claim::{Claim, ClaimedJob, Except, Holder};
 pub use config::{Config, DEFAULT_LEASE, DEFAULT_POOL, HistoryLevel, Migrate};
 pub use delivery::{Delivery, DeliveryClaim, DeliveryName, FIRST_DELIVERY, FailedDelivery, Receiver, Signal, SignalTenants, Undelivered};
-pub use deployment::{BindingRow, DelegateRow, Deployed, DeploymentDeletion, DeploymentWrite, NewDefinition, Resource, StartEventRow};
+pub use deployment::{
+    BindingRow, DelegateRow, Deployed, DeploymentDeletion, DeploymentWrite, ElementRow, NewDefinition, Resource, StartEventRow,
+};
 pub use error::Error;
 pub use external::{Fetch, FetchTopic, Fetched, LockChange};
 pub use hosts::TakenOver;

@@ -247,12 +247,8 @@ pub enum HistoryRow {
         n: i64,
         /// The number of the scope it is in.
         parent: i64,
-        /// BPMN id.
-        activity_id: String,
-        /// Name in the model.
-        name: Option<String>,
-        /// Camunda's activity type, such as `serviceTask`.
-        kind: String,
+        /// Its element: where its definition's begin, and [`ElementRow::n`](crate::ElementRow).
+        element: i64,
         /// When.
         at: i64,
     },
@@ -267,14 +263,10 @@ pub enum HistoryRow {
         /// When.
         at: i64,
     },
-    /// A delegate did an activity.
+    /// The delegate of its element did an activity.
     Delegate {
         /// The activity's number.
         n: i64,
-        /// The delegate's name.
-        name: String,
-        /// SHA-256 of its component, in hex.
-        digest: String,
         /// The attempt, from 1.
         attempt: i64,
     },

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{Mandate, Manifest, Problem, Upload, is_wasm};
 use crate::definitions::{reference, references};
 use crate::ledger::hex;
+use crate::unit::element_rows;
 
 /// Where delegates may come from, what they may be granted, and what is taken already.
 pub(crate) struct Available {
@@ -169,6 +170,12 @@ pub(crate) fn resolve(
         }
     }
     bindings.sort_by(|a, b| a.reference.cmp(&b.reference));
+    let doer = |implementation: &Implementation| {
+        let reference = reference(implementation);
+        let binding = bindings.iter().find(|binding| binding.reference == reference)?;
+        Some((binding.delegate.clone(), binding.digest.clone()))
+    };
+    let elements = element_rows(model, doer);
     NewDefinition {
         key: model.key.to_string(),
         name: model.name.clone(),
@@ -177,6 +184,7 @@ pub(crate) fn resolve(
         resource_name: resource.to_owned(),
         identity: identity(bytes, scripts, &bindings),
         bindings,
+        elements,
         start_events: start_events(model),
         start_timers: super::starts::timers(resource, model, now, problems),
     }

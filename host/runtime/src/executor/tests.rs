@@ -463,6 +463,7 @@ fn deployment(key: &str, model: Vec<u8>) -> DeploymentWrite {
         resource_name: "n.bpmn".into(),
         identity: "n".into(),
         bindings: Vec::new(),
+        elements: Vec::new(),
         start_events: Vec::new(),
         start_timers: Vec::new(),
     };

@@ -3,8 +3,8 @@
 use mandate_engine::{
     ActivityEnd, ActivityId, ExternalTask, HistoryEvent, Instance, Job, JobKind, PublicId, Subscription, SubscriptionKind, Task, WaitId,
 };
-use mandate_model::{ElementIndex, ElementKind};
-use mandate_store::{EventKind, ExternalTaskRow, HistoryRow, JobRow, Message, Signal, SignalTenants, SubscriptionRow, TaskRow};
+use mandate_model::{ElementIndex, ElementKind, Implementation, ProcessDefinition};
+use mandate_store::{ElementRow, EventKind, ExternalTaskRow, HistoryRow, JobRow, Message, Signal, SignalTenants, SubscriptionRow, TaskRow};
 
 use super::number;
 use crate::definitions::Definition;
@@ -145,6 +145,34 @@ pub(super) fn message_row(definition: &Definition, message: mandate_engine::Mess
     }
 }
 
+/// The number of an element, or of its body, among the rows of its definition's elements.
+fn element_number(element: ElementIndex, body: bool) -> i64 {
+    2 * i64::from(element.0) + i64::from(body)
+}
+
+/// What history says of the elements of a model, whose work these delegates do.
+pub(crate) fn element_rows(model: &ProcessDefinition, doer: impl Fn(&Implementation) -> Option<(String, String)>) -> Vec<ElementRow> {
+    let mut rows = Vec::new();
+    for (index, element) in model.iter() {
+        let delegate = match &element.kind {
+            ElementKind::ServiceTask(task) => doer(&task.implementation),
+            _ => None,
+        };
+        rows.push(ElementRow {
+            n: element_number(index, false),
+            activity_id: element.id.to_string(),
+            name: element.name.clone(),
+            kind: activity_type(&element.kind).to_owned(),
+            delegate,
+        });
+        if element.multi_instance.is_some() {
+            let (activity_id, kind) = (body_id(&element.id), BODY_TYPE.to_owned());
+            rows.push(ElementRow { n: element_number(index, true), activity_id, name: None, kind, delegate: None });
+        }
+    }
+    rows
+}
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 pub(super) fn history_row(definition: &Definition, event: HistoryEvent, at: i64) -> HistoryRow {
@@ -163,15 +191,8 @@ pub(super) fn history_row(definition: &Definition, event: HistoryEvent, at: i64)
             HistoryRow::InstanceEnded { state: state.to_owned(), reason, at, removal_at }
         }
         HistoryEvent::ActivityStarted { activity, parent, element, body } => {
-            let element = model.element(element);
-            HistoryRow::ActivityStarted {
-                n: number(activity.0),
-                parent: number(parent.0),
-                activity_id: if body { body_id(&element.id) } else { element.id.to_string() },
-                name: element.name.clone().filter(|_| !body),
-                kind: if body { BODY_TYPE } else { activity_type(&element.kind) }.to_owned(),
-                at,
-            }
+            let element = definition.row.first_element + element_number(element, body);
+            HistoryRow::ActivityStarted { n: number(activity.0), parent: number(parent.0), element, at }
         }
         HistoryEvent::ActivityEnded { activity, end } => HistoryRow::ActivityEnded {
             n: number(activity.0),

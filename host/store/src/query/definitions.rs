@@ -30,6 +30,8 @@ pub struct DefinitionRow {
     pub resource_name: String,
     /// Digest of its BPMN and of what its references resolve to.
     pub identity: String,
+    /// Where the ids of its elements begin, for history.
+    pub first_element: i64,
     /// No instance may start.
     pub suspended: bool,
 }
@@ -143,8 +145,7 @@ pub struct ActivityStatistics {
     pub incidents: Vec<(String, i64)>,
 }
 
-pub(crate) const COLUMNS: &str =
-    "d.id, d.key, d.version, d.tenant, d.name, d.version_tag, d.history_ttl, d.deployment_id, d.resource_name, d.identity, d.suspended";
+pub(crate) const COLUMNS: &str = "d.id, d.key, d.version, d.tenant, d.name, d.version_tag, d.history_ttl, d.deployment_id, d.resource_name, d.identity, d.first_element, d.suspended";
 
 pub(crate) fn definition(row: &Row) -> Result<DefinitionRow, Error> {
     read(&mut row.columns())
@@ -162,6 +163,7 @@ fn read(columns: &mut Columns<'_>) -> Result<DefinitionRow, Error> {
         deployment_id: columns.next()?,
         resource_name: columns.next()?,
         identity: columns.next()?,
+        first_element: columns.next()?,
         suspended: columns.next()?,
     })
 }

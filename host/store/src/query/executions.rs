@@ -106,7 +106,8 @@ fn select(filter: ExecutionFilter) -> Select {
             };
             format!("EXISTS ({}{own} AND w.activity_id = $?)", at(table))
         });
-        let open = "EXISTS (SELECT 1 FROM history_activity w WHERE w.instance_id = e.instance_id AND w.n = e.n AND w.activity_id = $?)";
+        let open = "EXISTS (SELECT 1 FROM history_activity w JOIN element f ON f.id = w.element WHERE w.instance_id = e.instance_id \
+                    AND w.n = e.n AND f.activity_id = $?)";
         select.with(&format!("({} OR {open})", waiting.join(" OR ")), activity_id);
     }
     select.maybe(&format!("EXISTS ({} AND w.kind = 'message' AND w.name = $?)", at("subscription")), filter.message);

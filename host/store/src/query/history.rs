@@ -282,9 +282,9 @@ impl Sort for HistoryActivitySort {
     fn column(self) -> &'static str {
         match self {
             Self::Id | Self::Instance => "a.instance_id",
-            Self::ActivityId => "{text:a.activity_id}",
-            Self::Name => "{text:a.name}",
-            Self::Kind => "{text:a.kind}",
+            Self::ActivityId => "{text:e.activity_id}",
+            Self::Name => "{text:e.name}",
+            Self::Kind => "{text:e.kind}",
             Self::StartedAt => "a.started_at",
             Self::EndedAt => "a.ended_at",
             Self::Duration => "a.ended_at - a.started_at",
@@ -379,13 +379,14 @@ pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
     }
     select.when(filter.with_incidents, WITH_INCIDENTS);
     if !filter.active_activities.is_empty() {
-        let active =
-            "EXISTS (SELECT 1 FROM history_activity a WHERE a.instance_id = h.instance_id AND a.ended_at IS NULL AND a.activity_id";
+        let active = "EXISTS (SELECT 1 FROM history_activity a JOIN element e ON e.id = a.element WHERE a.instance_id = h.instance_id \
+                      AND a.ended_at IS NULL AND e.activity_id";
         select.texts(active, filter.active_activities);
         select.close();
     }
     if !filter.executed_activities.is_empty() {
-        let executed = "EXISTS (SELECT 1 FROM history_activity a WHERE a.instance_id = h.instance_id AND a.activity_id";
+        let executed = "EXISTS (SELECT 1 FROM history_activity a JOIN element e ON e.id = a.element WHERE a.instance_id = h.instance_id \
+                        AND e.activity_id";
         select.texts(executed, filter.executed_activities);
         select.close();
     }
@@ -404,18 +405,20 @@ fn by_time<S: Copy>(ended: S, started: S, by_end: bool) -> [(S, Order); 1] {
 }
 
 fn activities(filter: HistoryActivityFilter) -> Select {
-    let mut select = Select::new("history_activity a CROSS JOIN history_instance h");
+    let mut select = Select::new("history_activity a CROSS JOIN history_instance h LEFT JOIN element e ON e.id = a.element");
     select.condition("h.instance_id = a.instance_id");
     select.numbered("a.instance_id", "a.n", filter.id.into_iter().collect());
     select.maybe("a.instance_id = $?", filter.instance);
     select.maybe("h.definition_id = $?", filter.definition_id);
     select.maybe("h.definition_key = $?", filter.definition_key);
     select.maybe(&format!("a.instance_id {WITH_BUSINESS_KEY}"), filter.business_key);
-    select.maybe("a.activity_id = $?", filter.activity_id);
-    select.maybe("a.name = $?", filter.name);
-    select.like("a.name", filter.name_like);
-    select.maybe("a.kind = $?", filter.kind);
-    select.maybe("a.digest = $?", filter.digest);
+    // The few elements are looked for once, and not at each activity.
+    let at = |condition: &str| format!("a.element IN (SELECT f.id FROM element f WHERE f.{condition})");
+    select.maybe(&at("activity_id = $?"), filter.activity_id);
+    select.maybe(&at("name = $?"), filter.name);
+    select.maybe(&at("name LIKE $? ESCAPE '\\'"), filter.name_like);
+    select.maybe(&at("kind = $?"), filter.kind);
+    select.maybe(&format!("a.attempt IS NOT NULL AND {}", at("digest = $?")), filter.digest);
     let assigned = "(a.instance_id, a.n) IN (SELECT t.instance_id, t.activity FROM history_task t WHERE t.assignee = $?)";
     select.maybe(assigned, filter.assignee);
     select.when(filter.finished, "a.ended_at IS NOT NULL");
@@ -486,8 +489,8 @@ impl Reads {
         page: Page,
         sort: &[(HistoryActivitySort, Order)],
     ) -> Result<Vec<HistoryActivity>, Error> {
-        let columns = "a.instance_id, a.n, a.parent, a.activity_id, a.name, a.kind, a.started_at, a.ended_at, a.canceled, \
-                       a.complete_scope, a.delegate, a.digest, a.attempt, a.called, h.root_instance, h.tenant, h.definition_id, h.definition_key, h.removal_at";
+        let columns = "a.instance_id, a.n, a.parent, e.activity_id, e.name, e.kind, a.started_at, a.ended_at, a.canceled, a.complete_scope, \
+                       CASE WHEN a.attempt IS NOT NULL THEN e.delegate END, CASE WHEN a.attempt IS NOT NULL THEN e.digest END, a.attempt, a.called, h.root_instance, h.tenant, h.definition_id, h.definition_key, h.removal_at";
         let (by_end, by_start) = (
             filter.finished_before.is_some() || filter.finished_after.is_some(),
             filter.started_before.is_some() || filter.started_after.is_some(),

@@ -273,8 +273,11 @@ fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: boo
 /// Waits tell where tokens stand, also before and behind an element; what triggers an event is not such a place. History, where it is kept, knows
 /// scopes and joins as well.
 fn stands_at(select: &mut Select, activity_ids: Vec<String>, keeps_activities: bool) {
-    let open =
-        if keeps_activities { " UNION ALL SELECT instance_id, activity_id FROM history_activity WHERE ended_at IS NULL" } else { "" };
+    let open = if keeps_activities {
+        " UNION ALL SELECT a.instance_id, e.activity_id FROM history_activity a CROSS JOIN element e WHERE e.id = a.element AND a.ended_at IS NULL"
+    } else {
+        ""
+    };
     let condition = format!(
         "EXISTS (SELECT 1 FROM (SELECT instance_id, activity_id FROM task UNION ALL SELECT instance_id, activity_id FROM external_task \
          UNION ALL SELECT instance_id, activity_id FROM subscription WHERE NOT of_event \

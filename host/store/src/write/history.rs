@@ -44,23 +44,17 @@ static END_INSTANCES: Batch = Batch::new(
 );
 
 static INSERT_ACTIVITIES: Batch = Batch::new(
-    "INSERT INTO history_activity (instance_id, n, parent, activity_id, name, kind, started_at, ended_at, canceled, \
-     complete_scope, delegate, digest, attempt, called) \
-     SELECT v.instance_id, v.n, v.parent, v.activity_id, v.name, v.kind, v.started_at, v.ended_at, v.canceled, \
-     v.complete_scope, v.delegate, v.digest, v.attempt, v.called FROM {rows}",
+    "INSERT INTO history_activity (instance_id, n, parent, element, started_at, ended_at, canceled, complete_scope, attempt, called) \
+     SELECT v.instance_id, v.n, v.parent, v.element, v.started_at, v.ended_at, v.canceled, v.complete_scope, v.attempt, v.called FROM {rows}",
     &[
         ("instance_id", Type::Uuid),
         ("n", Type::I64),
         ("parent", Type::I64),
-        ("activity_id", Type::Text),
-        ("name", Type::Text),
-        ("kind", Type::Text),
+        ("element", Type::I64),
         ("started_at", Type::I64),
         ("ended_at", Type::I64),
         ("canceled", Type::Bool),
         ("complete_scope", Type::Bool),
-        ("delegate", Type::Text),
-        ("digest", Type::Text),
         ("attempt", Type::I64),
         ("called", Type::Uuid),
     ],
@@ -70,8 +64,7 @@ static UPDATE_ACTIVITIES: Batch = Batch::new(
     "UPDATE history_activity SET ended_at = COALESCE(v.ended_at, history_activity.ended_at), \
      canceled = COALESCE(v.canceled, history_activity.canceled), \
      complete_scope = COALESCE(v.complete_scope, history_activity.complete_scope), \
-     delegate = COALESCE(v.delegate, history_activity.delegate), \
-     digest = COALESCE(v.digest, history_activity.digest), attempt = COALESCE(v.attempt, history_activity.attempt), \
+     attempt = COALESCE(v.attempt, history_activity.attempt), \
      called = COALESCE(v.called, history_activity.called) FROM {rows} \
      WHERE history_activity.instance_id = v.instance_id AND history_activity.n = v.n",
     &[
@@ -80,8 +73,6 @@ static UPDATE_ACTIVITIES: Batch = Batch::new(
         ("ended_at", Type::I64),
         ("canceled", Type::Bool),
         ("complete_scope", Type::Bool),
-        ("delegate", Type::Text),
-        ("digest", Type::Text),
         ("attempt", Type::I64),
         ("called", Type::Uuid),
     ],
@@ -216,10 +207,11 @@ struct Ended {
 
 /// What one unit says of one activity.
 #[derive(Default)]
-struct Activity<'a> {
-    began: Option<(i64, &'a String, &'a Option<String>, &'a String, i64)>,
+struct Activity {
+    /// Its parent, its element, and when.
+    began: Option<(i64, i64, i64)>,
     ended: Option<Ended>,
-    delegate: Option<(&'a String, &'a String, i64)>,
+    attempt: Option<i64>,
     called: Option<Uuid>,
 }
 
@@ -329,19 +321,17 @@ impl History {
     }
 
     fn take_activities(&mut self, write: &InstanceWrite) {
-        let mut activities: BTreeMap<i64, Activity<'_>> = BTreeMap::new();
+        let mut activities: BTreeMap<i64, Activity> = BTreeMap::new();
         for row in &write.history {
             match row {
-                HistoryRow::ActivityStarted { n, parent, activity_id, name, kind, at } => {
-                    activities.entry(*n).or_default().began = Some((*parent, activity_id, name, kind, *at));
+                HistoryRow::ActivityStarted { n, parent, element, at } => {
+                    activities.entry(*n).or_default().began = Some((*parent, *element, *at));
                 }
                 HistoryRow::ActivityEnded { n, canceled, complete_scope, at } => {
                     let ended = Ended { canceled: *canceled, complete_scope: *complete_scope, at: *at };
                     activities.entry(*n).or_default().ended = Some(ended);
                 }
-                HistoryRow::Delegate { n, name, digest, attempt } => {
-                    activities.entry(*n).or_default().delegate = Some((name, digest, *attempt));
-                }
+                HistoryRow::Delegate { n, attempt } => activities.entry(*n).or_default().attempt = Some(*attempt),
                 HistoryRow::Called { n, instance } => activities.entry(*n).or_default().called = Some(*instance),
                 _ => {}
             }
@@ -350,37 +340,21 @@ impl History {
             let ended_at = activity.ended.as_ref().map(|ended| ended.at);
             let canceled = activity.ended.as_ref().map(|ended| ended.canceled);
             let complete_scope = activity.ended.as_ref().map(|ended| ended.complete_scope);
-            let delegate = activity.delegate.map(|(name, _, _)| name.clone());
-            let digest = activity.delegate.map(|(_, digest, _)| digest.clone());
-            let attempt = activity.delegate.map(|(_, _, attempt)| attempt);
+            let Activity { attempt, called, .. } = activity;
             match activity.began {
-                Some((parent, activity_id, name, kind, at)) => self.activities.push(cells![
+                Some((parent, element, at)) => self.activities.push(cells![
                     write.id,
                     n,
                     parent,
-                    activity_id,
-                    name,
-                    kind,
+                    element,
                     at,
                     ended_at,
                     canceled.unwrap_or(false),
                     complete_scope.unwrap_or(false),
-                    delegate,
-                    digest,
                     attempt,
-                    activity.called
+                    called
                 ]),
-                None => self.changed_activities.push(cells![
-                    write.id,
-                    n,
-                    ended_at,
-                    canceled,
-                    complete_scope,
-                    delegate,
-                    digest,
-                    attempt,
-                    activity.called
-                ]),
+                None => self.changed_activities.push(cells![write.id, n, ended_at, canceled, complete_scope, attempt, called]),
             }
         }
     }

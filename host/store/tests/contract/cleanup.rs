@@ -4,7 +4,7 @@ use mandate_store::query::HistoryInstanceFilter;
 use mandate_store::{HistoryLevel, HistoryRow, LedgerState, Origin, StartKey, Store, Unit};
 use uuid::Uuid;
 
-use crate::common::{Fixture, definition, end, incident, job, start, step, subscription, task, unit};
+use crate::common::{Fixture, begun, definition, end, incident, job, start, step, subscription, task, unit};
 use crate::ledger::{close, open};
 
 /// Everything that history has, with rows in every table. It ended at 99.
@@ -12,14 +12,7 @@ async fn ended(store: &Store, key: &str, removal: Option<i64>) -> Uuid {
     let process = definition(store, "p").await;
     let id = Uuid::now_v7();
     let mut write = start(&process, id);
-    write.history.push(HistoryRow::ActivityStarted {
-        n: 2,
-        parent: 1,
-        activity_id: "Task".into(),
-        name: None,
-        kind: "serviceTask".into(),
-        at: 11,
-    });
+    write.history.push(begun(&process, 2, "Task", 11));
     for json in ["1", "2"] {
         write.history.push(HistoryRow::Variable {
             scope: 1,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mandate_store::query::DefinitionRow;
 use mandate_store::{
-    Beside, Committed, Config, DeploymentWrite, EventKind, Expect, ExternalTaskRow, HistoryLevel, HistoryRow, IncidentRow, InstanceHead,
-    InstanceWrite, JobRow, NewDefinition, Parts, Resource, StartEventRow, State, Store, SubscriptionRow, TaskRow, Unit,
+    Beside, Committed, Config, DeploymentWrite, ElementRow, EventKind, Expect, ExternalTaskRow, HistoryLevel, HistoryRow, IncidentRow,
+    InstanceHead, InstanceWrite, JobRow, NewDefinition, Parts, Resource, StartEventRow, State, Store, SubscriptionRow, TaskRow, Unit,
 };
 use mandate_tests::postgres::Cluster;
 use uuid::Uuid;
@@ -113,12 +113,34 @@ pub(crate) fn upload(key: &str) -> DeploymentWrite {
             resource_name: format!("{key}.bpmn"),
             identity: "identity".into(),
             bindings: Vec::new(),
+            elements: elements(),
             start_events: Vec::new(),
             start_timers: Vec::new(),
         }],
         metadata: "{}".into(),
         operations: Vec::new(),
     }
+}
+
+/// Elements that history tells of, by their types. What the service task does a delegate does.
+const ELEMENTS: [(&str, &str); 5] =
+    [("Task", "userTask"), ("Reserve", "serviceTask"), ("Scope", "subProcess"), ("Review", "userTask"), ("Pause", "intermediateTimer")];
+
+fn elements() -> Vec<ElementRow> {
+    let rows = ELEMENTS.iter().zip(0..).map(|((id, kind), n)| ElementRow {
+        n,
+        activity_id: (*id).into(),
+        name: Some(format!("The {id}")),
+        kind: (*kind).into(),
+        delegate: (*kind == "serviceTask").then(|| ("reserve-line".into(), "abc".into())),
+    });
+    rows.collect()
+}
+
+/// An activity began at one of the elements.
+pub(crate) fn begun(definition: &DefinitionRow, n: i64, activity_id: &str, at: i64) -> HistoryRow {
+    let place = ELEMENTS.iter().zip(0..).find(|((id, _), _)| *id == activity_id).expect("one of the elements").1;
+    HistoryRow::ActivityStarted { n, parent: 1, element: definition.first_element + place, at }
 }
 
 /// Deploys a process without anything.

@@ -13,7 +13,7 @@ use mandate_store::{
 };
 use uuid::Uuid;
 
-use crate::common::{Fixture, Random, definition, external_task, incident, job, subscription, task};
+use crate::common::{Fixture, Random, begun, definition, external_task, incident, job, subscription, task};
 use crate::ledger::{close, open};
 
 const SEEDS: [u64; 3] = [1, 2, 3];
@@ -264,14 +264,8 @@ fn rows(world: &mut World, write: &mut InstanceWrite, process: &DefinitionRow, m
             9 => write.behind_jobs.push((old, random.chance(50))),
             10 => write.lock_jobs = vec![old],
             _ => {
-                write.history.push(HistoryRow::ActivityStarted {
-                    n: next,
-                    parent: 1,
-                    activity_id: format!("A{}", number % 4),
-                    name: random.chance(50).then(|| "An activity".to_owned()),
-                    kind: "serviceTask".into(),
-                    at: number,
-                });
+                let activity_id = ["Task", "Reserve", "Scope", "Review"][random.index(4)];
+                write.history.push(begun(process, next, activity_id, number));
                 if random.chance(60) {
                     let (canceled, complete_scope) = (random.chance(30), random.chance(30));
                     write.history.push(HistoryRow::ActivityEnded { n: next, canceled, complete_scope, at: number + 5 });
@@ -308,7 +302,7 @@ async fn queries(random: &mut Random, store: &Store, definitions: &[DefinitionRo
     ask!(instances(InstanceFilter::default(), page, &[(InstanceSort::BusinessKey, order)]));
     ask!(instances(InstanceFilter { business_key_like: like.clone(), ..Default::default() }, Page::ALL, &[(InstanceSort::Tenant, order)]));
     ask!(count_instances(InstanceFilter { with_incident: true, without_tenant: true, ..Default::default() }));
-    ask!(instances(InstanceFilter { activity_ids: vec!["A1".into(), "A3".into()], ..Default::default() }, Page::ALL, &[]));
+    ask!(instances(InstanceFilter { activity_ids: vec!["Reserve".into(), "Review".into()], ..Default::default() }, Page::ALL, &[]));
     ask!(instances(
         InstanceFilter { definition_keys_not: vec!["q".into()], ..Default::default() },
         page,

@@ -4,11 +4,11 @@ use mandate_store::query::{
     DefinitionFilter, DefinitionSort, DelegateFilter, HistoryInstanceFilter, InstanceFilter, Order, Page, ResourceRow,
 };
 use mandate_store::{
-    BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, EventKind, Except, HistoryRow, JobRow, Resource, Store, SubscriptionRow,
+    BindingRow, DelegateRow, DeploymentDeletion, DeploymentWrite, EventKind, Except, JobRow, Resource, Store, SubscriptionRow,
 };
 use uuid::Uuid;
 
-use crate::common::{Fixture, definition, incident, job, start, start_event, started_with, subscription, task, unit, upload};
+use crate::common::{Fixture, begun, definition, incident, job, start, start_event, started_with, subscription, task, unit, upload};
 
 fn with_component(key: &str, digest: &str, bytes: &[u8]) -> DeploymentWrite {
     let mut write = upload(key);
@@ -125,6 +125,7 @@ pub(crate) async fn what_is_used_is_not_deleted(fixture: Fixture) {
     assert_eq!(store.artifact("d1").await.expect("read"), None, "nobody names it any more");
     let history = HistoryInstanceFilter { definition_key: Some("p".into()), ..HistoryInstanceFilter::default() };
     assert_eq!(store.count_history_instances(history).await.expect("read"), 1, "history outlives the definition");
+    assert_eq!(fixture.count("element").await, 5, "and so do the elements that it tells of");
 }
 
 pub(crate) async fn definitions_are_deleted_beside_their_deployment(fixture: Fixture) {
@@ -166,6 +167,7 @@ pub(crate) async fn a_cascade_takes_instances_and_history_along(fixture: Fixture
         "a bound artifact outlives its deployment"
     );
     assert!(store.load_instance(kept).await.expect("read").is_some());
+    assert_eq!(fixture.count("element").await, 5, "those of the other process");
     assert_eq!(store.claim(100, 10, &Except::NOTHING).await.expect("claimed").len(), 1);
     assert!(matches!(store.commit(unit(start(process, Uuid::now_v7()))).await, Err(mandate_store::CommitError::Gone)));
 }
@@ -242,14 +244,6 @@ pub(crate) async fn of_concurrent_deployments_one_gets_the_message(fixture: Fixt
 pub(crate) async fn statistics_count_where_tokens_stand(fixture: Fixture) {
     let store = fixture.open().await;
     let process = definition(&store, "p").await;
-    let begin = |n: i64, activity_id: &str| HistoryRow::ActivityStarted {
-        n,
-        parent: 1,
-        activity_id: activity_id.into(),
-        name: None,
-        kind: "subProcess".into(),
-        at: 12,
-    };
     // One stands before its task, out of retries.
     let mut before = start(&process, Uuid::now_v7());
     before.put_jobs = vec![JobRow { retries: 0, ..job(&process, 3, 5) }];
@@ -267,7 +261,7 @@ pub(crate) async fn statistics_count_where_tokens_stand(fixture: Fixture) {
     (task_in_scope.put_jobs, task_in_scope.put_tasks) = (vec![late], vec![task(&process, 8)]);
     let revoked = SubscriptionRow { activity: 3, activity_id: "Revoked".into(), of_event: true, ..subscription(&process, 10, "revoked") };
     task_in_scope.put_subscriptions = vec![revoked];
-    task_in_scope.history.extend([begin(2, "Scope"), begin(3, "Review")]);
+    task_in_scope.history.extend([begun(&process, 2, "Scope", 12), begun(&process, 3, "Review", 12)]);
     store.commit(unit(task_in_scope)).await.expect("stored");
 
     let idle = definition(&store, "q").await;

@@ -7,7 +7,7 @@ use mandate_store::query::{
 use mandate_store::{CommitError, HistoryDeletion, HistoryLevel, HistoryRow, OperationRow, Store};
 use uuid::Uuid;
 
-use crate::common::{Fixture, definition, end, start, step, subscription, task, unit};
+use crate::common::{Fixture, begun, definition, end, start, step, subscription, task, unit};
 
 fn operation(instance: Option<Uuid>, operation_type: &str, at: i64) -> OperationRow {
     OperationRow {
@@ -143,23 +143,20 @@ pub(crate) async fn variables_of_live_scopes_are_listed_and_compared(fixture: Fi
     let store = fixture.open().await;
     let process = definition(&store, "p").await;
     let id = Uuid::now_v7();
-    let activity = |n, ended| {
-        let began = HistoryRow::ActivityStarted { n, parent: 1, activity_id: "Task".into(), name: None, kind: "userTask".into(), at: 10 };
-        [Some(began), ended].into_iter().flatten()
-    };
-    let mut begun = start(&process, id);
-    begun.history.extend(activity(3, None));
-    begun.history.extend(activity(9, Some(HistoryRow::ActivityEnded { n: 9, canceled: false, complete_scope: true, at: 11 })));
-    begun.history.extend([
+    let activity = |n, ended| [Some(begun(&process, n, "Task", 10)), ended].into_iter().flatten();
+    let mut write = start(&process, id);
+    write.history.extend(activity(3, None));
+    write.history.extend(activity(9, Some(HistoryRow::ActivityEnded { n: 9, canceled: false, complete_scope: true, at: 11 })));
+    write.history.extend([
         variable(1, "amount", "Integer", "10"),
         variable(1, "name", "String", "\"Jörg \\\"50%\\\"\""),
         variable(1, "good", "Boolean", "true"),
         variable(3, "amount", "Double", "2.5"),
         variable(9, "amount", "Integer", "7"),
     ]);
-    begun.put_tasks = vec![task(&process, 2)];
-    begun.put_subscriptions = vec![subscription(&process, 5, "paid")];
-    store.commit(unit(begun)).await.expect("stored");
+    write.put_tasks = vec![task(&process, 2)];
+    write.put_subscriptions = vec![subscription(&process, 5, "paid")];
+    store.commit(unit(write)).await.expect("stored");
 
     let all = store.variables(VariableFilter::default(), Page::ALL, &[]).await.expect("read");
     let found: Vec<_> = all.iter().map(|it| (it.row.scope, it.row.name.as_str(), it.task)).collect();

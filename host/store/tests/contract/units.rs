@@ -6,7 +6,7 @@ use mandate_store::{Beside, CommitError, Except, Expect, HistoryLevel, HistoryRo
 use uuid::Uuid;
 
 use crate::common::{
-    Fixture, definition, end, external_task, head, incident, job, live, start, started_with, step, subscription, task, unit,
+    Fixture, begun, definition, end, external_task, head, incident, job, live, start, started_with, step, subscription, task, unit,
 };
 
 pub(crate) async fn a_unit_is_stored_with_the_rows_beside_it(fixture: Fixture) {
@@ -184,8 +184,8 @@ pub(crate) async fn what_begins_and_ends_in_one_unit_never_touches_the_live_tabl
     let mut write = InstanceWrite::new(id, Expect::New(head(&process)), State::Ended { beside: Beside::ALL });
     write.history = vec![
         HistoryRow::InstanceStarted { start_activity: "Start".into(), at: 10 },
-        HistoryRow::ActivityStarted { n: 2, parent: 1, activity_id: "Reserve".into(), name: None, kind: "serviceTask".into(), at: 11 },
-        HistoryRow::Delegate { n: 2, name: "reserve-line".into(), digest: "abc".into(), attempt: 2 },
+        begun(&process, 2, "Reserve", 11),
+        HistoryRow::Delegate { n: 2, attempt: 2 },
         HistoryRow::ActivityEnded { n: 2, canceled: false, complete_scope: true, at: 12 },
         HistoryRow::InstanceEnded { state: "COMPLETED".into(), reason: None, at: 13, removal_at: None },
     ];
@@ -198,6 +198,10 @@ pub(crate) async fn what_begins_and_ends_in_one_unit_never_touches_the_live_tabl
     let activities = store.history_activities(filter, Page::ALL, &[]).await.expect("read");
     assert_eq!(activities.len(), 1);
     let activity = &activities[0];
+    assert_eq!(
+        (activity.activity_id.as_str(), activity.name.as_deref(), activity.kind.as_str()),
+        ("Reserve", Some("The Reserve"), "serviceTask")
+    );
     assert_eq!((activity.started_at, activity.ended_at, activity.canceled, activity.complete_scope), (11, Some(12), false, true));
     assert_eq!((activity.delegate.as_deref(), activity.digest.as_deref(), activity.attempt), (Some("reserve-line"), Some("abc"), Some(2)));
     assert_eq!(store.history_instance(id).await.expect("read").expect("there").ended_at, Some(13));
@@ -206,7 +210,7 @@ pub(crate) async fn what_begins_and_ends_in_one_unit_never_touches_the_live_tabl
 pub(crate) async fn a_unit_at_fault_alone_gets_the_error(fixture: Fixture) {
     let store = fixture.open().await;
     let process = definition(&store, "p").await;
-    let activity = |n| HistoryRow::ActivityStarted { n, parent: 1, activity_id: "A".into(), name: None, kind: "task".into(), at: 1 };
+    let activity = |n| begun(&process, n, "Task", 1);
     let mut ids = Vec::new();
     for _ in 0..40 {
         let id = Uuid::now_v7();
@@ -339,14 +343,7 @@ pub(crate) async fn history_keeps_what_its_level_says(fixture: Fixture) {
                 at: 11,
             });
         }
-        write.history.push(HistoryRow::ActivityStarted {
-            n: 2,
-            parent: 1,
-            activity_id: "A".into(),
-            name: None,
-            kind: "userTask".into(),
-            at: 12,
-        });
+        write.history.push(begun(&process, 2, "Task", 12));
         store.commit(unit(write)).await.expect("stored");
         let instances = store.count_history_instances(HistoryInstanceFilter::default()).await.expect("read");
         let activities = store.count_history_activities(HistoryActivityFilter::default()).await.expect("read");
