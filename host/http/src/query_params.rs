@@ -371,14 +371,6 @@ impl Fields {
         }
     }
 
-    /// Refuses a field that this host has not, and says what to do instead.
-    pub(crate) fn refuse(&self, name: &str, instead: &str) -> Result<(), Error> {
-        if self.has(name) {
-            return Err(Error::Invalid(format!("field '{name}' is not supported by this host: {instead}")));
-        }
-        Ok(())
-    }
-
     /// Refuses whatever is left: our own endpoints ignore nothing.
     pub(crate) fn finish_own(self) -> Result<(), Error> {
         match self.values.keys().next() {

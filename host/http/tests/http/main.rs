@@ -25,6 +25,7 @@ mod message;
 mod message_flows;
 mod modification;
 mod multi_instance;
+mod planned_suspensions;
 mod process_definition;
 mod process_instance;
 mod remembered;

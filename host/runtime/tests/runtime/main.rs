@@ -20,6 +20,7 @@ mod message_flows;
 mod models;
 mod modification;
 mod moment;
+mod planned;
 mod property;
 mod races;
 #[path = "../../../../bpmn/engine/tests/simulation/random.rs"]
