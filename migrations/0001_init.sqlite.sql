@@ -122,6 +122,18 @@ CREATE TABLE set_clock (
     now INTEGER NOT NULL
 ) STRICT;
 
+-- What operators have planned for a later date; gone when it is done. Reference: definitions are suspended and activated by it.
+CREATE TABLE planned (
+    id         BLOB PRIMARY KEY,
+    due        INTEGER NOT NULL,
+    -- JSON of the runtime.
+    change     TEXT NOT NULL,
+    user_id    TEXT,
+    annotation TEXT,
+    created    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX planned_due ON planned (due, id);
+
 -- Signals on their way: a row for each receiver that there was when the signal was thrown, written with the throw. The unit of work that receives it
 -- removes it, so that each gets it once; whoever finds nobody there any more removes it, too. And messages for which a receiver was found.
 CREATE TABLE delivery (

@@ -68,7 +68,7 @@ impl<'d> Machine<'d> {
         if self.asks_conditions_before(LaterKind::EndScope(scope)) {
             return Ok(());
         }
-        let at = At::new(self.definition, self.instance, scope, self.moment());
+        let at = At::new(self.definition, self.instance, scope, self.moment);
         let complete = !self.is_interrupted(scope, ad_hoc) && ad_hoc_sub_process::is_complete(&at, ad_hoc)?;
         if complete && ad_hoc.cancel_remaining {
             self.cancel_children(scope);

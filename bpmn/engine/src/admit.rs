@@ -119,6 +119,15 @@ pub enum Rejection {
         /// Its code.
         code: String,
     },
+    /// A variable that is to be there for the unit of work only has the name of one that is stored.
+    #[error("variable '{name}' is transient, and one of this name is stored: give it another name")]
+    TransientIsStored {
+        /// Which.
+        name: String,
+    },
+    /// There are variables for the unit of work only, which ends before anything is done with them.
+    #[error("transient variables are not kept until the start goes on: the instance is stored before its first command may leave")]
+    TransientIsHeld,
     /// A variable is larger than [`MAX_VARIABLE_BYTES`].
     #[error("variable '{name}' has {bytes} bytes; at most {MAX_VARIABLE_BYTES} are allowed")]
     VariableTooLarge {
@@ -147,7 +156,8 @@ pub(crate) fn check(definition: &ProcessDefinition, instance: &Instance, input: 
 
 fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Input) -> Result<(), Rejection> {
     match input {
-        Input::Start { element, variables, .. } => {
+        Input::Start { element, variables, hold } => {
+            check_not_held(variables, *hold)?;
             let start = definition.elements.get(element.0 as usize);
             let is_start_event = start.is_some_and(|start| matches!(start.kind, ElementKind::StartEvent(_)) && start.parent == Some(ROOT));
             if !is_start_event && definition.start() != Some(*element) {
@@ -163,6 +173,7 @@ fn check_input(definition: &ProcessDefinition, instance: &Instance, input: &Inpu
             if modification.instructions.is_empty() {
                 return Err(Rejection::NothingToStart);
             }
+            check_not_held(variables, modification.hold)?;
             check_sizes(instance, variables, |_| None)?;
             check_modification(definition, instance, modification)
         }
@@ -365,6 +376,12 @@ fn subscription(kind: SubscriptionKind) -> &'static str {
     }
 }
 
+/// What is there for a unit of work only does not come to the one that a held start goes on in.
+fn check_not_held(variables: &Variables, hold: bool) -> Result<(), Rejection> {
+    let held = hold && variables.values().any(|variable| variable.transient);
+    if held { Err(Rejection::TransientIsHeld) } else { Ok(()) }
+}
+
 /// Variables that come with an event to a subscription.
 fn check_event(definition: &ProcessDefinition, instance: &Instance, wait: WaitId, variables: &Variables) -> Result<(), Rejection> {
     let (activity, element) = (instance.subscriptions[&wait].activity, instance.subscriptions[&wait].element);
@@ -406,7 +423,11 @@ fn check_sizes_less(
         if value.json.len() > MAX_VARIABLE_BYTES {
             return Err(Rejection::VariableTooLarge { name: name.clone(), bytes: value.json.len() });
         }
-        let before = holder(name).and_then(|scope| instance.variables(scope)?.get(name)).map_or(0, |before| size(name, before));
+        let before = holder(name).and_then(|scope| instance.variables(scope)?.get(name));
+        if value.transient && before.is_some() {
+            return Err(Rejection::TransientIsStored { name: name.clone() });
+        }
+        let before = before.map_or(0, |before| size(name, before));
         bytes = bytes + size(name, value) - before;
     }
     if bytes > MAX_INSTANCE_BYTES { Err(Rejection::InstanceTooLarge { bytes }) } else { Ok(()) }
@@ -425,7 +446,7 @@ mod tests {
     /// Text whose JSON has this many bytes.
     fn text(bytes: usize) -> Variable {
         let json: Arc<str> = format!("\"{}\"", "x".repeat(bytes - 2)).into();
-        Variable { kind: VariableKind::String, json }
+        Variable::new(VariableKind::String, json)
     }
 
     fn many(names: impl IntoIterator<Item = usize>, bytes: usize) -> Variables {

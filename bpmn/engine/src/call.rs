@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::all_of::is_one_of_all;
 use crate::catcher::watching;
 use crate::effect::{Effect, EndState, HistoryEvent, JobKind};
+use crate::elements::only_stored;
 use crate::error::Thrown;
 use crate::ids::{ActivityId, InstanceId, WaitId};
 use crate::input::Failure;
@@ -391,7 +392,7 @@ impl Machine<'_> {
 
     /// Tells the caller, if there is one, with the process variables as they are.
     pub(crate) fn tell_caller(&mut self, news: News) {
-        let variables = self.instance.at(self.instance.root()).variables.clone();
+        let variables = only_stored(self.instance.at(self.instance.root()).variables.clone());
         let Some(caller) = self.instance.caller.as_deref() else { return };
         self.instance.told += 1;
         let report = Report { number: self.instance.told, news, variables };

@@ -31,7 +31,7 @@ impl<'d> Machine<'d> {
         }
         let count = self.instance.index.standing[&key];
         self.set_variables_in(activity, Variables::from([(ACTIVATION_COUNT.to_owned(), Variable::from_json(&count.into()))]))?;
-        let at = At::new(self.definition, self.instance, activity, self.moment());
+        let at = At::new(self.definition, self.instance, activity, self.moment);
         if !activates(&at, gateway)? {
             return Ok(());
         }

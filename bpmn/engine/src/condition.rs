@@ -119,7 +119,7 @@ impl Machine<'_> {
         let (activity, element) = (subscription.activity, subscription.element);
         let definition = self.definition;
         for condition in awaited(definition, subscription) {
-            if At::new(definition, self.instance, activity, self.moment()).attached(element).holds(condition)? {
+            if At::new(definition, self.instance, activity, self.moment).attached(element).holds(condition)? {
                 return self.receive_inside(wait, Variables::new());
             }
         }

@@ -112,6 +112,8 @@ pub struct Job {
     pub kind: JobKind,
     /// Not before this moment.
     pub due: i64,
+    /// When it was due before an attempt failed for the first time; none: `due`, for none has.
+    pub first_due: Option<i64>,
     /// Attempts left; 0 has an incident.
     pub retries: u32,
     /// Failed attempts so far.
@@ -129,6 +131,8 @@ pub struct Job {
     /// The element at which the unit failed the last time; none: it has never failed.
     #[serde(with = "crate::effect::index_if_any")]
     pub failed: Option<ElementIndex>,
+    /// On whose behalf it goes on, where the model has no wait: of what is held, whoever asked for the unit that holds it.
+    pub user: Option<String>,
     /// A timer that fires again: its [`Cycle`](mandate_model::time::Cycle). None once the job for the next date is there.
     pub cycle: Option<String>,
 }
@@ -187,8 +191,8 @@ pub struct Task {
     pub name: Option<String>,
     /// A description, likewise.
     pub description: Option<String>,
-    /// How many escalations were reported from it: what each of them begins has keys of its own.
-    pub escalations: u32,
+    /// How many escalations were reported from it, and changes of it to delegates: what each of them leads to has keys of its own.
+    pub reports: u32,
     /// Its own variables; they are no part of its row.
     pub variables: Variables,
 }

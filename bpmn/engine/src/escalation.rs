@@ -74,8 +74,8 @@ impl Machine<'_> {
     /// [`admit`](crate::admit) refuses one that nothing catches, as Camunda 7 does.
     pub(crate) fn escalate_from_task(&mut self, wait: WaitId, code: String, variables: Variables) -> Result<(), Failure> {
         let task = Arc::make_mut(self.instance.tasks.get_mut(&wait).expect("admit::check found the task"));
-        task.escalations += 1;
-        let (from, count) = (task.activity, task.escalations);
+        task.reports += 1;
+        let (from, count) = (task.activity, task.reports);
         self.effects.push(Effect::PutTask(task.clone()));
         let catcher = escalation_catcher(self.definition, self.instance, from, Some(&code));
         let Some((activity, catching)) = catcher else {

@@ -89,7 +89,7 @@ impl Machine<'_> {
         details: Option<&str>,
         fallback: fn(Failure) -> Result<bool, Failure>,
     ) -> Result<Option<String>, Failure> {
-        let at = At::new(self.definition, self.instance, activity, self.moment()).with_error_details(details);
+        let at = At::new(self.definition, self.instance, activity, self.moment).with_error_details(details);
         for error in self.worker_errors(activity) {
             let is_true = |value| value == Value::Boolean(true);
             if at.evaluate(&error.condition).map(is_true).or_else(fallback)? {

@@ -221,7 +221,7 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 fn of(kind: VariableKind, json: &Value) -> Variable {
-    Variable { kind, json: json.to_string().into() }
+    Variable::new(kind, json.to_string())
 }
 
 fn null(kind: VariableKind) -> Variable {

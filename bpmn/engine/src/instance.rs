@@ -293,12 +293,11 @@ impl Instance {
         self.activities.get(&id).map(Arc::as_ref)
     }
 
-    /// The job, task, external task or subscription behind a wait began at this moment; none if there is no such wait.
+    /// The task, external task or subscription behind a wait began at this moment; none if there is no such wait.
     pub fn waiting_since(&self, wait: WaitId) -> Option<i64> {
-        let job = self.jobs.get(&wait).map(|job| job.since);
-        let task = || self.tasks.get(&wait).map(|task| task.since);
+        let task = self.tasks.get(&wait).map(|task| task.since);
         let external = || self.external_tasks.get(&wait).map(|task| task.since);
-        job.or_else(task).or_else(external).or_else(|| self.subscriptions.get(&wait).map(|subscription| subscription.since))
+        task.or_else(external).or_else(|| self.subscriptions.get(&wait).map(|subscription| subscription.since))
     }
 
     /// A job, as its row must read.

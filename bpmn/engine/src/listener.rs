@@ -9,6 +9,8 @@
 //! it is called, the unit remembers the occasion and which listener is next.
 
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod timeouts;
@@ -16,7 +18,7 @@ mod timeouts;
 use mandate_model::{ElementIndex, FlowIndex, Listener, ListenerAction, ListenerEvent, ProcessDefinition, ROOT};
 
 use crate::Code;
-use crate::effect::JobKind;
+use crate::effect::{EndState, JobKind};
 use crate::elements::At;
 use crate::error::Thrown;
 use crate::ids::ActivityId;
@@ -25,7 +27,7 @@ use crate::instance::{Activity, Instance, Role};
 use crate::step::{Callee, Machine};
 use crate::unit::{LaterKind, Token};
 
-use mandate_model::ListenerEvent::{Assignment, Complete, Create, End, Start, Take, Timeout, Update};
+use mandate_model::ListenerEvent::{Assignment, Complete, Create, Delete, End, Start, Take, Timeout, Update};
 
 /// On what occasion listeners are called, with what goes on when all of them have been.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +51,13 @@ pub(crate) enum Occasion {
         /// It has one.
         assigned: bool,
     },
+    /// Something of it was changed, its assignee or something else.
+    Update {
+        /// It has another assignee.
+        reassigned: bool,
+    },
+    /// It has got an assignee, or another one.
+    Assignment,
     /// A user task is completed.
     Complete,
     /// One of its timers has fired, which this listener is for.
@@ -66,6 +75,8 @@ impl Occasion {
             Self::End(_) | Self::ProcessEnd => End,
             Self::Take(_) => Take,
             Self::Create { .. } => Create,
+            Self::Update { .. } => Update,
+            Self::Assignment => Assignment,
             Self::Complete => Complete,
             Self::Timeout { .. } => Timeout,
         }
@@ -95,7 +106,14 @@ impl Occasion {
             Self::ProcessStart(token) | Self::Take(token) => element(token.element) && token.by.is_none_or(flow),
             Self::HeldStart(activity) => instance.activity(*activity).is_some(),
             Self::End(flows) => flows.iter().all(|it| flow(*it)),
-            Self::Start | Self::ProcessEnd | Self::ProcessStartInside | Self::Create { .. } | Self::Complete | Self::Timeout { .. } => true,
+            Self::Start
+            | Self::ProcessEnd
+            | Self::ProcessStartInside
+            | Self::Create { .. }
+            | Self::Update { .. }
+            | Self::Assignment
+            | Self::Complete
+            | Self::Timeout { .. } => true,
         }
     }
 }
@@ -134,17 +152,36 @@ impl Machine<'_> {
         let place = (element, None);
         for (listener, number) in listeners(definition, self.instance.at(activity), place).iter().zip(0..) {
             let Some(timer) = &listener.timer else { continue };
-            let alarm = At::new(definition, self.instance, activity, self.moment()).alarm(timer)?;
+            let alarm = At::new(definition, self.instance, activity, self.moment).alarm(timer)?;
             let priority = self.priority(activity, element)?;
             self.put_new_job(activity, element, JobKind::Timeout { listener: number }, alarm, priority);
         }
         Ok(())
     }
 
-    /// Somebody has changed a user task: its expressions for that are evaluated, and if it has another assignee, those for this.
-    pub(crate) fn task_changed(&mut self, activity: ActivityId, reassigned: bool) -> Result<(), Failure> {
-        self.evaluate_listeners(activity, Update)?;
-        if reassigned { self.evaluate_listeners(activity, Assignment) } else { Ok(()) }
+    /// Whether a change of a user task calls delegates.
+    pub(crate) fn reports_changes(&self, activity: ActivityId) -> bool {
+        let element = self.definition.element(self.instance.at(activity).element);
+        let is_told = |it: &Listener| matches!((it.event, &it.does), (Update | Assignment, ListenerAction::Delegate(_)));
+        element.listeners.iter().any(is_told)
+    }
+
+    /// A user task is about to be cancelled: its expressions for that are evaluated, and one that fails fails the unit. Of an instance that is deleted
+    /// they are not: as they change nothing, they could only keep somebody from deleting it.
+    pub(crate) fn task_deleted(&mut self, activity: ActivityId) {
+        let definition = self.definition;
+        let element = definition.element(self.instance.at(activity).element);
+        let is_asked = element.listeners.iter().any(|listener| listener.event == Delete) && !self.unit.skip_listeners;
+        let waits = || self.instance.index.waits.get(&activity).into_iter().flatten();
+        if !is_asked || self.ending.state == EndState::ExternallyTerminated || !waits().any(|wait| self.instance.tasks.contains_key(wait)) {
+            return;
+        }
+        for listener in element.listeners.iter().filter(|listener| listener.event == Delete) {
+            if let ListenerAction::Expression(expression) = &listener.does {
+                let evaluated = At::new(definition, self.instance, activity, self.moment).evaluate(expression);
+                self.failed = self.failed.take().or(evaluated.err());
+            }
+        }
     }
 
     /// A delegate that a listener has called for answers.
@@ -183,7 +220,7 @@ impl Machine<'_> {
         for (listener, number) in all.iter().zip(0..).skip(next as usize).filter(|(listener, number)| occasion.calls(listener, *number)) {
             match &listener.does {
                 ListenerAction::Expression(expression) => {
-                    At::new(definition, self.instance, activity, self.moment()).attached(place.0).evaluate(expression)?;
+                    At::new(definition, self.instance, activity, self.moment).attached(place.0).evaluate(expression)?;
                 }
                 ListenerAction::Delegate(implementation) => {
                     let fields = self.fields(activity, place.0, &listener.fields)?;
@@ -225,8 +262,8 @@ impl Machine<'_> {
                 self.ask_event_sub_processes(activity);
                 Ok(())
             }
-            Occasion::Create { assigned: true } => self.evaluate_listeners(activity, Assignment),
-            Occasion::Create { assigned: false } | Occasion::Timeout { .. } => Ok(()),
+            Occasion::Create { assigned: true } | Occasion::Update { reassigned: true } => self.notify(activity, Occasion::Assignment),
+            Occasion::Create { .. } | Occasion::Update { .. } | Occasion::Assignment | Occasion::Timeout { .. } => Ok(()),
             Occasion::Complete => {
                 let waits = self.instance.index.waits.get(&activity).into_iter().flatten();
                 if let Some(task) = waits.copied().find(|wait| self.instance.tasks.contains_key(wait)) {
@@ -235,17 +272,6 @@ impl Machine<'_> {
                 self.resume(activity)
             }
         }
-    }
-
-    /// Evaluates the expressions for an event on which no delegate is called.
-    fn evaluate_listeners(&mut self, activity: ActivityId, event: ListenerEvent) -> Result<(), Failure> {
-        let element = self.instance.at(activity).element;
-        for listener in listeners(self.definition, self.instance.at(activity), (element, None)).iter().filter(|it| it.event == event) {
-            if let ListenerAction::Expression(expression) = &listener.does {
-                At::new(self.definition, self.instance, activity, self.moment()).evaluate(expression)?;
-            }
-        }
-        Ok(())
     }
 
     /// The variables and the answer of a listener's delegate are those of the activity; its key counts beside that of the task itself.

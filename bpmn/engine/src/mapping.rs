@@ -63,11 +63,38 @@ impl Machine<'_> {
             let message = format!("variable '{name}' has {bytes} bytes; at most {MAX_VARIABLE_BYTES} are allowed");
             return Err(Failure::by_policy(Code::VariableLimit, self.instance.element_of(scope), message));
         }
+        if value.transient && self.instance.variables(scope).and_then(|it| it.get(&name)).is_some_and(|before| !before.transient) {
+            let message = format!("variable '{name}' is transient, and one of this name is stored");
+            return Err(Failure::never(Code::InternalError, self.instance.element_of(scope), message));
+        }
         let was_there = self.instance.set_local(scope, &name, Some(value.clone()));
         self.variable_changed(scope, &name, if was_there { VariableChange::Update } else { VariableChange::Create });
+        if value.transient {
+            self.unit.has_transients = true;
+            return Ok(());
+        }
         let scope = self.instance.activities.get(&scope).map_or(scope, |activity| activity.drawn_id());
         self.record(HistoryEvent::VariableSet { scope, name, value });
         Ok(())
+    }
+
+    /// The unit is over, and what was to be there for it alone goes. Nobody hears of it.
+    pub(crate) fn forget_transients(&mut self) {
+        if !self.unit.has_transients {
+            return;
+        }
+        let transient = |(scope, variables): (ActivityId, &Variables)| {
+            let names = variables.iter().filter(|(_, value)| value.transient).map(|(name, _)| name.clone());
+            (scope, names.collect::<Vec<_>>())
+        };
+        let of_activities = self.instance.activities().map(|activity| (activity.id, &activity.variables));
+        let of_tasks = self.instance.tasks().map(|task| (task.scope(), &task.variables));
+        let all: Vec<_> = of_activities.chain(of_tasks).map(transient).filter(|(_, names)| !names.is_empty()).collect();
+        for (scope, names) in all {
+            for name in names {
+                self.instance.set_local(scope, &name, None);
+            }
+        }
     }
 
     /// The sum is looked at when all of an event's variables are set: some grow and some shrink.
@@ -81,8 +108,12 @@ impl Machine<'_> {
     }
 
     pub(crate) fn remove_variable(&mut self, scope: ActivityId, name: &str) {
+        let transient = self.instance.at(scope).variables.get(name).is_some_and(|value| value.transient);
         if self.instance.set_local(scope, name, None) {
             self.variable_changed(scope, name, VariableChange::Delete);
+            if transient {
+                return;
+            }
             self.record(HistoryEvent::VariableRemoved { scope, name: name.to_owned() });
         }
     }
@@ -115,9 +146,9 @@ impl Machine<'_> {
     /// What comes from a source, if anything does.
     fn mapped(&self, activity: ActivityId, element: ElementIndex, source: &Source) -> Result<Option<Variable>, Failure> {
         match source {
-            Source::Variable(name) => Ok(self.instance.visible_variable(activity, name).cloned()),
+            Source::Variable(name) => Ok(self.instance.visible_variable(activity, name).cloned().map(Variable::into_stored)),
             Source::Expression(expression) => {
-                At::new(self.definition, self.instance, activity, self.moment()).attached(element).variable_of(expression).map(Some)
+                At::new(self.definition, self.instance, activity, self.moment).attached(element).variable_of(expression).map(Some)
             }
         }
     }
@@ -235,6 +266,146 @@ mod tests {
                 > variables v
                   {x: 1, y: 10}
             "#]],
+        );
+    }
+
+    #[test]
+    fn transient_variable_is_seen_in_its_unit_and_leaves_nothing_behind() {
+        check(
+            "<startEvent id='s'/><userTask id='u'/><serviceTask id='a' camunda:class='A'><extensionElements><camunda:inputOutput>\
+             <camunda:inputParameter name='copy'>${secret}</camunda:inputParameter></camunda:inputOutput></extensionElements></serviceTask>\
+             <userTask id='v'/>{s>u>a>v}",
+            r#"
+                start {"n": 1, "~pin": 4711}
+                variables u
+                complete u {"~secret": "x", "open": "y"}
+                return {"seen": true}
+                variables v
+                complete v
+            "#,
+            expect![[r#"
+                > start {"n": 1, "~pin": 4711}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups []
+                > variables u
+                  {n: 1}
+                > complete u {"~secret": "x", "open": "y"}
+                  task !4 gone
+                  open = "y"
+                  - #3
+                  + a #5
+                  copy = "x" in #5
+                  call a !6 attempt 1, 0 left {copy: "x", n: 1, open: "y", secret: "x"}
+                > return {"seen": true}
+                  seen = true
+                  - #5
+                  + v #7
+                  task v !8 of nobody users [] groups []
+                > variables v
+                  {n: 1, open: "y", seen: true}
+                > complete v
+                  task !8 gone
+                  - #7
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn transient_variable_becomes_no_other_and_no_other_becomes_transient() {
+        check(
+            "<startEvent id='s'/><userTask id='u'/><serviceTask id='a' camunda:class='A'/><userTask id='v'/>{s>u>a>v}",
+            r#"
+                start {"n": 1}
+                complete u {"~n": 2}
+                complete u {"~m": 2}
+                return {"m": 3}
+                variables v
+                complete v {"~m": 4}
+            "#,
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups []
+                > complete u {"~n": 2}
+                  rejected: variable 'n' is transient, and one of this name is stored: give it another name
+                > complete u {"~m": 2}
+                  task !4 gone
+                  - #3
+                  + a #5
+                  call a !6 attempt 1, 0 left {m: 2, n: 1}
+                > return {"m": 3}
+                  m = 3
+                  - #5
+                  + v #7
+                  task v !8 of nobody users [] groups []
+                > variables v
+                  {m: 3, n: 1}
+                > complete v {"~m": 4}
+                  rejected: variable 'm' is transient, and one of this name is stored: give it another name
+            "#]],
+        );
+    }
+
+    #[test]
+    fn transient_variable_goes_nowhere_with_all_others() {
+        check(
+            "<startEvent id='s'/><userTask id='u'/><intermediateThrowEvent id='t'><signalEventDefinition signalRef='sig'><extensionElements>\
+             <camunda:in variables='all'/></extensionElements></signalEventDefinition></intermediateThrowEvent>\
+             <callActivity id='c' calledElement='other'><extensionElements><camunda:in variables='all'/></extensionElements></callActivity>{s>u>t>c}",
+            r#"
+                start {"n": 1}
+                complete u {"~secret": "x"}
+            "#,
+            expect![[r#"
+                > start {"n": 1}
+                  started at s
+                  n = 1
+                  + s #2
+                  - #2
+                  + u #3
+                  task u !4 of nobody users [] groups []
+                > complete u {"~secret": "x"}
+                  task !4 gone
+                  - #3
+                  + t #5
+                  signal 'alarm' thrown {n: 1}
+                  - #5
+                  + c #6
+                  #6 calls
+                  process call c !7 'other' Latest {n: 1}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn start_that_is_held_takes_no_transient_variables() {
+        let model = "<startEvent id='s'/><serviceTask id='a' camunda:class='A' camunda:asyncBefore='true'/>{s>a}";
+        check(
+            model,
+            "hold {\"~secret\": 1}\n start {\"~secret\": 1}\n run a",
+            expect![[r#"
+            > hold {"~secret": 1}
+              rejected: transient variables are not kept until the start goes on: the instance is stored before its first command may leave
+            > start {"~secret": 1}
+              started at s
+              + s #2
+              - #2
+              job AsyncBefore a !4 due 0, 3 left, 0 failed
+            > run a
+              job !4 gone
+              + a #3
+              call a !5 attempt 1, 2 left {}
+        "#]],
         );
     }
 }

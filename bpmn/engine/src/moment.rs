@@ -1,18 +1,195 @@
-//! The moment of a step, and on whose behalf it is taken.
+//! The moment of a step, when it was asked for, and on whose behalf it is taken.
+//!
+//! What expressions see of the world must not depend on which attempt evaluates them: a command whose body is made of it has to be the same when its unit of
+//! work runs again. So they do not see the time at which a step is taken, but the one at which its unit was *asked for*. A job says that itself: the
+//! date at which it was first due, whenever it runs, and on whose behalf it was put there. For whatever else begins a unit the host says it, once for
+//! all steps of the unit and however often it is stepped again.
+
+use crate::effect::Job;
 
 /// What a step is told of the world: the engine has no clock, and knows nobody.
 ///
-/// Made of milliseconds alone for whatever happens on nobody's behalf: a job that runs, a timer, a delivery.
+/// Made of milliseconds alone for whatever happens at once, and on nobody's behalf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment<'a> {
-    /// Milliseconds since 1970-01-01 UTC.
+    /// Milliseconds since 1970-01-01 UTC: when the step is taken. Waits begin then, and durations are counted from it.
     pub now: i64,
-    /// Who asks for it, if anybody has said their name (Camunda 7's authenticated user).
+    /// The same: when its unit of work was asked for. What JUEL's `now()` is.
+    pub asked: i64,
+    /// Who asked for it, if anybody has said their name (Camunda 7's authenticated user).
     pub user: Option<&'a str>,
 }
 
 impl From<i64> for Moment<'_> {
     fn from(now: i64) -> Self {
-        Self { now, user: None }
+        Self { now, asked: now, user: None }
+    }
+}
+
+impl Job {
+    /// What the steps of a unit that runs this job, or counts its failure, are told at `now`.
+    pub fn moment(&self, now: i64) -> Moment<'_> {
+        Moment { now, asked: self.first_due.unwrap_or(self.due), user: self.user.as_deref() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::check;
+
+    /// A delegate that is given what expressions see.
+    const TOLD: &str = "<extensionElements><camunda:failedJobRetryTimeCycle>R9/PT1S</camunda:failedJobRetryTimeCycle><camunda:inputOutput>\
+                        <camunda:inputParameter name='seen'>${now()} ${currentUser()}</camunda:inputParameter></camunda:inputOutput></extensionElements>";
+
+    #[test]
+    fn what_is_held_goes_on_for_whoever_asked_and_as_if_at_once_however_often() {
+        check(
+            &format!("<startEvent id='s'/><serviceTask id='a' camunda:class='A'>{TOLD}</serviceTask>{{s>a}}"),
+            "
+                at 1000
+                as ann
+                hold
+                at 2000
+                as eve
+                run s
+                crash
+                fail s it broke
+                at 9000
+                retries s 3
+                due s 9500
+                run s
+                return
+            ",
+            expect![[r#"
+                > at 1000
+                > as ann
+                > hold
+                  started at s
+                  job Start s !3 due 1000, 3 left, 0 failed
+                > at 2000
+                > as eve
+                > run s
+                  job !3 gone
+                  + s #2
+                  - #2
+                  + a #4
+                  seen = "1970-01-01T00:00:01.000+0000 ann" in #4
+                  call a !5 attempt 1, 2 left {seen: "1970-01-01T00:00:01.000+0000 ann"}
+                > crash
+                > fail s it broke
+                  job Start s !3 due 6767, 2 left, 1 failed
+                > at 9000
+                > retries s 3
+                  job Start s !3 due 9000, 3 left, 1 failed
+                > due s 9500
+                  job Start s !3 due 9500, 3 left, 1 failed
+                > run s
+                  job !3 gone
+                  + s #2
+                  - #2
+                  + a #4
+                  seen = "1970-01-01T00:00:01.000+0000 ann" in #4
+                  call a !5 attempt 2, 2 left {seen: "1970-01-01T00:00:01.000+0000 ann"}
+                > return
+                  - #4
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn timer_sees_its_date() {
+        check(
+            &format!(
+                "<startEvent id='s'/><intermediateCatchEvent id='t'><timerEventDefinition><timeDuration>PT1M</timeDuration></timerEventDefinition>\
+                 </intermediateCatchEvent><serviceTask id='a' camunda:class='A'>{TOLD}</serviceTask>{{s>t>a}}"
+            ),
+            "
+                as ann
+                start
+                due t 61000
+                at 70000
+                run t
+                return
+            ",
+            expect![[r#"
+                > as ann
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + t #3
+                  job Timer t !4 due 60000, 3 left, 0 failed
+                > due t 61000
+                  job Timer t !4 due 61000, 3 left, 0 failed
+                > at 70000
+                > run t
+                  job !4 gone
+                  - #3
+                  + a #5
+                  seen = "1970-01-01T00:01:01.000+0000 " in #5
+                  call a !6 attempt 1, 2 left {seen: "1970-01-01T00:01:01.000+0000 "}
+                > return
+                  - #5
+                  ended: Completed
+                  end
+            "#]],
+        );
+    }
+
+    #[test]
+    fn job_of_the_model_goes_on_for_nobody_also_behind_something_held() {
+        let before = "camunda:asyncBefore='true'";
+        check(
+            &format!(
+                "<startEvent id='s'/><task id='a'/><serviceTask id='b' camunda:class='B' {before}>{TOLD}</serviceTask>\
+                 <serviceTask id='c' camunda:class='C'>{TOLD}</serviceTask>{{s>a>b}}"
+            ),
+            "
+                at 1000
+                as ann
+                start
+                modify-held before b; before c
+                at 2000
+                as eve
+                run b
+                return
+                run c
+                return
+            ",
+            expect![[r#"
+                > at 1000
+                > as ann
+                > start
+                  started at s
+                  + s #2
+                  - #2
+                  + a #3
+                  - #3
+                  job AsyncBefore b !5 due 1000, 9 left, 0 failed
+                > modify-held before b; before c
+                  job AsyncBefore b !7 due 1000, 9 left, 0 failed
+                  job AsyncBefore c !9 due 1000, 9 left, 0 failed
+                > at 2000
+                > as eve
+                > run b
+                  job !5 gone
+                  + b #4
+                  seen = "1970-01-01T00:00:01.000+0000 " in #4
+                  call b !10 attempt 1, 8 left {seen: "1970-01-01T00:00:01.000+0000 "}
+                > return
+                  - #4
+                > run c
+                  job !9 gone
+                  + c #8
+                  seen = "1970-01-01T00:00:01.000+0000 ann" in #8
+                  call c !11 attempt 1, 8 left {seen: "1970-01-01T00:00:01.000+0000 ann"}
+                > return
+                  - #8
+            "#]],
+        );
     }
 }

@@ -66,6 +66,8 @@ fn result_variable(each: &MultiInstance) -> Option<&str> {
 pub(crate) struct Continuation<'a> {
     pub exclusive: bool,
     pub retries: Option<&'a RetryPolicy>,
+    /// The model has a job before it.
+    pub async_before: bool,
 }
 
 impl<'a> Continuation<'a> {
@@ -73,8 +75,10 @@ impl<'a> Continuation<'a> {
     pub(crate) fn of(definition: &'a ProcessDefinition, activity: &Activity, element: ElementIndex) -> Self {
         let it = definition.element(element);
         match (activity.role, &it.multi_instance) {
-            (Role::Inner { .. }, Some(each)) => Self { exclusive: each.exclusive, retries: each.retries.as_ref() },
-            _ => Self { exclusive: it.exclusive, retries: it.retries.as_ref() },
+            (Role::Inner { .. }, Some(each)) => {
+                Self { exclusive: each.exclusive, retries: each.retries.as_ref(), async_before: each.async_before }
+            }
+            _ => Self { exclusive: it.exclusive, retries: it.retries.as_ref(), async_before: it.async_before },
         }
     }
 }
@@ -91,7 +95,7 @@ impl<'d> Machine<'d> {
         }
         if let Some(standard) = each.standard_loop.as_ref().filter(|standard| standard.test_before) {
             self.count_turns(body, 0)?;
-            let at = At::new(self.definition, self.instance, body, self.moment());
+            let at = At::new(self.definition, self.instance, body, self.moment);
             if !multi_instance::goes_on(&at, standard)? {
                 return self.resume(body);
             }
@@ -173,7 +177,7 @@ impl<'d> Machine<'d> {
     pub(crate) fn leave_instance(&mut self, activity: ActivityId, index: u32) -> Result<(), Failure> {
         let body = self.instance.at(activity).scope();
         let (element, each) = self.each(body);
-        let at = At::new(self.definition, self.instance, activity, self.moment());
+        let at = At::new(self.definition, self.instance, activity, self.moment);
         let result = each.output.as_ref().map(|output| multi_instance::result(&at, output)).transpose()?;
         if !each.async_after {
             return self.end_instance_of(body, activity, index, result);
@@ -206,7 +210,7 @@ impl<'d> Machine<'d> {
         let active = (!each.sequential).then_some(body.active());
         self.count(id, each, [None, Some(body.ended), active])?;
         let last = body.active() == 0;
-        let at = At::new(self.definition, self.instance, activity, self.moment());
+        let at = At::new(self.definition, self.instance, activity, self.moment);
         let complete = if last && each.sequential { true } else { multi_instance::is_complete(&at, each)? || last };
         let thrown = multi_instance::thrown(&at, each, body.ended)?;
         self.forget_variables_unless_live(activity);
@@ -261,7 +265,7 @@ impl<'d> Machine<'d> {
                     results[index as usize] = &result.json;
                 }
             }
-            let list = Variable { kind: VariableKind::Json, json: format!("[{}]", results.join(",")).into() };
+            let list = Variable::new(VariableKind::Json, format!("[{}]", results.join(",")));
             let scope = self.instance.at(id).scope();
             let set = self.set_variables_in(scope, Variables::from([(output.collection.clone(), list)]));
             set.map_err(|failure| Failure { element: Some(element), ..failure })?;
@@ -278,7 +282,7 @@ impl<'d> Machine<'d> {
     }
 
     fn elements_of(&self, body: ActivityId) -> Result<Option<Arc<Vec<Value>>>, Failure> {
-        let at = At::new(self.definition, self.instance, body, self.moment());
+        let at = At::new(self.definition, self.instance, body, self.moment);
         multi_instance::elements(&at, self.each(body).1)
     }
 
@@ -291,7 +295,7 @@ impl<'d> Machine<'d> {
         }
         own.extend(result_variable(each).map(|name| (name.to_owned(), Variable::from_json(&serde_json::Value::Null))));
         if let (Some(elements), Some(name)) = (elements, &each.element_variable) {
-            let at = At::new(self.definition, self.instance, body, self.moment());
+            let at = At::new(self.definition, self.instance, body, self.moment);
             own.insert(name.clone(), Variable::from_value(&multi_instance::element(&at, elements, index)?));
         }
         self.check_room(element, body)?;

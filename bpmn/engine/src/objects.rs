@@ -15,7 +15,7 @@ pub(crate) fn object(at: &At<'_>, name: &str) -> Option<Value> {
         "execution" => execution(at),
         "task" => task(at)?,
         "externalTask" => external_task(at)?,
-        "now()" | "dateTime()" => json!(date_text(at.moment.now)),
+        "now()" | "dateTime()" => json!(date_text(at.moment.asked)),
         "currentUser()" | "authenticatedUserId" => json!(at.moment.user),
         // Nobody is known to be in a group: there are no users here, only names.
         "currentUserGroups()" => {

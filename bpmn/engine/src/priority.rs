@@ -13,7 +13,7 @@ const DEFAULT: i64 = 0;
 impl Machine<'_> {
     /// The priority of a job that is about to be made.
     pub(crate) fn priority(&self, activity: ActivityId, element: ElementIndex) -> Result<i64, Failure> {
-        At::new(self.definition, self.instance, activity, self.moment()).attached(element).job_priority()
+        At::new(self.definition, self.instance, activity, self.moment).attached(element).job_priority()
     }
 }
 

@@ -74,6 +74,8 @@ impl Machine<'_> {
         let mut job = Job::clone(&self.instance.jobs[&wait]);
         self.renew(&job);
         job.cycle.take_if(|_| !is_one_of_all(self.definition, job.element));
+        // One that somebody ran before its time has been asked for then.
+        job.first_due = job.first_due.or(Some(job.due.min(self.moment.asked)));
         let policy = Continuation::of(self.definition, self.instance.at(job.activity), job.element).retries;
         job.failures = job.failures.saturating_add(1);
         job.failure = Some(failure.message.clone());

@@ -254,6 +254,7 @@ impl Machine<'_> {
     /// Ends an activity and everything inside it before its time, the innermost first.
     pub(crate) fn cancel(&mut self, activity: ActivityId) {
         self.cancel_children(activity);
+        self.task_deleted(activity);
         self.remove_waits(activity);
         if self.instance.at(activity).phase.is_live() {
             self.record(HistoryEvent::ActivityEnded { activity, end: ActivityEnd::Canceled });

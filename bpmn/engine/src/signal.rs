@@ -45,7 +45,7 @@ impl At<'_> {
                 ThrowInput::All => variables.extend(self.visible_variables()),
                 ThrowInput::One { target, source: Source::Variable(name) } => {
                     let null = || Variable::from_json(&serde_json::Value::Null);
-                    variables.insert(target.clone(), self.visible_variable(name).unwrap_or_else(null));
+                    variables.insert(target.clone(), self.visible_variable(name).map_or_else(null, Variable::into_stored));
                 }
                 ThrowInput::One { target, source: Source::Expression(expression) } => {
                     variables.insert(target.clone(), self.variable_of(expression)?);

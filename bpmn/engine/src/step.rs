@@ -50,13 +50,17 @@ pub fn step<'a>(
     input: Input,
     moment: impl Into<Moment<'a>>,
 ) -> Result<Vec<Effect>, Stop> {
-    let Moment { now, user } = moment.into();
+    let moment = moment.into();
     admit::check(definition, instance, &input)?;
     let unit = instance.unit.take().unwrap_or_else(|| Unit::new(origin(instance, &input)));
-    let mut machine = Machine { definition, instance, now, user, unit, effects: Vec::new(), ending: Ending::default() };
+    let mut machine =
+        Machine { definition, instance, now: moment.now, moment, unit, effects: Vec::new(), ending: Ending::default(), failed: None };
     machine.perform(input)?;
     machine.run()?;
-    Ok(machine.finish())
+    match machine.failed.take() {
+        Some(failure) => Err(failure.into()),
+        None => Ok(machine.finish()),
+    }
 }
 
 /// The wait that an input names; it names the unit's origin as well.
@@ -107,20 +111,17 @@ pub(crate) struct Machine<'a> {
     pub(crate) definition: &'a ProcessDefinition,
     pub(crate) instance: &'a mut Instance,
     pub(crate) now: i64,
-    /// On whose behalf, if somebody's.
-    pub(crate) user: Option<&'a str>,
+    /// What the step is told of the world.
+    pub(crate) moment: Moment<'a>,
     pub(crate) unit: Unit,
     pub(crate) effects: Vec<Effect>,
     /// How what is called ends when its call is cancelled.
     pub(crate) ending: Ending,
+    /// Something that was cancelled could not be: the unit fails.
+    pub(crate) failed: Option<Failure>,
 }
 
 impl<'a> Machine<'a> {
-    /// What the step is told of the world.
-    pub(crate) fn moment(&self) -> Moment<'a> {
-        Moment { now: self.now, user: self.user }
-    }
-
     /// Turns the input into moves. [`admit::check`] has seen to it that every wait it names is there.
     fn perform(&mut self, input: Input) -> Result<(), Failure> {
         match input {
@@ -242,7 +243,7 @@ impl<'a> Machine<'a> {
         self.instance.set_since(root, self.now);
         self.record(HistoryEvent::InstanceStarted { element });
         if let Some(name) = self.definition.initiator.as_ref().filter(|name| !variables.contains_key(*name)) {
-            let user = Variable::from_json(&self.user.into());
+            let user = Variable::from_json(&self.moment.user.into());
             self.set_variables_in(root, Variables::from([(name.clone(), user)]))?;
         }
         self.set_variables_in(root, variables)?;
@@ -351,6 +352,7 @@ impl<'a> Machine<'a> {
         if self.unit.call.is_some() {
             self.instance.unit = Some(self.unit);
         } else {
+            self.forget_transients();
             debug_assert!(self.unit.agenda.is_empty() && self.unit.later.is_empty(), "the loop ends when nothing can move");
             if self.instance.state == State::Active {
                 self.check_joins();
@@ -367,7 +369,7 @@ impl<'a> Machine<'a> {
         if self.definition.is_awaited_by_gateway(self.instance.at(activity).element) {
             return self.resume(activity);
         }
-        let at = At::new(self.definition, self.instance, activity, self.moment());
+        let at = At::new(self.definition, self.instance, activity, self.moment);
         let next = at.behaviour().enter(&at)?;
         self.act(activity, next)
     }
@@ -380,7 +382,7 @@ impl<'a> Machine<'a> {
         if self.asks_conditions_before(LaterKind::Resume(activity)) {
             return Ok(());
         }
-        let at = At::new(self.definition, self.instance, activity, self.moment());
+        let at = At::new(self.definition, self.instance, activity, self.moment);
         let next = at.behaviour().resume(&at)?;
         self.act(activity, next)
     }
@@ -472,7 +474,7 @@ impl<'a> Machine<'a> {
 
     /// What a model gives a delegate, as an activity sees it when the delegate is called.
     pub(crate) fn fields(&self, activity: ActivityId, element: ElementIndex, fields: &[Field]) -> Result<Vec<(String, String)>, Failure> {
-        let at = At::new(self.definition, self.instance, activity, self.moment()).attached(element);
+        let at = At::new(self.definition, self.instance, activity, self.moment).attached(element);
         let mut given = Vec::with_capacity(fields.len());
         for field in fields {
             let value = at.evaluate(&field.value)?;
@@ -503,7 +505,7 @@ impl<'a> Machine<'a> {
             implementation,
             listener: event,
             entry,
-            variables: At::new(self.definition, self.instance, activity, self.moment()).visible_variables(),
+            variables: self.instance.visible_variables(At::new(self.definition, self.instance, activity, self.moment).scope()),
             fields,
             attempt: self.unit.attempt,
             retries_left: self.unit.retries_left,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::effect::{Delegation, Effect, Task};
 use crate::ids::WaitId;
 use crate::input::{Failure, TaskFields, TaskRevision};
+use crate::listener::Occasion;
 use crate::step::Machine;
 
 impl Machine<'_> {
@@ -16,13 +17,19 @@ impl Machine<'_> {
         }
         let mut task = Task::clone(&before);
         revise(&mut task, revision);
-        if task != *before {
-            self.instance.tasks.insert(wait, Arc::new(task.clone()));
-            let reassigned = task.assignee != before.assignee;
-            self.effects.push(Effect::PutTask(task));
-            self.task_changed(before.activity, reassigned)?;
+        if task == *before {
+            return Ok(());
         }
-        Ok(())
+        let (activity, reassigned) = (before.activity, task.assignee != before.assignee);
+        if self.reports_changes(activity) {
+            // The task goes on waiting, and may be changed again.
+            task.reports += 1;
+            let lineage = self.unit.lineage(self.instance.id, activity).instance(task.reports);
+            self.unit.lineages.insert(activity, lineage);
+        }
+        self.instance.tasks.insert(wait, Arc::new(task.clone()));
+        self.effects.push(Effect::PutTask(task));
+        self.notify(activity, Occasion::Update { reassigned })
     }
 }
 

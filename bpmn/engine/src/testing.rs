@@ -125,13 +125,17 @@ fn flows(elements: &str) -> String {
     xml + rest
 }
 
-/// Variables from the text of a JSON object; empty text is none.
+/// Variables from the text of a JSON object; empty text is none. `~n` is one that is there for the unit only.
 pub(crate) fn variables(json: &str) -> Variables {
     if json.trim().is_empty() {
         return Variables::new();
     }
     let object: serde_json::Map<_, _> = serde_json::from_str(json).expect("a JSON object");
-    object.iter().map(|(name, value)| (name.clone(), Variable::from_json(value))).collect()
+    let one = |(name, value): (&String, _)| match name.strip_prefix('~') {
+        Some(name) => (name.to_owned(), Variable { transient: true, ..Variable::from_json(value) }),
+        None => (name.clone(), Variable::from_json(value)),
+    };
+    object.iter().map(one).collect()
 }
 
 /// An instance on its way through a script.
@@ -143,6 +147,9 @@ pub(crate) struct Run<'a> {
     pub now: i64,
     /// On whose behalf inputs come.
     pub user: Option<String>,
+    /// When the unit was asked for that runs or has run last, and on whose behalf.
+    asked: i64,
+    behalf: Option<String>,
     pub calls: Vec<DelegateCall>,
     pub trace: String,
 }
@@ -152,14 +159,34 @@ impl<'a> Run<'a> {
         let id = InstanceId(Uuid::from_u128(7));
         let instance =
             Instance::new(NewInstance { id, business_key: Some("order-17".into()), tenant: None, traceparent: None, caller: None });
-        Self { definition, stored: instance.clone(), instance, now: 0, user: None, calls: Vec::new(), trace: String::new() }
+        Self {
+            definition,
+            stored: instance.clone(),
+            instance,
+            now: 0,
+            user: None,
+            asked: 0,
+            behalf: None,
+            calls: Vec::new(),
+            trace: String::new(),
+        }
     }
 
     /// An instance that another one has called.
     pub(crate) fn called(definition: &'a ProcessDefinition, caller: Caller) -> Self {
         let id = InstanceId::called(caller.instance, caller.wait);
         let instance = Instance::new(NewInstance { id, business_key: None, tenant: None, traceparent: None, caller: Some(caller) });
-        Self { definition, stored: instance.clone(), instance, now: 0, user: None, calls: Vec::new(), trace: String::new() }
+        Self {
+            definition,
+            stored: instance.clone(),
+            instance,
+            now: 0,
+            user: None,
+            asked: 0,
+            behalf: None,
+            calls: Vec::new(),
+            trace: String::new(),
+        }
     }
 
     /// One line of a script: see the arms.
@@ -263,12 +290,26 @@ impl<'a> Run<'a> {
         self.input(input);
     }
 
+    /// What the steps of the unit are told that begins with an input, if one does.
+    fn begin_unit(&mut self, input: &Input) {
+        if self.instance.in_unit() {
+            return;
+        }
+        let job = match input {
+            Input::RunJob { wait } | Input::FailJob { wait, .. } => self.instance.job(*wait),
+            _ => None,
+        };
+        let moment = job.map_or(Moment { user: self.user.as_deref(), ..self.now.into() }, |job| job.moment(self.now));
+        (self.asked, self.behalf) = (moment.asked, moment.user.map(str::to_owned));
+    }
+
     /// One step, taken twice on copies that went through the stored form.
     pub(crate) fn input(&mut self, input: Input) {
         let mut instance = self.instance.encode().decode().expect("what was encoded decodes");
         assert_eq!(instance, self.instance, "the stored form keeps everything");
         let mut again = instance.clone();
-        let moment = Moment { now: self.now, user: self.user.as_deref() };
+        self.begin_unit(&input);
+        let moment = Moment { now: self.now, asked: self.asked, user: self.behalf.as_deref() };
         let answer = step(self.definition, &mut instance, input.clone(), moment);
         assert_eq!(answer, step(self.definition, &mut again, input, moment), "a step depends on its arguments only");
         match answer {

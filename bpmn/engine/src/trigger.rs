@@ -53,7 +53,7 @@ impl Machine<'_> {
     /// Lets an activity wait for an event of its.
     pub(crate) fn arm(&mut self, activity: ActivityId, event: ElementIndex) -> Result<(), Failure> {
         let definition = self.definition;
-        let at = At::new(definition, self.instance, activity, self.moment()).attached(event);
+        let at = At::new(definition, self.instance, activity, self.moment).attached(event);
         match definition.element(event).kind.trigger() {
             Some((EventTrigger::Timer(timer), _)) => {
                 let alarm = at.alarm(timer)?;

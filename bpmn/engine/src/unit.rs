@@ -51,6 +51,8 @@ pub(crate) struct Unit {
     pub touched: BTreeSet<ActivityId>,
     /// Those of them in which that was since their inclusive joins were looked at: in all others, each of these still waits.
     pub moved: BTreeSet<ActivityId>,
+    /// Variables were set that are there for this unit only.
+    pub has_transients: bool,
     /// What is to be in the event sub-process of this scope that a message has triggered, until it begins.
     pub brought: Option<(ActivityId, ElementIndex, Variables)>,
 }
@@ -133,6 +135,7 @@ impl Unit {
             modification: None,
             touched: BTreeSet::new(),
             moved: BTreeSet::new(),
+            has_transients: false,
             brought: None,
         }
     }

@@ -25,6 +25,10 @@ pub struct Variable {
     pub kind: VariableKind,
     /// The value as JSON text: always one valid JSON value.
     pub json: Arc<str>,
+    /// It is there for one unit of work (Camunda 7, "Transient Variables"): the one whose input brings it. It is neither stored nor in history, and what is
+    /// made of it is a variable as any other. What stores a variable by itself takes it for one that stays.
+    #[serde(skip)]
+    pub transient: bool,
 }
 
 /// Camunda 7's value types, as far as they can hold JSON.
@@ -49,6 +53,16 @@ pub enum VariableKind {
 }
 
 impl Variable {
+    /// A variable of this type whose text is JSON.
+    pub fn new(kind: VariableKind, json: impl Into<Arc<str>>) -> Self {
+        Self { kind, json: json.into(), transient: false }
+    }
+
+    /// The same, as one that stays.
+    pub(crate) fn into_stored(self) -> Self {
+        Self { transient: false, ..self }
+    }
+
     /// A variable of a parsed JSON value, with the type Camunda would infer.
     pub fn from_json(value: &serde_json::Value) -> Self {
         let kind = match value {
@@ -62,14 +76,14 @@ impl Variable {
             serde_json::Value::String(_) => VariableKind::String,
             serde_json::Value::Array(_) | serde_json::Value::Object(_) => VariableKind::Json,
         };
-        Self { kind, json: value.to_string().into() }
+        Self::new(kind, value.to_string())
     }
 
     /// A variable of what an expression gives, with the type that a number is known to have.
     pub fn from_value(value: &Value) -> Self {
         let long = value.as_number().is_some_and(|number| number.known_as() == Some(NumberType::Long));
         match Self::from_json(&value.to_json()) {
-            Self { kind: VariableKind::Integer, json } if long => Self { kind: VariableKind::Long, json },
+            variable if long && variable.kind == VariableKind::Integer => Self { kind: VariableKind::Long, ..variable },
             variable => variable,
         }
     }
@@ -106,7 +120,7 @@ mod tests {
              </camunda:inputParameter></camunda:inputOutput></extensionElements></userTask>{{s>u}}"
         ));
         let mut run = Run::new(&definition);
-        let of = |kind, json: &str| Variable { kind, json: json.into() };
+        let of = |kind, json: &str| Variable::new(kind, json);
         let variables = Variables::from([
             ("long".to_owned(), of(VariableKind::Long, "5")),
             ("double".to_owned(), of(VariableKind::Double, "10")),

@@ -85,7 +85,7 @@ impl Machine<'_> {
                     delegation: None,
                     name,
                     description,
-                    escalations: 0,
+                    reports: 0,
                     variables: Variables::new(),
                 };
                 self.instance.tasks.insert(wait, Arc::new(task.clone()));
@@ -123,12 +123,19 @@ impl Machine<'_> {
     pub(crate) fn put_new_job(&mut self, activity: ActivityId, element: ElementIndex, kind: JobKind, alarm: Alarm, priority: i64) {
         let wait = self.new_wait(activity);
         let continuation = Continuation::of(self.definition, self.instance.at(activity), element);
+        let held = match kind {
+            JobKind::Start | JobKind::Return => true,
+            JobKind::AsyncBefore => !continuation.async_before,
+            JobKind::AsyncAfter | JobKind::Timer | JobKind::Timeout { .. } => false,
+        };
         let job = Job {
             wait,
             activity,
             element,
             kind,
             due: alarm.due,
+            first_due: None,
+            user: self.moment.user.filter(|_| held).map(str::to_owned),
             retries: retry::attempts(continuation.retries),
             failures: 0,
             exclusive: continuation.exclusive,

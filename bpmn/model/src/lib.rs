@@ -17,7 +17,8 @@
 //! );
 //! ```
 //!
-//! - [`parse`] is the entry: a file's bytes into [`ProcessDefinition`]s, or all [`Diagnostic`]s at once.
+//! - [`parse`] is the entry: a file's bytes into [`ProcessDefinition`]s, or all [`Diagnostic`]s at once; [`parse_with`] is the same with
+//!   scripts in files of their own.
 //! - [`definition`] is what the engine walks.
 //! - [`supported`] lists the supported elements, [`supported_table`] is their table in the README.
 //! - [`time`] reads ISO 8601 for timers and due dates, [`RetryPolicy::parse`] reads retry cycles.
@@ -32,6 +33,6 @@ mod xml;
 
 pub use definition::*;
 pub use diagnostic::{Diagnostic, Severity};
-pub use parse::{MAX_ELEMENTS, MAX_ID, MAX_SCOPES, Parsed, Supported, parse, supported, supported_table};
+pub use parse::{Files, MAX_ELEMENTS, MAX_ID, MAX_SCOPES, Parsed, Supported, parse, parse_with, script_files, supported, supported_table};
 pub use retry::MAX_ATTEMPTS;
 pub use xml::MAX_FILE_BYTES;

@@ -173,9 +173,11 @@ fn internal(error: &dyn std::error::Error) -> Answer {
 
 fn of_rejection(rejection: &Rejection) -> Answer {
     let (status, kind) = match rejection {
-        Rejection::VariableTooLarge { .. } | Rejection::InstanceTooLarge { .. } | Rejection::NotAStartEvent => {
-            (StatusCode::BAD_REQUEST, INVALID_REQUEST)
-        }
+        Rejection::VariableTooLarge { .. }
+        | Rejection::InstanceTooLarge { .. }
+        | Rejection::TransientIsStored { .. }
+        | Rejection::TransientIsHeld
+        | Rejection::NotAStartEvent => (StatusCode::BAD_REQUEST, INVALID_REQUEST),
         Rejection::Ended
         | Rejection::NoSuchWait { .. }
         | Rejection::WrongKind { .. }

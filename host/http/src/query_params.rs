@@ -286,7 +286,12 @@ impl Fields {
         self.values.remove(name)
     }
 
-    /// Variables.
+    /// Variables, of which some may be there for the unit of work only that the request begins.
+    pub(crate) fn variables_or_transient(&mut self, name: &str) -> Result<Variables, Error> {
+        variable::read_also_transient(self.object(name)?.unwrap_or_default())
+    }
+
+    /// Variables that are to be stored.
     pub(crate) fn variables(&mut self, name: &str) -> Result<Variables, Error> {
         variable::read_all(self.object(name)?.unwrap_or_default())
     }
@@ -364,14 +369,6 @@ impl Fields {
         for name in names {
             self.values.remove(*name);
         }
-    }
-
-    /// Refuses a field that this host has not, and says what to do instead.
-    pub(crate) fn refuse(&self, name: &str, instead: &str) -> Result<(), Error> {
-        if self.has(name) {
-            return Err(Error::Invalid(format!("field '{name}' is not supported by this host: {instead}")));
-        }
-        Ok(())
     }
 
     /// Refuses whatever is left: our own endpoints ignore nothing.

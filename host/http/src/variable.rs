@@ -21,15 +21,24 @@ const UNSUPPORTED: &[(&str, &str)] = &[
 /// The deepest nesting of a Json value: what the engine lets an expression see.
 const MAX_DEPTH: usize = mandate_runtime::engine::limits::MAX_JSON_DEPTH;
 
-/// Reads a map of variables. Explicit nulls among them are no variables at all.
+/// Reads a map of variables that are to be stored.
 pub(crate) fn read_all(map: Map<String, Value>) -> Result<Variables, Error> {
+    let variables = read_also_transient(map)?;
+    match variables.iter().find(|(_, variable)| variable.transient) {
+        Some((name, _)) => Err(not_transient(name)),
+        None => Ok(variables),
+    }
+}
+
+/// Reads a map of variables, of which some may be there for one unit of work only. Explicit nulls among them are no variables at all.
+pub(crate) fn read_also_transient(map: Map<String, Value>) -> Result<Variables, Error> {
     let mut variables = Variables::new();
     for (name, dto) in map {
         if dto.is_null() {
             continue;
         }
         check_name(&name)?;
-        let variable = read(&name, dto)?;
+        let variable = typed(&name, dto)?;
         variables.insert(name, variable);
     }
     Ok(variables)
@@ -43,27 +52,39 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reads one variable. Types come in any case, missing, or null; without one the type is inferred from the value.
+/// Reads one variable that is to be stored.
 pub(crate) fn read(name: &str, dto: Value) -> Result<Variable, Error> {
+    let variable = typed(name, dto)?;
+    if variable.transient { Err(not_transient(name)) } else { Ok(variable) }
+}
+
+/// What begins no unit of work that the variable could be there for, or stores it on the way to one.
+fn not_transient(name: &str) -> Error {
+    refused(name, "it is transient: it would be stored here, or be gone before anything sees it".to_owned())
+}
+
+/// Types come in any case, missing, or null; without one the type is inferred from the value.
+fn typed(name: &str, dto: Value) -> Result<Variable, Error> {
     let Value::Object(mut dto) = dto else {
         return Err(refused(name, "write {\"value\": …, \"type\": …}".to_owned()));
     };
     let value = dto.remove("value").unwrap_or(Value::Null);
     let kind = dto.remove("type").unwrap_or(Value::Null);
     // Else nothing in it concerns the types that are supported: file names and serialisation formats.
-    if dto.remove("valueInfo").is_some_and(|info| info["transient"] == Value::Bool(true)) {
-        let help = "what is not to be stored may not be a variable here, for every state of an instance is stored";
-        return Err(refused(name, format!("it is transient: {help}; keep it in the domain service or with the worker")));
-    }
+    let transient = dto.remove("valueInfo").is_some_and(|info| info["transient"] == Value::Bool(true));
     if let Some(unknown) = dto.keys().next() {
         return Err(refused(name, format!("it has an unknown field '{unknown}'")));
     }
-    let kind = match kind {
-        Value::Null => return infer(name, &value),
-        Value::String(kind) => kind.to_ascii_lowercase(),
+    let variable = match kind {
+        Value::Null => infer(name, &value)?,
+        Value::String(kind) => of_type(name, &kind.to_ascii_lowercase(), value)?,
         _ => return Err(refused(name, "its type is not a text".to_owned())),
     };
-    match kind.as_str() {
+    Ok(Variable { transient, ..variable })
+}
+
+fn of_type(name: &str, kind: &str, value: Value) -> Result<Variable, Error> {
+    match kind {
         "null" if value.is_null() => Ok(null(VariableKind::Null)),
         "null" => Err(refused(name, "its type is Null and its value is not null".to_owned())),
         "string" => primitive(name, VariableKind::String, &value, as_text),
@@ -77,7 +98,7 @@ pub(crate) fn read(name: &str, dto: Value) -> Result<Variable, Error> {
             Value::Null => Ok(null(VariableKind::Date)),
             Value::String(text) => {
                 let moment = date::parse(text).map_err(|reason| refused(name, reason))?;
-                Ok(Variable { kind: VariableKind::Date, json: Value::from(date::stored(moment)).to_string().into() })
+                Ok(Variable::new(VariableKind::Date, Value::from(date::stored(moment)).to_string()))
             }
             _ => Err(refused(name, "a Date is written as 2026-11-20T10:00:00.000+0000".to_owned())),
         },
@@ -105,7 +126,7 @@ fn read_json(name: &str, value: Value) -> Result<Variable, Error> {
             other.to_string()
         }
     };
-    Ok(Variable { kind: VariableKind::Json, json: json.into() })
+    Ok(Variable::new(VariableKind::Json, json))
 }
 
 fn infer(name: &str, value: &Value) -> Result<Variable, Error> {
@@ -131,11 +152,11 @@ fn primitive(name: &str, kind: VariableKind, value: &Value, convert: impl Fn(&Va
         return Ok(null(kind));
     }
     let converted = convert(value).ok_or_else(|| refused(name, format!("its value cannot be converted to {}", variable_type(kind))))?;
-    Ok(Variable { kind, json: converted.to_string().into() })
+    Ok(Variable::new(kind, converted.to_string()))
 }
 
 fn null(kind: VariableKind) -> Variable {
-    Variable { kind, json: "null".into() }
+    Variable::new(kind, "null")
 }
 
 /// Like Camunda, which reads the value's text as the type it is to have.
@@ -187,7 +208,7 @@ pub(crate) fn write_all(variables: &Variables) -> Value {
 /// A value of history, by the name of its type, as [`write`] writes values.
 pub(crate) fn shown(kind: &str, json: &str) -> Value {
     let kind = KINDS.into_iter().find(|known| variable_type(*known) == kind).unwrap_or(VariableKind::Json);
-    write(&Variable { kind, json: json.into() })["value"].take()
+    write(&Variable::new(kind, json))["value"].take()
 }
 
 /// The name of a type as it is stored, however its letters are written: Camunda's filters do not tell them apart.

@@ -19,7 +19,6 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use mandate_engine::{Code, DelegateOutcome, EntryKey, Failure, Input, Instance, InstanceId, Rejection, Retry, WaitId};
 use mandate_store::{ClaimedJob, CommitError, FiredTimer, InstanceWrite, Origin, RunningJob, StartKey, Stood, Unit};
-use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
 use crate::definitions::{Definition, suspended};
@@ -60,6 +59,8 @@ pub(crate) struct Work {
     pub(crate) delivery: Option<TakenUp>,
     /// Who asks for it, where that is to be logged.
     pub(crate) operator: Option<Arc<Operator>>,
+    /// When it was asked for, if that is stored, or is before the date of the job that it runs.
+    pub(crate) asked: Option<i64>,
     /// Nobody has tried this before, on no host.
     pub(crate) fresh: bool,
 }
@@ -204,6 +205,8 @@ impl Inner {
         let mut conflicts = 0;
         let mut turn = None;
         let mut failed = false;
+        // The same however often the unit is stepped anew.
+        let asked = work.asked.unwrap_or_else(|| self.clock.now_ms());
         loop {
             if !self.store.may_act() {
                 return Err(Error::NotActing("it could not renew its lease"));
@@ -215,8 +218,7 @@ impl Inner {
             }
             let definition = parties.first().base.definition.clone();
             describe(&definition, &parties.first().instance);
-            let mut course =
-                Course { work: &work, registered, calls: &mut calls, held: &held, called: Vec::new(), now: self.clock.now_ms() };
+            let mut course = Course::new(&work, parties.first(), registered, &held, &mut calls, (self.clock.now_ms(), asked));
             let ended = self.run(&mut parties, &mut course).await?;
             let now = course.now;
             if ended.refuses() && self.is_any_stale(&mut parties).await? {
@@ -520,7 +522,7 @@ enum Stored {
 impl Work {
     /// An input that somebody may have tried before.
     pub(crate) fn new(instance: InstanceId, input: Input) -> Self {
-        Self { instance, input, begin: None, traceparent: None, worker: None, delivery: None, operator: None, fresh: false }
+        Self { instance, input, begin: None, traceparent: None, worker: None, delivery: None, operator: None, asked: None, fresh: false }
     }
 
     /// The job that this input runs or fails.
@@ -556,7 +558,9 @@ impl Work {
     pub(crate) fn origin(&self) -> Origin {
         match self.input {
             Input::CompleteTask { wait, .. } | Input::ThrowFromTask { wait, .. } => Origin::Task(crate::unit::number(wait.0)),
-            Input::EscalateFromTask { wait, .. } => Origin::Escalation(crate::unit::number(wait.0)),
+            Input::EscalateFromTask { wait, .. } | Input::ClaimTask { wait, .. } | Input::ReviseTask { wait, .. } => {
+                Origin::OpenTask(crate::unit::number(wait.0))
+            }
             Input::CompleteExternalTask { wait, .. } | Input::ThrowFromExternalTask { wait, .. } => {
                 Origin::ExternalTask(crate::unit::number(wait.0))
             }
@@ -584,17 +588,4 @@ fn loggable(failure: &Failure) -> &str {
         Code::CommandKeyConflict => "another request under the key of a command that was sent; the incident shows both",
         _ => &failure.message,
     }
-}
-
-/// What a delegate is given, for telling whether it would be given the same again.
-pub(crate) fn digest(call: &mandate_engine::DelegateCall) -> [u8; 32] {
-    let variables = call.variables.iter().map(|(name, variable)| (name.as_str(), &*variable.json));
-    let fields = call.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let mut hash = Sha256::new();
-    hash.update((call.variables.len() as u64).to_be_bytes());
-    for text in variables.chain(fields).flat_map(|(name, value)| [name, value]) {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
-    }
-    hash.finalize().into()
 }

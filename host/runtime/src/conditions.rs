@@ -32,7 +32,8 @@ impl Runtime {
     pub async fn evaluate_conditions(&self, evaluation: ConditionEvaluation) -> Result<Vec<Started>, Error> {
         let mut holding = Vec::new();
         for (definition, element) in self.conditional_starts(&evaluation).await? {
-            let moment = Moment { now: self.now(), user: self.1.as_ref().and_then(|operator| operator.user.as_deref()) };
+            let user = self.1.as_ref().and_then(|operator| operator.user.as_deref());
+            let moment = Moment { user, ..self.now().into() };
             let holds = start_condition_holds(&definition.model, element, &evaluation.variables, moment);
             if holds.map_err(|failure| Error::UnitFailed(Box::new(failure)))? {
                 holding.push((definition, element));

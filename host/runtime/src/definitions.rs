@@ -244,7 +244,12 @@ async fn load(store: &mandate_store::Store, id: &str) -> Result<Definition, Erro
     let unreadable = |reason: &str| Error::DefinitionUnreadable { id: id.to_owned(), reason: reason.to_owned() };
     let bytes = store.resource_bytes(&row.deployment_id, &row.resource_name).await?;
     let bytes = bytes.ok_or_else(|| unreadable("its resource is not in the store"))?;
-    let parsed = mandate_model::parse(&row.resource_name, &bytes)
+    let mut scripts = HashMap::new();
+    for name in mandate_model::script_files(&bytes) {
+        let script = store.resource_bytes(&row.deployment_id, &name).await?;
+        scripts.extend(script.map(|script| (name, script)));
+    }
+    let parsed = mandate_model::parse_with(&row.resource_name, &bytes, &|name| scripts.get(name).map(Vec::as_slice))
         .map_err(|diagnostics| unreadable(&diagnostics.first().map_or_else(String::new, ToString::to_string)))?;
     let mut model = parsed
         .processes

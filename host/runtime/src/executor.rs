@@ -324,14 +324,15 @@ impl Inner {
     /// Runs a job. A panic ends nothing else.
     async fn run_apart(self: &Arc<Self>, queued: &Queued) -> Ran {
         let (instance, wait) = (queued.instance, queued.wait);
-        AssertUnwindSafe(self.run_job(instance, wait, queued.takeovers, queued.fresh)).catch_unwind().await.unwrap_or_else(|_| {
+        AssertUnwindSafe(self.run_job(queued)).catch_unwind().await.unwrap_or_else(|_| {
             // The panic hook has told where. The job is still locked and, once this host has it in memory no more, put back.
             tracing::error!(%instance, job = wait.0, "the worker of a job ended before its time");
             Ran::Done(Err(Error::Bug))
         })
     }
 
-    async fn run_job(self: &Arc<Self>, instance: InstanceId, wait: WaitId, takeovers: i64, fresh: bool) -> Ran {
+    async fn run_job(self: &Arc<Self>, queued: &Queued) -> Ran {
+        let &Queued { instance, wait, takeovers, fresh, .. } = queued;
         let _worker = self.executor.workers.acquire().await.expect("nobody closes it");
         if self.executor.is_stopping() {
             self.release(instance, wait).await;
@@ -344,12 +345,14 @@ impl Inner {
         }
         let input = died.map_or(Input::RunJob { wait }, |failure| Input::FailJob { wait, failure });
         let started = Instant::now();
-        let mut advanced = self.advance_here(Work { fresh, ..Work::new(instance, input) }).await;
+        // Somebody waits for it, who may have it run before its date.
+        let asked = queued.answer.is_some().then(|| self.clock.now_ms());
+        let mut advanced = self.advance_here(Work { fresh, asked, ..Work::new(instance, input) }).await;
         if let Err(Error::Bug) = advanced {
             // A job that meets a bug spends its attempts and ends in an incident, rather than running into it for ever.
             crate::metrics::job_failed("unknown", Code::InternalError.as_str());
             let input = Input::FailJob { wait, failure: bug() };
-            advanced = self.advance_here(Work::new(instance, input)).await;
+            advanced = self.advance_here(Work { asked, ..Work::new(instance, input) }).await;
             trouble = Some(Error::Bug);
         }
         crate::metrics::job_ran(started.elapsed());

@@ -284,6 +284,7 @@ impl Inner {
             worker: None,
             delivery,
             operator: operator.clone(),
+            asked: None,
             fresh: true,
         };
         let advanced = self.advance_here(work).await?;
@@ -324,7 +325,6 @@ impl Inner {
     ) -> Box<State> {
         let instance = held.instance.id();
         let mine = self.executor.mine(instance, wait);
-        // On nobody's behalf, as when it is tried again: what a command says must not depend on which attempt sends it.
         let work = Work { traceparent, fresh: true, ..Work::new(instance, Input::RunJob { wait }) };
         let started = Instant::now();
         let advanced = self.advance_here(work).await;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mandate_engine::{Input, InstanceId, JobKind, JobOrigin, Jobs, PublicId, Rejection};
 use mandate_model::{CatchTrigger, Element, ElementIndex, ElementKind, EventTrigger, StartTrigger, Timer};
 use mandate_store::query::{DELIVERY, DefinitionFilter, DefinitionRow, JobFilter, Page};
-use mandate_store::{JobDefinitionChange, JobDefinitionName, JobDefinitionRow, KnownJobDefinitions};
+use mandate_store::{CarriedOut, JobDefinitionChange, JobDefinitionName, JobDefinitionRow, KnownJobDefinitions};
 
 use crate::operator::{Change, OPERATOR, Operation, Subject};
 use crate::unit::body_id;
@@ -167,17 +167,28 @@ impl Runtime {
     /// Suspends job definitions: their new jobs are suspended until somebody activates them. With `jobs` those that there are, too, those of each
     /// instance in a unit of work of its own: whatever ends the request in between leaves definitions that are suspended, and may be repeated.
     pub async fn suspend_job_definitions(&self, which: &[JobDefinition], suspended: bool, jobs: bool) -> Result<(), Error> {
+        self.suspend_job_definitions_as(which, suspended, jobs, None).await?;
+        if jobs { self.change_jobs_of(which, |jobs| Input::SuspendJobs { jobs, suspended }).await } else { Ok(()) }
+    }
+
+    /// The same without the jobs, perhaps as it was planned.
+    pub(crate) async fn suspend_job_definitions_as(
+        &self,
+        which: &[JobDefinition],
+        suspended: bool,
+        jobs: bool,
+        plan: Option<&CarriedOut>,
+    ) -> Result<(), Error> {
         let verb = if suspended { "SuspendJobDefinition" } else { "ActivateJobDefinition" };
         let change = |it: &JobDefinition| Change::suspension(Some(it.suspended), suspended);
-        self.change_job_definitions(which, JobDefinitionChange::Suspended(suspended), jobs, verb, change).await?;
-        if jobs { self.change_jobs_of(which, |jobs| Input::SuspendJobs { jobs, suspended }).await } else { Ok(()) }
+        self.change_job_definitions(which, (JobDefinitionChange::Suspended(suspended), jobs), plan, verb, change).await
     }
 
     /// Gives job definitions a priority, which their new jobs have whatever the model says, or takes it from them. With `jobs` those that there are get it, too.
     pub async fn prioritize_job_definitions(&self, which: &[JobDefinition], priority: Option<i64>, jobs: bool) -> Result<(), Error> {
         let shown = |priority: Option<i64>| priority.map(|it| it.to_string());
         let change = |it: &JobDefinition| Change::new("overridingPriority", shown(it.priority), shown(priority));
-        self.change_job_definitions(which, JobDefinitionChange::Priority(priority), jobs, "SetPriority", change).await?;
+        self.change_job_definitions(which, (JobDefinitionChange::Priority(priority), jobs), None, "SetPriority", change).await?;
         match priority {
             Some(priority) if jobs => self.change_jobs_of(which, |jobs| Input::SetPriority { jobs, priority }).await,
             _ => Ok(()),
@@ -200,8 +211,8 @@ impl Runtime {
     async fn change_job_definitions(
         &self,
         which: &[JobDefinition],
-        change: JobDefinitionChange,
-        jobs: bool,
+        (change, jobs): (JobDefinitionChange, bool),
+        plan: Option<&CarriedOut>,
         verb: &'static str,
         changed: impl Fn(&JobDefinition) -> Change + Send,
     ) -> Result<(), Error> {
@@ -218,7 +229,7 @@ impl Runtime {
         };
         let operations: Vec<_> = which.iter().flat_map(operation).collect();
         let names: Vec<_> = which.iter().map(JobDefinition::name).collect();
-        self.0.store.change_job_definitions(&names, change, jobs, &operations).await?;
+        self.0.store.carry_out_job_definitions(&names, change, jobs, plan, &operations).await?;
         self.0.job_definitions.forget();
         self.0.executor.look_again();
         Ok(())

@@ -17,9 +17,10 @@ use mandate_engine::{
 };
 use mandate_model::ElementIndex;
 use mandate_store::CalledBy;
+use sha2::{Digest, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::advance::{Calls, Ended, Work, digest};
+use crate::advance::{Calls, Ended, Work};
 use crate::cache::Base;
 use crate::definitions::Definition;
 use crate::delegate::{CallContext, Called};
@@ -120,12 +121,34 @@ pub(crate) struct Course<'a> {
     pub(crate) called: Vec<(Name, Callable)>,
     /// The moment of whatever happens next.
     pub(crate) now: i64,
+    /// When the unit was asked for, and by whom: expressions see the same in all of its steps, and on every attempt.
+    asked: i64,
+    user: Option<String>,
 }
 
-impl Course<'_> {
+impl<'a> Course<'a> {
+    /// Of the unit of this work that begins with its first instance as it is stored. `asked`: when it was asked for. A job says that itself, but for one that is run before
+    /// its date.
+    pub(crate) fn new(
+        work: &'a Work,
+        first: &Party,
+        registered: &'a Registered<'a>,
+        held: &'a BTreeSet<InstanceId>,
+        calls: &'a mut Calls,
+        (now, asked): (i64, i64),
+    ) -> Self {
+        let user = work.operator.as_ref().and_then(|operator| operator.user.as_deref());
+        let told = match work.job().and_then(|wait| first.instance.job(wait)) {
+            Some(job) => job.moment(now),
+            None => Moment { now, asked, user },
+        };
+        let asked = told.asked.min(work.asked.unwrap_or(i64::MAX));
+        Self { work, registered, calls, held, called: Vec::new(), now, asked, user: told.user.map(str::to_owned) }
+    }
+
     /// What a step is told of the world: whoever asked for the unit has asked for all that happens in it, also in other instances.
     fn moment(&self) -> Moment<'_> {
-        Moment { now: self.now, user: self.work.operator.as_ref().and_then(|operator| operator.user.as_deref()) }
+        Moment { now: self.now, asked: self.asked, user: self.user.as_deref() }
     }
 }
 
@@ -288,7 +311,7 @@ impl Inner {
             }
             let Some(call) = call else { break };
             let commands = definition.may_command(&call.implementation);
-            if commands && own && course.work.is_unheld() {
+            if commands && own && course.work.must_be_held(&party.instance, &call) {
                 return Ok(Ended::Hold);
             }
             if commands && !own {
@@ -327,7 +350,7 @@ impl Inner {
 /// What a delegate is told of the instance that it works for.
 fn context(instance: &Instance, course: &Course<'_>) -> CallContext {
     let work = course.work;
-    // The same for every attempt to resume this wait.
+    // The same for every attempt to resume this wait. A job has no creation that would mean something to a delegate: it may be a timer's.
     let begun = work.wait().filter(|_| instance.id() == work.instance).and_then(|wait| instance.waiting_since(wait));
     CallContext {
         instance: instance.id(),
@@ -336,7 +359,7 @@ fn context(instance: &Instance, course: &Course<'_>) -> CallContext {
         origin: work.origin(),
         worker: work.worker.as_ref().map(|worker| worker.id.clone()),
         traceparent: work.traceparent.clone().or_else(|| instance.traceparent().map(str::to_owned)),
-        started_at: begun.unwrap_or(course.now),
+        started_at: begun.unwrap_or(course.asked),
         cancel: course.registered.cancel.clone(),
     }
 }
@@ -416,4 +439,17 @@ fn endless() -> Failure {
     let message =
         format!("instances of one unit of work called and told each other more than {MAX_TURNS} things; a loop without a wait state?");
     Failure { code: Code::StepLimit, message, element: None, retry: Retry::Never }
+}
+
+/// What a delegate is given, for telling whether it would be given the same again.
+fn digest(call: &mandate_engine::DelegateCall) -> [u8; 32] {
+    let variables = call.variables.iter().map(|(name, variable)| (name.as_str(), &*variable.json));
+    let fields = call.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut hash = Sha256::new();
+    hash.update((call.variables.len() as u64).to_be_bytes());
+    for text in variables.chain(fields).flat_map(|(name, value)| [name, value]) {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    hash.finalize().into()
 }

@@ -319,7 +319,7 @@ impl Inner {
                 }
                 _ => Input::Signal { wait, variables },
             };
-            let work = Work { delivery: Some(TakenUp::of(delivery)), ..Work::new(instance, input) };
+            let work = Work { delivery: Some(TakenUp::of(delivery)), asked: Some(delivery.created), ..Work::new(instance, input) };
             let error = match self.advance(work).await {
                 Ok(Advanced::Committed(_)) => return Ended::Received,
                 Ok(_) => return Ended::Not(Error::Cancelled(instance)),

@@ -10,6 +10,7 @@ use crate::db::{Param, Row, Tx, params};
 use crate::delivery;
 use crate::hosts::{Held, hold_epoch};
 use crate::message;
+use crate::planned;
 use crate::start_timers;
 use crate::{Error, Store};
 
@@ -171,7 +172,7 @@ impl Store {
         Ok(claim)
     }
 
-    /// The next moment after `now` at which a job becomes due, or a timer start event.
+    /// The next moment after `now` at which a job becomes due, a timer start event, or something that is planned.
     pub async fn next_due(&self, now: i64) -> Result<Option<i64>, Error> {
         let first = |which: &str| format!("SELECT * FROM (SELECT j.due FROM job j WHERE {which} AND j.due > $1 ORDER BY j.due LIMIT 1) n");
         let sql = format!("{} UNION ALL {} ORDER BY 1 LIMIT 1", first(UNPRIORITIZED), first(PRIORITIZED));
@@ -182,10 +183,11 @@ impl Store {
             .chain(self.next_start_timer(now).await?)
             .chain(self.next_delivery(now).await?)
             .chain(self.next_message(now).await?)
+            .chain(self.next_plan(now).await?)
             .min())
     }
 
-    /// Whether no host has a job locked, and none is due at `now` that could be claimed; nor a timer start event, a delivery or a message, but for those of this host's memory.
+    /// Whether no host has a job locked, and none is due at `now` that could be claimed; nor a timer start event, a delivery, a message or something that is planned, but for those of this host's memory.
     pub async fn is_quiet(&self, now: i64, except: &Except) -> Result<bool, Error> {
         // One statement, which sees one moment: between two of them a job that was due could be locked.
         let due = [UNPRIORITIZED, PRIORITIZED]
@@ -193,11 +195,12 @@ impl Store {
         let sql = format!(
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM any_job WHERE locked_by IS NOT NULL) {} \
              OR EXISTS (SELECT 1 FROM start_timer t WHERE {}) OR EXISTS (SELECT 1 FROM delivery t WHERE {}) \
-             OR EXISTS (SELECT 1 FROM message m WHERE {})",
+             OR EXISTS (SELECT 1 FROM message m WHERE {}) OR EXISTS (SELECT 1 FROM planned p WHERE {})",
             due.join(" "),
             start_timers::is_due(),
             delivery::is_due(),
-            message::IS_DUE
+            message::IS_DUE,
+            planned::IS_DUE
         );
         let (instances, definitions) = (except.instances.clone(), except.definitions.clone());
         let params = vec![Param::I64(now), Param::Uuid(self.host().id), Param::Uuids(instances), Param::Texts(definitions)];

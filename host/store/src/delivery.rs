@@ -97,6 +97,8 @@ pub struct Delivery {
     pub retries: i64,
     /// Failed attempts.
     pub failures: i64,
+    /// When it was thrown; of a message: when its receiver was found.
+    pub created: i64,
 }
 
 impl Delivery {
@@ -314,7 +316,7 @@ pub(crate) fn first(signal: Uuid) -> i64 {
 }
 
 const DELIVERY: &str = "t.signal, t.n, t.kind, t.name, t.instance_id, t.wait, t.activity, t.definition_id, t.activity_id, t.variables, t.business_key, \
-                        t.hops, t.due, t.retries, t.failures";
+                        t.hops, t.due, t.retries, t.failures, t.created";
 
 fn delivery(columns: &mut Columns<'_>) -> Result<Delivery, Error> {
     let name = DeliveryName { signal: columns.next()?, n: columns.next()? };
@@ -339,6 +341,7 @@ fn delivery(columns: &mut Columns<'_>) -> Result<Delivery, Error> {
         due: columns.next()?,
         retries: columns.next()?,
         failures: columns.next()?,
+        created: columns.next()?,
     })
 }
 

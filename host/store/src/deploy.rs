@@ -8,6 +8,7 @@ use crate::batch::{Batch, Type, cells};
 use crate::db::{Dialect, Param, Tx, params};
 use crate::deployment::{Deployed, DeploymentWrite, NewDefinition};
 use crate::job_definitions;
+use crate::planned::{self, CarriedOut};
 use crate::query::DefinitionRow;
 use crate::rows::{EventKind, OperationRow};
 use crate::start_timers;
@@ -121,6 +122,17 @@ impl Store {
         suspended: bool,
         operations: impl FnOnce(bool) -> Vec<OperationRow> + Send,
     ) -> Result<bool, Error> {
+        self.carry_out_suspension(id, suspended, None, operations).await
+    }
+
+    /// The same as it was planned: nothing happens if that was done already.
+    pub async fn carry_out_suspension(
+        &self,
+        id: &str,
+        suspended: bool,
+        plan: Option<&CarriedOut>,
+        operations: impl FnOnce(bool) -> Vec<OperationRow> + Send,
+    ) -> Result<bool, Error> {
         let admin = &self.inner().admin;
         let mut tx = if suspended { admin.begin().await? } else { job_definitions::begin_activated(admin, id).await? };
         let before = tx.fetch("SELECT suspended FROM definition WHERE id = $1 {pg:FOR UPDATE}", params![id]).await?;
@@ -128,6 +140,10 @@ impl Store {
             tx.rollback().await;
             return Ok(false);
         };
+        if !planned::take(&mut tx, plan).await? {
+            tx.rollback().await;
+            return Ok(true);
+        }
         tx.execute("UPDATE definition SET suspended = $2 WHERE id = $1", params![id, suspended]).await?;
         if !suspended {
             tx.execute("UPDATE start_timer SET suspended = FALSE WHERE definition_id = $1 AND suspended", params![id]).await?;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::db::{Columns, Dialect, Lane, Tx, params};
 use crate::error::Remedy;
+use crate::planned::{self, CarriedOut};
 use crate::rows::OperationRow;
 use crate::unit::{CommitError, Unit};
 use crate::write::operations;
@@ -147,7 +148,23 @@ impl Store {
         jobs: bool,
         operations: &[OperationRow],
     ) -> Result<(), Error> {
+        self.carry_out_job_definitions(names, change, jobs, None, operations).await
+    }
+
+    /// The same as it was planned: nothing happens if that was done already.
+    pub async fn carry_out_job_definitions(
+        &self,
+        names: &[JobDefinitionName],
+        change: JobDefinitionChange,
+        jobs: bool,
+        plan: Option<&CarriedOut>,
+        operations: &[OperationRow],
+    ) -> Result<(), Error> {
         let mut tx = begin(&self.inner().admin).await?;
+        if !planned::take(&mut tx, plan).await? {
+            tx.rollback().await;
+            return Ok(());
+        }
         // One name has several definitions where an event has several timers.
         let names: BTreeSet<_> = names.iter().collect();
         let row = |name: &JobDefinitionName, value: Cell| cells![&name.definition_id, &name.activity_id, &name.kind, value];

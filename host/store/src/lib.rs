@@ -26,6 +26,7 @@ mod ledger;
 mod lock;
 mod message;
 mod migrate;
+mod planned;
 pub mod query;
 mod rows;
 mod set_clock;
@@ -52,6 +53,7 @@ pub use lease::HostRef;
 pub use ledger::{LedgerClose, LedgerOpen, LedgerOpened, LedgerRow, LedgerState, Origin, Sent, Verdict};
 pub use message::{Address, Addressed, Awaiting, Begun, Message, MessageListed, Waiting};
 pub use migrate::migration_script;
+pub use planned::{CarriedOut, Planned};
 pub use rows::{
     EndedIncident, EventKind, ExternalTaskRow, HistoryRow, IncidentRow, JobRow, OperationRow, PartRow, RunningJob, SubscriptionRow, TaskRow,
 };

@@ -4,7 +4,7 @@ use mandate_feel::{Expression, Value};
 use mandate_model::{Binding, CallActivity, Pass, Source};
 use serde_json::Value as Json;
 
-use super::{At, Behaviour, Next, WaitFor};
+use super::{At, Behaviour, Next, WaitFor, only_stored};
 use crate::Code;
 use crate::call::{Asked, CalledVersion};
 use crate::input::Failure;
@@ -61,15 +61,15 @@ fn inputs(at: &At<'_>, passes: &[Pass]) -> Result<Variables, Failure> {
     let own = || at.instance.variables(at.activity).cloned().unwrap_or_default();
     for pass in passes {
         match pass {
-            Pass::All { local: true } => inputs.extend(own()),
-            Pass::All { local: false } => inputs.extend(at.instance.visible_variables(at.activity)),
+            Pass::All { local: true } => inputs.extend(only_stored(own())),
+            Pass::All { local: false } => inputs.extend(at.visible_variables()),
             Pass::One { source, target, local } => {
                 let value = match source {
                     Source::Variable(name) if *local => own().remove(name),
                     Source::Variable(name) => at.instance.visible_variable(at.activity, name).cloned(),
                     Source::Expression(expression) => Some(at.variable_of(expression)?),
                 };
-                inputs.insert(target.clone(), value.unwrap_or_else(|| Variable::from_json(&Json::Null)));
+                inputs.insert(target.clone(), value.map_or_else(|| Variable::from_json(&Json::Null), Variable::into_stored));
             }
             Pass::Data(name) => inputs.extend(own().remove_entry(name)),
         }

@@ -256,7 +256,7 @@ impl<'a> At<'a> {
     /// The same as a variable: an expression that only names one gives it as it is, a date as a date, and a number has the type that it is known to have.
     pub(crate) fn variable_of(&self, expression: &Expression) -> Result<Variable, Failure> {
         match expression.as_reference().and_then(|name| self.visible_variable(name)) {
-            Some(variable) => Ok(variable),
+            Some(variable) => Ok(variable.into_stored()),
             None => Ok(Variable::from_value(&self.evaluate(expression)?)),
         }
     }
@@ -266,9 +266,9 @@ impl<'a> At<'a> {
         evaluate_if_known(self, expression)
     }
 
-    /// Everything that the activity sees.
+    /// Everything that the activity sees, but for what is there for the unit only: it goes nowhere else.
     pub(crate) fn visible_variables(&self) -> Variables {
-        self.instance.visible_variables(self.scope())
+        only_stored(self.instance.visible_variables(self.scope()))
     }
 
     /// What a name means to the activity.
@@ -313,6 +313,12 @@ impl<'a> At<'a> {
     pub(crate) fn failed(&self, expression: &Expression, reason: &str) -> Failure {
         failed(self.definition, self.index, expression, reason)
     }
+}
+
+/// Without what is there for one unit of work only.
+pub(crate) fn only_stored(mut variables: Variables) -> Variables {
+    variables.retain(|_, variable| !variable.transient);
+    variables
 }
 
 /// A value as text, if it is one that reads as text.

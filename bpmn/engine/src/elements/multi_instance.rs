@@ -47,7 +47,7 @@ pub(crate) fn result(at: &At<'_>, output: &Output) -> Result<Variable, Failure> 
         Source::Expression(expression) => at.variable_of(expression),
         Source::Variable(name) => {
             let variable = at.instance.visible_variable(at.activity, name).cloned();
-            Ok(variable.unwrap_or_else(|| Variable::from_json(&serde_json::Value::Null)))
+            Ok(variable.map_or_else(|| Variable::from_json(&serde_json::Value::Null), Variable::into_stored))
         }
     }
 }

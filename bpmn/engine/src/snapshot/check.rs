@@ -38,6 +38,8 @@ fn check_tree(instance: &Instance, index: &mut Index) -> Result<(), SnapshotErro
         let gathers = activity.parent.filter(|_| matches!(activity.phase, Phase::Gathering { .. })).map(|scope| (scope, activity.element));
         ensure(gathers.is_none_or(|key| !index.gathering.contains_key(&key)), "tokens for one element wait in two places")?;
         ensure(activity.variables.values().all(is_json), "a variable is not JSON")?;
+        let transient = activity.variables.values().any(|variable| variable.transient);
+        ensure(!transient || instance.unit.as_ref().is_some_and(|unit| unit.has_transients), "a variable is there for no unit of work")?;
         index.add_activity(activity);
     }
     Ok(())
@@ -176,9 +178,16 @@ fn check_call(instance: &Instance, call: &Call) -> Result<(), SnapshotError> {
         Some(Occasion::Take(token)) => token.scope == call.activity && token.by.is_some(),
         Some(Occasion::HeldStart(start)) => is_root && instance.activities.get(start).is_some_and(|it| it.parent == Some(call.activity)),
         Some(Occasion::ProcessEnd | Occasion::ProcessStartInside) => is_root,
-        None | Some(Occasion::Start | Occasion::End(_) | Occasion::Create { .. } | Occasion::Complete | Occasion::Timeout { .. }) => {
-            !is_root
-        }
+        None
+        | Some(
+            Occasion::Start
+            | Occasion::End(_)
+            | Occasion::Create { .. }
+            | Occasion::Update { .. }
+            | Occasion::Assignment
+            | Occasion::Complete
+            | Occasion::Timeout { .. },
+        ) => !is_root,
     };
     let is_body = matches!(instance.at(call.activity).role, Role::Body(_));
     ensure(fits && !(is_body && occasion.is_some()), "a call does not fit its activity")

@@ -43,6 +43,8 @@ pub enum ListenerEvent {
     Update,
     /// It is completed.
     Complete,
+    /// It is there no more without having been completed: something in the process has cancelled it.
+    Delete,
     /// A timer of its own has fired while it is there. Nothing is interrupted.
     Timeout,
 }
@@ -52,7 +54,7 @@ pub enum ListenerEvent {
 pub enum ListenerAction {
     /// An expression or script is evaluated. It changes nothing, but may fail.
     Expression(Expression),
-    /// A delegate is called; never on [`ListenerEvent::Assignment`] and [`ListenerEvent::Update`], which end no wait and could be repeated.
+    /// A delegate is called; never on [`ListenerEvent::Delete`], behind which nothing goes on.
     Delegate(Implementation),
 }
 
@@ -67,6 +69,7 @@ impl ListenerEvent {
             Self::Assignment => "assignment",
             Self::Update => "update",
             Self::Complete => "complete",
+            Self::Delete => "delete",
             Self::Timeout => "timeout",
         }
     }

@@ -217,7 +217,7 @@ static CAMUNDA: &[(&str, Fate)] = &[
     ("errorMessage", Read(&["error"])),
     ("variableName", Read(&["conditionalEventDefinition"])), ("variableEvents", Read(&["conditionalEventDefinition"])),
     ("escalationCodeVariable", Read(&["escalationEventDefinition"])),
-    ("resource", Refused("write the expression into the model")),
+    ("resource", Refused("only scripts and conditions may stand in files of their own")),
     ("collection", Read(MULTI_INSTANCE)), ("elementVariable", Read(MULTI_INSTANCE)),
     ("calledElementBinding", Read(CALL_ACTIVITY)), ("calledElementVersion", Read(CALL_ACTIVITY)),
     ("calledElementVersionTag", Read(CALL_ACTIVITY)), ("calledElementTenantId", Read(CALL_ACTIVITY)),

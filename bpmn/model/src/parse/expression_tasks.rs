@@ -83,9 +83,15 @@ pub(crate) fn in_language(language: &str, source: &str) -> Option<String> {
     let language = language.trim();
     if language.eq_ignore_ascii_case("juel") {
         Some(source.to_owned())
-    } else if language.eq_ignore_ascii_case("feel") || language.contains("/FEEL") {
+    } else if is_feel(language) {
         Some(if source.starts_with('=') { source.to_owned() } else { format!("= {source}") })
     } else {
         None
     }
+}
+
+/// Whether a language is FEEL, by its name or its URI.
+pub(crate) fn is_feel(language: &str) -> bool {
+    let language = language.trim();
+    language.eq_ignore_ascii_case("feel") || language.contains("/FEEL")
 }

@@ -6,7 +6,7 @@ use crate::parse::implementation::{by_expression, delegate};
 use crate::parse::process::{Owner, ProcessReader};
 use crate::xml::{Namespace, Node};
 
-use ListenerEvent::{Assignment, Complete, Create, End, Start, Take, Timeout, Update};
+use ListenerEvent::{Assignment, Complete, Create, Delete, End, Start, Take, Timeout, Update};
 
 impl<'n> ProcessReader<'n, '_> {
     /// Reads a `camunda:executionListener` of the process, a flow node or a sequence flow; the last has one occasion, which need not be named
@@ -18,14 +18,8 @@ impl<'n> ProcessReader<'n, '_> {
 
     /// Reads a `camunda:taskListener` of a user task.
     pub(crate) fn task_listener(&mut self, listener: &'n Node<'n>, owner: Owner<'n>, at: At<'n>) -> Option<Listener> {
-        if listener.plain("event").is_some_and(|event| event.trim() == "delete") {
-            let message = "a task listener for the event 'delete' is not supported";
-            let help = "lead what cancels the task through a service task: nothing is called for what is cancelled";
-            self.diagnostics.error(at, message, help);
-            return None;
-        }
-        let which = "create, assignment, update, complete or timeout";
-        let event = self.occasion(listener, &[Create, Assignment, Update, Complete, Timeout], which, at)?;
+        let which = "create, assignment, update, complete, delete or timeout";
+        let event = self.occasion(listener, &[Create, Assignment, Update, Complete, Delete, Timeout], which, at)?;
         let timer = if event == Timeout { Some(self.timeout(listener, owner, at)?) } else { None };
         Some(Listener { timer, ..self.listener(listener, event, at)? })
     }
@@ -84,10 +78,9 @@ impl<'n> ProcessReader<'n, '_> {
                 return None;
             }
         };
-        if let (ListenerAction::Delegate(_), Assignment | Update) = (&does, event) {
-            let message = format!("a delegate as a listener for the event '{}' is not supported", event.as_str());
-            let help = "use the event create or complete, or an expression: a change of a task ends no wait, so that a repeated one would call \
-                        the delegate again";
+        if let (ListenerAction::Delegate(_), Delete) = (&does, event) {
+            let message = "a delegate as a task listener for the event 'delete' is not supported";
+            let help = "lead what cancels the task through a service task: no delegate is called for what is cancelled";
             self.diagnostics.error(at, message, help);
             return None;
         }
@@ -101,10 +94,6 @@ impl<'n> ProcessReader<'n, '_> {
     /// Compiles a `camunda:script`.
     pub(crate) fn camunda_script(&mut self, script: &'n Node<'n>, at: At<'n>) -> Option<mandate_feel::Expression> {
         let at = script.at_in(at);
-        if script.plain("resource").is_some() {
-            self.diagnostics.error(at, "resource of camunda:script is not supported", "write the script into the model");
-            return None;
-        }
         self.script(script.plain("scriptFormat").unwrap_or("juel"), &script.text, at)
     }
 }

@@ -33,6 +33,7 @@ mod multiple;
 mod process;
 mod quantities;
 mod resources;
+mod scripts;
 mod signals;
 mod standard_loop;
 mod table;
@@ -45,6 +46,7 @@ use crate::{validate, xml};
 pub(crate) use definitions::Definitions;
 pub(crate) use process::Draft;
 pub use process::{MAX_ELEMENTS, MAX_ID, MAX_SCOPES};
+pub use scripts::{Files, script_files};
 pub use table::{Supported, supported, supported_table};
 
 /// What a file gives when nothing in it is wrong.
@@ -62,8 +64,13 @@ pub struct Parsed {
 /// All errors and warnings at once, in the order of the file, at least one of them an error. Only when the XML itself is broken does the
 /// first error hide what follows it.
 pub fn parse(file: &str, bytes: &[u8]) -> Result<Parsed, Vec<Diagnostic>> {
+    parse_with(file, bytes, &|_| None)
+}
+
+/// The same for a file that may take its scripts from `files` which are deployed with it: those that [`script_files`] names.
+pub fn parse_with(file: &str, bytes: &[u8], files: &Files<'_>) -> Result<Parsed, Vec<Diagnostic>> {
     let mut diagnostics = Diagnostics::new(file);
-    let processes = read(bytes, &mut diagnostics);
+    let processes = read(bytes, files, &mut diagnostics);
     let failed = diagnostics.has_errors();
     let all = diagnostics.into_sorted();
     match processes {
@@ -75,10 +82,11 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Parsed, Vec<Diagnostic>> {
     }
 }
 
-fn read(bytes: &[u8], diagnostics: &mut Diagnostics) -> Option<Vec<ProcessDefinition>> {
+fn read(bytes: &[u8], files: &Files<'_>, diagnostics: &mut Diagnostics) -> Option<Vec<ProcessDefinition>> {
     let text = xml::text(bytes, diagnostics)?;
     let mut root = xml::read(text, diagnostics)?;
     global_tasks::expand(&mut root);
+    scripts::inline(&mut root, files, diagnostics);
     let definitions = Definitions::read(&root, diagnostics)?;
     let mut drafts = Vec::new();
     let mut budget = MAX_ELEMENTS;

@@ -38,7 +38,7 @@ static SUPPORTED: &[Supported] = supported! {
     "serviceTask", "done by a delegate; external: fetched by a worker; or an expression with a result variable", activities::service_task;
     "sendTask", "as a service task; or along message flows", activities::send_task;
     "businessRuleTask", "as a service task; decisions are not executed yet", activities::business_rule_task;
-    "scriptTask", "FEEL or JUEL, with a result variable; `zeebe:script`", expression_tasks::script_task;
+    "scriptTask", "FEEL or JUEL, in the model or a file of its own, with a result variable; `zeebe:script`", expression_tasks::script_task;
     "userTask", "assignee, candidate users and groups (`humanPerformer`, `performer`, `potentialOwner` as well), due and follow-up date, priority, form key and form fields", activities::user_task;
     "receiveTask", "waits for a message or, without one, to be signalled; `instantiate`", activities::receive_task;
     "subProcess", "embedded; event sub-process, interrupting or not", activities::sub_process;
@@ -56,7 +56,7 @@ static SUPPORTED: &[Supported] = supported! {
 #[rustfmt::skip]
 static SUPPORTED_PARTS: &[(&str, &str)] = &[
     ("camunda:executionListener", "start and end of processes, activities, events and gateways, and sequence flows: an expression, a FEEL or JUEL script, or a delegate"),
-    ("camunda:taskListener", "create, complete and timeout: the same; assignment and update: an expression or script"),
+    ("camunda:taskListener", "create, assignment, update, complete and timeout: the same; delete: an expression or script"),
     ("messageFlow", "between participants of a file: the message waits until its receiver does, or starts it; by the sender's business key or the message's correlation key"),
     ("correlationSubscription", "with `correlationKey` of a collaboration or conversation and `correlationProperty`: the correlation key of waits for a message, and of the message along a flow"),
     ("zeebe:subscription", "the correlation key of waits for a message, in FEEL"),

@@ -20,6 +20,7 @@ mod multi_instance;
 mod property;
 mod readme;
 mod refusals;
+mod scripts;
 mod signals;
 mod standard;
 mod structure;

@@ -51,13 +51,6 @@ fn other_languages_and_code_in_the_engine_are_refused() {
     "#]],
     );
     check(
-        "<bpmn:scriptTask id='a' scriptFormat='feel' camunda:resource='x.feel'/>",
-        expect![[r#"
-            t.bpmn:2:1: error: camunda:resource on scriptTask is not supported yet (element 'a'); help: write the expression into the model
-            t.bpmn:2:1: warning: the script task has no script, and passes through (element 'a'); help: write it: scriptFormat="feel" and <script>amount * 2</script>
-        "#]],
-    );
-    check(
         "<bpmn:scriptTask id='a' scriptFormat='feel'><bpmn:script>1 +</bpmn:script></bpmn:scriptTask>",
         expect![[r#"
         t.bpmn:2:45: error: the script '= 1 +': expected a value, found the end, at character 6 (element 'a'); help: correct the expression

@@ -10,6 +10,7 @@ mod history;
 mod incidents;
 mod ledger;
 mod messages;
+mod planned_suspensions;
 mod waiting;
 
 use axum::Router;
@@ -31,5 +32,6 @@ pub(crate) fn router() -> Router<App> {
         .merge(incidents::router())
         .merge(ledger::router())
         .merge(messages::router())
+        .merge(planned_suspensions::router())
         .merge(waiting::router())
 }

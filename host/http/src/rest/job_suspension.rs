@@ -4,17 +4,18 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::put;
 use mandate_runtime::query::{DefinitionFilter, Page};
+use mandate_runtime::{JobDefinition, Suspended, Suspension};
 
 use super::job::{MAX_RETRIES, missing};
 use super::job_definition::named;
+use super::suspension::{execution_date, plan};
 use crate::error::stored;
 use crate::extract::{Body, Segments};
 use crate::operator::Acting;
 use crate::query_params::{Fields, instance_or_none, public_or_none};
 use crate::{App, Error, to_the_end};
 
-/// Every field that Camunda's `JobSuspensionStateDto`, `JobDefinitionSuspensionStateDto` and `JobDefinitionsSuspensionStateDto` have. A change at
-/// another time (`executionDate`) is not built.
+/// Every field that Camunda's `JobSuspensionStateDto`, `JobDefinitionSuspensionStateDto` and `JobDefinitionsSuspensionStateDto` have.
 const FIELDS: &[&str] = &[
     "suspended",
     "jobId",
@@ -82,10 +83,17 @@ async fn suspend_jobs(Acting(app): Acting, Body(mut body): Body) -> Result<Statu
 }
 
 async fn suspend_definition(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
-    super::suspension::refuse_delay(&body)?;
-    let (suspended, jobs) = (suspended(&mut body)?, body.flag("includeJobs")?);
+    let (at, suspended, jobs) = (execution_date(&mut body)?, suspended(&mut body)?, body.flag("includeJobs")?);
     body.finish(FIELDS)?;
     let which = named(&app, &id).await?;
+    if let (Some(at), Some(name)) = (at, JobDefinition::named(&id)) {
+        let suspension = Suspension {
+            process_definition_id: Some(name.definition_id),
+            job_definition: Some((name.activity_id, name.kind)),
+            ..Suspension::of(Suspended::JobDefinitions, suspended, jobs)
+        };
+        return plan(&app, &suspension, at).await;
+    }
     let runtime = app.runtime.clone();
     to_the_end(async move { runtime.suspend_job_definitions(&which, suspended, jobs).await }).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -93,12 +101,22 @@ async fn suspend_definition(Acting(app): Acting, Segments(id): Segments<String>,
 
 /// Those of a definition, or of all versions of a key.
 async fn suspend_definitions(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
-    super::suspension::refuse_delay(&body)?;
-    let (suspended, jobs) = (suspended(&mut body)?, body.flag("includeJobs")?);
-    let definitions = definitions(&app, &mut body).await?;
+    let (at, suspended, jobs) = (execution_date(&mut body)?, suspended(&mut body)?, body.flag("includeJobs")?);
+    let filter = filter(&mut body)?;
     body.finish(FIELDS)?;
     let message = "Either processDefinitionId or processDefinitionKey can be set to update the suspension state.";
-    let ids = definitions.ok_or_else(|| Error::Invalid(message.to_owned()))?;
+    let filter = filter.ok_or_else(|| Error::Invalid(message.to_owned()))?;
+    if let Some(at) = at {
+        let suspension = Suspension {
+            process_definition_id: filter.ids.first().cloned(),
+            process_definition_key: filter.key,
+            tenant_id: filter.tenants.first().cloned(),
+            without_tenant_id: filter.without_tenant,
+            ..Suspension::of(Suspended::JobDefinitions, suspended, jobs)
+        };
+        return plan(&app, &suspension, at).await;
+    }
+    let ids = found(&app, filter).await?;
     if ids.is_empty() {
         return Ok(StatusCode::NO_CONTENT);
     }
@@ -141,9 +159,22 @@ fn suspended(body: &mut Fields) -> Result<bool, Error> {
 
 /// The definition that is meant, or all versions of a key; none: the request names none.
 async fn definitions(app: &App, body: &mut Fields) -> Result<Option<Vec<String>>, Error> {
+    match filter(body)? {
+        Some(filter) => found(app, filter).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn found(app: &App, filter: DefinitionFilter) -> Result<Vec<String>, Error> {
+    let rows = stored(app.runtime.reads().definitions(filter, Page::ALL, &[]).await)?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// What the request says of the definitions that are meant, if it does.
+fn filter(body: &mut Fields) -> Result<Option<DefinitionFilter>, Error> {
     let (id, key) = (body.text("processDefinitionId")?, body.text("processDefinitionKey")?);
     let (tenant, without_tenant) = (body.text("processDefinitionTenantId")?, body.flag("processDefinitionWithoutTenantId")?);
-    let filter = match (id, key) {
+    Ok(Some(match (id, key) {
         (None, None) => return Ok(None),
         (Some(_), Some(_)) => return Err(Error::Invalid("processDefinitionId and processDefinitionKey cannot both be set".to_owned())),
         (Some(_), None) if tenant.is_some() || without_tenant => {
@@ -151,7 +182,5 @@ async fn definitions(app: &App, body: &mut Fields) -> Result<Option<Vec<String>>
         }
         (Some(id), None) => DefinitionFilter { ids: vec![id], ..DefinitionFilter::default() },
         (None, key) => DefinitionFilter { key, tenants: tenant.into_iter().collect(), without_tenant, ..DefinitionFilter::default() },
-    };
-    let rows = stored(app.runtime.reads().definitions(filter, Page::ALL, &[]).await)?;
-    Ok(Some(rows.into_iter().map(|row| row.id).collect()))
+    }))
 }

@@ -47,7 +47,7 @@ async fn correlate(Acting(app): Acting, Body(mut body): Body) -> Result<Response
         without_tenant: body.flag("withoutTenantId")?,
         correlation_keys: body.variables("correlationKeys")?,
         local_correlation_keys: body.variables("localCorrelationKeys")?,
-        variables: body.variables("processVariables")?,
+        variables: body.variables_or_transient("processVariables")?,
         local_variables: body.variables("processVariablesLocal")?,
         triggered_variables: body.variables("processVariablesToTriggeredScope")?,
         all: body.flag("all")?,

@@ -5,9 +5,11 @@ use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Json, Router};
 use mandate_runtime::query::{ActivityStatistics, DefinitionFilter, DefinitionRow, DefinitionSort, DefinitionStatistics, Page};
+use mandate_runtime::{Suspended, Suspension};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::suspension::{execution_date, plan};
 use super::{camunda, incident};
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
@@ -277,16 +279,21 @@ const SUSPENSION_FIELDS: &[&str] =
     &["suspended", "includeProcessInstances", "executionDate", "processDefinitionId", "processDefinitionKey"];
 
 async fn suspend_one(Acting(app): Acting, Segments(named): Segments<Named>, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let (suspended, instances) = suspension(&mut body)?;
+    let (suspension, at) = suspension(&mut body)?;
     body.finish(SUSPENSION_FIELDS)?;
-    suspend_all(&app, vec![named.find(&app).await?.id], suspended, instances).await
+    let id = named.find(&app).await?.id;
+    match at {
+        Some(at) => plan(&app, &Suspension { process_definition_id: Some(id), ..suspension }, at).await,
+        None => suspend_all(&app, vec![id], &suspension).await,
+    }
 }
 
 /// All versions of a key, or one definition.
 async fn suspend(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let (suspended, instances) = suspension(&mut body)?;
+    let (suspension, at) = suspension(&mut body)?;
     let (id, key) = (body.text("processDefinitionId")?, body.text("processDefinitionKey")?);
     body.finish(SUSPENSION_FIELDS)?;
+    let suspension = Suspension { process_definition_id: id.clone(), process_definition_key: key.clone(), ..suspension };
     let ids = match (id, key) {
         (Some(id), None) => vec![find(&app, &id).await?.id],
         (None, Some(key)) => {
@@ -303,17 +310,22 @@ async fn suspend(Acting(app): Acting, Body(mut body): Body) -> Result<StatusCode
             ));
         }
     };
-    suspend_all(&app, ids, suspended, instances).await
+    match at {
+        Some(at) => plan(&app, &suspension, at).await,
+        None => suspend_all(&app, ids, &suspension).await,
+    }
 }
 
-fn suspension(body: &mut Fields) -> Result<(bool, bool), Error> {
-    super::suspension::refuse_delay(body)?;
+/// What is to be done to definitions that are still to be named, and when, if not at once.
+fn suspension(body: &mut Fields) -> Result<(Suspension, Option<i64>), Error> {
+    let at = execution_date(body)?;
     let suspended = body.boolean("suspended")?.ok_or_else(|| Error::Invalid("'suspended' is missing".to_owned()))?;
-    Ok((suspended, body.flag("includeProcessInstances")?))
+    let suspension = Suspension::of(Suspended::ProcessDefinitions, suspended, body.flag("includeProcessInstances")?);
+    Ok((suspension, at))
 }
 
-async fn suspend_all(app: &App, ids: Vec<String>, suspended: bool, instances: bool) -> Result<StatusCode, Error> {
-    let runtime = app.runtime.clone();
+async fn suspend_all(app: &App, ids: Vec<String>, suspension: &Suspension) -> Result<StatusCode, Error> {
+    let (runtime, suspended, instances) = (app.runtime.clone(), suspension.suspended, suspension.include);
     let suspend = async move {
         for id in ids {
             runtime.suspend_definition(&id, suspended, instances).await?;

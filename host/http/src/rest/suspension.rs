@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::put;
+use mandate_runtime::Suspension;
 use mandate_runtime::engine::InstanceId;
 use mandate_runtime::query::{InstanceFilter, Page};
 
@@ -25,9 +26,15 @@ const FIELDS: &[&str] = &[
     "historicProcessInstanceQuery",
 ];
 
-/// Camunda's timers that suspend or activate later are not built.
-pub(super) fn refuse_delay(body: &Fields) -> Result<(), Error> {
-    body.refuse("executionDate", "nothing is suspended or activated at a later moment; send the request at that moment")
+/// When it is to be done, if not at once.
+pub(super) fn execution_date(body: &mut Fields) -> Result<Option<i64>, Error> {
+    body.date("executionDate")
+}
+
+/// Plans something for a later date.
+pub(super) async fn plan(app: &App, suspension: &Suspension, at: i64) -> Result<StatusCode, Error> {
+    app.runtime.plan_suspension(suspension, at).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) fn router() -> Router<App> {

@@ -96,8 +96,9 @@ async fn resolve(Acting(app): Acting, Segments(id): Segments<String>, Body(mut b
     revise(&app, &id, "resolve", TaskRevision::Resolve { variables }).await
 }
 
-async fn complete(Acting(app): Acting, Segments(id): Segments<String>, Body(body): Body) -> Result<Response, Error> {
-    let (variables, with_variables) = completion(body)?;
+async fn complete(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<Response, Error> {
+    let variables = body.variables_or_transient("variables")?;
+    let (_, with_variables) = completion(body)?;
     complete_with(&app, &id, &format!("complete task {id}"), variables, with_variables).await
 }
 

@@ -155,7 +155,7 @@ async fn job_definitions_that_are_suspended_make_jobs_that_are() {
     for (path, body) in [
         ("job-definition", json!({"suspended": true})),
         ("job-definition", json!({"suspended": true, "processDefinitionId": process, "processDefinitionKey": "steps"})),
-        ("job-definition", json!({"suspended": true, "processDefinitionId": process, "executionDate": "2099-01-01T00:00:00.000+0000"})),
+        ("job-definition", json!({"suspended": true, "processDefinitionId": process, "executionDate": "tomorrow"})),
         (&format!("job-definition/{first}"), json!({"includeJobs": true})),
     ] {
         host.put(&format!("/engine-rest/{path}/suspended"), body).await.error(400, REFUSED);

@@ -32,7 +32,7 @@ impl Inner {
         let Some(wait) = resumed.filter(|_| has_run && base.definition.sends()) else { return Ok(None) };
         // Escalations that the task has told of before are stored, and what they have sent is no longer in question.
         let escalates = matches!(work.input, Input::EscalateFromTask { .. });
-        if escalates && base.instance.task(wait).is_some_and(|task| task.escalations > 0) {
+        if escalates && base.instance.task(wait).is_some_and(|task| task.reports > 0) {
             return Ok(None);
         }
         let sent = self.store.ledger_sent(work.instance.0, work.origin()).await?;

@@ -268,12 +268,13 @@ fn check(upload: &Upload, available: &Available, now: i64) -> Result<Checked, Ve
     let mut definitions = Vec::new();
     let mut pinned = Vec::new();
     for (name, bytes) in upload.resources.iter().filter(|(name, _)| is_bpmn(name)) {
-        match mandate_model::parse(name, bytes) {
+        let scripts: Vec<_> = mandate_model::script_files(bytes).iter().filter_map(|file| resource(upload, file)).collect();
+        match mandate_model::parse_with(name, bytes, &|file| resource(upload, file)) {
             Err(diagnostics) => problems.extend(diagnostics.into_iter().map(Problem::of)),
             Ok(parsed) => {
                 problems.extend(parsed.warnings.into_iter().map(Problem::of));
                 for model in parsed.processes {
-                    let definition = resolve::resolve(name, bytes, &model, &candidates, now, &mut problems);
+                    let definition = resolve::resolve((name, bytes, &scripts), &model, &candidates, now, &mut problems);
                     pinned.extend(definition.bindings.iter().map(|binding| PinnedBinding {
                         process_definition_key: model.key.to_string(),
                         reference: binding.reference.clone(),
@@ -309,6 +310,11 @@ fn check(upload: &Upload, available: &Available, now: i64) -> Result<Checked, Ve
         warnings,
         taken,
     })
+}
+
+/// The contents of a file of an upload.
+fn resource<'a>(upload: &'a Upload, name: &str) -> Option<&'a [u8]> {
+    upload.resources.iter().find(|(file, _)| file == name).map(|(_, bytes)| &bytes[..])
 }
 
 /// Camunda 7's suffixes of a BPMN resource, which it compares as they are written.

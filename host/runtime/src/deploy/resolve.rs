@@ -138,10 +138,9 @@ impl Available {
     }
 }
 
-/// A definition with every reference pinned.
+/// A definition with every reference pinned; its model with the scripts that stand in other files.
 pub(crate) fn resolve(
-    resource: &str,
-    bytes: &[u8],
+    (resource, bytes, scripts): (&str, &[u8], &[&[u8]]),
     model: &ProcessDefinition,
     candidates: &[Candidate],
     now: i64,
@@ -183,7 +182,7 @@ pub(crate) fn resolve(
         version_tag: model.version_tag.clone(),
         history_ttl: model.history_ttl.map(i64::from),
         resource_name: resource.to_owned(),
-        identity: identity(bytes, &bindings),
+        identity: identity(bytes, scripts, &bindings),
         bindings,
         elements,
         start_events: start_events(model),
@@ -227,9 +226,10 @@ fn newer(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
     a.is_new().cmp(&b.is_new()).then_with(|| a.version.cmp_precedence(&b.version)).then_with(|| a.deployed_at.cmp(&b.deployed_at))
 }
 
-fn identity(bpmn: &[u8], bindings: &[BindingRow]) -> String {
+fn identity(bpmn: &[u8], scripts: &[&[u8]], bindings: &[BindingRow]) -> String {
     let mut hash = Sha256::new();
     hash.update(Sha256::digest(bpmn));
+    scripts.iter().for_each(|script| hash.update(Sha256::digest(script)));
     for binding in bindings {
         for part in [&binding.reference, &binding.digest, &binding.mandate] {
             hash.update((part.len() as u64).to_be_bytes());

@@ -21,6 +21,7 @@ impl Inner {
         if self.executor.executes {
             self.tasks.spawn(self.clone().keep("claims of due jobs", Self::claim_loop));
             self.tasks.spawn(self.clone().keep("deliveries of signals", Self::delivery_loop));
+            self.tasks.spawn(self.clone().keep("what is planned", Self::plan_loop));
         }
         if let Clock::Manual { .. } = self.clock {
             self.tasks.spawn(self.clone().keep("looks at the clock", Self::clock_loop));

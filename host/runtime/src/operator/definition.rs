@@ -1,8 +1,8 @@
 //! What operators do to definitions and deployments.
 
 use mandate_engine::InstanceId;
-use mandate_store::DeploymentDeletion;
 use mandate_store::query::{DefinitionFilter, DefinitionRow, Page};
+use mandate_store::{CarriedOut, DeploymentDeletion};
 
 use super::{Change, OPERATOR, Operation, Subject};
 use crate::deploy::{Report, Upload};
@@ -93,12 +93,29 @@ impl Runtime {
     /// own. Whatever ends the request in between leaves a definition that starts nothing, and may be repeated. A definition that is activated has its job
     /// definitions activated, too.
     pub async fn suspend_definition(&self, id: &str, suspended: bool, instances: bool) -> Result<(), Error> {
-        let found = self.0.store.definition(id).await?.ok_or_else(|| Error::NotFound { what: "process definition", id: id.to_owned() })?;
+        let not_found = || Error::NotFound { what: "process definition", id: id.to_owned() };
+        let found = self.0.store.definition(id).await?.ok_or_else(not_found)?;
+        self.suspend_definition_row(&found, suspended, instances, None).await?;
+        if instances {
+            let all = self.0.store.instances_of(id).await?;
+            self.suspend_instances(all.into_iter().map(InstanceId).collect(), suspended).await?;
+        }
+        Ok(())
+    }
+
+    /// The same without the instances, perhaps as it was planned.
+    pub(crate) async fn suspend_definition_row(
+        &self,
+        found: &DefinitionRow,
+        suspended: bool,
+        instances: bool,
+        plan: Option<&CarriedOut>,
+    ) -> Result<(), Error> {
         let subject = Subject {
-            tenant: found.tenant,
-            definition_id: Some(found.id),
-            definition_key: Some(found.key),
-            deployment_id: Some(found.deployment_id),
+            tenant: found.tenant.clone(),
+            definition_id: Some(found.id.clone()),
+            definition_key: Some(found.key.clone()),
+            deployment_id: Some(found.deployment_id.clone()),
             ..Subject::default()
         };
         let operations = |before: bool| {
@@ -106,15 +123,11 @@ impl Runtime {
             let verb = if suspended { "SuspendProcessDefinition" } else { "ActivateProcessDefinition" };
             self.logged(Operation { verb, entity_type: "ProcessDefinition", category: OPERATOR, changes, subject })
         };
-        if !self.0.store.set_definition_suspended(id, suspended, operations).await? {
-            return Err(Error::NotFound { what: "process definition", id: id.to_owned() });
+        if !self.0.store.carry_out_suspension(&found.id, suspended, plan, operations).await? {
+            return Err(Error::NotFound { what: "process definition", id: found.id.clone() });
         }
         self.0.job_definitions.forget();
         self.0.executor.look_again();
-        if instances {
-            let all = self.0.store.instances_of(id).await?;
-            self.suspend_instances(all.into_iter().map(InstanceId).collect(), suspended).await?;
-        }
         Ok(())
     }
 }

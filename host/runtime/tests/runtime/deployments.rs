@@ -3,11 +3,12 @@
 use crate::property;
 use std::path::Path;
 
-use crate::common::{Host, MANIFEST, guest, process};
+use crate::common::{Host, MANIFEST, Setup, guest, postgres, process};
 use mandate_runtime::Error;
 use mandate_runtime::deploy::{Report, Upload};
 use mandate_runtime::engine::{PublicId, Variables};
 use mandate_runtime::query::{DefinitionFilter, DeploymentFilter, HistoryActivityFilter, Page};
+use serde_json::json;
 
 const TASK: &str = r#"
   <bpmn:startEvent id="s"/>
@@ -162,6 +163,36 @@ async fn the_same_content_is_recognised_and_one_other_byte_in_a_delegate_is_a_ne
     assert_ne!(first.bindings[0].digest, second.bindings[0].digest);
     let old = host.runtime.definition(&first.definitions[0].id).await.expect("it stays");
     assert_eq!(old.bindings().next().expect("bound").1.digest, first.bindings[0].digest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_in_a_file_of_its_own_belongs_to_its_version() {
+    let model = || {
+        process(
+            r#"<bpmn:startEvent id="s"/><bpmn:scriptTask id="t" scriptFormat="feel" camunda:resource="deployment://price.feel"
+               camunda:resultVariable="price"/><bpmn:userTask id="u"/><bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="t"/>
+               <bpmn:sequenceFlow id="f2" sourceRef="t" targetRef="u"/>"#,
+        )
+    };
+    let with =
+        |script: &str| Upload { filter_duplicates: true, ..upload(vec![("p.bpmn", model()), ("price.feel", script.as_bytes().to_vec())]) };
+    let text = refused(vec![("p.bpmn", model())]).await;
+    assert!(text.contains("'price.feel' is not in the deployment"), "{text}");
+    for database in [None, Some(postgres())] {
+        let host = Host::start_with(Setup { database, ..Setup::default() }).await;
+        let price = async |host: &Host| {
+            let started = host.start_instance(json!({ "amount": 4 })).await.expect("it starts");
+            started.variables.expect("it lives")["price"].to_json()
+        };
+        let first = deployed(&host, with("amount * 2")).await;
+        assert_eq!(price(&host).await, json!(8));
+        assert_eq!(deployed(&host, with("amount * 2")).await.id, first.id);
+        // The model is the same, and the process is not.
+        assert_eq!(deployed(&host, with("amount * 3")).await.definitions[0].version, 2);
+        let host = host.restart().await;
+        assert_eq!(price(&host).await, json!(12));
+        host.runtime.definition(&first.definitions[0].id).await.expect("the first one can still be read");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Commands behind an input that ends no wait, or in another instance than the unit's own: they are sent from a job that is durable, once.
 
-use mandate_runtime::engine::{InstanceId, JobKind, Phase, PublicId};
+use mandate_runtime::engine::{InstanceId, JobKind, Phase, PublicId, Rejection, TaskRevision};
+use mandate_runtime::{DefinitionRef, Error, Start};
 use serde_json::{Value, json};
 
 use crate::common::{Host, Setup, as_variables, commands, postgres, process};
@@ -161,4 +162,76 @@ async fn report_whose_job_fails_after_a_command_is_not_taken_up_by_the_next_one(
         host.ended(id).await;
         check(&host).await;
     }
+}
+
+/// A user task whose assignments a delegate tells of, with one command each.
+const TOLD: &str = "<bpmn:startEvent id='s'/><bpmn:userTask id='u'><bpmn:extensionElements>\
+                    <camunda:taskListener event='assignment' class='worker'/></bpmn:extensionElements></bpmn:userTask>\
+                    <bpmn:sequenceFlow id='f' sourceRef='s' targetRef='u'/>";
+
+async fn task(host: &Host, id: InstanceId) -> PublicId {
+    let view = host.runtime.instance(id).await.expect("it lives");
+    PublicId { instance: id, number: view.instance.tasks().next().expect("it has a task").wait.0 }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn task_that_is_assigned_tells_of_it_once_for_each_assignment() {
+    for host in hosts().await {
+        host.deploy(process(TOLD)).await;
+        let id = host.start_instance(json!({ "script": commands(&[("u", "test.ok@1")]) })).await.expect("it starts").id;
+        let task = task(&host, id).await;
+        for user in ["ann", "ann"] {
+            host.runtime.claim_task(task, user.to_owned()).await.expect("claimed");
+        }
+        applied(&host, &["u"]).await;
+        let to = |user: &str| TaskRevision::Assign { user: Some(user.to_owned()) };
+        for user in ["bob", "ann"] {
+            host.runtime.revise_task(task, to(user)).await.expect("assigned");
+        }
+        applied(&host, &["u", "u", "u"]).await;
+        check(&host).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn assignment_that_is_made_again_after_a_crash_does_not_tell_of_it_again() {
+    for host in hosts().await {
+        host.deploy(process(TOLD)).await;
+        let id = host.start_instance(json!({ "script": commands(&[("u", "test.held@1")]) })).await.expect("it starts").id;
+        let task = task(&host, id).await;
+        let runtime = host.runtime.clone();
+        let claiming = tokio::spawn(async move { runtime.claim_task(task, "ann".to_owned()).await });
+        host.until("the command is on its way", || async { host.domain.held() == 1 }).await;
+        // From here on it writes nothing.
+        host.runtime.shut_down(std::time::Duration::ZERO).await;
+        host.domain.let_go(2);
+        claiming.await.expect("it ends").expect_err("it is not stored");
+        let host = host.restart().await;
+        let view = host.runtime.instance(id).await.expect("it lives");
+        assert_eq!(view.instance.tasks().next().expect("it waits").assignee, None);
+        host.runtime.claim_task(task, "ann".to_owned()).await.expect("claimed");
+        assert_eq!(host.domain.applied().len(), 1);
+        check(&host).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn start_that_is_held_takes_no_transient_variables() {
+    let host = Host::start().await;
+    host.deploy(process(
+        "<bpmn:startEvent id='s'/><bpmn:serviceTask id='a' camunda:class='worker'/><bpmn:sequenceFlow id='f' sourceRef='s' targetRef='a'/>",
+    ))
+    .await;
+    let mut variables = as_variables(&json!({ "script": commands(&[("a", "test.ok@1")]), "secret": 1 }));
+    variables.get_mut("secret").expect("just put there").transient = true;
+    let start = Start {
+        definition: DefinitionRef::Key { key: "p".into(), tenant: None },
+        business_key: None,
+        variables,
+        idempotency_key: None,
+        traceparent: None,
+    };
+    let refused = host.runtime.start(start).await;
+    assert!(matches!(refused, Err(Error::Rejected(Rejection::TransientIsHeld))), "{refused:?}");
+    assert_eq!(host.domain.applied(), []);
 }

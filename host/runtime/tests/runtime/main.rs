@@ -19,6 +19,8 @@ mod message_flows;
 #[path = "../../../../bpmn/engine/tests/simulation/models/mod.rs"]
 mod models;
 mod modification;
+mod moment;
+mod planned;
 mod property;
 mod races;
 #[path = "../../../../bpmn/engine/tests/simulation/random.rs"]

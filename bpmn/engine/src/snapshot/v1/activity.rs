@@ -99,7 +99,7 @@ impl<'a> From<&'a instance::Activity> for Activity<'a> {
                 .iter()
                 .map(|(name, value)| Variable {
                     name: Cow::Borrowed(name),
-                    kind: kind_number(value.kind),
+                    kind: kind_number(value),
                     json: (!instance::is_large(name, value)).then(|| Cow::Borrowed(&*value.json)),
                 })
                 .collect(),
@@ -112,12 +112,11 @@ impl Activity<'_> {
     pub(super) fn into_activity(self, apart: bool, texts: &mut Texts) -> Result<instance::Activity, SnapshotError> {
         let mut variables = Variables::new();
         for Variable { name, kind, json } in self.variables {
-            let kind = kind_of(kind).ok_or(SnapshotError::Inconsistent("a variable's type is unknown"))?;
             let name = name.into_owned();
             let part = || PartId { activity: ActivityId(self.id), variable: name.clone() };
             let json = json.map(Arc::from).or_else(|| texts.remove(&part()));
             let json = json.ok_or(SnapshotError::Inconsistent("a large variable has no part"))?;
-            variables.insert(name, variable::Variable { kind, json });
+            variables.insert(name, variable_of(kind, json)?);
         }
         Ok(instance::Activity {
             id: ActivityId(self.id),
@@ -186,11 +185,16 @@ const KINDS: [variable::VariableKind; 8] = {
     [Null, String, Integer, Long, Double, Boolean, Date, Json]
 };
 
-pub(super) fn kind_number(kind: variable::VariableKind) -> u8 {
-    let place = KINDS.iter().position(|it| *it == kind).expect("every type is in the list");
-    u8::try_from(place).expect("there are fewer types than that")
+/// Added to the number of a type: the variable is there for the unit of work only, which no host stores.
+const TRANSIENT: u8 = 0x80;
+
+pub(super) fn kind_number(variable: &variable::Variable) -> u8 {
+    let place = KINDS.iter().position(|it| *it == variable.kind).expect("every type is in the list");
+    let number = u8::try_from(place).expect("there are fewer types than that");
+    if variable.transient { number | TRANSIENT } else { number }
 }
 
-pub(super) fn kind_of(number: u8) -> Option<variable::VariableKind> {
-    KINDS.get(usize::from(number)).copied()
+pub(super) fn variable_of(number: u8, json: Arc<str>) -> Result<variable::Variable, SnapshotError> {
+    let kind = KINDS.get(usize::from(number & !TRANSIENT)).ok_or(SnapshotError::Inconsistent("a variable's type is unknown"))?;
+    Ok(variable::Variable { transient: number & TRANSIENT != 0, ..variable::Variable::new(*kind, json) })
 }

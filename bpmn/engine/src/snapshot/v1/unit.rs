@@ -32,6 +32,7 @@ pub(super) struct Unit {
     modification: Option<Modification>,
     touched: Vec<u64>,
     moved: Vec<u64>,
+    has_transients: bool,
     brought: Option<(u64, u32, Variables)>,
 }
 
@@ -54,6 +55,8 @@ enum Occasion {
     Create(bool),
     Complete,
     Timeout(u32),
+    Update(bool),
+    Assignment,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -132,6 +135,7 @@ impl From<&unit::Unit> for Unit {
             modification: it.modification.as_ref().map(Modification::from),
             touched: it.touched.iter().map(|scope| scope.0).collect(),
             moved: it.moved.iter().map(|scope| scope.0).collect(),
+            has_transients: it.has_transients,
             brought: it.brought.as_ref().map(|(scope, element, variables)| (scope.0, element.0, variables.clone())),
         }
     }
@@ -163,6 +167,7 @@ impl Unit {
             modification: self.modification.map(Modification::into_underway).transpose()?,
             touched: self.touched.into_iter().map(ActivityId).collect(),
             moved: self.moved.into_iter().map(ActivityId).collect(),
+            has_transients: self.has_transients,
             brought: self.brought.map(|(scope, element, variables)| (ActivityId(scope), ElementIndex(element), variables)),
         })
     }
@@ -213,6 +218,8 @@ impl From<&listener::Occasion> for Occasion {
             listener::Occasion::Create { assigned } => Self::Create(*assigned),
             listener::Occasion::Complete => Self::Complete,
             listener::Occasion::Timeout { listener } => Self::Timeout(*listener),
+            listener::Occasion::Update { reassigned } => Self::Update(*reassigned),
+            listener::Occasion::Assignment => Self::Assignment,
         }
     }
 }
@@ -230,6 +237,8 @@ impl Occasion {
             Self::Create(assigned) => listener::Occasion::Create { assigned },
             Self::Complete => listener::Occasion::Complete,
             Self::Timeout(listener) => listener::Occasion::Timeout { listener },
+            Self::Update(reassigned) => listener::Occasion::Update { reassigned },
+            Self::Assignment => listener::Occasion::Assignment,
         }
     }
 }

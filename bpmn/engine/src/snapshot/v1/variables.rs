@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::activity::{kind_number, kind_of};
+use super::activity::{kind_number, variable_of};
 use crate::snapshot::SnapshotError;
 use crate::variable::{self, Variables};
 
@@ -16,16 +16,13 @@ pub(super) struct Variable {
 pub(super) fn write(variables: &Variables) -> Vec<Variable> {
     let one = |(name, value): (&String, &variable::Variable)| Variable {
         name: name.clone(),
-        kind: kind_number(value.kind),
+        kind: kind_number(value),
         json: value.json.to_string(),
     };
     variables.iter().map(one).collect()
 }
 
 pub(super) fn read(variables: Vec<Variable>) -> Result<Variables, SnapshotError> {
-    let one = |Variable { name, kind, json }| {
-        let kind = kind_of(kind).ok_or(SnapshotError::Inconsistent("a variable's type is unknown"))?;
-        Ok((name, variable::Variable { kind, json: json.into() }))
-    };
+    let one = |Variable { name, kind, json }| Ok((name, variable_of(kind, json.into())?));
     variables.into_iter().map(one).collect()
 }

@@ -17,7 +17,10 @@ pub(super) struct Job {
     kind: u8,
     /// Of a timeout.
     listener: u32,
-    due: i64,
+    /// So long after `since`: as a rule at once.
+    after: i64,
+    first_due: Option<i64>,
+    user: Option<String>,
     retries: u32,
     failures: u32,
     exclusive: bool,
@@ -47,7 +50,7 @@ pub(super) struct Task {
     delegation: u8,
     name: Option<String>,
     description: Option<String>,
-    escalations: u32,
+    reports: u32,
     variables: Vec<Variable>,
 }
 
@@ -103,7 +106,9 @@ impl From<&effect::Job> for Job {
                 effect::JobKind::Timeout { .. } => 5,
             },
             listener: if let effect::JobKind::Timeout { listener } = it.kind { listener } else { 0 },
-            due: it.due,
+            after: it.due.wrapping_sub(it.since),
+            first_due: it.first_due,
+            user: it.user.clone(),
             retries: it.retries,
             failures: it.failures,
             exclusive: it.exclusive,
@@ -132,7 +137,9 @@ impl Job {
                 5 => effect::JobKind::Timeout { listener: self.listener },
                 _ => return Err(SnapshotError::Inconsistent("a job's kind is unknown")),
             },
-            due: self.due,
+            due: self.since.wrapping_add(self.after),
+            first_due: self.first_due,
+            user: self.user,
             retries: self.retries,
             failures: self.failures,
             exclusive: self.exclusive,
@@ -168,7 +175,7 @@ impl From<&effect::Task> for Task {
             },
             name: it.name.clone(),
             description: it.description.clone(),
-            escalations: it.escalations,
+            reports: it.reports,
             variables: variables::write(&it.variables),
         }
     }
@@ -197,7 +204,7 @@ impl Task {
             },
             name: self.name,
             description: self.description,
-            escalations: self.escalations,
+            reports: self.reports,
             variables: variables::read(self.variables)?,
         })
     }

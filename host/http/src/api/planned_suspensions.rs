@@ -1,0 +1,52 @@
+//! Suspensions and activations that are planned for a later date (`executionDate`).
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{delete, get};
+use axum::{Json, Router};
+use mandate_runtime::{PlannedSuspension, Suspended};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::extract::{Params, Segments};
+use crate::operator::Acting;
+use crate::{App, Error, date};
+
+pub(super) fn router() -> Router<App> {
+    Router::new().route("/planned-suspensions", get(list)).route("/planned-suspensions/{id}", delete(forget))
+}
+
+/// The next first; `firstResult` and `maxResults` as in every list.
+async fn list(State(app): State<App>, Params(mut params): Params) -> Result<Json<Value>, Error> {
+    let page = params.page()?;
+    params.finish_own()?;
+    let found = app.runtime.planned_suspensions(page).await?;
+    Ok(Json(found.iter().map(dto).collect()))
+}
+
+fn dto(it: &PlannedSuspension) -> Value {
+    let of = &it.suspension;
+    let (include, of_jobs) = match of.what {
+        Suspended::ProcessDefinitions | Suspended::ProcessInstances => ("includeProcessInstances", false),
+        Suspended::JobDefinitions | Suspended::Jobs => ("includeJobs", true),
+    };
+    json!({
+        "id": it.id,
+        "executionDate": date::print(it.due),
+        "suspended": of.suspended,
+        "jobDefinitions": of_jobs,
+        include: of.include,
+        "processDefinitionId": of.process_definition_id,
+        "processDefinitionKey": of.process_definition_key,
+        "tenantId": of.tenant_id,
+        "activityId": of.job_definition.as_ref().map(|(activity, _)| activity),
+        "userId": it.user,
+        "created": date::print(it.created),
+    })
+}
+
+/// Nothing is suspended or activated then. The log of operations says by whom.
+async fn forget(Acting(app): Acting, Segments(id): Segments<String>) -> Result<StatusCode, Error> {
+    app.runtime.forget_planned_suspension(Uuid::parse_str(&id).unwrap_or_default()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

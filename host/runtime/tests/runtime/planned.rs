@@ -1,0 +1,146 @@
+//! Suspensions and activations that operators plan for a later date: durable, done once at that date, and told of in the log.
+
+use mandate_runtime::query::{DefinitionFilter, JobFilter, OperationFilter, Page};
+use mandate_runtime::{ClockSource, Error, JobDefinition, Operator, Runtime, Suspended, Suspension};
+use serde_json::json;
+
+use crate::common::{Host, Setup, postgres, process};
+
+const HOUR: i64 = 60 * 60 * 1_000;
+
+/// A person's task, of which a timer waits for a day; this is what tells one version from another.
+fn model(name: &str) -> Vec<u8> {
+    process(&format!(
+        r#"<bpmn:startEvent id="s"/><bpmn:userTask id="u" name="{name}"/><bpmn:boundaryEvent id="b" attachedToRef="u">
+           <bpmn:timerEventDefinition><bpmn:timeDuration>P1D</bpmn:timeDuration></bpmn:timerEventDefinition></bpmn:boundaryEvent>
+           <bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="u"/>"#
+    ))
+}
+
+fn manual(database: Option<String>) -> Setup {
+    Setup { database, clock: ClockSource::Manual, ..Setup::default() }
+}
+
+fn ann(runtime: &Runtime) -> Runtime {
+    runtime.on_behalf_of(Operator { user: Some("ann".into()), annotation: Some("maintenance".into()) })
+}
+
+fn of_key(what: Suspended, suspended: bool) -> Suspension {
+    Suspension { process_definition_key: Some("p".into()), ..Suspension::of(what, suspended, true) }
+}
+
+/// How many versions are suspended.
+async fn suspended(runtime: &Runtime) -> usize {
+    let filter = DefinitionFilter { suspended: Some(true), ..DefinitionFilter::default() };
+    runtime.reads().definitions(filter, Page::ALL, &[]).await.expect("read").len()
+}
+
+/// What the log has of definitions of whatever kind: who, what, and of which property.
+async fn log(runtime: &Runtime, entity: &str) -> Vec<String> {
+    let filter = OperationFilter { entity_types: vec![entity.to_owned()], ..OperationFilter::default() };
+    let rows = runtime.reads().operations(filter, Page::ALL, &[]).await.expect("read");
+    let line = |row: &mandate_runtime::query::OperationListed| {
+        let row = &row.row;
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        format!("{} {} {} {}", text(&row.user), row.operation_type, text(&row.property), text(&row.annotation))
+    };
+    rows.iter().map(line).filter(|line| line.contains("suspensionState") || line.contains("executionDate")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn definitions_are_suspended_at_their_date_with_versions_and_instances_of_then() {
+    for database in [None, Some(postgres())] {
+        let host = Host::start_with(manual(database.clone())).await;
+        host.deploy(model("one")).await;
+        let first = host.start_instance(json!({})).await.expect("it starts").id;
+        let begun = host.runtime.now();
+        ann(&host.runtime).plan_suspension(&of_key(Suspended::ProcessDefinitions, true), begun + HOUR).await.expect("planned");
+        let host = host.restart().await;
+        // Both of them find what is due.
+        let beside = if database.is_some() { Some(host.beside(manual(None)).await) } else { None };
+        host.deploy(model("two")).await;
+        let second = host.start_instance(json!({})).await.expect("it starts").id;
+        host.runtime.set_clock(begun + HOUR - 1).await.expect("moved");
+        assert_eq!(suspended(&host.runtime).await, 0);
+        host.runtime.set_clock(begun + HOUR).await.expect("moved");
+        assert_eq!(suspended(&host.runtime).await, 2);
+        for id in [first, second] {
+            assert!(host.runtime.instance(id).await.expect("it lives").instance.is_suspended());
+        }
+        assert_eq!(host.runtime.planned_suspensions(Page::ALL).await.expect("read"), []);
+        let log = log(&host.runtime, "ProcessDefinition").await;
+        let count =
+            |property: &str| log.iter().filter(|line| **line == format!("ann SuspendProcessDefinition {property} maintenance")).count();
+        // The plan, and each version once.
+        assert_eq!((count("executionDate"), count("suspensionState")), (1, 3), "{log:#?}");
+        // It is done, and not done again.
+        host.runtime.set_clock(begun + 2 * HOUR).await.expect("moved");
+        ann(&host.runtime).plan_suspension(&of_key(Suspended::ProcessDefinitions, false), begun).await.expect("planned");
+        host.runtime.set_clock(begun + 3 * HOUR).await.expect("moved");
+        assert_eq!(suspended(&host.runtime).await, 0);
+        for id in [first, second] {
+            assert!(!host.runtime.instance(id).await.expect("it lives").instance.is_suspended());
+        }
+        if let Some(beside) = beside {
+            beside.shut_down(std::time::Duration::from_secs(5)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn job_definitions_are_suspended_at_their_date_with_their_jobs() {
+    for database in [None, Some(postgres())] {
+        let host = Host::start_with(manual(database)).await;
+        host.deploy(model("one")).await;
+        let id = host.start_instance(json!({})).await.expect("it starts").id;
+        let which: Vec<JobDefinition> = host.runtime.job_definitions(DefinitionFilter::default()).await.expect("read");
+        let name = which[0].name();
+        let only = Suspension {
+            process_definition_id: Some(name.definition_id),
+            job_definition: Some((name.activity_id, name.kind)),
+            ..Suspension::of(Suspended::JobDefinitions, true, true)
+        };
+        let begun = host.runtime.now();
+        ann(&host.runtime).plan_suspension(&only, begun + HOUR).await.expect("planned");
+        host.runtime.set_clock(begun + HOUR).await.expect("moved");
+        let is_suspended = async || host.runtime.job_definitions(DefinitionFilter::default()).await.expect("read")[0].suspended;
+        let jobs = async |suspended| {
+            let filter = JobFilter { suspended: Some(suspended), ..JobFilter::default() };
+            host.runtime.reads().jobs(filter, Page::ALL, &[]).await.expect("read").len()
+        };
+        assert!(is_suspended().await);
+        assert_eq!((jobs(true).await, jobs(false).await), (1, 0));
+        // Its date passes, and nothing happens.
+        host.runtime.set_clock(begun + 48 * HOUR).await.expect("moved");
+        assert!(host.runtime.instance(id).await.is_ok());
+        let all = of_key(Suspended::JobDefinitions, false);
+        ann(&host.runtime).plan_suspension(&all, begun + 49 * HOUR).await.expect("planned");
+        host.runtime.set_clock(begun + 50 * HOUR).await.expect("moved");
+        host.ended(id).await;
+        assert!(!is_suspended().await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_is_forgotten_by_hand_or_with_what_it_is_for() {
+    for database in [None, Some(postgres())] {
+        let host = Host::start_with(manual(database)).await;
+        let report = host.deploy(model("one")).await;
+        let begun = host.runtime.now();
+        for hours in [1, 2] {
+            let plan = of_key(Suspended::ProcessDefinitions, true);
+            ann(&host.runtime).plan_suspension(&plan, begun + hours * HOUR).await.expect("planned");
+        }
+        let planned = host.runtime.planned_suspensions(Page::ALL).await.expect("read");
+        let seen: Vec<_> = planned.iter().map(|it| (it.due - begun, it.user.as_deref())).collect();
+        assert_eq!(seen, [(HOUR, Some("ann")), (2 * HOUR, Some("ann"))]);
+        ann(&host.runtime).forget_planned_suspension(planned[0].id).await.expect("forgotten");
+        let gone = host.runtime.forget_planned_suspension(planned[0].id).await;
+        assert!(matches!(gone, Err(Error::NotFound { .. })), "{gone:?}");
+        host.runtime.set_clock(begun + HOUR).await.expect("moved");
+        assert_eq!(suspended(&host.runtime).await, 0);
+        host.runtime.delete_deployment(&report.id.expect("stored"), true).await.expect("deleted");
+        host.runtime.set_clock(begun + 2 * HOUR).await.expect("moved");
+        assert_eq!(host.runtime.planned_suspensions(Page::ALL).await.expect("read"), []);
+    }
+}
