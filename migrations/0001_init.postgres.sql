@@ -524,8 +524,8 @@ CREATE VIEW any_incident AS
         t.failures, t.due, COALESCE(t.detail, '') FROM delivery t
     WHERE t.failures > 0 AND t.retries = 0 AND CASE WHEN t.instance_id IS NULL
         THEN EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id)
-        ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = t.instance_id AND s.activity = t.activity
-            AND s.activity_id = t.activity_id AND s.name = t.name) END;
+        ELSE t.wait IS NULL OR t.activity IS NULL OR EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = t.instance_id
+            AND s.activity = t.activity AND s.activity_id = t.activity_id AND s.name = t.name) END;
 
 -- History is written with what it tells of, in the same transaction.
 CREATE TABLE history_instance (
