@@ -81,7 +81,7 @@ impl Inner {
                 // What is wrong with one is not wrong with those behind it.
                 Err(error) => {
                     tracing::warn!(message = message.name, id = %message.id, "nobody can be looked for who gets a message: {error}");
-                    Err((UNKNOWN, LONGEST_PAUSE_MS))
+                    Err((UNKNOWN, longest_pause_after(&error)))
                 }
                 Ok(address) => address,
             };
@@ -141,6 +141,14 @@ fn start_of(model: &ProcessDefinition, message: &Addressed) -> Option<String> {
         StartTrigger::Message(awaited) => awaited.name.as_literal() == Some(message.name.as_str()),
         _ => false,
     };
+/// For how long at the most nobody is looked for again where that has failed.
+fn longest_pause_after(error: &Error) -> i64 {
+    match error {
+        Error::Store(error) if error.is_passing() => FIRST_PAUSE_MS,
+        _ => LONGEST_PAUSE_MS,
+    }
+}
+
     let mut meant = model.iter().filter(|(_, element)| is_meant(&element.id));
     meant.find(|(_, element)| element.kind.start().is_some_and(starts)).map(|(_, element)| element.id.to_string())
 }
@@ -151,7 +159,7 @@ mod tests {
     use mandate_store::{Except, Expect, InstanceHead, InstanceWrite, Message, Parts, State, Unit};
     use uuid::Uuid;
 
-    use super::UNKNOWN;
+    use super::{FIRST_PAUSE_MS, LONGEST_PAUSE_MS, StoreError, UNKNOWN, longest_pause_after};
     use crate::deploy::Upload;
     use crate::{ClockSource, Config, Runtime, StoreConfig, wasm};
 
@@ -166,6 +174,18 @@ mod tests {
         let sandbox = wasm::Config::new(dir.path().join("components"), wasm::Compiler::InProcess);
         let (catalogue, execute_jobs, clock, history_cleanup) = (None, false, ClockSource::System, None);
         let config = Config { store, sandbox, catalogue, execute_jobs, clock, history_cleanup };
+    #[test]
+    fn an_error_that_passes_puts_a_message_off_for_a_moment() {
+        let database = |code: &str| StoreError::Database { code: Some(code.to_owned()), message: String::new() };
+        // A deadlock, a statement and a lock that took too long; SQLite's busy snapshot. A relation that is not there, a value that nobody can read.
+        for error in [database("40P01"), database("57014"), database("55P03"), database("517")] {
+            assert_eq!(longest_pause_after(&error.into()), FIRST_PAUSE_MS);
+        }
+        for error in [database("42P01"), database("1"), StoreError::Damaged(String::new())] {
+            assert_eq!(longest_pause_after(&error.into()), LONGEST_PAUSE_MS);
+        }
+    }
+
         let runtime = Runtime::open(config).await.expect("the host opens");
         let upload = Upload { resources: vec![("p.bpmn".to_owned(), FILE.as_bytes().to_vec())], ..Upload::default() };
         runtime.deploy(upload).await.expect("deployed");
