@@ -493,7 +493,8 @@ CREATE TABLE subscription (
     correlation_key TEXT,
     PRIMARY KEY (instance_id, wait)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX subscription_name ON subscription (name, kind, business_key);
+-- The last column is for those without one: a message that has a key of its own looks past any number of waits that are told apart by theirs.
+CREATE INDEX subscription_name ON subscription (name, kind, business_key, correlation_key);
 -- The few that are told apart by a key of their own.
 CREATE INDEX subscription_correlation ON subscription (name, correlation_key) WHERE correlation_key IS NOT NULL;
 

@@ -1,11 +1,13 @@
 //! Tests of what only this crate sees: that every statement prepares, that claims use their index, that writes are durable.
 
 use mandate_tests::postgres::Cluster;
+use uuid::Uuid;
 
 use crate::batch::{Batch, cells};
 use crate::claim::candidates::{self, Rank, priorities_sql};
 use crate::db::{Dialect, Lane};
 use crate::external::fetch_sql;
+use crate::message::Who;
 use crate::store::given_up;
 use crate::{
     Config, Fetch, FetchTopic, Store, claim, cleanup, delivery, deploy, job_definitions, ledger, message, query, start_timers, write,
@@ -284,6 +286,7 @@ async fn messages_along_flows_and_their_receivers_find_each_other_by_index() {
         for fill in [
             format!("INSERT INTO subscription {numbers} SELECT {id}, n, 2, 'A', 'message', 'paid', FALSE, 'p:1:x', 5, '', 'order-' || n, 'key-' || n FROM numbers"),
             format!("INSERT INTO message {numbers} SELECT {id}, 'paid', {id}, 'p:1:x', '', 'order-' || n, 'key-' || n, 'x', 1, n, n, 0, NULL FROM numbers"),
+            format!("INSERT INTO subscription {numbers} SELECT {id}, n, 2, 'A', 'message', 'paid', FALSE, 'p:1:x', 5, '', NULL, 'key-' || n FROM numbers"),
         ] {
             lane.fetch(&fill, Vec::new()).await.expect("rows");
         }
@@ -295,19 +298,30 @@ async fn messages_along_flows_and_their_receivers_find_each_other_by_index() {
             let rows = store.pool.fetch(&format!("{explain} {sql}"), params).await.expect("a plan");
             rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n")
         };
-        let message = |correlation_key: Option<&str>| message::addressed_to("p:1:x", "paid", Some("order-7"), correlation_key);
+        let message = |business_key: Option<&str>, key: Option<&str>| message::addressed_to("p:1:x", "paid", business_key, key);
         let begun = || (0..60_i64).map(|n| cells![n, "p", "", "paid", format!("order-{n}"), format!("key-{n}")]).collect();
         // With statistics of the moment before, of empty tables, and with those of the moment.
+        let unkeyed = match store.pool.dialect() {
+            Dialect::Sqlite => "business_key=? AND correlation_key=?",
+            Dialect::Postgres => "(business_key IS NULL) AND (correlation_key IS NULL))",
+        };
         for analyze in [false, true] {
             if analyze {
                 lane.fetch("ANALYZE", Vec::new()).await.expect("statistics");
             }
-            let by_keys = message::awaiting_sql(&message(Some("key-7")), "s.instance_id, s.wait");
-            let by_business_key = message::awaiting_sql(&message(None), "s.instance_id, s.wait");
+            let by_keys = message::awaiting_sql(&message(Some("order-7"), Some("key-7")), Who::Two);
+            let by_key = message::awaiting_sql(&message(None, Some("key-7")), Who::Two);
+            let by_business_key = message::awaiting_sql(&message(Some("order-7"), None), Who::Two);
+            let others = message::awaiting_sql(&message(None, Some("key-7")), Who::NotOf(Uuid::nil()));
+            let oldest = message::awaiting_sql(&message(Some("order-7"), Some("key-7")), Who::OldestOf(Uuid::nil()));
             let (woken, params) = query::BATCHES[1].statements(store.pool.dialect(), begun()).pop().expect("one statement");
             for (indices, plan) in [
                 (&["subscription_name", "subscription_correlation"][..], plan(&by_keys.0, by_keys.1).await),
                 (&["subscription_name"][..], plan(&by_business_key.0, by_business_key.1).await),
+                // Past those without a business key that wait under a key.
+                (&["subscription_name", "subscription_correlation", unkeyed][..], plan(&by_key.0, by_key.1).await),
+                (&["subscription_name", "subscription_correlation", unkeyed][..], plan(&others.0, others.1).await),
+                (&[][..], plan(&oldest.0, oldest.1).await),
                 (&["message_address", "message_correlation"][..], plan(woken.as_str(), params).await),
             ] {
                 assert!(indices.iter().all(|index| plan.contains(index)), "{plan}");
