@@ -4,7 +4,10 @@
 //! its business key and waits for it or, if none waits, to one that it starts, of the version that was deployed with the sender. A message that has a
 //! correlation key finds by that, whatever its business key, who waits under one. It is delivered as a signal is (`signals.rs`), and when it finds nobody
 //! there any more, somebody is looked for again. If there is nobody, it waits: who begins to wait for it makes it due, and until then operators see it.
-//! Several instances that wait with the same key are one too many: nobody could say who is meant, and it waits, too.
+//! Several instances that wait with the same key are one too many: nobody could say who is meant, and it waits, too. So it does for an instance that is
+//! suspended, which makes it due when it goes on.
+
+use std::collections::BTreeSet;
 
 use mandate_engine::InstanceId;
 use mandate_model::{ProcessDefinition, StartTrigger};
@@ -24,6 +27,9 @@ const UNKNOWN: &str = "it could not be found out who waits for it";
 
 /// Why a message waits that has too many receivers.
 const SEVERAL: &str = "several instances with its key wait for it";
+
+/// Why a message waits whose receiver may not get anything.
+const SUSPENDED: &str = "the instance that waits for it is suspended";
 
 /// Why a message simply waits.
 const NOBODY: &str = "nobody waits for it";
@@ -105,6 +111,7 @@ impl Inner {
         Ok(match self.store.awaiting(message).await? {
             Awaiting::One(wait) => Ok(Address::Wait(wait)),
             Awaiting::Several => Err((SEVERAL, LONGEST_PAUSE_MS)),
+            Awaiting::Suspended => Err((SUSPENDED, LONGEST_PAUSE_MS)),
             Awaiting::Nobody => match self.definitions.get(&self.store, &message.definition_id).await {
                 Ok(definition) => start_of(&definition.model, message).map(Address::Start).ok_or((NOBODY, LONGEST_REST_MS)),
                 // Another host may be able to.
@@ -116,9 +123,9 @@ impl Inner {
         })
     }
 
-    /// Makes the messages due that an instance has begun to wait for, each with what tells the wait from others. Any process may have some on their
+    /// Makes the messages due that an instance has begun to wait for, or waits for and may get again, each with what tells the wait from others. Any process may have some on their
     /// way, whether or not a flow leads to this version of it.
-    pub(crate) async fn wake_messages(&self, begun: Vec<(&Party, Vec<Keyed>)>) {
+    pub(crate) async fn wake_messages(&self, begun: Vec<(&Party, BTreeSet<Keyed>)>) {
         let each = begun.into_iter().flat_map(|(party, awaited)| awaited.into_iter().map(move |it| (party, it)));
         for (party, (name, correlation_key)) in each {
             let (definition, instance) = (&party.base.definition, &party.instance);
@@ -134,13 +141,6 @@ impl Inner {
     }
 }
 
-/// The start event that a message begins at: the one that its flow leads to or, if it leads to the participant, the one that waits for the message.
-fn start_of(model: &ProcessDefinition, message: &Addressed) -> Option<String> {
-    let is_meant = |id: &str| message.element.as_deref().is_none_or(|element| element == id);
-    let starts = |trigger: &StartTrigger| match trigger {
-        StartTrigger::Message(awaited) => awaited.name.as_literal() == Some(message.name.as_str()),
-        _ => false,
-    };
 /// For how long at the most nobody is looked for again where that has failed.
 fn longest_pause_after(error: &Error) -> i64 {
     match error {
@@ -149,6 +149,13 @@ fn longest_pause_after(error: &Error) -> i64 {
     }
 }
 
+/// The start event that a message begins at: the one that its flow leads to or, if it leads to the participant, the one that waits for the message.
+fn start_of(model: &ProcessDefinition, message: &Addressed) -> Option<String> {
+    let is_meant = |id: &str| message.element.as_deref().is_none_or(|element| element == id);
+    let starts = |trigger: &StartTrigger| match trigger {
+        StartTrigger::Message(awaited) => awaited.name.as_literal() == Some(message.name.as_str()),
+        _ => false,
+    };
     let mut meant = model.iter().filter(|(_, element)| is_meant(&element.id));
     meant.find(|(_, element)| element.kind.start().is_some_and(starts)).map(|(_, element)| element.id.to_string())
 }
@@ -167,13 +174,6 @@ mod tests {
         <process id='shop' isExecutable='true'><startEvent id='s'/></process><process id='stock' isExecutable='true'>\
         <startEvent id='begun'><messageEventDefinition messageRef='m'/></startEvent></process></definitions>";
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_message_that_cannot_be_looked_at_keeps_back_no_other() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let store = StoreConfig::new(format!("sqlite:{}", dir.path().join("mandate.db").display()));
-        let sandbox = wasm::Config::new(dir.path().join("components"), wasm::Compiler::InProcess);
-        let (catalogue, execute_jobs, clock, history_cleanup) = (None, false, ClockSource::System, None);
-        let config = Config { store, sandbox, catalogue, execute_jobs, clock, history_cleanup };
     #[test]
     fn an_error_that_passes_puts_a_message_off_for_a_moment() {
         let database = |code: &str| StoreError::Database { code: Some(code.to_owned()), message: String::new() };
@@ -186,6 +186,13 @@ mod tests {
         }
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_message_that_cannot_be_looked_at_keeps_back_no_other() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let store = StoreConfig::new(format!("sqlite:{}", dir.path().join("mandate.db").display()));
+        let sandbox = wasm::Config::new(dir.path().join("components"), wasm::Compiler::InProcess);
+        let (catalogue, execute_jobs, clock, history_cleanup) = (None, false, ClockSource::System, None);
+        let config = Config { store, sandbox, catalogue, execute_jobs, clock, history_cleanup };
         let runtime = Runtime::open(config).await.expect("the host opens");
         let upload = Upload { resources: vec![("p.bpmn".to_owned(), FILE.as_bytes().to_vec())], ..Upload::default() };
         runtime.deploy(upload).await.expect("deployed");

@@ -112,6 +112,8 @@ pub enum Awaiting {
     Nobody,
     /// One instance: its oldest wait.
     One(Waiting),
+    /// One instance, which is suspended.
+    Suspended,
     /// Several instances.
     Several,
 }
@@ -282,7 +284,8 @@ fn some(text: String) -> Option<String> {
 }
 
 /// Of the addressee's process and tenant, any version.
-const AWAITING: &str = "SELECT s.instance_id, s.wait, s.activity, s.definition_id, s.activity_id FROM definition t JOIN subscription s ON s.kind = 'message' AND s.name = $2 AND s.tenant = t.tenant \
+const AWAITING: &str = "SELECT s.instance_id, s.wait, s.activity, s.definition_id, s.activity_id, \
+     (SELECT i.suspended FROM instance i WHERE i.id = s.instance_id) AS suspended FROM definition t JOIN subscription s ON s.kind = 'message' AND s.name = $2 AND s.tenant = t.tenant \
      JOIN definition d ON d.id = s.definition_id AND d.key = t.key WHERE t.id = $1 AND ($3 = '' OR s.activity_id = $3)";
 
 /// A message on its way to a definition, for tests of plans.
@@ -340,30 +343,37 @@ impl Store {
         self.pool.fetch(&sql, params![now, i64::from(max)]).await?.iter().map(addressed).collect()
     }
 
-    /// Who waits for a message, suspended or not: under its correlation key, if it has one, or else by its business key.
+    /// Who waits for a message: under its correlation key, if it has one, or else by its business key.
     pub async fn awaiting(&self, message: &Addressed) -> Result<Awaiting, Error> {
         let mut found = self.who_awaits(message, Who::Two).await?;
-        if let [one, other] = &found[..] {
+        if let [(one, _), (other, _)] = &found[..] {
             if one.instance != other.instance || !self.who_awaits(message, Who::NotOf(one.instance)).await?.is_empty() {
                 return Ok(Awaiting::Several);
             }
             // One instance waits more than once.
             found = self.who_awaits(message, Who::OldestOf(one.instance)).await?;
         }
-        Ok(found.pop().map_or(Awaiting::Nobody, Awaiting::One))
+        Ok(match found.pop() {
+            None => Awaiting::Nobody,
+            Some((_, true)) => Awaiting::Suspended,
+            Some((wait, false)) => Awaiting::One(wait),
+        })
     }
 
-    async fn who_awaits(&self, message: &Addressed, who: Who) -> Result<Vec<Waiting>, Error> {
+    /// Waits, and whether the instance of each is suspended.
+    async fn who_awaits(&self, message: &Addressed, who: Who) -> Result<Vec<(Waiting, bool)>, Error> {
         let (sql, params) = awaiting_sql(message, who);
         let waiting = |row: &Row| {
             let mut columns = row.columns();
-            Ok(Waiting {
+            let wait = Waiting {
                 instance: columns.next()?,
                 wait: columns.next()?,
                 activity: columns.next()?,
                 definition_id: columns.next()?,
                 activity_id: columns.next()?,
-            })
+            };
+            // One whose instance is gone was on its way out when the statement began.
+            Ok((wait, columns.next::<Option<bool>>()?.unwrap_or(false)))
         };
         self.pool.fetch(&sql, params).await?.iter().map(waiting).collect()
     }
