@@ -41,11 +41,11 @@ fuzz: ## Each fuzz target for FUZZ_SECONDS (60); needs a nightly compiler and ca
 	fuzz/run
 
 bench: guests databases ## What the engine costs, on both databases; BENCH="--scenario S1 --runs 1" for less
-	cargo build -p mandate-bench --release --locked
+	cargo build -p mandate-bench --release --locked --bin bench
 	target/release/bench $(BENCH)
 
 bench-long: guests databases ## The same beside a million instances, on two hosts, beside a long read, and a soak; more than an hour
-	cargo build -p mandate-bench --release --locked
+	cargo build -p mandate-bench --release --locked --bin bench
 	target/release/bench --long $(BENCH)
 
 build: toolchain
