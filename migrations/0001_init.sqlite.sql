@@ -501,7 +501,8 @@ CREATE TABLE subscription (
     correlation_key TEXT,
     PRIMARY KEY (instance_id, wait)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX subscription_name ON subscription (name, kind, business_key);
+-- The last column is for those without one: a message that has a key of its own looks past any number of waits that are told apart by theirs.
+CREATE INDEX subscription_name ON subscription (name, kind, business_key, correlation_key);
 -- The few that are told apart by a key of their own.
 CREATE INDEX subscription_correlation ON subscription (name, correlation_key) WHERE correlation_key IS NOT NULL;
 
@@ -538,8 +539,8 @@ CREATE VIEW any_incident AS
         t.failure, t.failures, t.due, COALESCE(t.detail, '') FROM delivery t
     WHERE t.failures > 0 AND t.retries = 0 AND CASE WHEN t.instance_id IS NULL
         THEN EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id)
-        ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = t.instance_id AND s.activity = t.activity
-            AND s.activity_id = t.activity_id AND s.name = t.name) END;
+        ELSE t.wait IS NULL OR t.activity IS NULL OR EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = t.instance_id
+            AND s.activity = t.activity AND s.activity_id = t.activity_id AND s.name = t.name) END;
 
 -- History is written with what it tells of, in the same transaction.
 CREATE TABLE history_instance (

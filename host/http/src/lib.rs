@@ -20,6 +20,7 @@ mod extract;
 pub mod fuzzing;
 mod metrics_page;
 mod operator;
+mod patience;
 mod query_params;
 mod record;
 mod rest;

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
+use crate::patience::{LEAST_PER_SECOND, PATIENCE, patient};
 use crate::{Error, JSON_LIMIT, Options};
 
 /// How long requests that are under way at the shutdown may take. Units of work are not theirs: those end with the runtime.
@@ -92,14 +93,23 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
 
 /// Reads a body before anybody answers: a connection on which the answer overtakes the rest of its request is closed by the server, and what a client with a
 /// pool of connections has sent on it meanwhile is lost. An upload may be large and is read by its handler; where that refuses it, the answer
-/// says that the connection closes.
+/// says that the connection closes. Nobody waits for a body for ever ([`patient`]).
 pub(crate) async fn read_body(request: Request, next: Next) -> Response {
-    if is_upload(request.headers()) {
-        let response = next.run(request).await;
-        return if response.status().is_success() { response } else { closing(response) };
-    }
     let (parts, body) = request.into_parts();
+    let (body, given_up) = patient(body);
+    if is_upload(&parts.headers) {
+        let response = next.run(Request::from_parts(parts, body)).await;
+        return match response.status().is_success() {
+            true => response,
+            // Whatever its handler has said of it.
+            false if given_up.is() => too_slow(),
+            false => closing(response),
+        };
+    }
     let Ok(bytes) = to_bytes(body, JSON_LIMIT).await else {
+        if given_up.is() {
+            return too_slow();
+        }
         let message = format!("the body has more than {JSON_LIMIT} bytes, or ended early");
         return closing(Error::with_status(StatusCode::PAYLOAD_TOO_LARGE, message).into_response());
     };
@@ -109,6 +119,15 @@ pub(crate) async fn read_body(request: Request, next: Next) -> Response {
 fn is_upload(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.as_bytes().get(..10));
     kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"multipart/"))
+}
+
+/// Nothing was done: a handler acts when it has the whole body.
+fn too_slow() -> Response {
+    let message = format!(
+        "the body came too slowly and nothing was done: bytes may be {} s apart, and at least {LEAST_PER_SECOND} of them must come a second",
+        PATIENCE.as_secs()
+    );
+    closing(Error::with_status(StatusCode::REQUEST_TIMEOUT, message).into_response())
 }
 
 fn closing(mut response: Response) -> Response {

@@ -390,7 +390,7 @@ impl Inner {
             details.insert(incident.id, self.explain(&base.definition, instance, incident, origin).await?);
         }
         let topics = rows.topics();
-        let awaited = rows.awaited_messages();
+        let awaited = rows.awaited_messages(instance);
         let ended = rows.ended_waits();
         let next_due = rows.next_due(now);
         let incidents = rows.incidents_raised(base);
@@ -481,7 +481,7 @@ struct After {
     /// It has thrown signals or sent messages, which are to be delivered.
     throws: bool,
     /// Messages that it waits for now, and that may be on their way.
-    awaited: Vec<crate::message_flows::Keyed>,
+    awaited: BTreeSet<crate::message_flows::Keyed>,
 }
 
 impl After {

@@ -4,7 +4,10 @@
 //! its business key and waits for it or, if none waits, to one that it starts, of the version that was deployed with the sender. A message that has a
 //! correlation key finds by that, whatever its business key, who waits under one. It is delivered as a signal is (`signals.rs`), and when it finds nobody
 //! there any more, somebody is looked for again. If there is nobody, it waits: who begins to wait for it makes it due, and until then operators see it.
-//! Several instances that wait with the same key are one too many: nobody could say who is meant, and it waits, too.
+//! Several instances that wait with the same key are one too many: nobody could say who is meant, and it waits, too. So it does for an instance that is
+//! suspended, which makes it due when it goes on.
+
+use std::collections::BTreeSet;
 
 use mandate_engine::InstanceId;
 use mandate_model::{ProcessDefinition, StartTrigger};
@@ -24,6 +27,9 @@ const UNKNOWN: &str = "it could not be found out who waits for it";
 
 /// Why a message waits that has too many receivers.
 const SEVERAL: &str = "several instances with its key wait for it";
+
+/// Why a message waits whose receiver may not get anything.
+const SUSPENDED: &str = "the instance that waits for it is suspended";
 
 /// Why a message simply waits.
 const NOBODY: &str = "nobody waits for it";
@@ -81,7 +87,7 @@ impl Inner {
                 // What is wrong with one is not wrong with those behind it.
                 Err(error) => {
                     tracing::warn!(message = message.name, id = %message.id, "nobody can be looked for who gets a message: {error}");
-                    Err((UNKNOWN, LONGEST_PAUSE_MS))
+                    Err((UNKNOWN, longest_pause_after(&error)))
                 }
                 Ok(address) => address,
             };
@@ -105,6 +111,7 @@ impl Inner {
         Ok(match self.store.awaiting(message).await? {
             Awaiting::One(wait) => Ok(Address::Wait(wait)),
             Awaiting::Several => Err((SEVERAL, LONGEST_PAUSE_MS)),
+            Awaiting::Suspended => Err((SUSPENDED, LONGEST_PAUSE_MS)),
             Awaiting::Nobody => match self.definitions.get(&self.store, &message.definition_id).await {
                 Ok(definition) => start_of(&definition.model, message).map(Address::Start).ok_or((NOBODY, LONGEST_REST_MS)),
                 // Another host may be able to.
@@ -116,9 +123,9 @@ impl Inner {
         })
     }
 
-    /// Makes the messages due that an instance has begun to wait for, each with what tells the wait from others. Any process may have some on their
+    /// Makes the messages due that an instance has begun to wait for, or waits for and may get again, each with what tells the wait from others. Any process may have some on their
     /// way, whether or not a flow leads to this version of it.
-    pub(crate) async fn wake_messages(&self, begun: Vec<(&Party, Vec<Keyed>)>) {
+    pub(crate) async fn wake_messages(&self, begun: Vec<(&Party, BTreeSet<Keyed>)>) {
         let each = begun.into_iter().flat_map(|(party, awaited)| awaited.into_iter().map(move |it| (party, it)));
         for (party, (name, correlation_key)) in each {
             let (definition, instance) = (&party.base.definition, &party.instance);
@@ -131,6 +138,14 @@ impl Inner {
                 Err(error) => tracing::warn!(message = name, "messages on their way come later: they could not be made due: {error}"),
             }
         }
+    }
+}
+
+/// For how long at the most nobody is looked for again where that has failed.
+fn longest_pause_after(error: &Error) -> i64 {
+    match error {
+        Error::Store(error) if error.is_passing() => FIRST_PAUSE_MS,
+        _ => LONGEST_PAUSE_MS,
     }
 }
 
@@ -151,13 +166,25 @@ mod tests {
     use mandate_store::{Except, Expect, InstanceHead, InstanceWrite, Message, Parts, State, Unit};
     use uuid::Uuid;
 
-    use super::UNKNOWN;
+    use super::{FIRST_PAUSE_MS, LONGEST_PAUSE_MS, StoreError, UNKNOWN, longest_pause_after};
     use crate::deploy::Upload;
     use crate::{ClockSource, Config, Runtime, StoreConfig, wasm};
 
     const FILE: &str = "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' targetNamespace='test'><message id='m' name='paid'/>\
         <process id='shop' isExecutable='true'><startEvent id='s'/></process><process id='stock' isExecutable='true'>\
         <startEvent id='begun'><messageEventDefinition messageRef='m'/></startEvent></process></definitions>";
+
+    #[test]
+    fn an_error_that_passes_puts_a_message_off_for_a_moment() {
+        let database = |code: &str| StoreError::Database { code: Some(code.to_owned()), message: String::new() };
+        // A deadlock, a statement and a lock that took too long; SQLite's busy snapshot. A relation that is not there, a value that nobody can read.
+        for error in [database("40P01"), database("57014"), database("55P03"), database("517")] {
+            assert_eq!(longest_pause_after(&error.into()), FIRST_PAUSE_MS);
+        }
+        for error in [database("42P01"), database("1"), StoreError::Damaged(String::new())] {
+            assert_eq!(longest_pause_after(&error.into()), LONGEST_PAUSE_MS);
+        }
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_message_that_cannot_be_looked_at_keeps_back_no_other() {

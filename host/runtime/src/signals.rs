@@ -51,6 +51,9 @@ const MAX_OVERTAKEN: usize = 1_000;
 /// signals and never wait for anything else would otherwise fill the database.
 pub(crate) const MAX_HOPS: i64 = 100;
 
+/// What is wrong with a delivery of which only this is known.
+pub(crate) const UNREADABLE: &str = "its row does not say what it is and who is to get it";
+
 /// The delivery that a unit of work takes up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TakenUp {
@@ -289,6 +292,7 @@ impl Inner {
                 self.deliver_to_wait(delivery, receiver, variables).await
             }
             (Ok(variables), Receiver::Start) => self.deliver_start(delivery, variables).await,
+            (Ok(_), Receiver::Unreadable { .. }) => Ended::Not(Error::Damaged(UNREADABLE.to_owned())),
         };
         match ended {
             Ended::Received => {

@@ -149,10 +149,12 @@ impl Rows {
         !(self.signals.is_empty() && self.messages.is_empty())
     }
 
-    /// Messages that are waited for since this unit, with what tells each wait from others.
-    pub(crate) fn awaited_messages(&self) -> Vec<crate::message_flows::Keyed> {
-        let begun = self.subscriptions.values().flatten().filter(|it| it.kind == SubscriptionKind::Message);
-        begun.filter(|it| !it.name.is_empty()).map(|it| (it.name.clone(), it.correlation_key.clone())).collect()
+    /// Messages that this instance waits for since this unit, with what tells each wait from others. If it has been suspended until now, all.
+    pub(crate) fn awaited_messages(&self, instance: &Instance) -> BTreeSet<crate::message_flows::Keyed> {
+        let goes_on = self.suspended == Some(false);
+        let waits = self.subscriptions.values().flatten().chain(instance.subscriptions().filter(|_| goes_on));
+        let messages = waits.filter(|it| it.kind == SubscriptionKind::Message && !it.name.is_empty());
+        messages.map(|it| (it.name.clone(), it.correlation_key.clone())).collect()
     }
 
     /// Jobs that can run beside others as soon as they are stored, in order.

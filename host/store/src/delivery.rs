@@ -75,7 +75,7 @@ pub const FIRST_DELIVERY: i64 = 1 << 62;
 pub struct Delivery {
     /// Its name; of a message its id and the number that follows from it.
     pub name: DeliveryName,
-    /// A signal or a message.
+    /// A signal or a message; of a row that cannot be read, a signal.
     pub kind: EventKind,
     /// The signal's or message's name.
     pub signal: String,
@@ -105,8 +105,8 @@ impl Delivery {
     /// What names it as a job: its receiver's instance or, of an instance that is to be started, the throw.
     pub fn job(&self) -> (Uuid, i64) {
         match self.receiver {
-            Receiver::Wait { instance, .. } => (instance, self.name.n),
-            Receiver::Start => (self.name.signal, self.name.n),
+            Receiver::Wait { instance, .. } | Receiver::Unreadable { instance: Some(instance) } => (instance, self.name.n),
+            Receiver::Start | Receiver::Unreadable { instance: None } => (self.name.signal, self.name.n),
         }
     }
 }
@@ -164,6 +164,12 @@ pub enum Receiver {
     },
     /// A new instance.
     Start,
+    /// Its row does not say: it is damaged, or of a kind that this host does not know. It is read all the same, so that it keeps back no other, and
+    /// fails as any delivery may.
+    Unreadable {
+        /// The instance that it names.
+        instance: Option<Uuid>,
+    },
 }
 
 impl Signal {
@@ -321,16 +327,16 @@ const DELIVERY: &str = "t.signal, t.n, t.kind, t.name, t.instance_id, t.wait, t.
 fn delivery(columns: &mut Columns<'_>) -> Result<Delivery, Error> {
     let name = DeliveryName { signal: columns.next()?, n: columns.next()? };
     let kind: String = columns.next()?;
-    let kind = EventKind::of(&kind).ok_or_else(|| Error::Damaged(format!("'{kind}' is no kind of event")))?;
+    let kind = EventKind::of(&kind).filter(|kind| matches!(kind, EventKind::Signal | EventKind::Message));
     let signal = columns.next()?;
-    let receiver = match (columns.next()?, columns.next()?, columns.next()?) {
-        (Some(instance), Some(wait), Some(activity)) => Receiver::Wait { instance, wait, activity },
-        (None::<Uuid>, None::<i64>, None::<i64>) => Receiver::Start,
-        _ => return Err(Error::Damaged("a delivery has half a receiver".to_owned())),
+    let receiver = match (kind, columns.next()?, columns.next()?, columns.next()?) {
+        (Some(_), Some(instance), Some(wait), Some(activity)) => Receiver::Wait { instance, wait, activity },
+        (Some(_), None, None::<i64>, None::<i64>) => Receiver::Start,
+        (_, instance, ..) => Receiver::Unreadable { instance },
     };
     Ok(Delivery {
         name,
-        kind,
+        kind: kind.unwrap_or(EventKind::Signal),
         signal,
         receiver,
         definition_id: columns.next()?,
@@ -499,16 +505,11 @@ impl Store {
         rows.iter().map(undelivered).collect()
     }
 
-    /// Deliveries in the order of their names, after one; an error of one that says only half of who is to get it.
-    pub async fn deliveries_after(
-        &self,
-        after: Option<DeliveryName>,
-        max: u32,
-    ) -> Result<Vec<(DeliveryName, Result<Delivery, Error>)>, Error> {
+    /// Deliveries in the order of their names, after one.
+    pub async fn deliveries_after(&self, after: Option<DeliveryName>, max: u32) -> Result<Vec<Delivery>, Error> {
         let after = after.unwrap_or(DeliveryName { signal: Uuid::nil(), n: 0 });
         let sql = format!("SELECT {DELIVERY} FROM delivery t WHERE (t.signal, t.n) > ($1, $2) ORDER BY t.signal, t.n LIMIT $3");
-        let rows = self.pool.fetch(&sql, params![after.signal, after.n, i64::from(max)]).await?;
-        rows.iter().map(|row| Ok((DeliveryName { signal: row.get(0)?, n: row.get(1)? }, delivery(&mut row.columns())))).collect()
+        deliveries(&self.pool.fetch(&sql, params![after.signal, after.n, i64::from(max)]).await?)
     }
 
     /// When the next delivery after this moment is tried.

@@ -116,6 +116,11 @@ pub(crate) enum Remedy {
 }
 
 impl Error {
+    /// Whether the same may well succeed a moment later, without anybody doing anything: a deadlock, a timeout, a lost connection.
+    pub fn is_passing(&self) -> bool {
+        self.remedy() == Remedy::Retry
+    }
+
     pub(crate) fn remedy(&self) -> Remedy {
         match self {
             Self::Connection(_) => Remedy::Retry,

@@ -112,6 +112,8 @@ pub enum Awaiting {
     Nobody,
     /// One instance: its oldest wait.
     One(Waiting),
+    /// One instance, which is suspended.
+    Suspended,
     /// Several instances.
     Several,
 }
@@ -282,7 +284,8 @@ fn some(text: String) -> Option<String> {
 }
 
 /// Of the addressee's process and tenant, any version.
-const AWAITING: &str = "SELECT s.instance_id, s.wait, s.activity, s.definition_id, s.activity_id FROM definition t JOIN subscription s ON s.kind = 'message' AND s.name = $2 AND s.tenant = t.tenant \
+const AWAITING: &str = "SELECT s.instance_id, s.wait, s.activity, s.definition_id, s.activity_id, \
+     (SELECT i.suspended FROM instance i WHERE i.id = s.instance_id) AS suspended FROM definition t JOIN subscription s ON s.kind = 'message' AND s.name = $2 AND s.tenant = t.tenant \
      JOIN definition d ON d.id = s.definition_id AND d.key = t.key WHERE t.id = $1 AND ($3 = '' OR s.activity_id = $3)";
 
 /// A message on its way to a definition, for tests of plans.
@@ -293,19 +296,44 @@ pub(crate) fn addressed_to(definition: &str, name: &str, business_key: Option<&s
     Addressed { id: Uuid::nil(), name, definition_id, element: None, business_key, correlation_key, created: 0, woken: 0 }
 }
 
-/// The first who waits for a message, in an order. An empty business key is none.
-pub(crate) fn awaiting_sql(message: &Addressed, order: &str) -> (String, Vec<Param>) {
+/// Which of those who wait for a message are asked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Who {
+    /// Two, whichever they are.
+    Two,
+    /// One that is not of this instance.
+    NotOf(Uuid),
+    /// The oldest wait of this instance.
+    OldestOf(Uuid),
+}
+
+/// Who waits for a message: under its correlation key, if it has one, or by its business key, of which an empty one is none. Each kind by its index, and
+/// none sorted: however many wait, few are looked at.
+pub(crate) fn awaiting_sql(message: &Addressed, who: Who) -> (String, Vec<Param>) {
     let key = message.business_key.as_deref().unwrap_or_default();
-    let of_key = if key.is_empty() { "(s.business_key IS NULL OR s.business_key = $4)" } else { "s.business_key = $4" };
     let element = message.element.as_deref().unwrap_or_default();
     let mut params = params![message.definition_id.as_str(), message.name.as_str(), element, key];
-    let Some(correlation_key) = &message.correlation_key else {
-        return (format!("{AWAITING} AND {of_key} ORDER BY {order} LIMIT 1"), params);
+    let mut kinds = vec!["s.business_key = $4"];
+    if key.is_empty() {
+        kinds.push("s.business_key IS NULL");
+    }
+    let mut kinds: Vec<String> = kinds.into_iter().map(str::to_owned).collect();
+    if let Some(correlation_key) = &message.correlation_key {
+        params.push(Param::from(correlation_key.as_str()));
+        kinds.iter_mut().for_each(|kind| kind.push_str(" AND s.correlation_key IS NULL"));
+        kinds.push(format!("s.correlation_key = ${}", params.len()));
+    }
+    let (narrowed, tail) = match who {
+        Who::Two => (None, "LIMIT 2"),
+        Who::NotOf(instance) => (Some(("<>", instance)), "LIMIT 1"),
+        Who::OldestOf(instance) => (Some(("=", instance)), "ORDER BY f.wait LIMIT 1"),
     };
-    params.push(Param::from(correlation_key.as_str()));
-    // Each by its index, whatever the statistics of the day say.
-    let either = format!("{AWAITING} AND s.correlation_key = $5 UNION ALL {AWAITING} AND s.correlation_key IS NULL AND {of_key}");
-    (format!("SELECT s.* FROM ({either}) s ORDER BY {order} LIMIT 1"), params)
+    let narrowed = narrowed.map_or_else(String::new, |(comparison, instance)| {
+        params.push(Param::Uuid(instance));
+        format!(" AND s.instance_id {comparison} ${}", params.len())
+    });
+    let each: Vec<String> = kinds.iter().map(|kind| format!("{AWAITING} AND {kind}{narrowed}")).collect();
+    (format!("SELECT f.* FROM ({}) f {tail}", each.join(" UNION ALL ")), params)
 }
 
 impl Store {
@@ -315,24 +343,39 @@ impl Store {
         self.pool.fetch(&sql, params![now, i64::from(max)]).await?.iter().map(addressed).collect()
     }
 
-    /// Who waits for a message, suspended or not: under its correlation key, if it has one, or else by its business key.
+    /// Who waits for a message: under its correlation key, if it has one, or else by its business key.
     pub async fn awaiting(&self, message: &Addressed) -> Result<Awaiting, Error> {
-        let mut ends = Vec::new();
-        for order in ["s.instance_id, s.wait", "s.instance_id DESC, s.wait"] {
-            let (sql, params) = awaiting_sql(message, order);
-            let rows = self.pool.fetch(&sql, params).await?;
-            let Some(row) = rows.first() else { return Ok(Awaiting::Nobody) };
+        let mut found = self.who_awaits(message, Who::Two).await?;
+        if let [(one, _), (other, _)] = &found[..] {
+            if one.instance != other.instance || !self.who_awaits(message, Who::NotOf(one.instance)).await?.is_empty() {
+                return Ok(Awaiting::Several);
+            }
+            // One instance waits more than once.
+            found = self.who_awaits(message, Who::OldestOf(one.instance)).await?;
+        }
+        Ok(match found.pop() {
+            None => Awaiting::Nobody,
+            Some((_, true)) => Awaiting::Suspended,
+            Some((wait, false)) => Awaiting::One(wait),
+        })
+    }
+
+    /// Waits, and whether the instance of each is suspended.
+    async fn who_awaits(&self, message: &Addressed, who: Who) -> Result<Vec<(Waiting, bool)>, Error> {
+        let (sql, params) = awaiting_sql(message, who);
+        let waiting = |row: &Row| {
             let mut columns = row.columns();
-            ends.push(Waiting {
+            let wait = Waiting {
                 instance: columns.next()?,
                 wait: columns.next()?,
                 activity: columns.next()?,
                 definition_id: columns.next()?,
                 activity_id: columns.next()?,
-            });
-        }
-        let (last, first) = (ends.pop().expect("two"), ends.pop().expect("two"));
-        Ok(if first.instance == last.instance { Awaiting::One(first) } else { Awaiting::Several })
+            };
+            // One whose instance is gone was on its way out when the statement began.
+            Ok((wait, columns.next::<Option<bool>>()?.unwrap_or(false)))
+        };
+        self.pool.fetch(&sql, params).await?.iter().map(waiting).collect()
     }
 
     /// Hands messages over to deliveries, and puts off those for which nobody was found, for a reason and until a moment.

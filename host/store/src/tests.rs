@@ -1,14 +1,17 @@
 //! Tests of what only this crate sees: that every statement prepares, that claims use their index, that writes are durable.
 
 use mandate_tests::postgres::Cluster;
+use uuid::Uuid;
 
 use crate::batch::{Batch, cells};
 use crate::claim::candidates::{self, Rank, priorities_sql};
 use crate::db::{Dialect, Lane};
 use crate::external::fetch_sql;
+use crate::message::Who;
 use crate::store::given_up;
 use crate::{
-    Config, Fetch, FetchTopic, Store, claim, cleanup, delivery, deploy, job_definitions, ledger, message, query, start_timers, write,
+    Config, Expect, Fetch, FetchTopic, HeldExternalTask, HistoryLevel, InstanceWrite, Parts, State, Store, Unit, claim, cleanup, delivery,
+    deploy, job_definitions, ledger, message, query, start_timers, write,
 };
 
 /// The multi-row statements of the crate.
@@ -283,6 +286,7 @@ async fn messages_along_flows_and_their_receivers_find_each_other_by_index() {
         let id = "{pg:gen_random_uuid()}{lite:randomblob(16)}";
         for fill in [
             format!("INSERT INTO subscription {numbers} SELECT {id}, n, 2, 'A', 'message', 'paid', FALSE, 'p:1:x', 5, '', 'order-' || n, 'key-' || n FROM numbers"),
+            format!("INSERT INTO subscription {numbers} SELECT {id}, n, 2, 'A', 'message', 'paid', FALSE, 'p:1:x', 5, '', NULL, 'key-' || n FROM numbers"),
             format!("INSERT INTO message {numbers} SELECT {id}, 'paid', {id}, 'p:1:x', '', 'order-' || n, 'key-' || n, 'x', 1, n, n, 0, NULL FROM numbers"),
         ] {
             lane.fetch(&fill, Vec::new()).await.expect("rows");
@@ -295,18 +299,29 @@ async fn messages_along_flows_and_their_receivers_find_each_other_by_index() {
             let rows = store.pool.fetch(&format!("{explain} {sql}"), params).await.expect("a plan");
             rows.iter().map(|row| row.get::<String>(column).expect("a text")).collect::<Vec<_>>().join("\n")
         };
-        let message = |correlation_key: Option<&str>| message::addressed_to("p:1:x", "paid", Some("order-7"), correlation_key);
+        let message = |business_key: Option<&str>, key: Option<&str>| message::addressed_to("p:1:x", "paid", business_key, key);
         let begun = || (0..60_i64).map(|n| cells![n, "p", "", "paid", format!("order-{n}"), format!("key-{n}")]).collect();
+        let unkeyed = match store.pool.dialect() {
+            Dialect::Sqlite => "business_key=? AND correlation_key=?",
+            Dialect::Postgres => "(business_key IS NULL) AND (correlation_key IS NULL))",
+        };
         // With statistics of the moment before, of empty tables, and with those of the moment.
         for analyze in [false, true] {
             if analyze {
                 lane.fetch("ANALYZE", Vec::new()).await.expect("statistics");
             }
-            let by_keys = message::awaiting_sql(&message(Some("key-7")), "s.instance_id, s.wait");
-            let by_business_key = message::awaiting_sql(&message(None), "s.instance_id, s.wait");
+            let by_keys = message::awaiting_sql(&message(Some("order-7"), Some("key-7")), Who::Two);
+            let by_key = message::awaiting_sql(&message(None, Some("key-7")), Who::Two);
+            let by_business_key = message::awaiting_sql(&message(Some("order-7"), None), Who::Two);
+            let others = message::awaiting_sql(&message(None, Some("key-7")), Who::NotOf(Uuid::nil()));
+            let oldest = message::awaiting_sql(&message(Some("order-7"), Some("key-7")), Who::OldestOf(Uuid::nil()));
             let (woken, params) = query::BATCHES[1].statements(store.pool.dialect(), begun()).pop().expect("one statement");
             for (indices, plan) in [
                 (&["subscription_name", "subscription_correlation"][..], plan(&by_keys.0, by_keys.1).await),
+                // Past those without a business key that wait under a key.
+                (&["subscription_name", "subscription_correlation", unkeyed][..], plan(&by_key.0, by_key.1).await),
+                (&["subscription_name", "subscription_correlation", unkeyed][..], plan(&others.0, others.1).await),
+                (&[][..], plan(&oldest.0, oldest.1).await),
                 (&["subscription_name"][..], plan(&by_business_key.0, by_business_key.1).await),
                 (&["message_address", "message_correlation"][..], plan(woken.as_str(), params).await),
             ] {
@@ -317,6 +332,53 @@ async fn messages_along_flows_and_their_receivers_find_each_other_by_index() {
         }
     })
     .await;
+}
+
+/// Else two hosts that write the same two instances, each beside a worker's task of one of them, would wait for each other.
+#[tokio::test]
+async fn a_workers_task_is_locked_behind_all_instances_of_its_batch() {
+    let cluster = Cluster::start().expect("PostgreSQL starts");
+    let store = Store::open(Config::new(cluster.create_database("a").expect("a database"))).await.expect("it opens");
+    let admin = &store.inner().admin;
+    let [first, second] = [1, 2].map(Uuid::from_u128);
+    let rows = format!("(VALUES ('{first}'::uuid), ('{second}')) v (id)");
+    for fill in [
+        format!(
+            "INSERT INTO instance (id, tenant, definition_id, started_at, revision, last_unit, suspended, snapshot, parts) \
+             SELECT id, '', 'p:1:x', 1, 1, id, FALSE, '', 0 FROM {rows}"
+        ),
+        format!(
+            "INSERT INTO external_task SELECT id, 3, 2, 'A', 'charge', 'p:1:x', 0, NULL, 0, NULL, NULL, 1, '', NULL, FALSE, 'w', 9 FROM {rows}"
+        ),
+    ] {
+        admin.fetch(&fill, Vec::new()).await.expect("rows");
+    }
+    let write = |id: Uuid| InstanceWrite::new(id, Expect::Revision(1), State::Live { snapshot: Vec::new(), parts: Parts::default() });
+    let of_worker = InstanceWrite { held_external_task: Some(HeldExternalTask { wait: 3, worker: "w".into() }), ..write(second) };
+    let units = [write(first), of_worker].map(|it| Unit { id: it.id, instances: vec![it], start_key: None, newest: false });
+
+    // Another host has the first of them.
+    let mut other = admin.begin().await.expect("begun");
+    other.fetch(&format!("SELECT 1 FROM instance WHERE id = '{first}' FOR UPDATE"), Vec::new()).await.expect("locked");
+    let writing = async {
+        let mut tx = store.inner().jobs.begin().await.expect("begun");
+        let written = write::units(&mut tx, store.host(), HistoryLevel::None, &units.each_ref(), 0).await.expect("written");
+        tx.rollback().await;
+        written
+    };
+    let next = async {
+        while store.pool.fetch("SELECT 1 FROM pg_locks WHERE NOT granted", Vec::new()).await.expect("read").is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let second = format!("SELECT 1 FROM instance WHERE id = '{second}' FOR UPDATE NOWAIT");
+        let locked = other.fetch(&second, Vec::new()).await.map(|rows| rows.len());
+        other.rollback().await;
+        locked
+    };
+    let (written, locked) = tokio::join!(writing, next);
+    assert!(written.iter().all(Result::is_ok), "{written:?}");
+    assert_eq!(locked.expect("nobody has it who waits for the first"), 1);
+    store.close().await;
 }
 
 #[tokio::test]

@@ -160,10 +160,10 @@ fn refuse_starts(units: &[&Unit], there: &HashMap<String, Startable>, answers: &
     }
 }
 
-/// The instance's row first, as everybody takes them who locks rows beside an instance. From here to the commit nobody else fetches the task.
+/// Their instances' rows are locked already, as by everybody who locks rows beside an instance. From here to the commit nobody else fetches the task.
 static HOLDERS: Batch = Batch::new(
-    "SELECT e.instance_id, e.worker_id FROM {rows} JOIN instance i ON i.id = v.instance_id \
-     JOIN external_task e ON e.instance_id = v.instance_id AND e.wait = v.wait {pg:FOR UPDATE OF i, e}",
+    "SELECT e.instance_id, e.worker_id FROM {rows} JOIN external_task e ON e.instance_id = v.instance_id AND e.wait = v.wait \
+     ORDER BY e.instance_id {pg:FOR UPDATE OF e}",
     &[("instance_id", Type::Uuid), ("wait", Type::I64)],
 );
 

@@ -118,6 +118,7 @@ on_both! {
         workers_that_fetch_at_once_share_no_task;
     delivery:
         a_signal_comes_to_those_who_wait_when_it_is_thrown
+        a_delivery_that_cannot_be_read_keeps_back_no_other
         what_starts_by_a_signal_is_the_newest_version_that_is_not_suspended
         a_delivery_is_taken_up_once_and_only_with_what_it_led_to
         a_delivery_that_fails_is_tried_again_and_then_an_incident

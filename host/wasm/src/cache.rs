@@ -35,7 +35,7 @@ impl Cache {
     pub(crate) fn open(dir: PathBuf, key: Option<[u8; KEY_SIZE]>, engine: &Engine) -> Result<Self, Error> {
         let at = |path: &Path| {
             let path = path.display().to_string();
-            move |cause| Error::Cache { path, cause }
+            move |cause: std::io::Error| Error::Cache { path, cause: cause.to_string() }
         };
         DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(at(&dir))?;
         // Also when somebody else made it: nobody but the owner may put code here.

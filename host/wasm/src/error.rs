@@ -6,7 +6,7 @@ use crate::fit::Misfit;
 
 /// Why a sandbox or a delegate could not be made ready. A call itself never fails like this: it ends in an
 /// [`Outcome`](crate::Outcome).
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The component is not a delegate.
     #[error(transparent)]
@@ -34,7 +34,7 @@ pub enum Error {
         /// The directory or file.
         path: String,
         /// What the system says.
-        cause: std::io::Error,
+        cause: String,
     },
     /// The engine cannot be set up on this machine.
     #[error("the WebAssembly engine cannot be set up: {0}")]

@@ -99,12 +99,15 @@ pub(crate) struct Inner {
     budget_size: u32,
     loaded: RwLock<HashMap<String, Slot>>,
     uses: AtomicU64,
-    preparing: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    preparing: Mutex<HashMap<String, Turn>>,
     /// Always there until the sandbox is dropped.
     guests: Option<Runtime>,
     /// Where commands run: apart from the guests.
     pub(crate) home: Handle,
 }
+
+/// Held by whoever makes a component ready; why it could not, for those who wait.
+type Turn = Arc<tokio::sync::Mutex<Option<Error>>>;
 
 struct Slot {
     loaded: Arc<Loaded>,
@@ -177,7 +180,8 @@ impl Sandbox {
     }
 
     /// Makes a component callable: from memory, else from the code cache, else by compiling it, which takes from 0.1 s (Rust) to
-    /// 10 s (Python). Asked for the same component several times at once, it is done once.
+    /// 10 s (Python). Asked for the same component several times at once, it is done once, and one failure answers all who wait; whoever asks later
+    /// has it tried again.
     ///
     /// # Errors
     /// When the bytes are not those of the digest (SHA-256 in lower-case hex), are no delegate, or do not compile.
@@ -186,14 +190,17 @@ impl Sandbox {
             return Ok(delegate);
         }
         let turn = self.inner.turn(digest);
-        let prepared = {
-            let _turn = turn.lock().await;
-            match self.loaded(digest) {
-                Some(delegate) => Ok(delegate),
-                None => self.load_or_compile(digest, bytes).await,
-            }
-        };
-        self.inner.end_turn(digest, turn);
+        let mut failed = turn.lock().await;
+        if let Some(error) = &*failed {
+            return Err(error.clone());
+        }
+        if let Some(delegate) = self.loaded(digest) {
+            return Ok(delegate);
+        }
+        let prepared = self.load_or_compile(digest, bytes).await;
+        // Other bytes under the same digest are another caller's mistake.
+        *failed = prepared.as_ref().err().filter(|error| !matches!(error, Error::Digest { .. })).cloned();
+        self.inner.end_turn(digest, &turn);
         prepared
     }
 
@@ -270,16 +277,15 @@ impl Inner {
         }
     }
 
-    fn turn(&self, digest: &str) -> Arc<tokio::sync::Mutex<()>> {
+    fn turn(&self, digest: &str) -> Turn {
         let mut preparing = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(preparing.entry(digest.to_owned()).or_default())
     }
 
-    fn end_turn(&self, digest: &str, turn: Arc<tokio::sync::Mutex<()>>) {
+    /// Whoever comes from now on takes another turn.
+    fn end_turn(&self, digest: &str, turn: &Turn) {
         let mut preparing = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(turn);
-        // Whoever still waits for its turn holds the lock too.
-        if preparing.get(digest).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+        if preparing.get(digest).is_some_and(|latest| Arc::ptr_eq(latest, turn)) {
             preparing.remove(digest);
         }
     }

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         code_from_a_child_is_callable().await;
         child_that_cannot_compile_says_why().await;
         child_that_dies_is_not_the_components_fault().await;
+        child_that_fails_is_run_once_for_all_who_wait().await;
     });
     child_limits_itself_before_it_reads();
     println!("compiling in a child process: ok");
@@ -59,6 +61,22 @@ async fn child_that_dies_is_not_the_components_fault() {
             Err(Error::Compiler(message)) => assert!(message.contains(says), "{message}"),
             other => panic!("{exe}: {:?}", other.map(|_| "compiled")),
         }
+    }
+}
+
+/// Those who ask at once share an answer; whoever asks later may have better luck.
+async fn child_that_fails_is_run_once_for_all_who_wait() {
+    let dir = TempDir::new().unwrap();
+    let (script, runs) = (dir.path().join("compiler"), dir.path().join("runs"));
+    std::fs::write(&script, format!("#!/bin/sh\necho run >> '{}'\nexit 1\n", runs.display())).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let (sandbox, bytes) = (sandbox(&dir, script.to_str().unwrap()), guest("test_echo"));
+    let digest = digest(&bytes);
+    for round in 1..3 {
+        let ask = || sandbox.prepare(&digest, &bytes);
+        let (first, second, third) = tokio::join!(ask(), ask(), ask());
+        assert!([first, second, third].iter().all(|prepared| matches!(prepared, Err(Error::Compiler(_)))));
+        assert_eq!(std::fs::read_to_string(&runs).unwrap().lines().count(), round);
     }
 }
 

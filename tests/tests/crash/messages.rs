@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 use crate::{all, crash_under_load, kills};
 
 /// `shop` sends `order`, by which `stock` starts, and waits for `ready`. Then it sends `thanks`, for which `stock` waits behind a job: sooner or later than
-/// they come.
+/// they come, and under a correlation key, for they are sent under another business key.
 const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" id="d" targetNamespace="t">
-  <bpmn:message id="order" name="order"/><bpmn:message id="ready" name="ready"/><bpmn:message id="thanks" name="thanks"/>
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn"
+  xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" id="d" targetNamespace="t">
+  <bpmn:message id="order" name="order"/><bpmn:message id="ready" name="ready"/>
+  <bpmn:message id="thanks" name="thanks"><bpmn:extensionElements><zeebe:subscription correlationKey="= orderId"/></bpmn:extensionElements></bpmn:message>
   <bpmn:collaboration id="c">
     <bpmn:participant id="we" processRef="shop"/><bpmn:participant id="they" processRef="stock"/>
     <bpmn:messageFlow id="m1" sourceRef="ask" targetRef="they"/><bpmn:messageFlow id="m2" sourceRef="tell" targetRef="hear"/>
@@ -22,9 +24,11 @@ const MODEL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
   </bpmn:collaboration>
   <bpmn:process id="shop" isExecutable="true">
     <bpmn:startEvent id="s1"/>
-    <bpmn:sendTask id="ask" messageRef="order"/>
+    <bpmn:sendTask id="ask" messageRef="order"><bpmn:extensionElements><camunda:inputOutput>
+      <camunda:inputParameter name="orderId">${orderId}</camunda:inputParameter></camunda:inputOutput></bpmn:extensionElements></bpmn:sendTask>
     <bpmn:receiveTask id="hear" messageRef="ready"/>
-    <bpmn:endEvent id="e1"><bpmn:messageEventDefinition messageRef="thanks"/></bpmn:endEvent>
+    <bpmn:endEvent id="e1"><bpmn:messageEventDefinition messageRef="thanks"><bpmn:extensionElements>
+      <camunda:in businessKey="nobody"/><camunda:in source="orderId" target="orderId"/></bpmn:extensionElements></bpmn:messageEventDefinition></bpmn:endEvent>
     <bpmn:sequenceFlow id="f11" sourceRef="s1" targetRef="ask"/><bpmn:sequenceFlow id="f12" sourceRef="ask" targetRef="hear"/>
     <bpmn:sequenceFlow id="f13" sourceRef="hear" targetRef="e1"/>
   </bpmn:process>

@@ -13,6 +13,7 @@ use mandate_store::{Delivery, Receiver, StartTimerRow};
 
 use super::{PAGE, StoreReport};
 use crate::definitions::Definition;
+use crate::signals::UNREADABLE;
 use crate::{Error, Runtime};
 
 impl Runtime {
@@ -33,12 +34,9 @@ impl Runtime {
         loop {
             let page = self.0.store.deliveries_after(after, PAGE).await?;
             let is_last = page.len() < PAGE as usize;
-            for (name, delivery) in page {
-                after = Some(name);
-                match delivery {
-                    Ok(delivery) => findings.extend(self.wrong_delivery(&delivery).await?),
-                    Err(error) => findings.push(format!("delivery {}.{}: {error}", name.signal, name.n)),
-                }
+            for delivery in page {
+                after = Some(delivery.name);
+                findings.extend(self.wrong_delivery(&delivery).await?);
             }
             if is_last {
                 return Ok(findings);
@@ -74,6 +72,9 @@ impl Runtime {
     async fn wrong_delivery(&self, delivery: &Delivery) -> Result<Option<String>, Error> {
         let wrong =
             |what: &str| Ok(Some(format!("signal '{}', delivery {}.{}: {what}", delivery.signal, delivery.name.signal, delivery.name.n)));
+        if let Receiver::Unreadable { .. } = delivery.receiver {
+            return wrong(UNREADABLE);
+        }
         if serde_json::from_str::<Variables>(&delivery.variables).is_err() {
             return wrong("its variables cannot be read");
         }
@@ -86,7 +87,7 @@ impl Runtime {
         let fits = match (element, delivery.receiver) {
             (Some(ElementKind::StartEvent(_)), Receiver::Start) => true,
             (Some(ElementKind::StartEvent(_)), Receiver::Wait { .. }) | (_, Receiver::Start) => false,
-            (found, Receiver::Wait { .. }) => found.is_some(),
+            (found, _) => found.is_some(),
         };
         if fits { Ok(None) } else { wrong(&format!("definition {} has no such '{}'", delivery.definition_id, delivery.activity_id)) }
     }

@@ -138,6 +138,9 @@ impl Inner {
         };
         if let Err(error) = self.fail_delivery(delivery, &failure).await {
             tracing::error!(signal = delivery.signal, "what became of a signal could not be stored, and it is tried again: {error}");
+            let (receiver, wait) = job_name(delivery);
+            // Not at once: whatever stopped it is likely still there, and may be for good.
+            self.hold_back(receiver, wait, Unreadable::Instance(receiver), &error.to_string());
             self.release_delivery(delivery).await;
             return error;
         }
@@ -186,6 +189,7 @@ impl Inner {
 fn receiving(delivery: &Delivery) -> Option<InstanceId> {
     match delivery.receiver {
         Receiver::Wait { instance, .. } => Some(InstanceId(instance)),
+        Receiver::Unreadable { instance } => instance.map(InstanceId),
         Receiver::Start => None,
     }
 }

@@ -226,8 +226,9 @@ async fn who_is_suspended_gets_it_when_he_goes_on_and_who_is_gone_leaves_it_to_o
         let waiting = start(&host.runtime, "a").await;
         host.runtime.suspend_instance(waiting, true).await.expect("suspended");
         let host = host.restart_with(Setup { execute_jobs: true, ..setup }).await;
-        host.until("the answer is addressed", || async {
-            host.runtime.messages_on_the_way(Page::ALL).await.expect("read").iter().any(|it| it.receiver == Some(waiting.0))
+        let why = "the instance that waits for it is suspended";
+        host.until("the answer is held", || async {
+            host.runtime.messages_on_the_way(Page::ALL).await.expect("read").iter().any(|it| it.reason.as_deref() == Some(why))
         })
         .await;
         assert_eq!(live(&host.runtime, "shop").await, 1);

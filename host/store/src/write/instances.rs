@@ -9,7 +9,7 @@ use crate::Error;
 use crate::batch::{Batch, Cell, Type, cells};
 use crate::db::{Param, Row, Tx};
 use crate::rows::RunningJob;
-use crate::unit::{CommitError, Expect, State, Unit};
+use crate::unit::{CommitError, Expect, InstanceWrite, State, Unit};
 
 static INSERT: Batch = Batch::new(
     "INSERT INTO instance (id, tenant, definition_id, business_key, started_at, revision, last_unit, suspended, snapshot, parts, \
@@ -90,10 +90,12 @@ pub(super) struct Repeated {
 }
 
 /// Units of several instances are stored whole or not at all: their instances are locked in the order of their ids, and their revisions compared,
-/// before anything is written. So are those of units that take up a delivery, whose message is locked next. A batch of units of one instance needs no
-/// lock, for writing the row compares; in one with such units all instances are locked, for what is locked next is locked behind instances by everybody.
+/// before anything is written. So are those of units that take up a delivery or complete a worker's task, whose message or task is locked next. A batch of
+/// other units of one instance needs no lock, for writing the row compares; in one with such units all instances are locked, for what is locked next
+/// is locked behind instances by everybody.
 pub(super) async fn hold(tx: &mut Tx, units: &[&Unit], answers: &mut [Option<CommitError>]) -> Result<(), Error> {
-    if !units.iter().any(|unit| unit.instances.len() > 1 || unit.instances[0].delivery.is_some()) {
+    let locks_beside = |write: &InstanceWrite| write.delivery.is_some() || write.held_external_task.is_some();
+    if !units.iter().any(|unit| unit.instances.len() > 1 || locks_beside(&unit.instances[0])) {
         return Ok(());
     }
     let writes = units.iter().flat_map(|unit| &unit.instances);

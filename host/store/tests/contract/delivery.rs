@@ -58,7 +58,7 @@ fn instances(deliveries: &[Delivery]) -> Vec<Uuid> {
         .iter()
         .filter_map(|it| match it.receiver {
             Receiver::Wait { instance, .. } => Some(instance),
-            Receiver::Start => None,
+            Receiver::Start | Receiver::Unreadable { .. } => None,
         })
         .collect();
     ids.sort_unstable();
@@ -302,6 +302,36 @@ pub(crate) async fn who_is_suspended_gets_a_signal_when_he_goes_on(fixture: Fixt
     assert_eq!(store.claim_deliveries(900, 9, &[], &except).await.expect("claimed"), [], "this host cannot read it");
     assert!(store.is_quiet(900, &except).await.expect("read"));
     assert_eq!(claimed(&store, 900).await.len(), 1);
+}
+
+pub(crate) async fn a_delivery_that_cannot_be_read_keeps_back_no_other(fixture: Fixture) {
+    let store = fixture.open().await;
+    let process = definition(&store, "p").await;
+    for _ in 0..3 {
+        waiting(&store, &process, None, "alarm").await;
+    }
+    let whole = thrown(&store, "alarm").await;
+    // Of a kind that a newer host may know, and half of a receiver.
+    for (damage, damaged) in [("kind = 'rumour'", &whole[0]), ("wait = NULL", &whole[1])] {
+        fixture.raw(&format!("UPDATE delivery SET {damage} WHERE n = {}", damaged.name.n)).await;
+    }
+    let found = claimed(&store, 100).await;
+    let unreadable = |it: &&Delivery| matches!(it.receiver, Receiver::Unreadable { instance: Some(_) });
+    assert_eq!(
+        found.iter().filter(unreadable).map(|it| (it.name, it.job())).collect::<Vec<_>>(),
+        [0, 1].map(|at| (whole[at].name, whole[at].job()))
+    );
+    assert_eq!(found[2], whole[2]);
+    assert_eq!(store.thrown_here(whole[0].name.signal, None, 9).await.expect("read"), found);
+
+    // It fails as any other; then operators see it, and may delete it.
+    store.fail_delivery(whole[1].name, &failed(100, 0, 1)).await.expect("failed");
+    let incidents = store.incidents(IncidentFilter::default(), Page::ALL, &[]).await.expect("read");
+    assert_eq!(incidents.iter().map(|it| (it.instance, it.row.n)).collect::<Vec<_>>(), [whole[1].job()]);
+    assert_eq!(store.drop_orphaned_deliveries(200).await.expect("looked"), 0, "nobody can say that its receiver is gone");
+    let seen = store.failed_delivery(whole[1].job().0, whole[1].name.n).await.expect("read").expect("it has failed");
+    assert!(store.revise_delivery(&seen, None, &[], 200).await.expect("deleted"));
+    assert_eq!(fixture.count("delivery").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,121 @@
+//! Bodies of requests that come slowly, and the end of a host's patience.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::BoxError;
+use axum::body::{Body, HttpBody as _};
+use futures_util::{StreamExt as _, stream};
+use tokio::time::{Instant, timeout};
+
+/// The longest that a host waits for the next bytes of a body; a client whose network fails for a moment is back before.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bytes that earn a client another second of waiting. A telephone line sends more; a body of [`JSON_LIMIT`](crate::JSON_LIMIT) takes nine minutes at the most.
+pub(crate) const LEAST_PER_SECOND: u32 = 4096;
+
+/// Whether a body was given up for its slowness.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GivenUp(Arc<AtomicBool>);
+
+impl GivenUp {
+    pub(crate) fn is(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The same body, which ends with an error when its client has kept this host waiting for too long: for [`PATIENCE`], less what it has waited before, and
+/// more by what has come since. So neither a pause nor a trickle holds a request for ever, and an upload may take as long as it goes on. What the host
+/// itself takes between two reads does not count.
+pub(crate) fn patient(body: Body) -> (Body, GivenUp) {
+    let given_up = GivenUp::default();
+    if body.is_end_stream() {
+        return (body, given_up);
+    }
+    let flag = given_up.clone();
+    let chunks = stream::try_unfold((body.into_data_stream(), PATIENCE, flag), |(mut chunks, patience, flag)| async move {
+        let begun = Instant::now();
+        let Ok(next) = timeout(patience, chunks.next()).await else {
+            flag.0.store(true, Ordering::Relaxed);
+            return Err(BoxError::from("the body comes too slowly"));
+        };
+        let Some(chunk) = next.transpose()? else { return Ok(None) };
+        let earned = Duration::from_secs(chunk.len() as u64) / LEAST_PER_SECOND;
+        let patience = patience.saturating_sub(begun.elapsed()).saturating_add(earned).min(PATIENCE);
+        Ok(Some((chunk, (chunks, patience, flag))))
+    });
+    (Body::from_stream(chunks), given_up)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::to_bytes;
+    use axum::extract::{DefaultBodyLimit, Multipart};
+    use axum::http::{Request, StatusCode, header};
+    use axum::middleware::from_fn;
+    use axum::routing::post;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::server::read_body;
+
+    /// Comes in pieces, one each so many seconds.
+    fn pieces(pieces: Vec<Vec<u8>>, every: u64) -> Body {
+        let clock = tokio::time::interval_at(Instant::now(), Duration::from_secs(every));
+        Body::from_stream(stream::unfold((clock, pieces.into_iter()), |(mut clock, mut pieces)| async move {
+            clock.tick().await;
+            Some((Ok::<_, BoxError>(pieces.next()?), (clock, pieces)))
+        }))
+    }
+
+    async fn upload(mut multipart: Multipart) -> Result<String, StatusCode> {
+        let field = multipart.next_field().await.map_err(|_| StatusCode::BAD_REQUEST)?.ok_or(StatusCode::BAD_REQUEST)?;
+        field.bytes().await.map(|bytes| bytes.len().to_string()).map_err(|_| StatusCode::BAD_REQUEST)
+    }
+
+    /// What is answered to a body of that many pieces of a size, as an upload and as anything else.
+    async fn answers(size: usize, count: usize, every: u64) -> [(u16, String); 2] {
+        let app = Router::new()
+            .route("/upload", post(upload))
+            .route("/", post(|text: String| async move { text.len().to_string() }))
+            .layer(DefaultBodyLimit::disable())
+            .layer(from_fn(read_body));
+        let ask = async |path: &str, kind: &str, head: &str, tail: &str| {
+            let mut body = vec![vec![b'x'; size]; count];
+            body[0].splice(..0, head.bytes());
+            body.last_mut().expect("there are some").extend(tail.bytes());
+            let request = Request::post(path).header(header::CONTENT_TYPE, kind).body(pieces(body, every)).expect("a request");
+            let answer = app.clone().oneshot(request).await.expect("answered");
+            let (status, closes) = (answer.status(), answer.headers().get(header::CONNECTION).is_some());
+            assert_eq!(closes, !status.is_success(), "what is not read to its end ends its connection");
+            let text = to_bytes(answer.into_body(), 1_000).await.expect("a short text");
+            (status.as_u16(), String::from_utf8_lossy(&text).into_owned())
+        };
+        let head = "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\n";
+        [ask("/", "text/plain", "", "").await, ask("/upload", "multipart/form-data; boundary=b", head, "\r\n--b--\r\n").await]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_is_given_up() {
+        let begun = Instant::now();
+        // A byte a second, a piece after a pause that is too long, and one after the other at half the rate that is wanted.
+        for (size, count, every) in [(1, 1_000, 1), (1_000_000, 2, 31), (40_960, 40, 20)] {
+            for (status, text) in answers(size, count, every).await {
+                assert!(status == 408 && text.contains("too slowly"), "{size} bytes each {every} s: {status} {text}");
+            }
+        }
+        assert!(begun.elapsed() < Duration::from_mins(10), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_body_that_goes_on_is_read_however_long_it_takes() {
+        // Pauses as long as they may be, each made good by what comes after it; and a body that is there at once.
+        for (size, count, every) in [(40_960, 50, 9), (118_784, 17, 29), (1_000, 1, 1)] {
+            for (status, text) in answers(size, count, every).await {
+                assert_eq!((status, text), (200, (size * count).to_string()), "{size} bytes each {every} s");
+            }
+        }
+    }
+}
