@@ -427,7 +427,7 @@ mod index_if_any {
     use mandate_model::ElementIndex;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     pub(super) fn serialize<S: Serializer>(index: &Option<ElementIndex>, serializer: S) -> Result<S::Ok, S::Error> {
         index.map(|index| index.0).serialize(serializer)
     }

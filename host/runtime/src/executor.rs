@@ -347,7 +347,7 @@ impl Inner {
         let started = Instant::now();
         // Somebody waits for it, who may have it run before its date.
         let asked = queued.answer.is_some().then(|| self.clock.now_ms());
-        let mut advanced = self.advance_here(Work { fresh, asked, ..Work::new(instance, input) }).await;
+        let mut advanced = self.advance_here(Work { asked, fresh, ..Work::new(instance, input) }).await;
         if let Err(Error::Bug) = advanced {
             // A job that meets a bug spends its attempts and ends in an incident, rather than running into it for ever.
             crate::metrics::job_failed("unknown", Code::InternalError.as_str());

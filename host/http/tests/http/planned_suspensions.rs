@@ -22,7 +22,7 @@ async fn definition_is_suspended_at_the_date_that_the_request_says() {
     assert_eq!(planned.as_array().map(Vec::len), Some(2));
     let second = planned[1]["id"].as_str().expect("an id");
     host.delete(&format!("/api/v1/planned-suspensions/{second}")).await.no_content();
-    host.delete(&format!("/api/v1/planned-suspensions/{second}")).await.error(404, "NotFound");
+    host.delete(&format!("/api/v1/planned-suspensions/{second}")).await.error(404, "InvalidRequestException");
 
     host.put("/api/v1/clock", json!({"now": "2099-01-02T00:00:00.000Z"})).await.ok();
     assert_eq!(host.count("/engine-rest/process-definition/count?suspended=true").await, 1);

@@ -229,7 +229,9 @@ fn newer(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
 fn identity(bpmn: &[u8], scripts: &[&[u8]], bindings: &[BindingRow]) -> String {
     let mut hash = Sha256::new();
     hash.update(Sha256::digest(bpmn));
-    scripts.iter().for_each(|script| hash.update(Sha256::digest(script)));
+    for script in scripts {
+        hash.update(Sha256::digest(script));
+    }
     for binding in bindings {
         for part in [&binding.reference, &binding.digest, &binding.mandate] {
             hash.update((part.len() as u64).to_be_bytes());
