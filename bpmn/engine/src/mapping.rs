@@ -108,7 +108,7 @@ impl Machine<'_> {
     }
 
     pub(crate) fn remove_variable(&mut self, scope: ActivityId, name: &str) {
-        let transient = self.instance.at(scope).variables.get(name).is_some_and(|value| value.transient);
+        let transient = self.instance.variables(scope).and_then(|own| own.get(name)).is_some_and(|value| value.transient);
         if self.instance.set_local(scope, name, None) {
             self.variable_changed(scope, name, VariableChange::Delete);
             if transient {
