@@ -99,12 +99,11 @@ pub(crate) async fn read_body(request: Request, next: Next) -> Response {
     let (body, given_up) = patient(body);
     if is_upload(&parts.headers) {
         let response = next.run(Request::from_parts(parts, body)).await;
-        return match response.status().is_success() {
-            true => response,
-            // Whatever its handler has said of it.
-            false if given_up.is() => too_slow(),
-            false => closing(response),
-        };
+        if response.status().is_success() {
+            return response;
+        }
+        // Whatever its handler has said of it.
+        return if given_up.is() { too_slow() } else { closing(response) };
     }
     let Ok(bytes) = to_bytes(body, JSON_LIMIT).await else {
         if given_up.is() {

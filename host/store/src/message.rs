@@ -313,14 +313,13 @@ pub(crate) fn awaiting_sql(message: &Addressed, who: Who) -> (String, Vec<Param>
     let key = message.business_key.as_deref().unwrap_or_default();
     let element = message.element.as_deref().unwrap_or_default();
     let mut params = params![message.definition_id.as_str(), message.name.as_str(), element, key];
-    let mut kinds = vec!["s.business_key = $4"];
+    let unkeyed = if message.correlation_key.is_some() { " AND s.correlation_key IS NULL" } else { "" };
+    let mut kinds = vec![format!("s.business_key = $4{unkeyed}")];
     if key.is_empty() {
-        kinds.push("s.business_key IS NULL");
+        kinds.push(format!("s.business_key IS NULL{unkeyed}"));
     }
-    let mut kinds: Vec<String> = kinds.into_iter().map(str::to_owned).collect();
     if let Some(correlation_key) = &message.correlation_key {
         params.push(Param::from(correlation_key.as_str()));
-        kinds.iter_mut().for_each(|kind| kind.push_str(" AND s.correlation_key IS NULL"));
         kinds.push(format!("s.correlation_key = ${}", params.len()));
     }
     let (narrowed, tail) = match who {
