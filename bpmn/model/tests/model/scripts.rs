@@ -21,7 +21,8 @@ fn check(file: &str, expect: Expect) {
         Ok(parsed) => parsed.warnings,
         Err(diagnostics) => diagnostics,
     };
-    expect.assert_eq(&diagnostics.iter().map(|it| format!("{it}\n")).collect::<String>());
+    let lines: Vec<_> = diagnostics.iter().map(|it| format!("{it}\n")).collect();
+    expect.assert_eq(&lines.concat());
 }
 
 #[test]
