@@ -75,7 +75,9 @@ impl Machine<'_> {
     pub(crate) fn escalate_from_task(&mut self, wait: WaitId, code: String, variables: Variables) -> Result<(), Failure> {
         let task = Arc::make_mut(self.instance.tasks.get_mut(&wait).expect("admit::check found the task"));
         task.reports += 1;
-        let (from, count) = (task.activity, task.reports);
+        let from = task.activity;
+        // The task may report another one: nothing that this begins may have the keys of that.
+        self.unit.answer = task.reports;
         self.effects.push(Effect::PutTask(task.clone()));
         let catcher = escalation_catcher(self.definition, self.instance, from, Some(&code));
         let Some((activity, catching)) = catcher else {
@@ -88,8 +90,7 @@ impl Machine<'_> {
             return Ok(());
         };
         let (caught, _) = self.caught(catching, Some(code));
-        // The task may report another one: what that begins must not have the keys of this.
-        let lineage = self.unit.lineage(self.instance.id, from).instance(count);
+        let lineage = self.unit.lineage(self.instance.id, from);
         self.trigger_as(activity, catching, lineage, variables.into_iter().chain(caught).collect())
     }
 
@@ -123,7 +124,27 @@ pub(crate) fn escalation_catcher(
 mod tests {
     use expect_test::expect;
 
-    use crate::testing::check;
+    use crate::testing::{Run, check, parse};
+
+    #[test]
+    fn nothing_that_one_escalation_of_a_task_begins_has_the_keys_of_another() {
+        let definition = parse(
+            "<startEvent id='s'/><userTask id='u'/><boundaryEvent id='soft' attachedToRef='u' cancelActivity='false'>\
+             <escalationEventDefinition escalationRef='esc'/></boundaryEvent><serviceTask id='a' camunda:class='a'/>{s>u}{soft>a}\
+             <subProcess id='p' triggeredByEvent='true'><startEvent id='ps' isInterrupting='false'><conditionalEventDefinition>\
+             <condition>= n > 0</condition></conditionalEventDefinition></startEvent><serviceTask id='d' camunda:class='d'/>{ps>d}</subProcess>",
+        );
+        let mut run = Run::new(&definition);
+        run.line(r#"start {"n": 0}"#);
+        for escalation in [r#"escalate u LATE {"n": 1}"#, r#"escalate u LATE {"n": 2}"#] {
+            [escalation, "return", "return"].into_iter().for_each(|line| run.line(line));
+        }
+        for element in ["a", "d"] {
+            let keys = run.keys(element);
+            assert_eq!(keys.len(), 2, "{}", run.trace);
+            assert_ne!(keys[0], keys[1], "{element}");
+        }
+    }
 
     #[test]
     fn handlers_that_escalate_to_each_other_end_at_the_limit_of_a_unit() {
