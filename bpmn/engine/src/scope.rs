@@ -21,8 +21,9 @@ impl Machine<'_> {
         if let Role::Body(body) = self.instance.at(token.scope).role {
             return self.begin_instance(token, body);
         }
-        let brought = self.unit.brought.take_if(|(scope, element, _)| (*scope, *element) == (token.scope, token.element));
-        self.enter_with(token, brought.map(|(_, _, variables)| variables).unwrap_or_default())
+        let brought = self.unit.brought.iter().position(|(scope, element, _)| (*scope, *element) == (token.scope, token.element));
+        let variables = brought.map(|at| self.unit.brought.remove(at).2);
+        self.enter_with(token, variables.unwrap_or_default())
     }
 
     /// The same for a token in a scope that is no body; the activity has variables before anything is mapped into it.

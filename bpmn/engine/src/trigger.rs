@@ -65,7 +65,7 @@ impl Machine<'_> {
                 let name = at.message_name(message)?;
                 // As in Camunda 8 (`CatchEventBehavior`) the key comes from where the event's path runs: what an activity maps into itself does not count.
                 let scope = scope_behind(definition, self.instance, activity, event);
-                let key = At::new(definition, self.instance, scope, self.now).attached(event).correlation_key(message)?;
+                let key = At::new(definition, self.instance, scope, self.moment).attached(event).correlation_key(message)?;
                 self.put_subscription(activity, event, Awaited::message(name, key));
             }
             Some((EventTrigger::Signal(signal), _)) => {
@@ -199,7 +199,10 @@ impl Machine<'_> {
         self.unit.agenda.push(Token { element: target, scope, by: None, taken: false, lineage });
         let mut set = self.set_variables(scope, variables);
         if scope == activity {
-            self.unit.brought = Some((scope, target, triggered));
+            // Others may be triggered by what has just been set, and begin first.
+            if !triggered.is_empty() {
+                self.unit.brought.push((scope, target, triggered));
+            }
         } else {
             set = set.and_then(|()| self.set_variables_in(scope, triggered));
         }

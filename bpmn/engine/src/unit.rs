@@ -53,8 +53,8 @@ pub(crate) struct Unit {
     pub moved: BTreeSet<ActivityId>,
     /// Variables were set that are there for this unit only.
     pub has_transients: bool,
-    /// What is to be in the event sub-process of this scope that a message has triggered, until it begins.
-    pub brought: Option<(ActivityId, ElementIndex, Variables)>,
+    /// What is to be in the event sub-processes of these scopes that messages have triggered, until they begin.
+    pub brought: Vec<(ActivityId, ElementIndex, Variables)>,
 }
 
 /// A token on its way into an element.
@@ -136,7 +136,7 @@ impl Unit {
             touched: BTreeSet::new(),
             moved: BTreeSet::new(),
             has_transients: false,
-            brought: None,
+            brought: Vec::new(),
         }
     }
 
@@ -157,7 +157,7 @@ impl Unit {
             later.below = below - self.agenda[..below].iter().filter(|token| token.scope == scope).count();
         }
         self.agenda.retain(|token| token.scope != scope);
-        self.brought.take_if(|(dropped, ..)| *dropped == scope);
+        self.brought.retain(|(dropped, ..)| *dropped != scope);
     }
 
     /// Something begins in a scope, or has gone from it.

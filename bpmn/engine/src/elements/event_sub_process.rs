@@ -25,9 +25,21 @@ impl Behaviour for EventSubProcessStart {
 mod tests {
     use expect_test::expect;
 
-    use crate::testing::{MESSAGE, TIMER, check, watching};
+    use crate::testing::{MESSAGE, Run, TIMER, check, parse, watching};
 
     const OTHER: &str = " isInterrupting='false'";
+
+    #[test]
+    fn what_a_message_brings_to_its_event_sub_process_survives_another_that_begins_first() {
+        let definition = parse(&format!(
+            "<startEvent id='s'/><userTask id='u'/>{{s>u}}<subProcess id='v' triggeredByEvent='true'><startEvent id='vs' isInterrupting='false'>{MESSAGE}</startEvent>\
+             <userTask id='h'/>{{vs>h}}</subProcess><subProcess id='p' triggeredByEvent='true'><startEvent id='ps' isInterrupting='false'>\
+             <conditionalEventDefinition><condition>= n > 0</condition></conditionalEventDefinition></startEvent><task id='d'/>{{ps>d}}</subProcess>"
+        ));
+        let mut run = Run::new(&definition);
+        [r#"start {"n": 0}"#, r#"message vs {"n": 1} begun {"x": 2}"#].into_iter().for_each(|line| run.line(line));
+        assert!(run.trace.contains("x = 2 in"), "{}", run.trace);
+    }
 
     #[test]
     fn interrupting_message_cancels_the_process_and_ends_it_when_it_is_done() {

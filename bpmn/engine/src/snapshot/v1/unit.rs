@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SnapshotError;
 use super::modification::Modification;
+use super::variables::{self, Variable};
 use crate::ids::{ActivityId, WaitId};
 use crate::lineage::Lineage;
 use crate::listener;
@@ -33,7 +34,7 @@ pub(super) struct Unit {
     touched: Vec<u64>,
     moved: Vec<u64>,
     has_transients: bool,
-    brought: Option<(u64, u32, Variables)>,
+    brought: Vec<(u64, u32, Vec<Variable>)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -136,7 +137,7 @@ impl From<&unit::Unit> for Unit {
             touched: it.touched.iter().map(|scope| scope.0).collect(),
             moved: it.moved.iter().map(|scope| scope.0).collect(),
             has_transients: it.has_transients,
-            brought: it.brought.as_ref().map(|(scope, element, variables)| (scope.0, element.0, variables.clone())),
+            brought: it.brought.iter().map(|(scope, element, brought)| (scope.0, element.0, variables::write(brought))).collect(),
         }
     }
 }
@@ -149,6 +150,9 @@ impl Unit {
             Ok(unit::Change { scope: ActivityId(scope), name, kind, last: WaitId(last) })
         };
         let later = |(below, later): (u32, Later)| unit::Later { below: below as usize, kind: later.into_kind() };
+        let brought = |(scope, element, brought): (u64, u32, Vec<Variable>)| {
+            Ok((ActivityId(scope), ElementIndex(element), variables::read(brought)?))
+        };
         Ok(unit::Unit {
             origin: WaitId(self.origin),
             attempt: self.attempt,
@@ -168,7 +172,7 @@ impl Unit {
             touched: self.touched.into_iter().map(ActivityId).collect(),
             moved: self.moved.into_iter().map(ActivityId).collect(),
             has_transients: self.has_transients,
-            brought: self.brought.map(|(scope, element, variables)| (ActivityId(scope), ElementIndex(element), variables)),
+            brought: self.brought.into_iter().map(brought).collect::<Result<_, SnapshotError>>()?,
         })
     }
 }
