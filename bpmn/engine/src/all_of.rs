@@ -10,7 +10,7 @@
 //!
 //! An escalation that is thrown inside counts like a message: what throws it goes on, unless it triggers an event that interrupts. It is not caught here
 //! when something that the event wants is not waited for any more, because the scope was interrupted. An error ends what throws it, and can't wait for
-//! others: it is caught as the last of all, and otherwise goes outward.
+//! others: it is caught as the last of all, and otherwise goes outward. One of a called process is none of all: where it is thrown nobody knows what has happened here.
 
 use mandate_model::{ElementIndex, EventTrigger, ProcessDefinition};
 

@@ -295,6 +295,8 @@ impl Machine<'_> {
 
     fn caught_by(&self, event: ElementIndex) -> Option<Catch> {
         let (kind, code) = match self.definition.element(event).kind.trigger()? {
+            // Whether it is caught must be known where it is thrown, and what else has happened here is not.
+            (EventTrigger::Error(_), _) if is_one_of_all(self.definition, event) => return None,
             (EventTrigger::Error(catch), _) => (CatchKind::Error, &catch.code),
             (EventTrigger::Escalation(catch), interrupting) => {
                 // Whether one of all interrupts is seen when it comes.

@@ -139,7 +139,7 @@ impl Machine<'_> {
             let incoming = &self.definition.element(gateway).incoming;
             let can_come = |flow: &FlowIndex| flows[flow.0 as usize];
             let (lost, for_what) = if counts_tokens(self.definition) {
-                let more = incoming.len() - self.instance.index.standing[&(scope, gateway)];
+                let more = incoming.len().saturating_sub(self.instance.index.standing[&(scope, gateway)]);
                 let tokens = if more == 1 { "another token".to_owned() } else { format!("{more} more tokens") };
                 (!incoming.iter().any(can_come), format!("{tokens}, and none can come any more"))
             } else {

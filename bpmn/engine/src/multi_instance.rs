@@ -222,7 +222,7 @@ impl<'d> Machine<'d> {
             return self.resume(id);
         }
         let lineage = self.unit.lineage(self.instance.id, id);
-        if complete || thrown.iter().any(|thrown| self.ends_the_others(thrown)) {
+        if complete || thrown.iter().any(|thrown| self.ends_the_others(id, thrown)) {
             self.unit.do_later(LaterKind::Resume(id));
         } else if each.sequential {
             self.unit.agenda.push(Token { element, scope: id, by: None, taken: false, lineage });
@@ -250,8 +250,9 @@ impl<'d> Machine<'d> {
     /// `trigger_as`'s. Otherwise the standard has `None` throw for each instance, and `One` while the others go on: what catches it, whether it
     /// interrupts or not, finds an instance that has ended already. With `Complex` the model says when, and means the others if it says that the
     /// event interrupts.
-    fn ends_the_others(&self, thrown: &InstanceThrown) -> bool {
-        thrown.chosen && self.interrupts(thrown.event)
+    fn ends_the_others(&self, body: ActivityId, thrown: &InstanceThrown) -> bool {
+        // One of all that waits for another has not happened yet.
+        thrown.chosen && self.interrupts(thrown.event) && is_last(self.definition, self.instance, body, thrown.event)
     }
 
     /// A body is done, perhaps before all of its instances are: these are cancelled, and the list of results is set around it, in the order of the

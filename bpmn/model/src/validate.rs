@@ -251,6 +251,15 @@ impl<'v> Validator<'v, '_> {
                 let message = format!("the boundary event is attached to '{}' in another scope", shown(&element.id));
                 self.diagnostics.error(at, message, "move it into the scope of the activity");
             }
+            let is_error = matches!(event.kind.trigger(), Some((EventTrigger::Error(_), _)));
+            if is_error && !event.all_of.is_empty() && matches!(element.kind, ElementKind::CallActivity(_)) {
+                let message = "an event that waits for all of several can't wait for an error of a called process";
+                self.diagnostics.error(
+                    at,
+                    message,
+                    "use an error event of its own: where the error is thrown, nobody knows what else has happened here",
+                );
+            }
             match (event.kind.trigger(), name) {
                 // From a user task whoever does it reports one.
                 (

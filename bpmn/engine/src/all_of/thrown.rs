@@ -2,7 +2,10 @@
 
 use expect_test::expect;
 
-use crate::testing::{MESSAGE, check, watching};
+use crate::effect::Effect;
+use crate::testing::{MESSAGE, Run, check, parse, watching};
+use crate::variable::Variables;
+use crate::{Input, step};
 
 #[test]
 fn escalation_is_one_of_all_and_what_throws_it_goes_on() {
@@ -271,6 +274,36 @@ fn escalation_of_a_called_process_is_one_of_all() {
               task t !8 of nobody users [] groups []
         "#]],
     );
+}
+
+#[test]
+fn error_of_a_called_process_is_not_caught_by_one_of_all_around_the_call() {
+    let definition = parse(&format!(
+        "<startEvent id='s'/><subProcess id='p'><startEvent id='ps'/><callActivity id='c' calledElement='other'/>{{ps>c}}</subProcess>\
+         <boundaryEvent id='b' attachedToRef='p' parallelMultiple='true'>{MESSAGE}<errorEventDefinition errorRef='err'/></boundaryEvent>\
+         <userTask id='t'/>{{s>p}}{{b>t}}"
+    ));
+    let mut instance = Run::new(&definition).instance;
+    let input = Input::Start { element: definition.find("s").expect("it is there"), variables: Variables::new(), hold: false };
+    let effects = step(&definition, &mut instance, input, 0).expect("it starts");
+    let call = effects.iter().find_map(|effect| if let Effect::CallProcess(call) = effect { Some(call) } else { None });
+    assert_eq!(call.expect("it calls").caller.catches, []);
+}
+
+#[test]
+fn complex_behavior_ends_the_other_instances_only_when_all_have_happened() {
+    let definition = parse(&format!(
+        "<startEvent id='s'/><userTask id='a'><multiInstanceLoopCharacteristics behavior='Complex'><loopCardinality>3</loopCardinality>\
+         <complexBehaviorDefinition><condition>= true</condition><event id='ev'><escalationEventDefinition escalationRef='esc'/></event>\
+         </complexBehaviorDefinition></multiInstanceLoopCharacteristics></userTask><boundaryEvent id='b' attachedToRef='a' \
+         parallelMultiple='true'>{MESSAGE}<escalationEventDefinition/></boundaryEvent><userTask id='t'/>{{s>a}}{{b>t}}"
+    ));
+    let mut run = Run::new(&definition);
+    for (line, tasks) in [("start", 3), ("complete a", 2), ("message b", 1)] {
+        run.line(line);
+        assert_eq!(run.instance.tasks().count(), tasks, "{line}: {}", run.trace);
+    }
+    assert_eq!(run.instance.tasks().next().map(|task| task.element), definition.find("t"), "the event has happened");
 }
 
 #[test]
