@@ -6,9 +6,11 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use mandate_feel::MAX_SOURCE_BYTES;
+
 use crate::diagnostic::{At, Diagnostics, shown};
 use crate::parse::expression_tasks::is_feel;
-use crate::xml::{self, Attribute, Namespace, Node};
+use crate::xml::{self, Attribute, MAX_FILE_BYTES, Namespace, Node};
 
 /// Files of a deployment by their names.
 pub type Files<'a> = dyn Fn(&str) -> Option<&'a [u8]> + 'a;
@@ -29,15 +31,19 @@ pub fn script_files(bytes: &[u8]) -> BTreeSet<String> {
     names
 }
 
-/// Puts the contents of files where the model names them.
+/// Puts the contents of files where the model names them, but for processes that are left out.
 pub(crate) fn inline(root: &mut Node<'_>, files: &Files<'_>, diagnostics: &mut Diagnostics) {
     // Each with the id of what it stands in.
     let mut open: Vec<(&mut Node<'_>, Option<Rc<str>>)> = vec![(root, None)];
+    let mut room = MAX_FILE_BYTES;
     while let Some((node, owner)) = open.pop() {
+        if node.is("process") && matches!(node.plain("isExecutable").map(str::trim), Some("false" | "0")) {
+            continue;
+        }
         let id = node.id().map(Rc::from).or(owner);
         if let Some(resource) = resource(node).map(|it| it.trim().to_owned()) {
             let at = At { position: node.position, id: id.as_deref() };
-            let source = source(&resource, files).unwrap_or_else(|(message, help)| {
+            let source = source(&resource, files, &mut room).unwrap_or_else(|(message, help)| {
                 diagnostics.error(at, message, help);
                 // Nothing that follows from this is to be said as well.
                 let language = node.plain("scriptFormat").or(node.plain("language")).unwrap_or_default();
@@ -68,7 +74,8 @@ fn is_resource(attribute: &Attribute<'_>) -> bool {
     attribute.name == "resource" && matches!(attribute.namespace, Namespace::None | Namespace::Camunda)
 }
 
-fn source(resource: &str, files: &Files<'_>) -> Result<String, (String, String)> {
+/// `room` is how many bytes all files of a model may still have where they are named.
+fn source(resource: &str, files: &Files<'_>, room: &mut usize) -> Result<String, (String, String)> {
     let Some(name) = resource.strip_prefix(SCHEME) else {
         let message = format!("the script resource '{}' is not one of the deployment", shown(resource));
         return Err((message, "deploy the file with the model and write deployment:// before its name".to_owned()));
@@ -76,6 +83,14 @@ fn source(resource: &str, files: &Files<'_>) -> Result<String, (String, String)>
     let bytes = files(name).ok_or_else(|| {
         let message = format!("the script resource '{}' is not in the deployment", shown(name));
         (message, "add the file to the upload, or correct its name".to_owned())
+    })?;
+    if bytes.len() > MAX_SOURCE_BYTES {
+        let message = format!("the script resource '{}' has {} bytes; at most {MAX_SOURCE_BYTES} are allowed", shown(name), bytes.len());
+        return Err((message, "make several scripts of it, or have a delegate do the work".to_owned()));
+    }
+    *room = room.checked_sub(bytes.len()).ok_or_else(|| {
+        let message = format!("with the script resource '{}' the model has more than {MAX_FILE_BYTES} bytes", shown(name));
+        (message, "name fewer of them, or divide the model".to_owned())
     })?;
     let text = std::str::from_utf8(bytes).map_err(|_| {
         let message = format!("the script resource '{}' is not valid UTF-8", shown(name));

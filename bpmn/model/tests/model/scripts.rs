@@ -11,6 +11,8 @@ fn files(name: &str) -> Option<&'static [u8]> {
         "rules/price.feel" => Some(b"\xEF\xBB\xBFamount * 2\n"),
         "late.juel" => Some(b"${late}"),
         "binary" => Some(&[0xFF, 0xFE]),
+        "long" => Some(&[b' '; (64 << 10) + 1]),
+        "wide" => Some(&[b' '; 64 << 10]),
         _ => None,
     }
 }
@@ -108,4 +110,33 @@ fn script_beside_its_resource_has_no_effect() {
 fn model_without_scripts_in_files_names_none() {
     assert!(script_files(b"deployment:// is no model").is_empty());
     assert!(script_files(around("<bpmn:task id='a' name='deployment://x'/>").as_bytes()).is_empty());
+}
+
+#[test]
+fn scripts_are_no_longer_than_expressions_and_together_no_longer_than_a_file() {
+    let task = |n: u32, name: &str| {
+        format!(
+            "<bpmn:task id='a{n}'><bpmn:extensionElements><camunda:executionListener event='start'>\
+        <camunda:script scriptFormat='feel' resource='deployment://{name}'/></camunda:executionListener></bpmn:extensionElements></bpmn:task>"
+        )
+    };
+    let errors = |model: String| match parse_with("t.bpmn", model.as_bytes(), &files) {
+        Ok(_) => panic!("it is refused"),
+        Err(diagnostics) => diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    };
+    let long = errors(around(&task(0, "long")));
+    assert!(long.iter().any(|it| it.contains("'long' has 65537 bytes; at most 65536 are allowed")), "{long:?}");
+    // Each is within its bound.
+    let many = errors(around(&(0..300).map(|n| task(n, "wide")).collect::<Vec<_>>().concat()));
+    assert!(many.iter().any(|it| it.contains("the model has more than 16777216 bytes")), "{many:?}");
+}
+
+#[test]
+fn scripts_of_a_process_that_is_left_out_are_not_read() {
+    let model = around("<bpmn:task id='a'/>").replace(
+        "</bpmn:definitions>",
+        "<bpmn:process id='other' isExecutable='false'><bpmn:scriptTask id='x' scriptFormat='groovy' camunda:resource='classpath://x'/>\
+         </bpmn:process></bpmn:definitions>",
+    );
+    assert!(parse_with("t.bpmn", model.as_bytes(), &files).is_ok());
 }
