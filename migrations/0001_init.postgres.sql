@@ -265,8 +265,7 @@ CREATE TABLE definition (
 CREATE INDEX definition_deployment ON definition (deployment_id);
 CREATE INDEX definition_key ON definition (key);
 
--- What history says of a definition's elements, once for all that happens at them. It stays as long as there is history of the definition, which may be
--- deleted before.
+-- What history says of a definition's elements, once for all that happens at them. It stays when the definition is deleted and its history is not.
 CREATE TABLE element (
     id            BIGINT  PRIMARY KEY,
     definition_id TEXT    NOT NULL,
@@ -279,6 +278,13 @@ CREATE TABLE element (
     digest        TEXT
 );
 CREATE INDEX element_definition ON element (definition_id);
+
+-- The first id that no element has ever had, in its one row.
+CREATE TABLE next_element (
+    id   INTEGER PRIMARY KEY CHECK (id = 1),
+    next BIGINT NOT NULL
+);
+INSERT INTO next_element (id, next) VALUES (1, 1);
 
 -- What a definition's references resolve to, for ever. It keeps the artifact when the delegate's deployment is deleted.
 CREATE TABLE binding (

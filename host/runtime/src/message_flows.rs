@@ -111,7 +111,7 @@ impl Inner {
         Ok(match self.store.awaiting(message).await? {
             Awaiting::One(wait) => Ok(Address::Wait(wait)),
             Awaiting::Several => Err((SEVERAL, LONGEST_PAUSE_MS)),
-            Awaiting::Suspended => Err((SUSPENDED, LONGEST_PAUSE_MS)),
+            Awaiting::Suspended => Err((SUSPENDED, LONGEST_REST_MS)),
             Awaiting::Nobody => match self.definitions.get(&self.store, &message.definition_id).await {
                 Ok(definition) => start_of(&definition.model, message).map(Address::Start).ok_or((NOBODY, LONGEST_REST_MS)),
                 // Another host may be able to.

@@ -129,14 +129,14 @@ async fn empty(
         "DELETE FROM job_definition WHERE definition_id {any_text:1}",
         // Of no instance: nobody sees them without it.
         "DELETE FROM history_incident WHERE activity = 0 AND definition_id {any_text:1}",
-        // An id begins with the key, by which ended instances are found.
-        "DELETE FROM element WHERE definition_id {any_text:1} AND NOT EXISTS (SELECT 1 FROM history_instance h WHERE h.definition_key = \
-         {pg:split_part(element.definition_id, ':', 1)}{lite:substr(element.definition_id, 1, instr(element.definition_id, ':') - 1)} \
-         AND h.definition_id = element.definition_id AND h.ended_at IS NOT NULL)",
         "DELETE FROM definition WHERE id {any_text:1}",
     ];
     for sql in of_definitions {
         tx.execute(sql, vec![Param::Texts(definitions.clone())]).await?;
+    }
+    if cascade {
+        // Without their history nobody asks for them.
+        tx.execute("DELETE FROM element WHERE definition_id {any_text:1}", vec![Param::Texts(definitions.clone())]).await?;
     }
     Ok(DeploymentDeletion::Deleted { definitions })
 }

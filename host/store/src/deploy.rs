@@ -264,10 +264,8 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
     INSERT_DELEGATES.execute(tx, delegates.collect()).await?;
 
     let mut definitions = Vec::with_capacity(write.definitions.len());
-    let mut first_element = next_element(tx).await?;
     for new in &write.definitions {
-        definitions.push(DefinitionRow { first_element, ..numbered(tx, write, tenant, new).await? });
-        first_element += new.elements.iter().map(|element| element.n + 1).max().unwrap_or(0);
+        definitions.push(numbered(tx, write, tenant, new).await?);
     }
     let rows = definitions.iter().map(|definition| {
         cells![
@@ -308,10 +306,10 @@ async fn store(tx: &mut Tx, write: &DeploymentWrite) -> Result<Vec<DefinitionRow
     Ok(definitions)
 }
 
-/// The first id that no element has. Deployments are one after the other, and so are deletions.
-async fn next_element(tx: &mut Tx) -> Result<i64, Error> {
-    let rows = tx.fetch("SELECT COALESCE(MAX(id), -1) + 1 FROM element", Vec::new()).await?;
-    rows.first().map_or(Ok(0), |row| row.get(0))
+/// Ids for so many elements, which nothing else ever has, also when they are deleted. Answers the first.
+async fn element_ids(tx: &mut Tx, count: i64) -> Result<i64, Error> {
+    let rows = tx.fetch("UPDATE next_element SET next = next + $1 WHERE id = 1 RETURNING next - $1", params![count]).await?;
+    rows.first().map_or_else(|| Err(Error::Damaged("the table next_element has no row".to_owned())), |row| row.get(0))
 }
 
 /// A definition with the next version of its tenant and key, and an id.
@@ -330,7 +328,7 @@ async fn numbered(tx: &mut Tx, write: &DeploymentWrite, tenant: &str, new: &NewD
         deployment_id: write.id.clone(),
         resource_name: new.resource_name.clone(),
         identity: new.identity.clone(),
-        first_element: 0,
+        first_element: element_ids(tx, new.elements.iter().map(|element| element.n + 1).max().unwrap_or(0)).await?,
         suspended: false,
     })
 }

@@ -501,7 +501,7 @@ impl Reads {
         page: Page,
         sort: &[(HistoryActivitySort, Order)],
     ) -> Result<Vec<HistoryActivity>, Error> {
-        let columns = "a.instance_id, a.n, a.parent, e.activity_id, e.name, e.kind, a.started_at, a.ended_at, a.canceled, a.complete_scope, \
+        let columns = "a.instance_id, a.n, a.parent, COALESCE(e.activity_id, ''), e.name, COALESCE(e.kind, ''), a.started_at, a.ended_at, a.canceled, a.complete_scope, \
                        CASE WHEN a.attempt IS NOT NULL THEN e.delegate END, CASE WHEN a.attempt IS NOT NULL THEN e.digest END, a.attempt, a.called, h.root_instance, h.tenant, h.definition_id, h.definition_key, h.removal_at";
         let (by_end, by_start) = (
             filter.finished_before.is_some() || filter.finished_after.is_some(),

@@ -125,7 +125,7 @@ pub(crate) async fn what_is_used_is_not_deleted(fixture: Fixture) {
     assert_eq!(store.artifact("d1").await.expect("read"), None, "nobody names it any more");
     let history = HistoryInstanceFilter { definition_key: Some("p".into()), ..HistoryInstanceFilter::default() };
     assert_eq!(store.count_history_instances(history).await.expect("read"), 1, "history outlives the definition");
-    assert_eq!(fixture.count("element").await, 5, "and so do the elements that it tells of");
+    assert_eq!(fixture.count("element").await, 10, "and so do the elements that it tells of");
 }
 
 pub(crate) async fn definitions_are_deleted_beside_their_deployment(fixture: Fixture) {
