@@ -191,7 +191,7 @@ pub struct Task {
     pub name: Option<String>,
     /// A description, likewise.
     pub description: Option<String>,
-    /// How many escalations were reported from it, and changes of it to delegates: what each of them leads to has keys of its own.
+    /// How many escalations were reported from it: what each of them leads to has keys of its own.
     pub reports: u32,
     /// Its own variables; they are no part of its row.
     pub variables: Variables,

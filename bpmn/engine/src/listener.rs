@@ -159,13 +159,6 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Whether a change of a user task calls delegates.
-    pub(crate) fn reports_changes(&self, activity: ActivityId) -> bool {
-        let element = self.definition.element(self.instance.at(activity).element);
-        let is_told = |it: &Listener| matches!((it.event, &it.does), (Update | Assignment, ListenerAction::Delegate(_)));
-        element.listeners.iter().any(is_told)
-    }
-
     /// A user task is about to be cancelled: its expressions for that are evaluated, and one that fails fails the unit. Of an instance that is deleted
     /// they are not: as they change nothing, they could only keep somebody from deleting it.
     pub(crate) fn task_deleted(&mut self, activity: ActivityId) {

@@ -21,12 +21,6 @@ impl Machine<'_> {
             return Ok(());
         }
         let (activity, reassigned) = (before.activity, task.assignee != before.assignee);
-        if self.reports_changes(activity) {
-            // The task goes on waiting, and may be changed again.
-            task.reports += 1;
-            let lineage = self.unit.lineage(self.instance.id, activity).instance(task.reports);
-            self.unit.lineages.insert(activity, lineage);
-        }
         self.instance.tasks.insert(wait, Arc::new(task.clone()));
         self.effects.push(Effect::PutTask(task));
         self.notify(activity, Occasion::Update { reassigned })

@@ -558,9 +558,7 @@ impl Work {
     pub(crate) fn origin(&self) -> Origin {
         match self.input {
             Input::CompleteTask { wait, .. } | Input::ThrowFromTask { wait, .. } => Origin::Task(crate::unit::number(wait.0)),
-            Input::EscalateFromTask { wait, .. } | Input::ClaimTask { wait, .. } | Input::ReviseTask { wait, .. } => {
-                Origin::OpenTask(crate::unit::number(wait.0))
-            }
+            Input::EscalateFromTask { wait, .. } => Origin::Escalation(crate::unit::number(wait.0)),
             Input::CompleteExternalTask { wait, .. } | Input::ThrowFromExternalTask { wait, .. } => {
                 Origin::ExternalTask(crate::unit::number(wait.0))
             }

@@ -311,7 +311,7 @@ impl Inner {
             }
             let Some(call) = call else { break };
             let commands = definition.may_command(&call.implementation);
-            if commands && own && course.work.must_be_held(&party.instance, &call) {
+            if commands && own && course.work.is_unheld() {
                 return Ok(Ended::Hold);
             }
             if commands && !own {

@@ -1,7 +1,5 @@
 //! Traces of listeners for changes of user tasks, and for their cancellation.
 
-use std::collections::BTreeSet;
-
 use expect_test::expect;
 
 use crate::testing::{Run, check, parse};
@@ -86,10 +84,6 @@ fn task_that_is_changed_calls_delegates_each_time_under_another_key() {
           end
     "#]]
     .assert_eq(&run.trace);
-    let keys: Vec<_> = run.calls.iter().map(|call| call.entry).collect();
-    assert_eq!(keys[1], keys[2], "a change that is made again makes the same key");
-    let distinct: BTreeSet<_> = keys.iter().map(|key| key.0).collect();
-    assert_eq!(distinct.len(), keys.len() - 1, "every other call has one of its own");
 }
 
 #[test]

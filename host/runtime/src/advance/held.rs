@@ -1,21 +1,15 @@
 //! Inputs that end no wait. What their units send would hang on nothing: a unit that was lost would leave no one to ask for it again. So such a unit
 //! is begun anew when it comes to a delegate with commands, and stops at jobs before it.
 
-use mandate_engine::{DelegateCall, Input, Instance};
+use mandate_engine::Input;
 use mandate_store::Origin;
 
 use super::Work;
 
 impl Work {
-    /// Whether it is to be held before a call that may send commands: it ends no wait, and is not held yet. A user task that is changed ends none either,
-    /// but remembers how often its listeners were told, so that what these send hangs on it.
-    pub(crate) fn must_be_held(&self, instance: &Instance, call: &DelegateCall) -> bool {
-        match self.input {
-            Input::ClaimTask { wait, .. } | Input::ReviseTask { wait, .. } => {
-                call.listener.is_none() || instance.task(wait).is_none_or(|task| task.activity != call.activity)
-            }
-            _ => self.origin() == NO_WAIT && !is_held(&self.input),
-        }
+    /// Whether it ends no wait, and does not stop before its first command either.
+    pub(crate) fn is_unheld(&self) -> bool {
+        self.origin() == NO_WAIT && !is_held(&self.input)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mandate_commands::Catalogue;
-use mandate_model::{Element, ElementIndex, ElementKind, Implementation, ProcessDefinition, StartTrigger};
+use mandate_model::{Element, ElementIndex, ElementKind, Implementation, ListenerAction, ListenerEvent, ProcessDefinition, StartTrigger};
 use mandate_store::query::{DelegateListed, StartEvent};
 use mandate_store::{BindingRow, DelegateRow, EventKind, NewDefinition, StartEventRow};
 use mandate_wasm::{Limits, Sandbox};
@@ -169,6 +169,7 @@ pub(crate) fn resolve(
             }
         }
     }
+    refuse_commands_of_changes(resource, model, candidates, problems);
     bindings.sort_by(|a, b| a.reference.cmp(&b.reference));
     let doer = |implementation: &Implementation| {
         let reference = reference(implementation);
@@ -187,6 +188,28 @@ pub(crate) fn resolve(
         elements,
         start_events: start_events(model),
         start_timers: super::starts::timers(resource, model, now, problems),
+    }
+}
+
+/// A change of a user task ends no wait: of a command that was sent for one whose unit was lost nobody would know, and the change that is made again
+/// may send another one. So who is told of changes sends nothing.
+fn refuse_commands_of_changes(resource: &str, model: &ProcessDefinition, candidates: &[Candidate], problems: &mut Vec<Problem>) {
+    for (_, element) in model.iter() {
+        for listener in &element.listeners {
+            let (event, ListenerAction::Delegate(implementation)) = (listener.event, &listener.does) else { continue };
+            if !matches!(event, ListenerEvent::Assignment | ListenerEvent::Update) {
+                continue;
+            }
+            let Some(found) = find(implementation, candidates).ok().filter(|found| !found.mandate.commands.is_empty()) else { continue };
+            let message = format!(
+                "delegate '{}' is told of changes of a user task (listener for '{}') and may send commands, which could be sent twice",
+                found.name,
+                event.as_str()
+            );
+            let help = "send them from a listener for create or complete, or from a service task; or take them out of its mandate";
+            let problem = Problem { element_id: Some(element.id.to_string()), ..Problem::error(resource, message, help) };
+            problems.push(problem.at(element.position));
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Commands behind an input that ends no wait, or in another instance than the unit's own: they are sent from a job that is durable, once.
 
-use mandate_runtime::engine::{InstanceId, JobKind, Phase, PublicId, Rejection, TaskRevision};
-use mandate_runtime::{DefinitionRef, Error, Start};
+use mandate_runtime::engine::{InstanceId, JobKind, Phase, PublicId, ROOT_ACTIVITY, Rejection};
+use mandate_runtime::{DefinitionRef, Error, Start, Upload};
 use serde_json::{Value, json};
 
-use crate::common::{Host, Setup, as_variables, commands, postgres, process};
+use crate::common::{Host, MANIFEST, Setup, as_variables, commands, guest, postgres, process};
 
 /// A host on SQLite, and one on PostgreSQL.
 async fn hosts() -> [Host; 2] {
@@ -164,53 +164,32 @@ async fn report_whose_job_fails_after_a_command_is_not_taken_up_by_the_next_one(
     }
 }
 
-/// A user task whose assignments a delegate tells of, with one command each.
+/// A user task whose assignments a delegate is told of.
 const TOLD: &str = "<bpmn:startEvent id='s'/><bpmn:userTask id='u'><bpmn:extensionElements>\
                     <camunda:taskListener event='assignment' class='worker'/></bpmn:extensionElements></bpmn:userTask>\
                     <bpmn:sequenceFlow id='f' sourceRef='s' targetRef='u'/>";
 
-async fn task(host: &Host, id: InstanceId) -> PublicId {
-    let view = host.runtime.instance(id).await.expect("it lives");
-    PublicId { instance: id, number: view.instance.tasks().next().expect("it has a task").wait.0 }
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn task_that_is_assigned_tells_of_it_once_for_each_assignment() {
+async fn delegate_that_is_told_of_changes_of_a_task_sends_nothing() {
     for host in hosts().await {
-        host.deploy(process(TOLD)).await;
-        let id = host.start_instance(json!({ "script": commands(&[("u", "test.ok@1")]) })).await.expect("it starts").id;
-        let task = task(&host, id).await;
-        for user in ["ann", "ann"] {
-            host.runtime.claim_task(task, user.to_owned()).await.expect("claimed");
-        }
-        applied(&host, &["u"]).await;
-        let to = |user: &str| TaskRevision::Assign { user: Some(user.to_owned()) };
-        for user in ["bob", "ann"] {
-            host.runtime.revise_task(task, to(user)).await.expect("assigned");
-        }
-        applied(&host, &["u", "u", "u"]).await;
-        check(&host).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn assignment_that_is_made_again_after_a_crash_does_not_tell_of_it_again() {
-    for host in hosts().await {
-        host.deploy(process(TOLD)).await;
-        let id = host.start_instance(json!({ "script": commands(&[("u", "test.held@1")]) })).await.expect("it starts").id;
-        let task = task(&host, id).await;
-        let runtime = host.runtime.clone();
-        let claiming = tokio::spawn(async move { runtime.claim_task(task, "ann".to_owned()).await });
-        host.until("the command is on its way", || async { host.domain.held() == 1 }).await;
-        // From here on it writes nothing.
-        host.runtime.shut_down(std::time::Duration::ZERO).await;
-        host.domain.let_go(2);
-        claiming.await.expect("it ends").expect_err("it is not stored");
-        let host = host.restart().await;
+        let upload = |manifest: &str| {
+            let files = [("p.bpmn", process(TOLD)), ("test_scripted.wasm", guest("test_scripted.wasm")), ("mandate.toml", manifest.into())];
+            Upload { resources: files.map(|(name, bytes)| (name.to_owned(), bytes)).into(), ..Upload::default() }
+        };
+        let Err(Error::Deployment(problems)) = host.runtime.deploy(upload(MANIFEST)).await else { panic!("it may send commands") };
+        assert!(problems[0].message.contains("which could be sent twice"), "{problems:#?}");
+        assert_eq!(problems[0].element_id.as_deref(), Some("u"));
+        let without = "[delegates.worker]\nfile = \"test_scripted.wasm\"\nversion = \"2.0.0\"\n";
+        host.runtime.deploy(upload(without)).await.expect("it sends nothing");
+        let script = json!({ "u": { "set": { "told": true } } });
+        let id = host.start_instance(json!({ "script": script })).await.expect("it starts").id;
         let view = host.runtime.instance(id).await.expect("it lives");
-        assert_eq!(view.instance.tasks().next().expect("it waits").assignee, None);
+        let task = PublicId { instance: id, number: view.instance.tasks().next().expect("it has a task").wait.0 };
+        assert!(view.instance.visible_variable(ROOT_ACTIVITY, "told").is_none(), "nobody has it yet");
         host.runtime.claim_task(task, "ann".to_owned()).await.expect("claimed");
-        assert_eq!(host.domain.applied().len(), 1);
+        let view = host.runtime.instance(id).await.expect("it lives");
+        assert!(view.instance.visible_variable(ROOT_ACTIVITY, "told").is_some(), "it was told");
+        assert_eq!(view.instance.tasks().next().expect("it waits").assignee.as_deref(), Some("ann"));
         check(&host).await;
     }
 }
