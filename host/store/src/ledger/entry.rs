@@ -55,9 +55,8 @@ pub enum Origin {
     Job(i64),
     /// A user task.
     Task(i64),
-    /// The same, from which an escalation was reported, or which was changed, and which goes on waiting: units of it are stored while their origin is
-    /// there.
-    OpenTask(i64),
+    /// The same, which has told of an escalation and goes on waiting: units of it are stored while their origin is there.
+    Escalation(i64),
     /// An external task.
     ExternalTask(i64),
     /// A wait for a message.
@@ -74,7 +73,7 @@ impl Origin {
         match self {
             Self::Job(wait) => ("job", wait),
             Self::Task(wait) => ("task", wait),
-            Self::OpenTask(wait) => ("open_task", wait),
+            Self::Escalation(wait) => ("escalation", wait),
             Self::ExternalTask(wait) => ("external_task", wait),
             Self::Subscription(wait) => ("subscription", wait),
         }
@@ -84,7 +83,7 @@ impl Origin {
         match kind {
             "job" => Ok(Self::Job(wait)),
             "task" => Ok(Self::Task(wait)),
-            "open_task" => Ok(Self::OpenTask(wait)),
+            "escalation" => Ok(Self::Escalation(wait)),
             "external_task" => Ok(Self::ExternalTask(wait)),
             "subscription" => Ok(Self::Subscription(wait)),
             other => Err(Error::Damaged(format!("no kind of wait: {other}"))),

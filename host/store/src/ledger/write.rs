@@ -16,7 +16,7 @@ static WAITS: Batch = Batch::new(
        AND (j.locked_by IS NULL OR (j.locked_by = v.host AND j.locked_epoch = v.epoch))) \
        OR EXISTS (SELECT 1 FROM instance i WHERE i.id = v.instance_id AND i.job_wait = v.wait AND i.job_host = v.host AND i.job_epoch = v.epoch) \
      WHEN 'task' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = v.instance_id AND t.wait = v.wait) \
-     WHEN 'open_task' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = v.instance_id AND t.wait = v.wait) \
+     WHEN 'escalation' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = v.instance_id AND t.wait = v.wait) \
      WHEN 'external_task' THEN EXISTS (SELECT 1 FROM external_task x WHERE x.instance_id = v.instance_id AND x.wait = v.wait \
        AND x.worker_id = v.worker) \
      ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = v.instance_id AND s.wait = v.wait) END",
@@ -72,7 +72,7 @@ macro_rules! waits {
          WHEN 'job' THEN EXISTS (SELECT 1 FROM job j WHERE j.instance_id = ledger.instance_id AND j.wait = ledger.origin_wait) \
            OR EXISTS (SELECT 1 FROM instance i WHERE i.id = ledger.instance_id AND i.job_wait = ledger.origin_wait) \
          WHEN 'task' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = ledger.instance_id AND t.wait = ledger.origin_wait) \
-         WHEN 'open_task' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = ledger.instance_id AND t.wait = ledger.origin_wait) \
+         WHEN 'escalation' THEN EXISTS (SELECT 1 FROM task t WHERE t.instance_id = ledger.instance_id AND t.wait = ledger.origin_wait) \
          WHEN 'external_task' THEN EXISTS (SELECT 1 FROM external_task x WHERE x.instance_id = ledger.instance_id AND x.wait = ledger.origin_wait) \
          ELSE EXISTS (SELECT 1 FROM subscription s WHERE s.instance_id = ledger.instance_id AND s.wait = ledger.origin_wait) END"
     };
