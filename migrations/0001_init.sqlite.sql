@@ -313,7 +313,7 @@ CREATE TABLE start_event (
     kind          TEXT NOT NULL,
     name          TEXT NOT NULL,
     activity_id   TEXT NOT NULL,
-    PRIMARY KEY (definition_id, activity_id)
+    PRIMARY KEY (definition_id, activity_id, kind, name)
 ) STRICT;
 CREATE INDEX start_event_name ON start_event (name, kind);
 

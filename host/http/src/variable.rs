@@ -71,7 +71,11 @@ fn typed(name: &str, dto: Value) -> Result<Variable, Error> {
     let value = dto.remove("value").unwrap_or(Value::Null);
     let kind = dto.remove("type").unwrap_or(Value::Null);
     // Else nothing in it concerns the types that are supported: file names and serialisation formats.
-    let transient = dto.remove("valueInfo").is_some_and(|info| info["transient"] == Value::Bool(true));
+    let transient = match dto.remove("valueInfo").map(|mut info| info["transient"].take()) {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(transient)) => transient,
+        Some(_) => return Err(refused(name, "valueInfo.transient is neither true nor false".to_owned())),
+    };
     if let Some(unknown) = dto.keys().next() {
         return Err(refused(name, format!("it has an unknown field '{unknown}'")));
     }
@@ -299,6 +303,7 @@ mod tests {
             (json!({"value": 1, "type": 5}), "type"),
             (json!({"value": 1, "tpye": "Integer"}), "tpye"),
             (json!({"value": "secret", "type": "String", "valueInfo": {"transient": true}}), "transient"),
+            (json!({"value": "secret", "type": "String", "valueInfo": {"transient": "true"}}), "neither true nor false"),
             (json!("bare"), "value"),
         ];
         for (dto, expected) in cases {

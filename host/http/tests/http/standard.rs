@@ -11,6 +11,7 @@ on_both! {
     two_of_three_are_enough_at_a_complex_gateway_and_two_tokens_for_a_start_quantity
     start_says_at_which_of_several_start_events_and_data_goes_where_associations_lead
     event_that_wants_all_and_does_not_interrupt_collects_anew
+    start_event_with_several_definitions_starts_by_each_of_them
 }
 
 const TASK: &str = "/engine-rest/task";
@@ -195,4 +196,23 @@ async fn event_that_wants_all_and_does_not_interrupt_collects_anew(host: Host) {
         assert_eq!(notes().await, round);
     }
     host.check_store().await;
+}
+
+async fn start_event_with_several_definitions_starts_by_each_of_them(host: Host) {
+    let model = model(
+        "<bpmn:message id='m1' name='first'/><bpmn:message id='m2' name='second'/><bpmn:signal id='sig' name='alarm'/>\
+         <bpmn:process id='p' isExecutable='true'><bpmn:startEvent id='s'><bpmn:messageEventDefinition messageRef='m1'/>\
+         <bpmn:messageEventDefinition messageRef='m2'/><bpmn:signalEventDefinition signalRef='sig'/>\
+         <bpmn:conditionalEventDefinition><bpmn:condition>${a}</bpmn:condition></bpmn:conditionalEventDefinition>\
+         <bpmn:conditionalEventDefinition><bpmn:condition>${b}</bpmn:condition></bpmn:conditionalEventDefinition></bpmn:startEvent>\
+         <bpmn:sequenceFlow id='f' sourceRef='s' targetRef='u'/><bpmn:userTask id='u'/></bpmn:process>",
+    );
+    host.deploy("several", &model).await;
+    for message in ["first", "second"] {
+        host.post("/engine-rest/message", json!({"messageName": message})).await.no_content();
+    }
+    host.post("/engine-rest/signal", json!({"name": "alarm"})).await.no_content();
+    let condition = json!({"variables": {"a": {"value": false}, "b": {"value": true}}});
+    assert_eq!(host.post("/engine-rest/condition", condition).await.ok().as_array().map(Vec::len), Some(1));
+    host.wait_for_count(&format!("{TASK}/count"), 4).await;
 }

@@ -276,7 +276,14 @@ fn start_events(model: &ProcessDefinition) -> Vec<StartEventRow> {
         };
         Some(StartEventRow { kind, name: name.to_owned(), activity_id: element.id.to_string() })
     };
-    model.iter().filter_map(start).collect()
+    // One event may have several definitions, and of these several conditions, which have no names.
+    let mut events: Vec<StartEventRow> = Vec::new();
+    for event in model.iter().filter_map(start) {
+        if !events.contains(&event) {
+            events.push(event);
+        }
+    }
+    events
 }
 
 /// A version for a component that names none. Build metadata keeps two such components apart.
