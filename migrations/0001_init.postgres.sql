@@ -126,14 +126,23 @@ CREATE TABLE set_clock (
 -- What operators have planned for a later date; gone when it is done. Reference: definitions are suspended and activated by it.
 CREATE TABLE planned (
     id         UUID PRIMARY KEY,
+    -- The date that was asked for: the order of plans. It never changes.
     due        BIGINT NOT NULL,
     -- JSON of the runtime.
     change     TEXT NOT NULL,
     user_id    TEXT,
     annotation TEXT,
-    created    BIGINT NOT NULL
+    created    BIGINT NOT NULL,
+    -- When it is tried, at first the date; NULL when it was given up.
+    next       BIGINT,
+    attempts   BIGINT NOT NULL DEFAULT 0,
+    failure    TEXT,
+    -- The host that is at it; counts while its lease lasts in that epoch.
+    locked_by    UUID,
+    locked_epoch BIGINT
 );
-CREATE INDEX planned_due ON planned (due, id);
+CREATE INDEX planned_due ON planned (due, created, id);
+CREATE INDEX planned_next ON planned (next);
 
 -- Signals on their way: a row for each receiver that there was when the signal was thrown, written with the throw. The unit of work that receives it
 -- removes it, so that each gets it once; whoever finds nobody there any more removes it, too. And messages for which a receiver was found.

@@ -125,14 +125,23 @@ CREATE TABLE set_clock (
 -- What operators have planned for a later date; gone when it is done. Reference: definitions are suspended and activated by it.
 CREATE TABLE planned (
     id         BLOB PRIMARY KEY,
+    -- The date that was asked for: the order of plans. It never changes.
     due        INTEGER NOT NULL,
     -- JSON of the runtime.
     change     TEXT NOT NULL,
     user_id    TEXT,
     annotation TEXT,
-    created    INTEGER NOT NULL
+    created    INTEGER NOT NULL,
+    -- When it is tried, at first the date; NULL when it was given up.
+    next       INTEGER,
+    attempts   INTEGER NOT NULL DEFAULT 0,
+    failure    TEXT,
+    -- The host that is at it; counts while its lease lasts in that epoch.
+    locked_by    BLOB,
+    locked_epoch INTEGER
 ) STRICT;
-CREATE INDEX planned_due ON planned (due, id);
+CREATE INDEX planned_due ON planned (due, created, id);
+CREATE INDEX planned_next ON planned (next);
 
 -- Signals on their way: a row for each receiver that there was when the signal was thrown, written with the throw. The unit of work that receives it
 -- removes it, so that each gets it once; whoever finds nobody there any more removes it, too. And messages for which a receiver was found.

@@ -155,15 +155,17 @@ impl Runtime {
         self.operate(id, input).await.map(drop)
     }
 
-    /// The same for several. Those that have ended meanwhile are as they should be.
+    /// The same for several. Those that have ended meanwhile are as they should be; one that fails does not keep the others, and is what is answered.
     pub async fn suspend_instances(&self, ids: Vec<InstanceId>, suspended: bool) -> Result<(), Error> {
+        let mut failed = Ok(());
         for id in ids {
             match self.suspend_instance(id, suspended).await {
                 Ok(()) | Err(Error::NotFound { .. } | Error::Rejected(_)) => {}
-                Err(error) => return Err(error),
+                Err(error @ (Error::NotActing(_) | Error::Store(_))) => return Err(error),
+                Err(error) => failed = failed.and(Err(error)),
             }
         }
-        Ok(())
+        failed
     }
 }
 

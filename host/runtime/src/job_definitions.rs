@@ -4,13 +4,14 @@
 //! A job that a unit of work makes gets what was said of its definition before it is stored. No unit reads it: this host remembers it, and the store refuses
 //! what was made by a host that has not heard of a change.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mandate_engine::{Input, InstanceId, JobKind, JobOrigin, Jobs, PublicId, Rejection};
 use mandate_model::{CatchTrigger, Element, ElementIndex, ElementKind, EventTrigger, StartTrigger, Timer};
 use mandate_store::query::{DELIVERY, DefinitionFilter, DefinitionRow, JobFilter, Page};
 use mandate_store::{CarriedOut, JobDefinitionChange, JobDefinitionName, JobDefinitionRow, KnownJobDefinitions};
+use uuid::Uuid;
 
 use crate::operator::{Change, OPERATOR, Operation, Subject};
 use crate::unit::body_id;
@@ -233,6 +234,18 @@ impl Runtime {
         self.0.job_definitions.forget();
         self.0.executor.look_again();
         Ok(())
+    }
+
+    /// What is left to be done where the jobs of job definitions are to be suspended (true) or active: the inputs of each instance.
+    pub(crate) async fn jobs_to_suspend(&self, which: &[JobDefinition], suspended: bool) -> Result<BTreeMap<Uuid, Vec<Input>>, Error> {
+        let mut found: BTreeMap<Uuid, Vec<Input>> = BTreeMap::new();
+        for it in which {
+            let filter = JobFilter { job_definition: Some(it.name()), suspended: Some(!suspended), ..JobFilter::default() };
+            for instance in self.reads().instances_with_jobs(filter).await? {
+                found.entry(instance).or_default().push(Input::SuspendJobs { jobs: Jobs::Of(it.origin), suspended });
+            }
+        }
+        Ok(found)
     }
 
     /// Changes the jobs of job definitions that instances have, those of each instance in a unit of its own.

@@ -3,10 +3,14 @@
 //! What is planned is a row. Hosts that run jobs carry it out when its date has come, on behalf of whoever has planned it, which the log tells twice: when it is
 //! planned, and when it is done. What is meant by a key is looked up then: also the versions that have been deployed since. A change of a definition and the
 //! end of its plan are one transaction; instances and jobs that go with it are a plan of their own, until each of them is done.
+//!
+//! An instance that fails does not keep the others: it alone is tried again, with pauses that grow, and given up in the end. A plan never overtakes one that
+//! was for an earlier date: it takes the place of those that have failed and that it covers, and waits for all others of the same definitions.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mandate_engine::{Input, InstanceId};
+use mandate_engine::{Input, InstanceId, Rejection};
 use mandate_store::query::{DefinitionFilter, DefinitionRow, Page};
 use mandate_store::{CarriedOut, JobDefinitionName, Planned};
 use serde::{Deserialize, Serialize};
@@ -20,8 +24,20 @@ use crate::{Error, Inner, Runtime};
 /// Plans that are looked at together.
 const AT_ONCE: u32 = 100;
 
-/// When something is tried again that could not be done, such as while the database is not there.
+/// How long the first pause is before something is tried again that could not be done; each is twice the one before.
 const PAUSE_MS: i64 = 10_000;
+
+/// The longest.
+const LONGEST_PAUSE_MS: i64 = 60 * 60 * 1_000;
+
+/// How often it is tried, which takes half a day.
+const MAX_ATTEMPTS: i64 = 20;
+
+/// Instances after which it is put down how far a plan has come.
+const CHUNK: usize = 100;
+
+/// What is told of a failure.
+const MAX_FAILURE_CHARS: usize = 2_000;
 
 /// Something to be suspended or activated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,12 +82,41 @@ pub struct PlannedSuspension {
     pub id: Uuid,
     /// When it is done.
     pub due: i64,
-    /// What.
-    pub suspension: Suspension,
+    /// What; none: this host cannot read it.
+    pub suspension: Option<Suspension>,
     /// Who has planned it, if they said so.
     pub user: Option<String>,
     /// When they did.
     pub created: i64,
+    /// When it is tried; none: it was given up.
+    pub next: Option<i64>,
+    /// How often it has failed.
+    pub attempts: i64,
+    /// Why it has failed, or cannot be read.
+    pub failure: Option<String>,
+}
+
+/// What is put down of a plan.
+#[derive(Debug, Serialize, Deserialize)]
+struct Plan {
+    #[serde(flatten)]
+    suspension: Suspension,
+    /// The instances up to this one have had their turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<Uuid>,
+    /// Those of them that could not be changed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    failed: BTreeSet<Uuid>,
+}
+
+/// What became of a plan.
+enum Outcome {
+    /// It is done, or something else takes its place.
+    Done,
+    /// Something could not be done.
+    Failed(String),
+    /// This host stops, or does not have it any more.
+    Stopped,
 }
 
 impl Suspension {
@@ -97,6 +142,44 @@ impl Suspension {
             without_tenant: self.without_tenant_id,
             ..DefinitionFilter::default()
         }
+    }
+
+    fn key(&self) -> Option<&str> {
+        let of_id = || self.process_definition_id.as_deref().and_then(|id| id.split(':').next());
+        self.process_definition_key.as_deref().or_else(of_id)
+    }
+
+    /// Whether both may be of the same definition.
+    fn touches(&self, other: &Self) -> bool {
+        fn differ<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+            one.zip(other).is_some_and(|(one, other)| one != other)
+        }
+        !(differ(self.process_definition_id.as_ref(), other.process_definition_id.as_ref())
+            || differ(self.key(), other.key())
+            || differ(self.tenant_id.as_ref(), other.tenant_id.as_ref())
+            || (self.without_tenant_id && other.tenant_id.is_some())
+            || (other.without_tenant_id && self.tenant_id.is_some())
+            || differ(self.job_definition.as_ref(), other.job_definition.as_ref()))
+    }
+
+    /// Whether nothing of the other one is left to be done when this one is.
+    fn covers(&self, other: &Self) -> bool {
+        fn within<T: PartialEq>(all: Option<T>, one: Option<T>) -> bool {
+            all.is_none() || all == one
+        }
+        let as_much = match (self.what, other.what) {
+            (Suspended::ProcessDefinitions, Suspended::ProcessDefinitions) | (Suspended::JobDefinitions, Suspended::JobDefinitions) => {
+                self.include || !other.include
+            }
+            (Suspended::ProcessDefinitions, Suspended::ProcessInstances) | (Suspended::JobDefinitions, Suspended::Jobs) => self.include,
+            (one, other) => one == other,
+        };
+        as_much
+            && within(self.process_definition_id.as_ref(), other.process_definition_id.as_ref())
+            && within(self.key(), other.key())
+            && within(self.tenant_id.as_ref(), other.tenant_id.as_ref())
+            && (!self.without_tenant_id || other.without_tenant_id)
+            && within(self.job_definition.as_ref(), other.job_definition.as_ref())
     }
 
     fn is_meant(&self, it: &JobDefinition) -> bool {
@@ -135,37 +218,78 @@ impl Runtime {
         let planned = Planned {
             id: Uuid::now_v7(),
             due,
-            change: to_json(suspension),
+            change: to_json(&Plan::new(suspension.clone())),
             user: operator.user,
             annotation: operator.annotation,
             created: self.now(),
+            next: Some(due),
+            attempts: 0,
+            failure: None,
         };
         self.0.store.plan(planned, &self.logged(suspension.operation(changes))).await?;
         Ok(())
     }
 
-    /// All that are planned, the next first.
+    /// All that are planned, in the order of their dates.
     pub async fn planned_suspensions(&self, page: Page) -> Result<Vec<PlannedSuspension>, Error> {
         let planned = self.0.store.plans(page).await?;
-        let read =
-            |it: Planned| Ok(PlannedSuspension { id: it.id, due: it.due, suspension: from_json(&it)?, user: it.user, created: it.created });
-        planned.into_iter().map(read).collect()
+        let read = |it: Planned| {
+            let (suspension, failure) = match from_json(&it) {
+                Ok(plan) => (Some(plan.suspension), it.failure),
+                Err(error) => (None, Some(error.to_string())),
+            };
+            let Planned { id, due, user, created, next, attempts, .. } = it;
+            PlannedSuspension { id, due, suspension, user, created, next, attempts, failure }
+        };
+        Ok(planned.into_iter().map(read).collect())
     }
 
-    /// Forgets one that is planned.
+    /// Forgets one that is planned, whether it can be read or not.
     pub async fn forget_planned_suspension(&self, id: Uuid) -> Result<(), Error> {
         let not_found = || Error::NotFound { what: "planned suspension", id: id.to_string() };
         let planned = self.0.store.planned(id).await?.ok_or_else(not_found)?;
+        if self.forget(&planned).await? { Ok(()) } else { Err(not_found()) }
+    }
+
+    async fn forget(&self, planned: &Planned) -> Result<bool, Error> {
         let changes = vec![Change::new("executionDate", Some(planned.due.to_string()), None)];
-        let operation = Operation { verb: "Delete", ..from_json(&planned)?.operation(changes) };
-        let forgotten = self.0.store.end_plan(&CarriedOut { id, then: Vec::new() }, &self.logged(operation)).await?;
-        if forgotten { Ok(()) } else { Err(not_found()) }
+        let operation = match from_json(planned) {
+            Ok(plan) => plan.suspension.operation(changes),
+            Err(_) => Suspension::of(Suspended::ProcessDefinitions, true, false).operation(changes),
+        };
+        let operations = self.logged(Operation { verb: "Delete", ..operation });
+        Ok(self.0.store.end_plan(&CarriedOut { id: planned.id, then: Vec::new() }, &operations).await?)
+    }
+
+    /// Whether nothing older keeps this one. Older ones that have failed and that it covers go.
+    async fn is_next(&self, planned: &Planned, now: i64) -> Result<bool, Error> {
+        // Nobody knows what it is for: it has its turn, and fails.
+        let Ok(Plan { suspension, .. }) = from_json(planned) else { return Ok(true) };
+        let mut kept_until = None;
+        for older in self.0.store.plans_before(planned).await? {
+            let Ok(of_older) = from_json(&older) else { continue };
+            if !suspension.touches(&of_older.suspension) {
+                continue;
+            }
+            let goes = older.attempts > 0 && suspension.covers(&of_older.suspension);
+            if goes && self.0.store.lock_plan(older.id, i64::MAX).await?.is_some() {
+                tracing::warn!(plan = %older.id, newer = %planned.id, "what was planned and could not be done is not tried again: a later plan takes its place");
+                self.forget(&older).await?;
+            } else {
+                kept_until = kept_until.max(older.next);
+            }
+        }
+        if let Some(next) = kept_until.filter(|next| *next > now) {
+            self.0.store.hold_back_plan(planned.id, next).await?;
+        }
+        Ok(kept_until.is_none())
     }
 
     /// Does what was planned, or what is next of it.
-    async fn carry_out(&self, planned: &Planned) -> Result<(), Error> {
-        let suspension = from_json(planned)?;
-        let then = |suspension: Suspension| Planned { id: Uuid::now_v7(), change: to_json(&suspension), ..planned.clone() };
+    async fn carry_out(&self, planned: &Planned) -> Result<Outcome, Error> {
+        let plan = from_json(planned)?;
+        let suspension = &plan.suspension;
+        let then = |suspension: Suspension| Planned { id: Uuid::now_v7(), change: to_json(&Plan::new(suspension)), ..planned.clone() };
         let is_done = CarriedOut { id: planned.id, then: Vec::new() };
         let rows = self.0.store.definitions(suspension.filter(), Page::ALL, &[]).await?;
         match (suspension.what, &rows[..]) {
@@ -174,36 +298,83 @@ impl Runtime {
                 self.0.store.end_plan(&is_done, &[]).await?;
             }
             (Suspended::ProcessDefinitions, [one]) => {
-                let left = Suspension { what: Suspended::ProcessInstances, ..of(&suspension, one) };
+                let left = Suspension { what: Suspended::ProcessInstances, ..of(suspension, one) };
                 let left = suspension.include.then(|| then(left));
-                let plan = CarriedOut { then: left.into_iter().collect(), ..is_done };
-                self.suspend_definition_row(one, suspension.suspended, suspension.include, Some(&plan)).await?;
+                let ends = CarriedOut { then: left.into_iter().collect(), ..is_done };
+                self.suspend_definition_row(one, suspension.suspended, suspension.include, Some(&ends)).await?;
             }
-            (Suspended::ProcessDefinitions, several) => {
-                let each = several.iter().map(|row| then(of(&suspension, row))).collect();
+            (Suspended::ProcessInstances, [one]) => {
+                let input = if suspension.suspended { Input::Suspend } else { Input::Activate };
+                let all = self.0.store.instances_to_suspend(&one.id, suspension.suspended).await?;
+                let all = all.into_iter().map(|id| (id, vec![input.clone()])).collect();
+                return self.visit(planned, plan, all).await;
+            }
+            (Suspended::ProcessDefinitions | Suspended::ProcessInstances, several) => {
+                let each = several.iter().map(|row| then(of(suspension, row))).collect();
                 self.0.store.end_plan(&CarriedOut { then: each, ..is_done }, &[]).await?;
             }
-            (Suspended::ProcessInstances, definitions) => {
-                for definition in definitions {
-                    let all = self.0.store.instances_of(&definition.id).await?;
-                    self.suspend_instances(all.into_iter().map(InstanceId).collect(), suspension.suspended).await?;
-                }
-                self.0.store.end_plan(&is_done, &[]).await?;
-            }
             (Suspended::JobDefinitions, _) => {
-                let which = self.meant(&suspension).await?;
+                let which = self.meant(suspension).await?;
                 let left = suspension.include.then(|| then(Suspension { what: Suspended::Jobs, ..suspension.clone() }));
-                let plan = CarriedOut { then: left.into_iter().collect(), ..is_done };
-                self.suspend_job_definitions_as(&which, suspension.suspended, suspension.include, Some(&plan)).await?;
+                let ends = CarriedOut { then: left.into_iter().collect(), ..is_done };
+                self.suspend_job_definitions_as(&which, suspension.suspended, suspension.include, Some(&ends)).await?;
             }
             (Suspended::Jobs, _) => {
-                let which = self.meant(&suspension).await?;
-                let suspended = suspension.suspended;
-                self.change_jobs_of(&which, |jobs| Input::SuspendJobs { jobs, suspended }).await?;
-                self.0.store.end_plan(&is_done, &[]).await?;
+                let all = self.jobs_to_suspend(&self.meant(suspension).await?, suspension.suspended).await?;
+                return self.visit(planned, plan, all).await;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// Changes instances that are not yet as they should be: those that have not had their turn, and those that have failed. What was changed by hand
+    /// after its turn stays so.
+    async fn visit(&self, planned: &Planned, mut plan: Plan, mut all: BTreeMap<Uuid, Vec<Input>>) -> Result<Outcome, Error> {
+        all.retain(|id, _| plan.after.is_none_or(|after| *id > after) || plan.failed.contains(id));
+        plan.failed.retain(|id| all.contains_key(id));
+        let mut reason = String::new();
+        for (n, (id, inputs)) in all.into_iter().enumerate() {
+            if n > 0 && n % CHUNK == 0 && !self.0.store.save_plan(planned.id, &to_json(&plan)).await? {
+                return Ok(Outcome::Stopped);
+            }
+            let done = if self.is_ending() { Ok(()) } else { self.change(InstanceId(id), inputs).await };
+            if self.is_ending() {
+                // A unit that was under way may be done: then this instance is as it should be, whoever looks.
+                self.0.store.save_plan(planned.id, &to_json(&plan)).await?;
+                return Ok(Outcome::Stopped);
+            }
+            match done {
+                Ok(()) => drop(plan.failed.remove(&id)),
+                Err(error) => {
+                    tracing::error!(plan = %planned.id, instance = %id, "an instance could not be suspended or activated as planned: {error}");
+                    reason = format!("instance {id}: {error}");
+                    plan.failed.insert(id);
+                }
+            }
+            plan.after = plan.after.max(Some(id));
+        }
+        if plan.failed.is_empty() {
+            self.0.store.end_plan(&CarriedOut { id: planned.id, then: Vec::new() }, &[]).await?;
+            return Ok(Outcome::Done);
+        }
+        let is_mine = self.0.store.save_plan(planned.id, &to_json(&plan)).await?;
+        let several = format!("{} instances are not done; the last: {reason}", plan.failed.len());
+        Ok(if is_mine { Outcome::Failed(if plan.failed.len() > 1 { several } else { reason }) } else { Outcome::Stopped })
+    }
+
+    async fn change(&self, id: InstanceId, inputs: Vec<Input>) -> Result<(), Error> {
+        for input in inputs {
+            match self.operate(id, input).await {
+                Ok(_) | Err(Error::NotFound { .. } | Error::Rejected(Rejection::Ended | Rejection::NoSuchWait { .. })) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Whatever fails now says nothing of the plan.
+    fn is_ending(&self) -> bool {
+        self.0.executor.is_stopping() || !self.0.store.may_act()
     }
 
     async fn meant(&self, suspension: &Suspension) -> Result<Vec<JobDefinition>, Error> {
@@ -229,22 +400,61 @@ impl Inner {
         }
     }
 
-    /// Carries out what is due. Answers how much there was.
+    /// Carries out what is due. Answers how much was done of it.
     async fn carry_out_due(self: &Arc<Self>) -> Result<usize, Error> {
         if !self.store.may_act() {
             return Ok(0);
         }
-        let due = self.store.due_plans(self.clock.now_ms(), AT_ONCE).await?;
-        for planned in &due {
+        let mut done = 0;
+        for planned in self.store.due_plans(self.clock.now_ms(), AT_ONCE).await? {
+            if self.executor.is_stopping() {
+                break;
+            }
             let operator = Operator { user: planned.user.clone(), annotation: planned.annotation.clone() };
             let runtime = Runtime(self.clone(), Some(Arc::new(operator)));
-            if let Err(error) = runtime.carry_out(planned).await {
-                tracing::error!(plan = %planned.id, "what was planned could not be done, and is tried again: {error}");
-                self.store.put_off_plan(planned.id, self.clock.now_ms().saturating_add(PAUSE_MS)).await?;
-            }
+            done += usize::from(runtime.carry_out_next(planned).await?);
         }
-        Ok(due.len())
+        Ok(done)
     }
+}
+
+impl Runtime {
+    /// Carries out a plan that is due, if it is its turn and no other host is at it. Answers whether it is done.
+    async fn carry_out_next(&self, planned: Planned) -> Result<bool, Error> {
+        let now = self.now();
+        if !self.is_next(&planned, now).await? {
+            return Ok(false);
+        }
+        let Some(planned) = self.0.store.lock_plan(planned.id, now).await? else { return Ok(false) };
+        let reason = match self.carry_out(&planned).await {
+            Ok(Outcome::Done) => return Ok(true),
+            Ok(Outcome::Stopped) => return Ok(false),
+            Ok(Outcome::Failed(reason)) => reason,
+            Err(_) if self.is_ending() => return Ok(false),
+            Err(error) => error.to_string(),
+        };
+        let attempts = planned.attempts + 1;
+        let next = (attempts < MAX_ATTEMPTS).then(|| self.now().saturating_add(pause(attempts)));
+        match next {
+            Some(_) => tracing::error!(plan = %planned.id, attempts, "what was planned could not be done, and is tried again: {reason}"),
+            None => tracing::error!(plan = %planned.id, attempts, "what was planned could not be done, and is given up: {reason}"),
+        }
+        let told: String = reason.chars().filter(|it| *it != '\0').take(MAX_FAILURE_CHARS).collect();
+        self.0.store.put_off_plan(planned.id, next, &told).await?;
+        Ok(false)
+    }
+}
+
+impl Plan {
+    fn new(suspension: Suspension) -> Self {
+        Self { suspension, after: None, failed: BTreeSet::new() }
+    }
+}
+
+/// How long it is until what has failed so often is tried again.
+fn pause(attempts: i64) -> i64 {
+    let doubled = u32::try_from(attempts - 1).ok().and_then(|times| 2_i64.checked_pow(times));
+    doubled.map_or(LONGEST_PAUSE_MS, |times| PAUSE_MS.saturating_mul(times).min(LONGEST_PAUSE_MS))
 }
 
 /// The same of one definition.
@@ -252,10 +462,49 @@ fn of(suspension: &Suspension, definition: &DefinitionRow) -> Suspension {
     Suspension { process_definition_id: Some(definition.id.clone()), process_definition_key: None, ..suspension.clone() }
 }
 
-fn to_json(suspension: &Suspension) -> String {
-    serde_json::to_string(suspension).expect("names and flags always serialise")
+fn to_json(plan: &Plan) -> String {
+    serde_json::to_string(plan).expect("names and flags always serialise")
 }
 
-fn from_json(planned: &Planned) -> Result<Suspension, Error> {
+fn from_json(planned: &Planned) -> Result<Plan, Error> {
     serde_json::from_str(&planned.change).map_err(|error| Error::Damaged(format!("the plan {} cannot be read: {error}", planned.id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_key(what: Suspended, include: bool, key: &str) -> Suspension {
+        Suspension { process_definition_key: Some(key.into()), ..Suspension::of(what, true, include) }
+    }
+
+    fn of_id(what: Suspended, id: &str) -> Suspension {
+        Suspension { process_definition_id: Some(id.into()), ..Suspension::of(what, true, true) }
+    }
+
+    #[test]
+    fn plans_of_a_definition_know_each_other() {
+        use Suspended::{JobDefinitions, Jobs, ProcessDefinitions, ProcessInstances};
+        let all = of_key(ProcessDefinitions, true, "p");
+        let (first, second) = (of_id(ProcessInstances, "p:1:a"), of_id(ProcessInstances, "p:2:b"));
+        assert!(all.touches(&first) && first.touches(&all) && all.covers(&first) && !first.covers(&all));
+        assert!(!first.touches(&second) && !first.covers(&second));
+        assert!(!of_key(ProcessDefinitions, true, "q").touches(&first));
+        assert!(!of_key(ProcessDefinitions, false, "p").covers(&first) && all.covers(&of_key(ProcessDefinitions, false, "p")));
+        // Jobs are suspended with an instance, but not as it is.
+        let jobs = of_id(Jobs, "p:1:a");
+        assert!(all.touches(&jobs) && !all.covers(&jobs) && of_key(JobDefinitions, true, "p").covers(&jobs));
+        let (of_acme, of_nobody) =
+            (Suspension { tenant_id: Some("acme".into()), ..all.clone() }, Suspension { without_tenant_id: true, ..all.clone() });
+        assert!(!of_acme.touches(&of_nobody) && !of_nobody.touches(&of_acme) && all.covers(&of_acme) && !of_acme.covers(&all));
+        assert!(all.covers(&of_nobody) && !of_nobody.covers(&all));
+        let one = Suspension { job_definition: Some(("a".into(), "timer".into())), ..jobs.clone() };
+        assert!(jobs.covers(&one) && !one.covers(&jobs));
+    }
+
+    #[test]
+    fn pauses_grow_up_to_an_hour() {
+        let pauses: Vec<_> = [1, 2, 3, 9, 10, 1_000].map(|attempts| pause(attempts) / 1_000).into();
+        assert_eq!(pauses, [10, 20, 40, 2_560, 3_600, 3_600]);
+    }
 }

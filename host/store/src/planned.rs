@@ -2,12 +2,16 @@
 //!
 //! A row is there until what it says is done. The transaction that changes a definition removes the row, and puts down what is left to be done, such as
 //! the instances that go with it; if the row is gone, somebody else has done it. So a change is made once, whoever tries, and whatever crashes.
+//!
+//! A host locks a row while it is at it, as it does with timer start events: the instances of a plan are changed by one host at a time. What fails is tried
+//! again at `next`; `due` stays what was asked for, as it says which of two plans is the older one.
 
 use uuid::Uuid;
 
 use crate::db::{Columns, Param, Tx, params};
 use crate::query::Page;
 use crate::rows::OperationRow;
+use crate::start_timers::HELD;
 use crate::unit::{check_key, check_text};
 use crate::write::operations;
 use crate::{Error, Store};
@@ -27,6 +31,12 @@ pub struct Planned {
     pub annotation: Option<String>,
     /// When it was planned.
     pub created: i64,
+    /// When it is tried; none: it was given up.
+    pub next: Option<i64>,
+    /// How often it has failed.
+    pub attempts: i64,
+    /// Why, the last time.
+    pub failure: Option<String>,
 }
 
 /// A plan that is carried out, and what of it is left to be done.
@@ -39,9 +49,12 @@ pub struct CarriedOut {
 }
 
 /// One is due at `$1`.
-pub(crate) const IS_DUE: &str = "p.due <= $1";
+pub(crate) const IS_DUE: &str = "p.next <= $1";
 
-const SELECT: &str = "SELECT p.id, p.due, p.change, p.user_id, p.annotation, p.created FROM planned p";
+const COLUMNS: &str = "p.id, p.due, p.change, p.user_id, p.annotation, p.created, p.next, p.attempts, p.failure";
+
+/// The older first.
+const ORDER: &str = "ORDER BY p.due, p.created, p.id";
 
 fn row(columns: &mut Columns<'_>) -> Result<Planned, Error> {
     Ok(Planned {
@@ -51,6 +64,9 @@ fn row(columns: &mut Columns<'_>) -> Result<Planned, Error> {
         user: columns.next()?,
         annotation: columns.next()?,
         created: columns.next()?,
+        next: columns.next()?,
+        attempts: columns.next()?,
+        failure: columns.next()?,
     })
 }
 
@@ -63,15 +79,15 @@ impl Store {
         tx.commit().await
     }
 
-    /// Up to `max` plans that are due, the longest due first.
+    /// Up to `max` plans that are due, the older first.
     pub async fn due_plans(&self, now: i64, max: u32) -> Result<Vec<Planned>, Error> {
-        self.plans_where(&format!("WHERE {IS_DUE} ORDER BY p.due, p.id LIMIT $2"), params![now, i64::from(max)]).await
+        self.plans_where(&format!("WHERE {IS_DUE} {ORDER} LIMIT $2"), params![now, i64::from(max)]).await
     }
 
-    /// All plans, the next first.
+    /// All plans, the older first.
     pub async fn plans(&self, page: Page) -> Result<Vec<Planned>, Error> {
         let (first, max) = (i64::from(page.first), i64::from(page.max));
-        self.plans_where("ORDER BY p.due, p.id LIMIT $2 OFFSET $1", params![first, max]).await
+        self.plans_where(&format!("{ORDER} LIMIT $2 OFFSET $1"), params![first, max]).await
     }
 
     /// One of them.
@@ -79,10 +95,55 @@ impl Store {
         Ok(self.plans_where("WHERE p.id = $1", params![id]).await?.pop())
     }
 
-    /// Something that could not be done is tried again at another moment.
-    pub async fn put_off_plan(&self, id: Uuid, due: i64) -> Result<(), Error> {
+    /// Those that are older than this one, and not given up.
+    pub async fn plans_before(&self, planned: &Planned) -> Result<Vec<Planned>, Error> {
+        let which = format!("WHERE p.next IS NOT NULL AND (p.due, p.created, p.id) < ($1, $2, $3) {ORDER}");
+        self.plans_where(&which, params![planned.due, planned.created, planned.id]).await
+    }
+
+    /// Locks a plan that is tried until `now`, and answers it as it is; none: there is no such plan, or another host is at it.
+    pub async fn lock_plan(&self, id: Uuid, now: i64) -> Result<Option<Planned>, Error> {
+        let me = self.host();
+        let mut tx = self.begin_in_epoch().await?;
+        let lock = format!(
+            "UPDATE planned AS t SET locked_by = $2, locked_epoch = $3 \
+             WHERE t.id = $1 AND t.next <= $4 AND (t.locked_by IS NULL OR t.locked_by = $2 OR NOT {HELD})"
+        );
+        if tx.execute(&lock, params![id, me.id, me.epoch, now]).await? == 0 {
+            tx.rollback().await;
+            return Ok(None);
+        }
+        let rows = tx.fetch(&format!("SELECT {COLUMNS} FROM planned p WHERE p.id = $1"), params![id]).await?;
+        let planned = rows.first().map(|found| row(&mut found.columns())).transpose()?;
+        tx.commit().await?;
+        Ok(planned)
+    }
+
+    /// What is left of a plan that this host has locked. False: it does not have it any more.
+    pub async fn save_plan(&self, id: Uuid, change: &str) -> Result<bool, Error> {
+        check_text("change", Some(change)).map_err(Error::Refused)?;
+        let me = self.host();
         let mut tx = self.inner().admin.begin().await?;
-        tx.execute("UPDATE planned SET due = $2 WHERE id = $1", params![id, due]).await?;
+        let sql = "UPDATE planned SET change = $4 WHERE id = $1 AND locked_by = $2 AND locked_epoch = $3";
+        let saved = tx.execute(sql, params![id, me.id, me.epoch, change]).await?;
+        tx.commit().await?;
+        Ok(saved > 0)
+    }
+
+    /// A plan that this host has locked could not be done: it is tried again at `next`, or given up. Then it is there until somebody forgets it.
+    pub async fn put_off_plan(&self, id: Uuid, next: Option<i64>, failure: &str) -> Result<(), Error> {
+        let me = self.host();
+        let mut tx = self.inner().admin.begin().await?;
+        let sql = "UPDATE planned SET next = CASE WHEN $4 THEN $5 END, attempts = attempts + 1, failure = $6, locked_by = NULL, locked_epoch = NULL \
+                   WHERE id = $1 AND locked_by = $2 AND locked_epoch = $3";
+        tx.execute(sql, params![id, me.id, me.epoch, next.is_some(), next.unwrap_or_default(), failure]).await?;
+        tx.commit().await
+    }
+
+    /// A plan that an older one keeps waits until that one is tried again.
+    pub async fn hold_back_plan(&self, id: Uuid, next: i64) -> Result<(), Error> {
+        let mut tx = self.inner().admin.begin().await?;
+        tx.execute("UPDATE planned SET next = $2 WHERE id = $1 AND next < $2", params![id, next]).await?;
         tx.commit().await
     }
 
@@ -93,6 +154,8 @@ impl Store {
             tx.rollback().await;
             return Ok(false);
         }
+        // Whatever this one has kept looks again.
+        tx.execute("UPDATE planned SET next = due WHERE attempts = 0 AND next > due", Vec::new()).await?;
         operations::write(&mut tx, self.inner().history, operations).await?;
         tx.commit().await?;
         Ok(true)
@@ -100,12 +163,12 @@ impl Store {
 
     /// The next moment after `now` for which something is planned.
     pub(crate) async fn next_plan(&self, now: i64) -> Result<Option<i64>, Error> {
-        let rows = self.pool.fetch("SELECT p.due FROM planned p WHERE p.due > $1 ORDER BY p.due LIMIT 1", params![now]).await?;
+        let rows = self.pool.fetch("SELECT p.next FROM planned p WHERE p.next > $1 ORDER BY p.next LIMIT 1", params![now]).await?;
         rows.first().map(|row| row.get(0)).transpose()
     }
 
     async fn plans_where(&self, which: &str, params: Vec<Param>) -> Result<Vec<Planned>, Error> {
-        let rows = self.pool.fetch(&format!("{SELECT} {which}"), params).await?;
+        let rows = self.pool.fetch(&format!("SELECT {COLUMNS} FROM planned p {which}"), params).await?;
         rows.iter().map(|found| row(&mut found.columns())).collect()
     }
 }
@@ -123,12 +186,13 @@ pub(crate) async fn take(tx: &mut Tx, plan: Option<&CarriedOut>) -> Result<bool,
     Ok(true)
 }
 
+/// It is tried at its date, for the first time.
 async fn insert(tx: &mut Tx, planned: &Planned) -> Result<(), Error> {
-    let Planned { id, due, change, user, annotation, created } = planned;
+    let Planned { id, due, change, user, annotation, created, .. } = planned;
     let fits = check_key("user", user.as_deref().unwrap_or_default())
         .and_then(|()| check_text("annotation", annotation.as_deref()))
         .and_then(|()| check_text("change", Some(change)));
     fits.map_err(Error::Refused)?;
-    let sql = "INSERT INTO planned (id, due, change, user_id, annotation, created) VALUES ($1, $2, $3, $4, $5, $6)";
+    let sql = "INSERT INTO planned (id, due, change, user_id, annotation, created, next, attempts) VALUES ($1, $2, $3, $4, $5, $6, $2, 0)";
     tx.execute(sql, params![*id, *due, change.as_str(), user.clone(), annotation.clone(), *created]).await.map(drop)
 }

@@ -16,7 +16,7 @@ pub(super) fn router() -> Router<App> {
     Router::new().route("/planned-suspensions", get(list)).route("/planned-suspensions/{id}", delete(forget))
 }
 
-/// The next first; `firstResult` and `maxResults` as in every list.
+/// In the order of their dates; `firstResult` and `maxResults` as in every list.
 async fn list(State(app): State<App>, Params(mut params): Params) -> Result<Json<Value>, Error> {
     let page = params.page()?;
     params.finish_own()?;
@@ -25,24 +25,30 @@ async fn list(State(app): State<App>, Params(mut params): Params) -> Result<Json
 }
 
 fn dto(it: &PlannedSuspension) -> Value {
-    let of = &it.suspension;
-    let (include, of_jobs) = match of.what {
-        Suspended::ProcessDefinitions | Suspended::ProcessInstances => ("includeProcessInstances", false),
-        Suspended::JobDefinitions | Suspended::Jobs => ("includeJobs", true),
-    };
-    json!({
+    let mut dto = json!({
         "id": it.id,
         "executionDate": date::print(it.due),
-        "suspended": of.suspended,
-        "jobDefinitions": of_jobs,
-        include: of.include,
-        "processDefinitionId": of.process_definition_id,
-        "processDefinitionKey": of.process_definition_key,
-        "tenantId": of.tenant_id,
-        "activityId": of.job_definition.as_ref().map(|(activity, _)| activity),
         "userId": it.user,
         "created": date::print(it.created),
-    })
+        "nextAttempt": it.next.map(date::print),
+        "failedAttempts": it.attempts,
+        "failure": it.failure,
+    });
+    // Of one that cannot be read nothing more is known.
+    if let Some(of) = &it.suspension {
+        let (include, of_jobs) = match of.what {
+            Suspended::ProcessDefinitions | Suspended::ProcessInstances => ("includeProcessInstances", false),
+            Suspended::JobDefinitions | Suspended::Jobs => ("includeJobs", true),
+        };
+        dto["suspended"] = json!(of.suspended);
+        dto["jobDefinitions"] = json!(of_jobs);
+        dto[include] = json!(of.include);
+        dto["processDefinitionId"] = json!(of.process_definition_id);
+        dto["processDefinitionKey"] = json!(of.process_definition_key);
+        dto["tenantId"] = json!(of.tenant_id);
+        dto["activityId"] = json!(of.job_definition.as_ref().map(|(activity, _)| activity));
+    }
+    dto
 }
 
 /// Nothing is suspended or activated then. The log of operations says by whom.

@@ -1,10 +1,12 @@
 //! Suspensions and activations that operators plan for a later date: durable, done once at that date, and told of in the log.
 
+use mandate_runtime::engine::InstanceId;
 use mandate_runtime::query::{DefinitionFilter, JobFilter, OperationFilter, Page};
 use mandate_runtime::{ClockSource, Error, JobDefinition, Operator, Runtime, Suspended, Suspension};
+use mandate_store::{Planned, Store};
 use serde_json::json;
 
-use crate::common::{Host, Setup, postgres, process};
+use crate::common::{Host, Setup, as_variables, postgres, process};
 
 const HOUR: i64 = 60 * 60 * 1_000;
 
@@ -141,6 +143,148 @@ async fn plan_is_forgotten_by_hand_or_with_what_it_is_for() {
         assert_eq!(suspended(&host.runtime).await, 0);
         host.runtime.delete_deployment(&report.id.expect("stored"), true).await.expect("deleted");
         host.runtime.set_clock(begun + 2 * HOUR).await.expect("moved");
+        assert_eq!(host.runtime.planned_suspensions(Page::ALL).await.expect("read"), []);
+    }
+}
+
+/// A condition that is no truth value once `x` is a text: then the instance cannot be activated.
+fn conditional() -> Vec<u8> {
+    process(
+        r#"<bpmn:startEvent id="s"/><bpmn:userTask id="u"/><bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="u"/>
+           <bpmn:subProcess id="v" triggeredByEvent="true"><bpmn:startEvent id="vs">
+           <bpmn:conditionalEventDefinition><bpmn:condition>${x}</bpmn:condition></bpmn:conditionalEventDefinition></bpmn:startEvent>
+           <bpmn:userTask id="a"/><bpmn:sequenceFlow id="v1" sourceRef="vs" targetRef="a"/></bpmn:subProcess>"#,
+    )
+}
+
+async fn set(host: &Host, id: InstanceId, x: serde_json::Value) {
+    host.runtime.set_variables(id, None, as_variables(&json!({ "x": x })), Vec::new()).await.expect("set");
+}
+
+/// A definition that is suspended with its three instances, the second of which cannot be activated.
+async fn with_a_bad_one(database: Option<String>) -> (Host, [InstanceId; 3]) {
+    let host = Host::start_with(manual(database)).await;
+    let id = host.deploy(conditional()).await.definitions[0].id.clone();
+    let start = async || host.start_instance(json!({"x": false})).await.expect("it starts").id;
+    let instances = [start().await, start().await, start().await];
+    host.runtime.suspend_definition(&id, true, true).await.expect("suspended");
+    set(&host, instances[1], json!("text")).await;
+    (host, instances)
+}
+
+async fn are_suspended(host: &Host, instances: &[InstanceId; 3]) -> [bool; 3] {
+    let mut are = [false; 3];
+    for (is, id) in are.iter_mut().zip(instances) {
+        *is = host.runtime.instance(*id).await.expect("it lives").instance.is_suspended();
+    }
+    are
+}
+
+/// How often the log says that the instance was suspended or activated.
+async fn changes(runtime: &Runtime, id: InstanceId) -> usize {
+    let filter = OperationFilter { instance: Some(id.0), ..OperationFilter::default() };
+    let rows = runtime.reads().operations(filter, Page::ALL, &[]).await.expect("read");
+    rows.iter().filter(|it| it.row.property.as_deref() == Some("suspensionState")).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planned_instance_that_fails_keeps_no_other_and_what_was_changed_by_hand_stays() {
+    for database in [None, Some(postgres())] {
+        let (host, all) = with_a_bad_one(database.clone()).await;
+        let beside = if database.is_some() { Some(host.beside(manual(None)).await) } else { None };
+        let begun = host.runtime.now();
+        ann(&host.runtime).plan_suspension(&of_key(Suspended::ProcessDefinitions, false), begun + HOUR).await.expect("planned");
+        host.runtime.set_clock(begun + HOUR).await.expect("moved");
+        assert_eq!(are_suspended(&host, &all).await, [false, true, false]);
+        let left = host.runtime.planned_suspensions(Page::ALL).await.expect("read");
+        let [one] = &left[..] else { panic!("{left:#?}") };
+        assert_eq!((one.due - begun, one.next, one.attempts), (HOUR, Some(begun + HOUR + 10_000), 1));
+        assert!(one.failure.as_ref().is_some_and(|it| it.contains(&all[1].to_string())), "{one:#?}");
+        // An operator changes his mind of one that is done; it is not done again with the one that has failed.
+        host.runtime.suspend_instance(all[2], true).await.expect("suspended");
+        host.runtime.set_clock(begun + 2 * HOUR).await.expect("moved");
+        assert_eq!(are_suspended(&host, &all).await, [false, true, true]);
+        assert_eq!(changes(&host.runtime, all[0]).await, 1);
+        set(&host, all[1], json!(false)).await;
+        host.runtime.set_clock(begun + 4 * HOUR).await.expect("moved");
+        assert_eq!(are_suspended(&host, &all).await, [false, false, true]);
+        assert_eq!(host.runtime.planned_suspensions(Page::ALL).await.expect("read"), []);
+        if let Some(beside) = beside {
+            beside.shut_down(std::time::Duration::from_secs(5)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planned_suspension_takes_the_place_of_an_older_one_that_has_failed() {
+    for database in [None, Some(postgres())] {
+        let (host, all) = with_a_bad_one(database).await;
+        let begun = host.runtime.now();
+        for (hours, is) in [(1, false), (2, true)] {
+            ann(&host.runtime).plan_suspension(&of_key(Suspended::ProcessDefinitions, is), begun + hours * HOUR).await.expect("planned");
+        }
+        host.runtime.set_clock(begun + HOUR).await.expect("moved");
+        assert_eq!((suspended(&host.runtime).await, are_suspended(&host, &all).await), (0, [false, true, false]));
+        host.runtime.set_clock(begun + 2 * HOUR).await.expect("moved");
+        assert_eq!((suspended(&host.runtime).await, are_suspended(&host, &all).await), (1, [true; 3]));
+        set(&host, all[1], json!(false)).await;
+        host.runtime.set_clock(begun + 48 * HOUR).await.expect("moved");
+        assert_eq!((suspended(&host.runtime).await, are_suspended(&host, &all).await), (1, [true; 3]));
+        assert_eq!(host.runtime.planned_suspensions(Page::ALL).await.expect("read"), []);
+        assert!(log(&host.runtime, "ProcessDefinition").await.contains(&"ann Delete executionDate maintenance".to_owned()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planned_suspension_waits_for_an_older_one_until_it_is_given_up_or_forgotten() {
+    for (database, is_forgotten) in [(None, true), (Some(postgres()), false)] {
+        let (host, all) = with_a_bad_one(database).await;
+        let begun = host.runtime.now();
+        ann(&host.runtime).plan_suspension(&of_key(Suspended::ProcessDefinitions, false), begun + HOUR).await.expect("planned");
+        // It says nothing of the instances, and so does not do all that the other one was to do.
+        let later = Suspension { include: false, ..of_key(Suspended::ProcessDefinitions, true) };
+        ann(&host.runtime).plan_suspension(&later, begun + 2 * HOUR).await.expect("planned");
+        host.runtime.set_clock(begun + 3 * HOUR).await.expect("moved");
+        assert_eq!((suspended(&host.runtime).await, are_suspended(&host, &all).await), (0, [false, true, false]));
+        let left = host.runtime.planned_suspensions(Page::ALL).await.expect("read");
+        assert_eq!(left.iter().map(|it| it.due - begun).collect::<Vec<_>>(), [HOUR, 2 * HOUR]);
+        if is_forgotten {
+            host.runtime.forget_planned_suspension(left[0].id).await.expect("forgotten");
+            host.until("the other one is done", async || suspended(&host.runtime).await == 1).await;
+        } else {
+            host.runtime.set_clock(begun + 48 * HOUR).await.expect("moved");
+            assert_eq!(suspended(&host.runtime).await, 1);
+            let left = host.runtime.planned_suspensions(Page::ALL).await.expect("read");
+            let [given_up] = &left[..] else { panic!("{left:#?}") };
+            assert_eq!((given_up.next, given_up.attempts), (None, 20));
+        }
+        assert_eq!(are_suspended(&host, &all).await, [false, true, false]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_that_cannot_be_read_is_listed_and_forgotten() {
+    for database in [None, Some(postgres())] {
+        let host = Host::start_with(manual(database.clone())).await;
+        host.deploy(model("one")).await;
+        let begun = host.runtime.now();
+        host.runtime.plan_suspension(&of_key(Suspended::ProcessDefinitions, true), begun + HOUR).await.expect("planned");
+        host.runtime.shut_down(std::time::Duration::from_secs(5)).await;
+        let file = format!("sqlite:{}", host.dir.path().join("mandate.db").display());
+        let store = Store::open(mandate_store::Config::new(database.unwrap_or(file))).await.expect("the store opens");
+        let of_key = store.plans(Page::ALL).await.expect("read").remove(0);
+        let of_another_time = Planned { id: uuid::Uuid::now_v7(), due: begun, change: "{\"what\": \"forests\"}".into(), ..of_key };
+        store.plan(of_another_time, &[]).await.expect("planned");
+        store.close().await;
+        let host = host.restart().await;
+        host.runtime.set_clock(begun + HOUR).await.expect("moved");
+        // It keeps no other.
+        assert_eq!(suspended(&host.runtime).await, 1);
+        let left = host.runtime.planned_suspensions(Page::ALL).await.expect("read");
+        let [one] = &left[..] else { panic!("{left:#?}") };
+        assert_eq!((one.due, one.suspension.as_ref()), (begun, None));
+        assert!(one.failure.as_ref().is_some_and(|it| it.contains("cannot be read")), "{one:#?}");
+        host.runtime.forget_planned_suspension(one.id).await.expect("forgotten");
         assert_eq!(host.runtime.planned_suspensions(Page::ALL).await.expect("read"), []);
     }
 }

@@ -368,6 +368,14 @@ impl Reads {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
+    /// Those of a definition that are not suspended (true), or not active with all their jobs (false).
+    pub async fn instances_to_suspend(&self, definition_id: &str, suspended: bool) -> Result<Vec<Uuid>, Error> {
+        let sql = "SELECT i.id FROM instance i WHERE i.definition_id = $1 AND (i.suspended <> $2 OR (NOT $2 AND (COALESCE(i.job_suspended, FALSE) \
+                   OR EXISTS (SELECT 1 FROM job j WHERE j.instance_id = i.id AND j.suspended)))) ORDER BY i.id";
+        let rows = self.pool.fetch(sql, params![definition_id, suspended]).await?;
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
     /// An instance with the rows beside its snapshot, all of one moment.
     pub async fn instance_with_rows(&self, id: Uuid) -> Result<Option<(InstanceRow, IndexRows)>, Error> {
         let full = format!("{FULL} WHERE id = $1");

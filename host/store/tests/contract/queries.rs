@@ -197,6 +197,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         store.activity_statistics("x").await.expect("statistics");
         store.start_events(EventKind::Message, "x", Some("acme"), true).await.expect("start messages");
         store.instances_of("x").await.expect("instances");
+        store.instances_to_suspend("x", false).await.expect("instances");
         store.load_instances(vec![id]).await.expect("instances");
         store.hosts().await.expect("hosts");
         store.ping().await.expect("an answer");
