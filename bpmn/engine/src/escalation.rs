@@ -137,7 +137,9 @@ mod tests {
         let mut run = Run::new(&definition);
         run.line(r#"start {"n": 0}"#);
         for escalation in [r#"escalate u LATE {"n": 1}"#, r#"escalate u LATE {"n": 2}"#] {
-            [escalation, "return", "return"].into_iter().for_each(|line| run.line(line));
+            for line in [escalation, "return", "return"] {
+                run.line(line);
+            }
         }
         for element in ["a", "d"] {
             let keys = run.keys(element);

@@ -435,10 +435,8 @@ impl Runtime {
         };
         let attempts = planned.attempts + 1;
         let next = (attempts < MAX_ATTEMPTS).then(|| self.now().saturating_add(pause(attempts)));
-        match next {
-            Some(_) => tracing::error!(plan = %planned.id, attempts, "what was planned could not be done, and is tried again: {reason}"),
-            None => tracing::error!(plan = %planned.id, attempts, "what was planned could not be done, and is given up: {reason}"),
-        }
+        let then = if next.is_some() { "is tried again" } else { "is given up" };
+        tracing::error!(plan = %planned.id, attempts, "what was planned could not be done, and {then}: {reason}");
         let told: String = reason.chars().filter(|it| *it != '\0').take(MAX_FAILURE_CHARS).collect();
         self.0.store.put_off_plan(planned.id, next, &told).await?;
         Ok(false)

@@ -37,7 +37,9 @@ mod tests {
              <conditionalEventDefinition><condition>= n > 0</condition></conditionalEventDefinition></startEvent><task id='d'/>{{ps>d}}</subProcess>"
         ));
         let mut run = Run::new(&definition);
-        [r#"start {"n": 0}"#, r#"message vs {"n": 1} begun {"x": 2}"#].into_iter().for_each(|line| run.line(line));
+        for line in [r#"start {"n": 0}"#, r#"message vs {"n": 1} begun {"x": 2}"#] {
+            run.line(line);
+        }
         assert!(run.trace.contains("x = 2 in"), "{}", run.trace);
     }
 

@@ -5,14 +5,17 @@ use mandate_model::{ElementKind, parse_with, script_files};
 
 use crate::common::{around, element, file};
 
+/// A script that is a byte too long.
+static LONG: [u8; (64 << 10) + 1] = [b' '; (64 << 10) + 1];
+
 /// Files that are deployed with the model.
 fn files(name: &str) -> Option<&'static [u8]> {
     match name {
         "rules/price.feel" => Some(b"\xEF\xBB\xBFamount * 2\n"),
         "late.juel" => Some(b"${late}"),
         "binary" => Some(&[0xFF, 0xFE]),
-        "long" => Some(&[b' '; (64 << 10) + 1]),
-        "wide" => Some(&[b' '; 64 << 10]),
+        "long" => Some(&LONG),
+        "wide" => Some(&LONG[1..]),
         _ => None,
     }
 }

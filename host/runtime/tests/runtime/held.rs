@@ -1,7 +1,8 @@
 //! Commands behind an input that ends no wait, or in another instance than the unit's own: they are sent from a job that is durable, once.
 
+use mandate_runtime::deploy::Upload;
 use mandate_runtime::engine::{InstanceId, JobKind, Phase, PublicId, ROOT_ACTIVITY, Rejection};
-use mandate_runtime::{DefinitionRef, Error, Start, Upload};
+use mandate_runtime::{DefinitionRef, Error, Start};
 use serde_json::{Value, json};
 
 use crate::common::{Host, MANIFEST, Setup, as_variables, commands, guest, postgres, process};
