@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mandate_engine::{Moment, Variables, start_condition_holds};
-use mandate_model::{ElementIndex, ElementKind, StartTrigger};
+use mandate_model::{Element, ElementIndex, ElementKind, StartTrigger};
 use mandate_store::EventKind;
 
 use crate::definitions::Definition;
@@ -30,8 +30,15 @@ impl Runtime {
     /// does not start. All conditions are asked before the first instance starts; each start is a unit of work of its own, and the first that
     /// fails ends it.
     pub async fn evaluate_conditions(&self, evaluation: ConditionEvaluation) -> Result<Vec<Started>, Error> {
-        let mut holding = Vec::new();
+        let mut holding: Vec<(Arc<Definition>, ElementIndex)> = Vec::new();
         for (definition, element) in self.conditional_starts(&evaluation).await? {
+            // One of several conditions of an event is enough, and the event happens once.
+            let is_same = |(other, begun): &(Arc<Definition>, ElementIndex)| {
+                other.row.id == definition.row.id && other.model.element(*begun).id == definition.model.element(element).id
+            };
+            if holding.iter().any(is_same) {
+                continue;
+            }
             let user = self.1.as_ref().and_then(|operator| operator.user.as_deref());
             let moment = Moment { user, ..self.now().into() };
             let holds = start_condition_holds(&definition.model, element, &evaluation.variables, moment);
@@ -75,10 +82,14 @@ impl Runtime {
         let mut starts = Vec::with_capacity(listed.len());
         for start in listed {
             let definition = self.0.definitions.get(&self.0.store, &start.definition_id).await?;
-            let element = definition.model.find_start(&start.activity_id, |it| matches!(it, StartTrigger::Condition(_)));
-            let damaged = || Error::Damaged(format!("definition {} has no conditional start '{}'", start.definition_id, start.activity_id));
-            let element = element.ok_or_else(damaged)?;
-            starts.push((definition, element));
+            // An event may have several conditions.
+            let is_it = |element: &Element| *element.id == *start.activity_id && is_start(&element.kind);
+            let elements: Vec<_> = definition.model.iter().filter(|(_, element)| is_it(element)).map(|(index, _)| index).collect();
+            if elements.is_empty() {
+                let (id, event) = (start.definition_id, start.activity_id);
+                return Err(Error::Damaged(format!("definition {id} has no conditional start '{event}'")));
+            }
+            starts.extend(elements.into_iter().map(|element| (definition.clone(), element)));
         }
         Ok(starts)
     }

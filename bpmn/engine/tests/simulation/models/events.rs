@@ -75,7 +75,9 @@ impl Models<'_> {
                 "<conditionalEventDefinition><condition>= x > 2</condition></conditionalEventDefinition>",
             ];
             others.extend(escalates.then_some("<escalationEventDefinition escalationRef='x2'/>"));
-            others.extend((cancel == "true").then_some("<errorEventDefinition errorRef='e2'/>"));
+            // An error of a called process is none of all.
+            let of_call = all == "true" && host.starts_with("call");
+            others.extend((cancel == "true" && !of_call).then_some("<errorEventDefinition errorRef='e2'/>"));
             let other = others[self.random.below(others.len())];
             let both = format!("<messageEventDefinition messageRef='msg3'/>{other}");
             back.extend(self.boundary(&host, depth, inside, &format!(" parallelMultiple='{all}' cancelActivity='{cancel}'"), &both));
