@@ -13,6 +13,7 @@ mod executions;
 mod external_tasks;
 mod gathered;
 mod history;
+mod history_activities;
 mod history_incidents;
 mod incidents;
 mod instances;
@@ -44,10 +45,8 @@ pub(crate) use external_tasks::{columns as external_task_columns, read as read_e
 #[cfg(test)]
 pub(crate) use gathered::BATCHES;
 pub(crate) use gathered::Gathered;
-pub use history::{
-    HistoryActivity, HistoryActivityFilter, HistoryActivitySort, HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort,
-    HistoryVariable, IncidentOf,
-};
+pub use history::{HistoryInstance, HistoryInstanceFilter, HistoryInstanceSort, HistoryVariable, IncidentOf};
+pub use history_activities::{HistoryActivity, HistoryActivityFilter, HistoryActivitySort};
 #[cfg(test)]
 pub(crate) use history_incidents::remembered_incidents_sql;
 pub use history_incidents::{HistoryIncidentFilter, HistoryIncidentSort, IncidentRemembered, IncidentState};
