@@ -91,13 +91,14 @@ impl Instances {
 }
 
 impl Base {
-    /// A new instance.
-    pub(crate) fn fresh(definition: Arc<Definition>, new: NewInstance, called_by: Option<CalledBy>, now: i64) -> Self {
+    /// A new instance, which this user starts.
+    pub(crate) fn fresh(definition: Arc<Definition>, new: NewInstance, called_by: Option<CalledBy>, user: Option<&str>, now: i64) -> Self {
         let head = InstanceHead {
             tenant: new.tenant.clone(),
             definition_id: definition.row.id.clone(),
             business_key: new.business_key.clone(),
             started_at: now,
+            started_by: user.map(str::to_owned),
             called_by,
         };
         Self { definition, instance: Instance::new(new), expect: Expect::New(head), running: None, remembered: false, unsure: false }
@@ -118,7 +119,7 @@ impl Inner {
         let Some(begin) = &work.begin else { return self.base_of(work.instance).await };
         let (business_key, tenant) = (begin.business_key.clone(), begin.tenant.clone());
         let new = NewInstance { id: work.instance, business_key, tenant, traceparent: work.traceparent.clone(), caller: None };
-        Ok(Base::fresh(begin.definition.clone(), new, None, self.clock.now_ms()))
+        Ok(Base::fresh(begin.definition.clone(), new, None, work.user(), self.clock.now_ms()))
     }
 
     /// The state of an instance that exists.

@@ -211,7 +211,14 @@ mod tests {
             hops: 1,
             at: 100,
         };
-        let head = InstanceHead { tenant: None, definition_id: shop.clone(), business_key: None, started_at: 0, called_by: None };
+        let head = InstanceHead {
+            tenant: None,
+            definition_id: shop.clone(),
+            business_key: None,
+            started_at: 0,
+            started_by: None,
+            called_by: None,
+        };
         let state = State::Live { snapshot: Vec::new(), parts: Parts::default() };
         let mut sender = InstanceWrite::new(Uuid::now_v7(), Expect::New(head), state);
         // No element has such an id, and no database compares it.

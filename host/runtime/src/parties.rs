@@ -137,7 +137,7 @@ impl<'a> Course<'a> {
         calls: &'a mut Calls,
         (now, asked): (i64, i64),
     ) -> Self {
-        let user = work.operator.as_ref().and_then(|operator| operator.user.as_deref());
+        let user = work.user();
         let told = match work.job().and_then(|wait| first.instance.job(wait)) {
             Some(job) => job.moment(now),
             None => Moment { now, asked, user },
@@ -272,7 +272,7 @@ impl Inner {
             traceparent,
             caller: Some(call.caller),
         };
-        let base = Base::fresh(definition, new, Some(called_by), course.now);
+        let base = Base::fresh(definition, new, Some(called_by), course.user.as_deref(), course.now);
         parties.0.push(Party::new(base, &input));
         Ok(Ok((parties.len() - 1, input)))
     }

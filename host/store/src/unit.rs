@@ -240,6 +240,8 @@ pub struct InstanceHead {
     pub business_key: Option<String>,
     /// When it was started.
     pub started_at: i64,
+    /// Who started it, if anybody said so.
+    pub started_by: Option<String>,
     /// Who called it; none: nobody did.
     pub called_by: Option<CalledBy>,
 }
@@ -403,6 +405,7 @@ impl InstanceWrite {
         if let Expect::New(head) = &self.expect {
             check_key("tenant", head.tenant.as_deref().unwrap_or_default())?;
             check_key("business key", head.business_key.as_deref().unwrap_or_default())?;
+            check_key("user", head.started_by.as_deref().unwrap_or_default())?;
             check_key("definition id", &head.definition_id)?;
             check_key("activity id", head.called_by.as_ref().map_or("", |by| &by.activity_id))?;
         }

@@ -49,12 +49,12 @@ async fn whoever_starts_a_process_becomes_a_variable_of_it(host: Host) {
     let by_message = post_as(&host, ann, "/engine-rest/message", message).await[0]["processInstance"]["id"].clone();
     let nobody = json!(host.start("started", json!({})).await);
     for (instance, starter, called) in [
-        (by_name, json!("ann"), Some(json!("ann"))),
+        (by_name.clone(), json!("ann"), Some(json!("ann"))),
         (by_password, json!("bob"), Some(json!("bob"))),
         (over_ruled, json!("eve"), Some(json!("ann"))),
         (instructed, json!("ann"), None),
         (by_message, json!("ann"), Some(json!("ann"))),
-        (nobody, Value::Null, Some(Value::Null)),
+        (nobody.clone(), Value::Null, Some(Value::Null)),
     ] {
         let id = instance.as_str().expect("an id");
         let variable = host.get(&format!("/engine-rest/process-instance/{id}/variables/starter")).await.ok();
@@ -67,6 +67,19 @@ async fn whoever_starts_a_process_becomes_a_variable_of_it(host: Host) {
         let variable = host.get(&format!("/engine-rest/process-instance/{inner}/variables/caller")).await.ok();
         assert_eq!(variable["value"], expected, "{variable:#}");
     }
+    let history = "/engine-rest/history/process-instance";
+    for (user, started) in [("ann", 7), ("bob", 2), ("eve", 0)] {
+        let found = host.get(&format!("{history}?startedBy={user}")).await.ok();
+        assert_eq!(found.as_array().map(Vec::len), usize::try_from(started).ok(), "{found:#}");
+        assert!(found.as_array().expect("a list").iter().all(|it| it["startUserId"] == user));
+        assert_eq!(host.count(&format!("{history}/count?startedBy={user}")).await, started);
+        let by_body = host.post(&format!("{history}/count"), json!({"startedBy": user, "unfinished": true})).await.ok();
+        assert_eq!(by_body["count"], started);
+    }
+    let nobody_s = nobody.as_str().expect("an id");
+    assert_eq!(host.get(&format!("{history}/{nobody_s}")).await.ok()["startUserId"], Value::Null);
+    host.delete(&format!("/engine-rest/process-instance/{}", by_name.as_str().expect("an id"))).await.no_content();
+    assert_eq!(host.count(&format!("{history}/count?startedBy=ann&finished=true")).await, 2, "it and what it has called");
     host.check_store().await;
 }
 

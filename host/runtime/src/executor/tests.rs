@@ -417,8 +417,14 @@ impl Host {
     /// An instance of it with a job that is due.
     async fn start_nonsense(&self, definition_id: &str) -> InstanceId {
         let id = InstanceId(Uuid::now_v7());
-        let head =
-            InstanceHead { tenant: None, definition_id: definition_id.to_owned(), business_key: None, started_at: 1, called_by: None };
+        let head = InstanceHead {
+            tenant: None,
+            definition_id: definition_id.to_owned(),
+            business_key: None,
+            started_at: 1,
+            started_by: None,
+            called_by: None,
+        };
         let mut write = InstanceWrite::new(
             id.0,
             Expect::New(head),

@@ -41,6 +41,8 @@ pub struct HistoryInstance {
     pub super_instance: Option<Uuid>,
     /// The root of all calls that led to it; none: nobody called it.
     pub root_instance: Option<Uuid>,
+    /// Who started it, as they said.
+    pub started_by: Option<String>,
 }
 
 /// Which instances.
@@ -88,6 +90,8 @@ pub struct HistoryInstanceFilter {
     pub executed_after: Option<i64>,
     /// In which an activity began before this moment or in it.
     pub executed_before: Option<i64>,
+    /// Started by this user.
+    pub started_by: Option<String>,
     /// Started before this moment or in it, as Camunda 7 counts; so do the next three.
     pub started_before: Option<i64>,
     /// Started after this.
@@ -190,7 +194,7 @@ const ENDED: &str = "(SELECT * FROM history_instance WHERE ended_at IS NOT NULL)
 /// Those that live, by the indexes of their own rows. History does not follow every suspension; those rows tell.
 const LIVE: &str = "(SELECT i.id AS instance_id, i.tenant, i.definition_id, g.definition_key, i.business_key, g.start_activity, i.started_at, \
                     CAST(NULL AS BIGINT) AS ended_at, CASE WHEN i.suspended THEN 'SUSPENDED' ELSE g.state END AS state, g.reason, g.removal_at, \
-                    i.super_instance, i.root_instance \
+                    i.super_instance, i.root_instance, g.started_by \
                     FROM instance i CROSS JOIN history_instance g WHERE g.instance_id = i.id) h LEFT JOIN definition d ON d.id = h.definition_id";
 
 /// Ids of the instances of either kind with a business key.
@@ -261,6 +265,7 @@ pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
             select.maybe("a.started_at <= $?", filter.executed_before);
         });
     }
+    select.maybe("h.started_by = $?", filter.started_by);
     select.maybe("h.started_at <= $?", filter.started_before);
     select.maybe("h.started_at >= $?", filter.started_after);
     select.maybe("h.ended_at <= $?", filter.finished_before);
@@ -284,7 +289,7 @@ impl Reads {
         sort: &[(HistoryInstanceSort, Order)],
     ) -> Result<Vec<HistoryInstance>, Error> {
         let columns = "h.instance_id, h.tenant, h.definition_id, h.definition_key, d.version, d.name, h.business_key, h.start_activity, \
-                       h.started_at, h.ended_at, h.state, h.reason, h.removal_at, h.super_instance, h.root_instance";
+                       h.started_at, h.ended_at, h.state, h.reason, h.removal_at, h.super_instance, h.root_instance, h.started_by";
         let by_end = filter.finished_before.is_some() || filter.finished_after.is_some();
         let by_time = by_time(HistoryInstanceSort::EndedAt, HistoryInstanceSort::StartedAt, by_end);
         let sort = if sort.is_empty() { &by_time } else { sort };
@@ -308,6 +313,7 @@ impl Reads {
                     removal_at: columns.next()?,
                     super_instance: columns.next()?,
                     root_instance: columns.next()?,
+                    started_by: columns.next()?,
                 })
             })
             .collect()

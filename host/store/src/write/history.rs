@@ -15,9 +15,9 @@ use crate::unit::{Expect, InstanceWrite, State};
 static INSERT_INSTANCES: Batch = Batch::new(
     "INSERT INTO history_instance (instance_id, tenant, definition_id, definition_key, business_key, start_activity, started_at, \
      ended_at, state, reason, removal_at, super_instance, super_activity, super_n, \
-     root_instance) \
+     root_instance, started_by) \
      SELECT v.instance_id, v.tenant, v.definition_id, v.definition_key, v.business_key, v.start_activity, v.started_at, v.ended_at, \
-     v.state, v.reason, v.removal_at, v.super_instance, v.super_activity, v.super_n, v.root_instance FROM {rows}",
+     v.state, v.reason, v.removal_at, v.super_instance, v.super_activity, v.super_n, v.root_instance, v.started_by FROM {rows}",
     &[
         ("instance_id", Type::Uuid),
         ("tenant", Type::Text),
@@ -34,6 +34,7 @@ static INSERT_INSTANCES: Batch = Batch::new(
         ("super_activity", Type::Text),
         ("super_n", Type::I64),
         ("root_instance", Type::Uuid),
+        ("started_by", Type::Text),
     ],
 );
 
@@ -331,7 +332,8 @@ impl History {
                 head.called_by.as_ref().map(|by| by.instance),
                 head.called_by.as_ref().map(|by| by.activity_id.clone()),
                 head.called_by.as_ref().map(|by| by.activity),
-                head.called_by.as_ref().map(|by| by.root)
+                head.called_by.as_ref().map(|by| by.root),
+                &head.started_by
             ]);
         } else if let Some((state, reason, at, removal_at)) = end {
             self.ended_instances.push(cells![id, at, state, reason, removal_at]);

@@ -155,6 +155,7 @@ pub(crate) fn head(definition: &DefinitionRow) -> InstanceHead {
         definition_id: definition.id.clone(),
         business_key: Some("order-1".into()),
         started_at: 10,
+        started_by: None,
         called_by: None,
     }
 }

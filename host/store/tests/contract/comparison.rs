@@ -128,6 +128,7 @@ async fn begin(world: &mut World, store: &Store, definitions: &[DefinitionRow]) 
             .chance(80)
             .then(|| format!("{}rder-{}", ["o", "O", "ö"][usize::try_from(world.made % 3).expect("small")], world.made % 7)),
         started_at: i64::try_from(world.made).expect("small") * 10,
+        started_by: world.random.chance(50).then(|| format!("user-{}", world.random.index(3))),
         called_by: world.random.chance(20).then(|| CalledBy {
             instance: Uuid::from_u128(world.random.index(9) as u128),
             activity_id: "call".into(),

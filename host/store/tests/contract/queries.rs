@@ -103,7 +103,7 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             definition_key: text(), definition_keys: texts(), definition_keys_not: texts(), definition_name: text(), definition_name_like: text(), finished: true,
             unfinished: true, states: texts(), with_open_incident: true, incident: Some(IncidentOf { ids: vec![(id, 1)], code: text(), code_not: text(), message: text(), message_like: text() }),
             with_incidents: true, active_activities: texts(), executed_activities: texts(), executed_after: Some(1), executed_before: Some(1),
-            calls: calls(id), started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1), tenants: texts(),
+            calls: calls(id), started_by: text(), started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1), tenants: texts(),
             without_tenant: true, variables: conditions(),
         }, HistoryInstanceSort {
             Id DefinitionId DefinitionKey DefinitionName DefinitionVersion BusinessKey StartedAt EndedAt Duration Tenant
