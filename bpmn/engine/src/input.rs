@@ -193,6 +193,8 @@ pub enum Input {
         wait: WaitId,
         /// From 0.
         retries: u32,
+        /// When it is due instead.
+        due: Option<i64>,
     },
     /// An operator moves a job to another moment.
     SetDue {

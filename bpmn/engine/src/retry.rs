@@ -108,13 +108,11 @@ impl Machine<'_> {
     }
 
     /// New retries, from an operator. A job that had failed is due at once; a timer that has not is left its time.
-    pub(crate) fn set_retries(&mut self, wait: WaitId, retries: u32) {
+    pub(crate) fn set_retries(&mut self, wait: WaitId, retries: u32, due: Option<i64>) {
         let mut job = Job::clone(&self.instance.jobs[&wait]);
         let failed = job.failures > 0 || job.retries == 0;
         job.retries = retries;
-        if retries > 0 && failed {
-            job.due = self.now;
-        }
+        job.due = due.or((retries > 0 && failed).then_some(self.now)).unwrap_or(job.due);
         self.instance.set_job(job.clone());
         self.effects.push(Effect::PutJob(job));
         if retries > 0 {

@@ -171,7 +171,7 @@ impl<'a> Machine<'a> {
                 if local { self.set_variables_in(scope, set) } else { self.set_variables(scope, set) }?;
             }
             Input::BeginActivity { activity } => self.choose(activity)?,
-            Input::SetRetries { wait, retries } => self.set_retries(wait, retries),
+            Input::SetRetries { wait, retries, due } => self.set_retries(wait, retries, due),
             Input::SetDue { wait, due } => self.set_due(wait, due),
             Input::SetPriority { jobs, priority } => self.set_priority(&jobs, priority),
             Input::SuspendJobs { jobs, suspended } => self.suspend_jobs(&jobs, suspended),

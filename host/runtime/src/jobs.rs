@@ -10,22 +10,22 @@ use tokio::sync::oneshot;
 use crate::definitions::Definition;
 use crate::executor::Queued;
 use crate::job_definitions::{JobDefinition, unless_gone};
-use crate::operator::{Change, OPERATOR, Operation, Subject};
+use crate::operator::{Change, OPERATOR, Operation, Subject, retries_set};
 use crate::signals::is_delivery;
 use crate::{Error, Inner, Runtime, StoreError};
 
 impl Runtime {
-    /// Gives a job retries. Above 0 its incident is resolved and it runs at once.
-    pub async fn set_job_retries(&self, job: PublicId, retries: u32) -> Result<(), Error> {
+    /// Gives a job retries, and another due date if there is one. Above 0 its incident is resolved, and without a date it runs at once if it has failed.
+    pub async fn set_job_retries(&self, job: PublicId, retries: u32, due: Option<i64>) -> Result<(), Error> {
         if is_delivery(job) {
-            return self.set_delivery_retries(job, retries).await;
+            return self.set_delivery_retries(job, retries, due).await;
         }
-        let input = Input::SetRetries { wait: WaitId(job.number), retries };
+        let input = Input::SetRetries { wait: WaitId(job.number), retries, due };
         self.revise(job, input, "SetJobRetries", |row, _, now| {
             let failed = row.failures > 0 || row.timer.retries == 0;
-            let due = if retries > 0 && failed { now } else { row.timer.due };
-            let change = Change::new("retries", Some(row.timer.retries.to_string()), Some(retries.to_string()));
-            (RevisedTimer { due, retries: retries.into(), ..row.unchanged() }, change)
+            let changes = retries_set((row.timer.retries, row.timer.due), (retries, due));
+            let due = due.or((retries > 0 && failed).then_some(now)).unwrap_or(row.timer.due);
+            (RevisedTimer { due, retries: retries.into(), ..row.unchanged() }, changes)
         })
         .await
     }
@@ -44,7 +44,7 @@ impl Runtime {
         let input = Input::SetPriority { jobs: Jobs::One(WaitId(job.number)), priority };
         self.revise(job, input, "SetPriority", |row, _, _| {
             let change = Change::new("priority", Some(row.timer.priority.to_string()), Some(priority.to_string()));
-            (RevisedTimer { priority, ..row.unchanged() }, change)
+            (RevisedTimer { priority, ..row.unchanged() }, vec![change])
         })
         .await
     }
@@ -54,7 +54,7 @@ impl Runtime {
         let input = Input::SuspendJobs { jobs: Jobs::One(WaitId(job.number)), suspended };
         self.revise(job, input, suspend_verb(suspended), |row, _, _| {
             let change = Change::suspension(Some(row.suspended), suspended);
-            (RevisedTimer { suspended, ..row.unchanged() }, change)
+            (RevisedTimer { suspended, ..row.unchanged() }, vec![change])
         })
         .await
     }
@@ -120,7 +120,7 @@ impl Runtime {
         job: PublicId,
         input: Input,
         verb: &'static str,
-        change: impl Fn(&StartTimerRow, &Definition, i64) -> (RevisedTimer, Change) + Send,
+        change: impl Fn(&StartTimerRow, &Definition, i64) -> (RevisedTimer, Vec<Change>) + Send,
     ) -> Result<(), Error> {
         let missing = || Error::NotFound { what: "job", id: job.to_string() };
         match self.operate(job.instance, input).await {
@@ -132,7 +132,7 @@ impl Runtime {
         loop {
             let row = self.0.store.start_timer(id, firing).await?.ok_or_else(missing)?;
             let definition = self.0.definitions.get(&self.0.store, &row.definition_id).await?;
-            let (revised, change) = change(&row, &definition, self.now());
+            let (revised, changes) = change(&row, &definition, self.now());
             let subject = Subject {
                 tenant: definition.row.tenant.clone(),
                 definition_id: Some(definition.row.id.clone()),
@@ -140,7 +140,7 @@ impl Runtime {
                 deployment_id: Some(definition.row.deployment_id.clone()),
                 ..Subject::default()
             };
-            let operations = self.logged(Operation { verb, entity_type: "Job", category: OPERATOR, changes: vec![change], subject });
+            let operations = self.logged(Operation { verb, entity_type: "Job", category: OPERATOR, changes, subject });
             if self.0.store.revise_start_timer(&row, &revised, &operations).await? {
                 self.0.executor.look_again();
                 return Ok(());
@@ -245,7 +245,7 @@ fn suspend_verb(suspended: bool) -> &'static str {
 }
 
 /// A firing at another moment, and what the log says of it.
-fn moved(row: &StartTimerRow, due: i64, cycle: Option<String>) -> (RevisedTimer, Change) {
+fn moved(row: &StartTimerRow, due: i64, cycle: Option<String>) -> (RevisedTimer, Vec<Change>) {
     let change = Change::new("duedate", Some(row.timer.due.to_string()), Some(due.to_string()));
-    (RevisedTimer { due, cycle, ..row.unchanged() }, change)
+    (RevisedTimer { due, cycle, ..row.unchanged() }, vec![change])
 }

@@ -16,6 +16,8 @@ use crate::unit::number;
 use crate::{Error, Runtime, text};
 
 mod change;
+
+pub(crate) use change::retries_set;
 mod definition;
 
 /// The longest value that is logged, as wide as Camunda's column. A longer one is cut.

@@ -189,7 +189,7 @@ impl<'a> Host<'a> {
                 return true;
             }
             let next = if let Some(wait) = self.rows.jobs.values().find(|job| job.retries == 0).map(|job| job.wait) {
-                Input::SetRetries { wait, retries: 3 }
+                Input::SetRetries { wait, retries: 3, due: None }
             } else if let Some(&wait) = self.rows.tasks.keys().next() {
                 Input::CompleteTask { wait, variables: x(0) }
             } else if let Some(wait) = self.rows.external_tasks.values().find(|task| task.retries == Some(0)).map(|task| task.wait) {
@@ -266,7 +266,7 @@ impl<'a> Host<'a> {
                 let other = match self.random.below(3) {
                     0 => Input::ClaimTask { wait, user: "ann".into() },
                     // This one raises an incident and so counts the instance's numbers up.
-                    _ => Input::SetRetries { wait, retries: 0 },
+                    _ => Input::SetRetries { wait, retries: 0, due: None },
                 };
                 self.run_unit(&other, Mood::Good, true, &mut Vec::new());
             }

@@ -19,7 +19,7 @@ use crate::{App, Error, date};
 const TIMERS: [&str; 3] = ["timer", "event-timer", START_TIMER];
 
 /// More retries than this are a loop without an end.
-pub(super) const MAX_RETRIES: u32 = 1_000;
+const MAX_RETRIES: u32 = 1_000;
 
 pub(super) fn router() -> Router<App> {
     Router::new()
@@ -161,14 +161,20 @@ pub(super) fn missing(id: &str) -> Error {
 }
 
 async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let retries = body.count("retries")?.ok_or_else(|| Error::Invalid("'retries' is missing".to_owned()))?;
+    let (retries, due) = job_retries(&mut body)?;
     body.finish(&["retries", "dueDate"])?;
+    let set = app.runtime.set_job_retries(public_or_none(&id), retries, due).await;
+    set.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Camunda's `JobRetriesDto`: how many, and when the job is due, if that changes.
+pub(super) fn job_retries(body: &mut Fields) -> Result<(u32, Option<i64>), Error> {
+    let retries = body.count("retries")?.ok_or_else(|| Error::Invalid("'retries' is missing".to_owned()))?;
     if retries > MAX_RETRIES {
         return Err(Error::Invalid(format!("a job has at most {MAX_RETRIES} retries")));
     }
-    let set = app.runtime.set_job_retries(public_or_none(&id), retries).await;
-    set.map_err(|error| Error::from(error).or_missing(|| missing(&id)))?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((retries, body.date("dueDate")?))
 }
 
 /// Only of a signal that could not be delivered.

@@ -6,7 +6,7 @@ use axum::routing::put;
 use mandate_runtime::query::{DefinitionFilter, Page};
 use mandate_runtime::{JobDefinition, Suspended, Suspension};
 
-use super::job::{MAX_RETRIES, missing};
+use super::job::{job_retries, missing};
 use super::job_definition::named;
 use super::suspension::{execution_date, plan};
 use crate::error::stored;
@@ -142,14 +142,11 @@ async fn priority(Acting(app): Acting, Segments(id): Segments<String>, Body(mut 
 
 /// As in Camunda 7, of those jobs that have none left.
 async fn retries(Acting(app): Acting, Segments(id): Segments<String>, Body(mut body): Body) -> Result<StatusCode, Error> {
-    let retries = body.count("retries")?.ok_or_else(|| Error::Invalid("'retries' is missing".to_owned()))?;
+    let (retries, due) = job_retries(&mut body)?;
     body.finish(&["retries", "dueDate"])?;
-    if retries > MAX_RETRIES {
-        return Err(Error::Invalid(format!("a job has at most {MAX_RETRIES} retries")));
-    }
     let which = named(&app, &id).await?;
     let runtime = app.runtime.clone();
-    to_the_end(async move { runtime.set_retries_of_job_definitions(&which, retries).await }).await?;
+    to_the_end(async move { runtime.set_retries_of_job_definitions(&which, retries, due).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

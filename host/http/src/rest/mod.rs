@@ -1,6 +1,7 @@
 //! Camunda 7's REST API, one file per noun.
 
 mod activity_tree;
+mod batch;
 mod camunda;
 mod condition;
 mod deployment;
@@ -64,6 +65,7 @@ pub(crate) fn router(upload_limit: usize) -> Router<App> {
         .merge(execution::router())
         .merge(variable_instance::router())
         .merge(modification::router())
+        .merge(batch::router())
         .merge(suspension::router())
         .merge(job_suspension::router())
         .merge(task::router())

@@ -19,11 +19,7 @@ use crate::query_params::{Fields, LARGEST_MAX_RESULTS, instance_or_none};
 use crate::{App, Error, to_the_end, variable};
 
 pub(super) fn router() -> Router<App> {
-    Router::new()
-        .route("/process-instance/{id}/modification", post(modify))
-        .route("/process-instance/{id}/modification-async", post(no_batches))
-        .route("/modification/execute", post(modify_several))
-        .route("/modification/executeAsync", post(no_batches))
+    Router::new().route("/process-instance/{id}/modification", post(modify)).route("/modification/execute", post(modify_several))
 }
 
 /// Every field that Camunda's `ProcessInstanceModificationDto` has.
@@ -98,12 +94,6 @@ fn under_key(modify: Modify, headers: &HeaderMap) -> Result<Modify, Error> {
 }
 
 /// Camunda answers with a batch that goes on by itself.
-async fn no_batches() -> Error {
-    Error::Invalid(
-        "batches are not supported by this host: use POST /process-instance/{id}/modification or POST /modification/execute".to_owned(),
-    )
-}
-
 /// The instances that a body names by their ids, by a query, or both; each once, in that order.
 pub(super) async fn named_instances(app: &App, body: &mut Fields) -> Result<Vec<InstanceId>, Error> {
     let mut instances: Vec<_> = body.texts_or_none("processInstanceIds")?.iter().map(|id| instance_or_none(id)).collect();

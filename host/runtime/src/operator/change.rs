@@ -34,10 +34,9 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
             Some(Operation { category, ..operation(verb, "Variable", changes, Some(activity), task.map(|task| task.wait)) })
         }
         Input::Held(input) => of(definition, input, before, after),
-        Input::SetRetries { wait, retries } => {
-            let job = before.jobs().find(|job| job.wait == *wait)?;
-            let change = Change::new("retries", Some(job.retries.to_string()), Some(retries.to_string()));
-            Some(operation("SetJobRetries", "Job", vec![change], Some(job.activity), Some(*wait)))
+        Input::SetRetries { wait, retries, due } => {
+            let job = before.job(*wait)?;
+            Some(operation("SetJobRetries", "Job", retries_set((job.retries, job.due), (*retries, *due)), Some(job.activity), Some(*wait)))
         }
         Input::SetPriority { jobs, priority } => changed(before, after, jobs, "SetPriority", |job| {
             Change::new("priority", job.map(|it| it.priority.to_string()), Some(priority.to_string()))
@@ -123,6 +122,13 @@ fn task(verb: &'static str, before: &Instance, wait: WaitId, changes: Vec<Change
 fn flag(property: &str) -> Change {
     Change::new(property, Some("false".to_owned()), Some("true".to_owned()))
 }
+/// What a job has otherwise than before, of which this many retries and this due date were to be set.
+pub(crate) fn retries_set(before: (impl ToString, i64), (retries, due): (u32, Option<i64>)) -> Vec<Change> {
+    let retries = Change::new("retries", Some(before.0.to_string()), Some(retries.to_string()));
+    let due = due.map(|due| Change::new("duedate", Some(before.1.to_string()), Some(due.to_string())));
+    [retries].into_iter().chain(due).collect()
+}
+
 
 /// The elements that an instance stands at.
 fn stands(definition: &ProcessDefinition, instance: &Instance) -> Option<String> {

@@ -8,7 +8,7 @@ use mandate_store::{Delivery, DeliveryClaim, FIRST_DELIVERY, FailedDelivery, Rec
 use crate::advance::MAX_FAILURE_BYTES;
 use crate::executor::POLL;
 use crate::executor::held_back::Subject as Unreadable;
-use crate::operator::{Change, OPERATOR, Operation, Subject};
+use crate::operator::{Change, OPERATOR, Operation, Subject, retries_set};
 use crate::{Error, Inner, Runtime, StoreError, text};
 
 /// Whether a job's number is that of a delivery: no instance counts so far.
@@ -27,12 +27,11 @@ impl Runtime {
         Err(Error::Invalid(why.to_owned()))
     }
 
-    /// Gives a delivery retries; above 0 it is tried at once.
-    pub(crate) async fn set_delivery_retries(&self, job: PublicId, retries: u32) -> Result<(), Error> {
+    /// Gives a delivery retries; above 0 it is tried at once, or at this date.
+    pub(crate) async fn set_delivery_retries(&self, job: PublicId, retries: u32, due: Option<i64>) -> Result<(), Error> {
         let now = self.now();
         self.revise_delivery(job, "SetJobRetries", |delivery| {
-            let change = Change::new("retries", Some(delivery.retries.to_string()), Some(retries.to_string()));
-            (Some((now, retries.into())), vec![change])
+            (Some((due.unwrap_or(now), retries.into())), retries_set((delivery.retries, delivery.due), (retries, due)))
         })
         .await
     }

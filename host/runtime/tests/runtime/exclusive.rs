@@ -295,7 +295,7 @@ async fn the_rows_of_exclusive_jobs_say_which_one_is_next() {
         assert!(host.runtime.execute_job(id(&host.runtime, instance, "a").await).await.is_err());
         assert_eq!(next().await, ["long"], "what has no retries is nobody's next");
         sound().await;
-        host.runtime.set_job_retries(id(&host.runtime, instance, "a").await, 1).await.expect("set");
+        host.runtime.set_job_retries(id(&host.runtime, instance, "a").await, 1, None).await.expect("set");
         host.until("it runs at once", async || job(&host.runtime, instance, "a").await.is_none()).await;
         sound().await;
     })

@@ -183,7 +183,7 @@ impl Simulation {
             0 => Input::Suspend,
             1 | 2 => Input::Activate,
             3 => Input::SetVariables { scope, set: variables, remove: vec!["seen".to_owned()], local: true },
-            4 => Input::SetRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
+            4 => Input::SetRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small"), due: None },
             5 => Input::SetDue { wait, due: self.runtime().now() + 50_000 },
             6 => Input::ClaimTask { wait, user: "ann".to_owned() },
             7 => Input::ThrowFromTask { wait, code, message: None, variables },
@@ -272,7 +272,7 @@ async fn perform(runtime: &Runtime, id: InstanceId, input: &Input) -> Result<(),
     let public = |wait: &WaitId| PublicId { instance: id, number: wait.0 };
     match input.clone() {
         Input::RunJob { wait } => runtime.execute_job(public(&wait)).await,
-        Input::SetRetries { wait, retries } => runtime.set_job_retries(public(&wait), retries).await,
+        Input::SetRetries { wait, retries, due } => runtime.set_job_retries(public(&wait), retries, due).await,
         Input::SetDue { wait, due } => runtime.set_job_due(public(&wait), due).await,
         Input::CompleteTask { wait, variables } => runtime.complete_task(public(&wait), variables).await.map(drop),
         Input::ClaimTask { wait, user } => runtime.claim_task(public(&wait), user).await,

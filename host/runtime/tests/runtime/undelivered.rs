@@ -125,7 +125,7 @@ async fn what_cannot_be_delivered_is_an_incident_until_an_operator_has_it_tried_
         assert!(error.to_string().contains("failed: "), "{error}");
         assert_eq!(incidents(&runtime).await.len(), 2);
         runtime.set_variables(deaf, None, common::as_variables(&json!({ "script": {} })), Vec::new()).await.expect("set");
-        runtime.set_job_retries(id_of(of_wait), 1).await.expect("set");
+        runtime.set_job_retries(id_of(of_wait), 1, None).await.expect("set");
         host.until("it has got it", || async { tasks(&runtime).await == 1 }).await;
 
         runtime.delete_job(id_of(of_start)).await.expect("forgotten");

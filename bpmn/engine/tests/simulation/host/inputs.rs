@@ -46,7 +46,11 @@ impl Host<'_> {
                 3 => Input::SetPriority { jobs: self.jobs(wait), priority: 7 },
                 0 => Input::SetDue { wait, due: self.now + 50_000 },
                 1 => Input::RecalculateDue { wait, since_creation: self.random.one_in(2) },
-                _ => Input::SetRetries { wait, retries: u32::try_from(self.random.below(3)).expect("it is small") },
+                _ => Input::SetRetries {
+                    wait,
+                    retries: u32::try_from(self.random.below(3)).expect("it is small"),
+                    due: Some(self.now + 1_000).filter(|_| self.random.below(5) == 0),
+                },
             },
             6 => Input::ClaimTask { wait, user: "ann".into() },
             7 => Input::ReviseTask { wait, revision: self.revision() },

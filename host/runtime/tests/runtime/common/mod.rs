@@ -155,7 +155,7 @@ impl Host {
     pub(crate) async fn retry(&self, id: InstanceId, retries: u32) {
         let view = self.runtime.instance(id).await.expect("it lives");
         let job = view.instance.jobs().find(|job| job.retries == 0).expect("a failed job").wait;
-        self.runtime.set_job_retries(PublicId { instance: id, number: job.0 }, retries).await.expect("retries are given");
+        self.runtime.set_job_retries(PublicId { instance: id, number: job.0 }, retries, None).await.expect("retries are given");
     }
 
     /// Waits for a condition.
