@@ -281,6 +281,11 @@ impl Fields {
         self.values.contains_key(name)
     }
 
+    /// Whether it is a number.
+    pub(crate) fn has_number(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(Value::is_number)
+    }
+
     /// JSON of any kind.
     pub(crate) fn json(&mut self, name: &str) -> Option<Value> {
         self.values.remove(name)

@@ -99,7 +99,7 @@ fn of_type(name: &str, kind: &str, value: Value) -> Result<Variable, Error> {
         "long" => primitive(name, VariableKind::Long, &value, |value| as_integer(value).map(Value::from)),
         "double" => primitive(name, VariableKind::Double, &value, |value| as_double(value).map(Value::from)),
         "date" => match &value {
-            Value::Null => Ok(null(VariableKind::Date)),
+            value if value.is_null() || is_blank(value) => Ok(null(VariableKind::Date)),
             Value::String(text) => {
                 let moment = date::parse(text).map_err(|reason| refused(name, reason))?;
                 Ok(Variable::new(VariableKind::Date, Value::from(date::stored(moment)).to_string()))
@@ -150,9 +150,9 @@ fn nests_within(value: &Value, depth: usize) -> bool {
     }
 }
 
-/// A primitive value; null keeps the type it was given, as Camunda's typed nulls do.
+/// A primitive value; null keeps the type it was given, as Camunda's typed nulls do. An empty text is one, but where it is a text.
 fn primitive(name: &str, kind: VariableKind, value: &Value, convert: impl Fn(&Value) -> Option<Value>) -> Result<Variable, Error> {
-    if value.is_null() {
+    if value.is_null() || (kind != VariableKind::String && is_blank(value)) {
         return Ok(null(kind));
     }
     let converted = convert(value).ok_or_else(|| refused(name, format!("its value cannot be converted to {}", variable_type(kind))))?;
@@ -163,7 +163,12 @@ fn null(kind: VariableKind) -> Variable {
     Variable::new(kind, "null")
 }
 
-/// Like Camunda, which reads the value's text as the type it is to have.
+/// What fields of forms hold that nobody has filled: Camunda's Jackson reads it as null.
+fn is_blank(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
+/// Like Camunda (`VariableValueDto.toTypedValue`), which reads the value's text as the type it is to have.
 fn as_text(value: &Value) -> Option<Value> {
     match value {
         Value::String(_) => Some(value.clone()),
@@ -277,6 +282,10 @@ mod tests {
             (json!({"value": 7, "type": "String"}), "String", json!("7")),
             (json!({"value": 7, "type": "double"}), "Double", json!(7.0)),
             (json!({"value": null, "type": "Long"}), "Long", json!(null)),
+            (json!({"value": " ", "type": "Long"}), "Long", json!(null)),
+            (json!({"value": "", "type": "Date"}), "Date", json!(null)),
+            (json!({"value": "", "type": "String"}), "String", json!("")),
+            (json!({"value": false, "type": "String"}), "String", json!("false")),
             (json!({"value": "1970-01-01T00:00:00.000+0000", "type": "date"}), "Date", json!("1970-01-01T00:00:00.000+0000")),
             (json!({"value": "1970-01-01T01:00:00+01:00", "type": "Date"}), "Date", json!("1970-01-01T00:00:00.000+0000")),
         ];

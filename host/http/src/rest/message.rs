@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::process_instance;
 use crate::extract::Body;
 use crate::operator::Acting;
-use crate::query_params::instance_or_none;
+use crate::query_params::{Fields, instance_or_none};
 use crate::{App, Error, to_the_end, variable};
 
 /// Every field that Camunda's `CorrelationMessageDto` has, and one of our own: the key of a wait in a model for Camunda 8.
@@ -41,7 +41,7 @@ async fn correlate(Acting(app): Acting, Body(mut body): Body) -> Result<Response
     let correlation = Correlation {
         message,
         business_key: body.stored_text("businessKey")?,
-        correlation_key: body.stored_text("correlationKey")?,
+        correlation_key: correlation_key(&mut body)?,
         instance: body.text("processInstanceId")?.map(|id| instance_or_none(&id)),
         tenant: body.text("tenantId")?,
         without_tenant: body.flag("withoutTenantId")?,
@@ -67,6 +67,18 @@ async fn correlate(Acting(app): Acting, Body(mut body): Body) -> Result<Response
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     Ok(Json(correlated.iter().map(|receiver| result(receiver, variables_enabled)).collect::<Value>()).into_response())
+}
+
+/// What tells a wait from others. A number is its text, as it is where the wait begins.
+fn correlation_key(body: &mut Fields) -> Result<Option<String>, Error> {
+    let name = "correlationKey";
+    if !body.has_number(name) {
+        return body.stored_text(name);
+    }
+    Ok(body.json(name).map(|number| match number.as_f64() {
+        Some(whole) if number.is_f64() && whole.fract() == 0.0 => format!("{whole:.0}"),
+        _ => number.to_string(),
+    }))
 }
 
 /// Camunda's `MessageCorrelationResultWithVariableDto`.

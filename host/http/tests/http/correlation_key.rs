@@ -73,6 +73,11 @@ async fn a_message_reaches_who_waits_under_its_key(host: Host) {
     for _ in 0..2 {
         assert!(correlated(&host, json!({"messageName": "paid", "correlationKey": "7"})).await.1);
     }
+    // A number is the text that it has where the wait begins.
+    for number in [json!(9), json!(10.0), json!(1.5)] {
+        let of_number = start(&host, number.clone()).await;
+        assert_eq!(correlated(&host, json!({"messageName": "paid", "correlationKey": number})).await, (json!(of_number), false));
+    }
     // Without the field it is Camunda 7's correlation, by whatever else there is.
     let body = json!({"messageName": "cancelled", "processInstanceId": second});
     assert_eq!(correlated(&host, body).await, (json!(second), false));
