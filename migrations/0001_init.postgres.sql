@@ -452,6 +452,8 @@ CREATE TABLE task (
     follow_up        BIGINT,
     priority         BIGINT  NOT NULL,
     created          BIGINT  NOT NULL,
+    -- When somebody changed it last; NULL: nobody has.
+    updated          BIGINT,
     form_key         TEXT,
     description      TEXT,
     suspended        BOOLEAN NOT NULL,
@@ -460,6 +462,7 @@ CREATE TABLE task (
 CREATE INDEX task_assignee ON task (assignee) WHERE assignee IS NOT NULL;
 CREATE INDEX task_owner ON task (owner) WHERE owner IS NOT NULL;
 CREATE INDEX task_created ON task (created);
+CREATE INDEX task_updated ON task (updated) WHERE updated IS NOT NULL;
 CREATE INDEX task_due ON task (due) WHERE due IS NOT NULL;
 
 CREATE TABLE task_candidate (
@@ -591,10 +594,10 @@ CREATE INDEX history_instance_ended ON history_instance (ended_at, instance_id) 
 CREATE INDEX history_instance_key_started ON history_instance (definition_key, started_at, instance_id) WHERE ended_at IS NOT NULL;
 CREATE INDEX history_instance_key_ended ON history_instance (definition_key, ended_at, instance_id) WHERE ended_at IS NOT NULL;
 CREATE INDEX history_instance_business_key ON history_instance (business_key COLLATE "C", instance_id) WHERE ended_at IS NOT NULL;
+CREATE INDEX history_instance_started_by ON history_instance (started_by, instance_id) WHERE ended_at IS NOT NULL AND started_by IS NOT NULL;
 CREATE INDEX history_instance_super ON history_instance (super_instance, instance_id) WHERE super_instance IS NOT NULL;
 CREATE INDEX history_instance_root ON history_instance (root_instance, instance_id) WHERE root_instance IS NOT NULL;
 -- What the cleanup takes from, in its order. An instance that is kept for ever, or has not ended, never enters it.
-CREATE INDEX history_instance_started_by ON history_instance (started_by, instance_id) WHERE ended_at IS NOT NULL AND started_by IS NOT NULL;
 CREATE INDEX history_instance_removal ON history_instance (removal_at, instance_id) WHERE removal_at IS NOT NULL;
 
 CREATE TABLE history_activity (
@@ -661,6 +664,8 @@ CREATE TABLE history_task (
     follow_up     BIGINT,
     priority      BIGINT NOT NULL,
     created       BIGINT NOT NULL,
+    -- As the table task has it.
+    updated       BIGINT,
     ended_at      BIGINT,
     PRIMARY KEY (instance_id, wait)
 );

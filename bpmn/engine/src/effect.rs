@@ -183,6 +183,8 @@ pub struct Task {
     pub priority: i64,
     /// When it was created.
     pub since: i64,
+    /// When somebody changed it last, or a variable of its own; none: nobody has since it was created.
+    pub updated: Option<i64>,
     /// Who is responsible for it, where somebody said so.
     pub owner: Option<String>,
     /// Whether its owner has given it to somebody else.

@@ -187,7 +187,7 @@ pub enum Input {
         /// Its number as an enabled activity: once it has begun it has another.
         activity: ActivityId,
     },
-    /// An operator gives a job new retries; above 0 its incident is resolved and it is due at once.
+    /// An operator gives a job new retries; above 0 its incident is resolved, and if it has failed it is due at once.
     SetRetries {
         /// The job.
         wait: WaitId,

@@ -163,12 +163,16 @@ impl<'a> Machine<'a> {
             }
             Input::DelegateReturned { outcome, .. } => self.delegate_returned(outcome)?,
             Input::SetVariables { scope, set, remove, local } => {
+                let of_task = self.instance.task_of(scope).map(|task| task.variables.clone());
                 // A name in both lists is set.
                 for name in remove.iter().filter(|name| !set.contains_key(*name)) {
                     let holder = if local { scope } else { self.instance.holder(scope, name).unwrap_or(scope) };
                     self.remove_variable(holder, name);
                 }
                 if local { self.set_variables_in(scope, set) } else { self.set_variables(scope, set) }?;
+                if let Some(before) = of_task {
+                    self.variables_of_task_set(scope, &before)?;
+                }
             }
             Input::BeginActivity { activity } => self.choose(activity)?,
             Input::SetRetries { wait, retries, due } => self.set_retries(wait, retries, due),

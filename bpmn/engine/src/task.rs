@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::effect::{Delegation, Effect, Task};
-use crate::ids::WaitId;
+use crate::ids::{ActivityId, WaitId};
 use crate::input::{Failure, TaskFields, TaskRevision};
 use crate::listener::Occasion;
 use crate::step::Machine;
+use crate::variable::Variables;
 
 impl Machine<'_> {
     /// A task is changed by hand, and its row with it if anything of it is otherwise than before.
@@ -20,8 +21,23 @@ impl Machine<'_> {
         if task == *before {
             return Ok(());
         }
-        let (activity, reassigned) = (before.activity, task.assignee != before.assignee);
-        self.instance.tasks.insert(wait, Arc::new(task.clone()));
+        let reassigned = task.assignee != before.assignee;
+        self.task_changed(task, reassigned)
+    }
+
+    /// Somebody has set variables from a task, whose own were these before.
+    pub(crate) fn variables_of_task_set(&mut self, scope: ActivityId, before: &Variables) -> Result<(), Failure> {
+        match self.instance.task_of(scope).filter(|task| task.variables != *before).cloned() {
+            Some(task) => self.task_changed(task, false),
+            None => Ok(()),
+        }
+    }
+
+    /// A change of a task, of its own variables too, is told to its listeners (Camunda 7, `TaskEntity.triggerUpdateEvent`).
+    fn task_changed(&mut self, mut task: Task, reassigned: bool) -> Result<(), Failure> {
+        let activity = task.activity;
+        task.updated = Some(self.now);
+        self.instance.tasks.insert(task.wait, Arc::new(task.clone()));
         self.effects.push(Effect::PutTask(task));
         self.notify(activity, Occasion::Update { reassigned })
     }
@@ -67,6 +83,27 @@ mod tests {
     use expect_test::expect;
 
     use crate::testing::{Run, check, parse};
+
+    #[test]
+    fn change_of_it_or_of_its_own_variables_has_a_moment_and_is_told() {
+        let definition = parse(
+            "<startEvent id='s'/><userTask id='u'><extensionElements><camunda:taskListener event='update' class='Tell'/></extensionElements>\
+             </userTask>{s>u}",
+        );
+        let mut run = Run::new(&definition);
+        let mut updated = |lines: &[&str], told: bool| {
+            let calls = run.trace.matches("call update").count();
+            lines.iter().for_each(|line| run.line(line));
+            assert_eq!(run.trace.matches("call update").count() > calls, told, "{}", run.trace);
+            run.instance.tasks().next().and_then(|task| task.updated)
+        };
+        assert_eq!(updated(&["at 4", "start"], false), None);
+        assert_eq!(updated(&["at 5", r#"putlocal #4 {"own": 1}"#, "return"], true), Some(5));
+        assert_eq!(updated(&["at 6", r#"putlocal #4 {"own": 1}"#], false), Some(5), "it was so");
+        assert_eq!(updated(&["at 7", r#"put #4 {"other": 1}"#], false), Some(5), "it is the process's");
+        assert_eq!(updated(&["at 8", "claim u ann", "return"], true), Some(8));
+        assert_eq!(updated(&["at 9", "drop #4 own", "return"], true), Some(9));
+    }
 
     const TASK: &str = "<startEvent id='s'/><userTask id='u' camunda:assignee='ann'/>{s>u}";
 

@@ -81,6 +81,7 @@ impl Machine<'_> {
                     form_key,
                     priority,
                     since,
+                    updated: None,
                     owner: None,
                     delegation: None,
                     name,

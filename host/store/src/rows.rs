@@ -114,6 +114,8 @@ pub struct TaskRow {
     pub priority: i64,
     /// Since when.
     pub created: i64,
+    /// When somebody changed it last; none: nobody has.
+    pub updated: Option<i64>,
     /// `camunda:formKey`.
     pub form_key: Option<String>,
     /// The element's documentation, or what somebody made of it.

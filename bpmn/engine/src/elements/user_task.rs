@@ -385,6 +385,7 @@ mod tests {
                 > putlocal #5 {"x": 2, "draft": true}
                   draft = true in #5
                   x = 2 in #5
+                  task u !5 of nobody users [] groups []
                 > variables #5
                   {draft: true, given: "1", x: 2}
                 > variables u
@@ -393,6 +394,7 @@ mod tests {
                   given = 5 in #3
                   x = 3 in #5
                   y = 4
+                  task u !5 of nobody users [] groups []
                 > complete u {"x": 1}
                   x = 1
                   call complete u !6 attempt 1, 0 left {draft: true, given: 5, x: 3, y: 4}

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::incident::{self, code_of_type, type_of};
 use super::list::{List, by_query, by_query_or_body};
+use super::task::open_state;
 use super::variable_instance::activities;
 use super::{NO_ACTIVITY, camunda, variable_query};
 use crate::error::stored;
@@ -204,7 +205,7 @@ impl List for Tasks {
         let (task, canceled) = &row.row;
         let mut dto = task_dto(row.instance, task);
         let (reason, state) = match (task.ended_at, canceled) {
-            (None, _) => (None, "Created"),
+            (None, _) => (None, open_state(task.updated)),
             (Some(_), false) => (Some(COMPLETED), "Completed"),
             (Some(_), true) => (Some(DELETED), "Deleted"),
         };

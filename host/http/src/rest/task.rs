@@ -28,6 +28,7 @@ const SORTS: &[(&str, TaskSort)] = &[
     ("followUpDate", TaskSort::FollowUp),
     ("priority", TaskSort::Priority),
     ("created", TaskSort::Created),
+    ("lastUpdated", TaskSort::Updated),
     ("assignee", TaskSort::Assignee),
     ("tenantId", TaskSort::Tenant),
 ];
@@ -102,6 +103,7 @@ fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
         created_at: fields.date("createdOn")?,
         created_before: fields.date("createdBefore")?,
         created_after: fields.date("createdAfter")?,
+        updated_after: fields.date("updatedAfter")?,
         suspended: fields.suspension()?,
         tenants: fields.tenants(None)?,
         without_tenant: fields.flag("withoutTenantId")?,
@@ -180,7 +182,7 @@ fn dto(listed: &TaskListed) -> Value {
         "assignee": row.assignee,
         "owner": row.owner,
         "created": date::print(row.created),
-        "lastUpdated": null,
+        "lastUpdated": date::print_option(row.updated),
         "due": date::print_option(row.due),
         "followUp": date::print_option(row.follow_up),
         "delegationState": row.delegation,
@@ -198,6 +200,11 @@ fn dto(listed: &TaskListed) -> Value {
         "formKey": row.form_key,
         "camundaFormRef": null,
         "tenantId": listed.tenant,
-        "taskState": "Created",
+        "taskState": open_state(row.updated),
     })
+}
+
+/// The state of a task that is open, which somebody changed at this moment last (Camunda 7, `TaskEntity.TaskState`).
+pub(super) fn open_state(updated: Option<i64>) -> &'static str {
+    if updated.is_some() { "Updated" } else { "Created" }
 }

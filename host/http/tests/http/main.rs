@@ -34,6 +34,7 @@ mod server;
 mod signal;
 mod standard;
 mod task;
+mod task_changes;
 mod task_kinds;
 mod timers;
 mod transient;

@@ -271,7 +271,9 @@ async fn a_task_is_delegated_resolved_and_changed_by_hand() {
     (task["name"], task["priority"], task["description"]) = (json!("Look twice"), json!(80), json!(null));
     (task["due"], task["followUp"], task["owner"]) = (json!("2030-01-31T12:00:00.000+0000"), json!(null), json!(null));
     host.put(&path, task.clone()).await.no_content();
-    assert_eq!(host.get(&path).await.ok(), task);
+    let changed = host.get(&path).await.ok();
+    task["lastUpdated"] = changed["lastUpdated"].clone();
+    assert_eq!(changed, task);
     let historic = host.only(&format!("/engine-rest/history/task?taskId={id}")).await;
     let changed = ["name", "priority", "description", "due", "owner"];
     assert_eq!(changed.map(|name| historic[name].clone()), changed.map(|name| task[name].clone()));

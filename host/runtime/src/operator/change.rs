@@ -6,6 +6,7 @@ use mandate_engine::{ActivityId, Input, Instance, Job, Jobs, TaskRevision, Varia
 use mandate_model::ProcessDefinition;
 
 use super::{Change, OPERATOR, Operation, Subject, TASK_WORKER};
+use crate::unit::task_texts;
 
 /// What an operator did with an input, given the instance before and after; none: it is nothing that operators do.
 pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instance, after: &Instance) -> Option<Operation> {
@@ -15,8 +16,10 @@ pub(super) fn of(definition: &ProcessDefinition, input: &Input, before: &Instanc
         Input::EscalateFromTask { wait, code, .. } => {
             Some(task("HandleEscalation", before, *wait, vec![Change::to("escalationCode", code)]))
         }
-        Input::ClaimTask { wait, .. } => Some(task("Claim", before, *wait, revised(before, after, *wait))),
-        Input::ReviseTask { wait, revision } => Some(task(revision_type(revision), before, *wait, revised(before, after, *wait))),
+        Input::ClaimTask { wait, .. } => Some(task("Claim", before, *wait, revised(definition, before, after, *wait))),
+        Input::ReviseTask { wait, revision } => {
+            Some(task(revision_type(revision), before, *wait, revised(definition, before, after, *wait)))
+        }
         Input::SetVariables { scope, set, remove, local } => {
             let mut names: BTreeSet<&String> = remove.iter().collect();
             let verb = match (set.is_empty(), remove.is_empty()) {
@@ -119,9 +122,6 @@ fn task(verb: &'static str, before: &Instance, wait: WaitId, changes: Vec<Change
     Operation { category: TASK_WORKER, ..operation(verb, "Task", changes, activity, Some(wait)) }
 }
 
-fn flag(property: &str) -> Change {
-    Change::new(property, Some("false".to_owned()), Some("true".to_owned()))
-}
 /// What a job has otherwise than before, of which this many retries and this due date were to be set.
 pub(crate) fn retries_set(before: (impl ToString, i64), (retries, due): (u32, Option<i64>)) -> Vec<Change> {
     let retries = Change::new("retries", Some(before.0.to_string()), Some(retries.to_string()));
@@ -129,6 +129,9 @@ pub(crate) fn retries_set(before: (impl ToString, i64), (retries, due): (u32, Op
     [retries].into_iter().chain(due).collect()
 }
 
+fn flag(property: &str) -> Change {
+    Change::new(property, Some("false".to_owned()), Some("true".to_owned()))
+}
 
 /// The elements that an instance stands at.
 fn stands(definition: &ProcessDefinition, instance: &Instance) -> Option<String> {
@@ -161,16 +164,17 @@ fn revision_type(revision: &TaskRevision) -> &'static str {
 }
 
 /// What a task has otherwise than before; moments are milliseconds, as in Camunda's log.
-fn revised(before: &Instance, after: &Instance, wait: WaitId) -> Vec<Change> {
+fn revised(definition: &ProcessDefinition, before: &Instance, after: &Instance, wait: WaitId) -> Vec<Change> {
     let (Some(before), Some(after)) = (before.task(wait), after.task(wait)) else { return Vec::new() };
     let moment = |at: Option<i64>| at.map(|at| at.to_string());
     let names = |names: &[String]| Some(names.join(",")).filter(|it| !it.is_empty());
+    let ((name_before, description_before), (name, description)) = (task_texts(definition, before), task_texts(definition, after));
     let pairs = [
         ("assignee", before.assignee.clone(), after.assignee.clone()),
         ("owner", before.owner.clone(), after.owner.clone()),
         ("delegation", before.delegation.map(|it| it.as_str().to_owned()), after.delegation.map(|it| it.as_str().to_owned())),
-        ("name", before.name.clone(), after.name.clone()),
-        ("description", before.description.clone(), after.description.clone()),
+        ("name", name_before, name),
+        ("description", description_before, description),
         ("dueDate", moment(before.due), moment(after.due)),
         ("followUpDate", moment(before.follow_up), moment(after.follow_up)),
         ("priority", Some(before.priority.to_string()), Some(after.priority.to_string())),

@@ -76,15 +76,12 @@ fn job_kind(kind: JobKind, element: &ElementKind) -> &'static str {
 /// The row of a user task.
 pub(crate) fn task_row(definition: &Definition, task: Task) -> TaskRow {
     let element = definition.model.element(task.element);
-    let description = match &element.kind {
-        ElementKind::UserTask(user_task) => user_task.documentation.clone(),
-        _ => None,
-    };
+    let (name, description) = task_texts(&definition.model, &task);
     TaskRow {
         wait: number(task.wait.0),
         activity: number(task.activity.0),
         activity_id: element.id.to_string(),
-        name: by_hand(task.name, element.name.clone()),
+        name,
         definition_id: definition.row.id.clone(),
         assignee: task.assignee,
         owner: task.owner,
@@ -95,14 +92,21 @@ pub(crate) fn task_row(definition: &Definition, task: Task) -> TaskRow {
         follow_up: task.follow_up,
         priority: task.priority,
         created: task.since,
+        updated: task.updated,
         form_key: task.form_key.or_else(|| Some(element.form.as_ref()?.key.as_ref()?.as_literal()?.to_owned())),
-        description: by_hand(task.description, description),
+        description,
     }
 }
 
-/// A text that somebody set, or the model's; an empty one is none.
-fn by_hand(set: Option<String>, of_model: Option<String>) -> Option<String> {
-    set.or(of_model).filter(|text| !text.is_empty())
+/// A user task's name and description: each as somebody has set it or else as the model has it; an empty one is none.
+pub(crate) fn task_texts(model: &ProcessDefinition, task: &Task) -> (Option<String>, Option<String>) {
+    let element = model.element(task.element);
+    let documentation = match &element.kind {
+        ElementKind::UserTask(user_task) => user_task.documentation.as_ref(),
+        _ => None,
+    };
+    let text = |set: &Option<String>, of_model: Option<&String>| set.as_ref().or(of_model).filter(|text| !text.is_empty()).cloned();
+    (text(&task.name, element.name.as_ref()), text(&task.description, documentation))
 }
 
 /// The row of an external task.

@@ -78,6 +78,8 @@ pub struct HistoryTask {
     pub priority: i64,
     /// When it was created.
     pub created: i64,
+    /// When somebody changed it last; none: nobody did.
+    pub updated: Option<i64>,
     /// When it was completed or cancelled.
     pub ended_at: Option<i64>,
 }
@@ -154,7 +156,7 @@ pub(super) fn update(columns: &mut Columns<'_>) -> Result<HistoryUpdate, Error> 
     })
 }
 
-const TASKS: &str = "SELECT wait, activity, activity_id, name, assignee, owner, description, due, follow_up, priority, created, ended_at FROM history_task WHERE instance_id = $1 ORDER BY wait";
+const TASKS: &str = "SELECT wait, activity, activity_id, name, assignee, owner, description, due, follow_up, priority, created, updated, ended_at FROM history_task WHERE instance_id = $1 ORDER BY wait";
 
 pub(super) fn task(columns: &mut Columns<'_>) -> Result<HistoryTask, Error> {
     Ok(HistoryTask {
@@ -169,6 +171,7 @@ pub(super) fn task(columns: &mut Columns<'_>) -> Result<HistoryTask, Error> {
         follow_up: columns.next()?,
         priority: columns.next()?,
         created: columns.next()?,
+        updated: columns.next()?,
         ended_at: columns.next()?,
     })
 }

@@ -6,7 +6,7 @@ use super::select::{Select, Sort, keys};
 use super::variables::{VariableCondition, having};
 use super::{Order, Page, Reads};
 use crate::Error;
-use crate::db::Columns;
+use crate::db::{Columns, Param};
 use crate::rows::TaskRow;
 
 /// A user task in a list.
@@ -127,6 +127,8 @@ pub struct TaskFilter {
     pub created_before: Option<i64>,
     /// Created after this.
     pub created_after: Option<i64>,
+    /// Changed after this or, if nobody has changed them yet, created after it.
+    pub updated_after: Option<i64>,
     /// Suspended (true) or active (false).
     pub suspended: Option<bool>,
     /// Of one of these tenants.
@@ -156,6 +158,8 @@ pub enum TaskSort {
     Priority,
     /// When they were created.
     Created,
+    /// When somebody changed them last.
+    Updated,
     /// Who has them.
     Assignee,
     /// Their owner.
@@ -174,6 +178,7 @@ impl Sort for TaskSort {
             Self::FollowUp => "task.follow_up",
             Self::Priority => "task.priority",
             Self::Created => "task.created",
+            Self::Updated => "task.updated",
             Self::Assignee => "{text:task.assignee}",
             Self::Owner => "{text:task.owner}",
             Self::Tenant => "{text:i.tenant}",
@@ -182,7 +187,7 @@ impl Sort for TaskSort {
 }
 
 pub(super) const ROW: &str = "task.wait, task.activity, task.activity_id, task.name, task.definition_id, task.assignee, task.owner, task.delegation, \
-                              task.candidate_users, task.candidate_groups, task.due, task.follow_up, task.priority, task.created, task.form_key, task.description";
+                              task.candidate_users, task.candidate_groups, task.due, task.follow_up, task.priority, task.created, task.updated, task.form_key, task.description";
 
 pub(super) fn row(columns: &mut Columns<'_>) -> Result<TaskRow, Error> {
     Ok(TaskRow {
@@ -200,6 +205,7 @@ pub(super) fn row(columns: &mut Columns<'_>) -> Result<TaskRow, Error> {
         follow_up: columns.next()?,
         priority: columns.next()?,
         created: columns.next()?,
+        updated: columns.next()?,
         form_key: columns.next()?,
         description: columns.next()?,
     })
@@ -287,6 +293,9 @@ fn conditions(select: &mut Select, filter: TaskFilter) {
     select.maybe("task.created = $?", filter.created_at);
     select.maybe("task.created < $?", filter.created_before);
     select.maybe("task.created > $?", filter.created_after);
+    if let Some(after) = filter.updated_after.map(Param::I64) {
+        select.with_each("(task.updated > $? OR (task.updated IS NULL AND task.created > $?))", [after.clone(), after]);
+    }
     select.maybe("task.suspended = $?", filter.suspended);
     select.tenants("i.tenant", filter.tenants, filter.without_tenant);
 }

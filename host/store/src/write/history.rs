@@ -129,12 +129,12 @@ static INSERT_VARIABLE_UPDATES: Batch = Batch::new(
 
 static PUT_TASKS: Batch = Batch::new(
     "INSERT INTO history_task (instance_id, wait, activity, activity_id, name, definition_id, assignee, owner, description, due, follow_up, priority, \
-     created) \
+     created, updated) \
      SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.name, v.definition_id, v.assignee, v.owner, v.description, v.due, v.follow_up, v.priority, \
-     v.created FROM {rows} WHERE TRUE \
+     v.created, v.updated FROM {rows} WHERE TRUE \
      ON CONFLICT (instance_id, wait) DO UPDATE SET name = excluded.name, assignee = excluded.assignee, due = excluded.due, \
      owner = excluded.owner, description = excluded.description, \
-     follow_up = excluded.follow_up, priority = excluded.priority",
+     follow_up = excluded.follow_up, priority = excluded.priority, updated = excluded.updated",
     &[
         ("instance_id", Type::Uuid),
         ("wait", Type::I64),
@@ -149,6 +149,7 @@ static PUT_TASKS: Batch = Batch::new(
         ("follow_up", Type::I64),
         ("priority", Type::I64),
         ("created", Type::I64),
+        ("updated", Type::I64),
     ],
 );
 
@@ -416,7 +417,8 @@ impl History {
                 task.due,
                 task.follow_up,
                 task.priority,
-                task.created
+                task.created,
+                task.updated
             ]);
         }
         for row in &write.put_incidents {

@@ -86,11 +86,11 @@ static SET_BEHIND: Batch = Batch::new(
 
 static PUT_TASKS: Batch = Batch::new(
     "INSERT INTO task (instance_id, wait, activity, activity_id, name, definition_id, assignee, owner, delegation, candidate_users, candidate_groups, due, \
-     follow_up, priority, created, form_key, description, suspended) \
+     follow_up, priority, created, updated, form_key, description, suspended) \
      SELECT v.instance_id, v.wait, v.activity, v.activity_id, v.name, v.definition_id, v.assignee, v.owner, v.delegation, v.candidate_users, \
-     v.candidate_groups, v.due, v.follow_up, v.priority, v.created, v.form_key, v.description, v.suspended FROM {rows} WHERE TRUE \
+     v.candidate_groups, v.due, v.follow_up, v.priority, v.created, v.updated, v.form_key, v.description, v.suspended FROM {rows} WHERE TRUE \
      ON CONFLICT (instance_id, wait) DO UPDATE SET activity = excluded.activity, activity_id = excluded.activity_id, name = excluded.name, \
-     assignee = excluded.assignee, owner = excluded.owner, delegation = excluded.delegation, created = excluded.created, candidate_users = excluded.candidate_users, \
+     assignee = excluded.assignee, owner = excluded.owner, delegation = excluded.delegation, created = excluded.created, updated = excluded.updated, candidate_users = excluded.candidate_users, \
      candidate_groups = excluded.candidate_groups, due = excluded.due, follow_up = excluded.follow_up, \
      priority = excluded.priority, form_key = excluded.form_key, description = excluded.description, suspended = excluded.suspended",
     &[
@@ -109,6 +109,7 @@ static PUT_TASKS: Batch = Batch::new(
         ("follow_up", Type::I64),
         ("priority", Type::I64),
         ("created", Type::I64),
+        ("updated", Type::I64),
         ("form_key", Type::Text),
         ("description", Type::Text),
         ("suspended", Type::Bool),
@@ -438,6 +439,7 @@ impl Tables {
                 task.follow_up,
                 task.priority,
                 task.created,
+                task.updated,
                 &task.form_key,
                 &task.description,
                 suspended

@@ -236,6 +236,7 @@ pub(crate) fn task(definition: &DefinitionRow, wait: i64) -> TaskRow {
         follow_up: Some(400),
         priority: 70,
         created: 20,
+        updated: None,
         form_key: Some("form".into()),
         description: Some("what to do".into()),
     }

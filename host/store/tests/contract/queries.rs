@@ -78,10 +78,10 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             candidate_user: text(), candidate_groups: texts(), candidate_group_like: text(), include_assigned: false, with_candidate_groups: Some(true),
             with_candidate_users: Some(false), due_before: Some(1), due_after: Some(1), has_due: Some(false), follow_up_before: Some(1),
             follow_up_after: Some(1), follow_up_before_or_none: Some(1), priority: Some(1), min_priority: Some(1), max_priority: Some(1),
-            created_at: Some(1), created_before: Some(1), created_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true, any: vec![TaskFilter { candidate_groups: texts(), candidate_group_like: text(),
+            created_at: Some(1), created_before: Some(1), created_after: Some(1), updated_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true, any: vec![TaskFilter { candidate_groups: texts(), candidate_group_like: text(),
             candidate_user: text(), involved: text(), with_candidate_users: Some(false), task_variables: conditions(),
             ..TaskFilter::default() }],
-        }, TaskSort { Id Instance Name Description Due FollowUp Priority Created Assignee Owner Tenant });
+        }, TaskSort { Id Instance Name Description Due FollowUp Priority Created Updated Assignee Owner Tenant });
         every!(store.external_tasks, count_external_tasks, ExternalTaskFilter {
             ids: vec![(id, 1), (id, 2)], topic: text(), worker: text(), locked: Some((true, 1)), lock_until_before: Some(1),
             lock_until_after: Some(1), retries_left: Some(true), activity_ids: texts(), execution: Some((id, 1)), instances: vec![id],

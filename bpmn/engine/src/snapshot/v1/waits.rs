@@ -45,6 +45,7 @@ pub(super) struct Task {
     form_key: Option<String>,
     priority: i64,
     since: i64,
+    updated: Option<i64>,
     owner: Option<String>,
     /// 1 pending, 2 resolved.
     delegation: u8,
@@ -167,6 +168,7 @@ impl From<&effect::Task> for Task {
             form_key: it.form_key.clone(),
             priority: it.priority,
             since: it.since,
+            updated: it.updated,
             owner: it.owner.clone(),
             delegation: match it.delegation {
                 None => 0,
@@ -195,6 +197,7 @@ impl Task {
             form_key: self.form_key,
             priority: self.priority,
             since: self.since,
+            updated: self.updated,
             owner: self.owner,
             delegation: match self.delegation {
                 0 => None,
