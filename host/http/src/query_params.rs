@@ -396,6 +396,9 @@ impl Fields {
                 _ => false,
             };
             let known = camunda.contains(&name.as_str());
+            if known && name.ends_with("Expression") {
+                return Err(Error::Invalid(format!("Expressions are forbidden in adhoc queries: '{name}'")));
+            }
             match self.source {
                 _ if known && asks_nothing => {}
                 Source::Query if !known => {}
@@ -517,6 +520,8 @@ mod tests {
     fn what_camunda_has_and_this_host_has_not_is_refused() {
         assert!(message(query(&[("variables", "a_eq_1")]).finish(&["variables"])).contains("'variables'"));
         assert!(message(body(r#"{"variables": [{"name": "a"}]}"#).finish(&["variables"])).contains("'variables'"));
+        let expression = query(&[("assigneeExpression", "${currentUser()}")]).finish(&["assigneeExpression"]);
+        assert!(message(expression).contains("forbidden in adhoc queries"));
         assert!(message(body(r#"{"wibble": 1}"#).finish(&["variables"])).contains("wibble"));
         query(&[("wibble", "1")]).finish(&["variables"]).expect("ignored as Camunda does");
         query(&[("rootProcessInstances", "false")]).finish(&["rootProcessInstances"]).expect("asks for nothing");

@@ -445,6 +445,8 @@ async fn incidents_of_one_instance_or_definition_are_found_beside_any_number_of_
             of(query::OfInstances { ids: vec![one], ..query::OfInstances::default() }),
             of(query::OfInstances { definition_id: Some("p:7".into()), ..query::OfInstances::default() }),
             query::HistoryIncidentFilter { name: Some(name), ..query::HistoryIncidentFilter::default() },
+            query::HistoryIncidentFilter { root: Some(name), ..query::HistoryIncidentFilter::default() },
+            query::HistoryIncidentFilter { cause: Some(name), ..query::HistoryIncidentFilter::default() },
         ] {
             let (sql, params) = query::remembered_incidents_sql(filter.clone(), query::Page::ALL, &[]);
             let (explain, column) = match store.pool.dialect() {

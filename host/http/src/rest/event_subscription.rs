@@ -29,7 +29,7 @@ impl List for EventSubscriptions {
     type Filter = EventSubscriptionFilter;
     type Row = EventSubscriptionListed;
 
-    fn filter(fields: &mut Fields) -> Result<EventSubscriptionFilter, Error> {
+    fn filter(fields: &mut Fields, _: &App) -> Result<EventSubscriptionFilter, Error> {
         let (mut wait, mut start) = (None, None);
         if let Some(id) = fields.text("eventSubscriptionId")? {
             match (id.parse::<PublicId>(), id.rsplit_once(':')) {

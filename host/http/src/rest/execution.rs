@@ -43,7 +43,7 @@ impl List for Executions {
     type Filter = ExecutionFilter;
     type Row = ExecutionListed;
 
-    fn filter(fields: &mut Fields) -> Result<ExecutionFilter, Error> {
+    fn filter(fields: &mut Fields, _: &App) -> Result<ExecutionFilter, Error> {
         let incident_type = incident::code_of_type(fields.text("incidentType")?);
         let case = variable_query::ignoring_case(fields)?;
         Ok(ExecutionFilter {

@@ -13,8 +13,8 @@ use mandate_runtime::query::{ExternalTaskFilter, ExternalTaskListed, ExternalTas
 use mandate_runtime::{Fetch, FetchTopic, FetchedTask, LockChange, Wanted, WorkerFailure};
 use serde_json::{Map, Value, json};
 
-use super::camunda;
 use super::modification::named_instances;
+use super::{camunda, variable_query};
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
 use crate::operator::Acting;
@@ -296,6 +296,7 @@ const SEVERAL_FIELDS: &[&str] =
 
 /// The tasks that a filter finds, which must not be more than one request can take.
 async fn found(app: &App, filter: ExternalTaskFilter) -> Result<Vec<PublicId>, Error> {
+    variable_query::check(app, !filter.variables.is_empty())?;
     let page = Page { first: 0, max: LARGEST_MAX_RESULTS + 1 };
     let rows = stored(app.runtime.reads().external_tasks(filter, page, &[]).await)?;
     if rows.len() > LARGEST_MAX_RESULTS as usize {
@@ -331,6 +332,7 @@ const SORTS: &[(&str, ExternalTaskSort)] = &[
 ];
 
 fn filter(fields: &mut Fields, now: i64) -> Result<ExternalTaskFilter, Error> {
+    let case = variable_query::ignoring_case(fields)?;
     Ok(ExternalTaskFilter {
         ids: fields.public_ids("externalTaskId", Some("externalTaskIdIn"))?.into_iter().map(super::numbered).collect(),
         topic: fields.text("topicName")?,
@@ -350,6 +352,7 @@ fn filter(fields: &mut Fields, now: i64) -> Result<ExternalTaskFilter, Error> {
         priority_to: fields.whole("priorityLowerThanOrEquals")?,
         suspended: fields.suspension()?,
         tenants: fields.tenants(None)?,
+        variables: variable_query::conditions(fields, "processVariables", case)?,
     })
 }
 
@@ -365,6 +368,7 @@ async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result
     let filter = filter(&mut fields, app.runtime.now())?;
     let (page, sort): (_, Vec<(ExternalTaskSort, Order)>) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
     fields.finish(camunda::EXTERNAL_TASKS)?;
+    variable_query::check(app, !filter.variables.is_empty())?;
     let rows = stored(app.runtime.reads().external_tasks(filter, page, &sort).await)?;
     let mut dtos = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -392,6 +396,7 @@ async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Jso
 async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
     let filter = filter(&mut fields, app.runtime.now())?;
     fields.finish(camunda::EXTERNAL_TASKS)?;
+    variable_query::check(app, !filter.variables.is_empty())?;
     Ok(super::count(stored(app.runtime.reads().count_external_tasks(filter).await)?))
 }
 

@@ -12,7 +12,7 @@ use mandate_runtime::query::{
 use serde_json::{Value, json};
 
 use super::list::{List, by_query_or_body};
-use super::{camunda, incident, variable_query};
+use super::{alternatives, camunda, incident, variable_query};
 use crate::error::stored;
 use crate::extract::{Params, Segments};
 use crate::operator::Acting;
@@ -38,12 +38,12 @@ impl List for Instances {
     type Filter = HistoryInstanceFilter;
     type Row = HistoryInstance;
 
-    fn filter(fields: &mut Fields) -> Result<HistoryInstanceFilter, Error> {
+    fn filter(fields: &mut Fields, _: &App) -> Result<HistoryInstanceFilter, Error> {
         instance_filter(fields)
     }
 
     fn check(app: &App, filter: &HistoryInstanceFilter) -> Result<(), Error> {
-        variable_query::check(app, !filter.variables.is_empty())
+        variable_query::check(app, !filter.variables.is_empty() || filter.any.iter().any(|it| !it.variables.is_empty()))
     }
 
     async fn rows(
@@ -75,7 +75,7 @@ impl List for Activities {
     type Filter = HistoryActivityFilter;
     type Row = HistoryActivity;
 
-    fn filter(fields: &mut Fields) -> Result<HistoryActivityFilter, Error> {
+    fn filter(fields: &mut Fields, _: &App) -> Result<HistoryActivityFilter, Error> {
         activity_filter(fields)
     }
 
@@ -153,6 +153,8 @@ pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilt
         with_open_incident,
         incident: incident_of(fields)?,
         with_incidents: fields.flag("withIncidents")?,
+        with_jobs_retrying: fields.flag("withJobsRetrying")?,
+        standing_at: fields.filter_texts("activityIdIn")?,
         active_activities: fields.filter_texts("activeActivityIdIn")?,
         variables: variable_query::conditions(fields, "variables", case)?,
         executed_activities: fields.filter_texts("executedActivityIdIn")?,
@@ -172,6 +174,7 @@ pub(crate) fn instance_filter(fields: &mut Fields) -> Result<HistoryInstanceFilt
         finished_after: fields.date("finishedAfter")?,
         tenants: fields.tenants(None)?,
         without_tenant: fields.flag("withoutTenantId")?,
+        any: alternatives(fields, camunda::HISTORIC_PROCESS_INSTANCES, instance_filter)?,
     })
 }
 

@@ -38,7 +38,7 @@ impl List for Details {
     type Filter = DetailFilter;
     type Row = Remembered<(HistoryUpdate, Option<i64>)>;
 
-    fn filter(fields: &mut Fields) -> Result<DetailFilter, Error> {
+    fn filter(fields: &mut Fields, _: &App) -> Result<DetailFilter, Error> {
         // All of them are updates of variables, and values are always as they are read.
         fields.ignore(&["deserializeValues", "variableUpdates"]);
         let variable = fields.text("variableInstanceId")?;
@@ -59,6 +59,7 @@ impl List for Details {
             scope: variable.as_ref().map(|(scope, _)| super::scope_or_none(scope)),
             activity: activity.map(|activity| super::scope_or_none(&activity)),
             task: fields.text("taskId")?.map(|id| super::numbered(public_or_none(&id))),
+            of_no_task: fields.flag("excludeTaskDetails")?,
             name: variable.map(|(_, name)| name),
             name_like: fields.like("variableNameLike")?,
             kinds: fields.filter_texts("variableTypeIn")?.iter().map(|name| stored_type(name)).collect(),

@@ -43,7 +43,7 @@ impl List for Incidents {
     type Filter = IncidentFilter;
     type Row = IncidentListed;
 
-    fn filter(fields: &mut Fields) -> Result<IncidentFilter, Error> {
+    fn filter(fields: &mut Fields, _: &App) -> Result<IncidentFilter, Error> {
         filter(fields)
     }
 
@@ -67,6 +67,10 @@ impl List for Incidents {
 
 const SORTS: &[(&str, IncidentSort)] = &[
     ("incidentId", IncidentSort::Id),
+    ("executionId", IncidentSort::Id),
+    ("configuration", IncidentSort::Id),
+    ("causeIncidentId", IncidentSort::Cause),
+    ("rootCauseIncidentId", IncidentSort::Root),
     ("incidentTimestamp", IncidentSort::Created),
     ("incidentMessage", IncidentSort::Message),
     ("incidentType", IncidentSort::Code),

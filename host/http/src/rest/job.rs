@@ -4,10 +4,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use mandate_runtime::query::{DELIVERY, JobFilter, JobListed, JobSort, Page, START_TIMER};
-use mandate_runtime::{JobDefinition, JobDefinitionName};
+use mandate_runtime::query::{DELIVERY, JobFilter, JobListed, JobSort, Order, Page, Reads, START_TIMER};
+use mandate_runtime::{JobDefinition, JobDefinitionName, StoreError};
 use serde_json::{Value, json};
 
+use super::list::{List, by_query_or_body};
 use super::{NO_ACTIVITY, camunda};
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
@@ -23,8 +24,7 @@ const MAX_RETRIES: u32 = 1_000;
 
 pub(super) fn router() -> Router<App> {
     Router::new()
-        .route("/job", get(list).post(list_by_body))
-        .route("/job/count", get(count).post(count_by_body))
+        .merge(by_query_or_body::<Jobs>())
         .route("/job/{id}", get(one).delete(delete))
         .route("/job/{id}/stacktrace", get(stacktrace))
         .route("/job/{id}/retries", put(retries))
@@ -34,84 +34,79 @@ pub(super) fn router() -> Router<App> {
         .route("/job/{id}/duedate/recalculate", post(recalculate))
 }
 
-const SORTS: &[(&str, JobSort)] = &[
-    ("jobId", JobSort::Id),
-    ("processInstanceId", JobSort::Instance),
-    ("processDefinitionId", JobSort::DefinitionId),
-    ("processDefinitionKey", JobSort::DefinitionKey),
-    ("jobRetries", JobSort::Retries),
-    ("jobDueDate", JobSort::Due),
-    ("jobPriority", JobSort::Priority),
-    ("tenantId", JobSort::Tenant),
-];
+struct Jobs;
 
-fn filter(fields: &mut Fields, now: i64) -> Result<JobFilter, Error> {
-    let (due_after, due_before) = fields.comparisons("dueDates")?;
-    let (created_after, created_before) = fields.comparisons("createTimes")?;
-    let (timers, messages) = match fields.either("timers", "messages")? {
-        None => (false, false),
-        Some(timers) => (timers, !timers),
-    };
-    Ok(JobFilter {
-        ids: fields.public_ids("jobId", Some("jobIds"))?.into_iter().map(super::numbered).collect(),
-        instances: fields.instances("processInstanceId", Some("processInstanceIds"))?.into_iter().map(|id| id.0).collect(),
-        definition_id: fields.text("processDefinitionId")?,
-        definition_key: fields.text("processDefinitionKey")?,
-        job_definition: fields.text("jobDefinitionId")?.map(|id| JobDefinition::named(&id).unwrap_or_else(nobodys)),
-        activity_id: fields.text("activityId")?,
-        failed_activity_id: fields.text("failedActivityId")?,
-        with_retries_left: fields.flag("withRetriesLeft")?,
-        no_retries_left: fields.flag("noRetriesLeft")?,
-        executable_at: fields.flag("executable")?.then_some(now),
-        priority_to: fields.whole("priorityLowerThanOrEquals")?,
-        priority_from: fields.whole("priorityHigherThanOrEquals")?,
-        timers,
-        messages,
-        with_exception: fields.flag("withException")?,
-        exception_message: fields.text("exceptionMessage")?,
-        due_before,
-        due_after,
-        created_before,
-        created_after,
-        suspended: fields.suspension()?,
-        tenants: fields.tenants(Some("includeJobsWithoutTenantId"))?,
-        without_tenant: fields.flag("withoutTenantId")?,
-    })
+impl List for Jobs {
+    const PATH: &'static str = "/job";
+    const CAMUNDA: &'static [&'static str] = camunda::JOBS;
+    const SORTS: &'static [(&'static str, JobSort)] = &[
+        ("jobId", JobSort::Id),
+        ("executionId", JobSort::Instance),
+        ("processInstanceId", JobSort::Instance),
+        ("processDefinitionId", JobSort::DefinitionId),
+        ("processDefinitionKey", JobSort::DefinitionKey),
+        ("jobRetries", JobSort::Retries),
+        ("jobDueDate", JobSort::Due),
+        ("jobPriority", JobSort::Priority),
+        ("tenantId", JobSort::Tenant),
+    ];
+
+    type Sort = JobSort;
+    type Filter = JobFilter;
+    type Row = JobListed;
+
+    fn filter(fields: &mut Fields, app: &App) -> Result<JobFilter, Error> {
+        let (due_after, due_before) = fields.comparisons("dueDates")?;
+        let (created_after, created_before) = fields.comparisons("createTimes")?;
+        let (timers, messages) = match fields.either("timers", "messages")? {
+            None => (false, false),
+            Some(timers) => (timers, !timers),
+        };
+        Ok(JobFilter {
+            ids: fields.public_ids("jobId", Some("jobIds"))?.into_iter().map(super::numbered).collect(),
+            instances: fields.instances("processInstanceId", Some("processInstanceIds"))?.into_iter().map(|id| id.0).collect(),
+            definition_id: fields.text("processDefinitionId")?,
+            definition_key: fields.text("processDefinitionKey")?,
+            job_definition: fields.text("jobDefinitionId")?.map(|id| JobDefinition::named(&id).unwrap_or_else(nobodys)),
+            activity_id: fields.text("activityId")?,
+            execution: fields.text("executionId")?.map(|id| super::scope_or_none(&id)),
+            acquired: fields.flag("acquired")?,
+            failed_activity_id: fields.text("failedActivityId")?,
+            with_retries_left: fields.flag("withRetriesLeft")?,
+            no_retries_left: fields.flag("noRetriesLeft")?,
+            executable_at: fields.flag("executable")?.then(|| app.runtime.now()),
+            priority_to: fields.whole("priorityLowerThanOrEquals")?,
+            priority_from: fields.whole("priorityHigherThanOrEquals")?,
+            timers,
+            messages,
+            with_exception: fields.flag("withException")?,
+            exception_message: fields.text("exceptionMessage")?,
+            due_before,
+            due_after,
+            created_before,
+            created_after,
+            suspended: fields.suspension()?,
+            tenants: fields.tenants(Some("includeJobsWithoutTenantId"))?,
+            without_tenant: fields.flag("withoutTenantId")?,
+        })
+    }
+
+    async fn rows(reads: &Reads, filter: JobFilter, page: Page, sort: &[(JobSort, Order)]) -> Result<Vec<JobListed>, StoreError> {
+        reads.jobs(filter, page, sort).await
+    }
+
+    async fn count(reads: &Reads, filter: JobFilter) -> Result<i64, StoreError> {
+        reads.count_jobs(filter).await
+    }
+
+    fn dto(row: &JobListed) -> Value {
+        dto(row)
+    }
 }
 
 /// An id that is none finds nothing.
 fn nobodys() -> JobDefinitionName {
     JobDefinitionName { definition_id: String::new(), activity_id: String::new(), kind: String::new() }
-}
-
-async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    listed(&app, fields, None).await
-}
-
-async fn list_by_body(State(app): State<App>, paging: Params, Body(fields): Body) -> Result<Json<Value>, Error> {
-    listed(&app, fields, Some(paging)).await
-}
-
-async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
-    let filter = filter(&mut fields, app.runtime.now())?;
-    let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
-    fields.finish(camunda::JOBS)?;
-    let rows = stored(app.runtime.reads().jobs(filter, page, &sort).await)?;
-    Ok(Json(rows.iter().map(dto).collect()))
-}
-
-async fn count(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    counted(&app, fields).await
-}
-
-async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Json<Value>, Error> {
-    counted(&app, fields).await
-}
-
-async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
-    let filter = filter(&mut fields, app.runtime.now())?;
-    fields.finish(camunda::JOBS)?;
-    Ok(super::count(stored(app.runtime.reads().count_jobs(filter).await)?))
 }
 
 async fn find(app: &App, id: &str) -> Result<JobListed, Error> {

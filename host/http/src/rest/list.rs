@@ -27,7 +27,7 @@ pub(super) trait List: 'static {
     type Row: Send;
 
     /// Takes the filters that are built.
-    fn filter(fields: &mut Fields) -> Result<Self::Filter, Error>;
+    fn filter(fields: &mut Fields, app: &App) -> Result<Self::Filter, Error>;
 
     /// Refuses what this host cannot answer.
     fn check(_: &App, _: &Self::Filter) -> Result<(), Error> {
@@ -76,7 +76,7 @@ async fn count_by_body<L: List>(State(app): State<App>, Body(fields): Body) -> R
 }
 
 async fn listed<L: List>(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
-    let filter = L::filter(&mut fields)?;
+    let filter = L::filter(&mut fields, app)?;
     let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(L::SORTS)?);
     fields.finish(L::CAMUNDA)?;
     L::check(app, &filter)?;
@@ -85,7 +85,7 @@ async fn listed<L: List>(app: &App, mut fields: Fields, paging: Option<Params>) 
 }
 
 async fn counted<L: List>(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
-    let filter = L::filter(&mut fields)?;
+    let filter = L::filter(&mut fields, app)?;
     fields.finish(L::CAMUNDA)?;
     L::check(app, &filter)?;
     Ok(super::count(stored(L::count(&app.runtime.reads(), filter).await)?))

@@ -14,7 +14,7 @@ use super::{camunda, incident};
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
 use crate::operator::Acting;
-use crate::query_params::Fields;
+use crate::query_params::{Fields, public_or_none};
 use crate::{App, Error, to_the_end};
 
 pub(super) fn router() -> Router<App> {
@@ -74,10 +74,14 @@ const SORTS: &[(&str, DefinitionSort)] = &[
     ("version", DefinitionSort::Version),
     ("versionTag", DefinitionSort::VersionTag),
     ("deploymentId", DefinitionSort::DeploymentId),
+    ("deployTime", DefinitionSort::DeployedAt),
     ("tenantId", DefinitionSort::Tenant),
 ];
 
 fn filter(fields: &mut Fields) -> Result<DefinitionFilter, Error> {
+    // There are no permissions: everybody may start everything.
+    fields.ignore(&["startablePermissionCheck"]);
+    let incident_type = incident::code_of_type(fields.text("incidentType")?);
     let mut ids = fields.filter_texts("processDefinitionIdIn")?;
     if let Some(id) = fields.text("processDefinitionId")? {
         ids = if ids.is_empty() || ids.contains(&id) { vec![id] } else { vec![String::new()] };
@@ -94,7 +98,16 @@ fn filter(fields: &mut Fields) -> Result<DefinitionFilter, Error> {
         version_tag: fields.text("versionTag")?,
         version_tag_like: fields.like("versionTagLike")?,
         deployment_id: fields.text("deploymentId")?,
+        deployed_after: fields.date("deployedAfter")?,
+        deployed_at: fields.date("deployedAt")?,
         resource_name: fields.text("resourceName")?,
+        resource_name_like: fields.like("resourceNameLike")?,
+        without_version_tag: fields.flag("withoutVersionTag")?,
+        incident: fields.text("incidentId")?.map(|id| super::numbered(public_or_none(&id))),
+        incident_code: incident_type.code(),
+        incident_code_not: incident_type.code_not(),
+        incident_message: fields.text("incidentMessage")?,
+        incident_message_like: fields.like("incidentMessageLike")?,
         tenants: fields.tenants(Some("includeProcessDefinitionsWithoutTenantId"))?,
         without_tenant: fields.flag("withoutTenantId")?,
         suspended: fields.suspension()?,

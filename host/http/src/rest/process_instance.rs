@@ -5,10 +5,11 @@ use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Json, Router};
 use mandate_runtime::engine::ActivityId;
-use mandate_runtime::query::{CallFilter, IncidentFilter, InstanceFilter, InstanceListed, InstanceSort, Page};
-use mandate_runtime::{InstanceView, Started};
+use mandate_runtime::query::{CallFilter, IncidentFilter, InstanceFilter, InstanceListed, InstanceSort, Order, Page, Reads};
+use mandate_runtime::{InstanceView, Started, StoreError};
 use serde_json::{Value, json};
 
+use super::list::{List, by_query_or_body};
 use super::scope_variables::{self, Scope};
 use super::{activity_tree, alternatives, camunda, incident, variable_query};
 use crate::error::stored;
@@ -19,8 +20,7 @@ use crate::{App, Error};
 
 pub(super) fn router() -> Router<App> {
     Router::new()
-        .route("/process-instance", get(list).post(list_by_body))
-        .route("/process-instance/count", get(count).post(count_by_body))
+        .merge(by_query_or_body::<Instances>())
         .route("/process-instance/{id}", get(one).delete(remove))
         .route("/process-instance/{id}/activity-instances", get(tree))
         .route("/process-instance/{id}/suspended", put(suspend))
@@ -57,13 +57,48 @@ fn dto(row: &InstanceListed) -> Value {
     })
 }
 
-const SORTS: &[(&str, InstanceSort)] = &[
-    ("instanceId", InstanceSort::Id),
-    ("definitionKey", InstanceSort::DefinitionKey),
-    ("definitionId", InstanceSort::DefinitionId),
-    ("tenantId", InstanceSort::Tenant),
-    ("businessKey", InstanceSort::BusinessKey),
-];
+struct Instances;
+
+impl List for Instances {
+    const PATH: &'static str = "/process-instance";
+    const CAMUNDA: &'static [&'static str] = camunda::PROCESS_INSTANCES;
+    const SORTS: &'static [(&'static str, InstanceSort)] = &[
+        ("instanceId", InstanceSort::Id),
+        ("definitionKey", InstanceSort::DefinitionKey),
+        ("definitionId", InstanceSort::DefinitionId),
+        ("tenantId", InstanceSort::Tenant),
+        ("businessKey", InstanceSort::BusinessKey),
+    ];
+
+    type Sort = InstanceSort;
+    type Filter = InstanceFilter;
+    type Row = InstanceListed;
+
+    fn filter(fields: &mut Fields, _: &App) -> Result<InstanceFilter, Error> {
+        filter(fields)
+    }
+
+    fn check(app: &App, filter: &InstanceFilter) -> Result<(), Error> {
+        variable_query::check(app, !filter.variables.is_empty() || filter.any.iter().any(|it| !it.variables.is_empty()))
+    }
+
+    async fn rows(
+        reads: &Reads,
+        filter: InstanceFilter,
+        page: Page,
+        sort: &[(InstanceSort, Order)],
+    ) -> Result<Vec<InstanceListed>, StoreError> {
+        reads.instances(filter, page, sort).await
+    }
+
+    async fn count(reads: &Reads, filter: InstanceFilter) -> Result<i64, StoreError> {
+        reads.count_instances(filter).await
+    }
+
+    fn dto(row: &InstanceListed) -> Value {
+        dto(row)
+    }
+}
 
 pub(super) fn filter(fields: &mut Fields) -> Result<InstanceFilter, Error> {
     let ids = match fields.texts("processInstanceIds")? {
@@ -83,6 +118,7 @@ pub(super) fn filter(fields: &mut Fields) -> Result<InstanceFilter, Error> {
         deployment_id: fields.text("deploymentId")?,
         tenants: fields.tenants(None)?,
         without_tenant: fields.flag("withoutTenantId")?,
+        definition_without_tenant: fields.flag("processDefinitionWithoutTenantId")?,
         suspended: fields.suspension()?,
         with_incident: fields.flag("withIncident")?,
         incident: fields.text("incidentId")?.map(|id| super::numbered(public_or_none(&id))),
@@ -102,43 +138,6 @@ pub(super) fn filter(fields: &mut Fields) -> Result<InstanceFilter, Error> {
         any: alternatives(fields, camunda::PROCESS_INSTANCES, filter)?,
         ..InstanceFilter::default()
     })
-}
-
-/// Refuses what this host cannot answer.
-fn check(app: &App, filter: &InstanceFilter) -> Result<(), Error> {
-    variable_query::check(app, !filter.variables.is_empty() || filter.any.iter().any(|it| !it.variables.is_empty()))
-}
-
-async fn list(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    listed(&app, fields, None).await
-}
-
-async fn list_by_body(State(app): State<App>, paging: Params, Body(fields): Body) -> Result<Json<Value>, Error> {
-    listed(&app, fields, Some(paging)).await
-}
-
-async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result<Json<Value>, Error> {
-    let filter = filter(&mut fields)?;
-    let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
-    fields.finish(camunda::PROCESS_INSTANCES)?;
-    check(app, &filter)?;
-    let rows = stored(app.runtime.reads().instances(filter, page, &sort).await)?;
-    Ok(Json(rows.iter().map(dto).collect()))
-}
-
-async fn count(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {
-    counted(&app, fields).await
-}
-
-async fn count_by_body(State(app): State<App>, Body(fields): Body) -> Result<Json<Value>, Error> {
-    counted(&app, fields).await
-}
-
-async fn counted(app: &App, mut fields: Fields) -> Result<Json<Value>, Error> {
-    let filter = filter(&mut fields)?;
-    fields.finish(camunda::PROCESS_INSTANCES)?;
-    check(app, &filter)?;
-    Ok(super::count(stored(app.runtime.reads().count_instances(filter).await)?))
 }
 
 async fn one(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Value>, Error> {

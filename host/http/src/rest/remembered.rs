@@ -14,7 +14,7 @@ use super::incident::{self, code_of_type, type_of};
 use super::list::{List, by_query, by_query_or_body};
 use super::task::open_state;
 use super::variable_instance::activities;
-use super::{NO_ACTIVITY, camunda, variable_query};
+use super::{NO_ACTIVITY, alternatives, camunda, variable_query};
 use crate::error::stored;
 use crate::extract::Segments;
 use crate::query_params::{Fields, instance_or_none, public_or_none};
@@ -58,7 +58,7 @@ impl List for Variables {
     type Filter = HistoryVariableFilter;
     type Row = Remembered<(HistoryVariable, Option<i64>)>;
 
-    fn filter(fields: &mut Fields) -> Result<HistoryVariableFilter, Error> {
+    fn filter(fields: &mut Fields, _: &App) -> Result<HistoryVariableFilter, Error> {
         // Values are always as they are read.
         fields.ignore(&["deserializeValues"]);
         let of = OfInstances {
@@ -126,8 +126,13 @@ impl List for Tasks {
         ("processDefinitionId", HistoryTaskSort::DefinitionId),
         ("taskDefinitionKey", HistoryTaskSort::ActivityId),
         ("taskName", HistoryTaskSort::Name),
+        ("taskDescription", HistoryTaskSort::Description),
         ("assignee", HistoryTaskSort::Assignee),
+        ("owner", HistoryTaskSort::Owner),
+        ("priority", HistoryTaskSort::Priority),
+        ("deleteReason", HistoryTaskSort::Reason),
         ("dueDate", HistoryTaskSort::Due),
+        ("followUpDate", HistoryTaskSort::FollowUp),
         ("startTime", HistoryTaskSort::Created),
         ("endTime", HistoryTaskSort::Ended),
         ("duration", HistoryTaskSort::Duration),
@@ -138,53 +143,13 @@ impl List for Tasks {
     type Filter = HistoryTaskFilter;
     type Row = Remembered<(HistoryTask, bool)>;
 
-    fn filter(fields: &mut Fields) -> Result<HistoryTaskFilter, Error> {
-        let of = OfInstances {
-            ids: fields.instances("processInstanceId", None)?.into_iter().map(|id| id.0).collect(),
-            root: fields.text("rootProcessInstanceId")?.map(|id| instance_or_none(&id).0),
-            business_key: fields.text("processInstanceBusinessKey")?,
-            business_keys: fields.filter_texts("processInstanceBusinessKeyIn")?,
-            business_key_like: fields.like("processInstanceBusinessKeyLike")?,
-            definition_name: fields.text("processDefinitionName")?,
-            ended: fields.either("processFinished", "processUnfinished")?,
-            ..of_instances(fields)?
-        };
-        let case = variable_query::ignoring_case(fields)?;
-        Ok(HistoryTaskFilter {
-            of,
-            ids: fields.public_ids("taskId", None)?.into_iter().map(super::numbered).collect(),
-            activities: fields.public_ids("executionId", Some("activityInstanceIdIn"))?.into_iter().map(super::numbered).collect(),
-            activity_ids: super::one_of(fields.text("taskDefinitionKey")?, fields.filter_texts("taskDefinitionKeyIn")?),
-            name: fields.text("taskName")?,
-            name_like: fields.like("taskNameLike")?,
-            description: fields.text("taskDescription")?,
-            description_like: fields.like("taskDescriptionLike")?,
-            owner: fields.text("taskOwner")?,
-            owner_like: fields.like("taskOwnerLike")?,
-            priority: fields.whole("taskPriority")?,
-            process_variables: variable_query::conditions(fields, "processVariables", case)?,
-            task_variables: variable_query::conditions(fields, "taskVariables", case)?,
-            interrupted: interrupted(fields)?,
-            assignee: fields.text("taskAssignee")?,
-            assignee_like: fields.like("taskAssigneeLike")?,
-            assigned: fields.either("assigned", "unassigned")?,
-            ended: fields.either("finished", "unfinished")?,
-            due_at: fields.date("taskDueDate")?,
-            without_due: fields.flag("withoutTaskDueDate")?,
-            due_before: fields.date("taskDueDateBefore")?,
-            due_after: fields.date("taskDueDateAfter")?,
-            follow_up_at: fields.date("taskFollowUpDate")?,
-            follow_up_before: fields.date("taskFollowUpDateBefore")?,
-            follow_up_after: fields.date("taskFollowUpDateAfter")?,
-            created_before: fields.date("startedBefore")?,
-            created_after: fields.date("startedAfter")?,
-            ended_before: fields.date("finishedBefore")?,
-            ended_after: fields.date("finishedAfter")?,
-        })
+    fn filter(fields: &mut Fields, _: &App) -> Result<HistoryTaskFilter, Error> {
+        task_filter(fields)
     }
 
     fn check(app: &App, filter: &HistoryTaskFilter) -> Result<(), Error> {
-        variable_query::check(app, !filter.process_variables.is_empty() || !filter.task_variables.is_empty())
+        let asks = |it: &HistoryTaskFilter| !it.process_variables.is_empty() || !it.task_variables.is_empty();
+        variable_query::check(app, asks(filter) || filter.any.iter().any(asks))
     }
 
     async fn rows(
@@ -218,20 +183,56 @@ impl List for Tasks {
     }
 }
 
+fn task_filter(fields: &mut Fields) -> Result<HistoryTaskFilter, Error> {
+    let of = OfInstances {
+        ids: fields.instances("processInstanceId", None)?.into_iter().map(|id| id.0).collect(),
+        root: fields.text("rootProcessInstanceId")?.map(|id| instance_or_none(&id).0),
+        business_key: fields.text("processInstanceBusinessKey")?,
+        business_keys: fields.filter_texts("processInstanceBusinessKeyIn")?,
+        business_key_like: fields.like("processInstanceBusinessKeyLike")?,
+        definition_name: fields.text("processDefinitionName")?,
+        ended: fields.either("processFinished", "processUnfinished")?,
+        ..of_instances(fields)?
+    };
+    let case = variable_query::ignoring_case(fields)?;
+    Ok(HistoryTaskFilter {
+        of,
+        ids: fields.public_ids("taskId", None)?.into_iter().map(super::numbered).collect(),
+        activities: fields.public_ids("executionId", Some("activityInstanceIdIn"))?.into_iter().map(super::numbered).collect(),
+        activity_ids: super::one_of(fields.text("taskDefinitionKey")?, fields.filter_texts("taskDefinitionKeyIn")?),
+        name: fields.text("taskName")?,
+        name_like: fields.like("taskNameLike")?,
+        description: fields.text("taskDescription")?,
+        description_like: fields.like("taskDescriptionLike")?,
+        owner: fields.text("taskOwner")?,
+        owner_like: fields.like("taskOwnerLike")?,
+        priority: fields.whole("taskPriority")?,
+        process_variables: variable_query::conditions(fields, "processVariables", case)?,
+        task_variables: variable_query::conditions(fields, "taskVariables", case)?,
+        reason: fields.text("taskDeleteReason")?,
+        reason_like: fields.like("taskDeleteReasonLike")?,
+        assignee: fields.text("taskAssignee")?,
+        assignee_like: fields.like("taskAssigneeLike")?,
+        assigned: fields.either("assigned", "unassigned")?,
+        ended: fields.either("finished", "unfinished")?,
+        due_at: fields.date("taskDueDate")?,
+        without_due: fields.flag("withoutTaskDueDate")?,
+        due_before: fields.date("taskDueDateBefore")?,
+        due_after: fields.date("taskDueDateAfter")?,
+        follow_up_at: fields.date("taskFollowUpDate")?,
+        follow_up_before: fields.date("taskFollowUpDateBefore")?,
+        follow_up_after: fields.date("taskFollowUpDateAfter")?,
+        created_before: fields.date("startedBefore")?,
+        created_after: fields.date("startedAfter")?,
+        ended_before: fields.date("finishedBefore")?,
+        ended_after: fields.date("finishedAfter")?,
+        any: alternatives(fields, camunda::HISTORIC_TASKS, task_filter)?,
+    })
+}
+
 /// Camunda's reasons for which a task is over.
 const COMPLETED: &str = "completed";
 const DELETED: &str = "deleted";
-
-fn interrupted(fields: &mut Fields) -> Result<Option<bool>, Error> {
-    match fields.text("taskDeleteReason")?.as_deref() {
-        None => Ok(None),
-        Some(COMPLETED) => Ok(Some(false)),
-        Some(DELETED) => Ok(Some(true)),
-        Some(other) => {
-            Err(Error::Invalid(format!("'taskDeleteReason' {other} is not supported by this host; {COMPLETED} and {DELETED} are")))
-        }
-    }
-}
 
 struct Incidents;
 
@@ -241,6 +242,10 @@ impl List for Incidents {
     const SORTS: &'static [(&'static str, HistoryIncidentSort)] = &[
         ("incidentId", HistoryIncidentSort::Id),
         ("executionId", HistoryIncidentSort::Id),
+        ("configuration", HistoryIncidentSort::Id),
+        ("causeIncidentId", HistoryIncidentSort::Cause),
+        ("rootCauseIncidentId", HistoryIncidentSort::Root),
+        ("incidentState", HistoryIncidentSort::State),
         ("processInstanceId", HistoryIncidentSort::Instance),
         ("incidentMessage", HistoryIncidentSort::Message),
         ("createTime", HistoryIncidentSort::Created),
@@ -256,7 +261,7 @@ impl List for Incidents {
     type Filter = HistoryIncidentFilter;
     type Row = Remembered<IncidentRemembered>;
 
-    fn filter(fields: &mut Fields) -> Result<HistoryIncidentFilter, Error> {
+    fn filter(fields: &mut Fields, _: &App) -> Result<HistoryIncidentFilter, Error> {
         let ids = fields.instances("processInstanceId", None)?.into_iter().map(|id| id.0).collect();
         let of = OfInstances { ids, ..of_instances(fields)? };
         let wanted = code_of_type(fields.text("incidentType")?);

@@ -22,7 +22,9 @@ pub(super) fn router() -> Router<App> {
 const SORTS: &[(&str, TaskSort)] = &[
     ("id", TaskSort::Id),
     ("instanceId", TaskSort::Instance),
+    ("executionId", TaskSort::Instance),
     ("name", TaskSort::Name),
+    ("nameCaseInsensitive", TaskSort::NameIgnoringCase),
     ("description", TaskSort::Description),
     ("dueDate", TaskSort::Due),
     ("followUpDate", TaskSort::FollowUp),
@@ -55,7 +57,7 @@ fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
     let case = variable_query::ignoring_case(fields)?;
     Ok(TaskFilter {
         ids: fields.public_ids("taskId", Some("taskIdIn"))?.into_iter().map(super::numbered).collect(),
-        activities: fields.public_ids("activityInstanceIdIn", None)?.into_iter().map(super::numbered).collect(),
+        activities: fields.public_ids("executionId", Some("activityInstanceIdIn"))?.into_iter().map(super::numbered).collect(),
         instances: fields.instances("processInstanceId", Some("processInstanceIdIn"))?.into_iter().map(|id| id.0).collect(),
         business_key: fields.text("processInstanceBusinessKey")?,
         business_keys: fields.filter_texts("processInstanceBusinessKeyIn")?,
@@ -91,9 +93,11 @@ fn filter(fields: &mut Fields) -> Result<TaskFilter, Error> {
         include_assigned,
         with_candidate_groups: fields.either("withCandidateGroups", "withoutCandidateGroups")?,
         with_candidate_users: fields.either("withCandidateUsers", "withoutCandidateUsers")?,
+        due_at: fields.date("dueDate")?,
         due_before: fields.date("dueBefore")?,
         due_after: fields.date("dueAfter")?,
         has_due: fields.flag("withoutDueDate")?.then_some(false),
+        follow_up_at: fields.date("followUpDate")?,
         follow_up_before: fields.date("followUpBefore")?,
         follow_up_after: fields.date("followUpAfter")?,
         follow_up_before_or_none: fields.date("followUpBeforeOrNotExistent")?,

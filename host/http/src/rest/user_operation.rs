@@ -40,7 +40,7 @@ impl List for Operations {
     type Filter = OperationFilter;
     type Row = OperationListed;
 
-    fn filter(fields: &mut Fields) -> Result<OperationFilter, Error> {
+    fn filter(fields: &mut Fields, _: &App) -> Result<OperationFilter, Error> {
         let mut wait = Vec::new();
         for (name, entity_types) in [("taskId", OF_TASKS), ("jobId", OF_JOBS), ("externalTaskId", OF_EXTERNAL_TASKS)] {
             if let Some(id) = fields.text(name)? {

@@ -38,7 +38,7 @@ impl List for VariableInstances {
     type Filter = VariableFilter;
     type Row = VariableListed;
 
-    fn filter(fields: &mut Fields) -> Result<VariableFilter, Error> {
+    fn filter(fields: &mut Fields, _: &App) -> Result<VariableFilter, Error> {
         // Values are always as they are read.
         fields.ignore(&["deserializeValues"]);
         let scopes = fields.filter_texts("variableScopeIdIn")?;

@@ -1,5 +1,7 @@
 //! Process definitions, what they are bound to, and how many instances stand where.
 
+use uuid::Uuid;
+
 use super::incidents::OF_CALLED;
 use super::select::{Select, Sort, ascending, keys};
 use super::{Order, Page, Reads};
@@ -62,8 +64,26 @@ pub struct DefinitionFilter {
     pub version_tag_like: Option<String>,
     /// Of this deployment.
     pub deployment_id: Option<String>,
+    /// Deployed after this.
+    pub deployed_after: Option<i64>,
+    /// Deployed at this moment.
+    pub deployed_at: Option<i64>,
     /// In a file with this name.
     pub resource_name: Option<String>,
+    /// In a file with a name like this.
+    pub resource_name_like: Option<String>,
+    /// Without a tag.
+    pub without_version_tag: bool,
+    /// Of an instance that has this open incident.
+    pub incident: Option<(Uuid, i64)>,
+    /// Of instances with an open incident of this code, also of what they have called.
+    pub incident_code: Option<String>,
+    /// Of instances with an open incident of any other code than this, likewise.
+    pub incident_code_not: Option<String>,
+    /// Of instances with an open incident with this message.
+    pub incident_message: Option<String>,
+    /// Of instances with an open incident with a message like this.
+    pub incident_message_like: Option<String>,
     /// Of one of these tenants.
     pub tenants: Vec<String>,
     /// Of no tenant.
@@ -87,6 +107,8 @@ pub enum DefinitionSort {
     VersionTag,
     /// Their deployment.
     DeploymentId,
+    /// When they were deployed.
+    DeployedAt,
     /// Their tenant.
     Tenant,
 }
@@ -100,6 +122,7 @@ impl Sort for DefinitionSort {
             Self::Version => "d.version",
             Self::VersionTag => "{text:d.version_tag}",
             Self::DeploymentId => "{text:d.deployment_id}",
+            Self::DeployedAt => "(SELECT p.deployed_at FROM deployment p WHERE p.id = d.deployment_id)",
             Self::Tenant => "{text:d.tenant}",
         }
     }
@@ -175,6 +198,10 @@ fn read(columns: &mut Columns<'_>) -> Result<DefinitionRow, Error> {
 pub(crate) const NEWEST: &str =
     "NOT EXISTS (SELECT 1 FROM definition newer WHERE newer.tenant = d.tenant AND newer.key = d.key AND newer.version > d.version)";
 
+fn deployed(operator: &str) -> String {
+    format!("d.deployment_id IN (SELECT p.id FROM deployment p WHERE p.deployed_at {operator} $?)")
+}
+
 fn select(filter: DefinitionFilter) -> Select {
     let mut select = Select::new("definition d");
     select.texts("d.id", filter.ids);
@@ -188,7 +215,24 @@ fn select(filter: DefinitionFilter) -> Select {
     select.maybe("d.version_tag = $?", filter.version_tag);
     select.like("d.version_tag", filter.version_tag_like);
     select.maybe("d.deployment_id = $?", filter.deployment_id);
+    select.maybe(&deployed(">"), filter.deployed_after);
+    select.maybe(&deployed("="), filter.deployed_at);
     select.maybe("d.resource_name = $?", filter.resource_name);
+    select.like("d.resource_name", filter.resource_name_like);
+    select.when(filter.without_version_tag, "d.version_tag IS NULL");
+    if let Some(id) = filter.incident {
+        select.exists("any_incident c", |select| {
+            select.numbered("c.instance_id", "c.n", vec![id]);
+            select.condition("c.definition_id = d.id");
+        });
+    }
+    let own = |condition: &str| format!("d.id IN (SELECT c.definition_id FROM any_incident c WHERE c.{condition})");
+    let or_called =
+        |condition: &str| format!("({} OR d.id IN (SELECT c.definition_id FROM {OF_CALLED} c WHERE c.{condition}))", own(condition));
+    select.maybe(&or_called("code = $?"), filter.incident_code);
+    select.maybe(&or_called("code <> $?"), filter.incident_code_not);
+    select.maybe(&own("message = $?"), filter.incident_message);
+    select.maybe(&own("message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
     select.tenants("d.tenant", filter.tenants, filter.without_tenant);
     select.maybe("d.suspended = $?", filter.suspended);
     select

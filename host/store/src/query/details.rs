@@ -21,6 +21,8 @@ pub struct DetailFilter {
     pub activity: Option<(Uuid, i64)>,
     /// Of variables of this user task.
     pub task: Option<(Uuid, i64)>,
+    /// Of no user task's variables.
+    pub of_no_task: bool,
     /// Of variables with this name.
     pub name: Option<String>,
     /// Of variables with a name like this.
@@ -75,6 +77,7 @@ fn select(filter: DetailFilter) -> Select {
     select.numbered("u.instance_id", "u.scope", filter.scope.into_iter().collect());
     select.numbered("u.instance_id", "COALESCE(ht.activity, u.scope)", filter.activity.into_iter().collect());
     select.numbered("ht.instance_id", "ht.wait", filter.task.into_iter().collect());
+    select.when(filter.of_no_task, "ht.wait IS NULL");
     select.maybe("u.name = $?", filter.name);
     select.like("u.name", filter.name_like);
     select.texts("u.kind", filter.kinds);

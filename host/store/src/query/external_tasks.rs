@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::select::{Select, Sort, ascending, keys};
+use super::variables::{VariableCondition, having};
 use super::{Order, Page, Reads};
 use crate::Error;
 use crate::db::{Columns, Param, params};
@@ -69,6 +70,8 @@ pub struct ExternalTaskFilter {
     pub suspended: Option<bool>,
     /// Of one of these tenants.
     pub tenants: Vec<String>,
+    /// Of an instance whose process has variables like these.
+    pub variables: Vec<VariableCondition>,
 }
 
 /// What external tasks are sorted by.
@@ -178,6 +181,7 @@ fn select(filter: ExternalTaskFilter) -> Select {
     select.maybe("external_task.priority <= $?", filter.priority_to);
     select.maybe("external_task.suspended = $?", filter.suspended);
     select.tenants("external_task.tenant", filter.tenants, false);
+    having(&mut select, "external_task.instance_id", Some("1"), filter.variables);
     select
 }
 

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::instances::stands_at;
 use super::select::{Select, Sort, keys};
 use super::variables::{VariableCondition, having};
 use super::{CallFilter, Order, Page, Reads};
@@ -82,6 +83,10 @@ pub struct HistoryInstanceFilter {
     pub incident: Option<IncidentOf>,
     /// With an incident of their own, or of what they have called.
     pub with_incidents: bool,
+    /// With a job that has failed and is tried again.
+    pub with_jobs_retrying: bool,
+    /// That stand at one of these activities, also before or behind it.
+    pub standing_at: Vec<String>,
     /// That are in one of these activities.
     pub active_activities: Vec<String>,
     /// That went through one of these activities.
@@ -108,6 +113,8 @@ pub struct HistoryInstanceFilter {
     pub without_tenant: bool,
     /// That have, or had in the end, variables like these in any scope.
     pub variables: Vec<VariableCondition>,
+    /// And, for each of these, like it in at least one way.
+    pub any: Vec<HistoryInstanceFilter>,
 }
 
 /// Which incident of its own an instance has, or had. None of it given: any.
@@ -205,6 +212,8 @@ pub(super) const WITH_BUSINESS_KEY: &str = "IN (SELECT e.instance_id FROM histor
 const WITH_INCIDENTS: &str = "(EXISTS (SELECT 1 FROM history_incident c WHERE c.instance_id = h.instance_id) \
                               OR EXISTS (SELECT 1 FROM history_incident_caller k WHERE k.instance_id = h.instance_id))";
 
+const WITH_JOBS_RETRYING: &str = "EXISTS (SELECT 1 FROM job j WHERE j.instance_id = h.instance_id AND j.failures > 0 AND j.retries > 0)";
+
 /// States of those that live.
 const OF_LIVE: [&str; 2] = ["ACTIVE", "SUSPENDED"];
 
@@ -212,27 +221,42 @@ const OF_LIVE: [&str; 2] = ["ACTIVE", "SUSPENDED"];
 fn places(filter: &HistoryInstanceFilter) -> Vec<&'static str> {
     let state = |live: bool| filter.states.is_empty() || filter.states.iter().any(|state| OF_LIVE.contains(&state.as_str()) == live);
     let by_end = filter.finished || filter.finished_before.is_some() || filter.finished_after.is_some();
-    let ended = !filter.unfinished && !filter.with_open_incident && state(false);
+    let of_live = filter.unfinished || filter.with_open_incident || filter.with_jobs_retrying || !filter.standing_at.is_empty();
+    let ended = !of_live && state(false);
     let live = !by_end && state(true);
     [(ended, ENDED), (live, LIVE)].into_iter().filter_map(|(there, place)| there.then_some(place)).collect()
 }
 
-pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
+pub(super) fn instances(mut filter: HistoryInstanceFilter, keeps_activities: bool) -> Select {
     let mut select = Select::of(places(&filter));
+    let any = std::mem::take(&mut filter.any);
+    conditions(&mut select, filter, keeps_activities);
+    for filter in any {
+        select.any(|select| conditions(select, filter, keeps_activities));
+    }
+    select
+}
+
+/// Each way of a filter is one condition.
+fn conditions(select: &mut Select, filter: HistoryInstanceFilter, keeps_activities: bool) {
+    select.when(filter.finished, "h.ended_at IS NOT NULL");
+    select.when(filter.unfinished, "h.ended_at IS NULL");
     select.uuids("h.instance_id", filter.ids);
     select.uuids("NOT h.instance_id", filter.ids_not);
     select.maybe("{text:h.business_key} = $?", filter.business_key);
     select.texts("{text:h.business_key}", filter.business_keys);
     select.like("h.business_key", filter.business_key_like);
-    // A definition's id begins with its key, which the indexes have.
-    select.maybe("h.definition_key = $?", filter.definition_id.as_deref().and_then(|id| id.split(':').next()).map(str::to_owned));
-    select.maybe("h.definition_id = $?", filter.definition_id);
+    if let Some(id) = filter.definition_id {
+        // It begins with its key, which the indexes have.
+        let key = id.split(':').next().unwrap_or_default().to_owned();
+        select.with_each("(h.definition_key = $? AND h.definition_id = $?)", [key.into(), id.into()]);
+    }
     select.maybe("h.definition_key = $?", filter.definition_key);
     select.texts("h.definition_key", filter.definition_keys);
     select.texts("NOT h.definition_key", filter.definition_keys_not);
     select.maybe("d.name = $?", filter.definition_name);
     select.like("d.name", filter.definition_name_like);
-    having(&mut select, "h.instance_id", None, filter.variables);
+    having(select, "h.instance_id", None, filter.variables);
     select.texts("h.state", filter.states);
     select.when(filter.with_open_incident, "h.instance_id IN (SELECT c.instance_id FROM any_incident c)");
     if let Some(IncidentOf { ids, code, code_not, message, message_like }) = filter.incident {
@@ -246,6 +270,8 @@ pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
         });
     }
     select.when(filter.with_incidents, WITH_INCIDENTS);
+    select.when(filter.with_jobs_retrying, WITH_JOBS_RETRYING);
+    stands_at(select, "h.instance_id", filter.standing_at, keeps_activities);
     if !filter.active_activities.is_empty() {
         let active = "EXISTS (SELECT 1 FROM history_activity a JOIN element e ON e.id = a.element WHERE a.instance_id = h.instance_id \
                       AND a.ended_at IS NULL AND e.activity_id";
@@ -270,9 +296,8 @@ pub(super) fn instances(filter: HistoryInstanceFilter) -> Select {
     select.maybe("h.started_at >= $?", filter.started_after);
     select.maybe("h.ended_at <= $?", filter.finished_before);
     select.maybe("h.ended_at >= $?", filter.finished_after);
-    filter.calls.add(&mut select, "h", "history_instance", "instance_id");
+    filter.calls.add(select, "h", "history_instance", "instance_id");
     select.tenants("h.tenant", filter.tenants, filter.without_tenant);
-    select
 }
 
 /// The order of a list for which none is asked: one that an index has for what it asks.
@@ -293,7 +318,7 @@ impl Reads {
         let by_end = filter.finished_before.is_some() || filter.finished_after.is_some();
         let by_time = by_time(HistoryInstanceSort::EndedAt, HistoryInstanceSort::StartedAt, by_end);
         let sort = if sort.is_empty() { &by_time } else { sort };
-        let rows = instances(filter).rows(&self.pool, columns, &keys(sort, &["h.instance_id"]), page).await?;
+        let rows = instances(filter, self.keeps_activities).rows(&self.pool, columns, &keys(sort, &["h.instance_id"]), page).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = row.columns();
@@ -321,7 +346,7 @@ impl Reads {
 
     /// How many there are.
     pub async fn count_history_instances(&self, filter: HistoryInstanceFilter) -> Result<i64, Error> {
-        instances(filter).count(&self.pool).await
+        instances(filter, self.keeps_activities).count(&self.pool).await
     }
 
     /// One instance.

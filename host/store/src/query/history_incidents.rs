@@ -98,6 +98,12 @@ pub enum HistoryIncidentSort {
     DefinitionId,
     /// Their definition's key.
     DefinitionKey,
+    /// What they come from.
+    Cause,
+    /// The instance at whose incident they begin.
+    Root,
+    /// How far they are.
+    State,
     /// Their tenant.
     Tenant,
 }
@@ -113,6 +119,9 @@ impl Sort for HistoryIncidentSort {
             Self::ActivityId => "{text:c.activity_id}",
             Self::DefinitionId => "{text:c.definition_id}",
             Self::DefinitionKey => "{text:h.definition_key}",
+            Self::Cause => "COALESCE(c.called, c.instance_id)",
+            Self::Root => "COALESCE(c.root, c.instance_id)",
+            Self::State => STATE,
             Self::Tenant => "{text:h.tenant}",
         }
     }
@@ -141,11 +150,23 @@ const OVER: &str = "COALESCE(c.ended_at, h.ended_at)";
 const OPEN: &str = "c.ended_at IS NULL AND h.ended_at IS NULL";
 const DELETED: &str = "(c.deleted OR (c.ended_at IS NULL AND h.ended_at IS NOT NULL))";
 
+/// How far one is: 0 open, 1 resolved, 2 deleted.
+const STATE: &str = "CAST(CASE WHEN c.ended_at IS NULL AND h.ended_at IS NULL THEN 0 \
+                     WHEN (c.deleted OR (c.ended_at IS NULL AND h.ended_at IS NOT NULL)) THEN 2 ELSE 1 END AS BIGINT)";
+
 fn incidents(filter: HistoryIncidentFilter) -> Select {
     let mut select = Select::of(vec![FROM, FROM_CALLED, FROM_STARTS]);
     // A row knows its definition, and is found by it.
     select.maybe("c.definition_id = $?", filter.of.definition_id.clone());
     of_instances(&mut select, "c.instance_id", filter.of);
+    // Whose they can be at all is found by an index; of the alternatives that the names are, not every database sees that.
+    for name in [filter.cause, filter.root].into_iter().flatten() {
+        let [instance, n] = [Param::Uuid(name.instance), Param::I64(name.n)];
+        select.with_each(
+            "c.instance_id IN (SELECT k.instance_id FROM history_incident_caller k WHERE k.root = $? AND k.n = $? UNION ALL SELECT $?)",
+            [instance.clone(), n, instance],
+        );
+    }
     add_names(&mut select, "c", filter.name, filter.cause, filter.root);
     select.numbered("c.instance_id", "c.activity", filter.activity.into_iter().collect());
     select.maybe("c.activity_id = $?", filter.activity_id);
@@ -177,7 +198,7 @@ pub(crate) fn remembered_incidents_sql(
 ) -> (String, Vec<Param>) {
     let columns = format!(
         "{OF_INSTANCE}, c.n, c.wait, c.activity, c.activity_id, c.failed_activity_id, c.job_definition_id, c.code, c.message, c.created, {OVER}, \
-         c.called, c.root, CAST(CASE WHEN {OPEN} THEN 0 WHEN {DELETED} THEN 2 ELSE 1 END AS BIGINT)"
+         c.called, c.root, {STATE}"
     );
     incidents(filter).statement(&columns, &keys(sort, &["c.instance_id", "c.n", "c.root"]), page)
 }

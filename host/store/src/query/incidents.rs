@@ -112,6 +112,10 @@ pub enum IncidentSort {
     Instance,
     /// Their definition.
     DefinitionId,
+    /// What they come from.
+    Cause,
+    /// The instance at whose incident they begin.
+    Root,
     /// Their tenant.
     Tenant,
 }
@@ -125,6 +129,8 @@ impl Sort for IncidentSort {
             Self::Message => "{text:incident.message}",
             Self::ActivityId => "{text:incident.activity_id}",
             Self::DefinitionId => "{text:incident.definition_id}",
+            Self::Cause => "COALESCE(incident.called, incident.instance_id)",
+            Self::Root => "COALESCE(incident.root, incident.instance_id)",
             Self::Tenant => "{text:i.tenant}",
         }
     }

@@ -99,6 +99,8 @@ pub struct InstanceFilter {
     pub tenants: Vec<String>,
     /// Of no tenant.
     pub without_tenant: bool,
+    /// Of a definition of no tenant.
+    pub definition_without_tenant: bool,
     /// Suspended (true) or active (false).
     pub suspended: Option<bool>,
     /// With an open incident.
@@ -246,6 +248,7 @@ fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: boo
     select.texts("NOT d.key", filter.definition_keys_not);
     select.maybe("d.deployment_id = $?", filter.deployment_id);
     select.tenants("i.tenant", filter.tenants, filter.without_tenant);
+    select.when(filter.definition_without_tenant, "d.tenant = ''");
     select.maybe("i.suspended = $?", filter.suspended);
     let incident = |condition: &str| format!("EXISTS (SELECT 1 FROM any_incident c WHERE c.instance_id = i.id{condition})");
     // An incident of what an instance has called is one of its own, but for what it says.
@@ -262,9 +265,7 @@ fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: boo
     select.maybe(&incident(" AND c.message = $?"), filter.incident_message);
     select.maybe(&incident(" AND c.message LIKE $? ESCAPE '\\'"), filter.incident_message_like);
     having(select, "i.id", Some("1"), filter.variables);
-    if !filter.activity_ids.is_empty() {
-        stands_at(select, filter.activity_ids, keeps_activities);
-    }
+    stands_at(select, "i.id", filter.activity_ids, keeps_activities);
     filter.calls.add(select, "i", "instance", "id");
     select.maybe("i.started_at > $?", filter.started_after);
     select.maybe("i.started_at < $?", filter.started_before);
@@ -272,7 +273,10 @@ fn conditions(select: &mut Select, filter: InstanceFilter, keeps_activities: boo
 
 /// Waits tell where tokens stand, also before and behind an element; what triggers an event is not such a place. History, where it is kept, knows
 /// scopes and joins as well.
-fn stands_at(select: &mut Select, activity_ids: Vec<String>, keeps_activities: bool) {
+pub(super) fn stands_at(select: &mut Select, instance: &str, activity_ids: Vec<String>, keeps_activities: bool) {
+    if activity_ids.is_empty() {
+        return;
+    }
     let open = if keeps_activities {
         " UNION ALL SELECT a.instance_id, e.activity_id FROM history_activity a CROSS JOIN element e WHERE e.id = a.element AND a.ended_at IS NULL"
     } else {
@@ -283,7 +287,7 @@ fn stands_at(select: &mut Select, activity_ids: Vec<String>, keeps_activities: b
          UNION ALL SELECT instance_id, activity_id FROM subscription WHERE NOT of_event \
          UNION ALL SELECT super_instance, super_activity FROM instance WHERE super_instance IS NOT NULL \
          UNION ALL SELECT instance_id, activity_id FROM any_job WHERE kind <> 'event-timer'{open}) w \
-         WHERE w.instance_id = i.id AND w.activity_id"
+         WHERE w.instance_id = {instance} AND w.activity_id"
     );
     select.texts(&condition, activity_ids);
     select.close();

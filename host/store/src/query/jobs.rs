@@ -41,6 +41,10 @@ pub struct JobFilter {
     pub job_definition: Option<JobDefinitionName>,
     /// At this activity.
     pub activity_id: Option<String>,
+    /// Of this activity instance.
+    pub execution: Option<(Uuid, i64)>,
+    /// That a host has locked.
+    pub acquired: bool,
     /// At an activity that failed and is this one.
     pub failed_activity_id: Option<String>,
     /// With retries left.
@@ -197,6 +201,8 @@ fn select_of(places: Vec<&'static str>, filter: JobFilter) -> Select {
         }
     }
     select.maybe("job.activity_id = $?", filter.activity_id);
+    select.numbered("job.instance_id", "job.activity", filter.execution.into_iter().collect());
+    select.when(filter.acquired, "job.locked_by IS NOT NULL");
     select.maybe("COALESCE(job.failed_activity, job.activity_id) = $?", filter.failed_activity_id.clone());
     select.when(filter.failed_activity_id.is_some(), "job.failures > 0");
     select.when(filter.with_retries_left, "job.retries > 0");

@@ -129,8 +129,10 @@ pub struct HistoryTaskFilter {
     pub process_variables: Vec<VariableCondition>,
     /// With variables of their own like these.
     pub task_variables: Vec<VariableCondition>,
-    /// Interrupted (true) or completed.
-    pub interrupted: Option<bool>,
+    /// Ended for this reason.
+    pub reason: Option<String>,
+    /// Ended for a reason like this.
+    pub reason_like: Option<String>,
     /// Of this assignee.
     pub assignee: Option<String>,
     /// Of an assignee like this.
@@ -161,6 +163,8 @@ pub struct HistoryTaskFilter {
     pub ended_before: Option<i64>,
     /// Ended after this.
     pub ended_after: Option<i64>,
+    /// And, for each of these, like it in at least one way.
+    pub any: Vec<HistoryTaskFilter>,
 }
 
 /// What user tasks are sorted by.
@@ -176,10 +180,20 @@ pub enum HistoryTaskSort {
     ActivityId,
     /// Their name.
     Name,
+    /// Their description.
+    Description,
     /// Their assignee.
     Assignee,
+    /// Their owner.
+    Owner,
+    /// How urgent they are.
+    Priority,
+    /// Why they are over.
+    Reason,
     /// When they are due.
     Due,
+    /// When they are to be followed up.
+    FollowUp,
     /// When they were created.
     Created,
     /// When they ended.
@@ -197,8 +211,13 @@ impl Sort for HistoryTaskSort {
             Self::DefinitionId => "{text:t.definition_id}",
             Self::ActivityId => "{text:t.activity_id}",
             Self::Name => "{text:t.name}",
+            Self::Description => "{text:t.description}",
             Self::Assignee => "{text:t.assignee}",
+            Self::Owner => "{text:t.owner}",
+            Self::Priority => "t.priority",
+            Self::Reason => REASON,
             Self::Due => "t.due",
+            Self::FollowUp => "t.follow_up",
             Self::Created => "t.created",
             Self::Ended => "t.ended_at",
             Self::Duration => "t.ended_at - t.created",
@@ -221,6 +240,11 @@ pub(super) fn select(from: &'static str, key: &str, of: OfInstances) -> Select {
 /// The same, as conditions of a list that has several places.
 pub(super) fn of_instances(select: &mut Select, key: &str, of: OfInstances) {
     select.condition(&format!("h.instance_id = {key}"));
+    with_instances(select, key, of);
+}
+
+/// Of which instances; each way of asking is one condition.
+fn with_instances(select: &mut Select, key: &str, of: OfInstances) {
     select.uuids(key, of.ids);
     CallFilter { of_root: of.root, ..CallFilter::default() }.add(select, "h", "history_instance", "instance_id");
     select.maybe("h.definition_id = $?", of.definition_id);
@@ -250,10 +274,25 @@ fn variables(filter: HistoryVariableFilter) -> Select {
     select
 }
 
-fn tasks(filter: HistoryTaskFilter) -> Select {
+/// Camunda's reasons for which a task is over; none: it is open.
+const REASON: &str = "(CASE WHEN t.ended_at IS NULL THEN NULL WHEN a.canceled THEN 'deleted' ELSE 'completed' END)";
+
+fn tasks(mut filter: HistoryTaskFilter) -> Select {
     let from =
         "history_task t CROSS JOIN history_instance h LEFT JOIN history_activity a ON a.instance_id = t.instance_id AND a.n = t.activity";
-    let mut select = select(from, "t.instance_id", filter.of);
+    let mut select = Select::new(from);
+    select.condition("h.instance_id = t.instance_id");
+    let any = std::mem::take(&mut filter.any);
+    of_tasks(&mut select, filter);
+    for filter in any {
+        select.any(|select| of_tasks(select, filter));
+    }
+    select
+}
+
+/// Each way of a filter is one condition.
+fn of_tasks(select: &mut Select, filter: HistoryTaskFilter) {
+    with_instances(select, "t.instance_id", filter.of);
     select.numbered("t.instance_id", "t.wait", filter.ids);
     select.numbered("t.instance_id", "t.activity", filter.activities);
     select.texts("t.activity_id", filter.activity_ids);
@@ -264,10 +303,10 @@ fn tasks(filter: HistoryTaskFilter) -> Select {
     select.maybe("t.owner = $?", filter.owner);
     select.like("t.owner", filter.owner_like);
     select.maybe("t.priority = $?", filter.priority);
-    having(&mut select, "t.instance_id", Some("1"), filter.process_variables);
-    having(&mut select, "t.instance_id", Some("t.wait"), filter.task_variables);
-    select.when(filter.interrupted == Some(true), "t.ended_at IS NOT NULL AND a.canceled");
-    select.when(filter.interrupted == Some(false), "t.ended_at IS NOT NULL AND NOT COALESCE(a.canceled, FALSE)");
+    having(select, "t.instance_id", Some("1"), filter.process_variables);
+    having(select, "t.instance_id", Some("t.wait"), filter.task_variables);
+    select.maybe(&format!("{REASON} = $?"), filter.reason);
+    select.like(REASON, filter.reason_like);
     select.maybe("t.assignee = $?", filter.assignee);
     select.like("t.assignee", filter.assignee_like);
     select.when(filter.assigned == Some(true), "t.assignee IS NOT NULL");
@@ -285,7 +324,6 @@ fn tasks(filter: HistoryTaskFilter) -> Select {
     select.maybe("t.created >= $?", filter.created_after);
     select.maybe("t.ended_at <= $?", filter.ended_before);
     select.maybe("t.ended_at >= $?", filter.ended_after);
-    select
 }
 
 pub(super) fn remembered<T>(row: &Row, read: impl FnOnce(Uuid, &mut Columns<'_>) -> Result<T, Error>) -> Result<Remembered<T>, Error> {

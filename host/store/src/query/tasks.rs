@@ -103,12 +103,16 @@ pub struct TaskFilter {
     pub with_candidate_groups: Option<bool>,
     /// With (true) or without (false) candidate users.
     pub with_candidate_users: Option<bool>,
+    /// Due at this moment.
+    pub due_at: Option<i64>,
     /// Due before this.
     pub due_before: Option<i64>,
     /// Due after this.
     pub due_after: Option<i64>,
     /// With (true) or without (false) a due date.
     pub has_due: Option<bool>,
+    /// To be followed up at this moment.
+    pub follow_up_at: Option<i64>,
     /// To be followed up before this.
     pub follow_up_before: Option<i64>,
     /// To be followed up after this.
@@ -148,6 +152,8 @@ pub enum TaskSort {
     Instance,
     /// Their name.
     Name,
+    /// Their name, where upper and lower case of ASCII's letters are the same.
+    NameIgnoringCase,
     /// Their description.
     Description,
     /// When they are due.
@@ -173,6 +179,7 @@ impl Sort for TaskSort {
         match self {
             Self::Id | Self::Instance => "task.instance_id",
             Self::Name => "{text:task.name}",
+            Self::NameIgnoringCase => "LOWER({text:task.name})",
             Self::Description => "{text:task.description}",
             Self::Due => "task.due",
             Self::FollowUp => "task.follow_up",
@@ -277,6 +284,7 @@ fn conditions(select: &mut Select, filter: TaskFilter) {
             None => {}
         }
     }
+    select.maybe("task.due = $?", filter.due_at);
     select.maybe("task.due < $?", filter.due_before);
     select.maybe("task.due > $?", filter.due_after);
     match filter.has_due {
@@ -284,6 +292,7 @@ fn conditions(select: &mut Select, filter: TaskFilter) {
         Some(false) => select.condition("task.due IS NULL"),
         None => {}
     }
+    select.maybe("task.follow_up = $?", filter.follow_up_at);
     select.maybe("task.follow_up < $?", filter.follow_up_before);
     select.maybe("task.follow_up > $?", filter.follow_up_after);
     select.maybe("(task.follow_up IS NULL OR task.follow_up < $?)", filter.follow_up_before_or_none);

@@ -50,19 +50,20 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         }, DeploymentSort { Id Name DeployedAt Tenant });
         every!(store.definitions, count_definitions, DefinitionFilter {
             ids: texts(), key: text(), keys: texts(), key_like: text(), name: text(), name_like: text(), version: Some(1),
-            latest_version: true, version_tag: text(), version_tag_like: text(), deployment_id: text(), resource_name: text(),
-            tenants: texts(), without_tenant: true, suspended: Some(true),
-        }, DefinitionSort { Id Key Name Version VersionTag DeploymentId Tenant });
+            latest_version: true, version_tag: text(), version_tag_like: text(), deployment_id: text(), deployed_after: Some(1), deployed_at: Some(1), resource_name: text(),
+            resource_name_like: text(), without_version_tag: true, incident: Some((id, 1)), incident_code: text(), incident_code_not: text(), incident_message: text(),
+            incident_message_like: text(), tenants: texts(), without_tenant: true, suspended: Some(true),
+        }, DefinitionSort { Id Key Name Version VersionTag DeploymentId DeployedAt Tenant });
         every!(store.instances, count_instances, InstanceFilter {
             ids: vec![id], business_key: text(), business_key_like: text(), definition_id: text(), definition_key: text(),
             definition_keys: texts(), definition_keys_not: texts(), deployment_id: text(), tenants: texts(), without_tenant: true,
-            suspended: Some(false), with_incident: true, incident: Some((id, 1)), incident_code: text(), incident_code_not: text(), incident_message: text(),
+            definition_without_tenant: true, suspended: Some(false), with_incident: true, incident: Some((id, 1)), incident_code: text(), incident_code_not: text(), incident_message: text(),
             incident_message_like: text(), activity_ids: texts(), calls: calls(id), started_after: Some(1), started_before: Some(1), variables: conditions(), any: vec![InstanceFilter { incident: Some((id, 1)), activity_ids: texts(), definition_keys: texts(),
             with_incident: true, variables: conditions(), ..InstanceFilter::default() }],
         }, InstanceSort { Id DefinitionKey DefinitionId Tenant BusinessKey });
         every!(store.jobs, count_jobs, JobFilter {
             ids: vec![(id, 1), (id, 2)], instances: vec![id], definition_id: text(), definition_key: text(), activity_id: text(),
-            failed_activity_id: text(), with_retries_left: true, no_retries_left: true, executable_at: Some(1), timers: true,
+            execution: Some((id, 1)), acquired: true, failed_activity_id: text(), with_retries_left: true, no_retries_left: true, executable_at: Some(1), timers: true,
             priority_from: Some(1), priority_to: Some(1), job_definition: Some(JobDefinitionName {
                 definition_id: "x".into(), activity_id: "y".into(), kind: "timer".into(),
             }),
@@ -76,17 +77,17 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             description_like: text(), owner: text(), delegation: text(), involved: text(), process_variables: conditions(),
             task_variables: conditions(), assignee: text(), assignees: texts(), assignees_not: texts(), assignee_like: text(), assigned: Some(true),
             candidate_user: text(), candidate_groups: texts(), candidate_group_like: text(), include_assigned: false, with_candidate_groups: Some(true),
-            with_candidate_users: Some(false), due_before: Some(1), due_after: Some(1), has_due: Some(false), follow_up_before: Some(1),
+            with_candidate_users: Some(false), due_at: Some(1), follow_up_at: Some(1), due_before: Some(1), due_after: Some(1), has_due: Some(false), follow_up_before: Some(1),
             follow_up_after: Some(1), follow_up_before_or_none: Some(1), priority: Some(1), min_priority: Some(1), max_priority: Some(1),
             created_at: Some(1), created_before: Some(1), created_after: Some(1), updated_after: Some(1), suspended: Some(true), tenants: texts(), without_tenant: true, any: vec![TaskFilter { candidate_groups: texts(), candidate_group_like: text(),
             candidate_user: text(), involved: text(), with_candidate_users: Some(false), task_variables: conditions(),
             ..TaskFilter::default() }],
-        }, TaskSort { Id Instance Name Description Due FollowUp Priority Created Updated Assignee Owner Tenant });
+        }, TaskSort { Id Instance Name NameIgnoringCase Description Due FollowUp Priority Created Updated Assignee Owner Tenant });
         every!(store.external_tasks, count_external_tasks, ExternalTaskFilter {
             ids: vec![(id, 1), (id, 2)], topic: text(), worker: text(), locked: Some((true, 1)), lock_until_before: Some(1),
             lock_until_after: Some(1), retries_left: Some(true), activity_ids: texts(), execution: Some((id, 1)), instances: vec![id],
             definition_id: text(), definition_name: text(), definition_name_like: text(), definition_keys: texts(), priority_from: Some(1), priority_to: Some(1), suspended: Some(false),
-            tenants: texts(),
+            tenants: texts(), variables: conditions(),
         }, ExternalTaskSort { Id LockUntil Instance DefinitionId DefinitionKey Tenant Priority Created });
         store.external_task_topics(ExternalTaskFilter { locked: Some((true, 1)), ..ExternalTaskFilter::default() }).await.expect("listed");
         every!(store.event_subscriptions, count_event_subscriptions, EventSubscriptionFilter {
@@ -97,14 +98,14 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
             name: Some(incident_name), cause: Some(incident_name), root: Some(incident_name), of_called: true, instances: vec![id], activity: Some((id, 1)),
             definition_id: text(), definition_keys: texts(), business_key: text(), activity_id: text(), failed_activity_id: text(), job_definition_ids: texts(), code: text(), code_not: text(), message: text(), message_like: text(), wait: Some((id, 1)), created_before: Some(1),
             created_after: Some(1), tenants: texts(), without_tenant: true,
-        }, IncidentSort { Id Created Code Message ActivityId Instance DefinitionId Tenant });
+        }, IncidentSort { Id Created Code Message ActivityId Instance DefinitionId Cause Root Tenant });
         every!(store.history_instances, count_history_instances, HistoryInstanceFilter {
             ids: vec![id], ids_not: vec![id], business_key: text(), business_keys: texts(), business_key_like: text(), definition_id: text(),
             definition_key: text(), definition_keys: texts(), definition_keys_not: texts(), definition_name: text(), definition_name_like: text(), finished: true,
             unfinished: true, states: texts(), with_open_incident: true, incident: Some(IncidentOf { ids: vec![(id, 1)], code: text(), code_not: text(), message: text(), message_like: text() }),
-            with_incidents: true, active_activities: texts(), executed_activities: texts(), executed_after: Some(1), executed_before: Some(1),
+            with_incidents: true, with_jobs_retrying: false, standing_at: Vec::new(), active_activities: texts(), executed_activities: texts(), executed_after: Some(1), executed_before: Some(1),
             calls: calls(id), started_by: text(), started_before: Some(1), started_after: Some(1), finished_before: Some(1), finished_after: Some(1), tenants: texts(),
-            without_tenant: true, variables: conditions(),
+            without_tenant: true, variables: conditions(), any: vec![HistoryInstanceFilter { finished: true, states: texts(), standing_at: texts(), with_jobs_retrying: true, with_open_incident: true, incident: Some(IncidentOf::default()), executed_after: Some(1), variables: conditions(), ..HistoryInstanceFilter::default() }],
         }, HistoryInstanceSort {
             Id DefinitionId DefinitionKey DefinitionName DefinitionVersion BusinessKey StartedAt EndedAt Duration Tenant
         });
@@ -133,18 +134,18 @@ pub(crate) async fn every_filter_and_every_order_is_understood(fixture: Fixture)
         every!(store.remembered_tasks, count_remembered_tasks, HistoryTaskFilter {
             of: of(), ids: vec![(id, 1)], activities: vec![(id, 1)], activity_ids: texts(), name: text(), name_like: text(), description: text(),
             description_like: text(), owner: text(), owner_like: text(), priority: Some(1), process_variables: conditions(),
-            task_variables: conditions(), interrupted: Some(true), assignee: text(), assignee_like: text(), assigned: Some(true),
+            task_variables: conditions(), reason: text(), reason_like: text(), assignee: text(), assignee_like: text(), assigned: Some(true),
             ended: Some(true), due_at: Some(1), without_due: true, due_before: Some(1), due_after: Some(1), follow_up_at: Some(1),
             follow_up_before: Some(1), follow_up_after: Some(1), created_before: Some(1), created_after: Some(1), ended_before: Some(1),
-            ended_after: Some(1),
-        }, HistoryTaskSort { Id Instance DefinitionId ActivityId Name Assignee Due Created Ended Duration Tenant });
+            ended_after: Some(1), any: vec![HistoryTaskFilter { of: of(), reason: text(), task_variables: conditions(), ..HistoryTaskFilter::default() }],
+        }, HistoryTaskSort { Id Instance DefinitionId ActivityId Name Description Assignee Owner Priority Reason Due FollowUp Created Ended Duration Tenant });
         // An instance's business key and end are no filters of it.
         every!(store.remembered_incidents, count_remembered_incidents, HistoryIncidentFilter {
             of: OfInstances { ids: vec![id], definition_id: text(), definition_keys: texts(), tenants: texts(), without_tenant: true, ..OfInstances::default() },
             name: Some(incident_name), cause: Some(incident_name), root: Some(incident_name), activity: Some((id, 1)), activity_id: text(), failed_activity_id: text(), job_definition_ids: texts(),
             code: text(), code_not: text(), message: text(), message_like: text(), wait: Some((id, 1)), state: Some(IncidentState::Resolved),
             created_before: Some(1), created_after: Some(1), resolved_before: Some(1), resolved_after: Some(1),
-        }, HistoryIncidentSort { Id Instance Message Created Resolved Code ActivityId DefinitionId DefinitionKey Tenant });
+        }, HistoryIncidentSort { Id Instance Message Created Resolved Code ActivityId DefinitionId DefinitionKey Cause Root State Tenant });
         every!(store.executions, count_executions, ExecutionFilter {
             ids: vec![(id, 1), (id, 2)], instance: Some(id), business_key: text(), definition_id: text(), definition_key: text(),
             activity_id: text(), message: text(), signal: text(), incident: Some((id, 1)), incident_code: text(), incident_code_not: text(),
