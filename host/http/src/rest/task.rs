@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::{alternatives, camunda, task_work, variable_query};
 use crate::error::stored;
 use crate::extract::{Body, Params, Segments};
-use crate::query_params::{Fields, public_or_none};
-use crate::{App, Error, date};
+use crate::query_params::{DEFAULT_MAX_RESULTS, Fields, public_or_none};
+use crate::{App, Error, date, variable};
 
 pub(super) fn router() -> Router<App> {
     Router::new()
@@ -133,18 +133,36 @@ async fn listed(app: &App, mut fields: Fields, paging: Option<Params>) -> Result
     let filter = filter(&mut fields)?;
     let (page, sort) = (super::page(&mut fields, paging)?, fields.sorting(SORTS)?);
     let with_info = fields.flag("withCommentAttachmentInfo")?;
+    let with_variables = [fields.flag("withTaskVariablesInReturn")?, fields.flag("withTaskLocalVariablesInReturn")?];
     fields.finish(camunda::TASKS)?;
+    if with_variables.contains(&true) && page.max > DEFAULT_MAX_RESULTS {
+        return Err(Error::Invalid(format!("at most {DEFAULT_MAX_RESULTS} tasks are answered with their variables")));
+    }
     check(app, &filter)?;
     let rows = stored(app.runtime.reads().tasks(filter, page, &sort).await)?;
-    let dto = |row| {
+    let mut dtos = Vec::with_capacity(rows.len());
+    for row in &rows {
         let mut dto = dto(row);
         if with_info {
             // There are none of either.
             (dto["attachment"], dto["comment"]) = (json!(false), json!(false));
         }
-        dto
+        if let Some(visible) = with_variables.iter().position(|asked| *asked).map(|first| first == 0) {
+            dto["variables"] = variables(app, row, visible).await?;
+        }
+        dtos.push(dto);
+    }
+    Ok(Json(Value::Array(dtos)))
+}
+
+/// What a task sees, or has of its own; nothing of one that is gone meanwhile.
+async fn variables(app: &App, listed: &TaskListed, visible: bool) -> Result<Value, Error> {
+    let found = app.runtime.task_view(public_or_none(&super::public(listed.instance, listed.row.wait))).await;
+    let (view, task) = match found.map_err(Error::from) {
+        Err(error) if error.is_missing() => return Ok(json!({})),
+        found => found?,
     };
-    Ok(Json(rows.iter().map(dto).collect()))
+    Ok(variable::write_all(&if visible { view.instance.visible_variables(task.scope()) } else { task.variables }))
 }
 
 async fn count(State(app): State<App>, Params(fields): Params) -> Result<Json<Value>, Error> {

@@ -218,6 +218,11 @@ async fn every_change_of_a_variable_is_a_detail_where_it_is_kept() {
         assert_eq!(host.count(&format!("/engine-rest/history/detail/count?{filter}")).await, expected, "{filter}");
     }
     host.get("/engine-rest/history/detail?formFields=true").await.error(400, REFUSED);
+    let task = host.only_id("/engine-rest/task").await;
+    host.put(&format!("/engine-rest/task/{task}/localVariables/own"), json!({"value": 1})).await.no_content();
+    for (filter, expected) in [("", 4), ("?excludeTaskDetails=true", 3)] {
+        assert_eq!(host.count(&format!("/engine-rest/history/detail/count{filter}")).await, expected, "{filter}");
+    }
     host.close().await;
 
     let host = Host::open().await;

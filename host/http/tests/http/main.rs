@@ -14,6 +14,7 @@ mod deployment;
 mod event;
 mod execution;
 mod external_task;
+mod filters;
 mod form;
 mod gateways;
 mod history;

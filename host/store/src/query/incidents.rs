@@ -227,21 +227,15 @@ pub(super) fn add_names(select: &mut Select, c: &str, name: Option<IncidentName>
             ),
         }
     }
+    // One of its own comes from itself.
+    let called = format!("COALESCE({c}.called, {of}) = $?");
+    let of_root = format!("COALESCE({c}.root, {of}) = $? AND ABS({number}) = $?");
     if let Some(IncidentName { instance, n, at }) = cause {
-        let from = format!("({c}.called = $? AND {c}.root = $? AND {number} = $?)");
-        let called = [Param::Uuid(at.unwrap_or(instance)), Param::Uuid(instance), Param::I64(-n)];
-        select.any(|select| {
-            select.with_each(&from, called);
-            if at.is_none() {
-                select.numbered(&of, &number, vec![(instance, n)]);
-            }
-        });
+        let values = [Param::Uuid(at.unwrap_or(instance)), Param::Uuid(instance), Param::I64(n)];
+        select.with_each(&format!("{called} AND {of_root}"), values);
     }
     if let Some(IncidentName { instance, n, at }) = root {
-        select.any(|select| {
-            select.with_each(&format!("({c}.root = $? AND {number} = $?)"), [Param::Uuid(instance), Param::I64(-n)]);
-            select.numbered(&of, &number, vec![(instance, n)]);
-        });
+        select.with_each(&of_root, [Param::Uuid(instance), Param::I64(n)]);
         // What a caller has is nobody's root.
         select.when(at.is_some(), "1 = 0");
     }
