@@ -39,7 +39,8 @@ impl Machine<'_> {
         task.updated = Some(self.now);
         self.instance.tasks.insert(task.wait, Arc::new(task.clone()));
         self.effects.push(Effect::PutTask(task));
-        self.notify(activity, Occasion::Update { reassigned })
+        // Variables are set in an instance that is suspended, too, of which nothing runs.
+        if self.instance.suspended { Ok(()) } else { self.notify(activity, Occasion::Update { reassigned }) }
     }
 }
 
@@ -103,6 +104,7 @@ mod tests {
         assert_eq!(updated(&["at 7", r#"put #4 {"other": 1}"#], false), Some(5), "it is the process's");
         assert_eq!(updated(&["at 8", "claim u ann", "return"], true), Some(8));
         assert_eq!(updated(&["at 9", "drop #4 own", "return"], true), Some(9));
+        assert_eq!(updated(&["suspend", "at 10", r#"putlocal #4 {"own": 2}"#], false), Some(10), "nothing runs");
     }
 
     const TASK: &str = "<startEvent id='s'/><userTask id='u' camunda:assignee='ann'/>{s>u}";
