@@ -216,11 +216,7 @@ impl<'a> Run<'a> {
             }
             "run" => Input::RunJob { wait: self.job(word) },
             "fail" => Input::FailJob { wait: self.job(word), failure: failure(json) },
-            "retries" => {
-                let (retries, due) = json.split_once(" due ").map_or((json, None), |(retries, due)| (retries, Some(due)));
-                let due = due.map(|due| due.parse().expect("milliseconds"));
-                Input::SetRetries { wait: self.job(word), retries: retries.parse().expect("a number"), due }
-            }
+            "retries" => Input::SetRetries { wait: self.job(word), retries: json.parse().expect("a number"), due: None },
             "due" => Input::SetDue { wait: self.job(word), due: json.parse().expect("milliseconds") },
             "suspend-job" | "activate-job" => Input::SuspendJobs { jobs: Jobs::One(self.job(word)), suspended: verb == "suspend-job" },
             "suspend-jobs" | "activate-jobs" => Input::SuspendJobs { jobs: Jobs::All, suspended: verb == "suspend-jobs" },

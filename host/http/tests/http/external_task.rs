@@ -388,7 +388,7 @@ async fn requests_that_make_no_sense_are_refused_by_name() {
         let said = host.post(FETCH, body.clone()).await.error(400, "InvalidRequestException");
         assert!(said.contains(expected), "{body}: {said}");
     }
-    host.get("/engine-rest/external-task?variableNamesIgnoreCase=true").await.error(400, "InvalidRequestException");
+    host.get("/engine-rest/external-task?processVariables=a").await.error(400, "InvalidRequestException");
     let said = host.get(&format!("/engine-rest/external-task/{NOBODY}")).await.error(404, "InvalidRequestException");
     assert_eq!(said, format!("External task with id {NOBODY} does not exist"));
     // What asks for nothing is what clients send all the time.

@@ -140,7 +140,7 @@ async fn jobs_are_filtered_by_date_and_kind() {
     for filter in [
         "timers=true&messages=true",
         "dueDates=2001-01-01T00:00:00.000%2B0000",
-        "jobIds=x&acquired=true",
+        "jobIds=x&acquired=perhaps",
         "priorityHigherThanOrEquals=high",
     ] {
         host.get(&format!("/engine-rest/job?{filter}")).await.error(400, REFUSED);
