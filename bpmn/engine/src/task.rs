@@ -94,7 +94,9 @@ mod tests {
         let mut run = Run::new(&definition);
         let mut updated = |lines: &[&str], told: bool| {
             let calls = run.trace.matches("call update").count();
-            lines.iter().for_each(|line| run.line(line));
+            for line in lines {
+                run.line(line);
+            }
             assert_eq!(run.trace.matches("call update").count() > calls, told, "{}", run.trace);
             run.instance.tasks().next().and_then(|task| task.updated)
         };
