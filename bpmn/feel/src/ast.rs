@@ -40,6 +40,10 @@ pub(crate) enum Node {
     Call(&'static Builtin, Vec<Node>),
     /// JUEL's `execution.getVariable('name')`: a name that need not be known.
     Variable(Arc<str>),
+    /// `[low..high]` as a value.
+    Range(Box<Range>),
+    /// FEEL's `sort(list, function(x, y) …)`.
+    Sort(Box<Sort>),
     /// FEEL's `is defined(a)`, which asks about a name without complaining that it is unknown.
     IsDefined(Box<Node>),
     /// `for x in xs return body`.
@@ -126,6 +130,14 @@ pub(crate) struct Range {
     pub(crate) low_included: bool,
     pub(crate) high: Node,
     pub(crate) high_included: bool,
+}
+
+/// What is sorted, and the function that says whether one item comes before another.
+#[derive(Debug)]
+pub(crate) struct Sort {
+    pub(crate) list: Node,
+    pub(crate) parameters: [Arc<str>; 2],
+    pub(crate) precedes: Node,
 }
 
 /// A name that takes the items of a list, or the integers between two, one after another.
@@ -235,6 +247,13 @@ impl FreeNames {
                 self.visit_all(nodes);
             }
             Node::If(parts) => self.visit_all(parts.iter()),
+            Node::Range(range) => self.visit_all([&range.low, &range.high]),
+            Node::Sort(sort) => {
+                self.visit(&sort.list);
+                sort.parameters.iter().for_each(|name| self.bind(name));
+                self.visit(&sort.precedes);
+                sort.parameters.iter().for_each(|name| self.unbind(name));
+            }
             Node::Context(entries) => {
                 let names: Vec<Arc<str>> = entries.iter().map(|(name, _)| name.as_str().into()).collect();
                 for ((_, node), name) in entries.iter().zip(&names) {

@@ -13,23 +13,23 @@ const DAY: i64 = 24 * HOUR;
 /// The years that a date may have: those with four digits.
 const YEARS: std::ops::RangeInclusive<i64> = 0..=9999;
 
-/// The arity counts the date.
+/// The first parameter is the date.
 pub(super) static METHODS: &[Builtin] = &[
-    builtin("toDate", 1..=1, |_, args| moment(args).map(text)),
-    builtin("plusSeconds", 2..=2, |_, args| later(args, SECOND)),
-    builtin("plusMinutes", 2..=2, |_, args| later(args, MINUTE)),
-    builtin("plusHours", 2..=2, |_, args| later(args, HOUR)),
-    builtin("plusDays", 2..=2, |_, args| later(args, DAY)),
-    builtin("plusWeeks", 2..=2, |_, args| later(args, 7 * DAY)),
-    builtin("plusMonths", 2..=2, |_, args| months_later(args, 1)),
-    builtin("plusYears", 2..=2, |_, args| months_later(args, 12)),
-    builtin("minusSeconds", 2..=2, |_, args| later(args, -SECOND)),
-    builtin("minusMinutes", 2..=2, |_, args| later(args, -MINUTE)),
-    builtin("minusHours", 2..=2, |_, args| later(args, -HOUR)),
-    builtin("minusDays", 2..=2, |_, args| later(args, -DAY)),
-    builtin("minusWeeks", 2..=2, |_, args| later(args, -7 * DAY)),
-    builtin("minusMonths", 2..=2, |_, args| months_later(args, -1)),
-    builtin("minusYears", 2..=2, |_, args| months_later(args, -12)),
+    builtin("toDate", &["object"], |_, args| moment(args).map(text)),
+    builtin("plusSeconds", &["object, a"], |_, args| later(args, SECOND)),
+    builtin("plusMinutes", &["object, a"], |_, args| later(args, MINUTE)),
+    builtin("plusHours", &["object, a"], |_, args| later(args, HOUR)),
+    builtin("plusDays", &["object, a"], |_, args| later(args, DAY)),
+    builtin("plusWeeks", &["object, a"], |_, args| later(args, 7 * DAY)),
+    builtin("plusMonths", &["object, a"], |_, args| months_later(args, 1)),
+    builtin("plusYears", &["object, a"], |_, args| months_later(args, 12)),
+    builtin("minusSeconds", &["object, a"], |_, args| later(args, -SECOND)),
+    builtin("minusMinutes", &["object, a"], |_, args| later(args, -MINUTE)),
+    builtin("minusHours", &["object, a"], |_, args| later(args, -HOUR)),
+    builtin("minusDays", &["object, a"], |_, args| later(args, -DAY)),
+    builtin("minusWeeks", &["object, a"], |_, args| later(args, -7 * DAY)),
+    builtin("minusMonths", &["object, a"], |_, args| months_later(args, -1)),
+    builtin("minusYears", &["object, a"], |_, args| months_later(args, -12)),
 ];
 
 /// A moment, in milliseconds since 1970-01-01 UTC, as a date's text. None: its year has not four digits.

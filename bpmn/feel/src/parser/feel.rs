@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{ParseError, Parser, power};
+use super::{ParseError, Parser, calls, power};
 use crate::Value;
 use crate::ast::{self, Binding, Link, Node, Operator, Range, Source, Step, Test};
-use crate::builtins::{self, Builtin};
 use crate::lexer::{Language, Token};
+use crate::temporal::Temporal;
 
 /// Words that are no names.
 const KEYWORDS: &[&str] = &[
@@ -32,9 +32,6 @@ const KEYWORDS: &[&str] = &[
 
 /// Keywords with which a value begins.
 const VALUE_KEYWORDS: &[&str] = &["true", "false", "null", "if", "for", "some", "every"];
-
-/// The function that is syntax, because it must see the name and not its value.
-const IS_DEFINED: &str = "is defined";
 
 pub(super) fn is_keyword(word: &str) -> bool {
     KEYWORDS.contains(&word)
@@ -68,7 +65,7 @@ pub(super) fn power(parser: &Parser<'_>) -> Option<u8> {
 /// Whether a value may begin behind the token at hand. If not, `[` begins no filter: it closes a range, as in `[1..5[`.
 fn value_ahead(parser: &Parser<'_>) -> bool {
     match parser.lexer.clone().next() {
-        Ok((Token::End | Token::Symbol(")" | "]" | "}" | "," | "=" | "!=" | "<" | "<=" | ">" | ">="), _)) => false,
+        Ok((Token::End | Token::Symbol(")" | "]" | "}" | "," | "." | "=" | "!=" | "<" | "<=" | ">" | ">="), _)) => false,
         Ok((Token::Word(word), _)) => !is_keyword(word) || VALUE_KEYWORDS.contains(&word),
         // What cannot be read is reported when it is reached.
         _ => true,
@@ -112,7 +109,7 @@ pub(super) fn infix(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseEr
         }
         Token::Symbol(".") => {
             parser.advance()?;
-            Ok(ast::access(left, Step::Member(member_name(parser)?)))
+            Ok(ast::access(left, Step::Member(property(parser)?)))
         }
         Token::Symbol("[") => {
             parser.advance()?;
@@ -134,26 +131,9 @@ pub(super) fn prefix(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
             let word = *word;
             return self::word(parser, word);
         }
-        Token::Symbol("-") => {
-            parser.advance()?;
-            return Ok(match parser.expression(power::PREFIX)? {
-                Node::Constant(Value::Number(number)) => Node::Constant(Value::Number(-number)),
-                operand => Node::Negate(Box::new(operand)),
-            });
-        }
-        Token::Symbol("(") => {
-            parser.advance()?;
-            let inner = parser.expression(power::LOWEST)?;
-            parser.expect(")", "to close the bracket")?;
-            return Ok(inner);
-        }
-        Token::Symbol("[") => {
-            parser.advance()?;
-            return parser.list_until("]", "to close the list").map(Node::List);
-        }
-        Token::Symbol("{") => {
-            parser.advance()?;
-            return context(parser);
+        Token::Symbol(sign) => {
+            let sign = *sign;
+            return opened(parser, sign);
         }
         _ => return Err(parser.unexpected("a value")),
     };
@@ -161,10 +141,61 @@ pub(super) fn prefix(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
     Ok(node)
 }
 
+/// What begins with a sign. Each in a function of its own: expressions nest, and a frame of the stack has room for all that its function could do.
+fn opened(parser: &mut Parser<'_>, sign: &str) -> Result<Node, ParseError> {
+    let read = match sign {
+        "-" => negated,
+        "(" => bracket,
+        "[" => list_or_range,
+        "]" => open_range,
+        "{" => context,
+        "@" => temporal,
+        _ => return Err(parser.unexpected("a value")),
+    };
+    parser.advance()?;
+    read(parser)
+}
+
+fn negated(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    Ok(match parser.expression(power::PREFIX)? {
+        Node::Constant(Value::Number(number)) => Node::Constant(Value::Number(-number)),
+        operand => Node::Negate(Box::new(operand)),
+    })
+}
+
+/// `(a)`, or `(low..high]`.
+fn bracket(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    let inner = parser.expression(power::LOWEST)?;
+    if parser.at("..") {
+        return range_from(parser, inner, false);
+    }
+    parser.expect(")", "to close the bracket")?;
+    Ok(inner)
+}
+
+/// `]low..high]`.
+fn open_range(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    let low = parser.expression(power::COMPARISON + 1)?;
+    range_from(parser, low, false)
+}
+
+/// `@"2026-11-20"`, behind the sign.
+fn temporal(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    let Token::Text(text) = &parser.token else {
+        return Err(parser.unexpected("a text behind @, such as @\"2026-11-20\""));
+    };
+    let Some(temporal) = Temporal::read(text) else {
+        let help = "write for example @\"2026-11-20\", @\"10:30:00\", @\"2026-11-20T10:30:00@Europe/Berlin\", @\"PT5M\" or @\"P1Y\"";
+        return Err(parser.error("the text is no date, time or duration").help(help));
+    };
+    parser.advance()?;
+    Ok(Node::Constant(temporal.into()))
+}
+
 /// A keyword, a function's name, or a name.
 fn word(parser: &mut Parser<'_>, word: &str) -> Result<Node, ParseError> {
-    if let Some((name, builtin)) = function_ahead(parser) {
-        return call(parser, &name, builtin);
+    if let Some(name) = calls::function_ahead(parser) {
+        return calls::call(parser, &name);
     }
     let constant = match word {
         "true" => Value::Boolean(true),
@@ -173,7 +204,8 @@ fn word(parser: &mut Parser<'_>, word: &str) -> Result<Node, ParseError> {
         "if" => return if_then_else(parser),
         "for" | "some" | "every" => return iteration(parser, word),
         "function" => {
-            return Err(parser.error("functions cannot be defined here").help("only the built-in functions are known"));
+            let help = "a function stands only where sort() takes it: sort(list, function(x, y) x < y)";
+            return Err(parser.error("functions cannot be defined here").help(help));
         }
         _ if is_keyword(word) => return Err(parser.unexpected("a value")),
         _ => {
@@ -184,61 +216,6 @@ fn word(parser: &mut Parser<'_>, word: &str) -> Result<Node, ParseError> {
     };
     parser.advance()?;
     Ok(Node::Constant(constant))
-}
-
-/// Words followed by an opening bracket are a function's name; the bracket then is the token at hand. `None` where it is no function.
-fn function_ahead(parser: &mut Parser<'_>) -> Option<(String, Option<&'static Builtin>)> {
-    let Token::Word(first) = parser.token else { return None };
-    let mut name = first.to_owned();
-    let mut ahead = parser.lexer.clone();
-    for _ in 0..builtins::MOST_WORDS {
-        // What cannot be read is reported when it is reached.
-        let (token, offset) = ahead.next().ok()?;
-        match token {
-            Token::Word(word) => {
-                name.push(' ');
-                name.push_str(word);
-            }
-            Token::Symbol("(") => {
-                let builtin = builtins::find(&name);
-                let known = builtin.is_some() || name == IS_DEFINED;
-                if !known && (name.contains(' ') || is_keyword(&name)) {
-                    // `if (a)`, `x and (b)`, `return (c)`: the words belong to the expression around.
-                    return None;
-                }
-                parser.lexer = ahead;
-                parser.token = token;
-                if known {
-                    parser.offset = offset;
-                }
-                return Some((name, builtin));
-            }
-            _ => return None,
-        }
-    }
-    None
-}
-
-fn call(parser: &mut Parser<'_>, name: &str, builtin: Option<&'static Builtin>) -> Result<Node, ParseError> {
-    let offset = parser.offset;
-    let Some(builtin) = builtin else {
-        if name != IS_DEFINED {
-            return Err(parser.error(format!("there is no function '{name}'")).help(builtins::suggest(name)));
-        }
-        parser.advance()?;
-        let argument = parser.expression(power::LOWEST)?;
-        parser.expect(")", "behind the one argument of is defined()")?;
-        return Ok(Node::IsDefined(Box::new(argument)));
-    };
-    parser.advance()?;
-    let arguments = parser.list_until(")", "to close the arguments")?;
-    if !builtin.arity.contains(&arguments.len()) {
-        let (least, most) = (builtin.arity.start(), builtin.arity.end());
-        let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
-        let wanted = if *most == usize::MAX { format!("{least} or more") } else { wanted };
-        return Err(ParseError::new(offset, format!("{name}() takes {wanted} arguments, found {}", arguments.len())));
-    }
-    Ok(Node::Call(builtin, arguments))
 }
 
 fn if_then_else(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
@@ -277,7 +254,18 @@ fn iteration(parser: &mut Parser<'_>, keyword: &str) -> Result<Node, ParseError>
     })
 }
 
-fn member_name(parser: &mut Parser<'_>) -> Result<Arc<str>, ParseError> {
+/// The name of an entry. The properties of two words are known and need no backticks.
+fn property(parser: &mut Parser<'_>) -> Result<Arc<str>, ParseError> {
+    let name = member_name(parser)?;
+    if let ("time", Token::Word(second @ "offset")) | ("start" | "end", Token::Word(second @ "included")) = (&*name, &parser.token) {
+        let both = format!("{name} {second}");
+        parser.advance()?;
+        return Ok(both.into());
+    }
+    Ok(name)
+}
+
+pub(super) fn member_name(parser: &mut Parser<'_>) -> Result<Arc<str>, ParseError> {
     let name = match parser.token {
         Token::Word(name) | Token::Quoted(name) => name.into(),
         _ => return Err(parser.unexpected("a name")),
@@ -349,7 +337,7 @@ fn tests(parser: &mut Parser<'_>) -> Result<Vec<Test>, ParseError> {
         let first = test(parser, power::LOWEST)?;
         match first {
             Test::Value(low) if tests.is_empty() && parser.at("..") => {
-                return Ok(vec![Test::Range(range_from(parser, low, false)?)]);
+                return Ok(vec![as_test(range_from(parser, low, false)?)]);
             }
             test => tests.push(test),
         }
@@ -377,49 +365,32 @@ fn test(parser: &mut Parser<'_>, least: u8) -> Result<Test, ParseError> {
         parser.advance()?;
         return Ok(Test::Compare(operator, parser.expression(power::COMPARISON + 1)?));
     }
-    if parser.at("]") {
-        parser.advance()?;
-        let low = parser.expression(power::COMPARISON + 1)?;
-        return range_from(parser, low, false).map(Test::Range);
-    }
-    if parser.at("[") || parser.at("(") {
-        let open = parser.at("(");
-        if let Some(range) = bracketed_range(parser, open)? {
-            return Ok(Test::Range(range));
-        }
-    }
-    Ok(Test::Value(parser.expression(least)?))
+    parser.expression(least).map(as_test)
 }
 
-/// A range behind its opening bracket. If it turns out to be none, the parser is back where it was.
-fn bracketed_range(parser: &mut Parser<'_>, open: bool) -> Result<Option<Range>, ParseError> {
-    if !range_ahead(parser)? {
-        return Ok(None);
-    }
-    parser.advance()?;
-    let low = parser.expression(power::COMPARISON + 1)?;
-    range_from(parser, low, !open).map(Some)
+fn as_test(node: Node) -> Test {
+    if let Node::Range(range) = node { Test::Range(*range) } else { Test::Value(node) }
 }
 
-/// Whether the bracket at hand holds `..` before anything closes it or separates in it: one look ahead, without parsing anything twice.
-fn range_ahead(parser: &Parser<'_>) -> Result<bool, ParseError> {
-    let mut ahead = parser.lexer.clone();
-    let mut depth = 0_usize;
-    loop {
-        match ahead.next()?.0 {
-            Token::Symbol("(" | "[" | "{") => depth += 1,
-            Token::Symbol(")" | "]" | "}") if depth > 0 => depth -= 1,
-            Token::Symbol("..") if depth == 0 => return Ok(true),
-            // What an iteration runs over is a range of its own, and an iteration reaches to the bracket's end.
-            Token::Word("for" | "some" | "every") if depth == 0 => return Ok(false),
-            Token::Symbol(")" | "]" | "}" | ",") if depth == 0 => return Ok(false),
-            Token::End => return Ok(false),
-            _ => {}
-        }
+/// `[a, b]`, or `[low..high]`, behind the opening bracket.
+fn list_or_range(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
+    if parser.take("]")? {
+        return Ok(Node::List(Vec::new()));
     }
+    let first = parser.expression(power::LOWEST)?;
+    if parser.at("..") {
+        return range_from(parser, first, true);
+    }
+    let mut items = vec![first];
+    while parser.take(",")? {
+        items.push(parser.expression(power::LOWEST)?);
+    }
+    parser.expect("]", "to close the list")?;
+    Ok(Node::List(items))
 }
 
-fn range_from(parser: &mut Parser<'_>, low: Node, low_included: bool) -> Result<Range, ParseError> {
+/// A range from its two points on.
+fn range_from(parser: &mut Parser<'_>, low: Node, low_included: bool) -> Result<Node, ParseError> {
     parser.expect("..", "between the ends of a range")?;
     let high = parser.expression(power::COMPARISON + 1)?;
     let high_included = parser.at("]");
@@ -427,5 +398,5 @@ fn range_from(parser: &mut Parser<'_>, low: Node, low_included: bool) -> Result<
         return Err(parser.unexpected("\"]\" or \")\" to close the range"));
     }
     parser.advance()?;
-    Ok(Range { low, low_included, high, high_included })
+    Ok(Node::Range(Box::new(Range { low, low_included, high, high_included })))
 }

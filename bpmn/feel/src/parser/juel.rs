@@ -231,7 +231,8 @@ fn member(parser: &mut Parser<'_>, base: Node) -> Result<Node, ParseError> {
         };
     }
     if let Some(method) = methods::find(name) {
-        let arity = method.arity.start() - 1..=method.arity.end() - 1;
+        let arity = method.arity();
+        let arity = arity.start() - 1..=arity.end() - 1;
         let arguments = arguments(parser, name, arity)?;
         return Ok(ast::access(base, Step::Method(method, arguments)));
     }
