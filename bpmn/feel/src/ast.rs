@@ -38,7 +38,7 @@ pub(crate) enum Node {
     Context(Vec<(String, Node)>),
     /// A built-in function with its arguments.
     Call(&'static Builtin, Vec<Node>),
-    /// JUEL's `execution.getVariable('name')`: a name that need not be known.
+    /// JUEL's `execution.getVariable('name')`, and by the call itself what `execution.hasVariable('name')` and its like give: a name that need not be known.
     Variable(Arc<str>),
     /// `[low..high]` as a value.
     Range(Box<Range>),
