@@ -215,7 +215,19 @@ impl<'v> Args<'v> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FAMILIES, MOST_WORDS, find};
+    use super::{FAMILIES, MOST_WORDS, REFUSED, find};
+
+    #[test]
+    fn the_documentation_has_each_function() {
+        let documentation = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/expressions.md");
+        let text = std::fs::read_to_string(documentation).expect("the documentation is there");
+        for builtin in FAMILIES.iter().copied().flatten() {
+            assert!(text.contains(&format!("`{}`", builtin.name)), "docs/expressions.md lacks `{}`", builtin.name);
+        }
+        for (name, _) in REFUSED {
+            assert!(text.contains(&format!("`{name}()`")), "docs/expressions.md lacks `{name}()`");
+        }
+    }
 
     #[test]
     fn each_function_is_there_once_and_has_at_most_so_many_words() {

@@ -199,3 +199,89 @@ pub(crate) fn name_of_month(date: Date) -> &'static str {
         ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
     NAMES[usize::try_from(date.month() - 1).unwrap_or_default()]
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use jiff::civil::DateTime;
+    use proptest::prelude::*;
+
+    use super::{Temporal, nanoseconds, time_zone};
+
+    const ZONES: [&str; 5] = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"];
+
+    /// Between the years 1 and 9998, so that there is room on both sides.
+    fn moment() -> impl Strategy<Value = Timestamp> {
+        (-62_135_596_800_i64..253_370_764_800, 0..1_000_000_000).prop_map(|(second, rest)| Timestamp::new(second, rest).expect("in range"))
+    }
+
+    fn temporal() -> impl Strategy<Value = Temporal> {
+        (0..6, moment(), 0..ZONES.len(), -1_000_000_000_000_000_000_i128..1_000_000_000_000_000_000, -120_000_i64..120_000).prop_map(
+            |(kind, moment, zone, length, months)| {
+                let moment = moment.to_zoned(time_zone(ZONES[zone]).expect("it is there"));
+                match kind {
+                    0 => Temporal::Date(moment.date()),
+                    1 => Temporal::Time(moment.time(), (zone > 0).then(|| moment.offset())),
+                    2 => Temporal::Local(moment.datetime()),
+                    3 => Temporal::Zoned(moment),
+                    4 => Temporal::DaysAndTime(length),
+                    _ => Temporal::YearsAndMonths(months),
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_stored_comes_back(value in temporal()) {
+            let text = value.stored_text();
+            // Offsets of old have seconds, which names of zones round away.
+            prop_assert_eq!(Temporal::read(&text), Some(value), "{}", text);
+        }
+
+        #[test]
+        fn differences_add_up(left in moment(), right in moment(), zone in 0..ZONES.len()) {
+            let zone = time_zone(ZONES[zone]).expect("it is there");
+            let pairs = [
+                (Temporal::Zoned(left.to_zoned(zone.clone())), Temporal::Zoned(right.to_zoned(zone.clone()))),
+                (Temporal::Local(left.to_zoned(zone.clone()).datetime()), Temporal::Local(right.to_zoned(zone.clone()).datetime())),
+                (Temporal::Date(left.to_zoned(zone.clone()).date()), Temporal::Date(right.to_zoned(zone).date())),
+            ];
+            for (left, right) in pairs {
+                let between = left.minus(&right).unwrap_or_else(|_| panic!("{left:?} - {right:?}"));
+                prop_assert_eq!(right.plus(&between).ok(), Some(left.clone()));
+                prop_assert_eq!(left.minus(&between).ok(), Some(right.clone()));
+                prop_assert_eq!(left.order(&right), between.order(&Temporal::DaysAndTime(0)));
+            }
+        }
+
+        #[test]
+        fn durations_are_what_they_are_made_of(length in -1_000_000_000_000_000_000_i128..1_000_000_000_000_000_000, times in 1_i64..500) {
+            let one = Temporal::DaysAndTime(length);
+            let many = one.times(times.into()).ok().expect("not too long");
+            prop_assert_eq!(many.divided(times.into()).ok(), Some(one.clone()));
+            if length != 0 {
+                prop_assert_eq!(many.ratio(&one).ok(), Some(times.into()));
+            }
+            prop_assert_eq!(one.plus(&one.times((-1_i64).into()).ok().expect("as long")).ok(), Some(Temporal::DaysAndTime(0)));
+        }
+
+        #[test]
+        fn a_time_goes_round_the_clock(moment in moment(), length in -1_000_000_000_000_000_000_i128..1_000_000_000_000_000_000) {
+            let time = Temporal::Time(DateTime::from(moment.to_zoned(jiff::tz::TimeZone::UTC)).time(), None);
+            let there = time.plus(&Temporal::DaysAndTime(length)).ok().expect("a time");
+            prop_assert_eq!(there.minus(&Temporal::DaysAndTime(length)).ok(), Some(time.clone()));
+            let passed = nanoseconds(there.time().expect("a time")) - nanoseconds(time.time().expect("a time"));
+            prop_assert_eq!((length - passed).rem_euclid(super::DAY), 0);
+        }
+
+        #[test]
+        fn any_text_is_read_or_not(text in "[-+PTZ@:.0-9DHMSYW/a-z\\[\\]]{0,40}") {
+            if let Some(value) = Temporal::read(&text) {
+                prop_assert_eq!(Temporal::read(&value.stored_text()), Some(value));
+            }
+        }
+    }
+}

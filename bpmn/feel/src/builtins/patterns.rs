@@ -19,8 +19,21 @@ const MAX_PATTERN: usize = 1024;
 /// The largest automaton, in bytes: a dozen classes such as `\w`, which has all letters of all languages.
 const MAX_AUTOMATON: usize = 512 * 1024;
 
+/// The most groups: a state keeps where each begins and ends.
+const MAX_GROUPS: usize = 20;
+
 /// States of an automaton that are looked at, or made, in the time of another step.
 const STATES_PER_STEP: usize = 64;
+
+/// The same where the next of many matches is looked for. That mostly ends where the match does, but a pattern such as `a.*b|a` looks at all that is left
+/// each time: charged in full, sound patterns would come to the limit, and charged so, the others take half a second to do so.
+const STATES_PER_STEP_ON_THE_WAY: usize = 1024;
+
+/// States that are looked at in the time that a byte takes beside them.
+const STATES_PER_BYTE: usize = 32;
+
+/// Slots of a state that are copied in the time in which a state is looked at.
+const SLOTS_PER_STATE: usize = 4;
 
 pub(super) static TABLE: &[Builtin] = &[
     builtin("matches", &["input, pattern, flags?"], matches),
@@ -34,6 +47,8 @@ pub(crate) struct Compiled {
     pattern: String,
     flags: String,
     automaton: PikeVM,
+    /// How many states a byte is worth: those that there are, each as often as its slots weigh, and some.
+    states: usize,
 }
 
 fn matches(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> {
@@ -53,6 +68,7 @@ fn replace(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault
     for found in compiled.automaton.captures_iter(&mut compiled.automaton.create_cache(), text) {
         let group = |number: usize| found.get_group(number).map_or("", |span| &text[span.start..span.end]);
         let Some(span) = found.get_match() else { continue };
+        let before = replaced.len();
         replaced.push_str(&text[end..span.start()]);
         end = span.end();
         let mut characters = replacement.chars().peekable();
@@ -66,7 +82,8 @@ fn replace(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault
                 _ => replaced.push(character),
             }
         }
-        evaluator.room_for_text(replaced.len())?;
+        evaluator.room_for_text(replaced.len() - before)?;
+        compiled.charge_next(evaluator, &text[end..])?;
     }
     replaced.push_str(&text[end..]);
     Ok(evaluator.text(replaced)?)
@@ -79,9 +96,9 @@ fn split(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault> 
     compiled.charge(evaluator, text)?;
     let (mut parts, mut end) = (Vec::new(), 0);
     for found in compiled.automaton.find_iter(&mut compiled.automaton.create_cache(), text) {
-        evaluator.charge(1)?;
         parts.push(Value::from(&text[end..found.start()]));
         end = found.end();
+        compiled.charge_next(evaluator, &text[end..])?;
     }
     parts.push(Value::from(&text[end..]));
     Ok(evaluator.list(parts)?)
@@ -94,8 +111,8 @@ fn extract(evaluator: &mut Evaluator<'_>, args: Args<'_>) -> Result<Value, Fault
     compiled.charge(evaluator, text)?;
     let mut parts = Vec::new();
     for found in compiled.automaton.find_iter(&mut compiled.automaton.create_cache(), text) {
-        evaluator.charge(1)?;
         parts.push(Value::from(&text[found.range()]));
+        compiled.charge_next(evaluator, &text[found.end()..])?;
     }
     Ok(evaluator.list(parts)?)
 }
@@ -124,15 +141,25 @@ fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Result<
             "the pattern is no regular expression without look-around and references back"
         })
     })?;
-    evaluator.charge(automaton.get_nfa().states().len() / STATES_PER_STEP)?;
-    let compiled = Arc::new(Compiled { pattern: pattern.to_owned(), flags: flags.to_owned(), automaton });
+    let groups = automaton.get_nfa().group_info();
+    if groups.all_group_len() > MAX_GROUPS {
+        return Err(Fault::Null(format!("the pattern has more than {MAX_GROUPS} groups")));
+    }
+    let states = automaton.get_nfa().states().len() * (1 + groups.slot_len() / SLOTS_PER_STATE);
+    evaluator.charge(states / STATES_PER_STEP)?;
+    let states = states + STATES_PER_BYTE;
+    let compiled = Arc::new(Compiled { pattern: pattern.to_owned(), flags: flags.to_owned(), automaton, states });
     Ok(Arc::clone(evaluator.keep_compiled(compiled)))
 }
 
 impl Compiled {
     /// Each byte may be looked at in each state, and the cache has room for each.
     fn charge(&self, evaluator: &mut Evaluator<'_>, text: &str) -> Result<(), Fault> {
-        let states = self.automaton.get_nfa().states().len();
-        Ok(evaluator.charge((text.len() + 1).saturating_mul(states) / STATES_PER_STEP)?)
+        Ok(evaluator.charge((text.len() + 1).saturating_mul(self.states) / STATES_PER_STEP)?)
+    }
+
+    /// The same for the next match, in what is left of the text.
+    fn charge_next(&self, evaluator: &mut Evaluator<'_>, left: &str) -> Result<(), Fault> {
+        Ok(evaluator.charge(left.len().saturating_mul(self.states) / STATES_PER_STEP_ON_THE_WAY + 1)?)
     }
 }

@@ -1,6 +1,6 @@
 //! Sums, differences, products and quotients (DMN 1.5, tables 55 to 58).
 
-use jiff::civil::{DateTime, Time};
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Unit};
 
@@ -130,12 +130,9 @@ impl Temporal {
     fn later(&self, length: i128) -> Option<Temporal> {
         let passing = SignedDuration::new(i64::try_from(length / SECOND).ok()?, i32::try_from(length % SECOND).ok()?);
         match self {
-            Temporal::Date(date) => {
-                let later = date.to_datetime(Time::midnight()).checked_add(passing).ok()?;
-                Some(Temporal::Date(later.date()))
-            }
+            Temporal::Date(_) => local_later(self.local()?, length).map(|later| Temporal::Date(later.date())),
             Temporal::Time(time, offset) => Some(Temporal::Time(time.wrapping_add(passing), *offset)),
-            Temporal::Local(local) => local.checked_add(passing).ok().map(Temporal::Local),
+            Temporal::Local(local) => local_later(*local, length).map(Temporal::Local),
             Temporal::Zoned(moment) => moment.checked_add(passing).ok().map(Temporal::Zoned),
             _ => None,
         }
@@ -162,4 +159,11 @@ impl Temporal {
             }),
         }
     }
+}
+
+/// Days, and what is left of one: `DateTime` itself adds no more than 292 years at once.
+fn local_later(local: DateTime, length: i128) -> Option<DateTime> {
+    let days = Span::new().try_days(i64::try_from(length.div_euclid(DAY)).ok()?).ok()?;
+    let rest = SignedDuration::from_nanos(i64::try_from(length.rem_euclid(DAY)).ok()?);
+    local.checked_add(days).ok()?.checked_add(rest).ok()
 }

@@ -38,13 +38,31 @@ fn patterns() {
             (r#"matches("a", "(?=a)")"#, &format!("matches(): {no_expression}")),
             (r#"matches("a", "a", "g")"#, "matches(): the flags are s, m, i and x"),
             (r#"split("a", "(\w{100}){100}")"#, "split(): the pattern is too large"),
+            (r#"extract("a", "()()()()()()()()()()()()()()()()()()()()")"#, "extract(): the pattern has more than 20 groups"),
             (r#"split(1, "a")"#, "split(): argument 1 must be a string, not number"),
         ],
     );
-    // Time in proportion to text and pattern, and each bit of it is counted.
-    let text = "a".repeat(60_000);
-    let error = run(r#"= matches(text, "(a?){200}b")"#, &format!(r#"{{"text": "{text}"}}"#)).expect_err("it takes too long");
-    assert_eq!(error.to_string(), "the expression takes more than 500000 steps");
+}
+
+/// Whatever the pattern, each state and each byte is counted.
+#[test]
+fn patterns_come_to_the_limit_of_steps_and_sound_ones_do_not() {
+    let of = |source: &str, text: &str| run(source, &format!(r#"{{"text": "{text}"}}"#)).map(|outcome| outcome.value);
+    let hostile = "a".repeat(60_000);
+    let many_groups = format!(r#"= replace(text, "{}b", "")"#, "(a?)".repeat(19));
+    for source in [
+        r#"= matches(text, "(a?){200}b")"#,
+        r#"= matches(text, "(a?){200}a{200}$")"#,
+        r#"= count(extract(text, "a.*b|a"))"#,
+        r#"= count(split(text, "a.*b|a"))"#,
+        r#"= replace(text, "(a).*b|a", "$1")"#,
+        &many_groups,
+    ] {
+        let error = of(source, &hostile).expect_err(source);
+        assert_eq!(error.to_string(), "the expression takes more than 500000 steps", "{source}");
+    }
+    assert_eq!(of(r#"= count(split(text, "\s*,\s*"))"#, &"one , two,".repeat(300)), Ok(601.into()));
+    assert_eq!(of(r#"= string length(replace(text, "\s+", " "))"#, &"a   b ".repeat(1_000)), Ok(4_000.into()));
 }
 
 #[test]
