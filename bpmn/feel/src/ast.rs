@@ -73,6 +73,8 @@ pub(crate) enum Link {
     Between(Node, Node),
     /// `in` one of these
     In(Vec<Test>),
+    /// `instance of` this type, by the name that [`Value::kind`] has for it.
+    InstanceOf(&'static str),
 }
 
 /// An operator with two operands that are both evaluated.
@@ -288,6 +290,7 @@ impl FreeNames {
         match link {
             Link::Binary(_, right) => self.visit(right),
             Link::Between(low, high) => self.visit_all([low, high]),
+            Link::InstanceOf(_) => {}
             Link::In(tests) => {
                 for test in tests {
                     match test {

@@ -133,6 +133,9 @@ pub(crate) const MAX_REASONS: usize = 16;
 /// Text is charged as one step for so many bytes, which take about as long to copy as another step.
 const BYTES_PER_STEP: usize = 64;
 
+/// FEEL's name for the type of all values but null.
+pub(crate) const ANY: &str = "Any";
+
 /// Frames that a look-up passes in about the time of another step.
 const FRAMES_PER_STEP: usize = 8;
 
@@ -337,6 +340,7 @@ impl<'a> Evaluator<'a> {
                     self.feel_between(&left, &low, &high)
                 }
                 Link::In(tests) => self.feel_in(&left, tests),
+                Link::InstanceOf(kind) => Ok(Value::Boolean(left.kind() == *kind || (*kind == ANY && !left.is_null()))),
             };
             left = self.value_or_null(result)?;
         }

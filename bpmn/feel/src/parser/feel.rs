@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{ParseError, Parser, calls, power};
 use crate::Value;
 use crate::ast::{self, Binding, Link, Node, Operator, Range, Source, Step, Test};
+use crate::eval::ANY;
 use crate::lexer::{Language, Token};
 use crate::temporal::Temporal;
 
@@ -30,6 +31,22 @@ const KEYWORDS: &[&str] = &[
     "instance",
 ];
 
+/// Types that `instance of` asks for (DMN 1.5, 10.3.2.9), those of more words before their own beginnings.
+const TYPES: &[&str] = &[
+    "years and months duration",
+    "days and time duration",
+    "date and time",
+    "number",
+    "string",
+    "boolean",
+    "date",
+    "time",
+    "list",
+    "context",
+    "range",
+    ANY,
+];
+
 /// Keywords with which a value begins.
 const VALUE_KEYWORDS: &[&str] = &["true", "false", "null", "if", "for", "some", "every"];
 
@@ -52,7 +69,7 @@ pub(super) fn power(parser: &Parser<'_>) -> Option<u8> {
     Some(match parser.token {
         Token::Word("or") => power::OR,
         Token::Word("and") => power::AND,
-        Token::Symbol("=" | "!=" | "<" | "<=" | ">" | ">=") | Token::Word("between" | "in") => power::COMPARISON,
+        Token::Symbol("=" | "!=" | "<" | "<=" | ">" | ">=") | Token::Word("between" | "in" | "instance") => power::COMPARISON,
         Token::Symbol("+" | "-") => power::SUM,
         Token::Symbol("*" | "/") => power::PRODUCT,
         Token::Symbol("**") => power::POWER,
@@ -97,6 +114,11 @@ pub(super) fn infix(parser: &mut Parser<'_>, left: Node) -> Result<Node, ParseEr
             parser.expect_word("and", "between the two bounds of 'between'")?;
             let high = parser.expression(power::COMPARISON + 1)?;
             Ok(ast::chain(left, Link::Between(low, high)))
+        }
+        Token::Word("instance") => {
+            parser.advance()?;
+            parser.expect_word("of", "behind 'instance'")?;
+            Ok(ast::chain(left, Link::InstanceOf(type_name(parser)?)))
         }
         Token::Word("in") => {
             parser.advance()?;
@@ -313,6 +335,26 @@ fn entry_name(parser: &mut Parser<'_>) -> Result<String, ParseError> {
     Ok(name)
 }
 
+/// The type behind `instance of`.
+fn type_name(parser: &mut Parser<'_>) -> Result<&'static str, ParseError> {
+    let is_ahead = |name: &&&str| {
+        let mut ahead = parser.lexer.clone();
+        let mut token = parser.token.clone();
+        name.split(' ').all(|word| {
+            let found = matches!(token, Token::Word(written) if written == word);
+            token = ahead.next().map_or(Token::End, |(token, _)| token);
+            found
+        })
+    };
+    let Some(name) = TYPES.iter().find(is_ahead) else {
+        return Err(parser.unexpected("a type").help(format!("known are: {}", TYPES.join(", "))));
+    };
+    for _ in name.split(' ') {
+        parser.advance()?;
+    }
+    Ok(name)
+}
+
 fn comparison(token: &Token<'_>) -> Option<Operator> {
     Some(match token {
         Token::Symbol("=") => Operator::Equal,
@@ -347,10 +389,10 @@ fn tests(parser: &mut Parser<'_>) -> Result<Vec<Test>, ParseError> {
         }
     }
     match tests.pop() {
-        // A single value in brackets may be the beginning of a longer one: `x in (xs)[1]`, `x in (a + 1) * 2`.
-        Some(Test::Value(value)) if tests.is_empty() => {
-            let value = parser.continued(value, power::COMPARISON + 1)?;
-            Ok(vec![Test::Value(value)])
+        // A single value in brackets may be the beginning of a longer one: `x in (xs)[1]`, `x in (a + 1) * 2`, `x in ([1..3]).start`.
+        Some(Test::Value(value)) if tests.is_empty() => parser.continued(value, power::COMPARISON + 1).map(|value| vec![as_test(value)]),
+        Some(Test::Range(range)) if tests.is_empty() => {
+            parser.continued(Node::Range(Box::new(range)), power::COMPARISON + 1).map(|value| vec![as_test(value)])
         }
         last => {
             tests.extend(last);

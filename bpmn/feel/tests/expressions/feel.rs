@@ -399,7 +399,7 @@ fn what_is_no_feel_is_refused_with_advice() {
         ("function(a) a", "functions cannot be defined here", 0, ""),
         ("a.1", "expected an operator or the end, found a number", 1, ""),
         ("a ~ b", "'~' has no meaning here", 2, ""),
-        ("a instance of b", "expected an operator or the end, found 'instance'", 2, ""),
+        ("a instance of b", "expected a type, found 'b'", 14, "date and time"),
     ]);
 }
 
@@ -469,4 +469,28 @@ fn a_small_text_that_means_a_huge_value_is_stopped() {
     let nesting: Vec<_> = (1..500).map(|n| format!("a{n}: [a{}]", n - 1)).collect();
     let source = format!("= {{a0: 1, {}}}.a499", nesting.join(", "));
     assert_eq!(run(&source, NONE), Err(Error::NestingLimit));
+}
+
+#[test]
+fn types_are_asked_for() {
+    table(
+        r#"{"a": 1, "b": "x", "c": {"d": []}, "e": null}"#,
+        &[
+            ("a instance of number and b instance of string", "true"),
+            ("a + 1 instance of number", "true"),
+            (
+                "[c instance of context, c.d instance of list, true instance of boolean, [1..2] instance of range]",
+                "[true, true, true, true]",
+            ),
+            ("[a instance of Any, e instance of Any, e instance of string]", "[true, false, false]"),
+            (r#"@"2026-11-20" instance of date and @"2026-11-20T10:00:00" instance of date and time"#, "true"),
+            (r#"@"2026-11-20" instance of date and time"#, "false"),
+            (r#"[@"10:00" instance of time, @"PT1H" instance of days and time duration]"#, "[true, true]"),
+            (r#"@"P1Y" instance of years and months duration"#, "true"),
+        ],
+    );
+    refused(&[
+        ("a instance of text", "expected a type, found 'text'", 14, "years and months duration"),
+        ("a instance number", "expected 'of' behind 'instance', found 'number'", 11, ""),
+    ]);
 }

@@ -285,6 +285,8 @@ fn likely_source() -> impl Strategy<Value = String> {
         "sublist(",
         "@\"2026-11-20\"",
         "@\"P1Y\"",
+        "instance of",
+        "date and time",
         "date(",
         "date and time(",
         "duration(",
