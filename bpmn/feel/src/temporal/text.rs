@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 
 use super::{DAY, SECOND, Temporal};
@@ -10,7 +11,7 @@ impl Temporal {
     /// FEEL's text (DMN 1.5, table 74), which `date`, `time`, `date and time` and `duration` read.
     pub(crate) fn feel_text(&self) -> String {
         match (self, self.zone_name()) {
-            (Temporal::Zoned(moment), Some(name)) => format!("{}@{name}", moment.datetime()),
+            (Temporal::Zoned(moment), Some(name)) => format!("{}@{name}", local_text(moment.datetime())),
             (other, _) => other.stored_text(),
         }
     }
@@ -18,17 +19,27 @@ impl Temporal {
     /// What is stored, as in Camunda 8 (`to json`): ISO 8601 and, for a moment in a zone, RFC 9557, which says also which of two equal hours is meant.
     pub(crate) fn stored_text(&self) -> String {
         match self {
-            Temporal::Date(date) => date.to_string(),
+            Temporal::Date(date) => date_text(*date),
             Temporal::Time(time, offset) => format!("{time}{}", offset.map(offset_text).unwrap_or_default()),
-            Temporal::Local(local) => local.to_string(),
+            Temporal::Local(local) => local_text(*local),
             Temporal::Zoned(moment) => {
                 let zone = self.zone_name().map(|name| format!("[{name}]")).unwrap_or_default();
-                format!("{}{}{zone}", moment.datetime(), offset_text(moment.offset()))
+                format!("{}{}{zone}", local_text(moment.datetime()), offset_text(moment.offset()))
             }
             Temporal::DaysAndTime(length) => days_and_time(*length),
             Temporal::YearsAndMonths(months) => years_and_months(*months),
         }
     }
+}
+
+/// XML Schema has four digits also before the year 0.
+fn date_text(date: Date) -> String {
+    let sign = if date.year() < 0 { "-" } else { "" };
+    format!("{sign}{:04}-{:02}-{:02}", date.year().unsigned_abs(), date.month(), date.day())
+}
+
+fn local_text(local: DateTime) -> String {
+    format!("{}T{}", date_text(local.date()), local.time())
 }
 
 fn offset_text(offset: Offset) -> String {

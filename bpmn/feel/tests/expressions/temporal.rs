@@ -33,7 +33,7 @@ fn literals_and_conversions_give_iso_8601() {
             ("date(2026, 2, 28)", r#""2026-02-28""#),
             (r#"date(year: 2026, day: 28, month: 2)"#, r#""2026-02-28""#),
             (r#"date(date and time("2026-11-20T10:30:00"))"#, r#""2026-11-20""#),
-            (r#"date("-0001-01-01")"#, r#""-000001-01-01""#),
+            (r#"date("-0001-01-01")"#, r#""-0001-01-01""#),
             (r#"time("23:59:00")"#, r#""23:59:00""#),
             ("time(23, 59, 1.5)", r#""23:59:01.5""#),
             (r#"time(14, 30, 0, duration("PT1H"))"#, r#""14:30:00+01:00""#),
@@ -222,6 +222,7 @@ fn properties_and_functions() {
                 "date and time(): the string is no date and time such as 2026-11-20T10:30:00Z",
             ),
             (r#"duration("P1Y1D")"#, "duration(): the string is no duration of either kind such as P1DT2H or P1Y6M"),
+            (r#"duration("P1d")"#, "duration(): the string is no duration of either kind such as P1DT2H or P1Y6M"),
             (r#"duration("5 minutes")"#, "duration(): the string is no duration of either kind such as P1DT2H or P1Y6M"),
             (
                 r#"years and months duration(@"2026-11-20", @"PT1H")"#,
