@@ -157,7 +157,7 @@ pub(super) fn prefix(parser: &mut Parser<'_>) -> Result<Node, ParseError> {
             let sign = *sign;
             return opened(parser, sign);
         }
-        _ => return Err(parser.unexpected("a value")),
+        Token::End => return Err(parser.unexpected("a value")),
     };
     parser.advance()?;
     Ok(node)

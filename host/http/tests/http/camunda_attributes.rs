@@ -196,7 +196,7 @@ async fn expressions_know_where_they_are_and_compute_with_time(host: Host) {
     assert_eq!(variables["definition"]["value"], task["processDefinitionId"], "{variables:#}");
     assert_eq!((&variables["known"]["value"], &variables["rest"]["value"]), (&json!(true), &json!("P1DT1H")), "{variables:#}");
     let asked: jiff::Timestamp = variables["asked"]["value"].as_str().and_then(|text| text.parse().ok()).expect("a moment");
-    let due = task["dueDate"].as_str().expect("a date").replace("+0000", "Z");
+    let due = task["due"].as_str().expect("a date").replace("+0000", "Z");
     let due: jiff::Timestamp = due.parse().expect("a moment");
     assert_eq!(due.duration_since(asked), jiff::SignedDuration::from_hours(36));
     host.check_store().await;
