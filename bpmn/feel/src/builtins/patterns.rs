@@ -22,8 +22,15 @@ const MAX_AUTOMATON: usize = 512 * 1024;
 /// The most groups: a state keeps where each begins and ends.
 const MAX_GROUPS: usize = 20;
 
-/// States of an automaton that are looked at, or made, in the time of another step.
+/// States of an automaton that are looked at in the time of another step, and that are made in it.
 const STATES_PER_STEP: usize = 64;
+const STATES_MADE_PER_STEP: usize = 4;
+
+/// What the smallest pattern takes to be read, in steps, and what each of its bytes may take: a class of letters has all languages and, where case does not
+/// count, is made of each letter's kin. What becomes too large takes this until it does.
+const STEPS_PER_PATTERN: usize = 2_000;
+const STEPS_PER_PATTERN_BYTE: usize = 20;
+const STEPS_TO_BE_TOO_LARGE: usize = 10_000;
 
 /// The same where the next of many matches is looked for. That mostly ends where the match does, but a pattern such as `a.*b|a` looks at all that is left
 /// each time: charged in full, sound patterns would come to the limit, and charged so, the others take half a second to do so.
@@ -128,26 +135,27 @@ fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, flags: &str) -> Result<
     if !flags.chars().all(|flag| "smix".contains(flag)) {
         return Err(Fault::null("the flags are s, m, i and x"));
     }
+    evaluator.charge(STEPS_PER_PATTERN + STEPS_PER_PATTERN_BYTE * pattern.len())?;
     let syntax = syntax::Config::new()
         .dot_matches_new_line(flags.contains('s'))
         .multi_line(flags.contains('m'))
         .case_insensitive(flags.contains('i'))
         .ignore_whitespace(flags.contains('x'));
     let size = thompson::Config::new().nfa_size_limit(Some(MAX_AUTOMATON));
-    let automaton = PikeVM::builder().syntax(syntax).thompson(size).build(pattern).map_err(|error| {
-        Fault::null(if error.size_limit().is_some() {
-            "the pattern is too large"
-        } else {
-            "the pattern is no regular expression without look-around and references back"
-        })
-    })?;
+    let automaton = match PikeVM::builder().syntax(syntax).thompson(size).build(pattern) {
+        Ok(automaton) => automaton,
+        Err(error) if error.size_limit().is_some() => {
+            evaluator.charge(STEPS_TO_BE_TOO_LARGE)?;
+            return Err(Fault::null("the pattern is too large"));
+        }
+        Err(_) => return Err(Fault::null("the pattern is no regular expression without look-around and references back")),
+    };
+    evaluator.charge(automaton.get_nfa().states().len() / STATES_MADE_PER_STEP)?;
     let groups = automaton.get_nfa().group_info();
     if groups.all_group_len() > MAX_GROUPS {
         return Err(Fault::Null(format!("the pattern has more than {MAX_GROUPS} groups")));
     }
-    let states = automaton.get_nfa().states().len() * (1 + groups.slot_len() / SLOTS_PER_STATE);
-    evaluator.charge(states / STATES_PER_STEP)?;
-    let states = states + STATES_PER_BYTE;
+    let states = automaton.get_nfa().states().len() * (1 + groups.slot_len() / SLOTS_PER_STATE) + STATES_PER_BYTE;
     let compiled = Arc::new(Compiled { pattern: pattern.to_owned(), flags: flags.to_owned(), automaton, states });
     Ok(Arc::clone(evaluator.keep_compiled(compiled)))
 }

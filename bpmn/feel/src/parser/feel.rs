@@ -377,11 +377,10 @@ fn tests(parser: &mut Parser<'_>) -> Result<Vec<Test>, ParseError> {
     loop {
         // Within brackets a test ends at a comma or the bracket, so any expression may be one.
         let first = test(parser, power::LOWEST)?;
-        match first {
-            Test::Value(low) if tests.is_empty() && parser.at("..") => {
-                return Ok(vec![as_test(range_from(parser, low, false)?)]);
-            }
-            test => tests.push(test),
+        match (first, tests.is_empty() && parser.at("..")) {
+            (Test::Value(low), true) => return Ok(vec![as_test(range_from(parser, low, false)?)]),
+            (Test::Range(low), true) => return Ok(vec![as_test(range_from(parser, Node::Range(Box::new(low)), false)?)]),
+            (test, _) => tests.push(test),
         }
         if !parser.take(",")? {
             parser.expect(")", "to close the tests of 'in'")?;

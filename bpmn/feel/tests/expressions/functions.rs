@@ -57,6 +57,8 @@ fn patterns_come_to_the_limit_of_steps_and_sound_ones_do_not() {
         r#"= count(split(text, "a.*b|a"))"#,
         r#"= replace(text, "(a).*b|a", "$1")"#,
         &many_groups,
+        r#"= for i in 1..10000 return matches("a", "(\w{100}){100}" + string(i))"#,
+        r#"= for i in 1..10000 return matches("a", "\w{9}" + string(i))"#,
     ] {
         let error = of(source, &hostile).expect_err(source);
         assert_eq!(error.to_string(), "the expression takes more than 500000 steps", "{source}");
@@ -74,6 +76,7 @@ fn ranges_are_values_of_an_evaluation() {
             ("[(1..10].start included, (1..10].end included, ]1..10[.end included]", "[false, true, false]"),
             ("for r in [[1..3], (5..9)] return r.end", "[3, 9]"),
             ("some r in [[1..3], [5..9]] satisfies x in r", "true"),
+            ("[x in ([4..6]), x in ([4..6]).end + 0, x in ([4..6], 9)]", "[true, false, true]"),
             ("[1..3] = [1..3]", "true"),
             ("[1..3] = [1..3)", "false"),
             ("string([1..3))", r#""[1..3)""#),
