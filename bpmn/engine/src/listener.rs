@@ -11,6 +11,8 @@
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod job_types;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod timeouts;
