@@ -69,12 +69,13 @@ pub(crate) async fn forget_ended(lane: &Lane) -> Result<(), Error> {
     lane.fetch("DELETE FROM host WHERE ended_at < {now} - $1", params![KEEP_ENDED_MS]).await.map(drop)
 }
 
-/// Gives back what this host has locked and ends its row.
+/// Gives back what this host has locked, says of what is still under way that nobody will hear of it, and ends its row.
 pub(crate) async fn leave(lane: &Lane, me: HostRef) -> Result<(), Error> {
     let mut tx = lane.begin().await?;
-    // The host's row before instances, and these before jobs, as a committer locks them.
+    // The host's row before the ledger, this before instances, and these before jobs, as a committer locks them.
     let end = "UPDATE host SET epoch = epoch + 1, ended_at = {now} WHERE id = $1 AND epoch = $2";
     tx.execute(end, params![me.id, me.epoch]).await?;
+    close_left_open(&mut tx, me.id).await?;
     put_down(&mut tx, "job_host = $1 AND job_epoch = $2", params![me.id, me.epoch], 0).await?;
     let unlock = "UPDATE job SET locked_by = NULL, locked_epoch = NULL WHERE locked_by = $1 AND locked_epoch = $2";
     tx.execute(unlock, params![me.id, me.epoch]).await?;
