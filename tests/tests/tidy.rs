@@ -94,10 +94,10 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("tests/bench/src/floor/mod.rs", "commits that are alone"),
     ("tests/bench/src/scenarios/s7.rs", "a client that leaves the host in peace between two requests"),
     ("tests/src/domain.rs", "a service that is slower than its caller's patience"),
-    ("tests/src/lone.rs", "polls a condition over HTTP"),
     ("tests/src/moments.rs", "random moments at which something is killed"),
     ("tests/src/operator.rs", "an operator who looks at the task list now and then"),
     ("tests/src/orders.rs", "polls a condition over HTTP"),
+    ("tests/src/system.rs", "polls a condition over HTTP"),
     ("tests/tests/two_hosts.rs", "a stopped host must sleep through its lease"),
 ];
 
