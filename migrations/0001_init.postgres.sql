@@ -130,6 +130,8 @@ CREATE TABLE planned (
     due        BIGINT NOT NULL,
     -- JSON of the runtime.
     change     TEXT NOT NULL,
+    -- Of this definition only: the plan goes with it.
+    definition_id TEXT,
     user_id    TEXT,
     annotation TEXT,
     created    BIGINT NOT NULL,

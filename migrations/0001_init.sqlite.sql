@@ -129,6 +129,8 @@ CREATE TABLE planned (
     due        INTEGER NOT NULL,
     -- JSON of the runtime.
     change     TEXT NOT NULL,
+    -- Of this definition only: the plan goes with it.
+    definition_id TEXT,
     user_id    TEXT,
     annotation TEXT,
     created    INTEGER NOT NULL,

@@ -125,6 +125,8 @@ async fn empty(
     }
     let of_definitions = [
         "DELETE FROM binding WHERE definition_id {any_text:1}",
+        // What was planned for a key is for the versions that there are at its date.
+        "DELETE FROM planned WHERE definition_id {any_text:1}",
         "DELETE FROM start_event WHERE definition_id {any_text:1}",
         "DELETE FROM job_definition WHERE definition_id {any_text:1}",
         // Of no instance: nobody sees them without it.
