@@ -290,6 +290,12 @@ CREATE INDEX element_definition ON element (definition_id);
 -- The first id that no element has ever had, in its one row.
 CREATE TABLE next_element (
     id   INTEGER PRIMARY KEY CHECK (id = 1),
+-- Definitions that are deleted and whose history is not: how many instances are left of it. With the last of them go the elements.
+CREATE TABLE deleted_definition (
+    definition_id TEXT    PRIMARY KEY,
+    remembered    INTEGER NOT NULL
+) STRICT;
+
     next INTEGER NOT NULL
 ) STRICT;
 INSERT INTO next_element (id, next) VALUES (1, 1);

@@ -153,6 +153,8 @@ on_both! {
         a_component_is_kept_once
         what_is_used_is_not_deleted
         definitions_are_deleted_beside_their_deployment
+        elements_go_with_the_last_history_of_their_definition
+        history_that_is_not_kept_any_more_comes_to_its_end
         a_cascade_takes_instances_and_history_along
         only_the_newest_version_starts_by_message
         two_processes_do_not_start_by_one_message
