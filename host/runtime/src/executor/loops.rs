@@ -126,6 +126,9 @@ impl Inner {
                 }
                 Err(error) => tracing::error!("could not look for commands of hosts that are gone: {error}"),
             }
+            if let Err(error) = self.store.wake_parked().await {
+                tracing::error!("could not look for signals to suspended receivers that are gone: {error}");
+            }
             if let Err(error) = self.store.drop_orphaned_deliveries(self.clock.now_ms()).await {
                 tracing::error!("could not look for signals that nobody is there for any more: {error}");
             }
