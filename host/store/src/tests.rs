@@ -56,6 +56,7 @@ async fn every_multi_row_statement_prepares_on_both_databases() {
         include_str!("claim.rs"),
         include_str!("delivery.rs"),
         include_str!("delivery/incident.rs"),
+        include_str!("delivery/parked.rs"),
         include_str!("deploy.rs"),
         include_str!("ledger/write.rs"),
         include_str!("message.rs"),
@@ -248,7 +249,7 @@ async fn claims_of_deliveries_do_not_look_at_those_that_are_parked() {
         let one = "{pg:gen_random_uuid()}{lite:randomblob(16)}";
         let fill = format!(
             "INSERT INTO delivery (signal, n, kind, name, instance_id, wait, activity, definition_id, activity_id, variables, hops, due, retries, failures, \
-             created, parked) {numbers} SELECT {one}, n, 'signal', 'alarm', {one}, 2, 2, 'p:1:x', 'A', '{{}}', 1, n, 3, 0, n, n < 19990 FROM numbers"
+             created, parked) {numbers} SELECT {one}, n, 'signal', 'alarm', {one}, 2, 2, 'p:1:x', 'A', 'null', 1, n, 3, 0, n, n < 19990 FROM numbers"
         );
         lane.fetch(&fill, Vec::new()).await.expect("rows");
         if store.pool.dialect() == Dialect::Postgres {

@@ -17,8 +17,11 @@ pub(super) const IS_SUSPENDED: &str = "CASE WHEN t.instance_id IS NULL \
      THEN EXISTS (SELECT 1 FROM definition d WHERE d.id = t.definition_id AND d.suspended) \
      ELSE EXISTS (SELECT 1 FROM instance i WHERE i.id = t.instance_id AND i.suspended) END";
 
-pub(super) static PARK: Batch =
-    Batch::new("UPDATE delivery SET parked = TRUE FROM {rows} WHERE delivery.signal = v.signal AND delivery.n = v.n", NAME);
+pub(super) static PARK: Batch = Batch::new(
+    "UPDATE delivery SET parked = TRUE FROM {rows} \
+     WHERE delivery.signal = v.signal AND delivery.n = v.n",
+    NAME,
+);
 
 /// Parks deliveries whose rows this transaction holds, as far as their receivers are suspended. Answers how many.
 pub(super) async fn park(tx: &mut Tx, suspended: &[Delivery]) -> Result<u64, Error> {
