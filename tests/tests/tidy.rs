@@ -87,6 +87,7 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("examples/order-service/tests/kill.rs", "the moment of a kill"),
     ("examples/order-service/tests/common/mod.rs", "polls a condition over HTTP"),
     ("host/commands/tests/commands/support/mod.rs", "a service that drips its answer slower than any timeout"),
+    ("host/http/src/connections.rs", "an answer that takes ten minutes, under a paused clock"),
     ("host/runtime/src/executor/tests.rs", "polls a condition of the store"),
     ("host/runtime/tests/runtime/common/mod.rs", "polls a condition of the store"),
     ("host/wasm/tests/calls.rs", "a command whose duration is what is measured"),
